@@ -1,0 +1,58 @@
+"""Interface B as the roles see it: lookups and checks of certificates."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Protocol
+
+from cryptography import x509
+
+from samdrift.wire.identifiers import DocumentIdentifier, ParticipantIdentifier
+from samdrift.wire.smp import ServiceMetadata
+from samdrift.wire.verdicts import CertificateVerdict
+
+
+class CertificatePurpose(StrEnum):
+    """Which chain policy of the federation a certificate is judged by."""
+
+    ACCESS_POINT = "access-point"
+    SMP = "smp"
+    ORGANISATION = "organisation"
+
+
+class DiscoveryError(Exception):
+    """A lookup that gave no answer to act on; ``text`` names no organisation and no content."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.text = text
+
+
+class NotRegistered(DiscoveryError):
+    """The participant, or the document type for it, is not registered (component-accesspoint 3.2.4)."""
+
+
+class DiscoveryUnavailable(DiscoveryError):
+    """SML or SMP did not answer; may succeed later (component-accesspoint 3.2.3)."""
+
+
+class DiscoveryUntrusted(DiscoveryError):
+    """The answer's signature or its signer is not trusted (transport-profile-as4 2.10 f, g)."""
+
+
+class Discovery(Protocol):
+    """SML, SMP and CertPub in one lookup."""
+
+    async def service(
+        self, participant: ParticipantIdentifier, document: DocumentIdentifier
+    ) -> ServiceMetadata:
+        """Verified service metadata with published certificates, or a :class:`DiscoveryError`."""
+
+
+class CertificateChecks(Protocol):
+    """Chain, validity and revocation of a certificate under the federation's policy."""
+
+    async def check(
+        self, certificate: x509.Certificate, purpose: CertificatePurpose, at: datetime
+    ) -> CertificateVerdict: ...

@@ -1,0 +1,53 @@
+"""Who acts, in which role, and for what purpose: the arguments of every opening of a vault."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Role(StrEnum):
+    """The parts of the platform that keep an organisation's information."""
+
+    ACCESS_POINT = "ap"
+    MESSAGE_SERVICE = "mt"
+
+
+class PrincipalKind(StrEnum):
+    """Kinds of actors."""
+
+    WORKER = "worker"
+    """A part of the platform that acts for the organisation without a person."""
+    SYSTEM = "system"
+    """An organisation's own system, known by its client certificate or access token."""
+    USER = "user"
+    OPERATOR = "operator"
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Who acts.
+
+    ``organisation`` is the participant identifier that the actor was
+    authenticated for. The gate compares it with the organisation that is to be
+    opened; a worker of the platform has none and is bound by its role instead.
+    """
+
+    kind: PrincipalKind
+    name: str
+    organisation: str | None = None
+
+
+class Purpose(StrEnum):
+    """Why a vault is opened; stands in the organisation's log with each opening."""
+
+    PROVISION = "provision"
+    SUBMIT = "submit"
+    SEND = "send"
+    RECEIVE = "receive"
+    DELIVER = "deliver"
+    COMPOSE = "compose"
+    PROCESS = "process"
+    READ = "read"
+    TRACE = "trace"
+    MAINTAIN = "maintain"

@@ -1,0 +1,113 @@
+"""Interface C: what a message service and an access point say to each other about one organisation."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterable, AsyncIterator
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Protocol
+
+
+class TransferState(StrEnum):
+    """The life of an outgoing transfer in the access point."""
+
+    QUEUED = "queued"
+    DELIVERED = "delivered"
+    FAILED = "failed"
+
+
+class TransferReason(StrEnum):
+    """Why a transfer waits or failed; every final failure has one."""
+
+    NONE = "none"
+    RECIPIENT_NOT_REGISTERED = "recipient-not-registered"
+    DISCOVERY_UNAVAILABLE = "discovery-unavailable"
+    DISCOVERY_UNTRUSTED = "discovery-untrusted"
+    PEER_UNTRUSTED = "peer-untrusted"
+    PEER_UNREACHABLE = "peer-unreachable"
+    PEER_REFUSED = "peer-refused"
+    RECEIPT_INVALID = "receipt-invalid"
+    NOT_SERVICED = "not-serviced"
+    ENVELOPE_INVALID = "envelope-invalid"
+    GIVEN_UP = "given-up"
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """The access point's answer to a submitted envelope; ``created`` is false when it had it already."""
+
+    envelope_id: str
+    transfer_id: str
+    created: bool
+
+
+@dataclass(frozen=True, slots=True)
+class TransferEvent:
+    """Something that happened to an outgoing transfer; ``sequence`` grows per organisation."""
+
+    sequence: int
+    at: datetime
+    envelope_id: str
+    transfer_id: str
+    as4_message_id: str
+    state: TransferState
+    reason: TransferReason
+    detail: str
+    """The peer's own error detail or a technical cause; never content."""
+
+
+@dataclass(frozen=True, slots=True)
+class InboxItem:
+    """An envelope that came in and waits to be fetched and acknowledged."""
+
+    id: str
+    envelope_id: str
+    sender: str
+    recipient: str
+    """Participant identifiers, equal in AS4 and envelope (component-accesspoint 3.1.6 a, b)."""
+    document: str
+    conversation_id: str
+    as4_message_id: str
+    peer: str
+    """Party identifier of the access point that sent it."""
+    received_at: datetime
+    size: int
+    """Bytes of the envelope."""
+
+
+@dataclass(frozen=True, slots=True)
+class Poll:
+    """What is new for an organisation at its access point."""
+
+    events: tuple[TransferEvent, ...]
+    inbox: tuple[InboxItem, ...]
+
+
+class TransferRefused(Exception):
+    """The access point does not take an envelope: typed reason and a text without content."""
+
+    def __init__(self, reason: TransferReason, text: str) -> None:
+        super().__init__(text)
+        self.reason = reason
+        self.text = text
+
+
+class TransferUnavailable(Exception):
+    """The access point did not answer as agreed; the same call may succeed later."""
+
+
+class AccessPoint(Protocol):
+    """Interface C for one organisation: the client's certificate is the scope, no call names it."""
+
+    async def submit(self, envelope_id: str, conversation_id: str, body: AsyncIterable[bytes]) -> Submission:
+        """Hand over an envelope. Idempotent by ``envelope_id``; durable when it returns."""
+
+    async def poll(self, after: int, wait: float) -> Poll:
+        """Events with a sequence over ``after`` and the waiting inbox; waits up to ``wait`` seconds for one."""
+
+    def fetch(self, item_id: str) -> AsyncIterator[bytes]:
+        """The bytes of a waiting envelope."""
+
+    async def acknowledge(self, item_id: str) -> None:
+        """Tell that the envelope is durable with the message service, so that the access point may delete it."""

@@ -1,0 +1,172 @@
+"""The only door through which XML comes in, and the names that it uses.
+
+Every parser of this package reads through :func:`parse`: no document type
+declaration, no entity, no network, and bounded size, element count and depth
+before a tree is built (transport and envelope profiles carry UTF-8 only).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from lxml import etree
+
+from samdrift.wire.errors import WireError, WireFault
+
+Element = etree._Element
+
+
+class Namespace:
+    """Namespace names of the formats, one place for each."""
+
+    SOAP12 = "http://www.w3.org/2003/05/soap-envelope"
+    EBMS3 = "http://docs.oasis-open.org/ebxml-msg/ebms/v3.0/ns/core/200704/"
+    EBBP_SIGNALS = "http://docs.oasis-open.org/ebxml-bp/ebbp-signals-2.0"
+    WSSE = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-wssecurity-secext-1.0.xsd"
+    WSSE11 = "http://docs.oasis-open.org/wss/oasis-wss-wssecurity-secext-1.1.xsd"
+    WSU = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-wssecurity-utility-1.0.xsd"
+    DSIG = "http://www.w3.org/2000/09/xmldsig#"
+    XENC = "http://www.w3.org/2001/04/xmlenc#"
+    XENC11 = "http://www.w3.org/2009/xmlenc11#"
+    EXC_C14N = "http://www.w3.org/2001/10/xml-exc-c14n#"
+    XHE = "http://docs.oasis-open.org/bdxr/ns/XHE/1/ExchangeHeaderEnvelope"
+    XHA = "http://docs.oasis-open.org/bdxr/ns/XHE/1/AggregateComponents"
+    XHB = "http://docs.oasis-open.org/bdxr/ns/XHE/1/BasicComponents"
+    XHE_EXT = "http://docs.oasis-open.org/bdxr/ns/XHE/1/ExtensionComponents"
+    SDK_MESSAGE = "urn:riv:infrastructure:messaging:MessageWithAttachments:3"
+    UBL_RESPONSE = "urn:oasis:names:specification:ubl:schema:xsd:ApplicationResponse-2"
+    UBL_AGGREGATE = "urn:oasis:names:specification:ubl:schema:xsd:CommonAggregateComponents-2"
+    UBL_BASIC = "urn:oasis:names:specification:ubl:schema:xsd:CommonBasicComponents-2"
+    SMP1 = "http://docs.oasis-open.org/bdxr/ns/SMP/2016/05"
+    SMP2_AGGREGATE = "http://docs.oasis-open.org/bdxr/ns/SMP/2/AggregateComponents"
+    SMP2_BASIC = "http://docs.oasis-open.org/bdxr/ns/SMP/2/BasicComponents"
+
+
+@dataclass(frozen=True, slots=True)
+class XmlLimits:
+    """Bounds on one document: bytes, elements with their siblings' markup, nesting."""
+
+    max_bytes: int = 1 << 20
+    max_markup: int = 20_000
+    max_depth: int = 64
+
+
+SMALL = XmlLimits()
+"""For SOAP headers, receipts and metadata."""
+
+LARGE = XmlLimits(max_bytes=160 << 20, max_markup=200_000)
+"""For messages and envelopes with attachments."""
+
+_BEFORE_ROOT = re.compile(rb"\s*(?:<\?.*?\?>\s*|<!--.*?-->\s*)*", re.DOTALL)
+_ENCODING = re.compile(rb"""^<\?xml[^>]*?encoding\s*=\s*["']([A-Za-z0-9._-]+)["']""")
+_BOM = b"\xef\xbb\xbf"
+_LIBXML_TEXT_LIMIT = 8 << 20
+
+
+def parse(data: bytes, limits: XmlLimits = SMALL) -> Element:
+    """Parse ``data`` to its root element, or raise :class:`WireError`.
+
+    Refused before a tree is built: another encoding than UTF-8, a document type
+    declaration, more than ``limits`` of bytes or markup. Refused after: nesting
+    over ``limits.max_depth``. Comments and processing instructions are kept,
+    since canonical forms depend on them.
+    """
+    check_before_parsing(data, limits)
+    parser = etree.XMLParser(
+        resolve_entities=False,
+        no_network=True,
+        load_dtd=False,
+        huge_tree=len(data) > _LIBXML_TEXT_LIMIT,
+        strip_cdata=False,
+    )
+    try:
+        root = etree.fromstring(data, parser)
+    except etree.XMLSyntaxError as error:
+        line, column = error.position
+        raise WireError(WireFault.NOT_XML, "not well-formed XML", f"line {line}, column {column}") from None
+    _check_depth(root, limits.max_depth)
+    return root
+
+
+def check_before_parsing(data: bytes, limits: XmlLimits) -> None:
+    """Raise :class:`WireError` for what must not reach an XML parser at all."""
+    if len(data) > limits.max_bytes:
+        raise WireError(WireFault.TOO_LARGE, f"larger than {limits.max_bytes} bytes")
+    if data.count(b"<") > limits.max_markup:
+        raise WireError(WireFault.TOO_LARGE, f"more than {limits.max_markup} pieces of markup")
+    body = data[len(_BOM) :] if data.startswith(_BOM) else data
+    declared = _ENCODING.match(body)
+    if declared and declared[1].upper() not in (b"UTF-8", b"US-ASCII"):
+        raise WireError(WireFault.FORBIDDEN_XML, "another encoding than UTF-8", "XML declaration")
+    before = _BEFORE_ROOT.match(body)
+    start = before.end() if before else 0
+    if body[start : start + 9] == b"<!DOCTYPE":
+        raise WireError(WireFault.FORBIDDEN_XML, "document type declarations are not accepted", "DOCTYPE")
+    if not body[start : start + 1] == b"<":
+        raise WireError(WireFault.NOT_XML, "not an XML document", "start")
+
+
+def _check_depth(root: Element, max_depth: int) -> None:
+    depth = 0
+    for event, _ in etree.iterwalk(root, events=("start", "end")):
+        depth += 1 if event == "start" else -1
+        if depth > max_depth:
+            raise WireError(WireFault.TOO_DEEP, f"nested deeper than {max_depth} elements")
+
+
+def name(namespace: str, local: str) -> str:
+    """The expanded name as lxml writes it, ``{namespace}local``."""
+    return f"{{{namespace}}}{local}"
+
+
+def local_name(element: Element) -> str:
+    """The name of ``element`` without its namespace."""
+    return etree.QName(element).localname
+
+
+def children(element: Element) -> list[Element]:
+    """The child elements, without comments and processing instructions."""
+    return [child for child in element if isinstance(child.tag, str)]
+
+
+def text(element: Element) -> str:
+    """The whole text of an element that holds text only, with comments left out of it."""
+    return "".join([element.text or "", *(child.tail or "" for child in element)])
+
+
+def path(element: Element) -> str:
+    """Where ``element`` stands, as an XPath of local names with positions where they matter.
+
+    Holds names only, so that it can stand in a receipt's ``LineID``
+    (message-receipt 3.1 g).
+    """
+    steps: list[str] = []
+    current: Element | None = element
+    while current is not None:
+        parent = current.getparent()
+        step = local_name(current)
+        if parent is not None:
+            same = [child for child in parent if child.tag == current.tag]
+            if len(same) > 1:
+                step += f"[{same.index(current) + 1}]"
+        steps.append(step)
+        current = parent
+    return "/" + "/".join(reversed(steps))
+
+
+def canonical(
+    element: Element,
+    *,
+    exclusive: bool,
+    with_comments: bool = False,
+    inclusive_prefixes: tuple[str, ...] = (),
+) -> bytes:
+    """Canonical XML 1.0 of ``element`` and what it contains, inclusive or exclusive."""
+    return etree.tostring(
+        element,
+        method="c14n",
+        exclusive=exclusive,
+        with_comments=with_comments,
+        inclusive_ns_prefixes=list(inclusive_prefixes) or None,
+    )
