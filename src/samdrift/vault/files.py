@@ -1,0 +1,56 @@
+"""Durable files for secrets: whole or absent, readable by the owner alone.
+
+A file written here is complete and on disk when the call returns, or it is not
+there: a crash or a full disk never leaves half a key behind.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from pathlib import Path
+
+
+def private_folder(folder: Path) -> Path:
+    """Make ``folder`` with mode 0700, durably, when it is missing."""
+    if not folder.is_dir():
+        private_folder(folder.parent)
+        folder.mkdir(mode=0o700, exist_ok=True)
+        sync_folder(folder.parent)
+    return folder
+
+
+def write_new(path: Path, data: bytes) -> bool:
+    """Write ``path`` with mode 0600; false, and nothing written, when it is there already.
+
+    Two writers may race: one wins, and the loser reads what the winner wrote.
+    """
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.link(draft, path)
+    except FileExistsError:
+        return False
+    finally:
+        draft.unlink()
+    sync_folder(path.parent)
+    return True
+
+
+def remove(path: Path) -> None:
+    """Remove ``path`` durably; nothing happens when it is gone already."""
+    path.unlink(missing_ok=True)
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in ``folder`` durable."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

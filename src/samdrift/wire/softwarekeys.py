@@ -1,0 +1,46 @@
+"""Private keys held in this process, behind the interfaces of :mod:`samdrift.wire.keys`.
+
+They hold numbers in memory and read no file: where a key comes from is for the
+key store to say.
+"""
+
+from __future__ import annotations
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
+
+from samdrift.wire.errors import WireError, WireFault
+from samdrift.wire.keys import Oaep
+
+_OAEP = {
+    Oaep.SHA1: padding.OAEP(padding.MGF1(hashes.SHA1()), hashes.SHA1(), None),  # noqa: S303
+    Oaep.SHA256: padding.OAEP(padding.MGF1(hashes.SHA256()), hashes.SHA256(), None),
+}
+
+
+class SoftwareSigningKey:
+    """An RSA key that signs, with its certificate."""
+
+    def __init__(self, private_key: rsa.RSAPrivateKey, certificate: x509.Certificate) -> None:
+        self._private_key = private_key
+        self.certificate = certificate
+
+    def sign(self, data: bytes) -> bytes:
+        """RSASSA-PKCS1-v1_5 with SHA-256 over ``data``."""
+        return self._private_key.sign(data, padding.PKCS1v15(), hashes.SHA256())
+
+
+class SoftwareDecryptionKey:
+    """An RSA key that unwraps session keys, with its certificate."""
+
+    def __init__(self, private_key: rsa.RSAPrivateKey, certificate: x509.Certificate) -> None:
+        self._private_key = private_key
+        self.certificate = certificate
+
+    def unwrap(self, wrapped: bytes, oaep: Oaep) -> bytes:
+        """The session key; :class:`WireError` (``DECRYPTION``) when it does not open."""
+        try:
+            return self._private_key.decrypt(wrapped, _OAEP[oaep])
+        except ValueError:
+            raise WireError(WireFault.DECRYPTION, "cannot be decrypted") from None

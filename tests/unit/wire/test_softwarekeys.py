@@ -1,0 +1,53 @@
+"""Software keys: what the formats ask of a private key."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
+from cryptography.x509.oid import NameOID
+
+from samdrift.wire.errors import WireError, WireFault
+from samdrift.wire.keys import Oaep
+from samdrift.wire.softwarekeys import SoftwareDecryptionKey, SoftwareSigningKey
+
+_HASH = {Oaep.SHA1: hashes.SHA1, Oaep.SHA256: hashes.SHA256}
+
+
+@pytest.fixture(scope="module")
+def private_key() -> rsa.RSAPrivateKey:
+    return rsa.generate_private_key(65537, 2048)
+
+
+@pytest.fixture(scope="module")
+def certificate(private_key: rsa.RSAPrivateKey) -> x509.Certificate:
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test")])
+    now = datetime.now(UTC)
+    builder = x509.CertificateBuilder(name, name, private_key.public_key(), 1, now, now + timedelta(1))
+    return builder.sign(private_key, hashes.SHA256())
+
+
+def test_signature_is_rsa_pkcs1_v15_with_sha256(
+    private_key: rsa.RSAPrivateKey, certificate: x509.Certificate
+) -> None:
+    signature = SoftwareSigningKey(private_key, certificate).sign(b"data")
+    private_key.public_key().verify(signature, b"data", padding.PKCS1v15(), hashes.SHA256())
+    assert len(signature) == 256
+
+
+@pytest.mark.parametrize("oaep", Oaep)
+def test_unwraps_only_what_was_wrapped_with_the_same_oaep(
+    oaep: Oaep, private_key: rsa.RSAPrivateKey, certificate: x509.Certificate
+) -> None:
+    scheme = padding.OAEP(padding.MGF1(_HASH[oaep]()), _HASH[oaep](), None)
+    wrapped = private_key.public_key().encrypt(b"session key", scheme)
+    key = SoftwareDecryptionKey(private_key, certificate)
+    assert key.unwrap(wrapped, oaep) == b"session key"
+    other = Oaep.SHA256 if oaep is Oaep.SHA1 else Oaep.SHA1
+    for bad, as_oaep in ((wrapped, other), (wrapped[:-1], oaep), (b"", oaep), (b"\xff" * 256, oaep)):
+        with pytest.raises(WireError) as error:
+            key.unwrap(bad, as_oaep)
+        assert error.value.fault is WireFault.DECRYPTION
