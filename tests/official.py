@@ -1,0 +1,91 @@
+"""DIGG's published schemas, Schematron rules and examples as the judge of our own verdicts.
+
+The files are read from ``../shared/digg`` beside the checkout and are never
+copied into it. Tests that need them are marked with :data:`requires_digg`.
+
+Two faults of the published files are dealt with here, and nowhere else:
+
+* The receipt schema imports its parts under names that start with
+  ``DIGG UBL-ApplicationResponse-2.1_``; the files were published as
+  ``Response-2.1_…``. A resolver maps the one name to the other.
+* ``MessageConstraints.xml`` has an assert that is no XPath,
+  ``tns:characterSequence not null``. It stands in an abstract pattern that no
+  pattern instantiates, so it never takes effect; :data:`BROKEN_ASSERTS` names
+  it and a test holds that there is no other.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal
+
+import pytest
+from lxml import etree
+
+from tests.schematron import Failure, Schematron
+
+Kind = Literal["sdk-message", "envelope", "receipt"]
+
+DIGG = Path(__file__).resolve().parents[2] / "shared" / "digg"
+requires_digg = pytest.mark.skipif(
+    not DIGG.is_dir(), reason="DIGG's published files are not at ../shared/digg"
+)
+
+SCHEMAS: dict[Kind, Path] = {
+    "sdk-message": DIGG / "schema/message/infrastructure_messaging_MessageWithAttachments_3.0.xsd",
+    "envelope": DIGG / "schema/envelope/XHE-1.0.xsd",
+    "receipt": DIGG / "schema/receipt/Response-2.1.xsd",
+}
+SCHEMATRONS: dict[Kind, Path] = {
+    "sdk-message": DIGG / "schematron/MessageConstraints.xml",
+    "envelope": DIGG / "schematron/DIGG-XHE-Business-Rules.scmt",
+    "receipt": DIGG / "schematron/DIGG-AppRes-Business-Rules.scmt",
+}
+BROKEN_ASSERTS = {SCHEMATRONS["sdk-message"]: ["tns:characterSequence not null"]}
+
+_IMPORTED_AS = "DIGG UBL-ApplicationResponse-2.1_"
+_PUBLISHED_AS = "Response-2.1_"
+
+
+class _RenamedParts(etree.Resolver):
+    def resolve(self, system_url: str, public_id: str, context: Any) -> Any:  # type: ignore[override]
+        if _IMPORTED_AS not in system_url:
+            return None
+        file = system_url.replace(_IMPORTED_AS, _PUBLISHED_AS)
+        return self.resolve_filename(file, context)  # type: ignore[attr-defined]
+
+
+@cache
+def _schema(kind: Kind) -> etree.XMLSchema:
+    parser = etree.XMLParser()
+    parser.resolvers.add(_RenamedParts())
+    return etree.XMLSchema(etree.parse(SCHEMAS[kind], parser))
+
+
+@cache
+def schematron(kind: Kind) -> Schematron:
+    """The published rules of a kind of document, compiled once."""
+    return Schematron(SCHEMATRONS[kind])
+
+
+def read(data: bytes) -> etree._Element:
+    """Parse a document for judging; lxml's own error when it is not well-formed."""
+    return etree.fromstring(data, etree.XMLParser(huge_tree=True, resolve_entities=False))
+
+
+def schema_errors(kind: Kind, data: bytes | etree._Element) -> list[str]:
+    """What the published schema says against a document; empty when it is valid."""
+    schema = _schema(kind)
+    schema.validate(read(data) if isinstance(data, bytes) else data)
+    return [f"line {error.line}: {error.message}" for error in list(schema.error_log)]  # type: ignore[call-overload]
+
+
+def schematron_failures(kind: Kind, data: bytes | etree._Element) -> list[Failure]:
+    """The asserts of the published Schematron that a document fails, with where."""
+    return schematron(kind).failures(read(data) if isinstance(data, bytes) else data)
+
+
+def schematron_errors(kind: Kind, data: bytes | etree._Element) -> list[str]:
+    """What the published Schematron says against a document; empty when it is valid."""
+    return [str(failure) for failure in schematron_failures(kind, data)]
