@@ -1,0 +1,63 @@
+"""What a reader of an AS4 message reports, in the order in which it can be known."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from cryptography import x509
+
+from samdrift.wire.ebms.types import UserMessage
+from samdrift.wire.wssec.references import SignedReference
+
+
+@dataclass(frozen=True, slots=True)
+class NeedData:
+    """Nothing to report before more bytes are received."""
+
+
+@dataclass(frozen=True, slots=True)
+class SignedHeader:
+    """The SOAP part, with its signature verified: it covers Messaging, Body and any Timestamp.
+
+    Whether ``certificate`` is trusted is for the caller to decide, before it decrypts.
+    ``security_timestamp`` and ``security_expires`` are those of ``wsu:Timestamp``, absent with
+    peers that send none.
+    """
+
+    user_message: UserMessage
+    certificate: x509.Certificate
+    security_timestamp: datetime | None
+    security_expires: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Payload:
+    """A decrypted and decompressed piece. NOT verified before :class:`Complete`: hold it aside."""
+
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Complete:
+    """Authentication tag, attachment digest, end of gzip and of MIME hold: the payload may be handed on.
+
+    ``references`` are those of the message's signature, for the receipt; ``size`` is the
+    payload's in bytes, ``digest`` the SHA-256 of its gzip form as signed.
+    """
+
+    references: tuple[SignedReference, ...]
+    size: int
+    digest: bytes
+
+
+Event = NeedData | SignedHeader | Payload | Complete
+
+
+@dataclass(frozen=True, slots=True)
+class ReceivedMessage:
+    """A whole message, verified."""
+
+    header: SignedHeader
+    payload: bytes
+    references: tuple[SignedReference, ...]

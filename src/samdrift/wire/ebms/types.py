@@ -1,0 +1,79 @@
+"""What an ebMS 3.0 header says, as frozen values: user message, receipt, error (ebms3-core 5.2)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from samdrift.wire.ebms.errors import EbmsError
+
+
+@dataclass(frozen=True, slots=True)
+class Property:
+    """A message or part property: name, value and, where given, ``type``."""
+
+    name: str
+    value: str
+    type: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PartInfo:
+    """One payload of a user message; ``href`` is ``cid:`` and the part's Content-ID."""
+
+    href: str
+    properties: tuple[Property, ...]
+
+    def property(self, name: str) -> str | None:
+        """The value of the part property ``name``."""
+        return _value(self.properties, name)
+
+
+@dataclass(frozen=True, slots=True)
+class UserMessage:
+    """The ``eb:UserMessage`` of a one-way push (ebms3-core 5.2.2, transport-profile-as4 2.3.1).
+
+    Times are aware and in UTC; ``mpc`` absent means the default channel.
+    """
+
+    message_id: str
+    timestamp: datetime
+    from_party: str
+    from_party_type: str | None
+    from_role: str
+    to_party: str
+    to_party_type: str | None
+    to_role: str
+    service: str
+    service_type: str | None
+    action: str
+    conversation_id: str
+    properties: tuple[Property, ...]
+    parts: tuple[PartInfo, ...]
+    mpc: str | None = None
+    ref_to_message_id: str | None = None
+
+    def property(self, name: str) -> str | None:
+        """The value of the message property ``name`` (``originalSender``, ``finalRecipient``)."""
+        return _value(self.properties, name)
+
+
+@dataclass(frozen=True, slots=True)
+class SignalInfo:
+    """``eb:MessageInfo`` of a signal: its own id and the message that it answers."""
+
+    message_id: str
+    timestamp: datetime
+    ref_to_message_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorSignalMessage:
+    """An ``eb:SignalMessage`` with errors (ebms3-core 6.3)."""
+
+    info: SignalInfo
+    errors: tuple[EbmsError, ...]
+
+
+def _value(properties: tuple[Property, ...], name: str) -> str | None:
+    return next((entry.value for entry in properties if entry.name == name), None)
