@@ -73,20 +73,19 @@ def parse(data: bytes, limits: XmlLimits = SMALL) -> Element:
     since canonical forms depend on them.
     """
     check_before_parsing(data, limits)
-    parser = etree.XMLParser(
-        resolve_entities=False,
-        no_network=True,
-        load_dtd=False,
-        huge_tree=len(data) > _LIBXML_TEXT_LIMIT,
-        strip_cdata=False,
-    )
     try:
-        root = etree.fromstring(data, parser)
+        root = etree.fromstring(data, _parser(huge=len(data) > _LIBXML_TEXT_LIMIT))
     except etree.XMLSyntaxError as error:
         line, column = error.position
         raise WireError(WireFault.NOT_XML, "not well-formed XML", f"line {line}, column {column}") from None
     _check_depth(root, limits.max_depth)
     return root
+
+
+def _parser(*, huge: bool) -> etree.XMLParser:
+    return etree.XMLParser(
+        resolve_entities=False, no_network=True, load_dtd=False, huge_tree=huge, strip_cdata=False
+    )
 
 
 def check_before_parsing(data: bytes, limits: XmlLimits) -> None:
@@ -162,11 +161,21 @@ def canonical(
     with_comments: bool = False,
     inclusive_prefixes: tuple[str, ...] = (),
 ) -> bytes:
-    """Canonical XML 1.0 of ``element`` and what it contains, inclusive or exclusive."""
+    """Canonical XML 1.0 of ``element`` and what it contains, inclusive or exclusive.
+
+    A part of a document is read anew as a document of its own first, with the
+    namespaces in scope: canonicalizing it where it stands, lxml 6 mixes up two
+    default namespaces of which one is declared inside the other.
+    """
     return etree.tostring(
-        element,
+        element if element.getparent() is None else standalone(element),
         method="c14n",
         exclusive=exclusive,
         with_comments=with_comments,
         inclusive_ns_prefixes=list(inclusive_prefixes) or None,
     )
+
+
+def standalone(element: Element) -> Element:
+    """A copy of ``element`` as the root of a document, declaring every namespace in scope."""
+    return etree.fromstring(etree.tostring(element, with_tail=False), _parser(huge=True))

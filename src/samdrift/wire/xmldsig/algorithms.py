@@ -1,0 +1,50 @@
+"""Which algorithms a signature may name: an allow-list, frozen, with no way round it.
+
+A name that is not here is refused before anything is computed: no SHA-1, no
+HMAC (a public key would serve as its secret), no XPath, XSLT or base64
+transform (they let the signer decide what the reader's digest covers).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+
+class Canonicalization(StrEnum):
+    """The forms that XML Signature 1.1 makes mandatory, without comments (envelope-profile-xhe 3.5.2.1)."""
+
+    INCLUSIVE = "http://www.w3.org/TR/2001/REC-xml-c14n-20010315"
+    INCLUSIVE_1_1 = "http://www.w3.org/2006/12/xml-c14n11"
+    EXCLUSIVE = "http://www.w3.org/2001/10/xml-exc-c14n#"
+
+
+RSA_SHA256: Final = "http://www.w3.org/2001/04/xmldsig-more#rsa-sha256"
+"""The one signature method (envelope-profile-xhe 3.5.2.2, transport-profile-as4 2.4)."""
+
+SHA256: Final = "http://www.w3.org/2001/04/xmlenc#sha256"
+"""The one digest method (envelope-profile-xhe 3.5.2.4)."""
+
+ENVELOPED_SIGNATURE: Final = "http://www.w3.org/2000/09/xmldsig#enveloped-signature"
+"""Takes the signature itself out of what is digested (envelope-profile-xhe 3.5.2.3)."""
+
+
+@dataclass(frozen=True, slots=True)
+class AllowList:
+    """What one use of signatures accepts; method and digest are always :data:`RSA_SHA256` and :data:`SHA256`.
+
+    ``max_references`` bounds the work that a signature can ask for.
+    """
+
+    canonicalizations: frozenset[str]
+    transforms: frozenset[str]
+    max_references: int
+
+
+ENVELOPED: Final = AllowList(
+    canonicalizations=frozenset(Canonicalization),
+    transforms=frozenset({ENVELOPED_SIGNATURE, *Canonicalization}),
+    max_references=1,
+)
+"""For documents that carry their own signature: envelopes and service metadata."""

@@ -1,0 +1,45 @@
+"""The certificate in ``ds:KeyInfo`` (envelope-profile-xhe 3.5.2.5, 3.4.4.4)."""
+
+from __future__ import annotations
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+from lxml import etree
+
+from samdrift.wire import base64text
+from samdrift.wire.errors import WireError, WireFault
+from samdrift.wire.xml import Element, text
+from samdrift.wire.xmldsig.signedinfo import ds
+
+_MAX_DER = 16 * 1024
+
+
+def append_certificate(parent: Element, certificate: x509.Certificate) -> Element:
+    """Append ``ds:KeyInfo`` with the certificate as the only thing in it."""
+    key_info = etree.SubElement(parent, ds("KeyInfo"))
+    data = etree.SubElement(key_info, ds("X509Data"))
+    der = base64text.encode(certificate.public_bytes(Encoding.DER))
+    etree.SubElement(data, ds("X509Certificate")).text = der.decode("ascii")
+    return key_info
+
+
+def read_certificate(key_info: Element) -> x509.Certificate:
+    """The one certificate in ``ds:KeyInfo``; :class:`WireError` (``SIGNATURE``) unless there is exactly one.
+
+    Names, serial numbers and bare key values beside it are left unread: the
+    certificate alone is what is compared with the published one.
+    """
+    found = key_info.findall(f"{ds('X509Data')}/{ds('X509Certificate')}")
+    if len(found) != 1:
+        raise WireError(WireFault.SIGNATURE, "exactly one certificate is required", "KeyInfo")
+    return load_certificate(base64text.decode(text(found[0]), "X509Certificate"))
+
+
+def load_certificate(der: bytes) -> x509.Certificate:
+    """Read a certificate; :class:`WireError` (``SIGNATURE``) when it is none that can be read."""
+    if len(der) > _MAX_DER:
+        raise WireError(WireFault.SIGNATURE, "certificate too large", "X509Certificate")
+    try:
+        return x509.load_der_x509_certificate(der)
+    except (ValueError, x509.InvalidVersion):
+        raise WireError(WireFault.SIGNATURE, "not a certificate", "X509Certificate") from None
