@@ -1,0 +1,51 @@
+"""Names of everything that is logged, as ``source:subject:action``.
+
+A name says which part saw it, what it concerns and what happened; the facts of
+an entry say the rest. One enum, so that a search for a name finds every place
+that writes it.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class AuditEvent(StrEnum):
+    """An event in an organisation's log or in the operator's."""
+
+    VAULT_OPENING_GRANTED = "vault:opening:granted"
+    VAULT_OPENING_DENIED = "vault:opening:denied"
+    VAULT_ORGANISATION_ADDED = "vault:organisation:added"
+    VAULT_ORGANISATION_DROPPED = "vault:organisation:dropped"
+
+    AP_TRANSFER_QUEUED = "ap:transfer:queued"
+    AP_TRANSFER_SENT = "ap:transfer:sent"
+    AP_TRANSFER_DELIVERED = "ap:transfer:delivered"
+    AP_TRANSFER_POSTPONED = "ap:transfer:postponed"
+    AP_TRANSFER_FAILED = "ap:transfer:failed"
+    AP_ENVELOPE_RECEIVED = "ap:envelope:received"
+    AP_ENVELOPE_DUPLICATE = "ap:envelope:duplicate"
+    AP_ENVELOPE_REFUSED = "ap:envelope:refused"
+    AP_ENVELOPE_FETCHED = "ap:envelope:fetched"
+    AP_ENVELOPE_ACKNOWLEDGED = "ap:envelope:acknowledged"
+
+    MT_MESSAGE_SCHEDULED = "mt:message:scheduled"
+    MT_MESSAGE_SUBMITTED = "mt:message:submitted"
+    MT_MESSAGE_POSTPONED = "mt:message:postponed"
+    MT_MESSAGE_ACKNOWLEDGED = "mt:message:acknowledged"
+    MT_MESSAGE_ACCEPTED = "mt:message:accepted"
+    MT_MESSAGE_REJECTED = "mt:message:rejected"
+    MT_MESSAGE_FAILED = "mt:message:failed"
+    MT_MESSAGE_RETRIEVED = "mt:message:retrieved"
+    MT_MESSAGE_REFUSED = "mt:message:refused"
+    MT_MESSAGE_DUPLICATE = "mt:message:duplicate"
+    MT_MESSAGE_NEW = "mt:message:new"
+    MT_MESSAGE_READ = "mt:message:read"
+    MT_MESSAGE_DELETED = "mt:message:deleted"
+    MT_RECEIPT_QUEUED = "mt:receipt:queued"
+    MT_RECEIPT_SUBMITTED = "mt:receipt:submitted"
+    MT_RECEIPT_ACKNOWLEDGED = "mt:receipt:acknowledged"
+    MT_RECEIPT_FAILED = "mt:receipt:failed"
+    MT_RECEIPT_RECEIVED = "mt:receipt:received"
+    MT_RECEIPT_UNMATCHED = "mt:receipt:unmatched"
+    MT_RECEIPT_REFUSED = "mt:receipt:refused"

@@ -1,0 +1,58 @@
+"""Code lists of a message's life in the message service, shared with its clients over interface D."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Direction(StrEnum):
+    """Whether an organisation sent or received something."""
+
+    OUT = "out"
+    IN = "in"
+
+
+class MessageStatus(StrEnum):
+    """KV Meddelandestatus (api-mt-mk, "Meddelandestatus koder")."""
+
+    SCHEDULED = "SCHEDULED"
+    SUBMITTED = "SUBMITTED"
+    SCHEDULED_FOR_RESEND = "SCHEDULED_FOR_RESEND"
+    ACKNOWLEDGE = "ACKNOWLEDGE"
+    WAITING_FOR_RECEIPT = "WAITING_FOR_RECEIPT"
+    MESSAGE_EXCHANGE_ERROR = "MESSAGE_EXCHANGE_ERROR"
+    ACCEPTED = "ACCEPTED"
+    REJECTED = "REJECTED"
+    RETRIEVED = "RETRIEVED"
+    RECEIPT_SENT = "RECEIPT_SENT"
+    NEW = "NEW"
+    ERROR = "ERROR"
+
+    @property
+    def final(self) -> bool:
+        """Whether the flow is over, so that a client may delete the message (api-mt-mk 3, deleteMessageById)."""
+        return self in _FINAL
+
+
+_FINAL = frozenset({MessageStatus.NEW, MessageStatus.ACCEPTED, MessageStatus.MESSAGE_EXCHANGE_ERROR})
+
+
+class ReceiptState(StrEnum):
+    """The life of a message receipt, the ones we send and the ones we get."""
+
+    QUEUED = "queued"
+    SUBMITTED = "submitted"
+    DELIVERED = "delivered"
+    FAILED = "failed"
+    RECEIVED = "received"
+
+
+class WorkKind(StrEnum):
+    """What waits to be done for an organisation in the message service."""
+
+    MESSAGE = "message"
+    """Seal an outgoing message and hand it to the access point."""
+    RECEIPT = "receipt"
+    """Seal an outgoing receipt and hand it to the access point."""
+    DEADLINE = "deadline"
+    """Something awaited did not come in time (invariant 8)."""

@@ -1,0 +1,52 @@
+"""What can go wrong at the gate. Texts name no organisation, no record and no database object."""
+
+from __future__ import annotations
+
+
+class VaultError(Exception):
+    """Base of what the gate raises."""
+
+    text = "the vault cannot do this"
+
+    def __init__(self) -> None:
+        super().__init__(self.text)
+
+
+class VaultDenied(VaultError):
+    """The opening is not allowed; the same whether or not the organisation is hosted here."""
+
+    text = "the vault does not open for this"
+
+
+class VaultUnavailable(VaultError):
+    """Database or object store did not answer as they should; the same call may succeed later.
+
+    When it comes at the end of an opening, whether the work was committed is
+    not known: every operation can be repeated safely.
+    """
+
+    text = "the vault cannot be reached now"
+
+
+class VaultClosed(VaultError):
+    """Used after its opening had ended."""
+
+    text = "the opening of the vault has ended"
+
+
+class UnknownRecord(VaultError):
+    """The vault holds no such record, whatever other vaults hold."""
+
+    text = "no such record in this vault"
+
+
+class VaultRefused(VaultError):
+    """The database refused the operation: a value that it cannot store, or more than its login may do."""
+
+    text = "the database refused the operation"
+
+
+class BodyDamaged(VaultError):
+    """A stored body is missing, altered, cut short, or belongs to another record or vault."""
+
+    text = "a stored body cannot be opened"

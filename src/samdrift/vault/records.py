@@ -1,0 +1,151 @@
+"""What the vaults keep, as the roles see it. Times carry time zone UTC, sizes are bytes of plaintext."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from samdrift.contracts.messages import Direction, MessageStatus, ReceiptState, WorkKind
+from samdrift.contracts.transfer import TransferReason, TransferState
+from samdrift.wire.codes import ReceiptStatus
+from samdrift.wire.identifiers import DocumentIdentifier, ParticipantIdentifier, ProcessIdentifier
+from samdrift.wire.keys import DecryptionKey, SigningKey
+
+# --- access point ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class OutgoingEnvelope:
+    """What an envelope that was handed over says about itself."""
+
+    envelope_id: str
+    conversation_id: str
+    sender: ParticipantIdentifier
+    recipient: ParticipantIdentifier
+    document: DocumentIdentifier
+    process: ProcessIdentifier
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One try to transfer an envelope.
+
+    ``references`` is what was signed, in the caller's own form, ``None`` while
+    the attempt is under way or when it ended before anything was signed.
+    """
+
+    at: datetime
+    references: tuple[bytes, ...] | None = None
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Transfer:
+    """An outgoing envelope on its way, with every attempt so far; the last one is the claim's own."""
+
+    id: str
+    envelope: OutgoingEnvelope
+    as4_message_id: str
+    created_at: datetime
+    state: TransferState
+    attempts: tuple[Attempt, ...]
+    size: int
+    digest: bytes
+    """SHA-256 of the stored body."""
+
+
+@dataclass(frozen=True, slots=True)
+class IncomingEnvelope:
+    """What is known about an envelope that came in, besides its bytes."""
+
+    as4_message_id: str
+    envelope_id: str
+    conversation_id: str
+    sender: str
+    recipient: str
+    document: str
+    peer: str
+    certificate: str
+    """SHA-256 of the peer's certificate, in hex."""
+
+
+# --- message service ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class MessageRecord:
+    """A message that the organisation sent or received, without its content.
+
+    ``sender_address`` and ``recipient_address`` are functional addresses.
+    Address and label are encrypted at rest.
+    """
+
+    id: str
+    direction: Direction
+    status: MessageStatus
+    conversation_id: str
+    ref_to_message_id: str | None
+    sender: ParticipantIdentifier
+    recipient: ParticipantIdentifier
+    sender_address: str
+    recipient_address: str
+    document: str
+    created_at: datetime
+    updated_at: datetime
+    label: str
+    confidentiality: bool
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class StatusEvent:
+    """One step in a message's life, as interface D shows it (api-mt-mk, eventIssues)."""
+
+    at: datetime
+    status: MessageStatus
+    title: str
+    detail: str
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReceiptRecord:
+    """A message receipt; ``id`` is its envelope's. ``counterpart`` is who gets it or sent it."""
+
+    id: str
+    message_id: str
+    direction: Direction
+    status: ReceiptStatus
+    counterpart: ParticipantIdentifier
+    document: str
+    handling_service_id: str | None
+    state: ReceiptState
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class WorkItem:
+    """Something to do now; ``attempts`` counts the claims, this one included."""
+
+    kind: WorkKind
+    id: str
+    attempts: int
+
+
+class Received(StrEnum):
+    """What became of an incoming message."""
+
+    STORED = "stored"
+    DUPLICATE_DELIVERY = "duplicate-delivery"
+    """The access point's item had been processed before; nothing was stored."""
+    DUPLICATE_ID = "duplicate-id"
+    """Another message with that id came in before; nothing was stored."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeySet:
+    """The organisation's own keys for protection between organisations (R6)."""
+
+    signing: SigningKey
+    decryption: tuple[DecryptionKey, ...] = field(default=())

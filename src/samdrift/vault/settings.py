@@ -1,0 +1,24 @@
+"""Where the vaults' parts are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class VaultSettings:
+    """Places and limits. Nothing here is a secret except the passphrase, which is never shown."""
+
+    database: Path | str
+    """A folder for the embedded PostgreSQL, or the URL of a cluster, without a password."""
+    objects: Path | str
+    """A folder, or a URL that obstore knows, for bodies that are too large for a row."""
+    secrets: Path
+    """Folder of the key store and of the passwords of the administrator's and the registry's login."""
+    passphrase: bytes = field(repr=False)
+    connections: int = 64
+    """Most database connections of one process, over all vaults."""
+    idle: timedelta = timedelta(seconds=20)
+    """How long an unused connection stays open."""
