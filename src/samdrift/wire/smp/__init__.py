@@ -1,5 +1,9 @@
-"""Service metadata: SMP 1.0 with published certificates, to and from bytes."""
+"""Service metadata: SMP 1.0 with published certificates, to and from bytes (component-smp 3.8)."""
 
+from samdrift.wire.smp.build import build_service_group
+from samdrift.wire.smp.parse import parse_service_group
+from samdrift.wire.smp.paths import service_group_path, service_metadata_path
+from samdrift.wire.smp.signed import build_signed_service_metadata, verify_signed_service_metadata
 from samdrift.wire.smp.types import (
     Endpoint,
     MetadataVerdict,
@@ -14,4 +18,10 @@ __all__ = [
     "PublishedCertificates",
     "ServiceGroup",
     "ServiceMetadata",
+    "build_service_group",
+    "build_signed_service_metadata",
+    "parse_service_group",
+    "service_group_path",
+    "service_metadata_path",
+    "verify_signed_service_metadata",
 ]

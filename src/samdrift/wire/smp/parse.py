@@ -1,0 +1,139 @@
+"""Service groups and service metadata from XML (SMP 1.0, 2.3)."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+
+from samdrift.wire.certificates import from_base64
+from samdrift.wire.errors import WireError, WireFault
+from samdrift.wire.identifiers import (
+    NO_PROCESS,
+    DocumentIdentifier,
+    ParticipantIdentifier,
+    ProcessIdentifier,
+)
+from samdrift.wire.smp import certpub
+from samdrift.wire.smp.sequence import Sequence
+from samdrift.wire.smp.types import Endpoint, ServiceGroup, ServiceMetadata
+from samdrift.wire.webaddress import web_address
+from samdrift.wire.xml import SMALL, Element, Namespace, local_name, name, parse, path, text
+
+_DATE_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d)?", re.ASCII)
+
+
+def parse_service_group(data: bytes) -> ServiceGroup:
+    """Read a ServiceGroup; :class:`WireError` when it is none."""
+    root = parse(data, SMALL)
+    if root.tag != name(Namespace.SMP1, "ServiceGroup"):
+        raise WireError(WireFault.UNKNOWN_ROOT, "not a ServiceGroup", local_name(root))
+    group = _sequence(root)
+    participant = _participant(group.one("ParticipantIdentifier"))
+    collection = _sequence(group.one("ServiceMetadataReferenceCollection"))
+    references = collection.many("ServiceMetadataReference")
+    collection.end()
+    group.many("Extension")
+    group.end()
+    return ServiceGroup(participant, tuple(reference.get("href", "") for reference in references))
+
+
+def service_metadata(element: Element) -> ServiceMetadata:
+    """Read the ``ServiceMetadata`` element; :class:`WireError` when its structure is broken.
+
+    A redirection is refused: it does not exist in the federation (component-smp
+    3.8), and following one would let an SMP send us anywhere.
+    """
+    metadata = _sequence(element)
+    information = _sequence(metadata.one("ServiceInformation"))
+    metadata.end()
+    participant = _participant(information.one("ParticipantIdentifier"))
+    document = information.one("DocumentIdentifier")
+    process, endpoints = _process(information.one("ProcessList"))
+    extensions = information.many("Extension")
+    information.end()
+    return ServiceMetadata(
+        participant,
+        DocumentIdentifier(_value(document), _scheme(document)),
+        process,
+        endpoints,
+        certpub.read(extensions),
+    )
+
+
+def _process(process_list: Element) -> tuple[ProcessIdentifier, tuple[Endpoint, ...]]:
+    """The only process, or among several that of the federation (codes-common 1.2)."""
+    sequence = _sequence(process_list)
+    processes = [_one_process(element) for element in sequence.many("Process")]
+    sequence.end()
+    if len(processes) == 1:
+        return processes[0]
+    for identifier, endpoints in processes:
+        if identifier == NO_PROCESS:
+            return identifier, endpoints
+    raise WireError(WireFault.STRUCTURE, "no process of the federation", path(process_list))
+
+
+def _one_process(element: Element) -> tuple[ProcessIdentifier, tuple[Endpoint, ...]]:
+    process = _sequence(element)
+    identifier = process.one("ProcessIdentifier")
+    endpoints = _sequence(process.one("ServiceEndpointList"))
+    found = tuple(_endpoint(endpoint) for endpoint in endpoints.many("Endpoint"))
+    endpoints.end()
+    process.many("Extension")
+    process.end()
+    return ProcessIdentifier(_value(identifier), _scheme(identifier)), found
+
+
+def _endpoint(element: Element) -> Endpoint:
+    endpoint = _sequence(element)
+    address = endpoint.one("EndpointURI")
+    endpoint.maybe("RequireBusinessLevelSignature")
+    endpoint.maybe("MinimumAuthenticationLevel")
+    activation = endpoint.maybe("ServiceActivationDate")
+    expiration = endpoint.maybe("ServiceExpirationDate")
+    certificate = endpoint.one("Certificate")
+    description = endpoint.one("ServiceDescription")
+    contact = endpoint.one("TechnicalContactUrl")
+    endpoint.maybe("TechnicalInformationUrl")
+    endpoint.many("Extension")
+    endpoint.end()
+    return Endpoint(
+        transport_profile=element.get("transportProfile", ""),
+        address=web_address(_value(address), path(address)),
+        certificate=from_base64(text(certificate), path(certificate)),
+        activation=None if activation is None else _date_time(activation),
+        expiration=None if expiration is None else _date_time(expiration),
+        description=_value(description),
+        contact=_value(contact),
+    )
+
+
+def _sequence(element: Element) -> Sequence:
+    return Sequence(element, Namespace.SMP1)
+
+
+def _participant(element: Element) -> ParticipantIdentifier:
+    if _scheme(element) != ParticipantIdentifier.scheme:
+        raise WireError(WireFault.IDENTIFIER, "another scheme of participants", path(element))
+    return ParticipantIdentifier.parse(_value(element))
+
+
+def _value(element: Element) -> str:
+    """The text; SMPs that print it prettily put white space around."""
+    return text(element).strip()
+
+
+def _scheme(element: Element) -> str:
+    return element.get("scheme", "")
+
+
+def _date_time(element: Element) -> datetime:
+    """``xs:dateTime``; without time zone it is taken as UTC."""
+    value = _value(element)
+    try:
+        if not _DATE_TIME.fullmatch(value):
+            raise ValueError
+        moment = datetime.fromisoformat(value)
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise WireError(WireFault.STRUCTURE, "not a date and time", path(element)) from None

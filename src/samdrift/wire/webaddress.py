@@ -1,0 +1,32 @@
+"""Addresses that come from outside: what may be called, and nothing that parsers read differently.
+
+Addresses of SMPs come from DNS, those of access points from service metadata,
+those of revocation lists from certificates. Whoever controls them could
+otherwise make us call what we should not.
+"""
+
+from __future__ import annotations
+
+import re
+
+from samdrift.wire.errors import WireError, WireFault
+
+_MAX_LENGTH = 2048
+_ADDRESS = re.compile(
+    r"https?://"
+    r"(?:[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:.]+\])"
+    r"(?::[0-9]{1,5})?"
+    r"(?:/[!$-;=?-Z_a-z~]*)?",
+    re.IGNORECASE | re.ASCII,
+)
+
+
+def web_address(value: str, where: str) -> str:
+    """``value`` when it is an absolute http or https URL; :class:`WireError` otherwise.
+
+    Refused: other schemes, user information, fragments, white space, backslashes,
+    names outside ASCII and addresses over 2048 characters.
+    """
+    if len(value) > _MAX_LENGTH or not _ADDRESS.fullmatch(value):
+        raise WireError(WireFault.IDENTIFIER, "not an absolute http or https address", where)
+    return value
