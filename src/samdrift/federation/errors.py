@@ -1,0 +1,7 @@
+"""What can go wrong when a local federation is set up or asked to register something."""
+
+from __future__ import annotations
+
+
+class FederationError(Exception):
+    """A local federation cannot do what it was asked; the text says why."""
