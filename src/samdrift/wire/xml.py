@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import cache
 
 from lxml import etree
 
@@ -107,11 +108,14 @@ def check_before_parsing(data: bytes, limits: XmlLimits) -> None:
 
 
 def _check_depth(root: Element, max_depth: int) -> None:
-    depth = 0
-    for event, _ in etree.iterwalk(root, events=("start", "end")):
-        depth += 1 if event == "start" else -1
-        if depth > max_depth:
-            raise WireError(WireFault.TOO_DEEP, f"nested deeper than {max_depth} elements")
+    if _deeper_than(max_depth)(root):
+        raise WireError(WireFault.TOO_DEEP, f"nested deeper than {max_depth} elements")
+
+
+@cache
+def _deeper_than(depth: int) -> etree.XPath:
+    """Whether some element has ``depth`` ancestors; libxml2 answers that without a Python walk."""
+    return etree.XPath("boolean(" + "/*" * (depth + 1) + ")")
 
 
 def name(namespace: str, local: str) -> str:
@@ -131,6 +135,8 @@ def children(element: Element) -> list[Element]:
 
 def text(element: Element) -> str:
     """The whole text of an element that holds text only, with comments left out of it."""
+    if not len(element):
+        return element.text or ""
     return "".join([element.text or "", *(child.tail or "" for child in element)])
 
 
