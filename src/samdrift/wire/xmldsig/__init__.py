@@ -32,6 +32,7 @@ from samdrift.wire.xmldsig.signedinfo import (
     Transform,
     append_signed_info,
     ds,
+    read_reference,
     read_signed_info,
 )
 
@@ -59,6 +60,7 @@ __all__ = [
     "ds",
     "load_certificate",
     "read_certificate",
+    "read_reference",
     "read_signature",
     "read_signed_info",
     "sign_enveloped",

@@ -65,11 +65,12 @@ def read_signed_info(element: Element, allowed: AllowList) -> SignedInfo:
     _only(signature_method, RSA_SHA256)
     return SignedInfo(
         _read_transform(method, allowed.canonicalizations),
-        tuple(_read_reference(reference, allowed) for reference in references),
+        tuple(read_reference(reference, allowed) for reference in references),
     )
 
 
-def _read_reference(element: Element, allowed: AllowList) -> Reference:
+def read_reference(element: Element, allowed: AllowList) -> Reference:
+    """Read one ``ds:Reference``, of a signature or repeated in a receipt; :class:`WireError` as above."""
     parts = children(element)
     if parts and parts[0].tag == ds("Transforms"):
         transforms = tuple(_read_transform(part, allowed.transforms) for part in children(parts.pop(0)))
