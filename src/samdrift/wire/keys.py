@@ -7,18 +7,29 @@ from enum import StrEnum
 from typing import Protocol
 
 from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import padding
 
 Random = Callable[[int], bytes]
 """Gives so many random bytes. The formats have no randomness of their own."""
 
 
 class Oaep(StrEnum):
-    """RSA-OAEP as the profiles use it: digest and mask function with the same hash, no label."""
+    """RSA-OAEP as the profiles use it: the hash for the digest and for the mask function, no label."""
 
     SHA1 = "sha1"
-    """Envelope profile 3.4.4.2: ``rsa-oaep-mgf1p``."""
+    """Both SHA-1: ``rsa-oaep-mgf1p`` as DIGG's example has it (envelope-profile-xhe 3.4.4.2)."""
+    SHA256_MGF1_SHA1 = "sha256-mgf1-sha1"
+    """``rsa-oaep-mgf1p`` from a peer that names SHA-256 as its digest; the mask function stays SHA-1."""
     SHA256 = "sha256"
-    """eDelivery AS4 common profile: MGF1-SHA256 and SHA-256."""
+    """Both SHA-256: eDelivery AS4 common profile."""
+
+    @property
+    def padding(self) -> padding.OAEP:
+        """The scheme as ``cryptography`` takes it."""
+        digest = hashes.SHA1() if self is Oaep.SHA1 else hashes.SHA256()  # noqa: S303
+        mask = hashes.SHA256() if self is Oaep.SHA256 else hashes.SHA1()  # noqa: S303
+        return padding.OAEP(padding.MGF1(mask), digest, None)
 
 
 class SigningKey(Protocol):

@@ -13,11 +13,6 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from samdrift.wire.errors import WireError, WireFault
 from samdrift.wire.keys import Oaep
 
-_OAEP = {
-    Oaep.SHA1: padding.OAEP(padding.MGF1(hashes.SHA1()), hashes.SHA1(), None),  # noqa: S303
-    Oaep.SHA256: padding.OAEP(padding.MGF1(hashes.SHA256()), hashes.SHA256(), None),
-}
-
 
 class SoftwareSigningKey:
     """An RSA key that signs, with its certificate."""
@@ -41,6 +36,6 @@ class SoftwareDecryptionKey:
     def unwrap(self, wrapped: bytes, oaep: Oaep) -> bytes:
         """The session key; :class:`WireError` (``DECRYPTION``) when it does not open."""
         try:
-            return self._private_key.decrypt(wrapped, _OAEP[oaep])
+            return self._private_key.decrypt(wrapped, oaep.padding)
         except ValueError:
             raise WireError(WireFault.DECRYPTION, "cannot be decrypted") from None

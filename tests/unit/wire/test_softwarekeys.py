@@ -14,7 +14,11 @@ from samdrift.wire.errors import WireError, WireFault
 from samdrift.wire.keys import Oaep
 from samdrift.wire.softwarekeys import SoftwareDecryptionKey, SoftwareSigningKey
 
-_HASH = {Oaep.SHA1: hashes.SHA1, Oaep.SHA256: hashes.SHA256}
+_HASHES = {
+    Oaep.SHA1: (hashes.SHA1, hashes.SHA1),
+    Oaep.SHA256_MGF1_SHA1: (hashes.SHA256, hashes.SHA1),
+    Oaep.SHA256: (hashes.SHA256, hashes.SHA256),
+}
 
 
 @pytest.fixture(scope="module")
@@ -42,12 +46,13 @@ def test_signature_is_rsa_pkcs1_v15_with_sha256(
 def test_unwraps_only_what_was_wrapped_with_the_same_oaep(
     oaep: Oaep, private_key: rsa.RSAPrivateKey, certificate: x509.Certificate
 ) -> None:
-    scheme = padding.OAEP(padding.MGF1(_HASH[oaep]()), _HASH[oaep](), None)
+    digest, mask = _HASHES[oaep]
+    scheme = padding.OAEP(padding.MGF1(mask()), digest(), None)
     wrapped = private_key.public_key().encrypt(b"session key", scheme)
     key = SoftwareDecryptionKey(private_key, certificate)
     assert key.unwrap(wrapped, oaep) == b"session key"
-    other = Oaep.SHA256 if oaep is Oaep.SHA1 else Oaep.SHA1
-    for bad, as_oaep in ((wrapped, other), (wrapped[:-1], oaep), (b"", oaep), (b"\xff" * 256, oaep)):
+    others = [(wrapped, other) for other in Oaep if other is not oaep]
+    for bad, as_oaep in (*others, (wrapped[:-1], oaep), (b"", oaep), (b"\xff" * 256, oaep)):
         with pytest.raises(WireError) as error:
             key.unwrap(bad, as_oaep)
         assert error.value.fault is WireFault.DECRYPTION
