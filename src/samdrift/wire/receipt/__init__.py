@@ -1,0 +1,8 @@
+"""The message receipt, UBL ApplicationResponse in DIGG's profile (message-receipt 1.0)."""
+
+from samdrift.wire.receipt.build import build
+from samdrift.wire.receipt.parse import parse
+from samdrift.wire.receipt.types import MessageReceipt
+from samdrift.wire.receipt.validate import validate
+
+__all__ = ["MessageReceipt", "build", "parse", "validate"]

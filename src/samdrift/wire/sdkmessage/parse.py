@@ -1,0 +1,118 @@
+"""Reads an SDK message into its types (content-specification 4.3)."""
+
+from __future__ import annotations
+
+from samdrift.wire import xml
+from samdrift.wire.errors import WireError, WireFault
+from samdrift.wire.schema.check import require_structure
+from samdrift.wire.schema.lexical import WHITESPACE
+from samdrift.wire.sdkmessage.schema import SCHEMA, tag
+from samdrift.wire.sdkmessage.types import (
+    Attention,
+    Document,
+    File,
+    Ii,
+    Party,
+    Person,
+    Reference,
+    SdkMessage,
+)
+from samdrift.wire.xml import Element
+
+
+def parse(data: bytes) -> SdkMessage:
+    """The message in ``data``; :class:`WireError` when it breaks the schema or has no label.
+
+    Rules are not asked: that is :func:`samdrift.wire.sdkmessage.validate`.
+    Elements of other namespaces are passed over.
+    """
+    root = xml.parse(data, xml.LARGE)
+    require_structure(root, SCHEMA)
+    message = _one(root, "message")
+    header = _one(message, "messageHeader")
+    return SdkMessage(
+        created=_text(header, "creationDateTime"),
+        message_id=_text(header, "messageId"),
+        conversation_id=_text(header, "conversationId"),
+        ref_to_message_id=_optional_text(header, "refToMessageId"),
+        label=_text(header, "label"),
+        confidentiality=_text(header, "confidentiality").strip(WHITESPACE) in ("true", "1"),
+        generating_system=_optional_ii(header, "generatingSystem"),
+        recipient=_party(_one(header, "recipient"), "recipientID"),
+        sender=_party(_one(header, "sender"), "senderID"),
+        documents=tuple(map(_document, _all(_one(message, "messageBody"), "documents"))),
+    )
+
+
+def _party(element: Element, identifier: str) -> Party:
+    attention = _optional(element, "attention")
+    return Party(
+        _ii(_one(element, identifier)),
+        _optional_text(element, "label"),
+        None if attention is None else _attention(attention),
+    )
+
+
+def _attention(element: Element) -> Attention:
+    sub_organisation = _one(element, "subOrganization")
+    return Attention(
+        _ii(_one(sub_organisation, "organizationId")),
+        _optional_text(sub_organisation, "label"),
+        tuple(map(_person, _all(element, "person"))),
+        tuple(map(_reference, _all(element, "reference"))),
+    )
+
+
+def _person(element: Element) -> Person:
+    return Person(_optional_ii(element, "personId"), _optional_text(element, "label"))
+
+
+def _reference(element: Element) -> Reference:
+    return Reference(_ii(_one(element, "referenceId")), _optional_text(element, "label"))
+
+
+def _document(element: Element) -> Document:
+    return Document(
+        _text(element, "documentID"),
+        _optional_text(element, "documentName"),
+        _optional_text(element, "index"),
+        tuple(map(_file, _all(element, "ContentFiles"))),
+        tuple(_text(content, "characterSequence") for content in _all(element, "ContentText")),
+    )
+
+
+def _file(element: Element) -> File:
+    return File(_text(element, "fileName"), _text(element, "contentType"), _text(element, "content"))
+
+
+def _ii(element: Element) -> Ii:
+    return Ii(_text(element, "root"), _text(element, "extension"))
+
+
+def _optional_ii(parent: Element, local: str) -> Ii | None:
+    element = _optional(parent, local)
+    return None if element is None else _ii(element)
+
+
+def _text(parent: Element, local: str) -> str:
+    return xml.text(_one(parent, local))
+
+
+def _optional_text(parent: Element, local: str) -> str | None:
+    element = _optional(parent, local)
+    return None if element is None else xml.text(element)
+
+
+def _one(parent: Element, local: str) -> Element:
+    element = _optional(parent, local)
+    if element is None:
+        raise WireError(WireFault.STRUCTURE, f"{local} is missing", xml.path(parent))
+    return element
+
+
+def _optional(parent: Element, local: str) -> Element | None:
+    return next(parent.iterchildren(tag(local)), None)
+
+
+def _all(parent: Element, local: str) -> list[Element]:
+    return list(parent.iterchildren(tag(local)))

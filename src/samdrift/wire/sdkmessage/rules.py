@@ -1,0 +1,212 @@
+"""The rules of the content specification beyond its schema (content-specification 4.3, 5.1).
+
+Those that the published Schematron has too come first and bear its names. The
+rest stand only in the text, or go further there; each has its entry in
+:mod:`samdrift.wire.differences`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from samdrift.wire import xml
+from samdrift.wire.codes import Detail
+from samdrift.wire.errors import WireError
+from samdrift.wire.identifiers import (
+    FUNCTIONAL_ADDRESS_ROOT,
+    PARTICIPANT_SCHEME,
+    ParticipantIdentifier,
+    is_uuid,
+)
+from samdrift.wire.schema.lexical import is_base64
+from samdrift.wire.schema.rules import Rule, RuleBook
+from samdrift.wire.sdkmessage.schema import MAX_LABEL, tag
+from samdrift.wire.xml import Element
+
+_TIMESTAMP = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}.[0-9]{1,3}Z")
+
+
+def _context(path: str) -> tuple[str, ...]:
+    return tuple(tag(step) for step in path.split("/"))
+
+
+def _text(holds: Callable[[str], bool]) -> Callable[[Element], bool]:
+    return lambda element: holds(xml.text(element))
+
+
+def _equals(expected: str) -> Callable[[Element], bool]:
+    return lambda element: xml.text(element) == expected
+
+
+def _at_most(length: int) -> Callable[[Element], bool]:
+    return lambda element: len(xml.text(element)) <= length
+
+
+def _has_one(local: str) -> Callable[[Element], bool]:
+    expanded = tag(local)
+    return lambda element: sum(1 for _ in element.iterchildren(expanded)) == 1
+
+
+def _has_any(*locals_: str) -> Callable[[Element], bool]:
+    tags = [tag(local) for local in locals_]
+    return lambda element: next(element.iterchildren(*tags), None) is not None
+
+
+def _is_timestamp(value: str) -> bool:
+    return _TIMESTAMP.fullmatch(value) is not None
+
+
+def _is_participant(value: str) -> bool:
+    try:
+        ParticipantIdentifier.parse(value)
+    except WireError:
+        return False
+    return True
+
+
+_SCHEME = f"must be {PARTICIPANT_SCHEME}"
+_PARTICIPANT = "is not a participant identifier of the federation"
+
+NOT_EMPTY = Rule(
+    "verifyNonEmptyElements",
+    "content-specification 5.1",
+    (),
+    lambda element: True,
+    "Element is included but empty",
+)
+"""Asked of every element but the root, see :func:`samdrift.wire.schema.rules.blank_elements`."""
+
+PUBLISHED = (
+    Rule(
+        "conversationIdMustExist",
+        "content-specification 4.3.2 conversationId",
+        _context("messageHeader"),
+        _has_one("conversationId"),
+        "In messageHeader, conversationId must be set once",
+    ),
+    Rule(
+        "creationDateTime",
+        "content-specification 4.3.2 creationDateTime",
+        _context("creationDateTime"),
+        _text(_is_timestamp),
+        "Timestamp must match YYYY-MM-DDThh:mm:ss.sZ with one to three fraction digits",
+    ),
+    *(
+        Rule(
+            pattern,
+            f"content-specification 4.3.2 {local}",
+            _context(local),
+            _text(is_uuid),
+            f"{local} is not a valid UUID",
+        )
+        for pattern, local in (
+            ("MessageId", "messageId"),
+            ("conversationId", "conversationId"),
+            ("refToMessageId", "refToMessageId"),
+        )
+    ),
+    Rule(
+        "subjectlabel",
+        "content-specification 4.3.2 label",
+        _context("messageHeader/label"),
+        _at_most(MAX_LABEL),
+        f"In messageHeader/label, string length exceeds {MAX_LABEL}",
+        Detail.STRUCTURE,
+    ),
+    Rule(
+        "recipientIdvalue",
+        "content-specification 4.3.2.1 recipientId",
+        _context("recipientID/root"),
+        _equals(PARTICIPANT_SCHEME),
+        f"In recipientID, root {_SCHEME}",
+    ),
+    Rule(
+        "senderIdvalue",
+        "content-specification 4.3.2.2 senderId",
+        _context("senderID/root"),
+        _equals(PARTICIPANT_SCHEME),
+        f"In senderID, root {_SCHEME}",
+    ),
+    Rule(
+        "subOrgRoot",
+        "content-specification 4.3.2.3 subOrganization/organizationId",
+        _context("subOrganization/organizationId/root"),
+        _equals(FUNCTIONAL_ADDRESS_ROOT),
+        f"In organizationId, root must be {FUNCTIONAL_ADDRESS_ROOT}",
+    ),
+)
+
+FROM_THE_TEXT = (
+    Rule(
+        "label-required",
+        "content-specification 4.3.2 label",
+        _context("messageHeader"),
+        _has_any("label"),
+        "In messageHeader, label must be set",
+    ),
+    Rule(
+        "recipient-participant",
+        "content-specification 4.3.2.1 recipientId",
+        _context("recipientID/extension"),
+        _text(_is_participant),
+        f"In recipientID, extension {_PARTICIPANT}",
+    ),
+    Rule(
+        "sender-participant",
+        "content-specification 4.3.2.2 senderId",
+        _context("senderID/extension"),
+        _text(_is_participant),
+        f"In senderID, extension {_PARTICIPANT}",
+    ),
+    Rule(
+        "reference-length",
+        "content-specification 4.3.2.3 reference/referenceId",
+        _context("referenceId/extension"),
+        _at_most(MAX_LABEL),
+        f"In referenceId, string length exceeds {MAX_LABEL}",
+    ),
+    Rule(
+        "document-content",
+        "content-specification 4.3.3.1 documents",
+        _context("documents"),
+        _has_any("ContentFiles", "ContentText"),
+        "A document must hold a text or a file",
+    ),
+    Rule(
+        "contentFiles",
+        "content-specification 4.3.3.3 content",
+        _context("ContentFiles/content"),
+        _text(is_base64),
+        "Content is not base64 as in RFC 4648",
+    ),
+)
+
+
+def _sorted_when_several(body: Element) -> bool:
+    documents = body.findall(tag("documents"))
+    return len(documents) < 2 or all(
+        (document.findtext(tag("index")) or "").isdecimal() for document in documents
+    )
+
+
+FOR_SENDERS = (
+    Rule(
+        "sender-attention",
+        "content-specification 4.3.2.2 attention",
+        _context("sender"),
+        _has_any("attention"),
+        "In sender, attention must be set",
+    ),
+    Rule(
+        "document-index",
+        "content-specification 4.3.3.1 Index",
+        _context("messageBody"),
+        _sorted_when_several,
+        "Several documents must each have a number as index",
+    ),
+)
+"""What is asked of a message that we send and forgiven in one that we receive."""
+
+RULES = RuleBook((*PUBLISHED, *FROM_THE_TEXT))
+OUTGOING_RULES = RuleBook(FOR_SENDERS)
