@@ -7,10 +7,12 @@ there, so two different texts could mean the same bytes unnoticed.
 from __future__ import annotations
 
 import binascii
+from collections.abc import Iterator
 
 from samdrift.wire.errors import WireError, WireFault
 
 _WHITE_SPACE = b" \t\r\n"
+_PIECE = 1 << 20
 
 
 def encode(data: bytes) -> bytes:
@@ -18,10 +20,42 @@ def encode(data: bytes) -> bytes:
     return binascii.b2a_base64(data, newline=False)
 
 
-def decode(text: str | bytes | memoryview, where: str = "") -> bytes:
+def decode(text: str, where: str = "") -> bytes:
     """The bytes of ``text``; :class:`WireError` (``STRUCTURE``) when it is not base64."""
+    return b"".join(decode_pieces(text, where))
+
+
+def decode_pieces(text: str | memoryview, where: str = "") -> Iterator[bytes]:
+    """The bytes of ``text`` piece by piece, so that a long text need not be held twice."""
+    rest = b""
+    for start in range(0, len(text), _PIECE):
+        rest += _without_white_space(text[start : start + _PIECE], where)
+        ready, rest = _split_before_last_group(rest)
+        if b"=" in ready:  # padding ends a text
+            raise _not_base64(where)
+        yield _decode(ready, where)
+    yield _decode(rest, where)
+
+
+def _split_before_last_group(digits: bytes) -> tuple[bytes, bytes]:
+    at = max(len(digits) - len(digits) % 4 - 4, 0)
+    return digits[:at], digits[at:]
+
+
+def _without_white_space(piece: str | memoryview, where: str) -> bytes:
     try:
-        raw = text.encode("ascii") if isinstance(text, str) else bytes(text)
-        return binascii.a2b_base64(raw.translate(None, _WHITE_SPACE), strict_mode=True)
-    except (UnicodeEncodeError, binascii.Error):
-        raise WireError(WireFault.STRUCTURE, "not base64", where) from None
+        raw = piece.encode("ascii") if isinstance(piece, str) else bytes(piece)
+    except UnicodeEncodeError:
+        raise _not_base64(where) from None
+    return raw.translate(None, _WHITE_SPACE)
+
+
+def _decode(digits: bytes, where: str) -> bytes:
+    try:
+        return binascii.a2b_base64(digits, strict_mode=True)
+    except binascii.Error:
+        raise _not_base64(where) from None
+
+
+def _not_base64(where: str) -> WireError:
+    return WireError(WireFault.STRUCTURE, "not base64", where)

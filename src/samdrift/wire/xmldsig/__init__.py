@@ -11,7 +11,7 @@ from samdrift.wire.xmldsig.algorithms import (
     AllowList,
     Canonicalization,
 )
-from samdrift.wire.xmldsig.canonical import HashSink, Sink, canonical_document, canonical_part
+from samdrift.wire.xmldsig.canonical import DigestSink, HashSink, Sink, canonical_document, canonical_part
 from samdrift.wire.xmldsig.enveloped import (
     SignatureReason,
     SignatureVerdict,
@@ -43,6 +43,7 @@ __all__ = [
     "SHA256",
     "AllowList",
     "Canonicalization",
+    "DigestSink",
     "HashSink",
     "Reference",
     "Resolver",

@@ -24,8 +24,14 @@ class Sink(Protocol):
     def write(self, data: bytes, /) -> object: ...
 
 
+class DigestSink(Sink, Protocol):
+    """A sink that gives the SHA-256 of all that it was given."""
+
+    def digest(self) -> bytes: ...
+
+
 class HashSink:
-    """A sink that keeps the SHA-256 of what it was given and nothing else."""
+    """Hashes what it is given and keeps nothing else."""
 
     def __init__(self) -> None:
         self._hash = hashlib.sha256()

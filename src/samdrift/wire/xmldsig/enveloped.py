@@ -8,6 +8,7 @@ goes on with.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -17,7 +18,7 @@ from samdrift.wire.errors import WireError, WireFault
 from samdrift.wire.keys import SigningKey
 from samdrift.wire.xml import Element
 from samdrift.wire.xmldsig.algorithms import ENVELOPED, ENVELOPED_SIGNATURE, Canonicalization
-from samdrift.wire.xmldsig.canonical import HashSink, canonical_document
+from samdrift.wire.xmldsig.canonical import DigestSink, HashSink, canonical_document
 from samdrift.wire.xmldsig.keyinfo import append_certificate, read_certificate
 from samdrift.wire.xmldsig.signature import append_signature, read_signature, unmatched
 from samdrift.wire.xmldsig.signedinfo import Reference, Transform, ds
@@ -53,19 +54,24 @@ class SignatureVerdict:
 
 
 def sign_enveloped(
-    root: Element, key: SigningKey, *, method: Canonicalization = Canonicalization.INCLUSIVE
+    root: Element,
+    key: SigningKey,
+    *,
+    method: Canonicalization = Canonicalization.INCLUSIVE,
+    new_sink: Callable[[], DigestSink] = HashSink,
 ) -> None:
     """Sign the document of ``root`` and append the signature as the root's last child.
 
     RSA-SHA256 and SHA-256, reference ``URI=""`` with the enveloped transform,
-    the certificate in ``KeyInfo`` (envelope-profile-xhe 3.5.2).
+    the certificate in ``KeyInfo`` (envelope-profile-xhe 3.5.2). ``new_sink``
+    makes what digests the document's canonical form.
     """
     if root.find(ds("Signature")) is not None:
         raise WireError(WireFault.SIGNATURE, "signed already", "Signature")
     transforms = [Transform(ENVELOPED_SIGNATURE)]
     if method is not Canonicalization.INCLUSIVE:
         transforms.append(Transform(method))
-    reference = Reference("", tuple(transforms), _digest(root, tuple(transforms)))
+    reference = Reference("", tuple(transforms), _digest(root, tuple(transforms), new_sink()))
     append_signature(
         root,
         [reference],
@@ -75,7 +81,7 @@ def sign_enveloped(
     )
 
 
-def verify_enveloped(root: Element) -> SignatureVerdict:
+def verify_enveloped(root: Element, *, new_sink: Callable[[], DigestSink] = HashSink) -> SignatureVerdict:
     """Judge the one signature of the document of ``root``, and take it out of the tree.
 
     Taken out in place: a copy of the tree would cost as much memory as the
@@ -90,13 +96,13 @@ def verify_enveloped(root: Element) -> SignatureVerdict:
     if len(found) > 1:
         return SignatureVerdict(SignatureReason.SEVERAL)
     try:
-        return _judge(root, found[0])
+        return _judge(root, found[0], new_sink)
     except WireError as error:
         refused = error.fault is WireFault.ALGORITHM
         return SignatureVerdict(SignatureReason.ALGORITHM if refused else SignatureReason.MALFORMED)
 
 
-def _judge(root: Element, element: Element) -> SignatureVerdict:
+def _judge(root: Element, element: Element, new_sink: Callable[[], DigestSink]) -> SignatureVerdict:
     signature = read_signature(element, ENVELOPED)
     if signature.key_info is None:
         return SignatureVerdict(SignatureReason.MALFORMED)
@@ -107,7 +113,7 @@ def _judge(root: Element, element: Element) -> SignatureVerdict:
     if not signature.made_by(certificate):
         return SignatureVerdict(SignatureReason.VALUE, certificate)
     _take_out(element)
-    differing = unmatched([reference], lambda found: _digest(root, found.transforms))
+    differing = unmatched([reference], lambda found: _digest(root, found.transforms, new_sink()))
     return SignatureVerdict(SignatureReason.DIGEST if differing else SignatureReason.VALID, certificate)
 
 
@@ -119,10 +125,9 @@ def _is_enveloped(transforms: tuple[Transform, ...]) -> bool:
     )
 
 
-def _digest(root: Element, transforms: tuple[Transform, ...]) -> bytes:
+def _digest(root: Element, transforms: tuple[Transform, ...], sink: DigestSink) -> bytes:
     """The SHA-256 of the document after the transforms; without a canonical form, of the inclusive one."""
     last = transforms[-1] if len(transforms) > 1 else Transform(Canonicalization.INCLUSIVE)
-    sink = HashSink()
     canonical_document(root, Canonicalization(last.algorithm), last.prefixes, sink)
     return sink.digest()
 

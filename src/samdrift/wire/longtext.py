@@ -1,0 +1,112 @@
+"""A document whose one long base64 text is kept out of its tree.
+
+An envelope of 50 MB is a few kilobytes of markup around one ciphertext. Taken
+through a parser, a tree, a canonicalizer and a serialiser, that text would be
+copied five times. So the text is cut out of the bytes before they are parsed, a
+place-holder stands for it in the tree, and it is put back where bytes are
+needed: in the canonical form that is hashed, and in the document that is sent.
+
+Why that gives the same bytes: what is cut is all that stands between two tags
+and holds nothing but base64 and white space without carriage return. A parser
+gives such text as it is, whatever surrounds it, and a canonicalizer writes it as
+it is (Canonical XML 1.0, 2.3).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import Final
+
+from samdrift.wire import xml
+from samdrift.wire.errors import WireError, WireFault
+from samdrift.wire.xml import Element, XmlLimits
+
+PLACEHOLDER: Final = "(kept-aside)"
+"""Stands for the long text in the tree. Not base64, so that it cannot be taken for content."""
+
+LONG_FROM: Final = 64 << 10
+"""A text shorter than this, in bytes, is left where it is."""
+
+_MARK = PLACEHOLDER.encode("ascii")
+_PIECE = 1 << 20
+_ACCEPTED = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/= \t\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A parsed document: the tree, and the text that was kept out of it (empty when there is none)."""
+
+    root: Element
+    long_text: memoryview
+
+    def text(self, element: Element) -> str | memoryview:
+        """The whole text of ``element``, also when it is the one kept aside."""
+        found = xml.text(element)
+        return self.long_text if found == PLACEHOLDER and self.long_text else found
+
+
+def parse(data: bytes, limits: XmlLimits, long_from: int = LONG_FROM) -> Document:
+    """Parse ``data`` under the rules of :func:`samdrift.wire.xml.parse`, its longest text kept aside."""
+    xml.check_before_parsing(data, limits)
+    start, end = _longest_text(data) if len(data) > long_from else (0, 0)
+    view = memoryview(data)[start:end]
+    if len(view) < long_from or not _is_plain(view) or _MARK in data:
+        return Document(xml.parse(data, limits), memoryview(b""))
+    return Document(xml.parse(b"".join((data[:start], _MARK, data[end:])), limits), view)
+
+
+def _longest_text(data: bytes) -> tuple[int, int]:
+    """Where the longest run of bytes between a ``>`` and the next ``<`` starts and ends."""
+    longest = (0, 0)
+    tag_end = data.find(b">")
+    while tag_end != -1:
+        end = data.find(b"<", tag_end)
+        if end == -1:
+            break
+        start = data.rfind(b">", tag_end, end) + 1
+        if end - start > longest[1] - longest[0]:
+            longest = (start, end)
+        tag_end = data.find(b">", end)
+    return longest
+
+
+def _is_plain(text: memoryview) -> bool:
+    """Whether there is nothing in ``text`` that a parser or a canonicalizer would write otherwise."""
+    return not any(
+        bytes(text[at : at + _PIECE]).translate(None, _ACCEPTED) for at in range(0, len(text), _PIECE)
+    )
+
+
+def restore(markup: bytes, long_text: bytes | memoryview) -> bytes:
+    """``markup`` with the long text in place of its place-holder."""
+    if not long_text:
+        return markup
+    before, after = _around(markup)
+    return b"".join((before, long_text, after)) if after is not None else before
+
+
+class HashingSink:
+    """Takes a canonical form and gives its SHA-256, with the long text in place of its place-holder."""
+
+    def __init__(self, long_text: bytes | memoryview) -> None:
+        self._long_text = long_text
+        self._pieces: list[bytes] = []
+        self.write = self._pieces.append
+
+    def digest(self) -> bytes:
+        """SHA-256; :class:`WireError` when the place-holder is there more than once."""
+        before, after = _around(b"".join(self._pieces))
+        whole = hashlib.sha256(before)
+        if after is not None:
+            whole.update(self._long_text)
+            whole.update(after)
+        return whole.digest()
+
+
+def _around(markup: bytes) -> tuple[bytes, bytes | None]:
+    """What stands before and after the place-holder; nothing after when it is not there (in a comment)."""
+    before, *after = markup.split(_MARK)
+    if len(after) > 1:
+        raise WireError(WireFault.STRUCTURE, "the text of a place-holder is in the document")
+    return before, after[0] if after else None

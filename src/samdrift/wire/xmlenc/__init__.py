@@ -1,0 +1,20 @@
+"""XML Encryption, as much of it as the envelope profile uses, on cryptography's AES and RSA-OAEP.
+
+Why not a library in production: docs/decisions/0001-xml-security-core.md.
+"""
+
+from samdrift.wire.xmlenc.ciphers import AES256_CBC
+from samdrift.wire.xmlenc.decrypt import cipher_value, decrypt_element
+from samdrift.wire.xmlenc.encrypt import EncryptedType, encrypt_element, xenc
+from samdrift.wire.xmlenc.keytransport import RSA_OAEP, RSA_OAEP_MGF1P
+
+__all__ = [
+    "AES256_CBC",
+    "RSA_OAEP",
+    "RSA_OAEP_MGF1P",
+    "EncryptedType",
+    "cipher_value",
+    "decrypt_element",
+    "encrypt_element",
+    "xenc",
+]
