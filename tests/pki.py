@@ -144,8 +144,16 @@ class Authority:
             builder = builder.add_revoked_certificate(entry.build())
         return builder.sign(self.own.private_key, hashes.SHA256()).public_bytes(Encoding.DER)
 
-    def ocsp(self, certificate: x509.Certificate, *, at: datetime = NOW, lasts: timedelta = DAY) -> bytes:
-        """The answer of a responder of this authority about ``certificate``, in DER."""
+    def ocsp(
+        self,
+        certificate: x509.Certificate,
+        *,
+        at: datetime = NOW,
+        lasts: timedelta = DAY,
+        responder: Certified | None = None,
+    ) -> bytes:
+        """The answer about ``certificate`` in DER, signed by ``responder`` or by this authority itself."""
+        signer = responder or self.own
         gone = certificate.serial_number in self.revoked
         builder = (
             ocsp.OCSPResponseBuilder()
@@ -159,9 +167,10 @@ class Authority:
                 revocation_time=at - DAY if gone else None,
                 revocation_reason=x509.ReasonFlags.key_compromise if gone else None,
             )
-            .responder_id(ocsp.OCSPResponderEncoding.HASH, self.certificate)
+            .responder_id(ocsp.OCSPResponderEncoding.HASH, signer.certificate)
+            .certificates([signer.certificate])
         )
-        return builder.sign(self.own.private_key, hashes.SHA256()).public_bytes(Encoding.DER)
+        return builder.sign(signer.private_key, hashes.SHA256()).public_bytes(Encoding.DER)
 
 
 def root(common_name: str, number: int, **where: str | None) -> Authority:

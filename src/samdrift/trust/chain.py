@@ -1,0 +1,59 @@
+"""From a certificate to an anchor, by names and signatures alone.
+
+This comes before everything else: whoever shows a certificate that leads to no
+anchor of ours costs one signature check, and its contents, addresses in
+particular, are never acted on.
+"""
+
+from __future__ import annotations
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+
+from samdrift.trust.policy import ChainPolicy
+
+Chain = tuple[x509.Certificate, ...]
+"""A certificate, its issuers in order, and last the anchor."""
+
+_LONGEST = 6
+
+
+def find_chain(
+    certificate: x509.Certificate, policy: ChainPolicy, intermediates: tuple[x509.Certificate, ...] = ()
+) -> Chain | None:
+    """The chain of ``certificate``, or ``None`` when the policy's issuers and anchors have not issued it.
+
+    An anchor has no chain of its own. ``intermediates`` are untrusted help.
+    """
+    others = (*policy.issuers, *policy.intermediates, *intermediates)
+    first = policy.issuers or (*policy.anchors, *others)
+    for issuer in first:
+        if certificate not in policy.anchors and issued(certificate, issuer):
+            rest = _to_anchor(issuer, policy.anchors, others, _LONGEST)
+            if rest is not None:
+                return (certificate, *rest)
+    return None
+
+
+def issued(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
+    """Whether ``issuer`` has signed ``certificate``, under its own name."""
+    if certificate.issuer != issuer.subject:
+        return False
+    try:
+        certificate.verify_directly_issued_by(issuer)
+    except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
+        return False
+    return True
+
+
+def _to_anchor(certificate: x509.Certificate, anchors: Chain, others: Chain, left: int) -> Chain | None:
+    if certificate in anchors:
+        return (certificate,)
+    if left == 0:
+        return None
+    for issuer in (*anchors, *others):
+        if issuer != certificate and issued(certificate, issuer):
+            rest = _to_anchor(issuer, anchors, others, left - 1)
+            if rest is not None:
+                return (certificate, *rest)
+    return None

@@ -1,0 +1,160 @@
+"""The verdict on a certificate (transport-profile-as4 2.10, transport-model-extended 3.3.1 steps 12 and 17).
+
+The order of the checks is that of their cost and of how telling they are: key,
+issuer, validity, then path and revocation as RFC 5280 and RFC 6960 have them,
+which pyhanko-certvalidator does, and last what the key is for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from asn1crypto import x509 as asn1
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509 import ocsp
+from pyhanko_certvalidator import CertificateValidator, ValidationContext, errors
+from pyhanko_certvalidator.policy_decl import (
+    NO_REVOCATION,
+    REQUIRE_REVINFO,
+    CertRevTrustPolicy,
+    RevocationCheckingPolicy,
+    RevocationCheckingRule,
+)
+
+from samdrift.trust.chain import Chain, find_chain
+from samdrift.trust.policy import ChainPolicy, RevocationMode
+from samdrift.wire.verdicts import CertificateVerdict, TrustReason
+
+CLOCK_TOLERANCE = timedelta(minutes=1)
+"""How much the clocks of a responder and this machine may differ."""
+
+_RULES = {
+    RevocationMode.REQUIRED: REQUIRE_REVINFO,
+    RevocationMode.LEAF: RevocationCheckingPolicy(
+        RevocationCheckingRule.CRL_OR_OCSP_REQUIRED, RevocationCheckingRule.NO_CHECK
+    ),
+    RevocationMode.NONE: NO_REVOCATION,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What was gathered about a certificate and its issuers, in DER, and not to be believed unchecked."""
+
+    crls: tuple[bytes, ...] = ()
+    ocsps: tuple[bytes, ...] = ()
+    intermediates: tuple[x509.Certificate, ...] = ()
+
+
+def decide(
+    certificate: x509.Certificate, policy: ChainPolicy, evidence: Evidence, at: datetime
+) -> CertificateVerdict:
+    """Judge ``certificate`` under ``policy`` at the time ``at``.
+
+    Never raises: a certificate or evidence that cannot be read does not make
+    anything trusted.
+    """
+    try:
+        return (
+            _key(certificate, policy)
+            or _path(certificate, policy, evidence, at)
+            or _purpose(certificate, policy)
+            or CertificateVerdict(TrustReason.TRUSTED)
+        )
+    except Exception as error:
+        return CertificateVerdict(TrustReason.BROKEN, f"cannot be read ({type(error).__name__})")
+
+
+def _key(certificate: x509.Certificate, policy: ChainPolicy) -> CertificateVerdict | None:
+    key = certificate.public_key()
+    if not isinstance(key, rsa.RSAPublicKey):
+        return CertificateVerdict(TrustReason.WEAK_KEY, "not an RSA key")
+    if key.key_size < policy.min_rsa_bits:
+        return CertificateVerdict(TrustReason.WEAK_KEY, f"fewer than {policy.min_rsa_bits} bits")
+    return None
+
+
+def _path(
+    certificate: x509.Certificate, policy: ChainPolicy, evidence: Evidence, at: datetime
+) -> CertificateVerdict | None:
+    chain = find_chain(certificate, policy, evidence.intermediates)
+    if chain is None:
+        return CertificateVerdict(TrustReason.UNKNOWN_ISSUER, "not issued for this purpose and environment")
+    return _validity(chain, at) or _validated(chain, policy, evidence, at)
+
+
+def _validity(chain: Chain, at: datetime) -> CertificateVerdict | None:
+    for certificate in chain:
+        if at < certificate.not_valid_before_utc:
+            return CertificateVerdict(TrustReason.NOT_YET_VALID)
+        if at > certificate.not_valid_after_utc:
+            return CertificateVerdict(TrustReason.EXPIRED)
+    return None
+
+
+def _validated(
+    chain: Chain, policy: ChainPolicy, evidence: Evidence, at: datetime
+) -> CertificateVerdict | None:
+    """Path and revocation by RFC 5280; the only path offered is ``chain``."""
+    leaf, *between, anchor = [_asn1(certificate) for certificate in chain]
+    context = ValidationContext(
+        trust_roots=[anchor],
+        other_certs=between,
+        moment=at,
+        crls=[crl for crl in evidence.crls if _readable(x509.load_der_x509_crl, crl)],
+        ocsps=[answer for answer in evidence.ocsps if _readable(ocsp.load_der_ocsp_response, answer)],
+        revinfo_policy=CertRevTrustPolicy(_RULES[policy.revocation]),
+        time_tolerance=CLOCK_TOLERANCE,
+    )
+    try:
+        _completed(CertificateValidator(leaf, validation_context=context).async_validate_path())
+    except errors.RevokedError:
+        return CertificateVerdict(TrustReason.REVOKED)
+    except errors.InsufficientRevinfoError:
+        return CertificateVerdict(TrustReason.REVOCATION_UNKNOWN, "no valid revocation information")
+    except errors.DisallowedAlgorithmError:
+        return CertificateVerdict(TrustReason.WEAK_KEY, "weak signature algorithm")
+    except (errors.ValidationError, errors.PathError):
+        return CertificateVerdict(TrustReason.BROKEN, "the path does not hold (RFC 5280 6.1)")
+    return None
+
+
+def _purpose(certificate: x509.Certificate, policy: ChainPolicy) -> CertificateVerdict | None:
+    extensions = certificate.extensions
+    for constraints in extensions:
+        if isinstance(constraints.value, x509.BasicConstraints) and constraints.value.ca:
+            return CertificateVerdict(TrustReason.WRONG_PURPOSE, "a certificate of an issuer")
+    for usage in extensions:
+        if isinstance(usage.value, x509.KeyUsage):
+            allowed = {use for uses in policy.key_uses for use in uses if getattr(usage.value, use.value)}
+            if not all(uses & allowed for uses in policy.key_uses):
+                return CertificateVerdict(TrustReason.WRONG_PURPOSE, "the key is for another use")
+    return None
+
+
+def _readable(load: Callable[[bytes], object], data: bytes) -> bool:
+    """Whether ``data`` is what it should be; one broken list must not spoil the others."""
+    try:
+        load(data)
+    except ValueError:
+        return False
+    return True
+
+
+def _asn1(certificate: x509.Certificate) -> asn1.Certificate:
+    return asn1.Certificate.load(certificate.public_bytes(Encoding.DER))
+
+
+def _completed(work: Coroutine[Any, Any, object]) -> None:
+    """Run ``work``, which has nothing to wait for since all evidence is here, without an event loop."""
+    try:
+        work.send(None)
+    except StopIteration:
+        return
+    work.close()
+    raise RuntimeError("validation wanted to wait for something")

@@ -1,0 +1,57 @@
+"""What makes a certificate acceptable for one purpose in one federation and environment."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from cryptography import x509
+
+
+class RevocationMode(StrEnum):
+    """Which certificates of a path need proof that they are not revoked."""
+
+    REQUIRED = "required"
+    """Every one below the anchor."""
+    LEAF = "leaf"
+    """The certificate in question only, where the issuers publish nothing about themselves."""
+    NONE = "none"
+
+
+class KeyUse(StrEnum):
+    """What an issuer allows a key for (RFC 5280 4.2.1.3), as far as the federation's keys are used."""
+
+    SIGN = "digital_signature"
+    NON_REPUDIATION = "content_commitment"
+    ENCRYPT_KEYS = "key_encipherment"
+    ENCRYPT_DATA = "data_encipherment"
+
+
+KeyUses = tuple[frozenset[KeyUse], ...]
+"""From each set the issuer must allow at least one; an issuer that says nothing allows all."""
+
+SIGNS_AND_DECRYPTS: KeyUses = (frozenset({KeyUse.SIGN}), frozenset({KeyUse.ENCRYPT_KEYS}))
+"""An access point's key: it signs what it sends and opens what it gets (component-accesspoint 3.1.5)."""
+SIGNS: KeyUses = (frozenset({KeyUse.SIGN, KeyUse.NON_REPUDIATION}),)
+"""An SMP's key."""
+SIGNS_OR_DECRYPTS: KeyUses = (frozenset(KeyUse),)
+"""An organisation's key; CertPub says which of the two it is for (certpub-rest-binding 2.2)."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChainPolicy:
+    """The rules for one purpose.
+
+    A certificate must lead to one of ``anchors``. When ``issuers`` are named,
+    it must have been issued by one of them directly: that is how the access
+    points of one federation and environment are told from all others under the
+    same root (transport-profile-as4 2.10 a, c). ``intermediates`` are further
+    issuers that a path may lead over; none is ever fetched.
+    """
+
+    anchors: tuple[x509.Certificate, ...]
+    issuers: tuple[x509.Certificate, ...] = ()
+    intermediates: tuple[x509.Certificate, ...] = ()
+    key_uses: KeyUses = ()
+    min_rsa_bits: int = 2048
+    revocation: RevocationMode = RevocationMode.REQUIRED
