@@ -30,7 +30,7 @@ class MessageStatus(StrEnum):
 
     @property
     def final(self) -> bool:
-        """Whether the flow is over, so that a client may delete the message (api-mt-mk 3, deleteMessageById)."""
+        """Whether the flow is over, so that a client may delete the message (api-mt-mk 3)."""
         return self in _FINAL
 
 

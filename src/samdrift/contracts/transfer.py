@@ -96,18 +96,24 @@ class TransferRefused(Exception):
 class TransferUnavailable(Exception):
     """The access point did not answer as agreed; the same call may succeed later."""
 
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.text = text
+
 
 class AccessPoint(Protocol):
     """Interface C for one organisation: the client's certificate is the scope, no call names it."""
 
-    async def submit(self, envelope_id: str, conversation_id: str, body: AsyncIterable[bytes]) -> Submission:
+    async def submit(
+        self, envelope_id: str, conversation_id: str, body: bytes | AsyncIterable[bytes]
+    ) -> Submission:
         """Hand over an envelope. Idempotent by ``envelope_id``; durable when it returns."""
 
     async def poll(self, after: int, wait: float) -> Poll:
-        """Events with a sequence over ``after`` and the waiting inbox; waits up to ``wait`` seconds for one."""
+        """Events with a sequence over ``after`` and the inbox; waits up to ``wait`` seconds for news."""
 
     def fetch(self, item_id: str) -> AsyncIterator[bytes]:
         """The bytes of a waiting envelope."""
 
     async def acknowledge(self, item_id: str) -> None:
-        """Tell that the envelope is durable with the message service, so that the access point may delete it."""
+        """Tell that the message service has the envelope durably: the access point may delete it."""

@@ -1,0 +1,36 @@
+"""The facts of a transfer that the event log must hold (component-accesspoint 3.4.1)."""
+
+from __future__ import annotations
+
+from cryptography.hazmat.primitives import hashes
+
+from samdrift.accesspoint.agreement import common_name
+from samdrift.vault.records import Transfer
+from samdrift.wire.as4 import SignedHeader
+
+_SHA256 = hashes.SHA256()
+
+
+def reception_facts(header: SignedHeader) -> dict[str, str]:
+    """Who sent what to whom, from a header whose signature holds."""
+    message = header.user_message
+    return {
+        "as4": message.message_id,
+        "conversation": message.conversation_id,
+        "peer": common_name(header.certificate),
+        "certificate": header.certificate.fingerprint(_SHA256).hex(),
+        "sender": message.property("originalSender") or "",
+        "recipient": message.property("finalRecipient") or "",
+    }
+
+
+def transfer_facts(transfer: Transfer) -> dict[str, str]:
+    """Who sends what to whom, before the peer is known."""
+    envelope = transfer.envelope
+    return {
+        "envelope": envelope.envelope_id,
+        "as4": transfer.as4_message_id,
+        "conversation": envelope.conversation_id,
+        "sender": envelope.sender.value,
+        "recipient": envelope.recipient.value,
+    }

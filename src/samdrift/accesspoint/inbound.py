@@ -1,0 +1,214 @@
+"""Interface A, receiving: one AS4 message in, one receipt or error out.
+
+The order is the protection. The signature over the SOAP part is verified and
+the peer's certificate judged before anything is decrypted (invariant 6); what
+is decrypted is held aside until its integrity is proved; the receipt leaves
+only after the envelope is durable in the recipient's vault (invariant 7).
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from samdrift.accesspoint.agreement import compare, participant
+from samdrift.accesspoint.answers import Answers
+from samdrift.accesspoint.facts import reception_facts
+from samdrift.accesspoint.peers import Peers
+from samdrift.accesspoint.reception import Reception
+from samdrift.accesspoint.settings import AccessPointSettings
+from samdrift.accesspoint.signals import Signals
+from samdrift.audit.events import AuditEvent
+from samdrift.contracts.clock import Clock
+from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
+from samdrift.vault.accesspoint import AccessPointVault
+from samdrift.vault.bodies import BodyWriter
+from samdrift.vault.gate import Gate
+from samdrift.vault.records import IncomingEnvelope
+from samdrift.wire.as4 import As4Fault, As4Limits, As4Reader, Complete, Payload, Response, SignedHeader
+from samdrift.wire.ebms import EbmsErrorCode
+from samdrift.wire.envelope import EnvelopeHeader, HeaderScanner
+from samdrift.wire.errors import WireError
+from samdrift.wire.identifiers import ParticipantIdentifier
+from samdrift.wire.keys import DecryptionKey
+
+_WORKER = Principal(PrincipalKind.WORKER, "access-point-inbound")
+NOT_SERVICED = "NOT_SERVICED"
+"""errorDetail when the recipient or the type of message is not served (transport-profile-as4 2.5 c)."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Arrived:
+    """A payload that came in whole: the proof, and the envelope's header or why it has none."""
+
+    complete: Complete
+    envelope: EnvelopeHeader | None
+    problem: str
+
+
+class Inbound:
+    """Receives AS4 messages for every organisation that this access point serves."""
+
+    def __init__(
+        self,
+        settings: AccessPointSettings,
+        gate: Gate,
+        peers: Peers,
+        key: DecryptionKey,
+        answers: Answers,
+        signals: Signals,
+        clock: Clock,
+        limits: As4Limits,
+    ) -> None:
+        self._settings = settings
+        self._gate = gate
+        self._peers = peers
+        self._key = key
+        self._answers = answers
+        self._signals = signals
+        self._clock = clock
+        self._limits = limits
+
+    async def receive(self, content_type: str, body: AsyncIterable[bytes]) -> Response:
+        """Take one HTTP request and give the AS4 signal to answer with.
+
+        Raises :class:`samdrift.accesspoint.peers.PeerUndecided` and
+        ``VaultUnavailable`` when the peer should come back later.
+        """
+        now = self._clock()
+        facts: dict[str, str] = {}
+        reception: Reception | None = None
+        recipient: ParticipantIdentifier | None = None
+        try:
+            reception = Reception(As4Reader(content_type, self._limits), body)
+            header = await reception.header()
+            facts = reception_facts(header)
+            await self._peers.authenticate(header, now)
+            recipient = self._served(header)
+            receipt = await self._take(reception, header, recipient, facts, now)
+            self._signals.raise_for(recipient)
+            return receipt
+        except As4Fault as fault:
+            if reception is not None:
+                await reception.drain()
+            await self._log_refusal(recipient, facts, fault)
+            return self._answers.error(fault, now)
+
+    def _served(self, header: SignedHeader) -> ParticipantIdentifier:
+        message = header.user_message
+        recipient = participant(message.property("finalRecipient"))
+        actions = {document.action for document in self._settings.documents}
+        if (
+            recipient is None
+            or message.action not in actions
+            or not self._gate.registry.serves(recipient, Role.ACCESS_POINT)
+        ):
+            raise As4Fault(EbmsErrorCode.OTHER, NOT_SERVICED, ref_to_message_id=message.message_id)
+        return recipient
+
+    async def _take(
+        self,
+        reception: Reception,
+        header: SignedHeader,
+        recipient: ParticipantIdentifier,
+        facts: dict[str, str],
+        now: datetime,
+    ) -> Response:
+        async with self._gate.open(_WORKER, recipient, Role.ACCESS_POINT, Purpose.RECEIVE) as vault:
+            writer = vault.new_body()
+            try:
+                arrived = await self._spool(reception, writer, header)
+                receipt = self._answers.receipt(header.user_message, arrived.complete.references, now)
+                if arrived.envelope is None:
+                    await writer.discard()
+                    vault.record(AuditEvent.AP_ENVELOPE_REFUSED, reason=arrived.problem, **facts)
+                    return receipt
+                facts["envelope"] = arrived.envelope.id
+                return await self._accept(vault, writer, arrived.envelope, receipt, facts, now)
+            except BaseException:
+                await writer.discard()
+                raise
+
+    async def _spool(self, reception: Reception, writer: BodyWriter, header: SignedHeader) -> _Arrived:
+        """Store the pieces as they come while the envelope's header is read from them.
+
+        A broken envelope is read to its end all the same: the answer tells of
+        the transfer alone, never of payload validation (transport-profile-as4 2.9).
+        """
+        scanner = HeaderScanner()
+        problem = ""
+        async for event in reception.payload(self._key):
+            if isinstance(event, Payload):
+                if not problem:
+                    problem = _scan(scanner, event.data)
+                    await writer.write(event.data)
+            else:
+                return self._arrived(event, scanner, problem, header)
+        raise AssertionError("the payload ends with Complete or a fault")
+
+    def _arrived(
+        self, complete: Complete, scanner: HeaderScanner, problem: str, header: SignedHeader
+    ) -> _Arrived:
+        if problem:
+            return _Arrived(complete, None, problem)
+        try:
+            envelope = scanner.close()
+        except WireError as error:
+            return _Arrived(complete, None, str(error))
+        disagreements = compare(header.user_message, envelope, self._settings.federation)
+        if disagreements:
+            return _Arrived(complete, None, "; ".join(disagreements))
+        return _Arrived(complete, envelope, "")
+
+    async def _accept(
+        self,
+        vault: AccessPointVault,
+        writer: BodyWriter,
+        envelope: EnvelopeHeader,
+        receipt: Response,
+        facts: dict[str, str],
+        now: datetime,
+    ) -> Response:
+        item = IncomingEnvelope(
+            as4_message_id=facts["as4"],
+            envelope_id=envelope.id,
+            conversation_id=facts["conversation"],
+            sender=envelope.sender.value,
+            recipient=envelope.recipient.value,
+            document=envelope.document.value,
+            peer=facts["peer"],
+            certificate=facts["certificate"],
+        )
+        body = await writer.finish()
+        if await vault.accept(item, body, receipt.body, now=now):
+            vault.record(AuditEvent.AP_ENVELOPE_RECEIVED, **facts)
+            return receipt
+        await writer.discard()
+        vault.record(AuditEvent.AP_ENVELOPE_DUPLICATE, **facts)
+        known = await vault.known_receipt(item.as4_message_id, item.peer)
+        return Response(receipt.content_type, known) if known else receipt
+
+    async def _log_refusal(
+        self, recipient: ParticipantIdentifier | None, facts: dict[str, str], fault: As4Fault
+    ) -> None:
+        """Log a refused message (component-accesspoint 3.2.1 a 1).
+
+        In the recipient's log once an authenticated peer has named an
+        organisation that is served here, else in the operator's: nobody
+        unknown can fill an organisation's log.
+        """
+        reason = f"{fault.error.value}: {fault.detail}"
+        if recipient is None:
+            await self._gate.operator_log(AuditEvent.AP_ENVELOPE_REFUSED, reason=reason, **facts)
+            return
+        async with self._gate.open(_WORKER, recipient, Role.ACCESS_POINT, Purpose.RECEIVE) as vault:
+            vault.record(AuditEvent.AP_ENVELOPE_REFUSED, reason=reason, **facts)
+
+
+def _scan(scanner: HeaderScanner, data: bytes) -> str:
+    try:
+        scanner.feed(data)
+    except WireError as error:
+        return str(error)
+    return ""

@@ -1,0 +1,116 @@
+"""Interface C: submit, poll, fetch and acknowledge, over mutual TLS.
+
+The client's certificate is the scope: it names one organisation and one of its
+systems, and no path or parameter can name another. Idempotent by envelope id.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterable, AsyncIterator, Mapping
+from dataclasses import dataclass
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.routing import Route
+
+from samdrift.accesspoint.polling import Polling
+from samdrift.accesspoint.problems import Problem, answer_problem
+from samdrift.accesspoint.submission import Submissions
+from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
+from samdrift.net.interface_c import encode_poll, encode_submission
+from samdrift.net.server import CLIENT_CERTIFICATE
+from samdrift.vault.gate import Gate
+from samdrift.wire.identifiers import ParticipantIdentifier
+
+_LONGEST_WAIT = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """An organisation's system that may use interface C."""
+
+    organisation: ParticipantIdentifier
+    system: str
+
+    @property
+    def principal(self) -> Principal:
+        return Principal(PrincipalKind.SYSTEM, self.system, self.organisation.value)
+
+
+class InterfaceC:
+    """The application; ``clients`` maps the SHA-256 of a client certificate, in hex, to whom it names."""
+
+    def __init__(
+        self, gate: Gate, submissions: Submissions, polling: Polling, clients: Mapping[str, Client]
+    ) -> None:
+        self._gate = gate
+        self._submissions = submissions
+        self._polling = polling
+        self._clients = clients
+
+    def application(self) -> Starlette:
+        return Starlette(
+            routes=[
+                Route("/c/v1/envelopes/{envelope_id}", self._submit, methods=["PUT"]),
+                Route("/c/v1/poll", self._poll, methods=["GET"]),
+                Route("/c/v1/inbox/{item_id}", self._fetch, methods=["GET"]),
+                Route("/c/v1/inbox/{item_id}", self._acknowledge, methods=["DELETE"]),
+            ],
+            exception_handlers={Problem: answer_problem},
+        )
+
+    def _client(self, request: Request) -> Client:
+        client = self._clients.get(request.scope.get(CLIENT_CERTIFICATE) or "")
+        if client is None:
+            raise Problem(403, "client-unknown", "this client certificate is not registered here")
+        return client
+
+    async def _submit(self, request: Request) -> Response:
+        client = self._client(request)
+        submission = await self._submissions.take(
+            client.principal,
+            client.organisation,
+            request.path_params["envelope_id"],
+            request.headers.get("samdrift-conversation-id"),
+            request.stream(),
+        )
+        return JSONResponse(encode_submission(submission), status_code=201 if submission.created else 200)
+
+    async def _poll(self, request: Request) -> Response:
+        client = self._client(request)
+        after = _number(request, "after", 0)
+        wait = min(_number(request, "wait", 0), _LONGEST_WAIT)
+        poll = await self._polling.poll(client.principal, client.organisation, int(after), wait)
+        return JSONResponse(encode_poll(poll))
+
+    async def _fetch(self, request: Request) -> Response:
+        client = self._client(request)
+        async with self._gate.open(
+            client.principal, client.organisation, Role.ACCESS_POINT, Purpose.DELIVER
+        ) as vault:
+            body = await vault.incoming_body(request.path_params["item_id"])
+        if body is None:
+            raise Problem(404, "not-found", "no such envelope waits here")
+        return StreamingResponse(
+            _pieces(body), media_type="application/xml", headers={"content-length": str(body.size)}
+        )
+
+    async def _acknowledge(self, request: Request) -> Response:
+        client = self._client(request)
+        await self._polling.acknowledge(client.principal, client.organisation, request.path_params["item_id"])
+        return Response(status_code=204)
+
+
+async def _pieces(body: AsyncIterable[bytes]) -> AsyncIterator[bytes]:
+    async for piece in body:
+        yield piece
+
+
+def _number(request: Request, name: str, default: float) -> float:
+    value = request.query_params.get(name)
+    if value is None:
+        return default
+    if not value.isascii() or not value.isdigit() or len(value) > 18:
+        raise Problem(400, "bad-parameter", f"{name} is a whole number")
+    return float(value)

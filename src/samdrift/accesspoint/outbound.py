@@ -1,0 +1,176 @@
+"""Interface A, sending: one attempt to transfer an envelope, and what follows from it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import datetime
+
+import httpx
+
+from samdrift.accesspoint.facts import transfer_facts
+from samdrift.accesspoint.route import NoRoute, Route, Routes
+from samdrift.accesspoint.settings import AccessPointSettings
+from samdrift.accesspoint.verdict import Answer, judge
+from samdrift.audit.events import AuditEvent
+from samdrift.contracts.clock import Clock
+from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
+from samdrift.contracts.transfer import TransferReason
+from samdrift.net.post import PeerUnreachable, post
+from samdrift.vault.bodies import BodyReader
+from samdrift.vault.gate import Gate
+from samdrift.vault.records import Transfer
+from samdrift.wire.as4 import Compressed, PreparedMessage, SignedReference, prepare, user_message
+from samdrift.wire.identifiers import ParticipantIdentifier
+from samdrift.wire.keys import Random, SigningKey
+
+_WORKER = Principal(PrincipalKind.WORKER, "access-point-outbound")
+_IN_ONE_PIECE = 1 << 20
+
+
+class Outbound:
+    """Sends claimed transfers of every organisation that this access point serves."""
+
+    def __init__(
+        self,
+        settings: AccessPointSettings,
+        gate: Gate,
+        routes: Routes,
+        client: httpx.AsyncClient,
+        key: SigningKey,
+        clock: Clock,
+        rng: Random,
+    ) -> None:
+        self._settings = settings
+        self._gate = gate
+        self._routes = routes
+        self._client = client
+        self._key = key
+        self._clock = clock
+        self._rng = rng
+
+    async def attempt(
+        self, organisation: ParticipantIdentifier, transfer: Transfer, body: BodyReader
+    ) -> datetime | None:
+        """Try once and record the outcome; gives when to try again, ``None`` when the transfer is final.
+
+        The claim has stored the attempt's time before.
+        The message of a resend differs from the first in its security timestamp
+        alone: same MessageId, same payload digest (transport-profile-as4 2.2,
+        reception awareness).
+        """
+        facts = transfer_facts(transfer)
+        references: tuple[SignedReference, ...] = ()
+        try:
+            route = await self._routes.find(
+                transfer.envelope.recipient, transfer.envelope.document, self._clock()
+            )
+        except NoRoute as failure:
+            answer = Answer(failure.reason, failure.detail, final=failure.final)
+        else:
+            facts["peer"] = route.party
+            message = self._prepare(transfer, route, transfer.attempts[-1].at)
+            references = message.references
+            answer = await self._exchange(transfer, route, message, body)
+        return await self._record(organisation, transfer, answer, references, facts)
+
+    def _prepare(self, transfer: Transfer, route: Route, created: datetime) -> PreparedMessage:
+        envelope = transfer.envelope
+        message = user_message(
+            route.profile,
+            message_id=transfer.as4_message_id,
+            timestamp=transfer.created_at,
+            from_party=self._settings.party,
+            to_party=route.party,
+            action=envelope.document.action,
+            service=envelope.process.value,
+            service_type=envelope.process.scheme,
+            conversation_id=envelope.conversation_id,
+            original_sender=envelope.sender.value,
+            final_recipient=envelope.recipient.value,
+        )
+        return prepare(
+            message,
+            Compressed(digest=transfer.digest, size=transfer.size),
+            signer=self._key,
+            recipient=route.certificate,
+            rng=self._rng,
+            created=created,
+        )
+
+    async def _exchange(
+        self, transfer: Transfer, route: Route, message: PreparedMessage, body: BodyReader
+    ) -> Answer:
+        small = message.content_length <= _IN_ONE_PIECE
+        pieces = _encoded(message, body)
+        try:
+            answered = await post(
+                self._client,
+                route.address,
+                b"".join([piece async for piece in pieces]) if small else pieces,
+                content_type=message.content_type,
+                content_length=message.content_length,
+                within=self._settings.answer_within.total_seconds(),
+            )
+        except PeerUnreachable as failure:
+            return Answer(TransferReason.PEER_UNREACHABLE, failure.text)
+        if answered.status >= 500 and not answered.body:
+            return Answer(TransferReason.PEER_UNREACHABLE, f"HTTP status {answered.status}")
+        return judge(
+            answered.content_type,
+            answered.body,
+            message_id=transfer.as4_message_id,
+            sent=[message.references, *self._earlier(transfer, route)],
+            peer=route.certificate,
+        )
+
+    def _earlier(self, transfer: Transfer, route: Route) -> list[tuple[SignedReference, ...]]:
+        """References of the attempts before this one; computed again where a crash kept them unstored.
+
+        A peer may answer a resend with the receipt of the first transfer, whose
+        digests are those of that attempt: its security timestamp was another.
+        """
+        return [
+            tuple(SignedReference.from_xml(xml) for xml in attempt.references)
+            if attempt.references
+            else self._prepare(transfer, route, attempt.at).references
+            for attempt in transfer.attempts[:-1]
+        ]
+
+    async def _record(
+        self,
+        organisation: ParticipantIdentifier,
+        transfer: Transfer,
+        answer: Answer,
+        references: tuple[SignedReference, ...],
+        facts: dict[str, str],
+    ) -> datetime | None:
+        now = self._clock()
+        later = self._settings.retry.next_attempt(len(transfer.attempts), now, self._rng(1)[0] / 255)
+        async with self._gate.open(_WORKER, organisation, Role.ACCESS_POINT, Purpose.SEND) as vault:
+            if answer.delivered:
+                await vault.delivered(transfer.id, now=now, receipt=answer.receipt, peer=facts["peer"])
+                vault.record(AuditEvent.AP_TRANSFER_DELIVERED, **facts)
+                return None
+            why = {"reason": answer.reason.value, "detail": answer.detail}
+            if answer.final or later is None:
+                await vault.failed(transfer.id, now=now, reason=answer.reason, detail=answer.detail)
+                vault.record(AuditEvent.AP_TRANSFER_FAILED, **facts, **why)
+                return None
+            await vault.postpone(
+                transfer.id,
+                now=now,
+                next_attempt=later,
+                reason=answer.reason,
+                detail=answer.detail,
+                references=[reference.xml for reference in references],
+            )
+            vault.record(AuditEvent.AP_TRANSFER_POSTPONED, **facts, **why)
+            return later
+
+
+async def _encoded(message: PreparedMessage, body: BodyReader) -> AsyncIterator[bytes]:
+    yield message.head()
+    encryptor = message.encryptor()
+    async for piece in body:
+        yield encryptor.feed(piece)
+    yield encryptor.finish()

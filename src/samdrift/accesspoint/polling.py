@@ -1,0 +1,54 @@
+"""Interface C, polling: what is new for an organisation, and what it has taken over."""
+
+from __future__ import annotations
+
+from samdrift.accesspoint.problems import Problem
+from samdrift.accesspoint.signals import Signals
+from samdrift.audit.events import AuditEvent
+from samdrift.contracts.clock import Clock
+from samdrift.contracts.principals import Principal, Purpose, Role
+from samdrift.contracts.transfer import Poll
+from samdrift.vault.gate import Gate
+from samdrift.wire.identifiers import ParticipantIdentifier
+
+_MOST = 50
+
+
+class Polling:
+    """Long polls that open the vault only when something may be new."""
+
+    def __init__(self, gate: Gate, signals: Signals, clock: Clock) -> None:
+        self._gate = gate
+        self._signals = signals
+        self._clock = clock
+        self._nothing_at: dict[tuple[ParticipantIdentifier, int], int] = {}
+
+    async def poll(
+        self, principal: Principal, organisation: ParticipantIdentifier, after: int, wait: float
+    ) -> Poll:
+        """Events after a sequence and the waiting inbox; waits up to ``wait`` seconds for something."""
+        key = (organisation, after)
+        count = self._signals.count(organisation)
+        if self._nothing_at.get(key) != count:
+            poll = await self._look(principal, organisation, after)
+            if poll.events or poll.inbox:
+                self._nothing_at.pop(key, None)
+                return poll
+            self._nothing_at[key] = count
+        if wait and await self._signals.beyond(organisation, count, wait):
+            return await self._look(principal, organisation, after)
+        return Poll((), ())
+
+    async def _look(self, principal: Principal, organisation: ParticipantIdentifier, after: int) -> Poll:
+        async with self._gate.open(principal, organisation, Role.ACCESS_POINT, Purpose.DELIVER) as vault:
+            return Poll(await vault.events(after, _MOST), await vault.inbox(_MOST))
+
+    async def acknowledge(
+        self, principal: Principal, organisation: ParticipantIdentifier, item_id: str
+    ) -> None:
+        """The message service has the envelope durably: delete it here (invariant 7)."""
+        async with self._gate.open(principal, organisation, Role.ACCESS_POINT, Purpose.DELIVER) as vault:
+            envelope_id = await vault.acknowledge(item_id, now=self._clock())
+            if envelope_id is None:
+                raise Problem(404, "not-found", "no such envelope waits here")
+            vault.record(AuditEvent.AP_ENVELOPE_ACKNOWLEDGED, envelope=envelope_id)

@@ -1,0 +1,46 @@
+"""Pulls the events of one incoming AS4 message out of an HTTP body, piece by piece."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterable, AsyncIterator
+
+from samdrift.wire.as4 import As4Reader, Complete, NeedData, Payload, SignedHeader
+from samdrift.wire.keys import DecryptionKey
+
+
+class Reception:
+    """One message on its way in. Memory does not grow with its size."""
+
+    def __init__(self, reader: As4Reader, body: AsyncIterable[bytes]) -> None:
+        self._reader = reader
+        self._body = aiter(body)
+        self._ended = False
+
+    async def header(self) -> SignedHeader:
+        """The SOAP part with its signature verified; :class:`As4Fault` otherwise."""
+        while not isinstance(event := self._reader.next_event(), SignedHeader):
+            await self._read()
+        return event
+
+    async def payload(self, key: DecryptionKey) -> AsyncIterator[Payload | Complete]:
+        """Decrypted pieces, not to be trusted before the :class:`Complete` that ends them."""
+        self._reader.decrypt_with(key)
+        while True:
+            event = self._reader.next_event()
+            if isinstance(event, NeedData):
+                await self._read()
+            elif isinstance(event, Payload | Complete):
+                yield event
+                if isinstance(event, Complete):
+                    return
+
+    async def drain(self) -> None:
+        """Read what the peer still sends, so that it gets to read the answer."""
+        while not self._ended:
+            self._ended = await anext(self._body, None) is None
+
+    async def _read(self) -> None:
+        piece = await anext(self._body, None)
+        self._ended = piece is None
+        if piece != b"":
+            self._reader.receive(piece or b"")

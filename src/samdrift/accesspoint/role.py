@@ -1,0 +1,95 @@
+"""The access point put together: its two applications and its worker."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+
+import httpx
+from starlette.applications import Starlette
+
+from samdrift.accesspoint.answers import Answers
+from samdrift.accesspoint.endpoint import Endpoint
+from samdrift.accesspoint.inbound import Inbound
+from samdrift.accesspoint.interface_c import Client, InterfaceC
+from samdrift.accesspoint.outbound import Outbound
+from samdrift.accesspoint.peers import Peers
+from samdrift.accesspoint.polling import Polling
+from samdrift.accesspoint.route import Routes
+from samdrift.accesspoint.sending import Sending
+from samdrift.accesspoint.settings import AccessPointSettings
+from samdrift.accesspoint.signals import Signals
+from samdrift.accesspoint.submission import Submissions
+from samdrift.contracts.clock import Clock
+from samdrift.contracts.discovery import CertificateChecks, Discovery
+from samdrift.contracts.principals import Role
+from samdrift.vault.gate import Gate
+from samdrift.wire.as4 import As4Limits
+from samdrift.wire.keys import DecryptionKey, Random, SigningKey
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What the role needs from outside: everything that reaches over the network, time and chance."""
+
+    gate: Gate
+    discovery: Discovery
+    checks: CertificateChecks
+    client: httpx.AsyncClient
+    """For posting to peers; its TLS context is the operator's choice (transport-profile-as4 2.4)."""
+    clock: Clock
+    rng: Random
+
+
+class AccessPointRole:
+    """One access point."""
+
+    def __init__(
+        self,
+        settings: AccessPointSettings,
+        around: Surroundings,
+        signing_key: SigningKey,
+        decryption_key: DecryptionKey,
+        clients: Mapping[str, Client],
+        limits: As4Limits,
+    ) -> None:
+        self._gate = around.gate
+        self._signals = Signals()
+        peers = Peers(settings, around.checks)
+        answers = Answers(signing_key, settings.message_id_domain, around.rng)
+        inbound = Inbound(
+            settings, around.gate, peers, decryption_key, answers, self._signals, around.clock, limits
+        )
+        routes = Routes(settings, around.discovery, around.checks)
+        outbound = Outbound(
+            settings, around.gate, routes, around.client, signing_key, around.clock, around.rng
+        )
+        self._sending = Sending(settings, around.gate, outbound, self._signals, around.clock)
+        submissions = Submissions(settings, around.gate, self._sending, around.clock, around.rng)
+        polling = Polling(around.gate, self._signals, around.clock)
+        self.interface_a: Starlette = Endpoint(inbound).application()
+        self.interface_c: Starlette = InterfaceC(around.gate, submissions, polling, clients).application()
+
+    @contextlib.asynccontextmanager
+    async def working(self) -> AsyncIterator[None]:
+        """Send what is due, and hear what other processes stored, while the context lasts."""
+        organisations = self._gate.registry.organisations(Role.ACCESS_POINT)
+        async with asyncio.TaskGroup() as tasks:
+            workers = [
+                tasks.create_task(self._sending.dispatcher.run(organisations)),
+                tasks.create_task(self._listen()),
+            ]
+            try:
+                yield
+            finally:
+                for worker in workers:
+                    worker.cancel()
+                await self._sending.stop()
+
+    async def _listen(self) -> None:
+        async for organisation, role in self._gate.wakeups():
+            if role is Role.ACCESS_POINT:
+                self._signals.raise_for(organisation)
+                self._sending.dispatcher.wake(organisation)

@@ -1,0 +1,90 @@
+"""Where a transfer goes: discovery, the peer's endpoint and whether it may be used."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from cryptography import x509
+
+from samdrift.accesspoint.agreement import common_name
+from samdrift.accesspoint.settings import AccessPointSettings
+from samdrift.contracts.discovery import (
+    CertificateChecks,
+    CertificatePurpose,
+    Discovery,
+    DiscoveryUnavailable,
+    DiscoveryUntrusted,
+    NotRegistered,
+)
+from samdrift.contracts.transfer import TransferReason
+from samdrift.wire.identifiers import DocumentIdentifier, ParticipantIdentifier
+from samdrift.wire.profile import PROFILES, TransportProfile
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A peer that is approved to receive."""
+
+    address: str
+    certificate: x509.Certificate
+    profile: TransportProfile
+
+    @property
+    def party(self) -> str:
+        """To/PartyId (component-accesspoint 3.1.5 b)."""
+        return common_name(self.certificate)
+
+
+class NoRoute(Exception):
+    """There is no way to the recipient now (``final`` false) or at all (``final`` true)."""
+
+    def __init__(self, reason: TransferReason, detail: str, *, final: bool) -> None:
+        super().__init__(detail)
+        self.reason = reason
+        self.detail = detail
+        self.final = final
+
+
+class Routes:
+    """Finds routes with SML and SMP, and judges the certificate found there."""
+
+    def __init__(
+        self, settings: AccessPointSettings, discovery: Discovery, checks: CertificateChecks
+    ) -> None:
+        self._settings = settings
+        self._discovery = discovery
+        self._checks = checks
+
+    async def find(
+        self, recipient: ParticipantIdentifier, document: DocumentIdentifier, now: datetime
+    ) -> Route:
+        """The route, or :class:`NoRoute` (component-accesspoint 3.1.3 a, b, 3.2.3, 3.2.4)."""
+        try:
+            metadata = await self._discovery.service(recipient, document)
+        except NotRegistered as error:
+            raise NoRoute(TransferReason.RECIPIENT_NOT_REGISTERED, error.text, final=True) from None
+        except DiscoveryUnavailable as error:
+            raise NoRoute(TransferReason.DISCOVERY_UNAVAILABLE, error.text, final=False) from None
+        except DiscoveryUntrusted as error:
+            raise NoRoute(TransferReason.DISCOVERY_UNTRUSTED, error.text, final=False) from None
+        identifiers = [profile.identifier for profile in self._settings.profiles]
+        endpoint = metadata.endpoint_for(identifiers, now)
+        if endpoint is None:
+            raise NoRoute(
+                TransferReason.RECIPIENT_NOT_REGISTERED,
+                "the service metadata has no active endpoint for a supported transport profile",
+                final=True,
+            )
+        await self._approve(endpoint.certificate, now)
+        return Route(endpoint.address, endpoint.certificate, PROFILES[endpoint.transport_profile])
+
+    async def _approve(self, certificate: x509.Certificate, now: datetime) -> None:
+        """Chain and revocation of the receiving access point (transport-profile-as4 2.10 a, b)."""
+        verdict = await self._checks.check(certificate, CertificatePurpose.ACCESS_POINT, now)
+        if not verdict.trusted:
+            raise NoRoute(
+                TransferReason.PEER_UNTRUSTED,
+                f"certificate of the receiving access point: {verdict.reason.value}",
+                final=not verdict.temporary,
+            )

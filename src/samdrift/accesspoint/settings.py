@@ -1,0 +1,65 @@
+"""What an operator decides for one access point in one federation and environment."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from samdrift.wire.identifiers import (
+    RECEIPT_BASE,
+    RECEIPT_EXTENDED,
+    SDK_MESSAGE_BASE,
+    SDK_MESSAGE_EXTENDED,
+    DocumentIdentifier,
+)
+from samdrift.wire.profile import AS4_1_0, AS4_1_2, TransportProfile
+
+
+@dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    """How often and at which interval a transfer is tried (component-accesspoint 3.2.3 b, 3.2.5 A3, A4).
+
+    The default is the Swedish configuration: four attempts over twelve minutes
+    at a constant interval. ``jitter`` is the share of the interval by which an
+    attempt may come earlier or later, so that a peer that comes back is not met
+    by everybody at once.
+    """
+
+    attempts: int = 4
+    interval: timedelta = timedelta(minutes=4)
+    jitter: float = 0.1
+
+    def next_attempt(self, made: int, now: datetime, chance: float) -> datetime | None:
+        """When to try again after ``made`` attempts, or ``None`` when that was the last one.
+
+        ``chance`` is a number from 0 to 1 that places the attempt within the jitter.
+        """
+        if made >= self.attempts:
+            return None
+        return now + self.interval * (1 + self.jitter * (2 * chance - 1))
+
+
+@dataclass(frozen=True, slots=True)
+class AccessPointSettings:
+    """One access point: one party, one federation, one environment (transport-profile-as4 2.10 e)."""
+
+    party: str
+    """CN of the access point certificate, such as ``AP0040-SDK-PROD``."""
+    federation: str
+    message_id_domain: str
+    documents: tuple[DocumentIdentifier, ...] = (
+        SDK_MESSAGE_EXTENDED,
+        RECEIPT_EXTENDED,
+        SDK_MESSAGE_BASE,
+        RECEIPT_BASE,
+    )
+    """Types of message that are served for every organisation here (transport-profile-as4 2.5 a)."""
+    profiles: tuple[TransportProfile, ...] = (AS4_1_2, AS4_1_0)
+    """Transport profiles that may be used to send, the preferred one first."""
+    retry: RetryPolicy = field(default_factory=RetryPolicy)
+    lease: timedelta = timedelta(minutes=5)
+    """How long one worker may hold a transfer before another takes it over."""
+    parallel: int = 4
+    """Transfers in flight at once for one organisation."""
+    answer_within: timedelta = timedelta(seconds=60)
+    """How long a peer may take to answer an attempt."""

@@ -1,0 +1,75 @@
+"""What a peer's answer means for a transfer: pure decisions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from cryptography import x509
+
+from samdrift.contracts.transfer import TransferReason
+from samdrift.wire.as4 import (
+    As4Fault,
+    ErrorSignal,
+    SignedReference,
+    read_response,
+    verify_receipt,
+)
+from samdrift.wire.ebms import EbmsError
+
+NOT_SERVICED = "NOT_SERVICED"
+_DUPLICATE = "EBMS:4001"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The outcome of one attempt.
+
+    ``receipt`` holds the bytes of a receipt that proves delivery; without it
+    there is a reason, and ``final`` tells whether another attempt is pointless.
+    """
+
+    reason: TransferReason = TransferReason.NONE
+    detail: str = ""
+    final: bool = False
+    receipt: bytes = b""
+
+    @property
+    def delivered(self) -> bool:
+        return bool(self.receipt)
+
+
+def judge(
+    content_type: str,
+    body: bytes,
+    *,
+    message_id: str,
+    sent: Sequence[Sequence[SignedReference]],
+    peer: x509.Certificate,
+) -> Answer:
+    """Read the synchronous answer to an attempt.
+
+    Only a receipt that the peer named in SMP signed, over what was sent, counts
+    as delivery. An error is information for the operator; most are tried again,
+    since they are often unsigned, but that the recipient is not served there is
+    final (transport-profile-as4 2.5 c).
+    """
+    try:
+        signal = read_response(content_type, body)
+    except As4Fault as fault:
+        return Answer(TransferReason.RECEIPT_INVALID, f"answer is not an AS4 signal: {fault.detail}")
+    if isinstance(signal, ErrorSignal):
+        return _of_errors(signal.errors)
+    verdict = verify_receipt(signal, message_id=message_id, sent=sent, expected=peer)
+    if not verdict.valid:
+        return Answer(TransferReason.RECEIPT_INVALID, f"receipt: {verdict.reason}")
+    return Answer(receipt=body)
+
+
+def _of_errors(errors: Sequence[EbmsError]) -> Answer:
+    detail = "; ".join(f"{error.code} {error.detail or error.short_description}".strip() for error in errors)
+    if any(error.detail.strip() == NOT_SERVICED for error in errors):
+        return Answer(TransferReason.NOT_SERVICED, detail, final=True)
+    if any(error.code == _DUPLICATE for error in errors):
+        return Answer(TransferReason.RECEIPT_INVALID, f"probably delivered, but without a receipt: {detail}")
+    return Answer(TransferReason.PEER_REFUSED, detail)

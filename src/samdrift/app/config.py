@@ -1,0 +1,94 @@
+"""The configuration of one installation, as types."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+
+from samdrift.contracts.principals import Role
+from samdrift.wire.identifiers import ParticipantIdentifier
+
+
+class Environment(StrEnum):
+    """Whether real information may pass here."""
+
+    PRODUCTION = "production"
+    TEST = "test"
+    DEMONSTRATION = "demonstration"
+
+
+@dataclass(frozen=True, slots=True)
+class FederationConfig:
+    """The federation and environment that the installation takes part in."""
+
+    identifier: str
+    sml_zone: str
+    trust: Path
+    """Folder with one folder of certificates per purpose: access-point, smp, organisation, tls."""
+    name_server: str | None = None
+    """``address:port`` of the DNS server to ask; the system's when absent."""
+    metadata_seconds: int = 300
+    """How long service metadata may be reused (component-accesspoint 3.1.3 A2)."""
+    verdict_seconds: int = 300
+    """How long a verdict on a certificate may be reused."""
+
+
+@dataclass(frozen=True, slots=True)
+class VaultConfig:
+    """Where vaults, bodies and keys are kept."""
+
+    database: Path | str
+    objects: Path | str
+    secrets: Path
+    passphrase_file: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Listen:
+    """An address to listen on."""
+
+    host: str
+    port: int
+
+
+@dataclass(frozen=True, slots=True)
+class AccessPointConfig:
+    """Role AP."""
+
+    party: str
+    message_id_domain: str
+    listen: Listen
+    listen_c: Listen
+    client_certificates: bool = False
+    """Whether peers must show a client certificate on interface A (transport-profile-as4 2.4.2 A2)."""
+    attempts: int = 4
+    interval_seconds: int = 240
+
+
+@dataclass(frozen=True, slots=True)
+class OrganisationConfig:
+    """An organisation that is served here."""
+
+    identifier: ParticipantIdentifier
+    name: str
+    roles: tuple[Role, ...]
+    functional_addresses: tuple[str, ...] = ()
+    file_types: tuple[str, ...] = ()
+    access_point: str = ""
+    """Base address of interface C of its access point; for role ``mt``."""
+    clients: Mapping[str, str] = field(default_factory=dict)
+    """Systems that may use interface C here: name to SHA-256 of the certificate; for role ``ap``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """One installation of one operator."""
+
+    environment: Environment
+    federation: FederationConfig
+    vaults: VaultConfig
+    organisations: tuple[OrganisationConfig, ...]
+    access_point: AccessPointConfig | None = None
+    message_service: bool = False

@@ -1,0 +1,135 @@
+"""Reads the configuration file of an installation, strictly.
+
+Every table and key is named here; an unknown one is an error, so that a
+misspelt setting never silently falls back to a default. Paths are relative to
+the file's folder.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from samdrift.app.config import (
+    AccessPointConfig,
+    Config,
+    Environment,
+    FederationConfig,
+    Listen,
+    OrganisationConfig,
+    VaultConfig,
+)
+from samdrift.app.toml import ConfigError, Table, count, flag, items, names, text, texts
+from samdrift.contracts.principals import Role
+from samdrift.wire.errors import WireError
+from samdrift.wire.identifiers import ParticipantIdentifier
+
+
+def load(path: Path) -> Config:
+    """Read and check a configuration file, or raise :class:`ConfigError`."""
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(str(path), "there is no such file") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(str(path), f"cannot be read ({type(error).__name__})") from None
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(str(path), f"is not TOML: {error}") from None
+    return _config(Table(document, "", path.parent.resolve()))
+
+
+def _config(table: Table) -> Config:
+    config = Config(
+        environment=table.take("environment", _environment),
+        federation=_federation(table.table("federation")),
+        vaults=_vaults(table.table("vaults")),
+        organisations=tuple(_organisation(each) for each in table.tables("organisations")),
+        access_point=_access_point(each) if (each := table.optional("access_point")) else None,
+        message_service=table.take("message_service", flag, False),
+    )
+    table.finish()
+    _guard_production(config)
+    return config
+
+
+def _guard_production(config: Config) -> None:
+    """Nothing meant for demonstration can be switched on in production (invariant 12)."""
+    if config.environment is not Environment.PRODUCTION:
+        return
+    if config.federation.name_server is not None and config.federation.name_server.startswith("127."):
+        raise ConfigError("federation.name_server", "production does not ask a name server on this machine")
+    if not config.federation.identifier.startswith("urn:fdc:digg.se:edelivery:federation:"):
+        raise ConfigError("federation.identifier", "production takes part in a federation of DIGG's")
+    if config.federation.identifier.endswith(":test"):
+        raise ConfigError("federation.identifier", "the test federation is not for production")
+
+
+def _federation(table: Table) -> FederationConfig:
+    federation = FederationConfig(
+        identifier=table.take("identifier", text),
+        sml_zone=table.take("sml_zone", text),
+        trust=table.path("trust"),
+        name_server=table.take("name_server", text, None),
+        metadata_seconds=table.take("metadata_seconds", count, 300),
+        verdict_seconds=table.take("verdict_seconds", count, 300),
+    )
+    table.finish()
+    return federation
+
+
+def _vaults(table: Table) -> VaultConfig:
+    vaults = VaultConfig(
+        database=table.place("database"),
+        objects=table.place("objects"),
+        secrets=table.path("secrets"),
+        passphrase_file=table.path("passphrase_file"),
+    )
+    table.finish()
+    return vaults
+
+
+def _access_point(table: Table) -> AccessPointConfig:
+    access_point = AccessPointConfig(
+        party=table.take("party", text),
+        message_id_domain=table.take("message_id_domain", text),
+        listen=table.take("listen", _listen),
+        listen_c=table.take("listen_c", _listen),
+        client_certificates=table.take("client_certificates", flag, False),
+        attempts=table.take("attempts", count, 4),
+        interval_seconds=table.take("interval_seconds", count, 240),
+    )
+    table.finish()
+    return access_point
+
+
+def _organisation(table: Table) -> OrganisationConfig:
+    organisation = OrganisationConfig(
+        identifier=table.take("identifier", _participant),
+        name=table.take("name", text),
+        roles=table.take("roles", lambda value: tuple(Role(each) for each in items(value))),
+        functional_addresses=table.take("functional_addresses", texts, ()),
+        file_types=table.take("file_types", texts, ()),
+        access_point=table.take("access_point", text, ""),
+        clients=table.take("clients", names, {}),
+    )
+    table.finish()
+    return organisation
+
+
+def _environment(value: Any) -> Environment:
+    return Environment(text(value))
+
+
+def _participant(value: Any) -> ParticipantIdentifier:
+    try:
+        return ParticipantIdentifier.parse(text(value))
+    except WireError as error:
+        raise ValueError(error.text) from None
+
+
+def _listen(value: Any) -> Listen:
+    host, separator, port = text(value).rpartition(":")
+    if not separator or not port.isdigit() or int(port) > 65535:
+        raise ValueError("is not of the form address:port")
+    return Listen(host.strip("[]"), int(port))

@@ -1,0 +1,25 @@
+"""The operator's own log: what went wrong in the platform, without content.
+
+An unexpected exception may carry a value of somebody's message in its text.
+Its type and the places in our code that it passed through are enough to find
+the fault, and all that may be written (invariant 9).
+"""
+
+from __future__ import annotations
+
+import logging
+import traceback
+from collections.abc import Callable
+
+_LOGGER = logging.getLogger("samdrift")
+
+
+def unexpected(where: str) -> Callable[[BaseException], None]:
+    """A handler that logs an unexpected exception of ``where`` by type and place."""
+
+    def log(error: BaseException) -> None:
+        frames = traceback.extract_tb(error.__traceback__)[-6:]
+        places = " < ".join(f"{frame.name}:{frame.lineno}" for frame in reversed(frames))
+        _LOGGER.error("unexpected %s in %s (%s)", type(error).__name__, where, places)
+
+    return log

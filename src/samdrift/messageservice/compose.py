@@ -1,0 +1,129 @@
+"""From what a person or a system wants to say to an SDK message: pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from samdrift.wire.identifiers import FUNCTIONAL_ADDRESS_ROOT, PARTICIPANT_SCHEME, ParticipantIdentifier
+from samdrift.wire.sdkmessage import (
+    Attention,
+    Document,
+    File,
+    Ii,
+    Party,
+    Reference,
+    SdkMessage,
+    file_from_bytes,
+    new_timestamp,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """An organisation's functional address, with the names that the address book gives."""
+
+    organisation: ParticipantIdentifier
+    organisation_name: str
+    functional_address: str
+    functional_address_name: str
+    references: tuple[Reference, ...] = ()
+    """Case numbers and the like, which the recipient returns in a reply (content-specification 4.3.2.3)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """A file to send."""
+
+    name: str
+    content_type: str
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """What is to be said: one text in markdown, with or without files."""
+
+    label: str
+    text: str
+    attachments: tuple[Attachment, ...] = ()
+    confidentiality: bool = True
+
+
+def compose(
+    draft: Draft, sender: Address, recipient: Address, *, message_id: str, at: datetime
+) -> SdkMessage:
+    """A message that opens a conversation; its conversation id is its own (content-specification 4.3.2)."""
+    return _message(
+        draft, sender, recipient, message_id=message_id, conversation_id=message_id, refers_to=None, at=at
+    )
+
+
+def reply(
+    draft: Draft, sender: Address, original: SdkMessage, *, message_id: str, at: datetime
+) -> SdkMessage:
+    """An answer in the same conversation, with the other side's references returned to it."""
+    recipient = original.sender
+    attention = recipient.attention
+    if attention is None:
+        raise ValueError("the original names no functional address to answer to")
+    return _message(
+        draft,
+        sender,
+        Address(
+            ParticipantIdentifier.parse(recipient.id.extension),
+            recipient.label or "",
+            attention.sub_organisation.extension,
+            attention.sub_organisation_label or "",
+            attention.references,
+        ),
+        message_id=message_id,
+        conversation_id=original.conversation_id,
+        refers_to=original.message_id,
+        at=at,
+    )
+
+
+def _message(
+    draft: Draft,
+    sender: Address,
+    recipient: Address,
+    *,
+    message_id: str,
+    conversation_id: str,
+    refers_to: str | None,
+    at: datetime,
+) -> SdkMessage:
+    files = _files(draft.attachments)
+    return SdkMessage(
+        created=new_timestamp(at),
+        message_id=message_id,
+        conversation_id=conversation_id,
+        ref_to_message_id=refers_to,
+        label=draft.label,
+        confidentiality=draft.confidentiality,
+        generating_system=None,
+        recipient=_party(recipient),
+        sender=_party(sender),
+        documents=(
+            Document(id="SDK-Meddelande", name=draft.label, index="1", files=files, texts=(draft.text,)),
+        ),
+    )
+
+
+def _party(address: Address) -> Party:
+    return Party(
+        id=Ii(PARTICIPANT_SCHEME, address.organisation.value),
+        label=address.organisation_name or None,
+        attention=Attention(
+            sub_organisation=Ii(FUNCTIONAL_ADDRESS_ROOT, address.functional_address),
+            sub_organisation_label=address.functional_address_name or None,
+            persons=(),
+            references=address.references,
+        ),
+    )
+
+
+def _files(attachments: Sequence[Attachment]) -> tuple[File, ...]:
+    return tuple(file_from_bytes(one.name, one.content_type, one.data) for one in attachments)

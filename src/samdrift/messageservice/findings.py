@@ -1,0 +1,121 @@
+"""The findings that only a message service can make: it knows sender, keys, addresses and history.
+
+Each is one row of content-specification 5.3, in words that repeat no content.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from cryptography import x509
+
+from samdrift.contracts.transfer import InboxItem
+from samdrift.messageservice.addresses import functional_address
+from samdrift.messageservice.settings import OrganisationProfile
+from samdrift.wire.codes import Detail, Reason
+from samdrift.wire.envelope import EnvelopeHeader, EnvelopeVerdict
+from samdrift.wire.findings import Finding
+from samdrift.wire.sdkmessage import SdkMessage
+from samdrift.wire.verdicts import CertificateVerdict
+
+_HEADER = "/messagePayload/message/messageHeader"
+_ADDRESS = f"{_HEADER}/recipient/attention/subOrganization/organizationId"
+
+NOT_ENCRYPTED = Finding(
+    Reason.SIGNATURE, Detail.SECURITY, "The payload is not encrypted although the transport model requires it"
+)
+DUPLICATE = Finding(
+    Reason.RULE, Detail.DUPLICATE, "The message id has been used before", f"{_HEADER}/messageId"
+)
+REFERS_TO_FAILED = Finding(
+    Reason.RULE,
+    Detail.NOT_SUPPORTED,
+    "The message refers to a message that its sender has marked as failed",
+    f"{_HEADER}/refToMessageId",
+)
+
+
+def of_transport(item: InboxItem, header: EnvelopeHeader) -> list[Finding]:
+    """AS4 and envelope name the same organisations (content-specification 3.2, 5.3 row 13)."""
+    agree = (item.sender, item.recipient) == (header.sender.value, header.recipient.value)
+    if agree:
+        return []
+    return [Finding(Reason.RULE, Detail.SECURITY, "Sender or recipient differ between AS4 and envelope")]
+
+
+def of_signature(
+    verdict: EnvelopeVerdict, published: Iterable[x509.Certificate], certificate: CertificateVerdict | None
+) -> list[Finding]:
+    """Signed with the certificate that the sender published (envelope-profile-xhe 3.5 a, b)."""
+    if not verdict.valid or verdict.signer is None:
+        return [Finding(Reason.SIGNATURE, Detail.SECURITY, "The signature of the envelope does not hold")]
+    if verdict.signer not in tuple(published):
+        return [
+            Finding(
+                Reason.SIGNATURE,
+                Detail.SECURITY,
+                "The signing certificate is not the one that the sender has published",
+            )
+        ]
+    if certificate is not None and not certificate.trusted:
+        return [
+            Finding(
+                Reason.SIGNATURE,
+                Detail.SECURITY,
+                f"The signing certificate is not valid: {certificate.reason}",
+            )
+        ]
+    return []
+
+
+def of_message(message: SdkMessage, header: EnvelopeHeader, profile: OrganisationProfile) -> list[Finding]:
+    """Message and envelope agree, and the organisation has the address and takes the files."""
+    return [
+        *_identifiers(message, header),
+        *_address(message, header, profile),
+        *_files(message, profile),
+    ]
+
+
+def _identifiers(message: SdkMessage, header: EnvelopeHeader) -> Iterable[Finding]:
+    pairs = {
+        "messageId": (message.message_id.lower(), header.id.lower()),
+        "recipient/recipientID": (message.recipient.id.extension.lower(), header.recipient.value),
+        "sender/senderID": (message.sender.id.extension.lower(), header.sender.value),
+    }
+    for place, (in_message, in_envelope) in pairs.items():
+        if in_message != in_envelope:
+            yield Finding(
+                Reason.RULE,
+                Detail.SECURITY,
+                f"{place} is not identical to the value in the envelope",
+                f"{_HEADER}/{place}",
+            )
+
+
+def _address(message: SdkMessage, header: EnvelopeHeader, profile: OrganisationProfile) -> Iterable[Finding]:
+    address = functional_address(message.recipient)
+    if header.handling_service_id is not None and header.handling_service_id != address:
+        yield Finding(
+            Reason.RULE,
+            Detail.SECURITY,
+            "subOrganization/organizationId must equal HandlingServiceID of the envelope",
+            _ADDRESS,
+        )
+    elif address not in profile.functional_addresses:
+        yield Finding(
+            Reason.RULE, Detail.NOT_FOUND, "Wrong or unknown subOrganization/organizationId", _ADDRESS
+        )
+
+
+def _files(message: SdkMessage, profile: OrganisationProfile) -> Iterable[Finding]:
+    for number, document in enumerate(message.documents, 1):
+        for position, file in enumerate(document.files, 1):
+            if file.content_type.lower() not in profile.file_types:
+                yield Finding(
+                    Reason.RULE,
+                    Detail.NOT_SUPPORTED,
+                    "The type of the file is not taken by the recipient",
+                    f"/messagePayload/message/messageBody/documents[{number}]"
+                    f"/ContentFiles[{position}]/contentType",
+                )

@@ -1,0 +1,132 @@
+"""Takes over what waits at the access point: judged, stored, answered, and only then acknowledged there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+
+from samdrift.audit.events import AuditEvent
+from samdrift.contracts.clock import Clock
+from samdrift.contracts.messages import MessageStatus
+from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
+from samdrift.contracts.transfer import AccessPoint, InboxItem
+from samdrift.messageservice import answers
+from samdrift.messageservice.findings import DUPLICATE, REFERS_TO_FAILED
+from samdrift.messageservice.incoming import Judgement, Judging, NewMessage, NewReceipt
+from samdrift.messageservice.matching import match_receipt, signer_facts
+from samdrift.messageservice.sending import Sending
+from samdrift.messageservice.settings import MessageServiceSettings, OrganisationProfile
+from samdrift.vault.bodies import Body
+from samdrift.vault.gate import Gate
+from samdrift.vault.messageservice import MessageServiceVault
+from samdrift.vault.records import ReceiptRecord, Received
+from samdrift.wire.findings import Finding
+from samdrift.wire.identifiers import ParticipantIdentifier
+
+_WORKER = Principal(PrincipalKind.WORKER, "message-service")
+Answer = tuple[ReceiptRecord, bytes]
+
+
+class Inbox:
+    """Incoming envelopes of every organisation that the message service serves."""
+
+    def __init__(
+        self,
+        settings: MessageServiceSettings,
+        gate: Gate,
+        judging: Judging,
+        access_points: Mapping[ParticipantIdentifier, AccessPoint],
+        profiles: Mapping[ParticipantIdentifier, OrganisationProfile],
+        sending: Sending,
+        clock: Clock,
+        new_id: Callable[[], str],
+    ) -> None:
+        self._settings = settings
+        self._gate = gate
+        self._judging = judging
+        self._access_points = access_points
+        self._profiles = profiles
+        self._sending = sending
+        self._clock = clock
+        self._new_id = new_id
+
+    async def take(self, organisation: ParticipantIdentifier, item: InboxItem) -> None:
+        """Take over one envelope. Raises what must wait: the envelope then stays at the access point."""
+        now = self._clock()
+        access_point = self._access_points[organisation]
+        profile = self._profiles[organisation]
+        data = b"".join([piece async for piece in access_point.fetch(item.id)])
+        async with self._gate.open(_WORKER, organisation, Role.MESSAGE_SERVICE, Purpose.RECEIVE) as vault:
+            judgement = await self._judging.judge(data, item, profile, vault.keys().decryption, now)
+            del data
+            answer = await self._store(vault, item, judgement, now)
+        await access_point.acknowledge(item.id)
+        if answer is not None:
+            self._sending.start_receipt(organisation, *answer)
+
+    async def _store(
+        self, vault: MessageServiceVault, item: InboxItem, judgement: Judgement, now: datetime
+    ) -> Answer | None:
+        if isinstance(judgement, NewMessage):
+            return await self._store_message(vault, item, judgement, now)
+        if not await vault.was_processed(item.id):
+            await vault.mark_processed(item.id, now=now)
+            if isinstance(judgement, NewReceipt):
+                await match_receipt(vault, judgement, now)
+            else:
+                vault.record(
+                    AuditEvent.MT_MESSAGE_REFUSED, envelope=judgement.envelope_id, reason=judgement.reason
+                )
+        return None
+
+    async def _store_message(
+        self, vault: MessageServiceVault, item: InboxItem, new: NewMessage, now: datetime
+    ) -> Answer | None:
+        found = new.findings or await _of_history(vault, new)
+        answer = answers.answer(new, found, self._new_id(), item.conversation_id, now)
+        record = answers.message_record(new, item, bool(found), now)
+        body = None if found else await _body(vault, new.payload)
+        lease = self._settings.lease
+        outcome = await vault.receive(record, body, *answer, item_id=item.id, now=now, lease=lease)
+        if outcome is Received.DUPLICATE_DELIVERY:
+            return None
+        if outcome is Received.DUPLICATE_ID:
+            found = (DUPLICATE,)
+            answer = answers.answer(new, found, self._new_id(), item.conversation_id, now)
+            await vault.receive(None, None, *answer, item_id=item.id, now=now, lease=lease)
+        _log(vault, item, new, answer[0].id, found)
+        return answer
+
+
+async def _body(vault: MessageServiceVault, payload: bytes) -> Body:
+    writer = vault.new_body()
+    await writer.write(payload)
+    return await writer.finish()
+
+
+async def _of_history(vault: MessageServiceVault, new: NewMessage) -> tuple[Finding, ...]:
+    """A reply to what we have marked as failed cannot be taken (content-specification 5.3 row 11)."""
+    referred = new.message.ref_to_message_id if new.message else None
+    if referred is None:
+        return ()
+    known = await vault.message(referred)
+    failed = known is not None and known.status is MessageStatus.MESSAGE_EXCHANGE_ERROR
+    return (REFERS_TO_FAILED,) if failed else ()
+
+
+def _log(
+    vault: MessageServiceVault, item: InboxItem, new: NewMessage, receipt_id: str, found: tuple[Finding, ...]
+) -> None:
+    message_id = new.header.id
+    ids = {
+        "message": message_id,
+        "as4": item.as4_message_id,
+        "conversation": item.conversation_id,
+        **signer_facts(new.signer),
+    }
+    if found:
+        codes = sorted({f"{finding.reason} {finding.detail}" for finding in found})
+        vault.record(AuditEvent.MT_MESSAGE_REFUSED, **ids, sender=item.sender, reason=", ".join(codes))
+    else:
+        vault.record(AuditEvent.MT_MESSAGE_RETRIEVED, **ids, sender=item.sender)
+    vault.record(AuditEvent.MT_RECEIPT_QUEUED, envelope=receipt_id, message=message_id)

@@ -1,0 +1,179 @@
+"""An envelope that waits at the access point on its way to the organisation.
+
+The order is that of transport-model-extended 3.3.1 and 3.3.2, steps 16 to 22:
+the sender's published certificate is looked up, the signature verified, and
+only a payload under a valid signature is decrypted (invariant 6). The answer
+is a receipt, or none where message-receipt 2.1.2 says that there is none.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import TypeVar
+
+from cryptography import x509
+
+from samdrift.contracts.discovery import (
+    CertificateChecks,
+    CertificatePurpose,
+    Discovery,
+    DiscoveryUnavailable,
+    NotRegistered,
+)
+from samdrift.contracts.transfer import InboxItem
+from samdrift.messageservice import findings as rules
+from samdrift.messageservice.settings import OrganisationProfile
+from samdrift.wire import envelope, receipt, sdkmessage
+from samdrift.wire.envelope import EnvelopeHeader, EnvelopeVerdict, VerifiedEnvelope
+from samdrift.wire.errors import WireError
+from samdrift.wire.findings import Finding
+from samdrift.wire.identifiers import RECEIPT_BASE, RECEIPT_EXTENDED, receipt_document_for
+from samdrift.wire.keys import DecryptionKey
+from samdrift.wire.receipt import MessageReceipt
+from samdrift.wire.sdkmessage import SdkMessage
+from samdrift.wire.verdicts import CertificateVerdict
+
+T = TypeVar("T")
+RECEIPTS = (RECEIPT_EXTENDED, RECEIPT_BASE)
+_AWAY_FROM_THE_LOOP = 256 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class NewMessage:
+    """A message that is well enough formed to be answered; findings empty when it is accepted."""
+
+    header: EnvelopeHeader
+    message: SdkMessage | None
+    payload: bytes
+    findings: tuple[Finding, ...]
+    signer: x509.Certificate | None = None
+    """Whose signature held; ``None`` in the base transport model and when none did."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewReceipt:
+    """A message receipt under a valid signature."""
+
+    header: EnvelopeHeader
+    receipt: MessageReceipt
+    payload: bytes
+    signer: x509.Certificate | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Unanswerable:
+    """Something that gets no receipt: the reason for the log."""
+
+    envelope_id: str
+    reason: str
+
+
+Judgement = NewMessage | NewReceipt | Unanswerable
+
+
+class Judging:
+    """Judges incoming envelopes. Raises :class:`DiscoveryUnavailable` when that must wait."""
+
+    def __init__(self, discovery: Discovery, checks: CertificateChecks) -> None:
+        self._discovery = discovery
+        self._checks = checks
+
+    async def judge(
+        self,
+        data: bytes,
+        item: InboxItem,
+        profile: OrganisationProfile,
+        keys: tuple[DecryptionKey, ...],
+        now: datetime,
+    ) -> Judgement:
+        """What ``data`` is and how it is to be answered."""
+        try:
+            header = envelope.read(data).header
+        except WireError as error:
+            return Unanswerable(item.envelope_id, f"broken envelope: {error}")
+        try:
+            metadata = await self._discovery.service(header.sender, receipt_document_for(header.document))
+        except NotRegistered:
+            return Unanswerable(header.id, "the sender is not registered in SMP")
+        mismatch = rules.of_transport(item, header)
+        if mismatch:
+            return _refused(header, mismatch)
+        if not header.document.requires_protection:
+            return await _aside(data, lambda: _read(header, profile, _plain_payload(data)))
+        verdict = await _aside(data, lambda: envelope.verify(data))
+        trust = await self._trust(verdict, now)
+        broken = rules.of_signature(verdict, metadata.certificates.signing, trust)
+        if broken or verdict.envelope is None:
+            return _refused(header, broken)
+        verified = verdict.envelope
+        judgement = await _aside(data, lambda: _open(verified, header, profile, keys))
+        return judgement if isinstance(judgement, Unanswerable) else replace(judgement, signer=verdict.signer)
+
+    async def _trust(self, verdict: EnvelopeVerdict, now: datetime) -> CertificateVerdict | None:
+        """The signing certificate's validity and revocation (envelope-profile-xhe 3.5 a)."""
+        if not verdict.valid or verdict.signer is None:
+            return None
+        trust = await self._checks.check(verdict.signer, CertificatePurpose.ORGANISATION, now)
+        if trust.temporary:
+            raise DiscoveryUnavailable("no revocation information for the sender's signing certificate")
+        return trust
+
+
+def _refused(header: EnvelopeHeader, found: Sequence[Finding]) -> Judgement:
+    """Rejected before the payload could be read; a receipt is never answered with a receipt."""
+    if header.document in RECEIPTS:
+        return Unanswerable(header.id, f"message receipt refused: {found[0].text}")
+    return NewMessage(header, None, b"", tuple(found))
+
+
+def _open(
+    verified: VerifiedEnvelope,
+    header: EnvelopeHeader,
+    profile: OrganisationProfile,
+    keys: Sequence[DecryptionKey],
+) -> Judgement:
+    if header.document not in RECEIPTS and not header.encrypted:
+        return _refused(header, [rules.NOT_ENCRYPTED])
+    try:
+        payload = verified.payload(keys)
+    except WireError:
+        return Unanswerable(header.id, "the payload cannot be decrypted")
+    return _read(header, profile, payload)
+
+
+def _read(header: EnvelopeHeader, profile: OrganisationProfile, payload: bytes) -> Judgement:
+    """Validate the payload; one that is not well-formed gets no receipt (message-receipt 2.1.2)."""
+    try:
+        if header.document in RECEIPTS:
+            return _read_receipt(header, payload)
+        found = sdkmessage.validate(payload)
+        if found:
+            return NewMessage(header, None, payload, found)
+        message = sdkmessage.parse(payload)
+    except WireError as error:
+        return Unanswerable(header.id, f"payload: {error}")
+    return NewMessage(header, message, payload, tuple(rules.of_message(message, header, profile)))
+
+
+def _read_receipt(header: EnvelopeHeader, payload: bytes) -> Judgement:
+    found = receipt.validate(payload)
+    if found:
+        return Unanswerable(header.id, f"message receipt refused: {found[0].text} at {found[0].path}")
+    parsed = receipt.parse(payload)
+    if (parsed.sender, parsed.receiver) != (header.sender, header.recipient):
+        return Unanswerable(header.id, "message receipt refused: its parties differ from the envelope's")
+    return NewReceipt(header, parsed, payload)
+
+
+def _plain_payload(data: bytes) -> bytes:
+    return envelope.read(data).unprotected_payload()
+
+
+async def _aside(data: bytes, work: Callable[[], T]) -> T:
+    """Do the work in a thread when it is large, so that other organisations need not wait for it."""
+    if len(data) < _AWAY_FROM_THE_LOOP:
+        return work()
+    return await asyncio.to_thread(work)

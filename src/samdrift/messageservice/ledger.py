@@ -1,0 +1,42 @@
+"""Writes steps of a message's life to the vault, status and log in one transaction."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from samdrift.audit.events import AuditEvent
+from samdrift.contracts.messages import Direction, ReceiptState
+from samdrift.messageservice import progress
+from samdrift.messageservice.progress import Progress
+from samdrift.vault.messageservice import MessageServiceVault
+from samdrift.vault.records import ReceiptRecord
+from samdrift.wire.codes import ReceiptStatus
+
+
+async def advance(
+    vault: MessageServiceVault, message_id: str, direction: Direction, step: Progress, now: datetime
+) -> bool:
+    """Take one step; false, and only a note in the log, when the message has a final status already."""
+    taken = await vault.set_status(
+        message_id, step.status, step.events, now=now, deadline=step.deadline, direction=direction
+    )
+    ids = {"message": message_id} | ({"reason": step.reason} if step.reason else {})
+    vault.record(step.audit if taken else AuditEvent.MT_MESSAGE_LATE, **ids)
+    return taken
+
+
+async def receipt_delivered(vault: MessageServiceVault, record: ReceiptRecord, now: datetime) -> None:
+    """The sender has the receipt; an accepted message is now for the client to fetch."""
+    await vault.set_receipt_state(record.id, ReceiptState.DELIVERED, now=now, deadline=None)
+    vault.record(AuditEvent.MT_RECEIPT_ACKNOWLEDGED, envelope=record.id, message=record.message_id)
+    if record.status is ReceiptStatus.ACCEPTED:
+        await advance(vault, record.message_id, Direction.IN, progress.receipt_delivered(now), now)
+
+
+async def receipt_failed(vault: MessageServiceVault, record: ReceiptRecord, why: str, now: datetime) -> None:
+    """The sender cannot be told: the message's exchange has failed (api-mt-mk, Meddelandestatus 6)."""
+    await vault.set_receipt_state(record.id, ReceiptState.FAILED, now=now, deadline=None)
+    vault.record(AuditEvent.MT_RECEIPT_FAILED, envelope=record.id, message=record.message_id, reason=why)
+    if record.status is ReceiptStatus.ACCEPTED:
+        step = progress.failed(now, "Message receipt could not be delivered", why)
+        await advance(vault, record.message_id, Direction.IN, step, now)

@@ -1,0 +1,55 @@
+"""Matches an incoming message receipt with the message that it answers."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+
+from samdrift.audit.events import AuditEvent
+from samdrift.contracts.messages import Direction, ReceiptState
+from samdrift.messageservice import progress
+from samdrift.messageservice.incoming import NewReceipt
+from samdrift.messageservice.ledger import advance
+from samdrift.vault.messageservice import MessageServiceVault
+from samdrift.vault.records import ReceiptRecord
+
+
+def signer_facts(signer: x509.Certificate | None) -> dict[str, str]:
+    """Which certificate signed, for the log: subject and SHA-256."""
+    if signer is None:
+        return {}
+    return {
+        "signer": signer.subject.rfc4514_string(),
+        "certificate": signer.fingerprint(hashes.SHA256()).hex(),
+    }
+
+
+async def match_receipt(vault: MessageServiceVault, new: NewReceipt, now: datetime) -> None:
+    """Give the message its final status; a receipt for no message of ours to that party is only noted."""
+    receipt, header = new.receipt, new.header
+    message = await vault.message(receipt.message_id, Direction.OUT)
+    if message is None or message.recipient != receipt.sender:
+        vault.record(AuditEvent.MT_RECEIPT_UNMATCHED, envelope=header.id, message=receipt.message_id)
+        return
+    record = ReceiptRecord(
+        id=header.id,
+        message_id=receipt.message_id,
+        direction=Direction.IN,
+        status=receipt.status,
+        counterpart=receipt.sender,
+        document=header.document.value,
+        handling_service_id=header.handling_service_id,
+        conversation_id=message.conversation_id,
+        state=ReceiptState.RECEIVED,
+        created_at=now,
+    )
+    await vault.store_received_receipt(record, new.payload, now=now)
+    vault.record(
+        AuditEvent.MT_RECEIPT_RECEIVED,
+        envelope=header.id,
+        message=receipt.message_id,
+        **signer_facts(new.signer),
+    )
+    await advance(vault, receipt.message_id, Direction.OUT, progress.of_receipt(receipt, now), now)

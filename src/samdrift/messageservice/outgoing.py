@@ -1,0 +1,123 @@
+"""A stored message or receipt on its way to the access point."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
+from datetime import datetime
+
+from samdrift.audit.events import AuditEvent
+from samdrift.contracts.clock import Clock
+from samdrift.contracts.discovery import DiscoveryError, DiscoveryUnavailable
+from samdrift.contracts.messages import Direction, ReceiptState, WorkKind
+from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
+from samdrift.contracts.transfer import AccessPoint, TransferRefused, TransferUnavailable
+from samdrift.messageservice import progress
+from samdrift.messageservice.ledger import advance, receipt_failed
+from samdrift.messageservice.sealing import Sealing
+from samdrift.messageservice.settings import MessageServiceSettings
+from samdrift.vault.gate import Gate
+from samdrift.vault.messageservice import MessageServiceVault
+from samdrift.vault.records import MessageRecord, ReceiptRecord
+from samdrift.wire.identifiers import DocumentIdentifier, ParticipantIdentifier
+
+_WORKER = Principal(PrincipalKind.WORKER, "message-service")
+
+
+class Outgoing:
+    """Seals and submits; a step that fails for a passing reason is tried again until its deadline.
+
+    Each method gives when to try again, ``None`` when the record is on its way
+    or has failed for good.
+    """
+
+    def __init__(
+        self,
+        settings: MessageServiceSettings,
+        gate: Gate,
+        sealing: Sealing,
+        access_points: Mapping[ParticipantIdentifier, AccessPoint],
+        clock: Clock,
+    ) -> None:
+        self._settings = settings
+        self._gate = gate
+        self._sealing = sealing
+        self._access_points = access_points
+        self._clock = clock
+
+    async def message(
+        self, organisation: ParticipantIdentifier, record: MessageRecord, payload: bytes
+    ) -> datetime | None:
+        """Seal a message for its recipient and hand it over."""
+        now = self._clock()
+        async with self._open(organisation) as vault:
+            try:
+                envelope = await self._sealing.message(
+                    payload,
+                    message_id=record.id,
+                    sender=organisation,
+                    recipient=record.recipient,
+                    document=DocumentIdentifier(record.document),
+                    handling_service_id=record.recipient_address,
+                    key=vault.keys().signing,
+                    now=now,
+                )
+                await self._submit(organisation, record.id, record.conversation_id, envelope)
+            except (DiscoveryUnavailable, TransferUnavailable) as error:
+                if self._may_wait(record.created_at, now):
+                    return await self._later(vault, WorkKind.MESSAGE, record.id, now)
+                step = progress.failed(now, "Message could not be handed over in time", error.text)
+            except (DiscoveryError, TransferRefused) as error:
+                step = progress.failed(now, "Message could not be handed over", error.text)
+            else:
+                step = progress.submitted(self._settings, now)
+            await advance(vault, record.id, Direction.OUT, step, now)
+            return None
+
+    async def receipt(
+        self, organisation: ParticipantIdentifier, record: ReceiptRecord, payload: bytes
+    ) -> datetime | None:
+        """Sign a message receipt and hand it over."""
+        now = self._clock()
+        async with self._open(organisation) as vault:
+            envelope = self._sealing.receipt(
+                payload,
+                receipt_id=record.id,
+                sender=organisation,
+                recipient=record.counterpart,
+                document=DocumentIdentifier(record.document),
+                handling_service_id=record.handling_service_id,
+                key=vault.keys().signing,
+                now=now,
+            )
+            try:
+                await self._submit(organisation, record.id, record.conversation_id, envelope)
+            except TransferUnavailable as error:
+                if self._may_wait(record.created_at, now):
+                    return await self._later(vault, WorkKind.RECEIPT, record.id, now)
+                await receipt_failed(vault, record, error.text, now)
+            except TransferRefused as error:
+                await receipt_failed(vault, record, error.text, now)
+            else:
+                deadline = now + self._settings.transfer_within
+                await vault.set_receipt_state(record.id, ReceiptState.SUBMITTED, now=now, deadline=deadline)
+                vault.record(AuditEvent.MT_RECEIPT_SUBMITTED, envelope=record.id, message=record.message_id)
+            return None
+
+    async def _submit(
+        self, organisation: ParticipantIdentifier, envelope_id: str, conversation_id: str, envelope: bytes
+    ) -> None:
+        await self._access_points[organisation].submit(envelope_id, conversation_id, envelope)
+
+    def _may_wait(self, since: datetime, now: datetime) -> bool:
+        return now < since + self._settings.submit_within
+
+    async def _later(
+        self, vault: MessageServiceVault, kind: WorkKind, subject: str, now: datetime
+    ) -> datetime:
+        when = now + self._settings.retry_after
+        await vault.reschedule(kind, subject, next_attempt=when)
+        return when
+
+    def _open(self, organisation: ParticipantIdentifier) -> AbstractAsyncContextManager[MessageServiceVault]:
+        return self._gate.open(_WORKER, organisation, Role.MESSAGE_SERVICE, Purpose.SEND)

@@ -1,0 +1,128 @@
+"""The life of a message as pure steps: which status follows, with which events, until when.
+
+Statuses and their order are those of the API's code list (api-mt-mk, KV
+Meddelandestatus). A final status never changes; the vault holds to that.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from samdrift.audit.events import AuditEvent
+from samdrift.contracts.messages import MessageStatus
+from samdrift.contracts.transfer import TransferEvent, TransferState
+from samdrift.messageservice.settings import MessageServiceSettings
+from samdrift.vault.records import StatusEvent
+from samdrift.wire.codes import ReceiptStatus
+from samdrift.wire.receipt import MessageReceipt
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """One step: the new status, the events that explain it, the time by which the next one must come."""
+
+    status: MessageStatus
+    events: tuple[StatusEvent, ...]
+    audit: AuditEvent
+    deadline: datetime | None = None
+    reason: str = ""
+
+
+def submitted(settings: MessageServiceSettings, at: datetime) -> Progress:
+    """The access point has the envelope durably."""
+    return Progress(
+        MessageStatus.SUBMITTED,
+        (StatusEvent(at, MessageStatus.SUBMITTED, "Message handed over to the access point"),),
+        AuditEvent.MT_MESSAGE_SUBMITTED,
+        at + settings.transfer_within,
+    )
+
+
+def failed(at: datetime, title: str, detail: str) -> Progress:
+    """The message is not delivered, or nobody can tell that it was."""
+    return Progress(
+        MessageStatus.MESSAGE_EXCHANGE_ERROR,
+        (
+            StatusEvent(at, MessageStatus.ERROR, title, detail),
+            StatusEvent(at, MessageStatus.MESSAGE_EXCHANGE_ERROR, title, detail),
+        ),
+        AuditEvent.MT_MESSAGE_FAILED,
+        reason=detail or title,
+    )
+
+
+def of_transfer(settings: MessageServiceSettings, event: TransferEvent) -> Progress:
+    """What the access point tells of the transfer of a message."""
+    if event.state is TransferState.DELIVERED:
+        return Progress(
+            MessageStatus.WAITING_FOR_RECEIPT,
+            (
+                StatusEvent(event.at, MessageStatus.ACKNOWLEDGE, "Transport receipt received"),
+                StatusEvent(event.at, MessageStatus.WAITING_FOR_RECEIPT, "Waiting for the message receipt"),
+            ),
+            AuditEvent.MT_MESSAGE_ACKNOWLEDGED,
+            event.at + settings.receipt_within,
+        )
+    if event.state is TransferState.FAILED:
+        return failed(event.at, f"Transfer failed: {event.reason.value}", event.detail)
+    return Progress(
+        MessageStatus.SCHEDULED_FOR_RESEND,
+        (
+            StatusEvent(
+                event.at,
+                MessageStatus.SCHEDULED_FOR_RESEND,
+                f"Transfer will be tried again: {event.reason.value}",
+                event.detail,
+            ),
+        ),
+        AuditEvent.MT_MESSAGE_POSTPONED,
+        event.at + settings.transfer_within,
+        event.reason.value,
+    )
+
+
+def of_receipt(receipt: MessageReceipt, at: datetime) -> Progress:
+    """What the recipient's message receipt says (api-mt-mk, Mappning Kvittens och Event)."""
+    if receipt.status is ReceiptStatus.ACCEPTED:
+        return Progress(
+            MessageStatus.ACCEPTED,
+            (StatusEvent(at, MessageStatus.ACCEPTED, "Message receipt received"),),
+            AuditEvent.MT_MESSAGE_ACCEPTED,
+        )
+    findings = tuple(
+        StatusEvent(
+            at, MessageStatus.REJECTED, f"{finding.reason} {finding.detail}", finding.text, finding.path
+        )
+        for finding in receipt.findings
+    )
+    error = StatusEvent(at, MessageStatus.MESSAGE_EXCHANGE_ERROR, "Rejected by the recipient")
+    codes = sorted({f"{finding.reason} {finding.detail}" for finding in receipt.findings})
+    return Progress(
+        MessageStatus.MESSAGE_EXCHANGE_ERROR,
+        (*findings, error),
+        AuditEvent.MT_MESSAGE_REJECTED,
+        reason=", ".join(codes),
+    )
+
+
+def overdue(status: MessageStatus, at: datetime) -> Progress:
+    """The time for the next step has passed (invariant 8)."""
+    missing = {
+        MessageStatus.WAITING_FOR_RECEIPT: "No message receipt came in time",
+        MessageStatus.RETRIEVED: "The message receipt could not be delivered in time",
+        MessageStatus.SCHEDULED: "The message could not be handed over in time",
+    }
+    return failed(at, missing.get(status, "No transport receipt came in time"), "")
+
+
+def receipt_delivered(at: datetime) -> Progress:
+    """An incoming message's receipt has its transport receipt: the client may fetch the message."""
+    return Progress(
+        MessageStatus.NEW,
+        (
+            StatusEvent(at, MessageStatus.RECEIPT_SENT, "Message receipt delivered"),
+            StatusEvent(at, MessageStatus.NEW, "Message can be fetched"),
+        ),
+        AuditEvent.MT_MESSAGE_NEW,
+    )

@@ -1,0 +1,94 @@
+"""The message service put together."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import uuid
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass
+
+from samdrift.contracts.clock import Clock
+from samdrift.contracts.discovery import CertificateChecks, Discovery
+from samdrift.contracts.principals import Role
+from samdrift.contracts.transfer import AccessPoint
+from samdrift.messageservice.inbox import Inbox
+from samdrift.messageservice.incoming import Judging
+from samdrift.messageservice.outgoing import Outgoing
+from samdrift.messageservice.polling import Polling
+from samdrift.messageservice.sealing import Sealing
+from samdrift.messageservice.sending import Sending
+from samdrift.messageservice.service import MessageService
+from samdrift.messageservice.settings import MessageServiceSettings, OrganisationProfile
+from samdrift.messageservice.transfers import Transfers
+from samdrift.vault.gate import Gate
+from samdrift.wire.identifiers import ParticipantIdentifier
+from samdrift.wire.keys import Random
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What the role needs from outside: everything that reaches over the network, time and chance."""
+
+    gate: Gate
+    discovery: Discovery
+    checks: CertificateChecks
+    access_points: Mapping[ParticipantIdentifier, AccessPoint]
+    """Interface C of each organisation's access point, this platform's or another supplier's."""
+    clock: Clock
+    rng: Random
+
+
+class MessageServiceRole:
+    """One message service for the organisations in ``profiles``."""
+
+    def __init__(
+        self,
+        settings: MessageServiceSettings,
+        around: Surroundings,
+        profiles: Mapping[ParticipantIdentifier, OrganisationProfile],
+    ) -> None:
+        self._gate = around.gate
+        self._profiles = profiles
+        sealing = Sealing(settings.federation, around.discovery, around.checks, around.rng)
+        outgoing = Outgoing(settings, around.gate, sealing, around.access_points, around.clock)
+        self._sending = Sending(settings, around.gate, outgoing, around.clock)
+        judging = Judging(around.discovery, around.checks)
+        inbox = Inbox(
+            settings,
+            around.gate,
+            judging,
+            around.access_points,
+            profiles,
+            self._sending,
+            around.clock,
+            _new_ids(around.rng),
+        )
+        transfers = Transfers(settings, around.gate, around.clock)
+        self._polling = Polling(settings, around.access_points, inbox, transfers, around.clock)
+        self.service = MessageService(settings, around.gate, self._sending, profiles, around.clock)
+
+    @contextlib.asynccontextmanager
+    async def working(self) -> AsyncIterator[None]:
+        """Send what is due and take over what comes in, while the context lasts."""
+        hosted = self._gate.registry.organisations(Role.MESSAGE_SERVICE)
+        organisations = [organisation for organisation in hosted if organisation in self._profiles]
+        async with asyncio.TaskGroup() as tasks:
+            workers = [tasks.create_task(self._polling.run(organisation)) for organisation in organisations]
+            workers.append(tasks.create_task(self._sending.dispatcher.run(organisations)))
+            workers.append(tasks.create_task(self._listen()))
+            try:
+                yield
+            finally:
+                for worker in workers:
+                    worker.cancel()
+                await self._sending.stop()
+
+    async def _listen(self) -> None:
+        async for organisation, role in self._gate.wakeups():
+            if role is Role.MESSAGE_SERVICE and organisation in self._profiles:
+                self._sending.dispatcher.wake(organisation)
+
+
+def _new_ids(rng: Random) -> Callable[[], str]:
+    return lambda: str(uuid.UUID(bytes=rng(16), version=4))

@@ -1,0 +1,117 @@
+"""From a message or a receipt to an envelope: lookups, encryption, signature.
+
+The order is that of transport-model-extended 3.3.1, steps 3 to 6: the
+recipient's published key is looked up, the payload encrypted, the envelope
+signed, and only then does anything leave for the access point (invariant 5).
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from cryptography import x509
+
+from samdrift.contracts.discovery import (
+    CertificateChecks,
+    CertificatePurpose,
+    Discovery,
+    DiscoveryUnavailable,
+    DiscoveryUntrusted,
+)
+from samdrift.wire.envelope import EnvelopeHeader, seal
+from samdrift.wire.identifiers import NO_PROCESS, DocumentIdentifier, ParticipantIdentifier
+from samdrift.wire.keys import Random, SigningKey
+from samdrift.wire.xml import Namespace
+
+SDK_DOCUMENT_TYPE = f"Q{{{Namespace.SDK_MESSAGE}}}messagePayload"
+RECEIPT_DOCUMENT_TYPE = f"Q{{{Namespace.UBL_RESPONSE}}}ApplicationResponse"
+_XML = "application/xml"
+
+
+class Sealing:
+    """Makes envelopes for every organisation that the message service serves."""
+
+    def __init__(self, federation: str, discovery: Discovery, checks: CertificateChecks, rng: Random) -> None:
+        self._federation = federation
+        self._discovery = discovery
+        self._checks = checks
+        self._rng = rng
+
+    async def message(
+        self,
+        payload: bytes,
+        *,
+        message_id: str,
+        sender: ParticipantIdentifier,
+        recipient: ParticipantIdentifier,
+        document: DocumentIdentifier,
+        handling_service_id: str,
+        key: SigningKey,
+        now: datetime,
+    ) -> bytes:
+        """The envelope of an SDK message; :class:`DiscoveryError` when the recipient has no usable key."""
+        header = self._header(
+            message_id, sender, recipient, document, SDK_DOCUMENT_TYPE, handling_service_id, now
+        )
+        if not document.requires_protection:
+            return seal(header, payload, signer=None, recipient=None, rng=self._rng)
+        certificate = await self._encryption_certificate(recipient, document, now)
+        return seal(header, payload, signer=key, recipient=certificate, rng=self._rng)
+
+    def receipt(
+        self,
+        payload: bytes,
+        *,
+        receipt_id: str,
+        sender: ParticipantIdentifier,
+        recipient: ParticipantIdentifier,
+        document: DocumentIdentifier,
+        handling_service_id: str | None,
+        key: SigningKey,
+        now: datetime,
+    ) -> bytes:
+        """The envelope of a message receipt: signed, never encrypted (transport-model-extended 2.11 b)."""
+        header = self._header(
+            receipt_id, sender, recipient, document, RECEIPT_DOCUMENT_TYPE, handling_service_id, now
+        )
+        signer = key if document.requires_protection else None
+        return seal(header, payload, signer=signer, recipient=None, rng=self._rng)
+
+    def _header(
+        self,
+        envelope_id: str,
+        sender: ParticipantIdentifier,
+        recipient: ParticipantIdentifier,
+        document: DocumentIdentifier,
+        document_type: str,
+        handling_service_id: str | None,
+        now: datetime,
+    ) -> EnvelopeHeader:
+        return EnvelopeHeader(
+            id=envelope_id,
+            created=now,
+            sender=sender,
+            recipient=recipient,
+            document=document,
+            process=NO_PROCESS,
+            federation=self._federation,
+            document_type_code=document_type,
+            content_type_code=_XML,
+            handling_service_id=handling_service_id,
+            encrypted=False,
+        )
+
+    async def _encryption_certificate(
+        self, recipient: ParticipantIdentifier, document: DocumentIdentifier, now: datetime
+    ) -> x509.Certificate:
+        """Looked up under the receiver and the type of message to send (certpub-rest-binding 3)."""
+        metadata = await self._discovery.service(recipient, document)
+        temporary = False
+        for certificate in metadata.certificates.encryption:
+            verdict = await self._checks.check(certificate, CertificatePurpose.ORGANISATION, now)
+            if verdict.trusted:
+                return certificate
+            temporary = temporary or verdict.temporary
+        if temporary:
+            raise DiscoveryUnavailable("no revocation information for the recipient's encryption certificate")
+        raise DiscoveryUntrusted("the recipient has published no valid encryption certificate")

@@ -1,0 +1,109 @@
+"""Work of the message service that waits in the vaults: messages and receipts to send, deadlines."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Awaitable
+from datetime import datetime
+
+from samdrift.audit.operations import unexpected
+from samdrift.contracts.clock import Clock
+from samdrift.contracts.messages import Direction, WorkKind
+from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
+from samdrift.messageservice.deadlines import pass_deadline
+from samdrift.messageservice.outgoing import Outgoing
+from samdrift.messageservice.settings import MessageServiceSettings
+from samdrift.vault.dispatch import Dispatcher
+from samdrift.vault.gate import Gate
+from samdrift.vault.messageservice import MessageServiceVault
+from samdrift.vault.records import MessageRecord, ReceiptRecord, WorkItem
+from samdrift.wire.identifiers import ParticipantIdentifier
+
+_WORKER = Principal(PrincipalKind.WORKER, "message-service")
+_Job = Awaitable[datetime | None]
+
+
+class Sending:
+    """Starts work, straight after it was stored or from the queue in the vault."""
+
+    def __init__(
+        self, settings: MessageServiceSettings, gate: Gate, outgoing: Outgoing, clock: Clock
+    ) -> None:
+        self._settings = settings
+        self._gate = gate
+        self._outgoing = outgoing
+        self._clock = clock
+        self._running: defaultdict[ParticipantIdentifier, set[asyncio.Task[None]]] = defaultdict(set)
+        self._unexpected = unexpected("message-service-sending")
+        self.dispatcher = Dispatcher(self._turn, clock, on_failure=self._unexpected)
+
+    def start_message(
+        self, organisation: ParticipantIdentifier, record: MessageRecord, payload: bytes
+    ) -> None:
+        """Send a stored and claimed message, in the background."""
+        self._start(organisation, self._outgoing.message(organisation, record, payload))
+
+    def start_receipt(
+        self, organisation: ParticipantIdentifier, record: ReceiptRecord, payload: bytes
+    ) -> None:
+        """Send a stored and claimed receipt, in the background."""
+        self._start(organisation, self._outgoing.receipt(organisation, record, payload))
+
+    def room(self, organisation: ParticipantIdentifier) -> int:
+        """How many more messages and receipts of the organisation may be in work."""
+        return self._settings.parallel - len(self._running[organisation])
+
+    async def stop(self) -> None:
+        """Cancel what is in work; leases bring it back at the next start."""
+        tasks = [task for running in self._running.values() for task in running]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _start(self, organisation: ParticipantIdentifier, job: _Job) -> None:
+        task = asyncio.create_task(self._run(organisation, job))
+        self._running[organisation].add(task)
+        task.add_done_callback(lambda done: self._done(organisation, done))
+
+    async def _run(self, organisation: ParticipantIdentifier, job: _Job) -> None:
+        again = await job
+        if again is not None:
+            self.dispatcher.wake_at(organisation, again)
+
+    def _done(self, organisation: ParticipantIdentifier, task: asyncio.Task[None]) -> None:
+        self._running[organisation].discard(task)
+        if not task.cancelled() and (failure := task.exception()) is not None:
+            self._unexpected(failure)
+            self.dispatcher.wake_at(organisation, self._clock() + self._settings.lease)
+
+    async def _turn(self, organisation: ParticipantIdentifier) -> datetime | None:
+        room = self.room(organisation)
+        now = self._clock()
+        if room <= 0:
+            return now + self._settings.retry_after
+        async with self._gate.open(_WORKER, organisation, Role.MESSAGE_SERVICE, Purpose.PROCESS) as vault:
+            work = await vault.claim_work(now=now, lease=self._settings.lease, limit=room)
+            jobs = [job for item in work if (job := await self._job(organisation, vault, item, now))]
+            due = await vault.next_due()
+        for job in jobs:
+            self._start(organisation, job)
+        return now if len(work) == room else due
+
+    async def _job(
+        self, organisation: ParticipantIdentifier, vault: MessageServiceVault, item: WorkItem, now: datetime
+    ) -> _Job | None:
+        """What there is to do in the background for ``item``; ``None`` when it is done here and now."""
+        if item.kind is WorkKind.MESSAGE:
+            message = await vault.message(item.id, Direction.OUT)
+            if message is not None:
+                body = await (await vault.body(item.id, Direction.OUT)).read_all()
+                return self._outgoing.message(organisation, message, body)
+        elif item.kind is WorkKind.RECEIPT:
+            receipt = await vault.receipt(item.id)
+            if receipt is not None:
+                return self._outgoing.receipt(organisation, receipt, await vault.receipt_body(item.id))
+        else:
+            await pass_deadline(vault, item.id, now)
+        await vault.finish_work(item.kind, item.id)
+        return None

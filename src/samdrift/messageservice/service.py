@@ -1,0 +1,152 @@
+"""What a message client may ask of the message service, for the organisation that it acts for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from samdrift.audit.events import AuditEvent
+from samdrift.contracts.clock import Clock
+from samdrift.contracts.messages import Direction, MessageStatus
+from samdrift.contracts.principals import Principal, Purpose, Role
+from samdrift.messageservice.addresses import functional_address
+from samdrift.messageservice.sending import Sending
+from samdrift.messageservice.settings import MessageServiceSettings, OrganisationProfile
+from samdrift.vault.gate import Gate
+from samdrift.vault.records import MessageRecord, StatusEvent
+from samdrift.wire import sdkmessage
+from samdrift.wire.codes import Detail, Reason
+from samdrift.wire.findings import Finding
+from samdrift.wire.identifiers import SDK_MESSAGE_EXTENDED, DocumentIdentifier, ParticipantIdentifier
+from samdrift.wire.sdkmessage import SdkMessage
+
+
+class MessageInvalid(Exception):
+    """A message that may not be sent as it is; the findings say what to change."""
+
+    def __init__(self, findings: tuple[Finding, ...]) -> None:
+        super().__init__("; ".join(f"{finding.text} ({finding.path})" for finding in findings))
+        self.findings = findings
+
+
+class MessageService:
+    """Send, list, read and delete messages."""
+
+    def __init__(
+        self,
+        settings: MessageServiceSettings,
+        gate: Gate,
+        sending: Sending,
+        profiles: Mapping[ParticipantIdentifier, OrganisationProfile],
+        clock: Clock,
+    ) -> None:
+        self._settings = settings
+        self._gate = gate
+        self._sending = sending
+        self._profiles = profiles
+        self._clock = clock
+
+    async def send(
+        self,
+        principal: Principal,
+        organisation: ParticipantIdentifier,
+        message: SdkMessage,
+        document: DocumentIdentifier = SDK_MESSAGE_EXTENDED,
+    ) -> MessageRecord:
+        """Validate and store a message, and send it in the background.
+
+        Durable when it returns. Raises :class:`MessageInvalid`: outgoing
+        messages obey the same rules as incoming ones (content-specification 5).
+        """
+        payload = sdkmessage.build(message)
+        found = (*sdkmessage.validate(payload), *self._sender_findings(organisation, message))
+        if found:
+            raise MessageInvalid(found)
+        now = self._clock()
+        claim = self._sending.room(organisation) > 0
+        record = _record(message, document, now, len(payload))
+        async with self._gate.open(principal, organisation, Role.MESSAGE_SERVICE, Purpose.COMPOSE) as vault:
+            writer = vault.new_body()
+            await writer.write(payload)
+            lease = self._settings.lease if claim else None
+            if not await vault.create_outgoing(record, await writer.finish(), now=now, lease=lease):
+                raise MessageInvalid((_KNOWN,))
+            vault.record(
+                AuditEvent.MT_MESSAGE_SCHEDULED, message=record.id, conversation=record.conversation_id
+            )
+        if claim:
+            self._sending.start_message(organisation, record, payload)
+        else:
+            self._sending.dispatcher.wake(organisation)
+        return record
+
+    def _sender_findings(
+        self, organisation: ParticipantIdentifier, message: SdkMessage
+    ) -> tuple[Finding, ...]:
+        """An organisation sends as itself, from an address of its own (content-specification 4.3.2.2)."""
+        if message.sender.id.extension.lower() != organisation.value:
+            return (_NOT_SENDER,)
+        if functional_address(message.sender) not in self._profiles[organisation].functional_addresses:
+            return (_NOT_ADDRESS,)
+        return ()
+
+    async def messages(
+        self, principal: Principal, organisation: ParticipantIdentifier, direction: Direction | None = None
+    ) -> tuple[MessageRecord, ...]:
+        """The organisation's messages, the newest first, without content."""
+        async with self._gate.open(principal, organisation, Role.MESSAGE_SERVICE, Purpose.READ) as vault:
+            return await vault.messages(direction=direction)
+
+    async def read(
+        self, principal: Principal, organisation: ParticipantIdentifier, message_id: str, direction: Direction
+    ) -> SdkMessage | None:
+        """One message with its content, or ``None``; that it was read stands in the log."""
+        async with self._gate.open(principal, organisation, Role.MESSAGE_SERVICE, Purpose.READ) as vault:
+            if await vault.message(message_id, direction) is None:
+                return None
+            vault.record(AuditEvent.MT_MESSAGE_READ, message=message_id)
+            body = await vault.body(message_id, direction)
+        return sdkmessage.parse(await body.read_all())
+
+    async def status(
+        self, principal: Principal, organisation: ParticipantIdentifier, message_id: str, direction: Direction
+    ) -> tuple[MessageStatus, tuple[StatusEvent, ...]] | None:
+        """Status and events of one message, the newest first."""
+        async with self._gate.open(principal, organisation, Role.MESSAGE_SERVICE, Purpose.READ) as vault:
+            record = await vault.message(message_id, direction)
+            if record is None:
+                return None
+            return record.status, await vault.status_events(message_id, direction)
+
+
+_HEADER = "/messagePayload/message/messageHeader"
+_KNOWN = Finding(Reason.RULE, Detail.DUPLICATE, "The message id has been used before", f"{_HEADER}/messageId")
+_NOT_SENDER = Finding(
+    Reason.RULE, Detail.SECURITY, "The sender is another organisation", f"{_HEADER}/sender/senderID"
+)
+_NOT_ADDRESS = Finding(
+    Reason.RULE,
+    Detail.NOT_FOUND,
+    "The sender's functional address does not belong to the organisation",
+    f"{_HEADER}/sender/attention/subOrganization/organizationId",
+)
+
+
+def _record(message: SdkMessage, document: DocumentIdentifier, now: datetime, size: int) -> MessageRecord:
+    return MessageRecord(
+        id=message.message_id,
+        direction=Direction.OUT,
+        status=MessageStatus.SCHEDULED,
+        conversation_id=message.conversation_id,
+        ref_to_message_id=message.ref_to_message_id,
+        sender=ParticipantIdentifier.parse(message.sender.id.extension),
+        recipient=ParticipantIdentifier.parse(message.recipient.id.extension),
+        sender_address=functional_address(message.sender),
+        recipient_address=functional_address(message.recipient),
+        document=document.value,
+        created_at=now,
+        updated_at=now,
+        label=message.label,
+        confidentiality=message.confidentiality,
+        size=size,
+    )

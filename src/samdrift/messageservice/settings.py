@@ -1,0 +1,40 @@
+"""What the operator and each organisation decide for the message service."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from samdrift.wire.identifiers import ParticipantIdentifier
+
+
+@dataclass(frozen=True, slots=True)
+class MessageServiceSettings:
+    """Settings of one message service in one federation."""
+
+    federation: str
+    submit_within: timedelta = timedelta(hours=1)
+    """How long a message may wait for SMP, CertPub or the access point before it has failed."""
+    transfer_within: timedelta = timedelta(hours=2)
+    """How long the access point may take until the transport receipt is there or the transfer has failed."""
+    receipt_within: timedelta = timedelta(hours=24)
+    """How long the recipient may take for the message receipt after the transport receipt."""
+    retry_after: timedelta = timedelta(seconds=30)
+    """Pause before a step is tried again that failed for a reason that may pass."""
+    lease: timedelta = timedelta(minutes=5)
+    parallel: int = 4
+    """Messages in work at once for one organisation."""
+    poll_wait: float = 55.0
+    """Seconds that a poll of the access point may last."""
+
+
+@dataclass(frozen=True, slots=True)
+class OrganisationProfile:
+    """What the message service knows of an organisation that it serves."""
+
+    organisation: ParticipantIdentifier
+    name: str
+    functional_addresses: frozenset[str]
+    """Addresses that belong to the organisation; others are unknown (receipt ``not-found``)."""
+    file_types: frozenset[str] = frozenset({"application/pdf"})
+    """Types of attachments that are taken; PDF always is (content-specification 4.3.3.3, contentType)."""

@@ -1,0 +1,84 @@
+"""HTTP servers inside a running event loop, with the client's certificate in reach of the application.
+
+The servers that Python has do not hand the certificate of a mutual TLS
+connection to the application. :class:`ClientCertificateProtocol` does, under
+:data:`CLIENT_CERTIFICATE` in the ASGI scope: SHA-256 of the certificate, in hex,
+or ``None``. The TLS layer has verified the chain by then.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import socket
+import ssl
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+CLIENT_CERTIFICATE = "samdrift.client-certificate"
+
+AsgiApp = Callable[..., Any]
+
+
+class ClientCertificateProtocol(HttpToolsProtocol):
+    """HTTP/1.1 over TLS that tells the application which client certificate was shown."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        tls = transport.get_extra_info("ssl_object")
+        shown = tls.getpeercert(binary_form=True) if tls is not None else None
+        self._fingerprint = hashlib.sha256(shown).hexdigest() if shown else None
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self.scope[CLIENT_CERTIFICATE] = self._fingerprint  # type: ignore[literal-required]
+
+
+def listening_socket(host: str, port: int = 0) -> socket.socket:
+    """A bound socket; port 0 takes a free one, so that the address is known before the server starts."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    sock.bind((host, port))
+    sock.set_inheritable(True)
+    return sock
+
+
+@asynccontextmanager
+async def serving(
+    app: AsgiApp,
+    sock: socket.socket,
+    *,
+    tls: Callable[[], ssl.SSLContext] | None = None,
+    keep_alive: int = 75,
+    stop_within: int = 5,
+) -> AsyncIterator[None]:
+    """Serve ``app`` on ``sock`` while the context lasts, in the running loop and without touching signals."""
+    config = uvicorn.Config(
+        app,
+        http=ClientCertificateProtocol,
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        date_header=False,
+        timeout_keep_alive=keep_alive,
+        timeout_graceful_shutdown=stop_within,
+        ssl_context_factory=(lambda *_: tls()) if tls else None,
+    )
+    config.load()
+    server = uvicorn.Server(config)
+    server.lifespan = config.lifespan_class(config)
+    await server.startup(sockets=[sock])
+    loop = asyncio.create_task(server.main_loop())
+    try:
+        yield
+    finally:
+        server.should_exit = True
+        await loop
+        await server.shutdown(sockets=[sock])

@@ -1,0 +1,83 @@
+"""Fair turns for organisations whose vaults hold work.
+
+The queue itself is in the database. This decides only whose turn it is: every
+organisation with due work gets one turn before any gets a second one, so that
+one with a backlog cannot delay the others.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+from collections.abc import Awaitable, Callable, Iterable
+from datetime import datetime, timedelta
+
+from samdrift.contracts.clock import Clock
+from samdrift.wire.identifiers import ParticipantIdentifier
+
+Turn = Callable[[ParticipantIdentifier], Awaitable[datetime | None]]
+"""Does a bounded amount of an organisation's due work; gives when more is due, ``None`` when none waits."""
+
+_AFTER_FAILURE = timedelta(seconds=5)
+
+
+class Dispatcher:
+    """Gives turns to organisations as work becomes due or is announced."""
+
+    def __init__(self, turn: Turn, clock: Clock, *, on_failure: Callable[[Exception], None]) -> None:
+        self._turn = turn
+        self._clock = clock
+        self._on_failure = on_failure
+        self._ready: dict[ParticipantIdentifier, None] = {}
+        self._due: list[tuple[datetime, str, ParticipantIdentifier]] = []
+        self._changed = asyncio.Event()
+
+    def wake(self, organisation: ParticipantIdentifier) -> None:
+        """Tell that the organisation may have work now."""
+        self._ready[organisation] = None
+        self._changed.set()
+
+    def wake_at(self, organisation: ParticipantIdentifier, when: datetime) -> None:
+        """Tell that the organisation has work that becomes due at ``when``."""
+        heapq.heappush(self._due, (when, organisation.value, organisation))
+        self._changed.set()
+
+    async def run(self, organisations: Iterable[ParticipantIdentifier], idle_check: float = 300) -> None:
+        """Give turns until cancelled; every organisation first gets one for what an earlier run left.
+
+        ``idle_check`` seconds without any news lead to a new round over all that
+        had a turn before, as a net under lost announcements.
+        """
+        known = dict.fromkeys(organisations)
+        self._ready |= known
+        while True:
+            if not self._ready:
+                await self._wait(idle_check, known)
+                continue
+            organisation = next(iter(self._ready))
+            del self._ready[organisation]
+            known[organisation] = None
+            await self._give_turn(organisation)
+
+    async def _give_turn(self, organisation: ParticipantIdentifier) -> None:
+        try:
+            due = await self._turn(organisation)
+        except Exception as failure:
+            self._on_failure(failure)
+            due = self._clock() + _AFTER_FAILURE
+        if due is not None:
+            self.wake_at(organisation, due)
+
+    async def _wait(self, idle_check: float, known: dict[ParticipantIdentifier, None]) -> None:
+        self._changed.clear()
+        timeout = idle_check
+        if self._due:
+            timeout = min(timeout, max(0.0, (self._due[0][0] - self._clock()).total_seconds()))
+        try:
+            await asyncio.wait_for(self._changed.wait(), timeout)
+        except TimeoutError:
+            if not self._due:
+                self._ready |= known
+        now = self._clock()
+        while self._due and self._due[0][0] <= now:
+            self._ready[heapq.heappop(self._due)[2]] = None

@@ -1,0 +1,98 @@
+"""A configuration that is not understood whole is not used at all."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from samdrift.app.config import Environment
+from samdrift.app.configfile import load
+from samdrift.app.toml import ConfigError
+
+GOOD = """
+environment = "test"
+message_service = true
+
+[federation]
+identifier = "urn:fdc:digg.se:edelivery:federation:test"
+sml_zone = "sml.example"
+trust = "trust"
+
+[vaults]
+database = "postgresql://db.example/samdrift"
+objects = "objects"
+secrets = "secrets"
+passphrase_file = "passphrase"
+
+[access_point]
+party = "AP0001-SDK-TEST"
+message_id_domain = "ap.example"
+listen = "127.0.0.1:8443"
+listen_c = "[::1]:8444"
+
+[[organisations]]
+identifier = "0203:habo.se"
+name = "Håbo kommun"
+roles = ["ap", "mt"]
+functional_addresses = ["sdk.soc.0203:habo.se"]
+access_point = "https://localhost:8444"
+[organisations.clients]
+mt = "00ff"
+"""
+
+
+def write(folder: Path, text: str) -> Path:
+    path = folder / "samdrift.toml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_a_whole_configuration_is_read_with_paths_from_its_folder(tmp_path: Path) -> None:
+    config = load(write(tmp_path, GOOD))
+    assert config.environment is Environment.TEST
+    assert config.federation.trust == tmp_path / "trust"
+    assert config.vaults.database == "postgresql://db.example/samdrift"
+    assert config.access_point is not None
+    assert (config.access_point.listen_c.host, config.access_point.listen_c.port) == ("::1", 8444)
+    assert config.organisations[0].clients == {"mt": "00ff"}
+
+
+@pytest.mark.parametrize(
+    ("change", "where"),
+    [
+        (('party = "AP0001-SDK-TEST"', ""), "access_point.party"),
+        (("message_service = true", 'message_service = "yes"'), "message_service"),
+        (("sml_zone =", "sml_zon ="), "federation.sml_zone"),
+        (('objects = "objects"', 'objects = "objects"\nobject = "x"'), "vaults.object"),
+        (('roles = ["ap", "mt"]', 'roles = ["ap", "mk2"]'), "organisations[0].roles"),
+        (('"0203:habo.se"\nname', '"habo.se"\nname'), "organisations[0].identifier"),
+        (('listen = "127.0.0.1:8443"', 'listen = "8443"'), "access_point.listen"),
+        (('environment = "test"', 'environment = "prod"'), "environment"),
+    ],
+)
+def test_what_is_wrong_is_named_by_its_place(tmp_path: Path, change: tuple[str, str], where: str) -> None:
+    assert change[0] in GOOD
+    with pytest.raises(ConfigError) as caught:
+        load(write(tmp_path, GOOD.replace(*change)))
+    assert caught.value.where == where
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="no such file"):
+        load(tmp_path / "none.toml")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        ('sml_zone = "sml.example"', 'sml_zone = "sml.example"\nname_server = "127.0.0.1:5353"'),
+        ("", ""),
+    ],
+)
+def test_invariant_12_production_refuses_what_is_for_demonstration(
+    tmp_path: Path, change: tuple[str, str]
+) -> None:
+    text = GOOD.replace('environment = "test"', 'environment = "production"').replace(*change)
+    with pytest.raises(ConfigError, match="production"):
+        load(write(tmp_path, text))

@@ -1,0 +1,84 @@
+"""Turns are fair and none is forgotten."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+
+from samdrift.vault.dispatch import Dispatcher
+from samdrift.wire.identifiers import ParticipantIdentifier
+
+A = ParticipantIdentifier("0203:a.se")
+B = ParticipantIdentifier("0203:b.se")
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+async def run_for(dispatcher: Dispatcher, seconds: float, *organisations: ParticipantIdentifier) -> None:
+    task = asyncio.create_task(dispatcher.run(organisations))
+    await asyncio.sleep(seconds)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_one_with_a_backlog_does_not_delay_the_others() -> None:
+    turns: list[ParticipantIdentifier] = []
+
+    async def turn(organisation: ParticipantIdentifier) -> datetime | None:
+        turns.append(organisation)
+        await asyncio.sleep(0.001)
+        return now() if organisation == A else None
+
+    dispatcher = Dispatcher(turn, now, on_failure=lambda _: None)
+    task = asyncio.create_task(dispatcher.run([A]))
+    await asyncio.sleep(0.05)
+    dispatcher.wake(B)
+    before = len(turns)
+    await asyncio.sleep(0.05)
+    task.cancel()
+    assert B in turns[before : before + 3]
+
+
+async def test_work_that_becomes_due_later_gets_its_turn_then() -> None:
+    turns: list[datetime] = []
+    start = now()
+
+    async def turn(organisation: ParticipantIdentifier) -> datetime | None:
+        turns.append(now())
+        return start + timedelta(seconds=0.1) if len(turns) == 1 else None
+
+    await run_for(Dispatcher(turn, now, on_failure=lambda _: None), 0.3, A)
+    assert len(turns) == 2
+    assert turns[1] >= start + timedelta(seconds=0.1)
+
+
+async def test_a_failed_turn_is_reported_and_does_not_stop_the_others() -> None:
+    failures: list[BaseException] = []
+    turns: list[ParticipantIdentifier] = []
+
+    async def turn(organisation: ParticipantIdentifier) -> datetime | None:
+        turns.append(organisation)
+        if organisation == A:
+            raise RuntimeError
+        return None
+
+    await run_for(Dispatcher(turn, now, on_failure=failures.append), 0.05, A, B)
+    assert turns == [A, B]
+    assert len(failures) == 1
+
+
+async def test_a_wake_during_a_turn_leads_to_another_one() -> None:
+    turns = 0
+
+    async def turn(organisation: ParticipantIdentifier) -> datetime | None:
+        nonlocal turns
+        turns += 1
+        if turns == 1:
+            dispatcher.wake(A)
+        return None
+
+    dispatcher = Dispatcher(turn, now, on_failure=lambda _: None)
+    await run_for(dispatcher, 0.05, A)
+    assert turns == 2
