@@ -8,13 +8,17 @@ from __future__ import annotations
 
 import hashlib
 import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass
+
+from samdrift.wire.errors import WireError, WireFault
 
 _LEVEL = 1
 """Payloads are mostly base64 of ciphertext, where a higher level costs time and gains nothing."""
 
 _GZIP_WINDOW = zlib.MAX_WBITS | 16
 _PIECE = 1 << 18
+"""Most bytes that decompression brings out at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,3 +59,62 @@ class Compressor:
         self._hash.update(data)
         self.size += len(data)
         return data
+
+
+@dataclass(frozen=True, slots=True)
+class ExpansionLimits:
+    """How far gzip may expand: in all, and in relation to its own size once ``free_bytes`` came out."""
+
+    max_bytes: int
+    max_ratio: int
+    free_bytes: int
+
+
+class Decompressor:
+    """Expands one gzip member piece by piece and refuses to go beyond its limits.
+
+    Refused with :class:`WireError` (``COMPRESSION``): broken or unfinished gzip, a second
+    member or anything else after the end, expansion over the limits.
+    """
+
+    def __init__(self, limits: ExpansionLimits) -> None:
+        self._limits = limits
+        self._inflate = zlib.decompressobj(_GZIP_WINDOW)
+        self._taken = 0
+        self.size = 0
+
+    def feed(self, data: bytes) -> Iterator[bytes]:
+        """The pieces that ``data`` brings out, each at most a quarter of a megabyte."""
+        self._taken += len(data)
+        if self._inflate.eof and data:
+            raise _refused("something follows the end")
+        more = bool(data)
+        while more:
+            piece = self._expand(data)
+            if piece:
+                yield piece
+            data = self._inflate.unconsumed_tail
+            more = bool(data) or len(piece) == _PIECE
+
+    def finish(self) -> None:
+        """Say that the input ended."""
+        if not self._inflate.eof:
+            raise _refused("ends too early")
+
+    def _expand(self, data: bytes) -> bytes:
+        try:
+            piece = self._inflate.decompress(data, _PIECE)
+        except zlib.error:
+            raise _refused("not gzip") from None
+        self.size += len(piece)
+        if self.size > self._limits.max_bytes:
+            raise _refused(f"expands to more than {self._limits.max_bytes} bytes")
+        if self.size > self._limits.free_bytes and self.size > self._limits.max_ratio * self._taken:
+            raise _refused(f"expands to more than {self._limits.max_ratio} times its size")
+        if self._inflate.unused_data:
+            raise _refused("something follows the end")
+        return piece
+
+
+def _refused(text: str) -> WireError:
+    return WireError(WireFault.COMPRESSION, text, "gzip")

@@ -5,6 +5,14 @@ Receiving: :class:`As4Reader` (or :func:`read_message`), then :func:`build_recei
 :func:`build_error`. The answer: :func:`read_response`, :func:`verify_receipt`.
 """
 
+from samdrift.wire.as4.answer import (
+    ErrorSignal,
+    ReceiptReason,
+    ReceiptSignal,
+    ReceiptVerdict,
+    read_response,
+    verify_receipt,
+)
 from samdrift.wire.as4.events import (
     Complete,
     Event,
@@ -17,18 +25,8 @@ from samdrift.wire.as4.fault import As4Fault
 from samdrift.wire.as4.identify import FINAL_RECIPIENT, ORIGINAL_SENDER, new_message_id, user_message
 from samdrift.wire.as4.limits import DEFAULT_LIMITS, As4Limits
 from samdrift.wire.as4.reader import As4Reader, read_message
-from samdrift.wire.as4.send import PackedMessage, PreparedMessage, pack, prepare
-from samdrift.wire.as4.signals import (
-    ErrorSignal,
-    ReceiptReason,
-    ReceiptSignal,
-    ReceiptVerdict,
-    Response,
-    build_error,
-    build_receipt,
-    read_response,
-    verify_receipt,
-)
+from samdrift.wire.as4.send import PackedMessage, PayloadEncryptor, PreparedMessage, pack, prepare
+from samdrift.wire.as4.signals import Response, build_error, build_receipt
 from samdrift.wire.ebms import EbmsError, EbmsErrorCode, PartInfo, Property, UserMessage
 from samdrift.wire.gzip import Compressed, Compressor
 from samdrift.wire.wssec import SignedReference
@@ -51,6 +49,7 @@ __all__ = [
     "PackedMessage",
     "PartInfo",
     "Payload",
+    "PayloadEncryptor",
     "PreparedMessage",
     "Property",
     "ReceiptReason",

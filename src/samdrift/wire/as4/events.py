@@ -8,7 +8,7 @@ from datetime import datetime
 from cryptography import x509
 
 from samdrift.wire.ebms.types import UserMessage
-from samdrift.wire.wssec.references import SignedReference
+from samdrift.wire.wssec import KeyReference, SignedReference
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,13 +22,14 @@ class SignedHeader:
 
     Whether ``certificate`` is trusted is for the caller to decide, before it decrypts.
     ``security_timestamp`` and ``security_expires`` are those of ``wsu:Timestamp``, absent with
-    peers that send none.
+    peers that send none. ``recipient`` tells which of several keys the payload is for.
     """
 
     user_message: UserMessage
     certificate: x509.Certificate
     security_timestamp: datetime | None
     security_expires: datetime | None
+    recipient: KeyReference
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,18 +1,47 @@
-"""Incoming messages, as they stream in: verify, then decrypt, then release."""
+"""Incoming messages, as they stream in: verify the header, then decrypt, then release the payload.
+
+No I/O: give it bytes, ask it for events. Memory is bounded by :class:`As4Limits` and the
+size of the pieces given, whatever the size of the message (transport-profile-as4 2.8 a).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from cryptography import x509
 
-from samdrift.wire.as4.events import Event, ReceivedMessage
+from samdrift.wire.as4.events import Complete, Event, NeedData, Payload, ReceivedMessage, SignedHeader
+from samdrift.wire.as4.fault import As4Fault
+from samdrift.wire.as4.header import VerifiedHeader, read_header
 from samdrift.wire.as4.limits import DEFAULT_LIMITS, As4Limits
-from samdrift.wire.keys import DecryptionKey
+from samdrift.wire.as4.payload import PayloadReader
+from samdrift.wire.ebms import EbmsErrorCode
+from samdrift.wire.errors import WireError
+from samdrift.wire.keys import DecryptionKey, Oaep
+from samdrift.wire.mime import (
+    BodyEnd,
+    ContentType,
+    MimeEvent,
+    MultipartReader,
+    PartData,
+    PartEnd,
+    PartStart,
+    boundary_of,
+    content_id,
+)
+from samdrift.wire.wssec import MEDIA_TYPE
+
+_ENCODINGS = ("binary", "8bit", "7bit")
 
 
 class As4Reader:
-    """Reads one message without doing any I/O: give it bytes, ask it for events."""
+    """Reads one message: SignedHeader, then Payload pieces, then Complete; NeedData in between.
+
+    Between SignedHeader and the first Payload the caller decides whether it trusts the
+    certificate, and calls :meth:`decrypt_with`. ``candidates`` are certificates of peers
+    that a signature may mean without carrying them. Every refusal is an :class:`As4Fault`,
+    the constructor's included, and is final.
+    """
 
     def __init__(
         self,
@@ -20,19 +49,112 @@ class As4Reader:
         limits: As4Limits = DEFAULT_LIMITS,
         candidates: Sequence[x509.Certificate] = (),
     ) -> None:
-        raise NotImplementedError
+        self._limits = limits
+        self._candidates = candidates
+        self._fault: As4Fault | None = None
+        self._parts = 0
+        self._soap = bytearray()
+        self._header: VerifiedHeader | None = None
+        self._payload: PayloadReader | None = None
+        self._pieces: Iterator[bytes] = iter(())
+        try:
+            self._root_id, self._mime = _open(content_type, limits)
+        except WireError as error:
+            raise self._failed(error) from None
 
     def receive(self, data: bytes) -> None:
         """Take the next bytes of the HTTP body; ``b""`` says that it ended."""
-        raise NotImplementedError
+        self._mime.feed(data)
 
     def next_event(self) -> Event:
         """What is known next; :class:`As4Fault` when the message is not accepted."""
-        raise NotImplementedError
+        if self._fault is not None:
+            raise self._fault
+        try:
+            return self._next()
+        except WireError as error:
+            raise self._failed(error) from None
 
     def decrypt_with(self, key: DecryptionKey) -> None:
-        """Unwrap the session key, after SignedHeader and before any Payload."""
-        raise NotImplementedError
+        """Unwrap the session key: after SignedHeader, before the next event is asked for."""
+        if self._header is None or self._payload is not None:
+            raise RuntimeError("decrypt_with() belongs once between SignedHeader and the next event")
+        attachment = self._header.attachment
+        try:
+            session_key = key.unwrap(attachment.wrapped_key, Oaep.SHA256)
+            self._payload = PayloadReader(
+                session_key, self._header.digest, self._limits, with_headers=attachment.with_headers
+            )
+        except WireError as error:
+            raise self._failed(error) from None
+
+    def _next(self) -> Event:
+        while True:
+            piece = next(self._pieces, None)
+            if piece is not None:
+                return Payload(piece)
+            if self._header is not None and self._payload is None:
+                raise RuntimeError("decrypt_with() must be called after SignedHeader")
+            mime_event = self._mime.next_event()
+            if mime_event is None:
+                return NeedData()
+            event = self._take(mime_event)
+            if event is not None:
+                return event
+
+    def _take(self, event: MimeEvent) -> Event | None:
+        """Bring one piece of MIME to where it belongs: the SOAP part first, then the payload."""
+        payload = self._payload
+        match event:
+            case PartStart(fields):
+                self._start_part(fields)
+            case PartData(data) if payload is None:
+                self._add_soap(data)
+            case PartData(data) if payload is not None:
+                self._pieces = payload.feed(data)
+            case PartEnd() if payload is None:
+                return self._verify_header()
+            case PartEnd() if payload is not None:
+                payload.finish()
+            case BodyEnd():
+                return self._complete()
+        return None
+
+    def _start_part(self, fields: Mapping[str, str]) -> None:
+        self._parts += 1
+        if self._header is None:
+            _check_root(fields, self._root_id)
+        elif self._parts > 2:
+            raise As4Fault(EbmsErrorCode.MIME_INCONSISTENCY, "more parts than the header names")
+        elif content_id(fields) != self._header.attachment.content_id:
+            raise As4Fault(
+                EbmsErrorCode.MIME_INCONSISTENCY, "the attachment is not the one that the header names"
+            )
+        if fields.get("content-transfer-encoding", "binary").lower() not in _ENCODINGS:
+            raise As4Fault(EbmsErrorCode.MIME_INCONSISTENCY, "a transfer encoding that is not accepted")
+
+    def _add_soap(self, data: bytes) -> None:
+        self._soap += data
+        if len(self._soap) > self._limits.max_soap_bytes:
+            raise As4Fault(
+                EbmsErrorCode.OTHER, f"the SOAP part is larger than {self._limits.max_soap_bytes} bytes"
+            )
+
+    def _verify_header(self) -> SignedHeader:
+        self._header = read_header(bytes(self._soap), self._limits.max_soap_bytes, self._candidates)
+        self._soap.clear()
+        return self._header.event
+
+    def _complete(self) -> Complete:
+        if self._header is None or self._payload is None or self._parts < 2:
+            raise As4Fault(EbmsErrorCode.MIME_INCONSISTENCY, "the payload is missing")
+        return Complete(self._header.references, self._payload.size, self._header.digest)
+
+    def _failed(self, error: WireError) -> As4Fault:
+        known = self._header.event.user_message.message_id if self._header is not None else None
+        named = error.ref_to_message_id if isinstance(error, As4Fault) else None
+        self._fault = As4Fault.of(error, named or known)
+        return self._fault
 
 
 def read_message(
@@ -42,5 +164,39 @@ def read_message(
     limits: As4Limits = DEFAULT_LIMITS,
     candidates: Sequence[x509.Certificate] = (),
 ) -> ReceivedMessage:
-    """Read a whole message in memory."""
-    raise NotImplementedError
+    """Read a whole message in memory. Whether its certificate is trusted is left to the caller."""
+    reader = As4Reader(content_type, limits, candidates)
+    reader.receive(body)
+    reader.receive(b"")
+    header = reader.next_event()
+    if not isinstance(header, SignedHeader):
+        raise As4Fault(EbmsErrorCode.MIME_INCONSISTENCY, "the body has no parts")
+    reader.decrypt_with(key)
+    pieces: list[bytes] = []
+    while isinstance(event := reader.next_event(), Payload):
+        pieces.append(event.data)
+    if not isinstance(event, Complete):
+        raise As4Fault(EbmsErrorCode.MIME_INCONSISTENCY, "the body ends too early")
+    return ReceivedMessage(header, b"".join(pieces), event.references)
+
+
+def _open(content_type: str, limits: As4Limits) -> tuple[str | None, MultipartReader]:
+    """The Content-ID that ``start`` names, and a reader of the body."""
+    outer = ContentType.parse(content_type)
+    if outer.media_type != "multipart/related" or outer.parameters.get("type", MEDIA_TYPE) != MEDIA_TYPE:
+        raise As4Fault(EbmsErrorCode.MIME_INCONSISTENCY, "multipart/related with a SOAP 1.2 root is required")
+    start = outer.parameters.get("start")
+    return (start.strip("<>") if start is not None else None), MultipartReader(
+        boundary_of(outer),
+        max_preamble=limits.max_preamble_bytes,
+        max_header=limits.max_part_header_bytes,
+    )
+
+
+def _check_root(fields: Mapping[str, str], root_id: str | None) -> None:
+    """The SOAP part stands first, in UTF-8 (ebms3-core 5.1.2)."""
+    inner = ContentType.parse(fields.get("content-type", ""))
+    if inner.media_type != MEDIA_TYPE or inner.parameters.get("charset", "utf-8").lower() != "utf-8":
+        raise As4Fault(EbmsErrorCode.MIME_INCONSISTENCY, "the first part is not SOAP 1.2 in UTF-8")
+    if root_id is not None and content_id(fields) != root_id:
+        raise As4Fault(EbmsErrorCode.MIME_INCONSISTENCY, "the root part is not the first")

@@ -1,18 +1,26 @@
-"""Receipts and errors: what answers a message, built and read."""
+"""Receipts and errors built: what answers a message (ebms3-core 6, as4-profile 5.1.8).
+
+No ``wsu:Timestamp``: the receipt of a message is kept for months and answers every resend,
+and an expired timestamp would make peers refuse it.
+"""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 
-from cryptography import x509
-
-from samdrift.wire.ebms.errors import EbmsError
-from samdrift.wire.ebms.types import SignalInfo, UserMessage
+from samdrift.wire.ebms import (
+    EbmsError,
+    SignalInfo,
+    UserMessage,
+    build_errors,
+)
+from samdrift.wire.ebms import build_receipt as build_receipt_header
 from samdrift.wire.keys import SigningKey
-from samdrift.wire.wssec.references import SignedReference
+from samdrift.wire.wssec import CONTENT_TYPE, SignedReference, envelope, new_body, new_security, sign
+from samdrift.wire.xml import Element, parse
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,46 +31,6 @@ class Response:
     body: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class ReceiptSignal:
-    """A receipt, read but not verified: give it to :func:`verify_receipt`."""
-
-    info: SignalInfo
-    references: tuple[SignedReference, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class ErrorSignal:
-    """One or several errors; without ``signed_by`` it is information, not proof."""
-
-    info: SignalInfo
-    errors: tuple[EbmsError, ...]
-    signed_by: x509.Certificate | None
-
-
-class ReceiptReason(StrEnum):
-    """Why a receipt proves delivery or does not."""
-
-    VALID = "valid"
-    NOT_SIGNED = "not-signed"
-    SIGNATURE = "signature"
-    WRONG_SIGNER = "wrong-signer"
-    OTHER_MESSAGE = "other-message"
-    OTHER_REFERENCES = "other-references"
-
-
-@dataclass(frozen=True, slots=True)
-class ReceiptVerdict:
-    """Whether a receipt proves that the message was received, and by whom."""
-
-    reason: ReceiptReason
-    certificate: x509.Certificate | None = None
-
-    @property
-    def valid(self) -> bool:
-        return self.reason is ReceiptReason.VALID
-
-
 def build_receipt(
     *,
     user_message: UserMessage,
@@ -71,28 +39,31 @@ def build_receipt(
     now: datetime,
     signer: SigningKey,
 ) -> Response:
-    """A signed receipt for ``user_message`` with one NonRepudiationInformation."""
-    raise NotImplementedError
+    """A signed receipt for ``user_message`` that repeats the references of its signature.
+
+    To be sent only after the payload is durable. ``message_id`` is the receipt's own.
+    """
+    info = SignalInfo(message_id, now, user_message.message_id)
+    proof = [parse(reference.xml) for reference in references]
+    token = _token(message_id)
+    return _signed(build_receipt_header(info, proof, f"Messaging-{token}"), token, signer)
 
 
 def build_error(error: EbmsError, *, message_id: str, now: datetime, signer: SigningKey | None) -> Response:
-    """An error signal, signed when a key is given."""
-    raise NotImplementedError
+    """An error signal, signed when a key is given (ebms3-core 6.2)."""
+    info = SignalInfo(message_id, now, error.ref_to_message_id)
+    token = _token(message_id)
+    return _signed(build_errors(info, [error], f"Messaging-{token}"), token, signer)
 
 
-def read_response(
-    content_type: str | None, body: bytes, candidates: Sequence[x509.Certificate] = ()
-) -> ReceiptSignal | ErrorSignal:
-    """What a peer answered; :class:`As4Fault` when it is neither receipt nor error."""
-    raise NotImplementedError
+def _signed(messaging: Element, token: str, signer: SigningKey | None) -> Response:
+    body = new_body(f"Body-{token}")
+    security = None
+    if signer is not None:
+        security = new_security()
+        sign(security, (messaging, body), None, signer, f"Signer-{token}")
+    return Response(CONTENT_TYPE, envelope(security, messaging, body))
 
 
-def verify_receipt(
-    signal: ReceiptSignal,
-    *,
-    message_id: str,
-    sent: Sequence[Sequence[SignedReference]],
-    expected: x509.Certificate,
-) -> ReceiptVerdict:
-    """Whether ``expected`` signed that it received ``message_id`` with the parts of one attempt."""
-    raise NotImplementedError
+def _token(message_id: str) -> str:
+    return hashlib.sha256(message_id.encode()).hexdigest()[:24]

@@ -70,6 +70,14 @@ class EbmsErrorCode(StrEnum):
     DUPLICATE = "EBMS:4001", "Duplicate", Severity.FAILURE, Category.PROCESSING
 
 
+_BY_CODE = {str(member): member for member in EbmsErrorCode}
+
+
+def error_code(code: str) -> EbmsErrorCode | str:
+    """The member of the table for ``code``, or the string itself when the table has none."""
+    return _BY_CODE.get(code, code)
+
+
 @dataclass(frozen=True, slots=True)
 class EbmsError:
     """One ``eb:Error``, ours or a peer's.

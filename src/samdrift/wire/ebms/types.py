@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from samdrift.wire.ebms.errors import EbmsError
+from samdrift.wire.xml import Element
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +69,16 @@ class SignalInfo:
 
 
 @dataclass(frozen=True, slots=True)
+class ReceiptSignalMessage:
+    """An ``eb:SignalMessage`` with a receipt, and the ``ds:Reference`` elements that it repeats."""
+
+    info: SignalInfo
+    proof: tuple[Element, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class ErrorSignalMessage:
-    """An ``eb:SignalMessage`` with errors (ebms3-core 6.3)."""
+    """An ``eb:SignalMessage`` with errors (ebms3-core 6.2)."""
 
     info: SignalInfo
     errors: tuple[EbmsError, ...]

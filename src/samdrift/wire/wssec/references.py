@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
+
+from samdrift.wire.wssec.names import ATTACHMENT_SIGNATURE
+from samdrift.wire.xml import Element, canonical, parse
+from samdrift.wire.xmldsig import SHA256, AllowList, Canonicalization, Reference, read_reference
+
+ALLOWED: Final = AllowList(
+    canonicalizations=frozenset({Canonicalization.EXCLUSIVE}),
+    transforms=frozenset({Canonicalization.EXCLUSIVE, ATTACHMENT_SIGNATURE}),
+    max_references=16,
+)
+"""What a signature in WS-Security may name (transport-profile-as4 2.2 a, eDelivery AS4 common profile)."""
 
 
 @dataclass(frozen=True, slots=True)
 class SignedReference:
-    """One ``ds:Reference`` of a verified or freshly made signature.
+    """One ``ds:Reference`` of a signature.
 
     ``digest`` holds the raw bytes. ``xml`` is the reference in exclusive canonical form,
-    to be copied into a receipt (as4-profile 5.1.8, NonRepudiationInformation).
+    to be copied into a receipt (as4-profile 5.1.8) or kept until one comes.
     """
 
     uri: str
@@ -19,7 +31,28 @@ class SignedReference:
     digest_algorithm: str
     xml: bytes
 
+    @classmethod
+    def from_xml(cls, xml: bytes) -> SignedReference:
+        """The reference that was kept as :attr:`xml`."""
+        return signed_reference(parse(xml))
+
     @property
     def proof(self) -> tuple[str, str, bytes]:
         """What two references must agree in to mean the same signed bytes."""
         return self.uri, self.digest_algorithm, self.digest
+
+
+def signed_reference(element: Element) -> SignedReference:
+    """Read a ``ds:Reference``; :class:`WireError` when it is not one that is accepted."""
+    return describe(element, read_reference(element, ALLOWED))
+
+
+def describe(element: Element, reference: Reference) -> SignedReference:
+    """The reference that was read from ``element``, with its canonical form."""
+    return SignedReference(
+        uri=reference.uri,
+        digest=reference.digest,
+        transforms=tuple(transform.algorithm for transform in reference.transforms),
+        digest_algorithm=SHA256,
+        xml=canonical(element, exclusive=True),
+    )

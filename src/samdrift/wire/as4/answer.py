@@ -1,0 +1,146 @@
+"""Receipts and errors read: what a peer answered, and whether it proves delivery."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from cryptography import x509
+
+from samdrift.wire.as4.fault import As4Fault
+from samdrift.wire.as4.header import require_coverage
+from samdrift.wire.as4.limits import DEFAULT_LIMITS
+from samdrift.wire.ebms import EbmsError, EbmsErrorCode, ErrorSignalMessage, SignalInfo, parse_signal
+from samdrift.wire.errors import WireError
+from samdrift.wire.mime import ContentType, MultipartReader, PartData, PartEnd, boundary_of
+from samdrift.wire.wssec import (
+    MEDIA_TYPE,
+    SignedReference,
+    SoapDocument,
+    VerifiedSignature,
+    read_document,
+    signed_reference,
+    verify,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ReceiptSignal:
+    """A receipt, read but not verified: give it to :func:`verify_receipt`."""
+
+    info: SignalInfo
+    references: tuple[SignedReference, ...]
+    document: SoapDocument = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorSignal:
+    """One or several errors. Without ``signed_by`` it is information, not proof."""
+
+    info: SignalInfo
+    errors: tuple[EbmsError, ...]
+    signed_by: x509.Certificate | None
+
+
+class ReceiptReason(StrEnum):
+    """Why a receipt proves delivery or does not."""
+
+    VALID = "valid"
+    NOT_SIGNED = "not-signed"
+    SIGNATURE = "signature"
+    WRONG_SIGNER = "wrong-signer"
+    OTHER_MESSAGE = "other-message"
+    OTHER_REFERENCES = "other-references"
+
+
+@dataclass(frozen=True, slots=True)
+class ReceiptVerdict:
+    """Whether a receipt proves that the message was received. ``certificate`` is its verified signer's."""
+
+    reason: ReceiptReason
+    certificate: x509.Certificate | None = None
+
+    @property
+    def valid(self) -> bool:
+        return self.reason is ReceiptReason.VALID
+
+
+def read_response(
+    content_type: str | None, body: bytes, candidates: Sequence[x509.Certificate] = ()
+) -> ReceiptSignal | ErrorSignal:
+    """What a peer answered, as plain SOAP or in multipart; :class:`As4Fault` when it is neither signal.
+
+    ``candidates`` are certificates that the signature of an error may mean without carrying them.
+    """
+    try:
+        document = read_document(_soap(content_type, body), DEFAULT_LIMITS.max_soap_bytes)
+        signal = parse_signal(document.messaging)
+        if isinstance(signal, ErrorSignalMessage):
+            signature = _signature(document, candidates)
+            return ErrorSignal(signal.info, signal.errors, signature.certificate if signature else None)
+        return ReceiptSignal(signal.info, tuple(map(signed_reference, signal.proof)), document)
+    except WireError as error:
+        raise As4Fault.of(error) from None
+
+
+def verify_receipt(
+    signal: ReceiptSignal,
+    *,
+    message_id: str,
+    sent: Sequence[Sequence[SignedReference]],
+    expected: x509.Certificate,
+) -> ReceiptVerdict:
+    """Whether ``expected`` signed that it received ``message_id`` with all parts of one attempt.
+
+    ``sent`` has the references of each attempt: a late receipt may answer an earlier one.
+    They are compared as sets, since peers order them as they like.
+    """
+    security = signal.document.security
+    if security is None or security.signature is None:
+        return ReceiptVerdict(ReceiptReason.NOT_SIGNED)
+    signature = _signature(signal.document, (expected,))
+    if signature is None:
+        return ReceiptVerdict(ReceiptReason.SIGNATURE)
+    if signature.certificate != expected:
+        return ReceiptVerdict(ReceiptReason.WRONG_SIGNER, signature.certificate)
+    if signal.info.ref_to_message_id != message_id:
+        return ReceiptVerdict(ReceiptReason.OTHER_MESSAGE, expected)
+    received = {reference.proof for reference in signal.references}
+    attempts = [{reference.proof for reference in attempt} for attempt in sent]
+    if not received or received not in attempts:
+        return ReceiptVerdict(ReceiptReason.OTHER_REFERENCES, expected)
+    return ReceiptVerdict(ReceiptReason.VALID, expected)
+
+
+def _signature(document: SoapDocument, candidates: Sequence[x509.Certificate]) -> VerifiedSignature | None:
+    """The signature when it holds and covers the header."""
+    try:
+        signature = verify(document, candidates)
+        require_coverage(document, signature)
+    except WireError:
+        return None
+    return signature
+
+
+def _soap(content_type: str | None, body: bytes) -> bytes:
+    """The SOAP part of an answer; without a content type it is taken for plain SOAP."""
+    if content_type is None:
+        return body
+    outer = ContentType.parse(content_type)
+    if outer.media_type == MEDIA_TYPE:
+        return body
+    if outer.media_type != "multipart/related":
+        raise As4Fault(EbmsErrorCode.MIME_INCONSISTENCY, "the answer is no SOAP 1.2 message")
+    return _first_part(boundary_of(outer), body)
+
+
+def _first_part(boundary: str, body: bytes) -> bytes:
+    reader = MultipartReader(boundary)
+    reader.feed(body)
+    reader.feed(b"")
+    pieces: list[bytes] = []
+    while not isinstance(event := reader.next_event(), PartEnd):
+        if isinstance(event, PartData):
+            pieces.append(event.data)
+    return b"".join(pieces)

@@ -1,0 +1,106 @@
+"""What the SOAP part of a message must be before anything of the message is believed or decrypted.
+
+Signed and encrypted, both without exception (transport-profile-as4 2.10); the signature
+covers the very elements that are used, and the attachment that the header names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from cryptography import x509
+
+from samdrift.wire.as4.events import SignedHeader
+from samdrift.wire.as4.fault import As4Fault
+from samdrift.wire.as4.identify import COMPRESSION_TYPE, GZIP
+from samdrift.wire.ebms import EbmsErrorCode, UserMessage, message_id_of, parse_user_message
+from samdrift.wire.errors import WireError
+from samdrift.wire.wssec import (
+    EncryptedAttachment,
+    SignedReference,
+    SoapDocument,
+    VerifiedSignature,
+    attachment_id,
+    read_document,
+    read_encryption,
+    read_timestamp,
+    verify,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class VerifiedHeader:
+    """A verified SOAP part: what to report, and what the attachment must turn out to be."""
+
+    event: SignedHeader
+    references: tuple[SignedReference, ...]
+    attachment: EncryptedAttachment
+    digest: bytes
+
+
+def read_header(soap: bytes, max_bytes: int, candidates: Sequence[x509.Certificate]) -> VerifiedHeader:
+    """Read and verify the SOAP part; :class:`As4Fault` names the message where it could be read."""
+    message_id: str | None = None
+    try:
+        document = read_document(soap, max_bytes)
+        message_id = message_id_of(document.messaging)
+        return _verified(document, candidates)
+    except WireError as error:
+        raise As4Fault.of(error, message_id) from None
+
+
+def require_coverage(document: SoapDocument, signature: VerifiedSignature) -> None:
+    """Messaging, Body and a Timestamp, if any, are signed (ebms3-core 7.2); :class:`As4Fault` otherwise."""
+    timestamp = document.security.timestamp if document.security is not None else None
+    required = [document.messaging, document.body, *([] if timestamp is None else [timestamp])]
+    if not all(signature.covers(element) for element in required):
+        raise As4Fault(EbmsErrorCode.POLICY_NONCOMPLIANCE, "the signature does not cover the header")
+
+
+def _verified(document: SoapDocument, candidates: Sequence[x509.Certificate]) -> VerifiedHeader:
+    user_message = parse_user_message(document.messaging)
+    security = document.security
+    if security is None or security.signature is None:
+        raise As4Fault(EbmsErrorCode.POLICY_NONCOMPLIANCE, "not signed")
+    if security.encrypted_key is None or security.encrypted_data is None:
+        raise As4Fault(EbmsErrorCode.POLICY_NONCOMPLIANCE, "not encrypted")
+    signature = verify(document, candidates)
+    require_coverage(document, signature)
+    content_id = _payload_id(user_message)
+    digest = signature.attachment_digest(content_id)
+    if digest is None:
+        raise As4Fault(EbmsErrorCode.POLICY_NONCOMPLIANCE, "the signature does not cover the payload")
+    attachment = read_encryption(security.encrypted_key, security.encrypted_data, security.tokens)
+    if attachment.content_id != content_id:
+        raise As4Fault(EbmsErrorCode.POLICY_NONCOMPLIANCE, "the payload is not what is encrypted")
+    timestamp = read_timestamp(security.timestamp) if security.timestamp is not None else None
+    return VerifiedHeader(
+        event=SignedHeader(
+            user_message=user_message,
+            certificate=signature.certificate,
+            security_timestamp=timestamp.created if timestamp is not None else None,
+            security_expires=timestamp.expires if timestamp is not None else None,
+            recipient=attachment.recipient,
+        ),
+        references=signature.references,
+        attachment=attachment,
+        digest=digest,
+    )
+
+
+def _payload_id(message: UserMessage) -> str:
+    """The Content-ID of the one payload, which is compressed (transport-profile-as4 2.2 a).
+
+    Compressed always: the digest of an attachment that is not depends on its media type, as
+    text and XML are normalized before they are digested.
+    """
+    if len(message.parts) != 1:
+        raise As4Fault(EbmsErrorCode.PROCESSING_MODE_MISMATCH, "exactly one payload is required")
+    (part,) = message.parts
+    if part.property(COMPRESSION_TYPE) != GZIP:
+        raise As4Fault(EbmsErrorCode.PROCESSING_MODE_MISMATCH, "the payload is not compressed with gzip")
+    content_id = attachment_id(part.href)
+    if not content_id:
+        raise As4Fault(EbmsErrorCode.VALUE_INCONSISTENT, "the payload is not in an attachment")
+    return content_id

@@ -1,0 +1,96 @@
+"""``eb:Messaging`` headers into frozen values, by the ebMS 3.0 schema and nothing looser."""
+
+from __future__ import annotations
+
+from samdrift.wire.ebms.structure import Slot, eb, malformed, sequence, value
+from samdrift.wire.ebms.times import parse_time
+from samdrift.wire.ebms.types import PartInfo, Property, SignalInfo, UserMessage
+from samdrift.wire.xml import Element
+
+_MANY = 64
+
+
+def parse_user_message(messaging: Element) -> UserMessage:
+    """The one user message of a header; :class:`WireError` (``STRUCTURE``) for anything else.
+
+    One message for each SOAP envelope: the profile bundles nothing (eDelivery AS4 common
+    profile). Property names stand once, so that nobody reads another one than we do.
+    """
+    ((user,),) = sequence(messaging, Slot("UserMessage"))
+    info, parties, collaboration, properties, payload = sequence(
+        user,
+        Slot("MessageInfo"),
+        Slot("PartyInfo"),
+        Slot("CollaborationInfo"),
+        Slot("MessageProperties", 0),
+        Slot("PayloadInfo", 0),
+    )
+    message_info = parse_message_info(info[0])
+    (sender,), (receiver,) = sequence(parties[0], Slot("From"), Slot("To"))
+    from_party, from_type, from_role = _party(sender)
+    to_party, to_type, to_role = _party(receiver)
+    _, (service,), (action,), (conversation,) = sequence(
+        collaboration[0], Slot("AgreementRef", 0), Slot("Service"), Slot("Action"), Slot("ConversationId")
+    )
+    return UserMessage(
+        message_id=message_info.message_id,
+        timestamp=message_info.timestamp,
+        from_party=from_party,
+        from_party_type=from_type,
+        from_role=from_role,
+        to_party=to_party,
+        to_party_type=to_type,
+        to_role=to_role,
+        service=value(service),
+        service_type=service.get("type"),
+        action=value(action),
+        conversation_id=value(conversation),
+        properties=_properties(properties),
+        parts=tuple(_part(part) for part in _parts(payload)),
+        mpc=user.get("mpc"),
+        ref_to_message_id=message_info.ref_to_message_id,
+    )
+
+
+def parse_message_info(element: Element) -> SignalInfo:
+    """``eb:MessageInfo`` of a user message or a signal."""
+    (timestamp,), (message_id,), reference = sequence(
+        element, Slot("Timestamp"), Slot("MessageId"), Slot("RefToMessageId", 0)
+    )
+    at = parse_time(value(timestamp))
+    if at is None:
+        raise malformed(timestamp, "not a time")
+    return SignalInfo(value(message_id), at, value(reference[0]) if reference else None)
+
+
+def message_id_of(messaging: Element) -> str | None:
+    """The id of a message whose header may be broken otherwise, to name it in an error."""
+    found = messaging.find(f"{eb('UserMessage')}/{eb('MessageInfo')}/{eb('MessageId')}")
+    return None if found is None or len(found) else (found.text or "").strip()[:255] or None
+
+
+def _party(element: Element) -> tuple[str, str | None, str]:
+    (party,), (role,) = sequence(element, Slot("PartyId"), Slot("Role"))
+    return value(party), party.get("type"), value(role)
+
+
+def _properties(containers: list[Element]) -> tuple[Property, ...]:
+    found: dict[str, Property] = {}
+    for container in containers:
+        for entry in sequence(container, Slot("Property", 1, _MANY))[0]:
+            key = entry.get("name")
+            if not key or key in found:
+                raise malformed(entry, "has no name of its own")
+            found[key] = Property(key, value(entry), entry.get("type"))
+    return tuple(found.values())
+
+
+def _parts(payload: list[Element]) -> list[Element]:
+    return sequence(payload[0], Slot("PartInfo", 0, _MANY))[0] if payload else []
+
+
+def _part(element: Element) -> PartInfo:
+    _, _, properties = sequence(
+        element, Slot("Schema", 0), Slot("Description", 0, _MANY), Slot("PartProperties", 0)
+    )
+    return PartInfo(element.get("href", ""), _properties(properties))

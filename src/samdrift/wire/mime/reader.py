@@ -1,0 +1,159 @@
+"""Multipart bodies as they stream in (RFC 2046 5.1), in memory that does not grow with them.
+
+Give it bytes, ask it for events; it does no I/O. Line ends are CRLF only. After the closing
+delimiter nothing but white space is accepted, so that no second message hides there.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum, auto
+
+from samdrift.wire.errors import WireError, WireFault
+from samdrift.wire.mime.headers import ContentType, parse_fields
+
+_BOUNDARY = re.compile(r"[0-9A-Za-z'()+_,\-./:=? ]{0,69}[0-9A-Za-z'()+_,\-./:=?]")
+_CRLF = b"\r\n"
+_WHITE = b" \t\r\n"
+_UNDECIDED = (b"", b"-", b"\r")
+"""What may still become a line end or the closing delimiter."""
+
+
+@dataclass(frozen=True, slots=True)
+class PartStart:
+    """The header of the next part: fields by name in lower case."""
+
+    fields: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class PartData:
+    """A piece of the current part, as sent; never empty."""
+
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class PartEnd:
+    """The current part is whole."""
+
+
+@dataclass(frozen=True, slots=True)
+class BodyEnd:
+    """The closing delimiter was read and the input has ended."""
+
+
+MimeEvent = PartStart | PartData | PartEnd | BodyEnd
+
+
+class _State(Enum):
+    PREAMBLE = auto()
+    DELIMITER = auto()
+    HEADER = auto()
+    DATA = auto()
+    EPILOGUE = auto()
+
+
+def boundary_of(content_type: ContentType) -> str:
+    """The boundary parameter; :class:`WireError` (``MIME``) when absent or malformed."""
+    boundary = content_type.parameters.get("boundary", "")
+    if not _BOUNDARY.fullmatch(boundary):
+        raise WireError(WireFault.MIME, "no usable boundary", "Content-Type")
+    return boundary
+
+
+class MultipartReader:
+    """Splits one multipart body into parts. ``max_preamble`` and ``max_header`` are in bytes."""
+
+    def __init__(self, boundary: str, *, max_preamble: int = 4096, max_header: int = 8192) -> None:
+        self._delimiter = b"\r\n--" + boundary.encode("ascii")
+        self._max_preamble = max_preamble
+        self._max_header = max_header
+        self._buffer = bytearray(_CRLF)  # so that a delimiter at the very start has its line end
+        self._state = _State.PREAMBLE
+        self._ended = False
+
+    def feed(self, data: bytes) -> None:
+        """Take the next bytes; ``b""`` says that the input ended."""
+        if not data:
+            self._ended = True
+        self._buffer += data
+
+    def next_event(self) -> MimeEvent | None:
+        """The next event, None when it takes more bytes; :class:`WireError` (``MIME``) on bad input."""
+        event = self._step()
+        if event is None and self._ended:
+            raise WireError(WireFault.MIME, "the body ends too early")
+        return event
+
+    def _step(self) -> MimeEvent | None:
+        match self._state:
+            case _State.PREAMBLE:
+                return self._preamble()
+            case _State.DELIMITER:
+                return self._after_delimiter()
+            case _State.HEADER:
+                return self._header()
+            case _State.DATA:
+                return self._data()
+            case _State.EPILOGUE:
+                return self._epilogue()
+
+    def _preamble(self) -> MimeEvent | None:
+        found = self._buffer.find(self._delimiter)
+        if (found if found >= 0 else len(self._buffer) - len(self._delimiter)) > self._max_preamble:
+            raise WireError(WireFault.MIME, "the first part does not begin in time", "preamble")
+        return self._enter_delimiter(found) if found >= 0 else None
+
+    def _enter_delimiter(self, position: int) -> MimeEvent | None:
+        del self._buffer[: position + len(self._delimiter)]
+        self._state = _State.DELIMITER
+        return self._after_delimiter()
+
+    def _after_delimiter(self) -> MimeEvent | None:
+        """Tell a delimiter from the closing one; blanks may stand before the line end."""
+        if self._buffer.startswith(b"--"):
+            del self._buffer[:2]
+            self._state = _State.EPILOGUE
+            return self._epilogue()
+        rest = self._buffer.lstrip(b" \t")
+        if rest.startswith(_CRLF):
+            self._buffer = rest
+            self._state = _State.HEADER
+            return self._header()
+        if len(self._buffer) > self._max_header or bytes(rest) not in _UNDECIDED:
+            raise WireError(WireFault.MIME, "a boundary is not followed by a line end", "delimiter")
+        return None
+
+    def _header(self) -> MimeEvent | None:
+        """The buffer starts with the CRLF that ends the delimiter's line."""
+        end = self._buffer.find(_CRLF + _CRLF)
+        if (end if end >= 0 else len(self._buffer)) > self._max_header:
+            raise WireError(WireFault.MIME, f"larger than {self._max_header} bytes", "part header")
+        if end < 0:
+            return None
+        block = bytes(self._buffer[2:end])
+        del self._buffer[: end + 4]
+        self._state = _State.DATA
+        return PartStart(parse_fields(block))
+
+    def _data(self) -> MimeEvent | None:
+        found = self._buffer.find(self._delimiter)
+        if found == 0:
+            del self._buffer[: len(self._delimiter)]
+            self._state = _State.DELIMITER
+            return PartEnd()
+        size = found if found > 0 else len(self._buffer) - len(self._delimiter) + 1
+        if size <= 0:
+            return None
+        with memoryview(self._buffer) as view:
+            piece = bytes(view[:size])
+        del self._buffer[:size]
+        return PartData(piece)
+
+    def _epilogue(self) -> MimeEvent | None:
+        if self._buffer.strip(_WHITE) or len(self._buffer) > self._max_preamble:
+            raise WireError(WireFault.MIME, "something follows the last part", "epilogue")
+        return BodyEnd() if self._ended else None

@@ -1,0 +1,118 @@
+"""A SOAP envelope as AS4 allows it: one header that is verified is the one that is used.
+
+Signature wrapping moves a signed element aside and puts another in its place. So there is
+exactly one Messaging, one Body and at most one Security in the whole document, at the
+places where they belong, and no identifier stands twice (ebms3-core 7.2, 7.6).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from samdrift.wire.errors import WireError, WireFault
+from samdrift.wire.wssec.names import MUST_UNDERSTAND, WSU_ID, soap, wsse, wsu, xenc
+from samdrift.wire.xml import Element, Namespace, XmlLimits, children, name, parse, text
+from samdrift.wire.xmldsig import ds
+
+_MESSAGING = name(Namespace.EBMS3, "Messaging")
+_SINGULAR = (soap("Header"), soap("Body"), wsse("Security"), _MESSAGING)
+_IDS = (WSU_ID, "Id", "ID", "id", "{http://www.w3.org/XML/1998/namespace}id")
+_MAX_MARKUP = 4000
+_MAX_DEPTH = 32
+
+
+@dataclass(frozen=True, slots=True)
+class SecurityHeader:
+    """The parts of ``wsse:Security``, each at most once except the tokens."""
+
+    tokens: Mapping[str, Element]
+    """BinarySecurityToken by ``wsu:Id``."""
+    timestamp: Element | None
+    signature: Element | None
+    encrypted_key: Element | None
+    encrypted_data: Element | None
+
+
+@dataclass(frozen=True, slots=True)
+class SoapDocument:
+    """A SOAP 1.2 envelope whose parts stand where they belong; nothing in it is verified."""
+
+    messaging: Element
+    body: Element
+    security: SecurityHeader | None
+    identified: Mapping[str, Element]
+    """Every element that has an identifier, by it."""
+
+
+def read_document(data: bytes, max_bytes: int) -> SoapDocument:
+    """Read a SOAP envelope; :class:`WireError` when its structure is not acceptable."""
+    root = parse(data, XmlLimits(max_bytes, _MAX_MARKUP, _MAX_DEPTH))
+    if root.tag != soap("Envelope"):
+        raise WireError(WireFault.UNKNOWN_ROOT, "not a SOAP 1.2 envelope", "root")
+    identified = _survey(root)
+    parts = children(root)
+    if [part.tag for part in parts] != [soap("Header"), soap("Body")]:
+        raise _malformed("exactly one Header and one Body are required", "Envelope")
+    header, body = parts
+    for block in children(header):
+        if block.tag not in _SINGULAR and block.get(MUST_UNDERSTAND, "false") in ("true", "1"):
+            raise _malformed("a block that must be understood is not", "Header")
+    messaging = header.find(_MESSAGING)
+    if messaging is None:
+        raise _malformed("Messaging is missing", "Header")
+    if children(body) or text(body).strip():
+        raise _malformed("the profile has the payload in an attachment and nothing here", "Body")
+    security = header.find(wsse("Security"))
+    return SoapDocument(
+        messaging=messaging,
+        body=body,
+        security=None if security is None else _read_security(security),
+        identified=identified,
+    )
+
+
+def _survey(root: Element) -> Mapping[str, Element]:
+    """Walk the whole document once: what may stand once does, and every identifier is unique."""
+    identified: dict[str, Element] = {}
+    seen: set[str] = set()
+    for element in root.iter("{*}*"):
+        tag = element.tag
+        if tag in _SINGULAR:
+            if tag in seen:
+                raise _malformed("a part that may stand once stands twice", "Envelope")
+            seen.add(tag)
+        for attribute in _IDS:
+            identifier = element.get(attribute)
+            if identifier is None:
+                continue
+            if identified.setdefault(identifier, element) is not element:
+                raise _malformed("an identifier stands twice", "Envelope")
+    return MappingProxyType(identified)
+
+
+def _read_security(security: Element) -> SecurityHeader:
+    tokens: dict[str, Element] = {}
+    once: dict[str, Element] = {}
+    for part in children(security):
+        if part.tag == wsse("BinarySecurityToken"):
+            tokens[part.get(WSU_ID, "")] = part
+        elif part.tag in _SECURITY_PARTS and part.tag not in once:
+            once[part.tag] = part
+        else:
+            raise _malformed("a part that is unknown or stands twice", "Security")
+    return SecurityHeader(
+        tokens=MappingProxyType(tokens),
+        timestamp=once.get(wsu("Timestamp")),
+        signature=once.get(ds("Signature")),
+        encrypted_key=once.get(xenc("EncryptedKey")),
+        encrypted_data=once.get(xenc("EncryptedData")),
+    )
+
+
+_SECURITY_PARTS = (wsu("Timestamp"), ds("Signature"), xenc("EncryptedKey"), xenc("EncryptedData"))
+
+
+def _malformed(message: str, where: str) -> WireError:
+    return WireError(WireFault.STRUCTURE, message, where)

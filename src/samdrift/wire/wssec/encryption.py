@@ -1,0 +1,174 @@
+"""How an attachment is encrypted, in the header: one wrapped key, one attachment.
+
+AES-128-GCM for the content, RSA-OAEP with SHA-256 and MGF1-SHA256 for the key, and nothing
+else (eDelivery AS4 common profile, transport-profile-as4 2.10; WSS SwA profile 1.1, 5.4).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+from lxml import etree
+
+from samdrift.wire import base64text
+from samdrift.wire.errors import WireError, WireFault
+from samdrift.wire.keys import Oaep
+from samdrift.wire.wssec.keyreference import (
+    KeyReference,
+    append_token,
+    append_token_reference,
+    only_child,
+    read_key_reference,
+)
+from samdrift.wire.wssec.names import (
+    AES_128_GCM,
+    ATTACHMENT_CIPHERTEXT,
+    COMPLETE,
+    CONTENT_ONLY,
+    ENCRYPTED_KEY_TOKEN,
+    MGF1_SHA256,
+    RSA_OAEP,
+    wsse,
+    xenc,
+)
+from samdrift.wire.wssec.signature import attachment_id
+from samdrift.wire.xml import Element, Namespace, children, name, text
+from samdrift.wire.xmldsig import SHA256, ds
+
+_MGF = name(Namespace.XENC11, "MGF")
+_TOKEN_TYPE = name(Namespace.WSSE11, "TokenType")
+
+
+@dataclass(frozen=True, slots=True)
+class EncryptionIds:
+    """Identifiers of the parts that refer to each other."""
+
+    token: str
+    key: str
+    data: str
+
+
+@dataclass(frozen=True, slots=True)
+class EncryptedAttachment:
+    """What the header says of the encrypted attachment."""
+
+    content_id: str
+    wrapped_key: bytes
+    recipient: KeyReference
+    with_headers: bool
+    """Whether the ciphertext holds the part's MIME header too (``Attachment-Complete``)."""
+
+
+def append_encryption(
+    security: Element,
+    content_id: str,
+    media_type: str,
+    session_key: bytes,
+    recipient: x509.Certificate,
+    ids: EncryptionIds,
+) -> None:
+    """Append the recipient's token, ``EncryptedKey`` and ``EncryptedData``, as WSS4J orders them."""
+    append_token(security, recipient, ids.token)
+    key = etree.SubElement(security, xenc("EncryptedKey"), Id=ids.key)
+    method = etree.SubElement(key, xenc("EncryptionMethod"), Algorithm=RSA_OAEP)
+    etree.SubElement(method, ds("DigestMethod"), Algorithm=SHA256)
+    etree.SubElement(method, _MGF, Algorithm=MGF1_SHA256)
+    append_token_reference(key, ids.token)
+    cipher_data = etree.SubElement(key, xenc("CipherData"))
+    wrapped = base64text.encode(_wrap(session_key, recipient)).decode("ascii")
+    etree.SubElement(cipher_data, xenc("CipherValue")).text = wrapped
+    references = etree.SubElement(key, xenc("ReferenceList"))
+    etree.SubElement(references, xenc("DataReference"), URI=f"#{ids.data}")
+    _append_data(security, content_id, media_type, ids)
+
+
+def _append_data(security: Element, content_id: str, media_type: str, ids: EncryptionIds) -> None:
+    data = etree.SubElement(
+        security,
+        xenc("EncryptedData"),
+        {"Id": ids.data, "MimeType": media_type, "Type": CONTENT_ONLY},
+    )
+    etree.SubElement(data, xenc("EncryptionMethod"), Algorithm=AES_128_GCM)
+    key_info = etree.SubElement(data, ds("KeyInfo"))
+    reference = etree.SubElement(key_info, wsse("SecurityTokenReference"))
+    reference.set(_TOKEN_TYPE, ENCRYPTED_KEY_TOKEN)
+    etree.SubElement(reference, wsse("Reference"), URI=f"#{ids.key}")
+    cipher_data = etree.SubElement(data, xenc("CipherData"))
+    source = etree.SubElement(cipher_data, xenc("CipherReference"), URI=f"cid:{content_id}")
+    transforms = etree.SubElement(source, xenc("Transforms"))
+    etree.SubElement(transforms, ds("Transform"), Algorithm=ATTACHMENT_CIPHERTEXT)
+
+
+def _wrap(session_key: bytes, recipient: x509.Certificate) -> bytes:
+    public_key = recipient.public_key()
+    if not isinstance(public_key, RSAPublicKey):
+        raise WireError(WireFault.ALGORITHM, "the recipient's certificate has no RSA key")
+    return public_key.encrypt(session_key, Oaep.SHA256.padding)
+
+
+def read_encryption(key: Element, data: Element, tokens: Mapping[str, Element]) -> EncryptedAttachment:
+    """Read ``EncryptedKey`` and the ``EncryptedData`` that it is for; :class:`WireError` when refused."""
+    method, key_info, cipher, references = _parts(
+        key, xenc("EncryptionMethod"), ds("KeyInfo"), xenc("CipherData"), xenc("ReferenceList")
+    )
+    _check_key_transport(method)
+    reference = only_child(references, xenc("DataReference"))
+    if reference.get("URI") != f"#{data.get('Id')}":
+        raise _malformed("EncryptedKey is not for this EncryptedData")
+    return EncryptedAttachment(
+        content_id=_read_data(data),
+        wrapped_key=base64text.decode(text(only_child(cipher, xenc("CipherValue"))), "CipherValue"),
+        recipient=read_key_reference(key_info, tokens),
+        with_headers=data.get("Type") == COMPLETE,
+    )
+
+
+def _read_data(data: Element) -> str:
+    """The Content-ID of the encrypted attachment."""
+    if data.get("Type") not in (CONTENT_ONLY, COMPLETE):
+        raise _refused("Type")
+    parts = [part for part in children(data) if part.tag != ds("KeyInfo")]
+    if [part.tag for part in parts] != [xenc("EncryptionMethod"), xenc("CipherData")]:
+        raise _malformed("EncryptedData")
+    method, cipher = parts
+    if method.get("Algorithm") != AES_128_GCM:
+        raise _refused("EncryptionMethod")
+    source = only_child(cipher, xenc("CipherReference"))
+    transform = only_child(only_child(source, xenc("Transforms")), ds("Transform"))
+    if transform.get("Algorithm") != ATTACHMENT_CIPHERTEXT:
+        raise _refused("Transform")
+    content_id = attachment_id(source.get("URI", ""))
+    if not content_id:
+        raise _malformed("CipherReference")
+    return content_id
+
+
+def _check_key_transport(method: Element) -> None:
+    digest, mask = method.find(ds("DigestMethod")), method.find(_MGF)
+    if (
+        method.get("Algorithm") != RSA_OAEP
+        or len(children(method)) != 2
+        or digest is None
+        or digest.get("Algorithm") != SHA256
+        or mask is None
+        or mask.get("Algorithm") != MGF1_SHA256
+    ):
+        raise _refused("EncryptedKey")
+
+
+def _parts(element: Element, *tags: str) -> list[Element]:
+    parts = children(element)
+    if [part.tag for part in parts] != list(tags):
+        raise _malformed("EncryptedKey")
+    return parts
+
+
+def _refused(where: str) -> WireError:
+    return WireError(WireFault.ALGORITHM, "an encryption that the profile does not know", where)
+
+
+def _malformed(where: str) -> WireError:
+    return WireError(WireFault.STRUCTURE, "encryption is declared in a way that is not accepted", where)

@@ -1,0 +1,163 @@
+"""How a peer says which certificate it means: five ways are met, one is sent (WSS X.509 token profile 1.1).
+
+A reference only picks a certificate. Whether its key made the signature, and whether it is
+trusted, is decided from the certificate itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from lxml import etree
+
+from samdrift.wire import base64text
+from samdrift.wire.certificates import to_base64
+from samdrift.wire.errors import WireError, WireFault
+from samdrift.wire.wssec.names import (
+    BASE64_BINARY,
+    SUBJECT_KEY_IDENTIFIER,
+    THUMBPRINT,
+    WSU_ID,
+    X509_V3,
+    wsse,
+)
+from samdrift.wire.xml import Element, children, text
+from samdrift.wire.xmldsig import ds, load_certificate
+
+_MAX_SERIAL_DIGITS = 60
+
+
+class KeyReference(Protocol):
+    """Tells the certificate that is meant from others."""
+
+    def names(self, certificate: x509.Certificate) -> bool: ...
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddedCertificate:
+    """The certificate itself, in a security token or a key identifier."""
+
+    certificate: x509.Certificate
+
+    def names(self, certificate: x509.Certificate) -> bool:
+        return certificate == self.certificate
+
+
+@dataclass(frozen=True, slots=True)
+class SubjectKey:
+    """The subject key identifier of the certificate."""
+
+    identifier: bytes
+
+    def names(self, certificate: x509.Certificate) -> bool:
+        try:
+            extension = certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier)
+        except (ValueError, x509.ExtensionNotFound, x509.DuplicateExtension):
+            return False
+        return extension.value.digest == self.identifier
+
+
+@dataclass(frozen=True, slots=True)
+class Thumbprint:
+    """The SHA-1 of the certificate; it identifies, it protects nothing."""
+
+    digest: bytes
+
+    def names(self, certificate: x509.Certificate) -> bool:
+        return certificate.fingerprint(hashes.SHA1()) == self.digest  # noqa: S303
+
+
+@dataclass(frozen=True, slots=True)
+class SerialNumber:
+    """The serial number of the certificate.
+
+    The issuer's name stands beside it but has no one spelling: the federation's own issuers
+    have an ``organizationIdentifier``, which programs write in three ways.
+    """
+
+    number: int
+
+    def names(self, certificate: x509.Certificate) -> bool:
+        return certificate.serial_number == self.number
+
+
+def read_key_reference(key_info: Element, tokens: Mapping[str, Element]) -> KeyReference:
+    """The certificate that a ``ds:KeyInfo`` means; :class:`WireError` when it says so in no known way.
+
+    Exactly one child at each level (Basic Security Profile 1.1, R5402 and R5405).
+    """
+    reference = only_child(only_child(key_info, wsse("SecurityTokenReference")))
+    if reference.tag == wsse("Reference"):
+        return EmbeddedCertificate(_token(reference, tokens))
+    if reference.tag == wsse("KeyIdentifier"):
+        return _key_identifier(reference)
+    if reference.tag == ds("X509Data"):
+        return _serial_number(reference)
+    raise _refused("a kind of key reference that is not known")
+
+
+def only_child(element: Element, tag: str | None = None) -> Element:
+    """The one child of ``element``; :class:`WireError` (``STRUCTURE``) for none, several or another one."""
+    parts = children(element)
+    if len(parts) != 1 or (tag is not None and parts[0].tag != tag):
+        raise WireError(WireFault.STRUCTURE, "exactly one part is required", "KeyInfo")
+    return parts[0]
+
+
+def append_token(security: Element, certificate: x509.Certificate, wsu_id: str) -> None:
+    """Append ``wsse:BinarySecurityToken`` with the certificate."""
+    token = etree.SubElement(
+        security, wsse("BinarySecurityToken"), EncodingType=BASE64_BINARY, ValueType=X509_V3
+    )
+    token.set(WSU_ID, wsu_id)
+    token.text = to_base64(certificate)
+
+
+def append_token_reference(parent: Element, wsu_id: str) -> Element:
+    """Append ``ds:KeyInfo`` that means the token ``wsu_id``."""
+    key_info = etree.SubElement(parent, ds("KeyInfo"))
+    reference = etree.SubElement(key_info, wsse("SecurityTokenReference"))
+    etree.SubElement(reference, wsse("Reference"), URI=f"#{wsu_id}", ValueType=X509_V3)
+    return key_info
+
+
+def _token(reference: Element, tokens: Mapping[str, Element]) -> x509.Certificate:
+    uri = reference.get("URI", "")
+    token = tokens.get(uri[1:]) if uri.startswith("#") else None
+    if token is None:
+        raise _refused("the token that is referred to is missing")
+    if token.get("ValueType") != X509_V3 or token.get("EncodingType", BASE64_BINARY) != BASE64_BINARY:
+        raise _refused("a token that is no X.509v3 certificate in base64")
+    return load_certificate(base64text.decode(text(token), "BinarySecurityToken"))
+
+
+def _key_identifier(element: Element) -> KeyReference:
+    if element.get("EncodingType", BASE64_BINARY) != BASE64_BINARY:
+        raise _refused("a key identifier that is not in base64")
+    value = base64text.decode(text(element), "KeyIdentifier")
+    kind = element.get("ValueType")
+    if kind == SUBJECT_KEY_IDENTIFIER:
+        return SubjectKey(value)
+    if kind == X509_V3:
+        return EmbeddedCertificate(load_certificate(value))
+    if kind == THUMBPRINT:
+        return Thumbprint(value)
+    raise _refused("a kind of key identifier that is not known")
+
+
+def _serial_number(data: Element) -> SerialNumber:
+    parts = children(only_child(data, ds("X509IssuerSerial")))
+    if [part.tag for part in parts] != [ds("X509IssuerName"), ds("X509SerialNumber")]:
+        raise _refused("issuer and serial number are malformed")
+    digits = text(parts[1]).strip()
+    if not (digits.isascii() and digits.isdigit() and len(digits) <= _MAX_SERIAL_DIGITS):
+        raise _refused("a serial number that is no number")
+    return SerialNumber(int(digits))
+
+
+def _refused(message: str) -> WireError:
+    return WireError(WireFault.SIGNATURE, message, "KeyInfo")

@@ -1,0 +1,164 @@
+"""The signature of a SOAP message: over header parts where they stand, and over an attachment.
+
+Order of work when reading: the signature value first, by a certificate that the message or
+the caller gives; then the digests of what stands in the envelope. The attachment's digest
+is left to whoever streams it (WSS SwA profile 1.1, 5.3).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from urllib.parse import unquote
+
+from cryptography import x509
+
+from samdrift.wire.errors import WireError, WireFault
+from samdrift.wire.keys import SigningKey
+from samdrift.wire.wssec.document import SoapDocument
+from samdrift.wire.wssec.keyreference import (
+    EmbeddedCertificate,
+    KeyReference,
+    append_token,
+    append_token_reference,
+    read_key_reference,
+)
+from samdrift.wire.wssec.names import ATTACHMENT_SIGNATURE, WSU_ID
+from samdrift.wire.wssec.references import ALLOWED, SignedReference, describe
+from samdrift.wire.xml import Element, canonical
+from samdrift.wire.xmldsig import (
+    Canonicalization,
+    Reference,
+    Signature,
+    Transform,
+    append_signature,
+    ds,
+    read_signature,
+    unmatched,
+)
+
+_EXCLUSIVE = (Transform(Canonicalization.EXCLUSIVE),)
+_ATTACHMENT = (Transform(ATTACHMENT_SIGNATURE),)
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """An attachment as it is signed: Content-ID and SHA-256 of its content before encryption."""
+
+    content_id: str
+    digest: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class VerifiedSignature:
+    """A signature that holds for everything in the envelope that it refers to.
+
+    Whether that is enough is for the caller to ask; ``certificate`` is not judged.
+    """
+
+    certificate: x509.Certificate
+    references: tuple[SignedReference, ...]
+    elements: tuple[Element, ...]
+
+    def covers(self, element: Element) -> bool:
+        """Whether this very element is signed, not one that looks like it."""
+        return any(signed is element for signed in self.elements)
+
+    def attachment_digest(self, content_id: str) -> bytes | None:
+        """The SHA-256 that the attachment must have, or None when it is not signed once."""
+        found = [entry.digest for entry in self.references if attachment_id(entry.uri) == content_id]
+        return found[0] if len(found) == 1 else None
+
+
+def attachment_id(uri: str) -> str | None:
+    """The Content-ID that a ``cid:`` URL means, or None for other references (RFC 2392)."""
+    return unquote(uri[4:]) if uri.startswith("cid:") else None
+
+
+def verify(document: SoapDocument, candidates: Sequence[x509.Certificate] = ()) -> VerifiedSignature:
+    """Verify the one signature of ``document``; :class:`WireError` (``SIGNATURE``) when it does not hold.
+
+    ``candidates`` are certificates that a reference without a certificate may mean.
+    """
+    security = document.security
+    if security is None or security.signature is None:
+        raise _refused("not signed")
+    signature = read_signature(security.signature, ALLOWED)
+    if signature.key_info is None:
+        raise _refused("does not say whose it is")
+    meant = read_key_reference(signature.key_info, security.tokens)
+    certificate = _maker(signature, meant, candidates)
+    parts = _signed_parts(document, signature.references)
+    if unmatched(tuple(parts), lambda reference: _part_digest(parts[reference], reference)):
+        raise _refused("a signed part was changed")
+    elements = zip(_reference_elements(security.signature), signature.references, strict=True)
+    return VerifiedSignature(
+        certificate,
+        tuple(describe(element, reference) for element, reference in elements),
+        tuple(parts.values()),
+    )
+
+
+def sign(
+    security: Element,
+    parts: Iterable[Element],
+    attachment: Attachment | None,
+    key: SigningKey,
+    token_id: str,
+) -> tuple[SignedReference, ...]:
+    """Append the signer's token and a signature over ``parts`` by their ``wsu:Id``, then ``attachment``."""
+    references = [Reference(f"#{part.get(WSU_ID)}", _EXCLUSIVE, _digest(part, ())) for part in parts]
+    if attachment is not None:
+        references.append(Reference(f"cid:{attachment.content_id}", _ATTACHMENT, attachment.digest))
+    append_token(security, key.certificate, token_id)
+    signature = append_signature(
+        security, references, key, _EXCLUSIVE[0], lambda parent: append_token_reference(parent, token_id)
+    )
+    elements = zip(_reference_elements(signature), references, strict=True)
+    return tuple(describe(element, reference) for element, reference in elements)
+
+
+def _maker(
+    signature: Signature, meant: KeyReference, candidates: Sequence[x509.Certificate]
+) -> x509.Certificate:
+    """The certificate that is meant and whose key made the signature."""
+    if isinstance(meant, EmbeddedCertificate):
+        candidates = (meant.certificate,)
+    for certificate in candidates:
+        if meant.names(certificate) and signature.made_by(certificate):
+            return certificate
+    raise _refused("not by the certificate that it names")
+
+
+def _signed_parts(document: SoapDocument, references: Iterable[Reference]) -> dict[Reference, Element]:
+    """The elements that the signature refers to; attachments are only checked for their form."""
+    parts: dict[Reference, Element] = {}
+    for reference in references:
+        if attachment_id(reference.uri) is not None:
+            expected = ATTACHMENT_SIGNATURE
+        else:
+            expected = str(Canonicalization.EXCLUSIVE)
+            element = document.identified.get(reference.uri[1:]) if reference.uri[:1] == "#" else None
+            if element is None:
+                raise _refused("refers to something that is not there")
+            parts[reference] = element
+        if [transform.algorithm for transform in reference.transforms] != [expected]:
+            raise WireError(WireFault.ALGORITHM, "transforms that are not accepted", "Reference")
+    return parts
+
+
+def _part_digest(element: Element, reference: Reference) -> bytes:
+    return _digest(element, reference.transforms[0].prefixes)
+
+
+def _digest(element: Element, prefixes: tuple[str, ...]) -> bytes:
+    return hashlib.sha256(canonical(element, exclusive=True, inclusive_prefixes=prefixes)).digest()
+
+
+def _reference_elements(signature: Element) -> list[Element]:
+    return signature.findall(f"{ds('SignedInfo')}/{ds('Reference')}")
+
+
+def _refused(message: str) -> WireError:
+    return WireError(WireFault.SIGNATURE, message, "Signature")
