@@ -21,6 +21,7 @@ from typing import Final
 from samdrift.wire import xml
 from samdrift.wire.errors import WireError, WireFault
 from samdrift.wire.xml import Element, XmlLimits
+from samdrift.wire.xmldsig import DigestSink, HashSink
 
 PLACEHOLDER: Final = "(kept-aside)"
 """Stands for the long text in the tree. Not base64, so that it cannot be taken for content."""
@@ -44,6 +45,10 @@ class Document:
         """The whole text of ``element``, also when it is the one kept aside."""
         found = xml.text(element)
         return self.long_text if found == PLACEHOLDER and self.long_text else found
+
+    def new_sink(self) -> DigestSink:
+        """What digests the canonical form of the document, the long text in its place."""
+        return RestoringSink(self.long_text) if self.long_text else HashSink()
 
 
 def parse(data: bytes, limits: XmlLimits, long_from: int = LONG_FROM) -> Document:
@@ -86,7 +91,7 @@ def restore(markup: bytes, long_text: bytes | memoryview) -> bytes:
     return b"".join((before, long_text, after)) if after is not None else before
 
 
-class HashingSink:
+class RestoringSink:
     """Takes a canonical form and gives its SHA-256, with the long text in place of its place-holder."""
 
     def __init__(self, long_text: bytes | memoryview) -> None:

@@ -14,7 +14,7 @@ from samdrift.wire.keys import Oaep, Random
 from samdrift.wire.xml import Element, Namespace, name
 from samdrift.wire.xmldsig import append_certificate, ds
 from samdrift.wire.xmlenc.ciphers import AES256_CBC, encrypt_cbc
-from samdrift.wire.xmlenc.keytransport import RSA_OAEP_MGF1P, SHA1
+from samdrift.wire.xmlenc.keytransport import RSA_OAEP_MGF1P
 
 _IV_SIZE = 16
 
@@ -53,13 +53,12 @@ def encrypt_element(
 
 
 def _encrypted_data(wrapped: bytes, recipient: x509.Certificate, of: EncryptedType) -> Element:
-    """The structure of envelope-profile-xhe 3.4.2."""
+    """The structure of envelope-profile-xhe 3.4.2; no ``DigestMethod`` means SHA-1, as in DIGG's example."""
     data = etree.Element(xenc("EncryptedData"), nsmap={"xenc": Namespace.XENC, "ds": Namespace.DSIG}, Type=of)
     etree.SubElement(data, xenc("EncryptionMethod"), Algorithm=AES256_CBC.algorithm)
     key_info = etree.SubElement(data, ds("KeyInfo"))
     encrypted_key = etree.SubElement(key_info, xenc("EncryptedKey"))
-    method = etree.SubElement(encrypted_key, xenc("EncryptionMethod"), Algorithm=RSA_OAEP_MGF1P)
-    etree.SubElement(method, ds("DigestMethod"), Algorithm=SHA1)
+    etree.SubElement(encrypted_key, xenc("EncryptionMethod"), Algorithm=RSA_OAEP_MGF1P)
     append_certificate(encrypted_key, recipient)
     _cipher_value(encrypted_key).text = base64text.encode(wrapped).decode("ascii")
     _cipher_value(data)

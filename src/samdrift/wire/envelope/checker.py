@@ -1,0 +1,204 @@
+"""Follows an envelope element by element, and says what in it breaks the profile.
+
+Told of elements and text as they come, so that one checker serves both who has
+a tree (a message service) and who sees pieces of a stream (an access point):
+they cannot disagree. Holds the header's values and nothing of the payload.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from samdrift.wire.codes import Detail, Reason
+from samdrift.wire.envelope import rules, syntax
+from samdrift.wire.envelope.header import EnvelopeHeader
+from samdrift.wire.findings import Finding
+from samdrift.wire.schema.check import MAX_FINDINGS
+from samdrift.wire.schema.lexical import WHITESPACE
+from samdrift.wire.schema.model import Sequence, Simple
+from samdrift.wire.xml import Namespace, name
+
+MAX_VALUE = 4096
+"""Most characters of one value outside the payload."""
+
+_ENCRYPTED_DATA = name(Namespace.XENC, "EncryptedData")
+_HINTS = frozenset(
+    f"{{http://www.w3.org/2001/XMLSchema-instance}}{local}"
+    for local in ("schemaLocation", "noNamespaceSchemaLocation")
+)
+
+
+@dataclass(slots=True)
+class _Open:
+    """An element that has begun and not ended."""
+
+    path: str
+    declared: Sequence | Simple
+    counts: list[int] = field(default_factory=list)
+    reached: int = 0
+    text: list[str] = field(default_factory=list)
+    length: int = 0
+    filled: bool = False
+
+
+class Checker:
+    """One pass over one envelope.
+
+    Call :meth:`start`, :meth:`text` and :meth:`end` in document order, then
+    :meth:`finish`. :attr:`findings` grows on the way.
+    """
+
+    def __init__(self) -> None:
+        self.findings: list[Finding] = []
+        self.header: EnvelopeHeader | None = None
+        """Set as soon as the payload begins, if nothing was found until then."""
+        self._metadata = rules.Metadata()
+        self._judged = False
+        self._payload_root: str | None = None
+        self._open: list[_Open] = []
+        self._passed_over = 0
+
+    def start(self, tag: str, attributes: Mapping[str, str]) -> bool:
+        """An element begins; ``tag`` is its expanded name. False when nothing inside it matters."""
+        if not self._passed_over and self._enter(tag, attributes):
+            return True
+        self._passed_over += 1
+        return False
+
+    def text(self, data: str) -> None:
+        """Text of the element that was last begun and is not ended."""
+        if self._passed_over or not self._open:
+            return
+        element = self._open[-1]
+        blank = not data.strip(WHITESPACE)
+        element.filled = element.filled or not blank
+        if isinstance(element.declared, Simple):
+            element.length += len(data)
+            if element.length <= MAX_VALUE:
+                element.text.append(data)
+        elif not blank and element.declared is not syntax.PAYLOAD_CONTENT:
+            self._report(element.path, "holds text between its elements")
+
+    def end(self) -> None:
+        """The element that was last begun and is not ended, ends."""
+        if self._passed_over:
+            self._passed_over -= 1
+        else:
+            self._leave(self._open.pop())
+
+    def finish(self) -> None:
+        """The document ended."""
+        self._judge_metadata()
+
+    def _enter(self, tag: str, attributes: Mapping[str, str]) -> bool:
+        declared = self._place(tag)
+        if declared is None or declared is syntax.SIGNATURE:
+            return False
+        parent = self._open[-1].path if self._open else ""
+        element = _Open(f"{parent}/{_local(tag)}", declared)
+        if isinstance(declared, Sequence):
+            element.counts = [0] * len(declared.particles)
+        self._read_attributes(element, attributes)
+        self._open.append(element)
+        if declared is syntax.PAYLOAD_CONTENT:
+            self._judge_metadata()
+        return True
+
+    def _place(self, tag: str) -> Sequence | Simple | None:
+        """What is declared of an element that begins here; ``None`` when nothing is."""
+        if not self._open:
+            if tag == syntax.ENVELOPE.root:
+                return syntax.ENVELOPE.type
+            self._report(f"/{_local(tag)}", "is not the root element of an envelope")
+            return None
+        parent = self._open[-1]
+        parent.filled = True
+        if parent.declared is syntax.PAYLOAD_CONTENT:
+            self._take_payload(parent, tag)
+            return None
+        if isinstance(parent.declared, Simple):
+            self._report(parent.path, "holds elements but should hold text only")
+            return None
+        return self._in_sequence(parent, parent.declared, tag)
+
+    def _in_sequence(self, parent: _Open, declared: Sequence, tag: str) -> Sequence | Simple | None:
+        path = f"{parent.path}/{_local(tag)}"
+        position = declared.positions.get(tag)
+        if position is None and tag[1:].rpartition("}")[0] in syntax.XHE_NAMESPACES:
+            self._found(rules.broken("R1-XHE", "the profile does not name this element", path))
+            return None
+        if position is None or position < parent.reached:
+            self._report(path, "is not expected here")
+            return None
+        parent.reached = position
+        parent.counts[position] += 1
+        return declared.particles[position].type
+
+    def _take_payload(self, content: _Open, tag: str) -> None:
+        if self._payload_root is not None:
+            self._report(content.path, "holds more than one element")
+        elif tag[:1] != "{" or tag.startswith(syntax.xha("")):
+            self._report(content.path, "holds an element of a namespace that cannot be a payload's")
+        self._payload_root = tag
+
+    def _read_attributes(self, element: _Open, attributes: Mapping[str, str]) -> None:
+        allowed = element.declared.attributes if isinstance(element.declared, Simple) else frozenset()
+        for attribute, value in attributes.items():
+            if attribute in allowed:
+                self._metadata.values[f"{element.path}/@{attribute}"] = value[:MAX_VALUE].strip(WHITESPACE)
+            elif attribute not in _HINTS:
+                text = f"the profile does not name the attribute {_local(attribute)}"
+                self._found(rules.broken("R1-XHE", text, element.path))
+
+    def _leave(self, element: _Open) -> None:
+        if not element.filled:
+            self._found(rules.broken("R2-XHE", "empty elements are not allowed", element.path))
+        if isinstance(element.declared, Simple):
+            self._read_value(element, element.declared)
+        else:
+            self._check_numbers(element, element.declared)
+        if element.path == rules.CRITERION:
+            values = self._metadata.values
+            pair = values.pop(rules.CRITERION_CODE, ""), values.pop(rules.CRITERION_VALUE, "")
+            self._metadata.criteria.append(pair)
+        elif element.declared is syntax.PAYLOAD_CONTENT:
+            encrypted = self._payload_root == _ENCRYPTED_DATA
+            self._found(*rules.broken_by_payload(self._metadata, encrypted))
+
+    def _read_value(self, element: _Open, declared: Simple) -> None:
+        value = "".join(element.text)
+        if element.length > MAX_VALUE:
+            self._report(element.path, f"is longer than {MAX_VALUE} characters")
+        elif declared.accepts is not None and not declared.accepts(value):
+            self._report(element.path, declared.says)
+        self._metadata.values[element.path] = value.strip(WHITESPACE)
+
+    def _check_numbers(self, element: _Open, declared: Sequence) -> None:
+        for particle, count in zip(declared.particles, element.counts, strict=True):
+            path = f"{element.path}/{_local(particle.tag)}"
+            if count < particle.minimum:
+                self._found(rules.broken("R14-XHE", "is missing, or is there too few times", path))
+            elif particle.maximum is not None and count > particle.maximum:
+                self._found(rules.broken("R14-XHE", "is there too many times", path))
+
+    def _judge_metadata(self) -> None:
+        """Once, when the payload begins or the document ends without one."""
+        if self._judged:
+            return
+        self._judged = True
+        self._found(*rules.broken_by(self._metadata))
+        if not self.findings:
+            self.header = rules.header_of(self._metadata)
+
+    def _report(self, path: str, text: str) -> None:
+        """What an XML schema processor would refuse (envelope-profile-xhe 2.5 a)."""
+        element = path.rpartition("/")[2]
+        self._found(Finding(Reason.SCHEMA, Detail.STRUCTURE, f"Element {element} {text}", path))
+
+    def _found(self, *findings: Finding) -> None:
+        self.findings.extend(findings[: MAX_FINDINGS - len(self.findings)])
+
+
+def _local(expanded: str) -> str:
+    return expanded.rpartition("}")[2]

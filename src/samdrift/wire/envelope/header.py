@@ -1,0 +1,46 @@
+"""What an envelope says on its outside, and the codes that it says it with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Final
+
+from samdrift.wire.identifiers import DocumentIdentifier, ParticipantIdentifier, ProcessIdentifier
+
+XHE_VERSION: Final = "1.0"
+CUSTOMIZATION: Final = "urn:fdc:digg.se:edelivery:xhe:1"
+
+
+class ScopeCode(StrEnum):
+    """Type codes of BusinessScopeCriterion, each exactly once in an envelope (codes-technical 1.6)."""
+
+    DOCUMENT = "DOCUMENTID"
+    DOCUMENT_SCHEME = "DOCUMENTID_SCHEME"
+    PROCESS = "PROCESSID"
+    PROCESS_SCHEME = "PROCESSID_SCHEME"
+    FEDERATION = "FEDERATIONID"
+
+
+@dataclass(frozen=True, slots=True)
+class EnvelopeHeader:
+    """Header and payload metadata of an envelope (envelope-profile-xhe 2.1).
+
+    ``id`` is a UUID and also the message's (content-specification 3.2).
+    ``created`` is aware. ``document_type_code`` is the payload's root as
+    ``Q{namespace}name``. ``handling_service_id`` is the recipient's functional
+    address.
+    """
+
+    id: str
+    created: datetime
+    sender: ParticipantIdentifier
+    recipient: ParticipantIdentifier
+    document: DocumentIdentifier
+    process: ProcessIdentifier
+    federation: str
+    document_type_code: str
+    content_type_code: str
+    handling_service_id: str | None
+    encrypted: bool

@@ -1,0 +1,147 @@
+"""The rules R3 to R13 on what an envelope says, and the header made of it (envelope-profile-xhe 2.5).
+
+R1, R2 and R14 are about elements as such and are checked where elements are
+(:mod:`samdrift.wire.envelope.checker`).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final
+
+from samdrift.wire.codes import Detail, Reason
+from samdrift.wire.envelope.header import CUSTOMIZATION, XHE_VERSION, EnvelopeHeader, ScopeCode
+from samdrift.wire.errors import WireError
+from samdrift.wire.findings import Finding
+from samdrift.wire.identifiers import (
+    PARTICIPANT_SCHEME,
+    DocumentIdentifier,
+    ParticipantIdentifier,
+    ProcessIdentifier,
+    is_uuid,
+)
+
+_ROOT: Final = "/XHE"
+_HEADER: Final = f"{_ROOT}/Header"
+_PAYLOAD: Final = f"{_ROOT}/Payloads/Payload"
+_ID: Final = f"{_HEADER}/ID"
+_CREATED: Final = f"{_HEADER}/CreationDateTime"
+_SENDER: Final = f"{_HEADER}/FromParty/PartyIdentification/ID"
+_RECIPIENT: Final = f"{_HEADER}/ToParty/PartyIdentification/ID"
+_ENCRYPTED: Final = f"{_PAYLOAD}/InstanceEncryptionIndicator"
+CRITERION: Final = f"{_HEADER}/BusinessScope/BusinessScopeCriterion"
+CRITERION_CODE: Final = f"{CRITERION}/BusinessScopeCriterionTypeCode"
+CRITERION_VALUE: Final = f"{CRITERION}/BusinessScopeCriterionValue"
+PAYLOAD_CONTENT: Final = f"{_PAYLOAD}/PayloadContent"
+
+_PRESCRIBED = (
+    ("R9-XHE", f"{_ROOT}/XHEVersionID", XHE_VERSION),
+    ("R3-XHE", f"{_ROOT}/CustomizationID", CUSTOMIZATION),
+    ("R10-XHE", f"{_SENDER}/@schemeID", PARTICIPANT_SCHEME),
+    ("R11-XHE", f"{_RECIPIENT}/@schemeID", PARTICIPANT_SCHEME),
+)
+_SCOPE_RULES = {
+    ScopeCode.DOCUMENT: "R4-XHE",
+    ScopeCode.DOCUMENT_SCHEME: "R5-XHE",
+    ScopeCode.PROCESS: "R6-XHE",
+    ScopeCode.PROCESS_SCHEME: "R7-XHE",
+    ScopeCode.FEDERATION: "R8-XHE",
+}
+
+
+@dataclass(slots=True)
+class Metadata:
+    """What the elements before the payload say: values by path of names, and the criteria in order.
+
+    White space around a value has no meaning (the Schematron normalises it).
+    """
+
+    values: dict[str, str] = field(default_factory=dict)
+    criteria: list[tuple[str, str]] = field(default_factory=list)
+
+    @property
+    def encrypted(self) -> bool:
+        return self.values.get(_ENCRYPTED) in ("true", "1")
+
+
+def broken(rule: str, text: str, path: str) -> Finding:
+    """A rule of the profile that does not hold."""
+    return Finding(Reason.RULE, Detail.INVARIANT, f"{rule}: {text}", path)
+
+
+def broken_by(metadata: Metadata) -> Iterator[Finding]:
+    """The rules that the metadata breaks."""
+    for rule, path, value in _PRESCRIBED:
+        if metadata.values.get(path) != value:
+            yield broken(
+                rule, f"{path.rpartition('/')[2]} must have the value that the profile prescribes", path
+            )
+    yield from _broken_by_scope(metadata)
+    yield from _broken_by_forms(metadata.values)
+
+
+def _broken_by_scope(metadata: Metadata) -> Iterator[Finding]:
+    counts = Counter(code for code, _ in metadata.criteria)
+    for code, rule in _SCOPE_RULES.items():
+        if counts[code] == 0:
+            yield broken(rule, f"a criterion with the code {code} is missing", CRITERION)
+        elif counts[code] > 1:
+            yield broken("R14-XHE", f"more than one criterion with the code {code}", CRITERION)
+
+
+def _broken_by_forms(values: Mapping[str, str]) -> Iterator[Finding]:
+    """What the syntax mapping says in words of identifiers and times (envelope-profile-xhe 2.2)."""
+    if not is_uuid(values.get(_ID, "")):
+        yield broken("2.2", "the envelope's identifier must be a UUID", _ID)
+    if not _instant(values.get(_CREATED, "")):
+        yield broken("2.2", "the time of creation must name its time zone", _CREATED)
+    for path in (_SENDER, _RECIPIENT):
+        try:
+            ParticipantIdentifier.parse(values.get(path, ""))
+        except WireError as error:
+            yield broken("2.2", error.text, path)
+
+
+def broken_by_payload(metadata: Metadata, encrypted_data: bool) -> Iterator[Finding]:
+    """R12 and R13: the indicator and the payload agree."""
+    if metadata.encrypted and not encrypted_data:
+        yield broken(
+            "R12-XHE", "the payload must be EncryptedData when it is said to be encrypted", PAYLOAD_CONTENT
+        )
+    if encrypted_data and not metadata.encrypted:
+        yield broken(
+            "R13-XHE", "the payload is EncryptedData but is not said to be encrypted", PAYLOAD_CONTENT
+        )
+
+
+def header_of(metadata: Metadata) -> EnvelopeHeader:
+    """The header that the metadata make; only when :func:`broken_by` finds nothing."""
+    values, scope = metadata.values, dict(metadata.criteria)
+    created = _instant(values[_CREATED])
+    if created is None:
+        raise AssertionError("asked for the header of metadata that break a rule")
+    return EnvelopeHeader(
+        id=values[_ID],
+        created=created,
+        sender=ParticipantIdentifier.parse(values[_SENDER]),
+        recipient=ParticipantIdentifier.parse(values[_RECIPIENT]),
+        document=DocumentIdentifier(scope[ScopeCode.DOCUMENT], scope[ScopeCode.DOCUMENT_SCHEME]),
+        process=ProcessIdentifier(scope[ScopeCode.PROCESS], scope[ScopeCode.PROCESS_SCHEME]),
+        federation=scope[ScopeCode.FEDERATION],
+        document_type_code=values[f"{_PAYLOAD}/DocumentTypeCode"],
+        content_type_code=values[f"{_PAYLOAD}/ContentTypeCode"],
+        handling_service_id=values.get(f"{_PAYLOAD}/HandlingServiceID"),
+        encrypted=metadata.encrypted,
+    )
+
+
+def _instant(spelling: str) -> datetime | None:
+    """The moment that an xsd:dateTime names; ``None`` without a time zone or outside Python's calendar."""
+    try:
+        at = datetime.fromisoformat(spelling)
+    except ValueError:
+        return None
+    return at if at.tzinfo is not None else None

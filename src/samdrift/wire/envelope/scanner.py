@@ -1,0 +1,104 @@
+"""Reads an envelope's header from a stream, with bounded memory, and checks the envelope on the way.
+
+For access points: they hand on envelopes of 100 MB and more that they cannot
+decrypt, and must know sender, recipient, document and process, and that the
+envelope follows the profile (component-accesspoint 3.1.4 a, 3.1.6, 3.2.2 a).
+"""
+
+from __future__ import annotations
+
+from xml.parsers import expat
+
+from samdrift.wire.envelope.checker import Checker
+from samdrift.wire.envelope.header import EnvelopeHeader
+from samdrift.wire.errors import WireError, WireFault
+from samdrift.wire.xml import LARGE, XmlLimits
+
+_MAX_TOKEN = 256 << 10
+"""Most bytes of one piece of markup (a tag, a comment) that may be waiting for its end."""
+
+
+class HeaderScanner:
+    """Feed it the envelope's bytes in pieces; what breaks the profile raises :class:`WireError`.
+
+    Says of an envelope what :func:`samdrift.wire.envelope.validate` says of it,
+    through the same checker. After an error the scanner is of no further use.
+    """
+
+    def __init__(self, limits: XmlLimits = LARGE) -> None:
+        self._limits = limits
+        self._checker = Checker()
+        self._fed = 0
+        self._markup = 0
+        self._depth = 0
+        self._parser = expat.ParserCreate("UTF-8", "}")
+        self._parser.XmlDeclHandler = self._declaration
+        self._parser.StartDoctypeDeclHandler = self._doctype
+        self._parser.StartElementHandler = self._start
+        self._parser.EndElementHandler = self._end
+        self._parser.CharacterDataHandler = self._checker.text
+
+    @property
+    def header(self) -> EnvelopeHeader | None:
+        """The header as soon as the payload has begun; preliminary until :meth:`close`."""
+        return self._checker.header
+
+    def feed(self, chunk: bytes) -> None:
+        """The next bytes of the envelope."""
+        self._fed += len(chunk)
+        if self._fed > self._limits.max_bytes:
+            raise WireError(WireFault.TOO_LARGE, f"larger than {self._limits.max_bytes} bytes")
+        self._markup += chunk.count(b"<")
+        if self._markup > self._limits.max_markup:
+            raise WireError(WireFault.TOO_LARGE, f"more than {self._limits.max_markup} pieces of markup")
+        self._parse(chunk, last=False)
+        if self._fed - self._parser.CurrentByteIndex > _MAX_TOKEN:
+            raise WireError(WireFault.TOO_LARGE, f"markup larger than {_MAX_TOKEN} bytes")
+
+    def close(self) -> EnvelopeHeader:
+        """The envelope ended; its header."""
+        self._parse(b"", last=True)
+        self._checker.finish()
+        self._raise_finding()
+        if self._checker.header is None:
+            raise AssertionError("an envelope without findings has a header")
+        return self._checker.header
+
+    def _parse(self, data: bytes, *, last: bool) -> None:
+        try:
+            self._parser.Parse(data, last)
+        except expat.ExpatError as error:
+            where = f"line {error.lineno}, column {error.offset}"
+            raise WireError(WireFault.NOT_XML, "not well-formed XML", where) from None
+
+    def _declaration(self, version: str, encoding: str | None, standalone: int) -> None:
+        if encoding is not None and encoding.upper() not in ("UTF-8", "US-ASCII"):
+            raise WireError(WireFault.FORBIDDEN_XML, "another encoding than UTF-8", "XML declaration")
+
+    def _doctype(self, *declared: object) -> None:
+        raise WireError(WireFault.FORBIDDEN_XML, "document type declarations are not accepted", "DOCTYPE")
+
+    def _start(self, tag: str, attributes: dict[str, str]) -> None:
+        self._depth += 1
+        if self._depth > self._limits.max_depth:
+            raise WireError(WireFault.TOO_DEEP, f"nested deeper than {self._limits.max_depth} elements")
+        wanted = self._checker.start(_expanded(tag), {_expanded(key): attributes[key] for key in attributes})
+        self._raise_finding()
+        if not wanted:
+            self._parser.CharacterDataHandler = None  # megabytes of ciphertext would be handed over
+
+    def _end(self, tag: str) -> None:
+        self._depth -= 1
+        self._checker.end()
+        self._raise_finding()
+        self._parser.CharacterDataHandler = self._checker.text
+
+    def _raise_finding(self) -> None:
+        for finding in self._checker.findings:
+            raise WireError(WireFault.STRUCTURE, finding.text, finding.path)
+
+
+def _expanded(name: str) -> str:
+    """The name as lxml writes it; expat gives the namespace and a ``}`` before the local name."""
+    namespace, separator, local = name.rpartition("}")
+    return f"{{{namespace}}}{local}" if separator else name

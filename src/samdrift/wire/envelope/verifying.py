@@ -1,0 +1,72 @@
+"""Verifies an envelope's signature, and only then gives its payload (envelope-profile-xhe 3.2)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from cryptography import x509
+
+from samdrift.wire import longtext
+from samdrift.wire.envelope.header import EnvelopeHeader
+from samdrift.wire.envelope.reading import header_of, payload_root, plain_payload
+from samdrift.wire.errors import WireError
+from samdrift.wire.keys import DecryptionKey
+from samdrift.wire.longtext import Document
+from samdrift.wire.xml import LARGE
+from samdrift.wire.xmldsig import verify_enveloped
+from samdrift.wire.xmlenc import cipher_value, decrypt_element
+
+
+@dataclass(frozen=True, slots=True)
+class VerifiedEnvelope:
+    """What was signed, without the signature; made by :func:`verify` alone."""
+
+    header: EnvelopeHeader
+    _document: Document
+
+    def payload(self, keys: Sequence[DecryptionKey]) -> bytes:
+        """The payload as serialised bytes, decrypted with one of ``keys`` when it is encrypted.
+
+        :class:`WireError` (``DECRYPTION``), the same for whatever goes wrong.
+        """
+        element = payload_root(self._document.root)
+        if element is None or not self.header.encrypted:
+            return plain_payload(self._document)
+        ciphertext = self._document.text(cipher_value(element))
+        return decrypt_element(element, keys, ciphertext)
+
+
+@dataclass(frozen=True, slots=True)
+class EnvelopeVerdict:
+    """Whether an envelope follows the profile and is as the holder of ``signer`` signed it.
+
+    ``header`` is there whenever it could be read, ``signer`` whenever the
+    certificate could, ``envelope`` only when the verdict is valid. Whether
+    ``signer`` is the certificate that the sender published, and is valid and not
+    revoked, is not judged here (envelope-profile-xhe 3.5 a, b).
+    """
+
+    reason: str
+    header: EnvelopeHeader | None = None
+    signer: x509.Certificate | None = None
+    envelope: VerifiedEnvelope | None = None
+
+    @property
+    def valid(self) -> bool:
+        return self.envelope is not None
+
+
+def verify(data: bytes) -> EnvelopeVerdict:
+    """Judge the envelope in ``data``; never raises on bad input."""
+    try:
+        document = longtext.parse(data, LARGE)
+        header = header_of(document.root)
+    except WireError as error:
+        return EnvelopeVerdict(str(error))
+    try:
+        signature = verify_enveloped(document.root, new_sink=document.new_sink)
+    except WireError as error:
+        return EnvelopeVerdict(str(error), header)
+    envelope = VerifiedEnvelope(header, document) if signature.valid else None
+    return EnvelopeVerdict(signature.reason, header, signature.certificate, envelope)
