@@ -1,0 +1,52 @@
+"""The lock files hold what pyproject.toml asks for, with hashes, and say nothing of where it comes from."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+
+ROOT = Path(__file__).parents[2]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+ASKED = {
+    "requirements.lock": PROJECT["dependencies"],
+    "requirements-test.lock": PROJECT["dependencies"] + PROJECT["optional-dependencies"]["test"],
+}
+LOCKS = [*ASKED, *(str(lock.relative_to(ROOT)) for lock in ROOT.glob("tests/interop/*/requirements.lock"))]
+
+
+def locked(name: str) -> dict[str, Version]:
+    pins = re.findall(r"^([\w.-]+)==([^\s;]+)", (ROOT / name).read_text(), re.MULTILINE)
+    return {canonicalize_name(package): Version(version) for package, version in pins}
+
+
+@pytest.mark.parametrize("name", ASKED)
+def test_every_dependency_is_locked_in_a_version_that_is_asked_for(name: str) -> None:
+    versions = locked(name)
+    for text in ASKED[name]:
+        asked = Requirement(text)
+        assert versions[canonicalize_name(asked.name)] in asked.specifier, text
+
+
+@pytest.mark.parametrize("name", LOCKS)
+def test_every_package_has_hashes(name: str) -> None:
+    for entry in re.split(r"\n(?=\S)", (ROOT / name).read_text().strip()):
+        assert re.match(r"[\w.-]+==\S+", entry), entry[:80]
+        assert "--hash=sha256:" in entry, entry[:80]
+
+
+@pytest.mark.parametrize("name", LOCKS)
+def test_no_lock_names_a_place_to_fetch_from(name: str) -> None:
+    text = (ROOT / name).read_text()
+    assert "://" not in text
+    assert "--index" not in text
+    assert "--find-links" not in text
+
+
+def test_the_tests_run_with_the_versions_that_are_used() -> None:
+    assert locked("requirements.lock").items() <= locked("requirements-test.lock").items()
