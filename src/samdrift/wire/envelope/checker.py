@@ -7,8 +7,8 @@ they cannot disagree. Holds the header's values and nothing of the payload.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass
 
 from samdrift.wire.codes import Detail, Reason
 from samdrift.wire.envelope import rules, syntax
@@ -33,11 +33,10 @@ _HINTS = frozenset(
 class _Open:
     """An element that has begun and not ended."""
 
-    path: str
-    declared: Sequence | Simple
-    counts: list[int] = field(default_factory=list)
+    place: syntax.Place
+    counts: list[int]
     reached: int = 0
-    text: list[str] = field(default_factory=list)
+    text: str = ""
     length: int = 0
     filled: bool = False
 
@@ -59,8 +58,8 @@ class Checker:
         self._open: list[_Open] = []
         self._passed_over = 0
 
-    def start(self, tag: str, attributes: Mapping[str, str]) -> bool:
-        """An element begins; ``tag`` is its expanded name. False when nothing inside it matters."""
+    def start(self, tag: str, attributes: Iterable[tuple[str, str]]) -> bool:
+        """An element begins; names are expanded. False when nothing inside it matters."""
         if not self._passed_over and self._enter(tag, attributes):
             return True
         self._passed_over += 1
@@ -72,13 +71,14 @@ class Checker:
             return
         element = self._open[-1]
         blank = not data.strip(WHITESPACE)
-        element.filled = element.filled or not blank
-        if isinstance(element.declared, Simple):
+        if not blank:
+            element.filled = True
+        if element.place.is_text:
             element.length += len(data)
             if element.length <= MAX_VALUE:
-                element.text.append(data)
-        elif not blank and element.declared is not syntax.PAYLOAD_CONTENT:
-            self._report(element.path, "holds text between its elements")
+                element.text += data
+        elif not blank and element.place is not syntax.CONTENT:
+            self._report(element.place.path, "holds text between its elements")
 
     def end(self) -> None:
         """The element that was last begun and is not ended, ends."""
@@ -91,96 +91,96 @@ class Checker:
         """The document ended."""
         self._judge_metadata()
 
-    def _enter(self, tag: str, attributes: Mapping[str, str]) -> bool:
-        declared = self._place(tag)
-        if declared is None or declared is syntax.SIGNATURE:
+    def _enter(self, tag: str, attributes: Iterable[tuple[str, str]]) -> bool:
+        place = self._place(tag)
+        if place is None or place is syntax.SIGNATURE:
             return False
-        parent = self._open[-1].path if self._open else ""
-        element = _Open(f"{parent}/{_local(tag)}", declared)
-        if isinstance(declared, Sequence):
-            element.counts = [0] * len(declared.particles)
-        self._read_attributes(element, attributes)
-        self._open.append(element)
-        if declared is syntax.PAYLOAD_CONTENT:
+        self._open.append(_Open(place, [0] * len(place.inner)))
+        for attribute, value in attributes:
+            self._read_attribute(place, attribute, value)
+        if place is syntax.CONTENT:
             self._judge_metadata()
         return True
 
-    def _place(self, tag: str) -> Sequence | Simple | None:
-        """What is declared of an element that begins here; ``None`` when nothing is."""
+    def _place(self, tag: str) -> syntax.Place | None:
+        """The place of an element that begins here; ``None`` when there is none for it."""
         if not self._open:
             if tag == syntax.ENVELOPE.root:
-                return syntax.ENVELOPE.type
+                return syntax.ROOT
             self._report(f"/{_local(tag)}", "is not the root element of an envelope")
             return None
         parent = self._open[-1]
         parent.filled = True
-        if parent.declared is syntax.PAYLOAD_CONTENT:
-            self._take_payload(parent, tag)
+        if parent.place is syntax.CONTENT:
+            self._take_payload(tag)
             return None
-        if isinstance(parent.declared, Simple):
-            self._report(parent.path, "holds elements but should hold text only")
+        if parent.place.is_text:
+            self._report(parent.place.path, "holds elements but should hold text only")
             return None
-        return self._in_sequence(parent, parent.declared, tag)
+        return self._in_sequence(parent, tag)
 
-    def _in_sequence(self, parent: _Open, declared: Sequence, tag: str) -> Sequence | Simple | None:
-        path = f"{parent.path}/{_local(tag)}"
-        position = declared.positions.get(tag)
-        if position is None and tag[1:].rpartition("}")[0] in syntax.XHE_NAMESPACES:
+    def _in_sequence(self, parent: _Open, tag: str) -> syntax.Place | None:
+        number, place = parent.place.inner.get(tag, (-1, None))
+        if place is None and tag[1:].rpartition("}")[0] in syntax.XHE_NAMESPACES:
+            path = f"{parent.place.path}/{_local(tag)}"
             self._found(rules.broken("R1-XHE", "the profile does not name this element", path))
-            return None
-        if position is None or position < parent.reached:
-            self._report(path, "is not expected here")
-            return None
-        parent.reached = position
-        parent.counts[position] += 1
-        return declared.particles[position].type
+        elif number < parent.reached:
+            self._report(f"{parent.place.path}/{_local(tag)}", "is not expected here")
+        else:
+            parent.reached = number
+            parent.counts[number] += 1
+            return place
+        return None
 
-    def _take_payload(self, content: _Open, tag: str) -> None:
+    def _take_payload(self, tag: str) -> None:
+        path = syntax.CONTENT.path
         if self._payload_root is not None:
-            self._report(content.path, "holds more than one element")
+            self._report(path, "holds more than one element")
         elif tag[:1] != "{" or tag.startswith(syntax.xha("")):
-            self._report(content.path, "holds an element of a namespace that cannot be a payload's")
+            self._report(path, "holds an element of a namespace that cannot be a payload's")
         self._payload_root = tag
 
-    def _read_attributes(self, element: _Open, attributes: Mapping[str, str]) -> None:
-        allowed = element.declared.attributes if isinstance(element.declared, Simple) else frozenset()
-        for attribute, value in attributes.items():
-            if attribute in allowed:
-                self._metadata.values[f"{element.path}/@{attribute}"] = value[:MAX_VALUE].strip(WHITESPACE)
-            elif attribute not in _HINTS:
-                text = f"the profile does not name the attribute {_local(attribute)}"
-                self._found(rules.broken("R1-XHE", text, element.path))
+    def _read_attribute(self, place: syntax.Place, attribute: str, value: str) -> None:
+        if isinstance(place.declared, Simple) and attribute in place.declared.attributes:
+            self._metadata.values[f"{place.path}/@{attribute}"] = value[:MAX_VALUE].strip(WHITESPACE)
+        elif attribute not in _HINTS:
+            text = f"the profile does not name the attribute {_local(attribute)}"
+            self._found(rules.broken("R1-XHE", text, place.path))
 
     def _leave(self, element: _Open) -> None:
+        place = element.place
         if not element.filled:
-            self._found(rules.broken("R2-XHE", "empty elements are not allowed", element.path))
-        if isinstance(element.declared, Simple):
-            self._read_value(element, element.declared)
+            self._found(rules.broken("R2-XHE", "empty elements are not allowed", place.path))
+        if isinstance(place.declared, Simple):
+            self._read_value(element, place.declared)
         else:
-            self._check_numbers(element, element.declared)
-        if element.path == rules.CRITERION:
+            self._check_numbers(element, place.declared)
+        if place is syntax.CRITERION:
             values = self._metadata.values
             pair = values.pop(rules.CRITERION_CODE, ""), values.pop(rules.CRITERION_VALUE, "")
             self._metadata.criteria.append(pair)
-        elif element.declared is syntax.PAYLOAD_CONTENT:
+        elif place is syntax.CONTENT:
             encrypted = self._payload_root == _ENCRYPTED_DATA
             self._found(*rules.broken_by_payload(self._metadata, encrypted))
 
     def _read_value(self, element: _Open, declared: Simple) -> None:
-        value = "".join(element.text)
+        path = element.place.path
         if element.length > MAX_VALUE:
-            self._report(element.path, f"is longer than {MAX_VALUE} characters")
-        elif declared.accepts is not None and not declared.accepts(value):
-            self._report(element.path, declared.says)
-        self._metadata.values[element.path] = value.strip(WHITESPACE)
+            self._report(path, f"is longer than {MAX_VALUE} characters")
+        elif declared.accepts is not None and not declared.accepts(element.text):
+            self._report(path, declared.says)
+        self._metadata.values[path] = element.text.strip(WHITESPACE)
 
     def _check_numbers(self, element: _Open, declared: Sequence) -> None:
         for particle, count in zip(declared.particles, element.counts, strict=True):
-            path = f"{element.path}/{_local(particle.tag)}"
             if count < particle.minimum:
-                self._found(rules.broken("R14-XHE", "is missing, or is there too few times", path))
+                text = "is missing, or is there too few times"
             elif particle.maximum is not None and count > particle.maximum:
-                self._found(rules.broken("R14-XHE", "is there too many times", path))
+                text = "is there too many times"
+            else:
+                continue
+            path = f"{element.place.path}/{_local(particle.tag)}"
+            self._found(rules.broken("R14-XHE", text, path))
 
     def _judge_metadata(self) -> None:
         """Once, when the payload begins or the document ends without one."""

@@ -74,7 +74,7 @@ def check(root: Element) -> Checker:
 
 
 def _walk(element: Element, checker: Checker) -> None:
-    if checker.start(str(element.tag), cast(dict[str, str], dict(element.attrib))):
+    if checker.start(element.tag, cast(list[tuple[str, str]], element.items())):
         if element.text:
             checker.text(element.text)
         for child in element:

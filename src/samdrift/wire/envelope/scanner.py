@@ -82,7 +82,9 @@ class HeaderScanner:
         self._depth += 1
         if self._depth > self._limits.max_depth:
             raise WireError(WireFault.TOO_DEEP, f"nested deeper than {self._limits.max_depth} elements")
-        wanted = self._checker.start(_expanded(tag), {_expanded(key): attributes[key] for key in attributes})
+        wanted = self._checker.start(
+            _expanded(tag), [(_expanded(key), attributes[key]) for key in attributes]
+        )
         self._raise_finding()
         if not wanted:
             self._parser.CharacterDataHandler = None  # megabytes of ciphertext would be handed over

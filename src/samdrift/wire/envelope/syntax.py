@@ -7,6 +7,8 @@ is listed in :mod:`samdrift.wire.differences`.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Final
 
 from samdrift.wire.schema.model import BOOLEAN, DATE_TIME, TEXT, Particle, Schema, Sequence, Simple
@@ -58,7 +60,7 @@ _HEADER = Sequence(
     ),
 )
 
-PAYLOAD_CONTENT: Final = Sequence("PayloadContentType", (), extensible=True)
+_PAYLOAD_CONTENT = Sequence("PayloadContentType", (), extensible=True)
 """Text, or one element that is not an aggregate component; what is in that is the payload's own matter."""
 
 _PAYLOAD = Sequence(
@@ -68,11 +70,11 @@ _PAYLOAD = Sequence(
         Particle(xhb("ContentTypeCode"), TEXT),
         Particle(xhb("HandlingServiceID"), TEXT, 0),
         Particle(xhb("InstanceEncryptionIndicator"), BOOLEAN),
-        Particle(xha("PayloadContent"), PAYLOAD_CONTENT),
+        Particle(xha("PayloadContent"), _PAYLOAD_CONTENT),
     ),
 )
 
-SIGNATURE: Final = Sequence("SignatureType", (), extensible=True)
+_SIGNATURE = Sequence("SignatureType", (), extensible=True)
 """What is in a signature is for its verification to judge, which has an answer of its own (``SIG``)."""
 
 ENVELOPE: Final = Schema(
@@ -85,7 +87,47 @@ ENVELOPE: Final = Schema(
             Particle(xhb("CustomizationID"), TEXT),
             Particle(xha("Header"), _HEADER),
             Particle(xha("Payloads"), Sequence("PayloadsType", (Particle(xha("Payload"), _PAYLOAD),))),
-            Particle(name(Namespace.DSIG, "Signature"), SIGNATURE, 0, None),
+            Particle(name(Namespace.DSIG, "Signature"), _SIGNATURE, 0, None),
         ),
     ),
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A place in an envelope where an element may stand.
+
+    ``path`` is made of local names, as findings have it. ``inner`` are the places
+    inside it by expanded name, each with its number in the sequence.
+    """
+
+    path: str
+    declared: Sequence | Simple
+    is_text: bool
+    inner: Mapping[str, tuple[int, Place]]
+
+
+def _place(parent: str, tag: str, declared: Sequence | Simple) -> Place:
+    path = f"{parent}/{tag.rpartition('}')[2]}"
+    particles = declared.particles if isinstance(declared, Sequence) else ()
+    inner = {
+        particle.tag: (number, _place(path, particle.tag, particle.type))
+        for number, particle in enumerate(particles)
+    }
+    return Place(path, declared, isinstance(declared, Simple), inner)
+
+
+ROOT: Final = _place("", ENVELOPE.root, ENVELOPE.type)
+"""The table with every element at its place, worked out once: it is walked several times a message."""
+
+
+def _find(*path: str) -> Place:
+    place = ROOT
+    for tag in path:
+        _, place = place.inner[tag]
+    return place
+
+
+CRITERION: Final = _find(xha("Header"), xha("BusinessScope"), xha("BusinessScopeCriterion"))
+CONTENT: Final = _find(xha("Payloads"), xha("Payload"), xha("PayloadContent"))
+SIGNATURE: Final = _find(name(Namespace.DSIG, "Signature"))
