@@ -1,0 +1,109 @@
+"""Small servers on loopback that answer as a test tells them, also wrongly."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from dnslib import NAPTR, QTYPE, RCODE, RR, DNSRecord
+
+from samdrift.wire.bdxl import Naptr
+
+
+@dataclass(frozen=True)
+class Asked:
+    """An HTTP request as it came."""
+
+    method: str
+    target: str
+    headers: dict[str, str]
+    body: bytes
+
+
+def reply(body: bytes, status: str = "200 OK", *headers: str) -> bytes:
+    """A whole HTTP response."""
+    head = [f"HTTP/1.1 {status}", f"content-length: {len(body)}", "connection: close", *headers, "", ""]
+    return "\r\n".join(head).encode() + body
+
+
+@asynccontextmanager
+async def answering(
+    answer: Callable[[Asked], Awaitable[bytes]], context: ssl.SSLContext | None = None
+) -> AsyncIterator[str]:
+    """Serve ``answer`` over HTTP, or HTTPS with ``context``; gives the address."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            writer.write(await answer(await _asked(reader)))
+            await writer.drain()
+        except (OSError, asyncio.IncompleteReadError):
+            pass
+        finally:
+            writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=context)
+    port = server.sockets[0].getsockname()[1]
+    try:
+        yield f"{'https' if context else 'http'}://localhost:{port}"
+    finally:
+        server.close()
+
+
+async def _asked(reader: asyncio.StreamReader) -> Asked:
+    head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
+    method, target, _ = head[0].split(" ")
+    headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in head[1:] if line)}
+    body = await reader.readexactly(int(headers.get("content-length", "0")))
+    return Asked(method, target, headers, body)
+
+
+@dataclass
+class NameServer:
+    """A DNS server whose records and faults can be changed while it runs."""
+
+    records: dict[str, list[Naptr]]
+    rcode: int = RCODE.NOERROR
+    silent: bool = False
+    questions: int = 0
+
+    def answer(self, message: bytes) -> bytes | None:
+        self.questions += 1
+        if self.silent:
+            return None
+        asked = DNSRecord.parse(message)
+        response = asked.reply()
+        name = str(asked.q.qname).rstrip(".").lower()
+        response.header.rcode = self.rcode or (RCODE.NOERROR if name in self.records else RCODE.NXDOMAIN)
+        for r in self.records.get(name, []) if not self.rcode else []:
+            data = NAPTR(
+                r.order, r.preference, r.flags.encode(), r.service.encode(), r.regexp.encode(), r.replacement
+            )
+            response.add_answer(RR(asked.q.qname, QTYPE.NAPTR, ttl=60, rdata=data))
+        return bytes(response.pack())
+
+
+@asynccontextmanager
+async def name_server(server: NameServer) -> AsyncIterator[int]:
+    """Serve over UDP; gives the port."""
+
+    class Datagrams(asyncio.DatagramProtocol):
+        def connection_made(self, transport: asyncio.BaseTransport) -> None:
+            self.transport = transport
+
+        def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
+            response = server.answer(data)
+            if response is not None:
+                assert isinstance(self.transport, asyncio.DatagramTransport)
+                self.transport.sendto(response, addr)
+
+    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    sock.bind(("127.0.0.1", 0))
+    transport, _ = await asyncio.get_running_loop().create_datagram_endpoint(Datagrams, sock=sock)
+    try:
+        yield sock.getsockname()[1]
+    finally:
+        transport.close()

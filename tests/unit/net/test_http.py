@@ -1,0 +1,167 @@
+"""What is read of an HTTP answer, and which addresses are connected to."""
+
+import asyncio
+import gzip
+from collections.abc import AsyncIterator
+
+import httpx
+import pytest
+
+from samdrift.net.http import Fetched, FetchError, FetchFault, FetchLimits, fetch, http_client
+from samdrift.net.tls import client_tls
+from samdrift.net.transport import ReloadingTransport, is_public
+from tests.unit.net.servers import Asked, answering, reply
+
+LIMITS = FetchLimits(max_bytes=1000, seconds=2.0)
+
+
+@pytest.fixture
+async def client() -> AsyncIterator[httpx.AsyncClient]:
+    async with http_client(public_only=False) as one:
+        yield one
+
+
+async def fault(client: httpx.AsyncClient, url: str, limits: FetchLimits = LIMITS) -> FetchFault:
+    with pytest.raises(FetchError) as caught:
+        await fetch(client, url, limits)
+    assert url not in str(caught.value)
+    return caught.value.fault
+
+
+async def test_an_answer_is_given_whatever_its_status(client: httpx.AsyncClient) -> None:
+    async def answer(asked: Asked) -> bytes:
+        assert asked.headers["accept-encoding"] == "identity"
+        return reply(asked.method.encode() + asked.body, "404 Not Found", "content-type: text/plain")
+
+    async with answering(answer) as url:
+        assert await fetch(client, url, LIMITS) == Fetched(404, "text/plain", b"GET")
+        assert await fetch(client, url, LIMITS, content=b"!") == Fetched(404, "text/plain", b"POST!")
+
+
+async def test_redirects_are_not_followed(client: httpx.AsyncClient) -> None:
+    called = []
+
+    async def answer(asked: Asked) -> bytes:
+        called.append(asked.target)
+        return reply(b"", "302 Found", "location: /elsewhere")
+
+    async with answering(answer) as url:
+        assert (await fetch(client, url + "/here", LIMITS)).status == 302
+    assert called == ["/here"]
+
+
+async def test_a_body_is_read_up_to_its_limit(client: httpx.AsyncClient) -> None:
+    async def answer(asked: Asked) -> bytes:
+        return reply(b"x" * int(asked.target[1:]))
+
+    async with answering(answer) as url:
+        assert len((await fetch(client, f"{url}/1000", LIMITS)).body) == 1000
+        assert await fault(client, f"{url}/1001") is FetchFault.TOO_LARGE
+
+
+async def test_a_body_without_announced_length_is_bounded_too(client: httpx.AsyncClient) -> None:
+    async def answer(asked: Asked) -> bytes:
+        return b"HTTP/1.1 200 OK\r\n\r\n" + b"x" * 100_000
+
+    async with answering(answer) as url:
+        assert await fault(client, url) is FetchFault.TOO_LARGE
+
+
+async def test_a_compressed_body_is_not_unfolded(client: httpx.AsyncClient) -> None:
+    async def answer(asked: Asked) -> bytes:
+        return reply(gzip.compress(bytes(10_000_000)), "200 OK", "content-encoding: gzip")
+
+    async with answering(answer) as url:
+        assert await fault(client, url) is FetchFault.ENCODED
+
+
+async def test_the_whole_answer_must_come_in_time_however_it_trickles(client: httpx.AsyncClient) -> None:
+    async def trickle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\n")
+            while True:
+                writer.write(b"x")
+                await writer.drain()
+                await asyncio.sleep(0.02)
+        except OSError:
+            writer.close()
+
+    server = await asyncio.start_server(trickle, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    assert await fault(client, url, FetchLimits(1000, 0.2)) is FetchFault.TIMEOUT
+    server.close()
+
+
+@pytest.mark.parametrize("answer", [b"", b"rubbish\r\n\r\n", reply(b"whole")[:-1]])
+async def test_half_an_answer_is_none(client: httpx.AsyncClient, answer: bytes) -> None:
+    async def broken(asked: Asked) -> bytes:
+        return answer
+
+    async with answering(broken) as url:
+        assert await fault(client, url) is FetchFault.UNREACHABLE
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1:1", "no-such-host.invalid", "a" * 300])
+async def test_nobody_there_is_a_typed_error(client: httpx.AsyncClient, host: str) -> None:
+    assert await fault(client, f"http://{host}/") is FetchFault.UNREACHABLE
+
+
+@pytest.mark.parametrize(
+    "url", ["ftp://localhost/", "http://localhost:99999/", "http://a@localhost/", "localhost"]
+)
+async def test_what_is_no_web_address_is_not_called(client: httpx.AsyncClient, url: str) -> None:
+    assert await fault(client, url) is FetchFault.FORBIDDEN
+
+
+async def test_only_public_addresses_are_connected_to_unless_told_otherwise() -> None:
+    called = []
+
+    async def answer(asked: Asked) -> bytes:
+        called.append(asked)
+        return reply(b"")
+
+    async with answering(answer) as url, http_client() as guarded:
+        for forbidden in (url, url.replace("localhost", "127.0.0.1"), url.replace("localhost", "[::1]")):
+            assert await fault(guarded, forbidden) is FetchFault.FORBIDDEN
+    assert called == []
+
+
+async def test_the_address_is_checked_that_is_connected_to_and_the_name_stays_for_tls_and_host() -> None:
+    checked, hosts = [], []
+
+    def permits(address: str) -> bool:
+        checked.append(address)
+        return address == "127.0.0.1"
+
+    async def answer(asked: Asked) -> bytes:
+        hosts.append(asked.headers["host"].partition(":")[0])
+        return reply(b"")
+
+    transport = ReloadingTransport(client_tls(), permits)
+    async with answering(answer) as url, httpx.AsyncClient(transport=transport) as client:
+        assert (await fetch(client, url, LIMITS)).status == 200
+    assert "127.0.0.1" in checked
+    assert hosts == ["localhost"]
+
+
+@pytest.mark.parametrize(
+    ("address", "public"),
+    [
+        ("193.180.109.40", True),
+        ("2001:67c:124c:2006::10", True),
+        ("127.0.0.1", False),
+        ("10.0.0.1", False),
+        ("192.168.1.1", False),
+        ("169.254.169.254", False),
+        ("100.64.0.1", False),
+        ("0.0.0.0", False),
+        ("224.0.0.1", False),
+        ("::1", False),
+        ("fe80::1%eth0", False),
+        ("fd00::1", False),
+        ("::ffff:10.0.0.1", False),
+        ("::ffff:193.180.109.40", True),
+    ],
+)
+def test_public_addresses(address: str, public: bool) -> None:
+    assert is_public(address) is public

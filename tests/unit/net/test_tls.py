@@ -1,0 +1,203 @@
+"""TLS one-way and mutual, and files that are replaced (transport-profile-as4 2.4)."""
+
+import asyncio
+import ipaddress
+import os
+import ssl
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+)
+
+from samdrift.net.http import FetchError, FetchLimits, fetch, http_client
+from samdrift.net.tls import TlsContext, TlsIdentity, client_tls, server_tls
+from tests import pki
+from tests.unit.net.servers import Asked, answering, reply
+
+LIMITS = FetchLimits(1000, 5.0)
+FIRST, SECOND, CLIENTS = pki.root("TLS CA", 1), pki.root("TLS CA 2", 2), pki.root("Client CA", 3)
+
+
+def localhost(authority: pki.Authority) -> pki.Certified:
+    key = pki.key(9)
+    names = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(pki.name("localhost"))
+        .issuer_name(authority.certificate.subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(pki.NOW - 3650 * pki.DAY)
+        .not_valid_after(pki.NOW + 3650 * pki.DAY)
+        .add_extension(x509.SubjectAlternativeName(names), critical=False)
+        .sign(authority.own.private_key, hashes.SHA256())
+    )
+    return pki.Certified(certificate, key)
+
+
+def write(file: Path, *certificates: x509.Certificate, key: pki.Certified | None = None) -> Path:
+    """Write, or write anew so that it is seen to have changed."""
+    data = b"".join(certificate.public_bytes(Encoding.PEM) for certificate in certificates)
+    if key is not None:
+        data += key.private_key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    before = file.stat().st_mtime_ns if file.exists() else 0
+    file.write_bytes(data)
+    if before:
+        os.utime(file, ns=(before + 1_000_000, before + 1_000_000))
+    return file
+
+
+def identity(file: Path, certified: pki.Certified) -> TlsIdentity:
+    return TlsIdentity(write(file, certified.certificate, key=certified))
+
+
+@dataclass
+class Place:
+    """Files of a server and of its clients."""
+
+    folder: Path
+
+    def __post_init__(self) -> None:
+        self.server = identity(self.folder / "server.pem", localhost(FIRST))
+        self.trust = write(self.folder / "trust.pem", FIRST.certificate)
+        self.clients = write(self.folder / "clients.pem", CLIENTS.certificate)
+
+    def client(self, name: str, authority: pki.Authority) -> TlsIdentity:
+        issued = authority.issue(name, not_before=pki.NOW - 300 * pki.DAY, not_after=pki.NOW + 3650 * pki.DAY)
+        return identity(self.folder / f"{name}.pem", issued)
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    return Place(tmp_path)
+
+
+async def hello(asked: Asked) -> bytes:
+    return reply(b"hello")
+
+
+async def greets(tls: TlsContext, url: str) -> bool:
+    async with http_client(tls, public_only=False) as client:
+        try:
+            return (await fetch(client, url, LIMITS)).body == b"hello"
+        except FetchError:
+            return False
+
+
+async def test_2_4_2_b_one_way(place: Place) -> None:
+    async with answering(hello, server_tls(place.server).serving()) as url:
+        assert await greets(client_tls(trust=place.trust), url)
+        assert not await greets(client_tls(trust=place.clients), url)
+        assert not await greets(client_tls(), url)
+
+
+async def test_the_name_of_the_server_is_checked(place: Place) -> None:
+    identity(place.server.certificate, FIRST.issue("elsewhere", not_after=pki.NOW + 3650 * pki.DAY))
+    async with answering(hello, server_tls(place.server).serving()) as url:
+        assert not await greets(client_tls(trust=place.trust), url)
+
+
+async def test_a2_mutual(place: Place) -> None:
+    known, unknown = place.client("known", CLIENTS), place.client("unknown", SECOND)
+    async with answering(hello, server_tls(place.server, place.clients).serving()) as url:
+        assert await greets(client_tls(known, place.trust), url)
+        assert not await greets(client_tls(unknown, place.trust), url)
+        assert not await greets(client_tls(trust=place.trust), url)
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+async def test_2_4_1_a_versions(place: Place, version: ssl.TLSVersion) -> None:
+    context = client_tls(trust=place.trust).current()
+    context.minimum_version = context.maximum_version = version
+    async with answering(hello, server_tls(place.server).serving()) as url:
+        assert (await httpx.AsyncClient(verify=context).get(url)).text == "hello"
+
+
+def test_2_4_1_a_older_versions_and_weak_ciphers_are_not_offered(place: Place) -> None:
+    for context in (server_tls(place.server).serving(), client_tls().current()):
+        assert context.minimum_version is ssl.TLSVersion.TLSv1_2
+        for cipher in context.get_ciphers():
+            assert cipher["aead"], cipher["name"]
+            assert cipher["protocol"] == "TLSv1.3" or "ECDHE" in cipher["name"]
+
+
+async def test_a_server_shows_its_new_certificate_without_restart(place: Place) -> None:
+    second = write(place.folder / "second.pem", SECOND.certificate)
+    async with answering(hello, server_tls(place.server).serving()) as url:
+        assert not await greets(client_tls(trust=second), url)
+        write(place.server.certificate, localhost(SECOND).certificate, key=localhost(SECOND))
+        assert await greets(client_tls(trust=second), url)
+        assert not await greets(client_tls(trust=place.trust), url)
+
+
+async def test_a_server_trusts_new_issuers_of_clients_and_forgets_old_ones(place: Place) -> None:
+    old, new = place.client("old", CLIENTS), place.client("new", SECOND)
+    async with answering(hello, server_tls(place.server, place.clients).serving()) as url:
+        assert not await greets(client_tls(new, place.trust), url)
+        write(place.clients, SECOND.certificate)
+        assert await greets(client_tls(new, place.trust), url)
+        assert not await greets(client_tls(old, place.trust), url)
+
+
+async def test_a_client_follows_its_files_while_an_exchange_is_under_way(place: Place) -> None:
+    begun, go_on = asyncio.Event(), asyncio.Event()
+
+    async def slow(asked: Asked) -> bytes:
+        begun.set()
+        await go_on.wait()
+        return reply(b"hello")
+
+    tls = server_tls(place.server).serving()
+    async with (
+        answering(slow, tls) as url,
+        http_client(client_tls(trust=place.trust), public_only=False) as client,
+    ):
+        under_way = asyncio.create_task(fetch(client, url, LIMITS))
+        await begun.wait()
+        write(place.trust, SECOND.certificate)
+        with pytest.raises(FetchError):
+            await fetch(client, url, LIMITS)
+        go_on.set()
+        assert (await under_way).body == b"hello"
+        write(place.trust, FIRST.certificate)
+        assert (await fetch(client, url, LIMITS)).body == b"hello"
+
+
+async def test_files_that_do_not_fit_together_leave_the_former_in_use(place: Place) -> None:
+    tls = server_tls(place.server)
+    former = tls.current()
+    assert tls.current() is former
+    place.server.certificate.write_bytes(b"half a fi")
+    assert tls.current() is former
+    place.server.certificate.unlink()
+    assert tls.current() is former
+    write(place.server.certificate, localhost(FIRST).certificate, key=localhost(FIRST))
+    assert tls.current() is not former
+
+
+def test_wrong_files_at_the_start_are_told(place: Place) -> None:
+    with pytest.raises(ssl.SSLError):
+        server_tls(TlsIdentity(place.trust))
+    with pytest.raises(OSError, match="No such file"):
+        client_tls(trust=place.folder / "nothing.pem")
+
+
+def test_a_key_with_a_password_is_opened_with_it_and_never_asked_for(place: Place) -> None:
+    own = localhost(FIRST)
+    key = place.folder / "key.pem"
+    key.write_bytes(
+        own.private_key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"secret"))
+    )
+    server_tls(TlsIdentity(place.server.certificate, key, "secret"))
+    for password in ("wrong", None):
+        with pytest.raises(ssl.SSLError):
+            server_tls(TlsIdentity(place.server.certificate, key, password))
