@@ -55,10 +55,12 @@ def parse(data: bytes, limits: XmlLimits, long_from: int = LONG_FROM) -> Documen
     """Parse ``data`` under the rules of :func:`samdrift.wire.xml.parse`, its longest text kept aside."""
     xml.check_before_parsing(data, limits)
     start, end = _longest_text(data) if len(data) > long_from else (0, 0)
-    view = memoryview(data)[start:end]
-    if len(view) < long_from or not _is_plain(view) or _MARK in data:
-        return Document(xml.parse(data, limits), memoryview(b""))
-    return Document(xml.parse(b"".join((data[:start], _MARK, data[end:])), limits), view)
+    long_text = memoryview(data)[start:end]
+    if len(long_text) >= long_from and _is_plain(long_text):
+        around = data[:start], data[end:]
+        if not any(_MARK in part for part in around):
+            return Document(xml.parse(_MARK.join(around), limits), long_text)
+    return Document(xml.parse(data, limits), memoryview(b""))
 
 
 def _longest_text(data: bytes) -> tuple[int, int]:

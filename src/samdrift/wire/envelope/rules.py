@@ -93,16 +93,16 @@ def _broken_by_scope(metadata: Metadata) -> Iterator[Finding]:
 
 
 def _broken_by_forms(values: Mapping[str, str]) -> Iterator[Finding]:
-    """What the syntax mapping says in words of identifiers and times (envelope-profile-xhe 2.2)."""
+    """What the syntax mapping says of identifiers and times in words only (envelope-profile-xhe 2.2)."""
     if not is_uuid(values.get(_ID, "")):
-        yield broken("2.2", "the envelope's identifier must be a UUID", _ID)
+        yield broken("ID", "the envelope's identifier must be a UUID", _ID)
     if not _instant(values.get(_CREATED, "")):
-        yield broken("2.2", "the time of creation must name its time zone", _CREATED)
+        yield broken("CreationDateTime", "the time of creation must be a time with its time zone", _CREATED)
     for path in (_SENDER, _RECIPIENT):
         try:
             ParticipantIdentifier.parse(values.get(path, ""))
         except WireError as error:
-            yield broken("2.2", error.text, path)
+            yield broken("PartyIdentification", error.text, path)
 
 
 def broken_by_payload(metadata: Metadata, encrypted_data: bool) -> Iterator[Finding]:
@@ -139,7 +139,7 @@ def header_of(metadata: Metadata) -> EnvelopeHeader:
 
 
 def _instant(spelling: str) -> datetime | None:
-    """The moment that an xsd:dateTime names; ``None`` without a time zone or outside Python's calendar."""
+    """The moment that an xsd:dateTime names; ``None`` without a time zone or outside the years 1 to 9999."""
     try:
         at = datetime.fromisoformat(spelling)
     except ValueError:
