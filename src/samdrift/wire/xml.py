@@ -169,17 +169,22 @@ def canonical(
 ) -> bytes:
     """Canonical XML 1.0 of ``element`` and what it contains, inclusive or exclusive.
 
-    A part of a document is read anew as a document of its own first, with the
-    namespaces in scope: canonicalizing it where it stands, lxml 6 mixes up two
-    default namespaces of which one is declared inside the other.
+    For the inclusive form a part of a document is read anew as a document of its own
+    first, with the namespaces in scope: canonicalizing it where it stands, lxml 6 mixes
+    up two default namespaces of which one is declared inside the other. :class:`WireError`
+    (``FORBIDDEN_XML``) where no canonical form exists: a namespace that is a relative URI.
     """
-    return etree.tostring(
-        element if element.getparent() is None else standalone(element),
-        method="c14n",
-        exclusive=exclusive,
-        with_comments=with_comments,
-        inclusive_ns_prefixes=list(inclusive_prefixes) or None,
-    )
+    alone = exclusive or element.getparent() is None
+    try:
+        return etree.tostring(
+            element if alone else standalone(element),
+            method="c14n",
+            exclusive=exclusive,
+            with_comments=with_comments,
+            inclusive_ns_prefixes=list(inclusive_prefixes) or None,
+        )
+    except etree.C14NError:
+        raise WireError(WireFault.FORBIDDEN_XML, "has no canonical form", "namespaces") from None
 
 
 def standalone(element: Element) -> Element:
