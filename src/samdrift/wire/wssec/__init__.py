@@ -14,7 +14,7 @@ from samdrift.wire.wssec.encryption import (
 )
 from samdrift.wire.wssec.envelope import CONTENT_TYPE, MEDIA_TYPE, envelope, new_body, new_security
 from samdrift.wire.wssec.keyreference import KeyReference
-from samdrift.wire.wssec.references import SignedReference, signed_reference
+from samdrift.wire.wssec.references import Proof, SignedReference, read_proof
 from samdrift.wire.wssec.signature import Attachment, VerifiedSignature, attachment_id, sign, verify
 from samdrift.wire.wssec.timestamp import SecurityTimestamp, build_timestamp, read_timestamp
 
@@ -30,6 +30,7 @@ __all__ = [
     "EncryptionIds",
     "Encryptor",
     "KeyReference",
+    "Proof",
     "SecurityHeader",
     "SecurityTimestamp",
     "SignedReference",
@@ -43,8 +44,8 @@ __all__ = [
     "new_security",
     "read_document",
     "read_encryption",
+    "read_proof",
     "read_timestamp",
     "sign",
-    "signed_reference",
     "verify",
 ]

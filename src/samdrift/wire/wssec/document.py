@@ -18,7 +18,7 @@ from samdrift.wire.xmldsig import ds
 
 _MESSAGING = name(Namespace.EBMS3, "Messaging")
 _SINGULAR = (soap("Header"), soap("Body"), wsse("Security"), _MESSAGING)
-_IDS = (WSU_ID, "Id", "ID", "id", "{http://www.w3.org/XML/1998/namespace}id")
+_IDS = frozenset({WSU_ID, "Id", "ID", "id", "{http://www.w3.org/XML/1998/namespace}id"})
 _MAX_MARKUP = 4000
 _MAX_DEPTH = 32
 
@@ -74,20 +74,14 @@ def read_document(data: bytes, max_bytes: int) -> SoapDocument:
 
 
 def _survey(root: Element) -> Mapping[str, Element]:
-    """Walk the whole document once: what may stand once does, and every identifier is unique."""
+    """Look through the whole document: what may stand once does, and every identifier is unique."""
+    singular = [element.tag for element in root.iter(*_SINGULAR)]
+    if len(singular) != len(set(singular)):
+        raise _malformed("a part that may stand once stands twice", "Envelope")
     identified: dict[str, Element] = {}
-    seen: set[str] = set()
-    for element in root.iter("{*}*"):
-        tag = element.tag
-        if tag in _SINGULAR:
-            if tag in seen:
-                raise _malformed("a part that may stand once stands twice", "Envelope")
-            seen.add(tag)
-        for attribute in _IDS:
-            identifier = element.get(attribute)
-            if identifier is None:
-                continue
-            if identified.setdefault(identifier, element) is not element:
+    for element in root.iter():
+        for attribute, identifier in element.items():
+            if attribute in _IDS and identified.setdefault(str(identifier), element) is not element:
                 raise _malformed("an identifier stands twice", "Envelope")
     return MappingProxyType(identified)
 

@@ -34,17 +34,27 @@ class SignedReference:
     @classmethod
     def from_xml(cls, xml: bytes) -> SignedReference:
         """The reference that was kept as :attr:`xml`."""
-        return signed_reference(parse(xml))
+        element = parse(xml)
+        return describe(element, read_reference(element, ALLOWED))
 
     @property
-    def proof(self) -> tuple[str, str, bytes]:
-        """What two references must agree in to mean the same signed bytes."""
-        return self.uri, self.digest_algorithm, self.digest
+    def proof(self) -> Proof:
+        """What a receipt must repeat of it."""
+        return Proof(self.uri, self.digest)
 
 
-def signed_reference(element: Element) -> SignedReference:
-    """Read a ``ds:Reference``; :class:`WireError` when it is not one that is accepted."""
-    return describe(element, read_reference(element, ALLOWED))
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """What two references must agree in to mean the same signed bytes; the digest is always SHA-256."""
+
+    uri: str
+    digest: bytes
+
+
+def read_proof(element: Element) -> Proof:
+    """Read a ``ds:Reference`` of a receipt; :class:`WireError` when it is not one that is accepted."""
+    reference = read_reference(element, ALLOWED)
+    return Proof(reference.uri, reference.digest)
 
 
 def describe(element: Element, reference: Reference) -> SignedReference:

@@ -58,12 +58,17 @@ class VerifiedSignature:
     """
 
     certificate: x509.Certificate
-    references: tuple[SignedReference, ...]
-    elements: tuple[Element, ...]
+    signature: Element
+    references: tuple[Reference, ...]
+    parts: tuple[Element, ...]
 
     def covers(self, element: Element) -> bool:
         """Whether this very element is signed, not one that looks like it."""
-        return any(signed is element for signed in self.elements)
+        return any(part is element for part in self.parts)
+
+    def signed_references(self) -> tuple[SignedReference, ...]:
+        """The references as a receipt repeats them."""
+        return _described(self.signature, self.references)
 
     def attachment_digest(self, content_id: str) -> bytes | None:
         """The SHA-256 that the attachment must have, or None when it is not signed once."""
@@ -92,12 +97,7 @@ def verify(document: SoapDocument, candidates: Sequence[x509.Certificate] = ()) 
     parts = _signed_parts(document, signature.references)
     if unmatched(tuple(parts), lambda reference: _part_digest(parts[reference], reference)):
         raise _refused("a signed part was changed")
-    elements = zip(_reference_elements(security.signature), signature.references, strict=True)
-    return VerifiedSignature(
-        certificate,
-        tuple(describe(element, reference) for element, reference in elements),
-        tuple(parts.values()),
-    )
+    return VerifiedSignature(certificate, security.signature, signature.references, tuple(parts.values()))
 
 
 def sign(
@@ -115,8 +115,7 @@ def sign(
     signature = append_signature(
         security, references, key, _EXCLUSIVE[0], lambda parent: append_token_reference(parent, token_id)
     )
-    elements = zip(_reference_elements(signature), references, strict=True)
-    return tuple(describe(element, reference) for element, reference in elements)
+    return _described(signature, references)
 
 
 def _maker(
@@ -156,8 +155,11 @@ def _digest(element: Element, prefixes: tuple[str, ...]) -> bytes:
     return hashlib.sha256(canonical(element, exclusive=True, inclusive_prefixes=prefixes)).digest()
 
 
-def _reference_elements(signature: Element) -> list[Element]:
-    return signature.findall(f"{ds('SignedInfo')}/{ds('Reference')}")
+def _described(signature: Element, references: Sequence[Reference]) -> tuple[SignedReference, ...]:
+    elements = signature.iterfind(f"{ds('SignedInfo')}/{ds('Reference')}")
+    return tuple(
+        describe(element, reference) for element, reference in zip(elements, references, strict=True)
+    )
 
 
 def _refused(message: str) -> WireError:

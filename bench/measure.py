@@ -1,0 +1,80 @@
+"""Measuring a piece of work against its floor, in turn and in one run.
+
+Machines differ, and the clock of one machine changes from second to second, so times alone
+say little. Each round times the floor and the work right after each other; the ratio is
+the median of the rounds' ratios, which a change of clock between rounds does not touch.
+"""
+
+from __future__ import annotations
+
+import gc
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from statistics import median
+
+Work = Callable[[], object]
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """Median, minimum and maximum over the rounds."""
+
+    median: float
+    minimum: float
+    maximum: float
+
+    @classmethod
+    def of(cls, values: list[float]) -> Spread:
+        return cls(median(values), min(values), max(values))
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of a benchmark: floor and work in ``unit``, their ratio, and the bar it should stay under."""
+
+    name: str
+    floor: float
+    work: float
+    ratio: float
+    bar: float
+    reached: bool
+    unit: str
+    floor_spread: Spread
+    work_spread: Spread
+    ratio_spread: Spread
+
+
+def measure(
+    name: str, floor: Work, work: Work, *, bar: float, rounds: int = 30, repeats: int = 10, warm_up: int = 20
+) -> Row:
+    """Time ``floor`` and ``work`` in turn; a unit is one call, in milliseconds of this process's CPU."""
+    for _ in range(warm_up):
+        floor()
+        work()
+    floors: list[float] = []
+    works: list[float] = []
+    for _ in range(rounds):
+        floors.append(_milliseconds(floor, repeats))
+        works.append(_milliseconds(work, repeats))
+    ratios = Spread.of([work / floor for floor, work in zip(floors, works, strict=True)])
+    return Row(
+        name=name,
+        floor=median(floors),
+        work=median(works),
+        ratio=ratios.median,
+        bar=bar,
+        reached=ratios.median <= bar,
+        unit="ms CPU",
+        floor_spread=Spread.of(floors),
+        work_spread=Spread.of(works),
+        ratio_spread=ratios,
+    )
+
+
+def _milliseconds(work: Work, repeats: int) -> float:
+    gc.collect()
+    before = time.process_time_ns()
+    for _ in range(repeats):
+        work()
+    return (time.process_time_ns() - before) / repeats / 1e6
