@@ -1,0 +1,44 @@
+"""Files that are given to a command, read with care: any of them may be the wrong one."""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+
+from samdrift.app.output import Unusable, shown
+from samdrift.wire.xml import LARGE
+
+
+def read_document(path: Path) -> bytes:
+    """The bytes of a message, envelope or receipt; :class:`Unusable` when it is none for sure.
+
+    Never holds more than the largest envelope that is accepted, whatever the
+    path leads to.
+    """
+    try:
+        with path.open("rb") as file:
+            if os.fstat(file.fileno()).st_size > LARGE.max_bytes:
+                raise Unusable(f"{shown(path)}: larger than {LARGE.max_bytes} bytes")
+            data = file.read(LARGE.max_bytes + 1)
+    except OSError as error:
+        raise Unusable(f"{shown(path)}: {reason(error)}") from None
+    if not data:
+        raise Unusable(f"{shown(path)}: is empty")
+    return data
+
+
+def reason(error: OSError) -> str:
+    """What the operating system says of a file, without its path."""
+    return (error.strerror or type(error).__name__).lower()
+
+
+def read_time(text: str | None) -> datetime:
+    """A time in ISO 8601, in UTC where it names no zone; now when there is none."""
+    if text is None:
+        return datetime.now(UTC)
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        raise Unusable("a time is written like 2026-11-24 or 2026-11-24T09:30:00Z") from None
+    return at if at.tzinfo else at.replace(tzinfo=UTC)

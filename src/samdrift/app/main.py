@@ -1,0 +1,81 @@
+"""The command line: which commands there are, and how every one of them ends.
+
+A command is one module in :mod:`samdrift.app.commands` with a ``typer`` object
+called ``app``, and one row in :data:`COMMANDS`. The module is imported when its
+command is used, so that ``./samdrift --help`` stays quick however much the
+others need. A command returns its exit status, or nothing for success.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+from samdrift import __version__
+from samdrift.app.output import Unusable, complain
+
+UNUSABLE = 2
+"""Exit status for a command line or an input that cannot be used."""
+
+_INTERRUPTED = 130
+
+COMMANDS = {
+    "validate": "Check SDK messages, envelopes and receipts: findings with receipt codes.",
+    "envelope": "Look into an envelope between organisations: who signed, and whether that holds.",
+    "test": "Run all tests, with what they need; further arguments go to pytest.",
+}
+"""Name of the command, which is also its module, and its line in the help."""
+
+
+class _Command(TyperCommand):
+    """A row of :data:`COMMANDS`: its line in the help now, its module when it is used."""
+
+    def make_context(self, *arguments: Any, **settings: Any) -> Any:
+        module = import_module(f"samdrift.app.commands.{self.name}")
+        return typer.main.get_command(module.app).make_context(*arguments, **settings)
+
+
+class _Commands(TyperGroup):
+    def list_commands(self, ctx: object) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: object, cmd_name: str) -> _Command | None:
+        return _Command(name=cmd_name, help=COMMANDS[cmd_name]) if cmd_name in COMMANDS else None
+
+
+app = typer.Typer(name="samdrift", cls=_Commands, add_completion=False)
+
+
+@app.callback(invoke_without_command=True)
+def samdrift(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Print the version and end.")] = False,
+) -> None:
+    """SDK, secure digital communication between organisations: each organisation kept strictly apart."""
+    if version:
+        typer.echo(f"samdrift {__version__}")
+    elif context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
+def main() -> None:
+    """Run the command line. What cannot be used ends with one line on standard error and status 2."""
+    try:
+        status = typer.main.get_command(app).main(prog_name="samdrift", standalone_mode=False)
+    except typer.exceptions.TyperException as error:
+        complain(f"{' '.join(error.format_message().split())} (see --help)")
+        status = UNUSABLE
+    except Unusable as error:
+        complain(str(error))
+        status = UNUSABLE
+    except typer.Abort:
+        status = _INTERRUPTED
+    sys.exit(status)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,28 @@
+"""What commands print: results on standard output, complaints as one line on standard error."""
+
+from __future__ import annotations
+
+import json
+import sys
+from os import PathLike, fsencode
+from typing import Any
+
+
+class Unusable(Exception):
+    """An input or a command line that cannot be used; the text is one line for the person who gave it."""
+
+
+def complain(text: str) -> None:
+    """One line on standard error."""
+    sys.stderr.write(f"samdrift: {text}\n")
+
+
+def print_json(document: dict[str, Any]) -> None:
+    """One JSON document on standard output."""
+    sys.stdout.write(json.dumps(document, ensure_ascii=False, indent=2) + "\n")
+
+
+def shown(path: PathLike[str]) -> str:
+    """The name of a file as one line can show it: what cannot be printed is written as an escape."""
+    name = fsencode(path).decode("utf-8", "backslashreplace")
+    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in name)

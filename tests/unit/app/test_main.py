@@ -1,0 +1,73 @@
+"""The command line as a whole: help, versions, and what happens with a wrong one."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from samdrift import __version__
+from samdrift.app.main import COMMANDS
+from tests.unit.app.commandline import samdrift
+
+HEAVY = "lxml cryptography psycopg httpx starlette structlog asyncio"
+
+
+@pytest.mark.parametrize("arguments", [[], ["--help"]])
+def test_help_lists_every_command(arguments: list[str]) -> None:
+    ended = samdrift(*arguments)
+    assert (ended.status, ended.complaints) == (0, "")
+    assert all(name in ended.output for name in COMMANDS)
+
+
+def test_help_imports_nothing_heavy() -> None:
+    look = f"""
+import sys
+sys.argv = ["samdrift", "--help"]
+from samdrift.app.main import main
+try:
+    main()
+finally:
+    sys.stderr.write(" ".join(set({HEAVY!r}.split()) & set(sys.modules)))
+"""
+    ended = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True)
+    assert (ended.returncode, ended.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_has_help(name: str) -> None:
+    ended = samdrift(name, "--help")
+    assert (ended.status, ended.complaints) == (0, "")
+    assert f"samdrift {name}" in ended.output
+
+
+def test_version() -> None:
+    assert samdrift("--version").output == f"samdrift {__version__}\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["nonsense"], "nonsense"),
+        (["--nonsense"], "--nonsense"),
+        (["validate"], "FILE"),
+        (["validate", "--nonsense"], "--nonsense"),
+        (["envelope"], "command"),
+        (["envelope", "verify"], "FILE"),
+        (["envelope", "verify", "one", "two"], "two"),
+        (["test", "-k", "name"], "./samdrift test"),
+    ],
+)
+def test_a_command_line_that_cannot_be_used_is_told_in_one_line(arguments: list[str], told: str) -> None:
+    ended = samdrift(*arguments)
+    assert (ended.status, ended.output) == (2, "")
+    assert ended.complaints.startswith("samdrift: ")
+    assert ended.complaints.count("\n") == 1
+    assert told in ended.complaints
+
+
+def test_output_into_a_closed_pipe_ends_quietly() -> None:
+    command = f"{sys.executable} -m samdrift.app.main --help | true"
+    ended = subprocess.run(["bash", "-c", command], capture_output=True, text=True)
+    assert ended.stderr == ""
