@@ -140,7 +140,7 @@ def _take_out(signature: Element) -> None:
     tail = signature.tail or ""
     signature.tail = None
     if previous is None:
-        parent.text = (parent.text or "") + tail
+        parent.text = (parent.text or "") + tail or None
     else:
-        previous.tail = (previous.tail or "") + tail
+        previous.tail = (previous.tail or "") + tail or None
     parent.remove(signature)

@@ -17,6 +17,9 @@ from samdrift.wire.xml import Element, Namespace, children, name, text
 from samdrift.wire.xmldsig.algorithms import RSA_SHA256, SHA256, AllowList, Canonicalization
 
 _INCLUSIVE_NAMESPACES = name(Namespace.EXC_C14N, "InclusiveNamespaces")
+_DEFAULT_NAMESPACE = "#default"
+"""In a ``PrefixList``. lxml leaves it out without a word, so it is refused rather than digested wrongly."""
+
 _SHA256_SIZE = 32
 
 
@@ -96,7 +99,10 @@ def _read_transform(element: Element, allowed: frozenset[str]) -> Transform:
         return Transform(algorithm)
     if algorithm != Canonicalization.EXCLUSIVE or [part.tag for part in parts] != [_INCLUSIVE_NAMESPACES]:
         raise _refused(element)
-    return Transform(algorithm, tuple((parts[0].get("PrefixList") or "").split()))
+    prefixes = tuple((parts[0].get("PrefixList") or "").split())
+    if _DEFAULT_NAMESPACE in prefixes:
+        raise _refused(element)
+    return Transform(algorithm, prefixes)
 
 
 def _only(element: Element, algorithm: str) -> None:
