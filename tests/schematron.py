@@ -9,7 +9,9 @@ uses it: phases, ``let``, ``extends``, diagnostics, reports, foreign functions.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -22,6 +24,9 @@ from lxml import etree
 from samdrift.wire import xml
 
 ISO = "{http://purl.oclc.org/dsdl/schematron}"
+
+_OTHER_SPACES = re.compile(r"[^\S \t\r\n]")
+_NO_SPACE = "\ue000"
 
 _TYPED_COMPARISONS = ("true()", "false()")
 """Where XPath 1 and 2 differ for the published contexts: comparing a node with a boolean."""
@@ -113,8 +118,24 @@ class Schematron:
 
     def failures(self, root: etree._Element) -> list[Failure]:
         """Every failed assert of a document, in the order of the patterns."""
+        root = _readable(root)
         nodes = elementpath.get_node_tree(root.getroottree())
         return [failure for pattern in self._patterns for failure in _judge(pattern, root, nodes)]
+
+
+def _readable(root: etree._Element) -> etree._Element:
+    """A copy without what elementpath reads wrongly, and no published rule asks about.
+
+    It loses the text that follows a comment or processing instruction, and its
+    ``normalize-space`` takes every Unicode space for white space, where XPath
+    means the four of XML only.
+    """
+    root = deepcopy(root)
+    etree.strip_elements(root, etree.Comment, etree.ProcessingInstruction, with_tail=False)
+    for element in root.iter("*"):
+        element.text = _OTHER_SPACES.sub(_NO_SPACE, element.text or "")
+        element.tail = _OTHER_SPACES.sub(_NO_SPACE, element.tail or "")
+    return root
 
 
 def _judge(pattern: list[_Rule], root: etree._Element, nodes: Any) -> Iterator[Failure]:

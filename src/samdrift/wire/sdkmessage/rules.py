@@ -57,6 +57,10 @@ def _is_timestamp(value: str) -> bool:
     return _TIMESTAMP.fullmatch(value) is not None
 
 
+def _is_file(value: str) -> bool:
+    return value != "" and is_base64(value)
+
+
 def _is_participant(value: str) -> bool:
     try:
         ParticipantIdentifier.parse(value)
@@ -177,7 +181,7 @@ FROM_THE_TEXT = (
         "contentFiles",
         "content-specification 4.3.3.3 content",
         _context("ContentFiles/content"),
-        _text(is_base64),
+        _text(_is_file),
         "Content is not base64 as in RFC 4648",
     ),
 )

@@ -1,0 +1,69 @@
+"""Looks at a document of whatever kind, told by its root element, and gives the verdict on it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from lxml import etree
+
+from samdrift.wire import envelope, receipt, sdkmessage, xml
+from samdrift.wire.errors import WireError, WireFault
+from samdrift.wire.findings import Finding
+from samdrift.wire.xml import Namespace
+
+_PIECE = 64 << 10
+
+
+class Kind(StrEnum):
+    """The kinds of documents that organisations exchange."""
+
+    SDK_MESSAGE = "sdk-message"
+    ENVELOPE = "envelope"
+    RECEIPT = "receipt"
+
+
+@dataclass(frozen=True, slots=True)
+class Inspection:
+    """What a document is, and what is wrong with it; no findings is a valid one."""
+
+    kind: Kind
+    findings: tuple[Finding, ...]
+
+
+_Validate = Callable[[bytes], tuple[Finding, ...]]
+_KINDS: dict[str, tuple[Kind, _Validate]] = {
+    xml.name(Namespace.SDK_MESSAGE, "messagePayload"): (Kind.SDK_MESSAGE, sdkmessage.validate),
+    xml.name(Namespace.XHE, "XHE"): (Kind.ENVELOPE, envelope.validate),
+    xml.name(Namespace.UBL_RESPONSE, "ApplicationResponse"): (Kind.RECEIPT, receipt.validate),
+}
+
+
+def inspect(data: bytes) -> Inspection:
+    """The verdict on ``data``; :class:`WireError` when it is no usable XML or of no known kind."""
+    kind, validate = _kind(_root(data))
+    return Inspection(kind, validate(data))
+
+
+def _kind(root: str) -> tuple[Kind, _Validate]:
+    try:
+        return _KINDS[root]
+    except KeyError:
+        text = "no SDK message, envelope or receipt"
+        raise WireError(WireFault.UNKNOWN_ROOT, text, "root element") from None
+
+
+def _root(data: bytes) -> str:
+    """The expanded name of the root element, without reading further than it."""
+    xml.check_before_parsing(data, xml.LARGE)
+    parser = etree.XMLPullParser(("start",), resolve_entities=False, no_network=True, load_dtd=False)
+    try:
+        for start in range(0, len(data), _PIECE):
+            parser.feed(data[start : start + _PIECE])
+            for _, element in parser.read_events():
+                if isinstance(element, xml.Element):
+                    return str(element.tag)
+    except etree.XMLSyntaxError:
+        pass
+    raise WireError(WireFault.NOT_XML, "not well-formed XML", "root element")
