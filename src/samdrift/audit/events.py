@@ -39,6 +39,8 @@ class AuditEvent(StrEnum):
     MT_MESSAGE_RETRIEVED = "mt:message:retrieved"
     MT_MESSAGE_REFUSED = "mt:message:refused"
     MT_MESSAGE_DUPLICATE = "mt:message:duplicate"
+    MT_MESSAGE_LATE = "mt:message:late"
+    """A step came for a message that had a final status already."""
     MT_MESSAGE_NEW = "mt:message:new"
     MT_MESSAGE_READ = "mt:message:read"
     MT_MESSAGE_DELETED = "mt:message:deleted"
