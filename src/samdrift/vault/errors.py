@@ -45,8 +45,21 @@ class VaultRefused(VaultError):
 
     text = "the database refused the operation"
 
+    def __init__(self, code: str | None = None) -> None:
+        super().__init__()
+        self.code = code
+        """The SQLSTATE; the server's own text may repeat values and is dropped."""
 
-class BodyDamaged(VaultError):
-    """A stored body is missing, altered, cut short, or belongs to another record or vault."""
 
-    text = "a stored body cannot be opened"
+class SealBroken(VaultError):
+    """Something stored does not open: altered, cut short, or put in another's place."""
+
+    text = "something stored does not open"
+
+
+class ServerFailed(VaultError):
+    """The embedded PostgreSQL cannot be started; ``text`` says why."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        super().__init__()

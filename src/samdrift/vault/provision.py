@@ -1,35 +1,231 @@
-"""Makes and drops vaults: the only part that logs in as the database's administrator."""
+"""Makes and drops vaults: the only part that logs in as the database's administrator.
+
+A vault is a schema with two roles of its own: an owner that nobody logs in as,
+and a login that owns nothing, reads that schema and runs its functions. Names
+are random, so that a list of them tells nothing.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from typing import Self
+import secrets
+from collections.abc import AsyncIterator, Collection, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, LiteralString, Self
 
+import psycopg
+from psycopg import sql
+
+from samdrift.audit.chain import origin
 from samdrift.contracts.principals import Role
+from samdrift.vault import migrations
+from samdrift.vault.database import Database
+from samdrift.vault.errors import UnknownRecord, VaultRefused, VaultUnavailable
+from samdrift.vault.keystore import SoftwareKeyStore
+from samdrift.vault.objects import Objects
+from samdrift.vault.registry import LOGIN_SECRET, OPERATOR_LOG, RegistrationState
+from samdrift.vault.sealing import Sealer
 from samdrift.vault.settings import VaultSettings
 from samdrift.wire.identifiers import ParticipantIdentifier
 
+_CONNECTIONS_PER_LOGIN = 32
+_LOGIN_SETTINGS = {
+    "statement_timeout": "30s",
+    "lock_timeout": "10s",
+    "idle_in_transaction_session_timeout": "60s",
+    "timezone": "UTC",
+}
+
+Row = tuple[Any, ...]
+
 
 class Provisioner:
-    """For installation and for adding and removing organisations."""
+    """For installation and for adding and removing organisations. Every step is whole or not done."""
+
+    def __init__(
+        self, settings: VaultSettings, database: Database, connection: migrations.Connection
+    ) -> None:
+        self._settings = settings
+        self._database = database
+        self._connection = connection
+        self._keys = SoftwareKeyStore(settings.secrets / "keys", settings.passphrase)
 
     @classmethod
     async def connect(cls, settings: VaultSettings) -> Self:
-        raise NotImplementedError
+        """Log in as administrator; the embedded server is started when it does not run."""
+        database = await Database.start(settings)
+        try:
+            address = database.administrator()
+            return cls(settings, database, await psycopg.AsyncConnection.connect(address, autocommit=True))
+        except psycopg.Error:
+            await database.stop()
+            raise VaultUnavailable from None
 
     async def close(self) -> None:
-        raise NotImplementedError
+        await self._connection.close()
+        await self._database.stop()
 
     async def install(self) -> None:
-        """Make or migrate the registry; harmless when repeated."""
-        raise NotImplementedError
+        """Make the registry, or bring it and every vault up to date; harmless when repeated."""
+        registry = self._database.registry()
+        async with self._transaction():
+            await self._make_shared_roles(registry.name, registry.password)
+            await self._run("CREATE SCHEMA IF NOT EXISTS registry")
+            await migrations.migrate(self._connection, "registry", migrations.REGISTRY)
+            if not await self._rows("SELECT FROM registry.installation"):
+                channel = _name("c")
+                await self._rows("INSERT INTO registry.installation (channel) VALUES (%s)", channel)
+                await self._begin_log("registry", OPERATOR_LOG, channel)
+            await migrations.allow(self._connection, "registry", registry.name)
+            for role, schema, login in await self._rows(
+                "SELECT role, schema, login FROM registry.registrations"
+            ):
+                await migrations.migrate(self._connection, schema, migrations.VAULT[Role(role)])
+                await migrations.allow(self._connection, schema, login)
 
     async def add_organisation(
         self, organisation: ParticipantIdentifier, roles: Collection[Role]
     ) -> dict[Role, str]:
-        """Make the organisation's vaults; those that exist stay. Gives the vault id per role, for the key store."""
-        raise NotImplementedError
+        """Make the organisation's vaults; those that exist stay. Gives each vault's id, for the key store."""
+        return {role: await self._vault(organisation, role) for role in roles}
+
+    async def set_state(
+        self, organisation: ParticipantIdentifier, role: Role, state: RegistrationState
+    ) -> None:
+        """Have gates open the vault, or refuse to; :class:`UnknownRecord` when there is none."""
+        async with self._transaction():
+            changed = await self._rows(
+                "UPDATE registry.registrations SET state = %s"
+                " WHERE organisation = %s AND role = %s RETURNING vault",
+                state.value,
+                organisation.value,
+                role.value,
+            )
+            if not changed:
+                raise UnknownRecord
+            await self._announce()
 
     async def drop(self, organisation: ParticipantIdentifier, role: Role) -> None:
-        """Remove a vault with everything in it and destroy its keys."""
-        raise NotImplementedError
+        """Remove a vault with everything in it. Its keys go first: what a crash leaves then is unreadable."""
+        await self.set_state(organisation, role, RegistrationState.SUSPENDED)
+        ((vault, schema, login),) = await self._rows(
+            "SELECT vault, schema, login FROM registry.registrations WHERE organisation = %s AND role = %s",
+            organisation.value,
+            role.value,
+        )
+        self._keys.destroy(vault)
+        objects = Objects(self._settings.objects)
+        for stored in await objects.under(vault):
+            await objects.delete(stored.name)
+        async with self._transaction():
+            await self._rows(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = %s", login
+            )
+            await self._run("DROP SCHEMA {} CASCADE", schema)
+            await self._run("DROP ROLE {}, {}", login, _owner(schema))
+            await self._rows("DELETE FROM registry.registrations WHERE vault = %s", vault)
+            await self._announce()
+
+    async def _vault(self, organisation: ParticipantIdentifier, role: Role) -> str:
+        async with self._transaction():
+            await self._rows("SELECT FROM registry.installation FOR UPDATE")
+            known = await self._rows(
+                "SELECT vault FROM registry.registrations WHERE organisation = %s AND role = %s",
+                organisation.value,
+                role.value,
+            )
+            if known:
+                return str(known[0][0])
+            vault, schema, login, channel = _name("v"), _name("s"), _name("l"), _name("c")
+            password = secrets.token_urlsafe(32)
+            await self._make_roles(schema, login, password)
+            await self._run("CREATE SCHEMA {} AUTHORIZATION {}", schema, _owner(schema))
+            await migrations.migrate(self._connection, schema, migrations.VAULT[role])
+            await migrations.allow(self._connection, schema, login)
+            await self._begin_log(schema, vault, channel)
+            secret = Sealer(vault, self._keys.data_key(vault)).seal(password.encode(), LOGIN_SECRET)
+            await self._rows(
+                "INSERT INTO registry.registrations"
+                " (organisation, role, vault, schema, login, secret, channel)"
+                " VALUES (%s, %s, %s, %s, %s, %s, %s)",
+                organisation.value,
+                role.value,
+                vault,
+                schema,
+                login,
+                secret,
+                channel,
+            )
+            await self._announce()
+            return vault
+
+    async def _make_roles(self, schema: str, login: str, password: str) -> None:
+        owner = _owner(schema)
+        await self._run("CREATE ROLE {} NOLOGIN", owner)
+        await self._run("GRANT {} TO CURRENT_USER WITH INHERIT TRUE, SET TRUE", owner)
+        await self._make_login(login, password, schema)
+        await self._run("GRANT {} TO {} WITH INHERIT TRUE, SET FALSE", self._database.vault_group, login)
+
+    async def _make_login(self, login: str, password: str, schema: str) -> None:
+        """The password reaches the server as a SCRAM verifier, never in clear."""
+        verifier = self._connection.pgconn.encrypt_password(
+            password.encode(), login.encode(), b"scram-sha-256"
+        ).decode()
+        create = sql.SQL("CREATE ROLE {} LOGIN CONNECTION LIMIT {} PASSWORD {}")
+        await self._connection.execute(
+            create.format(sql.Identifier(login), sql.Literal(_CONNECTIONS_PER_LOGIN), sql.Literal(verifier))
+        )
+        for name, value in {**_LOGIN_SETTINGS, "search_path": schema}.items():
+            setting = sql.SQL("ALTER ROLE {} SET {} = {}")
+            await self._connection.execute(
+                setting.format(sql.Identifier(login), sql.Identifier(name), sql.Literal(value))
+            )
+
+    async def _make_shared_roles(self, registry: str, password: str) -> None:
+        """The registry's login, and the right to connect for it and the vaults' logins alone."""
+        group = self._database.vault_group
+        if await self._rows("SELECT FROM pg_roles WHERE rolname = %s", group):
+            return
+        await self._run("CREATE ROLE {} NOLOGIN", group)
+        await self._make_login(registry, password, "registry")
+        await self._run("REVOKE ALL ON DATABASE {} FROM PUBLIC", self._database.name)
+        await self._run("GRANT CONNECT ON DATABASE {} TO {}, {}", self._database.name, group, registry)
+        ((superuser,),) = await self._rows("SELECT rolsuper FROM pg_roles WHERE rolname = CURRENT_USER")
+        if superuser:
+            await self._connection.execute(migrations.script("hardening").encode())
+
+    async def _begin_log(self, schema: str, log_id: str, channel: str) -> None:
+        insert = sql.SQL("INSERT INTO {}.log_head (sequence, hash, channel) VALUES (0, %s, %s)")
+        await self._connection.execute(insert.format(sql.Identifier(schema)), (origin(log_id).hash, channel))
+
+    async def _announce(self) -> None:
+        """Have every gate read the registry again, once this is committed."""
+        ((channel,),) = await self._rows("SELECT channel FROM registry.installation")
+        await self._run("NOTIFY {}", channel)
+
+    async def _run(self, statement: LiteralString, *identifiers: str) -> None:
+        """A statement in which ``{}`` stands for identifiers."""
+        template = sql.SQL(statement)
+        await self._connection.execute(template.format(*map(sql.Identifier, identifiers)))
+
+    async def _rows(self, statement: str, *values: object) -> Sequence[Row]:
+        cursor = await self._connection.execute(statement.encode(), values)
+        return await cursor.fetchall() if cursor.description is not None else []
+
+    @asynccontextmanager
+    async def _transaction(self) -> AsyncIterator[None]:
+        try:
+            async with self._connection.transaction():
+                yield
+        except psycopg.OperationalError:
+            raise VaultUnavailable from None
+        except psycopg.Error as error:
+            raise VaultRefused(error.sqlstate) from None
+
+
+def _name(kind: str) -> str:
+    """A name that says nothing, 128 random bits."""
+    return kind + secrets.token_hex(16)
+
+
+def _owner(schema: str) -> str:
+    return f"o{schema}"

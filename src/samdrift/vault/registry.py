@@ -2,15 +2,86 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from enum import StrEnum
+
 from samdrift.contracts.principals import Role
+from samdrift.vault.session import Row
 from samdrift.wire.identifiers import ParticipantIdentifier
+
+LOGIN_SECRET = "login secret"  # noqa: S105
+"""The place that the password of a vault's login is sealed for."""
+OPERATOR_LOG = "registry"
+"""The id of the operator's log, which its chain begins with."""
+REGISTRATIONS = """
+SELECT organisation, role, state, vault, login, secret, channel FROM registrations ORDER BY organisation, role
+"""
+
+
+class RegistrationState(StrEnum):
+    """Whether an organisation's vault may be opened."""
+
+    ACTIVE = "active"
+    SUSPENDED = "suspended"
+
+
+@dataclass(frozen=True, slots=True)
+class Registration:
+    """An organisation in one role, and where its vault is."""
+
+    organisation: ParticipantIdentifier
+    role: Role
+    state: RegistrationState
+    vault: str
+    """Random id; names the vault's keys and objects."""
+    login: str
+    secret: bytes = field(repr=False)
+    """Password of the login, sealed with the vault's data key."""
+    channel: str
+    """Where the vault tells that something waits."""
+
+    @classmethod
+    def from_row(cls, row: Row) -> Registration:
+        """A registration from a row of :data:`REGISTRATIONS`."""
+        organisation, role, state, vault, login, secret, channel = row
+        return cls(
+            ParticipantIdentifier(organisation),
+            Role(role),
+            RegistrationState(state),
+            vault,
+            login,
+            secret,
+            channel,
+        )
 
 
 class Registry:
     """The registry as this process knows it; kept up to date while the gate is open."""
 
+    def __init__(self) -> None:
+        self._known: dict[tuple[ParticipantIdentifier, Role], Registration] = {}
+
     def serves(self, organisation: ParticipantIdentifier, role: Role) -> bool:
-        raise NotImplementedError
+        """Whether the organisation's vault in that role can be opened here."""
+        registration = self.find(organisation, role)
+        return registration is not None and registration.state is RegistrationState.ACTIVE
 
     def organisations(self, role: Role) -> tuple[ParticipantIdentifier, ...]:
-        raise NotImplementedError
+        """Those that are served in ``role``."""
+        return tuple(
+            organisation
+            for organisation, hosted in self._known
+            if hosted is role and self.serves(organisation, role)
+        )
+
+    def find(self, organisation: ParticipantIdentifier, role: Role) -> Registration | None:
+        """The registration, whatever its state."""
+        return self._known.get((organisation, role))
+
+    def all(self) -> tuple[Registration, ...]:
+        return tuple(self._known.values())
+
+    def replace(self, registrations: Iterable[Registration]) -> None:
+        """Know these from now on, and no others."""
+        self._known = {(one.organisation, one.role): one for one in registrations}

@@ -20,5 +20,7 @@ class VaultSettings:
     passphrase: bytes = field(repr=False)
     connections: int = 64
     """Most database connections of one process, over all vaults."""
+    connections_per_vault: int = 8
+    """Most of them for one vault, so that one cannot starve the others."""
     idle: timedelta = timedelta(seconds=20)
     """How long an unused connection stays open."""

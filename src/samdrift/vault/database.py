@@ -1,0 +1,89 @@
+"""The PostgreSQL that the vaults are in, our own or the operator's cluster, and who logs in to it."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from pathlib import Path
+from typing import Self
+
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+from samdrift.vault.files import private_folder, write_new
+from samdrift.vault.pool import Login
+from samdrift.vault.postgres import EmbeddedPostgres
+from samdrift.vault.settings import VaultSettings
+
+_PATIENCE = {
+    "connect_timeout": "10",
+    "tcp_user_timeout": "15000",
+    "client_encoding": "utf8",
+    "application_name": "samdrift",
+}
+
+
+class Database:
+    """A running database server and the passwords of the two logins that belong to no vault."""
+
+    def __init__(self, address: str, passwords: Path, server: EmbeddedPostgres | None) -> None:
+        self._address = make_conninfo(address, **_PATIENCE)
+        self._passwords = passwords
+        self._server = server
+
+    @classmethod
+    async def start(cls, settings: VaultSettings) -> Self:
+        """Reach the server; the embedded one is started when nobody else has."""
+        passwords = private_folder(settings.secrets)
+        if isinstance(settings.database, str):
+            return cls(settings.database, passwords, None)
+        server = EmbeddedPostgres(settings.database, _password(passwords / "administrator"))
+        return cls(await asyncio.to_thread(server.start), passwords, server)
+
+    async def stop(self) -> None:
+        """Stop the embedded server, unless another process uses it."""
+        if self._server is not None:
+            await asyncio.to_thread(self._server.stop)
+
+    @property
+    def embedded(self) -> bool:
+        return self._server is not None
+
+    @property
+    def name(self) -> str:
+        """The database's name, which names of roles that are shared in it carry."""
+        return str(conninfo_to_dict(self._address).get("dbname", "postgres"))
+
+    @property
+    def registry_login(self) -> str:
+        return f"samdrift_registry_{self.name}"
+
+    @property
+    def vault_group(self) -> str:
+        """The role that all vaults' logins are members of; it may connect to the database, and no more."""
+        return f"samdrift_vaults_{self.name}"
+
+    def registry(self) -> Login:
+        """The login that reads the registry and writes the operator's log."""
+        return self.login(self.registry_login, _password(self._passwords / "registry"))
+
+    def administrator(self) -> str:
+        """Connection string of who makes and drops vaults: the embedded server's own, or the URL's."""
+        if self._server is not None:
+            return make_conninfo(
+                self._address, user="postgres", password=_password(self._passwords / "administrator")
+            )
+        given = self._passwords / "administrator"
+        return (
+            make_conninfo(self._address, password=given.read_text().strip())
+            if given.exists()
+            else self._address
+        )
+
+    def login(self, name: str, password: str) -> Login:
+        return Login(name, password, make_conninfo(self._address, user=name, password=password))
+
+
+def _password(path: Path) -> str:
+    """The random password that ``path`` keeps, made when it is missing."""
+    write_new(path, secrets.token_hex(32).encode())
+    return path.read_text()

@@ -1,0 +1,82 @@
+"""The SQL files that a schema is made of, in versions that follow each other.
+
+A schema has parts; the files of a part are ``<part>-1.sql``, ``<part>-2.sql`` and
+so on. Which version of each part a schema is at stands in the schema itself.
+"""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from typing import Any
+
+import psycopg
+from psycopg import sql
+
+from samdrift.contracts.principals import Role
+
+REGISTRY = ("log", "registry")
+VAULT = {
+    Role.ACCESS_POINT: ("log", "bodies", "accesspoint"),
+    Role.MESSAGE_SERVICE: ("log", "bodies", "messageservice"),
+}
+
+Connection = psycopg.AsyncConnection[tuple[Any, ...]]
+
+_VERSIONS = "CREATE TABLE IF NOT EXISTS versions (part text PRIMARY KEY, version int NOT NULL)"
+_SET_VERSION = """
+INSERT INTO versions VALUES (%s, %s) ON CONFLICT (part) DO UPDATE SET version = excluded.version
+"""
+
+
+def script(name: str) -> str:
+    """The text of ``sql/<name>.sql``."""
+    return (files("samdrift.vault") / "sql" / f"{name}.sql").read_text()
+
+
+def versions(part: str) -> int:
+    """How many versions there are of ``part``."""
+    number = 0
+    while (files("samdrift.vault") / "sql" / f"{part}-{number + 1}.sql").is_file():
+        number += 1
+    return number
+
+
+async def migrate(connection: Connection, schema: str, parts: tuple[str, ...]) -> None:
+    """Bring ``schema`` up to date as its owner; in a transaction of the caller's."""
+    found = await connection.execute(
+        "SELECT nspowner::regrole::text FROM pg_namespace WHERE nspname = %s", (schema,)
+    )
+    (owner,) = await found.fetchone() or (schema,)
+    await connection.execute(f"SET LOCAL ROLE {owner}".encode())
+    await connection.execute(sql.SQL("SET LOCAL search_path = {}").format(sql.Identifier(schema)))
+    await connection.execute(_VERSIONS)
+    rows = await (await connection.execute("SELECT part, version FROM versions")).fetchall()
+    present: dict[str, int] = dict(rows)
+    for part in parts:
+        latest = versions(part)
+        for number in range(present.get(part, 0) + 1, latest + 1):
+            await connection.execute(script(f"{part}-{number}").encode())
+        await connection.execute(_SET_VERSION, (part, latest))
+    await connection.execute("RESET ROLE")
+    await connection.execute("RESET search_path")
+
+
+async def allow(connection: Connection, schema: str, login: str) -> None:
+    """Let ``login`` read everything in ``schema`` and run its functions, and nothing else.
+
+    A function whose name begins with an underscore is for other functions.
+    """
+    names = {"schema": sql.Identifier(schema), "login": sql.Identifier(login)}
+    for statement in (
+        "REVOKE ALL ON ALL FUNCTIONS IN SCHEMA {schema} FROM PUBLIC",
+        "GRANT USAGE ON SCHEMA {schema} TO {login}",
+        "GRANT SELECT ON ALL TABLES IN SCHEMA {schema} TO {login}",
+    ):
+        await connection.execute(sql.SQL(statement).format(**names))
+    found = await connection.execute(
+        "SELECT format('GRANT EXECUTE ON FUNCTION %%s TO %%I', oid::regprocedure, %s::text) FROM pg_proc"
+        " WHERE pronamespace = %s::regnamespace AND NOT starts_with(proname, '_')",
+        (login, schema),
+    )
+    for (grant,) in await found.fetchall():
+        await connection.execute(grant.encode())

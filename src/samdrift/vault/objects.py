@@ -1,0 +1,121 @@
+"""The object store: large encrypted bodies, each under a name that says nothing.
+
+A folder by default, or any store that obstore can reach by URL. What is closed
+here is durable: in a folder, file and folder are synced to the disk.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import obstore
+from obstore.exceptions import BaseError
+from obstore.store import LocalStore, ObjectStore, from_url
+
+from samdrift.vault.errors import SealBroken, VaultUnavailable
+from samdrift.vault.files import private_folder, sync_folder
+
+_IN_A_FOLDER = 1 << 20
+_OVER_THE_NETWORK = 5 << 20
+"""Bytes that are collected before they are written; S3 takes no smaller parts."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredObject:
+    """An object as a listing shows it."""
+
+    name: str
+    modified: datetime
+
+
+class Objects:
+    """The object store of all vaults; each uses the names that begin with its own id."""
+
+    def __init__(self, place: Path | str) -> None:
+        self._folder = private_folder(place) if isinstance(place, Path) else None
+        self._store: ObjectStore = (
+            LocalStore(self._folder) if self._folder is not None else from_url(str(place))
+        )
+
+    def writer(self, name: str) -> ObjectWriter:
+        """Begin an object; nothing is seen of it until it is closed."""
+        if self._folder is not None:
+            private_folder((self._folder / name).parent)
+        return ObjectWriter(self._store, name, self._folder)
+
+    async def pieces(self, name: str, at_least: int) -> AsyncIterator[bytes]:
+        """The object's bytes in pieces; :class:`SealBroken` when it is not there."""
+        with _typed():
+            answer = await obstore.get_async(self._store, name)
+            async for piece in answer.stream(min_chunk_size=at_least):
+                yield bytes(piece)
+
+    async def delete(self, name: str) -> None:
+        """Remove an object; nothing happens when it is gone already."""
+        with contextlib.suppress(SealBroken), _typed():
+            await obstore.delete_async(self._store, name)
+
+    async def under(self, prefix: str) -> list[StoredObject]:
+        """Every object whose name begins with ``prefix/``."""
+        with _typed():
+            found = await obstore.list(self._store, prefix).collect_async()
+        return [StoredObject(entry["path"], entry["last_modified"]) for entry in found]
+
+    async def drop_drafts(self, prefix: str, before: datetime) -> None:
+        """Remove what a crash left half written in a folder; another store drops its own parts."""
+        if self._folder is not None:
+            with _typed():
+                await asyncio.to_thread(_drop_drafts, self._folder / prefix, before.timestamp())
+
+
+class ObjectWriter:
+    """An object on its way into the store."""
+
+    def __init__(self, store: ObjectStore, name: str, folder: Path | None) -> None:
+        self._name = name
+        self._folder = folder
+        size = _IN_A_FOLDER if folder is not None else _OVER_THE_NETWORK
+        self._file = obstore.open_writer_async(store, name, buffer_size=size, max_concurrency=1)
+
+    async def write(self, data: bytes) -> None:
+        with _typed():
+            await self._file.write(data)
+
+    async def close(self) -> None:
+        """Make the object whole and durable."""
+        with _typed():
+            await self._file.close()
+            if self._folder is not None:
+                await asyncio.to_thread(_sync, self._folder / self._name)
+
+
+def _drop_drafts(folder: Path, before: float) -> None:
+    for draft in folder.glob("*#*"):
+        if draft.stat().st_mtime < before:
+            draft.unlink(missing_ok=True)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    sync_folder(path.parent)
+
+
+@contextlib.contextmanager
+def _typed() -> Iterator[None]:
+    """Turn the store's errors, whose texts carry paths, into the vault's own."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise SealBroken from None
+    except (BaseError, OSError):
+        raise VaultUnavailable from None

@@ -1,0 +1,180 @@
+-- An organisation's vault in the access point (vault/accesspoint.py).
+--
+-- A queue is the rows themselves: `due_at` is when somebody may claim the row,
+-- so that a claim is a change of `due_at` and a lease that runs out needs nobody
+-- to take it back. Only rows that wait are in the index that claims use.
+
+CREATE TABLE transfers (
+    id              text        PRIMARY KEY,
+    envelope_id     text        NOT NULL UNIQUE,
+    as4_message_id  text        NOT NULL,
+    conversation_id text        NOT NULL,
+    sender          text        NOT NULL,
+    recipient       text        NOT NULL,
+    document        text        NOT NULL,
+    document_scheme text        NOT NULL,
+    process         text        NOT NULL,
+    process_scheme  text        NOT NULL,
+    created_at      timestamptz NOT NULL,
+    state           text        NOT NULL DEFAULT 'queued' CHECK (state IN ('queued', 'delivered', 'failed')),
+    due_at          timestamptz,          -- NULL when final
+    attempts        int         NOT NULL DEFAULT 0,
+    body            text        NOT NULL,
+    size            bigint      NOT NULL,
+    digest          bytea       NOT NULL,
+    ended_at        timestamptz,
+    peer            text,
+    receipt         bytea,                -- the peer's signed receipt: evidence
+    CHECK ((state = 'queued') = (due_at IS NOT NULL))
+);
+CREATE INDEX transfers_due ON transfers (due_at) WHERE due_at IS NOT NULL;
+
+CREATE TABLE attempts (
+    transfer  text        NOT NULL,
+    number    int         NOT NULL,
+    at        timestamptz NOT NULL,
+    signed    bytea[],
+    error     text,
+    PRIMARY KEY (transfer, number)
+);
+
+-- What happened to transfers, numbered in the order of commit, for interface C.
+CREATE TABLE events (
+    sequence bigint      PRIMARY KEY,
+    transfer text        NOT NULL,
+    at       timestamptz NOT NULL,
+    state    text        NOT NULL,
+    reason   text        NOT NULL,
+    detail   text        NOT NULL
+);
+
+-- What came in. A row outlives its body, so that a peer that sends again gets the same receipt.
+CREATE TABLE incoming (
+    id              text        PRIMARY KEY,
+    peer            text        NOT NULL,
+    as4_message_id  text        NOT NULL,
+    envelope_id     text        NOT NULL,
+    conversation_id text        NOT NULL,
+    sender          text        NOT NULL,
+    recipient       text        NOT NULL,
+    document        text        NOT NULL,
+    certificate     text        NOT NULL,
+    received_at     timestamptz NOT NULL,
+    receipt         bytea       NOT NULL,
+    body            text        NOT NULL,
+    size            bigint      NOT NULL,
+    acknowledged_at timestamptz,
+    UNIQUE (as4_message_id, peer)
+);
+CREATE INDEX incoming_waiting ON incoming (received_at, id) WHERE acknowledged_at IS NULL;
+
+CREATE FUNCTION submit(
+    id text, envelope_id text, as4_message_id text, conversation_id text, sender text, recipient text,
+    document text, document_scheme text, process text, process_scheme text, at timestamptz,
+    claimed_until timestamptz, body text, size bigint, digest bytea
+) RETURNS boolean
+LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+#variable_conflict use_variable
+BEGIN
+    INSERT INTO transfers (id, envelope_id, as4_message_id, conversation_id, sender, recipient, document,
+                           document_scheme, process, process_scheme, created_at, due_at, attempts, body, size, digest)
+    VALUES (id, envelope_id, as4_message_id, conversation_id, sender, recipient, document,
+            document_scheme, process, process_scheme, at, coalesce(claimed_until, at),
+            CASE WHEN claimed_until IS NULL THEN 0 ELSE 1 END, body, size, digest)
+    ON CONFLICT DO NOTHING;
+    IF NOT FOUND THEN
+        RETURN false;
+    END IF;
+    IF claimed_until IS NOT NULL THEN
+        INSERT INTO attempts (transfer, number, at) VALUES (id, 1, at);
+    END IF;
+    RETURN true;
+END $$;
+
+-- Claim what is due and begin an attempt at each; gives the ids.
+CREATE FUNCTION claim_transfers(now timestamptz, claimed_until timestamptz, most int) RETURNS text[]
+LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+DECLARE
+    claimed text[];
+BEGIN
+    WITH due AS (
+        SELECT id FROM transfers WHERE due_at <= now ORDER BY due_at LIMIT most FOR UPDATE SKIP LOCKED
+    ), taken AS (
+        UPDATE transfers t SET due_at = claimed_until, attempts = t.attempts + 1
+        FROM due WHERE t.id = due.id RETURNING t.id, t.attempts
+    ), begun AS (
+        INSERT INTO attempts (transfer, number, at) SELECT id, attempts, now FROM taken
+    )
+    SELECT array_agg(id) INTO claimed FROM taken;
+    RETURN claimed;
+END $$;
+
+-- End a transfer: gives whether it was not final before, and the body's object to be removed, if any.
+CREATE FUNCTION end_transfer(
+    transfer text, ended_state text, at timestamptz, receipt_given bytea, peer_met text, error_met text,
+    OUT ended boolean, OUT remote text
+)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+#variable_conflict use_variable
+DECLARE
+    made   int;
+    stored text;
+BEGIN
+    UPDATE transfers t
+    SET state = ended_state, due_at = NULL, ended_at = at, receipt = receipt_given, peer = peer_met
+    WHERE t.id = transfer AND t.state = 'queued'
+    RETURNING t.attempts, t.body INTO made, stored;
+    ended := FOUND;
+    IF ended THEN
+        remote := _drop_body(stored);
+        IF error_met IS NOT NULL THEN
+            UPDATE attempts a SET error = error_met WHERE a.transfer = transfer AND a.number = made;
+        END IF;
+    END IF;
+END $$;
+
+CREATE FUNCTION postpone(transfer text, due timestamptz, signed_then bytea[], error_met text) RETURNS boolean
+LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+#variable_conflict use_variable
+DECLARE
+    made int;
+BEGIN
+    UPDATE transfers t SET due_at = due WHERE t.id = transfer AND t.state = 'queued'
+    RETURNING t.attempts INTO made;
+    IF NOT FOUND THEN
+        RETURN false;
+    END IF;
+    UPDATE attempts a SET signed = signed_then, error = error_met
+    WHERE a.transfer = transfer AND a.number = made;
+    RETURN true;
+END $$;
+
+-- Number an event. Locks the log's head, as every commit does, so that nobody who
+-- has seen an event can later find one with a lower number.
+CREATE FUNCTION tell(transfer text, at timestamptz, state text, reason text, detail text) RETURNS void
+LANGUAGE sql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+    WITH head AS (UPDATE log_head SET news = news + 1 RETURNING news)
+    INSERT INTO events SELECT news, $1, $2, $3, $4, $5 FROM head
+$$;
+
+CREATE FUNCTION accept(
+    id text, peer text, as4_message_id text, envelope_id text, conversation_id text, sender text,
+    recipient text, document text, certificate text, at timestamptz, receipt bytea, body text, size bigint
+) RETURNS boolean
+LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+BEGIN
+    INSERT INTO incoming VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
+    ON CONFLICT DO NOTHING;
+    RETURN FOUND;
+END $$;
+
+-- Take a waiting envelope out of the inbox: gives its envelope id, and the body's object to be removed, if any.
+CREATE FUNCTION acknowledge(item text, at timestamptz, OUT envelope text, OUT remote text)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+DECLARE
+    stored text;
+BEGIN
+    UPDATE incoming SET acknowledged_at = at WHERE id = item AND acknowledged_at IS NULL
+    RETURNING envelope_id, body INTO envelope, stored;
+    remote := _drop_body(stored);
+END $$;

@@ -1,0 +1,24 @@
+-- Bodies of envelopes and messages, encrypted (vault/bodies.py). A large one is in the object store.
+
+CREATE TABLE bodies (
+    id     text   PRIMARY KEY,
+    size   bigint NOT NULL,               -- bytes of plaintext
+    sha256 bytea  NOT NULL,               -- of the plaintext
+    sealed bytea                          -- NULL: in the object store, under this id
+);
+ALTER TABLE bodies ALTER COLUMN sealed SET STORAGE EXTERNAL;  -- ciphertext does not compress
+
+CREATE FUNCTION store_body(id text, size bigint, sha256 bytea, sealed bytea) RETURNS void
+LANGUAGE sql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+    INSERT INTO bodies VALUES ($1, $2, $3, $4)
+$$;
+
+-- Delete a body; gives its id when there is an object to be removed once this is committed.
+CREATE FUNCTION _drop_body(body text) RETURNS text
+LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
+DECLARE
+    remote text;
+BEGIN
+    DELETE FROM bodies WHERE id = body RETURNING CASE WHEN sealed IS NULL THEN id END INTO remote;
+    RETURN remote;
+END $$;

@@ -1,0 +1,29 @@
+-- What PostgreSQL lets everybody do by default and no vault's login needs. Run by a
+-- superuser, in every database of the embedded server that somebody can connect to.
+--
+-- A login that cannot list the catalogs still cannot be kept from guessing: it can
+-- LISTEN on any channel, and a number cast to regclass gives a name. That is why
+-- names of schemas, logins and channels are random.
+
+REVOKE ALL ON SCHEMA public FROM PUBLIC;
+REVOKE SELECT ON ALL TABLES IN SCHEMA pg_catalog FROM PUBLIC;
+REVOKE SELECT ON ALL TABLES IN SCHEMA information_schema FROM PUBLIC;
+REVOKE USAGE ON SCHEMA information_schema FROM PUBLIC;
+
+-- Functions that tell of other sessions and objects, take locks or space that all
+-- share, or store things outside of a schema.
+DO $$
+DECLARE
+    name text;
+BEGIN
+    FOR name IN
+        SELECT oid::regprocedure::text FROM pg_proc
+        WHERE pronamespace = 'pg_catalog'::regnamespace
+          AND (proname LIKE 'pg\_%' OR proname LIKE 'lo\_%' OR proname LIKE 'has\_%' OR proname LIKE '%\_to\_xml%'
+               OR proname IN ('lowrite', 'loread', 'txid_current_snapshot', 'txid_snapshot_xip', 'col_description',
+                              'obj_description', 'shobj_description', 'makeaclitem', 'aclexplode', 'row_security_active'))
+          AND prokind IN ('f', 'a', 'w')
+    LOOP
+        EXECUTE format('REVOKE EXECUTE ON FUNCTION %s FROM PUBLIC', name);
+    END LOOP;
+END $$;
