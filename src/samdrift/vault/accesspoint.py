@@ -4,11 +4,43 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from uuid import uuid4
 
-from samdrift.contracts.transfer import InboxItem, TransferEvent, TransferReason
+from samdrift.contracts.transfer import InboxItem, TransferEvent, TransferReason, TransferState
 from samdrift.vault.bodies import Body, BodyReader
+from samdrift.vault.errors import UnknownRecord
 from samdrift.vault.opening import Vault
-from samdrift.vault.records import IncomingEnvelope, OutgoingEnvelope, Transfer
+from samdrift.vault.records import Attempt, IncomingEnvelope, OutgoingEnvelope, Transfer
+from samdrift.vault.session import call
+from samdrift.vault.transferrows import TRANSFERS, error_text, event, submission, transfers
+
+_BY_ENVELOPE = f"{TRANSFERS} WHERE t.envelope_id = $1 ORDER BY a.number"
+_BY_IDS = f"{TRANSFERS} WHERE t.id = ANY($1::text[]) ORDER BY t.created_at, t.id, a.number"
+_SUBMIT = call("submit", 15)
+_CLAIM = call("claim_transfers", 3)
+_OUTGOING_BODY = """
+SELECT b.id, b.size, b.sealed FROM transfers t JOIN bodies b ON b.id = t.body WHERE t.id = $1
+"""
+_END = "SELECT ended, remote FROM end_transfer($1, $2, $3, $4, $5, $6)"
+_POSTPONE = call("postpone", 4)
+_TELL = call("tell", 5)
+_WAKE = call("wake", 0)
+_NEXT_DUE = "SELECT min(due_at) FROM transfers WHERE due_at IS NOT NULL"
+_EVENTS = """
+SELECT e.sequence, e.at, t.envelope_id, t.id, t.as4_message_id, e.state, e.reason, e.detail
+FROM events e JOIN transfers t ON t.id = e.transfer WHERE e.sequence > $1 ORDER BY e.sequence LIMIT $2
+"""
+_RECEIPT = "SELECT receipt FROM incoming WHERE as4_message_id = $1 AND peer = $2"
+_ACCEPT = call("accept", 13)
+_INBOX = """
+SELECT id, envelope_id, sender, recipient, document, conversation_id, as4_message_id, peer, received_at, size
+FROM incoming WHERE acknowledged_at IS NULL ORDER BY received_at, id LIMIT $1
+"""
+_INCOMING_BODY = """
+SELECT b.id, b.size, b.sealed FROM incoming i JOIN bodies b ON b.id = i.body
+WHERE i.id = $1 AND i.acknowledged_at IS NULL
+"""
+_ACKNOWLEDGE = "SELECT envelope, remote FROM acknowledge($1, $2)"
 
 
 class AccessPointVault(Vault):
@@ -28,19 +60,58 @@ class AccessPointVault(Vault):
         With a lease it is born claimed with its first attempt begun at ``now``;
         without one it waits in the queue.
         """
-        raise NotImplementedError
+        attempts = () if lease is None else (Attempt(now),)
+        transfer = Transfer(
+            str(uuid4()),
+            envelope,
+            as4_message_id,
+            now,
+            TransferState.QUEUED,
+            attempts,
+            body.size,
+            body.sha256,
+        )
+        claimed_until = None if lease is None else now + lease
+        ((created,),) = await self._work.query(_SUBMIT, *submission(transfer, claimed_until, body.id))
+        if created:
+            self._keep(body)
+            if lease is None:
+                self._work.later(_WAKE)
+            return transfer, True
+        (known,) = transfers(await self._work.query(_BY_ENVELOPE, envelope.envelope_id))
+        return known, False
 
     async def claim_transfers(self, *, now: datetime, lease: timedelta, limit: int) -> tuple[Transfer, ...]:
         """Take over transfers that are due, each with a new attempt begun at ``now``."""
-        raise NotImplementedError
+        ((claimed,),) = await self._work.query(_CLAIM, now, now + lease, limit)
+        if not claimed:
+            return ()
+        return tuple(transfers(await self._work.query(_BY_IDS, claimed)))
 
     async def outgoing_body(self, transfer_id: str) -> BodyReader:
         """The envelope of a transfer that is not final; :class:`UnknownRecord` otherwise."""
-        raise NotImplementedError
+        body = await self._body(_OUTGOING_BODY, transfer_id)
+        if body is None:
+            raise UnknownRecord
+        return body
 
     async def delivered(self, transfer_id: str, *, now: datetime, receipt: bytes, peer: str) -> bool:
         """Final: keep the peer's receipt as evidence and delete the body. False when it was final before."""
-        raise NotImplementedError
+        state = TransferState.DELIVERED
+        ((ended, body),) = await self._work.query(_END, transfer_id, state.value, now, receipt, peer, None)
+        if ended:
+            self._drop_object(body)
+            self._tell(transfer_id, now, state, TransferReason.NONE, "")
+        return bool(ended)
+
+    async def failed(self, transfer_id: str, *, now: datetime, reason: TransferReason, detail: str) -> bool:
+        """Final: given up for ``reason``; the body is deleted. False when it was final before."""
+        state, error = TransferState.FAILED, error_text(reason, detail)
+        ((ended, body),) = await self._work.query(_END, transfer_id, state.value, now, None, None, error)
+        if ended:
+            self._drop_object(body)
+            self._tell(transfer_id, now, state, reason, detail)
+        return bool(ended)
 
     async def postpone(
         self,
@@ -52,37 +123,69 @@ class AccessPointVault(Vault):
         detail: str,
         references: Sequence[bytes] = (),
     ) -> bool:
-        """Give the claim back until ``next_attempt``; ``references`` is what this attempt had signed."""
-        raise NotImplementedError
+        """Give the claim back until ``next_attempt``; ``references`` is what this attempt had signed.
 
-    async def failed(self, transfer_id: str, *, now: datetime, reason: TransferReason, detail: str) -> bool:
-        """Final: given up for ``reason``; the body is deleted. False when it was final before."""
-        raise NotImplementedError
+        False when the transfer is final.
+        """
+        signed, error = list(references) or None, error_text(reason, detail)
+        ((waits,),) = await self._work.query(_POSTPONE, transfer_id, next_attempt, signed, error)
+        if waits:
+            self._tell(transfer_id, now, TransferState.QUEUED, reason, detail)
+        return bool(waits)
 
     async def next_due(self) -> datetime | None:
         """When the next transfer may be claimed, or ``None`` when none waits."""
-        raise NotImplementedError
+        due: datetime | None = (await self._work.query(_NEXT_DUE))[0][0]
+        return due
 
     async def events(self, after: int, limit: int) -> tuple[TransferEvent, ...]:
         """What happened to transfers, with a sequence over ``after``; in the order of commit."""
-        raise NotImplementedError
+        return tuple(map(event, await self._work.query(_EVENTS, after, limit)))
 
     async def known_receipt(self, as4_message_id: str, peer: str) -> bytes | None:
         """The receipt that was given to ``peer`` for that message, if any."""
-        raise NotImplementedError
+        rows = await self._work.query(_RECEIPT, as4_message_id, peer)
+        return rows[0][0] if rows else None
 
     async def accept(self, item: IncomingEnvelope, body: Body, receipt: bytes, *, now: datetime) -> bool:
         """Store an envelope that came in and the receipt for it. False when that peer's message is known."""
-        raise NotImplementedError
+        ((stored,),) = await self._work.query(
+            _ACCEPT,
+            str(uuid4()),
+            item.peer,
+            item.as4_message_id,
+            item.envelope_id,
+            item.conversation_id,
+            item.sender,
+            item.recipient,
+            item.document,
+            item.certificate,
+            now,
+            receipt,
+            body.id,
+            body.size,
+        )
+        if stored:
+            self._keep(body)
+            self._work.later(_WAKE)
+        return bool(stored)
 
     async def inbox(self, limit: int) -> tuple[InboxItem, ...]:
         """Envelopes that wait to be fetched, the oldest first."""
-        raise NotImplementedError
+        return tuple(InboxItem(*row) for row in await self._work.query(_INBOX, limit))
 
     async def incoming_body(self, item_id: str) -> BodyReader | None:
         """A waiting envelope, or ``None`` when none waits under that id."""
-        raise NotImplementedError
+        return await self._body(_INCOMING_BODY, item_id)
 
     async def acknowledge(self, item_id: str, *, now: datetime) -> str | None:
         """Delete a waiting envelope and keep its facts; gives the envelope's id, ``None`` when none waits."""
-        raise NotImplementedError
+        ((envelope_id, body),) = await self._work.query(_ACKNOWLEDGE, item_id, now)
+        self._drop_object(body)
+        return None if envelope_id is None else str(envelope_id)
+
+    def _tell(
+        self, transfer_id: str, now: datetime, state: TransferState, reason: TransferReason, detail: str
+    ) -> None:
+        self._work.later(_TELL, transfer_id, now, state.value, reason.value, detail)
+        self._work.later(_WAKE)

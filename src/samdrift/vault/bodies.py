@@ -1,9 +1,62 @@
-"""Bodies of envelopes, messages and receipts: encrypted streams in the row or in the object store."""
+"""Bodies of envelopes and messages: streams that are encrypted before they leave the process.
+
+A stream is libsodium's secretstream (XChaCha20-Poly1305): a header, then frames
+of 64 KiB plaintext, the last one marked. Every frame is bound to vault and body,
+so that frames cannot be exchanged, reordered or cut off. A small stream travels
+in the row; a large one goes to the object store while it is written, so that
+memory does not grow with it.
+"""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from uuid import uuid4
+
+from nacl.bindings import (
+    crypto_secretstream_xchacha20poly1305_ABYTES,
+    crypto_secretstream_xchacha20poly1305_HEADERBYTES,
+    crypto_secretstream_xchacha20poly1305_init_pull,
+    crypto_secretstream_xchacha20poly1305_init_push,
+    crypto_secretstream_xchacha20poly1305_pull,
+    crypto_secretstream_xchacha20poly1305_push,
+    crypto_secretstream_xchacha20poly1305_state,
+    crypto_secretstream_xchacha20poly1305_TAG_FINAL,
+    crypto_secretstream_xchacha20poly1305_TAG_MESSAGE,
+)
+
+from samdrift.vault.errors import SealBroken, VaultClosed
+from samdrift.vault.objects import Objects, ObjectWriter
+from samdrift.vault.sealing import Sealer
+
+IN_ROW = 128 * 1024
+"""Largest body, in bytes of plaintext, that is kept in its row."""
+FRAME = 64 * 1024
+_HEADER = crypto_secretstream_xchacha20poly1305_HEADERBYTES
+_SEALED_FRAME = FRAME + crypto_secretstream_xchacha20poly1305_ABYTES
+_FINAL = crypto_secretstream_xchacha20poly1305_TAG_FINAL
+_MORE = crypto_secretstream_xchacha20poly1305_TAG_MESSAGE
+
+
+@dataclass(frozen=True, slots=True)
+class Shelf:
+    """Where one vault keeps its bodies, and the key that they are encrypted with."""
+
+    vault: str
+    sealer: Sealer
+    objects: Objects
+
+    def name(self, body_id: str) -> str:
+        """The body's name in the object store."""
+        return f"{self.vault}/{body_id}"
+
+    def body_id(self, name: str) -> str:
+        """The body that is stored under ``name``."""
+        return name.removeprefix(f"{self.vault}/")
+
+    def context(self, body_id: str) -> bytes:
+        return self.sealer.context(f"body {body_id}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,34 +66,146 @@ class Body:
     id: str
     size: int
     sha256: bytes
+    sealed: bytes | None = field(repr=False)
+    """The encrypted stream, ``None`` when it is in the object store."""
+    shelf: Shelf = field(repr=False)
 
     def reader(self) -> BodyReader:
         """Read it back, also after the opening."""
-        raise NotImplementedError
+        return BodyReader(self.shelf, self.id, self.size, self.sealed)
 
 
 class BodyReader:
-    """Plaintext of a stored body in pieces, usable after the opening has ended; each iteration starts over."""
+    """Plaintext of a stored body in pieces, also after the opening; each iteration starts over."""
 
-    size: int
+    def __init__(self, shelf: Shelf, body_id: str, size: int, sealed: bytes | None) -> None:
+        self.size = size
+        """Bytes of plaintext."""
+        self._shelf = shelf
+        self._id = body_id
+        self._sealed = sealed
 
-    def __aiter__(self) -> AsyncIterator[bytes]:
-        raise NotImplementedError
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        """Authenticated pieces; :class:`SealBroken` at the first that does not hold, or at a missing end."""
+        opener = _Opener(self._shelf.sealer.bodies, self._shelf.context(self._id))
+        if self._sealed is not None:
+            for piece in opener.feed(self._sealed):
+                yield piece
+        else:
+            async for stored in self._shelf.objects.pieces(self._shelf.name(self._id), _SEALED_FRAME):
+                for piece in opener.feed(stored):
+                    yield piece
+        yield opener.finish()
 
     async def read_all(self) -> bytes:
-        raise NotImplementedError
+        """The whole body; for those that fit in memory."""
+        return b"".join([piece async for piece in self])
 
 
 class BodyWriter:
     """Takes plaintext in pieces of any size; memory does not grow with the body."""
 
+    def __init__(self, shelf: Shelf) -> None:
+        self.id = str(uuid4())
+        self._shelf = shelf
+        self._context = shelf.context(self.id)
+        self._state = crypto_secretstream_xchacha20poly1305_state()
+        self._held = [crypto_secretstream_xchacha20poly1305_init_push(self._state, shelf.sealer.bodies)]
+        self._frame = bytearray()
+        self._hash = hashlib.sha256()
+        self._size = 0
+        self._object: ObjectWriter | None = None
+        self._body: Body | None = None
+        self._over = False
+
     async def write(self, data: bytes) -> None:
-        raise NotImplementedError
+        """Encrypt and keep; :class:`VaultClosed` when it was finished or discarded."""
+        if self._over:
+            raise VaultClosed
+        self._hash.update(data)
+        self._size += len(data)
+        rest = memoryview(data)
+        while rest:
+            if len(self._frame) == FRAME:
+                await self._push(_MORE)
+            room = FRAME - len(self._frame)
+            self._frame += rest[:room]
+            rest = rest[room:]
 
     async def finish(self) -> Body:
-        """Encrypted and durable, unless small enough to travel in the row."""
-        raise NotImplementedError
+        """Encrypted whole; durable already when it is too large for a row."""
+        if self._over:
+            raise VaultClosed
+        await self._push(_FINAL)
+        self._over = True
+        if self._object is not None:
+            await self._object.close()
+        sealed = b"".join(self._held) if self._object is None else None
+        self._body = Body(self.id, self._size, self._hash.digest(), sealed, self._shelf)
+        return self._body
 
     async def discard(self) -> None:
-        """Drop what was written; nothing happens when it was dropped or stored already."""
-        raise NotImplementedError
+        """Drop what was written; nothing happens when it is dropped already."""
+        self._over = True
+        self._held.clear()
+        stored, self._object = self._object, None
+        if stored is not None:
+            del stored
+            await self._shelf.objects.delete(self._shelf.name(self.id))
+
+    async def _push(self, tag: int) -> None:
+        frame = crypto_secretstream_xchacha20poly1305_push(
+            self._state, bytes(self._frame), self._context, tag
+        )
+        self._frame.clear()
+        if self._object is None and self._size > IN_ROW:
+            self._object = self._shelf.objects.writer(self._shelf.name(self.id))
+            await self._object.write(b"".join(self._held))
+            self._held.clear()
+        if self._object is None:
+            self._held.append(frame)
+        else:
+            await self._object.write(frame)
+
+
+class _Opener:
+    """Decrypts a stream that comes in pieces of any size."""
+
+    def __init__(self, key: bytes, context: bytes) -> None:
+        self._key = key
+        self._context = context
+        self._state = crypto_secretstream_xchacha20poly1305_state()
+        self._waiting = bytearray()
+        self._begun = False
+
+    def feed(self, sealed: bytes) -> list[bytes]:
+        """Whole frames of plaintext, except the last one, which :meth:`finish` gives."""
+        self._waiting += sealed
+        if not self._begun and len(self._waiting) >= _HEADER:
+            self._begin()
+        pieces = []
+        while self._begun and len(self._waiting) > _SEALED_FRAME:
+            pieces.append(self._pull(bytes(self._waiting[:_SEALED_FRAME]), _MORE))
+            del self._waiting[:_SEALED_FRAME]
+        return pieces
+
+    def finish(self) -> bytes:
+        """The last frame; :class:`SealBroken` when the stream ends before it."""
+        if not self._begun:
+            raise SealBroken
+        return self._pull(bytes(self._waiting), _FINAL)
+
+    def _begin(self) -> None:
+        header = bytes(self._waiting[:_HEADER])
+        crypto_secretstream_xchacha20poly1305_init_pull(self._state, header, self._key)
+        del self._waiting[:_HEADER]
+        self._begun = True
+
+    def _pull(self, frame: bytes, expected: int) -> bytes:
+        try:
+            plain, tag = crypto_secretstream_xchacha20poly1305_pull(self._state, frame, self._context)
+        except (RuntimeError, ValueError):
+            raise SealBroken from None
+        if tag != expected:
+            raise SealBroken
+        return bytes(plain)

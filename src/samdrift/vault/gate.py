@@ -2,30 +2,91 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import secrets
+from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import AbstractAsyncContextManager
-from typing import Literal, Self, overload
+from datetime import UTC, datetime
+from functools import partial
+from typing import Literal, NoReturn, Self, TypeVar, overload
 
+from samdrift.audit.entries import Happening, LogEntry
 from samdrift.audit.events import AuditEvent
-from samdrift.contracts.principals import Principal, Purpose, Role
+from samdrift.contracts.clock import Clock
+from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
+from samdrift.vault import logbook
 from samdrift.vault.accesspoint import AccessPointVault
+from samdrift.vault.bodies import Shelf
+from samdrift.vault.database import Database
+from samdrift.vault.errors import VaultDenied
+from samdrift.vault.keystore import SoftwareKeyStore
 from samdrift.vault.messageservice import MessageServiceVault
-from samdrift.vault.registry import Registry
+from samdrift.vault.objects import Objects
+from samdrift.vault.opening import Opening, Reason, Room, Vault
+from samdrift.vault.pool import Login, Pool
+from samdrift.vault.registry import LOGIN_SECRET, Registration, Registry
+from samdrift.vault.sealing import Sealer
 from samdrift.vault.settings import VaultSettings
+from samdrift.vault.wakeups import Wakeups
 from samdrift.wire.identifiers import ParticipantIdentifier
+
+V = TypeVar("V", bound=Vault)
+_Entrance = Callable[[Room, Reason, Pool], V]
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
 
 
 class Gate:
-    """Opens vaults for those who may."""
+    """Opens vaults for those who may; one per process, or one per role in it.
 
-    registry: Registry
+    Who may: a worker of this platform, the vaults of the roles that the gate was
+    started for; a system or a user, those of its own organisation alone; the
+    operator's staff, none (invariant 10).
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        settings: VaultSettings,
+        roles: Collection[Role],
+        clock: Clock,
+    ) -> None:
+        self.registry = Registry()
+        self.denials = 0
+        """Openings that were denied since the start."""
+        self._database = database
+        self._roles = frozenset(roles)
+        self._clock = clock
+        self._keys = SoftwareKeyStore(settings.secrets / "keys", settings.passphrase)
+        self._objects = Objects(settings.objects)
+        self._pool = Pool(settings.connections, settings.connections_per_vault, settings.idle)
+        self._operator = database.registry()
+        self._wakeups = Wakeups(self._operator, self.registry, self._pool.owns)
+        self._rooms: dict[str, Room] = {}
 
     @classmethod
-    async def start(cls, settings: VaultSettings) -> Self:
-        raise NotImplementedError
+    async def start(
+        cls, settings: VaultSettings, *, roles: Collection[Role] = tuple(Role), clock: Clock = _now
+    ) -> Self:
+        """Reach the database, and read who is hosted; :class:`VaultUnavailable` when that fails.
+
+        The registry must have been made (:meth:`Provisioner.install`).
+        """
+        database = await Database.start(settings)
+        try:
+            gate = cls(database, settings, roles, clock)
+            await gate._wakeups.start()
+        except BaseException:
+            await database.stop()
+            raise
+        return gate
 
     async def close(self) -> None:
-        raise NotImplementedError
+        """Hang up; what is open then fails with :class:`VaultUnavailable`."""
+        await self._wakeups.stop()
+        self._pool.close()
+        await self._database.stop()
 
     @overload
     def open(
@@ -52,13 +113,86 @@ class Gate:
 
         Everything done in it is committed when the block ends and rolled back
         when it raises, with the entry that tells who opened it and why.
+        Raises :class:`VaultDenied` when the block is entered, after the denial
+        is in the log.
         """
-        raise NotImplementedError
+        reason = Reason(principal, purpose, self._clock)
+        if role is Role.ACCESS_POINT:
+            return Opening(partial(self._admit, AccessPointVault, organisation, role, reason))
+        return Opening(partial(self._admit, MessageServiceVault, organisation, role, reason))
 
     def wakeups(self) -> AsyncIterator[tuple[ParticipantIdentifier, Role]]:
-        """Vaults in which another worker stored something, as it happens."""
-        raise NotImplementedError
+        """Vaults in which another process stored something, as it happens."""
+        return self._wakeups.listen()
 
     async def operator_log(self, event: AuditEvent, **facts: str) -> None:
         """Write an event that belongs to no hosted organisation in the operator's log."""
-        raise NotImplementedError
+        await self._append(self._operator, Happening(self._clock(), event, "platform", "", facts))
+
+    async def read_operator_log(self, after: int = 0, limit: int = 500) -> tuple[LogEntry, ...]:
+        """Entries of the operator's log with a sequence over ``after``, the oldest first."""
+        session = await self._pool.borrow(self._operator)
+        try:
+            (rows,) = await session.run([(logbook.AFTER, (after, limit))])
+        finally:
+            self._pool.give_back(self._operator, session)
+        return tuple(map(logbook.entry, rows))
+
+    async def _admit(
+        self, entrance: _Entrance[V], organisation: ParticipantIdentifier, role: Role, reason: Reason
+    ) -> V:
+        registration = self.registry.find(organisation, role)
+        served = role in self._roles and self.registry.serves(organisation, role)
+        if registration is None or not served or not _may(reason.principal, organisation):
+            await self._deny(registration, organisation, role, reason)
+        return entrance(self._room(registration), reason, self._pool)
+
+    async def _deny(
+        self,
+        registration: Registration | None,
+        organisation: ParticipantIdentifier,
+        role: Role,
+        reason: Reason,
+    ) -> NoReturn:
+        """Log a denial twice: with all that is known for the operator, and in the vault's own log.
+
+        The organisation's log does not name another organisation: that this one
+        is a customer is not its business. A reference connects the two entries.
+        """
+        self.denials += 1
+        principal, event = reason.principal, AuditEvent.VAULT_OPENING_DENIED
+        facts = {"reference": secrets.token_hex(8)}
+        asked = {"organisation": organisation.value, "role": role.value, "of": principal.organisation or ""}
+        await self._append(self._operator, reason.happening(event, facts | asked))
+        if registration is not None:
+            if principal.organisation not in (None, organisation.value):
+                stranger = Principal(principal.kind, "of another organisation")
+                reason = Reason(stranger, reason.purpose, reason.clock)
+            await self._append(self._room(registration).login, reason.happening(event, facts))
+        raise VaultDenied
+
+    async def _append(self, login: Login, happening: Happening) -> None:
+        session = await self._pool.borrow(login)
+        try:
+            await session.run([logbook.append_statement([happening])])
+        finally:
+            self._pool.give_back(login, session)
+
+    def _room(self, registration: Registration) -> Room:
+        vault = registration.vault
+        room = self._rooms.get(vault)
+        if room is None:
+            sealer = Sealer(vault, self._keys.data_key(vault))
+            password = sealer.open(registration.secret, LOGIN_SECRET).decode()
+            login = self._database.login(registration.login, password)
+            room = self._rooms[vault] = Room(vault, login, Shelf(vault, sealer, self._objects), self._keys)
+        return room
+
+
+def _may(principal: Principal, organisation: ParticipantIdentifier) -> bool:
+    """Whether a principal may open a vault of ``organisation`` at all. Nobody may who is not named here."""
+    if principal.kind is PrincipalKind.WORKER:
+        return principal.organisation in (None, organisation.value)
+    if principal.kind in (PrincipalKind.SYSTEM, PrincipalKind.USER):
+        return principal.organisation == organisation.value
+    return False

@@ -4,30 +4,73 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
+from pathlib import Path
 
 from samdrift.contracts.messages import Direction, MessageStatus, ReceiptState, WorkKind
+from samdrift.vault import messagerows
 from samdrift.vault.bodies import Body, BodyReader
-from samdrift.vault.opening import Vault
-from samdrift.vault.records import KeySet, MessageRecord, Received, ReceiptRecord, StatusEvent, WorkItem
+from samdrift.vault.errors import UnknownRecord
+from samdrift.vault.messagerows import MESSAGES, RECEIPTS
+from samdrift.vault.records import KeySet, MessageRecord, ReceiptRecord, Received, StatusEvent
+from samdrift.vault.session import call
+from samdrift.vault.workqueue import WorkQueue
+
+_FINAL = [status.value for status in MessageStatus if status.final]
+
+_STORE = call("store_message", 16)
+_RECEIVE = call("receive_message", 18)
+_TAKE = call("take_item", 2)
+_PROCESSED = "SELECT FROM processed WHERE item = $1"
+_MESSAGE = f"""{MESSAGES}
+WHERE id = $1 AND ($2::text IS NULL OR direction = $2) AND details IS NOT NULL ORDER BY direction DESC LIMIT 1
+"""
+_BODY = """
+SELECT b.id, b.size, b.sealed FROM messages m JOIN bodies b ON b.id = m.body
+WHERE m.id = $1 AND m.direction = $2
+"""
+_SET_STATUS = call("set_status", 9)
+_EVENTS = """
+SELECT at, status, details FROM status_events WHERE message = $1 AND direction = $2 ORDER BY number DESC
+"""
+_DELETE = "SELECT deleted, remote FROM delete_message($1, $2)"
+_STORE_RECEIPT = call("store_receipt", 12)
+_RECEIPT = f"{RECEIPTS} WHERE id = $1"
+_RECEIPT_FOR = f"""{RECEIPTS}
+WHERE message = $1 AND ($2::text IS NULL OR direction = $2) ORDER BY created_at DESC LIMIT 1
+"""
+_RECEIPT_CONTENT = "SELECT content FROM receipts WHERE id = $1"
+_SET_RECEIPT_STATE = call("set_receipt_state", 4)
 
 
-class MessageServiceVault(Vault):
+class MessageServiceVault(WorkQueue):
     """Opened with role ``mt``.
 
     A message id is unique per direction: an organisation that writes to itself
-    has both. Where ``direction`` is left out, the message that was sent is
+    has both. Where the direction may be left out, the message that was sent is
     meant if there is one, else the one that came in.
     """
 
     def keys(self) -> KeySet:
         """The organisation's own keys."""
-        raise NotImplementedError
+        store, vault = self._room.keys, self._room.vault
+        return KeySet(store.signing_key(vault), store.decryption_keys(vault))
+
+    def tls_client(self) -> tuple[Path, str]:
+        """File and password of the key and certificate that the organisation shows on interface C."""
+        return self._room.keys.tls_client(self._room.vault)
+
+    # --- messages ---------------------------------------------------------------------------------------
 
     async def create_outgoing(
         self, record: MessageRecord, body: Body, *, now: datetime, lease: timedelta | None
     ) -> bool:
-        """Store a message to be sent, with its work (born claimed with a lease). False when its id is known."""
-        raise NotImplementedError
+        """Store a message to be sent, and its work, claimed with a lease. False when its id is known."""
+        values = messagerows.message_values(record, body.id, self._sealer)
+        ((created,),) = await self._work.query(_STORE, *values)
+        if created:
+            self._keep(body)
+            self._plan(WorkKind.MESSAGE, record.id, now, lease)
+        return bool(created)
 
     async def receive(
         self,
@@ -46,21 +89,27 @@ class MessageServiceVault(Vault):
         No record and a receipt: a second message with a known id is answered.
         The receipt is stored with its work (born claimed with a lease).
         """
-        raise NotImplementedError
+        received = await self._take(record, body, item_id, now)
+        if received is Received.STORED:
+            if body is not None:
+                self._keep(body)
+            if receipt is not None and receipt_body is not None:
+                values = messagerows.receipt_values(receipt, receipt_body, now, self._sealer)
+                self._work.later(_STORE_RECEIPT, *values)
+                self._plan(WorkKind.RECEIPT, receipt.id, now, lease)
+        return received
 
     async def was_processed(self, item_id: str) -> bool:
-        raise NotImplementedError
+        """Whether the access point's item needs nothing more."""
+        return bool(await self._work.query(_PROCESSED, item_id))
 
     async def mark_processed(self, item_id: str, *, now: datetime) -> None:
         """Remember that the access point's item needs nothing more."""
-        raise NotImplementedError
+        self._work.later(_TAKE, item_id, now)
 
     async def message(self, message_id: str, direction: Direction | None = None) -> MessageRecord | None:
-        raise NotImplementedError
-
-    async def body(self, message_id: str, direction: Direction | None = None) -> BodyReader:
-        """The content; :class:`UnknownRecord` when there is no such message or it was stored without."""
-        raise NotImplementedError
+        rows = await self._work.query(_MESSAGE, message_id, direction and direction.value)
+        return messagerows.message(rows[0], self._sealer) if rows else None
 
     async def messages(
         self,
@@ -74,11 +123,34 @@ class MessageServiceVault(Vault):
         limit: int = 100,
         before: tuple[datetime, str] | None = None,
     ) -> tuple[MessageRecord, ...]:
-        """Messages that fit every given filter, the newest first; ``before`` is the last one of the page before.
+        """Messages that fit every given filter, the newest first.
 
-        ``start`` and ``stop`` are bounds of the creation time, both included.
+        ``start`` and ``stop`` are bounds of the creation time, both included;
+        ``before`` is creation time and id of the last one of the page before.
         """
-        raise NotImplementedError
+        sealer = self._sealer
+        query, values = messagerows.search(
+            {
+                "direction = {}::text": direction and direction.value,
+                "status = ANY({}::text[])": [status.value for status in statuses] or None,
+                "sender_mark = {}::bytea": None if sender_address is None else sealer.mark(sender_address),
+                "recipient_mark = {}::bytea": None
+                if recipient_address is None
+                else sealer.mark(recipient_address),
+                "created_at >= {}::timestamptz": start,
+                "created_at <= {}::timestamptz": stop,
+            },
+            before,
+            limit,
+        )
+        return tuple(messagerows.message(row, sealer) for row in await self._work.query(query, *values))
+
+    async def body(self, message_id: str, direction: Direction) -> BodyReader:
+        """The content; :class:`UnknownRecord` when there is no such message or it was stored without."""
+        body = await self._body(_BODY, message_id, direction.value)
+        if body is None:
+            raise UnknownRecord
+        return body
 
     async def set_status(
         self,
@@ -88,66 +160,83 @@ class MessageServiceVault(Vault):
         *,
         now: datetime,
         deadline: datetime | None,
-        direction: Direction | None = None,
-    ) -> None:
-        """Move a message on. Its deadline is what is given here: ``None`` takes it away."""
-        raise NotImplementedError
+        direction: Direction,
+    ) -> bool:
+        """Move a message on; the work that brought it there is finished.
 
-    async def status_events(
-        self, message_id: str, direction: Direction | None = None
-    ) -> tuple[StatusEvent, ...]:
+        The deadline of a message that was sent is what is given here, ``None``
+        takes it away; one that came in has none, its receipt does. False, and
+        nothing changes, when the message has a final status already
+        (:attr:`MessageStatus.final`) or is not known.
+        """
+        ((moved,),) = await self._work.query(
+            _SET_STATUS,
+            message_id,
+            direction.value,
+            status.value,
+            _FINAL,
+            now,
+            deadline,
+            [event.at for event in events],
+            [event.status.value for event in events],
+            [messagerows.sealed_event(event, message_id, direction, self._sealer) for event in events],
+        )
+        return bool(moved)
+
+    async def status_events(self, message_id: str, direction: Direction) -> tuple[StatusEvent, ...]:
         """The steps of a message's life, the newest first."""
-        raise NotImplementedError
+        rows = await self._work.query(_EVENTS, message_id, direction.value)
+        return tuple(messagerows.status_event(row, message_id, direction, self._sealer) for row in rows)
 
-    async def delete(self, message_id: str, direction: Direction | None = None) -> bool:
+    async def delete(self, message_id: str, direction: Direction) -> bool:
         """Delete a message with body, events and receipt; its id stays known. False when there is none."""
-        raise NotImplementedError
+        ((deleted, body),) = await self._work.query(_DELETE, message_id, direction.value)
+        self._drop_object(body)
+        return bool(deleted)
+
+    # --- receipts ---------------------------------------------------------------------------------------
 
     async def receipt(self, receipt_id: str) -> ReceiptRecord | None:
-        raise NotImplementedError
+        rows = await self._work.query(_RECEIPT, receipt_id)
+        return messagerows.receipt(rows[0], self._sealer) if rows else None
 
     async def receipt_for_message(
         self, message_id: str, direction: Direction | None = None
     ) -> ReceiptRecord | None:
-        """The receipt for a message; ``direction`` is the receipt's own."""
-        raise NotImplementedError
+        """The latest receipt for a message; ``direction`` is the receipt's own."""
+        rows = await self._work.query(_RECEIPT_FOR, message_id, direction and direction.value)
+        return messagerows.receipt(rows[0], self._sealer) if rows else None
 
     async def receipt_body(self, receipt_id: str) -> bytes:
         """The receipt document; :class:`UnknownRecord` when there is none."""
-        raise NotImplementedError
+        rows = await self._work.query(_RECEIPT_CONTENT, receipt_id)
+        if not rows:
+            raise UnknownRecord
+        return messagerows.receipt_content(rows[0][0], receipt_id, self._sealer)
 
     async def store_received_receipt(self, receipt: ReceiptRecord, body: bytes, *, now: datetime) -> bool:
         """Keep a receipt that came in. False when its id is known."""
-        raise NotImplementedError
+        values = messagerows.receipt_values(receipt, body, now, self._sealer)
+        ((stored,),) = await self._work.query(_STORE_RECEIPT, *values)
+        return bool(stored)
 
     async def set_receipt_state(
         self, receipt_id: str, state: ReceiptState, *, now: datetime, deadline: datetime | None
     ) -> None:
-        """Move a receipt on. Its deadline is what is given here: ``None`` takes it away."""
-        raise NotImplementedError
+        """Move a receipt on; the work that brought it there is finished.
 
-    async def claim_work(self, *, now: datetime, lease: timedelta, limit: int) -> tuple[WorkItem, ...]:
-        """Take over work that is due."""
-        raise NotImplementedError
+        Its deadline is what is given here, ``None`` takes it away.
+        :class:`UnknownRecord`, at the latest when the opening ends, when there is none.
+        """
+        self._work.later(_SET_RECEIPT_STATE, receipt_id, state.value, now, deadline)
 
-    async def schedule(self, kind: WorkKind, record_id: str, at: datetime) -> None:
-        """Have something done at ``at``, instead of any earlier such plan."""
-        raise NotImplementedError
-
-    async def reschedule(self, kind: WorkKind, record_id: str, *, next_attempt: datetime) -> None:
-        """Give claimed work back until ``next_attempt``."""
-        raise NotImplementedError
-
-    async def finish_work(self, kind: WorkKind, record_id: str) -> None:
-        raise NotImplementedError
-
-    async def next_due(self) -> datetime | None:
-        """When the next work may be claimed, or ``None`` when none waits."""
-        raise NotImplementedError
-
-    async def cursor(self, name: str) -> int:
-        """A position that was remembered under ``name``, 0 at first."""
-        raise NotImplementedError
-
-    async def set_cursor(self, name: str, value: int) -> None:
-        raise NotImplementedError
+    async def _take(
+        self, record: MessageRecord | None, body: Body | None, item_id: str, now: datetime
+    ) -> Received:
+        if record is None:
+            ((taken,),) = await self._work.query(_TAKE, item_id, now)
+            return Received.STORED if taken else Received.DUPLICATE_DELIVERY
+        body_id = None if body is None else body.id
+        values = messagerows.message_values(record, body_id, self._sealer)
+        ((outcome,),) = await self._work.query(_RECEIVE, item_id, now, *values)
+        return Received(outcome)

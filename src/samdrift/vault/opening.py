@@ -2,26 +2,158 @@
 
 from __future__ import annotations
 
-from samdrift.audit.entries import LogEntry
+import contextlib
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from types import TracebackType
+from typing import Generic, TypeVar
+
+from samdrift.audit.chain import ChainHead, origin
+from samdrift.audit.entries import Happening, LogEntry
 from samdrift.audit.events import AuditEvent
-from samdrift.vault.bodies import BodyWriter
+from samdrift.contracts.clock import Clock
+from samdrift.contracts.principals import Principal, Purpose
+from samdrift.vault import logbook
+from samdrift.vault.bodies import Body, BodyReader, BodyWriter, Shelf
+from samdrift.vault.errors import VaultUnavailable
+from samdrift.vault.keystore import SoftwareKeyStore
+from samdrift.vault.pool import Login, Pool
+from samdrift.vault.sealing import Sealer
+from samdrift.vault.session import Value, call
+from samdrift.vault.work import UnitOfWork
+
+_MOST_FOUND = 1000
+_LEFT_BEHIND = timedelta(days=1)
+_STORE_BODY = call("store_body", 4)
+_KNOWN_BODIES = "SELECT id FROM bodies WHERE id = ANY($1::text[])"
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """A hosted vault as this process can reach it: its database login, its bodies, its keys."""
+
+    vault: str
+    login: Login
+    shelf: Shelf
+    keys: SoftwareKeyStore
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Who opens a vault, and why."""
+
+    principal: Principal
+    purpose: Purpose
+    clock: Clock
+
+    def happening(self, event: AuditEvent, facts: Mapping[str, str] | None = None) -> Happening:
+        """An event that happens now, by that principal and for that purpose."""
+        principal = f"{self.principal.kind}:{self.principal.name}"
+        return Happening(self.clock(), event, principal, self.purpose, facts or {})
 
 
 class Vault:
     """An opened vault. It is the scope: no method takes an organisation (invariant 1)."""
 
+    def __init__(self, room: Room, reason: Reason, pool: Pool) -> None:
+        self._room = room
+        self._reason = reason
+        self._work = UnitOfWork(pool, room.login, reason.happening(AuditEvent.VAULT_OPENING_GRANTED))
+        self._writers: dict[str, BodyWriter] = {}
+        self._kept: set[str] = set()
+
     def new_body(self) -> BodyWriter:
         """Begin a body; it is dropped with the opening unless an operation stores it."""
-        raise NotImplementedError
+        writer = BodyWriter(self._room.shelf)
+        self._writers[writer.id] = writer
+        return writer
 
     def record(self, event: AuditEvent, **facts: str) -> None:
         """Write an event in the organisation's log, in this opening's transaction."""
-        raise NotImplementedError
+        self._work.record(self._reason.happening(event, facts))
 
     async def log(self, after: int = 0, limit: int = 500) -> tuple[LogEntry, ...]:
         """Entries with a sequence over ``after``, the oldest first."""
-        raise NotImplementedError
+        return tuple(map(logbook.entry, await self._work.query(logbook.AFTER, after, limit)))
 
     async def find_log(self, identifier: str) -> tuple[LogEntry, ...]:
         """Entries that name a message, envelope, conversation, transfer or AS4 message, the oldest first."""
-        raise NotImplementedError
+        rows = await self._work.query(logbook.NAMING, logbook.trace(identifier), _MOST_FOUND)
+        return tuple(entry for entry in map(logbook.entry, rows) if identifier in entry.ids.values())
+
+    @property
+    def log_origin(self) -> ChainHead:
+        """Where the chain of the log begins, to verify it from."""
+        return origin(self._room.vault)
+
+    async def sweep(self) -> int:
+        """Remove what a crash left in the object store: day-old objects that no row knows. Gives how many."""
+        shelf = self._room.shelf
+        before = self._reason.clock() - _LEFT_BEHIND
+        stored = await shelf.objects.under(shelf.vault)
+        names = {shelf.body_id(one.name): one.name for one in stored if one.modified < before}
+        known = {body_id for (body_id,) in await self._work.query(_KNOWN_BODIES, list(names))}
+        lost = names.keys() - known
+        for body_id in lost:
+            await shelf.objects.delete(names[body_id])
+        await shelf.objects.drop_drafts(shelf.vault, before)
+        return len(lost)
+
+    @property
+    def _sealer(self) -> Sealer:
+        return self._room.shelf.sealer
+
+    def _keep(self, body: Body) -> None:
+        """Store a body with this opening's transaction."""
+        self._work.later(_STORE_BODY, body.id, body.size, body.sha256, body.sealed)
+        self._kept.add(body.id)
+
+    def _drop_object(self, body_id: str | None) -> None:
+        """Remove a body's object once it is committed that its row is gone."""
+        if body_id is not None:
+            shelf = self._room.shelf
+            self._work.after_commit(lambda: shelf.objects.delete(shelf.name(body_id)))
+
+    async def _body(self, sql: str, *values: Value) -> BodyReader | None:
+        """The body whose id, size and sealed stream ``sql`` selects."""
+        rows = await self._work.query(sql, *values)
+        return BodyReader(self._room.shelf, *rows[0]) if rows else None
+
+    async def _commit(self) -> None:
+        await self._work.commit()
+        await self._discard(self._writers.keys() - self._kept)
+
+    async def _abandon(self) -> None:
+        await self._work.abandon()
+        await self._discard(self._writers.keys())
+
+    async def _discard(self, body_ids: Iterable[str]) -> None:
+        for body_id in body_ids:
+            with contextlib.suppress(VaultUnavailable):
+                await self._writers[body_id].discard()
+
+
+V = TypeVar("V", bound=Vault)
+
+
+class Opening(Generic[V]):
+    """``async with`` over one opening: committed when the block ends, rolled back when it raises."""
+
+    def __init__(self, admit: Callable[[], Awaitable[V]]) -> None:
+        self._admit = admit
+        self._vault: V | None = None
+
+    async def __aenter__(self) -> V:
+        self._vault = await self._admit()
+        return self._vault
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._vault is None:
+            return
+        if kind is None:
+            await self._vault._commit()
+        else:
+            await self._vault._abandon()

@@ -7,7 +7,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from samdrift.contracts.messages import Direction, MessageStatus, ReceiptState, WorkKind
-from samdrift.contracts.transfer import TransferReason, TransferState
+from samdrift.contracts.transfer import TransferState
 from samdrift.wire.codes import ReceiptStatus
 from samdrift.wire.identifiers import DocumentIdentifier, ParticipantIdentifier, ProcessIdentifier
 from samdrift.wire.keys import DecryptionKey, SigningKey
@@ -105,8 +105,8 @@ class StatusEvent:
     at: datetime
     status: MessageStatus
     title: str
-    detail: str
-    path: str
+    detail: str = ""
+    path: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +120,8 @@ class ReceiptRecord:
     counterpart: ParticipantIdentifier
     document: str
     handling_service_id: str | None
+    conversation_id: str
+    """Of the message that is answered; the AS4 ConversationId of the receipt's transfer."""
     state: ReceiptState
     created_at: datetime
 

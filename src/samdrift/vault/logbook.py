@@ -1,0 +1,39 @@
+"""A log in the database: how entries get into it and out of it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+from samdrift.audit.entries import Happening, LogEntry
+from samdrift.vault.session import Row, Statement
+
+AFTER = "SELECT sequence, content, previous, hash FROM log WHERE sequence > $1 ORDER BY sequence LIMIT $2"
+"""Entries after a number, the oldest first."""
+
+NAMING = """
+SELECT sequence, content, previous, hash FROM log WHERE traces @> ARRAY[$1::bigint] ORDER BY sequence LIMIT $2
+"""
+"""Entries that name an identifier by its :func:`trace`; other identifiers may share it."""
+
+
+def append_statement(happenings: Sequence[Happening]) -> Statement:
+    """What appends ``happenings`` to the log of the vault whose login runs it."""
+    contents = [happening.content() for happening in happenings]
+    traces: list[int] = []
+    ends: list[int] = []
+    for happening in happenings:
+        traces += map(trace, happening.traced())
+        ends.append(len(traces))
+    return "SELECT append_log($1::bytea[], $2::bigint[], $3::int[])", (contents, traces, ends)
+
+
+def entry(row: Row) -> LogEntry:
+    """An entry from a row of :data:`AFTER` or :data:`NAMING`."""
+    sequence, content, previous, digest = row
+    return LogEntry.placed(Happening.parse(content), sequence, previous, digest)
+
+
+def trace(identifier: str) -> int:
+    """What an identifier is found by: 63 bits of its SHA-256, whatever its length."""
+    return int.from_bytes(hashlib.sha256(identifier.encode("utf-8", "replace")).digest()[:8]) >> 1

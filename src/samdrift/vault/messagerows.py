@@ -1,0 +1,187 @@
+"""How records of the message service become rows and back, with what is sealed in them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import datetime
+
+from samdrift.contracts.messages import Direction, MessageStatus, ReceiptState
+from samdrift.vault.records import MessageRecord, ReceiptRecord, StatusEvent
+from samdrift.vault.sealing import Sealer
+from samdrift.vault.session import Row, Value
+from samdrift.wire.codes import ReceiptStatus
+from samdrift.wire.identifiers import ParticipantIdentifier
+
+MESSAGES = """
+SELECT id, direction, status, conversation_id, ref_to_message_id, sender, recipient, document, created_at,
+       updated_at, confidentiality, size, details
+FROM messages
+"""
+RECEIPTS = """
+SELECT id, message, direction, status, counterpart, document, conversation_id, state, created_at, address
+FROM receipts
+"""
+
+
+def search(
+    filters: Mapping[str, Value], before: tuple[datetime, str] | None, limit: int
+) -> tuple[str, list[Value]]:
+    """A query for the newest messages that fit, and its values.
+
+    ``filters`` maps conditions, with ``{}`` for the value, to values; those
+    without a value fall away, so that the planner sees only what is asked.
+    """
+    conditions, values = ["details IS NOT NULL"], list[Value]()
+    for condition, value in filters.items():
+        if value is not None:
+            values.append(value)
+            conditions.append(condition.format(f"${len(values)}"))
+    if before is not None:
+        values += before
+        conditions.append(f"(created_at, id) < (${len(values) - 1}::timestamptz, ${len(values)}::text)")
+    values.append(limit)
+    query = (
+        f"{MESSAGES} WHERE {' AND '.join(conditions)}"
+        f" ORDER BY created_at DESC, id DESC, direction DESC LIMIT ${len(values)}::int"
+    )
+    return query, values
+
+
+def message_values(record: MessageRecord, body_id: str | None, sealer: Sealer) -> tuple[Value, ...]:
+    """A message as the arguments of ``store_message``."""
+    details = [record.label, record.sender_address, record.recipient_address]
+    return (
+        record.id,
+        record.direction.value,
+        record.status.value,
+        record.conversation_id,
+        record.ref_to_message_id,
+        record.sender.value,
+        record.recipient.value,
+        sealer.mark(record.sender_address),
+        sealer.mark(record.recipient_address),
+        record.document,
+        record.created_at,
+        record.updated_at,
+        record.confidentiality,
+        record.size,
+        body_id,
+        sealer.seal(_encode(details), f"message {record.direction} {record.id}"),
+    )
+
+
+def message(row: Row, sealer: Sealer) -> MessageRecord:
+    """A message from a row of :data:`MESSAGES`."""
+    (
+        message_id,
+        direction,
+        status,
+        conversation_id,
+        ref_to_message_id,
+        sender,
+        recipient,
+        document,
+        created_at,
+        updated_at,
+        confidentiality,
+        size,
+        details,
+    ) = row
+    label, sender_address, recipient_address = _decode(
+        sealer.open(details, f"message {direction} {message_id}")
+    )
+    return MessageRecord(
+        id=message_id,
+        direction=Direction(direction),
+        status=MessageStatus(status),
+        conversation_id=conversation_id,
+        ref_to_message_id=ref_to_message_id,
+        sender=ParticipantIdentifier(sender),
+        recipient=ParticipantIdentifier(recipient),
+        sender_address=sender_address,
+        recipient_address=recipient_address,
+        document=document,
+        created_at=created_at,
+        updated_at=updated_at,
+        label=label,
+        confidentiality=confidentiality,
+        size=size,
+    )
+
+
+def sealed_event(event: StatusEvent, message_id: str, direction: Direction, sealer: Sealer) -> bytes:
+    """What a status event says, sealed for its message."""
+    return sealer.seal(
+        _encode([event.title, event.detail, event.path]), f"status event {direction} {message_id}"
+    )
+
+
+def status_event(row: Row, message_id: str, direction: Direction, sealer: Sealer) -> StatusEvent:
+    """A status event from its time, status and sealed text."""
+    at, status, details = row
+    title, detail, path = _decode(sealer.open(details, f"status event {direction} {message_id}"))
+    return StatusEvent(at, MessageStatus(status), title, detail, path)
+
+
+def receipt_values(record: ReceiptRecord, content: bytes, now: datetime, sealer: Sealer) -> tuple[Value, ...]:
+    """A receipt as the arguments of ``store_receipt``."""
+    address = record.handling_service_id
+    return (
+        record.id,
+        record.message_id,
+        record.direction.value,
+        record.status.value,
+        record.counterpart.value,
+        record.document,
+        record.conversation_id,
+        record.state.value,
+        record.created_at,
+        now,
+        None if address is None else sealer.seal(address.encode(), f"receipt address {record.id}"),
+        sealer.seal(content, f"receipt {record.id}"),
+    )
+
+
+def receipt(row: Row, sealer: Sealer) -> ReceiptRecord:
+    """A receipt from a row of :data:`RECEIPTS`."""
+    (
+        receipt_id,
+        message_id,
+        direction,
+        status,
+        counterpart,
+        document,
+        conversation_id,
+        state,
+        created_at,
+        address,
+    ) = row
+    return ReceiptRecord(
+        id=receipt_id,
+        message_id=message_id,
+        direction=Direction(direction),
+        status=ReceiptStatus(status),
+        counterpart=ParticipantIdentifier(counterpart),
+        document=document,
+        handling_service_id=None
+        if address is None
+        else sealer.open(address, f"receipt address {receipt_id}").decode(),
+        conversation_id=conversation_id,
+        state=ReceiptState(state),
+        created_at=created_at,
+    )
+
+
+def receipt_content(sealed: bytes, receipt_id: str, sealer: Sealer) -> bytes:
+    """The receipt document."""
+    return sealer.open(sealed, f"receipt {receipt_id}")
+
+
+def _encode(texts: list[str]) -> bytes:
+    return json.dumps(texts, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
+
+
+def _decode(data: bytes) -> list[str]:
+    texts: list[str] = json.loads(data)
+    return texts

@@ -1,0 +1,103 @@
+"""How transfers of the access point become rows and back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from itertools import groupby
+
+from samdrift.contracts.transfer import TransferEvent, TransferReason, TransferState
+from samdrift.vault.records import Attempt, OutgoingEnvelope, Transfer
+from samdrift.vault.session import Row
+from samdrift.wire.identifiers import DocumentIdentifier, ParticipantIdentifier, ProcessIdentifier
+
+TRANSFERS = """
+SELECT t.id, t.envelope_id, t.conversation_id, t.sender, t.recipient, t.document, t.document_scheme,
+       t.process, t.process_scheme, t.as4_message_id, t.created_at, t.state, t.size, t.digest,
+       a.at, a.signed, a.error
+FROM transfers t LEFT JOIN attempts a ON a.transfer = t.id
+"""
+"""A row per transfer and attempt; in the order of attempts for :func:`transfers`."""
+
+
+def submission(transfer: Transfer, claimed_until: datetime | None, body_id: str) -> Row:
+    """A transfer as the arguments of ``submit``."""
+    envelope = transfer.envelope
+    return (
+        transfer.id,
+        envelope.envelope_id,
+        transfer.as4_message_id,
+        envelope.conversation_id,
+        envelope.sender.value,
+        envelope.recipient.value,
+        envelope.document.value,
+        envelope.document.scheme,
+        envelope.process.value,
+        envelope.process.scheme,
+        transfer.created_at,
+        claimed_until,
+        body_id,
+        transfer.size,
+        transfer.digest,
+    )
+
+
+def transfers(rows: Iterable[Row]) -> list[Transfer]:
+    """One transfer per run of rows with its attempts."""
+    return [_transfer(list(run)) for _, run in groupby(rows, key=lambda row: row[0])]
+
+
+def _transfer(rows: Sequence[Row]) -> Transfer:
+    (
+        transfer_id,
+        envelope_id,
+        conversation_id,
+        sender,
+        recipient,
+        document,
+        document_scheme,
+        process,
+        process_scheme,
+        as4_message_id,
+        created_at,
+        state,
+        size,
+        digest,
+        *_,
+    ) = rows[0]
+    envelope = OutgoingEnvelope(
+        envelope_id,
+        conversation_id,
+        ParticipantIdentifier(sender),
+        ParticipantIdentifier(recipient),
+        DocumentIdentifier(document, document_scheme),
+        ProcessIdentifier(process, process_scheme),
+    )
+    attempts = tuple(
+        Attempt(at, None if signed is None else tuple(signed), error)
+        for *_, at, signed, error in rows
+        if at is not None
+    )
+    return Transfer(
+        transfer_id, envelope, as4_message_id, created_at, TransferState(state), attempts, size, digest
+    )
+
+
+def event(row: Row) -> TransferEvent:
+    """An event from its columns, in the order of the contract's fields."""
+    sequence, at, envelope_id, transfer_id, as4_message_id, state, reason, detail = row
+    return TransferEvent(
+        sequence,
+        at,
+        envelope_id,
+        transfer_id,
+        as4_message_id,
+        TransferState(state),
+        TransferReason(reason),
+        detail,
+    )
+
+
+def error_text(reason: TransferReason, detail: str) -> str:
+    """What an attempt keeps of why it failed."""
+    return f"{reason.value}: {detail}" if detail else reason.value

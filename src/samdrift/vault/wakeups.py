@@ -1,0 +1,126 @@
+"""Hears from the database what other processes stored, and when registrations change.
+
+A notification carries nothing but the name of its channel, and that is random:
+whoever listens on a guess learns nothing. What this process stored itself it
+knows already, so that its own notifications are dropped.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable
+
+from samdrift.contracts.principals import Role
+from samdrift.vault.errors import VaultError
+from samdrift.vault.pool import Login
+from samdrift.vault.registry import REGISTRATIONS, Registration, Registry
+from samdrift.vault.session import Session
+from samdrift.wire.identifiers import ParticipantIdentifier
+
+Hosted = tuple[ParticipantIdentifier, Role]
+
+_LISTEN = """
+DO $$ DECLARE channel text; BEGIN
+    FOR channel IN SELECT r.channel FROM registrations r UNION SELECT i.channel FROM installation i LOOP
+        EXECUTE format('LISTEN %I', channel);
+    END LOOP;
+END $$
+"""
+_AGAIN_AFTER = 1.0
+
+
+class Wakeups:
+    """One listening connection for the whole process; it comes back by itself when it is lost."""
+
+    def __init__(self, login: Login, registry: Registry, ours: Callable[[int], bool]) -> None:
+        self._login = login
+        self._registry = registry
+        self._ours = ours
+        self._session: Session | None = None
+        self._channels: dict[str, Hosted] = {}
+        self._listeners: set[_Listener] = set()
+        self._changed = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Read the registry and listen from now on; :class:`VaultUnavailable` when that fails."""
+        await self._refresh()
+        self._task = asyncio.create_task(self._keep())
+
+    async def stop(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+        if self._session is not None:
+            self._session.close()
+
+    def listen(self) -> AsyncIterator[Hosted]:
+        """Vaults in which something waits, from now on; what is told twice before it is taken comes once."""
+        listener = _Listener(self._listeners.discard)
+        self._listeners.add(listener)
+        return listener.heard()
+
+    async def _keep(self) -> None:
+        while True:
+            await self._changed.wait()
+            self._changed.clear()
+            try:
+                await self._refresh()
+            except VaultError:
+                await asyncio.sleep(_AGAIN_AFTER)
+                self._changed.set()
+
+    async def _refresh(self) -> None:
+        """Listen to every vault there is, and tell of those that may have spoken while nobody listened."""
+        session, missed = self._session, False
+        if session is None or session.closed:
+            session, missed = await Session.connect(self._login.address), True
+            session.on_notification = self._notified
+            session.on_close = self._changed.set
+            self._session = session
+        _, rows = await session.run([(_LISTEN, ()), (REGISTRATIONS, ())])
+        before = self._channels.keys()
+        self._learn([Registration.from_row(row) for row in rows])
+        for channel in self._channels.keys() if missed else self._channels.keys() - before:
+            self._tell(channel)
+
+    def _learn(self, registrations: list[Registration]) -> None:
+        self._registry.replace(registrations)
+        self._channels = {one.channel: (one.organisation, one.role) for one in registrations}
+
+    def _notified(self, channel: str, backend: int) -> None:
+        if channel not in self._channels:
+            self._changed.set()
+        elif not self._ours(backend):
+            self._tell(channel)
+
+    def _tell(self, channel: str) -> None:
+        for listener in self._listeners:
+            listener.tell(self._channels[channel])
+
+
+class _Listener:
+    """What one listener has not heard yet."""
+
+    def __init__(self, leave: Callable[[_Listener], None]) -> None:
+        self._leave = leave
+        self._waiting: dict[Hosted, None] = {}
+        self._told = asyncio.Event()
+
+    def tell(self, hosted: Hosted) -> None:
+        self._waiting[hosted] = None
+        self._told.set()
+
+    async def heard(self) -> AsyncIterator[Hosted]:
+        try:
+            while True:
+                await self._told.wait()
+                while self._waiting:
+                    hosted = next(iter(self._waiting))
+                    del self._waiting[hosted]
+                    yield hosted
+                self._told.clear()
+        finally:
+            self._leave(self)

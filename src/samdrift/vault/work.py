@@ -1,0 +1,102 @@
+"""One unit of work in one vault: a transaction that begins when it is first needed.
+
+The log entry that an opening leaves stands in the same transaction as what it
+did (invariant 3), and is written last, together with the ``COMMIT``: the head of
+the log is the one row that every opening of a vault locks, and it is locked for
+no longer than the commit takes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Awaitable, Callable
+
+from samdrift.audit.entries import Happening
+from samdrift.vault.errors import VaultClosed, VaultError, VaultUnavailable
+from samdrift.vault.logbook import append_statement
+from samdrift.vault.pool import Login, Pool
+from samdrift.vault.session import Row, Session, Statement, Value
+
+_BEGIN: Statement = ("BEGIN", ())
+_COMMIT: Statement = ("COMMIT", ())
+_ROLLBACK: Statement = ("ROLLBACK", ())
+
+Afterwards = Callable[[], Awaitable[None]]
+
+
+class UnitOfWork:
+    """Statements, log entries, and what is to be done once they are committed."""
+
+    def __init__(self, pool: Pool, login: Login, opening: Happening) -> None:
+        self._pool = pool
+        self._login = login
+        self._happenings = [opening]
+        self._session: Session | None = None
+        self._held: list[Statement] = []
+        self._afterwards: list[Afterwards] = []
+        self._over = False
+
+    async def query(self, sql: str, *values: Value) -> list[Row]:
+        """Run a statement and give its rows; what is held back goes before it in the same round trip."""
+        if self._over:
+            raise VaultClosed
+        statements = [*self._held, (sql, values)]
+        self._held.clear()
+        if self._session is None:
+            self._session = await self._pool.borrow(self._login)
+            statements.insert(0, _BEGIN)
+        return (await self._session.run(statements))[-1]
+
+    def later(self, sql: str, *values: Value) -> None:
+        """Run a statement whose rows nobody waits for, at the latest with the commit."""
+        if self._over:
+            raise VaultClosed
+        self._held.append((sql, values))
+
+    def record(self, happening: Happening) -> None:
+        """Write ``happening`` in the log when this is committed."""
+        if self._over:
+            raise VaultClosed
+        self._happenings.append(happening)
+
+    def after_commit(self, action: Afterwards) -> None:
+        """Do ``action`` once everything is committed; it must bear not to be done when that fails."""
+        self._afterwards.append(action)
+
+    async def commit(self) -> None:
+        """Make it all durable. An opening in which nothing was asked and nothing recorded leaves no trace."""
+        if self._session is None and not self._held and len(self._happenings) == 1:
+            self._over = True
+            return
+        statements = [*self._held, append_statement(self._happenings), _COMMIT]
+        self._over = True
+        if self._session is None:
+            self._session = await self._pool.borrow(self._login)
+            statements.insert(0, _BEGIN)
+        try:
+            await self._session.run(statements)
+        except BaseException:
+            await self._give_back(roll_back=True)
+            raise
+        await self._give_back(roll_back=False)
+        for action in self._afterwards:
+            with contextlib.suppress(VaultUnavailable):
+                await action()
+
+    async def abandon(self) -> None:
+        """Undo it all."""
+        self._over = True
+        await self._give_back(roll_back=True)
+
+    async def _give_back(self, *, roll_back: bool) -> None:
+        """Give the session back outside of any transaction, or closed."""
+        session, self._session = self._session, None
+        if session is None:
+            return
+        try:
+            if roll_back and not session.closed:
+                await session.run([_ROLLBACK])
+        except VaultError:
+            session.close()  # the server rolls back what hangs up
+        finally:
+            self._pool.give_back(self._login, session)
