@@ -149,7 +149,7 @@ class Authority:
         certificate: x509.Certificate,
         *,
         at: datetime = NOW,
-        lasts: timedelta = DAY,
+        lasts: timedelta | None = DAY,
         responder: Certified | None = None,
     ) -> bytes:
         """The answer about ``certificate`` in DER, signed by ``responder`` or by this authority itself."""
@@ -163,7 +163,7 @@ class Authority:
                 algorithm=hashes.SHA1(),
                 cert_status=ocsp.OCSPCertStatus.REVOKED if gone else ocsp.OCSPCertStatus.GOOD,
                 this_update=at,
-                next_update=at + lasts,
+                next_update=None if lasts is None else at + lasts,
                 revocation_time=at - DAY if gone else None,
                 revocation_reason=x509.ReasonFlags.key_compromise if gone else None,
             )

@@ -37,9 +37,9 @@ def find_chain(
 
 def issued(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
     """Whether ``issuer`` has signed ``certificate``, under its own name."""
-    if certificate.issuer != issuer.subject:
-        return False
     try:
+        if certificate.issuer != issuer.subject:
+            return False
         certificate.verify_directly_issued_by(issuer)
     except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
         return False

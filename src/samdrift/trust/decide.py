@@ -141,7 +141,7 @@ def _readable(load: Callable[[bytes], object], data: bytes) -> bool:
     """Whether ``data`` is what it should be; one broken list must not spoil the others."""
     try:
         load(data)
-    except ValueError:
+    except (ValueError, x509.InvalidVersion):
         return False
     return True
 

@@ -15,7 +15,7 @@ _MAX_LENGTH = 2048
 _ADDRESS = re.compile(
     r"https?://"
     r"(?:[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:.]+\])"
-    r"(?::[0-9]{1,5})?"
+    r"(?::(?P<port>[0-9]{1,5}))?"
     r"(?:/[!$-;=?-Z_a-z~]*)?",
     re.IGNORECASE | re.ASCII,
 )
@@ -25,8 +25,9 @@ def web_address(value: str, where: str) -> str:
     """``value`` when it is an absolute http or https URL; :class:`WireError` otherwise.
 
     Refused: other schemes, user information, fragments, white space, backslashes,
-    names outside ASCII and addresses over 2048 characters.
+    names outside ASCII, impossible ports and addresses over 2048 characters.
     """
-    if len(value) > _MAX_LENGTH or not _ADDRESS.fullmatch(value):
+    found = _ADDRESS.fullmatch(value) if len(value) <= _MAX_LENGTH else None
+    if found is None or not 0 < int(found["port"] or 1) < 1 << 16:
         raise WireError(WireFault.IDENTIFIER, "not an absolute http or https address", where)
     return value

@@ -8,6 +8,7 @@ import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import cast
 
 from dnslib import NAPTR, QTYPE, RCODE, RR, DNSRecord
 
@@ -97,8 +98,7 @@ async def name_server(server: NameServer) -> AsyncIterator[int]:
         def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
             response = server.answer(data)
             if response is not None:
-                assert isinstance(self.transport, asyncio.DatagramTransport)
-                self.transport.sendto(response, addr)
+                cast(asyncio.DatagramTransport, self.transport).sendto(response, addr)
 
     sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     sock.bind(("127.0.0.1", 0))

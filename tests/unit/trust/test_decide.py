@@ -137,7 +137,8 @@ def test_a_list_that_somebody_else_signed_proves_nothing() -> None:
 
 
 def test_evidence_that_cannot_be_read_does_not_spoil_the_rest() -> None:
-    rubbish = (b"", b"rubbish", b"\x30\x80")
+    other_version = ISSUER.crl().replace(b"\x02\x01\x01", b"\x02\x01\x00", 1)
+    rubbish = (b"", b"rubbish", b"\x30\x80", other_version)
     evidence = Evidence((*rubbish, *EVIDENCE.crls), rubbish)
     assert reason(AP, evidence=evidence) is TrustReason.TRUSTED
     assert reason(AP, evidence=Evidence(rubbish, rubbish)) is TrustReason.REVOCATION_UNKNOWN

@@ -1,0 +1,123 @@
+"""SML, SMP and CertPub over the network (component-sml 2.8, component-smp 2.9, certpub-rest-binding 3).
+
+One lookup gives where an access point receives for a participant and the
+participant's own certificates, since both stand in the same signed answer.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import httpx
+
+from samdrift.contracts.clock import Clock
+from samdrift.contracts.discovery import (
+    CertificateChecks,
+    CertificatePurpose,
+    DiscoveryUnavailable,
+    DiscoveryUntrusted,
+    NotRegistered,
+)
+from samdrift.net.cache import TimedCache
+from samdrift.net.dns import NameNotFound, NaptrResolver, ResolverUnavailable
+from samdrift.net.http import FetchError, FetchFault, FetchLimits, fetch
+from samdrift.net.singleflight import SingleFlight
+from samdrift.wire import bdxl
+from samdrift.wire.errors import WireError
+from samdrift.wire.identifiers import DocumentIdentifier, ParticipantIdentifier
+from samdrift.wire.smp import ServiceMetadata, service_metadata_path, verify_signed_service_metadata
+
+_LIMITS = FetchLimits(max_bytes=256 << 10, seconds=10.0)
+_MOST_KEPT = 10_000
+_MAY_PASS = frozenset({FetchFault.UNREACHABLE, FetchFault.TIMEOUT})
+"""Faults of a fetch that may be gone the next time."""
+
+_Key = tuple[ParticipantIdentifier, DocumentIdentifier]
+
+
+class SmpDiscovery:
+    """Implements :class:`samdrift.contracts.discovery.Discovery`.
+
+    Metadata is kept for the time that the federation allows (component-accesspoint
+    3.1.3 A1, A2); answers that there is none, and failures, are not kept here.
+    """
+
+    def __init__(
+        self,
+        zone: str,
+        resolver: NaptrResolver,
+        client: httpx.AsyncClient,
+        certificates: CertificateChecks,
+        clock: Clock,
+        *,
+        keep: timedelta = timedelta(minutes=5),
+        limits: FetchLimits = _LIMITS,
+    ) -> None:
+        self._zone = zone
+        self._resolver = resolver
+        self._client = client
+        self._certificates = certificates
+        self._clock = clock
+        self._keep = keep
+        self._limits = limits
+        self._kept: TimedCache[_Key, ServiceMetadata] = TimedCache(_MOST_KEPT)
+        self._flight: SingleFlight[_Key, ServiceMetadata] = SingleFlight()
+
+    async def service(
+        self, participant: ParticipantIdentifier, document: DocumentIdentifier
+    ) -> ServiceMetadata:
+        """Verified service metadata, or a :class:`~samdrift.contracts.discovery.DiscoveryError`."""
+        key = participant, document
+        kept = self._kept.get(key, self._clock())
+        return kept or await self._flight.run(key, lambda: self._look_up(participant, document))
+
+    async def _look_up(
+        self, participant: ParticipantIdentifier, document: DocumentIdentifier
+    ) -> ServiceMetadata:
+        address = await self._smp(participant)
+        data = await self._fetch(address + service_metadata_path(participant, document))
+        metadata = await self._verified(data)
+        if (metadata.participant, metadata.document) != (participant, document):
+            raise DiscoveryUntrusted("the SMP answered about something else")
+        self._kept.put((participant, document), metadata, self._clock() + self._keep)
+        return metadata
+
+    async def _smp(self, participant: ParticipantIdentifier) -> str:
+        try:
+            return bdxl.smp_address(await self._resolver.naptr(bdxl.host(participant, self._zone)))
+        except NameNotFound:
+            raise NotRegistered("the participant is not registered in SML") from None
+        except ResolverUnavailable as error:
+            raise DiscoveryUnavailable(f"SML gave no answer ({error})") from None
+        except WireError as error:
+            raise DiscoveryUntrusted(f"SML gives no usable address: {error.text}") from None
+
+    async def _fetch(self, url: str) -> bytes:
+        try:
+            answer = await fetch(self._client, url, self._limits)
+        except FetchError as error:
+            text = f"SMP gave no usable answer ({error})"
+            raise (DiscoveryUnavailable if error.fault in _MAY_PASS else DiscoveryUntrusted)(text) from None
+        match answer.status:
+            case 200:
+                return answer.body
+            case 404:
+                raise NotRegistered("the participant has not registered this type of message in SMP")
+            case 408 | 429:
+                raise DiscoveryUnavailable(f"SMP answered {answer.status}")
+            case status if status >= 500:
+                raise DiscoveryUnavailable(f"SMP answered {status}")
+            case status:
+                raise DiscoveryUntrusted(f"SMP answered {status}")
+
+    async def _verified(self, data: bytes) -> ServiceMetadata:
+        """Signature and signer (transport-profile-as4 2.10 f, g; certpub-rest-binding 3.1)."""
+        verdict = verify_signed_service_metadata(data)
+        if verdict.metadata is None or verdict.signer is None:
+            raise DiscoveryUntrusted(f"the SMP's answer is not usable: {verdict.reason}")
+        signer = await self._certificates.check(verdict.signer, CertificatePurpose.SMP, self._clock())
+        if signer.temporary:
+            raise DiscoveryUnavailable(f"nothing can be said of the SMP's certificate: {signer.detail}")
+        if not signer.trusted:
+            raise DiscoveryUntrusted(f"the SMP's certificate is not trusted: {signer.reason.value}")
+        return verdict.metadata

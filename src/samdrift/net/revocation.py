@@ -1,0 +1,146 @@
+"""Fetches revocation lists and responders' answers, and keeps them (component-pki 2.8, 2.9).
+
+Only certificates that lead to a configured anchor come here, so only our own
+issuers say which addresses are called.
+
+What is kept is used for a while without asking again. After that a fresh one is
+fetched; when that fails or takes long, what is kept goes on being used as long
+as its issuer declared it valid. So a responder that is down is not noticed
+until its last word has run out.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any
+
+import httpx
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509 import ocsp
+
+from samdrift.contracts.clock import Clock
+from samdrift.net.cache import TimedCache
+from samdrift.net.http import FetchError, FetchLimits, fetch
+from samdrift.net.singleflight import SingleFlight
+from samdrift.trust.published import (
+    Published,
+    distribution_points,
+    read_answer,
+    read_list,
+    responders,
+)
+
+_LIST = FetchLimits(max_bytes=16 << 20, seconds=10.0)
+_ANSWER = FetchLimits(max_bytes=64 << 10, seconds=5.0)
+_MOST_KEPT = 10_000
+_QUESTION = {"content-type": "application/ocsp-request"}
+
+_Key = tuple[str, int]
+"""An address, and the serial number of the certificate that its answer is about; 0 for a list."""
+_Get = Callable[[], Coroutine[Any, Any, Published | None]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """What was had last, if anything, and when to ask for a fresh one."""
+
+    published: Published | None
+    ask_again: datetime
+
+
+class RevocationSource:
+    """Fetches and keeps evidence; what it means is decided in :mod:`samdrift.trust.decide`."""
+
+    def __init__(
+        self,
+        client: httpx.AsyncClient,
+        clock: Clock,
+        *,
+        keep: timedelta = timedelta(hours=1),
+        retry: timedelta = timedelta(seconds=30),
+        patience: float = 2.0,
+    ) -> None:
+        """``keep`` is how long nothing fresh is asked for, ``retry`` how long a failing address rests.
+
+        ``patience`` is how many seconds a check waits for something fresh while it has something valid.
+        """
+        self._client = client
+        self._clock = clock
+        self._keep = keep
+        self._retry = retry
+        self._patience = patience
+        self._kept: TimedCache[_Key, _Kept] = TimedCache(_MOST_KEPT)
+        self._flight: SingleFlight[_Key, None] = SingleFlight()
+
+    async def answer(self, certificate: x509.Certificate, issuer: x509.Certificate) -> Published | None:
+        """What the issuer's responder says about ``certificate`` (RFC 6960)."""
+        for url in responders(certificate):
+            get = partial(self._ask, url, certificate, issuer)
+            if found := await self._have((url, certificate.serial_number), get):
+                return found
+        return None
+
+    async def revocation_list(
+        self, certificate: x509.Certificate, issuer: x509.Certificate
+    ) -> Published | None:
+        """The revocation list of the issuer of ``certificate`` (RFC 5280 5)."""
+        for url in distribution_points(certificate):
+            if found := await self._have((url, 0), partial(self._list, url, issuer)):
+                return found
+        return None
+
+    async def _have(self, key: _Key, get: _Get) -> Published | None:
+        now = self._clock()
+        kept = self._kept.get(key, now)
+        held = _valid(kept, now)
+        if kept is not None and now < kept.ask_again:
+            return held
+        try:
+            async with asyncio.timeout(self._patience if held else None):
+                await self._flight.run(key, partial(self._renew, key, get))
+        except TimeoutError:
+            return held
+        now = self._clock()
+        return _valid(self._kept.get(key, now), now)
+
+    async def _renew(self, key: _Key, get: _Get) -> None:
+        fresh = await get()
+        now = self._clock()
+        if fresh is not None and now < fresh.until:
+            self._kept.put(key, _Kept(fresh, min(now + self._keep, fresh.until)), fresh.until)
+        else:
+            former, again = _valid(self._kept.get(key, now), now), now + self._retry
+            self._kept.put(key, _Kept(former, again), max(again, former.until) if former else again)
+
+    async def _ask(
+        self, url: str, certificate: x509.Certificate, issuer: x509.Certificate
+    ) -> Published | None:
+        # SHA-1 only names the issuer in the question; it is what every responder knows (RFC 5019 2.1.1).
+        question = ocsp.OCSPRequestBuilder().add_certificate(certificate, issuer, hashes.SHA1())  # noqa: S303
+        data = await self._fetch(url, _ANSWER, question.build().public_bytes(Encoding.DER))
+        return read_answer(data, certificate) if data else None
+
+    async def _list(self, url: str, issuer: x509.Certificate) -> Published | None:
+        data = await self._fetch(url, _LIST)
+        return read_list(data, issuer) if data else None
+
+    async def _fetch(self, url: str, limits: FetchLimits, question: bytes | None = None) -> bytes | None:
+        headers = _QUESTION if question else None
+        try:
+            answer = await fetch(self._client, url, limits, content=question, headers=headers)
+        except FetchError:
+            return None
+        return answer.body if answer.status == 200 else None
+
+
+def _valid(kept: _Kept | None, now: datetime) -> Published | None:
+    """What is kept, as long as its issuer declared it valid."""
+    if kept is None or kept.published is None or now >= kept.published.until:
+        return None
+    return kept.published

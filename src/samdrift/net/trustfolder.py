@@ -1,0 +1,56 @@
+"""Chain policies out of a folder of certificates, as an operator fills it from DIGG's chains.
+
+``{purpose}/anchors/`` and ``{purpose}/issuers/`` hold certificates in PEM or
+DER, where the purposes are ``access-point``, ``smp`` and ``organisation``
+(transport-profile-as4 2.10, transport-model-extended 2.6). ``issuers`` may be
+missing where any path to an anchor will do; ``intermediates/`` may hold further
+issuers on the way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from cryptography import x509
+
+from samdrift.contracts.discovery import CertificatePurpose
+from samdrift.trust.keys import KeyMaterialError, certificates
+from samdrift.trust.policy import SIGNS, SIGNS_AND_DECRYPTS, SIGNS_OR_DECRYPTS, ChainPolicy, KeyUses
+
+_KEY_USES: Mapping[CertificatePurpose, KeyUses] = {
+    CertificatePurpose.ACCESS_POINT: SIGNS_AND_DECRYPTS,
+    CertificatePurpose.SMP: SIGNS,
+    CertificatePurpose.ORGANISATION: SIGNS_OR_DECRYPTS,
+}
+_SUFFIXES = frozenset({".pem", ".cer", ".crt", ".der"})
+
+
+class TrustFolderError(ValueError):
+    """The folder does not say whom to trust; the text names the purpose and the file."""
+
+
+def read_policies(folder: Path) -> Mapping[CertificatePurpose, ChainPolicy]:
+    """The policy of every purpose; :class:`TrustFolderError` when one has no anchor."""
+    return {purpose: _policy(folder / purpose, uses) for purpose, uses in _KEY_USES.items()}
+
+
+def _policy(folder: Path, uses: KeyUses) -> ChainPolicy:
+    anchors = _read(folder / "anchors")
+    if not anchors:
+        raise TrustFolderError(f"no anchor for {folder.name}")
+    return ChainPolicy(anchors, _read(folder / "issuers"), _read(folder / "intermediates"), uses)
+
+
+def _read(folder: Path) -> tuple[x509.Certificate, ...]:
+    if not folder.is_dir():
+        return ()
+    files = sorted(file for file in folder.iterdir() if file.suffix.lower() in _SUFFIXES)
+    return tuple(certificate for file in files for certificate in _certificates(file))
+
+
+def _certificates(file: Path) -> tuple[x509.Certificate, ...]:
+    try:
+        return certificates(file.read_bytes())
+    except (OSError, KeyMaterialError):
+        raise TrustFolderError(f"{file.parent.parent.name}: {file.name} cannot be read") from None

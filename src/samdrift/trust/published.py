@@ -1,0 +1,83 @@
+"""What issuers publish about revocation: where, and until when it holds (component-pki 2.8, 2.9).
+
+Enough is checked here to keep rubbish out of a cache where something good may
+lie; whether the evidence proves anything is decided in :mod:`samdrift.trust.decide`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TypeVar
+
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.x509 import ocsp
+from cryptography.x509.oid import AuthorityInformationAccessOID
+
+_WITHOUT_NEXT_UPDATE = timedelta(minutes=30)
+_Extension = TypeVar("_Extension", bound=x509.ExtensionType)
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """A revocation list or a responder's answer in DER, and until when its issuer declared it valid."""
+
+    data: bytes
+    until: datetime
+
+
+def responders(certificate: x509.Certificate) -> tuple[str, ...]:
+    """The addresses of the OCSP responders that the issuer names in ``certificate``."""
+    access = _extension(certificate, x509.AuthorityInformationAccess)
+    return tuple(
+        description.access_location.value
+        for description in access or ()
+        if description.access_method == AuthorityInformationAccessOID.OCSP
+        and isinstance(description.access_location, x509.UniformResourceIdentifier)
+    )
+
+
+def distribution_points(certificate: x509.Certificate) -> tuple[str, ...]:
+    """The addresses at which the issuer publishes its revocation list."""
+    points = _extension(certificate, x509.CRLDistributionPoints)
+    return tuple(
+        name.value
+        for point in points or ()
+        for name in point.full_name or ()
+        if isinstance(name, x509.UniformResourceIdentifier)
+    )
+
+
+def read_answer(data: bytes, certificate: x509.Certificate) -> Published | None:
+    """A responder's answer when it is one about ``certificate``."""
+    try:
+        answer = ocsp.load_der_ocsp_response(data)
+        if answer.response_status is not ocsp.OCSPResponseStatus.SUCCESSFUL:
+            return None
+        if answer.serial_number != certificate.serial_number:
+            return None
+        until = answer.next_update_utc or answer.this_update_utc + _WITHOUT_NEXT_UPDATE
+    except (ValueError, OverflowError):
+        return None
+    return Published(data, until)
+
+
+def read_list(data: bytes, issuer: x509.Certificate) -> Published | None:
+    """A revocation list when ``issuer`` has signed it."""
+    key = issuer.public_key()
+    try:
+        found = x509.load_der_x509_crl(data)
+        signed = isinstance(key, rsa.RSAPublicKey) and found.is_signature_valid(key)
+        until = found.next_update_utc
+    except (ValueError, TypeError, x509.InvalidVersion, UnsupportedAlgorithm):
+        return None
+    return Published(data, until) if signed and until is not None and found.issuer == issuer.subject else None
+
+
+def _extension(certificate: x509.Certificate, kind: type[_Extension]) -> _Extension | None:
+    try:
+        return certificate.extensions.get_extension_for_class(kind).value
+    except (x509.ExtensionNotFound, ValueError):
+        return None

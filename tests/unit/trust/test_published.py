@@ -1,0 +1,75 @@
+"""What certificates say about where revocation is told, and what comes from there."""
+
+from datetime import timedelta
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from samdrift.trust.keys import certificates
+from samdrift.trust.published import distribution_points, read_answer, read_list, responders
+from tests import pki
+from tests.official import DIGG, requires_digg
+
+ROOT = pki.root("Rot", 1, crl_url="http://ca.example/rot.crl", ocsp_url="http://ca.example/ocsp")
+OTHER = pki.root("Rot", 2)
+AP = ROOT.issue("AP").certificate
+UNTOLD = OTHER.issue("AP").certificate
+
+
+def test_addresses_are_those_in_the_certificate() -> None:
+    assert responders(AP) == ("http://ca.example/ocsp",)
+    assert distribution_points(AP) == ("http://ca.example/rot.crl",)
+    assert responders(UNTOLD) == ()
+    assert distribution_points(UNTOLD) == ()
+
+
+@requires_digg
+def test_addresses_in_official_certificates() -> None:
+    folder = DIGG / "certificates/production"
+    (issuer,) = certificates((folder / "accesspoint/Accesspunkt CA-SDK-PROD.cer").read_bytes())
+    assert distribution_points(issuer) == ("https://ca.edelivery.digg.se/crl/aprot.crl",)
+    assert responders(issuer) == ()
+    (siths,) = certificates((folder / "o2o/sithseidfunctioncav1.cer").read_bytes())
+    assert responders(siths) == ("http://ocsp1.siths.se",)
+
+
+def test_a_list_is_one_that_the_issuer_signed() -> None:
+    data = ROOT.crl(at=pki.NOW, lasts=pki.DAY)
+    found = read_list(data, ROOT.certificate)
+    assert found is not None
+    assert (found.data, found.until) == (data, pki.NOW + pki.DAY)
+    assert read_list(OTHER.crl(), ROOT.certificate) is None
+
+
+def test_an_answer_is_one_about_the_certificate() -> None:
+    data = ROOT.ocsp(AP, at=pki.NOW, lasts=timedelta(hours=1))
+    found = read_answer(data, AP)
+    assert found is not None
+    assert (found.data, found.until) == (data, pki.NOW + timedelta(hours=1))
+    assert read_answer(data, ROOT.issue("AP2").certificate) is None
+
+
+def test_an_answer_without_an_end_holds_for_half_an_hour() -> None:
+    found = read_answer(ROOT.ocsp(AP, at=pki.NOW, lasts=None), AP)
+    assert found is not None
+    assert found.until == pki.NOW + timedelta(minutes=30)
+
+
+def test_a_responder_that_refuses_gives_no_answer() -> None:
+    try_later = bytes.fromhex("30030a0103")
+    assert read_answer(try_later, AP) is None
+
+
+@pytest.mark.parametrize("data", [b"", b"rubbish", b"\x30\x80"])
+def test_rubbish_is_nothing(data: bytes) -> None:
+    assert read_list(data, ROOT.certificate) is None
+    assert read_answer(data, AP) is None
+
+
+@given(st.integers(0, 2000), st.integers(1, 255))
+@settings(max_examples=100)
+def test_a_changed_list_is_nothing(position: int, difference: int) -> None:
+    data = bytearray(ROOT.crl())
+    data[position % len(data)] ^= difference
+    assert read_list(bytes(data), ROOT.certificate) is None
