@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import AsyncIterator
 from pathlib import Path
 
+import httpx
 import pytest
+import pytest_asyncio
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from samdrift.federation.authority import Authority
+from samdrift.federation.server import LocalFederation, running
 
 URL = "http://127.0.0.1:1"
 """Where no responder is: for tests that ask an authority without HTTP."""
@@ -31,8 +35,33 @@ def authority_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def environment_keys(authority_folder: Path, tmp_path: Path) -> Path:
     """A folder that holds only the keys, so that each test certifies and revokes on its own."""
-    folder = tmp_path / "authority"
-    folder.mkdir()
-    for path in authority_folder.glob("*.key"):
-        shutil.copy(path, folder)
-    return folder
+    return copy_keys(authority_folder, tmp_path / "authority")
+
+
+@pytest.fixture
+def federation_folder(authority_folder: Path, tmp_path: Path) -> Path:
+    """The folder of a federation that has keys and nothing else."""
+    copy_keys(authority_folder, tmp_path / "federation" / "authority")
+    return tmp_path / "federation"
+
+
+@pytest_asyncio.fixture
+async def federation(federation_folder: Path) -> AsyncIterator[LocalFederation]:
+    """A federation that runs, with nobody in it."""
+    async with running(federation_folder) as local:
+        yield local
+
+
+@pytest_asyncio.fixture
+async def http() -> AsyncIterator[httpx.AsyncClient]:
+    """A client that follows no redirects."""
+    async with httpx.AsyncClient(timeout=10) as client:
+        yield client
+
+
+def copy_keys(source: Path, target: Path) -> Path:
+    """Copy an environment's keys without its certificates and register."""
+    target.mkdir(parents=True)
+    for path in source.glob("*.key"):
+        shutil.copy(path, target)
+    return target

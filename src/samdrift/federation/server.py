@@ -1,0 +1,168 @@
+"""A federation that runs: every shared service on loopback, and the registrations that they tell of.
+
+One folder is one federation. It keeps its keys, ports and registrations, so
+that certificates and addresses stay good from start to start.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from pathlib import Path
+
+from cryptography import x509
+from starlette.applications import Starlette
+from starlette.routing import Mount
+
+from samdrift.federation.addressbook import address_book
+from samdrift.federation.authority import Authority
+from samdrift.federation.directory import Directory, Entry, FunctionalAddress, Organisation
+from samdrift.federation.dnsserver import serving_dns
+from samdrift.federation.outages import Failure, Outages, Service
+from samdrift.federation.ports import Sockets, bound_sockets, port
+from samdrift.federation.responder import responder
+from samdrift.federation.sml import Sml, server_failure
+from samdrift.federation.smp import Smp, smp_server
+from samdrift.federation.trustfolder import write_trust
+from samdrift.net.server import serving
+from samdrift.wire.identifiers import (
+    FEDERATION_TEST,
+    NO_PROCESS,
+    RECEIPT_EXTENDED,
+    SDK_MESSAGE_EXTENDED,
+    DocumentIdentifier,
+    ParticipantIdentifier,
+)
+from samdrift.wire.profile import PROFILES
+from samdrift.wire.smp import Endpoint, PublishedCertificates, ServiceMetadata
+
+SML_ZONE = "sml.samdrift.test"
+DOCUMENTS = (SDK_MESSAGE_EXTENDED, RECEIPT_EXTENDED)
+"""What a participant receives unless told otherwise (transport-model-extended 3.2)."""
+
+
+class LocalFederation:
+    """The shared services of one federation, and how participants come to be in them."""
+
+    identifier = FEDERATION_TEST
+
+    def __init__(self, folder: Path, host: str, sockets: Sockets, evidence_lifetime: timedelta) -> None:
+        base = f"http://{host}:{port(sockets.http)}"
+        self.responder_url = f"{base}/ca"
+        self.smp_url = f"{base}/smp"
+        self.address_book_url = f"{base}/addressbook"
+        self.dns_port = port(sockets.dns_tcp)
+        self.unreachable_url = f"http://{host}:{port(sockets.closed)}/as4"
+        """Where an access point could be but is not: connections are refused."""
+        self.outages = Outages()
+        self.authority = Authority(
+            folder / "authority", self.responder_url, evidence_lifetime=evidence_lifetime
+        )
+        self.smp = Smp(folder / "smp.json", self.smp_url, self.authority.smp_signer())
+        self.directory = Directory(folder / "addressbook.json")
+        self.sml = Sml(SML_ZONE)
+        self.sml.register(self.smp.participants(), self.smp_url)
+        self._folder = folder
+
+    @property
+    def sml_zone(self) -> str:
+        """The zone below which participants' names are."""
+        return self.sml.zone
+
+    def register_participant(
+        self,
+        participant: ParticipantIdentifier,
+        name: str,
+        organisation_number: str,
+        ap_endpoint_url: str,
+        ap_certificate: x509.Certificate,
+        signing_certificate: x509.Certificate | None = None,
+        encryption_certificate: x509.Certificate | None = None,
+        functional_addresses: Iterable[FunctionalAddress] = (),
+        documents: Iterable[DocumentIdentifier] = DOCUMENTS,
+        profiles: Iterable[str] = PROFILES,
+    ) -> None:
+        """Make a participant known in address book, SMP, CertPub and SML (component-smp 2.7.2, 2.7.3).
+
+        Nothing is checked against anything: a certificate of another federation
+        or an address where nobody is can be registered just as well.
+        """
+        certificates = PublishedCertificates(_some(signing_certificate), _some(encryption_certificate))
+        endpoints = tuple(Endpoint(one, ap_endpoint_url, ap_certificate) for one in profiles)
+        self.publish(
+            ServiceMetadata(participant, document, NO_PROCESS, endpoints, certificates)
+            for document in documents
+        )
+        organisation = Organisation(participant, organisation_number, name)
+        self.directory.put(Entry(organisation, tuple(functional_addresses)))
+
+    def publish(self, services: Iterable[ServiceMetadata]) -> None:
+        """Register metadata as it is, and its participants in SML."""
+        self.smp.put(services)
+        self.sml.register(self.smp.participants(), self.smp_url)
+
+    def remove_participant(self, participant: ParticipantIdentifier) -> None:
+        """Make a participant unknown everywhere."""
+        self.smp.remove(participant)
+        self.sml.remove(participant)
+        self.directory.remove(participant)
+
+    def other_environment(self) -> Authority:
+        """Authorities of another environment, made on first use, which takes seconds: none is trusted here.
+
+        They have no responder; what they issue is refused before revocation is looked at.
+        """
+        return Authority(self._folder / "other", f"{self.responder_url}/other", environment="SDK-ELSEWHERE")
+
+    def write_trust(self, folder: Path) -> None:
+        """Write the federation's authorities below ``folder``, for those who are to trust them."""
+        write_trust(self.authority, folder)
+
+    def application(self) -> Starlette:
+        """All that is spoken over HTTP."""
+        services = {
+            Service.RESPONDER: ("/ca", responder(self.authority)),
+            Service.SMP: ("/smp", smp_server(self.smp)),
+            Service.ADDRESS_BOOK: ("/addressbook", address_book(self.directory, self.address_book_url)),
+        }
+        return Starlette(
+            routes=[
+                Mount(path, self.outages.failing(app, service)) for service, (path, app) in services.items()
+            ]
+        )
+
+    def dns_answer(self, question: bytes) -> bytes | None:
+        """What the name server answers."""
+        match self.outages.failures.get(Service.SML):
+            case None:
+                return self.sml.answer(question)
+            case Failure.ERROR:
+                return server_failure(question)
+            case Failure.SILENCE:
+                return None
+
+
+@asynccontextmanager
+async def running(
+    folder: Path, host: str = "127.0.0.1", *, evidence_lifetime: timedelta = timedelta(days=1)
+) -> AsyncIterator[LocalFederation]:
+    """Run the federation of ``folder``, a new one when it is empty, while the context lasts.
+
+    ``evidence_lifetime`` is how long revocation lists and OCSP answers are in force.
+    """
+    sockets = bound_sockets(folder, host)
+    try:
+        federation = await asyncio.to_thread(LocalFederation, folder, host, sockets, evidence_lifetime)
+        async with (
+            serving_dns(federation.dns_answer, sockets.dns_udp, sockets.dns_tcp),
+            serving(federation.application(), sockets.http),
+        ):
+            yield federation
+    finally:
+        sockets.close()
+
+
+def _some(certificate: x509.Certificate | None) -> tuple[x509.Certificate, ...]:
+    return () if certificate is None else (certificate,)

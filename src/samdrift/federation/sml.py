@@ -1,0 +1,89 @@
+"""The SML: names by which a participant's SMP is found (component-sml 2.4, 2.8; eDelivery BDXL 1.6).
+
+What a name server answers, from message to message; :mod:`samdrift.federation.dnsserver`
+puts it on the network.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from dnslib import NAPTR, QTYPE, RCODE, RR, SOA, DNSError, DNSRecord
+
+from samdrift.wire import bdxl
+from samdrift.wire.identifiers import ParticipantIdentifier
+
+TTL = 60
+"""Seconds that an answer may be kept, also that there is none."""
+
+
+class Sml:
+    """The names of one zone, each with the address of an SMP."""
+
+    def __init__(self, zone: str) -> None:
+        self.zone = zone.strip(".").lower()
+        self._names: dict[str, bdxl.Naptr] = {}
+
+    def register(self, participants: Iterable[ParticipantIdentifier], smp_url: str) -> None:
+        """Publish that the participants have their metadata at ``smp_url``."""
+        self._names |= {self._name(one): bdxl.record(smp_url) for one in participants}
+
+    def remove(self, participant: ParticipantIdentifier) -> None:
+        """Unpublish a participant."""
+        self._names.pop(self._name(participant), None)
+
+    def answer(self, question: bytes) -> bytes | None:
+        """The answer to a DNS message; ``None`` for what is not a question."""
+        asked = _question(question)
+        if asked is None:
+            return None
+        reply = asked.reply(ra=0)
+        name = str(asked.q.qname).rstrip(".").lower()
+        if name != self.zone and not name.endswith(f".{self.zone}"):
+            reply.header.rcode = RCODE.REFUSED
+            return bytes(reply.pack())
+        record = self._names.get(name)
+        if record is not None and asked.q.qtype in (QTYPE.NAPTR, QTYPE.ANY):
+            reply.add_answer(RR(asked.q.qname, QTYPE.NAPTR, ttl=TTL, rdata=_data(record)))
+            return bytes(reply.pack())
+        if record is None and name != self.zone:
+            reply.header.rcode = RCODE.NXDOMAIN
+        reply.add_auth(RR(self.zone, QTYPE.SOA, ttl=TTL, rdata=self._start_of_authority()))
+        return bytes(reply.pack())
+
+    def _name(self, participant: ParticipantIdentifier) -> str:
+        return bdxl.host(participant, self.zone).lower()
+
+    def _start_of_authority(self) -> SOA:
+        """How long it may be kept that there is no such name (RFC 2308 3)."""
+        return SOA(f"ns.{self.zone}", f"hostmaster.{self.zone}", (1, TTL, TTL, TTL, TTL))
+
+
+def server_failure(question: bytes) -> bytes | None:
+    """The answer of a name server that cannot."""
+    asked = _question(question)
+    if asked is None:
+        return None
+    reply = asked.reply(ra=0)
+    reply.header.rcode = RCODE.SERVFAIL
+    return bytes(reply.pack())
+
+
+def _question(message: bytes) -> DNSRecord | None:
+    """The message, when it is a query with one question."""
+    try:
+        asked = DNSRecord.parse(message)
+    except DNSError:
+        return None
+    return asked if not asked.header.qr and len(asked.questions) == 1 else None
+
+
+def _data(record: bdxl.Naptr) -> NAPTR:
+    return NAPTR(
+        record.order,
+        record.preference,
+        record.flags.encode(),
+        record.service.encode(),
+        record.regexp.encode(),
+        record.replacement,
+    )

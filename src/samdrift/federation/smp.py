@@ -1,0 +1,118 @@
+"""The SMP with certificate publishing (component-smp 2.8, 2.9; certpub-rest-binding 3).
+
+Metadata is signed when it is first asked for and kept until it changes. For the
+test bed, any bytes can be published in its place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from samdrift.federation import store
+from samdrift.federation.metadata import from_plain, to_plain
+from samdrift.wire.identifiers import DocumentIdentifier, ParticipantIdentifier
+from samdrift.wire.keys import SigningKey
+from samdrift.wire.smp import (
+    ServiceGroup,
+    ServiceMetadata,
+    build_service_group,
+    build_signed_service_metadata,
+    service_metadata_path,
+)
+
+MEDIA_TYPE = "text/xml"
+
+_Key = tuple[str, str]
+"""``scheme::identifier`` of the participant and of the document, as in the path of a request."""
+
+
+class Smp:
+    """What participants have registered, kept in a file, and what is published of it."""
+
+    def __init__(self, path: Path, url: str, signer: SigningKey) -> None:
+        """``url`` is the SMP's own address, for the references in service groups."""
+        self.url = url
+        self._path, self._signer = path, signer
+        services = map(from_plain, store.read(path) or ())
+        self._services = {_key(one.participant, one.document): one for one in services}
+        self._published: dict[_Key, bytes] = {}
+
+    def put(self, services: Iterable[ServiceMetadata]) -> None:
+        """Register services, each in place of what was registered for its participant and document."""
+        for service in services:
+            key = _key(service.participant, service.document)
+            self._services[key] = service
+            self._published.pop(key, None)
+        self._write()
+
+    def remove(self, participant: ParticipantIdentifier) -> None:
+        """Forget every service of a participant."""
+        for service in self.services(participant):
+            key = _key(participant, service.document)
+            del self._services[key]
+            self._published.pop(key, None)
+        self._write()
+
+    def participants(self) -> frozenset[ParticipantIdentifier]:
+        """Those that have registered a service."""
+        return frozenset(service.participant for service in self._services.values())
+
+    def services(self, participant: ParticipantIdentifier) -> list[ServiceMetadata]:
+        """What a participant has registered."""
+        return [service for service in self._services.values() if service.participant == participant]
+
+    def publish(self, participant: ParticipantIdentifier, document: DocumentIdentifier, body: bytes) -> None:
+        """For the test bed: answer with ``body`` until that service is registered anew."""
+        self._published[_key(participant, document)] = body
+
+    def service_group(self, participant: str) -> bytes | None:
+        """The ServiceGroup of ``scheme::identifier``, or ``None`` when it has registered nothing."""
+        services = [service for key, service in self._services.items() if key[0] == participant]
+        if not services:
+            return None
+        owner = services[0].participant
+        addresses = (self.url + service_metadata_path(owner, service.document) for service in services)
+        return build_service_group(ServiceGroup(owner, tuple(addresses)))
+
+    def signed_metadata(self, participant: str, document: str) -> bytes | None:
+        """The SignedServiceMetadata of two ``scheme::identifier``, or ``None``."""
+        key = participant, document
+        if key not in self._published:
+            if key not in self._services:
+                return None
+            self._published[key] = build_signed_service_metadata(self._services[key], self._signer)
+        return self._published[key]
+
+    def _write(self) -> None:
+        store.write(self._path, [to_plain(service) for service in self._services.values()])
+
+
+def smp_server(smp: Smp) -> Starlette:
+    """The interface over ``smp``: ``GET`` only, no redirects (component-smp 2.11)."""
+    prefix = urlsplit(smp.url).path + "/"
+
+    async def answer(request: Request) -> Response:
+        path = request.scope["raw_path"].decode("ascii").removeprefix(prefix)
+        match [unquote(segment) for segment in path.split("/")]:
+            case [participant]:
+                body = smp.service_group(participant.lower())
+            case [participant, "services", document]:
+                body = smp.signed_metadata(participant.lower(), document)
+            case _:
+                body = None
+        if body is None:
+            return Response("Not found", 404, media_type="text/plain")
+        return Response(body, media_type=MEDIA_TYPE)
+
+    return Starlette(routes=[Route("/{path:path}", answer)])
+
+
+def _key(participant: ParticipantIdentifier, document: DocumentIdentifier) -> _Key:
+    return f"{participant.scheme}::{participant.value}", f"{document.scheme}::{document.value}"

@@ -1,0 +1,153 @@
+"""A whole federation that runs: from a name to an access point, restart, and what it refuses to do."""
+
+from __future__ import annotations
+
+import socket
+import time
+from pathlib import Path
+
+import dns.asyncresolver
+import httpx
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+from samdrift.federation.directory import FunctionalAddress
+from samdrift.federation.errors import FederationError
+from samdrift.federation.server import LocalFederation, running
+from samdrift.federation.shapes import Ca
+from samdrift.wire import bdxl
+from samdrift.wire.identifiers import SDK_MESSAGE_EXTENDED, ParticipantIdentifier
+from samdrift.wire.smp import service_metadata_path, verify_signed_service_metadata
+
+HABO = ParticipantIdentifier.parse("0203:habo.se")
+
+
+async def test_from_participant_to_access_point(
+    federation: LocalFederation, key: rsa.RSAPrivateKey, http: httpx.AsyncClient
+) -> None:
+    """transport-profile-as4 2.10: SML, SMP and certificate, and the address book beside them."""
+    certificate = federation.authority.issue_access_point("AP0001-SDK-DEMO", key.public_key())
+    address = FunctionalAddress("SE2120001611-0001", "Registrator")
+    federation.register_participant(
+        HABO,
+        "Habo kommun",
+        "2120001611",
+        "https://127.0.0.1:9/as4",
+        certificate,
+        functional_addresses=[address],
+    )
+    resolver = dns.asyncresolver.Resolver(configure=False)
+    resolver.nameservers, resolver.port = ["127.0.0.1"], federation.dns_port
+    (found,) = await resolver.resolve(bdxl.host(HABO, federation.sml_zone), "NAPTR")
+    record = bdxl.Naptr(
+        found.order,
+        found.preference,
+        found.flags.decode(),
+        found.service.decode(),
+        found.regexp.decode(),
+        str(found.replacement),
+    )
+    smp = bdxl.smp_address([record])
+    answer = await http.get(smp + service_metadata_path(HABO, SDK_MESSAGE_EXTENDED))
+    metadata = verify_signed_service_metadata(answer.content).metadata
+    assert metadata is not None
+    endpoint = metadata.endpoint_for(["digg-transport-as4-v1_0"], certificate.not_valid_before_utc)
+    assert endpoint is not None
+    assert (endpoint.address, endpoint.certificate) == ("https://127.0.0.1:9/as4", certificate)
+    answer = await http.get(f"{federation.address_book_url}/addresses?include=organization")
+    assert [one["attributes"]["identifier"] for one in answer.json()["data"]] == [address.identifier]
+    assert answer.json()["included"][0]["attributes"]["participantIdentifier"] == HABO.value
+    federation.remove_participant(HABO)
+    with pytest.raises(dns.resolver.NXDOMAIN):
+        await resolver.resolve(bdxl.host(HABO, federation.sml_zone), "NAPTR")
+    assert (await http.get(f"{federation.address_book_url}/addresses")).json()["data"] == []
+
+
+async def test_second_start_takes_less_than_a_second_and_moves_nothing(
+    federation_folder: Path, key: rsa.RSAPrivateKey, http: httpx.AsyncClient
+) -> None:
+    async with running(federation_folder) as first:
+        certificate = first.authority.issue_access_point("AP0001-SDK-DEMO", key.public_key())
+        addresses = (first.smp_url, first.responder_url, first.address_book_url, first.unreachable_url)
+    started = time.process_time()
+    async with running(federation_folder) as second:
+        assert time.process_time() - started < 1
+        assert addresses == (
+            second.smp_url,
+            second.responder_url,
+            second.address_book_url,
+            second.unreachable_url,
+        )
+        second.authority.revoke(certificate)
+        revoked = x509.load_der_x509_crl((await http.get(f"{addresses[1]}/crl/apca.crl")).content)
+        assert revoked.get_revoked_certificate_by_serial_number(certificate.serial_number) is not None
+
+
+async def test_taken_port_is_an_error(federation_folder: Path) -> None:
+    async with running(federation_folder) as local:
+        with pytest.raises(FederationError, match="port"):
+            async with running(federation_folder):
+                pass
+        dns_port = local.dns_port
+    with socket.socket(type=socket.SOCK_DGRAM) as taken:
+        taken.bind(("127.0.0.1", dns_port))
+        with pytest.raises(FederationError, match="port"):
+            async with running(federation_folder):
+                pass
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "192.0.2.1", "::"])
+async def test_it_listens_on_loopback_only(tmp_path: Path, host: str) -> None:
+    """Invariant 12: meant for demonstration, it cannot be reached from outside."""
+    with pytest.raises(FederationError, match="loopback"):
+        async with running(tmp_path, host):
+            pass
+    assert list(tmp_path.iterdir()) == []
+
+
+async def test_trust_folder_has_a_folder_for_each_purpose(
+    federation: LocalFederation, tmp_path: Path
+) -> None:
+    federation.write_trust(tmp_path / "trust")
+    found = {
+        str(path.relative_to(tmp_path / "trust")): x509.load_pem_x509_certificate(path.read_bytes())
+        for path in (tmp_path / "trust").rglob("*.pem")
+    }
+    assert found == {
+        "access-point/aprot.pem": federation.authority.certificate(Ca.ACCESS_POINT_ROOT),
+        "access-point/apca.pem": federation.authority.certificate(Ca.ACCESS_POINT),
+        "smp/smpca.pem": federation.authority.certificate(Ca.SMP),
+        "organisation/orgrot.pem": federation.authority.certificate(Ca.ORGANISATION_ROOT),
+        "organisation/orgca.pem": federation.authority.certificate(Ca.ORGANISATION),
+        "tls/tlsca.pem": federation.authority.certificate(Ca.TLS),
+    }
+
+
+async def test_other_environment_shares_no_authority(
+    federation: LocalFederation, key: rsa.RSAPrivateKey
+) -> None:
+    """accesspoint-test-cases TF-03: a sender whose certificate is another environment's."""
+    other = federation.other_environment()
+    certificate = other.issue_access_point("AP0005-SDK-ELSEWHERE", key.public_key())
+    certificate.verify_directly_issued_by(other.certificate(Ca.ACCESS_POINT))
+    ours, theirs = ([one.certificate(ca) for ca in Ca] for one in (federation.authority, other))
+    assert all(mine.public_key() != their.public_key() for mine in ours for their in theirs)
+    assert certificate.issuer not in {one.subject for one in ours}
+
+
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [
+        ("ports.json", "{"),
+        ("smp.json", "["),
+        ("addressbook.json", "no"),
+        ("authority/register.jsonl", "{}\n"),
+        ("authority/apca.key", ""),
+    ],
+)
+async def test_damaged_folder_is_told_by_file(federation_folder: Path, file: str, content: str) -> None:
+    (federation_folder / file).write_text(content)
+    with pytest.raises(FederationError):
+        async with running(federation_folder):
+            pass
