@@ -58,7 +58,7 @@ class Gate:
         self._database = database
         self._roles = frozenset(roles)
         self._clock = clock
-        self._keys = SoftwareKeyStore(settings.secrets / "keys", settings.passphrase)
+        self._keys = SoftwareKeyStore(settings.secrets, settings.passphrase)
         self._objects = Objects(settings.objects)
         self._pool = Pool(settings.connections, settings.connections_per_vault, settings.idle)
         self._operator = database.registry()

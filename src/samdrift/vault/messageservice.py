@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
+from pathlib import Path
 
 from samdrift.contracts.messages import Direction, MessageStatus, ReceiptState, WorkKind
 from samdrift.vault import messagerows
@@ -51,9 +52,15 @@ class MessageServiceVault(WorkQueue):
     """
 
     def keys(self) -> KeySet:
-        """The organisation's own keys."""
+        """The organisation's own keys for protection between organisations."""
+        self._work.use()
         store, vault = self._room.keys, self._room.vault
         return KeySet(store.signing_key(vault), store.decryption_keys(vault))
+
+    def tls_client(self) -> tuple[Path, str]:
+        """File and password of the key that the organisation's systems show the access point (R4)."""
+        self._work.use()
+        return self._room.keys.tls_client(self._room.vault)
 
     def tls_client(self) -> tuple[Path, str]:
         """File and password of the key and certificate that the organisation shows on interface C."""

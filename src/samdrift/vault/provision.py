@@ -47,7 +47,7 @@ class Provisioner:
         self._settings = settings
         self._database = database
         self._connection = connection
-        self._keys = SoftwareKeyStore(settings.secrets / "keys", settings.passphrase)
+        self._keys = SoftwareKeyStore(settings.secrets, settings.passphrase)
 
     @classmethod
     async def connect(cls, settings: VaultSettings) -> Self:

@@ -16,7 +16,7 @@ class VaultSettings:
     objects: Path | str
     """A folder, or a URL that obstore knows, for bodies that are too large for a row."""
     secrets: Path
-    """Folder of the key store and of the passwords of the administrator's and the registry's login."""
+    """The key store's folder; the passwords of the administrator's and the registry's login are in it too."""
     passphrase: bytes = field(repr=False)
     connections: int = 64
     """Most database connections of one process, over all vaults."""

@@ -34,6 +34,7 @@ class UnitOfWork:
         self._session: Session | None = None
         self._held: list[Statement] = []
         self._afterwards: list[Afterwards] = []
+        self._used = False
         self._over = False
 
     async def query(self, sql: str, *values: Value) -> list[Row]:
@@ -53,6 +54,10 @@ class UnitOfWork:
             raise VaultClosed
         self._held.append((sql, values))
 
+    def use(self) -> None:
+        """Have the opening in the log although it asks the database for nothing."""
+        self._used = True
+
     def record(self, happening: Happening) -> None:
         """Write ``happening`` in the log when this is committed."""
         if self._over:
@@ -64,8 +69,8 @@ class UnitOfWork:
         self._afterwards.append(action)
 
     async def commit(self) -> None:
-        """Make it all durable. An opening in which nothing was asked and nothing recorded leaves no trace."""
-        if self._session is None and not self._held and len(self._happenings) == 1:
+        """Make it all durable. An opening in which nothing was done leaves no trace."""
+        if self._idle:
             self._over = True
             return
         statements = [*self._held, append_statement(self._happenings), _COMMIT]
@@ -82,6 +87,11 @@ class UnitOfWork:
         for action in self._afterwards:
             with contextlib.suppress(VaultUnavailable):
                 await action()
+
+    @property
+    def _idle(self) -> bool:
+        asked = self._used or self._session is not None or self._held
+        return not asked and len(self._happenings) == 1
 
     async def abandon(self) -> None:
         """Undo it all."""
