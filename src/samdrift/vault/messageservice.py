@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
-from pathlib import Path
 
 from samdrift.contracts.messages import Direction, MessageStatus, ReceiptState, WorkKind
 from samdrift.vault import messagerows
@@ -58,12 +57,8 @@ class MessageServiceVault(WorkQueue):
         return KeySet(store.signing_key(vault), store.decryption_keys(vault))
 
     def tls_client(self) -> tuple[Path, str]:
-        """File and password of the key that the organisation's systems show the access point (R4)."""
+        """File and password of the key and certificate that the organisation shows on interface C (R4)."""
         self._work.use()
-        return self._room.keys.tls_client(self._room.vault)
-
-    def tls_client(self) -> tuple[Path, str]:
-        """File and password of the key and certificate that the organisation shows on interface C."""
         return self._room.keys.tls_client(self._room.vault)
 
     # --- messages ---------------------------------------------------------------------------------------
