@@ -1,8 +1,7 @@
-"""The federation's authorities as files, for those who are to trust them.
+"""The federation's authorities as files, in the form that :mod:`samdrift.net.trustfolder` reads.
 
-One folder for each purpose with the root and, below it, the issuer whose
-certificates count: access points are those of this federation's intermediate
-only (transport-profile-as4 2.10 a, c).
+Of access points and organisations only certificates of a certain issuer below
+the root count (transport-profile-as4 2.10 a, c).
 """
 
 from __future__ import annotations
@@ -15,22 +14,19 @@ from samdrift.contracts.discovery import CertificatePurpose
 from samdrift.federation.authority import Authority
 from samdrift.federation.shapes import Ca
 
-TLS = "tls"
-"""The folder beside those of the purposes: what connections on interfaces A and C are trusted by."""
-
-_FOLDERS: dict[str, tuple[Ca, ...]] = {
-    CertificatePurpose.ACCESS_POINT: (Ca.ACCESS_POINT_ROOT, Ca.ACCESS_POINT),
-    CertificatePurpose.SMP: (Ca.SMP,),
-    CertificatePurpose.ORGANISATION: (Ca.ORGANISATION_ROOT, Ca.ORGANISATION),
-    TLS: (Ca.TLS,),
-}
+_FILES: tuple[tuple[str, Ca], ...] = (
+    (f"{CertificatePurpose.ACCESS_POINT}/anchors", Ca.ACCESS_POINT_ROOT),
+    (f"{CertificatePurpose.ACCESS_POINT}/issuers", Ca.ACCESS_POINT),
+    (f"{CertificatePurpose.SMP}/anchors", Ca.SMP),
+    (f"{CertificatePurpose.ORGANISATION}/anchors", Ca.ORGANISATION_ROOT),
+    (f"{CertificatePurpose.ORGANISATION}/issuers", Ca.ORGANISATION),
+    ("tls", Ca.TLS),
+)
 
 
 def write_trust(authority: Authority, folder: Path) -> None:
-    """Write ``{purpose}/{authority}.pem`` below ``folder``."""
-    for purpose, authorities in _FOLDERS.items():
-        place = folder / purpose
-        place.mkdir(parents=True, exist_ok=True)
-        for ca in authorities:
-            pem = authority.certificate(ca).public_bytes(serialization.Encoding.PEM)
-            (place / f"{ca}.pem").write_bytes(pem)
+    """Write ``{purpose}/anchors``, ``{purpose}/issuers`` and ``tls`` below ``folder``, PEM."""
+    for place, ca in _FILES:
+        path = folder / place / f"{ca}.pem"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(authority.certificate(ca).public_bytes(serialization.Encoding.PEM))

@@ -12,10 +12,12 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import rsa
 
+from samdrift.contracts.discovery import CertificatePurpose
 from samdrift.federation.directory import FunctionalAddress
 from samdrift.federation.errors import FederationError
 from samdrift.federation.server import LocalFederation, running
 from samdrift.federation.shapes import Ca
+from samdrift.net.trustfolder import read_policies
 from samdrift.wire import bdxl
 from samdrift.wire.identifiers import SDK_MESSAGE_EXTENDED, ParticipantIdentifier
 from samdrift.wire.smp import service_metadata_path, verify_signed_service_metadata
@@ -106,22 +108,21 @@ async def test_it_listens_on_loopback_only(tmp_path: Path, host: str) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-async def test_trust_folder_has_a_folder_for_each_purpose(
+async def test_trust_folder_is_read_as_the_federations_policies(
     federation: LocalFederation, tmp_path: Path
 ) -> None:
     federation.write_trust(tmp_path / "trust")
-    found = {
-        str(path.relative_to(tmp_path / "trust")): x509.load_pem_x509_certificate(path.read_bytes())
-        for path in (tmp_path / "trust").rglob("*.pem")
+    policies = read_policies(tmp_path / "trust")
+    assert {purpose: (policy.anchors, policy.issuers) for purpose, policy in policies.items()} == {
+        purpose: tuple(tuple(map(federation.authority.certificate, cas)) for cas in (anchors, issuers))
+        for purpose, anchors, issuers in (
+            (CertificatePurpose.ACCESS_POINT, [Ca.ACCESS_POINT_ROOT], [Ca.ACCESS_POINT]),
+            (CertificatePurpose.SMP, [Ca.SMP], []),
+            (CertificatePurpose.ORGANISATION, [Ca.ORGANISATION_ROOT], [Ca.ORGANISATION]),
+        )
     }
-    assert found == {
-        "access-point/aprot.pem": federation.authority.certificate(Ca.ACCESS_POINT_ROOT),
-        "access-point/apca.pem": federation.authority.certificate(Ca.ACCESS_POINT),
-        "smp/smpca.pem": federation.authority.certificate(Ca.SMP),
-        "organisation/orgrot.pem": federation.authority.certificate(Ca.ORGANISATION_ROOT),
-        "organisation/orgca.pem": federation.authority.certificate(Ca.ORGANISATION),
-        "tls/tlsca.pem": federation.authority.certificate(Ca.TLS),
-    }
+    tls = (tmp_path / "trust" / "tls" / "tlsca.pem").read_bytes()
+    assert x509.load_pem_x509_certificate(tls) == federation.authority.certificate(Ca.TLS)
 
 
 async def test_other_environment_shares_no_authority(
