@@ -14,19 +14,18 @@ from samdrift.contracts.discovery import CertificatePurpose
 from samdrift.federation.authority import Authority
 from samdrift.federation.shapes import Ca
 
-_FILES: tuple[tuple[str, Ca], ...] = (
-    (f"{CertificatePurpose.ACCESS_POINT}/anchors", Ca.ACCESS_POINT_ROOT),
-    (f"{CertificatePurpose.ACCESS_POINT}/issuers", Ca.ACCESS_POINT),
-    (f"{CertificatePurpose.SMP}/anchors", Ca.SMP),
-    (f"{CertificatePurpose.ORGANISATION}/anchors", Ca.ORGANISATION_ROOT),
-    (f"{CertificatePurpose.ORGANISATION}/issuers", Ca.ORGANISATION),
-    ("tls", Ca.TLS),
-)
+_AUTHORITIES: dict[str, tuple[Ca, ...]] = {
+    CertificatePurpose.ACCESS_POINT: (Ca.ACCESS_POINT_ROOT, Ca.ACCESS_POINT),
+    CertificatePurpose.SMP: (Ca.SMP,),
+    CertificatePurpose.ORGANISATION: (Ca.ORGANISATION_ROOT, Ca.ORGANISATION),
+    "tls": (Ca.TLS,),
+}
 
 
 def write_trust(authority: Authority, folder: Path) -> None:
-    """Write ``{purpose}/anchors``, ``{purpose}/issuers`` and ``tls`` below ``folder``, PEM."""
-    for place, ca in _FILES:
-        path = folder / place / f"{ca}.pem"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(authority.certificate(ca).public_bytes(serialization.Encoding.PEM))
+    """Write ``{purpose}/{authority}.pem``, and what TLS is trusted by, below ``folder``."""
+    for place, authorities in _AUTHORITIES.items():
+        (folder / place).mkdir(parents=True, exist_ok=True)
+        for ca in authorities:
+            pem = authority.certificate(ca).public_bytes(serialization.Encoding.PEM)
+            (folder / place / f"{ca}.pem").write_bytes(pem)
