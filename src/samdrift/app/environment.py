@@ -33,11 +33,11 @@ class EnvironmentFailure(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Environment:
-    """A folder with a virtual environment, the lock file to install, and our own sources for it."""
+    """A folder with a virtual environment, the lock file to install, and our own sources if it needs them."""
 
     folder: Path
     lock: Path
-    sources: Path
+    sources: Path | None = None
 
     def ensure(self) -> None:
         """Install the lock; other runs that want the same wait for it meanwhile."""
@@ -118,7 +118,8 @@ class Environment:
             self._unfinished.unlink()
         if status:
             raise EnvironmentFailure("the locked dependencies could not be installed, see above")
-        self._add_sources()
+        if self.sources is not None:
+            self._add_sources(self.sources)
         shutil.copyfile(self.lock, stamp(str(self.folder), str(self.lock)))
         self._unfinished.unlink()
 
@@ -128,11 +129,11 @@ class Environment:
         if asked.returncode and _run([self._python, "-m", "ensurepip"], held):
             raise EnvironmentFailure(f"{self.folder} has no pip and cannot get one, see above")
 
-    def _add_sources(self) -> None:
+    def _add_sources(self, sources: Path) -> None:
         """Make our own packages importable from where they lie, also when the checkout is moved."""
         ask = "import sysconfig; print(sysconfig.get_path('purelib'))"
         packages = subprocess.check_output([self._python, "-c", ask], text=True).strip()
-        (Path(packages) / "samdrift-checkout.pth").write_text(os.path.relpath(self.sources, packages) + "\n")
+        (Path(packages) / "samdrift-checkout.pth").write_text(os.path.relpath(sources, packages) + "\n")
 
 
 def _run(command: list[str], held: int, packages: int = 0) -> int:

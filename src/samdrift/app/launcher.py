@@ -24,12 +24,16 @@ def launch(checkout: str, arguments: Sequence[str]) -> int:
     status = _install(checkout, missing) if missing else 0
     if status:
         return status
-    python = python_of(os.path.join(checkout, ".venv"))
+    python = python_of(_own(checkout))
     if testing:
         os.chdir(checkout)
         return os.execv(python, [python, "-m", "pytest", *arguments[1:]])
     # -P: nothing that lies in the caller's folder is imported.
     return os.execv(python, [python, "-P", "-m", "samdrift.app.main", *arguments])
+
+
+def _own(checkout: str) -> str:
+    return os.path.join(checkout, ".venv")
 
 
 def _needed(checkout: str, *, testing: bool) -> Iterator[tuple[str, str]]:
@@ -38,7 +42,7 @@ def _needed(checkout: str, *, testing: bool) -> Iterator[tuple[str, str]]:
     The tests add to our own environment, and talk with peers that have their
     own, since those cannot live with the versions that we use.
     """
-    own = os.path.join(checkout, ".venv")
+    own = _own(checkout)
     yield own, os.path.join(checkout, "requirements.lock")
     if testing:
         yield own, os.path.join(checkout, "requirements-test.lock")
@@ -55,7 +59,8 @@ def _install(checkout: str, missing: Sequence[tuple[str, str]]) -> int:
 
     try:
         for folder, lock in missing:
-            Environment(Path(folder), Path(lock), sources=Path(checkout, "src")).ensure()
+            own = folder == _own(checkout)
+            Environment(Path(folder), Path(lock), Path(checkout, "src") if own else None).ensure()
     except EnvironmentFailure as failure:
         sys.stderr.write(f"samdrift: {failure}\n")
         return _UNUSABLE

@@ -93,8 +93,9 @@ def test_peers_of_the_tests_get_environments_of_their_own(copy: Checkout) -> Non
     peer.mkdir(parents=True)
     copy.lock("2.0", "tests/interop/peer/requirements.lock")
     assert copy.run("test")[0] == 0
-    tell = [copy.root / ".venv-peer" / "bin" / "python", "-c", "import tiny; print(tiny.VERSION)"]
-    assert subprocess.check_output(tell, text=True) == "2.0\n"
+    ask = "import tiny, importlib.util as find; print(tiny.VERSION, find.find_spec('samdrift'))"
+    tell = [copy.root / ".venv-peer" / "bin" / "python", "-c", ask]
+    assert subprocess.check_output(tell, text=True) == "2.0 None\n"
     assert copy.run()[1] == "[] 1.0\n"
 
 
