@@ -6,7 +6,8 @@ systems, and no path or parameter can name another. Idempotent by envelope id.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, AsyncIterator, Mapping
+import asyncio
+from collections.abc import AsyncIterable, AsyncIterator, Coroutine, Mapping
 from dataclasses import dataclass
 
 from starlette.applications import Starlette
@@ -18,6 +19,7 @@ from samdrift.accesspoint.polling import Polling
 from samdrift.accesspoint.problems import Problem, answer_problem
 from samdrift.accesspoint.submission import Submissions
 from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
+from samdrift.contracts.transfer import Poll
 from samdrift.net.interface_c import encode_poll, encode_submission
 from samdrift.net.server import CLIENT_CERTIFICATE
 from samdrift.vault.gate import Gate
@@ -81,8 +83,9 @@ class InterfaceC:
         client = self._client(request)
         after = _number(request, "after", 0)
         wait = min(_number(request, "wait", 0), _LONGEST_WAIT)
-        poll = await self._polling.poll(client.principal, client.organisation, int(after), wait)
-        return JSONResponse(encode_poll(poll))
+        poll = self._polling.poll(client.principal, client.organisation, int(after), wait)
+        found = await _unless_gone(request, poll)
+        return JSONResponse(encode_poll(found or Poll((), ())))
 
     async def _fetch(self, request: Request) -> Response:
         client = self._client(request)
@@ -105,6 +108,23 @@ class InterfaceC:
 async def _pieces(body: AsyncIterable[bytes]) -> AsyncIterator[bytes]:
     async for piece in body:
         yield piece
+
+
+async def _unless_gone(request: Request, work: Coroutine[None, None, Poll]) -> Poll | None:
+    """The result of ``work``, or ``None`` when the client has hung up meanwhile."""
+    working = asyncio.create_task(work)
+    gone = asyncio.create_task(_disconnected(request))
+    try:
+        await asyncio.wait({working, gone}, return_when=asyncio.FIRST_COMPLETED)
+        return working.result() if working.done() else None
+    finally:
+        working.cancel()
+        gone.cancel()
+
+
+async def _disconnected(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
 
 
 def _number(request: Request, name: str, default: float) -> float:

@@ -8,10 +8,10 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 
 import httpx
-from starlette.applications import Starlette
 
 from samdrift.accesspoint.answers import Answers
 from samdrift.accesspoint.endpoint import Endpoint
+from samdrift.accesspoint.guard import guarded
 from samdrift.accesspoint.inbound import Inbound
 from samdrift.accesspoint.interface_c import Client, InterfaceC
 from samdrift.accesspoint.outbound import Outbound
@@ -69,8 +69,10 @@ class AccessPointRole:
         self._sending = Sending(settings, around.gate, outbound, self._signals, around.clock)
         submissions = Submissions(settings, around.gate, self._sending, around.clock, around.rng)
         polling = Polling(around.gate, self._signals, around.clock)
-        self.interface_a: Starlette = Endpoint(inbound).application()
-        self.interface_c: Starlette = InterfaceC(around.gate, submissions, polling, clients).application()
+        self.interface_a = guarded(Endpoint(inbound).application(), "interface A")
+        self.interface_c = guarded(
+            InterfaceC(around.gate, submissions, polling, clients).application(), "interface C"
+        )
 
     @contextlib.asynccontextmanager
     async def working(self) -> AsyncIterator[None]:

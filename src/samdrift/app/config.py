@@ -20,15 +20,27 @@ class Environment(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class SocketAddress:
+    """An address and a port."""
+
+    host: str
+    port: int
+
+
+@dataclass(frozen=True, slots=True)
 class FederationConfig:
     """The federation and environment that the installation takes part in."""
 
     identifier: str
     sml_zone: str
     trust: Path
-    """Folder with one folder of certificates per purpose: access-point, smp, organisation, tls."""
-    name_server: str | None = None
-    """``address:port`` of the DNS server to ask; the system's when absent."""
+    """Folder with one folder of certificates per purpose: access-point, smp, organisation."""
+    tls_issuers: Path | None = None
+    """Bundle (PEM) of issuers of TLS certificates; Mozilla's when absent (transport-profile-as4 2.4.1)."""
+    name_servers: tuple[SocketAddress, ...] = ()
+    """DNS servers to ask; the system's when none is named."""
+    private_addresses: bool = False
+    """Whether peers and shared services may live on loopback and private addresses; never in production."""
     metadata_seconds: int = 300
     """How long service metadata may be reused (component-accesspoint 3.1.3 A2)."""
     verdict_seconds: int = 300
@@ -46,21 +58,13 @@ class VaultConfig:
 
 
 @dataclass(frozen=True, slots=True)
-class Listen:
-    """An address to listen on."""
-
-    host: str
-    port: int
-
-
-@dataclass(frozen=True, slots=True)
 class AccessPointConfig:
     """Role AP."""
 
     party: str
     message_id_domain: str
-    listen: Listen
-    listen_c: Listen
+    listen: SocketAddress
+    listen_c: SocketAddress
     client_certificates: bool = False
     """Whether peers must show a client certificate on interface A (transport-profile-as4 2.4.2 A2)."""
     attempts: int = 4
@@ -89,6 +93,8 @@ class Config:
     environment: Environment
     federation: FederationConfig
     vaults: VaultConfig
+    inner_issuers: Path
+    """Bundle (PEM) of issuers of the certificates on interface C (inner security)."""
     organisations: tuple[OrganisationConfig, ...]
     access_point: AccessPointConfig | None = None
     message_service: bool = False

@@ -16,8 +16,8 @@ from samdrift.app.config import (
     Config,
     Environment,
     FederationConfig,
-    Listen,
     OrganisationConfig,
+    SocketAddress,
     VaultConfig,
 )
 from samdrift.app.toml import ConfigError, Table, count, flag, items, names, text, texts
@@ -39,11 +39,15 @@ def load(path: Path) -> Config:
     return _config(Table(document, "", path.parent.resolve()))
 
 
+_DNS = 53
+
+
 def _config(table: Table) -> Config:
     config = Config(
         environment=table.take("environment", _environment),
         federation=_federation(table.table("federation")),
         vaults=_vaults(table.table("vaults")),
+        inner_issuers=table.path("inner_issuers"),
         organisations=tuple(_organisation(each) for each in table.tables("organisations")),
         access_point=_access_point(each) if (each := table.optional("access_point")) else None,
         message_service=table.take("message_service", flag, False),
@@ -57,8 +61,10 @@ def _guard_production(config: Config) -> None:
     """Nothing meant for demonstration can be switched on in production (invariant 12)."""
     if config.environment is not Environment.PRODUCTION:
         return
-    if config.federation.name_server is not None and config.federation.name_server.startswith("127."):
-        raise ConfigError("federation.name_server", "production does not ask a name server on this machine")
+    if any(server.port != _DNS for server in config.federation.name_servers):
+        raise ConfigError("federation.name_servers", "production asks name servers at port 53")
+    if config.federation.private_addresses:
+        raise ConfigError("federation.private_addresses", "production connects to public addresses only")
     if not config.federation.identifier.startswith("urn:fdc:digg.se:edelivery:federation:"):
         raise ConfigError("federation.identifier", "production takes part in a federation of DIGG's")
     if config.federation.identifier.endswith(":test"):
@@ -70,7 +76,9 @@ def _federation(table: Table) -> FederationConfig:
         identifier=table.take("identifier", text),
         sml_zone=table.take("sml_zone", text),
         trust=table.path("trust"),
-        name_server=table.take("name_server", text, None),
+        tls_issuers=table.path("tls_issuers") if "tls_issuers" in table else None,
+        name_servers=table.take("name_servers", _addresses, ()),
+        private_addresses=table.take("private_addresses", flag, False),
         metadata_seconds=table.take("metadata_seconds", count, 300),
         verdict_seconds=table.take("verdict_seconds", count, 300),
     )
@@ -93,8 +101,8 @@ def _access_point(table: Table) -> AccessPointConfig:
     access_point = AccessPointConfig(
         party=table.take("party", text),
         message_id_domain=table.take("message_id_domain", text),
-        listen=table.take("listen", _listen),
-        listen_c=table.take("listen_c", _listen),
+        listen=table.take("listen", _address),
+        listen_c=table.take("listen_c", _address),
         client_certificates=table.take("client_certificates", flag, False),
         attempts=table.take("attempts", count, 4),
         interval_seconds=table.take("interval_seconds", count, 240),
@@ -128,8 +136,12 @@ def _participant(value: Any) -> ParticipantIdentifier:
         raise ValueError(error.text) from None
 
 
-def _listen(value: Any) -> Listen:
+def _address(value: Any) -> SocketAddress:
     host, separator, port = text(value).rpartition(":")
     if not separator or not port.isdigit() or int(port) > 65535:
         raise ValueError("is not of the form address:port")
-    return Listen(host.strip("[]"), int(port))
+    return SocketAddress(host.strip("[]"), int(port))
+
+
+def _addresses(value: Any) -> tuple[SocketAddress, ...]:
+    return tuple(_address(each) for each in items(value))

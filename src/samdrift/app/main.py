@@ -24,8 +24,12 @@ UNUSABLE = 2
 _INTERRUPTED = 130
 
 COMMANDS = {
+    "demo": "A whole federation on this machine: messages sent, received, answered, and the way they took.",
+    "serve": "Run an access point, a message service, or both, from a configuration file.",
+    "trace": "The way of one message through an organisation's vaults.",
     "validate": "Check SDK messages, envelopes and receipts: findings with receipt codes.",
     "envelope": "Look into an envelope between organisations: who signed, and whether that holds.",
+    "bench": "Measure work against its cryptographic floor.",
     "test": "Run all tests, with what they need; further arguments go to pytest.",
 }
 """Name of the command, which is also its module, and its line in the help."""

@@ -37,6 +37,9 @@ class Table:
         except (ValueError, TypeError) as error:
             raise ConfigError(self._at(key), str(error)) from None
 
+    def __contains__(self, key: str) -> bool:
+        return key in self._values
+
     def table(self, key: str) -> Table:
         return self.take(key, lambda value: self._sub(value, key))
 

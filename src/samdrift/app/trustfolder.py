@@ -14,7 +14,7 @@ from cryptography import x509
 
 from samdrift.app.inputs import reason
 from samdrift.app.output import Unusable, shown
-from samdrift.trust.chain import issued
+from samdrift.trust.chain import sorted_out
 from samdrift.trust.decide import Evidence, decide
 from samdrift.trust.keys import KeyMaterialError, certificates
 from samdrift.trust.policy import ChainPolicy, RevocationMode
@@ -25,11 +25,7 @@ _SUFFIXES = frozenset({".pem", ".cer", ".crt", ".der"})
 
 @dataclass(frozen=True, slots=True)
 class TrustFolder:
-    """Anchors, and issuers below them.
-
-    A certificate is an anchor when no other one in the folder has issued it:
-    so a root is one, and an issuer that is trusted without its root.
-    """
+    """Anchors, and issuers below them."""
 
     anchors: tuple[x509.Certificate, ...]
     intermediates: tuple[x509.Certificate, ...]
@@ -51,8 +47,7 @@ def read_trust(folder: Path) -> TrustFolder:
     found = [certificate for file in files for certificate in _read(file)]
     if not found:
         raise Unusable(f"{shown(folder)}: holds no certificates (.pem, .cer, .crt or .der)")
-    below = [each for each in found if any(other != each and issued(each, other) for other in found)]
-    return TrustFolder(tuple(each for each in found if each not in below), tuple(below))
+    return TrustFolder(*sorted_out(found))
 
 
 def _read(file: Path) -> tuple[x509.Certificate, ...]:

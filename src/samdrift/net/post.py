@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import httpx
 
+from samdrift.net.transport import AddressForbidden
+
 
 class PeerUnreachable(Exception):
     """No usable HTTP answer came; ``text`` says at which step, without addresses or content."""
@@ -50,7 +52,9 @@ async def post(
             body = await _bounded(response)
         finally:
             await response.aclose()
-    except httpx.InvalidURL:
+    except AddressForbidden:
+        raise PeerUnreachable("the address in the service metadata may not be connected to") from None
+    except (httpx.InvalidURL, UnicodeError):
         raise PeerUnreachable("the address in the service metadata is not a URL") from None
     except httpx.HTTPError as error:
         raise PeerUnreachable(f"no HTTP answer ({type(error).__name__})") from None
@@ -59,7 +63,7 @@ async def post(
 
 async def _bounded(response: httpx.Response) -> bytes:
     body = bytearray()
-    async for piece in response.aiter_bytes():
+    async for piece in response.aiter_raw():
         body += piece
         if len(body) > _MOST:
             raise PeerUnreachable(f"an answer of more than {_MOST} bytes")

@@ -81,4 +81,13 @@ async def serving(
     finally:
         server.should_exit = True
         await loop
+        _drop_idle(server)
         await server.shutdown(sockets=[sock])
+
+
+def _drop_idle(server: uvicorn.Server) -> None:
+    """End connections on which nothing is under way; a polite TLS goodbye would wait for the other side."""
+    for connection in list(server.server_state.connections):
+        cycle = getattr(connection, "cycle", None)
+        if cycle is None or cycle.response_complete:
+            connection.transport.abort()

@@ -1,10 +1,10 @@
 """Chain policies out of a folder of certificates, as an operator fills it from DIGG's chains.
 
-``{purpose}/anchors/`` and ``{purpose}/issuers/`` hold certificates in PEM or
-DER, where the purposes are ``access-point``, ``smp`` and ``organisation``
-(transport-profile-as4 2.10, transport-model-extended 2.6). ``issuers`` may be
-missing where any path to an anchor will do; ``intermediates/`` may hold further
-issuers on the way.
+``{purpose}/`` holds certificates in PEM or DER, where the purposes are
+``access-point``, ``smp`` and ``organisation`` (transport-profile-as4 2.10,
+transport-model-extended 2.6). Those that no other one there has issued are
+anchors. Where there are issuers below them, only what these issued directly is
+accepted; where there are none, any path to an anchor will do.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from pathlib import Path
 from cryptography import x509
 
 from samdrift.contracts.discovery import CertificatePurpose
+from samdrift.trust.chain import sorted_out
 from samdrift.trust.keys import KeyMaterialError, certificates
 from samdrift.trust.policy import SIGNS, SIGNS_AND_DECRYPTS, SIGNS_OR_DECRYPTS, ChainPolicy, KeyUses
 
@@ -36,10 +37,10 @@ def read_policies(folder: Path) -> Mapping[CertificatePurpose, ChainPolicy]:
 
 
 def _policy(folder: Path, uses: KeyUses) -> ChainPolicy:
-    anchors = _read(folder / "anchors")
+    anchors, issuers = sorted_out(_read(folder))
     if not anchors:
-        raise TrustFolderError(f"no anchor for {folder.name}")
-    return ChainPolicy(anchors, _read(folder / "issuers"), _read(folder / "intermediates"), uses)
+        raise TrustFolderError(f"no certificate for {folder.name}")
+    return ChainPolicy(anchors, issuers, key_uses=uses)
 
 
 def _read(folder: Path) -> tuple[x509.Certificate, ...]:
@@ -53,4 +54,4 @@ def _certificates(file: Path) -> tuple[x509.Certificate, ...]:
     try:
         return certificates(file.read_bytes())
     except (OSError, KeyMaterialError):
-        raise TrustFolderError(f"{file.parent.parent.name}: {file.name} cannot be read") from None
+        raise TrustFolderError(f"{file.parent.name}: {file.name} cannot be read") from None

@@ -7,6 +7,8 @@ particular, are never acted on.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 
@@ -44,6 +46,18 @@ def issued(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
     except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
         return False
     return True
+
+
+def sorted_out(certificates: Sequence[x509.Certificate]) -> tuple[Chain, Chain]:
+    """Anchors, and issuers below them, out of certificates in any order.
+
+    A certificate is an anchor when no other one there has issued it: so a root
+    is one, and an issuer that is trusted without its root.
+    """
+    below = tuple(
+        each for each in certificates if any(other != each and issued(each, other) for other in certificates)
+    )
+    return tuple(each for each in certificates if each not in below), below
 
 
 def _to_anchor(certificate: x509.Certificate, anchors: Chain, others: Chain, left: int) -> Chain | None:

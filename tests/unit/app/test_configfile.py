@@ -13,6 +13,7 @@ from samdrift.app.toml import ConfigError
 GOOD = """
 environment = "test"
 message_service = true
+inner_issuers = "inner.pem"
 
 [federation]
 identifier = "urn:fdc:digg.se:edelivery:federation:test"
@@ -86,7 +87,7 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "change",
     [
-        ('sml_zone = "sml.example"', 'sml_zone = "sml.example"\nname_server = "127.0.0.1:5353"'),
+        ('sml_zone = "sml.example"', 'sml_zone = "sml.example"\nname_servers = ["127.0.0.1:5353"]'),
         ("", ""),
     ],
 )

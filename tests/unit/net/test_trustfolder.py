@@ -19,14 +19,14 @@ def folder(tmp_path: Path) -> Path:
     """DIGG's chains of the production environment, laid out as an operator would."""
     official = DIGG / "certificates/production"
     places = {
-        "access-point/anchors": "accesspoint/Rot CA eDelivery Accesspunkt-PROD.cer",
-        "access-point/issuers": "accesspoint/Accesspunkt CA-SDK-PROD.cer",
-        "smp/anchors": "smp/Rot CA eDelivery SMP-PROD.cer",
-        "organisation/anchors": "o2o/sithseidrootcav2.cer",
-        "organisation/issuers": "o2o/sithseidfunctioncav1.cer",
+        "accesspoint/Rot CA eDelivery Accesspunkt-PROD.cer": "access-point",
+        "accesspoint/Accesspunkt CA-SDK-PROD.cer": "access-point",
+        "smp/Rot CA eDelivery SMP-PROD.cer": "smp",
+        "o2o/sithseidrootcav2.cer": "organisation",
+        "o2o/sithseidfunctioncav1.cer": "organisation",
     }
-    for place, file in places.items():
-        (tmp_path / place).mkdir(parents=True)
+    for file, place in places.items():
+        (tmp_path / place).mkdir(exist_ok=True)
         shutil.copy(official / file, tmp_path / place)
     return tmp_path
 
@@ -41,15 +41,15 @@ def test_each_purpose_has_its_own_anchors_and_issuers(folder: Path) -> None:
     assert all(policy.revocation is RevocationMode.REQUIRED for policy in policies.values())
 
 
-def test_a_purpose_without_anchor_is_refused(folder: Path) -> None:
+def test_a_purpose_without_certificates_is_refused(folder: Path) -> None:
     shutil.rmtree(folder / "smp")
     with pytest.raises(TrustFolderError, match="smp"):
         read_policies(folder)
 
 
 def test_a_file_that_is_no_certificate_is_refused_and_other_files_are_passed_over(folder: Path) -> None:
-    (folder / "smp/anchors/readme.md").write_text("rubbish")
+    (folder / "smp/readme.md").write_text("rubbish")
     read_policies(folder)
-    (folder / "smp/anchors/other.pem").write_text("rubbish")
+    (folder / "smp/other.pem").write_text("rubbish")
     with pytest.raises(TrustFolderError, match=r"other\.pem"):
         read_policies(folder)

@@ -1,0 +1,54 @@
+"""`samdrift bench`: how much more than the bare cryptography the work takes, measured in one run."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import asdict
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from samdrift.app.output import Unusable, print_json
+
+app = typer.Typer()
+_CHECKOUT = Path(__file__).parents[4]
+_BENCHES = {"wire": "bench.wire", "exchange": "bench.exchange"}
+
+
+@app.command()
+def bench(
+    name: Annotated[str, typer.Argument(help="wire or exchange.")],
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")] = False,
+) -> None:
+    """Measure floor and work in turn, and print medians, spreads and the ratio."""
+    if name not in _BENCHES:
+        raise Unusable(f"no such benchmark; there are {', '.join(_BENCHES)}")
+    sys.path.insert(0, str(_CHECKOUT))
+    if find_spec("bench") is None:
+        raise Unusable("benchmarks run from a checkout of the project")
+    rows = [asdict(row) for row in import_module(_BENCHES[name]).rows()]
+    if as_json:
+        print_json({"rows": rows})
+    else:
+        for row in rows:
+            _print(row)
+
+
+def _print(row: dict[str, Any]) -> None:
+    if row["ratio"] is None:
+        spread = row["work_spread"]
+        typer.echo(f"{row['name']:<28} {row['work']:>9.3f} {row['unit']}" + _range(spread))
+        return
+    bar = f"bar {row['bar']:.2f} {'reached' if row['reached'] else 'not reached'}"
+    typer.echo(
+        f"{row['name']:<28} floor {row['floor']:.3f}{_range(row['floor_spread'])}"
+        f"  work {row['work']:.3f}{_range(row['work_spread'])} {row['unit']}"
+        f"  ratio {row['ratio']:.2f}{_range(row['ratio_spread'])}  {bar}"
+    )
+
+
+def _range(spread: dict[str, float]) -> str:
+    return f" ({spread['minimum']:.3f} to {spread['maximum']:.3f})"

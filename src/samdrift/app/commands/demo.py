@@ -1,0 +1,66 @@
+"""`samdrift demo`: a whole federation on this machine, a conversation, and the way that it took."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from samdrift.app.demo import show
+from samdrift.app.demo.cast import AGENCY, HABO, MULLSJO
+from samdrift.app.demo.scenario import DemoFailed, play
+from samdrift.app.demo.world import World, world
+from samdrift.app.trace import trace
+
+app = typer.Typer()
+
+
+@app.command()
+def demo(
+    once: Annotated[
+        bool, typer.Option("--once", help="End when the conversation is over and checked.")
+    ] = False,
+    folder: Annotated[
+        Path, typer.Option(help="Where federation and operators are kept between runs.")
+    ] = Path(".samdrift/demo"),
+) -> int:
+    """Start a federation and two operators, exchange messages between three organisations, show the way."""
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s")
+    console = show.console()
+    try:
+        asyncio.run(_run(console, folder.resolve(), once))
+    except DemoFailed as failure:
+        console.print(f"[bold red]The demonstration failed:[/] {failure}")
+        return 1
+    return 0
+
+
+async def _run(console: Console, folder: Path, once: bool) -> None:
+    with show.progress(console) as progress:
+        async with world(folder, progress) as demo_world:
+            exchanges = await play(
+                demo_world.party(HABO), demo_world.party(AGENCY), demo_world.party(MULLSJO), progress
+            )
+            progress.done()
+            for exchange in exchanges:
+                ends = (exchange.sender, exchange.recipient)
+                steps = [
+                    step
+                    for end in ends
+                    for step in await trace(end.operator.gate, end.organisation, exchange.message_id)
+                ]
+                show.exchange(console, exchange, sorted(steps, key=lambda step: step.at))
+            if not once:
+                await _stay(console, demo_world)
+
+
+async def _stay(console: Console, demo_world: World) -> None:
+    show.reachable(console, demo_world)
+    try:
+        await asyncio.Event().wait()
+    except asyncio.CancelledError:
+        console.print("Stopping.")

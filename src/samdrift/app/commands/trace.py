@@ -1,0 +1,89 @@
+"""`samdrift trace`: the way of one message through an organisation's vaults in this installation."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from samdrift.app.configfile import load
+from samdrift.app.operator import vault_settings
+from samdrift.app.output import Unusable, print_json
+from samdrift.app.toml import ConfigError
+from samdrift.app.trace import Step, trace
+from samdrift.contracts.principals import Role
+from samdrift.vault.gate import Gate
+from samdrift.wire.errors import WireError
+from samdrift.wire.identifiers import ParticipantIdentifier, is_uuid
+
+app = typer.Typer()
+
+
+@app.command("trace")
+def trace_command(
+    organisation: Annotated[str, typer.Argument(help="Participant identifier, such as 0203:habo.se.")],
+    message_id: Annotated[str, typer.Argument(metavar="MESSAGE-ID")],
+    config: Annotated[
+        list[Path], typer.Option(help="Configuration file of an installation; may be repeated.")
+    ] = [],  # noqa: B006
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")] = False,
+) -> int:
+    """Show every logged step of a message and of its receipt. Facts only: logs hold no content.
+
+    Without --config the installations of the demonstration are asked.
+    """
+    steps = asyncio.run(_steps(config or _demonstration(), _participant(organisation), _message(message_id)))
+    if as_json:
+        document = {"message": message_id, "steps": [_plain(step) for step in steps]}
+        print_json(document)
+    else:
+        for step in steps:
+            ids = "  ".join(f"{name}={value}" for name, value in step.ids.items())
+            typer.echo(f"{step.at:%Y-%m-%d %H:%M:%S.%f}Z  {step.where}  {step.what}  {ids}")
+    return 0 if steps else 1
+
+
+async def _steps(
+    configs: Sequence[Path], organisation: ParticipantIdentifier, message_id: str
+) -> tuple[Step, ...]:
+    found: tuple[Step, ...] = ()
+    for path in configs:
+        try:
+            settings = vault_settings(load(path))
+        except ConfigError as error:
+            raise Unusable(str(error)) from None
+        gate = await Gate.start(settings)
+        try:
+            if any(gate.registry.serves(organisation, role) for role in Role):
+                found += await trace(gate, organisation, message_id)
+        finally:
+            await gate.close()
+    return found
+
+
+def _demonstration() -> list[Path]:
+    files = sorted(Path(".samdrift/demo").glob("*/samdrift.toml"))
+    if not files:
+        raise Unusable("no --config given, and no demonstration has run here")
+    return files
+
+
+def _participant(text: str) -> ParticipantIdentifier:
+    try:
+        return ParticipantIdentifier.parse(text)
+    except WireError as error:
+        raise Unusable(error.text) from None
+
+
+def _message(text: str) -> str:
+    if not is_uuid(text):
+        raise Unusable("the message id is not a UUID")
+    return text
+
+
+def _plain(step: Step) -> dict[str, object]:
+    return asdict(step) | {"at": step.at.isoformat()}

@@ -1,0 +1,73 @@
+"""The configuration file of an operator of the demonstration."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Addresses that are chosen anew at each start."""
+
+    listen_a: str
+    listen_c: str
+    name_server: str
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """An organisation as it stands in the file."""
+
+    identifier: str
+    name: str
+    mailboxes: Sequence[str]
+    clients: Mapping[str, str]
+
+
+def config_text(
+    party: str, federation: str, zone: str, places: Places, organisations: Sequence[Served]
+) -> str:
+    """TOML; a JSON string is a TOML string."""
+    lines = [
+        "# Written by the demonstration at each start. It cannot be used in production.",
+        'environment = "demonstration"',
+        "message_service = true",
+        'inner_issuers = "trust/tls/tlsca.pem"',
+        "",
+        "[federation]",
+        f"identifier = {json.dumps(federation)}",
+        f"sml_zone = {json.dumps(zone)}",
+        'trust = "trust"',
+        'tls_issuers = "trust/tls/tlsca.pem"',
+        f"name_servers = [{json.dumps(places.name_server)}]",
+        "private_addresses = true",
+        "",
+        "[vaults]",
+        'database = "database"',
+        'objects = "objects"',
+        'secrets = "secrets"',
+        'passphrase_file = "passphrase"',
+        "",
+        "[access_point]",
+        f"party = {json.dumps(party)}",
+        'message_id_domain = "demo.samdrift.test"',
+        f"listen = {json.dumps(places.listen_a)}",
+        f"listen_c = {json.dumps(places.listen_c)}",
+    ]
+    for one in organisations:
+        clients = ", ".join(
+            f"{json.dumps(name)} = {json.dumps(value)}" for name, value in one.clients.items()
+        )
+        lines += [
+            "",
+            "[[organisations]]",
+            f"identifier = {json.dumps(one.identifier)}",
+            f"name = {json.dumps(one.name, ensure_ascii=False)}",
+            'roles = ["ap", "mt"]',
+            f"functional_addresses = {json.dumps(list(one.mailboxes), ensure_ascii=False)}",
+            f"access_point = {json.dumps(f'https://{places.listen_c}')}",
+            f"clients = {{ {clients} }}",
+        ]
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,64 @@
+"""The demonstration's world: a federation, two operators, three organisations, kept in one folder.
+
+A folder that is there is used again, so that a second run is quick; one that
+an older version of the demonstration made is thrown away first.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from samdrift.app.demo.cast import OPERATORS, DemoOperator, DemoOrganisation
+from samdrift.app.demo.enrolment import EnrolledOperator, enrol
+from samdrift.app.demo.scenario import Party, Progress
+from samdrift.app.operator import Operator, running
+from samdrift.federation.server import LocalFederation
+from samdrift.federation.server import running as federation_running
+
+_LAYOUT = "1"
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """Everything that runs."""
+
+    federation: LocalFederation
+    operators: tuple[tuple[EnrolledOperator, Operator], ...]
+
+    def party(self, organisation: DemoOrganisation) -> Party:
+        """The organisation at its operator."""
+        for enrolled, operator in self.operators:
+            if organisation in enrolled.demo.organisations:
+                return Party(operator, organisation.address)
+        raise LookupError("no operator of the demonstration serves that organisation")
+
+
+@contextlib.asynccontextmanager
+async def world(
+    folder: Path, progress: Progress, operators: Sequence[DemoOperator] = OPERATORS
+) -> AsyncIterator[World]:
+    """Start federation and operators in ``folder``; everything is ready when the context is entered."""
+    _prepare(folder)
+    async with AsyncExitStack() as stack:
+        progress("A federation starts: certificate authorities, SML in DNS, SMP, CertPub, address book")
+        federation = await stack.enter_async_context(federation_running(folder / "federation"))
+        run = []
+        for operator in operators:
+            names = " and ".join(one.identifier.value for one in operator.organisations)
+            progress(f"{operator.party} starts: PostgreSQL, vaults and keys of {names}")
+            enrolled = await enrol(federation, operator, folder / operator.folder)
+            run.append((enrolled, await stack.enter_async_context(running(enrolled.config))))
+        yield World(federation, tuple(run))
+
+
+def _prepare(folder: Path) -> None:
+    stamp = folder / "layout"
+    if folder.exists() and not (stamp.exists() and stamp.read_text() == _LAYOUT):
+        shutil.rmtree(folder)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    stamp.write_text(_LAYOUT)

@@ -1,0 +1,170 @@
+"""One operator's installation put together from its configuration, and run while a context lasts."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+from samdrift.accesspoint import role as ap
+from samdrift.accesspoint.interface_c import Client
+from samdrift.accesspoint.settings import AccessPointSettings, RetryPolicy
+from samdrift.app.config import AccessPointConfig, Config, OrganisationConfig
+from samdrift.app.services import Services, shared_services
+from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
+from samdrift.messageservice import role as mt
+from samdrift.messageservice.service import MessageService
+from samdrift.messageservice.settings import MessageServiceSettings, OrganisationProfile
+from samdrift.net.clock import system_clock
+from samdrift.net.http import http_client
+from samdrift.net.interface_c import HttpAccessPoint
+from samdrift.net.server import listening_socket, serving
+from samdrift.net.tls import TlsIdentity, client_tls, server_tls
+from samdrift.vault.gate import Gate
+from samdrift.vault.keyfiles import KeyName
+from samdrift.vault.keystore import SoftwareKeyStore
+from samdrift.vault.settings import VaultSettings
+from samdrift.wire.as4 import DEFAULT_LIMITS
+from samdrift.wire.identifiers import ParticipantIdentifier
+
+OPERATOR_KEYS = "operator"
+"""The folder of the key store for what belongs to the operator itself: access point and server keys."""
+
+_PDF = "application/pdf"
+_WORKER = Principal(PrincipalKind.WORKER, "operator")
+
+
+@dataclass(frozen=True, slots=True)
+class Operator:
+    """A running installation."""
+
+    config: Config
+    gate: Gate
+    service: MessageService | None
+
+    @property
+    def messages(self) -> MessageService:
+        """The message service; an installation without role ``mt`` has none."""
+        if self.service is None:
+            raise LookupError("this installation does not run the role mt")
+        return self.service
+
+
+def vault_settings(config: Config) -> VaultSettings:
+    """The vaults' settings, with the passphrase read from its file."""
+    return VaultSettings(
+        database=config.vaults.database,
+        objects=config.vaults.objects,
+        secrets=config.vaults.secrets,
+        passphrase=config.vaults.passphrase_file.read_bytes().strip(),
+    )
+
+
+@contextlib.asynccontextmanager
+async def running(config: Config, roles: frozenset[Role] = frozenset(Role)) -> AsyncIterator[Operator]:
+    """Run the configured ones of ``roles``; everything is reachable when the context is entered."""
+    settings = vault_settings(config)
+    async with AsyncExitStack() as stack:
+        gate = await Gate.start(settings)
+        stack.push_async_callback(gate.close)
+        services = await stack.enter_async_context(shared_services(config))
+        keys = SoftwareKeyStore(settings.secrets, settings.passphrase)
+        if config.access_point is not None and Role.ACCESS_POINT in roles:
+            await _run_access_point(stack, config, config.access_point, gate, services, keys)
+        service = None
+        if config.message_service and Role.MESSAGE_SERVICE in roles:
+            service = await _run_message_service(stack, config, gate, services)
+        yield Operator(config, gate, service)
+
+
+async def _run_access_point(
+    stack: AsyncExitStack,
+    config: Config,
+    own: AccessPointConfig,
+    gate: Gate,
+    services: Services,
+    keys: SoftwareKeyStore,
+) -> None:
+    settings = AccessPointSettings(
+        party=own.party,
+        federation=config.federation.identifier,
+        message_id_domain=own.message_id_domain,
+        retry=RetryPolicy(attempts=own.attempts, interval=timedelta(seconds=own.interval_seconds)),
+    )
+    identity = _identity(*keys.tls_server(OPERATOR_KEYS))
+    peers_tls = client_tls(identity if own.client_certificates else None, config.federation.tls_issuers)
+    client = http_client(peers_tls, public_only=not config.federation.private_addresses)
+    stack.push_async_callback(client.aclose)
+    around = ap.Surroundings(gate, services.discovery, services.checks, client, system_clock, os.urandom)
+    role = ap.AccessPointRole(
+        settings,
+        around,
+        keys.signing_key(OPERATOR_KEYS, KeyName.ACCESS_POINT),
+        keys.decryption_keys(OPERATOR_KEYS, KeyName.ACCESS_POINT)[0],
+        _clients(config.organisations),
+        DEFAULT_LIMITS,
+    )
+    await stack.enter_async_context(role.working())
+    tls_a = server_tls(identity, config.federation.tls_issuers if own.client_certificates else None)
+    tls_c = server_tls(identity, config.inner_issuers)
+    socket_a = listening_socket(own.listen.host, own.listen.port)
+    socket_c = listening_socket(own.listen_c.host, own.listen_c.port)
+    await stack.enter_async_context(serving(role.interface_a, socket_a, tls=tls_a.serving))
+    await stack.enter_async_context(serving(role.interface_c, socket_c, tls=tls_c.serving))
+
+
+async def _run_message_service(
+    stack: AsyncExitStack, config: Config, gate: Gate, services: Services
+) -> MessageService:
+    access_points: dict[ParticipantIdentifier, HttpAccessPoint] = {}
+    profiles: dict[ParticipantIdentifier, OrganisationProfile] = {}
+    for organisation in config.organisations:
+        if Role.MESSAGE_SERVICE in organisation.roles:
+            profiles[organisation.identifier] = _profile(organisation)
+            access_points[organisation.identifier] = await _access_point(stack, organisation, gate, config)
+    role = mt.MessageServiceRole(
+        MessageServiceSettings(federation=config.federation.identifier),
+        mt.Surroundings(gate, services.discovery, services.checks, access_points, system_clock, os.urandom),
+        profiles,
+    )
+    await stack.enter_async_context(role.working())
+    return role.service
+
+
+async def _access_point(
+    stack: AsyncExitStack, organisation: OrganisationConfig, gate: Gate, config: Config
+) -> HttpAccessPoint:
+    """Interface C with the organisation's own client certificate."""
+    async with gate.open(_WORKER, organisation.identifier, Role.MESSAGE_SERVICE, Purpose.MAINTAIN) as vault:
+        identity = _identity(*vault.tls_client())
+    tls = client_tls(identity, config.inner_issuers)
+    client = http_client(tls, public_only=False, connections=16)
+    client.base_url = organisation.access_point
+    stack.push_async_callback(client.aclose)
+    return HttpAccessPoint(client)
+
+
+def _identity(file: Path, password: str) -> TlsIdentity:
+    return TlsIdentity(file, password=password)
+
+
+def _profile(organisation: OrganisationConfig) -> OrganisationProfile:
+    return OrganisationProfile(
+        organisation.identifier,
+        organisation.name,
+        frozenset(organisation.functional_addresses),
+        frozenset({_PDF, *organisation.file_types}),
+    )
+
+
+def _clients(organisations: tuple[OrganisationConfig, ...]) -> dict[str, Client]:
+    return {
+        fingerprint: Client(organisation.identifier, system)
+        for organisation in organisations
+        if Role.ACCESS_POINT in organisation.roles
+        for system, fingerprint in organisation.clients.items()
+    }
