@@ -1,0 +1,83 @@
+"""Reading the address book page by page."""
+
+import json
+from collections.abc import AsyncIterator
+
+import httpx
+import pytest
+
+from samdrift.net.addressbook import AddressBookClient, AddressBookUnavailable
+from samdrift.net.http import http_client
+from samdrift.wire.identifiers import ParticipantIdentifier
+from tests.unit.net.servers import Asked, answering, reply
+from tests.unit.wire.test_addressbook import HABO, SOCIAL, changed, document
+
+
+@pytest.fixture
+async def client() -> AsyncIterator[httpx.AsyncClient]:
+    async with http_client(public_only=False) as one:
+        yield one
+
+
+async def test_every_page_is_read(client: httpx.AsyncClient) -> None:
+    targets = []
+
+    async def answer(asked: Asked) -> bytes:
+        targets.append(asked.target)
+        if "number" in asked.target:
+            return reply(document(changed(HABO, name="Eda"), links={"next": None}))
+        return reply(document(HABO, links={"next": "/book/organizations?page[number]=2"}))
+
+    async with answering(answer) as url:
+        found = await AddressBookClient(client, f"{url}/book/").organisations()
+    assert [one.name for one in found] == ["Håbo kommun", "Eda"]
+    assert targets == [
+        "/book/organizations?page%5Bsize%5D=500",
+        "/book/organizations?page%5Bnumber%5D=2",
+    ]
+
+
+async def test_one_address_is_asked_for_by_its_identifier(client: httpx.AsyncClient) -> None:
+    async def answer(asked: Asked) -> bytes:
+        assert "filter%5Bidentifier%5D=se2120000241-00001" in asked.target
+        return reply(document(changed(SOCIAL, identifier="other"), SOCIAL, included=[HABO]))
+
+    async with answering(answer) as url:
+        book = AddressBookClient(client, url)
+        found = await book.address("se2120000241-00001")
+        assert found is not None
+        assert found.name == "Socialtjänsten i Håbo"
+
+
+async def test_addresses_of_one_organisation_are_asked_for(client: httpx.AsyncClient) -> None:
+    async def answer(asked: Asked) -> bytes:
+        assert "participantIdentifier%5D=0203%3Ahabo.se" in asked.target
+        return reply(document(SOCIAL, included=[HABO]))
+
+    async with answering(answer) as url:
+        book = AddressBookClient(client, url)
+        assert len(await book.addresses(ParticipantIdentifier.parse("0203:habo.se"))) == 1
+
+
+@pytest.mark.parametrize(
+    "link", ["http://elsewhere.example/", "//elsewhere.example/", "https://localhost/", "http://["]
+)
+async def test_pages_that_lie_elsewhere_are_not_followed(client: httpx.AsyncClient, link: str) -> None:
+    async def answer(asked: Asked) -> bytes:
+        return reply(document(HABO, links={"next": link}))
+
+    async with answering(answer) as url:
+        with pytest.raises(AddressBookUnavailable):
+            await AddressBookClient(client, url).organisations()
+
+
+@pytest.mark.parametrize(
+    "answered", [reply(b"", "503 Service Unavailable"), reply(b"{}"), reply(json.dumps([1]).encode()), b""]
+)
+async def test_no_usable_answer_is_a_typed_error(client: httpx.AsyncClient, answered: bytes) -> None:
+    async def answer(asked: Asked) -> bytes:
+        return answered
+
+    async with answering(answer) as url:
+        with pytest.raises(AddressBookUnavailable):
+            await AddressBookClient(client, url).organisations()
