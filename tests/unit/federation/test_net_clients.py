@@ -20,6 +20,7 @@ from samdrift.contracts.discovery import (
 from samdrift.federation.directory import FunctionalAddress
 from samdrift.federation.outages import Failure, Service
 from samdrift.federation.server import LocalFederation
+from samdrift.federation.shapes import Ca, Use
 from samdrift.net.addressbook import AddressBookClient, AddressBookUnavailable
 from samdrift.net.certificates import FederationCertificates
 from samdrift.net.clock import system_clock
@@ -28,7 +29,12 @@ from samdrift.net.dns import NaptrResolver
 from samdrift.net.http import http_client
 from samdrift.net.revocation import RevocationSource
 from samdrift.net.trustfolder import read_policies
-from samdrift.wire.identifiers import RECEIPT_EXTENDED, SDK_MESSAGE_EXTENDED, ParticipantIdentifier
+from samdrift.wire.identifiers import (
+    RECEIPT_EXTENDED,
+    SDK_MESSAGE_EXTENDED,
+    DocumentIdentifier,
+    ParticipantIdentifier,
+)
 from samdrift.wire.verdicts import TrustReason
 
 HABO = ParticipantIdentifier.parse("0203:habo.se")
@@ -62,8 +68,8 @@ def access_point(federation: LocalFederation, key: rsa.RSAPrivateKey) -> x509.Ce
     """The certificate of the access point that Håbo is registered with."""
     public = key.public_key()
     certificate = federation.authority.issue_access_point("AP0001-SDK-DEMO", public)
-    signing = federation.authority.issue_organisation(HABO, "Håbo kommun", public, "signing")
-    encryption = federation.authority.issue_organisation(HABO, "Håbo kommun", public, "encryption")
+    signing = federation.authority.issue_organisation(HABO, "Håbo kommun", public, Use.SIGNING)
+    encryption = federation.authority.issue_organisation(HABO, "Håbo kommun", public, Use.ENCRYPTION)
     federation.register_participant(
         HABO,
         "Håbo kommun",
@@ -83,7 +89,7 @@ async def reason(clients: Clients, certificate: x509.Certificate, purpose: Certi
 
 @pytest.mark.parametrize("document", [SDK_MESSAGE_EXTENDED, RECEIPT_EXTENDED])
 async def test_everything_that_is_looked_up_is_trusted_for_its_purpose(
-    clients: Clients, access_point: x509.Certificate, document
+    clients: Clients, access_point: x509.Certificate, document: DocumentIdentifier
 ) -> None:
     metadata = await clients.discovery.service(HABO, document)
     endpoint = metadata.endpoint_for(["digg-transport-as4-v1_2"], system_clock())
@@ -106,7 +112,9 @@ async def test_tf_02_a_revoked_access_point_is_refused(
 async def test_tf_03_an_access_point_of_another_federation_is_refused(
     clients: Clients, federation: LocalFederation, key: rsa.RSAPrivateKey
 ) -> None:
-    other = federation.authority.issue_access_point("AP0001-OPEN", key.public_key(), other_federation=True)
+    other = federation.authority.issue_access_point(
+        "AP0001-OPEN-DEMO", key.public_key(), ca=Ca.OTHER_FEDERATION
+    )
     assert await reason(clients, other, CertificatePurpose.ACCESS_POINT) is TrustReason.UNKNOWN_ISSUER
 
 
