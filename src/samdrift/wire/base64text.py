@@ -22,6 +22,8 @@ def encode(data: bytes) -> bytes:
 
 def decode(text: str, where: str = "") -> bytes:
     """The bytes of ``text``; :class:`WireError` (``STRUCTURE``) when it is not base64."""
+    if len(text) <= _PIECE:
+        return _decode(_without_white_space(text, where), where)
     return b"".join(decode_pieces(text, where))
 
 

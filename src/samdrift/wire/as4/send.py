@@ -26,17 +26,15 @@ from samdrift.wire.wssec import (
     TAG_SIZE,
     VECTOR_SIZE,
     Attachment,
-    EncryptionIds,
     Encryptor,
-    SecurityTimestamp,
+    Part,
     SignedReference,
-    append_encryption,
     attachment_id,
+    build_body,
+    build_encryption,
+    build_envelope,
+    build_signature,
     build_timestamp,
-    envelope,
-    new_body,
-    new_security,
-    sign,
 )
 
 _LIFETIME = timedelta(minutes=5)
@@ -124,28 +122,22 @@ def prepare(
     equal inputs give equal references (ebms3-core 7.2, transport-profile-as4 2.2 a).
     """
     content_id = _content_id(message)
-    token = hashlib.sha256(message.message_id.encode()).hexdigest()[:24]
+    suffix = hashlib.sha256(message.message_id.encode()).hexdigest()[:24]
     session_key, vector, boundary = rng(KEY_SIZE), rng(VECTOR_SIZE), rng(_BOUNDARY_SIZE).hex()
-    ids = EncryptionIds(f"Recipient-{token}", f"Key-{token}", f"Data-{token}")
-    security = new_security()
-    append_encryption(security, content_id, GZIP, session_key, recipient, ids)
-    messaging = build_user_message(message, f"Messaging-{token}")
-    body = new_body(f"Body-{token}")
-    timestamp = build_timestamp(SecurityTimestamp(created, created + _LIFETIME), f"Timestamp-{token}")
-    references = sign(
-        security,
-        (messaging, body, timestamp),
-        Attachment(content_id, part.digest),
-        signer,
-        f"Signer-{token}",
-    )
-    security.insert(0, timestamp)
-    head = _head(boundary, envelope(security, messaging, body), content_id) + vector
+    messaging_id = f"Messaging-{suffix}"
+    messaging = Part(messaging_id, build_user_message(message, messaging_id))
+    body = build_body(f"Body-{suffix}")
+    secured = build_timestamp(created, created + _LIFETIME, f"Timestamp-{suffix}")
+    attachment = Attachment(content_id, part.digest)
+    signed = build_signature((messaging, body, secured), attachment, signer, f"Signer-{suffix}")
+    encrypted = build_encryption(content_id, GZIP, session_key, recipient, suffix)
+    soap = build_envelope((secured.markup, encrypted, signed.markup), messaging, body)
+    head = _head(boundary, soap, content_id) + vector
     tail = closing(boundary)
     return PreparedMessage(
         content_type=f'multipart/related; boundary="{boundary}"; type="{MEDIA_TYPE}"; start="<{_ROOT_ID}>"',
         content_length=len(head) + part.size + TAG_SIZE + len(tail),
-        references=references,
+        references=signed.references,
         _head=head,
         _tail=tail,
         _part=part,

@@ -19,8 +19,14 @@ from samdrift.wire.ebms import (
 )
 from samdrift.wire.ebms import build_receipt as build_receipt_header
 from samdrift.wire.keys import SigningKey
-from samdrift.wire.wssec import CONTENT_TYPE, SignedReference, envelope, new_body, new_security, sign
-from samdrift.wire.xml import Element, parse
+from samdrift.wire.wssec import (
+    CONTENT_TYPE,
+    Part,
+    SignedReference,
+    build_body,
+    build_envelope,
+    build_signature,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,26 +50,27 @@ def build_receipt(
     To be sent only after the payload is durable. ``message_id`` is the receipt's own.
     """
     info = SignalInfo(message_id, now, user_message.message_id)
-    proof = [parse(reference.xml) for reference in references]
-    token = _token(message_id)
-    return _signed(build_receipt_header(info, proof, f"Messaging-{token}"), token, signer)
+    proof = [reference.xml.decode() for reference in references]
+    suffix = _suffix(message_id)
+    return _response(build_receipt_header(info, proof, f"Messaging-{suffix}"), suffix, signer)
 
 
 def build_error(error: EbmsError, *, message_id: str, now: datetime, signer: SigningKey | None) -> Response:
     """An error signal, signed when a key is given (ebms3-core 6.2)."""
     info = SignalInfo(message_id, now, error.ref_to_message_id)
-    token = _token(message_id)
-    return _signed(build_errors(info, [error], f"Messaging-{token}"), token, signer)
+    suffix = _suffix(message_id)
+    return _response(build_errors(info, [error], f"Messaging-{suffix}"), suffix, signer)
 
 
-def _signed(messaging: Element, token: str, signer: SigningKey | None) -> Response:
-    body = new_body(f"Body-{token}")
-    security = None
+def _response(header: str, suffix: str, signer: SigningKey | None) -> Response:
+    messaging = Part(f"Messaging-{suffix}", header)
+    body = build_body(f"Body-{suffix}")
+    security = []
     if signer is not None:
-        security = new_security()
-        sign(security, (messaging, body), None, signer, f"Signer-{token}")
-    return Response(CONTENT_TYPE, envelope(security, messaging, body))
+        security.append(build_signature((messaging, body), None, signer, f"Signer-{suffix}").markup)
+    return Response(CONTENT_TYPE, build_envelope(security, messaging, body))
 
 
-def _token(message_id: str) -> str:
+def _suffix(message_id: str) -> str:
+    """What identifiers end in, so that they follow from the message id."""
     return hashlib.sha256(message_id.encode()).hexdigest()[:24]

@@ -2,12 +2,28 @@
 
 from __future__ import annotations
 
-from samdrift.wire.ebms.structure import Slot, eb, malformed, sequence, value
+from samdrift.wire.ebms.structure import Slot, eb, malformed, one, optional, read_sequence, value
 from samdrift.wire.ebms.times import parse_time
 from samdrift.wire.ebms.types import PartInfo, Property, SignalInfo, UserMessage
 from samdrift.wire.xml import Element
 
 _MANY = 64
+_MESSAGING = (one("UserMessage"),)
+_USER_MESSAGE = (
+    one("MessageInfo"),
+    one("PartyInfo"),
+    one("CollaborationInfo"),
+    optional("MessageProperties"),
+    optional("PayloadInfo"),
+)
+_MESSAGE_INFO = (one("Timestamp"), one("MessageId"), optional("RefToMessageId"))
+_PARTY_INFO = (one("From"), one("To"))
+_PARTY = (one("PartyId"), one("Role"))
+_COLLABORATION_INFO = (optional("AgreementRef"), one("Service"), one("Action"), one("ConversationId"))
+_PROPERTIES = (Slot(eb("Property"), 1, _MANY),)
+_PAYLOAD_INFO = (optional("PartInfo", _MANY),)
+_PART_INFO = (optional("Schema"), optional("Description", _MANY), optional("PartProperties"))
+_MESSAGE_ID = f"{eb('UserMessage')}/{eb('MessageInfo')}/{eb('MessageId')}"
 
 
 def parse_user_message(messaging: Element) -> UserMessage:
@@ -16,22 +32,13 @@ def parse_user_message(messaging: Element) -> UserMessage:
     One message for each SOAP envelope: the profile bundles nothing (eDelivery AS4 common
     profile). Property names stand once, so that nobody reads another one than we do.
     """
-    ((user,),) = sequence(messaging, Slot("UserMessage"))
-    info, parties, collaboration, properties, payload = sequence(
-        user,
-        Slot("MessageInfo"),
-        Slot("PartyInfo"),
-        Slot("CollaborationInfo"),
-        Slot("MessageProperties", 0),
-        Slot("PayloadInfo", 0),
-    )
-    message_info = parse_message_info(info[0])
-    (sender,), (receiver,) = sequence(parties[0], Slot("From"), Slot("To"))
+    ((user,),) = read_sequence(messaging, _MESSAGING)
+    (info,), (parties,), (collaboration,), properties, payload = read_sequence(user, _USER_MESSAGE)
+    message_info = parse_message_info(info)
+    (sender,), (receiver,) = read_sequence(parties, _PARTY_INFO)
     from_party, from_type, from_role = _party(sender)
     to_party, to_type, to_role = _party(receiver)
-    _, (service,), (action,), (conversation,) = sequence(
-        collaboration[0], Slot("AgreementRef", 0), Slot("Service"), Slot("Action"), Slot("ConversationId")
-    )
+    _, (service,), (action,), (conversation,) = read_sequence(collaboration, _COLLABORATION_INFO)
     return UserMessage(
         message_id=message_info.message_id,
         timestamp=message_info.timestamp,
@@ -54,9 +61,7 @@ def parse_user_message(messaging: Element) -> UserMessage:
 
 def parse_message_info(element: Element) -> SignalInfo:
     """``eb:MessageInfo`` of a user message or a signal."""
-    (timestamp,), (message_id,), reference = sequence(
-        element, Slot("Timestamp"), Slot("MessageId"), Slot("RefToMessageId", 0)
-    )
+    (timestamp,), (message_id,), reference = read_sequence(element, _MESSAGE_INFO)
     at = parse_time(value(timestamp))
     if at is None:
         raise malformed(timestamp, "not a time")
@@ -65,19 +70,20 @@ def parse_message_info(element: Element) -> SignalInfo:
 
 def message_id_of(messaging: Element) -> str | None:
     """The id of a message whose header may be broken otherwise, to name it in an error."""
-    found = messaging.find(f"{eb('UserMessage')}/{eb('MessageInfo')}/{eb('MessageId')}")
+    found = messaging.find(_MESSAGE_ID)
     return None if found is None or len(found) else (found.text or "").strip()[:255] or None
 
 
 def _party(element: Element) -> tuple[str, str | None, str]:
-    (party,), (role,) = sequence(element, Slot("PartyId"), Slot("Role"))
+    (party,), (role,) = read_sequence(element, _PARTY)
     return value(party), party.get("type"), value(role)
 
 
 def _properties(containers: list[Element]) -> tuple[Property, ...]:
     found: dict[str, Property] = {}
     for container in containers:
-        for entry in sequence(container, Slot("Property", 1, _MANY))[0]:
+        (entries,) = read_sequence(container, _PROPERTIES)
+        for entry in entries:
             key = entry.get("name")
             if not key or key in found:
                 raise malformed(entry, "has no name of its own")
@@ -86,11 +92,9 @@ def _properties(containers: list[Element]) -> tuple[Property, ...]:
 
 
 def _parts(payload: list[Element]) -> list[Element]:
-    return sequence(payload[0], Slot("PartInfo", 0, _MANY))[0] if payload else []
+    return read_sequence(payload[0], _PAYLOAD_INFO)[0] if payload else []
 
 
 def _part(element: Element) -> PartInfo:
-    _, _, properties = sequence(
-        element, Slot("Schema", 0), Slot("Description", 0, _MANY), Slot("PartProperties", 0)
-    )
+    _, _, properties = read_sequence(element, _PART_INFO)
     return PartInfo(element.get("href", ""), _properties(properties))

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from samdrift.wire.ebms.errors import EbmsError, Severity, error_code
 from samdrift.wire.ebms.parse import parse_message_info
-from samdrift.wire.ebms.structure import Slot, eb, malformed, sequence
+from samdrift.wire.ebms.structure import eb, malformed, one, read_sequence
 from samdrift.wire.ebms.types import ErrorSignalMessage, ReceiptSignalMessage
 from samdrift.wire.xml import Element, Namespace, children, name, text
 
 _INFORMATION = name(Namespace.EBBP_SIGNALS, "NonRepudiationInformation")
 _PART = name(Namespace.EBBP_SIGNALS, "MessagePartNRInformation")
 _REFERENCE = name(Namespace.DSIG, "Reference")
+_MESSAGING = (one("SignalMessage"),)
 _MAX_TEXT = 1024
 
 
@@ -23,7 +24,7 @@ def parse_signal(messaging: Element) -> ReceiptSignalMessage | ErrorSignalMessag
 
     A signal with a receipt and an error is an error: it proves nothing.
     """
-    ((signal,),) = sequence(messaging, Slot("SignalMessage"))
+    ((signal,),) = read_sequence(messaging, _MESSAGING)
     parts = children(signal)
     if not parts or parts[0].tag != eb("MessageInfo"):
         raise malformed(signal, "MessageInfo is missing or misplaced")

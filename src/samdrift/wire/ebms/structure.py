@@ -10,33 +10,47 @@ from samdrift.wire.xml import Element, Namespace, children, local_name, name, pa
 _MAX_VALUE = 1024
 
 
-@dataclass(frozen=True, slots=True)
-class Slot:
-    """A child in a sequence: local name in the ebMS namespace and how often it may stand there."""
-
-    local: str
-    minimum: int = 1
-    maximum: int = 1
-
-
 def eb(local: str) -> str:
     """The expanded name of an ebMS element."""
     return name(Namespace.EBMS3, local)
 
 
-def sequence(element: Element, *slots: Slot) -> list[list[Element]]:
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """A child in a sequence: expanded name and how often it may stand there."""
+
+    tag: str
+    minimum: int = 1
+    maximum: int = 1
+
+
+Slots = tuple[Slot, ...]
+"""The children that an element has, in order."""
+
+
+def one(local: str) -> Slot:
+    """Exactly one child by that name."""
+    return Slot(eb(local))
+
+
+def optional(local: str, maximum: int = 1) -> Slot:
+    """None or up to ``maximum`` children by that name."""
+    return Slot(eb(local), 0, maximum)
+
+
+def read_sequence(element: Element, slots: Slots) -> list[list[Element]]:
     """The children of ``element`` by slot, in order; :class:`WireError` (``STRUCTURE``) otherwise."""
     waiting = children(element)
     found: list[list[Element]] = []
+    at = 0
     for slot in slots:
-        size = 0
-        while size < min(len(waiting), slot.maximum) and waiting[size].tag == eb(slot.local):
-            size += 1
-        if size < slot.minimum:
-            raise malformed(element, f"{slot.local} is missing or misplaced")
-        found.append(waiting[:size])
-        waiting = waiting[size:]
-    if waiting:
+        start, end = at, min(len(waiting), at + slot.maximum)
+        while at < end and waiting[at].tag == slot.tag:
+            at += 1
+        if at - start < slot.minimum:
+            raise malformed(element, "an element is missing or misplaced")
+        found.append(waiting[start:at])
+    if at < len(waiting):
         raise malformed(element, "has an element that does not belong there")
     return found
 

@@ -9,17 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
-from lxml import etree
-
 from samdrift.wire import base64text
 from samdrift.wire.errors import WireError, WireFault
-from samdrift.wire.keys import Oaep
 from samdrift.wire.wssec.keyreference import (
     KeyReference,
-    append_token,
-    append_token_reference,
     only_child,
     read_key_reference,
 )
@@ -28,10 +21,8 @@ from samdrift.wire.wssec.names import (
     ATTACHMENT_CIPHERTEXT,
     COMPLETE,
     CONTENT_ONLY,
-    ENCRYPTED_KEY_TOKEN,
     MGF1_SHA256,
     RSA_OAEP,
-    wsse,
     xenc,
 )
 from samdrift.wire.wssec.signature import attachment_id
@@ -43,15 +34,6 @@ _TOKEN_TYPE = name(Namespace.WSSE11, "TokenType")
 
 
 @dataclass(frozen=True, slots=True)
-class EncryptionIds:
-    """Identifiers of the parts that refer to each other."""
-
-    token: str
-    key: str
-    data: str
-
-
-@dataclass(frozen=True, slots=True)
 class EncryptedAttachment:
     """What the header says of the encrypted attachment."""
 
@@ -60,53 +42,6 @@ class EncryptedAttachment:
     recipient: KeyReference
     with_headers: bool
     """Whether the ciphertext holds the part's MIME header too (``Attachment-Complete``)."""
-
-
-def append_encryption(
-    security: Element,
-    content_id: str,
-    media_type: str,
-    session_key: bytes,
-    recipient: x509.Certificate,
-    ids: EncryptionIds,
-) -> None:
-    """Append the recipient's token, ``EncryptedKey`` and ``EncryptedData``, as WSS4J orders them."""
-    append_token(security, recipient, ids.token)
-    key = etree.SubElement(security, xenc("EncryptedKey"), Id=ids.key)
-    method = etree.SubElement(key, xenc("EncryptionMethod"), Algorithm=RSA_OAEP)
-    etree.SubElement(method, ds("DigestMethod"), Algorithm=SHA256)
-    etree.SubElement(method, _MGF, Algorithm=MGF1_SHA256)
-    append_token_reference(key, ids.token)
-    cipher_data = etree.SubElement(key, xenc("CipherData"))
-    wrapped = base64text.encode(_wrap(session_key, recipient)).decode("ascii")
-    etree.SubElement(cipher_data, xenc("CipherValue")).text = wrapped
-    references = etree.SubElement(key, xenc("ReferenceList"))
-    etree.SubElement(references, xenc("DataReference"), URI=f"#{ids.data}")
-    _append_data(security, content_id, media_type, ids)
-
-
-def _append_data(security: Element, content_id: str, media_type: str, ids: EncryptionIds) -> None:
-    data = etree.SubElement(
-        security,
-        xenc("EncryptedData"),
-        {"Id": ids.data, "MimeType": media_type, "Type": CONTENT_ONLY},
-    )
-    etree.SubElement(data, xenc("EncryptionMethod"), Algorithm=AES_128_GCM)
-    key_info = etree.SubElement(data, ds("KeyInfo"))
-    reference = etree.SubElement(key_info, wsse("SecurityTokenReference"))
-    reference.set(_TOKEN_TYPE, ENCRYPTED_KEY_TOKEN)
-    etree.SubElement(reference, wsse("Reference"), URI=f"#{ids.key}")
-    cipher_data = etree.SubElement(data, xenc("CipherData"))
-    source = etree.SubElement(cipher_data, xenc("CipherReference"), URI=f"cid:{content_id}")
-    transforms = etree.SubElement(source, xenc("Transforms"))
-    etree.SubElement(transforms, ds("Transform"), Algorithm=ATTACHMENT_CIPHERTEXT)
-
-
-def _wrap(session_key: bytes, recipient: x509.Certificate) -> bytes:
-    public_key = recipient.public_key()
-    if not isinstance(public_key, RSAPublicKey):
-        raise WireError(WireFault.ALGORITHM, "the recipient's certificate has no RSA key")
-    return public_key.encrypt(session_key, Oaep.SHA256.padding)
 
 
 def read_encryption(key: Element, data: Element, tokens: Mapping[str, Element]) -> EncryptedAttachment:

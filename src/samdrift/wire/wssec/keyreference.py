@@ -12,21 +12,19 @@ from typing import Protocol
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from lxml import etree
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from samdrift.wire import base64text
-from samdrift.wire.certificates import to_base64
 from samdrift.wire.errors import WireError, WireFault
 from samdrift.wire.wssec.names import (
     BASE64_BINARY,
     SUBJECT_KEY_IDENTIFIER,
     THUMBPRINT,
-    WSU_ID,
     X509_V3,
     wsse,
 )
 from samdrift.wire.xml import Element, children, text
-from samdrift.wire.xmldsig import ds, load_certificate
+from samdrift.wire.xmldsig import ds
 
 _MAX_SERIAL_DIGITS = 60
 
@@ -41,10 +39,10 @@ class KeyReference(Protocol):
 class EmbeddedCertificate:
     """The certificate itself, in a security token or a key identifier."""
 
-    certificate: x509.Certificate
+    der: bytes
 
     def names(self, certificate: x509.Certificate) -> bool:
-        return certificate == self.certificate
+        return certificate.public_bytes(Encoding.DER) == self.der
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,31 +106,14 @@ def only_child(element: Element, tag: str | None = None) -> Element:
     return parts[0]
 
 
-def append_token(security: Element, certificate: x509.Certificate, wsu_id: str) -> None:
-    """Append ``wsse:BinarySecurityToken`` with the certificate."""
-    token = etree.SubElement(
-        security, wsse("BinarySecurityToken"), EncodingType=BASE64_BINARY, ValueType=X509_V3
-    )
-    token.set(WSU_ID, wsu_id)
-    token.text = to_base64(certificate)
-
-
-def append_token_reference(parent: Element, wsu_id: str) -> Element:
-    """Append ``ds:KeyInfo`` that means the token ``wsu_id``."""
-    key_info = etree.SubElement(parent, ds("KeyInfo"))
-    reference = etree.SubElement(key_info, wsse("SecurityTokenReference"))
-    etree.SubElement(reference, wsse("Reference"), URI=f"#{wsu_id}", ValueType=X509_V3)
-    return key_info
-
-
-def _token(reference: Element, tokens: Mapping[str, Element]) -> x509.Certificate:
+def _token(reference: Element, tokens: Mapping[str, Element]) -> bytes:
     uri = reference.get("URI", "")
     token = tokens.get(uri[1:]) if uri.startswith("#") else None
     if token is None:
         raise _refused("the token that is referred to is missing")
     if token.get("ValueType") != X509_V3 or token.get("EncodingType", BASE64_BINARY) != BASE64_BINARY:
         raise _refused("a token that is no X.509v3 certificate in base64")
-    return load_certificate(base64text.decode(text(token), "BinarySecurityToken"))
+    return base64text.decode(text(token), "BinarySecurityToken")
 
 
 def _key_identifier(element: Element) -> KeyReference:
@@ -143,7 +124,7 @@ def _key_identifier(element: Element) -> KeyReference:
     if kind == SUBJECT_KEY_IDENTIFIER:
         return SubjectKey(value)
     if kind == X509_V3:
-        return EmbeddedCertificate(load_certificate(value))
+        return EmbeddedCertificate(value)
     if kind == THUMBPRINT:
         return Thumbprint(value)
     raise _refused("a kind of key identifier that is not known")

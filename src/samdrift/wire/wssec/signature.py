@@ -1,6 +1,6 @@
-"""The signature of a SOAP message: over header parts where they stand, and over an attachment.
+"""The signature of a SOAP message verified: over header parts where they stand, and over an attachment.
 
-Order of work when reading: the signature value first, by a certificate that the message or
+Order of work: the signature value first, by a certificate that the message or
 the caller gives; then the digests of what stands in the envelope. The attachment's digest
 is left to whoever streams it (WSS SwA profile 1.1, 5.3).
 """
@@ -15,39 +15,24 @@ from urllib.parse import unquote
 from cryptography import x509
 
 from samdrift.wire.errors import WireError, WireFault
-from samdrift.wire.keys import SigningKey
 from samdrift.wire.wssec.document import SoapDocument
 from samdrift.wire.wssec.keyreference import (
     EmbeddedCertificate,
     KeyReference,
-    append_token,
-    append_token_reference,
     read_key_reference,
 )
-from samdrift.wire.wssec.names import ATTACHMENT_SIGNATURE, WSU_ID
+from samdrift.wire.wssec.names import ATTACHMENT_SIGNATURE
 from samdrift.wire.wssec.references import ALLOWED, SignedReference, describe
 from samdrift.wire.xml import Element, canonical
 from samdrift.wire.xmldsig import (
     Canonicalization,
     Reference,
     Signature,
-    Transform,
-    append_signature,
     ds,
+    load_certificate,
     read_signature,
     unmatched,
 )
-
-_EXCLUSIVE = (Transform(Canonicalization.EXCLUSIVE),)
-_ATTACHMENT = (Transform(ATTACHMENT_SIGNATURE),)
-
-
-@dataclass(frozen=True, slots=True)
-class Attachment:
-    """An attachment as it is signed: Content-ID and SHA-256 of its content before encryption."""
-
-    content_id: str
-    digest: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,32 +85,15 @@ def verify(document: SoapDocument, candidates: Sequence[x509.Certificate] = ()) 
     return VerifiedSignature(certificate, security.signature, signature.references, tuple(parts.values()))
 
 
-def sign(
-    security: Element,
-    parts: Iterable[Element],
-    attachment: Attachment | None,
-    key: SigningKey,
-    token_id: str,
-) -> tuple[SignedReference, ...]:
-    """Append the signer's token and a signature over ``parts`` by their ``wsu:Id``, then ``attachment``."""
-    references = [Reference(f"#{part.get(WSU_ID)}", _EXCLUSIVE, _digest(part, ())) for part in parts]
-    if attachment is not None:
-        references.append(Reference(f"cid:{attachment.content_id}", _ATTACHMENT, attachment.digest))
-    append_token(security, key.certificate, token_id)
-    signature = append_signature(
-        security, references, key, _EXCLUSIVE[0], lambda parent: append_token_reference(parent, token_id)
-    )
-    return _described(signature, references)
-
-
 def _maker(
     signature: Signature, meant: KeyReference, candidates: Sequence[x509.Certificate]
 ) -> x509.Certificate:
     """The certificate that is meant and whose key made the signature."""
-    if isinstance(meant, EmbeddedCertificate):
-        candidates = (meant.certificate,)
-    for certificate in candidates:
-        if meant.names(certificate) and signature.made_by(certificate):
+    named = [certificate for certificate in candidates if meant.names(certificate)]
+    if not named and isinstance(meant, EmbeddedCertificate):
+        named = [load_certificate(meant.der)]
+    for certificate in named:
+        if signature.made_by(certificate):
             return certificate
     raise _refused("not by the certificate that it names")
 

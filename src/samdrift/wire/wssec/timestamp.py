@@ -5,12 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from lxml import etree
-
-from samdrift.wire.ebms.times import format_time, parse_time
+from samdrift.wire.ebms.times import parse_time
 from samdrift.wire.errors import WireError, WireFault
-from samdrift.wire.wssec.names import WSU_ID, wsu
-from samdrift.wire.xml import Element, Namespace, children, text
+from samdrift.wire.wssec.names import wsu
+from samdrift.wire.xml import Element, children, text
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,16 +28,6 @@ def read_timestamp(element: Element) -> SecurityTimestamp:
     if times[0] is None or times[-1] is None:
         raise _malformed()
     return SecurityTimestamp(times[0], times[1] if len(times) > 1 else None)
-
-
-def build_timestamp(timestamp: SecurityTimestamp, wsu_id: str) -> Element:
-    """``wsu:Timestamp`` identified as ``wsu_id`` for the signature."""
-    element = etree.Element(wsu("Timestamp"), nsmap={"wsu": Namespace.WSU})
-    element.set(WSU_ID, wsu_id)
-    etree.SubElement(element, wsu("Created")).text = format_time(timestamp.created)
-    if timestamp.expires is not None:
-        etree.SubElement(element, wsu("Expires")).text = format_time(timestamp.expires)
-    return element
 
 
 def _malformed() -> WireError:
