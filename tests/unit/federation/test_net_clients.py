@@ -15,12 +15,13 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from samdrift.contracts.discovery import (
     CertificatePurpose,
     DiscoveryUnavailable,
+    DiscoveryUntrusted,
     NotRegistered,
 )
 from samdrift.federation.directory import FunctionalAddress
 from samdrift.federation.outages import Failure, Service
 from samdrift.federation.server import LocalFederation
-from samdrift.federation.shapes import Ca, Use
+from samdrift.federation.shapes import Ca, Use, Validity
 from samdrift.net.addressbook import AddressBookClient, AddressBookUnavailable
 from samdrift.net.certificates import FederationCertificates
 from samdrift.net.clock import system_clock
@@ -35,6 +36,8 @@ from samdrift.wire.identifiers import (
     DocumentIdentifier,
     ParticipantIdentifier,
 )
+from samdrift.wire.smp import build_signed_service_metadata
+from samdrift.wire.softwarekeys import SoftwareSigningKey
 from samdrift.wire.verdicts import TrustReason
 
 HABO = ParticipantIdentifier.parse("0203:habo.se")
@@ -116,6 +119,44 @@ async def test_tf_03_an_access_point_of_another_federation_is_refused(
         "AP0001-OPEN-DEMO", key.public_key(), ca=Ca.OTHER_FEDERATION
     )
     assert await reason(clients, other, CertificatePurpose.ACCESS_POINT) is TrustReason.UNKNOWN_ISSUER
+
+
+async def test_tf_03_an_access_point_of_another_environment_is_refused(
+    clients: Clients, federation: LocalFederation, key: rsa.RSAPrivateKey
+) -> None:
+    authority = federation.other_environment()
+    other = authority.issue_access_point("AP0005-SDK-ELSEWHERE", key.public_key())
+    assert await reason(clients, other, CertificatePurpose.ACCESS_POINT) is TrustReason.UNKNOWN_ISSUER
+
+
+@pytest.mark.parametrize(("days", "expected"), [(-9, TrustReason.EXPIRED), (1, TrustReason.NOT_YET_VALID)])
+async def test_7_an_access_point_whose_certificate_is_not_valid_now_is_refused(
+    clients: Clients, federation: LocalFederation, key: rsa.RSAPrivateKey, days: int, expected: TrustReason
+) -> None:
+    start = system_clock() + timedelta(days=days)
+    validity = Validity(start, start + timedelta(days=1))
+    certificate = federation.authority.issue_access_point(
+        "AP0002-SDK-DEMO", key.public_key(), validity=validity
+    )
+    assert await reason(clients, certificate, CertificatePurpose.ACCESS_POINT) is expected
+
+
+async def test_2_10_f_metadata_that_an_access_point_signed_is_not_trusted(
+    clients: Clients, federation: LocalFederation, access_point: x509.Certificate, key: rsa.RSAPrivateKey
+) -> None:
+    for service in federation.smp.services(HABO):
+        body = build_signed_service_metadata(service, SoftwareSigningKey(key, access_point))
+        federation.smp.publish(HABO, service.document, body)
+    with pytest.raises(DiscoveryUntrusted):
+        await clients.discovery.service(HABO, SDK_MESSAGE_EXTENDED)
+
+
+async def test_2_10_g_metadata_of_a_revoked_signer_is_not_trusted(
+    clients: Clients, federation: LocalFederation, access_point: x509.Certificate
+) -> None:
+    federation.authority.revoke(federation.authority.smp_signer().certificate)
+    with pytest.raises(DiscoveryUntrusted):
+        await clients.discovery.service(HABO, SDK_MESSAGE_EXTENDED)
 
 
 async def test_3_2_4_who_is_not_there_is_not_registered(
