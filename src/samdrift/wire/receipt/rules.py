@@ -170,12 +170,12 @@ FROM_THE_TEXT = (
     *(
         Rule(
             "endpoint-scheme",
-            f"message-receipt 3.1 {clause}",
+            "message-receipt 3.1 d, e",
             (*context, cbc("EndpointID")),
             lambda element: element.get(SCHEME_ATTRIBUTE, PARTICIPANT_SCHEME) == PARTICIPANT_SCHEME,
             f"schemeID must be {PARTICIPANT_SCHEME}",
         )
-        for clause, context in zip("de", _PARTIES, strict=True)
+        for context in _PARTIES
     ),
     *(
         Rule(

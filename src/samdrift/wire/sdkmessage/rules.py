@@ -96,19 +96,26 @@ PUBLISHED = (
         _text(_is_timestamp),
         "Timestamp must match YYYY-MM-DDThh:mm:ss.sZ with one to three fraction digits",
     ),
-    *(
-        Rule(
-            pattern,
-            f"content-specification 4.3.2 {local}",
-            _context(local),
-            _text(is_uuid),
-            f"{local} is not a valid UUID",
-        )
-        for pattern, local in (
-            ("MessageId", "messageId"),
-            ("conversationId", "conversationId"),
-            ("refToMessageId", "refToMessageId"),
-        )
+    Rule(
+        "MessageId",
+        "content-specification 4.3.2 messageId",
+        _context("messageId"),
+        _text(is_uuid),
+        "messageId is not a valid UUID",
+    ),
+    Rule(
+        "conversationId",
+        "content-specification 4.3.2 conversationId",
+        _context("conversationId"),
+        _text(is_uuid),
+        "conversationId is not a valid UUID",
+    ),
+    Rule(
+        "refToMessageId",
+        "content-specification 4.3.2 refToMessageId",
+        _context("refToMessageId"),
+        _text(is_uuid),
+        "refToMessageId is not a valid UUID",
     ),
     Rule(
         "subjectlabel",
