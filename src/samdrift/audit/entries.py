@@ -57,7 +57,7 @@ class Happening:
                 purpose=str(fields["purpose"]),
                 ids={str(name): str(value) for name, value in fields["ids"].items()},
             )
-        except (KeyError, TypeError, AttributeError):
+        except (KeyError, TypeError, AttributeError, ValueError):
             raise ValueError("not the content of a log entry") from None
 
     def traced(self) -> tuple[str, ...]:

@@ -27,6 +27,10 @@ Row = tuple[Value, ...]
 Statement = tuple[str, Sequence[Value]]
 """SQL with ``$1`` for the first value, and the values."""
 
+_Kind = tuple[str, tuple[int, ...]]
+"""A prepared statement: SQL and the types of its values."""
+_Dumped = tuple[_Kind, Sequence[pq.abc.Buffer | None], Sequence[pq.Format] | None]
+
 UNKNOWN_RECORD = "SD404"
 """SQLSTATE that our functions raise when a record is not there."""
 
@@ -46,12 +50,14 @@ class Session:
         self._connection = connection
         self._pg = connection.pgconn
         self._transformer = Transformer(connection)
-        self._names: dict[tuple[str, tuple[int, ...]], bytes] = {}
+        self._names: dict[_Kind, bytes] = {}
         self._named = 0
         self._loop = asyncio.get_running_loop()
         self._socket = self._pg.socket
         self._results: list[pq.abc.PGresult] = []
         self._answered: asyncio.Future[None] | None = None
+        self.backend = self._pg.backend_pid
+        """The server's process that serves this connection."""
         self.closed = False
         self.on_notification: Callable[[str, int], None] | None = None
         """Called with the channel of each notification and the backend that sent it."""
@@ -69,11 +75,6 @@ class Session:
             raise VaultUnavailable from None
         return cls(connection)
 
-    @property
-    def backend(self) -> int:
-        """The server's process that serves this connection."""
-        return self._pg.backend_pid
-
     async def run(self, statements: Sequence[Statement]) -> list[list[Row]]:
         """Run them in order and give the rows of each; the first error ends it.
 
@@ -83,10 +84,11 @@ class Session:
         """
         if self.closed:
             raise VaultUnavailable
+        dumped = self._dump(statements)
         answered = self._answered = self._loop.create_future()
         self._results = []
         try:
-            prepared = self._send(statements)
+            prepared = self._send(dumped)
             await self._flush()
             await answered
         except psycopg.Error:
@@ -111,21 +113,29 @@ class Session:
         if self.on_close is not None:
             self.on_close()
 
-    def _send(self, statements: Sequence[Statement]) -> list[tuple[str, tuple[int, ...]] | None]:
-        """Queue everything; gives, for each result to come, the statement that it prepares, if it does."""
-        results: list[tuple[str, tuple[int, ...]] | None] = []
+    def _dump(self, statements: Sequence[Statement]) -> list[_Dumped]:
+        dumped: list[_Dumped] = []
+        transformer = self._transformer
         for query, values in statements:
-            data = self._transformer.dump_sequence(values, [PyFormat.BINARY] * len(values))
-            types = self._transformer.types or ()
-            key = (query, types)
-            name = self._names.get(key)
+            try:
+                data = transformer.dump_sequence(values, [PyFormat.BINARY] * len(values))
+            except (psycopg.DataError, UnicodeError, OverflowError):
+                raise VaultRefused from None
+            dumped.append(((query, transformer.types or ()), data, transformer.formats))
+        return dumped
+
+    def _send(self, statements: Sequence[_Dumped]) -> list[_Kind | None]:
+        """Queue everything; gives, for each result to come, the statement that it prepares, if it does."""
+        results: list[_Kind | None] = []
+        for kind, data, formats in statements:
+            name = self._names.get(kind)
             if name is None:
                 self._named += 1
-                name = b"s%d" % self._named
-                self._names[key] = name
+                name = self._names[kind] = b"s%d" % self._named
+                query, types = kind
                 self._pg.send_prepare(name, query.encode(), types)
-                results.append(key)
-            self._pg.send_query_prepared(name, data, self._transformer.formats, pq.Format.BINARY)
+                results.append(kind)
+            self._pg.send_query_prepared(name, data, formats, pq.Format.BINARY)
             results.append(None)
         self._pg.pipeline_sync()
         return results
@@ -166,7 +176,7 @@ class Session:
             else:
                 self._results.append(result)
 
-    def _rows(self, prepared: Sequence[tuple[str, tuple[int, ...]] | None]) -> list[list[Row]]:
+    def _rows(self, prepared: Sequence[_Kind | None]) -> list[list[Row]]:
         rows: list[list[Row]] = []
         for position, (result, preparing) in enumerate(zip(self._results, prepared, strict=True)):
             if result.status not in (pq.ExecStatus.TUPLES_OK, pq.ExecStatus.COMMAND_OK):
@@ -177,11 +187,11 @@ class Session:
                 rows.append(self._transformer.load_rows(0, result.ntuples, tuple))
         return rows
 
-    def _forget(self, prepared: Sequence[tuple[str, tuple[int, ...]] | None]) -> None:
+    def _forget(self, prepared: Sequence[_Kind | None]) -> None:
         """What should have been prepared after an error was not."""
-        for key in prepared:
-            if key is not None:
-                self._names.pop(key, None)
+        for kind in prepared:
+            if kind is not None:
+                self._names.pop(kind, None)
 
 
 def _set(future: asyncio.Future[None]) -> None:
