@@ -1,0 +1,24 @@
+"""One database server for the whole run; every test that asks for an organisation gets a new one."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest_asyncio
+
+from samdrift.wire.identifiers import ParticipantIdentifier
+from tests.vaults import Installation, installed, server_folder, settings_in
+
+
+@pytest_asyncio.fixture(scope="session")
+async def installation() -> AsyncIterator[Installation]:
+    """A gate over an embedded PostgreSQL in a temporary folder."""
+    with server_folder() as folder:
+        async with installed(settings_in(folder)) as running:
+            yield running
+
+
+@pytest_asyncio.fixture
+async def organisation(installation: Installation) -> ParticipantIdentifier:
+    """A new organisation with a vault in each role."""
+    return await installation.organisation()

@@ -1,0 +1,75 @@
+"""The object store: whole or absent, in a folder or elsewhere."""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from samdrift.vault.errors import SealBroken, VaultUnavailable
+from samdrift.vault.objects import Objects
+
+
+@pytest.fixture(params=["folder", "memory:///"])
+def objects(request: pytest.FixtureRequest, tmp_path: Path) -> Objects:
+    return Objects(tmp_path / "objects" if request.param == "folder" else request.param)
+
+
+async def put(objects: Objects, name: str, data: bytes) -> None:
+    writer = objects.writer(name)
+    await writer.write(data)
+    await writer.close()
+
+
+async def test_an_object_is_seen_when_it_is_whole_and_until_it_is_deleted(objects: Objects) -> None:
+    data = os.urandom(3_000_000)
+    writer = objects.writer("v1/one")
+    await writer.write(data[:1_500_000])
+    assert await objects.under("v1") == []
+    await writer.write(data[1_500_000:])
+    await writer.close()
+    assert b"".join([piece async for piece in objects.pieces("v1/one", 1000)]) == data
+    assert [stored.name for stored in await objects.under("v1")] == ["v1/one"]
+    await objects.delete("v1/one")
+    await objects.delete("v1/one")
+    with pytest.raises(SealBroken):
+        _ = [piece async for piece in objects.pieces("v1/one", 1000)]
+
+
+async def test_a_listing_holds_one_vault_alone(objects: Objects) -> None:
+    await put(objects, "v1/one", b"1")
+    await put(objects, "v10/two", b"2")
+    assert [stored.name for stored in await objects.under("v1")] == ["v1/one"]
+
+
+async def test_a_folder_is_its_owners_alone(tmp_path: Path) -> None:
+    await put(Objects(tmp_path / "objects"), "v1/one", b"1")
+    assert {
+        (tmp_path / "objects").stat().st_mode & 0o777,
+        (tmp_path / "objects/v1").stat().st_mode & 0o777,
+    } == {0o700}
+
+
+async def test_what_a_crash_left_half_written_is_dropped_when_it_is_old(tmp_path: Path) -> None:
+    objects = Objects(tmp_path / "objects")
+    await put(objects, "v1/whole", b"1")
+    old, new = tmp_path / "objects/v1/old#1", tmp_path / "objects/v1/new#1"
+    for draft in (old, new):
+        draft.write_bytes(b"half")
+    os.utime(old, (0, 0))
+    await objects.drop_drafts("v1", datetime.now(UTC) - timedelta(days=1))
+    assert not old.exists()
+    assert new.exists()
+    assert [stored.name for stored in await objects.under("v1")] == ["v1/whole"]
+
+
+async def test_a_store_that_fails_is_a_typed_error_without_paths(tmp_path: Path) -> None:
+    objects = Objects(tmp_path / "objects")
+    await put(objects, "v1/one", b"1")
+    (tmp_path / "objects/v1/blocked").mkdir()
+    with pytest.raises(VaultUnavailable) as caught:
+        await put(objects, "v1/blocked", os.urandom(10))
+    assert str(tmp_path) not in str(caught.value)
+    assert caught.value.__cause__ is None

@@ -1,0 +1,195 @@
+"""Vaults for tests: an embedded PostgreSQL in a temporary folder, a gate, and organisations of one's own."""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+from collections.abc import AsyncIterator, Collection, Iterator
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from pathlib import Path
+from typing import Literal, overload
+from uuid import uuid4
+
+from samdrift.contracts.messages import Direction, MessageStatus, ReceiptState
+from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
+from samdrift.vault.accesspoint import AccessPointVault
+from samdrift.vault.bodies import Body
+from samdrift.vault.gate import Gate
+from samdrift.vault.keystore import ScryptCost, SoftwareKeyStore
+from samdrift.vault.messageservice import MessageServiceVault
+from samdrift.vault.opening import Vault
+from samdrift.vault.provision import Provisioner
+from samdrift.vault.records import IncomingEnvelope, MessageRecord, OutgoingEnvelope, ReceiptRecord, Transfer
+from samdrift.vault.settings import VaultSettings
+from samdrift.wire.codes import ReceiptStatus
+from samdrift.wire.identifiers import (
+    NO_PROCESS,
+    RECEIPT_EXTENDED,
+    SDK_MESSAGE_EXTENDED,
+    ParticipantIdentifier,
+)
+
+WORKER = Principal(PrincipalKind.WORKER, "test")
+NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
+MINUTE = timedelta(minutes=1)
+ELSEWHERE = ParticipantIdentifier.parse("0203:arbetsformedlingen.se")
+
+_NUMBERS = count(1)
+
+
+def settings_in(folder: Path) -> VaultSettings:
+    """Settings for an installation of its own in ``folder``, with a key store that opens fast."""
+    settings = VaultSettings(folder / "database", folder / "objects", folder / "secrets", b"open sesame")
+    SoftwareKeyStore(settings.secrets, settings.passphrase, cost=ScryptCost(n=1 << 4, r=1, p=1))
+    return settings
+
+
+@contextlib.contextmanager
+def server_folder() -> Iterator[Path]:
+    """A temporary folder that a server's own user can reach: pytest closes its own to others."""
+    with tempfile.TemporaryDirectory(prefix="samdrift-test-") as folder:
+        yield Path(folder)
+
+
+@dataclass(frozen=True)
+class Installation:
+    """A running installation."""
+
+    settings: VaultSettings
+    provisioner: Provisioner
+    gate: Gate
+
+    async def organisation(self, roles: Collection[Role] = tuple(Role)) -> ParticipantIdentifier:
+        """A new organisation with vaults in ``roles``."""
+        organisation = ParticipantIdentifier.parse(f"0203:kommun{next(_NUMBERS)}.se")
+        await self.provisioner.add_organisation(organisation, roles)
+        await self.known(organisation, *roles)
+        return organisation
+
+    async def known(self, organisation: ParticipantIdentifier, *roles: Role) -> None:
+        """Wait until the gate has heard of the organisation."""
+        for role in roles:
+            if not self.gate.registry.serves(organisation, role):
+                async for hosted in self.gate.wakeups():
+                    if hosted == (organisation, role):
+                        break
+
+    @overload
+    def open(
+        self, organisation: ParticipantIdentifier, role: Literal[Role.ACCESS_POINT], purpose: Purpose = ...
+    ) -> AbstractAsyncContextManager[AccessPointVault]: ...
+
+    @overload
+    def open(
+        self, organisation: ParticipantIdentifier, role: Literal[Role.MESSAGE_SERVICE], purpose: Purpose = ...
+    ) -> AbstractAsyncContextManager[MessageServiceVault]: ...
+
+    def open(
+        self, organisation: ParticipantIdentifier, role: Role, purpose: Purpose = Purpose.PROCESS
+    ) -> AbstractAsyncContextManager[Vault]:
+        """Open a vault as a worker."""
+        return self.gate.open(WORKER, organisation, role, purpose)  # type: ignore[call-overload,no-any-return]
+
+
+@contextlib.asynccontextmanager
+async def installed(settings: VaultSettings) -> AsyncIterator[Installation]:
+    """Install and run while the context lasts."""
+    provisioner = await Provisioner.connect(settings)
+    try:
+        await provisioner.install()
+        gate = await Gate.start(settings)
+        try:
+            yield Installation(settings, provisioner, gate)
+        finally:
+            await gate.close()
+    finally:
+        await provisioner.close()
+
+
+async def body(vault: Vault, data: bytes = b"<xhe/>") -> Body:
+    """A finished body with ``data``."""
+    writer = vault.new_body()
+    await writer.write(data)
+    return await writer.finish()
+
+
+def outgoing(sender: ParticipantIdentifier = ELSEWHERE, envelope_id: str | None = None) -> OutgoingEnvelope:
+    """An envelope to be sent, with a new id."""
+    return OutgoingEnvelope(
+        envelope_id or str(uuid4()), str(uuid4()), sender, ELSEWHERE, SDK_MESSAGE_EXTENDED, NO_PROCESS
+    )
+
+
+async def submitted(
+    vault: AccessPointVault, data: bytes = b"<xhe/>", lease: timedelta | None = None
+) -> Transfer:
+    """A new transfer."""
+    transfer, created = await vault.submit(
+        outgoing(), await body(vault, data), as4_message_id=f"{uuid4()}@ap.test", now=NOW, lease=lease
+    )
+    assert created
+    return transfer
+
+
+def incoming(as4_message_id: str | None = None, peer: str = "AP0002-SDK-TEST") -> IncomingEnvelope:
+    """An envelope that came in, with new ids."""
+    return IncomingEnvelope(
+        as4_message_id=as4_message_id or f"{uuid4()}@peer.test",
+        envelope_id=str(uuid4()),
+        conversation_id=str(uuid4()),
+        sender=ELSEWHERE.value,
+        recipient="0203:habo.se",
+        document=SDK_MESSAGE_EXTENDED.value,
+        peer=peer,
+        certificate="00" * 32,
+    )
+
+
+def message(
+    direction: Direction = Direction.OUT,
+    *,
+    message_id: str | None = None,
+    status: MessageStatus | None = None,
+    label: str = "Orosanmälan",
+    sender_address: str = "inkorg01:0203:habo.se",
+    recipient_address: str = "registrator:0203:mullsjo.se",
+    at: datetime = NOW,
+) -> MessageRecord:
+    """A message with a new id."""
+    first = MessageStatus.SCHEDULED if direction is Direction.OUT else MessageStatus.RETRIEVED
+    return MessageRecord(
+        id=message_id or str(uuid4()),
+        direction=direction,
+        status=status or first,
+        conversation_id=str(uuid4()),
+        ref_to_message_id=None,
+        sender=ELSEWHERE,
+        recipient=ParticipantIdentifier.parse("0203:mullsjo.se"),
+        sender_address=sender_address,
+        recipient_address=recipient_address,
+        document=SDK_MESSAGE_EXTENDED.value,
+        created_at=at,
+        updated_at=at,
+        label=label,
+        confidentiality=True,
+        size=6,
+    )
+
+
+def receipt(message_id: str, direction: Direction = Direction.OUT) -> ReceiptRecord:
+    """A receipt for a message, with a new id."""
+    return ReceiptRecord(
+        id=str(uuid4()),
+        message_id=message_id,
+        direction=direction,
+        status=ReceiptStatus.ACCEPTED,
+        counterpart=ELSEWHERE,
+        document=RECEIPT_EXTENDED.value,
+        handling_service_id="registrator:0203:mullsjo.se",
+        conversation_id=str(uuid4()),
+        state=ReceiptState.QUEUED if direction is Direction.OUT else ReceiptState.RECEIVED,
+        created_at=NOW,
+    )
