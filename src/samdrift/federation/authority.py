@@ -4,6 +4,8 @@ One :class:`Authority` is one environment with all its authorities. Another
 environment, for certificates that must not be trusted, is another instance; a
 certificate of another federation in the same environment comes from
 :attr:`Ca.OTHER_FEDERATION`, whose root is the same.
+
+Missing: component-pki 2.10: there is no interface for administrators, issuing and revoking are calls.
 """
 
 from __future__ import annotations

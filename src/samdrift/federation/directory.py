@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 from uuid import NAMESPACE_URL, UUID, uuid5
 
-from samdrift.federation import store
 from samdrift.federation.errors import FederationError
+from samdrift.federation.store import Records
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 MAX_NAME = 256
@@ -97,11 +97,11 @@ class Entry:
 
 
 class Directory:
-    """Every organisation with its functional addresses, kept in a file."""
+    """Every organisation with its functional addresses, kept in a folder."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._entries = {entry.organisation.id: entry for entry in map(_entry, store.read(path) or ())}
+    def __init__(self, folder: Path) -> None:
+        self._records = Records(folder)
+        self._entries = {entry.organisation.id: entry for entry in map(_entry, self._records.all())}
 
     def put(self, entry: Entry) -> None:
         """Add an organisation with its addresses, in place of what was told about it before."""
@@ -113,20 +113,18 @@ class Directory:
         if taken & {address.id for address in entry.addresses}:
             raise FederationError("a functional address belongs to one organisation")
         self._entries[organisation.id] = entry
-        self._write()
+        self._records.put(organisation.id, _plain(entry))
 
     def remove(self, participant: ParticipantIdentifier) -> None:
         """Forget a participant, with its under-organisations and addresses."""
-        kept = (entry for entry in self._entries.values() if entry.organisation.participant != participant)
-        self._entries = {entry.organisation.id: entry for entry in kept}
-        self._write()
+        gone = [key for key, held in self._entries.items() if held.organisation.participant == participant]
+        for key in gone:
+            del self._entries[key]
+            self._records.remove(key)
 
     def entries(self) -> list[Entry]:
         """By the organisation's name."""
         return sorted(self._entries.values(), key=lambda entry: entry.organisation.name.casefold())
-
-    def _write(self) -> None:
-        store.write(self._path, [_plain(entry) for entry in self._entries.values()])
 
 
 def _plain(entry: Entry) -> dict[str, Any]:

@@ -60,8 +60,8 @@ class LocalFederation:
         self.authority = Authority(
             folder / "authority", self.responder_url, evidence_lifetime=evidence_lifetime
         )
-        self.smp = Smp(folder / "smp.json", self.smp_url, self.authority.smp_signer())
-        self.directory = Directory(folder / "addressbook.json")
+        self.smp = Smp(folder / "smp", self.smp_url, self.authority.smp_signer())
+        self.directory = Directory(folder / "addressbook")
         self.sml = Sml(SML_ZONE)
         self.sml.register(self.smp.participants(), self.smp_url)
         self._folder = folder
@@ -100,8 +100,9 @@ class LocalFederation:
 
     def publish(self, services: Iterable[ServiceMetadata]) -> None:
         """Register metadata as it is, and its participants in SML."""
-        self.smp.put(services)
-        self.sml.register(self.smp.participants(), self.smp_url)
+        added = list(services)
+        self.smp.put(added)
+        self.sml.register((one.participant for one in added), self.smp_url)
 
     def remove_participant(self, participant: ParticipantIdentifier) -> None:
         """Make a participant unknown everywhere."""

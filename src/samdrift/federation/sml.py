@@ -2,6 +2,8 @@
 
 What a name server answers, from message to message; :mod:`samdrift.federation.dnsserver`
 puts it on the network.
+
+Missing: component-sml 2.9, 2.10: the SMP is in the same process and registers by calls, not over SOAP.
 """
 
 from __future__ import annotations

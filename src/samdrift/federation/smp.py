@@ -2,6 +2,9 @@
 
 Metadata is signed when it is first asked for and kept until it changes. For the
 test bed, any bytes can be published in its place.
+
+Missing: component-smp 2.10: there is no interface for administrators, registrations are calls.
+Missing: component-certpub 2.9: nor for certificates.
 """
 
 from __future__ import annotations
@@ -15,8 +18,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from samdrift.federation import store
 from samdrift.federation.metadata import from_plain, to_plain
+from samdrift.federation.store import Records
 from samdrift.wire.identifiers import DocumentIdentifier, ParticipantIdentifier
 from samdrift.wire.keys import SigningKey
 from samdrift.wire.smp import (
@@ -34,23 +37,25 @@ _Key = tuple[str, str]
 
 
 class Smp:
-    """What participants have registered, kept in a file, and what is published of it."""
+    """What participants have registered, kept in a folder, and what is published of it."""
 
-    def __init__(self, path: Path, url: str, signer: SigningKey) -> None:
+    def __init__(self, folder: Path, url: str, signer: SigningKey) -> None:
         """``url`` is the SMP's own address, for the references in service groups."""
         self.url = url
-        self._path, self._signer = path, signer
-        services = map(from_plain, store.read(path) or ())
+        self._records, self._signer = Records(folder), signer
+        services = (from_plain(plain) for kept in self._records.all() for plain in kept)
         self._services = {_key(one.participant, one.document): one for one in services}
         self._published: dict[_Key, bytes] = {}
 
     def put(self, services: Iterable[ServiceMetadata]) -> None:
         """Register services, each in place of what was registered for its participant and document."""
-        for service in services:
-            key = _key(service.participant, service.document)
-            self._services[key] = service
+        added = {_key(one.participant, one.document): one for one in services}
+        self._services |= added
+        for key in added:
             self._published.pop(key, None)
-        self._write()
+        for participant in {one.participant for one in added.values()}:
+            kept = [to_plain(service) for service in self.services(participant)]
+            self._records.put(participant.value, kept)
 
     def remove(self, participant: ParticipantIdentifier) -> None:
         """Forget every service of a participant."""
@@ -58,7 +63,7 @@ class Smp:
             key = _key(participant, service.document)
             del self._services[key]
             self._published.pop(key, None)
-        self._write()
+        self._records.remove(participant.value)
 
     def participants(self) -> frozenset[ParticipantIdentifier]:
         """Those that have registered a service."""
@@ -89,9 +94,6 @@ class Smp:
                 return None
             self._published[key] = build_signed_service_metadata(self._services[key], self._signer)
         return self._published[key]
-
-    def _write(self) -> None:
-        store.write(self._path, [to_plain(service) for service in self._services.values()])
 
 
 def smp_server(smp: Smp) -> Starlette:

@@ -6,6 +6,7 @@ import json
 import os
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from samdrift.federation.errors import FederationError
 
@@ -25,3 +26,26 @@ def write(path: Path, content: Any) -> None:
     draft = path.with_name(f".{path.name}.new")
     draft.write_text(json.dumps(content, ensure_ascii=False, indent=1), "utf-8")
     os.replace(draft, path)
+
+
+class Records:
+    """A folder with a file for each key, so that a change costs the same however many there are."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._folder = folder
+
+    def all(self) -> list[Any]:
+        """What is kept, in the order of the keys."""
+        return [read(path) for path in sorted(self._folder.glob("[!.]*.json"))]
+
+    def put(self, key: str, content: Any) -> None:
+        """Keep ``content`` under ``key``, in place of what was kept there."""
+        write(self._file(key), content)
+
+    def remove(self, key: str) -> None:
+        """Keep nothing under ``key``."""
+        self._file(key).unlink(missing_ok=True)
+
+    def _file(self, key: str) -> Path:
+        return self._folder / f"{quote(key, safe='')}.json"

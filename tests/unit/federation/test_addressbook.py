@@ -34,7 +34,7 @@ CITY_REGISTRAR = FunctionalAddress("SE2120000183-0001", "Registrator i Solna", k
 
 @pytest.fixture
 def directory(tmp_path: Path) -> Directory:
-    filled = Directory(tmp_path / "addressbook.json")
+    filled = Directory(tmp_path / "addressbook")
     filled.put(Entry(COUNCIL, (SOCIAL, REGISTRAR)))
     filled.put(Entry(COMPANY))
     filled.put(Entry(CITY, (CITY_REGISTRAR,)))
@@ -219,7 +219,7 @@ def test_texts_are_checked_as_the_address_book_checks_them() -> None:
 
 
 def test_directory_keeps_what_belongs_together(tmp_path: Path) -> None:
-    directory = Directory(tmp_path / "addressbook.json")
+    directory = Directory(tmp_path / "addressbook")
     with pytest.raises(FederationError):
         directory.put(Entry(COMPANY))
     directory.put(Entry(COUNCIL, (SOCIAL, REGISTRAR)))
@@ -227,7 +227,7 @@ def test_directory_keeps_what_belongs_together(tmp_path: Path) -> None:
     with pytest.raises(FederationError):
         directory.put(Entry(CITY, (SOCIAL,)))
     directory.put(Entry(COUNCIL, (SOCIAL,)))
-    again = Directory(tmp_path / "addressbook.json")
+    again = Directory(tmp_path / "addressbook")
     assert again.entries() == directory.entries() == [Entry(COMPANY), Entry(COUNCIL, (SOCIAL,))]
     again.remove(HABO)
-    assert Directory(tmp_path / "addressbook.json").entries() == []
+    assert Directory(tmp_path / "addressbook").entries() == []

@@ -141,13 +141,14 @@ async def test_other_environment_shares_no_authority(
     ("file", "content"),
     [
         ("ports.json", "{"),
-        ("smp.json", "["),
-        ("addressbook.json", "no"),
+        ("smp/0203%3Ahabo.se.json", "["),
+        ("addressbook/1.json", "no"),
         ("authority/register.jsonl", "{}\n"),
         ("authority/apca.key", ""),
     ],
 )
 async def test_damaged_folder_is_told_by_file(federation_folder: Path, file: str, content: str) -> None:
+    (federation_folder / file).parent.mkdir(exist_ok=True)
     (federation_folder / file).write_text(content)
     with pytest.raises(FederationError):
         async with running(federation_folder):
