@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import socket
 from dataclasses import asdict, dataclass
-from ipaddress import ip_address
+from ipaddress import IPv4Address
 from pathlib import Path
 
 from samdrift.federation import store
@@ -41,8 +41,8 @@ class _Ports:
 
 def bound_sockets(folder: Path, host: str) -> Sockets:
     """Sockets at the ports that ``folder`` keeps, or at free ones that it keeps from now on."""
-    if not ip_address(host).is_loopback:
-        raise FederationError("a local federation listens on loopback only")
+    if not _is_loopback(host):
+        raise FederationError("a local federation listens on a loopback address (IPv4) only")
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     path = folder / "ports.json"
     known = _Ports(**(store.read(path) or {}))
@@ -58,6 +58,13 @@ def bound_sockets(folder: Path, host: str) -> Sockets:
 def port(sock: socket.socket) -> int:
     """The port that a socket is bound to."""
     return int(sock.getsockname()[1])
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return IPv4Address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def _both(host: str, wanted: int) -> tuple[socket.socket, socket.socket]:
@@ -81,7 +88,7 @@ def _listening(host: str, wanted: int) -> socket.socket:
 
 
 def _bound(kind: socket.SocketKind, host: str, wanted: int, *, reuse: bool = False) -> socket.socket:
-    sock = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, kind)
+    sock = socket.socket(socket.AF_INET, kind)
     try:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, reuse)
         sock.bind((host, wanted))

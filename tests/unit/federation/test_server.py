@@ -99,7 +99,7 @@ async def test_taken_port_is_an_error(federation_folder: Path) -> None:
                 pass
 
 
-@pytest.mark.parametrize("host", ["0.0.0.0", "192.0.2.1", "::"])
+@pytest.mark.parametrize("host", ["0.0.0.0", "192.0.2.1", "::", "localhost.example"])
 async def test_it_listens_on_loopback_only(tmp_path: Path, host: str) -> None:
     """Invariant 12: meant for demonstration, it cannot be reached from outside."""
     with pytest.raises(FederationError, match="loopback"):
