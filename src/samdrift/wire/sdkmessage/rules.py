@@ -57,7 +57,8 @@ def _is_timestamp(value: str) -> bool:
     return _TIMESTAMP.fullmatch(value) is not None
 
 
-def _is_file(value: str) -> bool:
+def is_file_content(value: str) -> bool:
+    """Whether this can stand as the content of a file (content-specification 4.3.3.3 content)."""
     return value != "" and is_base64(value)
 
 
@@ -188,7 +189,7 @@ FROM_THE_TEXT = (
         "contentFiles",
         "content-specification 4.3.3.3 content",
         _context("ContentFiles/content"),
-        _text(_is_file),
+        _text(is_file_content),
         "Content is not base64 as in RFC 4648",
     ),
 )

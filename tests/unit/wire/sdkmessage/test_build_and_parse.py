@@ -116,6 +116,20 @@ def _without(data: bytes, start: bytes, end: bytes, after: bytes) -> bytes:
     return data[:first] + data[data.index(end, first) + len(end) :]
 
 
+def test_contents_are_put_where_they_belong_whatever_stands_beside_them() -> None:
+    texts = ("<tns:content>AAAA</tns:content>", "AAAA")
+    files = (
+        File("AAAA", "AAAA", "AAAA"),
+        PDF,
+        File("a", "b", "QUJD" * 1_000_000),
+        File("a", "b", "AAAAAAAA"),
+    )
+    message = replace(
+        SMALL, documents=(Document("1", "AAAA", "1", files, texts), Document("2", None, "2", files))
+    )
+    assert parse(build(message)) == message
+
+
 def test_a_message_over_30_mb_is_not_built() -> None:
     file = File("a.pdf", "application/pdf", "QUJD" * (MAX_BYTES // 4))
     with pytest.raises(WireError) as caught:
