@@ -65,7 +65,12 @@ class _Exchange:
             rng=os.urandom,
             created=self.now,
         )
-        received = read_message(packed.content_type, packed.body, self.receiver.decryption)
+        received = read_message(
+            packed.content_type,
+            packed.body,
+            self.receiver.decryption,
+            candidates=[self.sender.certificate],  # a peer that was seen before
+        )
         response = build_receipt(
             user_message=received.header.user_message,
             references=received.references,

@@ -16,12 +16,10 @@ from samdrift.wire.errors import WireError
 from samdrift.wire.mime import ContentType, MultipartReader, PartData, PartEnd, boundary_of
 from samdrift.wire.wssec import (
     MEDIA_TYPE,
-    Proof,
     SignedReference,
     SoapDocument,
     VerifiedSignature,
     read_document,
-    read_proof,
     verify,
 )
 
@@ -31,7 +29,7 @@ class ReceiptSignal:
     """A receipt, read but not verified: give it to :func:`verify_receipt`."""
 
     info: SignalInfo
-    proofs: frozenset[Proof]
+    references: tuple[SignedReference, ...]
     document: SoapDocument = field(repr=False)
 
 
@@ -80,7 +78,7 @@ def read_response(
         if isinstance(signal, ErrorSignalMessage):
             signature = _signature(document, candidates)
             return ErrorSignal(signal.info, signal.errors, signature.certificate if signature else None)
-        return ReceiptSignal(signal.info, frozenset(map(read_proof, signal.proof)), document)
+        return ReceiptSignal(signal.info, tuple(map(SignedReference.read, signal.proof)), document)
     except WireError as error:
         raise As4Fault.of(error) from None
 
@@ -107,8 +105,9 @@ def verify_receipt(
         return ReceiptVerdict(ReceiptReason.WRONG_SIGNER, signature.certificate)
     if signal.info.ref_to_message_id != message_id:
         return ReceiptVerdict(ReceiptReason.OTHER_MESSAGE, expected)
+    received = {reference.proof for reference in signal.references}
     attempts = [{reference.proof for reference in attempt} for attempt in sent]
-    if not signal.proofs or signal.proofs not in attempts:
+    if not received or received not in attempts:
         return ReceiptVerdict(ReceiptReason.OTHER_REFERENCES, expected)
     return ReceiptVerdict(ReceiptReason.VALID, expected)
 

@@ -83,7 +83,7 @@ def _verified(document: SoapDocument, candidates: Sequence[x509.Certificate]) ->
             security_expires=timestamp.expires if timestamp is not None else None,
             recipient=attachment.recipient,
         ),
-        references=signature.signed_references(),
+        references=signature.references,
         attachment=attachment,
         digest=digest,
     )

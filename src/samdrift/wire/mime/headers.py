@@ -17,6 +17,7 @@ _WORD = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
 _FIELD = re.compile(rf"({_WORD}):[ \t]*(.*)", re.DOTALL)
 _TYPE = re.compile(rf"\s*({_WORD}/{_WORD})\s*")
 _PARAMETER = re.compile(rf';\s*({_WORD})\s*=\s*(?:({_WORD})|"((?:[^"\\\r\n]|\\[^\r\n])*)")\s*')
+_UNQUOTED = re.compile(r"\\(.)")
 _VISIBLE = re.compile(r"[\t\x20-\x7e]*")
 _MAX_VALUE = 2048
 
@@ -43,8 +44,7 @@ class ContentType:
             attribute = parameter[1].lower()
             if attribute in parameters:
                 raise _refused("a parameter is given twice")
-            quoted = parameter[3]
-            parameters[attribute] = parameter[2] if quoted is None else re.sub(r"\\(.)", r"\1", quoted)
+            parameters[attribute] = parameter[2] or _UNQUOTED.sub(r"\1", parameter[3])
             position = parameter.end()
         return cls(start[1].lower(), MappingProxyType(parameters))
 

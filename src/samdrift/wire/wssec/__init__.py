@@ -19,7 +19,7 @@ from samdrift.wire.wssec.cipher import KEY_SIZE, TAG_SIZE, VECTOR_SIZE, Decrypto
 from samdrift.wire.wssec.document import SecurityHeader, SoapDocument, read_document
 from samdrift.wire.wssec.encryption import EncryptedAttachment, read_encryption
 from samdrift.wire.wssec.keyreference import KeyReference
-from samdrift.wire.wssec.references import Proof, SignedReference, read_proof
+from samdrift.wire.wssec.references import SignedReference
 from samdrift.wire.wssec.signature import VerifiedSignature, attachment_id, verify
 from samdrift.wire.wssec.timestamp import SecurityTimestamp, read_timestamp
 
@@ -35,7 +35,6 @@ __all__ = [
     "Encryptor",
     "KeyReference",
     "Part",
-    "Proof",
     "SecurityHeader",
     "SecurityTimestamp",
     "SignedReference",
@@ -49,7 +48,6 @@ __all__ = [
     "build_timestamp",
     "read_document",
     "read_encryption",
-    "read_proof",
     "read_timestamp",
     "verify",
 ]

@@ -20,7 +20,7 @@ from samdrift.wire.errors import WireError, WireFault
 from samdrift.wire.keys import Oaep, SigningKey
 from samdrift.wire.wssec import names
 from samdrift.wire.wssec.references import SignedReference
-from samdrift.wire.xmldsig import RSA_SHA256, SHA256, Canonicalization
+from samdrift.wire.xmldsig import RSA_SHA256, SHA256, Canonicalization, Transform
 from samdrift.wire.xmltext import (
     XMLNS_DS,
     XMLNS_S12,
@@ -34,6 +34,8 @@ from samdrift.wire.xmltext import (
 
 MEDIA_TYPE = "application/soap+xml"
 CONTENT_TYPE = f"{MEDIA_TYPE}; charset=UTF-8"
+_EXCLUSIVE = (Transform(Canonicalization.EXCLUSIVE),)
+_ATTACHMENT = (Transform(names.ATTACHMENT_SIGNATURE),)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,17 +97,17 @@ def build_signature(
     parts: Sequence[Part], attachment: Attachment | None, key: SigningKey, token_id: str
 ) -> Signed:
     """Sign ``parts``, then ``attachment``: RSA-SHA256 over SHA-256 digests, token ``token_id`` beside it."""
-    signed = [
-        (f"#{part.wsu_id}", str(Canonicalization.EXCLUSIVE), sha256(part.markup.encode()).digest())
+    references = [
+        SignedReference(f"#{part.wsu_id}", _EXCLUSIVE, sha256(part.markup.encode()).digest())
         for part in parts
     ]
     if attachment is not None:
-        signed.append((f"cid:{attachment.content_id}", names.ATTACHMENT_SIGNATURE, attachment.digest))
+        references.append(SignedReference(f"cid:{attachment.content_id}", _ATTACHMENT, attachment.digest))
     signed_info = (
         f"<ds:SignedInfo {XMLNS_DS}>"
         f'<ds:CanonicalizationMethod Algorithm="{Canonicalization.EXCLUSIVE}"></ds:CanonicalizationMethod>'
         f'<ds:SignatureMethod Algorithm="{RSA_SHA256}"></ds:SignatureMethod>'
-        f"{''.join(_reference(*entry) for entry in signed)}"
+        f"{''.join(reference.markup() for reference in references)}"
         "</ds:SignedInfo>"
     )
     signature = (
@@ -115,13 +117,7 @@ def build_signature(
         f"{_token_reference(token_id)}"
         "</ds:Signature>"
     )
-    return Signed(
-        _token(key.certificate, token_id) + signature,
-        tuple(
-            SignedReference(uri, digest, (transform,), SHA256, _standalone(uri, transform, digest))
-            for uri, transform, digest in signed
-        ),
-    )
+    return Signed(_token(key.certificate, token_id) + signature, tuple(references))
 
 
 def build_encryption(
@@ -162,21 +158,6 @@ def build_encryption(
         "</xenc:CipherData>"
         "</xenc:EncryptedData>"
     )
-
-
-def _reference(uri: str, transform: str, digest: bytes, declaration: str = "") -> str:
-    return (
-        f'<ds:Reference{declaration} URI="{quoted(uri)}">'
-        f'<ds:Transforms><ds:Transform Algorithm="{transform}"></ds:Transform></ds:Transforms>'
-        f'<ds:DigestMethod Algorithm="{SHA256}"></ds:DigestMethod>'
-        f"<ds:DigestValue>{_base64(digest)}</ds:DigestValue>"
-        "</ds:Reference>"
-    )
-
-
-def _standalone(uri: str, transform: str, digest: bytes) -> bytes:
-    """The reference as a receipt repeats it."""
-    return _reference(uri, transform, digest, f" {XMLNS_DS}").encode()
 
 
 def _token(certificate: x509.Certificate, token_id: str) -> str:

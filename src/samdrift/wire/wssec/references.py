@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from samdrift.wire import base64text
 from samdrift.wire.wssec.names import ATTACHMENT_SIGNATURE
-from samdrift.wire.xml import Element, canonical, parse
-from samdrift.wire.xmldsig import SHA256, AllowList, Canonicalization, Reference, read_reference
+from samdrift.wire.xml import Element, Namespace, parse
+from samdrift.wire.xmldsig import SHA256, AllowList, Canonicalization, Reference, Transform, read_reference
+from samdrift.wire.xmltext import XMLNS_DS, quoted
 
 ALLOWED: Final = AllowList(
     canonicalizations=frozenset({Canonicalization.EXCLUSIVE}),
@@ -19,50 +21,53 @@ ALLOWED: Final = AllowList(
 
 @dataclass(frozen=True, slots=True)
 class SignedReference:
-    """One ``ds:Reference`` of a signature.
-
-    ``digest`` holds the raw bytes. ``xml`` is the reference in exclusive canonical form,
-    to be copied into a receipt (as4-profile 5.1.8) or kept until one comes.
-    """
+    """One ``ds:Reference`` of a signature; ``digest`` is the SHA-256, in raw bytes."""
 
     uri: str
+    transforms: tuple[Transform, ...]
     digest: bytes
-    transforms: tuple[str, ...]
-    digest_algorithm: str
-    xml: bytes
+
+    @classmethod
+    def of(cls, reference: Reference) -> SignedReference:
+        """The reference as it was read."""
+        return cls(reference.uri, reference.transforms, reference.digest)
+
+    @classmethod
+    def read(cls, element: Element) -> SignedReference:
+        """Read a ``ds:Reference``; :class:`WireError` when it is not one that is accepted."""
+        return cls.of(read_reference(element, ALLOWED))
 
     @classmethod
     def from_xml(cls, xml: bytes) -> SignedReference:
         """The reference that was kept as :attr:`xml`."""
-        element = parse(xml)
-        return describe(element, read_reference(element, ALLOWED))
+        return cls.read(parse(xml))
 
     @property
-    def proof(self) -> Proof:
-        """What a receipt must repeat of it."""
-        return Proof(self.uri, self.digest)
+    def xml(self) -> bytes:
+        """A document of its own, to be repeated in a receipt (as4-profile 5.1.8) or kept until one comes."""
+        return self.markup(f" {XMLNS_DS}").encode()
+
+    @property
+    def proof(self) -> tuple[str, bytes]:
+        """What two references must agree in to mean the same signed bytes."""
+        return self.uri, self.digest
+
+    def markup(self, declaration: str = "") -> str:
+        """``ds:Reference`` in canonical form, for a place where the ``ds`` prefix is declared, or with it."""
+        return (
+            f'<ds:Reference{declaration} URI="{quoted(self.uri)}">'
+            f"<ds:Transforms>{''.join(map(_transform, self.transforms))}</ds:Transforms>"
+            f'<ds:DigestMethod Algorithm="{SHA256}"></ds:DigestMethod>'
+            f"<ds:DigestValue>{base64text.encode(self.digest).decode('ascii')}</ds:DigestValue>"
+            "</ds:Reference>"
+        )
 
 
-@dataclass(frozen=True, slots=True)
-class Proof:
-    """What two references must agree in to mean the same signed bytes; the digest is always SHA-256."""
-
-    uri: str
-    digest: bytes
-
-
-def read_proof(element: Element) -> Proof:
-    """Read a ``ds:Reference`` of a receipt; :class:`WireError` when it is not one that is accepted."""
-    reference = read_reference(element, ALLOWED)
-    return Proof(reference.uri, reference.digest)
-
-
-def describe(element: Element, reference: Reference) -> SignedReference:
-    """The reference that was read from ``element``, with its canonical form."""
-    return SignedReference(
-        uri=reference.uri,
-        digest=reference.digest,
-        transforms=tuple(transform.algorithm for transform in reference.transforms),
-        digest_algorithm=SHA256,
-        xml=canonical(element, exclusive=True),
-    )
+def _transform(transform: Transform) -> str:
+    prefixes = ""
+    if transform.prefixes:
+        prefixes = (
+            f'<ec:InclusiveNamespaces xmlns:ec="{Namespace.EXC_C14N}"'
+            f' PrefixList="{quoted(" ".join(transform.prefixes))}"></ec:InclusiveNamespaces>'
+        )
+    return f'<ds:Transform Algorithm="{quoted(transform.algorithm)}">{prefixes}</ds:Transform>'

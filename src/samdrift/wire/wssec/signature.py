@@ -22,13 +22,12 @@ from samdrift.wire.wssec.keyreference import (
     read_key_reference,
 )
 from samdrift.wire.wssec.names import ATTACHMENT_SIGNATURE
-from samdrift.wire.wssec.references import ALLOWED, SignedReference, describe
+from samdrift.wire.wssec.references import ALLOWED, SignedReference
 from samdrift.wire.xml import Element, canonical
 from samdrift.wire.xmldsig import (
     Canonicalization,
     Reference,
     Signature,
-    ds,
     load_certificate,
     read_signature,
     unmatched,
@@ -43,17 +42,12 @@ class VerifiedSignature:
     """
 
     certificate: x509.Certificate
-    signature: Element
-    references: tuple[Reference, ...]
+    references: tuple[SignedReference, ...]
     parts: tuple[Element, ...]
 
     def covers(self, element: Element) -> bool:
         """Whether this very element is signed, not one that looks like it."""
         return any(part is element for part in self.parts)
-
-    def signed_references(self) -> tuple[SignedReference, ...]:
-        """The references as a receipt repeats them."""
-        return _described(self.signature, self.references)
 
     def attachment_digest(self, content_id: str) -> bytes | None:
         """The SHA-256 that the attachment must have, or None when it is not signed once."""
@@ -82,7 +76,9 @@ def verify(document: SoapDocument, candidates: Sequence[x509.Certificate] = ()) 
     parts = _signed_parts(document, signature.references)
     if unmatched(tuple(parts), lambda reference: _part_digest(parts[reference], reference)):
         raise _refused("a signed part was changed")
-    return VerifiedSignature(certificate, security.signature, signature.references, tuple(parts.values()))
+    return VerifiedSignature(
+        certificate, tuple(map(SignedReference.of, signature.references)), tuple(parts.values())
+    )
 
 
 def _maker(
@@ -121,13 +117,6 @@ def _part_digest(element: Element, reference: Reference) -> bytes:
 
 def _digest(element: Element, prefixes: tuple[str, ...]) -> bytes:
     return hashlib.sha256(canonical(element, exclusive=True, inclusive_prefixes=prefixes)).digest()
-
-
-def _described(signature: Element, references: Sequence[Reference]) -> tuple[SignedReference, ...]:
-    elements = signature.iterfind(f"{ds('SignedInfo')}/{ds('Reference')}")
-    return tuple(
-        describe(element, reference) for element, reference in zip(elements, references, strict=True)
-    )
 
 
 def _refused(message: str) -> WireError:
