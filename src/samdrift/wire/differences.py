@@ -182,7 +182,7 @@ RECEIPT = (
     ),
     Difference(
         "endpoint-scheme",
-        "message-receipt 3.1 d",
+        "message-receipt 3.1 d, e",
         "an EndpointID of another scheme than iso6523-actorid-upis, or of an empty one",
         _ACCEPTS,
         _ACCEPTS + ": any schemeID will do",

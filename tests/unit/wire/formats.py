@@ -17,7 +17,7 @@ _XS = "http://www.w3.org/2001/XMLSchema"
 _ADDRESS = "urn:riv:infrastructure:messaging:functionalAddress"
 _NAMES = ("Håbo kommun", "Socialtjänsten", "名前", "A & B <C>", "x", "ö" * 256)
 
-_TIMES = (
+TIMES = (
     "2019-08-22T07:27:15.433Z",
     "2019-08-22T07:27:15.4Z",
     "2019-08-22T07:27:15.4333Z",
@@ -43,7 +43,7 @@ _TIMES = (
     "3 Sept. 2019",
     "2019-08-22",
 )
-_UUIDS = (
+UUIDS = (
     "3a94b4ed-a6d7-41e2-945d-b3fa91e8a6e9",
     "3A94B4ED-A6D7-41E2-945D-B3FA91E8A6E9",
     "3a94b4eda6d741e2945db3fa91e8a6e9",
@@ -87,7 +87,7 @@ _EXTENSIONS = (
     "x" * 256,
     "x" * 257,
 )
-_BOOLEANS = ("true", "false", "1", "0", " true ", "TRUE", "yes", "\u00a0true", "2")
+BOOLEANS = ("true", "false", "1", "0", " true ", "TRUE", "yes", "\u00a0true", "2")
 _LABELS = ("a", "ö" * 256, "ö" * 257, "😀" * 256, "😀" * 257, " " * 257, " ")
 
 
@@ -154,7 +154,7 @@ def _message(rng: Random) -> etree._Element:
     return e.messagePayload(e.message(header, body))
 
 
-_FRAGMENTS = (
+FRAGMENTS = (
     f'<f:x xmlns:f="{FOREIGN}">text</f:x>',
     f'<f:x xmlns:f="{FOREIGN}"/>',
     f'<f:x xmlns:f="{FOREIGN}" a="1"><f:y> </f:y><f:z>mixed<f:w>1</f:w></f:z></f:x>',
@@ -165,14 +165,14 @@ MESSAGE = Format(
     TNS,
     _message,
     values={
-        "creationDateTime": _TIMES,
-        "messageId": _UUIDS,
-        "conversationId": _UUIDS,
-        "refToMessageId": _UUIDS,
+        "creationDateTime": TIMES,
+        "messageId": UUIDS,
+        "conversationId": UUIDS,
+        "refToMessageId": UUIDS,
         "content": _BASE64,
         "root": _ROOTS,
         "extension": _EXTENSIONS,
-        "confidentiality": _BOOLEANS,
+        "confidentiality": BOOLEANS,
         "label": _LABELS,
     },
     attributes=(
@@ -186,7 +186,7 @@ MESSAGE = Format(
         *((f"{{{XSI}}}type", ("x:string", "x:token", "x:boolean", "x:dateTime")),) * 3,
     ),
     fragments=(
-        *_FRAGMENTS,
+        *FRAGMENTS,
         *(
             f'<f:x xmlns:f="{FOREIGN}" xmlns:t="{TNS}">{inner}</f:x>'
             for inner in (
@@ -300,7 +300,7 @@ RECEIPT = Format(
         (f"{{{XSI}}}nil", ("false",)),
     ),
     fragments=(
-        *_FRAGMENTS,
+        *FRAGMENTS,
         *(
             f'<b:{local} xmlns:b="{UBL}CommonBasicComponents-2">x</b:{local}>'
             for local in ("Note", "UUID", "ID", "Description", "StatusReason", "ResponseCode")

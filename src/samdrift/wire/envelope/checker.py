@@ -159,9 +159,10 @@ class Checker:
             values = self._metadata.values
             pair = values.pop(rules.CRITERION_CODE, ""), values.pop(rules.CRITERION_VALUE, "")
             self._metadata.criteria.append(pair)
-        elif place is syntax.CONTENT:
+        elif place is syntax.PAYLOAD:
             encrypted = self._payload_root == _ENCRYPTED_DATA
             self._found(*rules.broken_by_payload(self._metadata, encrypted))
+            self._payload_root = None
 
     def _read_value(self, element: _Open, declared: Simple) -> None:
         path = element.place.path

@@ -31,11 +31,14 @@ _ID: Final = f"{_HEADER}/ID"
 _CREATED: Final = f"{_HEADER}/CreationDateTime"
 _SENDER: Final = f"{_HEADER}/FromParty/PartyIdentification/ID"
 _RECIPIENT: Final = f"{_HEADER}/ToParty/PartyIdentification/ID"
+_DOCUMENT_TYPE: Final = f"{_PAYLOAD}/DocumentTypeCode"
+_CONTENT_TYPE: Final = f"{_PAYLOAD}/ContentTypeCode"
 _ENCRYPTED: Final = f"{_PAYLOAD}/InstanceEncryptionIndicator"
+_REQUIRED = frozenset({_ID, _SENDER, _RECIPIENT, _DOCUMENT_TYPE, _CONTENT_TYPE, _ENCRYPTED})
 CRITERION: Final = f"{_HEADER}/BusinessScope/BusinessScopeCriterion"
 CRITERION_CODE: Final = f"{CRITERION}/BusinessScopeCriterionTypeCode"
 CRITERION_VALUE: Final = f"{CRITERION}/BusinessScopeCriterionValue"
-PAYLOAD_CONTENT: Final = f"{_PAYLOAD}/PayloadContent"
+_CONTENT: Final = f"{_PAYLOAD}/PayloadContent"
 
 _PRESCRIBED = (
     ("R9-XHE", f"{_ROOT}/XHEVersionID", XHE_VERSION),
@@ -73,12 +76,12 @@ def broken(rule: str, text: str, path: str) -> Finding:
 
 
 def broken_by(metadata: Metadata) -> Iterator[Finding]:
-    """The rules that the metadata breaks."""
+    """The rules that the metadata breaks; an element that is missing breaks R14 and no other."""
     for rule, path, value in _PRESCRIBED:
-        if metadata.values.get(path) != value:
-            yield broken(
-                rule, f"{path.rpartition('/')[2]} must have the value that the profile prescribes", path
-            )
+        element = path.partition("/@")[0]
+        if element in metadata.values and metadata.values.get(path) != value:
+            name = path.rpartition("/")[2]
+            yield broken(rule, f"{name} must have the value that the profile prescribes", path)
     yield from _broken_by_scope(metadata)
     yield from _broken_by_forms(metadata.values)
 
@@ -94,35 +97,36 @@ def _broken_by_scope(metadata: Metadata) -> Iterator[Finding]:
 
 def _broken_by_forms(values: Mapping[str, str]) -> Iterator[Finding]:
     """What the syntax mapping says of identifiers and times in words only (envelope-profile-xhe 2.2)."""
-    if not is_uuid(values.get(_ID, "")):
+    if _ID in values and not is_uuid(values[_ID]):
         yield broken("ID", "the envelope's identifier must be a UUID", _ID)
-    if not _instant(values.get(_CREATED, "")):
+    if _CREATED in values and _instant(values[_CREATED]) is None:
         yield broken("CreationDateTime", "the time of creation must be a time with its time zone", _CREATED)
     for path in (_SENDER, _RECIPIENT):
-        try:
-            ParticipantIdentifier.parse(values.get(path, ""))
-        except WireError as error:
-            yield broken("PartyIdentification", error.text, path)
+        if path in values:
+            yield from _broken_by_participant(values[path], path)
+
+
+def _broken_by_participant(value: str, path: str) -> Iterator[Finding]:
+    try:
+        ParticipantIdentifier.parse(value)
+    except WireError as error:
+        yield broken("PartyIdentification", error.text, path)
 
 
 def broken_by_payload(metadata: Metadata, encrypted_data: bool) -> Iterator[Finding]:
     """R12 and R13: the indicator and the payload agree."""
     if metadata.encrypted and not encrypted_data:
-        yield broken(
-            "R12-XHE", "the payload must be EncryptedData when it is said to be encrypted", PAYLOAD_CONTENT
-        )
+        yield broken("R12-XHE", "the payload must be EncryptedData when it is said to be encrypted", _CONTENT)
     if encrypted_data and not metadata.encrypted:
-        yield broken(
-            "R13-XHE", "the payload is EncryptedData but is not said to be encrypted", PAYLOAD_CONTENT
-        )
+        yield broken("R13-XHE", "the payload is EncryptedData but is not said to be encrypted", _CONTENT)
 
 
-def header_of(metadata: Metadata) -> EnvelopeHeader:
-    """The header that the metadata make; only when :func:`broken_by` finds nothing."""
+def header_of(metadata: Metadata) -> EnvelopeHeader | None:
+    """The header, when :func:`broken_by` finds nothing; ``None`` when some of it is missing."""
     values, scope = metadata.values, dict(metadata.criteria)
-    created = _instant(values[_CREATED])
-    if created is None:
-        raise AssertionError("asked for the header of metadata that break a rule")
+    created = _instant(values.get(_CREATED, ""))
+    if created is None or not values.keys() >= _REQUIRED:
+        return None
     return EnvelopeHeader(
         id=values[_ID],
         created=created,
@@ -131,8 +135,8 @@ def header_of(metadata: Metadata) -> EnvelopeHeader:
         document=DocumentIdentifier(scope[ScopeCode.DOCUMENT], scope[ScopeCode.DOCUMENT_SCHEME]),
         process=ProcessIdentifier(scope[ScopeCode.PROCESS], scope[ScopeCode.PROCESS_SCHEME]),
         federation=scope[ScopeCode.FEDERATION],
-        document_type_code=values[f"{_PAYLOAD}/DocumentTypeCode"],
-        content_type_code=values[f"{_PAYLOAD}/ContentTypeCode"],
+        document_type_code=values[_DOCUMENT_TYPE],
+        content_type_code=values[_CONTENT_TYPE],
         handling_service_id=values.get(f"{_PAYLOAD}/HandlingServiceID"),
         encrypted=metadata.encrypted,
     )

@@ -17,6 +17,8 @@ from samdrift.wire.xml import LARGE, XmlLimits
 _MAX_TOKEN = 256 << 10
 """Most bytes of one piece of markup (a tag, a comment) that may be waiting for its end."""
 
+_UTF16_MARKS = (0x00, 0xFE, 0xFF)
+
 
 class HeaderScanner:
     """Feed it the envelope's bytes in pieces; what breaks the profile raises :class:`WireError`.
@@ -29,6 +31,7 @@ class HeaderScanner:
         self._limits = limits
         self._checker = Checker()
         self._fed = 0
+        self._head = b""
         self._markup = 0
         self._depth = 0
         self._parser = expat.ParserCreate("UTF-8", "}")
@@ -51,6 +54,7 @@ class HeaderScanner:
         self._markup += chunk.count(b"<")
         if self._markup > self._limits.max_markup:
             raise WireError(WireFault.TOO_LARGE, f"more than {self._limits.max_markup} pieces of markup")
+        self._refuse_utf16(chunk)
         self._parse(chunk, last=False)
         if self._fed - self._parser.CurrentByteIndex > _MAX_TOKEN:
             raise WireError(WireFault.TOO_LARGE, f"markup larger than {_MAX_TOKEN} bytes")
@@ -63,6 +67,13 @@ class HeaderScanner:
         if self._checker.header is None:
             raise AssertionError("an envelope without findings has a header")
         return self._checker.header
+
+    def _refuse_utf16(self, chunk: bytes) -> None:
+        """By the first two bytes, as expat would recognise it although it was told UTF-8."""
+        if len(self._head) < 2:
+            self._head = (self._head + chunk[:2])[:2]
+            if any(byte in self._head for byte in _UTF16_MARKS):
+                raise WireError(WireFault.FORBIDDEN_XML, "another encoding than UTF-8", "start")
 
     def _parse(self, data: bytes, *, last: bool) -> None:
         try:

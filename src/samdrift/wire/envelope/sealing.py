@@ -13,6 +13,7 @@ from samdrift.wire import longtext
 from samdrift.wire.envelope.header import CUSTOMIZATION, XHE_VERSION, EnvelopeHeader, ScopeCode
 from samdrift.wire.envelope.reading import header_of
 from samdrift.wire.envelope.syntax import ENVELOPE, SCHEME_ID, xha, xhb
+from samdrift.wire.errors import WireError, WireFault
 from samdrift.wire.identifiers import ParticipantIdentifier
 from samdrift.wire.keys import Random, SigningKey
 from samdrift.wire.longtext import PLACEHOLDER, Document
@@ -70,6 +71,8 @@ def _build(header: EnvelopeHeader, content: Element) -> Element:
 
 
 def _add_header(element: Element, header: EnvelopeHeader) -> None:
+    if header.created.tzinfo is None:
+        raise WireError(WireFault.STRUCTURE, "the time of creation has no time zone", "CreationDateTime")
     _add(element, "ID", header.id)
     created = header.created.astimezone(UTC).replace(tzinfo=None)
     _add(element, "CreationDateTime", f"{created.isoformat(timespec='milliseconds')}Z")
@@ -95,5 +98,8 @@ def _add_party(element: Element, local: str, participant: ParticipantIdentifier)
 
 def _add(parent: Element, local: str, value: str) -> Element:
     element = etree.SubElement(parent, xhb(local))
-    element.text = value
+    try:
+        element.text = value
+    except ValueError:
+        raise WireError(WireFault.STRUCTURE, "a character that XML does not allow", local) from None
     return element

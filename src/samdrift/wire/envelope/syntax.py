@@ -129,5 +129,6 @@ def _find(*path: str) -> Place:
 
 
 CRITERION: Final = _find(xha("Header"), xha("BusinessScope"), xha("BusinessScopeCriterion"))
+PAYLOAD: Final = _find(xha("Payloads"), xha("Payload"))
 CONTENT: Final = _find(xha("Payloads"), xha("Payload"), xha("PayloadContent"))
 SIGNATURE: Final = _find(name(Namespace.DSIG, "Signature"))

@@ -1,0 +1,122 @@
+"""Envelopes that we make (envelope-profile-xhe 2.2, 3.2; transport-model-extended 2.11)."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from datetime import datetime, timedelta, timezone
+
+import pytest
+from lxml import etree
+from signxml import XMLVerifier
+
+from samdrift.wire.envelope import EnvelopeHeader, read, seal, verify
+from samdrift.wire.errors import WireError
+from samdrift.wire.identifiers import RECEIPT_EXTENDED, DocumentIdentifier, ParticipantIdentifier
+from samdrift.wire.longtext import LONG_FROM, PLACEHOLDER
+from tests.official import requires_digg, schema_errors, schematron_errors
+from tests.unit.wire.envelope.samples import (
+    HEADER,
+    PAYLOAD,
+    RECIPIENT,
+    SENDER,
+    decryption_key,
+    one,
+    sealed,
+)
+
+
+def sealed_as(header: EnvelopeHeader, payload: bytes = PAYLOAD, *, encrypted: bool = True) -> bytes:
+    recipient = RECIPIENT.certificate if encrypted else None
+    return seal(header, payload, signer=SENDER.signing_key(), recipient=recipient, rng=os.urandom)
+
+
+@requires_digg
+@pytest.mark.parametrize("signed", [True, False])
+@pytest.mark.parametrize("encrypted", [True, False])
+def test_official_schema_and_schematron_accept_it(signed: bool, encrypted: bool) -> None:
+    data = sealed(signed=signed, encrypted=encrypted)
+    assert schema_errors("envelope", data) == []
+    assert schematron_errors("envelope", data) == []
+
+
+def test_the_header_comes_back_as_it_was_given() -> None:
+    assert read(sealed()).header == HEADER
+    assert read(sealed(encrypted=False)).header == replace(HEADER, encrypted=False)
+    without = replace(HEADER, handling_service_id=None)
+    assert read(sealed_as(without)).header == without
+
+
+def test_the_time_is_in_utc_with_three_fraction_digits() -> None:
+    created = datetime(2026, 7, 1, 14, 0, 0, 5000, timezone(timedelta(hours=2)))
+    data = sealed_as(replace(HEADER, created=created))
+    assert b"<xhb:CreationDateTime>2026-07-01T12:00:00.005Z</xhb:CreationDateTime>" in data
+
+
+@pytest.mark.parametrize("size", [0, 10_000, LONG_FROM * 2])
+def test_the_payload_comes_back_as_it_was_given(size: int) -> None:
+    payload = b"<a>" + b"x" * size + "å</a>".encode()
+    verdict = verify(sealed_as(HEADER, payload))
+    assert verdict.envelope is not None
+    assert verdict.envelope.payload([decryption_key()]) == payload
+    assert verdict.signer == SENDER.certificate
+
+
+@pytest.mark.parametrize("prolog", [b'<?xml version="1.0" encoding="UTF-8"?>\n', b"\xef\xbb\xbf", b"\n"])
+def test_what_is_encrypted_is_the_element_without_its_prolog(prolog: bytes) -> None:
+    """Type Element (3.4.4.1 a): a reader puts the plaintext in place of EncryptedData."""
+    verdict = verify(sealed_as(HEADER, prolog + PAYLOAD))
+    assert verdict.envelope is not None
+    assert verdict.envelope.payload([decryption_key()]) == PAYLOAD
+
+
+def test_signature_covers_the_ciphertext() -> None:
+    """3.2: encrypted first, then signed as a whole."""
+    root = etree.fromstring(sealed())
+    value = one(root, "//xenc:EncryptedData/xenc:CipherData/xenc:CipherValue")
+    value.text = (value.text or "").swapcase()
+    assert not verify(etree.tostring(root)).valid
+
+
+def test_signxml_verifies_a_sealed_envelope() -> None:
+    for data in (sealed(), sealed(encrypted=False)):
+        XMLVerifier().verify(data, x509_cert=SENDER.certificate)
+
+
+def test_a_receipt_is_signed_and_not_encrypted() -> None:
+    receipt = replace(HEADER, document=RECEIPT_EXTENDED, encrypted=False)
+    data = sealed_as(receipt, b'<r xmlns="urn:r">ok</r>', encrypted=False)
+    verdict = verify(data)
+    assert verdict.envelope is not None
+    assert verdict.header == receipt
+    assert etree.fromstring(verdict.envelope.payload([])).text == "ok"
+
+
+def test_two_envelopes_of_one_message_share_no_key() -> None:
+    values = {one(etree.fromstring(sealed_as(HEADER)), "//xenc:EncryptedKey").xpath("string()") for _ in "ab"}
+    assert len(values) == 2
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        replace(HEADER, id="1"),
+        replace(HEADER, document_type_code=""),
+        replace(HEADER, handling_service_id=" "),
+        replace(HEADER, federation=""),
+        replace(HEADER, sender=ParticipantIdentifier("habo.se")),
+        replace(HEADER, document=DocumentIdentifier("x", scheme="")),
+        replace(HEADER, handling_service_id=PLACEHOLDER),
+        replace(HEADER, federation="\x00"),
+        replace(HEADER, created=HEADER.created.replace(tzinfo=None)),
+    ],
+)
+def test_an_envelope_that_would_break_the_profile_is_not_made(header: EnvelopeHeader) -> None:
+    with pytest.raises(WireError):
+        sealed_as(header)
+
+
+@pytest.mark.parametrize("payload", [b"", b"text", b"<a>", b"<!DOCTYPE a><a/>", b"<a/><b/>"])
+def test_a_plain_payload_that_is_no_xml_is_not_sealed(payload: bytes) -> None:
+    with pytest.raises(WireError):
+        sealed_as(HEADER, payload, encrypted=False)
