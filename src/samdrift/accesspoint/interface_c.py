@@ -21,11 +21,13 @@ from samdrift.accesspoint.submission import Submissions
 from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
 from samdrift.contracts.transfer import Poll
 from samdrift.net.interface_c import encode_poll, encode_submission
+from samdrift.net.pollrequest import PollRequest, decode_poll_request
 from samdrift.net.server import CLIENT_CERTIFICATE
 from samdrift.vault.gate import Gate
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 _LONGEST_WAIT = 60.0
+_LARGEST_POLL = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +57,7 @@ class InterfaceC:
         return Starlette(
             routes=[
                 Route("/c/v1/envelopes/{envelope_id}", self._submit, methods=["PUT"]),
-                Route("/c/v1/poll", self._poll, methods=["GET"]),
+                Route("/c/v1/poll", self._poll, methods=["POST"]),
                 Route("/c/v1/inbox/{item_id}", self._fetch, methods=["GET"]),
                 Route("/c/v1/inbox/{item_id}", self._acknowledge, methods=["DELETE"]),
             ],
@@ -81,9 +83,9 @@ class InterfaceC:
 
     async def _poll(self, request: Request) -> Response:
         client = self._client(request)
-        after = _number(request, "after", 0)
-        wait = min(_number(request, "wait", 0), _LONGEST_WAIT)
-        poll = self._polling.poll(client.principal, client.organisation, int(after), wait)
+        asked = await _poll_request(request)
+        wait = min(asked.wait, _LONGEST_WAIT)
+        poll = self._polling.poll(client.principal, client.organisation, asked.after, wait, asked.taken)
         found = await _unless_gone(request, poll)
         return JSONResponse(encode_poll(found or Poll((), ())))
 
@@ -127,10 +129,13 @@ async def _disconnected(request: Request) -> None:
         pass
 
 
-def _number(request: Request, name: str, default: float) -> float:
-    value = request.query_params.get(name)
-    if value is None:
-        return default
-    if not value.isascii() or not value.isdigit() or len(value) > 18:
-        raise Problem(400, "bad-parameter", f"{name} is a whole number")
-    return float(value)
+async def _poll_request(request: Request) -> PollRequest:
+    body = bytearray()
+    async for piece in request.stream():
+        body += piece
+        if len(body) > _LARGEST_POLL:
+            raise Problem(413, "too-large", f"a poll is at most {_LARGEST_POLL} bytes")
+    try:
+        return decode_poll_request(bytes(body))
+    except ValueError as error:
+        raise Problem(400, "bad-request", str(error)) from None

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from samdrift.accesspoint.problems import Problem
 from samdrift.accesspoint.signals import Signals
 from samdrift.audit.events import AuditEvent
 from samdrift.contracts.clock import Clock
 from samdrift.contracts.principals import Principal, Purpose, Role
 from samdrift.contracts.transfer import Poll
+from samdrift.vault.accesspoint import AccessPointVault
 from samdrift.vault.gate import Gate
 from samdrift.wire.identifiers import ParticipantIdentifier
 
@@ -21,26 +24,34 @@ class Polling:
         self._gate = gate
         self._signals = signals
         self._clock = clock
-        self._nothing_at: dict[tuple[ParticipantIdentifier, int], int] = {}
+        self._nothing: dict[ParticipantIdentifier, tuple[int, int]] = {}
+        """The ``after`` and the signal count at which nothing was found last."""
 
     async def poll(
-        self, principal: Principal, organisation: ParticipantIdentifier, after: int, wait: float
+        self,
+        principal: Principal,
+        organisation: ParticipantIdentifier,
+        after: int,
+        wait: float,
+        taken: Collection[str],
     ) -> Poll:
-        """Events after a sequence and the waiting inbox; waits up to ``wait`` seconds for something."""
-        key = (organisation, after)
+        """Acknowledge ``taken``, then give what is new; waits up to ``wait`` seconds for something."""
         count = self._signals.count(organisation)
-        if self._nothing_at.get(key) != count:
-            poll = await self._look(principal, organisation, after)
+        if taken or self._nothing.get(organisation) != (after, count):
+            poll = await self._look(principal, organisation, after, taken)
             if poll.events or poll.inbox:
-                self._nothing_at.pop(key, None)
                 return poll
-            self._nothing_at[key] = count
+            self._nothing[organisation] = (after, count)
         if wait and await self._signals.beyond(organisation, count, wait):
-            return await self._look(principal, organisation, after)
+            return await self._look(principal, organisation, after, ())
         return Poll((), ())
 
-    async def _look(self, principal: Principal, organisation: ParticipantIdentifier, after: int) -> Poll:
+    async def _look(
+        self, principal: Principal, organisation: ParticipantIdentifier, after: int, taken: Collection[str]
+    ) -> Poll:
         async with self._gate.open(principal, organisation, Role.ACCESS_POINT, Purpose.DELIVER) as vault:
+            for item_id in taken:
+                await self._acknowledge(vault, item_id)
             return Poll(await vault.events(after, _MOST), await vault.inbox(_MOST))
 
     async def acknowledge(
@@ -48,7 +59,12 @@ class Polling:
     ) -> None:
         """The message service has the envelope durably: delete it here (invariant 7)."""
         async with self._gate.open(principal, organisation, Role.ACCESS_POINT, Purpose.DELIVER) as vault:
-            envelope_id = await vault.acknowledge(item_id, now=self._clock())
-            if envelope_id is None:
+            if not await self._acknowledge(vault, item_id):
                 raise Problem(404, "not-found", "no such envelope waits here")
-            vault.record(AuditEvent.AP_ENVELOPE_ACKNOWLEDGED, envelope=envelope_id)
+
+    async def _acknowledge(self, vault: AccessPointVault, item_id: str) -> bool:
+        envelope_id = await vault.acknowledge(item_id, now=self._clock())
+        if envelope_id is None:
+            return False
+        vault.record(AuditEvent.AP_ENVELOPE_ACKNOWLEDGED, envelope=envelope_id)
+        return True

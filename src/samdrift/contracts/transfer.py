@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, AsyncIterator
+from collections.abc import AsyncIterable, AsyncIterator, Collection
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -109,8 +109,12 @@ class AccessPoint(Protocol):
     ) -> Submission:
         """Hand over an envelope. Idempotent by ``envelope_id``; durable when it returns."""
 
-    async def poll(self, after: int, wait: float) -> Poll:
-        """Events with a sequence over ``after`` and the inbox; waits up to ``wait`` seconds for news."""
+    async def poll(self, after: int, wait: float, taken: Collection[str] = ()) -> Poll:
+        """Events with a sequence over ``after`` and the inbox; waits up to ``wait`` seconds for news.
+
+        ``taken`` are items that the message service has durably: the access
+        point deletes their envelopes, as with :meth:`acknowledge`.
+        """
 
     def fetch(self, item_id: str) -> AsyncIterator[bytes]:
         """The bytes of a waiting envelope."""

@@ -51,7 +51,10 @@ class Inbox:
         self._new_id = new_id
 
     async def take(self, organisation: ParticipantIdentifier, item: InboxItem) -> None:
-        """Take over one envelope. Raises what must wait: the envelope then stays at the access point."""
+        """Take over one envelope: durable when it returns, so that the access point may delete its own.
+
+        Raises what must wait; the envelope then stays at the access point.
+        """
         now = self._clock()
         access_point = self._access_points[organisation]
         profile = self._profiles[organisation]
@@ -60,7 +63,6 @@ class Inbox:
             judgement = await self._judging.judge(data, item, profile, vault.keys().decryption, now)
             del data
             answer = await self._store(vault, item, judgement, now)
-        await access_point.acknowledge(item.id)
         if answer is not None:
             self._sending.start_receipt(organisation, *answer)
 

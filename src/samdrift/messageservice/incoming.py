@@ -90,10 +90,10 @@ class Judging:
         now: datetime,
     ) -> Judgement:
         """What ``data`` is and how it is to be answered."""
-        try:
-            header = envelope.read(data).header
-        except WireError as error:
-            return Unanswerable(item.envelope_id, f"broken envelope: {error}")
+        verdict = await _aside(data, lambda: envelope.verify(data))
+        header = verdict.header
+        if header is None:
+            return Unanswerable(item.envelope_id, f"broken envelope: {verdict.reason}")
         try:
             metadata = await self._discovery.service(header.sender, receipt_document_for(header.document))
         except NotRegistered:
@@ -103,7 +103,6 @@ class Judging:
             return _refused(header, mismatch)
         if not header.document.requires_protection:
             return await _aside(data, lambda: _read(header, profile, _plain_payload(data)))
-        verdict = await _aside(data, lambda: envelope.verify(data))
         trust = await self._trust(verdict, now)
         broken = rules.of_signature(verdict, metadata.certificates.signing, trust)
         if broken or verdict.envelope is None:

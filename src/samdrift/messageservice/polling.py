@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from samdrift.audit.operations import unexpected
@@ -18,6 +19,24 @@ from samdrift.wire.identifiers import ParticipantIdentifier
 
 _PASSING = (DiscoveryError, TransferUnavailable, VaultUnavailable)
 _PAUSE = timedelta(seconds=5)
+
+
+@dataclass(slots=True)
+class _State:
+    """Where one organisation's polling stands."""
+
+    place: int | None = None
+    """Sequence of the last event that was applied."""
+    taken: set[str] = field(default_factory=set)
+    """Items that are durable here and wait to be acknowledged with the next poll."""
+    deferred: dict[str, datetime] = field(default_factory=dict)
+    """Items that could not be taken over, and when to try again."""
+
+    def due(self, inbox: Sequence[InboxItem], now: datetime) -> list[InboxItem]:
+        """The items to take over now; forgets deferred ones that wait no more."""
+        waiting = {item.id for item in inbox}
+        self.deferred = {item: when for item, when in self.deferred.items() if item in waiting and when > now}
+        return [item for item in inbox if item.id not in self.deferred]
 
 
 class Polling:
@@ -40,49 +59,47 @@ class Polling:
 
     async def run(self, organisation: ParticipantIdentifier) -> None:
         """Poll until cancelled; what cannot be done now is tried again after a pause."""
-        place: int | None = None
-        deferred: dict[str, datetime] = {}
+        state = _State()
         while True:
             try:
-                if place is None:
-                    place = await self._transfers.place(organisation)
-                place = await self._round(organisation, place, deferred)
+                if state.place is None:
+                    state.place = await self._transfers.place(organisation)
+                await self._round(organisation, state, state.place)
             except _PASSING:
                 await asyncio.sleep(_PAUSE.total_seconds())
             except Exception as error:
                 self._unexpected(error)
                 await asyncio.sleep(_PAUSE.total_seconds())
 
-    async def _round(
-        self, organisation: ParticipantIdentifier, place: int, deferred: dict[str, datetime]
-    ) -> int:
-        wait = 0.0 if deferred else self._settings.poll_wait
-        poll = await self._access_points[organisation].poll(place, wait)
+    async def _round(self, organisation: ParticipantIdentifier, state: _State, place: int) -> None:
+        wait = 0.0 if state.deferred else self._settings.poll_wait
+        taken = tuple(state.taken)
+        poll = await self._access_points[organisation].poll(place, wait, taken)
+        state.taken.difference_update(taken)
         if poll.events:
-            place = await self._transfers.apply(organisation, poll.events)
-        now = self._clock()
-        items = [item for item in poll.inbox if deferred.get(item.id, now) <= now]
+            state.place = await self._transfers.apply(organisation, poll.events)
+        items = state.due(poll.inbox, self._clock())
+        slots = asyncio.Semaphore(self._settings.parallel)
         async with asyncio.TaskGroup() as tasks:
-            slots = asyncio.Semaphore(self._settings.parallel)
             for item in items:
-                tasks.create_task(self._take(organisation, item, deferred, slots))
-        if deferred and not items and not poll.events:
+                tasks.create_task(self._take(organisation, item, state, slots))
+        if state.deferred and not items and not poll.events:
             await asyncio.sleep(1)
-        return place
 
     async def _take(
         self,
         organisation: ParticipantIdentifier,
         item: InboxItem,
-        deferred: dict[str, datetime],
+        state: _State,
         slots: asyncio.Semaphore,
     ) -> None:
         async with slots:
             try:
                 await self._inbox.take(organisation, item)
-                deferred.pop(item.id, None)
+                state.taken.add(item.id)
+                return
             except _PASSING:
-                deferred[item.id] = self._clock() + self._settings.retry_after
+                pass
             except Exception as error:
                 self._unexpected(error)
-                deferred[item.id] = self._clock() + self._settings.retry_after
+            state.deferred[item.id] = self._clock() + self._settings.retry_after

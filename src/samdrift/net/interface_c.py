@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterable, AsyncIterator, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Collection, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -19,6 +19,7 @@ from samdrift.contracts.transfer import (
     TransferState,
     TransferUnavailable,
 )
+from samdrift.net.pollrequest import PollRequest
 
 _POLL_SLACK = 15.0
 
@@ -119,11 +120,12 @@ class HttpAccessPoint:
         document = response.json()
         return Submission(document["envelopeId"], document["transferId"], response.status_code == 201)
 
-    async def poll(self, after: int, wait: float) -> Poll:
+    async def poll(self, after: int, wait: float, taken: Collection[str] = ()) -> Poll:
         response = await self._call(
-            "GET",
+            "POST",
             "/c/v1/poll",
-            params={"after": str(after), "wait": str(int(wait))},
+            content=PollRequest(after, wait, tuple(taken)).encode(),
+            headers={"content-type": "application/json"},
             timeout=wait + _POLL_SLACK,
         )
         return decode_poll(response.json())
