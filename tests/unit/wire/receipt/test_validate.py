@@ -7,6 +7,7 @@ from contextlib import suppress
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from lxml import etree
 
 from samdrift.wire import xml
 from samdrift.wire.codes import Detail, Reason
@@ -67,6 +68,26 @@ def test_each_breach_has_its_codes_and_place(
     assert before in data
     found = validate(data.replace(before, after, 1))
     assert (*codes, path) in [(finding.reason, finding.detail, finding.path) for finding in found]
+
+
+@pytest.mark.parametrize("element", ["CustomizationID", "ProfileID", "ID", "DocumentReference/ID", "LineID"])
+def test_r1_only_an_endpoint_has_a_scheme(element: str) -> None:
+    root = etree.fromstring(build(REJECTED))
+    found = root.find(".//" + "/".join(f"{{*}}{step}" for step in element.split("/")))
+    assert found is not None
+    found.set("schemeID", "iso6523-actorid-upis")
+    assert [finding.path for finding in validate(root)] == [xml.path(found)]
+
+
+@pytest.mark.parametrize("party", ["SenderParty", "ReceiverParty"])
+def test_r9_and_3_1_d_e_each_endpoint_has_the_scheme_of_the_federation(party: str) -> None:
+    root = etree.fromstring(build(ACCEPTED))
+    endpoint = root.find(f".//{{*}}{party}/{{*}}EndpointID")
+    assert endpoint is not None
+    endpoint.set("schemeID", "GLN")
+    assert [finding.path for finding in validate(root)] == [f"{ROOT}/{party}/EndpointID"]
+    del endpoint.attrib["schemeID"]
+    assert [finding.path for finding in validate(root)] == [f"{ROOT}/{party}"]
 
 
 def test_r8_a_receipt_that_rejects_has_a_reason() -> None:
