@@ -31,18 +31,21 @@ class Spread:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One line of a benchmark: floor and work in ``unit``, their ratio, and the bar it should stay under."""
+    """One line of a benchmark: floor and work in ``unit``, their ratio, and the bar it should stay under.
+
+    What is only reported has neither floor nor bar.
+    """
 
     name: str
-    floor: float
+    floor: float | None
     work: float
-    ratio: float
-    bar: float
-    reached: bool
+    ratio: float | None
+    bar: float | None
+    reached: bool | None
     unit: str
-    floor_spread: Spread
+    floor_spread: Spread | None
     work_spread: Spread
-    ratio_spread: Spread
+    ratio_spread: Spread | None
 
 
 def measure(
@@ -70,6 +73,12 @@ def measure(
         work_spread=Spread.of(works),
         ratio_spread=ratios,
     )
+
+
+def reported(name: str, values: list[float], unit: str) -> Row:
+    """A figure without a floor, for information."""
+    spread = Spread.of(values)
+    return Row(name, None, spread.median, None, None, None, unit, None, spread, None)
 
 
 def _milliseconds(work: Work, repeats: int) -> float:
