@@ -1,0 +1,160 @@
+"""Writes the conformance page: which clause of which specification is implemented where.
+
+Run ``python docs/conformance.py > docs/conformance.md``. The page is made from
+markers in the source, so that it cannot say more than the code does:
+
+* a docstring, comment or string names a clause as ``message-receipt 3.1 c``: the
+  name of the specification, a section, and the rules of it, if it has any;
+  several are separated by commas;
+* ``Missing: transport-profile-as4 2.4 b: why`` is a clause that is knowingly not
+  implemented;
+* :mod:`samdrift.wire.differences` holds where our verdict differs from the
+  published schemas and Schematron files.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import tokenize
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from samdrift.wire import differences
+from samdrift.wire.differences import Difference
+
+ROOT = Path(__file__).parents[1]
+SOURCE = ROOT / "src" / "samdrift"
+
+SPECIFICATIONS = {
+    "architecture-sad": "Architecture of SDK",
+    "transport-profile-as4": "Transport profile AS4",
+    "transport-model-base": "Transport model, base",
+    "transport-model-extended": "Transport model, base with signature and encryption",
+    "envelope-profile-xhe": "Envelope profile XHE",
+    "content-specification": "Content specification of the SDK message",
+    "message-receipt": "Message receipt",
+    "api-mt-mk": "SDK API between message service and message client",
+    "component-accesspoint": "Component: access point",
+    "component-smp": "Component: SMP",
+    "component-sml": "Component: SML",
+    "component-certpub": "Component: certificate publishing",
+    "component-pki": "Component: PKI",
+    "component-testbed": "Component: test bed",
+    "certpub-rest-binding": "Certificate publishing, REST binding to SMP",
+    "accesspoint-test-cases": "Test cases for access points",
+    "codes-common": "Codes, common",
+    "codes-technical": "Codes, technical specifications",
+    "smp-user-guide": "User guide of SMP",
+}
+"""By the name that markers use, which is also that of the file, without version, in DIGG's material."""
+
+_RULE = r"(?:[a-z](?![a-z.])|R\d+(?:-[A-Z]+)?|A\d+|TF-\d+)"
+_SECTION = r"(?!1\.0\b)\d+(?:\.\d+)*"  # 1.0 is a version
+_REFERENCE = rf"{_SECTION}(?: {_RULE}(?:, {_RULE})*)?"
+_MARKER = re.compile(
+    rf"(?P<missing>Missing: )?(?P<document>{'|'.join(SPECIFICATIONS)})"
+    rf" (?P<references>{_REFERENCE}(?:, {_REFERENCE})*)(?:: (?P<why>[^.]*))?"
+)
+_ONE_REFERENCE = re.compile(rf"(?P<section>{_SECTION})(?: (?P<rules>{_RULE}(?:, {_RULE})*))?")
+
+
+@dataclass(frozen=True, slots=True)
+class Marker:
+    """A clause named in the source: ``rules`` may be empty, ``why`` is for missing ones."""
+
+    document: str
+    section: str
+    rules: str
+    file: str
+    line: int
+    missing: bool
+    why: str
+
+    @property
+    def order(self) -> tuple[list[int], str, str, int]:
+        return [int(number) for number in self.section.split(".")], self.rules, self.file, self.line
+
+
+def markers(source: Path = SOURCE) -> Iterator[Marker]:
+    """Every clause that the source names."""
+    for file in sorted(source.rglob("*.py")):
+        if file.name == Path(differences.__file__).name:
+            continue  # has its own tables on the page
+        for line, text in (*_strings(file), *_comments(file)):
+            yield from _in_text(text, file.relative_to(source).as_posix(), line)
+
+
+def _strings(file: Path) -> Iterator[tuple[int, str]]:
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield node.lineno, node.value
+
+
+def _comments(file: Path) -> Iterator[tuple[int, str]]:
+    with file.open("rb") as lines:
+        for token in tokenize.tokenize(lines.readline):
+            if token.type == tokenize.COMMENT:
+                yield token.start[0], token.string
+
+
+def _in_text(text: str, file: str, line: int) -> Iterator[Marker]:
+    for match in _MARKER.finditer(" ".join(text.split())):
+        missing = match["missing"] is not None
+        for reference in _ONE_REFERENCE.finditer(match["references"]):
+            yield Marker(
+                match["document"],
+                reference["section"],
+                reference["rules"] or "",
+                file,
+                line,
+                missing,
+                (match["why"] or "").strip() if missing else "",
+            )
+
+
+def page(found: Iterable[Marker]) -> str:
+    """The page in Markdown."""
+    by_document: dict[str, list[Marker]] = {}
+    for marker in found:
+        by_document.setdefault(marker.document, []).append(marker)
+    parts = ["# Conformance\n", "Made by `docs/conformance.py` from the source; do not edit.\n"]
+    parts += [
+        _specification(title, sorted(by_document[name], key=lambda marker: marker.order))
+        for name, title in SPECIFICATIONS.items()
+        if name in by_document
+    ]
+    parts += [
+        "## Differences from the published schemas and Schematron files\n",
+        _differences("SDK message", differences.MESSAGE),
+        _differences("Message receipt", differences.RECEIPT),
+        _differences("Envelope", differences.ENVELOPE),
+        _differences("Every document", differences.EVERY_DOCUMENT),
+    ]
+    return "\n".join(parts)
+
+
+def _specification(title: str, found: list[Marker]) -> str:
+    rows: dict[tuple[str, str], list[str]] = {}
+    for marker in found:
+        where = f"missing: {marker.why}" if marker.missing else f"`{marker.file}`"
+        places = rows.setdefault((marker.section, marker.rules), [])
+        if where not in places:
+            places.append(where)
+    lines = [f"| {section} | {rules} | {', '.join(places)} |" for (section, rules), places in rows.items()]
+    return "\n".join([f"## {title}\n", "| section | rules | where |", "| --- | --- | --- |", *lines, ""])
+
+
+def _differences(title: str, entries: tuple[Difference, ...]) -> str:
+    columns = ("clause", "what", "the schema", "the Schematron", "Samdrift")
+    lines = [
+        f"| {each.clause} | {each.what} | {each.schema_says} | {each.schematron_says} | {each.we_do} |"
+        for each in entries
+    ]
+    head = [f"### {title}\n", f"| {' | '.join(columns)} |", "| --- " * len(columns) + "|"]
+    return "\n".join([*head, *lines, ""])
+
+
+if __name__ == "__main__":
+    print(page(markers()), end="")
