@@ -47,12 +47,8 @@ async def _entries(
     gate: Gate, organisation: ParticipantIdentifier, role: Role, identifier: str
 ) -> Iterable[LogEntry]:
     """Entries about that message or envelope; those that only share its conversation are of others."""
-    if role is Role.MESSAGE_SERVICE:
-        async with gate.open(_TRACER, organisation, Role.MESSAGE_SERVICE, Purpose.TRACE) as messages:
-            entries = await messages.find_log(identifier)
-    else:
-        async with gate.open(_TRACER, organisation, Role.ACCESS_POINT, Purpose.TRACE) as transfers:
-            entries = await transfers.find_log(identifier)
+    async with gate.open(_TRACER, organisation, role, Purpose.TRACE) as vault:
+        entries = await vault.find_log(identifier)
     return [entry for entry in entries if identifier in (entry.ids.get("message"), entry.ids.get("envelope"))]
 
 

@@ -106,6 +106,11 @@ class Gate:
         purpose: Purpose,
     ) -> AbstractAsyncContextManager[MessageServiceVault]: ...
 
+    @overload
+    def open(
+        self, principal: Principal, organisation: ParticipantIdentifier, role: Role, purpose: Purpose
+    ) -> AbstractAsyncContextManager[AccessPointVault | MessageServiceVault, bool | None]: ...
+
     def open(
         self, principal: Principal, organisation: ParticipantIdentifier, role: Role, purpose: Purpose
     ) -> AbstractAsyncContextManager[AccessPointVault | MessageServiceVault]:

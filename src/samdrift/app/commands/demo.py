@@ -12,9 +12,10 @@ from rich.console import Console
 
 from samdrift.app.demo import show
 from samdrift.app.demo.cast import AGENCY, HABO, MULLSJO
-from samdrift.app.demo.scenario import DemoFailed, play
+from samdrift.app.demo.proof import prove_rest, prove_way
+from samdrift.app.demo.scenario import DemoFailed, Exchange, play
 from samdrift.app.demo.world import World, world
-from samdrift.app.trace import trace
+from samdrift.app.trace import Step, trace
 
 app = typer.Typer()
 
@@ -42,20 +43,26 @@ def demo(
 async def _run(console: Console, folder: Path, once: bool) -> None:
     with show.progress(console) as progress:
         async with world(folder, progress) as demo_world:
-            exchanges = await play(
-                demo_world.party(HABO), demo_world.party(AGENCY), demo_world.party(MULLSJO), progress
-            )
+            habo, agency, mullsjo = (demo_world.party(one) for one in (HABO, AGENCY, MULLSJO))
+            exchanges = await play(habo, agency, mullsjo, progress)
+            progress("every step stands in the logs, their chains are whole, the access points hold nothing")
+            await prove_rest([habo, agency, mullsjo])
+            ways = [await _way(exchange) for exchange in exchanges]
             progress.done()
-            for exchange in exchanges:
-                ends = (exchange.sender, exchange.recipient)
-                steps = [
-                    step
-                    for end in ends
-                    for step in await trace(end.operator.gate, end.organisation, exchange.message_id)
-                ]
-                show.exchange(console, exchange, sorted(steps, key=lambda step: step.at))
+            for exchange, steps in zip(exchanges, ways, strict=True):
+                show.exchange(console, exchange, steps)
             if not once:
                 await _stay(console, demo_world)
+
+
+async def _way(exchange: Exchange) -> list[Step]:
+    """The logged steps of both ends in order of time, checked to be whole."""
+    sent, received = [
+        await trace(end.operator.gate, end.organisation, exchange.message_id)
+        for end in (exchange.sender, exchange.recipient)
+    ]
+    prove_way(exchange, sent, received)
+    return sorted((*sent, *received), key=lambda step: step.at)
 
 
 async def _stay(console: Console, demo_world: World) -> None:
