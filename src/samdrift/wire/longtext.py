@@ -26,7 +26,7 @@ from samdrift.wire.xmldsig import DigestSink, HashSink
 PLACEHOLDER: Final = "(kept-aside)"
 """Stands for the long text in the tree. Not base64, so that it cannot be taken for content."""
 
-LONG_FROM: Final = 64 << 10
+LONG_FROM: Final = 8 << 10
 """A text shorter than this, in bytes, is left where it is."""
 
 _MARK = PLACEHOLDER.encode("ascii")
@@ -46,6 +46,15 @@ class Document:
         found = xml.text(element)
         return self.long_text if found == PLACEHOLDER and self.long_text else found
 
+    def opening(self, piece: str) -> str:
+        """A piece of text from the tree as it stood in the document; of the long text its beginning.
+
+        The beginning is :data:`LONG_FROM` characters that are not all white space.
+        """
+        if piece != PLACEHOLDER or not self.long_text:
+            return piece
+        return str(self.long_text[:LONG_FROM], "ascii")
+
     def new_sink(self) -> DigestSink:
         """What digests the canonical form of the document, the long text in its place."""
         return RestoringSink(self.long_text) if self.long_text else HashSink()
@@ -56,7 +65,7 @@ def parse(data: bytes, limits: XmlLimits, long_from: int = LONG_FROM) -> Documen
     xml.check_before_parsing(data, limits)
     start, end = _longest_text(data) if len(data) > long_from else (0, 0)
     long_text = memoryview(data)[start:end]
-    if len(long_text) >= long_from and _is_plain(long_text):
+    if len(long_text) >= long_from and _is_plain(long_text) and not _opens_blank(long_text):
         around = data[:start], data[end:]
         if not any(_MARK in part for part in around):
             return Document(xml.parse(_MARK.join(around), limits), long_text)
@@ -83,6 +92,10 @@ def _is_plain(text: memoryview) -> bool:
     return not any(
         bytes(text[at : at + _PIECE]).translate(None, _ACCEPTED) for at in range(0, len(text), _PIECE)
     )
+
+
+def _opens_blank(text: memoryview) -> bool:
+    return bytes(text[:LONG_FROM]).isspace()
 
 
 def restore(markup: bytes, long_text: bytes | memoryview) -> bytes:

@@ -46,7 +46,7 @@ def whole_digest(data: bytes) -> bytes:
     return sink.digest()
 
 
-@pytest.mark.parametrize("text", [LONG, LINES, b" " * LONG_FROM])
+@pytest.mark.parametrize("text", [LONG, LINES, b" " * 100 + LONG])
 @pytest.mark.parametrize("around", AROUND)
 def test_the_canonical_form_is_that_of_the_whole_document(around: bytes, text: bytes) -> None:
     data = around % text
@@ -77,6 +77,17 @@ def test_a_text_that_a_parser_would_change_stays_where_it_is(extra: bytes) -> No
         document = longtext.parse(data, LARGE)
         assert not document.long_text
         assert digest(document) == whole_digest(data)
+
+
+def test_a_text_that_opens_with_white_space_only_stays_where_it_is() -> None:
+    """So that its beginning tells whether there is anything in it."""
+    assert not longtext.parse(b"<a>" + b" " * LONG_FROM + LONG + b"</a>", LARGE).long_text
+
+
+def test_the_beginning_of_the_long_text_can_be_looked_at() -> None:
+    document = longtext.parse(b"<a><b>x</b>" + LONG + b"</a>", LARGE)
+    assert document.opening(PLACEHOLDER) == LONG[:LONG_FROM].decode()
+    assert document.opening("x") == "x"
 
 
 def test_a_shorter_text_stays_where_it_is() -> None:

@@ -60,10 +60,16 @@ class Checker:
 
     def start(self, tag: str, attributes: Iterable[tuple[str, str]]) -> bool:
         """An element begins; names are expanded. False when nothing inside it matters."""
-        if not self._passed_over and self._enter(tag, attributes):
-            return True
-        self._passed_over += 1
-        return False
+        place = None if self._passed_over else self._place(tag)
+        if place is None or place is syntax.SIGNATURE:
+            self._passed_over += 1
+            return False
+        self._open.append(_Open(place, [0] * len(place.inner)))
+        for attribute, value in attributes:
+            self._read_attribute(place, attribute, value)
+        if place is syntax.CONTENT:
+            self._judge_metadata()
+        return True
 
     def text(self, data: str) -> None:
         """Text of the element that was last begun and is not ended."""
@@ -84,53 +90,57 @@ class Checker:
         """The element that was last begun and is not ended, ends."""
         if self._passed_over:
             self._passed_over -= 1
+            return
+        element = self._open.pop()
+        place = element.place
+        if not element.filled:
+            self._found(rules.broken("R2-XHE", "empty elements are not allowed", place.path))
+        if isinstance(place.declared, Simple):
+            self._read_value(element, place.declared)
         else:
-            self._leave(self._open.pop())
+            self._check_numbers(element, place.declared)
+        if place is syntax.CRITERION:
+            self._take_criterion()
+        elif place is syntax.PAYLOAD:
+            encrypted = self._payload_root == _ENCRYPTED_DATA
+            self._found(*rules.broken_by_payload(self._metadata, encrypted))
+            self._payload_root = None
 
     def finish(self) -> None:
         """The document ended."""
         self._judge_metadata()
 
-    def _enter(self, tag: str, attributes: Iterable[tuple[str, str]]) -> bool:
-        place = self._place(tag)
-        if place is None or place is syntax.SIGNATURE:
-            return False
-        self._open.append(_Open(place, [0] * len(place.inner)))
-        for attribute, value in attributes:
-            self._read_attribute(place, attribute, value)
-        if place is syntax.CONTENT:
-            self._judge_metadata()
-        return True
-
     def _place(self, tag: str) -> syntax.Place | None:
         """The place of an element that begins here; ``None`` when there is none for it."""
         if not self._open:
-            if tag == syntax.ENVELOPE.root:
-                return syntax.ROOT
-            self._report(f"/{_local(tag)}", "is not the root element of an envelope")
-            return None
+            return self._root_place(tag)
         parent = self._open[-1]
         parent.filled = True
-        if parent.place is syntax.CONTENT:
-            self._take_payload(tag)
-            return None
-        if parent.place.is_text:
-            self._report(parent.place.path, "holds elements but should hold text only")
-            return None
-        return self._in_sequence(parent, tag)
-
-    def _in_sequence(self, parent: _Open, tag: str) -> syntax.Place | None:
         number, place = parent.place.inner.get(tag, (-1, None))
-        if place is None and tag[1:].rpartition("}")[0] in syntax.XHE_NAMESPACES:
-            path = f"{parent.place.path}/{_local(tag)}"
-            self._found(rules.broken("R1-XHE", "the profile does not name this element", path))
-        elif number < parent.reached:
-            self._report(f"{parent.place.path}/{_local(tag)}", "is not expected here")
-        else:
-            parent.reached = number
-            parent.counts[number] += 1
-            return place
+        if number < parent.reached:
+            self._refuse(parent.place, tag, known=place is not None)
+            return None
+        parent.reached = number
+        parent.counts[number] += 1
+        return place
+
+    def _root_place(self, tag: str) -> syntax.Place | None:
+        if tag == syntax.ENVELOPE.root:
+            return syntax.ROOT
+        self._report(f"/{_local(tag)}", "is not the root element of an envelope")
         return None
+
+    def _refuse(self, parent: syntax.Place, tag: str, *, known: bool) -> None:
+        """An element that has no place in its parent, or none so late; only the payload is expected."""
+        path = f"{parent.path}/{_local(tag)}"
+        if parent is syntax.CONTENT:
+            self._take_payload(tag)
+        elif parent.is_text:
+            self._report(parent.path, "holds elements but should hold text only")
+        elif not known and tag[1:].rpartition("}")[0] in syntax.XHE_NAMESPACES:
+            self._found(rules.broken("R1-XHE", "the profile does not name this element", path))
+        else:
+            self._report(path, "is not expected here")
 
     def _take_payload(self, tag: str) -> None:
         path = syntax.CONTENT.path
@@ -147,22 +157,10 @@ class Checker:
             text = f"the profile does not name the attribute {_local(attribute)}"
             self._found(rules.broken("R1-XHE", text, place.path))
 
-    def _leave(self, element: _Open) -> None:
-        place = element.place
-        if not element.filled:
-            self._found(rules.broken("R2-XHE", "empty elements are not allowed", place.path))
-        if isinstance(place.declared, Simple):
-            self._read_value(element, place.declared)
-        else:
-            self._check_numbers(element, place.declared)
-        if place is syntax.CRITERION:
-            values = self._metadata.values
-            pair = values.pop(rules.CRITERION_CODE, ""), values.pop(rules.CRITERION_VALUE, "")
-            self._metadata.criteria.append(pair)
-        elif place is syntax.PAYLOAD:
-            encrypted = self._payload_root == _ENCRYPTED_DATA
-            self._found(*rules.broken_by_payload(self._metadata, encrypted))
-            self._payload_root = None
+    def _take_criterion(self) -> None:
+        values = self._metadata.values
+        pair = values.pop(rules.CRITERION_CODE, ""), values.pop(rules.CRITERION_VALUE, "")
+        self._metadata.criteria.append(pair)
 
     def _read_value(self, element: _Open, declared: Simple) -> None:
         path = element.place.path

@@ -47,41 +47,41 @@ def validate(data: bytes | Element) -> tuple[Finding, ...]:
     own, the other :func:`samdrift.wire.envelope.verify`. :class:`WireError`
     when the bytes are no XML that can be looked at.
     """
-    root = longtext.parse(data, LARGE).root if isinstance(data, bytes) else data
-    return tuple(check(root).findings)
+    document = longtext.parse(data, LARGE) if isinstance(data, bytes) else Document(data, memoryview(b""))
+    return tuple(check(document).findings)
 
 
 def read(data: bytes) -> UnverifiedEnvelope:
     """Read the header; :class:`WireError` with the first thing that breaks the profile."""
     document = longtext.parse(data, LARGE)
-    return UnverifiedEnvelope(header_of(document.root), document)
+    return UnverifiedEnvelope(header_of(document), document)
 
 
-def header_of(root: Element) -> EnvelopeHeader:
+def header_of(document: Document) -> EnvelopeHeader:
     """The header of an envelope that breaks nothing; :class:`WireError` otherwise."""
-    checker = check(root)
+    checker = check(document)
     for finding in checker.findings:
         raise WireError(WireFault.STRUCTURE, finding.text, finding.path)
     return cast(EnvelopeHeader, checker.header)
 
 
-def check(root: Element) -> Checker:
+def check(document: Document) -> Checker:
     """Take a checker through the tree."""
     checker = Checker()
-    _walk(root, checker)
+    _walk(document.root, checker, document)
     checker.finish()
     return checker
 
 
-def _walk(element: Element, checker: Checker) -> None:
+def _walk(element: Element, checker: Checker, document: Document) -> None:
     if checker.start(element.tag, cast(list[tuple[str, str]], element.items())):
         if element.text:
-            checker.text(element.text)
+            checker.text(document.opening(element.text))
         for child in element:
             if isinstance(child.tag, str):
-                _walk(child, checker)
+                _walk(child, checker, document)
             if child.tail:
-                checker.text(child.tail)
+                checker.text(document.opening(child.tail))
     checker.end()
 
 

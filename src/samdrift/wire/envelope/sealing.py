@@ -47,7 +47,7 @@ def seal(
         content, ciphertext = encrypt_element(element, recipient, rng=rng)
         cipher_value(content).text = PLACEHOLDER
         document = Document(_build(header, content), memoryview(ciphertext))
-    header_of(document.root)
+    header_of(document)
     if signer is not None:
         sign_enveloped(document.root, signer, new_sink=document.new_sink)
     serialised = etree.tostring(document.root, encoding="UTF-8", xml_declaration=True)

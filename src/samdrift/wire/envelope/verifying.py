@@ -61,7 +61,7 @@ def verify(data: bytes) -> EnvelopeVerdict:
     """Judge the envelope in ``data``; never raises on bad input."""
     try:
         document = longtext.parse(data, LARGE)
-        header = header_of(document.root)
+        header = header_of(document)
     except WireError as error:
         return EnvelopeVerdict(str(error))
     try:

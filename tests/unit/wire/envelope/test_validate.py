@@ -136,6 +136,8 @@ def test_a_broken_rule_is_named(rule: str, change: Change) -> None:
         ("/XHE/Payloads/Payload/PayloadContent", added(CONTENT, "b", 0)),
         ("/XHE/Payloads/Payload/PayloadContent", added(CONTENT, xha("Party"), 0)),
         ("/XHE/Payloads/Payload/HandlingServiceID", text("//xhb:HandlingServiceID", "x" * (MAX_VALUE + 1))),
+        ("/XHE/Payloads/Payload/HandlingServiceID", text("//xhb:HandlingServiceID", "x" * 100_000)),
+        ("/XHE/Payloads", text("//xha:Payloads", "x" * 100_000)),
     ],
 )  # fmt: skip
 def test_broken_structure_is_found_where_it_is(path: str, change: Change) -> None:
@@ -158,6 +160,7 @@ def test_broken_structure_is_found_where_it_is(path: str, change: Change) -> Non
         lambda root: root.insert(0, etree.Comment("c")),
         lambda root: one(root, "//xha:Header/xhb:ID").append(etree.Comment("c")),
         text(CONTENT, "text beside the element"),
+        text(CONTENT, "x" * 100_000),
     ],
 )
 def test_what_the_profile_leaves_open_is_taken(change: Change) -> None:

@@ -203,11 +203,12 @@ def with_algorithm(path: str, algorithm: str) -> Callable[[etree._Element], None
     return change
 
 
-def with_last_byte_flipped(path: str) -> Callable[[etree._Element], None]:
+def with_byte_flipped(path: str, *, from_end: int) -> Callable[[etree._Element], None]:
     def change(element: etree._Element) -> None:
         value = one(element, path)
-        data = base64text.decode(value.text or "")
-        value.text = base64text.encode(data[:-1] + bytes([data[-1] ^ 0xFF])).decode()
+        data = bytearray(base64text.decode(value.text or ""))
+        data[-from_end] ^= 0xFF
+        value.text = base64text.encode(data).decode()
 
     return change
 
@@ -219,8 +220,8 @@ FAILURES: list[tuple[str, Callable[[etree._Element], None]]] = [
     ("wrong key length", with_text(KEY_VALUE, "QUJD")),
     ("no key", with_text(KEY_VALUE, None)),
     ("key not base64", with_text(KEY_VALUE, "?")),
-    ("key changed", with_last_byte_flipped(KEY_VALUE)),
-    ("padding", with_last_byte_flipped(VALUE)),
+    ("key changed", with_byte_flipped(KEY_VALUE, from_end=1)),
+    ("padding", with_byte_flipped(VALUE, from_end=17)),
     ("half a block", with_text(VALUE, base64text.encode(bytes(40)).decode())),
     ("iv only", with_text(VALUE, base64text.encode(bytes(16)).decode())),
     ("nothing", with_text(VALUE, None)),
