@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 from random import Random
 
@@ -78,20 +79,23 @@ RECEIPTS = Subject(
 )
 
 
-def _names_a_type(root: etree._Element, *, declared: bool) -> bool:
-    own = formats.TNS
-    return any(
-        (etree.QName(e).namespace == own) is declared and f"{{{XSI}}}type" in e.attrib for e in root.iter("*")
-    )
+def _explain_structure(subject: Subject, root: etree._Element, ours: bool) -> str:
+    """The difference that explains that only we, or only the schema, find fault with the structure.
 
-
-def _explain_structure(root: etree._Element, ours: bool) -> str | None:
-    """The difference that explains that only we, or only the schema, find fault with the structure."""
-    if ours and _names_a_type(root, declared=True):
+    Both differences are about ``xsi:type``: without it, there must be no fault.
+    """
+    untyped = deepcopy(root)
+    for element in untyped.iter("*"):
+        element.attrib.pop(f"{{{XSI}}}type", None)
+    if ours and not _finds_structure(subject.validate(etree.tostring(untyped, encoding="UTF-8"))):
         return "derived-type"
-    if not ours and _names_a_type(root, declared=False):
+    if not ours and not schema_errors(subject.kind, untyped):
         return "extension-type"
-    return None
+    return "structure"
+
+
+def _finds_structure(findings: tuple[Finding, ...]) -> bool:
+    return any(finding.reason is Reason.SCHEMA for finding in findings)
 
 
 def _compare(subject: Subject, data: bytes, tally: Counter[str]) -> Iterator[str]:
@@ -109,9 +113,9 @@ def _compare(subject: Subject, data: bytes, tally: Counter[str]) -> Iterator[str
         tally["unusable"] += 1
         yield "usable-xml" if root.getroottree().docinfo.internalDTD is not None else "refused"
         return
-    found_structure = any(finding.reason is Reason.SCHEMA for finding in findings)
+    found_structure = _finds_structure(findings)
     if found_structure is not bool(schema_errors(subject.kind, root)):
-        yield _explain_structure(root, found_structure) or "structure"
+        yield _explain_structure(subject, root, found_structure)
         return
     if found_structure:
         tally["against the schema"] += 1
