@@ -63,7 +63,7 @@ class Document:
 def parse(data: bytes, limits: XmlLimits, long_from: int = LONG_FROM) -> Document:
     """Parse ``data`` under the rules of :func:`samdrift.wire.xml.parse`, its longest text kept aside."""
     xml.check_before_parsing(data, limits)
-    start, end = _longest_text(data) if len(data) > long_from else (0, 0)
+    start, end = _longest_text(data, long_from)
     long_text = memoryview(data)[start:end]
     if len(long_text) >= long_from and _is_plain(long_text) and not _opens_blank(long_text):
         around = data[:start], data[end:]
@@ -72,18 +72,23 @@ def parse(data: bytes, limits: XmlLimits, long_from: int = LONG_FROM) -> Documen
     return Document(xml.parse(data, limits), memoryview(b""))
 
 
-def _longest_text(data: bytes) -> tuple[int, int]:
-    """Where the longest run of bytes between a ``>`` and the next ``<`` starts and ends."""
+def _longest_text(data: bytes, long_from: int) -> tuple[int, int]:
+    """Where the longest run of at least so many bytes from a ``>`` to the next ``<`` starts and ends.
+
+    Looks at one place in each half of ``long_from`` bytes, since a run cannot pass
+    between two of them: short documents cost next to nothing, and long ones one look at each byte.
+    """
     longest = (0, 0)
-    tag_end = data.find(b">")
-    while tag_end != -1:
-        end = data.find(b"<", tag_end)
+    step = max(long_from // 2, 1)
+    at = step
+    while at < len(data):
+        start = data.rfind(b">", at - step, at) + 1
+        end = data.find(b"<", start) if start else at
         if end == -1:
             break
-        start = data.rfind(b">", tag_end, end) + 1
-        if end - start > longest[1] - longest[0]:
+        if start and end - start > longest[1] - longest[0]:
             longest = (start, end)
-        tag_end = data.find(b">", end)
+        at = max(at, end) + step
     return longest
 
 

@@ -11,7 +11,7 @@ from lxml import etree
 from samdrift.wire import longtext
 from samdrift.wire.errors import WireError
 from samdrift.wire.longtext import LONG_FROM, PLACEHOLDER
-from samdrift.wire.xml import LARGE, parse
+from samdrift.wire.xml import LARGE, XmlLimits, parse
 from samdrift.wire.xmldsig import Canonicalization, HashSink, canonical_document
 
 LONG = base64.b64encode(random.Random(1).randbytes(LONG_FROM))
@@ -117,6 +117,14 @@ def test_a_place_holder_spelt_with_references_cannot_take_the_long_text() -> Non
         digest(document)
     with pytest.raises(WireError):
         longtext.restore(etree.tostring(document.root), document.long_text)
+
+
+@pytest.mark.parametrize("piece", [b">", b"> ", b"<", b"<a>", b"<!-- >", b"a"])
+def test_looking_for_the_long_text_takes_time_in_proportion(piece: bytes) -> None:
+    """What is no document at all must not cost more than one that is."""
+    data = b"<a>" + piece * (8 << 20)
+    with pytest.raises(WireError):
+        longtext.parse(data, XmlLimits(max_bytes=len(data), max_markup=len(data)))
 
 
 def test_the_rules_of_the_xml_door_hold_for_the_whole_document() -> None:
