@@ -17,7 +17,7 @@ from samdrift.vault import logbook
 from samdrift.vault.accesspoint import AccessPointVault
 from samdrift.vault.bodies import Shelf
 from samdrift.vault.database import Database
-from samdrift.vault.errors import VaultDenied
+from samdrift.vault.errors import VaultDenied, VaultUnavailable
 from samdrift.vault.keystore import SoftwareKeyStore
 from samdrift.vault.messageservice import MessageServiceVault
 from samdrift.vault.objects import Objects
@@ -187,6 +187,8 @@ class Gate:
         vault = registration.vault
         room = self._rooms.get(vault)
         if room is None:
+            if not self._keys.has_data_key(vault):
+                raise VaultUnavailable
             sealer = Sealer(vault, self._keys.data_key(vault))
             password = sealer.open(registration.secret, LOGIN_SECRET).decode()
             login = self._database.login(registration.login, password)

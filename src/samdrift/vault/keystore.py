@@ -151,6 +151,10 @@ class SoftwareKeyStore:
         secret = self._secret(vault)
         return _kept(self._vault_folder(vault) / _DATA_KEY, derive(secret, "samdrift data key"))
 
+    def has_data_key(self, vault: str) -> bool:
+        """Whether the vault's content can be read here; never again once its keys are destroyed."""
+        return (self._vault_folder(vault) / _DATA_KEY).exists()
+
     def keys(self, vault: str) -> tuple[HeldKey, ...]:
         """What the vault holds, for people: by name, the newest first."""
         folder = self._vault_folder(vault)

@@ -65,6 +65,7 @@ class Vault:
 
     def new_body(self) -> BodyWriter:
         """Begin a body; it is dropped with the opening unless an operation stores it."""
+        self._work.check_open()
         writer = BodyWriter(self._room.shelf)
         self._writers[writer.id] = writer
         return writer

@@ -41,6 +41,11 @@ class Registration:
     channel: str
     """Where the vault tells that something waits."""
 
+    @property
+    def active(self) -> bool:
+        """Whether the vault may be opened."""
+        return self.state is RegistrationState.ACTIVE
+
     @classmethod
     def from_row(cls, row: Row) -> Registration:
         """A registration from a row of :data:`REGISTRATIONS`."""
@@ -65,7 +70,7 @@ class Registry:
     def serves(self, organisation: ParticipantIdentifier, role: Role) -> bool:
         """Whether the organisation's vault in that role can be opened here."""
         registration = self.find(organisation, role)
-        return registration is not None and registration.state is RegistrationState.ACTIVE
+        return registration is not None and registration.active
 
     def organisations(self, role: Role) -> tuple[ParticipantIdentifier, ...]:
         """Those that are served in ``role``."""

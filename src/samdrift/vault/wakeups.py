@@ -27,6 +27,7 @@ DO $$ DECLARE channel text; BEGIN
     END LOOP;
 END $$
 """
+_REGISTRY_CHANNEL = "SELECT channel FROM installation"
 _AGAIN_AFTER = 1.0
 
 
@@ -39,6 +40,7 @@ class Wakeups:
         self._ours = ours
         self._session: Session | None = None
         self._channels: dict[str, Hosted] = {}
+        self._registrations_changed = ""
         self._listeners: set[_Listener] = set()
         self._changed = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -80,20 +82,20 @@ class Wakeups:
             session.on_notification = self._notified
             session.on_close = self._changed.set
             self._session = session
-        _, rows = await session.run([(_LISTEN, ()), (REGISTRATIONS, ())])
-        before = self._channels.keys()
-        self._learn([Registration.from_row(row) for row in rows])
-        for channel in self._channels.keys() if missed else self._channels.keys() - before:
+        _, ((self._registrations_changed,),), rows = await session.run(
+            [(_LISTEN, ()), (_REGISTRY_CHANNEL, ()), (REGISTRATIONS, ())]
+        )
+        before = set() if missed else self._channels.keys()
+        registrations = [Registration.from_row(row) for row in rows]
+        self._registry.replace(registrations)
+        self._channels = {one.channel: (one.organisation, one.role) for one in registrations if one.active}
+        for channel in self._channels.keys() - before:
             self._tell(channel)
 
-    def _learn(self, registrations: list[Registration]) -> None:
-        self._registry.replace(registrations)
-        self._channels = {one.channel: (one.organisation, one.role) for one in registrations}
-
     def _notified(self, channel: str, backend: int) -> None:
-        if channel not in self._channels:
+        if channel == self._registrations_changed:
             self._changed.set()
-        elif not self._ours(backend):
+        elif channel in self._channels and not self._ours(backend):
             self._tell(channel)
 
     def _tell(self, channel: str) -> None:

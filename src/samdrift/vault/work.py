@@ -37,10 +37,14 @@ class UnitOfWork:
         self._used = False
         self._over = False
 
-    async def query(self, sql: str, *values: Value) -> list[Row]:
-        """Run a statement and give its rows; what is held back goes before it in the same round trip."""
+    def check_open(self) -> None:
+        """:class:`VaultClosed` when this is over."""
         if self._over:
             raise VaultClosed
+
+    async def query(self, sql: str, *values: Value) -> list[Row]:
+        """Run a statement and give its rows; what is held back goes before it in the same round trip."""
+        self.check_open()
         statements = [*self._held, (sql, values)]
         self._held.clear()
         if self._session is None:
@@ -50,18 +54,17 @@ class UnitOfWork:
 
     def later(self, sql: str, *values: Value) -> None:
         """Run a statement whose rows nobody waits for, at the latest with the commit."""
-        if self._over:
-            raise VaultClosed
+        self.check_open()
         self._held.append((sql, values))
 
     def use(self) -> None:
         """Have the opening in the log although it asks the database for nothing."""
+        self.check_open()
         self._used = True
 
     def record(self, happening: Happening) -> None:
         """Write ``happening`` in the log when this is committed."""
-        if self._over:
-            raise VaultClosed
+        self.check_open()
         self._happenings.append(happening)
 
     def after_commit(self, action: Afterwards) -> None:
