@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import tempfile
-from collections.abc import AsyncIterator, Collection, Iterator
+from collections.abc import AsyncIterator, Callable, Collection, Iterator
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -47,6 +48,13 @@ def settings_in(folder: Path) -> VaultSettings:
     return settings
 
 
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait until ``condition()`` holds; an error when it does not within ten seconds."""
+    async with asyncio.timeout(10):
+        while not condition():
+            await asyncio.sleep(0.005)
+
+
 @contextlib.contextmanager
 def server_folder() -> Iterator[Path]:
     """A temporary folder that a server's own user can reach: pytest closes its own to others."""
@@ -70,12 +78,8 @@ class Installation:
         return organisation
 
     async def known(self, organisation: ParticipantIdentifier, *roles: Role) -> None:
-        """Wait until the gate has heard of the organisation."""
-        for role in roles:
-            if not self.gate.registry.serves(organisation, role):
-                async for hosted in self.gate.wakeups():
-                    if hosted == (organisation, role):
-                        break
+        """Wait until the gate has heard that the organisation is served."""
+        await until(lambda: all(self.gate.registry.serves(organisation, role) for role in roles))
 
     @overload
     def open(

@@ -1,0 +1,286 @@
+"""The access point's vault: idempotent submission, claims with leases, evidence, duplicates, events."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from pathlib import Path
+from secrets import token_hex
+
+import pytest
+
+from samdrift.contracts.principals import Role
+from samdrift.contracts.transfer import TransferReason, TransferState
+from samdrift.vault.accesspoint import AccessPointVault
+from samdrift.vault.errors import UnknownRecord, VaultRefused
+from samdrift.vault.records import Attempt
+from samdrift.wire.identifiers import ParticipantIdentifier
+from tests.vaults import MINUTE, NOW, Installation, body, incoming, outgoing, submitted
+
+AP = Role.ACCESS_POINT
+LARGE = b"x" * 300_000
+
+
+def objects_of(installation: Installation) -> set[Path]:
+    return {path for path in Path(installation.settings.objects).rglob("*") if path.is_file()}
+
+
+async def test_a_submitted_envelope_is_born_claimed_with_its_first_attempt(
+    installation: Installation, organisation: ParticipantIdentifier
+) -> None:
+    async with installation.open(organisation, AP) as vault:
+        envelope = outgoing(organisation)
+        stored = await body(vault, b"<xhe/>")
+        transfer, created = await vault.submit(envelope, stored, as4_message_id="a@b", now=NOW, lease=MINUTE)
+    assert created
+    assert (transfer.envelope, transfer.state, transfer.attempts) == (
+        envelope,
+        TransferState.QUEUED,
+        (Attempt(NOW),),
+    )
+    assert (transfer.size, transfer.digest) == (stored.size, stored.sha256)
+    async with installation.open(organisation, AP) as vault:
+        assert await vault.next_due() == NOW + MINUTE
+        assert await vault.claim_transfers(now=NOW, lease=MINUTE, limit=9) == ()
+        assert await (await vault.outgoing_body(transfer.id)).read_all() == b"<xhe/>"
+
+
+async def test_submitting_again_gives_the_first_transfer(
+    installation: Installation, organisation: ParticipantIdentifier
+) -> None:
+    envelope = outgoing(organisation)
+    results = []
+    for as4_message_id, data in (("one@ap", LARGE), ("two@ap", LARGE + b"2")):
+        async with installation.open(organisation, AP) as vault:
+            results.append(
+                await vault.submit(
+                    envelope, await body(vault, data), as4_message_id=as4_message_id, now=NOW, lease=MINUTE
+                )
+            )
+    (first, created), (second, created_again) = results
+    assert (created, created_again) == (True, False)
+    assert second == first
+    async with installation.open(organisation, AP) as vault:
+        assert await (await vault.outgoing_body(first.id)).read_all() == LARGE
+        await vault.failed(first.id, now=NOW, reason=TransferReason.GIVEN_UP, detail="")
+    assert objects_of(installation) == set(), "the second body went away with its opening"
+
+
+async def test_concurrent_submissions_of_one_envelope_store_it_once(
+    installation: Installation, organisation: ParticipantIdentifier
+) -> None:
+    envelope = outgoing(organisation)
+
+    async def submit(number: int) -> bool:
+        async with installation.open(organisation, AP) as vault:
+            _, created = await vault.submit(
+                envelope, await body(vault), as4_message_id=f"{number}@ap", now=NOW, lease=MINUTE
+            )
+        return created
+
+    assert sorted(await asyncio.gather(*map(submit, range(6)))) == [False] * 5 + [True]
+
+
+async def test_each_due_transfer_is_claimed_by_one_worker_the_longest_due_first(
+    installation: Installation, organisation: ParticipantIdentifier
+) -> None:
+    async with installation.open(organisation, AP) as vault:
+        transfers = [await submitted(vault) for _ in range(20)]
+
+    async def claim() -> list[str]:
+        async with installation.open(organisation, AP) as vault:
+            claimed = await vault.claim_transfers(now=NOW, lease=MINUTE, limit=4)
+            await asyncio.sleep(0.02)
+            return [transfer.id for transfer in claimed]
+
+    claims = await asyncio.gather(*(claim() for _ in range(7)))
+    assert sorted(each for claim in claims for each in claim) == sorted(transfer.id for transfer in transfers)
+
+
+async def test_a_lease_that_runs_out_gives_the_transfer_to_another_with_one_more_attempt(
+    installation: Installation, organisation: ParticipantIdentifier
+) -> None:
+    async with installation.open(organisation, AP) as vault:
+        await submitted(vault)
+        (first,) = await vault.claim_transfers(now=NOW, lease=MINUTE, limit=1)
+        assert await vault.claim_transfers(now=NOW + MINUTE / 2, lease=MINUTE, limit=1) == ()
+        (second,) = await vault.claim_transfers(now=NOW + MINUTE, lease=MINUTE, limit=1)
+    assert first.attempts == (Attempt(NOW),)
+    assert second.attempts == (Attempt(NOW), Attempt(NOW + MINUTE))
+
+
+async def test_a_postponed_transfer_keeps_what_its_attempt_signed(
+    installation: Installation, organisation: ParticipantIdentifier
+) -> None:
+    async with installation.open(organisation, AP) as vault:
+        await submitted(vault)
+        (claimed,) = await vault.claim_transfers(now=NOW, lease=MINUTE, limit=1)
+        assert await vault.postpone(
+            claimed.id,
+            now=NOW,
+            next_attempt=NOW + 4 * MINUTE,
+            reason=TransferReason.PEER_UNREACHABLE,
+            detail="connection refused",
+            references=(b"cid:message 00ff", b"\x00"),
+        )
+        assert await vault.next_due() == NOW + 4 * MINUTE
+        (again,) = await vault.claim_transfers(now=NOW + 4 * MINUTE, lease=MINUTE, limit=1)
+        (event,) = await vault.events(0, 10)
+    assert again.attempts == (
+        Attempt(NOW, (b"cid:message 00ff", b"\x00"), "peer-unreachable: connection refused"),
+        Attempt(NOW + 4 * MINUTE),
+    )
+    assert (event.state, event.reason, event.detail) == (
+        TransferState.QUEUED,
+        TransferReason.PEER_UNREACHABLE,
+        "connection refused",
+    )
+
+
+async def end(vault: AccessPointVault, transfer_id: str, how: str) -> bool:
+    if how == "delivered":
+        return await vault.delivered(transfer_id, now=NOW, receipt=b"<receipt/>", peer="AP0002")
+    return await vault.failed(transfer_id, now=NOW, reason=TransferReason.GIVEN_UP, detail="4 attempts")
+
+
+@pytest.mark.parametrize("how", ["delivered", "failed"])
+async def test_a_final_transfer_stays_final_and_loses_its_body(
+    installation: Installation, organisation: ParticipantIdentifier, how: str
+) -> None:
+    async with installation.open(organisation, AP) as vault:
+        transfer = await submitted(vault, LARGE, lease=MINUTE)
+    assert len(objects_of(installation)) == 1
+    async with installation.open(organisation, AP) as vault:
+        assert await end(vault, transfer.id, how)
+        assert len(objects_of(installation)) == 1, "until it is committed that nobody needs it"
+    assert objects_of(installation) == set()
+    async with installation.open(organisation, AP) as vault:
+        for other in ("delivered", "failed"):
+            assert not await end(vault, transfer.id, other)
+        assert not await vault.postpone(
+            transfer.id, now=NOW, next_attempt=NOW, reason=TransferReason.NONE, detail=""
+        )
+        with pytest.raises(UnknownRecord):
+            await vault.outgoing_body(transfer.id)
+        assert await vault.next_due() is None
+        assert [event.state.value for event in await vault.events(0, 10)] == [how]
+
+
+async def test_a_body_stays_when_the_end_is_rolled_back(
+    installation: Installation, organisation: ParticipantIdentifier
+) -> None:
+    async with installation.open(organisation, AP) as vault:
+        transfer = await submitted(vault, LARGE, lease=MINUTE)
+
+    async def fail_at_the_end() -> None:
+        async with installation.open(organisation, AP) as vault:
+            assert await end(vault, transfer.id, "delivered")
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await fail_at_the_end()
+    async with installation.open(organisation, AP) as vault:
+        assert await (await vault.outgoing_body(transfer.id)).read_all() == LARGE
+        await end(vault, transfer.id, "failed")
+
+
+async def test_events_come_in_the_order_of_commit_without_gaps_for_a_reader(
+    installation: Installation, organisation: ParticipantIdentifier
+) -> None:
+    """A reader that remembers the last sequence misses nothing, however many write at once."""
+    async with installation.open(organisation, AP) as vault:
+        transfers = [await submitted(vault, lease=MINUTE) for _ in range(24)]
+    seen: list[int] = []
+    done = asyncio.Event()
+
+    async def read() -> None:
+        while not done.is_set() or seen[-1:] != [24]:
+            async with installation.open(organisation, AP) as vault:
+                seen.extend(event.sequence for event in await vault.events(seen[-1] if seen else 0, 5))
+            await asyncio.sleep(0)
+
+    async def write(transfer_id: str, how: str) -> None:
+        async with installation.open(organisation, AP) as vault:
+            await end(vault, transfer_id, how)
+            await asyncio.sleep(0.003)
+
+    reader = asyncio.create_task(read())
+    await asyncio.gather(
+        *(write(each.id, ("delivered", "failed")[number % 2]) for number, each in enumerate(transfers))
+    )
+    done.set()
+    await asyncio.wait_for(reader, 20)
+    assert seen == list(range(1, 25))
+
+
+async def test_an_accepted_envelope_waits_until_it_is_acknowledged(
+    installation: Installation, organisation: ParticipantIdentifier
+) -> None:
+    item = incoming()
+    async with installation.open(organisation, AP) as vault:
+        assert await vault.accept(item, await body(vault, LARGE), b"<receipt/>", now=NOW)
+    async with installation.open(organisation, AP) as vault:
+        (waiting,) = await vault.inbox(10)
+        reader = await vault.incoming_body(waiting.id)
+    assert reader is not None
+    assert await reader.read_all() == LARGE, "also after the opening"
+    assert (waiting.envelope_id, waiting.sender, waiting.peer, waiting.received_at, waiting.size) == (
+        item.envelope_id,
+        item.sender,
+        item.peer,
+        NOW,
+        len(LARGE),
+    )
+    async with installation.open(organisation, AP) as vault:
+        assert await vault.acknowledge(waiting.id, now=NOW) == item.envelope_id
+        assert await vault.acknowledge(waiting.id, now=NOW) is None
+        assert await vault.inbox(10) == ()
+        assert await vault.incoming_body(waiting.id) is None
+    assert objects_of(installation) == set()
+
+
+async def test_a_duplicate_gets_the_first_receipt_also_after_acknowledgement(
+    installation: Installation, organisation: ParticipantIdentifier
+) -> None:
+    item = incoming("one@peer")
+    async with installation.open(organisation, AP) as vault:
+        assert await vault.accept(item, await body(vault), b"<first/>", now=NOW)
+        (waiting,) = await vault.inbox(1)
+        await vault.acknowledge(waiting.id, now=NOW)
+    async with installation.open(organisation, AP) as vault:
+        assert not await vault.accept(item, await body(vault, LARGE), b"<second/>", now=NOW)
+        assert await vault.known_receipt("one@peer", item.peer) == b"<first/>"
+        assert await vault.known_receipt("two@peer", item.peer) is None
+        assert await vault.inbox(10) == ()
+    assert objects_of(installation) == set()
+
+
+async def test_one_peer_cannot_take_another_peers_message_id(
+    installation: Installation, organisation: ParticipantIdentifier
+) -> None:
+    async with installation.open(organisation, AP) as vault:
+        assert await vault.accept(incoming("one@peer", "AP0001"), await body(vault), b"<1/>", now=NOW)
+        assert await vault.accept(incoming("one@peer", "AP0002"), await body(vault), b"<2/>", now=NOW)
+        assert await vault.known_receipt("one@peer", "AP0001") == b"<1/>"
+
+
+async def test_the_inbox_is_oldest_first_and_bounded(
+    installation: Installation, organisation: ParticipantIdentifier
+) -> None:
+    items = [incoming() for _ in range(5)]
+    async with installation.open(organisation, AP) as vault:
+        for number, item in enumerate(items):
+            await vault.accept(item, await body(vault), b"", now=NOW + timedelta(seconds=number))
+        found = [waiting.envelope_id for waiting in await vault.inbox(3)]
+    assert found == [item.envelope_id for item in items[:3]]
+
+
+@pytest.mark.parametrize("identifier", ["a\0b", token_hex(10_000)], ids=["nul", "too long to index"])
+async def test_an_identifier_that_cannot_be_stored_is_a_typed_error(
+    installation: Installation, organisation: ParticipantIdentifier, identifier: str
+) -> None:
+    with pytest.raises(VaultRefused):
+        async with installation.open(organisation, AP) as vault:
+            await vault.accept(incoming(identifier), await body(vault), b"", now=NOW)
+    async with installation.open(organisation, AP) as vault:
+        assert await vault.inbox(10) == ()

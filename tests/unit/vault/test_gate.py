@@ -1,0 +1,306 @@
+"""The gate: who may open what, one transaction and one log entry per opening, denials that leave a trace."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from pathlib import Path
+
+import pytest
+
+from samdrift.audit.chain import verify_chain
+from samdrift.audit.entries import LogEntry
+from samdrift.audit.events import AuditEvent
+from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
+from samdrift.vault.errors import VaultClosed, VaultDenied, VaultError, VaultUnavailable
+from samdrift.vault.gate import Gate
+from samdrift.vault.registry import RegistrationState
+from samdrift.wire.identifiers import ParticipantIdentifier
+from tests.vaults import ELSEWHERE, MINUTE, NOW, WORKER, Installation, body, submitted, until
+
+AP, MT = Role.ACCESS_POINT, Role.MESSAGE_SERVICE
+GRANTED, DENIED = AuditEvent.VAULT_OPENING_GRANTED, AuditEvent.VAULT_OPENING_DENIED
+
+
+async def log_of(
+    installation: Installation, organisation: ParticipantIdentifier, role: Role
+) -> list[LogEntry]:
+    """What was logged so far, without the opening that reads it."""
+    async with installation.open(organisation, role) as vault:  # type: ignore[call-overload]
+        entries = await vault.log()
+        assert verify_chain(entries, vault.log_origin).intact
+    return list(entries)
+
+
+def of(organisation: ParticipantIdentifier, kind: PrincipalKind = PrincipalKind.SYSTEM) -> Principal:
+    return Principal(kind, "journal", organisation.value)
+
+
+async def test_an_opening_is_logged_with_who_and_why_together_with_what_it_did(
+    installation: Installation, organisation: ParticipantIdentifier
+) -> None:
+    async with installation.gate.open(of(organisation), organisation, AP, Purpose.SUBMIT) as vault:
+        transfer = await submitted(vault)
+        vault.record(AuditEvent.AP_TRANSFER_QUEUED, envelope=transfer.envelope.envelope_id, reason="none")
+    opened, queued = await log_of(installation, organisation, AP)
+    assert (opened.event, opened.principal, opened.purpose, opened.ids) == (
+        GRANTED,
+        "system:journal",
+        "submit",
+        {},
+    )
+    assert (queued.event, queued.principal, queued.purpose) == (
+        "ap:transfer:queued",
+        "system:journal",
+        "submit",
+    )
+    assert queued.ids == {"envelope": transfer.envelope.envelope_id, "reason": "none"}
+
+
+async def test_an_opening_that_only_records_is_committed(
+    installation: Installation, organisation: ParticipantIdentifier
+) -> None:
+    async with installation.open(organisation, AP) as vault:
+        vault.record(AuditEvent.AP_ENVELOPE_REFUSED, reason="NOT_SERVICED")
+    assert [entry.event for entry in await log_of(installation, organisation, AP)] == [
+        GRANTED,
+        "ap:envelope:refused",
+    ]
+
+
+async def test_an_opening_in_which_nothing_is_done_leaves_no_trace(
+    installation: Installation, organisation: ParticipantIdentifier
+) -> None:
+    async with installation.open(organisation, AP) as vault:
+        vault.new_body()
+    assert await log_of(installation, organisation, AP) == []
+
+
+async def test_reading_is_logged_too(installation: Installation, organisation: ParticipantIdentifier) -> None:
+    async with installation.open(organisation, MT, Purpose.READ) as vault:
+        await vault.messages()
+    (entry,) = await log_of(installation, organisation, MT)
+    assert (entry.event, entry.purpose) == (GRANTED, "read")
+
+
+async def test_what_raises_is_undone_with_its_log_entries(
+    installation: Installation, organisation: ParticipantIdentifier
+) -> None:
+    async def fail() -> None:
+        async with installation.open(organisation, AP) as vault:
+            await submitted(vault, os.urandom(300_000))
+            vault.record(AuditEvent.AP_TRANSFER_QUEUED)
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await fail()
+    assert await log_of(installation, organisation, AP) == []
+    async with installation.open(organisation, AP) as vault:
+        assert await vault.next_due() is None
+    assert [path for path in Path(installation.settings.objects).rglob("*") if path.is_file()] == []
+
+
+async def test_a_cancelled_opening_is_undone(
+    installation: Installation, organisation: ParticipantIdentifier
+) -> None:
+    reached = asyncio.Event()
+
+    async def hang() -> None:
+        async with installation.open(organisation, AP) as vault:
+            await submitted(vault)
+            reached.set()
+            await asyncio.sleep(60)
+
+    task = asyncio.create_task(hang())
+    await reached.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert await log_of(installation, organisation, AP) == []
+
+
+async def test_a_body_that_nothing_stored_goes_away_with_its_opening(
+    installation: Installation, organisation: ParticipantIdentifier
+) -> None:
+    async with installation.open(organisation, AP) as vault:
+        await body(vault, os.urandom(300_000))
+        unfinished = vault.new_body()
+        await unfinished.write(os.urandom(3_000_000))
+    assert [path for path in Path(installation.settings.objects).rglob("*") if path.is_file()] == []
+
+
+async def test_a_vault_is_of_no_use_after_its_opening(
+    installation: Installation, organisation: ParticipantIdentifier
+) -> None:
+    async with installation.open(organisation, AP) as vault:
+        pass
+    with pytest.raises(VaultClosed):
+        await vault.inbox(1)
+    with pytest.raises(VaultClosed):
+        vault.record(AuditEvent.AP_ENVELOPE_REFUSED)
+    with pytest.raises(VaultClosed):
+        vault.new_body()
+
+
+async def test_entries_are_found_by_the_identifiers_they_name(
+    installation: Installation, organisation: ParticipantIdentifier
+) -> None:
+    async with installation.open(organisation, AP) as vault:
+        vault.record(AuditEvent.AP_TRANSFER_QUEUED, envelope="e1", as4="a1", reason="e2")
+        vault.record(AuditEvent.AP_TRANSFER_QUEUED, envelope="e2", as4="a1")
+    async with installation.open(organisation, AP) as vault:
+        assert [entry.sequence for entry in await vault.find_log("e1")] == [2]
+        assert [entry.sequence for entry in await vault.find_log("e2")] == [3], "a reason is no identifier"
+        assert [entry.sequence for entry in await vault.find_log("a1")] == [2, 3]
+        assert await vault.find_log("unknown") == ()
+
+
+async def test_many_openings_at_once_leave_one_unbroken_chain(
+    installation: Installation, organisation: ParticipantIdentifier
+) -> None:
+    async def once(number: int) -> None:
+        async with installation.open(organisation, AP) as vault:
+            if number % 3 == 0:
+                await vault.inbox(1)
+            vault.record(AuditEvent.AP_ENVELOPE_REFUSED, reason=str(number))
+
+    await asyncio.gather(*map(once, range(40)))
+    assert len(await log_of(installation, organisation, AP)) == 80
+
+
+# --- denials --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("role", list(Role))
+@pytest.mark.parametrize(
+    "principal",
+    [
+        Principal(PrincipalKind.SYSTEM, "journal", ELSEWHERE.value),
+        Principal(PrincipalKind.USER, "kim", ELSEWHERE.value),
+        Principal(PrincipalKind.WORKER, "worker", ELSEWHERE.value),
+        Principal(PrincipalKind.SYSTEM, "journal"),
+        Principal(PrincipalKind.USER, "kim"),
+        Principal(PrincipalKind.OPERATOR, "staff"),
+        Principal(PrincipalKind.OPERATOR, "staff", ELSEWHERE.value),
+    ],
+    ids=lambda principal: f"{principal.kind}-of-{principal.organisation}",
+)
+async def test_others_are_denied_and_the_denial_is_logged(
+    installation: Installation, organisation: ParticipantIdentifier, principal: Principal, role: Role
+) -> None:
+    before = installation.gate.denials
+    with pytest.raises(VaultDenied):
+        async with installation.gate.open(principal, organisation, role, Purpose.READ):  # type: ignore[call-overload]
+            raise AssertionError("opened")
+    assert installation.gate.denials == before + 1
+    (entry,) = await log_of(installation, organisation, role)
+    assert (entry.event, entry.purpose) == (DENIED, "read")
+    assert entry.principal.startswith(principal.kind)
+    assert ELSEWHERE.value not in f"{entry.principal} {entry.ids}", (
+        "the other's name is not this one's business"
+    )
+    operators = [
+        known for known in await all_operator_entries(installation) if known.ids == {**known.ids, **entry.ids}
+    ]
+    assert operators[-1].ids["organisation"] == organisation.value
+    assert operators[-1].ids["of"] == (principal.organisation or "")
+
+
+async def test_staff_of_the_operator_is_denied_also_in_the_name_of_the_organisation(
+    installation: Installation, organisation: ParticipantIdentifier
+) -> None:
+    with pytest.raises(VaultDenied):
+        async with installation.gate.open(
+            of(organisation, PrincipalKind.OPERATOR), organisation, MT, Purpose.MAINTAIN
+        ):
+            raise AssertionError("opened")
+
+
+async def test_a_denial_tells_nothing_of_whether_the_organisation_is_hosted(
+    installation: Installation, organisation: ParticipantIdentifier
+) -> None:
+    texts = set()
+    for asked in (organisation, ELSEWHERE):
+        with pytest.raises(VaultDenied) as caught:
+            async with installation.gate.open(
+                of(ParticipantIdentifier("0203:x.se")), asked, AP, Purpose.READ
+            ):
+                raise AssertionError("opened")
+        texts.add((str(caught.value), repr(caught.value), caught.value.args))
+    assert len(texts) == 1
+
+
+async def test_a_role_in_which_the_organisation_is_not_hosted_is_denied(installation: Installation) -> None:
+    organisation = await installation.organisation([Role.ACCESS_POINT])
+    assert not installation.gate.registry.serves(organisation, MT)
+    with pytest.raises(VaultDenied):
+        async with installation.open(organisation, MT):
+            raise AssertionError("opened")
+
+
+async def test_a_gate_that_was_started_for_one_role_opens_no_other(
+    installation: Installation, organisation: ParticipantIdentifier
+) -> None:
+    gate = await Gate.start(installation.settings, roles=[AP])
+    try:
+        async with gate.open(WORKER, organisation, AP, Purpose.SEND) as vault:
+            assert await vault.inbox(1) == ()
+        with pytest.raises(VaultDenied):
+            async with gate.open(WORKER, organisation, MT, Purpose.SEND):
+                raise AssertionError("opened")
+    finally:
+        await gate.close()
+
+
+async def test_a_suspended_organisation_is_denied_until_it_is_active_again(
+    installation: Installation, organisation: ParticipantIdentifier
+) -> None:
+    registry = installation.gate.registry
+    await installation.provisioner.set_state(organisation, AP, RegistrationState.SUSPENDED)
+    await until(lambda: not registry.serves(organisation, AP))
+    assert organisation not in registry.organisations(AP)
+    with pytest.raises(VaultDenied):
+        async with installation.open(organisation, AP):
+            raise AssertionError("opened")
+    await installation.provisioner.set_state(organisation, AP, RegistrationState.ACTIVE)
+    await installation.known(organisation, AP)
+    assert [entry.event for entry in await log_of(installation, organisation, AP)] == [DENIED]
+
+
+async def test_no_error_of_the_gate_names_anything() -> None:
+    texts = {error.text for error in (VaultError, VaultDenied, VaultClosed, VaultUnavailable)}
+    assert all(character.islower() or character in " .'" for text in texts for character in text)
+
+
+async def test_the_operators_log_takes_what_belongs_to_no_organisation(installation: Installation) -> None:
+    await installation.gate.operator_log(AuditEvent.AP_ENVELOPE_REFUSED, as4="a@b", reason="NOT_SERVICED")
+    entry = (await all_operator_entries(installation))[-1]
+    assert (entry.event, entry.ids) == ("ap:envelope:refused", {"as4": "a@b", "reason": "NOT_SERVICED"})
+
+
+async def all_operator_entries(installation: Installation) -> list[LogEntry]:
+    return list(await installation.gate.read_operator_log(limit=100_000))
+
+
+# --- upkeep ---------------------------------------------------------------------------------------------
+
+
+async def test_a_sweep_removes_old_objects_that_no_row_knows(
+    installation: Installation, organisation: ParticipantIdentifier
+) -> None:
+    async with installation.open(organisation, AP) as vault:
+        transfer = await submitted(vault, os.urandom(300_000), lease=MINUTE)
+    (known,) = (path for path in Path(installation.settings.objects).rglob("*") if path.is_file())
+    lost_old, lost_new = known.with_name("old"), known.with_name("new")
+    for path in (lost_old, lost_new):
+        path.write_bytes(b"x")
+    for path in (known, lost_old):
+        os.utime(path, (0, 0))
+    async with installation.open(organisation, AP, Purpose.MAINTAIN) as vault:
+        assert await vault.sweep() == 1
+    assert known.exists()
+    assert lost_new.exists()
+    assert not lost_old.exists()
+    lost_new.unlink()
+    async with installation.open(organisation, AP) as vault:
+        await vault.delivered(transfer.id, now=NOW, receipt=b"", peer="AP")

@@ -1,0 +1,351 @@
+"""The message service's vault: messages, receipts and work, all or nothing, sealed at rest."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from samdrift.contracts.messages import Direction, MessageStatus, ReceiptState, WorkKind
+from samdrift.contracts.principals import Role
+from samdrift.vault.errors import UnknownRecord
+from samdrift.vault.messageservice import MessageServiceVault
+from samdrift.vault.records import MessageRecord, ReceiptRecord, Received, StatusEvent, WorkItem
+from samdrift.wire.identifiers import ParticipantIdentifier
+from tests.vaults import MINUTE, NOW, Installation, body, message, receipt
+
+MT = Role.MESSAGE_SERVICE
+IN, OUT = Direction.IN, Direction.OUT
+SUBMITTED = StatusEvent(NOW, MessageStatus.SUBMITTED, "Message handed over", "detail", "/path")
+
+
+async def sent(vault: MessageServiceVault, lease: timedelta | None = MINUTE, **fields: Any) -> MessageRecord:
+    """A stored outgoing message."""
+    record = message(**fields)
+    assert await vault.create_outgoing(record, await body(vault, b"<sdk/>"), now=NOW, lease=lease)
+    return record
+
+
+async def came_in(
+    vault: MessageServiceVault, record: MessageRecord, item_id: str = "item"
+) -> tuple[Received, ReceiptRecord]:
+    """An incoming message with its receipt."""
+    answer = receipt(record.id)
+    received = await vault.receive(
+        record, await body(vault, b"<sdk/>"), answer, b"<ar/>", item_id=item_id, now=NOW, lease=MINUTE
+    )
+    return received, answer
+
+
+async def test_a_message_comes_back_as_it_was_stored(
+    installation: Installation, organisation: ParticipantIdentifier
+) -> None:
+    async with installation.open(organisation, MT) as vault:
+        record = await sent(vault, label="Orosanmälan 😀", sender_address="", recipient_address="å:ä")
+    async with installation.open(organisation, MT) as vault:
+        assert await vault.message(record.id) == record
+        assert await (await vault.body(record.id, OUT)).read_all() == b"<sdk/>"
+        assert await vault.message("unknown") is None
+        with pytest.raises(UnknownRecord):
+            await vault.body("unknown", OUT)
+
+
+async def test_an_id_is_used_once(installation: Installation, organisation: ParticipantIdentifier) -> None:
+    async with installation.open(organisation, MT) as vault:
+        record = await sent(vault)
+    async with installation.open(organisation, MT) as vault:
+        assert not await vault.create_outgoing(record, await body(vault, b"other"), now=NOW, lease=MINUTE)
+        assert await (await vault.body(record.id, OUT)).read_all() == b"<sdk/>"
+
+
+@pytest.mark.parametrize(("lease", "due"), [(MINUTE, NOW + MINUTE), (None, NOW)])
+async def test_a_new_message_is_work_for_its_creator_or_for_anybody(
+    installation: Installation,
+    organisation: ParticipantIdentifier,
+    lease: timedelta | None,
+    due: object,
+) -> None:
+    async with installation.open(organisation, MT) as vault:
+        record = await sent(vault, lease)
+        assert await vault.next_due() == due
+        claims = 1 if lease is None else 2
+        (item,) = await vault.claim_work(now=NOW + MINUTE, lease=MINUTE, limit=9)
+    assert item == WorkItem(WorkKind.MESSAGE, record.id, claims)
+
+
+async def test_what_comes_in_is_stored_once_with_its_answer(
+    installation: Installation, organisation: ParticipantIdentifier
+) -> None:
+    record = message(IN)
+    async with installation.open(organisation, MT) as vault:
+        assert not await vault.was_processed("item-1")
+        received, answer = await came_in(vault, record, "item-1")
+    assert received is Received.STORED
+    async with installation.open(organisation, MT) as vault:
+        assert await vault.was_processed("item-1")
+        assert await vault.receipt(answer.id) == answer
+        assert await vault.receipt_for_message(record.id) == answer
+        assert await vault.receipt_for_message(record.id, IN) is None
+        assert await vault.receipt_body(answer.id) == b"<ar/>"
+        (item,) = await vault.claim_work(now=NOW + MINUTE, lease=MINUTE, limit=9)
+        assert (item.kind, item.id) == (WorkKind.RECEIPT, answer.id)
+    async with installation.open(organisation, MT) as vault:
+        again, unused = await came_in(vault, record, "item-1")
+    assert again is Received.DUPLICATE_DELIVERY
+    async with installation.open(organisation, MT) as vault:
+        assert await vault.receipt(unused.id) is None
+
+
+async def test_a_second_message_with_a_known_id_is_answered_and_not_stored(
+    installation: Installation, organisation: ParticipantIdentifier
+) -> None:
+    record = message(IN, label="first")
+    async with installation.open(organisation, MT) as vault:
+        await came_in(vault, record, "item-1")
+    async with installation.open(organisation, MT) as vault:
+        received, unused = await came_in(vault, message(IN, message_id=record.id, label="second"), "item-2")
+        assert received is Received.DUPLICATE_ID
+        assert not await vault.was_processed("item-2")
+        answer = receipt(record.id)
+        outcome = await vault.receive(
+            None, None, answer, b"<rejected/>", item_id="item-2", now=NOW, lease=MINUTE
+        )
+        assert outcome is Received.STORED
+    async with installation.open(organisation, MT) as vault:
+        stored = await vault.message(record.id, IN)
+        assert stored is not None
+        assert stored.label == "first"
+        assert await vault.receipt(unused.id) is None
+        assert await vault.receipt_body(answer.id) == b"<rejected/>"
+        outcome = await vault.receive(
+            None, None, receipt(record.id), b"", item_id="item-2", now=NOW, lease=None
+        )
+        assert outcome is Received.DUPLICATE_DELIVERY
+
+
+async def test_of_a_rejected_message_the_facts_are_kept(
+    installation: Installation, organisation: ParticipantIdentifier
+) -> None:
+    record = message(IN, status=MessageStatus.REJECTED)
+    async with installation.open(organisation, MT) as vault:
+        await vault.receive(record, None, receipt(record.id), b"<ar/>", item_id="item", now=NOW, lease=MINUTE)
+    async with installation.open(organisation, MT) as vault:
+        assert await vault.message(record.id) == record
+        with pytest.raises(UnknownRecord):
+            await vault.body(record.id, IN)
+
+
+async def test_two_deliveries_of_one_item_at_once_store_it_once(
+    installation: Installation, organisation: ParticipantIdentifier
+) -> None:
+    record = message(IN)
+
+    async def deliver() -> Received:
+        async with installation.open(organisation, MT) as vault:
+            received, _ = await came_in(vault, record)
+            await asyncio.sleep(0.01)
+        return received
+
+    outcomes = await asyncio.gather(*(deliver() for _ in range(5)))
+    assert sorted(outcomes) == [Received.DUPLICATE_DELIVERY] * 4 + [Received.STORED]
+
+
+async def test_who_writes_to_itself_has_the_message_twice(
+    installation: Installation, organisation: ParticipantIdentifier
+) -> None:
+    async with installation.open(organisation, MT) as vault:
+        record = await sent(vault)
+        await came_in(vault, message(IN, message_id=record.id))
+        await vault.set_status(record.id, MessageStatus.NEW, (), now=NOW, deadline=None, direction=IN)
+    async with installation.open(organisation, MT) as vault:
+        out, inward = await vault.message(record.id, OUT), await vault.message(record.id, IN)
+        assert out is not None
+        assert inward is not None
+        assert (out.status, inward.status) == (MessageStatus.SCHEDULED, MessageStatus.NEW)
+        assert await vault.message(record.id) == out
+        work = await vault.claim_work(now=NOW + MINUTE, lease=MINUTE, limit=9)
+        assert WorkKind.MESSAGE in {item.kind for item in work}, "the sent one still waits"
+
+
+async def test_a_step_moves_status_events_deadline_and_work_together(
+    installation: Installation, organisation: ParticipantIdentifier
+) -> None:
+    later = StatusEvent(NOW + MINUTE, MessageStatus.WAITING_FOR_RECEIPT, "Waiting")
+    async with installation.open(organisation, MT) as vault:
+        record = await sent(vault)
+        moved = await vault.set_status(
+            record.id,
+            MessageStatus.SUBMITTED,
+            (SUBMITTED, later),
+            now=NOW + MINUTE,
+            deadline=NOW + 5 * MINUTE,
+            direction=OUT,
+        )
+        assert moved
+    async with installation.open(organisation, MT) as vault:
+        stored = await vault.message(record.id, OUT)
+        assert stored is not None
+        assert (stored.status, stored.updated_at) == (MessageStatus.SUBMITTED, NOW + MINUTE)
+        assert await vault.status_events(record.id, OUT) == (later, SUBMITTED)
+        assert await vault.next_due() == NOW + 5 * MINUTE, "the work of sending is finished"
+        (item,) = await vault.claim_work(now=NOW + 5 * MINUTE, lease=MINUTE, limit=9)
+        assert (item.kind, item.id) == (WorkKind.DEADLINE, record.id)
+
+
+@pytest.mark.parametrize("final", [status for status in MessageStatus if status.final])
+async def test_a_final_status_never_changes_and_ends_all_work(
+    installation: Installation, organisation: ParticipantIdentifier, final: MessageStatus
+) -> None:
+    async with installation.open(organisation, MT) as vault:
+        record = await sent(vault)
+        assert await vault.set_status(record.id, final, (), now=NOW, deadline=None, direction=OUT)
+        assert await vault.next_due() is None
+        for status in (MessageStatus.SUBMITTED, final):
+            moved = await vault.set_status(
+                record.id, status, (SUBMITTED,), now=NOW, deadline=NOW, direction=OUT
+            )
+            assert not moved
+        assert await vault.status_events(record.id, OUT) == ()
+        assert await vault.next_due() is None
+
+
+async def test_an_unknown_message_or_receipt_does_not_move(
+    installation: Installation, organisation: ParticipantIdentifier
+) -> None:
+    async with installation.open(organisation, MT) as vault:
+        assert not await vault.set_status(
+            "unknown", MessageStatus.SUBMITTED, (SUBMITTED,), now=NOW, deadline=NOW, direction=OUT
+        )
+        assert await vault.next_due() is None
+    with pytest.raises(UnknownRecord):
+        async with installation.open(organisation, MT) as vault:
+            await vault.set_receipt_state("unknown", ReceiptState.DELIVERED, now=NOW, deadline=None)
+
+
+async def test_a_receipt_moves_with_its_deadline_and_work(
+    installation: Installation, organisation: ParticipantIdentifier
+) -> None:
+    async with installation.open(organisation, MT) as vault:
+        _, answer = await came_in(vault, message(IN))
+        await vault.set_receipt_state(answer.id, ReceiptState.SUBMITTED, now=NOW, deadline=NOW + 2 * MINUTE)
+        moved = await vault.receipt(answer.id)
+        assert moved is not None
+        assert moved.state is ReceiptState.SUBMITTED
+        (item,) = await vault.claim_work(now=NOW + 2 * MINUTE, lease=MINUTE, limit=9)
+        assert (item.kind, item.id) == (WorkKind.DEADLINE, answer.id)
+        await vault.set_receipt_state(answer.id, ReceiptState.DELIVERED, now=NOW, deadline=None)
+        assert await vault.next_due() is None
+
+
+async def test_a_received_receipt_is_kept_once(
+    installation: Installation, organisation: ParticipantIdentifier
+) -> None:
+    async with installation.open(organisation, MT) as vault:
+        record = await sent(vault)
+        answer = receipt(record.id, IN)
+        assert await vault.store_received_receipt(answer, b"<ar/>", now=NOW)
+        assert not await vault.store_received_receipt(answer, b"<other/>", now=NOW)
+        assert await vault.receipt_for_message(record.id, IN) == answer
+        assert await vault.receipt_body(answer.id) == b"<ar/>"
+        with pytest.raises(UnknownRecord):
+            await vault.receipt_body("unknown")
+
+
+async def test_messages_are_filtered_and_paged_newest_first(
+    installation: Installation, organisation: ParticipantIdentifier
+) -> None:
+    async with installation.open(organisation, MT) as vault:
+        records = [
+            await sent(vault, at=NOW + number * MINUTE, sender_address=f"inkorg{number % 2}")
+            for number in range(6)
+        ]
+        await came_in(vault, message(IN, at=NOW, recipient_address="reception"))
+        records.reverse()
+
+        async def found(**filters: Any) -> list[str]:
+            return [record.id for record in await vault.messages(**filters)]
+
+        ids = [record.id for record in records]
+        assert (await found())[:6] == ids
+        assert len(await found()) == 7
+        assert await found(direction=OUT) == ids
+        assert len(await found(direction=IN, statuses=[MessageStatus.RETRIEVED])) == 1
+        assert await found(direction=IN, statuses=[MessageStatus.NEW]) == []
+        assert len(await found(statuses=[MessageStatus.RETRIEVED, MessageStatus.SCHEDULED])) == 7
+        assert await found(sender_address="inkorg0") == ids[1::2]
+        assert len(await found(recipient_address="reception")) == 1
+        assert await found(sender_address="nobody") == []
+        assert await found(direction=OUT, start=NOW + MINUTE, stop=NOW + 3 * MINUTE) == ids[2:5]
+        assert await found(direction=OUT, limit=2) == ids[:2]
+        last = records[1]
+        assert await found(direction=OUT, limit=2, before=(last.created_at, last.id)) == ids[2:4]
+
+
+async def test_a_deleted_message_is_gone_but_its_id_stays_used(
+    installation: Installation, organisation: ParticipantIdentifier
+) -> None:
+    record = message(IN)
+    async with installation.open(organisation, MT) as vault:
+        _, answer = await came_in(vault, record)
+        await vault.set_status(
+            record.id, MessageStatus.NEW, (SUBMITTED,), now=NOW, deadline=None, direction=IN
+        )
+    async with installation.open(organisation, MT) as vault:
+        assert not await vault.delete(record.id, OUT)
+        assert await vault.delete(record.id, IN)
+        assert not await vault.delete(record.id, IN)
+        assert await vault.message(record.id) is None
+        assert await vault.messages() == ()
+        assert await vault.status_events(record.id, IN) == ()
+        assert await vault.receipt(answer.id) is None
+        with pytest.raises(UnknownRecord):
+            await vault.body(record.id, IN)
+        received, _ = await came_in(vault, record, "another item")
+        assert received is Received.DUPLICATE_ID
+
+
+async def test_work_is_claimed_once_rescheduled_and_finished(
+    installation: Installation, organisation: ParticipantIdentifier
+) -> None:
+    async with installation.open(organisation, MT) as vault:
+        for number in range(12):
+            await vault.schedule(WorkKind.DEADLINE, f"d{number}", NOW)
+
+    async def claim() -> list[WorkItem]:
+        async with installation.open(organisation, MT) as vault:
+            return list(await vault.claim_work(now=NOW, lease=MINUTE, limit=3))
+
+    claimed = [item for items in await asyncio.gather(*(claim() for _ in range(5))) for item in items]
+    assert sorted(item.id for item in claimed) == sorted(f"d{number}" for number in range(12))
+    async with installation.open(organisation, MT) as vault:
+        for item in claimed[1:]:
+            await vault.finish_work(item.kind, item.id)
+        await vault.finish_work(WorkKind.DEADLINE, "unknown")
+        await vault.reschedule(WorkKind.DEADLINE, claimed[0].id, next_attempt=NOW + 9 * MINUTE)
+        await vault.reschedule(WorkKind.DEADLINE, "unknown", next_attempt=NOW)
+        assert await vault.next_due() == NOW + 9 * MINUTE
+        assert await vault.claim_work(now=NOW + 9 * MINUTE, lease=MINUTE, limit=3) == (
+            WorkItem(WorkKind.DEADLINE, claimed[0].id, 2),
+        )
+
+
+async def test_cursors_are_remembered_by_name(
+    installation: Installation, organisation: ParticipantIdentifier
+) -> None:
+    async with installation.open(organisation, MT) as vault:
+        assert await vault.cursor("events") == 0
+        await vault.set_cursor("events", 2**40)
+        await vault.set_cursor("events", 7)
+        await vault.set_cursor("other", 1)
+        assert (await vault.cursor("events"), await vault.cursor("other")) == (7, 1)
+
+
+async def test_mark_processed_may_be_repeated(
+    installation: Installation, organisation: ParticipantIdentifier
+) -> None:
+    for _ in range(2):
+        async with installation.open(organisation, MT) as vault:
+            await vault.mark_processed("item", now=NOW)
+            assert await vault.was_processed("item")

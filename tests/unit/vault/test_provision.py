@@ -1,0 +1,189 @@
+"""Provisioning: repeatable, whole or not done, random names, and nothing left after a vault is dropped."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from samdrift.contracts.principals import Role
+from samdrift.vault import migrations
+from samdrift.vault.database import Database
+from samdrift.vault.errors import UnknownRecord, VaultDenied, VaultUnavailable
+from samdrift.vault.keystore import SoftwareKeyStore
+from samdrift.vault.provision import Provisioner
+from samdrift.vault.registry import RegistrationState
+from samdrift.vault.session import Row, Session
+from samdrift.wire.identifiers import ParticipantIdentifier
+from tests.vaults import ELSEWHERE, MINUTE, Installation, submitted, until
+
+AP, MT = Role.ACCESS_POINT, Role.MESSAGE_SERVICE
+
+
+@pytest_asyncio.fixture
+async def administrator(installation: Installation) -> AsyncIterator[Session]:
+    """A session of the database's administrator."""
+    database = await Database.start(installation.settings)
+    session = await Session.connect(database.administrator())
+    yield session
+    session.close()
+    await database.stop()
+
+
+async def rows(session: Session, question: str, *values: object) -> list[Row]:
+    return (await session.run([(question, values)]))[0]
+
+
+async def test_installing_again_changes_nothing(
+    installation: Installation, organisation: ParticipantIdentifier, administrator: Session
+) -> None:
+    everything = "SELECT relnamespace::regnamespace::text, relname, relacl::text FROM pg_class ORDER BY 1, 2"
+    before = await rows(administrator, everything)
+    await installation.provisioner.install()
+    assert await rows(administrator, everything) == before
+    async with installation.open(organisation, AP) as vault:
+        assert await vault.inbox(1) == ()
+
+
+async def test_adding_again_gives_the_same_vaults(
+    installation: Installation, organisation: ParticipantIdentifier
+) -> None:
+    first = await installation.provisioner.add_organisation(organisation, [AP])
+    again = await installation.provisioner.add_organisation(organisation, [AP, MT])
+    assert again[AP] == first[AP]
+    assert again[MT] != again[AP]
+
+
+async def test_two_who_add_the_same_organisation_at_once_agree(installation: Installation) -> None:
+    other = await Provisioner.connect(installation.settings)
+    organisation = ParticipantIdentifier.parse("0203:samtidig.se")
+    try:
+        ids = await asyncio.gather(
+            *(each.add_organisation(organisation, [AP]) for each in (installation.provisioner, other))
+        )
+    finally:
+        await other.close()
+    assert ids[0] == ids[1]
+
+
+async def test_no_name_in_the_database_tells_whose_a_vault_is(
+    installation: Installation, organisation: ParticipantIdentifier, administrator: Session
+) -> None:
+    word = organisation.value.removeprefix("0203:").removesuffix(".se")
+    names = await rows(
+        administrator,
+        "SELECT string_agg(name, ' ') FROM (SELECT rolname::text FROM pg_roles"
+        " UNION SELECT nspname FROM pg_namespace UNION SELECT relname FROM pg_class"
+        " UNION SELECT proname FROM pg_proc) AS names (name)",
+    )
+    assert word not in names[0][0]
+    ids = await installation.provisioner.add_organisation(organisation, [AP, MT])
+    assert all(len(vault) == 33 and vault not in names[0][0] for vault in ids.values())
+
+
+async def test_no_password_stands_in_clear_anywhere_in_the_database(
+    installation: Installation, organisation: ParticipantIdentifier, administrator: Session
+) -> None:
+    verifiers = await rows(
+        administrator, "SELECT DISTINCT split_part(rolpassword, '$', 1) FROM pg_authid WHERE rolcanlogin"
+    )
+    assert verifiers == [("SCRAM-SHA-256",)]
+    ((secret,), *_) = await rows(
+        administrator, "SELECT secret FROM registry.registrations WHERE organisation = $1", organisation.value
+    )
+    assert len(secret) > 43
+    assert not secret.isascii()
+
+
+async def test_every_vault_is_at_the_latest_version(
+    installation: Installation, organisation: ParticipantIdentifier, administrator: Session
+) -> None:
+    found = await rows(
+        administrator,
+        "SELECT role, schema FROM registry.registrations WHERE organisation = $1",
+        organisation.value,
+    )
+    assert len(found) == 2
+    for role, schema in found:
+        parts = migrations.VAULT[Role(role)]
+        versions = await rows(administrator, f"SELECT part, version FROM {schema}.versions ORDER BY part")
+        assert versions == [(part, migrations.versions(part)) for part in sorted(parts)]
+
+
+async def test_a_dropped_vault_leaves_nothing_and_others_stay(
+    installation: Installation, organisation: ParticipantIdentifier, administrator: Session
+) -> None:
+    gate = installation.gate
+    async with installation.open(organisation, AP) as vault:
+        await submitted(vault, os.urandom(300_000), lease=MINUTE)
+    ids = await installation.provisioner.add_organisation(organisation, [AP, MT])
+    ((schema, login),) = await rows(
+        administrator, "SELECT schema, login FROM registry.registrations WHERE vault = $1", ids[AP]
+    )
+    await installation.provisioner.drop(organisation, AP)
+    await until(lambda: gate.registry.find(organisation, AP) is None)
+    with pytest.raises(VaultDenied):
+        async with installation.open(organisation, AP):
+            raise AssertionError("opened")
+    assert await rows(administrator, "SELECT FROM pg_namespace WHERE nspname = $1", schema) == []
+    assert (
+        await rows(administrator, "SELECT FROM pg_roles WHERE rolname IN ($1, $2)", login, f"o{schema}") == []
+    )
+    folders = [installation.settings.secrets / ids[AP], Path(installation.settings.objects) / ids[AP]]
+    assert [list(folder.rglob("*")) for folder in folders if folder.exists()] in ([], [[]])
+    async with installation.open(organisation, MT) as other:
+        assert await other.messages() == ()
+
+
+async def test_a_vault_whose_keys_are_gone_is_unavailable_and_gets_no_new_ones(
+    installation: Installation,
+) -> None:
+    organisation = await installation.organisation([AP])
+    ids = await installation.provisioner.add_organisation(organisation, [AP])
+    keys = SoftwareKeyStore(installation.settings.secrets, installation.settings.passphrase)
+    keys.destroy(ids[AP])
+    with pytest.raises(VaultUnavailable):
+        async with installation.open(organisation, AP) as vault:
+            await vault.inbox(1)
+    assert not keys.has_data_key(ids[AP])
+
+
+async def test_a_vault_that_is_added_again_is_a_new_one(
+    installation: Installation, organisation: ParticipantIdentifier
+) -> None:
+    async with installation.open(organisation, AP) as vault:
+        await submitted(vault)
+    ids = await installation.provisioner.add_organisation(organisation, [AP])
+    await installation.provisioner.drop(organisation, AP)
+    await until(lambda: not installation.gate.registry.serves(organisation, AP))
+    again = await installation.provisioner.add_organisation(organisation, [AP])
+    assert again != ids
+    await installation.known(organisation, AP)
+    async with installation.open(organisation, AP) as vault:
+        assert await vault.next_due() is None
+
+
+async def test_what_is_not_registered_is_a_typed_error(installation: Installation) -> None:
+    with pytest.raises(UnknownRecord):
+        await installation.provisioner.drop(ELSEWHERE, AP)
+    with pytest.raises(UnknownRecord):
+        await installation.provisioner.set_state(ELSEWHERE, AP, RegistrationState.SUSPENDED)
+
+
+async def test_a_vault_that_cannot_be_made_is_not_half_made(
+    installation: Installation, administrator: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    count = "SELECT (SELECT count(*) FROM pg_roles), (SELECT count(*) FROM pg_namespace)"
+    before = await rows(administrator, count)
+
+    def fail(store: SoftwareKeyStore, vault: str) -> bytes:
+        raise OSError("disk full")
+
+    monkeypatch.setattr(SoftwareKeyStore, "data_key", fail)
+    with pytest.raises(OSError, match="disk full"):
+        await installation.provisioner.add_organisation(ELSEWHERE, [AP])
+    assert await rows(administrator, count) == before

@@ -1,0 +1,146 @@
+"""Wake-ups: what another process stored is heard, what this one stored is not, nothing is lost by a break."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+
+import pytest_asyncio
+
+from samdrift.contracts.messages import WorkKind
+from samdrift.contracts.principals import Purpose, Role
+from samdrift.contracts.transfer import TransferReason
+from samdrift.vault.gate import Gate
+from samdrift.vault.wakeups import Hosted
+from samdrift.wire.identifiers import ParticipantIdentifier
+from tests.unit.vault.test_session import terminate
+from tests.vaults import MINUTE, NOW, WORKER, Installation, body, incoming, submitted
+
+AP, MT = Role.ACCESS_POINT, Role.MESSAGE_SERVICE
+
+
+@pytest_asyncio.fixture
+async def other(installation: Installation) -> AsyncIterator[Gate]:
+    """A second gate on the same database, as in another process."""
+    gate = await Gate.start(installation.settings)
+    yield gate
+    await gate.close()
+
+
+class Ear:
+    """Collects wake-ups in the background."""
+
+    def __init__(self, gate: Gate) -> None:
+        self.heard: list[Hosted] = []
+        self._wakeups = gate.wakeups()
+        self._task = asyncio.create_task(self._listen())
+
+    async def _listen(self) -> None:
+        async for hosted in self._wakeups:
+            self.heard.append(hosted)
+
+    async def hears(self, *expected: Hosted) -> None:
+        """Exactly these, in this order."""
+        async with asyncio.timeout(5):
+            while len(self.heard) < len(expected):
+                await asyncio.sleep(0.005)
+        await asyncio.sleep(0.05)
+        assert self.heard == list(expected)
+        self.heard.clear()
+
+    async def close(self) -> None:
+        self._task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._task
+
+
+@pytest_asyncio.fixture
+async def ear(other: Gate) -> AsyncIterator[Ear]:
+    listening = Ear(other)
+    yield listening
+    await listening.close()
+
+
+async def test_what_somebody_else_may_have_to_act_on_is_heard_after_the_commit(
+    installation: Installation, organisation: ParticipantIdentifier, ear: Ear
+) -> None:
+    async with installation.open(organisation, AP) as vault:
+        await submitted(vault, lease=None)
+        await asyncio.sleep(0.05)
+        assert ear.heard == []
+    await ear.hears((organisation, AP))
+    async with installation.open(organisation, AP) as vault:
+        await vault.accept(incoming(), await body(vault), b"", now=NOW)
+    await ear.hears((organisation, AP))
+    async with installation.open(organisation, AP) as vault:
+        (transfer,) = await vault.claim_transfers(now=NOW, lease=MINUTE, limit=1)
+        await vault.failed(transfer.id, now=NOW, reason=TransferReason.GIVEN_UP, detail="")
+    await ear.hears((organisation, AP))
+    async with installation.open(organisation, MT) as other:
+        await other.schedule(WorkKind.DEADLINE, "d", NOW)
+    await ear.hears((organisation, MT))
+
+
+async def test_what_nobody_else_has_to_act_on_is_not_heard(
+    installation: Installation, organisation: ParticipantIdentifier, ear: Ear
+) -> None:
+    async with installation.open(organisation, AP) as vault:
+        await submitted(vault, lease=MINUTE)
+        await vault.inbox(1)
+    await ear.hears()
+
+
+async def test_a_gate_does_not_hear_itself(
+    organisation: ParticipantIdentifier, installation: Installation
+) -> None:
+    ear = Ear(installation.gate)
+    async with installation.open(organisation, AP) as vault:
+        await submitted(vault)
+    await ear.hears()
+    await ear.close()
+
+
+async def test_a_rolled_back_opening_is_not_heard(
+    installation: Installation, organisation: ParticipantIdentifier, ear: Ear
+) -> None:
+    with contextlib.suppress(ZeroDivisionError):
+        async with installation.open(organisation, AP) as vault:
+            await submitted(vault)
+            raise ZeroDivisionError
+    await ear.hears()
+
+
+async def test_several_listeners_hear_the_same(
+    installation: Installation, organisation: ParticipantIdentifier, other: Gate
+) -> None:
+    ears = [Ear(other), Ear(other)]
+    async with installation.open(organisation, AP) as vault:
+        await submitted(vault)
+    for ear in ears:
+        await ear.hears((organisation, AP))
+        await ear.close()
+
+
+async def test_a_new_organisation_is_heard_of_and_served(
+    installation: Installation, other: Gate, ear: Ear
+) -> None:
+    organisation = await installation.organisation([AP])
+    await ear.hears((organisation, AP))
+    async with other.open(WORKER, organisation, AP, Purpose.SEND) as vault:
+        assert await vault.inbox(1) == ()
+
+
+async def test_after_a_lost_connection_everybody_may_have_spoken(
+    installation: Installation, organisation: ParticipantIdentifier, other: Gate, ear: Ear
+) -> None:
+    session = other._wakeups._session
+    assert session is not None
+    await terminate(installation, session.backend)
+    async with asyncio.timeout(10):
+        while (organisation, AP) not in ear.heard or (organisation, MT) not in ear.heard:
+            await asyncio.sleep(0.01)
+    ear.heard.clear()
+    async with installation.open(organisation, AP) as vault:
+        await submitted(vault)
+    await ear.hears((organisation, AP))
