@@ -54,13 +54,19 @@ def _session_key(encrypted_key: Element, keys: Sequence[DecryptionKey]) -> bytes
     if oaep is None:
         raise failed()
     wrapped = base64text.decode(text(cipher_value(encrypted_key)))
-    named = _named_certificate(encrypted_key)
-    for key in sorted(keys, key=lambda key: key.certificate != named):
+    for key in _likely_first(keys, encrypted_key):
         try:
             return key.unwrap(wrapped, oaep)
         except WireError:
             continue
     raise failed()
+
+
+def _likely_first(keys: Sequence[DecryptionKey], encrypted_key: Element) -> Sequence[DecryptionKey]:
+    if len(keys) < 2:
+        return keys
+    named = _named_certificate(encrypted_key)
+    return sorted(keys, key=lambda key: key.certificate != named)
 
 
 def _named_certificate(encrypted_key: Element) -> x509.Certificate | None:
