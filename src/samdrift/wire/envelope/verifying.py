@@ -64,9 +64,6 @@ def verify(data: bytes) -> EnvelopeVerdict:
         header = header_of(document)
     except WireError as error:
         return EnvelopeVerdict(str(error))
-    try:
-        signature = verify_enveloped(document.root, new_sink=document.new_sink)
-    except WireError as error:
-        return EnvelopeVerdict(str(error), header)
+    signature = verify_enveloped(document.root, new_sink=document.new_sink)
     envelope = VerifiedEnvelope(header, document) if signature.valid else None
     return EnvelopeVerdict(signature.reason, header, signature.certificate, envelope)
