@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from datetime import datetime
 
-import httpx
-
 from samdrift.accesspoint.facts import transfer_facts
 from samdrift.accesspoint.route import NoRoute, Route, Routes
 from samdrift.accesspoint.settings import AccessPointSettings
@@ -15,6 +13,7 @@ from samdrift.audit.events import AuditEvent
 from samdrift.contracts.clock import Clock
 from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
 from samdrift.contracts.transfer import TransferReason
+from samdrift.net.client import HttpClient
 from samdrift.net.post import PeerUnreachable, post
 from samdrift.vault.bodies import BodyReader
 from samdrift.vault.gate import Gate
@@ -35,7 +34,7 @@ class Outbound:
         settings: AccessPointSettings,
         gate: Gate,
         routes: Routes,
-        client: httpx.AsyncClient,
+        client: HttpClient,
         key: SigningKey,
         clock: Clock,
         rng: Random,

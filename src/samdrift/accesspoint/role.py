@@ -7,8 +7,6 @@ import contextlib
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 
-import httpx
-
 from samdrift.accesspoint.answers import Answers
 from samdrift.accesspoint.endpoint import Endpoint
 from samdrift.accesspoint.guard import guarded
@@ -25,6 +23,7 @@ from samdrift.accesspoint.submission import Submissions
 from samdrift.contracts.clock import Clock
 from samdrift.contracts.discovery import CertificateChecks, Discovery
 from samdrift.contracts.principals import Role
+from samdrift.net.client import HttpClient
 from samdrift.vault.gate import Gate
 from samdrift.wire.as4 import As4Limits
 from samdrift.wire.keys import DecryptionKey, Random, SigningKey
@@ -37,7 +36,7 @@ class Surroundings:
     gate: Gate
     discovery: Discovery
     checks: CertificateChecks
-    client: httpx.AsyncClient
+    client: HttpClient
     """For posting to peers; its TLS context is the operator's choice (transport-profile-as4 2.4)."""
     clock: Clock
     rng: Random

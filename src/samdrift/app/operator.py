@@ -143,9 +143,8 @@ async def _access_point(
         identity = _identity(*vault.tls_client())
     tls = client_tls(identity, config.inner_issuers)
     client = http_client(tls, public_only=False, connections=16)
-    client.base_url = organisation.access_point
     stack.push_async_callback(client.aclose)
-    return HttpAccessPoint(client)
+    return HttpAccessPoint(client, organisation.access_point)
 
 
 def _identity(file: Path, password: str) -> TlsIdentity:

@@ -6,9 +6,8 @@ from collections.abc import Callable
 from typing import TypeVar
 from urllib.parse import urlencode, urljoin, urlsplit
 
-import httpx
-
-from samdrift.net.http import FetchError, FetchLimits, fetch
+from samdrift.net.client import HttpClient, NoAnswer
+from samdrift.net.http import FetchLimits, fetch
 from samdrift.wire.addressbook import (
     FunctionalAddress,
     Organisation,
@@ -34,7 +33,7 @@ class AddressBookUnavailable(Exception):
 class AddressBookClient:
     """The address book at ``base``. Nothing is kept between calls."""
 
-    def __init__(self, client: httpx.AsyncClient, base: str, limits: FetchLimits = _LIMITS) -> None:
+    def __init__(self, client: HttpClient, base: str, limits: FetchLimits = _LIMITS) -> None:
         self._client = client
         self._base = base.rstrip("/")
         self._limits = limits
@@ -76,7 +75,7 @@ class AddressBookClient:
             if answer.status != 200:
                 raise AddressBookUnavailable(f"the address book answered {answer.status}")
             return read(answer.body)
-        except FetchError as error:
+        except NoAnswer as error:
             raise AddressBookUnavailable(f"the address book gave no usable answer ({error})") from None
         except WireError as error:
             raise AddressBookUnavailable(f"the address book's answer is not usable: {error.text}") from None

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-import httpx
-
 from samdrift.contracts.clock import Clock
 from samdrift.contracts.discovery import (
     CertificateChecks,
@@ -19,8 +17,9 @@ from samdrift.contracts.discovery import (
     NotRegistered,
 )
 from samdrift.net.cache import TimedCache
+from samdrift.net.client import HttpClient, HttpFault, NoAnswer
 from samdrift.net.dns import NameNotFound, NaptrResolver, ResolverUnavailable
-from samdrift.net.http import FetchError, FetchFault, FetchLimits, fetch
+from samdrift.net.http import FetchLimits, fetch
 from samdrift.net.singleflight import SingleFlight
 from samdrift.wire import bdxl
 from samdrift.wire.errors import WireError
@@ -29,7 +28,7 @@ from samdrift.wire.smp import ServiceMetadata, service_metadata_path, verify_sig
 
 _LIMITS = FetchLimits(max_bytes=256 << 10, seconds=10.0)
 _MOST_KEPT = 10_000
-_MAY_PASS = frozenset({FetchFault.UNREACHABLE, FetchFault.TIMEOUT})
+_MAY_PASS = frozenset({HttpFault.UNREACHABLE, HttpFault.TIMEOUT})
 """Faults of a fetch that may be gone the next time."""
 
 _Key = tuple[ParticipantIdentifier, DocumentIdentifier]
@@ -46,7 +45,7 @@ class SmpDiscovery:
         self,
         zone: str,
         resolver: NaptrResolver,
-        client: httpx.AsyncClient,
+        client: HttpClient,
         certificates: CertificateChecks,
         clock: Clock,
         *,
@@ -95,7 +94,7 @@ class SmpDiscovery:
     async def _fetch(self, url: str) -> bytes:
         try:
             answer = await fetch(self._client, url, self._limits)
-        except FetchError as error:
+        except NoAnswer as error:
             text = f"SMP gave no usable answer ({error})"
             raise (DiscoveryUnavailable if error.fault in _MAY_PASS else DiscoveryUntrusted)(text) from None
         match answer.status:

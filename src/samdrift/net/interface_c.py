@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterable, AsyncIterator, Collection, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Collection, Mapping
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
-
-import httpx
+from typing import Any, TypeVar
 
 from samdrift.contracts.transfer import (
     InboxItem,
@@ -19,9 +18,14 @@ from samdrift.contracts.transfer import (
     TransferState,
     TransferUnavailable,
 )
+from samdrift.net.client import HttpClient, NoAnswer
 from samdrift.net.pollrequest import PollRequest
 
+T = TypeVar("T")
+
 _POLL_SLACK = 15.0
+_MOST = 16 << 20
+"""Bytes of an answer that is no envelope."""
 
 
 def encode_submission(submission: Submission) -> dict[str, object]:
@@ -99,68 +103,93 @@ def _decode_item(document: Mapping[str, Any]) -> InboxItem:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """A whole answer with a JSON document."""
+
+    status: int
+    body: bytes
+
+    def read(self, decode: Callable[[Mapping[str, Any]], T]) -> T:
+        try:
+            return decode(json.loads(self.body))
+        except (KeyError, TypeError, ValueError):
+            raise TransferUnavailable("an answer of another shape") from None
+
+
 class HttpAccessPoint:
-    """An access point over interface C; ``client`` carries base address and client certificate.
+    """An access point over interface C at ``base``; ``client`` carries the client certificate.
 
     Implements :class:`samdrift.contracts.transfer.AccessPoint`.
     """
 
-    def __init__(self, client: httpx.AsyncClient) -> None:
+    def __init__(self, client: HttpClient, base: str) -> None:
         self._client = client
+        self._base = base.rstrip("/") + "/c/v1"
 
     async def submit(
         self, envelope_id: str, conversation_id: str, body: bytes | AsyncIterable[bytes]
     ) -> Submission:
-        response = await self._call(
+        answer = await self._call(
             "PUT",
-            f"/c/v1/envelopes/{envelope_id}",
-            content=body,
+            f"/envelopes/{envelope_id}",
+            body,
             headers={"samdrift-conversation-id": conversation_id, "content-type": "application/xml"},
         )
-        document = response.json()
-        return Submission(document["envelopeId"], document["transferId"], response.status_code == 201)
+        new = answer.status == 201
+        return answer.read(lambda document: Submission(document["envelopeId"], document["transferId"], new))
 
     async def poll(self, after: int, wait: float, taken: Collection[str] = ()) -> Poll:
-        response = await self._call(
+        answer = await self._call(
             "POST",
-            "/c/v1/poll",
-            content=PollRequest(after, wait, tuple(taken)).encode(),
+            "/poll",
+            PollRequest(after, wait, tuple(taken)).encode(),
             headers={"content-type": "application/json"},
-            timeout=wait + _POLL_SLACK,
+            silence=wait + _POLL_SLACK,
         )
-        return decode_poll(response.json())
+        return answer.read(decode_poll)
 
     async def fetch(self, item_id: str) -> AsyncIterator[bytes]:
         try:
-            async with self._client.stream("GET", f"/c/v1/inbox/{item_id}") as response:
-                if response.status_code != 200:
-                    raise TransferUnavailable(f"fetch: HTTP status {response.status_code}")
-                async for piece in response.aiter_bytes():
+            async with self._client.exchange("GET", f"{self._base}/inbox/{item_id}") as answer:
+                if answer.status != 200:
+                    raise TransferUnavailable(f"fetch: HTTP status {answer.status}")
+                async for piece in answer.pieces():
                     yield piece
-        except httpx.HTTPError as error:
-            raise TransferUnavailable(f"fetch: {type(error).__name__}") from None
+        except NoAnswer as failure:
+            raise TransferUnavailable(f"fetch: {failure.kind}") from None
 
     async def acknowledge(self, item_id: str) -> None:
-        await self._call("DELETE", f"/c/v1/inbox/{item_id}", gone_is_fine=True)
+        await self._call("DELETE", f"/inbox/{item_id}", gone_is_fine=True)
 
     async def _call(
-        self, method: str, path: str, *, gone_is_fine: bool = False, **request: Any
-    ) -> httpx.Response:
+        self,
+        method: str,
+        path: str,
+        body: bytes | AsyncIterable[bytes] | None = None,
+        *,
+        headers: Mapping[str, str] | None = None,
+        silence: float | None = None,
+        gone_is_fine: bool = False,
+    ) -> _Answer:
         try:
-            response = await self._client.request(method, path, **request)
-        except httpx.HTTPError as error:
-            raise TransferUnavailable(f"{method}: {type(error).__name__}") from None
-        if response.is_success or (gone_is_fine and response.status_code == 404):
-            return response
-        raise _refusal(response)
+            async with self._client.exchange(
+                method, self._base + path, body, headers=headers, silence=silence
+            ) as response:
+                answer = _Answer(response.status, await response.read(_MOST))
+        except NoAnswer as failure:
+            raise TransferUnavailable(f"{method}: {failure.kind}") from None
+        if 200 <= answer.status < 300 or (gone_is_fine and answer.status == 404):
+            return answer
+        raise _refusal(answer)
 
 
-def _refusal(response: httpx.Response) -> TransferRefused | TransferUnavailable:
+def _refusal(answer: _Answer) -> TransferRefused | TransferUnavailable:
     """422 says that the envelope will never be taken; everything else may pass."""
-    if response.status_code != 422:
-        return TransferUnavailable(f"HTTP status {response.status_code}")
+    if answer.status != 422:
+        return TransferUnavailable(f"HTTP status {answer.status}")
     try:
-        document = response.json()
+        document = json.loads(answer.body)
         return TransferRefused(TransferReason(document["title"]), str(document["detail"]))
-    except (json.JSONDecodeError, KeyError, ValueError):
+    except (KeyError, TypeError, ValueError):
         return TransferRefused(TransferReason.ENVELOPE_INVALID, "refused without a reason")

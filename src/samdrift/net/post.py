@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterable
 from dataclasses import dataclass
 
-import httpx
-
-from samdrift.net.transport import AddressForbidden
+from samdrift.net.client import HttpClient, HttpFault, NoAnswer
 
 
 class PeerUnreachable(Exception):
@@ -31,9 +29,9 @@ _MOST = 1 << 20
 
 
 async def post(
-    client: httpx.AsyncClient,
+    client: HttpClient,
     address: str,
-    content: bytes | AsyncIterator[bytes],
+    content: bytes | AsyncIterable[bytes],
     *,
     content_type: str,
     content_length: int,
@@ -44,27 +42,25 @@ async def post(
     Redirects are not followed. ``within`` is the time in seconds that the peer
     may stay silent at any step. More than 1 MiB of answer is not read.
     """
-    headers = {"content-type": content_type, "content-length": str(content_length)}
-    request = client.build_request("POST", address, content=content, headers=headers, timeout=within)
     try:
-        response = await client.send(request, stream=True)
-        try:
-            body = await _bounded(response)
-        finally:
-            await response.aclose()
-    except AddressForbidden:
-        raise PeerUnreachable("the address in the service metadata may not be connected to") from None
-    except (httpx.InvalidURL, UnicodeError):
-        raise PeerUnreachable("the address in the service metadata is not a URL") from None
-    except httpx.HTTPError as error:
-        raise PeerUnreachable(f"no HTTP answer ({type(error).__name__})") from None
-    return Answered(response.status_code, response.headers.get("content-type", ""), body)
+        async with client.exchange(
+            "POST",
+            address,
+            content,
+            length=content_length,
+            headers={"content-type": content_type},
+            silence=within,
+        ) as answer:
+            return Answered(answer.status, answer.content_type, await answer.read(_MOST))
+    except NoAnswer as failure:
+        raise PeerUnreachable(_text(failure)) from None
 
 
-async def _bounded(response: httpx.Response) -> bytes:
-    body = bytearray()
-    async for piece in response.aiter_raw():
-        body += piece
-        if len(body) > _MOST:
-            raise PeerUnreachable(f"an answer of more than {_MOST} bytes")
-    return bytes(body)
+def _text(failure: NoAnswer) -> str:
+    match failure.fault:
+        case HttpFault.FORBIDDEN:
+            return "the address in the service metadata may not be connected to"
+        case HttpFault.TOO_LARGE:
+            return f"an answer of more than {_MOST} bytes"
+        case _:
+            return f"no HTTP answer ({failure.kind})"

@@ -18,7 +18,6 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
-import httpx
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding
@@ -26,7 +25,8 @@ from cryptography.x509 import ocsp
 
 from samdrift.contracts.clock import Clock
 from samdrift.net.cache import TimedCache
-from samdrift.net.http import FetchError, FetchLimits, fetch
+from samdrift.net.client import HttpClient, NoAnswer
+from samdrift.net.http import FetchLimits, fetch
 from samdrift.net.singleflight import SingleFlight
 from samdrift.trust.published import (
     Published,
@@ -59,7 +59,7 @@ class RevocationSource:
 
     def __init__(
         self,
-        client: httpx.AsyncClient,
+        client: HttpClient,
         clock: Clock,
         *,
         keep: timedelta = timedelta(hours=1),
@@ -134,7 +134,7 @@ class RevocationSource:
         headers = _QUESTION if question else None
         try:
             answer = await fetch(self._client, url, limits, content=question, headers=headers)
-        except FetchError:
+        except NoAnswer:
             return None
         return answer.body if answer.status == 200 else None
 

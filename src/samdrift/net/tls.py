@@ -78,6 +78,7 @@ def client_tls(own: TlsIdentity | None = None, trust: Path | None = None) -> Tls
     def build() -> ssl.SSLContext:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.load_verify_locations(trust or certifi.where())
+        context.set_alpn_protocols(["http/1.1"])
         return _common(context, own)
 
     return TlsContext(build, _files(own, trust))

@@ -3,10 +3,10 @@
 import json
 from collections.abc import AsyncIterator
 
-import httpx
 import pytest
 
 from samdrift.net.addressbook import AddressBookClient, AddressBookUnavailable
+from samdrift.net.client import HttpClient
 from samdrift.net.http import http_client
 from samdrift.wire.identifiers import ParticipantIdentifier
 from tests.unit.net.servers import Asked, answering, reply
@@ -14,12 +14,12 @@ from tests.unit.wire.test_addressbook import HABO, SOCIAL, changed, document
 
 
 @pytest.fixture
-async def client() -> AsyncIterator[httpx.AsyncClient]:
+async def client() -> AsyncIterator[HttpClient]:
     async with http_client(public_only=False) as one:
         yield one
 
 
-async def test_every_page_is_read(client: httpx.AsyncClient) -> None:
+async def test_every_page_is_read(client: HttpClient) -> None:
     targets = []
 
     async def answer(asked: Asked) -> bytes:
@@ -37,7 +37,7 @@ async def test_every_page_is_read(client: httpx.AsyncClient) -> None:
     ]
 
 
-async def test_one_address_is_asked_for_by_its_identifier(client: httpx.AsyncClient) -> None:
+async def test_one_address_is_asked_for_by_its_identifier(client: HttpClient) -> None:
     async def answer(asked: Asked) -> bytes:
         assert "filter%5Bidentifier%5D=se2120000241-00001" in asked.target
         return reply(document(changed(SOCIAL, identifier="other"), SOCIAL, included=[HABO]))
@@ -49,7 +49,7 @@ async def test_one_address_is_asked_for_by_its_identifier(client: httpx.AsyncCli
         assert found.name == "Socialtjänsten i Håbo"
 
 
-async def test_addresses_of_one_organisation_are_asked_for(client: httpx.AsyncClient) -> None:
+async def test_addresses_of_one_organisation_are_asked_for(client: HttpClient) -> None:
     async def answer(asked: Asked) -> bytes:
         assert "participantIdentifier%5D=0203%3Ahabo.se" in asked.target
         return reply(document(SOCIAL, included=[HABO]))
@@ -62,7 +62,7 @@ async def test_addresses_of_one_organisation_are_asked_for(client: httpx.AsyncCl
 @pytest.mark.parametrize(
     "link", ["http://elsewhere.example/", "//elsewhere.example/", "https://localhost/", "http://["]
 )
-async def test_pages_that_lie_elsewhere_are_not_followed(client: httpx.AsyncClient, link: str) -> None:
+async def test_pages_that_lie_elsewhere_are_not_followed(client: HttpClient, link: str) -> None:
     async def answer(asked: Asked) -> bytes:
         return reply(document(HABO, links={"next": link}))
 
@@ -74,7 +74,7 @@ async def test_pages_that_lie_elsewhere_are_not_followed(client: httpx.AsyncClie
 @pytest.mark.parametrize(
     "answered", [reply(b"", "503 Service Unavailable"), reply(b"{}"), reply(json.dumps([1]).encode()), b""]
 )
-async def test_no_usable_answer_is_a_typed_error(client: httpx.AsyncClient, answered: bytes) -> None:
+async def test_no_usable_answer_is_a_typed_error(client: HttpClient, answered: bytes) -> None:
     async def answer(asked: Asked) -> bytes:
         return answered
 

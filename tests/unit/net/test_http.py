@@ -4,31 +4,31 @@ import asyncio
 import gzip
 from collections.abc import AsyncIterator
 
-import httpx
 import pytest
 
-from samdrift.net.http import Fetched, FetchError, FetchFault, FetchLimits, fetch, http_client
+from samdrift.net.addresses import is_public
+from samdrift.net.client import HttpClient, HttpFault, NoAnswer
+from samdrift.net.http import Fetched, FetchLimits, fetch, http_client
 from samdrift.net.tls import client_tls
-from samdrift.net.transport import ReloadingTransport, is_public
 from tests.unit.net.servers import Asked, answering, reply
 
 LIMITS = FetchLimits(max_bytes=1000, seconds=2.0)
 
 
 @pytest.fixture
-async def client() -> AsyncIterator[httpx.AsyncClient]:
+async def client() -> AsyncIterator[HttpClient]:
     async with http_client(public_only=False) as one:
         yield one
 
 
-async def fault(client: httpx.AsyncClient, url: str, limits: FetchLimits = LIMITS) -> FetchFault:
-    with pytest.raises(FetchError) as caught:
+async def fault(client: HttpClient, url: str, limits: FetchLimits = LIMITS) -> HttpFault:
+    with pytest.raises(NoAnswer) as caught:
         await fetch(client, url, limits)
     assert url not in str(caught.value)
     return caught.value.fault
 
 
-async def test_an_answer_is_given_whatever_its_status(client: httpx.AsyncClient) -> None:
+async def test_an_answer_is_given_whatever_its_status(client: HttpClient) -> None:
     async def answer(asked: Asked) -> bytes:
         assert asked.headers["accept-encoding"] == "identity"
         return reply(asked.method.encode() + asked.body, "404 Not Found", "content-type: text/plain")
@@ -38,7 +38,7 @@ async def test_an_answer_is_given_whatever_its_status(client: httpx.AsyncClient)
         assert await fetch(client, url, LIMITS, content=b"!") == Fetched(404, "text/plain", b"POST!")
 
 
-async def test_redirects_are_not_followed(client: httpx.AsyncClient) -> None:
+async def test_redirects_are_not_followed(client: HttpClient) -> None:
     called = []
 
     async def answer(asked: Asked) -> bytes:
@@ -50,32 +50,32 @@ async def test_redirects_are_not_followed(client: httpx.AsyncClient) -> None:
     assert called == ["/here"]
 
 
-async def test_a_body_is_read_up_to_its_limit(client: httpx.AsyncClient) -> None:
+async def test_a_body_is_read_up_to_its_limit(client: HttpClient) -> None:
     async def answer(asked: Asked) -> bytes:
         return reply(b"x" * int(asked.target[1:]))
 
     async with answering(answer) as url:
         assert len((await fetch(client, f"{url}/1000", LIMITS)).body) == 1000
-        assert await fault(client, f"{url}/1001") is FetchFault.TOO_LARGE
+        assert await fault(client, f"{url}/1001") is HttpFault.TOO_LARGE
 
 
-async def test_a_body_without_announced_length_is_bounded_too(client: httpx.AsyncClient) -> None:
+async def test_a_body_without_announced_length_is_bounded_too(client: HttpClient) -> None:
     async def answer(asked: Asked) -> bytes:
         return b"HTTP/1.1 200 OK\r\n\r\n" + b"x" * 100_000
 
     async with answering(answer) as url:
-        assert await fault(client, url) is FetchFault.TOO_LARGE
+        assert await fault(client, url) is HttpFault.TOO_LARGE
 
 
-async def test_a_compressed_body_is_not_unfolded(client: httpx.AsyncClient) -> None:
+async def test_a_compressed_body_is_not_unfolded(client: HttpClient) -> None:
     async def answer(asked: Asked) -> bytes:
         return reply(gzip.compress(bytes(10_000_000)), "200 OK", "content-encoding: gzip")
 
     async with answering(answer) as url:
-        assert await fault(client, url) is FetchFault.ENCODED
+        assert await fault(client, url) is HttpFault.ENCODED
 
 
-async def test_the_whole_answer_must_come_in_time_however_it_trickles(client: httpx.AsyncClient) -> None:
+async def test_the_whole_answer_must_come_in_time_however_it_trickles(client: HttpClient) -> None:
     async def trickle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\n")
@@ -88,29 +88,29 @@ async def test_the_whole_answer_must_come_in_time_however_it_trickles(client: ht
 
     server = await asyncio.start_server(trickle, "127.0.0.1", 0)
     url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    assert await fault(client, url, FetchLimits(1000, 0.2)) is FetchFault.TIMEOUT
+    assert await fault(client, url, FetchLimits(1000, 0.2)) is HttpFault.TIMEOUT
     server.close()
 
 
 @pytest.mark.parametrize("answer", [b"", b"rubbish\r\n\r\n", reply(b"whole")[:-1]])
-async def test_half_an_answer_is_none(client: httpx.AsyncClient, answer: bytes) -> None:
+async def test_half_an_answer_is_none(client: HttpClient, answer: bytes) -> None:
     async def broken(asked: Asked) -> bytes:
         return answer
 
     async with answering(broken) as url:
-        assert await fault(client, url) is FetchFault.UNREACHABLE
+        assert await fault(client, url) is HttpFault.UNREACHABLE
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1:1", "no-such-host.invalid", "a" * 300])
-async def test_nobody_there_is_a_typed_error(client: httpx.AsyncClient, host: str) -> None:
-    assert await fault(client, f"http://{host}/") is FetchFault.UNREACHABLE
+async def test_nobody_there_is_a_typed_error(client: HttpClient, host: str) -> None:
+    assert await fault(client, f"http://{host}/") is HttpFault.UNREACHABLE
 
 
 @pytest.mark.parametrize(
     "url", ["ftp://localhost/", "http://localhost:99999/", "http://a@localhost/", "localhost"]
 )
-async def test_what_is_no_web_address_is_not_called(client: httpx.AsyncClient, url: str) -> None:
-    assert await fault(client, url) is FetchFault.FORBIDDEN
+async def test_what_is_no_web_address_is_not_called(client: HttpClient, url: str) -> None:
+    assert await fault(client, url) is HttpFault.FORBIDDEN
 
 
 async def test_only_public_addresses_are_connected_to_unless_told_otherwise() -> None:
@@ -122,7 +122,7 @@ async def test_only_public_addresses_are_connected_to_unless_told_otherwise() ->
 
     async with answering(answer) as url, http_client() as guarded:
         for forbidden in (url, url.replace("localhost", "127.0.0.1"), url.replace("localhost", "[::1]")):
-            assert await fault(guarded, forbidden) is FetchFault.FORBIDDEN
+            assert await fault(guarded, forbidden) is HttpFault.FORBIDDEN
     assert called == []
 
 
@@ -137,8 +137,8 @@ async def test_the_address_is_checked_that_is_connected_to_and_the_name_stays_fo
         hosts.append(asked.headers["host"].partition(":")[0])
         return reply(b"")
 
-    transport = ReloadingTransport(client_tls(), permits)
-    async with answering(answer) as url, httpx.AsyncClient(transport=transport) as client:
+    guarded = HttpClient(client_tls(), permits, connections=1, silence=2.0)
+    async with answering(answer) as url, guarded as client:
         assert (await fetch(client, url, LIMITS)).status == 200
     assert "127.0.0.1" in checked
     assert hosts == ["localhost"]

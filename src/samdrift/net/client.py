@@ -1,0 +1,196 @@
+"""The HTTP client that all calls to others are made with.
+
+Addresses that we call come from outside (DNS, service metadata, certificates).
+So redirects are never followed, no proxy, credentials or cookies are used,
+nothing is unpacked, and only permitted addresses are connected to. How much of
+an answer is read is for the caller to say.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterable, AsyncIterator, Iterator, Mapping
+from enum import StrEnum
+from types import TracebackType
+from typing import Self
+
+import aiohttp
+from yarl import URL
+
+from samdrift.net.addresses import AddressForbidden, Permits, PermittedAddresses
+from samdrift.net.outgoing import Outgoing, Patience
+from samdrift.net.tls import TlsContext
+from samdrift.wire.errors import WireError
+from samdrift.wire.webaddress import web_address
+
+_KEEP_ALIVE = 30.0
+"""Seconds that an idle connection is kept for the next exchange."""
+
+_HEADERS = {"user-agent": "samdrift", "accept-encoding": "identity"}
+
+
+class HttpFault(StrEnum):
+    """Why there is no usable answer."""
+
+    UNREACHABLE = "unreachable"
+    TIMEOUT = "timeout"
+    TOO_LARGE = "too-large"
+    FORBIDDEN = "forbidden"
+    ENCODED = "encoded"
+
+
+class NoAnswer(Exception):
+    """No usable HTTP answer; neither the text nor ``kind`` names an address or content."""
+
+    def __init__(self, fault: HttpFault, kind: str = "") -> None:
+        """``kind`` is the name of what went wrong, for whoever runs this."""
+        super().__init__(fault.value)
+        self.fault = fault
+        self.kind = kind or fault.value
+
+
+class HttpAnswer:
+    """An answer whose head has come; its body is read while the exchange lasts."""
+
+    def __init__(self, response: aiohttp.ClientResponse, silence: float) -> None:
+        self._response = response
+        self._silence = silence
+        self.status = response.status
+
+    @property
+    def content_type(self) -> str:
+        """The header as it came, empty when there is none."""
+        return self._response.headers.get("content-type", "")
+
+    @property
+    def encoded(self) -> bool:
+        """Whether the body has a coding, which was not asked for and could unfold to any size."""
+        return self._response.headers.get("content-encoding", "identity").lower() != "identity"
+
+    async def pieces(self) -> AsyncIterator[bytes]:
+        """The body as it comes; :class:`NoAnswer` when it breaks off."""
+        while piece := await self._piece():
+            yield piece
+
+    async def read(self, most: int) -> bytes:
+        """The whole body; :class:`NoAnswer` when it has more than ``most`` bytes or breaks off."""
+        body = bytearray()
+        while piece := await self._piece():
+            body += piece
+            if len(body) > most:
+                raise NoAnswer(HttpFault.TOO_LARGE)
+        return bytes(body)
+
+    async def _piece(self) -> bytes:
+        with _typed():
+            async with asyncio.timeout(self._silence):
+                return await self._response.content.readany()
+
+
+class HttpClient:
+    """Kept connections to others, over TLS that follows its files; to be closed by its owner.
+
+    A connection belongs to the TLS context that it was made under. When the
+    files change, new exchanges get new connections, those under way end on
+    theirs, and former ones idle away.
+    """
+
+    def __init__(self, tls: TlsContext, permits: Permits, *, connections: int, silence: float) -> None:
+        """At most ``connections`` at once; ``silence`` is how many seconds a peer may keep us waiting."""
+        self._tls = tls
+        self._silence = silence
+        addresses = PermittedAddresses(permits)
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(
+                limit=connections,
+                keepalive_timeout=_KEEP_ALIVE,
+                resolver=addresses,
+                socket_factory=addresses.socket,
+            ),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),
+            headers=_HEADERS,
+            skip_auto_headers=("content-type",),
+            auto_decompress=False,
+            trust_env=False,
+        )
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Close all connections, also those in use."""
+        await self._session.close()
+
+    @contextlib.asynccontextmanager
+    async def exchange(
+        self,
+        method: str,
+        url: str,
+        body: bytes | AsyncIterable[bytes] | None = None,
+        *,
+        length: int | None = None,
+        headers: Mapping[str, str] | None = None,
+        silence: float | None = None,
+    ) -> AsyncIterator[HttpAnswer]:
+        """Send a request, and give the answer as soon as its head has come, or :class:`NoAnswer`.
+
+        A body in pieces has ``length`` bytes, or goes in chunks when nobody knows.
+        What goes wrong in such a body itself is raised as it is.
+        """
+        patience = Patience(silence or self._silence)
+        outgoing = None
+        if body is not None and not isinstance(body, bytes):
+            body = outgoing = Outgoing(body, length, patience.renew)
+            headers = {**(headers or {}), **outgoing.headers}
+        try:
+            with _typed():
+                async with patience:
+                    response = await self._request(method, url, body, headers)
+        except NoAnswer:
+            if outgoing is not None and outgoing.failure is not None:
+                raise outgoing.failure from None
+            raise
+        try:
+            yield HttpAnswer(response, silence or self._silence)
+        finally:
+            response.close()  # A connection whose answer was read to its end is kept all the same.
+
+    async def _request(
+        self,
+        method: str,
+        url: str,
+        body: bytes | AsyncIterable[bytes] | None,
+        headers: Mapping[str, str] | None,
+    ) -> aiohttp.ClientResponse:
+        return await self._session.request(
+            method,
+            URL(web_address(url, "url"), encoded=True),
+            data=body,
+            headers=headers,
+            ssl=self._tls.current(),
+            allow_redirects=False,
+        )
+
+
+@contextlib.contextmanager
+def _typed() -> Iterator[None]:
+    """Turn what aiohttp raises into :class:`NoAnswer`."""
+    try:
+        yield
+    except TimeoutError:
+        raise NoAnswer(HttpFault.TIMEOUT) from None
+    except aiohttp.ClientConnectorError as error:
+        forbidden = isinstance(error.os_error, AddressForbidden)
+        fault = HttpFault.FORBIDDEN if forbidden else HttpFault.UNREACHABLE
+        raise NoAnswer(fault, type(error).__name__) from None
+    except (WireError, aiohttp.InvalidURL):
+        raise NoAnswer(HttpFault.FORBIDDEN) from None
+    except (aiohttp.ClientError, OSError, ValueError) as error:
+        raise NoAnswer(HttpFault.UNREACHABLE, type(error).__name__) from None
