@@ -53,8 +53,8 @@ def _without_white_space(piece: str | memoryview, where: str) -> bytes:
 
 
 def _decode(digits: bytes, where: str) -> bytes:
-    if len(digits) % 4:
-        raise _not_base64(where)
+    if len(digits) % 4 or digits.endswith(b"==="):
+        raise _not_base64(where)  # the library takes some superfluous padding
     try:
         return binascii.a2b_base64(digits, strict_mode=True)
     except binascii.Error:
