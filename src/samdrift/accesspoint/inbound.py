@@ -98,11 +98,10 @@ class Inbound:
     def _served(self, header: SignedHeader) -> ParticipantIdentifier:
         message = header.user_message
         recipient = participant(message.property("finalRecipient"))
-        actions = {document.action for document in self._settings.documents}
         if (
             recipient is None
-            or message.action not in actions
             or not self._gate.registry.serves(recipient, Role.ACCESS_POINT)
+            or message.action not in {one.action for one in self._settings.documents(recipient)}
         ):
             raise As4Fault(EbmsErrorCode.OTHER, NOT_SERVICED, ref_to_message_id=message.message_id)
         return recipient

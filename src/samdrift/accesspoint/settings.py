@@ -11,6 +11,7 @@ from samdrift.wire.identifiers import (
     SDK_MESSAGE_BASE,
     SDK_MESSAGE_EXTENDED,
     DocumentIdentifier,
+    ParticipantIdentifier,
 )
 from samdrift.wire.profile import AS4_1_0, AS4_1_2, TransportProfile
 
@@ -47,13 +48,8 @@ class AccessPointSettings:
     """CN of the access point certificate, such as ``AP0040-SDK-PROD``."""
     federation: str
     message_id_domain: str
-    documents: tuple[DocumentIdentifier, ...] = (
-        SDK_MESSAGE_EXTENDED,
-        RECEIPT_EXTENDED,
-        SDK_MESSAGE_BASE,
-        RECEIPT_BASE,
-    )
-    """Types of message that are served for every organisation here (transport-profile-as4 2.5 a)."""
+    base_model: frozenset[ParticipantIdentifier] = frozenset()
+    """Organisations that are registered under the base transport model, beside the extended one."""
     profiles: tuple[TransportProfile, ...] = (AS4_1_2, AS4_1_0)
     """Transport profiles that may be used to send, the preferred one first."""
     retry: RetryPolicy = field(default_factory=RetryPolicy)
@@ -63,3 +59,9 @@ class AccessPointSettings:
     """Transfers in flight at once for one organisation."""
     answer_within: timedelta = timedelta(seconds=60)
     """How long a peer may take to answer an attempt."""
+
+    def documents(self, organisation: ParticipantIdentifier) -> tuple[DocumentIdentifier, ...]:
+        """Types of message that are served for an organisation (transport-profile-as4 2.5 a)."""
+        if organisation in self.base_model:
+            return (SDK_MESSAGE_EXTENDED, RECEIPT_EXTENDED, SDK_MESSAGE_BASE, RECEIPT_BASE)
+        return (SDK_MESSAGE_EXTENDED, RECEIPT_EXTENDED)

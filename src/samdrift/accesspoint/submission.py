@@ -110,7 +110,7 @@ class Submissions:
             )
         if header.federation != self._settings.federation:
             raise _invalid("the envelope names another federation")
-        if header.document not in self._settings.documents:
+        if header.document not in self._settings.documents(organisation):
             raise Problem(
                 422, TransferReason.NOT_SERVICED.value, "this type of message is not transferred here"
             )

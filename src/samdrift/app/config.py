@@ -45,6 +45,8 @@ class FederationConfig:
     """How long service metadata may be reused (component-accesspoint 3.1.3 A2)."""
     verdict_seconds: int = 300
     """How long a verdict on a certificate may be reused."""
+    retry_seconds: int = 30
+    """How long a revocation service that failed is left alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +71,27 @@ class AccessPointConfig:
     """Whether peers must show a client certificate on interface A (transport-profile-as4 2.4.2 A2)."""
     attempts: int = 4
     interval_seconds: int = 240
+    """How often a transfer is tried, and the time between (component-accesspoint 3.2.5 A3, A4)."""
+    answer_seconds: int = 60
+    """How long a peer may take to answer."""
+    lease_seconds: int = 300
+    """After which time the work of a process that died is taken up; longer than any attempt."""
+
+
+@dataclass(frozen=True, slots=True)
+class MessageServiceConfig:
+    """Role MT."""
+
+    submit_seconds: int = 3600
+    """How long a message may wait to be handed to the access point before it has failed."""
+    transfer_seconds: int = 7200
+    """How long its transfer may take."""
+    receipt_seconds: int = 86400
+    """How long its recipient may take for the message receipt."""
+    retry_seconds: int = 30
+    """The time between attempts at a step that failed for a reason that may pass."""
+    lease_seconds: int = 300
+    """After which time the work of a process that died is taken up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +103,8 @@ class OrganisationConfig:
     roles: tuple[Role, ...]
     functional_addresses: tuple[str, ...] = ()
     file_types: tuple[str, ...] = ()
+    base_model: bool = False
+    """Whether it is registered under the base transport model too, which neither signs nor encrypts."""
     access_point: str = ""
     """Base address of interface C of its access point; for role ``mt``."""
     clients: Mapping[str, str] = field(default_factory=dict)
@@ -97,4 +122,4 @@ class Config:
     """Bundle (PEM) of issuers of the certificates on interface C (inner security)."""
     organisations: tuple[OrganisationConfig, ...]
     access_point: AccessPointConfig | None = None
-    message_service: bool = False
+    message_service: MessageServiceConfig | None = None

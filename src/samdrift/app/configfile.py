@@ -16,11 +16,12 @@ from samdrift.app.config import (
     Config,
     Environment,
     FederationConfig,
+    MessageServiceConfig,
     OrganisationConfig,
     SocketAddress,
     VaultConfig,
 )
-from samdrift.app.toml import ConfigError, Table, count, flag, items, names, text, texts
+from samdrift.app.toml import ConfigError, Table, count, flag, items, names, positive, text, texts
 from samdrift.contracts.principals import Role
 from samdrift.wire.errors import WireError
 from samdrift.wire.identifiers import ParticipantIdentifier
@@ -50,7 +51,7 @@ def _config(table: Table) -> Config:
         inner_issuers=table.path("inner_issuers"),
         organisations=tuple(_organisation(each) for each in table.tables("organisations")),
         access_point=_access_point(each) if (each := table.optional("access_point")) else None,
-        message_service=table.take("message_service", flag, False),
+        message_service=_message_service(each) if (each := table.optional("message_service")) else None,
     )
     table.finish()
     _guard_production(config)
@@ -81,6 +82,7 @@ def _federation(table: Table) -> FederationConfig:
         private_addresses=table.take("private_addresses", flag, False),
         metadata_seconds=table.take("metadata_seconds", count, 300),
         verdict_seconds=table.take("verdict_seconds", count, 300),
+        retry_seconds=table.take("retry_seconds", count, 30),
     )
     table.finish()
     return federation
@@ -104,11 +106,25 @@ def _access_point(table: Table) -> AccessPointConfig:
         listen=table.take("listen", _address),
         listen_c=table.take("listen_c", _address),
         client_certificates=table.take("client_certificates", flag, False),
-        attempts=table.take("attempts", count, 4),
-        interval_seconds=table.take("interval_seconds", count, 240),
+        attempts=table.take("attempts", positive, 4),
+        interval_seconds=table.take("interval_seconds", positive, 240),
+        answer_seconds=table.take("answer_seconds", positive, 60),
+        lease_seconds=table.take("lease_seconds", positive, 300),
     )
     table.finish()
     return access_point
+
+
+def _message_service(table: Table) -> MessageServiceConfig:
+    message_service = MessageServiceConfig(
+        submit_seconds=table.take("submit_seconds", positive, 3600),
+        transfer_seconds=table.take("transfer_seconds", positive, 7200),
+        receipt_seconds=table.take("receipt_seconds", positive, 86400),
+        retry_seconds=table.take("retry_seconds", positive, 30),
+        lease_seconds=table.take("lease_seconds", positive, 300),
+    )
+    table.finish()
+    return message_service
 
 
 def _organisation(table: Table) -> OrganisationConfig:
@@ -118,6 +134,7 @@ def _organisation(table: Table) -> OrganisationConfig:
         roles=table.take("roles", lambda value: tuple(Role(each) for each in items(value))),
         functional_addresses=table.take("functional_addresses", texts, ()),
         file_types=table.take("file_types", texts, ()),
+        base_model=table.take("base_model", flag, False),
         access_point=table.take("access_point", text, ""),
         clients=table.take("clients", names, {}),
     )

@@ -7,18 +7,15 @@ import os
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path
 
 from samdrift.accesspoint import role as ap
-from samdrift.accesspoint.interface_c import Client
-from samdrift.accesspoint.settings import AccessPointSettings, RetryPolicy
-from samdrift.app.config import AccessPointConfig, Config, OrganisationConfig
+from samdrift.app import rolesettings
+from samdrift.app.config import AccessPointConfig, Config, MessageServiceConfig, OrganisationConfig
 from samdrift.app.services import Services, shared_services
 from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
 from samdrift.messageservice import role as mt
 from samdrift.messageservice.service import MessageService
-from samdrift.messageservice.settings import MessageServiceSettings, OrganisationProfile
 from samdrift.net.clock import system_clock
 from samdrift.net.http import http_client
 from samdrift.net.interface_c import HttpAccessPoint
@@ -29,12 +26,10 @@ from samdrift.vault.keyfiles import KeyName
 from samdrift.vault.keystore import SoftwareKeyStore
 from samdrift.vault.settings import VaultSettings
 from samdrift.wire.as4 import DEFAULT_LIMITS
-from samdrift.wire.identifiers import ParticipantIdentifier
 
 OPERATOR_KEYS = "operator"
 """The folder of the key store for what belongs to the operator itself: access point and server keys."""
 
-_PDF = "application/pdf"
 _WORKER = Principal(PrincipalKind.WORKER, "operator")
 
 
@@ -76,8 +71,8 @@ async def running(config: Config, roles: frozenset[Role] = frozenset(Role)) -> A
         if config.access_point is not None and Role.ACCESS_POINT in roles:
             await _run_access_point(stack, config, config.access_point, gate, services, keys)
         service = None
-        if config.message_service and Role.MESSAGE_SERVICE in roles:
-            service = await _run_message_service(stack, config, gate, services)
+        if config.message_service is not None and Role.MESSAGE_SERVICE in roles:
+            service = await _run_message_service(stack, config, config.message_service, gate, services)
         yield Operator(config, gate, service)
 
 
@@ -89,23 +84,17 @@ async def _run_access_point(
     services: Services,
     keys: SoftwareKeyStore,
 ) -> None:
-    settings = AccessPointSettings(
-        party=own.party,
-        federation=config.federation.identifier,
-        message_id_domain=own.message_id_domain,
-        retry=RetryPolicy(attempts=own.attempts, interval=timedelta(seconds=own.interval_seconds)),
-    )
     identity = _identity(*keys.tls_server(OPERATOR_KEYS))
     peers_tls = client_tls(identity if own.client_certificates else None, config.federation.tls_issuers)
     client = http_client(peers_tls, public_only=not config.federation.private_addresses)
     stack.push_async_callback(client.aclose)
     around = ap.Surroundings(gate, services.discovery, services.checks, client, system_clock, os.urandom)
     role = ap.AccessPointRole(
-        settings,
+        rolesettings.access_point_settings(config, own),
         around,
         keys.signing_key(OPERATOR_KEYS, KeyName.ACCESS_POINT),
         keys.decryption_keys(OPERATOR_KEYS, KeyName.ACCESS_POINT)[0],
-        _clients(config.organisations),
+        rolesettings.clients(config),
         DEFAULT_LIMITS,
     )
     await stack.enter_async_context(role.working())
@@ -118,24 +107,23 @@ async def _run_access_point(
 
 
 async def _run_message_service(
-    stack: AsyncExitStack, config: Config, gate: Gate, services: Services
+    stack: AsyncExitStack, config: Config, own: MessageServiceConfig, gate: Gate, services: Services
 ) -> MessageService:
-    access_points: dict[ParticipantIdentifier, HttpAccessPoint] = {}
-    profiles: dict[ParticipantIdentifier, OrganisationProfile] = {}
-    for organisation in config.organisations:
-        if Role.MESSAGE_SERVICE in organisation.roles:
-            profiles[organisation.identifier] = _profile(organisation)
-            access_points[organisation.identifier] = await _access_point(stack, organisation, gate, config)
+    access_points = {
+        organisation.identifier: await connect_access_point(stack, organisation, gate, config)
+        for organisation in config.organisations
+        if Role.MESSAGE_SERVICE in organisation.roles
+    }
     role = mt.MessageServiceRole(
-        MessageServiceSettings(federation=config.federation.identifier),
+        rolesettings.message_service_settings(config, own),
         mt.Surroundings(gate, services.discovery, services.checks, access_points, system_clock, os.urandom),
-        profiles,
+        rolesettings.profiles(config),
     )
     await stack.enter_async_context(role.working())
     return role.service
 
 
-async def _access_point(
+async def connect_access_point(
     stack: AsyncExitStack, organisation: OrganisationConfig, gate: Gate, config: Config
 ) -> HttpAccessPoint:
     """Interface C with the organisation's own client certificate."""
@@ -149,21 +137,3 @@ async def _access_point(
 
 def _identity(file: Path, password: str) -> TlsIdentity:
     return TlsIdentity(file, password=password)
-
-
-def _profile(organisation: OrganisationConfig) -> OrganisationProfile:
-    return OrganisationProfile(
-        organisation.identifier,
-        organisation.name,
-        frozenset(organisation.functional_addresses),
-        frozenset({_PDF, *organisation.file_types}),
-    )
-
-
-def _clients(organisations: tuple[OrganisationConfig, ...]) -> dict[str, Client]:
-    return {
-        fingerprint: Client(organisation.identifier, system)
-        for organisation in organisations
-        if Role.ACCESS_POINT in organisation.roles
-        for system, fingerprint in organisation.clients.items()
-    }

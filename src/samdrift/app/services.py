@@ -34,7 +34,7 @@ async def shared_services(config: Config) -> AsyncIterator[Services]:
     async with http_client(public_only=not federation.private_addresses) as client:
         checks = FederationCertificates(
             read_policies(federation.trust),
-            RevocationSource(client, system_clock),
+            RevocationSource(client, system_clock, retry=timedelta(seconds=federation.retry_seconds)),
             keep=timedelta(seconds=federation.verdict_seconds),
         )
         discovery = SmpDiscovery(

@@ -91,6 +91,12 @@ def count(value: Any) -> int:
     return value
 
 
+def positive(value: Any) -> int:
+    if count(value) == 0:
+        raise ValueError("is not a whole number from 1")
+    return int(value)
+
+
 def items(value: Any) -> list[Any]:
     if not isinstance(value, list):
         raise TypeError("is not a list")

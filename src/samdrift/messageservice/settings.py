@@ -38,3 +38,5 @@ class OrganisationProfile:
     """Addresses that belong to the organisation; others are unknown (receipt ``not-found``)."""
     file_types: frozenset[str] = frozenset({"application/pdf"})
     """Types of attachments that are taken; PDF always is (content-specification 4.3.3.3, contentType)."""
+    base_model: bool = False
+    """Whether messages are exchanged under the base transport model too, unsigned and unencrypted."""

@@ -6,13 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from samdrift.app.config import Environment
+from samdrift.app.config import AccessPointConfig, Environment, FederationConfig, MessageServiceConfig
 from samdrift.app.configfile import load
 from samdrift.app.toml import ConfigError
 
 GOOD = """
 environment = "test"
-message_service = true
 inner_issuers = "inner.pem"
 
 [federation]
@@ -31,6 +30,10 @@ party = "AP0001-SDK-TEST"
 message_id_domain = "ap.example"
 listen = "127.0.0.1:8443"
 listen_c = "[::1]:8444"
+lease_seconds = 20
+
+[message_service]
+retry_seconds = 7
 
 [[organisations]]
 identifier = "0203:habo.se"
@@ -56,14 +59,34 @@ def test_a_whole_configuration_is_read_with_paths_from_its_folder(tmp_path: Path
     assert config.vaults.database == "postgresql://db.example/samdrift"
     assert config.access_point is not None
     assert (config.access_point.listen_c.host, config.access_point.listen_c.port) == ("::1", 8444)
+    assert config.access_point.lease_seconds == 20
+    assert config.message_service == MessageServiceConfig(retry_seconds=7)
     assert config.organisations[0].clients == {"mt": "00ff"}
+
+
+def test_settings_that_are_left_out_are_the_defaults_of_their_type(tmp_path: Path) -> None:
+    text = GOOD.replace("lease_seconds = 20", "").replace("retry_seconds = 7", "")
+    config = load(write(tmp_path, text))
+    own = config.access_point
+    assert own is not None
+    assert own == AccessPointConfig(own.party, own.message_id_domain, own.listen, own.listen_c)
+    assert config.message_service == MessageServiceConfig()
+    federation = config.federation
+    assert federation == FederationConfig(federation.identifier, federation.sml_zone, federation.trust)
+
+
+def test_a_role_without_a_table_does_not_run(tmp_path: Path) -> None:
+    text = GOOD.replace("[message_service]", "").replace("retry_seconds = 7", "")
+    assert load(write(tmp_path, text)).message_service is None
 
 
 @pytest.mark.parametrize(
     ("change", "where"),
     [
         (('party = "AP0001-SDK-TEST"', ""), "access_point.party"),
-        (("message_service = true", 'message_service = "yes"'), "message_service"),
+        (("lease_seconds = 20", "lease_seconds = 0"), "access_point.lease_seconds"),
+        (("retry_seconds = 7", "retry_second = 7"), "message_service.retry_second"),
+        (("retry_seconds = 7", "retry_seconds = true"), "message_service.retry_seconds"),
         (("sml_zone =", "sml_zon ="), "federation.sml_zone"),
         (('objects = "objects"', 'objects = "objects"\nobject = "x"'), "vaults.object"),
         (('roles = ["ap", "mt"]', 'roles = ["ap", "mk2"]'), "organisations[0].roles"),

@@ -33,7 +33,6 @@ def config_text(
     lines = [
         "# Written by the demonstration at each start. It cannot be used in production.",
         'environment = "demonstration"',
-        "message_service = true",
         'inner_issuers = "trust/tls/tlsca.pem"',
         "",
         "[federation]",
@@ -55,6 +54,8 @@ def config_text(
         'message_id_domain = "demo.samdrift.test"',
         f"listen = {json.dumps(places.listen_a)}",
         f"listen_c = {json.dumps(places.listen_c)}",
+        "",
+        "[message_service]",
     ]
     for one in organisations:
         clients = ", ".join(
@@ -67,6 +68,7 @@ def config_text(
             f"name = {json.dumps(one.name, ensure_ascii=False)}",
             'roles = ["ap", "mt"]',
             f"functional_addresses = {json.dumps(list(one.mailboxes), ensure_ascii=False)}",
+            "base_model = true",
             f"access_point = {json.dumps(f'https://{places.listen_c}')}",
             f"clients = {{ {clients} }}",
         ]

@@ -1,0 +1,64 @@
+"""What each role is told of the configuration."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from samdrift.accesspoint.interface_c import Client
+from samdrift.accesspoint.settings import AccessPointSettings, RetryPolicy
+from samdrift.app.config import AccessPointConfig, Config, MessageServiceConfig, OrganisationConfig
+from samdrift.contracts.principals import Role
+from samdrift.messageservice.settings import MessageServiceSettings, OrganisationProfile
+from samdrift.wire.identifiers import ParticipantIdentifier
+
+_PDF = "application/pdf"
+
+
+def access_point_settings(config: Config, own: AccessPointConfig) -> AccessPointSettings:
+    return AccessPointSettings(
+        party=own.party,
+        federation=config.federation.identifier,
+        message_id_domain=own.message_id_domain,
+        base_model=frozenset(one.identifier for one in config.organisations if one.base_model),
+        retry=RetryPolicy(own.attempts, timedelta(seconds=own.interval_seconds)),
+        lease=timedelta(seconds=own.lease_seconds),
+        answer_within=timedelta(seconds=own.answer_seconds),
+    )
+
+
+def clients(config: Config) -> dict[str, Client]:
+    """Who may use interface C, by the SHA-256 of the client certificate."""
+    return {
+        fingerprint: Client(organisation.identifier, system)
+        for organisation in config.organisations
+        if Role.ACCESS_POINT in organisation.roles
+        for system, fingerprint in organisation.clients.items()
+    }
+
+
+def message_service_settings(config: Config, own: MessageServiceConfig) -> MessageServiceSettings:
+    return MessageServiceSettings(
+        federation=config.federation.identifier,
+        submit_within=timedelta(seconds=own.submit_seconds),
+        transfer_within=timedelta(seconds=own.transfer_seconds),
+        receipt_within=timedelta(seconds=own.receipt_seconds),
+        retry_after=timedelta(seconds=own.retry_seconds),
+        lease=timedelta(seconds=own.lease_seconds),
+    )
+
+
+def profiles(config: Config) -> dict[ParticipantIdentifier, OrganisationProfile]:
+    """What the message service knows of each organisation that it serves."""
+    return {
+        one.identifier: _profile(one) for one in config.organisations if Role.MESSAGE_SERVICE in one.roles
+    }
+
+
+def _profile(organisation: OrganisationConfig) -> OrganisationProfile:
+    return OrganisationProfile(
+        organisation.identifier,
+        organisation.name,
+        frozenset(organisation.functional_addresses),
+        frozenset({_PDF, *organisation.file_types}),
+        organisation.base_model,
+    )
