@@ -118,12 +118,13 @@ class MultipartReader:
             del self._buffer[:2]
             self._state = _State.EPILOGUE
             return self._epilogue()
-        rest = self._buffer.lstrip(b" \t")
+        head = bytes(self._buffer[: self._max_header])
+        rest = head.lstrip(b" \t")
         if rest.startswith(_CRLF):
-            self._buffer = rest
+            del self._buffer[: len(head) - len(rest)]
             self._state = _State.HEADER
             return self._header()
-        if len(self._buffer) > self._max_header or bytes(rest) not in _UNDECIDED:
+        if rest not in _UNDECIDED or len(head) == self._max_header:
             raise WireError(WireFault.MIME, "a boundary is not followed by a line end", "delimiter")
         return None
 
