@@ -1,8 +1,11 @@
-"""Encrypts a payload for one recipient (envelope-profile-xhe 3.4)."""
+"""Encrypts a payload for one recipient (envelope-profile-xhe 3.4).
+
+Missing: envelope-profile-xhe 3.4.4.1 b: every document type of the federation is XML.
+"""
 
 from __future__ import annotations
 
-from enum import StrEnum
+from typing import Final
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
@@ -16,16 +19,10 @@ from samdrift.wire.xmldsig import append_certificate, ds
 from samdrift.wire.xmlenc.ciphers import AES256_CBC, encrypt_cbc
 from samdrift.wire.xmlenc.keytransport import RSA_OAEP_MGF1P
 
+ELEMENT: Final = "http://www.w3.org/2001/04/xmlenc#Element"
+"""Says that the plaintext is an XML element (envelope-profile-xhe 3.4.4.1 a)."""
+
 _IV_SIZE = 16
-
-
-class EncryptedType(StrEnum):
-    """What the plaintext is (envelope-profile-xhe 3.4.4.1)."""
-
-    ELEMENT = "http://www.w3.org/2001/04/xmlenc#Element"
-    """XML: the payload's root element."""
-    CONTENT = "http://www.w3.org/2001/04/xmlenc#Content"
-    """Anything else."""
 
 
 def xenc(local: str) -> str:
@@ -33,9 +30,7 @@ def xenc(local: str) -> str:
     return name(Namespace.XENC, local)
 
 
-def encrypt_element(
-    plain: bytes, recipient: x509.Certificate, *, rng: Random, of: EncryptedType = EncryptedType.ELEMENT
-) -> tuple[Element, bytes]:
+def encrypt_element(plain: bytes, recipient: x509.Certificate, *, rng: Random) -> tuple[Element, bytes]:
     """``EncryptedData`` for the holder of the certificate, and the payload's ciphertext in base64.
 
     Apart from each other, with the payload's ``CipherValue`` left empty: a large
@@ -49,12 +44,14 @@ def encrypt_element(
     session_key = rng(AES256_CBC.key_size)
     wrapped = public_key.encrypt(session_key, Oaep.SHA1.padding)
     ciphertext = base64text.encode(encrypt_cbc(plain, session_key, rng(_IV_SIZE)))
-    return _encrypted_data(wrapped, recipient, of), ciphertext
+    return _encrypted_data(wrapped, recipient), ciphertext
 
 
-def _encrypted_data(wrapped: bytes, recipient: x509.Certificate, of: EncryptedType) -> Element:
+def _encrypted_data(wrapped: bytes, recipient: x509.Certificate) -> Element:
     """The structure of envelope-profile-xhe 3.4.2; no ``DigestMethod`` means SHA-1, as in DIGG's example."""
-    data = etree.Element(xenc("EncryptedData"), nsmap={"xenc": Namespace.XENC, "ds": Namespace.DSIG}, Type=of)
+    data = etree.Element(
+        xenc("EncryptedData"), nsmap={"xenc": Namespace.XENC, "ds": Namespace.DSIG}, Type=ELEMENT
+    )
     etree.SubElement(data, xenc("EncryptionMethod"), Algorithm=AES256_CBC.algorithm)
     key_info = etree.SubElement(data, ds("KeyInfo"))
     encrypted_key = etree.SubElement(key_info, xenc("EncryptedKey"))

@@ -24,9 +24,9 @@ from samdrift.wire.errors import WireError, WireFault
 from samdrift.wire.keys import DecryptionKey, Oaep
 from samdrift.wire.xml import Namespace
 from samdrift.wire.xmlenc import (
+    ELEMENT,
     RSA_OAEP,
     RSA_OAEP_MGF1P,
-    EncryptedType,
     cipher_value,
     decrypt_element,
     encrypt_element,
@@ -80,7 +80,7 @@ def structure(element: etree._Element) -> list[tuple[str, ...]]:
 def test_the_form_is_that_of_the_profile() -> None:
     """envelope-profile-xhe 3.4.2, 3.4.4."""
     assert structure(encrypted()) == [
-        ("EncryptedData", EncryptedType.ELEMENT),
+        ("EncryptedData", ELEMENT),
         ("EncryptionMethod", CBC_256),
         ("KeyInfo",),
         ("EncryptedKey",),
