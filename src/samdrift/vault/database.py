@@ -39,14 +39,15 @@ class Database:
         server = EmbeddedPostgres(settings.database, _password(passwords / "administrator"))
         return cls(await asyncio.to_thread(server.start), passwords, server)
 
+    async def revive(self) -> None:
+        """Start the embedded server when it has died; an operator's cluster is the operator's to start."""
+        if self._server is not None:
+            await asyncio.to_thread(self._server.start)
+
     async def stop(self) -> None:
         """Stop the embedded server, unless another process uses it."""
         if self._server is not None:
             await asyncio.to_thread(self._server.stop)
-
-    @property
-    def embedded(self) -> bool:
-        return self._server is not None
 
     @property
     def name(self) -> str:

@@ -62,7 +62,7 @@ class Gate:
         self._objects = Objects(settings.objects)
         self._pool = Pool(settings.connections, settings.connections_per_vault, settings.idle)
         self._operator = database.registry()
-        self._wakeups = Wakeups(self._operator, self.registry, self._pool.owns)
+        self._wakeups = Wakeups(self._operator, self.registry, self._pool.owns, database.revive)
         self._rooms: dict[str, Room] = {}
 
     @classmethod

@@ -18,6 +18,7 @@ import shutil
 import socket
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -28,6 +29,8 @@ from samdrift.vault.files import sync_folder
 _USER = "pgserver"
 _PORT = "5432"
 _LONGEST_SOCKET_PATH = 100
+_TRIES = 6
+_BETWEEN_TRIES = 0.5
 _ENVIRONMENT = {"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC"}
 
 _CONFIGURATION = {
@@ -78,7 +81,7 @@ class EmbeddedPostgres:
                 self._initialise()
             if not self._answers():
                 self._configure()
-                self.control("start")
+                self._start()
         return f"host={self._sockets()} port={_PORT} dbname=postgres"
 
     def stop(self) -> None:
@@ -97,6 +100,15 @@ class EmbeddedPostgres:
                     self.control("stop", "-m", "fast")
             finally:
                 os.close(last)
+
+    def _start(self) -> None:
+        """What a server that was killed leaves in memory may take a moment to be gone."""
+        for _ in range(_TRIES - 1):
+            with contextlib.suppress(ServerFailed):
+                self.control("start")
+                return
+            time.sleep(_BETWEEN_TRIES)
+        self.control("start")
 
     def control(self, action: str, *options: str) -> None:
         """Have ``pg_ctl`` do something to the server and wait until it is done."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 from samdrift.contracts.principals import Role
 from samdrift.vault.errors import VaultError
@@ -34,7 +34,15 @@ _AGAIN_AFTER = 1.0
 class Wakeups:
     """One listening connection for the whole process; it comes back by itself when it is lost."""
 
-    def __init__(self, login: Login, registry: Registry, ours: Callable[[int], bool]) -> None:
+    def __init__(
+        self,
+        login: Login,
+        registry: Registry,
+        ours: Callable[[int], bool],
+        revive: Callable[[], Awaitable[None]],
+    ) -> None:
+        """``ours`` tells which backends serve this process; ``revive`` brings back a server that died."""
+        self._revive = revive
         self._login = login
         self._registry = registry
         self._ours = ours
@@ -72,6 +80,8 @@ class Wakeups:
                 await self._refresh()
             except VaultError:
                 await asyncio.sleep(_AGAIN_AFTER)
+                with contextlib.suppress(VaultError):
+                    await self._revive()
                 self._changed.set()
 
     async def _refresh(self) -> None:
