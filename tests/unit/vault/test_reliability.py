@@ -1,0 +1,267 @@
+"""What survives: a killed process leaves nothing half done, a restarted server is come back to by itself."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import random
+import signal
+import sys
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from samdrift.audit.chain import verify_chain
+from samdrift.audit.events import AuditEvent
+from samdrift.contracts.principals import Role
+from samdrift.vault.errors import VaultUnavailable
+from samdrift.vault.postgres import EmbeddedPostgres
+from samdrift.vault.provision import Provisioner
+from samdrift.vault.records import Transfer
+from samdrift.vault.session import Session
+from samdrift.wire.identifiers import ParticipantIdentifier
+from tests.vaults import (
+    MINUTE,
+    NOW,
+    Installation,
+    body,
+    incoming,
+    installed,
+    server_folder,
+    settings_in,
+    submitted,
+)
+
+AP = Role.ACCESS_POINT
+
+CHILD = """
+import asyncio, os, sys
+from pathlib import Path
+from samdrift.audit.events import AuditEvent
+from samdrift.vault.gate import Gate
+from samdrift.wire.identifiers import ParticipantIdentifier
+from samdrift.contracts.principals import Purpose, Role
+from tests.vaults import MINUTE, NOW, WORKER, body, outgoing, settings_in
+
+async def main(folder, organisation, size, hang):
+    gate = await Gate.start(settings_in(Path(folder)))
+    organisation = ParticipantIdentifier(organisation)
+    while True:
+        async with gate.open(WORKER, organisation, Role.ACCESS_POINT, Purpose.SUBMIT) as vault:
+            envelope = outgoing()
+            await vault.submit(
+                envelope, await body(vault, os.urandom(size)), as4_message_id="a@b", now=NOW, lease=MINUTE
+            )
+            vault.record(AuditEvent.AP_TRANSFER_QUEUED, envelope=envelope.envelope_id)
+            await vault.next_due()
+            if hang:
+                print("inside", flush=True)
+                await asyncio.sleep(60)
+        print(envelope.envelope_id, flush=True)
+
+asyncio.run(main(sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4] == "hang"))
+"""
+
+
+@pytest_asyncio.fixture(scope="module")
+async def own() -> AsyncIterator[Installation]:
+    """An installation whose server may be stopped."""
+    with server_folder() as folder:
+        async with installed(settings_in(folder)) as running:
+            yield running
+
+
+async def hosted(own: Installation) -> ParticipantIdentifier:
+    """A new organisation, made with a connection that no earlier restart has cut."""
+    provisioner = await Provisioner.connect(own.settings)
+    try:
+        return await replace(own, provisioner=provisioner).organisation([AP])
+    finally:
+        await provisioner.close()
+
+
+async def child(
+    own: Installation, organisation: ParticipantIdentifier, *how: str
+) -> asyncio.subprocess.Process:
+    folder = str(own.settings.secrets.parent)
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])}
+    return await asyncio.create_subprocess_exec(
+        sys.executable, "-c", CHILD, folder, organisation.value, *how,
+        stdout=asyncio.subprocess.PIPE, env=environment,
+    )  # fmt: skip
+
+
+async def line(process: asyncio.subprocess.Process) -> str:
+    assert process.stdout is not None
+    return (await asyncio.wait_for(process.stdout.readline(), 30)).decode().strip()
+
+
+async def stored(own: Installation, organisation: ParticipantIdentifier) -> tuple[set[str], set[str]]:
+    """Envelopes that the vault holds with a readable body, and those that its unbroken log tells of."""
+    async with own.open(organisation, AP) as vault:
+        transfers = await vault.claim_transfers(now=NOW + 10 * MINUTE, lease=MINUTE, limit=10_000)
+        log = await vault.log(limit=10_000)
+        assert verify_chain(log, vault.log_origin).intact
+        readers = [await vault.outgoing_body(transfer.id) for transfer in transfers]
+    for reader in readers:
+        assert len(await reader.read_all()) == reader.size
+    queued = {entry.ids["envelope"] for entry in log if entry.event == AuditEvent.AP_TRANSFER_QUEUED}
+    return {transfer.envelope.envelope_id for transfer in transfers}, queued
+
+
+@pytest.mark.parametrize("size", ["10000", "300000"], ids=["body in the row", "body in the object store"])
+async def test_a_process_killed_inside_an_opening_leaves_nothing(own: Installation, size: str) -> None:
+    organisation = await hosted(own)
+    process = await child(own, organisation, size, "hang")
+    assert await line(process) == "inside"
+    process.kill()
+    assert await process.wait() == -signal.SIGKILL
+    assert await stored(own, organisation) == (set(), set())
+    async with own.open(organisation, AP) as vault:
+        await asyncio.wait_for(submitted(vault), 5)
+    lost = [path for path in Path(own.settings.objects).rglob("*") if path.is_file()]
+    assert len(lost) == (size == "300000"), "the object that nobody knows is left to the sweep"
+    for path in lost:
+        os.utime(path, (0, 0))
+    async with own.open(organisation, AP) as vault:
+        assert await vault.sweep() == len(lost)
+
+
+async def test_a_process_killed_at_any_moment_loses_nothing_that_it_was_told_is_stored(
+    own: Installation,
+) -> None:
+    organisation = await hosted(own)
+    chance = random.Random(7)
+    told: set[str] = set()
+    for _ in range(3):
+        process = await child(own, organisation, "20000", "go")
+        told.add(await line(process))
+        await asyncio.sleep(chance.uniform(0, 0.1))
+        process.kill()
+        output, _ = await process.communicate()
+        told.update(output.decode().split("\n")[:-1])
+    transfers, log = await stored(own, organisation)
+    assert told <= transfers == log
+    assert len(transfers) <= len(told) + 3
+
+
+async def restart(own: Installation) -> None:
+    """Crash the server and start it again."""
+    folder = own.settings.database
+    assert isinstance(folder, Path)
+    server = EmbeddedPostgres(folder, "")
+    await asyncio.to_thread(server.start)
+    await asyncio.to_thread(server.control, "stop", "-m", "immediate")
+    await asyncio.to_thread(server.start)
+    await asyncio.to_thread(server.stop)
+
+
+async def test_idle_connections_that_a_restart_cut_are_replaced(own: Installation) -> None:
+    organisation = await hosted(own)
+    async with own.open(organisation, AP) as vault:
+        transfer = await submitted(vault)
+    await restart(own)
+    async with own.open(organisation, AP) as vault:
+        (claimed,) = await vault.claim_transfers(now=NOW, lease=MINUTE, limit=9)
+    assert claimed.id == transfer.id
+
+
+async def test_an_opening_that_a_restart_cut_fails_typed_and_can_be_repeated(own: Installation) -> None:
+    organisation = await hosted(own)
+    item = incoming()
+
+    async def accept(*, cut: bool) -> bool:
+        async with own.open(organisation, AP) as vault:
+            accepted = await vault.accept(item, await body(vault, os.urandom(300_000)), b"<r/>", now=NOW)
+            if cut:
+                await restart(own)
+        return accepted
+
+    with pytest.raises(VaultUnavailable):
+        await accept(cut=True)
+    assert await accept(cut=False)
+    async with own.open(organisation, AP) as vault:
+        (waiting,) = await vault.inbox(9)
+        reader = await vault.incoming_body(waiting.id)
+    assert reader is not None
+    assert len(await reader.read_all()) == 300_000
+
+
+async def test_while_the_server_is_down_openings_fail_typed_and_afterwards_they_work(
+    own: Installation,
+) -> None:
+    organisation = await hosted(own)
+    folder = own.settings.database
+    assert isinstance(folder, Path)
+    server = EmbeddedPostgres(folder, "")
+    await asyncio.to_thread(server.control, "stop", "-m", "fast")
+    for _ in range(3):
+        with pytest.raises(VaultUnavailable):
+            async with own.open(organisation, AP) as vault:
+                await vault.inbox(1)
+    await asyncio.to_thread(server.start)
+    await asyncio.to_thread(server.stop)
+    async with own.open(organisation, AP) as vault:
+        assert await vault.inbox(1) == ()
+
+
+async def test_a_server_that_was_killed_is_started_again(own: Installation) -> None:
+    organisation = await hosted(own)
+    async with own.open(organisation, AP) as vault:
+        transfer = await submitted(vault)
+    folder = own.settings.database
+    assert isinstance(folder, Path)
+    os.kill(int((folder / "data/postmaster.pid").read_text().split()[0]), signal.SIGKILL)
+    async with asyncio.timeout(20):
+        claimed: tuple[Transfer, ...] = ()
+        while not claimed:
+            with contextlib.suppress(VaultUnavailable):
+                async with own.open(organisation, AP) as vault:
+                    claimed = await vault.claim_transfers(now=NOW, lease=MINUTE, limit=9)
+            await asyncio.sleep(0.05)
+    assert [each.id for each in claimed] == [transfer.id]
+
+
+async def test_wakeups_come_back_after_a_restart(own: Installation) -> None:
+    organisation = await hosted(own)
+    wakeups = own.gate.wakeups()
+    await restart(own)
+    async with asyncio.timeout(10):
+        while await anext(wakeups) != (organisation, AP):
+            pass
+
+
+async def test_the_commit_of_a_cut_connection_is_reported_as_unknown(
+    own: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A connection that breaks with the COMMIT under way: the caller hears that it failed, and repeats."""
+    organisation = await hosted(own)
+    run = Session.run
+
+    async def run_then_cut(session: Session, statements: list[tuple[str, tuple[object, ...]]]) -> object:
+        answer = await run(session, statements)
+        if statements[-1][0] == "COMMIT":
+            session.close()
+            raise VaultUnavailable
+        return answer
+
+    item, large = incoming(), os.urandom(300_000)
+
+    async def accept() -> bool:
+        async with own.open(organisation, AP) as vault:
+            return await vault.accept(item, await body(vault, large), b"<r/>", now=NOW)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Session, "run", run_then_cut)
+        with pytest.raises(VaultUnavailable):
+            await accept()
+    assert not await accept(), "it had been committed, and repeating it is harmless"
+    async with own.open(organisation, AP) as vault:
+        (waiting,) = await vault.inbox(9)
+        reader = await vault.incoming_body(waiting.id)
+    assert reader is not None
+    assert await reader.read_all() == large, "the body of what may be committed is not thrown away"
