@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding
 from lxml import etree
 
-from samdrift.wire import base64text
+from samdrift.wire import certificates
 from samdrift.wire.errors import WireError, WireFault
 from samdrift.wire.xml import Element, text
 from samdrift.wire.xmldsig.signedinfo import ds
@@ -18,13 +17,12 @@ def append_certificate(parent: Element, certificate: x509.Certificate) -> Elemen
     """Append ``ds:KeyInfo`` with the certificate as the only thing in it."""
     key_info = etree.SubElement(parent, ds("KeyInfo"))
     data = etree.SubElement(key_info, ds("X509Data"))
-    der = base64text.encode(certificate.public_bytes(Encoding.DER))
-    etree.SubElement(data, ds("X509Certificate")).text = der.decode("ascii")
+    etree.SubElement(data, ds("X509Certificate")).text = certificates.to_base64(certificate)
     return key_info
 
 
 def read_certificate(key_info: Element) -> x509.Certificate:
-    """The one certificate in ``ds:KeyInfo``; :class:`WireError` (``SIGNATURE``) unless there is exactly one.
+    """The one certificate in ``ds:KeyInfo``; :class:`WireError` unless there is exactly one.
 
     Names, serial numbers and bare key values beside it are left unread: the
     certificate alone is what is compared with the published one.
@@ -32,7 +30,7 @@ def read_certificate(key_info: Element) -> x509.Certificate:
     found = key_info.findall(f"{ds('X509Data')}/{ds('X509Certificate')}")
     if len(found) != 1:
         raise WireError(WireFault.SIGNATURE, "exactly one certificate is required", "KeyInfo")
-    return load_certificate(base64text.decode(text(found[0]), "X509Certificate"))
+    return certificates.from_base64(text(found[0]), "X509Certificate")
 
 
 def load_certificate(der: bytes) -> x509.Certificate:
