@@ -47,6 +47,21 @@ IMPURE = frozenset(
 """What has no place in a package that neither reads nor waits nor looks at the clock."""
 PURE = frozenset({"wire", "trust", "contracts"})
 
+OPENS_ENVELOPES = (
+    "samdrift.wire.sdkmessage",
+    "samdrift.wire.receipt",
+    "samdrift.wire.xmlenc",
+    "samdrift.wire.envelope.seal",
+    "samdrift.wire.envelope.verify",
+    "samdrift.wire.envelope.VerifiedEnvelope",
+    "samdrift.wire.envelope.reading",
+    "samdrift.wire.envelope.sealing",
+    "samdrift.wire.envelope.verifying",
+    "samdrift.vault.messageservice",
+    "samdrift.vault.keystore",
+)
+"""What the access point has no business with: content, and keys of organisations."""
+
 BEFORE_INSTALLATION = ("app/launcher.py", "app/installed.py", "app/environment.py", "app/__init__.py")
 """Run before there is an environment, so on the standard library alone."""
 
@@ -130,6 +145,12 @@ def test_a_forbidden_import_is_seen(package: str, source: str, broken: str) -> N
 )
 def test_an_allowed_import_is_left_alone(package: str, source: str) -> None:
     assert broken_rules(package, source) == set()
+
+
+def test_invariant_5_the_access_point_cannot_open_an_envelope() -> None:
+    for module in (SOURCE / "accesspoint").glob("*.py"):
+        for imported in imports(module.read_text()):
+            assert not imported.startswith(OPENS_ENVELOPES), (module.name, imported)
 
 
 def test_what_runs_before_installation_needs_the_standard_library_only() -> None:
