@@ -69,6 +69,7 @@ class Provisioner:
         registry = self._database.registry()
         async with self._transaction():
             await self._make_shared_roles(registry.name, registry.password)
+            await self._harden()
             await self._run("CREATE SCHEMA IF NOT EXISTS registry")
             await migrations.migrate(self._connection, "registry", migrations.REGISTRY)
             if not await self._rows("SELECT FROM registry.installation"):
@@ -189,6 +190,9 @@ class Provisioner:
         await self._make_login(registry, password, "registry")
         await self._run("REVOKE ALL ON DATABASE {} FROM PUBLIC", self._database.name)
         await self._run("GRANT CONNECT ON DATABASE {} TO {}, {}", self._database.name, group, registry)
+
+    async def _harden(self) -> None:
+        """Take from everybody what no vault needs; in an operator's cluster only where we are let."""
         ((superuser,),) = await self._rows("SELECT rolsuper FROM pg_roles WHERE rolname = CURRENT_USER")
         if superuser:
             await self._connection.execute(migrations.script("hardening").encode())

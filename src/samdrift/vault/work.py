@@ -35,6 +35,7 @@ class UnitOfWork:
         self._held: list[Statement] = []
         self._afterwards: list[Afterwards] = []
         self._used = False
+        self._failure: VaultError | None = None
         self._over = False
 
     def check_open(self) -> None:
@@ -50,7 +51,11 @@ class UnitOfWork:
         if self._session is None:
             self._session = await self._pool.borrow(self._login)
             statements.insert(0, _BEGIN)
-        return (await self._session.run(statements))[-1]
+        try:
+            return (await self._session.run(statements))[-1]
+        except VaultError as failure:
+            self._failure = failure
+            raise
 
     def later(self, sql: str, *values: Value) -> None:
         """Run a statement whose rows nobody waits for, at the latest with the commit."""
@@ -72,7 +77,13 @@ class UnitOfWork:
         self._afterwards.append(action)
 
     async def commit(self) -> None:
-        """Make it all durable. An opening in which nothing was done leaves no trace."""
+        """Make it all durable. An opening in which nothing was done leaves no trace.
+
+        After a statement has failed nothing can be committed: the failure is raised again.
+        """
+        if self._failure is not None:
+            await self.abandon()
+            raise self._failure
         if self._idle:
             self._over = True
             return

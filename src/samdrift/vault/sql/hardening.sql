@@ -1,10 +1,10 @@
--- What PostgreSQL lets everybody do by default and no vault's login needs. Run by a
--- superuser, in every database of the embedded server that somebody can connect to.
+-- What PostgreSQL lets everybody do by default and no vault's login needs. Run by a superuser.
 --
 -- A login that cannot list the catalogs still cannot be kept from guessing: it can
 -- LISTEN on any channel, and a number cast to regclass gives a name. That is why
 -- names of schemas, logins and channels are random.
 
+REVOKE ALL ON DATABASE template1 FROM PUBLIC;
 REVOKE ALL ON SCHEMA public FROM PUBLIC;
 REVOKE SELECT ON ALL TABLES IN SCHEMA pg_catalog FROM PUBLIC;
 REVOKE SELECT ON ALL TABLES IN SCHEMA information_schema FROM PUBLIC;
