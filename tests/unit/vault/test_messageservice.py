@@ -224,6 +224,23 @@ async def test_an_unknown_message_or_receipt_does_not_move(
             await vault.set_receipt_state("unknown", ReceiptState.DELIVERED, now=NOW, deadline=None)
 
 
+async def test_after_a_failed_operation_nothing_is_committed(
+    installation: Installation, organisation: ParticipantIdentifier
+) -> None:
+    async def go_on_all_the_same() -> None:
+        async with installation.open(organisation, MT) as vault:
+            await sent(vault)
+            await vault.set_receipt_state("unknown", ReceiptState.DELIVERED, now=NOW, deadline=None)
+            with pytest.raises(UnknownRecord):
+                await vault.next_due()
+
+    with pytest.raises(UnknownRecord):
+        await go_on_all_the_same()
+    async with installation.open(organisation, MT) as vault:
+        assert await vault.messages() == ()
+        assert await vault.log() == ()
+
+
 async def test_a_receipt_moves_with_its_deadline_and_work(
     installation: Installation, organisation: ParticipantIdentifier
 ) -> None:
@@ -261,7 +278,7 @@ async def test_messages_are_filtered_and_paged_newest_first(
             await sent(vault, at=NOW + number * MINUTE, sender_address=f"inkorg{number % 2}")
             for number in range(6)
         ]
-        await came_in(vault, message(IN, at=NOW, recipient_address="reception"))
+        await came_in(vault, message(IN, at=NOW - MINUTE, recipient_address="reception"))
         records.reverse()
 
         async def found(**filters: Any) -> list[str]:

@@ -1,0 +1,310 @@
+"""The database itself denies (invariant 2): one vault's login can reach its own schema and nothing else.
+
+Nothing here goes through the gate. The attacker has a connection with vault A's
+own login and knows every name in vault B, which the database would never tell.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import psycopg
+import pytest
+import pytest_asyncio
+
+from samdrift.contracts.principals import Role
+from tests.separation.vaultlogin import Row, Superuser, VaultLogin, registry_login, superuser, vault_login
+from tests.vaults import Installation, body, incoming, message, submitted
+
+DENIED = (psycopg.errors.InsufficientPrivilege,)
+
+
+@dataclass(frozen=True)
+class Neighbours:
+    """Attacker and victim in one role, and who sees all."""
+
+    mine: VaultLogin
+    theirs: VaultLogin
+    superuser: Superuser
+
+
+@pytest_asyncio.fixture(scope="module", params=list(Role), ids=str)
+async def neighbours(installation: Installation, request: pytest.FixtureRequest) -> Neighbours:
+    attacker, victim = await installation.organisation(), await installation.organisation()
+    async with installation.open(victim, Role.ACCESS_POINT) as transfers:
+        await submitted(transfers)
+        await transfers.accept(incoming(), await body(transfers), b"<receipt/>", now=message().created_at)
+    async with installation.open(victim, Role.MESSAGE_SERVICE) as messages:
+        record = message()
+        await messages.create_outgoing(record, await body(messages), now=record.created_at, lease=None)
+    return Neighbours(
+        await vault_login(installation, attacker, request.param),
+        await vault_login(installation, victim, request.param),
+        await superuser(installation),
+    )
+
+
+@pytest.fixture
+def attacker(neighbours: Neighbours) -> Iterator[psycopg.Connection[Row]]:
+    with neighbours.mine.connect() as connection:
+        yield connection
+
+
+def attempt(connection: psycopg.Connection[Row], statement: str) -> list[Row]:
+    """Run a statement; COPY counts as reading."""
+    with connection.cursor() as cursor:
+        if statement.startswith("COPY") and "STDOUT" in statement:
+            with cursor.copy(statement.encode()) as copy:
+                return [(bytes(piece),) for piece in copy]
+        cursor.execute(statement.encode())
+        return cursor.fetchall() if cursor.description is not None else []
+
+
+def assert_denied(connection: psycopg.Connection[Row], statement: str) -> None:
+    with pytest.raises(DENIED) as caught:
+        attempt(connection, statement)
+    assert caught.value.sqlstate == "42501", statement
+
+
+TABLE_ATTEMPTS = (
+    "SELECT * FROM {table}",
+    "SELECT count(*) FROM {table}",
+    "INSERT INTO {table} DEFAULT VALUES",
+    "DELETE FROM {table}",
+    "TRUNCATE {table}",
+    "COPY {table} TO STDOUT",
+    "DO $$ BEGIN LOCK TABLE {table}; END $$",
+    "DROP TABLE {table}",
+    "ALTER TABLE {table} RENAME TO mine",
+    "COMMENT ON TABLE {table} IS 'mine'",
+    "GRANT ALL ON {table} TO CURRENT_USER",
+)
+
+
+@pytest.mark.parametrize("template", TABLE_ATTEMPTS)
+def test_no_table_of_another_vault_can_be_touched(
+    neighbours: Neighbours, attacker: psycopg.Connection[Row], template: str
+) -> None:
+    theirs = neighbours.theirs.schema
+    tables = [table for table in neighbours.superuser.tables(theirs) if not table.endswith("_seq")]
+    assert len(tables) >= 8
+    before = neighbours.superuser.snapshot(theirs)
+    for table in tables:
+        assert_denied(attacker, template.format(table=f"{theirs}.{table}"))
+    assert neighbours.superuser.snapshot(theirs) == before
+
+
+def test_no_function_of_another_vault_can_be_run(
+    neighbours: Neighbours, attacker: psycopg.Connection[Row]
+) -> None:
+    functions = neighbours.superuser.functions(neighbours.theirs.schema)
+    assert len(functions) >= 9
+    before = neighbours.superuser.snapshot(neighbours.theirs.schema)
+    for name, arguments in functions:
+        nothing = ", ".join(["NULL"] * arguments)
+        assert_denied(attacker, f"SELECT {neighbours.theirs.schema}.{name}({nothing})")
+    assert neighbours.superuser.snapshot(neighbours.theirs.schema) == before
+
+
+def test_the_own_vault_can_be_read_and_changed_by_its_functions_alone(
+    neighbours: Neighbours, attacker: psycopg.Connection[Row]
+) -> None:
+    """Not even its own log, receipts or states can be rewritten by what a vault's login may do."""
+    mine = neighbours.mine.schema
+    for table in neighbours.superuser.tables(mine):
+        if table.endswith("_seq"):
+            continue
+        attempt(attacker, f"SELECT * FROM {mine}.{table}")
+        column = neighbours.superuser.rows(
+            "SELECT attname FROM pg_attribute WHERE attrelid = %s::regclass AND attnum = 1", f"{mine}.{table}"
+        )[0][0]
+        for statement in (
+            f"INSERT INTO {mine}.{table} DEFAULT VALUES",
+            f"UPDATE {mine}.{table} SET {column} = {column}",
+            f"DELETE FROM {mine}.{table}",
+            f"TRUNCATE {mine}.{table}",
+            f"ALTER TABLE {mine}.{table} ADD COLUMN mine int",
+            f"CREATE TRIGGER mine AFTER INSERT ON {mine}.{table} EXECUTE FUNCTION wake()",
+        ):
+            assert_denied(attacker, statement)
+    internal = [name for name, _ in neighbours.superuser.functions(mine) if name.startswith("_")]
+    assert internal
+    for name in internal:
+        arguments = dict(neighbours.superuser.functions(mine))[name]
+        assert_denied(attacker, f"SELECT {mine}.{name}({', '.join(['NULL'] * arguments)})")
+
+
+def test_nobody_else_can_be_become(neighbours: Neighbours, attacker: psycopg.Connection[Row]) -> None:
+    roles = [
+        name
+        for (name,) in neighbours.superuser.rows("SELECT rolname FROM pg_roles")
+        if name != neighbours.mine.login
+    ]
+    assert {neighbours.theirs.login, neighbours.theirs.owner, neighbours.mine.owner, "postgres"} <= set(roles)
+    for role in roles:
+        assert_denied(attacker, f'SET ROLE "{role}"')
+        assert_denied(attacker, f'SET SESSION AUTHORIZATION "{role}"')
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "CREATE SCHEMA mine",
+        "CREATE TABLE {mine}.mine (a int)",
+        "CREATE TABLE public.mine (a int)",
+        "CREATE TEMP TABLE mine (a int)",
+        "CREATE FUNCTION {mine}.mine() RETURNS int LANGUAGE sql AS 'SELECT 1'",
+        "CREATE VIEW {mine}.mine AS SELECT 1",
+        "CREATE ROLE mine",
+        "CREATE DATABASE mine",
+        "CREATE EXTENSION vector",
+        "CREATE PUBLICATION mine",
+        "CREATE TYPE {mine}.mine AS (a int)",
+        "ALTER ROLE {their_login} PASSWORD 'guess'",
+        "ALTER ROLE {my_login} SUPERUSER",
+        "ALTER ROLE {my_login} CONNECTION LIMIT -1",
+        "GRANT {their_login} TO {my_login}",
+        "GRANT {my_owner} TO {my_login}",
+        "GRANT USAGE ON SCHEMA {theirs} TO {my_login}",
+        "ALTER SCHEMA {theirs} OWNER TO {my_login}",
+        "DROP SCHEMA {theirs} CASCADE",
+        "DROP OWNED BY {their_login}",
+        "REASSIGN OWNED BY {their_login} TO {my_login}",
+        "ALTER SYSTEM SET fsync = off",
+        "SET log_statement = 'all'",
+        "SET session_preload_libraries = 'mine'",
+        "LOAD 'mine'",
+        "CHECKPOINT",
+        "SELECT pg_read_file('PG_VERSION')",
+        "SELECT pg_read_binary_file('global/pg_control')",
+        "SELECT pg_ls_dir('.')",
+        "SELECT pg_ls_waldir()",
+        "COPY (SELECT 1) TO '/tmp/mine'",
+        "COPY (SELECT 1) TO PROGRAM 'cat'",
+        "SELECT lo_create(0)",
+        "SELECT lo_from_bytea(0, 'mine')",
+        "SELECT lo_import('/etc/hostname')",
+        "SELECT pg_terminate_backend(1)",
+        "SELECT pg_cancel_backend(1)",
+        "SELECT pg_reload_conf()",
+        "SELECT pg_advisory_lock(1)",
+        "SELECT pg_advisory_xact_lock_shared(1, 1)",
+        "SELECT pg_notify('channel', 'text')",
+        "SELECT pg_export_snapshot()",
+        "SELECT pg_relation_size('{theirs}.log'::text::regclass)",
+        "SELECT pg_stat_get_activity(NULL)",
+        "SELECT pg_get_functiondef('pg_catalog.now()'::regprocedure)",
+        "SELECT table_to_xml('pg_catalog.pg_class'::regclass, true, true, '')",
+        "SELECT has_schema_privilege('{theirs}', 'USAGE')",
+    ],
+)
+def test_nothing_outside_of_the_vault_can_be_made_changed_or_asked(
+    neighbours: Neighbours, attacker: psycopg.Connection[Row], statement: str
+) -> None:
+    assert_denied(
+        attacker,
+        statement.format(
+            mine=neighbours.mine.schema,
+            theirs=neighbours.theirs.schema,
+            my_login=neighbours.mine.login,
+            their_login=neighbours.theirs.login,
+            my_owner=neighbours.mine.owner,
+        ),
+    )
+
+
+def test_no_catalog_can_be_listed(neighbours: Neighbours, attacker: psycopg.Connection[Row]) -> None:
+    """Neither who else there is, nor how much they have, nor whether they are busy now."""
+    catalogs = neighbours.superuser.rows(
+        "SELECT oid::regclass::text FROM pg_class WHERE relkind IN ('r', 'v')"
+        " AND relnamespace IN ('pg_catalog'::regnamespace, 'information_schema'::regnamespace)"
+    )
+    assert len(catalogs) > 150
+    for (catalog,) in catalogs:
+        assert_denied(attacker, f"SELECT 1 FROM {catalog} LIMIT 1")
+
+
+def test_the_registry_and_the_operators_log_are_closed(
+    neighbours: Neighbours, attacker: psycopg.Connection[Row]
+) -> None:
+    for table in neighbours.superuser.tables("registry"):
+        assert_denied(attacker, f"SELECT * FROM registry.{table}")
+    for name, arguments in neighbours.superuser.functions("registry"):
+        assert_denied(attacker, f"SELECT registry.{name}({', '.join(['NULL'] * arguments)})")
+
+
+def test_what_a_number_tells_is_a_random_name(
+    neighbours: Neighbours, attacker: psycopg.Connection[Row]
+) -> None:
+    """PostgreSQL gives the name for an object's number to anybody; that is why names say nothing."""
+    ((number,),) = neighbours.superuser.rows(
+        "SELECT %s::regclass::oid::bigint", f"{neighbours.theirs.schema}.log"
+    )
+    ((name,),) = attempt(attacker, f"SELECT {number}::regclass::text")
+    assert name == f"{neighbours.theirs.schema}.log"
+    assert len(neighbours.theirs.schema) == 33
+    assert int(neighbours.theirs.schema[1:], 16) > 0
+
+
+@pytest.mark.parametrize("database", ["template1", "template0"])
+def test_no_other_database_can_be_entered(neighbours: Neighbours, database: str) -> None:
+    with pytest.raises(psycopg.OperationalError):
+        neighbours.mine.connect(dbname=database)
+
+
+def test_each_password_opens_one_login(neighbours: Neighbours) -> None:
+    for login in (neighbours.theirs.login, "postgres", neighbours.mine.owner):
+        with pytest.raises(psycopg.OperationalError):
+            neighbours.mine.connect(user=login)
+    with pytest.raises(psycopg.OperationalError):
+        neighbours.mine.connect(password="")
+
+
+async def test_whoever_listens_on_a_guess_hears_nothing(
+    installation: Installation, neighbours: Neighbours, attacker: psycopg.Connection[Row]
+) -> None:
+    """Anybody may LISTEN on any channel; a channel's name is as random as a password."""
+    victim = await installation.organisation()
+    theirs = await vault_login(installation, victim, Role.ACCESS_POINT)
+    for guess in (victim.value, theirs.vault, theirs.schema, theirs.login, "*", "", "wake", "channel"):
+        if guess:
+            attempt(attacker, f'LISTEN "{guess}"')
+    async with installation.open(victim, Role.ACCESS_POINT) as vault:
+        await submitted(vault)
+    assert list(attacker.notifies(timeout=0.3, stop_after=1)) == []
+    assert theirs.channel not in (theirs.vault, theirs.schema, theirs.login)
+    assert len(theirs.channel) == 33
+
+
+def test_one_vault_cannot_take_all_connections(neighbours: Neighbours) -> None:
+    taken: list[psycopg.Connection[Row]] = []
+    try:
+        with pytest.raises(psycopg.OperationalError, match="too many connections"):
+            taken.extend(neighbours.mine.connect() for _ in range(100))
+        with neighbours.theirs.connect() as other:
+            assert attempt(other, "SELECT 1") == [(1,)]
+    finally:
+        for connection in taken:
+            connection.close()
+
+
+async def test_the_registrys_login_can_open_no_vault(
+    installation: Installation, neighbours: Neighbours
+) -> None:
+    theirs = neighbours.theirs
+    with psycopg.connect(await registry_login(installation), autocommit=True) as registry:
+        for table in neighbours.superuser.tables(theirs.schema):
+            assert_denied(registry, f"SELECT * FROM {theirs.schema}.{table}")
+        for name, arguments in neighbours.superuser.functions(theirs.schema):
+            assert_denied(registry, f"SELECT {theirs.schema}.{name}({', '.join(['NULL'] * arguments)})")
+        for role in (theirs.login, theirs.owner, "postgres"):
+            assert_denied(registry, f'SET ROLE "{role}"')
+        for statement in (
+            "UPDATE registry.registrations SET state = 'suspended'",
+            "DELETE FROM registry.registrations",
+            "DELETE FROM registry.log",
+            "UPDATE registry.log_head SET sequence = 0",
+            "SELECT 1 FROM pg_catalog.pg_authid",
+        ):
+            assert_denied(registry, statement)

@@ -1,0 +1,451 @@
+"""Every public operation of a vault, tried with another organisation's identifiers (invariant 4).
+
+The list of operations is taken from the classes: an operation without a case
+here, or a case without an operation, fails. After each attempt the other vault
+holds exactly what it held, and what came back names nothing of it.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.x509.oid import NameOID
+
+from samdrift.audit.chain import verify_chain
+from samdrift.audit.events import AuditEvent
+from samdrift.contracts.messages import Direction, MessageStatus, ReceiptState, WorkKind
+from samdrift.contracts.principals import Role
+from samdrift.contracts.transfer import TransferReason
+from samdrift.vault.accesspoint import AccessPointVault
+from samdrift.vault.bodies import BodyReader, BodyWriter
+from samdrift.vault.errors import SealBroken, UnknownRecord
+from samdrift.vault.keystore import KeyFault, KeyName, KeyStoreError, SoftwareKeyStore
+from samdrift.vault.messageservice import MessageServiceVault
+from samdrift.vault.opening import Vault
+from samdrift.vault.records import MessageRecord, ReceiptRecord, Received, Transfer
+from samdrift.wire.identifiers import ParticipantIdentifier
+from tests.pki import DAY, key, name
+from tests.pki import NOW as PKI_NOW
+from tests.separation.vaultlogin import Superuser, superuser, vault_login
+from tests.vaults import MINUTE, NOW, Installation, body, incoming, message, outgoing, receipt, submitted
+
+AP, MT = Role.ACCESS_POINT, Role.MESSAGE_SERVICE
+MARKER = "Orosanmälan-om-Kim-Svensson"
+LARGE = MARKER.encode() * 10_000
+
+
+@dataclass(frozen=True)
+class Victim:
+    """Everything that somebody could know about the other organisation's records."""
+
+    organisation: ParticipantIdentifier
+    transfer: Transfer
+    item_id: str
+    as4_message_id: str
+    peer: str
+    out: MessageRecord
+    came_in: MessageRecord
+    answer: ReceiptRecord
+    processed: str
+    cursor: str
+    superuser: Superuser
+    schemas: dict[Role, str]
+    bodies: tuple[str, ...]
+
+    def snapshot(self) -> dict[Role, Any]:
+        return {role: self.superuser.snapshot(schema) for role, schema in self.schemas.items()}
+
+    def traces(self) -> set[str]:
+        """What must never come back from somebody else's vault."""
+        return {MARKER, self.organisation.value, "secret-event-title", *self.bodies, *self.schemas.values()}
+
+
+@pytest_asyncio.fixture(scope="module")
+async def victim(installation: Installation) -> Victim:
+    organisation = await installation.organisation()
+    async with installation.open(organisation, AP) as transfers:
+        transfer = await submitted(transfers, LARGE)
+        item = replace(incoming(), recipient=organisation.value)
+        assert await transfers.accept(item, await body(transfers, LARGE), MARKER.encode(), now=NOW)
+        (waiting,) = await transfers.inbox(1)
+        done = await submitted(transfers)
+        await transfers.failed(done.id, now=NOW, reason=TransferReason.GIVEN_UP, detail=MARKER)
+        transfers.record(AuditEvent.AP_TRANSFER_QUEUED, envelope=transfer.envelope.envelope_id, note=MARKER)
+    async with installation.open(organisation, MT) as messages:
+        out = replace(message(label=MARKER), sender=organisation)
+        await messages.create_outgoing(out, await body(messages, LARGE), now=NOW, lease=None)
+        came_in = replace(message(Direction.IN, label=MARKER), recipient=organisation)
+        answer = receipt(came_in.id)
+        await messages.receive(
+            came_in,
+            await body(messages, LARGE),
+            answer,
+            MARKER.encode(),
+            item_id="their-item",
+            now=NOW,
+            lease=None,
+        )
+        await messages.set_cursor("their-cursor", 4711)
+        messages.record(AuditEvent.MT_MESSAGE_SCHEDULED, message=out.id, note=MARKER)
+    seen_by = await superuser(installation)
+    logins = {role: await vault_login(installation, organisation, role) for role in Role}
+    bodies = [
+        row[0] for each in logins.values() for row in seen_by.rows(f"SELECT id FROM {each.schema}.bodies")
+    ]
+    give_keys(installation, logins[MT].vault, "victim")
+    return Victim(
+        organisation,
+        transfer,
+        waiting.id,
+        item.as4_message_id,
+        item.peer,
+        out,
+        came_in,
+        answer,
+        "their-item",
+        "their-cursor",
+        seen_by,
+        {role: login.schema for role, login in logins.items()},
+        tuple(bodies),
+    )
+
+
+def give_keys(installation: Installation, vault: str, owner: str) -> None:
+    """Keys with certificates that name their owner."""
+    store = SoftwareKeyStore(installation.settings.secrets, installation.settings.passphrase)
+    for use in (KeyName.SIGNING, KeyName.ENCRYPTION, KeyName.TLS_CLIENT):
+        request = x509.load_pem_x509_csr(store.create_key(vault, use, name(owner), bits=2048))
+        builder = x509.CertificateBuilder().subject_name(request.subject).issuer_name(name("CA"))
+        builder = builder.public_key(request.public_key()).serial_number(x509.random_serial_number())
+        builder = builder.not_valid_before(PKI_NOW).not_valid_after(PKI_NOW + DAY)
+        store.install_certificate(vault, use, builder.sign(key(), hashes.SHA256()))
+
+
+def owner_of(certificate: x509.Certificate) -> object:
+    return certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)[0].value
+
+
+async def unknown(attempt: Awaitable[object]) -> None:
+    """The attempt ends as with an identifier that nobody ever used."""
+    with pytest.raises(UnknownRecord):
+        await attempt
+
+
+async def is_(expected: object, attempt: Awaitable[object]) -> None:
+    assert await attempt == expected
+
+
+# --- cases ----------------------------------------------------------------------------------------------
+# Each gets the attacker's own opened vault and what it knows of the victim, and gives what it learned.
+
+
+async def log(vault: Vault, victim: Victim) -> object:
+    return await vault.log()
+
+
+async def find_log(vault: Vault, victim: Victim) -> object:
+    for identifier in (victim.transfer.envelope.envelope_id, victim.out.id, MARKER, victim.transfer.id):
+        await is_((), vault.find_log(identifier))
+    return None
+
+
+async def log_origin(vault: Vault, victim: Victim) -> object:
+    """One vault's chain does not begin where another's does."""
+    assert verify_chain(await vault.log(), vault.log_origin).intact
+    (theirs,) = victim.superuser.rows(f"SELECT previous FROM {victim.schemas[AP]}.log WHERE sequence = 1")
+    assert vault.log_origin.hash != theirs[0]
+    return None
+
+
+async def record(vault: Vault, victim: Victim) -> object:
+    vault.record(AuditEvent.AP_TRANSFER_QUEUED, envelope=victim.transfer.envelope.envelope_id)
+    return None
+
+
+async def new_body(vault: Vault, victim: Victim) -> object:
+    """A body of the other vault cannot be named: neither its object nor its stream opens here."""
+    writer = vault.new_body()
+    shelf = writer._shelf
+    for body_id in victim.bodies:
+        with pytest.raises(SealBroken):
+            await BodyReader(shelf, body_id, len(LARGE), None).read_all()
+    return type(writer) is BodyWriter
+
+
+async def sweep(vault: Vault, victim: Victim) -> object:
+    return await vault.sweep()
+
+
+async def submit(vault: AccessPointVault, victim: Victim) -> object:
+    envelope = outgoing(envelope_id=victim.transfer.envelope.envelope_id)
+    transfer, created = await vault.submit(
+        envelope, await body(vault), as4_message_id=victim.transfer.as4_message_id, now=NOW, lease=MINUTE
+    )
+    assert created, "that another organisation has that envelope is not to be seen"
+    return transfer.id
+
+
+async def claim_transfers(vault: AccessPointVault, victim: Victim) -> object:
+    claimed = await vault.claim_transfers(now=NOW + 100 * MINUTE, lease=MINUTE, limit=1000)
+    assert victim.transfer.id not in {transfer.id for transfer in claimed}
+    return [transfer.id for transfer in claimed]
+
+
+async def outgoing_body(vault: AccessPointVault, victim: Victim) -> object:
+    return await unknown(vault.outgoing_body(victim.transfer.id))
+
+
+async def delivered(vault: AccessPointVault, victim: Victim) -> object:
+    return await is_(False, vault.delivered(victim.transfer.id, now=NOW, receipt=b"", peer="AP"))
+
+
+async def failed(vault: AccessPointVault, victim: Victim) -> object:
+    reason = TransferReason.GIVEN_UP
+    return await is_(False, vault.failed(victim.transfer.id, now=NOW, reason=reason, detail=""))
+
+
+async def postpone(vault: AccessPointVault, victim: Victim) -> object:
+    reason = TransferReason.PEER_REFUSED
+    attempt = vault.postpone(victim.transfer.id, now=NOW, next_attempt=NOW, reason=reason, detail="")
+    return await is_(False, attempt)
+
+
+async def next_due_transfer(vault: AccessPointVault, victim: Victim) -> object:
+    due = await vault.next_due()
+    assert due is None or due > NOW
+    return None
+
+
+async def events(vault: AccessPointVault, victim: Victim) -> object:
+    return await is_((), vault.events(0, 1000))
+
+
+async def known_receipt(vault: AccessPointVault, victim: Victim) -> object:
+    return await is_(None, vault.known_receipt(victim.as4_message_id, victim.peer))
+
+
+async def accept(vault: AccessPointVault, victim: Victim) -> object:
+    item = incoming(victim.as4_message_id, victim.peer)
+    return await is_(True, vault.accept(item, await body(vault), b"", now=NOW))
+
+
+async def inbox(vault: AccessPointVault, victim: Victim) -> object:
+    waiting = await vault.inbox(1000)
+    assert victim.item_id not in {item.id for item in waiting}
+    return [item.id for item in waiting]
+
+
+async def incoming_body(vault: AccessPointVault, victim: Victim) -> object:
+    return await is_(None, vault.incoming_body(victim.item_id))
+
+
+async def acknowledge(vault: AccessPointVault, victim: Victim) -> object:
+    return await is_(None, vault.acknowledge(victim.item_id, now=NOW))
+
+
+async def keys(vault: MessageServiceVault, victim: Victim) -> object:
+    found = vault.keys()
+    owners = {owner_of(each.certificate) for each in (found.signing, *found.decryption)}
+    assert owners == {"attacker"}
+    return None
+
+
+async def tls_client(vault: MessageServiceVault, victim: Victim) -> object:
+    path, _ = vault.tls_client()
+    assert owner_of(x509.load_pem_x509_certificates(path.read_bytes())[0]) == "attacker"
+    return None
+
+
+async def create_outgoing(vault: MessageServiceVault, victim: Victim) -> object:
+    mine = message(message_id=victim.out.id)
+    return await is_(True, vault.create_outgoing(mine, await body(vault), now=NOW, lease=MINUTE))
+
+
+async def receive(vault: MessageServiceVault, victim: Victim) -> object:
+    mine = message(Direction.IN, message_id=victim.came_in.id)
+    answer = replace(receipt(mine.id), id=victim.answer.id)
+    attempt = vault.receive(
+        mine, await body(vault), answer, b"mine", item_id=victim.processed, now=NOW, lease=MINUTE
+    )
+    return await is_(Received.STORED, attempt)
+
+
+async def was_processed(vault: MessageServiceVault, victim: Victim) -> object:
+    return await is_(False, vault.was_processed(f"{victim.processed}-2"))
+
+
+async def mark_processed(vault: MessageServiceVault, victim: Victim) -> object:
+    return await vault.mark_processed(victim.processed, now=NOW)
+
+
+async def read_message(vault: MessageServiceVault, victim: Victim) -> object:
+    for message_id in (victim.out.id, victim.came_in.id):
+        await is_(None, vault.message(message_id))
+    return None
+
+
+async def read_body(vault: MessageServiceVault, victim: Victim) -> object:
+    await unknown(vault.body(victim.out.id, Direction.OUT))
+    return await unknown(vault.body(victim.came_in.id, Direction.IN))
+
+
+async def messages(vault: MessageServiceVault, victim: Victim) -> object:
+    address = victim.out.recipient_address
+    return [await vault.messages(limit=1000), await vault.messages(recipient_address=address)]
+
+
+async def set_status(vault: MessageServiceVault, victim: Victim) -> object:
+    for known in (victim.out, victim.came_in):
+        attempt = vault.set_status(
+            known.id, MessageStatus.ERROR, (), now=NOW, deadline=NOW, direction=known.direction
+        )
+        await is_(False, attempt)
+    return None
+
+
+async def status_events(vault: MessageServiceVault, victim: Victim) -> object:
+    return await is_((), vault.status_events(victim.out.id, Direction.OUT))
+
+
+async def delete(vault: MessageServiceVault, victim: Victim) -> object:
+    return await is_(False, vault.delete(victim.out.id, Direction.OUT))
+
+
+async def read_receipt(vault: MessageServiceVault, victim: Victim) -> object:
+    return await is_(None, vault.receipt(victim.answer.id))
+
+
+async def receipt_for_message(vault: MessageServiceVault, victim: Victim) -> object:
+    return await is_(None, vault.receipt_for_message(victim.came_in.id))
+
+
+async def receipt_body(vault: MessageServiceVault, victim: Victim) -> object:
+    return await unknown(vault.receipt_body(victim.answer.id))
+
+
+async def store_received_receipt(vault: MessageServiceVault, victim: Victim) -> object:
+    mine = replace(receipt(victim.out.id, Direction.IN), id=victim.answer.id)
+    return await is_(True, vault.store_received_receipt(mine, b"mine", now=NOW))
+
+
+async def set_receipt_state(vault: MessageServiceVault, victim: Victim) -> object:
+    await vault.set_receipt_state(victim.answer.id, ReceiptState.FAILED, now=NOW, deadline=None)
+    return await unknown(vault.next_due())
+
+
+async def claim_work(vault: MessageServiceVault, victim: Victim) -> object:
+    work = await vault.claim_work(now=NOW + 100 * MINUTE, lease=MINUTE, limit=1000)
+    assert {victim.out.id, victim.answer.id} & {item.id for item in work} == set()
+    return None
+
+
+async def schedule(vault: MessageServiceVault, victim: Victim) -> object:
+    return await vault.schedule(WorkKind.MESSAGE, victim.out.id, NOW)
+
+
+async def reschedule(vault: MessageServiceVault, victim: Victim) -> object:
+    return await vault.reschedule(WorkKind.MESSAGE, victim.out.id, next_attempt=NOW)
+
+
+async def finish_work(vault: MessageServiceVault, victim: Victim) -> object:
+    return await vault.finish_work(WorkKind.MESSAGE, victim.out.id)
+
+
+async def next_due_work(vault: MessageServiceVault, victim: Victim) -> object:
+    return await is_(None, vault.next_due())
+
+
+async def cursor(vault: MessageServiceVault, victim: Victim) -> object:
+    return await is_(0, vault.cursor(victim.cursor))
+
+
+async def set_cursor(vault: MessageServiceVault, victim: Victim) -> object:
+    return await vault.set_cursor(victim.cursor, 1)
+
+
+Case = Callable[[Any, Victim], Awaitable[object]]
+BOTH: dict[str, Case] = {case.__name__: case for case in (log, find_log, log_origin, record, new_body, sweep)}
+CASES: dict[type[Vault], dict[str, Case]] = {
+    AccessPointVault: BOTH
+    | {case.__name__: case for case in (submit, claim_transfers, outgoing_body, delivered, failed, postpone)}
+    | {case.__name__: case for case in (events, known_receipt, accept, inbox, incoming_body, acknowledge)}
+    | {"next_due": next_due_transfer},
+    MessageServiceVault: BOTH
+    | {case.__name__: case for case in (keys, tls_client, create_outgoing, receive, was_processed)}
+    | {case.__name__: case for case in (mark_processed, messages, set_status, status_events, delete)}
+    | {case.__name__: case for case in (receipt_for_message, receipt_body, store_received_receipt)}
+    | {case.__name__: case for case in (set_receipt_state, claim_work, schedule, reschedule, finish_work)}
+    | {case.__name__: case for case in (cursor, set_cursor)}
+    | {"message": read_message, "body": read_body, "receipt": read_receipt, "next_due": next_due_work},
+}
+ROLES: dict[type[Vault], Role] = {AccessPointVault: AP, MessageServiceVault: MT}
+
+
+def operations(vault: type[Vault]) -> set[str]:
+    return {operation for operation, _ in inspect.getmembers(vault) if not operation.startswith("_")}
+
+
+@pytest.mark.parametrize("vault", list(CASES), ids=lambda vault: vault.__name__)
+def test_every_operation_has_a_case(vault: type[Vault]) -> None:
+    assert operations(vault) == set(CASES[vault])
+
+
+@pytest.mark.parametrize("vault", list(CASES), ids=lambda vault: vault.__name__)
+def test_no_operation_takes_an_organisation(vault: type[Vault]) -> None:
+    """The opened object is the scope (invariant 1)."""
+    for operation in operations(vault):
+        member = getattr(vault, operation)
+        if callable(member):
+            parameters = inspect.signature(member).parameters
+            assert not {"organisation", "participant", "tenant", "role", "vault"} & set(parameters)
+
+
+@pytest.mark.parametrize(
+    ("vault", "operation"),
+    [(vault, operation) for vault, cases in CASES.items() for operation in sorted(cases)],
+    ids=lambda value: value if isinstance(value, str) else value.__name__,
+)
+async def test_an_operation_reaches_nothing_of_another_organisation(
+    installation: Installation,
+    victim: Victim,
+    vault: type[Vault],
+    operation: str,
+) -> None:
+    """Each attempt from a vault that is new, so that what it finds there is its own or a leak."""
+    attacker = await installation.organisation([ROLES[vault]])
+    if operation in ("keys", "tls_client"):
+        give_keys(installation, (await vault_login(installation, attacker, ROLES[vault])).vault, "attacker")
+    before = victim.snapshot()
+    learned: object = None
+    try:
+        async with installation.open(attacker, ROLES[vault]) as opened:  # type: ignore[call-overload]
+            assert type(opened) is vault
+            learned = await CASES[vault][operation](opened, victim)
+    except UnknownRecord:
+        assert operation == "set_receipt_state", "the only one that tells when the opening ends"
+    assert victim.snapshot() == before
+    assert [trace for trace in victim.traces() if trace in repr(learned)] == []
+
+
+async def test_a_lock_on_one_vault_delays_no_other(installation: Installation, victim: Victim) -> None:
+    """Two vaults share no row that an opening locks."""
+    other = await installation.organisation([AP])
+    async with installation.open(victim.organisation, AP) as held:
+        await held.claim_transfers(now=NOW + 100 * MINUTE, lease=MINUTE, limit=1000)
+        async with installation.open(other, AP) as vault:
+            await submitted(vault)
+            vault.record(AuditEvent.AP_TRANSFER_QUEUED)
+
+
+def test_the_key_store_gives_a_vault_its_own_keys_alone(installation: Installation) -> None:
+    store = SoftwareKeyStore(installation.settings.secrets, installation.settings.passphrase)
+    with pytest.raises(KeyStoreError) as caught:
+        store.signing_key("v" + "0" * 32)
+    assert caught.value.fault is KeyFault.MISSING
