@@ -29,6 +29,7 @@ COMMANDS = {
     "trace": "The way of one message through an organisation's vaults.",
     "validate": "Check SDK messages, envelopes and receipts: findings with receipt codes.",
     "envelope": "Look into an envelope between organisations: who signed, and whether that holds.",
+    "testbed": "DIGG's test cases for access points, with a protocol to attach to an application.",
     "bench": "Measure work against its cryptographic floor.",
     "test": "Run all tests, with what they need; further arguments go to pytest.",
 }

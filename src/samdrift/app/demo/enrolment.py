@@ -32,8 +32,15 @@ from samdrift.vault.keyfiles import KeyName
 from samdrift.vault.keystore import SoftwareKeyStore
 from samdrift.vault.provision import Provisioner
 from samdrift.vault.settings import VaultSettings
+from samdrift.wire.identifiers import (
+    RECEIPT_BASE,
+    RECEIPT_EXTENDED,
+    SDK_MESSAGE_BASE,
+    SDK_MESSAGE_EXTENDED,
+)
 
 HOST = "127.0.0.1"
+BOTH_MODELS = (SDK_MESSAGE_EXTENDED, RECEIPT_EXTENDED, SDK_MESSAGE_BASE, RECEIPT_BASE)
 SYSTEM = "message-service"
 Issue = Callable[[bytes], x509.Certificate]
 
@@ -46,6 +53,8 @@ class EnrolledOperator:
     config: Config
     config_file: Path
     as4_address: str
+    certificate: x509.Certificate
+    """The access point's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,13 +88,14 @@ async def enrol(federation: LocalFederation, operator: DemoOperator, folder: Pat
             certificates.signing,
             certificates.encryption,
             [organisation.mailbox],
+            documents=BOTH_MODELS,
         )
     file = folder / "samdrift.toml"
     served = [_served(*pair) for pair in zip(operator.organisations, issued, strict=True)]
     file.write_text(
         config_text(operator.party, federation.identifier, federation.sml_zone, places, served), "utf-8"
     )
-    return EnrolledOperator(operator, load(file), file, address)
+    return EnrolledOperator(operator, load(file), file, address, access_point)
 
 
 def _settings(folder: Path) -> VaultSettings:

@@ -1,0 +1,173 @@
+"""DIGG's test cases for approval (accesspoint-test-cases 4 to 6), each with what must be seen."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from samdrift.contracts.transfer import TransferEvent, TransferReason, TransferState
+from samdrift.federation.testbed.bed import PATIENCE, QUIET, Bed
+from samdrift.federation.testbed.envelopes import Envelope
+from samdrift.federation.testbed.observer import Arrived
+from samdrift.wire.codes import ReceiptStatus
+from samdrift.wire.identifiers import SDK_MESSAGE_BASE, SDK_MESSAGE_EXTENDED
+
+_MODELS = {"base": SDK_MESSAGE_BASE, "extended": SDK_MESSAGE_EXTENDED}
+_LARGE = 38 << 20
+"""Bytes of attachment that make an envelope of more than 70 MB after base64 twice."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What was seen in a case, and whether it is what must be seen."""
+
+    passed: bool
+    seen: str
+    evidence: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One test case."""
+
+    id: str
+    title: str
+    expected: str
+    run: Callable[[Bed], Awaitable[Outcome]]
+
+
+async def _tf_01(bed: Bed) -> Outcome:
+    seen, passed = [], True
+    for name, document in _MODELS.items():
+        point = bed.points["TestAP-01"]
+        envelope = await bed.submit(point, document)
+        event = await bed.outcome(envelope)
+        answered = await bed.observer.receipt_for(envelope.header.id, PATIENCE)
+        passed = passed and delivered(event) and answered is ReceiptStatus.ACCEPTED
+        seen.append(f"{name}: {words(event)}, message receipt {answered}")
+    return Outcome(passed, "; ".join(seen))
+
+
+async def _tf_02(bed: Bed) -> Outcome:
+    return await not_sent(bed, "TestAP-03", TransferReason.PEER_UNTRUSTED)
+
+
+async def _tf_03(bed: Bed) -> Outcome:
+    point = bed.points["TestAP-05"]
+    envelope = bed.message_from(point)
+    sent = await point.send(bed.subject, envelope)
+    arrived = await bed.arrived(envelope, QUIET)
+    passed = not sent.receipt and sent.answer.startswith("EBMS:") and not arrived
+    return Outcome(passed, f"{sent.answer}; {nothing(arrived)}", await bed.said(sent))
+
+
+async def _tf_04(bed: Bed) -> Outcome:
+    seen, passed = [], True
+    for name, document in _MODELS.items():
+        outcome = await received(bed, bed.message_from(bed.points["TestAP-01"], document))
+        passed = passed and outcome.passed
+        seen.append(f"{name}: {outcome.seen}")
+    return Outcome(passed, "; ".join(seen))
+
+
+async def _tf_05(bed: Bed) -> Outcome:
+    return await not_sent(bed, "TestAP-04", TransferReason.PEER_UNREACHABLE)
+
+
+async def _tf_06(bed: Bed) -> Outcome:
+    return await received(bed, bed.message_from(bed.points["TestAP-01"]))
+
+
+async def _tf_07(bed: Bed) -> Outcome:
+    return await received(
+        bed, bed.message_from(bed.points["TestAP-01"], SDK_MESSAGE_BASE, handling_service=False)
+    )
+
+
+async def _tf_08(bed: Bed) -> Outcome:
+    envelope = bed.message_from(bed.points["TestAP-01"], attachment=_LARGE)
+    outcome = await received(bed, envelope)
+    return Outcome(outcome.passed, f"{len(envelope.data)} bytes: {outcome.seen}", outcome.evidence)
+
+
+async def _tf_09(bed: Bed) -> Outcome:
+    envelope = bed.message_from(bed.points["TestAP-01"])
+    broken = envelope.broken(lambda data: data.replace(b"edelivery:xhe:1<", b"edelivery:xhe:9<", 1))
+    return await _refused_with_reason(bed, broken)
+
+
+async def _tf_10(bed: Bed) -> Outcome:
+    """AS4 says that the message is for the participant under test, the envelope that it is for another."""
+    point = bed.points["TestAP-01"]
+    envelope = bed.message_from(point)
+    recipient = envelope.header.recipient.value
+    other = envelope.broken(
+        lambda data: data.replace(f">{recipient}<".encode(), b">0203:annan.example.se<", 1)
+    )
+    return await _refused_with_reason(bed, other)
+
+
+async def received(bed: Bed, envelope: Envelope) -> Outcome:
+    """A message arrives whole, and the participant's receipt goes back."""
+    point = bed.points["TestAP-01"]
+    sent = await point.send(bed.subject, envelope)
+    arrived = await bed.arrived(envelope)
+    if not (sent.receipt and len(arrived) == 1):
+        return Outcome(False, f"{sent.answer}; arrived {len(arrived)} times", await bed.said(sent))
+    receipt = await bed.answered(point, envelope)
+    status = receipt.status if receipt else None
+    return Outcome(
+        status is ReceiptStatus.ACCEPTED, f"{sent.answer}; arrived whole; message receipt {status} returned"
+    )
+
+
+async def _refused_with_reason(bed: Bed, envelope: Envelope) -> Outcome:
+    """Logged with the reason and deleted; the answer does not tell (transport-profile-as4 2.9)."""
+    sent = await bed.points["TestAP-01"].send(bed.subject, envelope)
+    arrived = await bed.arrived(envelope, QUIET)
+    reason = await bed.said(sent)
+    passed = not arrived and "ap:envelope:refused" in reason
+    return Outcome(passed, f"{sent.answer}; {nothing(arrived)}", reason)
+
+
+async def not_sent(bed: Bed, point: str, reason: TransferReason) -> Outcome:
+    """The transfer fails for ``reason``, and the sender is told (component-accesspoint 3.2.5 b)."""
+    envelope = await bed.submit(bed.points[point])
+    event = await bed.outcome(envelope)
+    failed = event is not None and event.state is TransferState.FAILED and event.reason is reason
+    reached = envelope.header.id in bed.points[point].inbox.messages
+    return Outcome(failed and not reached, words(event), await bed.said(envelope.header.id))
+
+
+def delivered(event: TransferEvent | None) -> bool:
+    return event is not None and event.state is TransferState.DELIVERED
+
+
+def words(event: TransferEvent | None) -> str:
+    if event is None:
+        return "nothing was told"
+    return (
+        f"{event.state} {'' if event.reason is TransferReason.NONE else event.reason} {event.detail}".strip()
+    )
+
+
+def nothing(arrived: list[Arrived]) -> str:
+    return f"arrived {len(arrived)} times" if arrived else "nothing arrived"
+
+
+_RECEIPT_BACK = "delivered; message receipt ACCEPTED comes in; in both transport models"
+_WHOLE = "transport receipt; the envelope arrives whole; the message receipt is returned"
+_REFUSED = "nothing arrives; the event log says why"
+
+CASES = (
+    Case("TF-01", "Send a message and take its message receipt", _RECEIPT_BACK, _tf_01),
+    Case("TF-02", "Send to a revoked certificate", "not sent; fails for the revoked certificate", _tf_02),
+    Case("TF-03", "Receive from another environment", "an error; nothing arrives", _tf_03),
+    Case("TF-04", "Receive a message and return its receipt", f"{_WHOLE}; in both transport models", _tf_04),
+    Case("TF-05", "Send to an unreachable access point", "fails when the attempts are used up", _tf_05),
+    Case("TF-06", "Receive an envelope with every field", _WHOLE, _tf_06),
+    Case("TF-07", "Receive an envelope with the fewest fields", _WHOLE, _tf_07),
+    Case("TF-08", "Receive at least 70 MB", _WHOLE, _tf_08),
+    Case("TF-09", "Receive a malformed envelope", _REFUSED, _tf_09),
+    Case("TF-10", "Receive an envelope that contradicts its metadata", _REFUSED, _tf_10),
+)

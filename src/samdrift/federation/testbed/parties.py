@@ -1,0 +1,42 @@
+"""Who takes part in a test: the access point under test, and the participants of the test bed."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from cryptography import x509
+
+from samdrift.contracts.transfer import AccessPoint
+from samdrift.wire.identifiers import ParticipantIdentifier
+from samdrift.wire.keys import DecryptionKey, SigningKey
+
+Evidence = Callable[[str], Awaitable[str]]
+"""What the event log of the access point under test says about an AS4 message or an envelope."""
+
+
+@dataclass(frozen=True, slots=True)
+class OrganisationKeys:
+    """A participant's own keys, for protection between organisations."""
+
+    signing: SigningKey
+    decryption: DecryptionKey
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """The access point under test, with one participant that the test bed plays itself.
+
+    ``interface_c`` is that participant's connection; ``evidence`` reads the
+    access point's event log, which no interface shows to others.
+    """
+
+    participant: ParticipantIdentifier
+    mailbox: str
+    keys: OrganisationKeys
+    interface_c: AccessPoint
+    party: str
+    as4_address: str
+    certificate: x509.Certificate
+    federation: str
+    evidence: Evidence
