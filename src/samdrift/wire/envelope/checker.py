@@ -12,15 +12,12 @@ from dataclasses import dataclass
 
 from samdrift.wire.codes import Detail, Reason
 from samdrift.wire.envelope import rules, syntax
-from samdrift.wire.envelope.header import EnvelopeHeader
+from samdrift.wire.envelope.header import MAX_VALUE, EnvelopeHeader
 from samdrift.wire.findings import Finding
 from samdrift.wire.schema.check import MAX_FINDINGS
 from samdrift.wire.schema.lexical import WHITESPACE
 from samdrift.wire.schema.model import Sequence, Simple
 from samdrift.wire.xml import Namespace, name
-
-MAX_VALUE = 4096
-"""Most characters of one value outside the payload."""
 
 _ENCRYPTED_DATA = name(Namespace.XENC, "EncryptedData")
 _HINTS = frozenset(

@@ -12,6 +12,9 @@ from samdrift.wire.identifiers import DocumentIdentifier, ParticipantIdentifier,
 XHE_VERSION: Final = "1.0"
 CUSTOMIZATION: Final = "urn:fdc:digg.se:edelivery:xhe:1"
 
+MAX_VALUE: Final = 4096
+"""Most characters of one value outside the payload."""
+
 
 class ScopeCode(StrEnum):
     """Type codes of BusinessScopeCriterion, each exactly once in an envelope (codes-technical 1.6)."""
@@ -44,3 +47,14 @@ class EnvelopeHeader:
     content_type_code: str
     handling_service_id: str | None
     encrypted: bool
+
+    @property
+    def scope(self) -> tuple[tuple[ScopeCode, str], ...]:
+        """The criteria in the order of the syntax mapping: what to look up in SMP, and where."""
+        return (
+            (ScopeCode.DOCUMENT, self.document.value),
+            (ScopeCode.DOCUMENT_SCHEME, self.document.scheme),
+            (ScopeCode.PROCESS, self.process.value),
+            (ScopeCode.PROCESS_SCHEME, self.process.scheme),
+            (ScopeCode.FEDERATION, self.federation),
+        )

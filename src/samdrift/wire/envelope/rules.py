@@ -9,11 +9,17 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Final
 
 from samdrift.wire.codes import Detail, Reason
-from samdrift.wire.envelope.header import CUSTOMIZATION, XHE_VERSION, EnvelopeHeader, ScopeCode
+from samdrift.wire.envelope.header import (
+    CUSTOMIZATION,
+    MAX_VALUE,
+    XHE_VERSION,
+    EnvelopeHeader,
+    ScopeCode,
+)
 from samdrift.wire.errors import WireError
 from samdrift.wire.findings import Finding
 from samdrift.wire.identifiers import (
@@ -23,6 +29,7 @@ from samdrift.wire.identifiers import (
     ProcessIdentifier,
     is_uuid,
 )
+from samdrift.wire.schema.lexical import WHITESPACE
 
 _ROOT: Final = "/XHE"
 _HEADER: Final = f"{_ROOT}/Header"
@@ -33,6 +40,7 @@ _SENDER: Final = f"{_HEADER}/FromParty/PartyIdentification/ID"
 _RECIPIENT: Final = f"{_HEADER}/ToParty/PartyIdentification/ID"
 _DOCUMENT_TYPE: Final = f"{_PAYLOAD}/DocumentTypeCode"
 _CONTENT_TYPE: Final = f"{_PAYLOAD}/ContentTypeCode"
+_HANDLING_SERVICE: Final = f"{_PAYLOAD}/HandlingServiceID"
 _ENCRYPTED: Final = f"{_PAYLOAD}/InstanceEncryptionIndicator"
 _REQUIRED = frozenset({_ID, _SENDER, _RECIPIENT, _DOCUMENT_TYPE, _CONTENT_TYPE, _ENCRYPTED})
 CRITERION: Final = f"{_HEADER}/BusinessScope/BusinessScopeCriterion"
@@ -137,9 +145,48 @@ def header_of(metadata: Metadata) -> EnvelopeHeader | None:
         federation=scope[ScopeCode.FEDERATION],
         document_type_code=values[_DOCUMENT_TYPE],
         content_type_code=values[_CONTENT_TYPE],
-        handling_service_id=values.get(f"{_PAYLOAD}/HandlingServiceID"),
+        handling_service_id=values.get(_HANDLING_SERVICE),
         encrypted=metadata.encrypted,
     )
+
+
+def metadata_of(header: EnvelopeHeader) -> Metadata:
+    """What the elements of an envelope with this header say; :func:`header_of` the other way round."""
+    values = {
+        _ID: header.id,
+        _CREATED: spelt(header.created),
+        _SENDER: header.sender.value,
+        f"{_SENDER}/@schemeID": header.sender.scheme,
+        _RECIPIENT: header.recipient.value,
+        f"{_RECIPIENT}/@schemeID": header.recipient.scheme,
+        _DOCUMENT_TYPE: header.document_type_code,
+        _CONTENT_TYPE: header.content_type_code,
+        _ENCRYPTED: "true" if header.encrypted else "false",
+    }
+    if header.handling_service_id is not None:
+        values[_HANDLING_SERVICE] = header.handling_service_id
+    return Metadata(values, list(header.scope))
+
+
+def broken_by_header(header: EnvelopeHeader) -> Iterator[Finding]:
+    """The rules that an envelope with this header would break."""
+    metadata = metadata_of(header)
+    yield from broken_by(metadata)
+    for path, value in (
+        *metadata.values.items(),
+        *((CRITERION_VALUE, value) for _, value in metadata.criteria),
+    ):
+        if not value.strip(WHITESPACE):
+            yield broken("R2-XHE", "empty elements are not allowed", path)
+        elif len(value) > MAX_VALUE:
+            yield broken("length", f"a value is longer than {MAX_VALUE} characters", path)
+
+
+def spelt(at: datetime) -> str:
+    """A time in UTC with three fraction digits; a time without zone stays without, which breaks a rule."""
+    if at.tzinfo is None:
+        return at.isoformat(timespec="milliseconds")
+    return f"{at.astimezone(UTC).replace(tzinfo=None).isoformat(timespec='milliseconds')}Z"
 
 
 def _instant(spelling: str) -> datetime | None:

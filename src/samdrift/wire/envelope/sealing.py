@@ -1,28 +1,42 @@
-"""Makes envelopes: the payload is encrypted first, then the whole is signed (envelope-profile-xhe 3.2)."""
+"""Makes envelopes: the payload is encrypted first, then the whole is signed (envelope-profile-xhe 3.2).
+
+Written as text in canonical form (:mod:`samdrift.wire.xmltext`), so that what is
+hashed is what is sent and a large ciphertext passes through no tree.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import re
-from dataclasses import replace
-from datetime import UTC
+from dataclasses import dataclass, replace
 
 from cryptography import x509
-from lxml import etree
 
 from samdrift.wire import longtext
-from samdrift.wire.envelope.header import CUSTOMIZATION, XHE_VERSION, EnvelopeHeader, ScopeCode
+from samdrift.wire.envelope import rules
+from samdrift.wire.envelope.header import CUSTOMIZATION, XHE_VERSION, EnvelopeHeader
 from samdrift.wire.envelope.reading import header_of
-from samdrift.wire.envelope.syntax import ENVELOPE, SCHEME_ID, xha, xhb
 from samdrift.wire.errors import WireError, WireFault
 from samdrift.wire.identifiers import ParticipantIdentifier
 from samdrift.wire.keys import Random, SigningKey
-from samdrift.wire.longtext import PLACEHOLDER, Document
-from samdrift.wire.xml import LARGE, Element, Namespace, parse
-from samdrift.wire.xmldsig import sign_enveloped
-from samdrift.wire.xmlenc import cipher_value, encrypt_element
+from samdrift.wire.xml import LARGE, Namespace
+from samdrift.wire.xmldsig import Canonicalization, canonical_document, enveloped_signature
+from samdrift.wire.xmlenc import encrypt_element
+from samdrift.wire.xmltext import quoted, text
 
 _NAMESPACES = {"x": Namespace.XHE, "xha": Namespace.XHA, "xhb": Namespace.XHB}
-_DECLARATION = re.compile(rb"(?:\xef\xbb\xbf)?(?:<\?xml[^>]*\?>)?\s*")
+_XMLNS = " ".join(f'xmlns:{prefix}="{namespace}"' for prefix, namespace in _NAMESPACES.items())
+_DECLARATION = b'<?xml version="1.0" encoding="UTF-8"?>\n'
+_END = b"</x:XHE>"
+_PROLOG = re.compile(rb"(?:\xef\xbb\xbf)?(?:<\?xml[^>]*\?>)?\s*")
+
+
+@dataclass(frozen=True, slots=True)
+class _Unsigned:
+    """An envelope without its end tag, in pieces, and the SHA-256 of its canonical form."""
+
+    pieces: tuple[bytes, ...]
+    digest: bytes
 
 
 def seal(
@@ -40,66 +54,78 @@ def seal(
     payload would make an envelope that breaks the profile.
     """
     header = replace(header, encrypted=recipient is not None)
-    if recipient is None:
-        document = Document(_build(header, parse(payload, LARGE)), memoryview(b""))
-    else:
-        element = payload[_DECLARATION.match(payload).end() :]  # type: ignore[union-attr]
-        content, ciphertext = encrypt_element(element, recipient, rng=rng)
-        cipher_value(content).text = PLACEHOLDER
-        document = Document(_build(header, content), memoryview(ciphertext))
+    for finding in rules.broken_by_header(header):
+        raise WireError(WireFault.STRUCTURE, finding.text, finding.path)
+    prolog = _PROLOG.match(payload)
+    element = payload[prolog.end() :] if prolog else payload
+    unsigned = _plain(header, element) if recipient is None else _encrypted(header, element, recipient, rng)
+    signature = "" if signer is None else enveloped_signature(unsigned.digest, signer, _NAMESPACES)
+    return b"".join((_DECLARATION, *unsigned.pieces, signature.encode(), _END))
+
+
+def _encrypted(header: EnvelopeHeader, element: bytes, recipient: x509.Certificate, rng: Random) -> _Unsigned:
+    """Canonical by construction, so its digest is that of its bytes."""
+    before, after = _around_payload(header)
+    content = encrypt_element(element, recipient, rng=rng)
+    pieces = (before, content.before, content.ciphertext, content.after, after)
+    digest = hashlib.sha256()
+    for piece in (*pieces, _END):
+        digest.update(piece)
+    return _Unsigned(pieces, digest.digest())
+
+
+def _plain(header: EnvelopeHeader, element: bytes) -> _Unsigned:
+    """The payload is as its maker wrote it: parsed by itself and in its place, and canonicalized."""
+    longtext.parse(element, LARGE)
+    before, after = _around_payload(header)
+    document = longtext.parse(b"".join((before, element, after, _END)), LARGE)
     header_of(document)
-    if signer is not None:
-        sign_enveloped(document.root, signer, new_sink=document.new_sink)
-    serialised = etree.tostring(document.root, encoding="UTF-8", xml_declaration=True)
-    return longtext.restore(serialised, document.long_text)
+    sink = document.new_sink()
+    canonical_document(document.root, Canonicalization.INCLUSIVE, (), sink)
+    return _Unsigned((before, element, after), sink.digest())
 
 
-def _build(header: EnvelopeHeader, content: Element) -> Element:
-    """The elements in the order of the syntax mapping (envelope-profile-xhe 2.2)."""
-    root = etree.Element(ENVELOPE.root, nsmap=_NAMESPACES)
-    _add(root, "XHEVersionID", XHE_VERSION)
-    _add(root, "CustomizationID", CUSTOMIZATION)
-    _add_header(etree.SubElement(root, xha("Header")), header)
-    payload = etree.SubElement(etree.SubElement(root, xha("Payloads")), xha("Payload"))
-    _add(payload, "DocumentTypeCode", header.document_type_code)
-    _add(payload, "ContentTypeCode", header.content_type_code)
-    if header.handling_service_id is not None:
-        _add(payload, "HandlingServiceID", header.handling_service_id)
-    _add(payload, "InstanceEncryptionIndicator", "true" if header.encrypted else "false")
-    etree.SubElement(payload, xha("PayloadContent")).append(content)
-    return root
+def _around_payload(header: EnvelopeHeader) -> tuple[bytes, bytes]:
+    """The elements of the syntax mapping before and after the payload (envelope-profile-xhe 2.2)."""
+    handling = (
+        "" if header.handling_service_id is None else _basic("HandlingServiceID", header.handling_service_id)
+    )
+    before = (
+        f"<x:XHE {_XMLNS}>"
+        f"{_basic('XHEVersionID', XHE_VERSION)}"
+        f"{_basic('CustomizationID', CUSTOMIZATION)}"
+        "<xha:Header>"
+        f"{_basic('ID', header.id)}"
+        f"{_basic('CreationDateTime', rules.spelt(header.created))}"
+        f"<xha:BusinessScope>{_scope(header)}</xha:BusinessScope>"
+        f"<xha:FromParty>{_party(header.sender)}</xha:FromParty>"
+        f"<xha:ToParty>{_party(header.recipient)}</xha:ToParty>"
+        "</xha:Header>"
+        "<xha:Payloads><xha:Payload>"
+        f"{_basic('DocumentTypeCode', header.document_type_code)}"
+        f"{_basic('ContentTypeCode', header.content_type_code)}"
+        f"{handling}"
+        f"{_basic('InstanceEncryptionIndicator', 'true' if header.encrypted else 'false')}"
+        "<xha:PayloadContent>"
+    )
+    return before.encode(), b"</xha:PayloadContent></xha:Payload></xha:Payloads>"
 
 
-def _add_header(element: Element, header: EnvelopeHeader) -> None:
-    if header.created.tzinfo is None:
-        raise WireError(WireFault.STRUCTURE, "the time of creation has no time zone", "CreationDateTime")
-    _add(element, "ID", header.id)
-    created = header.created.astimezone(UTC).replace(tzinfo=None)
-    _add(element, "CreationDateTime", f"{created.isoformat(timespec='milliseconds')}Z")
-    scope = etree.SubElement(element, xha("BusinessScope"))
-    for code, value in (
-        (ScopeCode.DOCUMENT, header.document.value),
-        (ScopeCode.DOCUMENT_SCHEME, header.document.scheme),
-        (ScopeCode.PROCESS, header.process.value),
-        (ScopeCode.PROCESS_SCHEME, header.process.scheme),
-        (ScopeCode.FEDERATION, header.federation),
-    ):
-        criterion = etree.SubElement(scope, xha("BusinessScopeCriterion"))
-        _add(criterion, "BusinessScopeCriterionTypeCode", code)
-        _add(criterion, "BusinessScopeCriterionValue", value)
-    _add_party(element, "FromParty", header.sender)
-    _add_party(element, "ToParty", header.recipient)
+def _basic(local: str, value: str) -> str:
+    return f"<xhb:{local}>{text(value)}</xhb:{local}>"
 
 
-def _add_party(element: Element, local: str, participant: ParticipantIdentifier) -> None:
-    identification = etree.SubElement(etree.SubElement(element, xha(local)), xha("PartyIdentification"))
-    _add(identification, "ID", participant.value).set(SCHEME_ID, participant.scheme)
+def _scope(header: EnvelopeHeader) -> str:
+    return "".join(
+        "<xha:BusinessScopeCriterion>"
+        f"{_basic('BusinessScopeCriterionTypeCode', code)}{_basic('BusinessScopeCriterionValue', value)}"
+        "</xha:BusinessScopeCriterion>"
+        for code, value in header.scope
+    )
 
 
-def _add(parent: Element, local: str, value: str) -> Element:
-    element = etree.SubElement(parent, xhb(local))
-    try:
-        element.text = value
-    except ValueError:
-        raise WireError(WireFault.STRUCTURE, "a character that XML does not allow", local) from None
-    return element
+def _party(participant: ParticipantIdentifier) -> str:
+    return (
+        f'<xha:PartyIdentification><xhb:ID schemeID="{quoted(participant.scheme)}">'
+        f"{text(participant.value)}</xhb:ID></xha:PartyIdentification>"
+    )

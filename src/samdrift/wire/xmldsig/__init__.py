@@ -19,6 +19,7 @@ from samdrift.wire.xmldsig.enveloped import (
     verify_enveloped,
 )
 from samdrift.wire.xmldsig.keyinfo import append_certificate, load_certificate, read_certificate
+from samdrift.wire.xmldsig.markup import enveloped_signature
 from samdrift.wire.xmldsig.signature import (
     Resolver,
     Signature,
@@ -59,6 +60,7 @@ __all__ = [
     "canonical_document",
     "canonical_part",
     "ds",
+    "enveloped_signature",
     "load_certificate",
     "read_certificate",
     "read_reference",

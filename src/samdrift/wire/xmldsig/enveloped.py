@@ -54,24 +54,19 @@ class SignatureVerdict:
 
 
 def sign_enveloped(
-    root: Element,
-    key: SigningKey,
-    *,
-    method: Canonicalization = Canonicalization.INCLUSIVE,
-    new_sink: Callable[[], DigestSink] = HashSink,
+    root: Element, key: SigningKey, *, method: Canonicalization = Canonicalization.INCLUSIVE
 ) -> None:
     """Sign the document of ``root`` and append the signature as the root's last child.
 
     RSA-SHA256 and SHA-256, reference ``URI=""`` with the enveloped transform,
-    the certificate in ``KeyInfo`` (envelope-profile-xhe 3.5.2). ``new_sink``
-    makes what digests the document's canonical form.
+    the certificate in ``KeyInfo`` (envelope-profile-xhe 3.5.2).
     """
     if root.find(ds("Signature")) is not None:
         raise WireError(WireFault.SIGNATURE, "signed already", "Signature")
     transforms = [Transform(ENVELOPED_SIGNATURE)]
     if method is not Canonicalization.INCLUSIVE:
         transforms.append(Transform(method))
-    reference = Reference("", tuple(transforms), _digest(root, tuple(transforms), new_sink()))
+    reference = Reference("", tuple(transforms), _digest(root, tuple(transforms), HashSink()))
     append_signature(
         root,
         [reference],

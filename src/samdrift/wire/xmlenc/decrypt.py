@@ -15,11 +15,16 @@ from cryptography import x509
 from samdrift.wire import base64text
 from samdrift.wire.errors import WireError
 from samdrift.wire.keys import DecryptionKey
-from samdrift.wire.xml import Element, text
+from samdrift.wire.xml import Element, Namespace, name, text
 from samdrift.wire.xmldsig import ds, read_certificate
 from samdrift.wire.xmlenc.ciphers import ACCEPTED, decrypt, failed
-from samdrift.wire.xmlenc.encrypt import xenc
 from samdrift.wire.xmlenc.keytransport import read_oaep
+
+
+def xenc(local: str) -> str:
+    """The expanded name of an element of XML Encryption."""
+    return name(Namespace.XENC, local)
+
 
 _CIPHER_VALUE = f"{xenc('CipherData')}/{xenc('CipherValue')}"
 

@@ -5,19 +5,19 @@ Missing: envelope-profile-xhe 3.4.4.1 b: every document type of the federation i
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Final
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
-from lxml import etree
 
 from samdrift.wire import base64text
+from samdrift.wire.certificates import to_base64
 from samdrift.wire.errors import WireError, WireFault
 from samdrift.wire.keys import Oaep, Random
-from samdrift.wire.xml import Element, Namespace, name
-from samdrift.wire.xmldsig import append_certificate, ds
 from samdrift.wire.xmlenc.ciphers import AES256_CBC, encrypt_cbc
 from samdrift.wire.xmlenc.keytransport import RSA_OAEP_MGF1P
+from samdrift.wire.xmltext import XMLNS_DS, XMLNS_XENC
 
 ELEMENT: Final = "http://www.w3.org/2001/04/xmlenc#Element"
 """Says that the plaintext is an XML element (envelope-profile-xhe 3.4.4.1 a)."""
@@ -25,18 +25,22 @@ ELEMENT: Final = "http://www.w3.org/2001/04/xmlenc#Element"
 _IV_SIZE = 16
 
 
-def xenc(local: str) -> str:
-    """The expanded name of an element of XML Encryption."""
-    return name(Namespace.XENC, local)
+@dataclass(frozen=True, slots=True)
+class Encrypted:
+    """``EncryptedData`` in canonical form, in three pieces: a large ciphertext is not copied around."""
+
+    before: bytes
+    ciphertext: bytes
+    """Base64."""
+    after: bytes
 
 
-def encrypt_element(plain: bytes, recipient: x509.Certificate, *, rng: Random) -> tuple[Element, bytes]:
-    """``EncryptedData`` for the holder of the certificate, and the payload's ciphertext in base64.
+def encrypt_element(plain: bytes, recipient: x509.Certificate, *, rng: Random) -> Encrypted:
+    """Encrypt an XML element for the holder of the certificate.
 
-    Apart from each other, with the payload's ``CipherValue`` left empty: a large
-    ciphertext should not go into a tree (:mod:`samdrift.wire.longtext`). AES-256-CBC under a
-    new session key, that key under RSA-OAEP (SHA-1), the certificate in
-    ``KeyInfo``. :class:`WireError` (``ALGORITHM``) for a key that is not RSA.
+    AES-256-CBC under a new session key, that key under RSA-OAEP (SHA-1), the
+    certificate in ``KeyInfo``. :class:`WireError` (``ALGORITHM``) for a key that
+    is not RSA.
     """
     public_key = recipient.public_key()
     if not isinstance(public_key, RSAPublicKey):
@@ -44,23 +48,24 @@ def encrypt_element(plain: bytes, recipient: x509.Certificate, *, rng: Random) -
     session_key = rng(AES256_CBC.key_size)
     wrapped = public_key.encrypt(session_key, Oaep.SHA1.padding)
     ciphertext = base64text.encode(encrypt_cbc(plain, session_key, rng(_IV_SIZE)))
-    return _encrypted_data(wrapped, recipient), ciphertext
+    before, after = _around_ciphertext(base64text.encode(wrapped).decode("ascii"), to_base64(recipient))
+    return Encrypted(before.encode(), ciphertext, after.encode())
 
 
-def _encrypted_data(wrapped: bytes, recipient: x509.Certificate) -> Element:
+def _around_ciphertext(wrapped: str, certificate: str) -> tuple[str, str]:
     """The structure of envelope-profile-xhe 3.4.2; no ``DigestMethod`` means SHA-1, as in DIGG's example."""
-    data = etree.Element(
-        xenc("EncryptedData"), nsmap={"xenc": Namespace.XENC, "ds": Namespace.DSIG}, Type=ELEMENT
+    before = (
+        f'<xenc:EncryptedData {XMLNS_DS} {XMLNS_XENC} Type="{ELEMENT}">'
+        f'<xenc:EncryptionMethod Algorithm="{AES256_CBC.algorithm}"></xenc:EncryptionMethod>'
+        "<ds:KeyInfo>"
+        "<xenc:EncryptedKey>"
+        f'<xenc:EncryptionMethod Algorithm="{RSA_OAEP_MGF1P}"></xenc:EncryptionMethod>'
+        "<ds:KeyInfo><ds:X509Data>"
+        f"<ds:X509Certificate>{certificate}</ds:X509Certificate>"
+        "</ds:X509Data></ds:KeyInfo>"
+        f"<xenc:CipherData><xenc:CipherValue>{wrapped}</xenc:CipherValue></xenc:CipherData>"
+        "</xenc:EncryptedKey>"
+        "</ds:KeyInfo>"
+        "<xenc:CipherData><xenc:CipherValue>"
     )
-    etree.SubElement(data, xenc("EncryptionMethod"), Algorithm=AES256_CBC.algorithm)
-    key_info = etree.SubElement(data, ds("KeyInfo"))
-    encrypted_key = etree.SubElement(key_info, xenc("EncryptedKey"))
-    etree.SubElement(encrypted_key, xenc("EncryptionMethod"), Algorithm=RSA_OAEP_MGF1P)
-    append_certificate(encrypted_key, recipient)
-    _cipher_value(encrypted_key).text = base64text.encode(wrapped).decode("ascii")
-    _cipher_value(data)
-    return data
-
-
-def _cipher_value(parent: Element) -> Element:
-    return etree.SubElement(etree.SubElement(parent, xenc("CipherData")), xenc("CipherValue"))
+    return before, "</xenc:CipherValue></xenc:CipherData></xenc:EncryptedData>"

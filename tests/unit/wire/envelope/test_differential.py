@@ -18,7 +18,7 @@ from lxml import etree
 from samdrift.wire.codes import Reason
 from samdrift.wire.differences import ENVELOPE, EVERY_DOCUMENT
 from samdrift.wire.envelope import HeaderScanner, validate
-from samdrift.wire.envelope.checker import MAX_VALUE
+from samdrift.wire.envelope.header import MAX_VALUE
 from samdrift.wire.errors import WireError
 from samdrift.wire.findings import Finding
 from tests.official import read, requires_digg, schema_errors, schematron_failures

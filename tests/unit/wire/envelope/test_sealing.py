@@ -11,6 +11,7 @@ from lxml import etree
 from signxml import XMLVerifier
 
 from samdrift.wire.envelope import EnvelopeHeader, read, seal, verify
+from samdrift.wire.envelope.header import MAX_VALUE
 from samdrift.wire.errors import WireError
 from samdrift.wire.identifiers import RECEIPT_EXTENDED, DocumentIdentifier, ParticipantIdentifier
 from samdrift.wire.longtext import LONG_FROM, PLACEHOLDER
@@ -106,7 +107,7 @@ def test_two_envelopes_of_one_message_share_no_key() -> None:
         replace(HEADER, federation=""),
         replace(HEADER, sender=ParticipantIdentifier("habo.se")),
         replace(HEADER, document=DocumentIdentifier("x", scheme="")),
-        replace(HEADER, handling_service_id=PLACEHOLDER),
+        replace(HEADER, handling_service_id="x" * (MAX_VALUE + 1)),
         replace(HEADER, federation="\x00"),
         replace(HEADER, created=HEADER.created.replace(tzinfo=None)),
     ],
@@ -116,7 +117,27 @@ def test_an_envelope_that_would_break_the_profile_is_not_made(header: EnvelopeHe
         sealed_as(header)
 
 
-@pytest.mark.parametrize("payload", [b"", b"text", b"<a>", b"<!DOCTYPE a><a/>", b"<a/><b/>"])
+def test_any_text_that_xml_can_hold_comes_back() -> None:
+    for value in ("<&>\"'", "å😀", "a\tb", "a\rb", PLACEHOLDER):
+        header = replace(HEADER, handling_service_id=value, federation=value)
+        for encrypted in (True, False):
+            assert verify(sealed_as(header, encrypted=encrypted)).header == replace(
+                header, encrypted=encrypted
+            )
+
+
+def test_it_is_written_in_canonical_form() -> None:
+    """So what was hashed is what is sent."""
+    data = sealed_as(replace(HEADER, handling_service_id='<&>\r"')).partition(b"?>\n")[2]
+    assert etree.tostring(etree.fromstring(data), method="c14n") == data
+
+
+BREAKING_OUT = b"<a xmlns='urn:a'/></xha:PayloadContent><xha:PayloadContent><a xmlns='urn:a'/>"
+
+
+@pytest.mark.parametrize(
+    "payload", [b"", b"text", b"<a>", b"<!DOCTYPE a><a/>", b"<a/><b/>", b"<a/>", b"<a/>text", BREAKING_OUT]
+)
 def test_a_plain_payload_that_is_no_xml_is_not_sealed(payload: bytes) -> None:
     with pytest.raises(WireError):
         sealed_as(HEADER, payload, encrypted=False)

@@ -10,7 +10,7 @@ from lxml import etree
 
 from samdrift.wire.codes import Detail, Reason
 from samdrift.wire.envelope import read, validate
-from samdrift.wire.envelope.checker import MAX_VALUE
+from samdrift.wire.envelope.header import MAX_VALUE
 from samdrift.wire.envelope.syntax import xha, xhb
 from samdrift.wire.errors import WireError, WireFault
 from samdrift.wire.findings import Finding
