@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 
 from samdrift.accesspoint.agreement import common_name
@@ -17,11 +18,15 @@ def reception_facts(header: SignedHeader) -> dict[str, str]:
     return {
         "as4": message.message_id,
         "conversation": message.conversation_id,
-        "peer": common_name(header.certificate),
-        "certificate": header.certificate.fingerprint(_SHA256).hex(),
+        **peer_facts(header.certificate),
         "sender": message.property("originalSender") or "",
         "recipient": message.property("finalRecipient") or "",
     }
+
+
+def peer_facts(certificate: x509.Certificate) -> dict[str, str]:
+    """Which access point is at the other end, and the SHA-256 of the certificate that says so."""
+    return {"peer": common_name(certificate), "certificate": certificate.fingerprint(_SHA256).hex()}
 
 
 def transfer_facts(transfer: Transfer) -> dict[str, str]:

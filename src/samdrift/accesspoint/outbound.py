@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from datetime import datetime
 
-from samdrift.accesspoint.facts import transfer_facts
+from samdrift.accesspoint.facts import peer_facts, transfer_facts
 from samdrift.accesspoint.route import NoRoute, Route, Routes
 from samdrift.accesspoint.settings import AccessPointSettings
 from samdrift.accesspoint.verdict import Answer, judge
@@ -66,7 +66,7 @@ class Outbound:
         except NoRoute as failure:
             answer = Answer(failure.reason, failure.detail, final=failure.final)
         else:
-            facts["peer"] = route.party
+            facts |= peer_facts(route.certificate)
             message = self._prepare(transfer, route, transfer.attempts[-1].at)
             references = message.references
             answer = await self._exchange(transfer, route, message, body)

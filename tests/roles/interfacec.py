@@ -1,0 +1,45 @@
+"""Interface C, spoken by hand."""
+
+from __future__ import annotations
+
+import json
+import ssl
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from tests.roles import web
+
+
+@dataclass(frozen=True)
+class InterfaceC:
+    """Interface C, spoken by hand with some client certificate."""
+
+    base: str
+    tls: ssl.SSLContext
+
+    async def submit(
+        self, envelope_id: str, body: web.Body, conversation_id: str | None = None
+    ) -> web.Answer:
+        headers = {"content-type": "application/xml"}
+        if conversation_id is not None:
+            headers["samdrift-conversation-id"] = conversation_id
+        return await self._call("PUT", f"/envelopes/{envelope_id}", body, headers)
+
+    async def poll(self, after: int = 0, wait: int = 0, taken: Collection[str] = ()) -> web.Answer:
+        return await self.poll_with({"after": after, "wait": wait, "taken": list(taken)})
+
+    async def poll_with(self, asked: object) -> web.Answer:
+        """A poll with any JSON document."""
+        headers = {"content-type": "application/json"}
+        return await self._call("POST", "/poll", json.dumps(asked).encode(), headers)
+
+    async def fetch(self, item_id: str) -> web.Answer:
+        return await self._call("GET", f"/inbox/{item_id}")
+
+    async def acknowledge(self, item_id: str) -> web.Answer:
+        return await self._call("DELETE", f"/inbox/{item_id}")
+
+    async def _call(
+        self, method: str, path: str, body: web.Body = None, headers: dict[str, str] | None = None
+    ) -> web.Answer:
+        return await web.call(self.tls, method, self.base + path, body, headers)

@@ -1,0 +1,115 @@
+"""Messages and envelopes that a message service would not make, beside those that it would."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+from uuid import uuid4
+
+from cryptography import x509
+
+from samdrift.messageservice.compose import Address, Attachment, Draft, compose
+from samdrift.wire import receipt as receipts
+from samdrift.wire import sdkmessage
+from samdrift.wire.envelope import EnvelopeHeader, seal, verify
+from samdrift.wire.identifiers import (
+    FEDERATION_TEST,
+    NO_PROCESS,
+    SDK_MESSAGE_EXTENDED,
+    DocumentIdentifier,
+    ParticipantIdentifier,
+)
+from samdrift.wire.keys import SigningKey
+from samdrift.wire.receipt import MessageReceipt
+from samdrift.wire.sdkmessage import SdkMessage
+from samdrift.wire.xml import Namespace
+
+DRAFT = Draft("Fråga om avtal", "Hej, *gäller* avtalet än?")
+WITH_PDF = replace(DRAFT, attachments=(Attachment("avtal.pdf", "application/pdf", b"%PDF-1.4 avtal"),))
+_MESSAGE_ROOT = f"Q{{{Namespace.SDK_MESSAGE}}}messagePayload"
+
+
+@dataclass(frozen=True)
+class Envelope:
+    """An envelope, with what access points and message services refer to it by."""
+
+    id: str
+    data: bytes
+    header: EnvelopeHeader
+
+
+def letter(sender: Address, recipient: Address, draft: Draft = DRAFT, **changes: Any) -> SdkMessage:
+    """A message, with ``changes`` made to it."""
+    message = compose(draft, sender, recipient, message_id=str(uuid4()), at=datetime.now(UTC))
+    if "message_id" in changes:
+        changes.setdefault("conversation_id", changes["message_id"])
+    return replace(message, **changes)
+
+
+def header(sender: ParticipantIdentifier, recipient: ParticipantIdentifier, **changes: Any) -> EnvelopeHeader:
+    """What the envelope of a message says, with ``changes`` made to it."""
+    usual = EnvelopeHeader(
+        id=str(uuid4()),
+        created=datetime.now(UTC),
+        sender=sender,
+        recipient=recipient,
+        document=SDK_MESSAGE_EXTENDED,
+        process=NO_PROCESS,
+        federation=FEDERATION_TEST,
+        document_type_code=_MESSAGE_ROOT,
+        content_type_code="application/xml",
+        handling_service_id=None,
+        encrypted=False,
+    )
+    return replace(usual, **changes)
+
+
+def enclose(
+    message: SdkMessage,
+    signer: SigningKey | None,
+    recipient: x509.Certificate | None,
+    *,
+    payload: bytes | None = None,
+    **changes: Any,
+) -> Envelope:
+    """Seal a message; ``payload`` goes instead of its bytes, ``changes`` into what the envelope says."""
+    says = header(
+        changes.pop("sender", ParticipantIdentifier(message.sender.id.extension)),
+        changes.pop("recipient", ParticipantIdentifier(message.recipient.id.extension)),
+        **{"id": message.message_id, **changes},
+    )
+    data = seal(
+        says,
+        sdkmessage.build(message) if payload is None else payload,
+        signer=signer,
+        recipient=recipient,
+        rng=os.urandom,
+    )
+    return Envelope(says.id, data, says)
+
+
+def changed(envelope: Envelope, old: bytes, new: bytes) -> Envelope:
+    """The envelope with one thing in it changed after it was sealed."""
+    assert envelope.data.count(old) == 1, "the change must be one change"
+    return replace(envelope, data=envelope.data.replace(old, new))
+
+
+def broken(envelope: Envelope) -> Envelope:
+    """The envelope as somebody left it who changed the XML after it was signed (3.3.2 step 7)."""
+    return changed(envelope, b"<xhb:ContentTypeCode>application/xml<", b"<xhb:ContentTypeCode>text/xml<")
+
+
+def receipt_in(envelope: bytes) -> MessageReceipt | None:
+    """The message receipt in a signed or plain envelope, if that is what it holds."""
+    verdict = verify(envelope)
+    assert verdict.header is not None
+    if "ApplicationResponse" not in verdict.header.document_type_code:
+        return None
+    assert verdict.envelope is not None, verdict.reason
+    return receipts.parse(verdict.envelope.payload([]))
+
+
+def document_of(envelope: Envelope) -> DocumentIdentifier:
+    return envelope.header.document

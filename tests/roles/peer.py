@@ -1,0 +1,180 @@
+"""Another operator's access point with one organisation behind it, which does what a test tells it to."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from cryptography import x509
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response as HttpResponse
+from starlette.routing import Route
+
+from samdrift.messageservice.compose import Address
+from samdrift.wire.as4 import (
+    ErrorSignal,
+    PackedMessage,
+    ReceiptSignal,
+    ReceivedMessage,
+    Response,
+    SignedReference,
+    UserMessage,
+    build_receipt,
+    new_message_id,
+    pack,
+    read_message,
+    read_response,
+    user_message,
+    verify_receipt,
+)
+from samdrift.wire.keys import DecryptionKey, SigningKey
+from samdrift.wire.profile import AS4_1_2
+from samdrift.wire.receipt import MessageReceipt
+from samdrift.wire.sdkmessage import SdkMessage
+from tests.roles import web
+from tests.roles.letters import Envelope, enclose, letter, receipt_in
+from tests.roles.member import Member, until
+
+Respond = Callable[[ReceivedMessage], Response | int]
+"""What a peer answers: a signal, or a bare HTTP status."""
+
+
+@dataclass(frozen=True)
+class Posted:
+    """An AS4 message that was sent, and the answer to it."""
+
+    message_id: str
+    packed: PackedMessage
+    answer: web.Answer
+
+    def signal(self) -> ReceiptSignal | ErrorSignal:
+        assert self.answer.status == 200
+        return read_response(self.answer.content_type, self.answer.body)
+
+    def is_receipt_of(self, certificate: x509.Certificate) -> bool:
+        """Whether the answer proves that the holder of ``certificate`` received what was sent."""
+        signal = self.signal()
+        if isinstance(signal, ErrorSignal):
+            return False
+        return verify_receipt(
+            signal, message_id=self.message_id, sent=[self.packed.references], expected=certificate
+        ).valid
+
+    def errors(self) -> list[tuple[str, str]]:
+        """Codes and details of the error that came instead of a receipt."""
+        signal = self.signal()
+        assert isinstance(signal, ErrorSignal)
+        return [(str(error.code), error.detail) for error in signal.errors]
+
+
+@dataclass
+class Peer:
+    """An access point, known by ``party``, and the organisation that it serves."""
+
+    party: str
+    key: SigningKey
+    decryption: DecryptionKey
+    address: Address
+    signing: SigningKey
+    encryption: x509.Certificate
+    tls: Any
+    received: list[ReceivedMessage] = field(default_factory=list)
+    respond: Respond | None = None
+    """What to answer instead of a receipt."""
+
+    # --- sending ----------------------------------------------------------------------------------------
+
+    def encloses(self, recipient: Member, **changes: Any) -> Envelope:
+        """A message of the organisation in its envelope, as it should be."""
+        return self.seals(letter(self.address, recipient.address, **changes), recipient)
+
+    def seals(self, message: SdkMessage, recipient: Member, **changes: Any) -> Envelope:
+        """A message in its envelope; ``changes`` go into what the envelope says."""
+        return enclose(message, self.signing, recipient.encryption, **changes)
+
+    def packs(self, envelope: Envelope, to: Member, **changes: Any) -> tuple[str, PackedMessage]:
+        """The AS4 message for an envelope; ``changes`` make its header say something else."""
+        now = datetime.now(UTC)
+        says = {
+            "message_id": new_message_id(os.urandom, "peer.test"),
+            "from_party": self.party,
+            "to_party": to.access_point.party,
+            "action": envelope.header.document.action,
+            "service": envelope.header.process.value,
+            "service_type": envelope.header.process.scheme,
+            "conversation_id": envelope.id,
+            "original_sender": envelope.header.sender.value,
+            "final_recipient": envelope.header.recipient.value,
+        } | changes
+        message = user_message(AS4_1_2, timestamp=now, **says)
+        packed = pack(
+            message, envelope.data, signer=self.key, recipient=to.certificate, rng=os.urandom, created=now
+        )
+        return says["message_id"], packed
+
+    async def posts(self, envelope: Envelope, to: Member, **changes: Any) -> Posted:
+        """Send an envelope over AS4, past the sender's own checks."""
+        message_id, packed = self.packs(envelope, to, **changes)
+        return await self.repeats(message_id, packed, to)
+
+    async def repeats(self, message_id: str, packed: PackedMessage, to: Member) -> Posted:
+        """Send the same bytes."""
+        headers = {"content-type": packed.content_type}
+        answer = await web.call(self.tls, "POST", to.as4_address, packed.body, headers)
+        return Posted(message_id, packed, answer)
+
+    # --- receiving --------------------------------------------------------------------------------------
+
+    def application(self) -> Starlette:
+        return Starlette(routes=[Route("/as4", self._receive, methods=["POST"])])
+
+    async def _receive(self, request: Request) -> HttpResponse:
+        content_type = request.headers.get("content-type", "")
+        message = read_message(content_type, await request.body(), self.decryption)
+        self.received.append(message)
+        answer = (self.respond or self.receipt)(message)
+        if isinstance(answer, int):
+            return HttpResponse(status_code=answer)
+        return HttpResponse(answer.body, headers={"content-type": answer.content_type})
+
+    def receipt(
+        self,
+        message: ReceivedMessage,
+        *,
+        about: UserMessage | None = None,
+        references: Sequence[SignedReference] | None = None,
+        signer: SigningKey | None = None,
+    ) -> Response:
+        """The receipt that a message should get, or one about something else or of somebody else."""
+        return build_receipt(
+            user_message=about or message.header.user_message,
+            references=message.references if references is None else references,
+            message_id=new_message_id(os.urandom, "peer.test"),
+            now=datetime.now(UTC),
+            signer=signer or self.key,
+        )
+
+    async def message_receipts(self, message_id: str, number: int = 1) -> list[MessageReceipt]:
+        """The message receipts that came for a message, as soon as there are so many."""
+
+        async def look() -> list[MessageReceipt] | None:
+            found = self.receipts_so_far(message_id)
+            return found if len(found) >= number else None
+
+        return await until(look, f"{number} message receipts")
+
+    def receipts_so_far(self, message_id: str) -> list[MessageReceipt]:
+        receipts = [receipt_in(message.payload) for message in self.received]
+        return [one for one in receipts if one is not None and one.message_id == message_id]
+
+    async def gets(self, number: int = 1) -> list[ReceivedMessage]:
+        """So many AS4 messages, as soon as they have come."""
+
+        async def look() -> list[ReceivedMessage] | None:
+            return self.received if len(self.received) >= number else None
+
+        return await until(look, f"{number} AS4 messages at the peer")

@@ -1,0 +1,180 @@
+"""A federation with two operators under test, and as many other access points as a test asks for."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, replace
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    PrivateFormat,
+)
+
+from samdrift.app.config import Config, MessageServiceConfig
+from samdrift.app.demo.cast import AGENCY, HABO, MULLSJO, OPERATORS, DemoOrganisation
+from samdrift.app.demo.enrolment import enrol
+from samdrift.app.operator import Operator, running
+from samdrift.federation.server import DOCUMENTS, LocalFederation
+from samdrift.federation.server import running as federation_running
+from samdrift.federation.shapes import Use
+from samdrift.messageservice.compose import Address
+from samdrift.net.server import listening_socket, serving
+from samdrift.net.tls import TlsIdentity, server_tls
+from samdrift.wire.identifiers import (
+    RECEIPT_BASE,
+    SDK_MESSAGE_BASE,
+    DocumentIdentifier,
+    ParticipantIdentifier,
+)
+from samdrift.wire.softwarekeys import SoftwareDecryptionKey, SoftwareSigningKey
+from tests import pki
+from tests.roles import web
+from tests.roles.member import Member
+from tests.roles.peer import Peer
+
+HOST = "127.0.0.1"
+ATTEMPTS = 3
+INTERVAL = 1
+BOTH_MODELS = (*DOCUMENTS, SDK_MESSAGE_BASE, RECEIPT_BASE)
+_NUMBERS = count(100)
+_PASSWORD = "open sesame"
+
+
+def hasty(config: Config) -> Config:
+    """The configuration with short waits, and nothing kept of what SMP says."""
+    assert config.access_point is not None
+    return replace(
+        config,
+        federation=replace(config.federation, metadata_seconds=0, retry_seconds=1),
+        access_point=replace(
+            config.access_point, attempts=ATTEMPTS, interval_seconds=INTERVAL, answer_seconds=2
+        ),
+        message_service=MessageServiceConfig(retry_seconds=1),
+        organisations=tuple(
+            replace(one, base_model=one.identifier != AGENCY.identifier) for one in config.organisations
+        ),
+    )
+
+
+@dataclass
+class Stage:
+    """Everything that runs. Of the organisations under test, the agency alone has no base model."""
+
+    federation: LocalFederation
+    habo: Member
+    mullsjo: Member
+    agency: Member
+    tls: Any
+    """For calls to access points, without a client certificate."""
+    _identity: TlsIdentity
+    _stack: AsyncExitStack
+
+    async def peer(
+        self,
+        *,
+        certify: Callable[[str], x509.Certificate] | None = None,
+        address: str | None = None,
+        documents: tuple[DocumentIdentifier, ...] = DOCUMENTS,
+        registered: bool = True,
+    ) -> Peer:
+        """A new access point with a new organisation.
+
+        ``certify`` issues its certificate another way than its authority does;
+        ``address`` is where SMP says it is, when that is not so; ``documents``
+        are what its organisation is registered for, if it is.
+        """
+        number = next(_NUMBERS)
+        peer = self._made(number, certify or self.access_point_certificate)
+        socket = listening_socket(HOST)
+        here = f"https://{HOST}:{socket.getsockname()[1]}/as4"
+        await self._stack.enter_async_context(
+            serving(peer.application(), socket, tls=server_tls(self._identity).serving)
+        )
+        if registered:
+            self.federation.register_participant(
+                peer.address.organisation,
+                peer.address.organisation_name,
+                f"{number:010d}",
+                address or here,
+                peer.key.certificate,
+                peer.signing.certificate,
+                peer.encryption,
+                documents=documents,
+            )
+        return peer
+
+    def _made(self, number: int, certify: Callable[[str], x509.Certificate]) -> Peer:
+        party, name = f"AP{number:04d}-SDK-DEMO", f"Motpart {number}"
+        organisation = ParticipantIdentifier(f"0203:motpart{number}.se")
+        issue = self.federation.authority.issue_organisation
+        public = pki.key(1).public_key()
+        certificate = certify(party)
+        return Peer(
+            party,
+            SoftwareSigningKey(pki.key(1), certificate),
+            SoftwareDecryptionKey(pki.key(1), certificate),
+            Address(organisation, name, f"sdk.registrator.{organisation}", "Registrator"),
+            SoftwareSigningKey(pki.key(1), issue(organisation, name, public, Use.SIGNING)),
+            issue(organisation, name, public, Use.ENCRYPTION),
+            self.tls,
+        )
+
+    def access_point_certificate(self, party: str, **how: Any) -> x509.Certificate:
+        """A certificate for a peer's key."""
+        return self.federation.authority.issue_access_point(party, pki.key(1).public_key(), **how)
+
+
+@asynccontextmanager
+async def staged(folder: Path) -> AsyncIterator[Stage]:
+    """Start everything in ``folder``."""
+    async with AsyncExitStack() as stack:
+        federation = await stack.enter_async_context(federation_running(folder / "federation"))
+        members: dict[DemoOrganisation, Member] = {}
+        for operator in OPERATORS:
+            enrolled = await enrol(federation, operator, folder / operator.folder)
+            run = await stack.enter_async_context(running(hasty(enrolled.config)))
+            for organisation in operator.organisations:
+                members[organisation] = _member(federation, run, organisation)
+        yield Stage(
+            federation,
+            members[HABO],
+            members[MULLSJO],
+            members[AGENCY],
+            web.tls(members[HABO].config.inner_issuers),
+            _tls_identity(federation, folder / "peers.pem"),
+            stack,
+        )
+
+
+def _member(federation: LocalFederation, operator: Operator, organisation: DemoOrganisation) -> Member:
+    """The organisation, registered for exactly what it is configured for."""
+    service = federation.smp.services(organisation.identifier)[0]
+    endpoint = service.endpoints[0]
+    member = Member(
+        operator,
+        organisation,
+        endpoint.address,
+        endpoint.certificate,
+        service.certificates.encryption[0],
+    )
+    documents = BOTH_MODELS if member.own_config.base_model else DOCUMENTS
+    federation.smp.remove(organisation.identifier)
+    federation.publish(replace(service, document=document) for document in documents)
+    return member
+
+
+def _tls_identity(federation: LocalFederation, file: Path) -> TlsIdentity:
+    """A server's key and certificate for all peers."""
+    key = pki.key(2)
+    certificate = federation.authority.issue_tls_server([HOST], key.public_key())
+    protected = key.private_bytes(
+        Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(_PASSWORD.encode())
+    )
+    file.write_bytes(certificate.public_bytes(Encoding.PEM) + protected)
+    return TlsIdentity(file, password=_PASSWORD)

@@ -1,0 +1,69 @@
+"""HTTP from outside, with the standard library: another client than the one under test."""
+
+from __future__ import annotations
+
+import asyncio
+import http.client
+import json
+import ssl
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+Body = bytes | Iterable[bytes] | None
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An HTTP answer."""
+
+    status: int
+    content_type: str
+    body: bytes
+
+    def document(self) -> Any:
+        """The JSON that it holds."""
+        return json.loads(self.body)
+
+    @property
+    def problem(self) -> tuple[int, str]:
+        """Status and reason of a problem document, which says what it is (RFC 9457)."""
+        assert self.content_type == "application/problem+json"
+        document = self.document()
+        assert document["status"] == self.status
+        return self.status, document["title"]
+
+
+def tls(trust: Path, own: tuple[Path, str] | None = None) -> ssl.SSLContext:
+    """Trust those issuers; show a certificate from a file with its password."""
+    context = ssl.create_default_context(cafile=str(trust))
+    if own is not None:
+        context.load_cert_chain(own[0], password=own[1])
+    return context
+
+
+async def call(
+    context: ssl.SSLContext,
+    method: str,
+    url: str,
+    body: Body = None,
+    headers: Mapping[str, str] | None = None,
+    within: float = 30,
+) -> Answer:
+    """One request on a connection of its own."""
+    return await asyncio.to_thread(_call, context, method, url, body, headers or {}, within)
+
+
+def _call(
+    context: ssl.SSLContext, method: str, url: str, body: Body, headers: Mapping[str, str], within: float
+) -> Answer:
+    parts = urlsplit(url)
+    connection = http.client.HTTPSConnection(parts.netloc, timeout=within, context=context)
+    try:
+        connection.request(method, parts.path, body, dict(headers))
+        response = connection.getresponse()
+        return Answer(response.status, response.getheader("content-type", ""), response.read())
+    finally:
+        connection.close()
