@@ -4,7 +4,7 @@ An envelope of 50 MB is a few kilobytes of markup around one ciphertext. Taken
 through a parser, a tree, a canonicalizer and a serialiser, that text would be
 copied five times. So the text is cut out of the bytes before they are parsed, a
 place-holder stands for it in the tree, and it is put back where bytes are
-needed: in the canonical form that is hashed, and in the document that is sent.
+needed: in the canonical form that is hashed, and in a payload that is taken out.
 
 Why that gives the same bytes: what is cut is all that stands between two tags
 and holds nothing but base64 and white space without carriage return. A parser
