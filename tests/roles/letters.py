@@ -18,7 +18,6 @@ from samdrift.wire.identifiers import (
     FEDERATION_TEST,
     NO_PROCESS,
     SDK_MESSAGE_EXTENDED,
-    DocumentIdentifier,
     ParticipantIdentifier,
 )
 from samdrift.wire.keys import SigningKey
@@ -69,7 +68,7 @@ def header(sender: ParticipantIdentifier, recipient: ParticipantIdentifier, **ch
 def enclose(
     message: SdkMessage,
     signer: SigningKey | None,
-    recipient: x509.Certificate | None,
+    encrypt_for: x509.Certificate | None,
     *,
     payload: bytes | None = None,
     **changes: Any,
@@ -84,7 +83,7 @@ def enclose(
         says,
         sdkmessage.build(message) if payload is None else payload,
         signer=signer,
-        recipient=recipient,
+        recipient=encrypt_for,
         rng=os.urandom,
     )
     return Envelope(says.id, data, says)
@@ -109,7 +108,3 @@ def receipt_in(envelope: bytes) -> MessageReceipt | None:
         return None
     assert verdict.envelope is not None, verdict.reason
     return receipts.parse(verdict.envelope.payload([]))
-
-
-def document_of(envelope: Envelope) -> DocumentIdentifier:
-    return envelope.header.document

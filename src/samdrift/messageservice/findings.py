@@ -30,7 +30,7 @@ DUPLICATE = Finding(
 REFERS_TO_FAILED = Finding(
     Reason.RULE,
     Detail.NOT_SUPPORTED,
-    "The message refers to a message that its sender has marked as failed",
+    "The message refers to a message whose exchange has failed",
     f"{_HEADER}/refToMessageId",
 )
 

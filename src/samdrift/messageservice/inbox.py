@@ -24,6 +24,7 @@ from samdrift.wire.findings import Finding
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 _WORKER = Principal(PrincipalKind.WORKER, "message-service")
+_FAILED = (MessageStatus.MESSAGE_EXCHANGE_ERROR, MessageStatus.REJECTED)
 Answer = tuple[ReceiptRecord, bytes]
 
 
@@ -86,7 +87,7 @@ class Inbox:
     ) -> Answer | None:
         found = new.findings or await _of_history(vault, new)
         answer = answers.answer(new, found, self._new_id(), item.conversation_id, now)
-        record = answers.message_record(new, item, bool(found), now)
+        record = answers.message_record(new, item, bool(found), now) if new.authentic else None
         body = None if found else await _body(vault, new.payload)
         lease = self._settings.lease
         outcome = await vault.receive(record, body, *answer, item_id=item.id, now=now, lease=lease)
@@ -107,13 +108,10 @@ async def _body(vault: MessageServiceVault, payload: bytes) -> Body:
 
 
 async def _of_history(vault: MessageServiceVault, new: NewMessage) -> tuple[Finding, ...]:
-    """A reply to what we have marked as failed cannot be taken (content-specification 5.3 row 11)."""
+    """What refers to a failed message cannot be taken (content-specification 5.3 row 11)."""
     referred = new.message.ref_to_message_id if new.message else None
-    if referred is None:
-        return ()
-    known = await vault.message(referred)
-    failed = known is not None and known.status is MessageStatus.MESSAGE_EXCHANGE_ERROR
-    return (REFERS_TO_FAILED,) if failed else ()
+    known = await vault.message(referred) if referred else None
+    return (REFERS_TO_FAILED,) if known is not None and known.status in _FAILED else ()
 
 
 def _log(

@@ -52,6 +52,14 @@ class NewMessage:
     signer: x509.Certificate | None = None
     """Whose signature held; ``None`` in the base transport model and when none did."""
 
+    @property
+    def authentic(self) -> bool:
+        """Whether the message is its sender's, as far as its transport model can tell.
+
+        Only then is its id taken: nobody can use it up before the sender does.
+        """
+        return self.signer is not None or not self.header.document.requires_protection
+
 
 @dataclass(frozen=True, slots=True)
 class NewReceipt:

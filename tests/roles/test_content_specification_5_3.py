@@ -1,0 +1,269 @@
+"""content-specification 5.3: the rows that a message service decides with what it knows and looks up.
+
+Each is seen from both ends: the codes of the receipt in the sender's status
+events, what the recipient keeps and logs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from uuid import uuid4
+
+import pytest
+
+from samdrift.audit.events import AuditEvent
+from samdrift.contracts.messages import Direction, MessageStatus
+from samdrift.messageservice.compose import Attachment
+from samdrift.wire.codes import Detail, Reason, ReceiptStatus
+from samdrift.wire.identifiers import PARTICIPANT_SCHEME
+from samdrift.wire.receipt import MessageReceipt
+from samdrift.wire.sdkmessage import Ii
+from tests.roles.letters import DRAFT, enclose, letter
+from tests.roles.member import MT, Member
+from tests.roles.stage import Stage
+
+_HEADER = "/messagePayload/message/messageHeader"
+
+
+async def refused_without_a_trace(recipient: Member, message_id: str, codes: str) -> None:
+    """The recipient has logged why, and kept nothing but facts."""
+    entry = await recipient.logged(MT, message_id, AuditEvent.MT_MESSAGE_REFUSED)
+    assert entry.ids["reason"] == codes
+    assert not await recipient.holds_content(message_id)
+
+
+async def unanswered(recipient: Member, envelope_id: str, because: str) -> None:
+    """The recipient has logged why, kept nothing, and written no receipt."""
+    entry = await recipient.logged(MT, envelope_id, AuditEvent.MT_MESSAGE_REFUSED)
+    assert because in entry.ids["reason"]
+    assert await recipient.happened(MT, envelope_id) == [AuditEvent.MT_MESSAGE_REFUSED]
+    assert await recipient.record(envelope_id, Direction.IN) is None
+
+
+def codes(receipt: MessageReceipt) -> list[tuple[Reason, str]]:
+    assert (receipt.status is ReceiptStatus.REJECTED) == bool(receipt.findings)
+    return [(finding.reason, finding.detail) for finding in receipt.findings]
+
+
+# --- what the sender's own message service lets through ---------------------------------------------------
+
+
+async def test_row_9_functional_address_unknown(stage: Stage) -> None:
+    habo, agency = stage.habo, stage.agency
+    nowhere = replace(agency.address, functional_address="sdk.nagonannan.0203:arbetsformedlingen.se")
+    message_id = await habo.send(nowhere)
+    assert await habo.rejections(message_id) == [
+        ("BV not-found", f"{_HEADER}/recipient/attention/subOrganization/organizationId")
+    ]
+    await refused_without_a_trace(agency, message_id, "BV not-found")
+
+
+async def test_row_8_file_type_not_taken(stage: Stage) -> None:
+    habo, agency = stage.habo, stage.agency
+    draft = replace(DRAFT, attachments=(Attachment("bild.png", "image/png", b"\x89PNG"),))
+    message_id = await habo.send(agency.address, draft)
+    ((code, path),) = await habo.rejections(message_id)
+    assert code == "BV not-supported"
+    assert path.endswith("/ContentFiles[1]/contentType")
+    await refused_without_a_trace(agency, message_id, "BV not-supported")
+
+
+async def test_row_7_what_the_message_refers_to_is_unknown(stage: Stage) -> None:
+    message_id = await stage.habo.send(stage.agency.address, ref_to_message_id=str(uuid4()))
+    assert await stage.habo.ends(message_id) is MessageStatus.ACCEPTED
+    assert await stage.agency.ends(message_id, Direction.IN) is MessageStatus.NEW
+
+
+async def test_row_11_refers_to_a_message_that_its_sender_has_marked_as_failed(stage: Stage) -> None:
+    habo, agency = stage.habo, stage.agency
+    failed = await habo.send(replace(agency.address, functional_address="sdk.fel"))
+    assert await habo.ends(failed) is MessageStatus.MESSAGE_EXCHANGE_ERROR
+    answer = await agency.send(habo.address, ref_to_message_id=failed, conversation_id=failed)
+    assert await agency.rejections(answer) == [("BV not-supported", f"{_HEADER}/refToMessageId")]
+    await refused_without_a_trace(habo, answer, "BV not-supported")
+
+
+async def test_row_11_refers_to_a_message_that_its_recipient_has_rejected(stage: Stage) -> None:
+    habo, agency = stage.habo, stage.agency
+    rejected = await habo.send(replace(agency.address, functional_address="sdk.fel"))
+    assert await habo.ends(rejected) is MessageStatus.MESSAGE_EXCHANGE_ERROR
+    again = await habo.send(agency.address, ref_to_message_id=rejected, conversation_id=rejected)
+    assert await habo.rejections(again) == [("BV not-supported", f"{_HEADER}/refToMessageId")]
+    await refused_without_a_trace(agency, again, "BV not-supported")
+
+
+async def test_unknown_recipient_gets_no_envelope_and_the_sender_is_told(stage: Stage) -> None:
+    """Not in SMP: there is no key to encrypt with (component-accesspoint 3.2.4)."""
+    habo = stage.habo
+    peer = await stage.peer(registered=False)
+    message_id = await habo.send(peer.address)
+    assert "not registered" in await habo.failure(message_id)
+    assert not peer.received
+
+
+# --- what only another message service could send ----------------------------------------------------------
+
+
+async def test_row_6_message_id_used_before(stage: Stage) -> None:
+    agency, peer = stage.agency, await stage.peer()
+    first = peer.encloses(agency)
+    await peer.posts(first, agency)
+    (receipt,) = await peer.message_receipts(first.id)
+    assert receipt.status is ReceiptStatus.ACCEPTED
+    await peer.posts(peer.encloses(agency, message_id=first.id, label="En annan"), agency)
+    _, second = await peer.message_receipts(first.id, 2)
+    assert codes(second) == [(Reason.RULE, Detail.DUPLICATE)]
+    assert (await agency.reads(first.id)).label == DRAFT.label
+    refused = await agency.logged(MT, first.id, AuditEvent.MT_MESSAGE_REFUSED)
+    assert refused.ids["reason"] == "BV duplicate"
+
+
+async def test_row_6_an_id_that_was_only_refused_unsigned_is_still_free(stage: Stage) -> None:
+    """Nobody can have a message refused by using its id before it comes."""
+    agency, peer, stranger = stage.agency, await stage.peer(), await stage.peer()
+    message_id = str(uuid4())
+    forged = enclose(
+        letter(peer.address, agency.address, message_id=message_id), stranger.signing, agency.encryption
+    )
+    await stranger.posts(forged, agency)
+    (receipt,) = await peer.message_receipts(message_id)
+    assert codes(receipt) == [(Reason.SIGNATURE, Detail.SECURITY)]
+    await peer.posts(peer.encloses(agency, message_id=message_id), agency)
+    _, second = await peer.message_receipts(message_id, 2)
+    assert second.status is ReceiptStatus.ACCEPTED
+    assert await agency.ends(message_id, Direction.IN) is MessageStatus.NEW
+
+
+@pytest.mark.parametrize("place", ["sender/senderID", "recipient/recipientID", "messageId"])
+async def test_row_13_message_and_envelope_differ(stage: Stage, place: str) -> None:
+    habo, agency, mullsjo = stage.habo, stage.agency, stage.mullsjo
+    message = letter(habo.address, agency.address)
+    await habo.plant(message)
+    other = Ii(PARTICIPANT_SCHEME, mullsjo.organisation.value)
+    inside = {
+        "sender/senderID": replace(message, sender=replace(message.sender, id=other)),
+        "recipient/recipientID": replace(message, recipient=replace(message.recipient, id=other)),
+        "messageId": replace(message, message_id=str(uuid4())),
+    }[place]
+    envelope = enclose(
+        inside,
+        await habo.signing(),
+        agency.encryption,
+        id=message.message_id,
+        sender=habo.organisation,
+        recipient=agency.organisation,
+    )
+    await habo.submit(envelope)
+    assert await habo.rejections(message.message_id) == [("BV security", f"{_HEADER}/{place}")]
+    await refused_without_a_trace(agency, message.message_id, "BV security")
+
+
+async def test_row_13_functional_address_and_handling_service_id_differ(stage: Stage) -> None:
+    habo, agency = stage.habo, stage.agency
+    message = letter(habo.address, agency.address)
+    await habo.plant(message)
+    await habo.submit(
+        enclose(message, await habo.signing(), agency.encryption, handling_service_id="sdk.nagonannan")
+    )
+    ((code, _),) = await habo.rejections(message.message_id)
+    assert code == "BV security"
+    await refused_without_a_trace(agency, message.message_id, "BV security")
+
+
+async def test_row_12_signed_with_another_certificate_than_the_published(stage: Stage) -> None:
+    habo, agency = stage.habo, stage.agency
+    message = letter(habo.address, agency.address)
+    await habo.plant(message)
+    await habo.submit(enclose(message, await stage.mullsjo.signing(), agency.encryption))
+    assert await habo.rejections(message.message_id) == [("SIG security", "NA")]
+    await refused_without_a_trace(agency, message.message_id, "SIG security")
+
+
+async def test_row_12_not_signed(stage: Stage) -> None:
+    habo, agency = stage.habo, stage.agency
+    message = letter(habo.address, agency.address)
+    await habo.plant(message)
+    await habo.submit(enclose(message, None, agency.encryption))
+    assert await habo.rejections(message.message_id) == [("SIG security", "NA")]
+    await refused_without_a_trace(agency, message.message_id, "SIG security")
+
+
+async def test_row_12_published_but_revoked(stage: Stage) -> None:
+    """envelope-profile-xhe 3.5 a."""
+    agency, peer = stage.agency, await stage.peer()
+    stage.federation.authority.revoke(peer.signing.certificate)
+    envelope = peer.encloses(agency)
+    await peer.posts(envelope, agency)
+    (receipt,) = await peer.message_receipts(envelope.id)
+    assert codes(receipt) == [(Reason.SIGNATURE, Detail.SECURITY)]
+    await refused_without_a_trace(agency, envelope.id, "SIG security")
+
+
+async def test_row_14_not_encrypted_although_the_model_requires_it(stage: Stage) -> None:
+    habo, agency = stage.habo, stage.agency
+    message = letter(habo.address, agency.address)
+    await habo.plant(message)
+    await habo.submit(enclose(message, await habo.signing(), None))
+    assert await habo.rejections(message.message_id) == [("SIG security", "NA")]
+    await refused_without_a_trace(agency, message.message_id, "SIG security")
+
+
+async def test_row_2_structure(stage: Stage) -> None:
+    habo, agency = stage.habo, stage.agency
+    message = letter(habo.address, agency.address)
+    await habo.plant(message)
+    await habo.submit(
+        enclose(
+            message,
+            await habo.signing(),
+            agency.encryption,
+            payload=b'<messagePayload xmlns="urn:riv:infrastructure:messaging:MessageWithAttachments:3"/>',
+        )
+    )
+    assert {code for code, _ in await habo.rejections(message.message_id)} == {"SV structure"}
+    await refused_without_a_trace(agency, message.message_id, "SV structure")
+
+
+# --- what gets no receipt -----------------------------------------------------------------------------------
+
+
+async def test_row_13_the_sender_is_not_in_smp(stage: Stage) -> None:
+    agency, peer = stage.agency, await stage.peer(registered=False)
+    envelope = peer.encloses(agency)
+    posted = await peer.posts(envelope, agency)
+    assert posted.is_receipt_of(agency.certificate)
+    await unanswered(agency, envelope.id, "not registered in SMP")
+
+
+@pytest.fixture(params=["truncated", "no XML", "entities", "other encoding"])
+def unusable(request: pytest.FixtureRequest) -> bytes:
+    return {
+        "truncated": b"<messagePayload><message>",
+        "no XML": b"\x00\x01\x02" * 20,
+        "entities": b'<!DOCTYPE a [<!ENTITY b "c">]><a>&b;</a>',
+        "other encoding": '<?xml version="1.0" encoding="utf-16"?><a/>'.encode("utf-16"),
+    }[request.param]
+
+
+async def test_message_receipt_2_1_2_payload_not_well_formed(stage: Stage, unusable: bytes) -> None:
+    agency, peer = stage.agency, await stage.peer()
+    envelope = peer.seals(letter(peer.address, agency.address), agency, payload=unusable)
+    await peer.posts(envelope, agency)
+    await unanswered(agency, envelope.id, "payload")
+
+
+async def test_message_receipt_2_1_2_payload_not_for_the_recipients_key(stage: Stage) -> None:
+    habo, agency, peer = stage.habo, stage.agency, await stage.peer()
+    envelope = enclose(letter(peer.address, agency.address), peer.signing, habo.encryption)
+    await peer.posts(envelope, agency)
+    await unanswered(agency, envelope.id, "cannot be decrypted")
+
+
+async def test_a_message_that_got_no_receipt_ends_at_its_sender(stage: Stage) -> None:
+    """Nothing lingers (invariant 8): the sender's deadline is unit-tested in messageservice/test_progress."""
+    habo, agency = stage.habo, stage.agency
+    message = letter(habo.address, agency.address)
+    await habo.plant(message)
+    await habo.submit(enclose(message, await habo.signing(), agency.encryption, payload=b"<a>"))
+    await unanswered(agency, message.message_id, "payload")
+    await habo.reaches(message.message_id, MessageStatus.WAITING_FOR_RECEIPT)
