@@ -13,7 +13,7 @@ from samdrift.wire.as4.header import require_coverage
 from samdrift.wire.as4.limits import DEFAULT_LIMITS
 from samdrift.wire.ebms import EbmsError, EbmsErrorCode, ErrorSignalMessage, SignalInfo, parse_signal
 from samdrift.wire.errors import WireError
-from samdrift.wire.mime import ContentType, MultipartReader, PartData, PartEnd, boundary_of
+from samdrift.wire.mime import BodyEnd, ContentType, MultipartReader, PartData, PartEnd, boundary_of
 from samdrift.wire.wssec import (
     MEDIA_TYPE,
     SignedReference,
@@ -140,6 +140,8 @@ def _first_part(boundary: str, body: bytes) -> bytes:
     reader.feed(b"")
     pieces: list[bytes] = []
     while not isinstance(event := reader.next_event(), PartEnd):
+        if isinstance(event, BodyEnd):
+            raise As4Fault(EbmsErrorCode.MIME_INCONSISTENCY, "the answer has no parts")
         if isinstance(event, PartData):
             pieces.append(event.data)
     return b"".join(pieces)
