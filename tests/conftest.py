@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 
 import pytest_asyncio
+from pytest_asyncio.plugin import LoopFactory
 
+from samdrift.app.loop import loop_factory
 from samdrift.wire.identifiers import ParticipantIdentifier
 from tests.vaults import Installation, installed, server_folder, settings_in
+
+
+def pytest_asyncio_loop_factories() -> Mapping[str, LoopFactory]:
+    """The event loop that the commands run on."""
+    return {"commands": loop_factory()}
 
 
 @pytest_asyncio.fixture(scope="session")

@@ -17,23 +17,28 @@ _IDLE = 10.0
 
 @asynccontextmanager
 async def serving_dns(answer: Answer, udp: socket.socket, tcp: socket.socket) -> AsyncIterator[None]:
-    """Answer on both sockets while the context lasts."""
+    """Answer on both sockets while the context lasts; afterwards the port is free."""
     loop = asyncio.get_running_loop()
-    transport, _ = await loop.create_datagram_endpoint(lambda: _Datagrams(answer), sock=udp)
+    transport, datagrams = await loop.create_datagram_endpoint(lambda: _Datagrams(answer), sock=udp)
     server = await asyncio.start_server(lambda reader, writer: _converse(answer, reader, writer), sock=tcp)
     try:
         yield
     finally:
-        transport.close()
         server.close()
+        transport.close()
+        await datagrams.closed
 
 
 class _Datagrams(asyncio.DatagramProtocol):
     def __init__(self, answer: Answer) -> None:
         self._answer = answer
+        self.closed = asyncio.get_running_loop().create_future()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.DatagramTransport", transport)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.closed.set_result(None)
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
         reply = self._answer(data)

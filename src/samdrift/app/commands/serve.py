@@ -13,6 +13,7 @@ import typer
 
 from samdrift.app.config import Config
 from samdrift.app.configfile import load
+from samdrift.app.loop import run
 from samdrift.app.operator import running
 from samdrift.app.output import Unusable
 from samdrift.app.toml import ConfigError
@@ -45,7 +46,7 @@ def serve(
         loaded = load(config)
     except ConfigError as error:
         raise Unusable(str(error)) from None
-    asyncio.run(_until_stopped(loaded, which))
+    run(_until_stopped(loaded, which))
 
 
 async def _until_stopped(config: Config, which: Which) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import tempfile
 from datetime import UTC, datetime
@@ -11,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+from samdrift.app import loop
 from samdrift.app.output import Unusable, print_json
 from samdrift.app.testbed import local_bed
 from samdrift.federation.testbed.run import ALL, Line, run
@@ -38,7 +38,7 @@ def run_cases(
     if unknown:
         raise Unusable(f"no such case: {', '.join(sorted(unknown))}")
     with tempfile.TemporaryDirectory() as folder:
-        lines = asyncio.run(_run(Path(folder), frozenset(case), quiet=as_json))
+        lines = loop.run(_run(Path(folder), frozenset(case), quiet=as_json))
     if as_json:
         print_json({"cases": [_plain(line) for line in lines]})
     else:

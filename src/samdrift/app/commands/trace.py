@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Annotated
 import typer
 
 from samdrift.app.configfile import load
+from samdrift.app.loop import run
 from samdrift.app.operator import vault_settings
 from samdrift.app.output import Unusable, print_json
 from samdrift.app.toml import ConfigError
@@ -36,7 +36,7 @@ def trace_command(
 
     Without --config the installations of the demonstration are asked.
     """
-    steps = asyncio.run(_steps(config or _demonstration(), _participant(organisation), _message(message_id)))
+    steps = run(_steps(config or _demonstration(), _participant(organisation), _message(message_id)))
     if as_json:
         document = {"message": message_id, "steps": [_plain(step) for step in steps]}
         print_json(document)
