@@ -8,9 +8,11 @@ only after the envelope is durable in the recipient's vault (invariant 7).
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable
+from collections.abc import AsyncIterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+
+from cryptography import x509
 
 from samdrift.accesspoint.agreement import compare, participant
 from samdrift.accesspoint.answers import Answers
@@ -26,7 +28,16 @@ from samdrift.vault.accesspoint import AccessPointVault
 from samdrift.vault.bodies import BodyWriter
 from samdrift.vault.gate import Gate
 from samdrift.vault.records import IncomingEnvelope
-from samdrift.wire.as4 import As4Fault, As4Limits, As4Reader, Complete, Payload, Response, SignedHeader
+from samdrift.wire.as4 import (
+    As4Fault,
+    As4Limits,
+    As4Reader,
+    Complete,
+    Payload,
+    Response,
+    SignedHeader,
+    UserMessage,
+)
 from samdrift.wire.ebms import EbmsErrorCode
 from samdrift.wire.envelope import EnvelopeHeader, HeaderScanner
 from samdrift.wire.errors import WireError
@@ -82,10 +93,10 @@ class Inbound:
         recipient: ParticipantIdentifier | None = None
         try:
             reception = Reception(As4Reader(content_type, self._limits), body)
-            header = await reception.header()
+            header = await reception.header(self._signers)
             facts = reception_facts(header)
             await self._peers.authenticate(header, now)
-            recipient = self._served(header)
+            recipient = self._served(header.user_message)
             receipt = await self._take(reception, header, recipient, facts, now)
             self._signals.raise_for(recipient)
             return receipt
@@ -95,8 +106,12 @@ class Inbound:
             await self._log_refusal(recipient, facts, fault)
             return self._answers.error(fault, now)
 
-    def _served(self, header: SignedHeader) -> ParticipantIdentifier:
-        message = header.user_message
+    async def _signers(self, message: UserMessage) -> Sequence[x509.Certificate]:
+        """Looked up for messages to organisations that are served here, and for no others."""
+        documents = self._settings.documents(self._served(message))
+        return await self._peers.certificates(message, documents)
+
+    def _served(self, message: UserMessage) -> ParticipantIdentifier:
         recipient = participant(message.property("finalRecipient"))
         if (
             recipient is None

@@ -1,14 +1,25 @@
-"""Whether another access point may send to this one."""
+"""Whether another access point may send to this one, and which certificate it means."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 
-from samdrift.accesspoint.agreement import common_name
+from cryptography import x509
+
+from samdrift.accesspoint.agreement import common_name, participant
 from samdrift.accesspoint.settings import AccessPointSettings
-from samdrift.contracts.discovery import CertificateChecks, CertificatePurpose
-from samdrift.wire.as4 import As4Fault, SignedHeader
+from samdrift.contracts.discovery import (
+    CertificateChecks,
+    CertificatePurpose,
+    Discovery,
+    DiscoveryUnavailable,
+    DiscoveryUntrusted,
+    NotRegistered,
+)
+from samdrift.wire.as4 import ORIGINAL_SENDER, As4Fault, SignedHeader, UserMessage
 from samdrift.wire.ebms import EbmsErrorCode
+from samdrift.wire.identifiers import DocumentIdentifier, ParticipantIdentifier
 
 
 class PeerUndecided(Exception):
@@ -18,9 +29,42 @@ class PeerUndecided(Exception):
 class Peers:
     """Authenticates peers by certificate and by the name that they use for themselves."""
 
-    def __init__(self, settings: AccessPointSettings, checks: CertificateChecks) -> None:
+    def __init__(
+        self, settings: AccessPointSettings, discovery: Discovery, checks: CertificateChecks
+    ) -> None:
         self._settings = settings
+        self._discovery = discovery
         self._checks = checks
+
+    async def certificates(
+        self, message: UserMessage, documents: Iterable[DocumentIdentifier]
+    ) -> tuple[x509.Certificate, ...]:
+        """What the signature of ``message`` may mean when it carries none (WSS X.509 token profile 3.2).
+
+        The profile has the certificate in the message, but some peers only name
+        it. SMP knows it: what sends for an organisation also receives for it,
+        ``documents`` at least. Nothing of the message is verified yet, so it
+        decides where to look and nothing else. :class:`PeerUndecided` when SML
+        or SMP gives no answer.
+        """
+        sender = participant(message.property(ORIGINAL_SENDER))
+        if sender is None:
+            return ()
+        found: list[x509.Certificate] = []
+        for document in documents:
+            found += await self._certificates(sender, document)
+        return tuple(found)
+
+    async def _certificates(
+        self, sender: ParticipantIdentifier, document: DocumentIdentifier
+    ) -> list[x509.Certificate]:
+        try:
+            metadata = await self._discovery.service(sender, document)
+        except (NotRegistered, DiscoveryUntrusted):
+            return []
+        except DiscoveryUnavailable as failure:
+            raise PeerUndecided(failure.text) from None
+        return [endpoint.certificate for endpoint in metadata.endpoints]
 
     async def authenticate(self, header: SignedHeader, now: datetime) -> None:
         """Return when the sender is an approved access point of this federation and environment.

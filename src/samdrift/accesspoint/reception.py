@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, AsyncIterator
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Sequence
 
-from samdrift.wire.as4 import As4Reader, Complete, NeedData, Payload, SignedHeader
+from cryptography import x509
+
+from samdrift.wire.as4 import As4Reader, Complete, NeedData, Payload, SignedHeader, SignerWanted, UserMessage
 from samdrift.wire.keys import DecryptionKey
+
+FindSigners = Callable[[UserMessage], Awaitable[Sequence[x509.Certificate]]]
+"""Certificates that the signature of a message, which is not verified yet, may mean without carrying them."""
 
 
 class Reception:
@@ -16,9 +21,11 @@ class Reception:
         self._body = aiter(body)
         self._ended = False
 
-    async def header(self) -> SignedHeader:
+    async def header(self, find_signers: FindSigners) -> SignedHeader:
         """The SOAP part with its signature verified; :class:`As4Fault` otherwise."""
         while not isinstance(event := self._reader.next_event(), SignedHeader):
+            if isinstance(event, SignerWanted):
+                return self._reader.signed_by(await find_signers(event.user_message))
             await self._read()
         return event
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
@@ -20,9 +19,11 @@ from samdrift.accesspoint.sending import Sending
 from samdrift.accesspoint.settings import AccessPointSettings
 from samdrift.accesspoint.signals import Signals
 from samdrift.accesspoint.submission import Submissions
+from samdrift.audit.operations import unexpected
 from samdrift.contracts.clock import Clock
 from samdrift.contracts.discovery import CertificateChecks, Discovery
 from samdrift.contracts.principals import Role
+from samdrift.net.background import in_background
 from samdrift.net.client import HttpClient
 from samdrift.vault.gate import Gate
 from samdrift.wire.as4 import As4Limits
@@ -56,7 +57,7 @@ class AccessPointRole:
     ) -> None:
         self._gate = around.gate
         self._signals = Signals()
-        peers = Peers(settings, around.checks)
+        peers = Peers(settings, around.discovery, around.checks)
         answers = Answers(signing_key, settings.message_id_domain, around.rng)
         inbound = Inbound(
             settings, around.gate, peers, decryption_key, answers, self._signals, around.clock, limits
@@ -77,16 +78,11 @@ class AccessPointRole:
     async def working(self) -> AsyncIterator[None]:
         """Send what is due, and hear what other processes stored, while the context lasts."""
         organisations = self._gate.registry.organisations(Role.ACCESS_POINT)
-        async with asyncio.TaskGroup() as tasks:
-            workers = [
-                tasks.create_task(self._sending.dispatcher.run(organisations)),
-                tasks.create_task(self._listen()),
-            ]
+        dispatching = self._sending.dispatcher.run(organisations)
+        async with in_background(dispatching, self._listen(), on_failure=unexpected("access-point")):
             try:
                 yield
             finally:
-                for worker in workers:
-                    worker.cancel()
                 await self._sending.stop()
 
     async def _listen(self) -> None:

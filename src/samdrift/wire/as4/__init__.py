@@ -20,6 +20,7 @@ from samdrift.wire.as4.events import (
     Payload,
     ReceivedMessage,
     SignedHeader,
+    SignerWanted,
 )
 from samdrift.wire.as4.fault import As4Fault
 from samdrift.wire.as4.identify import FINAL_RECIPIENT, ORIGINAL_SENDER, new_message_id, user_message
@@ -59,6 +60,7 @@ __all__ = [
     "Response",
     "SignedHeader",
     "SignedReference",
+    "SignerWanted",
     "UserMessage",
     "build_error",
     "build_receipt",

@@ -17,6 +17,16 @@ class NeedData:
 
 
 @dataclass(frozen=True, slots=True)
+class SignerWanted:
+    """The signature names its certificate without carrying it: find those that it may mean.
+
+    NOTHING here is verified: ``user_message`` tells where to look, and no more.
+    """
+
+    user_message: UserMessage
+
+
+@dataclass(frozen=True, slots=True)
 class SignedHeader:
     """The SOAP part, with its signature verified: it covers Messaging, Body and any Timestamp.
 
@@ -52,7 +62,7 @@ class Complete:
     digest: bytes
 
 
-Event = NeedData | SignedHeader | Payload | Complete
+Event = NeedData | SignerWanted | SignedHeader | Payload | Complete
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from cryptography import x509
 
-from samdrift.wire.as4.events import SignedHeader
+from samdrift.wire.as4.events import SignedHeader, SignerWanted
 from samdrift.wire.as4.fault import As4Fault
 from samdrift.wire.as4.identify import COMPRESSION_TYPE, GZIP
 from samdrift.wire.ebms import EbmsErrorCode, UserMessage, message_id_of, parse_user_message
@@ -19,6 +19,7 @@ from samdrift.wire.errors import WireError
 from samdrift.wire.wssec import (
     EncryptedAttachment,
     SignedReference,
+    SignerUnknown,
     SoapDocument,
     VerifiedSignature,
     attachment_id,
@@ -39,8 +40,13 @@ class VerifiedHeader:
     digest: bytes
 
 
-def read_header(soap: bytes, max_bytes: int, candidates: Sequence[x509.Certificate]) -> VerifiedHeader:
-    """Read and verify the SOAP part; :class:`As4Fault` names the message where it could be read."""
+def read_header(
+    soap: bytes, max_bytes: int, candidates: Sequence[x509.Certificate]
+) -> VerifiedHeader | SignerWanted:
+    """Read and verify the SOAP part; :class:`As4Fault` names the message where it could be read.
+
+    ``SignerWanted`` when the signature means a certificate that is not among ``candidates``.
+    """
     message_id: str | None = None
     try:
         document = read_document(soap, max_bytes)
@@ -58,14 +64,19 @@ def require_coverage(document: SoapDocument, signature: VerifiedSignature) -> No
         raise As4Fault(EbmsErrorCode.POLICY_NONCOMPLIANCE, "the signature does not cover the header")
 
 
-def _verified(document: SoapDocument, candidates: Sequence[x509.Certificate]) -> VerifiedHeader:
+def _verified(
+    document: SoapDocument, candidates: Sequence[x509.Certificate]
+) -> VerifiedHeader | SignerWanted:
     user_message = parse_user_message(document.messaging)
     security = document.security
     if security is None or security.signature is None:
         raise As4Fault(EbmsErrorCode.POLICY_NONCOMPLIANCE, "not signed")
     if security.encrypted_key is None or security.encrypted_data is None:
         raise As4Fault(EbmsErrorCode.POLICY_NONCOMPLIANCE, "not encrypted")
-    signature = verify(document, candidates)
+    try:
+        signature = verify(document, candidates)
+    except SignerUnknown:
+        return SignerWanted(user_message)
     require_coverage(document, signature)
     content_id = _payload_id(user_message)
     digest = signature.attachment_digest(content_id)

@@ -10,7 +10,15 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from cryptography import x509
 
-from samdrift.wire.as4.events import Complete, Event, NeedData, Payload, ReceivedMessage, SignedHeader
+from samdrift.wire.as4.events import (
+    Complete,
+    Event,
+    NeedData,
+    Payload,
+    ReceivedMessage,
+    SignedHeader,
+    SignerWanted,
+)
 from samdrift.wire.as4.fault import As4Fault
 from samdrift.wire.as4.header import VerifiedHeader, read_header
 from samdrift.wire.as4.limits import DEFAULT_LIMITS, As4Limits
@@ -39,8 +47,9 @@ class As4Reader:
 
     Between SignedHeader and the first Payload the caller decides whether it trusts the
     certificate, and calls :meth:`decrypt_with`. ``candidates`` are certificates of peers
-    that a signature may mean without carrying them. Every refusal is an :class:`As4Fault`,
-    the constructor's included, and is final.
+    that a signature may mean without carrying them; when it means none of them, SignerWanted
+    asks for others, and :meth:`signed_by` takes them and gives the SignedHeader. Every
+    refusal is an :class:`As4Fault`, the constructor's included, and is final.
     """
 
     def __init__(
@@ -54,6 +63,7 @@ class As4Reader:
         self._fault: As4Fault | None = None
         self._parts = 0
         self._soap = bytearray()
+        self._wanted = False
         self._header: VerifiedHeader | None = None
         self._payload: PayloadReader | None = None
         self._pieces: Iterator[bytes] = iter(())
@@ -75,6 +85,24 @@ class As4Reader:
         except WireError as error:
             raise self._failed(error) from None
 
+    def signed_by(self, candidates: Sequence[x509.Certificate]) -> SignedHeader:
+        """Verify the header with these: after SignerWanted, before the next event is asked for."""
+        if not self._wanted:
+            raise RuntimeError("signed_by() belongs once between SignerWanted and the next event")
+        self._candidates = candidates
+        try:
+            header = self._verify_header()
+            if isinstance(header, SignerWanted):
+                message_id = header.user_message.message_id
+                raise As4Fault(
+                    EbmsErrorCode.FAILED_AUTHENTICATION,
+                    "the signature names a certificate that is not known",
+                    ref_to_message_id=message_id,
+                )
+        except WireError as error:
+            raise self._failed(error) from None
+        return header
+
     def decrypt_with(self, key: DecryptionKey) -> None:
         """Unwrap the session key: after SignedHeader, before the next event is asked for."""
         if self._header is None or self._payload is not None:
@@ -93,6 +121,8 @@ class As4Reader:
             piece = next(self._pieces, None)
             if piece is not None:
                 return Payload(piece)
+            if self._wanted:
+                raise RuntimeError("signed_by() must be called after SignerWanted")
             if self._header is not None and self._payload is None:
                 raise RuntimeError("decrypt_with() must be called after SignedHeader")
             mime_event = self._mime.next_event()
@@ -140,10 +170,14 @@ class As4Reader:
                 EbmsErrorCode.OTHER, f"the SOAP part is larger than {self._limits.max_soap_bytes} bytes"
             )
 
-    def _verify_header(self) -> SignedHeader:
-        self._header = read_header(bytes(self._soap), self._limits.max_soap_bytes, self._candidates)
+    def _verify_header(self) -> SignedHeader | SignerWanted:
+        read = read_header(bytes(self._soap), self._limits.max_soap_bytes, self._candidates)
+        self._wanted = isinstance(read, SignerWanted)
+        if isinstance(read, SignerWanted):
+            return read
+        self._header = read
         self._soap.clear()
-        return self._header.event
+        return read.event
 
     def _complete(self) -> Complete:
         if self._header is None or self._payload is None or self._parts < 2:
@@ -169,6 +203,8 @@ def read_message(
     reader.receive(body)
     reader.receive(b"")
     header = reader.next_event()
+    if isinstance(header, SignerWanted):
+        header = reader.signed_by(())
     if not isinstance(header, SignedHeader):
         raise As4Fault(EbmsErrorCode.MIME_INCONSISTENCY, "the body has no parts")
     reader.decrypt_with(key)

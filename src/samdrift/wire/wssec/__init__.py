@@ -20,7 +20,7 @@ from samdrift.wire.wssec.document import SecurityHeader, SoapDocument, read_docu
 from samdrift.wire.wssec.encryption import EncryptedAttachment, read_encryption
 from samdrift.wire.wssec.keyreference import KeyReference
 from samdrift.wire.wssec.references import SignedReference
-from samdrift.wire.wssec.signature import VerifiedSignature, attachment_id, verify
+from samdrift.wire.wssec.signature import SignerUnknown, VerifiedSignature, attachment_id, verify
 from samdrift.wire.wssec.timestamp import SecurityTimestamp, read_timestamp
 
 __all__ = [
@@ -38,6 +38,7 @@ __all__ = [
     "SecurityHeader",
     "SecurityTimestamp",
     "SignedReference",
+    "SignerUnknown",
     "SoapDocument",
     "VerifiedSignature",
     "attachment_id",

@@ -55,6 +55,10 @@ class VerifiedSignature:
         return found[0] if len(found) == 1 else None
 
 
+class SignerUnknown(WireError):
+    """A signature whose certificate neither the message nor the caller has: it is only named."""
+
+
 def attachment_id(uri: str) -> str | None:
     """The Content-ID that a ``cid:`` URL means, or None for other references (RFC 2392)."""
     return unquote(uri[4:]) if uri.startswith("cid:") else None
@@ -63,7 +67,8 @@ def attachment_id(uri: str) -> str | None:
 def verify(document: SoapDocument, candidates: Sequence[x509.Certificate] = ()) -> VerifiedSignature:
     """Verify the one signature of ``document``; :class:`WireError` (``SIGNATURE``) when it does not hold.
 
-    ``candidates`` are certificates that a reference without a certificate may mean.
+    ``candidates`` are certificates that a reference without a certificate may mean;
+    :class:`SignerUnknown` when it means none of them.
     """
     security = document.security
     if security is None or security.signature is None:
@@ -86,7 +91,9 @@ def _maker(
 ) -> x509.Certificate:
     """The certificate that is meant and whose key made the signature."""
     named = [certificate for certificate in candidates if meant.names(certificate)]
-    if not named and isinstance(meant, EmbeddedCertificate):
+    if not named:
+        if not isinstance(meant, EmbeddedCertificate):
+            raise SignerUnknown(WireFault.SIGNATURE, "names a certificate that is not known", "Signature")
         named = [load_certificate(meant.der)]
     for certificate in named:
         if signature.made_by(certificate):
