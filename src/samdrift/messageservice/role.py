@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import uuid
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 
+from samdrift.audit.operations import unexpected
 from samdrift.contracts.clock import Clock
 from samdrift.contracts.discovery import CertificateChecks, Discovery
 from samdrift.contracts.principals import Role
@@ -21,6 +21,7 @@ from samdrift.messageservice.sending import Sending
 from samdrift.messageservice.service import MessageService
 from samdrift.messageservice.settings import MessageServiceSettings, OrganisationProfile
 from samdrift.messageservice.transfers import Transfers
+from samdrift.net.background import in_background
 from samdrift.vault.gate import Gate
 from samdrift.wire.identifiers import ParticipantIdentifier
 from samdrift.wire.keys import Random
@@ -73,15 +74,12 @@ class MessageServiceRole:
         """Send what is due and take over what comes in, while the context lasts."""
         hosted = self._gate.registry.organisations(Role.MESSAGE_SERVICE)
         organisations = [organisation for organisation in hosted if organisation in self._profiles]
-        async with asyncio.TaskGroup() as tasks:
-            workers = [tasks.create_task(self._polling.run(organisation)) for organisation in organisations]
-            workers.append(tasks.create_task(self._sending.dispatcher.run(organisations)))
-            workers.append(tasks.create_task(self._listen()))
+        work = [self._polling.run(organisation) for organisation in organisations]
+        work += [self._sending.dispatcher.run(organisations), self._listen()]
+        async with in_background(*work, on_failure=unexpected("message-service")):
             try:
                 yield
             finally:
-                for worker in workers:
-                    worker.cancel()
                 await self._sending.stop()
 
     async def _listen(self) -> None:

@@ -59,7 +59,7 @@ class MessageService:
         messages obey the same rules as incoming ones (content-specification 5).
         """
         payload = sdkmessage.build(message)
-        found = (*sdkmessage.validate(payload), *self._sender_findings(organisation, message))
+        found = (*sdkmessage.validate(payload), *self._sender_findings(organisation, message, document))
         if found:
             raise MessageInvalid(found)
         now = self._clock()
@@ -81,21 +81,31 @@ class MessageService:
         return record
 
     def _sender_findings(
-        self, organisation: ParticipantIdentifier, message: SdkMessage
+        self, organisation: ParticipantIdentifier, message: SdkMessage, document: DocumentIdentifier
     ) -> tuple[Finding, ...]:
-        """An organisation sends as itself, from an address of its own (content-specification 4.3.2.2)."""
+        """An organisation sends as itself, from an address of its own (content-specification 4.3.2.2),
+        under a model in which it can get the receipt (transport-model-extended 3.2 c).
+        """
+        profile = self._profiles[organisation]
+        if not document.requires_protection and not profile.base_model:
+            return (_NOT_MODEL,)
         if message.sender.id.extension.lower() != organisation.value:
             return (_NOT_SENDER,)
-        if functional_address(message.sender) not in self._profiles[organisation].functional_addresses:
+        if functional_address(message.sender) not in profile.functional_addresses:
             return (_NOT_ADDRESS,)
         return ()
 
     async def messages(
-        self, principal: Principal, organisation: ParticipantIdentifier, direction: Direction | None = None
+        self,
+        principal: Principal,
+        organisation: ParticipantIdentifier,
+        direction: Direction | None = None,
+        *,
+        limit: int = 100,
     ) -> tuple[MessageRecord, ...]:
         """The organisation's messages, the newest first, without content."""
         async with self._gate.open(principal, organisation, Role.MESSAGE_SERVICE, Purpose.READ) as vault:
-            return await vault.messages(direction=direction)
+            return await vault.messages(direction=direction, limit=limit)
 
     async def read(
         self, principal: Principal, organisation: ParticipantIdentifier, message_id: str, direction: Direction
@@ -121,6 +131,9 @@ class MessageService:
 
 _HEADER = "/messagePayload/message/messageHeader"
 _KNOWN = Finding(Reason.RULE, Detail.DUPLICATE, "The message id has been used before", f"{_HEADER}/messageId")
+_NOT_MODEL = Finding(
+    Reason.RULE, Detail.NOT_SUPPORTED, "The organisation does not use the base transport model"
+)
 _NOT_SENDER = Finding(
     Reason.RULE, Detail.SECURITY, "The sender is another organisation", f"{_HEADER}/sender/senderID"
 )
