@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import logging
+from collections.abc import AsyncIterator, Iterator
 
+import pytest
 import pytest_asyncio
 
 from tests.roles.stage import Stage, staged
@@ -16,3 +18,12 @@ async def stage() -> AsyncIterator[Stage]:
     with server_folder() as folder:
         async with staged(folder) as everything:
             yield everything
+
+
+@pytest.fixture(autouse=True)
+def nothing_unexpected(request: pytest.FixtureRequest, caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    """No part of the platform met an exception that it did not know, unless a test makes one."""
+    yield
+    if request.node.get_closest_marker("unexpected") is None:
+        met = [record for record in caplog.get_records("call") if record.levelno >= logging.ERROR]
+        assert not met, [record.getMessage() for record in met]

@@ -13,11 +13,15 @@ from cryptography import x509
 from samdrift.messageservice.compose import Address, Attachment, Draft, compose
 from samdrift.wire import receipt as receipts
 from samdrift.wire import sdkmessage
-from samdrift.wire.envelope import EnvelopeHeader, seal, verify
+from samdrift.wire.codes import ReceiptStatus
+from samdrift.wire.envelope import EnvelopeHeader, read, seal, verify
+from samdrift.wire.findings import Finding
 from samdrift.wire.identifiers import (
     FEDERATION_TEST,
     NO_PROCESS,
+    RECEIPT_EXTENDED,
     SDK_MESSAGE_EXTENDED,
+    DocumentIdentifier,
     ParticipantIdentifier,
 )
 from samdrift.wire.keys import SigningKey
@@ -28,6 +32,7 @@ from samdrift.wire.xml import Namespace
 DRAFT = Draft("Fråga om avtal", "Hej, *gäller* avtalet än?")
 WITH_PDF = replace(DRAFT, attachments=(Attachment("avtal.pdf", "application/pdf", b"%PDF-1.4 avtal"),))
 _MESSAGE_ROOT = f"Q{{{Namespace.SDK_MESSAGE}}}messagePayload"
+_RECEIPT_ROOT = f"Q{{{Namespace.UBL_RESPONSE}}}ApplicationResponse"
 
 
 @dataclass(frozen=True)
@@ -89,6 +94,24 @@ def enclose(
     return Envelope(says.id, data, says)
 
 
+def enclose_receipt(
+    sender: ParticipantIdentifier,
+    recipient: ParticipantIdentifier,
+    message_id: str,
+    signer: SigningKey | None,
+    document: DocumentIdentifier = RECEIPT_EXTENDED,
+    *findings: Finding,
+    **changes: Any,
+) -> Envelope:
+    """A message receipt, REJECTED when there are findings; ``changes`` go into what it says."""
+    status = ReceiptStatus.REJECTED if findings else ReceiptStatus.ACCEPTED
+    receipt = MessageReceipt(str(uuid4()), datetime.now(UTC), sender, recipient, message_id, status, findings)
+    receipt = replace(receipt, **changes)
+    says = header(sender, recipient, id=receipt.id, document=document, document_type_code=_RECEIPT_ROOT)
+    data = seal(says, receipts.build(receipt), signer=signer, recipient=None, rng=os.urandom)
+    return Envelope(says.id, data, says)
+
+
 def changed(envelope: Envelope, old: bytes, new: bytes) -> Envelope:
     """The envelope with one thing in it changed after it was sealed."""
     assert envelope.data.count(old) == 1, "the change must be one change"
@@ -101,10 +124,12 @@ def broken(envelope: Envelope) -> Envelope:
 
 
 def receipt_in(envelope: bytes) -> MessageReceipt | None:
-    """The message receipt in a signed or plain envelope, if that is what it holds."""
+    """The message receipt in an envelope, if that is what it holds; signed, unless in the base model."""
     verdict = verify(envelope)
     assert verdict.header is not None
-    if "ApplicationResponse" not in verdict.header.document_type_code:
+    if verdict.header.document_type_code != _RECEIPT_ROOT:
         return None
+    if not verdict.header.document.requires_protection:
+        return receipts.parse(read(envelope).unprotected_payload())
     assert verdict.envelope is not None, verdict.reason
     return receipts.parse(verdict.envelope.payload([]))

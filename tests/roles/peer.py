@@ -31,6 +31,7 @@ from samdrift.wire.as4 import (
     user_message,
     verify_receipt,
 )
+from samdrift.wire.identifiers import SDK_MESSAGE_EXTENDED, DocumentIdentifier
 from samdrift.wire.keys import DecryptionKey, SigningKey
 from samdrift.wire.profile import AS4_1_2
 from samdrift.wire.receipt import MessageReceipt
@@ -88,13 +89,24 @@ class Peer:
 
     # --- sending ----------------------------------------------------------------------------------------
 
-    def encloses(self, recipient: Member, **changes: Any) -> Envelope:
+    def encloses(
+        self, recipient: Member, document: DocumentIdentifier = SDK_MESSAGE_EXTENDED, **changes: Any
+    ) -> Envelope:
         """A message of the organisation in its envelope, as it should be."""
-        return self.seals(letter(self.address, recipient.address, **changes), recipient)
+        message = letter(self.address, recipient.address, **changes)
+        return self.seals(message, recipient, document=document)
 
-    def seals(self, message: SdkMessage, recipient: Member, **changes: Any) -> Envelope:
+    def seals(
+        self,
+        message: SdkMessage,
+        recipient: Member,
+        document: DocumentIdentifier = SDK_MESSAGE_EXTENDED,
+        **changes: Any,
+    ) -> Envelope:
         """A message in its envelope; ``changes`` go into what the envelope says."""
-        return enclose(message, self.signing, recipient.encryption, **changes)
+        if not document.requires_protection:
+            return enclose(message, None, None, document=document, **changes)
+        return enclose(message, self.signing, recipient.encryption, document=document, **changes)
 
     def packs(self, envelope: Envelope, to: Member, **changes: Any) -> tuple[str, PackedMessage]:
         """The AS4 message for an envelope; ``changes`` make its header say something else."""

@@ -110,7 +110,7 @@ class Judging:
         if mismatch:
             return _refused(header, mismatch)
         if not header.document.requires_protection:
-            return await _aside(data, lambda: _read(header, profile, _plain_payload(data)))
+            return await _aside(data, lambda: _open_plain(data, header, profile))
         trust = await self._trust(verdict, now)
         broken = rules.of_signature(verdict, metadata.certificates.signing, trust)
         if broken or verdict.envelope is None:
@@ -175,8 +175,15 @@ def _read_receipt(header: EnvelopeHeader, payload: bytes) -> Judgement:
     return NewReceipt(header, parsed, payload)
 
 
-def _plain_payload(data: bytes) -> bytes:
-    return envelope.read(data).unprotected_payload()
+def _open_plain(data: bytes, header: EnvelopeHeader, profile: OrganisationProfile) -> Judgement:
+    """Under the base transport model nothing is signed, and nothing may be encrypted."""
+    if not profile.base_model:
+        return Unanswerable(header.id, "the recipient does not use the base transport model")
+    try:
+        payload = envelope.read(data).unprotected_payload()
+    except WireError:
+        return Unanswerable(header.id, "the payload is encrypted under the base transport model")
+    return _read(header, profile, payload)
 
 
 async def _aside(data: bytes, work: Callable[[], T]) -> T:

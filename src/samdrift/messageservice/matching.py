@@ -14,6 +14,7 @@ from samdrift.messageservice.incoming import NewReceipt
 from samdrift.messageservice.ledger import advance
 from samdrift.vault.messageservice import MessageServiceVault
 from samdrift.vault.records import ReceiptRecord
+from samdrift.wire.identifiers import DocumentIdentifier, receipt_document_for
 
 
 def signer_facts(signer: x509.Certificate | None) -> dict[str, str]:
@@ -27,11 +28,22 @@ def signer_facts(signer: x509.Certificate | None) -> dict[str, str]:
 
 
 async def match_receipt(vault: MessageServiceVault, new: NewReceipt, now: datetime) -> None:
-    """Give the message its final status; a receipt for no message of ours to that party is only noted."""
+    """Give the message its final status.
+
+    A receipt for no message of ours to that party is only noted, and so is one
+    under another transport model, which may lack the signature that the message's
+    demands (transport-model-extended 3.2 d).
+    """
     receipt, header = new.receipt, new.header
     message = await vault.message(receipt.message_id, Direction.OUT)
     if message is None or message.recipient != receipt.sender:
         vault.record(AuditEvent.MT_RECEIPT_UNMATCHED, envelope=header.id, message=receipt.message_id)
+        return
+    if header.document != receipt_document_for(DocumentIdentifier(message.document)):
+        why = "under another transport model than the message"
+        vault.record(
+            AuditEvent.MT_RECEIPT_REFUSED, envelope=header.id, message=receipt.message_id, reason=why
+        )
         return
     record = ReceiptRecord(
         id=header.id,
