@@ -1,0 +1,88 @@
+"""Deterministic gzip and bounded decompression (as4-profile 3.1)."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import hashlib
+import random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from samdrift.wire.errors import WireError, WireFault
+from samdrift.wire.gzip import Compressor, Decompressor, ExpansionLimits
+
+_WIDE = ExpansionLimits(max_bytes=1 << 24, max_ratio=2000, free_bytes=1 << 24)
+
+
+def _compressed(pieces: list[bytes]) -> tuple[bytes, Compressor]:
+    compressor = Compressor()
+    return b"".join([*map(compressor.feed, pieces), compressor.finish()]), compressor
+
+
+def _expanded(pieces: list[bytes], limits: ExpansionLimits = _WIDE) -> bytes:
+    decompressor = Decompressor(limits)
+    expanded = b"".join(out for piece in pieces for out in decompressor.feed(piece))
+    decompressor.finish()
+    return expanded
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.binary(max_size=2000), max_size=8), st.integers(1, 300))
+def test_what_is_compressed_comes_back_in_any_pieces(pieces: list[bytes], size: int) -> None:
+    content, compressor = _compressed(pieces)
+    assert gzip.decompress(content) == b"".join(pieces)
+    assert (compressor.digest, compressor.size) == (hashlib.sha256(content).digest(), len(content))
+    assert _expanded([content[at : at + size] for at in range(0, len(content), size)]) == b"".join(pieces)
+
+
+def test_a_resend_has_the_bytes_of_the_first_attempt() -> None:
+    payload = random.Random(1).randbytes(100_000)
+    whole, _ = _compressed([payload])
+    assert whole == _compressed([payload])[0]
+    assert whole[4:8] == b"\x00\x00\x00\x00", "the time in the header"
+
+
+def test_ciphertext_in_base64_shrinks_by_a_quarter() -> None:
+    payload = base64.b64encode(random.Random(1).randbytes(300_000))
+    content, _ = _compressed([payload])
+    assert len(content) < 0.77 * len(payload)
+
+
+def test_pieces_are_small() -> None:
+    content = gzip.compress(bytes(10_000_000))
+    decompressor = Decompressor(_WIDE)
+    assert max(len(piece) for piece in decompressor.feed(content)) <= 1 << 18
+
+
+def test_what_waits_inside_comes_out_without_more_input() -> None:
+    """The last byte of input may expand to more than one piece."""
+    for size in (1 << 18, (1 << 18) + 1, (1 << 19) - 1, 1 << 19):
+        assert _expanded([gzip.compress(bytes(size))]) == bytes(size)
+
+
+@pytest.mark.parametrize("extra", [[b"x"], [b"", b"x"], [gzip.compress(b"second")]])
+def test_nothing_may_follow_the_end(extra: list[bytes]) -> None:
+    with pytest.raises(WireError) as caught:
+        _expanded([gzip.compress(b"first"), *extra])
+    assert caught.value.fault is WireFault.COMPRESSION
+
+
+def test_limits_hold_to_the_byte() -> None:
+    content = gzip.compress(bytes(5000))
+    assert _expanded([content], ExpansionLimits(5000, 10_000, 0)) == bytes(5000)
+    for limits in (ExpansionLimits(4999, 10_000, 0), ExpansionLimits(5000, 5, 0)):
+        with pytest.raises(WireError):
+            _expanded([content], limits)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.binary(max_size=200), st.integers(0, 60))
+def test_noise_is_refused(noise: bytes, kept: int) -> None:
+    start = gzip.compress(b"some text that is long enough")[:kept]
+    try:
+        _expanded([start + noise])
+    except WireError as error:
+        assert error.fault is WireFault.COMPRESSION  # noqa: PT017
