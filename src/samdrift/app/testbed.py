@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from samdrift.app.config import Config
+from samdrift.app.config import Config, SocketAddress
 from samdrift.app.demo.cast import DemoOperator, DemoOrganisation
 from samdrift.app.demo.enrolment import EnrolledOperator, enrol
-from samdrift.app.operator import Operator, connect_access_point, running
+from samdrift.app.operator import connect_access_point, running, vault_settings
 from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
 from samdrift.contracts.transfer import AccessPoint
 from samdrift.federation.directory import FunctionalAddress
@@ -22,6 +24,7 @@ from samdrift.federation.testbed.setup import prepared
 from samdrift.net.http import http_client
 from samdrift.net.post import Answered, post
 from samdrift.net.tls import client_tls
+from samdrift.vault.gate import Gate
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 _TESTED = DemoOrganisation(
@@ -33,20 +36,78 @@ _TESTED = DemoOrganisation(
 _OPERATOR = DemoOperator("access-point", "AP0001-SDK-DEMO", (_TESTED,))
 _WORKER = Principal(PrincipalKind.WORKER, "testbed")
 _ANSWER_WITHIN = 120.0
+_START_WITHIN = 30.0
 
 
 @asynccontextmanager
 async def local_bed(folder: Path) -> AsyncIterator[Bed]:
     """A federation, an access point with one participant, and the test bed around it, in ``folder``."""
+    async with federation_running(folder / "federation") as federation:
+        enrolled = await enrol(federation, _OPERATOR, folder / _OPERATOR.folder)
+        config = _impatient(enrolled.config)
+        async with (
+            running(config, frozenset({Role.ACCESS_POINT})) as operator,
+            _bed(federation, enrolled, config, operator.gate, folder) as bed,
+        ):
+            yield bed
+
+
+@asynccontextmanager
+async def separate_bed(folder: Path) -> AsyncIterator[tuple[Bed, int]]:
+    """The same with the access point in a process of its own; gives its process id too."""
     async with AsyncExitStack() as stack:
         federation = await stack.enter_async_context(federation_running(folder / "federation"))
         enrolled = await enrol(federation, _OPERATOR, folder / _OPERATOR.folder)
-        config = _impatient(enrolled.config)
-        operator = await stack.enter_async_context(running(config, frozenset({Role.ACCESS_POINT})))
-        organisation = config.organisations[0]
-        access_point = await connect_access_point(stack, organisation, operator.gate, config)
-        subject = await _subject(federation, enrolled, operator, access_point)
-        encryption = subject.keys.decryption.certificate
+        pid = await stack.enter_async_context(_served(enrolled))
+        gate = await Gate.start(vault_settings(enrolled.config))
+        stack.push_async_callback(gate.close)
+        yield (
+            await stack.enter_async_context(_bed(federation, enrolled, enrolled.config, gate, folder)),
+            pid,
+        )
+
+
+@asynccontextmanager
+async def _served(enrolled: EnrolledOperator) -> AsyncIterator[int]:
+    own = enrolled.config.access_point
+    assert own is not None
+    command = [
+        sys.executable,
+        "-m",
+        "samdrift.app.main",
+        "serve",
+        "ap",
+        "--config",
+        str(enrolled.config_file),
+    ]
+    process = await asyncio.create_subprocess_exec(*command, stderr=asyncio.subprocess.DEVNULL)
+    try:
+        async with asyncio.timeout(_START_WITHIN):
+            await _until_listening(own.listen_c)
+        yield process.pid
+    finally:
+        process.terminate()
+        await process.wait()
+
+
+async def _until_listening(address: SocketAddress) -> None:
+    while True:
+        try:
+            _, writer = await asyncio.open_connection(address.host, address.port)
+        except OSError:
+            await asyncio.sleep(0.1)
+        else:
+            writer.close()
+            return
+
+
+@asynccontextmanager
+async def _bed(
+    federation: LocalFederation, enrolled: EnrolledOperator, config: Config, gate: Gate, folder: Path
+) -> AsyncIterator[Bed]:
+    async with AsyncExitStack() as stack:
+        access_point = await connect_access_point(stack, config.organisations[0], gate, config)
+        subject = await _subject(federation, enrolled, gate, access_point)
         client = await stack.enter_async_context(
             http_client(client_tls(None, config.federation.tls_issuers), public_only=False)
         )
@@ -61,6 +122,7 @@ async def local_bed(folder: Path) -> AsyncIterator[Bed]:
                 within=_ANSWER_WITHIN,
             )
 
+        encryption = subject.keys.decryption.certificate
         yield await stack.enter_async_context(
             prepared(federation, folder / "testbed", subject, encryption, send)
         )
@@ -73,11 +135,9 @@ def _impatient(config: Config) -> Config:
 
 
 async def _subject(
-    federation: LocalFederation, enrolled: EnrolledOperator, operator: Operator, access_point: AccessPoint
+    federation: LocalFederation, enrolled: EnrolledOperator, gate: Gate, access_point: AccessPoint
 ) -> Subject:
-    async with operator.gate.open(
-        _WORKER, _TESTED.identifier, Role.MESSAGE_SERVICE, Purpose.MAINTAIN
-    ) as vault:
+    async with gate.open(_WORKER, _TESTED.identifier, Role.MESSAGE_SERVICE, Purpose.MAINTAIN) as vault:
         keys = vault.keys()
     return Subject(
         participant=_TESTED.identifier,
@@ -88,19 +148,17 @@ async def _subject(
         as4_address=enrolled.as4_address,
         certificate=enrolled.certificate,
         federation=federation.identifier,
-        evidence=_log_of(operator),
+        evidence=_log_of(gate),
     )
 
 
-def _log_of(operator: Operator) -> Evidence:
+def _log_of(gate: Gate) -> Evidence:
     """Reads what the organisation's log and the operator's say about an identifier."""
 
     async def said(identifier: str) -> str:
-        async with operator.gate.open(_WORKER, _TESTED.identifier, Role.ACCESS_POINT, Purpose.TRACE) as vault:
+        async with gate.open(_WORKER, _TESTED.identifier, Role.ACCESS_POINT, Purpose.TRACE) as vault:
             entries = list(await vault.find_log(identifier))
-        entries += [
-            entry for entry in await operator.gate.read_operator_log() if identifier in entry.ids.values()
-        ]
+        entries += [entry for entry in await gate.read_operator_log() if identifier in entry.ids.values()]
         return "; ".join(
             " ".join([entry.event, entry.ids.get("reason", ""), entry.ids.get("detail", "")]).strip()
             for entry in entries

@@ -13,14 +13,14 @@ import typer
 
 from samdrift.app.output import Unusable, print_json
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 _CHECKOUT = Path(__file__).parents[4]
-_BENCHES = {"wire": "bench.wire", "exchange": "bench.exchange"}
+_BENCHES = {"wire": "bench.wire", "exchange": "bench.exchange", "large": "bench.large"}
 
 
 @app.command()
 def bench(
-    name: Annotated[str, typer.Argument(help="wire or exchange.")],
+    name: Annotated[str, typer.Argument(help="wire, exchange or large.")],
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")] = False,
 ) -> None:
     """Measure floor and work in turn, and print medians, spreads and the ratio."""
@@ -39,15 +39,19 @@ def bench(
 
 def _print(row: dict[str, Any]) -> None:
     if row["ratio"] is None:
-        spread = row["work_spread"]
-        typer.echo(f"{row['name']:<28} {row['work']:>9.3f} {row['unit']}" + _range(spread))
+        bar = f"  bar {row['bar']:.2f} {_reached(row)}" if row["bar"] is not None else ""
+        typer.echo(f"{row['name']:<36} {row['work']:>9.3f} {row['unit']}{bar}")
         return
-    bar = f"bar {row['bar']:.2f} {'reached' if row['reached'] else 'not reached'}"
+    bar = f"bar {row['bar']:.2f} {_reached(row)}"
     typer.echo(
-        f"{row['name']:<28} floor {row['floor']:.3f}{_range(row['floor_spread'])}"
+        f"{row['name']:<36} floor {row['floor']:.3f}{_range(row['floor_spread'])}"
         f"  work {row['work']:.3f}{_range(row['work_spread'])} {row['unit']}"
         f"  ratio {row['ratio']:.2f}{_range(row['ratio_spread'])}  {bar}"
     )
+
+
+def _reached(row: dict[str, Any]) -> str:
+    return "reached" if row["reached"] else "not reached"
 
 
 def _range(spread: dict[str, float]) -> str:
