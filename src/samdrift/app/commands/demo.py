@@ -18,7 +18,7 @@ from samdrift.app.demo.world import World, world
 from samdrift.app.loop import run
 from samdrift.app.trace import Step, trace
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 
 @app.command()

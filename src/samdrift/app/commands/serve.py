@@ -19,7 +19,7 @@ from samdrift.app.output import Unusable
 from samdrift.app.toml import ConfigError
 from samdrift.contracts.principals import Role
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 _LOGGER = logging.getLogger("samdrift")
 
 

@@ -15,7 +15,7 @@ from samdrift.app.output import Unusable, print_json
 from samdrift.app.testbed import local_bed
 from samdrift.federation.testbed.run import ALL, Line, run
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 
 @app.callback()

@@ -20,7 +20,7 @@ from samdrift.vault.gate import Gate
 from samdrift.wire.errors import WireError
 from samdrift.wire.identifiers import ParticipantIdentifier, is_uuid
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 
 @app.command("trace")
