@@ -20,7 +20,7 @@ from statistics import median, quantiles
 import psutil
 
 from bench.exchange_floor import ExchangeFloor
-from bench.measure import Row, Spread, reported
+from bench.measure import Row, against_floor, reported
 from samdrift.app.demo.cast import AGENCY, HABO
 from samdrift.app.demo.scenario import Party
 from samdrift.app.demo.world import world
@@ -62,23 +62,10 @@ async def _run(folder: Path) -> list[Row]:
         started = time.monotonic()
         latencies = await pair.batch(5 * _BATCH, _OFTEN)
         elapsed = time.monotonic() - started
-    return [_row(floors, works), *_load(latencies, elapsed)]
-
-
-def _row(floors: list[float], works: list[float]) -> Row:
-    ratios = Spread.of([work / floor for floor, work in zip(floors, works, strict=True)])
-    return Row(
-        name="exchange",
-        floor=median(floors),
-        work=median(works),
-        ratio=ratios.median,
-        bar=BAR,
-        reached=ratios.median <= BAR,
-        unit="ms CPU",
-        floor_spread=Spread.of(floors),
-        work_spread=Spread.of(works),
-        ratio_spread=ratios,
-    )
+    return [
+        against_floor("exchange", floors, works, bar=BAR, unit="ms CPU"),
+        *_load(latencies, elapsed),
+    ]
 
 
 def _load(latencies: list[float], elapsed: float) -> list[Row]:

@@ -20,7 +20,7 @@ from pathlib import Path
 import psutil
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from bench.measure import Row, Spread
+from bench.measure import Row, against_floor, reported
 from samdrift.app.loop import run
 from samdrift.app.testbed import separate_bed
 from samdrift.contracts.transfer import TransferState
@@ -73,32 +73,10 @@ async def _measured(
     await work()
     taken = access_point.cpu() - before
     used = (access_point.peak() - idle) / _MB
-    ratio = taken / bare
-    time_row = Row(
-        name=name,
-        floor=bare,
-        work=taken,
-        ratio=ratio,
-        bar=_TIME_BAR,
-        reached=ratio <= _TIME_BAR,
-        unit="s CPU",
-        floor_spread=Spread.of([bare]),
-        work_spread=Spread.of([taken]),
-        ratio_spread=Spread.of([ratio]),
-    )
-    memory_row = Row(
-        name=f"{name}, memory above idle",
-        floor=None,
-        work=used,
-        ratio=None,
-        bar=_MEMORY_BAR,
-        reached=used <= _MEMORY_BAR,
-        unit="MiB",
-        floor_spread=None,
-        work_spread=Spread.of([used]),
-        ratio_spread=None,
-    )
-    return [time_row, memory_row]
+    return [
+        against_floor(name, [bare], [taken], bar=_TIME_BAR, unit="s CPU"),
+        reported(f"{name}, memory above idle", [used], "MiB", bar=_MEMORY_BAR),
+    ]
 
 
 def _envelope(bed: Bed, attachment: int) -> Envelope:

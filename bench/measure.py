@@ -60,6 +60,11 @@ def measure(
     for _ in range(rounds):
         floors.append(_milliseconds(floor, repeats))
         works.append(_milliseconds(work, repeats))
+    return against_floor(name, floors, works, bar=bar, unit="ms CPU")
+
+
+def against_floor(name: str, floors: list[float], works: list[float], *, bar: float, unit: str) -> Row:
+    """The row for floors and works that were measured in turn, round by round."""
     ratios = Spread.of([work / floor for floor, work in zip(floors, works, strict=True)])
     return Row(
         name=name,
@@ -68,17 +73,18 @@ def measure(
         ratio=ratios.median,
         bar=bar,
         reached=ratios.median <= bar,
-        unit="ms CPU",
+        unit=unit,
         floor_spread=Spread.of(floors),
         work_spread=Spread.of(works),
         ratio_spread=ratios,
     )
 
 
-def reported(name: str, values: list[float], unit: str) -> Row:
-    """A figure without a floor, for information."""
+def reported(name: str, values: list[float], unit: str, *, bar: float | None = None) -> Row:
+    """A figure without a floor: for information, or with a bar of its own."""
     spread = Spread.of(values)
-    return Row(name, None, spread.median, None, None, None, unit, None, spread, None)
+    reached = None if bar is None else spread.median <= bar
+    return Row(name, None, spread.median, None, bar, reached, unit, None, spread, None)
 
 
 def _milliseconds(work: Work, repeats: int) -> float:
