@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from pathlib import Path
+
+import pytest_asyncio
 
 from samdrift.contracts.messages import Direction, MessageStatus
 from samdrift.contracts.principals import Role
 from samdrift.vault.records import StatusEvent
 from tests.separation.vaultlogin import superuser
-from tests.vaults import MINUTE, NOW, Installation, body, message, receipt, submitted
+from tests.vaults import (
+    MINUTE,
+    NOW,
+    Installation,
+    body,
+    installed,
+    message,
+    receipt,
+    server_folder,
+    settings_in,
+    submitted,
+)
 
 WORDS = {
     "label": "Vildsvinsutredning",
@@ -35,6 +48,14 @@ def files(installation: Installation) -> Iterator[Path]:
 
 def words_in(data: bytes) -> set[str]:
     return {word for word in WORDS.values() if any(spelling in data for spelling in spellings(word))}
+
+
+@pytest_asyncio.fixture(scope="module")
+async def own() -> AsyncIterator[Installation]:
+    """An installation with little else in it to search."""
+    with server_folder() as folder:
+        async with installed(settings_in(folder)) as running:
+            yield running
 
 
 async def plant(installation: Installation) -> None:
@@ -63,24 +84,24 @@ async def plant(installation: Installation) -> None:
             await submitted(transfers, WORDS["envelope"].encode() * repeat)
 
 
-async def test_no_planted_word_can_be_read_from_the_disk(installation: Installation) -> None:
-    await plant(installation)
-    administrator = await superuser(installation)
+async def test_no_planted_word_can_be_read_from_the_disk(own: Installation) -> None:
+    await plant(own)
+    administrator = await superuser(own)
     administrator.rows("CHECKPOINT")
     searched = 0
-    for path in files(installation):
+    for path in files(own):
         data = path.read_bytes()
         searched += len(data)
         assert words_in(data) == set(), path.name
     assert searched > 10_000_000
 
 
-async def test_the_search_would_find_what_is_not_encrypted(installation: Installation) -> None:
+async def test_the_search_would_find_what_is_not_encrypted(own: Installation) -> None:
     """The control: a word that is written in clear is found by the same search."""
-    administrator = await superuser(installation)
+    administrator = await superuser(own)
     administrator.rows("CREATE TABLE registry.control AS SELECT 'Vildsvinsutredning' AS word")
     try:
         administrator.rows("CHECKPOINT")
-        assert any(words_in(path.read_bytes()) for path in files(installation))
+        assert any(words_in(path.read_bytes()) for path in files(own))
     finally:
         administrator.rows("DROP TABLE registry.control")

@@ -125,7 +125,7 @@ def test_the_own_vault_can_be_read_and_changed_by_its_functions_alone(
             f"DELETE FROM {mine}.{table}",
             f"TRUNCATE {mine}.{table}",
             f"ALTER TABLE {mine}.{table} ADD COLUMN mine int",
-            f"CREATE TRIGGER mine AFTER INSERT ON {mine}.{table} EXECUTE FUNCTION wake()",
+            f"CREATE TRIGGER mine AFTER INSERT ON {mine}.{table} EXECUTE FUNCTION _wake()",
         ):
             assert_denied(attacker, statement)
     internal = [name for name, _ in neighbours.superuser.functions(mine) if name.startswith("_")]
@@ -190,7 +190,6 @@ def test_nobody_else_can_be_become(neighbours: Neighbours, attacker: psycopg.Con
         "SELECT pg_reload_conf()",
         "SELECT pg_advisory_lock(1)",
         "SELECT pg_advisory_xact_lock_shared(1, 1)",
-        "SELECT pg_notify('channel', 'text')",
         "SELECT pg_export_snapshot()",
         "SELECT pg_relation_size('{theirs}.log'::text::regclass)",
         "SELECT pg_stat_get_activity(NULL)",

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -21,7 +22,7 @@ from cryptography.x509.oid import NameOID
 from samdrift.audit.chain import verify_chain
 from samdrift.audit.events import AuditEvent
 from samdrift.contracts.messages import Direction, MessageStatus, ReceiptState, WorkKind
-from samdrift.contracts.principals import Role
+from samdrift.contracts.principals import Principal, PrincipalKind, Role
 from samdrift.contracts.transfer import TransferReason
 from samdrift.vault.accesspoint import AccessPointVault
 from samdrift.vault.bodies import BodyReader, BodyWriter
@@ -29,7 +30,9 @@ from samdrift.vault.errors import SealBroken, UnknownRecord
 from samdrift.vault.keystore import KeyFault, KeyName, KeyStoreError, SoftwareKeyStore
 from samdrift.vault.messageservice import MessageServiceVault
 from samdrift.vault.opening import Vault
-from samdrift.vault.records import MessageRecord, ReceiptRecord, Received, Transfer
+from samdrift.vault.records import Backlog, MessageRecord, ReceiptRecord, Received, Transfer
+from samdrift.vault.transferdesk import TransferDesk
+from samdrift.vault.transferqueue import Standing
 from samdrift.wire.identifiers import ParticipantIdentifier
 from tests.pki import DAY, key, name
 from tests.pki import NOW as PKI_NOW
@@ -78,6 +81,7 @@ async def victim(installation: Installation) -> Victim:
         done = await submitted(transfers)
         await transfers.failed(done.id, now=NOW, reason=TransferReason.GIVEN_UP, detail=MARKER)
         transfers.record(AuditEvent.AP_TRANSFER_QUEUED, envelope=transfer.envelope.envelope_id, note=MARKER)
+        transfers.record(AuditEvent.AP_ENVELOPE_REFUSED, reason=MARKER)
     async with installation.open(organisation, MT) as messages:
         out = replace(message(label=MARKER), sender=organisation)
         await messages.create_outgoing(out, await body(messages, LARGE), now=NOW, lease=None)
@@ -215,6 +219,44 @@ async def postpone(vault: AccessPointVault, victim: Victim) -> object:
     reason = TransferReason.PEER_REFUSED
     attempt = vault.postpone(victim.transfer.id, now=NOW, next_attempt=NOW, reason=reason, detail="")
     return await is_(False, attempt)
+
+
+async def waiting(vault: AccessPointVault | TransferDesk, victim: Victim) -> object:
+    return await vault.waiting(1000)
+
+
+async def backlog(vault: AccessPointVault, victim: Victim) -> object:
+    return await is_(Backlog(0, None), vault.backlog())
+
+
+async def status(vault: AccessPointVault, victim: Victim) -> object:
+    await is_(None, vault.status(victim.transfer.envelope.envelope_id))
+    return await is_(None, vault.status(victim.transfer.id))
+
+
+async def attempts(vault: AccessPointVault, victim: Victim) -> object:
+    return await is_((), vault.attempts(victim.transfer.id))
+
+
+async def hasten(vault: AccessPointVault, victim: Victim) -> object:
+    return await is_(Standing.UNKNOWN, vault.hasten(victim.transfer.id, now=NOW))
+
+
+async def give_up(vault: AccessPointVault | TransferDesk, victim: Victim) -> object:
+    return await is_(Standing.UNKNOWN, vault.give_up(victim.transfer.id, now=NOW, why=""))
+
+
+async def refused(vault: AccessPointVault | TransferDesk, victim: Victim) -> object:
+    return await is_((), vault.refused(1000))
+
+
+async def history(vault: TransferDesk, victim: Victim) -> object:
+    await is_(None, vault.history(victim.transfer.envelope.envelope_id))
+    return await is_(None, vault.history(victim.transfer.id))
+
+
+async def retry(vault: TransferDesk, victim: Victim) -> object:
+    return await is_(Standing.UNKNOWN, vault.retry(victim.transfer.envelope.envelope_id, now=NOW))
 
 
 async def next_due_transfer(vault: AccessPointVault, victim: Victim) -> object:
@@ -370,13 +412,16 @@ async def set_cursor(vault: MessageServiceVault, victim: Victim) -> object:
     return await vault.set_cursor(victim.cursor, 1)
 
 
+Opened = Vault | TransferDesk
 Case = Callable[[Any, Victim], Awaitable[object]]
 BOTH: dict[str, Case] = {case.__name__: case for case in (log, find_log, log_origin, record, new_body, sweep)}
-CASES: dict[type[Vault], dict[str, Case]] = {
+CASES: dict[type[Opened], dict[str, Case]] = {
     AccessPointVault: BOTH
     | {case.__name__: case for case in (submit, claim_transfers, outgoing_body, delivered, failed, postpone)}
     | {case.__name__: case for case in (events, known_receipt, accept, inbox, incoming_body, acknowledge)}
+    | {case.__name__: case for case in (waiting, backlog, status, attempts, hasten, give_up, refused)}
     | {"next_due": next_due_transfer},
+    TransferDesk: {case.__name__: case for case in (waiting, history, retry, give_up, refused)},
     MessageServiceVault: BOTH
     | {case.__name__: case for case in (keys, tls_client, create_outgoing, receive, was_processed)}
     | {case.__name__: case for case in (mark_processed, messages, set_status, status_events, delete)}
@@ -385,20 +430,29 @@ CASES: dict[type[Vault], dict[str, Case]] = {
     | {case.__name__: case for case in (cursor, set_cursor)}
     | {"message": read_message, "body": read_body, "receipt": read_receipt, "next_due": next_due_work},
 }
-ROLES: dict[type[Vault], Role] = {AccessPointVault: AP, MessageServiceVault: MT}
+ROLES: dict[type[Opened], Role] = {AccessPointVault: AP, TransferDesk: AP, MessageServiceVault: MT}
 
 
-def operations(vault: type[Vault]) -> set[str]:
+def opening(
+    installation: Installation, organisation: ParticipantIdentifier, vault: type[Opened]
+) -> AbstractAsyncContextManager[Opened]:
+    """Open as whoever gets that kind of vault."""
+    if vault is TransferDesk:
+        return installation.gate.operate(Principal(PrincipalKind.OPERATOR, "anna"), organisation)
+    return installation.open(organisation, ROLES[vault])  # type: ignore[call-overload,no-any-return]
+
+
+def operations(vault: type[Opened]) -> set[str]:
     return {operation for operation, _ in inspect.getmembers(vault) if not operation.startswith("_")}
 
 
 @pytest.mark.parametrize("vault", list(CASES), ids=lambda vault: vault.__name__)
-def test_every_operation_has_a_case(vault: type[Vault]) -> None:
+def test_every_operation_has_a_case(vault: type[Opened]) -> None:
     assert operations(vault) == set(CASES[vault])
 
 
 @pytest.mark.parametrize("vault", list(CASES), ids=lambda vault: vault.__name__)
-def test_no_operation_takes_an_organisation(vault: type[Vault]) -> None:
+def test_no_operation_takes_an_organisation(vault: type[Opened]) -> None:
     """The opened object is the scope (invariant 1)."""
     for operation in operations(vault):
         member = getattr(vault, operation)
@@ -415,7 +469,7 @@ def test_no_operation_takes_an_organisation(vault: type[Vault]) -> None:
 async def test_an_operation_reaches_nothing_of_another_organisation(
     installation: Installation,
     victim: Victim,
-    vault: type[Vault],
+    vault: type[Opened],
     operation: str,
 ) -> None:
     """Each attempt from a vault that is new, so that what it finds there is its own or a leak."""
@@ -425,7 +479,7 @@ async def test_an_operation_reaches_nothing_of_another_organisation(
     before = victim.snapshot()
     learned: object = None
     try:
-        async with installation.open(attacker, ROLES[vault]) as opened:  # type: ignore[call-overload]
+        async with opening(installation, attacker, vault) as opened:
             assert type(opened) is vault
             learned = await CASES[vault][operation](opened, victim)
     except UnknownRecord:

@@ -11,6 +11,7 @@ TRACED = frozenset({"message", "envelope", "as4", "conversation", "transfer", "r
 """Names of facts that an entry can be found by."""
 
 _LONGEST_FACT = 1000
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,19 +32,14 @@ class Happening:
         Facts may come from a peer, so that they are cut to a length that a log can bear.
         """
         facts = {name: value[:_LONGEST_FACT] for name, value in self.ids.items()}
-        text = json.dumps(
-            {
-                "at": self.at.astimezone(UTC).isoformat(timespec="microseconds"),
-                "event": self.event,
-                "ids": facts,
-                "principal": self.principal,
-                "purpose": self.purpose,
-            },
-            sort_keys=True,
-            separators=(",", ":"),
-            ensure_ascii=False,
-        )
-        return text.encode("utf-8", "replace")
+        fields = {
+            "at": self.at.astimezone(UTC).isoformat(timespec="microseconds"),
+            "event": self.event,
+            "ids": facts,
+            "principal": self.principal,
+            "purpose": self.purpose,
+        }
+        return _CANONICAL.encode(fields).encode("utf-8", "replace")
 
     @classmethod
     def parse(cls, content: bytes) -> Happening:

@@ -23,6 +23,8 @@ class AuditEvent(StrEnum):
     AP_TRANSFER_DELIVERED = "ap:transfer:delivered"
     AP_TRANSFER_POSTPONED = "ap:transfer:postponed"
     AP_TRANSFER_FAILED = "ap:transfer:failed"
+    AP_TRANSFER_HASTENED = "ap:transfer:hastened"
+    """The operator asked for an attempt now."""
     AP_ENVELOPE_RECEIVED = "ap:envelope:received"
     AP_ENVELOPE_DUPLICATE = "ap:envelope:duplicate"
     AP_ENVELOPE_REFUSED = "ap:envelope:refused"

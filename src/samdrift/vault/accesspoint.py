@@ -7,31 +7,29 @@ from datetime import datetime, timedelta
 from uuid import uuid4
 
 from samdrift.contracts.transfer import InboxItem, TransferEvent, TransferReason, TransferState
-from samdrift.vault.bodies import Body, BodyReader
+from samdrift.vault.bodies import Body, BodyReader, body_values
 from samdrift.vault.errors import UnknownRecord
-from samdrift.vault.opening import Vault
 from samdrift.vault.records import Attempt, IncomingEnvelope, OutgoingEnvelope, Transfer
 from samdrift.vault.session import call
-from samdrift.vault.transferrows import TRANSFERS, error_text, event, submission, transfers
+from samdrift.vault.transferqueue import TransferQueue
+from samdrift.vault.transferrows import error_text, event, submission, transfers
 
-_BY_ENVELOPE = f"{TRANSFERS} WHERE t.envelope_id = $1 ORDER BY a.number"
-_BY_IDS = f"{TRANSFERS} WHERE t.id = ANY($1::text[]) ORDER BY t.created_at, t.id, a.number"
-_SUBMIT = call("submit", 15)
-_CLAIM = call("claim_transfers", 3)
+_BY_ENVELOPE = "SELECT * FROM transfers_tried WHERE envelope_id = $1 ORDER BY number"
+_SUBMIT = call("submit", 16)
+_CLAIM = "SELECT * FROM claim_transfers($1, $2, $3)"
 _OUTGOING_BODY = """
 SELECT b.id, b.size, b.sealed FROM transfers t JOIN bodies b ON b.id = t.body WHERE t.id = $1
 """
 _END = "SELECT ended, remote FROM end_transfer($1, $2, $3, $4, $5, $6)"
 _POSTPONE = call("postpone", 4)
 _TELL = call("tell", 5)
-_WAKE = call("wake", 0)
 _NEXT_DUE = "SELECT min(due_at) FROM transfers WHERE due_at IS NOT NULL"
 _EVENTS = """
 SELECT e.sequence, e.at, t.envelope_id, t.id, t.as4_message_id, e.state, e.reason, e.detail
 FROM events e JOIN transfers t ON t.id = e.transfer WHERE e.sequence > $1 ORDER BY e.sequence LIMIT $2
 """
 _RECEIPT = "SELECT receipt FROM incoming WHERE as4_message_id = $1 AND peer = $2"
-_ACCEPT = call("accept", 13)
+_ACCEPT = call("accept", 15)
 _INBOX = """
 SELECT id, envelope_id, sender, recipient, document, conversation_id, as4_message_id, peer, received_at, size
 FROM incoming WHERE acknowledged_at IS NULL ORDER BY received_at, id LIMIT $1
@@ -43,7 +41,7 @@ WHERE i.id = $1 AND i.acknowledged_at IS NULL
 _ACKNOWLEDGE = "SELECT envelope, remote FROM acknowledge($1, $2)"
 
 
-class AccessPointVault(Vault):
+class AccessPointVault(TransferQueue):
     """Opened with role ``ap``."""
 
     async def submit(
@@ -72,21 +70,17 @@ class AccessPointVault(Vault):
             body.sha256,
         )
         claimed_until = None if lease is None else now + lease
-        ((created,),) = await self._work.query(_SUBMIT, *submission(transfer, claimed_until, body.id))
+        values = submission(transfer, claimed_until, body)
+        ((created,),) = await self._work.query(_SUBMIT, *values)
         if created:
             self._keep(body)
-            if lease is None:
-                self._work.later(_WAKE)
             return transfer, True
         (known,) = transfers(await self._work.query(_BY_ENVELOPE, envelope.envelope_id))
         return known, False
 
     async def claim_transfers(self, *, now: datetime, lease: timedelta, limit: int) -> tuple[Transfer, ...]:
         """Take over transfers that are due, each with a new attempt begun at ``now``."""
-        ((claimed,),) = await self._work.query(_CLAIM, now, now + lease, limit)
-        if not claimed:
-            return ()
-        return tuple(transfers(await self._work.query(_BY_IDS, claimed)))
+        return tuple(transfers(await self._work.query(_CLAIM, now, now + lease, limit)))
 
     async def outgoing_body(self, transfer_id: str) -> BodyReader:
         """The envelope of a transfer that is not final; :class:`UnknownRecord` otherwise."""
@@ -162,12 +156,10 @@ class AccessPointVault(Vault):
             item.certificate,
             now,
             receipt,
-            body.id,
-            body.size,
+            *body_values(body),
         )
         if stored:
             self._keep(body)
-            self._work.later(_WAKE)
         return bool(stored)
 
     async def inbox(self, limit: int) -> tuple[InboxItem, ...]:
@@ -188,4 +180,3 @@ class AccessPointVault(Vault):
         self, transfer_id: str, now: datetime, state: TransferState, reason: TransferReason, detail: str
     ) -> None:
         self._work.later(_TELL, transfer_id, now, state.value, reason.value, detail)
-        self._work.later(_WAKE)

@@ -75,6 +75,11 @@ class Body:
         return BodyReader(self.shelf, self.id, self.size, self.sealed)
 
 
+def body_values(body: Body | None) -> tuple[str | None, int | None, bytes | None, bytes | None]:
+    """A body as the arguments by which our functions take it: id, size, digest and stream."""
+    return (None,) * 4 if body is None else (body.id, body.size, body.sha256, body.sealed)
+
+
 class BodyReader:
     """Plaintext of a stored body in pieces, also after the opening; each iteration starts over."""
 

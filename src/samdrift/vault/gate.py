@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import AsyncIterator, Callable, Collection
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import UTC, datetime
 from functools import partial
 from typing import Literal, NoReturn, Self, TypeVar, overload
@@ -25,7 +25,9 @@ from samdrift.vault.opening import Opening, Reason, Room, Vault
 from samdrift.vault.pool import Login, Pool
 from samdrift.vault.registry import LOGIN_SECRET, Registration, Registry
 from samdrift.vault.sealing import Sealer
+from samdrift.vault.session import Statement
 from samdrift.vault.settings import VaultSettings
+from samdrift.vault.transferdesk import TransferDesk
 from samdrift.vault.wakeups import Wakeups
 from samdrift.wire.identifiers import ParticipantIdentifier
 
@@ -42,7 +44,8 @@ class Gate:
 
     Who may: a worker of this platform, the vaults of the roles that the gate was
     started for; a system or a user, those of its own organisation alone; the
-    operator's staff, none (invariant 10).
+    operator's staff, none: :meth:`operate` gives them transfers without content
+    (invariant 10).
     """
 
     def __init__(
@@ -122,9 +125,25 @@ class Gate:
         is in the log.
         """
         reason = Reason(principal, purpose, self._clock)
+        allowed = _may(principal, organisation)
         if role is Role.ACCESS_POINT:
-            return Opening(partial(self._admit, AccessPointVault, organisation, role, reason))
-        return Opening(partial(self._admit, MessageServiceVault, organisation, role, reason))
+            return Opening(partial(self._admit, AccessPointVault, organisation, role, reason, allowed))
+        return Opening(partial(self._admit, MessageServiceVault, organisation, role, reason, allowed))
+
+    @asynccontextmanager
+    async def operate(
+        self, principal: Principal, organisation: ParticipantIdentifier
+    ) -> AsyncIterator[TransferDesk]:
+        """Open what the operator's staff may do in the organisation's access point, for one unit of work.
+
+        As with :meth:`open`; for a principal of kind ``OPERATOR`` and no other.
+        """
+        role, reason = Role.ACCESS_POINT, Reason(principal, Purpose.OPERATE, self._clock)
+        allowed = principal.kind is PrincipalKind.OPERATOR
+        async with Opening(
+            partial(self._admit, AccessPointVault, organisation, role, reason, allowed)
+        ) as vault:
+            yield TransferDesk(vault)
 
     def wakeups(self) -> AsyncIterator[tuple[ParticipantIdentifier, Role]]:
         """Vaults in which another process stored something, as it happens."""
@@ -136,19 +155,31 @@ class Gate:
 
     async def read_operator_log(self, after: int = 0, limit: int = 500) -> tuple[LogEntry, ...]:
         """Entries of the operator's log with a sequence over ``after``, the oldest first."""
+        return await self._read_operator_log((logbook.AFTER, (after, limit)))
+
+    async def refused(self, limit: int) -> tuple[LogEntry, ...]:
+        """What the operator's log says of envelopes that no organisation was to get, the latest first."""
+        return await self._read_operator_log((logbook.REFUSED, (limit,)))
+
+    async def _read_operator_log(self, question: Statement) -> tuple[LogEntry, ...]:
         session = await self._pool.borrow(self._operator)
         try:
-            (rows,) = await session.run([(logbook.AFTER, (after, limit))])
+            (rows,) = await session.run([question])
         finally:
             self._pool.give_back(self._operator, session)
         return tuple(map(logbook.entry, rows))
 
     async def _admit(
-        self, entrance: _Entrance[V], organisation: ParticipantIdentifier, role: Role, reason: Reason
+        self,
+        entrance: _Entrance[V],
+        organisation: ParticipantIdentifier,
+        role: Role,
+        reason: Reason,
+        allowed: bool,
     ) -> V:
         registration = self.registry.find(organisation, role)
         served = role in self._roles and self.registry.serves(organisation, role)
-        if registration is None or not served or not _may(reason.principal, organisation):
+        if registration is None or not served or not allowed:
             await self._deny(registration, organisation, role, reason)
         return entrance(self._room(registration), reason, self._pool)
 
@@ -197,7 +228,7 @@ class Gate:
 
 
 def _may(principal: Principal, organisation: ParticipantIdentifier) -> bool:
-    """Whether a principal may open a vault of ``organisation`` at all. Nobody may who is not named here."""
+    """Whether a principal may open a vault of ``organisation``. Nobody may who is not named here."""
     if principal.kind is PrincipalKind.WORKER:
         return principal.organisation in (None, organisation.value)
     if principal.kind in (PrincipalKind.SYSTEM, PrincipalKind.USER):

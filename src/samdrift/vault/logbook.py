@@ -16,6 +16,12 @@ SELECT sequence, content, previous, hash FROM log WHERE traces @> ARRAY[$1::bigi
 """
 """Entries that name an identifier by its :func:`trace`; other identifiers may share it."""
 
+REFUSED = """
+SELECT sequence, content, previous, hash FROM log
+WHERE position('"event":"ap:envelope:refused"'::bytea IN content) > 0 ORDER BY sequence DESC LIMIT $1
+"""
+"""Entries about envelopes that were refused, the latest first; there is an index for these words."""
+
 
 def append_statement(happenings: Sequence[Happening]) -> Statement:
     """What appends ``happenings`` to the log of the vault whose login runs it."""

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from samdrift.contracts.messages import Direction, MessageStatus, ReceiptState
+from samdrift.vault.bodies import Body, body_values
 from samdrift.vault.records import MessageRecord, ReceiptRecord, StatusEvent
 from samdrift.vault.sealing import Sealer
 from samdrift.vault.session import Row, Value
@@ -48,7 +49,7 @@ def search(
     return query, values
 
 
-def message_values(record: MessageRecord, body_id: str | None, sealer: Sealer) -> tuple[Value, ...]:
+def message_values(record: MessageRecord, body: Body | None, sealer: Sealer) -> tuple[Value, ...]:
     """A message as the arguments of ``store_message``."""
     details = [record.label, record.sender_address, record.recipient_address]
     return (
@@ -66,8 +67,8 @@ def message_values(record: MessageRecord, body_id: str | None, sealer: Sealer) -
         record.updated_at,
         record.confidentiality,
         record.size,
-        body_id,
         sealer.seal(_encode(details), f"message {record.direction} {record.id}"),
+        *body_values(body),
     )
 
 

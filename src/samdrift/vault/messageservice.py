@@ -17,8 +17,8 @@ from samdrift.vault.workqueue import WorkQueue
 
 _FINAL = [status.value for status in MessageStatus if status.final]
 
-_STORE = call("store_message", 16)
-_RECEIVE = call("receive_message", 18)
+_STORE = call("store_message", 19)
+_RECEIVE = call("receive_message", 21)
 _TAKE = call("take_item", 2)
 _PROCESSED = "SELECT FROM processed WHERE item = $1"
 _MESSAGE = f"""{MESSAGES}
@@ -67,7 +67,7 @@ class MessageServiceVault(WorkQueue):
         self, record: MessageRecord, body: Body, *, now: datetime, lease: timedelta | None
     ) -> bool:
         """Store a message to be sent, and its work, claimed with a lease. False when its id is known."""
-        values = messagerows.message_values(record, body.id, self._sealer)
+        values = messagerows.message_values(record, body, self._sealer)
         ((created,),) = await self._work.query(_STORE, *values)
         if created:
             self._keep(body)
@@ -238,7 +238,6 @@ class MessageServiceVault(WorkQueue):
         if record is None:
             ((taken,),) = await self._work.query(_TAKE, item_id, now)
             return Received.STORED if taken else Received.DUPLICATE_DELIVERY
-        body_id = None if body is None else body.id
-        values = messagerows.message_values(record, body_id, self._sealer)
+        values = messagerows.message_values(record, body, self._sealer)
         ((outcome,),) = await self._work.query(_RECEIVE, item_id, now, *values)
         return Received(outcome)

@@ -20,12 +20,11 @@ from samdrift.vault.errors import VaultUnavailable
 from samdrift.vault.keystore import SoftwareKeyStore
 from samdrift.vault.pool import Login, Pool
 from samdrift.vault.sealing import Sealer
-from samdrift.vault.session import Value, call
+from samdrift.vault.session import Value
 from samdrift.vault.work import UnitOfWork
 
 _MOST_FOUND = 1000
 _LEFT_BEHIND = timedelta(days=1)
-_STORE_BODY = call("store_body", 4)
 _KNOWN_BODIES = "SELECT id FROM bodies WHERE id = ANY($1::text[])"
 
 
@@ -106,8 +105,7 @@ class Vault:
         return self._room.shelf.sealer
 
     def _keep(self, body: Body) -> None:
-        """Store a body with this opening's transaction."""
-        self._work.later(_STORE_BODY, body.id, body.size, body.sha256, body.sealed)
+        """Let a body that was stored stay when the opening ends."""
         self._kept.add(body.id)
 
     def _drop_object(self, body_id: str | None) -> None:

@@ -33,6 +33,10 @@ _LOGIN_SETTINGS = {
     "lock_timeout": "10s",
     "idle_in_transaction_session_timeout": "60s",
     "timezone": "UTC",
+    # Every question that a vault asks has an index. The planner is to take it also while it
+    # still believes that a queue is short.
+    "enable_seqscan": "off",
+    "enable_bitmapscan": "off",
 }
 
 Row = tuple[Any, ...]

@@ -7,7 +7,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from samdrift.contracts.messages import Direction, MessageStatus, ReceiptState, WorkKind
-from samdrift.contracts.transfer import TransferState
+from samdrift.contracts.transfer import TransferReason, TransferState
 from samdrift.wire.codes import ReceiptStatus
 from samdrift.wire.identifiers import DocumentIdentifier, ParticipantIdentifier, ProcessIdentifier
 from samdrift.wire.keys import DecryptionKey, SigningKey
@@ -53,6 +53,33 @@ class Transfer:
     size: int
     digest: bytes
     """SHA-256 of the stored body."""
+
+
+@dataclass(frozen=True, slots=True)
+class TransferStatus:
+    """A transfer as its operator sees it: where to, how far, and what its last attempt met."""
+
+    id: str
+    envelope_id: str
+    as4_message_id: str
+    recipient: str
+    document: str
+    created_at: datetime
+    state: TransferState
+    next_attempt: datetime | None
+    """``None`` when final; while an attempt is under way, when its lease runs out."""
+    attempts: int
+    last_attempt: datetime | None
+    reason: TransferReason
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """How many transfers are not final, and when the oldest of them was handed over."""
+
+    transfers: int
+    oldest: datetime | None
 
 
 @dataclass(frozen=True, slots=True)

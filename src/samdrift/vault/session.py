@@ -183,9 +183,14 @@ class Session:
                 self._forget(prepared[position:])
                 raise _error(result)
             if preparing is None:
-                self._transformer.set_pgresult(result, format=pq.Format.BINARY)
-                rows.append(self._transformer.load_rows(0, result.ntuples, tuple))
+                rows.append(self._load(result))
         return rows
+
+    def _load(self, result: pq.abc.PGresult) -> list[Row]:
+        if result.ntuples == 0:
+            return []
+        self._transformer.set_pgresult(result, format=pq.Format.BINARY)
+        return self._transformer.load_rows(0, result.ntuples, tuple)
 
     def _forget(self, prepared: Sequence[_Kind | None]) -> None:
         """What should have been prepared after an error was not."""

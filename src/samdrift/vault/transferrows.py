@@ -7,20 +7,13 @@ from datetime import datetime
 from itertools import groupby
 
 from samdrift.contracts.transfer import TransferEvent, TransferReason, TransferState
+from samdrift.vault.bodies import Body, body_values
 from samdrift.vault.records import Attempt, OutgoingEnvelope, Transfer
 from samdrift.vault.session import Row
 from samdrift.wire.identifiers import DocumentIdentifier, ParticipantIdentifier, ProcessIdentifier
 
-TRANSFERS = """
-SELECT t.id, t.envelope_id, t.conversation_id, t.sender, t.recipient, t.document, t.document_scheme,
-       t.process, t.process_scheme, t.as4_message_id, t.created_at, t.state, t.size, t.digest,
-       a.at, a.signed, a.error
-FROM transfers t LEFT JOIN attempts a ON a.transfer = t.id
-"""
-"""A row per transfer and attempt; in the order of attempts for :func:`transfers`."""
 
-
-def submission(transfer: Transfer, claimed_until: datetime | None, body_id: str) -> Row:
+def submission(transfer: Transfer, claimed_until: datetime | None, body: Body) -> Row:
     """A transfer as the arguments of ``submit``."""
     envelope = transfer.envelope
     return (
@@ -36,14 +29,12 @@ def submission(transfer: Transfer, claimed_until: datetime | None, body_id: str)
         envelope.process.scheme,
         transfer.created_at,
         claimed_until,
-        body_id,
-        transfer.size,
-        transfer.digest,
+        *body_values(body),
     )
 
 
 def transfers(rows: Iterable[Row]) -> list[Transfer]:
-    """One transfer per run of rows with its attempts."""
+    """Transfers from the rows of ``transfers_tried``, in the order of attempts."""
     return [_transfer(list(run)) for _, run in groupby(rows, key=lambda row: row[0])]
 
 
@@ -101,3 +92,9 @@ def event(row: Row) -> TransferEvent:
 def error_text(reason: TransferReason, detail: str) -> str:
     """What an attempt keeps of why it failed."""
     return f"{reason.value}: {detail}" if detail else reason.value
+
+
+def reason_and_detail(error: str | None) -> tuple[TransferReason, str]:
+    """The inverse of :func:`error_text`; no reason for an attempt that has met nothing yet."""
+    reason, _, detail = (error or TransferReason.NONE.value).partition(": ")
+    return TransferReason(reason), detail

@@ -14,7 +14,6 @@ _POSTPONE = call("postpone_work", 3)
 _CLAIM = "SELECT kind, id, attempts FROM claim_work($1, $2, $3)"
 _FINISH = call("finish_work", 2)
 _NEXT_DUE = "SELECT min(due_at) FROM work"
-_WAKE = call("wake", 0)
 _CURSOR = "SELECT value FROM cursors WHERE name = $1"
 _SET_CURSOR = call("set_cursor", 2)
 
@@ -30,7 +29,6 @@ class WorkQueue(Vault):
     async def schedule(self, kind: WorkKind, record_id: str, at: datetime) -> None:
         """Have something done at ``at``, instead of any earlier such plan."""
         self._work.later(_PLAN, kind.value, record_id, at, 0)
-        self._work.later(_WAKE)
 
     async def reschedule(self, kind: WorkKind, record_id: str, *, next_attempt: datetime) -> None:
         """Give claimed work back until ``next_attempt``; nothing happens when it is finished."""
@@ -58,6 +56,5 @@ class WorkQueue(Vault):
         """Have something done now: by the caller, who has a lease, or by whoever claims it."""
         if lease is None:
             self._work.later(_PLAN, kind.value, record_id, now, 0)
-            self._work.later(_WAKE)
         else:
             self._work.later(_PLAN, kind.value, record_id, now + lease, 1)

@@ -38,6 +38,13 @@ CREATE TABLE attempts (
     PRIMARY KEY (transfer, number)
 );
 
+-- A row per transfer and attempt.
+CREATE VIEW transfers_tried AS
+SELECT t.id, t.envelope_id, t.conversation_id, t.sender, t.recipient, t.document, t.document_scheme,
+       t.process, t.process_scheme, t.as4_message_id, t.created_at, t.state, t.size, t.digest,
+       a.number, a.at, a.signed, a.error
+FROM transfers t LEFT JOIN attempts a ON a.transfer = t.id;
+
 -- What happened to transfers, numbered in the order of commit, for interface C.
 CREATE TABLE events (
     sequence bigint      PRIMARY KEY,
@@ -68,10 +75,11 @@ CREATE TABLE incoming (
 );
 CREATE INDEX incoming_waiting ON incoming (received_at, id) WHERE acknowledged_at IS NULL;
 
+-- Store an envelope to be sent; false, and nothing changes, when its id is known.
 CREATE FUNCTION submit(
     id text, envelope_id text, as4_message_id text, conversation_id text, sender text, recipient text,
     document text, document_scheme text, process text, process_scheme text, at timestamptz,
-    claimed_until timestamptz, body text, size bigint, digest bytea
+    claimed_until timestamptz, body text, size bigint, digest bytea, sealed bytea
 ) RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 #variable_conflict use_variable
@@ -85,14 +93,18 @@ BEGIN
     IF NOT FOUND THEN
         RETURN false;
     END IF;
-    IF claimed_until IS NOT NULL THEN
+    INSERT INTO bodies VALUES (body, size, digest, sealed);
+    IF claimed_until IS NULL THEN
+        PERFORM _wake();
+    ELSE
         INSERT INTO attempts (transfer, number, at) VALUES (id, 1, at);
     END IF;
     RETURN true;
 END $$;
 
--- Claim what is due and begin an attempt at each; gives the ids.
-CREATE FUNCTION claim_transfers(now timestamptz, claimed_until timestamptz, most int) RETURNS text[]
+-- Claim what is due and begin an attempt at each.
+CREATE FUNCTION claim_transfers(now timestamptz, claimed_until timestamptz, most int)
+RETURNS SETOF transfers_tried
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 DECLARE
     claimed text[];
@@ -106,7 +118,7 @@ BEGIN
         INSERT INTO attempts (transfer, number, at) SELECT id, attempts, now FROM taken
     )
     SELECT array_agg(id) INTO claimed FROM taken;
-    RETURN claimed;
+    RETURN QUERY SELECT * FROM transfers_tried WHERE id = ANY (claimed) ORDER BY created_at, id, number;
 END $$;
 
 -- End a transfer: gives whether it was not final before, and the body's object to be removed, if any.
@@ -149,23 +161,34 @@ BEGIN
     RETURN true;
 END $$;
 
--- Number an event. Locks the log's head, as every commit does, so that nobody who
+-- Number an event and wake whoever waits for it. Locks the log's head, as every commit does, so that nobody who
 -- has seen an event can later find one with a lower number.
 CREATE FUNCTION tell(transfer text, at timestamptz, state text, reason text, detail text) RETURNS void
-LANGUAGE sql SECURITY DEFINER SET search_path FROM CURRENT AS $$
-    WITH head AS (UPDATE log_head SET news = news + 1 RETURNING news)
-    INSERT INTO events SELECT news, $1, $2, $3, $4, $5 FROM head
-$$;
+LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+DECLARE
+    number bigint;
+BEGIN
+    UPDATE log_head SET news = news + 1 RETURNING news INTO number;
+    INSERT INTO events VALUES (number, $1, $2, $3, $4, $5);
+    PERFORM _wake();
+END $$;
 
+-- Store what came in; false, and nothing changes, when that peer's message is known.
 CREATE FUNCTION accept(
     id text, peer text, as4_message_id text, envelope_id text, conversation_id text, sender text,
-    recipient text, document text, certificate text, at timestamptz, receipt bytea, body text, size bigint
+    recipient text, document text, certificate text, at timestamptz, receipt bytea, body text, size bigint,
+    digest bytea, sealed bytea
 ) RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 BEGIN
     INSERT INTO incoming VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
     ON CONFLICT DO NOTHING;
-    RETURN FOUND;
+    IF NOT FOUND THEN
+        RETURN false;
+    END IF;
+    INSERT INTO bodies VALUES (body, $13, digest, sealed);
+    PERFORM _wake();
+    RETURN true;
 END $$;
 
 -- Take a waiting envelope out of the inbox: gives its envelope id, and the body's object to be removed, if any.

@@ -8,14 +8,9 @@ CREATE TABLE bodies (
 );
 ALTER TABLE bodies ALTER COLUMN sealed SET STORAGE EXTERNAL;  -- ciphertext does not compress
 
-CREATE FUNCTION store_body(id text, size bigint, sha256 bytea, sealed bytea) RETURNS void
-LANGUAGE sql SECURITY DEFINER SET search_path FROM CURRENT AS $$
-    INSERT INTO bodies VALUES ($1, $2, $3, $4)
-$$;
-
 -- Delete a body; gives its id when there is an object to be removed once this is committed.
 CREATE FUNCTION _drop_body(body text) RETURNS text
-LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
+LANGUAGE plpgsql AS $$
 DECLARE
     remote text;
 BEGIN

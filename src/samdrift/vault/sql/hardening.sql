@@ -22,6 +22,7 @@ BEGIN
           AND (proname LIKE 'pg\_%' OR proname LIKE 'lo\_%' OR proname LIKE 'has\_%' OR proname LIKE '%\_to\_xml%'
                OR proname IN ('lowrite', 'loread', 'txid_current_snapshot', 'txid_snapshot_xip', 'col_description',
                               'obj_description', 'shobj_description', 'makeaclitem', 'aclexplode', 'row_security_active'))
+          AND proname <> 'pg_notify'  -- NOTIFY does the same and cannot be denied
           AND prokind IN ('f', 'a', 'w')
     LOOP
         EXECUTE format('REVOKE EXECUTE ON FUNCTION %s FROM PUBLIC', name);

@@ -2,14 +2,15 @@
 --
 -- Run as the owner of the schema, which is the only one on the search path.
 -- The vault's login may read everything here and change nothing: it has the
--- right to run these functions, which run as the owner, and no other.
+-- right to run these functions, which run as the owner, and no other. Functions
+-- whose names begin with an underscore are for other functions alone.
 
 CREATE TABLE log_head (
     one      boolean PRIMARY KEY DEFAULT true CHECK (one),
     sequence bigint  NOT NULL,
     hash     bytea   NOT NULL,
     news     bigint  NOT NULL DEFAULT 0,  -- numbers what happened to transfers
-    channel  text    NOT NULL             -- for wake(); random, tells nobody whose it is
+    channel  text    NOT NULL             -- for _wake(); random, tells nobody whose it is
 );
 
 CREATE TABLE log (
@@ -43,8 +44,8 @@ BEGIN
 END $$;
 
 -- Tell whoever listens that something here waits to be done. Says nothing else.
-CREATE FUNCTION wake() RETURNS void
-LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+CREATE FUNCTION _wake() RETURNS void
+LANGUAGE plpgsql AS $$
 BEGIN
-    EXECUTE (SELECT 'NOTIFY ' || quote_ident(channel) FROM log_head);
+    PERFORM pg_notify(channel, '') FROM log_head;
 END $$;

@@ -73,16 +73,24 @@ CREATE TABLE cursors (
     value bigint NOT NULL
 );
 
+-- Store a message and its body, if any; false, and nothing changes, when its id is known in that direction.
 CREATE FUNCTION store_message(
     id text, direction text, status text, conversation_id text, ref_to_message_id text, sender text,
     recipient text, sender_mark bytea, recipient_mark bytea, document text, created_at timestamptz,
-    updated_at timestamptz, confidentiality boolean, size bigint, body text, details bytea
+    updated_at timestamptz, confidentiality boolean, size bigint, details bytea,
+    body text, body_size bigint, body_digest bytea, body_sealed bytea
 ) RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 BEGIN
-    INSERT INTO messages VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
+    INSERT INTO messages VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $16, $15)
     ON CONFLICT DO NOTHING;
-    RETURN FOUND;
+    IF NOT FOUND THEN
+        RETURN false;
+    END IF;
+    IF body IS NOT NULL THEN
+        INSERT INTO bodies VALUES ($16, $17, $18, $19);
+    END IF;
+    RETURN true;
 END $$;
 
 -- Mark an item of the access point as processed; false when it was.
@@ -98,25 +106,37 @@ CREATE FUNCTION receive_message(
     item text, at timestamptz,
     id text, direction text, status text, conversation_id text, ref_to_message_id text, sender text,
     recipient text, sender_mark bytea, recipient_mark bytea, document text, created_at timestamptz,
-    updated_at timestamptz, confidentiality boolean, size bigint, body text, details bytea
+    updated_at timestamptz, confidentiality boolean, size bigint, details bytea,
+    body text, body_size bigint, body_digest bytea, body_sealed bytea
 ) RETURNS text
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 BEGIN
     IF NOT take_item(item, at) THEN
         RETURN 'duplicate-delivery';
     END IF;
-    IF store_message($3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18) THEN
+    IF store_message($3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21) THEN
         RETURN 'stored';
     END IF;
     DELETE FROM processed p WHERE p.item = $1;
     RETURN 'duplicate-id';
 END $$;
 
+-- Plan work, instead of any earlier plan for it; `claims` counts the caller's own, 0 when anybody may claim it.
 CREATE FUNCTION plan_work(kind text, id text, due timestamptz, claims int) RETURNS void
-LANGUAGE sql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+BEGIN
+    PERFORM _plan_work(kind, id, due, claims);
+    IF claims = 0 THEN
+        PERFORM _wake();
+    END IF;
+END $$;
+
+CREATE FUNCTION _plan_work(kind text, id text, due timestamptz, claims int) RETURNS void
+LANGUAGE plpgsql AS $$
+BEGIN
     INSERT INTO work (kind, id, due_at, attempts) VALUES ($1, $2, $3, $4)
-    ON CONFLICT ON CONSTRAINT work_pkey DO UPDATE SET due_at = excluded.due_at
-$$;
+    ON CONFLICT ON CONSTRAINT work_pkey DO UPDATE SET due_at = excluded.due_at;
+END $$;
 
 CREATE FUNCTION postpone_work(kind text, id text, due timestamptz) RETURNS void
 LANGUAGE sql SECURITY DEFINER SET search_path FROM CURRENT AS $$
@@ -141,12 +161,12 @@ $$;
 
 -- The deadline of a message or receipt is what is given here, or none.
 CREATE FUNCTION _set_deadline(record text, deadline timestamptz) RETURNS void
-LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
+LANGUAGE plpgsql AS $$
 BEGIN
     IF deadline IS NULL THEN
         PERFORM finish_work('deadline', record);
     ELSE
-        PERFORM plan_work('deadline', record, deadline, 0);
+        PERFORM _plan_work('deadline', record, deadline, 0);
     END IF;
 END $$;
 

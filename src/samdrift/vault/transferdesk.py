@@ -1,0 +1,87 @@
+"""What the operator's staff can do in an organisation's access point, and all that they can do there."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from samdrift.audit.entries import LogEntry
+from samdrift.audit.events import AuditEvent
+from samdrift.contracts.transfer import TransferReason
+from samdrift.vault.accesspoint import AccessPointVault
+from samdrift.vault.records import Attempt, TransferStatus
+from samdrift.vault.transferqueue import Standing
+
+_OF_TRANSFERS = "ap:transfer:"
+
+
+@dataclass(frozen=True, slots=True)
+class TransferHistory:
+    """Why a transfer is where it is: its attempts, and what the organisation's log says of it."""
+
+    status: TransferStatus
+    attempts: Sequence[Attempt]
+    log: Sequence[LogEntry]
+
+
+class TransferDesk:
+    """The opened vault of an access point as the operator's staff get it (invariant 10).
+
+    They act on transfers, never on content: nothing here reads, writes or
+    names an envelope's bytes, and nothing waits in an inbox to be taken. What
+    they do stands in the organisation's log under their name.
+    """
+
+    def __init__(self, vault: AccessPointVault) -> None:
+        self._vault = vault
+
+    async def waiting(self, limit: int) -> tuple[TransferStatus, ...]:
+        """Transfers that are not final, the next one to be attempted first."""
+        return await self._vault.waiting(limit)
+
+    async def history(self, identifier: str) -> TransferHistory | None:
+        """A transfer by its own id or its envelope's, with all that was tried."""
+        status = await self._vault.status(identifier)
+        if status is None:
+            return None
+        entries = await self._vault.find_log(status.envelope_id)
+        return TransferHistory(
+            status,
+            await self._vault.attempts(status.id),
+            [entry for entry in entries if entry.event.startswith(_OF_TRANSFERS)],
+        )
+
+    async def retry(self, identifier: str, *, now: datetime) -> Standing:
+        """Have a transfer attempted now if it waits; gives how it stood."""
+        status = await self._vault.status(identifier)
+        if status is None:
+            return Standing.UNKNOWN
+        stood = await self._vault.hasten(status.id, now=now)
+        if stood is Standing.WAITING:
+            self._vault.record(AuditEvent.AP_TRANSFER_HASTENED, **_facts(status))
+        return stood
+
+    async def give_up(self, identifier: str, *, now: datetime, why: str) -> Standing:
+        """End a transfer if it waits, as failed; its sender's message service is told why."""
+        status = await self._vault.status(identifier)
+        if status is None:
+            return Standing.UNKNOWN
+        stood = await self._vault.give_up(status.id, now=now, why=why)
+        if stood is Standing.WAITING:
+            reason = TransferReason.GIVEN_UP.value
+            self._vault.record(AuditEvent.AP_TRANSFER_FAILED, **_facts(status), reason=reason, detail=why)
+        return stood
+
+    async def refused(self, limit: int) -> tuple[LogEntry, ...]:
+        """What the log says of envelopes that were refused, the latest first: facts, as nothing is kept."""
+        return await self._vault.refused(limit)
+
+
+def _facts(status: TransferStatus) -> dict[str, str]:
+    return {
+        "transfer": status.id,
+        "envelope": status.envelope_id,
+        "as4": status.as4_message_id,
+        "recipient": status.recipient,
+    }
