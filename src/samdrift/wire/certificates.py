@@ -8,6 +8,8 @@ here, and DER in base64 is written.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding
@@ -34,6 +36,7 @@ def from_base64(text: str, where: str = "certificate") -> x509.Certificate:
         raise WireError(WireFault.STRUCTURE, "not a certificate", where) from None
 
 
+@lru_cache(maxsize=256)
 def to_base64(certificate: x509.Certificate) -> str:
     """DER in base64, on one line."""
     return base64text.encode(certificate.public_bytes(Encoding.DER)).decode("ascii")

@@ -47,12 +47,12 @@ def read_header(
 
     ``SignerWanted`` when the signature means a certificate that is not among ``candidates``.
     """
-    message_id: str | None = None
+    document: SoapDocument | None = None
     try:
         document = read_document(soap, max_bytes)
-        message_id = message_id_of(document.messaging)
         return _verified(document, candidates)
     except WireError as error:
+        message_id = message_id_of(document.messaging) if document is not None else None
         raise As4Fault.of(error, message_id) from None
 
 

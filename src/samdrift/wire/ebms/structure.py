@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
 from samdrift.wire.errors import WireError, WireFault
 from samdrift.wire.xml import Element, Namespace, children, local_name, name, path, text
@@ -10,6 +11,7 @@ from samdrift.wire.xml import Element, Namespace, children, local_name, name, pa
 _MAX_VALUE = 1024
 
 
+@cache
 def eb(local: str) -> str:
     """The expanded name of an ebMS element."""
     return name(Namespace.EBMS3, local)
@@ -57,7 +59,7 @@ def read_sequence(element: Element, slots: Slots) -> list[list[Element]]:
 
 def value(element: Element) -> str:
     """The text of an element without white space round it; neither empty nor unreasonably long."""
-    if len(children(element)):
+    if len(element) and children(element):
         raise malformed(element, f"{local_name(element)} holds elements")
     found = text(element).strip()
     if not found or len(found) > _MAX_VALUE:

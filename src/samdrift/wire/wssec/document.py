@@ -56,21 +56,31 @@ def read_document(data: bytes, max_bytes: int) -> SoapDocument:
     if [part.tag for part in parts] != [soap("Header"), soap("Body")]:
         raise _malformed("exactly one Header and one Body are required", "Envelope")
     header, body = parts
-    for block in children(header):
-        if block.tag not in _SINGULAR and block.get(MUST_UNDERSTAND, "false") in ("true", "1"):
-            raise _malformed("a block that must be understood is not", "Header")
-    messaging = header.find(_MESSAGING)
-    if messaging is None:
-        raise _malformed("Messaging is missing", "Header")
+    messaging, security = _blocks(header)
     if children(body) or text(body).strip():
         raise _malformed("the profile has the payload in an attachment and nothing here", "Body")
-    security = header.find(wsse("Security"))
     return SoapDocument(
         messaging=messaging,
         body=body,
         security=None if security is None else _read_security(security),
         identified=identified,
     )
+
+
+def _blocks(header: Element) -> tuple[Element, Element | None]:
+    """Messaging and Security; another block is read over unless it must be understood."""
+    messaging: Element | None = None
+    security: Element | None = None
+    for block in children(header):
+        if block.tag == _MESSAGING:
+            messaging = block
+        elif block.tag == wsse("Security"):
+            security = block
+        elif block.get(MUST_UNDERSTAND, "false") in ("true", "1"):
+            raise _malformed("a block that must be understood is not", "Header")
+    if messaging is None:
+        raise _malformed("Messaging is missing", "Header")
+    return messaging, security
 
 
 def _survey(root: Element) -> Mapping[str, Element]:

@@ -12,7 +12,6 @@ from typing import Protocol
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.serialization import Encoding
 
 from samdrift.wire import base64text
 from samdrift.wire.errors import WireError, WireFault
@@ -24,7 +23,7 @@ from samdrift.wire.wssec.names import (
     wsse,
 )
 from samdrift.wire.xml import Element, children, text
-from samdrift.wire.xmldsig import ds
+from samdrift.wire.xmldsig import ds, load_certificate
 
 _MAX_SERIAL_DIGITS = 60
 
@@ -39,10 +38,10 @@ class KeyReference(Protocol):
 class EmbeddedCertificate:
     """The certificate itself, in a security token or a key identifier."""
 
-    der: bytes
+    certificate: x509.Certificate
 
     def names(self, certificate: x509.Certificate) -> bool:
-        return certificate.public_bytes(Encoding.DER) == self.der
+        return certificate == self.certificate
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,14 +105,14 @@ def only_child(element: Element, tag: str | None = None) -> Element:
     return parts[0]
 
 
-def _token(reference: Element, tokens: Mapping[str, Element]) -> bytes:
+def _token(reference: Element, tokens: Mapping[str, Element]) -> x509.Certificate:
     uri = reference.get("URI", "")
     token = tokens.get(uri[1:]) if uri.startswith("#") else None
     if token is None:
         raise _refused("the token that is referred to is missing")
     if token.get("ValueType") != X509_V3 or token.get("EncodingType", BASE64_BINARY) != BASE64_BINARY:
         raise _refused("a token that is no X.509v3 certificate in base64")
-    return base64text.decode(text(token), "BinarySecurityToken")
+    return load_certificate(base64text.decode(text(token), "BinarySecurityToken"))
 
 
 def _key_identifier(element: Element) -> KeyReference:
@@ -124,7 +123,7 @@ def _key_identifier(element: Element) -> KeyReference:
     if kind == SUBJECT_KEY_IDENTIFIER:
         return SubjectKey(value)
     if kind == X509_V3:
-        return EmbeddedCertificate(value)
+        return EmbeddedCertificate(load_certificate(value))
     if kind == THUMBPRINT:
         return Thumbprint(value)
     raise _refused("a kind of key identifier that is not known")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Final
 
 from samdrift.wire.xml import Namespace, name
@@ -30,17 +31,21 @@ WSU_ID: Final = name(Namespace.WSU, "Id")
 MUST_UNDERSTAND: Final = name(Namespace.SOAP12, "mustUnderstand")
 
 
+@cache
 def soap(local: str) -> str:
     return name(Namespace.SOAP12, local)
 
 
+@cache
 def wsse(local: str) -> str:
     return name(Namespace.WSSE, local)
 
 
+@cache
 def wsu(local: str) -> str:
     return name(Namespace.WSU, local)
 
 
+@cache
 def xenc(local: str) -> str:
     return name(Namespace.XENC, local)

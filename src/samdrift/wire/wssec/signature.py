@@ -28,7 +28,6 @@ from samdrift.wire.xmldsig import (
     Canonicalization,
     Reference,
     Signature,
-    load_certificate,
     read_signature,
     unmatched,
 )
@@ -94,7 +93,7 @@ def _maker(
     if not named:
         if not isinstance(meant, EmbeddedCertificate):
             raise SignerUnknown(WireFault.SIGNATURE, "names a certificate that is not known", "Signature")
-        named = [load_certificate(meant.der)]
+        named = [meant.certificate]
     for certificate in named:
         if signature.made_by(certificate):
             return certificate

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 from lxml import etree
 
@@ -23,6 +24,7 @@ _DEFAULT_NAMESPACE = "#default"
 _SHA256_SIZE = 32
 
 
+@cache
 def ds(local: str) -> str:
     """The expanded name of an element of XML Signature."""
     return name(Namespace.DSIG, local)
