@@ -51,3 +51,7 @@ class Purpose(StrEnum):
     READ = "read"
     TRACE = "trace"
     MAINTAIN = "maintain"
+    OPERATE = "operate"
+    """The operator's staff see to transfers; they have no path to content."""
+    MEASURE = "measure"
+    """Lengths of queues, for the operator's monitoring."""

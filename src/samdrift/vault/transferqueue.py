@@ -75,14 +75,17 @@ class TransferQueue(Vault):
 
 
 def _status(row: Row) -> TransferStatus:
-    *known, state, due, attempts, tried_at, error = row
-    reason, detail = reason_and_detail(error)
+    transfer, envelope, as4, recipient, document, created_at, state, due, attempts, tried_at, error = row
     return TransferStatus(
-        *known,
-        state=TransferState(state),
-        next_attempt=due,
-        attempts=attempts,
-        last_attempt=tried_at,
-        reason=reason,
-        detail=detail,
+        transfer,
+        envelope,
+        as4,
+        recipient,
+        document,
+        created_at,
+        TransferState(state),
+        due,
+        attempts,
+        tried_at,
+        *reason_and_detail(error),
     )

@@ -6,15 +6,15 @@ CREATE FUNCTION _standing(transfer text, at timestamptz) RETURNS text
 LANGUAGE plpgsql AS $$
 #variable_conflict use_variable
 DECLARE
-    found transfers%ROWTYPE;
+    held transfers%ROWTYPE;
 BEGIN
-    SELECT * INTO found FROM transfers t WHERE t.id = transfer FOR UPDATE;
-    IF found.state = 'queued' THEN
+    SELECT * INTO held FROM transfers t WHERE t.id = transfer FOR UPDATE;
+    IF held.state = 'queued' THEN
         PERFORM FROM attempts a
-        WHERE a.transfer = transfer AND a.number = found.attempts AND a.error IS NULL AND found.due_at > at;
+        WHERE a.transfer = transfer AND a.number = held.attempts AND a.error IS NULL AND held.due_at > at;
         RETURN CASE WHEN FOUND THEN 'under-way' ELSE 'waiting' END;
     END IF;
-    RETURN found.state;
+    RETURN held.state;
 END $$;
 
 -- Have a waiting transfer attempted now; gives how it stood.
