@@ -31,7 +31,7 @@ from samdrift.wire.keys import SigningKey
 from samdrift.wire.sdkmessage import SdkMessage
 from tests.roles import web
 from tests.roles.interfacec import InterfaceC
-from tests.roles.letters import DRAFT, Envelope, letter
+from tests.roles.letters import DRAFT, Envelope, enclose, letter
 
 T = TypeVar("T")
 AP: Final = Role.ACCESS_POINT
@@ -191,6 +191,12 @@ class Member:
             await writer.write(payload)
             lease = timedelta(hours=1)
             assert await vault.create_outgoing(record, await writer.finish(), now=now, lease=lease)
+
+    async def encloses(self, recipient: Address, certificate: x509.Certificate) -> Envelope:
+        """A message in its envelope, known to the message service, for the test to submit."""
+        message = letter(self.address, recipient)
+        await self.plant(message)
+        return enclose(message, await self.signing(), certificate)
 
     async def signing(self) -> SigningKey:
         """The organisation's own signing key."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -42,6 +43,7 @@ from tests.roles.member import Member, until
 
 Respond = Callable[[ReceivedMessage], Response | int]
 """What a peer answers: a signal, or a bare HTTP status."""
+Once = Callable[["Peer", ReceivedMessage], Response | int] | int
 
 
 @dataclass(frozen=True)
@@ -86,15 +88,20 @@ class Peer:
     received: list[ReceivedMessage] = field(default_factory=list)
     respond: Respond | None = None
     """What to answer instead of a receipt."""
+    silent: bool = False
+    """Whether it takes messages and never answers."""
 
     # --- sending ----------------------------------------------------------------------------------------
+
+    def letter(self, recipient: Member, **changes: Any) -> SdkMessage:
+        """A message of the organisation."""
+        return letter(self.address, recipient.address, **changes)
 
     def encloses(
         self, recipient: Member, document: DocumentIdentifier = SDK_MESSAGE_EXTENDED, **changes: Any
     ) -> Envelope:
         """A message of the organisation in its envelope, as it should be."""
-        message = letter(self.address, recipient.address, **changes)
-        return self.seals(message, recipient, document=document)
+        return self.seals(self.letter(recipient, **changes), recipient, document=document)
 
     def seals(
         self,
@@ -108,8 +115,14 @@ class Peer:
             return enclose(message, None, None, document=document, **changes)
         return enclose(message, self.signing, recipient.encryption, document=document, **changes)
 
-    def packs(self, envelope: Envelope, to: Member, **changes: Any) -> tuple[str, PackedMessage]:
-        """The AS4 message for an envelope; ``changes`` make its header say something else."""
+    def packs(
+        self, envelope: Envelope, to: Member, changes: Mapping[str, str] | None = None, *, typed: bool = True
+    ) -> tuple[str, PackedMessage]:
+        """The AS4 message for an envelope.
+
+        ``changes`` make its header say something else; ``typed`` is whether its
+        properties have a type.
+        """
         now = datetime.now(UTC)
         says = {
             "message_id": new_message_id(os.urandom, "peer.test"),
@@ -121,16 +134,21 @@ class Peer:
             "conversation_id": envelope.id,
             "original_sender": envelope.header.sender.value,
             "final_recipient": envelope.header.recipient.value,
-        } | changes
+        } | dict(changes or {})
         message = user_message(AS4_1_2, timestamp=now, **says)
+        if not typed:
+            plain = tuple(replace(one, type=None) for one in message.properties)
+            message = replace(message, properties=plain)
         packed = pack(
             message, envelope.data, signer=self.key, recipient=to.certificate, rng=os.urandom, created=now
         )
         return says["message_id"], packed
 
-    async def posts(self, envelope: Envelope, to: Member, **changes: Any) -> Posted:
-        """Send an envelope over AS4, past the sender's own checks."""
-        message_id, packed = self.packs(envelope, to, **changes)
+    async def posts(
+        self, envelope: Envelope, to: Member, changes: Mapping[str, str] | None = None, *, typed: bool = True
+    ) -> Posted:
+        """Send an envelope over AS4, whatever it is."""
+        message_id, packed = self.packs(envelope, to, changes, typed=typed)
         return await self.repeats(message_id, packed, to)
 
     async def repeats(self, message_id: str, packed: PackedMessage, to: Member) -> Posted:
@@ -141,17 +159,27 @@ class Peer:
 
     # --- receiving --------------------------------------------------------------------------------------
 
-    def application(self) -> Starlette:
-        return Starlette(routes=[Route("/as4", self._receive, methods=["POST"])])
-
-    async def _receive(self, request: Request) -> HttpResponse:
+    async def takes(self, request: Request) -> HttpResponse:
+        """An AS4 message that somebody posts to it."""
         content_type = request.headers.get("content-type", "")
         message = read_message(content_type, await request.body(), self.decryption)
         self.received.append(message)
+        while self.silent:
+            await asyncio.sleep(0.05)
         answer = (self.respond or self.receipt)(message)
         if isinstance(answer, int):
             return HttpResponse(status_code=answer)
         return HttpResponse(answer.body, headers={"content-type": answer.content_type})
+
+    def answers(self, *each: Once) -> None:
+        """What to answer the first time, the second, and so on."""
+        waiting = iter(each)
+
+        def respond(message: ReceivedMessage) -> Response | int:
+            once = next(waiting)
+            return once if isinstance(once, int) else once(self, message)
+
+        self.respond = respond
 
     def receipt(
         self,
@@ -190,3 +218,21 @@ class Peer:
             return self.received if len(self.received) >= number else None
 
         return await until(look, f"{number} AS4 messages at the peer")
+
+
+class Peers:
+    """One server for many access points, each at a path of its own."""
+
+    def __init__(self) -> None:
+        self._peers: dict[str, Peer] = {}
+
+    def add(self, peer: Peer) -> str:
+        """Receive for ``peer``; gives the path."""
+        self._peers[peer.party] = peer
+        return f"/{peer.party}/as4"
+
+    def application(self) -> Starlette:
+        async def receive(request: Request) -> HttpResponse:
+            return await self._peers[request.path_params["party"]].takes(request)
+
+        return Starlette(routes=[Route("/{party}/as4", receive, methods=["POST"])])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from samdrift.app.config import Config, MessageServiceConfig
 from samdrift.app.demo.cast import AGENCY, HABO, MULLSJO, OPERATORS, DemoOrganisation
 from samdrift.app.demo.enrolment import enrol
 from samdrift.app.operator import Operator, running
+from samdrift.federation.authority import Authority
 from samdrift.federation.server import DOCUMENTS, LocalFederation
 from samdrift.federation.server import running as federation_running
 from samdrift.federation.shapes import Use
@@ -36,7 +38,7 @@ from samdrift.wire.softwarekeys import SoftwareDecryptionKey, SoftwareSigningKey
 from tests import pki
 from tests.roles import web
 from tests.roles.member import Member
-from tests.roles.peer import Peer
+from tests.roles.peer import Peer, Peers
 
 HOST = "127.0.0.1"
 ATTEMPTS = 3
@@ -72,36 +74,32 @@ class Stage:
     agency: Member
     tls: Any
     """For calls to access points, without a client certificate."""
-    _identity: TlsIdentity
-    _stack: AsyncExitStack
+    peers_url: str
+    untrusted_url: str
+    """Where the same peers are, behind a certificate that nobody trusts."""
+    _peers: Peers
 
-    async def peer(
+    def peer(
         self,
         *,
         certify: Callable[[str], x509.Certificate] | None = None,
-        address: str | None = None,
+        server: str | None = None,
         documents: tuple[DocumentIdentifier, ...] = DOCUMENTS,
-        registered: bool = True,
     ) -> Peer:
-        """A new access point with a new organisation.
+        """A new access point, with a new organisation that is registered for ``documents``.
 
         ``certify`` issues its certificate another way than its authority does;
-        ``address`` is where SMP says it is, when that is not so; ``documents``
-        are what its organisation is registered for, if it is.
+        ``server`` is another one than where peers are.
         """
         number = next(_NUMBERS)
         peer = self._made(number, certify or self.access_point_certificate)
-        socket = listening_socket(HOST)
-        here = f"https://{HOST}:{socket.getsockname()[1]}/as4"
-        await self._stack.enter_async_context(
-            serving(peer.application(), socket, tls=server_tls(self._identity).serving)
-        )
-        if registered:
+        path = self._peers.add(peer)
+        if documents:
             self.federation.register_participant(
                 peer.address.organisation,
                 peer.address.organisation_name,
                 f"{number:010d}",
-                address or here,
+                f"{server or self.peers_url}{path}",
                 peer.key.certificate,
                 peer.signing.certificate,
                 peer.encryption,
@@ -125,6 +123,11 @@ class Stage:
             self.tls,
         )
 
+    @cached_property
+    def other_environment(self) -> Authority:
+        """Authorities of another environment; making them takes seconds."""
+        return self.federation.other_environment()
+
     def access_point_certificate(self, party: str, **how: Any) -> x509.Certificate:
         """A certificate for a peer's key."""
         return self.federation.authority.issue_access_point(party, pki.key(1).public_key(), **how)
@@ -141,15 +144,26 @@ async def staged(folder: Path) -> AsyncIterator[Stage]:
             run = await stack.enter_async_context(running(hasty(enrolled.config)))
             for organisation in operator.organisations:
                 members[organisation] = _member(federation, run, organisation)
+        peers = Peers()
+        tls = federation.authority.issue_tls_server([HOST], pki.key(2).public_key())
         yield Stage(
             federation,
             members[HABO],
             members[MULLSJO],
             members[AGENCY],
             web.tls(members[HABO].config.inner_issuers),
-            _tls_identity(federation, folder / "peers.pem"),
-            stack,
+            await _serve(stack, peers, tls, folder / "peers.pem"),
+            await _serve(stack, peers, pki.root(HOST, 2).certificate, folder / "untrusted.pem"),
+            peers,
         )
+
+
+async def _serve(stack: AsyncExitStack, peers: Peers, certificate: x509.Certificate, file: Path) -> str:
+    """Have peers reached behind that certificate; gives where."""
+    socket = listening_socket(HOST)
+    tls = server_tls(_tls_identity(certificate, file))
+    await stack.enter_async_context(serving(peers.application(), socket, tls=tls.serving))
+    return f"https://{HOST}:{socket.getsockname()[1]}"
 
 
 def _member(federation: LocalFederation, operator: Operator, organisation: DemoOrganisation) -> Member:
@@ -169,11 +183,9 @@ def _member(federation: LocalFederation, operator: Operator, organisation: DemoO
     return member
 
 
-def _tls_identity(federation: LocalFederation, file: Path) -> TlsIdentity:
-    """A server's key and certificate for all peers."""
-    key = pki.key(2)
-    certificate = federation.authority.issue_tls_server([HOST], key.public_key())
-    protected = key.private_bytes(
+def _tls_identity(certificate: x509.Certificate, file: Path) -> TlsIdentity:
+    """A server's key and certificate."""
+    protected = pki.key(2).private_bytes(
         Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(_PASSWORD.encode())
     )
     file.write_bytes(certificate.public_bytes(Encoding.PEM) + protected)

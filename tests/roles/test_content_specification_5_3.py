@@ -95,7 +95,7 @@ async def test_row_11_refers_to_a_message_that_its_recipient_has_rejected(stage:
 async def test_unknown_recipient_gets_no_envelope_and_the_sender_is_told(stage: Stage) -> None:
     """Not in SMP: there is no key to encrypt with (component-accesspoint 3.2.4)."""
     habo = stage.habo
-    peer = await stage.peer(registered=False)
+    peer = stage.peer(documents=())
     message_id = await habo.send(peer.address)
     assert "not registered" in await habo.failure(message_id)
     assert not peer.received
@@ -105,7 +105,7 @@ async def test_unknown_recipient_gets_no_envelope_and_the_sender_is_told(stage: 
 
 
 async def test_row_6_message_id_used_before(stage: Stage) -> None:
-    agency, peer = stage.agency, await stage.peer()
+    agency, peer = stage.agency, stage.peer()
     first = peer.encloses(agency)
     await peer.posts(first, agency)
     (receipt,) = await peer.message_receipts(first.id)
@@ -120,7 +120,7 @@ async def test_row_6_message_id_used_before(stage: Stage) -> None:
 
 async def test_row_6_an_id_that_was_only_refused_unsigned_is_still_free(stage: Stage) -> None:
     """Nobody can have a message refused by using its id before it comes."""
-    agency, peer, stranger = stage.agency, await stage.peer(), await stage.peer()
+    agency, peer, stranger = stage.agency, stage.peer(), stage.peer()
     message_id = str(uuid4())
     forged = enclose(
         letter(peer.address, agency.address, message_id=message_id), stranger.signing, agency.encryption
@@ -190,7 +190,7 @@ async def test_row_12_not_signed(stage: Stage) -> None:
 
 async def test_row_12_published_but_revoked(stage: Stage) -> None:
     """envelope-profile-xhe 3.5 a."""
-    agency, peer = stage.agency, await stage.peer()
+    agency, peer = stage.agency, stage.peer()
     stage.federation.authority.revoke(peer.signing.certificate)
     envelope = peer.encloses(agency)
     await peer.posts(envelope, agency)
@@ -228,7 +228,7 @@ async def test_row_2_structure(stage: Stage) -> None:
 
 
 async def test_row_13_the_sender_is_not_in_smp(stage: Stage) -> None:
-    agency, peer = stage.agency, await stage.peer(registered=False)
+    agency, peer = stage.agency, stage.peer(documents=())
     envelope = peer.encloses(agency)
     posted = await peer.posts(envelope, agency)
     assert posted.is_receipt_of(agency.certificate)
@@ -246,14 +246,14 @@ def unusable(request: pytest.FixtureRequest) -> bytes:
 
 
 async def test_message_receipt_2_1_2_payload_not_well_formed(stage: Stage, unusable: bytes) -> None:
-    agency, peer = stage.agency, await stage.peer()
+    agency, peer = stage.agency, stage.peer()
     envelope = peer.seals(letter(peer.address, agency.address), agency, payload=unusable)
     await peer.posts(envelope, agency)
     await unanswered(agency, envelope.id, "payload")
 
 
 async def test_message_receipt_2_1_2_payload_not_for_the_recipients_key(stage: Stage) -> None:
-    habo, agency, peer = stage.habo, stage.agency, await stage.peer()
+    habo, agency, peer = stage.habo, stage.agency, stage.peer()
     envelope = enclose(letter(peer.address, agency.address), peer.signing, habo.encryption)
     await peer.posts(envelope, agency)
     await unanswered(agency, envelope.id, "cannot be decrypted")

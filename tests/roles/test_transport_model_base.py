@@ -26,7 +26,7 @@ async def test_same_operator_a_message_is_accepted_unsigned_and_unencrypted(stag
 
 async def test_the_envelope_of_a_message_and_of_its_receipt(stage: Stage) -> None:
     """To another operator: nothing but AS4 protects them."""
-    habo, peer = stage.habo, await stage.peer(documents=BOTH_MODELS)
+    habo, peer = stage.habo, stage.peer(documents=BOTH_MODELS)
     message_id = await habo.send(peer.address, WITH_PDF, SDK_MESSAGE_BASE)
     (message,) = await peer.gets()
     assert message.header.user_message.action == SDK_MESSAGE_BASE.action
@@ -43,7 +43,7 @@ async def test_the_envelope_of_a_message_and_of_its_receipt(stage: Stage) -> Non
 
 async def test_an_encrypted_payload_cannot_be_read_and_gets_no_receipt(stage: Stage) -> None:
     """message-receipt 2.1.2: encrypted in another way than expected."""
-    habo, peer = stage.habo, await stage.peer(documents=BOTH_MODELS)
+    habo, peer = stage.habo, stage.peer(documents=BOTH_MODELS)
     message = letter(peer.address, habo.address)
     envelope = enclose(message, None, habo.encryption, document=SDK_MESSAGE_BASE)
     await peer.posts(envelope, habo)
@@ -54,7 +54,7 @@ async def test_an_encrypted_payload_cannot_be_read_and_gets_no_receipt(stage: St
 async def test_profile_as4_2_5_a_an_organisation_that_is_not_registered_for_it_is_not_served(
     stage: Stage,
 ) -> None:
-    agency, peer = stage.agency, await stage.peer(documents=BOTH_MODELS)
+    agency, peer = stage.agency, stage.peer(documents=BOTH_MODELS)
     envelope = peer.encloses(agency, document=SDK_MESSAGE_BASE)
     posted = await peer.posts(envelope, agency)
     assert posted.errors() == [("EBMS:0004", "NOT_SERVICED")]
@@ -71,7 +71,7 @@ async def test_transport_model_extended_3_2_d_a_receipt_under_the_base_model_ans
     stage: Stage,
 ) -> None:
     """It is not signed: anybody could have written it."""
-    habo, peer = stage.habo, await stage.peer(documents=BOTH_MODELS)
+    habo, peer = stage.habo, stage.peer(documents=BOTH_MODELS)
     message_id = await habo.send(peer.address)
     await habo.reaches(message_id, MessageStatus.WAITING_FOR_RECEIPT)
     unsigned = enclose_receipt(peer.address.organisation, habo.organisation, message_id, None, RECEIPT_BASE)

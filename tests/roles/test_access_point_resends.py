@@ -1,0 +1,163 @@
+"""When an access point tries again, how often, and what ends it (component-accesspoint 3.2.5).
+
+Every message is sent at the beginning, since each waits for attempts of its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from itertools import pairwise
+
+import pytest
+import pytest_asyncio
+
+from samdrift.audit.events import AuditEvent
+from samdrift.contracts.messages import MessageStatus
+from samdrift.contracts.transfer import TransferReason, TransferState
+from samdrift.wire.as4 import EbmsErrorCode
+from tests.roles.member import AP, Member
+from tests.roles.peer import Peer
+from tests.roles.resends import (
+    NO_PROOF,
+    Scene,
+    Sent,
+    always,
+    answers,
+    error,
+    lost_receipt,
+    silent,
+    unreachable,
+    unsigned,
+    untrusted_tls,
+)
+from tests.roles.stage import ATTEMPTS, INTERVAL, Stage
+
+BARE_STATUSES = (500, 502, 503, 404, 301)
+_REFUSED = error(EbmsErrorCode.FAILED_DECRYPTION, "wrong key")
+_REFUSED_UNSIGNED = error(EbmsErrorCode.FAILED_DECRYPTION, "wrong key", signed=False)
+
+SCENES: dict[str, Scene] = {
+    "unreachable": unreachable,
+    "untrusted TLS": untrusted_tls,
+    "silent": silent,
+    "lost receipt": lost_receipt,
+    "twice nothing": answers(500, 500, Peer.receipt),
+    "never proves": always(lambda peer: lambda message: unsigned(peer, message)),
+    "refuses": always(_REFUSED),
+    "refuses unsigned": always(_REFUSED_UNSIGNED),
+    "duplicate": always(error(EbmsErrorCode.DUPLICATE, "")),
+    **{f"status {status}": answers(status, Peer.receipt) for status in BARE_STATUSES},
+    **NO_PROOF,
+}
+
+
+@pytest_asyncio.fixture(scope="module")
+async def sent(stage: Stage) -> dict[str, Sent]:
+    peers = [make(stage) for make in SCENES.values()]
+    messages = await asyncio.gather(*(stage.habo.send(peer.address) for peer in peers))
+    return dict(zip(SCENES, map(Sent, peers, messages), strict=True))
+
+
+async def told(member: Member, envelope_id: str) -> list[tuple[TransferState, TransferReason]]:
+    """What interface C tells of a transfer."""
+    async with member.open(AP) as vault:
+        events = await vault.events(0, 10_000)
+    return [(event.state, event.reason) for event in events if event.envelope_id == envelope_id]
+
+
+async def test_3_2_5_attempts_at_a_constant_interval_then_the_sender_is_told(
+    stage: Stage, sent: dict[str, Sent]
+) -> None:
+    """TF-05 of the test cases."""
+    habo, message_id = stage.habo, sent["unreachable"].message_id
+    failure = await habo.failure(message_id)
+    assert failure == "Transfer failed: peer-unreachable | no HTTP answer (ClientConnectorError)"
+    assert await told(habo, message_id) == [
+        *[(TransferState.QUEUED, TransferReason.PEER_UNREACHABLE)] * (ATTEMPTS - 1),
+        (TransferState.FAILED, TransferReason.PEER_UNREACHABLE),
+    ]
+    tried = [entry.at for entry in await habo.log(AP, message_id) if "reason" in entry.ids]
+    assert len(tried) == ATTEMPTS
+    for before, after in pairwise(tried):
+        assert timedelta(seconds=INTERVAL * 0.85) < after - before < timedelta(seconds=INTERVAL + 2)
+    statuses = [event.status for event in await habo.events(message_id)]
+    assert statuses.count(MessageStatus.SCHEDULED_FOR_RESEND) == ATTEMPTS - 1
+
+
+async def test_2_4_1_a_peer_whose_tls_certificate_is_not_trusted_gets_nothing(
+    stage: Stage, sent: dict[str, Sent]
+) -> None:
+    peer, message_id = sent["untrusted TLS"].peer, sent["untrusted TLS"].message_id
+    assert (await stage.habo.failure(message_id)).startswith("Transfer failed: peer-unreachable")
+    assert not peer.received
+
+
+async def test_a_peer_that_never_answers_is_given_up(stage: Stage, sent: dict[str, Sent]) -> None:
+    peer, message_id = sent["silent"].peer, sent["silent"].message_id
+    failure = await stage.habo.failure(message_id)
+    peer.silent = False
+    assert failure == "Transfer failed: peer-unreachable | no HTTP answer (timeout)"
+    assert len(peer.received) == ATTEMPTS
+
+
+@pytest.mark.parametrize("status", BARE_STATUSES)
+async def test_a_bare_http_status_is_tried_again(stage: Stage, sent: dict[str, Sent], status: int) -> None:
+    case = sent[f"status {status}"]
+    await stage.habo.reaches(case.message_id, MessageStatus.WAITING_FOR_RECEIPT)
+    assert len(case.peer.received) == 2
+
+
+async def test_every_attempt_is_the_same_message(stage: Stage, sent: dict[str, Sent]) -> None:
+    """transport-profile-as4 2.2, reception awareness: same MessageId, same payload, a new timestamp."""
+    case = sent["twice nothing"]
+    await stage.habo.reaches(case.message_id, MessageStatus.WAITING_FOR_RECEIPT)
+    assert len(case.peer.received) == 3
+    for one, other in pairwise(case.peer.received):
+        assert one.header.user_message == other.header.user_message
+        assert one.payload == other.payload
+        times = one.header.security_timestamp, other.header.security_timestamp
+        assert times[0] is not None
+        assert times[1] is not None
+        assert times[0] < times[1]
+
+
+async def test_the_receipt_of_an_earlier_attempt_counts(stage: Stage, sent: dict[str, Sent]) -> None:
+    """A peer that knows the message answers with the receipt of what it got first."""
+    case = sent["lost receipt"]
+    await stage.habo.reaches(case.message_id, MessageStatus.WAITING_FOR_RECEIPT)
+    assert len(case.peer.received) == 2
+
+
+@pytest.mark.parametrize("kind", NO_PROOF)
+async def test_an_answer_that_does_not_prove_delivery_is_tried_again(
+    stage: Stage, sent: dict[str, Sent], kind: str
+) -> None:
+    message_id = sent[kind].message_id
+    await stage.habo.reaches(message_id, MessageStatus.WAITING_FOR_RECEIPT)
+    assert await told(stage.habo, message_id) == [
+        (TransferState.QUEUED, TransferReason.RECEIPT_INVALID),
+        (TransferState.DELIVERED, TransferReason.NONE),
+    ]
+
+
+async def test_answers_that_never_prove_delivery_end_in_failure(stage: Stage, sent: dict[str, Sent]) -> None:
+    case = sent["never proves"]
+    failure = await stage.habo.failure(case.message_id)
+    assert failure == "Transfer failed: receipt-invalid | receipt: not-signed"
+    assert len(case.peer.received) == ATTEMPTS
+
+
+@pytest.mark.parametrize("kind", ["refuses", "refuses unsigned"])
+async def test_the_peers_own_words_reach_the_sender(stage: Stage, sent: dict[str, Sent], kind: str) -> None:
+    case = sent[kind]
+    failure = await stage.habo.failure(case.message_id)
+    assert failure == "Transfer failed: peer-refused | EBMS:0102 wrong key"
+    entry = await stage.habo.logged(AP, case.message_id, AuditEvent.AP_TRANSFER_FAILED)
+    assert (entry.ids["reason"], entry.ids["peer"]) == ("peer-refused", case.peer.party)
+
+
+async def test_a_duplicate_error_is_no_proof(stage: Stage, sent: dict[str, Sent]) -> None:
+    """phase4 answers a resend with EBMS:4001: probably delivered, and never counted as it."""
+    failure = await stage.habo.failure(sent["duplicate"].message_id)
+    assert failure.endswith("| probably delivered, but without a receipt: EBMS:4001 Duplicate")

@@ -1,0 +1,105 @@
+"""The access point when it sends to others: to whom, how often, and what counts as delivered."""
+
+from __future__ import annotations
+
+import pytest
+
+from samdrift.audit.events import AuditEvent
+from samdrift.contracts.messages import MessageStatus
+from samdrift.contracts.transfer import TransferReason, TransferState
+from samdrift.wire.as4 import EbmsErrorCode
+from samdrift.wire.identifiers import SDK_MESSAGE_EXTENDED
+from tests.roles.letters import enclose_receipt
+from tests.roles.member import AP, MT, Member
+from tests.roles.peer import Peer
+from tests.roles.resends import error
+from tests.roles.stage import Stage
+from tests.roles.unapproved import UNAPPROVED
+
+
+async def transfer_events(member: Member, envelope_id: str) -> list[tuple[TransferState, TransferReason]]:
+    """What interface C tells of a transfer."""
+    async with member.open(AP) as vault:
+        events = await vault.events(0, 10_000)
+    return [(event.state, event.reason) for event in events if event.envelope_id == envelope_id]
+
+
+async def answers_message(peer: Peer, habo: Member, message_id: str) -> None:
+    """The peer's organisation accepts the message."""
+    receipt = enclose_receipt(peer.address.organisation, habo.organisation, message_id, peer.signing)
+    posted = await peer.posts(receipt, habo)
+    assert posted.is_receipt_of(habo.certificate)
+
+
+# --- transport-profile-as4 2.2: what is sent ----------------------------------------------------------------
+
+
+async def test_2_3_1_the_header_is_the_profiles(stage: Stage) -> None:
+    habo, peer = stage.habo, stage.peer()
+    message_id = await habo.send(peer.address)
+    (received,) = await peer.gets()
+    message = received.header.user_message
+    role = "http://docs.oasis-open.org/ebxml-msg/ebms/v3.0/ns/core/200704/"
+    assert (message.from_party, message.from_role) == (habo.access_point.party, f"{role}initiator")
+    assert (message.to_party, message.to_role) == (peer.party, f"{role}responder")
+    assert (message.service, message.service_type) == (
+        "bdx:noprocess",
+        "urn:fdc:digg.se:edelivery:process",
+    )
+    assert message.action == SDK_MESSAGE_EXTENDED.action
+    assert message.property("originalSender") == habo.organisation.value
+    assert message.property("finalRecipient") == peer.address.organisation.value
+    assert message.conversation_id == message_id
+    assert message.ref_to_message_id is None
+    assert received.header.certificate == habo.certificate
+    await answers_message(peer, habo, message_id)
+    assert await habo.ends(message_id) is MessageStatus.ACCEPTED
+
+
+# --- transport-profile-as4 2.10 a, b: to whom ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", UNAPPROVED)
+async def test_2_10_a_b_a_recipient_that_is_not_an_approved_access_point(stage: Stage, kind: str) -> None:
+    """TF-02 of the test cases; nothing is sent, and there is no second attempt."""
+    certify, reason = UNAPPROVED[kind]
+    habo, peer = stage.habo, stage.peer(certify=lambda party: certify(stage, party))
+    message_id = await habo.send(peer.address)
+    told = await habo.failure(message_id)
+    assert told == (f"Transfer failed: peer-untrusted | certificate of the receiving access point: {reason}")
+    assert await transfer_events(habo, message_id) == [(TransferState.FAILED, TransferReason.PEER_UNTRUSTED)]
+    assert not peer.received
+
+
+async def test_3_2_4_the_recipient_is_not_registered(stage: Stage) -> None:
+    """Known when the message was sealed, gone when the access point looks."""
+    habo, peer = stage.habo, stage.peer()
+    envelope = await habo.encloses(peer.address, peer.encryption)
+    stage.federation.smp.remove(peer.address.organisation)
+    await habo.submit(envelope)
+    assert await habo.failure(envelope.id) == (
+        "Transfer failed: recipient-not-registered"
+        " | the participant has not registered this type of message in SMP"
+    )
+    assert not peer.received
+
+
+# --- errors of the peer -------------------------------------------------------------------------------------
+
+
+async def test_2_5_c_not_serviced_is_final(stage: Stage) -> None:
+    habo, peer = stage.habo, stage.peer()
+    peer.respond = error(EbmsErrorCode.OTHER, "NOT_SERVICED")(peer)
+    message_id = await habo.send(peer.address)
+    assert await habo.failure(message_id) == "Transfer failed: not-serviced | EBMS:0004 NOT_SERVICED"
+    assert len(peer.received) == 1
+
+
+async def test_a_message_that_failed_stays_failed_when_its_receipt_comes_late(stage: Stage) -> None:
+    habo, peer = stage.habo, stage.peer()
+    peer.respond = error(EbmsErrorCode.OTHER, "NOT_SERVICED")(peer)
+    message_id = await habo.send(peer.address)
+    await habo.failure(message_id)
+    await answers_message(peer, habo, message_id)
+    await habo.logged(MT, message_id, AuditEvent.MT_MESSAGE_LATE)
+    assert await habo.ends(message_id) is MessageStatus.MESSAGE_EXCHANGE_ERROR
