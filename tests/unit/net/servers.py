@@ -14,6 +14,9 @@ from dnslib import NAPTR, QTYPE, RCODE, RR, DNSRecord
 
 from samdrift.wire.bdxl import Naptr
 
+Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+"""What a server does with a connection."""
+
 
 @dataclass(frozen=True)
 class Asked:
@@ -35,26 +38,46 @@ def reply(body: bytes, status: str = "200 OK", *headers: str) -> bytes:
 async def answering(
     answer: Callable[[Asked], Awaitable[bytes]], context: ssl.SSLContext | None = None
 ) -> AsyncIterator[str]:
-    """Serve ``answer`` over HTTP, or HTTPS with ``context``; gives the address."""
+    """Serve ``answer`` over HTTP, or HTTPS with ``context``, once per connection; gives the address."""
 
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def once(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(await answer(await asked(reader)))
+
+    async with talking(once, context) as url:
+        yield url
+
+
+@asynccontextmanager
+async def talking(
+    talk: Talk, context: ssl.SSLContext | None = None, host: str = "127.0.0.1"
+) -> AsyncIterator[str]:
+    """Run ``talk`` for each connection; gives the address."""
+    conversations = []
+
+    async def converse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        conversations.append(asyncio.current_task())
         try:
-            writer.write(await answer(await _asked(reader)))
+            await talk(reader, writer)
             await writer.drain()
-        except (OSError, asyncio.IncompleteReadError):
-            pass
+        except (OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
+            pass  # The client has left, or the test is over.
         finally:
             writer.close()
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=context)
+    server = await asyncio.start_server(converse, host, 0, ssl=context)
     port = server.sockets[0].getsockname()[1]
+    named = f"[{host}]" if ":" in host else "localhost"
     try:
-        yield f"{'https' if context else 'http'}://localhost:{port}"
+        yield f"{'https' if context else 'http'}://{named}:{port}"
     finally:
         server.close()
+        for conversation in conversations:
+            if conversation is not None:
+                conversation.cancel()
 
 
-async def _asked(reader: asyncio.StreamReader) -> Asked:
+async def asked(reader: asyncio.StreamReader) -> Asked:
+    """One request."""
     head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
     method, target, _ = head[0].split(" ")
     headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in head[1:] if line)}

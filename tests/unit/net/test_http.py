@@ -1,4 +1,4 @@
-"""What is read of an HTTP answer, and which addresses are connected to."""
+"""What is read of an HTTP answer, and in which time."""
 
 import asyncio
 import gzip
@@ -6,10 +6,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from samdrift.net.addresses import is_public
 from samdrift.net.client import HttpClient, HttpFault, NoAnswer
 from samdrift.net.http import Fetched, FetchLimits, fetch, http_client
-from samdrift.net.tls import client_tls
 from tests.unit.net.servers import Asked, answering, reply
 
 LIMITS = FetchLimits(max_bytes=1000, seconds=2.0)
@@ -111,57 +109,3 @@ async def test_nobody_there_is_a_typed_error(client: HttpClient, host: str) -> N
 )
 async def test_what_is_no_web_address_is_not_called(client: HttpClient, url: str) -> None:
     assert await fault(client, url) is HttpFault.FORBIDDEN
-
-
-async def test_only_public_addresses_are_connected_to_unless_told_otherwise() -> None:
-    called = []
-
-    async def answer(asked: Asked) -> bytes:
-        called.append(asked)
-        return reply(b"")
-
-    async with answering(answer) as url, http_client() as guarded:
-        for forbidden in (url, url.replace("localhost", "127.0.0.1"), url.replace("localhost", "[::1]")):
-            assert await fault(guarded, forbidden) is HttpFault.FORBIDDEN
-    assert called == []
-
-
-async def test_the_address_is_checked_that_is_connected_to_and_the_name_stays_for_tls_and_host() -> None:
-    checked, hosts = [], []
-
-    def permits(address: str) -> bool:
-        checked.append(address)
-        return address == "127.0.0.1"
-
-    async def answer(asked: Asked) -> bytes:
-        hosts.append(asked.headers["host"].partition(":")[0])
-        return reply(b"")
-
-    guarded = HttpClient(client_tls(), permits, connections=1, silence=2.0)
-    async with answering(answer) as url, guarded as client:
-        assert (await fetch(client, url, LIMITS)).status == 200
-    assert "127.0.0.1" in checked
-    assert hosts == ["localhost"]
-
-
-@pytest.mark.parametrize(
-    ("address", "public"),
-    [
-        ("193.180.109.40", True),
-        ("2001:67c:124c:2006::10", True),
-        ("127.0.0.1", False),
-        ("10.0.0.1", False),
-        ("192.168.1.1", False),
-        ("169.254.169.254", False),
-        ("100.64.0.1", False),
-        ("0.0.0.0", False),
-        ("224.0.0.1", False),
-        ("::1", False),
-        ("fe80::1%eth0", False),
-        ("fd00::1", False),
-        ("::ffff:10.0.0.1", False),
-        ("::ffff:193.180.109.40", True),
-    ],
-)
-def test_public_addresses(address: str, public: bool) -> None:
-    assert is_public(address) is public

@@ -21,7 +21,7 @@ from samdrift.net.client import NoAnswer
 from samdrift.net.http import FetchLimits, fetch, http_client
 from samdrift.net.tls import TlsContext, TlsIdentity, client_tls, server_tls
 from tests import pki
-from tests.unit.net.servers import Asked, answering, reply
+from tests.unit.net.servers import Asked, answering, asked, reply, talking
 
 LIMITS = FetchLimits(1000, 5.0)
 FIRST, SECOND, CLIENTS = pki.root("TLS CA", 1), pki.root("TLS CA 2", 2), pki.root("Client CA", 3)
@@ -170,6 +170,31 @@ async def test_a_client_follows_its_files_while_an_exchange_is_under_way(place: 
         assert (await under_way).body == b"hello"
         write(place.trust, FIRST.certificate)
         assert (await fetch(client, url, LIMITS)).body == b"hello"
+
+
+async def test_a_kept_connection_is_not_used_under_another_identity(place: Place) -> None:
+    own = place.client("first", CLIENTS)
+    shown = []
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        certificate = writer.get_extra_info("ssl_object").getpeercert()
+        shown.append(certificate["subject"][-1][0][1])
+        while True:
+            await asked(reader)
+            writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello")
+
+    tls = server_tls(place.server, place.clients).serving()
+    async with (
+        talking(talk, tls) as url,
+        http_client(client_tls(own, place.trust), public_only=False) as client,
+    ):
+        for _ in range(2):
+            await fetch(client, url, LIMITS)
+        other = CLIENTS.issue("second", not_after=pki.NOW + 3650 * pki.DAY)
+        write(own.certificate, other.certificate, key=other)
+        for _ in range(2):
+            await fetch(client, url, LIMITS)
+    assert shown == ["first", "second"]
 
 
 async def test_files_that_do_not_fit_together_leave_the_former_in_use(place: Place) -> None:
