@@ -59,7 +59,7 @@ def read_sequence(element: Element, slots: Slots) -> list[list[Element]]:
 
 def value(element: Element) -> str:
     """The text of an element without white space round it; neither empty nor unreasonably long."""
-    if len(element) and children(element):
+    if children(element):
         raise malformed(element, f"{local_name(element)} holds elements")
     found = text(element).strip()
     if not found or len(found) > _MAX_VALUE:
