@@ -1,0 +1,75 @@
+"""A long queue costs no more than a short one: counted in pages that the database touches, not in time."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+
+import psycopg
+import pytest
+import pytest_asyncio
+
+from samdrift.contracts.principals import Role
+from tests.separation.vaultlogin import Row, Superuser, VaultLogin, superuser, vault_login
+from tests.vaults import NOW, Installation
+
+FILL = {
+    Role.ACCESS_POINT: """
+        INSERT INTO {schema}.transfers
+            (id, envelope_id, as4_message_id, conversation_id, sender, recipient, document, document_scheme,
+             process, process_scheme, created_at, due_at, body, size, digest)
+        SELECT 't' || n, 'e' || n, 'm', 'c', 's', 'r', 'd', 'ds', 'p', 'ps', %s, %s, 'b' || n, 1, ''
+        FROM generate_series(%s::int, %s::int) n
+    """,
+    Role.MESSAGE_SERVICE: """
+        INSERT INTO {schema}.work (kind, id, due_at) SELECT 'message', 'm' || n, greatest(%s, %s)
+        FROM generate_series(%s::int, %s::int) n
+    """,
+}
+QUESTIONS = {
+    Role.ACCESS_POINT: (
+        "SELECT * FROM claim_transfers('{now}', '{now}'::timestamptz + interval '5 min', 4)",
+        "SELECT min(due_at) FROM transfers WHERE due_at IS NOT NULL",
+    ),
+    Role.MESSAGE_SERVICE: (
+        "SELECT * FROM claim_work('{now}', '{now}'::timestamptz + interval '5 min', 4)",
+        "SELECT min(due_at) FROM work",
+    ),
+}
+
+
+@pytest_asyncio.fixture(scope="module", params=list(Role), ids=str)
+async def queue(
+    installation: Installation, request: pytest.FixtureRequest
+) -> AsyncIterator[tuple[Role, VaultLogin, Superuser]]:
+    organisation = await installation.organisation([request.param])
+    yield (
+        request.param,
+        await vault_login(installation, organisation, request.param),
+        await superuser(installation),
+    )
+
+
+def pages(connection: psycopg.Connection[Row], question: str) -> int:
+    """Pages that answering ``question`` touches, those in functions included."""
+    ((plan,),) = connection.execute(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {question}".encode()).fetchall()
+    (top,) = plan if isinstance(plan, list) else json.loads(plan)
+    return int(top["Plan"]["Shared Hit Blocks"] + top["Plan"]["Shared Read Blocks"])
+
+
+def most_pages(connection: psycopg.Connection[Row], question: str) -> int:
+    return max(pages(connection, question.format(now=NOW.isoformat())) for _ in range(5))
+
+
+def test_claims_touch_as_few_pages_with_100_000_waiting(queue: tuple[Role, VaultLogin, Superuser]) -> None:
+    """Also in a session that has planned its claims while the queue was empty, before any statistics."""
+    role, login, administrator = queue
+    fill = FILL[role].format(schema=login.schema)
+    with login.connect() as connection:
+        for question in QUESTIONS[role] * 8:
+            pages(connection, question.format(now=NOW.isoformat()))
+        administrator.rows(fill, NOW, NOW, 1, 1_000)
+        few = [most_pages(connection, question) for question in QUESTIONS[role]]
+        administrator.rows(fill, NOW, NOW, 1_001, 100_000)
+        many = [most_pages(connection, question) for question in QUESTIONS[role]]
+    assert all(after <= before + 30 for before, after in zip(few, many, strict=True)), (few, many)
