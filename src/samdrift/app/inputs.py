@@ -7,6 +7,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from samdrift.app.output import Unusable, shown
+from samdrift.wire.errors import WireError
+from samdrift.wire.identifiers import ParticipantIdentifier
 from samdrift.wire.xml import LARGE
 
 
@@ -42,3 +44,11 @@ def read_time(text: str | None) -> datetime:
     except ValueError:
         raise Unusable("a time is written like 2026-11-24 or 2026-11-24T09:30:00Z") from None
     return at if at.tzinfo else at.replace(tzinfo=UTC)
+
+
+def read_participant(text: str) -> ParticipantIdentifier:
+    """A participant identifier as somebody wrote it."""
+    try:
+        return ParticipantIdentifier.parse(text)
+    except WireError as error:
+        raise Unusable(error.text) from None

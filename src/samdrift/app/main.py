@@ -27,6 +27,7 @@ COMMANDS = {
     "demo": "A whole federation on this machine: messages sent, received, answered, and the way they took.",
     "serve": "Run an access point, a message service, or both, from a configuration file.",
     "trace": "The way of one message through an organisation's vaults.",
+    "queue": "Transfers that wait or were refused: why, try now, give up.",
     "validate": "Check SDK messages, envelopes and receipts: findings with receipt codes.",
     "envelope": "Look into an envelope between organisations: who signed, and whether that holds.",
     "testbed": "DIGG's test cases for access points, with a protocol to attach to an application.",

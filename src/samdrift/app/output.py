@@ -23,6 +23,10 @@ def print_json(document: dict[str, Any]) -> None:
 
 
 def shown(path: PathLike[str]) -> str:
-    """The name of a file as one line can show it: what cannot be printed is written as an escape."""
-    name = fsencode(path).decode("utf-8", "backslashreplace")
-    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in name)
+    """The name of a file as one line can show it."""
+    return printable(fsencode(path).decode("utf-8", "backslashreplace"))
+
+
+def printable(text: str) -> str:
+    """``text``, which may be a peer's, as one line can show it: what cannot be printed is escaped."""
+    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from samdrift.app.configfile import load
+from samdrift.app.inputs import read_participant
 from samdrift.app.loop import run
 from samdrift.app.operator import vault_settings
 from samdrift.app.output import Unusable, print_json
@@ -17,7 +18,6 @@ from samdrift.app.toml import ConfigError
 from samdrift.app.trace import Step, trace
 from samdrift.contracts.principals import Role
 from samdrift.vault.gate import Gate
-from samdrift.wire.errors import WireError
 from samdrift.wire.identifiers import ParticipantIdentifier, is_uuid
 
 app = typer.Typer(add_completion=False)
@@ -36,7 +36,7 @@ def trace_command(
 
     Without --config the installations of the demonstration are asked.
     """
-    steps = run(_steps(config or _demonstration(), _participant(organisation), _message(message_id)))
+    steps = run(_steps(config or _demonstration(), read_participant(organisation), _message(message_id)))
     if as_json:
         document = {"message": message_id, "steps": [_plain(step) for step in steps]}
         print_json(document)
@@ -70,13 +70,6 @@ def _demonstration() -> list[Path]:
     if not files:
         raise Unusable("no --config given, and no demonstration has run here")
     return files
-
-
-def _participant(text: str) -> ParticipantIdentifier:
-    try:
-        return ParticipantIdentifier.parse(text)
-    except WireError as error:
-        raise Unusable(error.text) from None
 
 
 def _message(text: str) -> str:
