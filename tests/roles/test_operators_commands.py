@@ -1,0 +1,156 @@
+"""`samdrift queue` against a running installation: seen, explained, retried at once, given up, refused."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from uuid import uuid4
+
+import pytest
+
+from samdrift.contracts.principals import Role
+from samdrift.contracts.transfer import TransferReason
+from samdrift.vault.records import OutgoingEnvelope
+from samdrift.wire.as4 import Compressor
+from samdrift.wire.identifiers import NO_PROCESS
+from tests.roles.letters import Envelope, changed, enclose, letter
+from tests.roles.member import AP, Member
+from tests.roles.peer import Peer
+from tests.roles.stage import Stage
+from tests.unit.app.commandline import Ended, samdrift
+
+HOUR = timedelta(hours=1)
+DETAIL = "EBMS:0004 the disk is full \x1b[31m"
+
+
+async def queue(member: Member, *arguments: str) -> Ended:
+    """The command as an operator runs it, beside the installation that runs."""
+    config = member.config.vaults.secrets.parent / "samdrift.toml"
+    return await asyncio.to_thread(samdrift, "queue", *arguments, "--by", "anna", "--config", config)
+
+
+@dataclass(frozen=True)
+class Parked:
+    """A transfer of a message to a peer, which failed once and waits for an hour."""
+
+    sender: Member
+    transfer_id: str
+    envelope: Envelope
+
+    @classmethod
+    async def at(cls, sender: Member, peer: Peer) -> Parked:
+        message = letter(sender.address, peer.address)
+        await sender.plant(message)
+        envelope = enclose(message, await sender.signing(), peer.encryption, encrypted=True)
+        compressor, now = Compressor(), datetime.now(UTC)
+        outgoing = OutgoingEnvelope(
+            envelope.id,
+            envelope.id,
+            sender.organisation,
+            peer.address.organisation,
+            envelope.header.document,
+            NO_PROCESS,
+        )
+        async with sender.open(AP) as vault:
+            writer = vault.new_body()
+            await writer.write(compressor.feed(envelope.data) + compressor.finish())
+            transfer, _ = await vault.submit(
+                outgoing, await writer.finish(), as4_message_id=f"{uuid4()}@test", now=now, lease=HOUR
+            )
+            await vault.postpone(
+                transfer.id,
+                now=now,
+                next_attempt=now + HOUR,
+                reason=TransferReason.PEER_REFUSED,
+                detail=DETAIL,
+            )
+        return cls(sender, transfer.id, envelope)
+
+
+@pytest.fixture
+async def parked(stage: Stage) -> tuple[Parked, Peer]:
+    peer = stage.peer()
+    return await Parked.at(stage.habo, peer), peer
+
+
+async def test_what_waits_is_listed_with_what_its_last_attempt_met(
+    stage: Stage, parked: tuple[Parked, Peer]
+) -> None:
+    waiting, peer = parked
+    ended = await queue(stage.habo, "list", "--json", "--organisation", stage.habo.organisation.value)
+    found = {one["transfer"]: one for one in ended.document["transfers"]}[waiting.transfer_id]
+    assert (found["envelope"], found["organisation"]) == (waiting.envelope.id, "0203:habo.se")
+    assert found["recipient"] == peer.address.organisation.value
+    assert (found["attempts"], found["reason"], found["detail"]) == (1, "peer-refused", DETAIL)
+    assert found["nextAttempt"] > found["lastAttempt"]
+    of_another = await queue(stage.habo, "list", "--organisation", stage.mullsjo.organisation.value)
+    assert (of_another.status, waiting.transfer_id in of_another.output) == (0, False)
+
+
+async def test_why_shows_every_attempt_with_the_peers_own_words_and_no_escape_sequence(
+    stage: Stage, parked: tuple[Parked, Peer]
+) -> None:
+    waiting, _ = parked
+    ended = await queue(stage.habo, "why", waiting.envelope.id)
+    assert "the disk is full \\x1b[31m" in ended.output
+    assert "\x1b" not in ended.output
+    document = (await queue(stage.habo, "why", waiting.transfer_id, "--json")).document
+    assert [(one["reason"], one["detail"]) for one in document["tried"]] == [("peer-refused", DETAIL)]
+
+
+async def test_a_running_access_point_takes_up_a_retry_at_once(
+    stage: Stage, parked: tuple[Parked, Peer]
+) -> None:
+    waiting, peer = parked
+    assert (await queue(stage.habo, "retry", waiting.envelope.id)).status == 0
+    (received,) = await peer.gets(1)
+    assert received.payload == waiting.envelope.data
+    (hastened,) = [
+        entry
+        for entry in await stage.habo.log(AP, waiting.envelope.id)
+        if entry.event == "ap:transfer:hastened"
+    ]
+    assert (hastened.principal, hastened.purpose) == ("operator:anna", "operate")
+    again = await queue(stage.habo, "retry", waiting.envelope.id)
+    assert (again.status, again.output) == (1, "")
+
+
+async def test_the_sender_of_what_is_given_up_is_told_why(stage: Stage, parked: tuple[Parked, Peer]) -> None:
+    waiting, peer = parked
+    ended = await queue(stage.habo, "give-up", waiting.transfer_id, "--reason", "the recipient has moved")
+    assert ended.status == 0
+    failure = await stage.habo.failure(waiting.envelope.id)
+    assert "given-up" in failure
+    assert "the recipient has moved" in failure
+    assert peer.received == []
+
+
+async def test_refused_envelopes_are_shown_as_facts(stage: Stage) -> None:
+    peer = stage.peer()
+    whole = peer.encloses(stage.habo)
+    envelope = changed(whole, b"edelivery:xhe:1<", b"edelivery:xhe:9<")
+    posted = await peer.posts(envelope, stage.habo)
+    for_nobody = await peer.posts(envelope, stage.habo, {"final_recipient": "0203:okand.example.se"})
+    ended = await queue(stage.habo, "refused", "--json")
+    found = {one["facts"].get("as4"): one for one in ended.document["refused"]}
+    assert found[posted.message_id]["organisation"] == stage.habo.organisation.value
+    assert found[posted.message_id]["facts"]["peer"] == peer.party
+    assert found[posted.message_id]["reason"].startswith("R3-XHE")
+    assert found[for_nobody.message_id]["organisation"] is None
+    assert found[for_nobody.message_id]["reason"] == "EBMS:0004: NOT_SERVICED"
+
+
+@pytest.mark.parametrize(
+    "arguments", [("why", "none"), ("retry", "none"), ("give-up", "none", "--reason", "x")]
+)
+async def test_what_is_not_there_is_said_to_be_unknown(stage: Stage, arguments: tuple[str, ...]) -> None:
+    ended = await queue(stage.habo, *arguments)
+    assert (ended.status, ended.output) == (1, "")
+    assert "no transfer has that id here" in ended.complaints
+
+
+async def test_an_organisation_of_another_operator_cannot_be_asked_about(stage: Stage) -> None:
+    assert not stage.habo.operator.gate.registry.serves(stage.agency.organisation, Role.ACCESS_POINT)
+    ended = await queue(stage.habo, "list", "--organisation", stage.agency.organisation.value)
+    assert (ended.status, ended.output) == (2, "")
