@@ -53,6 +53,12 @@ class XmlLimits:
     max_depth: int = 64
 
 
+MAX_DECLARATIONS = 2_000
+"""Namespace declarations in one document. lxml sorts those of an element by insertion."""
+
+MAX_ATTRIBUTES = 256
+"""Attributes of one element, for the same reason: 25 000 of them cost seconds."""
+
 SMALL = XmlLimits()
 """For SOAP headers, receipts and metadata."""
 
@@ -70,8 +76,8 @@ def parse(data: bytes, limits: XmlLimits = SMALL) -> Element:
 
     Refused before a tree is built: another encoding than UTF-8, a document type
     declaration, more than ``limits`` of bytes or markup. Refused after: nesting
-    over ``limits.max_depth``. Comments and processing instructions are kept,
-    since canonical forms depend on them.
+    over ``limits.max_depth``, an element full of attributes. Comments and processing
+    instructions are kept, since canonical forms depend on them.
     """
     check_before_parsing(data, limits)
     try:
@@ -80,6 +86,8 @@ def parse(data: bytes, limits: XmlLimits = SMALL) -> Element:
         line, column = error.position
         raise WireError(WireFault.NOT_XML, "not well-formed XML", f"line {line}, column {column}") from None
     _check_depth(root, limits.max_depth)
+    if data.count(b"=") > MAX_ATTRIBUTES and _full_of_attributes()(root):
+        raise WireError(WireFault.TOO_LARGE, f"an element with more than {MAX_ATTRIBUTES} attributes")
     return root
 
 
@@ -95,6 +103,8 @@ def check_before_parsing(data: bytes, limits: XmlLimits) -> None:
         raise WireError(WireFault.TOO_LARGE, f"larger than {limits.max_bytes} bytes")
     if data.count(b"<") > limits.max_markup:
         raise WireError(WireFault.TOO_LARGE, f"more than {limits.max_markup} pieces of markup")
+    if data.count(b"xmlns") > MAX_DECLARATIONS:
+        raise WireError(WireFault.TOO_LARGE, f"more than {MAX_DECLARATIONS} namespace declarations")
     body = data[len(_BOM) :] if data.startswith(_BOM) else data
     declared = _ENCODING.match(body)
     if declared and declared[1].upper() not in (b"UTF-8", b"US-ASCII"):
@@ -116,6 +126,11 @@ def _check_depth(root: Element, max_depth: int) -> None:
 def _deeper_than(depth: int) -> etree.XPath:
     """Whether some element has ``depth`` ancestors; libxml2 answers that without a Python walk."""
     return etree.XPath("boolean(" + "/*" * (depth + 1) + ")")
+
+
+@cache
+def _full_of_attributes() -> etree.XPath:
+    return etree.XPath(f"boolean(//*[@*[{MAX_ATTRIBUTES + 1}]])")
 
 
 def name(namespace: str, local: str) -> str:

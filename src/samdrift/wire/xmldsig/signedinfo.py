@@ -21,6 +21,9 @@ _INCLUSIVE_NAMESPACES = name(Namespace.EXC_C14N, "InclusiveNamespaces")
 _DEFAULT_NAMESPACE = "#default"
 """In a ``PrefixList``. lxml leaves it out without a word, so it is refused rather than digested wrongly."""
 
+_MAX_PREFIXES = 32
+"""In a ``PrefixList``. Each is looked for at each element, before anything is known of who signed."""
+
 _SHA256_SIZE = 32
 
 
@@ -102,7 +105,7 @@ def _read_transform(element: Element, allowed: frozenset[str]) -> Transform:
     if algorithm != Canonicalization.EXCLUSIVE or [part.tag for part in parts] != [_INCLUSIVE_NAMESPACES]:
         raise _refused(element)
     prefixes = tuple((parts[0].get("PrefixList") or "").split())
-    if _DEFAULT_NAMESPACE in prefixes:
+    if _DEFAULT_NAMESPACE in prefixes or len(prefixes) > _MAX_PREFIXES:
         raise _refused(element)
     return Transform(algorithm, prefixes)
 

@@ -162,6 +162,17 @@ def test_the_default_namespace_cannot_be_included() -> None:
     assert refusal(crafted)[0] is EbmsErrorCode.POLICY_NONCOMPLIANCE
 
 
+def test_no_more_prefixes_are_looked_for_than_anybody_needs() -> None:
+    """Ten thousand of them would take minutes at every element, whoever signed."""
+    many = " ".join(f"p{number}" for number in range(10_000))
+    include = f'<ec:InclusiveNamespaces xmlns:ec="{Namespace.EXC_C14N}" PrefixList="{many}"/>'
+    empty = f'"{Canonicalization.EXCLUSIVE}"></ds:'
+    crafted = Crafted(
+        signature=lambda markup: markup.replace(empty, f'"{Canonicalization.EXCLUSIVE}">{include}</ds:')
+    )
+    assert refusal(crafted)[0] is EbmsErrorCode.POLICY_NONCOMPLIANCE
+
+
 def test_prefixes_change_the_digest() -> None:
     """So the test above fails if they are left out of account."""
     part = parse(b'<x:x xmlns:x="urn:x" xmlns:y="urn:y"><x:y/></x:x>')[0]
