@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
 )
 
-from samdrift.app.config import Config, MessageServiceConfig
+from samdrift.app.config import Config, MessageServiceConfig, MetricsConfig, SocketAddress
 from samdrift.app.demo.cast import AGENCY, HABO, MULLSJO, OPERATORS, DemoOrganisation
 from samdrift.app.demo.enrolment import enrol
 from samdrift.app.operator import Operator, running
@@ -58,10 +58,16 @@ def hasty(config: Config) -> Config:
             config.access_point, attempts=ATTEMPTS, interval_seconds=INTERVAL, answer_seconds=2
         ),
         message_service=MessageServiceConfig(retry_seconds=1),
+        metrics=MetricsConfig(_free_address(), queue_seconds=1),
         organisations=tuple(
             replace(one, base_model=one.identifier != AGENCY.identifier) for one in config.organisations
         ),
     )
+
+
+def _free_address() -> SocketAddress:
+    with listening_socket(HOST) as sock:
+        return SocketAddress(HOST, sock.getsockname()[1])
 
 
 @dataclass

@@ -17,6 +17,7 @@ from cryptography import x509
 from samdrift.accesspoint.agreement import compare, participant
 from samdrift.accesspoint.answers import Answers
 from samdrift.accesspoint.facts import reception_facts
+from samdrift.accesspoint.meters import Meters
 from samdrift.accesspoint.peers import Peers
 from samdrift.accesspoint.reception import Reception
 from samdrift.accesspoint.settings import AccessPointSettings
@@ -58,6 +59,14 @@ class _Arrived:
     problem: str
 
 
+@dataclass(frozen=True, slots=True)
+class _Taken:
+    """What became of a message that came in whole, and the receipt for it."""
+
+    receipt: Response
+    event: AuditEvent
+
+
 class Inbound:
     """Receives AS4 messages for every organisation that this access point serves."""
 
@@ -71,6 +80,7 @@ class Inbound:
         signals: Signals,
         clock: Clock,
         limits: As4Limits,
+        meters: Meters,
     ) -> None:
         self._settings = settings
         self._gate = gate
@@ -80,6 +90,7 @@ class Inbound:
         self._signals = signals
         self._clock = clock
         self._limits = limits
+        self._meters = meters
 
     async def receive(self, content_type: str, body: AsyncIterable[bytes]) -> Response:
         """Take one HTTP request and give the AS4 signal to answer with.
@@ -97,13 +108,15 @@ class Inbound:
             facts = reception_facts(header)
             await self._peers.authenticate(header, now)
             recipient = self._served(header.user_message)
-            receipt = await self._take(reception, header, recipient, facts, now)
+            taken = await self._take(reception, header, recipient, facts, now)
+            self._meters.came_in(recipient, taken.event)
             self._signals.raise_for(recipient)
-            return receipt
+            return taken.receipt
         except As4Fault as fault:
             if reception is not None:
                 await reception.drain()
             await self._log_refusal(recipient, facts, fault)
+            self._meters.refused(recipient, fault)
             return self._answers.error(fault, now)
 
     async def _signers(self, message: UserMessage) -> Sequence[x509.Certificate]:
@@ -128,7 +141,7 @@ class Inbound:
         recipient: ParticipantIdentifier,
         facts: dict[str, str],
         now: datetime,
-    ) -> Response:
+    ) -> _Taken:
         async with self._gate.open(_WORKER, recipient, Role.ACCESS_POINT, Purpose.RECEIVE) as vault:
             writer = vault.new_body()
             try:
@@ -137,7 +150,7 @@ class Inbound:
                 if arrived.envelope is None:
                     await writer.discard()
                     vault.record(AuditEvent.AP_ENVELOPE_REFUSED, reason=arrived.problem, **facts)
-                    return receipt
+                    return _Taken(receipt, AuditEvent.AP_ENVELOPE_REFUSED)
                 facts["envelope"] = arrived.envelope.id
                 return await self._accept(vault, writer, arrived.envelope, receipt, facts, now)
             except BaseException:
@@ -183,7 +196,7 @@ class Inbound:
         receipt: Response,
         facts: dict[str, str],
         now: datetime,
-    ) -> Response:
+    ) -> _Taken:
         item = IncomingEnvelope(
             as4_message_id=facts["as4"],
             envelope_id=envelope.id,
@@ -197,11 +210,12 @@ class Inbound:
         body = await writer.finish()
         if await vault.accept(item, body, receipt.body, now=now):
             vault.record(AuditEvent.AP_ENVELOPE_RECEIVED, **facts)
-            return receipt
+            return _Taken(receipt, AuditEvent.AP_ENVELOPE_RECEIVED)
         await writer.discard()
         vault.record(AuditEvent.AP_ENVELOPE_DUPLICATE, **facts)
         known = await vault.known_receipt(item.as4_message_id, item.peer)
-        return Response(receipt.content_type, known) if known else receipt
+        answer = Response(receipt.content_type, known) if known else receipt
+        return _Taken(answer, AuditEvent.AP_ENVELOPE_DUPLICATE)
 
     async def _log_refusal(
         self, recipient: ParticipantIdentifier | None, facts: dict[str, str], fault: As4Fault

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator
 from datetime import datetime
 
 from samdrift.accesspoint.facts import peer_facts, transfer_facts
+from samdrift.accesspoint.meters import Meters
 from samdrift.accesspoint.route import NoRoute, Route, Routes
 from samdrift.accesspoint.settings import AccessPointSettings
 from samdrift.accesspoint.verdict import Answer, judge
@@ -38,6 +40,7 @@ class Outbound:
         key: SigningKey,
         clock: Clock,
         rng: Random,
+        meters: Meters,
     ) -> None:
         self._settings = settings
         self._gate = gate
@@ -46,6 +49,7 @@ class Outbound:
         self._key = key
         self._clock = clock
         self._rng = rng
+        self._meters = meters
 
     async def attempt(
         self, organisation: ParticipantIdentifier, transfer: Transfer, body: BodyReader
@@ -57,6 +61,7 @@ class Outbound:
         alone: same MessageId, same payload digest (transport-profile-as4 2.2,
         reception awareness).
         """
+        began = time.monotonic()
         facts = transfer_facts(transfer)
         references: tuple[SignedReference, ...] = ()
         try:
@@ -70,7 +75,9 @@ class Outbound:
             message = self._prepare(transfer, route, transfer.attempts[-1].at)
             references = message.references
             answer = await self._exchange(transfer, route, message, body)
-        return await self._record(organisation, transfer, answer, references, facts)
+        later = await self._record(organisation, transfer, answer, references, facts)
+        self._meters.attempted(organisation, answer, final=later is None, seconds=time.monotonic() - began)
+        return later
 
     def _prepare(self, transfer: Transfer, route: Route, created: datetime) -> PreparedMessage:
         envelope = transfer.envelope

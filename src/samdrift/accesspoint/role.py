@@ -11,9 +11,11 @@ from samdrift.accesspoint.endpoint import Endpoint
 from samdrift.accesspoint.guard import guarded
 from samdrift.accesspoint.inbound import Inbound
 from samdrift.accesspoint.interface_c import Client, InterfaceC
+from samdrift.accesspoint.meters import Meters
 from samdrift.accesspoint.outbound import Outbound
 from samdrift.accesspoint.peers import Peers
 from samdrift.accesspoint.polling import Polling
+from samdrift.accesspoint.queuelengths import QueueLengths
 from samdrift.accesspoint.route import Routes
 from samdrift.accesspoint.sending import Sending
 from samdrift.accesspoint.settings import AccessPointSettings
@@ -41,6 +43,7 @@ class Surroundings:
     """For posting to peers; its TLS context is the operator's choice (transport-profile-as4 2.4)."""
     clock: Clock
     rng: Random
+    meters: Meters
 
 
 class AccessPointRole:
@@ -60,13 +63,24 @@ class AccessPointRole:
         peers = Peers(settings, around.discovery, around.checks)
         answers = Answers(signing_key, settings.message_id_domain, around.rng)
         inbound = Inbound(
-            settings, around.gate, peers, decryption_key, answers, self._signals, around.clock, limits
+            settings,
+            around.gate,
+            peers,
+            decryption_key,
+            answers,
+            self._signals,
+            around.clock,
+            limits,
+            around.meters,
         )
         routes = Routes(settings, around.discovery, around.checks)
         outbound = Outbound(
-            settings, around.gate, routes, around.client, signing_key, around.clock, around.rng
+            settings, around.gate, routes, around.client, signing_key, around.clock, around.rng, around.meters
         )
         self._sending = Sending(settings, around.gate, outbound, self._signals, around.clock)
+        self.queue_lengths = QueueLengths(
+            around.gate, self._sending, around.meters, around.clock, settings.measure_every
+        )
         submissions = Submissions(settings, around.gate, self._sending, around.clock, around.rng)
         polling = Polling(around.gate, self._signals, around.clock)
         self.interface_a = guarded(Endpoint(inbound).application(), "interface A")

@@ -45,6 +45,11 @@ class Sending:
         """Tell that a transfer was stored for which there was no room."""
         self._backlog.add(organisation)
 
+    def busy(self) -> set[ParticipantIdentifier]:
+        """Organisations that this process knows to have transfers that are not final."""
+        flying = {organisation for organisation, tasks in self._flying.items() if tasks}
+        return flying | self._backlog | self.dispatcher.expecting()
+
     def start(self, organisation: ParticipantIdentifier, transfer: Transfer, body: BodyReader) -> None:
         """Begin an attempt at a claimed transfer, in the background."""
         task = asyncio.create_task(self._attempt(organisation, transfer, body))

@@ -59,6 +59,8 @@ class AccessPointSettings:
     """Transfers in flight at once for one organisation."""
     answer_within: timedelta = timedelta(seconds=60)
     """How long a peer may take to answer an attempt."""
+    measure_every: timedelta = timedelta(seconds=30)
+    """How often the lengths of queues are looked at, however often they are asked for."""
 
     def documents(self, organisation: ParticipantIdentifier) -> tuple[DocumentIdentifier, ...]:
         """Types of message that are served for an organisation (transport-profile-as4 2.5 a)."""

@@ -95,6 +95,18 @@ class MessageServiceConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class MetricsConfig:
+    """Metrics of the access point, for a Prometheus on the same host."""
+
+    listen: SocketAddress
+    """A loopback address: there is no login."""
+    per_organisation: bool = False
+    """Whether metrics name organisations, which tells who has how much traffic when."""
+    queue_seconds: int = 30
+    """How often the lengths of queues are looked at, however often they are asked for."""
+
+
+@dataclass(frozen=True, slots=True)
 class OrganisationConfig:
     """An organisation that is served here."""
 
@@ -123,3 +135,4 @@ class Config:
     organisations: tuple[OrganisationConfig, ...]
     access_point: AccessPointConfig | None = None
     message_service: MessageServiceConfig | None = None
+    metrics: MetricsConfig | None = None

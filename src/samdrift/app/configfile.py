@@ -8,6 +8,7 @@ the file's folder.
 from __future__ import annotations
 
 import tomllib
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from samdrift.app.config import (
     Environment,
     FederationConfig,
     MessageServiceConfig,
+    MetricsConfig,
     OrganisationConfig,
     SocketAddress,
     VaultConfig,
@@ -52,6 +54,7 @@ def _config(table: Table) -> Config:
         organisations=tuple(_organisation(each) for each in table.tables("organisations")),
         access_point=_access_point(each) if (each := table.optional("access_point")) else None,
         message_service=_message_service(each) if (each := table.optional("message_service")) else None,
+        metrics=_metrics(each) if (each := table.optional("metrics")) else None,
     )
     table.finish()
     _guard_production(config)
@@ -127,6 +130,16 @@ def _message_service(table: Table) -> MessageServiceConfig:
     return message_service
 
 
+def _metrics(table: Table) -> MetricsConfig:
+    metrics = MetricsConfig(
+        listen=table.take("listen", _loopback),
+        per_organisation=table.take("per_organisation", flag, False),
+        queue_seconds=table.take("queue_seconds", positive, 30),
+    )
+    table.finish()
+    return metrics
+
+
 def _organisation(table: Table) -> OrganisationConfig:
     organisation = OrganisationConfig(
         identifier=table.take("identifier", _participant),
@@ -158,6 +171,17 @@ def _address(value: Any) -> SocketAddress:
     if not separator or not port.isdigit() or int(port) > 65535:
         raise ValueError("is not of the form address:port")
     return SocketAddress(host.strip("[]"), int(port))
+
+
+def _loopback(value: Any) -> SocketAddress:
+    address = _address(value)
+    try:
+        loopback = ip_address(address.host).is_loopback
+    except ValueError:
+        loopback = False
+    if not loopback:
+        raise ValueError("is not a loopback address such as 127.0.0.1:9100")
+    return address
 
 
 def _addresses(value: Any) -> tuple[SocketAddress, ...]:

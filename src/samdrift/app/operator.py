@@ -9,9 +9,14 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+from prometheus_client import CollectorRegistry
+
 from samdrift.accesspoint import role as ap
+from samdrift.accesspoint.guard import guarded
+from samdrift.accesspoint.meters import Meters
 from samdrift.app import rolesettings
 from samdrift.app.config import AccessPointConfig, Config, MessageServiceConfig, OrganisationConfig
+from samdrift.app.metrics import metrics_application
 from samdrift.app.services import Services, shared_services
 from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
 from samdrift.messageservice import role as mt
@@ -88,7 +93,11 @@ async def _run_access_point(
     peers_tls = client_tls(identity if own.client_certificates else None, config.federation.tls_issuers)
     client = http_client(peers_tls, public_only=not config.federation.private_addresses)
     stack.push_async_callback(client.aclose)
-    around = ap.Surroundings(gate, services.discovery, services.checks, client, system_clock, os.urandom)
+    registry = CollectorRegistry()
+    meters = Meters(registry, per_organisation=bool(config.metrics and config.metrics.per_organisation))
+    around = ap.Surroundings(
+        gate, services.discovery, services.checks, client, system_clock, os.urandom, meters
+    )
     role = ap.AccessPointRole(
         rolesettings.access_point_settings(config, own),
         around,
@@ -104,6 +113,10 @@ async def _run_access_point(
     socket_c = listening_socket(own.listen_c.host, own.listen_c.port)
     await stack.enter_async_context(serving(role.interface_a, socket_a, tls=tls_a.serving))
     await stack.enter_async_context(serving(role.interface_c, socket_c, tls=tls_c.serving))
+    if config.metrics is not None:
+        metrics = guarded(metrics_application(registry, role.queue_lengths.measure), "metrics")
+        socket = listening_socket(config.metrics.listen.host, config.metrics.listen.port)
+        await stack.enter_async_context(serving(metrics, socket))
 
 
 async def _run_message_service(

@@ -42,6 +42,10 @@ class Dispatcher:
         heapq.heappush(self._due, (when, organisation.value, organisation))
         self._changed.set()
 
+    def expecting(self) -> set[ParticipantIdentifier]:
+        """Organisations that have work now, or will at a time that is known."""
+        return {*self._ready, *(organisation for _, _, organisation in self._due)}
+
     async def run(self, organisations: Iterable[ParticipantIdentifier], idle_check: float = 300) -> None:
         """Give turns until cancelled; every organisation first gets one for what an earlier run left.
 

@@ -6,7 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from samdrift.app.config import AccessPointConfig, Environment, FederationConfig, MessageServiceConfig
+from samdrift.app.config import (
+    AccessPointConfig,
+    Environment,
+    FederationConfig,
+    MessageServiceConfig,
+    MetricsConfig,
+    SocketAddress,
+)
 from samdrift.app.configfile import load
 from samdrift.app.toml import ConfigError
 
@@ -100,6 +107,27 @@ def test_what_is_wrong_is_named_by_its_place(tmp_path: Path, change: tuple[str, 
     with pytest.raises(ConfigError) as caught:
         load(write(tmp_path, GOOD.replace(*change)))
     assert caught.value.where == where
+
+
+def test_metrics_are_off_unless_they_are_asked_for(tmp_path: Path) -> None:
+    assert load(write(tmp_path, GOOD)).metrics is None
+    asked = load(write(tmp_path, GOOD + '[metrics]\nlisten = "127.0.0.1:9100"\n')).metrics
+    assert asked == MetricsConfig(SocketAddress("127.0.0.1", 9100))
+    assert not asked.per_organisation, "invariant 9"
+
+
+@pytest.mark.parametrize("address", ["127.0.0.2:9100", "[::1]:9100"])
+def test_metrics_are_told_on_loopback(tmp_path: Path, address: str) -> None:
+    assert load(write(tmp_path, f'{GOOD}[metrics]\nlisten = "{address}"\n')).metrics is not None
+
+
+@pytest.mark.parametrize(
+    "address", ["0.0.0.0:9100", "[::]:9100", "192.0.2.1:9100", "localhost:9100", ":9100"]
+)
+def test_metrics_are_told_nowhere_else(tmp_path: Path, address: str) -> None:
+    with pytest.raises(ConfigError, match="loopback") as caught:
+        load(write(tmp_path, f'{GOOD}[metrics]\nlisten = "{address}"\n'))
+    assert caught.value.where == "metrics.listen"
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:

@@ -82,3 +82,14 @@ async def test_a_wake_during_a_turn_leads_to_another_one() -> None:
     dispatcher = Dispatcher(turn, now, on_failure=lambda _: None)
     await run_for(dispatcher, 0.05, A)
     assert turns == 2
+
+
+async def test_who_has_work_now_or_later_is_known() -> None:
+    async def turn(organisation: ParticipantIdentifier) -> datetime | None:
+        return now() + timedelta(hours=1) if organisation == A else None
+
+    dispatcher = Dispatcher(turn, now, on_failure=lambda _: None)
+    dispatcher.wake(B)
+    assert dispatcher.expecting() == {B}
+    await run_for(dispatcher, 0.1, A, B)
+    assert dispatcher.expecting() == {A}

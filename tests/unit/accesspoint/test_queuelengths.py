@@ -1,0 +1,65 @@
+"""Lengths of queues are looked at seldom, and where something may wait alone."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from prometheus_client import CollectorRegistry
+
+from samdrift.accesspoint.meters import Meters
+from samdrift.accesspoint.queuelengths import QueueLengths
+from samdrift.contracts.principals import Role
+from samdrift.wire.identifiers import ParticipantIdentifier
+from tests.vaults import MINUTE, NOW, Installation, submitted
+
+AP = Role.ACCESS_POINT
+
+
+@dataclass
+class Busy:
+    """Stands for what this process knows to be under way."""
+
+    organisations: Collection[ParticipantIdentifier]
+
+    def busy(self) -> Collection[ParticipantIdentifier]:
+        return self.organisations
+
+
+async def looks(installation: Installation, organisation: ParticipantIdentifier) -> int:
+    async with installation.open(organisation, AP) as vault:
+        return sum(entry.purpose == "measure" for entry in await vault.log())
+
+
+async def test_the_queue_is_counted_at_most_so_often(
+    installation: Installation, organisation: ParticipantIdentifier
+) -> None:
+    idle = await installation.organisation()
+    registry, now = CollectorRegistry(), [NOW]
+    sending: Any = Busy([organisation])
+    lengths = QueueLengths(
+        installation.gate, sending, Meters(registry), lambda: now[0], every=timedelta(seconds=30)
+    )
+    async with installation.open(organisation, AP) as vault:
+        await submitted(vault)
+
+    async def told() -> tuple[float | None, float | None]:
+        await lengths.measure()
+        return (
+            registry.get_sample_value("samdrift_ap_queued"),
+            registry.get_sample_value("samdrift_ap_oldest_queued_seconds"),
+        )
+
+    assert await told() == (1, 0)
+    async with installation.open(organisation, AP) as vault:
+        await submitted(vault)
+    now[0] = NOW + timedelta(seconds=29)
+    assert await told() == (1, 29), "ages grow between looks"
+    now[0] = NOW + MINUTE
+    assert await told() == (2, 60)
+    sending.organisations = []
+    now[0] = NOW + 2 * MINUTE
+    assert await told() == (0, 0)
+    assert (await looks(installation, organisation), await looks(installation, idle)) == (2, 0)
