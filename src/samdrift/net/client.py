@@ -111,7 +111,6 @@ class HttpClient:
             cookie_jar=aiohttp.DummyCookieJar(),
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),
             headers=_HEADERS,
-            skip_auto_headers=("content-type",),
             auto_decompress=False,
             trust_env=False,
         )

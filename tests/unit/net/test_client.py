@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gzip
 import socket
 from collections.abc import AsyncIterator
 from typing import Any
@@ -114,7 +115,7 @@ async def test_a_connection_is_used_again_when_its_answer_was_read(
     assert len(connections) == 1
 
 
-async def test_a_connection_is_not_used_again_when_its_answer_was_left(client: HttpClient) -> None:
+async def test_a_connection_whose_answer_was_left_is_ended() -> None:
     connections = []
 
     async def talk(reader: Reader, writer: Writer) -> None:
@@ -125,7 +126,7 @@ async def test_a_connection_is_not_used_again_when_its_answer_was_left(client: H
         writer.write(KEPT[-1:])
         await reader.read(-1)
 
-    async with talking(talk) as url:
+    async with talking(talk) as url, http_client(public_only=False, connections=1) as client:
         async with client.exchange("GET", url) as answer:
             assert answer.status == 200
         assert await call(client, url, method="GET") == b"ok"
@@ -264,6 +265,16 @@ async def test_an_answer_can_be_taken_piece_by_piece(client: HttpClient) -> None
             received.append(piece)
             go_on.set()
     assert received == [b"first", b"again"]
+
+
+async def test_nothing_is_unpacked(client: HttpClient) -> None:
+    packed = gzip.compress(bytes(MIB))
+
+    async def answer(request: Asked) -> bytes:
+        return reply(packed, "200 OK", "content-encoding: gzip")
+
+    async with answering(answer) as url:
+        assert await call(client, url, method="GET") == packed
 
 
 async def test_an_answer_is_not_taken_in_faster_than_it_is_read(client: HttpClient) -> None:
