@@ -81,6 +81,12 @@ class Installation:
         """Wait until the gate has heard that the organisation is served."""
         await until(lambda: all(self.gate.registry.serves(organisation, role) for role in roles))
 
+    def objects(self, organisation: ParticipantIdentifier) -> set[Path]:
+        """The files in the object store that belong to the organisation's vaults."""
+        vaults = [one.vault for role in Role if (one := self.gate.registry.find(organisation, role))]
+        folders = [Path(self.settings.objects) / vault for vault in vaults]
+        return {path for folder in folders for path in folder.rglob("*") if path.is_file()}
+
     @overload
     def open(
         self, organisation: ParticipantIdentifier, role: Literal[Role.ACCESS_POINT], purpose: Purpose = ...

@@ -24,10 +24,13 @@ async def test_work_ends_with_the_context() -> None:
 
 
 async def test_what_the_context_raises_is_not_wrapped() -> None:
-    with pytest.raises(KeyError):
+    async def failing() -> None:
         async with in_background(asyncio.sleep(60), on_failure=pytest.fail):
             await asyncio.sleep(0)
             raise KeyError
+
+    with pytest.raises(KeyError):
+        await failing()
 
 
 async def test_a_failure_of_the_work_is_told_and_the_rest_goes_on() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
-from pathlib import Path
 from secrets import token_hex
 
 import pytest
@@ -19,10 +18,6 @@ from tests.vaults import MINUTE, NOW, Installation, body, incoming, outgoing, su
 
 AP = Role.ACCESS_POINT
 LARGE = b"x" * 300_000
-
-
-def objects_of(installation: Installation) -> set[Path]:
-    return {path for path in Path(installation.settings.objects).rglob("*") if path.is_file()}
 
 
 async def test_a_submitted_envelope_is_born_claimed_with_its_first_attempt(
@@ -63,7 +58,7 @@ async def test_submitting_again_gives_the_first_transfer(
     async with installation.open(organisation, AP) as vault:
         assert await (await vault.outgoing_body(first.id)).read_all() == LARGE
         await vault.failed(first.id, now=NOW, reason=TransferReason.GIVEN_UP, detail="")
-    assert objects_of(installation) == set(), "the second body went away with its opening"
+    assert installation.objects(organisation) == set(), "the second body went away with its opening"
 
 
 async def test_concurrent_submissions_of_one_envelope_store_it_once(
@@ -149,11 +144,11 @@ async def test_a_final_transfer_stays_final_and_loses_its_body(
 ) -> None:
     async with installation.open(organisation, AP) as vault:
         transfer = await submitted(vault, LARGE, lease=MINUTE)
-    assert len(objects_of(installation)) == 1
+    assert len(installation.objects(organisation)) == 1
     async with installation.open(organisation, AP) as vault:
         assert await end(vault, transfer.id, how)
-        assert len(objects_of(installation)) == 1, "until it is committed that nobody needs it"
-    assert objects_of(installation) == set()
+        assert len(installation.objects(organisation)) == 1, "until it is committed that nobody needs it"
+    assert installation.objects(organisation) == set()
     async with installation.open(organisation, AP) as vault:
         for other in ("delivered", "failed"):
             assert not await end(vault, transfer.id, other)
@@ -236,7 +231,7 @@ async def test_an_accepted_envelope_waits_until_it_is_acknowledged(
         assert await vault.acknowledge(waiting.id, now=NOW) is None
         assert await vault.inbox(10) == ()
         assert await vault.incoming_body(waiting.id) is None
-    assert objects_of(installation) == set()
+    assert installation.objects(organisation) == set()
 
 
 async def test_a_duplicate_gets_the_first_receipt_also_after_acknowledgement(
@@ -252,7 +247,7 @@ async def test_a_duplicate_gets_the_first_receipt_also_after_acknowledgement(
         assert await vault.known_receipt("one@peer", item.peer) == b"<first/>"
         assert await vault.known_receipt("two@peer", item.peer) is None
         assert await vault.inbox(10) == ()
-    assert objects_of(installation) == set()
+    assert installation.objects(organisation) == set()
 
 
 async def test_one_peer_cannot_take_another_peers_message_id(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-from pathlib import Path
 
 import pytest
 
@@ -97,7 +96,7 @@ async def test_what_raises_is_undone_with_its_log_entries(
     assert await log_of(installation, organisation, AP) == []
     async with installation.open(organisation, AP) as vault:
         assert await vault.next_due() is None
-    assert [path for path in Path(installation.settings.objects).rglob("*") if path.is_file()] == []
+    assert installation.objects(organisation) == set()
 
 
 async def test_a_cancelled_opening_is_undone(
@@ -126,7 +125,7 @@ async def test_a_body_that_nothing_stored_goes_away_with_its_opening(
         await body(vault, os.urandom(300_000))
         unfinished = vault.new_body()
         await unfinished.write(os.urandom(3_000_000))
-    assert [path for path in Path(installation.settings.objects).rglob("*") if path.is_file()] == []
+    assert installation.objects(organisation) == set()
 
 
 async def test_a_vault_is_of_no_use_after_its_opening(
@@ -290,7 +289,7 @@ async def test_a_sweep_removes_old_objects_that_no_row_knows(
 ) -> None:
     async with installation.open(organisation, AP) as vault:
         transfer = await submitted(vault, os.urandom(300_000), lease=MINUTE)
-    (known,) = (path for path in Path(installation.settings.objects).rglob("*") if path.is_file())
+    (known,) = installation.objects(organisation)
     lost_old, lost_new = known.with_name("old"), known.with_name("new")
     for path in (lost_old, lost_new):
         path.write_bytes(b"x")
