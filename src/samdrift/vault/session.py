@@ -169,6 +169,8 @@ class Session:
         """Take the results that have arrived; wake the task when the last one has."""
         while self._answered is not None and not self._answered.done() and not self._pg.is_busy():
             result = self._pg.get_result()
+            if self._pg.status == pq.ConnStatus.BAD:
+                return
             if result is None:
                 continue
             if result.status == pq.ExecStatus.PIPELINE_SYNC:

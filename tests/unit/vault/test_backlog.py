@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
 
 import psycopg
 import pytest
-import pytest_asyncio
 
 from samdrift.contracts.principals import Role
-from tests.separation.vaultlogin import Row, Superuser, VaultLogin, superuser, vault_login
+from tests.separation.vaultlogin import Row, superuser, vault_login
 from tests.vaults import NOW, Installation
 
 FILL = {
@@ -38,18 +36,6 @@ QUESTIONS = {
 }
 
 
-@pytest_asyncio.fixture(scope="module", params=list(Role), ids=str)
-async def queue(
-    installation: Installation, request: pytest.FixtureRequest
-) -> AsyncIterator[tuple[Role, VaultLogin, Superuser]]:
-    organisation = await installation.organisation([request.param])
-    yield (
-        request.param,
-        await vault_login(installation, organisation, request.param),
-        await superuser(installation),
-    )
-
-
 def pages(connection: psycopg.Connection[Row], question: str) -> int:
     """Pages that answering ``question`` touches, those in functions included."""
     ((plan,),) = connection.execute(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {question}".encode()).fetchall()
@@ -61,9 +47,12 @@ def most_pages(connection: psycopg.Connection[Row], question: str) -> int:
     return max(pages(connection, question.format(now=NOW.isoformat())) for _ in range(5))
 
 
-def test_claims_touch_as_few_pages_with_100_000_waiting(queue: tuple[Role, VaultLogin, Superuser]) -> None:
+@pytest.mark.parametrize("role", list(Role), ids=str)
+async def test_claims_touch_as_few_pages_with_100_000_waiting(installation: Installation, role: Role) -> None:
     """Also in a session that has planned its claims while the queue was empty, before any statistics."""
-    role, login, administrator = queue
+    organisation = await installation.organisation([role])
+    login = await vault_login(installation, organisation, role)
+    administrator = await superuser(installation)
     fill = FILL[role].format(schema=login.schema)
     with login.connect() as connection:
         for question in QUESTIONS[role] * 8:
@@ -73,3 +62,4 @@ def test_claims_touch_as_few_pages_with_100_000_waiting(queue: tuple[Role, Vault
         administrator.rows(fill, NOW, NOW, 1_001, 100_000)
         many = [most_pages(connection, question) for question in QUESTIONS[role]]
     assert all(after <= before + 30 for before, after in zip(few, many, strict=True)), (few, many)
+    await installation.provisioner.drop(organisation, role)
