@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import copy
 import random
 from collections.abc import Callable
 
+from cryptography.hazmat.primitives.serialization import Encoding
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from lxml import etree
@@ -107,6 +109,23 @@ def test_an_edited_message_may_come_in_any_pieces(edits: list[tuple[int, int, by
             while not isinstance(event := reader.next_event(), NeedData | Complete):
                 if isinstance(event, SignedHeader):
                     reader.decrypt_with(decryption(receiver()))
+
+
+_DER = sender().certificate.public_bytes(Encoding.DER)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, len(_DER) - 1), st.integers(0, 255)), min_size=1, max_size=4))
+def test_a_damaged_certificate_is_refused(changes: list[tuple[int, int]]) -> None:
+    """It is the first thing that is looked into, and anybody can send one."""
+    damaged = bytearray(_DER)
+    for position, value in changes:
+        damaged[position] = value
+    token = base64.b64encode(damaged)
+    body = _BODY.replace(base64.b64encode(_DER), token)
+    with contextlib.suppress(As4Fault):
+        received = read_message(_CONTENT_TYPE, body, decryption(receiver()))
+        assert received.payload == PAYLOAD
 
 
 def _any(chance: random.Random, root: etree._Element) -> etree._Element:
