@@ -39,11 +39,18 @@ class ClientCertificateProtocol(HttpToolsProtocol):
 
 
 def listening_socket(host: str, port: int = 0) -> socket.socket:
-    """A bound socket; port 0 takes a free one, so that the address is known before the server starts."""
+    """A bound socket; port 0 takes a free one, so that the address is known before the server starts.
+
+    An :class:`OSError` names the address as its file.
+    """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     sock = socket.socket(family, socket.SOCK_STREAM)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    sock.bind((host, port))
+    try:
+        sock.bind((host, port))
+    except OSError as error:
+        sock.close()
+        raise OSError(error.errno, error.strerror, f"{host}:{port}") from None
     sock.set_inheritable(True)
     return sock
 

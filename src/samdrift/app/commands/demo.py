@@ -15,6 +15,7 @@ from samdrift.app.demo.cast import AGENCY, HABO, MULLSJO
 from samdrift.app.demo.proof import prove_rest, prove_way
 from samdrift.app.demo.scenario import DemoFailed, Exchange, play
 from samdrift.app.demo.world import World, world
+from samdrift.app.failures import told
 from samdrift.app.loop import run
 from samdrift.app.trace import Step, trace
 
@@ -34,7 +35,8 @@ def demo(
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s")
     console = show.console()
     try:
-        run(_run(console, folder.resolve(), once))
+        with told():
+            run(_run(console, folder.resolve(), once))
     except DemoFailed as failure:
         console.print(f"[bold red]The demonstration failed:[/] {failure}")
         return 1

@@ -14,12 +14,12 @@ import typer
 
 from samdrift.app.commands import queueview as view
 from samdrift.app.configfile import load
+from samdrift.app.failures import told
 from samdrift.app.inputs import read_participant
 from samdrift.app.loop import run
 from samdrift.app.operator import vault_settings
 from samdrift.app.output import Unusable, complain, print_json, printable
 from samdrift.app.queue import TransferQueues
-from samdrift.app.toml import ConfigError
 from samdrift.vault.errors import VaultDenied
 from samdrift.vault.gate import Gate
 from samdrift.vault.transferqueue import Standing
@@ -152,7 +152,8 @@ def _answer(stood: Standing, done: str) -> int:
 def _with_queues(
     config: Path, organisation: str | None, by: str | None, ask: Callable[[TransferQueues], Awaitable[T]]
 ) -> T:
-    return run(_asked(config, organisation, by or _login(), ask))
+    with told():
+        return run(_asked(config, organisation, by or _login(), ask))
 
 
 async def _asked(
@@ -168,11 +169,7 @@ async def _asked(
 
 @asynccontextmanager
 async def _gate(config: Path) -> AsyncIterator[Gate]:
-    try:
-        settings = vault_settings(load(config))
-    except ConfigError as error:
-        raise Unusable(str(error)) from None
-    gate = await Gate.start(settings)
+    gate = await Gate.start(vault_settings(load(config)))
     try:
         yield gate
     finally:

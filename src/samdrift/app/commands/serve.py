@@ -13,10 +13,9 @@ import typer
 
 from samdrift.app.config import Config
 from samdrift.app.configfile import load
+from samdrift.app.failures import told
 from samdrift.app.loop import run
 from samdrift.app.operator import running
-from samdrift.app.output import Unusable
-from samdrift.app.toml import ConfigError
 from samdrift.contracts.principals import Role
 
 app = typer.Typer(add_completion=False)
@@ -42,11 +41,8 @@ def serve(
 ) -> None:
     """Run an access point, a message service, or both."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    try:
-        loaded = load(config)
-    except ConfigError as error:
-        raise Unusable(str(error)) from None
-    run(_until_stopped(loaded, which))
+    with told():
+        run(_until_stopped(load(config), which))
 
 
 async def _until_stopped(config: Config, which: Which) -> None:

@@ -10,11 +10,11 @@ from typing import Annotated
 import typer
 
 from samdrift.app.configfile import load
+from samdrift.app.failures import told
 from samdrift.app.inputs import read_participant
 from samdrift.app.loop import run
 from samdrift.app.operator import vault_settings
 from samdrift.app.output import Unusable, print_json
-from samdrift.app.toml import ConfigError
 from samdrift.app.trace import Step, trace
 from samdrift.contracts.principals import Role
 from samdrift.vault.gate import Gate
@@ -36,7 +36,9 @@ def trace_command(
 
     Without --config the installations of the demonstration are asked.
     """
-    steps = run(_steps(config or _demonstration(), read_participant(organisation), _message(message_id)))
+    asked = read_participant(organisation), _message(message_id)
+    with told():
+        steps = run(_steps(config or _demonstration(), *asked))
     if as_json:
         document = {"message": message_id, "steps": [_plain(step) for step in steps]}
         print_json(document)
@@ -52,11 +54,7 @@ async def _steps(
 ) -> tuple[Step, ...]:
     found: tuple[Step, ...] = ()
     for path in configs:
-        try:
-            settings = vault_settings(load(path))
-        except ConfigError as error:
-            raise Unusable(str(error)) from None
-        gate = await Gate.start(settings)
+        gate = await Gate.start(vault_settings(load(path)))
         try:
             if any(gate.registry.serves(organisation, role) for role in Role):
                 found += await trace(gate, organisation, message_id)
