@@ -1,7 +1,8 @@
 """The demonstration's world: a federation, two operators, three organisations, kept in one folder.
 
 A folder that is there is used again, so that a second run is quick; one that
-an older version of the demonstration made is thrown away first.
+an older version of the demonstration made is thrown away first. A folder that
+holds anything else is left alone.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from samdrift.app.demo.cast import OPERATORS, DemoOperator, DemoOrganisation
 from samdrift.app.demo.enrolment import EnrolledOperator, enrol
 from samdrift.app.demo.scenario import Party, Progress
 from samdrift.app.operator import Operator, running
+from samdrift.app.output import Unusable, shown
 from samdrift.federation.server import LocalFederation
 from samdrift.federation.server import running as federation_running
 
@@ -43,7 +45,7 @@ async def world(
     folder: Path, progress: Progress, operators: Sequence[DemoOperator] = OPERATORS
 ) -> AsyncIterator[World]:
     """Start federation and operators in ``folder``; everything is ready when the context is entered."""
-    _prepare(folder)
+    prepare(folder)
     async with AsyncExitStack() as stack:
         progress("A federation starts: certificate authorities, SML in DNS, SMP, CertPub, address book")
         federation = await stack.enter_async_context(federation_running(folder / "federation"))
@@ -56,9 +58,13 @@ async def world(
         yield World(federation, tuple(run))
 
 
-def _prepare(folder: Path) -> None:
+def prepare(folder: Path) -> None:
+    """Make the folder, empty it of an older version's demonstration, or raise :class:`Unusable`."""
     stamp = folder / "layout"
-    if folder.exists() and not (stamp.exists() and stamp.read_text() == _LAYOUT):
+    made_by = stamp.read_text("utf-8", "replace") if stamp.is_file() else ""
+    if made_by != _LAYOUT and folder.exists() and any(folder.iterdir()):
+        if not made_by.isdecimal():
+            raise Unusable(f"{shown(folder)}: holds something else than a demonstration")
         shutil.rmtree(folder)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     stamp.write_text(_LAYOUT)
