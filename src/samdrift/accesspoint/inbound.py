@@ -17,6 +17,7 @@ from cryptography import x509
 from samdrift.accesspoint.agreement import compare, participant
 from samdrift.accesspoint.answers import Answers
 from samdrift.accesspoint.facts import reception_facts
+from samdrift.accesspoint.freshness import require_fresh
 from samdrift.accesspoint.meters import Meters
 from samdrift.accesspoint.peers import Peers
 from samdrift.accesspoint.reception import Reception
@@ -107,6 +108,7 @@ class Inbound:
             header = await reception.header(self._signers)
             facts = reception_facts(header)
             await self._peers.authenticate(header, now)
+            require_fresh(header, now, self._settings.clock_tolerance)
             recipient = self._served(header.user_message)
             taken = await self._take(reception, header, recipient, facts, now)
             self._meters.came_in(recipient, taken.event)

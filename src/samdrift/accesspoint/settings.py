@@ -59,6 +59,8 @@ class AccessPointSettings:
     """Transfers in flight at once for one organisation."""
     answer_within: timedelta = timedelta(seconds=60)
     """How long a peer may take to answer an attempt."""
+    clock_tolerance: timedelta = timedelta(minutes=10)
+    """How far the clocks of two access points may be apart."""
     measure_every: timedelta = timedelta(seconds=30)
     """How often the lengths of queues are looked at, however often they are asked for."""
 

@@ -76,6 +76,8 @@ class AccessPointConfig:
     """How long a peer may take to answer."""
     lease_seconds: int = 300
     """After which time the work of a process that died is taken up; longer than any attempt."""
+    clock_seconds: int = 600
+    """How far the clocks of peers may be from ours, when the security timestamp of a message is judged."""
 
 
 @dataclass(frozen=True, slots=True)

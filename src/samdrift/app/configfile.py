@@ -113,6 +113,7 @@ def _access_point(table: Table) -> AccessPointConfig:
         interval_seconds=table.take("interval_seconds", positive, 240),
         answer_seconds=table.take("answer_seconds", positive, 60),
         lease_seconds=table.take("lease_seconds", positive, 300),
+        clock_seconds=table.take("clock_seconds", count, 600),
     )
     table.finish()
     return access_point

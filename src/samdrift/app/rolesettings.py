@@ -23,6 +23,7 @@ def access_point_settings(config: Config, own: AccessPointConfig) -> AccessPoint
         retry=RetryPolicy(own.attempts, timedelta(seconds=own.interval_seconds)),
         lease=timedelta(seconds=own.lease_seconds),
         answer_within=timedelta(seconds=own.answer_seconds),
+        clock_tolerance=timedelta(seconds=own.clock_seconds),
         measure_every=timedelta(seconds=config.metrics.queue_seconds if config.metrics else 0),
     )
 

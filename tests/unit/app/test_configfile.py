@@ -92,6 +92,7 @@ def test_a_role_without_a_table_does_not_run(tmp_path: Path) -> None:
     [
         (('party = "AP0001-SDK-TEST"', ""), "access_point.party"),
         (("lease_seconds = 20", "lease_seconds = 0"), "access_point.lease_seconds"),
+        (("lease_seconds = 20", "clock_seconds = -1"), "access_point.clock_seconds"),
         (("retry_seconds = 7", "retry_second = 7"), "message_service.retry_second"),
         (("retry_seconds = 7", "retry_seconds = true"), "message_service.retry_seconds"),
         (("sml_zone =", "sml_zon ="), "federation.sml_zone"),

@@ -6,7 +6,7 @@ import asyncio
 import os
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from cryptography import x509
 from starlette.applications import Starlette
@@ -43,6 +43,7 @@ PATH = "/as4"
 Post = Callable[[str, str, bytes], Awaitable[Answered]]
 """Posts a body: address, content type, body."""
 _DOMAIN = "testbed.samdrift.test"
+_NOW = timedelta(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +99,13 @@ class TestAccessPoint:
         """What other access points post to."""
         return Starlette(routes=[Route(PATH, self._receive, methods=["POST"])])
 
-    def pack(self, subject: Subject, envelope: Envelope, **changes: str) -> PackedMessage:
-        """The AS4 message for an envelope; ``changes`` make its header say what is not so."""
+    def pack(
+        self, subject: Subject, envelope: Envelope, secured: timedelta = _NOW, /, **changes: str
+    ) -> PackedMessage:
+        """The AS4 message for an envelope; ``changes`` make its header say what is not so.
+
+        ``secured`` is how far from now its security timestamp is.
+        """
         header = envelope.header
         values = {
             "from_party": common_name(self._signing.certificate) or "",
@@ -119,7 +125,7 @@ class TestAccessPoint:
             signer=self._signing,
             recipient=subject.certificate,
             rng=os.urandom,
-            created=now,
+            created=now + secured,
         )
 
     async def send(self, subject: Subject, envelope: Envelope, **changes: str) -> Sent:

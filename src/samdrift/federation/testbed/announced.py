@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from datetime import timedelta
 
 from samdrift.contracts.transfer import TransferReason
 from samdrift.federation.testbed.bed import QUIET, Bed
@@ -86,6 +87,21 @@ async def _recipient_not_served(bed: Bed) -> Outcome:
     return Outcome(passed, f"{sent.answer}; {nothing(arrived)}")
 
 
+async def _stale(bed: Bed) -> Outcome:
+    """Messages that were secured a day ago, or will be in an hour (tidsstämpelkontroll)."""
+    point = bed.points["TestAP-01"]
+    seen, passed = [], True
+    for name, secured in (("expired", -timedelta(days=1)), ("of the future", timedelta(hours=1))):
+        envelope = bed.message_from(point)
+        message_id = new_message_id(os.urandom, "testbed.samdrift.test")
+        packed = point.pack(bed.subject, envelope, secured, message_id=message_id)
+        sent = await point.resend(bed.subject, packed, message_id)
+        arrived = await bed.arrived(envelope, QUIET)
+        passed = passed and sent.answer.startswith("EBMS:0103 ") and not arrived
+        seen.append(f"{name}: {sent.answer}; {nothing(arrived)}")
+    return Outcome(passed, "; ".join(seen))
+
+
 _TAKEN_NOWHERE = "EBMS:0004 NOT_SERVICED; nothing arrives"
 
 ANNOUNCED = (
@@ -96,5 +112,6 @@ ANNOUNCED = (
     Case("redelivery", "Receive a message again", "the same receipt; arrived once", _redelivery),
     Case("type-there", "Send a type that the recipient does not take", "not sent", _type_not_taken_there),
     Case("type-here", "Receive a type that is not taken here", _TAKEN_NOWHERE, _type_not_taken_here),
+    Case("timestamp", "Receive a message that is stale", "an error; nothing arrives", _stale),
     Case("not-served", "Receive for one not served here", _TAKEN_NOWHERE, _recipient_not_served),
 )
