@@ -69,10 +69,10 @@ async def running(config: Config, roles: frozenset[Role] = frozenset(Role)) -> A
     """Run the configured ones of ``roles``; everything is reachable when the context is entered."""
     settings = vault_settings(config)
     async with AsyncExitStack() as stack:
-        gate = await Gate.start(settings)
+        keys = SoftwareKeyStore(settings.secrets, settings.passphrase)
+        gate = await Gate.start(settings, roles=roles, keys=keys)
         stack.push_async_callback(gate.close)
         services = await stack.enter_async_context(shared_services(config))
-        keys = SoftwareKeyStore(settings.secrets, settings.passphrase)
         if config.access_point is not None and Role.ACCESS_POINT in roles:
             await _run_access_point(stack, config, config.access_point, gate, services, keys)
         service = None

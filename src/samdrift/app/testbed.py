@@ -46,8 +46,9 @@ async def local_bed(folder: Path) -> AsyncIterator[Bed]:
         enrolled = await enrol(federation, _OPERATOR, folder / _OPERATOR.folder)
         config = _impatient(enrolled.config)
         async with (
-            running(config, frozenset({Role.ACCESS_POINT})) as operator,
-            _bed(federation, enrolled, config, operator.gate, folder) as bed,
+            running(config, frozenset({Role.ACCESS_POINT})),
+            _gate(config) as gate,
+            _bed(federation, enrolled, config, gate, folder) as bed,
         ):
             yield bed
 
@@ -59,12 +60,21 @@ async def separate_bed(folder: Path) -> AsyncIterator[tuple[Bed, int]]:
         federation = await stack.enter_async_context(federation_running(folder / "federation"))
         enrolled = await enrol(federation, _OPERATOR, folder / _OPERATOR.folder)
         pid = await stack.enter_async_context(_served(enrolled))
-        gate = await Gate.start(vault_settings(enrolled.config))
-        stack.push_async_callback(gate.close)
+        gate = await stack.enter_async_context(_gate(enrolled.config))
         yield (
             await stack.enter_async_context(_bed(federation, enrolled, enrolled.config, gate, folder)),
             pid,
         )
+
+
+@asynccontextmanager
+async def _gate(config: Config) -> AsyncIterator[Gate]:
+    """The test bed's own: the access point under test opens no vault of a message service."""
+    gate = await Gate.start(vault_settings(config))
+    try:
+        yield gate
+    finally:
+        await gate.close()
 
 
 @asynccontextmanager

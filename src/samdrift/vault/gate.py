@@ -54,6 +54,7 @@ class Gate:
         settings: VaultSettings,
         roles: Collection[Role],
         clock: Clock,
+        keys: SoftwareKeyStore | None,
     ) -> None:
         self.registry = Registry()
         self.denials = 0
@@ -61,7 +62,7 @@ class Gate:
         self._database = database
         self._roles = frozenset(roles)
         self._clock = clock
-        self._keys = SoftwareKeyStore(settings.secrets, settings.passphrase)
+        self._keys = keys or SoftwareKeyStore(settings.secrets, settings.passphrase)
         self._objects = Objects(settings.objects)
         self._pool = Pool(settings.connections, settings.connections_per_vault, settings.idle)
         self._operator = database.registry()
@@ -70,15 +71,21 @@ class Gate:
 
     @classmethod
     async def start(
-        cls, settings: VaultSettings, *, roles: Collection[Role] = tuple(Role), clock: Clock = _now
+        cls,
+        settings: VaultSettings,
+        *,
+        roles: Collection[Role] = tuple(Role),
+        clock: Clock = _now,
+        keys: SoftwareKeyStore | None = None,
     ) -> Self:
         """Reach the database, and read who is hosted; :class:`VaultUnavailable` when that fails.
 
-        The registry must have been made (:meth:`Provisioner.install`).
+        The registry must have been made (:meth:`Provisioner.install`). ``keys`` is
+        the key store of ``settings`` where it is open already: opening takes time.
         """
         database = await Database.start(settings)
         try:
-            gate = cls(database, settings, roles, clock)
+            gate = cls(database, settings, roles, clock, keys)
             await gate._wakeups.start()
         except BaseException:
             await database.stop()

@@ -46,20 +46,28 @@ class Provisioner:
     """For installation and for adding and removing organisations. Every step is whole or not done."""
 
     def __init__(
-        self, settings: VaultSettings, database: Database, connection: migrations.Connection
+        self,
+        settings: VaultSettings,
+        database: Database,
+        connection: migrations.Connection,
+        keys: SoftwareKeyStore | None,
     ) -> None:
         self._settings = settings
         self._database = database
         self._connection = connection
-        self._keys = SoftwareKeyStore(settings.secrets, settings.passphrase)
+        self._keys = keys or SoftwareKeyStore(settings.secrets, settings.passphrase)
 
     @classmethod
-    async def connect(cls, settings: VaultSettings) -> Self:
-        """Log in as administrator; the embedded server is started when it does not run."""
+    async def connect(cls, settings: VaultSettings, *, keys: SoftwareKeyStore | None = None) -> Self:
+        """Log in as administrator; the embedded server is started when it does not run.
+
+        ``keys`` is the key store of ``settings`` where it is open already.
+        """
         database = await Database.start(settings)
         try:
             address = database.administrator()
-            return cls(settings, database, await psycopg.AsyncConnection.connect(address, autocommit=True))
+            connection = await psycopg.AsyncConnection.connect(address, autocommit=True)
+            return cls(settings, database, connection, keys)
         except psycopg.Error:
             await database.stop()
             raise VaultUnavailable from None

@@ -70,8 +70,8 @@ async def enrol(federation: LocalFederation, operator: DemoOperator, folder: Pat
     """Bring an operator to the point where it can run; what is done already stays."""
     settings = _settings(folder)
     federation.write_trust(folder / "trust")
-    vaults = await _vaults(settings, operator)
     keys = await asyncio.to_thread(SoftwareKeyStore, settings.secrets, settings.passphrase)
+    vaults = await _vaults(settings, keys, operator)
     access_point, issued = await asyncio.gather(
         asyncio.to_thread(_own_certificates, keys, federation.authority, operator.party),
         _all_certificates(keys, vaults, federation.authority, operator.organisations),
@@ -109,9 +109,9 @@ def _settings(folder: Path) -> VaultSettings:
     )
 
 
-async def _vaults(settings: VaultSettings, operator: DemoOperator) -> dict[str, str]:
+async def _vaults(settings: VaultSettings, keys: SoftwareKeyStore, operator: DemoOperator) -> dict[str, str]:
     """Make the vaults of every organisation; gives the ids of those of the message service."""
-    provisioner = await Provisioner.connect(settings)
+    provisioner = await Provisioner.connect(settings, keys=keys)
     try:
         await provisioner.install()
         return {
