@@ -179,4 +179,4 @@ class AccessPointVault(TransferQueue):
     def _tell(
         self, transfer_id: str, now: datetime, state: TransferState, reason: TransferReason, detail: str
     ) -> None:
-        self._work.later(_TELL, transfer_id, now, state.value, reason.value, detail)
+        self._work.last(_TELL, transfer_id, now, state.value, reason.value, detail)

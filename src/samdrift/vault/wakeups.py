@@ -86,16 +86,16 @@ class Wakeups:
 
     async def _refresh(self) -> None:
         """Listen to every vault there is, and tell of those that may have spoken while nobody listened."""
-        session, missed = self._session, False
+        session = self._session
         if session is None or session.closed:
-            session, missed = await Session.connect(self._login.address), True
+            session = self._session = await Session.connect(self._login.address)
             session.on_notification = self._notified
             session.on_close = self._changed.set
-            self._session = session
+            self._channels = {}
         _, ((self._registrations_changed,),), rows = await session.run(
             [(_LISTEN, ()), (_REGISTRY_CHANNEL, ()), (REGISTRATIONS, ())]
         )
-        before = set() if missed else self._channels.keys()
+        before = self._channels.keys()
         registrations = [Registration.from_row(row) for row in rows]
         self._registry.replace(registrations)
         self._channels = {one.channel: (one.organisation, one.role) for one in registrations if one.active}

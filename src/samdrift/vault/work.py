@@ -33,6 +33,7 @@ class UnitOfWork:
         self._happenings = [opening]
         self._session: Session | None = None
         self._held: list[Statement] = []
+        self._last: list[Statement] = []
         self._afterwards: list[Afterwards] = []
         self._used = False
         self._failure: VaultError | None = None
@@ -62,6 +63,14 @@ class UnitOfWork:
         self.check_open()
         self._held.append((sql, values))
 
+    def last(self, sql: str, *values: Value) -> None:
+        """Run a statement with the commit and not before: one that locks the log's head.
+
+        Whoever holds that lock asks for no other, so that openings never wait in a circle.
+        """
+        self.check_open()
+        self._last.append((sql, values))
+
     def use(self) -> None:
         """Have the opening in the log although it asks the database for nothing."""
         self.check_open()
@@ -87,7 +96,7 @@ class UnitOfWork:
         if self._idle:
             self._over = True
             return
-        statements = [*self._held, append_statement(self._happenings), _COMMIT]
+        statements = [*self._held, *self._last, append_statement(self._happenings), _COMMIT]
         self._over = True
         if self._session is None:
             self._session = await self._pool.borrow(self._login)
@@ -104,7 +113,7 @@ class UnitOfWork:
 
     @property
     def _idle(self) -> bool:
-        asked = self._used or self._session is not None or self._held
+        asked = self._used or self._session is not None or self._held or self._last
         return not asked and len(self._happenings) == 1
 
     async def abandon(self) -> None:

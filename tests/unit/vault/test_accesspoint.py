@@ -120,6 +120,7 @@ async def test_a_postponed_transfer_keeps_what_its_attempt_signed(
         )
         assert await vault.next_due() == NOW + 4 * MINUTE
         (again,) = await vault.claim_transfers(now=NOW + 4 * MINUTE, lease=MINUTE, limit=1)
+    async with installation.open(organisation, AP) as vault:
         (event,) = await vault.events(0, 10)
     assert again.attempts == (
         Attempt(NOW, (b"cid:message 00ff", b"\x00"), "peer-unreachable: connection refused"),
@@ -206,6 +207,31 @@ async def test_events_come_in_the_order_of_commit_without_gaps_for_a_reader(
     done.set()
     await asyncio.wait_for(reader, 20)
     assert seen == list(range(1, 25))
+
+
+async def test_openings_never_wait_for_each_other_in_a_circle(
+    installation: Installation, organisation: ParticipantIdentifier
+) -> None:
+    """Who has something to tell locks the log's head last, and holds no transfer up by it."""
+    async with installation.open(organisation, AP) as vault:
+        one, other = [(await submitted(vault, lease=MINUTE)).id for _ in range(2)]
+    both_have_one = asyncio.Barrier(2)
+
+    async def end_both() -> list[bool]:
+        async with installation.open(organisation, AP) as vault:
+            ended = [await end(vault, one, "failed")]
+            await vault.next_due()
+            await both_have_one.wait()
+            return [*ended, await end(vault, other, "failed")]
+
+    async def end_other() -> bool:
+        async with installation.open(organisation, AP) as vault:
+            ended = await end(vault, other, "failed")
+            await both_have_one.wait()
+            await asyncio.sleep(0.1)
+            return ended
+
+    assert await asyncio.gather(end_both(), end_other()) == [[True, False], True]
 
 
 async def test_an_accepted_envelope_waits_until_it_is_acknowledged(
