@@ -8,6 +8,7 @@ one with a backlog cannot delay the others.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import heapq
 from collections.abc import Awaitable, Callable, Iterable
 from datetime import datetime, timedelta
@@ -49,14 +50,20 @@ class Dispatcher:
     async def run(self, organisations: Iterable[ParticipantIdentifier], idle_check: float = 300) -> None:
         """Give turns until cancelled; every organisation first gets one for what an earlier run left.
 
-        ``idle_check`` seconds without any news lead to a new round over all that
-        had a turn before, as a net under lost announcements.
+        Every ``idle_check`` seconds a new round goes over all that had a turn
+        before, however busy others are: a net under lost announcements, and under
+        deadlines that were set without one.
         """
         known = dict.fromkeys(organisations)
         self._ready |= known
+        clock = asyncio.get_running_loop().time
+        next_round = clock() + idle_check
         while True:
+            if clock() >= next_round:
+                self._ready |= known
+                next_round = clock() + idle_check
             if not self._ready:
-                await self._wait(idle_check, known)
+                await self._wait(next_round - clock())
                 continue
             organisation = next(iter(self._ready))
             del self._ready[organisation]
@@ -72,16 +79,13 @@ class Dispatcher:
         if due is not None:
             self.wake_at(organisation, due)
 
-    async def _wait(self, idle_check: float, known: dict[ParticipantIdentifier, None]) -> None:
+    async def _wait(self, most: float) -> None:
+        """Until there is news, something is due, or ``most`` seconds have passed."""
         self._changed.clear()
-        timeout = idle_check
         if self._due:
-            timeout = min(timeout, max(0.0, (self._due[0][0] - self._clock()).total_seconds()))
-        try:
-            await asyncio.wait_for(self._changed.wait(), timeout)
-        except TimeoutError:
-            if not self._due:
-                self._ready |= known
+            most = min(most, (self._due[0][0] - self._clock()).total_seconds())
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._changed.wait(), max(0.0, most))
         now = self._clock()
         while self._due and self._due[0][0] <= now:
             self._ready[heapq.heappop(self._due)[2]] = None

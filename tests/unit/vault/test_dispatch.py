@@ -16,8 +16,10 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-async def run_for(dispatcher: Dispatcher, seconds: float, *organisations: ParticipantIdentifier) -> None:
-    task = asyncio.create_task(dispatcher.run(organisations))
+async def run_for(
+    dispatcher: Dispatcher, seconds: float, *organisations: ParticipantIdentifier, idle_check: float = 300
+) -> None:
+    task = asyncio.create_task(dispatcher.run(organisations, idle_check))
     await asyncio.sleep(seconds)
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
@@ -82,6 +84,28 @@ async def test_a_wake_during_a_turn_leads_to_another_one() -> None:
     dispatcher = Dispatcher(turn, now, on_failure=lambda _: None)
     await run_for(dispatcher, 0.05, A)
     assert turns == 2
+
+
+async def test_one_with_work_to_come_does_not_keep_the_others_from_their_idle_check() -> None:
+    turns: list[ParticipantIdentifier] = []
+
+    async def turn(organisation: ParticipantIdentifier) -> datetime | None:
+        turns.append(organisation)
+        return now() + timedelta(hours=1) if organisation == A else None
+
+    await run_for(Dispatcher(turn, now, on_failure=lambda _: None), 0.3, A, B, idle_check=0.1)
+    assert turns.count(B) >= 2
+
+
+async def test_one_that_is_always_busy_does_not_keep_the_others_from_their_idle_check() -> None:
+    turns: list[ParticipantIdentifier] = []
+
+    async def turn(organisation: ParticipantIdentifier) -> datetime | None:
+        turns.append(organisation)
+        return now() + timedelta(seconds=0.02) if organisation == A else None
+
+    await run_for(Dispatcher(turn, now, on_failure=lambda _: None), 0.3, A, B, idle_check=0.1)
+    assert turns.count(B) >= 2
 
 
 async def test_who_has_work_now_or_later_is_known() -> None:
