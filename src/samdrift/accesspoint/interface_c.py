@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterable, AsyncIterator, Coroutine, Mapping
 from dataclasses import dataclass
+from importlib.resources import files
 
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -16,13 +17,20 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from samdrift.accesspoint.polling import Polling
-from samdrift.accesspoint.problems import Problem, answer_problem
+from samdrift.accesspoint.problems import (
+    Problem,
+    ProblemKind,
+    answer_denied,
+    answer_problem,
+    answer_unavailable,
+)
 from samdrift.accesspoint.submission import Submissions
 from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
 from samdrift.contracts.transfer import Poll
 from samdrift.net.interface_c import encode_poll, encode_submission
 from samdrift.net.pollrequest import PollRequest, decode_poll_request
 from samdrift.net.server import CLIENT_CERTIFICATE
+from samdrift.vault.errors import VaultDenied, VaultUnavailable
 from samdrift.vault.gate import Gate
 from samdrift.wire.identifiers import ParticipantIdentifier
 
@@ -52,6 +60,7 @@ class InterfaceC:
         self._submissions = submissions
         self._polling = polling
         self._clients = clients
+        self._description = (files("samdrift.accesspoint") / "interface-c.json").read_bytes()
 
     def application(self) -> Starlette:
         return Starlette(
@@ -60,14 +69,19 @@ class InterfaceC:
                 Route("/c/v1/poll", self._poll, methods=["POST"]),
                 Route("/c/v1/inbox/{item_id}", self._fetch, methods=["GET"]),
                 Route("/c/v1/inbox/{item_id}", self._acknowledge, methods=["DELETE"]),
+                Route("/c/v1/openapi.json", self._describe, methods=["GET"]),
             ],
-            exception_handlers={Problem: answer_problem},
+            exception_handlers={
+                Problem: answer_problem,
+                VaultDenied: answer_denied,
+                VaultUnavailable: answer_unavailable,
+            },
         )
 
     def _client(self, request: Request) -> Client:
         client = self._clients.get(request.scope.get(CLIENT_CERTIFICATE) or "")
         if client is None:
-            raise Problem(403, "client-unknown", "this client certificate is not registered here")
+            raise Problem(ProblemKind.CLIENT_UNKNOWN, "this client certificate is not registered here")
         return client
 
     async def _submit(self, request: Request) -> Response:
@@ -96,7 +110,7 @@ class InterfaceC:
         ) as vault:
             body = await vault.incoming_body(request.path_params["item_id"])
         if body is None:
-            raise Problem(404, "not-found", "no such envelope waits here")
+            raise Problem(ProblemKind.NOT_FOUND, "no such envelope waits here")
         return StreamingResponse(
             _pieces(body), media_type="application/xml", headers={"content-length": str(body.size)}
         )
@@ -105,6 +119,9 @@ class InterfaceC:
         client = self._client(request)
         await self._polling.acknowledge(client.principal, client.organisation, request.path_params["item_id"])
         return Response(status_code=204)
+
+    async def _describe(self, request: Request) -> Response:
+        return Response(self._description, media_type="application/json")
 
 
 async def _pieces(body: AsyncIterable[bytes]) -> AsyncIterator[bytes]:
@@ -134,8 +151,8 @@ async def _poll_request(request: Request) -> PollRequest:
     async for piece in request.stream():
         body += piece
         if len(body) > _LARGEST_POLL:
-            raise Problem(413, "too-large", f"a poll is at most {_LARGEST_POLL} bytes")
+            raise Problem(ProblemKind.TOO_LARGE, f"a poll is at most {_LARGEST_POLL} bytes")
     try:
         return decode_poll_request(bytes(body))
     except ValueError as error:
-        raise Problem(400, "bad-request", str(error)) from None
+        raise Problem(ProblemKind.BAD_REQUEST, str(error)) from None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from samdrift.accesspoint.problems import Problem
+from samdrift.accesspoint.problems import Problem, ProblemKind
 from samdrift.accesspoint.signals import Signals
 from samdrift.audit.events import AuditEvent
 from samdrift.contracts.clock import Clock
@@ -60,7 +60,7 @@ class Polling:
         """The message service has the envelope durably: delete it here (invariant 7)."""
         async with self._gate.open(principal, organisation, Role.ACCESS_POINT, Purpose.DELIVER) as vault:
             if not await self._acknowledge(vault, item_id):
-                raise Problem(404, "not-found", "no such envelope waits here")
+                raise Problem(ProblemKind.NOT_FOUND, "no such envelope waits here")
 
     async def _acknowledge(self, vault: AccessPointVault, item_id: str) -> bool:
         envelope_id = await vault.acknowledge(item_id, now=self._clock())

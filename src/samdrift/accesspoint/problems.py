@@ -2,27 +2,72 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Self
+
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from samdrift.contracts.transfer import TransferReason
+from samdrift.vault.errors import VaultDenied, VaultUnavailable
+
+TYPE = "urn:samdrift:problem:"
+_LATER = {"retry-after": "30"}
+
+
+class ProblemKind(StrEnum):
+    """Every kind of problem, with its HTTP status; ``interface-c.json`` says where each can come."""
+
+    status: int
+
+    def __new__(cls, kind: str, status: int) -> Self:
+        member = str.__new__(cls, kind)
+        member._value_ = kind
+        member.status = status
+        return member
+
+    BAD_REQUEST = "bad-request", 400
+    CLIENT_UNKNOWN = "client-unknown", 403
+    NOT_SERVED = "not-served", 403
+    """The certificate is known, but the organisation's vault is not open for it."""
+    SENDER_MISMATCH = "sender-mismatch", 403
+    NOT_FOUND = "not-found", 404
+    TOO_LARGE = "too-large", 413
+    ENVELOPE_INVALID = TransferReason.ENVELOPE_INVALID.value, 422
+    NOT_SERVICED = TransferReason.NOT_SERVICED.value, 422
+    UNAVAILABLE = "unavailable", 503
+
 
 class Problem(Exception):
-    """A request that is answered with an error; ``reason`` is for programs, ``text`` for people."""
+    """A request that is answered with an error; ``kind`` is for programs, ``text`` for people."""
 
-    def __init__(self, status: int, reason: str, text: str) -> None:
+    def __init__(self, kind: ProblemKind, text: str) -> None:
         super().__init__(text)
-        self.status = status
-        self.reason = reason
+        self.kind = kind
         self.text = text
 
 
 async def answer_problem(request: Request, problem: Exception) -> Response:
     """The problem document for ``problem``."""
     assert isinstance(problem, Problem)
-    document = {
-        "type": f"urn:samdrift:problem:{problem.reason}",
-        "title": problem.reason,
-        "status": problem.status,
-        "detail": problem.text,
-    }
-    return JSONResponse(document, status_code=problem.status, media_type="application/problem+json")
+    return _document(problem.kind, problem.text)
+
+
+async def answer_denied(request: Request, error: Exception) -> Response:
+    """The problem document for a vault that does not open."""
+    assert isinstance(error, VaultDenied)
+    return _document(ProblemKind.NOT_SERVED, "the organisation of this client is not served here now")
+
+
+async def answer_unavailable(request: Request, error: Exception) -> Response:
+    """The problem document for a vault that cannot be reached."""
+    assert isinstance(error, VaultUnavailable)
+    return _document(ProblemKind.UNAVAILABLE, error.text, _LATER)
+
+
+def _document(kind: ProblemKind, text: str, headers: Mapping[str, str] | None = None) -> Response:
+    document = {"type": TYPE + kind.value, "title": kind.value, "status": kind.status, "detail": text}
+    return JSONResponse(
+        document, status_code=kind.status, media_type="application/problem+json", headers=headers
+    )

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterable
 
-from samdrift.accesspoint.problems import Problem
+from samdrift.accesspoint.problems import Problem, ProblemKind
 from samdrift.accesspoint.sending import Sending
 from samdrift.accesspoint.settings import AccessPointSettings
 from samdrift.audit.events import AuditEvent
 from samdrift.contracts.clock import Clock
 from samdrift.contracts.principals import Principal, Purpose, Role
-from samdrift.contracts.transfer import Submission, TransferReason
+from samdrift.contracts.transfer import Submission
 from samdrift.vault.bodies import BodyWriter
 from samdrift.vault.gate import Gate
 from samdrift.vault.records import OutgoingEnvelope
@@ -106,14 +106,12 @@ class Submissions:
             raise _invalid("the envelope id in the path differs from the envelope's")
         if header.sender != organisation:
             raise Problem(
-                403, "sender-mismatch", "the envelope's FromParty is not the organisation of the client"
+                ProblemKind.SENDER_MISMATCH, "the envelope's FromParty is not the organisation of the client"
             )
         if header.federation != self._settings.federation:
             raise _invalid("the envelope names another federation")
         if header.document not in self._settings.documents(organisation):
-            raise Problem(
-                422, TransferReason.NOT_SERVICED.value, "this type of message is not transferred here"
-            )
+            raise Problem(ProblemKind.NOT_SERVICED, "this type of message is not transferred here")
 
 
 async def _spool(stream: AsyncIterable[bytes], writer: BodyWriter) -> EnvelopeHeader:
@@ -126,4 +124,4 @@ async def _spool(stream: AsyncIterable[bytes], writer: BodyWriter) -> EnvelopeHe
 
 
 def _invalid(text: str) -> Problem:
-    return Problem(422, TransferReason.ENVELOPE_INVALID.value, text)
+    return Problem(ProblemKind.ENVELOPE_INVALID, text)

@@ -1,0 +1,152 @@
+"""Every answer that the OpenAPI document promises can be had from the code, and no other."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import pytest
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from samdrift.accesspoint.interface_c import Client, InterfaceC
+from samdrift.accesspoint.polling import Polling
+from samdrift.accesspoint.problems import TYPE
+from samdrift.accesspoint.settings import AccessPointSettings
+from samdrift.accesspoint.signals import Signals
+from samdrift.accesspoint.submission import Submissions
+from samdrift.contracts.principals import Role
+from samdrift.net.server import CLIENT_CERTIFICATE
+from samdrift.vault.errors import VaultUnavailable
+from samdrift.vault.registry import RegistrationState
+from samdrift.wire.envelope import seal
+from samdrift.wire.identifiers import FEDERATION_TEST, SDK_MESSAGE_BASE, ParticipantIdentifier
+from tests.roles.letters import header
+from tests.unit.accesspoint.test_interface_c_document import DOCUMENT, answers, operations
+from tests.vaults import ELSEWHERE, NOW, Installation, body, incoming, until
+
+SUBMIT, POLL, INBOX = "/c/v1/envelopes/{envelope_id}", "/c/v1/poll", "/c/v1/inbox/{item_id}"
+KNOWN, UNSERVED = "00", "11"
+SETTINGS = AccessPointSettings("AP0001-SDK-TEST", FEDERATION_TEST, "ap.test")
+Answered = tuple[str, str, int, str]
+
+
+class Idle:
+    """No transfer is begun."""
+
+    def room(self, organisation: ParticipantIdentifier) -> int:
+        return 0
+
+    def queued(self, organisation: ParticipantIdentifier) -> None:
+        pass
+
+
+class Unreachable:
+    """A gate whose database does not answer."""
+
+    @asynccontextmanager
+    async def open(self, *_: object) -> AsyncIterator[None]:
+        raise VaultUnavailable
+        yield
+
+
+def shown(app: ASGIApp, certificate: str) -> ASGIApp:
+    """The application as it is reached with a client certificate."""
+
+    async def application(scope: Scope, receive: Receive, send: Send) -> None:
+        await app({**scope, CLIENT_CERTIFICATE: certificate}, receive, send)
+
+    return application
+
+
+@dataclass(frozen=True)
+class Caller:
+    """A message service that calls, and notes what it is answered."""
+
+    app: ASGIApp
+    seen: set[Answered]
+
+    async def call(
+        self, method: str, path: str, content: bytes = b"", certificate: str = KNOWN, **names: str
+    ) -> httpx.Response:
+        transport = httpx.ASGITransport(shown(self.app, certificate))
+        async with httpx.AsyncClient(transport=transport, base_url="https://ap") as client:
+            answer = await client.request(method, path.format(**names), content=content)
+        problem = ""
+        if answer.status_code >= 400:
+            document = answer.json()
+            assert answer.headers["content-type"] == "application/problem+json"
+            assert document["status"] == answer.status_code
+            problem = document["type"].removeprefix(TYPE)
+            assert document["title"] == problem
+        self.seen.add((method, path, answer.status_code, problem))
+        return answer
+
+
+def application(gate: Any, organisation: ParticipantIdentifier, unserved: ParticipantIdentifier) -> ASGIApp:
+    idle: Any = Idle()
+    submissions = Submissions(SETTINGS, gate, idle, lambda: NOW, os.urandom)
+    clients = {KNOWN: Client(organisation, "journal"), UNSERVED: Client(unserved, "journal")}
+    return InterfaceC(gate, submissions, Polling(gate, Signals(), lambda: NOW), clients).application()
+
+
+def envelope(sender: ParticipantIdentifier, **changes: Any) -> tuple[str, bytes]:
+    says = header(sender, ELSEWHERE, **changes)
+    return says.id, seal(says, b'<a xmlns="urn:a"/>', signer=None, recipient=None, rng=os.urandom)
+
+
+async def test_every_answer_in_the_document_is_given_and_no_other(
+    installation: Installation, organisation: ParticipantIdentifier
+) -> None:
+    unserved = await installation.organisation([Role.ACCESS_POINT])
+    await installation.provisioner.set_state(unserved, Role.ACCESS_POINT, RegistrationState.SUSPENDED)
+    await until(lambda: not installation.gate.registry.serves(unserved, Role.ACCESS_POINT))
+    seen: set[Answered] = set()
+    caller = Caller(application(installation.gate, organisation, unserved), seen)
+    for method, path, _ in operations():
+        for certificate in ("22", UNSERVED):
+            envelope_id, data = envelope(organisation)
+            content = data if path == SUBMIT else b"{}"
+            await caller.call(method, path, content, certificate, envelope_id=envelope_id, item_id="none")
+    await submits(caller, organisation)
+    await takes(caller, installation, organisation)
+    without = Caller(application(Unreachable(), organisation, unserved), seen)
+    for method, path, _ in operations():
+        answer = await without.call(method, path, b"{}", envelope_id=str(uuid4()), item_id="none")
+        assert (answer.status_code == 503) == ("retry-after" in answer.headers)
+    promised = {
+        (method, path, *answer) for method, path, operation in operations() for answer in answers(operation)
+    }
+    assert seen == promised
+
+
+async def submits(caller: Caller, organisation: ParticipantIdentifier) -> None:
+    envelope_id, data = envelope(organisation)
+    for status in (201, 200):
+        assert (await caller.call("PUT", SUBMIT, data, envelope_id=envelope_id)).status_code == status
+    for sender, changes in ((ELSEWHERE, {}), (organisation, {"document": SDK_MESSAGE_BASE})):
+        envelope_id, data = envelope(sender, **changes)
+        await caller.call("PUT", SUBMIT, data, envelope_id=envelope_id)
+    assert (await caller.call("PUT", SUBMIT, b"<xhe/>", envelope_id=str(uuid4()))).status_code == 422
+
+
+async def takes(caller: Caller, installation: Installation, organisation: ParticipantIdentifier) -> None:
+    async with installation.open(organisation, Role.ACCESS_POINT) as vault:
+        assert await vault.accept(incoming(), await body(vault, b"<xhe/>"), b"receipt", now=NOW)
+    (item,) = (await caller.call("POST", POLL, b"{}")).json()["inbox"]
+    assert (await caller.call("POST", POLL, b"[]")).status_code == 400
+    assert (await caller.call("POST", POLL, b" " * (64 << 10) + b"{}")).status_code == 413
+    assert (await caller.call("GET", INBOX, item_id=item["id"])).content == b"<xhe/>"
+    for method, status in (("DELETE", 204), ("DELETE", 404), ("GET", 404)):
+        assert (await caller.call(method, INBOX, item_id=item["id"])).status_code == status
+
+
+@pytest.mark.parametrize("certificate", [KNOWN, "22"])
+async def test_the_document_is_served(installation: Installation, certificate: str) -> None:
+    caller = Caller(application(installation.gate, ELSEWHERE, ELSEWHERE), set())
+    answer = await caller.call("GET", "/c/v1/openapi.json", certificate=certificate)
+    assert (answer.headers["content-type"], answer.json()) == ("application/json", DOCUMENT)
