@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 from uuid import uuid4
@@ -134,6 +135,16 @@ async def test_what_is_no_as4_message_gets_an_error_signal(stage: Stage, content
         stage.tls, "POST", stage.agency.as4_address, b"hello", {"content-type": content_type}
     )
     assert answer.status == 200
+    assert b"eb:Error" in answer.body
+
+
+async def test_what_never_ends_is_answered_and_hung_up_on(stage: Stage) -> None:
+    def endless() -> Iterator[bytes]:
+        while True:
+            yield b" " * (1 << 20)
+
+    headers = {"content-type": "text/plain"}
+    answer = await web.call(stage.tls, "POST", stage.agency.as4_address, endless(), headers)
     assert b"eb:Error" in answer.body
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import http.client
 import json
 import ssl
@@ -62,7 +63,8 @@ def _call(
     parts = urlsplit(url)
     connection = http.client.HTTPSConnection(parts.netloc, timeout=within, context=context)
     try:
-        connection.request(method, parts.path, body, dict(headers))
+        with contextlib.suppress(ConnectionError, ssl.SSLError):  # answered before all was sent
+            connection.request(method, parts.path, body, dict(headers))
         response = connection.getresponse()
         return Answer(response.status, response.getheader("content-type", ""), response.read())
     finally:

@@ -116,7 +116,7 @@ class Inbound:
             return taken.receipt
         except As4Fault as fault:
             if reception is not None:
-                await reception.drain()
+                await reception.drain(self._limits.max_compressed_bytes)
             await self._log_refusal(recipient, facts, fault)
             self._meters.refused(recipient, fault)
             return self._answers.error(fault, now)

@@ -41,10 +41,12 @@ class Reception:
                 if isinstance(event, Complete):
                     return
 
-    async def drain(self) -> None:
-        """Read what the peer still sends, so that it gets to read the answer."""
-        while not self._ended:
-            self._ended = await anext(self._body, None) is None
+    async def drain(self, most: int) -> None:
+        """Read what the peer still sends, so that it gets to read the answer; ``most`` bytes of it."""
+        while not self._ended and most > 0:
+            piece = await anext(self._body, None)
+            self._ended = piece is None
+            most -= len(piece or b"")
 
     async def _read(self) -> None:
         piece = await anext(self._body, None)

@@ -17,15 +17,22 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 CLIENT_CERTIFICATE = "samdrift.client-certificate"
+
+_LINGER = 2.0
+"""Seconds that a client has to read an answer which came before the end of its request."""
 
 AsgiApp = Callable[..., Any]
 
 
 class ClientCertificateProtocol(HttpToolsProtocol):
-    """HTTP/1.1 over TLS that tells the application which client certificate was shown."""
+    """HTTP/1.1 over TLS that tells the application which client certificate was shown.
+
+    It also hangs up on whoever goes on sending a request that has been answered;
+    uvicorn would read, and drop, as long as somebody sends.
+    """
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -36,6 +43,16 @@ class ClientCertificateProtocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self.scope[CLIENT_CERTIFICATE] = self._fingerprint  # type: ignore[literal-required]
+
+    def on_response_complete(self) -> None:
+        answered = self.cycle
+        super().on_response_complete()
+        if answered.more_body:
+            self.loop.call_later(_LINGER, self._hang_up, answered)
+
+    def _hang_up(self, answered: RequestResponseCycle) -> None:
+        if answered.more_body:
+            self.transport.abort()
 
 
 def listening_socket(host: str, port: int = 0) -> socket.socket:
