@@ -23,7 +23,7 @@ class InterfaceC:
         headers = {"content-type": "application/xml"}
         if conversation_id is not None:
             headers["samdrift-conversation-id"] = conversation_id
-        return await self._call("PUT", f"/envelopes/{envelope_id}", body, headers)
+        return await self.call("PUT", f"/envelopes/{envelope_id}", body, headers)
 
     async def poll(self, after: int = 0, wait: int = 0, taken: Collection[str] = ()) -> web.Answer:
         return await self.poll_with({"after": after, "wait": wait, "taken": list(taken)})
@@ -31,15 +31,16 @@ class InterfaceC:
     async def poll_with(self, asked: object) -> web.Answer:
         """A poll with any JSON document."""
         headers = {"content-type": "application/json"}
-        return await self._call("POST", "/poll", json.dumps(asked).encode(), headers)
+        return await self.call("POST", "/poll", json.dumps(asked).encode(), headers)
 
     async def fetch(self, item_id: str) -> web.Answer:
-        return await self._call("GET", f"/inbox/{item_id}")
+        return await self.call("GET", f"/inbox/{item_id}")
 
     async def acknowledge(self, item_id: str) -> web.Answer:
-        return await self._call("DELETE", f"/inbox/{item_id}")
+        return await self.call("DELETE", f"/inbox/{item_id}")
 
-    async def _call(
+    async def call(
         self, method: str, path: str, body: web.Body = None, headers: dict[str, str] | None = None
     ) -> web.Answer:
+        """Any request."""
         return await web.call(self.tls, method, self.base + path, body, headers)

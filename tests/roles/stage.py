@@ -17,11 +17,19 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
 )
 
-from samdrift.app.config import Config, MessageServiceConfig, MetricsConfig, SocketAddress
+from samdrift.app.config import (
+    Config,
+    MessageServiceConfig,
+    MetricsConfig,
+    OrganisationConfig,
+    SocketAddress,
+)
 from samdrift.app.demo.cast import AGENCY, HABO, MULLSJO, OPERATORS, DemoOrganisation
 from samdrift.app.demo.enrolment import enrol
 from samdrift.app.operator import Operator, running
+from samdrift.contracts.principals import Role
 from samdrift.federation.authority import Authority
+from samdrift.federation.directory import FunctionalAddress
 from samdrift.federation.server import DOCUMENTS, LocalFederation
 from samdrift.federation.server import running as federation_running
 from samdrift.federation.shapes import Use
@@ -44,6 +52,12 @@ HOST = "127.0.0.1"
 ATTEMPTS = 3
 INTERVAL = 1
 BOTH_MODELS = (*DOCUMENTS, SDK_MESSAGE_BASE, RECEIPT_BASE)
+GNOSJO = DemoOrganisation(
+    ParticipantIdentifier("0203:gnosjo.se"),
+    "Gnosjö kommun",
+    "2120000506",
+    FunctionalAddress("sdk.registrator.0203:gnosjo.se", "Registrator"),
+)
 _NUMBERS = count(100)
 _PASSWORD = "open sesame"
 
@@ -59,9 +73,7 @@ def hasty(config: Config) -> Config:
         ),
         message_service=MessageServiceConfig(retry_seconds=1),
         metrics=MetricsConfig(_free_address(), queue_seconds=1),
-        organisations=tuple(
-            replace(one, base_model=one.identifier != AGENCY.identifier) for one in config.organisations
-        ),
+        organisations=tuple(map(_as_it_is_here, config.organisations)),
     )
 
 
@@ -70,13 +82,23 @@ def _free_address() -> SocketAddress:
         return SocketAddress(HOST, sock.getsockname()[1])
 
 
+def _as_it_is_here(organisation: OrganisationConfig) -> OrganisationConfig:
+    roles = (Role.ACCESS_POINT,) if organisation.identifier == GNOSJO.identifier else organisation.roles
+    return replace(organisation, roles=roles, base_model=organisation.identifier != AGENCY.identifier)
+
+
 @dataclass
 class Stage:
-    """Everything that runs. Of the organisations under test, the agency alone has no base model."""
+    """Everything that runs.
+
+    Of the organisations under test, the agency alone has no base model, and
+    Gnosjö has another supplier's message service: the test.
+    """
 
     federation: LocalFederation
     habo: Member
     mullsjo: Member
+    gnosjo: Member
     agency: Member
     tls: Any
     """For calls to access points, without a client certificate."""
@@ -145,7 +167,8 @@ async def staged(folder: Path) -> AsyncIterator[Stage]:
     async with AsyncExitStack() as stack:
         federation = await stack.enter_async_context(federation_running(folder / "federation"))
         members: dict[DemoOrganisation, Member] = {}
-        for operator in OPERATORS:
+        ours, theirs = OPERATORS
+        for operator in (replace(ours, organisations=(*ours.organisations, GNOSJO)), theirs):
             enrolled = await enrol(federation, operator, folder / operator.folder)
             run = await stack.enter_async_context(running(hasty(enrolled.config)))
             for organisation in operator.organisations:
@@ -156,6 +179,7 @@ async def staged(folder: Path) -> AsyncIterator[Stage]:
             federation,
             members[HABO],
             members[MULLSJO],
+            members[GNOSJO],
             members[AGENCY],
             web.tls(members[HABO].config.inner_issuers),
             await _serve(stack, peers, tls, folder / "peers.pem"),

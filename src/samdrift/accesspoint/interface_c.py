@@ -32,7 +32,7 @@ from samdrift.net.pollrequest import PollRequest, decode_poll_request
 from samdrift.net.server import CLIENT_CERTIFICATE
 from samdrift.vault.errors import VaultDenied, VaultUnavailable
 from samdrift.vault.gate import Gate
-from samdrift.wire.identifiers import ParticipantIdentifier
+from samdrift.wire.identifiers import ParticipantIdentifier, is_uuid
 
 _LONGEST_WAIT = 60.0
 _LARGEST_POLL = 64 * 1024
@@ -108,7 +108,7 @@ class InterfaceC:
         async with self._gate.open(
             client.principal, client.organisation, Role.ACCESS_POINT, Purpose.DELIVER
         ) as vault:
-            body = await vault.incoming_body(request.path_params["item_id"])
+            body = await vault.incoming_body(_item_id(request))
         if body is None:
             raise Problem(ProblemKind.NOT_FOUND, "no such envelope waits here")
         return StreamingResponse(
@@ -117,11 +117,19 @@ class InterfaceC:
 
     async def _acknowledge(self, request: Request) -> Response:
         client = self._client(request)
-        await self._polling.acknowledge(client.principal, client.organisation, request.path_params["item_id"])
+        await self._polling.acknowledge(client.principal, client.organisation, _item_id(request))
         return Response(status_code=204)
 
     async def _describe(self, request: Request) -> Response:
         return Response(self._description, media_type="application/json")
+
+
+def _item_id(request: Request) -> str:
+    """The id in the path; what cannot be one is not there, whatever characters it has."""
+    item_id: str = request.path_params["item_id"]
+    if not is_uuid(item_id):
+        raise Problem(ProblemKind.NOT_FOUND, "no such envelope waits here")
+    return item_id
 
 
 async def _pieces(body: AsyncIterable[bytes]) -> AsyncIterator[bytes]:

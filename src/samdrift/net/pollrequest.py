@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from typing import Any
 
 _MOST_TAKEN = 200
-_LONGEST_ID = 128
+_ITEM_ID = re.compile(r"[0-9A-Za-z-]{1,128}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,6 @@ def _number(value: Any, name: str, most: int) -> int:
 def _taken(value: Any) -> tuple[str, ...]:
     if not isinstance(value, list) or len(value) > _MOST_TAKEN:
         raise ValueError(f"taken is a list of at most {_MOST_TAKEN} item ids")
-    if not all(isinstance(each, str) and 0 < len(each) <= _LONGEST_ID for each in value):
+    if not all(isinstance(each, str) and _ITEM_ID.fullmatch(each) for each in value):
         raise ValueError("an item id in taken is not one")
     return tuple(value)

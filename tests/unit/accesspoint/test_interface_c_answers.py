@@ -111,12 +111,12 @@ async def test_every_answer_in_the_document_is_given_and_no_other(
         for certificate in ("22", UNSERVED):
             envelope_id, data = envelope(organisation)
             content = data if path == SUBMIT else b"{}"
-            await caller.call(method, path, content, certificate, envelope_id=envelope_id, item_id="none")
+            await caller.call(method, path, content, certificate, envelope_id=envelope_id, item_id=str(uuid4()))
     await submits(caller, organisation)
     await takes(caller, installation, organisation)
     without = Caller(application(Unreachable(), organisation, unserved), seen)
     for method, path, _ in operations():
-        answer = await without.call(method, path, b"{}", envelope_id=str(uuid4()), item_id="none")
+        answer = await without.call(method, path, b"{}", envelope_id=str(uuid4()), item_id=str(uuid4()))
         assert (answer.status_code == 503) == ("retry-after" in answer.headers)
     promised = {
         (method, path, *answer) for method, path, operation in operations() for answer in answers(operation)

@@ -35,6 +35,9 @@ def test_everything_has_a_default() -> None:
         {"taken": [1]},
         {"taken": [""]},
         {"taken": ["x" * 129]},
+        {"taken": ["\x00"]},
+        {"taken": ["\ud800"]},
+        {"taken": ["a/b"]},
         {"taken": ["x"] * 201},
     ],
 )
