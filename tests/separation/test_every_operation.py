@@ -50,6 +50,7 @@ class Victim:
 
     organisation: ParticipantIdentifier
     transfer: Transfer
+    proved: Transfer
     item_id: str
     as4_message_id: str
     peer: str
@@ -78,6 +79,8 @@ async def victim(installation: Installation) -> Victim:
         item = replace(incoming(), recipient=organisation.value)
         assert await transfers.accept(item, await body(transfers, LARGE), MARKER.encode(), now=NOW)
         (waiting,) = await transfers.inbox(1)
+        proved = await submitted(transfers)
+        await transfers.delivered(proved.id, now=NOW, receipt=MARKER.encode(), peer="AP0002-SDK-TEST")
         done = await submitted(transfers)
         await transfers.failed(done.id, now=NOW, reason=TransferReason.GIVEN_UP, detail=MARKER)
         transfers.record(AuditEvent.AP_TRANSFER_QUEUED, envelope=transfer.envelope.envelope_id, note=MARKER)
@@ -107,6 +110,7 @@ async def victim(installation: Installation) -> Victim:
     return Victim(
         organisation,
         transfer,
+        proved,
         waiting.id,
         item.as4_message_id,
         item.peer,
@@ -236,6 +240,11 @@ async def status(vault: AccessPointVault, victim: Victim) -> object:
 
 async def attempts(vault: AccessPointVault, victim: Victim) -> object:
     return await is_((), vault.attempts(victim.transfer.id))
+
+
+async def proof(vault: AccessPointVault, victim: Victim) -> object:
+    await is_(None, vault.proof(victim.proved.id))
+    return await is_(None, vault.proof(victim.transfer.id))
 
 
 async def hasten(vault: AccessPointVault, victim: Victim) -> object:
@@ -419,7 +428,8 @@ CASES: dict[type[Opened], dict[str, Case]] = {
     AccessPointVault: BOTH
     | {case.__name__: case for case in (submit, claim_transfers, outgoing_body, delivered, failed, postpone)}
     | {case.__name__: case for case in (events, known_receipt, accept, inbox, incoming_body, acknowledge)}
-    | {case.__name__: case for case in (waiting, backlog, status, attempts, hasten, give_up, refused)}
+    | {case.__name__: case for case in (waiting, backlog, status, attempts, proof, hasten)}
+    | {case.__name__: case for case in (give_up, refused)}
     | {"next_due": next_due_transfer},
     TransferDesk: {case.__name__: case for case in (waiting, history, retry, give_up, refused)},
     MessageServiceVault: BOTH

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
+
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 
@@ -19,6 +21,7 @@ def reception_facts(header: SignedHeader) -> dict[str, str]:
         "as4": message.message_id,
         "conversation": message.conversation_id,
         **peer_facts(header.certificate),
+        **signature_facts(header.signature),
         "sender": message.property("originalSender") or "",
         "recipient": message.property("finalRecipient") or "",
     }
@@ -29,10 +32,17 @@ def peer_facts(certificate: x509.Certificate) -> dict[str, str]:
     return {"peer": common_name(certificate), "certificate": certificate.fingerprint(_SHA256).hex()}
 
 
+def signature_facts(signature: bytes) -> dict[str, str]:
+    """The value of the peer's signature, in base64: over the message that came in, or on its receipt."""
+    return {"signature": b64encode(signature).decode()}
+
+
 def transfer_facts(transfer: Transfer) -> dict[str, str]:
-    """Who sends what to whom, before the peer is known."""
+    """Who sends what to whom and when, before the peer is known."""
     envelope = transfer.envelope
     return {
+        "transfer": transfer.id,
+        "sent": transfer.attempts[-1].at.isoformat(),
         "envelope": envelope.envelope_id,
         "as4": transfer.as4_message_id,
         "conversation": envelope.conversation_id,

@@ -6,7 +6,7 @@ import time
 from collections.abc import AsyncIterator
 from datetime import datetime
 
-from samdrift.accesspoint.facts import peer_facts, transfer_facts
+from samdrift.accesspoint.facts import peer_facts, signature_facts, transfer_facts
 from samdrift.accesspoint.meters import Meters
 from samdrift.accesspoint.route import NoRoute, Route, Routes
 from samdrift.accesspoint.settings import AccessPointSettings
@@ -155,7 +155,7 @@ class Outbound:
         async with self._gate.open(_WORKER, organisation, Role.ACCESS_POINT, Purpose.SEND) as vault:
             if answer.delivered:
                 await vault.delivered(transfer.id, now=now, receipt=answer.receipt, peer=facts["peer"])
-                vault.record(AuditEvent.AP_TRANSFER_DELIVERED, **facts)
+                vault.record(AuditEvent.AP_TRANSFER_DELIVERED, **facts, **signature_facts(answer.signature))
                 return None
             why = {"reason": answer.reason.value, "detail": answer.detail}
             if answer.final or later is None:

@@ -25,14 +25,16 @@ _DUPLICATE = "EBMS:4001"
 class Answer:
     """The outcome of one attempt.
 
-    ``receipt`` holds the bytes of a receipt that proves delivery; without it
-    there is a reason, and ``final`` tells whether another attempt is pointless.
+    ``receipt`` holds the bytes of a receipt that proves delivery, and
+    ``signature`` the value of the signature on it; without a receipt there is a
+    reason, and ``final`` tells whether another attempt is pointless.
     """
 
     reason: TransferReason = TransferReason.NONE
     detail: str = ""
     final: bool = False
     receipt: bytes = b""
+    signature: bytes = b""
 
     @property
     def delivered(self) -> bool:
@@ -63,7 +65,7 @@ def judge(
     verdict = verify_receipt(signal, message_id=message_id, sent=sent, expected=peer)
     if not verdict.valid:
         return Answer(TransferReason.RECEIPT_INVALID, f"receipt: {verdict.reason}")
-    return Answer(receipt=body)
+    return Answer(receipt=body, signature=verdict.signature)
 
 
 def _of_errors(errors: Sequence[EbmsError]) -> Answer:

@@ -22,6 +22,7 @@ _WAITING = f"{_STATUS} WHERE t.due_at IS NOT NULL ORDER BY t.due_at, t.id LIMIT 
 _NAMED = f"{_STATUS} WHERE t.id = $1 UNION {_STATUS} WHERE t.envelope_id = $1"
 _BACKLOG = "SELECT count(*), min(created_at) FROM transfers WHERE due_at IS NOT NULL"
 _ATTEMPTS = "SELECT at, NULL::bytea[], error FROM attempts WHERE transfer = $1 ORDER BY number"
+_PROOF = "SELECT receipt FROM transfers WHERE id = $1 AND state = 'delivered'"
 _HASTEN = call("hasten", 2)
 _GIVE_UP = "SELECT stood, remote FROM give_up($1, $2, $3)"
 
@@ -57,6 +58,11 @@ class TransferQueue(Vault):
     async def attempts(self, transfer_id: str) -> tuple[Attempt, ...]:
         """Every attempt at a transfer, the first one first, without what was signed."""
         return tuple(Attempt(*row) for row in await self._work.query(_ATTEMPTS, transfer_id))
+
+    async def proof(self, transfer_id: str) -> bytes | None:
+        """The receipt that the peer signed for a delivered transfer: evidence, kept when the body is gone."""
+        rows = await self._work.query(_PROOF, transfer_id)
+        return rows[0][0] if rows else None
 
     async def hasten(self, transfer_id: str, *, now: datetime) -> Standing:
         """Have a transfer attempted now if it waits; gives how it stood."""

@@ -198,3 +198,14 @@ async def test_the_desk_opens_for_access_points_that_are_served_alone(installati
         with pytest.raises(VaultDenied):
             async with installation.gate.operate(ANNA, asked):
                 pass
+
+
+async def test_the_receipt_of_a_delivery_is_kept_as_evidence_when_the_envelope_is_gone(
+    installation: Installation, organisation: ParticipantIdentifier
+) -> None:
+    async with installation.open(organisation, AP) as vault:
+        delivered, waiting = await submitted(vault), await submitted(vault)
+        assert await vault.delivered(delivered.id, now=NOW, receipt=b"signed", peer="AP0002-SDK-TEST")
+    async with installation.open(organisation, AP) as vault:
+        assert await vault.proof(delivered.id) == b"signed"
+        assert await vault.proof(waiting.id) is None

@@ -55,10 +55,14 @@ class ReceiptReason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ReceiptVerdict:
-    """Whether a receipt proves that the message was received. ``certificate`` is its verified signer's."""
+    """Whether a receipt proves that the message was received. ``certificate`` is its verified signer's.
+
+    ``signature`` is the value of the signature on a valid one, for the record.
+    """
 
     reason: ReceiptReason
     certificate: x509.Certificate | None = None
+    signature: bytes = b""
 
     @property
     def valid(self) -> bool:
@@ -109,7 +113,7 @@ def verify_receipt(
     attempts = [{reference.proof for reference in attempt} for attempt in sent]
     if not received or received not in attempts:
         return ReceiptVerdict(ReceiptReason.OTHER_REFERENCES, expected)
-    return ReceiptVerdict(ReceiptReason.VALID, expected)
+    return ReceiptVerdict(ReceiptReason.VALID, expected, signature.value)
 
 
 def _signature(document: SoapDocument, candidates: Sequence[x509.Certificate]) -> VerifiedSignature | None:

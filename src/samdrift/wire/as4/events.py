@@ -31,12 +31,14 @@ class SignedHeader:
     """The SOAP part, with its signature verified: it covers Messaging, Body and any Timestamp.
 
     Whether ``certificate`` is trusted is for the caller to decide, before it decrypts.
+    ``signature`` is the value of the signature that it made, for the record.
     ``security_timestamp`` and ``security_expires`` are those of ``wsu:Timestamp``, absent with
     peers that send none. ``recipient`` tells which of several keys the payload is for.
     """
 
     user_message: UserMessage
     certificate: x509.Certificate
+    signature: bytes
     security_timestamp: datetime | None
     security_expires: datetime | None
     recipient: KeyReference

@@ -90,6 +90,7 @@ def _verified(
         event=SignedHeader(
             user_message=user_message,
             certificate=signature.certificate,
+            signature=signature.value,
             security_timestamp=timestamp.created if timestamp is not None else None,
             security_expires=timestamp.expires if timestamp is not None else None,
             recipient=attachment.recipient,

@@ -43,6 +43,7 @@ class VerifiedSignature:
     certificate: x509.Certificate
     references: tuple[SignedReference, ...]
     parts: tuple[Element, ...]
+    value: bytes
 
     def covers(self, element: Element) -> bool:
         """Whether this very element is signed, not one that looks like it."""
@@ -81,7 +82,10 @@ def verify(document: SoapDocument, candidates: Sequence[x509.Certificate] = ()) 
     if unmatched(tuple(parts), lambda reference: _part_digest(parts[reference], reference)):
         raise _refused("a signed part was changed")
     return VerifiedSignature(
-        certificate, tuple(map(SignedReference.of, signature.references)), tuple(parts.values())
+        certificate,
+        tuple(map(SignedReference.of, signature.references)),
+        tuple(parts.values()),
+        signature.value,
     )
 
 

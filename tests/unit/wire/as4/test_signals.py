@@ -73,8 +73,9 @@ def _verdict(body: bytes, message_id: str = "m-1@ap.example", sent: object = Non
 
 def test_a_receipt_proves_delivery() -> None:
     verdict = _verdict(_receipt(packed()))
-    assert verdict == ReceiptVerdict(ReceiptReason.VALID, receiver().certificate)
+    assert (verdict.reason, verdict.certificate) == (ReceiptReason.VALID, receiver().certificate)
     assert verdict.valid
+    assert verdict.signature
 
 
 def test_a_receipt_holds_one_child_with_every_reference() -> None:
