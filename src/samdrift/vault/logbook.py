@@ -12,9 +12,15 @@ AFTER = "SELECT sequence, content, previous, hash FROM log WHERE sequence > $1 O
 """Entries after a number, the oldest first."""
 
 NAMING = """
-SELECT sequence, content, previous, hash FROM log WHERE traces @> ARRAY[$1::bigint] ORDER BY sequence LIMIT $2
+WITH named AS MATERIALIZED (
+    SELECT sequence, content, previous, hash FROM log WHERE traces @> ARRAY[$1::bigint]
+) SELECT * FROM named ORDER BY sequence LIMIT $2
 """
-"""Entries that name an identifier by its :func:`trace`; other identifiers may share it."""
+"""Entries that name an identifier by its :func:`trace`; other identifiers may share it.
+
+Sorted apart from the search: in one step the planner would rather walk the
+whole log in its order than take the index of traces.
+"""
 
 REFUSED = """
 SELECT sequence, content, previous, hash FROM log
