@@ -19,7 +19,7 @@ from samdrift.audit.entries import LogEntry
 from samdrift.audit.events import AuditEvent
 from samdrift.contracts.messages import Direction, MessageStatus
 from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
-from samdrift.contracts.transfer import InboxItem
+from samdrift.contracts.transfer import InboxItem, TransferReason, TransferState
 from samdrift.messageservice.compose import Address, Draft
 from samdrift.vault.accesspoint import AccessPointVault
 from samdrift.vault.messageservice import MessageServiceVault
@@ -240,6 +240,12 @@ class Member:
             for entry in await self.log(role, envelope_id)
             if envelope_id in (entry.ids.get("message"), entry.ids.get("envelope"))
         ]
+
+    async def transfer_events(self, envelope_id: str) -> list[tuple[TransferState, TransferReason]]:
+        """What interface C tells of a transfer."""
+        async with self.open(AP) as vault:
+            events = await vault.events(0, 10_000)
+        return [(event.state, event.reason) for event in events if event.envelope_id == envelope_id]
 
     async def waiting(self) -> tuple[InboxItem, ...]:
         """What waits at the access point."""

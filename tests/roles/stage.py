@@ -123,17 +123,32 @@ class Stage:
         peer = self._made(number, certify or self.access_point_certificate)
         path = self._peers.add(peer)
         if documents:
-            self.federation.register_participant(
-                peer.address.organisation,
-                peer.address.organisation_name,
-                f"{number:010d}",
-                f"{server or self.peers_url}{path}",
-                peer.key.certificate,
-                peer.signing.certificate,
-                peer.encryption,
-                documents=documents,
-            )
+            self._register(peer, f"{server or self.peers_url}{path}", documents)
         return peer
+
+    def renewed(self, peer: Peer) -> Peer:
+        """The peer, whose organisation signs with a new certificate."""
+        organisation = peer.address.organisation
+        (service, *_) = self.federation.smp.services(organisation)
+        issue = self.federation.authority.issue_organisation
+        certificate = issue(
+            organisation, peer.address.organisation_name, pki.key(1).public_key(), Use.SIGNING
+        )
+        renewed = replace(peer, signing=SoftwareSigningKey(pki.key(1), certificate))
+        self._register(renewed, service.endpoints[0].address, DOCUMENTS)
+        return renewed
+
+    def _register(self, peer: Peer, address: str, documents: tuple[DocumentIdentifier, ...]) -> None:
+        self.federation.register_participant(
+            peer.address.organisation,
+            peer.address.organisation_name,
+            "0000000000",
+            address,
+            peer.key.certificate,
+            peer.signing.certificate,
+            peer.encryption,
+            documents=documents,
+        )
 
     def _made(self, number: int, certify: Callable[[str], x509.Certificate]) -> Peer:
         party, name = f"AP{number:04d}-SDK-DEMO", f"Motpart {number}"

@@ -16,7 +16,7 @@ from samdrift.audit.events import AuditEvent
 from samdrift.contracts.messages import MessageStatus
 from samdrift.contracts.transfer import TransferReason, TransferState
 from samdrift.wire.as4 import EbmsErrorCode
-from tests.roles.member import AP, Member
+from tests.roles.member import AP
 from tests.roles.peer import Peer
 from tests.roles.resends import (
     NO_PROOF,
@@ -59,13 +59,6 @@ async def sent(stage: Stage) -> dict[str, Sent]:
     return dict(zip(SCENES, map(Sent, peers, messages), strict=True))
 
 
-async def told(member: Member, envelope_id: str) -> list[tuple[TransferState, TransferReason]]:
-    """What interface C tells of a transfer."""
-    async with member.open(AP) as vault:
-        events = await vault.events(0, 10_000)
-    return [(event.state, event.reason) for event in events if event.envelope_id == envelope_id]
-
-
 async def test_3_2_5_attempts_at_a_constant_interval_then_the_sender_is_told(
     stage: Stage, sent: dict[str, Sent]
 ) -> None:
@@ -73,7 +66,7 @@ async def test_3_2_5_attempts_at_a_constant_interval_then_the_sender_is_told(
     habo, message_id = stage.habo, sent["unreachable"].message_id
     failure = await habo.failure(message_id)
     assert failure == "Transfer failed: peer-unreachable | no HTTP answer (ClientConnectorError)"
-    assert await told(habo, message_id) == [
+    assert await habo.transfer_events(message_id) == [
         *[(TransferState.QUEUED, TransferReason.PEER_UNREACHABLE)] * (ATTEMPTS - 1),
         (TransferState.FAILED, TransferReason.PEER_UNREACHABLE),
     ]
@@ -135,7 +128,7 @@ async def test_an_answer_that_does_not_prove_delivery_is_tried_again(
 ) -> None:
     message_id = sent[kind].message_id
     await stage.habo.reaches(message_id, MessageStatus.WAITING_FOR_RECEIPT)
-    assert await told(stage.habo, message_id) == [
+    assert await stage.habo.transfer_events(message_id) == [
         (TransferState.QUEUED, TransferReason.RECEIPT_INVALID),
         (TransferState.DELIVERED, TransferReason.NONE),
     ]

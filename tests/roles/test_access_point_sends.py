@@ -10,18 +10,11 @@ from samdrift.contracts.transfer import TransferReason, TransferState
 from samdrift.wire.as4 import EbmsErrorCode
 from samdrift.wire.identifiers import SDK_MESSAGE_EXTENDED
 from tests.roles.letters import enclose_receipt
-from tests.roles.member import AP, MT, Member
+from tests.roles.member import MT, Member
 from tests.roles.peer import Peer
 from tests.roles.resends import error
 from tests.roles.stage import Stage
 from tests.roles.unapproved import UNAPPROVED
-
-
-async def transfer_events(member: Member, envelope_id: str) -> list[tuple[TransferState, TransferReason]]:
-    """What interface C tells of a transfer."""
-    async with member.open(AP) as vault:
-        events = await vault.events(0, 10_000)
-    return [(event.state, event.reason) for event in events if event.envelope_id == envelope_id]
 
 
 async def answers_message(peer: Peer, habo: Member, message_id: str) -> None:
@@ -67,7 +60,7 @@ async def test_2_10_a_b_a_recipient_that_is_not_an_approved_access_point(stage: 
     message_id = await habo.send(peer.address)
     told = await habo.failure(message_id)
     assert told == (f"Transfer failed: peer-untrusted | certificate of the receiving access point: {reason}")
-    assert await transfer_events(habo, message_id) == [(TransferState.FAILED, TransferReason.PEER_UNTRUSTED)]
+    assert await habo.transfer_events(message_id) == [(TransferState.FAILED, TransferReason.PEER_UNTRUSTED)]
     assert not peer.received
 
 

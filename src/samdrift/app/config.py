@@ -46,7 +46,7 @@ class FederationConfig:
     verdict_seconds: int = 300
     """How long a verdict on a certificate may be reused."""
     retry_seconds: int = 30
-    """How long a revocation service that failed is left alone."""
+    """How long a revocation service that failed is left alone, and a verdict without it stands."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,6 +36,7 @@ async def shared_services(config: Config) -> AsyncIterator[Services]:
             read_policies(federation.trust),
             RevocationSource(client, system_clock, retry=timedelta(seconds=federation.retry_seconds)),
             keep=timedelta(seconds=federation.verdict_seconds),
+            keep_temporary=timedelta(seconds=federation.retry_seconds),
         )
         discovery = SmpDiscovery(
             federation.sml_zone,

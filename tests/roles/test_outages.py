@@ -1,0 +1,180 @@
+"""Shared services that do not answer: what can wait waits and goes on by itself; who sent it is told."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from samdrift.contracts.messages import Direction, MessageStatus
+from samdrift.federation.outages import Failure, Service
+from samdrift.wire.identifiers import RECEIPT_EXTENDED, SDK_MESSAGE_BASE
+from tests.roles.member import AP, MT, Member, until
+from tests.roles.stage import ATTEMPTS, Stage
+
+LONG_ENOUGH = 0.5
+"""Seconds in which what does not wait is over."""
+
+
+@contextmanager
+def outage(stage: Stage, service: Service, failure: Failure = Failure.ERROR) -> Iterator[None]:
+    """One shared service fails while the context lasts."""
+    stage.federation.outages.failures[service] = failure
+    try:
+        yield
+    finally:
+        del stage.federation.outages.failures[service]
+
+
+async def postponed(member: Member, envelope_id: str, reason: str) -> None:
+    """The access point has tried at least once, in vain."""
+
+    async def look() -> bool | None:
+        events = await member.transfer_events(envelope_id)
+        return True if any(told == reason for _, told in events) else None
+
+    await until(look, f"a transfer is postponed: {reason}")
+
+
+@pytest.fixture(params=[Service.SMP, Service.SML])
+def lookup(request: pytest.FixtureRequest) -> Service:
+    """What a lookup needs. Names are asked for anew: each test has a peer that nobody has asked for."""
+    service: Service = request.param
+    return service
+
+
+async def test_a_message_waits_for_its_recipients_key(stage: Stage, lookup: Service) -> None:
+    """transport-model-extended 3.3.1 step 3."""
+    habo, peer = stage.habo, stage.peer()
+    with outage(stage, lookup):
+        message_id = await habo.send(peer.address)
+        await asyncio.sleep(LONG_ENOUGH)
+        record = await habo.record(message_id, Direction.OUT)
+        assert record is not None
+        assert record.status is MessageStatus.SCHEDULED
+    await habo.reaches(message_id, MessageStatus.WAITING_FOR_RECEIPT)
+
+
+async def test_component_accesspoint_3_2_3_a_a_transfer_waits_for_its_address(
+    stage: Stage, lookup: Service
+) -> None:
+    habo, peer = stage.habo, stage.peer()
+    envelope = await habo.encloses(peer.address, peer.encryption)
+    with outage(stage, lookup):
+        await habo.submit(envelope)
+        await postponed(habo, envelope.id, "discovery-unavailable")
+    await habo.reaches(envelope.id, MessageStatus.WAITING_FOR_RECEIPT)
+    resent = [event.title for event in await habo.events(envelope.id)]
+    assert "Transfer will be tried again: discovery-unavailable" in resent
+
+
+async def test_component_accesspoint_3_2_3_c_the_sender_is_told_at_last(
+    stage: Stage, lookup: Service
+) -> None:
+    habo, peer = stage.habo, stage.peer()
+    envelope = await habo.encloses(peer.address, peer.encryption)
+    with outage(stage, lookup):
+        await habo.submit(envelope)
+        told = await habo.failure(envelope.id)
+    assert told.startswith("Transfer failed: discovery-unavailable")
+    events = await habo.transfer_events(envelope.id)
+    assert len(events) == ATTEMPTS
+    assert not peer.received
+
+
+async def test_an_incoming_message_waits_for_its_senders_certificate(stage: Stage, lookup: Service) -> None:
+    """3.3.1 step 16: it stays at the access point, and is answered when it can be judged."""
+    agency, peer = stage.agency, stage.peer()
+    envelope = peer.encloses(agency)
+    with outage(stage, lookup):
+        posted = await peer.posts(envelope, agency)
+        assert posted.is_receipt_of(agency.certificate)
+        await still_waits(agency, envelope.id)
+    (receipt,) = await peer.message_receipts(envelope.id)
+    assert not receipt.findings
+    assert await agency.ends(envelope.id, Direction.IN) is MessageStatus.NEW
+
+
+async def still_waits(member: Member, envelope_id: str) -> None:
+    """The message service has had time to take the envelope over, and it waits."""
+    await asyncio.sleep(LONG_ENOUGH)
+    async with member.open(AP) as vault:
+        items = {item.envelope_id for item in await vault.inbox(100)}
+    assert envelope_id in items
+    assert not await member.happened(MT, envelope_id)
+
+
+async def test_others_do_not_wait_for_what_waits(stage: Stage) -> None:
+    """A message whose sender cannot be looked up holds up no other."""
+    habo, agency, peer = stage.habo, stage.agency, stage.peer()
+    organisation = peer.address.organisation
+    services = stage.federation.smp.services(organisation)
+    stage.federation.smp.publish(organisation, RECEIPT_EXTENDED, b"<nothing/>")
+    held = peer.encloses(agency)
+    await peer.posts(held, agency)
+    message_id = await habo.send(agency.address)
+    assert await habo.ends(message_id) is MessageStatus.ACCEPTED
+    await still_waits(agency, held.id)
+    stage.federation.smp.put(services)
+    (receipt,) = await peer.message_receipts(held.id)
+    assert not receipt.findings
+
+
+# --- CRL and OCSP -----------------------------------------------------------------------------------------
+
+
+async def test_2_10_b_a_transfer_waits_for_word_of_the_peers_revocation(stage: Stage) -> None:
+    habo, peer = stage.habo, stage.peer()
+    envelope = await habo.encloses(peer.address, peer.encryption)
+    with outage(stage, Service.RESPONDER):
+        await habo.submit(envelope)
+        await postponed(habo, envelope.id, "peer-untrusted")
+        assert not peer.received
+    await habo.reaches(envelope.id, MessageStatus.WAITING_FOR_RECEIPT)
+
+
+async def test_2_10_d_a_sender_of_whom_nothing_is_known_is_asked_to_come_again(stage: Stage) -> None:
+    """Neither taken nor refused: 503, and the same message is taken later."""
+    agency, peer = stage.agency, stage.peer()
+    envelope = peer.encloses(agency)
+    message_id, packed = peer.packs(envelope, agency)
+    with outage(stage, Service.RESPONDER):
+        posted = await peer.repeats(message_id, packed, agency)
+        assert posted.answer.status == 503
+        assert not await agency.log(AP, message_id)
+
+    async def again() -> bool | None:
+        posted = await peer.repeats(message_id, packed, agency)
+        return posted.is_receipt_of(agency.certificate) if posted.answer.status == 200 else None
+
+    assert await until(again, "the message is taken")
+    (receipt,) = await peer.message_receipts(envelope.id)
+    assert not receipt.findings
+
+
+async def test_xhe_3_5_a_a_message_waits_for_word_of_its_signers_revocation(stage: Stage) -> None:
+    agency, peer = stage.agency, stage.peer()
+    await peer.posts(peer.encloses(agency), agency)  # the access point's certificate is known from now on
+    renewed = stage.renewed(peer)
+    with outage(stage, Service.RESPONDER):
+        await renewed.posts(envelope := renewed.encloses(agency), agency)
+        await still_waits(agency, envelope.id)
+    receipts = await renewed.message_receipts(envelope.id)
+    assert not receipts[0].findings
+
+
+async def test_a_known_verdict_outlasts_a_short_outage(stage: Stage) -> None:
+    habo, agency = stage.habo, stage.agency
+    assert await habo.ends(await habo.send(agency.address)) is MessageStatus.ACCEPTED
+    with outage(stage, Service.RESPONDER):
+        assert await habo.ends(await habo.send(agency.address)) is MessageStatus.ACCEPTED
+
+
+async def test_base_model_the_access_point_alone_looks_up(stage: Stage) -> None:
+    habo, mullsjo = stage.habo, stage.mullsjo
+    with outage(stage, Service.SMP):
+        message_id = await habo.send(mullsjo.address, document=SDK_MESSAGE_BASE)
+        await postponed(habo, message_id, "discovery-unavailable")
+    assert await habo.ends(message_id) is MessageStatus.ACCEPTED
