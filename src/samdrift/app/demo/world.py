@@ -22,7 +22,7 @@ from samdrift.app.output import Unusable, shown
 from samdrift.federation.server import LocalFederation
 from samdrift.federation.server import running as federation_running
 
-_LAYOUT = "1"
+_LAYOUT = "2"
 
 
 @dataclass(frozen=True, slots=True)
