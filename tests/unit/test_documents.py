@@ -59,8 +59,8 @@ def test_there_are_twelve_invariants_and_each_says_what_holds_it() -> None:
 
 def test_every_decision_record_is_in_the_index() -> None:
     folder = ROOT / "docs" / "decisions"
-    records = {path.name for path in folder.glob("[0-9]*.md")}
-    assert set(re.findall(r"\]\((\d[^)]+\.md)\)", (folder / "README.md").read_text())) == records
+    records = sorted(path.name for path in folder.glob("[0-9]*.md"))
+    assert re.findall(r"\]\((\d[^)]+\.md)\)", (folder / "README.md").read_text()) == records
 
 
 def test_both_readmes_have_the_same_parts() -> None:
