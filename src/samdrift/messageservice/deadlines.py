@@ -15,7 +15,7 @@ _OPEN = (ReceiptState.QUEUED, ReceiptState.SUBMITTED)
 async def pass_deadline(vault: MessageServiceVault, record_id: str, now: datetime) -> None:
     """End the exchange of a message, or of the message whose receipt was not delivered in time."""
     receipt = await vault.receipt(record_id)
-    if receipt is not None:
+    if receipt is not None and receipt.direction is Direction.OUT:
         if receipt.state in _OPEN:
             await receipt_failed(vault, receipt, "no transport receipt for the message receipt in time", now)
         return

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from samdrift.audit.events import AuditEvent
 from samdrift.contracts.clock import Clock
-from samdrift.contracts.messages import MessageStatus
+from samdrift.contracts.messages import MessageStatus, WorkKind
 from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
 from samdrift.contracts.transfer import AccessPoint, InboxItem
 from samdrift.messageservice import answers
@@ -97,6 +97,7 @@ class Inbox:
             found = (DUPLICATE,)
             answer = answers.answer(new, found, self._new_id(), item.conversation_id, now)
             await vault.receive(None, None, *answer, item_id=item.id, now=now, lease=lease)
+        await vault.schedule(WorkKind.DEADLINE, answer[0].id, now + self._settings.sent_within)
         _log(vault, item, new, answer[0].id, found)
         return answer
 

@@ -16,12 +16,19 @@ from samdrift.wire.codes import ReceiptStatus
 async def advance(
     vault: MessageServiceVault, message_id: str, direction: Direction, step: Progress, now: datetime
 ) -> bool:
-    """Take one step; false, and only a note in the log, when the message has a final status already."""
+    """Take one step; false, and only a note in the log, when the message has come further already."""
     taken = await vault.set_status(
-        message_id, step.status, step.events, now=now, deadline=step.deadline, direction=direction
+        message_id,
+        step.status,
+        step.events,
+        now=now,
+        deadline=step.deadline,
+        direction=direction,
+        unless=step.overtaken_by,
     )
     ids = {"message": message_id} | ({"reason": step.reason} if step.reason else {})
-    vault.record(step.audit if taken else AuditEvent.MT_MESSAGE_LATE, **ids)
+    happened = taken or step.overtaken_by
+    vault.record(step.audit if happened else AuditEvent.MT_MESSAGE_LATE, **ids)
     return taken
 
 

@@ -27,15 +27,23 @@ class Progress:
     audit: AuditEvent
     deadline: datetime | None = None
     reason: str = ""
+    overtaken_by: frozenset[MessageStatus] = frozenset()
+    """Statuses that may have come before this step was told of, and that it must not undo."""
+
+
+_AFTER_SUBMITTED = frozenset(
+    {MessageStatus.SCHEDULED_FOR_RESEND, MessageStatus.ACKNOWLEDGE, MessageStatus.WAITING_FOR_RECEIPT}
+)
 
 
 def submitted(settings: MessageServiceSettings, at: datetime) -> Progress:
-    """The access point has the envelope durably."""
+    """The access point has the envelope durably; it may have told of the transfer already."""
     return Progress(
         MessageStatus.SUBMITTED,
         (StatusEvent(at, MessageStatus.SUBMITTED, "Message handed over to the access point"),),
         AuditEvent.MT_MESSAGE_SUBMITTED,
         at + settings.transfer_within,
+        overtaken_by=_AFTER_SUBMITTED,
     )
 
 

@@ -15,6 +15,7 @@ from samdrift.messageservice.deadlines import pass_deadline
 from samdrift.messageservice.outgoing import Outgoing
 from samdrift.messageservice.settings import MessageServiceSettings
 from samdrift.vault.dispatch import Dispatcher
+from samdrift.vault.errors import VaultError
 from samdrift.vault.gate import Gate
 from samdrift.vault.messageservice import MessageServiceVault
 from samdrift.vault.records import MessageRecord, ReceiptRecord, WorkItem
@@ -84,11 +85,21 @@ class Sending:
             return now + self._settings.retry_after
         async with self._gate.open(_WORKER, organisation, Role.MESSAGE_SERVICE, Purpose.PROCESS) as vault:
             work = await vault.claim_work(now=now, lease=self._settings.lease, limit=room)
-            jobs = [job for item in work if (job := await self._job(organisation, vault, item, now))]
+            jobs = [job for item in work if (job := await self._taken_up(organisation, vault, item, now))]
             due = await vault.next_due()
         for job in jobs:
             self._start(organisation, job)
         return now if len(work) == room else due
+
+    async def _taken_up(
+        self, organisation: ParticipantIdentifier, vault: MessageServiceVault, item: WorkItem, now: datetime
+    ) -> _Job | None:
+        """The job for ``item``. One that cannot be taken up holds up no other: it waits for its deadline."""
+        try:
+            return await self._job(organisation, vault, item, now)
+        except VaultError as failure:
+            self._unexpected(failure)
+            return None
 
     async def _job(
         self, organisation: ParticipantIdentifier, vault: MessageServiceVault, item: WorkItem, now: datetime

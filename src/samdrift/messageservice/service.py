@@ -7,7 +7,7 @@ from datetime import datetime
 
 from samdrift.audit.events import AuditEvent
 from samdrift.contracts.clock import Clock
-from samdrift.contracts.messages import Direction, MessageStatus
+from samdrift.contracts.messages import Direction, MessageStatus, WorkKind
 from samdrift.contracts.principals import Principal, Purpose, Role
 from samdrift.messageservice.addresses import functional_address
 from samdrift.messageservice.sending import Sending
@@ -71,6 +71,7 @@ class MessageService:
             lease = self._settings.lease if claim else None
             if not await vault.create_outgoing(record, await writer.finish(), now=now, lease=lease):
                 raise MessageInvalid((_KNOWN,))
+            await vault.schedule(WorkKind.DEADLINE, record.id, now + self._settings.sent_within)
             vault.record(
                 AuditEvent.MT_MESSAGE_SCHEDULED, message=record.id, conversation=record.conversation_id
             )

@@ -27,6 +27,14 @@ class MessageServiceSettings:
     poll_wait: float = 55.0
     """Seconds that a poll of the access point may last."""
 
+    @property
+    def sent_within(self) -> timedelta:
+        """How long what is to be sent may wait to be handed over, whatever keeps it (invariant 8).
+
+        Longer than ``submit_within``: a passing failure is told by its own name.
+        """
+        return self.submit_within + self.retry_after + self.lease
+
 
 @dataclass(frozen=True, slots=True)
 class OrganisationProfile:

@@ -22,7 +22,11 @@ CURSOR = "access-point-events"
 
 
 class Transfers:
-    """Applies events in order; the place in their sequence is kept in the same transaction."""
+    """Applies events in order; the place in their sequence is kept in the same transaction.
+
+    What is transferred is ours. A receipt that came in has the id that its sender
+    chose, which may be that of a message of ours.
+    """
 
     def __init__(self, settings: MessageServiceSettings, gate: Gate, clock: Clock) -> None:
         self._settings = settings
@@ -40,7 +44,7 @@ class Transfers:
         async with self._gate.open(_WORKER, organisation, Role.MESSAGE_SERVICE, Purpose.PROCESS) as vault:
             for event in events:
                 receipt = await vault.receipt(event.envelope_id)
-                if receipt is not None:
+                if receipt is not None and receipt.direction is Direction.OUT:
                     await self._of_receipt(vault, receipt, event, now)
                 else:
                     step = progress.of_transfer(self._settings, event)

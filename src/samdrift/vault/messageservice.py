@@ -163,20 +163,21 @@ class MessageServiceVault(WorkQueue):
         now: datetime,
         deadline: datetime | None,
         direction: Direction,
+        unless: Collection[MessageStatus] = (),
     ) -> bool:
         """Move a message on; the work that brought it there is finished.
 
         The deadline of a message that was sent is what is given here, ``None``
         takes it away; one that came in has none, its receipt does. False, and
         nothing changes, when the message has a final status already
-        (:attr:`MessageStatus.final`) or is not known.
+        (:attr:`MessageStatus.final`), one of ``unless``, or is not known.
         """
         ((moved,),) = await self._work.query(
             _SET_STATUS,
             message_id,
             direction.value,
             status.value,
-            _FINAL,
+            [*_FINAL, *(each.value for each in unless)],
             now,
             deadline,
             [event.at for event in events],

@@ -1,0 +1,150 @@
+"""What happens to messages and receipts whatever the order in which it is told (invariant 8)."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from datetime import datetime
+from typing import Any, Final
+
+import pytest
+
+from samdrift.contracts.messages import Direction, MessageStatus, ReceiptState, WorkKind
+from samdrift.contracts.principals import Principal, PrincipalKind, Role
+from samdrift.contracts.transfer import TransferEvent, TransferReason, TransferState
+from samdrift.messageservice import progress
+from samdrift.messageservice.compose import Address
+from samdrift.messageservice.deadlines import pass_deadline
+from samdrift.messageservice.ledger import advance
+from samdrift.messageservice.sending import Sending
+from samdrift.messageservice.service import MessageService
+from samdrift.messageservice.settings import MessageServiceSettings, OrganisationProfile
+from samdrift.messageservice.transfers import Transfers
+from samdrift.vault.messageservice import MessageServiceVault
+from samdrift.vault.records import MessageRecord, ReceiptRecord, WorkItem
+from samdrift.wire.identifiers import FEDERATION_TEST, ParticipantIdentifier
+from tests.roles.letters import letter
+from tests.vaults import MINUTE, NOW, Installation, body, message, receipt
+
+MT: Final = Role.MESSAGE_SERVICE
+OUT = Direction.OUT
+SETTINGS = MessageServiceSettings(FEDERATION_TEST)
+WAITING = MessageStatus.WAITING_FOR_RECEIPT
+
+
+def now() -> datetime:
+    return NOW
+
+
+async def sent(vault: MessageServiceVault) -> MessageRecord:
+    record = message()
+    assert await vault.create_outgoing(record, await body(vault), now=NOW, lease=MINUTE)
+    return record
+
+
+def delivered(envelope_id: str) -> TransferEvent:
+    return TransferEvent(1, NOW, envelope_id, "t", "a@b", TransferState.DELIVERED, TransferReason.NONE, "")
+
+
+async def status(
+    installation: Installation, organisation: ParticipantIdentifier, message_id: str
+) -> MessageStatus:
+    async with installation.open(organisation, MT) as vault:
+        record = await vault.message(message_id, OUT)
+    assert record is not None
+    return record.status
+
+
+async def test_that_it_was_submitted_does_not_undo_that_it_was_delivered(
+    installation: Installation, organisation: ParticipantIdentifier
+) -> None:
+    async with installation.open(organisation, MT) as vault:
+        record = await sent(vault)
+    await Transfers(SETTINGS, installation.gate, now).apply(organisation, [delivered(record.id)])
+    async with installation.open(organisation, MT) as vault:
+        await advance(vault, record.id, OUT, progress.submitted(SETTINGS, NOW), NOW)
+    assert await status(installation, organisation, record.id) is WAITING
+    async with installation.open(organisation, MT) as vault:
+        assert await vault.next_due() == NOW + SETTINGS.receipt_within
+
+
+async def stolen_id(vault: MessageServiceVault, message_id: str, other_id: str) -> None:
+    """A receipt for one message under an envelope id that is the other message's."""
+    fields: dict[str, Any] = {"id": message_id, "state": ReceiptState.RECEIVED}
+    answer = receipt(other_id, Direction.IN)
+    kept = {name: getattr(answer, name) for name in ReceiptRecord.__slots__} | fields
+    assert await vault.store_received_receipt(ReceiptRecord(**kept), b"<ar/>", now=NOW)
+
+
+async def test_a_receipt_that_came_in_with_the_id_of_our_message_hides_no_transfer(
+    installation: Installation, organisation: ParticipantIdentifier
+) -> None:
+    async with installation.open(organisation, MT) as vault:
+        record, other = await sent(vault), await sent(vault)
+        await stolen_id(vault, record.id, other.id)
+    await Transfers(SETTINGS, installation.gate, now).apply(organisation, [delivered(record.id)])
+    assert await status(installation, organisation, record.id) is WAITING
+
+
+async def test_a_receipt_that_came_in_with_the_id_of_our_message_takes_no_deadline_away(
+    installation: Installation, organisation: ParticipantIdentifier
+) -> None:
+    async with installation.open(organisation, MT) as vault:
+        record, other = await sent(vault), await sent(vault)
+        await stolen_id(vault, record.id, other.id)
+        await pass_deadline(vault, record.id, NOW)
+    assert await status(installation, organisation, record.id) is MessageStatus.MESSAGE_EXCHANGE_ERROR
+
+
+async def test_a_message_has_a_deadline_from_its_birth(
+    installation: Installation, organisation: ParticipantIdentifier
+) -> None:
+    sender = Address(organisation, "Vi", "registrator", "Registrator")
+    profile = OrganisationProfile(organisation, "Vi", frozenset({sender.functional_address}))
+    full = replace(SETTINGS, parallel=0)
+    sending = Sending(full, installation.gate, _Outgoing(), now)  # type: ignore[arg-type]
+    service = MessageService(SETTINGS, installation.gate, sending, {organisation: profile}, now)
+    principal = Principal(PrincipalKind.SYSTEM, "test", organisation.value)
+    sent_one = await service.send(principal, organisation, letter(sender, sender))
+    late = NOW + SETTINGS.sent_within
+    async with installation.open(organisation, MT) as vault:
+        work = await vault.claim_work(now=late, lease=MINUTE, limit=10)
+        assert WorkItem(WorkKind.DEADLINE, sent_one.id, 1) in work
+        await pass_deadline(vault, sent_one.id, late)
+    assert await status(installation, organisation, sent_one.id) is MessageStatus.MESSAGE_EXCHANGE_ERROR
+
+
+class _Outgoing:
+    """Notes what is to be sent."""
+
+    def __init__(self) -> None:
+        self.begun: list[str] = []
+
+    async def message(self, organisation: object, record: MessageRecord, payload: bytes) -> None:
+        self.begun.append(record.id)
+
+
+async def test_a_message_that_cannot_be_read_holds_up_no_other(
+    installation: Installation, organisation: ParticipantIdentifier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with installation.open(organisation, MT) as vault:
+        broken = message()
+        large = await body(vault, bytes(200_000))
+        assert await vault.create_outgoing(broken, large, now=NOW, lease=None)
+        whole = message()
+        assert await vault.create_outgoing(whole, await body(vault), now=NOW, lease=None)
+        await vault.schedule(WorkKind.DEADLINE, broken.id, NOW)
+    (stored,) = installation.objects(organisation)
+    stored.unlink()
+    outgoing = _Outgoing()
+    sending = Sending(SETTINGS, installation.gate, outgoing, now)  # type: ignore[arg-type]
+    running = asyncio.create_task(sending.dispatcher.run([organisation]))
+    try:
+        async with asyncio.timeout(10):
+            while whole.id not in outgoing.begun:
+                await asyncio.sleep(0.01)
+    finally:
+        running.cancel()
+    assert outgoing.begun == [whole.id]
+    final = await status(installation, organisation, broken.id)
+    assert final is MessageStatus.MESSAGE_EXCHANGE_ERROR
