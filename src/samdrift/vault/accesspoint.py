@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from uuid import uuid4
 
 from samdrift.contracts.transfer import InboxItem, TransferEvent, TransferReason, TransferState
 from samdrift.vault.bodies import Body, BodyReader, body_values
 from samdrift.vault.errors import UnknownRecord
+from samdrift.vault.ids import new_id
 from samdrift.vault.records import Attempt, IncomingEnvelope, OutgoingEnvelope, Transfer
 from samdrift.vault.session import call
 from samdrift.vault.transferqueue import TransferQueue
@@ -60,7 +60,7 @@ class AccessPointVault(TransferQueue):
         """
         attempts = () if lease is None else (Attempt(now),)
         transfer = Transfer(
-            str(uuid4()),
+            new_id(),
             envelope,
             as4_message_id,
             now,
@@ -145,7 +145,7 @@ class AccessPointVault(TransferQueue):
         """Store an envelope that came in and the receipt for it. False when that peer's message is known."""
         ((stored,),) = await self._work.query(
             _ACCEPT,
-            str(uuid4()),
+            new_id(),
             item.peer,
             item.as4_message_id,
             item.envelope_id,

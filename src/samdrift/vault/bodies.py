@@ -12,7 +12,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
-from uuid import uuid4
 
 from nacl.bindings import (
     crypto_secretstream_xchacha20poly1305_ABYTES,
@@ -27,6 +26,7 @@ from nacl.bindings import (
 )
 
 from samdrift.vault.errors import SealBroken, VaultClosed
+from samdrift.vault.ids import new_id
 from samdrift.vault.objects import Objects, ObjectWriter
 from samdrift.vault.sealing import Sealer
 
@@ -111,7 +111,7 @@ class BodyWriter:
     """Takes plaintext in pieces of any size; memory does not grow with the body."""
 
     def __init__(self, shelf: Shelf) -> None:
-        self.id = str(uuid4())
+        self.id = new_id()
         self._shelf = shelf
         self._context = shelf.context(self.id)
         self._state = crypto_secretstream_xchacha20poly1305_state()
