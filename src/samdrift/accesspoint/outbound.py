@@ -154,15 +154,16 @@ class Outbound:
         later = self._settings.retry.next_attempt(len(transfer.attempts), now, self._rng(1)[0] / 255)
         async with self._gate.open(_WORKER, organisation, Role.ACCESS_POINT, Purpose.SEND) as vault:
             if answer.delivered:
-                await vault.delivered(transfer.id, now=now, receipt=answer.receipt, peer=facts["peer"])
-                vault.record(AuditEvent.AP_TRANSFER_DELIVERED, **facts, **signature_facts(answer.signature))
+                if await vault.delivered(transfer.id, now=now, receipt=answer.receipt, peer=facts["peer"]):
+                    signature = signature_facts(answer.signature)
+                    vault.record(AuditEvent.AP_TRANSFER_DELIVERED, **facts, **signature)
                 return None
             why = {"reason": answer.reason.value, "detail": answer.detail}
             if answer.final or later is None:
-                await vault.failed(transfer.id, now=now, reason=answer.reason, detail=answer.detail)
-                vault.record(AuditEvent.AP_TRANSFER_FAILED, **facts, **why)
+                if await vault.failed(transfer.id, now=now, reason=answer.reason, detail=answer.detail):
+                    vault.record(AuditEvent.AP_TRANSFER_FAILED, **facts, **why)
                 return None
-            await vault.postpone(
+            waits = await vault.postpone(
                 transfer.id,
                 now=now,
                 next_attempt=later,
@@ -170,7 +171,8 @@ class Outbound:
                 detail=answer.detail,
                 references=[reference.xml for reference in references],
             )
-            vault.record(AuditEvent.AP_TRANSFER_POSTPONED, **facts, **why)
+            if waits:
+                vault.record(AuditEvent.AP_TRANSFER_POSTPONED, **facts, **why)
             return later
 
 

@@ -6,12 +6,16 @@ import asyncio
 from collections import defaultdict
 from datetime import datetime
 
+from samdrift.accesspoint.facts import transfer_facts
 from samdrift.accesspoint.outbound import Outbound
 from samdrift.accesspoint.settings import AccessPointSettings
 from samdrift.accesspoint.signals import Signals
+from samdrift.audit.events import AuditEvent
 from samdrift.audit.operations import unexpected
 from samdrift.contracts.clock import Clock
 from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
+from samdrift.contracts.transfer import TransferReason
+from samdrift.vault.accesspoint import AccessPointVault
 from samdrift.vault.bodies import BodyReader
 from samdrift.vault.dispatch import Dispatcher
 from samdrift.vault.gate import Gate
@@ -84,14 +88,26 @@ class Sending:
         if room <= 0:
             self._backlog.add(organisation)
             return None
-        async with self._gate.open(_WORKER, organisation, Role.ACCESS_POINT, Purpose.SEND) as vault:
-            claimed = await vault.claim_transfers(now=self._clock(), lease=self._settings.lease, limit=room)
-            bodies = [await vault.outgoing_body(transfer.id) for transfer in claimed]
-            due = await vault.next_due()
-        for transfer, body in zip(claimed, bodies, strict=True):
-            self.start(organisation, transfer, body)
-        if len(claimed) == room:
-            self._backlog.add(organisation)
-            return None
         self._backlog.discard(organisation)
-        return due
+        now = self._clock()
+        async with self._gate.open(_WORKER, organisation, Role.ACCESS_POINT, Purpose.SEND) as vault:
+            claimed = await vault.claim_transfers(now=now, lease=self._settings.lease, limit=room)
+            hopeful = [one for one in claimed if not await self._given_up(organisation, vault, one, now)]
+            bodies = [await vault.outgoing_body(transfer.id) for transfer in hopeful]
+            due = await vault.next_due()
+        for transfer, body in zip(hopeful, bodies, strict=True):
+            self.start(organisation, transfer, body)
+        return now if len(claimed) == room else due
+
+    async def _given_up(
+        self, organisation: ParticipantIdentifier, vault: AccessPointVault, transfer: Transfer, now: datetime
+    ) -> bool:
+        """End a transfer whose attempts have no outcome, time and again (invariant 8)."""
+        if len(transfer.attempts) <= self._settings.retry.most:
+            return False
+        reason, detail = TransferReason.GIVEN_UP, "too many attempts ended without an outcome"
+        await vault.failed(transfer.id, now=now, reason=reason, detail=detail)
+        facts = transfer_facts(transfer)
+        vault.record(AuditEvent.AP_TRANSFER_FAILED, **facts, reason=reason.value, detail=detail)
+        self._signals.raise_for(organisation)
+        return True

@@ -30,6 +30,11 @@ class RetryPolicy:
     interval: timedelta = timedelta(minutes=4)
     jitter: float = 0.1
 
+    @property
+    def most(self) -> int:
+        """Attempts in all, with those that ended with their process and so have no outcome."""
+        return 2 * self.attempts
+
     def next_attempt(self, made: int, now: datetime, chance: float) -> datetime | None:
         """When to try again after ``made`` attempts, or ``None`` when that was the last one.
 

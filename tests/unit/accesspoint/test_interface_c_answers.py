@@ -111,7 +111,9 @@ async def test_every_answer_in_the_document_is_given_and_no_other(
         for certificate in ("22", UNSERVED):
             envelope_id, data = envelope(organisation)
             content = data if path == SUBMIT else b"{}"
-            await caller.call(method, path, content, certificate, envelope_id=envelope_id, item_id=str(uuid4()))
+            await caller.call(
+                method, path, content, certificate, envelope_id=envelope_id, item_id=str(uuid4())
+            )
     await submits(caller, organisation)
     await takes(caller, installation, organisation)
     without = Caller(application(Unreachable(), organisation, unserved), seen)
