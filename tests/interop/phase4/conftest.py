@@ -1,0 +1,25 @@
+"""One phase4 and one scene for all these tests: starting a Java machine costs more than most of them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+
+from tests.interop.phase4.build import Unavailable, classpath
+from tests.interop.phase4.scene import Scene, scene
+from tests.vaults import server_folder
+
+
+@pytest_asyncio.fixture(scope="package", loop_scope="session")
+async def interop() -> AsyncIterator[Scene]:
+    """Our access point and phase4; skips where phase4 cannot run."""
+    try:
+        await asyncio.to_thread(classpath)
+    except Unavailable as reason:
+        pytest.skip(f"phase4: {reason}")
+    with server_folder() as folder:
+        async with scene(folder) as running:
+            yield running
