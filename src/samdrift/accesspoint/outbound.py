@@ -115,7 +115,7 @@ class Outbound:
                 b"".join([piece async for piece in pieces]) if small else pieces,
                 content_type=message.content_type,
                 content_length=message.content_length,
-                within=self._settings.answer_within.total_seconds(),
+                within=self._settings.patience(message.content_length).total_seconds(),
             )
         except PeerUnreachable as failure:
             return Answer(TransferReason.PEER_UNREACHABLE, failure.text)

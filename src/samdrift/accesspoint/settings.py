@@ -45,6 +45,9 @@ class RetryPolicy:
         return now + self.interval * (1 + self.jitter * (2 * chance - 1))
 
 
+_PER_MEGABYTE = timedelta(seconds=6)
+
+
 @dataclass(frozen=True, slots=True)
 class AccessPointSettings:
     """One access point: one party, one federation, one environment (transport-profile-as4 2.10 e)."""
@@ -63,11 +66,21 @@ class AccessPointSettings:
     parallel: int = 4
     """Transfers in flight at once for one organisation."""
     answer_within: timedelta = timedelta(seconds=60)
-    """How long a peer may take to answer an attempt."""
+    """How long a peer may take to answer an attempt with a small message."""
     clock_tolerance: timedelta = timedelta(minutes=10)
     """How far the clocks of two access points may be apart."""
     measure_every: timedelta = timedelta(seconds=30)
     """How often the lengths of queues are looked at, however often they are asked for."""
+
+    def patience(self, size: int) -> timedelta:
+        """How long a peer may take to answer a body of ``size`` bytes.
+
+        Some need minutes for what others need a second for, and a message that is
+        given up meanwhile has been delivered all the same (docs/compatibility.md).
+        Not so long that the lease ends first.
+        """
+        longer = self.answer_within + _PER_MEGABYTE * (size / 1e6)
+        return max(self.answer_within, min(longer, self.lease * 0.8))
 
     def documents(self, organisation: ParticipantIdentifier) -> tuple[DocumentIdentifier, ...]:
         """Types of message that are served for an organisation (transport-profile-as4 2.5 a)."""

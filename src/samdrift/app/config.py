@@ -73,7 +73,7 @@ class AccessPointConfig:
     interval_seconds: int = 240
     """How often a transfer is tried, and the time between (component-accesspoint 3.2.5 A3, A4)."""
     answer_seconds: int = 60
-    """How long a peer may take to answer."""
+    """How long a peer may take to answer a small message; for large ones it gets more time."""
     lease_seconds: int = 300
     """After which time the work of a process that died is taken up; longer than any attempt."""
     clock_seconds: int = 600

@@ -1,10 +1,10 @@
-"""component-accesspoint 3.2.5 A3, A4: number of attempts and time between them."""
+"""component-accesspoint 3.2.5 A3, A4: number of attempts, time between them, time for an answer."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from samdrift.accesspoint.settings import RetryPolicy
+from samdrift.accesspoint.settings import AccessPointSettings, RetryPolicy
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 
@@ -23,3 +23,18 @@ def test_the_interval_is_constant_within_its_jitter() -> None:
     policy = RetryPolicy(interval=timedelta(seconds=100), jitter=0.1)
     times = [policy.next_attempt(1, NOW, chance) for chance in (0.0, 0.5, 1.0)]
     assert times == [NOW + timedelta(seconds=seconds) for seconds in (90, 100, 110)]
+
+
+def test_a_peer_gets_more_time_for_a_larger_message_but_not_more_than_the_lease() -> None:
+    settings = AccessPointSettings("AP0001-SDK-TEST", "federation", "ap.example")
+    allowed = [settings.patience(size).total_seconds() for size in (10_000, 30_000_000, 160_000_000)]
+    assert allowed[0] < 61
+    assert allowed[1] > 160
+    assert allowed[2] < settings.lease.total_seconds()
+
+
+def test_the_time_that_an_operator_grants_is_granted_whatever_the_lease() -> None:
+    settings = AccessPointSettings(
+        "AP0001-SDK-TEST", "federation", "ap.example", answer_within=timedelta(minutes=10)
+    )
+    assert settings.patience(1) == timedelta(minutes=10)
