@@ -91,6 +91,7 @@ async def serving(
         access_log=False,
         server_header=False,
         date_header=False,
+        proxy_headers=False,
         timeout_keep_alive=keep_alive,
         timeout_graceful_shutdown=stop_within,
         ssl_context_factory=(lambda *_: tls()) if tls else None,
