@@ -83,9 +83,12 @@ class HttpAnswer:
         return bytes(body)
 
     async def _piece(self) -> bytes:
+        content = self._response.content
         with _typed():
+            if content.is_eof():  # All has come: there is nothing to wait for.
+                return content.read_nowait()
             async with asyncio.timeout(self._silence):
-                return await self._response.content.readany()
+                return await content.readany()
 
 
 class HttpClient:
