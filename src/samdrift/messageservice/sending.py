@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from datetime import datetime
+from functools import partial
 
 from samdrift.audit.operations import unexpected
 from samdrift.contracts.clock import Clock
@@ -22,7 +23,7 @@ from samdrift.vault.records import MessageRecord, ReceiptRecord, WorkItem
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 _WORKER = Principal(PrincipalKind.WORKER, "message-service")
-_Job = Awaitable[datetime | None]
+_Job = Callable[[], Awaitable[datetime | None]]
 
 
 class Sending:
@@ -36,6 +37,7 @@ class Sending:
         self._outgoing = outgoing
         self._clock = clock
         self._running: defaultdict[ParticipantIdentifier, set[asyncio.Task[None]]] = defaultdict(set)
+        self._backlog: set[ParticipantIdentifier] = set()
         self._unexpected = unexpected("message-service-sending")
         self.dispatcher = Dispatcher(self._turn, clock, on_failure=self._unexpected)
 
@@ -43,13 +45,13 @@ class Sending:
         self, organisation: ParticipantIdentifier, record: MessageRecord, payload: bytes
     ) -> None:
         """Send a stored and claimed message, in the background."""
-        self._start(organisation, self._outgoing.message(organisation, record, payload))
+        self._start(organisation, partial(self._outgoing.message, organisation, record, payload))
 
     def start_receipt(
         self, organisation: ParticipantIdentifier, record: ReceiptRecord, payload: bytes
     ) -> None:
         """Send a stored and claimed receipt, in the background."""
-        self._start(organisation, self._outgoing.receipt(organisation, record, payload))
+        self._start(organisation, partial(self._outgoing.receipt, organisation, record, payload))
 
     def room(self, organisation: ParticipantIdentifier) -> int:
         """How many more messages and receipts of the organisation may be in work."""
@@ -68,7 +70,7 @@ class Sending:
         task.add_done_callback(lambda done: self._done(organisation, done))
 
     async def _run(self, organisation: ParticipantIdentifier, job: _Job) -> None:
-        again = await job
+        again = await job()
         if again is not None:
             self.dispatcher.wake_at(organisation, again)
 
@@ -77,12 +79,16 @@ class Sending:
         if not task.cancelled() and (failure := task.exception()) is not None:
             self._unexpected(failure)
             self.dispatcher.wake_at(organisation, self._clock() + self._settings.lease)
+        if organisation in self._backlog:
+            self.dispatcher.wake(organisation)
 
     async def _turn(self, organisation: ParticipantIdentifier) -> datetime | None:
         room = self.room(organisation)
-        now = self._clock()
         if room <= 0:
-            return now + self._settings.retry_after
+            self._backlog.add(organisation)
+            return None
+        self._backlog.discard(organisation)
+        now = self._clock()
         async with self._gate.open(_WORKER, organisation, Role.MESSAGE_SERVICE, Purpose.PROCESS) as vault:
             work = await vault.claim_work(now=now, lease=self._settings.lease, limit=room)
             jobs = [job for item in work if (job := await self._taken_up(organisation, vault, item, now))]
@@ -109,11 +115,12 @@ class Sending:
             message = await vault.message(item.id, Direction.OUT)
             if message is not None:
                 body = await (await vault.body(item.id, Direction.OUT)).read_all()
-                return self._outgoing.message(organisation, message, body)
+                return partial(self._outgoing.message, organisation, message, body)
         elif item.kind is WorkKind.RECEIPT:
             receipt = await vault.receipt(item.id)
             if receipt is not None:
-                return self._outgoing.receipt(organisation, receipt, await vault.receipt_body(item.id))
+                content = await vault.receipt_body(item.id)
+                return partial(self._outgoing.receipt, organisation, receipt, content)
         else:
             await pass_deadline(vault, item.id, now)
         await vault.finish_work(item.kind, item.id)
