@@ -7,12 +7,13 @@ from datetime import datetime
 
 from samdrift.audit.events import AuditEvent
 from samdrift.contracts.clock import Clock
+from samdrift.contracts.discovery import DiscoveryError
 from samdrift.contracts.messages import MessageStatus, WorkKind
 from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
 from samdrift.contracts.transfer import AccessPoint, InboxItem
 from samdrift.messageservice import answers
 from samdrift.messageservice.findings import DUPLICATE, REFERS_TO_FAILED
-from samdrift.messageservice.incoming import Judgement, Judging, NewMessage, NewReceipt
+from samdrift.messageservice.incoming import Judgement, Judging, NewMessage, NewReceipt, Unanswerable
 from samdrift.messageservice.matching import match_receipt, signer_facts
 from samdrift.messageservice.sending import Sending
 from samdrift.messageservice.settings import MessageServiceSettings, OrganisationProfile
@@ -22,6 +23,7 @@ from samdrift.vault.messageservice import MessageServiceVault
 from samdrift.vault.records import ReceiptRecord, Received
 from samdrift.wire.findings import Finding
 from samdrift.wire.identifiers import ParticipantIdentifier
+from samdrift.wire.keys import DecryptionKey
 
 _WORKER = Principal(PrincipalKind.WORKER, "message-service")
 _FAILED = (MessageStatus.MESSAGE_EXCHANGE_ERROR, MessageStatus.REJECTED)
@@ -61,11 +63,27 @@ class Inbox:
         profile = self._profiles[organisation]
         data = b"".join([piece async for piece in access_point.fetch(item.id)])
         async with self._gate.open(_WORKER, organisation, Role.MESSAGE_SERVICE, Purpose.RECEIVE) as vault:
-            judgement = await self._judging.judge(data, item, profile, vault.keys().decryption, now)
+            judgement = await self._judge(data, item, profile, vault.keys().decryption, now)
             del data
             answer = await self._store(vault, item, judgement, now)
         if answer is not None:
             self._sending.start_receipt(organisation, *answer)
+
+    async def _judge(
+        self,
+        data: bytes,
+        item: InboxItem,
+        profile: OrganisationProfile,
+        keys: tuple[DecryptionKey, ...],
+        now: datetime,
+    ) -> Judgement:
+        """What cannot be judged may wait as long as its sender waits for the receipt (invariant 8)."""
+        try:
+            return await self._judging.judge(data, item, profile, keys, now)
+        except DiscoveryError as failure:
+            if now < item.received_at + self._settings.receipt_within:
+                raise
+            return Unanswerable(item.envelope_id, f"could not be judged in time: {failure.text}")
 
     async def _store(
         self, vault: MessageServiceVault, item: InboxItem, judgement: Judgement, now: datetime
