@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 import pytest
+from cryptography import x509
 
 from samdrift.accesspoint.reception import Reception
-from samdrift.wire.as4 import As4Fault, As4Reader
+from samdrift.wire.as4 import As4Fault, As4Reader, UserMessage
 
 _TYPE = 'multipart/related; boundary="b"; type="application/soap+xml"'
 
@@ -46,5 +47,5 @@ async def test_nothing_is_read_after_the_end() -> None:
     assert body.read == 1
 
 
-async def _nobody(message: object) -> list[object]:
-    return []
+async def _nobody(message: UserMessage) -> tuple[x509.Certificate, ...]:
+    return ()

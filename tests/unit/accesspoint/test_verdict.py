@@ -1,0 +1,160 @@
+"""What a peer's answer means for a transfer; only a receipt that proves delivery is delivery."""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from samdrift.accesspoint.verdict import Answer, judge
+from samdrift.contracts.transfer import TransferReason
+from samdrift.wire.as4 import (
+    EbmsError,
+    EbmsErrorCode,
+    PackedMessage,
+    Response,
+    SignedReference,
+    build_error,
+    build_receipt,
+    pack,
+    user_message,
+)
+from samdrift.wire.keys import SigningKey
+from samdrift.wire.profile import AS4_1_2
+from tests import pki
+
+NOW = datetime.now(UTC)
+ISSUER = pki.root("Issuer", 0)
+OWN = ISSUER.issue("AP0001-SDK-TEST", private_key=pki.key(1))
+PEER = ISSUER.issue("AP0002-SDK-TEST", private_key=pki.key(2))
+STRANGER = ISSUER.issue("AP0003-SDK-TEST", private_key=pki.key(3))
+MESSAGE = user_message(
+    AS4_1_2,
+    message_id="m@own.test",
+    timestamp=NOW,
+    from_party="AP0001-SDK-TEST",
+    to_party="AP0002-SDK-TEST",
+    action="a",
+    service="s",
+    service_type="t",
+    conversation_id="c",
+    original_sender="0203:a.se",
+    final_recipient="0203:b.se",
+)
+
+
+def packed(created: datetime) -> PackedMessage:
+    return pack(
+        MESSAGE,
+        b"<xhe/>",
+        signer=OWN.signing_key(),
+        recipient=PEER.certificate,
+        rng=os.urandom,
+        created=created,
+    )
+
+
+FIRST, SECOND = packed(NOW.replace(microsecond=0)), packed(NOW.replace(microsecond=500_000))
+
+
+def receipt(references: tuple[SignedReference, ...], signer: SigningKey) -> Response:
+    return build_receipt(
+        user_message=MESSAGE, references=references, message_id="r@peer.test", now=NOW, signer=signer
+    )
+
+
+def judged(answer: Response, message_id: str = "m@own.test") -> Answer:
+    """The verdict at the second attempt."""
+    return judge(
+        answer.content_type,
+        answer.body,
+        message_id=message_id,
+        sent=[SECOND.references, FIRST.references],
+        peer=PEER.certificate,
+    )
+
+
+@pytest.mark.parametrize("attempt", [FIRST, SECOND])
+def test_a_receipt_over_any_attempt_is_delivery(attempt: PackedMessage) -> None:
+    answer = receipt(attempt.references, PEER.signing_key())
+    verdict = judged(answer)
+    assert verdict.delivered
+    assert verdict.receipt == answer.body
+    assert verdict.signature
+
+
+@pytest.mark.parametrize(
+    "references", [(), SECOND.references[:-1], (*SECOND.references, *FIRST.references)], ids=len
+)
+def test_a_receipt_over_less_or_more_than_one_attempt_is_not(references: tuple[SignedReference, ...]) -> None:
+    verdict = judged(receipt(references, PEER.signing_key()))
+    assert (verdict.delivered, verdict.reason) == (False, TransferReason.RECEIPT_INVALID)
+
+
+def test_a_receipt_of_somebody_else_is_not() -> None:
+    verdict = judged(receipt(SECOND.references, STRANGER.signing_key()))
+    assert (verdict.delivered, verdict.reason, verdict.final) == (
+        False,
+        TransferReason.RECEIPT_INVALID,
+        False,
+    )
+
+
+def test_a_receipt_about_another_message_is_not() -> None:
+    verdict = judged(receipt(SECOND.references, PEER.signing_key()), message_id="other@own.test")
+    assert (verdict.delivered, verdict.reason) == (False, TransferReason.RECEIPT_INVALID)
+
+
+@pytest.mark.parametrize("signer", [None, PEER, STRANGER])
+@pytest.mark.parametrize(
+    ("code", "detail", "reason", "final"),
+    [
+        (EbmsErrorCode.OTHER, "NOT_SERVICED", TransferReason.NOT_SERVICED, True),
+        (EbmsErrorCode.OTHER, " NOT_SERVICED\n", TransferReason.NOT_SERVICED, True),
+        (EbmsErrorCode.OTHER, "something else", TransferReason.PEER_REFUSED, False),
+        (EbmsErrorCode.FAILED_DECRYPTION, "wrong key", TransferReason.PEER_REFUSED, False),
+        (EbmsErrorCode.DUPLICATE, "", TransferReason.RECEIPT_INVALID, False),
+    ],
+)
+def test_an_error_is_information_signed_or_not(
+    code: EbmsErrorCode, detail: str, reason: TransferReason, final: bool, signer: pki.Certified | None
+) -> None:
+    answer = build_error(
+        EbmsError.of(code, detail, "m@own.test"),
+        message_id="e@peer.test",
+        now=NOW,
+        signer=None if signer is None else signer.signing_key(),
+    )
+    verdict = judged(answer)
+    assert (verdict.delivered, verdict.reason, verdict.final) == (False, reason, final)
+    assert code in verdict.detail
+    assert detail.strip() in verdict.detail
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.sampled_from(["", "text/html", "application/soap+xml", "multipart/related"]), st.binary(max_size=80)
+)
+def test_whatever_a_peer_answers_there_is_a_verdict(content_type: str, body: bytes) -> None:
+    verdict = judged(Response(content_type, body))
+    assert (verdict.delivered, verdict.reason, verdict.final) == (
+        False,
+        TransferReason.RECEIPT_INVALID,
+        False,
+    )
+
+
+@settings(max_examples=60, deadline=None)
+@given(place=st.integers(0, 10_000), bit=st.integers(0, 7))
+def test_a_receipt_with_one_bit_changed_is_delivery_only_where_nothing_signed_changed(
+    place: int, bit: int
+) -> None:
+    answer = receipt(SECOND.references, PEER.signing_key())
+    body = bytearray(answer.body)
+    body[place % len(body)] ^= 1 << bit
+    verdict = judged(Response(answer.content_type, bytes(body)))
+    if verdict.delivered:
+        assert verdict.signature == judged(answer).signature

@@ -1,0 +1,162 @@
+"""content-specification 5.3: findings that need to know sender, keys, addresses."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from uuid import uuid4
+
+import pytest
+
+from samdrift.contracts.transfer import InboxItem
+from samdrift.messageservice import findings
+from samdrift.messageservice.compose import Address, Attachment
+from samdrift.messageservice.settings import OrganisationProfile
+from samdrift.wire.codes import Detail, Reason
+from samdrift.wire.envelope import EnvelopeHeader, EnvelopeVerdict, verify
+from samdrift.wire.identifiers import PARTICIPANT_SCHEME, ParticipantIdentifier
+from samdrift.wire.sdkmessage import Ii, SdkMessage
+from samdrift.wire.verdicts import CertificateVerdict, TrustReason
+from tests import pki
+from tests.roles.letters import DRAFT, enclose, header, letter
+
+SENDER = Address(ParticipantIdentifier("0203:a.se"), "A", "sdk.a", "A")
+RECIPIENT = Address(ParticipantIdentifier("0203:b.se"), "B", "sdk.b", "B")
+PROFILE = OrganisationProfile(
+    RECIPIENT.organisation, "B", frozenset({"sdk.b"}), frozenset({"application/pdf", "text/plain"})
+)
+TRUSTED = CertificateVerdict(TrustReason.TRUSTED)
+
+
+def item(sender: str = "0203:a.se", recipient: str = "0203:b.se") -> InboxItem:
+    at = datetime.now(UTC)
+    return InboxItem("i", "e", sender, recipient, "d", "c", "m@p", "AP0002-SDK-TEST", at, 1)
+
+
+def around(message: SdkMessage) -> EnvelopeHeader:
+    """The envelope that the message belongs in."""
+    return header(
+        SENDER.organisation, RECIPIENT.organisation, id=message.message_id, handling_service_id="sdk.b"
+    )
+
+
+def codes(message: SdkMessage, profile: OrganisationProfile = PROFILE) -> list[tuple[Reason, str]]:
+    found = findings.of_message(message, around(letter_as_sent), profile)
+    return [(finding.reason, finding.detail) for finding in found]
+
+
+letter_as_sent = letter(SENDER, RECIPIENT)
+
+
+def test_nothing_is_found_in_what_is_right() -> None:
+    assert codes(letter_as_sent) == []
+
+
+def test_identifiers_are_compared_without_regard_to_case() -> None:
+    """RFC 4122 3; component-sml, identifiers in lower case."""
+    loud = Ii(PARTICIPANT_SCHEME, "0203:A.SE")
+    sender = replace(letter_as_sent.sender, id=loud)
+    assert codes(replace(letter_as_sent, sender=sender, message_id=letter_as_sent.message_id.upper())) == []
+
+
+@pytest.mark.parametrize("place", ["messageId", "sender", "recipient"])
+def test_row_13_message_and_envelope_differ(place: str) -> None:
+    other = Ii(PARTICIPANT_SCHEME, "0203:c.se")
+    changed = {
+        "messageId": replace(letter_as_sent, message_id=str(uuid4())),
+        "sender": replace(letter_as_sent, sender=replace(letter_as_sent.sender, id=other)),
+        "recipient": replace(letter_as_sent, recipient=replace(letter_as_sent.recipient, id=other)),
+    }[place]
+    assert codes(changed) == [(Reason.RULE, Detail.SECURITY)]
+
+
+def test_row_13_as4_and_envelope_differ() -> None:
+    says = around(letter_as_sent)
+    assert findings.of_transport(item(), says) == []
+    for differing in (item(sender="0203:c.se"), item(recipient="0203:c.se")):
+        (found,) = findings.of_transport(differing, says)
+        assert (found.reason, found.detail) == (Reason.RULE, Detail.SECURITY)
+
+
+def test_row_9_an_address_of_nobody() -> None:
+    nobody = replace(PROFILE, functional_addresses=frozenset({"sdk.other"}))
+    assert codes(letter_as_sent, nobody) == [(Reason.RULE, Detail.NOT_FOUND)]
+
+
+def test_3_2_the_handling_service_is_the_functional_address() -> None:
+    says = replace(around(letter_as_sent), handling_service_id="sdk.other")
+    (found,) = findings.of_message(letter_as_sent, says, PROFILE)
+    assert (found.reason, found.detail) == (Reason.RULE, Detail.SECURITY)
+    assert not findings.of_message(letter_as_sent, replace(says, handling_service_id=None), PROFILE)
+
+
+@pytest.mark.parametrize(
+    ("content_type", "taken"),
+    [("application/pdf", True), ("Application/PDF", True), ("text/plain", True), ("image/png", False)],
+)
+def test_row_8_types_of_files(content_type: str, taken: bool) -> None:
+    draft = replace(DRAFT, attachments=(Attachment("a", content_type, b"x"),))
+    message = letter(SENDER, RECIPIENT, draft, message_id=letter_as_sent.message_id)
+    assert codes(message) == ([] if taken else [(Reason.RULE, Detail.NOT_SUPPORTED)])
+
+
+def test_row_8_names_the_file() -> None:
+    png, pdf = Attachment("a", "image/png", b"x"), Attachment("b", "application/pdf", b"x")
+    message = letter(SENDER, RECIPIENT, replace(DRAFT, attachments=(pdf, png, png)))
+    found = findings.of_message(message, around(message), PROFILE)
+    assert [one.path.rpartition("/ContentFiles")[2] for one in found] == [
+        "[2]/contentType",
+        "[3]/contentType",
+    ]
+
+
+def test_no_finding_repeats_content() -> None:
+    """content-specification 4.3.2, invariant 9."""
+    other = Ii(PARTICIPANT_SCHEME, "0203:hemlig.se")
+    draft = replace(DRAFT, attachments=(Attachment("hemlig", "hemlig/typ", b"x"),))
+    message = letter(SENDER, replace(RECIPIENT, functional_address="sdk.hemlig"), draft)
+    message = replace(message, sender=replace(message.sender, id=other))
+    found = findings.of_message(message, around(letter_as_sent), PROFILE)
+    assert len(found) == 4
+    assert "hemlig" not in str(found)
+
+
+# --- the signature ----------------------------------------------------------------------------------------
+
+ISSUER = pki.root("Issuer", 0)
+SIGNER = ISSUER.issue("a.se", private_key=pki.key(1))
+STRANGER = ISSUER.issue("a.se", private_key=pki.key(2))
+
+
+def signed_by(signer: pki.Certified) -> EnvelopeVerdict:
+    recipient = ISSUER.issue("b.se", private_key=pki.key(3)).certificate
+    return verify(enclose(letter_as_sent, signer.signing_key(), recipient).data)
+
+
+def test_row_12_signed_as_published() -> None:
+    assert findings.of_signature(signed_by(SIGNER), [SIGNER.certificate], TRUSTED) == []
+
+
+def test_row_12_one_of_several_published_certificates_is_enough() -> None:
+    published = [STRANGER.certificate, SIGNER.certificate]
+    assert findings.of_signature(signed_by(SIGNER), published, TRUSTED) == []
+
+
+@pytest.mark.parametrize("published", [[], [STRANGER.certificate]])
+def test_row_12_another_certificate_than_the_published(published: list[object]) -> None:
+    (found,) = findings.of_signature(signed_by(SIGNER), published, TRUSTED)  # type: ignore[arg-type]
+    assert (found.reason, found.detail) == (Reason.SIGNATURE, Detail.SECURITY)
+
+
+@pytest.mark.parametrize("reason", [TrustReason.REVOKED, TrustReason.EXPIRED, TrustReason.UNKNOWN_ISSUER])
+def test_xhe_3_5_a_published_but_not_valid(reason: TrustReason) -> None:
+    (found,) = findings.of_signature(signed_by(SIGNER), [SIGNER.certificate], CertificateVerdict(reason))
+    assert (found.reason, found.detail) == (Reason.SIGNATURE, Detail.SECURITY)
+
+
+def test_row_12_no_signature_or_a_broken_one() -> None:
+    unsigned = verify(enclose(letter_as_sent, None, SIGNER.certificate).data)
+    broken = replace(signed_by(SIGNER), envelope=None)
+    for verdict in (unsigned, broken):
+        (found,) = findings.of_signature(verdict, [SIGNER.certificate], None)
+        assert (found.reason, found.detail) == (Reason.SIGNATURE, Detail.SECURITY)
