@@ -187,7 +187,7 @@ async def staged(folder: Path) -> AsyncIterator[Stage]:
             enrolled = await enrol(federation, operator, folder / operator.folder)
             run = await stack.enter_async_context(running(hasty(enrolled.config)))
             for organisation in operator.organisations:
-                members[organisation] = _member(federation, run, organisation)
+                members[organisation] = member_of(federation, run, organisation)
         peers = Peers()
         tls = federation.authority.issue_tls_server([HOST], pki.key(2).public_key())
         yield Stage(
@@ -211,7 +211,7 @@ async def _serve(stack: AsyncExitStack, peers: Peers, certificate: x509.Certific
     return f"https://{HOST}:{socket.getsockname()[1]}"
 
 
-def _member(federation: LocalFederation, operator: Operator, organisation: DemoOrganisation) -> Member:
+def member_of(federation: LocalFederation, operator: Operator, organisation: DemoOrganisation) -> Member:
     """The organisation, registered for exactly what it is configured for."""
     service = federation.smp.services(organisation.identifier)[0]
     endpoint = service.endpoints[0]

@@ -1,0 +1,74 @@
+"""The database stops and comes back: nothing is promised meanwhile, and nothing is forgotten."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from samdrift.contracts.messages import Direction, MessageStatus
+from samdrift.vault.errors import VaultUnavailable
+from samdrift.vault.postgres import EmbeddedPostgres
+from tests.roles.member import Member, until
+from tests.roles.stage import Stage
+
+EXPECTED = "VaultUnavailable"
+"""What the log of the platform may name here."""
+
+
+@asynccontextmanager
+async def stopped(member: Member) -> AsyncIterator[None]:
+    """The operator's database is down while the context lasts: crashed, not shut down."""
+    vaults = member.config.vaults
+    assert isinstance(vaults.database, Path)
+    server = EmbeddedPostgres(vaults.database, (vaults.secrets / "administrator").read_text())
+    await asyncio.to_thread(server.control, "stop", "-m", "immediate")
+    try:
+        yield
+    finally:
+        await asyncio.to_thread(server.control, "start")
+
+
+async def test_invariant_7_no_receipt_without_durability(stage: Stage) -> None:
+    """The peer is asked to come again, and does."""
+    agency, peer = stage.agency, stage.peer()
+    envelope = peer.encloses(agency)
+    message_id, packed = peer.packs(envelope, agency)
+    async with stopped(agency):
+        posted = await peer.repeats(message_id, packed, agency)
+        assert posted.answer.status == 503
+
+    async def again() -> bool | None:
+        posted = await peer.repeats(message_id, packed, agency)
+        return posted.is_receipt_of(agency.certificate) if posted.answer.status == 200 else None
+
+    assert await until(again, "the message is taken")
+    (receipt,) = await peer.message_receipts(envelope.id)
+    assert not receipt.findings
+    assert await agency.ends(envelope.id, Direction.IN) is MessageStatus.NEW
+
+
+async def test_nothing_is_taken_for_sending_that_would_not_be_kept(stage: Stage) -> None:
+    agency, peer = stage.agency, stage.peer()
+    interface = await agency.interface_c()
+    envelope = await agency.encloses(peer.address, peer.encryption)
+    async with stopped(agency):
+        assert (await interface.submit(envelope.id, envelope.data)).problem == (503, "unavailable")
+        assert (await interface.poll()).problem == (503, "unavailable")
+        with pytest.raises(VaultUnavailable):
+            await agency.send(peer.address)
+    assert (await interface.submit(envelope.id, envelope.data)).status == 201
+    await agency.reaches(envelope.id, MessageStatus.WAITING_FOR_RECEIPT)
+
+
+async def test_both_roles_go_on_by_themselves(stage: Stage) -> None:
+    async with stopped(stage.agency):
+        message_id = await stage.habo.send(stage.agency.address)
+        await stage.habo.reaches(message_id, MessageStatus.SCHEDULED_FOR_RESEND)
+    assert await stage.habo.ends(message_id) is MessageStatus.ACCEPTED
+    assert await stage.agency.ends(message_id, Direction.IN) is MessageStatus.NEW
+    back = await stage.agency.send(stage.habo.address)
+    assert await stage.agency.ends(back) is MessageStatus.ACCEPTED
