@@ -19,6 +19,7 @@ from statistics import median, quantiles
 
 import psutil
 
+from bench import phase4
 from bench.exchange_floor import ExchangeFloor
 from bench.measure import Row, against_floor, reported
 from samdrift.app.demo.cast import AGENCY, HABO
@@ -41,9 +42,10 @@ _DRAFT = Draft(
 
 
 def rows() -> list[Row]:
-    """Measure floor and work in turn, then throughput and latency under load."""
+    """Measure floor and work in turn, then throughput and latency under load, then one hop with phase4."""
     with tempfile.TemporaryDirectory() as folder:
-        return run(_run(Path(folder) / "world"))
+        exchanges = run(_run(Path(folder) / "world"))
+    return [*exchanges, *phase4.rows()]
 
 
 async def _run(folder: Path) -> list[Row]:

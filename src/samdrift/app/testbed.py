@@ -59,7 +59,7 @@ async def separate_bed(folder: Path) -> AsyncIterator[tuple[Bed, int]]:
     async with AsyncExitStack() as stack:
         federation = await stack.enter_async_context(federation_running(folder / "federation"))
         enrolled = await enrol(federation, _OPERATOR, folder / _OPERATOR.folder)
-        pid = await stack.enter_async_context(_served(enrolled))
+        pid = await stack.enter_async_context(served(enrolled))
         gate = await stack.enter_async_context(_gate(enrolled.config))
         yield (
             await stack.enter_async_context(_bed(federation, enrolled, enrolled.config, gate, folder)),
@@ -78,7 +78,8 @@ async def _gate(config: Config) -> AsyncIterator[Gate]:
 
 
 @asynccontextmanager
-async def _served(enrolled: EnrolledOperator) -> AsyncIterator[int]:
+async def served(enrolled: EnrolledOperator) -> AsyncIterator[int]:
+    """Run an operator's access point in a process of its own meanwhile; gives its process id."""
     own = enrolled.config.access_point
     assert own is not None
     command = [

@@ -25,6 +25,7 @@ from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Rol
 from samdrift.federation.server import LocalFederation
 from samdrift.federation.server import running as federation_running
 from samdrift.federation.shapes import Ca
+from samdrift.wire.certificates import common_name
 from samdrift.wire.identifiers import (
     NO_PROCESS,
     PARTICIPANT_SCHEME,
@@ -75,25 +76,12 @@ class Scene:
         """Have phase4 send ``envelope`` from the agency to Habo; gives what phase4 made of our answer."""
         file = self.folder / f"{uuid4()}.xml"
         file.write_bytes(envelope.data)
+        named = properties(self.agency.identifier.value, self.habo.organisation.value)
+        message = request(self.as4_address, self.as4_certificate, document, envelope.id, named)
         try:
-            return await self.phase4.send(
-                **(self._request(envelope, document) | {"file": str(file)} | changes)
-            )
+            return await self.phase4.send(**(message | {"file": str(file)} | changes))
         finally:
             file.unlink()
-
-    def _request(self, envelope: Packed, document: DocumentIdentifier) -> dict[str, Any]:
-        return {
-            "address": self.as4_address,
-            "to": _OURS,
-            "to_certificate": pem(self.as4_certificate),
-            "service_type": NO_PROCESS.scheme,
-            "service": NO_PROCESS.value,
-            "action": document.action,
-            "conversation": envelope.id,
-            "message_id": f"{uuid4()}@phase4.test",
-            "properties": properties(self.agency.identifier.value, self.habo.organisation.value),
-        }
 
     async def status(self, message_id: str, direction: Direction) -> tuple[MessageStatus, list[str]]:
         """What Habo's message ended as, and the details of its events, the newest first."""
@@ -124,6 +112,27 @@ class Scene:
                 await asyncio.sleep(0.05)
 
 
+def request(
+    address: str,
+    certificate: x509.Certificate,
+    document: DocumentIdentifier,
+    conversation: str,
+    named: list[dict[str, str]],
+) -> dict[str, Any]:
+    """A message for phase4 to send, in DIGG's profile, but for the file that is its payload."""
+    return {
+        "address": address,
+        "to": common_name(certificate),
+        "to_certificate": pem(certificate),
+        "service_type": NO_PROCESS.scheme,
+        "service": NO_PROCESS.value,
+        "action": document.action,
+        "conversation": conversation,
+        "message_id": f"{uuid4()}@phase4.test",
+        "properties": named,
+    }
+
+
 def properties(original_sender: str, final_recipient: str) -> list[dict[str, str]]:
     """The message properties of DIGG's profile, as phase4 takes them."""
     named = {"originalSender": original_sender, "finalRecipient": final_recipient}
@@ -144,7 +153,9 @@ async def scene(folder: Path) -> AsyncIterator[Scene]:
             for name in ("arbetsformedlingen", "mullsjo", "gnosjo", "mark")
         )
         identity = access_point(federation, THEIRS)
-        phase4 = await asyncio.to_thread(Phase4, folder, _settings(federation, identity, (agency, unlucky)))
+        phase4 = await asyncio.to_thread(
+            Phase4, folder, peer_settings(federation, identity, (agency, unlucky))
+        )
         stack.callback(phase4.close)
         for one in (agency, stranger):
             one.live_at(phase4.address, identity)
@@ -176,7 +187,10 @@ def access_point(federation: LocalFederation, party: str) -> Identity:
     return Identity(own, federation.authority.issue_access_point(party, own.public_key()))
 
 
-def _settings(federation: LocalFederation, identity: Identity, served: Iterable[Neighbour]) -> PeerSettings:
+def peer_settings(
+    federation: LocalFederation, identity: Identity, served: Iterable[Neighbour]
+) -> PeerSettings:
+    """phase4 as an access point of the federation that serves those organisations."""
     authority, tls = federation.authority, key(4, 3072)
     return PeerSettings(
         THEIRS,
