@@ -7,7 +7,7 @@ import os
 import ssl
 import urllib.request
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 import pytest
@@ -20,6 +20,8 @@ from starlette.routing import Route
 
 from samdrift.net.server import listening_socket, serving
 from samdrift.wire.as4 import (
+    EbmsErrorCode,
+    ErrorSignal,
     PackedMessage,
     ReceiptReason,
     ReceiptSignal,
@@ -142,7 +144,7 @@ def _packed(message: UserMessage, us: Identity, recipient: x509.Certificate) -> 
     return pack(message, _PAYLOAD, signer=signer, recipient=recipient, rng=os.urandom, created=now)
 
 
-async def _posted(interop: Scene, content_type: str, body: bytes) -> tuple[str, bytes]:
+async def _answered(interop: Scene, content_type: str, body: bytes) -> tuple[str, bytes]:
     tls = ssl.create_default_context(cadata=interop.tls_issuer)
     request = urllib.request.Request(interop.phase4.address, body, {"Content-Type": content_type})
 
@@ -157,10 +159,46 @@ async def test_its_receipt_proves_delivery_and_has_a_child_of_its_own(interop: S
     message = _message(interop.agency.identifier.value)
     peer = interop.phase4_identity.certificate
     packed = _packed(message, us, peer)
-    content_type, body = await _posted(interop, packed.content_type, packed.body)
+    content_type, body = await _answered(interop, packed.content_type, packed.body)
     signal = read_response(content_type, body)
     assert isinstance(signal, ReceiptSignal)
     verdict = verify_receipt(signal, message_id=message.message_id, sent=[packed.references], expected=peer)
     assert verdict.reason is ReceiptReason.VALID
     (receipt,) = etree.fromstring(body).iterfind(".//eb:Receipt", _NAMES)
     assert [etree.QName(child).localname for child in receipt] == ["NonRepudiationInformation", "phase4"]
+
+
+async def _error(interop: Scene, packed: PackedMessage, body: bytes) -> ErrorSignal:
+    signal = read_response(*await _answered(interop, packed.content_type, body))
+    assert isinstance(signal, ErrorSignal)
+    return signal
+
+
+async def test_its_error_for_a_broken_signature_speaks_of_decryption(interop: Scene, us: Identity) -> None:
+    packed = _packed(_message("0203:habo.se"), us, interop.phase4_identity.certificate)
+    signal = await _error(interop, packed, packed.body.replace(b">0203:habo.se<", b">0203:hobo.se<", 1))
+    assert signal.errors[0].code is EbmsErrorCode.FAILED_DECRYPTION
+    assert "signature" in signal.errors[0].detail
+
+
+async def test_it_signs_errors_once_it_has_found_a_processing_mode(interop: Scene, us: Identity) -> None:
+    peer = interop.phase4_identity.certificate
+    known = _packed(_message("0203:nobody.se"), us, peer)
+    signal = await _error(interop, known, known.body)
+    assert (signal.errors[0].detail, signal.signed_by) == ("NOT_SERVICED", peer)
+    unknown = _packed(replace(_message("0203:nobody.se"), action="urn:x"), us, peer)
+    signal = await _error(interop, unknown, unknown.body)
+    assert (signal.errors[0].code, signal.signed_by) == (EbmsErrorCode.PROCESSING_MODE_MISMATCH, None)
+
+
+async def test_it_hands_on_what_nobody_signed(interop: Scene) -> None:
+    """Only our peer's own check refuses; phase4's has let the message through to it."""
+    outcome = await interop.phase4_sends(
+        Packed("c-1", _PAYLOAD),
+        address=interop.phase4.address,
+        to=THEIRS,
+        to_certificate=pem(interop.phase4_identity.certificate),
+        sign=False,
+    )
+    (error,) = outcome["errors"]
+    assert (error["code"], error["detail"]) == ("EBMS:0103", "NOT_PROTECTED")
