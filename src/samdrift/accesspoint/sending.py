@@ -46,8 +46,8 @@ class Sending:
         return self._settings.parallel - len(self._flying[organisation])
 
     def queued(self, organisation: ParticipantIdentifier) -> None:
-        """Tell that a transfer was stored for which there was no room."""
-        self._backlog.add(organisation)
+        """Tell that a transfer was stored for which there was no room; by now there may be."""
+        self.dispatcher.wake(organisation)
 
     def busy(self) -> set[ParticipantIdentifier]:
         """Organisations that this process knows to have transfers that are not final."""
