@@ -61,7 +61,8 @@ def listening_socket(host: str, port: int = 0) -> socket.socket:
     An :class:`OSError` names the address as its file.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    sock = socket.socket(family, socket.SOCK_STREAM)
+    # asyncio's own loop sends small answers without delay only where it reads that this is TCP.
+    sock = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         sock.bind((host, port))

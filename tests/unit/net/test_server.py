@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -50,3 +52,22 @@ async def test_nothing_is_believed_that_a_caller_says_of_itself() -> None:
     async with telling() as url, http_client(public_only=False) as http:
         told = json.loads((await fetch(http, url, LIMITS, headers=claims)).body)
     assert told == ["http", "127.0.0.1", None]
+
+
+def test_answers_are_sent_without_delay_on_asyncios_own_loop_too() -> None:
+    async def without_delay() -> int:
+        option = asyncio.get_running_loop().create_future()
+
+        async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            accepted = writer.get_extra_info("socket")
+            option.set_result(accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+            writer.close()
+
+        with listening_socket("127.0.0.1") as sock:
+            async with await asyncio.start_server(talk, sock=sock):
+                _, writer = await asyncio.open_connection(*sock.getsockname())
+                writer.close()
+                return int(await option)
+
+    with asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner:
+        assert runner.run(without_delay()) == 1
