@@ -42,7 +42,7 @@ class Database:
     async def revive(self) -> None:
         """Start the embedded server when it has died; an operator's cluster is the operator's to start."""
         if self._server is not None:
-            await asyncio.to_thread(self._server.start)
+            await asyncio.to_thread(self._server.revive)
 
     async def stop(self) -> None:
         """Stop the embedded server, unless another process uses it."""

@@ -85,7 +85,8 @@ class Dispatcher:
         if self._due:
             most = min(most, (self._due[0][0] - self._clock()).total_seconds())
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._changed.wait(), max(0.0, most))
+            async with asyncio.timeout(most):
+                await self._changed.wait()
         now = self._clock()
         while self._due and self._due[0][0] <= now:
             self._ready[heapq.heappop(self._due)[2]] = None

@@ -84,6 +84,12 @@ class EmbeddedPostgres:
                 self._start()
         return f"host={self._sockets()} port={_PORT} dbname=postgres"
 
+    def revive(self) -> None:
+        """Start the server when it has died; a new, empty one never takes the place of data that are gone."""
+        if not self._data.exists():
+            raise ServerFailed("the data folder of the embedded PostgreSQL is gone")
+        self.start()
+
     def stop(self) -> None:
         """Stop the server, unless another process uses it; nothing happens when it is stopped."""
         if self._in_use is None:

@@ -117,3 +117,19 @@ async def test_who_has_work_now_or_later_is_known() -> None:
     assert dispatcher.expecting() == {B}
     await run_for(dispatcher, 0.1, A, B)
     assert dispatcher.expecting() == {A}
+
+
+async def test_news_that_comes_with_the_end_does_not_put_the_end_off() -> None:
+    """asyncio.wait_for of Python 3.11 would take the news and drop the cancellation."""
+
+    async def turn(organisation: ParticipantIdentifier) -> datetime | None:
+        return None
+
+    dispatcher = Dispatcher(turn, now, on_failure=lambda _: None)
+    task = asyncio.create_task(dispatcher.run([A]))
+    await asyncio.sleep(0.01)
+    dispatcher.wake(B)
+    task.cancel()
+    done, _ = await asyncio.wait({task}, timeout=1)
+    assert task in done
+    assert task.cancelled()

@@ -109,6 +109,23 @@ def test_what_was_committed_survives_a_crash_of_the_server(folder: Path) -> None
         server.stop()
 
 
+def test_a_server_whose_data_are_gone_is_not_brought_back_as_a_new_one(folder: Path) -> None:
+    """A disk that is not mounted, say: an empty database would take in what is asked of the full one."""
+    server = EmbeddedPostgres(folder, "secret")
+    server.start()
+    server.control("stop", "-m", "immediate")
+    data, aside = folder / "data", folder / "aside"
+    data.rename(aside)
+    try:
+        with pytest.raises(ServerFailed, match="gone"):
+            server.revive()
+        assert not data.exists()
+    finally:
+        aside.rename(data)
+    server.revive()
+    server.stop()
+
+
 def test_a_folder_that_holds_something_else_is_a_typed_error(tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     server = EmbeddedPostgres(tmp_path, "secret")
