@@ -27,7 +27,6 @@ from samdrift.messageservice.service import MessageService
 from samdrift.messageservice.settings import MessageServiceSettings
 from samdrift.net.clock import system_clock
 from samdrift.vault.gate import Gate
-from samdrift.vault.postgres import EmbeddedPostgres
 from tests.roles.member import Member, until
 from tests.roles.stage import member_of
 
@@ -79,15 +78,6 @@ class Process:
         self.running.send_signal(how)
         await asyncio.to_thread(self.running.wait, 30)
 
-    async def without_database(self, seconds: float) -> None:
-        """Crash the database, and start it again after a while."""
-        assert isinstance(self.config.vaults.database, Path)
-        password = (self.config.vaults.secrets / "administrator").read_text()
-        server = EmbeddedPostgres(self.config.vaults.database, password)
-        await asyncio.to_thread(server.control, "stop", "-m", "immediate")
-        await asyncio.sleep(seconds)
-        await asyncio.to_thread(server.control, "start")
-
 
 @asynccontextmanager
 async def processes(
@@ -117,6 +107,7 @@ async def processes(
 async def _stop(process: Process) -> None:
     if process.running is not None and process.running.poll() is None:
         await process.end(signal.SIGTERM)
+        assert process.running.returncode == 0
 
 
 def _mailroom(config: Config, gate: Gate) -> MessageService:

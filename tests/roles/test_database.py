@@ -2,34 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from pathlib import Path
-
 import pytest
 
 from samdrift.contracts.messages import Direction, MessageStatus
 from samdrift.vault.errors import VaultUnavailable
-from samdrift.vault.postgres import EmbeddedPostgres
-from tests.roles.member import Member, until
+from tests.roles.crashes import crashed
+from tests.roles.member import until
 from tests.roles.stage import Stage
 
 EXPECTED = "VaultUnavailable"
 """What the log of the platform may name here."""
-
-
-@asynccontextmanager
-async def stopped(member: Member) -> AsyncIterator[None]:
-    """The operator's database is down while the context lasts: crashed, not shut down."""
-    vaults = member.config.vaults
-    assert isinstance(vaults.database, Path)
-    server = EmbeddedPostgres(vaults.database, (vaults.secrets / "administrator").read_text())
-    await asyncio.to_thread(server.control, "stop", "-m", "immediate")
-    try:
-        yield
-    finally:
-        await asyncio.to_thread(server.control, "start")
 
 
 async def test_invariant_7_no_receipt_without_durability(stage: Stage) -> None:
@@ -37,7 +19,7 @@ async def test_invariant_7_no_receipt_without_durability(stage: Stage) -> None:
     agency, peer = stage.agency, stage.peer()
     envelope = peer.encloses(agency)
     message_id, packed = peer.packs(envelope, agency)
-    async with stopped(agency):
+    async with crashed(agency.config, agency.operator.gate):
         posted = await peer.repeats(message_id, packed, agency)
         assert posted.answer.status == 503
 
@@ -55,7 +37,7 @@ async def test_nothing_is_taken_for_sending_that_would_not_be_kept(stage: Stage)
     agency, peer = stage.agency, stage.peer()
     interface = await agency.interface_c()
     envelope = await agency.encloses(peer.address, peer.encryption)
-    async with stopped(agency):
+    async with crashed(agency.config, agency.operator.gate):
         assert (await interface.submit(envelope.id, envelope.data)).problem == (503, "unavailable")
         assert (await interface.poll()).problem == (503, "unavailable")
         with pytest.raises(VaultUnavailable):
@@ -65,7 +47,7 @@ async def test_nothing_is_taken_for_sending_that_would_not_be_kept(stage: Stage)
 
 
 async def test_both_roles_go_on_by_themselves(stage: Stage) -> None:
-    async with stopped(stage.agency):
+    async with crashed(stage.agency.config, stage.agency.operator.gate):
         message_id = await stage.habo.send(stage.agency.address)
         await stage.habo.reaches(message_id, MessageStatus.SCHEDULED_FOR_RESEND)
     assert await stage.habo.ends(message_id) is MessageStatus.ACCEPTED

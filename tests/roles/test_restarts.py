@@ -19,6 +19,7 @@ from samdrift.federation.directory import FunctionalAddress
 from samdrift.messageservice.service import MessageInvalid
 from samdrift.vault.errors import VaultUnavailable
 from samdrift.wire.identifiers import ParticipantIdentifier
+from tests.roles.crashes import crashed
 from tests.roles.letters import DRAFT
 from tests.roles.member import AP, MT, Member, until
 from tests.roles.processes import Process, processes
@@ -91,7 +92,8 @@ async def strikes(operators: list[Process], rng: random.Random) -> None:
         await asyncio.sleep(rng.uniform(0.1, 1.5))
         operator = rng.choice(operators)
         if rng.random() < 0.25:
-            await operator.without_database(rng.uniform(0, 1))
+            async with crashed(operator.config, operator.gate):
+                await asyncio.sleep(rng.uniform(0, 1))
         else:
             await operator.end(signal.SIGKILL)
             await asyncio.sleep(rng.uniform(0, 0.5))

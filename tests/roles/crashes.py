@@ -1,0 +1,39 @@
+"""A database server that crashes, and stays down as long as a test wants it to."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from samdrift.app.config import Config
+from samdrift.vault.errors import VaultUnavailable
+from samdrift.vault.gate import Gate
+from samdrift.vault.postgres import EmbeddedPostgres
+from tests.roles.member import until
+
+
+@asynccontextmanager
+async def crashed(config: Config, gate: Gate) -> AsyncIterator[None]:
+    """The installation's database is down while the context lasts; whoever notices first revives it then.
+
+    The lock is the one that every process takes before it starts the server.
+    """
+    folder = config.vaults.database
+    assert isinstance(folder, Path)
+    password = (config.vaults.secrets / "administrator").read_text()
+    with (folder / "starting").open("rb+") as starting:
+        await asyncio.to_thread(fcntl.flock, starting, fcntl.LOCK_EX)
+        await asyncio.to_thread(EmbeddedPostgres(folder, password).control, "stop", "-m", "immediate")
+        yield
+
+    async def answers() -> bool | None:
+        with contextlib.suppress(VaultUnavailable):
+            await gate.read_operator_log(limit=1)
+            return True
+        return None
+
+    await until(answers, "the database is back")
