@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import signal
-import socket
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -34,43 +32,40 @@ _HASTE = {
     "[access_point]": "[access_point]\nattempts = 60\ninterval_seconds = 1\nlease_seconds = 3",
     "[message_service]": "[message_service]\nretry_seconds = 1\nlease_seconds = 3",
 }
+_SERVE = ("-m", "samdrift.app.main", "serve")
 _SOURCES = Path(__file__).parents[2] / "src"
 
 
 @dataclass
 class Process:
-    """One operator: `serve all`, and the database that it keeps its vaults in."""
+    """`serve` for some roles of an operator."""
 
+    which: str
     config_file: Path
     config: Config
     gate: Gate
     """The test's own way into the same vaults."""
     running: subprocess.Popen[bytes] | None = None
-    log: Path = field(init=False)
 
-    def __post_init__(self) -> None:
-        self.log = self.config_file.parent / "serve.log"
+    @property
+    def log(self) -> Path:
+        return self.config_file.with_name(f"serve-{self.which}.log")
 
-    def start(self) -> None:
+    async def start(self) -> None:
+        """Start it and wait until it serves."""
+        before = self._starts()
         with self.log.open("ab") as log:
             self.running = subprocess.Popen(
-                [sys.executable, "-m", "samdrift.app.main", "serve", "all", "--config", self.config_file],
+                [sys.executable, *_SERVE, self.which, "--config", self.config_file],
                 env={**os.environ, "PYTHONPATH": str(_SOURCES)},
                 stdout=log,
                 stderr=log,
             )
 
-    async def ready(self) -> None:
-        """Wait until interface C can be reached."""
-        assert self.config.access_point is not None
-        address = self.config.access_point.listen_c
+        async def serves() -> bool | None:
+            return True if self._starts() > before else None
 
-        async def look() -> bool | None:
-            with contextlib.suppress(OSError), socket.create_connection((address.host, address.port), 1):
-                return True
-            return None
-
-        await until(look, "an operator serves")
+        await until(serves, "an operator serves")
 
     async def end(self, how: signal.Signals) -> None:
         """Send the signal and wait for the end."""
@@ -78,15 +73,32 @@ class Process:
         self.running.send_signal(how)
         await asyncio.to_thread(self.running.wait, 30)
 
+    async def stop(self) -> None:
+        """Have it end by itself, if it runs."""
+        if self.running is not None and self.running.poll() is None:
+            await self.end(signal.SIGTERM)
+            assert self.running.returncode == 0
+
+    def _starts(self) -> int:
+        return self.log.read_bytes().count(b" INFO running ") if self.log.exists() else 0
+
+
+@dataclass(frozen=True)
+class Played:
+    """Operators as processes, and the organisations that they serve."""
+
+    processes: list[Process] = field(default_factory=list)
+    members: list[Member] = field(default_factory=list)
+
 
 @asynccontextmanager
-async def processes(
-    federation: LocalFederation, folder: Path, operators: list[DemoOperator]
-) -> AsyncIterator[tuple[list[Process], list[Member]]]:
-    """Enrol operators and give them as processes, not started, with the organisations that they serve."""
+async def played(
+    federation: LocalFederation, folder: Path, operators: Mapping[DemoOperator, Sequence[str]]
+) -> AsyncIterator[Played]:
+    """Enrol operators, each with the processes that it is to run as, none of them started."""
     async with AsyncExitStack() as stack:
-        made, members = [], []
-        for operator in operators:
+        found = Played()
+        for operator, processes in operators.items():
             enrolled = await enrol(federation, operator, folder / operator.folder)
             text = enrolled.config_file.read_text()
             for table, hasty in _HASTE.items():
@@ -96,18 +108,13 @@ async def processes(
             config = load(enrolled.config_file)
             gate = await Gate.start(vault_settings(config))
             stack.push_async_callback(gate.close)
-            process = Process(enrolled.config_file, config, gate)
-            stack.push_async_callback(_stop, process)
-            made.append(process)
+            for which in processes:
+                process = Process(which, enrolled.config_file, config, gate)
+                stack.push_async_callback(process.stop)
+                found.processes.append(process)
             window = Operator(config, gate, _mailroom(config, gate))
-            members += [member_of(federation, window, one) for one in operator.organisations]
-        yield made, members
-
-
-async def _stop(process: Process) -> None:
-    if process.running is not None and process.running.poll() is None:
-        await process.end(signal.SIGTERM)
-        assert process.running.returncode == 0
+            found.members.extend(member_of(federation, window, one) for one in operator.organisations)
+        yield found
 
 
 def _mailroom(config: Config, gate: Gate) -> MessageService:

@@ -177,6 +177,16 @@ async def test_a_message_many_times_at_once_is_stored_once(stage: Stage) -> None
     assert (await stage.agency.happened(AP, envelope.id)).count(AuditEvent.AP_ENVELOPE_RECEIVED) == 1
 
 
+async def test_a_message_id_again_with_something_else_does_not_get_a_proof_of_it(stage: Stage) -> None:
+    peer = stage.peer()
+    first = await peer.posts(peer.encloses(stage.agency), stage.agency)
+    other = peer.encloses(stage.agency)
+    second = await peer.posts(other, stage.agency, {"message_id": first.message_id})
+    assert second.answer == first.answer
+    assert not second.is_receipt_of(stage.agency.certificate)
+    assert other.id not in await waiting_envelopes(stage.agency)
+
+
 async def test_the_message_id_of_another_access_point_is_not_taken_for_a_duplicate(stage: Stage) -> None:
     one, other = stage.peer(), stage.peer()
     first = await one.posts(one.encloses(stage.agency), stage.agency)

@@ -22,7 +22,7 @@ from samdrift.wire.identifiers import ParticipantIdentifier
 from tests.roles.crashes import crashed
 from tests.roles.letters import DRAFT
 from tests.roles.member import AP, MT, Member, until
-from tests.roles.processes import Process, processes
+from tests.roles.processes import Process, played
 from tests.roles.stage import Stage
 from tests.vaults import server_folder
 
@@ -37,15 +37,13 @@ def organisation(name: str, number: str) -> DemoOrganisation:
     return DemoOrganisation(ParticipantIdentifier(domain), name.title(), number, mailbox)
 
 
-OPERATORS = [
-    DemoOperator(
-        "operator-c",
-        "AP0003-SDK-DEMO",
-        (organisation("vaggeryd", "2120000522"), organisation("nassjo", "2120000548")),
-    ),
-    DemoOperator("operator-d", "AP0004-SDK-DEMO", (organisation("eksjo", "2120000597"),)),
-]
-
+_HERE = organisation("vaggeryd", "2120000522"), organisation("nassjo", "2120000548")
+_THERE = (organisation("eksjo", "2120000597"),)
+OPERATORS: dict[DemoOperator, tuple[str, ...]] = {
+    DemoOperator("operator-c", "AP0003-SDK-DEMO", _HERE): ("all",),
+    DemoOperator("operator-d", "AP0004-SDK-DEMO", _THERE): ("ap", "mt"),
+}
+"""Each with the processes that it runs as: together, or each role by itself."""
 
 ORDER = [
     MessageStatus.SUBMITTED,
@@ -86,19 +84,18 @@ async def sends(members: list[Member], rng: random.Random) -> list[Exchange]:
     return sent
 
 
-async def strikes(operators: list[Process], rng: random.Random) -> None:
-    """Kill an operator, or crash its database, again and again."""
+async def strikes(processes: list[Process], rng: random.Random) -> None:
+    """Kill a process, or crash its database, again and again."""
     for _ in range(BLOWS):
         await asyncio.sleep(rng.uniform(0.1, 1.5))
-        operator = rng.choice(operators)
+        process = rng.choice(processes)
         if rng.random() < 0.25:
-            async with crashed(operator.config, operator.gate):
+            async with crashed(process.config, process.gate):
                 await asyncio.sleep(rng.uniform(0, 1))
         else:
-            await operator.end(signal.SIGKILL)
+            await process.end(signal.SIGKILL)
             await asyncio.sleep(rng.uniform(0, 0.5))
-            operator.start()
-            await operator.ready()
+            await process.start()
 
 
 @pytest.mark.parametrize("seed", [int(os.environ.get("SAMDRIFT_SEED", random.randrange(1 << 32)))])
@@ -106,14 +103,13 @@ async def test_killed_at_random_moments(stage: Stage, seed: int) -> None:
     print(f"SAMDRIFT_SEED={seed}")
     rng = random.Random(seed)
     with server_folder() as folder:
-        async with processes(stage.federation, folder, OPERATORS) as (operators, members):
-            for operator in operators:
-                operator.start()
-                await operator.ready()
-            sent, _ = await asyncio.gather(sends(members, rng), strikes(operators, rng))
+        async with played(stage.federation, folder, OPERATORS) as those:
+            for process in those.processes:
+                await process.start()
+            sent, _ = await asyncio.gather(sends(those.members, rng), strikes(those.processes, rng))
             for exchange in sent:
                 await ended_well(exchange)
-            for member in members:
+            for member in those.members:
                 await nothing_is_left(member)
 
 
