@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator
 from datetime import datetime
@@ -106,17 +107,25 @@ class Outbound:
     async def _exchange(
         self, transfer: Transfer, route: Route, message: PreparedMessage, body: BodyReader
     ) -> Answer:
+        """Post the message and judge the answer, for as long as the claim lasts at most.
+
+        A peer that takes or gives a little now and then is never silent, and would
+        keep the organisation's other transfers waiting for as long as it likes.
+        """
         small = message.content_length <= _IN_ONE_PIECE
         pieces = _encoded(message, body)
         try:
-            answered = await post(
-                self._client,
-                route.address,
-                b"".join([piece async for piece in pieces]) if small else pieces,
-                content_type=message.content_type,
-                content_length=message.content_length,
-                within=self._settings.patience(message.content_length).total_seconds(),
-            )
+            async with asyncio.timeout(self._settings.lease.total_seconds()):
+                answered = await post(
+                    self._client,
+                    route.address,
+                    b"".join([piece async for piece in pieces]) if small else pieces,
+                    content_type=message.content_type,
+                    content_length=message.content_length,
+                    within=self._settings.patience(message.content_length).total_seconds(),
+                )
+        except TimeoutError:
+            return Answer(TransferReason.PEER_UNREACHABLE, "the peer is too slow")
         except PeerUnreachable as failure:
             return Answer(TransferReason.PEER_UNREACHABLE, failure.text)
         if answered.status >= 500 and not answered.body:

@@ -69,11 +69,11 @@ class Breaks:
 @contextlib.asynccontextmanager
 async def sending(
     installation: Installation, organisation: ParticipantIdentifier, outbound: object
-) -> AsyncIterator[None]:
+) -> AsyncIterator[Sending]:
     made = Sending(SETTINGS, installation.gate, cast(Any, outbound), Signals(), now)
     running = asyncio.create_task(made.dispatcher.run([organisation]))
     try:
-        yield
+        yield made
     finally:
         running.cancel()
         await made.stop()
@@ -103,6 +103,17 @@ async def test_what_waits_for_a_free_place_is_sent_as_soon_as_there_is_one(
         events = await told(installation, organisation, 7)
     assert {event.state for event in events} == {TransferState.DELIVERED}
     assert outbound.most_at_once == SETTINGS.parallel
+
+
+async def test_what_found_no_place_when_it_came_and_one_when_it_was_stored_is_sent(
+    installation: Installation, organisation: ParticipantIdentifier
+) -> None:
+    async with sending(installation, organisation, Delivers(installation)) as made:
+        await asyncio.sleep(0.1)
+        async with installation.open(organisation, Role.ACCESS_POINT) as vault:
+            await submitted(vault)
+        made.queued(organisation)
+        await told(installation, organisation, 1)
 
 
 async def test_invariant_8_a_transfer_whose_attempts_never_have_an_outcome_is_given_up(
