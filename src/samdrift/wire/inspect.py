@@ -61,9 +61,17 @@ def _root(data: bytes) -> str:
     try:
         for start in range(0, len(data), _PIECE):
             parser.feed(data[start : start + _PIECE])
-            for _, element in parser.read_events():
-                if isinstance(element, xml.Element):
-                    return str(element.tag)
+            if root := _begun(parser):
+                return root
+        parser.close()  # which is when it looks at a document of a few bytes
+        if root := _begun(parser):
+            return root
     except etree.XMLSyntaxError:
         pass
     raise WireError(WireFault.NOT_XML, "not well-formed XML", "root element")
+
+
+def _begun(parser: etree.XMLPullParser) -> str:
+    """The name of the first element that has begun since the last look, empty when none has."""
+    names = (str(element.tag) for _, element in parser.read_events() if isinstance(element, xml.Element))
+    return next(names, "")

@@ -18,6 +18,7 @@ def make_unusable(folder: Path) -> dict[str, tuple[Path, str]]:
         "empty": (b"", "is empty"),
         "not-xml": (b"%PDF-1.7 \xff\xfe", "not an XML document"),
         "cut-short": (b"<messagePayload xmlns='urn:riv:infrastructure:messaging:Mes", "not well-formed"),
+        "unknown-short-root": (b"<a/>", "no SDK message, envelope or receipt"),
         "unknown-root": (b"<html><body>hello</body></html>", "no SDK message, envelope or receipt"),
         "entity-bomb": (_BOMB.encode(), "document type declarations are not accepted"),
         "external-entity": (_OUTSIDE.encode(), "document type declarations are not accepted"),
