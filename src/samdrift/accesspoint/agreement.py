@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from cryptography import x509
-from cryptography.x509.oid import NameOID
-
 from samdrift.wire.ebms import UserMessage
 from samdrift.wire.envelope import EnvelopeHeader
 from samdrift.wire.errors import WireError
@@ -21,12 +18,6 @@ class Disagreement(StrEnum):
     ACTION = "Action differs from the envelope's document identifier"
     SERVICE = "Service differs from the envelope's process identifier"
     FEDERATION = "the envelope names another federation"
-
-
-def common_name(certificate: x509.Certificate) -> str:
-    """CN of the subject, the party identifier of an access point (component-accesspoint 3.1.5 a, b)."""
-    names = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
-    return str(names[0].value) if names else ""
 
 
 def participant(value: str | None) -> ParticipantIdentifier | None:

@@ -7,9 +7,9 @@ from base64 import b64encode
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 
-from samdrift.accesspoint.agreement import common_name
 from samdrift.vault.records import Transfer
 from samdrift.wire.as4 import SignedHeader
+from samdrift.wire.certificates import common_name
 
 _SHA256 = hashes.SHA256()
 
@@ -29,7 +29,7 @@ def reception_facts(header: SignedHeader) -> dict[str, str]:
 
 def peer_facts(certificate: x509.Certificate) -> dict[str, str]:
     """Which access point is at the other end, and the SHA-256 of the certificate that says so."""
-    return {"peer": common_name(certificate), "certificate": certificate.fingerprint(_SHA256).hex()}
+    return {"peer": common_name(certificate) or "", "certificate": certificate.fingerprint(_SHA256).hex()}
 
 
 def signature_facts(signature: bytes) -> dict[str, str]:

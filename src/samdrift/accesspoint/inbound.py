@@ -40,15 +40,13 @@ from samdrift.wire.as4 import (
     SignedHeader,
     UserMessage,
 )
-from samdrift.wire.ebms import EbmsErrorCode
+from samdrift.wire.ebms import NOT_SERVICED, EbmsErrorCode
 from samdrift.wire.envelope import EnvelopeHeader, HeaderScanner
 from samdrift.wire.errors import WireError
 from samdrift.wire.identifiers import ParticipantIdentifier
 from samdrift.wire.keys import DecryptionKey
 
 _WORKER = Principal(PrincipalKind.WORKER, "access-point-inbound")
-NOT_SERVICED = "NOT_SERVICED"
-"""errorDetail when the recipient or the type of message is not served (transport-profile-as4 2.5 c)."""
 
 
 @dataclass(frozen=True, slots=True)

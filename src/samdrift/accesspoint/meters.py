@@ -12,10 +12,11 @@ from datetime import datetime
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from samdrift.accesspoint.verdict import NOT_SERVICED, Answer
+from samdrift.accesspoint.verdict import Answer
 from samdrift.audit.events import AuditEvent
 from samdrift.vault.records import Backlog
 from samdrift.wire.as4 import As4Fault
+from samdrift.wire.ebms import NOT_SERVICED
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 _SECONDS = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)

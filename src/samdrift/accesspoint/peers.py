@@ -7,7 +7,7 @@ from datetime import datetime
 
 from cryptography import x509
 
-from samdrift.accesspoint.agreement import common_name, participant
+from samdrift.accesspoint.agreement import participant
 from samdrift.accesspoint.settings import AccessPointSettings
 from samdrift.contracts.discovery import (
     CertificateChecks,
@@ -18,6 +18,7 @@ from samdrift.contracts.discovery import (
     NotRegistered,
 )
 from samdrift.wire.as4 import ORIGINAL_SENDER, As4Fault, SignedHeader, UserMessage
+from samdrift.wire.certificates import common_name
 from samdrift.wire.ebms import EbmsErrorCode
 from samdrift.wire.identifiers import DocumentIdentifier, ParticipantIdentifier
 

@@ -7,7 +7,6 @@ from datetime import datetime
 
 from cryptography import x509
 
-from samdrift.accesspoint.agreement import common_name
 from samdrift.accesspoint.settings import AccessPointSettings
 from samdrift.contracts.discovery import (
     CertificateChecks,
@@ -18,6 +17,7 @@ from samdrift.contracts.discovery import (
     NotRegistered,
 )
 from samdrift.contracts.transfer import TransferReason
+from samdrift.wire.certificates import common_name
 from samdrift.wire.identifiers import DocumentIdentifier, ParticipantIdentifier
 from samdrift.wire.profile import PROFILES, TransportProfile
 
@@ -28,12 +28,9 @@ class Route:
 
     address: str
     certificate: x509.Certificate
+    party: str
+    """To/PartyId: the name in the certificate (component-accesspoint 3.1.5 b)."""
     profile: TransportProfile
-
-    @property
-    def party(self) -> str:
-        """To/PartyId (component-accesspoint 3.1.5 b)."""
-        return common_name(self.certificate)
 
 
 class NoRoute(Exception):
@@ -77,7 +74,14 @@ class Routes:
                 final=True,
             )
         await self._approve(endpoint.certificate, now)
-        return Route(endpoint.address, endpoint.certificate, PROFILES[endpoint.transport_profile])
+        party = common_name(endpoint.certificate)
+        if party is None:
+            raise NoRoute(
+                TransferReason.PEER_UNTRUSTED,
+                "certificate of the receiving access point: no common name to send to",
+                final=True,
+            )
+        return Route(endpoint.address, endpoint.certificate, party, PROFILES[endpoint.transport_profile])
 
     async def _approve(self, certificate: x509.Certificate, now: datetime) -> None:
         """Chain and revocation of the receiving access point (transport-profile-as4 2.10 a, b)."""

@@ -15,9 +15,8 @@ from samdrift.wire.as4 import (
     read_response,
     verify_receipt,
 )
-from samdrift.wire.ebms import EbmsError
+from samdrift.wire.ebms import NOT_SERVICED, EbmsError
 
-NOT_SERVICED = "NOT_SERVICED"
 _DUPLICATE = "EBMS:4001"
 
 

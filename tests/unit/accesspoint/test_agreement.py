@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from samdrift.accesspoint.agreement import Disagreement, common_name, compare, participant
+from samdrift.accesspoint.agreement import Disagreement, compare, participant
 from samdrift.wire.as4 import UserMessage, user_message
 from samdrift.wire.identifiers import (
     FEDERATION_SDK,
@@ -19,7 +19,6 @@ from samdrift.wire.identifiers import (
     ProcessIdentifier,
 )
 from samdrift.wire.profile import AS4_1_2
-from tests import pki
 from tests.roles.letters import header
 
 ENVELOPE = header(ParticipantIdentifier("0203:a.se"), ParticipantIdentifier("0203:b.se"))
@@ -86,11 +85,6 @@ def test_all_differences_are_named_at_once() -> None:
     )
     envelope = replace(ENVELOPE, process=ProcessIdentifier("y"))
     assert compare(other, envelope, FEDERATION_SDK) == tuple(Disagreement)
-
-
-def test_3_1_5_the_party_is_the_common_name() -> None:
-    certificate = pki.root("Root", 0).issue("AP0001-SDK-TEST", private_key=pki.key(1)).certificate
-    assert common_name(certificate) == "AP0001-SDK-TEST"
 
 
 @given(st.text(max_size=60))

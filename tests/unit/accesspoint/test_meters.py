@@ -8,12 +8,12 @@ import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
 from samdrift.accesspoint.meters import Meters
-from samdrift.accesspoint.verdict import NOT_SERVICED, Answer
+from samdrift.accesspoint.verdict import Answer
 from samdrift.audit.events import AuditEvent
 from samdrift.contracts.transfer import TransferReason
 from samdrift.vault.records import Backlog
 from samdrift.wire.as4 import As4Fault
-from samdrift.wire.ebms import EbmsErrorCode
+from samdrift.wire.ebms import NOT_SERVICED, EbmsErrorCode
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 HABO = ParticipantIdentifier("0203:habo.se")

@@ -29,7 +29,7 @@ SETTINGS = AccessPointSettings("AP0001-SDK-TEST", "test", "ap.test", lease=timed
 
 class OneRoute:
     async def find(self, *asked: object) -> Route:
-        return Route("https://peer.test/as4", CERTIFICATE, AS4_1_2)
+        return Route("https://peer.test/as4", CERTIFICATE, "AP0002-SDK-TEST", AS4_1_2)
 
 
 class Trickling:
