@@ -144,18 +144,13 @@ class Inbound:
     ) -> _Taken:
         async with self._gate.open(_WORKER, recipient, Role.ACCESS_POINT, Purpose.RECEIVE) as vault:
             writer = vault.new_body()
-            try:
-                arrived = await self._spool(reception, writer, header)
-                receipt = self._answers.receipt(header.user_message, arrived.complete.references, now)
-                if arrived.envelope is None:
-                    await writer.discard()
-                    vault.record(AuditEvent.AP_ENVELOPE_REFUSED, reason=arrived.problem, **facts)
-                    return _Taken(receipt, AuditEvent.AP_ENVELOPE_REFUSED)
-                facts["envelope"] = arrived.envelope.id
-                return await self._accept(vault, writer, arrived.envelope, receipt, facts, now)
-            except BaseException:
-                await writer.discard()
-                raise
+            arrived = await self._spool(reception, writer, header)
+            receipt = self._answers.receipt(header.user_message, arrived.complete.references, now)
+            if arrived.envelope is None:
+                vault.record(AuditEvent.AP_ENVELOPE_REFUSED, reason=arrived.problem, **facts)
+                return _Taken(receipt, AuditEvent.AP_ENVELOPE_REFUSED)
+            facts["envelope"] = arrived.envelope.id
+            return await self._accept(vault, writer, arrived.envelope, receipt, facts, now)
 
     async def _spool(self, reception: Reception, writer: BodyWriter, header: SignedHeader) -> _Arrived:
         """Store the pieces as they come while the envelope's header is read from them.
@@ -211,7 +206,6 @@ class Inbound:
         if await vault.accept(item, body, receipt.body, now=now):
             vault.record(AuditEvent.AP_ENVELOPE_RECEIVED, **facts)
             return _Taken(receipt, AuditEvent.AP_ENVELOPE_RECEIVED)
-        await writer.discard()
         vault.record(AuditEvent.AP_ENVELOPE_DUPLICATE, **facts)
         known = await vault.known_receipt(item.as4_message_id, item.peer)
         answer = Response(receipt.content_type, known) if known else receipt

@@ -61,28 +61,24 @@ class Submissions:
             writer = vault.new_body()
             try:
                 header = await _spool(stream, writer)
-                self._check(header, organisation, envelope_id)
-                body = await writer.finish()
-                transfer, created = await vault.submit(
-                    OutgoingEnvelope(
-                        envelope_id=header.id,
-                        conversation_id=conversation_id or header.id,
-                        sender=header.sender,
-                        recipient=header.recipient,
-                        document=header.document,
-                        process=header.process,
-                    ),
-                    body,
-                    as4_message_id=new_message_id(self._rng, self._settings.message_id_domain),
-                    now=now,
-                    lease=self._settings.lease if claim else None,
-                )
             except WireError as error:
-                await writer.discard()
                 raise _invalid(str(error)) from None
-            except BaseException:
-                await writer.discard()
-                raise
+            self._check(header, organisation, envelope_id)
+            body = await writer.finish()
+            transfer, created = await vault.submit(
+                OutgoingEnvelope(
+                    envelope_id=header.id,
+                    conversation_id=conversation_id or header.id,
+                    sender=header.sender,
+                    recipient=header.recipient,
+                    document=header.document,
+                    process=header.process,
+                ),
+                body,
+                as4_message_id=new_message_id(self._rng, self._settings.message_id_domain),
+                now=now,
+                lease=self._settings.lease if claim else None,
+            )
             if created:
                 vault.record(
                     AuditEvent.AP_TRANSFER_QUEUED,
@@ -91,11 +87,8 @@ class Submissions:
                     as4=transfer.as4_message_id,
                     recipient=header.recipient.value,
                 )
-                reader = body.reader()
-            else:
-                await writer.discard()
         if created and claim:
-            self._sending.start(organisation, transfer, reader)
+            self._sending.start(organisation, transfer, body.reader())
         elif created:
             self._sending.queued(organisation)
         return Submission(header.id, transfer.id, created)
