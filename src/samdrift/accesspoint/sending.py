@@ -1,10 +1,9 @@
-"""Which transfers are in flight, and how many of one organisation at once."""
+"""Transfers in flight: attempts, and the end of those that never have an outcome."""
 
 from __future__ import annotations
 
-import asyncio
-from collections import defaultdict
 from datetime import datetime
+from functools import partial
 
 from samdrift.accesspoint.facts import transfer_facts
 from samdrift.accesspoint.outbound import Outbound
@@ -17,81 +16,50 @@ from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Rol
 from samdrift.contracts.transfer import TransferReason
 from samdrift.vault.accesspoint import AccessPointVault
 from samdrift.vault.bodies import BodyReader
-from samdrift.vault.dispatch import Dispatcher
 from samdrift.vault.gate import Gate
+from samdrift.vault.inflight import InFlight
 from samdrift.vault.records import Transfer
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 _WORKER = Principal(PrincipalKind.WORKER, "access-point-outbound")
 
 
-class Sending:
+class Sending(InFlight):
     """Starts attempts, either straight from a submission or from the queue in the vault."""
 
     def __init__(
         self, settings: AccessPointSettings, gate: Gate, outbound: Outbound, signals: Signals, clock: Clock
     ) -> None:
+        super().__init__(
+            clock,
+            parallel=settings.parallel,
+            lease=settings.lease,
+            on_failure=unexpected("access-point-outbound"),
+        )
         self._settings = settings
         self._gate = gate
         self._outbound = outbound
         self._signals = signals
-        self._clock = clock
-        self._flying: defaultdict[ParticipantIdentifier, set[asyncio.Task[None]]] = defaultdict(set)
-        self._backlog: set[ParticipantIdentifier] = set()
-        self._unexpected = unexpected("access-point-outbound")
-        self.dispatcher = Dispatcher(self._turn, clock, on_failure=self._unexpected)
-
-    def room(self, organisation: ParticipantIdentifier) -> int:
-        """How many more transfers of the organisation may be in flight."""
-        return self._settings.parallel - len(self._flying[organisation])
 
     def queued(self, organisation: ParticipantIdentifier) -> None:
         """Tell that a transfer was stored for which there was no room; by now there may be."""
         self.dispatcher.wake(organisation)
 
-    def busy(self) -> set[ParticipantIdentifier]:
-        """Organisations that this process knows to have transfers that are not final."""
-        flying = {organisation for organisation, tasks in self._flying.items() if tasks}
-        return flying | self._backlog | self.dispatcher.expecting()
-
     def start(self, organisation: ParticipantIdentifier, transfer: Transfer, body: BodyReader) -> None:
         """Begin an attempt at a claimed transfer, in the background."""
-        task = asyncio.create_task(self._attempt(organisation, transfer, body))
-        self._flying[organisation].add(task)
-        task.add_done_callback(lambda done: self._landed(organisation, done))
-
-    async def stop(self) -> None:
-        """Cancel what is in flight; leases bring it back at the next start."""
-        tasks = [task for flying in self._flying.values() for task in flying]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        self._start(organisation, partial(self._attempt, organisation, transfer, body))
 
     async def _attempt(
         self, organisation: ParticipantIdentifier, transfer: Transfer, body: BodyReader
-    ) -> None:
+    ) -> datetime | None:
         later = await self._outbound.attempt(organisation, transfer, body)
-        if later is not None:
-            self.dispatcher.wake_at(organisation, later)
         self._signals.raise_for(organisation)
+        return later
 
-    def _landed(self, organisation: ParticipantIdentifier, task: asyncio.Task[None]) -> None:
-        self._flying[organisation].discard(task)
-        if not task.cancelled() and (failure := task.exception()) is not None:
-            self._unexpected(failure)
-            self.dispatcher.wake_at(organisation, self._clock() + self._settings.lease)
-        if organisation in self._backlog:
-            self.dispatcher.wake(organisation)
-
-    async def _turn(self, organisation: ParticipantIdentifier) -> datetime | None:
-        room = self.room(organisation)
-        if room <= 0:
-            self._backlog.add(organisation)
-            return None
-        self._backlog.discard(organisation)
+    async def _claim(self, organisation: ParticipantIdentifier, room: int) -> datetime | None:
         now = self._clock()
         async with self._gate.open(_WORKER, organisation, Role.ACCESS_POINT, Purpose.SEND) as vault:
-            claimed = await vault.claim_transfers(now=now, lease=self._settings.lease, limit=room)
+            claimed = await vault.claim_transfers(now=now, lease=self._lease, limit=room)
             hopeful = [one for one in claimed if not await self._given_up(organisation, vault, one, now)]
             bodies = [await vault.outgoing_body(transfer.id) for transfer in hopeful]
             due = await vault.next_due()

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections import defaultdict
-from collections.abc import Awaitable, Callable
 from datetime import datetime
 from functools import partial
 
@@ -15,31 +12,26 @@ from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Rol
 from samdrift.messageservice.deadlines import pass_deadline
 from samdrift.messageservice.outgoing import Outgoing
 from samdrift.messageservice.settings import MessageServiceSettings
-from samdrift.vault.dispatch import Dispatcher
 from samdrift.vault.errors import VaultError
 from samdrift.vault.gate import Gate
+from samdrift.vault.inflight import InFlight, Job
 from samdrift.vault.messageservice import MessageServiceVault
 from samdrift.vault.records import MessageRecord, ReceiptRecord, WorkItem
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 _WORKER = Principal(PrincipalKind.WORKER, "message-service")
-_Job = Callable[[], Awaitable[datetime | None]]
 
 
-class Sending:
+class Sending(InFlight):
     """Starts work, straight after it was stored or from the queue in the vault."""
 
     def __init__(
         self, settings: MessageServiceSettings, gate: Gate, outgoing: Outgoing, clock: Clock
     ) -> None:
-        self._settings = settings
+        self._unexpected = unexpected("message-service-sending")
+        super().__init__(clock, parallel=settings.parallel, lease=settings.lease, on_failure=self._unexpected)
         self._gate = gate
         self._outgoing = outgoing
-        self._clock = clock
-        self._running: defaultdict[ParticipantIdentifier, set[asyncio.Task[None]]] = defaultdict(set)
-        self._backlog: set[ParticipantIdentifier] = set()
-        self._unexpected = unexpected("message-service-sending")
-        self.dispatcher = Dispatcher(self._turn, clock, on_failure=self._unexpected)
 
     def start_message(
         self, organisation: ParticipantIdentifier, record: MessageRecord, payload: bytes
@@ -53,44 +45,10 @@ class Sending:
         """Send a stored and claimed receipt, in the background."""
         self._start(organisation, partial(self._outgoing.receipt, organisation, record, payload))
 
-    def room(self, organisation: ParticipantIdentifier) -> int:
-        """How many more messages and receipts of the organisation may be in work."""
-        return self._settings.parallel - len(self._running[organisation])
-
-    async def stop(self) -> None:
-        """Cancel what is in work; leases bring it back at the next start."""
-        tasks = [task for running in self._running.values() for task in running]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
-    def _start(self, organisation: ParticipantIdentifier, job: _Job) -> None:
-        task = asyncio.create_task(self._run(organisation, job))
-        self._running[organisation].add(task)
-        task.add_done_callback(lambda done: self._done(organisation, done))
-
-    async def _run(self, organisation: ParticipantIdentifier, job: _Job) -> None:
-        again = await job()
-        if again is not None:
-            self.dispatcher.wake_at(organisation, again)
-
-    def _done(self, organisation: ParticipantIdentifier, task: asyncio.Task[None]) -> None:
-        self._running[organisation].discard(task)
-        if not task.cancelled() and (failure := task.exception()) is not None:
-            self._unexpected(failure)
-            self.dispatcher.wake_at(organisation, self._clock() + self._settings.lease)
-        if organisation in self._backlog:
-            self.dispatcher.wake(organisation)
-
-    async def _turn(self, organisation: ParticipantIdentifier) -> datetime | None:
-        room = self.room(organisation)
-        if room <= 0:
-            self._backlog.add(organisation)
-            return None
-        self._backlog.discard(organisation)
+    async def _claim(self, organisation: ParticipantIdentifier, room: int) -> datetime | None:
         now = self._clock()
         async with self._gate.open(_WORKER, organisation, Role.MESSAGE_SERVICE, Purpose.PROCESS) as vault:
-            work = await vault.claim_work(now=now, lease=self._settings.lease, limit=room)
+            work = await vault.claim_work(now=now, lease=self._lease, limit=room)
             jobs = [job for item in work if (job := await self._taken_up(organisation, vault, item, now))]
             due = await vault.next_due()
         for job in jobs:
@@ -99,7 +57,7 @@ class Sending:
 
     async def _taken_up(
         self, organisation: ParticipantIdentifier, vault: MessageServiceVault, item: WorkItem, now: datetime
-    ) -> _Job | None:
+    ) -> Job | None:
         """The job for ``item``. One that cannot be taken up holds up no other: it waits for its deadline."""
         try:
             return await self._job(organisation, vault, item, now)
@@ -109,7 +67,7 @@ class Sending:
 
     async def _job(
         self, organisation: ParticipantIdentifier, vault: MessageServiceVault, item: WorkItem, now: datetime
-    ) -> _Job | None:
+    ) -> Job | None:
         """What there is to do in the background for ``item``; ``None`` when it is done here and now."""
         if item.kind is WorkKind.MESSAGE:
             message = await vault.message(item.id, Direction.OUT)
