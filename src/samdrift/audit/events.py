@@ -15,11 +15,8 @@ class AuditEvent(StrEnum):
 
     VAULT_OPENING_GRANTED = "vault:opening:granted"
     VAULT_OPENING_DENIED = "vault:opening:denied"
-    VAULT_ORGANISATION_ADDED = "vault:organisation:added"
-    VAULT_ORGANISATION_DROPPED = "vault:organisation:dropped"
 
     AP_TRANSFER_QUEUED = "ap:transfer:queued"
-    AP_TRANSFER_SENT = "ap:transfer:sent"
     AP_TRANSFER_DELIVERED = "ap:transfer:delivered"
     AP_TRANSFER_POSTPONED = "ap:transfer:postponed"
     AP_TRANSFER_FAILED = "ap:transfer:failed"
@@ -28,7 +25,6 @@ class AuditEvent(StrEnum):
     AP_ENVELOPE_RECEIVED = "ap:envelope:received"
     AP_ENVELOPE_DUPLICATE = "ap:envelope:duplicate"
     AP_ENVELOPE_REFUSED = "ap:envelope:refused"
-    AP_ENVELOPE_FETCHED = "ap:envelope:fetched"
     AP_ENVELOPE_ACKNOWLEDGED = "ap:envelope:acknowledged"
 
     MT_MESSAGE_SCHEDULED = "mt:message:scheduled"
@@ -40,12 +36,10 @@ class AuditEvent(StrEnum):
     MT_MESSAGE_FAILED = "mt:message:failed"
     MT_MESSAGE_RETRIEVED = "mt:message:retrieved"
     MT_MESSAGE_REFUSED = "mt:message:refused"
-    MT_MESSAGE_DUPLICATE = "mt:message:duplicate"
     MT_MESSAGE_LATE = "mt:message:late"
     """A step came for a message that had a final status already."""
     MT_MESSAGE_NEW = "mt:message:new"
     MT_MESSAGE_READ = "mt:message:read"
-    MT_MESSAGE_DELETED = "mt:message:deleted"
     MT_RECEIPT_QUEUED = "mt:receipt:queued"
     MT_RECEIPT_SUBMITTED = "mt:receipt:submitted"
     MT_RECEIPT_ACKNOWLEDGED = "mt:receipt:acknowledged"

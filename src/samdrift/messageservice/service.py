@@ -30,7 +30,7 @@ class MessageInvalid(Exception):
 
 
 class MessageService:
-    """Send, list, read and delete messages."""
+    """Send, list and read messages."""
 
     def __init__(
         self,

@@ -166,7 +166,7 @@ async def test_refusals_are_found_the_latest_first_whatever_a_peer_writes(
 
 async def test_what_was_refused_for_nobody_is_in_the_operators_log(installation: Installation) -> None:
     await installation.gate.operator_log(AuditEvent.AP_ENVELOPE_REFUSED, as4="nobody's")
-    await installation.gate.operator_log(AuditEvent.VAULT_ORGANISATION_ADDED)
+    await installation.gate.operator_log(AuditEvent.VAULT_OPENING_GRANTED)
     latest, *_ = await installation.gate.refused(9)
     assert (latest.event, latest.ids["as4"]) == ("ap:envelope:refused", "nobody's")
 
