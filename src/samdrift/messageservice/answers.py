@@ -7,6 +7,7 @@ from datetime import datetime
 from samdrift.contracts.messages import Direction, MessageStatus, ReceiptState
 from samdrift.contracts.transfer import InboxItem
 from samdrift.messageservice.addresses import functional_address
+from samdrift.messageservice.findings import MOST_FINDINGS
 from samdrift.messageservice.incoming import NewMessage
 from samdrift.vault.records import MessageRecord, ReceiptRecord
 from samdrift.wire import receipt as receipts
@@ -14,8 +15,6 @@ from samdrift.wire.codes import ReceiptStatus
 from samdrift.wire.findings import Finding
 from samdrift.wire.identifiers import receipt_document_for
 from samdrift.wire.receipt import MessageReceipt
-
-_MOST_FINDINGS = 50
 
 
 def answer(
@@ -36,7 +35,7 @@ def answer(
         receiver=header.sender,
         message_id=header.id,
         status=status,
-        findings=found[:_MOST_FINDINGS],
+        findings=found[:MOST_FINDINGS],
     )
     record = ReceiptRecord(
         id=receipt_id,

@@ -21,6 +21,9 @@ from samdrift.wire.verdicts import CertificateVerdict
 _HEADER = "/messagePayload/message/messageHeader"
 _ADDRESS = f"{_HEADER}/recipient/attention/subOrganization/organizationId"
 
+MOST_FINDINGS = 50
+"""How many findings of one message are told."""
+
 NOT_ENCRYPTED = Finding(
     Reason.SIGNATURE, Detail.SECURITY, "The payload is not encrypted although the transport model requires it"
 )

@@ -12,9 +12,11 @@ from datetime import datetime
 from samdrift.audit.events import AuditEvent
 from samdrift.contracts.messages import MessageStatus
 from samdrift.contracts.transfer import TransferEvent, TransferState
+from samdrift.messageservice.findings import MOST_FINDINGS
 from samdrift.messageservice.settings import MessageServiceSettings
 from samdrift.vault.records import StatusEvent
-from samdrift.wire.codes import ReceiptStatus
+from samdrift.wire.codes import Detail, ReceiptStatus
+from samdrift.wire.findings import Finding
 from samdrift.wire.receipt import MessageReceipt
 
 
@@ -91,7 +93,11 @@ def of_transfer(settings: MessageServiceSettings, event: TransferEvent) -> Progr
 
 
 def of_receipt(receipt: MessageReceipt, at: datetime) -> Progress:
-    """What the recipient's message receipt says (api-mt-mk, Mappning Kvittens och Event)."""
+    """What the recipient's message receipt says (api-mt-mk, Mappning Kvittens och Event).
+
+    The recipient chose its words and how many: the log gets none of them but the
+    codes that we know, and a receipt with very many findings does not fill the vault.
+    """
     if receipt.status is ReceiptStatus.ACCEPTED:
         return Progress(
             MessageStatus.ACCEPTED,
@@ -102,16 +108,27 @@ def of_receipt(receipt: MessageReceipt, at: datetime) -> Progress:
         StatusEvent(
             at, MessageStatus.REJECTED, f"{finding.reason} {finding.detail}", finding.text, finding.path
         )
-        for finding in receipt.findings
+        for finding in receipt.findings[:MOST_FINDINGS]
     )
-    error = StatusEvent(at, MessageStatus.MESSAGE_EXCHANGE_ERROR, "Rejected by the recipient")
-    codes = sorted({f"{finding.reason} {finding.detail}" for finding in receipt.findings})
+    more = len(receipt.findings) - len(findings)
+    error = StatusEvent(
+        at,
+        MessageStatus.MESSAGE_EXCHANGE_ERROR,
+        "Rejected by the recipient",
+        f"The receipt tells {more} more findings" if more else "",
+    )
+    codes = sorted({_codes(finding) for finding in receipt.findings})
     return Progress(
         MessageStatus.MESSAGE_EXCHANGE_ERROR,
         (*findings, error),
         AuditEvent.MT_MESSAGE_REJECTED,
         reason=", ".join(codes),
     )
+
+
+def _codes(finding: Finding) -> str:
+    known = finding.detail in set(Detail)
+    return f"{finding.reason} {finding.detail if known else 'other'}"
 
 
 def overdue(status: MessageStatus, at: datetime) -> Progress:

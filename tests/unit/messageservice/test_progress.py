@@ -102,6 +102,19 @@ def test_a_rejecting_receipt_tells_every_finding_and_its_place() -> None:
     assert step.reason == "BV not-found, SV structure"
 
 
+def test_a_receipt_with_very_many_findings_tells_some_and_how_many_more() -> None:
+    step = progress.of_receipt(receipt(*[Finding(Reason.RULE, "not-found", "no", "/a")] * 1000), NOW)
+    *told, error = step.events
+    assert 0 < len(told) < 100
+    assert str(1000 - len(told)) in error.detail
+
+
+def test_no_word_of_the_recipients_own_stands_in_the_log() -> None:
+    step = progress.of_receipt(receipt(Finding(Reason.RULE, "Anna Andersson 19121212-1212", "no", "/a")), NOW)
+    assert step.reason == "BV other"
+    assert "Anna" in step.events[0].title, "who sent the message may read it"
+
+
 @pytest.mark.parametrize("status", [status for status in MessageStatus if not status.final])
 def test_invariant_8_whatever_is_overdue_ends_with_a_reason(status: MessageStatus) -> None:
     step = progress.overdue(status, NOW)
