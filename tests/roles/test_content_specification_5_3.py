@@ -227,6 +227,17 @@ async def test_row_2_structure(stage: Stage) -> None:
 # --- what gets no receipt -----------------------------------------------------------------------------------
 
 
+async def test_row_7_a_message_between_others_is_unknown(stage: Stage) -> None:
+    """Else the answer would tell a stranger what became of it."""
+    habo, agency, peer = stage.habo, stage.agency, stage.peer()
+    rejected = await habo.send(replace(agency.address, functional_address="sdk.fel"))
+    assert await habo.ends(rejected) is MessageStatus.MESSAGE_EXCHANGE_ERROR
+    asking = peer.encloses(agency, ref_to_message_id=rejected)
+    await peer.posts(asking, agency)
+    (receipt,) = await peer.message_receipts(asking.id)
+    assert receipt.status is ReceiptStatus.ACCEPTED
+
+
 async def test_row_13_the_sender_is_not_in_smp(stage: Stage) -> None:
     agency, peer = stage.agency, stage.peer(documents=())
     envelope = peer.encloses(agency)
@@ -259,7 +270,7 @@ async def test_message_receipt_2_1_2_payload_not_for_the_recipients_key(stage: S
     await unanswered(agency, envelope.id, "cannot be decrypted")
 
 
-async def test_a_message_that_got_no_receipt_ends_at_its_sender(stage: Stage) -> None:
+async def test_a_message_that_got_no_receipt_waits_at_its_sender_for_its_deadline(stage: Stage) -> None:
     """Nothing lingers (invariant 8): the sender's deadline is unit-tested in messageservice/test_progress."""
     habo, agency = stage.habo, stage.agency
     message = letter(habo.address, agency.address)

@@ -127,10 +127,16 @@ async def _body(vault: MessageServiceVault, payload: bytes) -> Body:
 
 
 async def _of_history(vault: MessageServiceVault, new: NewMessage) -> tuple[Finding, ...]:
-    """What refers to a failed message cannot be taken (content-specification 5.3 row 11)."""
+    """What refers to a failed message cannot be taken (content-specification 5.3 row 11).
+
+    A message between others counts as unknown to this sender: the answer must not
+    tell one organisation what became of another's (invariant 1).
+    """
     referred = new.message.ref_to_message_id if new.message else None
     known = await vault.message(referred) if referred else None
-    return (REFERS_TO_FAILED,) if known is not None and known.status in _FAILED else ()
+    if known is None or new.header.sender not in (known.sender, known.recipient):
+        return ()
+    return (REFERS_TO_FAILED,) if known.status in _FAILED else ()
 
 
 def _log(
