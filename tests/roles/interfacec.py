@@ -25,8 +25,10 @@ class InterfaceC:
             headers["samdrift-conversation-id"] = conversation_id
         return await self.call("PUT", f"/envelopes/{envelope_id}", body, headers)
 
-    async def poll(self, after: int = 0, wait: int = 0, taken: Collection[str] = ()) -> web.Answer:
-        return await self.poll_with({"after": after, "wait": wait, "taken": list(taken)})
+    async def poll(
+        self, after: int = 0, wait: int = 0, taken: Collection[str] = (), past: str = ""
+    ) -> web.Answer:
+        return await self.poll_with({"after": after, "wait": wait, "taken": list(taken), "past": past})
 
     async def poll_with(self, asked: object) -> web.Answer:
         """A poll with any JSON document."""

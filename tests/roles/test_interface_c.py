@@ -298,6 +298,27 @@ async def test_what_was_acknowledged_is_gone(stage: Stage, how: str) -> None:
     ]
 
 
+async def test_what_comes_after_an_item_wakes_a_poll_and_the_item_itself_does_not(stage: Stage) -> None:
+    interface, peer = await stage.gnosjo.interface_c(), stage.peer()
+    await nothing_waits(interface)
+    item, _ = await arrived(stage)
+    waiting = asyncio.create_task(interface.poll(after=1 << 40, wait=20, past=item))
+    await asyncio.sleep(0.3)
+    assert not waiting.done()
+    envelope = peer.encloses(stage.gnosjo)
+    await peer.posts(envelope, stage.gnosjo)
+    (found,) = (await waiting).document()["inbox"]
+    assert found["envelopeId"] == envelope.id
+
+
+async def test_another_organisations_item_is_no_place_in_the_inbox(stage: Stage) -> None:
+    item, _ = await arrived(stage)
+    mullsjo = await stage.mullsjo.interface_c()
+    asked = {"after": 1 << 40, "wait": 0}
+    whole = (await mullsjo.poll_with(asked)).document()
+    assert (await mullsjo.poll_with({**asked, "past": item})).document() == whole
+
+
 async def test_what_was_not_acknowledged_is_given_again(stage: Stage) -> None:
     interface = await stage.gnosjo.interface_c()
     item, envelope = await arrived(stage)

@@ -290,6 +290,7 @@ async def accept(vault: AccessPointVault, victim: Victim) -> object:
 async def inbox(vault: AccessPointVault, victim: Victim) -> object:
     waiting = await vault.inbox(1000)
     assert victim.item_id not in {item.id for item in waiting}
+    assert await vault.inbox(1000, victim.item_id) == waiting
     return [item.id for item in waiting]
 
 

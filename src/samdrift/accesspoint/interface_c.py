@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterable, AsyncIterator, Coroutine, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.resources import files
 
 from starlette.applications import Starlette
@@ -98,8 +98,8 @@ class InterfaceC:
     async def _poll(self, request: Request) -> Response:
         client = self._client(request)
         asked = await _poll_request(request)
-        wait = min(asked.wait, _LONGEST_WAIT)
-        poll = self._polling.poll(client.principal, client.organisation, asked.after, wait, asked.taken)
+        asked = replace(asked, wait=min(asked.wait, _LONGEST_WAIT))
+        poll = self._polling.poll(client.principal, client.organisation, asked)
         found = await _unless_gone(request, poll)
         return JSONResponse(encode_poll(found or Poll((), ())))
 

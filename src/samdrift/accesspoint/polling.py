@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from dataclasses import replace
 
 from samdrift.accesspoint.problems import Problem, ProblemKind
 from samdrift.accesspoint.signals import Signals
@@ -10,6 +10,7 @@ from samdrift.audit.events import AuditEvent
 from samdrift.contracts.clock import Clock
 from samdrift.contracts.principals import Principal, Purpose, Role
 from samdrift.contracts.transfer import Poll
+from samdrift.net.pollrequest import PollRequest
 from samdrift.vault.accesspoint import AccessPointVault
 from samdrift.vault.gate import Gate
 from samdrift.wire.identifiers import ParticipantIdentifier
@@ -24,35 +25,34 @@ class Polling:
         self._gate = gate
         self._signals = signals
         self._clock = clock
-        self._nothing: dict[ParticipantIdentifier, tuple[int, int]] = {}
-        """The ``after`` and the signal count at which nothing was found last."""
+        self._nothing: dict[ParticipantIdentifier, tuple[int, str, int]] = {}
+        """The ``after``, the ``past`` and the signal count at which nothing was found last."""
 
     async def poll(
         self,
         principal: Principal,
         organisation: ParticipantIdentifier,
-        after: int,
-        wait: float,
-        taken: Collection[str],
+        asked: PollRequest,
     ) -> Poll:
-        """Acknowledge ``taken``, then give what is new; waits up to ``wait`` seconds for something."""
+        """Acknowledge what is taken, then give what is new; waits as long as asked for something."""
         count = self._signals.count(organisation)
-        if taken or self._nothing.get(organisation) != (after, count):
-            poll = await self._look(principal, organisation, after, taken)
+        place = (asked.after, asked.past, count)
+        if asked.taken or self._nothing.get(organisation) != place:
+            poll = await self._look(principal, organisation, asked)
             if poll.events or poll.inbox:
                 return poll
-            self._nothing[organisation] = (after, count)
-        if wait and await self._signals.beyond(organisation, count, wait):
-            return await self._look(principal, organisation, after, ())
+            self._nothing[organisation] = place
+        if asked.wait and await self._signals.beyond(organisation, count, asked.wait):
+            return await self._look(principal, organisation, replace(asked, taken=()))
         return Poll((), ())
 
     async def _look(
-        self, principal: Principal, organisation: ParticipantIdentifier, after: int, taken: Collection[str]
+        self, principal: Principal, organisation: ParticipantIdentifier, asked: PollRequest
     ) -> Poll:
         async with self._gate.open(principal, organisation, Role.ACCESS_POINT, Purpose.DELIVER) as vault:
-            for item_id in taken:
+            for item_id in asked.taken:
                 await self._acknowledge(vault, item_id)
-            return Poll(await vault.events(after, _MOST), await vault.inbox(_MOST))
+            return Poll(await vault.events(asked.after, _MOST), await vault.inbox(_MOST, asked.past))
 
     async def acknowledge(
         self, principal: Principal, organisation: ParticipantIdentifier, item_id: str

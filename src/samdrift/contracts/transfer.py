@@ -109,11 +109,13 @@ class AccessPoint(Protocol):
     ) -> Submission:
         """Hand over an envelope. Idempotent by ``envelope_id``; durable when it returns."""
 
-    async def poll(self, after: int, wait: float, taken: Collection[str] = ()) -> Poll:
+    async def poll(self, after: int, wait: float, taken: Collection[str] = (), past: str = "") -> Poll:
         """Events with a sequence over ``after`` and the inbox; waits up to ``wait`` seconds for news.
 
         ``taken`` are items that the message service has durably: the access
-        point deletes their envelopes, as with :meth:`acknowledge`.
+        point deletes their envelopes, as with :meth:`acknowledge`. The inbox
+        begins after the item ``past``, so that those which the message service
+        cannot take over now hide none of the others.
         """
 
     def fetch(self, item_id: str) -> AsyncIterator[bytes]:

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from math import ceil
 
 from samdrift.audit.operations import unexpected
 from samdrift.contracts.clock import Clock
@@ -31,12 +32,25 @@ class _State:
     """Items that are durable here and wait to be acknowledged with the next poll."""
     deferred: dict[str, datetime] = field(default_factory=dict)
     """Items that could not be taken over, and when to try again."""
+    past: str = ""
+    """The item after which to go on reading the inbox: deferred ones hide no others."""
 
     def due(self, inbox: Sequence[InboxItem], now: datetime) -> list[InboxItem]:
-        """The items to take over now; forgets deferred ones that wait no more."""
-        waiting = {item.id for item in inbox}
-        self.deferred = {item: when for item, when in self.deferred.items() if item in waiting and when > now}
-        return [item for item in inbox if item.id not in self.deferred]
+        """The items to take over now.
+
+        When there are none, the next poll looks past these; else, and when there is
+        nothing further on, from the beginning, where an older one may have come in late.
+        """
+        self.deferred = {item: when for item, when in self.deferred.items() if when > now}
+        due = [item for item in inbox if item.id not in self.deferred]
+        self.past = inbox[-1].id if inbox and not due else ""
+        return due
+
+    def wait(self, most: float, now: datetime) -> float:
+        """Whole seconds until a deferred item is to be tried again, ``most`` when none is."""
+        if not self.deferred:
+            return most
+        return min(most, max(1, ceil((min(self.deferred.values()) - now).total_seconds())))
 
 
 class Polling:
@@ -72,9 +86,9 @@ class Polling:
                 await asyncio.sleep(_PAUSE.total_seconds())
 
     async def _round(self, organisation: ParticipantIdentifier, state: _State, place: int) -> None:
-        wait = 0.0 if state.deferred else self._settings.poll_wait
+        wait = state.wait(self._settings.poll_wait, self._clock())
         taken = tuple(state.taken)
-        poll = await self._access_points[organisation].poll(place, wait, taken)
+        poll = await self._access_points[organisation].poll(place, wait, taken, state.past)
         state.taken.difference_update(taken)
         if poll.events:
             state.place = await self._transfers.apply(organisation, poll.events)
@@ -83,8 +97,6 @@ class Polling:
         async with asyncio.TaskGroup() as tasks:
             for item in items:
                 tasks.create_task(self._take(organisation, item, state, slots))
-        if state.deferred and not items and not poll.events:
-            await asyncio.sleep(1)
 
     async def _take(
         self,

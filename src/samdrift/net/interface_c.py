@@ -139,11 +139,11 @@ class HttpAccessPoint:
         new = answer.status == 201
         return answer.read(lambda document: Submission(document["envelopeId"], document["transferId"], new))
 
-    async def poll(self, after: int, wait: float, taken: Collection[str] = ()) -> Poll:
+    async def poll(self, after: int, wait: float, taken: Collection[str] = (), past: str = "") -> Poll:
         answer = await self._call(
             "POST",
             "/poll",
-            PollRequest(after, wait, tuple(taken)).encode(),
+            PollRequest(after, wait, tuple(taken), past).encode(),
             headers={"content-type": "application/json"},
             silence=wait + _POLL_SLACK,
         )

@@ -32,7 +32,10 @@ _RECEIPT = "SELECT receipt FROM incoming WHERE as4_message_id = $1 AND peer = $2
 _ACCEPT = call("accept", 15)
 _INBOX = """
 SELECT id, envelope_id, sender, recipient, document, conversation_id, as4_message_id, peer, received_at, size
-FROM incoming WHERE acknowledged_at IS NULL ORDER BY received_at, id LIMIT $1
+FROM incoming
+WHERE acknowledged_at IS NULL
+  AND (received_at, id) > (coalesce((SELECT received_at FROM incoming WHERE id = $2), '-infinity'), $2)
+ORDER BY received_at, id LIMIT $1
 """
 _INCOMING_BODY = """
 SELECT b.id, b.size, b.sealed FROM incoming i JOIN bodies b ON b.id = i.body
@@ -162,9 +165,12 @@ class AccessPointVault(TransferQueue):
             self._keep(body)
         return bool(stored)
 
-    async def inbox(self, limit: int) -> tuple[InboxItem, ...]:
-        """Envelopes that wait to be fetched, the oldest first."""
-        return tuple(InboxItem(*row) for row in await self._work.query(_INBOX, limit))
+    async def inbox(self, limit: int, past: str = "") -> tuple[InboxItem, ...]:
+        """Envelopes that wait to be fetched, the oldest first, from the one after the item ``past``.
+
+        All of them when no item ever had that id.
+        """
+        return tuple(InboxItem(*row) for row in await self._work.query(_INBOX, limit, past))
 
     async def incoming_body(self, item_id: str) -> BodyReader | None:
         """A waiting envelope, or ``None`` when none waits under that id."""

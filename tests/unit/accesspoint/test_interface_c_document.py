@@ -119,6 +119,10 @@ def test_what_is_answered_has_the_form_that_is_told() -> None:
         {"taken": [7]},
         {"taken": ["x" * 129]},
         {"taken": ["x"] * 201},
+        {"past": ""},
+        {"past": "b"},
+        {"past": None},
+        {"past": "x" * 129},
         {"organisation": "0203:b.se"},
         [],
     ],
@@ -133,4 +137,4 @@ def test_a_poll_is_read_as_strictly_as_the_document_says(asked: Any) -> None:
 
 
 def test_what_our_own_client_asks_has_the_form_that_is_told() -> None:
-    schema("PollRequest").validate(json.loads(PollRequest(7, 55, ("a",)).encode()))
+    schema("PollRequest").validate(json.loads(PollRequest(7, 55, ("a",), "b").encode()))

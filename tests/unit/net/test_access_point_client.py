@@ -58,11 +58,11 @@ async def test_calls_go_where_and_as_they_should(client: HttpClient) -> None:
     async with answering(answer) as url:
         access_point = HttpAccessPoint(client, f"{url}/")
         assert await access_point.submit("e", "c", b"<xml/>") == Submission("e", "t", True)
-        assert await access_point.poll(7, 20.0, ["i"]) == Poll((), ())
+        assert await access_point.poll(7, 20.0, ["i"], "j") == Poll((), ())
         await access_point.acknowledge("i")
     assert called == [
         ("PUT", "/c/v1/envelopes/e", b"<xml/>"),
-        ("POST", "/c/v1/poll", json.dumps({"after": 7, "wait": 20.0, "taken": ["i"]}).encode()),
+        ("POST", "/c/v1/poll", json.dumps({"after": 7, "wait": 20.0, "taken": ["i"], "past": "j"}).encode()),
         ("DELETE", "/c/v1/inbox/i", b""),
     ]
 

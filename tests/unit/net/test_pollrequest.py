@@ -12,7 +12,7 @@ from samdrift.net.pollrequest import PollRequest, decode_poll_request
 
 
 def test_a_request_survives_the_wire() -> None:
-    request = PollRequest(7, 55, ("a", "b"))
+    request = PollRequest(7, 55, ("a", "b"), "c")
     assert decode_poll_request(request.encode()) == request
 
 
@@ -39,6 +39,10 @@ def test_everything_has_a_default() -> None:
         {"taken": ["\ud800"]},
         {"taken": ["a/b"]},
         {"taken": ["x"] * 201},
+        {"past": 1},
+        {"past": None},
+        {"past": "a/b"},
+        {"past": "x" * 129},
     ],
 )
 def test_another_shape_is_refused_with_a_reason(document: object) -> None:

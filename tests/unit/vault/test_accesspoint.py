@@ -296,6 +296,21 @@ async def test_the_inbox_is_oldest_first_and_bounded(
     assert found == [item.envelope_id for item in items[:3]]
 
 
+async def test_the_inbox_goes_on_after_an_item_also_when_it_was_acknowledged_meanwhile(
+    installation: Installation, organisation: ParticipantIdentifier
+) -> None:
+    async with installation.open(organisation, AP) as vault:
+        for number in range(5):
+            at = NOW + timedelta(seconds=number // 3)
+            await vault.accept(incoming(), await body(vault), b"", now=at)
+        everything = await vault.inbox(10)
+        for place, item in enumerate(everything, 1):
+            assert await vault.inbox(10, item.id) == everything[place:]
+        await vault.acknowledge(everything[1].id, now=NOW)
+        assert await vault.inbox(10, everything[1].id) == everything[2:]
+        assert await vault.inbox(10, "nobody's") == (everything[0], *everything[2:])
+
+
 @pytest.mark.parametrize("identifier", ["a\0b", token_hex(10_000)], ids=["nul", "too long to index"])
 async def test_an_identifier_that_cannot_be_stored_is_a_typed_error(
     installation: Installation, organisation: ParticipantIdentifier, identifier: str
