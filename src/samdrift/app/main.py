@@ -8,6 +8,7 @@ others need. A command returns its exit status, or nothing for success.
 
 from __future__ import annotations
 
+import os
 import sys
 from importlib import import_module
 from typing import Annotated, Any
@@ -16,7 +17,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from samdrift import __version__
-from samdrift.app.output import Unusable, complain
+from samdrift.app.output import Unusable, complain, printable
 
 UNUSABLE = 2
 """Exit status for a command line or an input that cannot be used."""
@@ -72,6 +73,7 @@ def main() -> None:
     """Run the command line. What cannot be used ends with one line on standard error and status 2."""
     try:
         status = typer.main.get_command(app).main(prog_name="samdrift", standalone_mode=False)
+        sys.stdout.flush()
     except typer.exceptions.TyperException as error:
         complain(f"{' '.join(error.format_message().split())} (see --help)")
         status = UNUSABLE
@@ -80,7 +82,18 @@ def main() -> None:
         status = UNUSABLE
     except typer.Abort:
         status = _INTERRUPTED
+    except OSError as error:
+        status = _stopped(error)
     sys.exit(status)
+
+
+def _stopped(error: OSError) -> int:
+    """Standard output is full or closed, or something failed that no command expected to."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    if not isinstance(error, BrokenPipeError):
+        where = f"{os.fspath(error.filename)}: " if isinstance(error.filename, str) else ""
+        complain(printable(where + (error.strerror or type(error).__name__).lower()))
+    return UNUSABLE
 
 
 if __name__ == "__main__":

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+from typing import IO
 
 import pytest
 
@@ -71,3 +73,23 @@ def test_output_into_a_closed_pipe_ends_quietly() -> None:
     command = f"{sys.executable} -m samdrift.app.main --help | true"
     ended = subprocess.run(["bash", "-c", command], capture_output=True, text=True)
     assert ended.stderr == ""
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["validate", "--help"]])
+def test_a_full_standard_output_is_told_in_one_line(arguments: list[str]) -> None:
+    with open("/dev/full", "w") as full:
+        ended = run_into(full, *arguments)
+    assert (ended.returncode, ended.stderr) == (2, "samdrift: no space left on device\n")
+
+
+def test_a_closed_standard_output_is_not_complained_about() -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    with open(writing, "w") as closed:
+        ended = run_into(closed, "--help")
+    assert (ended.returncode != 0, ended.stderr) == (True, "")
+
+
+def run_into(output: IO[str], *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-P", "-m", "samdrift.app.main", *arguments]
+    return subprocess.run(command, stdout=output, stderr=subprocess.PIPE, text=True, timeout=60)
