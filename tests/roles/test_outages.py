@@ -135,8 +135,10 @@ async def test_2_10_b_a_transfer_waits_for_word_of_the_peers_revocation(stage: S
     await habo.reaches(envelope.id, MessageStatus.WAITING_FOR_RECEIPT)
 
 
-async def test_2_10_d_a_sender_of_whom_nothing_is_known_is_asked_to_come_again(stage: Stage) -> None:
-    """Neither taken nor refused: 503, and the same message is taken later."""
+async def test_2_10_d_a_sender_of_whom_nothing_is_known_is_asked_to_come_again(
+    stage: Stage, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Neither taken nor refused: 503, a line for the operator, and the same message is taken later."""
     agency, peer = stage.agency, stage.peer()
     envelope = peer.encloses(agency)
     message_id, packed = peer.packs(envelope, agency)
@@ -144,6 +146,7 @@ async def test_2_10_d_a_sender_of_whom_nothing_is_known_is_asked_to_come_again(s
         posted = await peer.repeats(message_id, packed, agency)
         assert posted.answer.status == 503
         assert not await agency.log(AP, message_id)
+    assert "interface A asked to come again: PeerUndecided" in caplog.messages
 
     async def again() -> bool | None:
         posted = await peer.repeats(message_id, packed, agency)

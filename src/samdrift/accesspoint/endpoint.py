@@ -9,6 +9,7 @@ from starlette.routing import Route
 
 from samdrift.accesspoint.inbound import Inbound
 from samdrift.accesspoint.peers import PeerUndecided
+from samdrift.audit.operations import postponed
 from samdrift.vault.errors import VaultUnavailable
 
 PATH = "/as4"
@@ -28,6 +29,7 @@ class Endpoint:
         """Answer with a signal, or 503 when nothing could be stored or decided: the peer sends again."""
         try:
             answer = await self._inbound.receive(request.headers.get("content-type", ""), request.stream())
-        except (PeerUndecided, VaultUnavailable):
+        except (PeerUndecided, VaultUnavailable) as error:
+            postponed("interface A", error)
             return Response(status_code=503, headers=_LATER)
         return Response(answer.body, media_type=None, headers={"content-type": answer.content_type})

@@ -9,6 +9,7 @@ from typing import Self
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from samdrift.audit.operations import postponed
 from samdrift.contracts.transfer import TransferReason
 from samdrift.vault.errors import VaultDenied, VaultUnavailable
 
@@ -63,6 +64,7 @@ async def answer_denied(request: Request, error: Exception) -> Response:
 async def answer_unavailable(request: Request, error: Exception) -> Response:
     """The problem document for a vault that cannot be reached."""
     assert isinstance(error, VaultUnavailable)
+    postponed("interface C", error)
     return _document(ProblemKind.UNAVAILABLE, error.text, _LATER)
 
 

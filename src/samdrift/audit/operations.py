@@ -23,3 +23,8 @@ def unexpected(where: str) -> Callable[[BaseException], None]:
         _LOGGER.error("unexpected %s in %s (%s)", type(error).__name__, where, places)
 
     return log
+
+
+def postponed(where: str, why: Exception) -> None:
+    """Log that somebody was asked to come again, since no organisation's log could tell it; by type alone."""
+    _LOGGER.warning("%s asked to come again: %s", where, type(why).__name__)
