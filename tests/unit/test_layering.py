@@ -26,8 +26,11 @@ MAY_IMPORT = {
     "messageservice": BELOW_ROLES,
     "messageclient": frozenset({"wire", "contracts"}),
     "governance": BELOW_ROLES,
+    "client": frozenset({"wire", "contracts", "net"}),
     "federation": frozenset({"wire", "trust", "contracts", "net"}),
-    "app": BELOW_ROLES | {"accesspoint", "messageservice", "messageclient", "governance", "federation"},
+    "app": BELOW_ROLES
+    | {"accesspoint", "messageservice", "messageclient", "governance"}
+    | {"federation", "client"},
 }
 """Which of our packages each package may import, besides itself."""
 

@@ -64,6 +64,11 @@ class HttpAnswer:
         return self._response.headers.get("content-type", "")
 
     @property
+    def location(self) -> str:
+        """The header as it came, empty when there is none; never followed."""
+        return self._response.headers.get("location", "")
+
+    @property
     def encoded(self) -> bool:
         """Whether the body has a coding, which was not asked for and could unfold to any size."""
         return self._response.headers.get("content-encoding", "identity").lower() != "identity"

@@ -1,0 +1,62 @@
+"""What can go wrong at interface D, for the system that calls it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+class InterfaceError(Exception):
+    """Base of what the client raises; the text is one line for a person."""
+
+
+class Unreachable(InterfaceError):
+    """No usable answer came; the same call may succeed later, and can be made again safely."""
+
+
+@dataclass(frozen=True, slots=True)
+class Issue:
+    """One thing that is wrong, as the message service tells it (api-mt-mk, "Felhantering")."""
+
+    code: str
+    title: str
+    detail: str
+    place: str
+
+    def __str__(self) -> str:
+        said = ": ".join(dict.fromkeys(part for part in (self.code, self.title, self.detail) if part))
+        return f"{said} ({self.place})" if self.place else said
+
+
+class Refused(InterfaceError):
+    """The message service, or the authorisation server, says no; ``issues`` say why when it told."""
+
+    def __init__(self, status: int, text: str, issues: tuple[Issue, ...] = ()) -> None:
+        told = "; ".join(map(str, issues)) or text
+        super().__init__(f"HTTP status {status}: {told}" if told else f"HTTP status {status}")
+        self.status = status
+        self.issues = issues
+
+
+def refusal(status: int, body: bytes) -> Refused:
+    """What a problem document (RFC 7807) or an OAuth2 error (RFC 6749 5.2) says; neither has to come."""
+    try:
+        document = json.loads(body)
+    except ValueError:
+        document = {}
+    if not isinstance(document, Mapping):
+        return Refused(status, "")
+    text = ": ".join(_texts(document, "title", "error", "detail", "error_description"))
+    issues = document.get("eventIssues")
+    return Refused(status, text, tuple(map(_issue, issues)) if isinstance(issues, list) else ())
+
+
+def _issue(document: Any) -> Issue:
+    told = document if isinstance(document, Mapping) else {}
+    return Issue(*(str(told.get(key) or "") for key in ("typeCode", "title", "detail", "in")))
+
+
+def _texts(document: Mapping[str, Any], *keys: str) -> list[str]:
+    return [document[key] for key in keys if isinstance(document.get(key), str) and document[key]]

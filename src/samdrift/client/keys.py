@@ -1,0 +1,75 @@
+"""The key with which a message client shows who it is: signed JWT, never a shared secret (api-mt-mk 5)."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Self
+
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from joserfc import jwt
+from joserfc.jwk import ECKey, RSAKey
+
+_LIFETIME = timedelta(minutes=1)
+"""Of an assertion: long enough for the way to the token endpoint, too short to be of use to a thief."""
+
+
+class KeyUnusable(Exception):
+    """A key file that holds no private key for signing; the text says what is wrong."""
+
+
+class ClientKey:
+    """A private key, RSA or elliptic curve P-256, and the client assertions that it signs (RFC 7523)."""
+
+    def __init__(self, key: ECKey | RSAKey) -> None:
+        self._key = key
+        self._algorithm = "ES256" if isinstance(key, ECKey) else "PS256"
+
+    @classmethod
+    def new(cls) -> Self:
+        return cls(ECKey.generate_key("P-256"))
+
+    @classmethod
+    def read(cls, pem: bytes) -> Self:
+        """Take a private key in PEM without password; :class:`KeyUnusable` when it is none that will do."""
+        try:
+            key = load_pem_private_key(pem, None)
+        except (ValueError, TypeError, UnsupportedAlgorithm):
+            raise KeyUnusable("holds no private key in PEM without a password") from None
+        if isinstance(key, RSAPrivateKey):
+            return cls(RSAKey.import_key(pem))
+        if not isinstance(key, EllipticCurvePrivateKey) or key.curve.name != "secp256r1":
+            raise KeyUnusable("holds no key of RSA or of the curve P-256")
+        return cls(ECKey.import_key(pem))
+
+    def write(self, path: Path) -> None:
+        """Store the private key in a new file that only its owner can read; :class:`FileExistsError`."""
+        path.touch(mode=0o600, exist_ok=False)
+        path.write_bytes(self._key.as_pem(private=True))
+
+    @property
+    def public(self) -> dict[str, object]:
+        """The public key as a JWK set (RFC 7517 5), to be registered with the message service."""
+        own = {**self._key.as_dict(private=False), **self._named, "use": "sig", "alg": self._algorithm}
+        return {"keys": [own]}
+
+    def assertion(self, client: str, audience: str, now: datetime) -> str:
+        """A statement of ``client`` to the authorisation server, good for once and for a minute."""
+        claims = {
+            "iss": client,
+            "sub": client,
+            "aud": audience,
+            "jti": str(uuid.uuid4()),
+            "iat": int(now.timestamp()),
+            "exp": int((now + _LIFETIME).timestamp()),
+        }
+        header = {"alg": self._algorithm, **self._named}
+        return jwt.encode(header, claims, self._key, algorithms=[self._algorithm])
+
+    @property
+    def _named(self) -> dict[str, str]:
+        return {"kid": self._key.thumbprint()}

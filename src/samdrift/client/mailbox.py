@@ -1,0 +1,171 @@
+"""The four operations of interface D, and the events that Samdrift adds to them (api-mt-mk 3)."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import AsyncIterator, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote, urlencode, urljoin
+
+from samdrift.client.errors import Unreachable, refusal
+from samdrift.client.eventstream import EventStream, ServerEvent
+from samdrift.client.outgoing import OutgoingMessage
+from samdrift.client.tokens import Tokens
+from samdrift.net.client import HttpAnswer, HttpClient, NoAnswer
+
+_SMALL = 16 << 20
+_LARGE = 64 << 20
+"""Bytes of an answer without and with content; a message is at most 30 MB, in base64 twice."""
+
+_SILENCE = 120.0
+"""Seconds that a message service may take over a large message."""
+
+_AS_IT_STANDS = "%/:=&?~+!$,;'@()*"
+"""What is left alone in a link: others write the brackets of ``page[after]`` plainly, RFC 3986 does not."""
+
+Document = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which messages to list; what is left empty does not matter (api-mt-mk 3, getMessageByFilter)."""
+
+    status: str = ""
+    sender_address: str = ""
+    recipient_address: str = ""
+    start: str = ""
+    stop: str = ""
+
+    def query(self) -> str:
+        given = {
+            "messagestatus": self.status,
+            "senderAttention.subOrganization.extension": self.sender_address,
+            "recipientAttention.subOrganization.extension": self.recipient_address,
+            "creationDateTimeStart": self.start,
+            "creationDateTimeStop": self.stop,
+        }
+        return urlencode({f"filter[{name}]": value for name, value in given.items() if value})
+
+
+class Mailbox:
+    """A message client's mailboxes at one message service.
+
+    Every method raises :class:`~samdrift.client.errors.Refused` when the
+    message service says no, and :class:`~samdrift.client.errors.Unreachable`
+    when no usable answer came: then the call may be made again.
+    """
+
+    def __init__(self, http: HttpClient, base: str, tokens: Tokens) -> None:
+        """``base`` is the address of the API with its version, such as ``https://mt.example.se/v1``."""
+        self._http = http
+        self._base = base.rstrip("/")
+        self._tokens = tokens
+
+    async def send(self, message: OutgoingMessage) -> str:
+        """Hand a message over for sending; the address of the new message, where its status is told."""
+
+        async def body() -> AsyncIterator[bytes]:
+            for piece in message.pieces():
+                yield piece
+
+        async with self._exchange("POST", "/sdk/messages", body) as answer:
+            await answer.read(_SMALL)
+            return answer.location
+
+    async def list(self, which: Filter = Filter()) -> AsyncIterator[Document]:
+        """Messages without their content, the newest first, over all pages."""
+        query = which.query()
+        path = f"/sdk/messages?{query}" if query else "/sdk/messages"
+        while path:
+            async with self._exchange("GET", path) as answer:
+                page = _document(await answer.read(_SMALL))
+            for message in page.get("data") or ():
+                yield message
+            path = self._next((page.get("links") or {}).get("next"))
+
+    async def get(self, message_id: str) -> Document:
+        """A message with its content, events and status."""
+        async with self._exchange("GET", f"/sdk/messages/{quote(message_id, safe='')}") as answer:
+            found: Document = _document(await answer.read(_LARGE)).get("data") or {}
+            return found
+
+    async def delete(self, message_id: str) -> None:
+        """Have a message deleted whose flow is over."""
+        async with self._exchange("DELETE", f"/sdk/messages/{quote(message_id, safe='')}") as answer:
+            await answer.read(_SMALL)
+
+    async def events(self, last_id: str = "") -> AsyncIterator[ServerEvent]:
+        """What happens from now on, or after ``last_id``, until the connection ends."""
+        stream = EventStream()
+        headers = {"accept": "text/event-stream", **({"last-event-id": last_id} if last_id else {})}
+        async with self._exchange("GET", "/sdk/events", headers=headers) as answer:
+            async for piece in answer.pieces():
+                for event in _events(stream, piece):
+                    yield event
+
+    def _next(self, link: object) -> str:
+        """The path of the next page; never at another server, whatever the link says."""
+        if not isinstance(link, str) or not link:
+            return ""
+        url = urljoin(f"{self._base}/sdk/messages", link)
+        if not url.startswith(f"{self._base}/"):
+            raise Unreachable("the next page is said to be at another server")
+        return quote(url.removeprefix(self._base), safe=_AS_IT_STANDS)
+
+    @contextlib.asynccontextmanager
+    async def _exchange(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> AsyncIterator[HttpAnswer]:
+        """A call that was answered with success; once more with a new token where the first is not taken."""
+        for last in (False, True):
+            sent = {**(headers or {}), "authorization": f"Bearer {await self._tokens.token()}"}
+            if body is not None:
+                sent["content-type"] = "application/json"
+            with _told():
+                async with self._http.exchange(
+                    method, self._base + path, body() if body else None, headers=sent, silence=_SILENCE
+                ) as answer:
+                    if answer.status == 401 and not last:
+                        self._tokens.forget()
+                        continue
+                    if not 200 <= answer.status < 300:
+                        raise await _refused(answer)
+                    yield answer
+                    return
+
+
+async def _refused(answer: HttpAnswer) -> Exception:
+    if answer.status >= 500:
+        return Unreachable(f"the message service answered with HTTP status {answer.status}")
+    return refusal(answer.status, await answer.read(_SMALL))
+
+
+@contextlib.contextmanager
+def _told() -> Iterator[None]:
+    try:
+        yield
+    except NoAnswer as failure:
+        raise Unreachable(f"the message service gave no usable answer ({failure.kind})") from None
+
+
+def _document(body: bytes) -> Mapping[str, Any]:
+    try:
+        document = json.loads(body)
+    except ValueError:
+        document = None
+    if not isinstance(document, Mapping):
+        raise Unreachable("the message service answered with something else than JSON")
+    return document
+
+
+def _events(stream: EventStream, piece: bytes) -> list[ServerEvent]:
+    try:
+        return list(stream.feed(piece))
+    except ValueError as error:
+        raise Unreachable(str(error)) from None

@@ -1,0 +1,99 @@
+"""Access tokens by the client credentials grant with a signed JWT (api-mt-mk 5, RFC 7523 2.2)."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from datetime import datetime, timedelta
+from urllib.parse import urlencode
+
+from samdrift.client.errors import Unreachable, refusal
+from samdrift.client.keys import ClientKey
+from samdrift.contracts.clock import Clock
+from samdrift.net.client import HttpClient, NoAnswer
+from samdrift.net.http import FetchLimits, fetch
+
+_LIMITS = FetchLimits(64 * 1024, 15.0)
+_SPARE = timedelta(seconds=20)
+"""How long before its end a token is no longer used: a call takes time, and clocks differ."""
+
+
+class Tokens:
+    """Gives a token that is good now, and asks for a new one when the last one is about to end."""
+
+    def __init__(
+        self,
+        http: HttpClient,
+        endpoint: str,
+        client: str,
+        key: ClientKey,
+        clock: Clock,
+        *,
+        scope: str = "",
+        audience: str | None = None,
+    ) -> None:
+        """Without ``scope`` the server gives all that the client has; ``audience`` is the endpoint itself."""
+        self._http = http
+        self._endpoint = endpoint
+        self._client = client
+        self._key = key
+        self._clock = clock
+        self._scope = scope
+        self._audience = audience or endpoint
+        self._token = ""
+        self._until: datetime | None = None
+        self._asking = asyncio.Lock()
+
+    async def token(self) -> str:
+        """A bearer token; :class:`InterfaceError` when there is none to be had."""
+        async with self._asking:
+            now = self._clock()
+            if self._until is None or now >= self._until:
+                self._token, seconds = await self._ask(now)
+                self._until = now + timedelta(seconds=seconds) - _SPARE
+            return self._token
+
+    def forget(self) -> None:
+        """The last token was not taken: ask anew."""
+        self._until = None
+
+    async def _ask(self, now: datetime) -> tuple[str, int]:
+        form = {
+            "grant_type": "client_credentials",
+            "client_id": self._client,
+            "client_assertion_type": "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
+            "client_assertion": self._key.assertion(self._client, self._audience, now),
+        }
+        if self._scope:
+            form["scope"] = self._scope
+        try:
+            answer = await fetch(
+                self._http,
+                self._endpoint,
+                _LIMITS,
+                content=urlencode(form).encode(),
+                headers={"content-type": "application/x-www-form-urlencoded", "accept": "application/json"},
+            )
+        except NoAnswer as failure:
+            raise Unreachable(f"the authorisation server gave no answer ({failure.kind})") from None
+        if answer.status >= 500:
+            raise Unreachable(f"the authorisation server answered with HTTP status {answer.status}")
+        if answer.status != 200:
+            raise refusal(answer.status, answer.body)
+        return _granted(answer.body)
+
+
+def _granted(body: bytes) -> tuple[str, int]:
+    """Token and lifetime in seconds of a token response (RFC 6749 5.1)."""
+    try:
+        document = json.loads(body)
+        token, kind, seconds = (
+            document["access_token"],
+            document["token_type"],
+            document.get("expires_in", 60),
+        )
+        if isinstance(token, str) and kind.lower() == "bearer":
+            return token, int(seconds)
+    except (AttributeError, KeyError, TypeError, ValueError):
+        pass
+    raise Unreachable("the authorisation server answered with something else than a bearer token")

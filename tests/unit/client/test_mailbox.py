@@ -1,0 +1,200 @@
+"""The client of interface D, against services that do and do not answer as agreed (api-mt-mk 3)."""
+
+from __future__ import annotations
+
+import base64
+import json
+from pathlib import Path
+
+import pytest
+from starlette.responses import JSONResponse, Response
+
+from samdrift.client.errors import Refused, Unreachable
+from samdrift.client.mailbox import Filter
+from samdrift.client.outgoing import Attachment, Correspondent, OutgoingMessage
+from tests.unit.client.service import Service, client_of, page
+
+HABO = Correspondent("0203:habo.se", "sdk:inkorg:0203:habo.se", "Inkorgen")
+MULLSJO = Correspondent("0203:mullsjo.se", "sdk:inkorg:0203:mullsjo.se")
+CREATED = Response(status_code=201, headers={"location": "/sdk/messages/m"})
+NOTHING = {"attributes": {"messageId": "m"}}
+
+
+def a_message(*attachments: Attachment) -> OutgoingMessage:
+    return OutgoingMessage("m", HABO, MULLSJO, 'Ett "ärende"', "# Hej\n", attachments)
+
+
+async def test_send_message_streams_its_files_and_gives_where_the_message_is(tmp_path: Path) -> None:
+    data = bytes(range(256)) * 4000
+    (tmp_path / "beslut.pdf").write_bytes(data)
+    (tmp_path / "tom.bin").touch()
+    service = Service([CREATED])
+    files = Attachment(tmp_path / "beslut.pdf"), Attachment(tmp_path / "tom.bin", "text/plain")
+    async with client_of(service) as mailbox:
+        assert await mailbox.send(a_message(*files)) == "/sdk/messages/m"
+    ((method, path, body),) = service.asked
+    assert (method, path, service.headers[0]["content-type"]) == (
+        "POST",
+        "/v1/sdk/messages",
+        "application/json",
+    )
+    data_sent = json.loads(body)["data"]
+    attributes = data_sent["attributes"]
+    ((pdf, empty),) = [each["contentFiles"] for each in attributes["digitalDocument"]]
+    assert data_sent["type"] == "messages"
+    assert (attributes["sender"], attributes["recipient"]) == (HABO.organisation, MULLSJO.organisation)
+    assert attributes["senderAttention"]["subOrganization"] == {
+        "root": "urn:riv:infrastructure:messaging:functionalAddress",
+        "extension": HABO.address,
+        "label": "Inkorgen",
+    }
+    assert attributes["label"] == 'Ett "ärende"'
+    assert attributes["digitalDocument"][0]["contentTextBody"] == ["# Hej\n"]
+    assert (pdf["fileName"], pdf["contentType"]) == ("beslut.pdf", "application/pdf")
+    assert base64.b64decode(pdf["content"], validate=True) == data
+    assert (empty["contentType"], empty["content"]) == ("text/plain", "")
+
+
+def test_a_message_without_files_and_text() -> None:
+    message = OutgoingMessage("m", HABO, MULLSJO, "Rubrik", "", conversation_id="c", ref_to_message_id="r")
+    attributes = json.loads(b"".join(message.pieces()))["data"]["attributes"]
+    assert (attributes["conversationId"], attributes["refToMessageId"]) == ("c", "r")
+    (document,) = attributes["digitalDocument"]
+    assert set(document) == {"documentName", "documentId", "index"}
+
+
+async def test_get_message_by_filter_combines_filters_and_follows_pages() -> None:
+    following = "/v1/sdk/messages?page[after]=x"
+    service = Service([page(NOTHING, following=following), page({"attributes": {"messageId": "n"}})])
+    async with client_of(service) as mailbox:
+        which = Filter("NEW", recipient_address="a b&c", start="2026-11-24T09:00:00Z")
+        found = [each["attributes"]["messageId"] async for each in mailbox.list(which)]
+    assert found == ["m", "n"]
+    asked = [target for _, target, _ in service.asked]
+    assert asked == [
+        "/v1/sdk/messages?filter%5Bmessagestatus%5D=NEW"
+        "&filter%5BrecipientAttention.subOrganization.extension%5D=a+b%26c"
+        "&filter%5BcreationDateTimeStart%5D=2026-11-24T09%3A00%3A00Z",
+        "/v1/sdk/messages?page%5Bafter%5D=x",
+    ]
+
+
+async def test_a_next_page_at_another_server_is_not_asked_for() -> None:
+    service = Service([page(NOTHING, following="https://elsewhere.example/v1/sdk/messages")])
+    async with client_of(service) as mailbox:
+        with pytest.raises(Unreachable, match="another server"):
+            _ = [each async for each in mailbox.list()]
+    assert len(service.asked) == 1
+
+
+async def test_get_and_delete_name_the_message_in_the_path_alone() -> None:
+    service = Service([JSONResponse({"data": NOTHING}), Response(status_code=202)])
+    async with client_of(service) as mailbox:
+        assert await mailbox.get("m/../x?") == NOTHING
+        await mailbox.delete("m")
+    assert [asked[:2] for asked in service.asked] == [
+        ("GET", "/v1/sdk/messages/m%2F..%2Fx%3F"),
+        ("DELETE", "/v1/sdk/messages/m"),
+    ]
+    assert service.headers[0]["authorization"] == "Bearer token"
+
+
+async def test_one_token_serves_many_calls_and_a_new_one_is_asked_for_when_it_is_not_taken() -> None:
+    denied = Response(status_code=401)
+    found = JSONResponse({"data": NOTHING})
+    service = Service([found, denied, found, denied, denied])
+    async with client_of(service) as mailbox:
+        await mailbox.get("m")
+        assert len(service.forms) == 1
+        await mailbox.get("m")
+        assert len(service.forms) == 2
+        with pytest.raises(Refused, match="401"):
+            await mailbox.get("m")
+    assert len(service.asked) == 5
+
+
+async def test_the_client_shows_who_it_is_with_a_signed_jwt_and_no_secret() -> None:
+    service = Service([JSONResponse({"data": NOTHING})])
+    async with client_of(service) as mailbox:
+        await mailbox.get("m")
+    (form,) = service.forms
+    assert form["grant_type"] == ["client_credentials"]
+    assert form["client_assertion_type"] == ["urn:ietf:params:oauth:client-assertion-type:jwt-bearer"]
+    assert form["client_assertion"][0].count(".") == 2
+    assert "client_secret" not in form
+
+
+async def test_a_problem_document_is_told_issue_by_issue() -> None:
+    problem = {
+        "title": "Bad Request",
+        "status": 400,
+        "eventIssues": [{"typeCode": "BV", "title": "too-long", "detail": "at most 256", "in": "/label"}],
+    }
+    service = Service([JSONResponse(problem, status_code=400)])
+    async with client_of(service) as mailbox:
+        with pytest.raises(
+            Refused, match=r"^HTTP status 400: BV: too-long: at most 256 \(/label\)$"
+        ) as refused:
+            await mailbox.send(a_message())
+    assert refused.value.issues[0].place == "/label"
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"[]", b"{", b'{"eventIssues": [7]}', b'{"eventIssues": 7, "title": 8}']
+)
+async def test_a_refusal_that_is_no_problem_document(body: bytes) -> None:
+    service = Service([Response(body, status_code=400)])
+    async with client_of(service) as mailbox:
+        with pytest.raises(Refused, match="400"):
+            await mailbox.get("m")
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Response(b"gone fishing", status_code=503),
+        Response(b"no json", status_code=200),
+        Response(b"[]", status_code=200),
+    ],
+)
+async def test_what_is_no_usable_answer_may_be_asked_again(answer: Response) -> None:
+    async with client_of(Service([answer])) as mailbox:
+        with pytest.raises(Unreachable):
+            await mailbox.get("m")
+
+
+@pytest.mark.parametrize(
+    ("grant", "error"),
+    [
+        (JSONResponse({"error": "invalid_client"}, status_code=401), Refused),
+        (Response(status_code=502), Unreachable),
+        (JSONResponse({"access_token": "t", "token_type": "mac"}), Unreachable),
+        (JSONResponse({"access_token": 1, "token_type": "Bearer"}), Unreachable),
+        (Response(b"["), Unreachable),
+    ],
+)
+async def test_no_token_no_call(grant: Response, error: type[Exception]) -> None:
+    service = Service(grant=grant)
+    async with client_of(service) as mailbox:
+        with pytest.raises(error):
+            await mailbox.get("m")
+    assert service.asked == []
+
+
+async def test_events_come_one_by_one_and_go_on_after_a_break() -> None:
+    stream = b": hello\n\nid: 7\nevent: status\ndata: {\ndata: }\n\nid: 8\r\ndata: x\r\n\r\ndata: half"
+    service = Service([Response(stream, media_type="text/event-stream")])
+    async with client_of(service) as mailbox:
+        events = [event async for event in mailbox.events("6")]
+    assert [(event.kind, event.id, event.data) for event in events] == [
+        ("status", "7", "{\n}"),
+        ("message", "8", "x"),
+    ]
+    assert service.headers[0]["last-event-id"] == "6"
+
+
+async def test_an_event_without_end_is_given_up() -> None:
+    service = Service([Response(b"data: " + b"x" * 200_000, media_type="text/event-stream")])
+    async with client_of(service) as mailbox:
+        with pytest.raises(Unreachable, match="larger"):
+            _ = [event async for event in mailbox.events()]
