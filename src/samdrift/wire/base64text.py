@@ -29,14 +29,29 @@ def decode(text: str, where: str = "") -> bytes:
 
 def decode_pieces(text: str | memoryview, where: str = "") -> Iterator[bytes]:
     """The bytes of ``text`` piece by piece, so that a long text need not be held twice."""
-    rest = b""
+    decoder = Decoder(where)
     for start in range(0, len(text), _PIECE):
-        rest += _without_white_space(text[start : start + _PIECE], where)
-        ready, rest = _split_before_last_group(rest)
+        yield decoder.feed(text[start : start + _PIECE])
+    yield decoder.close()
+
+
+class Decoder:
+    """Decodes a text that comes in pieces; each call gives the bytes that are certain by then."""
+
+    def __init__(self, where: str = "") -> None:
+        self._where = where
+        self._rest = b""
+
+    def feed(self, piece: str | memoryview) -> bytes:
+        """The next characters; :class:`WireError` (``STRUCTURE``) when that is not base64."""
+        ready, self._rest = _split_before_last_group(self._rest + _without_white_space(piece, self._where))
         if b"=" in ready:  # padding ends a text
-            raise _not_base64(where)
-        yield _decode(ready, where)
-    yield _decode(rest, where)
+            raise _not_base64(self._where)
+        return _decode(ready, self._where)
+
+    def close(self) -> bytes:
+        """The text ended; its last bytes."""
+        return _decode(self._rest, self._where)
 
 
 def _split_before_last_group(digits: bytes) -> tuple[bytes, bytes]:

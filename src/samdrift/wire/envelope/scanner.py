@@ -7,17 +7,13 @@ envelope follows the profile (component-accesspoint 3.1.4 a, 3.1.6, 3.2.2 a).
 
 from __future__ import annotations
 
-from xml.parsers import expat
+from collections.abc import Iterable
 
 from samdrift.wire.envelope.checker import Checker
 from samdrift.wire.envelope.header import EnvelopeHeader
 from samdrift.wire.errors import WireError, WireFault
 from samdrift.wire.xml import LARGE, XmlLimits
-
-_MAX_TOKEN = 256 << 10
-"""Most bytes of one piece of markup (a tag, a comment) that may be waiting for its end."""
-
-_UTF16_MARKS = (0x00, 0xFE, 0xFF)
+from samdrift.wire.xmlstream import XmlStream
 
 
 class HeaderScanner:
@@ -28,18 +24,8 @@ class HeaderScanner:
     """
 
     def __init__(self, limits: XmlLimits = LARGE) -> None:
-        self._limits = limits
-        self._checker = Checker()
-        self._fed = 0
-        self._head = b""
-        self._markup = 0
-        self._depth = 0
-        self._parser = expat.ParserCreate("UTF-8", "}")
-        self._parser.XmlDeclHandler = self._declaration
-        self._parser.StartDoctypeDeclHandler = self._doctype
-        self._parser.StartElementHandler = self._start
-        self._parser.EndElementHandler = self._end
-        self._parser.CharacterDataHandler = self._checker.text
+        self._checker = _Strict()
+        self._stream = XmlStream(self._checker, limits)
 
     @property
     def header(self) -> EnvelopeHeader | None:
@@ -48,70 +34,33 @@ class HeaderScanner:
 
     def feed(self, chunk: bytes) -> None:
         """The next bytes of the envelope."""
-        self._fed += len(chunk)
-        if self._fed > self._limits.max_bytes:
-            raise WireError(WireFault.TOO_LARGE, f"larger than {self._limits.max_bytes} bytes")
-        self._markup += chunk.count(b"<")
-        if self._markup > self._limits.max_markup:
-            raise WireError(WireFault.TOO_LARGE, f"more than {self._limits.max_markup} pieces of markup")
-        self._refuse_utf16(chunk)
-        self._parse(chunk, last=False)
-        if self._fed - self._parser.CurrentByteIndex > _MAX_TOKEN:
-            raise WireError(WireFault.TOO_LARGE, f"markup larger than {_MAX_TOKEN} bytes")
+        self._stream.feed(chunk)
 
     def close(self) -> EnvelopeHeader:
         """The envelope ended; its header."""
-        self._parse(b"", last=True)
+        self._stream.close()
         self._checker.finish()
-        self._raise_finding()
         if self._checker.header is None:
             raise AssertionError("an envelope without findings has a header")
         return self._checker.header
 
-    def _refuse_utf16(self, chunk: bytes) -> None:
-        """By the first two bytes, as expat would recognise it although it was told UTF-8."""
-        if len(self._head) < 2:
-            self._head = (self._head + chunk[:2])[:2]
-            if any(byte in self._head for byte in _UTF16_MARKS):
-                raise WireError(WireFault.FORBIDDEN_XML, "another encoding than UTF-8", "start")
 
-    def _parse(self, data: bytes, *, last: bool) -> None:
-        try:
-            self._parser.Parse(data, last)
-        except expat.ExpatError as error:
-            where = f"line {error.lineno}, column {error.offset}"
-            raise WireError(WireFault.NOT_XML, "not well-formed XML", where) from None
+class _Strict(Checker):
+    """A checker that raises what it finds."""
 
-    def _declaration(self, version: str, encoding: str | None, standalone: int) -> None:
-        if encoding is not None and encoding.upper() not in ("UTF-8", "US-ASCII"):
-            raise WireError(WireFault.FORBIDDEN_XML, "another encoding than UTF-8", "XML declaration")
-
-    def _doctype(self, *declared: object) -> None:
-        raise WireError(WireFault.FORBIDDEN_XML, "document type declarations are not accepted", "DOCTYPE")
-
-    def _start(self, tag: str, attributes: dict[str, str]) -> None:
-        self._depth += 1
-        if self._depth > self._limits.max_depth:
-            raise WireError(WireFault.TOO_DEEP, f"nested deeper than {self._limits.max_depth} elements")
-        wanted = self._checker.start(
-            _expanded(tag), [(_expanded(key), attributes[key]) for key in attributes]
-        )
+    def start(self, tag: str, attributes: Iterable[tuple[str, str]]) -> bool:
+        wanted = super().start(tag, attributes)
         self._raise_finding()
-        if not wanted:
-            self._parser.CharacterDataHandler = None  # megabytes of ciphertext would be handed over
+        return wanted
 
-    def _end(self, tag: str) -> None:
-        self._depth -= 1
-        self._checker.end()
+    def end(self) -> None:
+        super().end()
         self._raise_finding()
-        self._parser.CharacterDataHandler = self._checker.text
+
+    def finish(self) -> None:
+        super().finish()
+        self._raise_finding()
 
     def _raise_finding(self) -> None:
-        for finding in self._checker.findings:
+        for finding in self.findings:
             raise WireError(WireFault.STRUCTURE, finding.text, finding.path)
-
-
-def _expanded(name: str) -> str:
-    """The name as lxml writes it; expat gives the namespace and a ``}`` before the local name."""
-    namespace, separator, local = name.rpartition("}")
-    return f"{{{namespace}}}{local}" if separator else name
