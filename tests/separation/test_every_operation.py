@@ -366,6 +366,12 @@ async def status_events(vault: MessageServiceVault, victim: Victim) -> object:
     return await is_((), vault.status_events(victim.out.id, Direction.OUT))
 
 
+async def under_way(vault: MessageServiceVault, victim: Victim) -> object:
+    waiting = await vault.under_way(1000)
+    assert {victim.out.id, victim.answer.id} & {each.envelope_id for each in waiting} == set()
+    return waiting
+
+
 async def delete(vault: MessageServiceVault, victim: Victim) -> object:
     return await is_(False, vault.delete(victim.out.id, Direction.OUT))
 
@@ -438,7 +444,7 @@ CASES: dict[type[Opened], dict[str, Case]] = {
     | {case.__name__: case for case in (mark_processed, messages, set_status, status_events, delete)}
     | {case.__name__: case for case in (receipt_for_message, receipt_body, store_received_receipt)}
     | {case.__name__: case for case in (set_receipt_state, claim_work, schedule, reschedule, finish_work)}
-    | {case.__name__: case for case in (cursor, set_cursor)}
+    | {case.__name__: case for case in (cursor, set_cursor, under_way)}
     | {"message": read_message, "body": read_body, "receipt": read_receipt, "next_due": next_due_work},
 }
 ROLES: dict[type[Opened], Role] = {AccessPointVault: AP, TransferDesk: AP, MessageServiceVault: MT}

@@ -58,11 +58,21 @@ class TransferEvent:
 
 
 @dataclass(frozen=True, slots=True)
+class UnderWay:
+    """A transfer whose outcome the message service waits for, for an access point that tells no events."""
+
+    envelope_id: str
+    wait_told: bool
+    """Whether it knows already that the transfer is tried again, or need not know."""
+
+
+@dataclass(frozen=True, slots=True)
 class InboxItem:
     """An envelope that came in and waits to be fetched and acknowledged."""
 
     id: str
     envelope_id: str
+    """Empty where the access point does not look into envelopes."""
     sender: str
     recipient: str
     """Participant identifiers, equal in AS4 and envelope (component-accesspoint 3.1.6 a, b)."""
@@ -73,7 +83,7 @@ class InboxItem:
     """Party identifier of the access point that sent it."""
     received_at: datetime
     size: int
-    """Bytes of the envelope."""
+    """Bytes of the envelope; 0 where the access point does not tell."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +121,8 @@ class AccessPoint(Protocol):
 
     async def poll(self, after: int, wait: float, taken: Collection[str] = (), past: str = "") -> Poll:
         """Events with a sequence over ``after`` and the inbox; waits up to ``wait`` seconds for news.
+
+        An access point that numbers nothing gives all its events the sequence ``after``.
 
         ``taken`` are items that the message service has durably: the access
         point deletes their envelopes, as with :meth:`acknowledge`. The inbox

@@ -95,9 +95,9 @@ class Inbox:
             if isinstance(judgement, NewReceipt):
                 await match_receipt(vault, judgement, now)
             else:
-                vault.record(
-                    AuditEvent.MT_MESSAGE_REFUSED, envelope=judgement.envelope_id, reason=judgement.reason
-                )
+                ids = {"envelope": judgement.envelope_id, "as4": item.as4_message_id}
+                known = {key: value for key, value in ids.items() if value}
+                vault.record(AuditEvent.MT_MESSAGE_REFUSED, **known, reason=judgement.reason)
         return None
 
     async def _store_message(

@@ -8,7 +8,7 @@ from datetime import datetime
 from samdrift.contracts.clock import Clock
 from samdrift.contracts.messages import Direction
 from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
-from samdrift.contracts.transfer import TransferEvent, TransferState
+from samdrift.contracts.transfer import TransferEvent, TransferState, UnderWay
 from samdrift.messageservice import progress
 from samdrift.messageservice.ledger import advance, receipt_delivered, receipt_failed
 from samdrift.messageservice.settings import MessageServiceSettings
@@ -19,6 +19,16 @@ from samdrift.wire.identifiers import ParticipantIdentifier
 
 _WORKER = Principal(PrincipalKind.WORKER, "message-service")
 CURSOR = "access-point-events"
+_MOST_UNDER_WAY = 10_000
+
+
+async def under_way(gate: Gate, organisation: ParticipantIdentifier) -> tuple[UnderWay, ...]:
+    """The transfers whose end is not known here, for an access point that has to be asked for each.
+
+    At most so many, those first whose time runs out first.
+    """
+    async with gate.open(_WORKER, organisation, Role.MESSAGE_SERVICE, Purpose.PROCESS) as vault:
+        return await vault.under_way(_MOST_UNDER_WAY)
 
 
 class Transfers:

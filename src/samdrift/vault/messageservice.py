@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from samdrift.contracts.messages import Direction, MessageStatus, ReceiptState, WorkKind
+from samdrift.contracts.transfer import UnderWay
 from samdrift.vault import messagerows
 from samdrift.vault.bodies import Body, BodyReader
 from samdrift.vault.errors import UnknownRecord
@@ -31,6 +32,12 @@ WHERE m.id = $1 AND m.direction = $2
 _SET_STATUS = call("set_status", 9)
 _EVENTS = """
 SELECT at, status, details FROM status_events WHERE message = $1 AND direction = $2 ORDER BY number DESC
+"""
+_UNDER_WAY = """
+SELECT w.id, coalesce(m.status = $1, true) FROM work w
+LEFT JOIN messages m ON m.id = w.id AND m.direction = 'out' AND m.status = ANY($2)
+LEFT JOIN receipts r ON r.id = w.id AND r.direction = 'out' AND r.state = $3
+WHERE w.kind = $4 AND (m.id IS NOT NULL OR r.id IS NOT NULL) ORDER BY w.due_at LIMIT $5
 """
 _DELETE = "SELECT deleted, remote FROM delete_message($1, $2)"
 _STORE_RECEIPT = call("store_receipt", 12)
@@ -190,6 +197,21 @@ class MessageServiceVault(WorkQueue):
         """The steps of a message's life, the newest first."""
         rows = await self._work.query(_EVENTS, message_id, direction.value)
         return tuple(messagerows.status_event(row, message_id, direction, self._sealer) for row in rows)
+
+    async def under_way(self, limit: int) -> tuple[UnderWay, ...]:
+        """Messages and receipts that the access point has, and has not told the end of.
+
+        What waits for the access point has a deadline, so that few rows are looked at.
+        """
+        rows = await self._work.query(
+            _UNDER_WAY,
+            MessageStatus.SCHEDULED_FOR_RESEND.value,
+            [MessageStatus.SUBMITTED.value, MessageStatus.SCHEDULED_FOR_RESEND.value],
+            ReceiptState.SUBMITTED.value,
+            WorkKind.DEADLINE.value,
+            limit,
+        )
+        return tuple(UnderWay(envelope_id, told) for envelope_id, told in rows)
 
     async def delete(self, message_id: str, direction: Direction) -> bool:
         """Delete a message with body, events and receipt; its id stays known. False when there is none."""

@@ -91,5 +91,6 @@ async def test_invariant_8_what_could_not_be_judged_in_time_is_refused_with_the_
     async with installation.open(organisation, MT) as vault:
         assert await vault.was_processed(waiting.id)
         (entry,) = await vault.find_log(waiting.envelope_id)
+        assert await vault.find_log(waiting.as4_message_id) == (entry,)
     assert entry.event == AuditEvent.MT_MESSAGE_REFUSED
     assert failure.text in entry.ids["reason"]

@@ -10,6 +10,7 @@ import pytest
 
 from samdrift.contracts.messages import Direction, MessageStatus, ReceiptState, WorkKind
 from samdrift.contracts.principals import Role
+from samdrift.contracts.transfer import UnderWay
 from samdrift.vault.errors import UnknownRecord
 from samdrift.vault.messageservice import MessageServiceVault
 from samdrift.vault.records import MessageRecord, ReceiptRecord, Received, StatusEvent, WorkItem
@@ -254,6 +255,31 @@ async def test_a_receipt_moves_with_its_deadline_and_work(
         assert (item.kind, item.id) == (WorkKind.DEADLINE, answer.id)
         await vault.set_receipt_state(answer.id, ReceiptState.DELIVERED, now=NOW, deadline=None)
         assert await vault.next_due() is None
+
+
+async def test_under_way_is_what_the_access_point_has_and_has_not_told_the_end_of(
+    installation: Installation, organisation: ParticipantIdentifier
+) -> None:
+    async with installation.open(organisation, MT) as vault:
+        await sent(vault)
+        submitted, postponed, over = [await sent(vault) for _ in range(3)]
+        for record, status in (
+            (submitted, MessageStatus.SUBMITTED),
+            (postponed, MessageStatus.SCHEDULED_FOR_RESEND),
+            (over, MessageStatus.WAITING_FOR_RECEIPT),
+        ):
+            await vault.set_status(record.id, status, (), now=NOW, deadline=NOW + MINUTE, direction=OUT)
+        _, queued = await came_in(vault, message(IN), "other-item")
+        _, answer = await came_in(vault, message(IN))
+        await vault.schedule(WorkKind.DEADLINE, queued.id, NOW)
+        await vault.set_receipt_state(answer.id, ReceiptState.SUBMITTED, now=NOW, deadline=NOW)
+    async with installation.open(organisation, MT) as vault:
+        assert set(await vault.under_way(9)) == {
+            UnderWay(submitted.id, wait_told=False),
+            UnderWay(postponed.id, wait_told=True),
+            UnderWay(answer.id, wait_told=True),
+        }
+        assert await vault.under_way(1) == (UnderWay(answer.id, wait_told=True),), "the most urgent first"
 
 
 async def test_a_received_receipt_is_kept_once(
