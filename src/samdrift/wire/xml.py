@@ -42,6 +42,8 @@ class Namespace:
     SMP1 = "http://docs.oasis-open.org/bdxr/ns/SMP/2016/05"
     SMP2_AGGREGATE = "http://docs.oasis-open.org/bdxr/ns/SMP/2/AggregateComponents"
     SMP2_BASIC = "http://docs.oasis-open.org/bdxr/ns/SMP/2/BasicComponents"
+    XOP = "http://www.w3.org/2004/08/xop/include"
+    DOMIBUS = "http://eu.domibus.wsplugin/"
 
 
 @dataclass(frozen=True, slots=True)
