@@ -206,7 +206,7 @@ async def staged(folder: Path) -> AsyncIterator[Stage]:
 async def _serve(stack: AsyncExitStack, peers: Peers, certificate: x509.Certificate, file: Path) -> str:
     """Have peers reached behind that certificate; gives where."""
     socket = listening_socket(HOST)
-    tls = server_tls(_tls_identity(certificate, file))
+    tls = server_tls(tls_identity(certificate, file))
     await stack.enter_async_context(serving(peers.application(), socket, tls=tls.serving))
     return f"https://{HOST}:{socket.getsockname()[1]}"
 
@@ -228,7 +228,7 @@ def member_of(federation: LocalFederation, operator: Operator, organisation: Dem
     return member
 
 
-def _tls_identity(certificate: x509.Certificate, file: Path) -> TlsIdentity:
+def tls_identity(certificate: x509.Certificate, file: Path) -> TlsIdentity:
     """A server's key and certificate."""
     protected = pki.key(2).private_bytes(
         Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(_PASSWORD.encode())

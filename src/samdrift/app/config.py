@@ -109,6 +109,25 @@ class MetricsConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class DomibusConfig:
+    """A Domibus as an organisation's access point, reached through its web-service plugin."""
+
+    url: str
+    """Where the plugin answers, such as ``https://domibus.example/domibus/services/wsplugin``."""
+    party: str
+    """Party identifier of the Domibus, as in its processing mode."""
+    message_id_domain: str
+    """Ends the AS4 message ids that are chosen here; a domain that nobody else makes such ids in."""
+    issuers: Path | None = None
+    """Bundle (PEM) of issuers of its TLS certificate; Mozilla's when absent."""
+    user: str = ""
+    """The organisation's plugin user; empty where the client certificate tells who calls."""
+    password_file: Path | None = None
+    poll_seconds: int = 5
+    """The time between two questions for news."""
+
+
+@dataclass(frozen=True, slots=True)
 class OrganisationConfig:
     """An organisation that is served here."""
 
@@ -121,6 +140,8 @@ class OrganisationConfig:
     """Whether it is registered under the base transport model too, which neither signs nor encrypts."""
     access_point: str = ""
     """Base address of interface C of its access point; for role ``mt``."""
+    domibus: DomibusConfig | None = None
+    """Its access point when that is a Domibus, instead of ``access_point``; for role ``mt``."""
     clients: Mapping[str, str] = field(default_factory=dict)
     """Systems that may use interface C here: name to SHA-256 of the certificate; for role ``ap``."""
 

@@ -7,6 +7,7 @@ the file's folder.
 
 from __future__ import annotations
 
+import re
 import tomllib
 from ipaddress import ip_address
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import Any
 from samdrift.app.config import (
     AccessPointConfig,
     Config,
+    DomibusConfig,
     Environment,
     FederationConfig,
     MessageServiceConfig,
@@ -27,6 +29,7 @@ from samdrift.app.toml import ConfigError, Table, count, flag, items, names, pos
 from samdrift.contracts.principals import Role
 from samdrift.wire.errors import WireError
 from samdrift.wire.identifiers import ParticipantIdentifier
+from samdrift.wire.webaddress import web_address
 
 
 def load(path: Path) -> Config:
@@ -43,6 +46,7 @@ def load(path: Path) -> Config:
 
 
 _DNS = 53
+_DOMAIN = re.compile(r"[0-9A-Za-z-]+(\.[0-9A-Za-z-]+)*")
 
 
 def _config(table: Table) -> Config:
@@ -150,10 +154,62 @@ def _organisation(table: Table) -> OrganisationConfig:
         file_types=table.take("file_types", texts, ()),
         base_model=table.take("base_model", flag, False),
         access_point=table.take("access_point", text, ""),
+        domibus=_domibus(each) if (each := table.optional("domibus")) else None,
         clients=table.take("clients", names, {}),
     )
     table.finish()
+    if organisation.domibus is not None and organisation.access_point:
+        raise ConfigError(table.at("domibus"), "stands beside access_point; an organisation has one of them")
+    if (
+        not organisation.access_point
+        and not organisation.domibus
+        and Role.MESSAGE_SERVICE in organisation.roles
+    ):
+        raise ConfigError(table.at("access_point"), "is missing; the role mt needs one, or domibus")
+    if organisation.domibus is not None and Role.MESSAGE_SERVICE not in organisation.roles:
+        raise ConfigError(table.at("domibus"), "is for organisations with the role mt")
     return organisation
+
+
+def _domibus(table: Table) -> DomibusConfig:
+    domibus = DomibusConfig(
+        url=table.take("url", _https),
+        party=table.take("party", text),
+        message_id_domain=table.take("message_id_domain", _domain),
+        issuers=table.path("issuers") if "issuers" in table else None,
+        user=table.take("user", _user, ""),
+        password_file=table.path("password_file") if "password_file" in table else None,
+        poll_seconds=table.take("poll_seconds", positive, 5),
+    )
+    table.finish()
+    if domibus.user and domibus.password_file is None:
+        raise ConfigError(table.at("password_file"), "is missing; a user has a password")
+    if domibus.password_file is not None and not domibus.user:
+        raise ConfigError(table.at("user"), "is missing; a password is a user's")
+    return domibus
+
+
+def _https(value: Any) -> str:
+    address = text(value)
+    try:
+        web_address(address, "url")
+    except WireError as error:
+        raise ValueError(error.text) from None
+    if not address.startswith("https://"):
+        raise ValueError("does not begin with https://")
+    return address
+
+
+def _domain(value: Any) -> str:
+    if not _DOMAIN.fullmatch(text(value)):
+        raise ValueError("is not a domain such as messages.example.se")
+    return str(value)
+
+
+def _user(value: Any) -> str:
+    if ":" in text(value):
+        raise ValueError("has a colon, which no user name has (RFC 7617)")
+    return str(value)
 
 
 def _environment(value: Any) -> Environment:

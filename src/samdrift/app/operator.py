@@ -15,15 +15,15 @@ from samdrift.accesspoint import role as ap
 from samdrift.accesspoint.guard import guarded
 from samdrift.accesspoint.meters import Meters
 from samdrift.app import rolesettings
-from samdrift.app.config import AccessPointConfig, Config, MessageServiceConfig, OrganisationConfig
+from samdrift.app.accesspoints import connected
+from samdrift.app.config import AccessPointConfig, Config, MessageServiceConfig
 from samdrift.app.metrics import metrics_application
 from samdrift.app.services import Services, shared_services
-from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
+from samdrift.contracts.principals import Principal, PrincipalKind, Role
 from samdrift.messageservice import role as mt
 from samdrift.messageservice.service import MessageService
 from samdrift.net.clock import system_clock
 from samdrift.net.http import http_client
-from samdrift.net.interface_c import HttpAccessPoint
 from samdrift.net.server import listening_socket, serving
 from samdrift.net.tls import TlsIdentity, client_tls, server_tls
 from samdrift.vault.gate import Gate
@@ -123,7 +123,7 @@ async def _run_message_service(
     stack: AsyncExitStack, config: Config, own: MessageServiceConfig, gate: Gate, services: Services
 ) -> MessageService:
     access_points = {
-        organisation.identifier: await connect_access_point(stack, organisation, gate, config)
+        organisation.identifier: await connected(stack, organisation, gate, config)
         for organisation in config.organisations
         if Role.MESSAGE_SERVICE in organisation.roles
     }
@@ -134,18 +134,6 @@ async def _run_message_service(
     )
     await stack.enter_async_context(role.working())
     return role.service
-
-
-async def connect_access_point(
-    stack: AsyncExitStack, organisation: OrganisationConfig, gate: Gate, config: Config
-) -> HttpAccessPoint:
-    """Interface C with the organisation's own client certificate."""
-    async with gate.open(_WORKER, organisation.identifier, Role.MESSAGE_SERVICE, Purpose.MAINTAIN) as vault:
-        identity = _identity(*vault.tls_client())
-    tls = client_tls(identity, config.inner_issuers)
-    client = http_client(tls, public_only=False, connections=16)
-    stack.push_async_callback(client.aclose)
-    return HttpAccessPoint(client, organisation.access_point)
 
 
 def _identity(file: Path, password: str) -> TlsIdentity:

@@ -9,10 +9,11 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
+from samdrift.app.accesspoints import connected
 from samdrift.app.config import Config, SocketAddress
 from samdrift.app.demo.cast import DemoOperator, DemoOrganisation
 from samdrift.app.demo.enrolment import EnrolledOperator, enrol
-from samdrift.app.operator import connect_access_point, running, vault_settings
+from samdrift.app.operator import running, vault_settings
 from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
 from samdrift.contracts.transfer import AccessPoint
 from samdrift.federation.directory import FunctionalAddress
@@ -117,7 +118,7 @@ async def _bed(
     federation: LocalFederation, enrolled: EnrolledOperator, config: Config, gate: Gate, folder: Path
 ) -> AsyncIterator[Bed]:
     async with AsyncExitStack() as stack:
-        access_point = await connect_access_point(stack, config.organisations[0], gate, config)
+        access_point = await connected(stack, config.organisations[0], gate, config)
         subject = await _subject(federation, enrolled, gate, access_point)
         client = await stack.enter_async_context(
             http_client(client_tls(None, config.federation.tls_issuers), public_only=False)

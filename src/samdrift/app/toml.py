@@ -31,11 +31,11 @@ class Table:
         if key not in self._values:
             if default:
                 return default[0]
-            raise ConfigError(self._at(key), "is missing")
+            raise ConfigError(self.at(key), "is missing")
         try:
             return read(self._values.pop(key))
         except (ValueError, TypeError) as error:
-            raise ConfigError(self._at(key), str(error)) from None
+            raise ConfigError(self.at(key), str(error)) from None
 
     def __contains__(self, key: str) -> bool:
         return key in self._values
@@ -62,14 +62,14 @@ class Table:
     def finish(self) -> None:
         """Raise for keys that nobody took."""
         for key in self._values:
-            raise ConfigError(self._at(key), "is not a setting")
+            raise ConfigError(self.at(key), "is not a setting")
 
     def _sub(self, value: Any, key: str) -> Table:
         if not isinstance(value, dict):
             raise TypeError("is not a table")
-        return Table(value, self._at(key), self.folder)
+        return Table(value, self.at(key), self.folder)
 
-    def _at(self, key: str) -> str:
+    def at(self, key: str) -> str:
         return f"{self._where}.{key}" if self._where else key
 
 

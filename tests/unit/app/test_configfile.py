@@ -8,6 +8,7 @@ import pytest
 
 from samdrift.app.config import (
     AccessPointConfig,
+    DomibusConfig,
     Environment,
     FederationConfig,
     MessageServiceConfig,
@@ -107,6 +108,74 @@ def test_what_is_wrong_is_named_by_its_place(tmp_path: Path, change: tuple[str, 
     assert change[0] in GOOD
     with pytest.raises(ConfigError) as caught:
         load(write(tmp_path, GOOD.replace(*change)))
+    assert caught.value.where == where
+
+
+DOMIBUS = """
+[organisations.domibus]
+url = "https://domibus.example/domibus/services/wsplugin"
+party = "AP0007-SDK-TEST"
+message_id_domain = "meddelanden.habo.se"
+user = "habo"
+password_file = "password"
+"""
+AT_DOMIBUS = GOOD.replace('access_point = "https://localhost:8444"\n', "") + DOMIBUS
+
+
+def test_an_access_point_may_be_a_domibus(tmp_path: Path) -> None:
+    own = load(write(tmp_path, AT_DOMIBUS + 'issuers = "domibus.pem"\npoll_seconds = 2\n')).organisations[0]
+    assert own.access_point == ""
+    assert own.domibus == DomibusConfig(
+        url="https://domibus.example/domibus/services/wsplugin",
+        party="AP0007-SDK-TEST",
+        message_id_domain="meddelanden.habo.se",
+        issuers=tmp_path / "domibus.pem",
+        user="habo",
+        password_file=tmp_path / "password",
+        poll_seconds=2,
+    )
+
+
+def test_at_a_domibus_the_client_certificate_may_be_the_login(tmp_path: Path) -> None:
+    text = AT_DOMIBUS.replace('user = "habo"\npassword_file = "password"\n', "")
+    own = load(write(tmp_path, text)).organisations[0].domibus
+    assert own is not None
+    assert (own.user, own.password_file, own.issuers, own.poll_seconds) == ("", None, None, 5)
+
+
+@pytest.mark.parametrize(
+    ("change", "where"),
+    [
+        (("https://domibus", "http://domibus"), "url"),
+        (("https://domibus.example/", "https://habo:secret@domibus.example/"), "url"),
+        (('party = "AP0007-SDK-TEST"', ""), "party"),
+        (("meddelanden.habo.se", "@habo.se"), "message_id_domain"),
+        (('user = "habo"\n', 'user = "ha:bo"\n'), "user"),
+        (('user = "habo"\n', ""), "user"),
+        (('password_file = "password"', ""), "password_file"),
+        (('password_file = "password"', 'password = "secret"'), "password"),
+        (('password_file = "password"', 'password_file = "password"\npoll_seconds = 0'), "poll_seconds"),
+    ],
+)
+def test_what_is_wrong_with_a_domibus_is_named(tmp_path: Path, change: tuple[str, str], where: str) -> None:
+    assert AT_DOMIBUS.count(change[0]) == 1
+    with pytest.raises(ConfigError) as caught:
+        load(write(tmp_path, AT_DOMIBUS.replace(*change)))
+    assert caught.value.where == f"organisations[0].domibus.{where}"
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "where", "words"),
+    [
+        (GOOD + DOMIBUS, "organisations[0].domibus", "one of them"),
+        (AT_DOMIBUS.replace(DOMIBUS, ""), "organisations[0].access_point", "is missing"),
+        (AT_DOMIBUS.replace('roles = ["ap", "mt"]', 'roles = ["ap"]'), "organisations[0].domibus", "role mt"),
+    ],
+)
+def test_a_message_service_has_one_access_point(tmp_path: Path, text: str, where: str, words: str) -> None:
+    with pytest.raises(ConfigError, match=words) as caught:
+        load(write(tmp_path, text))
     assert caught.value.where == where
 
 
