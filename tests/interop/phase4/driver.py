@@ -19,7 +19,6 @@ from tests.interop.phase4.build import classpath
 _OPTIONS = (
     "-Xmx192m",
     "-XX:+UseSerialGC",
-    "-Dsun.net.httpserver.nodelay=true",
     "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
 )
 
@@ -120,7 +119,7 @@ class Phase4:
         self._process.stdin.flush()
         line = self._process.stdout.readline()
         if not line:
-            raise RuntimeError(f"phase4 ended, see {self._log.name}")
+            raise RuntimeError(f"phase4 ended:\n{Path(self._log.name).read_text()}")
         answer: dict[str, Any] = json.loads(line)
         return answer
 

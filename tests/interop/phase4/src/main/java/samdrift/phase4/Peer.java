@@ -19,7 +19,6 @@ import com.helger.json.IJsonValue;
 import com.helger.json.JsonObject;
 import com.helger.json.serialize.JsonReader;
 import com.helger.phase4.crypto.IAS4CryptoFactory;
-import com.helger.scope.mgr.ScopeManager;
 
 /**
  * phase4 as an access point, driven over standard input and output: one JSON object a line in, one a line out.
@@ -39,7 +38,6 @@ public final class Peer {
         if (self.getAsBoolean("bouncy_castle")) {
             Security.insertProviderAt(new BouncyCastleProvider(), 1);
         }
-        ScopeManager.onGlobalBegin("phase4-peer");
         String party = self.getAsString("party");
         IAS4CryptoFactory keys = Keys.accessPoint(
             self.getAsString("key"), self.getAsString("certificate"), self.getAsString("issuers"));
@@ -53,7 +51,6 @@ public final class Peer {
             answers.println(sender.send(read(line)).getAsJsonString());
         }
         receiver.stop();
-        ScopeManager.onGlobalEnd();
     }
 
     private static IJsonObject read(String line) {
