@@ -138,3 +138,5 @@ class Config:
     access_point: AccessPointConfig | None = None
     message_service: MessageServiceConfig | None = None
     metrics: MetricsConfig | None = None
+    file: Path | None = None
+    """Where it was read, for what is followed there while the installation runs."""

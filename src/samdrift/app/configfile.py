@@ -8,6 +8,7 @@ the file's folder.
 from __future__ import annotations
 
 import tomllib
+from dataclasses import replace
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
@@ -39,7 +40,7 @@ def load(path: Path) -> Config:
         raise ConfigError(str(path), f"cannot be read ({type(error).__name__})") from None
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(str(path), f"is not TOML: {error}") from None
-    return _config(Table(document, "", path.parent.resolve()))
+    return replace(_config(Table(document, "", path.parent.resolve())), file=path.resolve())
 
 
 _DNS = 53

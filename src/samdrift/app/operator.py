@@ -7,7 +7,7 @@ import os
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from pathlib import Path
+from functools import partial
 
 from prometheus_client import CollectorRegistry
 
@@ -17,6 +17,7 @@ from samdrift.accesspoint.meters import Meters
 from samdrift.app import rolesettings
 from samdrift.app.config import AccessPointConfig, Config, MessageServiceConfig, OrganisationConfig
 from samdrift.app.metrics import metrics_application
+from samdrift.app.replaceable import OPERATOR_KEYS, newest_identity, own_keys, registered_clients
 from samdrift.app.services import Services, shared_services
 from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
 from samdrift.messageservice import role as mt
@@ -25,15 +26,11 @@ from samdrift.net.clock import system_clock
 from samdrift.net.http import http_client
 from samdrift.net.interface_c import HttpAccessPoint
 from samdrift.net.server import listening_socket, serving
-from samdrift.net.tls import TlsIdentity, client_tls, server_tls
+from samdrift.net.tls import client_tls, server_tls
 from samdrift.vault.gate import Gate
-from samdrift.vault.keyfiles import KeyName
 from samdrift.vault.keystore import SoftwareKeyStore
 from samdrift.vault.settings import VaultSettings
 from samdrift.wire.as4 import DEFAULT_LIMITS
-
-OPERATOR_KEYS = "operator"
-"""The folder of the key store for what belongs to the operator itself: access point and server keys."""
 
 _WORKER = Principal(PrincipalKind.WORKER, "operator")
 
@@ -89,7 +86,7 @@ async def _run_access_point(
     services: Services,
     keys: SoftwareKeyStore,
 ) -> None:
-    identity = _identity(*keys.tls_server(OPERATOR_KEYS))
+    identity = newest_identity(partial(keys.tls_server, OPERATOR_KEYS))
     peers_tls = client_tls(identity if own.client_certificates else None, config.federation.tls_issuers)
     client = http_client(peers_tls, public_only=not config.federation.private_addresses)
     stack.push_async_callback(client.aclose)
@@ -101,9 +98,8 @@ async def _run_access_point(
     role = ap.AccessPointRole(
         rolesettings.access_point_settings(config, own),
         around,
-        keys.signing_key(OPERATOR_KEYS, KeyName.ACCESS_POINT),
-        keys.decryption_keys(OPERATOR_KEYS, KeyName.ACCESS_POINT)[0],
-        rolesettings.clients(config),
+        own_keys(keys, own.party).current,
+        registered_clients(config),
         DEFAULT_LIMITS,
     )
     await stack.enter_async_context(role.working())
@@ -141,12 +137,8 @@ async def connect_access_point(
 ) -> HttpAccessPoint:
     """Interface C with the organisation's own client certificate."""
     async with gate.open(_WORKER, organisation.identifier, Role.MESSAGE_SERVICE, Purpose.MAINTAIN) as vault:
-        identity = _identity(*vault.tls_client())
+        identity = newest_identity(vault.tls_client())
     tls = client_tls(identity, config.inner_issuers)
     client = http_client(tls, public_only=False, connections=16)
     stack.push_async_callback(client.aclose)
     return HttpAccessPoint(client, organisation.access_point)
-
-
-def _identity(file: Path, password: str) -> TlsIdentity:
-    return TlsIdentity(file, password=password)

@@ -30,12 +30,12 @@ class Followed(Generic[T]):
         self._build = build
         self._state = state
         self._told: Hashable = None
-        self._seen = state()
+        self._seen = self._look()
         self._value = build()
 
     def current(self) -> T:
         """The value; the same object until the files change."""
-        state = self._state()
+        state = self._look()
         if state != self._seen:
             try:
                 # The state is older than what is read, so that what changes meanwhile is seen the next time.
@@ -44,6 +44,13 @@ class Followed(Generic[T]):
             except (OSError, ValueError) as error:
                 self._tell(state, error)
         return self._value
+
+    def _look(self) -> Hashable:
+        """The state; ``None`` when not even that can be told."""
+        try:
+            return self._state()
+        except (OSError, ValueError):
+            return None
 
     def _tell(self, state: Hashable, error: Exception) -> None:
         """Once for each state: it may be asked for with every message."""

@@ -110,9 +110,6 @@ def _now(own: Own) -> TlsIdentity:
 
 def _state(own: Own | None, trust: Path | None) -> Hashable:
     """Which files there are now, and what changes when one of them does."""
-    try:
-        identity = _now(own) if own is not None else None
-    except (OSError, ValueError):
-        return None
+    identity = None if own is None else _now(own)
     files = (identity.certificate, identity.key, trust) if identity else (trust,)
     return tuple((file, file_state(file)) for file in files if file is not None)
