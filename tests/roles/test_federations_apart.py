@@ -20,6 +20,7 @@ from pathlib import Path
 import psutil
 import pytest
 import pytest_asyncio
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from samdrift.app.demo.cast import DemoOperator, DemoOrganisation
 from samdrift.audit.events import AuditEvent
@@ -30,6 +31,7 @@ from samdrift.federation.server import FederationNames, LocalFederation
 from samdrift.federation.server import running as federation_running
 from samdrift.net.server import listening_socket
 from samdrift.wire.identifiers import FEDERATION_SDK, FEDERATION_TEST, ParticipantIdentifier
+from tests import pki
 from tests.roles import web
 from tests.roles.interfacec import InterfaceC
 from tests.roles.letters import enclose, letter
@@ -102,6 +104,19 @@ class Place:
     """The same organisation in the other federation."""
     neighbour: Member
     """Another one, in the other federation."""
+    folder: Path
+
+    def tls(self, federation: LocalFederation | None = None) -> ssl.SSLContext:
+        """For calls to the access point there; with a client certificate of ``federation``."""
+        trust = self.there.config.inner_issuers
+        if federation is None:
+            return web.tls(trust)
+        key = pki.key(1)
+        certificate = federation.authority.issue_tls_client("peer", key.public_key())
+        file = self.folder / "peer.pem"
+        pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+        file.write_bytes(certificate.public_bytes(Encoding.PEM) + pem)
+        return web.tls(trust, (file, ""))
 
 
 @pytest_asyncio.fixture(scope="module")
@@ -114,6 +129,11 @@ async def place(stage: Stage) -> AsyncIterator[Place]:
         members, files = [], []
         for federation, operator in ((stage.federation, first), (other, second)):
             those = await stack.enter_async_context(played(federation, folder, {operator: ("all",)}))
+            file = those.processes[0].config_file
+            text = file.read_text()
+            if federation is other:
+                text = text.replace("[access_point]", "[access_point]\nclient_certificates = true")
+            file.write_text(text)
             files.append(
                 those.processes[0].config_file.rename(folder / operator.folder / f"{operator.folder}.toml")
             )
@@ -122,7 +142,7 @@ async def place(stage: Stage) -> AsyncIterator[Place]:
         stack.push_async_callback(supervised.stop)
         await supervised.start()
         await supervised.says("running all", 2)
-        yield Place(stage, other, supervised, *members)
+        yield Place(stage, other, supervised, *members, folder)
 
 
 async def exchanged(sender: Member, recipient: Member) -> str:
@@ -149,12 +169,23 @@ async def test_both_exchange_messages_at_the_same_time_and_know_nothing_of_each_
 async def test_2_10_c_an_access_point_of_the_other_federation_is_refused(place: Place) -> None:
     peer = place.stage.peer()
     envelope = peer.encloses(place.there)
-    caller = replace(peer, tls=web.tls(place.there.config.inner_issuers))
+    caller = replace(peer, tls=place.tls(place.other))
     posted = await caller.posts(envelope, place.there)
     assert posted.errors() == [("EBMS:0101", "certificate of the sending access point: unknown-issuer")]
     assert not await place.there.log(AP, envelope.id)
     posted = await peer.posts(peer.encloses(place.here), place.here)
     assert posted.is_receipt_of(place.here.certificate)
+
+
+@pytest.mark.parametrize("shown", ["none", "of the other federation"])
+async def test_2_4_2_a2_a_peer_without_a_certificate_of_the_named_issuers_gets_no_connection(
+    place: Place, shown: str
+) -> None:
+    """With ``client_certificates``; the federation of all tests is one-way (2.4.2 b)."""
+    peer = place.stage.peer()
+    caller = replace(peer, tls=place.tls(None if shown == "none" else place.stage.federation))
+    with pytest.raises((ssl.SSLError, ConnectionError)):
+        await caller.posts(caller.encloses(place.there), place.there)
 
 
 async def test_2_6_an_envelope_of_the_other_federation_is_not_taken_over_interface_c(place: Place) -> None:

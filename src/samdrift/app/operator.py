@@ -17,7 +17,13 @@ from samdrift.accesspoint.meters import Meters
 from samdrift.app import rolesettings
 from samdrift.app.config import AccessPointConfig, Config, MessageServiceConfig, OrganisationConfig
 from samdrift.app.metrics import metrics_application
-from samdrift.app.replaceable import OPERATOR_KEYS, newest_identity, own_keys, registered_clients
+from samdrift.app.replaceable import (
+    OPERATOR_KEYS,
+    identity_for_peers,
+    newest_identity,
+    own_keys,
+    registered_clients,
+)
 from samdrift.app.services import Services, shared_services
 from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
 from samdrift.messageservice import role as mt
@@ -87,7 +93,8 @@ async def _run_access_point(
     keys: SoftwareKeyStore,
 ) -> None:
     identity = newest_identity(partial(keys.tls_server, OPERATOR_KEYS))
-    peers_tls = client_tls(identity if own.client_certificates else None, config.federation.tls_issuers)
+    shown = newest_identity(partial(identity_for_peers, keys))
+    peers_tls = client_tls(shown if own.client_certificates else None, config.federation.tls_issuers)
     client = http_client(peers_tls, public_only=not config.federation.private_addresses)
     stack.push_async_callback(client.aclose)
     registry = CollectorRegistry()

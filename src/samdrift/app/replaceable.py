@@ -17,7 +17,7 @@ from samdrift.app.configfile import load
 from samdrift.app.toml import ConfigError
 from samdrift.net.following import Followed, file_state
 from samdrift.net.tls import TlsIdentity
-from samdrift.vault.keyfiles import KeyName
+from samdrift.vault.keyfiles import KeyName, KeyStoreError
 from samdrift.vault.keystore import SoftwareKeyStore
 from samdrift.wire.certificates import common_name
 
@@ -35,6 +35,18 @@ def own_keys(store: SoftwareKeyStore, party: str) -> Followed[OwnKeys]:
         return OwnKeys(signing, store.decryption_keys(OPERATOR_KEYS, KeyName.ACCESS_POINT))
 
     return Followed("access point keys", build, lambda: store.installed(OPERATOR_KEYS, KeyName.ACCESS_POINT))
+
+
+def identity_for_peers(store: SoftwareKeyStore) -> tuple[Path, str]:
+    """File and password of what peers are shown that ask for a certificate (transport-profile-as4 2.4.2 A2).
+
+    A certificate for clients, if there is one, else that of the server: the one
+    issuer certifies for both directions, the other does not.
+    """
+    try:
+        return store.tls_client(OPERATOR_KEYS)
+    except KeyStoreError:
+        return store.tls_server(OPERATOR_KEYS)
 
 
 def newest_identity(files: Callable[[], tuple[Path, str]]) -> Callable[[], TlsIdentity]:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from samdrift.app.apart import NotApart, claims_of, require_apart
@@ -78,16 +79,8 @@ class Place:
         store = SoftwareKeyStore(secrets, b"open sesame", cost=ScryptCost(n=1 << 4, r=1, p=1))
         request = store.create_key(OPERATOR_KEYS, KeyName.ACCESS_POINT, x509.Name([]), bits=2048)
         public = x509.load_pem_x509_csr(request).public_key()
-        certificate = (
-            x509.CertificateBuilder()
-            .subject_name(pki.name("AP0001-SDK-TEST"))
-            .issuer_name(ISSUERS[issuer].certificate.subject)
-            .public_key(public)  # type: ignore[arg-type]
-            .serial_number(1)
-            .not_valid_before(pki.NOW)
-            .not_valid_after(pki.NOW + pki.DAY)
-            .sign(ISSUERS[issuer].own.private_key, pki.hashes.SHA256())
-        )
+        assert isinstance(public, rsa.RSAPublicKey)
+        certificate = ISSUERS[issuer].certify("AP0001-SDK-TEST", public)
         store.install_certificate(OPERATOR_KEYS, KeyName.ACCESS_POINT, certificate)
         return secrets / OPERATOR_KEYS / "access-point-0001.pem"
 
