@@ -40,6 +40,8 @@ from tests.roles.processes import SERVE, SOURCES, played
 from tests.roles.stage import HOST, Stage
 from tests.vaults import server_folder
 
+PATIENCE = 120.0
+"""Seconds that processes have to start or end, on a machine that has other things to do."""
 OTHER = FederationNames(FEDERATION_SDK, "sml.other.test", "OTHER-DEMO")
 
 
@@ -72,7 +74,7 @@ class Supervised:
         async def look() -> bool | None:
             return True if self.log.read_text().count(text) >= times else None
 
-        await until(look, f"{times} times in the log: {text}")
+        await until(look, f"{times} times in the log: {text}", within=PATIENCE)
 
     def process(self, file: Path) -> psutil.Process:
         """The process of one of the installations."""
@@ -83,7 +85,7 @@ class Supervised:
 
     async def ends(self) -> int:
         assert self.running is not None
-        return await asyncio.to_thread(self.running.wait, 60)
+        return await asyncio.to_thread(self.running.wait, PATIENCE)
 
     async def stop(self) -> None:
         if self.running is not None and self.running.poll() is None:
@@ -241,7 +243,7 @@ async def test_both_end_with_their_supervisor_and_with_a_signal(place: Place) ->
     assert supervised.running is not None
     supervised.running.kill()
     await supervised.ends()
-    await asyncio.to_thread(psutil.wait_procs, processes, timeout=30)
+    await asyncio.to_thread(psutil.wait_procs, processes, timeout=PATIENCE)
     assert not [one for one in processes if one.is_running()]
     await supervised.start()
     await supervised.says("running all", 2)
