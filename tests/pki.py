@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cache
+from typing import Any
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
@@ -80,25 +81,33 @@ class Authority:
         subject: str | x509.Name,
         *,
         private_key: rsa.RSAPrivateKey | None = None,
+        **how: Any,
+    ) -> Certified:
+        """A key with its certificate; ``how`` as for :meth:`certify`."""
+        private_key = private_key or key(9)
+        return Certified(self.certify(subject, private_key.public_key(), **how), private_key)
+
+    def certify(
+        self,
+        subject: str | x509.Name,
+        public_key: rsa.RSAPublicKey,
+        *,
         usage: Sequence[str] = ("digital_signature", "key_encipherment"),
         not_before: datetime = NOW - DAY,
         not_after: datetime = NOW + 365 * DAY,
         ca: bool = False,
         ocsp_signer: bool = False,
-    ) -> Certified:
-        private_key = private_key or key(9)
+    ) -> x509.Certificate:
         builder = (
             x509.CertificateBuilder()
             .subject_name(subject if isinstance(subject, x509.Name) else name(subject))
             .issuer_name(self.certificate.subject)
-            .public_key(private_key.public_key())
+            .public_key(public_key)
             .serial_number(x509.random_serial_number())
             .not_valid_before(not_before)
             .not_valid_after(not_after)
             .add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
-            .add_extension(
-                x509.SubjectKeyIdentifier.from_public_key(private_key.public_key()), critical=False
-            )
+            .add_extension(x509.SubjectKeyIdentifier.from_public_key(public_key), critical=False)
             .add_extension(
                 x509.AuthorityKeyIdentifier.from_issuer_public_key(self.own.private_key.public_key()),
                 critical=False,
@@ -114,7 +123,7 @@ class Authority:
             builder = builder.add_extension(_distribution_points(self.crl_url), critical=False)
         if self.ocsp_url:
             builder = builder.add_extension(_authority_information(self.ocsp_url), critical=False)
-        return Certified(builder.sign(self.own.private_key, hashes.SHA256()), private_key)
+        return builder.sign(self.own.private_key, hashes.SHA256())
 
     def subordinate(self, common_name: str, number: int, **where: str | None) -> Authority:
         """A certificate authority below this one."""

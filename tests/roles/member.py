@@ -206,7 +206,7 @@ class Member:
     async def client_tls(self) -> tuple[Path, str]:
         """File and password of the client certificate for interface C."""
         async with self.open(MT) as vault:
-            return vault.tls_client()
+            return vault.tls_client()()
 
     async def interface_c(self) -> InterfaceC:
         context = web.tls(self.config.inner_issuers, await self.client_tls())

@@ -32,8 +32,8 @@ _HASTE = {
     "[access_point]": "[access_point]\nattempts = 60\ninterval_seconds = 1\nlease_seconds = 3",
     "[message_service]": "[message_service]\nretry_seconds = 1\nlease_seconds = 3",
 }
-_SERVE = ("-m", "samdrift.app.main", "serve")
-_SOURCES = Path(__file__).parents[2] / "src"
+SERVE = ("-m", "samdrift.app.main", "serve")
+SOURCES = Path(__file__).parents[2] / "src"
 
 
 @dataclass
@@ -56,8 +56,8 @@ class Process:
         before = self._starts()
         with self.log.open("ab") as log:
             self.running = subprocess.Popen(
-                [sys.executable, *_SERVE, self.which, "--config", self.config_file],
-                env={**os.environ, "PYTHONPATH": str(_SOURCES)},
+                [sys.executable, *SERVE, self.which, "--config", self.config_file],
+                env={**os.environ, "PYTHONPATH": str(SOURCES)},
                 stdout=log,
                 stderr=log,
             )

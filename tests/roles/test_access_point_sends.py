@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from samdrift.audit.events import AuditEvent
@@ -9,6 +11,7 @@ from samdrift.contracts.messages import MessageStatus
 from samdrift.contracts.transfer import TransferReason, TransferState
 from samdrift.wire.as4 import EbmsErrorCode
 from samdrift.wire.identifiers import SDK_MESSAGE_EXTENDED
+from samdrift.wire.profile import AS4_1_0, AS4_1_2, TransportProfile
 from tests.roles.letters import enclose_receipt
 from tests.roles.member import MT, Member
 from tests.roles.peer import Peer
@@ -47,6 +50,24 @@ async def test_2_3_1_the_header_is_the_profiles(stage: Stage) -> None:
     assert received.header.certificate == habo.certificate
     await answers_message(peer, habo, message_id)
     assert await habo.ends(message_id) is MessageStatus.ACCEPTED
+
+
+@pytest.mark.parametrize(
+    ("reachable", "elsewhere"), [(AS4_1_2, (AS4_1_0,)), (AS4_1_0, ())], ids=["both", "1.0 alone"]
+)
+async def test_2_3_1_e_the_endpoint_of_the_newest_profile_that_the_recipient_has(
+    stage: Stage, reachable: TransportProfile, elsewhere: tuple[TransportProfile, ...]
+) -> None:
+    peer, federation = stage.peer(), stage.federation
+    for service in federation.smp.services(peer.address.organisation):
+        here = next(one for one in service.endpoints if one.transport_profile == reachable.identifier)
+        gone = replace(here, address=federation.unreachable_url)
+        others = tuple(replace(gone, transport_profile=one.identifier) for one in elsewhere)
+        federation.publish([replace(service, endpoints=(*others, here))])
+    message_id = await stage.habo.send(peer.address)
+    await peer.gets()
+    await answers_message(peer, stage.habo, message_id)
+    assert await stage.habo.ends(message_id) is MessageStatus.ACCEPTED
 
 
 # --- transport-profile-as4 2.10 a, b: to whom ---------------------------------------------------------------

@@ -310,7 +310,7 @@ async def keys(vault: MessageServiceVault, victim: Victim) -> object:
 
 
 async def tls_client(vault: MessageServiceVault, victim: Victim) -> object:
-    path, _ = vault.tls_client()
+    path, _ = vault.tls_client()()
     assert owner_of(x509.load_pem_x509_certificates(path.read_bytes())[0]) == "attacker"
     return None
 

@@ -19,6 +19,7 @@ from samdrift.accesspoint.answers import Answers
 from samdrift.accesspoint.facts import reception_facts
 from samdrift.accesspoint.freshness import require_fresh
 from samdrift.accesspoint.meters import Meters
+from samdrift.accesspoint.ownkeys import CurrentKeys
 from samdrift.accesspoint.peers import Peers
 from samdrift.accesspoint.reception import Reception
 from samdrift.accesspoint.settings import AccessPointSettings
@@ -44,7 +45,6 @@ from samdrift.wire.ebms import NOT_SERVICED, EbmsErrorCode
 from samdrift.wire.envelope import EnvelopeHeader, HeaderScanner
 from samdrift.wire.errors import WireError
 from samdrift.wire.identifiers import ParticipantIdentifier
-from samdrift.wire.keys import DecryptionKey
 
 _WORKER = Principal(PrincipalKind.WORKER, "access-point-inbound")
 
@@ -74,7 +74,7 @@ class Inbound:
         settings: AccessPointSettings,
         gate: Gate,
         peers: Peers,
-        key: DecryptionKey,
+        keys: CurrentKeys,
         answers: Answers,
         signals: Signals,
         clock: Clock,
@@ -84,7 +84,7 @@ class Inbound:
         self._settings = settings
         self._gate = gate
         self._peers = peers
-        self._key = key
+        self._keys = keys
         self._answers = answers
         self._signals = signals
         self._clock = clock
@@ -144,8 +144,9 @@ class Inbound:
     ) -> _Taken:
         async with self._gate.open(_WORKER, recipient, Role.ACCESS_POINT, Purpose.RECEIVE) as vault:
             writer = vault.new_body()
+            addressed = reception.open_with(self._keys().decryption)
             arrived = await self._spool(reception, writer, header)
-            receipt = self._answers.receipt(header.user_message, arrived.complete.references, now)
+            receipt = self._answers.receipt(header.user_message, arrived.complete.references, addressed, now)
             if arrived.envelope is None:
                 vault.record(AuditEvent.AP_ENVELOPE_REFUSED, reason=arrived.problem, **facts)
                 return _Taken(receipt, AuditEvent.AP_ENVELOPE_REFUSED)
@@ -160,7 +161,7 @@ class Inbound:
         """
         scanner = HeaderScanner()
         problem = ""
-        async for event in reception.payload(self._key):
+        async for event in reception.payload():
             if isinstance(event, Payload):
                 if not problem:
                     problem = _scan(scanner, event.data)

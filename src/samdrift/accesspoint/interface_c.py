@@ -7,7 +7,7 @@ systems, and no path or parameter can name another. Idempotent by envelope id.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterable, AsyncIterator, Coroutine, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Coroutine, Mapping
 from dataclasses import dataclass, replace
 from importlib.resources import files
 
@@ -50,11 +50,15 @@ class Client:
         return Principal(PrincipalKind.SYSTEM, self.system, self.organisation.value)
 
 
+CurrentClients = Callable[[], Mapping[str, Client]]
+"""Who may use interface C now: the SHA-256 of a client certificate, in hex, to whom it names."""
+
+
 class InterfaceC:
-    """The application; ``clients`` maps the SHA-256 of a client certificate, in hex, to whom it names."""
+    """The application."""
 
     def __init__(
-        self, gate: Gate, submissions: Submissions, polling: Polling, clients: Mapping[str, Client]
+        self, gate: Gate, submissions: Submissions, polling: Polling, clients: CurrentClients
     ) -> None:
         self._gate = gate
         self._submissions = submissions
@@ -79,7 +83,7 @@ class InterfaceC:
         )
 
     def _client(self, request: Request) -> Client:
-        client = self._clients.get(request.scope.get(CLIENT_CERTIFICATE) or "")
+        client = self._clients().get(request.scope.get(CLIENT_CERTIFICATE) or "")
         if client is None:
             raise Problem(ProblemKind.CLIENT_UNKNOWN, "this client certificate is not registered here")
         return client

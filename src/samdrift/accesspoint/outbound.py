@@ -9,6 +9,7 @@ from datetime import datetime
 
 from samdrift.accesspoint.facts import peer_facts, signature_facts, transfer_facts
 from samdrift.accesspoint.meters import Meters
+from samdrift.accesspoint.ownkeys import CurrentKeys
 from samdrift.accesspoint.route import NoRoute, Route, Routes
 from samdrift.accesspoint.settings import AccessPointSettings
 from samdrift.accesspoint.verdict import Answer, judge
@@ -23,7 +24,7 @@ from samdrift.vault.gate import Gate
 from samdrift.vault.records import Transfer
 from samdrift.wire.as4 import Compressed, PreparedMessage, SignedReference, prepare, user_message
 from samdrift.wire.identifiers import ParticipantIdentifier
-from samdrift.wire.keys import Random, SigningKey
+from samdrift.wire.keys import Random
 
 _WORKER = Principal(PrincipalKind.WORKER, "access-point-outbound")
 _IN_ONE_PIECE = 1 << 20
@@ -38,7 +39,7 @@ class Outbound:
         gate: Gate,
         routes: Routes,
         client: HttpClient,
-        key: SigningKey,
+        keys: CurrentKeys,
         clock: Clock,
         rng: Random,
         meters: Meters,
@@ -47,7 +48,7 @@ class Outbound:
         self._gate = gate
         self._routes = routes
         self._client = client
-        self._key = key
+        self._keys = keys
         self._clock = clock
         self._rng = rng
         self._meters = meters
@@ -98,7 +99,7 @@ class Outbound:
         return prepare(
             message,
             Compressed(digest=transfer.digest, size=transfer.size),
-            signer=self._key,
+            signer=self._keys().newest,
             recipient=route.certificate,
             rng=self._rng,
             created=created,

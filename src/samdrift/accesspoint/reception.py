@@ -29,9 +29,12 @@ class Reception:
             await self._read()
         return event
 
-    async def payload(self, key: DecryptionKey) -> AsyncIterator[Payload | Complete]:
+    def open_with(self, keys: Sequence[DecryptionKey]) -> x509.Certificate:
+        """Begin to decrypt; the certificate of the key that the message is for, or :class:`As4Fault`."""
+        return self._reader.decrypt_with(*keys).certificate
+
+    async def payload(self) -> AsyncIterator[Payload | Complete]:
         """Decrypted pieces, not to be trusted before the :class:`Complete` that ends them."""
-        self._reader.decrypt_with(key)
         while True:
             event = self._reader.next_event()
             if isinstance(event, NeedData):

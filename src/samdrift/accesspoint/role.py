@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 from samdrift.accesspoint.answers import Answers
 from samdrift.accesspoint.endpoint import Endpoint
 from samdrift.accesspoint.guard import guarded
 from samdrift.accesspoint.inbound import Inbound
-from samdrift.accesspoint.interface_c import Client, InterfaceC
+from samdrift.accesspoint.interface_c import CurrentClients, InterfaceC
 from samdrift.accesspoint.meters import Meters
 from samdrift.accesspoint.outbound import Outbound
+from samdrift.accesspoint.ownkeys import CurrentKeys
 from samdrift.accesspoint.peers import Peers
 from samdrift.accesspoint.polling import Polling
 from samdrift.accesspoint.queuelengths import QueueLengths
@@ -29,7 +30,7 @@ from samdrift.net.background import in_background
 from samdrift.net.client import HttpClient
 from samdrift.vault.gate import Gate
 from samdrift.wire.as4 import As4Limits
-from samdrift.wire.keys import DecryptionKey, Random, SigningKey
+from samdrift.wire.keys import Random
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,20 +54,19 @@ class AccessPointRole:
         self,
         settings: AccessPointSettings,
         around: Surroundings,
-        signing_key: SigningKey,
-        decryption_key: DecryptionKey,
-        clients: Mapping[str, Client],
+        keys: CurrentKeys,
+        clients: CurrentClients,
         limits: As4Limits,
     ) -> None:
         self._gate = around.gate
         self._signals = Signals()
         peers = Peers(settings, around.discovery, around.checks)
-        answers = Answers(signing_key, settings.message_id_domain, around.rng)
+        answers = Answers(keys, settings.message_id_domain, around.rng)
         inbound = Inbound(
             settings,
             around.gate,
             peers,
-            decryption_key,
+            keys,
             answers,
             self._signals,
             around.clock,
@@ -75,7 +75,7 @@ class AccessPointRole:
         )
         routes = Routes(settings, around.discovery, around.checks)
         outbound = Outbound(
-            settings, around.gate, routes, around.client, signing_key, around.clock, around.rng, around.meters
+            settings, around.gate, routes, around.client, keys, around.clock, around.rng, around.meters
         )
         self._sending = Sending(settings, around.gate, outbound, self._signals, around.clock)
         self.queue_lengths = QueueLengths(

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from functools import partial
 
 from samdrift.app.config import Config, DomibusConfig, OrganisationConfig
+from samdrift.app.replaceable import newest_identity
 from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
 from samdrift.contracts.transfer import AccessPoint
 from samdrift.messageservice.transfers import under_way
@@ -27,8 +29,7 @@ async def connected(
 ) -> AccessPoint:
     """The organisation's access point, over TLS with its own client certificate."""
     async with gate.open(_WORKER, organisation.identifier, Role.MESSAGE_SERVICE, Purpose.MAINTAIN) as vault:
-        file, password = vault.tls_client()
-    own = TlsIdentity(file, password=password)
+        own = newest_identity(vault.tls_client())
     if organisation.domibus is not None:
         return _domibus(stack, organisation.identifier, organisation.domibus, gate, own)
     client = http_client(client_tls(own, config.inner_issuers), public_only=False, connections=16)
@@ -41,7 +42,7 @@ def _domibus(
     organisation: ParticipantIdentifier,
     own: DomibusConfig,
     gate: Gate,
-    identity: TlsIdentity,
+    identity: Callable[[], TlsIdentity],
 ) -> DomibusAccessPoint:
     """A Domibus gets the client certificate too, if it asks for one."""
     tls = client_tls(identity, own.issuers)

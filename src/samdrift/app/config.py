@@ -9,6 +9,7 @@ from pathlib import Path
 
 from samdrift.contracts.principals import Role
 from samdrift.wire.identifiers import ParticipantIdentifier
+from samdrift.wire.profile import PROFILES, TransportProfile
 
 
 class Environment(StrEnum):
@@ -76,6 +77,8 @@ class AccessPointConfig:
     """How long a peer may take to answer a small message; for large ones it gets more time."""
     lease_seconds: int = 300
     """After which time the work of a process that died is taken up; longer than any attempt."""
+    profiles: tuple[TransportProfile, ...] = tuple(PROFILES.values())
+    """Transport profiles to send to peers by, the preferred one first (transport-profile-as4 2.3.1)."""
     clock_seconds: int = 600
     """How far the clocks of peers may be from ours, when the security timestamp of a message is judged."""
 
@@ -159,3 +162,5 @@ class Config:
     access_point: AccessPointConfig | None = None
     message_service: MessageServiceConfig | None = None
     metrics: MetricsConfig | None = None
+    file: Path | None = None
+    """Where it was read, for what is followed there while the installation runs."""

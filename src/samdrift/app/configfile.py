@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from dataclasses import replace
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ from samdrift.app.toml import ConfigError, Table, count, flag, items, names, pos
 from samdrift.contracts.principals import Role
 from samdrift.wire.errors import WireError
 from samdrift.wire.identifiers import ParticipantIdentifier
+from samdrift.wire.profile import PROFILES, TransportProfile
 from samdrift.wire.webaddress import web_address
 
 
@@ -42,7 +44,7 @@ def load(path: Path) -> Config:
         raise ConfigError(str(path), f"cannot be read ({type(error).__name__})") from None
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(str(path), f"is not TOML: {error}") from None
-    return _config(Table(document, "", path.parent.resolve()))
+    return replace(_config(Table(document, "", path.parent.resolve())), file=path.resolve())
 
 
 _DNS = 53
@@ -117,6 +119,7 @@ def _access_point(table: Table) -> AccessPointConfig:
         interval_seconds=table.take("interval_seconds", positive, 240),
         answer_seconds=table.take("answer_seconds", positive, 60),
         lease_seconds=table.take("lease_seconds", positive, 300),
+        profiles=table.take("profiles", _profiles, tuple(PROFILES.values())),
         clock_seconds=table.take("clock_seconds", count, 600),
     )
     table.finish()
@@ -228,6 +231,13 @@ def _address(value: Any) -> SocketAddress:
     if not separator or not port.isdigit() or int(port) > 65535:
         raise ValueError("is not of the form address:port")
     return SocketAddress(host.strip("[]"), int(port))
+
+
+def _profiles(value: Any) -> tuple[TransportProfile, ...]:
+    named = texts(value)
+    if not named or len(set(named)) != len(named) or not PROFILES.keys() >= set(named):
+        raise ValueError(f"is not one or several of {', '.join(PROFILES)}, each once")
+    return tuple(PROFILES[name] for name in named)
 
 
 def _loopback(value: Any) -> SocketAddress:

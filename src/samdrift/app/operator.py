@@ -7,7 +7,7 @@ import os
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from pathlib import Path
+from functools import partial
 
 from prometheus_client import CollectorRegistry
 
@@ -18,24 +18,25 @@ from samdrift.app import rolesettings
 from samdrift.app.accesspoints import connected
 from samdrift.app.config import AccessPointConfig, Config, MessageServiceConfig
 from samdrift.app.metrics import metrics_application
+from samdrift.app.replaceable import (
+    OPERATOR_KEYS,
+    identity_for_peers,
+    newest_identity,
+    own_keys,
+    registered_clients,
+)
 from samdrift.app.services import Services, shared_services
-from samdrift.contracts.principals import Principal, PrincipalKind, Role
+from samdrift.contracts.principals import Role
 from samdrift.messageservice import role as mt
 from samdrift.messageservice.service import MessageService
 from samdrift.net.clock import system_clock
 from samdrift.net.http import http_client
 from samdrift.net.server import listening_socket, serving
-from samdrift.net.tls import TlsIdentity, client_tls, server_tls
+from samdrift.net.tls import client_tls, server_tls
 from samdrift.vault.gate import Gate
-from samdrift.vault.keyfiles import KeyName
 from samdrift.vault.keystore import SoftwareKeyStore
 from samdrift.vault.settings import VaultSettings
 from samdrift.wire.as4 import DEFAULT_LIMITS
-
-OPERATOR_KEYS = "operator"
-"""The folder of the key store for what belongs to the operator itself: access point and server keys."""
-
-_WORKER = Principal(PrincipalKind.WORKER, "operator")
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +90,9 @@ async def _run_access_point(
     services: Services,
     keys: SoftwareKeyStore,
 ) -> None:
-    identity = _identity(*keys.tls_server(OPERATOR_KEYS))
-    peers_tls = client_tls(identity if own.client_certificates else None, config.federation.tls_issuers)
+    identity = newest_identity(partial(keys.tls_server, OPERATOR_KEYS))
+    shown = newest_identity(partial(identity_for_peers, keys))
+    peers_tls = client_tls(shown if own.client_certificates else None, config.federation.tls_issuers)
     client = http_client(peers_tls, public_only=not config.federation.private_addresses)
     stack.push_async_callback(client.aclose)
     registry = CollectorRegistry()
@@ -101,9 +103,8 @@ async def _run_access_point(
     role = ap.AccessPointRole(
         rolesettings.access_point_settings(config, own),
         around,
-        keys.signing_key(OPERATOR_KEYS, KeyName.ACCESS_POINT),
-        keys.decryption_keys(OPERATOR_KEYS, KeyName.ACCESS_POINT)[0],
-        rolesettings.clients(config),
+        own_keys(keys, own.party).current,
+        registered_clients(config),
         DEFAULT_LIMITS,
     )
     await stack.enter_async_context(role.working())
@@ -134,7 +135,3 @@ async def _run_message_service(
     )
     await stack.enter_async_context(role.working())
     return role.service
-
-
-def _identity(file: Path, password: str) -> TlsIdentity:
-    return TlsIdentity(file, password=password)

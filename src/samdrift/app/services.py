@@ -15,7 +15,7 @@ from samdrift.net.discovery import SmpDiscovery
 from samdrift.net.dns import NaptrResolver
 from samdrift.net.http import http_client
 from samdrift.net.revocation import RevocationSource
-from samdrift.net.trustfolder import read_policies
+from samdrift.net.trustfolder import followed_policies
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ async def shared_services(config: Config) -> AsyncIterator[Services]:
     name_servers = [(one.host, one.port) for one in federation.name_servers]
     async with http_client(public_only=not federation.private_addresses) as client:
         checks = FederationCertificates(
-            read_policies(federation.trust),
+            followed_policies(federation.trust).current,
             RevocationSource(client, system_clock, retry=timedelta(seconds=federation.retry_seconds)),
             keep=timedelta(seconds=federation.verdict_seconds),
             keep_temporary=timedelta(seconds=federation.retry_seconds),

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 
-class ConfigError(Exception):
+class ConfigError(ValueError):
     """What is wrong with the configuration, and where in it."""
 
     def __init__(self, where: str, text: str) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
@@ -43,12 +44,32 @@ DOCUMENTS = (SDK_MESSAGE_EXTENDED, RECEIPT_EXTENDED)
 """What a participant receives unless told otherwise (transport-model-extended 3.2)."""
 
 
+@dataclass(frozen=True, slots=True)
+class FederationNames:
+    """What tells one federation and environment from another."""
+
+    identifier: str = FEDERATION_TEST
+    sml_zone: str = SML_ZONE
+    environment: str = "SDK-DEMO"
+    """The federation and where it runs, as it stands in names of authorities and access points."""
+
+
+OURS = FederationNames()
+"""Of the federation that the demonstration and the tests take part in, where there is only one."""
+
+
 class LocalFederation:
     """The shared services of one federation, and how participants come to be in them."""
 
-    identifier = FEDERATION_TEST
-
-    def __init__(self, folder: Path, host: str, sockets: Sockets, evidence_lifetime: timedelta) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        host: str,
+        sockets: Sockets,
+        evidence_lifetime: timedelta,
+        names: FederationNames = OURS,
+    ) -> None:
+        self.identifier = names.identifier
         base = f"http://{host}:{port(sockets.http)}"
         self.responder_url = f"{base}/ca"
         self.smp_url = f"{base}/smp"
@@ -58,11 +79,14 @@ class LocalFederation:
         """Where an access point could be but is not: connections are refused."""
         self.outages = Outages()
         self.authority = Authority(
-            folder / "authority", self.responder_url, evidence_lifetime=evidence_lifetime
+            folder / "authority",
+            self.responder_url,
+            environment=names.environment,
+            evidence_lifetime=evidence_lifetime,
         )
         self.smp = Smp(folder / "smp", self.smp_url, self.authority.smp_signer())
         self.directory = Directory(folder / "addressbook")
-        self.sml = Sml(SML_ZONE)
+        self.sml = Sml(names.sml_zone)
         self.sml.register(self.smp.participants(), self.smp_url)
         self._folder = folder
 
@@ -147,7 +171,11 @@ class LocalFederation:
 
 @asynccontextmanager
 async def running(
-    folder: Path, host: str = "127.0.0.1", *, evidence_lifetime: timedelta = timedelta(days=1)
+    folder: Path,
+    host: str = "127.0.0.1",
+    *,
+    evidence_lifetime: timedelta = timedelta(days=1),
+    names: FederationNames = OURS,
 ) -> AsyncIterator[LocalFederation]:
     """Run the federation of ``folder``, a new one when it is empty, while the context lasts.
 
@@ -155,7 +183,7 @@ async def running(
     """
     sockets = bound_sockets(folder, host)
     try:
-        federation = await asyncio.to_thread(LocalFederation, folder, host, sockets, evidence_lifetime)
+        federation = await asyncio.to_thread(LocalFederation, folder, host, sockets, evidence_lifetime, names)
         async with (
             serving_dns(federation.dns_answer, sockets.dns_udp, sockets.dns_tcp),
             serving(federation.application(), sockets.http),

@@ -125,7 +125,7 @@ def use_extensions(use: Use) -> Iterator[tuple[x509.ExtensionType, bool]]:
     yield x509.BasicConstraints(ca=False, path_length=None), False
     yield _KEY_USAGE[use], True
     if use in _EXTENDED:
-        yield x509.ExtendedKeyUsage([_EXTENDED[use]]), False
+        yield x509.ExtendedKeyUsage(_EXTENDED[use]), False
     if use is Use.OCSP:
         yield x509.OCSPNoCheck(), False
 
@@ -173,7 +173,8 @@ _KEY_USAGE = {
     Use.OCSP: _usage(digital_signature=True),
 }
 _EXTENDED = {
-    Use.TLS_SERVER: ExtendedKeyUsageOID.SERVER_AUTH,
-    Use.TLS_CLIENT: ExtendedKeyUsageOID.CLIENT_AUTH,
-    Use.OCSP: ExtendedKeyUsageOID.OCSP_SIGNING,
+    # For both directions, as function certificates of SITHS are: an access point has one for mutual TLS.
+    Use.TLS_SERVER: (ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH),
+    Use.TLS_CLIENT: (ExtendedKeyUsageOID.CLIENT_AUTH,),
+    Use.OCSP: (ExtendedKeyUsageOID.OCSP_SIGNING,),
 }

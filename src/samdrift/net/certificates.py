@@ -1,15 +1,17 @@
 """The federation's checks of certificates: policy per purpose, evidence from the network, verdicts kept.
 
 With a verdict kept, a check is one lookup. Without, what the network has to
-say is gathered and :func:`samdrift.trust.decide.decide` decides.
+say is gathered and :func:`samdrift.trust.decide.decide` decides. Policies may
+change while this runs: no verdict outlives the policies that it was made under.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from itertools import pairwise
 
 from cryptography import x509
@@ -18,6 +20,7 @@ from samdrift.contracts.discovery import CertificatePurpose
 from samdrift.net.cache import TimedCache
 from samdrift.net.revocation import RevocationSource
 from samdrift.net.singleflight import SingleFlight
+from samdrift.net.trustfolder import Policies
 from samdrift.trust.chain import Chain, find_chain
 from samdrift.trust.decide import Evidence, decide
 from samdrift.trust.policy import ChainPolicy, RevocationMode
@@ -41,7 +44,7 @@ class FederationCertificates:
 
     def __init__(
         self,
-        policies: Mapping[CertificatePurpose, ChainPolicy],
+        policies: Callable[[], Policies],
         source: RevocationSource,
         *,
         keep: timedelta = timedelta(minutes=5),
@@ -50,9 +53,36 @@ class FederationCertificates:
         """``keep`` is how long a verdict is used again, ``keep_temporary`` how long a temporary one.
 
         A revocation takes effect at the latest after ``keep`` and the time that
-        ``source`` keeps its evidence.
+        ``source`` keeps its evidence; another answer of ``policies``, at once.
         """
         self._policies = policies
+        self._under = partial(_Verdicts, source=source, keep=keep, keep_temporary=keep_temporary)
+        self._verdicts = self._under(policies())
+
+    async def check(
+        self, certificate: x509.Certificate, purpose: CertificatePurpose, at: datetime
+    ) -> CertificateVerdict:
+        """The verdict on ``certificate`` for ``purpose`` at the time ``at``, under the policies of now."""
+        while True:
+            verdicts = self._current()
+            verdict = await verdicts.check(certificate, purpose, at)
+            if verdicts is self._current():
+                return verdict
+
+    def _current(self) -> _Verdicts:
+        policies = self._policies()
+        if policies is not self._verdicts.policies:
+            self._verdicts = self._under(policies)
+        return self._verdicts
+
+
+class _Verdicts:
+    """Verdicts under policies that do not change, kept and made."""
+
+    def __init__(
+        self, policies: Policies, source: RevocationSource, keep: timedelta, keep_temporary: timedelta
+    ) -> None:
+        self.policies = policies
         self._source = source
         self._keep = keep
         self._keep_temporary = keep_temporary
@@ -62,7 +92,6 @@ class FederationCertificates:
     async def check(
         self, certificate: x509.Certificate, purpose: CertificatePurpose, at: datetime
     ) -> CertificateVerdict:
-        """The verdict on ``certificate`` for ``purpose`` at the time ``at``."""
         key = purpose, certificate
         decided = self._kept.get(key, at) or await self._flight.run(key, lambda: self._decide(key, at))
         if abs(at - decided.at) > self._keep:
@@ -72,7 +101,7 @@ class FederationCertificates:
     async def _decide(self, key: _Key, at: datetime) -> _Decided:
         """Decide, at first without asking anybody: that sorts out all who are not ours."""
         purpose, certificate = key
-        policy = self._policies[purpose]
+        policy = self.policies[purpose]
         decided = _Decided(decide(certificate, policy, Evidence(), at), at)
         chain = find_chain(certificate, policy)
         if chain is None:

@@ -38,7 +38,8 @@ class SmpDiscovery:
     """Implements :class:`samdrift.contracts.discovery.Discovery`.
 
     Metadata is kept for the time that the federation allows (component-accesspoint
-    3.1.3 A1, A2); answers that there is none, and failures, are not kept here.
+    3.1.3 A1, A2), and no longer than its signer is trusted; answers that there is
+    none, and failures, are not kept here.
     """
 
     def __init__(
@@ -68,7 +69,16 @@ class SmpDiscovery:
         """Verified service metadata, or a :class:`~samdrift.contracts.discovery.DiscoveryError`."""
         key = participant, document
         kept = self._kept.get(key, self._clock())
-        return kept or await self._flight.run(key, lambda: self._look_up(participant, document))
+        if kept is not None and await self._still_trusted(kept):
+            return kept
+        return await self._flight.run(key, lambda: self._look_up(participant, document))
+
+    async def _still_trusted(self, metadata: ServiceMetadata) -> bool:
+        """Whether the signer has not become untrusted since; to be out of reach of his issuer is no news."""
+        if metadata.signer is None:
+            return False
+        verdict = await self._certificates.check(metadata.signer, CertificatePurpose.SMP, self._clock())
+        return verdict.trusted or verdict.temporary
 
     async def _look_up(
         self, participant: ParticipantIdentifier, document: DocumentIdentifier

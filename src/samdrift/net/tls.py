@@ -7,17 +7,17 @@ mutual with named issuers what the federation has chosen instead (A1, A2).
 from __future__ import annotations
 
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import certifi
-import structlog
+
+from samdrift.net.following import Followed, file_state
 
 _CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
 """For TLS 1.2: forward secrecy and authenticated encryption, SSL Labs grade A; 1.3 has nothing else."""
-
-_log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,46 +29,43 @@ class TlsIdentity:
     password: str | None = None
 
 
-class TlsContext:
-    """The context that its files give now; rebuilt when one of them has changed.
+Own = TlsIdentity | Callable[[], TlsIdentity]
+"""Who we are in TLS; a function where a new certificate comes in a file of its own, as in a key store."""
 
-    New connections use it, existing ones go on as they are. Files that do not
-    fit together, as half-way through a replacement, leave the former context in
-    use until they do.
+
+class TlsContext:
+    """The context that its files give now (:class:`~samdrift.net.following.Followed`).
+
+    New connections use it, existing ones go on as they are.
     """
 
-    def __init__(self, build: Callable[[], ssl.SSLContext], files: tuple[Path, ...]) -> None:
-        """Build for the first time: only then is passed on what :mod:`ssl` raises for bad files."""
-        self._build = build
-        self._files = files
-        self._seen = self._state()
-        self._context = build()
-
-    def current(self) -> ssl.SSLContext:
-        state = self._state()
-        if state != self._seen:
-            self._seen = state
-            try:
-                self._context = self._build()
-            except (OSError, ValueError):
-                _log.warning("tls-files-unusable", files=len(self._files))
-        return self._context
+    def __init__(self, name: str, build: Callable[[], ssl.SSLContext], state: Callable[[], Hashable]) -> None:
+        """Raises what :mod:`ssl` does for bad files."""
+        self.current = Followed(name, build, state).current
 
     def serving(self) -> ssl.SSLContext:
         """A context for a server's whole life, which hands each new connection to the current one."""
-        context = self._build()
-
-        def hand_over(connection: ssl.SSLObject, name: str | None, context: ssl.SSLContext) -> None:
-            connection.context = self.current()
-
-        context.sni_callback = hand_over
-        return context
-
-    def _state(self) -> tuple[tuple[int, int, int] | None, ...]:
-        return tuple(_state(file) for file in self._files)
+        return _HandingOver(self.current)
 
 
-def client_tls(own: TlsIdentity | None = None, trust: Path | None = None) -> TlsContext:
+class _HandingOver(ssl.SSLContext):
+    """Makes every connection with another context, the current one.
+
+    Whole, with its session tickets: a client whose issuer is trusted no longer
+    could resume a session that was agreed when it still was.
+    """
+
+    def __new__(cls, current: Callable[[], ssl.SSLContext]) -> _HandingOver:
+        return super().__new__(cls, ssl.PROTOCOL_TLS_SERVER)
+
+    def __init__(self, current: Callable[[], ssl.SSLContext]) -> None:
+        self._current = current
+
+    def wrap_bio(self, *arguments: Any, **settings: Any) -> ssl.SSLObject:
+        return self._current().wrap_bio(*arguments, **settings)
+
+
+def client_tls(own: Own | None = None, trust: Path | None = None) -> TlsContext:
     """For connections to others: who we are, in mutual TLS, and a bundle of the issuers that we trust.
 
     Without ``trust`` these are Mozilla's (transport-profile-as4 2.4.1 a). The
@@ -81,10 +78,10 @@ def client_tls(own: TlsIdentity | None = None, trust: Path | None = None) -> Tls
         context.set_alpn_protocols(["http/1.1"])
         return _common(context, own)
 
-    return TlsContext(build, _files(own, trust))
+    return TlsContext("TLS as a client", build, lambda: _state(own, trust))
 
 
-def server_tls(own: TlsIdentity, clients: Path | None = None) -> TlsContext:
+def server_tls(own: Own, clients: Path | None = None) -> TlsContext:
     """For connections from others; with ``clients``, a bundle of issuers, they must show a certificate."""
 
     def build() -> ssl.SSLContext:
@@ -94,27 +91,25 @@ def server_tls(own: TlsIdentity, clients: Path | None = None) -> TlsContext:
             context.load_verify_locations(clients)
         return _common(context, own)
 
-    return TlsContext(build, _files(own, clients))
+    return TlsContext("TLS as a server", build, lambda: _state(own, clients))
 
 
-def _common(context: ssl.SSLContext, own: TlsIdentity | None) -> ssl.SSLContext:
+def _common(context: ssl.SSLContext, own: Own | None) -> ssl.SSLContext:
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_ciphers(_CIPHERS)
     if own is not None:
+        identity = _now(own)
         # Never None: that would ask at the terminal when the key turns out to have a password.
-        context.load_cert_chain(own.certificate, own.key, own.password or "")
+        context.load_cert_chain(identity.certificate, identity.key, identity.password or "")
     return context
 
 
-def _files(own: TlsIdentity | None, trust: Path | None) -> tuple[Path, ...]:
-    named = (own.certificate, own.key) if own else ()
-    return tuple(file for file in (*named, trust) if file is not None)
+def _now(own: Own) -> TlsIdentity:
+    return own if isinstance(own, TlsIdentity) else own()
 
 
-def _state(file: Path) -> tuple[int, int, int] | None:
-    """What changes when a file is replaced or written anew; ``None`` when it is not there."""
-    try:
-        stat = file.stat()
-    except OSError:
-        return None
-    return (stat.st_mtime_ns, stat.st_size, stat.st_ino)
+def _state(own: Own | None, trust: Path | None) -> Hashable:
+    """Which files there are now, and what changes when one of them does."""
+    identity = None if own is None else _now(own)
+    files = (identity.certificate, identity.key, trust) if identity else (trust,)
+    return tuple((file, file_state(file)) for file in files if file is not None)

@@ -9,15 +9,19 @@ accepted; where there are none, any path to an anchor will do.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from pathlib import Path
 
 from cryptography import x509
 
 from samdrift.contracts.discovery import CertificatePurpose
+from samdrift.net.following import Followed, folder_state
 from samdrift.trust.chain import sorted_out
 from samdrift.trust.keys import KeyMaterialError, certificates
 from samdrift.trust.policy import SIGNS, SIGNS_AND_DECRYPTS, SIGNS_OR_DECRYPTS, ChainPolicy, KeyUses
+
+Policies = Mapping[CertificatePurpose, ChainPolicy]
+"""Whom to trust, for every purpose."""
 
 _KEY_USES: Mapping[CertificatePurpose, KeyUses] = {
     CertificatePurpose.ACCESS_POINT: SIGNS_AND_DECRYPTS,
@@ -31,9 +35,22 @@ class TrustFolderError(ValueError):
     """The folder does not say whom to trust; the text names the purpose and the file."""
 
 
-def read_policies(folder: Path) -> Mapping[CertificatePurpose, ChainPolicy]:
+def read_policies(folder: Path) -> Policies:
     """The policy of every purpose; :class:`TrustFolderError` when one has no anchor."""
     return {purpose: _policy(folder / purpose, uses) for purpose, uses in _KEY_USES.items()}
+
+
+def followed_policies(folder: Path) -> Followed[Policies]:
+    """The policies that ``folder`` gives now; as :func:`read_policies` for the first time.
+
+    A folder that leaves a purpose without any certificate is one that is being
+    filled: it changes nothing.
+    """
+
+    def state() -> Hashable:
+        return tuple(folder_state(folder / purpose) for purpose in _KEY_USES)
+
+    return Followed("trust folder", lambda: read_policies(folder), state)
 
 
 def _policy(folder: Path, uses: KeyUses) -> ChainPolicy:

@@ -7,8 +7,10 @@ import secrets
 from pathlib import Path
 from typing import Self
 
+from psycopg import ProgrammingError
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
+from samdrift.vault.errors import ServerFailed
 from samdrift.vault.files import private_folder, write_new
 from samdrift.vault.pool import Login
 from samdrift.vault.postgres import EmbeddedPostgres
@@ -88,3 +90,19 @@ def _password(path: Path) -> str:
     """The random password that ``path`` keeps, made when it is missing."""
     write_new(path, secrets.token_hex(32).encode())
     return path.read_text()
+
+
+def databases_of(address: str) -> frozenset[tuple[str, str, str]]:
+    """Host, port and name of the database that a URL leads to, for each host; :class:`ServerFailed` for none.
+
+    Two URLs with one of them in common lead to the same database, whatever else they say.
+    """
+    try:
+        said = {key: str(value) for key, value in conninfo_to_dict(address).items() if value}
+    except ProgrammingError:
+        raise ServerFailed("the URL of the database cannot be read") from None
+    hosts = (said.get("host") or said.get("hostaddr") or "localhost").lower().split(",")
+    ports = said.get("port", "").split(",")
+    name = said.get("dbname") or said.get("user", "")
+    ports += ports[:1] * (len(hosts) - len(ports))  # One port is that of all hosts.
+    return frozenset((host, port or "5432", name) for host, port in zip(hosts, ports, strict=False))

@@ -37,7 +37,7 @@ class KeyFault(StrEnum):
     DAMAGED = "damaged"
 
 
-class KeyStoreError(Exception):
+class KeyStoreError(ValueError):
     """What went wrong with a key, in words without secrets and without the vault's id."""
 
     def __init__(self, fault: KeyFault, text: str) -> None:

@@ -86,7 +86,7 @@ class SoftwareKeyStore:
         ``cost`` is for a new store; an existing one keeps its own.
         """
         self._folder = private_folder(folder)
-        self._loaded: dict[Path, _Loaded] = {}
+        self._loaded: dict[tuple[str, KeyName], dict[int, _Loaded]] = {}
         root = folder / _ROOT
         if not root.exists():
             write_new(root, new_root(passphrase, cost or ScryptCost()))
@@ -126,10 +126,19 @@ class SoftwareKeyStore:
                 return
         raise KeyStoreError(KeyFault.MISMATCH, "the certificate belongs to no key that waits for one")
 
+    def installed(self, vault: str, name: str) -> tuple[int, ...]:
+        """The numbers of the keys with certificates, without opening any: they change with each rotation."""
+        return tuple(file.number for file in self._installed(vault, name))
+
     def signing_key(self, vault: str, name: str = KeyName.SIGNING) -> SoftwareSigningKey:
         """The newest key with a certificate."""
         loaded = self._load(vault, self._installed(vault, name)[0])
         return SoftwareSigningKey(loaded.private_key, loaded.certificate)
+
+    def signing_keys(self, vault: str, name: str = KeyName.SIGNING) -> tuple[SoftwareSigningKey, ...]:
+        """Every key with a certificate that is not retired, the newest first."""
+        loaded = [self._load(vault, file) for file in self._installed(vault, name)]
+        return tuple(SoftwareSigningKey(one.private_key, one.certificate) for one in loaded)
 
     def decryption_keys(
         self, vault: str, name: str = KeyName.ENCRYPTION
@@ -171,7 +180,7 @@ class SoftwareKeyStore:
             raise KeyStoreError(KeyFault.ACTIVE, "the active key is replaced, not retired")
         for file in older:
             if file.number == number:
-                self._loaded.pop(file.path, None)
+                self._loaded.get((vault, file.name), {}).pop(number, None)
                 remove(file.path)
                 return
         raise KeyStoreError(KeyFault.MISSING, "no such key")
@@ -182,8 +191,8 @@ class SoftwareKeyStore:
         The vault's secret goes first: what a crash leaves after that opens for nobody.
         """
         folder = self._vault_folder(vault)
-        for path in [path for path in self._loaded if path.parent == folder]:
-            del self._loaded[path]
+        for name in KeyName:
+            self._loaded.pop((vault, name), None)
         if folder.is_dir():
             remove(folder / _SECRET)
             shutil.rmtree(folder)
@@ -203,18 +212,22 @@ class SoftwareKeyStore:
     def _installed(self, vault: str, name: str) -> list[KeyFile]:
         """The key files with certificates, the active one first; never empty."""
         files = [file for file in key_files(self._vault_folder(vault), key_name(name)) if file.installed]
+        held = self._loaded.get((vault, key_name(name)), {})
+        for number in held.keys() - {file.number for file in files}:
+            del held[number]  # Retired by another process.
         if not files:
             raise KeyStoreError(KeyFault.MISSING, f"the vault has no {name} key with a certificate")
         return files
 
     def _load(self, vault: str, file: KeyFile) -> _Loaded:
-        loaded = self._loaded.get(file.path)
+        held = self._loaded.setdefault((vault, file.name), {})
+        loaded = held.get(file.number)
         if loaded is None:
             data = file.path.read_bytes()
             loaded = _Loaded(decode_key(data, self._password(vault)), decode_certificate(data))
             if loaded.private_key.public_key() != loaded.certificate.public_key():
                 raise KeyStoreError(KeyFault.DAMAGED, "a key file holds another key's certificate")
-            self._loaded[file.path] = loaded
+            held[file.number] = loaded
         return loaded
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 from samdrift.contracts.messages import Direction, MessageStatus, ReceiptState, WorkKind
@@ -63,10 +64,13 @@ class MessageServiceVault(WorkQueue):
         store, vault = self._room.keys, self._room.vault
         return KeySet(store.signing_key(vault), store.decryption_keys(vault))
 
-    def tls_client(self) -> tuple[Path, str]:
-        """File and password of the key and certificate that the organisation shows on interface C (R4)."""
+    def tls_client(self) -> Callable[[], tuple[Path, str]]:
+        """Gives file and password of the key and certificate that the organisation shows on interface C (R4).
+
+        Whenever it is called: of those that are in use then.
+        """
         self._work.use()
-        return self._room.keys.tls_client(self._room.vault)
+        return partial(self._room.keys.tls_client, self._room.vault)
 
     # --- messages ---------------------------------------------------------------------------------------
 

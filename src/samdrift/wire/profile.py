@@ -16,10 +16,9 @@ class TransportProfile:
     default_mpc: str = "http://docs.oasis-open.org/ebxml-msg/ebms/v3.0/ns/core/200704/defaultMPC"
     payload_content_id: str = "message"
     payload_mime_type: str = "text/xml"
-    timestamp_required: bool = False
 
 
 AS4_1_0 = TransportProfile("digg-transport-as4-v1_0")
 AS4_1_2 = TransportProfile("digg-transport-as4-v1_2")
 PROFILES = {profile.identifier: profile for profile in (AS4_1_2, AS4_1_0)}
-"""By identifier in SMP, the preferred one first."""
+"""By identifier in SMP, in the order in which they are preferred where nobody says otherwise."""

@@ -91,7 +91,7 @@ def application(gate: Any, organisation: ParticipantIdentifier, unserved: Partic
     idle: Any = Idle()
     submissions = Submissions(SETTINGS, gate, idle, lambda: NOW, os.urandom)
     clients = {KNOWN: Client(organisation, "journal"), UNSERVED: Client(unserved, "journal")}
-    return InterfaceC(gate, submissions, Polling(gate, Signals(), lambda: NOW), clients).application()
+    return InterfaceC(gate, submissions, Polling(gate, Signals(), lambda: NOW), lambda: clients).application()
 
 
 def envelope(sender: ParticipantIdentifier, **changes: Any) -> tuple[str, bytes]:

@@ -67,7 +67,7 @@ def test_the_document_is_openapi_3_1() -> None:
 
 def test_every_route_is_in_the_document_and_the_other_way_round() -> None:
     nothing: Any = None
-    routes = InterfaceC(nothing, nothing, nothing, {}).application().routes
+    routes = InterfaceC(nothing, nothing, nothing, dict).application().routes
     code = {
         (method, route.path)
         for route in routes

@@ -13,6 +13,7 @@ from prometheus_client import CollectorRegistry
 
 from samdrift.accesspoint.meters import Meters
 from samdrift.accesspoint.outbound import Outbound
+from samdrift.accesspoint.ownkeys import OwnKeys
 from samdrift.accesspoint.route import Route
 from samdrift.accesspoint.settings import AccessPointSettings
 from samdrift.contracts.principals import Role
@@ -54,7 +55,7 @@ async def test_a_peer_that_trickles_is_given_up_when_the_claim_ends(
         installation.gate,
         cast(Any, OneRoute()),
         cast(Any, Trickling()),
-        SoftwareSigningKey(pki.key(1), CERTIFICATE),
+        lambda: OwnKeys((SoftwareSigningKey(pki.key(1), CERTIFICATE),), ()),
         lambda: NOW,
         os.urandom,
         Meters(CollectorRegistry()),

@@ -17,6 +17,7 @@ from samdrift.app.config import (
 )
 from samdrift.app.configfile import load
 from samdrift.app.toml import ConfigError
+from samdrift.wire.profile import AS4_1_0, AS4_1_2
 
 GOOD = """
 environment = "test"
@@ -83,6 +84,14 @@ def test_settings_that_are_left_out_are_the_defaults_of_their_type(tmp_path: Pat
     assert federation == FederationConfig(federation.identifier, federation.sml_zone, federation.trust)
 
 
+def test_transport_profiles_are_those_of_1_2_and_1_0_in_this_order_unless_told(tmp_path: Path) -> None:
+    told = GOOD.replace("lease_seconds = 20", f'profiles = ["{AS4_1_0.identifier}"]')
+    for text, profiles in ((GOOD, (AS4_1_2, AS4_1_0)), (told, (AS4_1_0,))):
+        own = load(write(tmp_path, text)).access_point
+        assert own is not None
+        assert own.profiles == profiles
+
+
 def test_a_role_without_a_table_does_not_run(tmp_path: Path) -> None:
     text = GOOD.replace("[message_service]", "").replace("retry_seconds = 7", "")
     assert load(write(tmp_path, text)).message_service is None
@@ -101,6 +110,12 @@ def test_a_role_without_a_table_does_not_run(tmp_path: Path) -> None:
         (('roles = ["ap", "mt"]', 'roles = ["ap", "mk2"]'), "organisations[0].roles"),
         (('"0203:habo.se"\nname', '"habo.se"\nname'), "organisations[0].identifier"),
         (('listen = "127.0.0.1:8443"', 'listen = "8443"'), "access_point.listen"),
+        (("lease_seconds = 20", "profiles = []"), "access_point.profiles"),
+        (("lease_seconds = 20", 'profiles = ["digg-transport-as4-v9_9"]'), "access_point.profiles"),
+        (
+            ("lease_seconds = 20", f'profiles = ["{AS4_1_0.identifier}", "{AS4_1_0.identifier}"]'),
+            "access_point.profiles",
+        ),
         (('environment = "test"', 'environment = "prod"'), "environment"),
     ],
 )

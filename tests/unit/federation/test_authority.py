@@ -99,12 +99,12 @@ def test_certificates_are_limited_to_their_use(authority: Authority, key: rsa.RS
     ]
     assert [one.digital_signature for one in usages] == [True, False, True]
     assert [one.key_encipherment for one in usages] == [False, True, False]
-    for certificate, purpose in (
-        (server, ExtendedKeyUsageOID.SERVER_AUTH),
-        (client, ExtendedKeyUsageOID.CLIENT_AUTH),
+    for certificate, purposes in (
+        (server, [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]),
+        (client, [ExtendedKeyUsageOID.CLIENT_AUTH]),
     ):
         extended = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
-        assert list(extended) == [purpose]
+        assert list(extended) == purposes
     names = server.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     assert names.get_values_for_type(x509.DNSName) == ["localhost"]
     assert [str(one) for one in names.get_values_for_type(x509.IPAddress)] == ["127.0.0.1"]

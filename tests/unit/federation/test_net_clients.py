@@ -60,7 +60,7 @@ async def clients(federation: LocalFederation, tmp_path: Path) -> AsyncIterator[
     policies = read_policies(tmp_path / "trust")
     async with http_client(public_only=False) as http:
         source = RevocationSource(http, system_clock, keep=AT_ONCE, retry=AT_ONCE)
-        checks = FederationCertificates(policies, source, keep=AT_ONCE, keep_temporary=AT_ONCE)
+        checks = FederationCertificates(lambda: policies, source, keep=AT_ONCE, keep_temporary=AT_ONCE)
         resolver = NaptrResolver([("127.0.0.1", federation.dns_port)], within=1.0)
         discovery = SmpDiscovery(federation.sml_zone, resolver, http, checks, system_clock, keep=AT_ONCE)
         yield Clients(discovery, checks, AddressBookClient(http, federation.address_book_url))

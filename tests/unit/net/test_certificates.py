@@ -32,6 +32,7 @@ class Place:
     asked: list[str] = field(default_factory=list)
     failing: Callable[[str], bool] = lambda target: False
     silent: bool = False
+    hold: asyncio.Event | None = None
     lasts: timedelta = 7 * DAY
     crl_only: bool = False
 
@@ -43,11 +44,18 @@ class Place:
         self.policy = ChainPolicy(
             (self.root.certificate,), (self.issuer.certificate,), key_uses=SIGNS_AND_DECRYPTS
         )
+        self.trust(self.policy)
+
+    def trust(self, policy: ChainPolicy) -> None:
+        """Trust by another policy from now on."""
+        self.policies = {AP: policy}
 
     async def answer(self, asked: Asked) -> bytes:
         self.asked.append(asked.target)
         if self.silent:
             await asyncio.sleep(60)
+        if self.hold is not None:
+            await self.hold.wait()
         if self.failing(asked.target):
             return reply(b"", "503 Service Unavailable")
         if asked.target == "/ocsp":
@@ -75,13 +83,15 @@ async def place(**policy: RevocationMode) -> AsyncIterator[tuple[Place, Federati
     async with answering(answer) as url, http_client(public_only=False) as client:
         there = Place(url)
         for name, value in policy.items():
-            there.policy = ChainPolicy(
-                there.policy.anchors, there.policy.issuers, key_uses=SIGNS_AND_DECRYPTS, **{name: value}
+            there.trust(
+                ChainPolicy(
+                    there.policy.anchors, there.policy.issuers, key_uses=SIGNS_AND_DECRYPTS, **{name: value}
+                )
             )
         source = RevocationSource(
             client, lambda: there.now, keep=timedelta(hours=1), retry=30 * timedelta(seconds=1), patience=0.2
         )
-        yield there, FederationCertificates({AP: there.policy}, source, keep=5 * MINUTE)
+        yield there, FederationCertificates(lambda: there.policies, source, keep=5 * MINUTE)
 
 
 async def reason(there: Place, checks: FederationCertificates) -> TrustReason:
@@ -230,3 +240,23 @@ async def test_forged_evidence_does_not_take_the_place_of_good_one() -> None:
         there.now += timedelta(hours=2)
         assert await reason(there, checks) is TrustReason.TRUSTED
         there.issuer = real
+
+
+async def test_a_verdict_does_not_outlive_the_policy_that_it_was_made_under() -> None:
+    async with place() as (there, checks):
+        assert await reason(there, checks) is TrustReason.TRUSTED
+        there.trust(ChainPolicy((pki.root("Rot", 4).certificate,)))
+        assert await reason(there, checks) is TrustReason.UNKNOWN_ISSUER
+        there.trust(there.policy)
+        assert await reason(there, checks) is TrustReason.TRUSTED
+
+
+async def test_a_verdict_that_is_made_while_the_policy_changes_is_made_again() -> None:
+    async with place() as (there, checks):
+        there.hold = asyncio.Event()
+        under_way = asyncio.create_task(reason(there, checks))
+        while not there.asked:
+            await asyncio.sleep(0.005)
+        there.trust(ChainPolicy((pki.root("Rot", 4).certificate,)))
+        there.hold.set()
+        assert await under_way is TrustReason.UNKNOWN_ISSUER

@@ -147,6 +147,19 @@ async def test_3_1_3_a2_metadata_is_kept_as_long_as_allowed(place: Place) -> Non
     assert len(place.targets) == 2
 
 
+async def test_kept_metadata_is_not_used_when_its_signer_is_trusted_no_longer(place: Place) -> None:
+    await place.discovery.service(HABO, SDK_MESSAGE_EXTENDED)
+    place.judge.verdict = CertificateVerdict(TrustReason.UNKNOWN_ISSUER)
+    assert await failure(place) is DiscoveryUntrusted
+
+
+async def test_kept_metadata_is_used_while_nothing_can_be_said_of_its_signer(place: Place) -> None:
+    await place.discovery.service(HABO, SDK_MESSAGE_EXTENDED)
+    place.judge.verdict = CertificateVerdict(TrustReason.REVOCATION_UNKNOWN)
+    await place.discovery.service(HABO, SDK_MESSAGE_EXTENDED)
+    assert len(place.targets) == 1
+
+
 async def test_many_lookups_at_once_ask_once(place: Place) -> None:
     await asyncio.gather(*(place.discovery.service(HABO, SDK_MESSAGE_EXTENDED) for _ in range(20)))
     assert (len(place.targets), place.dns.questions) == (1, 1)

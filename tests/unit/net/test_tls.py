@@ -3,6 +3,7 @@
 import asyncio
 import ipaddress
 import os
+import socket
 import ssl
 from dataclasses import dataclass
 from pathlib import Path
@@ -119,11 +120,11 @@ async def test_2_4_1_a_versions(place: Place, version: ssl.TLSVersion) -> None:
     context = client_tls(trust=place.trust).current()
     context.minimum_version = context.maximum_version = version
     async with answering(hello, server_tls(place.server).serving()) as url:
-        assert await greets(TlsContext(lambda: context, ()), url)
+        assert await greets(TlsContext("test", lambda: context, lambda: None), url)
 
 
 def test_2_4_1_a_older_versions_and_weak_ciphers_are_not_offered(place: Place) -> None:
-    for context in (server_tls(place.server).serving(), client_tls().current()):
+    for context in (server_tls(place.server).current(), client_tls().current()):
         assert context.minimum_version is ssl.TLSVersion.TLSv1_2
         for cipher in context.get_ciphers():
             assert cipher["aead"], cipher["name"]
@@ -146,6 +147,31 @@ async def test_a_server_trusts_new_issuers_of_clients_and_forgets_old_ones(place
         write(place.clients, SECOND.certificate)
         assert await greets(client_tls(new, place.trust), url)
         assert not await greets(client_tls(old, place.trust), url)
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+async def test_a_session_that_was_agreed_before_is_not_resumed_under_other_issuers(
+    place: Place, version: ssl.TLSVersion
+) -> None:
+    context = client_tls(place.client("old", CLIENTS), place.trust).current()
+    context.maximum_version = version
+
+    def call(url: str, session: ssl.SSLSession | None) -> tuple[bool | None, bytes, ssl.SSLSession | None]:
+        host, port = url.removeprefix("https://").split(":")
+        with (
+            socket.create_connection((host, int(port))) as plain,
+            context.wrap_socket(plain, server_hostname=host, session=session) as tls,
+        ):
+            tls.sendall(b"GET / HTTP/1.1\r\n\r\n")
+            return tls.session_reused, tls.recv(1000), tls.session
+
+    async with answering(hello, server_tls(place.server, place.clients).serving()) as url:
+        _, _, session = await asyncio.to_thread(call, url, None)
+        reused, said, session = await asyncio.to_thread(call, url, session)
+        assert (reused, said.endswith(b"hello")) == (True, True)
+        write(place.clients, SECOND.certificate)
+        with pytest.raises((OSError, AssertionError)):
+            assert (await asyncio.to_thread(call, url, session))[1]
 
 
 async def test_a_client_follows_its_files_while_an_exchange_is_under_way(place: Place) -> None:

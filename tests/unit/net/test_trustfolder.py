@@ -1,17 +1,21 @@
-"""Chain policies out of folders."""
+"""Chain policies out of folders, also of folders that are changed meanwhile."""
 
+import logging
 import shutil
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from samdrift.contracts.discovery import CertificatePurpose
-from samdrift.net.trustfolder import TrustFolderError, read_policies
+from samdrift.net.trustfolder import Policies, TrustFolderError, followed_policies, read_policies
 from samdrift.trust.policy import RevocationMode
 from samdrift.wire.certificates import common_name
+from tests import pki
 from tests.official import DIGG, requires_digg
 
-pytestmark = requires_digg
+FIRST, SECOND = pki.root("First", 1), pki.root("Second", 2)
+ISSUER = FIRST.subordinate("Issuer", 3)
 
 
 @pytest.fixture
@@ -31,6 +35,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@requires_digg
 def test_each_purpose_has_its_own_anchors_and_issuers(folder: Path) -> None:
     policies = read_policies(folder)
     assert set(policies) == set(CertificatePurpose)
@@ -41,15 +46,79 @@ def test_each_purpose_has_its_own_anchors_and_issuers(folder: Path) -> None:
     assert all(policy.revocation is RevocationMode.REQUIRED for policy in policies.values())
 
 
+@requires_digg
 def test_a_purpose_without_certificates_is_refused(folder: Path) -> None:
     shutil.rmtree(folder / "smp")
     with pytest.raises(TrustFolderError, match="smp"):
         read_policies(folder)
 
 
+@requires_digg
 def test_a_file_that_is_no_certificate_is_refused_and_other_files_are_passed_over(folder: Path) -> None:
     (folder / "smp/readme.md").write_text("rubbish")
     read_policies(folder)
     (folder / "smp/other.pem").write_text("rubbish")
     with pytest.raises(TrustFolderError, match=r"other\.pem"):
         read_policies(folder)
+
+
+def put(folder: Path, purpose: str, *authorities: pki.Authority) -> None:
+    """Add certificates, each in a file of its own."""
+    (folder / purpose).mkdir(parents=True, exist_ok=True)
+    for each in authorities:
+        file = folder / purpose / f"{common_name(each.certificate)}.pem"
+        file.write_bytes(each.certificate.public_bytes(Encoding.PEM))
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Path:
+    """A folder with authorities of our own."""
+    put(tmp_path, "access-point", FIRST, ISSUER)
+    put(tmp_path, "smp", FIRST)
+    put(tmp_path, "organisation", FIRST)
+    return tmp_path
+
+
+def names(policies: Policies) -> tuple[list[str | None], list[str | None]]:
+    """Anchors and issuers of access points."""
+    policy = policies[CertificatePurpose.ACCESS_POINT]
+    return [common_name(each) for each in policy.anchors], [common_name(each) for each in policy.issuers]
+
+
+def test_a_folder_that_does_not_change_is_not_read_again(own: Path) -> None:
+    followed = followed_policies(own)
+    assert followed.current() is followed.current()
+
+
+def test_certificates_come_go_and_are_replaced_without_restart(own: Path) -> None:
+    followed = followed_policies(own)
+    assert names(followed.current()) == (["First"], ["Issuer"])
+    put(own, "access-point", SECOND)
+    assert names(followed.current()) == (["First", "Second"], ["Issuer"])
+    (own / "access-point/First.pem").unlink()
+    (own / "access-point/Issuer.pem").unlink()
+    assert names(followed.current()) == (["Second"], [])
+    (own / "access-point/Second.pem").write_bytes(FIRST.certificate.public_bytes(Encoding.DER))
+    assert names(followed.current()) == (["First"], [])
+
+
+def test_a_state_that_cannot_be_used_leaves_the_former_in_use_and_is_told_once(
+    own: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    followed = followed_policies(own)
+    before = followed.current()
+    whole = (own / "smp/First.pem").read_bytes()
+    (own / "smp/First.pem").write_bytes(whole[:300])
+    for _ in range(3):
+        assert followed.current() is before
+    (own / "smp/First.pem").unlink()
+    assert followed.current() is before, "a purpose without any certificate is one that is being filled"
+    shutil.rmtree(own)
+    assert followed.current() is before
+    warned = [record for record in caplog.records if record.levelno == logging.WARNING]
+    assert len(warned) == 3
+    assert all("trust folder" in record.getMessage() for record in warned)
+    put(own, "access-point", SECOND)
+    put(own, "smp", SECOND)
+    put(own, "organisation", SECOND)
+    assert names(followed.current()) == (["Second"], [])

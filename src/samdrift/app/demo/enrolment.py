@@ -22,7 +22,7 @@ from samdrift.app.config import Config
 from samdrift.app.configfile import load
 from samdrift.app.demo.cast import DemoOperator, DemoOrganisation
 from samdrift.app.demo.configtext import Places, Served, config_text
-from samdrift.app.operator import OPERATOR_KEYS
+from samdrift.app.replaceable import OPERATOR_KEYS
 from samdrift.contracts.principals import Role
 from samdrift.federation.authority import Authority
 from samdrift.federation.server import LocalFederation

@@ -37,7 +37,7 @@ from samdrift.wire.mime import (
     boundary_of,
     content_id,
 )
-from samdrift.wire.wssec import MEDIA_TYPE
+from samdrift.wire.wssec import MEDIA_TYPE, EncryptedAttachment
 
 _ENCODINGS = ("binary", "8bit", "7bit")
 
@@ -103,18 +103,23 @@ class As4Reader:
             raise self._failed(error) from None
         return header
 
-    def decrypt_with(self, key: DecryptionKey) -> None:
-        """Unwrap the session key: after SignedHeader, before the next event is asked for."""
+    def decrypt_with(self, *keys: DecryptionKey) -> DecryptionKey:
+        """Unwrap the session key: after SignedHeader, before the next event is asked for.
+
+        Gives the key that opened it. The one whose certificate the sender names is
+        tried first, then the others: a certificate may have been replaced meanwhile.
+        """
         if self._header is None or self._payload is not None:
             raise RuntimeError("decrypt_with() belongs once between SignedHeader and the next event")
         attachment = self._header.attachment
         try:
-            session_key = key.unwrap(attachment.wrapped_key, Oaep.SHA256)
+            key, session_key = _unwrapped(attachment, keys)
             self._payload = PayloadReader(
                 session_key, self._header.digest, self._limits, with_headers=attachment.with_headers
             )
         except WireError as error:
             raise self._failed(error) from None
+        return key
 
     def _next(self) -> Event:
         while True:
@@ -214,6 +219,17 @@ def read_message(
     if not isinstance(event, Complete):
         raise As4Fault(EbmsErrorCode.MIME_INCONSISTENCY, "the body ends too early")
     return ReceivedMessage(header, b"".join(pieces), event.references)
+
+
+def _unwrapped(attachment: EncryptedAttachment, keys: Sequence[DecryptionKey]) -> tuple[DecryptionKey, bytes]:
+    """The key that the attachment is encrypted for, and the session key."""
+    *others, last = sorted(keys, key=lambda key: not attachment.recipient.names(key.certificate))
+    for key in others:
+        try:
+            return key, key.unwrap(attachment.wrapped_key, Oaep.SHA256)
+        except WireError:
+            continue
+    return last, last.unwrap(attachment.wrapped_key, Oaep.SHA256)
 
 
 def _open(content_type: str, limits: As4Limits) -> tuple[str | None, MultipartReader]:

@@ -1,0 +1,140 @@
+"""`samdrift keys`: certificates of the operator itself, replaced while everything runs.
+
+The access point's and those of TLS. A key is made in the key store and never
+leaves it: what goes out is a certificate request, what comes back a certificate.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.x509.oid import NameOID
+
+from samdrift.app.config import Config
+from samdrift.app.configfile import load
+from samdrift.app.failures import told
+from samdrift.app.inputs import reason
+from samdrift.app.operator import vault_settings
+from samdrift.app.output import Unusable, print_json, printable, shown
+from samdrift.app.replaceable import OPERATOR_KEYS
+from samdrift.trust.keys import KeyMaterialError, certificates
+from samdrift.vault.keyfiles import KeyName
+from samdrift.vault.keystore import HeldKey, SoftwareKeyStore
+from samdrift.wire.certificates import common_name
+
+app = typer.Typer(add_completion=False)
+
+
+class Which(StrEnum):
+    """The keys of an operator."""
+
+    ACCESS_POINT = KeyName.ACCESS_POINT.value
+    TLS_SERVER = KeyName.TLS_SERVER.value
+    TLS_CLIENT = KeyName.TLS_CLIENT.value
+
+
+ConfigFile = Annotated[Path, typer.Option("--config", help="The installation's configuration file (TOML).")]
+Key = Annotated[Which, typer.Argument(help="Which one of the operator's keys.")]
+
+
+@app.callback()
+def keys() -> None:
+    """Replace the operator's certificates, without a restart: request, install, and retire the old key."""
+
+
+@app.command("list")
+def list_keys(
+    config: ConfigFile,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")] = False,
+) -> None:
+    """The operator's keys, the newest first: what each is for now, and until when it is certified."""
+    with told():
+        held = _store(load(config)).keys(OPERATOR_KEYS)
+    rows = [_row(key, held) for key in held]
+    if as_json:
+        print_json({"keys": rows})
+    else:
+        for row in rows:
+            typer.echo(printable("  ".join(str(value) for value in row.values() if value is not None)))
+
+
+@app.command()
+def request(
+    key: Key,
+    config: ConfigFile,
+    name: Annotated[
+        str | None, typer.Option("--name", help="The common name; for the access point, its party.")
+    ] = None,
+) -> None:
+    """Make a new key and print its certificate request (PEM). Nothing changes until it is certified."""
+    with told():
+        loaded = load(config)
+        party = loaded.access_point.party if loaded.access_point is not None else None
+        if key is Which.ACCESS_POINT:
+            name = name or party
+        if not name:
+            raise Unusable("--name is needed: the common name of the certificate")
+        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+        typer.echo(_store(loaded).create_key(OPERATOR_KEYS, key.value, subject).decode(), nl=False)
+
+
+@app.command()
+def install(
+    key: Key,
+    certificate: Annotated[Path, typer.Argument(help="The certificate, followed by its issuers (PEM).")],
+    config: ConfigFile,
+) -> None:
+    """Put a new key to use with its certificate. From now on it signs; the old one goes on opening."""
+    with told():
+        loaded = load(config)
+        own, *chain = _read(certificate)
+        access_point = loaded.access_point
+        if key is Which.ACCESS_POINT and access_point and common_name(own) != access_point.party:
+            raise Unusable(f"{shown(certificate)}: the common name is not the party of this access point")
+        _store(loaded).install_certificate(OPERATOR_KEYS, key.value, own, tuple(chain))
+
+
+@app.command()
+def retire(
+    key: Key,
+    number: Annotated[int, typer.Argument(help="As the list has it.")],
+    config: ConfigFile,
+) -> None:
+    """Remove an older key for good, when nobody can have its certificate from SMP any more."""
+    with told():
+        _store(load(config)).retire(OPERATOR_KEYS, key.value, number)
+
+
+def _row(key: HeldKey, held: Iterable[HeldKey]) -> dict[str, object]:
+    """A key as it is told of."""
+    row: dict[str, object] = {"key": key.name.value, "number": key.number}
+    if key.certificate is None:
+        return row | {"state": "waits for its certificate", "until": None, "sha256": None}
+    newest = max(one.number for one in held if one.name is key.name and one.certificate is not None)
+    return row | {
+        "state": "in use" if key.number == newest else "old",
+        "until": key.certificate.not_valid_after_utc.isoformat(),
+        "sha256": key.certificate.fingerprint(hashes.SHA256()).hex(),
+    }
+
+
+def _store(config: Config) -> SoftwareKeyStore:
+    settings = vault_settings(config)
+    if not settings.secrets.is_dir():
+        raise Unusable(f"{shown(settings.secrets)}: there is no key store")
+    return SoftwareKeyStore(settings.secrets, settings.passphrase)
+
+
+def _read(file: Path) -> tuple[x509.Certificate, ...]:
+    try:
+        return certificates(file.read_bytes())
+    except OSError as error:
+        raise Unusable(f"{shown(file)}: {reason(error)}") from None
+    except KeyMaterialError as error:
+        raise Unusable(f"{shown(file)}: {error}") from None

@@ -1,0 +1,80 @@
+"""What files give now: read again when they have changed, without a restart.
+
+An operator replaces certificates in steps, and a file can be read when it is
+half written. So a state of the files that cannot be used changes nothing: what
+they gave before stays in use, and is replaced as soon as they fit together.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Hashable
+from pathlib import Path
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+_LOGGER = logging.getLogger("samdrift")
+
+
+class Followed(Generic[T]):
+    """The value that files give now."""
+
+    def __init__(self, name: str, build: Callable[[], T], state: Callable[[], Hashable]) -> None:
+        """Build for the first time: only then is passed on what ``build`` raises for bad files.
+
+        ``state`` is asked at each use, so it looks at the files without reading
+        them; it changes when they do. ``name`` stands in the log.
+        """
+        self._name = name
+        self._build = build
+        self._state = state
+        self._told: Hashable = None
+        self._seen = self._look()
+        self._value = build()
+
+    def current(self) -> T:
+        """The value; the same object until the files change."""
+        state = self._look()
+        if state != self._seen:
+            try:
+                # The state is older than what is read, so that what changes meanwhile is seen the next time.
+                self._value, self._seen = self._build(), state
+                _LOGGER.info("%s: read anew", self._name)
+            except (OSError, ValueError) as error:
+                self._tell(state, error)
+        return self._value
+
+    def _look(self) -> Hashable:
+        """The state; ``None`` when not even that can be told."""
+        try:
+            return self._state()
+        except (OSError, ValueError):
+            return None
+
+    def _tell(self, state: Hashable, error: Exception) -> None:
+        """Once for each state: it may be asked for with every message."""
+        if state != self._told:
+            self._told = state
+            _LOGGER.warning(
+                "%s: cannot be used, what was there before stays in use (%s)",
+                self._name,
+                type(error).__name__,
+            )
+
+
+def file_state(file: Path) -> tuple[int, int, int] | None:
+    """What changes when a file is replaced or written anew; ``None`` when it is not there."""
+    try:
+        stat = file.stat()
+    except OSError:
+        return None
+    return (stat.st_mtime_ns, stat.st_size, stat.st_ino)
+
+
+def folder_state(folder: Path) -> tuple[tuple[str, tuple[int, int, int] | None], ...]:
+    """What changes when a file in ``folder`` comes, goes or changes."""
+    try:
+        return tuple((file.name, file_state(file)) for file in sorted(folder.iterdir()))
+    except OSError:
+        return ()
