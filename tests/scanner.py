@@ -69,6 +69,11 @@ class Clamd:
         assert self.process is not None
         self.process.send_signal(signal.SIGSTOP)
 
+    def has_company(self) -> bool:
+        """Whether somebody is connected to it."""
+        connected = Path("/proc/net/unix").read_text().splitlines()
+        return sum(line.endswith(str(self.socket)) for line in connected) > 1
+
     def _write(self) -> None:
         database = self.folder / "signatures"
         database.mkdir(parents=True, exist_ok=True)

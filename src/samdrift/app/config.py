@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
+from samdrift.app.malware import MalwareConfig
 from samdrift.contracts.principals import Role
 from samdrift.wire.identifiers import ParticipantIdentifier
 
@@ -137,4 +138,6 @@ class Config:
     organisations: tuple[OrganisationConfig, ...]
     access_point: AccessPointConfig | None = None
     message_service: MessageServiceConfig | None = None
+    malware: MalwareConfig | None = None
+    """Always there where the message service is."""
     metrics: MetricsConfig | None = None

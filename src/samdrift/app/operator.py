@@ -16,6 +16,7 @@ from samdrift.accesspoint.guard import guarded
 from samdrift.accesspoint.meters import Meters
 from samdrift.app import rolesettings
 from samdrift.app.config import AccessPointConfig, Config, MessageServiceConfig, OrganisationConfig
+from samdrift.app.malware import malware_scanner
 from samdrift.app.metrics import metrics_application
 from samdrift.app.services import Services, shared_services
 from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
@@ -127,10 +128,19 @@ async def _run_message_service(
         for organisation in config.organisations
         if Role.MESSAGE_SERVICE in organisation.roles
     }
+    if config.malware is None:
+        raise LookupError("the configuration says nothing about malicious code")
+    around = mt.Surroundings(
+        gate,
+        services.discovery,
+        services.checks,
+        malware_scanner(config.malware),
+        access_points,
+        system_clock,
+        os.urandom,
+    )
     role = mt.MessageServiceRole(
-        rolesettings.message_service_settings(config, own),
-        mt.Surroundings(gate, services.discovery, services.checks, access_points, system_clock, os.urandom),
-        rolesettings.profiles(config),
+        rolesettings.message_service_settings(config, own), around, rolesettings.profiles(config)
     )
     await stack.enter_async_context(role.working())
     return role.service

@@ -33,6 +33,7 @@ _EVENTS = """
 SELECT at, status, details FROM status_events WHERE message = $1 AND direction = $2 ORDER BY number DESC
 """
 _DELETE = "SELECT deleted, remote FROM delete_message($1, $2)"
+_DROP_CONTENT = "SELECT dropped, remote FROM drop_content($1, $2)"
 _STORE_RECEIPT = call("store_receipt", 12)
 _RECEIPT = f"{RECEIPTS} WHERE id = $1"
 _RECEIPT_FOR = f"""{RECEIPTS}
@@ -196,6 +197,12 @@ class MessageServiceVault(WorkQueue):
         ((deleted, body),) = await self._work.query(_DELETE, message_id, direction.value)
         self._drop_object(body)
         return bool(deleted)
+
+    async def drop_content(self, message_id: str, direction: Direction) -> bool:
+        """Delete the content of a message and keep its facts. False when there is none to delete."""
+        ((dropped, body),) = await self._work.query(_DROP_CONTENT, message_id, direction.value)
+        self._drop_object(body)
+        return bool(dropped)
 
     # --- receipts ---------------------------------------------------------------------------------------
 

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import pytest
 
+from samdrift.app.malware import MalwareConfig, malware_scanner
 from samdrift.contracts.messages import Direction, MessageStatus, ReceiptState, WorkKind
 from samdrift.contracts.principals import Principal, PrincipalKind, Role
 from samdrift.contracts.transfer import TransferEvent, TransferReason, TransferState
@@ -16,6 +17,7 @@ from samdrift.messageservice import progress
 from samdrift.messageservice.compose import Address
 from samdrift.messageservice.deadlines import pass_deadline
 from samdrift.messageservice.ledger import advance
+from samdrift.messageservice.screening import Screening
 from samdrift.messageservice.sending import Sending
 from samdrift.messageservice.service import MessageService
 from samdrift.messageservice.settings import MessageServiceSettings, OrganisationProfile
@@ -103,7 +105,8 @@ async def test_a_message_has_a_deadline_from_its_birth(
     profile = OrganisationProfile(organisation, "Vi", frozenset({sender.functional_address}))
     full = replace(SETTINGS, parallel=0)
     sending = Sending(full, installation.gate, _Outgoing(), now)  # type: ignore[arg-type]
-    service = MessageService(SETTINGS, installation.gate, sending, {organisation: profile}, now)
+    screening = Screening(malware_scanner(MalwareConfig(None)))
+    service = MessageService(SETTINGS, installation.gate, sending, screening, {organisation: profile}, now)
     principal = Principal(PrincipalKind.SYSTEM, "test", organisation.value)
     sent_one = await service.send(principal, organisation, letter(sender, sender))
     late = NOW + SETTINGS.sent_within

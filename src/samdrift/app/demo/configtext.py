@@ -56,6 +56,9 @@ def config_text(
         f"listen_c = {json.dumps(places.listen_c)}",
         "",
         "[message_service]",
+        "",
+        "[malware]",
+        'scanner = "none"',
     ]
     for one in organisations:
         clients = ", ".join(
