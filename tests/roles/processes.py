@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from samdrift.app import rolesettings
+from samdrift.app.addressbook import NoAddressBook
 from samdrift.app.config import Config
 from samdrift.app.configfile import load
 from samdrift.app.demo.cast import DemoOperator
@@ -124,5 +125,5 @@ def _mailroom(config: Config, gate: Gate) -> MessageService:
     settings = MessageServiceSettings(federation=config.federation.identifier, parallel=0)
     assert config.malware is not None
     scanner = malware_scanner(config.malware)
-    around = Surroundings(gate, nothing, nothing, scanner, {}, system_clock, os.urandom)
+    around = Surroundings(gate, nothing, nothing, NoAddressBook(), scanner, {}, system_clock, os.urandom)
     return MessageServiceRole(settings, around, rolesettings.profiles(config)).service

@@ -68,6 +68,7 @@ _PASSWORD = "open sesame"
 def hasty(config: Config, malware: MalwareConfig) -> Config:
     """The configuration with short waits, a scanner, and nothing kept of what SMP says."""
     assert config.access_point is not None
+    served = {one.identifier for one in config.organisations}
     return replace(
         config,
         federation=replace(config.federation, metadata_seconds=0, retry_seconds=1),
@@ -76,6 +77,7 @@ def hasty(config: Config, malware: MalwareConfig) -> Config:
         ),
         message_service=MessageServiceConfig(retry_seconds=1),
         malware=malware,
+        address_book=config.address_book if served == {AGENCY.identifier} else None,
         metrics=MetricsConfig(_free_address(), queue_seconds=1),
         organisations=tuple(map(_as_it_is_here, config.organisations)),
     )
@@ -97,8 +99,8 @@ def _as_it_is_here(organisation: OrganisationConfig) -> OrganisationConfig:
 class Stage:
     """Everything that runs.
 
-    Of the organisations under test, the agency alone has no base model and takes
-    no PNG, and Gnosjö has another supplier's message service: the test.
+    Of the organisations under test, the agency alone has no base model, takes no
+    PNG and looks into the address book, and Gnosjö has another supplier's message service: the test.
     """
 
     federation: LocalFederation
@@ -155,6 +157,7 @@ class Stage:
             peer.key.certificate,
             peer.signing.certificate,
             peer.encryption,
+            [FunctionalAddress(peer.address.functional_address, peer.address.functional_address_name)],
             documents=documents,
         )
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
+from samdrift.app.addressbook import AddressBookConfig
 from samdrift.app.malware import MalwareConfig
 from samdrift.contracts.principals import Role
 from samdrift.wire.identifiers import ParticipantIdentifier
@@ -140,4 +141,5 @@ class Config:
     message_service: MessageServiceConfig | None = None
     malware: MalwareConfig | None = None
     """Always there where the message service is."""
+    address_book: AddressBookConfig | None = None
     metrics: MetricsConfig | None = None

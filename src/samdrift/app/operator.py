@@ -15,6 +15,7 @@ from samdrift.accesspoint import role as ap
 from samdrift.accesspoint.guard import guarded
 from samdrift.accesspoint.meters import Meters
 from samdrift.app import rolesettings
+from samdrift.app.addressbook import address_book
 from samdrift.app.config import AccessPointConfig, Config, MessageServiceConfig, OrganisationConfig
 from samdrift.app.malware import malware_scanner
 from samdrift.app.metrics import metrics_application
@@ -130,10 +131,12 @@ async def _run_message_service(
     }
     if config.malware is None:
         raise LookupError("the configuration says nothing about malicious code")
+    public_only = not config.federation.private_addresses
     around = mt.Surroundings(
         gate,
         services.discovery,
         services.checks,
+        await stack.enter_async_context(address_book(config.address_book, public_only=public_only)),
         malware_scanner(config.malware),
         access_points,
         system_clock,

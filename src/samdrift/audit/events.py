@@ -41,6 +41,8 @@ class AuditEvent(StrEnum):
     MT_MESSAGE_HELD = "mt:message:held"
     """It waits for the malware scanner."""
     MT_MALWARE_FOUND = "mt:malware:found"
+    MT_SENDER_NOT_LISTED = "mt:sender:not-listed"
+    """An accepted message came from a functional address that the copy of the address book has not."""
     MT_MESSAGE_NEW = "mt:message:new"
     MT_MESSAGE_READ = "mt:message:read"
     MT_RECEIPT_QUEUED = "mt:receipt:queued"

@@ -7,6 +7,7 @@ from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 
 from samdrift.audit.events import AuditEvent
+from samdrift.contracts.addressbook import AddressBook
 from samdrift.contracts.clock import Clock
 from samdrift.contracts.discovery import DiscoveryError
 from samdrift.contracts.malware import ScannerUnavailable
@@ -14,6 +15,7 @@ from samdrift.contracts.messages import MessageStatus, WorkKind
 from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
 from samdrift.contracts.transfer import AccessPoint, InboxItem
 from samdrift.messageservice import answers
+from samdrift.messageservice.addresses import functional_address
 from samdrift.messageservice.findings import DUPLICATE, REFERS_TO_FAILED
 from samdrift.messageservice.incoming import Judgement, Judging, NewMessage, NewReceipt, Unanswerable
 from samdrift.messageservice.ledger import held
@@ -41,6 +43,7 @@ class Inbox:
         settings: MessageServiceSettings,
         gate: Gate,
         judging: Judging,
+        address_book: AddressBook,
         access_points: Mapping[ParticipantIdentifier, AccessPoint],
         profiles: Mapping[ParticipantIdentifier, OrganisationProfile],
         sending: Sending,
@@ -50,6 +53,7 @@ class Inbox:
         self._settings = settings
         self._gate = gate
         self._judging = judging
+        self._address_book = address_book
         self._access_points = access_points
         self._profiles = profiles
         self._sending = sending
@@ -128,7 +132,20 @@ class Inbox:
             await vault.receive(None, None, *answer, item_id=item.id, now=now, lease=lease)
         await vault.schedule(WorkKind.DEADLINE, answer[0].id, now + self._settings.sent_within)
         _log(vault, item, new, answer[0].id, found)
+        if not found and not self._listed(new):
+            vault.record(AuditEvent.MT_SENDER_NOT_LISTED, message=new.header.id, sender=item.sender)
         return answer
+
+    def _listed(self, new: NewMessage) -> bool:
+        """Whether the copy of the address book has the sender's functional address, if there is a copy.
+
+        The architecture has the sender checked against the address book (architecture-sad 5.3.6);
+        no receipt is prescribed for one that is not there, and a copy may be old: it is noted.
+        """
+        copy = self._address_book.copy
+        if copy is None or new.message is None:
+            return True
+        return copy.address(new.header.sender, functional_address(new.message.sender)) is not None
 
 
 async def _body(vault: MessageServiceVault, payload: bytes) -> Body:

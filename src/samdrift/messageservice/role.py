@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 
 from samdrift.audit.operations import unexpected
+from samdrift.contracts.addressbook import AddressBook
 from samdrift.contracts.clock import Clock
 from samdrift.contracts.discovery import CertificateChecks, Discovery
 from samdrift.contracts.malware import MalwareScanner
@@ -36,6 +37,7 @@ class Surroundings:
     gate: Gate
     discovery: Discovery
     checks: CertificateChecks
+    address_book: AddressBook
     scanner: MalwareScanner
     access_points: Mapping[ParticipantIdentifier, AccessPoint]
     """Interface C of each organisation's access point, this platform's or another supplier's."""
@@ -63,6 +65,7 @@ class MessageServiceRole:
             settings,
             around.gate,
             judging,
+            around.address_book,
             around.access_points,
             profiles,
             self._sending,
@@ -71,7 +74,9 @@ class MessageServiceRole:
         )
         transfers = Transfers(settings, around.gate, around.clock)
         self._polling = Polling(settings, around.access_points, inbox, transfers, around.clock)
-        self.service = MessageService(settings, around.gate, self._sending, screening, profiles, around.clock)
+        self.service = MessageService(
+            settings, around.gate, self._sending, screening, around.address_book, profiles, around.clock
+        )
 
     @contextlib.asynccontextmanager
     async def working(self) -> AsyncIterator[None]:

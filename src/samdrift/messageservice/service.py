@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from samdrift.audit.events import AuditEvent
+from samdrift.contracts.addressbook import AddressBook, Listing
 from samdrift.contracts.clock import Clock
 from samdrift.contracts.malware import ScannerUnavailable
 from samdrift.contracts.messages import Direction, MessageStatus, WorkKind
@@ -41,6 +42,7 @@ class MessageService:
         gate: Gate,
         sending: Sending,
         screening: Screening,
+        address_book: AddressBook,
         profiles: Mapping[ParticipantIdentifier, OrganisationProfile],
         clock: Clock,
     ) -> None:
@@ -48,6 +50,8 @@ class MessageService:
         self._gate = gate
         self._sending = sending
         self._screening = screening
+        self.address_book = address_book
+        """For clients to search in; open to all, as the address book itself is."""
         self._profiles = profiles
         self._clock = clock
 
@@ -67,6 +71,7 @@ class MessageService:
         found = sdkmessage.validate(payload) or self._sender_findings(organisation, message, document)
         if found:
             raise MessageInvalid(found)
+        await self._require_listed(message)
         scanned = await self._scan(principal, organisation, message)
         now = self._clock()
         claim = self._sending.room(organisation) > 0
@@ -86,6 +91,15 @@ class MessageService:
         else:
             self._sending.dispatcher.wake(organisation)
         return record
+
+    async def _require_listed(self, message: SdkMessage) -> None:
+        """The recipient's functional address is in the address book (architecture-sad 5.4, api-mt-mk
+        status 1). While nobody can tell, the message is sent: its recipient checks the address too.
+        """
+        recipient = ParticipantIdentifier.parse(message.recipient.id.extension)
+        address = functional_address(message.recipient)
+        if await self.address_book.listing(recipient, address) is Listing.NOT_LISTED:
+            raise MessageInvalid((_NOT_LISTED,))
 
     async def _scan(
         self, principal: Principal, organisation: ParticipantIdentifier, message: SdkMessage
@@ -158,6 +172,12 @@ _NOT_MODEL = Finding(
 )
 _NOT_SENDER = Finding(
     Reason.RULE, Detail.SECURITY, "The sender is another organisation", f"{_HEADER}/sender/senderID"
+)
+_NOT_LISTED = Finding(
+    Reason.RULE,
+    Detail.NOT_FOUND,
+    "The recipient's functional address is not in the address book",
+    f"{_HEADER}/recipient/attention/subOrganization/organizationId",
 )
 _NOT_ADDRESS = Finding(
     Reason.RULE,

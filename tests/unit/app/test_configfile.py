@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from samdrift.app.addressbook import AddressBookConfig
 from samdrift.app.config import (
     AccessPointConfig,
     Environment,
@@ -160,6 +161,7 @@ def test_a_production_configuration_is_read(tmp_path: Path) -> None:
         (("federation:sdk", "federation:test"), "federation.identifier"),
         (("urn:fdc:digg.se:edelivery:federation:sdk", "urn:own"), "federation.identifier"),
         ((CLAMD, 'scanner = "none"'), "malware.scanner"),
+        (("[malware]", '[address_book]\nurl = "http://b"\nfile = "c"\n[malware]'), "address_book.url"),
     ],
 )
 def test_invariant_12_production_refuses_what_is_for_demonstration(
@@ -185,6 +187,16 @@ def test_the_scanner_is_on_this_host(tmp_path: Path, text: str, address: ClamdAd
     if address.socket is not None:
         address = ClamdAddress(tmp_path / address.socket)
     assert malware == MalwareConfig(address)
+
+
+def test_an_address_book_is_asked_only_where_one_is_named(tmp_path: Path) -> None:
+    assert load(write(tmp_path, GOOD)).address_book is None
+    table = '[address_book]\nurl = "https://book.example"\nfile = "copy.json"\n'
+    expected = AddressBookConfig("https://book.example", tmp_path / "copy.json")
+    assert load(write(tmp_path, GOOD + table)).address_book == expected
+    with pytest.raises(ConfigError) as caught:
+        load(write(tmp_path, f"{GOOD}{table}refresh = 1\n"))
+    assert caught.value.where == "address_book.refresh"
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import pytest
 
+from samdrift.app.addressbook import NoAddressBook
 from samdrift.app.malware import MalwareConfig, malware_scanner
 from samdrift.contracts.messages import Direction, MessageStatus, ReceiptState, WorkKind
 from samdrift.contracts.principals import Principal, PrincipalKind, Role
@@ -106,7 +107,10 @@ async def test_a_message_has_a_deadline_from_its_birth(
     full = replace(SETTINGS, parallel=0)
     sending = Sending(full, installation.gate, _Outgoing(), now)  # type: ignore[arg-type]
     screening = Screening(malware_scanner(MalwareConfig(None)))
-    service = MessageService(SETTINGS, installation.gate, sending, screening, {organisation: profile}, now)
+    book = NoAddressBook()
+    service = MessageService(
+        SETTINGS, installation.gate, sending, screening, book, {organisation: profile}, now
+    )
     principal = Principal(PrincipalKind.SYSTEM, "test", organisation.value)
     sent_one = await service.send(principal, organisation, letter(sender, sender))
     late = NOW + SETTINGS.sent_within

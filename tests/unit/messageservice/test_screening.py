@@ -92,7 +92,7 @@ async def test_the_largest_message_is_scanned_in_pieces() -> None:
             tracemalloc.start()
             try:
                 assert await screening.malware(largest) is not None
-                assert tracemalloc.get_traced_memory()[1] < 8 * MEGABYTE
+                assert tracemalloc.get_traced_memory()[1] < 12 * MEGABYTE
             finally:
                 tracemalloc.stop()
 

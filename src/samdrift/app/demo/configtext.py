@@ -14,6 +14,7 @@ class Places:
     listen_a: str
     listen_c: str
     name_server: str
+    address_book: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +60,10 @@ def config_text(
         "",
         "[malware]",
         'scanner = "none"',
+        "",
+        "[address_book]",
+        f"url = {json.dumps(places.address_book)}",
+        'file = "addressbook.json"',
     ]
     for one in organisations:
         clients = ", ".join(
