@@ -40,7 +40,7 @@ MEGABYTE = 1 << 20
 
 
 class Scanner:
-    """Finds ``bad`` in files, and remembers what it was given; can be away."""
+    """Finds ``malicious`` in files, and remembers what it was given; can be away."""
 
     def __init__(self, *, away: bool = False) -> None:
         self.away = away
@@ -50,7 +50,7 @@ class Scanner:
         self.given.append(b"".join(pieces))
         if self.away:
             raise ScannerUnavailable("the malware scanner cannot be reached")
-        return ScanVerdict("Test.Bad") if b"bad" in self.given[-1] else ScanVerdict()
+        return ScanVerdict("Test.Bad") if b"malicious" in self.given[-1] else ScanVerdict()
 
 
 def with_files(*files: bytes, text: str = "Hej på dig") -> SdkMessage:
@@ -68,8 +68,8 @@ async def test_every_text_and_every_file_is_scanned_as_it_is() -> None:
 @pytest.mark.parametrize(
     ("found_in", "place"),
     [
-        (with_files(b"ok", b"bad"), "ContentFiles[2]"),
-        (with_files(text="so bad"), "ContentText[1]"),
+        (with_files(b"ok", b"malicious"), "ContentFiles[2]"),
+        (with_files(text="how malicious"), "ContentText[1]"),
     ],
 )
 async def test_the_finding_names_the_place_and_not_what_was_found(found_in: SdkMessage, place: str) -> None:
@@ -77,7 +77,7 @@ async def test_the_finding_names_the_place_and_not_what_was_found(found_in: SdkM
     assert malware is not None
     assert malware.signature == "Test.Bad"
     assert malware.finding.path == f"/messagePayload/message/messageBody/documents[1]/{place}"
-    assert "Bad" not in malware.finding.text
+    assert "Test" not in malware.finding.text
 
 
 @requires_clamd
@@ -200,7 +200,7 @@ async def test_that_a_message_waits_for_the_scanner_is_noted_once(
 async def test_of_what_turned_out_to_be_malicious_the_facts_are_kept(
     installation: Installation, organisation: ParticipantIdentifier
 ) -> None:
-    payload = sdkmessage.build(with_files(b"bad", os.urandom(MEGABYTE)))
+    payload = sdkmessage.build(with_files(b"malicious", os.urandom(MEGABYTE)))
     record = await stored(installation, organisation, payload)
     assert installation.objects(organisation)
     access_point = AccessPoint()
