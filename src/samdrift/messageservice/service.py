@@ -12,6 +12,7 @@ from samdrift.contracts.malware import ScannerUnavailable
 from samdrift.contracts.messages import Direction, MessageStatus, WorkKind
 from samdrift.contracts.principals import Principal, Purpose, Role
 from samdrift.messageservice.addresses import functional_address
+from samdrift.messageservice.aside import aside
 from samdrift.messageservice.findings import of_files
 from samdrift.messageservice.screening import Screening
 from samdrift.messageservice.sending import Sending
@@ -68,7 +69,10 @@ class MessageService:
         messages obey the same rules as incoming ones (content-specification 5).
         """
         payload = sdkmessage.build(message)
-        found = sdkmessage.validate(payload) or self._sender_findings(organisation, message, document)
+        found = await aside(
+            len(payload),
+            lambda: sdkmessage.validate(payload) or self._sender_findings(organisation, message, document),
+        )
         if found:
             raise MessageInvalid(found)
         await self._require_listed(message)

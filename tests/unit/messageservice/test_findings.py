@@ -108,7 +108,9 @@ def test_row_8_types_of_files(content_type: str, taken: bool) -> None:
     assert codes(message) == ([] if taken else [(Reason.RULE, Detail.NOT_SUPPORTED)])
 
 
-@pytest.mark.parametrize("content", [PNG, PE, PDF + ZIP, HTML, b""])
+@pytest.mark.parametrize(
+    "content", [PNG, PE, PDF + ZIP, HTML, b""], ids=["png", "program", "two", "html", "empty"]
+)
 def test_row_8_a_file_that_is_not_what_it_is_said_to_be(content: bytes) -> None:
     """Decided by the content, not by the name: neither its type nor its ending is believed."""
     draft = replace(DRAFT, attachments=(Attachment("avtal.pdf", "application/pdf", content),))
