@@ -14,10 +14,12 @@ from pathlib import Path
 from typing import Any, cast
 
 from samdrift.app import rolesettings
+from samdrift.app.addressbook import NoAddressBook
 from samdrift.app.config import Config
 from samdrift.app.configfile import load
 from samdrift.app.demo.cast import DemoOperator
 from samdrift.app.demo.enrolment import enrol
+from samdrift.app.malware import malware_scanner
 from samdrift.app.operator import Operator, vault_settings
 from samdrift.federation.server import LocalFederation
 from samdrift.messageservice.role import MessageServiceRole, Surroundings
@@ -121,5 +123,7 @@ def _mailroom(config: Config, gate: Gate) -> MessageService:
     """A message service that stores messages for the process to send, and sends nothing itself."""
     nothing = cast(Any, None)
     settings = MessageServiceSettings(federation=config.federation.identifier, parallel=0)
-    around = Surroundings(gate, nothing, nothing, {}, system_clock, os.urandom)
+    assert config.malware is not None
+    scanner = malware_scanner(config.malware)
+    around = Surroundings(gate, nothing, nothing, NoAddressBook(), scanner, {}, system_clock, os.urandom)
     return MessageServiceRole(settings, around, rolesettings.profiles(config)).service

@@ -26,6 +26,7 @@ from samdrift.app.config import (
 )
 from samdrift.app.demo.cast import AGENCY, HABO, MULLSJO, OPERATORS, DemoOrganisation
 from samdrift.app.demo.enrolment import enrol
+from samdrift.app.malware import MalwareConfig
 from samdrift.app.operator import Operator, running
 from samdrift.contracts.principals import Role
 from samdrift.federation.authority import Authority
@@ -34,6 +35,7 @@ from samdrift.federation.server import DOCUMENTS, LocalFederation
 from samdrift.federation.server import running as federation_running
 from samdrift.federation.shapes import Use
 from samdrift.messageservice.compose import Address
+from samdrift.net.clamd import ClamdAddress
 from samdrift.net.server import listening_socket, serving
 from samdrift.net.tls import TlsIdentity, server_tls
 from samdrift.wire.identifiers import (
@@ -47,6 +49,7 @@ from tests import pki
 from tests.roles import web
 from tests.roles.member import Member
 from tests.roles.peer import Peer, Peers
+from tests.scanner import Clamd, clamd
 
 HOST = "127.0.0.1"
 ATTEMPTS = 3
@@ -62,9 +65,10 @@ _NUMBERS = count(100)
 _PASSWORD = "open sesame"
 
 
-def hasty(config: Config) -> Config:
-    """The configuration with short waits, and nothing kept of what SMP says."""
+def hasty(config: Config, malware: MalwareConfig) -> Config:
+    """The configuration with short waits, a scanner, and nothing kept of what SMP says."""
     assert config.access_point is not None
+    served = {one.identifier for one in config.organisations}
     return replace(
         config,
         federation=replace(config.federation, metadata_seconds=0, retry_seconds=1),
@@ -72,6 +76,8 @@ def hasty(config: Config) -> Config:
             config.access_point, attempts=ATTEMPTS, interval_seconds=INTERVAL, answer_seconds=2
         ),
         message_service=MessageServiceConfig(retry_seconds=1),
+        malware=malware,
+        address_book=config.address_book if served == {AGENCY.identifier} else None,
         metrics=MetricsConfig(_free_address(), queue_seconds=1),
         organisations=tuple(map(_as_it_is_here, config.organisations)),
     )
@@ -84,15 +90,17 @@ def _free_address() -> SocketAddress:
 
 def _as_it_is_here(organisation: OrganisationConfig) -> OrganisationConfig:
     roles = (Role.ACCESS_POINT,) if organisation.identifier == GNOSJO.identifier else organisation.roles
-    return replace(organisation, roles=roles, base_model=organisation.identifier != AGENCY.identifier)
+    agency = organisation.identifier == AGENCY.identifier
+    types = ("application/zip",) if agency else ("application/zip", "image/png")
+    return replace(organisation, roles=roles, base_model=not agency, file_types=types)
 
 
 @dataclass
 class Stage:
     """Everything that runs.
 
-    Of the organisations under test, the agency alone has no base model, and
-    Gnosjö has another supplier's message service: the test.
+    Of the organisations under test, the agency alone has no base model, takes no
+    PNG and looks into the address book, and Gnosjö has another supplier's message service: the test.
     """
 
     federation: LocalFederation
@@ -105,6 +113,8 @@ class Stage:
     peers_url: str
     untrusted_url: str
     """Where the same peers are, behind a certificate that nobody trusts."""
+    scanner: Clamd
+    """The malware scanner of both operators; nothing is scanned where there is none to run."""
     _peers: Peers
 
     def peer(
@@ -147,6 +157,7 @@ class Stage:
             peer.key.certificate,
             peer.signing.certificate,
             peer.encryption,
+            [FunctionalAddress(peer.address.functional_address, peer.address.functional_address_name)],
             documents=documents,
         )
 
@@ -181,11 +192,17 @@ async def staged(folder: Path) -> AsyncIterator[Stage]:
     """Start everything in ``folder``."""
     async with AsyncExitStack() as stack:
         federation = await stack.enter_async_context(federation_running(folder / "federation"))
+        scanner = Clamd(folder / "clamd")
+        malware = MalwareConfig(None)
+        if clamd is not None:
+            stack.callback(scanner.stop)
+            await scanner.start()
+            malware = MalwareConfig(ClamdAddress(scanner.socket))
         members: dict[DemoOrganisation, Member] = {}
         ours, theirs = OPERATORS
         for operator in (replace(ours, organisations=(*ours.organisations, GNOSJO)), theirs):
             enrolled = await enrol(federation, operator, folder / operator.folder)
-            run = await stack.enter_async_context(running(hasty(enrolled.config)))
+            run = await stack.enter_async_context(running(hasty(enrolled.config, malware)))
             for organisation in operator.organisations:
                 members[organisation] = member_of(federation, run, organisation)
         peers = Peers()
@@ -199,6 +216,7 @@ async def staged(folder: Path) -> AsyncIterator[Stage]:
             web.tls(members[HABO].config.inner_issuers),
             await _serve(stack, peers, tls, folder / "peers.pem"),
             await _serve(stack, peers, pki.root(HOST, 2).certificate, folder / "untrusted.pem"),
+            scanner,
             peers,
         )
 

@@ -21,6 +21,7 @@ from samdrift.wire.sdkmessage import Ii
 from tests.roles.letters import DRAFT, enclose, letter
 from tests.roles.member import MT, Member
 from tests.roles.stage import Stage
+from tests.unit.wire.filetypes.files import PNG
 
 _HEADER = "/messagePayload/message/messageHeader"
 
@@ -60,7 +61,7 @@ async def test_row_9_functional_address_unknown(stage: Stage) -> None:
 
 async def test_row_8_file_type_not_taken(stage: Stage) -> None:
     habo, agency = stage.habo, stage.agency
-    draft = replace(DRAFT, attachments=(Attachment("bild.png", "image/png", b"\x89PNG"),))
+    draft = replace(DRAFT, attachments=(Attachment("bild.png", "image/png", PNG),))
     message_id = await habo.send(agency.address, draft)
     ((code, path),) = await habo.rejections(message_id)
     assert code == "BV not-supported"

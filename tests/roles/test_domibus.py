@@ -185,7 +185,9 @@ async def test_a_domibus_with_a_certificate_that_nobody_vouches_for_is_told_noth
 
 async def test_thirty_megabytes_go_both_ways(customers: Customers, members: tuple[Member, Member]) -> None:
     tranas, agency = members[0], customers.stage.agency
-    draft = replace(DRAFT, attachments=(Attachment("stor.pdf", "application/pdf", os.urandom(21 << 20)),))
+    draft = replace(
+        DRAFT, attachments=(Attachment("stor.pdf", "application/pdf", b"%PDF-1.7" + os.urandom(21 << 20)),)
+    )
     out, back = await tranas.send(agency.address, draft), await agency.send(tranas.address, draft)
     await exchanged(tranas, agency, out)
     await exchanged(agency, tranas, back)

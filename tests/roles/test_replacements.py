@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from samdrift.app.demo.cast import DemoOperator, DemoOrganisation
 from samdrift.app.demo.enrolment import enrol
+from samdrift.app.malware import MalwareConfig
 from samdrift.app.operator import running, vault_settings
 from samdrift.app.replaceable import OPERATOR_KEYS
 from samdrift.contracts.messages import Direction, MessageStatus
@@ -97,7 +98,7 @@ class Place:
 async def place(stage: Stage) -> AsyncIterator[Place]:
     with server_folder() as folder:
         enrolled = await enrol(stage.federation, OPERATOR, folder)
-        async with running(hasty(enrolled.config)) as run:
+        async with running(hasty(enrolled.config, MalwareConfig(None))) as run:
             settings = vault_settings(enrolled.config)
             keys = SoftwareKeyStore(settings.secrets, settings.passphrase)
             yield Place(stage, folder, member_of(stage.federation, run, TRANAS), keys)

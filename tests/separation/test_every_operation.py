@@ -376,6 +376,10 @@ async def delete(vault: MessageServiceVault, victim: Victim) -> object:
     return await is_(False, vault.delete(victim.out.id, Direction.OUT))
 
 
+async def drop_content(vault: MessageServiceVault, victim: Victim) -> object:
+    return await is_(False, vault.drop_content(victim.out.id, Direction.OUT))
+
+
 async def read_receipt(vault: MessageServiceVault, victim: Victim) -> object:
     return await is_(None, vault.receipt(victim.answer.id))
 
@@ -444,7 +448,7 @@ CASES: dict[type[Opened], dict[str, Case]] = {
     | {case.__name__: case for case in (mark_processed, messages, set_status, status_events, delete)}
     | {case.__name__: case for case in (receipt_for_message, receipt_body, store_received_receipt)}
     | {case.__name__: case for case in (set_receipt_state, claim_work, schedule, reschedule, finish_work)}
-    | {case.__name__: case for case in (cursor, set_cursor, under_way)}
+    | {case.__name__: case for case in (cursor, set_cursor, under_way, drop_content)}
     | {"message": read_message, "body": read_body, "receipt": read_receipt, "next_due": next_due_work},
 }
 ROLES: dict[type[Opened], Role] = {AccessPointVault: AP, TransferDesk: AP, MessageServiceVault: MT}

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
+from samdrift.app.addressbook import AddressBookConfig
+from samdrift.app.malware import MalwareConfig
 from samdrift.contracts.principals import Role
 from samdrift.wire.identifiers import ParticipantIdentifier
 from samdrift.wire.profile import PROFILES, TransportProfile
@@ -161,6 +163,9 @@ class Config:
     organisations: tuple[OrganisationConfig, ...]
     access_point: AccessPointConfig | None = None
     message_service: MessageServiceConfig | None = None
+    malware: MalwareConfig | None = None
+    """Always there where the message service is."""
+    address_book: AddressBookConfig | None = None
     metrics: MetricsConfig | None = None
     file: Path | None = None
     """Where it was read, for what is followed there while the installation runs."""

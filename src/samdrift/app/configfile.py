@@ -14,6 +14,7 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
+from samdrift.app.addressbook import read_address_book
 from samdrift.app.config import (
     AccessPointConfig,
     Config,
@@ -26,6 +27,7 @@ from samdrift.app.config import (
     SocketAddress,
     VaultConfig,
 )
+from samdrift.app.malware import read_malware
 from samdrift.app.toml import ConfigError, Table, count, flag, items, names, positive, text, texts
 from samdrift.contracts.principals import Role
 from samdrift.wire.errors import WireError
@@ -60,9 +62,13 @@ def _config(table: Table) -> Config:
         organisations=tuple(_organisation(each) for each in table.tables("organisations")),
         access_point=_access_point(each) if (each := table.optional("access_point")) else None,
         message_service=_message_service(each) if (each := table.optional("message_service")) else None,
+        malware=read_malware(each) if (each := table.optional("malware")) else None,
+        address_book=read_address_book(each) if (each := table.optional("address_book")) else None,
         metrics=_metrics(each) if (each := table.optional("metrics")) else None,
     )
     table.finish()
+    if config.message_service is not None and config.malware is None:
+        raise ConfigError("malware", "is missing: say which scanner scans messages")
     _guard_production(config)
     return config
 
@@ -79,6 +85,10 @@ def _guard_production(config: Config) -> None:
         raise ConfigError("federation.identifier", "production takes part in a federation of DIGG's")
     if config.federation.identifier.endswith(":test"):
         raise ConfigError("federation.identifier", "the test federation is not for production")
+    if config.malware is not None and config.malware.clamd is None:
+        raise ConfigError("malware.scanner", "production scans messages for malicious code")
+    if config.address_book is not None and not config.address_book.url.startswith("https://"):
+        raise ConfigError("address_book.url", "production reads the address book over HTTPS")
 
 
 def _federation(table: Table) -> FederationConfig:

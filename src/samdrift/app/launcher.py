@@ -26,6 +26,9 @@ def launch(checkout: str, arguments: Sequence[str]) -> int:
         return status
     python = python_of(_own(checkout))
     if testing:
+        from samdrift.app.systempackages import install_missing
+
+        install_missing()
         os.chdir(checkout)
         return os.execv(python, [python, "-m", "pytest", *arguments[1:]])
     # -P: nothing that lies in the caller's folder is imported.

@@ -31,6 +31,7 @@ COMMANDS = {
     "client": "Send, list, fetch and delete messages over interface D, as a message client.",
     "trace": "The way of one message through an organisation's vaults.",
     "queue": "Transfers that wait or were refused: why, try now, give up.",
+    "addressbook": "The copy of the address book: search in it, see how old it is.",
     "validate": "Check SDK messages, envelopes and receipts: findings with receipt codes.",
     "envelope": "Look into an envelope between organisations: who signed, and whether that holds.",
     "testbed": "DIGG's test cases for access points, with a protocol to attach to an application.",

@@ -16,7 +16,9 @@ from samdrift.accesspoint.guard import guarded
 from samdrift.accesspoint.meters import Meters
 from samdrift.app import rolesettings
 from samdrift.app.accesspoints import connected
+from samdrift.app.addressbook import address_book
 from samdrift.app.config import AccessPointConfig, Config, MessageServiceConfig
+from samdrift.app.malware import malware_scanner
 from samdrift.app.metrics import metrics_application
 from samdrift.app.replaceable import (
     OPERATOR_KEYS,
@@ -128,10 +130,21 @@ async def _run_message_service(
         for organisation in config.organisations
         if Role.MESSAGE_SERVICE in organisation.roles
     }
+    if config.malware is None:
+        raise LookupError("the configuration says nothing about malicious code")
+    public_only = not config.federation.private_addresses
+    around = mt.Surroundings(
+        gate,
+        services.discovery,
+        services.checks,
+        await stack.enter_async_context(address_book(config.address_book, public_only=public_only)),
+        malware_scanner(config.malware),
+        access_points,
+        system_clock,
+        os.urandom,
+    )
     role = mt.MessageServiceRole(
-        rolesettings.message_service_settings(config, own),
-        mt.Surroundings(gate, services.discovery, services.checks, access_points, system_clock, os.urandom),
-        rolesettings.profiles(config),
+        rolesettings.message_service_settings(config, own), around, rolesettings.profiles(config)
     )
     await stack.enter_async_context(role.working())
     return role.service

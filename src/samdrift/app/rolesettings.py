@@ -9,9 +9,8 @@ from samdrift.accesspoint.settings import AccessPointSettings, RetryPolicy
 from samdrift.app.config import AccessPointConfig, Config, MessageServiceConfig, OrganisationConfig
 from samdrift.contracts.principals import Role
 from samdrift.messageservice.settings import MessageServiceSettings, OrganisationProfile
+from samdrift.wire.filetypes import PDF, canonical
 from samdrift.wire.identifiers import ParticipantIdentifier
-
-_PDF = "application/pdf"
 
 
 def access_point_settings(config: Config, own: AccessPointConfig) -> AccessPointSettings:
@@ -62,6 +61,6 @@ def _profile(organisation: OrganisationConfig) -> OrganisationProfile:
         organisation.identifier,
         organisation.name,
         frozenset(organisation.functional_addresses),
-        frozenset({_PDF, *organisation.file_types}),
+        frozenset({PDF, *map(canonical, organisation.file_types)}),
         organisation.base_model,
     )

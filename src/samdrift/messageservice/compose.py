@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -64,25 +64,45 @@ def reply(
     draft: Draft, sender: Address, original: SdkMessage, *, message_id: str, at: datetime
 ) -> SdkMessage:
     """An answer in the same conversation, with the other side's references returned to it."""
-    recipient = original.sender
-    attention = recipient.attention
-    if attention is None:
-        raise ValueError("the original names no functional address to answer to")
     return _message(
         draft,
         sender,
-        Address(
-            ParticipantIdentifier.parse(recipient.id.extension),
-            recipient.label or "",
-            attention.sub_organisation.extension,
-            attention.sub_organisation_label or "",
-            attention.references,
-        ),
+        _address(original.sender),
         message_id=message_id,
         conversation_id=original.conversation_id,
         refers_to=original.message_id,
         at=at,
     )
+
+
+def complete(
+    draft: Draft, sender: Address, original: SdkMessage, *, message_id: str, at: datetime
+) -> SdkMessage:
+    """More to the same recipient about a message that was sent, in its conversation; it may be done often.
+
+    A completion refers to the message that it completes, as a reply does to the
+    one that it answers (architecture-sad 5.3.7.7).
+    """
+    return _message(
+        draft,
+        sender,
+        _address(original.recipient),
+        message_id=message_id,
+        conversation_id=original.conversation_id,
+        refers_to=original.message_id,
+        at=at,
+    )
+
+
+def compose_each(
+    draft: Draft, sender: Address, recipients: Sequence[Address], *, new_id: Callable[[], str], at: datetime
+) -> tuple[SdkMessage, ...]:
+    """The same to several recipients: a message of its own to each (architecture-sad 5.3.7.8).
+
+    Each opens a conversation of its own, although the content specification lets
+    them share one: so no recipient can tell that there are others.
+    """
+    return tuple(compose(draft, sender, each, message_id=new_id(), at=at) for each in recipients)
 
 
 def _message(
@@ -109,6 +129,19 @@ def _message(
         documents=(
             Document(id="SDK-Meddelande", name=draft.label, index="1", files=files, texts=(draft.text,)),
         ),
+    )
+
+
+def _address(party: Party) -> Address:
+    attention = party.attention
+    if attention is None:
+        raise ValueError("the original names no functional address to write to")
+    return Address(
+        ParticipantIdentifier.parse(party.id.extension),
+        party.label or "",
+        attention.sub_organisation.extension,
+        attention.sub_organisation_label or "",
+        attention.references,
     )
 
 

@@ -14,8 +14,9 @@ from samdrift.messageservice.addresses import functional_address
 from samdrift.messageservice.settings import OrganisationProfile
 from samdrift.wire.codes import Detail, Reason
 from samdrift.wire.envelope import EnvelopeHeader, EnvelopeVerdict
+from samdrift.wire.filetypes import agrees, canonical, detect
 from samdrift.wire.findings import Finding
-from samdrift.wire.sdkmessage import SdkMessage
+from samdrift.wire.sdkmessage import File, SdkMessage
 from samdrift.wire.verdicts import CertificateVerdict
 
 _HEADER = "/messagePayload/message/messageHeader"
@@ -76,8 +77,13 @@ def of_message(message: SdkMessage, header: EnvelopeHeader, profile: Organisatio
     return [
         *_identifiers(message, header),
         *_address(message, header, profile),
-        *_files(message, profile),
+        *of_files(message, profile),
     ]
+
+
+def malicious(place: str) -> Finding:
+    """Malicious code at ``place`` (5.3 row 3)."""
+    return Finding(Reason.RULE, Detail.FORBIDDEN, "Malicious code was found", place)
 
 
 def _identifiers(message: SdkMessage, header: EnvelopeHeader) -> Iterable[Finding]:
@@ -111,14 +117,23 @@ def _address(message: SdkMessage, header: EnvelopeHeader, profile: OrganisationP
         )
 
 
-def _files(message: SdkMessage, profile: OrganisationProfile) -> Iterable[Finding]:
+def of_files(message: SdkMessage, profile: OrganisationProfile) -> Iterable[Finding]:
+    """Files are of types that the organisation takes and sends, and are what they are said to be."""
     for number, document in enumerate(message.documents, 1):
         for position, file in enumerate(document.files, 1):
-            if file.content_type.lower() not in profile.file_types:
+            if wrong := _wrong_with(file, profile):
                 yield Finding(
                     Reason.RULE,
                     Detail.NOT_SUPPORTED,
-                    "The type of the file is not taken by the recipient",
+                    wrong,
                     f"/messagePayload/message/messageBody/documents[{number}]"
                     f"/ContentFiles[{position}]/contentType",
                 )
+
+
+def _wrong_with(file: File, profile: OrganisationProfile) -> str:
+    if canonical(file.content_type) not in profile.file_types:
+        return "The type of the file is not supported"
+    if not agrees(file.content_type, detect(file.data())):
+        return "The content of the file is not of the type that it is declared as"
+    return ""

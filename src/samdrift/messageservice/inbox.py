@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 
 from samdrift.audit.events import AuditEvent
+from samdrift.contracts.addressbook import AddressBook
 from samdrift.contracts.clock import Clock
 from samdrift.contracts.discovery import DiscoveryError
+from samdrift.contracts.malware import ScannerUnavailable
 from samdrift.contracts.messages import MessageStatus, WorkKind
 from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
 from samdrift.contracts.transfer import AccessPoint, InboxItem
 from samdrift.messageservice import answers
+from samdrift.messageservice.addresses import functional_address
 from samdrift.messageservice.findings import DUPLICATE, REFERS_TO_FAILED
 from samdrift.messageservice.incoming import Judgement, Judging, NewMessage, NewReceipt, Unanswerable
+from samdrift.messageservice.ledger import held
 from samdrift.messageservice.matching import match_receipt, signer_facts
 from samdrift.messageservice.sending import Sending
 from samdrift.messageservice.settings import MessageServiceSettings, OrganisationProfile
@@ -38,6 +43,7 @@ class Inbox:
         settings: MessageServiceSettings,
         gate: Gate,
         judging: Judging,
+        address_book: AddressBook,
         access_points: Mapping[ParticipantIdentifier, AccessPoint],
         profiles: Mapping[ParticipantIdentifier, OrganisationProfile],
         sending: Sending,
@@ -47,6 +53,7 @@ class Inbox:
         self._settings = settings
         self._gate = gate
         self._judging = judging
+        self._address_book = address_book
         self._access_points = access_points
         self._profiles = profiles
         self._sending = sending
@@ -62,10 +69,15 @@ class Inbox:
         access_point = self._access_points[organisation]
         profile = self._profiles[organisation]
         data = b"".join([piece async for piece in access_point.fetch(item.id)])
-        async with self._gate.open(_WORKER, organisation, Role.MESSAGE_SERVICE, Purpose.RECEIVE) as vault:
-            judgement = await self._judge(data, item, profile, vault.keys().decryption, now)
-            del data
-            answer = await self._store(vault, item, judgement, now)
+        try:
+            async with self._open(organisation) as vault:
+                judgement = await self._judge(data, item, profile, vault.keys().decryption, now)
+                del data
+                answer = await self._store(vault, item, judgement, now)
+        except ScannerUnavailable as failure:
+            async with self._open(organisation) as vault:
+                await held(vault, failure.text, envelope=item.envelope_id)
+            raise
         if answer is not None:
             self._sending.start_receipt(organisation, *answer)
 
@@ -80,10 +92,13 @@ class Inbox:
         """What cannot be judged may wait as long as its sender waits for the receipt (invariant 8)."""
         try:
             return await self._judging.judge(data, item, profile, keys, now)
-        except DiscoveryError as failure:
+        except (DiscoveryError, ScannerUnavailable) as failure:
             if now < item.received_at + self._settings.receipt_within:
                 raise
             return Unanswerable(item.envelope_id, f"could not be judged in time: {failure.text}")
+
+    def _open(self, organisation: ParticipantIdentifier) -> AbstractAsyncContextManager[MessageServiceVault]:
+        return self._gate.open(_WORKER, organisation, Role.MESSAGE_SERVICE, Purpose.RECEIVE)
 
     async def _store(
         self, vault: MessageServiceVault, item: InboxItem, judgement: Judgement, now: datetime
@@ -117,7 +132,20 @@ class Inbox:
             await vault.receive(None, None, *answer, item_id=item.id, now=now, lease=lease)
         await vault.schedule(WorkKind.DEADLINE, answer[0].id, now + self._settings.sent_within)
         _log(vault, item, new, answer[0].id, found)
+        if not found and not self._listed(new):
+            vault.record(AuditEvent.MT_SENDER_NOT_LISTED, message=new.header.id, sender=item.sender)
         return answer
+
+    def _listed(self, new: NewMessage) -> bool:
+        """Whether the copy of the address book has the sender's functional address, if there is a copy.
+
+        The architecture has the sender checked against the address book (architecture-sad 5.3.6);
+        no receipt is prescribed for one that is not there, and a copy may be old: it is noted.
+        """
+        copy = self._address_book.copy
+        if copy is None or new.message is None:
+            return True
+        return copy.address(new.header.sender, functional_address(new.message.sender)) is not None
 
 
 async def _body(vault: MessageServiceVault, payload: bytes) -> Body:
@@ -149,6 +177,8 @@ def _log(
         "conversation": item.conversation_id,
         **signer_facts(new.signer),
     }
+    if new.malware:
+        vault.record(AuditEvent.MT_MALWARE_FOUND, **ids, sender=item.sender, signature=new.malware)
     if found:
         codes = sorted({f"{finding.reason} {finding.detail}" for finding in found})
         vault.record(AuditEvent.MT_MESSAGE_REFUSED, **ids, sender=item.sender, reason=", ".join(codes))

@@ -8,11 +8,9 @@ is a receipt, or none where message-receipt 2.1.2 says that there is none.
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import TypeVar
 
 from cryptography import x509
 
@@ -25,6 +23,8 @@ from samdrift.contracts.discovery import (
 )
 from samdrift.contracts.transfer import InboxItem
 from samdrift.messageservice import findings as rules
+from samdrift.messageservice.aside import aside
+from samdrift.messageservice.screening import Screening
 from samdrift.messageservice.settings import OrganisationProfile
 from samdrift.wire import envelope, receipt, sdkmessage
 from samdrift.wire.envelope import EnvelopeHeader, EnvelopeVerdict, VerifiedEnvelope
@@ -36,9 +36,7 @@ from samdrift.wire.receipt import MessageReceipt
 from samdrift.wire.sdkmessage import SdkMessage
 from samdrift.wire.verdicts import CertificateVerdict
 
-T = TypeVar("T")
 RECEIPTS = (RECEIPT_EXTENDED, RECEIPT_BASE)
-_AWAY_FROM_THE_LOOP = 256 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +49,8 @@ class NewMessage:
     findings: tuple[Finding, ...]
     signer: x509.Certificate | None = None
     """Whose signature held; ``None`` in the base transport model and when none did."""
+    malware: str = ""
+    """The scanner's name of what it found, for the log."""
 
     @property
     def authentic(self) -> bool:
@@ -83,11 +83,16 @@ Judgement = NewMessage | NewReceipt | Unanswerable
 
 
 class Judging:
-    """Judges incoming envelopes. Raises :class:`DiscoveryUnavailable` when that must wait."""
+    """Judges incoming envelopes.
 
-    def __init__(self, discovery: Discovery, checks: CertificateChecks) -> None:
+    Raises :class:`DiscoveryUnavailable`, or
+    :class:`samdrift.contracts.malware.ScannerUnavailable`, when that must wait.
+    """
+
+    def __init__(self, discovery: Discovery, checks: CertificateChecks, screening: Screening) -> None:
         self._discovery = discovery
         self._checks = checks
+        self._screening = screening
 
     async def judge(
         self,
@@ -98,7 +103,27 @@ class Judging:
         now: datetime,
     ) -> Judgement:
         """What ``data`` is and how it is to be answered."""
-        verdict = await _aside(data, lambda: envelope.verify(data))
+        judgement = await self._judged(data, item, profile, keys, now)
+        return await self._screened(judgement) if isinstance(judgement, NewMessage) else judgement
+
+    async def _screened(self, new: NewMessage) -> NewMessage:
+        """What else would be accepted is scanned for malicious code (content-specification 5.3)."""
+        if new.findings or new.message is None:
+            return new
+        malware = await self._screening.malware(new.message)
+        return (
+            new if malware is None else replace(new, findings=(malware.finding,), malware=malware.signature)
+        )
+
+    async def _judged(
+        self,
+        data: bytes,
+        item: InboxItem,
+        profile: OrganisationProfile,
+        keys: tuple[DecryptionKey, ...],
+        now: datetime,
+    ) -> Judgement:
+        verdict = await aside(len(data), lambda: envelope.verify(data))
         header = verdict.header
         if header is None:
             return Unanswerable(item.envelope_id, f"broken envelope: {verdict.reason}")
@@ -110,13 +135,13 @@ class Judging:
         if mismatch:
             return _refused(header, mismatch)
         if not header.document.requires_protection:
-            return await _aside(data, lambda: _open_plain(data, header, profile))
+            return await aside(len(data), lambda: _open_plain(data, header, profile))
         trust = await self._trust(verdict, now)
         broken = rules.of_signature(verdict, metadata.certificates.signing, trust)
         if broken or verdict.envelope is None:
             return _refused(header, broken)
         verified = verdict.envelope
-        judgement = await _aside(data, lambda: _open(verified, header, profile, keys))
+        judgement = await aside(len(data), lambda: _open(verified, header, profile, keys))
         return judgement if isinstance(judgement, Unanswerable) else replace(judgement, signer=verdict.signer)
 
     async def _trust(self, verdict: EnvelopeVerdict, now: datetime) -> CertificateVerdict | None:
@@ -184,10 +209,3 @@ def _open_plain(data: bytes, header: EnvelopeHeader, profile: OrganisationProfil
     except WireError:
         return Unanswerable(header.id, "the payload is encrypted under the base transport model")
     return _read(header, profile, payload)
-
-
-async def _aside(data: bytes, work: Callable[[], T]) -> T:
-    """Do the work in a thread when it is large, so that other organisations need not wait for it."""
-    if len(data) < _AWAY_FROM_THE_LOOP:
-        return work()
-    return await asyncio.to_thread(work)

@@ -32,6 +32,13 @@ async def advance(
     return taken
 
 
+async def held(vault: MessageServiceVault, reason: str, **ids: str) -> None:
+    """Note, once, that a message waits for the malware scanner; the ids name it."""
+    (named,) = ids.values()
+    if all(entry.event != AuditEvent.MT_MESSAGE_HELD for entry in await vault.find_log(named)):
+        vault.record(AuditEvent.MT_MESSAGE_HELD, **ids, reason=reason)
+
+
 async def receipt_delivered(vault: MessageServiceVault, record: ReceiptRecord, now: datetime) -> None:
     """The sender has the receipt; an accepted message is now for the client to fetch."""
     await vault.set_receipt_state(record.id, ReceiptState.DELIVERED, now=now, deadline=None)

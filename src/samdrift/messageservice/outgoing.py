@@ -9,16 +9,20 @@ from datetime import datetime
 from samdrift.audit.events import AuditEvent
 from samdrift.contracts.clock import Clock
 from samdrift.contracts.discovery import DiscoveryError, DiscoveryUnavailable
+from samdrift.contracts.malware import ScannerUnavailable
 from samdrift.contracts.messages import Direction, ReceiptState, WorkKind
 from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
 from samdrift.contracts.transfer import AccessPoint, TransferRefused, TransferUnavailable
 from samdrift.messageservice import progress
-from samdrift.messageservice.ledger import advance, receipt_failed
+from samdrift.messageservice.aside import aside
+from samdrift.messageservice.ledger import advance, held, receipt_failed
+from samdrift.messageservice.screening import Malware, Screening
 from samdrift.messageservice.sealing import Sealing
 from samdrift.messageservice.settings import MessageServiceSettings
 from samdrift.vault.gate import Gate
 from samdrift.vault.messageservice import MessageServiceVault
 from samdrift.vault.records import MessageRecord, ReceiptRecord
+from samdrift.wire import sdkmessage
 from samdrift.wire.identifiers import DocumentIdentifier, ParticipantIdentifier
 
 _WORKER = Principal(PrincipalKind.WORKER, "message-service")
@@ -36,22 +40,33 @@ class Outgoing:
         settings: MessageServiceSettings,
         gate: Gate,
         sealing: Sealing,
+        screening: Screening,
         access_points: Mapping[ParticipantIdentifier, AccessPoint],
         clock: Clock,
     ) -> None:
         self._settings = settings
         self._gate = gate
         self._sealing = sealing
+        self._screening = screening
         self._access_points = access_points
         self._clock = clock
 
     async def message(
-        self, organisation: ParticipantIdentifier, record: MessageRecord, payload: bytes
+        self,
+        organisation: ParticipantIdentifier,
+        record: MessageRecord,
+        payload: bytes,
+        *,
+        scanned: bool = False,
     ) -> datetime | None:
-        """Seal a message for its recipient and hand it over."""
+        """Seal a message for its recipient and hand it over; first scan it if that has not been done."""
         now = self._clock()
         async with self._open(organisation) as vault:
             try:
+                malware = None if scanned else await self._malware(payload)
+                if malware is not None:
+                    await self._drop(vault, record, malware, now)
+                    return None
                 envelope = await self._sealing.message(
                     payload,
                     message_id=record.id,
@@ -63,7 +78,9 @@ class Outgoing:
                     now=now,
                 )
                 await self._submit(organisation, record.id, record.conversation_id, envelope)
-            except (DiscoveryUnavailable, TransferUnavailable) as error:
+            except (ScannerUnavailable, DiscoveryUnavailable, TransferUnavailable) as error:
+                if isinstance(error, ScannerUnavailable):
+                    await held(vault, error.text, message=record.id)
                 if self._may_wait(record.created_at, now):
                     return await self._later(vault, WorkKind.MESSAGE, record.id, now)
                 step = progress.failed(now, "Message could not be handed over in time", error.text)
@@ -73,6 +90,18 @@ class Outgoing:
                 step = progress.submitted(self._settings, now)
             await advance(vault, record.id, Direction.OUT, step, now)
             return None
+
+    async def _malware(self, payload: bytes) -> Malware | None:
+        return await self._screening.malware(await aside(len(payload), lambda: sdkmessage.parse(payload)))
+
+    async def _drop(
+        self, vault: MessageServiceVault, record: MessageRecord, malware: Malware, now: datetime
+    ) -> None:
+        """End the exchange of a message that was taken while there was no scanner; its content goes."""
+        vault.record(AuditEvent.MT_MALWARE_FOUND, message=record.id, signature=malware.signature)
+        await vault.drop_content(record.id, Direction.OUT)
+        step = progress.failed(now, malware.finding.text, malware.finding.path)
+        await advance(vault, record.id, Direction.OUT, step, now)
 
     async def receipt(
         self, organisation: ParticipantIdentifier, record: ReceiptRecord, payload: bytes

@@ -11,6 +11,7 @@ from math import ceil
 from samdrift.audit.operations import unexpected
 from samdrift.contracts.clock import Clock
 from samdrift.contracts.discovery import DiscoveryError
+from samdrift.contracts.malware import ScannerUnavailable
 from samdrift.contracts.transfer import AccessPoint, InboxItem, TransferUnavailable
 from samdrift.messageservice.inbox import Inbox
 from samdrift.messageservice.settings import MessageServiceSettings
@@ -18,7 +19,7 @@ from samdrift.messageservice.transfers import Transfers
 from samdrift.vault.errors import VaultUnavailable
 from samdrift.wire.identifiers import ParticipantIdentifier
 
-_PASSING = (DiscoveryError, TransferUnavailable, VaultUnavailable)
+_PASSING = (DiscoveryError, ScannerUnavailable, TransferUnavailable, VaultUnavailable)
 _PAUSE = timedelta(seconds=5)
 
 

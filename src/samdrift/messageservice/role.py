@@ -8,14 +8,17 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 
 from samdrift.audit.operations import unexpected
+from samdrift.contracts.addressbook import AddressBook
 from samdrift.contracts.clock import Clock
 from samdrift.contracts.discovery import CertificateChecks, Discovery
+from samdrift.contracts.malware import MalwareScanner
 from samdrift.contracts.principals import Role
 from samdrift.contracts.transfer import AccessPoint
 from samdrift.messageservice.inbox import Inbox
 from samdrift.messageservice.incoming import Judging
 from samdrift.messageservice.outgoing import Outgoing
 from samdrift.messageservice.polling import Polling
+from samdrift.messageservice.screening import Screening
 from samdrift.messageservice.sealing import Sealing
 from samdrift.messageservice.sending import Sending
 from samdrift.messageservice.service import MessageService
@@ -34,6 +37,8 @@ class Surroundings:
     gate: Gate
     discovery: Discovery
     checks: CertificateChecks
+    address_book: AddressBook
+    scanner: MalwareScanner
     access_points: Mapping[ParticipantIdentifier, AccessPoint]
     """Interface C of each organisation's access point, this platform's or another supplier's."""
     clock: Clock
@@ -52,13 +57,15 @@ class MessageServiceRole:
         self._gate = around.gate
         self._profiles = profiles
         sealing = Sealing(settings.federation, around.discovery, around.checks, around.rng)
-        outgoing = Outgoing(settings, around.gate, sealing, around.access_points, around.clock)
+        screening = Screening(around.scanner)
+        outgoing = Outgoing(settings, around.gate, sealing, screening, around.access_points, around.clock)
         self._sending = Sending(settings, around.gate, outgoing, around.clock)
-        judging = Judging(around.discovery, around.checks)
+        judging = Judging(around.discovery, around.checks, screening)
         inbox = Inbox(
             settings,
             around.gate,
             judging,
+            around.address_book,
             around.access_points,
             profiles,
             self._sending,
@@ -67,7 +74,9 @@ class MessageServiceRole:
         )
         transfers = Transfers(settings, around.gate, around.clock)
         self._polling = Polling(settings, around.access_points, inbox, transfers, around.clock)
-        self.service = MessageService(settings, around.gate, self._sending, profiles, around.clock)
+        self.service = MessageService(
+            settings, around.gate, self._sending, screening, around.address_book, profiles, around.clock
+        )
 
     @contextlib.asynccontextmanager
     async def working(self) -> AsyncIterator[None]:

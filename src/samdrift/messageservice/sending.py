@@ -34,10 +34,11 @@ class Sending(InFlight):
         self._outgoing = outgoing
 
     def start_message(
-        self, organisation: ParticipantIdentifier, record: MessageRecord, payload: bytes
+        self, organisation: ParticipantIdentifier, record: MessageRecord, payload: bytes, *, scanned: bool
     ) -> None:
         """Send a stored and claimed message, in the background."""
-        self._start(organisation, partial(self._outgoing.message, organisation, record, payload))
+        job = partial(self._outgoing.message, organisation, record, payload, scanned=scanned)
+        self._start(organisation, job)
 
     def start_receipt(
         self, organisation: ParticipantIdentifier, record: ReceiptRecord, payload: bytes

@@ -6,10 +6,15 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from samdrift.audit.events import AuditEvent
+from samdrift.contracts.addressbook import AddressBook, Listing
 from samdrift.contracts.clock import Clock
+from samdrift.contracts.malware import ScannerUnavailable
 from samdrift.contracts.messages import Direction, MessageStatus, WorkKind
 from samdrift.contracts.principals import Principal, Purpose, Role
 from samdrift.messageservice.addresses import functional_address
+from samdrift.messageservice.aside import aside
+from samdrift.messageservice.findings import of_files
+from samdrift.messageservice.screening import Screening
 from samdrift.messageservice.sending import Sending
 from samdrift.messageservice.settings import MessageServiceSettings, OrganisationProfile
 from samdrift.vault.gate import Gate
@@ -37,12 +42,17 @@ class MessageService:
         settings: MessageServiceSettings,
         gate: Gate,
         sending: Sending,
+        screening: Screening,
+        address_book: AddressBook,
         profiles: Mapping[ParticipantIdentifier, OrganisationProfile],
         clock: Clock,
     ) -> None:
         self._settings = settings
         self._gate = gate
         self._sending = sending
+        self._screening = screening
+        self.address_book = address_book
+        """For clients to search in; open to all, as the address book itself is."""
         self._profiles = profiles
         self._clock = clock
 
@@ -59,9 +69,14 @@ class MessageService:
         messages obey the same rules as incoming ones (content-specification 5).
         """
         payload = sdkmessage.build(message)
-        found = (*sdkmessage.validate(payload), *self._sender_findings(organisation, message, document))
+        found = await aside(
+            len(payload),
+            lambda: sdkmessage.validate(payload) or self._sender_findings(organisation, message, document),
+        )
         if found:
             raise MessageInvalid(found)
+        await self._require_listed(message)
+        scanned = await self._scan(principal, organisation, message)
         now = self._clock()
         claim = self._sending.room(organisation) > 0
         record = _record(message, document, now, len(payload))
@@ -76,16 +91,40 @@ class MessageService:
                 AuditEvent.MT_MESSAGE_SCHEDULED, message=record.id, conversation=record.conversation_id
             )
         if claim:
-            self._sending.start_message(organisation, record, payload)
+            self._sending.start_message(organisation, record, payload, scanned=scanned)
         else:
             self._sending.dispatcher.wake(organisation)
         return record
+
+    async def _require_listed(self, message: SdkMessage) -> None:
+        """The recipient's functional address is in the address book (architecture-sad 5.4, api-mt-mk
+        status 1). While nobody can tell, the message is sent: its recipient checks the address too.
+        """
+        recipient = ParticipantIdentifier.parse(message.recipient.id.extension)
+        address = functional_address(message.recipient)
+        if await self.address_book.listing(recipient, address) is Listing.NOT_LISTED:
+            raise MessageInvalid((_NOT_LISTED,))
+
+    async def _scan(
+        self, principal: Principal, organisation: ParticipantIdentifier, message: SdkMessage
+    ) -> bool:
+        """Whether the message is known to hold no malicious code; where that cannot be told now, it waits."""
+        try:
+            malware = await self._screening.malware(message)
+        except ScannerUnavailable:
+            return False
+        if malware is None:
+            return True
+        async with self._gate.open(principal, organisation, Role.MESSAGE_SERVICE, Purpose.COMPOSE) as vault:
+            vault.record(AuditEvent.MT_MALWARE_FOUND, message=message.message_id, signature=malware.signature)
+        raise MessageInvalid((malware.finding,))
 
     def _sender_findings(
         self, organisation: ParticipantIdentifier, message: SdkMessage, document: DocumentIdentifier
     ) -> tuple[Finding, ...]:
         """An organisation sends as itself, from an address of its own (content-specification 4.3.2.2),
-        under a model in which it can get the receipt (transport-model-extended 3.2 c).
+        under a model in which it can get the receipt (transport-model-extended 3.2 c), files of the
+        types that it has chosen (content-specification 4.3.3.3).
         """
         profile = self._profiles[organisation]
         if not document.requires_protection and not profile.base_model:
@@ -94,7 +133,7 @@ class MessageService:
             return (_NOT_SENDER,)
         if functional_address(message.sender) not in profile.functional_addresses:
             return (_NOT_ADDRESS,)
-        return ()
+        return tuple(of_files(message, profile))
 
     async def messages(
         self,
@@ -137,6 +176,12 @@ _NOT_MODEL = Finding(
 )
 _NOT_SENDER = Finding(
     Reason.RULE, Detail.SECURITY, "The sender is another organisation", f"{_HEADER}/sender/senderID"
+)
+_NOT_LISTED = Finding(
+    Reason.RULE,
+    Detail.NOT_FOUND,
+    "The recipient's functional address is not in the address book",
+    f"{_HEADER}/recipient/attention/subOrganization/organizationId",
 )
 _NOT_ADDRESS = Finding(
     Reason.RULE,

@@ -45,6 +45,8 @@ class OrganisationProfile:
     functional_addresses: frozenset[str]
     """Addresses that belong to the organisation; others are unknown (receipt ``not-found``)."""
     file_types: frozenset[str] = frozenset({"application/pdf"})
-    """Types of attachments that are taken; PDF always is (content-specification 4.3.3.3, contentType)."""
+    """Types of attachments that are taken and sent, as :func:`samdrift.wire.filetypes.canonical` names
+    them; PDF always is (content-specification 4.3.3.3, contentType).
+    """
     base_model: bool = False
     """Whether messages are exchanged under the base transport model too, unsigned and unencrypted."""

@@ -41,6 +41,7 @@ LEFT JOIN receipts r ON r.id = w.id AND r.direction = 'out' AND r.state = $3
 WHERE w.kind = $4 AND (m.id IS NOT NULL OR r.id IS NOT NULL) ORDER BY w.due_at LIMIT $5
 """
 _DELETE = "SELECT deleted, remote FROM delete_message($1, $2)"
+_DROP_CONTENT = "SELECT dropped, remote FROM drop_content($1, $2)"
 _STORE_RECEIPT = call("store_receipt", 12)
 _RECEIPT = f"{RECEIPTS} WHERE id = $1"
 _RECEIPT_FOR = f"""{RECEIPTS}
@@ -222,6 +223,12 @@ class MessageServiceVault(WorkQueue):
         ((deleted, body),) = await self._work.query(_DELETE, message_id, direction.value)
         self._drop_object(body)
         return bool(deleted)
+
+    async def drop_content(self, message_id: str, direction: Direction) -> bool:
+        """Delete the content of a message and keep its facts. False when there is none to delete."""
+        ((dropped, body),) = await self._work.query(_DROP_CONTENT, message_id, direction.value)
+        self._drop_object(body)
+        return bool(dropped)
 
     # --- receipts ---------------------------------------------------------------------------------------
 

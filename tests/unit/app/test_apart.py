@@ -45,6 +45,14 @@ listen_c = "127.0.0.1:{port}2"
 
 [message_service]
 
+[malware]
+scanner = "clamd"
+socket = "clamd.sock"
+
+[address_book]
+url = "https://addressbook.example"
+file = "{name}/addressbook.json"
+
 [metrics]
 listen = "127.0.0.1:{port}3"
 """

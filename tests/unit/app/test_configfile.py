@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from samdrift.app.addressbook import AddressBookConfig
 from samdrift.app.config import (
     AccessPointConfig,
     DomibusConfig,
@@ -16,7 +17,9 @@ from samdrift.app.config import (
     SocketAddress,
 )
 from samdrift.app.configfile import load
+from samdrift.app.malware import MalwareConfig
 from samdrift.app.toml import ConfigError
+from samdrift.net.clamd import ClamdAddress
 from samdrift.wire.profile import AS4_1_0, AS4_1_2
 
 GOOD = """
@@ -43,6 +46,10 @@ lease_seconds = 20
 
 [message_service]
 retry_seconds = 7
+
+[malware]
+scanner = "clamd"
+socket = "clamd.sock"
 
 [[organisations]]
 identifier = "0203:habo.se"
@@ -93,7 +100,7 @@ def test_transport_profiles_are_those_of_1_2_and_1_0_in_this_order_unless_told(t
 
 
 def test_a_role_without_a_table_does_not_run(tmp_path: Path) -> None:
-    text = GOOD.replace("[message_service]", "").replace("retry_seconds = 7", "")
+    text = GOOD.replace("[message_service]\nretry_seconds = 7", "")
     assert load(write(tmp_path, text)).message_service is None
 
 
@@ -220,16 +227,80 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
         load(tmp_path / "none.toml")
 
 
+REAL = GOOD.replace('environment = "test"', 'environment = "production"').replace(
+    "federation:test", "federation:sdk"
+)
+CLAMD = 'scanner = "clamd"\nsocket = "clamd.sock"'
+
+
+def test_a_production_configuration_is_read(tmp_path: Path) -> None:
+    assert load(write(tmp_path, REAL)).environment is Environment.PRODUCTION
+
+
 @pytest.mark.parametrize(
-    "change",
+    ("change", "where"),
     [
-        ('sml_zone = "sml.example"', 'sml_zone = "sml.example"\nname_servers = ["127.0.0.1:5353"]'),
-        ("", ""),
+        (("[vaults]", 'name_servers = ["127.0.0.1:5353"]\n[vaults]'), "federation.name_servers"),
+        (("[vaults]", "private_addresses = true\n[vaults]"), "federation.private_addresses"),
+        (("federation:sdk", "federation:test"), "federation.identifier"),
+        (("urn:fdc:digg.se:edelivery:federation:sdk", "urn:own"), "federation.identifier"),
+        ((CLAMD, 'scanner = "none"'), "malware.scanner"),
+        (("[malware]", '[address_book]\nurl = "http://b"\nfile = "c"\n[malware]'), "address_book.url"),
     ],
 )
 def test_invariant_12_production_refuses_what_is_for_demonstration(
-    tmp_path: Path, change: tuple[str, str]
+    tmp_path: Path, change: tuple[str, str], where: str
 ) -> None:
-    text = GOOD.replace('environment = "test"', 'environment = "production"').replace(*change)
-    with pytest.raises(ConfigError, match="production"):
-        load(write(tmp_path, text))
+    assert change[0] in REAL
+    with pytest.raises(ConfigError, match=r"production|federation") as caught:
+        load(write(tmp_path, REAL.replace(*change)))
+    assert caught.value.where == where
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [
+        ("clamd.sock", ClamdAddress(Path("clamd.sock"))),
+        ("/run/clamav/clamd:1.ctl", ClamdAddress(Path("/run/clamav/clamd:1.ctl"))),
+        ("127.0.0.1:3310", ClamdAddress(host="127.0.0.1", port=3310)),
+        ("[::1]:3310", ClamdAddress(host="::1", port=3310)),
+    ],
+)
+def test_the_scanner_is_on_this_host(tmp_path: Path, text: str, address: ClamdAddress) -> None:
+    malware = load(write(tmp_path, GOOD.replace("clamd.sock", text))).malware
+    if address.socket is not None:
+        address = ClamdAddress(tmp_path / address.socket)
+    assert malware == MalwareConfig(address)
+
+
+def test_an_address_book_is_asked_only_where_one_is_named(tmp_path: Path) -> None:
+    assert load(write(tmp_path, GOOD)).address_book is None
+    table = '[address_book]\nurl = "https://book.example"\nfile = "copy.json"\n'
+    expected = AddressBookConfig("https://book.example", tmp_path / "copy.json")
+    assert load(write(tmp_path, GOOD + table)).address_book == expected
+    with pytest.raises(ConfigError) as caught:
+        load(write(tmp_path, f"{GOOD}{table}refresh = 1\n"))
+    assert caught.value.where == "address_book.refresh"
+
+
+@pytest.mark.parametrize(
+    ("table", "where"),
+    [
+        ("", "malware"),
+        ("[malware]\n", "malware.scanner"),
+        ('[malware]\nscanner = "clam"\n', "malware.scanner"),
+        ('[malware]\nscanner = "clamd"\n', "malware.socket"),
+        ('[malware]\nscanner = "none"\nsocket = "x"\n', "malware.socket"),
+        ('[malware]\nscanner = "clamd"\nsocket = "192.0.2.1:3310"\n', "malware.socket"),
+        ('[malware]\nscanner = "clamd"\nsocket = "clamd.example:3310"\n', "malware.socket"),
+        ('[malware]\nscanner = "clamd"\nsocket = "x"\nanswer_seconds = 0\n', "malware.answer_seconds"),
+    ],
+)
+def test_what_scans_messages_is_said_clearly(tmp_path: Path, table: str, where: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load(write(tmp_path, GOOD.replace(f"[malware]\n{CLAMD}\n", table)))
+    assert caught.value.where == where
+
+
+def test_that_nothing_is_scanned_can_be_said_outside_production(tmp_path: Path) -> None:
+    assert load(write(tmp_path, GOOD.replace(CLAMD, 'scanner = "none"'))).malware == MalwareConfig(None)

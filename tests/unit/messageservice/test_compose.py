@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from samdrift.messageservice.compose import Address, Attachment, Draft, compose, reply
+from samdrift.messageservice.compose import Address, Attachment, Draft, complete, compose, compose_each, reply
 from samdrift.wire import sdkmessage
 from samdrift.wire.errors import WireError
 from samdrift.wire.identifiers import ParticipantIdentifier
@@ -78,6 +78,28 @@ def test_there_is_no_reply_to_nobody() -> None:
     )
     with pytest.raises(ValueError, match="no functional address"):
         reply(DRAFT, THERE, nobody, message_id=str(uuid4()), at=NOW)
+
+
+def test_a_completion_refers_to_its_message_and_goes_where_that_went() -> None:
+    """architecture-sad 5.3.7.7."""
+    original = opening()
+    for _ in range(2):
+        more = complete(DRAFT, HERE, original, message_id=str(uuid4()), at=NOW)
+        assert more.conversation_id == original.conversation_id
+        assert more.ref_to_message_id == original.message_id
+        assert more.message_id != original.message_id
+        assert (more.sender, more.recipient) == (original.sender, original.recipient)
+
+
+def test_several_recipients_get_a_message_each_and_cannot_tell() -> None:
+    """architecture-sad 5.3.7.8."""
+    other = Address(ParticipantIdentifier("0203:c.se"), "C", "sdk.c", "Registrator")
+    first, second = compose_each(DRAFT, HERE, [THERE, other], new_id=lambda: str(uuid4()), at=NOW)
+    assert [one.recipient.id.extension for one in (first, second)] == ["0203:b.se", "0203:c.se"]
+    ids = [first.message_id, second.message_id, first.conversation_id, second.conversation_id]
+    assert len(set(ids)) == 2
+    assert b"0203:c.se" not in sdkmessage.build(first)
+    assert first.documents == second.documents
 
 
 @settings(max_examples=50, deadline=None)

@@ -19,6 +19,7 @@ from samdrift.wire.sdkmessage import Ii, SdkMessage
 from samdrift.wire.verdicts import CertificateVerdict, TrustReason
 from tests import pki
 from tests.roles.letters import DRAFT, enclose, header, letter
+from tests.unit.wire.filetypes.files import HTML, PDF, PE, PNG, ZIP
 
 SENDER = Address(ParticipantIdentifier("0203:a.se"), "A", "sdk.a", "A")
 RECIPIENT = Address(ParticipantIdentifier("0203:b.se"), "B", "sdk.b", "B")
@@ -92,16 +93,33 @@ def test_3_2_the_handling_service_is_the_functional_address() -> None:
 
 @pytest.mark.parametrize(
     ("content_type", "taken"),
-    [("application/pdf", True), ("Application/PDF", True), ("text/plain", True), ("image/png", False)],
+    [
+        ("application/pdf", True),
+        ("Application/PDF", True),
+        ("application/x-pdf", True),
+        ("application/pdf; name=a", True),
+        ("image/png", False),
+        ("", False),
+    ],
 )
 def test_row_8_types_of_files(content_type: str, taken: bool) -> None:
-    draft = replace(DRAFT, attachments=(Attachment("a", content_type, b"x"),))
+    draft = replace(DRAFT, attachments=(Attachment("a", content_type, PDF),))
     message = letter(SENDER, RECIPIENT, draft, message_id=letter_as_sent.message_id)
     assert codes(message) == ([] if taken else [(Reason.RULE, Detail.NOT_SUPPORTED)])
 
 
+@pytest.mark.parametrize(
+    "content", [PNG, PE, PDF + ZIP, HTML, b""], ids=["png", "program", "two", "html", "empty"]
+)
+def test_row_8_a_file_that_is_not_what_it_is_said_to_be(content: bytes) -> None:
+    """Decided by the content, not by the name: neither its type nor its ending is believed."""
+    draft = replace(DRAFT, attachments=(Attachment("avtal.pdf", "application/pdf", content),))
+    message = letter(SENDER, RECIPIENT, draft, message_id=letter_as_sent.message_id)
+    assert codes(message) == [(Reason.RULE, Detail.NOT_SUPPORTED)]
+
+
 def test_row_8_names_the_file() -> None:
-    png, pdf = Attachment("a", "image/png", b"x"), Attachment("b", "application/pdf", b"x")
+    png, pdf = Attachment("a", "image/png", PNG), Attachment("b", "application/pdf", PDF)
     message = letter(SENDER, RECIPIENT, replace(DRAFT, attachments=(pdf, png, png)))
     found = findings.of_message(message, around(message), PROFILE)
     assert [one.path.rpartition("/ContentFiles")[2] for one in found] == [

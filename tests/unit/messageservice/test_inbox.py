@@ -45,6 +45,7 @@ def inbox(installation: Installation, organisation: ParticipantIdentifier, failu
         SETTINGS,
         installation.gate,
         cast(Any, _Judging(failure)),
+        nothing,
         {organisation: cast(Any, _AccessPoint())},
         {organisation: OrganisationProfile(organisation, "Vi", frozenset())},
         nothing,

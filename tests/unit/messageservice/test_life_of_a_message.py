@@ -6,24 +6,34 @@ import asyncio
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
+from uuid import uuid4
 
 import pytest
 
+from samdrift.app.addressbook import NoAddressBook
+from samdrift.app.malware import MalwareConfig, malware_scanner
+from samdrift.audit.events import AuditEvent
 from samdrift.contracts.messages import Direction, MessageStatus, ReceiptState, WorkKind
 from samdrift.contracts.principals import Principal, PrincipalKind, Role
 from samdrift.contracts.transfer import TransferEvent, TransferReason, TransferState
 from samdrift.messageservice import progress
 from samdrift.messageservice.compose import Address
 from samdrift.messageservice.deadlines import pass_deadline
+from samdrift.messageservice.incoming import NewReceipt
 from samdrift.messageservice.ledger import advance
+from samdrift.messageservice.matching import match_receipt
+from samdrift.messageservice.screening import Screening
 from samdrift.messageservice.sending import Sending
 from samdrift.messageservice.service import MessageService
 from samdrift.messageservice.settings import MessageServiceSettings, OrganisationProfile
 from samdrift.messageservice.transfers import Transfers
 from samdrift.vault.messageservice import MessageServiceVault
 from samdrift.vault.records import MessageRecord, ReceiptRecord, WorkItem
-from samdrift.wire.identifiers import FEDERATION_TEST, ParticipantIdentifier
-from tests.roles.letters import letter
+from samdrift.wire import receipt as receipts
+from samdrift.wire.codes import ReceiptStatus
+from samdrift.wire.identifiers import FEDERATION_TEST, RECEIPT_EXTENDED, ParticipantIdentifier
+from samdrift.wire.receipt import MessageReceipt
+from tests.roles.letters import header, letter
 from tests.vaults import MINUTE, NOW, Installation, body, message, receipt
 
 MT: Final = Role.MESSAGE_SERVICE
@@ -96,6 +106,61 @@ async def test_a_receipt_that_came_in_with_the_id_of_our_message_takes_no_deadli
     assert await status(installation, organisation, record.id) is MessageStatus.MESSAGE_EXCHANGE_ERROR
 
 
+async def test_a_receipt_after_its_time_is_noted_and_changes_nothing(
+    installation: Installation, organisation: ParticipantIdentifier
+) -> None:
+    """The time-out for the message receipt, and a receipt that comes late."""
+    async with installation.open(organisation, MT) as vault:
+        record = await sent(vault)
+    await Transfers(SETTINGS, installation.gate, now).apply(organisation, [delivered(record.id)])
+    late = NOW + SETTINGS.receipt_within
+    async with installation.open(organisation, MT) as vault:
+        assert WorkItem(WorkKind.DEADLINE, record.id, 1) in await vault.claim_work(
+            now=late, lease=MINUTE, limit=10
+        )
+        await pass_deadline(vault, record.id, late)
+        (last, *_) = await vault.status_events(record.id, OUT)
+    assert last.title == "No message receipt came in time"
+    async with installation.open(organisation, MT) as vault:
+        await match_receipt(vault, accepting(record), late + MINUTE)
+    async with installation.open(organisation, MT) as vault:
+        kept = await vault.receipt_for_message(record.id, Direction.IN)
+        events = [entry.event for entry in await vault.find_log(record.id)]
+    assert await status(installation, organisation, record.id) is MessageStatus.MESSAGE_EXCHANGE_ERROR
+    assert kept is not None, "it is evidence all the same"
+    assert events[-2:] == [AuditEvent.MT_RECEIPT_RECEIVED, AuditEvent.MT_MESSAGE_LATE]
+
+
+def accepting(record: MessageRecord, **changes: Any) -> NewReceipt:
+    """The receipt that the recipient of a message should send, or one with changes made to it."""
+    parties = changes.pop("sender", record.recipient), record.sender
+    answer = MessageReceipt(str(uuid4()), NOW, *parties, record.id, ReceiptStatus.ACCEPTED)
+    answer = replace(answer, **changes)
+    says = header(*parties, id=answer.id, document=RECEIPT_EXTENDED)
+    return NewReceipt(says, answer, receipts.build(answer))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"message_id": str(uuid4())}, {"sender": ParticipantIdentifier("0203:nagonannan.se")}],
+    ids=["for no message", "from another than its recipient"],
+)
+async def test_a_receipt_that_fits_no_message_is_noted_and_changes_nothing(
+    installation: Installation, organisation: ParticipantIdentifier, changes: dict[str, Any]
+) -> None:
+    async with installation.open(organisation, MT) as vault:
+        record = await sent(vault)
+    await Transfers(SETTINGS, installation.gate, now).apply(organisation, [delivered(record.id)])
+    answer = accepting(record, **changes)
+    async with installation.open(organisation, MT) as vault:
+        await match_receipt(vault, answer, NOW)
+    async with installation.open(organisation, MT) as vault:
+        assert await vault.receipt(answer.header.id) is None
+        (entry,) = await vault.find_log(answer.header.id)
+    assert entry.event == AuditEvent.MT_RECEIPT_UNMATCHED
+    assert await status(installation, organisation, record.id) is WAITING
+
+
 async def test_a_message_has_a_deadline_from_its_birth(
     installation: Installation, organisation: ParticipantIdentifier
 ) -> None:
@@ -103,7 +168,11 @@ async def test_a_message_has_a_deadline_from_its_birth(
     profile = OrganisationProfile(organisation, "Vi", frozenset({sender.functional_address}))
     full = replace(SETTINGS, parallel=0)
     sending = Sending(full, installation.gate, _Outgoing(), now)  # type: ignore[arg-type]
-    service = MessageService(SETTINGS, installation.gate, sending, {organisation: profile}, now)
+    screening = Screening(malware_scanner(MalwareConfig(None)))
+    book = NoAddressBook()
+    service = MessageService(
+        SETTINGS, installation.gate, sending, screening, book, {organisation: profile}, now
+    )
     principal = Principal(PrincipalKind.SYSTEM, "test", organisation.value)
     sent_one = await service.send(principal, organisation, letter(sender, sender))
     late = NOW + SETTINGS.sent_within

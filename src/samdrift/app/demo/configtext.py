@@ -14,6 +14,7 @@ class Places:
     listen_a: str
     listen_c: str
     name_server: str
+    address_book: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,13 @@ def config_text(
         f"listen_c = {json.dumps(places.listen_c)}",
         "",
         "[message_service]",
+        "",
+        "[malware]",
+        'scanner = "none"',
+        "",
+        "[address_book]",
+        f"url = {json.dumps(places.address_book)}",
+        'file = "addressbook.json"',
     ]
     for one in organisations:
         clients = ", ".join(

@@ -76,7 +76,8 @@ async def enrol(federation: LocalFederation, operator: DemoOperator, folder: Pat
         asyncio.to_thread(_own_certificates, keys, federation.authority, operator.party),
         _all_certificates(keys, vaults, federation.authority, operator.organisations),
     )
-    places = Places(_free_address(), _free_address(), f"{HOST}:{federation.dns_port}")
+    name_server = f"{HOST}:{federation.dns_port}"
+    places = Places(_free_address(), _free_address(), name_server, federation.address_book_url)
     address = f"https://{places.listen_a}{PATH}"
     for organisation, certificates in zip(operator.organisations, issued, strict=True):
         federation.register_participant(

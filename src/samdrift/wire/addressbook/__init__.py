@@ -5,6 +5,7 @@ publishes elsewhere: attributes are those of its information specification, and
 names of resources, relationships and links those of JSON:API 1.1.
 """
 
+from samdrift.wire.addressbook.copy import AddressBookCopy, Query, read_copy
 from samdrift.wire.addressbook.read import read_addresses, read_organisations
 from samdrift.wire.addressbook.types import (
     FunctionalAddress,
@@ -14,10 +15,13 @@ from samdrift.wire.addressbook.types import (
 )
 
 __all__ = [
+    "AddressBookCopy",
     "FunctionalAddress",
     "Organisation",
     "OrganisationKind",
     "Page",
+    "Query",
     "read_addresses",
+    "read_copy",
     "read_organisations",
 ]

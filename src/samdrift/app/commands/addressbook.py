@@ -1,0 +1,78 @@
+"""`samdrift addressbook`: what an installation's copy of the address book holds, and how old it is."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from samdrift.app.configfile import load
+from samdrift.app.failures import told
+from samdrift.app.inputs import read_participant
+from samdrift.app.output import Unusable, print_json, printable
+from samdrift.net.addressbookcopy import kept_copy
+from samdrift.net.clock import system_clock
+from samdrift.wire.addressbook import AddressBookCopy, FunctionalAddress, Query
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command("addressbook")
+def addressbook_command(
+    config: Annotated[Path, typer.Option(help="Configuration file of an installation.")],
+    text: Annotated[str, typer.Argument(help="Words of names, descriptions or keywords.")] = "",
+    organisation: Annotated[str, typer.Option(help="Participant identifier, such as 0203:habo.se.")] = "",
+    keyword: Annotated[str, typer.Option(help="A keyword or code, whole.")] = "",
+    limit: Annotated[int, typer.Option(min=1, help="The most addresses to show.")] = 50,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")] = False,
+) -> int:
+    """Search the copy of the address book. The service itself is not asked."""
+    participant = read_participant(organisation) if organisation else None
+    copy = _copy(config)
+    found = copy.search(Query(text, participant, keyword), limit)
+    if as_json:
+        print_json(_document(copy, found, system_clock()))
+    else:
+        typer.echo(_age(copy, system_clock()))
+        for one in found:
+            typer.echo(printable(f"{one.organisation.participant}  {one.identifier}  {one.name}"))
+    return 0 if found else 1
+
+
+def _copy(config: Path) -> AddressBookCopy:
+    with told():
+        book = load(config).address_book
+    if book is None:
+        raise Unusable("the configuration names no address book")
+    copy = kept_copy(book.file)
+    if copy is None:
+        raise Unusable("there is no copy of the address book yet")
+    return copy
+
+
+def _age(copy: AddressBookCopy, now: datetime) -> str:
+    minutes = int((now - copy.taken_at).total_seconds()) // 60
+    return (
+        f"copied {copy.taken_at:%Y-%m-%d %H:%M}Z, {minutes // 60} h {minutes % 60} min ago:"
+        f" {len(copy.organisations)} organisations, {len(copy.addresses)} functional addresses"
+    )
+
+
+def _document(
+    copy: AddressBookCopy, found: tuple[FunctionalAddress, ...], now: datetime
+) -> dict[str, object]:
+    return {
+        "taken_at": copy.taken_at.isoformat(),
+        "age_seconds": int((now - copy.taken_at).total_seconds()),
+        "organisations": len(copy.organisations),
+        "addresses": len(copy.addresses),
+        "found": [_plain(one) for one in found],
+    }
+
+
+def _plain(one: FunctionalAddress) -> dict[str, object]:
+    owner = {"participant": one.organisation.participant.value, "name": one.organisation.name}
+    return {**asdict(one), "organisation": owner}

@@ -1,0 +1,54 @@
+"""Has the texts and files of a message looked through for malicious code (content-specification 5.3)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from samdrift.contracts.malware import MalwareScanner
+from samdrift.messageservice.findings import malicious
+from samdrift.wire.base64text import decode_pieces
+from samdrift.wire.findings import Finding
+from samdrift.wire.sdkmessage import SdkMessage
+
+_PIECE = 1 << 18
+_BODY = "/messagePayload/message/messageBody"
+
+
+@dataclass(frozen=True, slots=True)
+class Malware:
+    """What was found in a message: the scanner's name of it is for the log, the finding for the sender."""
+
+    signature: str
+    finding: Finding
+
+
+class Screening:
+    """Asks the scanner. What is packed in a file is the scanner's to unpack."""
+
+    def __init__(self, scanner: MalwareScanner) -> None:
+        self._scanner = scanner
+
+    async def malware(self, message: SdkMessage) -> Malware | None:
+        """The first malicious text or file of a message that is valid; ``None`` when all are clean.
+
+        Raises :class:`samdrift.contracts.malware.ScannerUnavailable`: the message must wait.
+        """
+        for place, pieces in _parts(message):
+            verdict = await self._scanner.scan(pieces)
+            if not verdict.clean:
+                return Malware(verdict.signature, malicious(place))
+        return None
+
+
+def _parts(message: SdkMessage) -> Iterator[tuple[str, Iterable[bytes]]]:
+    for number, document in enumerate(message.documents, 1):
+        place = f"{_BODY}/documents[{number}]"
+        for position, text in enumerate(document.texts, 1):
+            yield f"{place}/ContentText[{position}]", _encoded(text)
+        for position, file in enumerate(document.files, 1):
+            yield f"{place}/ContentFiles[{position}]", decode_pieces(file.content)
+
+
+def _encoded(text: str) -> Iterator[bytes]:
+    return (text[start : start + _PIECE].encode() for start in range(0, len(text), _PIECE))

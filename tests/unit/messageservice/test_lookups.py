@@ -1,0 +1,192 @@
+"""transport-model-extended 3.3.1: which lookups are made, and which published certificates are used."""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime, timedelta
+from typing import Any, cast
+
+import pytest
+from cryptography import x509
+
+from samdrift.contracts.discovery import CertificatePurpose, DiscoveryUnavailable, DiscoveryUntrusted
+from samdrift.contracts.transfer import InboxItem
+from samdrift.messageservice.compose import Address
+from samdrift.messageservice.incoming import Judgement, Judging, NewMessage
+from samdrift.messageservice.screening import Screening
+from samdrift.messageservice.sealing import Sealing
+from samdrift.messageservice.settings import OrganisationProfile
+from samdrift.wire.envelope import verify
+from samdrift.wire.identifiers import (
+    FEDERATION_TEST,
+    NO_PROCESS,
+    RECEIPT_BASE,
+    RECEIPT_EXTENDED,
+    SDK_MESSAGE_BASE,
+    SDK_MESSAGE_EXTENDED,
+    DocumentIdentifier,
+    ParticipantIdentifier,
+)
+from samdrift.wire.smp import PublishedCertificates, ServiceMetadata
+from samdrift.wire.softwarekeys import SoftwareDecryptionKey
+from samdrift.wire.verdicts import CertificateVerdict, TrustReason
+from tests import pki
+from tests.roles.letters import Envelope, enclose, letter
+from tests.unit.messageservice.test_screening import Scanner
+
+NOW = datetime.now(UTC)
+PAYLOAD = b'<payload xmlns="urn:example"/>'
+HERE = Address(ParticipantIdentifier("0203:a.se"), "A", "sdk.a", "A")
+THERE = Address(ParticipantIdentifier("0203:b.se"), "B", "sdk.b", "B")
+ISSUER = pki.root("Issuer", 0)
+SIGNING = ISSUER.issue("a.se", private_key=pki.key(1))
+ENCRYPTION = ISSUER.issue("b.se", private_key=pki.key(2))
+OLD = ISSUER.issue("b.se", private_key=pki.key(3))
+Lookup = tuple[ParticipantIdentifier, DocumentIdentifier]
+
+
+class Services:
+    """SMP with certificate publishing, and revocation: everything is trusted but what ``verdicts`` names."""
+
+    def __init__(self, *encryption: x509.Certificate) -> None:
+        self.looked_up: list[Lookup] = []
+        self.checked: list[tuple[x509.Certificate, CertificatePurpose]] = []
+        self.verdicts: dict[x509.Certificate, TrustReason] = {}
+        self.published = PublishedCertificates((SIGNING.certificate,), encryption)
+
+    async def service(
+        self, participant: ParticipantIdentifier, document: DocumentIdentifier
+    ) -> ServiceMetadata:
+        self.looked_up.append((participant, document))
+        return ServiceMetadata(participant, document, NO_PROCESS, (), self.published)
+
+    async def check(
+        self, certificate: x509.Certificate, purpose: CertificatePurpose, at: datetime
+    ) -> CertificateVerdict:
+        self.checked.append((certificate, purpose))
+        return CertificateVerdict(self.verdicts.get(certificate, TrustReason.TRUSTED))
+
+
+async def sealed(services: Services, document: DocumentIdentifier = SDK_MESSAGE_EXTENDED) -> bytes:
+    sealing = Sealing(FEDERATION_TEST, services, services, os.urandom)
+    return await sealing.message(
+        PAYLOAD,
+        message_id="00000000-0000-4000-8000-000000000000",
+        sender=HERE.organisation,
+        recipient=THERE.organisation,
+        document=document,
+        handling_service_id="sdk.b",
+        key=SIGNING.signing_key(),
+        now=NOW,
+    )
+
+
+def opens(envelope: bytes, certified: pki.Certified) -> bool:
+    verified = verify(envelope).envelope
+    assert verified is not None
+    key = SoftwareDecryptionKey(certified.private_key, certified.certificate)
+    try:
+        return verified.payload([key]) == PAYLOAD
+    except Exception:
+        return False
+
+
+# --- the recipient's encryption certificate ---------------------------------------------------------------
+
+
+async def test_step_3_the_key_is_looked_up_under_the_recipient_and_the_type_of_the_message() -> None:
+    services = Services(ENCRYPTION.certificate)
+    assert opens(await sealed(services), ENCRYPTION)
+    assert services.looked_up == [(THERE.organisation, SDK_MESSAGE_EXTENDED)]
+    assert services.checked == [(ENCRYPTION.certificate, CertificatePurpose.ORGANISATION)]
+
+
+async def test_under_the_base_model_nothing_is_looked_up() -> None:
+    services = Services()
+    await sealed(services, SDK_MESSAGE_BASE)
+    assert services.looked_up == []
+
+
+@pytest.mark.parametrize("reason", [TrustReason.REVOKED, TrustReason.EXPIRED, TrustReason.UNKNOWN_ISSUER])
+async def test_step_3_a_certificate_that_is_not_valid_is_passed_over(reason: TrustReason) -> None:
+    services = Services(OLD.certificate, ENCRYPTION.certificate)
+    services.verdicts[OLD.certificate] = reason
+    envelope = await sealed(services)
+    assert opens(envelope, ENCRYPTION)
+    assert not opens(envelope, OLD)
+
+
+@pytest.mark.parametrize("published", [(), (OLD.certificate,)])
+async def test_step_3_without_a_valid_certificate_nothing_is_sent(
+    published: tuple[x509.Certificate, ...],
+) -> None:
+    services = Services(*published)
+    services.verdicts[OLD.certificate] = TrustReason.REVOKED
+    with pytest.raises(DiscoveryUntrusted):
+        await sealed(services)
+
+
+async def test_step_4_without_word_of_revocation_the_message_waits() -> None:
+    services = Services(OLD.certificate, ENCRYPTION.certificate)
+    services.verdicts = {
+        OLD.certificate: TrustReason.REVOCATION_UNKNOWN,
+        ENCRYPTION.certificate: TrustReason.REVOKED,
+    }
+    with pytest.raises(DiscoveryUnavailable):
+        await sealed(services)
+
+
+# --- the sender's signing certificate ---------------------------------------------------------------------
+
+
+async def judged(services: Services, envelope: Envelope) -> Judgement:
+    message = Judging(services, services, Screening(Scanner()))
+    item = InboxItem(
+        "i", envelope.id, HERE.organisation.value, THERE.organisation.value, "d", "c", "m", "AP", NOW, 1
+    )
+    profile = OrganisationProfile(THERE.organisation, "B", frozenset({"sdk.b"}), base_model=True)
+    key = SoftwareDecryptionKey(ENCRYPTION.private_key, ENCRYPTION.certificate)
+    return await message.judge(envelope.data, item, profile, (key,), NOW + timedelta(seconds=1))
+
+
+@pytest.mark.parametrize(
+    ("document", "receipt"),
+    [(SDK_MESSAGE_EXTENDED, RECEIPT_EXTENDED), (SDK_MESSAGE_BASE, RECEIPT_BASE)],
+)
+async def test_step_16_the_sender_is_looked_up_under_the_type_of_the_message_receipt(
+    document: DocumentIdentifier, receipt: DocumentIdentifier
+) -> None:
+    services = Services()
+    protected = document.requires_protection
+    envelope = enclose(
+        letter(HERE, THERE),
+        SIGNING.signing_key() if protected else None,
+        ENCRYPTION.certificate if protected else None,
+        document=document,
+    )
+    judgement = await judged(services, envelope)
+    assert services.looked_up == [(HERE.organisation, receipt)]
+    assert isinstance(judgement, NewMessage)
+    assert not judgement.findings
+    checked = [(SIGNING.certificate, CertificatePurpose.ORGANISATION)] if protected else []
+    assert services.checked == checked
+
+
+async def test_step_18_without_word_of_revocation_the_message_waits() -> None:
+    services = Services()
+    services.verdicts[SIGNING.certificate] = TrustReason.REVOCATION_UNKNOWN
+    with pytest.raises(DiscoveryUnavailable):
+        await judged(services, enclose(letter(HERE, THERE), SIGNING.signing_key(), ENCRYPTION.certificate))
+
+
+async def test_a_message_between_well_known_parties_has_no_findings_of_anothers_key() -> None:
+    """Compared with what is published, not only trusted."""
+    services = Services()
+    services.published = PublishedCertificates((OLD.certificate,))
+    judgement = await judged(
+        services, enclose(letter(HERE, THERE), SIGNING.signing_key(), ENCRYPTION.certificate)
+    )
+    assert isinstance(judgement, NewMessage)
+    assert [(one.reason, one.detail) for one in judgement.findings] == [("SIG", "security")]
+    assert judgement.message is None
+    assert cast(Any, judgement).payload == b""

@@ -1,0 +1,86 @@
+"""A scanner is believed after it has found what it must find."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import pytest
+
+from samdrift.contracts.malware import ScannerUnavailable, ScanVerdict
+from samdrift.net.clamd import ClamdAddress, ClamdScanner
+from samdrift.net.provenscanner import ProvenScanner, eicar
+from tests.scanner import requires_clamd, running_clamd
+from tests.vaults import server_folder
+
+SMALL = 1 << 16
+GOOD = ("AlertExceedsMax yes", "StreamMaxLength 40M", "MaxFileSize 40M", "MaxScanSize 200M")
+
+
+@requires_clamd
+@pytest.mark.parametrize(
+    ("settings", "wrong"),
+    [
+        (GOOD, None),
+        (("AlertExceedsMax no", *GOOD[1:]), "AlertExceedsMax"),
+        ((*GOOD[:1], "StreamMaxLength 25M", *GOOD[2:]), "StreamMaxLength|hung up"),
+        ((*GOOD[:2], "MaxFileSize 25M", *GOOD[3:]), "MaxFileSize"),
+        ((*GOOD[:3], "MaxScanSize 25M"), "MaxScanSize"),
+        (("ScanArchive no", *GOOD), "AlertExceedsMax"),
+    ],
+    ids=["good", "limits not told", "stream", "file", "sum", "archives"],
+)
+async def test_settings_of_clamd_that_would_pass_what_was_not_scanned(
+    settings: tuple[str, ...], wrong: str | None
+) -> None:
+    with server_folder() as folder:
+        async with running_clamd(folder, *settings) as daemon:
+            scanner = ProvenScanner(ClamdScanner(ClamdAddress(daemon.socket)))
+            if wrong is None:
+                assert (await scanner.scan([b"hello"])).clean
+                return
+            with pytest.raises(ScannerUnavailable, match=wrong):
+                await scanner.scan([b"hello"])
+
+
+class Scanner:
+    """Finds the sample, or nothing at all; can be away; counts the files that it was given."""
+
+    def __init__(self) -> None:
+        self.blind = self.away = False
+        self.files = 0
+
+    async def scan(self, pieces: Iterable[bytes]) -> ScanVerdict:
+        self.files += 1
+        data = b"".join(pieces)
+        if self.away:
+            raise ScannerUnavailable("away")
+        return ScanVerdict() if self.blind or data == b"hello" else ScanVerdict("Found")
+
+
+async def test_the_proof_is_asked_for_once() -> None:
+    inner = Scanner()
+    scanner = ProvenScanner(inner, SMALL)
+    for _ in range(3):
+        assert (await scanner.scan([b"hello"])).clean
+    assert inner.files == 2 + 3
+    assert not (await scanner.scan([eicar()])).clean
+
+
+async def test_a_scanner_that_finds_nothing_calls_nothing_clean() -> None:
+    inner = Scanner()
+    inner.blind = True
+    with pytest.raises(ScannerUnavailable):
+        await ProvenScanner(inner, SMALL).scan([b"hello"])
+
+
+async def test_after_it_was_away_it_is_asked_again() -> None:
+    """It may be another one, without signatures."""
+    inner = Scanner()
+    scanner = ProvenScanner(inner, SMALL)
+    assert (await scanner.scan([b"hello"])).clean
+    inner.away = True
+    with pytest.raises(ScannerUnavailable, match="away"):
+        await scanner.scan([b"hello"])
+    inner.away, inner.blind = False, True
+    with pytest.raises(ScannerUnavailable, match="AlertExceedsMax"):
+        await scanner.scan([b"hello"])
