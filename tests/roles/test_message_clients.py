@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import time
+import json
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -14,11 +14,14 @@ from starlette.applications import Starlette
 
 from samdrift.app.authorization import authorizing
 from samdrift.app.configfile import load
+from samdrift.client.keys import ClientKey
 from samdrift.messageservice.access import Scope, Unauthorized
+from samdrift.net.clock import system_clock
 from tests.roles.stage import Stage
 from tests.unit.app.commandline import samdrift
-from tests.unit.messageservice.authorization.scene import ASSERTION_TYPE, curve_key, jwk_set, sign
+from tests.unit.messageservice.authorization.scene import ASSERTION_TYPE
 
+KEY = ClientKey.new()
 CLIENT = """
 [[organisations.message_clients]]
 id = "journal"
@@ -31,7 +34,7 @@ scopes = ["urn:sdk.api:getMessage"]
 def configuration(stage: Stage, *addresses: str) -> Path:
     """Habo's operator's file, with a message client of the organisation that stands in it first."""
     folder = stage.habo.config.vaults.secrets.parent
-    (folder / "journal.json").write_bytes(jwk_set(curve_key(1)))
+    (folder / "journal.json").write_text(json.dumps(KEY.public))
     text = (folder / "samdrift.toml").read_text()
     head, first, *others = text.split("[[organisations]]")
     first += "".join(CLIENT.format(address=address) for address in addresses)
@@ -66,17 +69,11 @@ async def test_an_operator_sees_who_gets_what_and_a_client_gets_in_there(stage: 
     async with authorizing(config, config.message_service, stage.habo.operator.gate) as ours:
         transport = httpx.ASGITransport(Starlette(routes=ours.server.routes()))
         async with httpx.AsyncClient(transport=transport) as http:
-            claims = {
-                "iss": "journal",
-                "sub": "journal",
-                "aud": told["token_endpoint"],
-                "exp": int(time.time()) + 60,
-                "jti": str(uuid4()),
-            }
+            assertion = KEY.assertion("journal", told["token_endpoint"], system_clock())
             form = {
                 "grant_type": "client_credentials",
                 "client_assertion_type": ASSERTION_TYPE,
-                "client_assertion": sign(claims, curve_key(1)),
+                "client_assertion": assertion,
             }
             token = (await http.post(told["token_endpoint"], data=form)).json()["access_token"]
         access = await ours.tokens.access(token)
