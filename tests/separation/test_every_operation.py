@@ -59,6 +59,8 @@ class Victim:
     answer: ReceiptRecord
     processed: str
     cursor: str
+    assertion: bytes
+    token_key: object
     superuser: Superuser
     schemas: dict[Role, str]
     bodies: tuple[str, ...]
@@ -100,6 +102,8 @@ async def victim(installation: Installation) -> Victim:
             lease=None,
         )
         await messages.set_cursor("their-cursor", 4711)
+        assert await messages.use_assertion(MARKER.encode(), until=NOW + MINUTE, now=NOW)
+        (token_key,) = messages.token_keys(now=NOW)
         messages.record(AuditEvent.MT_MESSAGE_SCHEDULED, message=out.id, note=MARKER)
     seen_by = await superuser(installation)
     logins = {role: await vault_login(installation, organisation, role) for role in Role}
@@ -119,6 +123,8 @@ async def victim(installation: Installation) -> Victim:
         answer,
         "their-item",
         "their-cursor",
+        MARKER.encode(),
+        token_key.public,
         seen_by,
         {role: login.schema for role, login in logins.items()},
         tuple(bodies),
@@ -432,6 +438,18 @@ async def set_cursor(vault: MessageServiceVault, victim: Victim) -> object:
     return await vault.set_cursor(victim.cursor, 1)
 
 
+async def token_keys(vault: MessageServiceVault, victim: Victim) -> object:
+    """Whoever holds one vault's keys signs no token of another organisation."""
+    (mine,) = vault.token_keys(now=NOW)
+    assert mine.public != victim.token_key
+    return None
+
+
+async def use_assertion(vault: MessageServiceVault, victim: Victim) -> object:
+    """That the other organisation's client used the same id is neither seen nor in the way."""
+    return await is_(True, vault.use_assertion(victim.assertion, until=NOW + MINUTE, now=NOW))
+
+
 Opened = Vault | TransferDesk
 Case = Callable[[Any, Victim], Awaitable[object]]
 BOTH: dict[str, Case] = {case.__name__: case for case in (log, find_log, log_origin, record, new_body, sweep)}
@@ -449,6 +467,7 @@ CASES: dict[type[Opened], dict[str, Case]] = {
     | {case.__name__: case for case in (receipt_for_message, receipt_body, store_received_receipt)}
     | {case.__name__: case for case in (set_receipt_state, claim_work, schedule, reschedule, finish_work)}
     | {case.__name__: case for case in (cursor, set_cursor, under_way, drop_content)}
+    | {case.__name__: case for case in (token_keys, use_assertion)}
     | {"message": read_message, "body": read_body, "receipt": read_receipt, "next_due": next_due_work},
 }
 ROLES: dict[type[Opened], Role] = {AccessPointVault: AP, TransferDesk: AP, MessageServiceVault: MT}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import tomllib
 from pathlib import Path
@@ -46,6 +47,14 @@ def test_no_lock_names_a_place_to_fetch_from(name: str) -> None:
     assert "://" not in text
     assert "--index" not in text
     assert "--find-links" not in text
+
+
+@pytest.mark.parametrize("lock", sorted(ROOT.glob("tests/interop/*/package-lock.json")), ids=str)
+def test_a_lock_of_npms_has_hashes_and_names_no_registry(lock: Path) -> None:
+    packages = json.loads(lock.read_text())["packages"]
+    assert packages.pop("")
+    assert all(package["integrity"].startswith("sha512-") for package in packages.values())
+    assert not [name for name, package in packages.items() if "resolved" in package]
 
 
 def test_the_tests_run_with_the_versions_that_are_used() -> None:

@@ -10,6 +10,8 @@ from pathlib import Path
 from samdrift.app.addressbook import AddressBookConfig
 from samdrift.app.malware import MalwareConfig
 from samdrift.contracts.principals import Role
+from samdrift.messageservice.access import AddressPattern, Scope
+from samdrift.messageservice.authorization.registrations import ExternalIssuer, KeysAt
 from samdrift.wire.identifiers import ParticipantIdentifier
 from samdrift.wire.profile import PROFILES, TransportProfile
 
@@ -99,6 +101,10 @@ class MessageServiceConfig:
     """The time between attempts at a step that failed for a reason that may pass."""
     lease_seconds: int = 300
     """After which time the work of a process that died is taken up."""
+    address_d: str = ""
+    """Where message clients reach interface D: ``https://`` and a host, as they write it."""
+    token_seconds: int = 900
+    """How long the access tokens are valid that are issued here; at most 1800 (api-mt-mk 5)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +139,19 @@ class DomibusConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class MessageClientConfig:
+    """A message client of an organisation (api-mt-mk 5)."""
+
+    id: str
+    addresses: tuple[AddressPattern, ...]
+    scopes: frozenset[Scope]
+    keys: Path | KeysAt | None = None
+    """Its public keys, a JWK Set or PEM; none when the organisation's own server vouches for it."""
+    default: bool = False
+    """Whether it gets what comes to addresses that are no client's."""
+
+
+@dataclass(frozen=True, slots=True)
 class OrganisationConfig:
     """An organisation that is served here."""
 
@@ -149,6 +168,10 @@ class OrganisationConfig:
     """Its access point when that is a Domibus, instead of ``access_point``; for role ``mt``."""
     clients: Mapping[str, str] = field(default_factory=dict)
     """Systems that may use interface C here: name to SHA-256 of the certificate; for role ``ap``."""
+    message_clients: tuple[MessageClientConfig, ...] = ()
+    """Who may use interface D; for role ``mt``."""
+    external_issuer: ExternalIssuer | None = None
+    """The organisation's own authorisation server; without an audience, that is ``address_d``."""
 
 
 @dataclass(frozen=True, slots=True)

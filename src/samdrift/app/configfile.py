@@ -7,7 +7,6 @@ the file's folder.
 
 from __future__ import annotations
 
-import re
 import tomllib
 from dataclasses import replace
 from ipaddress import ip_address
@@ -18,22 +17,18 @@ from samdrift.app.addressbook import read_address_book
 from samdrift.app.config import (
     AccessPointConfig,
     Config,
-    DomibusConfig,
     Environment,
     FederationConfig,
     MessageServiceConfig,
     MetricsConfig,
-    OrganisationConfig,
     SocketAddress,
     VaultConfig,
 )
 from samdrift.app.malware import read_malware
-from samdrift.app.toml import ConfigError, Table, count, flag, items, names, positive, text, texts
-from samdrift.contracts.principals import Role
-from samdrift.wire.errors import WireError
-from samdrift.wire.identifiers import ParticipantIdentifier
+from samdrift.app.organisationconfig import check_issuers, https_address, organisation
+from samdrift.app.toml import ConfigError, Table, count, flag, items, positive, text, texts
+from samdrift.messageservice.authorization.registrations import LONGEST_SECONDS
 from samdrift.wire.profile import PROFILES, TransportProfile
-from samdrift.wire.webaddress import web_address
 
 
 def load(path: Path) -> Config:
@@ -50,7 +45,6 @@ def load(path: Path) -> Config:
 
 
 _DNS = 53
-_DOMAIN = re.compile(r"[0-9A-Za-z-]+(\.[0-9A-Za-z-]+)*")
 
 
 def _config(table: Table) -> Config:
@@ -59,7 +53,7 @@ def _config(table: Table) -> Config:
         federation=_federation(table.table("federation")),
         vaults=_vaults(table.table("vaults")),
         inner_issuers=table.path("inner_issuers"),
-        organisations=tuple(_organisation(each) for each in table.tables("organisations")),
+        organisations=tuple(organisation(each) for each in table.tables("organisations")),
         access_point=_access_point(each) if (each := table.optional("access_point")) else None,
         message_service=_message_service(each) if (each := table.optional("message_service")) else None,
         malware=read_malware(each) if (each := table.optional("malware")) else None,
@@ -69,6 +63,7 @@ def _config(table: Table) -> Config:
     table.finish()
     if config.message_service is not None and config.malware is None:
         raise ConfigError("malware", "is missing: say which scanner scans messages")
+    check_issuers(config)
     _guard_production(config)
     return config
 
@@ -143,6 +138,8 @@ def _message_service(table: Table) -> MessageServiceConfig:
         receipt_seconds=table.take("receipt_seconds", positive, 86400),
         retry_seconds=table.take("retry_seconds", positive, 30),
         lease_seconds=table.take("lease_seconds", positive, 300),
+        address_d=table.take("address_d", _origin, ""),
+        token_seconds=table.take("token_seconds", _token_seconds, 900),
     )
     table.finish()
     return message_service
@@ -158,82 +155,21 @@ def _metrics(table: Table) -> MetricsConfig:
     return metrics
 
 
-def _organisation(table: Table) -> OrganisationConfig:
-    organisation = OrganisationConfig(
-        identifier=table.take("identifier", _participant),
-        name=table.take("name", text),
-        roles=table.take("roles", lambda value: tuple(Role(each) for each in items(value))),
-        functional_addresses=table.take("functional_addresses", texts, ()),
-        file_types=table.take("file_types", texts, ()),
-        base_model=table.take("base_model", flag, False),
-        access_point=table.take("access_point", text, ""),
-        domibus=_domibus(each) if (each := table.optional("domibus")) else None,
-        clients=table.take("clients", names, {}),
-    )
-    table.finish()
-    if organisation.domibus is not None and organisation.access_point:
-        raise ConfigError(table.at("domibus"), "stands beside access_point; an organisation has one of them")
-    if (
-        not organisation.access_point
-        and not organisation.domibus
-        and Role.MESSAGE_SERVICE in organisation.roles
-    ):
-        raise ConfigError(table.at("access_point"), "is missing; the role mt needs one, or domibus")
-    if organisation.domibus is not None and Role.MESSAGE_SERVICE not in organisation.roles:
-        raise ConfigError(table.at("domibus"), "is for organisations with the role mt")
-    return organisation
-
-
-def _domibus(table: Table) -> DomibusConfig:
-    domibus = DomibusConfig(
-        url=table.take("url", _https),
-        party=table.take("party", text),
-        message_id_domain=table.take("message_id_domain", _domain),
-        issuers=table.path("issuers") if "issuers" in table else None,
-        user=table.take("user", _user, ""),
-        password_file=table.path("password_file") if "password_file" in table else None,
-        poll_seconds=table.take("poll_seconds", positive, 5),
-    )
-    table.finish()
-    if domibus.user and domibus.password_file is None:
-        raise ConfigError(table.at("password_file"), "is missing; a user has a password")
-    if domibus.password_file is not None and not domibus.user:
-        raise ConfigError(table.at("user"), "is missing; a password is a user's")
-    return domibus
-
-
-def _https(value: Any) -> str:
-    address = text(value)
-    try:
-        web_address(address, "url")
-    except WireError as error:
-        raise ValueError(error.text) from None
-    if not address.startswith("https://"):
-        raise ValueError("does not begin with https://")
+def _origin(value: Any) -> str:
+    address = https_address(value).rstrip("/")
+    if address.count("/") != 2:
+        raise ValueError("is more than https:// and a host")
     return address
 
 
-def _domain(value: Any) -> str:
-    if not _DOMAIN.fullmatch(text(value)):
-        raise ValueError("is not a domain such as messages.example.se")
-    return str(value)
-
-
-def _user(value: Any) -> str:
-    if ":" in text(value):
-        raise ValueError("has a colon, which no user name has (RFC 7617)")
-    return str(value)
+def _token_seconds(value: Any) -> int:
+    if positive(value) > LONGEST_SECONDS:
+        raise ValueError(f"is more than {LONGEST_SECONDS}")
+    return int(value)
 
 
 def _environment(value: Any) -> Environment:
     return Environment(text(value))
-
-
-def _participant(value: Any) -> ParticipantIdentifier:
-    try:
-        return ParticipantIdentifier.parse(text(value))
-    except WireError as error:
-        raise ValueError(error.text) from None
 
 
 def _address(value: Any) -> SocketAddress:

@@ -17,6 +17,7 @@ from samdrift.accesspoint.meters import Meters
 from samdrift.app import rolesettings
 from samdrift.app.accesspoints import connected
 from samdrift.app.addressbook import address_book
+from samdrift.app.authorization import Authorizing, authorizing
 from samdrift.app.config import AccessPointConfig, Config, MessageServiceConfig
 from samdrift.app.malware import malware_scanner
 from samdrift.app.metrics import metrics_application
@@ -48,6 +49,8 @@ class Operator:
     config: Config
     gate: Gate
     service: MessageService | None
+    authorization: Authorizing | None = None
+    """Who may use interface D; with ``address_d`` in the configuration."""
 
     @property
     def messages(self) -> MessageService:
@@ -78,10 +81,13 @@ async def running(config: Config, roles: frozenset[Role] = frozenset(Role)) -> A
         services = await stack.enter_async_context(shared_services(config))
         if config.access_point is not None and Role.ACCESS_POINT in roles:
             await _run_access_point(stack, config, config.access_point, gate, services, keys)
-        service = None
+        service = authorization = None
         if config.message_service is not None and Role.MESSAGE_SERVICE in roles:
-            service = await _run_message_service(stack, config, config.message_service, gate, services)
-        yield Operator(config, gate, service)
+            own = config.message_service
+            if own.address_d:
+                authorization = await stack.enter_async_context(authorizing(config, own, gate))
+            service = await _run_message_service(stack, config, own, gate, services)
+        yield Operator(config, gate, service, authorization)
 
 
 async def _run_access_point(

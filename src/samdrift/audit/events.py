@@ -52,3 +52,6 @@ class AuditEvent(StrEnum):
     MT_RECEIPT_RECEIVED = "mt:receipt:received"
     MT_RECEIPT_UNMATCHED = "mt:receipt:unmatched"
     MT_RECEIPT_REFUSED = "mt:receipt:refused"
+    MT_TOKEN_ISSUED = "mt:token:issued"  # noqa: S105
+    """A message client has shown who it is, and got an access token."""
+    MT_TOKEN_REFUSED = "mt:token:refused"  # noqa: S105

@@ -53,5 +53,7 @@ class Purpose(StrEnum):
     MAINTAIN = "maintain"
     OPERATE = "operate"
     """The operator's staff see to transfers; they have no path to content."""
+    AUTHORISE = "authorise"
+    """A message client asks for an access token, or shows one."""
     MEASURE = "measure"
     """Lengths of queues, for the operator's monitoring."""

@@ -53,13 +53,16 @@ class Followed(Generic[T]):
             return None
 
     def _tell(self, state: Hashable, error: Exception) -> None:
-        """Once for each state: it may be asked for with every message."""
+        """Once for each state: it may be asked for with every message.
+
+        Errors of our own, which have a ``text``, repeat nothing that was read.
+        """
         if state != self._told:
             self._told = state
             _LOGGER.warning(
                 "%s: cannot be used, what was there before stays in use (%s)",
                 self._name,
-                type(error).__name__,
+                error if hasattr(error, "text") else type(error).__name__,
             )
 
 

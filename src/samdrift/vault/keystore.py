@@ -18,6 +18,7 @@ from __future__ import annotations
 import re
 import shutil
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 
 from cryptography import x509
@@ -39,6 +40,7 @@ from samdrift.vault.keyfiles import (
     key_files,
     key_name,
 )
+from samdrift.vault.tokenkeys import token_keys
 from samdrift.vault.wrapping import (
     KEY_BYTES,
     ScryptCost,
@@ -49,7 +51,7 @@ from samdrift.vault.wrapping import (
     unwrap,
     wrap,
 )
-from samdrift.wire.softwarekeys import SoftwareDecryptionKey, SoftwareSigningKey
+from samdrift.wire.softwarekeys import SoftwareDecryptionKey, SoftwareSigningKey, SoftwareTokenKey
 
 __all__ = ["MIN_BITS", "HeldKey", "KeyFault", "KeyName", "KeyStoreError", "ScryptCost", "SoftwareKeyStore"]
 
@@ -159,6 +161,11 @@ class SoftwareKeyStore:
         """The key, 32 bytes, that the vault's content is encrypted with; made on first use."""
         secret = self._secret(vault)
         return _kept(self._vault_folder(vault) / _DATA_KEY, derive(secret, "samdrift data key"))
+
+    def token_keys(self, vault: str, today: date) -> tuple[SoftwareTokenKey, ...]:
+        """What access tokens are signed with, the newest first; made and replaced by themselves."""
+        wrapping = derive(self._secret(vault), "samdrift token keys")
+        return token_keys(self._vault_folder(vault), wrapping, today)
 
     def has_data_key(self, vault: str) -> bool:
         """Whether the vault's content can be read here; never again once its keys are destroyed."""

@@ -15,6 +15,7 @@ from samdrift.vault.errors import UnknownRecord
 from samdrift.vault.messagerows import MESSAGES, RECEIPTS
 from samdrift.vault.records import KeySet, MessageRecord, ReceiptRecord, Received, StatusEvent
 from samdrift.vault.session import call
+from samdrift.vault.tokens import Tokens
 from samdrift.vault.workqueue import WorkQueue
 
 _FINAL = [status.value for status in MessageStatus if status.final]
@@ -51,7 +52,7 @@ _RECEIPT_CONTENT = "SELECT content FROM receipts WHERE id = $1"
 _SET_RECEIPT_STATE = call("set_receipt_state", 4)
 
 
-class MessageServiceVault(WorkQueue):
+class MessageServiceVault(WorkQueue, Tokens):
     """Opened with role ``mt``.
 
     A message id is unique per direction: an organisation that writes to itself

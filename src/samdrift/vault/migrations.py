@@ -17,7 +17,7 @@ from samdrift.contracts.principals import Role
 REGISTRY = ("log", "registry")
 VAULT = {
     Role.ACCESS_POINT: ("log", "bodies", "accesspoint"),
-    Role.MESSAGE_SERVICE: ("log", "bodies", "messageservice"),
+    Role.MESSAGE_SERVICE: ("log", "bodies", "messageservice", "tokens"),
 }
 
 Connection = psycopg.AsyncConnection[tuple[Any, ...]]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -45,6 +46,11 @@ class Registration:
     def active(self) -> bool:
         """Whether the vault may be opened."""
         return self.state is RegistrationState.ACTIVE
+
+    @property
+    def public_name(self) -> str:
+        """What strangers know the vault by, in addresses: it tells neither whose it is nor where."""
+        return hashlib.sha256(f"samdrift public name {self.vault}".encode()).hexdigest()[:32]
 
     @classmethod
     def from_row(cls, row: Row) -> Registration:

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import padding
+from cryptography.hazmat.primitives.asymmetric import ec, padding
 
 Random = Callable[[int], bytes]
 """Gives so many random bytes. The formats have no randomness of their own."""
@@ -50,3 +50,13 @@ class DecryptionKey(Protocol):
 
     def unwrap(self, wrapped: bytes, oaep: Oaep) -> bytes:
         """The session key; :class:`samdrift.wire.errors.WireError` (``DECRYPTION``) when it does not open."""
+
+
+class TokenKey(Protocol):
+    """A private key that signs access tokens. No certificate: others know it by its number."""
+
+    @property
+    def public(self) -> ec.EllipticCurvePublicKey: ...
+
+    def sign(self, data: bytes) -> bytes:
+        """ECDSA on P-256 with SHA-256 over ``data``, both numbers in 32 bytes each (RFC 7518 3.4)."""

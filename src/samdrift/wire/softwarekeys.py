@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import padding, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
 from samdrift.wire.errors import WireError, WireFault
 from samdrift.wire.keys import Oaep
@@ -39,3 +40,16 @@ class SoftwareDecryptionKey:
             return self._private_key.decrypt(wrapped, oaep.padding)
         except ValueError:
             raise WireError(WireFault.DECRYPTION, "cannot be decrypted") from None
+
+
+class SoftwareTokenKey:
+    """A P-256 key that signs access tokens."""
+
+    def __init__(self, private_key: ec.EllipticCurvePrivateKey) -> None:
+        self._private_key = private_key
+        self.public = private_key.public_key()
+
+    def sign(self, data: bytes) -> bytes:
+        """ECDSA on P-256 with SHA-256 over ``data``, both numbers in 32 bytes each (RFC 7518 3.4)."""
+        numbers = decode_dss_signature(self._private_key.sign(data, ec.ECDSA(hashes.SHA256())))
+        return b"".join(number.to_bytes(32, "big") for number in numbers)
