@@ -12,7 +12,6 @@ from functools import partial
 from prometheus_client import CollectorRegistry
 
 from samdrift.accesspoint import role as ap
-from samdrift.accesspoint.guard import guarded
 from samdrift.accesspoint.meters import Meters
 from samdrift.app import rolesettings
 from samdrift.app.accesspoints import connected
@@ -26,10 +25,12 @@ from samdrift.app.replaceable import (
     registered_clients,
 )
 from samdrift.app.services import Services, shared_services
+from samdrift.audit.operations import unexpected
 from samdrift.contracts.principals import Role
 from samdrift.messageservice import role as mt
 from samdrift.messageservice.service import MessageService
 from samdrift.net.clock import system_clock
+from samdrift.net.guard import guarded
 from samdrift.net.http import http_client
 from samdrift.net.server import listening_socket, serving
 from samdrift.net.tls import client_tls, server_tls
@@ -115,7 +116,7 @@ async def _run_access_point(
     await stack.enter_async_context(serving(role.interface_a, socket_a, tls=tls_a.serving))
     await stack.enter_async_context(serving(role.interface_c, socket_c, tls=tls_c.serving))
     if config.metrics is not None:
-        metrics = guarded(metrics_application(registry, role.queue_lengths.measure), "metrics")
+        metrics = guarded(metrics_application(registry, role.queue_lengths.measure), unexpected("metrics"))
         socket = listening_socket(config.metrics.listen.host, config.metrics.listen.port)
         await stack.enter_async_context(serving(metrics, socket))
 

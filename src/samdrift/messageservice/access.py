@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Self
+from typing import Protocol, Self
 
 from samdrift.contracts.principals import Principal, PrincipalKind
 from samdrift.wire.identifiers import ParticipantIdentifier
@@ -75,3 +75,20 @@ class Access:
 def patterns(texts: Iterable[str]) -> tuple[AddressPattern, ...]:
     """Patterns of a claim or a setting; :class:`ValueError` as with :meth:`AddressPattern.parse`."""
     return tuple(AddressPattern.parse(text) for text in texts)
+
+
+class Unauthorized(Exception):
+    """A token that opens nothing: why, in a text without content, and as a code of RFC 6750 3.1."""
+
+    def __init__(self, text: str, error: str = "invalid_token") -> None:
+        super().__init__(text)
+        self.text = text
+        self.error = error
+        """``invalid_request``, ``invalid_token`` or ``insufficient_scope``."""
+
+
+class Authorization(Protocol):
+    """Tells what an access token opens, whoever issued it."""
+
+    async def access(self, token: str) -> Access:
+        """What the bearer of ``token`` may do now; :class:`Unauthorized` when that is nothing."""
