@@ -40,6 +40,7 @@ class AuditEvent(StrEnum):
     """A step came for a message that had a final status already."""
     MT_MESSAGE_NEW = "mt:message:new"
     MT_MESSAGE_READ = "mt:message:read"
+    MT_MESSAGE_DELETED = "mt:message:deleted"
     MT_RECEIPT_QUEUED = "mt:receipt:queued"
     MT_RECEIPT_SUBMITTED = "mt:receipt:submitted"
     MT_RECEIPT_ACKNOWLEDGED = "mt:receipt:acknowledged"
@@ -47,3 +48,21 @@ class AuditEvent(StrEnum):
     MT_RECEIPT_RECEIVED = "mt:receipt:received"
     MT_RECEIPT_UNMATCHED = "mt:receipt:unmatched"
     MT_RECEIPT_REFUSED = "mt:receipt:refused"
+    MT_CLIENT_DENIED = "mt:client:denied"
+    """A message client asked for what is not there for it, or may not do what it asked."""
+
+
+STEPS = frozenset(
+    {
+        AuditEvent.MT_MESSAGE_SCHEDULED,
+        AuditEvent.MT_MESSAGE_SUBMITTED,
+        AuditEvent.MT_MESSAGE_POSTPONED,
+        AuditEvent.MT_MESSAGE_ACKNOWLEDGED,
+        AuditEvent.MT_MESSAGE_ACCEPTED,
+        AuditEvent.MT_MESSAGE_REJECTED,
+        AuditEvent.MT_MESSAGE_FAILED,
+        AuditEvent.MT_MESSAGE_RETRIEVED,
+        AuditEvent.MT_MESSAGE_NEW,
+    }
+)
+"""Those that begin a message's life or move it on."""

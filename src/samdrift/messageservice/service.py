@@ -10,6 +10,7 @@ from samdrift.contracts.clock import Clock
 from samdrift.contracts.messages import Direction, MessageStatus, WorkKind
 from samdrift.contracts.principals import Principal, Purpose, Role
 from samdrift.messageservice.addresses import functional_address
+from samdrift.messageservice.attributes import attributes
 from samdrift.messageservice.sending import Sending
 from samdrift.messageservice.settings import MessageServiceSettings, OrganisationProfile
 from samdrift.vault.gate import Gate
@@ -58,10 +59,11 @@ class MessageService:
         Durable when it returns. Raises :class:`MessageInvalid`: outgoing
         messages obey the same rules as incoming ones (content-specification 5).
         """
-        payload = sdkmessage.build(message)
-        found = (*sdkmessage.validate(payload), *self._sender_findings(organisation, message, document))
+        prepared = sdkmessage.prepare(message)
+        found = (*prepared.findings, *self._sender_findings(organisation, message, document))
         if found:
             raise MessageInvalid(found)
+        payload = prepared.write()
         now = self._clock()
         claim = self._sending.room(organisation) > 0
         record = _record(message, document, now, len(payload))
@@ -160,7 +162,9 @@ def _record(message: SdkMessage, document: DocumentIdentifier, now: datetime, si
         document=document.value,
         created_at=now,
         updated_at=now,
+        dated_at=sdkmessage.instant(message.created),
         label=message.label,
         confidentiality=message.confidentiality,
         size=size,
+        attributes=attributes(message),
     )
