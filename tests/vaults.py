@@ -187,7 +187,7 @@ def message(
         label=label,
         confidentiality=True,
         size=6,
-        attributes='"senderAttention":{}',
+        attributes='{"label":"Orosanmälan"}',
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -15,7 +15,7 @@ from samdrift.accesspoint import role as ap
 from samdrift.accesspoint.meters import Meters
 from samdrift.app import rolesettings
 from samdrift.app.accesspoints import connected
-from samdrift.app.config import AccessPointConfig, Config, MessageServiceConfig
+from samdrift.app.config import AccessPointConfig, Config, MessageServiceConfig, SocketAddress
 from samdrift.app.metrics import metrics_application
 from samdrift.app.replaceable import (
     OPERATOR_KEYS,
@@ -25,15 +25,17 @@ from samdrift.app.replaceable import (
     registered_clients,
 )
 from samdrift.app.services import Services, shared_services
+from samdrift.app.toml import ConfigError
 from samdrift.audit.operations import unexpected
 from samdrift.contracts.principals import Role
 from samdrift.messageservice import role as mt
+from samdrift.messageservice.access import Authorization
 from samdrift.messageservice.service import MessageService
 from samdrift.net.clock import system_clock
 from samdrift.net.guard import guarded
 from samdrift.net.http import http_client
 from samdrift.net.server import listening_socket, serving
-from samdrift.net.tls import client_tls, server_tls
+from samdrift.net.tls import TlsIdentity, client_tls, server_tls
 from samdrift.vault.gate import Gate
 from samdrift.vault.keystore import SoftwareKeyStore
 from samdrift.vault.settings import VaultSettings
@@ -67,8 +69,15 @@ def vault_settings(config: Config) -> VaultSettings:
 
 
 @contextlib.asynccontextmanager
-async def running(config: Config, roles: frozenset[Role] = frozenset(Role)) -> AsyncIterator[Operator]:
-    """Run the configured ones of ``roles``; everything is reachable when the context is entered."""
+async def running(
+    config: Config,
+    roles: frozenset[Role] = frozenset(Role),
+    authorization: Authorization | None = None,
+) -> AsyncIterator[Operator]:
+    """Run the configured ones of ``roles``; everything is reachable when the context is entered.
+
+    ``authorization`` tells whom interface D is for.
+    """
     settings = vault_settings(config)
     async with AsyncExitStack() as stack:
         keys = SoftwareKeyStore(settings.secrets, settings.passphrase)
@@ -79,7 +88,12 @@ async def running(config: Config, roles: frozenset[Role] = frozenset(Role)) -> A
             await _run_access_point(stack, config, config.access_point, gate, services, keys)
         service = None
         if config.message_service is not None and Role.MESSAGE_SERVICE in roles:
-            service = await _run_message_service(stack, config, config.message_service, gate, services)
+            own = config.message_service
+            role = await _run_message_service(stack, config, own, gate, services)
+            service = role.service
+            if own.listen_d is not None:
+                identity = newest_identity(partial(keys.tls_server, OPERATOR_KEYS))
+                await _serve_interface_d(stack, own.listen_d, role, authorization, identity)
         yield Operator(config, gate, service)
 
 
@@ -123,7 +137,7 @@ async def _run_access_point(
 
 async def _run_message_service(
     stack: AsyncExitStack, config: Config, own: MessageServiceConfig, gate: Gate, services: Services
-) -> MessageService:
+) -> mt.MessageServiceRole:
     access_points = {
         organisation.identifier: await connected(stack, organisation, gate, config)
         for organisation in config.organisations
@@ -135,4 +149,20 @@ async def _run_message_service(
         rolesettings.profiles(config),
     )
     await stack.enter_async_context(role.working())
-    return role.service
+    return role
+
+
+async def _serve_interface_d(
+    stack: AsyncExitStack,
+    listen: SocketAddress,
+    role: mt.MessageServiceRole,
+    authorization: Authorization | None,
+    identity: Callable[[], TlsIdentity],
+) -> None:
+    if authorization is None:
+        raise ConfigError("message_service.listen_d", "there is nobody yet who authorises message clients")
+    interface_d = role.interface_d(authorization)
+    application = guarded(interface_d.application(), unexpected("interface D"))
+    socket = listening_socket(listen.host, listen.port)
+    await stack.enter_async_context(serving(application, socket, tls=server_tls(identity).serving))
+    stack.callback(interface_d.close)

@@ -47,6 +47,9 @@ class AddressPattern:
             raise ValueError("an address pattern is a functional address with at most one *")
         return cls(before, after if star else None)
 
+    def __str__(self) -> str:
+        return self.before if self.after is None else f"{self.before}*{self.after}"
+
     def covers(self, address: str) -> bool:
         if self.after is None:
             return address == self.before
@@ -62,6 +65,8 @@ class Access:
     client: str
     scopes: frozenset[Scope]
     patterns: tuple[AddressPattern, ...]
+    others: tuple[AddressPattern, ...] | None = None
+    """For the organisation's default client: what belongs to its other clients; it has all the rest."""
 
     @property
     def principal(self) -> Principal:
@@ -69,7 +74,9 @@ class Access:
 
     def covers(self, address: str) -> bool:
         """Whether the mailbox of this functional address is the client's."""
-        return any(pattern.covers(address) for pattern in self.patterns)
+        if any(pattern.covers(address) for pattern in self.patterns):
+            return True
+        return self.others is not None and not any(pattern.covers(address) for pattern in self.others)
 
 
 def patterns(texts: Iterable[str]) -> tuple[AddressPattern, ...]:
@@ -92,3 +99,7 @@ class Authorization(Protocol):
 
     async def access(self, token: str) -> Access:
         """What the bearer of ``token`` may do now; :class:`Unauthorized` when that is nothing."""
+
+
+class AuthorizationUnavailable(Exception):
+    """Nobody can tell now whether a token is good: its issuer's keys cannot be had. Later it may be."""

@@ -12,8 +12,12 @@ from samdrift.contracts.clock import Clock
 from samdrift.contracts.discovery import CertificateChecks, Discovery
 from samdrift.contracts.principals import Role
 from samdrift.contracts.transfer import AccessPoint
+from samdrift.messageservice.access import Authorization
 from samdrift.messageservice.inbox import Inbox
 from samdrift.messageservice.incoming import Judging
+from samdrift.messageservice.interfaced.application import InterfaceD
+from samdrift.messageservice.interfaced.mailboxes import Mailboxes
+from samdrift.messageservice.interfaced.posting import Posting
 from samdrift.messageservice.outgoing import Outgoing
 from samdrift.messageservice.polling import Polling
 from samdrift.messageservice.sealing import Sealing
@@ -50,6 +54,7 @@ class MessageServiceRole:
         profiles: Mapping[ParticipantIdentifier, OrganisationProfile],
     ) -> None:
         self._gate = around.gate
+        self._around = around
         self._profiles = profiles
         sealing = Sealing(settings.federation, around.discovery, around.checks, around.rng)
         outgoing = Outgoing(settings, around.gate, sealing, around.access_points, around.clock)
@@ -69,6 +74,12 @@ class MessageServiceRole:
         self._polling = Polling(settings, around.access_points, inbox, transfers, around.clock)
         self.service = MessageService(settings, around.gate, self._sending, profiles, around.clock)
 
+    def interface_d(self, authorization: Authorization) -> InterfaceD:
+        """Interface D for those whom ``authorization`` knows."""
+        gate, clock, new_id = self._around.gate, self._around.clock, _new_ids(self._around.rng)
+        posting = Posting(gate, self.service, clock, new_id)
+        return InterfaceD(gate, authorization, Mailboxes(gate), posting)
+
     @contextlib.asynccontextmanager
     async def working(self) -> AsyncIterator[None]:
         """Send what is due and take over what comes in, while the context lasts."""
@@ -86,6 +97,7 @@ class MessageServiceRole:
         async for organisation, role in self._gate.wakeups():
             if role is Role.MESSAGE_SERVICE and organisation in self._profiles:
                 self._sending.dispatcher.wake(organisation)
+                self._gate.news.raise_for(organisation)
 
 
 def _new_ids(rng: Random) -> Callable[[], str]:
