@@ -103,7 +103,7 @@ def attention(address: Address) -> dict[str, Any]:
     }
 
 
-def document(sender: Address, recipient: Address, **changes: Any) -> dict[str, Any]:
+def document(sender: Address, recipient: Address, /, **changes: Any) -> dict[str, Any]:
     """What a client sends, with ``changes`` to the attributes; ``None`` leaves one out."""
     attributes = {
         "confidentiality": True,

@@ -164,7 +164,7 @@ async def test_a_message_under_way_is_not_deleted(stage: Stage) -> None:
     await habo.plant(message)
     answer = await client.delete(message.message_id)
     assert issues(answer) == [("BV", "not-supported", f"{_A}/messageStatus")]
-    assert answer.document()["instance"] == message.message_id
+    assert answer.document()["instance"] == f"urn:uuid:{message.message_id}"
     assert (await client.get(message.message_id)).status == 200
 
 

@@ -78,7 +78,7 @@ class MessageServiceRole:
         """Interface D for those whom ``authorization`` knows."""
         gate, clock, new_id = self._around.gate, self._around.clock, _new_ids(self._around.rng)
         posting = Posting(gate, self.service, clock, new_id)
-        return InterfaceD(gate, authorization, Mailboxes(gate), posting)
+        return InterfaceD(gate, authorization, self._profiles.keys(), Mailboxes(gate), posting)
 
     @contextlib.asynccontextmanager
     async def working(self) -> AsyncIterator[None]:

@@ -7,7 +7,7 @@ and some of its addresses, and no path or parameter can name another.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Container, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from importlib.resources import files
@@ -37,6 +37,7 @@ from samdrift.messageservice.interfaced.problems import Answer, Refused, bad_req
 from samdrift.vault.errors import VaultDenied, VaultUnavailable
 from samdrift.vault.gate import Gate
 from samdrift.vault.records import MessageRecord
+from samdrift.wire.identifiers import ParticipantIdentifier
 
 _JSON = "application/json"
 _LATER = {"retry-after": "30"}
@@ -45,11 +46,11 @@ _LONGEST_NUMBER = 18
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One route: who may use it, and what it does. Without a scope it is open to everybody."""
+    """One route: the scope that opens it, and what it does."""
 
     method: str
     path: str
-    scope: Scope | None
+    scope: Scope
     answer: Callable[[Request, Access], Awaitable[Response]]
 
 
@@ -57,10 +58,16 @@ class InterfaceD:
     """The application."""
 
     def __init__(
-        self, gate: Gate, authorization: Authorization, mailboxes: Mailboxes, posting: Posting
+        self,
+        gate: Gate,
+        authorization: Authorization,
+        served: Container[ParticipantIdentifier],
+        mailboxes: Mailboxes,
+        posting: Posting,
     ) -> None:
         self._gate = gate
         self._authorization = authorization
+        self._served = served
         self._mailboxes = mailboxes
         self._posting = posting
         self._following = Following(gate, authorization)
@@ -103,6 +110,8 @@ class InterfaceD:
 
         async def answer(request: Request) -> Response:
             access = await self._authorization.access(_token(request))
+            if access.organisation not in self._served:
+                raise VaultDenied
             if operation.scope not in access.scopes:
                 await self._out_of_scope(access)
                 raise Unauthorized("the token lacks the scope for this", "insufficient_scope")
@@ -141,7 +150,8 @@ class InterfaceD:
         return StreamingResponse(_message({"self": _self(request)}, found), media_type=_JSON)
 
     async def _delete(self, request: Request, access: Access) -> Response:
-        if not await self._mailboxes.delete(access, request.path_params["messageId"]):
+        narrowed = filters.read_filters(request.query_params.multi_items())
+        if not await self._mailboxes.delete(access, request.path_params["messageId"], narrowed):
             raise _nothing_there()
         return Response(status_code=202)
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from samdrift.messageservice.interfaced.problems import MAX_ISSUES, Refused, broken
+from samdrift.messageservice.interfaced.problems import MAX_ISSUES, NOTHING, Refused, broken
 from samdrift.wire.findings import Finding
 
 Value = Any
@@ -175,4 +175,4 @@ class _Check:
             return
         name = where.rpartition("/")[2]
         subject = "The document" if not name else f"Item {name}" if name.isdecimal() else name
-        self.findings.append(broken(f"{subject} {text}", where or "/"))
+        self.findings.append(broken(f"{subject} {text}", where or NOTHING))

@@ -105,9 +105,11 @@ _PARTIES: Final = {"recipientID": "recipient", "senderID": "sender"}
 
 
 def pointer(path: str) -> str:
-    """The JSON pointer of what an XPath of element names points at in a message; else that of the message."""
+    """The JSON pointer of what an XPath of element names points at in a message; ``NA`` stays."""
+    if not path.startswith("/"):
+        return path
     found = _ATTRIBUTES
-    for name, position in _STEP.findall(path) if path.startswith("/") else ():
+    for name, position in _STEP.findall(path):
         if name in _PARTIES:
             return f"{_ATTRIBUTES}/{_PARTIES[name]}"
         if name not in _WITHOUT:

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import ijson
 
-from samdrift.messageservice.interfaced.problems import Refused, broken
+from samdrift.messageservice.interfaced.problems import NOTHING, Refused, broken
 from samdrift.wire import sdkmessage
 
 Value = Any
@@ -26,7 +26,6 @@ _BLOCK: Final = 1 << 20
 """Bytes parsed at once. The parser looks at a text from its beginning for each block that it goes over."""
 
 _OF_NUMBERS: Final = b"0123456789+-.eE"
-_WHOLE = "/"
 
 
 async def read(stream: AsyncIterable[bytes], length: int | None = None) -> Value:
@@ -55,17 +54,17 @@ class _Reader:
 
     def feed(self, block: bytes) -> None:
         if len(block) >= _BLOCK and not block.translate(None, _OF_NUMBERS):
-            raise Refused([broken("A number is longer than any number", _WHOLE)])
+            raise Refused([broken("A number is longer than any number", NOTHING)])
         try:
             self._parser.send(block)
         except (ijson.JSONError, ValueError):
-            raise Refused([broken("The request is not JSON in UTF-8", _WHOLE)]) from None
+            raise Refused([broken("The request is not JSON in UTF-8", NOTHING)]) from None
 
     def close(self) -> Value:
         try:
             self._parser.close()
         except (ijson.JSONError, ValueError):
-            raise Refused([broken("The request is not JSON in UTF-8", _WHOLE)]) from None
+            raise Refused([broken("The request is not JSON in UTF-8", NOTHING)]) from None
         return self._tree.document
 
 
@@ -93,13 +92,13 @@ class _Tree:
 
     def _name(self, name: str) -> None:
         if name in self._open[-1]:
-            raise Refused([broken("An object has a member twice", _WHOLE)])
+            raise Refused([broken("An object has a member twice", NOTHING)])
         self._count(name)
         self._names[-1] = name
 
     def _begin(self, container: dict[str, Value] | list[Value]) -> None:
         if len(self._open) == MAX_DEPTH:
-            raise Refused([broken(f"Values are nested deeper than {MAX_DEPTH}", _WHOLE)])
+            raise Refused([broken(f"Values are nested deeper than {MAX_DEPTH}", NOTHING)])
         self._add(container)
         self._open.append(container)
         if isinstance(container, dict):
@@ -118,7 +117,7 @@ class _Tree:
         """No message that can be sent says as much (content-specification 4.3.3.3)."""
         self._values += 1
         if self._values > MAX_VALUES:
-            raise Refused([broken(f"More than {MAX_VALUES} values", _WHOLE)])
+            raise Refused([broken(f"More than {MAX_VALUES} values", NOTHING)])
         if isinstance(value, str):
             self._characters += len(value)
             if self._characters > sdkmessage.MAX_BYTES:

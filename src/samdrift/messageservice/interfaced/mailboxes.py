@@ -99,7 +99,7 @@ class Mailboxes:
                 vault.record(AuditEvent.MT_MESSAGE_READ, message=record.id)
         return Found(record, events, body)
 
-    async def delete(self, access: Access, message_id: str) -> bool:
+    async def delete(self, access: Access, message_id: str, filters: Filters) -> bool:
         """Delete a message; false when there is none for the client. :class:`Refused` while it is under way.
 
         (api-mt-mk 3, deleteMessageById)
@@ -107,7 +107,7 @@ class Mailboxes:
         async with self._gate.open(
             access.principal, access.organisation, Role.MESSAGE_SERVICE, Purpose.DISPOSE
         ) as vault:
-            record = await _reached(vault, access, message_id, Filters())
+            record = await _reached(vault, access, message_id, filters)
             if record is None:
                 return False
             if record.status.final:

@@ -53,17 +53,17 @@ class Posting:
             conversation_id=await self._conversation(access, attributes) or message_id,
             created=new_timestamp(self._clock()),
         )
-        instance = message_id if is_uuid(message_id) else None
+        known_as = message_id if is_uuid(message_id) else None
         if not access.covers(functional_address(message.sender)):
-            await self._denied(access, instance)
-            raise Refused([_NOT_THE_CLIENTS], instance)
+            await self._denied(access, known_as)
+            raise Refused([_NOT_THE_CLIENTS], known_as)
         try:
             await self._service.send(access.principal, access.organisation, message)
         except MessageKnown as known:
             if not await self._is_repeated(access, message, dated="creationDateTime" in attributes):
-                raise Refused(map(placed, known.findings), instance) from None
+                raise Refused(map(placed, known.findings), known_as) from None
         except MessageInvalid as invalid:
-            raise Refused(map(placed, invalid.findings), instance) from None
+            raise Refused(map(placed, invalid.findings), known_as) from None
         return message_id
 
     async def _conversation(self, access: Access, attributes: Members) -> str | None:

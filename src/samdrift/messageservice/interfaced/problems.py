@@ -29,9 +29,10 @@ MAX_ISSUES = 50
 class Refused(Exception):
     """A request that is answered with 400: everything that is wrong with it."""
 
-    def __init__(self, findings: Iterable[Finding], instance: str | None = None) -> None:
+    def __init__(self, findings: Iterable[Finding], message_id: str | None = None) -> None:
         self.findings = tuple(findings)[:MAX_ISSUES]
-        self.instance = instance
+        self.message_id = message_id
+        """Of the message that it is about; a UUID."""
         super().__init__("; ".join(finding.text for finding in self.findings))
 
 
@@ -43,6 +44,11 @@ class Answer(Exception):
         self.status = status
         self.text = text
         self.headers = headers
+
+
+def instance(message_id: str) -> str:
+    """The message that something is about, as the URI that the OpenAPI file demands."""
+    return f"urn:uuid:{message_id}"
 
 
 def broken(text: str, where: str) -> Finding:
@@ -58,8 +64,8 @@ def bad_request(refused: Refused) -> Response:
         "status": HTTPStatus.BAD_REQUEST.value,
         "detail": _EXCHANGE_ERROR,
     }
-    if refused.instance is not None:
-        document["instance"] = refused.instance
+    if refused.message_id is not None:
+        document["instance"] = instance(refused.message_id)
     document["eventIssues"] = [
         {
             "typeCode": _EXCHANGE_ERROR,

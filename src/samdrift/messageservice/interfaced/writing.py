@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 from samdrift.contracts.messages import Direction, MessageStatus
 from samdrift.messageservice.attributes import of_record
-from samdrift.messageservice.interfaced.problems import NOTHING
+from samdrift.messageservice.interfaced.problems import NOTHING, instance
 from samdrift.messageservice.progress import rejection
 from samdrift.vault.records import MessageRecord, StatusEvent
+from samdrift.wire.sdkmessage import new_timestamp
 
 VERSION = "sdk api 1.0.0"
 MESSAGES = "/v1/sdk/messages"
@@ -55,7 +55,7 @@ def history(record: MessageRecord, events: Sequence[StatusEvent]) -> Members:
         "type": _EVENT_TYPE,
         "title": record.status.value,
         "detail": record.status.value,
-        "instance": record.id,
+        "instance": instance(record.id),
         "eventIssues": [*map(_issue, events), _issue(_beginning(record))],
     }
 
@@ -75,10 +75,5 @@ def _issue(event: StatusEvent) -> Members:
         "title": title or NOTHING,
         "detail": event.detail or NOTHING,
         "in": event.path or NOTHING,
-        "dateTime": instant(event.at),
+        "dateTime": new_timestamp(event.at),
     }
-
-
-def instant(at: datetime) -> str:
-    """A time in UTC with milliseconds."""
-    return f"{at.astimezone(UTC).replace(tzinfo=None).isoformat(timespec='milliseconds')}Z"

@@ -79,7 +79,7 @@ def test_a_person_and_a_reference_without_label_are_written_and_read_alike() -> 
 @pytest.mark.parametrize(
     ("path", "place"),
     [
-        ("NA", A),
+        ("NA", "NA"),
         ("/messagePayload", A),
         ("/messagePayload/message/messageHeader/label", f"{A}/label"),
         ("/messagePayload/message/messageHeader/messageId", f"{A}/messageId"),

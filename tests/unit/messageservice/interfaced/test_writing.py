@@ -53,7 +53,7 @@ def test_what_happened_is_told_the_latest_first_down_to_the_beginning() -> None:
     assert (events["title"], events["detail"], events["instance"]) == (
         "MESSAGE_EXCHANGE_ERROR",
         "MESSAGE_EXCHANGE_ERROR",
-        record.id,
+        f"urn:uuid:{record.id}",
     )
     told = [(one["typeCode"], one["title"], one["detail"], one["in"]) for one in events["eventIssues"]]
     assert told == [
