@@ -96,10 +96,10 @@ class _Reading:
         key = f"filter[{_canonical(match[1])}]" if match else name.lower()
         if key == "filter[messagestatus]":
             self._status(_unquoted(value))
-        elif key not in _KNOWN:
+        elif key not in KNOWN:
             self._report("is not understood", "filter" if match or key == "filter" else "query")
         elif key in self.given:
-            self._report("is given twice", _KNOWN[key])
+            self._report("is given twice", KNOWN[key])
         else:
             self.given[key] = _unquoted(value)
 
@@ -130,7 +130,7 @@ class _Reading:
         try:
             return _instant(value, last=last)
         except (ValueError, OverflowError):
-            self._report("is not a date, or a date and time in UTC with Z, as in ISO 8601", _KNOWN[key])
+            self._report("is not a date, or a date and time in UTC with Z, as in ISO 8601", KNOWN[key])
             return None
 
     def _size(self) -> int | None:
@@ -179,7 +179,7 @@ def _instant(value: str, *, last: bool) -> datetime:
     return datetime.fromisoformat(value)
 
 
-_KNOWN = {
+KNOWN = {
     name.lower(): name
     for name in (
         "filter[recipientAttention.subOrganization.extension]",
