@@ -183,9 +183,11 @@ def message(
         document=SDK_MESSAGE_EXTENDED.value,
         created_at=at,
         updated_at=at,
+        dated_at=at,
         label=label,
         confidentiality=True,
         size=6,
+        attributes='{"label":"Orosanmälan"}',
     )
 
 

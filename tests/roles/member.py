@@ -182,9 +182,11 @@ class Member:
             document=document.value,
             created_at=now,
             updated_at=now,
+            dated_at=now,
             label=message.label,
             confidentiality=message.confidentiality,
             size=len(payload),
+            attributes="",
         )
         async with self.open(MT) as vault:
             writer = vault.new_body()

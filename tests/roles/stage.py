@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -34,6 +34,7 @@ from samdrift.federation.directory import FunctionalAddress
 from samdrift.federation.server import DOCUMENTS, LocalFederation
 from samdrift.federation.server import running as federation_running
 from samdrift.federation.shapes import Use
+from samdrift.messageservice.access import Access, Scope, patterns
 from samdrift.messageservice.compose import Address
 from samdrift.net.clamd import ClamdAddress
 from samdrift.net.server import listening_socket, serving
@@ -48,10 +49,13 @@ from samdrift.wire.softwarekeys import SoftwareDecryptionKey, SoftwareSigningKey
 from tests import pki
 from tests.roles import web
 from tests.roles.member import Member
+from tests.roles.messageclient import MessageClient, MessageClients
 from tests.roles.peer import Peer, Peers
 from tests.scanner import Clamd, clamd
 
 HOST = "127.0.0.1"
+D = "https://meddelanden.test"
+"""What interface D of both operators is called in tokens."""
 ATTEMPTS = 3
 INTERVAL = 1
 BOTH_MODELS = (*DOCUMENTS, SDK_MESSAGE_BASE, RECEIPT_BASE)
@@ -75,7 +79,7 @@ def hasty(config: Config, malware: MalwareConfig) -> Config:
         access_point=replace(
             config.access_point, attempts=ATTEMPTS, interval_seconds=INTERVAL, answer_seconds=2
         ),
-        message_service=MessageServiceConfig(retry_seconds=1),
+        message_service=MessageServiceConfig(listen_d=_free_address(), address_d=D, retry_seconds=1),
         malware=malware,
         address_book=config.address_book if served == {AGENCY.identifier} else None,
         metrics=MetricsConfig(_free_address(), queue_seconds=1),
@@ -108,6 +112,7 @@ class Stage:
     mullsjo: Member
     gnosjo: Member
     agency: Member
+    clients: MessageClients
     tls: Any
     """For calls to access points, without a client certificate."""
     peers_url: str
@@ -135,6 +140,21 @@ class Stage:
         if documents:
             self._register(peer, f"{server or self.peers_url}{path}", documents)
         return peer
+
+    def client(
+        self, member: Member, *addresses: str, scopes: Collection[Scope] = tuple(Scope), name: str = "journal"
+    ) -> MessageClient:
+        """A message client of an organisation, for its own address unless others are named."""
+        listen = member.config.message_service and member.config.message_service.listen_d
+        assert listen is not None
+        access = Access(
+            member.organisation,
+            name,
+            frozenset(scopes),
+            patterns(addresses or [member.address.functional_address]),
+        )
+        token = self.clients.admit(access)
+        return MessageClient(f"https://{HOST}:{listen.port}", web.tls(member.config.inner_issuers), token)
 
     def renewed(self, peer: Peer) -> Peer:
         """The peer, whose organisation signs with a new certificate."""
@@ -192,6 +212,7 @@ async def staged(folder: Path) -> AsyncIterator[Stage]:
     """Start everything in ``folder``."""
     async with AsyncExitStack() as stack:
         federation = await stack.enter_async_context(federation_running(folder / "federation"))
+        clients = MessageClients()
         scanner = Clamd(folder / "clamd")
         malware = MalwareConfig(None)
         if clamd is not None:
@@ -202,7 +223,8 @@ async def staged(folder: Path) -> AsyncIterator[Stage]:
         ours, theirs = OPERATORS
         for operator in (replace(ours, organisations=(*ours.organisations, GNOSJO)), theirs):
             enrolled = await enrol(federation, operator, folder / operator.folder)
-            run = await stack.enter_async_context(running(hasty(enrolled.config, malware)))
+            config = hasty(enrolled.config, malware)
+            run = await stack.enter_async_context(running(config, authorization=clients))
             for organisation in operator.organisations:
                 members[organisation] = member_of(federation, run, organisation)
         peers = Peers()
@@ -213,6 +235,7 @@ async def staged(folder: Path) -> AsyncIterator[Stage]:
             members[MULLSJO],
             members[GNOSJO],
             members[AGENCY],
+            clients,
             web.tls(members[HABO].config.inner_issuers),
             await _serve(stack, peers, tls, folder / "peers.pem"),
             await _serve(stack, peers, pki.root(HOST, 2).certificate, folder / "untrusted.pem"),

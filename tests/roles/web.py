@@ -8,7 +8,7 @@ import http.client
 import json
 import ssl
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -23,6 +23,8 @@ class Answer:
     status: int
     content_type: str
     body: bytes
+    headers: Mapping[str, str] = field(default_factory=dict, compare=False)
+    """By name in lower case."""
 
     def document(self) -> Any:
         """The JSON that it holds."""
@@ -63,9 +65,11 @@ def _call(
     parts = urlsplit(url)
     connection = http.client.HTTPSConnection(parts.netloc, timeout=within, context=context)
     try:
+        path = f"{parts.path}?{parts.query}" if parts.query else parts.path
         with contextlib.suppress(ConnectionError, ssl.SSLError):  # answered before all was sent
-            connection.request(method, parts.path, body, dict(headers))
+            connection.request(method, path, body, dict(headers))
         response = connection.getresponse()
-        return Answer(response.status, response.getheader("content-type", ""), response.read())
+        named = {name.lower(): value for name, value in response.getheaders()}
+        return Answer(response.status, named.get("content-type", ""), response.read(), named)
     finally:
         connection.close()

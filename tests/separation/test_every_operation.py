@@ -30,7 +30,7 @@ from samdrift.vault.errors import SealBroken, UnknownRecord
 from samdrift.vault.keystore import KeyFault, KeyName, KeyStoreError, SoftwareKeyStore
 from samdrift.vault.messageservice import MessageServiceVault
 from samdrift.vault.opening import Vault
-from samdrift.vault.records import Backlog, MessageRecord, ReceiptRecord, Received, Transfer
+from samdrift.vault.records import Backlog, Changes, MessageRecord, ReceiptRecord, Received, Transfer
 from samdrift.vault.transferdesk import TransferDesk
 from samdrift.vault.transferqueue import Standing
 from samdrift.wire.identifiers import ParticipantIdentifier
@@ -197,6 +197,10 @@ async def sweep(vault: Vault, victim: Victim) -> object:
     return await vault.sweep()
 
 
+async def log_end(vault: Vault, victim: Victim) -> object:
+    return await is_(0, vault.log_end())
+
+
 async def submit(vault: AccessPointVault, victim: Victim) -> object:
     envelope = outgoing(envelope_id=victim.transfer.envelope.envelope_id)
     transfer, created = await vault.submit(
@@ -356,7 +360,24 @@ async def read_body(vault: MessageServiceVault, victim: Victim) -> object:
 
 async def messages(vault: MessageServiceVault, victim: Victim) -> object:
     address = victim.out.recipient_address
-    return [await vault.messages(limit=1000), await vault.messages(recipient_address=address)]
+    mailboxes = [victim.out.mailbox, victim.came_in.mailbox]
+    return [
+        await vault.messages(limit=1000),
+        await vault.messages(recipient_address=address),
+        await vault.messages(mailboxes=mailboxes),
+    ]
+
+
+async def mailboxes(vault: MessageServiceVault, victim: Victim) -> object:
+    return await is_((), vault.mailboxes())
+
+
+async def changes(vault: MessageServiceVault, victim: Victim) -> object:
+    return await is_(Changes(0, ()), vault.changes(0, 1000))
+
+
+async def events_of(vault: MessageServiceVault, victim: Victim) -> object:
+    return await is_(((), ()), vault.events_of([victim.out, victim.came_in]))
 
 
 async def set_status(vault: MessageServiceVault, victim: Victim) -> object:
@@ -452,7 +473,9 @@ async def use_assertion(vault: MessageServiceVault, victim: Victim) -> object:
 
 Opened = Vault | TransferDesk
 Case = Callable[[Any, Victim], Awaitable[object]]
-BOTH: dict[str, Case] = {case.__name__: case for case in (log, find_log, log_origin, record, new_body, sweep)}
+BOTH: dict[str, Case] = {
+    case.__name__: case for case in (log, find_log, log_origin, log_end, record, new_body, sweep)
+}
 CASES: dict[type[Opened], dict[str, Case]] = {
     AccessPointVault: BOTH
     | {case.__name__: case for case in (submit, claim_transfers, outgoing_body, delivered, failed, postpone)}
@@ -468,6 +491,7 @@ CASES: dict[type[Opened], dict[str, Case]] = {
     | {case.__name__: case for case in (set_receipt_state, claim_work, schedule, reschedule, finish_work)}
     | {case.__name__: case for case in (cursor, set_cursor, under_way, drop_content)}
     | {case.__name__: case for case in (token_keys, use_assertion)}
+    | {case.__name__: case for case in (mailboxes, changes, events_of)}
     | {"message": read_message, "body": read_body, "receipt": read_receipt, "next_due": next_due_work},
 }
 ROLES: dict[type[Opened], Role] = {AccessPointVault: AP, TransferDesk: AP, MessageServiceVault: MT}

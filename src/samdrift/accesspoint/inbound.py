@@ -23,7 +23,6 @@ from samdrift.accesspoint.ownkeys import CurrentKeys
 from samdrift.accesspoint.peers import Peers
 from samdrift.accesspoint.reception import Reception
 from samdrift.accesspoint.settings import AccessPointSettings
-from samdrift.accesspoint.signals import Signals
 from samdrift.audit.events import AuditEvent
 from samdrift.contracts.clock import Clock
 from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
@@ -31,6 +30,7 @@ from samdrift.vault.accesspoint import AccessPointVault
 from samdrift.vault.bodies import BodyWriter
 from samdrift.vault.gate import Gate
 from samdrift.vault.records import IncomingEnvelope
+from samdrift.vault.signals import Signals
 from samdrift.wire.as4 import (
     As4Fault,
     As4Limits,

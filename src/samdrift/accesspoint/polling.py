@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 from samdrift.accesspoint.problems import Problem, ProblemKind
-from samdrift.accesspoint.signals import Signals
 from samdrift.audit.events import AuditEvent
 from samdrift.contracts.clock import Clock
 from samdrift.contracts.principals import Principal, Purpose, Role
@@ -13,6 +12,7 @@ from samdrift.contracts.transfer import Poll
 from samdrift.net.pollrequest import PollRequest
 from samdrift.vault.accesspoint import AccessPointVault
 from samdrift.vault.gate import Gate
+from samdrift.vault.signals import Signals
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 _MOST = 50

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 from samdrift.accesspoint.answers import Answers
 from samdrift.accesspoint.endpoint import Endpoint
-from samdrift.accesspoint.guard import guarded
 from samdrift.accesspoint.inbound import Inbound
 from samdrift.accesspoint.interface_c import CurrentClients, InterfaceC
 from samdrift.accesspoint.meters import Meters
@@ -20,7 +19,6 @@ from samdrift.accesspoint.queuelengths import QueueLengths
 from samdrift.accesspoint.route import Routes
 from samdrift.accesspoint.sending import Sending
 from samdrift.accesspoint.settings import AccessPointSettings
-from samdrift.accesspoint.signals import Signals
 from samdrift.accesspoint.submission import Submissions
 from samdrift.audit.operations import unexpected
 from samdrift.contracts.clock import Clock
@@ -28,7 +26,9 @@ from samdrift.contracts.discovery import CertificateChecks, Discovery
 from samdrift.contracts.principals import Role
 from samdrift.net.background import in_background
 from samdrift.net.client import HttpClient
+from samdrift.net.guard import guarded
 from samdrift.vault.gate import Gate
+from samdrift.vault.signals import Signals
 from samdrift.wire.as4 import As4Limits
 from samdrift.wire.keys import Random
 
@@ -83,9 +83,9 @@ class AccessPointRole:
         )
         submissions = Submissions(settings, around.gate, self._sending, around.clock, around.rng)
         polling = Polling(around.gate, self._signals, around.clock)
-        self.interface_a = guarded(Endpoint(inbound).application(), "interface A")
+        self.interface_a = guarded(Endpoint(inbound).application(), unexpected("interface A"))
         self.interface_c = guarded(
-            InterfaceC(around.gate, submissions, polling, clients).application(), "interface C"
+            InterfaceC(around.gate, submissions, polling, clients).application(), unexpected("interface C")
         )
 
     @contextlib.asynccontextmanager

@@ -8,7 +8,6 @@ from functools import partial
 from samdrift.accesspoint.facts import transfer_facts
 from samdrift.accesspoint.outbound import Outbound
 from samdrift.accesspoint.settings import AccessPointSettings
-from samdrift.accesspoint.signals import Signals
 from samdrift.audit.events import AuditEvent
 from samdrift.audit.operations import unexpected
 from samdrift.contracts.clock import Clock
@@ -19,6 +18,7 @@ from samdrift.vault.bodies import BodyReader
 from samdrift.vault.gate import Gate
 from samdrift.vault.inflight import InFlight
 from samdrift.vault.records import Transfer
+from samdrift.vault.signals import Signals
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 _WORKER = Principal(PrincipalKind.WORKER, "access-point-outbound")

@@ -91,6 +91,8 @@ class AccessPointConfig:
 class MessageServiceConfig:
     """Role MT."""
 
+    listen_d: SocketAddress | None = None
+    """Where message clients reach interface D; nowhere, when it is absent."""
     submit_seconds: int = 3600
     """How long a message may wait to be handed to the access point before it has failed."""
     transfer_seconds: int = 7200

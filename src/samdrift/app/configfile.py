@@ -133,6 +133,7 @@ def _access_point(table: Table) -> AccessPointConfig:
 
 def _message_service(table: Table) -> MessageServiceConfig:
     message_service = MessageServiceConfig(
+        listen_d=table.take("listen_d", _address, None),
         submit_seconds=table.take("submit_seconds", positive, 3600),
         transfer_seconds=table.take("transfer_seconds", positive, 7200),
         receipt_seconds=table.take("receipt_seconds", positive, 86400),

@@ -10,15 +10,15 @@ from dataclasses import dataclass
 from functools import partial
 
 from prometheus_client import CollectorRegistry
+from starlette.applications import Starlette
 
 from samdrift.accesspoint import role as ap
-from samdrift.accesspoint.guard import guarded
 from samdrift.accesspoint.meters import Meters
 from samdrift.app import rolesettings
 from samdrift.app.accesspoints import connected
 from samdrift.app.addressbook import address_book
 from samdrift.app.authorization import Authorizing, authorizing
-from samdrift.app.config import AccessPointConfig, Config, MessageServiceConfig
+from samdrift.app.config import AccessPointConfig, Config, MessageServiceConfig, SocketAddress
 from samdrift.app.malware import malware_scanner
 from samdrift.app.metrics import metrics_application
 from samdrift.app.replaceable import (
@@ -29,10 +29,13 @@ from samdrift.app.replaceable import (
     registered_clients,
 )
 from samdrift.app.services import Services, shared_services
+from samdrift.audit.operations import unexpected
 from samdrift.contracts.principals import Role
 from samdrift.messageservice import role as mt
+from samdrift.messageservice.access import Authorization
 from samdrift.messageservice.service import MessageService
 from samdrift.net.clock import system_clock
+from samdrift.net.guard import guarded
 from samdrift.net.http import http_client
 from samdrift.net.server import listening_socket, serving
 from samdrift.net.tls import client_tls, server_tls
@@ -50,7 +53,7 @@ class Operator:
     gate: Gate
     service: MessageService | None
     authorization: Authorizing | None = None
-    """Who may use interface D; with ``address_d`` in the configuration."""
+    """Who may use interface D; with ``listen_d`` in the configuration."""
 
     @property
     def messages(self) -> MessageService:
@@ -71,8 +74,16 @@ def vault_settings(config: Config) -> VaultSettings:
 
 
 @contextlib.asynccontextmanager
-async def running(config: Config, roles: frozenset[Role] = frozenset(Role)) -> AsyncIterator[Operator]:
-    """Run the configured ones of ``roles``; everything is reachable when the context is entered."""
+async def running(
+    config: Config,
+    roles: frozenset[Role] = frozenset(Role),
+    authorization: Authorization | None = None,
+) -> AsyncIterator[Operator]:
+    """Run the configured ones of ``roles``; everything is reachable when the context is entered.
+
+    ``authorization`` tells whom interface D is for, if not the tokens of the installation's own
+    and of external authorisation servers.
+    """
     settings = vault_settings(config)
     async with AsyncExitStack() as stack:
         keys = SoftwareKeyStore(settings.secrets, settings.passphrase)
@@ -81,13 +92,18 @@ async def running(config: Config, roles: frozenset[Role] = frozenset(Role)) -> A
         services = await stack.enter_async_context(shared_services(config))
         if config.access_point is not None and Role.ACCESS_POINT in roles:
             await _run_access_point(stack, config, config.access_point, gate, services, keys)
-        service = authorization = None
+        service = authorizes = None
         if config.message_service is not None and Role.MESSAGE_SERVICE in roles:
             own = config.message_service
-            if own.address_d:
-                authorization = await stack.enter_async_context(authorizing(config, own, gate))
-            service = await _run_message_service(stack, config, own, gate, services)
-        yield Operator(config, gate, service, authorization)
+            role = await _run_message_service(stack, config, own, gate, services)
+            service = role.service
+            if own.listen_d is not None:
+                authorizes = await stack.enter_async_context(authorizing(config, own, gate))
+                interface_d = role.interface_d(authorization or authorizes.tokens)
+                stack.callback(interface_d.close)
+                application = interface_d.application(authorizes.server.routes())
+                await _serve_interface_d(stack, own.listen_d, application, keys)
+        yield Operator(config, gate, service, authorizes)
 
 
 async def _run_access_point(
@@ -123,14 +139,14 @@ async def _run_access_point(
     await stack.enter_async_context(serving(role.interface_a, socket_a, tls=tls_a.serving))
     await stack.enter_async_context(serving(role.interface_c, socket_c, tls=tls_c.serving))
     if config.metrics is not None:
-        metrics = guarded(metrics_application(registry, role.queue_lengths.measure), "metrics")
+        metrics = guarded(metrics_application(registry, role.queue_lengths.measure), unexpected("metrics"))
         socket = listening_socket(config.metrics.listen.host, config.metrics.listen.port)
         await stack.enter_async_context(serving(metrics, socket))
 
 
 async def _run_message_service(
     stack: AsyncExitStack, config: Config, own: MessageServiceConfig, gate: Gate, services: Services
-) -> MessageService:
+) -> mt.MessageServiceRole:
     access_points = {
         organisation.identifier: await connected(stack, organisation, gate, config)
         for organisation in config.organisations
@@ -153,4 +169,13 @@ async def _run_message_service(
         rolesettings.message_service_settings(config, own), around, rolesettings.profiles(config)
     )
     await stack.enter_async_context(role.working())
-    return role.service
+    return role
+
+
+async def _serve_interface_d(
+    stack: AsyncExitStack, listen: SocketAddress, application: Starlette, keys: SoftwareKeyStore
+) -> None:
+    identity = newest_identity(partial(keys.tls_server, OPERATOR_KEYS))
+    served = guarded(application, unexpected("interface D"))
+    socket = listening_socket(listen.host, listen.port)
+    await stack.enter_async_context(serving(served, socket, tls=server_tls(identity).serving))

@@ -45,6 +45,7 @@ class AuditEvent(StrEnum):
     """An accepted message came from a functional address that the copy of the address book has not."""
     MT_MESSAGE_NEW = "mt:message:new"
     MT_MESSAGE_READ = "mt:message:read"
+    MT_MESSAGE_DELETED = "mt:message:deleted"
     MT_RECEIPT_QUEUED = "mt:receipt:queued"
     MT_RECEIPT_SUBMITTED = "mt:receipt:submitted"
     MT_RECEIPT_ACKNOWLEDGED = "mt:receipt:acknowledged"
@@ -55,3 +56,21 @@ class AuditEvent(StrEnum):
     MT_TOKEN_ISSUED = "mt:token:issued"  # noqa: S105
     """A message client has shown who it is, and got an access token."""
     MT_TOKEN_REFUSED = "mt:token:refused"  # noqa: S105
+    MT_CLIENT_DENIED = "mt:client:denied"
+    """A message client asked for what is not there for it, or may not do what it asked."""
+
+
+STEPS = frozenset(
+    {
+        AuditEvent.MT_MESSAGE_SCHEDULED,
+        AuditEvent.MT_MESSAGE_SUBMITTED,
+        AuditEvent.MT_MESSAGE_POSTPONED,
+        AuditEvent.MT_MESSAGE_ACKNOWLEDGED,
+        AuditEvent.MT_MESSAGE_ACCEPTED,
+        AuditEvent.MT_MESSAGE_REJECTED,
+        AuditEvent.MT_MESSAGE_FAILED,
+        AuditEvent.MT_MESSAGE_RETRIEVED,
+        AuditEvent.MT_MESSAGE_NEW,
+    }
+)
+"""Those that begin a message's life or move it on."""

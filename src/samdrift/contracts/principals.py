@@ -49,6 +49,7 @@ class Purpose(StrEnum):
     COMPOSE = "compose"
     PROCESS = "process"
     READ = "read"
+    DISPOSE = "dispose"
     TRACE = "trace"
     MAINTAIN = "maintain"
     OPERATE = "operate"

@@ -7,6 +7,7 @@ from datetime import datetime
 from samdrift.contracts.messages import Direction, MessageStatus, ReceiptState
 from samdrift.contracts.transfer import InboxItem
 from samdrift.messageservice.addresses import functional_address
+from samdrift.messageservice.attributes import attributes
 from samdrift.messageservice.findings import MOST_FINDINGS
 from samdrift.messageservice.incoming import NewMessage
 from samdrift.vault.records import MessageRecord, ReceiptRecord
@@ -15,6 +16,7 @@ from samdrift.wire.codes import ReceiptStatus
 from samdrift.wire.findings import Finding
 from samdrift.wire.identifiers import receipt_document_for
 from samdrift.wire.receipt import MessageReceipt
+from samdrift.wire.sdkmessage import instant
 
 
 def answer(
@@ -70,7 +72,9 @@ def message_record(new: NewMessage, item: InboxItem, refused: bool, now: datetim
         document=header.document.value,
         created_at=now,
         updated_at=now,
+        dated_at=instant(message.created) if message else now,
         label=message.label if message else "",
         confidentiality=message.confidentiality if message else True,
         size=len(new.payload) if message else 0,
+        attributes=attributes(message) if message else "",
     )

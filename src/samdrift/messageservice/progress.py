@@ -97,6 +97,7 @@ def of_receipt(receipt: MessageReceipt, at: datetime) -> Progress:
 
     The recipient chose its words and how many: the log gets none of them but the
     codes that we know, and a receipt with very many findings does not fill the vault.
+    Its last finding happened first, since events are shown the latest first.
     """
     if receipt.status is ReceiptStatus.ACCEPTED:
         return Progress(
@@ -120,10 +121,18 @@ def of_receipt(receipt: MessageReceipt, at: datetime) -> Progress:
     codes = sorted({_codes(finding) for finding in receipt.findings})
     return Progress(
         MessageStatus.MESSAGE_EXCHANGE_ERROR,
-        (*findings, error),
+        (*reversed(findings), error),
         AuditEvent.MT_MESSAGE_REJECTED,
         reason=", ".join(codes),
     )
+
+
+def rejection(event: StatusEvent) -> tuple[str, str] | None:
+    """The codes of the finding in a receipt that an event tells of: reason and detail."""
+    if event.status is not MessageStatus.REJECTED:
+        return None
+    reason, _, detail = event.title.partition(" ")
+    return reason, detail
 
 
 def _codes(finding: Finding) -> str:

@@ -14,8 +14,12 @@ from samdrift.contracts.discovery import CertificateChecks, Discovery
 from samdrift.contracts.malware import MalwareScanner
 from samdrift.contracts.principals import Role
 from samdrift.contracts.transfer import AccessPoint
+from samdrift.messageservice.access import Authorization
 from samdrift.messageservice.inbox import Inbox
 from samdrift.messageservice.incoming import Judging
+from samdrift.messageservice.interfaced.application import InterfaceD
+from samdrift.messageservice.interfaced.mailboxes import Mailboxes
+from samdrift.messageservice.interfaced.posting import Posting
 from samdrift.messageservice.outgoing import Outgoing
 from samdrift.messageservice.polling import Polling
 from samdrift.messageservice.screening import Screening
@@ -55,6 +59,7 @@ class MessageServiceRole:
         profiles: Mapping[ParticipantIdentifier, OrganisationProfile],
     ) -> None:
         self._gate = around.gate
+        self._around = around
         self._profiles = profiles
         sealing = Sealing(settings.federation, around.discovery, around.checks, around.rng)
         screening = Screening(around.scanner)
@@ -78,6 +83,12 @@ class MessageServiceRole:
             settings, around.gate, self._sending, screening, around.address_book, profiles, around.clock
         )
 
+    def interface_d(self, authorization: Authorization) -> InterfaceD:
+        """Interface D for those whom ``authorization`` knows."""
+        gate, clock, new_id = self._around.gate, self._around.clock, _new_ids(self._around.rng)
+        posting = Posting(gate, self.service, clock, new_id)
+        return InterfaceD(gate, authorization, self._profiles.keys(), Mailboxes(gate), posting)
+
     @contextlib.asynccontextmanager
     async def working(self) -> AsyncIterator[None]:
         """Send what is due and take over what comes in, while the context lasts."""
@@ -95,6 +106,7 @@ class MessageServiceRole:
         async for organisation, role in self._gate.wakeups():
             if role is Role.MESSAGE_SERVICE and organisation in self._profiles:
                 self._sending.dispatcher.wake(organisation)
+                self._gate.news.raise_for(organisation)
 
 
 def _new_ids(rng: Random) -> Callable[[], str]:

@@ -13,6 +13,7 @@ from samdrift.contracts.messages import Direction, MessageStatus, WorkKind
 from samdrift.contracts.principals import Principal, Purpose, Role
 from samdrift.messageservice.addresses import functional_address
 from samdrift.messageservice.aside import aside
+from samdrift.messageservice.attributes import attributes
 from samdrift.messageservice.findings import of_files
 from samdrift.messageservice.screening import Screening
 from samdrift.messageservice.sending import Sending
@@ -32,6 +33,13 @@ class MessageInvalid(Exception):
     def __init__(self, findings: tuple[Finding, ...]) -> None:
         super().__init__("; ".join(f"{finding.text} ({finding.path})" for finding in findings))
         self.findings = findings
+
+
+class MessageKnown(MessageInvalid):
+    """A message whose id has been used before."""
+
+    def __init__(self) -> None:
+        super().__init__((_KNOWN,))
 
 
 class MessageService:
@@ -68,15 +76,16 @@ class MessageService:
         Durable when it returns. Raises :class:`MessageInvalid`: outgoing
         messages obey the same rules as incoming ones (content-specification 5).
         """
-        payload = sdkmessage.build(message)
+        prepared = sdkmessage.prepare(message)
         found = await aside(
-            len(payload),
-            lambda: sdkmessage.validate(payload) or self._sender_findings(organisation, message, document),
+            prepared.size,
+            lambda: prepared.findings or self._sender_findings(organisation, message, document),
         )
         if found:
             raise MessageInvalid(found)
         await self._require_listed(message)
         scanned = await self._scan(principal, organisation, message)
+        payload = prepared.write()
         now = self._clock()
         claim = self._sending.room(organisation) > 0
         record = _record(message, document, now, len(payload))
@@ -85,7 +94,7 @@ class MessageService:
             await writer.write(payload)
             lease = self._settings.lease if claim else None
             if not await vault.create_outgoing(record, await writer.finish(), now=now, lease=lease):
-                raise MessageInvalid((_KNOWN,))
+                raise MessageKnown
             await vault.schedule(WorkKind.DEADLINE, record.id, now + self._settings.sent_within)
             vault.record(
                 AuditEvent.MT_MESSAGE_SCHEDULED, message=record.id, conversation=record.conversation_id
@@ -205,7 +214,9 @@ def _record(message: SdkMessage, document: DocumentIdentifier, now: datetime, si
         document=document.value,
         created_at=now,
         updated_at=now,
+        dated_at=sdkmessage.instant(message.created),
         label=message.label,
         confidentiality=message.confidentiality,
         size=size,
+        attributes=attributes(message),
     )

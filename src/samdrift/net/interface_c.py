@@ -24,6 +24,7 @@ from samdrift.net.pollrequest import PollRequest
 T = TypeVar("T")
 
 _POLL_SLACK = 15.0
+_PIECE = 256 << 10
 _MOST = 16 << 20
 """Bytes of an answer that is no envelope."""
 
@@ -130,10 +131,14 @@ class HttpAccessPoint:
     async def submit(
         self, envelope_id: str, conversation_id: str, body: bytes | AsyncIterable[bytes]
     ) -> Submission:
+        length = None
+        if isinstance(body, bytes):
+            body, length = (_pieces(body), len(body)) if len(body) > _PIECE else (body, None)
         answer = await self._call(
             "PUT",
             f"/envelopes/{envelope_id}",
             body,
+            length=length,
             headers={"samdrift-conversation-id": conversation_id, "content-type": "application/xml"},
         )
         new = answer.status == 201
@@ -168,13 +173,14 @@ class HttpAccessPoint:
         path: str,
         body: bytes | AsyncIterable[bytes] | None = None,
         *,
+        length: int | None = None,
         headers: Mapping[str, str] | None = None,
         silence: float | None = None,
         gone_is_fine: bool = False,
     ) -> _Answer:
         try:
             async with self._client.exchange(
-                method, self._base + path, body, headers=headers, silence=silence
+                method, self._base + path, body, length=length, headers=headers, silence=silence
             ) as response:
                 answer = _Answer(response.status, await response.read(_MOST))
         except NoAnswer as failure:
@@ -182,6 +188,12 @@ class HttpAccessPoint:
         if 200 <= answer.status < 300 or (gone_is_fine and answer.status == 404):
             return answer
         raise _refusal(answer)
+
+
+async def _pieces(body: bytes) -> AsyncIterator[bytes]:
+    """A large body piece by piece: TLS would hold the whole of it three times over."""
+    for start in range(0, len(body), _PIECE):
+        yield body[start : start + _PIECE]
 
 
 def _refusal(answer: _Answer) -> TransferRefused | TransferUnavailable:

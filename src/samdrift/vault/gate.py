@@ -27,6 +27,7 @@ from samdrift.vault.registry import LOGIN_SECRET, Registration, Registry
 from samdrift.vault.sealing import Sealer
 from samdrift.vault.session import Statement
 from samdrift.vault.settings import VaultSettings
+from samdrift.vault.signals import Signals
 from samdrift.vault.transferdesk import TransferDesk
 from samdrift.vault.wakeups import Wakeups
 from samdrift.wire.identifiers import ParticipantIdentifier
@@ -57,6 +58,8 @@ class Gate:
         keys: SoftwareKeyStore | None,
     ) -> None:
         self.registry = Registry()
+        self.news = Signals()
+        """Raised for an organisation whose messages this process has changed."""
         self.denials = 0
         """Openings that were denied since the start."""
         self._database = database
@@ -214,6 +217,9 @@ class Gate:
             await self._append(self._room(registration).login, reason.happening(event, facts))
         raise VaultDenied
 
+    async def _tell(self, organisation: ParticipantIdentifier) -> None:
+        self.news.raise_for(organisation)
+
     async def _append(self, login: Login, happening: Happening) -> None:
         session = await self._pool.borrow(login)
         try:
@@ -230,7 +236,10 @@ class Gate:
             sealer = Sealer(vault, self._keys.data_key(vault))
             password = sealer.open(registration.secret, LOGIN_SECRET).decode()
             login = self._database.login(registration.login, password)
-            room = self._rooms[vault] = Room(vault, login, Shelf(vault, sealer, self._objects), self._keys)
+            shelf = Shelf(vault, sealer, self._objects)
+            room = self._rooms[vault] = Room(
+                vault, login, shelf, self._keys, partial(self._tell, registration.organisation)
+            )
         return room
 
 

@@ -28,6 +28,15 @@ WHERE position('"event":"ap:envelope:refused"'::bytea IN content) > 0 ORDER BY s
 """
 """Entries about envelopes that were refused, the latest first; there is an index for these words."""
 
+OF_MESSAGES = """
+SELECT sequence, content, previous, hash FROM log
+WHERE sequence > $1 AND position('"event":"mt:message:'::bytea IN content) > 0 ORDER BY sequence LIMIT $2
+"""
+"""Entries after a number that tell of a message, the oldest first; there is an index for these words."""
+
+LAST = "SELECT sequence FROM log_head"
+"""The number of the last entry."""
+
 
 def append_statement(happenings: Sequence[Happening]) -> Statement:
     """What appends ``happenings`` to the log of the vault whose login runs it."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from samdrift.contracts.messages import Direction, MessageStatus, ReceiptState
@@ -16,7 +16,7 @@ from samdrift.wire.identifiers import ParticipantIdentifier
 
 MESSAGES = """
 SELECT id, direction, status, conversation_id, ref_to_message_id, sender, recipient, document, created_at,
-       updated_at, confidentiality, size, details
+       updated_at, dated_at, confidentiality, size, details
 FROM messages
 """
 RECEIPTS = """
@@ -25,13 +25,28 @@ FROM receipts
 """
 
 
+NEWEST = "ORDER BY created_at DESC, id DESC, direction DESC LIMIT"
+Place = tuple[datetime, str, Direction]
+"""Where a message stands in that order: when it was stored, its id and direction."""
+
+
+IN_MAILBOXES = "details IS NOT NULL AND (body IS NOT NULL OR direction = 'out')"
+"""What lies in a mailbox: whatever was sent, and what came in and was kept; not what was deleted."""
+
+_OF_MAILBOXES = """
+SELECT found.* FROM unnest({marks}::bytea[]) AS own (mark) CROSS JOIN LATERAL ({each}) AS found {newest}
+"""
+
+
 def search(
-    filters: Mapping[str, Value], before: tuple[datetime, str] | None, limit: int
+    filters: Mapping[str, Value], mailboxes: Sequence[bytes] | None, before: Place | None, limit: int
 ) -> tuple[str, list[Value]]:
     """A query for the newest messages that fit, and its values.
 
     ``filters`` maps conditions, with ``{}`` for the value, to values; those
-    without a value fall away, so that the planner sees only what is asked.
+    without a value fall away, so that the planner sees only what is asked. Of
+    ``mailboxes``, the marks of some, the newest of each are taken before the newest
+    of all, so that it makes no difference how much lies in the others.
     """
     conditions, values = ["details IS NOT NULL"], list[Value]()
     for condition, value in filters.items():
@@ -39,19 +54,23 @@ def search(
             values.append(value)
             conditions.append(condition.format(f"${len(values)}"))
     if before is not None:
-        values += before
-        conditions.append(f"(created_at, id) < (${len(values) - 1}::timestamptz, ${len(values)}::text)")
+        values += (before[0], before[1], before[2].value)
+        at = len(values)
+        place = f"(${at - 2}::timestamptz, ${at - 1}::text, ${at}::text)"
+        conditions.append(f"(created_at, id, direction) < {place}")
     values.append(limit)
-    query = (
-        f"{MESSAGES} WHERE {' AND '.join(conditions)}"
-        f" ORDER BY created_at DESC, id DESC, direction DESC LIMIT ${len(values)}::int"
-    )
-    return query, values
+    newest = f"{NEWEST} ${len(values)}::int"
+    found = f"{MESSAGES} WHERE {' AND '.join(conditions)}"
+    if mailboxes is None:
+        return f"{found} {newest}", values
+    values.append(list(mailboxes))
+    each = f"{found} AND {IN_MAILBOXES} AND mailbox = own.mark {newest}"
+    return _OF_MAILBOXES.format(marks=f"${len(values)}", each=each, newest=newest), values
 
 
 def message_values(record: MessageRecord, body: Body | None, sealer: Sealer) -> tuple[Value, ...]:
     """A message as the arguments of ``store_message``."""
-    details = [record.label, record.sender_address, record.recipient_address]
+    details = [record.label, record.sender_address, record.recipient_address, record.attributes]
     return (
         record.id,
         record.direction.value,
@@ -65,6 +84,7 @@ def message_values(record: MessageRecord, body: Body | None, sealer: Sealer) -> 
         record.document,
         record.created_at,
         record.updated_at,
+        record.dated_at,
         record.confidentiality,
         record.size,
         sealer.seal(_encode(details), f"message {record.direction} {record.id}"),
@@ -85,13 +105,12 @@ def message(row: Row, sealer: Sealer) -> MessageRecord:
         document,
         created_at,
         updated_at,
+        dated_at,
         confidentiality,
         size,
         details,
     ) = row
-    label, sender_address, recipient_address = _decode(
-        sealer.open(details, f"message {direction} {message_id}")
-    )
+    label, sender_address, recipient_address, *attributes = _details(details, message_id, direction, sealer)
     return MessageRecord(
         id=message_id,
         direction=Direction(direction),
@@ -105,10 +124,23 @@ def message(row: Row, sealer: Sealer) -> MessageRecord:
         document=document,
         created_at=created_at,
         updated_at=updated_at,
+        dated_at=dated_at,
         label=label,
         confidentiality=confidentiality,
         size=size,
+        attributes=attributes[0] if attributes else "",  # none before they were kept
     )
+
+
+def mailbox(row: Row, sealer: Sealer) -> str:
+    """The mailbox of a message from its id, direction and sealed details."""
+    message_id, direction, details = row
+    _, sender_address, recipient_address, *_ = _details(details, message_id, direction, sealer)
+    return sender_address if direction == Direction.OUT else recipient_address
+
+
+def _details(sealed: bytes, message_id: str, direction: str, sealer: Sealer) -> list[str]:
+    return _decode(sealer.open(sealed, f"message {direction} {message_id}"))
 
 
 def sealed_event(event: StatusEvent, message_id: str, direction: Direction, sealer: Sealer) -> bytes:

@@ -5,23 +5,25 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from datetime import datetime, timedelta
 from functools import partial
+from operator import itemgetter
 from pathlib import Path
 
+from samdrift.audit.events import STEPS
 from samdrift.contracts.messages import Direction, MessageStatus, ReceiptState, WorkKind
 from samdrift.contracts.transfer import UnderWay
-from samdrift.vault import messagerows
+from samdrift.vault import logbook, messagerows
 from samdrift.vault.bodies import Body, BodyReader
 from samdrift.vault.errors import UnknownRecord
-from samdrift.vault.messagerows import MESSAGES, RECEIPTS
-from samdrift.vault.records import KeySet, MessageRecord, ReceiptRecord, Received, StatusEvent
+from samdrift.vault.messagerows import IN_MAILBOXES, MESSAGES, RECEIPTS, Place
+from samdrift.vault.records import Changes, KeySet, MessageRecord, ReceiptRecord, Received, StatusEvent
 from samdrift.vault.session import call
 from samdrift.vault.tokens import Tokens
 from samdrift.vault.workqueue import WorkQueue
 
 _FINAL = [status.value for status in MessageStatus if status.final]
 
-_STORE = call("store_message", 19)
-_RECEIVE = call("receive_message", 21)
+_STORE = call("store_message", 20)
+_RECEIVE = call("receive_message", 22)
 _TAKE = call("take_item", 2)
 _PROCESSED = "SELECT FROM processed WHERE item = $1"
 _MESSAGE = f"""{MESSAGES}
@@ -48,6 +50,23 @@ _RECEIPT = f"{RECEIPTS} WHERE id = $1"
 _RECEIPT_FOR = f"""{RECEIPTS}
 WHERE message = $1 AND ($2::text IS NULL OR direction = $2) ORDER BY created_at DESC LIMIT 1
 """
+_MAILBOXES = f"""
+WITH RECURSIVE found AS (
+    (SELECT mailbox, id, direction, details FROM messages WHERE {IN_MAILBOXES} ORDER BY mailbox LIMIT 1)
+    UNION ALL
+    SELECT next.* FROM found, LATERAL (
+        SELECT mailbox, id, direction, details FROM messages
+        WHERE {IN_MAILBOXES} AND mailbox > found.mailbox ORDER BY mailbox LIMIT 1
+    ) AS next
+) SELECT id, direction, details FROM found
+"""  # noqa: S608
+"""One message of each mailbox: the index is asked for the next one, however much lies in each."""
+_EVENTS_OF = """
+SELECT e.message, e.direction, e.at, e.status, e.details
+FROM unnest($1::text[], $2::text[]) AS asked (message, direction)
+JOIN status_events e ON e.message = asked.message AND e.direction = asked.direction ORDER BY e.number DESC
+"""
+_THESE = f"{MESSAGES} WHERE id = ANY($1::text[]) AND {IN_MAILBOXES}"
 _RECEIPT_CONTENT = "SELECT content FROM receipts WHERE id = $1"
 _SET_RECEIPT_STATE = call("set_receipt_state", 4)
 
@@ -85,6 +104,7 @@ class MessageServiceVault(WorkQueue, Tokens):
         if created:
             self._keep(body)
             self._plan(WorkKind.MESSAGE, record.id, now, lease)
+            self._changed()
         return bool(created)
 
     async def receive(
@@ -108,6 +128,7 @@ class MessageServiceVault(WorkQueue, Tokens):
         if received is Received.STORED:
             if body is not None:
                 self._keep(body)
+                self._changed()
             if receipt is not None and receipt_body is not None:
                 values = messagerows.receipt_values(receipt, receipt_body, now, self._sealer)
                 self._work.later(_STORE_RECEIPT, *values)
@@ -135,13 +156,16 @@ class MessageServiceVault(WorkQueue, Tokens):
         recipient_address: str | None = None,
         start: datetime | None = None,
         stop: datetime | None = None,
+        mailboxes: Collection[str] | None = None,
         limit: int = 100,
-        before: tuple[datetime, str] | None = None,
+        before: Place | None = None,
     ) -> tuple[MessageRecord, ...]:
         """Messages that fit every given filter, the newest first.
 
-        ``start`` and ``stop`` are bounds of the creation time, both included;
-        ``before`` is creation time and id of the last one of the page before.
+        ``start`` and ``stop`` are bounds of the message's own time stamp, both
+        included. ``mailboxes`` are addresses of the organisation's own: what lies
+        in them, and only what has content. ``before`` is the place of the last one
+        of the page before.
         """
         sealer = self._sealer
         query, values = messagerows.search(
@@ -152,13 +176,27 @@ class MessageServiceVault(WorkQueue, Tokens):
                 "recipient_mark = {}::bytea": None
                 if recipient_address is None
                 else sealer.mark(recipient_address),
-                "created_at >= {}::timestamptz": start,
-                "created_at <= {}::timestamptz": stop,
+                "dated_at >= {}::timestamptz": start,
+                "dated_at <= {}::timestamptz": stop,
             },
+            None if mailboxes is None else [sealer.mark(address) for address in mailboxes],
             before,
             limit,
         )
         return tuple(messagerows.message(row, sealer) for row in await self._work.query(query, *values))
+
+    async def mailboxes(self) -> tuple[str, ...]:
+        """The organisation's own addresses in what it sent and received."""
+        return tuple(messagerows.mailbox(row, self._sealer) for row in await self._work.query(_MAILBOXES))
+
+    async def changes(self, after: int, limit: int) -> Changes:
+        """Messages with content that were stored or moved on since that place in the log."""
+        entries = tuple(map(logbook.entry, await self._work.query(logbook.OF_MESSAGES, after, limit)))
+        moved = {entry.ids["message"]: entry.sequence for entry in entries if entry.event in STEPS}
+        rows = await self._work.query(_THESE, list(moved)) if moved else ()
+        records = [messagerows.message(row, self._sealer) for row in rows]
+        steps = sorted(((moved[record.id], record) for record in records), key=itemgetter(0))
+        return Changes(entries[-1].sequence if entries else after, tuple(steps))
 
     async def body(self, message_id: str, direction: Direction) -> BodyReader:
         """The content; :class:`UnknownRecord` when there is no such message or it was stored without."""
@@ -197,6 +235,8 @@ class MessageServiceVault(WorkQueue, Tokens):
             [event.status.value for event in events],
             [messagerows.sealed_event(event, message_id, direction, self._sealer) for event in events],
         )
+        if moved:
+            self._changed()
         return bool(moved)
 
     async def status_events(self, message_id: str, direction: Direction) -> tuple[StatusEvent, ...]:
@@ -218,6 +258,15 @@ class MessageServiceVault(WorkQueue, Tokens):
             limit,
         )
         return tuple(UnderWay(envelope_id, told) for envelope_id, told in rows)
+
+    async def events_of(self, messages: Sequence[MessageRecord]) -> tuple[tuple[StatusEvent, ...], ...]:
+        """The steps of each one's life, the newest first."""
+        found: dict[tuple[str, str], list[StatusEvent]] = {(one.id, one.direction): [] for one in messages}
+        ids, directions = [one.id for one in messages], [one.direction.value for one in messages]
+        for message_id, direction, *row in await self._work.query(_EVENTS_OF, ids, directions):
+            event = messagerows.status_event(tuple(row), message_id, direction, self._sealer)
+            found[message_id, direction].append(event)
+        return tuple(map(tuple, found.values()))
 
     async def delete(self, message_id: str, direction: Direction) -> bool:
         """Delete a message with body, events and receipt; its id stays known. False when there is none."""
@@ -266,6 +315,10 @@ class MessageServiceVault(WorkQueue, Tokens):
         :class:`UnknownRecord`, at the latest when the opening ends, when there is none.
         """
         self._work.later(_SET_RECEIPT_STATE, receipt_id, state.value, now, deadline)
+
+    def _changed(self) -> None:
+        """Tell those in this process who follow the organisation's messages, once it is committed."""
+        self._work.after_commit(self._room.tell)
 
     async def _take(
         self, record: MessageRecord | None, body: Body | None, item_id: str, now: datetime

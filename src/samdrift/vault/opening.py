@@ -21,7 +21,7 @@ from samdrift.vault.keystore import SoftwareKeyStore
 from samdrift.vault.pool import Login, Pool
 from samdrift.vault.sealing import Sealer
 from samdrift.vault.session import Value
-from samdrift.vault.work import UnitOfWork
+from samdrift.vault.work import Afterwards, UnitOfWork
 
 _MOST_FOUND = 1000
 _LEFT_BEHIND = timedelta(days=1)
@@ -36,6 +36,8 @@ class Room:
     login: Login
     shelf: Shelf
     keys: SoftwareKeyStore
+    tell: Afterwards
+    """Tells those in this process who wait for news of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +83,10 @@ class Vault:
         """Entries that name a message, envelope, conversation, transfer or AS4 message, the oldest first."""
         rows = await self._work.query(logbook.NAMING, logbook.trace(identifier), _MOST_FOUND)
         return tuple(entry for entry in map(logbook.entry, rows) if identifier in entry.ids.values())
+
+    async def log_end(self) -> int:
+        """The sequence of the last entry."""
+        return int((await self._work.query(logbook.LAST))[0][0])
 
     @property
     def log_origin(self) -> ChainHead:

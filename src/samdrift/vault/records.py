@@ -105,7 +105,7 @@ class MessageRecord:
     """A message that the organisation sent or received, without its content.
 
     ``sender_address`` and ``recipient_address`` are functional addresses.
-    Address and label are encrypted at rest.
+    Addresses, label and attributes are encrypted at rest.
     """
 
     id: str
@@ -120,9 +120,18 @@ class MessageRecord:
     document: str
     created_at: datetime
     updated_at: datetime
+    dated_at: datetime
+    """The message's own time stamp; ``created_at`` is when it was stored here."""
     label: str
     confidentiality: bool
     size: int
+    attributes: str
+    """What else the message says of itself besides its documents, in the form of interface D."""
+
+    @property
+    def mailbox(self) -> str:
+        """The organisation's own functional address in it."""
+        return self.sender_address if self.direction is Direction.OUT else self.recipient_address
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +143,16 @@ class StatusEvent:
     title: str
     detail: str = ""
     path: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What became of messages up to a place in the log."""
+
+    place: int
+    """The last entry of the log that was looked at."""
+    steps: tuple[tuple[int, MessageRecord], ...]
+    """Each message as it is now, once, with the entry of its last step; in the order of the log."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,8 @@ there, so two different texts could mean the same bytes unnoticed.
 from __future__ import annotations
 
 import binascii
-from collections.abc import Iterator
+import io
+from collections.abc import Iterable, Iterator
 
 from samdrift.wire.errors import WireError, WireFault
 
@@ -18,6 +19,19 @@ _PIECE = 1 << 20
 def encode(data: bytes) -> bytes:
     """One line of base64 without a line end."""
     return binascii.b2a_base64(data, newline=False)
+
+
+def encode_pieces(pieces: Iterable[bytes]) -> bytes:
+    """The same of bytes that come in pieces, which are not put together first."""
+    written = io.BytesIO()
+    rest = b""
+    for piece in pieces:
+        data = rest + piece if rest else piece
+        whole = len(data) - len(data) % 3
+        written.write(encode(data[:whole]))
+        rest = data[whole:]
+    written.write(encode(rest))
+    return written.getvalue()
 
 
 def decode(text: str, where: str = "") -> bytes:

@@ -93,9 +93,19 @@ def parse(data: bytes, limits: XmlLimits = SMALL) -> Element:
     return root
 
 
-def _parser(*, huge: bool) -> etree.XMLParser:
+def stream_parser(target: object) -> etree.XMLParser:
+    """A parser to be fed what :func:`parse` took before; tells ``target`` of it and builds no tree."""
+    return _parser(huge=True, target=target)
+
+
+def _parser(*, huge: bool, target: object = None) -> etree.XMLParser:
     return etree.XMLParser(
-        resolve_entities=False, no_network=True, load_dtd=False, huge_tree=huge, strip_cdata=False
+        resolve_entities=False,
+        no_network=True,
+        load_dtd=False,
+        huge_tree=huge,
+        strip_cdata=False,
+        target=target,  # type: ignore[arg-type]
     )
 
 

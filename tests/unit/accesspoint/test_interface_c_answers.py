@@ -17,12 +17,12 @@ from samdrift.accesspoint.interface_c import Client, InterfaceC
 from samdrift.accesspoint.polling import Polling
 from samdrift.accesspoint.problems import TYPE
 from samdrift.accesspoint.settings import AccessPointSettings
-from samdrift.accesspoint.signals import Signals
 from samdrift.accesspoint.submission import Submissions
 from samdrift.contracts.principals import Role
 from samdrift.net.server import CLIENT_CERTIFICATE
 from samdrift.vault.errors import VaultUnavailable
 from samdrift.vault.registry import RegistrationState
+from samdrift.vault.signals import Signals
 from samdrift.wire.envelope import seal
 from samdrift.wire.identifiers import FEDERATION_TEST, SDK_MESSAGE_BASE, ParticipantIdentifier
 from tests.roles.letters import header

@@ -10,12 +10,12 @@ from typing import Any, cast
 
 from samdrift.accesspoint.sending import Sending
 from samdrift.accesspoint.settings import AccessPointSettings, RetryPolicy
-from samdrift.accesspoint.signals import Signals
 from samdrift.audit.events import AuditEvent
 from samdrift.contracts.principals import Role
 from samdrift.contracts.transfer import TransferEvent, TransferReason, TransferState
 from samdrift.vault.bodies import BodyReader
 from samdrift.vault.records import Transfer
+from samdrift.vault.signals import Signals
 from samdrift.wire.identifiers import ParticipantIdentifier
 from tests.vaults import Installation, submitted
 

@@ -222,6 +222,16 @@ def test_metrics_are_told_nowhere_else(tmp_path: Path, address: str) -> None:
     assert caught.value.where == "metrics.listen"
 
 
+def test_interface_d_is_nowhere_unless_it_is_asked_for(tmp_path: Path) -> None:
+    own = load(write(tmp_path, GOOD)).message_service
+    assert own is not None
+    assert own.listen_d is None
+    told = GOOD.replace("retry_seconds = 7", 'retry_seconds = 7\nlisten_d = "[::1]:8445"')
+    own = load(write(tmp_path, told)).message_service
+    assert own is not None
+    assert own.listen_d == SocketAddress("::1", 8445)
+
+
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="no such file"):
         load(tmp_path / "none.toml")

@@ -93,12 +93,14 @@ def test_a_rejecting_receipt_tells_every_finding_and_its_place() -> None:
     )
     step = progress.of_receipt(receipt(*findings), NOW)
     assert step.status is MessageStatus.MESSAGE_EXCHANGE_ERROR
-    told = [(one.status, one.title, one.detail, one.path) for one in step.events[:-1]]
+    latest_first = step.events[::-1]
+    assert latest_first[0].status is MessageStatus.MESSAGE_EXCHANGE_ERROR
+    told = [(one.status, one.title, one.detail, one.path) for one in latest_first[1:]]
     assert told == [
         (MessageStatus.REJECTED, "BV not-found", "unknown address", "/a/b"),
         (MessageStatus.REJECTED, "SV structure", "missing", "NA"),
     ]
-    assert step.events[-1].status is MessageStatus.MESSAGE_EXCHANGE_ERROR
+    assert list(map(progress.rejection, latest_first)) == [None, ("BV", "not-found"), ("SV", "structure")]
     assert step.reason == "BV not-found, SV structure"
 
 

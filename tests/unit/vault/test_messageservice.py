@@ -323,7 +323,7 @@ async def test_messages_are_filtered_and_paged_newest_first(
         assert await found(direction=OUT, start=NOW + MINUTE, stop=NOW + 3 * MINUTE) == ids[2:5]
         assert await found(direction=OUT, limit=2) == ids[:2]
         last = records[1]
-        assert await found(direction=OUT, limit=2, before=(last.created_at, last.id)) == ids[2:4]
+        assert await found(direction=OUT, limit=2, before=(last.created_at, last.id, OUT)) == ids[2:4]
 
 
 async def test_a_deleted_message_is_gone_but_its_id_stays_used(

@@ -57,13 +57,18 @@ def seal(
     for finding in rules.broken_by_header(header):
         raise WireError(WireFault.STRUCTURE, finding.text, finding.path)
     prolog = _PROLOG.match(payload)
-    element = payload[prolog.end() :] if prolog else payload
-    unsigned = _plain(header, element) if recipient is None else _encrypted(header, element, recipient, rng)
+    element = memoryview(payload)[prolog.end() if prolog else 0 :]
+    if recipient is None:
+        unsigned = _plain(header, bytes(element))
+    else:
+        unsigned = _encrypted(header, element, recipient, rng)
     signature = "" if signer is None else enveloped_signature(unsigned.digest, signer, _NAMESPACES)
     return b"".join((_DECLARATION, *unsigned.pieces, signature.encode(), _END))
 
 
-def _encrypted(header: EnvelopeHeader, element: bytes, recipient: x509.Certificate, rng: Random) -> _Unsigned:
+def _encrypted(
+    header: EnvelopeHeader, element: memoryview, recipient: x509.Certificate, rng: Random
+) -> _Unsigned:
     """Canonical by construction, so its digest is that of its bytes."""
     before, after = _around_payload(header)
     content = encrypt_element(element, recipient, rng=rng)

@@ -1,6 +1,6 @@
 """The SDK message, ``MessageWithAttachments`` 3.0 (content-specification 4)."""
 
-from samdrift.wire.sdkmessage.build import build, file_from_bytes, new_timestamp
+from samdrift.wire.sdkmessage.build import Prepared, build, file_from_bytes, instant, new_timestamp, prepare
 from samdrift.wire.sdkmessage.parse import parse
 from samdrift.wire.sdkmessage.types import (
     Attention,
@@ -12,7 +12,7 @@ from samdrift.wire.sdkmessage.types import (
     Reference,
     SdkMessage,
 )
-from samdrift.wire.sdkmessage.validate import MAX_BYTES, validate
+from samdrift.wire.sdkmessage.validate import MAX_BYTES, too_long, validate
 
 __all__ = [
     "MAX_BYTES",
@@ -22,11 +22,15 @@ __all__ = [
     "Ii",
     "Party",
     "Person",
+    "Prepared",
     "Reference",
     "SdkMessage",
     "build",
     "file_from_bytes",
+    "instant",
     "new_timestamp",
     "parse",
+    "prepare",
+    "too_long",
     "validate",
 ]

@@ -11,19 +11,24 @@ from __future__ import annotations
 
 import base64
 import io
-from datetime import UTC, datetime
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from itertools import chain
 from typing import Final
 
 from lxml import etree
 
 from samdrift.wire import xml
+from samdrift.wire.codes import Detail, Reason
 from samdrift.wire.errors import WireError, WireFault
-from samdrift.wire.schema.check import require_structure
+from samdrift.wire.findings import Finding
+from samdrift.wire.schema.check import MAX_FINDINGS, violations
+from samdrift.wire.schema.rules import finding
 from samdrift.wire.sdkmessage.rules import OUTGOING_RULES, is_file_content
 from samdrift.wire.sdkmessage.schema import SCHEMA, tag
 from samdrift.wire.sdkmessage.types import Attention, Document, File, Ii, Party, SdkMessage
-from samdrift.wire.sdkmessage.validate import MAX_BYTES, broken_rules
+from samdrift.wire.sdkmessage.validate import MAX_BYTES, broken_rules, too_long
 from samdrift.wire.xml import Element
 
 _MARK: Final = "AAAA"
@@ -36,28 +41,53 @@ _BEFORE, _AFTER = _MARKED.split(_MARK.encode())
 _STEP: Final = 1 << 20
 
 
+@dataclass(frozen=True, slots=True, repr=False)
+class Prepared:
+    """A message that was looked at and is to be written: everything but its files, and what is wrong."""
+
+    findings: tuple[Finding, ...]
+    """Why it must not be sent, with the codes that its receipt would carry; () when it may."""
+    size: int
+    """Bytes of the whole message."""
+    markup: bytes
+    contents: tuple[str, ...]
+
+    def write(self) -> bytes:
+        """The message as UTF-8 XML."""
+        return _with_contents(self.markup, self.contents)
+
+
+def prepare(message: SdkMessage) -> Prepared:
+    """Ask every rule of a message that is to be sent: those of :func:`validate`, and what senders owe."""
+    contents = tuple(file.content for document in message.documents for file in document.files)
+    try:
+        root = _payload(message)
+    except WireError as error:
+        return Prepared((Finding(Reason.SCHEMA, Detail.STRUCTURE, error.text, error.where),), 0, b"", ())
+    elements = list(root.iter("*"))
+    broken = chain(broken_rules(elements), OUTGOING_RULES.broken(elements))
+    found = [*violations(root, SCHEMA), *map(finding, broken)]
+    markup = etree.tostring(root, encoding="UTF-8", xml_declaration=True)
+    size = len(markup) + sum(len(content) - len(_MARK) for content in contents)
+    if size > MAX_BYTES:
+        found.append(too_long())
+    return Prepared(tuple(found[:MAX_FINDINGS]), size, markup, contents)
+
+
 def build(message: SdkMessage) -> bytes:
     """The message as UTF-8 XML, valid by construction.
 
     :class:`WireError` for what would break the schema or a rule, with the path of
     the element; ``TOO_LARGE`` over 30 MB (content-specification 4.3.3.3 content).
     """
-    try:
-        root = _payload(message)
-    except ValueError:
-        raise WireError(WireFault.STRUCTURE, "a character that XML does not allow", "message") from None
-    require_structure(root, SCHEMA)
-    elements = list(root.iter("*"))
-    for broken in chain(broken_rules(elements), OUTGOING_RULES.broken(elements)):
-        raise WireError(WireFault.STRUCTURE, broken.rule.text, xml.path(broken.element))
-    markup = etree.tostring(root, encoding="UTF-8", xml_declaration=True)
-    contents = [file.content for document in message.documents for file in document.files]
-    if len(markup) + sum(len(content) - len(_MARK) for content in contents) > MAX_BYTES:
-        raise WireError(WireFault.TOO_LARGE, f"larger than {MAX_BYTES} bytes")
-    return _with_contents(markup, contents)
+    prepared = prepare(message)
+    for found in prepared.findings:
+        fault = WireFault.TOO_LARGE if found.detail == Detail.TOO_LONG else WireFault.STRUCTURE
+        raise WireError(fault, found.text, found.path)
+    return prepared.write()
 
 
-def _with_contents(markup: bytes, contents: list[str]) -> bytes:
+def _with_contents(markup: bytes, contents: Sequence[str]) -> bytes:
     first, *rest = markup.split(_MARKED)
     data = io.BytesIO()
     data.write(first)
@@ -80,6 +110,15 @@ def new_timestamp(at: datetime) -> str:
     if at.tzinfo is None:
         raise ValueError("a time stamp needs a time zone")
     return f"{at.astimezone(UTC).replace(tzinfo=None).isoformat(timespec='milliseconds')}Z"
+
+
+def instant(timestamp: str) -> datetime:
+    """The time that a valid time stamp names; midnight at the end of a day begins the next one."""
+    at = datetime.fromisoformat(timestamp.replace("T24:", "T00:"))
+    try:
+        return at + timedelta(days="T24:" in timestamp)
+    except OverflowError:  # the last of all days
+        return at
 
 
 def _payload(message: SdkMessage) -> Element:
@@ -152,5 +191,9 @@ def _add_text(parent: Element, local: str, text: str | None) -> None:
 
 def _add(parent: Element, local: str, text: str | None = None) -> Element:
     element = etree.SubElement(parent, tag(local))
-    element.text = text
+    try:
+        element.text = text
+    except ValueError:
+        where = xml.path(element)
+        raise WireError(WireFault.STRUCTURE, "holds a character that XML does not allow", where) from None
     return element

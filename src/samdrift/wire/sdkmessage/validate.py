@@ -18,6 +18,11 @@ MAX_BYTES = 30 << 20
 """Bytes of a whole message: the text says 30 MB (content-specification 4.3.3.3 content, 5.3)."""
 
 
+def too_long(max_bytes: int = MAX_BYTES) -> Finding:
+    """What is said of a message over that size (content-specification 5.3)."""
+    return Finding(Reason.RULE, Detail.TOO_LONG, f"Message is larger than {max_bytes} bytes")
+
+
 def validate(data: bytes | Element, *, max_bytes: int = MAX_BYTES) -> tuple[Finding, ...]:
     """Every rule that needs no lookup; () is a valid message.
 
@@ -29,8 +34,7 @@ def validate(data: bytes | Element, *, max_bytes: int = MAX_BYTES) -> tuple[Find
     """
     if isinstance(data, bytes):
         if len(data) > max_bytes:
-            text = f"Message is larger than {max_bytes} bytes"
-            return (Finding(Reason.RULE, Detail.TOO_LONG, text),)
+            return (too_long(max_bytes),)
         data = xml.parse(data, xml.LARGE)
     elements = list(data.iter("*"))
     found = violations(data, SCHEMA)

@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.ciphers.modes import CBC, GCM
 from samdrift.wire.errors import WireError, WireFault
 
 _BLOCK = 16
+_PIECE = 1 << 20
 _GCM_NONCE = 12
 _GCM_TAG = 16
 
@@ -46,15 +47,16 @@ def failed() -> WireError:
     return WireError(WireFault.DECRYPTION, "cannot be decrypted")
 
 
-def encrypt_cbc(plain: bytes, key: bytes, iv: bytes) -> bytes:
-    """IV and AES-CBC ciphertext; every padding byte holds the padding's length."""
+def encrypt_cbc(plain: bytes | memoryview, key: bytes, iv: bytes) -> Iterator[bytes]:
+    """IV and AES-CBC ciphertext in pieces; every padding byte holds the padding's length."""
     whole = len(plain) - len(plain) % _BLOCK
     padding = _BLOCK - len(plain) % _BLOCK
     encryptor = Cipher(AES(key), CBC(iv)).encryptor()
-    last = plain[whole:] + bytes([padding]) * padding
-    return b"".join(
-        (iv, encryptor.update(memoryview(plain)[:whole]), encryptor.update(last), encryptor.finalize())
-    )
+    yield iv
+    for start in range(0, whole, _PIECE):
+        yield encryptor.update(memoryview(plain)[start : min(start + _PIECE, whole)])
+    yield encryptor.update(bytes(plain[whole:]) + bytes([padding]) * padding)
+    yield encryptor.finalize()
 
 
 def decrypt(cipher: ContentCipher, key: bytes, pieces: Iterable[bytes]) -> bytes:

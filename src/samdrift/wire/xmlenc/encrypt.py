@@ -35,7 +35,7 @@ class Encrypted:
     after: bytes
 
 
-def encrypt_element(plain: bytes, recipient: x509.Certificate, *, rng: Random) -> Encrypted:
+def encrypt_element(plain: bytes | memoryview, recipient: x509.Certificate, *, rng: Random) -> Encrypted:
     """Encrypt an XML element for the holder of the certificate.
 
     AES-256-CBC under a new session key, that key under RSA-OAEP (SHA-1), the
@@ -47,7 +47,7 @@ def encrypt_element(plain: bytes, recipient: x509.Certificate, *, rng: Random) -
         raise WireError(WireFault.ALGORITHM, "the recipient's key is not RSA", "certificate")
     session_key = rng(AES256_CBC.key_size)
     wrapped = public_key.encrypt(session_key, Oaep.SHA1.padding)
-    ciphertext = base64text.encode(encrypt_cbc(plain, session_key, rng(_IV_SIZE)))
+    ciphertext = base64text.encode_pieces(encrypt_cbc(plain, session_key, rng(_IV_SIZE)))
     before, after = _around_ciphertext(base64text.encode(wrapped).decode("ascii"), to_base64(recipient))
     return Encrypted(before.encode(), ciphertext, after.encode())
 

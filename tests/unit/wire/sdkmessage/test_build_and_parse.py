@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from samdrift.wire.codes import Detail, Reason
 from samdrift.wire.errors import WireError, WireFault
 from samdrift.wire.sdkmessage import (
     MAX_BYTES,
@@ -18,8 +19,10 @@ from samdrift.wire.sdkmessage import (
     SdkMessage,
     build,
     file_from_bytes,
+    instant,
     new_timestamp,
     parse,
+    prepare,
     validate,
 )
 from tests.official import DIGG, requires_digg, schema_errors, schematron_errors
@@ -109,6 +112,41 @@ def test_4_3_3_1_several_documents_are_sent_numbered_though_receivers_forgive(
         build(replace(SMALL, documents=documents))
     numbered = build(replace(SMALL, documents=tuple(replace(d, index="1") for d in documents)))
     assert validate(numbered.replace(b"<tns:index>1</tns:index>", b"")) == ()
+
+
+def test_everything_that_keeps_a_message_from_being_sent_is_told_at_once() -> None:
+    (one,) = SMALL.documents
+    broken = replace(SMALL, label="å" * 257, message_id="1", documents=(replace(one, name="", texts=("",)),))
+    told = {(found.reason, found.detail, found.path.rpartition("/")[2]) for found in prepare(broken).findings}
+    assert told == {
+        (Reason.RULE, Detail.STRUCTURE, "label"),
+        (Reason.RULE, Detail.INVARIANT, "messageId"),
+        (Reason.RULE, Detail.INVARIANT, "documentName"),
+        (Reason.RULE, Detail.INVARIANT, "ContentText"),
+        (Reason.RULE, Detail.INVARIANT, "characterSequence"),
+    }
+
+
+@pytest.mark.parametrize("message", [SMALL, FULL], ids=["small", "full"])
+def test_what_may_be_sent_is_written_as_it_was_measured(message: SdkMessage) -> None:
+    prepared = prepare(message)
+    assert prepared.findings == ()
+    assert prepared.write() == build(message)
+    assert prepared.size == len(prepared.write())
+
+
+@pytest.mark.parametrize(
+    ("timestamp", "at"),
+    [
+        ("2019-08-22T07:27:15.433Z", datetime(2019, 8, 22, 7, 27, 15, 433_000, tzinfo=UTC)),
+        ("2019-08-22T07:27:15.4Z", datetime(2019, 8, 22, 7, 27, 15, 400_000, tzinfo=UTC)),
+        ("2019-08-31T24:00:00.0Z", datetime(2019, 9, 1, tzinfo=UTC)),
+        ("9999-12-31T24:00:00.0Z", datetime(9999, 12, 31, tzinfo=UTC)),
+    ],
+)
+def test_every_valid_time_stamp_names_a_time(timestamp: str, at: datetime) -> None:
+    assert validate(build(replace(SMALL, created=timestamp))) == ()
+    assert instant(timestamp) == at
 
 
 def _without(data: bytes, start: bytes, end: bytes, after: bytes) -> bytes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from samdrift.accesspoint.signals import Signals
+from samdrift.vault.signals import Signals
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 A = ParticipantIdentifier("0203:a.se")

@@ -1,4 +1,4 @@
-"""The last line of an application: an unexpected exception becomes an empty 500 and a line in the log.
+"""The last line of an application: an unexpected exception becomes an empty 500 and is told without its text.
 
 The server would write the exception with its text, which may hold somebody's
 content (invariant 9).
@@ -6,15 +6,18 @@ content (invariant 9).
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from samdrift.audit.operations import unexpected
 
+def guarded(application: ASGIApp, on_failure: Callable[[BaseException], None]) -> ASGIApp:
+    """``application`` with every exception kept inside, and told to ``on_failure``.
 
-def guarded(application: ASGIApp, name: str) -> ASGIApp:
-    """``application`` with every exception kept inside."""
-    log = unexpected(name)
+    An answer that has begun stays without its end: the server then hangs up, so
+    that nobody takes the part for the whole.
+    """
 
     async def guard(scope: Scope, receive: Receive, send: Send) -> None:
         begun = False
@@ -29,7 +32,7 @@ def guarded(application: ASGIApp, name: str) -> ASGIApp:
         except ClientDisconnect:
             return
         except Exception as error:
-            log(error)
+            on_failure(error)
             if not begun:
                 await send({"type": "http.response.start", "status": 500, "headers": []})
                 await send({"type": "http.response.body", "body": b""})

@@ -1,4 +1,4 @@
-"""Tells long polls of interface C that something may be new for an organisation."""
+"""Tells those who wait in this process that something may be new for an organisation."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from samdrift.wire.identifiers import ParticipantIdentifier
 
 
 class Signals:
-    """A counter per organisation that grows when its inbox or its events may have changed.
+    """A counter per organisation that grows when what is asked for may have changed.
 
-    A poll that found nothing at a count need not open the vault again before
+    Whoever found nothing at a count need not open the vault again before
     the count grows: waiting costs no database work and no log entries.
     """
 

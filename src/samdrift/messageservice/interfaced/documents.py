@@ -1,0 +1,119 @@
+"""The documents of a stored message as JSON, piece by piece: no file is ever held whole.
+
+A stored message has been validated (:mod:`samdrift.wire.sdkmessage`), so that
+its elements stand in the order of its schema, which is the order of the JSON.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterable, AsyncIterator
+from typing import Final
+
+from samdrift.wire import xml
+from samdrift.wire.xml import Namespace
+
+_TEXTS: Final = {
+    "documentID": "documentId",
+    "documentName": "documentName",
+    "index": "index",
+    "fileName": "fileName",
+    "contentType": "contentType",
+    "content": "content",
+}
+_OWN: Final = f"{{{Namespace.SDK_MESSAGE}}}"
+
+
+async def documents(pieces: AsyncIterable[bytes]) -> AsyncIterator[str]:
+    """``digitalDocument`` of the message whose XML comes in ``pieces``: a list, in pieces of its own."""
+    writer = _Writer()
+    parser = xml.stream_parser(writer)
+    yield "["
+    async for piece in pieces:
+        parser.feed(piece)
+        if written := writer.taken():
+            yield written
+    parser.close()
+    yield f"{writer.taken()}]"
+
+
+class _Writer:
+    """Takes the XML's events and writes JSON."""
+
+    def __init__(self) -> None:
+        self._written: list[str] = []
+        self._path: list[str] = []
+        self._in_text = False
+        self._lists: list[str] = []
+        """The list that is being written in the present document, if any."""
+        self._first = True
+        self._documents = 0
+
+    def taken(self) -> str:
+        """What was written since it was asked for last."""
+        written = "".join(self._written)
+        self._written.clear()
+        return written
+
+    def start(self, tag: str, attributes: object) -> None:
+        name = tag.removeprefix(_OWN) if tag.startswith(_OWN) else ""
+        self._path.append(name)
+        if self._path[:3] != ["messagePayload", "message", "messageBody"]:
+            return
+        if self._path[3:] == ["documents"]:
+            self._write("," if self._documents else "", "{")
+            self._documents += 1
+            self._first = True
+        elif self._path[3:] == ["documents", "ContentFiles"]:
+            self._item("contentFiles", "{")
+            self._first = True
+        elif self._path[3:] == ["documents", "ContentText", "characterSequence"]:
+            self._item("contentTextBody", '"')
+            self._in_text = True
+        elif self._is_text():
+            self._member(_TEXTS[name], '"')
+            self._in_text = True
+
+    def data(self, text: str) -> None:
+        if self._in_text:
+            self._write(json.dumps(text, ensure_ascii=False)[1:-1])
+
+    def end(self, tag: str) -> None:
+        if self._in_text and (self._is_text() or self._path[-1] == "characterSequence"):
+            self._write('"')
+            self._in_text = False
+        elif self._path[3:] == ["documents", "ContentFiles"]:
+            self._write("}")
+        elif self._path[3:] == ["documents"]:
+            self._close_list()
+            self._write("}")
+        self._path.pop()
+
+    def close(self) -> None:
+        """The document has ended."""
+
+    def _is_text(self) -> bool:
+        above = self._path[3:-1]
+        return self._path[-1] in _TEXTS and above in (["documents"], ["documents", "ContentFiles"])
+
+    def _member(self, name: str, begin: str) -> None:
+        self._write("" if self._first else ",", f'"{name}":', begin)
+        self._first = False
+
+    def _item(self, name: str, begin: str) -> None:
+        """An item of the list of that name, which begins with it unless it has begun."""
+        if self._lists == [name]:
+            self._write(",", begin)
+            return
+        self._close_list()
+        self._lists = [name]
+        self._member(name, f"[{begin}")
+
+    def _close_list(self) -> None:
+        if self._lists:
+            self._write("]")
+        self._lists = []
+        self._first = False
+
+    def _write(self, *pieces: str) -> None:
+        self._written += pieces

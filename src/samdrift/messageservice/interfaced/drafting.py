@@ -1,0 +1,124 @@
+"""From a checked document to an SDK message, and from a place in the one to that in the other: pure.
+
+(api-mt-mk, Informationsobjekt, Meddelanden: each attribute is mapped to the
+content specification.)
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import Any, Final
+
+from samdrift.wire.findings import Finding
+from samdrift.wire.identifiers import PARTICIPANT_SCHEME
+from samdrift.wire.sdkmessage import Attention, Document, File, Ii, Party, Person, Reference, SdkMessage
+
+Members = dict[str, Any]
+
+
+def draft(data: Members, *, message_id: str, conversation_id: str, created: str) -> SdkMessage:
+    """The message in ``data``; ids and time stamp stand in for those that it leaves out."""
+    attributes: Members = data["attributes"]
+    return SdkMessage(
+        created=attributes.get("creationDateTime", created),
+        message_id=message_id,
+        conversation_id=attributes.get("conversationId", conversation_id),
+        ref_to_message_id=attributes.get("refToMessageId"),
+        label=attributes["label"],
+        confidentiality=attributes["confidentiality"],
+        generating_system=_ii(attributes["generatingSystem"]) if "generatingSystem" in attributes else None,
+        recipient=_party(attributes["recipient"], attributes["recipientAttention"]),
+        sender=_party(attributes["sender"], attributes["senderAttention"]),
+        documents=tuple(map(_document, attributes["digitalDocument"])),
+    )
+
+
+def own_id(data: Members) -> str | None:
+    """The id that the client gave the message; the resource's where it names no other."""
+    given: str | None = data["attributes"].get("messageId", data.get("id"))
+    return given
+
+
+def _party(identifier: str, attention: Members) -> Party:
+    unit = attention["subOrganization"]
+    return Party(
+        id=Ii(PARTICIPANT_SCHEME, identifier),
+        attention=Attention(
+            _ii(unit),
+            unit.get("label"),
+            tuple(map(_person, attention.get("attentionPerson", ()))),
+            tuple(map(_reference, attention.get("referenceId", ()))),
+        ),
+    )
+
+
+def _ii(members: Members) -> Ii:
+    return Ii(members["root"], members["extension"])
+
+
+def _person(members: Members) -> Person:
+    """What the contract demands and the message may lack is empty there, as it is when we write it."""
+    named = members["root"] or members["extension"]
+    return Person(_ii(members) if named else None, members["label"] or None)
+
+
+def _reference(members: Members) -> Reference:
+    return Reference(_ii(members), members["label"] or None)
+
+
+def _document(members: Members) -> Document:
+    return Document(
+        id=members["documentId"],
+        name=members.get("documentName"),
+        index=members.get("index"),
+        files=tuple(map(_file, members.get("contentFiles", ()))),
+        texts=tuple(members.get("contentTextBody", ())),
+    )
+
+
+def _file(members: Members) -> File:
+    return File(members["fileName"], members["contentType"], members["content"])
+
+
+# --- places -------------------------------------------------------------------------------------------------
+
+_ATTRIBUTES: Final = "/data/attributes"
+_STEP = re.compile(r"([^/\[]+)(?:\[([0-9]+)\])?")
+_NAMES: Final = {
+    "recipient": "recipientAttention",
+    "sender": "senderAttention",
+    "person": "attentionPerson",
+    "reference": "referenceId",
+    "documents": "digitalDocument",
+    "documentID": "documentId",
+    "ContentFiles": "contentFiles",
+    "ContentText": "contentTextBody",
+}
+_SEVERAL: Final = frozenset({"person", "reference", "documents", "ContentFiles", "ContentText"})
+_WITHOUT: Final = frozenset(
+    {"messagePayload", "message", "messageHeader", "messageBody", "attention", "personId", "organizationId"}
+    | {"referenceId", "characterSequence"}
+)
+"""Elements that the API has no level for."""
+_PARTIES: Final = {"recipientID": "recipient", "senderID": "sender"}
+
+
+def pointer(path: str) -> str:
+    """The JSON pointer of what an XPath of element names points at in a message; ``NA`` stays."""
+    if not path.startswith("/"):
+        return path
+    found = _ATTRIBUTES
+    for name, position in _STEP.findall(path):
+        if name in _PARTIES:
+            return f"{_ATTRIBUTES}/{_PARTIES[name]}"
+        if name not in _WITHOUT:
+            found += f"/{_NAMES.get(name, name)}"
+        if name in _SEVERAL:
+            found += f"/{int(position or 1) - 1}"
+    return found
+
+
+def placed(finding: Finding) -> Finding:
+    """A finding on a message, with its place in the document that the client sent."""
+    return replace(finding, path=pointer(finding.path))

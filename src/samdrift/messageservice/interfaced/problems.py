@@ -1,0 +1,94 @@
+"""What interface D answers when something is wrong: RFC 7807 in the shape of the contract, without content.
+
+A request that breaks the contract or a rule gets the codes that a message
+receipt would carry for it, so that a client reads both alike (api-mt-mk,
+Mappning Kvittens och Event). The contract gives problems the media type
+``application/json``, and so do we.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from http import HTTPStatus
+from typing import Any
+
+from starlette.responses import JSONResponse, Response
+
+from samdrift.wire.codes import Detail, Reason
+from samdrift.wire.findings import Finding
+
+BAD_REQUEST = "urn:problem-type:sdk:badRequest"
+_UNSPECIFIC = "about:blank"
+_EXCHANGE_ERROR = "MESSAGE_EXCHANGE_ERROR"
+NOTHING = "NA"
+"""What stands where there is nothing to say, as in the examples of api-mt-mk."""
+
+MAX_ISSUES = 50
+
+
+class Refused(Exception):
+    """A request that is answered with 400: everything that is wrong with it."""
+
+    def __init__(self, findings: Iterable[Finding], message_id: str | None = None) -> None:
+        self.findings = tuple(findings)[:MAX_ISSUES]
+        self.message_id = message_id
+        """Of the message that it is about; a UUID."""
+        super().__init__("; ".join(finding.text for finding in self.findings))
+
+
+class Answer(Exception):
+    """A request that is answered with another status."""
+
+    def __init__(self, status: HTTPStatus, text: str, headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(text)
+        self.status = status
+        self.text = text
+        self.headers = headers
+
+
+def instance(message_id: str) -> str:
+    """The message that something is about, as the URI that the OpenAPI file demands."""
+    return f"urn:uuid:{message_id}"
+
+
+def broken(text: str, where: str) -> Finding:
+    """What breaks the contract; ``where`` is a JSON pointer or the name of a parameter."""
+    return Finding(Reason.SCHEMA, Detail.STRUCTURE, text, where)
+
+
+def bad_request(refused: Refused) -> Response:
+    """400, with what is wrong in ``eventIssues``."""
+    document: dict[str, Any] = {
+        "type": BAD_REQUEST,
+        "title": HTTPStatus.BAD_REQUEST.phrase,
+        "status": HTTPStatus.BAD_REQUEST.value,
+        "detail": _EXCHANGE_ERROR,
+    }
+    if refused.message_id is not None:
+        document["instance"] = instance(refused.message_id)
+    document["eventIssues"] = [
+        {
+            "typeCode": _EXCHANGE_ERROR,
+            "title": "The request was not accepted",
+            "detail": NOTHING,
+            "in": NOTHING,
+        },
+        *map(_issue, refused.findings),
+    ]
+    return JSONResponse(document, status_code=HTTPStatus.BAD_REQUEST)
+
+
+def problem(status: int, text: str, headers: Mapping[str, str] | None = None) -> Response:
+    """Any other status."""
+    title = HTTPStatus(status).phrase
+    document = {"type": _UNSPECIFIC, "title": title, "status": status, "detail": text}
+    return JSONResponse(document, status_code=status, headers=headers)
+
+
+def _issue(finding: Finding) -> dict[str, str]:
+    return {
+        "typeCode": finding.reason,
+        "title": finding.detail or NOTHING,
+        "detail": finding.text,
+        "in": finding.path,
+    }

@@ -1,0 +1,135 @@
+"""Every operation of interface D, tried on messages of another organisation and of another client (R5).
+
+The operations are taken from the application: one without a case here fails.
+What is not the client's is as if it were not there, whether it exists or not,
+and that it was asked for stands in the log of the organisation that asked.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any, cast
+from uuid import uuid4
+
+import pytest
+
+from samdrift.audit.events import AuditEvent
+from samdrift.contracts.messages import Direction, MessageStatus
+from samdrift.messageservice.interfaced.application import InterfaceD
+from tests.roles import web
+from tests.roles.member import MT, Member
+from tests.roles.messageclient import MESSAGES, MessageClient, document
+from tests.roles.stage import Stage
+from tests.roles.test_interface_d_events import Stream
+
+Case = Callable[[Stage, MessageClient, str], Awaitable[object]]
+"""Tries to reach a message that is another's; gives what was answered, which is the same for any other id."""
+
+
+def as_nothing(answer: web.Answer, message_id: str) -> object:
+    assert message_id.encode() not in answer.body
+    return answer
+
+
+async def send(stage: Stage, client: MessageClient, message_id: str) -> object:
+    """A reference to a message of another's gives nothing of it away."""
+    made = document(stage.habo.address, stage.agency.address, refToMessageId=message_id)
+    answer = await client.send(made)
+    assert answer.status == 400, "from an address that is not the client's"
+    return answer.document()["eventIssues"]
+
+
+async def list_(stage: Stage, client: MessageClient, message_id: str) -> object:
+    answer = await client.list()
+    assert answer.status == 200
+    return None if message_id.encode() not in answer.body else answer
+
+
+async def read(stage: Stage, client: MessageClient, message_id: str) -> object:
+    answer = await client.get(message_id)
+    assert answer.status == 404
+    return as_nothing(answer, message_id)
+
+
+async def delete(stage: Stage, client: MessageClient, message_id: str) -> object:
+    answer = await client.delete(message_id)
+    assert answer.status == 404
+    return as_nothing(answer, message_id)
+
+
+async def follow(stage: Stage, client: MessageClient, message_id: str) -> object:
+    """From the beginning of the log on, nothing of it is told."""
+    async with Stream(client, after=0) as stream:
+        return message_id in [event["id"] for event in await stream.so_far()]
+
+
+CASES: dict[tuple[str, str], Case] = {
+    ("POST", MESSAGES): send,
+    ("GET", MESSAGES): list_,
+    ("GET", f"{MESSAGES}/{{messageId}}"): read,
+    ("DELETE", f"{MESSAGES}/{{messageId}}"): delete,
+    ("GET", "/v1/sdk/events"): follow,
+}
+DENIED = {send, read, delete}
+"""Those that name something which the client cannot reach, so that the log tells of it."""
+
+STRANGERS: dict[str, Callable[[Stage], MessageClient]] = {
+    "another organisation": lambda stage: stage.client(stage.mullsjo, "*"),
+    "another organisation at another operator": lambda stage: stage.client(stage.agency, "x*"),
+    "another client of the organisation": lambda stage: stage.client(stage.habo, "sdk.annan", name="annan"),
+}
+
+
+def asker(stage: Stage, who: str) -> Member:
+    return {"another organisation": stage.mullsjo, "another client of the organisation": stage.habo}.get(
+        who, stage.agency
+    )
+
+
+def test_every_operation_has_a_case() -> None:
+    nothing = cast(Any, None)
+    operations = InterfaceD(nothing, nothing, (), nothing, nothing).operations
+    assert {(one.method, one.path) for one in operations} == set(CASES)
+
+
+@pytest.mark.parametrize("who", STRANGERS)
+@pytest.mark.parametrize("operation", list(CASES), ids=" ".join)
+async def test_a_client_reaches_nothing_of_another(
+    stage: Stage, operation: tuple[str, str], who: str
+) -> None:
+    habo, member, case = stage.habo, asker(stage, who), CASES[operation]
+    message_id = await stage.client(habo).sends(document(habo.address, stage.agency.address))
+    assert await habo.ends(message_id) is MessageStatus.ACCEPTED
+    before = await habo.record(message_id, Direction.OUT), await habo.events(message_id)
+    unknown = str(uuid4())
+    stranger = STRANGERS[who](stage)
+    assert await case(stage, stranger, message_id) == await case(stage, stranger, unknown)
+    assert (await habo.record(message_id, Direction.OUT), await habo.events(message_id)) == before
+    if case in DENIED and case is not send:
+        for asked in (message_id, unknown):
+            entry = await member.logged(MT, asked, AuditEvent.MT_CLIENT_DENIED)
+            assert entry.principal.startswith("system:")
+    if member is not habo:
+        happened = await habo.happened(MT, message_id)
+        assert AuditEvent.MT_CLIENT_DENIED not in happened, "the other organisation's log is not touched"
+
+
+async def test_clients_at_once_get_their_own_alone(stage: Stage) -> None:
+    """Requests of several organisations and clients, mixed."""
+    members = (stage.habo, stage.mullsjo, stage.agency)
+    clients = [stage.client(member) for member in members]
+    sent = [
+        await client.sends(document(member.address, stage.agency.address))
+        for client, member in zip(clients, members, strict=True)
+        for _ in range(2)
+    ]
+    for message_id in sent:
+        assert await stage.agency.ends(message_id, Direction.IN) is MessageStatus.NEW
+    asked = [(place, message_id) for place in range(3) for message_id in sent] * 3
+    answers = await asyncio.gather(*(clients[place].get(message_id) for place, message_id in asked))
+    for (place, message_id), answer in zip(asked, answers, strict=True):
+        is_its_own = members[sent.index(message_id) // 2] is members[place]
+        came_in = members[place] is stage.agency
+        assert (answer.status == 200) == (is_its_own or came_in)
+        assert answer.status == 404 or answer.document()["data"]["id"] == message_id
