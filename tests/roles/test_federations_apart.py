@@ -72,7 +72,13 @@ class Supervised:
 
     async def says(self, text: str, times: int = 1) -> None:
         async def look() -> bool | None:
-            return True if self.log.read_text().count(text) >= times else None
+            said = self.log.read_text()
+            if said.count(text) >= times:
+                return True
+            assert self.running is None or self.running.poll() is None, (
+                f"ended before it said {text}:\n{said}"
+            )
+            return None
 
         await until(look, f"{times} times in the log: {text}", within=PATIENCE)
 
