@@ -30,7 +30,7 @@ def of_size(stage: Stage, message_id: str, size: int) -> dict[str, Any]:
             digitalDocument=[text_document(text, ("stor.pdf", file))],
         )
 
-    file = os.urandom((size - 100_000) // 4 * 3)
+    file = b"%PDF-1.7" + os.urandom((size - 100_000) // 4 * 3)
     data = contract.check(made("x", file))["data"]
     prepared = sdkmessage.prepare(draft(data, message_id=message_id, conversation_id=message_id, created=""))
     return made("x" * (1 + size - prepared.size), file)
