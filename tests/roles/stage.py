@@ -54,8 +54,6 @@ from tests.roles.peer import Peer, Peers
 from tests.scanner import Clamd, clamd
 
 HOST = "127.0.0.1"
-D = "https://meddelanden.test"
-"""What interface D of both operators is called in tokens."""
 ATTEMPTS = 3
 INTERVAL = 1
 BOTH_MODELS = (*DOCUMENTS, SDK_MESSAGE_BASE, RECEIPT_BASE)
@@ -79,7 +77,7 @@ def hasty(config: Config, malware: MalwareConfig) -> Config:
         access_point=replace(
             config.access_point, attempts=ATTEMPTS, interval_seconds=INTERVAL, answer_seconds=2
         ),
-        message_service=MessageServiceConfig(listen_d=_free_address(), address_d=D, retry_seconds=1),
+        message_service=MessageServiceConfig(listen_d=_free_address(), retry_seconds=1),
         malware=malware,
         address_book=config.address_book if served == {AGENCY.identifier} else None,
         metrics=MetricsConfig(_free_address(), queue_seconds=1),
@@ -223,8 +221,7 @@ async def staged(folder: Path) -> AsyncIterator[Stage]:
         ours, theirs = OPERATORS
         for operator in (replace(ours, organisations=(*ours.organisations, GNOSJO)), theirs):
             enrolled = await enrol(federation, operator, folder / operator.folder)
-            config = hasty(enrolled.config, malware)
-            run = await stack.enter_async_context(running(config, authorization=clients))
+            run = await stack.enter_async_context(running(hasty(enrolled.config, malware), clients=clients))
             for organisation in operator.organisations:
                 members[organisation] = member_of(federation, run, organisation)
         peers = Peers()

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
 
 from prometheus_client import CollectorRegistry
-from starlette.applications import Starlette
+from starlette.routing import BaseRoute
 
 from samdrift.accesspoint import role as ap
 from samdrift.accesspoint.meters import Meters
@@ -29,10 +29,12 @@ from samdrift.app.replaceable import (
     registered_clients,
 )
 from samdrift.app.services import Services, shared_services
+from samdrift.app.toml import ConfigError
 from samdrift.audit.operations import unexpected
 from samdrift.contracts.principals import Role
 from samdrift.messageservice import role as mt
 from samdrift.messageservice.access import Authorization
+from samdrift.messageservice.interfaced.application import InterfaceD
 from samdrift.messageservice.service import MessageService
 from samdrift.net.clock import system_clock
 from samdrift.net.guard import guarded
@@ -53,7 +55,7 @@ class Operator:
     gate: Gate
     service: MessageService | None
     authorization: Authorizing | None = None
-    """Who may use interface D; with ``listen_d`` in the configuration."""
+    """Who may use interface D; with ``address_d`` in the configuration."""
 
     @property
     def messages(self) -> MessageService:
@@ -77,12 +79,11 @@ def vault_settings(config: Config) -> VaultSettings:
 async def running(
     config: Config,
     roles: frozenset[Role] = frozenset(Role),
-    authorization: Authorization | None = None,
+    clients: Authorization | None = None,
 ) -> AsyncIterator[Operator]:
     """Run the configured ones of ``roles``; everything is reachable when the context is entered.
 
-    ``authorization`` tells whom interface D is for, if not the tokens of the installation's own
-    and of external authorisation servers.
+    ``clients`` tells whom interface D is for, instead of those who are configured for that.
     """
     settings = vault_settings(config)
     async with AsyncExitStack() as stack:
@@ -92,18 +93,20 @@ async def running(
         services = await stack.enter_async_context(shared_services(config))
         if config.access_point is not None and Role.ACCESS_POINT in roles:
             await _run_access_point(stack, config, config.access_point, gate, services, keys)
-        service = authorizes = None
+        service = authorization = None
         if config.message_service is not None and Role.MESSAGE_SERVICE in roles:
             own = config.message_service
+            if own.address_d:
+                authorization = await stack.enter_async_context(authorizing(config, own, gate))
             role = await _run_message_service(stack, config, own, gate, services)
             service = role.service
             if own.listen_d is not None:
-                authorizes = await stack.enter_async_context(authorizing(config, own, gate))
-                interface_d = role.interface_d(authorization or authorizes.tokens)
-                stack.callback(interface_d.close)
-                application = interface_d.application(authorizes.server.routes())
-                await _serve_interface_d(stack, own.listen_d, application, keys)
-        yield Operator(config, gate, service, authorizes)
+                whom = clients or (authorization.tokens if authorization else None)
+                if whom is None:
+                    raise ConfigError("message_service.address_d", "is missing, and there is a listen_d")
+                beside = authorization.server.routes() if authorization else []
+                await _serve_interface_d(stack, own.listen_d, role.interface_d(whom), beside, keys)
+        yield Operator(config, gate, service, authorization)
 
 
 async def _run_access_point(
@@ -173,9 +176,14 @@ async def _run_message_service(
 
 
 async def _serve_interface_d(
-    stack: AsyncExitStack, listen: SocketAddress, application: Starlette, keys: SoftwareKeyStore
+    stack: AsyncExitStack,
+    listen: SocketAddress,
+    interface_d: InterfaceD,
+    beside: Sequence[BaseRoute],
+    keys: SoftwareKeyStore,
 ) -> None:
-    identity = newest_identity(partial(keys.tls_server, OPERATOR_KEYS))
-    served = guarded(application, unexpected("interface D"))
+    tls = server_tls(newest_identity(partial(keys.tls_server, OPERATOR_KEYS)))
+    application = guarded(interface_d.application(beside), unexpected("interface D"))
     socket = listening_socket(listen.host, listen.port)
-    await stack.enter_async_context(serving(served, socket, tls=server_tls(identity).serving))
+    await stack.enter_async_context(serving(application, socket, tls=tls.serving))
+    stack.callback(interface_d.close)

@@ -24,7 +24,7 @@ from samdrift.wire import sdkmessage
 from samdrift.wire.codes import Detail, Reason
 from samdrift.wire.findings import Finding
 from samdrift.wire.identifiers import SDK_MESSAGE_EXTENDED, DocumentIdentifier, ParticipantIdentifier
-from samdrift.wire.sdkmessage import SdkMessage
+from samdrift.wire.sdkmessage import Prepared, SdkMessage
 
 
 class MessageInvalid(Exception):
@@ -76,11 +76,8 @@ class MessageService:
         Durable when it returns. Raises :class:`MessageInvalid`: outgoing
         messages obey the same rules as incoming ones (content-specification 5).
         """
-        prepared = sdkmessage.prepare(message)
-        found = await aside(
-            prepared.size,
-            lambda: prepared.findings or self._sender_findings(organisation, message, document),
-        )
+        size = sum(len(file.content) for one in message.documents for file in one.files)
+        prepared, found = await aside(size, lambda: self._prepared(organisation, message, document))
         if found:
             raise MessageInvalid(found)
         await self._require_listed(message)
@@ -104,6 +101,13 @@ class MessageService:
         else:
             self._sending.dispatcher.wake(organisation)
         return record
+
+    def _prepared(
+        self, organisation: ParticipantIdentifier, message: SdkMessage, document: DocumentIdentifier
+    ) -> tuple[Prepared, tuple[Finding, ...]]:
+        """The message to be written, and what keeps it from being sent."""
+        prepared = sdkmessage.prepare(message)
+        return prepared, prepared.findings or self._sender_findings(organisation, message, document)
 
     async def _require_listed(self, message: SdkMessage) -> None:
         """The recipient's functional address is in the address book (architecture-sad 5.4, api-mt-mk

@@ -30,9 +30,6 @@ Place = tuple[datetime, str, Direction]
 """Where a message stands in that order: when it was stored, its id and direction."""
 
 
-IN_MAILBOXES = "details IS NOT NULL AND (body IS NOT NULL OR direction = 'out')"
-"""What lies in a mailbox: whatever was sent, and what came in and was kept; not what was deleted."""
-
 _OF_MAILBOXES = """
 SELECT found.* FROM unnest({marks}::bytea[]) AS own (mark) CROSS JOIN LATERAL ({each}) AS found {newest}
 """
@@ -64,7 +61,7 @@ def search(
     if mailboxes is None:
         return f"{found} {newest}", values
     values.append(list(mailboxes))
-    each = f"{found} AND {IN_MAILBOXES} AND mailbox = own.mark {newest}"
+    each = f"{found} AND size > 0 AND mailbox = own.mark {newest}"
     return _OF_MAILBOXES.format(marks=f"${len(values)}", each=each, newest=newest), values
 
 

@@ -14,7 +14,7 @@ from samdrift.contracts.transfer import UnderWay
 from samdrift.vault import logbook, messagerows
 from samdrift.vault.bodies import Body, BodyReader
 from samdrift.vault.errors import UnknownRecord
-from samdrift.vault.messagerows import IN_MAILBOXES, MESSAGES, RECEIPTS, Place
+from samdrift.vault.messagerows import MESSAGES, RECEIPTS, Place
 from samdrift.vault.records import Changes, KeySet, MessageRecord, ReceiptRecord, Received, StatusEvent
 from samdrift.vault.session import call
 from samdrift.vault.tokens import Tokens
@@ -50,23 +50,26 @@ _RECEIPT = f"{RECEIPTS} WHERE id = $1"
 _RECEIPT_FOR = f"""{RECEIPTS}
 WHERE message = $1 AND ($2::text IS NULL OR direction = $2) ORDER BY created_at DESC LIMIT 1
 """
-_MAILBOXES = f"""
+_MAILBOXES = """
 WITH RECURSIVE found AS (
-    (SELECT mailbox, id, direction, details FROM messages WHERE {IN_MAILBOXES} ORDER BY mailbox LIMIT 1)
+    (
+        SELECT mailbox, id, direction, details FROM messages
+        WHERE details IS NOT NULL AND size > 0 ORDER BY mailbox LIMIT 1
+    )
     UNION ALL
     SELECT next.* FROM found, LATERAL (
         SELECT mailbox, id, direction, details FROM messages
-        WHERE {IN_MAILBOXES} AND mailbox > found.mailbox ORDER BY mailbox LIMIT 1
+        WHERE details IS NOT NULL AND size > 0 AND mailbox > found.mailbox ORDER BY mailbox LIMIT 1
     ) AS next
 ) SELECT id, direction, details FROM found
-"""  # noqa: S608
+"""
 """One message of each mailbox: the index is asked for the next one, however much lies in each."""
 _EVENTS_OF = """
 SELECT e.message, e.direction, e.at, e.status, e.details
 FROM unnest($1::text[], $2::text[]) AS asked (message, direction)
 JOIN status_events e ON e.message = asked.message AND e.direction = asked.direction ORDER BY e.number DESC
 """
-_THESE = f"{MESSAGES} WHERE id = ANY($1::text[]) AND {IN_MAILBOXES}"
+_THESE = f"{MESSAGES} WHERE id = ANY($1::text[]) AND details IS NOT NULL AND size > 0"
 _RECEIPT_CONTENT = "SELECT content FROM receipts WHERE id = $1"
 _SET_RECEIPT_STATE = call("set_receipt_state", 4)
 
@@ -164,7 +167,7 @@ class MessageServiceVault(WorkQueue, Tokens):
 
         ``start`` and ``stop`` are bounds of the message's own time stamp, both
         included. ``mailboxes`` are addresses of the organisation's own: what lies
-        in them, and only what has content. ``before`` is the place of the last one
+        in them, and no facts of what was refused. ``before`` is the place of the last one
         of the page before.
         """
         sealer = self._sealer
@@ -190,7 +193,7 @@ class MessageServiceVault(WorkQueue, Tokens):
         return tuple(messagerows.mailbox(row, self._sealer) for row in await self._work.query(_MAILBOXES))
 
     async def changes(self, after: int, limit: int) -> Changes:
-        """Messages with content that were stored or moved on since that place in the log."""
+        """Messages that were stored or moved on since that place in the log, but for what was refused."""
         entries = tuple(map(logbook.entry, await self._work.query(logbook.OF_MESSAGES, after, limit)))
         moved = {entry.ids["message"]: entry.sequence for entry in entries if entry.event in STEPS}
         rows = await self._work.query(_THESE, list(moved)) if moved else ()

@@ -64,10 +64,24 @@ async def test_facts_of_what_was_refused_lie_in_no_mailbox(
     installation: Installation, organisation: ParticipantIdentifier
 ) -> None:
     async with installation.open(organisation, MT) as vault:
-        await store(vault, replace(came("a"), status=MessageStatus.REJECTED), None)
+        await store(vault, replace(came("a"), status=MessageStatus.REJECTED, size=0), None)
     async with installation.open(organisation, MT) as vault:
         assert await vault.messages(mailboxes=["a"]) == ()
         assert await vault.mailboxes() == ()
+
+
+async def test_a_message_stays_where_it_is_when_its_content_goes(
+    installation: Installation, organisation: ParticipantIdentifier
+) -> None:
+    """Its sender is to learn why: it held malicious code."""
+    record = sent("a")
+    async with installation.open(organisation, MT) as vault:
+        await store(vault, record)
+    async with installation.open(organisation, MT) as vault:
+        await vault.drop_content(record.id, OUT)
+    async with installation.open(organisation, MT) as vault:
+        assert await vault.messages(mailboxes=["a"]) == (record,)
+        assert await vault.mailboxes() == ("a",)
 
 
 async def test_a_page_goes_on_after_the_last_message_also_when_all_are_of_one_moment(
@@ -169,7 +183,7 @@ async def test_changes_are_told_once_for_each_message_as_it_is_now(
 async def test_what_is_deleted_or_was_refused_has_no_changes(
     installation: Installation, organisation: ParticipantIdentifier
 ) -> None:
-    gone, refused = sent("a"), replace(came("a"), status=MessageStatus.REJECTED)
+    gone, refused = sent("a"), replace(came("a"), status=MessageStatus.REJECTED, size=0)
     async with installation.open(organisation, MT) as vault:
         await store(vault, gone)
         await store(vault, refused, None)

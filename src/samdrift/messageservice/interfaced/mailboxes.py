@@ -42,7 +42,7 @@ Listing = tuple[Sequence[Listed], bool]
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A message that the client may see; ``body`` is ``None`` until it may be fetched, or was not kept."""
+    """A message that the client may see; ``body`` is ``None`` until it may be fetched."""
 
     record: MessageRecord
     events: tuple[StatusEvent, ...]
@@ -94,7 +94,9 @@ class Mailboxes:
             if record is None:
                 return None
             events = await vault.status_events(record.id, record.direction)
-            body = await _content(vault, record) if _fetchable(record) else None
+            body = await _body(vault, record)
+            if body is not None:
+                vault.record(AuditEvent.MT_MESSAGE_READ, message=record.id)
         return Found(record, events, body)
 
     async def delete(self, access: Access, message_id: str, filters: Filters) -> bool:
@@ -147,16 +149,13 @@ async def _reached(
     return None
 
 
-async def _content(vault: MessageServiceVault, record: MessageRecord) -> BodyReader | None:
-    """The content, whose reading stands in the log; none of a message that was found to be malicious."""
+async def _body(vault: MessageServiceVault, record: MessageRecord) -> BodyReader | None:
+    """The content, if it may be fetched: of what came in when its sender has been told, or never will be
+    (Meddelandestatus 11); of what was sent unless it held malicious code.
+    """
+    if record.direction is Direction.IN and not record.status.final:
+        return None
     try:
-        body = await vault.body(record.id, record.direction)
+        return await vault.body(record.id, record.direction)
     except UnknownRecord:
         return None
-    vault.record(AuditEvent.MT_MESSAGE_READ, message=record.id)
-    return body
-
-
-def _fetchable(record: MessageRecord) -> bool:
-    """What came in can be fetched when its sender has been told, or never will be (Meddelandestatus 11)."""
-    return record.direction is Direction.OUT or record.status.final

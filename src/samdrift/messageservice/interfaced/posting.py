@@ -15,6 +15,7 @@ from samdrift.messageservice.addresses import functional_address
 from samdrift.messageservice.interfaced.drafting import draft, own_id, placed
 from samdrift.messageservice.interfaced.problems import Refused
 from samdrift.messageservice.service import MessageInvalid, MessageKnown, MessageService
+from samdrift.vault.errors import UnknownRecord
 from samdrift.vault.gate import Gate
 from samdrift.wire import sdkmessage
 from samdrift.wire.codes import Detail, Reason
@@ -100,7 +101,10 @@ class Posting:
             record = await vault.message(message.message_id, Direction.OUT)
             if record is None:
                 return False
-            body = await vault.body(record.id, Direction.OUT)
+            try:
+                body = await vault.body(record.id, Direction.OUT)
+            except UnknownRecord:
+                return False
         if not dated:
             message = replace(message, created=new_timestamp(record.dated_at))
         return await _equal(body, sdkmessage.build(message))

@@ -1,6 +1,5 @@
 -- Mailboxes: the functional address of the organisation's own that a message was sent from or came in to.
--- What lies in one is what a message client may reach, the newest first. Facts of a message that came in and was
--- not kept lie in none; a message that was sent does, also when its content was found to be malicious.
+-- What lies in one is what a message client may reach. Facts of what was refused have no size and lie in none.
 
 ALTER TABLE messages
     ADD COLUMN dated_at timestamptz,      -- the message's own time stamp
@@ -10,7 +9,7 @@ ALTER TABLE messages
 UPDATE messages SET dated_at = created_at;
 ALTER TABLE messages ALTER COLUMN dated_at SET NOT NULL;
 CREATE INDEX messages_by_mailbox ON messages (mailbox, created_at, id, direction)
-    WHERE details IS NOT NULL AND (body IS NOT NULL OR direction = 'out');
+    WHERE details IS NOT NULL AND size > 0;
 
 DROP FUNCTION store_message, receive_message;
 
