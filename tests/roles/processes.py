@@ -17,16 +17,18 @@ from samdrift.app import rolesettings
 from samdrift.app.addressbook import NoAddressBook
 from samdrift.app.config import Config
 from samdrift.app.configfile import load
-from samdrift.app.demo.cast import DemoOperator
+from samdrift.app.demo.cast import DemoOperator, DemoOrganisation
 from samdrift.app.demo.enrolment import enrol
 from samdrift.app.malware import malware_scanner
 from samdrift.app.operator import Operator, vault_settings
+from samdrift.federation.directory import FunctionalAddress
 from samdrift.federation.server import LocalFederation
 from samdrift.messageservice.role import MessageServiceRole, Surroundings
 from samdrift.messageservice.service import MessageService
 from samdrift.messageservice.settings import MessageServiceSettings
 from samdrift.net.clock import system_clock
 from samdrift.vault.gate import Gate
+from samdrift.wire.identifiers import ParticipantIdentifier
 from tests.roles.member import Member, until
 from tests.roles.stage import member_of
 
@@ -36,6 +38,13 @@ _HASTE = {
 }
 SERVE = ("-m", "samdrift.app.main", "serve")
 SOURCES = Path(__file__).parents[2] / "src"
+
+
+def organisation(name: str, number: str) -> DemoOrganisation:
+    """An organisation of the cast, with one mailbox."""
+    domain = f"0203:{name}.se"
+    mailbox = FunctionalAddress(f"sdk.registrator.{domain}", "Registrator")
+    return DemoOrganisation(ParticipantIdentifier(domain), name.title(), number, mailbox)
 
 
 @dataclass

@@ -12,29 +12,21 @@ from uuid import uuid4
 
 import pytest
 
-from samdrift.app.demo.cast import DemoOperator, DemoOrganisation
+from samdrift.app.demo.cast import DemoOperator
 from samdrift.audit.events import AuditEvent
 from samdrift.contracts.messages import Direction, MessageStatus
-from samdrift.federation.directory import FunctionalAddress
 from samdrift.messageservice.service import MessageInvalid
 from samdrift.vault.errors import VaultUnavailable
-from samdrift.wire.identifiers import ParticipantIdentifier
 from tests.roles.crashes import crashed
 from tests.roles.letters import DRAFT
 from tests.roles.member import AP, MT, Member, until
-from tests.roles.processes import Process, played
+from tests.roles.processes import Process, organisation, played
 from tests.roles.stage import Stage
 from tests.vaults import server_folder
 
 EXCHANGES = int(os.environ.get("SAMDRIFT_EXCHANGES", "40"))
 BLOWS = int(os.environ.get("SAMDRIFT_BLOWS", "8"))
 """How often an operator is killed, or its database crashes; both can be set for a longer run."""
-
-
-def organisation(name: str, number: str) -> DemoOrganisation:
-    domain = f"0203:{name}.se"
-    mailbox = FunctionalAddress(f"sdk.registrator.{domain}", "Registrator")
-    return DemoOrganisation(ParticipantIdentifier(domain), name.title(), number, mailbox)
 
 
 _HERE = organisation("vaggeryd", "2120000522"), organisation("nassjo", "2120000548")
