@@ -1,7 +1,7 @@
-"""Fuzzes one target in this process, which ends with it: `python -m tests.fuzz.fuzzer TARGET FOLDER ...`.
+"""Fuzzes one target in this process, which ends with it: target, folders of seeds and faults, options.
 
-Started by :mod:`tests.fuzz.run` with our own interpreter and atheris on its path. What stands
-after the folder is for libFuzzer.
+Started by :mod:`tests.fuzz.run` with our own interpreter and atheris on its path. The options
+are libFuzzer's.
 """
 
 from __future__ import annotations
@@ -16,23 +16,37 @@ from unittest.mock import patch
 import atheris
 from lxml import etree
 
+from tests.fuzz import keys
+
+keys.fix()
 with atheris.instrument_imports(include=["samdrift"]):
     from samdrift.wire.xmldsig import signature
     from tests.fuzz.targets import PROOF, TARGETS
-
-from tests.unit.wire import mutation
+    from tests.unit.wire import mutation
 
 _PARSER = etree.XMLParser(resolve_entities=False, no_network=True)
 
 
-def main(name: str, folder: Path, options: list[str]) -> None:
-    """Write the seeds into ``folder``, then feed inputs until libFuzzer ends the process."""
+def main(name: str, corpus: Path, faults: Path, options: list[str]) -> None:
+    """Write the seeds into ``corpus``, then feed inputs until libFuzzer ends the process.
+
+    An option that is no option is a file, the one input to give.
+    """
     target = (TARGETS | PROOF)[name]
     for number, seed in enumerate(target.seeds()):
-        (folder / f"seed-{number}").write_bytes(seed)
+        (corpus / f"seed-{number}").write_bytes(seed)
+
+    def judge(data: bytes) -> None:
+        try:
+            target.judge(data)
+        except BaseException:
+            (faults / "exception").write_bytes(data)  # libFuzzer does not always get to it
+            raise
+
     shaped = {} if target.shape is None else {"custom_mutator": _mutator(target.shape)}
     with every_signature_holds() if target.trusting else contextlib.nullcontext():
-        atheris.Setup([sys.argv[0], *options, str(folder)], target.judge, **shaped)
+        inputs = [] if any(not option.startswith("-") for option in options) else [str(corpus)]
+        atheris.Setup([sys.argv[0], *options, f"-artifact_prefix={faults}/", *inputs], judge, **shaped)
         atheris.Fuzz()
 
 
@@ -63,4 +77,4 @@ def _mutator(shape: mutation.Format) -> Callable[[bytes, int, int], bytes]:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], Path(sys.argv[2]), sys.argv[3:])
+    main(sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]), sys.argv[4:])
