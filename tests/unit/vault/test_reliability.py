@@ -281,9 +281,7 @@ async def killed_while_asked(own: Installation, unread: int, *, deaf: bool) -> N
     """
     await answers(own)
     session = await Session.connect(own.gate._operator.address)
-    asked = asyncio.create_task(
-        session.run([ANSWERED, THEN_WORKS, ("SELECT $1::bytea", (bytes(unread),))])
-    )
+    asked = asyncio.create_task(session.run([ANSWERED, THEN_WORKS, ("SELECT $1::bytea", (bytes(unread),))]))
     await asyncio.sleep(0)
     if deaf:
         time.sleep(0.3)
