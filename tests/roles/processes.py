@@ -36,6 +36,7 @@ _HASTE = {
     "[access_point]": "[access_point]\nattempts = 60\ninterval_seconds = 1\nlease_seconds = 3",
     "[message_service]": "[message_service]\nretry_seconds = 1\nlease_seconds = 3",
 }
+_START_WITHIN = 90.0
 SERVE = ("-m", "samdrift.app.main", "serve")
 SOURCES = Path(__file__).parents[2] / "src"
 
@@ -63,8 +64,20 @@ class Process:
         return self.config_file.with_name(f"serve-{self.which}.log")
 
     async def start(self) -> None:
-        """Start it and wait until it serves."""
+        """Start it and wait until it serves; again when it gives up, as whatever starts it for real does.
+
+        It gives up when it meets a database that is down or is recovering just then.
+        """
         before = self._starts()
+
+        async def serves() -> bool | None:
+            if self.running is None or self.running.poll() is not None:
+                self._begin()
+            return True if self._starts() > before else None
+
+        await until(serves, "an operator serves", within=_START_WITHIN)
+
+    def _begin(self) -> None:
         with self.log.open("ab") as log:
             self.running = subprocess.Popen(
                 [sys.executable, *SERVE, self.which, "--config", self.config_file],
@@ -72,11 +85,6 @@ class Process:
                 stdout=log,
                 stderr=log,
             )
-
-        async def serves() -> bool | None:
-            return True if self._starts() > before else None
-
-        await until(serves, "an operator serves")
 
     async def end(self, how: signal.Signals) -> None:
         """Send the signal and wait for the end."""

@@ -24,7 +24,7 @@ from samdrift.contracts.principals import Role
 from samdrift.federation.server import LocalFederation
 from samdrift.messageservice.compose import Attachment
 from samdrift.messageservice.service import MessageInvalid
-from samdrift.vault.errors import VaultUnavailable
+from samdrift.vault.errors import ServerFailed, VaultUnavailable
 from samdrift.vault.gate import Gate
 from samdrift.wire.sdkmessage import SdkMessage
 from tests.roles.crashes import crashed
@@ -67,7 +67,7 @@ class Exchange:
 
 @dataclass(frozen=True)
 class Report:
-    """What was done, and everything that is not as it should be afterwards."""
+    """What was done, and everything that is not as it should be afterwards: of what kind, and where."""
 
     exchanges: int
     blows: Counter[str]
@@ -185,7 +185,7 @@ async def _strike(
         blow, _ = _BLOWS[name]
         try:
             await blow(process, rng)
-        except (FileNotFoundError, psutil.NoSuchProcess):
+        except (FileNotFoundError, psutil.NoSuchProcess, ServerFailed):
             continue  # it is down already
         struck[f"{name}: {process.which}" if blow is _process else name] += 1
     return struck
@@ -208,7 +208,8 @@ async def _ended(exchange: Exchange, patience: float) -> list[str]:
         f"lost: {message_id} ended as {out}": out is not MessageStatus.ACCEPTED,
         f"lost: {message_id} came as {incoming}": incoming is not MessageStatus.NEW,
         f"no reason: {message_id}": not events[-1].title,
-        f"status came back: {message_id}": statuses != sorted(statuses, key=_ORDER.index),
+        f"twice: {message_id} had a status again that it had before": statuses
+        != sorted(statuses, key=_ORDER.index),
     }
     return [fault for fault, is_so in found.items() if is_so] + await _counted(exchange)
 
@@ -219,7 +220,7 @@ async def _counted(exchange: Exchange) -> list[str]:
     entries = await recipient.log(MT, message_id)
     receipts = [e.ids["envelope"] for e in entries if e.event == AuditEvent.MT_RECEIPT_QUEUED]
     if len(receipts) != 1:
-        return [f"{len(receipts)} receipts: {message_id}"]
+        return [f"{'twice' if receipts else 'lost'}: {len(receipts)} receipts for {message_id}"]
     (receipt_id,) = receipts
     once = [
         (sender, MT, message_id, AuditEvent.MT_MESSAGE_ACCEPTED),
@@ -266,13 +267,15 @@ async def _left(member: Member, patience: float) -> list[str]:
     try:
         await until(look, "nothing is left to do", within=patience)
     except AssertionError:
-        found.append(f"work is left for {member.organisation}")
+        found.append(f"left: work for {member.organisation}")
     async with _later(member) as later:
         for role in Role:
             async with later.open(role) as vault:
                 await vault.sweep()
     kept = [path for path in _objects(member, AP) if path.is_file()]
-    return found + [f"{len(kept)} bodies are left in the access point of {member.organisation}"] * bool(kept)
+    if kept:
+        found.append(f"left: {len(kept)} bodies in the access point of {member.organisation}")
+    return found
 
 
 @asynccontextmanager
@@ -309,7 +312,9 @@ async def _broken_logs(member: Member) -> list[str]:
             verdict = verify_chain(entries, head)
             head = verdict.head
             if not verdict.intact:
-                found.append(f"log {role} of {member.organisation}: {verdict.reason} after {head.sequence}")
+                found.append(
+                    f"log: {verdict.reason} after {head.sequence} in {role} of {member.organisation}"
+                )
             if not verdict.intact or len(entries) < _LOG_PAGE:
                 break
     return found
