@@ -93,7 +93,8 @@ async def soak(
         faults = [fault for exchange in sent for fault in await _ended(exchange, patience)]
         for member in those.members:
             faults += await _left(member, patience)
-        faults += [fault for exchange in sent for fault in await _not_as_sent(exchange)]
+        for exchange in sent:
+            faults += [*await _counted(exchange), *await _not_as_sent(exchange)]
         for member in those.members:
             faults += await _broken_logs(member)
     return Report(len(sent), struck, faults)
@@ -195,7 +196,7 @@ async def _strike(
 
 
 async def _ended(exchange: Exchange, patience: float) -> list[str]:
-    """Whether both ends have a final status with a reason, after every step was taken once."""
+    """Whether both ends have a final status, the right one, with a reason."""
     sender, recipient, message_id = exchange.sender, exchange.recipient, exchange.id
     try:
         out = await sender.ends(message_id, within=patience)
@@ -211,7 +212,7 @@ async def _ended(exchange: Exchange, patience: float) -> list[str]:
         f"twice: {message_id} had a status again that it had before": statuses
         != sorted(statuses, key=_ORDER.index),
     }
-    return [fault for fault, is_so in found.items() if is_so] + await _counted(exchange)
+    return [fault for fault, is_so in found.items() if is_so]
 
 
 async def _counted(exchange: Exchange) -> list[str]:
@@ -251,7 +252,11 @@ def _transferred(
 
 async def _not_as_sent(exchange: Exchange) -> list[str]:
     """Whether the recipient reads what the sender wrote, every byte of it."""
-    read = await exchange.recipient.reads(exchange.id)
+    recipient = exchange.recipient
+    service = recipient.operator.messages
+    read = await service.read(recipient.principal, recipient.organisation, exchange.id, Direction.IN)
+    if read is None:
+        return [f"lost: {exchange.id} cannot be read"]
     return [] if read == exchange.message else [f"changed: {exchange.id}"]
 
 
