@@ -10,17 +10,16 @@ from __future__ import annotations
 
 import gc
 import hashlib
-import re
 import tempfile
 import time
 import zlib
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-import psutil
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from bench.measure import Row, against_floor, reported
+from bench.process import Process
 from samdrift.app.loop import run
 from samdrift.app.testbed import separate_bed
 from samdrift.contracts.transfer import TransferState
@@ -46,7 +45,7 @@ def rows() -> list[Row]:
 async def _rows(folder: Path) -> list[Row]:
     found: list[Row] = []
     async with separate_bed(folder) as (bed, pid):
-        access_point = _Process(pid)
+        access_point = Process(pid)
         await _receive(bed, _envelope(bed, 1000))
         await _submit(bed, _outgoing(bed, 1000))
         for name, attachment in _SIZES.items():
@@ -62,7 +61,7 @@ Prepared = tuple[bytes, Callable[[], Awaitable[None]]]
 
 
 async def _measured(
-    name: str, access_point: _Process, prepared: Prepared, floor: Callable[[bytes], float]
+    name: str, access_point: Process, prepared: Prepared, floor: Callable[[bytes], float]
 ) -> list[Row]:
     data, work = prepared
     bare = floor(data)
@@ -138,32 +137,3 @@ def _unpacking(data: bytes) -> float:
     hashlib.sha256(opened).digest()
     zlib.decompress(opened, wbits=31)
     return time.process_time() - started
-
-
-class _Process:
-    """A process as the kernel accounts for it."""
-
-    def __init__(self, pid: int) -> None:
-        self._process = psutil.Process(pid)
-        self._folder = Path(f"/proc/{pid}")
-
-    def cpu(self) -> float:
-        """Seconds so far."""
-        times = self._process.cpu_times()
-        return times.user + times.system
-
-    def resident(self) -> int:
-        """Bytes of memory now."""
-        return self._process.memory_info().rss
-
-    def forget_peak(self) -> None:
-        """Begin to look for the largest memory anew."""
-        (self._folder / "clear_refs").write_text("5")
-
-    def peak(self) -> int:
-        """The most bytes of memory since then."""
-        status = (self._folder / "status").read_text()
-        match = re.search(r"VmHWM:\s+(\d+) kB", status)
-        if match is None:
-            raise RuntimeError("the kernel does not tell the largest memory")
-        return int(match[1]) * 1024

@@ -121,14 +121,16 @@ class Member:
         async with self.open(MT) as vault:
             return (await vault.status_events(message_id, direction))[::-1]
 
-    async def ends(self, message_id: str, direction: Direction = Direction.OUT) -> MessageStatus:
+    async def ends(
+        self, message_id: str, direction: Direction = Direction.OUT, within: float = PATIENCE
+    ) -> MessageStatus:
         """The final status of a message, once it has one."""
 
         async def look() -> MessageStatus | None:
             record = await self.record(message_id, direction)
             return record.status if record is not None and record.status.final else None
 
-        return await until(look, "the message has a final status")
+        return await until(look, "the message has a final status", within)
 
     async def reaches(
         self, message_id: str, status: MessageStatus, direction: Direction = Direction.OUT

@@ -17,16 +17,18 @@ from samdrift.app import rolesettings
 from samdrift.app.addressbook import NoAddressBook
 from samdrift.app.config import Config
 from samdrift.app.configfile import load
-from samdrift.app.demo.cast import DemoOperator
+from samdrift.app.demo.cast import DemoOperator, DemoOrganisation
 from samdrift.app.demo.enrolment import enrol
 from samdrift.app.malware import malware_scanner
 from samdrift.app.operator import Operator, vault_settings
+from samdrift.federation.directory import FunctionalAddress
 from samdrift.federation.server import LocalFederation
 from samdrift.messageservice.role import MessageServiceRole, Surroundings
 from samdrift.messageservice.service import MessageService
 from samdrift.messageservice.settings import MessageServiceSettings
 from samdrift.net.clock import system_clock
 from samdrift.vault.gate import Gate
+from samdrift.wire.identifiers import ParticipantIdentifier
 from tests.roles.member import Member, until
 from tests.roles.stage import member_of
 
@@ -34,8 +36,16 @@ _HASTE = {
     "[access_point]": "[access_point]\nattempts = 60\ninterval_seconds = 1\nlease_seconds = 3",
     "[message_service]": "[message_service]\nretry_seconds = 1\nlease_seconds = 3",
 }
+_START_WITHIN = 90.0
 SERVE = ("-m", "samdrift.app.main", "serve")
 SOURCES = Path(__file__).parents[2] / "src"
+
+
+def organisation(name: str, number: str) -> DemoOrganisation:
+    """An organisation of the cast, with one mailbox."""
+    domain = f"0203:{name}.se"
+    mailbox = FunctionalAddress(f"sdk.registrator.{domain}", "Registrator")
+    return DemoOrganisation(ParticipantIdentifier(domain), name.title(), number, mailbox)
 
 
 @dataclass
@@ -54,8 +64,20 @@ class Process:
         return self.config_file.with_name(f"serve-{self.which}.log")
 
     async def start(self) -> None:
-        """Start it and wait until it serves."""
+        """Start it and wait until it serves; again when it gives up, as whatever starts it for real does.
+
+        It gives up when it meets a database that is down or is recovering just then.
+        """
         before = self._starts()
+
+        async def serves() -> bool | None:
+            if self.running is None or self.running.poll() is not None:
+                self._begin()
+            return True if self._starts() > before else None
+
+        await until(serves, "an operator serves", within=_START_WITHIN)
+
+    def _begin(self) -> None:
         with self.log.open("ab") as log:
             self.running = subprocess.Popen(
                 [sys.executable, *SERVE, self.which, "--config", self.config_file],
@@ -63,11 +85,6 @@ class Process:
                 stdout=log,
                 stderr=log,
             )
-
-        async def serves() -> bool | None:
-            return True if self._starts() > before else None
-
-        await until(serves, "an operator serves")
 
     async def end(self, how: signal.Signals) -> None:
         """Send the signal and wait for the end."""

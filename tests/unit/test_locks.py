@@ -18,7 +18,7 @@ ASKED = {
     "requirements.lock": PROJECT["dependencies"],
     "requirements-test.lock": PROJECT["dependencies"] + PROJECT["optional-dependencies"]["test"],
 }
-LOCKS = [*ASKED, *(str(lock.relative_to(ROOT)) for lock in ROOT.glob("tests/interop/*/requirements.lock"))]
+LOCKS = [*ASKED, *(str(lock.relative_to(ROOT)) for lock in sorted(ROOT.glob("tests/**/requirements.lock")))]
 
 
 def locked(name: str) -> dict[str, Version]:

@@ -29,6 +29,7 @@ from samdrift.net.client import HttpClient
 from samdrift.net.guard import guarded
 from samdrift.vault.gate import Gate
 from samdrift.vault.signals import Signals
+from samdrift.vault.upkeep import keep_up
 from samdrift.wire.as4 import As4Limits
 from samdrift.wire.keys import Random
 
@@ -93,7 +94,9 @@ class AccessPointRole:
         """Send what is due, and hear what other processes stored, while the context lasts."""
         organisations = self._gate.registry.organisations(Role.ACCESS_POINT)
         dispatching = self._sending.dispatcher.run(organisations)
-        async with in_background(dispatching, self._listen(), on_failure=unexpected("access-point")):
+        failed = unexpected("access-point")
+        upkeep = keep_up(self._gate, Role.ACCESS_POINT, failed)
+        async with in_background(dispatching, self._listen(), upkeep, on_failure=failed):
             try:
                 yield
             finally:

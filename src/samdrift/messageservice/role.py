@@ -30,6 +30,7 @@ from samdrift.messageservice.settings import MessageServiceSettings, Organisatio
 from samdrift.messageservice.transfers import Transfers
 from samdrift.net.background import in_background
 from samdrift.vault.gate import Gate
+from samdrift.vault.upkeep import keep_up
 from samdrift.wire.identifiers import ParticipantIdentifier
 from samdrift.wire.keys import Random
 
@@ -96,7 +97,9 @@ class MessageServiceRole:
         organisations = [organisation for organisation in hosted if organisation in self._profiles]
         work = [self._polling.run(organisation) for organisation in organisations]
         work += [self._sending.dispatcher.run(organisations), self._listen()]
-        async with in_background(*work, on_failure=unexpected("message-service")):
+        failed = unexpected("message-service")
+        work.append(keep_up(self._gate, Role.MESSAGE_SERVICE, failed))
+        async with in_background(*work, on_failure=failed):
             try:
                 yield
             finally:

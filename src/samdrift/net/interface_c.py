@@ -27,6 +27,8 @@ _POLL_SLACK = 15.0
 _PIECE = 256 << 10
 _MOST = 16 << 20
 """Bytes of an answer that is no envelope."""
+_OTHER_SHAPE = (KeyError, TypeError, ValueError, OverflowError, RecursionError)
+"""What reading a document raises that is not as agreed."""
 
 
 def encode_submission(submission: Submission) -> dict[str, object]:
@@ -114,7 +116,7 @@ class _Answer:
     def read(self, decode: Callable[[Mapping[str, Any]], T]) -> T:
         try:
             return decode(json.loads(self.body))
-        except (KeyError, TypeError, ValueError):
+        except _OTHER_SHAPE:
             raise TransferUnavailable("an answer of another shape") from None
 
 
@@ -203,5 +205,5 @@ def _refusal(answer: _Answer) -> TransferRefused | TransferUnavailable:
     try:
         document = json.loads(answer.body)
         return TransferRefused(TransferReason(document["title"]), str(document["detail"]))
-    except (KeyError, TypeError, ValueError):
+    except _OTHER_SHAPE:
         return TransferRefused(TransferReason.ENVELOPE_INVALID, "refused without a reason")

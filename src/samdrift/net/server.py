@@ -4,6 +4,9 @@ The servers that Python has do not hand the certificate of a mutual TLS
 connection to the application. :class:`ClientCertificateProtocol` does, under
 :data:`CLIENT_CERTIFICATE` in the ASGI scope: SHA-256 of the certificate, in hex,
 or ``None``. The TLS layer has verified the chain by then.
+
+It also bounds what a stranger can have it hold and wait for: uvicorn takes a
+head of any size, and any time.
 """
 
 from __future__ import annotations
@@ -14,6 +17,7 @@ import socket
 import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 import uvicorn
@@ -24,25 +28,67 @@ CLIENT_CERTIFICATE = "samdrift.client-certificate"
 _LINGER = 2.0
 """Seconds that a client has to read an answer which came before the end of its request."""
 
+_MOST_BARREN = 64 << 10
+"""Bytes that may come before a whole head or a piece of a body has come of them: fields, trailers."""
+
+_PATIENCE = 60.0
+"""Seconds in which a request that has not come whole may stand still."""
+
+_TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
+
 AsgiApp = Callable[..., Any]
 
 
 class ClientCertificateProtocol(HttpToolsProtocol):
     """HTTP/1.1 over TLS that tells the application which client certificate was shown.
 
-    It also hangs up on whoever goes on sending a request that has been answered;
-    uvicorn would read, and drop, as long as somebody sends.
+    It hangs up on whoever goes on sending a request that has been answered
+    (uvicorn would read, and drop, as long as somebody sends), sends fields
+    without an end, or begins a request and goes silent.
     """
+
+    def __init__(self, *given: Any, patience: float, **named: Any) -> None:
+        super().__init__(*given, **named)
+        self._patience = patience
+        self._barren = 0
+        self._refused = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         tls = transport.get_extra_info("ssl_object")
         shown = tls.getpeercert(binary_form=True) if tls is not None else None
         self._fingerprint = hashlib.sha256(shown).hexdigest() if shown else None
+        self._heard = self.loop.time()
+        self._look = self.loop.call_later(self._patience, self._look_again)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._look.cancel()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        if self._refused:
+            return
+        self._heard = self.loop.time()
+        self._barren += len(data)
+        super().data_received(data)
+        if self._barren > _MOST_BARREN and not self.transport.is_closing():
+            self._refuse()
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self.scope[CLIENT_CERTIFICATE] = self._fingerprint  # type: ignore[literal-required]
+
+    def on_headers_complete(self) -> None:
+        super().on_headers_complete()
+        self._barren = 0
+
+    def on_body(self, body: bytes) -> None:
+        super().on_body(body)
+        self._barren = 0
+
+    def on_message_complete(self) -> None:
+        super().on_message_complete()
+        self._barren = 0
 
     def on_response_complete(self) -> None:
         answered = self.cycle
@@ -53,6 +99,30 @@ class ClientCertificateProtocol(HttpToolsProtocol):
     def _hang_up(self, answered: RequestResponseCycle) -> None:
         if answered.more_body:
             self.transport.abort()
+
+    def _refuse(self) -> None:
+        """End it, with an answer unless another one is on its way."""
+        self._refused = True
+        if self._awaits_head:
+            self.transport.write(_TOO_LARGE)
+            self.transport.close()
+            self.loop.call_later(_LINGER, self.transport.abort)
+        else:
+            self.transport.abort()
+
+    @property
+    def _awaits_head(self) -> bool:
+        return self.cycle is None or self.cycle.response_complete
+
+    def _look_again(self) -> None:
+        """Hang up when it is the client's turn and has been for too long; an idle one is uvicorn's to end."""
+        begun = self.cycle is None or self._barren > 0
+        its_turn = begun if self._awaits_head else self.cycle.more_body and not self.flow.read_paused
+        left = self._heard + self._patience - self.loop.time()
+        if its_turn and left <= 0:
+            self.transport.abort()
+        else:
+            self._look = self.loop.call_later(left if left > 0 else self._patience, self._look_again)
 
 
 def listening_socket(host: str, port: int = 0) -> socket.socket:
@@ -81,11 +151,12 @@ async def serving(
     tls: Callable[[], ssl.SSLContext] | None = None,
     keep_alive: int = 75,
     stop_within: int = 5,
+    patience: float = _PATIENCE,
 ) -> AsyncIterator[None]:
     """Serve ``app`` on ``sock`` while the context lasts, in the running loop and without touching signals."""
     config = uvicorn.Config(
         app,
-        http=ClientCertificateProtocol,
+        http=partial(ClientCertificateProtocol, patience=patience),  # type: ignore[arg-type]
         ws="none",
         lifespan="off",
         log_config=None,

@@ -11,6 +11,7 @@ errors, is psycopg's.
 from __future__ import annotations
 
 import asyncio
+import select
 from collections.abc import Callable, Sequence
 from typing import Any, Self
 
@@ -56,6 +57,9 @@ class Session:
         self._socket = self._pg.socket
         self._results: list[pq.abc.PGresult] = []
         self._answered: asyncio.Future[None] | None = None
+        self._writable: asyncio.Future[None] | None = None
+        self._broken = select.poll()
+        self._broken.register(self._socket, 0)
         self.backend = self._pg.backend_pid
         """The server's process that serves this connection."""
         self.closed = False
@@ -107,7 +111,10 @@ class Session:
             return
         self.closed = True
         self._loop.remove_reader(self._socket)
+        self._loop.remove_writer(self._socket)
         self._pg.finish()
+        if self._writable is not None:
+            _set(self._writable)
         if self._answered is not None and not self._answered.done():
             self._answered.set_exception(VaultUnavailable())
         if self.on_close is not None:
@@ -143,10 +150,10 @@ class Session:
     async def _flush(self) -> None:
         """Write what is queued, while the reader goes on so that neither side waits for the other."""
         while self._pg.flush():
-            writable = self._loop.create_future()
-            self._loop.add_writer(self._socket, _set, writable)
+            self._writable = self._loop.create_future()
+            self._loop.add_writer(self._socket, _set, self._writable)
             try:
-                await writable
+                await self._writable
             finally:
                 if not self.closed:
                     self._loop.remove_writer(self._socket)
@@ -154,9 +161,13 @@ class Session:
                 raise VaultUnavailable
 
     def _readable(self) -> None:
+        """Take what has arrived; of a connection that broke all of it, for uvloop tells of that once."""
         try:
             self._pg.consume_input()
             self._collect()
+            while self._broken.poll(0):
+                self._pg.consume_input()  # raises after the last of it
+                self._collect()
         except psycopg.Error:
             self.close()
             return

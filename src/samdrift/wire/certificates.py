@@ -19,6 +19,8 @@ from samdrift.wire import base64text
 from samdrift.wire.errors import WireError, WireFault
 
 _MAX_BASE64 = 32 << 10
+_ODD_NAME = (ValueError, TypeError)
+"""What reading a name raises, only when it is read, that is not as RFC 5280 has it."""
 _BEGIN = "-----BEGIN CERTIFICATE-----"
 _END = "-----END CERTIFICATE-----"
 
@@ -50,12 +52,28 @@ def common_name(certificate: x509.Certificate) -> str | None:
     """
     try:
         names = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
-    except ValueError:
+    except _ODD_NAME:
         return None
     if len(names) != 1:
         return None
     value = names[0].value
     return value if isinstance(value, str) else None
+
+
+def subject(certificate: x509.Certificate) -> str:
+    """Whose it is, as RFC 4514 writes it; empty when that cannot be read."""
+    try:
+        return certificate.subject.rfc4514_string()
+    except _ODD_NAME:
+        return ""
+
+
+def issuer(certificate: x509.Certificate) -> str:
+    """Who issued it, likewise."""
+    try:
+        return certificate.issuer.rfc4514_string()
+    except _ODD_NAME:
+        return ""
 
 
 def fingerprint(certificate: x509.Certificate) -> str:

@@ -211,7 +211,12 @@ def canonical(
             inclusive_ns_prefixes=list(inclusive_prefixes) or None,
         )
     except etree.C14NError:
-        raise WireError(WireFault.FORBIDDEN_XML, "has no canonical form", "namespaces") from None
+        raise no_canonical_form() from None
+
+
+def no_canonical_form() -> WireError:
+    """The error for a document that cannot be digested."""
+    return WireError(WireFault.FORBIDDEN_XML, "has no canonical form", "namespaces")
 
 
 def standalone(element: Element) -> Element:

@@ -87,7 +87,18 @@ async def test_another_answer_than_agreed_may_be_another_one_later(
 
 
 @pytest.mark.parametrize("call", ["submit", "poll"])
-@pytest.mark.parametrize("body", [b"", b"\xff", b"[]", b"1", b'{"events": 1, "envelopeId": 1}'])
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"\xff",
+        b"[]",
+        b"1",
+        b'{"events": 1, "envelopeId": 1}',
+        b'{"events": [{"sequence": 1e999}]}',
+        b"[" * 100_000,
+    ],
+)
 async def test_a_document_of_another_shape_is_a_typed_error(
     client: HttpClient, call: str, body: bytes
 ) -> None:
@@ -101,7 +112,8 @@ async def test_what_was_acknowledged_before_may_be_gone(client: HttpClient) -> N
 
 async def test_422_is_final_and_has_a_reason(client: HttpClient) -> None:
     problem = json.dumps({"title": TransferReason.ENVELOPE_INVALID.value, "detail": "because"}).encode()
-    for body, text in ((problem, "because"), (b"rubbish", "refused without a reason")):
+    rubbish = "refused without a reason"
+    for body, text in ((problem, "because"), (b"rubbish", rubbish), (b"[" * 100_000, rubbish)):
         with pytest.raises(TransferRefused, match=text) as caught:
             await answered(client, reply(body, "422 Unprocessable"), "submit")
         assert caught.value.reason is TransferReason.ENVELOPE_INVALID

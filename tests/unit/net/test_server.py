@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import socket
 from collections.abc import AsyncIterator, Callable
@@ -11,6 +12,7 @@ from pathlib import Path
 from ssl import SSLContext
 from typing import Any
 
+import pytest
 from cryptography.hazmat.primitives import hashes
 
 from samdrift.net.http import FetchLimits, fetch, http_client
@@ -34,6 +36,99 @@ async def telling(tls: Callable[[], SSLContext] | None = None) -> AsyncIterator[
     sock = listening_socket("127.0.0.1")
     async with serving(application, sock, tls=tls):
         yield f"{'https' if tls else 'http'}://localhost:{sock.getsockname()[1]}"
+
+
+@asynccontextmanager
+async def reading(patience: float = 60) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+    """A connection to an application that reads the whole request and answers with its size."""
+
+    async def application(scope: Any, receive: Any, send: Any) -> None:
+        size, more = 0, True
+        while more:
+            message = await receive()
+            size += len(message.get("body", b""))
+            more = message.get("more_body", False)
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": str(size).encode()})
+
+    sock = listening_socket("127.0.0.1")
+    async with serving(application, sock, patience=patience):
+        reader, writer = await asyncio.open_connection(*sock.getsockname())
+        try:
+            yield reader, writer
+        finally:
+            writer.transport.abort()
+
+
+_CHUNKED = b"POST / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n"
+
+
+async def until_hung_up_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, piece: bytes) -> bytes:
+    """Send the piece again and again until the other side ends it; gives what it said."""
+    with contextlib.suppress(ConnectionError):
+        for _ in range(10_000):
+            writer.write(piece)
+            await writer.drain()
+        pytest.fail("everything is taken")
+    with contextlib.suppress(ConnectionError):
+        return await reader.read()
+    return b""
+
+
+@pytest.mark.parametrize(
+    "beginning", [b"GET / HTTP/1.1\r\nx: ", b"GET /", _CHUNKED + b"0\r\nx: ", _CHUNKED + b"3;"]
+)
+async def test_a_head_without_end_is_not_held(beginning: bytes) -> None:
+    async with reading() as (reader, writer):
+        writer.write(beginning)
+        await until_hung_up_on(reader, writer, b"y" * 4096)
+
+
+async def test_fields_without_end_are_not_held() -> None:
+    for beginning in (b"GET / HTTP/1.1\r\n", _CHUNKED + b"0\r\n"):
+        async with reading() as (reader, writer):
+            writer.write(beginning)
+            await until_hung_up_on(reader, writer, b"x: y\r\n" * 500)
+
+
+async def test_whoever_sends_too_large_a_head_is_told_so() -> None:
+    async with reading() as (reader, writer):
+        writer.write(b"GET / HTTP/1.1\r\nx: " + b"y" * (65 << 10))
+        assert (await reader.readline()).startswith(b"HTTP/1.1 431 ")
+
+
+async def test_a_large_head_and_a_body_in_small_pieces_are_taken() -> None:
+    async with reading() as (reader, writer):
+        writer.write(_CHUNKED.replace(b"host: x", b"host: x\r\nx: " + b"y" * (32 << 10)))
+        writer.write(b"1\r\nz\r\n" * 100_000 + b"0\r\n\r\n")
+        answer = await reader.readuntil(b"100003")
+    assert answer.startswith(b"HTTP/1.1 200 ")
+
+
+@pytest.mark.parametrize("begun", [b"", b"GET / HT", _CHUNKED, _CHUNKED + b"0\r\n"])
+async def test_who_goes_silent_in_a_request_is_hung_up_on(begun: bytes) -> None:
+    async with reading(patience=0.05) as (reader, writer):
+        writer.write(begun)
+        with contextlib.suppress(ConnectionError):
+            assert await reader.read() == b""
+
+
+async def test_who_waits_for_an_answer_is_not_hung_up_on() -> None:
+    answering = asyncio.Event()
+
+    async def application(scope: Any, receive: Any, send: Any) -> None:
+        await answering.wait()
+        await send({"type": "http.response.start", "status": 204, "headers": []})
+        await send({"type": "http.response.body", "body": b""})
+
+    sock = listening_socket("127.0.0.1")
+    async with serving(application, sock, patience=0.01):
+        reader, writer = await asyncio.open_connection(*sock.getsockname())
+        writer.write(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")
+        await asyncio.sleep(0.1)
+        answering.set()
+        assert (await reader.readline()).startswith(b"HTTP/1.1 204 ")
+        writer.transport.abort()
 
 
 async def test_the_certificate_of_the_client_is_told(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import os
 import random
 import signal
 import sys
+import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -265,3 +266,56 @@ async def test_the_commit_of_a_cut_connection_is_reported_as_unknown(
         reader = await vault.incoming_body(waiting.id)
     assert reader is not None
     assert await reader.read_all() == large, "the body of what may be committed is not thrown away"
+
+
+# --- a server process that is killed while it is asked --------------------------------------------------
+
+ANSWERED = ("SELECT repeat('x', 200000)", ())
+THEN_WORKS = ("DO $$ BEGIN PERFORM 1 FROM generate_series(1, 1e9); END $$", ())
+
+
+async def killed_while_asked(own: Installation, unread: int, *, deaf: bool) -> None:
+    """Ask for two things; the server is killed after the first, with so many bytes of the question unread.
+
+    ``deaf`` is whether the answer so far and the end of the connection are noticed at once.
+    """
+    await answers(own)
+    session = await Session.connect(own.gate._operator.address)
+    asked = asyncio.create_task(session.run([ANSWERED, THEN_WORKS, ("SELECT $1::bytea", (bytes(unread),))]))
+    await asyncio.sleep(0)
+    if deaf:
+        time.sleep(0.3)
+    else:
+        await asyncio.sleep(0.3)
+    os.kill(session.backend, signal.SIGKILL)
+    time.sleep(0.3 if deaf else 0)
+    async with asyncio.timeout(10):
+        with pytest.raises(VaultUnavailable):
+            await asked
+    assert session.closed
+
+
+@pytest.mark.parametrize("deaf", [False, True])
+@pytest.mark.parametrize("unread", [10, 100_000, 5_000_000])
+async def test_a_killed_server_process_is_noticed_whatever_it_left_unread(
+    own: Installation, unread: int, deaf: bool
+) -> None:
+    await killed_while_asked(own, unread, deaf=deaf)
+
+
+async def test_connections_after_one_that_was_cut_while_it_was_written_to(own: Installation) -> None:
+    """Nothing of it is left with the event loop, which would take the next one with its number for it."""
+    await killed_while_asked(own, 5_000_000, deaf=False)
+    async with asyncio.timeout(20):
+        await answers(own)
+        session = await Session.connect(own.gate._operator.address)
+        assert await session.run([("SELECT $1::bytea", (bytes(5_000_000),))]) == [[(bytes(5_000_000),)]]
+        session.close()
+
+
+async def answers(own: Installation) -> None:
+    while True:
+        with contextlib.suppress(VaultUnavailable):
+            await own.gate.read_operator_log(limit=1)
+            return
+        await asyncio.sleep(0.1)

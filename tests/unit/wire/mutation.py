@@ -58,9 +58,14 @@ def document(rng: Random, format_: Format) -> bytes:
     """A document with none to three faults, as bytes; one in twenty is also damaged as bytes."""
     root = format_.make(rng)
     for _ in range(rng.choice((0, 1, 1, 1, 2, 3))):
-        root = rng.choice(_MUTATIONS)(rng, root, format_)
+        root = changed(rng, root, format_)
     data = etree.tostring(root.getroottree(), encoding="UTF-8", xml_declaration=rng.random() < 0.5)
     return rng.choice(_DAMAGES)(rng, data) if rng.random() < 0.05 else data
+
+
+def changed(rng: Random, root: etree._Element, format_: Format) -> etree._Element:
+    """The document after one change, made in it or in another one that takes it in."""
+    return rng.choice(_MUTATIONS)(rng, root, format_)
 
 
 _Mutation = Callable[[Random, etree._Element, Format], etree._Element]

@@ -9,7 +9,7 @@ from cryptography.x509.oid import NameOID
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from samdrift.wire.certificates import common_name, fingerprint, from_base64, to_base64
+from samdrift.wire.certificates import common_name, fingerprint, from_base64, issuer, subject, to_base64
 from samdrift.wire.errors import WireError
 from tests import pki
 from tests.official import DIGG, requires_digg
@@ -68,3 +68,21 @@ def test_common_name_is_none_unless_there_is_exactly_one(
     organisation = x509.NameAttribute(NameOID.ORGANIZATION_NAME, "O")
     issued = ROOT.issue(x509.Name([organisation, *attributes]))
     assert common_name(issued.certificate) == expected
+
+
+def with_an_odd_name() -> x509.Certificate:
+    """A certificate whose names hold bits where text belongs; the signature no longer holds, of course."""
+    der = pki.root("Odd name", 1).certificate.public_bytes(Encoding.DER)
+    return x509.load_der_x509_certificate(der.replace(b"\x0c\x08Odd name", b"\x03\x08\x00dd name"))
+
+
+def test_a_name_that_cannot_be_read_is_none() -> None:
+    """It comes with the first message of a stranger, before anything is known of who sent it."""
+    odd = with_an_odd_name()
+    assert common_name(odd) is None
+    assert (subject(odd), issuer(odd)) == ("", "")
+
+
+def test_names_are_written_as_in_rfc_4514() -> None:
+    own = pki.root("Rot", 1)
+    assert (subject(own.issue("AP").certificate), issuer(own.issue("AP").certificate)) == ("CN=AP", "CN=Rot")

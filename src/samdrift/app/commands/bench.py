@@ -1,4 +1,7 @@
-"""`samdrift bench`: how much more than the bare cryptography the work takes, measured in one run."""
+"""`samdrift bench`: how much more than the bare cryptography the work takes, measured in one run.
+
+`bench soak` measures nothing: it counts what is lost under kill -9, and fails when that is not nothing.
+"""
 
 from __future__ import annotations
 
@@ -15,26 +18,39 @@ from samdrift.app.output import Unusable, print_json
 
 app = typer.Typer(add_completion=False)
 _CHECKOUT = Path(__file__).parents[4]
+_SOAK = "soak"
+_EXCHANGES = 1000
 _BENCHES = {"wire": "bench.wire", "exchange": "bench.exchange", "large": "bench.large"}
 
 
 @app.command()
 def bench(
-    name: Annotated[str, typer.Argument(help="wire, exchange or large.")],
+    name: Annotated[str, typer.Argument(help="wire, exchange, large or soak.")],
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")] = False,
-) -> None:
+    exchanges: Annotated[
+        int | None, typer.Option(min=1, help=f"For soak: how many; {_EXCHANGES} unless told.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="For soak: what chance begins with.")] = None,
+) -> int:
     """Measure floor and work in turn, and print medians, spreads and the ratio."""
-    if name not in _BENCHES:
-        raise Unusable(f"no such benchmark; there are {', '.join(_BENCHES)}")
+    if name not in (*_BENCHES, _SOAK):
+        raise Unusable(f"no such benchmark; there are {', '.join((*_BENCHES, _SOAK))}")
+    if name != _SOAK and (exchanges, seed) != (None, None):
+        raise Unusable("--exchanges and --seed are for soak alone")
     sys.path.insert(0, str(_CHECKOUT))
     if find_spec("bench") is None:
         raise Unusable("benchmarks run from a checkout of the project")
-    rows = [asdict(row) for row in import_module(_BENCHES[name]).rows()]
+    if name == _SOAK:
+        found = import_module("bench.soak").rows(exchanges or _EXCHANGES, seed)
+    else:
+        found = import_module(_BENCHES[name]).rows()
+    rows = [asdict(row) for row in found]
     if as_json:
         print_json({"rows": rows})
     else:
         for row in rows:
             _print(row)
+    return 1 if name == _SOAK and any(row["reached"] is False for row in rows) else 0
 
 
 def _print(row: dict[str, Any]) -> None:

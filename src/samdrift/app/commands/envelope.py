@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from samdrift.app.inputs import read_document, read_time
 from samdrift.app.output import Unusable, print_json, shown
 from samdrift.app.trustfolder import read_trust
+from samdrift.wire import certificates
 from samdrift.wire.envelope import EnvelopeVerdict
 from samdrift.wire.envelope import verify as verify_envelope
 from samdrift.wire.errors import WireError
@@ -96,7 +97,7 @@ def _document(
     return {
         "valid": verdict.valid,
         "reason": verdict.reason,
-        "signer": verdict.signer.subject.rfc4514_string() if verdict.signer else None,
+        "signer": certificates.subject(verdict.signer) if verdict.signer else None,
         "certificate": _certificate(verdict.signer) if verdict.signer else None,
         "chain": chain,
         "chain_reason": judged.reason if judged else None,
@@ -109,7 +110,7 @@ def _document(
 
 def _certificate(signer: x509.Certificate) -> dict[str, str]:
     return {
-        "issuer": signer.issuer.rfc4514_string(),
+        "issuer": certificates.issuer(signer),
         "serial": f"{signer.serial_number:x}",
         "sha256": signer.fingerprint(SHA256()).hex(),
         "not_before": signer.not_valid_before_utc.isoformat(),
@@ -130,8 +131,8 @@ def _print(
     typer.echo(f"  signature  {'holds' if verdict.valid else f'does not hold: {verdict.reason}'}")
     if verdict.signer:
         signer = verdict.signer
-        typer.echo(f"  {'signer ' if verdict.valid else 'claimed'}    {signer.subject.rfc4514_string()}")
-        typer.echo(f"  issuer     {signer.issuer.rfc4514_string()}")
+        typer.echo(f"  {'signer ' if verdict.valid else 'claimed'}    {certificates.subject(signer)}")
+        typer.echo(f"  issuer     {certificates.issuer(signer)}")
         typer.echo(
             f"  validity   {signer.not_valid_before_utc:%Y-%m-%d} to {signer.not_valid_after_utc:%Y-%m-%d}"
         )

@@ -10,8 +10,10 @@ from __future__ import annotations
 import hashlib
 from typing import Protocol
 
+from lxml import etree
+
 from samdrift.wire.errors import WireError, WireFault
-from samdrift.wire.xml import Element, canonical, standalone
+from samdrift.wire.xml import Element, canonical, no_canonical_form, standalone
 from samdrift.wire.xmldsig.algorithms import Canonicalization
 
 _XML = "{http://www.w3.org/XML/1998/namespace}"
@@ -46,14 +48,18 @@ def canonical_document(
 ) -> None:
     """Write the form of the whole document of ``root``, with what stands before and after the root.
 
-    Versions 1.0 and 1.1 differ only for parts of documents.
+    Versions 1.0 and 1.1 differ only for parts of documents. :class:`WireError`
+    where no form exists, as with :func:`samdrift.wire.xml.canonical`.
     """
-    root.getroottree().write_c14n(  # type: ignore[call-arg]
-        sink,  # type: ignore[arg-type]
-        exclusive=method is Canonicalization.EXCLUSIVE,
-        with_comments=False,
-        inclusive_ns_prefixes=list(prefixes) or None,  # type: ignore[arg-type]
-    )
+    try:
+        root.getroottree().write_c14n(  # type: ignore[call-arg]
+            sink,  # type: ignore[arg-type]
+            exclusive=method is Canonicalization.EXCLUSIVE,
+            with_comments=False,
+            inclusive_ns_prefixes=list(prefixes) or None,  # type: ignore[arg-type]
+        )
+    except etree.C14NError:
+        raise no_canonical_form() from None
 
 
 def canonical_part(element: Element, method: Canonicalization, prefixes: tuple[str, ...] = ()) -> bytes:

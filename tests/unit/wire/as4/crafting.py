@@ -10,7 +10,10 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import datetime
 from hashlib import sha256
+
+from cryptography import x509
 
 from samdrift.wire.ebms import UserMessage, build_user_message
 from samdrift.wire.wssec import (
@@ -44,6 +47,8 @@ class Crafted:
 
     header: UserMessage = field(default_factory=message)
     signer: Certified = field(default_factory=sender)
+    recipient: x509.Certificate = field(default_factory=lambda: receiver().certificate)
+    secured: datetime = NOW
     content: bytes = field(default_factory=lambda: gzipped(PAYLOAD))
     signed_content: bytes | None = None
     """What the attachment's digest is over, when not ``content``."""
@@ -80,7 +85,7 @@ class Crafted:
     def _soap(self) -> bytes:
         messaging = Part("Messaging", self.messaging(build_user_message(self.header, "Messaging")))
         body = build_body("Body")
-        timestamp = build_timestamp(NOW, NOW, "Timestamp")
+        timestamp = build_timestamp(self.secured, self.secured, "Timestamp")
         parts = {"messaging": messaging, "body": body, "timestamp": timestamp}
         digest = sha256(self.content if self.signed_content is None else self.signed_content).digest()
         attachment = Attachment("message", digest) if self.attachment_signed else None
@@ -88,7 +93,7 @@ class Crafted:
         signature = build_signature(covered, attachment, self.signer.signing_key(), "Signer")
         security = [timestamp.markup] if self.with_timestamp else []
         if self.with_encryption:
-            encryption = build_encryption("message", "application/gzip", _KEY, receiver().certificate, "1")
+            encryption = build_encryption("message", "application/gzip", _KEY, self.recipient, "1")
             security.append(self.encryption(encryption))
         if self.with_signature:
             security.append(self.signature(signature.markup))

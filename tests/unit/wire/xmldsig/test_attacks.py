@@ -303,6 +303,15 @@ def test_wrapping_the_genuine_document_never_gives_a_valid_verdict(place: str) -
     assert judge(root) is expected.get(place, SignatureReason.MISSING)
 
 
+@pytest.mark.parametrize("method", list(Canonicalization))
+def test_a_document_that_has_no_canonical_form_is_refused(method: Canonicalization) -> None:
+    """A namespace that is a relative address; anybody can sign that such a document has some digest."""
+    transforms = (ENVELOPED,) if method is INCLUSIVE else (ENVELOPED, method)
+    root = Recipe(transforms=transforms).signed()
+    etree.SubElement(root, "{relative}amount")
+    assert judge(root) is SignatureReason.MALFORMED
+
+
 def test_only_the_root_of_a_document_can_be_judged() -> None:
     """A genuine document inside another says nothing about the other."""
     outer = parse(b"<outer/>")

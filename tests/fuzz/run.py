@@ -1,0 +1,100 @@
+"""Fuzzes a target in a process of its own: `python -m tests.fuzz.run TARGET ...`, see README.md beside it."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import random
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from samdrift.app.environment import Environment
+from tests.fuzz.targets import TARGETS
+
+_HERE = Path(__file__).parent
+_CHECKOUT = _HERE.parents[1]
+_ATHERIS = _CHECKOUT / ".venv-fuzz"
+_LONGEST_INPUT = 32 << 10
+_MOST_SECONDS = 10
+_MOST_MEGABYTES = 700
+"""Of memory for the process. Some 200 are Python, libraries and coverage."""
+
+_BOUNDS = (f"-timeout={_MOST_SECONDS}", f"-rss_limit_mb={_MOST_MEGABYTES}")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run ended; ``input`` is what brought a fault to light."""
+
+    good: bool
+    output: str
+    input: bytes | None
+
+
+def install() -> None:
+    """See that atheris is there; ``EnvironmentFailure`` where it has no wheel for this Python."""
+    Environment(_ATHERIS, _HERE / "requirements.lock").ensure()
+
+
+def fuzz(name: str, runs: int, seed: int) -> Outcome:
+    """Give the target so many inputs, or fewer when one of them is a fault."""
+    return _run(
+        name, [f"-runs={runs}", f"-seed={seed}", f"-max_len={_LONGEST_INPUT}", "-print_final_stats=1"]
+    )
+
+
+def once(name: str, file: Path) -> Outcome:
+    """Give the target one input."""
+    return _run(name, [str(file.resolve())])
+
+
+def _run(name: str, options: list[str]) -> Outcome:
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        corpus, faults = folder / "corpus", folder / "faults"
+        corpus.mkdir()
+        faults.mkdir()
+        done = subprocess.run(
+            [sys.executable, "-m", "tests.fuzz.fuzzer", name, corpus, faults, *_BOUNDS, *options],
+            cwd=_CHECKOUT,
+            env={**os.environ, "PYTHONPATH": str(_packages())},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+        )
+        found = next((file.read_bytes() for file in faults.iterdir()), None)
+    return Outcome(done.returncode == 0, done.stdout, found)
+
+
+def _packages() -> Path:
+    (packages,) = _ATHERIS.glob("lib/python*/site-packages")
+    return packages
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.fuzz.run")
+    parser.add_argument("target", choices=TARGETS)
+    parser.add_argument("--runs", type=int, default=100_000)
+    parser.add_argument("--seed", type=int, default=random.randrange(1, 1 << 31))
+    parser.add_argument("--input", type=Path, help="a file with the one input to give")
+    asked = parser.parse_args()
+    install()
+    if asked.input is not None:
+        outcome = once(asked.target, asked.input)
+    else:
+        print(f"{asked.target}: {asked.runs} inputs, seed {asked.seed}", flush=True)
+        outcome = fuzz(asked.target, asked.runs, asked.seed)
+    print(outcome.output[-4000:])
+    if outcome.input is not None and asked.input is None:
+        kept = Path(tempfile.mkdtemp(prefix="samdrift-fuzz-")) / asked.target
+        kept.write_bytes(outcome.input)
+        print(f"the input that it failed on: {kept}")
+    return 0 if outcome.good else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,55 @@
+"""Judges of what shared services, strangers and message services say."""
+
+from __future__ import annotations
+
+import contextlib
+from datetime import UTC, datetime
+
+from cryptography import x509
+
+from samdrift.net.pollrequest import decode_poll_request
+from samdrift.trust.decide import Evidence, decide
+from samdrift.trust.policy import SIGNS_AND_DECRYPTS, ChainPolicy
+from samdrift.wire.addressbook import read_addresses, read_organisations
+from samdrift.wire.certificates import common_name, fingerprint
+from samdrift.wire.errors import WireError
+from samdrift.wire.smp import parse_service_group, verify_signed_service_metadata
+from tests.unit.wire.as4.parties import NOW, sender
+
+_PROFILES = ("digg-transport-as4-v1_0",)
+
+
+def metadata(data: bytes) -> None:
+    """Service metadata gets a verdict; a service group is read or refused."""
+    verdict = verify_signed_service_metadata(data)
+    assert verdict.valid is (verdict.metadata is not None)
+    if verdict.metadata is not None:
+        verdict.metadata.endpoint_for(_PROFILES, datetime.now(UTC))
+    with contextlib.suppress(WireError):
+        parse_service_group(data)
+
+
+def addressbook(data: bytes) -> None:
+    """A page of the address book is read or refused."""
+    for read in (read_organisations, read_addresses):
+        with contextlib.suppress(WireError):
+            read(data)
+
+
+def poll(data: bytes) -> None:
+    """A poll over interface C is read or refused."""
+    with contextlib.suppress(ValueError):
+        decode_poll_request(data)
+
+
+def certificate(data: bytes) -> None:
+    """A certificate that a stranger shows is named, judged, and not trusted: nobody issued it."""
+    try:
+        shown = x509.load_der_x509_certificate(data)
+    except (ValueError, x509.InvalidVersion):
+        return
+    common_name(shown)
+    fingerprint(shown)
+    anchors = (sender().certificate,)
+    policy = ChainPolicy(anchors, anchors, key_uses=SIGNS_AND_DECRYPTS)
+    assert not decide(shown, policy, Evidence(intermediates=(shown,)), NOW).trusted

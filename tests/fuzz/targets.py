@@ -1,0 +1,55 @@
+"""What is fuzzed: one judge for each reader of what others send, and the inputs to start from.
+
+A judge gets any bytes, and raises for a fault: an exception of another kind than its module
+promises, or two ways of reading that disagree. It runs in a process of its own
+(:mod:`tests.fuzz.fuzzer`), where time and memory are bounded too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from tests.fuzz import documents, seeds, services, transport
+from tests.unit.wire.mutation import Format
+
+
+@dataclass(frozen=True)
+class Target:
+    """One thing to fuzz.
+
+    ``shape`` says what its XML may look like, for mutations that keep it well-formed.
+    ``trusting`` has every signature hold, so that inputs reach what stands behind one.
+    """
+
+    judge: Callable[[bytes], None]
+    seeds: Callable[[], Iterable[bytes]]
+    shape: Format | None = None
+    trusting: bool = False
+
+
+TARGETS = {
+    "mime": Target(transport.mime, seeds.as4_messages),
+    "as4": Target(transport.as4, seeds.as4_messages),
+    "soap": Target(transport.soap, seeds.soap_parts, seeds.SOAP, trusting=True),
+    "answer": Target(transport.answer, seeds.answers),
+    "gzip": Target(transport.gzip, seeds.compressed),
+    "attachment": Target(transport.attachment, seeds.attachments),
+    "envelope": Target(documents.envelopes, seeds.envelopes, seeds.ENVELOPE),
+    "sealed": Target(documents.sealed, seeds.envelopes, seeds.ENVELOPE, trusting=True),
+    "message": Target(documents.message, seeds.messages, seeds.MESSAGE),
+    "receipt": Target(documents.message_receipt, seeds.receipts, seeds.RECEIPT),
+    "metadata": Target(services.metadata, seeds.metadata, seeds.METADATA, trusting=True),
+    "addressbook": Target(services.addressbook, seeds.addressbooks),
+    "poll": Target(services.poll, seeds.polls),
+    "certificate": Target(services.certificate, seeds.certificates),
+}
+
+
+def _faulty(data: bytes) -> None:
+    if data[:1] == b"!":
+        raise LookupError("an exception of another kind")
+
+
+PROOF = {"faulty": Target(_faulty, lambda: [b"good"])}
+"""Has a fault, to show that faults are found."""

@@ -1,0 +1,35 @@
+"""What crashes left behind goes away by itself."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from pathlib import Path
+
+from samdrift.contracts.principals import Role
+from samdrift.vault.upkeep import keep_up
+from samdrift.wire.identifiers import ParticipantIdentifier
+from tests.vaults import Installation, submitted, until
+
+
+async def test_what_nobody_knows_is_removed_from_every_vault(installation: Installation) -> None:
+    ours, theirs = [await with_something_lost(installation) for _ in range(2)]
+    failures: list[BaseException] = []
+    at_work = asyncio.create_task(keep_up(installation.gate, Role.ACCESS_POINT, failures.append))
+    try:
+        await until(lambda: not ours.exists() and not theirs.exists())
+    finally:
+        at_work.cancel()
+    assert not failures
+
+
+async def with_something_lost(installation: Installation) -> Path:
+    """An organisation with a transfer, and with an old object that belongs to none."""
+    organisation: ParticipantIdentifier = await installation.organisation()
+    async with installation.open(organisation, Role.ACCESS_POINT) as vault:
+        await submitted(vault, os.urandom(300_000))
+    (known,) = installation.objects(organisation)
+    lost = known.with_name("lost")
+    lost.write_bytes(b"x")
+    os.utime(lost, (0, 0))
+    return lost
