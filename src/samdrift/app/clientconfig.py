@@ -65,8 +65,8 @@ def load_client(path: Path) -> ClientConfig:
 
 
 @asynccontextmanager
-async def mailbox(config: ClientConfig) -> AsyncIterator[Mailbox]:
-    """The client's mailboxes, while the context lasts."""
+async def connected(config: ClientConfig) -> AsyncIterator[tuple[Mailbox, Tokens]]:
+    """The client's mailboxes and the tokens that open them, while the context lasts."""
     async with http_client(client_tls(trust=config.issuers), public_only=False) as http:
         tokens = Tokens(
             http,
@@ -76,7 +76,7 @@ async def mailbox(config: ClientConfig) -> AsyncIterator[Mailbox]:
             system_clock,
             audience=config.audience,
         )
-        yield Mailbox(http, config.interface, tokens)
+        yield Mailbox(http, config.interface, tokens), tokens
 
 
 def _address(value: Any) -> str:

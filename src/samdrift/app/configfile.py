@@ -143,6 +143,8 @@ def _message_service(table: Table) -> MessageServiceConfig:
         token_seconds=table.take("token_seconds", _token_seconds, 900),
     )
     table.finish()
+    if message_service.listen_d is not None and not message_service.address_d:
+        raise ConfigError("message_service.address_d", "is missing, and interface D is to be served")
     return message_service
 
 

@@ -147,6 +147,11 @@ async def test_get_shows_a_message_and_stores_its_files_in_the_folder_alone(tmp_
     }
 
 
+async def test_token_prints_what_other_tools_need(tmp_path: Path) -> None:
+    async with desk(tmp_path) as here:
+        assert (await here.client("token")).output == "token\n"
+
+
 async def test_delete(tmp_path: Path) -> None:
     async with desk(tmp_path, Response(status_code=202)) as here:
         assert (await here.client("delete", "m")).status == 0

@@ -226,10 +226,16 @@ def test_interface_d_is_nowhere_unless_it_is_asked_for(tmp_path: Path) -> None:
     own = load(write(tmp_path, GOOD)).message_service
     assert own is not None
     assert own.listen_d is None
-    told = GOOD.replace("retry_seconds = 7", 'retry_seconds = 7\nlisten_d = "[::1]:8445"')
+    told = GOOD.replace("retry_seconds = 7", 'listen_d = "[::1]:8445"\naddress_d = "https://d.example"')
     own = load(write(tmp_path, told)).message_service
     assert own is not None
     assert own.listen_d == SocketAddress("::1", 8445)
+
+
+def test_interface_d_has_an_address_that_clients_know(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load(write(tmp_path, GOOD.replace("retry_seconds = 7", 'listen_d = "[::1]:8445"')))
+    assert caught.value.where == "message_service.address_d"
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from typing import Annotated, TypeVar
 
 import typer
 
-from samdrift.app.clientconfig import ClientConfig, load_client, mailbox
+from samdrift.app.clientconfig import ClientConfig, connected, load_client
 from samdrift.app.commands import clientview as view
 from samdrift.app.failures import told
 from samdrift.app.inputs import reason
@@ -26,6 +26,7 @@ from samdrift.client.errors import InterfaceError, Refused, Unreachable
 from samdrift.client.keys import ClientKey
 from samdrift.client.mailbox import Document, Filter, Mailbox
 from samdrift.client.outgoing import Attachment, Correspondent, OutgoingMessage
+from samdrift.client.tokens import Tokens
 
 T = TypeVar("T")
 app = typer.Typer(add_completion=False)
@@ -57,6 +58,12 @@ def keys(
     except OSError as error:
         raise Unusable(f"{shown(file)}: {reason(error)}") from None
     print_json(key.public)
+
+
+@app.command()
+def token(config: ConfigFile) -> int:
+    """Print an access token, for calls with other tools: curl -H "Authorization: Bearer $(...)"."""
+    return _with_interface(_load(config), lambda box, tokens: tokens.token(), typer.echo)
 
 
 @app.command()
@@ -206,11 +213,20 @@ def _text(text: str, file: Path | None) -> str:
 def _with_mailbox(
     config: ClientConfig, work: Callable[[Mailbox], Awaitable[T]], show: Callable[[T], None]
 ) -> int:
+    async def ask(box: Mailbox, tokens: Tokens) -> T:
+        return await work(box)
+
+    return _with_interface(config, ask, show)
+
+
+def _with_interface(
+    config: ClientConfig, work: Callable[[Mailbox, Tokens], Awaitable[T]], show: Callable[[T], None]
+) -> int:
     """Do the work and show its result; exit status 1 for a refusal, 2 when nothing could be asked."""
 
     async def ask() -> T:
-        async with mailbox(config) as box:
-            return await work(box)
+        async with connected(config) as (box, tokens):
+            return await work(box, tokens)
 
     try:
         with told():

@@ -56,7 +56,7 @@ def page(message: Document) -> Iterator[str]:
     events = given.get("events")
     for issue in _list(events, "eventIssues") if isinstance(events, Mapping) else ():
         told = [issue.get(key) for key in ("dateTime", "typeCode", "title", "detail", "in")]
-        yield f"{'Event:':14}" + "  ".join(str(each) for each in told if each)
+        yield f"{'Event:':14}" + "  ".join(str(each) for each in told if each not in (None, "", "NA"))
 
 
 def stored(message: Document, folder: Path) -> Iterator[Path]:

@@ -6,6 +6,8 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from samdrift.messageservice.access import Scope
+
 
 @dataclass(frozen=True, slots=True)
 class Places:
@@ -13,6 +15,7 @@ class Places:
 
     listen_a: str
     listen_c: str
+    listen_d: str
     name_server: str
     address_book: str
 
@@ -25,6 +28,10 @@ class Served:
     name: str
     mailboxes: Sequence[str]
     clients: Mapping[str, str]
+    """Systems that may use interface C, by the fingerprint of their certificate."""
+    message_client: str
+    """The one that may use interface D, and the file with its public key."""
+    message_client_keys: str
 
 
 def config_text(
@@ -57,6 +64,8 @@ def config_text(
         f"listen_c = {json.dumps(places.listen_c)}",
         "",
         "[message_service]",
+        f"listen_d = {json.dumps(places.listen_d)}",
+        f"address_d = {json.dumps(f'https://{places.listen_d}')}",
         "",
         "[malware]",
         'scanner = "none"',
@@ -79,5 +88,11 @@ def config_text(
             "base_model = true",
             f"access_point = {json.dumps(f'https://{places.listen_c}')}",
             f"clients = {{ {clients} }}",
+            "",
+            "[[organisations.message_clients]]",
+            f"id = {json.dumps(one.message_client)}",
+            f"keys = {json.dumps(one.message_client_keys)}",
+            f"scopes = {json.dumps([scope.value for scope in Scope])}",
+            "default = true",
         ]
     return "\n".join(lines) + "\n"

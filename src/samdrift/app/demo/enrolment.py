@@ -21,6 +21,7 @@ from samdrift.accesspoint.endpoint import PATH
 from samdrift.app.config import Config
 from samdrift.app.configfile import load
 from samdrift.app.demo.cast import DemoOperator, DemoOrganisation
+from samdrift.app.demo.clients import CLIENT, registered_key
 from samdrift.app.demo.configtext import Places, Served, config_text
 from samdrift.app.replaceable import OPERATOR_KEYS
 from samdrift.contracts.principals import Role
@@ -77,7 +78,8 @@ async def enrol(federation: LocalFederation, operator: DemoOperator, folder: Pat
         _all_certificates(keys, vaults, federation.authority, operator.organisations),
     )
     name_server = f"{HOST}:{federation.dns_port}"
-    places = Places(_free_address(), _free_address(), name_server, federation.address_book_url)
+    addresses = _free_address(), _free_address(), _free_address()
+    places = Places(*addresses, name_server, federation.address_book_url)
     address = f"https://{places.listen_a}{PATH}"
     for organisation, certificates in zip(operator.organisations, issued, strict=True):
         federation.register_participant(
@@ -92,7 +94,7 @@ async def enrol(federation: LocalFederation, operator: DemoOperator, folder: Pat
             documents=BOTH_MODELS,
         )
     file = folder / "samdrift.toml"
-    served = [_served(*pair) for pair in zip(operator.organisations, issued, strict=True)]
+    served = [_served(folder, *pair) for pair in zip(operator.organisations, issued, strict=True)]
     file.write_text(
         config_text(operator.party, federation.identifier, federation.sml_zone, places, served), "utf-8"
     )
@@ -181,13 +183,15 @@ def _certified(
     return certificate
 
 
-def _served(organisation: DemoOrganisation, certificates: _Certificates) -> Served:
+def _served(folder: Path, organisation: DemoOrganisation, certificates: _Certificates) -> Served:
     fingerprint = certificates.client.fingerprint(hashes.SHA256()).hex()
     return Served(
         organisation.identifier.value,
         organisation.name,
         [organisation.mailbox.identifier],
         {SYSTEM: fingerprint},
+        CLIENT,
+        registered_key(folder, organisation),
     )
 
 

@@ -131,5 +131,9 @@ def reachable(console: Console, world: World) -> None:
         if own is not None:
             table.add_row(f"{own.party}, AS4", enrolled.as4_address)
             table.add_row(f"{own.party}, interface C", f"https://{own.listen_c.host}:{own.listen_c.port}")
+        if (service := enrolled.config.message_service) is not None:
+            table.add_row(f"{enrolled.demo.party}, interface D", f"{service.address_d}/v1")
         table.add_row(f"{enrolled.demo.party}, configuration", str(enrolled.config_file))
+    for name, file in world.clients.items():
+        table.add_row(f"{name}, message client", f"./samdrift client list --config {file}")
     console.print(table)

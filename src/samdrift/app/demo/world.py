@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 from samdrift.app.demo.cast import OPERATORS, DemoOperator, DemoOrganisation
+from samdrift.app.demo.clients import write_client
 from samdrift.app.demo.enrolment import EnrolledOperator, enrol
 from samdrift.app.demo.scenario import Party, Progress
 from samdrift.app.operator import Operator, running
@@ -22,7 +23,7 @@ from samdrift.app.output import Unusable, shown
 from samdrift.federation.server import LocalFederation
 from samdrift.federation.server import running as federation_running
 
-_LAYOUT = "2"
+_LAYOUT = "3"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,8 @@ class World:
 
     federation: LocalFederation
     operators: tuple[tuple[EnrolledOperator, Operator], ...]
+    clients: Mapping[str, Path]
+    """Configuration of each organisation's message client, by the organisation's name."""
 
     def party(self, organisation: DemoOrganisation) -> Party:
         """The organisation at its operator."""
@@ -49,13 +52,19 @@ async def world(
     async with AsyncExitStack() as stack:
         progress("A federation starts: certificate authorities, SML in DNS, SMP, CertPub, address book")
         federation = await stack.enter_async_context(federation_running(folder / "federation"))
-        run = []
+        run, clients = [], {}
         for operator in operators:
             names = " and ".join(one.identifier.value for one in operator.organisations)
             progress(f"{operator.party} starts: PostgreSQL, vaults and keys of {names}")
             enrolled = await enrol(federation, operator, folder / operator.folder)
-            run.append((enrolled, await stack.enter_async_context(running(enrolled.config))))
-        yield World(federation, tuple(run))
+            started = await stack.enter_async_context(running(enrolled.config))
+            run.append((enrolled, started))
+            if started.authorization is not None:
+                for one in operator.organisations:
+                    clients[one.name] = write_client(
+                        folder / operator.folder, one, started.authorization.issuers
+                    )
+        yield World(federation, tuple(run), clients)
 
 
 def prepare(folder: Path) -> None:
