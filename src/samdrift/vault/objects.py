@@ -46,7 +46,8 @@ class Objects:
     def writer(self, name: str) -> ObjectWriter:
         """Begin an object; nothing is seen of it until it is closed."""
         if self._folder is not None:
-            private_folder((self._folder / name).parent)
+            with _typed():
+                private_folder((self._folder / name).parent)
         return ObjectWriter(self._store, name, self._folder)
 
     async def pieces(self, name: str, at_least: int) -> AsyncIterator[bytes]:

@@ -73,3 +73,10 @@ async def test_a_store_that_fails_is_a_typed_error_without_paths(tmp_path: Path)
         await put(objects, "v1/blocked", os.urandom(10))
     assert str(tmp_path) not in str(caught.value)
     assert caught.value.__cause__ is None
+
+
+async def test_a_folder_that_cannot_be_made_is_a_typed_error(tmp_path: Path) -> None:
+    objects = Objects(tmp_path / "objects")
+    (tmp_path / "objects/v1").write_bytes(b"in the way")
+    with pytest.raises(VaultUnavailable):
+        objects.writer("v1/one")

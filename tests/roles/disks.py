@@ -1,0 +1,47 @@
+"""A small disk of its own for a folder, to be filled: what fails on it fails as on any that is full."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+
+@dataclass(frozen=True)
+class Disk:
+    """A folder on a disk of its own."""
+
+    folder: Path
+
+    @contextlib.contextmanager
+    def full(self) -> Iterator[None]:
+        """Not a byte is free while the context lasts."""
+        filler = self.folder / "filler"
+        with filler.open("wb", buffering=0) as file, contextlib.suppress(OSError):
+            while True:
+                file.write(bytes(4096))
+        try:
+            yield
+        finally:
+            filler.unlink()
+
+
+@contextlib.contextmanager
+def disk(folder: Path, size: str) -> Iterator[Disk]:
+    """Put ``folder`` on a disk of that size; the test is skipped where only root may do that."""
+    folder.mkdir(parents=True, exist_ok=True)
+    kept = folder.stat()
+    options = f"size={size},mode={kept.st_mode & 0o7777:o}"
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", folder], capture_output=True)
+    if mounted.returncode:
+        pytest.skip("a disk of its own takes root, and a system that lets it mount one")
+    try:
+        os.chown(folder, kept.st_uid, kept.st_gid)
+        yield Disk(folder)
+    finally:
+        subprocess.run(["umount", "--lazy", folder], check=True)
