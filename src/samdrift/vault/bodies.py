@@ -97,7 +97,7 @@ class BodyReader:
             for piece in opener.feed(self._sealed):
                 yield piece
         else:
-            async for stored in self._shelf.objects.pieces(self._shelf.name(self._id), _SEALED_FRAME):
+            async for stored in self._shelf.objects.pieces(self._shelf.name(self._id)):
                 for piece in opener.feed(stored):
                     yield piece
         yield opener.finish()
@@ -188,10 +188,15 @@ class _Opener:
         self._waiting += sealed
         if not self._begun and len(self._waiting) >= _HEADER:
             self._begin()
-        pieces = []
-        while self._begun and len(self._waiting) > _SEALED_FRAME:
-            pieces.append(self._pull(bytes(self._waiting[:_SEALED_FRAME]), _MORE))
-            del self._waiting[:_SEALED_FRAME]
+        if not self._begun:
+            return []
+        whole = max(len(self._waiting) - 1, 0) // _SEALED_FRAME * _SEALED_FRAME
+        with memoryview(self._waiting) as view:
+            pieces = [
+                self._pull(bytes(view[at : at + _SEALED_FRAME]), _MORE)
+                for at in range(0, whole, _SEALED_FRAME)
+            ]
+        del self._waiting[:whole]
         return pieces
 
     def finish(self) -> bytes:
@@ -213,4 +218,4 @@ class _Opener:
             raise SealBroken from None
         if tag != expected:
             raise SealBroken
-        return bytes(plain)
+        return plain
