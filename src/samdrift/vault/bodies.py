@@ -65,7 +65,8 @@ class Body:
 
     id: str
     size: int
-    sha256: bytes
+    sha256: bytes | None
+    """Of the plaintext, when it was asked for."""
     sealed: bytes | None = field(repr=False)
     """The encrypted stream, ``None`` when it is in the object store."""
     shelf: Shelf = field(repr=False)
@@ -110,14 +111,14 @@ class BodyReader:
 class BodyWriter:
     """Takes plaintext in pieces of any size; memory does not grow with the body."""
 
-    def __init__(self, shelf: Shelf) -> None:
+    def __init__(self, shelf: Shelf, *, digested: bool = False) -> None:
         self.id = new_id()
         self._shelf = shelf
         self._context = shelf.context(self.id)
         self._state = crypto_secretstream_xchacha20poly1305_state()
         self._held = [crypto_secretstream_xchacha20poly1305_init_push(self._state, shelf.sealer.bodies)]
         self._frame = bytearray()
-        self._hash = hashlib.sha256()
+        self._hash = hashlib.sha256() if digested else None
         self._size = 0
         self._object: ObjectWriter | None = None
         self._body: Body | None = None
@@ -127,7 +128,8 @@ class BodyWriter:
         """Encrypt and keep; :class:`VaultClosed` when it was finished or discarded."""
         if self._over:
             raise VaultClosed
-        self._hash.update(data)
+        if self._hash is not None:
+            self._hash.update(data)
         self._size += len(data)
         rest = memoryview(data)
         while rest:
@@ -146,7 +148,8 @@ class BodyWriter:
         if self._object is not None:
             await self._object.close()
         sealed = b"".join(self._held) if self._object is None else None
-        self._body = Body(self.id, self._size, self._hash.digest(), sealed, self._shelf)
+        digest = self._hash.digest() if self._hash is not None else None
+        self._body = Body(self.id, self._size, digest, sealed, self._shelf)
         return self._body
 
     async def discard(self) -> None:

@@ -31,21 +31,36 @@ class Compressed:
     size: int
 
 
-class Compressor:
+class Gzip:
     """Streams a payload into gzip; equal payloads give equal bytes (no time, no name, one level)."""
 
     def __init__(self) -> None:
         self._deflate = zlib.compressobj(1, zlib.DEFLATED, _GZIP_WINDOW, zlib.DEF_MEM_LEVEL, _STRATEGY)
+
+    def feed(self, chunk: bytes) -> bytes:
+        """The gzip bytes that ``chunk`` brings out, often none."""
+        return self._deflate.compress(chunk)
+
+    def finish(self) -> bytes:
+        """The last gzip bytes."""
+        return self._deflate.flush()
+
+
+class Compressor(Gzip):
+    """The same, and digests what comes out; for callers that do not do so themselves."""
+
+    def __init__(self) -> None:
+        super().__init__()
         self._hash = hashlib.sha256()
         self.size = 0
 
     def feed(self, chunk: bytes) -> bytes:
         """The gzip bytes that ``chunk`` brings out, often none."""
-        return self._account(self._deflate.compress(chunk))
+        return self._account(super().feed(chunk))
 
     def finish(self) -> bytes:
         """The last gzip bytes; :attr:`compressed` is valid after it."""
-        return self._account(self._deflate.flush())
+        return self._account(super().finish())
 
     @property
     def digest(self) -> bytes:
