@@ -103,9 +103,14 @@ class Decompressor:
     def feed(self, data: bytes) -> Iterator[bytes]:
         """The pieces that ``data`` brings out, each at most a quarter of a megabyte."""
         self._taken += len(data)
-        if self._inflate.eof and data:
+        view = memoryview(data)
+        for at in range(0, len(data), _PIECE):  # What is left of a piece is copied, time and again.
+            yield from self._feed(view[at : at + _PIECE])
+
+    def _feed(self, data: bytes | memoryview) -> Iterator[bytes]:
+        if self._inflate.eof:
             raise _refused("something follows the end")
-        more = bool(data)
+        more = True
         while more:
             piece = self._expand(data)
             if piece:
@@ -118,7 +123,7 @@ class Decompressor:
         if not self._inflate.eof:
             raise _refused("ends too early")
 
-    def _expand(self, data: bytes) -> bytes:
+    def _expand(self, data: bytes | memoryview) -> bytes:
         try:
             piece = self._inflate.decompress(data, _PIECE)
         except zlib.error:  # type: ignore[misc]  # declared as an exception, not as a kind of it
