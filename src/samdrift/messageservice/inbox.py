@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Mapping
 from datetime import datetime
 
@@ -61,7 +62,7 @@ class Inbox:
         now = self._clock()
         access_point = self._access_points[organisation]
         profile = self._profiles[organisation]
-        data = b"".join([piece async for piece in access_point.fetch(item.id)])
+        data = await _fetched(access_point, item.id)
         async with self._gate.open(_WORKER, organisation, Role.MESSAGE_SERVICE, Purpose.RECEIVE) as vault:
             judgement = await self._judge(data, item, profile, vault.keys().decryption, now)
             del data
@@ -118,6 +119,14 @@ class Inbox:
         await vault.schedule(WorkKind.DEADLINE, answer[0].id, now + self._settings.sent_within)
         _log(vault, item, new, answer[0].id, found)
         return answer
+
+
+async def _fetched(access_point: AccessPoint, item_id: str) -> bytes:
+    """A whole envelope, which is at no time held twice."""
+    data = io.BytesIO()
+    async for piece in access_point.fetch(item_id):
+        data.write(piece)
+    return data.getvalue()
 
 
 async def _body(vault: MessageServiceVault, payload: bytes) -> Body:

@@ -1,7 +1,7 @@
 """The SDK message, ``MessageWithAttachments`` 3.0 (content-specification 4)."""
 
 from samdrift.wire.sdkmessage.build import build, file_from_bytes, new_timestamp
-from samdrift.wire.sdkmessage.parse import parse
+from samdrift.wire.sdkmessage.parse import parse, read
 from samdrift.wire.sdkmessage.types import (
     Attention,
     Document,
@@ -28,5 +28,6 @@ __all__ = [
     "file_from_bytes",
     "new_timestamp",
     "parse",
+    "read",
     "validate",
 ]
