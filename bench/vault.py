@@ -148,7 +148,7 @@ def _outgoing() -> OutgoingEnvelope:
 
 
 async def _body(vault: AccessPointVault) -> Body:
-    writer = vault.new_body()
+    writer = vault.new_body(digested=True)
     await writer.write(_ENVELOPE)
     return await writer.finish()
 

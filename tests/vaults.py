@@ -121,7 +121,7 @@ async def installed(settings: VaultSettings) -> AsyncIterator[Installation]:
 
 async def body(vault: Vault, data: bytes = b"<xhe/>") -> Body:
     """A finished body with ``data``."""
-    writer = vault.new_body()
+    writer = vault.new_body(digested=True)
     await writer.write(data)
     return await writer.finish()
 

@@ -1,12 +1,14 @@
-"""Fuzzes one target in this process, which ends with it: target, folders of seeds and faults, options.
+"""Fuzzes targets, each in a process forked from this one, which has made the code ready once.
 
-Started by :mod:`tests.fuzz.run` with our own interpreter and atheris on its path. The options
-are libFuzzer's.
+Started by :mod:`tests.fuzz.run` with our own interpreter and atheris on its path. The arguments are how
+many targets are fuzzed at once, a folder with one for each target, and options of libFuzzer. What is
+in a target's folder afterwards tells how it went.
 """
 
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -27,11 +29,33 @@ with atheris.instrument_imports(include=["samdrift"]):
 _PARSER = etree.XMLParser(resolve_entities=False, no_network=True)
 
 
-def main(name: str, corpus: Path, faults: Path, options: list[str]) -> None:
-    """Write the seeds into ``corpus``, then feed inputs until libFuzzer ends the process.
+def main(at_once: int, place: Path, options: list[str]) -> None:
+    """Fuzz what has a folder in ``place``."""
+    running: dict[int, Path] = {}
+    waiting = sorted(place.iterdir())
+    while waiting or running:
+        if waiting and len(running) < at_once:
+            folder = waiting.pop()
+            child = os.fork()
+            if not child:
+                _fuzz(folder, options)
+            running[child] = folder
+        else:
+            child, status = os.wait()
+            (running.pop(child) / "status").write_text(str(os.waitstatus_to_exitcode(status)))
+
+
+def _fuzz(folder: Path, options: list[str]) -> None:
+    """Write the seeds, then feed inputs until libFuzzer ends the process.
 
     An option that is no option is a file, the one input to give.
     """
+    output = os.open(folder / "output", os.O_WRONLY | os.O_CREAT)
+    os.dup2(output, 1)
+    os.dup2(output, 2)
+    name, corpus, faults = folder.name, folder / "corpus", folder / "faults"
+    corpus.mkdir()
+    faults.mkdir()
     target = (TARGETS | PROOF)[name]
     for number, seed in enumerate(target.seeds()):
         (corpus / f"seed-{number}").write_bytes(seed)
@@ -77,4 +101,4 @@ def _mutator(shape: mutation.Format) -> Callable[[bytes, int, int], bytes]:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]), sys.argv[4:])
+    main(int(sys.argv[1]), Path(sys.argv[2]), sys.argv[3:])

@@ -1,4 +1,4 @@
-"""Fuzzes a target in a process of its own: `python -m tests.fuzz.run TARGET ...`, see README.md beside it."""
+"""Fuzzes targets, each in a process of its own: `python -m tests.fuzz.run TARGET ...`, see README.md."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import random
 import subprocess
 import sys
 import tempfile
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,35 +40,35 @@ def install() -> None:
     Environment(_ATHERIS, _HERE / "requirements.lock").ensure()
 
 
-def fuzz(name: str, runs: int, seed: int) -> Outcome:
-    """Give the target so many inputs, or fewer when one of them is a fault."""
-    return _run(
-        name, [f"-runs={runs}", f"-seed={seed}", f"-max_len={_LONGEST_INPUT}", "-print_final_stats=1"]
-    )
+def fuzz(names: Collection[str], runs: int, seed: int, at_once: int = 1) -> dict[str, Outcome]:
+    """Give each target so many inputs, or fewer when one of them is a fault."""
+    options = (f"-runs={runs}", f"-seed={seed}", f"-max_len={_LONGEST_INPUT}", "-print_final_stats=1")
+    return _run(names, options, at_once)
 
 
 def once(name: str, file: Path) -> Outcome:
     """Give the target one input."""
-    return _run(name, [str(file.resolve())])
+    return _run([name], [str(file.resolve())], 1)[name]
 
 
-def _run(name: str, options: list[str]) -> Outcome:
+def _run(names: Collection[str], options: Sequence[str], at_once: int) -> dict[str, Outcome]:
     with tempfile.TemporaryDirectory() as temporary:
-        folder = Path(temporary)
-        corpus, faults = folder / "corpus", folder / "faults"
-        corpus.mkdir()
-        faults.mkdir()
-        done = subprocess.run(
-            [sys.executable, "-m", "tests.fuzz.fuzzer", name, corpus, faults, *_BOUNDS, *options],
+        place = Path(temporary)
+        for name in names:
+            (place / name).mkdir()
+        subprocess.run(
+            [sys.executable, "-m", "tests.fuzz.fuzzer", str(at_once), place, *_BOUNDS, *options],
             cwd=_CHECKOUT,
             env={**os.environ, "PYTHONPATH": str(_packages())},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
+            check=True,
         )
-        found = next((file.read_bytes() for file in faults.iterdir()), None)
-    return Outcome(done.returncode == 0, done.stdout, found)
+        return {name: _outcome(place / name) for name in names}
+
+
+def _outcome(folder: Path) -> Outcome:
+    found = next((file.read_bytes() for file in (folder / "faults").iterdir()), None)
+    output = (folder / "output").read_text(errors="replace")
+    return Outcome((folder / "status").read_text() == "0", output, found)
 
 
 def _packages() -> Path:
@@ -87,7 +88,7 @@ def main() -> int:
         outcome = once(asked.target, asked.input)
     else:
         print(f"{asked.target}: {asked.runs} inputs, seed {asked.seed}", flush=True)
-        outcome = fuzz(asked.target, asked.runs, asked.seed)
+        outcome = fuzz([asked.target], asked.runs, asked.seed)[asked.target]
     print(outcome.output[-4000:])
     if outcome.input is not None and asked.input is None:
         kept = Path(tempfile.mkdtemp(prefix="samdrift-fuzz-")) / asked.target

@@ -53,7 +53,7 @@ class Parked:
             NO_PROCESS,
         )
         async with sender.open(AP) as vault:
-            writer = vault.new_body()
+            writer = vault.new_body(digested=True)
             await writer.write(compressor.feed(envelope.data) + compressor.finish())
             transfer, _ = await vault.submit(
                 outgoing, await writer.finish(), as4_message_id=f"{uuid4()}@test", now=now, lease=HOUR

@@ -14,9 +14,10 @@ from samdrift.contracts.transfer import Submission
 from samdrift.vault.bodies import BodyWriter
 from samdrift.vault.gate import Gate
 from samdrift.vault.records import OutgoingEnvelope
-from samdrift.wire.as4 import Compressor, new_message_id
+from samdrift.wire.as4 import new_message_id
 from samdrift.wire.envelope import EnvelopeHeader, HeaderScanner
 from samdrift.wire.errors import WireError
+from samdrift.wire.gzip import Gzip
 from samdrift.wire.identifiers import ParticipantIdentifier, is_uuid
 from samdrift.wire.keys import Random
 
@@ -58,7 +59,7 @@ class Submissions:
         claim = self._sending.room(organisation) > 0
         now = self._clock()
         async with self._gate.open(principal, organisation, Role.ACCESS_POINT, Purpose.SUBMIT) as vault:
-            writer = vault.new_body()
+            writer = vault.new_body(digested=True)
             try:
                 header = await _spool(stream, writer)
             except WireError as error:
@@ -108,11 +109,11 @@ class Submissions:
 
 
 async def _spool(stream: AsyncIterable[bytes], writer: BodyWriter) -> EnvelopeHeader:
-    scanner, compressor = HeaderScanner(), Compressor()
+    scanner, gzip = HeaderScanner(), Gzip()
     async for piece in stream:
         scanner.feed(piece)
-        await writer.write(compressor.feed(piece))
-    await writer.write(compressor.finish())
+        await writer.write(gzip.feed(piece))
+    await writer.write(gzip.finish())
     return scanner.close()
 
 

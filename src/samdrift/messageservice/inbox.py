@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
@@ -68,7 +69,7 @@ class Inbox:
         now = self._clock()
         access_point = self._access_points[organisation]
         profile = self._profiles[organisation]
-        data = b"".join([piece async for piece in access_point.fetch(item.id)])
+        data = await _fetched(access_point, item.id)
         try:
             async with self._open(organisation) as vault:
                 judgement = await self._judge(data, item, profile, vault.keys().decryption, now)
@@ -146,6 +147,14 @@ class Inbox:
         if copy is None or new.message is None:
             return True
         return copy.address(new.header.sender, functional_address(new.message.sender)) is not None
+
+
+async def _fetched(access_point: AccessPoint, item_id: str) -> bytes:
+    """A whole envelope, which is at no time held twice."""
+    data = io.BytesIO()
+    async for piece in access_point.fetch(item_id):
+        data.write(piece)
+    return data.getvalue()
 
 
 async def _body(vault: MessageServiceVault, payload: bytes) -> Body:

@@ -181,10 +181,9 @@ def _read(header: EnvelopeHeader, profile: OrganisationProfile, payload: bytes) 
     try:
         if header.document in RECEIPTS:
             return _read_receipt(header, payload)
-        found = sdkmessage.validate(payload)
-        if found:
+        found, message = sdkmessage.read(payload)
+        if message is None:
             return NewMessage(header, None, payload, found)
-        message = sdkmessage.parse(payload)
     except WireError as error:
         return Unanswerable(header.id, f"payload: {error}")
     return NewMessage(header, message, payload, tuple(rules.of_message(message, header, profile)))

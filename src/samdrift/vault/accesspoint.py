@@ -58,9 +58,12 @@ class AccessPointVault(TransferQueue):
     ) -> tuple[Transfer, bool]:
         """Store an envelope to be sent; the one stored before, and false, when its id is known.
 
+        ``body`` is the envelope as AS4 sends it, with its digest.
         With a lease it is born claimed with its first attempt begun at ``now``;
         without one it waits in the queue.
         """
+        if body.sha256 is None:
+            raise ValueError("a transfer needs the digest of its body")
         attempts = () if lease is None else (Attempt(now),)
         transfer = Transfer(
             new_id(),

@@ -65,7 +65,8 @@ class Body:
 
     id: str
     size: int
-    sha256: bytes
+    sha256: bytes | None
+    """Of the plaintext, when it was asked for."""
     sealed: bytes | None = field(repr=False)
     """The encrypted stream, ``None`` when it is in the object store."""
     shelf: Shelf = field(repr=False)
@@ -97,7 +98,7 @@ class BodyReader:
             for piece in opener.feed(self._sealed):
                 yield piece
         else:
-            async for stored in self._shelf.objects.pieces(self._shelf.name(self._id), _SEALED_FRAME):
+            async for stored in self._shelf.objects.pieces(self._shelf.name(self._id)):
                 for piece in opener.feed(stored):
                     yield piece
         yield opener.finish()
@@ -110,14 +111,14 @@ class BodyReader:
 class BodyWriter:
     """Takes plaintext in pieces of any size; memory does not grow with the body."""
 
-    def __init__(self, shelf: Shelf) -> None:
+    def __init__(self, shelf: Shelf, *, digested: bool = False) -> None:
         self.id = new_id()
         self._shelf = shelf
         self._context = shelf.context(self.id)
         self._state = crypto_secretstream_xchacha20poly1305_state()
         self._held = [crypto_secretstream_xchacha20poly1305_init_push(self._state, shelf.sealer.bodies)]
         self._frame = bytearray()
-        self._hash = hashlib.sha256()
+        self._hash = hashlib.sha256() if digested else None
         self._size = 0
         self._object: ObjectWriter | None = None
         self._body: Body | None = None
@@ -127,7 +128,8 @@ class BodyWriter:
         """Encrypt and keep; :class:`VaultClosed` when it was finished or discarded."""
         if self._over:
             raise VaultClosed
-        self._hash.update(data)
+        if self._hash is not None:
+            self._hash.update(data)
         self._size += len(data)
         rest = memoryview(data)
         while rest:
@@ -146,7 +148,8 @@ class BodyWriter:
         if self._object is not None:
             await self._object.close()
         sealed = b"".join(self._held) if self._object is None else None
-        self._body = Body(self.id, self._size, self._hash.digest(), sealed, self._shelf)
+        digest = self._hash.digest() if self._hash is not None else None
+        self._body = Body(self.id, self._size, digest, sealed, self._shelf)
         return self._body
 
     async def discard(self) -> None:
@@ -188,10 +191,15 @@ class _Opener:
         self._waiting += sealed
         if not self._begun and len(self._waiting) >= _HEADER:
             self._begin()
-        pieces = []
-        while self._begun and len(self._waiting) > _SEALED_FRAME:
-            pieces.append(self._pull(bytes(self._waiting[:_SEALED_FRAME]), _MORE))
-            del self._waiting[:_SEALED_FRAME]
+        if not self._begun:
+            return []
+        whole = max(len(self._waiting) - 1, 0) // _SEALED_FRAME * _SEALED_FRAME
+        with memoryview(self._waiting) as view:
+            pieces = [
+                self._pull(bytes(view[at : at + _SEALED_FRAME]), _MORE)
+                for at in range(0, whole, _SEALED_FRAME)
+            ]
+        del self._waiting[:whole]
         return pieces
 
     def finish(self) -> bytes:
@@ -213,4 +221,4 @@ class _Opener:
             raise SealBroken from None
         if tag != expected:
             raise SealBroken
-        return bytes(plain)
+        return plain

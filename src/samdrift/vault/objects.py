@@ -23,7 +23,7 @@ from samdrift.vault.files import private_folder, sync_folder
 
 _IN_A_FOLDER = 1 << 20
 _OVER_THE_NETWORK = 5 << 20
-"""Bytes that are collected before they are written; S3 takes no smaller parts."""
+"""Bytes read or written at once: every time costs a change of thread, and S3 takes no smaller parts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,20 +42,24 @@ class Objects:
         self._store: ObjectStore = (
             LocalStore(self._folder) if self._folder is not None else from_url(str(place))
         )
+        self._piece = _IN_A_FOLDER if self._folder is not None else _OVER_THE_NETWORK
 
     def writer(self, name: str) -> ObjectWriter:
         """Begin an object; nothing is seen of it until it is closed."""
         if self._folder is not None:
             with _typed():
                 private_folder((self._folder / name).parent)
-        return ObjectWriter(self._store, name, self._folder)
+        return ObjectWriter(self._store, name, self._folder, self._piece)
 
-    async def pieces(self, name: str, at_least: int) -> AsyncIterator[bytes]:
-        """The object's bytes in pieces; :class:`SealBroken` when it is not there."""
+    async def pieces(self, name: str) -> AsyncIterator[bytes]:
+        """The object's bytes in pieces; :class:`SealBroken` when it is not there.
+
+        Read piece by piece, since obstore's stream of a file reads 8 KiB at a time, each in another thread.
+        """
         with _typed():
-            answer = await obstore.get_async(self._store, name)
-            async for piece in answer.stream(min_chunk_size=at_least):
-                yield bytes(piece)
+            file = await obstore.open_reader_async(self._store, name, buffer_size=self._piece)
+            while piece := bytes(await file.read(self._piece)):
+                yield piece
 
     async def delete(self, name: str) -> None:
         """Remove an object; nothing happens when it is gone already."""
@@ -78,22 +82,30 @@ class Objects:
 class ObjectWriter:
     """An object on its way into the store."""
 
-    def __init__(self, store: ObjectStore, name: str, folder: Path | None) -> None:
+    def __init__(self, store: ObjectStore, name: str, folder: Path | None, piece: int) -> None:
         self._name = name
         self._folder = folder
-        size = _IN_A_FOLDER if folder is not None else _OVER_THE_NETWORK
-        self._file = obstore.open_writer_async(store, name, buffer_size=size, max_concurrency=1)
+        self._piece = piece
+        self._held = bytearray()
+        self._file = obstore.open_writer_async(store, name, buffer_size=piece, max_concurrency=1)
 
     async def write(self, data: bytes) -> None:
-        with _typed():
-            await self._file.write(data)
+        self._held += data
+        if len(self._held) >= self._piece:
+            await self._pass_on()
 
     async def close(self) -> None:
         """Make the object whole and durable."""
+        await self._pass_on()
         with _typed():
             await self._file.close()
             if self._folder is not None:
                 await asyncio.to_thread(_sync, self._folder / self._name)
+
+    async def _pass_on(self) -> None:
+        data, self._held = self._held, bytearray()
+        with _typed():
+            await self._file.write(data)
 
 
 def _drop_drafts(folder: Path, before: float) -> None:

@@ -64,10 +64,14 @@ class Vault:
         self._writers: dict[str, BodyWriter] = {}
         self._kept: set[str] = set()
 
-    def new_body(self) -> BodyWriter:
-        """Begin a body; it is dropped with the opening unless an operation stores it."""
+    def new_body(self, *, digested: bool = False) -> BodyWriter:
+        """Begin a body; it is dropped with the opening unless an operation stores it.
+
+        With a digest for an envelope that is to be sent, and for no other: it is
+        kept in the clear, where it tells that a guess at the content is right.
+        """
         self._work.check_open()
-        writer = BodyWriter(self._room.shelf)
+        writer = BodyWriter(self._room.shelf, digested=digested)
         self._writers[writer.id] = writer
         return writer
 

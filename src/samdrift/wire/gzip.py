@@ -7,15 +7,16 @@ because a few kilobytes of gzip can hold gigabytes.
 from __future__ import annotations
 
 import hashlib
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+
+from zlib_ng import zlib_ng as zlib
 
 from samdrift.wire.errors import WireError, WireFault
 
 _STRATEGY = zlib.Z_HUFFMAN_ONLY
-"""Payloads are base64 of ciphertext: nothing in them repeats, so looking for repetitions takes three
-times as long and gains nothing; a shorter code for 64 characters gains all there is, a quarter."""
+"""Payloads are base64 of ciphertext: nothing in them repeats, so looking for repetitions takes more than
+twice as long and gains nothing; a shorter code for 64 characters gains all there is, a quarter."""
 
 _GZIP_WINDOW = zlib.MAX_WBITS | 16
 _PIECE = 1 << 18
@@ -30,21 +31,36 @@ class Compressed:
     size: int
 
 
-class Compressor:
+class Gzip:
     """Streams a payload into gzip; equal payloads give equal bytes (no time, no name, one level)."""
 
     def __init__(self) -> None:
         self._deflate = zlib.compressobj(1, zlib.DEFLATED, _GZIP_WINDOW, zlib.DEF_MEM_LEVEL, _STRATEGY)
+
+    def feed(self, chunk: bytes) -> bytes:
+        """The gzip bytes that ``chunk`` brings out, often none."""
+        return self._deflate.compress(chunk)
+
+    def finish(self) -> bytes:
+        """The last gzip bytes."""
+        return self._deflate.flush()
+
+
+class Compressor(Gzip):
+    """The same, and digests what comes out; for callers that do not do so themselves."""
+
+    def __init__(self) -> None:
+        super().__init__()
         self._hash = hashlib.sha256()
         self.size = 0
 
     def feed(self, chunk: bytes) -> bytes:
         """The gzip bytes that ``chunk`` brings out, often none."""
-        return self._account(self._deflate.compress(chunk))
+        return self._account(super().feed(chunk))
 
     def finish(self) -> bytes:
         """The last gzip bytes; :attr:`compressed` is valid after it."""
-        return self._account(self._deflate.flush())
+        return self._account(super().finish())
 
     @property
     def digest(self) -> bytes:
@@ -87,9 +103,14 @@ class Decompressor:
     def feed(self, data: bytes) -> Iterator[bytes]:
         """The pieces that ``data`` brings out, each at most a quarter of a megabyte."""
         self._taken += len(data)
-        if self._inflate.eof and data:
+        view = memoryview(data)
+        for at in range(0, len(data), _PIECE):  # What is left of a piece is copied, time and again.
+            yield from self._feed(view[at : at + _PIECE])
+
+    def _feed(self, data: bytes | memoryview) -> Iterator[bytes]:
+        if self._inflate.eof:
             raise _refused("something follows the end")
-        more = bool(data)
+        more = True
         while more:
             piece = self._expand(data)
             if piece:
@@ -102,10 +123,10 @@ class Decompressor:
         if not self._inflate.eof:
             raise _refused("ends too early")
 
-    def _expand(self, data: bytes) -> bytes:
+    def _expand(self, data: bytes | memoryview) -> bytes:
         try:
             piece = self._inflate.decompress(data, _PIECE)
-        except zlib.error:
+        except zlib.error:  # type: ignore[misc]  # declared as an exception, not as a kind of it
             raise _refused("not gzip") from None
         self.size += len(piece)
         if self.size > self._limits.max_bytes:

@@ -62,7 +62,8 @@ class Document:
 
 def parse(data: bytes, limits: XmlLimits, long_from: int = LONG_FROM) -> Document:
     """Parse ``data`` under the rules of :func:`samdrift.wire.xml.parse`, its longest text kept aside."""
-    xml.check_before_parsing(data, limits)
+    if len(data) > limits.max_bytes:
+        raise WireError(WireFault.TOO_LARGE, f"larger than {limits.max_bytes} bytes")
     start, end = _longest_text(data, long_from)
     long_text = memoryview(data)[start:end]
     if len(long_text) >= long_from and _is_plain(long_text) and not _opens_blank(long_text):

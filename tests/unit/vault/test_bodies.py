@@ -27,7 +27,7 @@ def shelf(tmp_path: Path) -> Shelf:
 
 
 async def written(shelf: Shelf, data: bytes, pieces: int = 1) -> Body:
-    writer = BodyWriter(shelf)
+    writer = BodyWriter(shelf, digested=True)
     cuts = sorted(random.Random(len(data)).choices(range(len(data) + 1), k=pieces - 1))
     for start, end in zip([0, *cuts], [*cuts, len(data)], strict=True):
         await writer.write(data[start:end])
@@ -162,3 +162,10 @@ async def test_memory_does_not_grow_with_the_body(shelf: Shelf) -> None:
         tracemalloc.stop()
     assert size == body.size == 120 * len(piece)
     assert peak < 4_000_000
+
+
+async def test_a_body_has_no_digest_that_nobody_asked_for(shelf: Shelf) -> None:
+    """It would stand in the clear, and tell that a guess at the content is right."""
+    writer = BodyWriter(shelf)
+    await writer.write(b"Orosanmalan om Kim Svensson")
+    assert (await writer.finish()).sha256 is None

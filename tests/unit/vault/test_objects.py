@@ -30,12 +30,12 @@ async def test_an_object_is_seen_when_it_is_whole_and_until_it_is_deleted(object
     assert await objects.under("v1") == []
     await writer.write(data[1_500_000:])
     await writer.close()
-    assert b"".join([piece async for piece in objects.pieces("v1/one", 1000)]) == data
+    assert b"".join([piece async for piece in objects.pieces("v1/one")]) == data
     assert [stored.name for stored in await objects.under("v1")] == ["v1/one"]
     await objects.delete("v1/one")
     await objects.delete("v1/one")
     with pytest.raises(SealBroken):
-        _ = [piece async for piece in objects.pieces("v1/one", 1000)]
+        _ = [piece async for piece in objects.pieces("v1/one")]
 
 
 async def test_a_listing_holds_one_vault_alone(objects: Objects) -> None:

@@ -6,6 +6,7 @@ import base64
 import gzip
 import hashlib
 import random
+import zlib
 
 import pytest
 from hypothesis import given, settings
@@ -86,3 +87,50 @@ def test_noise_is_refused(noise: bytes, kept: int) -> None:
         _expanded([start + noise])
     except WireError as error:
         assert error.fault is WireFault.COMPRESSION  # noqa: PT017
+
+
+_WORDS = b"some text " * 50
+_FLAGS = [0, 1, 2, 4, 8, 16, 31, 32, 64, 128]
+"""Each field that the header of a gzip member may have, all of them, and bits that mean nothing yet."""
+
+
+def _header(flags: int) -> bytes:
+    fields = {4: b"\x05\x00extra", 8: b"name\x00", 16: b"comment\x00"}
+    header = bytes([0x1F, 0x8B, 8, flags, *bytes(5), 255])
+    header += b"".join(field for flag, field in fields.items() if flags & flag)
+    return header + zlib.crc32(header).to_bytes(4, "little")[:2] if flags & 2 else header
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    flags=st.sampled_from(_FLAGS),
+    content=st.sampled_from([b"", b"x", bytes(9000), _WORDS, random.Random(1).randbytes(500)]),
+    level=st.sampled_from([0, 1, 9]),
+    flips=st.lists(st.integers(0, 1 << 20), max_size=3),
+    size=st.sampled_from([1, 3, 50, 1 << 20]),
+)
+def test_it_takes_and_refuses_what_zlib_does(
+    flags: int, content: bytes, level: int, flips: list[int], size: int
+) -> None:
+    deflate = zlib.compressobj(level, wbits=-15)
+    trailer = zlib.crc32(content).to_bytes(4, "little") + len(content).to_bytes(4, "little")
+    member = bytearray(_header(flags) + deflate.compress(content) + deflate.flush() + trailer)
+    for flip in flips:
+        member[flip // 8 % len(member)] ^= 1 << flip % 8
+    assert _outcome(bytes(member), size) == _outcome_with_zlib(bytes(member))
+
+
+def _outcome(member: bytes, size: int) -> bytes | None:
+    try:
+        return _expanded([member[at : at + size] for at in range(0, len(member), size)])
+    except WireError:
+        return None
+
+
+def _outcome_with_zlib(member: bytes) -> bytes | None:
+    inflate = zlib.decompressobj(wbits=31)
+    try:
+        content = inflate.decompress(member)
+    except zlib.error:
+        return None
+    return content if inflate.eof and not inflate.unused_data else None

@@ -1,7 +1,7 @@
 """The SDK message, ``MessageWithAttachments`` 3.0 (content-specification 4)."""
 
 from samdrift.wire.sdkmessage.build import Prepared, build, file_from_bytes, instant, new_timestamp, prepare
-from samdrift.wire.sdkmessage.parse import parse
+from samdrift.wire.sdkmessage.parse import parse, read
 from samdrift.wire.sdkmessage.types import (
     Attention,
     Document,
@@ -31,6 +31,7 @@ __all__ = [
     "new_timestamp",
     "parse",
     "prepare",
+    "read",
     "too_long",
     "validate",
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from samdrift.wire import xml
 from samdrift.wire.errors import WireError, WireFault
+from samdrift.wire.findings import Finding
 from samdrift.wire.schema.check import require_structure
 from samdrift.wire.schema.lexical import WHITESPACE
 from samdrift.wire.sdkmessage.schema import SCHEMA, tag
@@ -17,16 +18,17 @@ from samdrift.wire.sdkmessage.types import (
     Reference,
     SdkMessage,
 )
+from samdrift.wire.sdkmessage.validate import MAX_BYTES, validate
 from samdrift.wire.xml import Element
 
 
-def parse(data: bytes) -> SdkMessage:
+def parse(data: bytes | Element) -> SdkMessage:
     """The message in ``data``; :class:`WireError` when it breaks the schema or has no label.
 
-    Rules are not asked: that is :func:`samdrift.wire.sdkmessage.validate`.
-    Elements of other namespaces are passed over.
+    Rules are not asked: that is :func:`samdrift.wire.sdkmessage.validate`, to which
+    the same tree may be passed. Elements of other namespaces are passed over.
     """
-    root = xml.parse(data, xml.LARGE)
+    root = xml.parse(data, xml.LARGE) if isinstance(data, bytes) else data
     require_structure(root, SCHEMA)
     message = _one(root, "message")
     header = _one(message, "messageHeader")
@@ -42,6 +44,15 @@ def parse(data: bytes) -> SdkMessage:
         sender=_party(_one(header, "sender"), "senderID"),
         documents=tuple(map(_document, _all(_one(message, "messageBody"), "documents"))),
     )
+
+
+def read(data: bytes) -> tuple[tuple[Finding, ...], SdkMessage | None]:
+    """What is wrong with a message as :func:`validate` says it, and the message when nothing is."""
+    if len(data) > MAX_BYTES:
+        return validate(data), None
+    root = xml.parse(data, xml.LARGE)
+    found = validate(root)
+    return found, None if found else parse(root)
 
 
 def _party(element: Element, identifier: str) -> Party:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain
@@ -73,14 +74,18 @@ def _decrypt_cbc(key: bytes, pieces: Iterable[bytes]) -> bytes:
     """Only the last byte of the padding has a meaning; senders fill the rest as they like (5.2)."""
     iv, blocks = _after_head(iter(pieces), _BLOCK)
     decryptor = Cipher(AES(key), CBC(iv)).decryptor()
-    padded = b"".join(map(decryptor.update, blocks))
+    plain, last = io.BytesIO(), b""
+    for block in map(decryptor.update, blocks):
+        plain.write(block)
+        last = block[-1:] or last
     try:
         decryptor.finalize()
     except ValueError:
         raise failed() from None
-    if not padded or not 1 <= padded[-1] <= _BLOCK:
+    if not last or not 1 <= last[0] <= _BLOCK:
         raise failed()
-    return padded[: -padded[-1]]
+    plain.truncate(plain.tell() - last[0])
+    return plain.getvalue()
 
 
 def _decrypt_gcm(key: bytes, pieces: Iterable[bytes]) -> bytes:

@@ -116,6 +116,54 @@ def test_markup_that_does_not_end_is_not_collected(start: bytes) -> None:
     assert error.fault is WireFault.TOO_LARGE
 
 
+@pytest.mark.parametrize("start", [b"<!-- ", b"<?p ", b'<x a="', b"<", b"</"])
+def test_nor_is_markup_in_the_payload(start: bytes) -> None:
+    """There, pieces of plain text alone are read over, unless they are in such markup."""
+    data = sealed()
+    opening = data[: data.rindex(b"</xenc:CipherValue>")]
+    assert refusal(opening, start, *[b"x" * 64 * KIB] * 64).fault is WireFault.TOO_LARGE
+
+
+_IN_A_PAYLOAD = [
+    b"<!--QUJD QUJD-->",
+    b"<!--QUJD--QUJD-->",
+    b"<![CDATA[QUJDQUJD]]>",
+    b"<![CDATA[QUJDQUJD",
+    b"<?p QUJD QUJD?>",
+    b'<b c="QUJDQUJD">QUJDQUJD</b>',
+    b'<b c="QUJDQUJD" c="QUJDQUJD"/>',
+    b"QUJD]]>QUJD",
+    b"QUJD&amp;QUJD",
+    b"QUJD&QUJD;QUJD",
+    b"QUJD\rQUJD\n",
+    "QUJDåäöQUJD".encode(),
+    b"QUJD\xffQUJD",
+    b"QUJD\x00QUJD",
+    b"</QUJD>",
+]
+
+
+@settings(max_examples=20)
+@given(cuts=st.lists(st.integers(0, 60), max_size=10))
+@pytest.mark.parametrize("content", _IN_A_PAYLOAD)
+def test_what_stands_in_a_payload_is_judged_the_same_however_the_stream_is_cut(
+    content: bytes, cuts: list[int]
+) -> None:
+    before, end, after = with_payload(b"<a xmlns='urn:a'>QUJD</a>").partition(b"</a>")
+    data = before + content + end + after
+    ends = [*sorted(len(before) + cut for cut in cuts), len(data)]
+    pieces = [data[start:end] for start, end in zip([0, *ends], ends, strict=False)]
+    assert verdict(*pieces) == verdict(data)
+
+
+def verdict(*pieces: bytes) -> str | None:
+    try:
+        scan(*pieces)
+    except WireError as error:
+        return str(error)
+    return None
+
+
 def large_envelope(mebibytes: int) -> Iterator[bytes]:
     data = seal(HEADER, PAYLOAD, signer=SENDER.signing_key(), recipient=RECIPIENT.certificate, rng=os.urandom)
     middle = data.rindex(b"</xenc:CipherValue>")

@@ -13,7 +13,7 @@ from samdrift.wire import xml
 from samdrift.wire.codes import Detail, Reason
 from samdrift.wire.errors import WireError, WireFault
 from samdrift.wire.schema.check import MAX_FINDINGS
-from samdrift.wire.sdkmessage import MAX_BYTES, SdkMessage, build, validate
+from samdrift.wire.sdkmessage import MAX_BYTES, SdkMessage, build, parse, read, validate
 from tests.official import DIGG, requires_digg
 from tests.unit.wire.sdkmessage.samples import FULL, MESSAGE_ID, SMALL
 
@@ -113,6 +113,12 @@ def test_each_breach_has_its_codes_and_place(
 def test_labels_are_counted_in_characters(character: str) -> None:
     assert _verdict(_with("recipient/label", character * 256)) == []
     assert _verdict(_with("recipient/label", character * 257)) == [(*STRUCTURE, f"{HEADER}/recipient/label")]
+
+
+@pytest.mark.parametrize("data", [build(FULL), build(SMALL), _with("label", None), bytes(MAX_BYTES + 1)])
+def test_reading_gives_the_verdict_and_the_message_when_it_is_valid(data: bytes) -> None:
+    found = validate(data)
+    assert read(data) == (found, None if found else parse(data))
 
 
 def test_4_3_3_a_message_has_a_document() -> None:

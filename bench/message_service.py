@@ -1,0 +1,58 @@
+"""A message service in a process of its own, that sends what it is asked to on standard input.
+
+Run by :mod:`bench.large_exchange` with a configuration file. It says ``ready``; for
+each number of bytes that it reads it sends a message with an attachment of that
+size, and says how many seconds passed until the message receipt was back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import time
+import uuid
+from datetime import UTC, datetime
+from pathlib import Path
+
+from samdrift.app.configfile import load
+from samdrift.app.demo.cast import AGENCY, HABO
+from samdrift.app.demo.scenario import Party
+from samdrift.app.loop import run
+from samdrift.app.operator import running
+from samdrift.contracts.messages import Direction, MessageStatus
+from samdrift.contracts.principals import Role
+from samdrift.messageservice.compose import Attachment, Draft, compose
+
+_LOOK_EVERY = 0.05
+
+
+async def _serve(config_file: Path) -> None:
+    async with running(load(config_file), frozenset({Role.MESSAGE_SERVICE})) as operator:
+        sender = Party(operator, HABO.address)
+        print("ready", flush=True)
+        while line := await asyncio.to_thread(sys.stdin.readline):
+            attachment = Attachment("a.pdf", "application/pdf", b"%PDF-1.4\n" + os.urandom(int(line)))
+            started = time.monotonic()
+            await _exchange(sender, Draft("Prov", "Ett meddelande.", (attachment,)))
+            print(time.monotonic() - started, flush=True)
+
+
+async def _exchange(sender: Party, draft: Draft) -> None:
+    message = compose(
+        draft, sender.address, AGENCY.address, message_id=str(uuid.uuid4()), at=datetime.now(UTC)
+    )
+    service = sender.operator.messages
+    who = sender.principal, sender.organisation
+    await service.send(*who, message)
+    while (known := await service.status(*who, message.message_id, Direction.OUT)) is not None:
+        status, events = known
+        if status.final:
+            if status is not MessageStatus.ACCEPTED:
+                raise RuntimeError(f"an exchange ended as {status.value}: {events[0]}")
+            return
+        await asyncio.sleep(_LOOK_EVERY)
+
+
+if __name__ == "__main__":
+    run(_serve(Path(sys.argv[1])))
