@@ -1,0 +1,81 @@
+"""An operator whose clock is wrong by hours: it takes nothing, and who sends through it is told at last."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import pytest_asyncio
+
+from samdrift.app import accesspoints, operator, services
+from samdrift.app.config import MalwareConfig
+from samdrift.app.demo.cast import DemoOperator
+from samdrift.app.demo.enrolment import enrol
+from samdrift.app.operator import running
+from samdrift.contracts.messages import Direction, MessageStatus
+from tests.roles.member import MT, Member
+from tests.roles.processes import organisation
+from tests.roles.stage import Stage, hasty, member_of
+from tests.vaults import server_folder
+
+_NUMBERS = {-6: "1", 6: "2"}
+
+
+@dataclass
+class Clock:
+    """A clock that is wrong."""
+
+    by: timedelta
+
+    def __call__(self) -> datetime:
+        return datetime.now(UTC) + self.by
+
+
+@pytest.fixture(scope="module", params=_NUMBERS, ids=lambda hours: f"{hours} hours")
+def clock(request: pytest.FixtureRequest) -> Clock:
+    return Clock(timedelta(hours=request.param))
+
+
+@pytest_asyncio.fixture(scope="module")
+async def lost_in_time(stage: Stage, clock: Clock) -> AsyncIterator[Member]:
+    """An organisation at an operator who goes by that clock."""
+    number = _NUMBERS[clock.by // timedelta(hours=1)]
+    own = organisation(f"aneby{number}", "2120000464")
+    demo = DemoOperator("operator-f", f"AP001{number}-SDK-DEMO", (own,))
+    with server_folder() as folder, pytest.MonkeyPatch.context() as patched:
+        for module in (operator, services, accesspoints):
+            patched.setattr(module, "system_clock", clock)
+        enrolled = await enrol(stage.federation, demo, folder / demo.folder)
+        async with running(hasty(enrolled.config, MalwareConfig(None))) as run:
+            yield member_of(stage.federation, run, own)
+
+
+async def test_what_is_sent_to_it_gets_no_receipt(stage: Stage, lost_in_time: Member) -> None:
+    """Nothing is known of the peer's certificate at that time, or the message is of another time."""
+    peer = stage.peer()
+    envelope = peer.encloses(lost_in_time)
+    posted = await peer.posts(envelope, lost_in_time)
+    if posted.answer.status != 503:
+        ((code, detail),) = posted.errors()
+        assert code == "EBMS:0103"
+        assert "security timestamp" in detail
+    assert not await lost_in_time.waiting()
+    assert not await lost_in_time.happened(MT, envelope.id)
+
+
+async def test_what_is_sent_through_it_ends_with_a_reason(
+    stage: Stage, lost_in_time: Member, clock: Clock
+) -> None:
+    """Behind, nothing is known of any certificate yet, so that it waits; the clock is put right then."""
+    message_id = await lost_in_time.send(stage.agency.address)
+    behind = clock.by < timedelta(0)
+    if behind:
+        clock.by = timedelta(0)
+    assert (await lost_in_time.ends(message_id) is MessageStatus.ACCEPTED) <= behind
+    last = (await lost_in_time.events(message_id))[-1]
+    assert last.title
+    if not behind:
+        assert "security timestamp" in f"{last.title} {last.detail}"
+        assert await stage.agency.record(message_id, Direction.IN) is None
