@@ -30,6 +30,7 @@ from samdrift.contracts.transfer import Poll
 from samdrift.net.interface_c import encode_poll, encode_submission
 from samdrift.net.pollrequest import PollRequest, decode_poll_request
 from samdrift.net.server import CLIENT_CERTIFICATE
+from samdrift.vault.bodies import IN_ROW
 from samdrift.vault.errors import VaultDenied, VaultUnavailable
 from samdrift.vault.gate import Gate
 from samdrift.wire.identifiers import ParticipantIdentifier, is_uuid
@@ -115,6 +116,8 @@ class InterfaceC:
             body = await vault.incoming_body(_item_id(request))
         if body is None:
             raise Problem(ProblemKind.NOT_FOUND, "no such envelope waits here")
+        if body.size <= IN_ROW:  # It is here already; a stream takes tasks of its own.
+            return Response(await body.read_all(), media_type="application/xml")
         return StreamingResponse(
             _pieces(body), media_type="application/xml", headers={"content-length": str(body.size)}
         )

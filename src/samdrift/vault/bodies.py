@@ -132,18 +132,18 @@ class BodyWriter:
             self._hash.update(data)
         self._size += len(data)
         rest = memoryview(data)
-        while rest:
-            if len(self._frame) == FRAME:
-                await self._push(_MORE)
+        while len(self._frame) + len(rest) > FRAME:
             room = FRAME - len(self._frame)
-            self._frame += rest[:room]
+            await self._push(b"".join((self._frame, rest[:room])), _MORE)
+            self._frame.clear()
             rest = rest[room:]
+        self._frame += rest
 
     async def finish(self) -> Body:
         """Encrypted whole; durable already when it is too large for a row."""
         if self._over:
             raise VaultClosed
-        await self._push(_FINAL)
+        await self._push(bytes(self._frame), _FINAL)
         self._over = True
         if self._object is not None:
             await self._object.close()
@@ -161,11 +161,8 @@ class BodyWriter:
             del stored
             await self._shelf.objects.delete(self._shelf.name(self.id))
 
-    async def _push(self, tag: int) -> None:
-        frame = crypto_secretstream_xchacha20poly1305_push(
-            self._state, bytes(self._frame), self._context, tag
-        )
-        self._frame.clear()
+    async def _push(self, plain: bytes, tag: int) -> None:
+        frame = crypto_secretstream_xchacha20poly1305_push(self._state, plain, self._context, tag)
         if self._object is None and self._size > IN_ROW:
             self._object = self._shelf.objects.writer(self._shelf.name(self.id))
             await self._object.write(b"".join(self._held))

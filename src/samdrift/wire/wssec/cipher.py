@@ -55,7 +55,7 @@ class Decryptor:
             self._cipher = Cipher(algorithms.AES(self._key), modes.GCM(held[:VECTOR_SIZE])).decryptor()
             held = held[VECTOR_SIZE:]
         self._held = held[-TAG_SIZE:]
-        return self._cipher.update(held[:-TAG_SIZE])
+        return self._cipher.update(memoryview(held)[:-TAG_SIZE])
 
     def finish(self) -> None:
         """Say that the input ended: the tag must be that of all the content."""
