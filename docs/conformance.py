@@ -1,4 +1,4 @@
-"""Writes the conformance page: which clause of which specification is implemented where.
+"""Writes the conformance page: which clause of which specification is implemented and tested where.
 
 Run ``python docs/conformance.py > docs/conformance.md``. The page is made from
 markers in the source, so that it cannot say more than the code does:
@@ -8,6 +8,8 @@ markers in the source, so that it cannot say more than the code does:
   several are separated by commas;
 * ``Missing: transport-profile-as4 2.4 b: why`` is a clause that is knowingly not
   implemented;
+* a test that names a clause in the same way, or in its name (``test_3_2_4_…`` in a module that names the
+  specification), tests it; so do the tests that import the module which implements it, where none names it;
 * :mod:`samdrift.wire.differences` holds where our verdict differs from the
   published schemas and Schematron files.
 """
@@ -17,7 +19,7 @@ from __future__ import annotations
 import ast
 import re
 import tokenize
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,6 +28,7 @@ from samdrift.wire.differences import Difference
 
 ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src" / "samdrift"
+TESTS = ROOT / "tests"
 
 SPECIFICATIONS = {
     "architecture-sad": "Architecture of SDK",
@@ -57,6 +60,8 @@ _MARKER = re.compile(
     rf"(?P<missing>Missing: )?(?P<document>{'|'.join(SPECIFICATIONS)})"
     rf" (?P<references>{_REFERENCE}(?:, {_REFERENCE})*)(?:: (?P<why>[^.]*))?"
 )
+_DOCUMENT = re.compile("|".join(SPECIFICATIONS))
+_TEST_NAME = re.compile(r"test_(?P<section>\d+(?:_\d+)+)(?P<rules>(?:_[a-z](?=_))*)_")
 _ONE_REFERENCE = re.compile(rf"(?P<section>{_SECTION})(?: (?P<rules>{_RULE}(?:, {_RULE})*))?")
 
 
@@ -114,14 +119,67 @@ def _in_text(text: str, file: str, line: int) -> Iterator[Marker]:
             )
 
 
-def page(found: Iterable[Marker]) -> str:
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """Files with tests, by the clause that they name and by the module that they import."""
+
+    naming: Mapping[tuple[str, str], frozenset[str]]
+    """By specification and section."""
+    importing: Mapping[str, frozenset[str]]
+
+    def of(self, marker: Marker) -> frozenset[str]:
+        named = self.naming.get((marker.document, marker.section))
+        package = f"{marker.file.rpartition('/')[0]}/__init__.py"
+        return named or self.importing.get(marker.file) or self.importing.get(package, frozenset())
+
+
+def coverage(folder: Path) -> Coverage:
+    """What the tests say that they test."""
+    naming: dict[tuple[str, str], set[str]] = {}
+    importing: dict[str, set[str]] = {}
+    for file in sorted(folder.rglob("test_*.py")):
+        name = file.relative_to(folder.parent).as_posix()
+        for line, text in _strings(file):
+            for marker in _in_text(text, name, line):
+                naming.setdefault((marker.document, marker.section), set()).add(name)
+        tree = ast.parse(file.read_text(encoding="utf-8"))
+        for clause in _in_names(tree, ast.get_docstring(tree) or ""):
+            naming.setdefault(clause, set()).add(name)
+        for module in _imported(tree):
+            importing.setdefault(module, set()).add(name)
+    return Coverage(
+        {clause: frozenset(files) for clause, files in naming.items()},
+        {module: frozenset(files) for module, files in importing.items()},
+    )
+
+
+def _in_names(tree: ast.Module, about: str) -> Iterator[tuple[str, str]]:
+    """Clauses in the names of tests, of every specification that the module says it is about."""
+    documents = set(_DOCUMENT.findall(about))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and (
+            found := _TEST_NAME.match(node.name)
+        ):
+            yield from ((document, found["section"].replace("_", ".")) for document in documents)
+
+
+def _imported(tree: ast.Module) -> Iterator[str]:
+    """The files of ours that a module imports, below the source."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("samdrift."):
+            path = node.module.removeprefix("samdrift.").replace(".", "/")
+            yield from (f"{path}.py", f"{path}/__init__.py")
+            yield from (f"{path}/{alias.name}.py" for alias in node.names)
+
+
+def page(found: Iterable[Marker], tested: Coverage) -> str:
     """The page in Markdown."""
     by_document: dict[str, list[Marker]] = {}
     for marker in found:
         by_document.setdefault(marker.document, []).append(marker)
     parts = ["# Conformance\n", "Made by `docs/conformance.py` from the source; do not edit.\n"]
     parts += [
-        _specification(title, sorted(by_document[name], key=lambda marker: marker.order))
+        _specification(title, sorted(by_document[name], key=lambda marker: marker.order), tested)
         for name, title in SPECIFICATIONS.items()
         if name in by_document
     ]
@@ -135,15 +193,26 @@ def page(found: Iterable[Marker]) -> str:
     return "\n".join(parts)
 
 
-def _specification(title: str, found: list[Marker]) -> str:
-    rows: dict[tuple[str, str], list[str]] = {}
+def _specification(title: str, found: list[Marker], tested: Coverage) -> str:
+    rows: dict[tuple[str, str], tuple[list[str], set[str]]] = {}
     for marker in found:
+        places, files = rows.setdefault((marker.section, marker.rules), ([], set()))
         where = f"missing: {marker.why}" if marker.missing else f"`{marker.file}`"
-        places = rows.setdefault((marker.section, marker.rules), [])
         if where not in places:
             places.append(where)
-    lines = [f"| {section} | {rules} | {', '.join(places)} |" for (section, rules), places in rows.items()]
-    return "\n".join([f"## {title}\n", "| section | rules | where |", "| --- | --- | --- |", *lines, ""])
+        if not marker.missing:
+            files |= tested.of(marker)
+    lines = [
+        f"| {section} | {rules} | {', '.join(places)} | {_links(files)} |"
+        for (section, rules), (places, files) in rows.items()
+    ]
+    head = [f"## {title}\n", "| section | rules | implemented | tested |", "| --- | --- | --- | --- |"]
+    return "\n".join([*head, *lines, ""])
+
+
+def _links(files: Iterable[str]) -> str:
+    """The names of test files, short, each a link to the file."""
+    return ", ".join(f"[{file.removeprefix('tests/')}](../{file})" for file in sorted(files))
 
 
 def _differences(title: str, entries: tuple[Difference, ...]) -> str:
@@ -157,4 +226,4 @@ def _differences(title: str, entries: tuple[Difference, ...]) -> str:
 
 
 if __name__ == "__main__":
-    print(page(markers()), end="")
+    print(page(markers(), coverage(TESTS)), end="")

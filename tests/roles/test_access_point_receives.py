@@ -1,4 +1,7 @@
-"""The access point when others send to it: whom it takes what from, and what it answers."""
+"""The access point when others send to it: whom it takes what from, and what it answers.
+
+What it refuses stands in the log, and nothing of it is kept (component-accesspoint 3.2.1).
+"""
 
 from __future__ import annotations
 

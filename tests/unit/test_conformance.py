@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-from docs.conformance import SPECIFICATIONS, Marker, markers, page
+from docs.conformance import SPECIFICATIONS, Coverage, Marker, markers, page
 
 from samdrift.wire import differences
 from samdrift.wire.receipt import rules as receipt_rules
@@ -117,8 +117,16 @@ def test_the_page_shows_clauses_missing_ones_and_differences() -> None:
             Marker("message-receipt", "3.2", "a", "a.py", 1, False, ""),
             Marker("message-receipt", "3.2", "a", "a.py", 9, False, ""),
             Marker("message-receipt", "3.3", "", "a.py", 1, True, "not needed"),
-        ]
+        ],
+        Coverage(
+            {("message-receipt", "3.10"): frozenset({"tests/test_b.py"})},
+            {"a.py": frozenset({"tests/test_a.py"})},
+        ),
     )
     rows = [line for line in shown.splitlines() if re.match(r"\| 3\.", line)]
-    assert rows == ["| 3.2 | a | `a.py` |", "| 3.3 |  | missing: not needed |", "| 3.10 |  | `b.py` |"]
+    assert rows == [
+        "| 3.2 | a | `a.py` | [test_a.py](../tests/test_a.py) |",
+        "| 3.3 |  | missing: not needed |  |",
+        "| 3.10 |  | `b.py` | [test_b.py](../tests/test_b.py) |",
+    ]
     assert all(difference.what in shown for difference in DIFFERENCES)

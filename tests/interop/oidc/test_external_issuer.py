@@ -166,6 +166,9 @@ passphrase_file = "passphrase"
 [message_service]
 address_d = "{ADDRESS}"
 
+[malware]
+scanner = "none"
+
 [[organisations]]
 identifier = "{organisation}"
 name = "En kommun"

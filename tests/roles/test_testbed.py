@@ -1,0 +1,33 @@
+"""accesspoint-test-cases 3.1, 4, 4.2.1, 7: DIGG's cases against our access point, run as operators do."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from tests.unit.app.commandline import Ended
+
+DIGGS = {f"TF-{number:02}" for number in range(1, 11)}
+ANNOUNCED = {"many-in", "many-out", "expired", "other-federation", "redelivery", "type-there", "type-here"}
+
+
+@pytest.fixture(scope="module")
+def protocol() -> Ended:
+    command = [sys.executable, "-P", "-m", "samdrift.app.main", "testbed", "run", "--json"]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    return Ended(ended.returncode, ended.stdout, ended.stderr)
+
+
+def test_every_case_passes(protocol: Ended) -> None:
+    cases = protocol.document["cases"]
+    assert [case for case in cases if not case["passed"]] == []
+    assert {case["id"] for case in cases} >= DIGGS | ANNOUNCED
+    assert protocol.status == 0
+
+
+def test_the_protocol_says_what_was_expected_and_seen(protocol: Ended) -> None:
+    for case in protocol.document["cases"]:
+        assert case["expected"], case["id"]
+        assert case["seen"], case["id"]
