@@ -15,4 +15,4 @@ SHORT = Draft("Prov", _TEXT, (Attachment("a.pdf", "application/pdf", b"%PDF-1.4\
 def long() -> Draft:
     """A message of just under 30 MB, most of it noise that does not compress."""
     room = LARGEST * 3 // 4 - 50_000
-    return Draft("Stort", _TEXT, (Attachment("a.pdf", "application/pdf", os.urandom(room)),))
+    return Draft("Stort", _TEXT, (Attachment("a.pdf", "application/pdf", b"%PDF-1.4\n" + os.urandom(room)),))
