@@ -19,7 +19,6 @@ from cryptography.hazmat.primitives.serialization import (
 
 from samdrift.app.config import (
     Config,
-    MessageServiceConfig,
     MetricsConfig,
     OrganisationConfig,
     SocketAddress,
@@ -70,6 +69,7 @@ _PASSWORD = "open sesame"
 def hasty(config: Config, malware: MalwareConfig) -> Config:
     """The configuration with short waits, a scanner, and nothing kept of what SMP says."""
     assert config.access_point is not None
+    assert config.message_service is not None
     served = {one.identifier for one in config.organisations}
     return replace(
         config,
@@ -77,7 +77,7 @@ def hasty(config: Config, malware: MalwareConfig) -> Config:
         access_point=replace(
             config.access_point, attempts=ATTEMPTS, interval_seconds=INTERVAL, answer_seconds=2
         ),
-        message_service=MessageServiceConfig(listen_d=_free_address(), retry_seconds=1),
+        message_service=replace(config.message_service, retry_seconds=1),
         malware=malware,
         address_book=config.address_book if served == {AGENCY.identifier} else None,
         metrics=MetricsConfig(_free_address(), queue_seconds=1),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -35,13 +36,20 @@ def configuration(stage: Stage, *addresses: str) -> Path:
     """Habo's operator's file, with a message client of the organisation that stands in it first."""
     folder = stage.habo.config.vaults.secrets.parent
     (folder / "journal.json").write_text(json.dumps(KEY.public))
-    text = (folder / "samdrift.toml").read_text()
+    text = without_clients(stage)
     head, first, *others = text.split("[[organisations]]")
     first += "".join(CLIENT.format(address=address) for address in addresses)
     head = head.replace("[message_service]", '[message_service]\naddress_d = "https://sdk.habo.test"')
     file = folder / f"clients-{uuid4()}.toml"
     file.write_text("[[organisations]]".join([head, first, *others]))
     return file
+
+
+def without_clients(stage: Stage) -> str:
+    """The file of Habo's operator, but for interface D."""
+    text = (stage.habo.config.vaults.secrets.parent / "samdrift.toml").read_text()
+    text = re.sub(r"\[\[organisations\.message_clients\]\]\n(?:\S.*\n)*", "", text)
+    return re.sub(r"(?:listen|address)_d = .*\n", "", text)
 
 
 async def routing(file: Path) -> tuple[int, Any]:
@@ -94,7 +102,8 @@ async def test_an_operator_sees_what_nobody_gets(stage: Stage) -> None:
 
 
 async def test_without_an_address_for_clients_there_is_nothing_to_show(stage: Stage) -> None:
-    file = stage.habo.config.vaults.secrets.parent / "samdrift.toml"
+    file = stage.habo.config.vaults.secrets.parent / f"no-clients-{uuid4()}.toml"
+    file.write_text(without_clients(stage))
     ended = await asyncio.to_thread(samdrift, "routing", "--config", file)
     assert (ended.status, ended.complaints.count("\n")) == (2, 1)
     assert "address_d" in ended.complaints
