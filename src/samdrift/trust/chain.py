@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from samdrift.trust.policy import ChainPolicy
 
@@ -43,9 +44,18 @@ def issued(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
         if certificate.issuer != issuer.subject:
             return False
         certificate.verify_directly_issued_by(issuer)
+        return _encoded_as_signed(certificate)
     except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
         return False
-    return True
+
+
+def _encoded_as_signed(certificate: x509.Certificate) -> bool:
+    """Whether the signature fills its bit string, whose count of unused bits nobody signs.
+
+    Otherwise another certificate, byte for byte, would be as good as the one that was issued.
+    """
+    encoded = certificate.public_bytes(Encoding.DER)
+    return encoded[-len(certificate.signature) - 1] == 0
 
 
 def sorted_out(certificates: Sequence[x509.Certificate]) -> tuple[Chain, Chain]:

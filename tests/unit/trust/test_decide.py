@@ -1,5 +1,6 @@
 """Certificates under a chain policy (transport-profile-as4 2.10, component-pki 2.7.3)."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -211,6 +212,22 @@ def test_no_changed_byte_is_trusted(position: int, difference: int) -> None:
     except (ValueError, x509.InvalidVersion):
         return
     assert not decide(changed, POLICY, EVIDENCE, NOW).trusted
+
+
+def test_the_signatures_encoding_is_not_changed_either() -> None:
+    """Unused bits may be zero, and half of all signatures end with such a bit."""
+    certificate = next(one for one in _certificates() if one.signature[-1] & 1 == 0)
+    der = bytearray(certificate.public_bytes(Encoding.DER))
+    der[-len(certificate.signature) - 1] = 1
+    changed = x509.load_der_x509_certificate(bytes(der))
+    assert changed.signature == certificate.signature
+    assert find_chain(certificate, POLICY, ()) is not None
+    assert find_chain(changed, POLICY, ()) is None
+
+
+def _certificates() -> Iterator[x509.Certificate]:
+    while True:
+        yield ISSUER.issue("AP").certificate
 
 
 def _builder() -> x509.CertificateBuilder:
