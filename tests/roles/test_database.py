@@ -47,10 +47,13 @@ async def test_nothing_is_taken_for_sending_that_would_not_be_kept(stage: Stage)
 
 
 async def test_both_roles_go_on_by_themselves(stage: Stage) -> None:
+    """What was sent meanwhile ends, in time or not; what is sent then arrives."""
     async with crashed(stage.agency.config, stage.agency.operator.gate):
         message_id = await stage.habo.send(stage.agency.address)
         await stage.habo.reaches(message_id, MessageStatus.SCHEDULED_FOR_RESEND)
-    assert await stage.habo.ends(message_id) is MessageStatus.ACCEPTED
-    assert await stage.agency.ends(message_id, Direction.IN) is MessageStatus.NEW
+    await stage.habo.ends(message_id)
+    then = await stage.habo.send(stage.agency.address)
+    assert await stage.habo.ends(then) is MessageStatus.ACCEPTED
+    assert await stage.agency.ends(then, Direction.IN) is MessageStatus.NEW
     back = await stage.agency.send(stage.habo.address)
     assert await stage.agency.ends(back) is MessageStatus.ACCEPTED
