@@ -15,7 +15,7 @@ What differs from our own access point, and how it is bridged:
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterable, AsyncIterator, Collection
+from collections.abc import AsyncGenerator, AsyncIterable, Collection
 from dataclasses import dataclass
 
 from samdrift.contracts.clock import Clock
@@ -99,7 +99,7 @@ class DomibusAccessPoint:
                 return found
             await asyncio.sleep(min(self._settings.poll_seconds, left))
 
-    async def fetch(self, item_id: str) -> AsyncIterator[bytes]:
+    async def fetch(self, item_id: str) -> AsyncGenerator[bytes, None]:
         try:
             async with self._plugin.retrieve(item_id) as retrieved:
                 self._waiting.check(item_id, retrieved)
