@@ -27,7 +27,7 @@ from samdrift.contracts.transfer import (
     TransferRefused,
     TransferUnavailable,
 )
-from samdrift.net.domibus.inbox import NotForUs, WaitingMessages, unavailable
+from samdrift.net.domibus.inbox import GONE, NotForUs, WaitingMessages, unavailable
 from samdrift.net.domibus.outgoing import OutgoingEnvelope
 from samdrift.net.domibus.plugin import Plugin, PluginRefused
 from samdrift.net.domibus.transfers import Transfers
@@ -37,7 +37,6 @@ from samdrift.wire.envelope import EnvelopeHeader
 from samdrift.wire.errors import WireError
 from samdrift.wire.identifiers import ParticipantIdentifier
 
-_GONE = "WS_PLUGIN:0009"
 _INVALID = frozenset({"EBMS:0007", "EBMS:0009", "WS_PLUGIN:0005"})
 """Faults that another attempt with the same envelope meets again; what others mean, their text tells."""
 
@@ -88,7 +87,10 @@ class DomibusAccessPoint:
     async def poll(self, after: int, wait: float, taken: Collection[str] = (), past: str = "") -> Poll:
         """As the protocol says; events have the asker's own place, since Domibus numbers none."""
         for item_id in taken:
-            await self.acknowledge(item_id)
+            try:
+                await self._plugin.mark_downloaded(item_id)
+            except PluginRefused as refusal:
+                self._waiting.not_marked(item_id, refusal)
         now = asyncio.get_running_loop().time
         end = now() + wait
         while True:
@@ -116,7 +118,7 @@ class DomibusAccessPoint:
         try:
             await self._plugin.mark_downloaded(item_id)
         except PluginRefused as refusal:
-            if refusal.fault.code != _GONE:
+            if refusal.fault.code != GONE:
                 raise unavailable(refusal, "mark") from None
 
     async def _header(self, envelope_id: str, envelope: OutgoingEnvelope) -> EnvelopeHeader:
