@@ -9,7 +9,7 @@ from __future__ import annotations
 import zlib
 from io import BytesIO
 from struct import error as struct_error
-from zipfile import BadZipFile, ZipFile
+from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile
 
 from samdrift.wire import xml
 from samdrift.wire.errors import WireError
@@ -40,6 +40,9 @@ _OPEN_DOCUMENT = {
     b"application/vnd.oasis.opendocument.spreadsheet": Kind.ODS,
     b"application/vnd.oasis.opendocument.presentation": Kind.ODP,
 }
+_METHODS = (ZIP_STORED, ZIP_DEFLATED)
+"""Office documents know no other ways to compress; others ask for memory as they please, and fail in ways of
+their own."""
 _UNREADABLE = (
     BadZipFile,
     OSError,
@@ -81,12 +84,14 @@ def kind_of_archive(data: bytes) -> Kind:
 
 def _kind_of_document(archive: ZipFile) -> Kind:
     """Names of parts are the same in small and capital letters (ISO/IEC 29500-2)."""
-    telling = [entry.filename for entry in archive.infolist() if entry.filename.lower() in _TELLING]
+    telling = [entry for entry in archive.infolist() if entry.filename.lower() in _TELLING]
     if len(telling) > 1:
         return Kind.AMBIGUOUS
-    if telling == [_CONTENT_TYPES]:
+    if not telling or telling[0].compress_type not in _METHODS:
+        return Kind.ZIP
+    if telling[0].filename == _CONTENT_TYPES:
         return _kind_of_open_xml(_beginning(archive, _CONTENT_TYPES))
-    if telling == [_MIMETYPE]:
+    if telling[0].filename == _MIMETYPE:
         return _OPEN_DOCUMENT.get(_beginning(archive, _MIMETYPE).strip(), Kind.ZIP)
     return Kind.ZIP
 

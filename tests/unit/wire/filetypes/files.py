@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from io import BytesIO
-from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile, ZipInfo
+from zipfile import ZIP_DEFLATED, ZIP_LZMA, ZIP_STORED, ZipFile, ZipInfo
 
 PDF = b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n1 0 obj <<>> endobj\ntrailer <<>>\n%%EOF\n"
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(40)
@@ -70,6 +70,16 @@ ZIP = archive({"a.txt": b"hej"})
 
 def compound(*streams: str) -> bytes:
     return _COMPOUND + b"".join(stream.encode("utf-16-le").ljust(128, b"\0") for stream in streams)
+
+
+def with_broken_lzma() -> bytes:
+    """An archive whose telling entry is compressed in a way that no office document is, and wrongly."""
+    written = BytesIO()
+    with ZipFile(written, "w", ZIP_LZMA) as target:
+        target.writestr("[Content_Types].xml", _types_of(DOCX))
+    data = written.getvalue()
+    start = data.index(b".xml") + len(b".xml")
+    return data[: start + 4] + b"\xff" * 8 + data[start + 12 :]
 
 
 def with_another_directory() -> bytes:

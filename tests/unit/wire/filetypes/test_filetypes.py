@@ -27,6 +27,7 @@ KINDS = {
         files.archive({"a": b"b"}, comment=b"a comment"),
         files.WITH_MACROS,
         *files.DISGUISED_MACROS,
+        files.with_broken_lzma(),
         files.open_document("application/vnd.oasis.opendocument.text-master"),
     ],
     Kind.OFFICE: [files.compound(name) for name in ("WordDocument", "Workbook", "PowerPoint Document")],
