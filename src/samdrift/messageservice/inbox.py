@@ -92,13 +92,18 @@ class Inbox:
         keys: tuple[DecryptionKey, ...],
         now: datetime,
     ) -> Judgement:
-        """What cannot be judged may wait as long as its sender waits for the receipt (invariant 8)."""
+        """What cannot be judged may wait as long as its sender waits for the receipt (invariant 8).
+
+        So may what fails as nobody expected; of that only the kind is told (invariant 9).
+        """
         try:
             return await self._judging.judge(data, item, profile, keys, now)
-        except (DiscoveryError, ScannerUnavailable) as failure:
+        except Exception as failure:
             if now < item.received_at + self._settings.receipt_within:
                 raise
-            return Unanswerable(item.envelope_id, f"could not be judged in time: {failure.text}")
+            expected = isinstance(failure, DiscoveryError | ScannerUnavailable)
+            why = str(failure) if expected else type(failure).__name__
+            return Unanswerable(item.envelope_id, f"could not be judged in time: {why}")
 
     def _open(self, organisation: ParticipantIdentifier) -> AbstractAsyncContextManager[MessageServiceVault]:
         return self._gate.open(_WORKER, organisation, Role.MESSAGE_SERVICE, Purpose.RECEIVE)

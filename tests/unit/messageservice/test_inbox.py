@@ -24,7 +24,6 @@ from samdrift.wire.xml import LARGE
 from tests.vaults import NOW, Installation
 
 MT: Final = Role.MESSAGE_SERVICE
-Failure = DiscoveryError | ScannerUnavailable
 PIECE: Final = bytes(1 << 20)
 SETTINGS = MessageServiceSettings(FEDERATION_TEST, receipt_within=timedelta(hours=24))
 
@@ -50,14 +49,14 @@ class _Endless:
 class _Judging:
     """Cannot judge now."""
 
-    def __init__(self, failure: Failure) -> None:
+    def __init__(self, failure: Exception) -> None:
         self._failure = failure
 
     async def judge(self, *arguments: object) -> object:
         raise self._failure
 
 
-def inbox(installation: Installation, organisation: ParticipantIdentifier, failure: Failure) -> Inbox:
+def inbox(installation: Installation, organisation: ParticipantIdentifier, failure: Exception) -> Inbox:
     nothing = cast(Any, None)
     return Inbox(
         SETTINGS,
@@ -113,6 +112,20 @@ async def test_invariant_8_what_could_not_be_judged_in_time_is_refused_with_the_
         assert await vault.find_log(waiting.as4_message_id) == (entry,)
     assert entry.event == AuditEvent.MT_MESSAGE_REFUSED
     assert failure.text in entry.ids["reason"]
+
+
+async def test_invariant_8_what_fails_as_nobody_expected_ends_in_time_too(
+    installation: Installation, organisation: ParticipantIdentifier
+) -> None:
+    """What the failure says may be somebody's content: it is not told (invariant 9)."""
+    failure = ArithmeticError("a secret")
+    with pytest.raises(ArithmeticError):
+        await inbox(installation, organisation, failure).take(organisation, item(timedelta()))
+    waiting = item(SETTINGS.receipt_within)
+    await inbox(installation, organisation, failure).take(organisation, waiting)
+    async with installation.open(organisation, MT) as vault:
+        (entry,) = await vault.find_log(waiting.envelope_id)
+    assert entry.ids["reason"] == "could not be judged in time: ArithmeticError"
 
 
 async def test_each_message_that_waits_for_the_scanner_is_named_also_where_its_own_id_is_not_known(
