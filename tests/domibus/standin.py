@@ -76,6 +76,10 @@ class Domibus:
     """What every submission ends with."""
     lose_answers: int = 0
     """How many submissions get no answer, although they are stored."""
+    unmarkable: set[str] = field(default_factory=set)
+    """Messages that it will not mark."""
+    listed: int = 1
+    """How often each message stands in the list of those that wait."""
     on_submit: Callable[[Sent], Awaitable[None]] | None = None
     """What sends on what was submitted."""
 
@@ -119,11 +123,13 @@ class Domibus:
                 return await self._submit(asked, organisation), None
             case "listPendingMessagesRequest":
                 ids = [each.message_id for each in self.pending.values() if each.recipient == organisation]
-                return soap.message_ids("listPendingMessagesResponse", ids[:500]), None
+                return soap.message_ids("listPendingMessagesResponse", ids[:500] * self.listed), None
             case "retrieveMessageRequest":
                 return self._retrieve(asked, organisation)
             case "markMessageAsDownloadedRequest":
                 message = self._own(asked.text("messageID"), organisation)
+                if message.message_id in self.unmarkable:
+                    raise Fault("Could not mark the message", "WS_PLUGIN:0001", "no connection")
                 self._mark(message)
                 return soap.message_ids("markMessageAsDownloadedResponse", [message.message_id]), None
             case "statusRequestWithAccessPointRole":

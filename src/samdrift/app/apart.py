@@ -8,6 +8,7 @@ addresses, but also keys, and the issuer that tells whose access points are let 
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
@@ -19,7 +20,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from samdrift.app.config import Config, SocketAddress
+from samdrift.app.config import Config, OrganisationConfig, SocketAddress
 from samdrift.app.replaceable import OPERATOR_KEYS
 from samdrift.contracts.discovery import CertificatePurpose
 from samdrift.net.trustfolder import read_policies
@@ -52,6 +53,10 @@ class Claims:
     """Host, port and name of a database elsewhere; several hosts of the same one are possible."""
     objects: tuple[str, ...] = ()
     """A bucket elsewhere and the way into it, step by step."""
+    access_points: frozenset[tuple[str, ...]] = frozenset()
+    """Access points of other suppliers, where its organisations are at such."""
+    files: frozenset[tuple[int, int]] = frozenset()
+    """Device and number of the places that are there: one file may have several names."""
     keys: frozenset[bytes] = frozenset()
     """Public keys of the access point."""
     issuers: frozenset[bytes] = frozenset()
@@ -72,6 +77,10 @@ def _shared(one: Claims, other: Claims) -> Iterator[tuple[str, str]]:
     for (setting, place), (where, there) in itertools.product(one.places.items(), other.places.items()):
         if _inside(place.parts, there.parts):
             yield _settings(setting, where), "the same place, or one inside the other"
+    if one.files & other.files:
+        yield "files", "the same file or folder under two names"
+    if one.access_points & other.access_points:
+        yield "organisations.domibus.url", "the same Domibus, which is one party in one environment"
     if one.databases & other.databases:
         yield "vaults.database", "the same database"
     if one.objects and other.objects and _inside(one.objects, other.objects):
@@ -115,14 +124,18 @@ def claims_of(config: Config, file: Path) -> Claims:
     """Gather what an installation would use; a trust folder or key file that is unusable is told as ever."""
     settings = [(name, value) for name, value in _settings_of(config) if name not in _MAY_BE_SHARED]
     vaults = config.vaults
+    places = {name: value.resolve() for name, value in settings if isinstance(value, Path)}
+    places |= _passwords(config.organisations)
     policy = read_policies(config.federation.trust)[CertificatePurpose.ACCESS_POINT]
     return Claims(
         file,
         (config.federation.identifier, config.environment.value),
-        {name: value.resolve() for name, value in settings if isinstance(value, Path)},
+        places,
         {name: value for name, value in settings if isinstance(value, SocketAddress)},
         databases_of(vaults.database) if isinstance(vaults.database, str) else frozenset(),
         _steps(vaults.objects) if isinstance(vaults.objects, str) else (),
+        frozenset(_steps(each.domibus.url) for each in config.organisations if each.domibus is not None),
+        frozenset(_numbers(places.values())),
         _public_keys(vaults.secrets / OPERATOR_KEYS),
         _digests(policy.issuers or policy.anchors),
     )
@@ -137,10 +150,30 @@ def _settings_of(table: object, name: str = "") -> Iterator[tuple[str, object]]:
         yield name, table
 
 
+def _passwords(organisations: Iterable[OrganisationConfig]) -> dict[str, Path]:
+    """The files of the passwords with which organisations log in at a Domibus."""
+    return {
+        f"{organisation.identifier.value} domibus.password_file": organisation.domibus.password_file.resolve()
+        for organisation in organisations
+        if organisation.domibus is not None and organisation.domibus.password_file is not None
+    }
+
+
+def _numbers(places: Iterable[Path]) -> Iterator[tuple[int, int]]:
+    """What tells a file or folder whatever it is called: by hard links, or mounted a second time."""
+    for place in places:
+        with contextlib.suppress(OSError):
+            found = place.stat()
+            yield found.st_dev, found.st_ino
+
+
 def _steps(url: str) -> tuple[str, ...]:
-    """The URL of a folder elsewhere, from the whole to the part."""
+    """The URL of something elsewhere, from the whole to the part."""
     parts = urlsplit(url)
-    return (parts.scheme, parts.netloc.lower(), *(step for step in parts.path.split("/") if step))
+    netloc = parts.netloc.lower()
+    if parts.scheme == "https":
+        netloc = netloc.removesuffix(":443")
+    return (parts.scheme, netloc, *(step for step in parts.path.split("/") if step))
 
 
 def _public_keys(folder: Path) -> frozenset[bytes]:

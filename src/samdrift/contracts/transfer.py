@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, AsyncIterator, Collection
+from collections.abc import AsyncGenerator, AsyncIterable, Collection
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -130,8 +130,8 @@ class AccessPoint(Protocol):
         cannot take over now hide none of the others.
         """
 
-    def fetch(self, item_id: str) -> AsyncIterator[bytes]:
-        """The bytes of a waiting envelope."""
+    def fetch(self, item_id: str) -> AsyncGenerator[bytes, None]:
+        """The bytes of a waiting envelope; to be closed by who does not read them to the end."""
 
     async def acknowledge(self, item_id: str) -> None:
         """Tell that the message service has the envelope durably: the access point may delete it."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
@@ -30,6 +31,7 @@ from samdrift.vault.records import ReceiptRecord, Received
 from samdrift.wire.findings import Finding
 from samdrift.wire.identifiers import ParticipantIdentifier
 from samdrift.wire.keys import DecryptionKey
+from samdrift.wire.xml import LARGE
 
 _WORKER = Principal(PrincipalKind.WORKER, "message-service")
 _FAILED = (MessageStatus.MESSAGE_EXCHANGE_ERROR, MessageStatus.REJECTED)
@@ -69,7 +71,7 @@ class Inbox:
         now = self._clock()
         access_point = self._access_points[organisation]
         profile = self._profiles[organisation]
-        data = await _fetched(access_point, item.id)
+        data = await fetched(access_point, item.id)
         try:
             async with self._open(organisation) as vault:
                 judgement = await self._judge(data, item, profile, vault.keys().decryption, now)
@@ -77,7 +79,7 @@ class Inbox:
                 answer = await self._store(vault, item, judgement, now)
         except ScannerUnavailable as failure:
             async with self._open(organisation) as vault:
-                await held(vault, failure.text, envelope=item.envelope_id)
+                await held(vault, failure.text, **_ids(item))
             raise
         if answer is not None:
             self._sending.start_receipt(organisation, *answer)
@@ -90,13 +92,18 @@ class Inbox:
         keys: tuple[DecryptionKey, ...],
         now: datetime,
     ) -> Judgement:
-        """What cannot be judged may wait as long as its sender waits for the receipt (invariant 8)."""
+        """What cannot be judged may wait as long as its sender waits for the receipt (invariant 8).
+
+        So may what fails as nobody expected; of that only the kind is told (invariant 9).
+        """
         try:
             return await self._judging.judge(data, item, profile, keys, now)
-        except (DiscoveryError, ScannerUnavailable) as failure:
+        except Exception as failure:
             if now < item.received_at + self._settings.receipt_within:
                 raise
-            return Unanswerable(item.envelope_id, f"could not be judged in time: {failure.text}")
+            expected = isinstance(failure, DiscoveryError | ScannerUnavailable)
+            why = str(failure) if expected else type(failure).__name__
+            return Unanswerable(item.envelope_id, f"could not be judged in time: {why}")
 
     def _open(self, organisation: ParticipantIdentifier) -> AbstractAsyncContextManager[MessageServiceVault]:
         return self._gate.open(_WORKER, organisation, Role.MESSAGE_SERVICE, Purpose.RECEIVE)
@@ -111,9 +118,8 @@ class Inbox:
             if isinstance(judgement, NewReceipt):
                 await match_receipt(vault, judgement, now)
             else:
-                ids = {"envelope": judgement.envelope_id, "as4": item.as4_message_id}
-                known = {key: value for key, value in ids.items() if value}
-                vault.record(AuditEvent.MT_MESSAGE_REFUSED, **known, reason=judgement.reason)
+                ids = _ids(item, judgement.envelope_id)
+                vault.record(AuditEvent.MT_MESSAGE_REFUSED, **ids, reason=judgement.reason)
         return None
 
     async def _store_message(
@@ -149,11 +155,24 @@ class Inbox:
         return copy.address(new.header.sender, functional_address(new.message.sender)) is not None
 
 
-async def _fetched(access_point: AccessPoint, item_id: str) -> bytes:
-    """A whole envelope, which is at no time held twice."""
+def _ids(item: InboxItem, envelope_id: str = "") -> dict[str, str]:
+    """What names an envelope in the log; another supplier's access point knows no envelope's own id."""
+    ids = {"envelope": envelope_id or item.envelope_id, "as4": item.as4_message_id}
+    return {key: value for key, value in ids.items() if value}
+
+
+async def fetched(access_point: AccessPoint, item_id: str) -> bytes:
+    """A whole envelope, which is at no time held twice.
+
+    Of one that is larger than an envelope may be, as much as shows that: an access
+    point of somebody else might never come to its end.
+    """
     data = io.BytesIO()
-    async for piece in access_point.fetch(item_id):
-        data.write(piece)
+    async with contextlib.aclosing(access_point.fetch(item_id)) as pieces:
+        async for piece in pieces:
+            data.write(piece)
+            if data.tell() > LARGE.max_bytes:
+                break
     return data.getvalue()
 
 

@@ -50,22 +50,23 @@ class ClamdScanner:
         """The verdict on a file; :class:`ScannerUnavailable` when clamd gives none."""
         async with self._places:
             try:
-                return _verdict(await self._answer(pieces))
+                return await self._answer(pieces)
             except TimeoutError:
                 raise ScannerUnavailable("the malware scanner does not answer in time") from None
             except OSError:
                 raise ScannerUnavailable("the malware scanner cannot be reached") from None
 
-    async def _answer(self, pieces: Iterable[bytes]) -> bytes:
+    async def _answer(self, pieces: Iterable[bytes]) -> ScanVerdict:
         async with asyncio.timeout(self._seconds):
             reader, writer = await self._connected()
         try:
             answer = asyncio.create_task(reader.readuntil(b"\0"))
+            whole = False
             try:
                 with contextlib.suppress(ConnectionError):  # clamd may have answered before it hung up
-                    await self._send(writer, pieces, answer)
+                    whole = await self._send(writer, pieces, answer)
                 async with asyncio.timeout(self._seconds):
-                    return await answer
+                    verdict = _verdict(await answer)
             except (asyncio.IncompleteReadError, asyncio.LimitOverrunError, ConnectionError):
                 raise ScannerUnavailable("the malware scanner hung up") from None
             finally:
@@ -76,6 +77,9 @@ class ClamdScanner:
                     await answer
         finally:
             writer.close()
+        if verdict.clean and not whole:
+            raise ScannerUnavailable("the malware scanner answered before it had the whole file")
+        return verdict
 
     async def _connected(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         address = self._address
@@ -85,8 +89,8 @@ class ClamdScanner:
 
     async def _send(
         self, writer: asyncio.StreamWriter, pieces: Iterable[bytes], answer: asyncio.Task[bytes]
-    ) -> None:
-        """Send the file. clamd answers before its end when it has had enough of it."""
+    ) -> bool:
+        """Send the file; gives whether all of it went. clamd answers early when it has had enough."""
         writer.write(_COMMAND)
         for piece in pieces:
             for start in range(0, len(piece), _PIECE):
@@ -95,10 +99,11 @@ class ClamdScanner:
                 async with asyncio.timeout(self._seconds):
                     await writer.drain()
                 if answer.done():
-                    return
+                    return False
         writer.write(_END)
         async with asyncio.timeout(self._seconds):
             await writer.drain()
+        return True
 
 
 def _verdict(answer: bytes) -> ScanVerdict:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Collection, Mapping
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeVar
@@ -156,7 +156,7 @@ class HttpAccessPoint:
         )
         return answer.read(decode_poll)
 
-    async def fetch(self, item_id: str) -> AsyncIterator[bytes]:
+    async def fetch(self, item_id: str) -> AsyncGenerator[bytes, None]:
         try:
             async with self._client.exchange("GET", f"{self._base}/inbox/{item_id}") as answer:
                 if answer.status != 200:

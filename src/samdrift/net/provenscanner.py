@@ -2,8 +2,9 @@
 
 A scanner without signatures, or with limits lower than a message may be large,
 calls everything clean that it has not looked through. So before its first
-verdict, and after every time that it could not be reached, it is given two
-files in which it must find the test file that every scanner knows (EICAR):
+verdict, after every time that it could not be reached, and every hour, since it
+may have been another one's turn unseen, it is given two files in which it must
+find the test file that every scanner knows (EICAR):
 
 * packed behind as much as a message may hold, which takes limits that are high enough;
 * packed into itself so often that no scanner follows: it must say so, not "clean".
@@ -12,14 +13,18 @@ files in which it must find the test file that every scanner knows (EICAR):
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from datetime import datetime, timedelta
 from io import BytesIO
 from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile
 
+from samdrift.contracts.clock import Clock
 from samdrift.contracts.malware import MalwareScanner, ScannerUnavailable, ScanVerdict
 from samdrift.net.singleflight import SingleFlight
 
 LARGEST = 30 << 20
 """Bytes that a file in a message may have at most (content-specification 4.3.3.3 content)."""
+_BELIEVED = timedelta(hours=1)
+"""How long a scanner is believed: one that was restarted in a quiet moment was never away."""
 _DEPTH = 100
 _PIECE = 1 << 20
 _ROOM = 1 << 10
@@ -29,21 +34,25 @@ _LIMIT = "Heuristics.Limits.Exceeded"
 class ProvenScanner:
     """``scanner``, held to find what it must find in files of up to ``largest`` bytes."""
 
-    def __init__(self, scanner: MalwareScanner, largest: int = LARGEST) -> None:
+    def __init__(self, scanner: MalwareScanner, clock: Clock, largest: int = LARGEST) -> None:
         self._scanner = scanner
+        self._clock = clock
         self._largest = largest
         self._proof = SingleFlight[None, None]()
-        self._proven = False
+        self._proven: datetime | None = None
 
     async def scan(self, pieces: Iterable[bytes]) -> ScanVerdict:
         """The verdict on a file; :class:`ScannerUnavailable` also when the scanner is not to be believed."""
         try:
-            if not self._proven:
+            if not self._believed():
                 await self._proof.run(None, self._prove)
             return await self._scanner.scan(pieces)
         except ScannerUnavailable:
-            self._proven = False
+            self._proven = None
             raise
+
+    def _believed(self) -> bool:
+        return self._proven is not None and abs(self._clock() - self._proven) < _BELIEVED
 
     async def _prove(self) -> None:
         deep = await self._scanner.scan([nested(_DEPTH)])
@@ -57,7 +66,7 @@ class ProvenScanner:
                 "the malware scanner finds no test file behind as much as a message may hold:"
                 " see its signatures, MaxFileSize and MaxScanSize"
             )
-        self._proven = True
+        self._proven = self._clock()
 
 
 def eicar() -> bytes:

@@ -2,7 +2,7 @@
 
 For documents that are too large to be held: envelopes of 100 MB at an access
 point, and what brings one in base64. No document type declaration, no other
-encoding than UTF-8, and bounded bytes, markup and depth.
+encoding than UTF-8, and bounded bytes, markup, depth and attributes.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Protocol
 from xml.parsers import expat
 
 from samdrift.wire.errors import WireError, WireFault
-from samdrift.wire.xml import XmlLimits
+from samdrift.wire.xml import MAX_ATTRIBUTES, XmlLimits
 
 _MAX_TOKEN = 256 << 10
 """Most bytes of one piece of markup (a tag, a comment) that may be waiting for its end."""
@@ -119,6 +119,8 @@ class XmlStream:
         self._depth += 1
         if self._depth > self._limits.max_depth:
             raise WireError(WireFault.TOO_DEEP, f"nested deeper than {self._limits.max_depth} elements")
+        if len(attributes) > MAX_ATTRIBUTES:
+            raise WireError(WireFault.TOO_LARGE, f"an element with more than {MAX_ATTRIBUTES} attributes")
         named = [(_expanded(key), attributes[key]) for key in attributes]
         if not self._listener.start(_expanded(tag), named):
             self._parser.CharacterDataHandler = None  # megabytes of ciphertext would be handed over

@@ -57,6 +57,20 @@ file = "{name}/addressbook.json"
 listen = "127.0.0.1:{port}3"
 """
 
+DOMIBUS = """
+[[organisations]]
+identifier = "0203:a.se"
+name = "A"
+roles = ["mt"]
+
+[organisations.domibus]
+url = "{url}"
+party = "AP0007-SDK-TEST"
+message_id_domain = "a.example"
+user = "a"
+password_file = "{password}"
+"""
+
 
 @dataclass
 class Place:
@@ -150,6 +164,31 @@ def test_a_link_to_another_ones_folder_is_no_other_folder(place: Place) -> None:
     (place.folder / "a/objects").mkdir()
     (place.folder / "b/objects").symlink_to(place.folder / "a/objects")
     assert shared(*files) == "vaults.objects"
+
+
+def test_another_name_of_another_ones_file_is_no_other_file(place: Place) -> None:
+    files = place.file("a"), place.file("b")
+    (place.folder / "a/passphrase").write_text("open sesame")
+    (place.folder / "b/passphrase").hardlink_to(place.folder / "a/passphrase")
+    assert shared(*files) == "files"
+
+
+@pytest.mark.parametrize(
+    ("url", "password", "setting"),
+    [
+        ("https://other.example/domibus/services/wsplugin", "b/password", ""),
+        ("https://DOMIBUS.example:443/domibus/services/wsplugin/", "b/password", "organisations.domibus.url"),
+        ("https://other.example/domibus/services/wsplugin", "a/password", "0203:a.se domibus.password_file"),
+    ],
+)
+def test_a_domibus_is_one_party_in_one_environment(
+    place: Place, url: str, password: str, setting: str
+) -> None:
+    files = place.file("a"), place.file("b")
+    own = "https://domibus.example/domibus/services/wsplugin", "a/password"
+    for file, (at, secret) in zip(files, (own, (url, password)), strict=True):
+        file.write_text(file.read_text() + DOMIBUS.format(url=at, password=secret))
+    assert shared(*files) == setting
 
 
 @pytest.mark.parametrize(

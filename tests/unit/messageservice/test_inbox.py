@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any, Final, cast
 from uuid import uuid4
@@ -11,35 +12,51 @@ import pytest
 
 from samdrift.audit.events import AuditEvent
 from samdrift.contracts.discovery import DiscoveryError, DiscoveryUnavailable, DiscoveryUntrusted
+from samdrift.contracts.malware import ScannerUnavailable
 from samdrift.contracts.principals import Role
 from samdrift.contracts.transfer import InboxItem
-from samdrift.messageservice.inbox import Inbox
+from samdrift.messageservice.inbox import Inbox, fetched
 from samdrift.messageservice.settings import MessageServiceSettings, OrganisationProfile
 from samdrift.vault.messageservice import MessageServiceVault
 from samdrift.vault.records import KeySet
 from samdrift.wire.identifiers import FEDERATION_TEST, ParticipantIdentifier
+from samdrift.wire.xml import LARGE
 from tests.vaults import NOW, Installation
 
 MT: Final = Role.MESSAGE_SERVICE
+PIECE: Final = bytes(1 << 20)
 SETTINGS = MessageServiceSettings(FEDERATION_TEST, receipt_within=timedelta(hours=24))
 
 
 class _AccessPoint:
-    async def fetch(self, item_id: str) -> AsyncIterator[bytes]:
+    async def fetch(self, item_id: str) -> AsyncGenerator[bytes, None]:
         yield b"<xhe/>"
 
 
-class _Judging:
-    """Cannot look the sender up."""
+class _Endless:
+    """An access point whose envelope never comes to an end."""
 
-    def __init__(self, failure: DiscoveryError) -> None:
+    left = False
+
+    async def fetch(self, item_id: str) -> AsyncGenerator[bytes, None]:
+        try:
+            for _ in range(3 * LARGE.max_bytes // len(PIECE)):
+                yield PIECE
+        finally:
+            self.left = True
+
+
+class _Judging:
+    """Cannot judge now."""
+
+    def __init__(self, failure: Exception) -> None:
         self._failure = failure
 
     async def judge(self, *arguments: object) -> object:
         raise self._failure
 
 
-def inbox(installation: Installation, organisation: ParticipantIdentifier, failure: DiscoveryError) -> Inbox:
+def inbox(installation: Installation, organisation: ParticipantIdentifier, failure: Exception) -> Inbox:
     nothing = cast(Any, None)
     return Inbox(
         SETTINGS,
@@ -95,3 +112,40 @@ async def test_invariant_8_what_could_not_be_judged_in_time_is_refused_with_the_
         assert await vault.find_log(waiting.as4_message_id) == (entry,)
     assert entry.event == AuditEvent.MT_MESSAGE_REFUSED
     assert failure.text in entry.ids["reason"]
+
+
+async def test_invariant_8_what_fails_as_nobody_expected_ends_in_time_too(
+    installation: Installation, organisation: ParticipantIdentifier
+) -> None:
+    """What the failure says may be somebody's content: it is not told (invariant 9)."""
+    failure = ArithmeticError("a secret")
+    with pytest.raises(ArithmeticError):
+        await inbox(installation, organisation, failure).take(organisation, item(timedelta()))
+    waiting = item(SETTINGS.receipt_within)
+    await inbox(installation, organisation, failure).take(organisation, waiting)
+    async with installation.open(organisation, MT) as vault:
+        (entry,) = await vault.find_log(waiting.envelope_id)
+    assert entry.ids["reason"] == "could not be judged in time: ArithmeticError"
+
+
+async def test_each_message_that_waits_for_the_scanner_is_named_also_where_its_own_id_is_not_known(
+    installation: Installation, organisation: ParticipantIdentifier
+) -> None:
+    """Another supplier's access point tells only ids of AS4."""
+    failure = ScannerUnavailable("no scanner")
+    waiting = [replace(item(timedelta()), envelope_id="", as4_message_id=f"{n}@p") for n in range(2)]
+    for each in (*waiting, *waiting):
+        with pytest.raises(ScannerUnavailable):
+            await inbox(installation, organisation, failure).take(organisation, each)
+    async with installation.open(organisation, MT) as vault:
+        for each in waiting:
+            (entry,) = await vault.find_log(each.as4_message_id)
+            assert entry.event == AuditEvent.MT_MESSAGE_HELD
+
+
+async def test_an_envelope_without_an_end_is_not_read_to_it() -> None:
+    """What is too large is broken, which as much of it shows."""
+    endless = _Endless()
+    data = await fetched(cast(Any, endless), "i")
+    assert LARGE.max_bytes < len(data) <= LARGE.max_bytes + len(PIECE)
+    assert endless.left

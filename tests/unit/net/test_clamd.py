@@ -169,6 +169,19 @@ async def test_an_answer_before_the_end_of_the_file_is_heard() -> None:
     assert verdict.signature == "Early.Bird"
 
 
+@pytest.mark.parametrize("hangs_up", [True, False])
+async def test_nothing_is_clean_before_its_end_was_seen(hangs_up: bool) -> None:
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readexactly(100_000)
+        writer.write(b"stream: OK\0")
+        await writer.drain()
+        if not hangs_up:
+            await reader.read()
+
+    with pytest.raises(ScannerUnavailable, match=r"whole file|hung up"):
+        await asked(talk, *[bytes(MEGABYTE)] * 50)
+
+
 async def test_a_scanner_that_takes_nothing_more_is_given_up() -> None:
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readexactly(10)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import timedelta
 
 import pytest
 
@@ -10,7 +11,7 @@ from samdrift.contracts.malware import ScannerUnavailable, ScanVerdict
 from samdrift.net.clamd import ClamdAddress, ClamdScanner
 from samdrift.net.provenscanner import ProvenScanner, eicar
 from tests.scanner import requires_clamd, running_clamd
-from tests.vaults import server_folder
+from tests.vaults import NOW, server_folder
 
 SMALL = 1 << 16
 GOOD = ("AlertExceedsMax yes", "StreamMaxLength 40M", "MaxFileSize 40M", "MaxScanSize 200M")
@@ -34,7 +35,7 @@ async def test_settings_of_clamd_that_would_pass_what_was_not_scanned(
 ) -> None:
     with server_folder() as folder:
         async with running_clamd(folder, *settings) as daemon:
-            scanner = ProvenScanner(ClamdScanner(ClamdAddress(daemon.socket)))
+            scanner = ProvenScanner(ClamdScanner(ClamdAddress(daemon.socket)), lambda: NOW)
             if wrong is None:
                 assert (await scanner.scan([b"hello"])).clean
                 return
@@ -59,7 +60,7 @@ class Scanner:
 
 async def test_the_proof_is_asked_for_once() -> None:
     inner = Scanner()
-    scanner = ProvenScanner(inner, SMALL)
+    scanner = ProvenScanner(inner, lambda: NOW, SMALL)
     for _ in range(3):
         assert (await scanner.scan([b"hello"])).clean
     assert inner.files == 2 + 3
@@ -70,17 +71,29 @@ async def test_a_scanner_that_finds_nothing_calls_nothing_clean() -> None:
     inner = Scanner()
     inner.blind = True
     with pytest.raises(ScannerUnavailable):
-        await ProvenScanner(inner, SMALL).scan([b"hello"])
+        await ProvenScanner(inner, lambda: NOW, SMALL).scan([b"hello"])
 
 
 async def test_after_it_was_away_it_is_asked_again() -> None:
     """It may be another one, without signatures."""
     inner = Scanner()
-    scanner = ProvenScanner(inner, SMALL)
+    scanner = ProvenScanner(inner, lambda: NOW, SMALL)
     assert (await scanner.scan([b"hello"])).clean
     inner.away = True
     with pytest.raises(ScannerUnavailable, match="away"):
         await scanner.scan([b"hello"])
     inner.away, inner.blind = False, True
+    with pytest.raises(ScannerUnavailable, match="AlertExceedsMax"):
+        await scanner.scan([b"hello"])
+
+
+@pytest.mark.parametrize("hours", [1, -1])
+async def test_a_scanner_that_was_replaced_in_a_quiet_moment_is_found_out(hours: int) -> None:
+    """It was never away: nobody asked while it was. The clock may have been set, either way."""
+    inner, now = Scanner(), NOW
+    scanner = ProvenScanner(inner, lambda: now, SMALL)
+    assert (await scanner.scan([b"hello"])).clean
+    inner.blind = True
+    now += timedelta(hours=hours)
     with pytest.raises(ScannerUnavailable, match="AlertExceedsMax"):
         await scanner.scan([b"hello"])

@@ -15,7 +15,7 @@ What differs from our own access point, and how it is bridged:
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterable, AsyncIterator, Collection
+from collections.abc import AsyncGenerator, AsyncIterable, Collection
 from dataclasses import dataclass
 
 from samdrift.contracts.clock import Clock
@@ -27,7 +27,7 @@ from samdrift.contracts.transfer import (
     TransferRefused,
     TransferUnavailable,
 )
-from samdrift.net.domibus.inbox import NotForUs, WaitingMessages, unavailable
+from samdrift.net.domibus.inbox import GONE, NotForUs, WaitingMessages, unavailable
 from samdrift.net.domibus.outgoing import OutgoingEnvelope
 from samdrift.net.domibus.plugin import Plugin, PluginRefused
 from samdrift.net.domibus.transfers import Transfers
@@ -37,7 +37,6 @@ from samdrift.wire.envelope import EnvelopeHeader
 from samdrift.wire.errors import WireError
 from samdrift.wire.identifiers import ParticipantIdentifier
 
-_GONE = "WS_PLUGIN:0009"
 _INVALID = frozenset({"EBMS:0007", "EBMS:0009", "WS_PLUGIN:0005"})
 """Faults that another attempt with the same envelope meets again; what others mean, their text tells."""
 
@@ -81,14 +80,18 @@ class DomibusAccessPoint:
             raise TransferRefused(TransferReason.ENVELOPE_INVALID, error.text) from None
         else:
             if given != message.message_id:
-                raise TransferUnavailable("submit: Domibus took the message under another id")
+                # It is on its way: another attempt would send it a second time.
+                raise TransferRefused(TransferReason.GIVEN_UP, "Domibus took the message under another id")
         self._transfers.submitted(envelope_id)
         return Submission(envelope_id, message.message_id, created)
 
     async def poll(self, after: int, wait: float, taken: Collection[str] = (), past: str = "") -> Poll:
         """As the protocol says; events have the asker's own place, since Domibus numbers none."""
         for item_id in taken:
-            await self.acknowledge(item_id)
+            try:
+                await self._plugin.mark_downloaded(item_id)
+            except PluginRefused as refusal:
+                self._waiting.not_marked(item_id, refusal)
         now = asyncio.get_running_loop().time
         end = now() + wait
         while True:
@@ -99,7 +102,7 @@ class DomibusAccessPoint:
                 return found
             await asyncio.sleep(min(self._settings.poll_seconds, left))
 
-    async def fetch(self, item_id: str) -> AsyncIterator[bytes]:
+    async def fetch(self, item_id: str) -> AsyncGenerator[bytes, None]:
         try:
             async with self._plugin.retrieve(item_id) as retrieved:
                 self._waiting.check(item_id, retrieved)
@@ -116,7 +119,7 @@ class DomibusAccessPoint:
         try:
             await self._plugin.mark_downloaded(item_id)
         except PluginRefused as refusal:
-            if refusal.fault.code != _GONE:
+            if refusal.fault.code != GONE:
                 raise unavailable(refusal, "mark") from None
 
     async def _header(self, envelope_id: str, envelope: OutgoingEnvelope) -> EnvelopeHeader:

@@ -13,6 +13,8 @@ from samdrift.net.domibus.plugin import Plugin, PluginRefused, Retrieved
 from samdrift.wire.errors import WireError
 from samdrift.wire.identifiers import ParticipantIdentifier
 
+GONE = "WS_PLUGIN:0009"
+"""The fault for a message that does not wait (any more)."""
 _PAGE = 20
 """Messages that one poll tells of."""
 _SOON = timedelta(seconds=30)
@@ -42,11 +44,13 @@ class WaitingMessages:
 
     async def after(self, past: str) -> tuple[InboxItem, ...]:
         """The first messages that wait, of those after ``past`` when that is still among them."""
-        ids = await self._plugin.pending(self._organisation.value)
+        ids = list(dict.fromkeys(await self._plugin.pending(self._organisation.value)))
         self._forget_all_but(ids)
         start = ids.index(past) + 1 if past in ids else 0
         found: list[InboxItem] = []
         for message_id in ids[start:]:
+            if message_id in self._passed_over:
+                continue
             item = self._known.get(message_id) or await self._look_at(message_id)
             if item is not None:
                 found.append(item)
@@ -61,6 +65,14 @@ class WaitingMessages:
         if retrieved.message.recipient != self._organisation:
             raise NotForUs("names another recipient")
 
+    def not_marked(self, message_id: str, refusal: PluginRefused) -> None:
+        """A message that is safe with us, and that Domibus would not mark: it holds up no other.
+
+        It is told of again later, and marked again when it is found to be known.
+        """
+        if refusal.fault.code != GONE:
+            self._pass_over(message_id, f"not marked, fault {refusal.fault.code}".strip(), _LATER)
+
     def _forget_all_but(self, ids: Sequence[str]) -> None:
         now = self._clock()
         waiting = set(ids)
@@ -70,8 +82,6 @@ class WaitingMessages:
 
     async def _look_at(self, message_id: str) -> InboxItem | None:
         """The message by its header; ``None`` when it cannot be handed on, which holds up no other."""
-        if message_id in self._passed_over:
-            return None
         try:
             async with self._plugin.retrieve(message_id) as retrieved:
                 self.check(message_id, retrieved)

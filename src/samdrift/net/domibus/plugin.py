@@ -43,6 +43,10 @@ class PluginRefused(Exception):
         self.fault = fault
 
 
+class PluginUnclear(TransferUnavailable):
+    """The plugin answered in a shape, or with a word, that is not agreed."""
+
+
 @dataclass(frozen=True, slots=True)
 class Login:
     """A plugin user of Domibus; the password file is read for each call, so that it can be replaced."""
@@ -173,7 +177,7 @@ async def _whole(what: str, answer: HttpAnswer, read: Callable[[Element], T]) ->
         if fault is None:
             return read(reader.envelope)
     except WireError as error:
-        raise TransferUnavailable(f"{what}: an answer of another shape: {error.text}") from None
+        raise PluginUnclear(f"{what}: an answer of another shape: {error.text}") from None
     raise PluginRefused(fault)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from samdrift.contracts.clock import Clock
 from samdrift.contracts.transfer import TransferEvent, UnderWay
 from samdrift.net.domibus.outcome import Outcome, needs_errors, outcome, waits
-from samdrift.net.domibus.plugin import Plugin, PluginRefused
+from samdrift.net.domibus.plugin import Plugin, PluginRefused, PluginUnclear
 from samdrift.net.domibus.underway import Watch
 from samdrift.wire.domibus import ErrorEntry
 
@@ -62,10 +62,10 @@ class Transfers:
         )
 
     async def _outcome(self, transfer: UnderWay, message_id: str) -> Outcome | None:
-        """One that Domibus will not speak of holds up no other; it ends with its deadline."""
+        """One that Domibus will not speak of clearly holds up no other; it ends with its deadline."""
         try:
             status = await self._plugin.status(message_id)
-        except PluginRefused:
+        except (PluginRefused, PluginUnclear):
             return None
         if waits(status) and transfer.wait_told:
             return None
@@ -74,5 +74,5 @@ class Transfers:
     async def _errors(self, message_id: str) -> tuple[ErrorEntry, ...]:
         try:
             return await self._plugin.errors(message_id)
-        except PluginRefused:
+        except (PluginRefused, PluginUnclear):
             return ()

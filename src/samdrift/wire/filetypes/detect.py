@@ -25,7 +25,7 @@ _MAGIC = (
     (b"PK\x03\x04", Kind.ZIP),
     (b"PK\x05\x06", Kind.ZIP),
     (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", Kind.COMPOUND),
-    (b"{\\rtf", Kind.RTF),
+    (b"{\\rt", Kind.RTF),  # Word asks for no more
     (b"\x7fELF", Kind.PROGRAM),
     (b"\xfe\xed\xfa\xce", Kind.PROGRAM),
     (b"\xfe\xed\xfa\xcf", Kind.PROGRAM),

@@ -159,6 +159,21 @@ async def test_a_transfer_that_domibus_will_not_speak_of_holds_up_no_other(tmp_p
         assert (await told(at))[0] is TransferState.DELIVERED
 
 
+async def test_a_word_that_is_not_known_holds_up_no_other_transfer_and_nothing_that_waits(
+    tmp_path: Path,
+) -> None:
+    """Also where the other access point's words make the errors unreadable."""
+    async with desk(tmp_path) as at:
+        at.domibus.sent[await at.submits()].status = "PUT_ON_A_SHELF"
+        failed = at.domibus.sent[await at.submits()]
+        failed.status, failed.errors = "SEND_FAILURE", [("EBMS_0004", "not XML: \x01", "RECEIVING")]
+        at.domibus.receive(incoming("m@p"))
+        found = await at.access_point.poll(5, 0)
+        assert [item.id for item in found.inbox] == ["m@p"]
+        (event,) = found.events
+        assert (event.as4_message_id, event.state) == (failed.message_id, TransferState.FAILED)
+
+
 async def test_of_very_many_transfers_each_gets_its_turn(tmp_path: Path) -> None:
     async with desk(tmp_path) as at:
         at.domibus.sent[await at.submits()].status = "ACKNOWLEDGED"

@@ -75,7 +75,32 @@ async def test_what_cannot_be_marked_is_said(tmp_path: Path) -> None:
     async with desk(tmp_path) as at:
         at.domibus.receive(incoming("m@p", OTHERS))
         with pytest.raises(TransferUnavailable, match="not allowed"):
-            await at.access_point.poll(0, 0, ["m@p"])
+            await at.access_point.acknowledge("m@p")
+
+
+async def test_what_cannot_be_marked_holds_up_nothing_and_is_told_of_again_later(tmp_path: Path) -> None:
+    async with desk(tmp_path) as at:
+        for name in ("m-1@p", "m-2@p"):
+            at.domibus.receive(incoming(name))
+        assert await inbox(at) == ["m-1@p", "m-2@p"]
+        at.domibus.unmarkable.add("m-1@p")
+        assert await inbox(at, taken=("m-1@p", "m-2@p")) == []
+        assert at.domibus.downloaded == ["m-2@p"]
+        at.domibus.receive(incoming("m-3@p"))
+        assert await inbox(at) == ["m-3@p"]
+        at.domibus.unmarkable.clear()
+        at.later(minutes=11)
+        assert await inbox(at) == ["m-1@p", "m-3@p"]
+        assert await inbox(at, taken=("m-1@p", "m-3@p")) == []
+
+
+async def test_a_message_that_is_listed_twice_is_told_of_once(tmp_path: Path) -> None:
+    """Two that take it at the same time would be in each other's way."""
+    async with desk(tmp_path) as at:
+        at.domibus.receive(incoming("m-1@p"))
+        at.domibus.receive(incoming("m-2@p"))
+        at.domibus.listed = 2
+        assert await inbox(at) == ["m-1@p", "m-2@p"]
 
 
 async def test_a_poll_waits_for_news(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import pytest
 from samdrift.contracts.transfer import Submission, TransferReason, TransferRefused, TransferUnavailable
 from samdrift.wire.identifiers import SDK_MESSAGE_BASE
 from tests.domibus import soap
-from tests.domibus.standin import Fault
+from tests.domibus.standin import Domibus, Fault
 from tests.unit.net.domibus.desk import DOMAIN, OTHERS, PARTY, THEM, US, desk, envelope, standin
 
 ID = str(uuid4())
@@ -47,6 +47,21 @@ async def test_what_domibus_has_already_is_not_sent_twice(tmp_path: Path) -> Non
         assert (await at.access_point.submit(ID, "c", envelope(ID))).created
         assert not (await at.access_point.submit(ID, "c", envelope(ID))).created
         assert len(at.domibus.sent) == 1
+
+
+async def test_a_message_that_got_another_id_is_not_sent_again(tmp_path: Path) -> None:
+    """It is on its way, and nobody can tell what becomes of it."""
+
+    class Stubborn(Domibus):
+        async def _does(self, asked: Any, organisation: str) -> tuple[str, bytes | None]:
+            found = await super()._does(asked, organisation)
+            own = soap.message_ids("submitResponse", [f"{len(self.sent)}@domibus.example"])
+            return (own, None) if asked.what == "submitRequest" else found
+
+    async with desk(tmp_path, Stubborn(PARTY, standin().users)) as at:
+        with pytest.raises(TransferRefused, match="another id") as caught:
+            await at.access_point.submit(ID, "c", envelope(ID))
+        assert caught.value.reason is TransferReason.GIVEN_UP
 
 
 async def test_after_a_lost_answer_the_same_call_finds_the_message_there(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import pytest
 from samdrift.wire import domibus
 from samdrift.wire.domibus import AnswerReader
 from samdrift.wire.errors import WireError
+from samdrift.wire.xml import MAX_ATTRIBUTES
 from tests.domibus import soap
 from tests.unit.wire.domibus.samples import FORMS, HEADER, PLAIN, Answer, beside, inline, read
 
@@ -97,6 +98,18 @@ WRONG: dict[str, Answer] = {
 def test_what_is_no_answer_is_refused(name: str) -> None:
     with pytest.raises(WireError):
         domibus.fault(read(WRONG[name])[0])
+
+
+def test_an_element_has_a_bounded_number_of_attributes() -> None:
+    """The tree takes seconds for the thousands that a tag has room for, in which everybody waits."""
+    for count, fits in ((MAX_ATTRIBUTES, True), (MAX_ATTRIBUTES + 1, False)):
+        reader = AnswerReader(PLAIN)
+        tag = "<a " + " ".join(f"a{number}=''" for number in range(count)) + ">"
+        if fits:
+            list(reader.feed(tag.encode()))
+        else:
+            with pytest.raises(WireError, match="attributes"):
+                list(reader.feed(tag.encode()))
 
 
 @pytest.mark.parametrize("form", FORMS)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from io import BytesIO
-from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile
+from zipfile import ZIP_DEFLATED, ZIP_LZMA, ZIP_STORED, ZipFile, ZipInfo
 
 PDF = b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n1 0 obj <<>> endobj\ntrailer <<>>\n%%EOF\n"
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(40)
@@ -31,9 +31,11 @@ def archive(files: dict[str, bytes], comment: bytes = b"") -> bytes:
     return written.getvalue()
 
 
-def open_xml(main: str, part: str = "/word/document.xml") -> bytes:
+def open_xml(main: str, part: str = "/word/document.xml", before: str = "") -> bytes:
+    """A document with a main part of a type; ``before`` stands before that is told."""
     types = (
         '<?xml version="1.0"?><Types xmlns="http://schemas.openxmlformats.org/package/2006/content-types">'
+        f"{before}"
         '<Default Extension="xml" ContentType="application/xml"/>'
         f'<Override PartName="{part}" ContentType="{main}.main+xml"/></Types>'
     )
@@ -49,6 +51,18 @@ DOCX = open_xml(f"{_OFFICE}wordprocessingml.document")
 XLSX = open_xml(f"{_OFFICE}spreadsheetml.sheet", "/xl/workbook.xml")
 PPTX = open_xml(f"{_OFFICE}presentationml.presentation", "/ppt/presentation.xml")
 WITH_MACROS = open_xml("application/vnd.ms-word.document.macroEnabled")
+_DECOY = f'ContentType="{_OFFICE}wordprocessingml.document.main+xml"'
+DISGUISED_MACROS = [
+    open_xml(f"{macros}", before=f"<!-- {_DECOY} -->")
+    for macros in (
+        'application/vnd.ms-word.document.macroEnabled&#46;main+xml" x="',
+        'application/vnd.ms-word.document.macroEnabled.main&#43;xml" x="',
+        'application/vnd.ms-word.document.macroEnabled.MAIN+XML" x="',
+    )
+] + [
+    open_xml("application/vnd.ms-word.document.macroEnabled", before=f"<a {_DECOY}/>{' ' * (1 << 18)}"),
+]
+"""What says that it has macros where a reader of XML sees it, and that it has none where others look."""
 ODT = open_document("application/vnd.oasis.opendocument.text")
 ODS = open_document("application/vnd.oasis.opendocument.spreadsheet")
 ZIP = archive({"a.txt": b"hej"})
@@ -56,3 +70,28 @@ ZIP = archive({"a.txt": b"hej"})
 
 def compound(*streams: str) -> bytes:
     return _COMPOUND + b"".join(stream.encode("utf-16-le").ljust(128, b"\0") for stream in streams)
+
+
+def with_broken_lzma() -> bytes:
+    """An archive whose telling entry is compressed in a way that no office document is, and wrongly."""
+    written = BytesIO()
+    with ZipFile(written, "w", ZIP_LZMA) as target:
+        target.writestr("[Content_Types].xml", _types_of(DOCX))
+    data = written.getvalue()
+    start = data.index(b".xml") + len(b".xml")
+    return data[: start + 4] + b"\xff" * 8 + data[start + 12 :]
+
+
+def with_another_directory() -> bytes:
+    """A document, and in a comment of its last entry the way to the directory of something else (Zip64)."""
+    written = BytesIO()
+    with ZipFile(written, "w", ZIP_DEFLATED) as target:
+        info = ZipInfo("[Content_Types].xml")
+        info.comment = b"PK\x06\x07" + bytes(16)
+        target.writestr(info, _types_of(DOCX))
+    return written.getvalue()
+
+
+def _types_of(document: bytes) -> bytes:
+    with ZipFile(BytesIO(document)) as archive:
+        return archive.read("[Content_Types].xml")
