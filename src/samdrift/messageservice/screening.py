@@ -42,12 +42,21 @@ class Screening:
 
 
 def _parts(message: SdkMessage) -> Iterator[tuple[str, Iterable[bytes]]]:
+    yield "/messagePayload/message", _encoded("\n".join(_names(message)))
     for number, document in enumerate(message.documents, 1):
         place = f"{_BODY}/documents[{number}]"
         for position, text in enumerate(document.texts, 1):
             yield f"{place}/ContentText[{position}]", _encoded(text)
         for position, file in enumerate(document.files, 1):
             yield f"{place}/ContentFiles[{position}]", decode_pieces(file.content)
+
+
+def _names(message: SdkMessage) -> Iterator[str]:
+    """What a message is called, and what is in it: short texts, looked through together."""
+    yield message.label
+    for document in message.documents:
+        yield from (text for text in (document.id, document.name, document.index) if text)
+        yield from (file.name for file in document.files)
 
 
 def _encoded(text: str) -> Iterator[bytes]:
