@@ -159,7 +159,7 @@ class InterfaceD:
         end = await self._following.end(access)
         after = _last_event(request.headers.get("last-event-id"), end)
         try:
-            events = self._following.follow(_token(request), access, after)
+            events = await self._following.follow(_token(request), access, after)
         except TooManyStreams:
             text = "the client follows events in as many streams as it may"
             raise Answer(HTTPStatus.TOO_MANY_REQUESTS, text, _LATER) from None

@@ -60,19 +60,23 @@ class Following:
         ) as vault:
             return await vault.log_end()
 
-    def follow(self, token: str, access: Access, after: int) -> AsyncIterator[str]:
+    async def follow(self, token: str, access: Access, after: int) -> AsyncIterator[str]:
         """What happened after that place, as it happens; :class:`TooManyStreams` at once if so.
 
-        Ends when the token does, or what it opens.
+        Ends when the token does, or what it opens. It has begun when it is given:
+        nobody has to read it for it to be counted out.
         """
         client = (access.organisation.value, access.client)
         if self._streams[client] >= MOST_STREAMS:
             raise TooManyStreams
-        self._streams[client] += 1
-        return self._stream(client, token, after)
+        stream = self._stream(client, token, after)
+        await anext(stream)
+        return stream
 
     async def _stream(self, client: tuple[str, str], token: str, place: int) -> AsyncIterator[str]:
+        self._streams[client] += 1
         try:
+            yield ""
             yield ": here is what becomes of messages\n\n"
             async for piece in self._news(token, place):
                 yield piece
