@@ -231,6 +231,24 @@ async def test_a_list_without_pages_is_whole(stage: Stage, monkeypatch: pytest.M
     assert (await client.list()).body == before.body
 
 
+async def test_a_list_of_messages_that_say_much_is_whole_and_leads_from_page_to_page(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However few of them are read at a time."""
+    message_ids = {await exchanged(stage) for _ in range(3)}
+    client = stage.client(stage.habo)
+    before = await client.list()
+    assert message_ids <= {one["id"] for one in before.document()["data"]}
+    monkeypatch.setattr("samdrift.vault.messagerows.MOST_BYTES", 1)
+    assert (await client.list()).body == before.body
+    paged, query = [], "page[size]=50"
+    while query:
+        answer = (await client.list(query)).document()
+        paged += answer["data"]
+        query = answer["links"].get("next", "").partition("?")[2]
+    assert paged == before.document()["data"]
+
+
 async def test_an_empty_list_is_a_list(stage: Stage) -> None:
     answer = await stage.client(stage.habo, "sdk.ingen").list()
     assert answer.document() == {

@@ -167,8 +167,9 @@ class MessageServiceVault(WorkQueue, Tokens):
 
         ``start`` and ``stop`` are bounds of the message's own time stamp, both
         included. ``mailboxes`` are addresses of the organisation's own: what lies
-        in them, and no facts of what was refused. ``before`` is the place of the last one
-        of the page before.
+        in them, and no facts of what was refused; fewer than ``limit`` where they say
+        much, but never none while there are more. ``before`` is the place of the last
+        one of the page before.
         """
         sealer = self._sealer
         query, values = messagerows.search(

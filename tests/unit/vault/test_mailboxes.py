@@ -106,6 +106,24 @@ async def test_a_page_goes_on_after_the_last_message_also_when_all_are_of_one_mo
     assert [(record.id, record.direction) for record in found] == sorted(known, reverse=True)
 
 
+async def test_messages_that_say_much_come_a_few_at_a_time(
+    installation: Installation, organisation: ParticipantIdentifier
+) -> None:
+    """A sender decides how many persons and references a message names: a list of such fits in memory."""
+    large = "x" * (messagerows.MOST_BYTES // 2)
+    async with installation.open(organisation, MT) as vault:
+        ids = [await store(vault, replace(came("a", number), attributes=large)) for number in range(5)]
+    async with installation.open(organisation, MT) as vault:
+        found: list[str] = []
+        last: MessageRecord | None = None
+        while page := await vault.messages(
+            mailboxes=["a"], before=(last.created_at, last.id, last.direction) if last else None
+        ):
+            assert len(page) <= 2
+            found, last = [*found, *(record.id for record in page)], page[-1]
+    assert found == ids[::-1]
+
+
 async def test_time_is_that_of_the_message_not_of_its_arrival(
     installation: Installation, organisation: ParticipantIdentifier
 ) -> None:
