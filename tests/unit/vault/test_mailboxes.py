@@ -198,6 +198,24 @@ async def test_changes_are_told_once_for_each_message_as_it_is_now(
         assert [record.id for _, record in (await vault.changes(beginning, 1)).steps] == [one.id]
 
 
+async def test_changes_of_messages_that_say_much_are_told_a_few_at_a_time(
+    installation: Installation, organisation: ParticipantIdentifier
+) -> None:
+    large = "x" * (messagerows.MOST_BYTES // 2)
+    records = [replace(came("a", number), attributes=large) for number in range(3)]
+    async with installation.open(organisation, MT) as vault:
+        for record in records:
+            await store(vault, record)
+            await step(vault, record, AuditEvent.MT_MESSAGE_RETRIEVED)
+        await step(vault, records[0], AuditEvent.MT_MESSAGE_SUBMITTED)
+    async with installation.open(organisation, MT) as vault:
+        first = await vault.changes(0, 100)
+        then = await vault.changes(first.place, 100)
+        assert [record.id for _, record in first.steps] == [records[1].id, records[2].id]
+        assert [record.id for _, record in then.steps] == [records[0].id]
+        assert (await vault.changes(then.place, 100)).steps == ()
+
+
 async def test_what_is_deleted_or_was_refused_has_no_changes(
     installation: Installation, organisation: ParticipantIdentifier
 ) -> None:
