@@ -10,6 +10,9 @@ import pytest
 
 from samdrift.audit.events import AuditEvent
 from samdrift.contracts.messages import Direction, MessageStatus
+from samdrift.messageservice.service import MessageInvalid, MessageService
+from samdrift.wire.codes import Detail, Reason
+from samdrift.wire.findings import Finding
 from tests.roles.letters import letter
 from tests.roles.member import MT
 from tests.roles.messageclient import MESSAGES, MessageClient, document, issues, text_document
@@ -143,6 +146,26 @@ async def test_the_same_call_again_sends_the_message_once(stage: Stage) -> None:
     assert await client.sends(dated) == message_id
     happened = await stage.habo.happened(MT, message_id)
     assert happened.count(AuditEvent.MT_MESSAGE_SCHEDULED) == 1
+
+
+async def test_the_same_call_again_is_that_whatever_has_changed_meanwhile(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it answers is deleted, and then the recipient leaves the address book: it has been sent."""
+    first = await exchanged(stage)
+    client = stage.client(stage.agency)
+    answer = document(stage.agency.address, stage.habo.address, refToMessageId=first, messageId=str(uuid4()))
+    message_id = await client.sends(answer)
+    assert (await client.delete(first)).status == 202
+    assert await client.sends(answer) == message_id
+
+    async def not_listed(*message: object) -> None:
+        raise MessageInvalid((Finding(Reason.RULE, Detail.NOT_FOUND, "", "NA"),))
+
+    monkeypatch.setattr(MessageService, "_require_listed", not_listed)
+    assert await client.sends(answer) == message_id
+    answer["data"]["attributes"]["label"] = "En annan"
+    assert issues(await client.send(answer)) == [("BV", "not-found", "NA")]
 
 
 @pytest.mark.parametrize("change", [{"label": "En annan"}, {"creationDateTime": "2024-05-06T07:08:09.1Z"}])
