@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator, Sequence
+from itertools import zip_longest
 
 from samdrift.contracts.principals import Purpose, Role
 from samdrift.messageservice.access import (
@@ -90,9 +91,8 @@ class Following:
             access = await self._allowed(token)
             count = self._gate.news.count(access.organisation)
             changes = await self._look(access, place)
-            for at, record in changes.steps:
-                if access.covers(record.mailbox):
-                    yield _event(at, record)
+            for event in _events([step for step in changes.steps if access.covers(step[1].mailbox)]):
+                yield event
             if changes.place != place:
                 place = changes.place
                 continue
@@ -131,11 +131,18 @@ class Following:
             return await vault.changes(place, _AT_ONCE)
 
 
-def _event(at: int, record: MessageRecord) -> str:
+def _events(steps: Sequence[tuple[int, MessageRecord]]) -> Iterator[str]:
+    """Where to go on is told with the last of a place: who writes to itself has two messages there."""
+    for (at, record), following in zip_longest(steps, steps[1:]):
+        last = following is None or following[0] != at
+        yield (f"id: {at}\n" if last else "") + _event(record)
+
+
+def _event(record: MessageRecord) -> str:
     data = {
         "type": "messages",
         "id": record.id,
         "attributes": {"messageStatus": record.status.value},
         "links": {"self": location(record.id)},
     }
-    return f"id: {at}\nevent: messageStatus\ndata: {text(data)}\n\n"
+    return f"event: messageStatus\ndata: {text(data)}\n\n"

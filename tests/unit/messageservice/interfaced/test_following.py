@@ -5,21 +5,26 @@ from __future__ import annotations
 import asyncio
 import gc
 from contextlib import asynccontextmanager
+from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any, cast
 
-from samdrift.messageservice.access import Access, Scope
+from samdrift.contracts.messages import Direction
+from samdrift.messageservice.access import Access, Scope, patterns
 from samdrift.messageservice.interfaced.application import InterfaceD
-from samdrift.messageservice.interfaced.following import MOST_STREAMS
+from samdrift.messageservice.interfaced.following import MOST_STREAMS, Following
+from samdrift.vault.records import Changes
 from samdrift.wire.identifiers import ParticipantIdentifier
+from tests.vaults import message
 
 HABO = ParticipantIdentifier.parse("0203:habo.se")
 
 
 class Service:
-    """A vault in which nothing has happened, and a client that may look."""
+    """A vault, and a client that may look."""
 
     async def access(self, token: str) -> Access:
-        return Access(HABO, "journal", frozenset({Scope.LIST}), ())
+        return Access(HABO, "journal", frozenset({Scope.LIST}), patterns(["*"]))
 
     @asynccontextmanager
     async def open(self, *whose: object) -> Any:
@@ -27,6 +32,24 @@ class Service:
 
     async def log_end(self) -> int:
         return 0
+
+    @property
+    def news(self) -> Any:
+        return SimpleNamespace(count=lambda organisation: 0)
+
+    async def changes(self, after: int, limit: int) -> Changes:
+        """Somebody wrote to itself: one step in the log tells of two messages."""
+        sent = message()
+        return Changes(8, ((7, sent), (7, replace(sent, direction=Direction.IN))))
+
+
+async def test_who_breaks_off_between_events_of_one_place_is_told_the_second_again() -> None:
+    """So the first one does not say where to go on: without an id the last one stays (HTML standard)."""
+    service = cast(Any, Service())
+    access = await service.access("x")
+    stream = await Following(service, service).follow("x", access, 0)
+    _, first, second = [await anext(stream) for _ in range(3)]
+    assert first == second.removeprefix("id: 7\n")
 
 
 async def test_clients_that_hang_up_before_the_answer_begins_leave_no_stream_behind() -> None:
