@@ -10,6 +10,9 @@ import pytest
 
 from samdrift.audit.events import AuditEvent
 from samdrift.contracts.messages import Direction, MessageStatus
+from samdrift.messageservice.service import MessageInvalid, MessageService
+from samdrift.wire.codes import Detail, Reason
+from samdrift.wire.findings import Finding
 from tests.roles.letters import letter
 from tests.roles.member import MT
 from tests.roles.messageclient import MESSAGES, MessageClient, document, issues, text_document
@@ -145,6 +148,26 @@ async def test_the_same_call_again_sends_the_message_once(stage: Stage) -> None:
     assert happened.count(AuditEvent.MT_MESSAGE_SCHEDULED) == 1
 
 
+async def test_the_same_call_again_is_that_whatever_has_changed_meanwhile(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it answers is deleted, and then the recipient leaves the address book: it has been sent."""
+    first = await exchanged(stage)
+    client = stage.client(stage.agency)
+    answer = document(stage.agency.address, stage.habo.address, refToMessageId=first, messageId=str(uuid4()))
+    message_id = await client.sends(answer)
+    assert (await client.delete(first)).status == 202
+    assert await client.sends(answer) == message_id
+
+    async def not_listed(*message: object) -> None:
+        raise MessageInvalid((Finding(Reason.RULE, Detail.NOT_FOUND, "", "NA"),))
+
+    monkeypatch.setattr(MessageService, "_require_listed", not_listed)
+    assert await client.sends(answer) == message_id
+    answer["data"]["attributes"]["label"] = "En annan"
+    assert issues(await client.send(answer)) == [("BV", "not-found", "NA")]
+
+
 @pytest.mark.parametrize("change", [{"label": "En annan"}, {"creationDateTime": "2024-05-06T07:08:09.1Z"}])
 async def test_another_message_with_the_same_id_is_a_duplicate(stage: Stage, change: dict[str, str]) -> None:
     client = stage.client(stage.habo)
@@ -229,6 +252,24 @@ async def test_a_list_without_pages_is_whole(stage: Stage, monkeypatch: pytest.M
     assert message_ids <= {one["id"] for one in before.document()["data"]}
     monkeypatch.setattr("samdrift.messageservice.interfaced.mailboxes._AT_ONCE", 2)
     assert (await client.list()).body == before.body
+
+
+async def test_a_list_of_messages_that_say_much_is_whole_and_leads_from_page_to_page(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However few of them are read at a time."""
+    message_ids = {await exchanged(stage) for _ in range(3)}
+    client = stage.client(stage.habo)
+    before = await client.list()
+    assert message_ids <= {one["id"] for one in before.document()["data"]}
+    monkeypatch.setattr("samdrift.vault.messagerows.MOST_BYTES", 1)
+    assert (await client.list()).body == before.body
+    paged, query = [], "page[size]=50"
+    while query:
+        answer = (await client.list(query)).document()
+        paged += answer["data"]
+        query = answer["links"].get("next", "").partition("?")[2]
+    assert paged == before.document()["data"]
 
 
 async def test_an_empty_list_is_a_list(stage: Stage) -> None:

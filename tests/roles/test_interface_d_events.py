@@ -29,6 +29,7 @@ class Stream:
         self._after = after
         self.events: list[dict[str, Any]] = []
         self.signs = 0
+        self.at = 0
         self.status = 0
         self.ended = asyncio.Event()
 
@@ -62,7 +63,8 @@ class Stream:
             fields = dict(line.split(": ", 1) for line in one.splitlines() if not line.startswith(":"))
             if "data" in fields:
                 assert fields["event"] == "messageStatus"
-                self.events.append(json.loads(fields["data"]) | {"at": int(fields["id"])})
+                self.at = int(fields.get("id", self.at))
+                self.events.append(json.loads(fields["data"]) | {"at": self.at})
             else:
                 self.signs += 1
 

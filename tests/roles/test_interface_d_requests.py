@@ -94,6 +94,7 @@ async def test_an_organisation_that_is_not_served_gets_no_answer(stage: Stage) -
         await client.list(),
     ):
         assert problem(answer) == (401, "Unauthorized")
+        assert answer.headers["www-authenticate"] == 'Bearer realm="interface D"'
 
 
 # --- in whose name -----------------------------------------------------------------------------------------

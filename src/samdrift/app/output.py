@@ -18,8 +18,9 @@ def complain(text: str) -> None:
 
 
 def print_json(document: dict[str, Any]) -> None:
-    """One JSON document on standard output."""
-    sys.stdout.write(json.dumps(document, ensure_ascii=False, indent=2) + "\n")
+    """One JSON document on standard output; what cannot be printed is escaped, as JSON has it."""
+    for line in json.dumps(document, ensure_ascii=False, indent=2).split("\n"):
+        sys.stdout.write((line if line.isprintable() else "".join(map(_json_shown, line))) + "\n")
 
 
 def shown(path: PathLike[str]) -> str:
@@ -30,3 +31,8 @@ def shown(path: PathLike[str]) -> str:
 def printable(text: str) -> str:
     """``text``, which may be a peer's, as one line can show it: what cannot be printed is escaped."""
     return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
+
+
+def _json_shown(each: str) -> str:
+    """Around texts there is nothing that cannot be printed: what is escaped stands in one."""
+    return each if each.isprintable() else json.dumps(each)[1:-1]

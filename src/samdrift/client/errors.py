@@ -44,7 +44,7 @@ def refusal(status: int, body: bytes) -> Refused:
     """What a problem document (RFC 7807) or an OAuth2 error (RFC 6749 5.2) says; neither has to come."""
     try:
         document = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         document = {}
     if not isinstance(document, Mapping):
         return Refused(status, "")

@@ -29,7 +29,8 @@ class EventStream:
     def feed(self, piece: bytes) -> Iterator[ServerEvent]:
         """Events that ``piece`` completes; :class:`ValueError` for lines beyond all bounds."""
         *lines, self._rest = (self._rest + piece).replace(b"\r\n", b"\n").split(b"\n")
-        if max(map(len, (*lines, self._rest))) > _LONGEST or len(self._data) > _LONGEST:
+        held = len(self._data) + sum(map(len, self._data))
+        if held > _LONGEST or max(map(len, (*lines, self._rest))) > _LONGEST:
             raise ValueError("an event is larger than any should be")
         for line in lines:
             if line:

@@ -157,7 +157,7 @@ def _told() -> Iterator[None]:
 def _document(body: bytes) -> Mapping[str, Any]:
     try:
         document = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         document = None
     if not isinstance(document, Mapping):
         raise Unreachable("the message service answered with something else than JSON")

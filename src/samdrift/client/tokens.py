@@ -16,6 +16,8 @@ from samdrift.net.http import FetchLimits, fetch
 _LIMITS = FetchLimits(64 * 1024, 15.0)
 _SPARE = timedelta(seconds=20)
 """How long before its end a token is no longer used: a call takes time, and clocks differ."""
+_FOR_EVER = 10**9
+"""Seconds that no token is good for."""
 
 
 class Tokens:
@@ -92,8 +94,8 @@ def _granted(body: bytes) -> tuple[str, int]:
             document["token_type"],
             document.get("expires_in", 60),
         )
-        if isinstance(token, str) and kind.lower() == "bearer":
+        if isinstance(token, str) and kind.lower() == "bearer" and int(seconds) < _FOR_EVER:
             return token, int(seconds)
-    except (AttributeError, KeyError, TypeError, ValueError):
+    except (AttributeError, KeyError, TypeError, ValueError, OverflowError, RecursionError):
         pass
     raise Unreachable("the authorisation server answered with something else than a bearer token")

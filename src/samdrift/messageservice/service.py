@@ -35,13 +35,6 @@ class MessageInvalid(Exception):
         self.findings = findings
 
 
-class MessageKnown(MessageInvalid):
-    """A message whose id has been used before."""
-
-    def __init__(self) -> None:
-        super().__init__((_KNOWN,))
-
-
 class MessageService:
     """Send, list and read messages."""
 
@@ -91,7 +84,7 @@ class MessageService:
             await writer.write(payload)
             lease = self._settings.lease if claim else None
             if not await vault.create_outgoing(record, await writer.finish(), now=now, lease=lease):
-                raise MessageKnown
+                raise MessageInvalid((_KNOWN,))
             await vault.schedule(WorkKind.DEADLINE, record.id, now + self._settings.sent_within)
             vault.record(
                 AuditEvent.MT_MESSAGE_SCHEDULED, message=record.id, conversation=record.conversation_id

@@ -23,16 +23,26 @@ RECEIPTS = """
 SELECT id, message, direction, status, counterpart, document, conversation_id, state, created_at, address
 FROM receipts
 """
-
-
-NEWEST = "ORDER BY created_at DESC, id DESC, direction DESC LIMIT"
+_SELECTED, _ = MESSAGES.split("FROM")
+_ORDER = "ORDER BY created_at DESC, id DESC, direction DESC"
+NEWEST = f"{_ORDER} LIMIT"
 Place = tuple[datetime, str, Direction]
 """Where a message stands in that order: when it was stored, its id and direction."""
 
 
+MOST_BYTES = 8 << 20
+"""Of details that are read at once; the last message goes beyond."""
+
 _OF_MAILBOXES = """
 SELECT found.* FROM unnest({marks}::bytea[]) AS own (mark) CROSS JOIN LATERAL ({each}) AS found {newest}
 """
+_WITHIN = """
+{selected} FROM (
+    SELECT *, sum(octet_length(details)) OVER ({order}) - octet_length(details) AS before
+    FROM ({found}) AS found
+) AS measured WHERE before < {most} {order}
+"""
+"""How long details are is known without reading them."""
 
 
 def search(
@@ -43,7 +53,8 @@ def search(
     ``filters`` maps conditions, with ``{}`` for the value, to values; those
     without a value fall away, so that the planner sees only what is asked. Of
     ``mailboxes``, the marks of some, the newest of each are taken before the newest
-    of all, so that it makes no difference how much lies in the others.
+    of all, so that it makes no difference how much lies in the others. What a
+    sender says in a message has no bounds: so many are found as fit in memory.
     """
     conditions, values = ["details IS NOT NULL"], list[Value]()
     for condition, value in filters.items():
@@ -62,7 +73,8 @@ def search(
         return f"{found} {newest}", values
     values.append(list(mailboxes))
     each = f"{found} AND size > 0 AND mailbox = own.mark {newest}"
-    return _OF_MAILBOXES.format(marks=f"${len(values)}", each=each, newest=newest), values
+    found = _OF_MAILBOXES.format(marks=f"${len(values)}", each=each, newest=newest)
+    return _WITHIN.format(selected=_SELECTED, found=found, order=_ORDER, most=MOST_BYTES), values
 
 
 def message_values(record: MessageRecord, body: Body | None, sealer: Sealer) -> tuple[Value, ...]:

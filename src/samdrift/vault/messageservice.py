@@ -70,6 +70,10 @@ FROM unnest($1::text[], $2::text[]) AS asked (message, direction)
 JOIN status_events e ON e.message = asked.message AND e.direction = asked.direction ORDER BY e.number DESC
 """
 _THESE = f"{MESSAGES} WHERE id = ANY($1::text[]) AND details IS NOT NULL AND size > 0"
+_SIZES = """
+SELECT id, sum(octet_length(details)) FROM messages
+WHERE id = ANY($1::text[]) AND details IS NOT NULL AND size > 0 GROUP BY id
+"""
 _RECEIPT_CONTENT = "SELECT content FROM receipts WHERE id = $1"
 _SET_RECEIPT_STATE = call("set_receipt_state", 4)
 
@@ -167,8 +171,9 @@ class MessageServiceVault(WorkQueue, Tokens):
 
         ``start`` and ``stop`` are bounds of the message's own time stamp, both
         included. ``mailboxes`` are addresses of the organisation's own: what lies
-        in them, and no facts of what was refused. ``before`` is the place of the last one
-        of the page before.
+        in them, and no facts of what was refused; fewer than ``limit`` where they say
+        much, but never none while there are more. ``before`` is the place of the last
+        one of the page before.
         """
         sealer = self._sealer
         query, values = messagerows.search(
@@ -193,13 +198,25 @@ class MessageServiceVault(WorkQueue, Tokens):
         return tuple(messagerows.mailbox(row, self._sealer) for row in await self._work.query(_MAILBOXES))
 
     async def changes(self, after: int, limit: int) -> Changes:
-        """Messages that were stored or moved on since that place in the log, but for what was refused."""
+        """Messages that were stored or moved on since that place in the log, but for what was refused.
+
+        As many as fit in memory, whatever they say.
+        """
         entries = tuple(map(logbook.entry, await self._work.query(logbook.OF_MESSAGES, after, limit)))
         moved = {entry.ids["message"]: entry.sequence for entry in entries if entry.event in STEPS}
-        rows = await self._work.query(_THESE, list(moved)) if moved else ()
+        place = entries[-1].sequence if entries else after
+        sizes: dict[str, int] = dict(await self._work.query(_SIZES, list(moved))) if moved else {}
+        total, ids = 0, list[str]()
+        for message_id in sorted(moved, key=moved.__getitem__):
+            if total >= messagerows.MOST_BYTES:
+                place = moved[ids[-1]]
+                break
+            total += sizes.get(message_id, 0)
+            ids.append(message_id)
+        rows = await self._work.query(_THESE, ids) if ids else ()
         records = [messagerows.message(row, self._sealer) for row in rows]
         steps = sorted(((moved[record.id], record) for record in records), key=itemgetter(0))
-        return Changes(entries[-1].sequence if entries else after, tuple(steps))
+        return Changes(place, tuple(steps))
 
     async def body(self, message_id: str, direction: Direction) -> BodyReader:
         """The content; :class:`UnknownRecord` when there is no such message or it was stored without."""

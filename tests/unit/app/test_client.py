@@ -147,6 +147,29 @@ async def test_get_shows_a_message_and_stores_its_files_in_the_folder_alone(tmp_
     }
 
 
+async def test_json_too_shows_no_escape_sequence_and_no_text_that_turns_around(tmp_path: Path) -> None:
+    """A terminal may take U+009B for the beginning of one; a lone surrogate cannot be printed at all."""
+    label = "Rubrik å 😀 \x9b31m \x7f \u202e \ud800 \U000e0001"
+    message = {**MESSAGE, "attributes": {"label": label}}
+    async with desk(tmp_path, Response(json.dumps({"data": message}))) as here:
+        ended = await here.client("get", "m", "--json")
+    assert ended.document == message
+    assert "Rubrik å 😀" in ended.output
+    assert all(each.isprintable() for each in ended.output.replace("\n", ""))
+
+
+async def test_files_with_the_longest_of_names_are_stored(tmp_path: Path) -> None:
+    """Names are the sender's, who counts characters; a file system counts bytes."""
+    saved = tmp_path / "saved"
+    saved.mkdir()
+    file = {"fileName": "å" * 300 + ".pdf", "content": base64.b64encode(b"1").decode()}
+    message = {**MESSAGE, "attributes": {"digitalDocument": [{"contentFiles": [file, file]}]}}
+    async with desk(tmp_path, JSONResponse({"data": message})) as here:
+        ended = await here.client("get", "m", "--save", saved)
+    assert (ended.status, len(list(saved.iterdir()))) == (0, 2)
+    assert all(one.suffix == ".pdf" and one.name.startswith("ååå") for one in saved.iterdir())
+
+
 async def test_token_prints_what_other_tools_need(tmp_path: Path) -> None:
     async with desk(tmp_path) as here:
         assert (await here.client("token")).output == "token\n"

@@ -155,6 +155,7 @@ async def test_a_refusal_that_is_no_problem_document(body: bytes) -> None:
         Response(b"gone fishing", status_code=503),
         Response(b"no json", status_code=200),
         Response(b"[]", status_code=200),
+        Response(b"[" * 200_000, status_code=200),
     ],
 )
 async def test_what_is_no_usable_answer_may_be_asked_again(answer: Response) -> None:
@@ -171,6 +172,10 @@ async def test_what_is_no_usable_answer_may_be_asked_again(answer: Response) -> 
         (JSONResponse({"access_token": "t", "token_type": "mac"}), Unreachable),
         (JSONResponse({"access_token": 1, "token_type": "Bearer"}), Unreachable),
         (Response(b"["), Unreachable),
+        (Response(b"[" * 60_000), Unreachable),
+        (Response(b"[" * 60_000, status_code=400), Refused),
+        (JSONResponse({"access_token": "t", "token_type": "Bearer", "expires_in": 10**30}), Unreachable),
+        (JSONResponse({"access_token": "t\r\nx: y", "token_type": "Bearer"}), Unreachable),
     ],
 )
 async def test_no_token_no_call(grant: Response, error: type[Exception]) -> None:
@@ -193,8 +198,9 @@ async def test_events_come_one_by_one_and_go_on_after_a_break() -> None:
     assert service.headers[0]["last-event-id"] == "6"
 
 
-async def test_an_event_without_end_is_given_up() -> None:
-    service = Service([Response(b"data: " + b"x" * 200_000, media_type="text/event-stream")])
+@pytest.mark.parametrize("stream", [b"data: " + b"x" * 200_000, b"data: 1234567890\n" * 20_000])
+async def test_an_event_without_end_is_given_up(stream: bytes) -> None:
+    service = Service([Response(stream, media_type="text/event-stream")])
     async with client_of(service) as mailbox:
         with pytest.raises(Unreachable, match="larger"):
             _ = [event async for event in mailbox.events()]

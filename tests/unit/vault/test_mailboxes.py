@@ -106,6 +106,24 @@ async def test_a_page_goes_on_after_the_last_message_also_when_all_are_of_one_mo
     assert [(record.id, record.direction) for record in found] == sorted(known, reverse=True)
 
 
+async def test_messages_that_say_much_come_a_few_at_a_time(
+    installation: Installation, organisation: ParticipantIdentifier
+) -> None:
+    """A sender decides how many persons and references a message names: a list of such fits in memory."""
+    large = "x" * (messagerows.MOST_BYTES // 2)
+    async with installation.open(organisation, MT) as vault:
+        ids = [await store(vault, replace(came("a", number), attributes=large)) for number in range(5)]
+    async with installation.open(organisation, MT) as vault:
+        found: list[str] = []
+        last: MessageRecord | None = None
+        while page := await vault.messages(
+            mailboxes=["a"], before=(last.created_at, last.id, last.direction) if last else None
+        ):
+            assert len(page) <= 2
+            found, last = [*found, *(record.id for record in page)], page[-1]
+    assert found == ids[::-1]
+
+
 async def test_time_is_that_of_the_message_not_of_its_arrival(
     installation: Installation, organisation: ParticipantIdentifier
 ) -> None:
@@ -178,6 +196,24 @@ async def test_changes_are_told_once_for_each_message_as_it_is_now(
         assert [record.id for _, record in (await vault.changes(first, 100)).steps] == [one.id]
         assert await vault.changes(changes.place, 100) == replace(changes, steps=())
         assert [record.id for _, record in (await vault.changes(beginning, 1)).steps] == [one.id]
+
+
+async def test_changes_of_messages_that_say_much_are_told_a_few_at_a_time(
+    installation: Installation, organisation: ParticipantIdentifier
+) -> None:
+    large = "x" * (messagerows.MOST_BYTES // 2)
+    records = [replace(came("a", number), attributes=large) for number in range(3)]
+    async with installation.open(organisation, MT) as vault:
+        for record in records:
+            await store(vault, record)
+            await step(vault, record, AuditEvent.MT_MESSAGE_RETRIEVED)
+        await step(vault, records[0], AuditEvent.MT_MESSAGE_SUBMITTED)
+    async with installation.open(organisation, MT) as vault:
+        first = await vault.changes(0, 100)
+        then = await vault.changes(first.place, 100)
+        assert [record.id for _, record in first.steps] == [records[1].id, records[2].id]
+        assert [record.id for _, record in then.steps] == [records[0].id]
+        assert (await vault.changes(then.place, 100)).steps == ()
 
 
 async def test_what_is_deleted_or_was_refused_has_no_changes(

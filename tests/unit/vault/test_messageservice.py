@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -347,6 +348,29 @@ async def test_a_deleted_message_is_gone_but_its_id_stays_used(
             await vault.body(record.id, IN)
         received, _ = await came_in(vault, record, "another item")
         assert received is Received.DUPLICATE_ID
+
+
+async def test_what_came_in_from_oneself_is_deleted_and_what_was_sent_still_has_its_deadline(
+    installation: Installation, organisation: ParticipantIdentifier
+) -> None:
+    """Both are known by the same id: whoever deletes the one does not keep the other from its end."""
+    record = message()
+    async with installation.open(organisation, MT) as vault:
+        await vault.create_outgoing(record, await body(vault), now=NOW, lease=MINUTE)
+        await came_in(vault, replace(record, direction=IN, status=MessageStatus.RETRIEVED))
+        await vault.set_status(
+            record.id,
+            MessageStatus.SUBMITTED,
+            (SUBMITTED,),
+            now=NOW,
+            deadline=NOW + 9 * MINUTE,
+            direction=OUT,
+        )
+    async with installation.open(organisation, MT) as vault:
+        assert await vault.delete(record.id, IN)
+    async with installation.open(organisation, MT) as vault:
+        due = await vault.claim_work(now=NOW + 9 * MINUTE, lease=MINUTE, limit=9)
+        assert (WorkKind.DEADLINE, record.id) in [(item.kind, item.id) for item in due]
 
 
 async def test_work_is_claimed_once_rescheduled_and_finished(

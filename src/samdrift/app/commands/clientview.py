@@ -16,6 +16,8 @@ from samdrift.client.outgoing import Correspondent, OutgoingMessage
 
 _LABEL = 256
 """The most characters of a label (content-specification 4.3.2)."""
+_LONGEST_NAME = 200
+"""Bytes of the name of a stored file; file systems have 255, and a number may come into it."""
 
 
 def line(message: Document) -> str:
@@ -108,8 +110,14 @@ def _store(folder: Path, name: str, data: bytes) -> Path:
 
 def _harmless(name: str) -> str:
     last = PureWindowsPath(PurePosixPath(name).name).name
-    kept = "".join(each for each in last if each.isprintable()).strip().lstrip(".")
-    return kept[:200] or "file"
+    kept = PurePosixPath("".join(each for each in last if each.isprintable()).strip().lstrip(".") or "file")
+    suffix = _cut(kept.suffix, _LONGEST_NAME // 2)
+    return _cut(kept.stem, _LONGEST_NAME - len(suffix.encode())) + suffix
+
+
+def _cut(text: str, most: int) -> str:
+    """As much of it as has so many bytes."""
+    return text.encode()[:most].decode("utf-8", "ignore")
 
 
 def _attributes(message: Document) -> Mapping[str, Any]:

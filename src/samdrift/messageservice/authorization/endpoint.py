@@ -34,6 +34,8 @@ _NOT_KEPT = {"cache-control": "no-store", "pragma": "no-cache"}
 _MINUTE = timedelta(minutes=1)
 _FAILURES = 10
 """Failures of one client in a minute that are answered as what they are; further ones are told to wait."""
+_LONGEST_NAME = 128
+"""Characters of a client's name that failures are counted under; no registered name is as long."""
 _LOGGED = 60
 """Failures of all clients of one organisation in a minute that its log gets."""
 
@@ -153,7 +155,7 @@ async def _form(request: Request) -> bytes:
 def _claimed(asked: TokenRequest | None) -> str:
     """The client that a request says it is from, which nothing has shown."""
     try:
-        return UnverifiedJwt.read(asked.assertion).issuer if asked else ""
+        return UnverifiedJwt.read(asked.assertion).issuer[:_LONGEST_NAME] if asked else ""
     except JwtInvalid:
         return ""
 

@@ -155,13 +155,15 @@ class TokenIssuing:
         if claims.text("sub") != client.id or request.client_id not in (None, client.id):
             raise JwtInvalid("it names two clients")
         ours = {self._issuers.url(organisation), self._issuers.token_endpoint(organisation)}
-        if not ours.issuperset(claims.texts("aud")):
+        named = claims.texts("aud")
+        if not named or not ours.issuperset(named):
             raise JwtInvalid("the claim aud is neither this issuer nor its token endpoint, alone")
         until = claims.check_times(self._clock(), _ASSERTION_LASTS, issued=False)
         number = claims.text("jti")
         if len(number) > _LONGEST_ID:
             raise JwtInvalid(f"the claim jti has more than {_LONGEST_ID} characters")
-        mark = hashlib.sha256(f"{len(client.id)} {client.id} {number}".encode()).digest()
+        own_number = f"{len(client.id)} {client.id} {number}".encode("utf-8", "surrogatepass")
+        mark = hashlib.sha256(own_number).digest()
         return _Shown(client, mark, until)
 
 

@@ -41,6 +41,7 @@ from samdrift.wire.identifiers import ParticipantIdentifier
 
 _JSON = "application/json"
 _LATER = {"retry-after": "30"}
+_CHALLENGE = 'Bearer realm="interface D"'
 _LONGEST_NUMBER = 18
 
 
@@ -159,7 +160,7 @@ class InterfaceD:
         end = await self._following.end(access)
         after = _last_event(request.headers.get("last-event-id"), end)
         try:
-            events = self._following.follow(_token(request), access, after)
+            events = await self._following.follow(_token(request), access, after)
         except TooManyStreams:
             text = "the client follows events in as many streams as it may"
             raise Answer(HTTPStatus.TOO_MANY_REQUESTS, text, _LATER) from None
@@ -243,13 +244,14 @@ async def _answer(request: Request, error: Exception) -> Response:
 async def _unauthorized(request: Request, error: Exception) -> Response:
     """401 also where the scope is lacking: the contract knows no 403 (RFC 6750 3.1 would have it)."""
     assert isinstance(error, Unauthorized)
-    challenge = 'Bearer realm="interface D"' + (f', error="{error.error}"' if error.error else "")
+    challenge = _CHALLENGE + (f', error="{error.error}"' if error.error else "")
     return problem(401, error.text, {"www-authenticate": challenge})
 
 
 async def _denied(request: Request, error: Exception) -> Response:
     assert isinstance(error, VaultDenied)
-    return problem(401, "the organisation of this client is not served here now")
+    text = "the organisation of this client is not served here now"
+    return problem(401, text, {"www-authenticate": _CHALLENGE})
 
 
 async def _unavailable(request: Request, error: Exception) -> Response:

@@ -19,6 +19,7 @@ from samdrift.messageservice.interfaced.problems import Refused, broken
 from samdrift.vault.messagerows import Place
 from samdrift.vault.records import MessageRecord
 from samdrift.wire.findings import Finding
+from samdrift.wire.identifiers import is_uuid
 
 LARGEST_PAGE = 1000
 _FILTER = re.compile(r"filter\[([^\[\]]*)\]", re.IGNORECASE)
@@ -148,6 +149,8 @@ class _Reading:
             return None
         try:
             at, message_id, direction = base64.b64decode(f"{value}==", b"-_").decode().split(" ")
+            if not is_uuid(message_id):
+                raise ValueError
             return datetime.fromisoformat(at).astimezone(UTC), message_id, Direction(direction)
         except (binascii.Error, ValueError, OverflowError):
             self._report("is not a place in this list", "page[after]")

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator, Sequence
+from itertools import zip_longest
 
 from samdrift.contracts.principals import Purpose, Role
 from samdrift.messageservice.access import (
@@ -60,19 +61,23 @@ class Following:
         ) as vault:
             return await vault.log_end()
 
-    def follow(self, token: str, access: Access, after: int) -> AsyncIterator[str]:
+    async def follow(self, token: str, access: Access, after: int) -> AsyncIterator[str]:
         """What happened after that place, as it happens; :class:`TooManyStreams` at once if so.
 
-        Ends when the token does, or what it opens.
+        Ends when the token does, or what it opens. It has begun when it is given:
+        nobody has to read it for it to be counted out.
         """
         client = (access.organisation.value, access.client)
         if self._streams[client] >= MOST_STREAMS:
             raise TooManyStreams
-        self._streams[client] += 1
-        return self._stream(client, token, after)
+        stream = self._stream(client, token, after)
+        await anext(stream)
+        return stream
 
     async def _stream(self, client: tuple[str, str], token: str, place: int) -> AsyncIterator[str]:
+        self._streams[client] += 1
         try:
+            yield ""
             yield ": here is what becomes of messages\n\n"
             async for piece in self._news(token, place):
                 yield piece
@@ -86,9 +91,8 @@ class Following:
             access = await self._allowed(token)
             count = self._gate.news.count(access.organisation)
             changes = await self._look(access, place)
-            for at, record in changes.steps:
-                if access.covers(record.mailbox):
-                    yield _event(at, record)
+            for event in _events([step for step in changes.steps if access.covers(step[1].mailbox)]):
+                yield event
             if changes.place != place:
                 place = changes.place
                 continue
@@ -127,11 +131,18 @@ class Following:
             return await vault.changes(place, _AT_ONCE)
 
 
-def _event(at: int, record: MessageRecord) -> str:
+def _events(steps: Sequence[tuple[int, MessageRecord]]) -> Iterator[str]:
+    """Where to go on is told with the last of a place: who writes to itself has two messages there."""
+    for (at, record), following in zip_longest(steps, steps[1:]):
+        last = following is None or following[0] != at
+        yield (f"id: {at}\n" if last else "") + _event(record)
+
+
+def _event(record: MessageRecord) -> str:
     data = {
         "type": "messages",
         "id": record.id,
         "attributes": {"messageStatus": record.status.value},
         "links": {"self": location(record.id)},
     }
-    return f"id: {at}\nevent: messageStatus\ndata: {text(data)}\n\n"
+    return f"event: messageStatus\ndata: {text(data)}\n\n"

@@ -56,22 +56,30 @@ class Mailboxes:
         self._gate = gate
 
     async def page(self, access: Access, filters: Filters, size: int, after: Place | None) -> Listing:
-        """The newest messages that fit, and whether there are more."""
+        """The newest messages that fit, not so many where they say much, and whether there are more."""
         async with self._gate.open(
             access.principal, access.organisation, Role.MESSAGE_SERVICE, Purpose.READ
         ) as vault:
-            records = await vault.messages(
-                mailboxes=await _own(vault, access),
-                statuses=filters.statuses,
-                sender_address=filters.sender_address,
-                recipient_address=filters.recipient_address,
-                start=filters.start,
-                stop=filters.stop,
-                limit=size + 1,
-                before=after,
-            )
-            events = await vault.events_of(records[:size])
-        return tuple(zip(records, events, strict=False)), len(records) > size
+            own = await _own(vault, access)
+
+            async def found(limit: int, before: Place | None) -> tuple[MessageRecord, ...]:
+                return await vault.messages(
+                    mailboxes=own,
+                    statuses=filters.statuses,
+                    sender_address=filters.sender_address,
+                    recipient_address=filters.recipient_address,
+                    start=filters.start,
+                    stop=filters.stop,
+                    limit=limit,
+                    before=before,
+                )
+
+            records = await found(size + 1, after)
+            listed, more = records[:size], len(records) > size
+            if listed and not more:
+                more = bool(await found(1, place(listed[-1])))
+            events = await vault.events_of(listed)
+        return tuple(zip(listed, events, strict=True)), more
 
     async def pages(self, access: Access, filters: Filters, asked: Page) -> AsyncIterator[Listing]:
         """The page that is asked for, or all messages that fit, some at a time."""

@@ -14,7 +14,7 @@ from samdrift.messageservice.access import Access
 from samdrift.messageservice.addresses import functional_address
 from samdrift.messageservice.interfaced.drafting import draft, own_id, placed
 from samdrift.messageservice.interfaced.problems import Refused
-from samdrift.messageservice.service import MessageInvalid, MessageKnown, MessageService
+from samdrift.messageservice.service import MessageInvalid, MessageService
 from samdrift.vault.errors import UnknownRecord
 from samdrift.vault.gate import Gate
 from samdrift.wire import sdkmessage
@@ -60,11 +60,9 @@ class Posting:
             raise Refused([_NOT_THE_CLIENTS], known_as)
         try:
             await self._service.send(access.principal, access.organisation, message)
-        except MessageKnown as known:
-            if not await self._is_repeated(access, message, dated="creationDateTime" in attributes):
-                raise Refused(map(placed, known.findings), known_as) from None
         except MessageInvalid as invalid:
-            raise Refused(map(placed, invalid.findings), known_as) from None
+            if known_as is None or not await self._is_repeated(access, message, attributes):
+                raise Refused(map(placed, invalid.findings), known_as) from None
         return message_id
 
     async def _conversation(self, access: Access, attributes: Members) -> str | None:
@@ -93,8 +91,11 @@ class Posting:
                 AuditEvent.MT_CLIENT_DENIED, **ids, reason="sends from an address that is not its own"
             )
 
-    async def _is_repeated(self, access: Access, message: SdkMessage, *, dated: bool) -> bool:
-        """Whether this very message has been sent under its id; a time stamp of ours makes no difference."""
+    async def _is_repeated(self, access: Access, message: SdkMessage, given: Members) -> bool:
+        """Whether this very message has been sent under its id; what we made up then makes no difference.
+
+        What may have changed since, such as the address book, makes none either.
+        """
         async with self._gate.open(
             access.principal, access.organisation, Role.MESSAGE_SERVICE, Purpose.COMPOSE
         ) as vault:
@@ -105,9 +106,12 @@ class Posting:
                 body = await vault.body(record.id, Direction.OUT)
             except UnknownRecord:
                 return False
-        if not dated:
+        if "creationDateTime" not in given:
             message = replace(message, created=new_timestamp(record.dated_at))
-        return await _equal(body, sdkmessage.build(message))
+        if "conversationId" not in given:
+            message = replace(message, conversation_id=record.conversation_id)
+        prepared = sdkmessage.prepare(message)
+        return not prepared.findings and await _equal(body, prepared.write())
 
 
 async def _equal(pieces: AsyncIterable[bytes], data: bytes) -> bool:

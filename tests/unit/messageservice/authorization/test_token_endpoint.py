@@ -181,6 +181,7 @@ async def test_the_token_endpoint_takes_nothing_but_post(scene: Scene) -> None:
     [
         ({"aud": "https://elsewhere.test/token"}, "aud"),
         ({"aud": None}, "aud"),
+        ({"aud": []}, "aud"),
         ({"sub": "rest"}, "two clients"),
         ({"exp": None}, "exp"),
         ({"exp": 0}, "expired"),
@@ -220,6 +221,13 @@ async def test_an_assertion_is_good_once(scene: Scene) -> None:
     answer = await again.ask(assertion)
     assert "used before" in answer.json()["error_description"]
     assert (await again.ask(again.assertion(jti="twice"))).status_code == 200
+
+
+async def test_the_id_of_an_assertion_is_any_text(scene: Scene) -> None:
+    """A lone surrogate is one in JSON and none in UTF-8."""
+    assertion = scene.assertion(jti="\ud800")
+    assert await scene.token(assertion)
+    assert (await scene.ask(assertion)).status_code == 401
 
 
 async def test_ids_of_assertions_are_each_clients_own(scene: Scene) -> None:
@@ -304,6 +312,13 @@ async def test_failures_neither_fill_the_log_nor_lock_a_client_out(scene: Scene)
     assert len(await scene.log("mt:token:refused")) == 61
 
 
+async def test_names_that_no_client_can_have_are_not_kept_whole(scene: Scene) -> None:
+    """Failures are counted for thousands of names: they are short ones."""
+    names = [f"{'x' * 5000}{number}" for number in range(11)]
+    answers = [await scene.ask(scene.assertion(name, key=curve_key(9))) for name in names]
+    assert [answer.status_code for answer in answers] == [401] * 10 + [429]
+
+
 # --- separation -----------------------------------------------------------------------------------------
 
 
@@ -314,6 +329,14 @@ async def test_an_issuer_knows_the_clients_of_its_organisation_alone(scene: Scen
     assert await scene.token(theirs, at=scene.mullsjo)
     scene.register(scene.mullsjo, client("journal", "*", keys=(curve_key(1),)))
     assert "aud" in (await scene.ask(scene.assertion(at=scene.mullsjo))).json()["error_description"]
+
+
+async def test_an_assertion_for_nobody_is_not_one_for_every_organisation_of_a_supplier(scene: Scene) -> None:
+    """One system, with one key, may be the client of several organisations."""
+    scene.register(scene.mullsjo, client("journal", "*", keys=(curve_key(1),)))
+    for organisation in (scene.habo, scene.mullsjo):
+        answer = await scene.ask(scene.assertion(aud=[], jti="once"), at=organisation)
+        assert "aud" in answer.json()["error_description"]
 
 
 async def test_addresses_of_issuers_tell_nothing_and_cannot_be_guessed(scene: Scene) -> None:

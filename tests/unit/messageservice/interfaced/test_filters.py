@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -105,6 +106,10 @@ def test_what_is_no_time_in_utc(name: str, value: str) -> None:
     assert refused((f"filter[{name}]", value)) == [f"filter[{name}]"]
 
 
+def forged(place: str) -> str:
+    return base64.urlsafe_b64encode(place.encode()).decode().rstrip("=")
+
+
 @pytest.mark.parametrize(
     ("query", "where"),
     [
@@ -124,6 +129,11 @@ def test_what_is_no_time_in_utc(name: str, value: str) -> None:
         (("page[after]", ""), "page[after]"),
         (("page[after]", "Kim"), "page[after]"),
         (("page[after]", "å"), "page[after]"),
+        (("page[after]", forged("2026-11-24T09:00:00+00:00 Kim\0 out")), "page[after]"),
+        (
+            ("page[after]", forged("0001-01-01T00:00:00+01:00 19c7a8f0-0000-4000-8000-000000000000 out")),
+            "page[after]",
+        ),
     ],
 )
 def test_what_is_not_understood_is_refused_and_not_repeated(query: tuple[str, str], where: str) -> None:
