@@ -10,7 +10,7 @@ import re
 import zlib
 from io import BytesIO
 from struct import error as struct_error
-from zipfile import BadZipFile, ZipFile
+from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile
 
 from samdrift.wire.filetypes.kinds import Kind
 
@@ -19,6 +19,8 @@ _END_SIZE = 22
 _LONGEST_COMMENT = 0xFFFF
 _LARGEST_DIRECTORY = 1 << 20
 _MOST_READ = 1 << 18
+_METHODS = (ZIP_STORED, ZIP_DEFLATED)
+"""What office documents are packed with (ODF 1.3 part 2, 2.2.1; ISO 29500-2 annex B)."""
 _CONTENT_TYPES = "[Content_Types].xml"
 _MIMETYPE = "mimetype"
 _OPEN_XML = b"application/vnd.openxmlformats-officedocument."
@@ -84,6 +86,9 @@ def _kind_of_document(archive: ZipFile) -> Kind:
 
 
 def _beginning(archive: ZipFile, name: str) -> bytes:
+    """Nothing of what is packed in another way than office documents are: that is not unpacked at all."""
+    if archive.getinfo(name).compress_type not in _METHODS:
+        return b""
     with archive.open(name) as entry:
         return entry.read(_MOST_READ)
 
