@@ -129,8 +129,14 @@ class Coverage:
 
     def of(self, marker: Marker) -> frozenset[str]:
         named = self.naming.get((marker.document, marker.section))
-        package = f"{marker.file.rpartition('/')[0]}/__init__.py"
-        return named or self.importing.get(marker.file) or self.importing.get(package, frozenset())
+        return named or self._beside(marker.file)
+
+    def _beside(self, file: str) -> frozenset[str]:
+        """Tests that import a module: those in its own place among the unit tests, if there are any."""
+        place = file.rpartition("/")[0]
+        found = self.importing.get(file) or self.importing.get(f"{place}/__init__.py", frozenset())
+        own = {test for test in found if test.rpartition("/")[0] == f"tests/unit/{place}"}
+        return frozenset(own) or found
 
 
 def coverage(folder: Path) -> Coverage:

@@ -12,17 +12,23 @@ from typing import Final
 from cryptography.hazmat.primitives.serialization import Encoding
 from lxml import etree
 
+from samdrift.messageservice.compose import Address
 from samdrift.wire import receipt, sdkmessage
 from samdrift.wire.as4 import EbmsError, EbmsErrorCode, build_error, build_receipt
 from samdrift.wire.as4.send import PackedMessage
 from samdrift.wire.gzip import Compressor
 from samdrift.wire.smp import ServiceGroup, build_service_group
 from samdrift.wire.wssec import Encryptor
+from tests.domibus import soap
+from tests.roles.messageclient import document as client_document
+from tests.roles.messageclient import text_document
 from tests.unit.wire import test_smp
 from tests.unit.wire.as4.crafting import Crafted, gzipped
 from tests.unit.wire.as4.parties import NOW, message, packed, receiver, sender, stranger
+from tests.unit.wire.domibus import samples as domibus_samples
 from tests.unit.wire.envelope import samples as envelope_samples
 from tests.unit.wire.envelope.envelopes import ENVELOPE
+from tests.unit.wire.filetypes import files as kinds
 from tests.unit.wire.formats import MESSAGE, RECEIPT
 from tests.unit.wire.mutation import Format
 from tests.unit.wire.receipt import samples as receipt_samples
@@ -115,6 +121,52 @@ def metadata() -> Iterator[bytes]:
 def addressbooks() -> Iterator[bytes]:
     yield document(HABO, links={"next": "/organizations?page[number]=2"})
     yield document(SOCIAL, included=[HABO], links={"next": {"href": "/x"}})
+
+
+def domibus_answers() -> Iterator[bytes]:
+    for form in domibus_samples.FORMS:
+        yield _typed(*form(_SHORT * 20))
+    for told in (
+        soap.fault("no", "EBMS_0004", "not that"),
+        soap.envelope(soap.message_ids("listPendingMessagesResponse", ["m-1", "m-2"])),
+        soap.envelope(soap.message_ids("submitResponse", ["m-1"])),
+        soap.envelope(soap.status("ACKNOWLEDGED")),
+        soap.envelope(soap.errors([("EBMS_0005", "no answer", "2026-03-02T12:00:00", "SENDING")])),
+    ):
+        yield _typed(domibus_samples.PLAIN, told.encode())
+
+
+def requests() -> Iterator[bytes]:
+    unit = Address(envelope_samples.HEADER.sender, "Avsändare", "sdk.inkorg", "Inkorg")
+    for body in (text_document(), text_document("Hej", ("a.pdf", b"%PDF-1.4"))):
+        yield json.dumps(client_document(unit, unit, digitalDocument=[body])).encode()
+
+
+def tokens() -> Iterator[bytes]:
+    header, claims = (
+        b'{"alg":"ES256","kid":"k","typ":"at+jwt"}',
+        b'{"iss":"https://as.example","exp":2000000000}',
+    )
+    parts = [base64.urlsafe_b64encode(part).rstrip(b"=") for part in (header, claims, bytes(64))]
+    assertion = b".".join(parts)
+    yield assertion
+    yield (
+        b"grant_type=client_credentials&client_assertion_type=urn%3Aietf%3Aparams%3Aoauth%3A"
+        b"client-assertion-type%3Ajwt-bearer&scope=a+b&client_assertion=" + assertion
+    )
+    yield b"filter[messageStatus]=NEW&filter[label]=x&page[size]=10&page[after]=MjAyNi0wMy0wMg"
+
+
+def files() -> Iterator[bytes]:
+    yield from (
+        kinds.PDF,
+        kinds.DOCX,
+        kinds.ODT,
+        kinds.ZIP,
+        kinds.HTML,
+        kinds.TEXT,
+        kinds.compound("WordDocument"),
+    )
 
 
 def polls() -> Iterator[bytes]:

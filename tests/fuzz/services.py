@@ -1,8 +1,9 @@
-"""Judges of what shared services, strangers and message services say."""
+"""Judges of what shared services, strangers, and other suppliers' access points say."""
 
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterable
 from datetime import UTC, datetime
 
 from cryptography import x509
@@ -12,8 +13,19 @@ from samdrift.trust.decide import Evidence, decide
 from samdrift.trust.policy import SIGNS_AND_DECRYPTS, ChainPolicy
 from samdrift.wire.addressbook import read_addresses, read_organisations
 from samdrift.wire.certificates import common_name, fingerprint
+from samdrift.wire.domibus import (
+    AnswerReader,
+    errors,
+    fault,
+    incoming_message,
+    marked,
+    pending,
+    status,
+    submitted,
+)
 from samdrift.wire.errors import WireError
 from samdrift.wire.smp import parse_service_group, verify_signed_service_metadata
+from tests.fuzz.pieces import cut, split, whole
 from tests.unit.wire.as4.parties import NOW, sender
 
 _PROFILES = ("digg-transport-as4-v1_0",)
@@ -34,6 +46,33 @@ def addressbook(data: bytes) -> None:
     for read in (read_organisations, read_addresses):
         with contextlib.suppress(WireError):
             read(data)
+
+
+def domibus(data: bytes) -> None:
+    """What a Domibus answers has the same payload however it comes in, or is refused."""
+    content_type, body = split(data)
+    answered = _answered(content_type, whole(body))
+    assert answered == _answered(content_type, cut(body)), "pieces make a difference"
+
+
+def _answered(content_type: str, pieces: Iterable[bytes]) -> bytes | None:
+    """The payload of what can be read, ``None`` of what is refused."""
+    payload = b""
+    try:
+        reader = AnswerReader(content_type)
+        for piece in (*pieces, b""):
+            for found in reader.feed(piece):
+                payload += found
+        envelope = reader.envelope
+    except WireError:
+        return None
+    for read in (fault, submitted, marked, pending, status, errors):
+        with contextlib.suppress(WireError):
+            read(envelope)
+    if reader.header is not None:
+        with contextlib.suppress(WireError):
+            incoming_message(reader.header)
+    return payload
 
 
 def poll(data: bytes) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from tests.fuzz import documents, seeds, services, transport
+from tests.fuzz import clients, documents, seeds, services, transport
 from tests.unit.wire.mutation import Format
 
 
@@ -41,6 +41,10 @@ TARGETS = {
     "receipt": Target(documents.message_receipt, seeds.receipts, seeds.RECEIPT),
     "metadata": Target(services.metadata, seeds.metadata, seeds.METADATA, trusting=True),
     "addressbook": Target(services.addressbook, seeds.addressbooks),
+    "domibus": Target(services.domibus, seeds.domibus_answers),
+    "request": Target(clients.request, seeds.requests),
+    "token": Target(clients.token, seeds.tokens),
+    "file": Target(clients.file, seeds.files),
     "poll": Target(services.poll, seeds.polls),
     "certificate": Target(services.certificate, seeds.certificates),
 }

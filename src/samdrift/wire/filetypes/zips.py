@@ -25,6 +25,8 @@ _END_SIZE = 22
 _LONGEST_COMMENT = 0xFFFF
 _LARGEST_DIRECTORY = 1 << 20
 _MOST_READ = 1 << 18
+_METHODS = (ZIP_STORED, ZIP_DEFLATED)
+"""What office documents are packed with (ODF 1.3 part 2, 2.2.1; ISO 29500-2 annex B)."""
 _CONTENT_TYPES = "[Content_Types].xml"
 _MIMETYPE = "mimetype"
 _TELLING = (_CONTENT_TYPES.lower(), _MIMETYPE)
@@ -108,6 +110,9 @@ def _kind_of_open_xml(types: bytes) -> Kind:
 
 
 def _beginning(archive: ZipFile, name: str) -> bytes:
+    """Nothing of what is packed in another way than office documents are: that is not unpacked at all."""
+    if archive.getinfo(name).compress_type not in _METHODS:
+        return b""
     with archive.open(name) as entry:
         return entry.read(_MOST_READ)
 

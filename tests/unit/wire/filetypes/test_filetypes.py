@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from io import BytesIO
+from zipfile import ZIP_BZIP2, ZIP_LZMA, ZipFile
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -146,6 +149,20 @@ def test_a_directory_of_very_many_entries_is_not_read() -> None:
     assert (
         detect(files.archive({**named, "mimetype": b"application/vnd.oasis.opendocument.text"})) is Kind.ZIP
     )
+
+
+@pytest.mark.parametrize("method", [ZIP_LZMA, ZIP_BZIP2])
+@pytest.mark.parametrize("name", ["mimetype", "[Content_Types].xml"])
+def test_an_entry_packed_as_no_office_document_is_not_unpacked(method: int, name: str) -> None:
+    """Another library would read what a stranger made; a document that is packed so is no office document."""
+    written = BytesIO()
+    with ZipFile(written, "w", method) as target:
+        target.writestr(name, b"application/vnd.oasis.opendocument.text")
+    whole = written.getvalue()
+    assert detect(whole) is Kind.ZIP
+    start = whole.index(name.encode()) + len(name)
+    for at in range(start, start + 20):
+        assert detect(whole[:at] + b"\xff" + whole[at + 1 :]) in (Kind.ZIP, Kind.OTHER, Kind.AMBIGUOUS)
 
 
 def test_an_entry_that_unpacks_without_end_is_not_unpacked() -> None:

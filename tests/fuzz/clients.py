@@ -1,0 +1,76 @@
+"""Judges of what message clients say over interface D: requests, forms and tokens."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator, Coroutine
+from typing import Any, TypeVar
+from urllib.parse import parse_qsl
+
+from samdrift.messageservice.authorization.jwt import JwtInvalid, UnverifiedJwt
+from samdrift.messageservice.authorization.tokenrequest import OAuthError, TokenRequest
+from samdrift.messageservice.interfaced import contract, filters, json
+from samdrift.messageservice.interfaced.drafting import draft, own_id
+from samdrift.messageservice.interfaced.problems import Refused
+from samdrift.wire import sdkmessage
+from samdrift.wire.errors import WireError
+from samdrift.wire.filetypes import detect
+from samdrift.wire.sdkmessage import SdkMessage
+from tests.fuzz.pieces import cut, whole
+from tests.unit.wire.sdkmessage.samples import MESSAGE_ID
+
+T = TypeVar("T")
+
+
+def request(data: bytes) -> None:
+    """A message to send is the same however it comes in, or refused; one that may be sent is read back."""
+    message = _drafted(data, in_pieces=False)
+    assert message == _drafted(data, in_pieces=True), "pieces make a difference"
+    if message is None:
+        return
+    try:
+        written = sdkmessage.build(message)
+    except WireError:
+        return
+    assert sdkmessage.parse(written).documents == message.documents, "other documents than were given"
+
+
+def _drafted(data: bytes, *, in_pieces: bool) -> SdkMessage | None:
+    async def stream() -> AsyncIterator[bytes]:
+        for piece in cut(data) if in_pieces else whole(data):
+            yield piece
+
+    try:
+        members = contract.check(_done(json.read(stream())))["data"]
+        own_id(members)
+        return draft(
+            members, message_id=MESSAGE_ID, conversation_id=MESSAGE_ID, created="2026-03-02T12:00:00.000Z"
+        )
+    except Refused:
+        return None
+
+
+def _done(work: Coroutine[Any, Any, T]) -> T:
+    """What a coroutine gives that has nothing to wait for."""
+    try:
+        work.send(None)
+    except StopIteration as ended:
+        found: T = ended.value
+        return found
+    raise AssertionError("it wants to wait")
+
+
+def token(data: bytes) -> None:
+    """A token, the form that asks for one, or a query: read or refused."""
+    text = data.decode("utf-8", "surrogateescape")
+    with contextlib.suppress(JwtInvalid):
+        UnverifiedJwt.read(text).verified((), types=())
+    with contextlib.suppress(OAuthError):
+        TokenRequest.read(data)
+    with contextlib.suppress(Refused):
+        filters.read(parse_qsl(data.decode("latin-1"), keep_blank_values=True))
+
+
+def file(data: bytes) -> None:
+    """Whatever is attached is of some kind."""
+    detect(data)
