@@ -25,10 +25,11 @@ from tests.interop.phase4.neighbours import Neighbour, Packed, neighbour
 from tests.interop.phase4.scene import THEIRS, access_point, peer_settings, properties, request
 
 from bench.measure import Row, against_floor
+from samdrift.app.accesspoints import connected
 from samdrift.app.demo.cast import HABO, DemoOperator
 from samdrift.app.demo.enrolment import EnrolledOperator, enrol
 from samdrift.app.loop import run
-from samdrift.app.operator import connect_access_point, vault_settings
+from samdrift.app.operator import vault_settings
 from samdrift.app.services import shared_services
 from samdrift.app.testbed import served
 from samdrift.contracts.transfer import AccessPoint, TransferState
@@ -193,6 +194,6 @@ async def _hop(folder: Path) -> AsyncIterator[_Hop]:
         agency.live_at(phase4.address, identity)
         gate = await Gate.start(vault_settings(config))
         stack.push_async_callback(gate.close)
-        interface_c = await connect_access_point(stack, config.organisations[0], gate, config)
+        interface_c = await connected(stack, config.organisations[0], gate, config)
         processes = _Processes(pid, folder, phase4.pid)
         yield _Hop(enrolled, interface_c, phase4, habo, agency, processes, folder)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
 
+import pytest
 import pytest_asyncio
 from pytest_asyncio.plugin import LoopFactory
 
 from samdrift.app.loop import loop_factory
+from samdrift.net import following
 from samdrift.wire.identifiers import ParticipantIdentifier
 from tests.vaults import Installation, installed, server_folder, settings_in
 
@@ -29,3 +31,9 @@ async def installation() -> AsyncIterator[Installation]:
 async def organisation(installation: Installation) -> ParticipantIdentifier:
     """A new organisation with a vault in each role."""
     return await installation.organisation()
+
+
+@pytest.fixture
+def files_looked_at_always(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What follows files sees a change at once, for tests that would wait for a second time and again."""
+    monkeypatch.setattr(following, "A_SECOND", 0.0)

@@ -37,6 +37,8 @@ from tests.roles.peer import Peer
 from tests.roles.stage import BOTH_MODELS, HOST, Stage, hasty, member_of
 from tests.vaults import server_folder
 
+pytestmark = pytest.mark.usefixtures("files_looked_at_always")
+
 TRANAS = DemoOrganisation(
     ParticipantIdentifier("0203:tranas.se"),
     "Tranås kommun",

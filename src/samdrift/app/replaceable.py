@@ -6,7 +6,7 @@ The trust folder and bundles of issuers are followed where they are read
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from pathlib import Path
 
 from samdrift.accesspoint.interface_c import Client
@@ -34,7 +34,10 @@ def own_keys(store: SoftwareKeyStore, party: str) -> Followed[OwnKeys]:
             raise ConfigError("access_point.party", "is not the name in the access point's certificate")
         return OwnKeys(signing, store.decryption_keys(OPERATOR_KEYS, KeyName.ACCESS_POINT))
 
-    return Followed("access point keys", build, lambda: store.installed(OPERATOR_KEYS, KeyName.ACCESS_POINT))
+    def state() -> Hashable:
+        return store.installed(OPERATOR_KEYS, KeyName.ACCESS_POINT)
+
+    return Followed("access point keys", build, state, seldom=True)
 
 
 def identity_for_peers(store: SoftwareKeyStore) -> tuple[Path, str]:

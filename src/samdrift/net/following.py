@@ -8,11 +8,15 @@ they gave before stays in use, and is replaced as soon as they fit together.
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Hashable
 from pathlib import Path
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
+
+A_SECOND = 1.0
+"""Between two looks at files that every message asks for, some of them a dozen times."""
 
 _LOGGER = logging.getLogger("samdrift")
 
@@ -20,21 +24,30 @@ _LOGGER = logging.getLogger("samdrift")
 class Followed(Generic[T]):
     """The value that files give now."""
 
-    def __init__(self, name: str, build: Callable[[], T], state: Callable[[], Hashable]) -> None:
+    def __init__(
+        self, name: str, build: Callable[[], T], state: Callable[[], Hashable], *, seldom: bool = False
+    ) -> None:
         """Build for the first time: only then is passed on what ``build`` raises for bad files.
 
-        ``state`` is asked at each use, so it looks at the files without reading
-        them; it changes when they do. ``name`` stands in the log.
+        ``state`` looks at the files without reading them; it changes when they
+        do. It is asked at each use, with ``seldom`` not before :data:`A_SECOND` has
+        passed since the last time. ``name`` stands in the log.
         """
         self._name = name
         self._build = build
         self._state = state
         self._told: Hashable = None
+        self._seldom = seldom
+        self._looked = time.monotonic()
         self._seen = self._look()
         self._value = build()
 
     def current(self) -> T:
         """The value; the same object until the files change."""
+        now = time.monotonic()
+        if self._seldom and now < self._looked + A_SECOND:
+            return self._value
+        self._looked = now
         state = self._look()
         if state != self._seen:
             try:

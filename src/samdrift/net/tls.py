@@ -41,7 +41,7 @@ class TlsContext:
 
     def __init__(self, name: str, build: Callable[[], ssl.SSLContext], state: Callable[[], Hashable]) -> None:
         """Raises what :mod:`ssl` does for bad files."""
-        self.current = Followed(name, build, state).current
+        self.current = Followed(name, build, state, seldom=True).current
 
     def serving(self) -> ssl.SSLContext:
         """A context for a server's whole life, which hands each new connection to the current one."""

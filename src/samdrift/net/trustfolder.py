@@ -50,7 +50,7 @@ def followed_policies(folder: Path) -> Followed[Policies]:
     def state() -> Hashable:
         return tuple(folder_state(folder / purpose) for purpose in _KEY_USES)
 
-    return Followed("trust folder", lambda: read_policies(folder), state)
+    return Followed("trust folder", lambda: read_policies(folder), state, seldom=True)
 
 
 def _policy(folder: Path, uses: KeyUses) -> ChainPolicy:

@@ -14,6 +14,8 @@ from samdrift.vault.keyfiles import KeyName, KeyStoreError
 from samdrift.vault.keystore import ScryptCost, SoftwareKeyStore
 from tests import pki
 
+pytestmark = pytest.mark.usefixtures("files_looked_at_always")
+
 ISSUER = pki.root("CA", 1)
 PARTY = "AP0001-SDK-TEST"
 

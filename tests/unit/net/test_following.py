@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -29,6 +30,17 @@ def test_a_new_state_is_read_and_an_old_one_is_not_read_again(tmp_path: Path) ->
     file.write_text("22")
     assert [followed.current(), followed.current()] == [22, 22]
     assert reads == ["1", "22"]
+
+
+def test_files_may_be_looked_at_once_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 100.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    looks = []
+    followed = Followed("number", lambda: 1, lambda: looks.append(now), seldom=True)
+    for seconds in (0.0, 0.5, 0.5, 0.9, 0.1):
+        now += seconds
+        followed.current()
+    assert looks == [100.0, 101.0, 102.0]
 
 
 def test_what_cannot_be_read_at_first_is_told(tmp_path: Path) -> None:

@@ -24,6 +24,8 @@ from samdrift.net.tls import TlsContext, TlsIdentity, client_tls, server_tls
 from tests import pki
 from tests.unit.net.servers import Asked, answering, asked, reply, talking
 
+pytestmark = pytest.mark.usefixtures("files_looked_at_always")
+
 LIMITS = FetchLimits(1000, 5.0)
 FIRST, SECOND, CLIENTS = pki.root("TLS CA", 1), pki.root("TLS CA 2", 2), pki.root("Client CA", 3)
 

@@ -14,6 +14,8 @@ from samdrift.wire.certificates import common_name
 from tests import pki
 from tests.official import DIGG, requires_digg
 
+pytestmark = pytest.mark.usefixtures("files_looked_at_always")
+
 FIRST, SECOND = pki.root("First", 1), pki.root("Second", 2)
 ISSUER = FIRST.subordinate("Issuer", 3)
 
