@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 import signal
 from collections import Counter
@@ -90,7 +91,7 @@ async def soak(
         sending = asyncio.create_task(_send(those.members, rng, exchanges))
         struck = await _strike(those.processes, rng, blows, sending)
         sent = await sending
-        faults = [fault for exchange in sent for fault in await _ended(exchange, patience)]
+        faults = [fault for exchange in sent for fault in await _once_it_ended(exchange, patience)]
         for member in those.members:
             faults += await _left(member, patience)
         for exchange in sent:
@@ -193,6 +194,17 @@ async def _strike(
 
 
 # --- what must be true afterwards ---------------------------------------------------------------------------
+
+
+async def _once_it_ended(exchange: Exchange, patience: float) -> list[str]:
+    """The same as ``_ended``, where the server may not have come to itself after the last blow."""
+
+    async def look() -> list[str] | None:
+        with contextlib.suppress(VaultUnavailable):
+            return await _ended(exchange, patience)
+        return None
+
+    return await until(look, "the database answers", within=patience)
 
 
 async def _ended(exchange: Exchange, patience: float) -> list[str]:
