@@ -23,6 +23,7 @@ from samdrift.app.operator import running
 from samdrift.contracts.messages import Direction, MessageStatus
 from samdrift.contracts.principals import Role
 from samdrift.messageservice.compose import Attachment, Draft, compose
+from samdrift.wire.sdkmessage import SdkMessage
 
 _LOOK_EVERY = 0.05
 
@@ -32,20 +33,25 @@ async def _serve(config_file: Path) -> None:
         sender = Party(operator, HABO.address)
         print("ready", flush=True)
         while line := await asyncio.to_thread(sys.stdin.readline):
-            attachment = Attachment("a.pdf", "application/pdf", b"%PDF-1.4\n" + os.urandom(int(line)))
+            message = _message(sender, int(line))
             started = time.monotonic()
-            await _exchange(sender, Draft("Prov", "Ett meddelande.", (attachment,)))
+            await operator.messages.send(sender.principal, sender.organisation, message)
+            sent = message.message_id
+            del message  # as a client does that has its answer
+            await _accepted(sender, sent)
             print(time.monotonic() - started, flush=True)
 
 
-async def _exchange(sender: Party, draft: Draft) -> None:
-    message = compose(
-        draft, sender.address, AGENCY.address, message_id=str(uuid.uuid4()), at=datetime.now(UTC)
-    )
+def _message(sender: Party, size: int) -> SdkMessage:
+    attachment = Attachment("a.pdf", "application/pdf", b"%PDF-1.4\n" + os.urandom(size))
+    draft = Draft("Prov", "Ett meddelande.", (attachment,))
+    return compose(draft, sender.address, AGENCY.address, message_id=str(uuid.uuid4()), at=datetime.now(UTC))
+
+
+async def _accepted(sender: Party, message_id: str) -> None:
     service = sender.operator.messages
     who = sender.principal, sender.organisation
-    await service.send(*who, message)
-    while (known := await service.status(*who, message.message_id, Direction.OUT)) is not None:
+    while (known := await service.status(*who, message_id, Direction.OUT)) is not None:
         status, events = known
         if status.final:
             if status is not MessageStatus.ACCEPTED:

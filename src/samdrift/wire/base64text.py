@@ -7,7 +7,6 @@ there, so two different texts could mean the same bytes unnoticed.
 from __future__ import annotations
 
 import binascii
-import io
 from collections.abc import Iterable, Iterator
 
 from samdrift.wire.errors import WireError, WireFault
@@ -21,17 +20,15 @@ def encode(data: bytes) -> bytes:
     return binascii.b2a_base64(data, newline=False)
 
 
-def encode_pieces(pieces: Iterable[bytes]) -> bytes:
-    """The same of bytes that come in pieces, which are not put together first."""
-    written = io.BytesIO()
+def encode_pieces(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """The same of bytes that come in pieces, as they come."""
     rest = b""
     for piece in pieces:
         data = rest + piece if rest else piece
         whole = len(data) - len(data) % 3
-        written.write(encode(data[:whole]))
+        yield encode(data[:whole])
         rest = data[whole:]
-    written.write(encode(rest))
-    return written.getvalue()
+    yield encode(rest)
 
 
 def decode(text: str, where: str = "") -> bytes:

@@ -7,8 +7,10 @@ hashed is what is sent and a large ciphertext passes through no tree.
 from __future__ import annotations
 
 import hashlib
+import io
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from itertools import chain
 
 from cryptography import x509
 
@@ -31,14 +33,6 @@ _END = b"</x:XHE>"
 _PROLOG = re.compile(rb"(?:\xef\xbb\xbf)?(?:<\?xml[^>]*\?>)?\s*")
 
 
-@dataclass(frozen=True, slots=True)
-class _Unsigned:
-    """An envelope without its end tag, in pieces, and the SHA-256 of its canonical form."""
-
-    pieces: tuple[bytes, ...]
-    digest: bytes
-
-
 def seal(
     header: EnvelopeHeader,
     payload: bytes,
@@ -58,36 +52,49 @@ def seal(
         raise WireError(WireFault.STRUCTURE, finding.text, finding.path)
     prolog = _PROLOG.match(payload)
     element = memoryview(payload)[prolog.end() if prolog else 0 :]
+    envelope = io.BytesIO()
+    envelope.write(_DECLARATION)
     if recipient is None:
-        unsigned = _plain(header, bytes(element))
+        digest = _write_plain(envelope, header, bytes(element))
     else:
-        unsigned = _encrypted(header, element, recipient, rng)
-    signature = "" if signer is None else enveloped_signature(unsigned.digest, signer, _NAMESPACES)
-    return b"".join((_DECLARATION, *unsigned.pieces, signature.encode(), _END))
+        digest = _write_encrypted(envelope, header, element, recipient, rng)
+    if signer is not None:
+        envelope.write(enveloped_signature(digest, signer, _NAMESPACES).encode())
+    envelope.write(_END)
+    return envelope.getvalue()
 
 
-def _encrypted(
-    header: EnvelopeHeader, element: memoryview, recipient: x509.Certificate, rng: Random
-) -> _Unsigned:
-    """Canonical by construction, so its digest is that of its bytes."""
+def _write_encrypted(
+    envelope: io.BytesIO,
+    header: EnvelopeHeader,
+    element: memoryview,
+    recipient: x509.Certificate,
+    rng: Random,
+) -> bytes:
+    """Everything but signature and end tag; gives the SHA-256 of the canonical form.
+
+    Canonical by construction, so that is the digest of the bytes.
+    """
     before, after = _around_payload(header)
     content = encrypt_element(element, recipient, rng=rng)
-    pieces = (before, content.before, content.ciphertext, content.after, after)
     digest = hashlib.sha256()
-    for piece in (*pieces, _END):
+    for piece in chain((before, content.before), content.ciphertext, (content.after, after)):
+        envelope.write(piece)
         digest.update(piece)
-    return _Unsigned(pieces, digest.digest())
+    digest.update(_END)
+    return digest.digest()
 
 
-def _plain(header: EnvelopeHeader, element: bytes) -> _Unsigned:
-    """The payload is as its maker wrote it: parsed by itself and in its place, and canonicalized."""
+def _write_plain(envelope: io.BytesIO, header: EnvelopeHeader, element: bytes) -> bytes:
+    """The same for a payload as its maker wrote it: parsed by itself and in its place, and canonicalized."""
     longtext.parse(element, LARGE)
     before, after = _around_payload(header)
     document = longtext.parse(b"".join((before, element, after, _END)), LARGE)
     header_of(document)
     sink = document.new_sink()
     canonical_document(document.root, Canonicalization.INCLUSIVE, (), sink)
-    return _Unsigned((before, element, after), sink.digest())
+    envelope.write(before + element + after)
+    return sink.digest()
 
 
 def _around_payload(header: EnvelopeHeader) -> tuple[bytes, bytes]:

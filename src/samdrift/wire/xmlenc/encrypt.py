@@ -5,6 +5,7 @@ Missing: envelope-profile-xhe 3.4.4.1 b: every document type of the federation i
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -27,11 +28,11 @@ _IV_SIZE = 16
 
 @dataclass(frozen=True, slots=True)
 class Encrypted:
-    """``EncryptedData`` in canonical form, in three pieces: a large ciphertext is not copied around."""
+    """``EncryptedData`` in canonical form, to be written somewhere: a large ciphertext is never whole."""
 
     before: bytes
-    ciphertext: bytes
-    """Base64."""
+    ciphertext: Iterator[bytes]
+    """Base64, made while it is taken, once."""
     after: bytes
 
 
