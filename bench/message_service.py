@@ -19,6 +19,7 @@ from samdrift.app.configfile import load
 from samdrift.app.demo.cast import AGENCY, HABO
 from samdrift.app.demo.scenario import Party
 from samdrift.app.loop import run
+from samdrift.app.memory import give_large_pieces_back
 from samdrift.app.operator import running
 from samdrift.contracts.messages import Direction, MessageStatus
 from samdrift.contracts.principals import Role
@@ -61,4 +62,5 @@ async def _accepted(sender: Party, message_id: str) -> None:
 
 
 if __name__ == "__main__":
+    give_large_pieces_back()
     run(_serve(Path(sys.argv[1])))

@@ -19,6 +19,7 @@ from samdrift.app.configfile import load
 from samdrift.app.failures import told
 from samdrift.app.installations import Installation, read_apart
 from samdrift.app.loop import run
+from samdrift.app.memory import give_large_pieces_back
 from samdrift.app.operator import running
 from samdrift.app.output import Unusable
 from samdrift.app.supervisor import Child, NotStarted, Supervisor, supervise
@@ -58,6 +59,7 @@ def serve(
     if len(config) > 1:
         _serve_several(which, read_apart(config))
         return
+    give_large_pieces_back()
     try:
         with told():
             run(_until_stopped(load(config[0]), which, None if supervised is None else Supervisor()))
