@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from samdrift.app.toml import ConfigError, Table, text
+from samdrift.app.toml import ConfigError, read_file, text
 from samdrift.client.keys import ClientKey, KeyUnusable
 from samdrift.client.mailbox import Mailbox
 from samdrift.client.outgoing import Correspondent
@@ -38,15 +37,7 @@ class ClientConfig:
 
 def load_client(path: Path) -> ClientConfig:
     """Read and check the file, or raise :class:`ConfigError`."""
-    try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ConfigError(str(path), "there is no such file") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(str(path), f"cannot be read ({type(error).__name__})") from None
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(str(path), f"is not TOML: {error}") from None
-    table = Table(document, "", path.parent.resolve())
+    table = read_file(path)
     config = ClientConfig(
         interface=table.take("interface", _address),
         token_endpoint=table.take("token_endpoint", _address),

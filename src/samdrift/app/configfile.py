@@ -7,7 +7,6 @@ the file's folder.
 
 from __future__ import annotations
 
-import tomllib
 from dataclasses import replace
 from ipaddress import ip_address
 from pathlib import Path
@@ -26,22 +25,14 @@ from samdrift.app.config import (
 )
 from samdrift.app.malware import read_malware
 from samdrift.app.organisationconfig import check_issuers, https_address, organisation
-from samdrift.app.toml import ConfigError, Table, count, flag, items, positive, text, texts
+from samdrift.app.toml import ConfigError, Table, count, flag, items, positive, read_file, text, texts
 from samdrift.messageservice.authorization.registrations import LONGEST_SECONDS
 from samdrift.wire.profile import PROFILES, TransportProfile
 
 
 def load(path: Path) -> Config:
     """Read and check a configuration file, or raise :class:`ConfigError`."""
-    try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ConfigError(str(path), "there is no such file") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(str(path), f"cannot be read ({type(error).__name__})") from None
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(str(path), f"is not TOML: {error}") from None
-    return replace(_config(Table(document, "", path.parent.resolve())), file=path.resolve())
+    return replace(_config(read_file(path)), file=path.resolve())
 
 
 _DNS = 53

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -71,6 +72,19 @@ class Table:
 
     def at(self, key: str) -> str:
         return f"{self._where}.{key}" if self._where else key
+
+
+def read_file(path: Path) -> Table:
+    """A file's outermost table; paths in it are relative to the file's folder."""
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(str(path), "there is no such file") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(str(path), f"cannot be read ({type(error).__name__})") from None
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(str(path), f"is not TOML: {error}") from None
+    return Table(document, "", path.parent.resolve())
 
 
 def text(value: Any) -> str:
