@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-
-import structlog
 
 from samdrift.contracts.clock import Clock
 from samdrift.contracts.transfer import InboxItem, TransferUnavailable
@@ -21,7 +20,7 @@ _SOON = timedelta(seconds=30)
 _LATER = timedelta(minutes=10)
 """After which time a message is looked at again that did not come whole, or could not be used."""
 
-_log = structlog.get_logger(__name__)
+_LOGGER = logging.getLogger("samdrift")
 
 
 class NotForUs(Exception):
@@ -103,7 +102,7 @@ class WaitingMessages:
     def _pass_over(self, message_id: str, why: str, so_long: timedelta) -> None:
         self._passed_over[message_id] = self._clock() + so_long
         organisation = self._organisation.value
-        _log.warning("domibus-message-passed-over", organisation=organisation, as4=message_id, reason=why)
+        _LOGGER.warning("Domibus of %s: message %a passed over: %a", organisation, message_id, why)
 
     def _item(self, retrieved: Retrieved) -> InboxItem:
         """Domibus does not tell when a message came: that is when it was first seen here."""

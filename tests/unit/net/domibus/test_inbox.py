@@ -143,7 +143,7 @@ class Confused(Domibus):
 
 @pytest.mark.parametrize("wrong", [Misled, Confused])
 async def test_what_names_somebody_else_is_never_handed_over(
-    tmp_path: Path, wrong: type[Domibus], capfd: pytest.CaptureFixture[str]
+    tmp_path: Path, wrong: type[Domibus], caplog: pytest.LogCaptureFixture
 ) -> None:
     async with desk(tmp_path, wrong("AP", standin().users)) as at:
         at.domibus.receive(incoming("m@p", data=b"a secret of others"))
@@ -151,7 +151,7 @@ async def test_what_names_somebody_else_is_never_handed_over(
         with pytest.raises(TransferUnavailable):
             await fetched(at.access_point, "m@p")
         assert at.domibus.downloaded == [], "it is still there for whom it is for"
-    logged = "".join(capfd.readouterr())
+    logged = caplog.text
     assert "m@p" in logged
     assert "a secret" not in logged
 
