@@ -19,7 +19,7 @@ from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Rol
 from samdrift.vault.accesspoint import AccessPointVault
 from samdrift.vault.bodies import Body
 from samdrift.vault.gate import Gate
-from samdrift.vault.keystore import ScryptCost, SoftwareKeyStore
+from samdrift.vault.keys.software import ScryptCost, SoftwareKeyStore
 from samdrift.vault.messageservice import MessageServiceVault
 from samdrift.vault.opening import Vault
 from samdrift.vault.provision import Provisioner

@@ -27,8 +27,8 @@ from samdrift.contracts.messages import Direction, MessageStatus
 from samdrift.contracts.transfer import TransferReason
 from samdrift.federation.directory import FunctionalAddress
 from samdrift.federation.shapes import Ca
-from samdrift.vault.keyfiles import KeyName
-from samdrift.vault.keystore import SoftwareKeyStore
+from samdrift.vault.keys.files import KeyName
+from samdrift.vault.keys.software import SoftwareKeyStore
 from samdrift.wire.identifiers import ParticipantIdentifier
 from tests.roles import web
 from tests.roles.interfacec import InterfaceC

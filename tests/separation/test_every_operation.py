@@ -27,7 +27,7 @@ from samdrift.contracts.transfer import TransferReason
 from samdrift.vault.accesspoint import AccessPointVault
 from samdrift.vault.bodies import BodyReader, BodyWriter
 from samdrift.vault.errors import SealBroken, UnknownRecord
-from samdrift.vault.keystore import KeyFault, KeyName, KeyStoreError, SoftwareKeyStore
+from samdrift.vault.keys.software import KeyFault, KeyName, KeyStoreError, SoftwareKeyStore
 from samdrift.vault.messageservice import MessageServiceVault
 from samdrift.vault.opening import Vault
 from samdrift.vault.records import Backlog, Changes, MessageRecord, ReceiptRecord, Received, Transfer

@@ -10,7 +10,7 @@ import psycopg
 
 from samdrift.contracts.principals import Role
 from samdrift.vault.database import Database
-from samdrift.vault.keystore import SoftwareKeyStore
+from samdrift.vault.keys.software import SoftwareKeyStore
 from samdrift.vault.registry import LOGIN_SECRET
 from samdrift.vault.sealing import Sealer
 from samdrift.wire.identifiers import ParticipantIdentifier

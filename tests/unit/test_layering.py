@@ -62,7 +62,7 @@ OPENS_ENVELOPES = (
     "samdrift.wire.envelope.sealing",
     "samdrift.wire.envelope.verifying",
     "samdrift.vault.messageservice",
-    "samdrift.vault.keystore",
+    "samdrift.vault.keys.software",
 )
 """What the access point has no business with: content, and keys of organisations."""
 

@@ -25,7 +25,7 @@ from samdrift.app.replaceable import OPERATOR_KEYS
 from samdrift.contracts.discovery import CertificatePurpose
 from samdrift.net.trustfolder import read_policies
 from samdrift.vault.database import databases_of
-from samdrift.vault.keyfiles import KeyName, decode_certificate, key_files
+from samdrift.vault.keys.files import KeyName, decode_certificate, key_files
 
 _MAY_BE_SHARED = frozenset({"file", "inner_issuers", "federation.tls_issuers", "malware.clamd.socket"})
 """Files that are no installation's own; every other one is. A scanner keeps nothing of what it sees."""

@@ -12,7 +12,7 @@ from samdrift.app.toml import ConfigError
 from samdrift.federation.errors import FederationError
 from samdrift.net.trustfolder import TrustFolderError
 from samdrift.vault.errors import VaultError
-from samdrift.vault.keyfiles import KeyStoreError
+from samdrift.vault.keys.files import KeyStoreError
 
 
 @contextlib.contextmanager

@@ -42,7 +42,8 @@ from samdrift.net.http import http_client
 from samdrift.net.server import listening_socket, serving
 from samdrift.net.tls import client_tls, server_tls
 from samdrift.vault.gate import Gate
-from samdrift.vault.keystore import SoftwareKeyStore
+from samdrift.vault.keys.opened import open_keys
+from samdrift.vault.keys.store import KeyStore
 from samdrift.vault.settings import VaultSettings
 from samdrift.wire.as4 import DEFAULT_LIMITS
 
@@ -87,7 +88,7 @@ async def running(
     """
     settings = vault_settings(config)
     async with AsyncExitStack() as stack:
-        keys = SoftwareKeyStore(settings.secrets, settings.passphrase)
+        keys = open_keys(settings)
         gate = await Gate.start(settings, roles=roles, keys=keys)
         stack.push_async_callback(gate.close)
         services = await stack.enter_async_context(shared_services(config))
@@ -115,7 +116,7 @@ async def _run_access_point(
     own: AccessPointConfig,
     gate: Gate,
     services: Services,
-    keys: SoftwareKeyStore,
+    keys: KeyStore,
 ) -> None:
     identity = newest_identity(partial(keys.tls_server, OPERATOR_KEYS))
     shown = newest_identity(partial(identity_for_peers, keys))
@@ -180,7 +181,7 @@ async def _serve_interface_d(
     listen: SocketAddress,
     interface_d: InterfaceD,
     beside: Sequence[BaseRoute],
-    keys: SoftwareKeyStore,
+    keys: KeyStore,
 ) -> None:
     tls = server_tls(newest_identity(partial(keys.tls_server, OPERATOR_KEYS)))
     application = guarded(interface_d.application(beside), unexpected("interface D"))

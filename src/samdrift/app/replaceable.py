@@ -17,15 +17,15 @@ from samdrift.app.configfile import load
 from samdrift.app.toml import ConfigError
 from samdrift.net.following import Followed, file_state
 from samdrift.net.tls import TlsIdentity
-from samdrift.vault.keyfiles import KeyName, KeyStoreError
-from samdrift.vault.keystore import SoftwareKeyStore
+from samdrift.vault.keys.files import KeyName, KeyStoreError
+from samdrift.vault.keys.store import KeyStore
 from samdrift.wire.certificates import common_name
 
 OPERATOR_KEYS = "operator"
 """The folder of the key store for what belongs to the operator itself: access point and server keys."""
 
 
-def own_keys(store: SoftwareKeyStore, party: str) -> Followed[OwnKeys]:
+def own_keys(store: KeyStore, party: str) -> Followed[OwnKeys]:
     """The access point's keys; a certificate of another party is not one of its own."""
 
     def build() -> OwnKeys:
@@ -40,7 +40,7 @@ def own_keys(store: SoftwareKeyStore, party: str) -> Followed[OwnKeys]:
     return Followed("access point keys", build, state, seldom=True)
 
 
-def identity_for_peers(store: SoftwareKeyStore) -> tuple[Path, str]:
+def identity_for_peers(store: KeyStore) -> tuple[Path, str]:
     """File and password of what peers are shown that ask for a certificate (transport-profile-as4 2.4.2 A2).
 
     A certificate for clients, if there is one, else that of the server: the one

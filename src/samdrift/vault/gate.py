@@ -18,7 +18,8 @@ from samdrift.vault.accesspoint import AccessPointVault
 from samdrift.vault.bodies import Shelf
 from samdrift.vault.database import Database
 from samdrift.vault.errors import VaultDenied, VaultUnavailable
-from samdrift.vault.keystore import SoftwareKeyStore
+from samdrift.vault.keys.opened import open_keys
+from samdrift.vault.keys.store import KeyStore
 from samdrift.vault.messageservice import MessageServiceVault
 from samdrift.vault.objects import Objects
 from samdrift.vault.opening import Opening, Reason, Room, Vault
@@ -55,7 +56,7 @@ class Gate:
         settings: VaultSettings,
         roles: Collection[Role],
         clock: Clock,
-        keys: SoftwareKeyStore | None,
+        keys: KeyStore | None,
     ) -> None:
         self.registry = Registry()
         self.news = Signals()
@@ -65,7 +66,7 @@ class Gate:
         self._database = database
         self._roles = frozenset(roles)
         self._clock = clock
-        self._keys = keys or SoftwareKeyStore(settings.secrets, settings.passphrase)
+        self._keys = keys or open_keys(settings)
         self._objects = Objects(settings.objects)
         self._pool = Pool(settings.connections, settings.connections_per_vault, settings.idle)
         self._operator = database.registry()
@@ -79,7 +80,7 @@ class Gate:
         *,
         roles: Collection[Role] = tuple(Role),
         clock: Clock = _now,
-        keys: SoftwareKeyStore | None = None,
+        keys: KeyStore | None = None,
     ) -> Self:
         """Reach the database, and read who is hosted; :class:`VaultUnavailable` when that fails.
 

@@ -17,7 +17,7 @@ from samdrift.contracts.principals import Principal, Purpose
 from samdrift.vault import logbook
 from samdrift.vault.bodies import Body, BodyReader, BodyWriter, Shelf
 from samdrift.vault.errors import VaultUnavailable
-from samdrift.vault.keystore import SoftwareKeyStore
+from samdrift.vault.keys.store import KeyStore
 from samdrift.vault.pool import Login, Pool
 from samdrift.vault.sealing import Sealer
 from samdrift.vault.session import Value
@@ -35,7 +35,7 @@ class Room:
     vault: str
     login: Login
     shelf: Shelf
-    keys: SoftwareKeyStore
+    keys: KeyStore
     tell: Afterwards
     """Tells those in this process who wait for news of it."""
 

@@ -20,7 +20,8 @@ from samdrift.contracts.principals import Role
 from samdrift.vault import migrations
 from samdrift.vault.database import Database
 from samdrift.vault.errors import UnknownRecord, VaultRefused, VaultUnavailable
-from samdrift.vault.keystore import SoftwareKeyStore
+from samdrift.vault.keys.opened import open_keys
+from samdrift.vault.keys.store import KeyStore
 from samdrift.vault.objects import Objects
 from samdrift.vault.registry import LOGIN_SECRET, OPERATOR_LOG, RegistrationState
 from samdrift.vault.sealing import Sealer
@@ -50,15 +51,15 @@ class Provisioner:
         settings: VaultSettings,
         database: Database,
         connection: migrations.Connection,
-        keys: SoftwareKeyStore | None,
+        keys: KeyStore | None,
     ) -> None:
         self._settings = settings
         self._database = database
         self._connection = connection
-        self._keys = keys or SoftwareKeyStore(settings.secrets, settings.passphrase)
+        self._keys = keys or open_keys(settings)
 
     @classmethod
-    async def connect(cls, settings: VaultSettings, *, keys: SoftwareKeyStore | None = None) -> Self:
+    async def connect(cls, settings: VaultSettings, *, keys: KeyStore | None = None) -> Self:
         """Log in as administrator; the embedded server is started when it does not run.
 
         ``keys`` is the key store of ``settings`` where it is open already.

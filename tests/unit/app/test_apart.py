@@ -15,8 +15,8 @@ from samdrift.app.configfile import load
 from samdrift.app.installations import read_apart
 from samdrift.app.output import Unusable
 from samdrift.app.replaceable import OPERATOR_KEYS
-from samdrift.vault.keyfiles import KeyName
-from samdrift.vault.keystore import ScryptCost, SoftwareKeyStore
+from samdrift.vault.keys.files import KeyName
+from samdrift.vault.keys.software import ScryptCost, SoftwareKeyStore
 from tests import pki
 
 ROOT = pki.root("Rot", 1)

@@ -14,7 +14,7 @@ from samdrift.federation.errors import FederationError
 from samdrift.net.server import listening_socket
 from samdrift.net.trustfolder import TrustFolderError
 from samdrift.vault.errors import VaultUnavailable
-from samdrift.vault.keyfiles import KeyFault, KeyStoreError
+from samdrift.vault.keys.files import KeyFault, KeyStoreError
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from samdrift.app.commands.keys import app
 from samdrift.app.output import Unusable
-from samdrift.vault.keystore import ScryptCost, SoftwareKeyStore
+from samdrift.vault.keys.software import ScryptCost, SoftwareKeyStore
 from tests import pki
 from tests.unit.app.test_configfile import GOOD, write
 

@@ -10,8 +10,8 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from samdrift.app.replaceable import OPERATOR_KEYS, identity_for_peers, own_keys
 from samdrift.app.toml import ConfigError
-from samdrift.vault.keyfiles import KeyName, KeyStoreError
-from samdrift.vault.keystore import ScryptCost, SoftwareKeyStore
+from samdrift.vault.keys.files import KeyName, KeyStoreError
+from samdrift.vault.keys.software import ScryptCost, SoftwareKeyStore
 from tests import pki
 
 pytestmark = pytest.mark.usefixtures("files_looked_at_always")

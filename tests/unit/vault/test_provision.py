@@ -14,7 +14,7 @@ from samdrift.contracts.principals import Role
 from samdrift.vault import migrations
 from samdrift.vault.database import Database
 from samdrift.vault.errors import UnknownRecord, VaultDenied, VaultUnavailable
-from samdrift.vault.keystore import SoftwareKeyStore
+from samdrift.vault.keys.software import SoftwareKeyStore
 from samdrift.vault.provision import Provisioner
 from samdrift.vault.registry import RegistrationState
 from samdrift.vault.session import Row, Session

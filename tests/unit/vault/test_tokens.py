@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
 from samdrift.contracts.principals import Role
 from samdrift.vault.errors import VaultDenied
-from samdrift.vault.keystore import KeyFault, KeyStoreError, ScryptCost, SoftwareKeyStore
+from samdrift.vault.keys.software import KeyFault, KeyStoreError, ScryptCost, SoftwareKeyStore
 from samdrift.wire.identifiers import ParticipantIdentifier
 from tests.vaults import ELSEWHERE, MINUTE, NOW, Installation
 

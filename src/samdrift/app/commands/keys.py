@@ -24,8 +24,9 @@ from samdrift.app.operator import vault_settings
 from samdrift.app.output import Unusable, print_json, printable, shown
 from samdrift.app.replaceable import OPERATOR_KEYS
 from samdrift.trust.keys import KeyMaterialError, certificates
-from samdrift.vault.keyfiles import KeyName
-from samdrift.vault.keystore import HeldKey, SoftwareKeyStore
+from samdrift.vault.keys.files import KeyName
+from samdrift.vault.keys.opened import open_keys
+from samdrift.vault.keys.store import HeldKey, KeyStore
 from samdrift.wire.certificates import common_name
 
 app = typer.Typer(add_completion=False)
@@ -124,11 +125,11 @@ def _row(key: HeldKey, held: Iterable[HeldKey]) -> dict[str, object]:
     }
 
 
-def _store(config: Config) -> SoftwareKeyStore:
+def _store(config: Config) -> KeyStore:
     settings = vault_settings(config)
     if not settings.secrets.is_dir():
         raise Unusable(f"{shown(settings.secrets)}: there is no key store")
-    return SoftwareKeyStore(settings.secrets, settings.passphrase)
+    return open_keys(settings)
 
 
 def _read(file: Path) -> tuple[x509.Certificate, ...]:

@@ -29,8 +29,9 @@ from samdrift.federation.authority import Authority
 from samdrift.federation.server import LocalFederation
 from samdrift.federation.shapes import Use
 from samdrift.net.server import listening_socket
-from samdrift.vault.keyfiles import KeyName
-from samdrift.vault.keystore import SoftwareKeyStore
+from samdrift.vault.keys.files import KeyName
+from samdrift.vault.keys.opened import open_keys
+from samdrift.vault.keys.store import KeyStore
 from samdrift.vault.provision import Provisioner
 from samdrift.vault.settings import VaultSettings
 from samdrift.wire.identifiers import (
@@ -71,7 +72,7 @@ async def enrol(federation: LocalFederation, operator: DemoOperator, folder: Pat
     """Bring an operator to the point where it can run; what is done already stays."""
     settings = _settings(folder)
     federation.write_trust(folder / "trust")
-    keys = await asyncio.to_thread(SoftwareKeyStore, settings.secrets, settings.passphrase)
+    keys = await asyncio.to_thread(open_keys, settings)
     vaults = await _vaults(settings, keys, operator)
     access_point, issued = await asyncio.gather(
         asyncio.to_thread(_own_certificates, keys, federation.authority, operator.party),
@@ -112,7 +113,7 @@ def _settings(folder: Path) -> VaultSettings:
     )
 
 
-async def _vaults(settings: VaultSettings, keys: SoftwareKeyStore, operator: DemoOperator) -> dict[str, str]:
+async def _vaults(settings: VaultSettings, keys: KeyStore, operator: DemoOperator) -> dict[str, str]:
     """Make the vaults of every organisation; gives the ids of those of the message service."""
     provisioner = await Provisioner.connect(settings, keys=keys)
     try:
@@ -127,7 +128,7 @@ async def _vaults(settings: VaultSettings, keys: SoftwareKeyStore, operator: Dem
         await provisioner.close()
 
 
-def _own_certificates(keys: SoftwareKeyStore, authority: Authority, party: str) -> x509.Certificate:
+def _own_certificates(keys: KeyStore, authority: Authority, party: str) -> x509.Certificate:
     """Keys of the operator itself; gives the access point's certificate."""
     _certified(
         keys, OPERATOR_KEYS, KeyName.TLS_SERVER, HOST, lambda csr: authority.issue_tls_server([HOST], csr)
@@ -138,7 +139,7 @@ def _own_certificates(keys: SoftwareKeyStore, authority: Authority, party: str) 
 
 
 async def _all_certificates(
-    keys: SoftwareKeyStore,
+    keys: KeyStore,
     vaults: Mapping[str, str],
     authority: Authority,
     organisations: Sequence[DemoOrganisation],
@@ -152,7 +153,7 @@ async def _all_certificates(
 
 
 def _certificates(
-    keys: SoftwareKeyStore, vault: str, authority: Authority, organisation: DemoOrganisation
+    keys: KeyStore, vault: str, authority: Authority, organisation: DemoOrganisation
 ) -> _Certificates:
     def of_organisation(use: Use) -> Issue:
         return lambda csr: authority.issue_organisation(
@@ -170,9 +171,7 @@ def _certificates(
     )
 
 
-def _certified(
-    keys: SoftwareKeyStore, vault: str, name: KeyName, common_name: str, issue: Issue
-) -> x509.Certificate:
+def _certified(keys: KeyStore, vault: str, name: KeyName, common_name: str, issue: Issue) -> x509.Certificate:
     """The certificate of a key, made and certified when it is not there."""
     for held in keys.keys(vault):
         if held.name is name and held.certificate is not None:

@@ -11,7 +11,7 @@ from samdrift.messageservice.authorization.registrations import ExternalIssuer, 
 from samdrift.messageservice.authorization.remote import ClientFor, fetched_keys, issuer_keys
 from samdrift.vault.errors import VaultError
 from samdrift.vault.gate import Gate
-from samdrift.vault.keyfiles import KeyStoreError
+from samdrift.vault.keys.files import KeyStoreError
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 WORKER = Principal(PrincipalKind.WORKER, "authorization")

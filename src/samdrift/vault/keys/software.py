@@ -27,7 +27,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from nacl.utils import random
 
 from samdrift.vault.files import private_folder, remove, write_new
-from samdrift.vault.keyfiles import (
+from samdrift.vault.keys.files import (
     KeyFault,
     KeyFile,
     KeyName,
@@ -40,8 +40,9 @@ from samdrift.vault.keyfiles import (
     key_files,
     key_name,
 )
-from samdrift.vault.tokenkeys import token_keys
-from samdrift.vault.wrapping import (
+from samdrift.vault.keys.store import HeldKey
+from samdrift.vault.keys.tokenkeys import token_keys
+from samdrift.vault.keys.wrapping import (
     KEY_BYTES,
     ScryptCost,
     WrappingError,
@@ -62,15 +63,6 @@ _ROOT = "root"
 _SECRET = "secret"  # noqa: S105
 _DATA_KEY = "data-key"
 _VAULT = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
-
-
-@dataclass(frozen=True, slots=True)
-class HeldKey:
-    """A key that a vault has; without a certificate it waits for one and is not used."""
-
-    name: KeyName
-    number: int
-    certificate: x509.Certificate | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,8 +16,8 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from samdrift.vault.files import remove, write_new
-from samdrift.vault.keyfiles import KeyFault, KeyStoreError
-from samdrift.vault.wrapping import WrappingError, unwrap, wrap
+from samdrift.vault.keys.files import KeyFault, KeyStoreError
+from samdrift.vault.keys.wrapping import WrappingError, unwrap, wrap
 from samdrift.wire.softwarekeys import SoftwareTokenKey
 
 _RENEW_AFTER = timedelta(days=90)

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.x509.oid import NameOID
 
-from samdrift.vault.keystore import KeyFault, KeyName, KeyStoreError, ScryptCost, SoftwareKeyStore
+from samdrift.vault.keys.software import KeyFault, KeyName, KeyStoreError, ScryptCost, SoftwareKeyStore
 from samdrift.wire.keys import Oaep
 
 CHEAP = ScryptCost(n=1 << 4, r=1, p=1)

@@ -1,0 +1,20 @@
+"""`samdrift org`: the organisations of an installation, from their first day to their last.
+
+One module for each thing that can be done; this one puts them together.
+"""
+
+from __future__ import annotations
+
+import typer
+
+from samdrift.app.commands.org import listing
+
+app = typer.Typer(add_completion=False)
+
+
+@app.callback()
+def org() -> None:
+    """Add, look after, move and close organisations."""
+
+
+app.command("list")(listing.list_organisations)

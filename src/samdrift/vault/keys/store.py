@@ -1,0 +1,81 @@
+"""What every key store offers: one interface for keys in encrypted files and for keys in an HSM.
+
+A store holds the keys of many vaults, each under the vault's random id, and of
+the operator itself. Nothing here gives a private key away: what comes out is a
+certificate request, a signature, an unwrapped session key.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Protocol
+
+from cryptography import x509
+
+from samdrift.vault.keys.files import KeyName
+from samdrift.wire.keys import DecryptionKey, SigningKey, TokenKey
+
+
+@dataclass(frozen=True, slots=True)
+class HeldKey:
+    """A key that a vault has; without a certificate it waits for one and is not used."""
+
+    name: KeyName
+    number: int
+    certificate: x509.Certificate | None
+
+
+class KeyStore(Protocol):
+    """The keys of every vault. Every method raises ``KeyStoreError``, with the fault that it names.
+
+    Calls block: on a disk, or on a token.
+    """
+
+    def create_key(self, vault: str, name: str, subject: x509.Name, bits: int = 3072) -> bytes:
+        """Make a new RSA key and return its certificate request (PEM); the key waits for its certificate."""
+
+    def install_certificate(
+        self, vault: str, name: str, certificate: x509.Certificate, chain: tuple[x509.Certificate, ...] = ()
+    ) -> None:
+        """Put a waiting key to use with its certificate; ``MISMATCH`` when no waiting key is its own.
+
+        ``chain`` is what a TLS peer needs besides: the issuers, without the root.
+        """
+
+    def installed(self, vault: str, name: str) -> tuple[int, ...]:
+        """The numbers of the keys with certificates, without opening any: they change with each rotation."""
+
+    def signing_key(self, vault: str, name: str = KeyName.SIGNING) -> SigningKey:
+        """The newest key with a certificate."""
+
+    def signing_keys(self, vault: str, name: str = KeyName.SIGNING) -> tuple[SigningKey, ...]:
+        """Every key with a certificate that is not retired, the newest first."""
+
+    def decryption_keys(self, vault: str, name: str = KeyName.ENCRYPTION) -> tuple[DecryptionKey, ...]:
+        """Every key with a certificate that is not retired, the newest first."""
+
+    def tls_client(self, vault: str) -> tuple[Path, str]:
+        """The file (key and certificates) and password of the client's key, for an SSL context."""
+
+    def tls_server(self, vault: str) -> tuple[Path, str]:
+        """The file (key and certificates) and password of the server's key, for an SSL context."""
+
+    def data_key(self, vault: str) -> bytes:
+        """The key, 32 bytes, that the vault's content is encrypted with; made on first use."""
+
+    def has_data_key(self, vault: str) -> bool:
+        """Whether the vault's content can be read here; never again once its keys are destroyed."""
+
+    def token_keys(self, vault: str, today: date) -> tuple[TokenKey, ...]:
+        """What access tokens are signed with, the newest first; made and replaced by themselves."""
+
+    def keys(self, vault: str) -> tuple[HeldKey, ...]:
+        """What the vault holds, for people: by name, the newest first."""
+
+    def retire(self, vault: str, name: str, number: int) -> None:
+        """Remove an older key for good; the active one stays (``ACTIVE``)."""
+
+    def destroy(self, vault: str) -> None:
+        """Make everything that the vault's keys protect unreadable, for good."""
