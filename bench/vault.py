@@ -48,7 +48,9 @@ def rows() -> list[Row]:
 
 
 async def _rows(folder: Path) -> list[Row]:
-    settings = VaultSettings(folder / "database", folder / "objects", folder / "secrets", b"bench")
+    settings = VaultSettings(
+        folder / "database", folder / "objects", folder / "secrets", folder / "seals", b"bench"
+    )
     async with _gate(settings) as gate:
         server = psutil.Process(int((folder / "database/data/postmaster.pid").read_text().split()[0]))
         operations = {

@@ -19,7 +19,10 @@ from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Rol
 from samdrift.vault.accesspoint import AccessPointVault
 from samdrift.vault.bodies import Body
 from samdrift.vault.gate import Gate
-from samdrift.vault.keys.software import ScryptCost, SoftwareKeyStore
+from samdrift.vault.keys.opened import open_keys
+from samdrift.vault.keys.software import SoftwareKeyStore
+from samdrift.vault.keys.unlocking import RootUnlocker
+from samdrift.vault.keys.wrapping import ScryptCost
 from samdrift.vault.messageservice import MessageServiceVault
 from samdrift.vault.opening import Vault
 from samdrift.vault.provision import Provisioner
@@ -38,14 +41,25 @@ NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
 ELSEWHERE = ParticipantIdentifier.parse("0203:arbetsformedlingen.se")
 
+CHEAP = ScryptCost(n=1 << 4, r=1, p=1)
+"""For passphrases in tests: they open fast."""
+
 _NUMBERS = count(1)
 
 
 def settings_in(folder: Path) -> VaultSettings:
     """Settings for an installation of its own in ``folder``, with a key store that opens fast."""
-    settings = VaultSettings(folder / "database", folder / "objects", folder / "secrets", b"open sesame")
-    SoftwareKeyStore(settings.secrets, settings.passphrase, cost=ScryptCost(n=1 << 4, r=1, p=1))
+    settings = VaultSettings(
+        folder / "database", folder / "objects", folder / "secrets", folder / "seals", b"open sesame"
+    )
+    open_keys(settings, cost=CHEAP)
     return settings
+
+
+def key_store(folder: Path, passphrase: bytes = b"open sesame") -> SoftwareKeyStore:
+    """A key store that opens fast, in ``folder``, with its seals in a folder beside it."""
+    seals = folder.with_name(f"{folder.name}-seals")
+    return SoftwareKeyStore(folder, RootUnlocker(folder, seals, passphrase, cost=CHEAP))
 
 
 async def until(condition: Callable[[], bool]) -> None:

@@ -28,7 +28,8 @@ from samdrift.contracts.transfer import TransferReason
 from samdrift.federation.directory import FunctionalAddress
 from samdrift.federation.shapes import Ca
 from samdrift.vault.keys.files import KeyName
-from samdrift.vault.keys.software import SoftwareKeyStore
+from samdrift.vault.keys.opened import open_keys
+from samdrift.vault.keys.store import KeyStore
 from samdrift.wire.identifiers import ParticipantIdentifier
 from tests.roles import web
 from tests.roles.interfacec import InterfaceC
@@ -56,7 +57,7 @@ class Place:
     stage: Stage
     folder: Path
     tranas: Member
-    keys: SoftwareKeyStore
+    keys: KeyStore
 
     @property
     def trust(self) -> Path:
@@ -102,7 +103,7 @@ async def place(stage: Stage) -> AsyncIterator[Place]:
         enrolled = await enrol(stage.federation, OPERATOR, folder)
         async with running(hasty(enrolled.config, MalwareConfig(None))) as run:
             settings = vault_settings(enrolled.config)
-            keys = SoftwareKeyStore(settings.secrets, settings.passphrase)
+            keys = open_keys(settings)
             yield Place(stage, folder, member_of(stage.federation, run, TRANAS), keys)
 
 
@@ -268,7 +269,7 @@ def fingerprint(file: Path) -> str:
 async def test_a_client_of_interface_c_gets_a_new_certificate(place: Place) -> None:
     tranas, config = place.tranas, place.config_file
     old_file, password = await tranas.client_tls()
-    vault = old_file.parent.name
+    vault = old_file.parent.parent.name
     request = place.request(vault, KeyName.TLS_CLIENT)
     certificate = place.stage.federation.authority.issue_tls_client("message-service", request)
     new = certificate.fingerprint(hashes.SHA256()).hex()

@@ -27,7 +27,8 @@ from samdrift.contracts.transfer import TransferReason
 from samdrift.vault.accesspoint import AccessPointVault
 from samdrift.vault.bodies import BodyReader, BodyWriter
 from samdrift.vault.errors import SealBroken, UnknownRecord
-from samdrift.vault.keys.software import KeyFault, KeyName, KeyStoreError, SoftwareKeyStore
+from samdrift.vault.keys.opened import open_keys
+from samdrift.vault.keys.software import KeyFault, KeyName, KeyStoreError
 from samdrift.vault.messageservice import MessageServiceVault
 from samdrift.vault.opening import Vault
 from samdrift.vault.records import Backlog, Changes, MessageRecord, ReceiptRecord, Received, Transfer
@@ -133,7 +134,7 @@ async def victim(installation: Installation) -> Victim:
 
 def give_keys(installation: Installation, vault: str, owner: str) -> None:
     """Keys with certificates that name their owner."""
-    store = SoftwareKeyStore(installation.settings.secrets, installation.settings.passphrase)
+    store = open_keys(installation.settings)
     for use in (KeyName.SIGNING, KeyName.ENCRYPTION, KeyName.TLS_CLIENT):
         request = x509.load_pem_x509_csr(store.create_key(vault, use, name(owner), bits=2048))
         builder = x509.CertificateBuilder().subject_name(request.subject).issuer_name(name("CA"))
@@ -563,7 +564,7 @@ async def test_a_lock_on_one_vault_delays_no_other(installation: Installation, v
 
 
 def test_the_key_store_gives_a_vault_its_own_keys_alone(installation: Installation) -> None:
-    store = SoftwareKeyStore(installation.settings.secrets, installation.settings.passphrase)
+    store = open_keys(installation.settings)
     with pytest.raises(KeyStoreError) as caught:
         store.signing_key("v" + "0" * 32)
     assert caught.value.fault is KeyFault.MISSING

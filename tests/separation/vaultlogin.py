@@ -10,7 +10,7 @@ import psycopg
 
 from samdrift.contracts.principals import Role
 from samdrift.vault.database import Database
-from samdrift.vault.keys.software import SoftwareKeyStore
+from samdrift.vault.keys.opened import open_keys
 from samdrift.vault.registry import LOGIN_SECRET
 from samdrift.vault.sealing import Sealer
 from samdrift.wire.identifiers import ParticipantIdentifier
@@ -93,8 +93,8 @@ async def vault_login(
         organisation.value,
         role.value,
     )
-    keys = SoftwareKeyStore(installation.settings.secrets, installation.settings.passphrase)
-    password = Sealer(vault, keys.data_key(vault)).open(secret, LOGIN_SECRET).decode()
+    keys = open_keys(installation.settings)
+    password = Sealer(vault, keys.data_keys(vault)).open(secret, LOGIN_SECRET).decode()
     database = await Database.start(installation.settings)
     address = database.login(login, password).address
     await database.stop()

@@ -26,6 +26,7 @@ from samdrift.contracts.discovery import CertificatePurpose
 from samdrift.net.trustfolder import read_policies
 from samdrift.vault.database import databases_of
 from samdrift.vault.keys.files import KeyName, decode_certificate, key_files
+from samdrift.vault.keys.vaultfolder import current
 
 _MAY_BE_SHARED = frozenset({"file", "inner_issuers", "federation.tls_issuers", "malware.clamd.socket"})
 """Files that are no installation's own; every other one is. A scanner keeps nothing of what it sees."""
@@ -61,6 +62,8 @@ class Claims:
     """Public keys of the access point."""
     issuers: frozenset[bytes] = frozenset()
     """Who says which access points are let in: digests of certificates."""
+    credential: str = ""
+    """The credential with the passphrase; a supervisor has one set of credentials for all."""
 
 
 def require_apart(claims: Sequence[Claims]) -> None:
@@ -92,6 +95,8 @@ def _shared(one: Claims, other: Claims) -> Iterator[tuple[str, str]]:
             yield _settings(setting, where), "the same address"
     if one.keys & other.keys:
         yield "vaults.secrets", "both access points have the same key"
+    if one.credential and one.credential == other.credential:
+        yield "vaults.passphrase_credential", "the same credential"
     if one.issuers & other.issuers:
         yield "federation.trust", "both let in access points of the same issuer"
 
@@ -138,6 +143,7 @@ def claims_of(config: Config, file: Path) -> Claims:
         frozenset(_numbers(places.values())),
         _public_keys(vaults.secrets / OPERATOR_KEYS),
         _digests(policy.issuers or policy.anchors),
+        vaults.passphrase_credential,
     )
 
 
@@ -178,7 +184,7 @@ def _steps(url: str) -> tuple[str, ...]:
 
 def _public_keys(folder: Path) -> frozenset[bytes]:
     """The keys of the access point, old ones included; their files tell without the passphrase."""
-    files = [file for file in key_files(folder, KeyName.ACCESS_POINT) if file.installed]
+    files = [file for file in key_files(current(folder) or folder, KeyName.ACCESS_POINT) if file.installed]
     found = (decode_certificate(file.path.read_bytes()).public_key() for file in files)
     return frozenset(key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo) for key in found)
 

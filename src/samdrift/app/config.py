@@ -61,7 +61,11 @@ class VaultConfig:
     database: Path | str
     objects: Path | str
     secrets: Path
-    passphrase_file: Path
+    seals: Path
+    """A folder that no backup contains; ``seals`` beside ``secrets`` unless told (docs/keys.md)."""
+    passphrase_file: Path | None = None
+    passphrase_credential: str = ""
+    """Where the passphrase of the key store is: in a file, or in a credential of that name from systemd."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -94,14 +94,35 @@ def _federation(table: Table) -> FederationConfig:
 
 
 def _vaults(table: Table) -> VaultConfig:
+    secrets = table.path("secrets")
     vaults = VaultConfig(
         database=table.place("database"),
         objects=table.place("objects"),
-        secrets=table.path("secrets"),
-        passphrase_file=table.path("passphrase_file"),
+        secrets=secrets,
+        seals=table.path("seals") if "seals" in table else secrets.parent / "seals",
+        passphrase_file=table.path("passphrase_file") if "passphrase_file" in table else None,
+        passphrase_credential=table.take("passphrase_credential", _credential, ""),
     )
     table.finish()
+    if (vaults.passphrase_file is None) == (not vaults.passphrase_credential):
+        raise ConfigError(table.at("passphrase_file"), "or passphrase_credential: one of them is needed")
+    for name in ("database", "objects", "secrets"):
+        place = getattr(vaults, name)
+        if isinstance(place, Path) and _one_inside_the_other(vaults.seals, place):
+            raise ConfigError(table.at("seals"), f"is not apart from {name}: a backup must not contain it")
     return vaults
+
+
+def _one_inside_the_other(one: Path, other: Path) -> bool:
+    one, other = one.resolve(), other.resolve()
+    return one.is_relative_to(other) or other.is_relative_to(one)
+
+
+def _credential(value: Any) -> str:
+    name = text(value)
+    if "/" in name or name.startswith("."):
+        raise ValueError("is not the name of a credential")
+    return name
 
 
 def _access_point(table: Table) -> AccessPointConfig:

@@ -21,6 +21,7 @@ from samdrift.app.authorization import Authorizing, authorizing
 from samdrift.app.config import AccessPointConfig, Config, MessageServiceConfig, SocketAddress
 from samdrift.app.malware import malware_scanner
 from samdrift.app.metrics import metrics_application
+from samdrift.app.passphrase import read_passphrase
 from samdrift.app.replaceable import (
     OPERATOR_KEYS,
     identity_for_peers,
@@ -67,12 +68,13 @@ class Operator:
 
 
 def vault_settings(config: Config) -> VaultSettings:
-    """The vaults' settings, with the passphrase read from its file."""
+    """The vaults' settings, with the passphrase read from where it is."""
     return VaultSettings(
         database=config.vaults.database,
         objects=config.vaults.objects,
         secrets=config.vaults.secrets,
-        passphrase=config.vaults.passphrase_file.read_bytes().strip(),
+        seals=config.vaults.seals,
+        passphrase=read_passphrase(config.vaults),
     )
 
 

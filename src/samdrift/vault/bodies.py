@@ -1,10 +1,11 @@
 """Bodies of envelopes and messages: streams that are encrypted before they leave the process.
 
-A stream is libsodium's secretstream (XChaCha20-Poly1305): a header, then frames
-of 64 KiB plaintext, the last one marked. Every frame is bound to vault and body,
-so that frames cannot be exchanged, reordered or cut off. A small stream travels
-in the row; a large one goes to the object store while it is written, so that
-memory does not grow with it.
+A stream is the number of the data key's generation, then libsodium's
+secretstream (XChaCha20-Poly1305): a header, and frames of 64 KiB plaintext, the
+last one marked. Every frame is bound to vault and body, so that frames cannot
+be exchanged, reordered or cut off. A small stream travels in the row; a large
+one goes to the object store while it is written, so that memory does not grow
+with it.
 """
 
 from __future__ import annotations
@@ -28,12 +29,12 @@ from nacl.bindings import (
 from samdrift.vault.errors import SealBroken, VaultClosed
 from samdrift.vault.ids import new_id
 from samdrift.vault.objects import Objects, ObjectWriter
-from samdrift.vault.sealing import Sealer
+from samdrift.vault.sealing import GENERATION_BYTES, Sealer
 
 IN_ROW = 128 * 1024
 """Largest body, in bytes of plaintext, that is kept in its row."""
 FRAME = 64 * 1024
-_HEADER = crypto_secretstream_xchacha20poly1305_HEADERBYTES
+_BEGINNING = GENERATION_BYTES + crypto_secretstream_xchacha20poly1305_HEADERBYTES
 _SEALED_FRAME = FRAME + crypto_secretstream_xchacha20poly1305_ABYTES
 _FINAL = crypto_secretstream_xchacha20poly1305_TAG_FINAL
 _MORE = crypto_secretstream_xchacha20poly1305_TAG_MESSAGE
@@ -93,7 +94,7 @@ class BodyReader:
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         """Authenticated pieces; :class:`SealBroken` at the first that does not hold, or at a missing end."""
-        opener = _Opener(self._shelf.sealer.bodies, self._shelf.context(self._id))
+        opener = _Opener(self._shelf.sealer, self._shelf.context(self._id))
         if self._sealed is not None:
             for piece in opener.feed(self._sealed):
                 yield piece
@@ -116,7 +117,8 @@ class BodyWriter:
         self._shelf = shelf
         self._context = shelf.context(self.id)
         self._state = crypto_secretstream_xchacha20poly1305_state()
-        self._held = [crypto_secretstream_xchacha20poly1305_init_push(self._state, shelf.sealer.bodies)]
+        by = shelf.sealer.newest
+        self._held = [by.number, crypto_secretstream_xchacha20poly1305_init_push(self._state, by.bodies)]
         self._frame = bytearray()
         self._hash = hashlib.sha256() if digested else None
         self._size = 0
@@ -176,8 +178,8 @@ class BodyWriter:
 class _Opener:
     """Decrypts a stream that comes in pieces of any size."""
 
-    def __init__(self, key: bytes, context: bytes) -> None:
-        self._key = key
+    def __init__(self, sealer: Sealer, context: bytes) -> None:
+        self._sealer = sealer
         self._context = context
         self._state = crypto_secretstream_xchacha20poly1305_state()
         self._waiting = bytearray()
@@ -186,7 +188,7 @@ class _Opener:
     def feed(self, sealed: bytes) -> list[bytes]:
         """Whole frames of plaintext, except the last one, which :meth:`finish` gives."""
         self._waiting += sealed
-        if not self._begun and len(self._waiting) >= _HEADER:
+        if not self._begun and len(self._waiting) >= _BEGINNING:
             self._begin()
         if not self._begun:
             return []
@@ -206,9 +208,14 @@ class _Opener:
         return self._pull(bytes(self._waiting), _FINAL)
 
     def _begin(self) -> None:
-        header = bytes(self._waiting[:_HEADER])
-        crypto_secretstream_xchacha20poly1305_init_pull(self._state, header, self._key)
-        del self._waiting[:_HEADER]
+        number, header = (
+            bytes(self._waiting[:GENERATION_BYTES]),
+            bytes(self._waiting[GENERATION_BYTES:_BEGINNING]),
+        )
+        crypto_secretstream_xchacha20poly1305_init_pull(
+            self._state, header, self._sealer.generation(number).bodies
+        )
+        del self._waiting[:_BEGINNING]
         self._begun = True
 
     def _pull(self, frame: bytes, expected: int) -> bytes:

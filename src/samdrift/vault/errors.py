@@ -28,6 +28,12 @@ class VaultUnavailable(VaultError):
     text = "the vault cannot be reached now"
 
 
+class VaultLocked(VaultUnavailable):
+    """The vault waits for its organisation's officer, who alone unlocks it; then the same call succeeds."""
+
+    text = "the vault is locked until its organisation's officer unlocks it"
+
+
 class VaultClosed(VaultError):
     """Used after its opening had ended."""
 

@@ -17,7 +17,9 @@ from samdrift.vault import logbook
 from samdrift.vault.accesspoint import AccessPointVault
 from samdrift.vault.bodies import Shelf
 from samdrift.vault.database import Database
-from samdrift.vault.errors import VaultDenied, VaultUnavailable
+from samdrift.vault.errors import VaultDenied, VaultLocked, VaultUnavailable
+from samdrift.vault.keys.datakeys import DataKeys
+from samdrift.vault.keys.files import KeyFault, KeyStoreError
 from samdrift.vault.keys.opened import open_keys
 from samdrift.vault.keys.store import KeyStore
 from samdrift.vault.messageservice import MessageServiceVault
@@ -231,17 +233,26 @@ class Gate:
     def _room(self, registration: Registration) -> Room:
         vault = registration.vault
         room = self._rooms.get(vault)
-        if room is None:
-            if not self._keys.has_data_key(vault):
-                raise VaultUnavailable
-            sealer = Sealer(vault, self._keys.data_key(vault))
+        state = self._keys.state(vault)
+        if room is None or room.state != state:
+            self._rooms.pop(vault, None)
+            current = partial(self._data_keys, vault)
+            sealer = Sealer(vault, current(), current)
             password = sealer.open(registration.secret, LOGIN_SECRET).decode()
             login = self._database.login(registration.login, password)
             shelf = Shelf(vault, sealer, self._objects)
             room = self._rooms[vault] = Room(
-                vault, login, shelf, self._keys, partial(self._tell, registration.organisation)
+                vault, login, shelf, self._keys, partial(self._tell, registration.organisation), state
             )
         return room
+
+    def _data_keys(self, vault: str) -> DataKeys:
+        """Its generations now; :class:`VaultLocked`, or unavailable for good when its keys are destroyed."""
+        try:
+            return self._keys.data_keys(vault)
+        except KeyStoreError as error:
+            locked = error.fault is KeyFault.LOCKED
+            raise (VaultLocked if locked else VaultUnavailable) from None
 
 
 def _may(principal: Principal, organisation: ParticipantIdentifier) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from types import TracebackType
@@ -38,6 +38,8 @@ class Room:
     keys: KeyStore
     tell: Afterwards
     """Tells those in this process who wait for news of it."""
+    state: Hashable
+    """Of its keys, when it was made: a room is not used for longer than that."""
 
 
 @dataclass(frozen=True, slots=True)

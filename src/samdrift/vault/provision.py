@@ -156,7 +156,8 @@ class Provisioner:
             await migrations.migrate(self._connection, schema, migrations.VAULT[role])
             await migrations.allow(self._connection, schema, login)
             await self._begin_log(schema, vault, channel)
-            secret = Sealer(vault, self._keys.data_key(vault)).seal(password.encode(), LOGIN_SECRET)
+            self._keys.begin(vault)
+            secret = Sealer(vault, self._keys.data_keys(vault)).seal(password.encode(), LOGIN_SECRET)
             await self._rows(
                 "INSERT INTO registry.registrations"
                 " (organisation, role, vault, schema, login, secret, channel)"

@@ -1,13 +1,18 @@
 """Encryption of what a vault keeps: small values, and keyed marks to search by.
 
-Every key is derived from the vault's data key for one use. A sealed value is
-bound to its vault and to the place that it was sealed for, so that one copied
-to another row, column or vault does not open.
+Every key is derived from a generation of the vault's data key for one use. A
+sealed value is bound to its vault and to the place that it was sealed for, so
+that one copied to another row, column or vault does not open. It begins with
+the number of its generation: a new one seals what is written from then on, and
+what older ones have sealed still opens.
 """
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Self
 
 from nacl.bindings import (
     crypto_aead_xchacha20poly1305_ietf_decrypt,
@@ -18,20 +23,41 @@ from nacl.exceptions import CryptoError
 from nacl.utils import random
 
 from samdrift.vault.errors import SealBroken
+from samdrift.vault.keys.datakeys import DataKey, DataKeys
 
+GENERATION_BYTES = 2
+"""What everything that is sealed begins with: the number of the generation, big-endian."""
 _NONCE = crypto_aead_xchacha20poly1305_ietf_NPUBBYTES
 _MARK_BYTES = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """The keys of one generation."""
+
+    number: bytes
+    """As what is sealed begins."""
+    values: bytes = field(repr=False)
+    bodies: bytes = field(repr=False)
+    """The key of the streams that bodies are."""
+
+    @classmethod
+    def of(cls, data_key: DataKey) -> Self:
+        number = data_key.number.to_bytes(GENERATION_BYTES)
+        return cls(number, _derive(data_key.key, b"values"), _derive(data_key.key, b"bodies"))
 
 
 class Sealer:
     """Seals and opens for one vault."""
 
-    def __init__(self, vault: str, data_key: bytes) -> None:
+    def __init__(self, vault: str, keys: DataKeys, current: Callable[[], DataKeys] | None = None) -> None:
+        """``current`` is asked when something was sealed by a generation that came after ``keys``."""
         self._vault = vault.encode()
-        self._values = _derive(data_key, b"values")
-        self._marks = _derive(data_key, b"marks")
-        self.bodies = _derive(data_key, b"bodies")
-        """The key of the streams that bodies are."""
+        self._current = current
+        self._marks = _derive(keys.first.key, b"marks")
+        self._generations: dict[bytes, Generation] = {}
+        self.newest = self._learn(keys)
+        """Seals what is written."""
 
     def context(self, place: str) -> bytes:
         """What binds something to ``place`` in this vault."""
@@ -39,17 +65,33 @@ class Sealer:
 
     def seal(self, value: bytes, place: str) -> bytes:
         """``value`` encrypted for ``place``: XChaCha20-Poly1305, random nonce first."""
-        nonce = random(_NONCE)
-        sealed = crypto_aead_xchacha20poly1305_ietf_encrypt(value, self.context(place), nonce, self._values)
-        return nonce + sealed
+        by, nonce = self.newest, random(_NONCE)
+        sealed = crypto_aead_xchacha20poly1305_ietf_encrypt(value, self.context(place), nonce, by.values)
+        return by.number + nonce + sealed
 
     def open(self, sealed: bytes, place: str) -> bytes:
         """The value; :class:`SealBroken` unless it was sealed for ``place`` in this vault."""
-        nonce, rest = sealed[:_NONCE], sealed[_NONCE:]
+        number, rest = sealed[:GENERATION_BYTES], sealed[GENERATION_BYTES:]
+        by, nonce = self.generation(number), rest[:_NONCE]
         try:
-            return crypto_aead_xchacha20poly1305_ietf_decrypt(rest, self.context(place), nonce, self._values)
+            return crypto_aead_xchacha20poly1305_ietf_decrypt(
+                rest[_NONCE:], self.context(place), nonce, by.values
+            )
         except (CryptoError, ValueError):
             raise SealBroken from None
+
+    def generation(self, number: bytes) -> Generation:
+        """The keys that something was sealed by; :class:`SealBroken` when the vault never had them."""
+        if number not in self._generations and self._current is not None:
+            self.newest = self._learn(self._current())
+        if number not in self._generations:
+            raise SealBroken
+        return self._generations[number]
+
+    def _learn(self, keys: DataKeys) -> Generation:
+        found = [Generation.of(each) for each in keys.generations]
+        self._generations = {each.number: each for each in found}
+        return found[0]
 
     def mark(self, value: str) -> bytes:
         """A keyed digest, equal for equal values, to find rows by a value that is encrypted."""

@@ -17,6 +17,8 @@ class VaultSettings:
     """A folder, or a URL that obstore knows, for bodies that are too large for a row."""
     secrets: Path
     """The key store's folder; the passwords of the administrator's and the registry's login are in it too."""
+    seals: Path
+    """A folder that no backup contains: what is destroyed in it makes older copies unreadable."""
     passphrase: bytes = field(repr=False)
     connections: int = 64
     """Most database connections of one process, over all vaults."""

@@ -16,8 +16,8 @@ from samdrift.app.installations import read_apart
 from samdrift.app.output import Unusable
 from samdrift.app.replaceable import OPERATOR_KEYS
 from samdrift.vault.keys.files import KeyName
-from samdrift.vault.keys.software import ScryptCost, SoftwareKeyStore
 from tests import pki
+from tests.vaults import key_store
 
 ROOT = pki.root("Rot", 1)
 ISSUERS = {name: ROOT.subordinate(f"Accesspunkt CA-{name}", number) for number, name in enumerate("abc", 2)}
@@ -98,13 +98,13 @@ class Place:
     def key(self, name: str, issuer: str) -> Path:
         """An access point's key in the key store of one of them."""
         secrets = self.folder / name / "secrets"
-        store = SoftwareKeyStore(secrets, b"open sesame", cost=ScryptCost(n=1 << 4, r=1, p=1))
+        store = key_store(secrets)
         request = store.create_key(OPERATOR_KEYS, KeyName.ACCESS_POINT, x509.Name([]), bits=2048)
         public = x509.load_pem_x509_csr(request).public_key()
         assert isinstance(public, rsa.RSAPublicKey)
         certificate = ISSUERS[issuer].certify("AP0001-SDK-TEST", public)
         store.install_certificate(OPERATOR_KEYS, KeyName.ACCESS_POINT, certificate)
-        return secrets / OPERATOR_KEYS / "access-point-0001.pem"
+        return secrets / OPERATOR_KEYS / "0001" / "access-point-0001.pem"
 
 
 @pytest.fixture

@@ -14,9 +14,9 @@ from typer.testing import CliRunner
 
 from samdrift.app.commands.keys import app
 from samdrift.app.output import Unusable
-from samdrift.vault.keys.software import ScryptCost, SoftwareKeyStore
 from tests import pki
 from tests.unit.app.test_configfile import GOOD, write
+from tests.vaults import settings_in
 
 ISSUER = pki.root("CA", 1)
 PARTY = "AP0001-SDK-TEST"
@@ -25,7 +25,7 @@ PARTY = "AP0001-SDK-TEST"
 @pytest.fixture
 def config(tmp_path: Path) -> Path:
     (tmp_path / "passphrase").write_text("open sesame")
-    SoftwareKeyStore(tmp_path / "secrets", b"open sesame", cost=ScryptCost(n=1 << 4, r=1, p=1))
+    settings_in(tmp_path)
     return write(tmp_path, GOOD)
 
 

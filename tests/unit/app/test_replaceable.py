@@ -11,8 +11,9 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from samdrift.app.replaceable import OPERATOR_KEYS, identity_for_peers, own_keys
 from samdrift.app.toml import ConfigError
 from samdrift.vault.keys.files import KeyName, KeyStoreError
-from samdrift.vault.keys.software import ScryptCost, SoftwareKeyStore
+from samdrift.vault.keys.software import SoftwareKeyStore
 from tests import pki
+from tests.vaults import key_store
 
 pytestmark = pytest.mark.usefixtures("files_looked_at_always")
 
@@ -22,7 +23,7 @@ PARTY = "AP0001-SDK-TEST"
 
 @pytest.fixture
 def store(tmp_path: Path) -> SoftwareKeyStore:
-    return SoftwareKeyStore(tmp_path, b"open sesame", cost=ScryptCost(n=1 << 4, r=1, p=1))
+    return key_store(tmp_path / "secrets")
 
 
 def install(store: SoftwareKeyStore, name: KeyName, subject: str = PARTY) -> x509.Certificate:

@@ -13,17 +13,18 @@ import pytest
 
 from samdrift.vault.bodies import FRAME, IN_ROW, Body, BodyReader, BodyWriter, Shelf
 from samdrift.vault.errors import SealBroken, VaultClosed
+from samdrift.vault.keys.datakeys import DataKey, DataKeys
 from samdrift.vault.objects import Objects
 from samdrift.vault.sealing import Sealer
 
-KEY = bytes(range(32))
-HEADER = 24
+KEYS = DataKeys((DataKey(1, bytes(range(32))),))
+HEADER = 2 + 24
 SEALED_FRAME = FRAME + 17
 
 
 @pytest.fixture
 def shelf(tmp_path: Path) -> Shelf:
-    return Shelf("v1", Sealer("v1", KEY), Objects(tmp_path / "objects"))
+    return Shelf("v1", Sealer("v1", KEYS), Objects(tmp_path / "objects"))
 
 
 async def written(shelf: Shelf, data: bytes, pieces: int = 1) -> Body:
@@ -107,7 +108,7 @@ async def test_frames_that_are_exchanged_or_added_are_noticed(shelf: Shelf) -> N
 async def test_a_body_opens_under_no_other_id_and_in_no_other_vault(shelf: Shelf) -> None:
     body = await written(shelf, b"mine")
     other = await written(shelf, b"yours")
-    stranger = replace(shelf, vault="v2", sealer=Sealer("v2", KEY))
+    stranger = replace(shelf, vault="v2", sealer=Sealer("v2", KEYS))
     for reader in (
         BodyReader(shelf, other.id, body.size, body.sealed),
         BodyReader(stranger, body.id, body.size, body.sealed),

@@ -14,6 +14,7 @@ from samdrift.contracts.principals import Role
 from samdrift.vault import migrations
 from samdrift.vault.database import Database
 from samdrift.vault.errors import UnknownRecord, VaultDenied, VaultUnavailable
+from samdrift.vault.keys.opened import open_keys
 from samdrift.vault.keys.software import SoftwareKeyStore
 from samdrift.vault.provision import Provisioner
 from samdrift.vault.registry import RegistrationState
@@ -144,7 +145,7 @@ async def test_a_vault_whose_keys_are_gone_is_unavailable_and_gets_no_new_ones(
 ) -> None:
     organisation = await installation.organisation([AP])
     ids = await installation.provisioner.add_organisation(organisation, [AP])
-    keys = SoftwareKeyStore(installation.settings.secrets, installation.settings.passphrase)
+    keys = open_keys(installation.settings)
     keys.destroy(ids[AP])
     with pytest.raises(VaultUnavailable):
         async with installation.open(organisation, AP) as vault:
@@ -180,10 +181,10 @@ async def test_a_vault_that_cannot_be_made_is_not_half_made(
     count = "SELECT (SELECT count(*) FROM pg_roles), (SELECT count(*) FROM pg_namespace)"
     before = await rows(administrator, count)
 
-    def fail(store: SoftwareKeyStore, vault: str) -> bytes:
+    def fail(store: SoftwareKeyStore, vault: str) -> None:
         raise OSError("disk full")
 
-    monkeypatch.setattr(SoftwareKeyStore, "data_key", fail)
+    monkeypatch.setattr(SoftwareKeyStore, "begin", fail)
     with pytest.raises(OSError, match="disk full"):
         await installation.provisioner.add_organisation(ELSEWHERE, [AP])
     assert await rows(administrator, count) == before

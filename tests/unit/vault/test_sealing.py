@@ -7,10 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from samdrift.vault.errors import SealBroken
+from samdrift.vault.keys.datakeys import DataKey, DataKeys
 from samdrift.vault.sealing import Sealer
 
-KEY = bytes(range(32))
-SEALER = Sealer("v1", KEY)
+KEYS = DataKeys((DataKey(1, bytes(range(32))),))
+SEALER = Sealer("v1", KEYS)
 
 
 @given(st.binary(max_size=200), st.text(max_size=20))
@@ -20,7 +21,7 @@ def test_what_was_sealed_opens_in_its_place(value: bytes, place: str) -> None:
 
 @pytest.mark.parametrize(
     "sealer",
-    [Sealer("v2", KEY), Sealer("v1", bytes(32))],
+    [Sealer("v2", KEYS), Sealer("v1", DataKeys((DataKey(1, bytes(32)),)))],
     ids=["another vault with the same key", "another key"],
 )
 def test_a_sealed_value_opens_in_no_other_vault(sealer: Sealer) -> None:
@@ -34,7 +35,7 @@ def test_a_sealed_value_opens_in_no_other_place() -> None:
 
 
 def test_vault_and_place_cannot_be_shifted_into_each_other() -> None:
-    assert Sealer("v", KEY).context("1place") != Sealer("v1", KEY).context("place")
+    assert Sealer("v", KEYS).context("1place") != Sealer("v1", KEYS).context("place")
 
 
 @given(st.integers(0, 44), st.integers(1, 255))
@@ -54,8 +55,33 @@ def test_garbage_is_a_typed_error(garbage: bytes) -> None:
 def test_equal_values_are_sealed_differently_and_marked_alike_within_a_vault_only() -> None:
     assert SEALER.seal(b"value", "place") != SEALER.seal(b"value", "place")
     assert SEALER.mark("inkorg01") == SEALER.mark("inkorg01") != SEALER.mark("inkorg02")
-    assert SEALER.mark("inkorg01") != Sealer("v2", bytes(32)).mark("inkorg01")
+    assert SEALER.mark("inkorg01") != Sealer("v2", DataKeys((DataKey(1, bytes(32)),))).mark("inkorg01")
 
 
 def test_each_use_has_a_key_of_its_own() -> None:
-    assert len({SEALER.bodies, KEY, SEALER.mark("")}) == 3
+    assert len({SEALER.newest.bodies, SEALER.newest.values, KEYS.newest.key, SEALER.mark("")}) == 4
+
+
+def generations(*numbers: int) -> DataKeys:
+    return DataKeys(tuple(DataKey(number, bytes([number]) * 32) for number in numbers))
+
+
+def test_what_an_older_generation_sealed_still_opens_and_new_values_are_sealed_by_the_newest() -> None:
+    old, new = Sealer("v1", generations(1)), Sealer("v1", generations(2, 1))
+    assert new.open(old.seal(b"value", "place"), "place") == b"value"
+    sealed = new.seal(b"value", "place")
+    with pytest.raises(SealBroken):
+        old.open(sealed, "place")
+    with pytest.raises(SealBroken):
+        Sealer("v1", generations(1)).open(b"\x00\x01" + sealed[2:], "place")
+    assert new.mark("inkorg01") == old.mark("inkorg01")
+
+
+def test_a_generation_that_came_meanwhile_is_asked_for_and_used_from_then_on() -> None:
+    running = Sealer("v1", generations(1), lambda: generations(2, 1))
+    sealed = Sealer("v1", generations(2, 1)).seal(b"value", "place")
+    assert running.seal(b"x", "place").startswith(b"\x00\x01")
+    assert running.open(sealed, "place") == b"value"
+    assert running.seal(b"x", "place").startswith(b"\x00\x02")
+    with pytest.raises(SealBroken):
+        running.open(b"\x00\x03" + sealed[2:], "place")

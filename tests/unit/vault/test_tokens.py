@@ -13,9 +13,9 @@ from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
 from samdrift.contracts.principals import Role
 from samdrift.vault.errors import VaultDenied
-from samdrift.vault.keys.software import KeyFault, KeyStoreError, ScryptCost, SoftwareKeyStore
+from samdrift.vault.keys.software import KeyFault, KeyStoreError, SoftwareKeyStore
 from samdrift.wire.identifiers import ParticipantIdentifier
-from tests.vaults import ELSEWHERE, MINUTE, NOW, Installation
+from tests.vaults import ELSEWHERE, MINUTE, NOW, Installation, key_store
 
 MT = Role.MESSAGE_SERVICE
 TODAY = date(2026, 3, 2)
@@ -24,7 +24,7 @@ DAY = timedelta(days=1)
 
 @pytest.fixture
 def store(tmp_path: Path) -> SoftwareKeyStore:
-    return SoftwareKeyStore(tmp_path / "keys", b"open sesame", cost=ScryptCost(n=1 << 4, r=1, p=1))
+    return key_store(tmp_path / "keys")
 
 
 def numbers(store: SoftwareKeyStore, day: date, vault: str = "a1") -> list[ec.EllipticCurvePublicNumbers]:
@@ -54,9 +54,11 @@ def test_a_key_is_replaced_by_itself_and_the_former_one_goes_a_while_later(store
 
 def test_a_key_opens_for_its_own_vault_alone(store: SoftwareKeyStore, tmp_path: Path) -> None:
     store.token_keys("a1", TODAY)
-    store.data_key("b2")
+    store.begin("b2")
     file = "token-20260302.key"
-    (tmp_path / "keys" / "b2" / file).write_bytes((tmp_path / "keys" / "a1" / file).read_bytes())
+    (tmp_path / "keys" / "b2" / "0001" / file).write_bytes(
+        (tmp_path / "keys" / "a1" / "0001" / file).read_bytes()
+    )
     with pytest.raises(KeyStoreError) as caught:
         store.token_keys("b2", TODAY)
     assert caught.value.fault is KeyFault.DAMAGED

@@ -109,7 +109,11 @@ def _settings(folder: Path) -> VaultSettings:
         passphrase.touch(0o600)
         passphrase.write_text(secrets.token_urlsafe(32))
     return VaultSettings(
-        folder / "database", folder / "objects", folder / "secrets", passphrase.read_bytes().strip()
+        folder / "database",
+        folder / "objects",
+        folder / "secrets",
+        folder / "seals",
+        passphrase.read_bytes().strip(),
     )
 
 

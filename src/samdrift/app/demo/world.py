@@ -23,7 +23,7 @@ from samdrift.app.output import Unusable, shown
 from samdrift.federation.server import LocalFederation
 from samdrift.federation.server import running as federation_running
 
-_LAYOUT = "3"
+_LAYOUT = "4"
 
 
 @dataclass(frozen=True, slots=True)

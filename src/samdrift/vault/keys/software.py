@@ -6,100 +6,74 @@ vault carries the vault's random id, so that it does not tell whose it is.
 
 A key has a name and a number. A new number waits until its certificate is
 installed; from then on it is the one that signs, and older ones still decrypt
-what was encrypted for them until they are retired. Files never change once
-written, so the list of names in a folder is its state, and another process's
-rotation is seen at once.
+what was encrypted for them until they are retired. The names in a vault's
+folder are its state (:mod:`samdrift.vault.keys.vaultfolder`), and another
+process's rotation is seen at once.
 
-Calls block on the disk; making a key takes tenths of a second.
+What opens a vault's secret is the unlocker's business
+(:mod:`samdrift.vault.keys.unlocking`). Calls block on the disk; making a key
+takes tenths of a second, as does an officer's passphrase.
 """
 
 from __future__ import annotations
 
+import contextlib
 import re
 import shutil
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from datetime import date
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
-from nacl.utils import random
 
-from samdrift.vault.files import private_folder, remove, write_new
+from samdrift.vault.files import remove, sync_folder
+from samdrift.vault.keys import vaultfolder
+from samdrift.vault.keys.datakeys import DataKeys
 from samdrift.vault.keys.files import (
     KeyFault,
     KeyFile,
     KeyName,
     KeyStoreError,
     decode_certificate,
-    decode_key,
-    encode_certificates,
-    encode_key,
-    file_name,
     key_files,
     key_name,
 )
 from samdrift.vault.keys.store import HeldKey
-from samdrift.vault.keys.tokenkeys import token_keys
-from samdrift.vault.keys.wrapping import (
-    KEY_BYTES,
-    ScryptCost,
-    WrappingError,
-    derive,
-    new_root,
-    open_root,
-    unwrap,
-    wrap,
-)
+from samdrift.vault.keys.unlocking import ROOT, Unlocker
+from samdrift.vault.keys.vaultfiles import LoadedKey, VaultFiles, data_key_numbers
+from samdrift.vault.keys.wrapping import Lock, LockedSecret, WrappingError
 from samdrift.wire.softwarekeys import SoftwareDecryptionKey, SoftwareSigningKey, SoftwareTokenKey
 
-__all__ = ["MIN_BITS", "HeldKey", "KeyFault", "KeyName", "KeyStoreError", "ScryptCost", "SoftwareKeyStore"]
+__all__ = ["MIN_BITS", "HeldKey", "KeyFault", "KeyName", "KeyStoreError", "SoftwareKeyStore"]
 
 MIN_BITS = 2048
 """The smallest RSA key that is made; the default is what the federation asks for, 3072."""
 
-_ROOT = "root"
-_SECRET = "secret"  # noqa: S105
-_DATA_KEY = "data-key"
 _VAULT = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 
-
-@dataclass(frozen=True, slots=True)
-class _Loaded:
-    private_key: rsa.RSAPrivateKey
-    certificate: x509.Certificate
+T = TypeVar("T")
 
 
 class SoftwareKeyStore:
-    """The keys of every vault, under one passphrase; opened, or created when the folder is new."""
+    """The keys of every vault in ``folder``, as far as the unlocker opens them."""
 
-    def __init__(self, folder: Path, passphrase: bytes, *, cost: ScryptCost | None = None) -> None:
-        """Open the store; :class:`KeyStoreError` (``LOCKED``) when the passphrase is not its own.
-
-        ``cost`` is for a new store; an existing one keeps its own.
-        """
-        self._folder = private_folder(folder)
-        self._loaded: dict[tuple[str, KeyName], dict[int, _Loaded]] = {}
-        root = folder / _ROOT
-        if not root.exists():
-            write_new(root, new_root(passphrase, cost or ScryptCost()))
-        try:
-            self._root = open_root(root.read_bytes(), passphrase)
-        except WrappingError:
-            raise KeyStoreError(KeyFault.LOCKED, "the passphrase does not open the key store") from None
+    def __init__(self, folder: Path, unlocker: Unlocker) -> None:
+        self._folder = folder
+        self._unlocker = unlocker
+        self._loaded: dict[str, _Loaded] = {}
 
     def create_key(self, vault: str, name: str, subject: x509.Name, bits: int = 3072) -> bytes:
         """Make a new RSA key and return its certificate request (PEM); the key waits for its certificate."""
         if bits < MIN_BITS:
             raise KeyStoreError(KeyFault.WEAK, f"keys have at least {MIN_BITS} bits")
-        folder, key = self._vault_folder(vault), key_name(name)
-        password = self._password(vault)
-        private_key = rsa.generate_private_key(65537, bits)
-        data = encode_key(private_key, password)
-        number = max((file.number for file in key_files(folder, key)), default=0) + 1
-        while not write_new(folder / file_name(key, number), data):
-            number += 1
+        self._vault_folder(vault)
+        key, private_key = key_name(name), rsa.generate_private_key(65537, bits)
+        with self._writing(vault) as files:
+            files.add(key, private_key)
         request = x509.CertificateSigningRequestBuilder().subject_name(subject)
         return request.sign(private_key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
 
@@ -110,15 +84,11 @@ class SoftwareKeyStore:
 
         ``chain`` is what a TLS peer needs besides: the issuers, without the root.
         """
-        for file in key_files(self._vault_folder(vault), key_name(name)):
-            if file.installed:
-                continue
-            data = file.path.read_bytes()
-            if decode_key(data, self._password(vault)).public_key() == certificate.public_key():
-                write_new(file.path.with_suffix(".pem"), data + encode_certificates((certificate, *chain)))
-                remove(file.path)
-                return
-        raise KeyStoreError(KeyFault.MISMATCH, "the certificate belongs to no key that waits for one")
+        key = key_name(name)
+        if vaultfolder.current(self._vault_folder(vault)) is None:
+            raise KeyStoreError(KeyFault.MISMATCH, "there is no key that waits for a certificate")
+        with self._writing(vault) as files:
+            files.install(key, (certificate, *chain))
 
     def installed(self, vault: str, name: str) -> tuple[int, ...]:
         """The numbers of the keys with certificates, without opening any: they change with each rotation."""
@@ -126,115 +96,242 @@ class SoftwareKeyStore:
 
     def signing_key(self, vault: str, name: str = KeyName.SIGNING) -> SoftwareSigningKey:
         """The newest key with a certificate."""
-        loaded = self._load(vault, self._installed(vault, name)[0])
-        return SoftwareSigningKey(loaded.private_key, loaded.certificate)
+        return self.signing_keys(vault, name)[0]
 
     def signing_keys(self, vault: str, name: str = KeyName.SIGNING) -> tuple[SoftwareSigningKey, ...]:
         """Every key with a certificate that is not retired, the newest first."""
-        loaded = [self._load(vault, file) for file in self._installed(vault, name)]
+        loaded = self._load(vault, name)
         return tuple(SoftwareSigningKey(one.private_key, one.certificate) for one in loaded)
 
     def decryption_keys(
         self, vault: str, name: str = KeyName.ENCRYPTION
     ) -> tuple[SoftwareDecryptionKey, ...]:
         """Every key with a certificate that is not retired, the newest first."""
-        loaded = [self._load(vault, file) for file in self._installed(vault, name)]
+        loaded = self._load(vault, name)
         return tuple(SoftwareDecryptionKey(one.private_key, one.certificate) for one in loaded)
 
     def tls_client(self, vault: str) -> tuple[Path, str]:
         """The file (key and certificates) and password of the client's key, for an SSL context."""
-        return self._installed(vault, KeyName.TLS_CLIENT)[0].path, self._password(vault).decode()
+        return self._tls(vault, KeyName.TLS_CLIENT)
 
     def tls_server(self, vault: str) -> tuple[Path, str]:
         """The file (key and certificates) and password of the server's key, for an SSL context."""
-        return self._installed(vault, KeyName.TLS_SERVER)[0].path, self._password(vault).decode()
+        return self._tls(vault, KeyName.TLS_SERVER)
 
-    def data_key(self, vault: str) -> bytes:
-        """The key, 32 bytes, that the vault's content is encrypted with; made on first use."""
-        secret = self._secret(vault)
-        return _kept(self._vault_folder(vault) / _DATA_KEY, derive(secret, "samdrift data key"))
+    def begin(self, vault: str) -> None:
+        """Make a vault's first data key; nothing happens when there is one."""
+        with self._writing(vault) as files:
+            if not data_key_numbers(files.folder):
+                files.add_data_key()
+
+    def data_keys(self, vault: str) -> DataKeys:
+        """What the vault's content is encrypted with; ``MISSING`` before :meth:`begin`."""
+        return self._reading(vault, lambda folder: self._open(vault, folder).data_keys())
+
+    def rotate_data_key(self, vault: str) -> None:
+        """Make a new generation, by which everything is sealed from now on, in every process."""
+        with self._writing(vault, new=False) as files:
+            files.add_data_key()
+
+    def has_data_key(self, vault: str) -> bool:
+        """Whether the vault's content can be read here, perhaps once it is unlocked.
+
+        Never again once its keys are destroyed.
+        """
+        folder = vaultfolder.current(self._vault_folder(vault))
+        if folder is None or not data_key_numbers(folder):
+            return False
+        try:
+            self._unlocker.key(vault)
+        except KeyStoreError as error:
+            return error.fault is KeyFault.LOCKED
+        return True
+
+    def state(self, vault: str) -> Hashable:
+        """What changes when the vault's data keys or lock do; cheap enough for every opening."""
+        folder = vaultfolder.current(self._vault_folder(vault))
+        return None if folder is None else (folder.name, tuple(data_key_numbers(folder)))
 
     def token_keys(self, vault: str, today: date) -> tuple[SoftwareTokenKey, ...]:
         """What access tokens are signed with, the newest first; made and replaced by themselves."""
-        wrapping = derive(self._secret(vault), "samdrift token keys")
-        return token_keys(self._vault_folder(vault), wrapping, today)
-
-    def has_data_key(self, vault: str) -> bool:
-        """Whether the vault's content can be read here; never again once its keys are destroyed."""
-        return (self._vault_folder(vault) / _DATA_KEY).exists()
+        with self._writing(vault) as files:
+            return files.token_keys(today)
 
     def keys(self, vault: str) -> tuple[HeldKey, ...]:
-        """What the vault holds, for people: by name, the newest first."""
-        folder = self._vault_folder(vault)
-        return tuple(
-            HeldKey(name, file.number, self._load(vault, file).certificate if file.installed else None)
-            for name in KeyName
-            for file in key_files(folder, name)
+        """What the vault holds, for people, also while it is locked: by name, the newest first."""
+
+        def held(file: KeyFile) -> HeldKey:
+            certificate = decode_certificate(file.path.read_bytes()) if file.installed else None
+            return HeldKey(file.name, file.number, certificate)
+
+        if vaultfolder.current(self._vault_folder(vault)) is None:
+            return ()
+        return self._reading(
+            vault, lambda folder: tuple(held(file) for name in KeyName for file in key_files(folder, name))
         )
 
     def retire(self, vault: str, name: str, number: int) -> None:
         """Remove an older key for good; the active one stays (``ACTIVE``)."""
-        active, *older = self._installed(vault, name)
-        if active.number == number:
-            raise KeyStoreError(KeyFault.ACTIVE, "the active key is replaced, not retired")
-        for file in older:
-            if file.number == number:
-                self._loaded.get((vault, file.name), {}).pop(number, None)
-                remove(file.path)
-                return
+        with vaultfolder.writing(self._vault_folder(vault)):
+            active, *older = self._installed(vault, name)
+            if active.number == number:
+                raise KeyStoreError(KeyFault.ACTIVE, "the active key is replaced, not retired")
+            for file in older:
+                if file.number == number:
+                    remove(file.path)
+                    return
         raise KeyStoreError(KeyFault.MISSING, "no such key")
 
-    def destroy(self, vault: str) -> None:
-        """Make everything that the vault's keys protect unreadable, for good.
+    def rewrap(self, vault: str) -> None:
+        """Give the vault a new secret and wrap everything anew under it, while other processes go on."""
+        with vaultfolder.writing(self._vault_folder(vault)):
+            lock, key = self._locked(vault).lock, self._unlocker.key(vault)
+            self._wrap_anew(vault, lock, key)
 
-        The vault's secret goes first: what a crash leaves after that opens for nobody.
+    def relock(self, vault: str, officer: bytes | None) -> None:
+        """Have the vault unlocked by its organisation's officer, with this passphrase, or by nobody.
+
+        With a new seal; the former one is destroyed. Copies that were made before
+        open neither with the former lock nor with the new one.
+        """
+        with vaultfolder.writing(self._vault_folder(vault)):
+            self._unlocker.key(vault)
+            lock, key = self._unlocker.new_lock(vault, officer)
+            self._wrap_anew(vault, lock, key)
+            self._unlocker.settle(vault, lock)
+
+    def unlock(self, vault: str, passphrase: bytes) -> None:
+        """Take the officer's passphrase; nothing happens when the vault needs none."""
+        self._unlocker.unlock(vault, passphrase)
+        with vaultfolder.writing(self._vault_folder(vault)):
+            self._unlocker.settle(
+                vault, self._locked(vault).lock
+            )  # As relock would have done before a crash.
+
+    def locked(self, vault: str) -> bool:
+        """Whether the vault waits for its organisation's officer."""
+        try:
+            self._unlocker.key(vault)
+        except KeyStoreError as error:
+            return error.fault is KeyFault.LOCKED
+        return False
+
+    def unlock_key(self, vault: str) -> bytes:
+        """What opens this vault and no other, for a process that shall open nothing else; ``LOCKED``."""
+        return self._unlocker.key(vault)
+
+    def destroy(self, vault: str) -> None:
+        """Make everything that the vault's keys protect unreadable, for good, also in copies made before.
+
+        The seals go first: what a crash leaves after that opens for nobody.
         """
         folder = self._vault_folder(vault)
-        for name in KeyName:
-            self._loaded.pop((vault, name), None)
-        if folder.is_dir():
-            remove(folder / _SECRET)
+        self._loaded.pop(vault, None)
+        if not folder.is_dir():
+            self._unlocker.destroy(vault)
+            return
+        with vaultfolder.writing(folder):
+            self._unlocker.destroy(vault)
             shutil.rmtree(folder)
+            sync_folder(folder.parent)
 
     def _vault_folder(self, vault: str) -> Path:
-        if not _VAULT.fullmatch(vault) or vault == _ROOT:
+        if not _VAULT.fullmatch(vault) or vault == ROOT:
             raise KeyStoreError(KeyFault.BAD_NAME, "not the id of a vault")
         return self._folder / vault
 
-    def _secret(self, vault: str) -> bytes:
-        folder = private_folder(self._vault_folder(vault))
-        return _kept(folder / _SECRET, derive(self._root, f"samdrift vault {vault}"))
+    def _reading(self, vault: str, read: Callable[[Path], T]) -> T:
+        """What is read of the vault's files; read again when they were all wrapped anew meanwhile."""
+        while True:
+            folder = vaultfolder.current(self._vault_folder(vault))
+            if folder is None:
+                raise KeyStoreError(KeyFault.MISSING, "the vault has no keys")
+            try:
+                return read(folder)
+            except (KeyStoreError, FileNotFoundError) as error:
+                if folder != vaultfolder.current(self._vault_folder(vault)):
+                    continue
+                if isinstance(error, KeyStoreError):
+                    raise
+                raise KeyStoreError(KeyFault.MISSING, "a key is no longer there") from None
 
-    def _password(self, vault: str) -> bytes:
-        return derive(self._secret(vault), "samdrift key files").hex().encode()
+    @contextlib.contextmanager
+    def _writing(self, vault: str, *, new: bool = True) -> Iterator[VaultFiles]:
+        """The vault's files, made when there are none, for this process alone to write."""
+        path = self._vault_folder(vault)
+        if not new and vaultfolder.current(path) is None:
+            raise KeyStoreError(KeyFault.MISSING, "the vault has no keys")
+        with vaultfolder.writing(path):
+            if vaultfolder.current(path) is None:
+                lock, key = self._unlocker.new_lock(vault)
+                with vaultfolder.replacing(path) as draft:
+                    VaultFiles.new(draft, lock, key)
+            yield self._reading(vault, partial(self._open, vault))
+
+    def _wrap_anew(self, vault: str, lock: Lock, key: bytes) -> None:
+        files = self._reading(vault, partial(self._open, vault))
+        with vaultfolder.replacing(self._vault_folder(vault)) as draft:
+            files.wrap_anew(VaultFiles.new(draft, lock, key))
+
+    def _locked(self, vault: str) -> LockedSecret:
+        return self._reading(vault, _locked_secret)
+
+    def _open(self, vault: str, folder: Path) -> VaultFiles:
+        try:
+            return VaultFiles(folder, _locked_secret(folder).open(self._unlocker.key(vault)))
+        except WrappingError:
+            raise KeyStoreError(KeyFault.DAMAGED, "a secret of the vault does not open") from None
+
+    def _tls(self, vault: str, name: KeyName) -> tuple[Path, str]:
+        def read(folder: Path) -> tuple[Path, str]:
+            return _installed(folder, name)[0].path, self._open(vault, folder).password
+
+        return self._reading(vault, read)
 
     def _installed(self, vault: str, name: str) -> list[KeyFile]:
         """The key files with certificates, the active one first; never empty."""
-        files = [file for file in key_files(self._vault_folder(vault), key_name(name)) if file.installed]
-        held = self._loaded.get((vault, key_name(name)), {})
-        for number in held.keys() - {file.number for file in files}:
-            del held[number]  # Retired by another process.
-        if not files:
-            raise KeyStoreError(KeyFault.MISSING, f"the vault has no {name} key with a certificate")
-        return files
+        return self._reading(vault, partial(_installed, name=key_name(name)))
 
-    def _load(self, vault: str, file: KeyFile) -> _Loaded:
-        held = self._loaded.setdefault((vault, file.name), {})
-        loaded = held.get(file.number)
-        if loaded is None:
-            data = file.path.read_bytes()
-            loaded = _Loaded(decode_key(data, self._password(vault)), decode_certificate(data))
-            if loaded.private_key.public_key() != loaded.certificate.public_key():
-                raise KeyStoreError(KeyFault.DAMAGED, "a key file holds another key's certificate")
-            held[file.number] = loaded
-        return loaded
+    def _load(self, vault: str, name: str) -> list[LoadedKey]:
+        """Every key with a certificate, the newest first."""
+
+        def read(folder: Path) -> list[LoadedKey]:
+            files = _installed(folder, key_name(name))
+            known = self._loaded.get(vault)
+            if known is None or known.folder != folder:
+                # Wrapped anew: perhaps under another lock, so that what opens it is asked for again.
+                known = self._loaded[vault] = _Loaded(folder)
+            return known.take(files, lambda: self._open(vault, folder))
+
+        return self._reading(vault, read)
 
 
-def _kept(path: Path, key: bytes) -> bytes:
-    """The random secret that ``path`` keeps wrapped under ``key``, made when it is missing."""
-    if not path.exists():
-        write_new(path, wrap(random(KEY_BYTES), key))
+class _Loaded:
+    """The keys of a vault that this process has in memory."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._keys: dict[KeyName, dict[int, LoadedKey]] = {}
+
+    def take(self, files: Sequence[KeyFile], opened: Callable[[], VaultFiles]) -> list[LoadedKey]:
+        """The keys of one name, in the order of their files; others of that name were retired, and go."""
+        held = self._keys.get(files[0].name, {})
+        if missing := [file for file in files if file.number not in held]:
+            vault = opened()
+            held |= {file.number: vault.load(file) for file in missing}
+        kept = self._keys[files[0].name] = {file.number: held[file.number] for file in files}
+        return list(kept.values())
+
+
+def _installed(folder: Path, name: KeyName) -> list[KeyFile]:
+    files = [file for file in key_files(folder, name) if file.installed]
+    if not files:
+        raise KeyStoreError(KeyFault.MISSING, f"the vault has no {name} key with a certificate")
+    return files
+
+
+def _locked_secret(folder: Path) -> LockedSecret:
     try:
-        return unwrap(path.read_bytes(), key)
+        return LockedSecret.read((folder / vaultfolder.SECRET).read_bytes())
     except WrappingError:
-        raise KeyStoreError(KeyFault.DAMAGED, "a secret of the vault does not open") from None
+        raise KeyStoreError(KeyFault.DAMAGED, "a secret of the vault is damaged") from None

@@ -7,6 +7,7 @@ certificate request, a signature, an unwrapped session key.
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Protocol
 
 from cryptography import x509
 
+from samdrift.vault.keys.datakeys import DataKeys
 from samdrift.vault.keys.files import KeyName
 from samdrift.wire.keys import DecryptionKey, SigningKey, TokenKey
 
@@ -62,11 +64,23 @@ class KeyStore(Protocol):
     def tls_server(self, vault: str) -> tuple[Path, str]:
         """The file (key and certificates) and password of the server's key, for an SSL context."""
 
-    def data_key(self, vault: str) -> bytes:
-        """The key, 32 bytes, that the vault's content is encrypted with; made on first use."""
+    def begin(self, vault: str) -> None:
+        """Make a vault's first data key; nothing happens when there is one."""
+
+    def data_keys(self, vault: str) -> DataKeys:
+        """What the vault's content is encrypted with; ``MISSING`` before :meth:`begin`."""
+
+    def rotate_data_key(self, vault: str) -> None:
+        """Make a new generation, by which everything is sealed from now on, in every process."""
 
     def has_data_key(self, vault: str) -> bool:
-        """Whether the vault's content can be read here; never again once its keys are destroyed."""
+        """Whether the vault's content can be read here, perhaps once it is unlocked.
+
+        Never again once its keys are destroyed.
+        """
+
+    def state(self, vault: str) -> Hashable:
+        """What changes when the vault's data keys or lock do; cheap enough for every opening."""
 
     def token_keys(self, vault: str, today: date) -> tuple[TokenKey, ...]:
         """What access tokens are signed with, the newest first; made and replaced by themselves."""
@@ -77,5 +91,23 @@ class KeyStore(Protocol):
     def retire(self, vault: str, name: str, number: int) -> None:
         """Remove an older key for good; the active one stays (``ACTIVE``)."""
 
+    def rewrap(self, vault: str) -> None:
+        """Wrap everything of the vault anew under a new secret, while other processes go on."""
+
+    def relock(self, vault: str, officer: bytes | None) -> None:
+        """Have the vault unlocked by its organisation's officer, with this passphrase, or by nobody."""
+
+    def unlock(self, vault: str, passphrase: bytes) -> None:
+        """Take the officer's passphrase, in memory alone; nothing happens when the vault needs none.
+
+        ``LOCKED`` when it is not the one.
+        """
+
+    def locked(self, vault: str) -> bool:
+        """Whether the vault waits for its organisation's officer; using its keys is ``LOCKED``."""
+
+    def unlock_key(self, vault: str) -> bytes:
+        """What opens this vault and no other, for a process that shall open nothing else; ``LOCKED``."""
+
     def destroy(self, vault: str) -> None:
-        """Make everything that the vault's keys protect unreadable, for good."""
+        """Make everything that the vault's keys protect unreadable, for good, also in copies made before."""

@@ -14,22 +14,18 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.x509.oid import NameOID
 
-from samdrift.vault.keys.software import KeyFault, KeyName, KeyStoreError, ScryptCost, SoftwareKeyStore
+from samdrift.vault.keys.software import KeyFault, KeyName, KeyStoreError, SoftwareKeyStore
 from samdrift.wire.keys import Oaep
+from tests.vaults import key_store
 
-CHEAP = ScryptCost(n=1 << 4, r=1, p=1)
 SUBJECT = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Habo kommun")])
 ISSUER_KEY = rsa.generate_private_key(65537, 2048)
 OAEP_SHA1 = padding.OAEP(padding.MGF1(hashes.SHA1()), hashes.SHA1(), None)
 
 
-def open_store(folder: Path, passphrase: bytes = b"open sesame") -> SoftwareKeyStore:
-    return SoftwareKeyStore(folder, passphrase, cost=CHEAP)
-
-
 @pytest.fixture
 def store(tmp_path: Path) -> SoftwareKeyStore:
-    return open_store(tmp_path / "keys")
+    return key_store(tmp_path / "keys")
 
 
 def issue(request: bytes) -> x509.Certificate:
@@ -50,8 +46,8 @@ def add_key(store: SoftwareKeyStore, vault: str, name: str) -> x509.Certificate:
 
 
 def use_everything(folder: Path) -> None:
-    store = open_store(folder)
-    store.data_key("a1")
+    store = key_store(folder)
+    store.data_keys("a1")
     store.signing_key("a1")
 
 
@@ -88,14 +84,15 @@ def test_keys_have_3072_bits_unless_told(store: SoftwareKeyStore) -> None:
 
 def test_keys_survive_a_restart_and_open_only_with_the_passphrase(tmp_path: Path) -> None:
     folder = tmp_path / "keys"
-    first = open_store(folder)
+    first = key_store(folder)
     certificate = add_key(first, "a1", KeyName.SIGNING)
-    data_key = first.data_key("a1")
-    again = open_store(folder)
+    first.begin("a1")
+    data_key = first.data_keys("a1")
+    again = key_store(folder)
     assert again.signing_key("a1").certificate == certificate
-    assert again.data_key("a1") == data_key
+    assert again.data_keys("a1") == data_key
     with expect(KeyFault.LOCKED):
-        open_store(folder, b"guess")
+        key_store(folder, b"guess")
 
 
 def test_rotation_new_key_signs_and_old_keys_still_decrypt_until_retired(store: SoftwareKeyStore) -> None:
@@ -115,7 +112,7 @@ def test_rotation_new_key_signs_and_old_keys_still_decrypt_until_retired(store: 
 
 
 def test_rotation_in_another_process_is_seen_at_once(tmp_path: Path) -> None:
-    here, there = open_store(tmp_path), open_store(tmp_path)
+    here, there = key_store(tmp_path / "keys"), key_store(tmp_path / "keys")
     add_key(here, "a1", KeyName.SIGNING)
     assert there.signing_key("a1").certificate == here.signing_key("a1").certificate
     new = add_key(there, "a1", KeyName.SIGNING)
@@ -139,13 +136,14 @@ def test_certificate_is_matched_with_the_waiting_key_it_was_issued_for(store: So
 
 def test_key_files_are_encrypted_and_readable_by_the_owner_alone(tmp_path: Path) -> None:
     folder = tmp_path / "keys"
-    store = open_store(folder)
+    store = key_store(folder)
     add_key(store, "a1", KeyName.SIGNING)
     store.create_key("a1", KeyName.ENCRYPTION, SUBJECT, bits=2048)
-    data_key = store.data_key("a1")
+    store.begin("a1")
+    data_key = store.data_keys("a1").newest.key
     files = [path for path in folder.rglob("*") if path.is_file()]
     assert {path.name for path in files} == {
-        "root", "secret", "data-key", "signing-0001.pem", "encryption-0001.key",
+        "root", "secret", "data-key-0001", "signing-0001.pem", "encryption-0001.key",
     }  # fmt: skip
     assert all(stat.S_IMODE(path.stat().st_mode) == 0o600 for path in files)
     folders = [folder, *(path for path in folder.rglob("*") if path.is_dir())]
@@ -154,61 +152,70 @@ def test_key_files_are_encrypted_and_readable_by_the_owner_alone(tmp_path: Path)
         data = path.read_bytes()
         assert data_key not in data
         assert b"BEGIN PRIVATE KEY" not in data
-    for path in (folder / "a1").glob("*-0001.*"):
+    for path in (folder / "a1" / "0001").glob("*-0001.*"):
         assert path.read_bytes().startswith(b"-----BEGIN ENCRYPTED PRIVATE KEY-----")
         with pytest.raises(ValueError, match="password"):
             serialization.load_pem_private_key(path.read_bytes(), b"open sesame")
 
 
 def test_one_vaults_files_do_not_open_as_another_vaults(tmp_path: Path) -> None:
-    store = open_store(tmp_path)
+    folder = tmp_path / "keys"
+    store = key_store(folder)
     add_key(store, "a1", KeyName.SIGNING)
-    assert store.data_key("a1") != store.data_key("b2")
-    shutil.copytree(tmp_path / "a1", tmp_path / "c3")
+    store.begin("a1")
+    store.begin("b2")
+    assert store.data_keys("a1") != store.data_keys("b2")
+    shutil.copytree(folder / "a1", folder / "c3")
+    shutil.copy(tmp_path / "keys-seals" / "a1.1", tmp_path / "keys-seals" / "c3.1")
     with expect(KeyFault.DAMAGED):
-        store.data_key("c3")
+        store.data_keys("c3")
     with expect(KeyFault.DAMAGED):
         store.signing_key("c3")
-    shutil.copy(tmp_path / "a1" / "signing-0001.pem", tmp_path / "b2")
+    shutil.copy(folder / "a1" / "0001" / "signing-0001.pem", folder / "b2" / "0001")
     with expect(KeyFault.DAMAGED):
         store.signing_key("b2")
 
 
-@pytest.mark.parametrize("name", ["root", "secret", "data-key", "signing-0001.pem"])
+@pytest.mark.parametrize("name", ["root", "secret", "data-key-0001", "signing-0001.pem"])
 @pytest.mark.parametrize("damage", [b"", b"{}", b"x" * 100, b'{"n": -1}'])
 def test_damaged_files_are_refused_with_a_typed_error(tmp_path: Path, name: str, damage: bytes) -> None:
-    store = open_store(tmp_path)
+    store = key_store(tmp_path / "keys")
     add_key(store, "a1", KeyName.SIGNING)
-    store.data_key("a1")
-    path = tmp_path / name if name == "root" else tmp_path / "a1" / name
+    store.begin("a1")
+    folder = tmp_path / "keys"
+    path = folder / name if name == "root" else folder / "a1" / "0001" / name
     path.write_bytes(damage)
     with expect(KeyFault.LOCKED if name == "root" else KeyFault.DAMAGED):
-        use_everything(tmp_path)
+        use_everything(folder)
 
 
 def test_key_file_with_another_keys_certificate_is_refused(tmp_path: Path) -> None:
-    store = open_store(tmp_path)
+    store = key_store(tmp_path / "keys")
     add_key(store, "a1", KeyName.SIGNING)
     add_key(store, "a1", KeyName.SIGNING)
-    first, second = (tmp_path / "a1" / f"signing-000{number}.pem" for number in (1, 2))
+    first, second = (tmp_path / "keys" / "a1" / "0001" / f"signing-000{number}.pem" for number in (1, 2))
     key = second.read_bytes().partition(b"-----BEGIN CERTIFICATE")[0]
     certificate = first.read_bytes().partition(b"-----BEGIN CERTIFICATE")[2]
     second.write_bytes(key + b"-----BEGIN CERTIFICATE" + certificate)
     with expect(KeyFault.DAMAGED):
-        open_store(tmp_path).signing_key("a1")
+        key_store(tmp_path / "keys").signing_key("a1")
 
 
 def test_destroy_leaves_nothing_that_opens(tmp_path: Path) -> None:
-    store = open_store(tmp_path)
+    store = key_store(tmp_path / "keys")
     certificate = add_key(store, "a1", KeyName.SIGNING)
     other = add_key(store, "b2", KeyName.SIGNING)
     assert store.signing_key("a1").certificate == certificate
-    data_key = store.data_key("a1")
+    store.begin("a1")
     store.destroy("a1")
-    assert not (tmp_path / "a1").exists()
+    assert not (tmp_path / "keys" / "a1").exists()
+    assert not list((tmp_path / "keys-seals").glob("a1.*"))
+    assert not store.has_data_key("a1")
+    assert store.keys("a1") == ()
     with expect(KeyFault.MISSING):
         store.signing_key("a1")
-    assert store.data_key("a1") != data_key
+    with expect(KeyFault.MISSING):
+        store.data_keys("a1")
     assert store.signing_key("b2").certificate == other
     store.destroy("never-made")
 
@@ -227,7 +234,7 @@ def test_tls_client_file_loads_into_an_ssl_context(store: SoftwareKeyStore) -> N
 @pytest.mark.parametrize("vault", ["", "..", "a/b", "root", "A", "a" * 64, "a\n", ".hidden"])
 def test_names_that_could_leave_the_folder_are_refused(store: SoftwareKeyStore, vault: str) -> None:
     with expect(KeyFault.BAD_NAME):
-        store.data_key(vault)
+        store.begin(vault)
     with expect(KeyFault.BAD_NAME):
         store.destroy(vault)
     with expect(KeyFault.BAD_NAME):

@@ -1,0 +1,155 @@
+"""The files of one vault, opened with the vault's secret: key files, data keys, what signs tokens.
+
+One numbered folder of :mod:`samdrift.vault.keys.vaultfolder`. Everything in it
+is under a key that is derived from the secret for one kind of file.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import rsa
+from nacl.utils import random
+
+from samdrift.vault.files import remove, write_new
+from samdrift.vault.keys.datakeys import DataKey, DataKeys
+from samdrift.vault.keys.files import (
+    KeyFault,
+    KeyFile,
+    KeyName,
+    KeyStoreError,
+    decode_certificate,
+    decode_key,
+    encode_certificates,
+    encode_key,
+    file_name,
+    key_files,
+)
+from samdrift.vault.keys.tokenkeys import token_keys
+from samdrift.vault.keys.vaultfolder import SECRET
+from samdrift.vault.keys.wrapping import KEY_BYTES, Lock, LockedSecret, WrappingError, derive, unwrap, wrap
+from samdrift.wire.softwarekeys import SoftwareTokenKey
+
+_DATA_KEY = re.compile(r"data-key-([0-9]{4})")
+_TOKEN_KEY = re.compile(r"token-[0-9]{8}\.key")
+_DATA_KEYS = "samdrift data key"
+_TOKEN_KEYS = "samdrift token keys"  # noqa: S105
+_KEY_FILES = "samdrift key files"
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedKey:
+    """A private key with its certificate, in memory."""
+
+    private_key: rsa.RSAPrivateKey
+    certificate: x509.Certificate
+
+
+class VaultFiles:
+    """One vault's files. What writes here is called by one process at a time."""
+
+    def __init__(self, folder: Path, secret: bytes) -> None:
+        self.folder = folder
+        self._secret = secret
+
+    @classmethod
+    def new(cls, folder: Path, lock: Lock, key: bytes) -> VaultFiles:
+        """Begin an empty folder with a new secret, which ``key`` will open."""
+        secret = random(KEY_BYTES)
+        write_new(folder / SECRET, LockedSecret.new(secret, lock, key).file())
+        return cls(folder, secret)
+
+    @property
+    def password(self) -> str:
+        """Of the files of key and certificate."""
+        return derive(self._secret, _KEY_FILES).hex()
+
+    def load(self, file: KeyFile) -> LoadedKey:
+        """The key of a file that has its certificate."""
+        data = file.path.read_bytes()
+        loaded = LoadedKey(decode_key(data, self.password.encode()), decode_certificate(data))
+        if loaded.private_key.public_key() != loaded.certificate.public_key():
+            raise KeyStoreError(KeyFault.DAMAGED, "a key file holds another key's certificate")
+        return loaded
+
+    def add(self, name: KeyName, private_key: rsa.RSAPrivateKey) -> None:
+        """Keep a key that waits for its certificate."""
+        number = max((file.number for file in key_files(self.folder, name)), default=0) + 1
+        write_new(self.folder / file_name(name, number), encode_key(private_key, self.password.encode()))
+
+    def install(self, name: KeyName, certificates: tuple[x509.Certificate, ...]) -> None:
+        """Put the waiting key to use that the first of the certificates belongs to."""
+        for file in key_files(self.folder, name):
+            if file.installed:
+                continue
+            data = file.path.read_bytes()
+            if decode_key(data, self.password.encode()).public_key() == certificates[0].public_key():
+                write_new(file.path.with_suffix(".pem"), data + encode_certificates(certificates))
+                remove(file.path)
+                return
+        raise KeyStoreError(KeyFault.MISMATCH, "the certificate belongs to no key that waits for one")
+
+    def data_keys(self) -> DataKeys:
+        """Every generation; ``MISSING`` when there is none yet."""
+        wrapping = derive(self._secret, _DATA_KEYS)
+        found = tuple(
+            DataKey(number, _unwrapped(self.folder / _data_key(number), wrapping))
+            for number in reversed(data_key_numbers(self.folder))
+        )
+        if not found:
+            raise KeyStoreError(KeyFault.MISSING, "the vault has no data key")
+        return DataKeys(found)
+
+    def add_data_key(self) -> None:
+        """Make another generation."""
+        number = max(data_key_numbers(self.folder), default=0) + 1
+        write_new(self.folder / _data_key(number), wrap(random(KEY_BYTES), derive(self._secret, _DATA_KEYS)))
+
+    def token_keys(self, today: date) -> tuple[SoftwareTokenKey, ...]:
+        """What access tokens are signed with, the newest first; made when that is due."""
+        return token_keys(self.folder, derive(self._secret, _TOKEN_KEYS), today)
+
+    def wrap_anew(self, other: VaultFiles) -> None:
+        """Write everything that is here in the new folder ``other``, under its secret."""
+        for path in sorted(self.folder.iterdir()):
+            if path.name != SECRET and not path.name.startswith("."):
+                write_new(other.folder / path.name, self._rewrapped(path.name)(path.read_bytes(), other))
+
+    def _rewrapped(self, name: str) -> Callable[[bytes, VaultFiles], bytes]:
+        for pattern, purpose in ((_DATA_KEY, _DATA_KEYS), (_TOKEN_KEY, _TOKEN_KEYS)):
+            if pattern.fullmatch(name):
+                return lambda data, other: wrap(
+                    _opened(data, derive(self._secret, purpose)), derive(other._secret, purpose)
+                )
+        return self._key_file
+
+    def _key_file(self, data: bytes, other: VaultFiles) -> bytes:
+        private_key = decode_key(data, self.password.encode())
+        begin = data.find(b"-----BEGIN CERTIFICATE")
+        certificates = b"" if begin < 0 else data[begin:]
+        return encode_key(private_key, other.password.encode()) + certificates
+
+
+def data_key_numbers(folder: Path) -> list[int]:
+    """The generations of the data key in a folder, the oldest first, without opening any."""
+    return sorted(int(match[1]) for path in folder.iterdir() if (match := _DATA_KEY.fullmatch(path.name)))
+
+
+def _data_key(number: int) -> str:
+    return f"data-key-{number:04d}"
+
+
+def _unwrapped(path: Path, key: bytes) -> bytes:
+    return _opened(path.read_bytes(), key)
+
+
+def _opened(wrapped: bytes, key: bytes) -> bytes:
+    try:
+        return unwrap(wrapped, key)
+    except WrappingError:
+        raise KeyStoreError(KeyFault.DAMAGED, "a secret of the vault does not open") from None
