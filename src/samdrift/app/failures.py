@@ -12,6 +12,7 @@ from samdrift.app.toml import ConfigError
 from samdrift.federation.errors import FederationError
 from samdrift.net.trustfolder import TrustFolderError
 from samdrift.vault.errors import VaultError
+from samdrift.vault.keys.custody import CustodyError
 from samdrift.vault.keys.files import KeyStoreError
 
 
@@ -23,5 +24,5 @@ def told() -> Iterator[None]:
     except OSError as error:
         where = f"{fspath(error.filename)}: " if isinstance(error.filename, str) else ""
         raise Unusable(printable(where + reason(error))) from None
-    except (ConfigError, FederationError, KeyStoreError, TrustFolderError, VaultError) as error:
+    except (ConfigError, CustodyError, FederationError, KeyStoreError, TrustFolderError, VaultError) as error:
         raise Unusable(printable(str(error))) from None

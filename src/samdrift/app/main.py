@@ -28,6 +28,7 @@ COMMANDS = {
     "demo": "A whole federation on this machine: messages sent, received, answered, and the way they took.",
     "serve": "Run an access point, a message service, or both, from one or more configuration files.",
     "org": "Organisations: who is hosted here, and in which state.",
+    "custodian": "The persons two of whom are needed where one alone must not act.",
     "keys": "The operator's own certificates: request, install and retire, while everything runs.",
     "client": "Send, list, fetch and delete messages over interface D, as a message client.",
     "trace": "The way of one message through an organisation's vaults.",

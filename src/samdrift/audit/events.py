@@ -16,6 +16,15 @@ class AuditEvent(StrEnum):
     VAULT_OPENING_GRANTED = "vault:opening:granted"
     VAULT_OPENING_DENIED = "vault:opening:denied"
 
+    CUSTODY_CUSTODIAN_ADDED = "custody:custodian:added"
+    CUSTODY_CUSTODIAN_REMOVED = "custody:custodian:removed"
+    CUSTODY_ASKED = "custody:request:asked"
+    """One custodian asks for what takes two."""
+    CUSTODY_APPROVED = "custody:request:approved"
+    CUSTODY_AGREED = "custody:two-persons:agreed"
+    """Two custodians agree, and it is done now."""
+    CUSTODY_REFUSED = "custody:two-persons:refused"
+
     AP_TRANSFER_QUEUED = "ap:transfer:queued"
     AP_TRANSFER_DELIVERED = "ap:transfer:delivered"
     AP_TRANSFER_POSTPONED = "ap:transfer:postponed"

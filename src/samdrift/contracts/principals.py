@@ -58,3 +58,5 @@ class Purpose(StrEnum):
     """A message client asks for an access token, or shows one."""
     MEASURE = "measure"
     """Lengths of queues, for the operator's monitoring."""
+    ADMINISTER = "administer"
+    """The operator's staff see to the organisation's vaults and keys, without opening them."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import AsyncIterator, Callable, Collection
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import UTC, datetime
 from functools import partial
@@ -165,6 +165,25 @@ class Gate:
     async def operator_log(self, event: AuditEvent, **facts: str) -> None:
         """Write an event that belongs to no hosted organisation in the operator's log."""
         await self._append(self._operator, Happening(self._clock(), event, "platform", "", facts))
+
+    async def tell_organisation(
+        self,
+        principal: Principal,
+        organisation: ParticipantIdentifier,
+        event: AuditEvent,
+        facts: Mapping[str, str],
+    ) -> bool:
+        """Write what the operator did about an organisation in its own log; false when it has none here.
+
+        The vault is not opened: nothing of it can be read this way.
+        """
+        found = [self.registry.find(organisation, role) for role in (Role.MESSAGE_SERVICE, Role.ACCESS_POINT)]
+        registration = next((one for one in found if one is not None), None)
+        if registration is None:
+            return False
+        reason = Reason(principal, Purpose.ADMINISTER, self._clock)
+        await self._append(self._room(registration).login, reason.happening(event, facts))
+        return True
 
     async def read_operator_log(self, after: int = 0, limit: int = 500) -> tuple[LogEntry, ...]:
         """Entries of the operator's log with a sequence over ``after``, the oldest first."""

@@ -1,0 +1,47 @@
+"""Options of commands that take two persons, and how their passphrases are asked for."""
+
+from __future__ import annotations
+
+import getpass
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from samdrift.app.inputs import reason
+from samdrift.app.output import Unusable, shown
+from samdrift.app.twopersons import Person, Persons
+
+By = Annotated[str, typer.Option("--by", help="Who asks: the name of a custodian.")]
+With = Annotated[
+    str | None,
+    typer.Option("--with", help="Who approves at this terminal; else another custodian approves later."),
+]
+ByFile = Annotated[
+    Path | None, typer.Option("--by-passphrase-file", help="For scripts; asked for at the terminal else.")
+]
+WithFile = Annotated[Path | None, typer.Option("--with-passphrase-file", help="As --by-passphrase-file.")]
+
+
+def present(by: str, other: str | None, by_file: Path | None, other_file: Path | None) -> Persons:
+    """The persons at the terminal, each with the passphrase."""
+    first = Person(by, passphrase(f"Passphrase of {by}", by_file))
+    if other is None:
+        return Persons(first)
+    return Persons(first, Person(other, passphrase(f"Passphrase of {other}", other_file)))
+
+
+def passphrase(prompt: str, file: Path | None, *, again: bool = False) -> bytes:
+    """A passphrase from a file, or from a person, whom nobody sees typing; a new one is asked for twice."""
+    if file is not None:
+        try:
+            return file.read_bytes().strip()
+        except OSError as error:
+            raise Unusable(f"{shown(file)}: {reason(error)}") from None
+    if not sys.stdin.isatty():
+        raise Unusable("nobody is at a terminal to be asked for a passphrase: name a file with it")
+    typed = getpass.getpass(f"{prompt}: ")
+    if again and getpass.getpass(f"{prompt}, again: ") != typed:
+        raise Unusable("the two are not the same")
+    return typed.encode()
