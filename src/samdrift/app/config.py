@@ -164,6 +164,8 @@ class OrganisationConfig:
     identifier: ParticipantIdentifier
     name: str
     roles: tuple[Role, ...]
+    part_of: ParticipantIdentifier | None = None
+    """The organisation that it is an under-organisation of, in the address book."""
     functional_addresses: tuple[str, ...] = ()
     file_types: tuple[str, ...] = ()
     base_model: bool = False

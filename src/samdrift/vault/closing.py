@@ -44,6 +44,9 @@ SELECT (SELECT count(*) FROM {schema}.bodies), h.sequence, h.hash,
         WHERE position(convert_to(%s, 'UTF8') IN content) > 0)
 FROM {schema}.log_head h
 """
+_TOLD = """
+SELECT content FROM {schema}.log WHERE position(convert_to(%s, 'UTF8') IN content) > 0 ORDER BY sequence
+"""
 _CLOSINGS = "SELECT number, organisation, facts, begun_at, ended_at, certificate FROM registry.closings"
 
 
@@ -63,6 +66,8 @@ class Stock:
     log_hash: bytes
     exported: bool
     """Whether the log was exported after the vault had been suspended for the last time."""
+    ended: tuple[Happening, ...]
+    """What was under way and ended for the closing, from the log."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +99,9 @@ class Closings:
 
     async def _stock(self, role: str, vault: str, schema: str, state: str) -> Stock:
         records, under_way = await self._row(_COUNTS[Role(role)], schema)
-        events = [f'"event":"{event.value}"' for event in (_EXPORTED, _SUSPENDED)]
+        events = _word(AuditEvent.ORGANISATION_EXPORTED), _word(AuditEvent.ORGANISATION_SUSPENDED)
         bodies, length, head, exported, suspended = await self._row(_STOCK, schema, *events)
+        ended = await self._told(schema, AuditEvent.ORGANISATION_ENDED)
         return Stock(
             Role(role),
             vault,
@@ -106,7 +112,14 @@ class Closings:
             length,
             head,
             exported > suspended,
+            ended,
         )
+
+    async def _told(self, schema: str, event: AuditEvent) -> tuple[Happening, ...]:
+        """What a vault's log says of an event, the oldest first."""
+        question = sql.SQL(_TOLD).format(schema=sql.Identifier(schema))
+        rows = await (await self._connection.execute(question, (_word(event),))).fetchall()
+        return tuple(Happening.parse(content) for (content,) in rows)
 
     async def all(self) -> tuple[Closing, ...]:
         """Every closing there was, the first one first."""
@@ -159,7 +172,9 @@ class Closings:
         return await (await self._connection.execute(statement.encode(), values)).fetchall()
 
 
-_EXPORTED, _SUSPENDED = AuditEvent.ORGANISATION_EXPORTED, AuditEvent.ORGANISATION_SUSPENDED
+def _word(event: AuditEvent) -> str:
+    """What the content of an entry has only when it tells of that event (its form is canonical)."""
+    return f'"event":"{event.value}"'
 
 
 async def append_log(connection: psycopg.AsyncConnection[Any], schema: str, happening: Happening) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any, LiteralString, Self
 
 import psycopg
@@ -105,7 +106,7 @@ class Provisioner:
     ) -> dict[Role, str]:
         """Make the organisation's vaults; those that exist stay. Gives each vault's id, for the key store.
 
-        ``happening`` becomes the first entry in the log of each that is made.
+        ``happening`` goes with it into the log of each that is made, and the operator's.
         """
         return {role: await self._vault(organisation, role, happening) for role in roles}
 
@@ -118,7 +119,8 @@ class Provisioner:
     ) -> None:
         """Have gates open the vault, or refuse to; :class:`UnknownRecord` when there is none.
 
-        ``happening`` goes into the organisation's log with it. One that is closing stays so.
+        ``happening`` goes with it into the organisation's log and the operator's. One that is
+        closing stays so.
         """
         async with self._transaction():
             changed = await self._rows(
@@ -133,7 +135,7 @@ class Provisioner:
             if not changed:
                 raise UnknownRecord
             if happening is not None:
-                await append_log(self._connection, changed[0][0], happening)
+                await self._note(changed[0][0], organisation, role, happening)
             await self._announce()
 
     async def begin_closing(
@@ -183,7 +185,7 @@ class Provisioner:
             await migrations.allow(self._connection, schema, login)
             await self._begin_log(schema, vault, channel)
             if happening is not None:
-                await append_log(self._connection, schema, happening)
+                await self._note(schema, organisation, role, happening)
             self._keys.begin(vault)
             secret = Sealer(vault, self._keys.data_keys(vault)).seal(password.encode(), LOGIN_SECRET)
             await self._rows(
@@ -247,6 +249,14 @@ class Provisioner:
     async def _begin_log(self, schema: str, log_id: str, channel: str) -> None:
         insert = sql.SQL("INSERT INTO {}.log_head (sequence, hash, channel) VALUES (0, %s, %s)")
         await self._connection.execute(insert.format(sql.Identifier(schema)), (origin(log_id).hash, channel))
+
+    async def _note(
+        self, schema: str, organisation: ParticipantIdentifier, role: Role, happening: Happening
+    ) -> None:
+        """Log what is done to a vault in its own log, and in the operator's, which says whose it is."""
+        await append_log(self._connection, schema, happening)
+        whose = {"organisation": organisation.value, "role": role.value}
+        await append_log(self._connection, "registry", replace(happening, ids={**happening.ids, **whose}))
 
     async def _announce(self) -> None:
         """Have every gate read the registry again, once this is committed."""

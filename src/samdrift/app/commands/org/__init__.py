@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import typer
 
-from samdrift.app.commands.org import listing
+from samdrift.app.commands.org import closing, listing, state
 
 app = typer.Typer(add_completion=False)
 
@@ -18,3 +18,7 @@ def org() -> None:
 
 
 app.command("list")(listing.list_organisations)
+app.command("suspend")(state.suspend)
+app.command("resume")(state.resume)
+app.command("close")(closing.close_organisation)
+app.command("verify-closing")(closing.verify_closing)

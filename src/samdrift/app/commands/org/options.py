@@ -11,6 +11,9 @@ from samdrift.app.output import Unusable
 from samdrift.wire.errors import WireError
 from samdrift.wire.identifiers import ParticipantIdentifier
 
+LONGEST = 300
+"""Characters that a person writes for a log."""
+
 ConfigFile = Annotated[Path, typer.Option("--config", help="The installation's configuration file (TOML).")]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
 
@@ -28,3 +31,11 @@ Organisation = Annotated[
         parser=_participant, metavar="ORGANISATION", help="Participant identifier, like 0203:habo.se."
     ),
 ]
+
+
+def one_line(option: str, value: str) -> str:
+    """What a person wrote for the logs: one line, not empty, not too long."""
+    text = value.strip()
+    if not text or len(text) > LONGEST or not text.isprintable():
+        raise Unusable(f"{option} is one line of 1 to {LONGEST} characters")
+    return text
