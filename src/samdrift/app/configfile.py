@@ -139,6 +139,7 @@ def _access_point(table: Table) -> AccessPointConfig:
         lease_seconds=table.take("lease_seconds", positive, 300),
         profiles=table.take("profiles", _profiles, tuple(PROFILES.values())),
         clock_seconds=table.take("clock_seconds", count, 600),
+        address=table.take("address", https_address, ""),
     )
     table.finish()
     return access_point

@@ -15,6 +15,9 @@ LONGEST = 300
 """Characters that a person writes for a log."""
 
 ConfigFile = Annotated[Path, typer.Option("--config", help="The installation's configuration file (TOML).")]
+Offline = Annotated[
+    bool, typer.Option("--offline", help="Ask nobody: what the federation says is then not checked.")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
 
 
