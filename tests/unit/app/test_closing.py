@@ -5,78 +5,43 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import rsa
 
 from samdrift.app import destruction
 from samdrift.app.administration import Administration
 from samdrift.app.closing import Order, close
 from samdrift.app.output import Unusable
 from samdrift.app.replaceable import OPERATOR_KEYS
-from samdrift.app.twopersons import Person, Persons
-from samdrift.audit.entries import Happening
+from samdrift.app.twopersons import Persons
 from samdrift.audit.events import AuditEvent
 from samdrift.contracts.messages import MessageStatus
 from samdrift.contracts.principals import Purpose, Role
-from samdrift.vault.keys.custody import Custodians, CustodyError
+from samdrift.vault.keys.custody import CustodyError
 from samdrift.vault.keys.files import KeyName
-from samdrift.vault.keys.software import SoftwareKeyStore
+from samdrift.vault.keys.opened import open_keys
 from samdrift.vault.keys.store import KeyStore
-from samdrift.vault.keys.wrapping import ScryptCost
 from samdrift.vault.registry import RegistrationState
 from samdrift.wire.identifiers import ParticipantIdentifier
 from tests import pki
+from tests.unit.app.closings import DECISION, PARTY, PERSONS, administration, certify_operator, suspended
 from tests.vaults import MINUTE, NOW, Installation, body, message, submitted, until
 
 AP, MT = Role.ACCESS_POINT, Role.MESSAGE_SERVICE
-PARTY = "AP0001-SDK-TEST"
-ISSUER = pki.root("CA", 1)
-PERSONS = Persons(Person("anna", b"a long row of words"), Person("bo", b"quite another row"))
-DECISION = "dnr 2026/123"
 
 
 @pytest.fixture
 def keys(installation: Installation) -> KeyStore:
     """The key store, with a certificate of the operator's own."""
-    store = SoftwareKeyStore(installation.settings.secrets, installation.settings.passphrase)
-    if not [one for one in store.keys(OPERATOR_KEYS) if one.name is KeyName.ACCESS_POINT]:
-        request = store.create_key(OPERATOR_KEYS, KeyName.ACCESS_POINT, pki.name(PARTY), 2048)
-        public = x509.load_pem_x509_csr(request).public_key()
-        assert isinstance(public, rsa.RSAPublicKey)
-        store.install_certificate(OPERATOR_KEYS, KeyName.ACCESS_POINT, ISSUER.certify(PARTY, public))
+    store = open_keys(installation.settings)
+    certify_operator(store)
     return store
 
 
 @pytest.fixture
 def place(installation: Installation, keys: KeyStore, tmp_path: Path) -> Administration:
-    """The installation, with two custodians."""
-    for each in (PERSONS.first, PERSONS.second):
-        assert each is not None
-        Custodians(tmp_path, cost=ScryptCost(n=1 << 4, r=1, p=1)).add(each.name, each.passphrase)
-    config = SimpleNamespace(
-        vaults=SimpleNamespace(secrets=tmp_path),
-        access_point=SimpleNamespace(party=PARTY),
-        federation=SimpleNamespace(identifier="urn:test"),
-        environment=SimpleNamespace(value="test"),
-        organisations=[],
-    )
-    return Administration(cast(Any, config), keys, installation.provisioner, installation.gate)
-
-
-async def suspended(
-    installation: Installation, organisation: ParticipantIdentifier, *, exported: bool = True
-) -> None:
-    """Suspend the organisation, and have its log exported after that."""
-    for role in Role:
-        happening = Happening(NOW, AuditEvent.ORGANISATION_SUSPENDED, "operator:anna", "administer", {})
-        await installation.provisioner.set_state(organisation, role, RegistrationState.SUSPENDED, happening)
-    await until(lambda: not any(installation.gate.registry.serves(organisation, role) for role in Role))
-    for role in Role if exported else ():
-        async with installation.open(organisation, role, Purpose.EXPORT) as vault:  # type: ignore[call-overload]
-            vault.record(AuditEvent.ORGANISATION_EXPORTED)
+    return administration(installation, keys, tmp_path)
 
 
 async def refusal(place: Administration, order: Order, persons: Persons | None = PERSONS) -> str:
