@@ -47,7 +47,8 @@ class AddressBookCopy:
         object.__setattr__(self, "_participants", {one.participant: one for one in under_last})
         object.__setattr__(self, "_ids", {one.id: one for one in self.organisations})
         object.__setattr__(self, "_identifiers", known)
-        object.__setattr__(self, "_texts", tuple(map(_text, self.addresses)))
+        texts = (_text(one, self.parent(one.organisation)) for one in self.addresses)
+        object.__setattr__(self, "_texts", tuple(texts))
 
     def organisation(self, participant: ParticipantIdentifier) -> Organisation | None:
         """The organisation; not one of its under-organisations, as long as it is there itself."""
@@ -106,10 +107,11 @@ def _key(participant: ParticipantIdentifier, identifier: str) -> tuple[Participa
     return participant, identifier.casefold()
 
 
-def _text(one: FunctionalAddress) -> str:
-    owner = one.organisation
-    words = (one.name, one.description, owner.name, owner.alternate_name, *one.keywords)
-    return "\n".join(words).casefold()
+def _text(one: FunctionalAddress, parent: Organisation | None) -> str:
+    """What a search looks in; an under-organisation is found by the name of the whole, too."""
+    owners = [one.organisation] if parent is None else [one.organisation, parent]
+    names = (name for owner in owners for name in (owner.name, owner.alternate_name))
+    return "\n".join((one.name, one.description, *names, *one.keywords)).casefold()
 
 
 def _order(one: FunctionalAddress) -> tuple[str, str, str]:
