@@ -28,6 +28,7 @@ from samdrift.contracts.clock import Clock
 from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
 from samdrift.vault.accesspoint import AccessPointVault
 from samdrift.vault.bodies import BodyWriter
+from samdrift.vault.errors import VaultSuspended
 from samdrift.vault.gate import Gate
 from samdrift.vault.records import IncomingEnvelope
 from samdrift.vault.signals import Signals
@@ -126,12 +127,15 @@ class Inbound:
 
     def _served(self, message: UserMessage) -> ParticipantIdentifier:
         recipient = participant(message.property("finalRecipient"))
+        registration = self._gate.registry.find(recipient, Role.ACCESS_POINT) if recipient else None
         if (
             recipient is None
-            or not self._gate.registry.serves(recipient, Role.ACCESS_POINT)
+            or registration is None
             or message.action not in {one.action for one in self._settings.documents(recipient)}
         ):
             raise As4Fault(EbmsErrorCode.OTHER, NOT_SERVICED, ref_to_message_id=message.message_id)
+        if not registration.active:
+            raise VaultSuspended
         return recipient
 
     async def _take(

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Collection
 from contextlib import AsyncExitStack
 from functools import partial
 
 from samdrift.app.config import Config, DomibusConfig, OrganisationConfig
 from samdrift.app.replaceable import newest_identity
 from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
-from samdrift.contracts.transfer import AccessPoint
+from samdrift.contracts.transfer import AccessPoint, Poll, Submission, TransferUnavailable
 from samdrift.messageservice.transfers import under_way
 from samdrift.net.clock import system_clock
 from samdrift.net.domibus import DomibusAccessPoint, DomibusSettings, Login, Plugin
@@ -17,6 +19,7 @@ from samdrift.net.http import http_client
 from samdrift.net.interface_c import HttpAccessPoint
 from samdrift.net.tls import TlsIdentity, client_tls
 from samdrift.vault.gate import Gate
+from samdrift.vault.keys.files import KeyStoreError
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 _WORKER = Principal(PrincipalKind.WORKER, "operator")
@@ -35,6 +38,52 @@ async def connected(
     client = http_client(client_tls(own, config.inner_issuers), public_only=False, connections=16)
     stack.push_async_callback(client.aclose)
     return HttpAccessPoint(client, organisation.access_point)
+
+
+def connected_later(
+    stack: AsyncExitStack, organisation: OrganisationConfig, gate: Gate, config: Config
+) -> AccessPoint:
+    """The same, connected when it is first used; that bundles of issuers are unusable is told at once."""
+    client_tls(None, organisation.domibus.issuers if organisation.domibus else config.inner_issuers)
+    return LaterAccessPoint(partial(connected, stack, organisation, gate, config))
+
+
+class LaterAccessPoint:
+    """An access point that is connected with when it is first used.
+
+    An organisation that is suspended, or is not ready yet, keeps no other from
+    being served: what is to be said to its access point waits.
+    """
+
+    def __init__(self, connect: Callable[[], Awaitable[AccessPoint]]) -> None:
+        self._connect = connect
+        self._access_point: AccessPoint | None = None
+        self._connecting = asyncio.Lock()
+
+    async def submit(
+        self, envelope_id: str, conversation_id: str, body: bytes | AsyncIterable[bytes]
+    ) -> Submission:
+        return await (await self._connected()).submit(envelope_id, conversation_id, body)
+
+    async def poll(self, after: int, wait: float, taken: Collection[str] = (), past: str = "") -> Poll:
+        return await (await self._connected()).poll(after, wait, taken, past)
+
+    async def fetch(self, item_id: str) -> AsyncGenerator[bytes, None]:
+        async with contextlib.aclosing((await self._connected()).fetch(item_id)) as pieces:
+            async for piece in pieces:
+                yield piece
+
+    async def acknowledge(self, item_id: str) -> None:
+        await (await self._connected()).acknowledge(item_id)
+
+    async def _connected(self) -> AccessPoint:
+        async with self._connecting:
+            if self._access_point is None:
+                try:
+                    self._access_point = await self._connect()
+                except KeyStoreError as error:
+                    raise TransferUnavailable(f"the access point cannot be called: {error.text}") from None
+            return self._access_point
 
 
 def _domibus(

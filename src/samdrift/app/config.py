@@ -89,6 +89,8 @@ class AccessPointConfig:
     """Transport profiles to send to peers by, the preferred one first (transport-profile-as4 2.3.1)."""
     clock_seconds: int = 600
     """How far the clocks of peers may be from ours, when the security timestamp of a message is judged."""
+    address: str = ""
+    """Where peers reach interface A, as it is registered in SMP; for the checklist of an organisation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +166,8 @@ class OrganisationConfig:
     identifier: ParticipantIdentifier
     name: str
     roles: tuple[Role, ...]
+    part_of: ParticipantIdentifier | None = None
+    """The organisation that it is an under-organisation of, in the address book."""
     functional_addresses: tuple[str, ...] = ()
     file_types: tuple[str, ...] = ()
     base_model: bool = False

@@ -24,7 +24,7 @@ from samdrift.app.config import (
     VaultConfig,
 )
 from samdrift.app.malware import read_malware
-from samdrift.app.organisationconfig import check_issuers, https_address, organisation
+from samdrift.app.organisationconfig import check_issuers, check_parts, https_address, organisation
 from samdrift.app.toml import ConfigError, Table, count, flag, items, positive, read_file, text, texts
 from samdrift.messageservice.authorization.registrations import LONGEST_SECONDS
 from samdrift.wire.profile import PROFILES, TransportProfile
@@ -55,6 +55,7 @@ def _config(table: Table) -> Config:
     if config.message_service is not None and config.malware is None:
         raise ConfigError("malware", "is missing: say which scanner scans messages")
     check_issuers(config)
+    check_parts(config)
     _guard_production(config)
     return config
 
@@ -138,6 +139,7 @@ def _access_point(table: Table) -> AccessPointConfig:
         lease_seconds=table.take("lease_seconds", positive, 300),
         profiles=table.take("profiles", _profiles, tuple(PROFILES.values())),
         clock_seconds=table.take("clock_seconds", count, 600),
+        address=table.take("address", https_address, ""),
     )
     table.finish()
     return access_point

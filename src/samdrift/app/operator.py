@@ -15,7 +15,7 @@ from starlette.routing import BaseRoute
 from samdrift.accesspoint import role as ap
 from samdrift.accesspoint.meters import Meters
 from samdrift.app import rolesettings
-from samdrift.app.accesspoints import connected
+from samdrift.app.accesspoints import connected_later
 from samdrift.app.addressbook import address_book
 from samdrift.app.authorization import Authorizing, authorizing
 from samdrift.app.config import AccessPointConfig, Config, MessageServiceConfig, SocketAddress
@@ -154,7 +154,7 @@ async def _run_message_service(
     stack: AsyncExitStack, config: Config, own: MessageServiceConfig, gate: Gate, services: Services
 ) -> mt.MessageServiceRole:
     access_points = {
-        organisation.identifier: await connected(stack, organisation, gate, config)
+        organisation.identifier: connected_later(stack, organisation, gate, config)
         for organisation in config.organisations
         if Role.MESSAGE_SERVICE in organisation.roles
     }

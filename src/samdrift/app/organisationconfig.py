@@ -30,6 +30,7 @@ def organisation(table: Table) -> OrganisationConfig:
         identifier=table.take("identifier", _participant),
         name=table.take("name", text),
         roles=table.take("roles", lambda value: tuple(Role(each) for each in items(value))),
+        part_of=table.take("part_of", _participant, None),
         functional_addresses=table.take("functional_addresses", texts, ()),
         file_types=table.take("file_types", texts, ()),
         base_model=table.take("base_model", flag, False),
@@ -127,6 +128,17 @@ def _domibus(table: Table) -> DomibusConfig:
     if domibus.password_file is not None and not domibus.user:
         raise ConfigError(table.at("user"), "is missing; a password is a user's")
     return domibus
+
+
+def check_parts(config: Config) -> None:
+    """An under-organisation belongs to an organisation, and that to none."""
+    parents = {one.identifier: one.part_of for one in config.organisations}
+    for number, one in enumerate(config.organisations):
+        where = f"organisations[{number}].part_of"
+        if one.part_of == one.identifier:
+            raise ConfigError(where, "is the organisation itself")
+        if one.part_of is not None and parents.get(one.part_of) is not None:
+            raise ConfigError(where, "is an under-organisation; name the organisation that both belong to")
 
 
 def check_issuers(config: Config) -> None:

@@ -10,7 +10,17 @@ from samdrift.app.config import AccessPointConfig, Config, MessageServiceConfig,
 from samdrift.contracts.principals import Role
 from samdrift.messageservice.settings import MessageServiceSettings, OrganisationProfile
 from samdrift.wire.filetypes import PDF, canonical
-from samdrift.wire.identifiers import ParticipantIdentifier
+from samdrift.wire.identifiers import (
+    RECEIPT_BASE,
+    RECEIPT_EXTENDED,
+    SDK_MESSAGE_BASE,
+    SDK_MESSAGE_EXTENDED,
+    DocumentIdentifier,
+    ParticipantIdentifier,
+)
+
+EXTENDED_MODEL = SDK_MESSAGE_EXTENDED, RECEIPT_EXTENDED
+BASE_MODEL = SDK_MESSAGE_BASE, RECEIPT_BASE
 
 
 def access_point_settings(config: Config, own: AccessPointConfig) -> AccessPointSettings:
@@ -26,6 +36,12 @@ def access_point_settings(config: Config, own: AccessPointConfig) -> AccessPoint
         clock_tolerance=timedelta(seconds=own.clock_seconds),
         measure_every=timedelta(seconds=config.metrics.queue_seconds if config.metrics else 0),
     )
+
+
+def documents(organisation: OrganisationConfig | None) -> tuple[DocumentIdentifier, ...]:
+    """The types of message that an organisation is registered for; without an entry, those of all."""
+    base = organisation is not None and organisation.base_model
+    return (*EXTENDED_MODEL, *BASE_MODEL) if base else EXTENDED_MODEL
 
 
 def clients(config: Config) -> dict[str, Client]:

@@ -25,6 +25,17 @@ class AuditEvent(StrEnum):
     """Two custodians agree, and it is done now."""
     CUSTODY_REFUSED = "custody:two-persons:refused"
 
+    ORGANISATION_ADDED = "org:organisation:added"
+    ORGANISATION_SUSPENDED = "org:organisation:suspended"
+    ORGANISATION_RESUMED = "org:organisation:resumed"
+    ORGANISATION_EXPORTED = "org:organisation:exported"
+    ORGANISATION_CLOSING = "org:organisation:closing"
+    """Two persons have decided that everything is destroyed."""
+    ORGANISATION_ENDED = "org:organisation:ended"
+    """Something that was under way, since the organisation was closed here."""
+    ORGANISATION_CLOSED = "org:organisation:closed"
+    """It is destroyed, and the operator has signed for that."""
+
     AP_TRANSFER_QUEUED = "ap:transfer:queued"
     AP_TRANSFER_DELIVERED = "ap:transfer:delivered"
     AP_TRANSFER_POSTPONED = "ap:transfer:postponed"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from math import ceil
@@ -63,12 +63,15 @@ class Polling:
         access_points: Mapping[ParticipantIdentifier, AccessPoint],
         inbox: Inbox,
         transfers: Transfers,
+        served: Callable[[ParticipantIdentifier], bool],
         clock: Clock,
     ) -> None:
+        """``served`` tells who is served now: others, suspended or yet to be added, wait."""
         self._settings = settings
         self._access_points = access_points
         self._inbox = inbox
         self._transfers = transfers
+        self._served = served
         self._clock = clock
         self._unexpected = unexpected("message-service-polling")
 
@@ -76,6 +79,9 @@ class Polling:
         """Poll until cancelled; what cannot be done now is tried again after a pause."""
         state = _State()
         while True:
+            if not self._served(organisation):
+                await asyncio.sleep(_PAUSE.total_seconds())
+                continue
             try:
                 if state.place is None:
                     state.place = await self._transfers.place(organisation)

@@ -79,7 +79,7 @@ class MessageServiceRole:
             _new_ids(around.rng),
         )
         transfers = Transfers(settings, around.gate, around.clock)
-        self._polling = Polling(settings, around.access_points, inbox, transfers, around.clock)
+        self._polling = Polling(settings, around.access_points, inbox, transfers, self._served, around.clock)
         self.service = MessageService(
             settings, around.gate, self._sending, screening, around.address_book, profiles, around.clock
         )
@@ -93,9 +93,8 @@ class MessageServiceRole:
     @contextlib.asynccontextmanager
     async def working(self) -> AsyncIterator[None]:
         """Send what is due and take over what comes in, while the context lasts."""
-        hosted = self._gate.registry.organisations(Role.MESSAGE_SERVICE)
-        organisations = [organisation for organisation in hosted if organisation in self._profiles]
-        work = [self._polling.run(organisation) for organisation in organisations]
+        organisations = [organisation for organisation in self._profiles if self._served(organisation)]
+        work = [self._polling.run(organisation) for organisation in self._profiles]
         work += [self._sending.dispatcher.run(organisations), self._listen()]
         failed = unexpected("message-service")
         work.append(keep_up(self._gate, Role.MESSAGE_SERVICE, failed))
@@ -104,6 +103,9 @@ class MessageServiceRole:
                 yield
             finally:
                 await self._sending.stop()
+
+    def _served(self, organisation: ParticipantIdentifier) -> bool:
+        return self._gate.registry.serves(organisation, Role.MESSAGE_SERVICE)
 
     async def _listen(self) -> None:
         async for organisation, role in self._gate.wakeups():

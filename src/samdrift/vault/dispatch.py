@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from datetime import datetime, timedelta
 
 from samdrift.contracts.clock import Clock
+from samdrift.vault.errors import VaultSuspended
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 Turn = Callable[[ParticipantIdentifier], Awaitable[datetime | None]]
@@ -73,6 +74,8 @@ class Dispatcher:
     async def _give_turn(self, organisation: ParticipantIdentifier) -> None:
         try:
             due = await self._turn(organisation)
+        except VaultSuspended:
+            due = None  # It is announced when the organisation is served again.
         except Exception as failure:
             self._on_failure(failure)
             due = self._clock() + _AFTER_FAILURE

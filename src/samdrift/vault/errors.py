@@ -34,6 +34,12 @@ class VaultLocked(VaultUnavailable):
     text = "the vault is locked until its organisation's officer unlocks it"
 
 
+class VaultSuspended(VaultUnavailable):
+    """The organisation is served here, but not now: for those who may open it, what can be tried later."""
+
+    text = "the organisation is suspended here"
+
+
 class VaultClosed(VaultError):
     """Used after its opening had ended."""
 

@@ -17,7 +17,7 @@ from samdrift.vault import logbook
 from samdrift.vault.accesspoint import AccessPointVault
 from samdrift.vault.bodies import Shelf
 from samdrift.vault.database import Database
-from samdrift.vault.errors import VaultDenied, VaultLocked, VaultUnavailable
+from samdrift.vault.errors import VaultDenied, VaultLocked, VaultSuspended, VaultUnavailable
 from samdrift.vault.keys.datakeys import DataKeys
 from samdrift.vault.keys.files import KeyFault, KeyStoreError
 from samdrift.vault.keys.opened import open_keys
@@ -60,7 +60,7 @@ class Gate:
         clock: Clock,
         keys: KeyStore | None,
     ) -> None:
-        self.registry = Registry()
+        self.registry = Registry(self._forget)
         self.news = Signals()
         """Raised for an organisation whose messages this process has changed."""
         self.denials = 0
@@ -135,7 +135,8 @@ class Gate:
         Everything done in it is committed when the block ends and rolled back
         when it raises, with the entry that tells who opened it and why.
         Raises :class:`VaultDenied` when the block is entered, after the denial
-        is in the log.
+        is in the log; :class:`VaultSuspended`, to those who may, while the organisation
+        is suspended: that is nobody's attempt at anything, and stands in the log once.
         """
         reason = Reason(principal, purpose, self._clock)
         allowed = _may(principal, organisation)
@@ -210,9 +211,10 @@ class Gate:
         allowed: bool,
     ) -> V:
         registration = self.registry.find(organisation, role)
-        served = role in self._roles and self.registry.serves(organisation, role)
-        if registration is None or not served or not allowed:
+        if registration is None or role not in self._roles or not allowed:
             await self._deny(registration, organisation, role, reason)
+        if not registration.opens_for(reason.purpose):
+            raise VaultSuspended
         return entrance(self._room(registration), reason, self._pool)
 
     async def _deny(
@@ -238,6 +240,12 @@ class Gate:
                 reason = Reason(stranger, reason.purpose, reason.clock)
             await self._append(self._room(registration).login, reason.happening(event, facts))
         raise VaultDenied
+
+    def _forget(self) -> None:
+        """Keep no key of a vault that is hosted no more."""
+        hosted = {one.vault for one in self.registry.all()}
+        for vault in self._rooms.keys() - hosted:
+            del self._rooms[vault]
 
     async def _tell(self, organisation: ParticipantIdentifier) -> None:
         self.news.raise_for(organisation)

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 
 from samdrift.contracts.clock import Clock
 from samdrift.vault.dispatch import Dispatcher
+from samdrift.vault.errors import VaultSuspended
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 Job = Callable[[], Awaitable[datetime | None]]
@@ -67,7 +68,8 @@ class InFlight(ABC):
     def _landed(self, organisation: ParticipantIdentifier, task: asyncio.Task[None]) -> None:
         self._flying[organisation].discard(task)
         if not task.cancelled() and (failure := task.exception()) is not None:
-            self._on_failure(failure)
+            if not isinstance(failure, VaultSuspended):
+                self._on_failure(failure)
             self.dispatcher.wake_at(organisation, self._clock() + self._lease)
         if organisation in self._backlog:
             self.dispatcher.wake(organisation)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import shutil
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -71,6 +72,14 @@ class Objects:
         with _typed():
             found = await obstore.list(self._store, prefix).collect_async()
         return [StoredObject(entry["path"], entry["last_modified"]) for entry in found]
+
+    async def clear(self, prefix: str) -> None:
+        """Remove every object under ``prefix/``; in a folder, also what was half written, and the folder."""
+        for stored in await self.under(prefix):
+            await self.delete(stored.name)
+        if self._folder is not None:
+            with _typed():
+                await asyncio.to_thread(shutil.rmtree, self._folder / prefix, ignore_errors=True)
 
     async def drop_drafts(self, prefix: str, before: datetime) -> None:
         """Remove what a crash left half written in a folder; another store drops its own parts."""

@@ -10,14 +10,17 @@ from __future__ import annotations
 import secrets
 from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any, LiteralString, Self
 
 import psycopg
 from psycopg import sql
 
 from samdrift.audit.chain import origin
+from samdrift.audit.entries import Happening
 from samdrift.contracts.principals import Role
 from samdrift.vault import migrations
+from samdrift.vault.closing import Closings, append_log
 from samdrift.vault.database import Database
 from samdrift.vault.errors import UnknownRecord, VaultRefused, VaultUnavailable
 from samdrift.vault.keys.opened import open_keys
@@ -57,6 +60,8 @@ class Provisioner:
         self._database = database
         self._connection = connection
         self._keys = keys or open_keys(settings)
+        self.closings = Closings(connection)
+        """The ends of organisations, those under way and those done."""
 
     @classmethod
     async def connect(cls, settings: VaultSettings, *, keys: KeyStore | None = None) -> Self:
@@ -97,39 +102,60 @@ class Provisioner:
                 await migrations.allow(self._connection, schema, login)
 
     async def add_organisation(
-        self, organisation: ParticipantIdentifier, roles: Collection[Role]
+        self, organisation: ParticipantIdentifier, roles: Collection[Role], happening: Happening | None = None
     ) -> dict[Role, str]:
-        """Make the organisation's vaults; those that exist stay. Gives each vault's id, for the key store."""
-        return {role: await self._vault(organisation, role) for role in roles}
+        """Make the organisation's vaults; those that exist stay. Gives each vault's id, for the key store.
+
+        ``happening`` goes with it into the log of each that is made, and the operator's.
+        """
+        return {role: await self._vault(organisation, role, happening) for role in roles}
 
     async def set_state(
-        self, organisation: ParticipantIdentifier, role: Role, state: RegistrationState
+        self,
+        organisation: ParticipantIdentifier,
+        role: Role,
+        state: RegistrationState,
+        happening: Happening | None = None,
     ) -> None:
-        """Have gates open the vault, or refuse to; :class:`UnknownRecord` when there is none."""
+        """Have gates open the vault, or refuse to; :class:`UnknownRecord` when there is none.
+
+        ``happening`` goes with it into the organisation's log and the operator's. One that is
+        closing stays so.
+        """
         async with self._transaction():
             changed = await self._rows(
                 "UPDATE registry.registrations SET state = %s"
-                " WHERE organisation = %s AND role = %s RETURNING vault",
+                " WHERE organisation = %s AND role = %s AND state IN ('active', 'suspended', %s)"
+                " RETURNING schema",
                 state.value,
                 organisation.value,
                 role.value,
+                state.value,
             )
             if not changed:
                 raise UnknownRecord
+            if happening is not None:
+                await self._note(changed[0][0], organisation, role, happening)
+            await self._announce()
+
+    async def begin_closing(
+        self, organisation: ParticipantIdentifier, facts: bytes, happening: Happening
+    ) -> None:
+        """From here on the organisation's vaults open for nobody; what there was to destroy is on record."""
+        async with self._transaction():
+            await self.closings.begin(organisation, facts, happening)
             await self._announce()
 
     async def drop(self, organisation: ParticipantIdentifier, role: Role) -> None:
         """Remove a vault with everything in it. Its keys go first: what a crash leaves then is unreadable."""
-        await self.set_state(organisation, role, RegistrationState.SUSPENDED)
+        await self.set_state(organisation, role, RegistrationState.CLOSING)
         ((vault, schema, login),) = await self._rows(
             "SELECT vault, schema, login FROM registry.registrations WHERE organisation = %s AND role = %s",
             organisation.value,
             role.value,
         )
         self._keys.destroy(vault)
-        objects = Objects(self._settings.objects)
-        for stored in await objects.under(vault):
-            await objects.delete(stored.name)
+        await Objects(self._settings.objects).clear(vault)
         async with self._transaction():
             await self._rows(
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = %s", login
@@ -139,7 +165,9 @@ class Provisioner:
             await self._rows("DELETE FROM registry.registrations WHERE vault = %s", vault)
             await self._announce()
 
-    async def _vault(self, organisation: ParticipantIdentifier, role: Role) -> str:
+    async def _vault(
+        self, organisation: ParticipantIdentifier, role: Role, happening: Happening | None
+    ) -> str:
         async with self._transaction():
             await self._rows("SELECT FROM registry.installation FOR UPDATE")
             known = await self._rows(
@@ -156,6 +184,8 @@ class Provisioner:
             await migrations.migrate(self._connection, schema, migrations.VAULT[role])
             await migrations.allow(self._connection, schema, login)
             await self._begin_log(schema, vault, channel)
+            if happening is not None:
+                await self._note(schema, organisation, role, happening)
             self._keys.begin(vault)
             secret = Sealer(vault, self._keys.data_keys(vault)).seal(password.encode(), LOGIN_SECRET)
             await self._rows(
@@ -219,6 +249,14 @@ class Provisioner:
     async def _begin_log(self, schema: str, log_id: str, channel: str) -> None:
         insert = sql.SQL("INSERT INTO {}.log_head (sequence, hash, channel) VALUES (0, %s, %s)")
         await self._connection.execute(insert.format(sql.Identifier(schema)), (origin(log_id).hash, channel))
+
+    async def _note(
+        self, schema: str, organisation: ParticipantIdentifier, role: Role, happening: Happening
+    ) -> None:
+        """Log what is done to a vault in its own log, and in the operator's, which says whose it is."""
+        await append_log(self._connection, schema, happening)
+        whose = {"organisation": organisation.value, "role": role.value}
+        await append_log(self._connection, "registry", replace(happening, ids={**happening.ids, **whose}))
 
     async def _announce(self) -> None:
         """Have every gate read the registry again, once this is committed."""

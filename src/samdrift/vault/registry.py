@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from samdrift.contracts.principals import Role
+from samdrift.contracts.principals import Purpose, Role
 from samdrift.vault.session import Row
 from samdrift.wire.identifiers import ParticipantIdentifier
 
@@ -15,6 +15,8 @@ LOGIN_SECRET = "login secret"  # noqa: S105
 """The place that the password of a vault's login is sealed for."""
 OPERATOR_LOG = "registry"
 """The id of the operator's log, which its chain begins with."""
+WHILE_SUSPENDED = frozenset({Purpose.EXPORT, Purpose.CLOSE})
+"""What a suspended organisation's vault is opened for all the same: it moves away, or is ended."""
 REGISTRATIONS = """
 SELECT organisation, role, state, vault, login, secret, channel FROM registrations ORDER BY organisation, role
 """
@@ -25,6 +27,9 @@ class RegistrationState(StrEnum):
 
     ACTIVE = "active"
     SUSPENDED = "suspended"
+    """Not now: work waits, others are asked to come again, nothing is lost."""
+    CLOSING = "closing"
+    """Never again: its keys are being destroyed, or are so already."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +51,11 @@ class Registration:
     def active(self) -> bool:
         """Whether the vault may be opened."""
         return self.state is RegistrationState.ACTIVE
+
+    def opens_for(self, purpose: Purpose) -> bool:
+        """Whether the vault may be opened now for that."""
+        suspended = self.state is RegistrationState.SUSPENDED
+        return self.active or (suspended and purpose in WHILE_SUSPENDED)
 
     @property
     def public_name(self) -> str:
@@ -70,7 +80,9 @@ class Registration:
 class Registry:
     """The registry as this process knows it; kept up to date while the gate is open."""
 
-    def __init__(self) -> None:
+    def __init__(self, changed: Callable[[], None] = lambda: None) -> None:
+        """``changed`` is called whenever it has been read anew."""
+        self._changed = changed
         self._known: dict[tuple[ParticipantIdentifier, Role], Registration] = {}
 
     def serves(self, organisation: ParticipantIdentifier, role: Role) -> bool:
@@ -96,3 +108,4 @@ class Registry:
     def replace(self, registrations: Iterable[Registration]) -> None:
         """Know these from now on, and no others."""
         self._known = {(one.organisation, one.role): one for one in registrations}
+        self._changed()

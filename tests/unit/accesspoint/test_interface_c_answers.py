@@ -21,7 +21,6 @@ from samdrift.accesspoint.submission import Submissions
 from samdrift.contracts.principals import Role
 from samdrift.net.server import CLIENT_CERTIFICATE
 from samdrift.vault.errors import VaultUnavailable
-from samdrift.vault.registry import RegistrationState
 from samdrift.vault.signals import Signals
 from samdrift.wire.envelope import seal
 from samdrift.wire.identifiers import FEDERATION_TEST, SDK_MESSAGE_BASE, ParticipantIdentifier
@@ -103,8 +102,8 @@ async def test_every_answer_in_the_document_is_given_and_no_other(
     installation: Installation, organisation: ParticipantIdentifier
 ) -> None:
     unserved = await installation.organisation([Role.ACCESS_POINT])
-    await installation.provisioner.set_state(unserved, Role.ACCESS_POINT, RegistrationState.SUSPENDED)
-    await until(lambda: not installation.gate.registry.serves(unserved, Role.ACCESS_POINT))
+    await installation.provisioner.drop(unserved, Role.ACCESS_POINT)
+    await until(lambda: installation.gate.registry.find(unserved, Role.ACCESS_POINT) is None)
     seen: set[Answered] = set()
     caller = Caller(application(installation.gate, organisation, unserved), seen)
     for method, path, _ in operations():

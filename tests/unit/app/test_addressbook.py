@@ -29,6 +29,8 @@ def test_it_is_searched_and_its_age_is_shown(tmp_path: Path) -> None:
         ["Socialkontoret"],
     )
     assert found["age_seconds"] > 0
+    bills = samdrift("addressbook", "--config", config, "fakturor").output.splitlines()[1]
+    assert bills.endswith("Fakturor  (Habo Energi AB, part of Habo kommun)")
     assert samdrift("addressbook", "--config", config, "--organisation", "0203:eda.se").status == 1
 
 

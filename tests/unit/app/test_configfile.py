@@ -320,3 +320,26 @@ def test_what_scans_messages_is_said_clearly(tmp_path: Path, table: str, where: 
 
 def test_that_nothing_is_scanned_can_be_said_outside_production(tmp_path: Path) -> None:
     assert load(write(tmp_path, GOOD.replace(CLAMD, 'scanner = "none"'))).malware == MalwareConfig(None)
+
+
+def part(identifier: str, part_of: str) -> str:
+    return (
+        f'[[organisations]]\nidentifier = "{identifier}"\nname = "En del"\nroles = ["ap"]\n'
+        f'part_of = "{part_of}"\n'
+    )
+
+
+def test_an_under_organisation_belongs_to_an_organisation_and_that_to_none(tmp_path: Path) -> None:
+    config = load(write(tmp_path, GOOD + part("0203:energi.se", "0203:habo.se")))
+    assert [str(one.part_of) for one in config.organisations] == ["None", "0203:habo.se"]
+    assert load(write(tmp_path, GOOD + part("0203:energi.se", "0203:annan.se"))).organisations[1].part_of
+    for text, words in (
+        (GOOD + part("0203:energi.se", "0203:energi.se"), "is the organisation itself"),
+        (
+            GOOD + part("0203:energi.se", "0203:habo.se") + part("0203:nat.se", "0203:energi.se"),
+            r"organisations\[2\].part_of: is an under-organisation",
+        ),
+        (GOOD + part("0203:energi.se", "habo"), r"organisations\[1\].part_of"),
+    ):
+        with pytest.raises(ConfigError, match=words):
+            load(write(tmp_path, text))

@@ -79,7 +79,7 @@ class Transfers:
 async def polling(access_point: AccessPoint, inbox: Inbox, retry_after: timedelta) -> AsyncIterator[None]:
     settings = MessageServiceSettings(FEDERATION_TEST, retry_after=retry_after)
     points = {ORGANISATION: cast(Any, access_point)}
-    made = Polling(settings, points, cast(Any, inbox), cast(Any, Transfers()), now)
+    made = Polling(settings, points, cast(Any, inbox), cast(Any, Transfers()), lambda _: True, now)
     running = asyncio.create_task(made.run(ORGANISATION))
     try:
         yield

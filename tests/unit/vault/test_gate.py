@@ -11,7 +11,7 @@ from samdrift.audit.chain import verify_chain
 from samdrift.audit.entries import LogEntry
 from samdrift.audit.events import AuditEvent
 from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
-from samdrift.vault.errors import VaultClosed, VaultDenied, VaultError, VaultUnavailable
+from samdrift.vault.errors import VaultClosed, VaultDenied, VaultError, VaultSuspended, VaultUnavailable
 from samdrift.vault.gate import Gate
 from samdrift.vault.registry import RegistrationState
 from samdrift.wire.identifiers import ParticipantIdentifier
@@ -251,19 +251,40 @@ async def test_a_gate_that_was_started_for_one_role_opens_no_other(
         await gate.close()
 
 
-async def test_a_suspended_organisation_is_denied_until_it_is_active_again(
+async def test_a_suspended_organisation_waits_until_it_is_active_again(
+    installation: Installation, organisation: ParticipantIdentifier
+) -> None:
+    gate, registry = installation.gate, installation.gate.registry
+    await installation.provisioner.set_state(organisation, AP, RegistrationState.SUSPENDED)
+    await until(lambda: not registry.serves(organisation, AP))
+    assert organisation not in registry.organisations(AP)
+    for who in (WORKER, of(organisation)):
+        with pytest.raises(VaultSuspended):
+            async with gate.open(who, organisation, AP, Purpose.PROCESS):
+                raise AssertionError("opened")
+    with pytest.raises(VaultDenied):
+        async with gate.open(of(ELSEWHERE), organisation, AP, Purpose.PROCESS):
+            raise AssertionError("opened")
+    await installation.provisioner.set_state(organisation, AP, RegistrationState.ACTIVE)
+    await installation.known(organisation, AP)
+    assert [entry.event for entry in await log_of(installation, organisation, AP)] == [DENIED]
+
+
+async def test_a_suspended_organisation_can_be_exported_and_ended_and_one_that_is_closing_nothing(
     installation: Installation, organisation: ParticipantIdentifier
 ) -> None:
     registry = installation.gate.registry
     await installation.provisioner.set_state(organisation, AP, RegistrationState.SUSPENDED)
     await until(lambda: not registry.serves(organisation, AP))
-    assert organisation not in registry.organisations(AP)
-    with pytest.raises(VaultDenied):
-        async with installation.open(organisation, AP):
-            raise AssertionError("opened")
-    await installation.provisioner.set_state(organisation, AP, RegistrationState.ACTIVE)
-    await installation.known(organisation, AP)
-    assert [entry.event for entry in await log_of(installation, organisation, AP)] == [DENIED]
+    for purpose in (Purpose.EXPORT, Purpose.CLOSE):
+        async with installation.open(organisation, AP, purpose) as vault:
+            assert await vault.inbox(1) == ()
+    await installation.provisioner.set_state(organisation, AP, RegistrationState.CLOSING)
+    await until(lambda: registry.find(organisation, AP).state is RegistrationState.CLOSING)  # type: ignore[union-attr]
+    for purpose in Purpose:
+        with pytest.raises(VaultSuspended):
+            async with installation.open(organisation, AP, purpose):
+                raise AssertionError("opened")
 
 
 async def test_no_error_of_the_gate_names_anything() -> None:

@@ -62,6 +62,14 @@ def test_search(query: Query, found: list[FunctionalAddress]) -> None:
     assert list(COPY.search(query)) == found
 
 
+def test_an_under_organisation_belongs_to_one_and_is_found_by_its_name_too() -> None:
+    assert COPY.parent(COMPANY) == COUNCIL
+    assert COPY.parent(COUNCIL) is None
+    part = replace(COMPANY, name="Energibolaget")
+    copy = AddressBookCopy(NOW, (part, COUNCIL), (replace(BILLS, organisation=part),))
+    assert [one.identifier for one in copy.search(Query("habo kommun fakturor"))] == [BILLS.identifier]
+
+
 def test_a_search_gives_no_more_than_was_asked_for() -> None:
     assert COPY.search(Query(), limit=2) == (BILLS, SOCIAL)
 

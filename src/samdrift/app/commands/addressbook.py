@@ -38,7 +38,7 @@ def addressbook_command(
     else:
         typer.echo(_age(copy, system_clock()))
         for one in found:
-            typer.echo(printable(f"{one.organisation.participant}  {one.identifier}  {one.name}"))
+            typer.echo(printable(_line(copy, one)))
     return 0 if found else 1
 
 
@@ -69,10 +69,22 @@ def _document(
         "age_seconds": int((now - copy.taken_at).total_seconds()),
         "organisations": len(copy.organisations),
         "addresses": len(copy.addresses),
-        "found": [_plain(one) for one in found],
+        "found": [_plain(copy, one) for one in found],
     }
 
 
-def _plain(one: FunctionalAddress) -> dict[str, object]:
-    owner = {"participant": one.organisation.participant.value, "name": one.organisation.name}
+def _line(copy: AddressBookCopy, one: FunctionalAddress) -> str:
+    """An address; whose it is where that is only a part of the participant."""
+    line = f"{one.organisation.participant}  {one.identifier}  {one.name}"
+    parent = copy.parent(one.organisation)
+    return line if parent is None else f"{line}  ({one.organisation.name}, part of {parent.name})"
+
+
+def _plain(copy: AddressBookCopy, one: FunctionalAddress) -> dict[str, object]:
+    parent = copy.parent(one.organisation)
+    owner = {
+        "participant": one.organisation.participant.value,
+        "name": one.organisation.name,
+        "part_of": None if parent is None else {"participant": parent.participant.value, "name": parent.name},
+    }
     return {**asdict(one), "organisation": owner}

@@ -14,6 +14,8 @@ class Places:
     """Addresses that are chosen anew at each start."""
 
     listen_a: str
+    address_a: str
+    """Where peers reach it, as registered in SMP."""
     listen_c: str
     listen_d: str
     name_server: str
@@ -62,6 +64,7 @@ def config_text(
         'message_id_domain = "demo.samdrift.test"',
         f"listen = {json.dumps(places.listen_a)}",
         f"listen_c = {json.dumps(places.listen_c)}",
+        f"address = {json.dumps(places.address_a)}",
         "",
         "[message_service]",
         f"listen_d = {json.dumps(places.listen_d)}",

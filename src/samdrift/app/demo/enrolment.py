@@ -79,9 +79,9 @@ async def enrol(federation: LocalFederation, operator: DemoOperator, folder: Pat
         _all_certificates(keys, vaults, federation.authority, operator.organisations),
     )
     name_server = f"{HOST}:{federation.dns_port}"
-    addresses = _free_address(), _free_address(), _free_address()
-    places = Places(*addresses, name_server, federation.address_book_url)
-    address = f"https://{places.listen_a}{PATH}"
+    listen_a, listen_c, listen_d = _free_address(), _free_address(), _free_address()
+    address = f"https://{listen_a}{PATH}"
+    places = Places(listen_a, address, listen_c, listen_d, name_server, federation.address_book_url)
     for organisation, certificates in zip(operator.organisations, issued, strict=True):
         federation.register_participant(
             organisation.identifier,

@@ -35,6 +35,7 @@ class AddressBookCopy:
     organisations: tuple[Organisation, ...]
     addresses: tuple[FunctionalAddress, ...]
     _participants: Mapping[ParticipantIdentifier, Organisation] = field(init=False, repr=False)
+    _ids: Mapping[str, Organisation] = field(init=False, repr=False)
     _identifiers: Mapping[tuple[ParticipantIdentifier, str], FunctionalAddress] = field(
         init=False, repr=False
     )
@@ -44,12 +45,18 @@ class AddressBookCopy:
         under_last = sorted(self.organisations, key=lambda one: one.kind is OrganisationKind.ORGANISATION)
         known = {_key(one.organisation.participant, one.identifier): one for one in self.addresses}
         object.__setattr__(self, "_participants", {one.participant: one for one in under_last})
+        object.__setattr__(self, "_ids", {one.id: one for one in self.organisations})
         object.__setattr__(self, "_identifiers", known)
-        object.__setattr__(self, "_texts", tuple(map(_text, self.addresses)))
+        texts = (_text(one, self.parent(one.organisation)) for one in self.addresses)
+        object.__setattr__(self, "_texts", tuple(texts))
 
     def organisation(self, participant: ParticipantIdentifier) -> Organisation | None:
         """The organisation; not one of its under-organisations, as long as it is there itself."""
         return self._participants.get(participant)
+
+    def parent(self, organisation: Organisation) -> Organisation | None:
+        """The organisation that an under-organisation belongs to."""
+        return self._ids.get(organisation.parent) if organisation.parent is not None else None
 
     def address(self, participant: ParticipantIdentifier, identifier: str) -> FunctionalAddress | None:
         """A functional address of an organisation or one of its under-organisations, whatever its case."""
@@ -100,10 +107,11 @@ def _key(participant: ParticipantIdentifier, identifier: str) -> tuple[Participa
     return participant, identifier.casefold()
 
 
-def _text(one: FunctionalAddress) -> str:
-    owner = one.organisation
-    words = (one.name, one.description, owner.name, owner.alternate_name, *one.keywords)
-    return "\n".join(words).casefold()
+def _text(one: FunctionalAddress, parent: Organisation | None) -> str:
+    """What a search looks in; an under-organisation is found by the name of the whole, too."""
+    owners = [one.organisation] if parent is None else [one.organisation, parent]
+    names = (name for owner in owners for name in (owner.name, owner.alternate_name))
+    return "\n".join((one.name, one.description, *names, *one.keywords)).casefold()
 
 
 def _order(one: FunctionalAddress) -> tuple[str, str, str]:

@@ -366,7 +366,7 @@ async def test_an_organisation_that_is_suspended_gets_no_tokens(scene: Scene) ->
         await until(lambda: not registry.serves(scene.habo, role))
         for given in (assertion, scene.assertion(key=curve_key(9))):
             answer = await scene.ask(given)
-            assert (answer.status_code, answer.json()["error"]) == (400, "unauthorized_client")
+            assert (answer.status_code, answer.json()["error"]) == (503, "temporarily_unavailable")
     finally:
         await set_state(scene.habo, role, RegistrationState.ACTIVE)
         await scene.installation.known(scene.habo, role)

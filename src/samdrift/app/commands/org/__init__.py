@@ -7,14 +7,20 @@ from __future__ import annotations
 
 import typer
 
-from samdrift.app.commands.org import listing
+from samdrift.app.commands.org import adding, closing, listing, state
 
 app = typer.Typer(add_completion=False)
 
 
 @app.callback()
 def org() -> None:
-    """Add, look after, move and close organisations."""
+    """Add, look after, suspend, move and close organisations."""
 
 
+app.command("add")(adding.add)
+app.command("show")(adding.show)
 app.command("list")(listing.list_organisations)
+app.command("suspend")(state.suspend)
+app.command("resume")(state.resume)
+app.command("close")(closing.close_organisation)
+app.command("verify-closing")(closing.verify_closing)

@@ -11,7 +11,13 @@ from samdrift.app.output import Unusable
 from samdrift.wire.errors import WireError
 from samdrift.wire.identifiers import ParticipantIdentifier
 
+LONGEST = 300
+"""Characters that a person writes for a log."""
+
 ConfigFile = Annotated[Path, typer.Option("--config", help="The installation's configuration file (TOML).")]
+Offline = Annotated[
+    bool, typer.Option("--offline", help="Ask nobody: what the federation says is then not checked.")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
 
 
@@ -28,3 +34,11 @@ Organisation = Annotated[
         parser=_participant, metavar="ORGANISATION", help="Participant identifier, like 0203:habo.se."
     ),
 ]
+
+
+def one_line(option: str, value: str) -> str:
+    """What a person wrote for the logs: one line, not empty, not too long."""
+    text = value.strip()
+    if not text or len(text) > LONGEST or not text.isprintable():
+        raise Unusable(f"{option} is one line of 1 to {LONGEST} characters")
+    return text

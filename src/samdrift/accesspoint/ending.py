@@ -1,0 +1,41 @@
+"""What is under way at an access point ends when its organisation is closed here (invariant 8)."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from samdrift.audit.events import AuditEvent
+from samdrift.contracts.transfer import TransferReason, TransferState
+from samdrift.vault.accesspoint import AccessPointVault
+
+_AT_ONCE = 200
+
+
+async def end_some(vault: AccessPointVault, why: str, now: datetime) -> int:
+    """End some of what has not come to its end, each with status and reason in the log; gives how many.
+
+    A transfer fails, so that no peer gets the envelope. An envelope that waits to
+    be fetched is dropped: its sender gets no message receipt, and is told so by its
+    own deadline.
+    """
+    transfers = await vault.waiting(_AT_ONCE)
+    for transfer in transfers:
+        await vault.failed(transfer.id, now=now, reason=TransferReason.GIVEN_UP, detail=why)
+        vault.record(
+            AuditEvent.ORGANISATION_ENDED,
+            what="transfer",
+            envelope=transfer.envelope_id,
+            status=TransferState.FAILED.value,
+            reason=why,
+        )
+    items = await vault.inbox(_AT_ONCE)
+    for item in items:
+        await vault.acknowledge(item.id, now=now)
+        vault.record(
+            AuditEvent.ORGANISATION_ENDED,
+            what="envelope",
+            envelope=item.envelope_id,
+            status="dropped",
+            reason=why,
+        )
+    return len(transfers) + len(items)

@@ -1,0 +1,134 @@
+"""`samdrift org close` and `verify-closing`: everything of an organisation destroyed, and the proof of it."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+
+from samdrift.app import destruction
+from samdrift.app.administration import administering
+from samdrift.app.closing import Order, close
+from samdrift.app.commands.org.options import AsJson, ConfigFile, Organisation, one_line
+from samdrift.app.commands.persons import ByFile, With, WithFile, present
+from samdrift.app.config import Config
+from samdrift.app.configfile import load
+from samdrift.app.failures import told
+from samdrift.app.inputs import read_document
+from samdrift.app.loop import run
+from samdrift.app.output import Unusable, print_json, printable, shown
+from samdrift.app.trustfolder import read_trust
+from samdrift.app.twopersons import Persons
+from samdrift.net.clock import system_clock
+from samdrift.vault.files import write_new
+
+OptionalBy = Annotated[
+    str | None, typer.Option("--by", help="Who asks: the name of a custodian. Not needed to go on.")
+]
+AFTERWARDS = """What is left to do:
+  remove what is registered in SMP and CertPub, and have DIGG remove it from the address book
+  have its certificates revoked
+  destroy wrapped backups of its keys: those who hold them
+  take its entry out of the configuration, and start serve anew, so that nothing of it stays in memory"""
+
+
+def close_organisation(
+    organisation: Organisation,
+    config: ConfigFile,
+    decision: Annotated[str, typer.Option("--decision", help="Whose decision, by number: 'dnr 2026/123'.")],
+    by: OptionalBy = None,
+    other: With = None,
+    by_file: ByFile = None,
+    other_file: WithFile = None,
+    also_unfinished: Annotated[
+        bool, typer.Option("--also-unfinished", help="End what is under way, each with status and reason.")
+    ] = False,
+    without_export: Annotated[
+        bool, typer.Option("--without-export", help="The log is destroyed without having been exported.")
+    ] = False,
+    certificate: Annotated[
+        Path | None, typer.Option("--certificate", help="Also write the certificate to this new file.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Destroy everything of a suspended organisation: keys, messages, log. Two persons; not to be undone.
+
+    Prints the certificate of destruction. Interrupted, it is repeated, and goes on.
+    """
+    with told():
+        order = Order(organisation, one_line("--decision", decision), also_unfinished, without_export)
+        loaded = load(config)
+        persons = present(by, other, by_file, other_file) if by is not None else None
+        signed = run(_close(loaded, order, persons))
+        if certificate is not None and not write_new(certificate, signed):
+            raise Unusable(f"{shown(certificate)}: is there already; the organisation is closed all the same")
+    document = json.loads(signed)
+    if as_json:
+        print_json(document)
+    else:
+        typer.echo(document["text"])
+        typer.echo(AFTERWARDS)
+
+
+async def _close(config: Config, order: Order, persons: Persons | None) -> bytes:
+    async with administering(config) as installation:
+        return await close(installation, order, persons, system_clock)
+
+
+def verify_closing(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A certificate of destruction (JSON).")],
+    trust: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Folder of certificates to trust: anchors and issuers, PEM or DER."),
+    ] = None,
+    as_json: AsJson = False,
+) -> int:
+    """Verify a certificate of destruction: its signature and, with --trust, its signer.
+
+    Exit status 0 when it holds, 1 when it does not or the signer is not trusted, 2 when it cannot be read.
+    """
+    verdict = destruction.verify(read_document(file))
+    trusted = _trusted(verdict, trust)
+    holds = verdict.valid and trusted is not False
+    if as_json:
+        print_json(_document(verdict, trusted))
+    elif verdict.valid and verdict.signer is not None:
+        typer.echo(verdict.text)
+        typer.echo(printable(f"{verdict.reason}; signed by {_named(verdict.signer)}: {_TRUST[trusted]}"))
+    else:
+        typer.echo(f"{shown(file)}: {verdict.reason}")
+    return 0 if holds else 1
+
+
+_TRUST = {
+    None: "whether to trust that certificate was not checked (--trust)",
+    True: "trusted when it signed",
+    False: "NOT TRUSTED",
+}
+
+
+def _trusted(verdict: destruction.DestructionVerdict, trust: Path | None) -> bool | None:
+    if trust is None or verdict.signer is None or verdict.facts is None:
+        return None
+    return read_trust(trust).judge(verdict.signer, datetime.fromisoformat(verdict.facts["ended_at"])).trusted
+
+
+def _document(verdict: destruction.DestructionVerdict, trusted: bool | None) -> dict[str, Any]:
+    signer = verdict.signer
+    return {
+        "valid": verdict.valid,
+        "reason": verdict.reason,
+        "signer": _named(signer) if signer else None,
+        "chain": {None: "not-checked", True: "trusted", False: "untrusted"}[trusted],
+        "certificate": verdict.facts,
+    }
+
+
+def _named(certificate: x509.Certificate) -> str:
+    fingerprint = certificate.fingerprint(hashes.SHA256()).hex()
+    return f"{certificate.subject.rfc4514_string()} (SHA-256 {fingerprint})"

@@ -1,0 +1,189 @@
+"""The end of an organisation in the registry: what there was, what was decided, what was signed.
+
+A closing is a row that is written before anything is destroyed and completed
+when everything is. It survives a kill at any moment, and says how much there
+was (counts, fingerprints, the head of the log) and nothing of what it said.
+Runs as the database's administrator.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import psycopg
+from psycopg import sql
+
+from samdrift.audit.entries import Happening
+from samdrift.audit.events import AuditEvent
+from samdrift.contracts.principals import Role
+from samdrift.vault import logbook
+from samdrift.vault.migrations import Connection
+from samdrift.vault.registry import RegistrationState
+from samdrift.wire.identifiers import ParticipantIdentifier
+
+_COUNTS = {
+    Role.ACCESS_POINT: """
+        SELECT (SELECT count(*) FROM {schema}.transfers) + (SELECT count(*) FROM {schema}.incoming),
+               (SELECT count(*) FROM {schema}.transfers WHERE due_at IS NOT NULL)
+               + (SELECT count(*) FROM {schema}.incoming WHERE acknowledged_at IS NULL)
+    """,
+    Role.MESSAGE_SERVICE: """
+        SELECT (SELECT count(*) FROM {schema}.messages WHERE details IS NOT NULL)
+               + (SELECT count(*) FROM {schema}.receipts),
+               (SELECT count(DISTINCT id) FROM {schema}.work)
+    """,
+}
+_STOCK = """
+SELECT (SELECT count(*) FROM {schema}.bodies), h.sequence, h.hash,
+       (SELECT coalesce(max(sequence), 0) FROM {schema}.log
+        WHERE position(convert_to(%s, 'UTF8') IN content) > 0),
+       (SELECT coalesce(max(sequence), 0) FROM {schema}.log
+        WHERE position(convert_to(%s, 'UTF8') IN content) > 0)
+FROM {schema}.log_head h
+"""
+_TOLD = """
+SELECT content FROM {schema}.log WHERE position(convert_to(%s, 'UTF8') IN content) > 0 ORDER BY sequence
+"""
+_CLOSINGS = "SELECT number, organisation, facts, begun_at, ended_at, certificate FROM registry.closings"
+
+
+@dataclass(frozen=True, slots=True)
+class Stock:
+    """How much a vault holds; nothing of what it says."""
+
+    role: Role
+    vault: str
+    state: RegistrationState
+    records: int
+    """Messages and receipts of a message service, transfers and received envelopes of an access point."""
+    bodies: int
+    under_way: int
+    """What has not come to its end: to be sent, to be answered, to be fetched."""
+    log_length: int
+    log_hash: bytes
+    exported: bool
+    """Whether the log was exported after the vault had been suspended for the last time."""
+    ended: tuple[Happening, ...]
+    """What was under way and ended for the closing, from the log."""
+
+
+@dataclass(frozen=True, slots=True)
+class Closing:
+    """An organisation's end, under way as long as there is no certificate of it."""
+
+    number: int
+    organisation: ParticipantIdentifier
+    facts: bytes
+    begun_at: datetime
+    ended_at: datetime | None
+    certificate: bytes | None
+
+
+class Closings:
+    """What is known of organisations that are closed, or being closed."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    async def stock(self, organisation: ParticipantIdentifier) -> tuple[Stock, ...]:
+        """What each of the organisation's vaults holds now."""
+        found = await self._rows(
+            "SELECT role, vault, schema, state FROM registry.registrations WHERE organisation = %s"
+            " ORDER BY role",
+            organisation.value,
+        )
+        return tuple([await self._stock(*row) for row in found])
+
+    async def _stock(self, role: str, vault: str, schema: str, state: str) -> Stock:
+        records, under_way = await self._row(_COUNTS[Role(role)], schema)
+        events = _word(AuditEvent.ORGANISATION_EXPORTED), _word(AuditEvent.ORGANISATION_SUSPENDED)
+        bodies, length, head, exported, suspended = await self._row(_STOCK, schema, *events)
+        ended = await self._told(schema, AuditEvent.ORGANISATION_ENDED)
+        return Stock(
+            Role(role),
+            vault,
+            RegistrationState(state),
+            records,
+            bodies,
+            under_way,
+            length,
+            head,
+            exported > suspended,
+            ended,
+        )
+
+    async def _told(self, schema: str, event: AuditEvent) -> tuple[Happening, ...]:
+        """What a vault's log says of an event, the oldest first."""
+        question = sql.SQL(_TOLD).format(schema=sql.Identifier(schema))
+        rows = await (await self._connection.execute(question, (_word(event),))).fetchall()
+        return tuple(Happening.parse(content) for (content,) in rows)
+
+    async def all(self) -> tuple[Closing, ...]:
+        """Every closing there was, the first one first."""
+        return tuple(map(_closing, await self._rows(f"{_CLOSINGS} ORDER BY number")))
+
+    async def last(self, organisation: ParticipantIdentifier) -> Closing | None:
+        """The organisation's latest closing: under way, or done."""
+        rows = await self._rows(
+            f"{_CLOSINGS} WHERE organisation = %s ORDER BY number DESC LIMIT 1", organisation.value
+        )
+        return _closing(rows[0]) if rows else None
+
+    async def begin(self, organisation: ParticipantIdentifier, facts: bytes, happening: Happening) -> None:
+        """Put on record what is to be destroyed, once, in a transaction of the caller's."""
+        begun = await self._rows(
+            "INSERT INTO registry.closings (organisation, facts, begun_at) VALUES (%s, %s, %s)"
+            " ON CONFLICT (organisation) WHERE ended_at IS NULL DO NOTHING RETURNING number",
+            organisation.value,
+            facts,
+            happening.at,
+        )
+        if begun:
+            schemas = await self._rows(
+                "UPDATE registry.registrations SET state = 'closing' WHERE organisation = %s"
+                " RETURNING schema",
+                organisation.value,
+            )
+            for schema in ("registry", *(schema for (schema,) in schemas)):
+                await append_log(self._connection, schema, happening)
+
+    async def end(self, closing: Closing, certificate: bytes, happening: Happening) -> None:
+        """Put on record, once, that everything is destroyed."""
+        async with self._connection.transaction():
+            ended = await self._rows(
+                "UPDATE registry.closings SET ended_at = %s, certificate = %s"
+                " WHERE number = %s AND ended_at IS NULL RETURNING number",
+                happening.at,
+                certificate,
+                closing.number,
+            )
+            if ended:
+                await append_log(self._connection, "registry", happening)
+
+    async def _row(self, statement: str, schema: str, *values: object) -> tuple[Any, ...]:
+        question = sql.SQL(statement).format(schema=sql.Identifier(schema))
+        (row,) = await (await self._connection.execute(question, values)).fetchall()
+        return row
+
+    async def _rows(self, statement: str, *values: object) -> Sequence[tuple[Any, ...]]:
+        return await (await self._connection.execute(statement.encode(), values)).fetchall()
+
+
+def _word(event: AuditEvent) -> str:
+    """What the content of an entry has only when it tells of that event (its form is canonical)."""
+    return f'"event":"{event.value}"'
+
+
+async def append_log(connection: psycopg.AsyncConnection[Any], schema: str, happening: Happening) -> None:
+    """Append to the log of a vault, or of the operator, in a transaction of the caller's."""
+    _, values = logbook.append_statement([happening])
+    append = sql.SQL("SELECT {}.append_log(%s::bytea[], %s::bigint[], %s::int[])")
+    await connection.execute(append.format(sql.Identifier(schema)), values)
+
+
+def _closing(row: tuple[Any, ...]) -> Closing:
+    number, organisation, facts, begun_at, ended_at, certificate = row
+    return Closing(number, ParticipantIdentifier(organisation), facts, begun_at, ended_at, certificate)
