@@ -61,7 +61,12 @@ class Seals:
         return seal
 
     def destroy(self, vault: str, keep: int | None = None) -> None:
-        """Overwrite and remove the seals of a vault, durably, but for the one to keep."""
+        """Overwrite and remove the seals of a vault, durably, but for the one to keep.
+
+        Also what a crash left of one that was being made: it may be that very seal under another name.
+        """
+        for draft in self._folder.glob(f".{vault}.*"):
+            remove(draft)
         for number in self._numbers(vault):
             if number != keep:
                 _shred(self._path(vault, number))

@@ -66,7 +66,7 @@ class RootUnlocker:
         """
         self._folder = private_folder(folder)
         self._cost = cost or ScryptCost()
-        self._officers: dict[str, tuple[Lock, bytes]] = {}
+        self._officers: dict[tuple[str, Lock], bytes] = {}
         root = folder / ROOT
         self._seals = Seals(seals, new=not root.exists())
         if not root.exists():
@@ -86,8 +86,8 @@ class RootUnlocker:
         lock = self._locked(vault).lock
         if lock.officer is None:
             return sealed(self._of_vault(vault), self._seals.read(vault, lock.seal), vault)
-        known, key = self._officers.get(vault, (None, b""))
-        if known != lock:
+        key = self._officers.get((vault, lock))
+        if key is None:
             raise KeyStoreError(KeyFault.LOCKED, "the vault waits for its organisation's officer")
         return key
 
@@ -96,7 +96,7 @@ class RootUnlocker:
         lock = Lock(self._seals.new(vault), stretching)
         key = self._opening(vault, lock, officer or b"")
         if stretching is not None:
-            self._officers[vault] = (lock, key)
+            self._officers[vault, lock] = key
         return lock, key
 
     def unlock(self, vault: str, passphrase: bytes) -> None:
@@ -108,14 +108,20 @@ class RootUnlocker:
             locked.open(key)
         except WrappingError:
             raise KeyStoreError(KeyFault.LOCKED, "the passphrase is not the officer's") from None
-        self._officers[vault] = (locked.lock, key)
+        self._officers[vault, locked.lock] = key
 
     def settle(self, vault: str, lock: Lock) -> None:
         self._seals.destroy(vault, keep=lock.seal)
+        self._forget(vault, lock)
 
     def destroy(self, vault: str) -> None:
         self._seals.destroy(vault)
-        self._officers.pop(vault, None)
+        self._forget(vault)
+
+    def _forget(self, vault: str, but: Lock | None = None) -> None:
+        for whose, lock in list(self._officers):
+            if whose == vault and lock != but:
+                del self._officers[whose, lock]
 
     def _of_vault(self, vault: str) -> bytes:
         return derive(self._root, f"samdrift vault {vault}")
