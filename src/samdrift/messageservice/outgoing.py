@@ -109,7 +109,7 @@ class Outgoing:
         """Sign a message receipt and hand it over."""
         now = self._clock()
         async with self._open(organisation) as vault:
-            envelope = self._sealing.receipt(
+            envelope = await self._sealing.receipt(
                 payload,
                 receipt_id=record.id,
                 sender=organisation,

@@ -35,6 +35,8 @@ class KeyFault(StrEnum):
     MISMATCH = "mismatch"
     ACTIVE = "active"
     DAMAGED = "damaged"
+    UNAVAILABLE = "unavailable"
+    """A token cannot be reached now, or does not do its work."""
 
 
 class KeyStoreError(ValueError):
