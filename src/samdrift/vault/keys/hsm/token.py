@@ -59,13 +59,14 @@ class Token:
 
     ``LOCKED`` is for a PIN that does not open it, ``UNAVAILABLE`` for a token that
     cannot be reached. Within a process, whoever has logged in has done so for all:
-    PKCS#11 knows one user per process.
+    PKCS#11 knows one user per process. Without ``pin_file``, somebody has to :meth:`unlock` it.
     """
 
-    def __init__(self, module: Module, label: str, pin_file: Path) -> None:
+    def __init__(self, module: Module, label: str, pin_file: Path | None) -> None:
         self.label = label
         self._module = module
         self._pin_file = pin_file
+        self._told: str | None = None
         self._session: Session | None = None
         self._refused: bytes | None = None
 
@@ -81,6 +82,17 @@ class Token:
                 self._leave()
                 raise _unavailable(error) from None
 
+    def unlock(self, pin: str) -> None:
+        """Log in with this PIN, which stays in memory alone; ``LOCKED`` when it is not the one."""
+        if self._pin_file is not None:
+            raise KeyStoreError(KeyFault.ACTIVE, "the token's PIN is read from a file: change it there")
+        former, self._told = self._told, pin
+        try:
+            self.use(lambda session: None)
+        except KeyStoreError:
+            self._told = former
+            raise
+
     def change(self, work: Callable[[Any], T]) -> T:
         """What ``work`` gives in a session that may write; what is only used never has one."""
         return self.use(lambda session: _writing(session, work))
@@ -88,7 +100,11 @@ class Token:
     def _logged_in(self, library: Any) -> Session:
         held = self._session
         if held is None or held.generation != self._module.generation:
-            opened = self._log_in(self._present(library))
+            pin = self._pin()
+            mark = hashlib.sha256(pin.encode()).digest()
+            if mark == self._refused:
+                raise KeyStoreError(KeyFault.LOCKED, _PIN[pkcs11.PinIncorrect])
+            opened = self._log_in(self._present(library), pin, mark)
             held = self._session = Session(self._module.generation, opened)
         return held
 
@@ -107,11 +123,7 @@ class Token:
                 raise
         return library.get_token(token_label=self.label)
 
-    def _log_in(self, token: Any) -> Any:
-        pin = self._pin()
-        mark = hashlib.sha256(pin.encode()).digest()
-        if mark == self._refused:
-            raise KeyStoreError(KeyFault.LOCKED, _PIN[pkcs11.PinIncorrect])
+    def _log_in(self, token: Any, pin: str, mark: bytes) -> Any:
         if TokenFlag.USER_PIN_FINAL_TRY in token.flags:
             raise KeyStoreError(
                 KeyFault.LOCKED,
@@ -126,13 +138,14 @@ class Token:
             raise KeyStoreError(KeyFault.LOCKED, _PIN[type(error)]) from None
 
     def _pin(self) -> str:
-        try:
-            pin = self._pin_file.read_text("utf-8").strip()
-        except (OSError, ValueError):
-            pin = ""
-        if not pin:
-            raise KeyStoreError(KeyFault.LOCKED, "the file with the token's PIN cannot be read, or is empty")
-        return pin
+        if self._pin_file is None:
+            if self._told is None:
+                raise KeyStoreError(KeyFault.LOCKED, "the token waits for its PIN")
+            return self._told
+        with contextlib.suppress(OSError, ValueError):
+            if pin := self._pin_file.read_text("utf-8").strip():
+                return pin
+        raise KeyStoreError(KeyFault.LOCKED, "the file with the token's PIN cannot be read, or is empty")
 
 
 def _writing(session: Session, work: Callable[[Any], T]) -> T:
