@@ -39,8 +39,8 @@ def main() -> None:
     certificate = _certificate(own)
     with TemporaryDirectory(prefix="samdrift-bench-") as folder:
         token = _token(Path(folder))
-        signing = objects.make_key(token, "bench", KeyName.SIGNING, _BITS)
-        encryption = objects.make_key(token, "bench", KeyName.ENCRYPTION, _BITS)
+        signing = objects.make_key(token, "bench", KeyName.SIGNING, _BITS, _no_request)
+        encryption = objects.make_key(token, "bench", KeyName.ENCRYPTION, _BITS, _no_request)
         _tell("sign, token", _signing(TokenSigningKey(token, signing.key_id, certificate)))
         _tell("sign, software", _signing(SoftwareSigningKey(own, certificate)))
         in_token = TokenDecryptionKey(token, encryption.key_id, certificate)
@@ -75,6 +75,10 @@ def _token(folder: Path) -> Token:
     setup = ["--init-token", "--free", "--label", "bench", "--pin", pin.read_text(), "--so-pin", "12345678"]
     subprocess.run(["softhsm2-util", *setup], check=True, capture_output=True)
     return Token(module(_LIBRARY), "bench", pin)
+
+
+def _no_request(*_: object) -> bytes:
+    return b""
 
 
 def _certificate(key: rsa.RSAPrivateKey) -> x509.Certificate:

@@ -16,7 +16,7 @@ from tests.programs import requires
 requires_softhsm = requires("softhsm2-util", "softhsm2")
 PIN = "728193"
 _LIBRARIES = ("/usr/lib/softhsm/libsofthsm2.so", "/usr/local/lib/softhsm/libsofthsm2.so")
-_READY = 12
+_READY = 40
 _SETTINGS = (
     "directories.tokendir = {}\nobjectstore.backend = file\nlog.level = ERROR\nslots.removable = false\n"
 )

@@ -156,7 +156,7 @@ class Provisioner:
             await migrations.migrate(self._connection, schema, migrations.VAULT[role])
             await migrations.allow(self._connection, schema, login)
             await self._begin_log(schema, vault, channel)
-            self._keys.begin(vault)
+            self._keys.begin(vault, organisation)
             secret = Sealer(vault, self._keys.data_keys(vault)).seal(password.encode(), LOGIN_SECRET)
             await self._rows(
                 "INSERT INTO registry.registrations"

@@ -48,6 +48,10 @@ class KeyStoreError(ValueError):
         self.text = text
 
 
+class TokenUnavailable(KeyStoreError):
+    """A token is not there, not unlocked, or fails: what it was asked for can be tried later."""
+
+
 @dataclass(frozen=True, slots=True)
 class KeyFile:
     """One generation of a key: waiting (``.key``) or with its certificate (``.pem``)."""

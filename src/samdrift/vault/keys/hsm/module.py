@@ -22,7 +22,7 @@ from typing import Any
 
 import pkcs11
 
-from samdrift.vault.keys.files import KeyFault, KeyStoreError
+from samdrift.vault.keys.files import KeyFault, TokenUnavailable
 
 _PATIENCE = 10.0
 _RENEWED_AT_MOST = 30.0
@@ -51,11 +51,11 @@ class Module:
 
     @contextlib.contextmanager
     def calling(self) -> Iterator[Any]:
-        """The library, for this thread alone; ``KeyStoreError`` (``UNAVAILABLE``) when it stays busy."""
+        """The library, for this thread alone; ``TokenUnavailable`` (``UNAVAILABLE``) when it stays busy."""
         called_at = self._called_at
         hangs = called_at is not None and monotonic() - called_at > self._patience
         if hangs or not self._turn.acquire(timeout=self._patience):
-            raise KeyStoreError(KeyFault.UNAVAILABLE, "the tokens' library does not come back from a call")
+            raise TokenUnavailable(KeyFault.UNAVAILABLE, "the tokens' library does not come back from a call")
         self._called_at = monotonic()
         try:
             yield self._loaded()
@@ -79,7 +79,7 @@ class Module:
         try:
             library = self._load()
         except pkcs11.PKCS11Error:
-            raise KeyStoreError(
+            raise TokenUnavailable(
                 KeyFault.UNAVAILABLE, "the PKCS#11 library cannot be loaded: see vaults.tokens.module"
             ) from None
         if self._forked:

@@ -6,12 +6,14 @@ organisation share its token and each goes by itself.
 
 from __future__ import annotations
 
+import contextlib
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
 from cryptography.hazmat.primitives.asymmetric import rsa
-from pkcs11 import Attribute, KeyType, Mechanism, MechanismFlag, ObjectClass
+from pkcs11 import Attribute, AttributeReadOnly, KeyType, Mechanism, MechanismFlag, ObjectClass
 
 from samdrift.vault.keys.files import KeyFault, KeyName, KeyStoreError
 from samdrift.vault.keys.hsm.token import Token
@@ -43,18 +45,25 @@ _ONE_USE: Final = {
 }
 
 
+Request = Callable[[rsa.RSAPublicKey, Callable[[bytes], bytes]], bytes]
+"""Makes a certificate request, of the public key and what signs by the private one."""
+
+
 @dataclass(frozen=True, slots=True)
 class MadeKey:
-    """A new key pair in a token."""
+    """A new key pair in a token, with the request for its certificate."""
 
     key_id: bytes
     public: rsa.RSAPublicKey
+    request: bytes
 
 
-def make_key(token: Token, vault: str, name: KeyName, bits: int) -> MadeKey:
-    """Make an RSA key for one use: to decrypt where ``name`` says so, else to sign."""
+def make_key(token: Token, vault: str, name: KeyName, bits: int, request: Request) -> MadeKey:
+    """Make an RSA key for one use: to decrypt where ``name`` says so, else to sign.
+
+    One that decrypts signs its certificate request, and then nothing more.
+    """
     decrypts = name is KeyName.ENCRYPTION
-    use = Attribute.DECRYPT if decrypts else Attribute.SIGN
     key_id = secrets.token_bytes(_ID_BYTES)
 
     def make(session: Any) -> MadeKey:
@@ -65,10 +74,15 @@ def make_key(token: Token, vault: str, name: KeyName, bits: int) -> MadeKey:
             label=_label(vault, name.value),
             store=True,
             capabilities=MechanismFlag.ENCRYPT if decrypts else MechanismFlag.VERIFY,
-            private_template={**_STAYS, **_ONE_USE, use: True},
+            private_template=_STAYS | _ONE_USE | {Attribute.SIGN: True, Attribute.DECRYPT: decrypts},
         )
         _require_stays(private, public)
-        return MadeKey(key_id, _public_key(public))
+        numbers = _public_key(public)
+        made = MadeKey(key_id, numbers, request(numbers, lambda data: _signed(private, data)))
+        if decrypts:
+            with contextlib.suppress(AttributeReadOnly):  # PKCS#11 lets it change; a module may not.
+                private[Attribute.SIGN] = False
+        return made
 
     return token.change(make)
 
@@ -95,9 +109,7 @@ def make_secret(token: Token, vault: str) -> bytes:
 
 def sign(token: Token, key_id: bytes, data: bytes) -> bytes:
     """RSASSA-PKCS1-v1_5 with SHA-256 over ``data``."""
-    return token.use(
-        lambda session: bytes(session.private_key(key_id).sign(data, mechanism=Mechanism.SHA256_RSA_PKCS))
-    )
+    return token.use(lambda session: _signed(session.private_key(key_id), data))
 
 
 def authenticate(token: Token, key_id: bytes, data: bytes) -> bytes:
@@ -128,6 +140,10 @@ def destroy_all(token: Token, vault: str) -> None:
                     found.destroy()
 
     token.change(work)
+
+
+def _signed(key: Any, data: bytes) -> bytes:
+    return bytes(key.sign(data, mechanism=Mechanism.SHA256_RSA_PKCS))
 
 
 def _label(vault: str, what: str) -> str:

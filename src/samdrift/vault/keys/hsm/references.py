@@ -46,6 +46,7 @@ class References:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._known: dict[Path, Reference] = {}
 
     def numbers(self, name: KeyName) -> list[int]:
         """Of every key, the newest first, with or without a certificate."""
@@ -57,7 +58,11 @@ class References:
 
     def installed(self, name: KeyName) -> list[Reference]:
         """The keys with certificates, the newest first."""
-        return [_read(file) for file in key_files(self._folder, name) if file.installed]
+        files = [file for file in key_files(self._folder, name) if file.installed]
+        for file in files:
+            if file.path not in self._known:
+                self._known[file.path] = _read(file)
+        return [self._known[file.path] for file in files]
 
     def add(self, name: KeyName, made: MadeKey, after: int) -> None:
         """Keep a key that waits for its certificate, with a number above ``after``."""

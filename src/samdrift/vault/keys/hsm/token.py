@@ -12,7 +12,7 @@ from typing import Any, Final, TypeVar
 import pkcs11
 from pkcs11 import Attribute, ObjectClass, TokenFlag
 
-from samdrift.vault.keys.files import KeyFault, KeyStoreError
+from samdrift.vault.keys.files import KeyFault, KeyStoreError, TokenUnavailable
 from samdrift.vault.keys.hsm.module import Module
 
 T = TypeVar("T")
@@ -55,11 +55,12 @@ class Session:
 
 
 class Token:
-    """A token, known by its label; every method raises :class:`KeyStoreError`.
+    """A token, known by its label; every method raises :class:`TokenUnavailable`.
 
     ``LOCKED`` is for a PIN that does not open it, ``UNAVAILABLE`` for a token that
-    cannot be reached. Within a process, whoever has logged in has done so for all:
-    PKCS#11 knows one user per process. Without ``pin_file``, somebody has to :meth:`unlock` it.
+    cannot be reached; ``KeyStoreError`` (``MISSING``) for a key that is not in it.
+    Within a process, whoever has logged in has done so for all: PKCS#11 knows one
+    user per process. Without ``pin_file``, somebody has to :meth:`unlock` it.
     """
 
     def __init__(self, module: Module, label: str, pin_file: Path | None) -> None:
@@ -103,7 +104,7 @@ class Token:
             pin = self._pin()
             mark = hashlib.sha256(pin.encode()).digest()
             if mark == self._refused:
-                raise KeyStoreError(KeyFault.LOCKED, _PIN[pkcs11.PinIncorrect])
+                raise TokenUnavailable(KeyFault.LOCKED, _PIN[pkcs11.PinIncorrect])
             opened = self._log_in(self._present(library), pin, mark)
             held = self._session = Session(self._module.generation, opened)
         return held
@@ -125,7 +126,7 @@ class Token:
 
     def _log_in(self, token: Any, pin: str, mark: bytes) -> Any:
         if TokenFlag.USER_PIN_FINAL_TRY in token.flags:
-            raise KeyStoreError(
+            raise TokenUnavailable(
                 KeyFault.LOCKED,
                 "the token would lock itself after one more wrong PIN: log in with its own tool first",
             )
@@ -135,17 +136,17 @@ class Token:
             return token.open()
         except tuple(_PIN) as error:
             self._refused = mark
-            raise KeyStoreError(KeyFault.LOCKED, _PIN[type(error)]) from None
+            raise TokenUnavailable(KeyFault.LOCKED, _PIN[type(error)]) from None
 
     def _pin(self) -> str:
         if self._pin_file is None:
             if self._told is None:
-                raise KeyStoreError(KeyFault.LOCKED, "the token waits for its PIN")
+                raise TokenUnavailable(KeyFault.LOCKED, "the token waits for its PIN")
             return self._told
         with contextlib.suppress(OSError, ValueError):
             if pin := self._pin_file.read_text("utf-8").strip():
                 return pin
-        raise KeyStoreError(KeyFault.LOCKED, "the file with the token's PIN cannot be read, or is empty")
+        raise TokenUnavailable(KeyFault.LOCKED, "the file with the token's PIN cannot be read, or is empty")
 
 
 def _writing(session: Session, work: Callable[[Any], T]) -> T:
@@ -156,9 +157,9 @@ def _writing(session: Session, work: Callable[[Any], T]) -> T:
         writable.close()
 
 
-def _unavailable(error: pkcs11.PKCS11Error) -> KeyStoreError:
+def _unavailable(error: pkcs11.PKCS11Error) -> TokenUnavailable:
     if isinstance(error, pkcs11.NoSuchToken):
-        return KeyStoreError(KeyFault.UNAVAILABLE, "there is no token with the organisation's label")
+        return TokenUnavailable(KeyFault.UNAVAILABLE, "there is no token with the organisation's label")
     if isinstance(error, pkcs11.MultipleTokensReturned):
-        return KeyStoreError(KeyFault.UNAVAILABLE, "several tokens have the organisation's label")
-    return KeyStoreError(KeyFault.UNAVAILABLE, f"the token does not do its work: {type(error).__name__}")
+        return TokenUnavailable(KeyFault.UNAVAILABLE, "several tokens have the organisation's label")
+    return TokenUnavailable(KeyFault.UNAVAILABLE, f"the token does not do its work: {type(error).__name__}")

@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 from urllib.parse import quote, quote_from_bytes, unquote, unquote_to_bytes
 
-from samdrift.vault.keys.files import KeyFault, KeyStoreError
+from samdrift.vault.keys.files import KeyFault, KeyStoreError, TokenUnavailable
 from samdrift.vault.keys.hsm import objects
 from samdrift.vault.keys.hsm.module import module
 from samdrift.vault.keys.hsm.token import Token
@@ -70,7 +70,7 @@ class Tokens:
         """The token that a lock names; ``UNAVAILABLE`` when the configuration has it no more."""
         token = self._tokens.get(TokenLock.read(uri).label)
         if token is None:
-            raise KeyStoreError(
+            raise TokenUnavailable(
                 KeyFault.UNAVAILABLE, "the vault's keys are in a token that the configuration does not name"
             )
         return token

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -22,6 +23,7 @@ from samdrift.wire.errors import WireError, WireFault
 from samdrift.wire.keys import Oaep
 from tests import pki
 from tests.softhsm import SoftHsm, requires_softhsm
+from tests.unit.vault.keys.hsm.test_token import make_key
 
 SESSION_KEY = bytes(range(32))
 CERTIFICATE = pki.root("any", 1).certificate
@@ -34,7 +36,7 @@ def token(hsm: SoftHsm) -> Token:
 
 @pytest.fixture(scope="module")
 def made(token: Token) -> objects.MadeKey:
-    return objects.make_key(token, "v1", KeyName.ENCRYPTION, 2048)
+    return make_key(token, "v1", KeyName.ENCRYPTION)
 
 
 @pytest.fixture
@@ -108,8 +110,8 @@ def test_what_a_failing_token_does_not_open_is_not_the_messages_fault() -> None:
 
 
 @requires_softhsm
-def test_the_request_for_a_certificate_is_signed_in_the_token(token: Token) -> None:
-    made = objects.make_key(token, "v1", KeyName.SIGNING, 2048)
+@pytest.mark.parametrize("name", [KeyName.SIGNING, KeyName.ENCRYPTION])
+def test_the_request_for_a_certificate_is_signed_in_the_token(token: Token, name: KeyName) -> None:
     subject = x509.Name(
         [
             x509.NameAttribute(NameOID.COUNTRY_NAME, "SE"),
@@ -117,8 +119,8 @@ def test_the_request_for_a_certificate_is_signed_in_the_token(token: Token) -> N
             x509.NameAttribute(NameOID.COMMON_NAME, "Håbo kommun"),
         ]
     )
-    pem = certificate_request(subject, made.public, lambda data: objects.sign(token, made.key_id, data))
-    request = x509.load_pem_x509_csr(pem)
+    made = objects.make_key(token, "v1", name, 2048, partial(certificate_request, subject))
+    request = x509.load_pem_x509_csr(made.request)
     assert request.is_signature_valid
     assert request.subject.public_bytes() == subject.public_bytes()
     assert request.public_key() == made.public

@@ -41,6 +41,10 @@ def verify(public: rsa.RSAPublicKey, signature: bytes, data: bytes = b"data") ->
     public.verify(signature, data, padding.PKCS1v15(), hashes.SHA256())
 
 
+def make_key(token: Token, vault: str, name: KeyName = KeyName.SIGNING) -> objects.MadeKey:
+    return objects.make_key(token, vault, name, 2048, lambda *_: b"")
+
+
 @pytest.fixture(scope="module")
 def token(hsm: SoftHsm) -> Token:
     """A token that stays logged in."""
@@ -49,7 +53,7 @@ def token(hsm: SoftHsm) -> Token:
 
 @pytest.fixture(scope="module")
 def signing(token: Token) -> objects.MadeKey:
-    return objects.make_key(token, "v1", KeyName.SIGNING, 2048)
+    return make_key(token, "v1")
 
 
 # --- keys stay in the token -------------------------------------------------------------------------------
@@ -95,7 +99,7 @@ def test_what_keeps_a_key_in_the_token_cannot_be_changed(
 
 @requires_softhsm
 def test_a_key_has_one_use(token: Token, signing: objects.MadeKey) -> None:
-    encryption = objects.make_key(token, "v1", KeyName.ENCRYPTION, 2048)
+    encryption = make_key(token, "v1", KeyName.ENCRYPTION)
     for made, use in ((signing, Attribute.SIGN), (encryption, Attribute.DECRYPT)):
         for attribute in objects._ONE_USE:
             may = token.use(lambda session, made=made, of=attribute: session.private_key(made.key_id)[of])
@@ -106,7 +110,7 @@ def test_a_key_has_one_use(token: Token, signing: objects.MadeKey) -> None:
 def test_a_token_that_would_give_keys_away_is_not_used(token: Token, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(cast(Any, objects._STAYS), Attribute.EXTRACTABLE, True)
     with expect(KeyFault.WEAK):
-        objects.make_key(token, "careless", KeyName.SIGNING, 2048)
+        make_key(token, "careless")
     assert count(token, "careless") == 0
 
 
@@ -125,8 +129,8 @@ def test_what_the_secret_computes_is_always_the_same_and_its_own(token: Token) -
 
 @requires_softhsm
 def test_destroying_a_vaults_keys_leaves_another_vaults(token: Token) -> None:
-    ours = objects.make_key(token, "closing", KeyName.SIGNING, 2048)
-    theirs = objects.make_key(token, "closing2", KeyName.SIGNING, 2048)
+    ours = make_key(token, "closing")
+    theirs = make_key(token, "closing2")
     objects.make_secret(token, "closing")
     objects.destroy_all(token, "closing")
     assert count(token, "closing") == 0
@@ -223,7 +227,7 @@ def test_a_session_that_has_died_is_begun_again(token: Token, signing: objects.M
 def test_a_library_that_begins_anew_leaves_no_old_handle_in_use(hsm: SoftHsm) -> None:
     """Handles are numbered anew then: an old one could be another organisation's."""
     ours, theirs = hsm.token(), hsm.token()
-    keys = {token: objects.make_key(token, "v1", KeyName.SIGNING, 2048) for token in (ours, theirs)}
+    keys = {token: make_key(token, "v1") for token in (ours, theirs)}
     with hsm.module.calling() as library:
         hsm.module._begin_anew(library)
     for token in (theirs, ours):
@@ -254,7 +258,7 @@ def test_a_token_that_is_not_there_is_told_and_not_looked_for_all_the_time(
 @requires_softhsm
 def test_many_threads_use_many_tokens(hsm: SoftHsm, token: Token, signing: objects.MadeKey) -> None:
     other = hsm.token()
-    of_other = objects.make_key(other, "v1", KeyName.SIGNING, 2048)
+    of_other = make_key(other, "v1")
 
     def sign(number: int) -> None:
         used, made = ((token, signing), (other, of_other))[number % 2]
@@ -271,13 +275,12 @@ def test_a_child_of_a_fork_logs_in_for_itself(hsm: SoftHsm) -> None:
     script = f"""
 import os
 from pathlib import Path
-from samdrift.vault.keys.files import KeyName
 from samdrift.vault.keys.hsm import objects
 from samdrift.vault.keys.hsm.module import module
 from samdrift.vault.keys.hsm.token import Token
-from tests.unit.vault.keys.hsm.test_token import verify
+from tests.unit.vault.keys.hsm.test_token import make_key, verify
 token = Token(module(Path({str(hsm.library)!r})), {label!r}, Path({str(hsm.pin_file())!r}))
-key = objects.make_key(token, "v1", KeyName.SIGNING, 2048)
+key = make_key(token, "v1")
 child = os.fork()
 verify(key.public, objects.sign(token, key.key_id, b"data"))
 if child == 0:
