@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 
 import pytest
 import pytest_asyncio
@@ -11,6 +11,7 @@ from pytest_asyncio.plugin import LoopFactory
 from samdrift.app.loop import loop_factory
 from samdrift.net import following
 from samdrift.wire.identifiers import ParticipantIdentifier
+from tests.softhsm import SoftHsm, softhsm
 from tests.vaults import Installation, installed, server_folder, settings_in
 
 
@@ -37,3 +38,10 @@ async def organisation(installation: Installation) -> ParticipantIdentifier:
 def files_looked_at_always(monkeypatch: pytest.MonkeyPatch) -> None:
     """What follows files sees a change at once, for tests that would wait for a second time and again."""
     monkeypatch.setattr(following, "A_SECOND", 0.0)
+
+
+@pytest.fixture(scope="session")
+def hsm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SoftHsm]:
+    """SoftHSM with tokens of the run's own."""
+    with softhsm(tmp_path_factory.mktemp("softhsm")) as running:
+        yield running

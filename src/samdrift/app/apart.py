@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass
 from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -28,7 +28,9 @@ from samdrift.vault.database import databases_of
 from samdrift.vault.keys.files import KeyName, decode_certificate, key_files
 from samdrift.vault.keys.vaultfolder import current
 
-_MAY_BE_SHARED = frozenset({"file", "inner_issuers", "federation.tls_issuers", "malware.clamd.socket"})
+_MAY_BE_SHARED = frozenset(
+    {"file", "inner_issuers", "federation.tls_issuers", "malware.clamd.socket", "vaults.tokens.module"}
+)
 """Files that are no installation's own; every other one is. A scanner keeps nothing of what it sees."""
 
 
@@ -60,10 +62,12 @@ class Claims:
     """Device and number of the places that are there: one file may have several names."""
     keys: frozenset[bytes] = frozenset()
     """Public keys of the access point."""
+    tokens: frozenset[tuple[str, str]] = frozenset()
+    """Library and label of the tokens of its organisations."""
     issuers: frozenset[bytes] = frozenset()
     """Who says which access points are let in: digests of certificates."""
-    credential: str = ""
-    """The credential with the passphrase; a supervisor has one set of credentials for all."""
+    credentials: Mapping[str, str] = field(default_factory=dict)
+    """Credentials with passphrase and PINs; a supervisor has one set of them for all."""
 
 
 def require_apart(claims: Sequence[Claims]) -> None:
@@ -95,8 +99,13 @@ def _shared(one: Claims, other: Claims) -> Iterator[tuple[str, str]]:
             yield _settings(setting, where), "the same address"
     if one.keys & other.keys:
         yield "vaults.secrets", "both access points have the same key"
-    if one.credential and one.credential == other.credential:
-        yield "vaults.passphrase_credential", "the same credential"
+    for (setting, name), (where, another_name) in itertools.product(
+        one.credentials.items(), other.credentials.items()
+    ):
+        if name == another_name:
+            yield _settings(setting, where), "the same credential"
+    if one.tokens & other.tokens:
+        yield "organisations.token.label", "the same token"
     if one.issuers & other.issuers:
         yield "federation.trust", "both let in access points of the same issuer"
 
@@ -142,8 +151,9 @@ def claims_of(config: Config, file: Path) -> Claims:
         frozenset(_steps(each.domibus.url) for each in config.organisations if each.domibus is not None),
         frozenset(_numbers(places.values())),
         _public_keys(vaults.secrets / OPERATOR_KEYS),
+        frozenset(_tokens(config)),
         _digests(policy.issuers or policy.anchors),
-        vaults.passphrase_credential,
+        dict(_credentials(config)),
     )
 
 
@@ -157,12 +167,30 @@ def _settings_of(table: object, name: str = "") -> Iterator[tuple[str, object]]:
 
 
 def _passwords(organisations: Iterable[OrganisationConfig]) -> dict[str, Path]:
-    """The files of the passwords with which organisations log in at a Domibus."""
-    return {
-        f"{organisation.identifier.value} domibus.password_file": organisation.domibus.password_file.resolve()
-        for organisation in organisations
-        if organisation.domibus is not None and organisation.domibus.password_file is not None
-    }
+    """The files with which organisations log in: at a Domibus, at their token."""
+    files: dict[str, Path | None] = {}
+    for one in organisations:
+        if one.domibus is not None:
+            files[f"{one.identifier.value} domibus.password_file"] = one.domibus.password_file
+        if one.token is not None:
+            files[f"{one.identifier.value} token.pin_file"] = one.token.pin_file
+    return {setting: file.resolve() for setting, file in files.items() if file is not None}
+
+
+def _credentials(config: Config) -> Iterator[tuple[str, str]]:
+    """The credentials that systemd is to hand over, by the setting that names each."""
+    if config.vaults.passphrase_credential:
+        yield "vaults.passphrase_credential", config.vaults.passphrase_credential
+    for one in config.organisations:
+        if one.token is not None and one.token.pin_credential:
+            yield f"{one.identifier.value} token.pin_credential", one.token.pin_credential
+
+
+def _tokens(config: Config) -> Iterator[tuple[str, str]]:
+    """The tokens of its organisations."""
+    for one in config.organisations:
+        if config.vaults.tokens is not None and one.token is not None:
+            yield str(config.vaults.tokens.module.resolve()), one.token.label
 
 
 def _numbers(places: Iterable[Path]) -> Iterator[tuple[int, int]]:

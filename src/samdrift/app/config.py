@@ -9,6 +9,7 @@ from pathlib import Path
 
 from samdrift.app.addressbook import AddressBookConfig
 from samdrift.app.malware import MalwareConfig
+from samdrift.app.tokens import TokenConfig, TokensConfig
 from samdrift.contracts.principals import Role
 from samdrift.messageservice.access import AddressPattern, Scope
 from samdrift.messageservice.authorization.registrations import ExternalIssuer, KeysAt
@@ -66,6 +67,8 @@ class VaultConfig:
     passphrase_file: Path | None = None
     passphrase_credential: str = ""
     """Where the passphrase of the key store is: in a file, or in a credential of that name from systemd."""
+    tokens: TokensConfig | None = None
+    """How tokens of a hardware security module are reached, where organisations have one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +185,8 @@ class OrganisationConfig:
     """Who may use interface D; for role ``mt``."""
     external_issuer: ExternalIssuer | None = None
     """The organisation's own authorisation server; without an audience, that is ``address_d``."""
+    token: TokenConfig | None = None
+    """Its token in a hardware security module; its keys are in files when there is none."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,8 +23,10 @@ from samdrift.app.config import (
     SocketAddress,
     VaultConfig,
 )
+from samdrift.app.credentials import credential
 from samdrift.app.malware import read_malware
 from samdrift.app.organisationconfig import check_issuers, check_parts, https_address, organisation
+from samdrift.app.tokens import check_tokens, read_tokens
 from samdrift.app.toml import ConfigError, Table, count, flag, items, positive, read_file, text, texts
 from samdrift.messageservice.authorization.registrations import LONGEST_SECONDS
 from samdrift.wire.profile import PROFILES, TransportProfile
@@ -56,6 +58,7 @@ def _config(table: Table) -> Config:
         raise ConfigError("malware", "is missing: say which scanner scans messages")
     check_issuers(config)
     check_parts(config)
+    check_tokens(config.vaults.tokens, (one.token for one in config.organisations))
     _guard_production(config)
     return config
 
@@ -102,7 +105,8 @@ def _vaults(table: Table) -> VaultConfig:
         secrets=secrets,
         seals=table.path("seals") if "seals" in table else secrets.parent / "seals",
         passphrase_file=table.path("passphrase_file") if "passphrase_file" in table else None,
-        passphrase_credential=table.take("passphrase_credential", _credential, ""),
+        passphrase_credential=table.take("passphrase_credential", credential, ""),
+        tokens=read_tokens(each) if (each := table.optional("tokens")) else None,
     )
     table.finish()
     if (vaults.passphrase_file is None) == (not vaults.passphrase_credential):
@@ -117,13 +121,6 @@ def _vaults(table: Table) -> VaultConfig:
 def _one_inside_the_other(one: Path, other: Path) -> bool:
     one, other = one.resolve(), other.resolve()
     return one.is_relative_to(other) or other.is_relative_to(one)
-
-
-def _credential(value: Any) -> str:
-    name = text(value)
-    if "/" in name or name.startswith("."):
-        raise ValueError("is not the name of a credential")
-    return name
 
 
 def _access_point(table: Table) -> AccessPointConfig:

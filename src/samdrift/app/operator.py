@@ -30,6 +30,7 @@ from samdrift.app.replaceable import (
     registered_clients,
 )
 from samdrift.app.services import Services, shared_services
+from samdrift.app.tokens import token_settings
 from samdrift.app.toml import ConfigError
 from samdrift.audit.operations import unexpected
 from samdrift.contracts.principals import Role
@@ -75,6 +76,9 @@ def vault_settings(config: Config) -> VaultSettings:
         secrets=config.vaults.secrets,
         seals=config.vaults.seals,
         passphrase=read_passphrase(config.vaults),
+        tokens=token_settings(
+            config.vaults.tokens, {each.identifier: each.token for each in config.organisations}
+        ),
     )
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from samdrift.app.config import Config, DomibusConfig, MessageClientConfig, OrganisationConfig
+from samdrift.app.tokens import read_token
 from samdrift.app.toml import ConfigError, Table, flag, items, names, positive, text, texts
 from samdrift.contracts.principals import Role
 from samdrift.messageservice.access import AddressPattern, Scope, patterns
@@ -41,6 +42,7 @@ def organisation(table: Table) -> OrganisationConfig:
             _client(each, external is not None) for each in table.tables("message_clients")
         ),
         external_issuer=_external(external) if external is not None else None,
+        token=read_token(each) if (each := table.optional("token")) else None,
     )
     table.finish()
     _check_access_point(read, table)

@@ -1,9 +1,4 @@
-"""The passphrase of an installation's key store: in a file, or a credential that systemd hands over.
-
-A credential (``LoadCredentialEncrypted=`` in the unit) is decrypted by systemd,
-with the machine's TPM if it has one, and lies in memory for this service alone:
-nothing that opens the key store lies on the disk.
-"""
+"""The passphrase of an installation's key store: in a file, or a credential that systemd hands over."""
 
 from __future__ import annotations
 
@@ -12,21 +7,20 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from samdrift.app.config import VaultConfig
+from samdrift.app.credentials import credential_file
 from samdrift.app.toml import ConfigError
-
-_CREDENTIALS = "CREDENTIALS_DIRECTORY"
 
 
 def read_passphrase(config: VaultConfig, environment: Mapping[str, str] = os.environ) -> bytes:
     """The passphrase, without white space around it; :class:`ConfigError` when there is none."""
     if config.passphrase_file is not None:
         return _read(config.passphrase_file, "vaults.passphrase_file")
-    folder = environment.get(_CREDENTIALS)
-    if folder is None:
+    file = credential_file(config.passphrase_credential, environment)
+    if file is None:
         raise ConfigError(
             "vaults.passphrase_credential", "no credentials were handed over: start it by systemd"
         )
-    return _read(Path(folder) / config.passphrase_credential, "vaults.passphrase_credential")
+    return _read(file, "vaults.passphrase_credential")
 
 
 def _read(file: Path, setting: str) -> bytes:

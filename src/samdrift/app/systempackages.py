@@ -12,7 +12,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 
-NEEDED = (("clamd", "clamav-daemon"),)
+NEEDED = (("clamd", "clamav-daemon"), ("softhsm2-util", "softhsm2"))
 """Program and the Debian package that has it."""
 _APT = ("apt-get", "-q", "-y", "-o", "DPkg::Lock::Timeout=300")
 _STEPS = (("update",), ("install", "--no-install-recommends"))

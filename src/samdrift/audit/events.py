@@ -59,7 +59,7 @@ class AuditEvent(StrEnum):
     MT_MESSAGE_LATE = "mt:message:late"
     """A step came for a message that had a final status already."""
     MT_MESSAGE_HELD = "mt:message:held"
-    """It waits for the malware scanner."""
+    """It waits for the malware scanner, or for the organisation's token."""
     MT_MALWARE_FOUND = "mt:malware:found"
     MT_SENDER_NOT_LISTED = "mt:sender:not-listed"
     """An accepted message came from a functional address that the copy of the address book has not."""

@@ -26,6 +26,7 @@ from samdrift.messageservice.sending import Sending
 from samdrift.messageservice.settings import MessageServiceSettings, OrganisationProfile
 from samdrift.vault.bodies import Body
 from samdrift.vault.gate import Gate
+from samdrift.vault.keys.files import TokenUnavailable
 from samdrift.vault.messageservice import MessageServiceVault
 from samdrift.vault.records import ReceiptRecord, Received
 from samdrift.wire.findings import Finding
@@ -77,7 +78,7 @@ class Inbox:
                 judgement = await self._judge(data, item, profile, vault.keys().decryption, now)
                 del data
                 answer = await self._store(vault, item, judgement, now)
-        except ScannerUnavailable as failure:
+        except (ScannerUnavailable, TokenUnavailable) as failure:
             async with self._open(organisation) as vault:
                 await held(vault, failure.text, **_ids(item))
             raise
@@ -101,7 +102,7 @@ class Inbox:
         except Exception as failure:
             if now < item.received_at + self._settings.receipt_within:
                 raise
-            expected = isinstance(failure, DiscoveryError | ScannerUnavailable)
+            expected = isinstance(failure, DiscoveryError | ScannerUnavailable | TokenUnavailable)
             why = str(failure) if expected else type(failure).__name__
             return Unanswerable(item.envelope_id, f"could not be judged in time: {why}")
 

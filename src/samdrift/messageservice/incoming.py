@@ -31,7 +31,7 @@ from samdrift.wire.envelope import EnvelopeHeader, EnvelopeVerdict, VerifiedEnve
 from samdrift.wire.errors import WireError
 from samdrift.wire.findings import Finding
 from samdrift.wire.identifiers import RECEIPT_BASE, RECEIPT_EXTENDED, receipt_document_for
-from samdrift.wire.keys import DecryptionKey
+from samdrift.wire.keys import DecryptionKey, OaepNotOffered
 from samdrift.wire.receipt import MessageReceipt
 from samdrift.wire.sdkmessage import SdkMessage
 from samdrift.wire.verdicts import CertificateVerdict
@@ -141,7 +141,7 @@ class Judging:
         if broken or verdict.envelope is None:
             return _refused(header, broken)
         verified = verdict.envelope
-        judgement = await aside(len(data), lambda: _open(verified, header, profile, keys))
+        judgement = await aside(len(data), lambda: _open(verified, header, profile, keys), *keys)
         return judgement if isinstance(judgement, Unanswerable) else replace(judgement, signer=verdict.signer)
 
     async def _trust(self, verdict: EnvelopeVerdict, now: datetime) -> CertificateVerdict | None:
@@ -171,6 +171,8 @@ def _open(
         return _refused(header, [rules.NOT_ENCRYPTED])
     try:
         payload = verified.payload(keys)
+    except OaepNotOffered as error:
+        return Unanswerable(header.id, f"the payload cannot be decrypted: {error.text}")
     except WireError:
         return Unanswerable(header.id, "the payload cannot be decrypted")
     return _read(header, profile, payload)

@@ -33,7 +33,7 @@ async def advance(
 
 
 async def held(vault: MessageServiceVault, reason: str, **ids: str) -> None:
-    """Note, once, that a message waits for the malware scanner; the ids name it, the first of them best."""
+    """Note, once, that a message waits for scanner or token; the ids name it, the first of them best."""
     named, *_ = ids.values()
     if all(entry.event != AuditEvent.MT_MESSAGE_HELD for entry in await vault.find_log(named)):
         vault.record(AuditEvent.MT_MESSAGE_HELD, **ids, reason=reason)

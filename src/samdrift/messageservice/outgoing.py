@@ -20,6 +20,7 @@ from samdrift.messageservice.screening import Malware, Screening
 from samdrift.messageservice.sealing import Sealing
 from samdrift.messageservice.settings import MessageServiceSettings
 from samdrift.vault.gate import Gate
+from samdrift.vault.keys.files import TokenUnavailable
 from samdrift.vault.messageservice import MessageServiceVault
 from samdrift.vault.records import MessageRecord, ReceiptRecord
 from samdrift.wire import sdkmessage
@@ -78,8 +79,13 @@ class Outgoing:
                     now=now,
                 )
                 await self._submit(organisation, record.id, record.conversation_id, envelope)
-            except (ScannerUnavailable, DiscoveryUnavailable, TransferUnavailable) as error:
-                if isinstance(error, ScannerUnavailable):
+            except (
+                ScannerUnavailable,
+                DiscoveryUnavailable,
+                TokenUnavailable,
+                TransferUnavailable,
+            ) as error:
+                if isinstance(error, ScannerUnavailable | TokenUnavailable):
                     await held(vault, error.text, message=record.id)
                 if self._may_wait(record.created_at, now):
                     return await self._later(vault, WorkKind.MESSAGE, record.id, now)
@@ -109,19 +115,19 @@ class Outgoing:
         """Sign a message receipt and hand it over."""
         now = self._clock()
         async with self._open(organisation) as vault:
-            envelope = self._sealing.receipt(
-                payload,
-                receipt_id=record.id,
-                sender=organisation,
-                recipient=record.counterpart,
-                document=DocumentIdentifier(record.document),
-                handling_service_id=record.handling_service_id,
-                key=vault.keys().signing,
-                now=now,
-            )
             try:
+                envelope = await self._sealing.receipt(
+                    payload,
+                    receipt_id=record.id,
+                    sender=organisation,
+                    recipient=record.counterpart,
+                    document=DocumentIdentifier(record.document),
+                    handling_service_id=record.handling_service_id,
+                    key=vault.keys().signing,
+                    now=now,
+                )
                 await self._submit(organisation, record.id, record.conversation_id, envelope)
-            except TransferUnavailable as error:
+            except (TokenUnavailable, TransferUnavailable) as error:
                 if self._may_wait(record.created_at, now):
                     return await self._later(vault, WorkKind.RECEIPT, record.id, now)
                 await receipt_failed(vault, record, error.text, now)

@@ -17,9 +17,10 @@ from samdrift.messageservice.inbox import Inbox
 from samdrift.messageservice.settings import MessageServiceSettings
 from samdrift.messageservice.transfers import Transfers
 from samdrift.vault.errors import VaultUnavailable
+from samdrift.vault.keys.files import TokenUnavailable
 from samdrift.wire.identifiers import ParticipantIdentifier
 
-_PASSING = (DiscoveryError, ScannerUnavailable, TransferUnavailable, VaultUnavailable)
+_PASSING = (DiscoveryError, ScannerUnavailable, TokenUnavailable, TransferUnavailable, VaultUnavailable)
 _PAUSE = timedelta(seconds=5)
 
 

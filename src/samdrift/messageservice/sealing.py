@@ -18,6 +18,7 @@ from samdrift.contracts.discovery import (
     DiscoveryUnavailable,
     DiscoveryUntrusted,
 )
+from samdrift.messageservice.aside import aside
 from samdrift.wire.envelope import EnvelopeHeader, seal
 from samdrift.wire.identifiers import NO_PROCESS, DocumentIdentifier, ParticipantIdentifier
 from samdrift.wire.keys import Random, SigningKey
@@ -56,9 +57,13 @@ class Sealing:
         if not document.requires_protection:
             return seal(header, payload, signer=None, recipient=None, rng=self._rng)
         certificate = await self._encryption_certificate(recipient, document, now)
-        return seal(header, payload, signer=key, recipient=certificate, rng=self._rng)
+        return await aside(
+            len(payload),
+            lambda: seal(header, payload, signer=key, recipient=certificate, rng=self._rng),
+            key,
+        )
 
-    def receipt(
+    async def receipt(
         self,
         payload: bytes,
         *,
@@ -74,8 +79,11 @@ class Sealing:
         header = self._header(
             receipt_id, sender, recipient, document, RECEIPT_DOCUMENT_TYPE, handling_service_id, now
         )
-        signer = key if document.requires_protection else None
-        return seal(header, payload, signer=signer, recipient=None, rng=self._rng)
+        if not document.requires_protection:
+            return seal(header, payload, signer=None, recipient=None, rng=self._rng)
+        return await aside(
+            len(payload), lambda: seal(header, payload, signer=key, recipient=None, rng=self._rng), key
+        )
 
     def _header(
         self,

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
-from collections.abc import AsyncIterator, Callable, Collection, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Hashable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import UTC, datetime
 from functools import partial
@@ -183,7 +184,7 @@ class Gate:
         if registration is None:
             return False
         reason = Reason(principal, Purpose.ADMINISTER, self._clock)
-        await self._append(self._room(registration).login, reason.happening(event, facts))
+        await self._append((await self._room(registration)).login, reason.happening(event, facts))
         return True
 
     async def read_operator_log(self, after: int = 0, limit: int = 500) -> tuple[LogEntry, ...]:
@@ -215,7 +216,7 @@ class Gate:
             await self._deny(registration, organisation, role, reason)
         if not registration.opens_for(reason.purpose):
             raise VaultSuspended
-        return entrance(self._room(registration), reason, self._pool)
+        return entrance(await self._room(registration), reason, self._pool)
 
     async def _deny(
         self,
@@ -238,7 +239,7 @@ class Gate:
             if principal.organisation not in (None, organisation.value):
                 stranger = Principal(principal.kind, "of another organisation")
                 reason = Reason(stranger, reason.purpose, reason.clock)
-            await self._append(self._room(registration).login, reason.happening(event, facts))
+            await self._append((await self._room(registration)).login, reason.happening(event, facts))
         raise VaultDenied
 
     def _forget(self) -> None:
@@ -257,21 +258,24 @@ class Gate:
         finally:
             self._pool.give_back(login, session)
 
-    def _room(self, registration: Registration) -> Room:
+    async def _room(self, registration: Registration) -> Room:
+        """The vault as this process reaches it; made aside, since its keys may be in a token far away."""
         vault = registration.vault
         room = self._rooms.get(vault)
         state = self._keys.state(vault)
         if room is None or room.state != state:
             self._rooms.pop(vault, None)
-            current = partial(self._data_keys, vault)
-            sealer = Sealer(vault, current(), current)
-            password = sealer.open(registration.secret, LOGIN_SECRET).decode()
-            login = self._database.login(registration.login, password)
-            shelf = Shelf(vault, sealer, self._objects)
-            room = self._rooms[vault] = Room(
-                vault, login, shelf, self._keys, partial(self._tell, registration.organisation), state
-            )
+            room = self._rooms[vault] = await asyncio.to_thread(self._new_room, registration, state)
         return room
+
+    def _new_room(self, registration: Registration, state: Hashable) -> Room:
+        vault = registration.vault
+        current = partial(self._data_keys, vault)
+        sealer = Sealer(vault, current(), current)
+        password = sealer.open(registration.secret, LOGIN_SECRET).decode()
+        login = self._database.login(registration.login, password)
+        shelf = Shelf(vault, sealer, self._objects)
+        return Room(vault, login, shelf, self._keys, partial(self._tell, registration.organisation), state)
 
     def _data_keys(self, vault: str) -> DataKeys:
         """Its generations now; :class:`VaultLocked`, or unavailable for good when its keys are destroyed."""

@@ -186,7 +186,7 @@ class Provisioner:
             await self._begin_log(schema, vault, channel)
             if happening is not None:
                 await self._note(schema, organisation, role, happening)
-            self._keys.begin(vault)
+            self._keys.begin(vault, organisation)
             secret = Sealer(vault, self._keys.data_keys(vault)).seal(password.encode(), LOGIN_SECRET)
             await self._rows(
                 "INSERT INTO registry.registrations"

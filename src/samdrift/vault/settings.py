@@ -2,9 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
+
+from samdrift.wire.identifiers import ParticipantIdentifier
+
+
+@dataclass(frozen=True, slots=True)
+class TokenAccess:
+    """An organisation's token in a hardware security module."""
+
+    label: str
+    pin_file: Path | None = None
+    """Where its PIN is; somebody has to tell it where there is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class TokenSettings:
+    """The tokens of those organisations that have one."""
+
+    module: Path
+    """The PKCS#11 library of the module's vendor."""
+    tokens: Mapping[ParticipantIdentifier, TokenAccess]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,3 +47,4 @@ class VaultSettings:
     """Most of them for one vault, so that one cannot starve the others."""
     idle: timedelta = timedelta(seconds=20)
     """How long an unused connection stays open."""
+    tokens: TokenSettings | None = None

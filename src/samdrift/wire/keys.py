@@ -10,6 +10,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding
 
+from samdrift.wire.errors import WireError, WireFault
+
 Random = Callable[[int], bytes]
 """Gives so many random bytes. The formats have no randomness of their own."""
 
@@ -32,11 +34,22 @@ class Oaep(StrEnum):
         return padding.OAEP(padding.MGF1(mask), digest, None)
 
 
+class OaepNotOffered(WireError):
+    """Whoever has the private key does not do the form of RSA-OAEP that is asked for, whatever it wraps."""
+
+    def __init__(self) -> None:
+        super().__init__(WireFault.ALGORITHM, "the key does not do RSA-OAEP with this digest")
+
+
 class SigningKey(Protocol):
     """A private key that signs, with the certificate that others know it by."""
 
     @property
     def certificate(self) -> x509.Certificate: ...
+
+    @property
+    def remote(self) -> bool:
+        """Whether it is used elsewhere than in this process, which may take its time and may fail."""
 
     def sign(self, data: bytes) -> bytes:
         """RSASSA-PKCS1-v1_5 with SHA-256 over ``data``."""
@@ -48,8 +61,15 @@ class DecryptionKey(Protocol):
     @property
     def certificate(self) -> x509.Certificate: ...
 
+    @property
+    def remote(self) -> bool:
+        """Whether it is used elsewhere than in this process, which may take its time and may fail."""
+
     def unwrap(self, wrapped: bytes, oaep: Oaep) -> bytes:
-        """The session key; :class:`samdrift.wire.errors.WireError` (``DECRYPTION``) when it does not open."""
+        """The session key; :class:`samdrift.wire.errors.WireError` (``DECRYPTION``) when it does not open.
+
+        :class:`OaepNotOffered` where the key does not do that form at all.
+        """
 
 
 class TokenKey(Protocol):

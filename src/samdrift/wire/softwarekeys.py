@@ -18,6 +18,8 @@ from samdrift.wire.keys import Oaep
 class SoftwareSigningKey:
     """An RSA key that signs, with its certificate."""
 
+    remote = False
+
     def __init__(self, private_key: rsa.RSAPrivateKey, certificate: x509.Certificate) -> None:
         self._private_key = private_key
         self.certificate = certificate
@@ -29,6 +31,8 @@ class SoftwareSigningKey:
 
 class SoftwareDecryptionKey:
     """An RSA key that unwraps session keys, with its certificate."""
+
+    remote = False
 
     def __init__(self, private_key: rsa.RSAPrivateKey, certificate: x509.Certificate) -> None:
         self._private_key = private_key

@@ -57,6 +57,17 @@ file = "{name}/addressbook.json"
 listen = "127.0.0.1:{port}3"
 """
 
+TOKEN = """
+[vaults.tokens]
+module = "/usr/lib/softhsm/libsofthsm2.so"
+
+[[organisations]]
+identifier = "0203:a.se"
+name = "A"
+roles = ["ap"]
+token = {{ label = "{label}", {where} = "{pin}" }}
+"""
+
 DOMIBUS = """
 [[organisations]]
 identifier = "0203:a.se"
@@ -188,6 +199,24 @@ def test_a_domibus_is_one_party_in_one_environment(
     own = "https://domibus.example/domibus/services/wsplugin", "a/password"
     for file, (at, secret) in zip(files, (own, (url, password)), strict=True):
         file.write_text(file.read_text() + DOMIBUS.format(url=at, password=secret))
+    assert shared(*files) == setting
+
+
+@pytest.mark.parametrize(
+    ("label", "where", "pin", "setting"),
+    [
+        ("b", "pin_file", "b/pin", ""),
+        ("a", "pin_file", "b/pin", "organisations.token.label"),
+        ("b", "pin_file", "a/pin", "0203:a.se token.pin_file"),
+        ("b", "pin_credential", "b-pin", ""),
+        ("b", "pin_credential", "a-pin", "0203:a.se token.pin_credential"),
+    ],
+)
+def test_a_token_is_one_installations(place: Place, label: str, where: str, pin: str, setting: str) -> None:
+    files = place.file("a"), place.file("b")
+    own = {"pin_file": "a/pin", "pin_credential": "a-pin"}[where]
+    for file, (token, its_pin) in zip(files, (("a", own), (label, pin)), strict=True):
+        file.write_text(file.read_text() + TOKEN.format(label=token, where=where, pin=its_pin))
     assert shared(*files) == setting
 
 

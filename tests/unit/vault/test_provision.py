@@ -181,7 +181,7 @@ async def test_a_vault_that_cannot_be_made_is_not_half_made(
     count = "SELECT (SELECT count(*) FROM pg_roles), (SELECT count(*) FROM pg_namespace)"
     before = await rows(administrator, count)
 
-    def fail(store: SoftwareKeyStore, vault: str) -> None:
+    def fail(store: SoftwareKeyStore, vault: str, organisation: ParticipantIdentifier) -> None:
         raise OSError("disk full")
 
     monkeypatch.setattr(SoftwareKeyStore, "begin", fail)

@@ -35,6 +35,8 @@ class KeyFault(StrEnum):
     MISMATCH = "mismatch"
     ACTIVE = "active"
     DAMAGED = "damaged"
+    UNAVAILABLE = "unavailable"
+    """A token cannot be reached now, or does not do its work."""
 
 
 class KeyStoreError(ValueError):
@@ -44,6 +46,10 @@ class KeyStoreError(ValueError):
         super().__init__(text)
         self.fault = fault
         self.text = text
+
+
+class TokenUnavailable(KeyStoreError):
+    """A token is not there, not unlocked, or fails: what it was asked for can be tried later."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from samdrift.vault.keys.software import SoftwareKeyStore
+from samdrift.vault.keys.hsm.store import TokenKeyStore
+from samdrift.vault.keys.hsm.tokens import Tokens
+from samdrift.vault.keys.hsm.unlocking import TokenUnlocker
 from samdrift.vault.keys.store import KeyStore
-from samdrift.vault.keys.unlocking import RootUnlocker
 from samdrift.vault.keys.wrapping import ScryptCost
 from samdrift.vault.settings import VaultSettings
 
@@ -14,5 +15,6 @@ def open_keys(settings: VaultSettings, *, cost: ScryptCost | None = None) -> Key
 
     ``cost`` of passphrases is for what is made here; what exists keeps its own.
     """
-    unlocker = RootUnlocker(settings.secrets, settings.seals, settings.passphrase, cost=cost)
-    return SoftwareKeyStore(settings.secrets, unlocker)
+    folder, seals, passphrase = settings.secrets, settings.seals, settings.passphrase
+    tokens = Tokens(settings.tokens)
+    return TokenKeyStore(folder, TokenUnlocker(folder, seals, passphrase, tokens, cost=cost), tokens)

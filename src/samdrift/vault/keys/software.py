@@ -46,6 +46,8 @@ from samdrift.vault.keys.store import HeldKey
 from samdrift.vault.keys.unlocking import ROOT, Unlocker
 from samdrift.vault.keys.vaultfiles import LoadedKey, VaultFiles, data_key_numbers
 from samdrift.vault.keys.wrapping import Lock, LockedSecret, WrappingError
+from samdrift.wire.identifiers import ParticipantIdentifier
+from samdrift.wire.keys import DecryptionKey, SigningKey
 from samdrift.wire.softwarekeys import SoftwareDecryptionKey, SoftwareSigningKey, SoftwareTokenKey
 
 __all__ = ["MIN_BITS", "HeldKey", "KeyFault", "KeyName", "KeyStoreError", "SoftwareKeyStore"]
@@ -58,6 +60,12 @@ _VAULT = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 T = TypeVar("T")
 
 
+def require_strong(bits: int) -> None:
+    """Return for a size of keys that may be made; ``WEAK`` for any other."""
+    if bits < MIN_BITS:
+        raise KeyStoreError(KeyFault.WEAK, f"keys have at least {MIN_BITS} bits")
+
+
 class SoftwareKeyStore:
     """The keys of every vault in ``folder``, as far as the unlocker opens them."""
 
@@ -68,8 +76,7 @@ class SoftwareKeyStore:
 
     def create_key(self, vault: str, name: str, subject: x509.Name, bits: int = 3072) -> bytes:
         """Make a new RSA key and return its certificate request (PEM); the key waits for its certificate."""
-        if bits < MIN_BITS:
-            raise KeyStoreError(KeyFault.WEAK, f"keys have at least {MIN_BITS} bits")
+        require_strong(bits)
         self._vault_folder(vault)
         key, private_key = key_name(name), rsa.generate_private_key(65537, bits)
         with self._writing(vault) as files:
@@ -94,18 +101,16 @@ class SoftwareKeyStore:
         """The numbers of the keys with certificates, without opening any: they change with each rotation."""
         return tuple(file.number for file in self._installed(vault, name))
 
-    def signing_key(self, vault: str, name: str = KeyName.SIGNING) -> SoftwareSigningKey:
+    def signing_key(self, vault: str, name: str = KeyName.SIGNING) -> SigningKey:
         """The newest key with a certificate."""
         return self.signing_keys(vault, name)[0]
 
-    def signing_keys(self, vault: str, name: str = KeyName.SIGNING) -> tuple[SoftwareSigningKey, ...]:
+    def signing_keys(self, vault: str, name: str = KeyName.SIGNING) -> tuple[SigningKey, ...]:
         """Every key with a certificate that is not retired, the newest first."""
         loaded = self._load(vault, name)
         return tuple(SoftwareSigningKey(one.private_key, one.certificate) for one in loaded)
 
-    def decryption_keys(
-        self, vault: str, name: str = KeyName.ENCRYPTION
-    ) -> tuple[SoftwareDecryptionKey, ...]:
+    def decryption_keys(self, vault: str, name: str = KeyName.ENCRYPTION) -> tuple[DecryptionKey, ...]:
         """Every key with a certificate that is not retired, the newest first."""
         loaded = self._load(vault, name)
         return tuple(SoftwareDecryptionKey(one.private_key, one.certificate) for one in loaded)
@@ -118,8 +123,8 @@ class SoftwareKeyStore:
         """The file (key and certificates) and password of the server's key, for an SSL context."""
         return self._tls(vault, KeyName.TLS_SERVER)
 
-    def begin(self, vault: str) -> None:
-        """Make a vault's first data key; nothing happens when there is one."""
+    def begin(self, vault: str, organisation: ParticipantIdentifier | None = None) -> None:
+        """Make a vault's first data key; nothing happens when there is one. Whose it is does not matter."""
         with self._writing(vault) as files:
             if not data_key_numbers(files.folder):
                 files.add_data_key()
@@ -144,7 +149,7 @@ class SoftwareKeyStore:
         try:
             self._unlocker.key(vault)
         except KeyStoreError as error:
-            return error.fault is KeyFault.LOCKED
+            return error.fault in (KeyFault.LOCKED, KeyFault.UNAVAILABLE)
         return True
 
     def state(self, vault: str) -> Hashable:
@@ -173,10 +178,9 @@ class SoftwareKeyStore:
     def retire(self, vault: str, name: str, number: int) -> None:
         """Remove an older key for good; the active one stays (``ACTIVE``)."""
         with vaultfolder.writing(self._vault_folder(vault)):
-            active, *older = self._installed(vault, name)
-            if active.number == number:
+            if self.installed(vault, name)[0] == number:
                 raise KeyStoreError(KeyFault.ACTIVE, "the active key is replaced, not retired")
-            for file in older:
+            for file in self._installed(vault, name):
                 if file.number == number:
                     remove(file.path)
                     return
@@ -196,9 +200,13 @@ class SoftwareKeyStore:
         """
         with vaultfolder.writing(self._vault_folder(vault)):
             self._unlocker.key(vault)
-            lock, key = self._unlocker.new_lock(vault, officer)
-            self._wrap_anew(vault, lock, key)
-            self._unlocker.settle(vault, lock)
+            if self._locked(vault).lock.token:
+                raise KeyStoreError(KeyFault.ACTIVE, "the vault is locked with a token, and its PIN opens it")
+            self._lock_anew(vault, *self._unlocker.new_lock(vault, officer))
+
+    def use_token(self, vault: str, organisation: ParticipantIdentifier) -> None:
+        """``MISSING``: where this store is used, no organisation has a token."""
+        raise KeyStoreError(KeyFault.MISSING, "the configuration names no token for the organisation")
 
     def unlock(self, vault: str, passphrase: bytes) -> None:
         """Take the officer's passphrase; nothing happens when the vault needs none."""
@@ -263,10 +271,17 @@ class SoftwareKeyStore:
             raise KeyStoreError(KeyFault.MISSING, "the vault has no keys")
         with vaultfolder.writing(path):
             if vaultfolder.current(path) is None:
-                lock, key = self._unlocker.new_lock(vault)
-                with vaultfolder.replacing(path) as draft:
-                    VaultFiles.new(draft, lock, key)
+                self._new_files(vault, *self._unlocker.new_lock(vault))
             yield self._reading(vault, partial(self._open, vault))
+
+    def _new_files(self, vault: str, lock: Lock, key: bytes) -> None:
+        with vaultfolder.replacing(self._vault_folder(vault)) as draft:
+            VaultFiles.new(draft, lock, key)
+
+    def _lock_anew(self, vault: str, lock: Lock, key: bytes) -> None:
+        """Wrap everything anew under a new lock, and end the former one."""
+        self._wrap_anew(vault, lock, key)
+        self._unlocker.settle(vault, lock)
 
     def _wrap_anew(self, vault: str, lock: Lock, key: bytes) -> None:
         files = self._reading(vault, partial(self._open, vault))

@@ -17,6 +17,7 @@ from cryptography import x509
 
 from samdrift.vault.keys.datakeys import DataKeys
 from samdrift.vault.keys.files import KeyName
+from samdrift.wire.identifiers import ParticipantIdentifier
 from samdrift.wire.keys import DecryptionKey, SigningKey, TokenKey
 
 
@@ -64,8 +65,11 @@ class KeyStore(Protocol):
     def tls_server(self, vault: str) -> tuple[Path, str]:
         """The file (key and certificates) and password of the server's key, for an SSL context."""
 
-    def begin(self, vault: str) -> None:
-        """Make a vault's first data key; nothing happens when there is one."""
+    def begin(self, vault: str, organisation: ParticipantIdentifier | None = None) -> None:
+        """Make a vault's first data key; nothing happens when there is one.
+
+        Whose vault it is says where its keys will live.
+        """
 
     def data_keys(self, vault: str) -> DataKeys:
         """What the vault's content is encrypted with; ``MISSING`` before :meth:`begin`."""
@@ -97,8 +101,14 @@ class KeyStore(Protocol):
     def relock(self, vault: str, officer: bytes | None) -> None:
         """Have the vault unlocked by its organisation's officer, with this passphrase, or by nobody."""
 
+    def use_token(self, vault: str, organisation: ParticipantIdentifier) -> None:
+        """Have the vault opened by the organisation's token, in which its keys are made from now on.
+
+        ``MISSING`` when the configuration has none for it.
+        """
+
     def unlock(self, vault: str, passphrase: bytes) -> None:
-        """Take the officer's passphrase, in memory alone; nothing happens when the vault needs none.
+        """Take the officer's passphrase or PIN, in memory alone; nothing happens when the vault needs none.
 
         ``LOCKED`` when it is not the one.
         """

@@ -80,10 +80,12 @@ class Stretching:
 
 @dataclass(frozen=True, slots=True)
 class Lock:
-    """What opens a vault's secret, besides the root key: which seal, and whether an officer's passphrase."""
+    """What opens a vault's secret, besides the root key: which seal, and perhaps an officer or a token."""
 
     seal: int
     officer: Stretching | None = None
+    token: str = ""
+    """The key in a token that is needed (:mod:`samdrift.vault.keys.hsm.tokens`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,9 +106,8 @@ class LockedSecret:
     def file(self) -> bytes:
         """The text of its file."""
         officer = None if self.lock.officer is None else self.lock.officer.parts()
-        return json.dumps(
-            {"seal": self.lock.seal, "officer": officer, "wrapped": self.wrapped.hex()}
-        ).encode()
+        parts = {"seal": self.lock.seal, "officer": officer, "token": self.lock.token}
+        return json.dumps(parts | {"wrapped": self.wrapped.hex()}).encode()
 
     @classmethod
     def read(cls, file: bytes) -> Self:
@@ -114,7 +115,8 @@ class LockedSecret:
         try:
             parts = json.loads(file)
             officer = None if parts["officer"] is None else Stretching.read(parts["officer"])
-            return cls(Lock(int(parts["seal"]), officer), bytes.fromhex(parts["wrapped"]))
+            lock = Lock(int(parts["seal"]), officer, str(parts.get("token", "")))
+            return cls(lock, bytes.fromhex(parts["wrapped"]))
         except (ValueError, KeyError, TypeError):
             raise WrappingError("a vault's secret is damaged") from None
 

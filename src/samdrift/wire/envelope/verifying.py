@@ -28,7 +28,8 @@ class VerifiedEnvelope:
     def payload(self, keys: Sequence[DecryptionKey]) -> bytes:
         """The payload as serialised bytes, decrypted with one of ``keys`` when it is encrypted.
 
-        :class:`WireError` (``DECRYPTION``), the same for whatever goes wrong.
+        :class:`WireError` (``DECRYPTION``), the same for whatever goes wrong, or
+        :class:`samdrift.wire.keys.OaepNotOffered`.
         """
         element = payload_root(self._document.root)
         if element is None or not self.header.encrypted:

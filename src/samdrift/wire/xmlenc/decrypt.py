@@ -14,7 +14,7 @@ from cryptography import x509
 
 from samdrift.wire import base64text
 from samdrift.wire.errors import WireError
-from samdrift.wire.keys import DecryptionKey
+from samdrift.wire.keys import DecryptionKey, OaepNotOffered
 from samdrift.wire.xml import Element, Namespace, name, text
 from samdrift.wire.xmldsig import ds, read_certificate
 from samdrift.wire.xmlenc.ciphers import ACCEPTED, decrypt, failed
@@ -39,6 +39,9 @@ def decrypt_element(
 ) -> bytes:
     """The plaintext of ``EncryptedData``, or the one :class:`WireError` (``DECRYPTION``).
 
+    Or :class:`OaepNotOffered`, which tells nothing but what the sender wrote and the
+    recipient's key can do.
+
     ``ciphertext`` is the base64 text of the payload when it is not in the tree
     (:mod:`samdrift.wire.longtext`). The key whose certificate the sender names is
     tried first, then the others: a certificate may have been renewed meanwhile.
@@ -50,6 +53,8 @@ def decrypt_element(
         session_key = _session_key(_only(encrypted, f"{ds('KeyInfo')}/{xenc('EncryptedKey')}"), keys)
         encoded = text(cipher_value(encrypted)) if ciphertext is None else ciphertext
         return decrypt(cipher, session_key, base64text.decode_pieces(encoded))
+    except OaepNotOffered:
+        raise
     except WireError:
         raise failed() from None
 
@@ -59,12 +64,15 @@ def _session_key(encrypted_key: Element, keys: Sequence[DecryptionKey]) -> bytes
     if oaep is None:
         raise failed()
     wrapped = base64text.decode(text(cipher_value(encrypted_key)))
+    why = failed()
     for key in _likely_first(keys, encrypted_key):
         try:
             return key.unwrap(wrapped, oaep)
+        except OaepNotOffered as error:
+            why = error
         except WireError:
             continue
-    raise failed()
+    raise why
 
 
 def _likely_first(keys: Sequence[DecryptionKey], encrypted_key: Element) -> Sequence[DecryptionKey]:

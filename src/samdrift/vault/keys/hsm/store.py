@@ -1,0 +1,192 @@
+"""The key store of an installation in which organisations have tokens, beside others that have none.
+
+Where a vault is locked with a token (:mod:`samdrift.vault.keys.hsm.tokens`), its
+keys for signing and decryption are made in that token and used there. What stays
+in files under the vault's secret, and so behind the token's PIN: keys of TLS,
+which Python's TLS cannot use from a token; keys that sign access tokens, which are
+replaced by themselves; data keys, which have to be in memory to encrypt a stream.
+
+A vault that got its token later keeps the keys that were made before until they
+are retired: a key cannot be moved into a token so that nobody has had it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Final, TypeVar
+
+from cryptography import x509
+
+from samdrift.vault.files import remove
+from samdrift.vault.keys import vaultfolder
+from samdrift.vault.keys.files import KeyFault, KeyName, KeyStoreError, key_name
+from samdrift.vault.keys.hsm import objects
+from samdrift.vault.keys.hsm.keys import TokenDecryptionKey, TokenSigningKey
+from samdrift.vault.keys.hsm.references import Reference, References
+from samdrift.vault.keys.hsm.request import certificate_request
+from samdrift.vault.keys.hsm.token import Token
+from samdrift.vault.keys.hsm.tokens import Tokens
+from samdrift.vault.keys.hsm.unlocking import TokenUnlocker
+from samdrift.vault.keys.software import SoftwareKeyStore, require_strong
+from samdrift.vault.keys.store import HeldKey
+from samdrift.vault.keys.unlocking import Unlocker
+from samdrift.wire.identifiers import ParticipantIdentifier
+from samdrift.wire.keys import DecryptionKey, SigningKey
+
+T = TypeVar("T")
+
+_IN_FILES: Final = frozenset({KeyName.TLS_CLIENT, KeyName.TLS_SERVER})
+_FOLDER = "token"
+
+
+class TokenKeyStore(SoftwareKeyStore):
+    """As the software key store, with the keys of some vaults in tokens."""
+
+    def __init__(self, folder: Path, unlocker: Unlocker, tokens: Tokens) -> None:
+        super().__init__(folder, unlocker)
+        self._tokens = tokens
+        self._known_references: dict[str, References] = {}
+        self._known_locks: dict[Path, str] = {}
+
+    def begin(self, vault: str, organisation: ParticipantIdentifier | None = None) -> None:
+        """As in software; a new vault is locked with the organisation's token, if that has one."""
+        path = self._vault_folder(vault)
+        with vaultfolder.writing(path):
+            if organisation is not None and vaultfolder.current(path) is None:
+                token = self._tokens.lock(vault, organisation)
+                if token is not None:
+                    self._new_files(vault, *self._locking().token_lock(vault, token))
+        super().begin(vault, organisation)
+
+    def use_token(self, vault: str, organisation: ParticipantIdentifier) -> None:
+        """Lock a vault with its organisation's token; keys that are made from now on are in it.
+
+        With a new seal; the former one is destroyed, and copies that were made before do not open.
+        """
+        with vaultfolder.writing(self._vault_folder(vault)):
+            self._unlocker.key(vault)
+            if self._locked(vault).lock.token:
+                return
+            token = self._tokens.lock(vault, organisation)
+            if token is None:
+                raise KeyStoreError(KeyFault.MISSING, "the configuration names no token for the organisation")
+            self._lock_anew(vault, *self._locking().token_lock(vault, token))
+
+    def create_key(self, vault: str, name: str, subject: x509.Name, bits: int = 3072) -> bytes:
+        """As in software, but in the token."""
+        key, token = key_name(name), self._token(vault)
+        if token is None or key in _IN_FILES:
+            return super().create_key(vault, name, subject, bits)
+        require_strong(bits)
+        made = objects.make_key(token, vault, key, bits, partial(certificate_request, subject))
+        with vaultfolder.writing(self._vault_folder(vault)):
+            numbers = [held.number for held in super().keys(vault) if held.name is key]
+            self._references(vault).add(key, made, after=max(numbers, default=0))
+        return made.request
+
+    def install_certificate(
+        self, vault: str, name: str, certificate: x509.Certificate, chain: tuple[x509.Certificate, ...] = ()
+    ) -> None:
+        """As in software: certificates are no secrets, and stay in files."""
+        references, key = self._references(vault), key_name(name)
+        if references.waiting(key):
+            with vaultfolder.writing(self._vault_folder(vault)):
+                if references.install(key, (certificate, *chain)):
+                    return
+        super().install_certificate(vault, name, certificate, chain)
+
+    def installed(self, vault: str, name: str) -> tuple[int, ...]:
+        """As in software; what is in the token is newer."""
+        there = [reference.file.number for reference in self._in_token(vault, name)]
+        return _and(there, lambda: super(TokenKeyStore, self).installed(vault, name))
+
+    def signing_keys(self, vault: str, name: str = KeyName.SIGNING) -> tuple[SigningKey, ...]:
+        """As in software; what is in the token is newer."""
+        there = [
+            TokenSigningKey(self._required(vault), each.key_id, each.certificate)
+            for each in self._in_token(vault, name)
+        ]
+        return _and(there, lambda: super(TokenKeyStore, self).signing_keys(vault, name))
+
+    def decryption_keys(self, vault: str, name: str = KeyName.ENCRYPTION) -> tuple[DecryptionKey, ...]:
+        """As in software; what is in the token is newer."""
+        there = [
+            TokenDecryptionKey(self._required(vault), each.key_id, each.certificate)
+            for each in self._in_token(vault, name)
+        ]
+        return _and(there, lambda: super(TokenKeyStore, self).decryption_keys(vault, name))
+
+    def keys(self, vault: str) -> tuple[HeldKey, ...]:
+        """As in software."""
+        references, held = self._references(vault), [*super().keys(vault)]
+        for name in KeyName:
+            held += [HeldKey(name, number, None) for number in references.waiting(name)]
+            held += [HeldKey(name, each.file.number, each.certificate) for each in references.installed(name)]
+        order = list(KeyName)
+        return tuple(sorted(held, key=lambda one: (order.index(one.name), -one.number)))
+
+    def retire(self, vault: str, name: str, number: int) -> None:
+        """As in software; a key in the token is destroyed there."""
+        with vaultfolder.writing(self._vault_folder(vault)):
+            if self._retired_in_token(vault, name, number):
+                return
+        super().retire(vault, name, number)
+
+    def destroy(self, vault: str) -> None:
+        """As in software; first what is in the token, without which nothing of the vault opens."""
+        token = self._token(vault)
+        if token is not None:
+            objects.destroy_all(token, vault)
+        super().destroy(vault)
+
+    def _retired_in_token(self, vault: str, name: str, number: int) -> bool:
+        references = self._references(vault)
+        found = [each for each in references.installed(key_name(name))[1:] if each.file.number == number]
+        for reference in found:
+            references.set_aside(reference)
+        for path, key_id in references.aside():  # What a crash has left undone is done, too.
+            objects.destroy(self._required(vault), key_id)
+            remove(path)
+        return bool(found)
+
+    def _token(self, vault: str) -> Token | None:
+        """The token that the vault is locked with."""
+        folder = vaultfolder.current(self._vault_folder(vault))
+        if folder is None:
+            return None
+        uri = self._known_locks.get(folder)
+        if uri is None:
+            uri = self._known_locks[folder] = self._locked(vault).lock.token
+        return self._tokens.token(uri) if uri else None
+
+    def _required(self, vault: str) -> Token:
+        token = self._token(vault)
+        if token is None:
+            raise KeyStoreError(KeyFault.DAMAGED, "a vault has keys in a token, and is not locked with one")
+        return token
+
+    def _references(self, vault: str) -> References:
+        known = self._known_references.get(vault)
+        if known is None:
+            known = self._known_references[vault] = References(self._vault_folder(vault) / _FOLDER)
+        return known
+
+    def _in_token(self, vault: str, name: str) -> list[Reference]:
+        return self._references(vault).installed(key_name(name))
+
+    def _locking(self) -> TokenUnlocker:
+        if not isinstance(self._unlocker, TokenUnlocker):
+            raise KeyStoreError(KeyFault.LOCKED, "this process makes no vaults")
+        return self._unlocker
+
+
+def _and(there: Sequence[T], in_files: Callable[[], tuple[T, ...]]) -> tuple[T, ...]:
+    """What is in the token and what is in files; ``MISSING`` when neither has any."""
+    try:
+        return (*there, *in_files())
+    except KeyStoreError as error:
+        if not there or error.fault is not KeyFault.MISSING:
+            raise
+        return tuple(there)

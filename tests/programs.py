@@ -1,0 +1,24 @@
+"""Programs of the system that tests talk to. Elsewhere than in CI, what is missing is skipped and named."""
+
+from __future__ import annotations
+
+import os
+import shutil
+
+import pytest
+
+REQUIRED = "SAMDRIFT_TESTS_REQUIRE_PROGRAMS"
+"""Set where every program must be there, so that nothing is skipped unnoticed."""
+
+
+def found(program: str) -> str | None:
+    """Where the program is."""
+    return shutil.which(program, path=f"{os.environ.get('PATH', '')}:/usr/sbin")
+
+
+def requires(program: str, package: str) -> pytest.MarkDecorator:
+    """Skips a test where the program is missing, and says which package of Debian has it."""
+    return pytest.mark.skipif(
+        found(program) is None and REQUIRED not in os.environ,
+        reason=f"there is no {program} here: Debian has it in {package}",
+    )
