@@ -107,7 +107,11 @@ class Session:
             raise
         finally:
             self._answered = None
-        return self._rows(prepared)
+        try:
+            return self._rows(prepared)
+        except psycopg.Error:  # it broke after the last answer: times cannot be read without it
+            self.close()
+            raise VaultUnavailable from None
 
     def close(self) -> None:
         """Hang up; nothing happens the second time."""
