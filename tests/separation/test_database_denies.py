@@ -14,7 +14,7 @@ import pytest
 import pytest_asyncio
 
 from samdrift.contracts.principals import Role
-from tests.separation.vaultlogin import Row, Superuser, VaultLogin, registry_login, superuser, vault_login
+from tests.separation.vaultlogin import Row, Superuser, VaultLogin, superuser, vault_login
 from tests.vaults import Installation, body, incoming, message, submitted
 
 DENIED = (psycopg.errors.InsufficientPrivilege,)
@@ -147,57 +147,58 @@ def test_nobody_else_can_be_become(neighbours: Neighbours, attacker: psycopg.Con
         assert_denied(attacker, f'SET SESSION AUTHORIZATION "{role}"')
 
 
-@pytest.mark.parametrize(
-    "statement",
-    [
-        "CREATE SCHEMA mine",
-        "CREATE TABLE {mine}.mine (a int)",
-        "CREATE TABLE public.mine (a int)",
-        "CREATE TEMP TABLE mine (a int)",
-        "CREATE FUNCTION {mine}.mine() RETURNS int LANGUAGE sql AS 'SELECT 1'",
-        "CREATE VIEW {mine}.mine AS SELECT 1",
-        "CREATE ROLE mine",
-        "CREATE DATABASE mine",
-        "CREATE EXTENSION vector",
-        "CREATE PUBLICATION mine",
-        "CREATE TYPE {mine}.mine AS (a int)",
-        "ALTER ROLE {their_login} PASSWORD 'guess'",
-        "ALTER ROLE {my_login} SUPERUSER",
-        "ALTER ROLE {my_login} CONNECTION LIMIT -1",
-        "GRANT {their_login} TO {my_login}",
-        "GRANT {my_owner} TO {my_login}",
-        "GRANT USAGE ON SCHEMA {theirs} TO {my_login}",
-        "ALTER SCHEMA {theirs} OWNER TO {my_login}",
-        "DROP SCHEMA {theirs} CASCADE",
-        "DROP OWNED BY {their_login}",
-        "REASSIGN OWNED BY {their_login} TO {my_login}",
-        "ALTER SYSTEM SET fsync = off",
-        "SET log_statement = 'all'",
-        "SET session_preload_libraries = 'mine'",
-        "LOAD 'mine'",
-        "CHECKPOINT",
-        "SELECT pg_read_file('PG_VERSION')",
-        "SELECT pg_read_binary_file('global/pg_control')",
-        "SELECT pg_ls_dir('.')",
-        "SELECT pg_ls_waldir()",
-        "COPY (SELECT 1) TO '/tmp/mine'",
-        "COPY (SELECT 1) TO PROGRAM 'cat'",
-        "SELECT lo_create(0)",
-        "SELECT lo_from_bytea(0, 'mine')",
-        "SELECT lo_import('/etc/hostname')",
-        "SELECT pg_terminate_backend(1)",
-        "SELECT pg_cancel_backend(1)",
-        "SELECT pg_reload_conf()",
-        "SELECT pg_advisory_lock(1)",
-        "SELECT pg_advisory_xact_lock_shared(1, 1)",
-        "SELECT pg_export_snapshot()",
-        "SELECT pg_relation_size('{theirs}.log'::text::regclass)",
-        "SELECT pg_stat_get_activity(NULL)",
-        "SELECT pg_get_functiondef('pg_catalog.now()'::regprocedure)",
-        "SELECT table_to_xml('pg_catalog.pg_class'::regclass, true, true, '')",
-        "SELECT has_schema_privilege('{theirs}', 'USAGE')",
-    ],
+OUTSIDE = (
+    "CREATE SCHEMA mine",
+    "CREATE TABLE {mine}.mine (a int)",
+    "CREATE TABLE public.mine (a int)",
+    "CREATE TEMP TABLE mine (a int)",
+    "CREATE FUNCTION {mine}.mine() RETURNS int LANGUAGE sql AS 'SELECT 1'",
+    "CREATE VIEW {mine}.mine AS SELECT 1",
+    "CREATE ROLE mine",
+    "CREATE DATABASE mine",
+    "CREATE EXTENSION vector",
+    "CREATE PUBLICATION mine",
+    "CREATE TYPE {mine}.mine AS (a int)",
+    "ALTER ROLE {their_login} PASSWORD 'guess'",
+    "ALTER ROLE {my_login} SUPERUSER",
+    "ALTER ROLE {my_login} CONNECTION LIMIT -1",
+    "GRANT {their_login} TO {my_login}",
+    "GRANT {my_owner} TO {my_login}",
+    "GRANT USAGE ON SCHEMA {theirs} TO {my_login}",
+    "ALTER SCHEMA {theirs} OWNER TO {my_login}",
+    "DROP SCHEMA {theirs} CASCADE",
+    "DROP OWNED BY {their_login}",
+    "REASSIGN OWNED BY {their_login} TO {my_login}",
+    "ALTER SYSTEM SET fsync = off",
+    "SET log_statement = 'all'",
+    "SET session_preload_libraries = 'mine'",
+    "LOAD 'mine'",
+    "CHECKPOINT",
+    "SELECT pg_read_file('PG_VERSION')",
+    "SELECT pg_read_binary_file('global/pg_control')",
+    "SELECT pg_ls_dir('.')",
+    "SELECT pg_ls_waldir()",
+    "COPY (SELECT 1) TO '/tmp/mine'",
+    "COPY (SELECT 1) TO PROGRAM 'cat'",
+    "SELECT lo_create(0)",
+    "SELECT lo_from_bytea(0, 'mine')",
+    "SELECT lo_import('/etc/hostname')",
+    "SELECT pg_terminate_backend(1)",
+    "SELECT pg_cancel_backend(1)",
+    "SELECT pg_reload_conf()",
+    "SELECT pg_advisory_lock(1)",
+    "SELECT pg_advisory_xact_lock_shared(1, 1)",
+    "SELECT pg_export_snapshot()",
+    "SELECT pg_relation_size('{theirs}.log'::text::regclass)",
+    "SELECT pg_stat_get_activity(NULL)",
+    "SELECT pg_get_functiondef('pg_catalog.now()'::regprocedure)",
+    "SELECT table_to_xml('pg_catalog.pg_class'::regclass, true, true, '')",
+    "SELECT has_schema_privilege('{theirs}', 'USAGE')",
 )
+"""What would make, change or ask something that is not in the own schema."""
+
+
+@pytest.mark.parametrize("statement", OUTSIDE)
 def test_nothing_outside_of_the_vault_can_be_made_changed_or_asked(
     neighbours: Neighbours, attacker: psycopg.Connection[Row], statement: str
 ) -> None:
@@ -288,22 +289,19 @@ def test_one_vault_cannot_take_all_connections(neighbours: Neighbours) -> None:
             connection.close()
 
 
-async def test_the_registrys_login_can_open_no_vault(
-    installation: Installation, neighbours: Neighbours
+def test_what_bounds_a_login_firmly_it_cannot_lift(
+    neighbours: Neighbours, attacker: psycopg.Connection[Row]
 ) -> None:
-    theirs = neighbours.theirs
-    with psycopg.connect(await registry_login(installation), autocommit=True) as registry:
-        for table in neighbours.superuser.tables(theirs.schema):
-            assert_denied(registry, f"SELECT * FROM {theirs.schema}.{table}")
-        for name, arguments in neighbours.superuser.functions(theirs.schema):
-            assert_denied(registry, f"SELECT {theirs.schema}.{name}({', '.join(['NULL'] * arguments)})")
-        for role in (theirs.login, theirs.owner, "postgres"):
-            assert_denied(registry, f'SET ROLE "{role}"')
-        for statement in (
-            "UPDATE registry.registrations SET state = 'suspended'",
-            "DELETE FROM registry.registrations",
-            "DELETE FROM registry.log",
-            "UPDATE registry.log_head SET sequence = 0",
-            "SELECT 1 FROM pg_catalog.pg_authid",
-        ):
-            assert_denied(registry, statement)
+    """And what PostgreSQL lets every session change is no more than docs/database.md says."""
+    for statement in (
+        "SET temp_file_limit = -1",
+        "SET max_stack_depth = '7MB'",
+        "SET track_activities = off",
+        "ALTER ROLE {login} SET temp_file_limit = -1",
+        "ALTER ROLE {login} CONNECTION LIMIT -1",
+    ):
+        assert_denied(attacker, statement.format(login=neighbours.mine.login))
+    assert attempt(attacker, "SHOW temp_file_limit") == [("256MB",)]
+    for name in ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout", "work_mem"):
+        assert attempt(attacker, f"SHOW {name}") not in ([("0",)], [("4MB",)])
+        attempt(attacker, f"SET {name} = DEFAULT")

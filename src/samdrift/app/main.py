@@ -29,6 +29,7 @@ COMMANDS = {
     "serve": "Run an access point, a message service, or both, from one or more configuration files.",
     "org": "Organisations: who is hosted here, and in which state.",
     "custodian": "The persons two of whom are needed where one alone must not act.",
+    "database": "The database: new passwords for the vaults' logins, hardening of the operator's own.",
     "keys": "The operator's own certificates: request, install and retire, while everything runs.",
     "client": "Send, list, fetch and delete messages over interface D, as a message client.",
     "trace": "The way of one message through an organisation's vaults.",

@@ -15,6 +15,8 @@ class AuditEvent(StrEnum):
 
     VAULT_OPENING_GRANTED = "vault:opening:granted"
     VAULT_OPENING_DENIED = "vault:opening:denied"
+    VAULT_LOGIN_ROTATED = "vault:login:rotated"
+    """The vault's login at the database has a new password."""
 
     CUSTODY_CUSTODIAN_ADDED = "custody:custodian:added"
     CUSTODY_CUSTODIAN_REMOVED = "custody:custodian:removed"

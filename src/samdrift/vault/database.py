@@ -10,6 +10,7 @@ from typing import Self
 from psycopg import ProgrammingError
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
+from samdrift.vault.cluster import SCRAM, check_address
 from samdrift.vault.errors import ServerFailed
 from samdrift.vault.files import private_folder, write_new
 from samdrift.vault.pool import Login
@@ -21,6 +22,7 @@ _PATIENCE = {
     "tcp_user_timeout": "15000",
     "client_encoding": "utf8",
     "application_name": "samdrift",
+    **SCRAM,
 }
 
 
@@ -37,9 +39,15 @@ class Database:
         """Reach the server; the embedded one is started when nobody else has."""
         passwords = private_folder(settings.secrets)
         if isinstance(settings.database, str):
+            check_address(settings.database)
             return cls(settings.database, passwords, None)
         server = EmbeddedPostgres(settings.database, _password(passwords / "administrator"))
         return cls(await asyncio.to_thread(server.start), passwords, server)
+
+    @property
+    def embedded(self) -> bool:
+        """Whether the server is our own, which sets itself up."""
+        return self._server is not None
 
     async def revive(self) -> None:
         """Start the embedded server when it has died; an operator's cluster is the operator's to start."""
@@ -54,7 +62,7 @@ class Database:
     @property
     def name(self) -> str:
         """The database's name, which names of roles that are shared in it carry."""
-        return str(conninfo_to_dict(self._address).get("dbname", "postgres"))
+        return str(conninfo_to_dict(self._address)["dbname"])
 
     @property
     def registry_login(self) -> str:

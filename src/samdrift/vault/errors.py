@@ -70,8 +70,12 @@ class SealBroken(VaultError):
 
 
 class ServerFailed(VaultError):
-    """The embedded PostgreSQL cannot be started; ``text`` says why."""
+    """The database server cannot be used; ``text`` says why."""
 
     def __init__(self, text: str) -> None:
         self.text = text
         super().__init__()
+
+
+class DatabaseUnfit(ServerFailed):
+    """The operator's own cluster, or what is said of it, is not what vaults may be in; ``text`` says why."""

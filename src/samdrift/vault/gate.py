@@ -71,7 +71,7 @@ class Gate:
         self._clock = clock
         self._keys = keys or open_keys(settings)
         self._objects = Objects(settings.objects)
-        self._pool = Pool(settings.connections, settings.connections_per_vault, settings.idle)
+        self._pool = Pool(settings.connections, settings.connections_per_vault, settings.idle, self._renewed)
         self._operator = database.registry()
         self._wakeups = Wakeups(self._operator, self.registry, self._pool.owns, database.revive)
         self._rooms: dict[str, Room] = {}
@@ -259,10 +259,13 @@ class Gate:
             self._pool.give_back(login, session)
 
     async def _room(self, registration: Registration) -> Room:
-        """The vault as this process reaches it; made aside, since its keys may be in a token far away."""
+        """The vault's room, made anew with other keys, or with another password of its login.
+
+        Made aside, since its keys may be in a token far away.
+        """
         vault = registration.vault
         room = self._rooms.get(vault)
-        state = self._keys.state(vault)
+        state = self._keys.state(vault), registration.secret
         if room is None or room.state != state:
             self._rooms.pop(vault, None)
             room = self._rooms[vault] = await asyncio.to_thread(self._new_room, registration, state)
@@ -284,6 +287,14 @@ class Gate:
         except KeyStoreError as error:
             locked = error.fault is KeyFault.LOCKED
             raise (VaultLocked if locked else VaultUnavailable) from None
+
+    async def _renewed(self, login: Login) -> Login:
+        """The login of a vault with the password that it has now."""
+        await self._wakeups.look_again()
+        for registration in self.registry.all():
+            if registration.login == login.name:
+                return (await self._room(registration)).login
+        return login
 
 
 def _may(principal: Principal, organisation: ParticipantIdentifier) -> bool:

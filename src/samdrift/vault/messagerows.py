@@ -30,6 +30,8 @@ Place = tuple[datetime, str, Direction]
 """Where a message stands in that order: when it was stored, its id and direction."""
 
 
+LONGEST_ADDRESS = 256
+"""Characters of a functional address, in the contract of interface D (recipientAttentionDef)."""
 MOST_BYTES = 8 << 20
 """Of details that are read at once; the last message goes beyond."""
 
@@ -141,9 +143,21 @@ def message(row: Row, sealer: Sealer) -> MessageRecord:
     )
 
 
-def mailbox(row: Row, sealer: Sealer) -> str:
-    """The mailbox of a message from its id, direction and sealed details."""
-    message_id, direction, details = row
+def mailbox_values(record: MessageRecord, sealer: Sealer) -> tuple[Value, ...] | None:
+    """A message's mailbox as the arguments of ``know_mailbox``, unless no client can name its address."""
+    if len(record.mailbox) > LONGEST_ADDRESS:
+        return None
+    mark = sealer.mark(record.mailbox)
+    return mark, sealer.seal(record.mailbox.encode(), f"mailbox {mark.hex()}")
+
+
+def mailbox(row: Row, sealer: Sealer) -> str | None:
+    """A mailbox from its mark and sealed address, or from a message in it; ``None`` when neither is there."""
+    mark, address, message_id, direction, details = row
+    if address is not None:
+        return sealer.open(address, f"mailbox {mark.hex()}").decode()
+    if details is None:
+        return None
     _, sender_address, recipient_address, *_ = _details(details, message_id, direction, sealer)
     return sender_address if direction == Direction.OUT else recipient_address
 

@@ -53,17 +53,25 @@ WHERE message = $1 AND ($2::text IS NULL OR direction = $2) ORDER BY created_at 
 _MAILBOXES = """
 WITH RECURSIVE found AS (
     (
-        SELECT mailbox, id, direction, details FROM messages
+        SELECT mailbox, id, direction FROM messages
         WHERE details IS NOT NULL AND size > 0 ORDER BY mailbox LIMIT 1
     )
     UNION ALL
     SELECT next.* FROM found, LATERAL (
-        SELECT mailbox, id, direction, details FROM messages
+        SELECT mailbox, id, direction FROM messages
         WHERE details IS NOT NULL AND size > 0 AND mailbox > found.mailbox ORDER BY mailbox LIMIT 1
     ) AS next
-) SELECT id, direction, details FROM found
+)
+SELECT found.mailbox, known.address, early.id, early.direction, early.details FROM found
+LEFT JOIN mailboxes known ON known.mark = found.mailbox
+LEFT JOIN messages early ON known.mark IS NULL AND early.id = found.id AND early.direction = found.direction
+    AND octet_length(early.details) < 65536
 """
-"""One message of each mailbox: the index is asked for the next one, however much lies in each."""
+"""One message of each mailbox: the index is asked for the next one, however much lies in each.
+
+A message tells the address of a mailbox that has not been in use since addresses stand apart.
+"""
+_KNOW_MAILBOX = call("know_mailbox", 2)
 _EVENTS_OF = """
 SELECT e.message, e.direction, e.at, e.status, e.details
 FROM unnest($1::text[], $2::text[]) AS asked (message, direction)
@@ -110,6 +118,7 @@ class MessageServiceVault(WorkQueue, Tokens):
         ((created,),) = await self._work.query(_STORE, *values)
         if created:
             self._keep(body)
+            self._know_mailbox(record)
             self._plan(WorkKind.MESSAGE, record.id, now, lease)
             self._changed()
         return bool(created)
@@ -136,6 +145,8 @@ class MessageServiceVault(WorkQueue, Tokens):
             if body is not None:
                 self._keep(body)
                 self._changed()
+                if record is not None:
+                    self._know_mailbox(record)
             if receipt is not None and receipt_body is not None:
                 values = messagerows.receipt_values(receipt, receipt_body, now, self._sealer)
                 self._work.later(_STORE_RECEIPT, *values)
@@ -194,8 +205,10 @@ class MessageServiceVault(WorkQueue, Tokens):
         return tuple(messagerows.message(row, sealer) for row in await self._work.query(query, *values))
 
     async def mailboxes(self) -> tuple[str, ...]:
-        """The organisation's own addresses in what it sent and received."""
-        return tuple(messagerows.mailbox(row, self._sealer) for row in await self._work.query(_MAILBOXES))
+        """The organisation's own addresses in what it sent and received, but for those too long to name."""
+        rows = await self._work.query(_MAILBOXES)
+        found = (messagerows.mailbox(row, self._sealer) for row in rows)
+        return tuple(address for address in found if address is not None)
 
     async def changes(self, after: int, limit: int) -> Changes:
         """Messages that were stored or moved on since that place in the log, but for what was refused.
@@ -339,6 +352,10 @@ class MessageServiceVault(WorkQueue, Tokens):
     def _changed(self) -> None:
         """Tell those in this process who follow the organisation's messages, once it is committed."""
         self._work.after_commit(self._room.tell)
+
+    def _know_mailbox(self, record: MessageRecord) -> None:
+        if (values := messagerows.mailbox_values(record, self._sealer)) is not None:
+            self._work.later(_KNOW_MAILBOX, *values)
 
     async def _take(
         self, record: MessageRecord | None, body: Body | None, item_id: str, now: datetime

@@ -33,6 +33,12 @@ def script(name: str) -> str:
     return (files("samdrift.vault") / "sql" / f"{name}.sql").read_text()
 
 
+def hardening_for(administrator: str) -> str:
+    """What a superuser runs in an operator's own cluster, where ``administrator`` makes the vaults."""
+    name = sql.Identifier(administrator).as_string()
+    return script("hardening") + script("administrator").replace(":administrator", name)
+
+
 def versions(part: str) -> int:
     """How many versions there are of ``part``."""
     number = 0

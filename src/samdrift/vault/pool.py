@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict, defaultdict
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
@@ -26,12 +27,21 @@ class Login:
     address: str = field(repr=False)
 
 
+Renew = Callable[[Login], Awaitable[Login]]
+"""Gives a login as it is now: its password may have changed since it was read."""
+
+
+async def _as_it_is(login: Login) -> Login:
+    return login
+
+
 class Pool:
     """Lends sessions, one task each."""
 
-    def __init__(self, most: int, most_per_login: int, idle: timedelta) -> None:
+    def __init__(self, most: int, most_per_login: int, idle: timedelta, renew: Renew = _as_it_is) -> None:
         self._loop = asyncio.get_running_loop()
         self._idle_seconds = idle.total_seconds()
+        self._renew = renew
         self._room = asyncio.Semaphore(most)
         self._most = most
         self._most_per_login = most_per_login
@@ -109,10 +119,20 @@ class Pool:
             raise VaultUnavailable
         if self.open > self._most:
             self._drop(next(iter(self._idle)))
-        session = await Session.connect(login.address)
+        session = await self._log_in(login)
         self._backends.add(session.backend)
         session.on_close = partial(self._backends.discard, session.backend)
         return session
+
+    async def _log_in(self, login: Login) -> Session:
+        """Once more with the password of now, when it has changed on the way here."""
+        try:
+            return await Session.connect(login.address)
+        except VaultUnavailable:
+            renewed = await self._renew(login)
+            if renewed.password == login.password:
+                raise
+        return await Session.connect(renewed.address)
 
     def _drop(self, session: Session) -> None:
         name, _ = self._idle.pop(session)

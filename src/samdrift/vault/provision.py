@@ -19,8 +19,9 @@ from psycopg import sql
 from samdrift.audit.chain import origin
 from samdrift.audit.entries import Happening
 from samdrift.contracts.principals import Role
-from samdrift.vault import migrations
+from samdrift.vault import logins, migrations
 from samdrift.vault.closing import Closings, append_log
+from samdrift.vault.cluster import check_server, refused_login
 from samdrift.vault.database import Database
 from samdrift.vault.errors import UnknownRecord, VaultRefused, VaultUnavailable
 from samdrift.vault.keys.opened import open_keys
@@ -30,18 +31,6 @@ from samdrift.vault.registry import LOGIN_SECRET, OPERATOR_LOG, RegistrationStat
 from samdrift.vault.sealing import Sealer
 from samdrift.vault.settings import VaultSettings
 from samdrift.wire.identifiers import ParticipantIdentifier
-
-_CONNECTIONS_PER_LOGIN = 32
-_LOGIN_SETTINGS = {
-    "statement_timeout": "30s",
-    "lock_timeout": "10s",
-    "idle_in_transaction_session_timeout": "60s",
-    "timezone": "UTC",
-    # Every question that a vault asks has an index. The planner is to take it also while it
-    # still believes that a queue is short.
-    "enable_seqscan": "off",
-    "enable_bitmapscan": "off",
-}
 
 Row = tuple[Any, ...]
 
@@ -71,12 +60,11 @@ class Provisioner:
         """
         database = await Database.start(settings)
         try:
-            address = database.administrator()
-            connection = await psycopg.AsyncConnection.connect(address, autocommit=True)
-            return cls(settings, database, connection, keys)
-        except psycopg.Error:
+            connection = await _logged_in(database)
+        except BaseException:
             await database.stop()
-            raise VaultUnavailable from None
+            raise
+        return cls(settings, database, connection, keys)
 
     async def close(self) -> None:
         await self._connection.close()
@@ -87,6 +75,7 @@ class Provisioner:
         registry = self._database.registry()
         async with self._transaction():
             await self._make_shared_roles(registry.name, registry.password)
+            await logins.bound(self._connection, registry.name, "registry")
             await self._harden()
             await self._run("CREATE SCHEMA IF NOT EXISTS registry")
             await migrations.migrate(self._connection, "registry", migrations.REGISTRY)
@@ -100,6 +89,7 @@ class Provisioner:
             ):
                 await migrations.migrate(self._connection, schema, migrations.VAULT[Role(role)])
                 await migrations.allow(self._connection, schema, login)
+                await logins.bound(self._connection, login, schema)
 
     async def add_organisation(
         self, organisation: ParticipantIdentifier, roles: Collection[Role], happening: Happening | None = None
@@ -146,6 +136,28 @@ class Provisioner:
             await self.closings.begin(organisation, facts, happening)
             await self._announce()
 
+    async def rotate_login(self, organisation: ParticipantIdentifier, role: Role) -> None:
+        """Give the vault's login a new password; :class:`UnknownRecord` when there is none.
+
+        Database and registry change in one transaction: whoever logs in meanwhile
+        has the old one or reads the new one, and a crash leaves one of both that opens.
+        """
+        async with self._transaction():
+            known = await self._rows(
+                "SELECT vault, login FROM registry.registrations"
+                " WHERE organisation = %s AND role = %s FOR UPDATE",
+                organisation.value,
+                role.value,
+            )
+            if not known:
+                raise UnknownRecord
+            ((vault, login),) = known
+            password = logins.new_password()
+            secret = self._sealed(vault, password)
+            await logins.set_password(self._connection, login, password)
+            await self._rows("UPDATE registry.registrations SET secret = %s WHERE vault = %s", secret, vault)
+            await self._announce()
+
     async def drop(self, organisation: ParticipantIdentifier, role: Role) -> None:
         """Remove a vault with everything in it. Its keys go first: what a crash leaves then is unreadable."""
         await self.set_state(organisation, role, RegistrationState.CLOSING)
@@ -178,7 +190,7 @@ class Provisioner:
             if known:
                 return str(known[0][0])
             vault, schema, login, channel = _name("v"), _name("s"), _name("l"), _name("c")
-            password = secrets.token_urlsafe(32)
+            password = logins.new_password()
             await self._make_roles(schema, login, password)
             await self._run("CREATE SCHEMA {} AUTHORIZATION {}", schema, _owner(schema))
             await migrations.migrate(self._connection, schema, migrations.VAULT[role])
@@ -187,7 +199,7 @@ class Provisioner:
             if happening is not None:
                 await self._note(schema, organisation, role, happening)
             self._keys.begin(vault, organisation)
-            secret = Sealer(vault, self._keys.data_keys(vault)).seal(password.encode(), LOGIN_SECRET)
+            secret = self._sealed(vault, password)
             await self._rows(
                 "INSERT INTO registry.registrations"
                 " (organisation, role, vault, schema, login, secret, channel)"
@@ -203,32 +215,17 @@ class Provisioner:
             await self._announce()
             return vault
 
+    def _sealed(self, vault: str, password: str) -> bytes:
+        return Sealer(vault, self._keys.data_keys(vault)).seal(password.encode(), LOGIN_SECRET)
+
     async def _make_roles(self, schema: str, login: str, password: str) -> None:
         owner = _owner(schema)
         await self._run("CREATE ROLE {} NOLOGIN", owner)
         await self._run("GRANT {} TO CURRENT_USER WITH INHERIT TRUE, SET TRUE", owner)
-        await self._make_login(login, password, schema)
+        await logins.make_login(self._connection, login, password)
+        await logins.bound(self._connection, login, schema)
+        await self._run("GRANT {} TO CURRENT_USER WITH INHERIT TRUE, SET FALSE", login)
         await self._run("GRANT {} TO {} WITH INHERIT TRUE, SET FALSE", self._database.vault_group, login)
-
-    async def _make_login(self, login: str, password: str, schema: str) -> None:
-        """The password reaches the server as a SCRAM verifier, never in clear.
-
-        It is 256 random bits, which nobody guesses however fast: the iterations that slow down
-        guesses at a person's password would only cost milliseconds for each connection.
-        """
-        await self._run("SET LOCAL scram_iterations = 1")
-        verifier = self._connection.pgconn.encrypt_password(
-            password.encode(), login.encode(), b"scram-sha-256"
-        ).decode()
-        create = sql.SQL("CREATE ROLE {} LOGIN CONNECTION LIMIT {} PASSWORD {}")
-        await self._connection.execute(
-            create.format(sql.Identifier(login), sql.Literal(_CONNECTIONS_PER_LOGIN), sql.Literal(verifier))
-        )
-        for name, value in {**_LOGIN_SETTINGS, "search_path": schema}.items():
-            setting = sql.SQL("ALTER ROLE {} SET {} = {}")
-            await self._connection.execute(
-                setting.format(sql.Identifier(login), sql.Identifier(name), sql.Literal(value))
-            )
 
     async def _make_shared_roles(self, registry: str, password: str) -> None:
         """The registry's login, and the right to connect for it and the vaults' logins alone."""
@@ -236,7 +233,7 @@ class Provisioner:
         if await self._rows("SELECT FROM pg_roles WHERE rolname = %s", group):
             return
         await self._run("CREATE ROLE {} NOLOGIN", group)
-        await self._make_login(registry, password, "registry")
+        await logins.make_login(self._connection, registry, password)
         await self._run("REVOKE ALL ON DATABASE {} FROM PUBLIC", self._database.name)
         await self._run("GRANT CONNECT ON DATABASE {} TO {}, {}", self._database.name, group, registry)
 
@@ -281,6 +278,20 @@ class Provisioner:
             raise VaultUnavailable from None
         except psycopg.Error as error:
             raise VaultRefused(error.sqlstate) from None
+
+
+async def _logged_in(database: Database) -> migrations.Connection:
+    try:
+        connection = await psycopg.AsyncConnection.connect(database.administrator(), autocommit=True)
+    except psycopg.Error as error:
+        raise refused_login(error) from None
+    try:
+        if not database.embedded:
+            await check_server(connection, database.name)
+    except BaseException:
+        await connection.close()
+        raise
+    return connection
 
 
 def _name(kind: str) -> str:

@@ -20,6 +20,7 @@ from psycopg import pq
 from psycopg.adapt import PyFormat, Transformer
 from psycopg.errors import error_from_result
 
+from samdrift.vault.cluster import refused_login
 from samdrift.vault.errors import UnknownRecord, VaultError, VaultRefused, VaultUnavailable
 
 Value = Any
@@ -72,11 +73,14 @@ class Session:
 
     @classmethod
     async def connect(cls, address: str) -> Self:
-        """Log in at ``address``, a libpq connection string; :class:`VaultUnavailable` when it fails."""
+        """Log in at ``address``, a libpq connection string; :class:`VaultUnavailable` when it fails.
+
+        :class:`DatabaseUnfit` when the server asks for no password, or not by SCRAM.
+        """
         try:
             connection = await psycopg.AsyncConnection.connect(address, autocommit=True)
-        except psycopg.Error:
-            raise VaultUnavailable from None
+        except psycopg.Error as error:
+            raise refused_login(error) from None
         return cls(connection)
 
     async def run(self, statements: Sequence[Statement]) -> list[list[Row]]:
@@ -103,7 +107,11 @@ class Session:
             raise
         finally:
             self._answered = None
-        return self._rows(prepared)
+        try:
+            return self._rows(prepared)
+        except psycopg.Error:  # it broke after the last answer: times cannot be read without it
+            self.close()
+            raise VaultUnavailable from None
 
     def close(self) -> None:
         """Hang up; nothing happens the second time."""

@@ -72,6 +72,15 @@ class Wakeups:
         self._listeners.add(listener)
         return listener.heard()
 
+    async def look_again(self) -> None:
+        """Read the registry now, on a connection of its own: news of what changed may still be on its way."""
+        session = await Session.connect(self._login.address)
+        try:
+            (rows,) = await session.run([(REGISTRATIONS, ())])
+        finally:
+            session.close()
+        self._registry.replace(map(Registration.from_row, rows))
+
     async def _keep(self) -> None:
         while True:
             await self._changed.wait()

@@ -6,14 +6,17 @@ import contextlib
 from dataclasses import replace
 from datetime import timedelta
 
+import pytest
+
 from samdrift.audit.events import AuditEvent
 from samdrift.contracts.messages import Direction, MessageStatus
 from samdrift.contracts.principals import Role
 from samdrift.vault import logbook, messagerows
+from samdrift.vault.errors import SealBroken
 from samdrift.vault.messageservice import MessageServiceVault
 from samdrift.vault.records import MessageRecord, StatusEvent
 from samdrift.wire.identifiers import ParticipantIdentifier
-from tests.separation.vaultlogin import vault_login
+from tests.separation.vaultlogin import superuser, vault_login
 from tests.vaults import MINUTE, NOW, Installation, body, message, receipt
 
 MT = Role.MESSAGE_SERVICE
@@ -58,6 +61,48 @@ async def test_a_mailbox_holds_what_was_sent_from_it_and_what_came_in_to_it(
         assert await in_("elsewhere") == []
         assert await in_() == []
         assert sorted(await vault.mailboxes()) == ["a", "b", "c"]
+
+
+async def test_mailboxes_are_listed_without_reading_what_lies_in_them(
+    installation: Installation, organisation: ParticipantIdentifier
+) -> None:
+    """A sender decides how many persons and references a message names, and how long an address is."""
+    async with installation.open(organisation, MT) as vault:
+        await store(vault, replace(came("a"), attributes="x" * 100_000))
+        await store(vault, came("ä" * messagerows.LONGEST_ADDRESS))
+        await store(vault, replace(came("b" * 100_000), attributes="x"))
+    login = await vault_login(installation, organisation, MT)
+    (await superuser(installation)).rows(
+        f"UPDATE {login.schema}.messages SET details = decode(repeat('00', 70000), 'hex')"
+    )
+    async with installation.open(organisation, MT) as vault:
+        assert sorted(await vault.mailboxes()) == ["a", "ä" * messagerows.LONGEST_ADDRESS]
+
+
+async def test_mailboxes_from_before_their_addresses_stood_apart_are_known(
+    installation: Installation, organisation: ParticipantIdentifier
+) -> None:
+    async with installation.open(organisation, MT) as vault:
+        await store(vault, came("a"))
+        await store(vault, sent("b"))
+    login = await vault_login(installation, organisation, MT)
+    (await superuser(installation)).rows(f"DELETE FROM {login.schema}.mailboxes")
+    async with installation.open(organisation, MT) as vault:
+        assert sorted(await vault.mailboxes()) == ["a", "b"]
+
+
+async def test_the_address_of_one_mailbox_does_not_open_as_another(
+    installation: Installation, organisation: ParticipantIdentifier
+) -> None:
+    async with installation.open(organisation, MT) as vault:
+        await store(vault, came("a"))
+        await store(vault, came("b"))
+    schema = (await vault_login(installation, organisation, MT)).schema
+    names = f"{schema}.mailboxes m SET address = o.address FROM {schema}.mailboxes o"
+    (await superuser(installation)).rows(f"UPDATE {names} WHERE o.mark <> m.mark")
+    with pytest.raises(SealBroken):
+        async with installation.open(organisation, MT) as vault:
+            await vault.mailboxes()
 
 
 async def test_facts_of_what_was_refused_lie_in_no_mailbox(

@@ -150,6 +150,22 @@ async def test_a_connection_lost_at_work_is_a_typed_error(
         await waiting
 
 
+async def test_a_connection_lost_after_its_last_answer_is_a_typed_error(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before the task that waits for the answer has come to read it."""
+    collect = Session._collect
+
+    def collect_and_break(broken: Session) -> None:
+        collect(broken)
+        if broken._answered is not None and broken._answered.done():
+            broken.close()
+
+    monkeypatch.setattr(Session, "_collect", collect_and_break)
+    with pytest.raises(VaultUnavailable):
+        await session.run([("SELECT now()", ())])
+
+
 async def test_a_wrong_password_is_a_typed_error(installation: Installation) -> None:
     database = await Database.start(installation.settings)
     try:

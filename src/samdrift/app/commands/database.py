@@ -1,0 +1,72 @@
+"""`samdrift database`: the database of an installation, in the hands of its operator."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from samdrift.app.administration import Administration, administering
+from samdrift.app.config import Config
+from samdrift.app.configfile import load
+from samdrift.app.failures import told
+from samdrift.app.inputs import read_participant
+from samdrift.app.loop import run
+from samdrift.app.output import Unusable
+from samdrift.audit.events import AuditEvent
+from samdrift.contracts.principals import Principal, PrincipalKind, Purpose
+from samdrift.vault import migrations
+from samdrift.vault.registry import Registration
+from samdrift.wire.identifiers import ParticipantIdentifier
+
+app = typer.Typer(add_completion=False)
+
+ConfigFile = Annotated[Path, typer.Option("--config", help="The installation's configuration file (TOML).")]
+Organisation = Annotated[
+    str | None, typer.Option("--organisation", help="Only this one, such as 0203:habo.se.")
+]
+
+_ADMINISTRATOR = Principal(PrincipalKind.WORKER, "administrator")
+
+
+@app.callback()
+def database() -> None:
+    """Look after the database that the vaults are in."""
+
+
+@app.command("rotate-logins")
+def rotate_logins(config: ConfigFile, organisation: Organisation = None) -> None:
+    """Give every vault's login a new password, while everything runs."""
+    with told():
+        only = None if organisation is None else read_participant(organisation)
+        rotated = run(_rotate(load(config), only))
+    typer.echo(f"{rotated} logins have a new password")
+
+
+@app.command("hardening")
+def hardening(
+    administrator: Annotated[
+        str, typer.Argument(help="The login in the URL of the database, which goes on making vaults.")
+    ],
+) -> None:
+    """Print what a superuser runs in the database of the operator's own cluster (docs/database.md)."""
+    typer.echo(migrations.hardening_for(administrator))
+
+
+async def _rotate(config: Config, only: ParticipantIdentifier | None) -> int:
+    async with administering(config) as installation:
+        hosted = [one for one in installation.gate.registry.all() if only in (None, one.organisation)]
+        if only is not None and not hosted:
+            raise Unusable("the organisation has no vault here")
+        for one in hosted:
+            await _rotate_one(installation, one)
+        return len(hosted)
+
+
+async def _rotate_one(installation: Administration, one: Registration) -> None:
+    await installation.provisioner.rotate_login(one.organisation, one.role)
+    if one.active:
+        opening = installation.gate.open(_ADMINISTRATOR, one.organisation, one.role, Purpose.MAINTAIN)
+        async with opening as vault:
+            vault.record(AuditEvent.VAULT_LOGIN_ROTATED)

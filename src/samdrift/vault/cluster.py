@@ -1,0 +1,100 @@
+"""What the operator's own PostgreSQL must be before vaults are made in it, and how to reach it.
+
+Samdrift does not set such a cluster up, so it looks: what it cannot see, its
+administrator is told in docs/database.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from ipaddress import ip_address
+from typing import Any
+
+import psycopg
+from psycopg.conninfo import conninfo_to_dict
+
+from samdrift.vault.errors import DatabaseUnfit, VaultUnavailable
+
+OLDEST = 17
+"""The oldest version of PostgreSQL that knows all that is asked of it."""
+SCRAM = {"require_auth": "scram-sha-256"}
+"""Log in to a server by SCRAM or not at all: it must ask for the password, and prove that it knows it too."""
+
+_NO_SCRAM = "authentication method requirement"
+_NO_PASSWORD_ASKED = ("trust", "ident", "password")
+_EVERYBODY = "all"
+_EVERYWHERE = (None, "all")
+_RULES = """
+SELECT line_number, type, database, user_name, address, auth_method FROM pg_hba_file_rules
+WHERE error IS NULL ORDER BY rule_number
+"""
+
+
+def check_address(address: str) -> None:
+    """:class:`DatabaseUnfit` when the URL does not say enough, or would send what must not be heard."""
+    try:
+        said = {key: str(value) for key, value in conninfo_to_dict(address).items() if value}
+    except psycopg.ProgrammingError:
+        raise DatabaseUnfit("the URL of the database cannot be read") from None
+    if "password" in said:
+        raise DatabaseUnfit("the URL of the database has a password in it: it is given in a file instead")
+    for part in ("dbname", "user"):
+        if part not in said:
+            raise DatabaseUnfit(f"the URL of the database names no {part}")
+    hosts = (said.get("host") or said.get("hostaddr") or "localhost").split(",")
+    if not all(map(_of_this_machine, hosts)) and said.get("sslmode") != "verify-full":
+        raise DatabaseUnfit(
+            "the URL of the database names a host elsewhere: add sslmode=verify-full and sslrootcert"
+        )
+
+
+def _of_this_machine(host: str) -> bool:
+    """Whether it is a folder of sockets or an address that no network carries."""
+    if host.startswith(("/", "@")) or host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def refused_login(error: psycopg.Error) -> VaultUnavailable | DatabaseUnfit:
+    """Why nobody could log in: a server that does not ask as it should is not one to wait for."""
+    if _NO_SCRAM in str(error):
+        return DatabaseUnfit(
+            "the database does not ask for passwords by SCRAM: see pg_hba.conf and password_encryption"
+        )
+    return VaultUnavailable()
+
+
+async def check_server(connection: psycopg.AsyncConnection[Any], database: str) -> None:
+    """:class:`DatabaseUnfit` when the server is too old, or is seen to let somebody in without a password."""
+    if connection.info.server_version < OLDEST * 10_000:
+        raise DatabaseUnfit(f"the database is older than PostgreSQL {OLDEST}")
+    try:
+        rules = await (await connection.execute(_RULES)).fetchall()
+    except psycopg.errors.InsufficientPrivilege:
+        return
+    if lines := open_doors(rules, database):
+        where = ", ".join(map(str, lines))
+        raise DatabaseUnfit(f"pg_hba.conf lets logins in without SCRAM, in line {where}")
+
+
+def open_doors(rules: Iterable[tuple[Any, ...]], database: str) -> list[int]:
+    """Lines of pg_hba.conf, of those that can count for the vaults' logins, that ask for no password.
+
+    The first rule that fits a connection decides. So nothing after one counts that
+    fits everybody who comes that way. ``password`` has it sent in clear. ``peer``
+    is let pass: it lets in a user of the operating system under its own name, and
+    logins have names that no user has.
+    """
+    closed: set[str] = set()
+    found = []
+    for line, kind, databases, users, address, method in rules:
+        if not {_EVERYBODY, database} & set(databases) or _EVERYBODY not in users:
+            continue
+        if kind not in closed and method in _NO_PASSWORD_ASKED:
+            found.append(line)
+        if address in _EVERYWHERE:
+            closed.add(kind)
+    return found

@@ -1,0 +1,11 @@
+-- The address of each mailbox, once and sealed. What else a message says has no bounds, and is not read to list them.
+
+CREATE TABLE mailboxes (
+    mark    bytea PRIMARY KEY,
+    address bytea NOT NULL                -- sealed
+);
+
+CREATE FUNCTION know_mailbox(mark bytea, address bytea) RETURNS void
+LANGUAGE sql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+    INSERT INTO mailboxes VALUES ($1, $2) ON CONFLICT DO NOTHING
+$$;

@@ -1,0 +1,74 @@
+"""An operator's own PostgreSQL for tests: a plain server on a port, which Samdrift has not set up."""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg
+
+from samdrift.net.server import listening_socket
+from samdrift.vault.files import private_folder
+from samdrift.vault.postgres import EmbeddedPostgres
+from samdrift.vault.settings import VaultSettings
+from tests.vaults import settings_in
+
+ADMINISTRATOR = "samdrift_admin"
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """A running server, with a database whose owner may make roles and is no superuser."""
+
+    folder: Path
+    server: EmbeddedPostgres
+    port: int
+    password: str
+
+    @property
+    def url(self) -> str:
+        return f"postgresql://{ADMINISTRATOR}@127.0.0.1:{self.port}/samdrift"
+
+    def superuser(self, statement: str, database: str = "samdrift") -> None:
+        """Do something as its database administrator."""
+        address = f"host=127.0.0.1 port={self.port} user=postgres dbname={database}"
+        with psycopg.connect(address, password=self.password, autocommit=True) as connection:
+            connection.execute(statement.encode())
+
+    def allow(self, rules: str) -> None:
+        """Have these lines in its pg_hba.conf."""
+        (self.folder / "data/pg_hba.conf").write_text(rules)
+        self.server.control("restart", "-m", "fast")
+
+    def settings(self) -> VaultSettings:
+        """The installation whose vaults are here."""
+        settings = settings_in(self.folder.parent / "installation")
+        (private_folder(settings.secrets) / "administrator").write_text(self.password)
+        return VaultSettings(self.url, settings.objects, settings.secrets, settings.passphrase)
+
+
+SCRAM = "host all all 127.0.0.1/32 scram-sha-256\n"
+
+
+@contextlib.contextmanager
+def cluster(folder: Path) -> Iterator[Cluster]:
+    """Run one while the context lasts."""
+    password = secrets.token_hex(8)
+    server = EmbeddedPostgres(folder, password)
+    server.start()
+    with listening_socket("127.0.0.1", 0) as probe:
+        port = probe.getsockname()[1]
+    with (folder / "data/postgresql.conf").open("a") as configuration:
+        configuration.write(f"listen_addresses = '127.0.0.1'\nport = {port}\n")
+    made = Cluster(folder, server, port, password)
+    (folder / "data/pg_hba.conf").write_text(SCRAM)
+    server.control("restart", "-m", "fast")
+    try:
+        made.superuser(f"CREATE ROLE {ADMINISTRATOR} LOGIN CREATEROLE PASSWORD '{password}'", "postgres")
+        made.superuser(f"CREATE DATABASE samdrift OWNER {ADMINISTRATOR}", "postgres")
+        yield made
+    finally:
+        server.control("stop", "-m", "immediate")

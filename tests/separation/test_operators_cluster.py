@@ -1,0 +1,174 @@
+"""The operator's own cluster: vaults are made by who is no superuser, and are as separate."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from dataclasses import replace
+
+import psycopg
+import pytest
+
+from samdrift.audit.events import AuditEvent
+from samdrift.contracts.principals import Role
+from samdrift.vault.cluster import check_address, open_doors
+from samdrift.vault.errors import DatabaseUnfit, VaultUnavailable
+from samdrift.vault.gate import Gate
+from samdrift.vault.migrations import hardening_for
+from samdrift.vault.provision import Provisioner
+from tests.cluster import ADMINISTRATOR, SCRAM, Cluster, cluster
+from tests.separation.vaultlogin import VaultLogin, vault_login
+from tests.unit.app.commandline import samdrift
+from tests.unit.app.test_configfile import GOOD, write
+from tests.vaults import Installation, installed, server_folder, submitted
+
+AP, MT = Role.ACCESS_POINT, Role.MESSAGE_SERVICE
+
+
+@pytest.fixture(scope="module")
+def theirs() -> Iterator[Cluster]:
+    with server_folder() as folder, cluster(folder / "cluster") as running:
+        yield running
+
+
+async def lived(installation: Installation) -> VaultLogin:
+    """A vault's life: made, used, its login's password changed, dropped, beside one that stays."""
+    stays, goes = await installation.organisation([AP]), await installation.organisation([AP])
+    for organisation in (stays, goes):
+        async with installation.open(organisation, AP) as vault:
+            await submitted(vault)
+    await installation.provisioner.rotate_login(stays, AP)
+    await installation.provisioner.drop(goes, AP)
+    return await vault_login(installation, stays, AP)
+
+
+def denied(login: VaultLogin, statement: str) -> bool:
+    with login.connect() as connection:
+        try:
+            connection.execute(statement.encode())
+        except psycopg.errors.InsufficientPrivilege:
+            return True
+    return False
+
+
+async def test_vaults_live_in_a_cluster_whose_administrator_is_no_superuser(theirs: Cluster) -> None:
+    async with installed(theirs.settings()) as installation:
+        one, other = await lived(installation), await lived(installation)
+        for statement in (
+            f"SELECT * FROM {other.schema}.log",
+            f"SELECT {other.schema}.append_log(NULL, NULL, NULL)",
+            "SELECT * FROM registry.registrations",
+            f"SET ROLE {other.login}",
+            f"SET ROLE {ADMINISTRATOR}",
+            f"CREATE TABLE {one.schema}.mine (a int)",
+            "CREATE TEMP TABLE mine (a int)",
+        ):
+            assert denied(one, statement), statement
+        assert not denied(one, f"SELECT * FROM {one.schema}.log")
+        assert not denied(one, "SELECT * FROM pg_stat_activity"), "what hardening takes away"
+
+        theirs.superuser(hardening_for(ADMINISTRATOR))
+        await installation.provisioner.install()
+        third = await lived(installation)
+        for statement in (
+            "SELECT * FROM pg_stat_activity",
+            "SELECT * FROM pg_class",
+            "SET temp_file_limit = -1",
+        ):
+            assert denied(third, statement), statement
+
+
+async def test_passwords_change_by_command(theirs: Cluster) -> None:
+    settings = theirs.settings()
+    folder = settings.secrets.parent
+    (folder / "passphrase").write_bytes(settings.passphrase)
+    config = write(folder, GOOD.replace("postgresql://db.example/samdrift", theirs.url))
+    async with installed(settings) as installation:
+        organisation, other = await installation.organisation(), await installation.organisation()
+        logins = [await vault_login(installation, one, AP) for one in (organisation, other)]
+        command = ("database", "rotate-logins", "--config", config, "--organisation", organisation.value)
+        ended = await asyncio.to_thread(samdrift, *command)
+        assert (ended.status, ended.output) == (0, "2 logins have a new password\n"), ended.complaints
+        async with installation.open(organisation, AP) as vault:
+            await submitted(vault)
+            assert AuditEvent.VAULT_LOGIN_ROTATED in [entry.event for entry in await vault.log()]
+        with pytest.raises(psycopg.OperationalError):
+            logins[0].connect()
+        logins[1].connect().close()
+
+
+async def test_a_cluster_that_asks_for_no_password_is_refused(theirs: Cluster) -> None:
+    """Also by processes that only open vaults: what was in order once may have been changed."""
+    settings = theirs.settings()
+    async with installed(settings):
+        pass
+    try:
+        for method in ("trust", "password"):
+            theirs.allow(SCRAM.replace("scram-sha-256", method))
+            for connect in (Provisioner.connect, Gate.start):
+                with pytest.raises(DatabaseUnfit, match="SCRAM"):
+                    await connect(settings)
+    finally:
+        theirs.allow(SCRAM)
+
+
+async def test_rules_beside_our_own_way_in_are_looked_at_where_they_can_be_seen(theirs: Cluster) -> None:
+    theirs.superuser(hardening_for(ADMINISTRATOR))
+    theirs.allow(SCRAM + "host all all ::1/128 trust\n")
+    try:
+        with pytest.raises(DatabaseUnfit, match=r"pg_hba\.conf .* line 2"):
+            await Provisioner.connect(theirs.settings())
+    finally:
+        theirs.allow(SCRAM)
+
+
+@pytest.mark.parametrize(
+    ("rule", "found"),
+    [
+        ((1, "local", ["all"], ["all"], None, "trust"), [1]),
+        ((1, "host", ["all"], ["all"], "10.0.0.0", "password"), [1]),
+        ((1, "host", ["samdrift"], ["all"], "all", "ident"), [1]),
+        ((1, "host", ["other"], ["all"], "all", "trust"), []),
+        ((1, "local", ["all"], ["postgres"], None, "trust"), []),
+        ((1, "local", ["all"], ["all"], None, "peer"), []),
+        ((1, "host", ["all"], ["all"], "all", "scram-sha-256"), []),
+    ],
+)
+def test_a_rule_counts_when_it_can_let_a_vaults_login_in(rule: tuple[object, ...], found: list[int]) -> None:
+    assert open_doors([rule], "samdrift") == found
+    everybody = (0, rule[1], ["samdrift"], ["all"], None if rule[1] == "local" else "all", "scram-sha-256")
+    assert open_doors([everybody, rule], "samdrift") == []
+
+
+async def test_a_wrong_password_and_a_server_without_tls_are_not_reached(theirs: Cluster) -> None:
+    settings = theirs.settings()
+    with pytest.raises(VaultUnavailable):
+        await Provisioner.connect(replace(settings, database=f"{theirs.url}?sslmode=verify-full"))
+    (settings.secrets / "administrator").write_text("guess")
+    with pytest.raises(VaultUnavailable):
+        await Provisioner.connect(settings)
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("postgresql://[::1/x", "cannot be read"),
+        ("postgresql://samdrift@db.example/samdrift", "sslmode=verify-full"),
+        ("postgresql://samdrift@db.example/samdrift?sslmode=require", "sslmode=verify-full"),
+        ("postgresql://samdrift@localhost,db.example/samdrift", "sslmode=verify-full"),
+        ("postgresql://samdrift@10.1.2.3/samdrift?sslmode=verify-ca", "sslmode=verify-full"),
+        ("postgresql://samdrift:hemligt@localhost/samdrift", "password"),
+        ("postgresql://localhost/samdrift", "user"),
+        ("postgresql://samdrift@localhost", "dbname"),
+        ("postgresql://samdrift@db.example/samdrift?sslmode=verify-full", ""),
+        ("postgresql://samdrift@127.0.0.1/samdrift", ""),
+        ("postgresql://samdrift@/samdrift?host=/run/postgresql", ""),
+    ],
+)
+def test_a_url_must_say_enough_and_not_send_anything_in_clear_over_a_network(url: str, words: str) -> None:
+    if not words:
+        return check_address(url)
+    with pytest.raises(DatabaseUnfit, match=words) as caught:
+        check_address(url)
+    assert "hemligt" not in str(caught.value)
+    return None

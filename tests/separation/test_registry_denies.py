@@ -1,0 +1,122 @@
+"""The registry's login, which every process has, opens no vault and changes nothing of the registry.
+
+Nothing here goes through the gate. The attacker has that login, and knows every
+name in the vault: the registry tells most of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import psycopg
+import pytest
+import pytest_asyncio
+
+from samdrift.contracts.principals import Role
+from tests.separation.test_database_denies import OUTSIDE, TABLE_ATTEMPTS, assert_denied, attempt
+from tests.separation.vaultlogin import Row, Superuser, VaultLogin, registry_login, superuser, vault_login
+from tests.vaults import Installation, submitted
+
+OWN_LOG = {"append_log"}
+"""What the registry's login may run: it writes the operator's log."""
+
+
+@pytest_asyncio.fixture(scope="module")
+async def administrator(installation: Installation) -> Superuser:
+    return await superuser(installation)
+
+
+@pytest_asyncio.fixture(scope="module")
+async def stolen(installation: Installation) -> tuple[VaultLogin, ...]:
+    """What there is to know of a vault in each role."""
+    organisation = await installation.organisation()
+    async with installation.open(organisation, Role.ACCESS_POINT) as transfers:
+        await submitted(transfers)
+    return tuple([await vault_login(installation, organisation, role) for role in Role])
+
+
+@pytest_asyncio.fixture(scope="module")
+async def registry(installation: Installation) -> AsyncIterator[psycopg.Connection[Row]]:
+    with psycopg.connect(await registry_login(installation), autocommit=True) as connection:
+        yield connection
+
+
+def user(registry: psycopg.Connection[Row]) -> str:
+    return registry.info.user
+
+
+async def test_nothing_of_a_vault_can_be_touched(
+    registry: psycopg.Connection[Row], stolen: tuple[VaultLogin, ...], administrator: Superuser
+) -> None:
+    for vault in stolen:
+        tables = [table for table in administrator.tables(vault.schema) if not table.endswith("_seq")]
+        assert len(tables) >= 8
+        before = administrator.snapshot(vault.schema)
+        for table in tables:
+            for template in TABLE_ATTEMPTS:
+                assert_denied(registry, template.format(table=f"{vault.schema}.{table}"))
+        for name, arguments in administrator.functions(vault.schema):
+            assert_denied(registry, f"SELECT {vault.schema}.{name}({', '.join(['NULL'] * arguments)})")
+        assert administrator.snapshot(vault.schema) == before
+
+
+async def test_nobody_else_can_be_become(
+    registry: psycopg.Connection[Row], stolen: tuple[VaultLogin, ...], administrator: Superuser
+) -> None:
+    roles = {name for (name,) in administrator.rows("SELECT rolname FROM pg_roles")} - {user(registry)}
+    assert {"postgres", *(name for vault in stolen for name in (vault.login, vault.owner))} <= roles
+    for role in roles:
+        assert_denied(registry, f'SET ROLE "{role}"')
+        assert_denied(registry, f'SET SESSION AUTHORIZATION "{role}"')
+
+
+@pytest.mark.parametrize("statement", OUTSIDE)
+async def test_nothing_can_be_made_changed_or_asked(
+    registry: psycopg.Connection[Row], stolen: tuple[VaultLogin, ...], statement: str
+) -> None:
+    for vault in stolen:
+        names = {"theirs": vault.schema, "their_login": vault.login, "my_owner": vault.owner}
+        assert_denied(registry, statement.format(mine="registry", my_login=user(registry), **names))
+
+
+async def test_no_catalog_can_be_listed(registry: psycopg.Connection[Row], administrator: Superuser) -> None:
+    catalogs = administrator.rows(
+        "SELECT oid::regclass::text FROM pg_class WHERE relkind IN ('r', 'v')"
+        " AND relnamespace IN ('pg_catalog'::regnamespace, 'information_schema'::regnamespace)"
+    )
+    assert len(catalogs) > 150
+    for (catalog,) in catalogs:
+        assert_denied(registry, f"SELECT 1 FROM {catalog} LIMIT 1")
+
+
+async def test_the_registry_is_read_and_its_log_grows_and_nothing_else(
+    registry: psycopg.Connection[Row], administrator: Superuser
+) -> None:
+    for table in administrator.tables("registry"):
+        attempt(registry, f"SELECT 1 FROM registry.{table}")
+        column = administrator.rows(
+            "SELECT attname FROM pg_attribute WHERE attrelid = %s::regclass AND attnum = 1",
+            f"registry.{table}",
+        )[0][0]
+        for statement in (
+            "INSERT INTO registry.{table} DEFAULT VALUES",
+            "UPDATE registry.{table} SET {column} = {column}",
+            "DELETE FROM registry.{table}",
+            "TRUNCATE registry.{table}",
+        ):
+            assert_denied(registry, statement.format(table=table, column=column))
+    for name, arguments in administrator.functions("registry"):
+        if name not in OWN_LOG:
+            assert_denied(registry, f"SELECT registry.{name}({', '.join(['NULL'] * arguments)})")
+
+
+async def test_what_the_registry_tells_opens_no_vault(
+    registry: psycopg.Connection[Row], stolen: tuple[VaultLogin, ...]
+) -> None:
+    """The passwords that stand in it are sealed, each with a key that the registry's login has not."""
+    for vault in stolen:
+        ((secret,),) = attempt(registry, f"SELECT secret FROM registrations WHERE vault = '{vault.vault}'")
+        for guess in (secret.hex(), secret.decode("latin-1").replace("\0", "")):
+            with pytest.raises(psycopg.OperationalError):
+                vault.connect(password=guess)
+    assert len({secret for (secret,) in attempt(registry, "SELECT secret FROM registrations")}) > 1

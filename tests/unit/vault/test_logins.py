@@ -1,0 +1,111 @@
+"""Passwords of the vaults' logins change while everything runs, whole or not at all."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from datetime import timedelta
+
+import psycopg
+import pytest
+
+from samdrift.contracts.principals import Purpose, Role
+from samdrift.vault.errors import UnknownRecord
+from samdrift.vault.gate import Gate
+from samdrift.vault.provision import Provisioner
+from samdrift.wire.identifiers import ParticipantIdentifier
+from tests.separation.vaultlogin import superuser, vault_login
+from tests.vaults import ELSEWHERE, WORKER, Installation, submitted
+
+AP, MT = Role.ACCESS_POINT, Role.MESSAGE_SERVICE
+
+
+async def test_the_old_password_opens_nothing_more_and_the_new_one_does(
+    installation: Installation, organisation: ParticipantIdentifier
+) -> None:
+    before = await vault_login(installation, organisation, AP)
+    other = await vault_login(installation, organisation, MT)
+    with before.connect() as lives_on:
+        await installation.provisioner.rotate_login(organisation, AP)
+        with pytest.raises(psycopg.OperationalError):
+            before.connect()
+        assert lives_on.execute("SELECT 1").fetchone() == (1,)
+    after = await vault_login(installation, organisation, AP)
+    assert (after.login, after.address == before.address) == (before.login, False)
+    after.connect().close()
+    assert await vault_login(installation, organisation, MT) == other
+
+
+async def test_what_was_opened_before_connects_with_the_password_of_now(
+    installation: Installation, organisation: ParticipantIdentifier
+) -> None:
+    """The news that a password has changed come later than the change."""
+    async with installation.open(organisation, AP) as vault:
+        await installation.provisioner.rotate_login(organisation, AP)
+        await submitted(vault)
+    async with installation.open(organisation, AP) as vault:
+        assert len(await vault.log()) == 1
+
+
+async def test_no_opening_fails_while_passwords_change(
+    installation: Installation, organisation: ParticipantIdentifier
+) -> None:
+    """In a process that keeps no connection, so that every opening needs the password."""
+    gate = await Gate.start(replace(installation.settings, idle=timedelta(0)))
+    over = asyncio.Event()
+
+    async def traffic() -> int:
+        done = 0
+        while not over.is_set():
+            async with gate.open(WORKER, organisation, AP, Purpose.PROCESS) as vault:
+                await submitted(vault)
+            done += 1
+        return done
+
+    try:
+        busy = [asyncio.create_task(traffic()) for _ in range(4)]
+        for _ in range(20):
+            await installation.provisioner.rotate_login(organisation, AP)
+        over.set()
+        done = sum(await asyncio.gather(*busy))
+    finally:
+        await gate.close()
+    async with installation.open(organisation, AP) as vault:
+        assert len(await vault.log(limit=10_000)) == done > 0
+
+
+async def test_an_interrupted_change_leaves_the_password_that_was(
+    installation: Installation, organisation: ParticipantIdentifier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = await vault_login(installation, organisation, AP)
+
+    async def stop(provisioner: Provisioner) -> None:
+        raise OSError("power cut")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Provisioner, "_announce", stop)
+        with pytest.raises(OSError, match="power cut"):
+            await installation.provisioner.rotate_login(organisation, AP)
+    assert await vault_login(installation, organisation, AP) == before
+    before.connect().close()
+
+
+async def test_who_has_no_vault_has_no_login(installation: Installation) -> None:
+    with pytest.raises(UnknownRecord):
+        await installation.provisioner.rotate_login(ELSEWHERE, AP)
+
+
+async def test_installing_again_gives_older_logins_the_limits_of_today(
+    installation: Installation, organisation: ParticipantIdentifier
+) -> None:
+    login = await vault_login(installation, organisation, AP)
+    administrator = await superuser(installation)
+
+    def limit() -> object:
+        with login.connect() as connection:
+            return connection.execute("SELECT current_setting('temp_file_limit')").fetchone()
+
+    administrator.rows(f"ALTER ROLE {login.login} RESET temp_file_limit")
+    assert limit() == ("-1",)
+    await installation.provisioner.install()
+    assert limit() == ("256MB",)
