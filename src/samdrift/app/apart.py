@@ -28,7 +28,10 @@ from samdrift.vault.database import databases_of
 from samdrift.vault.keys.files import KeyName, decode_certificate, key_files
 from samdrift.vault.keys.vaultfolder import current
 
-_MAY_BE_SHARED = frozenset({"file", "inner_issuers", "federation.tls_issuers", "malware.clamd.socket"})
+_MAY_BE_SHARED = frozenset(
+    {"file", "inner_issuers", "federation.tls_issuers", "malware.clamd.socket"}
+    | {"isolation_check.tls_issuers"}
+)
 """Files that are no installation's own; every other one is. A scanner keeps nothing of what it sees."""
 
 

@@ -25,6 +25,9 @@ class AuditEvent(StrEnum):
     """Two custodians agree, and it is done now."""
     CUSTODY_REFUSED = "custody:two-persons:refused"
 
+    ISOLATION_CHECKED = "isolation:checked"
+    """The operator has tried to cross from one organisation to another, and what came of it."""
+
     AP_TRANSFER_QUEUED = "ap:transfer:queued"
     AP_TRANSFER_DELIVERED = "ap:transfer:delivered"
     AP_TRANSFER_POSTPONED = "ap:transfer:postponed"
