@@ -30,6 +30,7 @@ OF_THE_PLATFORM = {
     "registry": "who is hosted; held by every process that has the registry's login",
     "news": "raised for an organisation, tells nothing",
     "denials": "a number",
+    "tell_organisation": "writes in an organisation's log what was done about it, and reads nothing",
     "operator_log": "the operator's own log",
     "read_operator_log": "the operator's own log",
     "refused": "the operator's own log: envelopes that were for nobody here",
@@ -37,7 +38,7 @@ OF_THE_PLATFORM = {
 """What else a gate has, and why it is nobody's way into a vault."""
 
 
-def test_every_member_of_the_gate_is_a_door_that_is_tried_or_none(installation: Installation) -> None:
+async def test_every_member_of_the_gate_is_a_door_that_is_tried_or_none(installation: Installation) -> None:
     members = {*dir(Gate), *vars(installation.gate)}
     missing = (
         {name for name in members if not name.startswith("_")} - OPEN_TO_ORGANISATIONS - set(OF_THE_PLATFORM)

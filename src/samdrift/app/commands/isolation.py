@@ -11,7 +11,7 @@ from samdrift.app.configfile import load
 from samdrift.app.failures import told
 from samdrift.app.inputs import read_document
 from samdrift.app.loop import run
-from samdrift.app.output import Unusable, print_json, printable, shown
+from samdrift.app.output import Unusable, complain, print_json, printable, shown
 from samdrift.app.separation import check as checking
 from samdrift.app.separation import result
 
@@ -29,15 +29,17 @@ def isolation() -> None:
 def check(config: ConfigFile, as_json: Json = False) -> int:
     """Try everything with one canary against the other, both ways; the result goes into every log here.
 
-    Exit status 0 when nothing leaked and nothing was left untried that there is, 1 otherwise.
+    Exit status 0 when nothing leaked, nothing that there is was left untried and every log is told; 1 else.
     """
     with told():
-        found = run(checking.check(load(config)))
+        found, untold = run(checking.check(load(config)))
     if as_json:
         print_json(found)
     else:
         _show(found)
-    return 0 if found["passed"] else 1
+    for organisation in untold:
+        complain(f"the log of {organisation} could not be told: its vault is locked, or out of reach")
+    return 0 if found["passed"] and not untold else 1
 
 
 @app.command()

@@ -27,10 +27,12 @@ from samdrift.messageservice.authorization.issuers import OwnIssuers
 from samdrift.net.http import http_client
 from samdrift.net.tls import client_tls
 from samdrift.vault.crossing import Crossings
+from samdrift.vault.errors import VaultError
 from samdrift.vault.gate import Gate
 from samdrift.vault.keys.files import KeyName, KeyStoreError
 from samdrift.vault.keys.opened import open_keys
 from samdrift.vault.keys.store import KeyStore
+from samdrift.wire.identifiers import ParticipantIdentifier
 from samdrift.wire.keys import SigningKey
 
 _EVERYBODY = "everybody"
@@ -52,8 +54,8 @@ class Ground:
         return first, second
 
 
-async def check(config: Config) -> result.Document:
-    """Check the installation; gives the signed result, which stands in the log of every organisation then.
+async def check(config: Config) -> tuple[result.Document, list[ParticipantIdentifier]]:
+    """Check the installation; gives the signed result, and the organisations whose logs could not be told.
 
     Nothing of any organisation but the canaries is touched.
     """
@@ -61,8 +63,8 @@ async def check(config: Config) -> result.Document:
         key, at, ledger = await _signing_key(ground), datetime.now(UTC), Ledger()
         await try_everything(ground, ledger)
         found = result.document(ledger, ground.own, config.federation.identifier, at)
-        await _tell(ground.gate, found)
-        return result.sign(found, key)
+        untold = await _tell(ground.gate, found)
+        return result.sign(found, key), untold
 
 
 @contextlib.asynccontextmanager
@@ -173,12 +175,15 @@ def _issuers_of_d(ground: Ground) -> Path | None:
     return ground.own.tls_issuers or ground.config.federation.tls_issuers
 
 
-async def _tell(gate: Gate, found: result.Document) -> None:
-    """Write the result in the log of every organisation that is hosted here."""
-    for role in Role:
-        for organisation in gate.registry.organisations(role):
-            async with gate.open(CHECKER, organisation, role, Purpose.MAINTAIN) as vault:
-                vault.record(AuditEvent.ISOLATION_CHECKED, **result.facts(found))
+async def _tell(gate: Gate, found: result.Document) -> list[ParticipantIdentifier]:
+    """Write the result in the log of every organisation that is hosted here; gives those that have it not."""
+    untold, facts = [], result.facts(found)
+    for organisation in sorted({one.organisation for one in gate.registry.all()}, key=str):
+        try:
+            await gate.tell_organisation(CHECKER, organisation, AuditEvent.ISOLATION_CHECKED, facts)
+        except VaultError:
+            untold.append(organisation)
+    return untold
 
 
 async def _signing_key(ground: Ground) -> SigningKey:
