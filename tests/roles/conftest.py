@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 import pytest_asyncio
 
+from tests.roles.canaries import Canaries, hosted
 from tests.roles.stage import Stage, staged
 from tests.vaults import server_folder
 
@@ -18,6 +19,13 @@ async def stage() -> AsyncIterator[Stage]:
     with server_folder() as folder:
         async with staged(folder) as everything:
             yield everything
+
+
+@pytest_asyncio.fixture(scope="session")
+async def canaries(stage: Stage) -> AsyncIterator[Canaries]:
+    """An operator beside the stage, in whose federation it is, with two canary organisations."""
+    async with hosted(stage) as everything:
+        yield everything
 
 
 @pytest.fixture(autouse=True)

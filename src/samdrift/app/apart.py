@@ -30,6 +30,7 @@ from samdrift.vault.keys.vaultfolder import current
 
 _MAY_BE_SHARED = frozenset(
     {"file", "inner_issuers", "federation.tls_issuers", "malware.clamd.socket", "vaults.tokens.module"}
+    | {"isolation_check.tls_issuers"}
 )
 """Files that are no installation's own; every other one is. A scanner keeps nothing of what it sees."""
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from samdrift.app.addressbook import AddressBookConfig
 from samdrift.app.malware import MalwareConfig
+from samdrift.app.separation.config import IsolationCheckConfig
 from samdrift.app.tokens import TokenConfig, TokensConfig
 from samdrift.contracts.principals import Role
 from samdrift.messageservice.access import AddressPattern, Scope
@@ -205,5 +206,6 @@ class Config:
     """Always there where the message service is."""
     address_book: AddressBookConfig | None = None
     metrics: MetricsConfig | None = None
+    isolation_check: IsolationCheckConfig | None = None
     file: Path | None = None
     """Where it was read, for what is followed there while the installation runs."""

@@ -26,6 +26,7 @@ from samdrift.app.config import (
 from samdrift.app.credentials import credential
 from samdrift.app.malware import read_malware
 from samdrift.app.organisationconfig import check_issuers, check_parts, https_address, organisation
+from samdrift.app.separation.config import read_isolation_check
 from samdrift.app.tokens import check_tokens, read_tokens
 from samdrift.app.toml import ConfigError, Table, count, flag, items, positive, read_file, text, texts
 from samdrift.messageservice.authorization.registrations import LONGEST_SECONDS
@@ -41,17 +42,22 @@ _DNS = 53
 
 
 def _config(table: Table) -> Config:
+    organisations = tuple(organisation(each) for each in table.tables("organisations"))
+    hosted = [one.identifier for one in organisations]
     config = Config(
         environment=table.take("environment", _environment),
         federation=_federation(table.table("federation")),
         vaults=_vaults(table.table("vaults")),
         inner_issuers=table.path("inner_issuers"),
-        organisations=tuple(organisation(each) for each in table.tables("organisations")),
+        organisations=organisations,
         access_point=_access_point(each) if (each := table.optional("access_point")) else None,
         message_service=_message_service(each) if (each := table.optional("message_service")) else None,
         malware=read_malware(each) if (each := table.optional("malware")) else None,
         address_book=read_address_book(each) if (each := table.optional("address_book")) else None,
         metrics=_metrics(each) if (each := table.optional("metrics")) else None,
+        isolation_check=read_isolation_check(each, hosted)
+        if (each := table.optional("isolation_check"))
+        else None,
     )
     table.finish()
     if config.message_service is not None and config.malware is None:

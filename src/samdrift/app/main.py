@@ -36,6 +36,7 @@ COMMANDS = {
     "routing": "Which message client gets what, and where each organisation's clients get access tokens.",
     "queue": "Transfers that wait or were refused: why, try now, give up.",
     "addressbook": "The copy of the address book: search in it, see how old it is.",
+    "isolation": "Try to cross from one organisation to another, everywhere, and sign what came of it.",
     "validate": "Check SDK messages, envelopes and receipts: findings with receipt codes.",
     "envelope": "Look into an envelope between organisations: who signed, and whether that holds.",
     "testbed": "DIGG's test cases for access points, with a protocol to attach to an application.",

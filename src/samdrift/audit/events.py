@@ -37,6 +37,8 @@ class AuditEvent(StrEnum):
     """Something that was under way, since the organisation was closed here."""
     ORGANISATION_CLOSED = "org:organisation:closed"
     """It is destroyed, and the operator has signed for that."""
+    ISOLATION_CHECKED = "isolation:checked"
+    """The operator has tried to cross from one organisation to another, and what came of it."""
 
     AP_TRANSFER_QUEUED = "ap:transfer:queued"
     AP_TRANSFER_DELIVERED = "ap:transfer:delivered"

@@ -1,0 +1,46 @@
+"""What was tried in one run of the check, and what became of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from samdrift.contracts.isolation import Attempt, Verdict
+
+
+class Ledger:
+    """Attempts in the order in which they were made."""
+
+    def __init__(self) -> None:
+        self._attempts: list[Attempt] = []
+
+    def add(self, attempts: Iterable[Attempt]) -> None:
+        self._attempts += attempts
+
+    def tried(self, interface: str, operation: str, actor: str, leak: str = "") -> None:
+        """An attempt that was made; ``leak`` says what it gave away, empty when it was denied."""
+        verdict = Verdict.LEAKED if leak else Verdict.DENIED
+        self._attempts.append(Attempt(interface, operation, actor, verdict, leak))
+
+    def untried(
+        self, interface: str, operation: str, actor: str, why: str, *, expected: bool = False
+    ) -> None:
+        """An attempt that could not be made: it is never counted as denied."""
+        self._attempts.append(Attempt(interface, operation, actor, Verdict.UNTRIED, why, expected))
+
+    def of(self, *verdicts: Verdict) -> list[Attempt]:
+        return [one for one in self._attempts if one.verdict in verdicts]
+
+    @property
+    def passed(self) -> bool:
+        """Nothing leaked, something was tried, and all that there is was."""
+        untried = [one for one in self.of(Verdict.UNTRIED) if not one.expected]
+        return not untried and not self.of(Verdict.LEAKED) and bool(self.of(Verdict.DENIED))
+
+    def counts(self) -> dict[str, dict[str, int]]:
+        """How many attempts were made at each interface, and how many of them were denied."""
+        found: dict[str, dict[str, int]] = {}
+        for one in self._attempts:
+            row = found.setdefault(one.interface, {"attempts": 0, "denied": 0, "leaked": 0, "untried": 0})
+            row[one.verdict] += 1
+            row["attempts"] += one.verdict is not Verdict.UNTRIED
+        return found

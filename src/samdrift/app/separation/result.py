@@ -1,0 +1,130 @@
+"""The result of a check as a document, signed, so that an organisation can show it to others.
+
+The signature is over everything else in the document, as JSON with sorted names
+and without spaces; its SHA-256 stands in every organisation's log.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from samdrift import __version__
+from samdrift.app.separation.config import IsolationCheckConfig
+from samdrift.app.separation.ledger import Ledger
+from samdrift.contracts.isolation import Attempt, Verdict
+from samdrift.wire.certificates import subject
+from samdrift.wire.keys import SigningKey
+
+FORMAT = "samdrift isolation check 1"
+_ALGORITHM = "RSASSA-PKCS1-v1_5 with SHA-256"
+Document = dict[str, Any]
+
+
+class NoResult(ValueError):
+    """A file that is no signed result of a check; the text says what is wrong with it."""
+
+
+def document(ledger: Ledger, config: IsolationCheckConfig, federation: str, at: datetime) -> Document:
+    """What was tried and what became of it: no content, no identifier of any record."""
+    return {
+        "format": FORMAT,
+        "at": at.isoformat(timespec="seconds"),
+        "version": __version__,
+        "federation": federation,
+        "canaries": [canary.value for canary in config.canaries],
+        "attempts": len(ledger.of(Verdict.DENIED, Verdict.LEAKED)),
+        "denied": len(ledger.of(Verdict.DENIED)),
+        "leaks": _grouped(ledger.of(Verdict.LEAKED)),
+        "untried": _grouped(ledger.of(Verdict.UNTRIED)),
+        "interfaces": ledger.counts(),
+        "passed": ledger.passed,
+    }
+
+
+def digest(result: Document) -> str:
+    """SHA-256 of all that is signed, in hex."""
+    return hashlib.sha256(_signed_bytes(result)).hexdigest()
+
+
+def sign(result: Document, key: SigningKey) -> Document:
+    """The document with its signature."""
+    signature = {
+        "algorithm": _ALGORITHM,
+        "certificate": key.certificate.public_bytes(Encoding.PEM).decode(),
+        "value": base64.b64encode(key.sign(_signed_bytes(result))).decode(),
+    }
+    return {**result, "sha256": digest(result), "signature": signature}
+
+
+def verify(data: bytes) -> tuple[Document, x509.Certificate]:
+    """A signed result and who signed it; :class:`NoResult` when it is none, or has been changed."""
+    try:
+        found = json.loads(data)
+        signature = found["signature"]
+        certificate = x509.load_pem_x509_certificate(signature["certificate"].encode())
+        value, kind = base64.b64decode(signature["value"], validate=True), found["format"]
+        algorithm, stated = signature["algorithm"], found["sha256"]
+    except (KeyError, TypeError, AttributeError, ValueError, RecursionError):
+        raise NoResult("is no signed result of an isolation check") from None
+    key = certificate.public_key()
+    if kind != FORMAT or algorithm != _ALGORITHM or not isinstance(key, rsa.RSAPublicKey):
+        raise NoResult("is no signed result of an isolation check that this version knows")
+    try:
+        key.verify(value, _signed_bytes(found), padding.PKCS1v15(), hashes.SHA256())
+    except InvalidSignature:
+        raise NoResult("has been changed since it was signed, or was signed with another key") from None
+    if stated != digest(found):
+        raise NoResult("states another sum than its own")
+    return found, certificate
+
+
+def signer(certificate: x509.Certificate) -> dict[str, str]:
+    """Who signed, for whoever compares it with the certificate that they know."""
+    return {
+        "subject": subject(certificate),
+        "certificate_sha256": certificate.fingerprint(hashes.SHA256()).hex(),
+    }
+
+
+def facts(result: Mapping[str, Any]) -> dict[str, str]:
+    """What the log of each organisation is told."""
+    return {
+        "attempts": str(result["attempts"]),
+        "denied": str(result["denied"]),
+        "leaks": str(len(result["leaks"])),
+        "untried": str(len(result["untried"])),
+        "passed": str(result["passed"]).lower(),
+        "sha256": digest(dict(result)),
+    }
+
+
+def _signed_bytes(result: Document) -> bytes:
+    said = {name: value for name, value in result.items() if name not in ("signature", "sha256")}
+    return json.dumps(said, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def _grouped(attempts: list[Attempt]) -> list[dict[str, Any]]:
+    """One row for what is said of several attempts alike."""
+    rows: dict[tuple[str, str, str, str], dict[str, Any]] = {}
+    for one in attempts:
+        row: dict[str, Any] = {
+            "interface": one.interface,
+            "operation": one.operation,
+            "actor": one.actor,
+            "why": one.why,
+        }
+        if one.verdict is Verdict.UNTRIED:
+            row |= {"expected": one.expected}
+        rows.setdefault((one.interface, one.operation, one.actor, one.why), row)
+    return list(rows.values())

@@ -1,0 +1,31 @@
+"""An attempt to cross from one organisation to another, and what became of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Verdict(StrEnum):
+    """What an attempt showed."""
+
+    DENIED = "denied"
+    """Nothing was reached, and nothing was learned."""
+    LEAKED = "leaked"
+    """Something was, or the answer told more than an answer about nothing does."""
+    UNTRIED = "untried"
+    """It could not be made, which proves nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """Who tried what, where. No text here names content, an identifier of a record, or a secret."""
+
+    interface: str
+    operation: str
+    actor: str
+    verdict: Verdict
+    why: str = ""
+    """What leaked, in general words, or what kept the attempt from being made."""
+    expected: bool = False
+    """Whether the installation is meant to be so that this cannot be tried: it has no such interface."""

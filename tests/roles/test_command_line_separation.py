@@ -1,0 +1,214 @@
+"""Every command and sub-command: with one organisation named and another's records, nothing is told (R5).
+
+The commands are taken from the command line itself. Each has a case that names
+records of another organisation, or a reason why it can name none.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import io
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+import pytest_asyncio
+import typer
+
+from samdrift.app import rolesettings
+from samdrift.app.configfile import load
+from samdrift.app.demo.clients import write_client
+from samdrift.app.main import COMMANDS
+from samdrift.app.output import Unusable
+from samdrift.app.separation.calls import unnamed
+from samdrift.app.separation.canary import Planted, nobodys, plant, remove, state
+from samdrift.messageservice.authorization.issuers import OwnIssuers
+from tests.roles.canaries import FIRST, SECOND, Canaries
+
+Path_ = tuple[str, ...]
+OWN, THEIRS = FIRST, SECOND
+
+
+def leaves(command: Any, path: Path_) -> Iterator[tuple[Path_, click.Command]]:
+    if hasattr(command, "commands"):
+        for name, below in command.commands.items():
+            yield from leaves(below, (*path, name))
+    else:
+        yield path, command
+
+
+def commands() -> dict[Path_, click.Command]:
+    """Every command that does something, by the words that call it."""
+    return {
+        path: command
+        for name in COMMANDS
+        for path, command in leaves(
+            typer.main.get_command(import_module(f"samdrift.app.commands.{name}").app), (name,)
+        )
+    }
+
+
+@dataclass(frozen=True)
+class Ground:
+    """An installation, an organisation in it that asks, and what another one has."""
+
+    config: Path
+    client: Path
+    planted: Planted
+    folder: Path
+
+
+Case = Callable[[Ground, Planted], Sequence[str | Path]]
+"""Arguments that name the own organisation, and somebody's records."""
+
+
+def trace(ground: Ground, about: Planted) -> Sequence[str | Path]:
+    return OWN.identifier.value, about.message_id, "--config", ground.config
+
+
+def of_queue(*more: str) -> Case:
+    def case(ground: Ground, about: Planted) -> Sequence[str | Path]:
+        return about.envelope_id, *more, "--organisation", OWN.identifier.value, "--config", ground.config
+
+    return case
+
+
+def of_whole_queue(ground: Ground, about: Planted) -> Sequence[str | Path]:
+    return "--organisation", OWN.identifier.value, "--config", ground.config
+
+
+def of_client(ground: Ground, about: Planted) -> Sequence[str | Path]:
+    return about.message_id, "--config", ground.client
+
+
+def client_list(ground: Ground, about: Planted) -> Sequence[str | Path]:
+    return "--from", about.address, "--config", ground.client
+
+
+def client_send(ground: Ground, about: Planted) -> Sequence[str | Path]:
+    to = "--to", about.organisation.value, "--address", about.address, "--label", "Fråga", "--text", "?"
+    return *to, "--from", about.address, "--id", about.message_id, "--config", ground.client
+
+
+def client_answer(ground: Ground, about: Planted) -> Sequence[str | Path]:
+    return "--answers", about.message_id, "--text", "?", "--config", ground.client
+
+
+CASES: dict[Path_, tuple[Case, ...]] = {
+    ("trace",): (trace,),
+    ("queue", "list"): (of_whole_queue,),
+    ("queue", "why"): (of_queue(),),
+    ("queue", "retry"): (of_queue(),),
+    ("queue", "give-up"): (of_queue("--reason", "test"),),
+    ("queue", "refused"): (of_whole_queue,),
+    ("client", "send"): (client_send, client_answer),
+    ("client", "list"): (client_list,),
+    ("client", "get"): (of_client,),
+    ("client", "delete"): (of_client,),
+}
+OF_THE_OPERATOR = "the operator's view of the whole installation, without any organisation's records"
+OF_REQUESTS = "a request of custodians, under its own number; what they agree to is in the request"
+OF_NO_VAULT = "opens no organisation's vault"
+NO_RECORDS: dict[Path_, str] = {
+    ("demo",): "runs an installation of its own, in a folder of its own",
+    ("serve",): "serves all, each by the interfaces that are tried elsewhere",
+    ("org", "list"): OF_THE_OPERATOR,
+    ("custodian", "add"): OF_THE_OPERATOR,
+    ("custodian", "remove"): OF_THE_OPERATOR,
+    ("custodian", "list"): OF_THE_OPERATOR,
+    ("custodian", "approve"): OF_REQUESTS,
+    ("keys", "request"): "the operator's own keys",
+    ("keys", "install"): "the operator's own keys",
+    ("keys", "list"): "the operator's own keys",
+    ("keys", "retire"): "the operator's own keys",
+    ("client", "token"): "names nothing but the client itself",
+    ("client", "keys"): OF_NO_VAULT,
+    ("client", "watch"): "names nothing; its events are those of interface D, which are tried there",
+    ("routing",): OF_THE_OPERATOR,
+    ("addressbook",): "the federation's public address book",
+    ("isolation", "check"): "tries all of this itself (test_isolation_check.py)",
+    ("isolation", "verify"): OF_NO_VAULT,
+    ("validate",): OF_NO_VAULT,
+    ("envelope", "verify"): OF_NO_VAULT,
+    ("testbed", "run"): "runs a federation of its own",
+    ("bench",): "makes an installation of its own",
+    ("test",): OF_NO_VAULT,
+}
+
+
+def test_every_command_has_a_case() -> None:
+    named = set(CASES) | set(NO_RECORDS)
+    missing = {" ".join(path) for path in set(commands()) - named}
+    assert not missing, (
+        f"write a case that names another organisation's records, or say why none can: {missing}"
+    )
+    assert not named - set(commands()), "a case for a command that there is not"
+    assert not set(CASES) & set(NO_RECORDS)
+
+
+def test_a_command_that_takes_an_identifier_is_not_excused() -> None:
+    """Who is given an organisation, a message, a transfer or a client by name has a case.
+
+    The address book is public, and the requests of custodians are nobody's records.
+    """
+    records = {"organisation", "message_id", "identifier", "transfer", "envelope"}
+    excused = {
+        " ".join(path)
+        for path, command in commands().items()
+        if path in NO_RECORDS and records & {str(each.name) for each in command.params}
+    } - {"addressbook", "custodian approve"}
+    assert not excused
+
+
+@pytest_asyncio.fixture(scope="module")
+async def ground(canaries: Canaries, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Ground]:
+    config = load(canaries.config)
+    assert config.message_service is not None
+    gate = canaries.process.gate
+    issuers = OwnIssuers(config.message_service.address_d, gate.registry, rolesettings.profiles(config))
+    client = write_client(canaries.config.parent, OWN, issuers)
+    theirs = next(one for one in config.organisations if one.identifier == THEIRS.identifier)
+    planted = await plant(gate, theirs, datetime.now(UTC))
+    try:
+        yield Ground(canaries.config, client, planted, tmp_path_factory.mktemp("files"))
+    finally:
+        await remove(gate, THEIRS.identifier, datetime.now(UTC))
+
+
+def told(path: Path_, arguments: Sequence[str | Path]) -> tuple[int, bytes]:
+    """How a command ends, and all that it says."""
+    command = typer.main.get_command(import_module(f"samdrift.app.commands.{path[0]}").app)
+    said = io.StringIO()
+    with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
+        try:
+            status = command.main([*path[1:], *map(str, arguments)], standalone_mode=False)
+        except Unusable as error:
+            status = 2
+            said.write(str(error))
+    return status or 0, said.getvalue().encode()
+
+
+@pytest.mark.parametrize(
+    ("path", "case"),
+    [(path, case) for path, cases in CASES.items() for case in cases],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else value.__name__,
+)
+async def test_a_command_tells_and_does_nothing_about_anothers_records(
+    canaries: Canaries, ground: Ground, path: Path_, case: Case
+) -> None:
+    """What it says is what it says about records that nobody has."""
+    planted, gate = ground.planted, canaries.process.gate
+    nobody = nobodys(planted.created_at)
+    before = await state(gate, planted)
+    theirs, nobodys_answer = [
+        await asyncio.to_thread(told, path, case(ground, about)) for about in (planted, nobody)
+    ]
+    assert (theirs[0], unnamed(theirs[1], planted)) == (nobodys_answer[0], unnamed(nobodys_answer[1], nobody))
+    assert planted.marker.encode() not in theirs[1]
+    assert await state(gate, planted) == before

@@ -1,0 +1,177 @@
+"""`samdrift isolation check` against an installation that runs: every attempt, by every kind of actor.
+
+The calls of interfaces C and D are those of the routes, and a route without one
+fails: this is both the suite and what an operator schedules.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, cast
+
+import psycopg
+import pytest
+import pytest_asyncio
+from starlette.routing import Route
+
+from samdrift.accesspoint.interface_c import InterfaceC
+from samdrift.app.configfile import load
+from samdrift.app.operator import vault_settings
+from samdrift.app.separation import interfacec, interfaced
+from samdrift.app.separation.check import check, ground_of, try_everything
+from samdrift.app.separation.ledger import Ledger
+from samdrift.contracts.isolation import Verdict
+from samdrift.contracts.principals import Role
+from samdrift.messageservice.authorization.endpoint import AuthorizationServer
+from samdrift.messageservice.interfaced.application import InterfaceD
+from samdrift.vault.database import Database
+from tests.roles.canaries import FIRST, SECOND, Canaries
+from tests.roles.member import MT
+from tests.roles.stage import Stage
+from tests.unit.app.commandline import samdrift
+
+NOTHING = cast(Any, None)
+
+
+@pytest_asyncio.fixture(scope="module")
+async def ledger(canaries: Canaries) -> Ledger:
+    found = Ledger()
+    async with ground_of(load(canaries.config)) as ground:
+        await try_everything(ground, found)
+    return found
+
+
+def endpoints(*routes: Any) -> set[tuple[str, str]]:
+    return {
+        (method, route.path)
+        for route in routes
+        if isinstance(route, Route)
+        for method in (route.methods or set()) - {"HEAD"}
+    }
+
+
+SAYS = "a route has no call that names another organisation's records: write one in {}"
+
+
+def test_every_route_of_interface_c_is_tried() -> None:
+    application = InterfaceC(NOTHING, NOTHING, NOTHING, NOTHING).application()
+    assert endpoints(*application.routes) == set(interfacec.CALLS), SAYS.format(interfacec.__name__)
+
+
+def test_every_route_of_interface_d_is_tried() -> None:
+    application = InterfaceD(NOTHING, NOTHING, (), NOTHING, NOTHING).application()
+    assert endpoints(*application.routes) == set(interfaced.CALLS), SAYS.format(interfaced.__name__)
+
+
+def test_every_route_of_the_authorisation_server_is_tried() -> None:
+    server = AuthorizationServer(NOTHING, NOTHING, NOTHING, NOTHING, NOTHING, NOTHING)
+    assert endpoints(*server.routes()) == set(interfaced.TOKEN_CALLS), SAYS.format(interfaced.__name__)
+
+
+ATTEMPTS = [
+    (interface, call.name, actor)
+    for interface, routes, actors in (
+        (interfacec.INTERFACE, interfacec.CALLS, interfacec.ACTORS),
+        (interfaced.INTERFACE, interfaced.CALLS, interfaced.ACTORS),
+        (interfaced.TOKENS, interfaced.TOKEN_CALLS, (interfaced.ANONYMOUS,)),
+    )
+    for calls in routes.values()
+    for call in calls
+    for actor in actors
+]
+
+
+@pytest.mark.parametrize("attempt", ATTEMPTS, ids=": ".join)
+async def test_a_call_that_names_anothers_records_is_denied_both_ways(
+    ledger: Ledger, attempt: tuple[str, str, str]
+) -> None:
+    found = [
+        (one.verdict, one.why)
+        for one in ledger.of(*Verdict)
+        if (one.interface, one.operation, one.actor) == attempt
+    ]
+    assert found == [(Verdict.DENIED, "")] * 2
+
+
+async def test_nothing_leaks_anywhere_and_nothing_is_left_untried(ledger: Ledger) -> None:
+    assert ledger.of(Verdict.LEAKED, Verdict.UNTRIED) == []
+    assert ledger.passed
+    everywhere = {"gate", "search", "log", "database", "object store", "sealed values", "key store"}
+    assert everywhere < set(ledger.counts())
+
+
+async def test_what_was_planted_is_gone(canaries: Canaries, ledger: Ledger) -> None:
+    for member in canaries.members:
+        async with member.open(MT) as messages:
+            assert await messages.messages() == ()
+        async with member.open(Role.ACCESS_POINT) as transfers:
+            assert await transfers.waiting(10) == ()
+            assert await transfers.inbox(10) == ()
+
+
+async def test_the_result_is_signed_and_stands_in_the_log_of_every_organisation(
+    canaries: Canaries, tmp_path: Path
+) -> None:
+    before = len(await canaries.results())
+    ended = await asyncio.to_thread(samdrift, "isolation", "check", "--json", "--config", canaries.config)
+    assert (ended.status, ended.complaints) == (0, "")
+    found = ended.document
+    assert found["attempts"] == found["denied"] > 400
+    assert found["leaks"] == found["untried"] == []
+    (told,) = (await canaries.results())[before:]
+    assert (told["sha256"], told["leaks"], told["passed"]) == (found["sha256"], "0", "true")
+    file = tmp_path / "result.json"
+    file.write_text(ended.output)
+    verified = await asyncio.to_thread(samdrift, "isolation", "verify", file)
+    assert verified.status == 0
+    assert "AP0031-SDK-DEMO" in verified.output
+
+
+async def test_a_leak_is_found_and_told_without_content(canaries: Canaries) -> None:
+    """The database lets one canary's login into the other's schema, as after an error of an administrator."""
+    config = load(canaries.config)
+    async with ground_of(config) as ground:
+        mine, theirs = [await ground.crossings.find(one.identifier, MT) for one in (FIRST, SECOND)]
+        database = await Database.start(vault_settings(config))
+    try:
+        with psycopg.connect(database.administrator(), autocommit=True) as administrator:
+            grants = f"USAGE ON SCHEMA {theirs.schema}", f"SELECT ON {theirs.schema}.messages"
+            for grant in grants:
+                administrator.execute(f"GRANT {grant} TO {mine.login.name}".encode())
+            found, untold = await check(config)
+            for grant in grants:
+                administrator.execute(f"REVOKE {grant} FROM {mine.login.name}".encode())
+    finally:
+        await database.stop()
+    assert (found["passed"], untold) == (False, [])
+    leaks = [one["operation"] for one in found["leaks"]]
+    assert "SELECT count(*) FROM {theirs}.messages" in leaks
+    assert found["attempts"] - found["denied"] >= len(leaks) > 0
+    assert theirs.schema not in json.dumps(found)
+    assert (await canaries.results())[-1]["passed"] == "false"
+
+
+async def test_what_cannot_be_tried_is_not_counted_as_denied(canaries: Canaries) -> None:
+    """Nobody answers at the addresses of the interfaces."""
+    config = load(canaries.config)
+    assert config.message_service is not None
+    silent = replace(
+        config,
+        message_service=replace(config.message_service, address_d="https://127.0.0.1:1"),
+        organisations=tuple(replace(one, access_point="https://127.0.0.1:1") for one in config.organisations),
+    )
+    found, untold = await check(silent)
+    assert (found["passed"], untold) == (False, [])
+    assert {one["interface"] for one in found["untried"]} == {"interface C", "interface D"}
+    assert found["leaks"] == []
+    assert "interface D" not in {name for name, row in found["interfaces"].items() if row["denied"]}
+
+
+async def test_without_canaries_there_is_no_check(stage: Stage) -> None:
+    file = stage.habo.config.vaults.secrets.parent / "samdrift.toml"
+    ended = await asyncio.to_thread(samdrift, "isolation", "check", "--config", file)
+    assert (ended.status, ended.complaints.count("\n")) == (2, 1)
+    assert "two canary organisations" in ended.complaints

@@ -1,0 +1,150 @@
+"""Every kind of actor at every door of the gate, for every purpose: a stranger opens nothing (R2, R5).
+
+Kinds of actors, purposes, roles and doors are taken from the code: a new one is
+tried without anybody thinking of it, or fails until somebody has.
+"""
+
+from __future__ import annotations
+
+import inspect
+
+import pytest
+import pytest_asyncio
+
+from samdrift.app.separation.actors import KINDS, not_staff, strangers
+from samdrift.audit.events import AuditEvent
+from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
+from samdrift.vault.errors import VaultDenied
+from samdrift.vault.gate import Gate
+from samdrift.wire.identifiers import ParticipantIdentifier
+from tests.separation.vaultlogin import Superuser, superuser, vault_login
+from tests.vaults import NOW, Installation, body, message, submitted
+
+OWN, THEIRS = ParticipantIdentifier("0203:own.se"), ParticipantIdentifier("0203:theirs.se")
+OPEN_TO_ORGANISATIONS = frozenset({"open", "operate"})
+"""Doors of the gate that take an organisation: each is tried below."""
+OF_THE_PLATFORM = {
+    "start": "opens the platform's own gate",
+    "close": "ends it",
+    "wakeups": "tells which vaults to look into; each is opened for itself",
+    "registry": "who is hosted; held by every process that has the registry's login",
+    "news": "raised for an organisation, tells nothing",
+    "denials": "a number",
+    "tell_organisation": "writes in an organisation's log what was done about it, and reads nothing",
+    "operator_log": "the operator's own log",
+    "read_operator_log": "the operator's own log",
+    "refused": "the operator's own log: envelopes that were for nobody here",
+}
+"""What else a gate has, and why it is nobody's way into a vault."""
+
+
+async def test_every_member_of_the_gate_is_a_door_that_is_tried_or_none(installation: Installation) -> None:
+    members = {*dir(Gate), *vars(installation.gate)}
+    missing = (
+        {name for name in members if not name.startswith("_")} - OPEN_TO_ORGANISATIONS - set(OF_THE_PLATFORM)
+    )
+    assert not missing, f"try {missing} with everybody who may not, here, or say why it is no door"
+
+
+def test_every_door_names_who_comes_and_for_whom() -> None:
+    for name in OPEN_TO_ORGANISATIONS:
+        assert {"principal", "organisation"} <= set(inspect.signature(getattr(Gate, name)).parameters)
+
+
+def test_every_kind_of_actor_has_a_name_and_is_tried() -> None:
+    assert set(KINDS) == set(PrincipalKind), "name the new kind of actor in samdrift.app.separation.actors"
+    tried = {principal.kind for principal in strangers(OWN, THEIRS).values()}
+    assert tried == set(PrincipalKind)
+    assert {one.kind for one in not_staff(OWN, THEIRS).values()} == set(PrincipalKind) - {
+        PrincipalKind.OPERATOR
+    }
+
+
+@pytest_asyncio.fixture(scope="module")
+async def hosted(installation: Installation) -> tuple[ParticipantIdentifier, ParticipantIdentifier]:
+    """One organisation that tries, and another one that has something."""
+    own, theirs = await installation.organisation(), await installation.organisation()
+    async with installation.open(theirs, Role.ACCESS_POINT) as transfers:
+        await submitted(transfers)
+    async with installation.open(theirs, Role.MESSAGE_SERVICE) as messages:
+        await messages.create_outgoing(message(), await body(messages), now=NOW, lease=None)
+    return own, theirs
+
+
+async def everything_but_the_log(
+    installation: Installation, seen_by: Superuser, organisation: ParticipantIdentifier
+) -> dict[str, object]:
+    found: dict[str, object] = {}
+    for role in Role:
+        login = await vault_login(installation, organisation, role)
+        for table, content in seen_by.snapshot(login.schema).items():
+            if table not in ("log", "log_head"):
+                found[f"{role} {table}"] = content
+    return found
+
+
+async def logged(installation: Installation, organisation: ParticipantIdentifier, role: Role) -> list[str]:
+    async with installation.open(organisation, role) as vault:  # type: ignore[call-overload]
+        return [f"{entry.event} {entry.principal} {entry.purpose}" for entry in await vault.log(limit=10_000)]
+
+
+@pytest.mark.parametrize("actor", strangers(OWN, THEIRS))
+@pytest.mark.parametrize("role", list(Role), ids=str)
+async def test_a_stranger_opens_nothing_for_any_purpose(
+    installation: Installation,
+    hosted: tuple[ParticipantIdentifier, ParticipantIdentifier],
+    role: Role,
+    actor: str,
+) -> None:
+    """Denied, in the other's log, without the name of who came, and nothing has changed."""
+    own, theirs = hosted
+    principal, seen_by = strangers(own, theirs)[actor], await superuser(installation)
+    before = await everything_but_the_log(installation, seen_by, theirs)
+    known = len(await logged(installation, theirs, role))
+    for purpose in Purpose:
+        with pytest.raises(VaultDenied):
+            async with installation.gate.open(principal, theirs, role, purpose):
+                pytest.fail("opened")
+    new = [
+        line
+        for line in (await logged(installation, theirs, role))[known:]
+        if line.startswith(AuditEvent.VAULT_OPENING_DENIED)
+    ]
+    assert [line.rpartition(" ")[2] for line in new] == [purpose.value for purpose in Purpose]
+    assert all(f" {principal.kind}:" in line and own.value not in line for line in new)
+    assert await everything_but_the_log(installation, seen_by, theirs) == before
+
+
+@pytest.mark.parametrize("actor", not_staff(OWN, THEIRS))
+async def test_only_the_operators_staff_stands_at_the_desk(
+    installation: Installation, hosted: tuple[ParticipantIdentifier, ParticipantIdentifier], actor: str
+) -> None:
+    own, theirs = hosted
+    with pytest.raises(VaultDenied):
+        async with installation.gate.operate(not_staff(own, theirs)[actor], theirs):
+            pytest.fail("opened")
+    last = (await logged(installation, theirs, Role.ACCESS_POINT))[-1]
+    assert last.startswith(AuditEvent.VAULT_OPENING_DENIED)
+
+
+@pytest.mark.parametrize("kind", list(PrincipalKind), ids=str)
+@pytest.mark.parametrize("door", sorted(OPEN_TO_ORGANISATIONS))
+async def test_who_is_not_hosted_is_answered_as_who_is(
+    installation: Installation,
+    hosted: tuple[ParticipantIdentifier, ParticipantIdentifier],
+    kind: PrincipalKind,
+    door: str,
+) -> None:
+    """Nobody learns from a denial which organisations are customers here."""
+    own, theirs = hosted
+    told = set()
+    for organisation in (theirs, ParticipantIdentifier("0203:nowhere.se")):
+        principal = Principal(kind, "journal", own.value)
+        if door == "operate" and kind is PrincipalKind.OPERATOR and organisation == theirs:
+            continue
+        more = () if door == "operate" else (Role.ACCESS_POINT, Purpose.READ)
+        with pytest.raises(VaultDenied) as caught:
+            async with getattr(installation.gate, door)(principal, organisation, *more):
+                pytest.fail("opened")
+        told.add((str(caught.value), repr(caught.value), caught.value.args))
+    assert len(told) == 1

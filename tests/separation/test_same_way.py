@@ -1,0 +1,131 @@
+"""What is another's takes the same way as what nobody has: the same statements in as many round trips.
+
+So no time tells the one from the other. No test asserts a time; this asserts
+what the time is spent on. That the answers are the same is held where answers
+are (tests/roles/test_isolation_check.py, tests/separation/test_every_operation.py).
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from samdrift.accesspoint.polling import Polling
+from samdrift.accesspoint.problems import Problem
+from samdrift.app.config import OrganisationConfig
+from samdrift.app.separation.atgate import QUESTIONS
+from samdrift.app.separation.canary import Planted, deliver, nobodys, plant
+from samdrift.contracts.principals import Principal, PrincipalKind, Role
+from samdrift.messageservice.access import Access, Scope, patterns
+from samdrift.messageservice.interfaced.filters import Filters
+from samdrift.messageservice.interfaced.mailboxes import Mailboxes
+from samdrift.net.pollrequest import PollRequest
+from samdrift.vault.errors import UnknownRecord
+from samdrift.vault.session import Session, Statement
+from samdrift.vault.signals import Signals
+from samdrift.wire.identifiers import ParticipantIdentifier
+from tests.vaults import NOW, Installation
+
+Way = list[list[str]]
+"""The statements of each round trip."""
+
+
+@pytest.fixture
+def way(monkeypatch: pytest.MonkeyPatch) -> Way:
+    """What is asked of the database from now on."""
+    found: Way = []
+    run = Session.run
+
+    async def noted(self: Session, statements: Sequence[Statement]) -> Any:
+        found.append([sql for sql, _ in statements])
+        return await run(self, statements)
+
+    monkeypatch.setattr(Session, "run", noted)
+    return found
+
+
+@pytest_asyncio.fixture(scope="module")
+async def planted(installation: Installation) -> Planted:
+    """Another organisation's records, one of which waits to be fetched."""
+    organisation = await installation.organisation()
+    canary = OrganisationConfig(organisation, "Grannkommun", tuple(Role), ("sdk.granne",))
+    found = await plant(installation.gate, canary, NOW)
+    item_id = await deliver(installation.gate, found, NOW)
+    return Planted(**{**{name: getattr(found, name) for name in found.__slots__}, "item_id": item_id})
+
+
+async def goes(way: Way, attempt: Callable[[], Awaitable[object]]) -> Way:
+    way.clear()
+    with contextlib.suppress(UnknownRecord, Problem):
+        await attempt()
+    return list(way)
+
+
+@pytest.mark.parametrize(
+    ("role", "name"), [(role, name) for role, (_, by_name) in QUESTIONS.items() for name in by_name]
+)
+async def test_a_vault_is_asked_the_same(
+    installation: Installation, planted: Planted, way: Way, role: Role, name: str
+) -> None:
+    organisation = await installation.organisation([role])
+    question = QUESTIONS[role][1][name]
+
+    async def ask(about: Planted) -> object:
+        async with installation.open(organisation, role) as vault:  # type: ignore[call-overload]
+            return await question(vault, about)
+
+    await goes(way, lambda: ask(nobodys(NOW)))
+    ways = [await goes(way, lambda about=about: ask(about)) for about in (planted, nobodys(NOW))]  # type: ignore[misc]
+    assert ways[0] == ways[1] != []
+
+
+OF_INTERFACE_D: dict[str, Callable[[Mailboxes, Access, Planted], Awaitable[object]]] = {
+    "read": lambda boxes, access, about: boxes.find(access, about.message_id, Filters()),
+    "delete": lambda boxes, access, about: boxes.delete(access, about.message_id, Filters()),
+    "list by sender": lambda boxes, access, about: boxes.page(
+        access, Filters(sender_address=about.address), 100, None
+    ),
+}
+
+
+@pytest.mark.parametrize("operation", OF_INTERFACE_D)
+async def test_interface_d_asks_the_same(
+    installation: Installation, planted: Planted, way: Way, operation: str
+) -> None:
+    organisation = await installation.organisation([Role.MESSAGE_SERVICE])
+    access = Access(organisation, "journal", frozenset(Scope), patterns(["*"]))
+    boxes, ask = Mailboxes(installation.gate), OF_INTERFACE_D[operation]
+    await ask(boxes, access, nobodys(NOW))
+    ways = [
+        await goes(way, lambda about=about: ask(boxes, access, about))  # type: ignore[misc]
+        for about in (planted, nobodys(NOW))
+    ]
+    assert ways[0] == ways[1] != []
+
+
+OF_INTERFACE_C: dict[str, Callable[[Polling, Principal, ParticipantIdentifier, str], Awaitable[object]]] = {
+    "acknowledge": lambda polling, who, organisation, item: polling.acknowledge(who, organisation, item),
+    "poll": lambda polling, who, organisation, item: polling.poll(
+        who, organisation, PollRequest(0, 0, (item,), item)
+    ),
+}
+
+
+@pytest.mark.parametrize("operation", OF_INTERFACE_C)
+async def test_interface_c_asks_the_same(
+    installation: Installation, planted: Planted, way: Way, operation: str
+) -> None:
+    organisation = await installation.organisation([Role.ACCESS_POINT])
+    who = Principal(PrincipalKind.SYSTEM, "message-service", organisation.value)
+    polling = Polling(installation.gate, Signals(), lambda: NOW)
+    ask = OF_INTERFACE_C[operation]
+    await goes(way, lambda: ask(polling, who, organisation, nobodys(NOW).item_id))
+    ways = [
+        await goes(way, lambda item=about.item_id: ask(polling, who, organisation, item))  # type: ignore[misc]
+        for about in (planted, nobodys(NOW))
+    ]
+    assert ways[0] == ways[1] != []
