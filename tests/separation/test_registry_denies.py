@@ -92,10 +92,12 @@ async def test_no_catalog_can_be_listed(registry: psycopg.Connection[Row], admin
 async def test_the_registry_is_read_and_its_log_grows_and_nothing_else(
     registry: psycopg.Connection[Row], administrator: Superuser
 ) -> None:
-    for table in administrator.tables("registry"):
+    tables = [table for table in administrator.tables("registry") if not table.endswith("_seq")]
+    for table in tables:
         attempt(registry, f"SELECT 1 FROM registry.{table}")
         column = administrator.rows(
-            "SELECT attname FROM pg_attribute WHERE attrelid = %s::regclass AND attnum = 1",
+            "SELECT attname FROM pg_attribute WHERE attrelid = %s::regclass AND attnum > 0"
+            " AND attidentity = '' ORDER BY attnum LIMIT 1",
             f"registry.{table}",
         )[0][0]
         for statement in (

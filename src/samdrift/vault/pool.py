@@ -125,14 +125,15 @@ class Pool:
         return session
 
     async def _log_in(self, login: Login) -> Session:
-        """Once more with the password of now, when it has changed on the way here."""
-        try:
-            return await Session.connect(login.address)
-        except VaultUnavailable:
-            renewed = await self._renew(login)
-            if renewed.password == login.password:
-                raise
-        return await Session.connect(renewed.address)
+        """With the password of now, however often it changes on the way there."""
+        while True:
+            try:
+                return await Session.connect(login.address)
+            except VaultUnavailable:
+                renewed = await self._renew(login)
+                if renewed.password == login.password:
+                    raise
+                login = renewed
 
     def _drop(self, session: Session) -> None:
         name, _ = self._idle.pop(session)
