@@ -1,4 +1,4 @@
-"""Closing an organisation: everything of it destroyed, by a decision, and signed for (disposal).
+"""Closing an organisation: all of it destroyed, by a decision, and signed for (architecture-sad 4.3.2).
 
 Each step can be repeated. Up to the point where the closing is put on record
 nothing is lost, and whatever stops it leaves a suspended organisation. From there on

@@ -17,11 +17,12 @@ from samdrift.app.config import Config, OrganisationConfig
 from samdrift.app.keysheld import HeldKeys, held_keys
 from samdrift.app.replaceable import OPERATOR_KEYS
 from samdrift.app.services import shared_services
-from samdrift.contracts.discovery import Discovery, DiscoveryError, NotRegistered
+from samdrift.contracts.discovery import Discovery, DiscoveryError, DiscoveryUnavailable, NotRegistered
 from samdrift.contracts.principals import Role
 from samdrift.messageservice.routing import Routing, Share
 from samdrift.net.addressbook import AddressBookClient, AddressBookUnavailable
 from samdrift.net.http import http_client
+from samdrift.net.trustfolder import TrustFolderError, read_policies
 from samdrift.vault.keys.files import KeyName
 from samdrift.wire.addressbook import AddressBookCopy
 from samdrift.wire.identifiers import DocumentIdentifier, ParticipantIdentifier
@@ -42,8 +43,26 @@ class Federation:
 @contextlib.asynccontextmanager
 async def asking(config: Config, now: datetime) -> AsyncIterator[Federation]:
     """Services to ask, with the address book read once; what cannot be reached is told as unknown."""
+    book = await _address_book(config, now)
+    try:
+        read_policies(config.federation.trust)
+    except TrustFolderError as error:
+        yield Federation(_Untold(f"the trust folder is not usable: {error}"), book)
+        return
     async with shared_services(config) as services:
-        yield Federation(services.discovery, await _address_book(config, now))
+        yield Federation(services.discovery, book)
+
+
+class _Untold:
+    """Stands where nobody can be asked."""
+
+    def __init__(self, why: str) -> None:
+        self._why = why
+
+    async def service(
+        self, participant: ParticipantIdentifier, document: DocumentIdentifier
+    ) -> ServiceMetadata:
+        raise DiscoveryUnavailable(self._why)
 
 
 async def gather(

@@ -60,8 +60,6 @@ def show(
     with told():
         loaded = load(config)
         facts = run(_shown(loaded, organisation, offline))
-    if not facts.entry and not facts.vaults:
-        raise Unusable(f"{organisation} is neither in the configuration nor has it a vault here")
     return _told(loaded, facts, "", as_json)
 
 
@@ -101,6 +99,9 @@ async def _added(
 
 async def _shown(config: Config, organisation: ParticipantIdentifier, offline: bool) -> Facts:
     async with administering(config) as installation:
+        known = {one.identifier for one in config.organisations}
+        if organisation not in known | {one.organisation for one in installation.gate.registry.all()}:
+            raise Unusable(f"{organisation} is neither in the configuration nor has it a vault here")
         return await _asked(installation, organisation, offline)
 
 
