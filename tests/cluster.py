@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import secrets
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import psycopg
@@ -47,7 +47,7 @@ class Cluster:
         """The installation whose vaults are here."""
         settings = settings_in(self.folder.parent / "installation")
         (private_folder(settings.secrets) / "administrator").write_text(self.password)
-        return VaultSettings(self.url, settings.objects, settings.secrets, settings.passphrase)
+        return replace(settings, database=self.url)
 
 
 SCRAM = "host all all 127.0.0.1/32 scram-sha-256\n"
