@@ -19,10 +19,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import psutil
-from tests.interop.phase4.build import Unavailable, classpath
+from tests.interop.phase4.build import classpath
 from tests.interop.phase4.driver import Phase4
 from tests.interop.phase4.neighbours import Neighbour, Packed, neighbour
 from tests.interop.phase4.scene import THEIRS, access_point, peer_settings, properties, request
+from tests.interop.tools import Unavailable
 
 from bench.measure import Row, against_floor
 from samdrift.app.accesspoints import connected

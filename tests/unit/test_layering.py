@@ -46,7 +46,7 @@ ONLY_IN = {
 
 IMPURE = frozenset(
     {"aiohttp", "asyncio", "dns", "http", "logging", "multiprocessing", "os", "pathlib", "random", "secrets"}
-    | {"shutil", "signal", "socket", "sqlite3", "ssl", "starlette", "structlog", "subprocess", "tempfile"}
+    | {"shutil", "signal", "socket", "sqlite3", "ssl", "starlette", "subprocess", "tempfile"}
     | {"threading", "time", "urllib.request"}
 )
 """What has no place in a package that neither reads nor waits nor looks at the clock."""

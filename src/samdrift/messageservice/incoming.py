@@ -104,13 +104,13 @@ class Judging:
     ) -> Judgement:
         """What ``data`` is and how it is to be answered."""
         judgement = await self._judged(data, item, profile, keys, now)
-        return await self._screened(judgement) if isinstance(judgement, NewMessage) else judgement
+        return await self._screened(profile, judgement) if isinstance(judgement, NewMessage) else judgement
 
-    async def _screened(self, new: NewMessage) -> NewMessage:
+    async def _screened(self, profile: OrganisationProfile, new: NewMessage) -> NewMessage:
         """What else would be accepted is scanned for malicious code (content-specification 5.3)."""
         if new.findings or new.message is None:
             return new
-        malware = await self._screening.malware(new.message)
+        malware = await self._screening.malware(profile.organisation, new.message)
         return (
             new if malware is None else replace(new, findings=(malware.finding,), malware=malware.signature)
         )

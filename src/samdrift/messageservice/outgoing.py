@@ -64,7 +64,7 @@ class Outgoing:
         now = self._clock()
         async with self._open(organisation) as vault:
             try:
-                malware = None if scanned else await self._malware(payload)
+                malware = None if scanned else await self._malware(organisation, payload)
                 if malware is not None:
                     await self._drop(vault, record, malware, now)
                     return None
@@ -97,8 +97,9 @@ class Outgoing:
             await advance(vault, record.id, Direction.OUT, step, now)
             return None
 
-    async def _malware(self, payload: bytes) -> Malware | None:
-        return await self._screening.malware(await aside(len(payload), lambda: sdkmessage.parse(payload)))
+    async def _malware(self, organisation: ParticipantIdentifier, payload: bytes) -> Malware | None:
+        message = await aside(len(payload), lambda: sdkmessage.parse(payload))
+        return await self._screening.malware(organisation, message)
 
     async def _drop(
         self, vault: MessageServiceVault, record: MessageRecord, malware: Malware, now: datetime

@@ -7,11 +7,14 @@ from dataclasses import dataclass
 
 from samdrift.contracts.malware import MalwareScanner
 from samdrift.messageservice.findings import malicious
+from samdrift.messageservice.places import Turns
 from samdrift.wire.base64text import decode_pieces
 from samdrift.wire.findings import Finding
+from samdrift.wire.identifiers import ParticipantIdentifier
 from samdrift.wire.sdkmessage import SdkMessage
 
 _PIECE = 1 << 18
+_AT_ONCE = 4
 _BODY = "/messagePayload/message/messageBody"
 
 
@@ -24,18 +27,23 @@ class Malware:
 
 
 class Screening:
-    """Asks the scanner. What is packed in a file is the scanner's to unpack."""
+    """Asks the scanner, in turns: one organisation's files wait behind its own and not behind each other's.
+
+    What is packed in a file is the scanner's to unpack.
+    """
 
     def __init__(self, scanner: MalwareScanner) -> None:
         self._scanner = scanner
+        self._turns = Turns(_AT_ONCE)
 
-    async def malware(self, message: SdkMessage) -> Malware | None:
-        """The first malicious text or file of a message that is valid; ``None`` when all are clean.
+    async def malware(self, organisation: ParticipantIdentifier, message: SdkMessage) -> Malware | None:
+        """The first malicious text or file of ``organisation``'s valid message; ``None`` when all are clean.
 
         Raises :class:`samdrift.contracts.malware.ScannerUnavailable`: the message must wait.
         """
         for place, pieces in _parts(message):
-            verdict = await self._scanner.scan(pieces)
+            async with self._turns.turn(organisation):
+                verdict = await self._scanner.scan(pieces)
             if not verdict.clean:
                 return Malware(verdict.signature, malicious(place))
         return None

@@ -116,7 +116,7 @@ class MessageService:
     ) -> bool:
         """Whether the message is known to hold no malicious code; where that cannot be told now, it waits."""
         try:
-            malware = await self._screening.malware(message)
+            malware = await self._screening.malware(organisation, message)
         except ScannerUnavailable:
             return False
         if malware is None:

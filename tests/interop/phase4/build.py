@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
-import re
 import shutil
 import subprocess
 from pathlib import Path
+
+from tests.interop.tools import require, require_version
 
 _HERE = Path(__file__).parent
 _TARGET = _HERE / "target"
@@ -24,13 +25,9 @@ _GOALS = (
 )
 
 
-class Unavailable(Exception):
-    """This machine lacks what the peer needs; the text says what."""
-
-
 def classpath() -> str:
     """Where Java finds the peer, built when need be; :class:`Unavailable` without Java or Maven."""
-    _require_java()
+    require_version("java", "Java", "-version", r'version "(\d+)', _JAVA)
     _TARGET.mkdir(exist_ok=True)
     with open(_TARGET / "lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -39,23 +36,13 @@ def classpath() -> str:
     return f"{_TARGET / 'classes'}:{_TARGET / 'lib'}/*"
 
 
-def _require_java() -> None:
-    if shutil.which("java") is None:
-        raise Unavailable("no Java on this machine")
-    said = subprocess.run(["java", "-version"], capture_output=True, text=True).stderr
-    version = re.search(r'version "(\d+)', said)
-    if version is None or int(version[1]) < _JAVA:
-        raise Unavailable(f"no Java {_JAVA} or newer on this machine")
-
-
 def _fingerprint() -> str:
     files = [_HERE / "pom.xml", *sorted((_HERE / "src").rglob("*.java"))]
     return hashlib.sha256(b"\0".join(file.read_bytes() for file in files)).hexdigest()
 
 
 def _build() -> None:
-    if shutil.which("mvn") is None:
-        raise Unavailable("no Maven on this machine")
+    require("mvn", "Maven")
     for part in ("classes", "lib"):
         shutil.rmtree(_TARGET / part, ignore_errors=True)
     built = subprocess.run(

@@ -8,8 +8,9 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
-from tests.interop.phase4.build import Unavailable, classpath
+from tests.interop.phase4.build import classpath
 from tests.interop.phase4.scene import Scene, scene
+from tests.interop.tools import Unavailable
 from tests.vaults import server_folder
 
 

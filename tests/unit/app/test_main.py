@@ -13,7 +13,7 @@ from samdrift import __version__
 from samdrift.app.main import COMMANDS
 from tests.unit.app.commandline import samdrift
 
-HEAVY = "lxml cryptography psycopg aiohttp starlette structlog asyncio"
+HEAVY = "lxml cryptography psycopg aiohttp starlette asyncio"
 
 
 @pytest.mark.parametrize("arguments", [[], ["--help"]])

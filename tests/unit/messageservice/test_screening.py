@@ -61,7 +61,7 @@ def with_files(*files: bytes, text: str = "Hej på dig") -> SdkMessage:
 async def test_every_text_and_every_file_is_scanned_as_it_is() -> None:
     scanner = Scanner()
     large = os.urandom(3 * MEGABYTE)
-    assert await Screening(scanner).malware(with_files(b"one", large)) is None
+    assert await Screening(scanner).malware(HERE.organisation, with_files(b"one", large)) is None
     names, *others = scanner.given
     assert "Fråga om avtal".encode() in names
     assert others == ["Hej på dig".encode(), b"one", large]
@@ -75,7 +75,7 @@ async def test_every_text_and_every_file_is_scanned_as_it_is() -> None:
     ],
 )
 async def test_the_finding_names_the_place_and_not_what_was_found(found_in: SdkMessage, place: str) -> None:
-    malware = await Screening(Scanner()).malware(found_in)
+    malware = await Screening(Scanner()).malware(HERE.organisation, found_in)
     assert malware is not None
     assert malware.signature == "Test.Bad"
     assert malware.finding.path == f"/messagePayload/message/messageBody/documents[1]/{place}"
@@ -93,7 +93,7 @@ async def test_the_largest_message_is_scanned_in_pieces() -> None:
             screening = Screening(ClamdScanner(ClamdAddress(daemon.socket)))
             tracemalloc.start()
             try:
-                assert await screening.malware(largest) is not None
+                assert await screening.malware(HERE.organisation, largest) is not None
                 assert tracemalloc.get_traced_memory()[1] < 12 * MEGABYTE
             finally:
                 tracemalloc.stop()

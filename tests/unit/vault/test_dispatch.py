@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from datetime import UTC, datetime, timedelta
 
 from samdrift.vault.dispatch import Dispatcher
@@ -133,3 +134,30 @@ async def test_news_that_comes_with_the_end_does_not_put_the_end_off() -> None:
     done, _ = await asyncio.wait({task}, timeout=1)
     assert task in done
     assert task.cancelled()
+
+
+async def test_behind_thousands_of_one_organisation_nobody_waits_for_more_than_one_turn_of_each() -> None:
+    """Counted in turns: B has work all the time, A has a backlog that never ends."""
+    turns: list[ParticipantIdentifier] = []
+    others = [ParticipantIdentifier(f"0203:b{number}.se") for number in range(20)]
+    over = asyncio.Event()
+
+    async def turn(organisation: ParticipantIdentifier) -> datetime | None:
+        turns.append(organisation)
+        dispatcher.wake(organisation)
+        for _ in range(1000):
+            dispatcher.wake(A)
+        if len(turns) == 5000:
+            over.set()
+        await asyncio.sleep(0)
+        return None
+
+    dispatcher = Dispatcher(turn, now, on_failure=lambda _: None)
+    task = asyncio.create_task(dispatcher.run([A, *others]))
+    await over.wait()
+    task.cancel()
+    for organisation in others:
+        places = [place for place, one in enumerate(turns[:5000]) if one == organisation]
+        gaps = [after - before for before, after in itertools.pairwise(places)]
+        assert len(places) > 200
+        assert max(gaps) <= len(others) + 1

@@ -13,7 +13,7 @@ from samdrift.app.configfile import load
 from samdrift.app.failures import told
 from samdrift.app.inputs import read_participant
 from samdrift.app.loop import run
-from samdrift.app.output import Unusable
+from samdrift.app.output import Unusable, complain
 from samdrift.audit.events import AuditEvent
 from samdrift.contracts.principals import Principal, PrincipalKind, Purpose
 from samdrift.vault import migrations
@@ -40,8 +40,10 @@ def rotate_logins(config: ConfigFile, organisation: Organisation = None) -> None
     """Give every vault's login a new password, while everything runs."""
     with told():
         only = None if organisation is None else read_participant(organisation)
-        rotated = run(_rotate(load(config), only))
+        rotated, locked = run(_rotate(load(config), only))
     typer.echo(f"{rotated} logins have a new password")
+    if locked:
+        complain(f"{locked} logins keep theirs: their vaults are locked by the organisation's own officer")
 
 
 @app.command("hardening")
@@ -54,14 +56,17 @@ def hardening(
     typer.echo(migrations.hardening_for(administrator))
 
 
-async def _rotate(config: Config, only: ParticipantIdentifier | None) -> int:
+async def _rotate(config: Config, only: ParticipantIdentifier | None) -> tuple[int, int]:
+    """How many got a new password, and how many could not."""
     async with administering(config) as installation:
         hosted = [one for one in installation.gate.registry.all() if only in (None, one.organisation)]
         if only is not None and not hosted:
             raise Unusable("the organisation has no vault here")
+        locked = [one for one in hosted if installation.keys.locked(one.vault)]
         for one in hosted:
-            await _rotate_one(installation, one)
-        return len(hosted)
+            if one not in locked:
+                await _rotate_one(installation, one)
+        return len(hosted) - len(locked), len(locked)
 
 
 async def _rotate_one(installation: Administration, one: Registration) -> None:

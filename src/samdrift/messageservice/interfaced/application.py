@@ -34,6 +34,7 @@ from samdrift.messageservice.interfaced.following import Following, TooManyStrea
 from samdrift.messageservice.interfaced.mailboxes import Found, Listing, Mailboxes
 from samdrift.messageservice.interfaced.posting import Posting
 from samdrift.messageservice.interfaced.problems import Answer, Refused, bad_request, broken, problem
+from samdrift.messageservice.places import NoPlace, Places
 from samdrift.vault.errors import VaultDenied, VaultUnavailable
 from samdrift.vault.gate import Gate
 from samdrift.vault.records import MessageRecord
@@ -41,6 +42,9 @@ from samdrift.wire.identifiers import ParticipantIdentifier
 
 _JSON = "application/json"
 _LATER = {"retry-after": "30"}
+_SOON = {"retry-after": "2"}
+_SENT_AT_ONCE = 32
+_SENT_AT_ONCE_FOR_ONE = 8
 _CHALLENGE = 'Bearer realm="interface D"'
 _LONGEST_NUMBER = 18
 
@@ -71,6 +75,7 @@ class InterfaceD:
         self._served = served
         self._mailboxes = mailboxes
         self._posting = posting
+        self._places = Places(_SENT_AT_ONCE, _SENT_AT_ONCE_FOR_ONE)
         self._following = Following(gate, authorization)
         self._description = (files("samdrift.messageservice.interfaced") / "interface-d.json").read_bytes()
         self.operations = (
@@ -96,6 +101,7 @@ class InterfaceD:
                 VaultDenied: _denied,
                 VaultUnavailable: _unavailable,
                 AuthorizationUnavailable: _undecided,
+                NoPlace: _full,
                 HTTPException: _of_http,
             },
         )
@@ -129,8 +135,9 @@ class InterfaceD:
     async def _send(self, request: Request, access: Access) -> Response:
         _require_json(request)
         length = request.headers.get("content-length", "")
-        document = await json.read(request.stream(), int(length) if length.isdecimal() else None)
-        message_id = await self._posting.send(access, contract.check(document)["data"])
+        with self._places.taken(access.organisation):
+            document = await json.read(request.stream(), int(length) if length.isdecimal() else None)
+            message_id = await self._posting.send(access, contract.check(document)["data"])
         return Response(status_code=201, headers={"location": writing.location(message_id)})
 
     async def _list(self, request: Request, access: Access) -> Response:
@@ -262,6 +269,11 @@ async def _unavailable(request: Request, error: Exception) -> Response:
 async def _undecided(request: Request, error: Exception) -> Response:
     assert isinstance(error, AuthorizationUnavailable)
     return problem(503, "whether the token is good cannot be told now", _LATER)
+
+
+async def _full(request: Request, error: Exception) -> Response:
+    assert isinstance(error, NoPlace)
+    return problem(503, "more messages are being sent at once than may be", _SOON)
 
 
 async def _of_http(request: Request, error: Exception) -> Response:

@@ -1,0 +1,84 @@
+"""Places that organisations share, so that one of them cannot take what the others need.
+
+Places are refused to whoever asks for too many, or waited for in fair turns.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import Counter, deque
+from collections.abc import AsyncIterator, Iterator
+
+from samdrift.wire.identifiers import ParticipantIdentifier
+
+
+class NoPlace(Exception):
+    """All places are taken, or all that one organisation may have; later there may be one."""
+
+
+class Places:
+    """So many at once, and so many of one organisation; whoever finds none is refused.
+
+    An organisation that has none gets one, however many the others have.
+    """
+
+    def __init__(self, most: int, most_of_one: int) -> None:
+        self._most = most
+        self._most_of_one = most_of_one
+        self._taken = Counter[ParticipantIdentifier]()
+
+    @contextlib.contextmanager
+    def taken(self, organisation: ParticipantIdentifier) -> Iterator[None]:
+        """Have a place while the context lasts; :class:`NoPlace` when there is none."""
+        own = self._taken[organisation]
+        if own >= self._most_of_one or (own and self._taken.total() >= self._most):
+            raise NoPlace
+        self._taken[organisation] += 1
+        try:
+            yield
+        finally:
+            self._taken[organisation] -= 1
+
+
+class Turns:
+    """So many at once, in turns: each organisation that waits gets one place before any gets a second one."""
+
+    def __init__(self, places: int) -> None:
+        self._free = places
+        self._waiting: dict[ParticipantIdentifier, deque[asyncio.Future[None]]] = {}
+
+    @contextlib.asynccontextmanager
+    async def turn(self, organisation: ParticipantIdentifier) -> AsyncIterator[None]:
+        """Wait for a place, and have it while the context lasts."""
+        await self._take(organisation)
+        try:
+            yield
+        finally:
+            self._give_back()
+
+    async def _take(self, organisation: ParticipantIdentifier) -> None:
+        if self._free:
+            self._free -= 1
+            return
+        mine: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.setdefault(organisation, deque()).append(mine)
+        try:
+            await mine
+        except asyncio.CancelledError:
+            if mine.done() and not mine.cancelled():
+                self._give_back()  # it was given in the same moment
+            raise
+
+    def _give_back(self) -> None:
+        """Hand the place to whose turn it is; whoever has had one waits behind the others."""
+        while self._waiting:
+            organisation = next(iter(self._waiting))
+            waiting = self._waiting.pop(organisation)
+            given = waiting.popleft()
+            if waiting:
+                self._waiting[organisation] = waiting
+            if not given.done():
+                given.set_result(None)
+                return
+        self._free += 1

@@ -1,0 +1,139 @@
+"""A dump of everything: words of messages are in no table, file, log or object of any operator.
+
+Whoever gets a backup, or a disk, has this. After whole exchanges, between several organisations, in which
+messages were accepted, refused by a peer, rejected with a receipt or not taken at all.
+"""
+
+from __future__ import annotations
+
+import base64
+import subprocess
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+import psycopg
+
+from samdrift.app.operator import vault_settings
+from samdrift.contracts.messages import Direction, MessageStatus
+from samdrift.vault.database import Database
+from samdrift.vault.postgres import programs_folder
+from tests.roles.letters import letter
+from tests.roles.member import Member
+from tests.roles.stage import Stage
+from tests.roles.test_planted_words import WORDS, Heard, comes_in_and_fails, is_exchanged, planted
+
+EXPECTED = "VaultUnavailable"
+_UNTOUCHED = ("base/1", "base/4")
+"""Folders of the databases that PostgreSQL keeps as templates: nobody can connect to them."""
+
+
+def spellings(word: str) -> Iterator[bytes]:
+    """How a word could stand on a disk: as text, in base64, and both as the database prints bytes."""
+    for plain in (word.encode(), *_in_base64(word.encode())):
+        yield plain
+        yield plain.hex().encode()
+    yield word.encode("utf-16-le")
+
+
+def _in_base64(word: bytes) -> Iterator[bytes]:
+    """Wherever the word begins; without the characters that depend on what is beside it."""
+    for shift in range(3):
+        encoded = base64.b64encode(b"-" * shift + word)
+        yield encoded[-(-shift * 4 // 3) : (shift + len(word)) * 4 // 3]
+
+
+SOUGHT = {name: tuple(spellings(word)) for name, word in WORDS.items()}
+
+
+def found_in(data: bytes) -> set[str]:
+    return {name for name, spelled in SOUGHT.items() if any(one in data for one in spelled)}
+
+
+def dumped(address: str) -> bytes:
+    """What a backup program gets from the database, values unpacked."""
+    program = programs_folder() / "pg_dump"
+    return subprocess.run([program, "--dbname", address], capture_output=True, check=True).stdout
+
+
+def files_of(member: Member) -> Iterator[Path]:
+    """Every file of the operator's: database with its log ahead, objects, keys, seals, logs, copies."""
+    folder = member.config.vaults.secrets.parent
+    data = folder / "database/data"
+    for path in folder.rglob("*"):
+        inside = path.relative_to(data).as_posix() if path.is_relative_to(data) else ""
+        if path.is_file() and not path.is_socket() and not inside.startswith(_UNTOUCHED):
+            yield path
+
+
+async def administrator(member: Member) -> str:
+    database = await Database.start(vault_settings(member.config))
+    try:
+        return database.administrator()
+    finally:
+        await database.stop()
+
+
+async def leaks(member: Member) -> dict[str, set[str]]:
+    """Where which word can be read."""
+    address = await administrator(member)
+    with psycopg.connect(address, autocommit=True) as connection:
+        connection.execute("CHECKPOINT")
+    dump = dumped(address)
+    assert member.organisation.value.encode() in dump
+    found: dict[str, set[str]] = {"the dump": found_in(dump)}
+    searched = 0
+    for path in files_of(member):
+        data = _read(path)
+        searched += len(data)
+        found[path.name] = found.get(path.name, set()) | found_in(data)
+    assert searched > 10_000_000
+    return {where: words for where, words in found.items() if words}
+
+
+def _read(path: Path) -> bytes:
+    """What the server removes meanwhile is gone."""
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return b""
+
+
+async def everybody_writes(members: Iterable[Member], to: Callable[[Member], Member]) -> None:
+    """Each organisation has sent and received what holds the words."""
+    for member in members:
+        message = planted(letter(member.address, to(member).address))
+        await member.operator.messages.send(member.principal, member.organisation, message)
+        assert await member.ends(message.message_id) is MessageStatus.ACCEPTED
+        assert await to(member).ends(message.message_id, Direction.IN) is MessageStatus.NEW
+
+
+async def test_no_word_of_a_message_can_be_read_from_a_dump_of_everything(stage: Stage) -> None:
+    await everybody_writes(
+        (stage.habo, stage.mullsjo, stage.agency),
+        lambda one: stage.agency if one is stage.mullsjo else stage.mullsjo,
+    )
+    await is_exchanged(stage)
+    await comes_in_and_fails(stage, Heard())
+    for member in (stage.habo, stage.agency):
+        assert await leaks(member) == {}
+
+
+async def test_a_word_in_clear_is_found_in_the_dump_and_on_the_disk(stage: Stage) -> None:
+    """The control, for a word in a text, in bytes, and in base64 within a file."""
+    habo = stage.habo
+    file = habo.config.vaults.secrets.parent / "objects" / "control"
+    content = base64.b64encode(b"a" + WORDS["file"].encode() + b"b")
+    with psycopg.connect(await administrator(habo), autocommit=True) as connection:
+        connection.execute("CREATE TABLE registry.control (a text, b bytea)")
+        try:
+            connection.execute(
+                "INSERT INTO registry.control VALUES (%s, %s)", (WORDS["subject"], WORDS["person"].encode())
+            )
+            file.write_bytes(content)
+            found = await leaks(habo)
+        finally:
+            connection.execute("DROP TABLE registry.control")
+            file.unlink(missing_ok=True)
+    assert found["the dump"] == {"subject", "person"}
+    assert found["control"] == {"file"}
+    assert {"subject", "person"} in [words for where, words in found.items() if where.isdecimal()]
