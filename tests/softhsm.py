@@ -16,20 +16,18 @@ from tests.programs import requires
 requires_softhsm = requires("softhsm2-util", "softhsm2")
 PIN = "728193"
 _LIBRARIES = ("/usr/lib/softhsm/libsofthsm2.so", "/usr/local/lib/softhsm/libsofthsm2.so")
-_READY = 40
 _SETTINGS = (
     "directories.tokendir = {}\nobjectstore.backend = file\nlog.level = ERROR\nslots.removable = false\n"
 )
 
 
 class SoftHsm:
-    """SoftHSM with some tokens that nobody uses yet: its library sees no new ones until it begins anew."""
+    """SoftHSM, and tokens in it for whoever wants one."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.library = next(Path(path) for path in _LIBRARIES if Path(path).exists())
-        self._made = [self.make(f"token-{number}") for number in range(_READY)]
-        self._pins = count()
+        self._numbers = count()
 
     @property
     def module(self) -> Module:
@@ -42,11 +40,23 @@ class SoftHsm:
         return label
 
     def unused(self) -> str:
-        """The label of a token that nobody has used."""
-        return self._made.pop()
+        """The label of a token that nobody has used. The library learns of it by beginning anew."""
+        label = self.make(f"token-{next(self._numbers)}")
+        self.begin_anew()
+        return label
+
+    def begin_anew(self) -> None:
+        """Have the library look for tokens; every session in this process ends."""
+        with self.module.calling() as library:
+            self.module._begin_anew(library)
+
+    def folder_of(self, label: str) -> Path:
+        """Where SoftHSM keeps a token."""
+        tokens = (self.folder / "tokens").iterdir()
+        return next(each for each in tokens if label.encode() in (each / "token.object").read_bytes())
 
     def pin_file(self, pin: str = PIN) -> Path:
-        path = self.folder / f"pin-{next(self._pins)}"
+        path = self.folder / f"pin-{next(self._numbers)}"
         path.write_text(f"{pin}\n")
         return path
 

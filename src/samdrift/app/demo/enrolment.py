@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cryptography import x509
@@ -33,7 +33,7 @@ from samdrift.vault.keys.files import KeyName
 from samdrift.vault.keys.opened import open_keys
 from samdrift.vault.keys.store import KeyStore
 from samdrift.vault.provision import Provisioner
-from samdrift.vault.settings import VaultSettings
+from samdrift.vault.settings import TokenSettings, VaultSettings
 from samdrift.wire.identifiers import (
     RECEIPT_BASE,
     RECEIPT_EXTENDED,
@@ -68,9 +68,17 @@ class _Certificates:
     client: x509.Certificate
 
 
-async def enrol(federation: LocalFederation, operator: DemoOperator, folder: Path) -> EnrolledOperator:
-    """Bring an operator to the point where it can run; what is done already stays."""
-    settings = _settings(folder)
+async def enrol(
+    federation: LocalFederation,
+    operator: DemoOperator,
+    folder: Path,
+    tokens: TokenSettings | None = None,
+) -> EnrolledOperator:
+    """Bring an operator to the point where it can run; what is done already stays.
+
+    ``tokens`` are those of its organisations; the configuration does not name them.
+    """
+    settings = replace(_settings(folder), tokens=tokens)
     federation.write_trust(folder / "trust")
     keys = await asyncio.to_thread(open_keys, settings)
     vaults = await _vaults(settings, keys, operator)

@@ -21,7 +21,7 @@ from lxml import etree
 
 from samdrift.wire import base64text
 from samdrift.wire.errors import WireError, WireFault
-from samdrift.wire.keys import DecryptionKey, Oaep
+from samdrift.wire.keys import DecryptionKey, Oaep, OaepNotOffered
 from samdrift.wire.xml import Namespace
 from samdrift.wire.xmlenc import (
     ELEMENT,
@@ -341,6 +341,24 @@ def test_another_certificate_for_the_same_key_still_decrypts() -> None:
     stranger, holder = CountingKey(STRANGER), CountingKey(RECIPIENT)
     assert decrypt_element(element, [stranger, holder]) == PLAIN
     assert (stranger.tried, holder.tried) == (1, 1)
+
+
+class Unable:
+    """A key that does no such form, as one in a token may not."""
+
+    certificate = RECIPIENT.certificate
+    remote = True
+
+    def unwrap(self, wrapped: bytes, oaep: Oaep) -> bytes:
+        raise OaepNotOffered
+
+
+def test_a_key_that_does_not_do_the_form_is_told_of_when_no_other_key_opens() -> None:
+    stranger = decryption_key(STRANGER)
+    assert decrypt_element(encrypted(), [Unable(), KEY]) == PLAIN
+    for keys in ([Unable()], [Unable(), stranger], [stranger, Unable()]):
+        with pytest.raises(OaepNotOffered):
+            decrypt_element(encrypted(), keys)
 
 
 def test_only_rsa_keys_are_encrypted_for() -> None:

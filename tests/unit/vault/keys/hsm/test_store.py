@@ -191,6 +191,7 @@ def test_rotation_in_a_token_is_seen_at_once_and_old_keys_decrypt_until_they_are
     store.retire("a1", KeyName.ENCRYPTION, 1)
     assert site.objects("a1") == before - 2  # The private and the public key.
     assert [key.certificate for key in other.decryption_keys("a1")] == [second]
+    assert not list((site.folder / "keys").rglob("*.retired"))
     with expect(KeyFault.MISSING):
         store.retire("a1", KeyName.ENCRYPTION, 1)
 

@@ -228,8 +228,7 @@ def test_a_library_that_begins_anew_leaves_no_old_handle_in_use(hsm: SoftHsm) ->
     """Handles are numbered anew then: an old one could be another organisation's."""
     ours, theirs = hsm.token(), hsm.token()
     keys = {token: make_key(token, "v1") for token in (ours, theirs)}
-    with hsm.module.calling() as library:
-        hsm.module._begin_anew(library)
+    hsm.begin_anew()
     for token in (theirs, ours):
         verify(keys[token].public, objects.sign(token, keys[token].key_id, b"data"))
 

@@ -1,0 +1,170 @@
+"""An organisation whose keys are in a token, in every step of an exchange, beside one with keys in files."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import pytest_asyncio
+
+from samdrift.app.config import Config
+from samdrift.app.demo.cast import DemoOperator, DemoOrganisation
+from samdrift.app.demo.enrolment import enrol
+from samdrift.app.malware import MalwareConfig
+from samdrift.app.operator import running, vault_settings
+from samdrift.app.tokens import TokenConfig, TokensConfig
+from samdrift.audit.events import AuditEvent
+from samdrift.contracts.messages import Direction, MessageStatus
+from samdrift.federation.directory import FunctionalAddress
+from samdrift.vault.keys.hsm.keys import TokenDecryptionKey, TokenSigningKey
+from samdrift.vault.settings import TokenAccess, TokenSettings
+from samdrift.wire.identifiers import ParticipantIdentifier
+from samdrift.wire.keys import Oaep
+from samdrift.wire.softwarekeys import SoftwareSigningKey
+from samdrift.wire.xmldsig import SHA256
+from samdrift.wire.xmlenc import encrypt
+from samdrift.wire.xmlenc.keytransport import RSA_OAEP_MGF1P
+from tests.roles.letters import WITH_PDF
+from tests.roles.member import MT, Member, until
+from tests.roles.stage import Stage, hasty, member_of
+from tests.softhsm import SoftHsm, requires_softhsm
+from tests.vaults import server_folder
+
+pytestmark = requires_softhsm
+
+
+def organisation(name: str, domain: str) -> DemoOrganisation:
+    identifier = ParticipantIdentifier(f"0203:{domain}")
+    address = FunctionalAddress(f"sdk.registrator.{identifier}", "Registrator")
+    return DemoOrganisation(identifier, name, "2120000000", address)
+
+
+EKSJO, ANEBY = organisation("Eksjö kommun", "eksjo.se"), organisation("Aneby kommun", "aneby.se")
+OPERATOR = DemoOperator("operator-h", "AP0008-SDK-DEMO", (EKSJO, ANEBY))
+
+
+@dataclass
+class Place:
+    """An operator of an organisation with a token and of one without."""
+
+    hsm: SoftHsm
+    label: str
+    eksjo: Member
+    aneby: Member
+
+    def take_token_away(self) -> None:
+        self.hsm.folder_of(self.label).rename(self.hsm.folder / "away")
+        self.hsm.begin_anew()
+
+    def bring_token_back(self) -> None:
+        (self.hsm.folder / "away").rename(self.hsm.folder / "tokens" / "back")
+        self.hsm.begin_anew()
+
+
+def with_token(config: Config, library: Path, token: TokenConfig) -> Config:
+    organisations = tuple(
+        replace(one, token=token if one.identifier == EKSJO.identifier else None)
+        for one in config.organisations
+    )
+    return replace(
+        config,
+        vaults=replace(config.vaults, tokens=TokensConfig(library)),
+        organisations=organisations,
+    )
+
+
+@pytest_asyncio.fixture(scope="module")
+async def place(stage: Stage, hsm: SoftHsm) -> AsyncIterator[Place]:
+    label = hsm.unused()
+    token = TokenConfig(label, hsm.pin_file())
+    with server_folder() as folder:
+        tokens = TokenSettings(hsm.library, {EKSJO.identifier: TokenAccess(label, token.pin_file)})
+        enrolled = await enrol(stage.federation, OPERATOR, folder, tokens)
+        config = with_token(enrolled.config, hsm.library, token)
+        assert vault_settings(config).tokens == tokens
+        async with running(hasty(config, MalwareConfig(None))) as run:
+            eksjo, aneby = (member_of(stage.federation, run, one) for one in (EKSJO, ANEBY))
+            yield Place(hsm, label, eksjo, aneby)
+
+
+async def exchanged(sender: Member, recipient: Member, message_id: str) -> None:
+    """The message has arrived, and its receipt came back."""
+    assert await sender.ends(message_id) is MessageStatus.ACCEPTED
+    assert await recipient.ends(message_id, Direction.IN) is MessageStatus.NEW
+    message = await recipient.reads(message_id)
+    assert message.documents[0].texts == (WITH_PDF.text,)
+
+
+async def test_softhsm_runs_the_whole_exchange(stage: Stage, place: Place) -> None:
+    """Out: signed in the token, and the receipt read. In: decrypted in it, and the receipt signed."""
+    async with place.eksjo.open(MT) as vault:
+        keys = vault.keys()
+    assert isinstance(keys.signing, TokenSigningKey)
+    assert [type(key) for key in keys.decryption] == [TokenDecryptionKey]
+    await exchanged(place.eksjo, stage.agency, await place.eksjo.send(stage.agency.address, WITH_PDF))
+    await exchanged(stage.habo, place.eksjo, await stage.habo.send(place.eksjo.address, WITH_PDF))
+
+
+async def test_an_organisation_with_a_token_and_one_without_are_served_side_by_side(place: Place) -> None:
+    assert isinstance(await place.aneby.signing(), SoftwareSigningKey)
+    await exchanged(place.eksjo, place.aneby, await place.eksjo.send(place.aneby.address, WITH_PDF))
+    await exchanged(place.aneby, place.eksjo, await place.aneby.send(place.eksjo.address, WITH_PDF))
+
+
+async def test_many_messages_at_once_pass_through_a_token(stage: Stage, place: Place) -> None:
+    sent = [
+        (sender, recipient, await sender.send(recipient.address, WITH_PDF))
+        for _ in range(5)
+        for sender, recipient in ((place.eksjo, stage.habo), (stage.habo, place.eksjo))
+    ]
+    await asyncio.gather(*(exchanged(*one) for one in sent))
+
+
+async def test_while_the_token_is_away_messages_wait_and_none_is_lost(stage: Stage, place: Place) -> None:
+    place.take_token_away()
+    try:
+        out = await place.eksjo.send(stage.habo.address, WITH_PDF)
+        held = await place.eksjo.logged(MT, out, AuditEvent.MT_MESSAGE_HELD)
+        assert held.ids["reason"] == "there is no token with the organisation's label"
+        incoming = await stage.habo.send(place.eksjo.address, WITH_PDF)
+        await place.eksjo.logged(MT, incoming, AuditEvent.MT_MESSAGE_HELD)
+        beside = await place.aneby.send(stage.habo.address, WITH_PDF)
+        await exchanged(place.aneby, stage.habo, beside)
+    finally:
+        place.bring_token_back()
+    await exchanged(place.eksjo, stage.habo, out)
+    await exchanged(stage.habo, place.eksjo, incoming)
+
+
+async def test_a_session_key_that_the_token_cannot_unwrap_ends_the_message_with_a_reason(
+    stage: Stage, place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """RSA-OAEP with SHA-256: envelope-profile-xhe 3.4.4.2 does not ask for it, and SoftHSM does not do it."""
+    peer = stage.peer()
+    with monkeypatch.context() as sealing:
+        around = encrypt._around_ciphertext
+        sealing.setattr(encrypt, "Oaep", SimpleNamespace(SHA1=Oaep.SHA256_MGF1_SHA1))
+        sealing.setattr(encrypt, "_around_ciphertext", lambda *parts: with_sha256(*around(*parts)))
+        letters = [peer.encloses(member) for member in (place.eksjo, place.aneby)]
+    for envelope, member in zip(letters, (place.eksjo, place.aneby), strict=True):
+        assert (await peer.posts(envelope, member)).is_receipt_of(member.certificate)
+    refused = await place.eksjo.logged(MT, letters[0].id, AuditEvent.MT_MESSAGE_REFUSED)
+    assert refused.ids["reason"] == (
+        "the payload cannot be decrypted: the key does not do RSA-OAEP with this digest"
+    )
+    assert await place.aneby.ends(letters[1].id, Direction.IN) is MessageStatus.NEW
+
+    async def gone() -> bool | None:
+        return True if not await place.eksjo.waiting() else None
+
+    await until(gone, "nothing waits at the access point")
+
+
+def with_sha256(before: str, after: str) -> tuple[str, str]:
+    method = f'Algorithm="{RSA_OAEP_MGF1P}">'
+    assert method in before
+    return before.replace(method, f'{method}<ds:DigestMethod Algorithm="{SHA256}"></ds:DigestMethod>'), after
