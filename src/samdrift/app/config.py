@@ -66,6 +66,8 @@ class VaultConfig:
     passphrase_file: Path | None = None
     passphrase_credential: str = ""
     """Where the passphrase of the key store is: in a file, or in a credential of that name from systemd."""
+    control: Path | None = None
+    """Folder of the sockets by which running processes are told things; in ``secrets`` unless told."""
 
 
 @dataclass(frozen=True, slots=True)

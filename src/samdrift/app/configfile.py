@@ -103,6 +103,7 @@ def _vaults(table: Table) -> VaultConfig:
         seals=table.path("seals") if "seals" in table else secrets.parent / "seals",
         passphrase_file=table.path("passphrase_file") if "passphrase_file" in table else None,
         passphrase_credential=table.take("passphrase_credential", _credential, ""),
+        control=table.path("control") if "control" in table else None,
     )
     table.finish()
     if (vaults.passphrase_file is None) == (not vaults.passphrase_credential):
