@@ -4,20 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import os
-import subprocess
-from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
-import pytest_asyncio
 
 from samdrift.audit.events import AuditEvent
 from samdrift.contracts.messages import Direction
 from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
-from samdrift.vault.errors import VaultDenied, VaultLocked, VaultUnavailable
+from samdrift.vault.errors import VaultDenied, VaultLocked
 from samdrift.vault.gate import Gate
 from samdrift.vault.keys.opened import open_keys
-from samdrift.vault.settings import VaultSettings
 from samdrift.wire.identifiers import ParticipantIdentifier
 from tests.vaults import (
     MINUTE,
@@ -25,12 +20,7 @@ from tests.vaults import (
     WORKER,
     Installation,
     body,
-    installed,
     message,
-    server_folder,
-    settings_in,
-    submitted,
-    until,
 )
 
 AP, MT = Role.ACCESS_POINT, Role.MESSAGE_SERVICE
@@ -147,52 +137,3 @@ async def test_a_locked_vault_opens_for_nobody_and_again_when_it_is_unlocked(
             await read(installation.gate, organisation, message_id)
     finally:
         await gate.close()
-
-
-# --- closing ------------------------------------------------------------------------------------------------
-
-
-@pytest_asyncio.fixture
-async def folder() -> AsyncIterator[Path]:
-    with server_folder() as folder:
-        yield folder
-
-
-def backed_up(folder: Path) -> VaultSettings:
-    """A backup of the stopped installation: database, objects, key store and passphrase, but no seals."""
-    backup = folder / "backup"
-    backup.mkdir()
-    for part in ("database", "objects", "secrets"):
-        subprocess.run(["cp", "-a", folder / part, backup], check=True)
-    return VaultSettings(
-        backup / "database", backup / "objects", backup / "secrets", folder / "seals", b"open sesame"
-    )
-
-
-async def test_a_closed_organisations_content_cannot_be_read_from_a_backup_made_before(folder: Path) -> None:
-    """Given everything that remains: the backup, the passphrase, and the seals of all others."""
-    settings = settings_in(folder)
-    async with installed(settings) as running:
-        closed, other = await running.organisation(), await running.organisation()
-        letters = {one: await stored(running, one, LARGE) for one in (closed, other)}
-        async with running.open(closed, AP) as vault:
-            transfer = await submitted(vault, LARGE)
-    backup = await asyncio.to_thread(backed_up, folder)
-    async with installed(backup) as restored:
-        for one in (closed, other):
-            assert await read(restored.gate, one, letters[one]) == ("200000 bytes", LARGE)
-        async with restored.open(closed, AP) as vault:
-            assert await (await vault.outgoing_body(transfer.id)).read_all() == LARGE
-    async with installed(settings) as running:
-        ids = [vault_id(running, closed, role) for role in (AP, MT)]
-        for role in (AP, MT):
-            await running.provisioner.drop(closed, role)
-        await until(lambda: running.gate.registry.find(closed, MT) is None)
-    async with installed(backup) as restored:
-        assert await read(restored.gate, other, letters[other]) == ("200000 bytes", LARGE)
-        for role in (AP, MT):
-            with pytest.raises(VaultUnavailable):
-                async with restored.gate.open(WORKER, closed, role, Purpose.READ):
-                    pass
-    keys = open_keys(backup)
-    assert [keys.has_data_key(one) for one in ids] == [False, False]
