@@ -8,6 +8,7 @@ from samdrift.accesspoint.meters import Meters
 from samdrift.accesspoint.sending import Sending
 from samdrift.contracts.clock import Clock
 from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
+from samdrift.vault.errors import VaultLocked
 from samdrift.vault.gate import Gate
 from samdrift.vault.records import Backlog
 from samdrift.wire.identifiers import ParticipantIdentifier
@@ -35,10 +36,15 @@ class QueueLengths:
         """Bring the meters up to date; ``VaultUnavailable`` when a vault cannot be reached."""
         now = self._clock()
         if self._looked is None or now - self._looked >= self._every:
-            self._backlogs = {each: await self._backlog(each) for each in self._sending.busy()}
+            looked = [(each, await self._backlog(each)) for each in self._sending.busy()]
+            self._backlogs = {each: backlog for each, backlog in looked if backlog is not None}
             self._looked = now
         self._meters.queues(self._backlogs, now)
 
-    async def _backlog(self, organisation: ParticipantIdentifier) -> Backlog:
-        async with self._gate.open(_WORKER, organisation, Role.ACCESS_POINT, Purpose.MEASURE) as vault:
-            return await vault.backlog()
+    async def _backlog(self, organisation: ParticipantIdentifier) -> Backlog | None:
+        """``None`` while its vault is locked: then nobody knows, and nothing moves."""
+        try:
+            async with self._gate.open(_WORKER, organisation, Role.ACCESS_POINT, Purpose.MEASURE) as vault:
+                return await vault.backlog()
+        except VaultLocked:
+            return None

@@ -18,6 +18,7 @@ from samdrift.net.domibus import DomibusAccessPoint, DomibusSettings, Login, Plu
 from samdrift.net.http import http_client
 from samdrift.net.interface_c import HttpAccessPoint
 from samdrift.net.tls import TlsIdentity, client_tls
+from samdrift.vault.errors import VaultLocked
 from samdrift.vault.gate import Gate
 from samdrift.vault.keys.files import KeyStoreError
 from samdrift.wire.identifiers import ParticipantIdentifier
@@ -30,7 +31,53 @@ _DOMIBUS_SILENCE = 120.0
 async def connected(
     stack: AsyncExitStack, organisation: OrganisationConfig, gate: Gate, config: Config
 ) -> AccessPoint:
-    """The organisation's access point, over TLS with its own client certificate."""
+    """The organisation's access point; not reached while its vault is locked, which changes nothing else."""
+    connect = partial(_connect, stack, organisation, gate, config)
+    try:
+        return await connect()
+    except VaultLocked:
+        return OnceUnlocked(connect)
+
+
+class OnceUnlocked:
+    """An access point that is reached when the vault opens that has the key of the client certificate."""
+
+    def __init__(self, connect: Callable[[], Awaitable[AccessPoint]]) -> None:
+        self._connect = connect
+        self._connected: AccessPoint | None = None
+        self._alone = asyncio.Lock()
+
+    async def submit(
+        self, envelope_id: str, conversation_id: str, body: bytes | AsyncIterable[bytes]
+    ) -> Submission:
+        return await (await self._reached()).submit(envelope_id, conversation_id, body)
+
+    async def poll(self, after: int, wait: float, taken: Collection[str] = (), past: str = "") -> Poll:
+        return await (await self._reached()).poll(after, wait, taken, past)
+
+    async def fetch(self, item_id: str) -> AsyncGenerator[bytes, None]:
+        async with contextlib.aclosing((await self._reached()).fetch(item_id)) as pieces:
+            async for piece in pieces:
+                yield piece
+
+    async def acknowledge(self, item_id: str) -> None:
+        await (await self._reached()).acknowledge(item_id)
+
+    async def _reached(self) -> AccessPoint:
+        """The access point itself; :class:`TransferUnavailable` while the vault is locked."""
+        async with self._alone:
+            if self._connected is None:
+                try:
+                    self._connected = await self._connect()
+                except VaultLocked as error:
+                    raise TransferUnavailable(error.text) from None
+            return self._connected
+
+
+async def _connect(
+    stack: AsyncExitStack, organisation: OrganisationConfig, gate: Gate, config: Config
+) -> AccessPoint:
+    """Over TLS with the organisation's own client certificate."""
     async with gate.open(_WORKER, organisation.identifier, Role.MESSAGE_SERVICE, Purpose.MAINTAIN) as vault:
         own = newest_identity(vault.tls_client())
     if organisation.domibus is not None:

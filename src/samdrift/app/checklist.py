@@ -85,6 +85,8 @@ class Facts:
     """Its functional addresses there."""
     parent: Organisation | None = None
     """In the address book, the organisation that its entry there belongs to."""
+    locked: tuple[Role, ...] = ()
+    """Roles whose vaults the organisation's own officer has to unlock."""
 
     @property
     def message_service(self) -> bool:

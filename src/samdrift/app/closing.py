@@ -145,9 +145,13 @@ def _open_parts(installation: Administration, organisation: ParticipantIdentifie
 async def _end_unfinished(
     installation: Administration, order: Order, stock: Sequence[Stock], clock: Clock
 ) -> None:
-    """End what is under way, so that no message is left without a status and a reason."""
+    """End what is under way, so that no message is left without a status and a reason.
+
+    Not in a vault that is locked: nobody reads there what became of a message, and
+    an officer who has forgotten the passphrase keeps nothing from being destroyed.
+    """
     why = f"the organisation was closed here, decided {order.decision}"
-    for role in (one.role for one in stock):
+    for role in (one.role for one in stock if not installation.keys.locked(one.vault)):
         ended = True
         while ended:
             async with installation.gate.open(_WORKER, order.organisation, role, Purpose.CLOSE) as vault:

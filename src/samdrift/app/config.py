@@ -70,6 +70,8 @@ class VaultConfig:
     """Where the passphrase of the key store is: in a file, or in a credential of that name from systemd."""
     tokens: TokensConfig | None = None
     """How tokens of a hardware security module are reached, where organisations have one."""
+    control: Path | None = None
+    """Folder of the sockets by which running processes are told things; in ``secrets`` unless told."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -113,6 +113,7 @@ def _vaults(table: Table) -> VaultConfig:
         passphrase_file=table.path("passphrase_file") if "passphrase_file" in table else None,
         passphrase_credential=table.take("passphrase_credential", credential, ""),
         tokens=read_tokens(each) if (each := table.optional("tokens")) else None,
+        control=table.path("control") if "control" in table else None,
     )
     table.finish()
     if (vaults.passphrase_file is None) == (not vaults.passphrase_credential):

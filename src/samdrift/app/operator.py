@@ -19,6 +19,7 @@ from samdrift.app.accesspoints import connected_later
 from samdrift.app.addressbook import address_book
 from samdrift.app.authorization import Authorizing, authorizing
 from samdrift.app.config import AccessPointConfig, Config, MessageServiceConfig, SocketAddress
+from samdrift.app.control import control_folder, controlled
 from samdrift.app.malware import malware_scanner
 from samdrift.app.metrics import metrics_application
 from samdrift.app.passphrase import read_passphrase
@@ -32,6 +33,7 @@ from samdrift.app.replaceable import (
 from samdrift.app.services import Services, shared_services
 from samdrift.app.tokens import token_settings
 from samdrift.app.toml import ConfigError
+from samdrift.app.unlocking import UNLOCK, unlocking
 from samdrift.audit.operations import unexpected
 from samdrift.contracts.principals import Role
 from samdrift.messageservice import role as mt
@@ -113,6 +115,9 @@ async def running(
                     raise ConfigError("message_service.address_d", "is missing, and there is a listen_d")
                 beside = authorization.server.routes() if authorization else []
                 await _serve_interface_d(stack, own.listen_d, role.interface_d(whom), beside, keys)
+        await stack.enter_async_context(
+            controlled(control_folder(config.vaults), {UNLOCK: unlocking(gate, keys)})
+        )
         yield Operator(config, gate, service, authorization)
 
 

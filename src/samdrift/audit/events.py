@@ -17,6 +17,10 @@ class AuditEvent(StrEnum):
     VAULT_OPENING_DENIED = "vault:opening:denied"
     VAULT_LOGIN_ROTATED = "vault:login:rotated"
     """The vault's login at the database has a new password."""
+    VAULT_UNLOCKED = "vault:lock:opened"
+    """The organisation's officer has unlocked the vault in a running process."""
+    VAULT_LOCK_CHANGED = "vault:lock:changed"
+    """Who unlocks the vault is another from now on: the operator, or the organisation's officer."""
 
     CUSTODY_CUSTODIAN_ADDED = "custody:custodian:added"
     CUSTODY_CUSTODIAN_REMOVED = "custody:custodian:removed"

@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from datetime import datetime, timedelta
 
 from samdrift.contracts.clock import Clock
-from samdrift.vault.errors import VaultSuspended
+from samdrift.vault.errors import VaultLocked, VaultSuspended
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 Turn = Callable[[ParticipantIdentifier], Awaitable[datetime | None]]
@@ -76,6 +76,8 @@ class Dispatcher:
             due = await self._turn(organisation)
         except VaultSuspended:
             due = None  # It is announced when the organisation is served again.
+        except VaultLocked:
+            due = self._clock() + _AFTER_FAILURE  # Nothing has failed: it is waited for the officer.
         except Exception as failure:
             self._on_failure(failure)
             due = self._clock() + _AFTER_FAILURE

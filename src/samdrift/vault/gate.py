@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import secrets
 from collections.abc import AsyncIterator, Callable, Collection, Hashable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -175,16 +176,20 @@ class Gate:
         event: AuditEvent,
         facts: Mapping[str, str],
     ) -> bool:
-        """Write what the operator did about an organisation in its own log; false when it has none here.
+        """Write what the operator did about an organisation in its own log; false when that cannot be.
 
-        The vault is not opened: nothing of it can be read this way.
+        It has none here, or its vault is locked, to everybody. The vault is not
+        opened: nothing of it can be read this way.
         """
         found = [self.registry.find(organisation, role) for role in (Role.MESSAGE_SERVICE, Role.ACCESS_POINT)]
         registration = next((one for one in found if one is not None), None)
         if registration is None:
             return False
         reason = Reason(principal, Purpose.ADMINISTER, self._clock)
-        await self._append((await self._room(registration)).login, reason.happening(event, facts))
+        try:
+            await self._append((await self._room(registration)).login, reason.happening(event, facts))
+        except VaultLocked:
+            return False
         return True
 
     async def read_operator_log(self, after: int = 0, limit: int = 500) -> tuple[LogEntry, ...]:
@@ -239,7 +244,8 @@ class Gate:
             if principal.organisation not in (None, organisation.value):
                 stranger = Principal(principal.kind, "of another organisation")
                 reason = Reason(stranger, reason.purpose, reason.clock)
-            await self._append((await self._room(registration)).login, reason.happening(event, facts))
+            with contextlib.suppress(VaultLocked):  # Nobody can write there then.
+                await self._append((await self._room(registration)).login, reason.happening(event, facts))
         raise VaultDenied
 
     def _forget(self) -> None:

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 from samdrift.contracts.clock import Clock
 from samdrift.vault.dispatch import Dispatcher
-from samdrift.vault.errors import VaultSuspended
+from samdrift.vault.errors import VaultLocked, VaultSuspended
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 Job = Callable[[], Awaitable[datetime | None]]
@@ -68,7 +68,7 @@ class InFlight(ABC):
     def _landed(self, organisation: ParticipantIdentifier, task: asyncio.Task[None]) -> None:
         self._flying[organisation].discard(task)
         if not task.cancelled() and (failure := task.exception()) is not None:
-            if not isinstance(failure, VaultSuspended):
+            if not isinstance(failure, VaultLocked | VaultSuspended):
                 self._on_failure(failure)
             self.dispatcher.wake_at(organisation, self._clock() + self._lease)
         if organisation in self._backlog:

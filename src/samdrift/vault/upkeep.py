@@ -7,7 +7,7 @@ from collections.abc import Callable
 from datetime import timedelta
 
 from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
-from samdrift.vault.errors import VaultError
+from samdrift.vault.errors import VaultError, VaultLocked
 from samdrift.vault.gate import Gate
 
 _WORKER = Principal(PrincipalKind.WORKER, "upkeep")
@@ -25,6 +25,8 @@ async def keep_up(gate: Gate, role: Role, on_failure: Callable[[BaseException], 
             try:
                 async with gate.open(_WORKER, organisation, role, Purpose.MAINTAIN) as vault:
                     await vault.sweep()
+            except VaultLocked:
+                continue  # The next round will find it open.
             except VaultError as failure:
                 on_failure(failure)
         await asyncio.sleep(_EVERY.total_seconds())

@@ -151,6 +151,7 @@ def test_what_is_apart_is_let_through_with_bundles_of_issuers_in_common(place: P
         (('"b/objects"', '"a"'), "federation.trust and vaults.objects"),
         (('"b/secrets"', '"a/secrets"'), "vaults.secrets"),
         (('"b/passphrase"', '"a/passphrase"'), "vaults.passphrase_file"),
+        (("passphrase_file =", 'seals = "a/seals"\npassphrase_file ='), "vaults.seals"),
         (('"b/trust"', '"a/trust"'), "federation.trust"),
         (("0.0.0.0:9011", "0.0.0.0:9001"), "access_point.listen"),
         (("0.0.0.0:9011", "[::]:9001"), "access_point.listen"),
@@ -302,3 +303,12 @@ def test_a_file_that_is_not_there_is_named_once(place: Place) -> None:
     with pytest.raises(Unusable) as caught:
         read_apart([place.file("a"), place.folder / "none.toml"])
     assert str(caught.value) == f"{place.folder}/none.toml: there is no such file"
+
+
+def test_one_credential_is_not_for_two(place: Place) -> None:
+    """A supervisor hands on the credentials that it was given, all to all."""
+    changes = [
+        (f'passphrase_file = "{name}/passphrase"', 'passphrase_credential = "passphrase"') for name in "ab"
+    ]
+    files = [place.file(name, change) for name, change in zip("ab", changes, strict=True)]
+    assert shared(*files) == "vaults.passphrase_credential"

@@ -221,3 +221,18 @@ def test_a_certificate_that_was_changed_does_not_hold(keys: KeyStore) -> None:
         assert "changed after it was signed" in verdict.reason
     for other in (b"", b"[]", b"{}", b'{"certificate": 1, "text": "", "signature": {}}'):
         assert destruction.verify(other).reason == "is no certificate of destruction"
+
+
+async def test_an_officer_who_forgot_the_passphrase_keeps_nothing_from_being_destroyed(
+    installation: Installation, place: Administration
+) -> None:
+    organisation = await installation.organisation()
+    async with installation.open(organisation, AP) as vault:
+        await submitted(vault)
+    vaults = [one.vault for one in installation.gate.registry.all() if one.organisation == organisation]
+    for vault_id in vaults:
+        open_keys(installation.settings).relock(vault_id, b"a passphrase that is forgotten")
+    await suspended(installation, organisation, exported=False)
+    order = Order(organisation, DECISION, also_unfinished=True, without_export=True)
+    assert destruction.verify(await close(place, order, PERSONS, lambda: NOW)).valid
+    assert not any(place.keys.has_data_key(vault_id) for vault_id in vaults)

@@ -73,6 +73,7 @@ def test_a_whole_configuration_is_read_with_paths_from_its_folder(tmp_path: Path
     assert config.environment is Environment.TEST
     assert config.federation.trust == tmp_path / "trust"
     assert config.vaults.database == "postgresql://db.example/samdrift"
+    assert config.vaults.seals == tmp_path / "seals"
     assert config.access_point is not None
     assert (config.access_point.listen_c.host, config.access_point.listen_c.port) == ("::1", 8444)
     assert config.access_point.lease_seconds == 20
@@ -114,6 +115,14 @@ def test_a_role_without_a_table_does_not_run(tmp_path: Path) -> None:
         (("retry_seconds = 7", "retry_seconds = true"), "message_service.retry_seconds"),
         (("sml_zone =", "sml_zon ="), "federation.sml_zone"),
         (('objects = "objects"', 'objects = "objects"\nobject = "x"'), "vaults.object"),
+        (('passphrase_file = "passphrase"', ""), "vaults.passphrase_file"),
+        (("passphrase_file =", 'passphrase_credential = "key"\npassphrase_file ='), "vaults.passphrase_file"),
+        (
+            ('passphrase_file = "passphrase"', 'passphrase_credential = "../key"'),
+            "vaults.passphrase_credential",
+        ),
+        (("passphrase_file =", 'seals = "secrets/seals"\npassphrase_file ='), "vaults.seals"),
+        (("passphrase_file =", 'seals = "."\npassphrase_file ='), "vaults.seals"),
         (('roles = ["ap", "mt"]', 'roles = ["ap", "mk2"]'), "organisations[0].roles"),
         (('"0203:habo.se"\nname', '"habo.se"\nname'), "organisations[0].identifier"),
         (('listen = "127.0.0.1:8443"', 'listen = "8443"'), "access_point.listen"),

@@ -72,6 +72,7 @@ def _row(facts: Facts) -> dict[str, Any]:
         "name": facts.entry.name if facts.entry else None,
         "part_of": facts.entry.part_of.value if facts.entry and facts.entry.part_of else None,
         "roles": {role.value: state.value for role, state in facts.vaults.items()},
+        "locked": [role.value for role in facts.locked],
         "missing": missing,
     }
 
@@ -79,8 +80,9 @@ def _row(facts: Facts) -> dict[str, Any]:
 def _line(row: dict[str, Any]) -> str:
     before = "  part " if row["part_of"] else ""
     roles = "  ".join(f"{role} {state}" for role, state in row["roles"].items()) or "no vault"
+    locked = "  unlocked by its officer" if row["locked"] else ""
     missing = f"  missing: {', '.join(row['missing'])}" if row["missing"] else ""
-    return f"{before}{row['organisation']}  {row['name'] or '-'}  {roles}{missing}"
+    return f"{before}{row['organisation']}  {row['name'] or '-'}  {roles}{locked}{missing}"
 
 
 def _closed(closing: Closing) -> dict[str, str | None]:

@@ -1,0 +1,39 @@
+"""Where the passphrase of the key store comes from, and what is said when it does not come."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from samdrift.app.config import VaultConfig
+from samdrift.app.passphrase import read_passphrase
+from samdrift.app.toml import ConfigError
+
+
+def vaults(folder: Path, file: Path | None = None, credential: str = "") -> VaultConfig:
+    return VaultConfig(folder, folder, folder, folder, file, credential)
+
+
+def test_it_stands_in_a_file_or_is_handed_over_by_systemd(tmp_path: Path) -> None:
+    (tmp_path / "it").write_text(" open sesame\n")
+    assert read_passphrase(vaults(tmp_path, tmp_path / "it"), {}) == b"open sesame"
+    credentials = {"CREDENTIALS_DIRECTORY": str(tmp_path)}
+    assert read_passphrase(vaults(tmp_path, credential="it"), credentials) == b"open sesame"
+
+
+def test_what_is_missing_is_told(tmp_path: Path) -> None:
+    (tmp_path / "empty").write_text("\n")
+    credentials = {"CREDENTIALS_DIRECTORY": str(tmp_path)}
+    for config, environment, complaint in (
+        (vaults(tmp_path, tmp_path / "it"), {}, "vaults.passphrase_file: the passphrase is not there"),
+        (vaults(tmp_path, tmp_path / "empty"), {}, "vaults.passphrase_file: the passphrase is empty"),
+        (
+            vaults(tmp_path, credential="it"),
+            credentials,
+            "vaults.passphrase_credential: the passphrase is not",
+        ),
+        (vaults(tmp_path, credential="it"), {}, "vaults.passphrase_credential: no credentials were handed"),
+    ):
+        with pytest.raises(ConfigError, match=complaint):
+            read_passphrase(config, environment)
