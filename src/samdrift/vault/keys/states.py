@@ -113,6 +113,11 @@ class KeyStates:
         return self._folder / f"{name}-{number:04d}.{what}"
 
 
+def in_use(numbers: Iterable[int], states: Mapping[int, KeyState], now: datetime) -> int | None:
+    """The newest of the keys that may be used for something new, if there is one."""
+    return max((number for number in numbers if states.get(number, UNDECIDED).in_use(now)), default=None)
+
+
 def usable(numbers: Iterable[int], states: Mapping[int, KeyState], now: datetime) -> tuple[int, ...]:
     """Those of the keys that may sign and be shown, the one in use first; then those whose time has not come.
 
