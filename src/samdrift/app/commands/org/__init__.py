@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import typer
 
-from samdrift.app.commands.org import adding, closing, listing, state
+from samdrift.app.commands.org import adding, closing, keys, listing, state
 
 app = typer.Typer(add_completion=False)
 
@@ -24,3 +24,4 @@ app.command("suspend")(state.suspend)
 app.command("resume")(state.resume)
 app.command("close")(closing.close_organisation)
 app.command("verify-closing")(closing.verify_closing)
+app.add_typer(keys.app, name="keys")
