@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 
 from samdrift.app.config import Config
 from samdrift.app.operator import vault_settings
+from samdrift.audit.events import AuditEvent
+from samdrift.contracts.principals import Principal, PrincipalKind
+from samdrift.vault.errors import VaultLocked
 from samdrift.vault.gate import Gate
 from samdrift.vault.keys.opened import open_keys
 from samdrift.vault.keys.store import KeyStore
 from samdrift.vault.provision import Provisioner
+from samdrift.wire.identifiers import ParticipantIdentifier
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,3 +41,26 @@ async def administering(config: Config) -> AsyncIterator[Administration]:
         gate = await Gate.start(settings, keys=keys)
         stack.push_async_callback(gate.close)
         yield Administration(config, keys, provisioner, gate)
+
+
+async def note(
+    installation: Administration,
+    event: AuditEvent,
+    by: str,
+    organisation: ParticipantIdentifier | None,
+    facts: Mapping[str, str],
+) -> None:
+    """Write what the operator's staff did in the operator's log, and in the organisation's it concerns.
+
+    While a vault waits for its organisation's officer nothing can be written in
+    its log; the operator's says so.
+    """
+    about = {}
+    if organisation is not None:
+        about = {"organisation": organisation.value}
+        principal = Principal(PrincipalKind.OPERATOR, by)
+        try:
+            await installation.gate.tell_organisation(principal, organisation, event, facts)
+        except VaultLocked:
+            about["organisation_log"] = "locked"
+    await installation.gate.operator_log(event, **facts, **about, by=by)

@@ -17,6 +17,7 @@ from typing import Any
 from samdrift.accesspoint import ending as ap
 from samdrift.app import destruction
 from samdrift.app.administration import Administration
+from samdrift.app.keybackups import made_backups
 from samdrift.app.keysheld import HeldKeys, held_keys
 from samdrift.app.output import Unusable
 from samdrift.app.replaceable import OPERATOR_KEYS
@@ -94,7 +95,8 @@ async def _begin(
         await _end_unfinished(installation, order, stock, clock)
         stock = await installation.provisioner.closings.stock(order.organisation)
     now = clock()
-    facts = destruction.canonical(_facts(installation, order, stock, by, now))
+    backups = await made_backups(installation.gate, order.organisation)
+    facts = destruction.canonical(_facts(installation, order, stock, by, backups, now))
     happening = Happening(
         now,
         AuditEvent.ORGANISATION_CLOSING,
@@ -164,6 +166,7 @@ def _facts(
     order: Order,
     stock: Sequence[Stock],
     by: tuple[str, str],
+    backups: Sequence[dict[str, Any]],
     now: datetime,
 ) -> dict[str, Any]:
     """What the certificate will say; nothing that anybody sent or received."""
@@ -180,7 +183,7 @@ def _facts(
         "log_exported": all(one.exported for one in stock),
         "vaults": [_vault_facts(one, held[one.role]) for one in stock],
         "unfinished": [_ended_facts(one.role, happening) for one in stock for happening in one.ended],
-        "key_backups": [],
+        "key_backups": list(backups),
     }
 
 

@@ -174,6 +174,8 @@ class OrganisationConfig:
     roles: tuple[Role, ...]
     part_of: ParticipantIdentifier | None = None
     """The organisation that it is an under-organisation of, in the address book."""
+    number: str = ""
+    """Organisation number, ten digits: what its certificates are recognised by, besides its name."""
     functional_addresses: tuple[str, ...] = ()
     file_types: tuple[str, ...] = ()
     base_model: bool = False

@@ -119,7 +119,9 @@ def _in_swedish(stated: Facts) -> str:
         lines += ["", f"Avslutat utan att ha blivit klart: {len(unfinished)}", *map(_unfinished, unfinished)]
     if backups := stated["key_backups"]:
         lines += ["", f"Krypterade nyckelkopior som nyckelförvaltare har och ska förstöra: {len(backups)}"]
-        lines += [f"  {backup['at']}: {', '.join(backup['held_by'])}" for backup in backups]
+        lines += [
+            f"  {backup['number']}, {backup['at']}: {', '.join(backup['held_by'])}" for backup in backups
+        ]
     lines += ["", "Kvar finns:", *(f"  {each}" for each in _REMAINS_IN_SWEDISH)]
     return "\n".join(lines) + "\n"
 

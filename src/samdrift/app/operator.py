@@ -20,6 +20,7 @@ from samdrift.app.addressbook import address_book
 from samdrift.app.authorization import Authorizing, authorizing
 from samdrift.app.config import AccessPointConfig, Config, MessageServiceConfig, SocketAddress
 from samdrift.app.control import control_folder, controlled
+from samdrift.app.expiry import Expiries, expiry_gauge, watching
 from samdrift.app.malware import malware_scanner
 from samdrift.app.metrics import metrics_application
 from samdrift.app.passphrase import read_passphrase
@@ -100,8 +101,11 @@ async def running(
         gate = await Gate.start(settings, roles=roles, keys=keys)
         stack.push_async_callback(gate.close)
         services = await stack.enter_async_context(shared_services(config))
+        registry = CollectorRegistry()
         if config.access_point is not None and Role.ACCESS_POINT in roles:
-            await _run_access_point(stack, config, config.access_point, gate, services, keys)
+            await _run_access_point(stack, config, config.access_point, gate, services, keys, registry)
+        expiries = Expiries(keys, gate.registry, system_clock, _named(config), expiry_gauge(registry))
+        await stack.enter_async_context(watching(expiries))
         service = authorization = None
         if config.message_service is not None and Role.MESSAGE_SERVICE in roles:
             own = config.message_service
@@ -128,14 +132,14 @@ async def _run_access_point(
     gate: Gate,
     services: Services,
     keys: KeyStore,
+    registry: CollectorRegistry,
 ) -> None:
     identity = newest_identity(partial(keys.tls_server, OPERATOR_KEYS))
     shown = newest_identity(partial(identity_for_peers, keys))
     peers_tls = client_tls(shown if own.client_certificates else None, config.federation.tls_issuers)
     client = http_client(peers_tls, public_only=not config.federation.private_addresses)
     stack.push_async_callback(client.aclose)
-    registry = CollectorRegistry()
-    meters = Meters(registry, per_organisation=bool(config.metrics and config.metrics.per_organisation))
+    meters = Meters(registry, per_organisation=_named(config))
     around = ap.Surroundings(
         gate, services.discovery, services.checks, client, system_clock, os.urandom, meters
     )
@@ -157,6 +161,11 @@ async def _run_access_point(
         metrics = guarded(metrics_application(registry, role.queue_lengths.measure), unexpected("metrics"))
         socket = listening_socket(config.metrics.listen.host, config.metrics.listen.port)
         await stack.enter_async_context(serving(metrics, socket))
+
+
+def _named(config: Config) -> bool:
+    """Whether metrics name organisations."""
+    return config.metrics is not None and config.metrics.per_organisation
 
 
 async def _run_message_service(

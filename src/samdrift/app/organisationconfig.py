@@ -21,6 +21,7 @@ from samdrift.wire.webaddress import web_address
 T = TypeVar("T")
 
 _DOMAIN = re.compile(r"[0-9A-Za-z-]+(\.[0-9A-Za-z-]+)*")
+_NUMBER = re.compile(r"[0-9]{6}-?[0-9]{4}")
 _CLIENT_ID = re.compile(r"[!-~]{1,100}")
 
 
@@ -32,6 +33,7 @@ def organisation(table: Table) -> OrganisationConfig:
         name=table.take("name", text),
         roles=table.take("roles", lambda value: tuple(Role(each) for each in items(value))),
         part_of=table.take("part_of", _participant, None),
+        number=table.take("number", _number, ""),
         functional_addresses=table.take("functional_addresses", texts, ()),
         file_types=table.take("file_types", texts, ()),
         base_model=table.take("base_model", flag, False),
@@ -191,6 +193,12 @@ def _participant(value: Any) -> ParticipantIdentifier:
         return ParticipantIdentifier.parse(text(value))
     except WireError as error:
         raise ValueError(error.text) from None
+
+
+def _number(value: Any) -> str:
+    if not _NUMBER.fullmatch(text(value)):
+        raise ValueError("is not an organisation number of ten digits, such as 2120000613")
+    return str(value).replace("-", "")
 
 
 def _client_id(value: Any) -> str:

@@ -21,9 +21,8 @@ import asyncio
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from samdrift.app.administration import Administration
+from samdrift.app.administration import Administration, note
 from samdrift.audit.events import AuditEvent
-from samdrift.contracts.principals import Principal, PrincipalKind
 from samdrift.vault.keys.custody import (
     NEEDED,
     Custodian,
@@ -105,12 +104,9 @@ async def record(
     installation: Administration, event: AuditEvent, name: str, matter: Matter, facts: dict[str, str]
 ) -> None:
     """Write what a custodian did in the operator's log, and in the organisation's that it concerns."""
-    gate, principal = installation.gate, Principal(PrincipalKind.OPERATOR, name)
     facts = {"action": matter.action, "what": matter.text} | facts
-    about = {"organisation": matter.organisation} if matter.organisation else {}
-    await gate.operator_log(event, **facts, **about, by=name)
-    if matter.organisation:
-        await gate.tell_organisation(principal, ParticipantIdentifier(matter.organisation), event, facts)
+    organisation = ParticipantIdentifier(matter.organisation) if matter.organisation else None
+    await note(installation, event, name, organisation, facts)
 
 
 async def _agreed(installation: Administration, matter: Matter, persons: Persons) -> TwoPersons:

@@ -44,6 +44,18 @@ class AuditEvent(StrEnum):
     ISOLATION_CHECKED = "isolation:checked"
     """The operator has tried to cross from one organisation to another, and what came of it."""
 
+    KEYS_CREATED = "keys:key:created"
+    KEYS_INSTALLED = "keys:certificate:installed"
+    KEYS_ACTIVATED = "keys:key:activated"
+    """From when a key is used was decided anew."""
+    KEYS_REVOKED = "keys:key:revoked"
+    KEYS_RETIRED = "keys:key:retired"
+    """A key is destroyed, for good."""
+    KEYS_PUBLICATION_WRITTEN = "keys:publication:written"
+    KEYS_DATA_KEY_ROTATED = "keys:data-key:rotated"
+    KEYS_BACKED_UP = "keys:backup:made"
+    KEYS_RESTORED = "keys:backup:restored"
+
     AP_TRANSFER_QUEUED = "ap:transfer:queued"
     AP_TRANSFER_DELIVERED = "ap:transfer:delivered"
     AP_TRANSFER_POSTPONED = "ap:transfer:postponed"

@@ -13,7 +13,8 @@ from samdrift.contracts.messages import Direction, MessageStatus, ReceiptState, 
 from samdrift.contracts.transfer import UnderWay
 from samdrift.vault import logbook, messagerows
 from samdrift.vault.bodies import Body, BodyReader
-from samdrift.vault.errors import UnknownRecord
+from samdrift.vault.errors import UnknownRecord, VaultUnavailable
+from samdrift.vault.keys.files import KeyFault, KeyStoreError
 from samdrift.vault.messagerows import MESSAGES, RECEIPTS, Place
 from samdrift.vault.records import Changes, KeySet, MessageRecord, ReceiptRecord, Received, StatusEvent
 from samdrift.vault.session import call
@@ -95,10 +96,18 @@ class MessageServiceVault(WorkQueue, Tokens):
     """
 
     def keys(self) -> KeySet:
-        """The organisation's own keys for protection between organisations."""
+        """The organisation's own keys for protection between organisations.
+
+        :class:`VaultUnavailable` while none is in use: before the first, and when all are revoked.
+        """
         self._work.use()
         store, vault = self._room.keys, self._room.vault
-        return KeySet(store.signing_key(vault), store.decryption_keys(vault))
+        try:
+            return KeySet(store.signing_key(vault), store.decryption_keys(vault))
+        except KeyStoreError as error:
+            if error.fault is KeyFault.MISSING:
+                raise VaultUnavailable from None
+            raise
 
     def tls_client(self) -> Callable[[], tuple[Path, str]]:
         """Gives file and password of the key and certificate that the organisation shows on interface C (R4).

@@ -105,6 +105,12 @@ def test_a_role_without_a_table_does_not_run(tmp_path: Path) -> None:
     assert load(write(tmp_path, text)).message_service is None
 
 
+def test_an_organisation_number_is_read_with_and_without_its_hyphen(tmp_path: Path) -> None:
+    for number in ("212000-0241", "2120000241"):
+        text = GOOD.replace("functional", f'number = "{number}"\nfunctional')
+        assert load(write(tmp_path, text)).organisations[0].number == "2120000241"
+
+
 @pytest.mark.parametrize(
     ("change", "where"),
     [
@@ -125,6 +131,7 @@ def test_a_role_without_a_table_does_not_run(tmp_path: Path) -> None:
         (("passphrase_file =", 'seals = "."\npassphrase_file ='), "vaults.seals"),
         (('roles = ["ap", "mt"]', 'roles = ["ap", "mk2"]'), "organisations[0].roles"),
         (('"0203:habo.se"\nname', '"habo.se"\nname'), "organisations[0].identifier"),
+        (("functional", 'number = "21200002"\nfunctional'), "organisations[0].number"),
         (('listen = "127.0.0.1:8443"', 'listen = "8443"'), "access_point.listen"),
         (("lease_seconds = 20", "profiles = []"), "access_point.profiles"),
         (("lease_seconds = 20", 'profiles = ["digg-transport-as4-v9_9"]'), "access_point.profiles"),

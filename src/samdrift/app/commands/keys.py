@@ -16,14 +16,13 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.x509.oid import NameOID
 
+from samdrift.app.commands.org.options import read_certificates
 from samdrift.app.config import Config
 from samdrift.app.configfile import load
 from samdrift.app.failures import told
-from samdrift.app.inputs import reason
 from samdrift.app.operator import vault_settings
 from samdrift.app.output import Unusable, print_json, printable, shown
 from samdrift.app.replaceable import OPERATOR_KEYS
-from samdrift.trust.keys import KeyMaterialError, certificates
 from samdrift.vault.keys.files import KeyName
 from samdrift.vault.keys.opened import open_keys
 from samdrift.vault.keys.store import HeldKey, KeyStore
@@ -94,7 +93,7 @@ def install(
     """Put a new key to use with its certificate. From now on it signs; the old one goes on opening."""
     with told():
         loaded = load(config)
-        own, *chain = _read(certificate)
+        own, *chain = read_certificates(certificate)
         access_point = loaded.access_point
         if key is Which.ACCESS_POINT and access_point and common_name(own) != access_point.party:
             raise Unusable(f"{shown(certificate)}: the common name is not the party of this access point")
@@ -130,12 +129,3 @@ def _store(config: Config) -> KeyStore:
     if not settings.secrets.is_dir():
         raise Unusable(f"{shown(settings.secrets)}: there is no key store")
     return open_keys(settings)
-
-
-def _read(file: Path) -> tuple[x509.Certificate, ...]:
-    try:
-        return certificates(file.read_bytes())
-    except OSError as error:
-        raise Unusable(f"{shown(file)}: {reason(error)}") from None
-    except KeyMaterialError as error:
-        raise Unusable(f"{shown(file)}: {error}") from None

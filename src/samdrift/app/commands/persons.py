@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import getpass
+import os
+import pwd
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -13,6 +15,9 @@ from samdrift.app.inputs import reason
 from samdrift.app.output import Unusable, shown
 from samdrift.app.twopersons import Person, Persons
 
+Actor = Annotated[
+    str | None, typer.Option("--by", help="Who does it; stands in the logs. Your login by default.")
+]
 By = Annotated[str, typer.Option("--by", help="Who asks: the name of a custodian.")]
 With = Annotated[
     str | None,
@@ -45,3 +50,12 @@ def passphrase(prompt: str, file: Path | None, *, again: bool = False) -> bytes:
     if again and getpass.getpass(f"{prompt}, again: ") != typed:
         raise Unusable("the two are not the same")
     return typed.encode()
+
+
+def login() -> str:
+    """The name of whoever runs the command, as the operating system knows it."""
+    number = os.getuid()
+    try:
+        return pwd.getpwuid(number).pw_name
+    except KeyError:
+        return f"uid-{number}"

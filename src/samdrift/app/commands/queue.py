@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import pwd
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -13,6 +11,7 @@ from typing import Annotated, TypeVar
 import typer
 
 from samdrift.app.commands import queueview as view
+from samdrift.app.commands.persons import login
 from samdrift.app.configfile import load
 from samdrift.app.failures import told
 from samdrift.app.inputs import read_participant
@@ -153,7 +152,7 @@ def _with_queues(
     config: Path, organisation: str | None, by: str | None, ask: Callable[[TransferQueues], Awaitable[T]]
 ) -> T:
     with told():
-        return run(_asked(config, organisation, by or _login(), ask))
+        return run(_asked(config, organisation, by or login(), ask))
 
 
 async def _asked(
@@ -174,12 +173,3 @@ async def _gate(config: Path) -> AsyncIterator[Gate]:
         yield gate
     finally:
         await gate.close()
-
-
-def _login() -> str:
-    """The name of whoever runs the command, as the operating system knows it."""
-    number = os.getuid()
-    try:
-        return pwd.getpwuid(number).pw_name
-    except KeyError:
-        return f"uid-{number}"

@@ -28,6 +28,7 @@ class Served:
 
     identifier: str
     name: str
+    number: str
     mailboxes: Sequence[str]
     clients: Mapping[str, str]
     """Systems that may use interface C, by the fingerprint of their certificate."""
@@ -86,6 +87,7 @@ def config_text(
             "[[organisations]]",
             f"identifier = {json.dumps(one.identifier)}",
             f"name = {json.dumps(one.name, ensure_ascii=False)}",
+            f"number = {json.dumps(one.number)}",
             'roles = ["ap", "mt"]',
             f"functional_addresses = {json.dumps(list(one.mailboxes), ensure_ascii=False)}",
             "base_model = true",

@@ -176,6 +176,7 @@ def _certificates(
         return authority.issue_tls_client(SYSTEM, csr, organisation=organisation.name)
 
     name = organisation.name
+    _certified(keys, vault, KeyName.LOG_SIGNING, name, of_organisation(Use.SIGNING))
     return _Certificates(
         _certified(keys, vault, KeyName.SIGNING, name, of_organisation(Use.SIGNING)),
         _certified(keys, vault, KeyName.ENCRYPTION, name, of_organisation(Use.ENCRYPTION)),
@@ -199,6 +200,7 @@ def _served(folder: Path, organisation: DemoOrganisation, certificates: _Certifi
     return Served(
         organisation.identifier.value,
         organisation.name,
+        organisation.number,
         [organisation.mailbox.identifier],
         {SYSTEM: fingerprint},
         CLIENT,

@@ -11,7 +11,6 @@ addition that is missing there.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 from dataclasses import dataclass, field
@@ -20,10 +19,9 @@ from pathlib import Path
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
-from nacl.utils import random
 
 from samdrift.vault.files import private_folder, remove, write_new
-from samdrift.vault.keys.wrapping import ScryptCost
+from samdrift.vault.keys.wrapping import ScryptCost, Stretching
 
 FOLDER = "custodians"
 """The folder in the key store's own."""
@@ -105,9 +103,9 @@ class Custodians:
     def add(self, name: str, passphrase: bytes) -> None:
         """Make ``name`` a custodian."""
         self.require_new(name, passphrase)
-        salt, cost = random(16), self._cost
-        public = _key(passphrase, salt, cost).public_key().public_bytes_raw()
-        parts = {"n": cost.n, "r": cost.r, "p": cost.p, "salt": salt.hex(), "public": public.hex()}
+        stretching = Stretching.new(self._cost)
+        public = _key(passphrase, stretching).public_key().public_bytes_raw()
+        parts = stretching.parts() | {"public": public.hex()}
         private_folder(self._folder)
         if not write_new(self._file(name), json.dumps(parts).encode()):
             raise CustodyError(CustodyFault.EXISTS, f"{name} is a custodian already")
@@ -126,8 +124,11 @@ class Custodians:
 
     def prove(self, name: str, passphrase: bytes) -> Custodian:
         """The custodian, when the passphrase is his or hers; takes a tenth of a second on purpose."""
-        salt, cost, public = self._read(name)
-        key = _key(passphrase, salt, cost)
+        stretching, public = self._read(name)
+        try:
+            key = _key(passphrase, stretching)
+        except ValueError:
+            raise _damaged(name) from None
         if key.public_key().public_bytes_raw() != public.public_bytes_raw():
             raise CustodyError(CustodyFault.PASSPHRASE, f"the passphrase is not the one of {name}")
         return Custodian(name, key)
@@ -137,20 +138,19 @@ class Custodians:
         if name not in self.names():
             return False
         try:
-            self._read(name)[2].verify(signature, data)
+            self._read(name)[1].verify(signature, data)
         except InvalidSignature:
             return False
         return True
 
-    def _read(self, name: str) -> tuple[bytes, ScryptCost, Ed25519PublicKey]:
+    def _read(self, name: str) -> tuple[Stretching, Ed25519PublicKey]:
         self._require(name)
         try:
             parts = json.loads(self._file(name).read_bytes())
-            cost = ScryptCost(int(parts["n"]), int(parts["r"]), int(parts["p"]))
             public = Ed25519PublicKey.from_public_bytes(bytes.fromhex(parts["public"]))
-            return bytes.fromhex(parts["salt"]), cost, public
+            return Stretching.read(parts), public
         except (ValueError, KeyError, TypeError):
-            raise CustodyError(CustodyFault.DAMAGED, f"the file of custodian {name} is damaged") from None
+            raise _damaged(name) from None
 
     def _require(self, name: str) -> None:
         if name not in self.names():
@@ -160,8 +160,9 @@ class Custodians:
         return self._folder / f"{name}{_SUFFIX}"
 
 
-def _key(passphrase: bytes, salt: bytes, cost: ScryptCost) -> Ed25519PrivateKey:
-    memory = 128 * cost.r * (cost.n + cost.p + 2)
-    return Ed25519PrivateKey.from_private_bytes(
-        hashlib.scrypt(passphrase, salt=salt, n=cost.n, r=cost.r, p=cost.p, maxmem=memory, dklen=32)
-    )
+def _key(passphrase: bytes, stretching: Stretching) -> Ed25519PrivateKey:
+    return Ed25519PrivateKey.from_private_bytes(stretching.key(passphrase))
+
+
+def _damaged(name: str) -> CustodyError:
+    return CustodyError(CustodyFault.DAMAGED, f"the file of custodian {name} is damaged")

@@ -24,6 +24,9 @@ class KeyName(StrEnum):
     ACCESS_POINT = "access-point"
     """Signs and decrypts AS4 for an access point."""
 
+    LOG_SIGNING = "log-signing"
+    """Signs what an organisation's log is proved by: checkpoints, exports, results of checks."""
+
 
 class KeyFault(StrEnum):
     """Why the key store cannot do what it was asked, for programs to branch on."""

@@ -60,6 +60,13 @@ class Seals:
             raise KeyStoreError(KeyFault.DAMAGED, "a vault's seal is damaged")
         return seal
 
+    def put_back(self, vault: str, number: int, seal: bytes) -> None:
+        """Write a seal that was lost, from a backup of the vault's keys."""
+        if not write_new(self._path(vault, number), seal):
+            raise KeyStoreError(
+                KeyFault.ACTIVE, "the vault's keys and its seal are here: there is nothing to restore"
+            )
+
     def destroy(self, vault: str, keep: int | None = None) -> None:
         """Overwrite and remove the seals of a vault, durably, but for the one to keep.
 

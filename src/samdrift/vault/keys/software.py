@@ -5,10 +5,11 @@ certificate request, signatures and unwrapped session keys. The folder of a
 vault carries the vault's random id, so that it does not tell whose it is.
 
 A key has a name and a number. A new number waits until its certificate is
-installed; from then on it is the one that signs, and older ones still decrypt
-what was encrypted for them until they are retired. The names in a vault's
-folder are its state (:mod:`samdrift.vault.keys.vaultfolder`), and another
-process's rotation is seen at once.
+installed; from then on, or from a day on, it is the one that signs
+(:mod:`samdrift.vault.keys.choice`), and older ones still decrypt what was
+encrypted for them until they are retired. The names in a vault's folder are its
+state (:mod:`samdrift.vault.keys.vaultfolder`), and another process's rotation is
+seen at once.
 
 What opens a vault's secret is the unlocker's business
 (:mod:`samdrift.vault.keys.unlocking`). Calls block on the disk; making a key
@@ -20,8 +21,8 @@ from __future__ import annotations
 import contextlib
 import re
 import shutil
-from collections.abc import Callable, Hashable, Iterator, Sequence
-from datetime import date
+from collections.abc import Callable, Hashable, Iterator, Mapping
+from datetime import date, datetime
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -32,6 +33,8 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from samdrift.vault.files import remove, sync_folder
 from samdrift.vault.keys import vaultfolder
+from samdrift.vault.keys.backup import VaultBackup
+from samdrift.vault.keys.choice import KeyChoice, now
 from samdrift.vault.keys.datakeys import DataKeys
 from samdrift.vault.keys.files import (
     KeyFault,
@@ -42,9 +45,16 @@ from samdrift.vault.keys.files import (
     key_files,
     key_name,
 )
+from samdrift.vault.keys.restoring import backed_up, restored
 from samdrift.vault.keys.store import HeldKey
 from samdrift.vault.keys.unlocking import ROOT, Unlocker
-from samdrift.vault.keys.vaultfiles import LoadedKey, VaultFiles, data_key_numbers
+from samdrift.vault.keys.vaultfiles import (
+    LoadedKey,
+    LoadedKeys,
+    VaultFiles,
+    data_key_numbers,
+    installed_files,
+)
 from samdrift.vault.keys.wrapping import Lock, LockedSecret, WrappingError
 from samdrift.wire.identifiers import ParticipantIdentifier
 from samdrift.wire.keys import DecryptionKey, SigningKey
@@ -66,13 +76,15 @@ def require_strong(bits: int) -> None:
         raise KeyStoreError(KeyFault.WEAK, f"keys have at least {MIN_BITS} bits")
 
 
-class SoftwareKeyStore:
+class SoftwareKeyStore(KeyChoice):
     """The keys of every vault in ``folder``, as far as the unlocker opens them."""
 
-    def __init__(self, folder: Path, unlocker: Unlocker) -> None:
+    def __init__(self, folder: Path, unlocker: Unlocker, clock: Callable[[], datetime] = now) -> None:
+        """``clock`` tells from when which key is used."""
+        super().__init__(clock)
         self._folder = folder
         self._unlocker = unlocker
-        self._loaded: dict[str, _Loaded] = {}
+        self._loaded: dict[str, LoadedKeys] = {}
 
     def create_key(self, vault: str, name: str, subject: x509.Name, bits: int = 3072) -> bytes:
         """Make a new RSA key and return its certificate request (PEM); the key waits for its certificate."""
@@ -85,35 +97,33 @@ class SoftwareKeyStore:
         return request.sign(private_key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
 
     def install_certificate(
-        self, vault: str, name: str, certificate: x509.Certificate, chain: tuple[x509.Certificate, ...] = ()
+        self,
+        vault: str,
+        name: str,
+        certificate: x509.Certificate,
+        chain: tuple[x509.Certificate, ...] = (),
+        active_from: datetime | None = None,
     ) -> None:
         """Put a waiting key to use with its certificate; ``MISMATCH`` when no waiting key is its own.
 
         ``chain`` is what a TLS peer needs besides: the issuers, without the root.
+        Until ``active_from`` the key before it goes on signing; it decrypts at once.
         """
         key = key_name(name)
         if vaultfolder.current(self._vault_folder(vault)) is None:
             raise KeyStoreError(KeyFault.MISMATCH, "there is no key that waits for a certificate")
         with self._writing(vault) as files:
-            files.install(key, (certificate, *chain))
+            file = files.waiting_for(key, certificate)
+            if active_from is not None:
+                self._states(vault).activate(key, file.number, active_from)
+            files.install(file, (certificate, *chain))
 
-    def installed(self, vault: str, name: str) -> tuple[int, ...]:
-        """The numbers of the keys with certificates, without opening any: they change with each rotation."""
-        return tuple(file.number for file in self._installed(vault, name))
-
-    def signing_key(self, vault: str, name: str = KeyName.SIGNING) -> SigningKey:
-        """The newest key with a certificate."""
-        return self.signing_keys(vault, name)[0]
-
-    def signing_keys(self, vault: str, name: str = KeyName.SIGNING) -> tuple[SigningKey, ...]:
-        """Every key with a certificate that is not retired, the newest first."""
-        loaded = self._load(vault, name)
-        return tuple(SoftwareSigningKey(one.private_key, one.certificate) for one in loaded)
-
-    def decryption_keys(self, vault: str, name: str = KeyName.ENCRYPTION) -> tuple[DecryptionKey, ...]:
-        """Every key with a certificate that is not retired, the newest first."""
-        loaded = self._load(vault, name)
-        return tuple(SoftwareDecryptionKey(one.private_key, one.certificate) for one in loaded)
+    def waiting(self, vault: str, name: str) -> tuple[rsa.RSAPublicKey, ...]:
+        """The keys that wait for their certificates."""
+        key = key_name(name)
+        if not any(held.name is key and held.certificate is None for held in self._held(vault)):
+            return ()
+        return self._reading(vault, lambda folder: self._open(vault, folder).waiting(key))
 
     def tls_client(self, vault: str) -> tuple[Path, str]:
         """The file (key and certificates) and password of the client's key, for an SSL context."""
@@ -162,30 +172,6 @@ class SoftwareKeyStore:
         with self._writing(vault) as files:
             return files.token_keys(today)
 
-    def keys(self, vault: str) -> tuple[HeldKey, ...]:
-        """What the vault holds, for people, also while it is locked: by name, the newest first."""
-
-        def held(file: KeyFile) -> HeldKey:
-            certificate = decode_certificate(file.path.read_bytes()) if file.installed else None
-            return HeldKey(file.name, file.number, certificate)
-
-        if vaultfolder.current(self._vault_folder(vault)) is None:
-            return ()
-        return self._reading(
-            vault, lambda folder: tuple(held(file) for name in KeyName for file in key_files(folder, name))
-        )
-
-    def retire(self, vault: str, name: str, number: int) -> None:
-        """Remove an older key for good; the active one stays (``ACTIVE``)."""
-        with vaultfolder.writing(self._vault_folder(vault)):
-            if self.installed(vault, name)[0] == number:
-                raise KeyStoreError(KeyFault.ACTIVE, "the active key is replaced, not retired")
-            for file in self._installed(vault, name):
-                if file.number == number:
-                    remove(file.path)
-                    return
-        raise KeyStoreError(KeyFault.MISSING, "no such key")
-
     def rewrap(self, vault: str) -> None:
         """Give the vault a new secret and wrap everything anew under it, while other processes go on."""
         with vaultfolder.writing(self._vault_folder(vault)):
@@ -227,6 +213,21 @@ class SoftwareKeyStore:
     def unlock_key(self, vault: str) -> bytes:
         """What opens this vault and no other, for a process that shall open nothing else; ``LOCKED``."""
         return self._unlocker.key(vault)
+
+    def back_up(self, vault: str) -> VaultBackup:
+        """What the vault can be restored from, also while it waits for its officer."""
+        folder = self._vault_folder(vault)
+        with vaultfolder.writing(folder):
+            return self._reading(vault, partial(backed_up, folder, self._unlocker))
+
+    def restore(self, backup: VaultBackup, officer: bytes | None = None) -> None:
+        """Bring the vault back where its keys or its seal are lost; ``ACTIVE`` where they are not.
+
+        ``officer`` is the passphrase of its organisation's officer, where one unlocks it.
+        """
+        folder = self._vault_folder(backup.vault)
+        with vaultfolder.writing(folder):
+            restored(folder, self._unlocker, backup, officer)
 
     def destroy(self, vault: str) -> None:
         """Make everything that the vault's keys protect unreadable, for good, also in copies made before.
@@ -299,50 +300,53 @@ class SoftwareKeyStore:
 
     def _tls(self, vault: str, name: KeyName) -> tuple[Path, str]:
         def read(folder: Path) -> tuple[Path, str]:
-            return _installed(folder, name)[0].path, self._open(vault, folder).password
+            number = self.installed(vault, name)[0]
+            return installed_files(folder, name)[number].path, self._open(vault, folder).password
 
         return self._reading(vault, read)
 
-    def _installed(self, vault: str, name: str) -> list[KeyFile]:
-        """The key files with certificates, the active one first; never empty."""
-        return self._reading(vault, partial(_installed, name=key_name(name)))
+    def _held(self, vault: str) -> list[HeldKey]:
+        def held(file: KeyFile) -> HeldKey:
+            certificate = decode_certificate(file.path.read_bytes()) if file.installed else None
+            return HeldKey(file.name, file.number, certificate)
 
-    def _load(self, vault: str, name: str) -> list[LoadedKey]:
-        """Every key with a certificate, the newest first."""
+        if vaultfolder.current(self._vault_folder(vault)) is None:
+            return []
+        return self._reading(
+            vault, lambda folder: [held(file) for name in KeyName for file in key_files(folder, name)]
+        )
 
-        def read(folder: Path) -> list[LoadedKey]:
-            files = _installed(folder, key_name(name))
+    def _numbers(self, vault: str, name: KeyName) -> list[int]:
+        return list(self._reading(vault, partial(installed_files, name=name)))
+
+    def _signing(self, vault: str, name: KeyName) -> Mapping[int, SigningKey]:
+        loaded = self._load(vault, name).items()
+        return {number: SoftwareSigningKey(one.private_key, one.certificate) for number, one in loaded}
+
+    def _decrypting(self, vault: str, name: KeyName) -> Mapping[int, DecryptionKey]:
+        loaded = self._load(vault, name).items()
+        return {number: SoftwareDecryptionKey(one.private_key, one.certificate) for number, one in loaded}
+
+    def _finish_removals(self, vault: str) -> None:
+        """Nothing: a file is removed in one step."""
+
+    def _remove(self, vault: str, name: KeyName, number: int) -> None:
+        for file in self._reading(vault, partial(key_files, name=name)):
+            if file.number == number:
+                remove(file.path)
+
+    def _load(self, vault: str, name: KeyName) -> Mapping[int, LoadedKey]:
+        """Every key with a certificate, by number."""
+
+        def read(folder: Path) -> Mapping[int, LoadedKey]:
+            files = installed_files(folder, name)
             known = self._loaded.get(vault)
             if known is None or known.folder != folder:
                 # Wrapped anew: perhaps under another lock, so that what opens it is asked for again.
-                known = self._loaded[vault] = _Loaded(folder)
-            return known.take(files, lambda: self._open(vault, folder))
+                known = self._loaded[vault] = LoadedKeys(folder)
+            return known.take(name, files, lambda: self._open(vault, folder))
 
         return self._reading(vault, read)
-
-
-class _Loaded:
-    """The keys of a vault that this process has in memory."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self._keys: dict[KeyName, dict[int, LoadedKey]] = {}
-
-    def take(self, files: Sequence[KeyFile], opened: Callable[[], VaultFiles]) -> list[LoadedKey]:
-        """The keys of one name, in the order of their files; others of that name were retired, and go."""
-        held = self._keys.get(files[0].name, {})
-        if missing := [file for file in files if file.number not in held]:
-            vault = opened()
-            held |= {file.number: vault.load(file) for file in missing}
-        kept = self._keys[files[0].name] = {file.number: held[file.number] for file in files}
-        return list(kept.values())
-
-
-def _installed(folder: Path, name: KeyName) -> list[KeyFile]:
-    files = [file for file in key_files(folder, name) if file.installed]
-    if not files:
-        raise KeyStoreError(KeyFault.MISSING, f"the vault has no {name} key with a certificate")
-    return files
 
 
 def _locked_secret(folder: Path) -> LockedSecret:

@@ -9,14 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 from typing import Protocol
 
 from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import rsa
 
+from samdrift.vault.keys.backup import VaultBackup
 from samdrift.vault.keys.datakeys import DataKeys
 from samdrift.vault.keys.files import KeyName
+from samdrift.vault.keys.states import UNDECIDED, KeyState
 from samdrift.wire.identifiers import ParticipantIdentifier
 from samdrift.wire.keys import DecryptionKey, SigningKey, TokenKey
 
@@ -28,6 +31,9 @@ class HeldKey:
     name: KeyName
     number: int
     certificate: x509.Certificate | None
+    state: KeyState = UNDECIDED
+    reason: str = ""
+    """Why it was revoked, if it was."""
 
 
 class KeyStore(Protocol):
@@ -40,24 +46,44 @@ class KeyStore(Protocol):
         """Make a new RSA key and return its certificate request (PEM); the key waits for its certificate."""
 
     def install_certificate(
-        self, vault: str, name: str, certificate: x509.Certificate, chain: tuple[x509.Certificate, ...] = ()
+        self,
+        vault: str,
+        name: str,
+        certificate: x509.Certificate,
+        chain: tuple[x509.Certificate, ...] = (),
+        active_from: datetime | None = None,
     ) -> None:
         """Put a waiting key to use with its certificate; ``MISMATCH`` when no waiting key is its own.
 
         ``chain`` is what a TLS peer needs besides: the issuers, without the root.
+        Until ``active_from`` the key before it goes on signing; it decrypts at once.
         """
 
+    def waiting(self, vault: str, name: str) -> tuple[rsa.RSAPublicKey, ...]:
+        """The keys that wait for their certificates."""
+
+    def activate(self, vault: str, name: str, number: int, at: datetime) -> None:
+        """Have a key used from ``at``, instead of what was decided before; ``MISSING`` when there is none."""
+
+    def revoke(
+        self, vault: str, name: str, number: int, reason: str, *, at: datetime, compromised: bool
+    ) -> None:
+        """Have a key used for nothing new, or, compromised, for nothing; ``MISSING`` when there is none."""
+
     def installed(self, vault: str, name: str) -> tuple[int, ...]:
-        """The numbers of the keys with certificates, without opening any: they change with each rotation."""
+        """The numbers of the keys that are used, the one in use first, without opening any.
+
+        They change whenever another key is to be used: with each rotation, and with time.
+        """
 
     def signing_key(self, vault: str, name: str = KeyName.SIGNING) -> SigningKey:
-        """The newest key with a certificate."""
+        """The newest key whose time has come and that is not revoked; ``MISSING`` when there is none."""
 
     def signing_keys(self, vault: str, name: str = KeyName.SIGNING) -> tuple[SigningKey, ...]:
-        """Every key with a certificate that is not retired, the newest first."""
+        """Every key that is neither retired nor revoked, the one in use first."""
 
     def decryption_keys(self, vault: str, name: str = KeyName.ENCRYPTION) -> tuple[DecryptionKey, ...]:
-        """Every key with a certificate that is not retired, the newest first."""
+        """Every key with a certificate that is neither retired nor compromised, the newest first."""
 
     def tls_client(self, vault: str) -> tuple[Path, str]:
         """The file (key and certificates) and password of the client's key, for an SSL context."""
@@ -93,7 +119,7 @@ class KeyStore(Protocol):
         """What the vault holds, for people: by name, the newest first."""
 
     def retire(self, vault: str, name: str, number: int) -> None:
-        """Remove an older key for good; the active one stays (``ACTIVE``)."""
+        """Remove a key for good, also one that waits; the one in use stays (``ACTIVE``)."""
 
     def rewrap(self, vault: str) -> None:
         """Wrap everything of the vault anew under a new secret, while other processes go on."""
@@ -118,6 +144,15 @@ class KeyStore(Protocol):
 
     def unlock_key(self, vault: str) -> bytes:
         """What opens this vault and no other, for a process that shall open nothing else; ``LOCKED``."""
+
+    def back_up(self, vault: str) -> VaultBackup:
+        """What the vault can be restored from, also while it waits for its officer."""
+
+    def restore(self, backup: VaultBackup, officer: bytes | None = None) -> None:
+        """Bring the vault back where its keys or its seal are lost; ``ACTIVE`` where they are not.
+
+        ``officer`` is the passphrase of its organisation's officer, where one unlocks it.
+        """
 
     def destroy(self, vault: str) -> None:
         """Make everything that the vault's keys protect unreadable, for good, also in copies made before."""

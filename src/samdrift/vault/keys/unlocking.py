@@ -52,6 +52,12 @@ class Unlocker(Protocol):
     def destroy(self, vault: str) -> None:
         """Destroy the vault's seals: nothing opens its secret again."""
 
+    def shares(self, vault: str) -> tuple[bytes, bytes]:
+        """What opens the vault's secret, or does together with its officer: of the root key, and the seal."""
+
+    def put_back(self, vault: str, lock: Lock, root_share: bytes, seal: bytes) -> None:
+        """Write a lost seal again; ``MISMATCH`` under another root key, ``ACTIVE`` if it is not lost."""
+
 
 class RootUnlocker:
     """Opens every vault of an installation, but for those that an officer unlocks."""
@@ -123,6 +129,14 @@ class RootUnlocker:
             if whose == vault and lock != but:
                 del self._officers[whose, lock]
 
+    def shares(self, vault: str) -> tuple[bytes, bytes]:
+        return self._of_vault(vault), self._seals.read(vault, self._locked(vault).lock.seal)
+
+    def put_back(self, vault: str, lock: Lock, root_share: bytes, seal: bytes) -> None:
+        if root_share != self._of_vault(vault):
+            raise KeyStoreError(KeyFault.MISMATCH, "the backup is of another key store")
+        self._seals.put_back(vault, lock.seal, seal)
+
     def _of_vault(self, vault: str) -> bytes:
         return derive(self._root, f"samdrift vault {vault}")
 
@@ -175,6 +189,12 @@ class HandedUnlocker:
         raise _only_the_installation()
 
     def destroy(self, vault: str) -> NoReturn:
+        raise _only_the_installation()
+
+    def shares(self, vault: str) -> NoReturn:
+        raise _only_the_installation()
+
+    def put_back(self, vault: str, lock: Lock, root_share: bytes, seal: bytes) -> NoReturn:
         raise _only_the_installation()
 
 

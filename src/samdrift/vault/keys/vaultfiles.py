@@ -7,7 +7,7 @@ is under a key that is derived from the secret for one kind of file.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -82,17 +82,24 @@ class VaultFiles:
         number = max((file.number for file in key_files(self.folder, name)), default=0) + 1
         write_new(self.folder / file_name(name, number), encode_key(private_key, self.password.encode()))
 
-    def install(self, name: KeyName, certificates: tuple[x509.Certificate, ...]) -> None:
-        """Put the waiting key to use that the first of the certificates belongs to."""
+    def waiting(self, name: KeyName) -> tuple[rsa.RSAPublicKey, ...]:
+        """The public halves of the keys that wait for their certificates."""
+        return tuple(self._public(file) for file in key_files(self.folder, name) if not file.installed)
+
+    def waiting_for(self, name: KeyName, certificate: x509.Certificate) -> KeyFile:
+        """The waiting key that the certificate belongs to; ``MISMATCH`` when there is none."""
         for file in key_files(self.folder, name):
-            if file.installed:
-                continue
-            data = file.path.read_bytes()
-            if decode_key(data, self.password.encode()).public_key() == certificates[0].public_key():
-                write_new(file.path.with_suffix(".pem"), data + encode_certificates(certificates))
-                remove(file.path)
-                return
+            if not file.installed and self._public(file) == certificate.public_key():
+                return file
         raise KeyStoreError(KeyFault.MISMATCH, "the certificate belongs to no key that waits for one")
+
+    def install(self, file: KeyFile, certificates: tuple[x509.Certificate, ...]) -> None:
+        """Put a waiting key to use, with its certificate and its issuers."""
+        write_new(file.path.with_suffix(".pem"), file.path.read_bytes() + encode_certificates(certificates))
+        remove(file.path)
+
+    def _public(self, file: KeyFile) -> rsa.RSAPublicKey:
+        return decode_key(file.path.read_bytes(), self.password.encode()).public_key()
 
     def data_keys(self) -> DataKeys:
         """Every generation; ``MISSING`` when there is none yet."""
@@ -133,6 +140,30 @@ class VaultFiles:
         begin = data.find(b"-----BEGIN CERTIFICATE")
         certificates = b"" if begin < 0 else data[begin:]
         return encode_key(private_key, other.password.encode()) + certificates
+
+
+class LoadedKeys:
+    """The keys of a vault that this process has in memory."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._keys: dict[KeyName, dict[int, LoadedKey]] = {}
+
+    def take(
+        self, name: KeyName, files: Mapping[int, KeyFile], opened: Callable[[], VaultFiles]
+    ) -> Mapping[int, LoadedKey]:
+        """The keys of one name, by number; others of that name were retired, and go."""
+        held = self._keys.get(name, {})
+        if missing := [file for number, file in files.items() if number not in held]:
+            vault = opened()
+            held |= {file.number: vault.load(file) for file in missing}
+        kept = self._keys[name] = {number: held[number] for number in files}
+        return kept
+
+
+def installed_files(folder: Path, name: KeyName) -> Mapping[int, KeyFile]:
+    """The files of keys that have their certificates, by number."""
+    return {file.number: file for file in key_files(folder, name) if file.installed}
 
 
 def data_key_numbers(folder: Path) -> list[int]:

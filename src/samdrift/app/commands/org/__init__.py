@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import typer
 
-from samdrift.app.commands.org import adding, closing, listing, locking, state
+from samdrift.app.commands.org import adding, closing, keys, listing, locking, state
 
 app = typer.Typer(add_completion=False)
 
@@ -26,3 +26,4 @@ app.command("close")(closing.close_organisation)
 app.command("verify-closing")(closing.verify_closing)
 app.command("lock")(locking.lock)
 app.command("unlock")(locking.unlock)
+app.add_typer(keys.app, name="keys")

@@ -6,8 +6,11 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from cryptography import x509
 
-from samdrift.app.output import Unusable
+from samdrift.app.inputs import reason
+from samdrift.app.output import Unusable, shown
+from samdrift.trust.keys import KeyMaterialError, certificates
 from samdrift.wire.errors import WireError
 from samdrift.wire.identifiers import ParticipantIdentifier
 
@@ -34,6 +37,10 @@ Organisation = Annotated[
         parser=_participant, metavar="ORGANISATION", help="Participant identifier, like 0203:habo.se."
     ),
 ]
+OptionalOrganisation = Annotated[
+    ParticipantIdentifier | None,
+    typer.Argument(parser=_participant, metavar="[ORGANISATION]", help="Only this one, like 0203:habo.se."),
+]
 
 
 def one_line(option: str, value: str) -> str:
@@ -42,3 +49,13 @@ def one_line(option: str, value: str) -> str:
     if not text or len(text) > LONGEST or not text.isprintable():
         raise Unusable(f"{option} is one line of 1 to {LONGEST} characters")
     return text
+
+
+def read_certificates(file: Path) -> tuple[x509.Certificate, ...]:
+    """The certificates in a file that somebody was sent; at least one."""
+    try:
+        return certificates(file.read_bytes())
+    except OSError as error:
+        raise Unusable(f"{shown(file)}: {reason(error)}") from None
+    except KeyMaterialError as error:
+        raise Unusable(f"{shown(file)}: {error}") from None

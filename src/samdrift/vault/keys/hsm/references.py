@@ -52,9 +52,10 @@ class References:
         """Of every key, the newest first, with or without a certificate."""
         return [file.number for file in key_files(self._folder, name)]
 
-    def waiting(self, name: KeyName) -> list[int]:
-        """Of the keys without a certificate."""
-        return [file.number for file in key_files(self._folder, name) if not file.installed]
+    def waiting(self, name: KeyName) -> dict[int, rsa.RSAPublicKey]:
+        """The keys without a certificate, by number."""
+        files = [file for file in key_files(self._folder, name) if not file.installed]
+        return {file.number: _public_key(file.path.read_bytes()) for file in files}
 
     def installed(self, name: KeyName) -> list[Reference]:
         """The keys with certificates, the newest first."""
@@ -75,20 +76,17 @@ class References:
         while not write_new(self._folder / file_name(name, number), data):
             number += 1
 
-    def install(self, name: KeyName, certificates: tuple[x509.Certificate, ...]) -> bool:
-        """Put the waiting key to use that the first of the certificates belongs to; false if none is."""
-        for file in key_files(self._folder, name):
-            data = file.path.read_bytes()
-            if not file.installed and _public_key(data) == certificates[0].public_key():
-                write_new(file.path.with_suffix(".pem"), data + encode_certificates(certificates))
-                remove(file.path)
-                return True
-        return False
+    def install(self, name: KeyName, number: int, certificates: tuple[x509.Certificate, ...]) -> None:
+        """Put a waiting key to use with its certificate, and its issuers."""
+        path = self._folder / file_name(name, number)
+        write_new(path.with_suffix(".pem"), path.read_bytes() + encode_certificates(certificates))
+        remove(path)
 
-    def set_aside(self, reference: Reference) -> None:
+    def set_aside(self, name: KeyName, number: int) -> None:
         """Use a key no longer; it stays in :meth:`aside` until it is destroyed in the token."""
-        path = reference.file.path
-        path.rename(path.with_suffix(_RETIRED))
+        for file in key_files(self._folder, name):
+            if file.number == number:
+                file.path.rename(file.path.with_suffix(_RETIRED))
         sync_folder(self._folder)
 
     def aside(self) -> list[tuple[Path, bytes]]:

@@ -12,19 +12,22 @@ are retired: a key cannot be moved into a token so that nobody has had it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
+from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final
 
 from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import rsa
 
 from samdrift.vault.files import remove
 from samdrift.vault.keys import vaultfolder
+from samdrift.vault.keys.choice import now
 from samdrift.vault.keys.files import KeyFault, KeyName, KeyStoreError, key_name
 from samdrift.vault.keys.hsm import objects
 from samdrift.vault.keys.hsm.keys import TokenDecryptionKey, TokenSigningKey
-from samdrift.vault.keys.hsm.references import Reference, References
+from samdrift.vault.keys.hsm.references import References
 from samdrift.vault.keys.hsm.request import certificate_request
 from samdrift.vault.keys.hsm.token import Token
 from samdrift.vault.keys.hsm.tokens import Tokens
@@ -35,8 +38,6 @@ from samdrift.vault.keys.unlocking import Unlocker
 from samdrift.wire.identifiers import ParticipantIdentifier
 from samdrift.wire.keys import DecryptionKey, SigningKey
 
-T = TypeVar("T")
-
 _IN_FILES: Final = frozenset({KeyName.TLS_CLIENT, KeyName.TLS_SERVER})
 _FOLDER = "token"
 
@@ -44,8 +45,10 @@ _FOLDER = "token"
 class TokenKeyStore(SoftwareKeyStore):
     """As the software key store, with the keys of some vaults in tokens."""
 
-    def __init__(self, folder: Path, unlocker: Unlocker, tokens: Tokens) -> None:
-        super().__init__(folder, unlocker)
+    def __init__(
+        self, folder: Path, unlocker: Unlocker, tokens: Tokens, clock: Callable[[], datetime] = now
+    ) -> None:
+        super().__init__(folder, unlocker, clock)
         self._tokens = tokens
         self._known_references: dict[str, References] = {}
         self._known_locks: dict[Path, str] = {}
@@ -82,57 +85,33 @@ class TokenKeyStore(SoftwareKeyStore):
         require_strong(bits)
         made = objects.make_key(token, vault, key, bits, partial(certificate_request, subject))
         with vaultfolder.writing(self._vault_folder(vault)):
-            numbers = [held.number for held in super().keys(vault) if held.name is key]
+            numbers = [held.number for held in super()._held(vault) if held.name is key]
             self._references(vault).add(key, made, after=max(numbers, default=0))
         return made.request
 
     def install_certificate(
-        self, vault: str, name: str, certificate: x509.Certificate, chain: tuple[x509.Certificate, ...] = ()
+        self,
+        vault: str,
+        name: str,
+        certificate: x509.Certificate,
+        chain: tuple[x509.Certificate, ...] = (),
+        active_from: datetime | None = None,
     ) -> None:
         """As in software: certificates are no secrets, and stay in files."""
         references, key = self._references(vault), key_name(name)
-        if references.waiting(key):
+        if certificate.public_key() in references.waiting(key).values():
             with vaultfolder.writing(self._vault_folder(vault)):
-                if references.install(key, (certificate, *chain)):
-                    return
-        super().install_certificate(vault, name, certificate, chain)
+                for number, public in references.waiting(key).items():
+                    if public == certificate.public_key():
+                        if active_from is not None:
+                            self._states(vault).activate(key, number, active_from)
+                        references.install(key, number, (certificate, *chain))
+                        return
+        super().install_certificate(vault, name, certificate, chain, active_from)
 
-    def installed(self, vault: str, name: str) -> tuple[int, ...]:
-        """As in software; what is in the token is newer."""
-        there = [reference.file.number for reference in self._in_token(vault, name)]
-        return _and(there, lambda: super(TokenKeyStore, self).installed(vault, name))
-
-    def signing_keys(self, vault: str, name: str = KeyName.SIGNING) -> tuple[SigningKey, ...]:
-        """As in software; what is in the token is newer."""
-        there = [
-            TokenSigningKey(self._required(vault), each.key_id, each.certificate)
-            for each in self._in_token(vault, name)
-        ]
-        return _and(there, lambda: super(TokenKeyStore, self).signing_keys(vault, name))
-
-    def decryption_keys(self, vault: str, name: str = KeyName.ENCRYPTION) -> tuple[DecryptionKey, ...]:
-        """As in software; what is in the token is newer."""
-        there = [
-            TokenDecryptionKey(self._required(vault), each.key_id, each.certificate)
-            for each in self._in_token(vault, name)
-        ]
-        return _and(there, lambda: super(TokenKeyStore, self).decryption_keys(vault, name))
-
-    def keys(self, vault: str) -> tuple[HeldKey, ...]:
+    def waiting(self, vault: str, name: str) -> tuple[rsa.RSAPublicKey, ...]:
         """As in software."""
-        references, held = self._references(vault), [*super().keys(vault)]
-        for name in KeyName:
-            held += [HeldKey(name, number, None) for number in references.waiting(name)]
-            held += [HeldKey(name, each.file.number, each.certificate) for each in references.installed(name)]
-        order = list(KeyName)
-        return tuple(sorted(held, key=lambda one: (order.index(one.name), -one.number)))
-
-    def retire(self, vault: str, name: str, number: int) -> None:
-        """As in software; a key in the token is destroyed there."""
-        with vaultfolder.writing(self._vault_folder(vault)):
-            if self._retired_in_token(vault, name, number):
-                return
-        super().retire(vault, name, number)
+        return (*self._references(vault).waiting(key_name(name)).values(), *super().waiting(vault, name))
 
     def destroy(self, vault: str) -> None:
         """As in software; first what is in the token, without which nothing of the vault opens."""
@@ -141,15 +120,43 @@ class TokenKeyStore(SoftwareKeyStore):
             objects.destroy_all(token, vault)
         super().destroy(vault)
 
-    def _retired_in_token(self, vault: str, name: str, number: int) -> bool:
+    def _held(self, vault: str) -> list[HeldKey]:
+        references, held = self._references(vault), super()._held(vault)
+        for name in KeyName:
+            held += [HeldKey(name, number, None) for number in references.waiting(name)]
+            held += [HeldKey(name, each.file.number, each.certificate) for each in references.installed(name)]
+        return held
+
+    def _numbers(self, vault: str, name: KeyName) -> list[int]:
+        there = [each.file.number for each in self._references(vault).installed(name)]
+        return there + super()._numbers(vault, name)
+
+    def _signing(self, vault: str, name: KeyName) -> Mapping[int, SigningKey]:
+        there: dict[int, SigningKey] = {
+            each.file.number: TokenSigningKey(self._required(vault), each.key_id, each.certificate)
+            for each in self._references(vault).installed(name)
+        }
+        return {**there, **super()._signing(vault, name)}
+
+    def _decrypting(self, vault: str, name: KeyName) -> Mapping[int, DecryptionKey]:
+        there: dict[int, DecryptionKey] = {
+            each.file.number: TokenDecryptionKey(self._required(vault), each.key_id, each.certificate)
+            for each in self._references(vault).installed(name)
+        }
+        return {**there, **super()._decrypting(vault, name)}
+
+    def _remove(self, vault: str, name: KeyName, number: int) -> None:
         references = self._references(vault)
-        found = [each for each in references.installed(key_name(name))[1:] if each.file.number == number]
-        for reference in found:
-            references.set_aside(reference)
-        for path, key_id in references.aside():  # What a crash has left undone is done, too.
+        if number in references.numbers(name):
+            references.set_aside(name, number)
+            self._finish_removals(vault)
+        else:
+            super()._remove(vault, name, number)
+
+    def _finish_removals(self, vault: str) -> None:
+        for path, key_id in self._references(vault).aside():
             objects.destroy(self._required(vault), key_id)
             remove(path)
-        return bool(found)
 
     def _token(self, vault: str) -> Token | None:
         """The token that the vault is locked with."""
@@ -173,20 +180,7 @@ class TokenKeyStore(SoftwareKeyStore):
             known = self._known_references[vault] = References(self._vault_folder(vault) / _FOLDER)
         return known
 
-    def _in_token(self, vault: str, name: str) -> list[Reference]:
-        return self._references(vault).installed(key_name(name))
-
     def _locking(self) -> TokenUnlocker:
         if not isinstance(self._unlocker, TokenUnlocker):
             raise KeyStoreError(KeyFault.LOCKED, "this process makes no vaults")
         return self._unlocker
-
-
-def _and(there: Sequence[T], in_files: Callable[[], tuple[T, ...]]) -> tuple[T, ...]:
-    """What is in the token and what is in files; ``MISSING`` when neither has any."""
-    try:
-        return (*there, *in_files())
-    except KeyStoreError as error:
-        if not there or error.fault is not KeyFault.MISSING:
-            raise
-        return tuple(there)

@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -333,3 +334,37 @@ def test_a_damaged_file_of_a_key_is_told(site: Site, data: bytes) -> None:
     with pytest.raises(KeyStoreError) as raised:
         site.open().signing_keys("a1")
     assert raised.value.fault is KeyFault.DAMAGED
+
+
+def test_a_key_in_a_token_is_used_from_a_day_on_and_not_when_it_is_revoked(site: Site) -> None:
+    store, soon, now = site.open(), datetime.now(UTC) + timedelta(hours=1), datetime.now(UTC)
+    store.begin("a1", HABO)
+    old = add(store, "a1")
+    new = issue(store.create_key("a1", KeyName.SIGNING, SUBJECT, bits=2048))
+    assert store.waiting("a1", KeyName.SIGNING) == (public(new),)
+    store.install_certificate("a1", KeyName.SIGNING, new, active_from=soon)
+    signs(site.open(), "a1", old)
+    store.activate("a1", KeyName.SIGNING, 2, now)
+    signs(site.open(), "a1", new)
+    store.revoke("a1", KeyName.SIGNING, 2, "lost", at=now, compromised=True)
+    signs(site.open(), "a1", old)
+    assert [key.certificate for key in site.open().decryption_keys("a1", KeyName.SIGNING)] == [old]
+    before = site.objects("a1")
+    site.open().retire("a1", KeyName.SIGNING, 2)
+    assert site.objects("a1") == before - 2
+
+
+def test_a_vault_with_a_token_is_restored_from_a_backup_and_its_token(site: Site) -> None:
+    store = site.open()
+    store.begin("a1", HABO)
+    certificate, backup, keys = add(store, "a1"), store.back_up("a1"), store.data_keys("a1")
+    for seal in (site.folder / "seals").iterdir():
+        seal.unlink()
+    site.open().restore(backup)
+    assert site.open().data_keys("a1") == keys
+    shutil.rmtree(site.folder / "keys" / "a1")
+    for seal in (site.folder / "seals").iterdir():
+        seal.unlink()
+    site.open().restore(backup)
+    signs(site.open(), "a1", certificate)
+    assert site.open().data_keys("a1") == keys

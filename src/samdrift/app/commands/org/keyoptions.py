@@ -1,0 +1,93 @@
+"""What the commands about an organisation's keys share: arguments, and the work around each of them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, TypeVar
+
+import typer
+
+from samdrift.app.administration import Administration, administering, note
+from samdrift.app.configfile import load
+from samdrift.app.failures import told
+from samdrift.app.keysets import Keeper, keeper
+from samdrift.app.loop import run
+from samdrift.app.output import Unusable
+from samdrift.audit.events import AuditEvent
+from samdrift.vault.keys.files import KeyName
+from samdrift.vault.keys.store import HeldKey
+from samdrift.wire.identifiers import ParticipantIdentifier
+
+T = TypeVar("T")
+
+
+class Which(StrEnum):
+    """The keys of an organisation."""
+
+    SIGNING = KeyName.SIGNING.value
+    ENCRYPTION = KeyName.ENCRYPTION.value
+    TLS_CLIENT = KeyName.TLS_CLIENT.value
+    LOG_SIGNING = KeyName.LOG_SIGNING.value
+
+    @property
+    def key(self) -> KeyName:
+        return KeyName(self.value)
+
+
+Key = Annotated[Which, typer.Argument(help="Which one of the organisation's keys.")]
+Number = Annotated[int, typer.Argument(min=1, help="As the list has it.")]
+From = Annotated[
+    str | None,
+    typer.Option("--from", metavar="TIME", help="When it is used first (ISO 8601, UTC unless it says)."),
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Workplace:
+    """An open installation, and the organisation in it whose keys are worked on."""
+
+    installation: Administration
+    organisation: ParticipantIdentifier
+    keeper: Keeper
+
+    async def note(self, event: AuditEvent, by: str, **facts: str) -> None:
+        """Write what is done in the operator's log and the organisation's."""
+        await note(self.installation, event, by, self.organisation, facts)
+
+    def held(self, name: KeyName, number: int) -> HeldKey:
+        """One of the organisation's keys; :class:`Unusable` when it has no such key."""
+        for key in self.installation.keys.keys(self.keeper.vault):
+            if (key.name, key.number) == (name, number):
+                return key
+        raise Unusable(f"the organisation has no {name} key with the number {number}")
+
+
+@asynccontextmanager
+async def _workplace(config: Path, organisation: ParticipantIdentifier) -> AsyncIterator[Workplace]:
+    async with administering(load(config)) as installation:
+        yield Workplace(installation, organisation, keeper(installation, organisation))
+
+
+def worked(config: Path, organisation: ParticipantIdentifier, work: Callable[[Workplace], Awaitable[T]]) -> T:
+    """Do ``work`` at an organisation's keys; what goes wrong is told in one line."""
+
+    async def doing() -> T:
+        async with _workplace(config, organisation) as place:
+            return await work(place)
+
+    with told():
+        return run(doing())
+
+
+def moment(text: str) -> datetime:
+    """A time that somebody wrote, in UTC where it names no zone."""
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        raise Unusable("--from is a time such as 2026-12-01 or 2026-12-01T06:00:00+01:00") from None
+    return at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)

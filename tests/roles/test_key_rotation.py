@@ -1,0 +1,269 @@
+"""Every key of an organisation is replaced while messages flow both ways, by the commands (R7).
+
+An operator of its own, since what is replaced here would be in the way of other tests.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+from typer.testing import CliRunner
+
+from samdrift.app.commands.org import app
+from samdrift.app.demo.cast import DemoOperator, DemoOrganisation
+from samdrift.app.demo.enrolment import SYSTEM, enrol
+from samdrift.app.malware import MalwareConfig
+from samdrift.app.operator import running
+from samdrift.app.output import Unusable
+from samdrift.audit.entries import LogEntry
+from samdrift.audit.events import AuditEvent
+from samdrift.contracts.messages import Direction, MessageStatus
+from samdrift.federation.directory import FunctionalAddress
+from samdrift.federation.shapes import Use
+from samdrift.vault.keys.custody import Custodians
+from samdrift.wire.certificates import fingerprint
+from samdrift.wire.identifiers import ParticipantIdentifier
+from samdrift.wire.smp import PublishedCertificates
+from tests.roles.member import MT, Member
+from tests.roles.stage import Stage, hasty, member_of
+from tests.unit.app.commandline import samdrift
+from tests.vaults import CHEAP, server_folder
+
+pytestmark = pytest.mark.usefixtures("files_looked_at_always")
+
+NASSJO = DemoOrganisation(
+    ParticipantIdentifier("0203:nassjo.se"),
+    "Nässjö kommun",
+    "2120000571",
+    FunctionalAddress("sdk.registrator.0203:nassjo.se", "Registrator"),
+)
+OPERATOR = DemoOperator("operator-f", "AP0007-SDK-DEMO", (NASSJO,))
+WORDS = {"anna": b"a long row of words", "bo": b"quite another row"}
+USES = {"signing": Use.SIGNING, "encryption": Use.ENCRYPTION}
+
+
+@dataclass
+class Place:
+    """The operator with its organisation, and the commands of whoever runs it."""
+
+    stage: Stage
+    folder: Path
+    nassjo: Member
+
+    async def org(self, *arguments: str) -> str:
+        """Run a command beside what runs; gives what it printed."""
+
+        def run() -> str:
+            ended = CliRunner().invoke(app, [*arguments, "--config", str(self.folder / "samdrift.toml")])
+            if ended.exception is not None and not isinstance(ended.exception, SystemExit):
+                raise ended.exception
+            return ended.stdout
+
+        return await asyncio.to_thread(run)
+
+    async def keys(self, command: str, *arguments: str) -> str:
+        return await self.org("keys", command, NASSJO.identifier.value, *arguments)
+
+    @property
+    def two(self) -> tuple[str, ...]:
+        """Two custodians at the terminal."""
+        files = {name: self.folder / f"{name}.txt" for name in WORDS}
+        return (
+            *("--by", "anna", "--by-passphrase-file", str(files["anna"])),
+            *("--with", "bo", "--with-passphrase-file", str(files["bo"])),
+        )
+
+    async def listed(self, key: str) -> list[tuple[Any, ...]]:
+        rows = json.loads(await self.keys("list", "--json"))["keys"]
+        return [(row["number"], row["state"]) for row in rows if row["key"] == key]
+
+    async def certified(self, key: str) -> Path:
+        """Have the next key made and certified; gives the file with its certificate."""
+        request = (await self.keys("create", key, *self.two)).encode()
+        authority = self.stage.federation.authority
+        if key == "tls-client":
+            certificate = authority.issue_tls_client(SYSTEM, request, organisation=NASSJO.name)
+        else:
+            certificate = authority.issue_organisation(
+                NASSJO.identifier, NASSJO.name, request, USES[key], organisation_number=NASSJO.number
+            )
+        file = self.folder / f"{key}.pem"
+        file.write_bytes(certificate.public_bytes(Encoding.PEM))
+        return file
+
+    async def publish(self) -> None:
+        """As the federation's administrator does with what the organisation hands in."""
+        handed_in = json.loads(await self.keys("publish"))
+        found: dict[str, list[x509.Certificate]] = {"signing": [], "encryption": []}
+        for one in handed_in["certificates"]:
+            found[one["use"]].append(x509.load_pem_x509_certificate(one["pem"].encode()))
+        certificates = PublishedCertificates(tuple(found["signing"]), tuple(found["encryption"]))
+        services = self.stage.federation.smp.services(NASSJO.identifier)
+        self.stage.federation.publish([replace(one, certificates=certificates) for one in services])
+
+    def registers(self, file: Path) -> None:
+        """Let in a client of interface C by its next certificate too."""
+        config = self.folder / "samdrift.toml"
+        new = fingerprint(x509.load_pem_x509_certificate(file.read_bytes()))
+        config.write_text(config.read_text().replace("clients = { ", f'clients = {{ "next" = "{new}", '))
+
+    async def logged(self) -> list[LogEntry]:
+        """What the organisation's log has about its keys and who agreed to what."""
+        async with self.nassjo.open(MT) as vault:
+            entries = await vault.log(limit=100_000)
+        return [entry for entry in entries if entry.event.startswith(("keys:", "custody:"))]
+
+    async def refusal(self, command: str, *arguments: str) -> str:
+        with pytest.raises(Unusable) as caught:
+            await self.keys(command, *arguments)
+        return str(caught.value)
+
+    async def signs_with(self) -> x509.Certificate:
+        return (await self.nassjo.signing()).certificate
+
+
+@pytest_asyncio.fixture(scope="module")
+async def place(stage: Stage) -> AsyncIterator[Place]:
+    with server_folder() as folder:
+        enrolled = await enrol(stage.federation, OPERATOR, folder)
+        for name, passphrase in WORDS.items():
+            (folder / f"{name}.txt").write_bytes(passphrase)
+            Custodians(enrolled.config.vaults.secrets, cost=CHEAP).add(name, passphrase)
+        async with running(hasty(enrolled.config, MalwareConfig(None))) as run:
+            yield Place(stage, folder, member_of(stage.federation, run, NASSJO))
+
+
+async def test_r7_every_key_is_replaced_during_traffic_and_no_message_is_lost(place: Place) -> None:
+    nassjo, agency = place.nassjo, place.stage.agency
+    sent: list[tuple[Member, Member, str]] = []
+    over = asyncio.Event()
+
+    async def traffic(sender: Member, recipient: Member) -> None:
+        while not over.is_set():
+            sent.append((sender, recipient, await sender.send(recipient.address)))
+            await asyncio.sleep(0.2)
+
+    async def more(count: int = 2) -> None:
+        """Let so many messages more be sent in each direction."""
+        before = len(sent)
+        while len(sent) < before + 2 * count:
+            await asyncio.sleep(0.02)
+
+    async def rotation() -> None:
+        await more()
+        signing, encryption, client = [await place.certified(key) for key in (*USES, "tls-client")]
+        await place.keys("install", "encryption", str(encryption))
+        soon = datetime.now(UTC) + timedelta(hours=1)
+        await place.keys("install", "signing", str(signing), "--from", soon.isoformat())
+        assert await place.listed("signing") == [(2, "planned"), (1, "in use")]
+        await place.publish()
+        place.registers(client)
+        await place.keys("install", "tls-client", str(client))
+        await more()
+        former = await place.signs_with()
+        await place.keys("activate", "signing", "2")
+        assert await place.signs_with() == x509.load_pem_x509_certificate(signing.read_bytes()) != former
+        await place.keys("rotate-data-key", "--rewrap")
+        await more()
+
+    async def rotated() -> None:
+        try:
+            await rotation()
+        finally:
+            over.set()
+
+    await asyncio.gather(traffic(agency, nassjo), traffic(nassjo, agency), rotated())
+    await accepted(sent)
+    await place.publish()
+    for key in (*USES, "tls-client"):
+        await place.keys("retire", key, "1", *place.two)
+        assert await place.listed(key) == [(2, "in use")]
+    last = [
+        (sender, recipient, await sender.send(recipient.address))
+        for sender, recipient in ((nassjo, agency), (agency, nassjo))
+    ]
+    await accepted(last)
+    first = next(message_id for _, recipient, message_id in sent if recipient is nassjo)
+    assert await nassjo.reads(first), "what was stored under the former data key stays readable"
+    events = [entry.event for entry in await place.logged()]
+    for event in (AuditEvent.KEYS_CREATED, AuditEvent.KEYS_INSTALLED, AuditEvent.KEYS_RETIRED):
+        assert events.count(event) == 3
+    assert events.count(AuditEvent.CUSTODY_AGREED) == 6
+    assert {AuditEvent.KEYS_ACTIVATED, AuditEvent.KEYS_DATA_KEY_ROTATED} < {*events}
+
+
+async def accepted(sent: list[tuple[Member, Member, str]]) -> None:
+    """Each message was accepted, and lies with its recipient."""
+    for sender, recipient, message_id in sent:
+        assert await sender.ends(message_id) is MessageStatus.ACCEPTED
+        assert await recipient.ends(message_id, Direction.IN) is MessageStatus.NEW
+
+
+async def test_a_certificate_that_cannot_be_used_is_refused_with_every_reason(place: Place) -> None:
+    await place.keys("create", "signing", *place.two)
+    wrong = x509.load_pem_x509_certificate((place.folder / "tls-client.pem").read_bytes())
+    file = place.folder / "wrong.pem"
+    file.write_bytes(wrong.public_bytes(Encoding.PEM))
+    before = await place.listed("signing")
+    assert await place.refusal("install", "signing", str(file)) == (
+        "the certificate cannot be used: it belongs to no key here that waits for its certificate;"
+        " it or its key is used already, by another key here;"
+        " it was not issued by an issuer that is trusted for this"
+    )
+    assert await place.listed("signing") == before
+    assert await place.refusal("install", "signing", str(place.folder / "none.pem")) == (
+        f"{place.folder / 'none.pem'}: no such file or directory"
+    )
+    number = str(before[0][0])
+    await place.keys("retire", "signing", number, *place.two)
+    assert await place.listed("signing") == before[1:]
+
+
+async def test_one_person_makes_no_key_until_another_one_approves(place: Place) -> None:
+    alone = place.two[:4]
+    before = await place.listed("log-signing")
+    text = await place.refusal("create", "log-signing", *alone)
+    assert text.startswith("asked, not done yet: make a new log-signing key of 0203:nassjo.se.")
+    assert await place.listed("log-signing") == before
+
+
+async def test_a_backup_names_its_custodians_in_the_log_and_replaces_no_keys(place: Place) -> None:
+    out = place.folder / "backup"
+    printed = await place.keys("backup", "--out", str(out), *place.two)
+    entry = (await place.logged())[-1]
+    assert (entry.event, entry.ids["first"], entry.ids["second"]) == (AuditEvent.KEYS_BACKED_UP, "anna", "bo")
+    assert entry.ids["backup"] in printed
+    by, other = place.two[3], place.two[7]
+    with pytest.raises(Unusable) as caught:
+        await place.org(
+            "keys", "restore", str(out), "--by-passphrase-file", by, "--with-passphrase-file", other
+        )
+    assert str(caught.value) == "the keys of that organisation are here: there is nothing to restore"
+    with pytest.raises(Unusable) as caught:
+        await place.org("keys", "restore", str(out), "--by-passphrase-file", by, "--with-passphrase-file", by)
+    assert "one of the passphrases is another" in str(caught.value)
+
+
+async def test_the_list_ends_with_1_when_a_key_is_missing(place: Place) -> None:
+    config = place.folder / "samdrift.toml"
+    arguments = ("org", "keys", "list", NASSJO.identifier.value, "--config", config)
+    assert (await asyncio.to_thread(samdrift, *arguments)).status == 0
+    await place.keys("revoke", "log-signing", "1", "--reason", "the laptop was stolen")
+    ended = await asyncio.to_thread(samdrift, *arguments)
+    assert ended.status == 1
+    assert "log-signing  missing  no key of this name is in use" in ended.output
+    assert "the laptop was stolen" in ended.output
+    await place.keys("publish", "--text", "--out", str(place.folder / "text.txt"))
+    text = (place.folder / "text.txt").read_text()
+    digest = fingerprint(await place.signs_with()).upper()
+    assert " ".join(digest[at : at + 4] for at in range(0, 32, 4)) in text
