@@ -15,6 +15,8 @@ from joserfc.jwk import KeySet, OctKey
 
 from samdrift.contracts.principals import Role
 from samdrift.messageservice.access import Scope
+from samdrift.messageservice.authorization.jwt import UnverifiedJwt
+from samdrift.messageservice.authorization.keys import PublicKey
 from samdrift.messageservice.authorization.registrations import AUTH_ID, KeysAt, MessageClient
 from samdrift.vault.registry import RegistrationState
 from tests.unit.messageservice.authorization.scene import (
@@ -288,6 +290,21 @@ async def test_nobody_learns_which_clients_there_are(scene: Scene) -> None:
     assert {entry["client"] for entry in refused} == {"journal", "theirs", "not registered"}
     assert not await scene.log("mt:token:issued")
     assert not [entry for entry in refused if any(each in str(entry) for each in attempts.values())]
+
+
+async def test_who_is_no_client_takes_as_much_work(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As many signatures are verified for a client that there is not as for one whose key is another."""
+    verified: list[str] = []
+    signed_by = UnverifiedJwt._signed_by
+
+    def counted(self: UnverifiedJwt, key: PublicKey) -> bool:
+        verified.append(self.issuer)
+        return signed_by(self, key)
+
+    monkeypatch.setattr(UnverifiedJwt, "_signed_by", counted)
+    for name in ("journal", "nobody"):
+        assert (await scene.ask(scene.assertion(name, key=curve_key(9)))).json() == UNKNOWN
+    assert verified == ["journal", "nobody"]
 
 
 async def test_what_was_issued_stands_in_the_log(scene: Scene) -> None:
