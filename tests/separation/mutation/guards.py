@@ -50,23 +50,29 @@ GATE = (
     Mutant(
         "a gate opens the roles that it was started for",
         "vault/gate.py",
-        "served = role in self._roles and self.registry",
-        "served = self.registry",
+        "if registration is None or role not in self._roles or not allowed:",
+        "if registration is None or not allowed:",
         (f"{_GATE}::test_a_gate_that_was_started_for_one_role_opens_no_other",),
+    ),
+    Mutant(
+        "a suspended organisation's vault does not open",
+        "vault/gate.py",
+        "if not registration.opens_for(reason.purpose):",
+        "if False:",
+        (_GATE,),
     ),
     Mutant(
         "a suspended organisation is not served",
         "vault/registry.py",
         "return registration is not None and registration.active",
         "return registration is not None",
-        (f"{_GATE}::test_a_suspended_organisation_is_denied_until_it_is_active_again",),
+        (f"{_GATE}::test_a_suspended_organisation_waits_until_it_is_active_again",),
     ),
     Mutant(
         "a denial stands in the log of the organisation that was reached for",
         "vault/gate.py",
-        "            await self._append(self._room(registration).login, reason.happening(event, facts))\n"
-        "        raise VaultDenied",
-        "        raise VaultDenied",
+        "(await self._room(registration)).login, reason.happening(event, facts))\n        raise VaultDenied",
+        "self._operator, reason.happening(event, facts))\n        raise VaultDenied",
         (_STRANGER,),
     ),
     Mutant(
@@ -141,8 +147,8 @@ DATABASE = (
     Mutant(
         "a login becomes nobody else",
         "vault/provision.py",
-        "WITH INHERIT TRUE, SET FALSE",
-        "WITH INHERIT TRUE, SET TRUE",
+        'GRANT {} TO {} WITH INHERIT TRUE, SET FALSE", self._database.vault_group, login',
+        'GRANT {} TO {} WITH INHERIT TRUE, SET TRUE", self._database.vault_group, login',
         (f"{_DATABASE}::test_nobody_else_can_be_become",),
     ),
     Mutant(
