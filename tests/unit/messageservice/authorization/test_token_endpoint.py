@@ -7,6 +7,7 @@ import base64
 import hashlib
 import hmac
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -366,6 +367,9 @@ async def test_addresses_of_issuers_tell_nothing_and_cannot_be_guessed(scene: Sc
     registration = scene.installation.gate.registry.find(scene.habo, Role.MESSAGE_SERVICE)
     assert registration is not None
     assert registration.vault not in ours
+    named_by = replace(registration, organisation=scene.mullsjo).public_name
+    assert ours.endswith(named_by), "nothing of the organisation is in it"
+    assert replace(registration, vault="v" + "0" * 32).public_name != named_by
 
 
 async def test_each_issuer_signs_with_keys_of_its_own(scene: Scene) -> None:
