@@ -23,13 +23,17 @@ import typer
 
 from samdrift.app import rolesettings
 from samdrift.app.configfile import load
+from samdrift.app.demo.cast import DemoOrganisation
 from samdrift.app.demo.clients import write_client
 from samdrift.app.main import COMMANDS
+from samdrift.app.operator import vault_settings
 from samdrift.app.output import Unusable
 from samdrift.app.separation.calls import unnamed
 from samdrift.app.separation.canary import Planted, nobodys, plant, remove, state
 from samdrift.messageservice.authorization.issuers import OwnIssuers
+from samdrift.vault.database import Database
 from tests.roles.canaries import FIRST, SECOND, Canaries
+from tests.separation.vaultlogin import Superuser
 
 Path_ = tuple[str, ...]
 OWN, THEIRS = FIRST, SECOND
@@ -113,12 +117,23 @@ CASES: dict[Path_, tuple[Case, ...]] = {
     ("client", "delete"): (of_client,),
 }
 OF_THE_OPERATOR = "the operator's view of the whole installation, without any organisation's records"
+ALONE: dict[Path_, Sequence[str]] = {
+    ("database", "rotate-logins"): ("--organisation", OWN.identifier.value),
+    ("org", "show"): (OWN.identifier.value, "--offline"),
+    ("org", "add"): (OWN.identifier.value, "--offline"),
+    ("org", "suspend"): (OWN.identifier.value, "--by", "anna", "--why", "test"),
+    ("org", "resume"): (OWN.identifier.value, "--by", "anna", "--why", "test"),
+}
+"""Commands that act on the organisation which they name, and can name no record of another one."""
 OF_REQUESTS = "a request of custodians, under its own number; what they agree to is in the request"
 OF_NO_VAULT = "opens no organisation's vault"
 NO_RECORDS: dict[Path_, str] = {
     ("demo",): "runs an installation of its own, in a folder of its own",
     ("serve",): "serves all, each by the interfaces that are tried elsewhere",
     ("org", "list"): OF_THE_OPERATOR,
+    ("org", "close"): "on whole vaults of one organisation (tests/unit/app/test_closing.py)",
+    ("org", "verify-closing"): OF_NO_VAULT,
+    ("database", "hardening"): OF_NO_VAULT,
     ("custodian", "add"): OF_THE_OPERATOR,
     ("custodian", "remove"): OF_THE_OPERATOR,
     ("custodian", "list"): OF_THE_OPERATOR,
@@ -143,13 +158,13 @@ NO_RECORDS: dict[Path_, str] = {
 
 
 def test_every_command_has_a_case() -> None:
-    named = set(CASES) | set(NO_RECORDS)
+    named = {*CASES, *ALONE, *NO_RECORDS}
     missing = {" ".join(path) for path in set(commands()) - named}
     assert not missing, (
         f"write a case that names another organisation's records, or say why none can: {missing}"
     )
     assert not named - set(commands()), "a case for a command that there is not"
-    assert not set(CASES) & set(NO_RECORDS)
+    assert len(named) == len(CASES) + len(ALONE) + len(NO_RECORDS)
 
 
 def test_a_command_that_takes_an_identifier_is_not_excused() -> None:
@@ -162,7 +177,7 @@ def test_a_command_that_takes_an_identifier_is_not_excused() -> None:
         " ".join(path)
         for path, command in commands().items()
         if path in NO_RECORDS and records & {str(each.name) for each in command.params}
-    } - {"addressbook", "custodian approve"}
+    } - {"addressbook", "custodian approve", "org close"}
     assert not excused
 
 
@@ -212,3 +227,40 @@ async def test_a_command_tells_and_does_nothing_about_anothers_records(
     assert (theirs[0], unnamed(theirs[1], planted)) == (nobodys_answer[0], unnamed(nobodys_answer[1], nobody))
     assert planted.marker.encode() not in theirs[1]
     assert await state(gate, planted) == before
+
+
+async def everything_of(canaries: Canaries, organisation: DemoOrganisation) -> dict[str, object]:
+    """Registrations, content of the vaults but for the log, and key files."""
+    settings = vault_settings(load(canaries.config))
+    database = await Database.start(settings)
+    try:
+        seen_by = Superuser(database.administrator())
+    finally:
+        await database.stop()
+    rows = seen_by.rows(
+        "SELECT vault, schema, t::text FROM registry.registrations t WHERE organisation = %s ORDER BY role",
+        organisation.identifier.value,
+    )
+    found: dict[str, object] = {}
+    for vault, schema, registration in rows:
+        found[vault] = registration
+        content = seen_by.snapshot(schema)
+        found |= {
+            f"{schema}.{table}": content[table] for table in content if table not in ("log", "log_head")
+        }
+        found |= {
+            str(file): file.read_bytes() for file in (settings.secrets / vault).rglob("*") if file.is_file()
+        }
+    return found
+
+
+@pytest.mark.parametrize("path", ALONE, ids=" ".join)
+async def test_a_command_for_one_organisation_leaves_another_alone(
+    canaries: Canaries, ground: Ground, path: Path_
+) -> None:
+    before = await everything_of(canaries, THEIRS)
+    assert len(before) > 20
+    status, said = await asyncio.to_thread(told, path, (*ALONE[path], "--config", ground.config))
+    assert status in (0, 1), said
+    assert THEIRS.identifier.value.encode() not in said
+    assert await everything_of(canaries, THEIRS) == before

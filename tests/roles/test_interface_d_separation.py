@@ -115,6 +115,14 @@ async def test_a_client_reaches_nothing_of_another(
         assert AuditEvent.MT_CLIENT_DENIED not in happened, "the other organisation's log is not touched"
 
 
+async def test_a_pattern_lists_what_it_covers(stage: Stage) -> None:
+    """Another client of the organisation, which may see many addresses, but not this one."""
+    habo = stage.habo
+    message_id = await stage.client(habo).sends(document(habo.address, stage.agency.address))
+    assert message_id in await stage.client(habo, "sdk.*").listed()
+    assert message_id not in await stage.client(habo, "annan.*", name="annan").listed()
+
+
 async def test_clients_at_once_get_their_own_alone(stage: Stage) -> None:
     """Requests of several organisations and clients, mixed."""
     members = (stage.habo, stage.mullsjo, stage.agency)

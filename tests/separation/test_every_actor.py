@@ -112,6 +112,8 @@ async def test_a_stranger_opens_nothing_for_any_purpose(
     ]
     assert [line.rpartition(" ")[2] for line in new] == [purpose.value for purpose in Purpose]
     assert all(f" {principal.kind}:" in line and own.value not in line for line in new)
+    if principal.organisation == own.value:
+        assert not [line for line in new if principal.name in line], "nor who of another organisation came"
     assert await everything_but_the_log(installation, seen_by, theirs) == before
 
 

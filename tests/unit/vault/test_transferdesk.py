@@ -74,6 +74,8 @@ async def test_a_transfer_is_found_by_its_id_or_its_envelopes_with_all_that_was_
     installation: Installation, organisation: ParticipantIdentifier, named_by: str
 ) -> None:
     transfer = await postponed(installation, organisation)
+    async with installation.open(organisation, AP) as vault:
+        vault.record(AuditEvent.AP_ENVELOPE_RECEIVED, envelope=transfer.envelope.envelope_id, detail="inbox")
     identifier = transfer.id if named_by == "transfer" else transfer.envelope.envelope_id
     assert await claimed(installation, organisation, minutes=5) == [transfer.id]
     async with installation.gate.operate(ANNA, organisation) as desk:
@@ -84,7 +86,7 @@ async def test_a_transfer_is_found_by_its_id_or_its_envelopes_with_all_that_was_
     assert tried == [(NOW, None, f"peer-refused: {DETAIL}"), (NOW + 5 * MINUTE, None, None)]
     assert [(entry.event, entry.ids["detail"]) for entry in history.log] == [
         ("ap:transfer:postponed", DETAIL)
-    ]
+    ], "what else the log says of that envelope is not for the staff"
 
 
 async def test_a_retry_is_due_at_once_and_stands_in_the_organisations_log(

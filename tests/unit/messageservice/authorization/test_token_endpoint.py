@@ -7,6 +7,7 @@ import base64
 import hashlib
 import hmac
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -15,6 +16,8 @@ from joserfc.jwk import KeySet, OctKey
 
 from samdrift.contracts.principals import Role
 from samdrift.messageservice.access import Scope
+from samdrift.messageservice.authorization.jwt import UnverifiedJwt
+from samdrift.messageservice.authorization.keys import PublicKey
 from samdrift.messageservice.authorization.registrations import AUTH_ID, KeysAt, MessageClient
 from samdrift.vault.registry import RegistrationState
 from tests.unit.messageservice.authorization.scene import (
@@ -290,6 +293,21 @@ async def test_nobody_learns_which_clients_there_are(scene: Scene) -> None:
     assert not [entry for entry in refused if any(each in str(entry) for each in attempts.values())]
 
 
+async def test_who_is_no_client_takes_as_much_work(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As many signatures are verified for a client that there is not as for one whose key is another."""
+    verified: list[str] = []
+    signed_by = UnverifiedJwt._signed_by
+
+    def counted(self: UnverifiedJwt, key: PublicKey) -> bool:
+        verified.append(self.issuer)
+        return signed_by(self, key)
+
+    monkeypatch.setattr(UnverifiedJwt, "_signed_by", counted)
+    for name in ("journal", "nobody"):
+        assert (await scene.ask(scene.assertion(name, key=curve_key(9)))).json() == UNKNOWN
+    assert verified == ["journal", "nobody"]
+
+
 async def test_what_was_issued_stands_in_the_log(scene: Scene) -> None:
     answer = (await scene.ask()).json()
     (entry,) = await scene.log("mt:token:issued")
@@ -349,6 +367,9 @@ async def test_addresses_of_issuers_tell_nothing_and_cannot_be_guessed(scene: Sc
     registration = scene.installation.gate.registry.find(scene.habo, Role.MESSAGE_SERVICE)
     assert registration is not None
     assert registration.vault not in ours
+    named_by = replace(registration, organisation=scene.mullsjo).public_name
+    assert ours.endswith(named_by), "nothing of the organisation is in it"
+    assert replace(registration, vault="v" + "0" * 32).public_name != named_by
 
 
 async def test_each_issuer_signs_with_keys_of_its_own(scene: Scene) -> None:

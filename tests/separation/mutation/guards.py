@@ -1,0 +1,237 @@
+"""The guards that keep organisations apart, each as the mutant that lacks it.
+
+A new guard gets a row here. Where two guards stand behind each other, so that
+either alone suffices, the mutant takes both.
+"""
+
+from __future__ import annotations
+
+from tests.separation.mutation.mutant import Mutant
+
+_ACTORS = "tests/separation/test_every_actor.py"
+_STRANGER = f"{_ACTORS}::test_a_stranger_opens_nothing_for_any_purpose"
+_DATABASE = "tests/separation/test_database_denies.py"
+_GATE = "tests/unit/vault/test_gate.py"
+_SEALING = "tests/unit/vault/test_sealing.py"
+_BODIES = "tests/unit/vault/test_bodies.py"
+_UNLOCKING = "tests/unit/vault/keys/test_unlocking.py"
+_DESK = "tests/unit/vault/test_transferdesk.py"
+_OPERATIONS = "tests/separation/test_every_operation.py"
+
+GATE = (
+    Mutant(
+        "a worker of one organisation opens no other's vault",
+        "vault/gate.py",
+        "return principal.organisation in (None, organisation.value)",
+        "return True",
+        (_STRANGER,),
+    ),
+    Mutant(
+        "a system or user opens the vaults of its own organisation alone",
+        "vault/gate.py",
+        "return principal.organisation == organisation.value\n",
+        "return True\n",
+        (_STRANGER,),
+    ),
+    Mutant(
+        "the operator's staff opens no vault",
+        "vault/gate.py",
+        "        return principal.organisation == organisation.value\n    return False",
+        "        return principal.organisation == organisation.value\n    return True",
+        (_STRANGER,),
+    ),
+    Mutant(
+        "nobody but the operator's staff stands at the desk",
+        "vault/gate.py",
+        "allowed = principal.kind is PrincipalKind.OPERATOR",
+        "allowed = True",
+        (f"{_ACTORS}::test_only_the_operators_staff_stands_at_the_desk",),
+    ),
+    Mutant(
+        "a gate opens the roles that it was started for",
+        "vault/gate.py",
+        "if registration is None or role not in self._roles or not allowed:",
+        "if registration is None or not allowed:",
+        (f"{_GATE}::test_a_gate_that_was_started_for_one_role_opens_no_other",),
+    ),
+    Mutant(
+        "a suspended organisation's vault does not open",
+        "vault/gate.py",
+        "if not registration.opens_for(reason.purpose):",
+        "if False:",
+        (_GATE,),
+    ),
+    Mutant(
+        "a suspended organisation is not served",
+        "vault/registry.py",
+        "return registration is not None and registration.active",
+        "return registration is not None",
+        (f"{_GATE}::test_a_suspended_organisation_waits_until_it_is_active_again",),
+    ),
+    Mutant(
+        "a denial stands in the log of the organisation that was reached for",
+        "vault/gate.py",
+        "(await self._room(registration)).login, reason.happening(event, facts))\n        raise VaultDenied",
+        "self._operator, reason.happening(event, facts))\n        raise VaultDenied",
+        (_STRANGER,),
+    ),
+    Mutant(
+        "a denial stands in the operator's log",
+        "vault/gate.py",
+        "        await self._append(self._operator, reason.happening(event, facts | asked))\n",
+        "",
+        (f"{_GATE}::test_others_are_denied_and_the_denial_is_logged",),
+    ),
+    Mutant(
+        "a denial does not name the other organisation's people",
+        "vault/gate.py",
+        "if principal.organisation not in (None, organisation.value):",
+        "if False:",
+        (_STRANGER,),
+    ),
+    Mutant(
+        "a denial does not name the other organisation",
+        "vault/gate.py",
+        "login, reason.happening(event, facts))\n        raise VaultDenied",
+        "login, reason.happening(event, facts | asked))\n        raise VaultDenied",
+        (f"{_GATE}::test_others_are_denied_and_the_denial_is_logged",),
+    ),
+    Mutant(
+        "the desk shows no log but that of transfers",
+        "vault/transferdesk.py",
+        "[entry for entry in entries if entry.event.startswith(_OF_TRANSFERS)]",
+        "list(entries)",
+        (f"{_DESK}::test_a_transfer_is_found_by_its_id_or_its_envelopes_with_all_that_was_tried",),
+    ),
+    Mutant(
+        "the operator's staff gets the desk and not the vault",
+        "vault/gate.py",
+        "yield TransferDesk(vault)",
+        "yield vault  # type: ignore[misc]",
+        (f"{_OPERATIONS}::test_an_operation_reaches_nothing_of_another_organisation",),
+    ),
+)
+
+DATABASE = (
+    Mutant(
+        "a vault's login alone may use its schema and read its tables",
+        "vault/migrations.py",
+        '"GRANT USAGE ON SCHEMA {schema} TO {login}",\n'
+        '        "GRANT SELECT ON ALL TABLES IN SCHEMA {schema} TO {login}",',
+        '"GRANT USAGE ON SCHEMA {schema} TO PUBLIC",\n'
+        '        "GRANT SELECT ON ALL TABLES IN SCHEMA {schema} TO PUBLIC",',
+        (f"{_DATABASE}::test_no_table_of_another_vault_can_be_touched",),
+    ),
+    Mutant(
+        "a vault's login alone may run its functions",
+        "vault/migrations.py",
+        '"REVOKE ALL ON ALL FUNCTIONS IN SCHEMA {schema} FROM PUBLIC",\n'
+        '        "GRANT USAGE ON SCHEMA {schema} TO {login}",',
+        '"GRANT USAGE ON SCHEMA {schema} TO PUBLIC",',
+        (f"{_DATABASE}::test_no_function_of_another_vault_can_be_run",),
+    ),
+    Mutant(
+        "a vault's login changes nothing but by functions",
+        "vault/migrations.py",
+        '"GRANT SELECT ON ALL TABLES IN SCHEMA {schema} TO {login}"',
+        '"GRANT ALL ON ALL TABLES IN SCHEMA {schema} TO {login}"',
+        (f"{_DATABASE}::test_the_own_vault_can_be_read_and_changed_by_its_functions_alone",),
+    ),
+    Mutant(
+        "functions for other functions are not for a login",
+        "vault/migrations.py",
+        " AND NOT starts_with(proname, '_')",
+        "",
+        (f"{_DATABASE}::test_the_own_vault_can_be_read_and_changed_by_its_functions_alone",),
+    ),
+    Mutant(
+        "a login becomes nobody else",
+        "vault/provision.py",
+        'GRANT {} TO {} WITH INHERIT TRUE, SET FALSE", self._database.vault_group, login',
+        'GRANT {} TO {} WITH INHERIT TRUE, SET TRUE", self._database.vault_group, login',
+        (f"{_DATABASE}::test_nobody_else_can_be_become",),
+    ),
+    Mutant(
+        "no catalog can be listed",
+        "vault/sql/hardening.sql",
+        "REVOKE SELECT ON ALL TABLES IN SCHEMA pg_catalog FROM PUBLIC;",
+        "",
+        (f"{_DATABASE}::test_no_catalog_can_be_listed",),
+    ),
+    Mutant(
+        "functions of the server that tell of others are closed",
+        "vault/sql/hardening.sql",
+        "EXECUTE format('REVOKE EXECUTE ON FUNCTION %s FROM PUBLIC', name);",
+        "NULL;",
+        (f"{_DATABASE}::test_nothing_outside_of_the_vault_can_be_made_changed_or_asked",),
+    ),
+    Mutant(
+        "a notification says nothing and its channel is not to be guessed",
+        "vault/sql/log-1.sql",
+        "PERFORM pg_notify(channel, '') FROM log_head;",
+        "PERFORM pg_notify(channel, '') FROM log_head; PERFORM pg_notify('wake', 'work');",
+        (f"{_DATABASE}::test_whoever_listens_on_a_guess_hears_nothing",),
+    ),
+)
+
+AT_REST = (
+    Mutant(
+        "a sealed value is bound to its vault",
+        "vault/sealing.py",
+        'return self._vault + b"\\0" + place.encode()',
+        "return place.encode()",
+        (f"{_SEALING}::test_a_sealed_value_opens_in_no_other_vault",),
+    ),
+    Mutant(
+        "a sealed value is bound to its place",
+        "vault/sealing.py",
+        'return self._vault + b"\\0" + place.encode()',
+        "return self._vault",
+        (f"{_SEALING}::test_a_sealed_value_opens_in_no_other_place",),
+    ),
+    Mutant(
+        "a mark is a vault's own",
+        "vault/sealing.py",
+        "hashlib.blake2b(value.encode(), key=self._marks, digest_size",
+        "hashlib.blake2b(value.encode(), digest_size",
+        (f"{_SEALING}::test_equal_values_are_sealed_differently_and_marked_alike_within_a_vault_only",),
+    ),
+    Mutant(
+        "a body is bound to its vault and its id",
+        "vault/bodies.py",
+        'return self.sealer.context(f"body {body_id}")',
+        'return b"body"',
+        (f"{_BODIES}::test_a_body_opens_under_no_other_id_and_in_no_other_vault",),
+    ),
+    Mutant(
+        "an object's name begins with its vault",
+        "vault/bodies.py",
+        'return f"{self.vault}/{body_id}"',
+        "return body_id",
+        (f"{_GATE}::test_a_sweep_removes_old_objects_that_no_row_knows", _BODIES),
+    ),
+    Mutant(
+        "what opens one vault's secret is derived from its id, and its seal",
+        "vault/keys/wrapping.py",
+        'return HKDF(hashes.SHA256(), KEY_BYTES, seal, f"samdrift seal {vault}".encode()).derive(key)',
+        'return HKDF(hashes.SHA256(), KEY_BYTES, b"", b"samdrift seal").derive(key[:0] + b"0" * 32)',
+        (f"{_UNLOCKING}::test_the_key_of_one_vault_opens_no_other", _UNLOCKING),
+    ),
+    Mutant(
+        "a process opens what it was handed and nothing else",
+        "vault/keys/unlocking.py",
+        "key = self._keys.get(vault)\n",
+        "key = self._keys.get(vault, b'0' * 32)\n",
+        (f"{_UNLOCKING}::test_a_process_opens_what_it_was_handed_and_nothing_else",),
+    ),
+    Mutant(
+        "the name of a vault for strangers cannot be guessed",
+        "vault/registry.py",
+        'return hashlib.sha256(f"samdrift public name {self.vault}".encode()).hexdigest()[:32]',
+        "return hashlib.sha256(self.organisation.value.encode()).hexdigest()[:32]",
+        (
+            "tests/unit/messageservice/authorization/test_token_endpoint.py"
+            "::test_addresses_of_issuers_tell_nothing_and_cannot_be_guessed",
+        ),
+    ),
+)

@@ -1,0 +1,233 @@
+"""The guards of the interfaces, as :mod:`tests.separation.mutation.guards` has those of the vaults."""
+
+from __future__ import annotations
+
+from tests.separation.mutation.mutant import Mutant
+
+_C = "tests/roles/test_interface_c.py"
+_D = "tests/roles/test_interface_d_separation.py"
+_ASKED = "tests/roles/test_interface_d_requests.py"
+_REACHES = f"{_D}::test_a_client_reaches_nothing_of_another"
+_TOKENS = "tests/unit/messageservice/authorization/test_access_tokens.py"
+_ENDPOINT = "tests/unit/messageservice/authorization/test_token_endpoint.py"
+_RESULT = "tests/unit/app/separation/test_result.py"
+
+INTERFACE_C = (
+    Mutant(
+        "a client certificate is one organisation's",
+        "accesspoint/interface_c.py",
+        'client = self._clients().get(request.scope.get(CLIENT_CERTIFICATE) or "")',
+        "client = next(iter(self._clients().values()), None)",
+        (f"{_C}::test_an_unregistered_client_of_another_operator",),
+    ),
+    Mutant(
+        "an organisation sends in its own name",
+        "accesspoint/submission.py",
+        "if header.sender != organisation:",
+        "if False:",
+        (f"{_C}::test_nobody_sends_in_the_name_of_another_organisation",),
+    ),
+    Mutant(
+        "who sends a message learns nothing of messages between others",
+        "messageservice/inbox.py",
+        "if known is None or new.header.sender not in (known.sender, known.recipient):",
+        "if known is None:",
+        ("tests/roles/test_content_specification_5_3.py::test_row_7_a_message_between_others_is_unknown",),
+    ),
+)
+
+INTERFACE_D = (
+    Mutant(
+        "a token opens the operations of its scopes",
+        "messageservice/interfaced/application.py",
+        "if operation.scope not in access.scopes:",
+        "if False:",
+        (f"{_ASKED}::test_5_1_a_scope_opens_its_operations_alone",),
+    ),
+    Mutant(
+        "an organisation that is not served gets no answer",
+        "messageservice/interfaced/application.py",
+        "if access.organisation not in self._served:",
+        "if False:",
+        (f"{_ASKED}::test_an_organisation_that_is_not_served_gets_no_answer",),
+    ),
+    Mutant(
+        "a message is read in a mailbox of the client's",
+        "messageservice/interfaced/mailboxes.py",
+        "record.size and access.covers(record.mailbox) and filters",
+        "record.size and filters",
+        (_REACHES,),
+    ),
+    Mutant(
+        "what is not there for a client is a denial in the log",
+        "messageservice/interfaced/mailboxes.py",
+        "    vault.record(AuditEvent.MT_CLIENT_DENIED, **ids,"
+        ' reason="no such message in the client\'s mailboxes")\n',
+        "    vault.record(AuditEvent.MT_MESSAGE_READ, **ids)\n",
+        (_REACHES,),
+    ),
+    Mutant(
+        "a list holds the client's mailboxes",
+        "messageservice/interfaced/mailboxes.py",
+        "return tuple(dict.fromkeys(exact))",
+        "return tuple(await vault.mailboxes())",
+        (_REACHES,),
+    ),
+    Mutant(
+        "a list by pattern holds what the pattern covers",
+        "messageservice/interfaced/mailboxes.py",
+        "return tuple(filter(access.covers, await vault.mailboxes()))",
+        "return tuple(await vault.mailboxes())",
+        (f"{_D}::test_a_pattern_lists_what_it_covers",),
+    ),
+    Mutant(
+        "events are of the client's mailboxes",
+        "messageservice/interfaced/following.py",
+        "[step for step in changes.steps if access.covers(step[1].mailbox)]",
+        "list(changes.steps)",
+        (_REACHES,),
+    ),
+    Mutant(
+        "a place in a list is one of a message",
+        "messageservice/interfaced/filters.py",
+        "            if not is_uuid(message_id):\n                raise ValueError\n",
+        "",
+        ("tests/unit/messageservice/interfaced/test_filters.py",),
+    ),
+    Mutant(
+        "a client sends from its own addresses",
+        "messageservice/interfaced/posting.py",
+        "if not access.covers(functional_address(message.sender)):",
+        "if False:",
+        (f"{_ASKED}::test_a_client_sends_from_its_own_addresses",),
+    ),
+    Mutant(
+        "an answer tells the conversation of the client's own messages",
+        "messageservice/interfaced/posting.py",
+        "if record is not None and access.covers(record.mailbox):",
+        "if record is not None:",
+        (
+            "tests/roles/test_interface_d.py::test_an_answer_goes_on_in_the_conversation_that_its_client_knows",
+        ),
+    ),
+    Mutant(
+        "a message's sender is the organisation of the token",
+        "messageservice/service.py",
+        "if message.sender.id.extension.lower() != organisation.value:",
+        "if False:",
+        (f"{_ASKED}::test_a_client_sends_as_its_own_organisation",),
+    ),
+    Mutant(
+        "an address without a star is that address",
+        "messageservice/access.py",
+        "return address == self.before",
+        "return address.startswith(self.before)",
+        ("tests/unit/messageservice/test_access.py",),
+    ),
+    Mutant(
+        "the default client has not what is another client's",
+        "messageservice/access.py",
+        "return self.others is not None and not any(pattern.covers(address) for pattern in self.others)",
+        "return self.others is not None",
+        (f"{_TOKENS}::test_the_default_client_has_what_is_no_other_clients",),
+    ),
+)
+
+TOKENS = (
+    Mutant(
+        "an issuer is one organisation's",
+        "messageservice/authorization/issuers.py",
+        "if self._name(each) == name)",
+        "if self._name(each))",
+        (f"{_TOKENS}::test_a_token_of_one_organisation_opens_nothing_of_another",),
+    ),
+    Mutant(
+        "a token is verified with the keys of its issuer",
+        "messageservice/authorization/keyring.py",
+        "return self._keep(organisation, lambda: self._made_in_place(organisation))",
+        "return self._keep(KeysAt(''), lambda: self._made_in_place(organisation))",
+        (_TOKENS, _ENDPOINT),
+    ),
+    Mutant(
+        "a token is signed",
+        "messageservice/authorization/jwt.py",
+        "if not any(self._signed_by(key) for key in keys if self.algorithm in key.algorithms):",
+        "if False:",
+        (f"{_TOKENS}::test_a_forged_token",),
+    ),
+    Mutant(
+        "a token is for this interface",
+        "messageservice/authorization/verifying.py",
+        'if audience not in claims.texts("aud"):',
+        "if False:",
+        (f"{_TOKENS}::test_a_token_that_does_not_fit",),
+    ),
+    Mutant(
+        "an organisation's own server vouches for its clients alone",
+        "messageservice/authorization/verifying.py",
+        "        if client.keys is not None:\n"
+        '            raise JwtInvalid("another authorisation server vouches for the client")\n'
+        "        addresses",
+        "        addresses",
+        (f"{_TOKENS}::test_their_token_that_does_not_fit",),
+    ),
+    Mutant(
+        "a token gives no address that it does not name",
+        "messageservice/authorization/verifying.py",
+        "(pattern for pattern in client.patterns if str(pattern) in named)",
+        "client.patterns",
+        (f"{_TOKENS}::test_a_client_whose_registration_shrinks_loses_that_at_once",),
+    ),
+    Mutant(
+        "a token gives no scope that its client has not",
+        "messageservice/authorization/verifying.py",
+        "if scope is not None) & client.scopes",
+        "if scope is not None)",
+        (f"{_TOKENS}::test_a_client_whose_registration_shrinks_loses_that_at_once",),
+    ),
+    Mutant(
+        "an assertion is for one issuer",
+        "messageservice/authorization/issuing.py",
+        "if not named or not ours.issuperset(named):",
+        "if not named:",
+        (f"{_ENDPOINT}::test_an_assertion_that_does_not_fit",),
+    ),
+    Mutant(
+        "an assertion is good once",
+        "messageservice/authorization/issuing.py",
+        "if not await vault.use_assertion(shown.mark, until=shown.until, now=now):",
+        "if False:",
+        (f"{_ENDPOINT}::test_an_assertion_is_good_once",),
+    ),
+    Mutant(
+        "nobody learns which clients there are",
+        "messageservice/authorization/issuing.py",
+        "keys = client.keys if client and client.keys else _another(clients)",
+        "keys = client.keys if client and client.keys else PublicKeys(())",
+        (f"{_ENDPOINT}::test_who_is_no_client_takes_as_much_work",),
+    ),
+)
+
+THE_CHECK = (
+    Mutant(
+        "a leak is never called denied",
+        "app/separation/ledger.py",
+        "verdict = Verdict.LEAKED if leak else Verdict.DENIED",
+        "verdict = Verdict.DENIED",
+        (_RESULT,),
+    ),
+    Mutant(
+        "what was not tried is never called denied",
+        "app/separation/ledger.py",
+        "actor, Verdict.UNTRIED, why, expected)",
+        "actor, Verdict.DENIED, why, expected)",
+        (_RESULT,),
+    ),
+    Mutant(
+        "a result that was changed does not verify",
+        "app/separation/result.py",
+        "        key.verify(value, _signed_bytes(found), padding.PKCS1v15(), hashes.SHA256())\n",
+        "        _signed_bytes(found)\n",
+        (_RESULT,),
+    ),
+)

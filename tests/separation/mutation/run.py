@@ -1,0 +1,116 @@
+"""Runs mutants: ``python -m tests.separation.mutation.run [words of a guard...]``; all of them without words.
+
+Each guard is taken out of a copy of the checkout, and its tests run there. A
+mutant is killed when a case fails by what it asserts; one that passes has
+survived, and one that only breaks the tests proves nothing. Exit status 0 when
+all were killed.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from xml.etree import ElementTree
+
+from tests.separation.mutation.guards import AT_REST, DATABASE, GATE
+from tests.separation.mutation.interfaces import INTERFACE_C, INTERFACE_D, THE_CHECK, TOKENS
+from tests.separation.mutation.mutant import ROOT, SOURCE, Mutant
+
+MUTANTS: tuple[Mutant, ...] = (
+    *GATE,
+    *DATABASE,
+    *AT_REST,
+    *INTERFACE_C,
+    *INTERFACE_D,
+    *TOKENS,
+    *THE_CHECK,
+)
+_COPIED = ("src", "tests", "pyproject.toml")
+_BROKEN = ("ImportError", "ModuleNotFoundError", "SyntaxError", "NameError", "AttributeError", "TypeError")
+_WITHIN = 600
+
+
+class Fate(StrEnum):
+    """What became of a mutant."""
+
+    KILLED = "killed"
+    SURVIVED = "SURVIVED"
+    BROKEN = "BROKEN"
+    """Its tests did not run as tests: it says nothing about the guard."""
+
+
+@contextmanager
+def copy() -> Iterator[Path]:
+    """The code and its tests in a folder of their own."""
+    with tempfile.TemporaryDirectory(prefix="samdrift-mutant-") as name:
+        folder = Path(name)
+        for each in _COPIED:
+            if (ROOT / each).is_dir():
+                shutil.copytree(ROOT / each, folder / each, ignore=shutil.ignore_patterns("__pycache__"))
+            else:
+                shutil.copy(ROOT / each, folder / each)
+        yield folder
+
+
+def fate(mutant: Mutant, folder: Path) -> Fate:
+    """Run the mutant's tests without its guard, and put the guard back."""
+    file = folder / SOURCE / mutant.file
+    whole = file.read_text()
+    file.write_text(mutant.changed(folder))
+    try:
+        return _tested(mutant.tests, folder)
+    finally:
+        file.write_text(whole)
+
+
+def _tested(tests: Sequence[str], folder: Path) -> Fate:
+    report = folder / "report.xml"
+    report.unlink(missing_ok=True)
+    command = [sys.executable, "-P", "-m", "pytest", "-q", "--maxfail=1", f"--junitxml={report}", *tests]
+    environment = {**os.environ, "PYTHONPATH": f"{folder / 'src'}:{folder}", "PYTHONDONTWRITEBYTECODE": "1"}
+    subprocess.run(
+        command,
+        cwd=folder,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        timeout=_WITHIN,
+        check=False,
+    )
+    if not report.exists():
+        return Fate.BROKEN
+    cases = ElementTree.parse(report).getroot().iter("testcase")
+    outcomes = [(case.find("failure"), case.find("error")) for case in cases]
+    told = [failure.get("message", "") for failure, _ in outcomes if failure is not None]
+    if any(not message.startswith(_BROKEN) for message in told):
+        return Fate.KILLED
+    if told or not outcomes or any(error is not None for _, error in outcomes):
+        return Fate.BROKEN
+    return Fate.SURVIVED
+
+
+def main(words: Sequence[str]) -> int:
+    wanted = [mutant for mutant in MUTANTS if all(word in mutant.guard for word in words)]
+    began, alive = time.monotonic(), 0
+    with copy() as folder:
+        for mutant in wanted:
+            since = time.monotonic()
+            found = fate(mutant, folder)
+            alive += found is not Fate.KILLED
+            print(f"{found:9} {time.monotonic() - since:5.1f} s  {mutant.guard}", flush=True)
+    killed = len(wanted) - alive
+    print(f"{killed} of {len(wanted)} mutants killed in {time.monotonic() - began:.0f} s")
+    return 1 if alive or not wanted else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

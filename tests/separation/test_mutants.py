@@ -1,0 +1,54 @@
+"""Every guard that keeps organisations apart has a mutant that lacks it; a few are run here, the cheapest.
+
+All of them: ``.venv/bin/python -m tests.separation.mutation.run``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.separation.mutation.mutant import ROOT, Mutant
+from tests.separation.mutation.run import MUTANTS, Fate, copy, fate
+
+CHEAP = (
+    "a sealed value is bound to its vault",
+    "an address without a star is that address",
+    "a leak is never called denied",
+)
+
+
+def guard(mutant: Mutant) -> str:
+    return mutant.guard
+
+
+def test_no_two_guards_have_one_name() -> None:
+    assert len({mutant.guard for mutant in MUTANTS}) == len(MUTANTS)
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=guard)
+def test_the_guard_is_where_its_mutant_takes_it_away(mutant: Mutant) -> None:
+    """A guard that was moved or rewritten fails here until its mutant is, too."""
+    assert mutant.changed() != ""
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=guard)
+def test_the_tests_that_must_notice_exist(mutant: Mutant) -> None:
+    for test in mutant.tests:
+        file, _, name = test.partition("::")
+        text = (ROOT / file).read_text()
+        assert not name or re.search(rf"def {name}\b", text), test
+
+
+@pytest.fixture(scope="module")
+def folder() -> Iterator[Path]:
+    with copy() as folder:
+        yield folder
+
+
+@pytest.mark.parametrize("mutant", [one for one in MUTANTS if one.guard in CHEAP], ids=guard)
+def test_a_mutant_is_killed(folder: Path, mutant: Mutant) -> None:
+    assert fate(mutant, folder) is Fate.KILLED

@@ -1,0 +1,129 @@
+"""What is encrypted for one vault, row or column opens in no other: who writes to the database gains nothing.
+
+The columns are taken from the database: a new one with bytes in it is either
+sealed, and swapped here, or says why it is not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+
+import pytest
+
+from samdrift.contracts.messages import Direction, MessageStatus
+from samdrift.contracts.principals import Role
+from samdrift.vault.errors import SealBroken
+from samdrift.vault.messageservice import MessageServiceVault
+from samdrift.vault.records import StatusEvent
+from samdrift.wire.identifiers import ParticipantIdentifier
+from tests.separation.vaultlogin import superuser, vault_login
+from tests.vaults import NOW, Installation, body, message, receipt
+
+MT = Role.MESSAGE_SERVICE
+Column = tuple[str, str]
+
+
+@dataclass(frozen=True)
+class Held:
+    """A message that came in, answered, in a vault of the message service."""
+
+    organisation: ParticipantIdentifier
+    schema: str
+    message_id: str
+    receipt_id: str
+
+
+Read = Callable[[MessageServiceVault, Held], Awaitable[object]]
+
+
+async def _body(vault: MessageServiceVault, held: Held) -> object:
+    return await (await vault.body(held.message_id, Direction.IN)).read_all()
+
+
+SEALED: dict[Column, Read] = {
+    ("messages", "details"): lambda vault, held: vault.message(held.message_id),
+    ("mailboxes", "address"): lambda vault, held: vault.mailboxes(),
+    ("status_events", "details"): lambda vault, held: vault.status_events(held.message_id, Direction.IN),
+    ("receipts", "address"): lambda vault, held: vault.receipt(held.receipt_id),
+    ("receipts", "content"): lambda vault, held: vault.receipt_body(held.receipt_id),
+    ("bodies", "sealed"): _body,
+}
+"""Columns that hold what is encrypted, and how each is read."""
+CLEAR: dict[Column, str] = {
+    ("bodies", "sha256"): "of an envelope, for its transfer; never of a message's content",
+    ("log", "content"): "facts; a swapped entry breaks the chain",
+    ("log", "previous"): "the chain",
+    ("log", "hash"): "the chain",
+    ("log_head", "hash"): "the chain",
+    ("messages", "sender_mark"): "a keyed mark to search by",
+    ("messages", "recipient_mark"): "a keyed mark to search by",
+    ("messages", "mailbox"): "a keyed mark to search by",
+    ("mailboxes", "mark"): "a keyed mark to search by",
+    ("transfers", "digest"): "of an envelope as it is sent",
+    ("transfers", "receipt"): "signed by the peer: evidence",
+    ("attempts", "signed"): "digests that this access point has signed",
+    ("incoming", "receipt"): "signed by this access point: evidence",
+    ("used_assertions", "mark"): "a digest",
+}
+"""Columns that are not encrypted, and what they hold."""
+
+
+async def test_every_column_with_bytes_is_sealed_or_says_why_not(
+    installation: Installation, organisation: ParticipantIdentifier
+) -> None:
+    seen_by, found = await superuser(installation), set()
+    for role in Role:
+        login = await vault_login(installation, organisation, role)
+        found |= set(
+            seen_by.rows(
+                "SELECT c.relname, a.attname FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid"
+                " WHERE c.relnamespace = %s::regnamespace AND c.relkind = 'r' AND a.attnum > 0"
+                " AND a.atttypid IN ('bytea'::regtype, 'bytea[]'::regtype)",
+                login.schema,
+            )
+        )
+    missing = found - set(SEALED) - set(CLEAR)
+    assert not missing, f"seal it and swap it in SEALED, or say in CLEAR what it holds: {missing}"
+    assert set(SEALED) | set(CLEAR) <= found
+
+
+async def held(
+    installation: Installation, organisation: ParticipantIdentifier, address: str = "inkorg"
+) -> Held:
+    mine = replace(message(Direction.IN, recipient_address=address), recipient=organisation)
+    answer = receipt(mine.id)
+    async with installation.open(organisation, MT) as vault:
+        stored = await body(vault)
+        await vault.receive(mine, stored, answer, b"<receipt/>", item_id=mine.id, now=NOW, lease=None)
+        event = StatusEvent(NOW, MessageStatus.NEW, "title", "detail", "path")
+        await vault.set_status(
+            mine.id, MessageStatus.NEW, (event,), now=NOW, deadline=None, direction=Direction.IN
+        )
+    login = await vault_login(installation, organisation, MT)
+    return Held(organisation, login.schema, mine.id, answer.id)
+
+
+@pytest.mark.parametrize("of", ["another vault", "another row"])
+@pytest.mark.parametrize("column", SEALED, ids=".".join)
+async def test_what_is_put_in_anothers_place_does_not_open(
+    installation: Installation, column: Column, of: str
+) -> None:
+    """The value of one's own row becomes another one's, as somebody could do who writes to the database."""
+    table, name = column
+    seen_by, own = await superuser(installation), await installation.organisation([MT])
+    mine = await held(installation, own)
+    if of == "another vault":
+        theirs = await held(installation, await installation.organisation([MT]))
+    else:
+        theirs = await held(installation, own, "annan-inkorg")
+    async with installation.open(own, MT) as vault:
+        await SEALED[column](vault, mine)
+    row = f"(SELECT {name} FROM {theirs.schema}.{table} ORDER BY ctid DESC LIMIT 1)"
+    place = f"ctid = (SELECT ctid FROM {mine.schema}.{table} ORDER BY ctid LIMIT 1)"
+    before = seen_by.snapshot(mine.schema)[table]
+    seen_by.rows(f"UPDATE {mine.schema}.{table} SET {name} = {row} WHERE {place}")
+    assert seen_by.snapshot(mine.schema)[table] != before
+    async with installation.open(own, MT) as vault:
+        with pytest.raises(SealBroken):
+            await SEALED[column](vault, mine)
