@@ -83,6 +83,13 @@ class AuditEvent(StrEnum):
     MT_CLIENT_DENIED = "mt:client:denied"
     """A message client asked for what is not there for it, or may not do what it asked."""
 
+    ORGANISATION_EXPORT_BEGUN = "org:organisation:export-begun"
+    """Two persons have all of it read, for a recipient; whether it came to an end is told apart."""
+    ORGANISATION_EXPORTED = "org:organisation:exported"
+    ORGANISATION_IMPORT_BEGUN = "org:organisation:import-begun"
+    ORGANISATION_IMPORTED = "org:organisation:imported"
+    ORGANISATION_EVIDENCE_EXPORTED = "org:evidence:exported"
+
 
 STEPS = frozenset(
     {
