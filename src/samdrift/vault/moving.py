@@ -15,8 +15,11 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from samdrift.contracts.messages import Direction, MessageStatus, ReceiptState, WorkKind
 from samdrift.contracts.principals import Role
+from samdrift.contracts.transfer import TransferReason, TransferState
 from samdrift.vault.bodies import BodyReader
+from samdrift.wire.codes import ReceiptStatus
 
 Facts = dict[str, Any]
 Content = bytes | BodyReader
@@ -45,6 +48,8 @@ class Fact:
     name: str
     kind: Kind = Kind.TEXT
     optional: bool = False
+    among: frozenset[str] = frozenset()
+    """The code list that a text is from, if it is from one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +80,8 @@ def check(facts: object, shape: Sequence[Fact]) -> Facts:
         raise ValueError("a record has other facts than it should")
     for fact in shape:
         value = facts[fact.name]
-        if not (fact.optional and value is None) and not _fits(value, fact.kind):
+        fits = _fits(value, fact.kind) and (not fact.among or value in fact.among)
+        if not fits and not (fact.optional and value is None):
             raise ValueError(f"the fact {fact.name} is not what it should be")
     return facts
 
@@ -109,19 +115,21 @@ def _is_time(value: str) -> bool:
         return False
 
 
-def to_bytes(value: str) -> bytes:
-    """The bytes that a fact stands for."""
-    return bytes.fromhex(value.removeprefix("\\x"))
-
-
 def from_bytes(value: bytes) -> str:
-    """The inverse of :func:`to_bytes`."""
+    """The fact that bytes are."""
     return f"\\x{value.hex()}"
 
 
 _TIME, _NUMBER, _BYTES_ = Kind.TIME, Kind.NUMBER, Kind.BYTES
 
-EVENT = (Fact("at", _TIME), Fact("status"), Fact("title"), Fact("detail"), Fact("path"))
+
+def _code(name: str, codes: type[StrEnum]) -> Fact:
+    return Fact(name, among=frozenset(codes))
+
+
+_STATUS, _DIRECTION = _code("status", MessageStatus), _code("direction", Direction)
+
+EVENT = (Fact("at", _TIME), _STATUS, Fact("title"), Fact("detail"), Fact("path"))
 
 INCOMING = Part(
     Role.ACCESS_POINT,
@@ -142,7 +150,8 @@ TRANSFERS = Part(
     ("id",),
     (
         *map(Fact, ("id", "envelope_id", "as4_message_id", "conversation_id", "sender", "recipient")),
-        *map(Fact, ("document", "document_scheme", "process", "process_scheme", "state")),
+        *map(Fact, ("document", "document_scheme", "process", "process_scheme")),
+        _code("state", TransferState),
         Fact("created_at", _TIME),
         Fact("due_at", _TIME, optional=True),
         Fact("attempts", _NUMBER),
@@ -173,7 +182,9 @@ EVENTS = Part(
         Fact("sequence", _NUMBER),
         Fact("transfer"),
         Fact("at", _TIME),
-        *map(Fact, ("state", "reason", "detail")),
+        _code("state", TransferState),
+        _code("reason", TransferReason),
+        Fact("detail"),
     ),
 )
 MESSAGES = Part(
@@ -181,7 +192,10 @@ MESSAGES = Part(
     "messages",
     ("id", "direction"),
     (
-        *map(Fact, ("id", "direction", "status", "conversation_id")),
+        Fact("id"),
+        _DIRECTION,
+        _STATUS,
+        Fact("conversation_id"),
         Fact("ref_to_message_id", optional=True),
         *map(Fact, ("sender", "recipient", "document")),
         *(Fact(name, _TIME) for name in ("created_at", "updated_at", "dated_at")),
@@ -199,8 +213,10 @@ RECEIPTS = Part(
     "receipts",
     ("id",),
     (
-        *map(Fact, ("id", "message", "direction", "status", "counterpart", "document")),
-        *map(Fact, ("conversation_id", "state")),
+        *map(Fact, ("id", "message", "counterpart", "document", "conversation_id")),
+        _DIRECTION,
+        _code("status", ReceiptStatus),
+        _code("state", ReceiptState),
         *(Fact(name, _TIME) for name in ("created_at", "updated_at")),
         Fact("address", optional=True),
     ),
@@ -212,7 +228,7 @@ WORK = Part(
     Role.MESSAGE_SERVICE,
     "work",
     ("id", "kind"),
-    (Fact("id"), Fact("kind"), Fact("due_at", _TIME), Fact("attempts", _NUMBER)),
+    (Fact("id"), _code("kind", WorkKind), Fact("due_at", _TIME), Fact("attempts", _NUMBER)),
 )
 _ENTRY = (Fact("sequence", _NUMBER), Fact("content"), Fact("previous", _BYTES_), Fact("hash", _BYTES_))
 
