@@ -30,7 +30,12 @@ class AuditEvent(StrEnum):
     ORGANISATION_ADDED = "org:organisation:added"
     ORGANISATION_SUSPENDED = "org:organisation:suspended"
     ORGANISATION_RESUMED = "org:organisation:resumed"
+    ORGANISATION_EXPORT_BEGUN = "org:organisation:export-begun"
+    """Two persons have all of it read, for a recipient; whether it came to an end is told apart."""
     ORGANISATION_EXPORTED = "org:organisation:exported"
+    ORGANISATION_IMPORT_BEGUN = "org:organisation:import-begun"
+    ORGANISATION_IMPORTED = "org:organisation:imported"
+    ORGANISATION_EVIDENCE_EXPORTED = "org:evidence:exported"
     ORGANISATION_CLOSING = "org:organisation:closing"
     """Two persons have decided that everything is destroyed."""
     ORGANISATION_ENDED = "org:organisation:ended"
@@ -82,13 +87,6 @@ class AuditEvent(StrEnum):
     MT_TOKEN_REFUSED = "mt:token:refused"  # noqa: S105
     MT_CLIENT_DENIED = "mt:client:denied"
     """A message client asked for what is not there for it, or may not do what it asked."""
-
-    ORGANISATION_EXPORT_BEGUN = "org:organisation:export-begun"
-    """Two persons have all of it read, for a recipient; whether it came to an end is told apart."""
-    ORGANISATION_EXPORTED = "org:organisation:exported"
-    ORGANISATION_IMPORT_BEGUN = "org:organisation:import-begun"
-    ORGANISATION_IMPORTED = "org:organisation:imported"
-    ORGANISATION_EVIDENCE_EXPORTED = "org:evidence:exported"
 
 
 STEPS = frozenset(

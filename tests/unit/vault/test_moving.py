@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from samdrift.audit.events import AuditEvent
-from samdrift.contracts.messages import Direction, MessageStatus, WorkKind
+from samdrift.contracts.messages import Direction, WorkKind
 from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
 from samdrift.contracts.transfer import TransferReason, TransferState
 from samdrift.vault import moving
@@ -24,13 +23,12 @@ from samdrift.vault.bodies import IN_ROW, Body, BodyReader
 from samdrift.vault.departure import AccessPointDeparture, Departure, MessageServiceDeparture
 from samdrift.vault.errors import SealBroken, UnknownRecord, VaultDenied
 from samdrift.vault.moving import Part, Taken
-from samdrift.vault.records import StatusEvent
 from samdrift.vault.registry import RegistrationState
 from samdrift.wire.identifiers import ParticipantIdentifier
-from tests.vaults import MINUTE, NOW, WORKER, Installation, body, incoming, message, receipt, submitted, until
+from tests.movable import LARGE, fill
+from tests.vaults import MINUTE, NOW, WORKER, Installation, body, message, until
 
 AP, MT = Role.ACCESS_POINT, Role.MESSAGE_SERVICE
-LARGE = "Räksmörgås ".encode() * (IN_ROW // 8)
 PARTS = {
     AccessPointDeparture: (moving.INCOMING, moving.TRANSFERS, moving.ATTEMPTS, moving.EVENTS),
     MessageServiceDeparture: (
@@ -46,50 +44,6 @@ ARRIVALS: dict[type[Departure], type[Arrival]] = {
     MessageServiceDeparture: MessageServiceArrival,
 }
 Everything = dict[str, list[tuple[moving.Facts, dict[str, bytes]]]]
-
-
-async def fill(installation: Installation, organisation: ParticipantIdentifier) -> None:
-    """Records of every kind, in row and in the object store."""
-    async with installation.open(organisation, AP) as vault:
-        for data in (b"<xhe/>", LARGE):
-            item = incoming()
-            assert await vault.accept(item, await body(vault, data), b"<given/>", now=NOW)
-            waits = await submitted(vault, data)
-        await vault.claim_transfers(now=NOW, lease=MINUTE, limit=1)
-        await vault.postpone(
-            waits.id,
-            now=NOW,
-            next_attempt=NOW + MINUTE,
-            reason=TransferReason.PEER_REFUSED,
-            detail="åäö",
-            references=(b"signed", b""),
-        )
-        (first, _) = await vault.inbox(2)
-        await vault.acknowledge(first.id, now=NOW)
-        done = await submitted(vault)
-        await vault.delivered(done.id, now=NOW, receipt=b"<\xff\x00proof/>", peer="AP0002")
-    async with installation.open(organisation, MT) as messages:
-        for data in (b"<m/>", LARGE):
-            sent = message(label="Orosanmälan 🙂 \\x00 “”")
-            assert await messages.create_outgoing(sent, await body(messages, data), now=NOW, lease=None)
-        steps = [StatusEvent(NOW, MessageStatus.SUBMITTED, "ett", "två", "/tre"), *[_STEP] * 2]
-        await messages.set_status(
-            sent.id, MessageStatus.SUBMITTED, steps, now=NOW, deadline=NOW + MINUTE, direction=Direction.OUT
-        )
-        gone = message()
-        await messages.create_outgoing(gone, await body(messages), now=NOW, lease=None)
-        assert await messages.delete(gone.id, Direction.OUT)
-        came = message(Direction.IN, message_id=sent.id)
-        await messages.receive(
-            came, await body(messages), receipt(came.id), b"<r/>", item_id="one", now=NOW, lease=None
-        )
-        refused = replace(message(Direction.IN), size=0)
-        await messages.receive(refused, None, None, None, item_id="two", now=NOW, lease=None)
-        await messages.set_cursor("access-point-events", 2)
-        messages.record(AuditEvent.MT_MESSAGE_SUBMITTED, message=sent.id)
-
-
-_STEP = StatusEvent(NOW, MessageStatus.SUBMITTED, "Message handed over")
 
 
 async def everything(

@@ -40,38 +40,17 @@ class Member:
     size: int
 
 
-class Sums:
-    """The list of files with their SHA-256, as ``sha256sum`` reads it; kept as its own digest."""
-
-    def __init__(self) -> None:
-        self._digest = hashlib.sha256()
-        self.count = 0
-        self.bytes = 0
-
-    def add(self, member: Member, digest: str) -> str:
-        """The line of a file."""
-        line = f"{digest}  {member.name}\n"
-        self._digest.update(line.encode())
-        self.count += 1
-        self.bytes += member.size
-        return line
-
-    @property
-    def digest(self) -> str:
-        """SHA-256 of the list so far, in hex."""
-        return self._digest.hexdigest()
-
-
 class ArchiveWriter:
-    """Writes files one after another."""
+    """Writes files one after another; of each it gives the line that ``sha256sum`` reads."""
 
     def __init__(self, sink: Writing, time: int) -> None:
         self._sink = sink
         self._time = time
-        self.sums = Sums()
+        self.count = 0
+        self.bytes = 0
 
     async def add(self, name: str, data: bytes) -> str:
-        """A file that is at hand; gives its line in the list of files."""
+        """A file that is at hand."""
         return await self.stream(Member(name, len(data)), _at_once(data))
 
     async def stream(self, member: Member, pieces: AsyncIterable[bytes]) -> str:
@@ -85,7 +64,9 @@ class ArchiveWriter:
         if size != member.size:
             raise ValueError("a file has another size than was said")
         await self._sink.write(bytes(-size % BLOCK))
-        return self.sums.add(member, digest.hexdigest())
+        self.count += 1
+        self.bytes += member.size
+        return _line(member, digest.hexdigest())
 
     async def end(self) -> None:
         await self._sink.write(bytes(2 * BLOCK))
@@ -96,7 +77,10 @@ class ArchiveReader:
 
     def __init__(self, source: Reading) -> None:
         self._source = source
-        self.sums = Sums()
+        self.count = 0
+        self.bytes = 0
+        self.line = ""
+        """What ``sha256sum`` would say of the last file that was read to its end."""
 
     async def next(self) -> Member | None:
         """The next file, ``None`` after the last one; :class:`MoveError` (``DAMAGED``) for anything else."""
@@ -125,7 +109,9 @@ class ArchiveReader:
             yield piece
         if any(await self._exactly(-member.size % BLOCK)):
             raise damaged("a file in it is not filled up with zeros")
-        self.sums.add(member, digest.hexdigest())
+        self.count += 1
+        self.bytes += member.size
+        self.line = _line(member, digest.hexdigest())
 
     async def whole(self, member: Member, most: int) -> bytes:
         """The content of a file of at most so many bytes."""
@@ -152,6 +138,10 @@ def _header(member: Member, time: int) -> bytes:
     info = tarfile.TarInfo(member.name)
     info.size, info.mtime, info.mode = member.size, time, _MODE
     return info.tobuf(tarfile.USTAR_FORMAT, "ascii", "strict")
+
+
+def _line(member: Member, digest: str) -> str:
+    return f"{digest}  {member.name}\n"
 
 
 async def _at_once(data: bytes) -> AsyncIterator[bytes]:

@@ -1,8 +1,9 @@
 """Which files an export has, in which order, and how records are written in them.
 
 A page is a file of JSON lines, one record each; after it come, in the order of
-the records, the files that these have besides. So whoever reads from the
-beginning to the end always knows what has to come next, and holds one page.
+the records, the files that these have besides, and a list of them all with their
+digests. So whoever reads from the beginning to the end always knows what has to
+come next, and holds one page.
 """
 
 from __future__ import annotations
@@ -92,12 +93,22 @@ def page_file(part: Part, number: int) -> str:
     return f"{title(part)}/{number:06}.jsonl"
 
 
+def page_sums_file(part: Part, number: int) -> str:
+    """The name of the list of a page and its files, with their digests; it comes after them."""
+    return f"{title(part)}/{number:06}.sha256"
+
+
 def content_file(part: Part, facts: Facts, content: str) -> str:
     """The name of a file of a record. An id that is no plain name is told by its digest."""
     name = "-".join(str(facts[each]) for each in reversed(part.key))
     if not _PLAIN.fullmatch(name):
         name = f"sha256-{sha256(name.encode()).hexdigest()}"
     return f"{title(part)}/{content}/{name}.{_ENDINGS[part.name, content]}"
+
+
+def document(facts: dict[str, Any]) -> bytes:
+    """A file that is one JSON object."""
+    return (json.dumps(facts, ensure_ascii=False, indent=2) + "\n").encode()
 
 
 def write_page(records: Sequence[Record]) -> bytes:

@@ -8,16 +8,16 @@ What a participant organisation of SDK (Saker digital kommunikation) had at its 
   certificates.pem     certificates of its keys; the private keys never leave a supplier
   mt/                  message service: messages, message receipts, log
   ap/                  access point: transfers with transport receipts, what came in, log
-  SHA256SUMS           digests of all files above
+  SHA256SUMS           digests of the files above, but for those that a file .sha256 has
   manifest.json        organisation, time, how many of what, where the logs end, digest of SHA256SUMS
   manifest.json.sig    signature on it (RSA PKCS #1 v1.5, SHA-256)
   certificate.pem      of the key that signed
 
 Files .jsonl have one JSON object a line. Its "files" names the files that belong to it, byte for byte as
 they were sent or received: SDK messages and message receipts (.xml), transport receipts (.soap), envelopes
-that still wait (.xml, .xml.gz).
+that still wait (.xml, .xml.gz). A file .sha256 has the digests of a file .jsonl and of what belongs to it.
 
-  sha256sum -c SHA256SUMS
+  sha256sum -c SHA256SUMS $(find ap mt -name '*.sha256')
   sha256sum SHA256SUMS                  is "sha256sums" in manifest.json
   openssl x509 -in certificate.pem -pubkey -noout > key.pem
   openssl dgst -sha256 -verify key.pem -signature manifest.json.sig manifest.json
