@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import io
 import tarfile
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -91,27 +90,18 @@ def untarred(tar: bytes) -> Files:
         return {each.name: archive.extractfile(each).read() for each in archive}  # type: ignore[union-attr]
 
 
-def tarred(files: Sequence[tuple[tarfile.TarInfo, bytes]]) -> bytes:
-    into = io.BytesIO()
-    with tarfile.open(fileobj=into, mode="w", format=tarfile.USTAR_FORMAT) as archive:
-        for info, data in files:
-            info = replace_size(info, len(data))
-            archive.addfile(info, io.BytesIO(data))
-    return into.getvalue().rstrip(b"\0") + bytes(1024 + 512)
-
-
-def replace_size(info: tarfile.TarInfo, size: int) -> tarfile.TarInfo:
-    info.size = size
-    return info
-
-
-@pytest.fixture
-async def move(installation: Installation, organisation: ParticipantIdentifier, tmp_path: Path) -> Move:
-    """An organisation with something of everything, in vaults that are served."""
-    config = cast(Any, SimpleNamespace(organisations=()))
+async def moving(installation: Installation, folder: Path) -> Move:
+    """A new organisation with something of everything, in vaults that are served."""
+    organisation = await installation.organisation()
     keys = open_keys(installation.settings)
+    config = cast(Any, SimpleNamespace(organisations=()))
     administration = Administration(config, keys, installation.provisioner, installation.gate)
-    moved = Move(installation, administration, organisation, tmp_path, pyrage.x25519.Identity.generate())
+    moved = Move(installation, administration, organisation, folder, pyrage.x25519.Identity.generate())
     await moved.certify()
     await fill(installation, organisation)
     return moved
+
+
+@pytest.fixture
+async def move(installation: Installation, tmp_path: Path) -> Move:
+    return await moving(installation, tmp_path)
