@@ -14,6 +14,8 @@ import pytest_asyncio
 from samdrift.app.separation.actors import KINDS, not_staff, strangers
 from samdrift.audit.events import AuditEvent
 from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
+from samdrift.vault.arrival import AccessPointArrival, MessageServiceArrival
+from samdrift.vault.departure import AccessPointDeparture, MessageServiceDeparture
 from samdrift.vault.errors import VaultDenied
 from samdrift.vault.gate import Gate
 from samdrift.wire.identifiers import ParticipantIdentifier
@@ -21,8 +23,15 @@ from tests.separation.vaultlogin import Superuser, superuser, vault_login
 from tests.vaults import NOW, Installation, body, message, submitted
 
 OWN, THEIRS = ParticipantIdentifier("0203:own.se"), ParticipantIdentifier("0203:theirs.se")
-OPEN_TO_ORGANISATIONS = frozenset({"open", "operate"})
+OPEN_TO_ORGANISATIONS = frozenset({"open", "operate", "depart", "arrive"})
 """Doors of the gate that take an organisation: each is tried below."""
+MORE: dict[str, tuple[object, ...]] = {
+    "open": (Role.ACCESS_POINT, Purpose.READ),
+    "operate": (),
+    "depart": (AccessPointDeparture, {}),
+    "arrive": (AccessPointArrival,),
+}
+"""What each takes besides who comes and for whom."""
 OF_THE_PLATFORM = {
     "start": "opens the platform's own gate",
     "close": "ends it",
@@ -129,6 +138,27 @@ async def test_only_the_operators_staff_stands_at_the_desk(
     assert last.startswith(AuditEvent.VAULT_OPENING_DENIED)
 
 
+@pytest.mark.parametrize("actor", {**not_staff(OWN, THEIRS), **strangers(OWN, THEIRS)})
+async def test_only_a_worker_moves_an_organisation(
+    installation: Installation, hosted: tuple[ParticipantIdentifier, ParticipantIdentifier], actor: str
+) -> None:
+    """Not its own system or user either, whose token may be in anybody's hands: two persons have it done."""
+    own, theirs = hosted
+    principal = {**not_staff(own, theirs), **strangers(own, theirs)}[actor]
+    if principal == Principal(PrincipalKind.WORKER, principal.name, theirs.value):
+        return
+    for purpose in (Purpose.EXPORT, Purpose.IMPORT):
+        with pytest.raises(VaultDenied):
+            async with installation.gate.open(principal, theirs, Role.MESSAGE_SERVICE, purpose):
+                pytest.fail("opened")
+    with pytest.raises(VaultDenied):
+        async with installation.gate.depart(principal, theirs, MessageServiceDeparture, {}):
+            pytest.fail("opened")
+    with pytest.raises(VaultDenied):
+        async with installation.gate.arrive(principal, theirs, MessageServiceArrival):
+            pytest.fail("opened")
+
+
 @pytest.mark.parametrize("kind", list(PrincipalKind), ids=str)
 @pytest.mark.parametrize("door", sorted(OPEN_TO_ORGANISATIONS))
 async def test_who_is_not_hosted_is_answered_as_who_is(
@@ -144,9 +174,8 @@ async def test_who_is_not_hosted_is_answered_as_who_is(
         principal = Principal(kind, "journal", own.value)
         if door == "operate" and kind is PrincipalKind.OPERATOR and organisation == theirs:
             continue
-        more = () if door == "operate" else (Role.ACCESS_POINT, Purpose.READ)
         with pytest.raises(VaultDenied) as caught:
-            async with getattr(installation.gate, door)(principal, organisation, *more):
+            async with getattr(installation.gate, door)(principal, organisation, *MORE[door]):
                 pytest.fail("opened")
         told.add((str(caught.value), repr(caught.value), caught.value.args))
     assert len(told) == 1

@@ -19,17 +19,26 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.x509.oid import NameOID
 
-from samdrift.audit.chain import verify_chain
+from samdrift.audit.chain import link, verify_chain
+from samdrift.audit.entries import Happening, LogEntry
 from samdrift.audit.events import AuditEvent
 from samdrift.contracts.messages import Direction, MessageStatus, ReceiptState, WorkKind
 from samdrift.contracts.principals import Principal, PrincipalKind, Role
 from samdrift.contracts.transfer import TransferReason
 from samdrift.vault.accesspoint import AccessPointVault
+from samdrift.vault.arrival import (
+    AccessPointArrival,
+    Arrival,
+    ArrivalStanding,
+    MessageServiceArrival,
+)
 from samdrift.vault.bodies import BodyReader, BodyWriter
+from samdrift.vault.departure import AccessPointDeparture, Departure, MessageServiceDeparture
 from samdrift.vault.errors import SealBroken, UnknownRecord
 from samdrift.vault.keys.opened import open_keys
 from samdrift.vault.keys.software import KeyFault, KeyName, KeyStoreError
 from samdrift.vault.messageservice import MessageServiceVault
+from samdrift.vault.moving import MESSAGES, TRANSFERS, Part, from_bytes
 from samdrift.vault.opening import Vault
 from samdrift.vault.records import Backlog, Changes, MessageRecord, ReceiptRecord, Received, Transfer
 from samdrift.vault.transferdesk import TransferDesk
@@ -38,8 +47,20 @@ from samdrift.wire.identifiers import ParticipantIdentifier
 from tests.pki import DAY, key, name
 from tests.pki import NOW as PKI_NOW
 from tests.separation.vaultlogin import Superuser, superuser, vault_login
-from tests.vaults import MINUTE, NOW, Installation, body, incoming, message, outgoing, receipt, submitted
+from tests.vaults import (
+    MINUTE,
+    NOW,
+    WORKER,
+    Installation,
+    body,
+    incoming,
+    message,
+    outgoing,
+    receipt,
+    submitted,
+)
 
+Case = Callable[[Any, "Victim"], Awaitable[object]]
 AP, MT = Role.ACCESS_POINT, Role.MESSAGE_SERVICE
 MARKER = "Orosanmälan-om-Kim-Svensson"
 LARGE = MARKER.encode() * 10_000
@@ -64,6 +85,7 @@ class Victim:
     token_key: object
     superuser: Superuser
     schemas: dict[Role, str]
+    vaults: dict[Role, str]
     bodies: tuple[str, ...]
 
     def snapshot(self) -> dict[Role, Any]:
@@ -128,6 +150,7 @@ async def victim(installation: Installation) -> Victim:
         token_key.public,
         seen_by,
         {role: login.schema for role, login in logins.items()},
+        {role: login.vault for role, login in logins.items()},
         tuple(bodies),
     )
 
@@ -192,6 +215,12 @@ async def new_body(vault: Vault, victim: Victim) -> object:
         with pytest.raises(SealBroken):
             await BodyReader(shelf, body_id, len(LARGE), None).read_all()
     return type(writer) is BodyWriter
+
+
+async def find_former_log(vault: Vault, victim: Victim) -> object:
+    for identifier in (victim.out.id, MARKER, victim.transfer.id):
+        await is_((), vault.find_former_log(identifier))
+    return None
 
 
 async def sweep(vault: Vault, victim: Victim) -> object:
@@ -472,10 +501,97 @@ async def use_assertion(vault: MessageServiceVault, victim: Victim) -> object:
     return await is_(True, vault.use_assertion(victim.assertion, until=NOW + MINUTE, now=NOW))
 
 
-Opened = Vault | TransferDesk
-Case = Callable[[Any, Victim], Awaitable[object]]
+async def begin(vault: Arrival, victim: Victim) -> object:
+    """That another organisation takes in the same export is neither seen nor in the way."""
+    return await is_(ArrivalStanding.BEGUN, vault.begin(victim.assertion, now=NOW))
+
+
+async def known(vault: Arrival, victim: Victim) -> object:
+    part, keys = _part_of(vault, victim)
+    return await is_(set(), vault.known(part, keys))
+
+
+async def store(vault: Arrival, victim: Victim) -> object:
+    """A body under the id of one of the other vault's is another body."""
+    await vault.begin(b"export", now=NOW)
+    part, _ = _part_of(vault, victim)
+    for body_id in victim.bodies:
+        mine = replace(await body(vault, LARGE), id=body_id)
+        with pytest.raises(SealBroken):
+            await mine.reader().read_all()
+    await vault.store(part, [])
+    return None
+
+
+async def store_log(vault: Arrival, victim: Victim) -> object:
+    """The other vault's log, under its own id, is here what somebody brought, and nothing there."""
+    await vault.begin(b"export", now=NOW)
+    entry = LogEntry.placed(Happening(NOW, "an:event", "worker:test", "test", {}), 1, b"", b"")
+    content = entry.happening.content()
+    facts = {"sequence": 1, "content": content.decode(), "previous": "\\x"}
+    facts["hash"] = from_bytes(link(b"", 1, content))
+    return await vault.store_log(victim.vaults[vault.role], [facts])
+
+
+async def finish(vault: Arrival, victim: Victim) -> object:
+    await vault.begin(b"export", now=NOW)
+    return await vault.finish(now=NOW, taken_over=False)
+
+
+async def role(vault: Arrival | Departure, victim: Victim) -> object:
+    return vault.role is ROLES[type(vault)]
+
+
+def _part_of(vault: Arrival, victim: Victim) -> tuple[Part, list[tuple[str, ...]]]:
+    if vault.role is AP:
+        return TRANSFERS, [(victim.transfer.id,)]
+    return MESSAGES, [(victim.out.id, "out"), (victim.came_in.id, "in")]
+
+
+def page(name: str) -> Case:
+    """A page of what departs: from the beginning, and after a record of the other vault."""
+
+    async def case(vault: Departure, victim: Victim) -> object:
+        keys: dict[str, tuple[object, ...]] = {
+            "incoming": (victim.item_id,),
+            "transfers": (victim.transfer.id,),
+            "attempts": (victim.transfer.id, 1),
+            "messages": (victim.out.id, "out"),
+            "receipts": (victim.answer.id,),
+            "processed": (victim.processed,),
+            "cursors": (victim.cursor,),
+            "work": (victim.out.id, "message"),
+            "former_log": (victim.vaults[AP], 0),
+        }
+        read = getattr(vault, name)
+        if name == "log":
+            return await read()
+        return [await is_([], read()), await is_([], read(keys.get(name, (1,))))]
+
+    case.__name__ = name
+    return case
+
+
+async def log_state(vault: Departure, victim: Victim) -> object:
+    return await vault.log_state()
+
+
+async def was_removed(vault: Departure, victim: Victim) -> object:
+    """A body of the other vault is one that nobody has here."""
+    shelf = vault._snapshot.shelf
+    for body_id in victim.bodies:
+        await is_(True, vault.was_removed(BodyReader(shelf, body_id, len(LARGE), None)))
+    return None
+
+
+Opened = Vault | TransferDesk | Departure
 BOTH: dict[str, Case] = {
-    case.__name__: case for case in (log, find_log, log_origin, log_end, record, new_body, sweep)
+    case.__name__: case
+    for case in (log, find_log, find_former_log, log_origin, log_end, record, new_body, sweep)
+}
+ARRIVING = BOTH | {case.__name__: case for case in (begin, known, store, store_log, finish, role)}
+DEPARTING: dict[str, Case] = {case.__name__: case for case in (log_state, was_removed, role)} | {
+    name: page(name) for name in ("log", "former_log")
 }
 CASES: dict[type[Opened], dict[str, Case]] = {
     AccessPointVault: BOTH
@@ -494,8 +610,22 @@ CASES: dict[type[Opened], dict[str, Case]] = {
     | {case.__name__: case for case in (token_keys, use_assertion)}
     | {case.__name__: case for case in (mailboxes, changes, events_of)}
     | {"message": read_message, "body": read_body, "receipt": read_receipt, "next_due": next_due_work},
+    AccessPointArrival: ARRIVING,
+    MessageServiceArrival: ARRIVING,
+    AccessPointDeparture: DEPARTING
+    | {name: page(name) for name in ("incoming", "transfers", "attempts", "events")},
+    MessageServiceDeparture: DEPARTING
+    | {name: page(name) for name in ("messages", "receipts", "processed", "cursors", "work")},
 }
-ROLES: dict[type[Opened], Role] = {AccessPointVault: AP, TransferDesk: AP, MessageServiceVault: MT}
+ROLES: dict[type[Opened], Role] = {
+    AccessPointVault: AP,
+    TransferDesk: AP,
+    MessageServiceVault: MT,
+    AccessPointArrival: AP,
+    MessageServiceArrival: MT,
+    AccessPointDeparture: AP,
+    MessageServiceDeparture: MT,
+}
 
 
 def opening(
@@ -504,6 +634,10 @@ def opening(
     """Open as whoever gets that kind of vault."""
     if vault is TransferDesk:
         return installation.gate.operate(Principal(PrincipalKind.OPERATOR, "anna"), organisation)
+    if issubclass(vault, Arrival):
+        return installation.gate.arrive(WORKER, organisation, vault)
+    if issubclass(vault, Departure):
+        return installation.gate.depart(WORKER, organisation, vault, {})
     return installation.open(organisation, ROLES[vault])  # type: ignore[call-overload,no-any-return]
 
 

@@ -64,3 +64,5 @@ class Purpose(StrEnum):
     """Lengths of queues, for the operator's monitoring."""
     ADMINISTER = "administer"
     """The operator's staff see to the organisation's vaults and keys, without opening them."""
+    IMPORT = "import"
+    """What the organisation had at another supplier is stored."""

@@ -86,20 +86,20 @@ class BodyReader:
     """Plaintext of a stored body in pieces, also after the opening; each iteration starts over."""
 
     def __init__(self, shelf: Shelf, body_id: str, size: int, sealed: bytes | None) -> None:
+        self.id = body_id
         self.size = size
         """Bytes of plaintext."""
         self._shelf = shelf
-        self._id = body_id
         self._sealed = sealed
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         """Authenticated pieces; :class:`SealBroken` at the first that does not hold, or at a missing end."""
-        opener = _Opener(self._shelf.sealer, self._shelf.context(self._id))
+        opener = _Opener(self._shelf.sealer, self._shelf.context(self.id))
         if self._sealed is not None:
             for piece in opener.feed(self._sealed):
                 yield piece
         else:
-            async for stored in self._shelf.objects.pieces(self._shelf.name(self._id)):
+            async for stored in self._shelf.objects.pieces(self._shelf.name(self.id)):
                 for piece in opener.feed(stored):
                     yield piece
         yield opener.finish()

@@ -17,8 +17,10 @@ from samdrift.contracts.clock import Clock
 from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
 from samdrift.vault import logbook
 from samdrift.vault.accesspoint import AccessPointVault
+from samdrift.vault.arrival import Arrival
 from samdrift.vault.bodies import Shelf
 from samdrift.vault.database import Database
+from samdrift.vault.departure import Departure
 from samdrift.vault.errors import VaultDenied, VaultLocked, VaultSuspended, VaultUnavailable
 from samdrift.vault.keys.datakeys import DataKeys
 from samdrift.vault.keys.files import KeyFault, KeyStoreError
@@ -33,12 +35,18 @@ from samdrift.vault.sealing import Sealer
 from samdrift.vault.session import Statement
 from samdrift.vault.settings import VaultSettings
 from samdrift.vault.signals import Signals
+from samdrift.vault.snapshot import snapshot
 from samdrift.vault.transferdesk import TransferDesk
 from samdrift.vault.wakeups import Wakeups
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 V = TypeVar("V", bound=Vault)
+A = TypeVar("A", bound=Arrival)
+D = TypeVar("D", bound=Departure)
 _Entrance = Callable[[Room, Reason, Pool], V]
+
+_OF_MOVES = frozenset({Purpose.EXPORT, Purpose.IMPORT})
+"""What a worker alone opens a vault for, and also one of an organisation that is suspended."""
 
 
 def _now() -> datetime:
@@ -141,7 +149,7 @@ class Gate:
         is suspended: that is nobody's attempt at anything, and stands in the log once.
         """
         reason = Reason(principal, purpose, self._clock)
-        allowed = _may(principal, organisation)
+        allowed = _may(principal, organisation, purpose)
         if role is Role.ACCESS_POINT:
             return Opening(partial(self._admit, AccessPointVault, organisation, role, reason, allowed))
         return Opening(partial(self._admit, MessageServiceVault, organisation, role, reason, allowed))
@@ -160,6 +168,32 @@ class Gate:
             partial(self._admit, AccessPointVault, organisation, role, reason, allowed)
         ) as vault:
             yield TransferDesk(vault)
+
+    @asynccontextmanager
+    async def depart(
+        self,
+        principal: Principal,
+        organisation: ParticipantIdentifier,
+        kind: type[D],
+        facts: Mapping[str, str],
+    ) -> AsyncIterator[D]:
+        """Read all that the organisation has in a vault as it is at this moment, for its move; for workers.
+
+        That it is done stands in its log, with ``facts``, before anything is read.
+        """
+        async with self.open(principal, organisation, kind.role, Purpose.EXPORT) as vault:
+            vault.record(AuditEvent.ORGANISATION_EXPORT_BEGUN, **facts)
+        room = vault._room
+        async with snapshot(self._pool, room.login, room.shelf) as taken:
+            yield kind(taken)
+
+    def arrive(
+        self, principal: Principal, organisation: ParticipantIdentifier, kind: type[A]
+    ) -> AbstractAsyncContextManager[A]:
+        """Open a vault to store what the organisation brings, for one unit of work; as :meth:`open`."""
+        reason = Reason(principal, Purpose.IMPORT, self._clock)
+        allowed = _may(principal, organisation, Purpose.IMPORT)
+        return Opening(partial(self._admit, kind, organisation, kind.role, reason, allowed))
 
     def wakeups(self) -> AsyncIterator[tuple[ParticipantIdentifier, Role]]:
         """Vaults in which another process stored something, as it happens."""
@@ -303,10 +337,12 @@ class Gate:
         return login
 
 
-def _may(principal: Principal, organisation: ParticipantIdentifier) -> bool:
+def _may(principal: Principal, organisation: ParticipantIdentifier, purpose: Purpose) -> bool:
     """Whether a principal may open a vault of ``organisation``. Nobody may who is not named here."""
     if principal.kind is PrincipalKind.WORKER:
         return principal.organisation in (None, organisation.value)
+    if purpose in _OF_MOVES:
+        return False
     if principal.kind in (PrincipalKind.SYSTEM, PrincipalKind.USER):
         return principal.organisation == organisation.value
     return False

@@ -22,6 +22,13 @@ Sorted apart from the search: in one step the planner would rather walk the
 whole log in its order than take the index of traces.
 """
 
+FORMER = """
+WITH named AS MATERIALIZED (
+    SELECT sequence, content, previous, hash, log FROM former_log WHERE traces @> ARRAY[$1::bigint]
+) SELECT sequence, content, previous, hash FROM named ORDER BY log, sequence LIMIT $2
+"""
+"""As :data:`NAMING`, in logs of former suppliers."""
+
 REFUSED = """
 SELECT sequence, content, previous, hash FROM log
 WHERE position('"event":"ap:envelope:refused"'::bytea IN content) > 0 ORDER BY sequence DESC LIMIT $1

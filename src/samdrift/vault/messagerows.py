@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from itertools import zip_longest
 
 from samdrift.contracts.messages import Direction, MessageStatus, ReceiptState
 from samdrift.vault.bodies import Body, body_values
@@ -32,6 +33,10 @@ Place = tuple[datetime, str, Direction]
 
 LONGEST_ADDRESS = 256
 """Characters of a functional address, in the contract of interface D (recipientAttentionDef)."""
+
+_DETAILS = ("label", "sender_address", "recipient_address", "attributes")
+"""What is sealed of a message, in this order; there were no attributes before they were kept."""
+
 MOST_BYTES = 8 << 20
 """Of details that are read at once; the last message goes beyond."""
 
@@ -82,9 +87,10 @@ def search(
 def message_values(record: MessageRecord, body: Body | None, sealer: Sealer) -> tuple[Value, ...]:
     """A message as the arguments of ``store_message``."""
     details = [record.label, record.sender_address, record.recipient_address, record.attributes]
+    direction = record.direction.value
     return (
         record.id,
-        record.direction.value,
+        direction,
         record.status.value,
         record.conversation_id,
         record.ref_to_message_id,
@@ -98,7 +104,7 @@ def message_values(record: MessageRecord, body: Body | None, sealer: Sealer) -> 
         record.dated_at,
         record.confidentiality,
         record.size,
-        sealer.seal(_encode(details), f"message {record.direction} {record.id}"),
+        _sealed_details(details, record.id, direction, sealer),
         *body_values(body),
     )
 
@@ -162,22 +168,50 @@ def mailbox(row: Row, sealer: Sealer) -> str | None:
     return sender_address if direction == Direction.OUT else recipient_address
 
 
+def opened_details(
+    sealed: bytes | None, message_id: str, direction: str, sealer: Sealer
+) -> dict[str, str | None]:
+    """What is sealed of a message, by name; nothing but names for one that was deleted."""
+    texts = [] if sealed is None else _details(sealed, message_id, direction, sealer)
+    return dict(zip_longest(_DETAILS, texts))
+
+
+def sealed_details(facts: Mapping[str, str | None], message_id: str, direction: str, sealer: Sealer) -> bytes:
+    """The inverse of :func:`opened_details`, of a message that was not deleted."""
+    texts = [text for name in _DETAILS if (text := facts[name]) is not None]
+    return _sealed_details(texts, message_id, direction, sealer)
+
+
 def _details(sealed: bytes, message_id: str, direction: str, sealer: Sealer) -> list[str]:
     return _decode(sealer.open(sealed, f"message {direction} {message_id}"))
 
 
+def _sealed_details(texts: list[str], message_id: str, direction: str, sealer: Sealer) -> bytes:
+    return sealer.seal(_encode(texts), f"message {direction} {message_id}")
+
+
 def sealed_event(event: StatusEvent, message_id: str, direction: Direction, sealer: Sealer) -> bytes:
     """What a status event says, sealed for its message."""
-    return sealer.seal(
-        _encode([event.title, event.detail, event.path]), f"status event {direction} {message_id}"
-    )
+    facts = {"title": event.title, "detail": event.detail, "path": event.path}
+    return resealed_event(facts, message_id, direction, sealer)
+
+
+def resealed_event(facts: Mapping[str, str], message_id: str, direction: str, sealer: Sealer) -> bytes:
+    """The inverse of :func:`opened_event`."""
+    texts = [facts["title"], facts["detail"], facts["path"]]
+    return sealer.seal(_encode(texts), f"status event {direction} {message_id}")
 
 
 def status_event(row: Row, message_id: str, direction: Direction, sealer: Sealer) -> StatusEvent:
     """A status event from its time, status and sealed text."""
     at, status, details = row
-    title, detail, path = _decode(sealer.open(details, f"status event {direction} {message_id}"))
-    return StatusEvent(at, MessageStatus(status), title, detail, path)
+    return StatusEvent(at, MessageStatus(status), **opened_event(details, message_id, direction, sealer))
+
+
+def opened_event(sealed: bytes, message_id: str, direction: str, sealer: Sealer) -> dict[str, str]:
+    """What a status event says, by name."""
+    title, detail, path = _decode(sealer.open(sealed, f"status event {direction} {message_id}"))
+    return {"title": title, "detail": detail, "path": path}
 
 
 def receipt_values(record: ReceiptRecord, content: bytes, now: datetime, sealer: Sealer) -> tuple[Value, ...]:
@@ -194,8 +228,8 @@ def receipt_values(record: ReceiptRecord, content: bytes, now: datetime, sealer:
         record.state.value,
         record.created_at,
         now,
-        None if address is None else sealer.seal(address.encode(), f"receipt address {record.id}"),
-        sealer.seal(content, f"receipt {record.id}"),
+        sealed_address(address, record.id, sealer),
+        sealed_receipt(content, record.id, sealer),
     )
 
 
@@ -220,13 +254,26 @@ def receipt(row: Row, sealer: Sealer) -> ReceiptRecord:
         status=ReceiptStatus(status),
         counterpart=ParticipantIdentifier(counterpart),
         document=document,
-        handling_service_id=None
-        if address is None
-        else sealer.open(address, f"receipt address {receipt_id}").decode(),
+        handling_service_id=receipt_address(address, receipt_id, sealer),
         conversation_id=conversation_id,
         state=ReceiptState(state),
         created_at=created_at,
     )
+
+
+def receipt_address(sealed: bytes | None, receipt_id: str, sealer: Sealer) -> str | None:
+    """The functional address that a receipt is about."""
+    return None if sealed is None else sealer.open(sealed, f"receipt address {receipt_id}").decode()
+
+
+def sealed_address(address: str | None, receipt_id: str, sealer: Sealer) -> bytes | None:
+    """The inverse of :func:`receipt_address`."""
+    return None if address is None else sealer.seal(address.encode(), f"receipt address {receipt_id}")
+
+
+def sealed_receipt(content: bytes, receipt_id: str, sealer: Sealer) -> bytes:
+    """The inverse of :func:`receipt_content`."""
+    return sealer.seal(content, f"receipt {receipt_id}")
 
 
 def receipt_content(sealed: bytes, receipt_id: str, sealer: Sealer) -> bytes:

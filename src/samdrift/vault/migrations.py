@@ -16,8 +16,15 @@ from samdrift.contracts.principals import Role
 
 REGISTRY = ("log", "registry")
 VAULT = {
-    Role.ACCESS_POINT: ("log", "bodies", "accesspoint"),
-    Role.MESSAGE_SERVICE: ("log", "bodies", "messageservice", "tokens"),
+    Role.ACCESS_POINT: ("log", "bodies", "accesspoint", "accesspoint-arrival", "arrival"),
+    Role.MESSAGE_SERVICE: (
+        "log",
+        "bodies",
+        "messageservice",
+        "tokens",
+        "messageservice-arrival",
+        "arrival",
+    ),
 }
 
 Connection = psycopg.AsyncConnection[tuple[Any, ...]]

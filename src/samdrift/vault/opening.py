@@ -90,6 +90,11 @@ class Vault:
         rows = await self._work.query(logbook.NAMING, logbook.trace(identifier), _MOST_FOUND)
         return tuple(entry for entry in map(logbook.entry, rows) if identifier in entry.ids.values())
 
+    async def find_former_log(self, identifier: str) -> tuple[LogEntry, ...]:
+        """As :meth:`find_log`, in the logs that the organisation brought from former suppliers."""
+        rows = await self._work.query(logbook.FORMER, logbook.trace(identifier), _MOST_FOUND)
+        return tuple(entry for entry in map(logbook.entry, rows) if identifier in entry.ids.values())
+
     async def log_end(self) -> int:
         """The sequence of the last entry."""
         return int((await self._work.query(logbook.LAST))[0][0])

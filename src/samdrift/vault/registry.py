@@ -15,7 +15,7 @@ LOGIN_SECRET = "login secret"  # noqa: S105
 """The place that the password of a vault's login is sealed for."""
 OPERATOR_LOG = "registry"
 """The id of the operator's log, which its chain begins with."""
-WHILE_SUSPENDED = frozenset({Purpose.EXPORT, Purpose.CLOSE})
+WHILE_SUSPENDED = frozenset({Purpose.EXPORT, Purpose.IMPORT, Purpose.CLOSE})
 """What a suspended organisation's vault is opened for all the same: it moves away, or is ended."""
 REGISTRATIONS = """
 SELECT organisation, role, state, vault, login, secret, channel FROM registrations ORDER BY organisation, role

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import typer
 
-from samdrift.app.commands.org import adding, closing, keys, listing, locking, state
+from samdrift.app.commands.org import adding, closing, keys, listing, locking, moving, state
 
 app = typer.Typer(add_completion=False)
 
@@ -22,6 +22,8 @@ app.command("show")(adding.show)
 app.command("list")(listing.list_organisations)
 app.command("suspend")(state.suspend)
 app.command("resume")(state.resume)
+app.command("export")(moving.export_organisation)
+app.command("import")(moving.import_organisation)
 app.command("close")(closing.close_organisation)
 app.command("verify-closing")(closing.verify_closing)
 app.command("lock")(locking.lock)

@@ -1,0 +1,149 @@
+"""`samdrift org export` and `import`: an organisation leaves for another supplier, or comes from one."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from samdrift.app.administration import administering
+from samdrift.app.commands.org.options import AsJson, ConfigFile, Organisation
+from samdrift.app.commands.persons import By, ByFile, With, WithFile, present
+from samdrift.app.config import Config
+from samdrift.app.configfile import load
+from samdrift.app.failures import told
+from samdrift.app.loop import run
+from samdrift.app.moving import agefile
+from samdrift.app.moving.exporting import Exported, export, hosted
+from samdrift.app.moving.importing import Imported, Order, take_in
+from samdrift.app.output import Unusable, print_json, printable
+from samdrift.app.twopersons import Matter, Persons, two_persons
+from samdrift.wire.identifiers import ParticipantIdentifier
+
+_FINGERPRINT = re.compile(r"[0-9a-f]{64}")
+
+To = Annotated[
+    list[str],
+    typer.Option("--to", help="Whom it is for: a recipient of age (age1...); may be repeated."),
+]
+ToFile = Annotated[
+    Path | None, typer.Option("--to-file", help="A file of such recipients, one a line, as age -R takes it.")
+]
+
+
+def export_organisation(
+    organisation: Organisation,
+    out: Annotated[Path, typer.Option("--out", help="The file to write; it must not be there.")],
+    config: ConfigFile,
+    by: By,
+    to: To = [],  # noqa: B006
+    to_file: ToFile = None,
+    other: With = None,
+    by_file: ByFile = None,
+    other_file: WithFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write all that an organisation has here in one file, encrypted for whom it goes to. Two persons.
+
+    Messages, receipts, evidence and logs, in open formats; no private keys. The
+    file is opened with age, tar and openssl: see docs/moving.md.
+    """
+    with told():
+        named = agefile.recipients([*to, *(agefile.lines(to_file) if to_file else [])])
+        persons = present(by, other, by_file, other_file)
+        exported = run(_export(load(config), organisation, persons, named, out))
+    if as_json:
+        print_json(_exported(exported))
+    else:
+        records = sum(exported.manifest.records.values())
+        typer.echo(f"{records} records in {exported.manifest.files.count} files, and the logs of all roles")
+        if not exported.manifest.suspended:
+            typer.echo("the organisation was not suspended: what is under way cannot be taken over with this")
+        typer.echo(f"manifest   {exported.manifest_sha256}")
+        typer.echo(f"signed by  {exported.signer}  (to be told to who imports, apart from the file)")
+
+
+async def _export(
+    config: Config,
+    organisation: ParticipantIdentifier,
+    persons: Persons,
+    recipients: tuple[str, ...],
+    out: Path,
+) -> Exported:
+    async with administering(config) as installation:
+        hosted(installation.gate, organisation)
+        matter = Matter(
+            "org export",
+            organisation.value,
+            f"export everything of {organisation.value}, encrypted for {', '.join(recipients)}",
+        )
+        agreed = await two_persons(installation, matter, persons)
+        return await export(installation, organisation, agreed, recipients, out)
+
+
+def _exported(exported: Exported) -> dict[str, object]:
+    manifest = exported.manifest
+    return {
+        "organisation": manifest.organisation,
+        "manifest_sha256": exported.manifest_sha256,
+        "signer_sha256": exported.signer,
+        "suspended": manifest.suspended,
+        "files": manifest.files.count,
+        "bytes": manifest.files.bytes,
+        "records": dict(manifest.records),
+    }
+
+
+def import_organisation(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="What samdrift org export wrote.")],
+    identity: Annotated[Path, typer.Option("--identity", help="The key of age that it is encrypted for.")],
+    signer: Annotated[
+        str,
+        typer.Option("--signer", help="SHA-256 of the certificate that must have signed."),
+    ],
+    config: ConfigFile,
+    by: Annotated[str, typer.Option("--by", help="Who does it; stands in the organisation's log.")],
+    take_over: Annotated[
+        bool,
+        typer.Option("--take-over", help="Go on here with what was under way; else it ends here."),
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Take in what an organisation brings from its former supplier; repeated when it was interrupted.
+
+    All of it is checked before anything is stored. The organisation is suspended
+    here until it is resumed.
+    """
+    signer = signer.lower().replace(":", "")
+    if not _FINGERPRINT.fullmatch(signer):
+        raise Unusable("--signer is the SHA-256 of a certificate: 64 hexadecimal digits")
+    if not by.strip() or not by.isprintable():
+        raise Unusable("--by is a name")
+    with told():
+        order = Order(file, agefile.identities(identity), signer, by.strip(), take_over)
+        imported = run(_import(load(config), order))
+    if as_json:
+        print_json(_imported(imported))
+        return
+    organisation = printable(imported.manifest.organisation)
+    if imported.already:
+        typer.echo(f"all of {organisation} is here already; nothing was done")
+        return
+    typer.echo(f"{sum(imported.manifest.records.values())} records of {organisation} are here")
+    typer.echo("it is suspended here: make its keys, complete its configuration, and resume it")
+
+
+async def _import(config: Config, order: Order) -> Imported:
+    async with administering(config) as installation:
+        return await take_in(installation, order)
+
+
+def _imported(imported: Imported) -> dict[str, object]:
+    return {
+        "organisation": imported.manifest.organisation,
+        "manifest_sha256": imported.manifest_sha256,
+        "already": imported.already,
+        "records": dict(imported.manifest.records),
+    }

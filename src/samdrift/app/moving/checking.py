@@ -1,0 +1,112 @@
+"""The first reading of an export: all of it is whole, and its logs are, before anything of it is stored."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+from hashlib import sha256
+from pathlib import Path
+
+import pyrage
+
+from samdrift.app.moving import layout
+from samdrift.app.moving.agefile import decrypting
+from samdrift.app.moving.archive import damaged
+from samdrift.app.moving.errors import MoveError, MoveFault
+from samdrift.app.moving.manifest import Manifest
+from samdrift.app.moving.reading import Statement, walk
+from samdrift.audit.chain import ChainHead, link, origin
+from samdrift.audit.entries import Happening
+from samdrift.vault.moving import Facts, Part, from_bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """An export that is whole and signed by whom it should be."""
+
+    statement: Statement
+    pages: tuple[str, ...]
+    """The digest of each page with its files, in order."""
+
+    @property
+    def manifest(self) -> Manifest:
+        return self.statement.manifest
+
+
+async def check(file: Path, keys: Sequence[pyrage.x25519.Identity], signer: str) -> Checked:
+    """Read all of ``file``; :class:`MoveError` says why it cannot be taken in."""
+    checking = _Checking()
+    async with decrypting(file, keys) as source:
+        statement = await walk(source, checking)
+    statement.check_signer(signer)
+    checking.check_logs(statement.manifest)
+    return Checked(statement, tuple(checking.pages))
+
+
+@dataclass
+class _Checking:
+    """A visitor that stores nothing."""
+
+    pages: list[str] = field(default_factory=list)
+    _heads: dict[tuple[str, str], ChainHead] = field(default_factory=dict)
+    """Of each log that was read so far, by part and id; the id of the organisation's own is not known yet."""
+    _origins: dict[str, str] = field(default_factory=dict)
+
+    async def page(self, part: Part, records: Sequence[layout.Record]) -> None:
+        if part.name in ("log", "former-log"):
+            for record in records:
+                self._entry(part, record.facts)
+
+    async def content(self, record: layout.Record, name: str, pieces: AsyncIterator[bytes]) -> None:
+        if name == "envelope" and "digest" in record.facts:
+            digest = sha256()
+            async for piece in pieces:
+                digest.update(piece)
+            if from_bytes(digest.digest()) != record.facts["digest"]:
+                raise damaged(f"{record.files[name].name} is not the envelope that was to be sent")
+
+    async def gone(self, record: layout.Record, name: str) -> None:
+        """Nothing to check."""
+
+    async def page_end(self, digest: str) -> None:
+        self.pages.append(digest)
+
+    def _entry(self, part: Part, facts: Facts) -> None:
+        """An entry continues its log, from the first one on."""
+        log = facts.get("log", "")
+        title, content = layout.title(part), facts["content"].encode()
+        head = self._heads.get((title, log))
+        if head is None:
+            previous = origin(log).hash if log else bytes.fromhex(facts["previous"][2:])
+            head = ChainHead(0, previous)
+            self._origins[title + log] = facts["previous"]
+        digest = link(head.hash, head.sequence + 1, content)
+        if facts["sequence"] != head.sequence + 1 or from_bytes(digest) != facts["hash"]:
+            raise _broken(title, head)
+        if from_bytes(head.hash) != facts["previous"] or not _is_entry(content):
+            raise _broken(title, head)
+        self._heads[title, log] = ChainHead(facts["sequence"], digest)
+
+    def check_logs(self, manifest: Manifest) -> None:
+        """The organisation's own logs begin and end where the manifest says."""
+        for role in manifest.roles:
+            title, log = f"{role}/log", manifest.logs.get(role)
+            if log is None:
+                raise damaged("the manifest says nothing about a log")
+            head = self._heads.get((title, ""), origin(log.id))
+            begins = self._origins.get(title, from_bytes(origin(log.id).hash))
+            if (head.sequence, head.hash.hex()) != (log.entries, log.head):
+                raise _broken(title, head)
+            if begins != from_bytes(origin(log.id).hash):
+                raise _broken(title, ChainHead(0, b""))
+
+
+def _is_entry(content: bytes) -> bool:
+    try:
+        return Happening.parse(content).content() == content
+    except ValueError:
+        return False
+
+
+def _broken(title: str, head: ChainHead) -> MoveError:
+    return MoveError(MoveFault.CHAIN, f"{title}: the log is broken after entry {head.sequence}")

@@ -1,0 +1,148 @@
+"""What an export says of itself, signed with the organisation's key.
+
+``manifest.json.sig`` is RSASSA-PKCS1-v1_5 with SHA-256 over the bytes of
+``manifest.json``, which ``openssl dgst -verify`` checks. The manifest names the
+SHA-256 of ``SHA256SUMS``, and that names those of all files before it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
+from cryptography.hazmat.primitives.hashes import SHA256
+
+from samdrift.app.moving.archive import damaged
+from samdrift.app.moving.errors import MoveError, MoveFault
+from samdrift.contracts.principals import Role
+from samdrift.wire.errors import WireError
+from samdrift.wire.identifiers import ParticipantIdentifier
+
+FORMAT = "samdrift organisation export"
+VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Log:
+    """A log in the export: the id that its chain begins with, how many entries, and the hash of the last."""
+
+    id: str
+    entries: int
+    head: str
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """What comes before the manifest."""
+
+    count: int
+    bytes: int
+    sha256sums: str
+    """SHA-256 of the file ``SHA256SUMS``, in hex."""
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """The statement."""
+
+    organisation: str
+    made_at: datetime
+    made_by: str
+    """The program, with its version."""
+    suspended: bool
+    """Whether the organisation was suspended at its supplier, so that nothing went on there."""
+    approved_by: tuple[str, ...]
+    recipients: tuple[str, ...]
+    roles: tuple[str, ...]
+    files: Files
+    records: Mapping[str, int]
+    """How many there are of each part, such as ``mt/messages``."""
+    logs: Mapping[str, Log]
+    """By role."""
+
+    def encode(self) -> bytes:
+        document = {"format": FORMAT, "version": VERSION} | asdict(self)
+        document["made_at"] = self.made_at.isoformat()
+        return (json.dumps(document, ensure_ascii=False, indent=2) + "\n").encode()
+
+
+def decode(data: bytes) -> Manifest:
+    """A manifest from its bytes; :class:`MoveError` for none, or one of a version that is not known here."""
+    document = read_object(data, "manifest.json")
+    check_format(document)
+    try:
+        return Manifest(
+            ParticipantIdentifier.parse(_text(document["organisation"])).value,
+            _time(document["made_at"]),
+            _text(document["made_by"]),
+            document["suspended"] is True,
+            tuple(map(_text, document["approved_by"])),
+            tuple(map(_text, document["recipients"])),
+            tuple(Role(each).value for each in document["roles"]),
+            Files(
+                int(document["files"]["count"]),
+                int(document["files"]["bytes"]),
+                _text(document["files"]["sha256sums"]),
+            ),
+            {_text(name): int(count) for name, count in document["records"].items()},
+            {
+                Role(role).value: Log(_text(log["id"]), int(log["entries"]), _text(log["head"]))
+                for role, log in document["logs"].items()
+            },
+        )
+    except (KeyError, TypeError, ValueError, AttributeError, WireError):
+        raise damaged("manifest.json does not say what a manifest must") from None
+
+
+def check_format(document: Mapping[str, Any]) -> None:
+    """:class:`MoveError` unless the document is of an export, in the version that is known here."""
+    if document.get("format") != FORMAT:
+        raise MoveError(
+            MoveFault.NOT_AN_EXPORT, "the file holds something else than an organisation's export"
+        )
+    if document.get("version") != VERSION:
+        raise MoveError(
+            MoveFault.VERSION, f"the export has another version than {VERSION}, which is known here"
+        )
+
+
+def verify(manifest: bytes, signature: bytes, certificate: x509.Certificate) -> bool:
+    """Whether the key of ``certificate`` has signed the manifest."""
+    key = certificate.public_key()
+    if not isinstance(key, rsa.RSAPublicKey):
+        return False
+    try:
+        key.verify(signature, manifest, padding.PKCS1v15(), SHA256())
+    except InvalidSignature:
+        return False
+    return True
+
+
+def read_object(data: bytes, name: str) -> dict[str, Any]:
+    """The JSON object in a file of the export."""
+    try:
+        document = json.loads(data)
+    except (ValueError, RecursionError):
+        document = None
+    if not isinstance(document, dict):
+        raise damaged(f"{name} is not a JSON object")
+    return document
+
+
+def _time(value: object) -> datetime:
+    at = datetime.fromisoformat(_text(value))
+    if at.tzinfo is None:
+        raise ValueError
+    return at
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError
+    return value

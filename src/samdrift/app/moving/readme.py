@@ -1,0 +1,29 @@
+"""The text that lies in every export, for whoever opens one without this program."""
+
+README = """\
+What a participant organisation of SDK (Saker digital kommunikation) had at its supplier.
+
+  format.json          what this is, and in which version
+  organisation.json    how the organisation was set up, without secrets
+  certificates.pem     certificates of its keys; the private keys never leave a supplier
+  mt/                  message service: messages, message receipts, log
+  ap/                  access point: transfers with transport receipts, what came in, log
+  SHA256SUMS           digests of the files above, but for those that a file .sha256 has
+  manifest.json        organisation, time, how many of what, where the logs end, digest of SHA256SUMS
+  manifest.json.sig    signature on it (RSA PKCS #1 v1.5, SHA-256)
+  certificate.pem      of the key that signed
+
+Files .jsonl have one JSON object a line. Its "files" names the files that belong to it, byte for byte as
+they were sent or received: SDK messages and message receipts (.xml), transport receipts (.soap), envelopes
+that still wait (.xml, .xml.gz). A file .sha256 has the digests of a file .jsonl and of what belongs to it.
+
+  sha256sum -c SHA256SUMS $(find ap mt -name '*.sha256')
+  sha256sum SHA256SUMS                  is "sha256sums" in manifest.json
+  openssl x509 -in certificate.pem -pubkey -noout > key.pem
+  openssl dgst -sha256 -verify key.pem -signature manifest.json.sig manifest.json
+
+Whose certificate.pem is must be known otherwise: from the organisation, or from its issuer.
+
+An entry of a log has the hash sha256(previous, sequence in 8 bytes, content), where "previous" is the hash
+of the entry before it; before the first one it is sha256("samdrift log " and the log's id in manifest.json).
+"""

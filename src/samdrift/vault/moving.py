@@ -1,0 +1,243 @@
+"""What an organisation takes along to another supplier: the parts of its vaults, and the shape of each.
+
+A record is its facts, which JSON can hold, and its contents, which are files of
+their own: envelopes, messages and receipts, byte for byte. Random names that
+mean something in this installation alone (of bodies) are no facts. Bytes are
+written ``\\x`` and hexadecimal digits, times in ISO 8601, as the database does.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from samdrift.contracts.messages import Direction, MessageStatus, ReceiptState, WorkKind
+from samdrift.contracts.principals import Role
+from samdrift.contracts.transfer import TransferReason, TransferState
+from samdrift.vault.bodies import BodyReader
+from samdrift.wire.codes import ReceiptStatus
+
+Facts = dict[str, Any]
+Content = bytes | BodyReader
+
+_BYTES = re.compile(r"\\x([0-9a-f]{2})*")
+_LARGEST = 1 << 62
+
+
+class Kind(StrEnum):
+    """What a fact is."""
+
+    TEXT = "text"
+    NUMBER = "number"
+    FLAG = "flag"
+    TIME = "time"
+    BYTES = "bytes"
+    LIST_OF_BYTES = "list-of-bytes"
+    EVENTS = "events"
+    """The steps of a message's life, the first one first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """A fact that every record of a part has; an optional one may be ``null``."""
+
+    name: str
+    kind: Kind = Kind.TEXT
+    optional: bool = False
+    among: frozenset[str] = frozenset()
+    """The code list that a text is from, if it is from one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One kind of records of the vault in one role; ``key`` orders them and tells them apart."""
+
+    role: Role
+    name: str
+    key: tuple[str, ...]
+    facts: tuple[Fact, ...]
+    contents: tuple[str, ...] = ()
+    """Names of what a record may have besides facts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """One record on its way."""
+
+    facts: Facts
+    contents: Mapping[str, Content] = field(default_factory=dict)
+
+
+def check(facts: object, shape: Sequence[Fact]) -> Facts:
+    """``facts`` when they have exactly that shape; :class:`ValueError` names the fact that has not."""
+    if not isinstance(facts, dict):
+        raise ValueError("a record is no object")
+    if set(facts) != {fact.name for fact in shape}:
+        raise ValueError("a record has other facts than it should")
+    for fact in shape:
+        value = facts[fact.name]
+        fits = _fits(value, fact.kind) and (not fact.among or value in fact.among)
+        if not fits and not (fact.optional and value is None):
+            raise ValueError(f"the fact {fact.name} is not what it should be")
+    return facts
+
+
+def _fits(value: object, kind: Kind) -> bool:
+    match kind:
+        case Kind.TEXT:
+            return isinstance(value, str) and _storable(value)
+        case Kind.NUMBER:
+            return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < _LARGEST
+        case Kind.FLAG:
+            return isinstance(value, bool)
+        case Kind.TIME:
+            return isinstance(value, str) and _is_time(value)
+        case Kind.BYTES:
+            return isinstance(value, str) and _BYTES.fullmatch(value) is not None
+        case Kind.LIST_OF_BYTES:
+            return isinstance(value, list) and all(_fits(each, Kind.BYTES) for each in value)
+        case Kind.EVENTS:
+            return isinstance(value, list) and all(check(each, EVENT) for each in value)
+
+
+def _storable(text: str) -> bool:
+    return "\0" not in text and not any("\ud800" <= each <= "\udfff" for each in text)
+
+
+def _is_time(value: str) -> bool:
+    try:
+        return datetime.fromisoformat(value).tzinfo is not None
+    except ValueError:
+        return False
+
+
+def from_bytes(value: bytes) -> str:
+    """The fact that bytes are."""
+    return f"\\x{value.hex()}"
+
+
+_TIME, _NUMBER, _BYTES_ = Kind.TIME, Kind.NUMBER, Kind.BYTES
+
+
+def _code(name: str, codes: type[StrEnum]) -> Fact:
+    return Fact(name, among=frozenset(codes))
+
+
+_STATUS, _DIRECTION = _code("status", MessageStatus), _code("direction", Direction)
+
+EVENT = (Fact("at", _TIME), _STATUS, Fact("title"), Fact("detail"), Fact("path"))
+
+INCOMING = Part(
+    Role.ACCESS_POINT,
+    "incoming",
+    ("id",),
+    (
+        *map(Fact, ("id", "peer", "as4_message_id", "envelope_id", "conversation_id")),
+        *map(Fact, ("sender", "recipient", "document", "certificate")),
+        Fact("received_at", _TIME),
+        Fact("size", _NUMBER),
+        Fact("acknowledged_at", _TIME, optional=True),
+    ),
+    ("receipt", "envelope"),
+)
+TRANSFERS = Part(
+    Role.ACCESS_POINT,
+    "transfers",
+    ("id",),
+    (
+        *map(Fact, ("id", "envelope_id", "as4_message_id", "conversation_id", "sender", "recipient")),
+        *map(Fact, ("document", "document_scheme", "process", "process_scheme")),
+        _code("state", TransferState),
+        Fact("created_at", _TIME),
+        Fact("due_at", _TIME, optional=True),
+        Fact("attempts", _NUMBER),
+        Fact("size", _NUMBER),
+        Fact("digest", _BYTES_),
+        Fact("ended_at", _TIME, optional=True),
+        Fact("peer", optional=True),
+    ),
+    ("receipt", "envelope"),
+)
+ATTEMPTS = Part(
+    Role.ACCESS_POINT,
+    "attempts",
+    ("transfer", "number"),
+    (
+        Fact("transfer"),
+        Fact("number", _NUMBER),
+        Fact("at", _TIME),
+        Fact("signed", Kind.LIST_OF_BYTES, optional=True),
+        Fact("error", optional=True),
+    ),
+)
+EVENTS = Part(
+    Role.ACCESS_POINT,
+    "events",
+    ("sequence",),
+    (
+        Fact("sequence", _NUMBER),
+        Fact("transfer"),
+        Fact("at", _TIME),
+        _code("state", TransferState),
+        _code("reason", TransferReason),
+        Fact("detail"),
+    ),
+)
+MESSAGES = Part(
+    Role.MESSAGE_SERVICE,
+    "messages",
+    ("id", "direction"),
+    (
+        Fact("id"),
+        _DIRECTION,
+        _STATUS,
+        Fact("conversation_id"),
+        Fact("ref_to_message_id", optional=True),
+        *map(Fact, ("sender", "recipient", "document")),
+        *(Fact(name, _TIME) for name in ("created_at", "updated_at", "dated_at")),
+        Fact("confidentiality", Kind.FLAG),
+        Fact("size", _NUMBER),
+        Fact("deleted", Kind.FLAG),
+        *(Fact(each, optional=True) for each in ("label", "sender_address", "recipient_address")),
+        Fact("attributes", optional=True),
+        Fact("events", Kind.EVENTS),
+    ),
+    ("message",),
+)
+RECEIPTS = Part(
+    Role.MESSAGE_SERVICE,
+    "receipts",
+    ("id",),
+    (
+        *map(Fact, ("id", "message", "counterpart", "document", "conversation_id")),
+        _DIRECTION,
+        _code("status", ReceiptStatus),
+        _code("state", ReceiptState),
+        *(Fact(name, _TIME) for name in ("created_at", "updated_at")),
+        Fact("address", optional=True),
+    ),
+    ("receipt",),
+)
+PROCESSED = Part(Role.MESSAGE_SERVICE, "processed", ("item",), (Fact("item"), Fact("at", _TIME)))
+CURSORS = Part(Role.MESSAGE_SERVICE, "cursors", ("name",), (Fact("name"), Fact("value", _NUMBER)))
+WORK = Part(
+    Role.MESSAGE_SERVICE,
+    "work",
+    ("id", "kind"),
+    (Fact("id"), _code("kind", WorkKind), Fact("due_at", _TIME), Fact("attempts", _NUMBER)),
+)
+_ENTRY = (Fact("sequence", _NUMBER), Fact("content"), Fact("previous", _BYTES_), Fact("hash", _BYTES_))
+
+
+def log_part(role: Role) -> Part:
+    """The log of a vault: ``content`` is the canonical form of an entry, which its hash is over."""
+    return Part(role, "log", ("sequence",), _ENTRY)
+
+
+def former_log_part(role: Role) -> Part:
+    """Logs that the organisation brought from earlier suppliers."""
+    return Part(role, "former-log", ("log", "sequence"), (Fact("log"), *_ENTRY))

@@ -1,0 +1,78 @@
+"""An organisation that has something of everything, to be moved to another supplier."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+
+from samdrift.audit.events import AuditEvent
+from samdrift.contracts.messages import Direction, MessageStatus
+from samdrift.contracts.principals import Role
+from samdrift.contracts.transfer import TransferReason
+from samdrift.vault.bodies import IN_ROW
+from samdrift.vault.keys.files import KeyName
+from samdrift.vault.keys.store import KeyStore
+from samdrift.vault.records import StatusEvent
+from samdrift.wire.identifiers import ParticipantIdentifier
+from tests.pki import DAY, key, name
+from tests.pki import NOW as PKI_NOW
+from tests.vaults import MINUTE, NOW, Installation, body, incoming, message, receipt, submitted
+
+AP, MT = Role.ACCESS_POINT, Role.MESSAGE_SERVICE
+LARGE = "Räksmörgås ".encode() * (IN_ROW // 8)
+
+
+def certify(store: KeyStore, vault: str) -> None:
+    """Keys for the vault of a message service, with certificates."""
+    for use in (KeyName.SIGNING, KeyName.ENCRYPTION):
+        request = x509.load_pem_x509_csr(store.create_key(vault, use, name("Habo kommun"), bits=2048))
+        builder = x509.CertificateBuilder().subject_name(request.subject).issuer_name(name("CA"))
+        builder = builder.public_key(request.public_key()).serial_number(x509.random_serial_number())
+        builder = builder.not_valid_before(PKI_NOW).not_valid_after(PKI_NOW + DAY)
+        store.install_certificate(vault, use, builder.sign(key(), hashes.SHA256()))
+
+
+async def fill(installation: Installation, organisation: ParticipantIdentifier) -> None:
+    """Records of every kind, in row and in the object store."""
+    async with installation.open(organisation, AP) as vault:
+        for data in (b"<xhe/>", LARGE):
+            item = incoming()
+            assert await vault.accept(item, await body(vault, data), b"<given/>", now=NOW)
+            waits = await submitted(vault, data)
+        await vault.claim_transfers(now=NOW, lease=MINUTE, limit=1)
+        await vault.postpone(
+            waits.id,
+            now=NOW,
+            next_attempt=NOW + MINUTE,
+            reason=TransferReason.PEER_REFUSED,
+            detail="åäö",
+            references=(b"signed", b""),
+        )
+        (first, _) = await vault.inbox(2)
+        await vault.acknowledge(first.id, now=NOW)
+        done = await submitted(vault)
+        await vault.delivered(done.id, now=NOW, receipt=b"<\xff\x00proof/>", peer="AP0002")
+    async with installation.open(organisation, MT) as messages:
+        for data in (b"<m/>", LARGE):
+            sent = message(label="Orosanmälan 🙂 \\x00 “”")
+            assert await messages.create_outgoing(sent, await body(messages, data), now=NOW, lease=None)
+        steps = [StatusEvent(NOW, MessageStatus.SUBMITTED, "ett", "två", "/tre"), *[_STEP] * 2]
+        await messages.set_status(
+            sent.id, MessageStatus.SUBMITTED, steps, now=NOW, deadline=NOW + MINUTE, direction=Direction.OUT
+        )
+        gone = message()
+        await messages.create_outgoing(gone, await body(messages), now=NOW, lease=None)
+        assert await messages.delete(gone.id, Direction.OUT)
+        came = message(Direction.IN, message_id=sent.id)
+        await messages.receive(
+            came, await body(messages), receipt(came.id), b"<r/>", item_id="one", now=NOW, lease=None
+        )
+        refused = replace(message(Direction.IN), size=0)
+        await messages.receive(refused, None, None, None, item_id="two", now=NOW, lease=None)
+        await messages.set_cursor("access-point-events", 2)
+        messages.record(AuditEvent.MT_MESSAGE_SUBMITTED, message=sent.id)
+
+
+_STEP = StatusEvent(NOW, MessageStatus.SUBMITTED, "Message handed over")
