@@ -57,7 +57,7 @@ SCRAM = "host all all 127.0.0.1/32 scram-sha-256\n"
 def cluster(folder: Path) -> Iterator[Cluster]:
     """Run one while the context lasts."""
     password = secrets.token_hex(8)
-    server = EmbeddedPostgres(folder, password)
+    server = EmbeddedPostgres(folder, lambda: password)
     server.start()
     with listening_socket("127.0.0.1", 0) as probe:
         port = probe.getsockname()[1]

@@ -24,10 +24,9 @@ async def crashed(config: Config, gate: Gate) -> AsyncIterator[None]:
     """
     folder = config.vaults.database
     assert isinstance(folder, Path)
-    password = (config.vaults.secrets / "administrator").read_text()
     with (folder / "starting").open("rb+") as starting:
         await asyncio.to_thread(fcntl.flock, starting, fcntl.LOCK_EX)
-        await asyncio.to_thread(EmbeddedPostgres(folder, password).control, "stop", "-m", "immediate")
+        await asyncio.to_thread(EmbeddedPostgres(folder, str).control, "stop", "-m", "immediate")
         yield
 
     async def answers() -> bool | None:

@@ -131,7 +131,7 @@ class Crossings:
     @asynccontextmanager
     async def of(cls, settings: VaultSettings, keys: KeyStore) -> AsyncIterator[Self]:
         """Reach database and objects of ``settings`` while the context lasts."""
-        database = await Database.start(settings)
+        database = await Database.start(settings, keys)
         try:
             yield cls(database, keys, Objects(settings.objects), settings.secrets)
         finally:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
+from functools import partial
 from pathlib import Path
 from typing import Self
 
@@ -12,7 +12,9 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from samdrift.vault.cluster import SCRAM, check_address
 from samdrift.vault.errors import ServerFailed
-from samdrift.vault.files import private_folder, write_new
+from samdrift.vault.files import remove
+from samdrift.vault.keys.opened import open_keys
+from samdrift.vault.keys.store import KeyStore, PlatformLogin
 from samdrift.vault.pool import Login
 from samdrift.vault.postgres import EmbeddedPostgres
 from samdrift.vault.settings import VaultSettings
@@ -27,22 +29,30 @@ _PATIENCE = {
 
 
 class Database:
-    """A running database server and the passwords of the two logins that belong to no vault."""
+    """A running database server, and who logs in to it; the passwords are in the key store."""
 
-    def __init__(self, address: str, passwords: Path, server: EmbeddedPostgres | None) -> None:
+    def __init__(
+        self, address: str, keys: KeyStore, handed_in: Path, server: EmbeddedPostgres | None
+    ) -> None:
         self._address = make_conninfo(address, **_PATIENCE)
-        self._passwords = passwords
+        self._keys = keys
+        self._handed_in = handed_in
         self._server = server
 
     @classmethod
-    async def start(cls, settings: VaultSettings) -> Self:
-        """Reach the server; the embedded one is started when nobody else has."""
-        passwords = private_folder(settings.secrets)
+    async def start(cls, settings: VaultSettings, keys: KeyStore | None = None) -> Self:
+        """Reach the server; the embedded one is started when nobody else has.
+
+        ``keys`` is the key store of ``settings`` where it is open already.
+        """
+        keys = keys or open_keys(settings)
+        handed_in = settings.secrets / "administrator"
         if isinstance(settings.database, str):
             check_address(settings.database)
-            return cls(settings.database, passwords, None)
-        server = EmbeddedPostgres(settings.database, _password(passwords / "administrator"))
-        return cls(await asyncio.to_thread(server.start), passwords, server)
+            return cls(settings.database, keys, handed_in, None)
+        password = partial(keys.login_password, PlatformLogin.ADMINISTRATOR)
+        server = EmbeddedPostgres(settings.database, password)
+        return cls(await asyncio.to_thread(server.start), keys, handed_in, server)
 
     @property
     def embedded(self) -> bool:
@@ -75,29 +85,26 @@ class Database:
 
     def registry(self) -> Login:
         """The login that reads the registry and writes the operator's log."""
-        return self.login(self.registry_login, _password(self._passwords / "registry"))
+        return self.login(self.registry_login, self._keys.login_password(PlatformLogin.REGISTRY))
 
     def administrator(self) -> str:
-        """Connection string of who makes and drops vaults: the embedded server's own, or the URL's."""
+        """Connection string of who makes and drops vaults: the embedded server's own, or the URL's.
+
+        A password for that one is handed in as a file in the key store's folder; it
+        goes into the key store at once, and the file is removed.
+        """
         if self._server is not None:
-            return make_conninfo(
-                self._address, user="postgres", password=_password(self._passwords / "administrator")
-            )
-        given = self._passwords / "administrator"
-        return (
-            make_conninfo(self._address, password=given.read_text().strip())
-            if given.exists()
-            else self._address
-        )
+            password = self._keys.login_password(PlatformLogin.ADMINISTRATOR)
+            return make_conninfo(self._address, user="postgres", password=password)
+        if self._handed_in.is_file():
+            given = self._handed_in.read_text().strip()
+            self._keys.keep_login_password(PlatformLogin.ADMINISTRATOR, given)
+            remove(self._handed_in)
+        kept = self._keys.login_passwords(PlatformLogin.ADMINISTRATOR)
+        return make_conninfo(self._address, password=kept[0]) if kept else self._address
 
     def login(self, name: str, password: str) -> Login:
         return Login(name, password, make_conninfo(self._address, user=name, password=password))
-
-
-def _password(path: Path) -> str:
-    """The random password that ``path`` keeps, made when it is missing."""
-    write_new(path, secrets.token_hex(32).encode())
-    return path.read_text()
 
 
 def databases_of(address: str) -> frozenset[tuple[str, str, str]]:

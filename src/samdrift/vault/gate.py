@@ -68,7 +68,7 @@ class Gate:
         settings: VaultSettings,
         roles: Collection[Role],
         clock: Clock,
-        keys: KeyStore | None,
+        keys: KeyStore,
     ) -> None:
         self.registry = Registry(self._forget)
         self.news = Signals()
@@ -78,7 +78,7 @@ class Gate:
         self._database = database
         self._roles = frozenset(roles)
         self._clock = clock
-        self._keys = keys or open_keys(settings)
+        self._keys = keys
         self._objects = Objects(settings.objects)
         self._pool = Pool(settings.connections, settings.connections_per_vault, settings.idle, self._renewed)
         self._operator = database.registry()
@@ -99,7 +99,8 @@ class Gate:
         The registry must have been made (:meth:`Provisioner.install`). ``keys`` is
         the key store of ``settings`` where it is open already: opening takes time.
         """
-        database = await Database.start(settings)
+        keys = keys or open_keys(settings)
+        database = await Database.start(settings, keys)
         try:
             gate = cls(database, settings, roles, clock, keys)
             await gate._wakeups.start()

@@ -19,7 +19,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -59,9 +59,9 @@ _ACCESS = "local all all scram-sha-256\n"
 
 
 class EmbeddedPostgres:
-    """A server in ``folder``; ``password`` is that of its administrator, ``postgres``."""
+    """A server in ``folder``; ``password`` gives that of its administrator, ``postgres``, for a new one."""
 
-    def __init__(self, folder: Path, password: str) -> None:
+    def __init__(self, folder: Path, password: Callable[[], str]) -> None:
         self._folder = folder.resolve()
         self._data = self._folder / "data"
         self._password = password
@@ -131,7 +131,7 @@ class EmbeddedPostgres:
         password.touch(mode=0o600)
         try:
             self._give(password)
-            password.write_text(self._password)
+            password.write_text(self._password())
             self._run(
                 "initdb",
                 "--username=postgres",

@@ -43,12 +43,12 @@ class Provisioner:
         settings: VaultSettings,
         database: Database,
         connection: migrations.Connection,
-        keys: KeyStore | None,
+        keys: KeyStore,
     ) -> None:
         self._settings = settings
         self._database = database
         self._connection = connection
-        self._keys = keys or open_keys(settings)
+        self._keys = keys
         self.closings = Closings(connection)
         """The ends of organisations, those under way and those done."""
 
@@ -58,7 +58,8 @@ class Provisioner:
 
         ``keys`` is the key store of ``settings`` where it is open already.
         """
-        database = await Database.start(settings)
+        keys = keys or open_keys(settings)
+        database = await Database.start(settings, keys)
         try:
             connection = await _logged_in(database)
         except BaseException:

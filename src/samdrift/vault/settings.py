@@ -37,7 +37,7 @@ class VaultSettings:
     objects: Path | str
     """A folder, or a URL that obstore knows, for bodies that are too large for a row."""
     secrets: Path
-    """The key store's folder; the passwords of the administrator's and the registry's login are in it too."""
+    """The key store's folder."""
     seals: Path
     """A folder that no backup contains: what is destroyed in it makes older copies unreadable."""
     passphrase: bytes = field(repr=False)

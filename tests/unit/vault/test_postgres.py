@@ -22,6 +22,10 @@ def folder() -> Iterator[Path]:
         yield made / "server"
 
 
+def secret() -> str:
+    return "secret"
+
+
 def ask(address: str, password: str, question: str) -> object:
     with psycopg.connect(address, user="postgres", password=password) as connection:
         return (connection.execute(question.encode()).fetchone() or (None,))[0]
@@ -36,7 +40,7 @@ def answers(address: str, password: str) -> bool:
 
 def test_two_servers_run_beside_each_other_and_take_only_their_own_password(folder: Path) -> None:
     long = folder.parent / ("a" * 60) / ("b" * 60)
-    one, other = EmbeddedPostgres(folder, "secret"), EmbeddedPostgres(long, "second")
+    one, other = EmbeddedPostgres(folder, secret), EmbeddedPostgres(long, lambda: "second")
     try:
         at_one, at_other = one.start(), other.start()
         assert answers(at_one, "secret")
@@ -50,7 +54,7 @@ def test_two_servers_run_beside_each_other_and_take_only_their_own_password(fold
 
 
 def test_the_server_is_durable_unreachable_by_network_and_keeps_values_out_of_its_log(folder: Path) -> None:
-    server = EmbeddedPostgres(folder, "secret")
+    server = EmbeddedPostgres(folder, secret)
     try:
         address = server.start()
         for name, value in {
@@ -72,7 +76,7 @@ def test_the_server_is_durable_unreachable_by_network_and_keeps_values_out_of_it
 
 
 def test_the_last_one_to_leave_stops_the_server(folder: Path) -> None:
-    one, other = EmbeddedPostgres(folder, "secret"), EmbeddedPostgres(folder, "secret")
+    one, other = EmbeddedPostgres(folder, secret), EmbeddedPostgres(folder, secret)
     address = one.start()
     other.start()
     one.stop()
@@ -85,11 +89,11 @@ def test_the_last_one_to_leave_stops_the_server(folder: Path) -> None:
 def test_a_process_that_was_killed_counts_as_gone(folder: Path) -> None:
     program = (
         "import os, pathlib; from samdrift.vault.postgres import EmbeddedPostgres;"
-        f"EmbeddedPostgres(pathlib.Path({str(folder)!r}), 'secret').start();"
+        f"EmbeddedPostgres(pathlib.Path({str(folder)!r}), lambda: 'secret').start();"
         "os.kill(os.getpid(), 9)"
     )
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == -9
-    server = EmbeddedPostgres(folder, "secret")
+    server = EmbeddedPostgres(folder, secret)
     address = server.start()
     assert answers(address, "secret")
     server.stop()
@@ -97,7 +101,7 @@ def test_a_process_that_was_killed_counts_as_gone(folder: Path) -> None:
 
 
 def test_what_was_committed_survives_a_crash_of_the_server(folder: Path) -> None:
-    server = EmbeddedPostgres(folder, "secret")
+    server = EmbeddedPostgres(folder, secret)
     address = server.start()
     with psycopg.connect(address, user="postgres", password="secret") as connection:
         connection.execute("CREATE TABLE kept AS SELECT 42 AS value")
@@ -111,7 +115,7 @@ def test_what_was_committed_survives_a_crash_of_the_server(folder: Path) -> None
 
 def test_a_server_whose_data_are_gone_is_not_brought_back_as_a_new_one(folder: Path) -> None:
     """A disk that is not mounted, say: an empty database would take in what is asked of the full one."""
-    server = EmbeddedPostgres(folder, "secret")
+    server = EmbeddedPostgres(folder, secret)
     server.start()
     server.control("stop", "-m", "immediate")
     data, aside = folder / "data", folder / "aside"
@@ -128,7 +132,7 @@ def test_a_server_whose_data_are_gone_is_not_brought_back_as_a_new_one(folder: P
 
 def test_a_folder_that_holds_something_else_is_a_typed_error(tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
-    server = EmbeddedPostgres(tmp_path, "secret")
+    server = EmbeddedPostgres(tmp_path, secret)
     try:
         with pytest.raises(ServerFailed):
             server.start()

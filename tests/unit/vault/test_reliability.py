@@ -168,7 +168,7 @@ async def restart(own: Installation) -> None:
     """Crash the server and start it again."""
     folder = own.settings.database
     assert isinstance(folder, Path)
-    server = EmbeddedPostgres(folder, "")
+    server = EmbeddedPostgres(folder, str)
     await asyncio.to_thread(server.start)
     await asyncio.to_thread(server.control, "stop", "-m", "immediate")
     await asyncio.to_thread(server.start)
@@ -212,7 +212,7 @@ async def test_while_the_server_is_down_openings_fail_typed_and_afterwards_they_
     organisation = await hosted(own)
     folder = own.settings.database
     assert isinstance(folder, Path)
-    server = EmbeddedPostgres(folder, "")
+    server = EmbeddedPostgres(folder, str)
     await asyncio.to_thread(server.control, "stop", "-m", "fast")
     for _ in range(3):
         with pytest.raises(VaultUnavailable):

@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import secrets
 import shutil
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from datetime import date, datetime
@@ -46,7 +47,7 @@ from samdrift.vault.keys.files import (
     key_name,
 )
 from samdrift.vault.keys.restoring import backed_up, restored
-from samdrift.vault.keys.store import HeldKey
+from samdrift.vault.keys.store import HeldKey, PlatformLogin
 from samdrift.vault.keys.unlocking import ROOT, Unlocker
 from samdrift.vault.keys.vaultfiles import (
     LoadedKey,
@@ -171,6 +172,25 @@ class SoftwareKeyStore(KeyChoice):
         """What access tokens are signed with, the newest first; made and replaced by themselves."""
         with self._writing(vault) as files:
             return files.token_keys(today)
+
+    def login_password(self, login: PlatformLogin) -> str:
+        """The password of a login that belongs to no vault; a random one is made on first use."""
+        if not self.login_passwords(login):
+            with self._writing(login) as files:
+                if not files.passwords():
+                    files.add_password(secrets.token_hex(32))
+        return self.login_passwords(login)[0]
+
+    def login_passwords(self, login: PlatformLogin) -> tuple[str, ...]:
+        """Those that were kept so far, the newest first; none is made."""
+        if vaultfolder.current(self._vault_folder(login)) is None:
+            return ()
+        return self._reading(login, lambda folder: self._open(login, folder).passwords())
+
+    def keep_login_password(self, login: PlatformLogin, password: str) -> None:
+        """Keep a password as the newest; older ones stay, for a change that is cut short."""
+        with self._writing(login) as files:
+            files.add_password(password)
 
     def rewrap(self, vault: str) -> None:
         """Give the vault a new secret and wrap everything anew under it, while other processes go on."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Hashable
 from dataclasses import dataclass
 from datetime import date, datetime
+from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
 
@@ -34,6 +35,19 @@ class HeldKey:
     state: KeyState = UNDECIDED
     reason: str = ""
     """Why it was revoked, if it was."""
+
+
+class PlatformLogin(StrEnum):
+    """A login of the database that belongs to no vault; its password is kept like a vault's keys.
+
+    The value is the id under which that is: who is handed the key of that one
+    alone (:meth:`KeyStore.unlock_key`) can log in by it and open no vault.
+    """
+
+    ADMINISTRATOR = "login-administrator"
+    """Makes and drops vaults."""
+    REGISTRY = "login-registry"
+    """Reads who is hosted, and writes the operator's log."""
 
 
 class KeyStore(Protocol):
@@ -114,6 +128,15 @@ class KeyStore(Protocol):
 
     def token_keys(self, vault: str, today: date) -> tuple[TokenKey, ...]:
         """What access tokens are signed with, the newest first; made and replaced by themselves."""
+
+    def login_password(self, login: PlatformLogin) -> str:
+        """The password of a login that belongs to no vault; a random one is made on first use."""
+
+    def login_passwords(self, login: PlatformLogin) -> tuple[str, ...]:
+        """Those that were kept so far, the newest first; none is made."""
+
+    def keep_login_password(self, login: PlatformLogin, password: str) -> None:
+        """Keep a password as the newest; older ones stay, for a change that is cut short."""
 
     def keys(self, vault: str) -> tuple[HeldKey, ...]:
         """What the vault holds, for people: by name, the newest first."""

@@ -36,9 +36,11 @@ from samdrift.vault.keys.wrapping import KEY_BYTES, Lock, LockedSecret, Wrapping
 from samdrift.wire.softwarekeys import SoftwareTokenKey
 
 _DATA_KEY = re.compile(r"data-key-([0-9]{4})")
+_PASSWORD = re.compile(r"password-([0-9]{4})")
 _TOKEN_KEY = re.compile(r"token-[0-9]{8}\.key")
 _DATA_KEYS = "samdrift data key"
 _TOKEN_KEYS = "samdrift token keys"  # noqa: S105
+_PASSWORDS = "samdrift passwords"
 _KEY_FILES = "samdrift key files"
 
 
@@ -117,6 +119,19 @@ class VaultFiles:
         number = max(data_key_numbers(self.folder), default=0) + 1
         write_new(self.folder / _data_key(number), wrap(random(KEY_BYTES), derive(self._secret, _DATA_KEYS)))
 
+    def passwords(self) -> tuple[str, ...]:
+        """Those that were kept, the newest first."""
+        wrapping = derive(self._secret, _PASSWORDS)
+        return tuple(
+            _unwrapped(self.folder / _password(number), wrapping).decode()
+            for number in reversed(_numbers(self.folder, _PASSWORD))
+        )
+
+    def add_password(self, password: str) -> None:
+        """Keep a password as the newest."""
+        number = max(_numbers(self.folder, _PASSWORD), default=0) + 1
+        write_new(self.folder / _password(number), wrap(password.encode(), derive(self._secret, _PASSWORDS)))
+
     def token_keys(self, today: date) -> tuple[SoftwareTokenKey, ...]:
         """What access tokens are signed with, the newest first; made when that is due."""
         return token_keys(self.folder, derive(self._secret, _TOKEN_KEYS), today)
@@ -128,7 +143,8 @@ class VaultFiles:
                 write_new(other.folder / path.name, self._rewrapped(path.name)(path.read_bytes(), other))
 
     def _rewrapped(self, name: str) -> Callable[[bytes, VaultFiles], bytes]:
-        for pattern, purpose in ((_DATA_KEY, _DATA_KEYS), (_TOKEN_KEY, _TOKEN_KEYS)):
+        kinds = ((_DATA_KEY, _DATA_KEYS), (_TOKEN_KEY, _TOKEN_KEYS), (_PASSWORD, _PASSWORDS))
+        for pattern, purpose in kinds:
             if pattern.fullmatch(name):
                 return lambda data, other: wrap(
                     _opened(data, derive(self._secret, purpose)), derive(other._secret, purpose)
@@ -168,11 +184,19 @@ def installed_files(folder: Path, name: KeyName) -> Mapping[int, KeyFile]:
 
 def data_key_numbers(folder: Path) -> list[int]:
     """The generations of the data key in a folder, the oldest first, without opening any."""
-    return sorted(int(match[1]) for path in folder.iterdir() if (match := _DATA_KEY.fullmatch(path.name)))
+    return _numbers(folder, _DATA_KEY)
+
+
+def _numbers(folder: Path, pattern: re.Pattern[str]) -> list[int]:
+    return sorted(int(match[1]) for path in folder.iterdir() if (match := pattern.fullmatch(path.name)))
 
 
 def _data_key(number: int) -> str:
     return f"data-key-{number:04d}"
+
+
+def _password(number: int) -> str:
+    return f"password-{number:04d}"
 
 
 def _unwrapped(path: Path, key: bytes) -> bytes:

@@ -1,0 +1,69 @@
+"""Passwords of the logins that belong to no vault are kept like keys, and in no clear file."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from psycopg.conninfo import conninfo_to_dict
+
+from samdrift.vault.database import Database
+from samdrift.vault.keys.files import KeyFault, KeyStoreError
+from samdrift.vault.keys.opened import open_keys
+from samdrift.vault.keys.software import SoftwareKeyStore
+from samdrift.vault.keys.store import PlatformLogin
+from samdrift.vault.keys.unlocking import HandedUnlocker
+from samdrift.vault.settings import VaultSettings
+from tests.vaults import Installation, key_store, settings_in
+
+ADMINISTRATOR, REGISTRY = PlatformLogin.ADMINISTRATOR, PlatformLogin.REGISTRY
+
+
+def elsewhere(folder: Path) -> VaultSettings:
+    return replace(settings_in(folder), database="postgresql://samdrift@127.0.0.1/samdrift")
+
+
+async def test_no_file_of_an_installation_has_a_password_in_clear(installation: Installation) -> None:
+    keys = open_keys(installation.settings)
+    passwords = [keys.login_password(login).encode() for login in PlatformLogin]
+    assert len(set(passwords)) == 2
+    for folder in (installation.settings.secrets, installation.settings.seals):
+        for file in (path for path in folder.rglob("*") if path.is_file()):
+            assert not [password for password in passwords if password in file.read_bytes()], file
+
+
+def test_a_password_is_made_once_and_stays(tmp_path: Path) -> None:
+    one, other = key_store(tmp_path / "keys"), key_store(tmp_path / "keys")
+    assert one.login_passwords(REGISTRY) == ()
+    made = one.login_password(REGISTRY)
+    assert (other.login_password(REGISTRY), other.login_passwords(REGISTRY)) == (made, (made,))
+    one.rewrap(REGISTRY)
+    assert key_store(tmp_path / "keys").login_password(REGISTRY) == made
+    one.keep_login_password(REGISTRY, "a newer one")
+    assert other.login_passwords(REGISTRY) == ("a newer one", made)
+
+
+def test_who_is_handed_the_registrys_key_has_not_the_administrators(tmp_path: Path) -> None:
+    store = key_store(tmp_path / "keys")
+    made = [store.login_password(login) for login in (ADMINISTRATOR, REGISTRY)]
+    child = SoftwareKeyStore(tmp_path / "keys", HandedUnlocker({REGISTRY: store.unlock_key(REGISTRY)}))
+    assert child.login_password(REGISTRY) == made[1]
+    with pytest.raises(KeyStoreError) as caught:
+        child.login_password(ADMINISTRATOR)
+    assert caught.value.fault is KeyFault.LOCKED
+
+
+async def test_a_password_for_the_operators_own_cluster_is_handed_in_and_taken_away(tmp_path: Path) -> None:
+    settings = elsewhere(tmp_path)
+    handed_in = settings.secrets / "administrator"
+    handed_in.write_text("of the cluster\n")
+    database = await Database.start(settings)
+    for _ in range(2):
+        assert conninfo_to_dict(database.administrator())["password"] == "of the cluster"
+        assert not handed_in.exists()
+
+
+async def test_without_one_the_login_to_an_own_cluster_is_the_operators_affair(tmp_path: Path) -> None:
+    database = await Database.start(elsewhere(tmp_path))
+    assert "password" not in conninfo_to_dict(database.administrator())
