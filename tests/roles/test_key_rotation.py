@@ -163,8 +163,7 @@ async def test_r7_every_key_is_replaced_during_traffic_and_no_message_is_lost(pl
         await more()
         signing, encryption, client = [await place.certified(key) for key in (*USES, "tls-client")]
         await place.keys("install", "encryption", str(encryption))
-        soon = datetime.now(UTC) + timedelta(hours=1)
-        await place.keys("install", "signing", str(signing), "--from", soon.isoformat())
+        await place.keys("install", "signing", str(signing), "--from", later())
         assert await place.listed("signing") == [(2, "planned"), (1, "in use")]
         await place.publish()
         place.registers(client)
@@ -200,6 +199,10 @@ async def test_r7_every_key_is_replaced_during_traffic_and_no_message_is_lost(pl
         assert events.count(event) == 3
     assert events.count(AuditEvent.CUSTODY_AGREED) == 6
     assert {AuditEvent.KEYS_ACTIVATED, AuditEvent.KEYS_DATA_KEY_ROTATED} < {*events}
+
+
+def later() -> str:
+    return (datetime.now(UTC) + timedelta(hours=1)).isoformat()
 
 
 async def accepted(sent: list[tuple[Member, Member, str]]) -> None:
@@ -267,3 +270,16 @@ async def test_the_list_ends_with_1_when_a_key_is_missing(place: Place) -> None:
     text = (place.folder / "text.txt").read_text()
     digest = fingerprint(await place.signs_with()).upper()
     assert " ".join(digest[at : at + 4] for at in range(0, 32, 4)) in text
+
+
+async def test_while_no_signing_key_is_in_use_messages_wait_and_go_on_with_the_next_one(place: Place) -> None:
+    nassjo, agency = place.nassjo, place.stage.agency
+    number = str((await place.listed("signing"))[0][0])
+    printed = await place.keys("revoke", "signing", number, "--reason", "lost", "--compromised")
+    assert "no key of this name is in use now" in printed
+    message_id = await nassjo.send(agency.address)
+    await nassjo.logged(MT, message_id, AuditEvent.MT_MESSAGE_HELD)
+    await place.keys("install", "signing", str(await place.certified("signing")), "--from", later())
+    await place.publish()
+    await place.keys("activate", "signing", str((await place.listed("signing"))[1][0]))
+    assert await nassjo.ends(message_id) is MessageStatus.ACCEPTED

@@ -25,13 +25,13 @@ from samdrift.messageservice.matching import match_receipt, signer_facts
 from samdrift.messageservice.sending import Sending
 from samdrift.messageservice.settings import MessageServiceSettings, OrganisationProfile
 from samdrift.vault.bodies import Body
+from samdrift.vault.errors import NoKeyInUse
 from samdrift.vault.gate import Gate
 from samdrift.vault.keys.files import TokenUnavailable
 from samdrift.vault.messageservice import MessageServiceVault
 from samdrift.vault.records import ReceiptRecord, Received
 from samdrift.wire.findings import Finding
 from samdrift.wire.identifiers import ParticipantIdentifier
-from samdrift.wire.keys import DecryptionKey
 from samdrift.wire.xml import LARGE
 
 _WORKER = Principal(PrincipalKind.WORKER, "message-service")
@@ -75,10 +75,10 @@ class Inbox:
         data = await fetched(access_point, item.id)
         try:
             async with self._open(organisation) as vault:
-                judgement = await self._judge(data, item, profile, vault.keys().decryption, now)
+                judgement = await self._judge(data, item, profile, vault, now)
                 del data
                 answer = await self._store(vault, item, judgement, now)
-        except (ScannerUnavailable, TokenUnavailable) as failure:
+        except (NoKeyInUse, ScannerUnavailable, TokenUnavailable) as failure:
             async with self._open(organisation) as vault:
                 await held(vault, failure.text, **_ids(item))
             raise
@@ -90,7 +90,7 @@ class Inbox:
         data: bytes,
         item: InboxItem,
         profile: OrganisationProfile,
-        keys: tuple[DecryptionKey, ...],
+        vault: MessageServiceVault,
         now: datetime,
     ) -> Judgement:
         """What cannot be judged may wait as long as its sender waits for the receipt (invariant 8).
@@ -98,11 +98,13 @@ class Inbox:
         So may what fails as nobody expected; of that only the kind is told (invariant 9).
         """
         try:
-            return await self._judging.judge(data, item, profile, keys, now)
+            return await self._judging.judge(data, item, profile, vault.keys().decryption, now)
         except Exception as failure:
             if now < item.received_at + self._settings.receipt_within:
                 raise
-            expected = isinstance(failure, DiscoveryError | ScannerUnavailable | TokenUnavailable)
+            expected = isinstance(
+                failure, DiscoveryError | NoKeyInUse | ScannerUnavailable | TokenUnavailable
+            )
             why = str(failure) if expected else type(failure).__name__
             return Unanswerable(item.envelope_id, f"could not be judged in time: {why}")
 

@@ -19,6 +19,7 @@ from samdrift.messageservice.ledger import advance, held, receipt_failed
 from samdrift.messageservice.screening import Malware, Screening
 from samdrift.messageservice.sealing import Sealing
 from samdrift.messageservice.settings import MessageServiceSettings
+from samdrift.vault.errors import NoKeyInUse
 from samdrift.vault.gate import Gate
 from samdrift.vault.keys.files import TokenUnavailable
 from samdrift.vault.messageservice import MessageServiceVault
@@ -82,10 +83,11 @@ class Outgoing:
             except (
                 ScannerUnavailable,
                 DiscoveryUnavailable,
+                NoKeyInUse,
                 TokenUnavailable,
                 TransferUnavailable,
             ) as error:
-                if isinstance(error, ScannerUnavailable | TokenUnavailable):
+                if isinstance(error, ScannerUnavailable | NoKeyInUse | TokenUnavailable):
                     await held(vault, error.text, message=record.id)
                 if self._may_wait(record.created_at, now):
                     return await self._later(vault, WorkKind.MESSAGE, record.id, now)
@@ -128,7 +130,7 @@ class Outgoing:
                     now=now,
                 )
                 await self._submit(organisation, record.id, record.conversation_id, envelope)
-            except (TokenUnavailable, TransferUnavailable) as error:
+            except (NoKeyInUse, TokenUnavailable, TransferUnavailable) as error:
                 if self._may_wait(record.created_at, now):
                     return await self._later(vault, WorkKind.RECEIPT, record.id, now)
                 await receipt_failed(vault, record, error.text, now)

@@ -40,6 +40,12 @@ class VaultSuspended(VaultUnavailable):
     text = "the organisation is suspended here"
 
 
+class NoKeyInUse(VaultUnavailable):
+    """The organisation has no key to sign or decrypt with: none yet, or all were revoked."""
+
+    text = "the organisation has no key in use for this"
+
+
 class VaultClosed(VaultError):
     """Used after its opening had ended."""
 

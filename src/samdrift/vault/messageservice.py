@@ -13,7 +13,7 @@ from samdrift.contracts.messages import Direction, MessageStatus, ReceiptState, 
 from samdrift.contracts.transfer import UnderWay
 from samdrift.vault import logbook, messagerows
 from samdrift.vault.bodies import Body, BodyReader
-from samdrift.vault.errors import UnknownRecord, VaultUnavailable
+from samdrift.vault.errors import NoKeyInUse, UnknownRecord
 from samdrift.vault.keys.files import KeyFault, KeyStoreError
 from samdrift.vault.messagerows import MESSAGES, RECEIPTS, Place
 from samdrift.vault.records import Changes, KeySet, MessageRecord, ReceiptRecord, Received, StatusEvent
@@ -98,7 +98,7 @@ class MessageServiceVault(WorkQueue, Tokens):
     def keys(self) -> KeySet:
         """The organisation's own keys for protection between organisations.
 
-        :class:`VaultUnavailable` while none is in use: before the first, and when all are revoked.
+        :class:`NoKeyInUse` before the first, and when all are revoked.
         """
         self._work.use()
         store, vault = self._room.keys, self._room.vault
@@ -106,7 +106,7 @@ class MessageServiceVault(WorkQueue, Tokens):
             return KeySet(store.signing_key(vault), store.decryption_keys(vault))
         except KeyStoreError as error:
             if error.fault is KeyFault.MISSING:
-                raise VaultUnavailable from None
+                raise NoKeyInUse from None
             raise
 
     def tls_client(self) -> Callable[[], tuple[Path, str]]:
