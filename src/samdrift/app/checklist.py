@@ -220,7 +220,7 @@ def _registration(facts: Facts) -> Items:
     """SML and SMP (component-sml, component-smp): the right access point under the right address."""
     asked = list(facts.registrations.items())
     if not asked:
-        yield Item("SMP", State.NOT_CHECKED, "the federation was not asked", "without --offline it is")
+        yield Item("SMP", State.NOT_CHECKED, "the federation was not asked", "ask again, without --offline")
     for document, answer in asked:
         yield _registered(facts, f"SMP {_kind(document)}", answer)
     if facts.access_point and not facts.address and any(answer.value for _, answer in asked):
@@ -292,7 +292,7 @@ def _address_book(facts: Facts) -> Items:
     name = "address book"
     listed = facts.listed.value
     if facts.listed.unknown:
-        yield Item(name, State.NOT_CHECKED, facts.listed.unknown, "without --offline, later: it is asked")
+        yield Item(name, State.NOT_CHECKED, facts.listed.unknown, "ask again later, without --offline")
         return
     if listed is None:
         yield Item(name, State.MISSING, "has no entry", "ask DIGG to enter it (architecture-sad 4.3.1)")
