@@ -185,7 +185,7 @@ CASES: list[tuple[dict[str, Any], dict[str, State], str]] = [
         "org keys publish",
     ),
     ({"listed": Asked()}, {"address book": MISSING}, "ask DIGG"),
-    ({"listed": Asked(unknown="silent")}, {"address book": NOT_CHECKED}, "asked"),
+    ({"listed": Asked(unknown="silent")}, {"address book": NOT_CHECKED}, "later"),
     ({"addresses": Asked(())}, {"addresses listed": MISSING}, "ask the organisation"),
     (
         {"listed": Asked(PART), "parent": WHOLE},
