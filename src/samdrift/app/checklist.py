@@ -8,26 +8,26 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import StrEnum
 from typing import Generic, TypeVar
 
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes
 
 from samdrift.app.config import OrganisationConfig
-from samdrift.app.keysheld import HeldKeys, KeyFacts
+from samdrift.app.keyrows import Standing, key_rows
+from samdrift.app.keysheld import HeldKeys
 from samdrift.contracts.principals import Role
 from samdrift.vault.keys.files import KeyName
+from samdrift.vault.keys.store import HeldKey
 from samdrift.vault.registry import RegistrationState
 from samdrift.wire.addressbook import FunctionalAddress, Organisation, OrganisationKind
+from samdrift.wire.certificates import fingerprint
 from samdrift.wire.identifiers import DocumentIdentifier, ParticipantIdentifier
 from samdrift.wire.smp import ServiceMetadata
 
 T = TypeVar("T")
 
-WARNED = timedelta(days=30)
-"""Before a certificate ends: time to have another one issued and published."""
 CREATE, INSTALL = "samdrift org keys create", "samdrift org keys install"
 
 
@@ -146,23 +146,27 @@ def _keys(facts: Facts) -> Items:
             yield _key(facts, name, facts.keys.of(name))
 
 
-def _key(facts: Facts, name: KeyName, held: Sequence[KeyFacts]) -> Item:
+def _key(facts: Facts, name: KeyName, held: Sequence[HeldKey]) -> Item:
     item, organisation = f"key {name}", facts.organisation
-    certified = [one for one in held if one.until is not None]
-    if not held:
-        todo = f"two persons: {CREATE} {organisation} {name}"
-        return Item(item, State.MISSING, "has not been made", todo)
-    if not certified:
+    rows = key_rows(held, facts.now, [name])
+    used = next((row.key for row in rows if row.in_use), None)
+    again = f"two persons: {CREATE} {organisation} {name}; then have the request certified"
+    if used is not None and used.certificate is not None:
+        until = used.certificate.not_valid_after_utc
+        if until <= facts.now:
+            return Item(item, State.MISSING, f"its certificate ended on {until:%Y-%m-%d}", again)
+        if any(row.attention for row in rows):
+            return Item(item, State.SOON, f"its certificate ends on {until:%Y-%m-%d}", again)
+        return Item(item, State.DONE, f"certified until {until:%Y-%m-%d}")
+    standings = {row.standing for row in rows}
+    if Standing.PLANNED in standings:
+        todo = f"wait for its day, or samdrift org keys activate {organisation} {name}"
+        return Item(item, State.MISSING, "is certified, and not used yet", todo)
+    if Standing.WAITS in standings:
         todo = f"have the request certified, then {INSTALL} {organisation} {name} FILE"
         return Item(item, State.MISSING, "waits for its certificate", todo)
-    until = certified[0].until
-    assert until is not None
-    again = f"{CREATE} {organisation} {name}, and have it certified"
-    if until <= facts.now:
-        return Item(item, State.MISSING, f"its certificate ended on {until:%Y-%m-%d}", again)
-    if until <= facts.now + WARNED:
-        return Item(item, State.SOON, f"its certificate ends on {until:%Y-%m-%d}", again)
-    return Item(item, State.DONE, f"certified until {until:%Y-%m-%d}")
+    text = "has been revoked, and there is no other" if held else "has not been made"
+    return Item(item, State.MISSING, text, again)
 
 
 def _interface_c(facts: Facts) -> Items:
@@ -171,7 +175,8 @@ def _interface_c(facts: Facts) -> Items:
     if facts.entry is None:
         return
     clients = facts.entry.clients
-    own = next((one.sha256 for one in facts.keys.of(KeyName.TLS_CLIENT) if one.sha256), None)
+    certificates = facts.keys.certificates(KeyName.TLS_CLIENT)
+    own = fingerprint(certificates[0]) if certificates else None
     if facts.access_point and facts.message_service:
         if own is None:
             yield Item(name, State.MISSING, "there is no client certificate yet", "see key tls-client")
@@ -215,7 +220,7 @@ def _registration(facts: Facts) -> Items:
     """SML and SMP (component-sml, component-smp): the right access point under the right address."""
     asked = list(facts.registrations.items())
     if not asked:
-        yield Item("SMP", State.NOT_CHECKED, "the federation was not asked", "without --offline it is")
+        yield Item("SMP", State.NOT_CHECKED, "the federation was not asked", "ask again, without --offline")
     for document, answer in asked:
         yield _registered(facts, f"SMP {_kind(document)}", answer)
     if facts.access_point and not facts.address and any(answer.value for _, answer in asked):
@@ -240,7 +245,9 @@ def _registered(facts: Facts, name: str, answer: Asked[ServiceMetadata]) -> Item
         )
     if facts.certificates[0] not in certificates:
         text = "is registered with another certificate than our access point's"
-        return Item(name, State.MISSING, text, f"{register} with SHA-256 {_sha256(facts.certificates[0])}")
+        return Item(
+            name, State.MISSING, text, f"{register} with SHA-256 {fingerprint(facts.certificates[0])}"
+        )
     addresses = {one.address for one in answer.value.endpoints}
     if facts.address and facts.address not in addresses:
         text = f"is registered under {', '.join(sorted(addresses))}, not {facts.address}"
@@ -259,28 +266,33 @@ def _published(facts: Facts) -> Items:
             name, key, published = "signing", KeyName.SIGNING, answer.value.certificates.signing
         else:
             name, key, published = "encryption", KeyName.ENCRYPTION, answer.value.certificates.encryption
-        item, ours = f"CertPub {name}", facts.keys.of(key)
-        todo = f"hand in the certificate to DIGG: samdrift org keys publish {facts.organisation}"
-        known = {one.certificate for one in ours if one.certificate}
-        newest = next((one.certificate for one in ours if one.certificate), None)
-        if facts.keys.problem:
-            yield Item(item, State.NOT_CHECKED, facts.keys.problem, "samdrift org unlock")
-        elif newest is None or not known & set(published):
-            text = "no certificate of ours is published" if published else "nothing is published"
-            yield Item(item, State.MISSING, text, todo)
-        elif newest not in published:
-            yield Item(item, State.SOON, "an older certificate of ours is published", todo)
-        elif set(published) - known:
-            yield Item(item, State.SOON, "ours is published, beside one that is not ours", todo)
-        else:
-            yield Item(item, State.DONE, "ours is published")
+        ours = facts.keys.certificates(key)
+        yield _certified(facts, f"CertPub {name}", ours, published)
+
+
+def _certified(
+    facts: Facts, item: str, ours: Sequence[x509.Certificate], published: Sequence[x509.Certificate]
+) -> Item:
+    todo = f"hand in the certificate to DIGG: samdrift org keys publish {facts.organisation}"
+    strangers = set(published) - set(ours)
+    if facts.keys.problem:
+        return Item(item, State.NOT_CHECKED, facts.keys.problem, "samdrift org unlock")
+    if not set(ours) & set(published):
+        text = "no certificate of ours is published" if published else "nothing is published"
+        return Item(item, State.MISSING, text, todo)
+    if ours[0] not in published:
+        return Item(item, State.SOON, "an older certificate of ours is published", todo)
+    if strangers:
+        text = "ours is published, beside one that is revoked or not ours"
+        return Item(item, State.SOON, text, f"have it taken away; {todo}")
+    return Item(item, State.DONE, "ours is published")
 
 
 def _address_book(facts: Facts) -> Items:
     name = "address book"
     listed = facts.listed.value
     if facts.listed.unknown:
-        yield Item(name, State.NOT_CHECKED, facts.listed.unknown, "without --offline, later: it is asked")
+        yield Item(name, State.NOT_CHECKED, facts.listed.unknown, "ask again later, without --offline")
         return
     if listed is None:
         yield Item(name, State.MISSING, "has no entry", "ask DIGG to enter it (architecture-sad 4.3.1)")
@@ -344,7 +356,3 @@ def _kind(document: DocumentIdentifier) -> str:
     """A type of message in few words."""
     model = "" if document.requires_protection else " (base)"
     return ("receipt" if _is_receipt(document) else "message") + model
-
-
-def _sha256(certificate: x509.Certificate) -> str:
-    return certificate.fingerprint(hashes.SHA256()).hex()

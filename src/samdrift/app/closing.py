@@ -18,7 +18,7 @@ from samdrift.accesspoint import ending as ap
 from samdrift.app import destruction
 from samdrift.app.administration import Administration
 from samdrift.app.keybackups import made_backups
-from samdrift.app.keysheld import HeldKeys, held_keys
+from samdrift.app.keysheld import HeldKeys, held_keys, sha256
 from samdrift.app.output import Unusable
 from samdrift.app.replaceable import OPERATOR_KEYS
 from samdrift.app.twopersons import Matter, Persons, two_persons
@@ -194,7 +194,7 @@ def _vault_facts(stock: Stock, held: HeldKeys) -> dict[str, Any]:
         "records": stock.records,
         "bodies": stock.bodies,
         "log": {"length": stock.log_length, "head": stock.log_hash.hex()},
-        "keys": [{"key": one.name.value, "number": one.number, "sha256": one.sha256} for one in held.keys],
+        "keys": [{"key": one.name.value, "number": one.number, "sha256": sha256(one)} for one in held.keys],
         "keys_not_named": held.problem,
     }
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 
 from samdrift.app.checklist import Facts
 from samdrift.app.config import Config
 from samdrift.contracts.principals import Role
 from samdrift.vault.keys.files import KeyName
+from samdrift.wire.certificates import fingerprint
 
 
 def entry_text(config: Config, facts: Facts, name: str, part_of: str = "") -> str:
@@ -34,10 +34,10 @@ def entry_text(config: Config, facts: Facts, name: str, part_of: str = "") -> st
 
 def _clients(facts: Facts) -> str:
     """Who may use interface C: its own message service, once that has a certificate."""
-    held: Sequence[str] = [one.sha256 for one in facts.keys.of(KeyName.TLS_CLIENT) if one.sha256]
+    held = facts.keys.certificates(KeyName.TLS_CLIENT)
     if not held:
         return 'clients = {}  # "message-service" = SHA-256 of its client certificate'
-    return f'clients = {{ "message-service" = "{held[0]}" }}'
+    return f'clients = {{ "message-service" = "{fingerprint(held[0])}" }}'
 
 
 def _interface_c(config: Config) -> str:

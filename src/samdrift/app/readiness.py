@@ -118,8 +118,7 @@ def _own_certificates(installation: Administration) -> tuple[x509.Certificate, .
     """Our access point's, the newest first."""
     if installation.config.access_point is None:
         return ()
-    held = held_keys(installation.keys, OPERATOR_KEYS).of(KeyName.ACCESS_POINT)
-    return tuple(one.certificate for one in held if one.certificate is not None)
+    return held_keys(installation.keys, OPERATOR_KEYS).certificates(KeyName.ACCESS_POINT)
 
 
 async def _service(

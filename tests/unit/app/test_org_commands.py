@@ -86,7 +86,8 @@ def test_from_identifier_to_an_entry_that_can_be_appended(config: Path) -> None:
     assert states["vault ap"] == states["vault mt"] == "done"
     assert states["configuration"] == states["key signing"] == "missing"
     assert states["SMP"] == states["address book"] == "not-checked"
-    assert printed.endswith(again["entry"])
+    assert again["entry"] in printed
+    assert printed.endswith("serve reads the entry when it starts; all else it takes up while it runs\n")
     config.write_text(config.read_text() + again["entry"] + PART)
     loaded = load(config)
     assert [one.name for one in loaded.organisations] == ["Ny kommun", "Nya bolaget"]
@@ -111,7 +112,7 @@ def test_the_list_shows_under_organisations_below_theirs(config: Path) -> None:
 
 async def test_suspended_resumed_and_closed(installation: Installation, config: Path, tmp_path: Path) -> None:
     organisation = await installation.organisation()
-    name = organisation.value
+    name, before = organisation.value, config.read_text()
     by = ("--by", "anna", "--why", "flytten")
     assert (await beside(config, "suspend", name, "--role", "mt", *by)) == (0, f"{name}  mt  suspended\n")
     assert (await beside(config, "suspend", name, *by))[1].splitlines() == [
@@ -149,4 +150,8 @@ async def test_suspended_resumed_and_closed(installation: Installation, config: 
     assert ended.return_value == 1
     closed = (await asyncio.to_thread(document, config, "list"))["closed"]
     assert [one for one in closed if one["organisation"] == name]
+    left = f'\n[[organisations]]\nidentifier = "{name}"\nname = "Borta"\nroles = ["ap"]\n'
+    config.write_text(before + left)
+    assert f"{name}  Borta  closed here: take its entry out" in (await beside(config, "list"))[1]
+    config.write_text(before)
     assert "neither in the configuration nor has it a vault" in await refused(config, "show", name)

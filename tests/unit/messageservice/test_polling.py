@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Callable, Collection
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
+import pytest
+
 from samdrift.contracts.discovery import DiscoveryUnavailable
 from samdrift.contracts.transfer import InboxItem, Poll
+from samdrift.messageservice import polling as module
 from samdrift.messageservice.polling import Polling
 from samdrift.messageservice.settings import MessageServiceSettings
 from samdrift.wire.identifiers import FEDERATION_TEST, ParticipantIdentifier
@@ -76,10 +79,15 @@ class Transfers:
 
 
 @contextlib.asynccontextmanager
-async def polling(access_point: AccessPoint, inbox: Inbox, retry_after: timedelta) -> AsyncIterator[None]:
+async def polling(
+    access_point: AccessPoint,
+    inbox: Inbox,
+    retry_after: timedelta,
+    served: Callable[[ParticipantIdentifier], bool] = lambda _: True,
+) -> AsyncIterator[None]:
     settings = MessageServiceSettings(FEDERATION_TEST, retry_after=retry_after)
     points = {ORGANISATION: cast(Any, access_point)}
-    made = Polling(settings, points, cast(Any, inbox), cast(Any, Transfers()), lambda _: True, now)
+    made = Polling(settings, points, cast(Any, inbox), cast(Any, Transfers()), served, now)
     running = asyncio.create_task(made.run(ORGANISATION))
     try:
         yield
@@ -130,3 +138,23 @@ async def test_deferred_envelopes_are_tried_again_when_their_time_has_come() -> 
             while access_point.waiting:
                 await asyncio.sleep(0.01)
     assert sorted(inbox.taken) == sorted(STUCK)
+
+
+async def test_who_is_not_served_yet_is_left_alone_and_taken_up_without_a_restart(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "_PAUSE", timedelta(seconds=0.01))
+    access_point, inbox, looked = AccessPoint("a"), Inbox(), 0
+
+    def served(organisation: ParticipantIdentifier) -> bool:
+        nonlocal looked
+        looked += 1
+        return looked > 3
+
+    async with polling(access_point, inbox, timedelta(minutes=10), served):
+        async with asyncio.timeout(10):
+            while looked < 3:
+                assert access_point.polls == 0
+                await asyncio.sleep(0)
+        await until_gone(access_point, "a")
+    assert inbox.taken == ["a"]

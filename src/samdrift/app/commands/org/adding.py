@@ -47,7 +47,10 @@ def add(
         who = one_line("--by", by or getpass.getuser())
         loaded = load(config)
         facts = run(_added(loaded, organisation, _roles(loaded, organisation, roles), who, offline))
-    return _told(loaded, facts, name, as_json)
+    status = _told(loaded, facts, name, as_json)
+    if not as_json:
+        typer.echo("\nserve reads the entry when it starts; all else it takes up while it runs")
+    return status
 
 
 def show(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 import typer
@@ -29,7 +29,8 @@ def list_organisations(config: ConfigFile, as_json: AsJson = False) -> int:
     """
     with told():
         facts, closings = run(_known(load(config)))
-    rows = [_row(one) for one in _ordered(facts)]
+    gone = {one.organisation for one in closings if one.ended_at}
+    rows = [_row(one, gone) for one in _ordered(facts)]
     if as_json:
         print_json({"organisations": rows, "closed": [_closed(one) for one in closings]})
     else:
@@ -65,8 +66,10 @@ def _ordered(facts: Sequence[Facts]) -> list[Facts]:
     return [each for one in parts.get(None, ()) for each in (one, *parts.get(one.organisation, ()))]
 
 
-def _row(facts: Facts) -> dict[str, Any]:
-    missing = [item.name for item in checklist(facts) if item.state is State.MISSING]
+def _row(facts: Facts, gone: Collection[ParticipantIdentifier]) -> dict[str, Any]:
+    """One line; of an organisation that is closed here nothing is missing, and its entry is left over."""
+    closed = not facts.vaults and facts.organisation in gone
+    missing = [item.name for item in checklist(facts) if item.state is State.MISSING and not closed]
     return {
         "organisation": facts.organisation.value,
         "name": facts.entry.name if facts.entry else None,
@@ -74,12 +77,15 @@ def _row(facts: Facts) -> dict[str, Any]:
         "roles": {role.value: state.value for role, state in facts.vaults.items()},
         "locked": [role.value for role in facts.locked],
         "missing": missing,
+        "closed": closed,
     }
 
 
 def _line(row: dict[str, Any]) -> str:
     before = "  part " if row["part_of"] else ""
     roles = "  ".join(f"{role} {state}" for role, state in row["roles"].items()) or "no vault"
+    if row["closed"]:
+        roles = "closed here: take its entry out of the configuration"
     locked = "  unlocked by its officer" if row["locked"] else ""
     missing = f"  missing: {', '.join(row['missing'])}" if row["missing"] else ""
     return f"{before}{row['organisation']}  {row['name'] or '-'}  {roles}{locked}{missing}"
