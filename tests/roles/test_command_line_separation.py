@@ -134,6 +134,7 @@ NO_RECORDS: dict[Path_, str] = {
     ("org", "close"): "on whole vaults of one organisation (tests/unit/app/test_closing.py)",
     ("org", "verify-closing"): OF_NO_VAULT,
     ("database", "hardening"): OF_NO_VAULT,
+    ("org", "use-token"): "on whole vaults of one organisation (tests/unit/app/test_use_token.py)",
     ("custodian", "add"): OF_THE_OPERATOR,
     ("custodian", "remove"): OF_THE_OPERATOR,
     ("custodian", "list"): OF_THE_OPERATOR,

@@ -43,8 +43,8 @@ def organisation(name: str, domain: str) -> DemoOrganisation:
     return DemoOrganisation(identifier, name, "2120000000", address)
 
 
-EKSJO, ANEBY = organisation("Eksjö kommun", "eksjo.se"), organisation("Aneby kommun", "aneby.se")
-OPERATOR = DemoOperator("operator-h", "AP0008-SDK-DEMO", (EKSJO, ANEBY))
+VETLANDA, SAVSJO = organisation("Vetlanda kommun", "vetlanda.se"), organisation("Sävsjö kommun", "savsjo.se")
+OPERATOR = DemoOperator("operator-h", "AP0008-SDK-DEMO", (VETLANDA, SAVSJO))
 
 
 @dataclass
@@ -53,8 +53,8 @@ class Place:
 
     hsm: SoftHsm
     label: str
-    eksjo: Member
-    aneby: Member
+    vetlanda: Member
+    savsjo: Member
 
     def take_token_away(self) -> None:
         self.hsm.folder_of(self.label).rename(self.hsm.folder / "away")
@@ -67,7 +67,7 @@ class Place:
 
 def with_token(config: Config, library: Path, token: TokenConfig) -> Config:
     organisations = tuple(
-        replace(one, token=token if one.identifier == EKSJO.identifier else None)
+        replace(one, token=token if one.identifier == VETLANDA.identifier else None)
         for one in config.organisations
     )
     return replace(
@@ -82,13 +82,13 @@ async def place(stage: Stage, hsm: SoftHsm) -> AsyncIterator[Place]:
     label = hsm.unused()
     token = TokenConfig(label, hsm.pin_file())
     with server_folder() as folder:
-        tokens = TokenSettings(hsm.library, {EKSJO.identifier: TokenAccess(label, token.pin_file)})
+        tokens = TokenSettings(hsm.library, {VETLANDA.identifier: TokenAccess(label, token.pin_file)})
         enrolled = await enrol(stage.federation, OPERATOR, folder, tokens)
         config = with_token(enrolled.config, hsm.library, token)
         assert vault_settings(config).tokens == tokens
         async with running(hasty(config, MalwareConfig(None))) as run:
-            eksjo, aneby = (member_of(stage.federation, run, one) for one in (EKSJO, ANEBY))
-            yield Place(hsm, label, eksjo, aneby)
+            vetlanda, savsjo = (member_of(stage.federation, run, one) for one in (VETLANDA, SAVSJO))
+            yield Place(hsm, label, vetlanda, savsjo)
 
 
 async def exchanged(sender: Member, recipient: Member, message_id: str) -> None:
@@ -101,25 +101,25 @@ async def exchanged(sender: Member, recipient: Member, message_id: str) -> None:
 
 async def test_softhsm_runs_the_whole_exchange(stage: Stage, place: Place) -> None:
     """Out: signed in the token, and the receipt read. In: decrypted in it, and the receipt signed."""
-    async with place.eksjo.open(MT) as vault:
+    async with place.vetlanda.open(MT) as vault:
         keys = vault.keys()
     assert isinstance(keys.signing, TokenSigningKey)
     assert [type(key) for key in keys.decryption] == [TokenDecryptionKey]
-    await exchanged(place.eksjo, stage.agency, await place.eksjo.send(stage.agency.address, WITH_PDF))
-    await exchanged(stage.habo, place.eksjo, await stage.habo.send(place.eksjo.address, WITH_PDF))
+    await exchanged(place.vetlanda, stage.agency, await place.vetlanda.send(stage.agency.address, WITH_PDF))
+    await exchanged(stage.habo, place.vetlanda, await stage.habo.send(place.vetlanda.address, WITH_PDF))
 
 
 async def test_an_organisation_with_a_token_and_one_without_are_served_side_by_side(place: Place) -> None:
-    assert isinstance(await place.aneby.signing(), SoftwareSigningKey)
-    await exchanged(place.eksjo, place.aneby, await place.eksjo.send(place.aneby.address, WITH_PDF))
-    await exchanged(place.aneby, place.eksjo, await place.aneby.send(place.eksjo.address, WITH_PDF))
+    assert isinstance(await place.savsjo.signing(), SoftwareSigningKey)
+    await exchanged(place.vetlanda, place.savsjo, await place.vetlanda.send(place.savsjo.address, WITH_PDF))
+    await exchanged(place.savsjo, place.vetlanda, await place.savsjo.send(place.vetlanda.address, WITH_PDF))
 
 
 async def test_many_messages_at_once_pass_through_a_token(stage: Stage, place: Place) -> None:
     sent = [
         (sender, recipient, await sender.send(recipient.address, WITH_PDF))
         for _ in range(5)
-        for sender, recipient in ((place.eksjo, stage.habo), (stage.habo, place.eksjo))
+        for sender, recipient in ((place.vetlanda, stage.habo), (stage.habo, place.vetlanda))
     ]
     await asyncio.gather(*(exchanged(*one) for one in sent))
 
@@ -127,17 +127,17 @@ async def test_many_messages_at_once_pass_through_a_token(stage: Stage, place: P
 async def test_while_the_token_is_away_messages_wait_and_none_is_lost(stage: Stage, place: Place) -> None:
     place.take_token_away()
     try:
-        out = await place.eksjo.send(stage.habo.address, WITH_PDF)
-        held = await place.eksjo.logged(MT, out, AuditEvent.MT_MESSAGE_HELD)
+        out = await place.vetlanda.send(stage.habo.address, WITH_PDF)
+        held = await place.vetlanda.logged(MT, out, AuditEvent.MT_MESSAGE_HELD)
         assert held.ids["reason"] == "there is no token with the organisation's label"
-        incoming = await stage.habo.send(place.eksjo.address, WITH_PDF)
-        await place.eksjo.logged(MT, incoming, AuditEvent.MT_MESSAGE_HELD)
-        beside = await place.aneby.send(stage.habo.address, WITH_PDF)
-        await exchanged(place.aneby, stage.habo, beside)
+        incoming = await stage.habo.send(place.vetlanda.address, WITH_PDF)
+        await place.vetlanda.logged(MT, incoming, AuditEvent.MT_MESSAGE_HELD)
+        beside = await place.savsjo.send(stage.habo.address, WITH_PDF)
+        await exchanged(place.savsjo, stage.habo, beside)
     finally:
         place.bring_token_back()
-    await exchanged(place.eksjo, stage.habo, out)
-    await exchanged(stage.habo, place.eksjo, incoming)
+    await exchanged(place.vetlanda, stage.habo, out)
+    await exchanged(stage.habo, place.vetlanda, incoming)
 
 
 async def test_a_session_key_that_the_token_cannot_unwrap_ends_the_message_with_a_reason(
@@ -149,17 +149,17 @@ async def test_a_session_key_that_the_token_cannot_unwrap_ends_the_message_with_
         around = encrypt._around_ciphertext
         sealing.setattr(encrypt, "Oaep", SimpleNamespace(SHA1=Oaep.SHA256_MGF1_SHA1))
         sealing.setattr(encrypt, "_around_ciphertext", lambda *parts: with_sha256(*around(*parts)))
-        letters = [peer.encloses(member) for member in (place.eksjo, place.aneby)]
-    for envelope, member in zip(letters, (place.eksjo, place.aneby), strict=True):
+        letters = [peer.encloses(member) for member in (place.vetlanda, place.savsjo)]
+    for envelope, member in zip(letters, (place.vetlanda, place.savsjo), strict=True):
         assert (await peer.posts(envelope, member)).is_receipt_of(member.certificate)
-    refused = await place.eksjo.logged(MT, letters[0].id, AuditEvent.MT_MESSAGE_REFUSED)
+    refused = await place.vetlanda.logged(MT, letters[0].id, AuditEvent.MT_MESSAGE_REFUSED)
     assert refused.ids["reason"] == (
         "the payload cannot be decrypted: the key does not do RSA-OAEP with this digest"
     )
-    assert await place.aneby.ends(letters[1].id, Direction.IN) is MessageStatus.NEW
+    assert await place.savsjo.ends(letters[1].id, Direction.IN) is MessageStatus.NEW
 
     async def gone() -> bool | None:
-        return True if not await place.eksjo.waiting() else None
+        return True if not await place.vetlanda.waiting() else None
 
     await until(gone, "nothing waits at the access point")
 

@@ -87,6 +87,8 @@ class Facts:
     """In the address book, the organisation that its entry there belongs to."""
     locked: tuple[Role, ...] = ()
     """Roles whose vaults the organisation's own officer has to unlock."""
+    in_token: tuple[Role, ...] = ()
+    """Roles whose vaults open with the organisation's token alone."""
 
     @property
     def message_service(self) -> bool:
@@ -134,6 +136,20 @@ def _vaults(facts: Facts) -> Items:
             yield Item(name, State.MISSING, "is being closed", f"samdrift org close {facts.organisation}")
         else:
             yield Item(name, State.MISSING, "is not there", f"samdrift org add {facts.organisation}")
+
+
+def _token(facts: Facts) -> Items:
+    """Whether the token that the entry names is used: nothing else tells that keys are still in files."""
+    named = facts.entry is not None and facts.entry.token is not None
+    for role in facts.vaults:
+        item = f"token {role.value}"
+        if named and role in facts.in_token:
+            yield Item(item, State.DONE, "its token opens the vault")
+        elif named:
+            todo = f"samdrift org use-token {facts.organisation}, and replace the keys"
+            yield Item(item, State.MISSING, "the vault opens without its token", todo)
+        elif role in facts.in_token:
+            yield Item(item, State.MISSING, "its entry does not name its token", "token in its entry")
 
 
 def _keys(facts: Facts) -> Items:
@@ -338,6 +354,7 @@ def _entry(facts: Facts, listed: Organisation) -> Item:
 ITEMS: tuple[Callable[[Facts], Items], ...] = (
     _configuration,
     _vaults,
+    _token,
     _keys,
     _interface_c,
     _addresses,

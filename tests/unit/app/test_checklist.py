@@ -12,6 +12,7 @@ from samdrift.app.checklist import Asked, Facts, Item, State, checklist, ready
 from samdrift.app.config import MessageClientConfig, OrganisationConfig
 from samdrift.app.keyrows import WARNED
 from samdrift.app.keysheld import HeldKeys, sha256
+from samdrift.app.tokens import TokenConfig
 from samdrift.contracts.principals import Role
 from samdrift.messageservice.access import Scope, patterns
 from samdrift.vault.keys.files import KeyName
@@ -96,6 +97,12 @@ def test_everything_in_order_is_ready() -> None:
     assert len({item.name for item in checklist(READY)}) == len(checklist(READY))
 
 
+def test_a_token_that_opens_both_vaults_is_in_order() -> None:
+    facts = replace(READY, entry=replace(ENTRY, token=TokenConfig("habo")), in_token=(AP, MT))
+    assert wrong(facts) == {}
+    assert item(facts, "token mt").state is State.DONE
+
+
 def with_keys(*keys: HeldKey) -> HeldKeys:
     return HeldKeys(keys)
 
@@ -112,6 +119,12 @@ MISSING, SOON, NOT_CHECKED = State.MISSING, State.SOON, State.NOT_CHECKED
 UNTIL = SIGNING.certificate.not_valid_after_utc
 BOTH = ("SMP message", "SMP receipt")
 CASES: list[tuple[dict[str, Any], dict[str, State], str]] = [
+    (
+        {"entry": replace(ENTRY, token=TokenConfig("habo")), "in_token": (AP,)},
+        {"token mt": MISSING},
+        "org use-token",
+    ),
+    ({"in_token": (AP,)}, {"token ap": MISSING}, "token in its entry"),
     ({"vaults": {AP: RegistrationState.ACTIVE}}, {"vault mt": MISSING}, "org add"),
     (
         {"vaults": {AP: RegistrationState.ACTIVE, MT: RegistrationState.SUSPENDED}},

@@ -210,6 +210,11 @@ class SoftwareKeyStore(KeyChoice):
                 raise KeyStoreError(KeyFault.ACTIVE, "the vault is locked with a token, and its PIN opens it")
             self._lock_anew(vault, *self._unlocker.new_lock(vault, officer))
 
+    def in_token(self, vault: str) -> bool:
+        """Whether the vault opens with its organisation's token, in which its keys are made."""
+        folder = vaultfolder.current(self._vault_folder(vault))
+        return folder is not None and bool(self._locked(vault).lock.token)
+
     def use_token(self, vault: str, organisation: ParticipantIdentifier) -> None:
         """``MISSING``: where this store is used, no organisation has a token."""
         raise KeyStoreError(KeyFault.MISSING, "the configuration names no token for the organisation")

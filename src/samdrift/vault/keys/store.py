@@ -150,6 +150,9 @@ class KeyStore(Protocol):
     def relock(self, vault: str, officer: bytes | None) -> None:
         """Have the vault unlocked by its organisation's officer, with this passphrase, or by nobody."""
 
+    def in_token(self, vault: str) -> bool:
+        """Whether the vault opens with its organisation's token, in which its keys are made."""
+
     def use_token(self, vault: str, organisation: ParticipantIdentifier) -> None:
         """Have the vault opened by the organisation's token, in which its keys are made from now on.
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import typer
 
-from samdrift.app.commands.org import adding, closing, keys, listing, locking, moving, state
+from samdrift.app.commands.org import adding, closing, keys, listing, locking, moving, state, token
 
 app = typer.Typer(add_completion=False)
 
@@ -28,4 +28,5 @@ app.command("close")(closing.close_organisation)
 app.command("verify-closing")(closing.verify_closing)
 app.command("lock")(locking.lock)
 app.command("unlock")(locking.unlock)
+app.command("use-token")(token.use_token)
 app.add_typer(keys.app, name="keys")

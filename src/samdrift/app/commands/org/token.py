@@ -1,0 +1,45 @@
+"""`samdrift org use-token`: an organisation that gets a token in a hardware security module later."""
+
+from __future__ import annotations
+
+import asyncio
+
+import typer
+
+from samdrift.app.administration import administering
+from samdrift.app.commands.org.options import ConfigFile, Organisation
+from samdrift.app.config import Config
+from samdrift.app.configfile import load
+from samdrift.app.failures import told
+from samdrift.app.loop import run
+from samdrift.app.output import Unusable
+from samdrift.app.unlocking import vaults_of
+from samdrift.audit.events import AuditEvent
+from samdrift.contracts.principals import Principal, PrincipalKind, Purpose
+from samdrift.wire.identifiers import ParticipantIdentifier
+
+_WORKER = Principal(PrincipalKind.WORKER, "locking")
+
+
+def use_token(organisation: Organisation, config: ConfigFile) -> None:
+    """Have the organisation's vaults open with its token from now on, and its next keys made there.
+
+    The token is the one of its entry in the configuration file. Nothing that was copied of
+    the key store before opens any more.
+    """
+    with told():
+        run(_use_token(load(config), organisation))
+    typer.echo("its token opens it; keys that were made before stay in files until they are replaced")
+
+
+async def _use_token(config: Config, organisation: ParticipantIdentifier) -> None:
+    async with administering(config) as installation:
+        hosted = vaults_of(installation.gate, organisation)
+        if not hosted:
+            raise Unusable(f"{organisation.value} is not served here")
+        for one in hosted:
+            if installation.keys.in_token(one.vault):
+                continue
+            await asyncio.to_thread(installation.keys.use_token, one.vault, organisation)
+            async with installation.gate.open(_WORKER, one.organisation, one.role, Purpose.MAINTAIN) as vault:
+                vault.record(AuditEvent.VAULT_LOCK_CHANGED, by="token")
