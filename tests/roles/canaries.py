@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from samdrift.app.demo.cast import DemoOperator
+from samdrift.app.demo.cast import DemoOperator, DemoOrganisation
 from samdrift.audit.events import AuditEvent
 from samdrift.contracts.principals import Purpose, Role
 from tests.roles.member import Member
@@ -33,6 +33,9 @@ class Canaries:
     process: Process
     members: list[Member]
     config: Path
+
+    def member(self, organisation: DemoOrganisation) -> Member:
+        return next(one for one in self.members if one.organisation == organisation.identifier)
 
     async def results(self) -> list[dict[str, str]]:
         """What the log of the organisation that is no canary says of checks: nothing else was done there."""

@@ -18,20 +18,24 @@ import pytest_asyncio
 from starlette.routing import Route
 
 from samdrift.accesspoint.interface_c import InterfaceC
+from samdrift.app.administration import administering
 from samdrift.app.configfile import load
 from samdrift.app.operator import vault_settings
 from samdrift.app.separation import interfacec, interfaced
 from samdrift.app.separation.check import check, ground_of, try_everything
 from samdrift.app.separation.ledger import Ledger
+from samdrift.app.toml import ConfigError
 from samdrift.contracts.isolation import Verdict
 from samdrift.contracts.principals import Role
 from samdrift.messageservice.authorization.endpoint import AuthorizationServer
 from samdrift.messageservice.interfaced.application import InterfaceD
 from samdrift.vault.database import Database
+from samdrift.vault.registry import RegistrationState
 from tests.roles.canaries import FIRST, SECOND, Canaries
 from tests.roles.member import MT
 from tests.roles.stage import Stage
 from tests.unit.app.commandline import samdrift
+from tests.vaults import until
 
 NOTHING = cast(Any, None)
 
@@ -168,6 +172,19 @@ async def test_what_cannot_be_tried_is_not_counted_as_denied(canaries: Canaries)
     assert {one["interface"] for one in found["untried"]} == {"interface C", "interface D"}
     assert found["leaks"] == []
     assert "interface D" not in {name for name, row in found["interfaces"].items() if row["denied"]}
+
+
+async def test_a_canary_that_is_suspended_proves_nothing(canaries: Canaries) -> None:
+    config, registry = load(canaries.config), canaries.process.gate.registry
+    async with administering(config) as installation:
+        provisioner, canary = installation.provisioner, FIRST.identifier
+        await provisioner.set_state(canary, MT, RegistrationState.SUSPENDED)
+        try:
+            with pytest.raises(ConfigError, match="not served"):
+                await check(config)
+        finally:
+            await provisioner.set_state(canary, MT, RegistrationState.ACTIVE)
+    await until(lambda: registry.serves(FIRST.identifier, MT))
 
 
 async def test_without_canaries_there_is_no_check(stage: Stage) -> None:

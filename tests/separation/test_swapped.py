@@ -65,6 +65,13 @@ CLEAR: dict[Column, str] = {
     ("attempts", "signed"): "digests that this access point has signed",
     ("incoming", "receipt"): "signed by this access point: evidence",
     ("used_assertions", "mark"): "a digest",
+    (
+        "former_log",
+        "content",
+    ): "the log of a former supplier; a swapped entry breaks its chain",
+    ("former_log", "previous"): "its chain",
+    ("former_log", "hash"): "its chain",
+    ("arrivals", "manifest"): "a digest of what is brought from another supplier",
 }
 """Columns that are not encrypted, and what they hold."""
 

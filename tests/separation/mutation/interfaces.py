@@ -208,6 +208,24 @@ TOKENS = (
     ),
 )
 
+_COMMANDS = "tests/roles/test_command_line_separation.py"
+COMMANDS = (
+    Mutant(
+        "a command looks into the queue of the organisation that it names",
+        "app/queue.py",
+        "if self._only is not None:\n            return (self._only,)",
+        "if False:\n            return ()",
+        (f"{_COMMANDS}::test_a_command_tells_and_does_nothing_about_anothers_records",),
+    ),
+    Mutant(
+        "a command changes the passwords of the organisation that it names",
+        "app/commands/database.py",
+        "if only in (None, one.organisation)]",
+        "]",
+        (f"{_COMMANDS}::test_a_command_for_one_organisation_leaves_another_alone",),
+    ),
+)
+
 THE_CHECK = (
     Mutant(
         "a leak is never called denied",

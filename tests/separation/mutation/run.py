@@ -21,7 +21,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from tests.separation.mutation.guards import AT_REST, DATABASE, GATE
-from tests.separation.mutation.interfaces import INTERFACE_C, INTERFACE_D, THE_CHECK, TOKENS
+from tests.separation.mutation.interfaces import COMMANDS, INTERFACE_C, INTERFACE_D, THE_CHECK, TOKENS
 from tests.separation.mutation.mutant import ROOT, SOURCE, Mutant
 
 MUTANTS: tuple[Mutant, ...] = (
@@ -31,6 +31,7 @@ MUTANTS: tuple[Mutant, ...] = (
     *INTERFACE_C,
     *INTERFACE_D,
     *TOKENS,
+    *COMMANDS,
     *THE_CHECK,
 )
 _COPIED = ("src", "tests", "pyproject.toml")

@@ -78,7 +78,18 @@ async def ground_of(config: Config) -> AsyncIterator[Ground]:
         gate = await Gate.start(settings, keys=keys)
         stack.push_async_callback(gate.close)
         crossings = await stack.enter_async_context(Crossings.of(settings, keys))
-        yield Ground(config, config.isolation_check, gate, keys, crossings)
+        ground = Ground(config, config.isolation_check, gate, keys, crossings)
+        for canary in ground.canaries():
+            _require_served(gate, canary)
+        yield ground
+
+
+def _require_served(gate: Gate, canary: OrganisationConfig) -> None:
+    """A canary that stands still proves nothing."""
+    for role in canary.roles:
+        if not gate.registry.serves(canary.identifier, role):
+            where, whom = "isolation_check.canaries", f"{canary.identifier} is not served in role {role}"
+            raise ConfigError(where, f"{whom}: it is suspended, or has not been added")
 
 
 async def try_everything(ground: Ground, ledger: Ledger) -> None:
