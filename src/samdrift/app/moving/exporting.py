@@ -8,10 +8,7 @@ passes between them is in one of them at least (:mod:`samdrift.app.moving.layout
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import fcntl
-import os
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -28,10 +25,10 @@ from samdrift.app.moving.agefile import encrypting, fingerprint
 from samdrift.app.moving.archive import ArchiveWriter, Member
 from samdrift.app.moving.errors import MoveError, MoveFault
 from samdrift.app.moving.manifest import FORMAT, VERSION, Files, Log, Manifest
+from samdrift.app.moving.newfile import new_file
 from samdrift.app.moving.organisation import described
 from samdrift.app.moving.pages import read_page
 from samdrift.app.moving.readme import README
-from samdrift.app.output import shown
 from samdrift.app.replaceable import OPERATOR_KEYS
 from samdrift.app.twopersons import TwoPersons
 from samdrift.audit.events import AuditEvent
@@ -39,7 +36,6 @@ from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Rol
 from samdrift.vault.bodies import BodyReader
 from samdrift.vault.departure import AccessPointDeparture, Departure, LogState, MessageServiceDeparture
 from samdrift.vault.errors import SealBroken
-from samdrift.vault.files import sync_folder
 from samdrift.vault.gate import Gate
 from samdrift.vault.keys.files import KeyName
 from samdrift.vault.keys.store import KeyStore
@@ -77,7 +73,7 @@ async def export(
     marks = tuple(map(fingerprint, recipients))
     suspended = _suspended(installation.gate, organisation, roles)
     facts = {"first": persons.first, "second": persons.second, "recipients": " ".join(marks)}
-    with _draft(out) as draft:
+    with new_file(out) as draft:
         async with encrypting(draft, recipients) as sink:
             now = datetime.now(UTC)
             archive = ArchiveWriter(sink, int(now.timestamp()))
@@ -96,7 +92,6 @@ async def export(
             )
         digest = sha256(manifest.encode()).hexdigest()
         await _log(installation.gate, organisation, roles, facts | {"manifest": digest})
-        _give_name(draft, out)
     return Exported(manifest, digest, key.certificate.fingerprint(SHA256()).hex())
 
 
@@ -269,32 +264,3 @@ async def _log(
     for role in roles:
         async with gate.open(WORKER, organisation, role, Purpose.EXPORT) as vault:
             vault.record(AuditEvent.ORGANISATION_EXPORTED, **facts)
-
-
-@contextlib.contextmanager
-def _draft(out: Path) -> Iterator[Path]:
-    """The file that is written, beside the one that it becomes: one process's alone, and gone afterwards."""
-    draft = out.with_name(f".{out.name}.part")
-    descriptor = os.open(draft, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise MoveError(MoveFault.TARGET, f"{shown(out)}: is being written") from None
-        try:
-            if out.exists():
-                raise MoveError(MoveFault.TARGET, f"{shown(out)}: is there already")
-            yield draft
-        finally:
-            draft.unlink()
-    finally:
-        os.close(descriptor)
-
-
-def _give_name(draft: Path, out: Path) -> None:
-    """Let the whole file have its name, unless another one has it by now."""
-    try:
-        os.link(draft, out)
-    except FileExistsError:
-        raise MoveError(MoveFault.TARGET, f"{shown(out)}: is there already") from None
-    sync_folder(out.parent)
