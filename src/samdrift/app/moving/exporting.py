@@ -37,7 +37,7 @@ from samdrift.vault.bodies import BodyReader
 from samdrift.vault.departure import AccessPointDeparture, Departure, LogState, MessageServiceDeparture
 from samdrift.vault.errors import SealBroken
 from samdrift.vault.gate import Gate
-from samdrift.vault.keys.files import KeyName
+from samdrift.vault.keys.files import KeyFault, KeyName, KeyStoreError
 from samdrift.vault.keys.store import KeyStore
 from samdrift.vault.moving import Part, Taken
 from samdrift.wire.identifiers import ParticipantIdentifier
@@ -115,13 +115,18 @@ def _suspended(gate: Gate, organisation: ParticipantIdentifier, roles: Iterable[
 
 
 async def signing_key(
-    installation: Administration, organisation: ParticipantIdentifier, roles: Iterable[Role]
+    installation: Administration, organisation: ParticipantIdentifier, roles: Sequence[Role]
 ) -> SigningKey:
-    """The organisation's; the access point's where the organisation has its message service elsewhere."""
-    if Role.MESSAGE_SERVICE not in roles:
-        return await asyncio.to_thread(installation.keys.signing_key, OPERATOR_KEYS, KeyName.ACCESS_POINT)
-    async with installation.gate.open(WORKER, organisation, Role.MESSAGE_SERVICE, Purpose.EXPORT) as vault:
-        return vault.keys().signing
+    """The organisation's; the access point's where it has its message service, and its keys, elsewhere."""
+    message_service = Role.MESSAGE_SERVICE in roles
+    role = Role.MESSAGE_SERVICE if message_service else Role.ACCESS_POINT
+    try:
+        async with installation.gate.open(WORKER, organisation, role, Purpose.EXPORT) as vault:
+            return vault.proving_key()
+    except KeyStoreError as error:
+        if message_service or error.fault is not KeyFault.MISSING:
+            raise
+    return await asyncio.to_thread(installation.keys.signing_key, OPERATOR_KEYS, KeyName.ACCESS_POINT)
 
 
 class _Writing:
