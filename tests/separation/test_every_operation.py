@@ -223,6 +223,11 @@ async def find_former_log(vault: Vault, victim: Victim) -> object:
     return None
 
 
+async def proving_key(vault: Vault, victim: Victim) -> object:
+    assert owner_of(vault.proving_key().certificate) == "attacker"
+    return None
+
+
 async def sweep(vault: Vault, victim: Victim) -> object:
     return await vault.sweep()
 
@@ -587,7 +592,7 @@ async def was_removed(vault: Departure, victim: Victim) -> object:
 Opened = Vault | TransferDesk | Departure
 BOTH: dict[str, Case] = {
     case.__name__: case
-    for case in (log, find_log, find_former_log, log_origin, log_end, record, new_body, sweep)
+    for case in (log, find_log, find_former_log, log_origin, log_end, record, new_body, sweep, proving_key)
 }
 ARRIVING = BOTH | {case.__name__: case for case in (begin, known, store, store_log, finish, role)}
 DEPARTING: dict[str, Case] = {case.__name__: case for case in (log_state, was_removed, role)} | {
@@ -673,7 +678,7 @@ async def test_an_operation_reaches_nothing_of_another_organisation(
 ) -> None:
     """Each attempt from a vault that is new, so that what it finds there is its own or a leak."""
     attacker = await installation.organisation([ROLES[vault]])
-    if operation in ("keys", "tls_client"):
+    if operation in ("keys", "tls_client", "proving_key"):
         give_keys(installation, (await vault_login(installation, attacker, ROLES[vault])).vault, "attacker")
     before = victim.snapshot()
     learned: object = None

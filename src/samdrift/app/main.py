@@ -33,6 +33,7 @@ COMMANDS = {
     "keys": "The operator's own certificates: request, install and retire, while everything runs.",
     "client": "Send, list, fetch and delete messages over interface D, as a message client.",
     "trace": "The way of one message through an organisation's vaults.",
+    "evidence": "What an organisation can show of one message, without its content; verified anywhere.",
     "routing": "Which message client gets what, and where each organisation's clients get access tokens.",
     "queue": "Transfers that wait or were refused: why, try now, give up.",
     "addressbook": "The copy of the address book: search in it, see how old it is.",

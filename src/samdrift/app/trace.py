@@ -1,6 +1,7 @@
 """The way of one message, put together from the logs of the vaults that it passed here.
 
-Facts only: the logs hold no content, and so does a trace (R8).
+Facts only: the logs hold no content, and so does a trace (R8). What happened at a
+supplier that the organisation came from stands in the logs that it brought.
 """
 
 from __future__ import annotations
@@ -28,28 +29,46 @@ class Step:
     ids: dict[str, str]
 
 
+@dataclass(frozen=True, slots=True)
+class Logged:
+    """An entry about a message, and in which log it stands."""
+
+    role: Role
+    former: bool
+    """Whether in one that the organisation brought from a former supplier."""
+    entry: LogEntry
+
+
 async def trace(gate: Gate, organisation: ParticipantIdentifier, message_id: str) -> tuple[Step, ...]:
     """Every logged step of a message and of its receipt, at this organisation, the earliest first."""
     roles = [role for role in _PLACES if gate.registry.serves(organisation, role)]
-    found: dict[tuple[Role, int], Step] = {}
+    found = await entries(gate, _TRACER, Purpose.TRACE, organisation, roles, message_id)
+    return tuple(_step(organisation, one) for one in found)
+
+
+async def entries(
+    gate: Gate,
+    principal: Principal,
+    purpose: Purpose,
+    organisation: ParticipantIdentifier,
+    roles: Iterable[Role],
+    message_id: str,
+) -> tuple[Logged, ...]:
+    """What the organisation's logs say of a message and of its receipt, the earliest first."""
+    found: dict[tuple[Role, bool, bytes], Logged] = {}
     wanted, seen = [message_id], set[str]()
     while wanted:
         identifier = wanted.pop()
         seen.add(identifier)
         for role in roles:
-            for entry in await _entries(gate, organisation, role, identifier):
-                found[role, entry.sequence] = _step(organisation, role, entry)
-                wanted += {*_receipt(entry)} - seen
-    return tuple(sorted(found.values(), key=lambda step: step.at))
-
-
-async def _entries(
-    gate: Gate, organisation: ParticipantIdentifier, role: Role, identifier: str
-) -> Iterable[LogEntry]:
-    """Entries about that message or envelope; those that only share its conversation are of others."""
-    async with gate.open(_TRACER, organisation, role, Purpose.TRACE) as vault:
-        entries = await vault.find_log(identifier)
-    return [entry for entry in entries if identifier in (entry.ids.get("message"), entry.ids.get("envelope"))]
+            async with gate.open(principal, organisation, role, purpose) as vault:
+                named = [Logged(role, False, entry) for entry in await vault.find_log(identifier)]
+                named += [Logged(role, True, entry) for entry in await vault.find_former_log(identifier)]
+            for one in named:
+                if identifier in (one.entry.ids.get("message"), one.entry.ids.get("envelope")):
+                    found[role, one.former, one.entry.hash] = one
+                    wanted += {*_receipt(one.entry)} - seen
+    return tuple(sorted(found.values(), key=lambda one: one.entry.at))
 
 
 def _receipt(entry: LogEntry) -> list[str]:
@@ -57,5 +76,6 @@ def _receipt(entry: LogEntry) -> list[str]:
     return [entry.ids["envelope"]] if "envelope" in entry.ids and "message" in entry.ids else []
 
 
-def _step(organisation: ParticipantIdentifier, role: Role, entry: LogEntry) -> Step:
-    return Step(entry.at, f"{organisation.value} {_PLACES[role]}", entry.event, dict(entry.ids))
+def _step(organisation: ParticipantIdentifier, one: Logged) -> Step:
+    where = f"{organisation.value} {_PLACES[one.role]}{' of a former supplier' if one.former else ''}"
+    return Step(one.entry.at, where, one.entry.event, dict(one.entry.ids))

@@ -17,11 +17,13 @@ from samdrift.contracts.principals import Principal, Purpose
 from samdrift.vault import logbook
 from samdrift.vault.bodies import Body, BodyReader, BodyWriter, Shelf
 from samdrift.vault.errors import VaultUnavailable
+from samdrift.vault.keys.files import KeyFault, KeyName, KeyStoreError
 from samdrift.vault.keys.store import KeyStore
 from samdrift.vault.pool import Login, Pool
 from samdrift.vault.sealing import Sealer
 from samdrift.vault.session import Value
 from samdrift.vault.work import Afterwards, UnitOfWork
+from samdrift.wire.keys import SigningKey
 
 _MOST_FOUND = 1000
 _LEFT_BEHIND = timedelta(days=1)
@@ -98,6 +100,20 @@ class Vault:
     async def log_end(self) -> int:
         """The sequence of the last entry."""
         return int((await self._work.query(logbook.LAST))[0][0])
+
+    def proving_key(self) -> SigningKey:
+        """Signs what the organisation shows of its log and of its messages; ``KeyStoreError`` without one.
+
+        Its key for that, or, where it has none, the one for envelopes.
+        """
+        self._work.use()
+        keys, vault = self._room.keys, self._room.vault
+        try:
+            return keys.signing_key(vault, KeyName.LOG_SIGNING)
+        except KeyStoreError as error:
+            if error.fault is not KeyFault.MISSING:
+                raise
+        return keys.signing_key(vault)
 
     @property
     def log_origin(self) -> ChainHead:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Self
 
 from samdrift.app.output import Unusable
 
@@ -38,3 +39,8 @@ class MoveError(Unusable):
     def __init__(self, fault: MoveFault, text: str) -> None:
         super().__init__(text)
         self.fault = fault
+
+    @classmethod
+    def of_evidence(cls) -> Self:
+        """What is given as evidence about a message is none."""
+        return cls(MoveFault.NOT_AN_EXPORT, "the file holds something else than evidence about a message")

@@ -8,10 +8,7 @@ passes between them is in one of them at least (:mod:`samdrift.app.moving.layout
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import fcntl
-import os
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -28,10 +25,10 @@ from samdrift.app.moving.agefile import encrypting, fingerprint
 from samdrift.app.moving.archive import ArchiveWriter, Member
 from samdrift.app.moving.errors import MoveError, MoveFault
 from samdrift.app.moving.manifest import FORMAT, VERSION, Files, Log, Manifest
+from samdrift.app.moving.newfile import new_file
 from samdrift.app.moving.organisation import described
 from samdrift.app.moving.pages import read_page
 from samdrift.app.moving.readme import README
-from samdrift.app.output import shown
 from samdrift.app.replaceable import OPERATOR_KEYS
 from samdrift.app.twopersons import TwoPersons
 from samdrift.audit.events import AuditEvent
@@ -39,9 +36,8 @@ from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Rol
 from samdrift.vault.bodies import BodyReader
 from samdrift.vault.departure import AccessPointDeparture, Departure, LogState, MessageServiceDeparture
 from samdrift.vault.errors import SealBroken
-from samdrift.vault.files import sync_folder
 from samdrift.vault.gate import Gate
-from samdrift.vault.keys.files import KeyName
+from samdrift.vault.keys.files import KeyFault, KeyName, KeyStoreError
 from samdrift.vault.keys.store import KeyStore
 from samdrift.vault.moving import Part, Taken
 from samdrift.wire.identifiers import ParticipantIdentifier
@@ -77,7 +73,7 @@ async def export(
     marks = tuple(map(fingerprint, recipients))
     suspended = _suspended(installation.gate, organisation, roles)
     facts = {"first": persons.first, "second": persons.second, "recipients": " ".join(marks)}
-    with _draft(out) as draft:
+    with new_file(out) as draft:
         async with encrypting(draft, recipients) as sink:
             now = datetime.now(UTC)
             archive = ArchiveWriter(sink, int(now.timestamp()))
@@ -96,7 +92,6 @@ async def export(
             )
         digest = sha256(manifest.encode()).hexdigest()
         await _log(installation.gate, organisation, roles, facts | {"manifest": digest})
-        _give_name(draft, out)
     return Exported(manifest, digest, key.certificate.fingerprint(SHA256()).hex())
 
 
@@ -120,13 +115,18 @@ def _suspended(gate: Gate, organisation: ParticipantIdentifier, roles: Iterable[
 
 
 async def signing_key(
-    installation: Administration, organisation: ParticipantIdentifier, roles: Iterable[Role]
+    installation: Administration, organisation: ParticipantIdentifier, roles: Sequence[Role]
 ) -> SigningKey:
-    """The organisation's; the access point's where the organisation has its message service elsewhere."""
-    if Role.MESSAGE_SERVICE not in roles:
-        return await asyncio.to_thread(installation.keys.signing_key, OPERATOR_KEYS, KeyName.ACCESS_POINT)
-    async with installation.gate.open(WORKER, organisation, Role.MESSAGE_SERVICE, Purpose.EXPORT) as vault:
-        return vault.keys().signing
+    """The organisation's; the access point's where it has its message service, and its keys, elsewhere."""
+    message_service = Role.MESSAGE_SERVICE in roles
+    role = Role.MESSAGE_SERVICE if message_service else Role.ACCESS_POINT
+    try:
+        async with installation.gate.open(WORKER, organisation, role, Purpose.EXPORT) as vault:
+            return vault.proving_key()
+    except KeyStoreError as error:
+        if message_service or error.fault is not KeyFault.MISSING:
+            raise
+    return await asyncio.to_thread(installation.keys.signing_key, OPERATOR_KEYS, KeyName.ACCESS_POINT)
 
 
 class _Writing:
@@ -269,32 +269,3 @@ async def _log(
     for role in roles:
         async with gate.open(WORKER, organisation, role, Purpose.EXPORT) as vault:
             vault.record(AuditEvent.ORGANISATION_EXPORTED, **facts)
-
-
-@contextlib.contextmanager
-def _draft(out: Path) -> Iterator[Path]:
-    """The file that is written, beside the one that it becomes: one process's alone, and gone afterwards."""
-    draft = out.with_name(f".{out.name}.part")
-    descriptor = os.open(draft, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise MoveError(MoveFault.TARGET, f"{shown(out)}: is being written") from None
-        try:
-            if out.exists():
-                raise MoveError(MoveFault.TARGET, f"{shown(out)}: is there already")
-            yield draft
-        finally:
-            draft.unlink()
-    finally:
-        os.close(descriptor)
-
-
-def _give_name(draft: Path, out: Path) -> None:
-    """Let the whole file have its name, unless another one has it by now."""
-    try:
-        os.link(draft, out)
-    except FileExistsError:
-        raise MoveError(MoveFault.TARGET, f"{shown(out)}: is there already") from None
-    sync_folder(out.parent)

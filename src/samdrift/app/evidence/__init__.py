@@ -1,0 +1,1 @@
+"""Evidence about one message, without its content, for somebody who trusts nobody here."""

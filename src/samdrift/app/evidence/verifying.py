@@ -1,0 +1,218 @@
+"""Verifies evidence about a message with nothing but the file, and certificates that the verifier trusts."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from cryptography import x509
+from cryptography.hazmat.primitives.hashes import SHA256
+
+from samdrift.app.evidence import layout
+from samdrift.app.moving.archive import ArchiveReader
+from samdrift.app.moving.errors import MoveError
+from samdrift.app.moving.manifest import read_object, verify
+from samdrift.app.trustfolder import TrustFolder
+from samdrift.audit.chain import link
+from samdrift.audit.entries import Happening
+from samdrift.wire import receipt as receipts
+from samdrift.wire.as4 import As4Fault, ReceiptSignal, read_response
+from samdrift.wire.certificates import common_name
+from samdrift.wire.errors import WireError
+from samdrift.wire.wssec import verify as verify_soap
+
+_MOST = 64 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was checked."""
+
+    what: str
+    holds: bool
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class EvidenceVerdict:
+    """What the evidence shows; valid when everything holds."""
+
+    organisation: str
+    message: str
+    made_at: str
+    signer: x509.Certificate
+    findings: tuple[Finding, ...]
+
+    @property
+    def valid(self) -> bool:
+        return all(finding.holds for finding in self.findings)
+
+
+@dataclass
+class _Said:
+    """What has been read: the files by their lines of digests, entries, and findings."""
+
+    digests: dict[str, str] = field(default_factory=dict)
+    findings: list[Finding] = field(default_factory=list)
+    entries: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    """Of each file ``log/``."""
+    sections: dict[str, list[tuple[int, str]]] = field(default_factory=dict)
+    """Numbers and hashes of a role's section."""
+    ends: dict[str, tuple[int, bytes]] = field(default_factory=dict)
+    as4: set[str] = field(default_factory=set)
+    """Messages that transport receipts are for."""
+
+
+class _File:
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+
+    async def read(self, size: int) -> bytes:
+        return self._file.read(size)
+
+
+async def verify_evidence(path: Path, trust: TrustFolder | None) -> EvidenceVerdict:
+    """The verdict; :class:`MoveError` when the file is no evidence at all."""
+    said = _Said()
+    with path.open("rb") as file:
+        reader = ArchiveReader(_File(file))
+        member = await reader.next()
+        while member is not None and member.name != layout.STATEMENT_FILE:
+            data = await reader.whole(member, _MOST)
+            said.digests[member.name] = reader.line.partition(" ")[0]
+            _look(said, member.name, data)
+            member = await reader.next()
+        rest = [] if member is None else [await reader.whole(member, _MOST)]
+        while (member := await reader.next()) is not None:
+            rest.append(await reader.whole(member, _MOST))
+    if len(rest) != 3:
+        raise MoveError.of_evidence()
+    return _judged(said, rest[0], rest[1], rest[2], trust)
+
+
+def _judged(
+    said: _Said, statement: bytes, signature: bytes, certificate: bytes, trust: TrustFolder | None
+) -> EvidenceVerdict:
+    document = read_object(statement, layout.STATEMENT_FILE)
+    try:
+        signer = x509.load_pem_x509_certificate(certificate)
+        made_at = datetime.fromisoformat(document["made_at"])
+        named = str(document["organisation"]), str(document["message"])
+        logs, files = dict(document["logs"]), dict(document["files"])
+    except (KeyError, TypeError, ValueError):
+        raise MoveError.of_evidence() from None
+    if document.get("format") != layout.FORMAT or document.get("version") != layout.VERSION:
+        raise MoveError.of_evidence()
+    findings = [
+        Finding("signature", verify(statement, signature, signer), "RSA with SHA-256 over evidence.json"),
+        Finding("files", files == said.digests, "those that are signed, unchanged, and no others"),
+        *_signer(signer, made_at, trust),
+        *said.findings,
+        *(finding for name in said.entries for finding in _about(said, name, named[1])),
+        *(finding for role in said.sections for finding in _section(said, role, logs)),
+    ]
+    return EvidenceVerdict(*named, made_at.isoformat(), signer, tuple(findings))
+
+
+def _signer(signer: x509.Certificate, at: datetime, trust: TrustFolder | None) -> Iterator[Finding]:
+    if trust is not None:
+        judged = trust.judge(signer, at)
+        yield Finding("signer", judged.trusted, judged.reason.value)
+
+
+def _look(said: _Said, name: str, data: bytes) -> None:
+    """Take from a file what is to be checked, or say what is wrong with it."""
+    folder = name.partition("/")[0]
+    try:
+        if folder == "log":
+            said.entries[name] = [_entry(line) for line in data.splitlines()]
+            said.findings.append(Finding(name, True, f"{len(said.entries[name])} entries give their hashes"))
+        elif folder == "section":
+            _take_section(said, name, data)
+        elif folder == layout.TRANSPORT_RECEIPTS:
+            said.findings.append(_transport_receipt(said, name, data))
+        elif folder == layout.MESSAGE_RECEIPTS:
+            receipt = receipts.parse(data)
+            said.findings.append(Finding(name, True, f"a message receipt: {receipt.status.value}"))
+        else:
+            said.findings.append(Finding(name, False, "is no part of evidence"))
+    except (ValueError, KeyError, TypeError, WireError, As4Fault) as error:
+        why = str(error) if type(error) is ValueError else "cannot be read"
+        said.findings.append(Finding(name, False, why))
+
+
+def _entry(line: bytes) -> dict[str, Any]:
+    """An entry that gives its hash; :class:`ValueError` when it does not."""
+    entry = json.loads(line)
+    content, previous = str(entry["content"]).encode(), bytes.fromhex(entry["previous"])
+    number = entry["sequence"]
+    if type(number) is not int or number < 1 or link(previous, number, content).hex() != entry["hash"]:
+        raise ValueError("an entry does not give its hash")
+    entry["happening"] = Happening.parse(content)
+    return dict(entry)
+
+
+def _take_section(said: _Said, name: str, data: bytes) -> None:
+    role = layout.role_of(name).value
+    for line in data.splitlines():
+        entry = _entry(line)
+        last = said.ends.get(role)
+        if last is not None and (entry["sequence"], entry["previous"]) != (last[0] + 1, last[1].hex()):
+            raise ValueError(f"the chain is broken after entry {last[0]}")
+        said.ends[role] = entry["sequence"], bytes.fromhex(entry["hash"])
+        said.sections.setdefault(role, []).append((entry["sequence"], entry["hash"]))
+
+
+def _transport_receipt(said: _Said, name: str, data: bytes) -> Finding:
+    """A receipt whose signature holds for what it says was received."""
+    signal = read_response(_content_type(data), data)
+    if not isinstance(signal, ReceiptSignal):
+        return Finding(name, False, "is no receipt")
+    signature = verify_soap(signal.document)
+    if not signature.covers(signal.document.messaging):
+        return Finding(name, False, "the signature does not cover the receipt")
+    said.as4.add(signal.info.ref_to_message_id or "")
+    fingerprint = signature.certificate.fingerprint(SHA256()).hex()
+    who = f"{common_name(signature.certificate)} (SHA-256 {fingerprint})"
+    return Finding(name, True, f"signed by {who} for {signal.info.ref_to_message_id}")
+
+
+def _content_type(data: bytes) -> str | None:
+    """What a receipt was sent as: it is kept without its header."""
+    if not data.startswith(b"--"):
+        return None
+    boundary = data[2:200].split(b"\r\n", 1)[0].decode("ascii", "replace")
+    return f'multipart/related; boundary="{boundary}"'
+
+
+def _about(said: _Said, name: str, message: str) -> Iterator[Finding]:
+    """Entries are about the message or its receipt, and follow each other."""
+    entries = said.entries[name]
+    everything = [entry["happening"].ids for log in said.entries.values() for entry in log]
+    envelopes = {ids["envelope"] for ids in everything if ids.get("message") == message and "envelope" in ids}
+    named = [{entry["happening"].ids.get(each) for each in ("message", "envelope")} for entry in entries]
+    own = all(each & {message, *envelopes} for each in named)
+    yield Finding(f"{name} is about the message", own, "each entry names it or its receipt")
+    if "former" not in name:
+        order = all(
+            after["sequence"] > before["sequence"]
+            and (after["previous"] == before["hash"] or after["sequence"] > before["sequence"] + 1)
+            for before, after in pairwise(entries)
+        )
+        yield Finding(f"{name} is in order", order, "numbers rise, and neighbours are linked")
+
+
+def _section(said: _Said, role: str, logs: dict[str, Any]) -> Iterator[Finding]:
+    """The section leads from the first entry about the message to the head that was signed."""
+    log, section = logs.get(role), dict(said.sections[role])
+    number, head = said.ends[role]
+    ends = isinstance(log, dict) and (log.get("entries"), log.get("head")) == (number, head.hex())
+    yield Finding(f"section of {role}", ends, f"{len(section)} entries without a break, to the signed head")
+    about = said.entries.get(f"log/{role}.jsonl", [])
+    inside = all(section.get(entry["sequence"]) == entry["hash"] for entry in about)
+    yield Finding(f"log/{role}.jsonl in the section", inside, "each entry stands there")

@@ -1,0 +1,104 @@
+"""An organisation moves by command from one operator's running installation to another one's."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from pathlib import Path
+
+import pyrage
+import pytest
+
+from samdrift.app.operator import vault_settings
+from samdrift.app.trace import entries
+from samdrift.audit.events import AuditEvent
+from samdrift.contracts.messages import Direction, MessageStatus
+from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
+from samdrift.vault.keys.custody import FOLDER, Custodians
+from samdrift.vault.provision import Provisioner
+from tests.roles.member import AP, MT, Member
+from tests.roles.stage import Stage
+from tests.unit.app.commandline import Ended, samdrift
+from tests.vaults import CHEAP
+
+WORKER = Principal(PrincipalKind.WORKER, "test")
+
+
+async def run(*arguments: str | Path) -> Ended:
+    return await asyncio.to_thread(samdrift, *arguments)
+
+
+def config_of(member: Member) -> Path:
+    return member.config.vaults.secrets.parent / "samdrift.toml"
+
+
+async def forgotten(member: Member, organisation: Member) -> None:
+    """Nothing of it is left there, for the tests that come after."""
+    keys = member.operator.gate._keys
+    provisioner = await Provisioner.connect(vault_settings(member.config), keys=keys)
+    try:
+        for role in Role:
+            await provisioner.drop(organisation.organisation, role)
+    finally:
+        await provisioner.close()
+
+
+async def test_messages_receipts_and_logs_are_at_the_new_operator(stage: Stage, tmp_path: Path) -> None:
+    """While the old one runs on; what the message was, what became of it, and how that is known."""
+    habo, new = stage.habo, stage.agency
+    message_id = await habo.send(stage.mullsjo.address)
+    assert await habo.ends(message_id) is MessageStatus.ACCEPTED
+    for name in ("anna", "bo"):
+        Custodians(habo.config.vaults.secrets, cost=CHEAP).add(name, b"a long row of words")
+    (tmp_path / "words").write_text("a long row of words\n")
+    key = pyrage.x25519.Identity.generate()
+    (tmp_path / "key").write_text(f"{key}\n")
+    persons = ("--by", "anna", "--by-passphrase-file", tmp_path / "words")
+    persons += ("--with", "bo", "--with-passphrase-file", tmp_path / "words")
+    to = ("--to", str(key.to_public()), "--out", tmp_path / "habo.age")
+    organisation = habo.organisation.value
+    left = await run("org", "export", organisation, *to, *persons, "--config", config_of(habo), "--json")
+    assert left.status == 0, left.complaints
+    assert left.document["suspended"] is False
+    signer = ("--signer", left.document["signer_sha256"], "--by", "cecilia", "--config", config_of(new))
+    came = await run("org", "import", tmp_path / "habo.age", "--identity", tmp_path / "key", *signer)
+    try:
+        assert came.status == 0, came.complaints
+        await there(habo, new, message_id)
+        again = await run("org", "import", tmp_path / "habo.age", "--identity", tmp_path / "key", *signer)
+        assert (again.status, "is here already" in again.output) == (0, True)
+    finally:
+        await forgotten(new, habo)
+        shutil.rmtree(habo.config.vaults.secrets / FOLDER)
+
+
+async def there(habo: Member, new: Member, message_id: str) -> None:
+    gate, organisation = new.operator.gate, habo.organisation
+    async with gate.open(WORKER, organisation, MT, Purpose.EXPORT) as vault:
+        record = await vault.message(message_id, Direction.OUT)
+        body = await (await vault.body(message_id, Direction.OUT)).read_all()
+        receipt = await vault.receipt_for_message(message_id)
+    async with habo.open(MT) as before:
+        assert record == await before.message(message_id, Direction.OUT)
+        assert body == await (await before.body(message_id, Direction.OUT)).read_all()
+        assert receipt == await before.receipt_for_message(message_id)
+    found = await entries(gate, WORKER, Purpose.EXPORT, organisation, (MT, AP), message_id)
+    said = {one.entry.event for one in found if one.former}
+    assert {AuditEvent.MT_MESSAGE_SCHEDULED, AuditEvent.AP_TRANSFER_DELIVERED} <= said
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--to", "age1nobody"), "a recipient is not one of age"),
+        ((), "1 to 10 recipients are needed"),
+    ],
+)
+async def test_nothing_is_exported_for_nobody(
+    stage: Stage, tmp_path: Path, arguments: tuple[str, ...], said: str
+) -> None:
+    organisation, out = stage.habo.organisation.value, tmp_path / "out"
+    more = ("--by", "anna", "--config", config_of(stage.habo))
+    ended = await run("org", "export", organisation, "--out", out, *arguments, *more)
+    assert (ended.status, said in ended.complaints) == (2, True), ended.complaints
+    assert not out.exists()
