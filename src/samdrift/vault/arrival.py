@@ -15,6 +15,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from samdrift.audit.entries import Happening
+from samdrift.contracts.messages import Direction
 from samdrift.contracts.principals import Role
 from samdrift.vault import logbook, messagerows, moving
 from samdrift.vault.bodies import Body, body_values
@@ -113,6 +114,15 @@ class MessageServiceArrival(Arrival):
 
     role = Role.MESSAGE_SERVICE
 
+    async def store(self, part: Part, records: Sequence[Brought]) -> None:
+        """Store records, and know the mailboxes that messages lie in."""
+        await super().store(part, records)
+        if part is moving.MESSAGES:
+            held = [one.facts for one in records if not one.facts["deleted"] and one.facts["size"]]
+            for address in {_mailbox(facts) for facts in held}:
+                if (values := messagerows.mailbox_values(address, self._sealer)) is not None:
+                    self._work.later(messagerows.KNOW_MAILBOX, *values)
+
     def _rows(self, part: Part, records: Sequence[Brought]) -> dict[str, list[Facts]]:
         if part is moving.RECEIPTS:
             return {part.name: [self._receipt(record) for record in records]}
@@ -155,6 +165,11 @@ class MessageServiceArrival(Arrival):
             "address": None if address is None else moving.from_bytes(address),
             "content": moving.from_bytes(content),
         }
+
+
+def _mailbox(facts: Facts) -> str:
+    own = "sender_address" if facts["direction"] == Direction.OUT else "recipient_address"
+    return str(facts[own])
 
 
 def _former_entry(log: str, facts: Facts) -> Facts:

@@ -11,7 +11,7 @@ from samdrift.contracts.messages import Direction, MessageStatus, ReceiptState
 from samdrift.vault.bodies import Body, body_values
 from samdrift.vault.records import MessageRecord, ReceiptRecord, StatusEvent
 from samdrift.vault.sealing import Sealer
-from samdrift.vault.session import Row, Value
+from samdrift.vault.session import Row, Value, call
 from samdrift.wire.codes import ReceiptStatus
 from samdrift.wire.identifiers import ParticipantIdentifier
 
@@ -31,6 +31,7 @@ Place = tuple[datetime, str, Direction]
 """Where a message stands in that order: when it was stored, its id and direction."""
 
 
+KNOW_MAILBOX = call("know_mailbox", 2)
 LONGEST_ADDRESS = 256
 """Characters of a functional address, in the contract of interface D (recipientAttentionDef)."""
 
@@ -149,12 +150,12 @@ def message(row: Row, sealer: Sealer) -> MessageRecord:
     )
 
 
-def mailbox_values(record: MessageRecord, sealer: Sealer) -> tuple[Value, ...] | None:
+def mailbox_values(address: str, sealer: Sealer) -> tuple[Value, ...] | None:
     """A message's mailbox as the arguments of ``know_mailbox``, unless no client can name its address."""
-    if len(record.mailbox) > LONGEST_ADDRESS:
+    if len(address) > LONGEST_ADDRESS:
         return None
-    mark = sealer.mark(record.mailbox)
-    return mark, sealer.seal(record.mailbox.encode(), f"mailbox {mark.hex()}")
+    mark = sealer.mark(address)
+    return mark, sealer.seal(address.encode(), f"mailbox {mark.hex()}")
 
 
 def mailbox(row: Row, sealer: Sealer) -> str | None:

@@ -72,7 +72,6 @@ LEFT JOIN messages early ON known.mark IS NULL AND early.id = found.id AND early
 
 A message tells the address of a mailbox that has not been in use since addresses stand apart.
 """
-_KNOW_MAILBOX = call("know_mailbox", 2)
 _EVENTS_OF = """
 SELECT e.message, e.direction, e.at, e.status, e.details
 FROM unnest($1::text[], $2::text[]) AS asked (message, direction)
@@ -363,8 +362,8 @@ class MessageServiceVault(WorkQueue, Tokens):
         self._work.after_commit(self._room.tell)
 
     def _know_mailbox(self, record: MessageRecord) -> None:
-        if (values := messagerows.mailbox_values(record, self._sealer)) is not None:
-            self._work.later(_KNOW_MAILBOX, *values)
+        if (values := messagerows.mailbox_values(record.mailbox, self._sealer)) is not None:
+            self._work.later(messagerows.KNOW_MAILBOX, *values)
 
     async def _take(
         self, record: MessageRecord | None, body: Body | None, item_id: str, now: datetime

@@ -26,6 +26,7 @@ from samdrift.vault.moving import Part, Taken
 from samdrift.vault.registry import RegistrationState
 from samdrift.wire.identifiers import ParticipantIdentifier
 from tests.movable import LARGE, fill
+from tests.separation.vaultlogin import superuser, vault_login
 from tests.vaults import MINUTE, NOW, WORKER, Installation, body, message, until
 
 AP, MT = Role.ACCESS_POINT, Role.MESSAGE_SERVICE
@@ -109,6 +110,20 @@ async def test_what_departs_arrives_and_departs_again_the_same(
     elsewhere = await installation.organisation()
     await take_in(installation, elsewhere, kind, brought)
     assert await everything(installation, elsewhere, kind) == brought
+
+
+async def test_the_mailboxes_of_what_arrived_are_known_apart_from_it(
+    installation: Installation, organisation: ParticipantIdentifier
+) -> None:
+    await fill(installation, organisation)
+    elsewhere = await installation.organisation()
+    for kind in PARTS:
+        await take_in(installation, elsewhere, kind, await everything(installation, organisation, kind))
+    async with installation.open(elsewhere, MT) as vault:
+        mailboxes = await vault.mailboxes()
+    schema = (await vault_login(installation, elsewhere, MT)).schema
+    known = (await superuser(installation)).rows(f"SELECT mark FROM {schema}.mailboxes")
+    assert len(known) == len(mailboxes) > 0
 
 
 async def test_what_arrived_is_in_use(
