@@ -112,9 +112,15 @@ class Played:
 
 @asynccontextmanager
 async def played(
-    federation: LocalFederation, folder: Path, operators: Mapping[DemoOperator, Sequence[str]]
+    federation: LocalFederation,
+    folder: Path,
+    operators: Mapping[DemoOperator, Sequence[str]],
+    settings: str = "",
 ) -> AsyncIterator[Played]:
-    """Enrol operators, each with the processes that it is to run as, none of them started."""
+    """Enrol operators, each with the processes that it is to run as, none of them started.
+
+    ``settings`` are further tables of their configuration files.
+    """
     async with AsyncExitStack() as stack:
         found = Played()
         for operator, processes in operators.items():
@@ -123,7 +129,7 @@ async def played(
             for table, hasty in _HASTE.items():
                 assert table in text
                 text = text.replace(table, hasty)
-            enrolled.config_file.write_text(text)
+            enrolled.config_file.write_text(text + settings)
             config = load(enrolled.config_file)
             gate = await Gate.start(vault_settings(config))
             stack.push_async_callback(gate.close)

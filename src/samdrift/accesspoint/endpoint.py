@@ -13,7 +13,7 @@ from samdrift.audit.operations import postponed
 from samdrift.vault.errors import VaultUnavailable
 
 PATH = "/as4"
-_LATER = {"retry-after": "60"}
+LATER = {"retry-after": "60"}
 
 
 class Endpoint:
@@ -31,5 +31,5 @@ class Endpoint:
             answer = await self._inbound.receive(request.headers.get("content-type", ""), request.stream())
         except (PeerUndecided, VaultUnavailable) as error:
             postponed("interface A", error)
-            return Response(status_code=503, headers=_LATER)
+            return Response(status_code=503, headers=LATER)
         return Response(answer.body, media_type=None, headers={"content-type": answer.content_type})

@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from samdrift.app.config import Config, OrganisationConfig, SocketAddress
+from samdrift.app.isolation import USERS
 from samdrift.app.replaceable import OPERATOR_KEYS
 from samdrift.contracts.discovery import CertificatePurpose
 from samdrift.net.trustfolder import read_policies
@@ -69,6 +70,8 @@ class Claims:
     """Who says which access points are let in: digests of certificates."""
     credentials: Mapping[str, str] = field(default_factory=dict)
     """Credentials with passphrase and PINs; a supervisor has one set of them for all."""
+    first_user: int | None = None
+    """Where the Unix users of its processes begin."""
 
 
 def require_apart(claims: Sequence[Claims]) -> None:
@@ -105,10 +108,16 @@ def _shared(one: Claims, other: Claims) -> Iterator[tuple[str, str]]:
     ):
         if name == another_name:
             yield _settings(setting, where), "the same credential"
+    if _same_users(one.first_user, other.first_user):
+        yield "isolation.first_user", f"the same Unix users: {USERS} are kept for each"
     if one.tokens & other.tokens:
         yield "organisations.token.label", "the same token"
     if one.issuers & other.issuers:
         yield "federation.trust", "both let in access points of the same issuer"
+
+
+def _same_users(one: int | None, other: int | None) -> bool:
+    return one is not None and other is not None and abs(one - other) < USERS
 
 
 def _settings(one: str, other: str) -> str:
@@ -155,6 +164,7 @@ def claims_of(config: Config, file: Path) -> Claims:
         frozenset(_tokens(config)),
         _digests(policy.issuers or policy.anchors),
         dict(_credentials(config)),
+        config.isolation.first_user,
     )
 
 

@@ -8,6 +8,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from samdrift.app.addressbook import AddressBookConfig
+from samdrift.app.isolation import IsolationConfig
 from samdrift.app.malware import MalwareConfig
 from samdrift.app.separation.config import IsolationCheckConfig
 from samdrift.app.tokens import TokenConfig, TokensConfig
@@ -211,5 +212,6 @@ class Config:
     address_book: AddressBookConfig | None = None
     metrics: MetricsConfig | None = None
     isolation_check: IsolationCheckConfig | None = None
+    isolation: IsolationConfig = field(default_factory=IsolationConfig)
     file: Path | None = None
     """Where it was read, for what is followed there while the installation runs."""

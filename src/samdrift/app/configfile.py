@@ -24,6 +24,7 @@ from samdrift.app.config import (
     VaultConfig,
 )
 from samdrift.app.credentials import credential
+from samdrift.app.isolation import IsolationConfig, read_isolation
 from samdrift.app.malware import read_malware
 from samdrift.app.organisationconfig import check_issuers, check_parts, https_address, organisation
 from samdrift.app.separation.config import read_isolation_check
@@ -58,6 +59,7 @@ def _config(table: Table) -> Config:
         isolation_check=read_isolation_check(each, hosted)
         if (each := table.optional("isolation_check"))
         else None,
+        isolation=read_isolation(each) if (each := table.optional("isolation")) else IsolationConfig(),
     )
     table.finish()
     if config.message_service is not None and config.malware is None:

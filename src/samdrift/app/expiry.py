@@ -50,13 +50,17 @@ class Expiries:
     clock: Clock
     per_organisation: bool = False
     gauge: Gauge | None = None
+    operators: bool = True
+    """Whether to look at the operator's own too; a process of one organisation does not."""
+    warns: bool = True
+    """Whether to warn; of several processes one does."""
     _told: dict[tuple[str, KeyName], date] = field(default_factory=dict)
 
     def look(self) -> None:
         """Warn of each certificate that expires within thirty days, once a day, and set the metric."""
         now = self.clock()
         found = list(self._expiries(now))
-        for expiry in found:
+        for expiry in found if self.warns else ():
             self._warn(expiry, now)
         if self.gauge is not None:
             self._measure(self.gauge, found, now)
@@ -72,7 +76,8 @@ class Expiries:
             await asyncio.sleep(_EVERY.total_seconds())
 
     def _expiries(self, now: datetime) -> Iterator[_Expiry]:
-        yield from self._of("operator", "operator", OPERATOR_KEYS, _OPERATORS, now)
+        if self.operators:
+            yield from self._of("operator", "operator", OPERATOR_KEYS, _OPERATORS, now)
         for one in self.registry.all():
             if one.role is Role.MESSAGE_SERVICE:
                 owner = one.organisation.value if self.per_organisation else "organisations"

@@ -55,10 +55,16 @@ class _File:
     def __init__(self, path: Path, config: Config) -> None:
         self._path = path
         self._config = config
+        self._served = {one.identifier for one in config.organisations}
 
     def build(self) -> Registrations:
-        """To shut a client out comes first: that its addresses are then nobody's is only told."""
-        self._config = load(self._path)
+        """Of the organisations that this process serves.
+
+        To shut a client out comes first: that its addresses are then nobody's is only told.
+        """
+        config = load(self._path)
+        served = (one for one in config.organisations if one.identifier in self._served)
+        self._config = replace(config, organisations=tuple(served))
         found = registrations(self._config)
         for where, text in _unassigned(self._config):
             _LOGGER.warning("%s: %s", where, text)

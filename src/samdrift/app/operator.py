@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 from prometheus_client import CollectorRegistry
-from starlette.routing import BaseRoute
 
 from samdrift.accesspoint import role as ap
 from samdrift.accesspoint.meters import Meters
@@ -18,8 +17,9 @@ from samdrift.app import rolesettings
 from samdrift.app.accesspoints import connected_later
 from samdrift.app.addressbook import address_book
 from samdrift.app.authorization import Authorizing, authorizing
-from samdrift.app.config import AccessPointConfig, Config, MessageServiceConfig, SocketAddress
+from samdrift.app.config import AccessPointConfig, Config, MessageServiceConfig
 from samdrift.app.control import control_folder, controlled
+from samdrift.app.doors import Door, Doors, PublicDoors
 from samdrift.app.expiry import Expiries, expiry_gauge, watching
 from samdrift.app.malware import malware_scanner
 from samdrift.app.metrics import metrics_application
@@ -39,13 +39,11 @@ from samdrift.audit.operations import unexpected
 from samdrift.contracts.principals import Role
 from samdrift.messageservice import role as mt
 from samdrift.messageservice.access import Authorization
-from samdrift.messageservice.interfaced.application import InterfaceD
 from samdrift.messageservice.service import MessageService
 from samdrift.net.clock import system_clock
 from samdrift.net.guard import guarded
 from samdrift.net.http import http_client
-from samdrift.net.server import listening_socket, serving
-from samdrift.net.tls import client_tls, server_tls
+from samdrift.net.tls import client_tls
 from samdrift.vault.gate import Gate
 from samdrift.vault.keys.opened import open_keys
 from samdrift.vault.keys.store import KeyStore
@@ -82,6 +80,7 @@ def vault_settings(config: Config) -> VaultSettings:
         tokens=token_settings(
             config.vaults.tokens, {each.identifier: each.token for each in config.organisations}
         ),
+        other_users=config.isolation.first_user is not None,
     )
 
 
@@ -91,7 +90,7 @@ async def running(
     roles: frozenset[Role] = frozenset(Role),
     clients: Authorization | None = None,
 ) -> AsyncIterator[Operator]:
-    """Run the configured ones of ``roles``; everything is reachable when the context is entered.
+    """Run the configured ones of ``roles`` in this process; all is reachable when the context is entered.
 
     ``clients`` tells whom interface D is for, instead of those who are configured for that.
     """
@@ -100,48 +99,66 @@ async def running(
         keys = open_keys(settings)
         gate = await Gate.start(settings, roles=roles, keys=keys)
         stack.push_async_callback(gate.close)
-        services = await stack.enter_async_context(shared_services(config))
-        registry = CollectorRegistry()
-        if config.access_point is not None and Role.ACCESS_POINT in roles:
-            await _run_access_point(stack, config, config.access_point, gate, services, keys, registry)
-        expiries = Expiries(keys, gate.registry, system_clock, _named(config), expiry_gauge(registry))
+        doors = PublicDoors(config, newest_identity(partial(keys.tls_server, OPERATOR_KEYS)))
+        parts = Parts(config, roles, keys, gate, doors)
+        gauge = expiry_gauge(parts.registry)
+        expiries = Expiries(keys, gate.registry, system_clock, named_in_metrics(config), gauge)
         await stack.enter_async_context(watching(expiries))
-        service = authorization = None
-        if config.message_service is not None and Role.MESSAGE_SERVICE in roles:
-            own = config.message_service
-            if own.address_d:
-                authorization = await stack.enter_async_context(authorizing(config, own, gate))
-            role = await _run_message_service(stack, config, own, gate, services)
-            service = role.service
-            if own.listen_d is not None:
-                whom = clients or (authorization.tokens if authorization else None)
-                if whom is None:
-                    raise ConfigError("message_service.address_d", "is missing, and there is a listen_d")
-                beside = authorization.server.routes() if authorization else []
-                await _serve_interface_d(stack, own.listen_d, role.interface_d(whom), beside, keys)
+        operator = await put_together(stack, parts, clients)
         await stack.enter_async_context(
             controlled(control_folder(config.vaults), {UNLOCK: unlocking(gate, keys)})
         )
-        yield Operator(config, gate, service, authorization)
+        yield operator
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What the roles of one process are put together from."""
+
+    config: Config
+    roles: frozenset[Role]
+    keys: KeyStore
+    gate: Gate
+    doors: Doors
+    registry: CollectorRegistry = field(default_factory=CollectorRegistry)
+    """The metrics of the process."""
+
+
+async def put_together(stack: AsyncExitStack, parts: Parts, clients: Authorization | None = None) -> Operator:
+    """Run the roles until ``stack`` ends."""
+    config, gate = parts.config, parts.gate
+    services = await stack.enter_async_context(shared_services(config))
+    if config.access_point is not None and Role.ACCESS_POINT in parts.roles:
+        await _run_access_point(stack, parts, config.access_point, services)
+    if config.message_service is None or Role.MESSAGE_SERVICE not in parts.roles:
+        return Operator(config, gate, None)
+    own, authorization = config.message_service, None
+    if own.address_d:
+        authorization = await stack.enter_async_context(authorizing(config, own, gate))
+    role = await _run_message_service(stack, config, own, gate, services)
+    if own.listen_d is not None:
+        whom = clients or (authorization.tokens if authorization else None)
+        if whom is None:
+            raise ConfigError("message_service.address_d", "is missing, and there is a listen_d")
+        interface_d = role.interface_d(whom)
+        beside = authorization.server.routes() if authorization else []
+        application = guarded(interface_d.application(beside), unexpected("interface D"))
+        await parts.doors.open(stack, Door.D, application)
+        stack.callback(interface_d.close)
+    return Operator(config, gate, role.service, authorization)
 
 
 async def _run_access_point(
-    stack: AsyncExitStack,
-    config: Config,
-    own: AccessPointConfig,
-    gate: Gate,
-    services: Services,
-    keys: KeyStore,
-    registry: CollectorRegistry,
+    stack: AsyncExitStack, parts: Parts, own: AccessPointConfig, services: Services
 ) -> None:
-    identity = newest_identity(partial(keys.tls_server, OPERATOR_KEYS))
+    config, keys = parts.config, parts.keys
     shown = newest_identity(partial(identity_for_peers, keys))
     peers_tls = client_tls(shown if own.client_certificates else None, config.federation.tls_issuers)
     client = http_client(peers_tls, public_only=not config.federation.private_addresses)
     stack.push_async_callback(client.aclose)
-    meters = Meters(registry, per_organisation=_named(config))
+    meters = Meters(parts.registry, per_organisation=named_in_metrics(config))
     around = ap.Surroundings(
-        gate, services.discovery, services.checks, client, system_clock, os.urandom, meters
+        parts.gate, services.discovery, services.checks, client, system_clock, os.urandom, meters
     )
     role = ap.AccessPointRole(
         rolesettings.access_point_settings(config, own),
@@ -151,19 +168,14 @@ async def _run_access_point(
         DEFAULT_LIMITS,
     )
     await stack.enter_async_context(role.working())
-    tls_a = server_tls(identity, config.federation.tls_issuers if own.client_certificates else None)
-    tls_c = server_tls(identity, config.inner_issuers)
-    socket_a = listening_socket(own.listen.host, own.listen.port)
-    socket_c = listening_socket(own.listen_c.host, own.listen_c.port)
-    await stack.enter_async_context(serving(role.interface_a, socket_a, tls=tls_a.serving))
-    await stack.enter_async_context(serving(role.interface_c, socket_c, tls=tls_c.serving))
+    await parts.doors.open(stack, Door.A, role.interface_a)
+    await parts.doors.open(stack, Door.C, role.interface_c)
     if config.metrics is not None:
-        metrics = guarded(metrics_application(registry, role.queue_lengths.measure), unexpected("metrics"))
-        socket = listening_socket(config.metrics.listen.host, config.metrics.listen.port)
-        await stack.enter_async_context(serving(metrics, socket))
+        metrics = metrics_application(parts.registry, role.queue_lengths.measure)
+        await parts.doors.open(stack, Door.METRICS, guarded(metrics, unexpected("metrics")))
 
 
-def _named(config: Config) -> bool:
+def named_in_metrics(config: Config) -> bool:
     """Whether metrics name organisations."""
     return config.metrics is not None and config.metrics.per_organisation
 
@@ -194,17 +206,3 @@ async def _run_message_service(
     )
     await stack.enter_async_context(role.working())
     return role
-
-
-async def _serve_interface_d(
-    stack: AsyncExitStack,
-    listen: SocketAddress,
-    interface_d: InterfaceD,
-    beside: Sequence[BaseRoute],
-    keys: KeyStore,
-) -> None:
-    tls = server_tls(newest_identity(partial(keys.tls_server, OPERATOR_KEYS)))
-    application = guarded(interface_d.application(beside), unexpected("interface D"))
-    socket = listening_socket(listen.host, listen.port)
-    await stack.enter_async_context(serving(application, socket, tls=tls.serving))
-    stack.callback(interface_d.close)

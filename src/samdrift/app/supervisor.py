@@ -10,17 +10,24 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import logging
 import os
 import socket
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 _LOGGER = logging.getLogger("samdrift")
 _SERVES = b"serves\n"
 _PATIENCE = 60.0
 """Seconds that a process has to end by itself."""
 _LONGEST_PAUSE = 60.0
+_LONGEST_START = 300.0
+"""Seconds after which a process that neither serves nor has ended never will."""
+_NOT_STARTED = 127
+"""Stands for the exit status of what could not even be started, as in a shell."""
+_LONGEST_LINE = 64 << 20
 _STEADY = 60.0
 """Seconds after which a process that ends has not failed to start."""
 
@@ -34,40 +41,106 @@ def pause(failures: int) -> float:
     return min(2.0 ** (failures - 1), _LONGEST_PAUSE)
 
 
+@dataclass(frozen=True, slots=True)
+class Handed:
+    """What a process is handed over its channel as it starts."""
+
+    line: bytes
+    """One line, without its end."""
+    sockets: Sequence[socket.socket] = ()
+    """Become the process's; ours are closed."""
+
+
+@dataclass(frozen=True, slots=True)
+class UnixUser:
+    """Whom a process runs as: the numbers of a user and of its only group."""
+
+    user: int
+    group: int
+
+
 class Child:
     """One process, over all its lives."""
 
-    def __init__(self, name: str, command: Sequence[str]) -> None:
+    def __init__(
+        self,
+        name: str,
+        command: Sequence[str],
+        hand: Callable[[], Handed] | None = None,
+        user: UnixUser | None = None,
+    ) -> None:
+        """``hand`` gives what it is handed in each life; it runs as ``user``, or as we do."""
         self.name = name
         self._command = command
+        self._hand = hand
+        self._user = user
         self._process: subprocess.Popen[bytes] | None = None
+        self._writer: asyncio.StreamWriter | None = None
 
     async def start(self) -> bool:
-        """Start it; gives whether it serves, as soon as it does or has ended."""
+        """Start it; gives whether it serves, as soon as it does or has ended.
+
+        One that does neither for long is killed: whatever it hangs in, it would hang for ever.
+        """
         try:
-            ours = self._launched()
+            ours, handed = self._launched()
         except OSError as error:
-            _LOGGER.error("%s: cannot be started (%s)", self.name, error.strerror)
+            where = f" {error.filename}:" if isinstance(error.filename, str) else ""
+            _LOGGER.error("%s: cannot be started (%s %s)", self.name, where, error.strerror)
             return False
         self._reader, self._writer = await asyncio.open_connection(sock=ours)
-        with contextlib.suppress(ConnectionError):
-            return await self._reader.readline() == _SERVES
-        return False
+        try:
+            async with asyncio.timeout(_LONGEST_START):
+                if handed is not None:
+                    self.tell(handed.line)
+                return await self._reader.readline() == _SERVES
+        except ConnectionError:
+            return False
+        except TimeoutError:
+            _LOGGER.error("%s: hangs before it serves, and is killed", self.name)
+            self.kill()
+            return False
 
-    def _launched(self) -> socket.socket:
-        """Start the process; gives our end of the channel."""
+    def tell(self, line: bytes) -> None:
+        """Send it a line; nothing happens when it does not run."""
+        if self._writer is not None and not self._writer.is_closing():
+            self._writer.write(line + b"\n")
+
+    def kill(self) -> None:
+        """End it at once."""
+        if self._process is not None:
+            self._process.kill()
+
+    def _launched(self) -> tuple[socket.socket, Handed | None]:
+        """Start the process; gives our end of the channel, and what is to be handed over."""
+        handed = self._hand() if self._hand is not None else None
         ours, theirs = socket.socketpair()
         with theirs:
             try:
                 # A session of its own: what is typed at the terminal comes to the supervisor alone.
-                self._process = subprocess.Popen(self._command, stdin=theirs.fileno(), start_new_session=True)
+                self._process = subprocess.Popen(
+                    self._command,
+                    stdin=theirs.fileno(),
+                    start_new_session=True,
+                    env=None if handed is None else _without_credentials(),
+                    user=self._user.user if self._user else None,
+                    group=self._user.group if self._user else None,
+                    extra_groups=[] if self._user else None,
+                )
+                if handed is not None:
+                    socket.send_fds(ours, [b"\n"], [each.fileno() for each in handed.sockets])
             except OSError:
                 ours.close()
                 raise
-        return ours
+            finally:
+                for each in handed.sockets if handed is not None else ():
+                    each.close()
+        return ours, handed
 
     async def ended(self) -> int:
         """Its exit status, once it has ended: its end of the channel is closed then."""
+        if self._writer is None:
+            return _NOT_STARTED
         with contextlib.suppress(ConnectionError):
             while await self._reader.read(100):
                 pass
@@ -87,6 +160,11 @@ class Child:
         return await asyncio.to_thread(_waited_for, self._process)
 
 
+def _without_credentials() -> dict[str, str]:
+    """The environment without the way to what systemd hands over to us alone."""
+    return {name: value for name, value in os.environ.items() if name != "CREDENTIALS_DIRECTORY"}
+
+
 def _waited_for(process: subprocess.Popen[bytes]) -> int:
     try:
         return process.wait(_PATIENCE)
@@ -102,18 +180,19 @@ async def supervise(children: Sequence[Child]) -> None:
     running in the end.
     """
     try:
-        await asyncio.gather(*(_first(child) for child in children))
-        await asyncio.gather(*(_keep(child) for child in children))
+        await asyncio.gather(*(first_start(child) for child in children))
+        await asyncio.gather(*(keep(child) for child in children))
     finally:
         await asyncio.gather(*(child.stop() for child in children))
 
 
-async def _first(child: Child) -> None:
+async def first_start(child: Child) -> None:
+    """Start it, or raise :class:`NotStarted`."""
     if not await child.start():
         raise NotStarted(f"{child.name}: did not start, see above")
 
 
-async def _keep(child: Child) -> None:
+async def keep(child: Child) -> None:
     """Start it again each time it ends."""
     clock, failures = asyncio.get_running_loop().time, 0
     began = clock()
@@ -140,9 +219,26 @@ class Supervisor:
         with open(os.devnull, "rb") as nothing:
             os.dup2(nothing.fileno(), 0)
 
-    async def hear(self) -> None:
-        """Say that this process serves, and return when the supervisor is gone."""
-        reader, writer = await asyncio.open_connection(sock=self._channel)
+    def handed(self, most: int) -> tuple[bytes, list[socket.socket]]:
+        """The line that is handed over at the start, and up to ``most`` sockets, or :class:`OSError`."""
+        _, descriptors, _, _ = socket.recv_fds(self._channel, 1, most)
+        sockets = [socket.socket(fileno=each) for each in descriptors]
+        line = bytearray()
+        while not line.endswith(b"\n"):
+            seen = self._channel.recv(1 << 16, socket.MSG_PEEK)
+            if not seen:
+                raise ConnectionAbortedError(errno.ECONNABORTED, "the supervisor is gone")
+            line += self._channel.recv(seen.find(b"\n") + 1 or len(seen))
+        return bytes(line), sockets
+
+    async def hear(self, told: Callable[[bytes], None] | None = None) -> None:
+        """Say that this process serves, and return when the supervisor is gone.
+
+        ``told`` gets each line that the supervisor says meanwhile.
+        """
+        reader, writer = await asyncio.open_connection(sock=self._channel, limit=_LONGEST_LINE)
         writer.write(_SERVES)
         with contextlib.suppress(ConnectionError):
-            await reader.read()
+            while line := await reader.readline():
+                if told is not None:
+                    told(line)

@@ -24,6 +24,8 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 CLIENT_CERTIFICATE = "samdrift.client-certificate"
+SHOWN_CERTIFICATE = "samdrift.shown-certificate"
+"""The certificate itself in the scope, DER, for a process that hands requests on."""
 
 _LINGER = 2.0
 """Seconds that a client has to read an answer which came before the end of its request."""
@@ -56,8 +58,8 @@ class ClientCertificateProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         tls = transport.get_extra_info("ssl_object")
-        shown = tls.getpeercert(binary_form=True) if tls is not None else None
-        self._fingerprint = hashlib.sha256(shown).hexdigest() if shown else None
+        self._shown = tls.getpeercert(binary_form=True) if tls is not None else None
+        self._fingerprint = hashlib.sha256(self._shown).hexdigest() if self._shown else None
         self._heard = self.loop.time()
         self._look = self.loop.call_later(self._patience, self._look_again)
 
@@ -77,6 +79,7 @@ class ClientCertificateProtocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self.scope[CLIENT_CERTIFICATE] = self._fingerprint  # type: ignore[literal-required]
+        self.scope[SHOWN_CERTIFICATE] = self._shown  # type: ignore[literal-required]
 
     def on_headers_complete(self) -> None:
         super().on_headers_complete()

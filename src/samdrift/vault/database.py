@@ -51,7 +51,7 @@ class Database:
             check_address(settings.database)
             return cls(settings.database, keys, handed_in, None)
         password = partial(keys.login_password, PlatformLogin.ADMINISTRATOR)
-        server = EmbeddedPostgres(settings.database, password)
+        server = EmbeddedPostgres(settings.database, password, other_users=settings.other_users)
         return cls(await asyncio.to_thread(server.start), keys, handed_in, server)
 
     @property
@@ -68,6 +68,11 @@ class Database:
         """Stop the embedded server, unless another process uses it."""
         if self._server is not None:
             await asyncio.to_thread(self._server.stop)
+
+    @property
+    def address(self) -> str:
+        """How to reach it, as a libpq connection string without who logs in."""
+        return self._address
 
     @property
     def name(self) -> str:
@@ -105,6 +110,21 @@ class Database:
 
     def login(self, name: str, password: str) -> Login:
         return Login(name, password, make_conninfo(self._address, user=name, password=password))
+
+
+class HandedDatabase(Database):
+    """The server that another process keeps running, for one that may not administer it."""
+
+    def __init__(self, address: str, registry: str, keys: KeyStore) -> None:
+        """``registry`` is the password of the login that reads the registry."""
+        super().__init__(address, keys, Path(), None)
+        self._registry_password = registry
+
+    def registry(self) -> Login:
+        return self.login(self.registry_login, self._registry_password)
+
+    def administrator(self) -> str:
+        raise ServerFailed("this process administers nothing")
 
 
 def databases_of(address: str) -> frozenset[tuple[str, str, str]]:

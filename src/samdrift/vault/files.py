@@ -2,6 +2,10 @@
 
 A file written here is complete and on disk when the call returns, or it is not
 there: a crash or a full disk never leaves half a key behind.
+
+What root makes belongs to whom the folder around it belongs to, so that the
+process of an organisation that runs as a Unix user of its own can read what the
+operator puts there.
 """
 
 from __future__ import annotations
@@ -16,6 +20,7 @@ def private_folder(folder: Path) -> Path:
     if not folder.is_dir():
         private_folder(folder.parent)
         folder.mkdir(mode=0o700, exist_ok=True)
+        give_as(folder, folder.parent)
         sync_folder(folder.parent)
     return folder
 
@@ -30,6 +35,7 @@ def write_new(path: Path, data: bytes) -> bool:
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(data)
+            give_as(descriptor, path.parent)
             file.flush()
             os.fsync(file.fileno())
         os.link(draft, path)
@@ -39,6 +45,21 @@ def write_new(path: Path, data: bytes) -> bool:
         draft.unlink()
     sync_folder(path.parent)
     return True
+
+
+def give_as(made: Path | int, folder: Path) -> None:
+    """Have what root made in ``folder`` belong to whom the folder belongs to."""
+    if os.geteuid() == 0:
+        around = folder.stat()
+        os.chown(made, around.st_uid, around.st_gid)
+
+
+def let_through(path: Path) -> None:
+    """Let other users pass through the folders above ``path``, which stay unreadable to them."""
+    for folder in path.parents:
+        mode = folder.stat().st_mode
+        if not mode & 0o001:
+            folder.chmod(mode | 0o001)
 
 
 def remove(path: Path) -> None:

@@ -69,8 +69,9 @@ class Gate:
         roles: Collection[Role],
         clock: Clock,
         keys: KeyStore,
+        only: Collection[str] | None = None,
     ) -> None:
-        self.registry = Registry(self._forget)
+        self.registry = Registry(self._forget, only)
         self.news = Signals()
         """Raised for an organisation whose messages this process has changed."""
         self.denials = 0
@@ -93,21 +94,30 @@ class Gate:
         roles: Collection[Role] = tuple(Role),
         clock: Clock = _now,
         keys: KeyStore | None = None,
+        database: Database | None = None,
+        only: Collection[str] | None = None,
     ) -> Self:
         """Reach the database, and read who is hosted; :class:`VaultUnavailable` when that fails.
 
         The registry must have been made (:meth:`Provisioner.install`). ``keys`` is
         the key store of ``settings`` where it is open already: opening takes time.
+        ``database`` is for a process that another one keeps it running for, and
+        ``only`` the vaults that the process is for: it knows of no others.
         """
         keys = keys or open_keys(settings)
-        database = await Database.start(settings, keys)
+        database = database or await Database.start(settings, keys)
         try:
-            gate = cls(database, settings, roles, clock, keys)
+            gate = cls(database, settings, roles, clock, keys, only)
             await gate._wakeups.start()
         except BaseException:
             await database.stop()
             raise
         return gate
+
+    @property
+    def database(self) -> Database:
+        """Where the vaults are, for whoever starts processes that open some of them."""
+        return self._database
 
     async def close(self) -> None:
         """Hang up; what is open then fails with :class:`VaultUnavailable`."""

@@ -10,7 +10,10 @@ from psycopg import sql
 
 Connection = psycopg.AsyncConnection[tuple[Any, ...]]
 
-_CONNECTIONS = 32
+CONNECTIONS = 32
+"""Of one login at once."""
+OF_REGISTRY = 200
+"""Of the registry's login: one for each process that hears from it what is new."""
 _LIMITS = {
     "statement_timeout": "30s",
     "lock_timeout": "10s",
@@ -43,7 +46,7 @@ def new_password() -> str:
 async def make_login(connection: Connection, login: str, password: str) -> None:
     """A login that owns nothing and may do nothing yet."""
     create = sql.SQL("CREATE ROLE {} LOGIN CONNECTION LIMIT {}")
-    await connection.execute(create.format(sql.Identifier(login), sql.Literal(_CONNECTIONS)))
+    await connection.execute(create.format(sql.Identifier(login), sql.Literal(CONNECTIONS)))
     await set_password(connection, login, password)
 
 
@@ -59,8 +62,12 @@ async def set_password(connection: Connection, login: str, password: str) -> Non
     await connection.execute(change.format(sql.Identifier(login), sql.Literal(verifier.decode())))
 
 
-async def bound(connection: Connection, login: str, schema: str) -> None:
-    """Give the login's sessions their limits and its schema, where they have others."""
+async def bound(connection: Connection, login: str, schema: str, connections: int = CONNECTIONS) -> None:
+    """Give the login and its sessions their limits and its schema, where they have others."""
+    ((present,),) = await _rows(connection, "SELECT rolconnlimit FROM pg_roles WHERE rolname = %s", login)
+    if present != connections:
+        limit = sql.SQL("ALTER ROLE {} CONNECTION LIMIT {}")
+        await connection.execute(limit.format(sql.Identifier(login), sql.Literal(connections)))
     ((may,),) = await _rows(connection, "SELECT has_parameter_privilege('temp_file_limit', 'SET')")
     wanted = {**_LIMITS, **(_FIRM if may else {}), "search_path": schema}
     ((present,),) = await _rows(connection, _SETTINGS, login)

@@ -24,7 +24,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from samdrift.vault.errors import ServerFailed
-from samdrift.vault.files import sync_folder
+from samdrift.vault.files import let_through, sync_folder
 
 _USER = "pgserver"
 _PORT = "5432"
@@ -35,7 +35,6 @@ _ENVIRONMENT = {"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC"}
 
 _CONFIGURATION = {
     "listen_addresses": "",
-    "unix_socket_permissions": "0700",
     "password_encryption": "scram-sha-256",
     "max_connections": "300",
     "shared_buffers": "128MB",
@@ -61,10 +60,12 @@ _ACCESS = "local all all scram-sha-256\n"
 class EmbeddedPostgres:
     """A server in ``folder``; ``password`` gives that of its administrator, ``postgres``, for a new one."""
 
-    def __init__(self, folder: Path, password: Callable[[], str]) -> None:
+    def __init__(self, folder: Path, password: Callable[[], str], *, other_users: bool = False) -> None:
+        """``other_users``: whether processes of other Unix users log in, for which SCRAM is the lock."""
         self._folder = folder.resolve()
         self._data = self._folder / "data"
         self._password = password
+        self._socket_modes = (0o711, "0777") if other_users else (0o700, "0700")
         self._user = _system_user()
         self._in_use: int | None = None
 
@@ -148,8 +149,15 @@ class EmbeddedPostgres:
         sync_folder(self._folder)
 
     def _configure(self) -> None:
+        folder_mode, socket_mode = self._socket_modes
         self._own(self._sockets())
-        settings = {**_CONFIGURATION, "unix_socket_directories": str(self._sockets()), "port": _PORT}
+        self._sockets().chmod(folder_mode)
+        settings = {
+            **_CONFIGURATION,
+            "unix_socket_directories": str(self._sockets()),
+            "unix_socket_permissions": socket_mode,
+            "port": _PORT,
+        }
         lines = [f"{name} = '{value}'\n" for name, value in settings.items()]
         (self._data / "postgresql.conf").write_text("".join(lines))
         (self._data / "pg_hba.conf").write_text(_ACCESS)
@@ -187,8 +195,8 @@ class EmbeddedPostgres:
         programs = programs_folder()
         user, group = (None, None) if self._user is None else (self._user.pw_uid, self._user.pw_gid)
         if self._user is not None:
-            _let_through(programs)
-            _let_through(self._data)
+            let_through(programs)
+            let_through(self._data)
         done = subprocess.run(
             [str(programs / program), *arguments],
             stdin=subprocess.DEVNULL,
@@ -234,14 +242,6 @@ def _system_user() -> pwd.struct_passwd | None:
     except KeyError:
         subprocess.run(["useradd", "--system", "--no-create-home", _USER], check=True)  # noqa: S607
         return pwd.getpwnam(_USER)
-
-
-def _let_through(path: Path) -> None:
-    """Let the server's user pass through the folders above ``path``; they stay unreadable to it."""
-    for folder in path.parents:
-        mode = folder.stat().st_mode
-        if not mode & 0o001:
-            folder.chmod(mode | 0o001)
 
 
 def _lock(path: Path, operation: int) -> int:

@@ -76,7 +76,7 @@ class Provisioner:
         registry = self._database.registry()
         async with self._transaction():
             await self._make_shared_roles(registry.name, registry.password)
-            await logins.bound(self._connection, registry.name, "registry")
+            await logins.bound(self._connection, registry.name, "registry", logins.OF_REGISTRY)
             await self._harden()
             await self._run("CREATE SCHEMA IF NOT EXISTS registry")
             await migrations.migrate(self._connection, "registry", migrations.REGISTRY)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -80,9 +80,15 @@ class Registration:
 class Registry:
     """The registry as this process knows it; kept up to date while the gate is open."""
 
-    def __init__(self, changed: Callable[[], None] = lambda: None) -> None:
-        """``changed`` is called whenever it has been read anew."""
+    def __init__(
+        self, changed: Callable[[], None] = lambda: None, only: Collection[str] | None = None
+    ) -> None:
+        """``changed`` is called whenever it has been read anew.
+
+        ``only`` are the vaults that this process is for; all, when it is ``None``.
+        """
         self._changed = changed
+        self._only = only
         self._known: dict[tuple[ParticipantIdentifier, Role], Registration] = {}
 
     def serves(self, organisation: ParticipantIdentifier, role: Role) -> bool:
@@ -107,5 +113,9 @@ class Registry:
 
     def replace(self, registrations: Iterable[Registration]) -> None:
         """Know these from now on, and no others."""
-        self._known = {(one.organisation, one.role): one for one in registrations}
+        self._known = {
+            (one.organisation, one.role): one
+            for one in registrations
+            if self._only is None or one.vault in self._only
+        }
         self._changed()

@@ -48,3 +48,5 @@ class VaultSettings:
     idle: timedelta = timedelta(seconds=20)
     """How long an unused connection stays open."""
     tokens: TokenSettings | None = None
+    other_users: bool = False
+    """Whether processes of other Unix users log in to the embedded PostgreSQL."""

@@ -105,9 +105,9 @@ class Wakeups:
             [(_LISTEN, ()), (_REGISTRY_CHANNEL, ()), (REGISTRATIONS, ())]
         )
         before = self._channels.keys()
-        registrations = [Registration.from_row(row) for row in rows]
-        self._registry.replace(registrations)
-        self._channels = {one.channel: (one.organisation, one.role) for one in registrations if one.active}
+        self._registry.replace(Registration.from_row(row) for row in rows)
+        known = self._registry.all()
+        self._channels = {one.channel: (one.organisation, one.role) for one in known if one.active}
         for channel in self._channels.keys() - before:
             self._tell(channel)
 

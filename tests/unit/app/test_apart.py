@@ -132,6 +132,16 @@ def shared(*files: Path) -> str:
     return ""
 
 
+@pytest.mark.parametrize(("other", "setting"), [(219_999, "isolation.first_user"), (220_000, "")])
+def test_processes_of_different_installations_are_different_unix_users(
+    place: Place, other: int, setting: str
+) -> None:
+    for name, first in (("a", 210_000), ("b", other)):
+        with place.file(name).open("a") as file:
+            file.write(f'[isolation]\nlevel = "process"\nfirst_user = {first}\n')
+    assert shared(place.folder / "a.toml", place.folder / "b.toml") == setting
+
+
 def test_what_is_apart_is_let_through_with_bundles_of_issuers_in_common(place: Place) -> None:
     assert shared(place.file("a"), place.file("b")) == ""
     place.key("a", "a")

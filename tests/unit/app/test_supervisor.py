@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import socket
 import sys
 from pathlib import Path
 
 import pytest
 
 from samdrift.app import supervisor
-from samdrift.app.supervisor import Child, NotStarted, pause, supervise
+from samdrift.app.supervisor import Child, Handed, NotStarted, pause, supervise
 from tests.vaults import until
 
 NOTES = "import os, sys; open(sys.argv[1] + f'-{os.getpid()}', 'w').close(); "
@@ -101,6 +102,36 @@ async def test_one_that_does_not_end_by_itself_is_killed(
     await until(lambda: len(scene.runs("one")) == 1)
     await end(supervising)
     assert scene.runs("one") == []
+
+
+async def test_one_that_hangs_before_it_serves_is_killed_and_tried_again(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(supervisor, "_LONGEST_START", 1.0)
+    child = scene.child("one", NOTES + "import time; time.sleep(600)")
+    assert not await child.start()
+    assert await child.ended() == -signal.SIGKILL
+    assert scene.runs("one") == []
+
+
+async def test_what_is_handed_over_comes_as_a_line_and_sockets_that_are_ours_no_more(scene: Scene) -> None:
+    ours, theirs = socket.socketpair()
+    takes = (
+        "from samdrift.app.supervisor import Supervisor; import asyncio, sys\n"
+        "there = Supervisor()\n"
+        "line, (found,) = there.handed(4)\n"
+        "found.send(line)\n"
+        "asyncio.run(there.hear(lambda line: found.send(line)))\n"
+    )
+    command = [sys.executable, "-c", takes]
+    child = Child("one", command, lambda: Handed(b"a secret", [theirs]))
+    assert await child.start()
+    assert ours.recv(100) == b"a secret\n"
+    child.tell(b"something new")
+    assert await asyncio.to_thread(ours.recv, 100) == b"something new\n"
+    assert theirs.fileno() == -1
+    await child.stop()
+    ours.close()
 
 
 async def test_a_process_inherits_nothing_but_the_standard_streams(scene: Scene) -> None:

@@ -20,12 +20,12 @@ app = typer.Typer(add_completion=False)
 _CHECKOUT = Path(__file__).parents[4]
 _SOAK = "soak"
 _EXCHANGES = 1000
-_BENCHES = {"wire": "bench.wire", "exchange": "bench.exchange", "large": "bench.large"}
+_BENCHES = {name: f"bench.{name}" for name in ("wire", "exchange", "large", "isolation")}
 
 
 @app.command()
 def bench(
-    name: Annotated[str, typer.Argument(help="wire, exchange, large or soak.")],
+    name: Annotated[str, typer.Argument(help="wire, exchange, large, isolation or soak.")],
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")] = False,
     exchanges: Annotated[
         int | None, typer.Option(min=1, help=f"For soak: how many; {_EXCHANGES} unless told.")

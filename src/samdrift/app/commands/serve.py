@@ -18,6 +18,8 @@ from samdrift.app.config import Config
 from samdrift.app.configfile import load
 from samdrift.app.failures import told
 from samdrift.app.installations import Installation, read_apart
+from samdrift.app.isolated.supervising import supervising
+from samdrift.app.isolation import Isolation
 from samdrift.app.loop import run
 from samdrift.app.memory import give_large_pieces_back
 from samdrift.app.operator import running
@@ -102,7 +104,8 @@ async def _until_stopped(config: Config, which: Which, supervisor: Supervisor | 
         await supervisor.hear()
         stop.set()
 
-    async with running(config, which.roles):
+    isolated = config.isolation.level is Isolation.PROCESS
+    async with (supervising if isolated else running)(config, which.roles):
         _LOGGER.info("running %s", which.value)
         heard = [hear(supervisor)] if supervisor is not None else []
         async with in_background(*heard, on_failure=lambda error: stop.set()):

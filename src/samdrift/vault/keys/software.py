@@ -163,6 +163,10 @@ class SoftwareKeyStore(KeyChoice):
             return error.fault in (KeyFault.LOCKED, KeyFault.UNAVAILABLE)
         return True
 
+    def pin(self, vault: str) -> str | None:
+        """Vaults whose keys are in files need none."""
+        return None
+
     def state(self, vault: str) -> Hashable:
         """What changes when the vault's data keys or lock do; cheap enough for every opening."""
         folder = vaultfolder.current(self._vault_folder(vault))

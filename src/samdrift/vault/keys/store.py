@@ -165,6 +165,9 @@ class KeyStore(Protocol):
         ``LOCKED`` when it is not the one.
         """
 
+    def pin(self, vault: str) -> str | None:
+        """The PIN of the vault's token, for a process that is for this vault alone; ``None`` without one."""
+
     def locked(self, vault: str) -> bool:
         """Whether the vault waits for its organisation's officer; using its keys is ``LOCKED``."""
 

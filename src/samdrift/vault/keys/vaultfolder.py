@@ -19,7 +19,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from samdrift.vault.files import private_folder, remove, sync_folder
+from samdrift.vault.files import give_as, private_folder, remove, sync_folder
 from samdrift.vault.keys.files import KeyFault, KeyStoreError
 
 SECRET = "secret"  # noqa: S105
@@ -53,6 +53,7 @@ def replacing(folder: Path) -> Iterator[Path]:
     former = current(folder)
     draft = folder / _DRAFT
     draft.mkdir(mode=0o700)
+    give_as(draft, folder)
     yield draft
     sync_folder(draft)
     draft.rename(folder / f"{1 if former is None else int(former.name) + 1:04d}")

@@ -120,6 +120,11 @@ class TokenKeyStore(SoftwareKeyStore):
             objects.destroy_all(token, vault)
         super().destroy(vault)
 
+    def pin(self, vault: str) -> str | None:
+        """The PIN of the vault's token, for a process that is for this vault alone; ``None`` without one."""
+        token = self._token(vault)
+        return token.pin() if token is not None else None
+
     def _held(self, vault: str) -> list[HeldKey]:
         references, held = self._references(vault), super()._held(vault)
         for name in KeyName:

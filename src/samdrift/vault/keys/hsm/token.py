@@ -94,6 +94,10 @@ class Token:
             self._told = former
             raise
 
+    def take(self, pin: str) -> None:
+        """Use this PIN from now on, which a process that logs in with it has handed over."""
+        self._told = pin
+
     def change(self, work: Callable[[Any], T]) -> T:
         """What ``work`` gives in a session that may write; what is only used never has one."""
         return self.use(lambda session: _writing(session, work))
@@ -101,7 +105,7 @@ class Token:
     def _logged_in(self, library: Any) -> Session:
         held = self._session
         if held is None or held.generation != self._module.generation:
-            pin = self._pin()
+            pin = self.pin()
             mark = hashlib.sha256(pin.encode()).digest()
             if mark == self._refused:
                 raise TokenUnavailable(KeyFault.LOCKED, _PIN[pkcs11.PinIncorrect])
@@ -138,7 +142,8 @@ class Token:
             self._refused = mark
             raise TokenUnavailable(KeyFault.LOCKED, _PIN[type(error)]) from None
 
-    def _pin(self) -> str:
+    def pin(self) -> str:
+        """What to log in with, for ourselves or to be handed to the organisation's own process."""
         if self._pin_file is None:
             if self._told is None:
                 raise TokenUnavailable(KeyFault.LOCKED, "the token waits for its PIN")

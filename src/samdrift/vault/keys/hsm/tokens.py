@@ -54,6 +54,10 @@ class Tokens:
                 self._labels[organisation] = access.label
                 self._tokens[access.label] = Token(library, access.label, access.pin_file)
 
+    def take(self, organisation: ParticipantIdentifier, pin: str) -> None:
+        """Log in to the organisation's token with this PIN from now on."""
+        self._tokens[self._labels[organisation]].take(pin)
+
     def lock(self, vault: str, organisation: ParticipantIdentifier) -> str | None:
         """A new lock for the vault by its organisation's token; ``None`` when that has none."""
         label = self._labels.get(organisation)

@@ -1,0 +1,9 @@
+"""Isolation level ``process``: an operating-system process per organisation and role (docs/isolation.md).
+
+::
+
+    supervisor   all keys; talks to nobody but its processes, the database and the disk
+      front      addresses, TLS; hands each request to the process that it is for
+      workers    one per organisation and role: the keys of one vault
+      nobody     answers what is no organisation's here: no vault at all
+"""

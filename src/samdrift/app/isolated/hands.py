@@ -1,0 +1,173 @@
+"""What each process is handed, made from the key store and the configuration at the moment that it starts."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import secrets
+import socket
+from collections.abc import Sequence
+from pathlib import Path
+
+from cryptography import x509
+
+from samdrift.app.config import Config
+from samdrift.app.doors import Door, bound_socket
+from samdrift.app.isolated.handover import (
+    NOBODY,
+    FrontHandOver,
+    Limits,
+    Routes,
+    WorkerHandOver,
+    copy_folder,
+    place_of,
+)
+from samdrift.app.isolated.users import Users
+from samdrift.app.replaceable import OPERATOR_KEYS
+from samdrift.app.supervisor import Handed, UnixUser
+from samdrift.contracts.principals import Role
+from samdrift.vault.files import private_folder
+from samdrift.vault.gate import Gate
+from samdrift.vault.keys.files import (
+    KeyFault,
+    KeyName,
+    KeyStoreError,
+    decode_key,
+    encode_certificates,
+    encode_key,
+)
+from samdrift.vault.keys.store import KeyStore
+from samdrift.vault.registry import Registration
+from samdrift.wire.identifiers import ParticipantIdentifier
+
+_CERTIFICATE = "tls-server.pem"
+_LOGGER = logging.getLogger("samdrift")
+
+
+class Hands:
+    """Gives to each what is its own."""
+
+    def __init__(self, config: Config, gate: Gate, keys: KeyStore, folder: Path, users: Users) -> None:
+        if config.file is None:
+            raise LookupError("the processes read the configuration from its file")
+        self.users = users
+        self._config = config
+        self._file = config.file
+        self._gate = gate
+        self._keys = keys
+        self._folder = folder
+        self._limits = Limits(config.isolation.memory_mb << 20, config.isolation.open_files)
+        self._password = secrets.token_hex(32)
+        self._shown: tuple[int, ...] = ()
+        self._told: dict[str, str] = {}
+        _own(folder, users.front())
+
+    def refresh(self) -> None:
+        """Bring up to date what processes read by themselves while they run."""
+        self.users.let_in(self._config.vaults.secrets / OPERATOR_KEYS)
+        installed = self._keys.installed(OPERATOR_KEYS, KeyName.TLS_SERVER)
+        if installed != self._shown:
+            self._write_certificate()
+            self._shown = installed
+
+    def opening(self, vault: str) -> bytes:
+        """What tells the key that opens a vault; empty when there is none, now or any more."""
+        try:
+            if self._keys.locked(vault) or not self._keys.has_data_key(vault):
+                return b""
+            return hashlib.sha256(self._keys.unlock_key(vault)).digest()
+        except KeyStoreError as error:
+            self._tell(vault, error)
+            return b""
+
+    def _tell(self, vault: str, error: KeyStoreError) -> None:
+        """Once for each reason: it is looked at every second."""
+        if error.fault not in (KeyFault.LOCKED, KeyFault.MISSING) and self._told.get(vault) != error.text:
+            self._told[vault] = error.text
+            _LOGGER.warning("supervisor: an organisation's keys cannot be opened: %s", error.text)
+
+    def to_front(self, doors: Sequence[Door], routes: Routes) -> Handed:
+        """The addresses, and the server's key in a file of its own."""
+        certificate = self._folder / _CERTIFICATE
+        sockets = [bound_socket(self._config, door) for door in doors]
+        handed = FrontHandOver(
+            self._file, tuple(doors), self._limits, self._folder, routes, certificate, self._password
+        )
+        return Handed(handed.line(), sockets)
+
+    def to_worker(
+        self, registration: Registration | None, roles: tuple[Role, ...], doors: tuple[Door, ...]
+    ) -> Handed:
+        """The key of its vault, of the operator's own keys where it is an access point, and the database."""
+        vault = registration.vault if registration is not None else None
+        name = registration.public_name if registration is not None else NOBODY
+        needed = [vault] if vault is not None else []
+        if Role.ACCESS_POINT in roles:
+            needed.append(OPERATOR_KEYS)
+        database = self._gate.database
+        handed = WorkerHandOver(
+            name=name,
+            config=self._file,
+            roles=roles,
+            doors=doors,
+            limits=self._limits,
+            organisation=registration.organisation.value if registration is not None else None,
+            vault=vault,
+            keys={each: self._keys.unlock_key(each) for each in needed},
+            pin=self._keys.pin(vault) if vault is not None else None,
+            database=database.address,
+            registry=database.registry().password,
+        )
+        self._make_room(name, registration, roles)
+        return Handed(handed.line(), [self._socket(name, door) for door in doors])
+
+    def _give_password(self, organisation: ParticipantIdentifier, user: UnixUser | None) -> None:
+        """The password at its Domibus is a file that the worker reads with each call."""
+        for one in self._config.organisations:
+            if one.identifier == organisation and one.domibus and one.domibus.password_file:
+                _own(one.domibus.password_file, user)
+
+    def _make_room(self, name: str, registration: Registration | None, roles: tuple[Role, ...]) -> None:
+        """For a message service: a folder for its copy of the address book, and what else it reads itself."""
+        book = self._config.address_book
+        if Role.MESSAGE_SERVICE not in roles:
+            return
+        user = self.users.nobody()
+        if registration is not None:
+            user = self.users.of_vault(registration.vault, access_point=False)
+            self._give_password(registration.organisation, user)
+        if book is None:
+            return
+        folder = private_folder(copy_folder(book.file, name))
+        if user is not None:
+            self.users.let_pass(folder)
+        _own(folder, user)
+
+    def _socket(self, worker: str, door: Door) -> socket.socket:
+        """A socket in the folder that the front alone may enter."""
+        place = place_of(self._folder, worker, door)
+        place.unlink(missing_ok=True)
+        sock = socket.socket(socket.AF_UNIX)
+        sock.bind(str(place))
+        place.chmod(0o600)
+        _own(place, self.users.front())
+        return sock
+
+    def _write_certificate(self) -> None:
+        """The server's key under another password than that of the key store, which opens more than it."""
+        file, password = self._keys.tls_server(OPERATOR_KEYS)
+        data = file.read_bytes()
+        key = encode_key(decode_key(data, password.encode()), self._password.encode())
+        chain = encode_certificates(tuple(x509.load_pem_x509_certificates(data)))
+        draft = self._folder / f".{_CERTIFICATE}"
+        draft.unlink(missing_ok=True)
+        draft.touch(0o600)
+        draft.write_bytes(key + chain)
+        _own(draft, self.users.front())
+        draft.replace(self._folder / _CERTIFICATE)
+
+
+def _own(path: Path, user: UnixUser | None) -> None:
+    if user is not None:
+        os.chown(path, user.user, user.group)

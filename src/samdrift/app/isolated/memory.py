@@ -1,0 +1,69 @@
+"""How much memory each process takes, told by itself: its own neighbours cannot look."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+_FIELD = re.compile(r"^(Rss|Pss): +([0-9]+) kB$", re.MULTILINE)
+_KIB = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryUse:
+    """Bytes."""
+
+    rss: int
+    """In memory."""
+    pss: int
+    """The same, with what several processes share divided among them: sums over processes make sense."""
+
+    def __str__(self) -> str:
+        return f"memory {self.rss / 1e6:.0f} MB, of which its own share {self.pss / 1e6:.0f} MB"
+
+
+def used() -> MemoryUse:
+    """What this process takes now; nothing where the system does not tell."""
+    try:
+        found = dict(_FIELD.findall(Path("/proc/self/smaps_rollup").read_text()))
+    except OSError:
+        found = {}
+    return MemoryUse(int(found.get("Rss", 0)) * _KIB, int(found.get("Pss", 0)) * _KIB)
+
+
+class Whose(Protocol):
+    """A process, by what it is for."""
+
+    @property
+    def kind(self) -> str: ...
+
+    @property
+    def organisation(self) -> str | None: ...
+
+
+class MemoryMetrics(Collector):
+    """Memory of this process, under what it is for; the organisation is named if the operator wants that."""
+
+    def __init__(self, whose: Whose, *, named: bool) -> None:
+        self._labels = {"kind": whose.kind}
+        if named:
+            self._labels["organisation"] = whose.organisation or ""
+
+    def collect(self) -> Iterator[Metric]:
+        now = used()
+        names = list(self._labels)
+        memory = GaugeMetricFamily(
+            "samdrift_process_memory_bytes", "Memory of all processes of a kind", labels=[*names, "measure"]
+        )
+        memory.add_metric([*self._labels.values(), "rss"], now.rss)
+        memory.add_metric([*self._labels.values(), "pss"], now.pss)
+        yield memory
+        processes = GaugeMetricFamily("samdrift_processes", "Processes of a kind that answer", labels=names)
+        processes.add_metric(list(self._labels.values()), 1)
+        yield processes

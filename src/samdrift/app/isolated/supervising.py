@@ -1,0 +1,233 @@
+"""The supervisor: opens the key store, and starts a front and workers with what each of them needs.
+
+It is the only process with all keys, so it talks to nobody: it listens nowhere,
+and reads nothing that a stranger has written.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from samdrift.app.config import Config
+from samdrift.app.control import control_folder, controlled
+from samdrift.app.doors import Door, address_of
+from samdrift.app.expiry import Expiries, watching
+from samdrift.app.isolated.handover import FRONT, NOBODY, Routes
+from samdrift.app.isolated.hands import Hands
+from samdrift.app.isolated.memory import used
+from samdrift.app.isolated.process import name_in_log
+from samdrift.app.isolated.users import Users
+from samdrift.app.isolation import require_rights
+from samdrift.app.operator import vault_settings
+from samdrift.app.supervisor import Child, first_start, keep
+from samdrift.app.unlocking import UNLOCK, unlocking
+from samdrift.audit.operations import unexpected
+from samdrift.contracts.principals import Role
+from samdrift.net.background import in_background
+from samdrift.net.clock import system_clock
+from samdrift.vault.files import private_folder
+from samdrift.vault.gate import Gate
+from samdrift.vault.keys.files import KeyStoreError
+from samdrift.vault.keys.opened import open_keys
+from samdrift.vault.registry import Registration
+
+_LOGGER = logging.getLogger("samdrift")
+_COMMAND = (sys.executable, "-P", "-m", "samdrift.app.isolated.process")
+_LOOK_SECONDS = 1.0
+"""Between two looks at who is served here, and at what was replaced."""
+
+
+@contextlib.asynccontextmanager
+async def supervising(config: Config, roles: frozenset[Role]) -> AsyncIterator[None]:
+    """Run the configured ones of ``roles``; everything has been started when the context is entered.
+
+    :class:`~samdrift.app.supervisor.NotStarted` when the front cannot serve. A worker
+    that cannot keeps its own organisation waiting, and no other.
+    """
+    require_rights(config.isolation, root=os.geteuid() == 0)
+    settings = vault_settings(config)
+    async with AsyncExitStack() as stack:
+        keys = await asyncio.to_thread(open_keys, settings)
+        gate = await Gate.start(settings, roles=roles, keys=keys)
+        stack.push_async_callback(gate.close)
+        folder = stack.enter_context(_sockets(config))
+        users = Users(config.isolation, config.vaults)
+        house = _House(config, roles & _configured(config), gate, Hands(config, gate, keys, folder, users))
+        stack.push_async_callback(house.stop)
+        await house.start()
+        await stack.enter_async_context(
+            in_background(house.follow(), on_failure=unexpected("the supervisor"))
+        )
+        await stack.enter_async_context(watching(Expiries(keys, gate.registry, system_clock)))
+        await stack.enter_async_context(
+            controlled(control_folder(config.vaults), {UNLOCK: unlocking(gate, keys)})
+        )
+        _LOGGER.info("supervisor: %s", used())
+        yield
+
+
+@dataclass(slots=True)
+class _Kept:
+    """A worker that is kept running."""
+
+    child: Child
+    keeping: asyncio.Task[None]
+    tried: asyncio.Event
+    """Set when it serves, or has failed to for the first time."""
+    opened_with: bytes
+    """Tells whether the key that opens its vault is still the one that it was given."""
+
+
+class _House:
+    """The processes of one installation."""
+
+    def __init__(self, config: Config, roles: frozenset[Role], gate: Gate, hands: Hands) -> None:
+        self._config = config
+        self._roles = roles
+        self._gate = gate
+        self._hands = hands
+        self._workers: dict[str, _Kept] = {}
+        self._routes = Routes()
+        self._starting = asyncio.Semaphore(os.cpu_count() or 1)
+        self._message_services = {
+            one.identifier for one in config.organisations if Role.MESSAGE_SERVICE in one.roles
+        }
+        doors = [door for door in Door if address_of(config, door) is not None]
+        self._doors = tuple(door for door in doors if _role_of(door) in {*roles, None})
+        self._front = Child(
+            FRONT,
+            (*_COMMAND, FRONT),
+            lambda: hands.to_front(self._doors, self._routes),
+            hands.users.front(),
+        )
+        self._nobody = Child(
+            NOBODY,
+            (*_COMMAND, NOBODY),
+            lambda: hands.to_worker(None, tuple(sorted(roles)), self._doors),
+            hands.users.nobody(),
+        )
+        self._keeping: list[asyncio.Task[None]] = []
+
+    async def start(self) -> None:
+        """Start the front and who answers for nobody, and then a worker for each vault that is open."""
+        self._hands.refresh()
+        self._announce()
+        for child in (self._nobody, self._front):
+            await first_start(child)
+            self._keeping.append(asyncio.create_task(keep(child)))
+        self._begin()
+        await asyncio.gather(*(kept.tried.wait() for kept in self._workers.values()))
+
+    async def follow(self) -> None:
+        """Follow the registry and the key store, until cancelled."""
+        while True:
+            await asyncio.sleep(_LOOK_SECONDS)
+            try:
+                self._hands.refresh()
+                self._announce()
+                await self._end()
+                self._begin()
+            except (OSError, KeyStoreError) as error:
+                _LOGGER.warning("supervisor: looks again later (%s)", type(error).__name__)
+
+    async def stop(self) -> None:
+        """Have all of them end: the front first, so that what is under way can still be answered."""
+        for task in (*self._keeping, *(kept.keeping for kept in self._workers.values())):
+            task.cancel()
+        await self._front.stop()
+        children = [self._nobody, *(kept.child for kept in self._workers.values())]
+        await asyncio.gather(*(child.stop() for child in children))
+
+    def _announce(self) -> None:
+        """Tell the front when others are served here than before."""
+        routes = _routes(self._hosted())
+        if routes != self._routes:
+            self._routes = routes
+            self._front.tell(routes.line())
+
+    def _begin(self) -> None:
+        """Start a worker for each vault that is open and has none."""
+        for vault, registration in self._wanted().items():
+            if vault not in self._workers:
+                child, tried = self._worker(registration), asyncio.Event()
+                keeping = asyncio.create_task(self._kept(child, tried))
+                self._workers[vault] = _Kept(child, keeping, tried, self._hands.opening(vault))
+
+    async def _end(self) -> None:
+        """End workers whose vault is gone, or is opened with another key now; those begin again."""
+        wanted = self._wanted()
+        for vault, kept in list(self._workers.items()):
+            if vault not in wanted or kept.opened_with != self._hands.opening(vault):
+                del self._workers[vault]
+                kept.keeping.cancel()
+                await kept.child.stop()
+
+    async def _kept(self, child: Child, tried: asyncio.Event) -> None:
+        """Only so many start at once as there are processors: each takes seconds of one."""
+        async with self._starting:
+            await child.start()
+        tried.set()
+        await keep(child)
+
+    def _worker(self, registration: Registration) -> Child:
+        role, doors = registration.role, self._doors_of(registration.role)
+        return Child(
+            name_in_log(role.value, registration.organisation.value),
+            (*_COMMAND, role.value),
+            lambda: self._hands.to_worker(registration, (role,), doors),
+            self._hands.users.of_vault(registration.vault, access_point=role is Role.ACCESS_POINT),
+        )
+
+    def _doors_of(self, role: Role) -> tuple[Door, ...]:
+        return tuple(door for door in self._doors if _role_of(door) in (role, None))
+
+    def _hosted(self) -> list[Registration]:
+        """Those that are served here, in a role that runs here; a message service only as configured."""
+        return [
+            one
+            for one in self._gate.registry.all()
+            if one.role in self._roles
+            and (one.role is Role.ACCESS_POINT or one.organisation in self._message_services)
+        ]
+
+    def _wanted(self) -> dict[str, Registration]:
+        """What is to have a worker, by the vault: its keys are there and not locked by its own officer."""
+        return {one.vault: one for one in self._hosted() if self._hands.opening(one.vault)}
+
+
+def _routes(hosted: list[Registration]) -> Routes:
+    def names(role: Role) -> Mapping[str, str]:
+        return {one.organisation.value: one.public_name for one in hosted if one.role is role}
+
+    return Routes(names(Role.ACCESS_POINT), names(Role.MESSAGE_SERVICE))
+
+
+def _configured(config: Config) -> frozenset[Role]:
+    there = {Role.ACCESS_POINT: config.access_point, Role.MESSAGE_SERVICE: config.message_service}
+    return frozenset(role for role, table in there.items() if table is not None)
+
+
+def _role_of(door: Door) -> Role | None:
+    """Who answers there; ``None`` for everybody."""
+    if door is Door.METRICS:
+        return None
+    return Role.MESSAGE_SERVICE if door is Door.D else Role.ACCESS_POINT
+
+
+@contextlib.contextmanager
+def _sockets(config: Config) -> Iterator[Path]:
+    """A folder that nobody else may enter."""
+    if config.isolation.sockets is not None:
+        yield private_folder(config.isolation.sockets)
+        return
+    with tempfile.TemporaryDirectory(prefix="samdrift-") as folder:
+        yield Path(folder)

@@ -1,0 +1,94 @@
+"""A worker: one organisation in one role, with the keys of that vault and no others; or nobody's."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack
+from dataclasses import replace
+
+from prometheus_client import CollectorRegistry
+
+from samdrift.app.config import Config
+from samdrift.app.configfile import load
+from samdrift.app.doors import Door, InnerDoors
+from samdrift.app.expiry import Expiries, expiry_gauge, watching
+from samdrift.app.isolated.handover import WorkerHandOver, copy_folder
+from samdrift.app.isolated.memory import MemoryMetrics
+from samdrift.app.metrics import metrics_application
+from samdrift.app.operator import Parts, named_in_metrics, put_together
+from samdrift.app.tokens import token_settings
+from samdrift.audit.operations import unexpected
+from samdrift.contracts.principals import Role
+from samdrift.net.clock import system_clock
+from samdrift.net.guard import guarded
+from samdrift.vault.database import HandedDatabase
+from samdrift.vault.gate import Gate
+from samdrift.vault.keys.hsm.store import TokenKeyStore
+from samdrift.vault.keys.hsm.tokens import Tokens
+from samdrift.vault.keys.store import KeyStore
+from samdrift.vault.keys.unlocking import HandedUnlocker
+from samdrift.vault.settings import VaultSettings
+
+
+@contextlib.asynccontextmanager
+async def working(handed: WorkerHandOver, sockets: Mapping[Door, socket.socket]) -> AsyncIterator[None]:
+    """Run what was handed over; everything is reachable when the context is entered."""
+    config = narrowed(load(handed.config), handed)
+    vaults = config.vaults
+    keys = TokenKeyStore(vaults.secrets, HandedUnlocker(handed.keys), _tokens(config, handed.pin))
+    database = HandedDatabase(handed.database, handed.registry, keys)
+    settings = VaultSettings(vaults.database, vaults.objects, vaults.secrets, vaults.seals, b"")
+    only = [handed.vault] if handed.vault is not None else []
+    metrics = CollectorRegistry()
+    named = named_in_metrics(config)
+    metrics.register(MemoryMetrics(handed, named=named))
+    async with AsyncExitStack() as stack:
+        gate = await Gate.start(settings, roles=handed.roles, keys=keys, database=database, only=only)
+        stack.push_async_callback(gate.close)
+        await stack.enter_async_context(watching(_expiries(keys, gate, handed, metrics, named=named)))
+        doors = InnerDoors(sockets)
+        await put_together(stack, Parts(config, frozenset(handed.roles), keys, gate, doors, metrics))
+        if Door.METRICS in sockets and Role.ACCESS_POINT not in handed.roles:
+            application = metrics_application(metrics, _nothing_to_measure)
+            await doors.open(stack, Door.METRICS, guarded(application, unexpected("metrics")))
+        yield
+
+
+def narrowed(config: Config, handed: WorkerHandOver) -> Config:
+    """The configuration without the other organisations, and with a copy of the address book of its own."""
+    own = tuple(one for one in config.organisations if one.identifier.value == handed.organisation)
+    book = config.address_book
+    if book is not None:
+        book = replace(book, file=copy_folder(book.file, handed.name) / book.file.name)
+    return replace(config, organisations=own, address_book=book)
+
+
+def _expiries(
+    keys: KeyStore, gate: Gate, handed: WorkerHandOver, metrics: CollectorRegistry, *, named: bool
+) -> Expiries:
+    """When certificates end, for the metrics; the supervisor warns. Nobody's tells of the operator's."""
+    return Expiries(
+        keys,
+        gate.registry,
+        system_clock,
+        named,
+        expiry_gauge(metrics),
+        operators=handed.vault is None,
+        warns=False,
+    )
+
+
+def _tokens(config: Config, pin: str | None) -> Tokens:
+    """The organisation's own token, with the PIN that was handed over."""
+    named = {one.identifier: one.token for one in config.organisations if one.token is not None}
+    bare = {whose: replace(token, pin_file=None, pin_credential="") for whose, token in named.items()}
+    tokens = Tokens(token_settings(config.vaults.tokens, bare))
+    for organisation in bare if pin is not None else ():
+        tokens.take(organisation, pin or "")
+    return tokens
+
+
+async def _nothing_to_measure() -> None:
+    pass

@@ -1,0 +1,93 @@
+"""An installation whose organisations have processes of their own, and those who call it."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from urllib.parse import urlencode
+
+import pytest
+
+from samdrift.client.keys import ClientKey
+from samdrift.contracts.messages import Direction, MessageStatus
+from samdrift.contracts.principals import Role
+from samdrift.vault.registry import Registration
+from tests.roles import web
+from tests.roles.member import MT, Member, until
+from tests.roles.messageclient import MessageClient
+from tests.roles.processes import Process, organisation
+from tests.roles.stage import Stage
+
+ALFA, BETA = organisation("alfa", "2120000101"), organisation("beta", "2120000102")
+PATIENCE = 120.0
+FIRST_USER = 310_000
+ROOT = os.geteuid() == 0
+as_root = pytest.mark.skipif(not ROOT, reason="only root may look into, and start processes as, others")
+SERVES = re.compile(r"^(.+): \S+ \S+ INFO serves as process ([0-9]+); memory [0-9]+ MB", re.MULTILINE)
+
+
+@dataclass
+class House:
+    """An installation whose organisations have processes of their own."""
+
+    stage: Stage
+    process: Process
+    alfa: Member
+    beta: Member
+    metrics: str
+
+    @property
+    def folder(self) -> Path:
+        return self.process.config_file.parent
+
+    def processes(self) -> dict[str, int]:
+        """Their numbers, by what they are for; the latest that was started."""
+        return {name: int(number) for name, number in SERVES.findall(self.process.log.read_text())}
+
+    def worker(self, member: Member, role: Role) -> int:
+        return self.processes()[f"{role.value} of {member.organisation}"]
+
+    async def says(self, text: str) -> None:
+        async def look() -> bool | None:
+            return True if text in self.process.log.read_text() else None
+
+        await until(look, f"in the log: {text}", PATIENCE)
+
+
+async def exchanged(sender: Member, recipient: Member) -> str:
+    """Send a message that is accepted and receipted; gives its id."""
+    message_id = await sender.send(recipient.address)
+    assert await sender.ends(message_id, within=PATIENCE) is MessageStatus.ACCEPTED
+    assert await recipient.ends(message_id, Direction.IN) is MessageStatus.NEW
+    return message_id
+
+
+def registration(member: Member, role: Role) -> Registration:
+    found = member.operator.gate.registry.find(member.organisation, role)
+    assert found is not None
+    return found
+
+
+def base_d(member: Member) -> str:
+    assert member.config.message_service is not None
+    return member.config.message_service.address_d
+
+
+async def client(house: House, member: Member) -> MessageClient:
+    """The organisation's message client, with a token of its own authorisation server."""
+    endpoint = f"{base_d(member)}/v1/oauth2/{registration(member, MT).public_name}/token"
+    name = member.organisation.value.rpartition(":")[2]
+    key = ClientKey.read((house.folder / "clients" / f"{name}.pem").read_bytes())
+    form = {
+        "grant_type": "client_credentials",
+        "client_assertion_type": "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
+        "client_assertion": key.assertion("demo", endpoint, datetime.now(UTC)),
+    }
+    tls = web.tls(member.config.inner_issuers)
+    headers = {"content-type": "application/x-www-form-urlencoded"}
+    answer = await web.call(tls, "POST", endpoint, urlencode(form).encode(), headers)
+    assert answer.status == 200, answer.body
+    return MessageClient(base_d(member), tls, answer.document()["access_token"])

@@ -1,0 +1,65 @@
+"""What the memory of another process holds, and what must not be found in it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+_PLACE = re.compile(r"([0-9a-f]+)-([0-9a-f]+) rw", re.MULTILINE)
+_PIECE = 16 << 20
+_PRIVATE_LINE = 15
+"""In a PEM file of an RSA key: those before it hold the public modulus, which is in certificates too."""
+
+Secrets = Mapping[str, bytes]
+"""Bytes that give a secret away, by what they are of."""
+
+
+def found_in(pid: int, secrets: Secrets) -> set[str]:
+    """Which of ``secrets`` stand anywhere in the memory of a process: what a core of it would hold."""
+    overlap = max(map(len, secrets.values())) - 1
+    found: set[str] = set()
+    with open(f"/proc/{pid}/mem", "rb", buffering=0) as memory:
+        for start, end in _places(pid):
+            before = b""
+            for at in range(start, end, _PIECE):
+                try:
+                    memory.seek(at)
+                    piece = before + memory.read(min(_PIECE, end - at))
+                except (OSError, ValueError, OverflowError):
+                    break  # The kernel's own, or gone meanwhile.
+                found |= {name for name, secret in secrets.items() if secret in piece}
+                before = piece[-overlap:]
+    return found
+
+
+def _places(pid: int) -> list[tuple[int, int]]:
+    """What the process can write: the rest are files as they lie on the disk."""
+    matches = _PLACE.finditer(Path(f"/proc/{pid}/maps").read_text())
+    return [(int(match[1], 16), int(match[2], 16)) for match in matches]
+
+
+def of_key(name: str, key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey) -> Secrets:
+    """A private key as numbers in both orders of bytes, and as it stands in files without a password."""
+    numbers = key.private_numbers()
+    values = (
+        {"p": numbers.p, "q": numbers.q, "d": numbers.d}
+        if isinstance(numbers, rsa.RSAPrivateNumbers)
+        else {"d": numbers.private_value}
+    )
+    found: dict[str, bytes] = {}
+    for number, value in values.items():
+        size = (value.bit_length() + 7) // 8
+        for order in ("big", "little"):
+            found[f"{name}, {number}, {order}-endian"] = value.to_bytes(size, order)  # type: ignore[arg-type]
+    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    found[f"{name}, PEM"] = pem.splitlines()[_PRIVATE_LINE if isinstance(key, rsa.RSAPrivateKey) else 1]
+    return found
+
+
+def of_bytes(name: str, secret: bytes) -> Secrets:
+    """A secret as it is, and as it may have been written."""
+    return {name: secret, f"{name}, in hex": secret.hex().encode(), f"{name}, backwards": secret[::-1]}

@@ -1,0 +1,175 @@
+"""What each process holds and may touch, and what it does not and may not."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, cast
+
+import psutil
+
+from samdrift.app.isolation import IsolationConfig
+from samdrift.app.operator import vault_settings
+from samdrift.app.replaceable import OPERATOR_KEYS
+from samdrift.contracts.principals import Role
+from samdrift.vault.keys import vaultfolder
+from samdrift.vault.keys.files import KeyName, KeyStoreError
+from samdrift.vault.keys.opened import open_keys
+from samdrift.vault.keys.software import SoftwareKeyStore
+from samdrift.vault.keys.store import PlatformLogin
+from samdrift.vault.keys.unlocking import RootUnlocker
+from samdrift.vault.sealing import Generation
+from tests.roles.isolation.house import FIRST_USER, House, as_root, exchanged, registration
+from tests.roles.isolation.memory import Secrets, found_in, of_bytes, of_key
+from tests.roles.member import AP, MT, Member
+
+
+def secrets_of(house: House, *vaults: str) -> Secrets:
+    """Everything that would give away what is in the vaults."""
+    settings = vault_settings(house.alfa.config)
+    store = cast(SoftwareKeyStore, open_keys(settings))
+    found: dict[str, bytes] = {}
+    for vault in vaults:
+        folder = vaultfolder.current(settings.secrets / vault)
+        assert folder is not None
+        files = store._open(vault, folder)
+        found |= of_bytes("unlock key", store.unlock_key(vault)) | of_bytes("vault secret", files._secret)
+        found["password of key files"] = files.password.encode()
+        if store.has_data_key(vault):
+            for each in store.data_keys(vault).generations:
+                found |= of_bytes(f"data key {each.number}", each.key)
+                derived = Generation.of(each)
+                found |= of_bytes("key of values", derived.values) | of_bytes("key of bodies", derived.bodies)
+        for name in KeyName:
+            try:
+                keys = cast(Any, store.signing_keys(vault, name))
+            except KeyStoreError:
+                continue
+            for key in keys:
+                found |= of_key(name.value, key._private_key)
+        for number, token in enumerate(files.token_keys(datetime.now(UTC).date())):
+            found |= of_key(f"token key {number}", token._private_key)
+    return found
+
+
+async def of_member(house: House, member: Member, role: Role) -> Secrets:
+    """Of one vault, with the password of its login."""
+    found = registration(member, role)
+    login = (await member.operator.gate._room(found)).login
+    return {**secrets_of(house, found.vault), "login's password": login.password.encode()}
+
+
+def of_installation(house: House) -> Secrets:
+    """What opens everything."""
+    settings = vault_settings(house.alfa.config)
+    root = RootUnlocker(settings.secrets, settings.seals, settings.passphrase)._root
+    administrator = open_keys(settings).login_password(PlatformLogin.ADMINISTRATOR).encode()
+    return {"passphrase": settings.passphrase, "administrator's password": administrator} | of_bytes(
+        "root", root
+    )
+
+
+def named(of: str, secrets: Secrets) -> dict[str, bytes]:
+    return {f"{of}: {name}": secret for name, secret in secrets.items()}
+
+
+@as_root
+async def test_the_memory_of_a_worker_holds_no_key_of_another_vault(house: House) -> None:
+    """Nor does the front's, which holds none at all; and the search finds what is there."""
+    await exchanged(house.alfa, house.beta)
+    await exchanged(house.beta, house.alfa)
+    vaults = {
+        f"{role.value} of {member.organisation}": await of_member(house, member, role)
+        for member in (house.alfa, house.beta)
+        for role in Role
+    }
+    operators = named("operator", secrets_of(house, OPERATOR_KEYS))
+    installations = named("installation", of_installation(house))
+    tls = {name for name in operators if "tls-server" in name}
+    everything = {**operators, **installations}
+    for whose, secrets in vaults.items():
+        everything |= named(whose, secrets)
+    for name, number in house.processes().items():
+        found = await asyncio.to_thread(found_in, number, everything)
+        own = {each for each in everything if each.startswith(f"{name}: ")}
+        access_point = name == "nobody" or name.startswith("ap ")
+        allowed = own | (operators.keys() if access_point else set()) | (tls if name == "front" else set())
+        assert not found - allowed, name
+        if own:
+            expected = {"unlock key", "key of values", "key of bodies", "login's password"}
+            assert expected <= {each.partition(": ")[2] for each in found & own}
+        if name.startswith("mt "):
+            assert {
+                f"{name}: {key}, p, little-endian" for key in ("signing", "encryption", "tls-client")
+            } <= found
+        if access_point:
+            assert "operator: access-point, p, little-endian" in found
+        if name == "front":
+            assert "operator: tls-server, p, little-endian" in found
+
+
+@as_root
+async def test_what_would_leave_a_trace_of_the_memory_is_off(house: House) -> None:
+    for number in house.processes().values():
+        limits = Path(f"/proc/{number}/limits").read_text()
+        assert re.search(r"^Max core file size +0 +0 ", limits, re.MULTILINE)
+        assert re.search(rf"^Max data size +{IsolationConfig().memory_mb << 20} ", limits, re.MULTILINE)
+        assert re.search(rf"^Max open files +{IsolationConfig().open_files} ", limits, re.MULTILINE)
+        status = Path(f"/proc/{number}/status").read_text()
+        assert re.search(r"^NoNewPrivs:\t1$", status, re.MULTILINE)
+        assert re.search(r"^CapEff:\t0+$", status, re.MULTILINE)
+        assert Path(f"/proc/{number}/environ").stat().st_uid == 0, "as of what may not be dumped"
+
+
+@as_root
+async def test_each_process_runs_as_a_user_of_its_own_who_cannot_read_the_others_keys(house: House) -> None:
+    users = {name: psutil.Process(number).uids().real for name, number in house.processes().items()}
+    assert len(set(users.values())) == len(users) == 6
+    assert all(FIRST_USER <= user < FIRST_USER + 100 for user in users.values())
+    settings = house.alfa.config.vaults
+    assert isinstance(settings.objects, Path)
+    (settings.objects / registration(house.beta, MT).vault / "planted").write_bytes(b"x")
+    for member, other in ((house.alfa, house.beta), (house.beta, house.alfa)):
+        for role in Role:
+            user = users[f"{role.value} of {member.organisation}"]
+            own = settings.secrets / registration(member, role).vault
+            assert own.stat().st_uid == user
+            assert reads(user, own)
+            for foreign in (registration(other, AP), registration(other, MT)):
+                for place in (settings.secrets / foreign.vault, settings.objects / foreign.vault):
+                    assert not reads(user, place)
+            for place in (settings.secrets, settings.objects, settings.secrets / "root", settings.seals):
+                assert not reads(user, place)
+            assert not reads(user, house.folder / "passphrase")
+    assert not reads(users["front"], settings.secrets / OPERATOR_KEYS)
+    assert not reads(users[f"mt of {house.alfa.organisation}"], settings.secrets / OPERATOR_KEYS)
+
+
+def reads(user: int, place: Path) -> bool:
+    """Whether somebody with that number can list a folder, or read a file."""
+    script = (
+        f"import os; os.listdir({str(place)!r}) if os.path.isdir({str(place)!r}) else open({str(place)!r})"
+    )
+    python = "/usr/bin/python3" if Path("/usr/bin/python3").exists() else sys.executable
+    command = [python, "-c", script, str(place)]
+    done = subprocess.run(command, user=user, group=user, extra_groups=[], capture_output=True)
+    return done.returncode == 0
+
+
+@as_root
+async def test_a_process_has_no_descriptors_but_those_that_it_needs(house: House) -> None:
+    """Standard streams, sockets, and what the event loop and the random source keep."""
+    for name, number in house.processes().items():
+        kinds = {fd: os.readlink(f"/proc/{number}/fd/{fd}") for fd in os.listdir(f"/proc/{number}/fd")}
+        log = str(house.process.log)
+        expected = re.compile(
+            rf"socket:|anon_inode:\[(eventpoll|eventfd|io_uring)\]|pipe:|/dev/null|/dev/urandom|{re.escape(log)}"
+        )
+        assert not [place for place in kinds.values() if not expected.match(place)], name
+        assert kinds["0"] == "/dev/null"
+        assert kinds["1"] == kinds["2"] == log

@@ -1,0 +1,136 @@
+"""Isolation level ``process``: all processes together work as one installation does."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import urllib.request
+from typing import Any
+
+import psutil
+from prometheus_client.parser import text_string_to_metric_families
+
+from samdrift.app.control import control_folder, tell
+from samdrift.app.operator import vault_settings
+from samdrift.app.unlocking import UNLOCK
+from samdrift.contracts.messages import Direction, MessageStatus
+from samdrift.contracts.principals import Role
+from samdrift.vault.keys.opened import open_keys
+from tests.roles.isolation.house import PATIENCE, House, client, exchanged, registration
+from tests.roles.member import MT, until
+from tests.roles.messageclient import document
+
+
+async def test_messages_go_between_the_organisations_and_to_and_from_others(house: House) -> None:
+    agency, peer = house.stage.agency, house.stage.peer()
+    for pair in (
+        (house.alfa, house.beta),
+        (house.beta, house.alfa),
+        (house.alfa, agency),
+        (agency, house.beta),
+    ):
+        await exchanged(*pair)
+    for member in (house.alfa, house.beta):
+        posted = await peer.posts(peer.encloses(member), member)
+        assert posted.is_receipt_of(member.certificate)
+
+
+async def test_message_clients_send_and_read_with_tokens_of_their_organisation(house: House) -> None:
+    alfa, beta = await client(house, house.alfa), await client(house, house.beta)
+    message_id = await alfa.sends(document(house.alfa.address, house.beta.address))
+    assert await house.alfa.ends(message_id, within=PATIENCE) is MessageStatus.ACCEPTED
+    assert (await beta.reads(message_id))["label"] == "Fråga om avtal"
+    answer = await beta.send(document(house.alfa.address, house.beta.address))
+    assert answer.status == 400, "a token of the one sends nothing for the other"
+
+
+async def test_one_that_is_killed_keeps_only_its_own_organisation_waiting(house: House) -> None:
+    """In each role; what is sent to it meanwhile is told to come again, and nothing is lost."""
+    agency = house.stage.agency
+    for role in Role:
+        victim, others = house.worker(house.alfa, role), house.processes()
+        os.kill(victim, signal.SIGKILL)
+        waiting = [await house.alfa.send(house.beta.address), await house.beta.send(house.alfa.address)]
+        await exchanged(house.beta, agency)
+        assert await house.alfa.ends(waiting[0], within=PATIENCE) is MessageStatus.ACCEPTED
+        assert await house.beta.ends(waiting[1], within=PATIENCE) is MessageStatus.ACCEPTED
+        assert await house.beta.ends(waiting[0], Direction.IN) is MessageStatus.NEW
+        assert await house.alfa.ends(waiting[1], Direction.IN) is MessageStatus.NEW
+        now = house.processes()
+        changed = {name for name in now if now[name] != others[name]}
+        assert changed == {f"{role.value} of {house.alfa.organisation}"}
+        assert (
+            f"{role.value} of {house.alfa.organisation}: ended with status -9"
+            in house.process.log.read_text()
+        )
+
+
+async def test_while_a_worker_is_away_its_clients_are_told_to_come_again(house: House) -> None:
+    token = await client(house, house.beta)
+    peer = house.stage.peer()
+    stopped = {role: house.worker(house.beta, role) for role in Role}
+    for number in stopped.values():
+        os.kill(number, signal.SIGKILL)
+    posted = await peer.posts(peer.encloses(house.beta), house.beta)
+    polled = await (await house.beta.interface_c()).poll()
+    listed = await token.list()
+    assert (posted.answer.status, polled.status, listed.status) == (503, 503, 503)
+    for answer in (posted.answer, polled, listed):
+        assert int(answer.headers["retry-after"]) > 0
+    assert polled.document()["title"] == "unavailable"
+
+    async def again() -> bool | None:
+        return True if (await token.list()).status == 200 else None
+
+    await until(again, "interface D answers again", PATIENCE)
+    await exchanged(house.alfa, house.beta)
+
+
+async def test_metrics_are_those_of_all_and_tell_the_memory_of_each_kind(house: House) -> None:
+    async def samples() -> dict[tuple[str, ...], float]:
+        text = await asyncio.to_thread(lambda: urllib.request.urlopen(house.metrics).read().decode())
+        families = text_string_to_metric_families(text)
+        return {(one.name, *one.labels.values()): one.value for each in families for one in each.samples}
+
+    before = await samples()
+    for pair in ((house.alfa, house.beta), (house.beta, house.alfa)):
+        await exchanged(*pair)
+
+    async def counted() -> dict[tuple[str, ...], float] | None:
+        now = await samples()
+        name = ("samdrift_ap_received_total",)
+        return now if now.get(name, 0) >= before.get(name, 0) + 4 else None
+
+    after = await until(counted, "both access points have counted", PATIENCE)
+    for kind, number in (("front", 1), ("nobody", 1), ("ap", 2), ("mt", 2)):
+        assert after["samdrift_processes", kind] == number
+        memory = [after["samdrift_process_memory_bytes", kind, measure] for measure in ("pss", "rss")]
+        assert number * 20e6 < memory[0] <= memory[1] < number * 500e6
+    assert ("samdrift_ap_queued",) in after
+    assert not [name for name in after if "0203:" in "".join(name)]
+
+
+async def test_a_vault_whose_officer_has_not_unlocked_it_has_no_process(house: House) -> None:
+    """And gets one as soon as it is open again; meanwhile everybody is told to come again."""
+    settings = vault_settings(house.alfa.config)
+    store, vault = open_keys(settings), registration(house.beta, MT).vault
+    number = house.worker(house.beta, MT)
+    token = await client(house, house.beta)
+    store.relock(vault, b"the officer's own")
+    await until(_gone(number), "the worker has ended", PATIENCE)
+    assert (await token.list()).status == 503
+    waiting = await house.alfa.send(house.beta.address)
+    said = {"organisation": house.beta.organisation.value, "passphrase": "the officer's own"}
+    (answer,) = await tell(control_folder(house.beta.config.vaults), UNLOCK, **said)
+    assert answer == {"unlocked": ["mt"]}
+    assert await house.alfa.ends(waiting, within=PATIENCE) is MessageStatus.ACCEPTED
+    assert house.worker(house.beta, MT) != number
+    store.relock(vault, None)
+
+
+def _gone(number: int) -> Any:
+    async def look() -> bool | None:
+        return None if psutil.pid_exists(number) else True
+
+    return look
