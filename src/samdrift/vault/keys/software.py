@@ -227,9 +227,8 @@ class SoftwareKeyStore(KeyChoice):
         """Take the officer's passphrase; nothing happens when the vault needs none."""
         self._unlocker.unlock(vault, passphrase)
         with vaultfolder.writing(self._vault_folder(vault)):
-            self._unlocker.settle(
-                vault, self._locked(vault).lock
-            )  # As relock would have done before a crash.
+            # As relock would have done, had it not been cut short.
+            self._unlocker.settle(vault, self._locked(vault).lock)
 
     def locked(self, vault: str) -> bool:
         """Whether the vault waits for its organisation's officer."""
