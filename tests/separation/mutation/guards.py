@@ -55,6 +55,20 @@ GATE = (
         (f"{_GATE}::test_a_gate_that_was_started_for_one_role_opens_no_other",),
     ),
     Mutant(
+        "an organisation's own systems and users do not move it",
+        "vault/gate.py",
+        "    if purpose in _OF_MOVES:\n        return False\n",
+        "",
+        (f"{_ACTORS}::test_only_a_worker_moves_an_organisation",),
+    ),
+    Mutant(
+        "nothing arrives in a vault but while an arrival is under way",
+        "vault/sql/arrival-1.sql",
+        "    IF NOT FOUND THEN\n        RAISE 'nothing arrives here'",
+        "    IF false THEN\n        RAISE 'nothing arrives here'",
+        ("tests/unit/vault/test_moving.py::test_nothing_arrives_before_it_begins_or_after_it_ended",),
+    ),
+    Mutant(
         "a suspended organisation's vault does not open",
         "vault/gate.py",
         "if not registration.opens_for(reason.purpose):",

@@ -31,7 +31,7 @@ SIGNER_FILE = "certificate.pem"
 
 MOST_PAGE = 64 << 20
 """Bytes of a page: what the facts of a message may be has no bound of its own, but so many fit in memory."""
-MOST_DOCUMENT = 32 << 20
+MOST_DOCUMENT = 128 << 20
 """Bytes of a receipt, and of what the export says of itself."""
 
 _AP, _MT = Role.ACCESS_POINT, Role.MESSAGE_SERVICE
