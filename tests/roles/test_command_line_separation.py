@@ -107,7 +107,15 @@ def client_answer(ground: Ground, about: Planted) -> Sequence[str | Path]:
     return "--answers", about.message_id, "--text", "?", "--config", ground.client
 
 
+def evidence(ground: Ground, about: Planted) -> Sequence[str | Path]:
+    """First of all cases: what the own log knows later is that its own client has asked for that message."""
+    out = ground.folder / f"{about.message_id}.evidence"
+    own = OWN.identifier.value, about.message_id
+    return *own, "--out", out, "--section", "--by", "anna", "--config", ground.config
+
+
 CASES: dict[Path_, tuple[Case, ...]] = {
+    ("evidence", "export"): (evidence,),
     ("trace",): (trace,),
     ("queue", "list"): (of_whole_queue,),
     ("queue", "why"): (of_queue(),),
@@ -141,6 +149,7 @@ ALONE: list[tuple[Path_, Sequence[str], int]] = [
         ("{folder}/backup", "--by-passphrase-file", "{anna}", "--with-passphrase-file", "{bo}"),
         2,
     ),
+    (("org", "use-token"), ("{own}",), 2),
     (("org", "lock"), ("{own}", "--passphrase-file", "{anna}"), 0),
     (("org", "unlock"), ("{own}", "--passphrase-file", "{anna}"), 0),
     (("org", "lock"), ("{own}", "--operator", "--present-passphrase-file", "{anna}"), 0),
@@ -164,7 +173,7 @@ NO_RECORDS: dict[Path_, str] = {
     ("org", "list"): OF_THE_OPERATOR,
     ("org", "verify-closing"): OF_NO_VAULT,
     ("database", "hardening"): OF_NO_VAULT,
-    ("org", "use-token"): "on whole vaults of one organisation (tests/unit/app/test_use_token.py)",
+    ("evidence", "verify"): OF_NO_VAULT,
     ("custodian", "add"): OF_THE_OPERATOR,
     ("custodian", "remove"): OF_THE_OPERATOR,
     ("custodian", "list"): OF_THE_OPERATOR,

@@ -131,7 +131,7 @@ async def test_the_result_is_signed_and_stands_in_the_log_of_every_organisation(
     file.write_text(ended.output)
     verified = await asyncio.to_thread(samdrift, "isolation", "verify", file)
     assert verified.status == 0
-    assert "AP0031-SDK-DEMO" in verified.output
+    assert FIRST.name in verified.output
 
 
 async def test_a_leak_is_found_and_told_without_content(canaries: Canaries) -> None:

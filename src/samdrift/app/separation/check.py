@@ -60,7 +60,7 @@ async def check(config: Config) -> tuple[result.Document, list[ParticipantIdenti
     Nothing of any organisation but the canaries is touched.
     """
     async with ground_of(config) as ground:
-        key, at, ledger = await _signing_key(ground), datetime.now(UTC), Ledger()
+        key, at, ledger = _signing_key(ground), datetime.now(UTC), Ledger()
         await try_everything(ground, ledger)
         found = result.document(ledger, ground.own, config.federation.identifier, at)
         untold = await _tell(ground.gate, found)
@@ -197,10 +197,10 @@ async def _tell(gate: Gate, found: result.Document) -> list[ParticipantIdentifie
     return untold
 
 
-async def _signing_key(ground: Ground) -> SigningKey:
-    """The access point's; an installation without one signs as its first canary."""
-    with contextlib.suppress(KeyStoreError):
-        return ground.keys.signing_key(OPERATOR_KEYS, KeyName.ACCESS_POINT)
-    canary = ground.own.canaries[0]
-    async with ground.gate.open(CHECKER, canary, Role.MESSAGE_SERVICE, Purpose.MAINTAIN) as vault:
-        return vault.keys().signing
+def _signing_key(ground: Ground) -> SigningKey:
+    """The first canary's key for signing logs; the access point's where it has none."""
+    registration = ground.gate.registry.find(ground.own.canaries[0], Role.MESSAGE_SERVICE)
+    if registration is not None:
+        with contextlib.suppress(KeyStoreError):
+            return ground.keys.signing_key(registration.vault, KeyName.LOG_SIGNING)
+    return ground.keys.signing_key(OPERATOR_KEYS, KeyName.ACCESS_POINT)
