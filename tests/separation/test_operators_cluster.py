@@ -20,7 +20,7 @@ from tests.cluster import ADMINISTRATOR, SCRAM, Cluster, cluster
 from tests.separation.vaultlogin import VaultLogin, vault_login
 from tests.unit.app.commandline import samdrift
 from tests.unit.app.test_configfile import GOOD, write
-from tests.vaults import Installation, installed, server_folder, submitted
+from tests.vaults import Installation, installed, server_folder, settings_in, submitted
 
 AP, MT = Role.ACCESS_POINT, Role.MESSAGE_SERVICE
 
@@ -144,9 +144,10 @@ async def test_a_wrong_password_and_a_server_without_tls_are_not_reached(theirs:
     settings = theirs.settings()
     with pytest.raises(VaultUnavailable):
         await Provisioner.connect(replace(settings, database=f"{theirs.url}?sslmode=verify-full"))
-    (settings.secrets / "administrator").write_text("guess")
+    stranger = settings_in(theirs.folder.parent / "stranger")
+    (stranger.secrets / "administrator").write_text("guess")
     with pytest.raises(VaultUnavailable):
-        await Provisioner.connect(settings)
+        await Provisioner.connect(replace(stranger, database=theirs.url))
 
 
 @pytest.mark.parametrize(

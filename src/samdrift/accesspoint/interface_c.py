@@ -21,6 +21,7 @@ from samdrift.accesspoint.problems import (
     Problem,
     ProblemKind,
     answer_denied,
+    answer_full,
     answer_problem,
     answer_unavailable,
 )
@@ -33,10 +34,13 @@ from samdrift.net.server import CLIENT_CERTIFICATE
 from samdrift.vault.bodies import IN_ROW
 from samdrift.vault.errors import VaultDenied, VaultUnavailable
 from samdrift.vault.gate import Gate
+from samdrift.vault.places import NoPlace, Places
 from samdrift.wire.identifiers import ParticipantIdentifier, is_uuid
 
 _LONGEST_WAIT = 60.0
 _LARGEST_POLL = 64 * 1024
+_HANDED_OVER_AT_ONCE = 64
+_HANDED_OVER_AT_ONCE_BY_ONE = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +69,7 @@ class InterfaceC:
         self._submissions = submissions
         self._polling = polling
         self._clients = clients
+        self._places = Places(_HANDED_OVER_AT_ONCE, _HANDED_OVER_AT_ONCE_BY_ONE)
         self._description = (files("samdrift.accesspoint") / "interface-c.json").read_bytes()
 
     def application(self) -> Starlette:
@@ -80,6 +85,7 @@ class InterfaceC:
                 Problem: answer_problem,
                 VaultDenied: answer_denied,
                 VaultUnavailable: answer_unavailable,
+                NoPlace: answer_full,
             },
         )
 
@@ -91,13 +97,14 @@ class InterfaceC:
 
     async def _submit(self, request: Request) -> Response:
         client = self._client(request)
-        submission = await self._submissions.take(
-            client.principal,
-            client.organisation,
-            request.path_params["envelope_id"],
-            request.headers.get("samdrift-conversation-id"),
-            request.stream(),
-        )
+        with self._places.taken(client.organisation):
+            submission = await self._submissions.take(
+                client.principal,
+                client.organisation,
+                request.path_params["envelope_id"],
+                request.headers.get("samdrift-conversation-id"),
+                request.stream(),
+            )
         return JSONResponse(encode_submission(submission), status_code=201 if submission.created else 200)
 
     async def _poll(self, request: Request) -> Response:

@@ -12,9 +12,11 @@ from starlette.responses import JSONResponse, Response
 from samdrift.audit.operations import postponed
 from samdrift.contracts.transfer import TransferReason
 from samdrift.vault.errors import VaultDenied, VaultUnavailable
+from samdrift.vault.places import NoPlace
 
 TYPE = "urn:samdrift:problem:"
 _LATER = {"retry-after": "30"}
+_SOON = {"retry-after": "2"}
 
 
 class ProblemKind(StrEnum):
@@ -66,6 +68,12 @@ async def answer_unavailable(request: Request, error: Exception) -> Response:
     assert isinstance(error, VaultUnavailable)
     postponed("interface C", error)
     return _document(ProblemKind.UNAVAILABLE, error.text, _LATER)
+
+
+async def answer_full(request: Request, error: Exception) -> Response:
+    """The problem document for an organisation that hands over as much at once as it may."""
+    assert isinstance(error, NoPlace)
+    return _document(ProblemKind.UNAVAILABLE, "more is being handed over at once than may be", _SOON)
 
 
 def _document(kind: ProblemKind, text: str, headers: Mapping[str, str] | None = None) -> Response:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from samdrift.contracts.malware import MalwareScanner
 from samdrift.messageservice.findings import malicious
-from samdrift.messageservice.places import Turns
+from samdrift.vault.places import Turns
 from samdrift.wire.base64text import decode_pieces
 from samdrift.wire.findings import Finding
 from samdrift.wire.identifiers import ParticipantIdentifier

@@ -19,6 +19,8 @@ from samdrift.vault.pool import Login
 from samdrift.vault.postgres import EmbeddedPostgres
 from samdrift.vault.settings import VaultSettings
 
+ADMINISTRATOR = "postgres"
+"""The embedded server's administrator."""
 _PATIENCE = {
     "connect_timeout": "10",
     "tcp_user_timeout": "15000",
@@ -93,20 +95,25 @@ class Database:
         return self.login(self.registry_login, self._keys.login_password(PlatformLogin.REGISTRY))
 
     def administrator(self) -> str:
-        """Connection string of who makes and drops vaults: the embedded server's own, or the URL's.
+        """Connection string of who makes and drops vaults: the embedded server's own, or the URL's."""
+        return self.administrators()[0]
 
-        A password for that one is handed in as a file in the key store's folder; it
+    def administrators(self) -> tuple[str, ...]:
+        """The same with each password that was kept, the newest first: its change may have been cut short.
+
+        A password for the URL's is handed in as a file in the key store's folder; it
         goes into the key store at once, and the file is removed.
         """
+        address = self._address
         if self._server is not None:
-            password = self._keys.login_password(PlatformLogin.ADMINISTRATOR)
-            return make_conninfo(self._address, user="postgres", password=password)
-        if self._handed_in.is_file():
+            self._keys.login_password(PlatformLogin.ADMINISTRATOR)
+            address = make_conninfo(address, user=ADMINISTRATOR)
+        elif self._handed_in.is_file():
             given = self._handed_in.read_text().strip()
             self._keys.keep_login_password(PlatformLogin.ADMINISTRATOR, given)
             remove(self._handed_in)
         kept = self._keys.login_passwords(PlatformLogin.ADMINISTRATOR)
-        return make_conninfo(self._address, password=kept[0]) if kept else self._address
+        return tuple(make_conninfo(address, password=each) for each in kept) or (address,)
 
     def login(self, name: str, password: str) -> Login:
         return Login(name, password, make_conninfo(self._address, user=name, password=password))

@@ -22,10 +22,10 @@ from samdrift.contracts.principals import Role
 from samdrift.vault import logins, migrations
 from samdrift.vault.closing import Closings, append_log
 from samdrift.vault.cluster import check_server, refused_login
-from samdrift.vault.database import Database
+from samdrift.vault.database import ADMINISTRATOR, Database
 from samdrift.vault.errors import UnknownRecord, VaultRefused, VaultUnavailable
 from samdrift.vault.keys.opened import open_keys
-from samdrift.vault.keys.store import KeyStore
+from samdrift.vault.keys.store import KeyStore, PlatformLogin
 from samdrift.vault.objects import Objects
 from samdrift.vault.registry import LOGIN_SECRET, OPERATOR_LOG, RegistrationState
 from samdrift.vault.sealing import Sealer
@@ -159,6 +159,19 @@ class Provisioner:
             await self._rows("UPDATE registry.registrations SET secret = %s WHERE vault = %s", secret, vault)
             await self._announce()
 
+    async def rotate_administrator(self) -> bool:
+        """Give the embedded server's administrator a new password; false where the server is the operator's.
+
+        The new one is kept before it is set, and older ones stay: whichever opens is found.
+        """
+        if not self._database.embedded:
+            return False
+        password = logins.new_password()
+        self._keys.keep_login_password(PlatformLogin.ADMINISTRATOR, password)
+        async with self._transaction():
+            await logins.set_password(self._connection, ADMINISTRATOR, password)
+        return True
+
     async def drop(self, organisation: ParticipantIdentifier, role: Role) -> None:
         """Remove a vault with everything in it. Its keys go first: what a crash leaves then is unreadable."""
         await self.set_state(organisation, role, RegistrationState.CLOSING)
@@ -282,10 +295,7 @@ class Provisioner:
 
 
 async def _logged_in(database: Database) -> migrations.Connection:
-    try:
-        connection = await psycopg.AsyncConnection.connect(database.administrator(), autocommit=True)
-    except psycopg.Error as error:
-        raise refused_login(error) from None
+    connection = await _connected(database.administrators())
     try:
         if not database.embedded:
             await check_server(connection, database.name)
@@ -293,6 +303,17 @@ async def _logged_in(database: Database) -> migrations.Connection:
         await connection.close()
         raise
     return connection
+
+
+async def _connected(addresses: Sequence[str]) -> migrations.Connection:
+    """By the first one that opens; the first one's failure when none does."""
+    failures: list[psycopg.Error] = []
+    for address in addresses:
+        try:
+            return await psycopg.AsyncConnection.connect(address, autocommit=True)
+        except psycopg.Error as error:
+            failures.append(error)
+    raise refused_login(failures[0]) from None
 
 
 def _name(kind: str) -> str:

@@ -10,6 +10,7 @@ import psycopg
 import pytest
 
 from samdrift.contracts.principals import Purpose, Role
+from samdrift.vault import logins
 from samdrift.vault.errors import UnknownRecord
 from samdrift.vault.gate import Gate
 from samdrift.vault.provision import Provisioner
@@ -88,6 +89,29 @@ async def test_an_interrupted_change_leaves_the_password_that_was(
             await installation.provisioner.rotate_login(organisation, AP)
     assert await vault_login(installation, organisation, AP) == before
     before.connect().close()
+
+
+async def test_the_administrators_password_changes_too_and_an_interrupted_change_locks_nobody_out(
+    installation: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = (await superuser(installation)).address
+    assert await installation.provisioner.rotate_administrator()
+    with pytest.raises(psycopg.OperationalError):
+        psycopg.connect(before)
+
+    async def stop(*_: object) -> None:
+        raise OSError("power cut")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(logins, "set_password", stop)
+        with pytest.raises(OSError, match="power cut"):
+            await installation.provisioner.rotate_administrator()
+    later = await Provisioner.connect(installation.settings)
+    try:
+        await later.rotate_administrator()
+    finally:
+        await later.close()
+    assert (await superuser(installation)).rows("SELECT 1") == [(1,)]
 
 
 async def test_who_has_no_vault_has_no_login(installation: Installation) -> None:

@@ -37,7 +37,7 @@ def database() -> None:
 
 @app.command("rotate-logins")
 def rotate_logins(config: ConfigFile, organisation: Organisation = None) -> None:
-    """Give every vault's login a new password, while everything runs."""
+    """Give every vault's login a new password, and the embedded database's administrator, while all runs."""
     with told():
         only = None if organisation is None else read_participant(organisation)
         rotated, locked = run(_rotate(load(config), only))
@@ -66,6 +66,8 @@ async def _rotate(config: Config, only: ParticipantIdentifier | None) -> tuple[i
         for one in hosted:
             if one not in locked:
                 await _rotate_one(installation, one)
+        if only is None:
+            await installation.provisioner.rotate_administrator()
         return len(hosted) - len(locked), len(locked)
 
 

@@ -34,9 +34,9 @@ from samdrift.messageservice.interfaced.following import Following, TooManyStrea
 from samdrift.messageservice.interfaced.mailboxes import Found, Listing, Mailboxes
 from samdrift.messageservice.interfaced.posting import Posting
 from samdrift.messageservice.interfaced.problems import Answer, Refused, bad_request, broken, problem
-from samdrift.messageservice.places import NoPlace, Places
 from samdrift.vault.errors import VaultDenied, VaultUnavailable
 from samdrift.vault.gate import Gate
+from samdrift.vault.places import NoPlace, Places
 from samdrift.vault.records import MessageRecord
 from samdrift.wire.identifiers import ParticipantIdentifier
 

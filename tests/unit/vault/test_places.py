@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from samdrift.messageservice.places import NoPlace, Places, Turns
+from samdrift.vault.places import NoPlace, Places, Turns
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 A, B, C = (ParticipantIdentifier(f"0203:{name}.se") for name in "abc")

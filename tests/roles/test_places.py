@@ -4,28 +4,31 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ssl
 from collections.abc import AsyncIterator
 from urllib.parse import urlsplit
+from uuid import uuid4
 
 from tests.roles.messageclient import MESSAGES, MessageClient, document
 from tests.roles.stage import Stage
 
 OF_ONE = 8
+OF_ONE_OVER_C = 16
 
 
 @contextlib.asynccontextmanager
-async def dawdling(client: MessageClient, count: int) -> AsyncIterator[None]:
+async def dawdling(
+    base: str, tls: ssl.SSLContext, count: int, request: str, *fields: str
+) -> AsyncIterator[None]:
     """So many requests whose bodies do not come."""
-    url = urlsplit(client.base)
-    head = (
-        f"POST {url.path}{MESSAGES} HTTP/1.1\r\nhost: {url.netloc}\r\n"
-        f"authorization: Bearer {client.token}\r\n"
-        "content-type: application/json\r\ncontent-length: 1000\r\n\r\n"
-    )
+    url = urlsplit(base)
+    method, _, path = request.partition(" ")
+    lines = (f"{method} {url.path}{path} HTTP/1.1", f"host: {url.netloc}", "content-length: 1000", *fields)
+    head = "\r\n".join((*lines, "", ""))
     writers = []
     try:
         for _ in range(count):
-            _, writer = await asyncio.open_connection(url.hostname, url.port, ssl=client.tls)
+            _, writer = await asyncio.open_connection(url.hostname, url.port, ssl=tls)
             writers.append(writer)
             writer.write(head.encode())
             await writer.drain()
@@ -46,8 +49,23 @@ async def status_until(client: MessageClient, wanted: int, message: object) -> s
 async def test_who_sends_too_much_at_once_is_asked_to_come_back_and_others_are_not(stage: Stage) -> None:
     habo, mullsjo = stage.client(stage.habo), stage.client(stage.mullsjo)
     own = document(stage.habo.address, stage.agency.address)
-    async with dawdling(habo, OF_ONE):
+    fields = f"authorization: Bearer {habo.token}", "content-type: application/json"
+    async with dawdling(habo.base, habo.tls, OF_ONE, f"POST {MESSAGES}", *fields):
         assert await status_until(habo, 503, own) == "2"
         other = await mullsjo.send(document(stage.mullsjo.address, stage.agency.address))
         assert other.status == 201
     await status_until(habo, 201, own)
+
+
+async def test_the_same_goes_for_envelopes_over_interface_c(stage: Stage) -> None:
+    habo, mullsjo = await stage.habo.interface_c(), await stage.mullsjo.interface_c()
+    field = "content-type: application/xml"
+    async with dawdling(habo.base, habo.tls, OF_ONE_OVER_C, f"PUT /envelopes/{uuid4()}", field):
+        async with asyncio.timeout(30):
+            while (answer := await habo.submit(str(uuid4()), b"<x/>")).status != 503:
+                assert answer.status == 422
+        assert answer.headers["retry-after"] == "2"
+        assert (await mullsjo.submit(str(uuid4()), b"<x/>")).status == 422, "it was looked at"
+    async with asyncio.timeout(30):
+        while (await habo.submit(str(uuid4()), b"<x/>")).status != 422:
+            pass
