@@ -106,9 +106,7 @@ INTERFACE_D = (
         "messageservice/interfaced/posting.py",
         "if record is not None and access.covers(record.mailbox):",
         "if record is not None:",
-        (
-            "tests/roles/test_interface_d.py::test_an_answer_goes_on_in_the_conversation_that_its_client_knows",
-        ),
+        ("tests/unit/messageservice/interfaced/test_posting.py",),
     ),
     Mutant(
         "a message's sender is the organisation of the token",
