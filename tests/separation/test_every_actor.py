@@ -35,6 +35,7 @@ MORE: dict[str, tuple[object, ...]] = {
 OF_THE_PLATFORM = {
     "start": "opens the platform's own gate",
     "close": "ends it",
+    "database": "the server and the platform's own logins; a vault's password is not there",
     "wakeups": "tells which vaults to look into; each is opened for itself",
     "registry": "who is hosted; held by every process that has the registry's login",
     "news": "raised for an organisation, tells nothing",
