@@ -20,7 +20,7 @@ from samdrift.vault.errors import VaultDenied
 from samdrift.vault.gate import Gate
 from samdrift.wire.identifiers import ParticipantIdentifier
 from tests.separation.vaultlogin import Superuser, superuser, vault_login
-from tests.vaults import NOW, Installation, body, message, submitted
+from tests.vaults import NOW, WORKER, Installation, body, message, submitted
 
 OWN, THEIRS = ParticipantIdentifier("0203:own.se"), ParticipantIdentifier("0203:theirs.se")
 OPEN_TO_ORGANISATIONS = frozenset({"open", "operate", "depart", "arrive"})
@@ -35,6 +35,7 @@ MORE: dict[str, tuple[object, ...]] = {
 OF_THE_PLATFORM = {
     "start": "opens the platform's own gate",
     "close": "ends it",
+    "database": "the server and the platform's own logins; a vault's password is not there",
     "wakeups": "tells which vaults to look into; each is opened for itself",
     "registry": "who is hosted; held by every process that has the registry's login",
     "news": "raised for an organisation, tells nothing",
@@ -179,3 +180,22 @@ async def test_who_is_not_hosted_is_answered_as_who_is(
                 pytest.fail("opened")
         told.add((str(caught.value), repr(caught.value), caught.value.args))
     assert len(told) == 1
+
+
+async def test_the_gate_of_a_process_for_one_organisation_knows_no_other(
+    installation: Installation, hosted: tuple[ParticipantIdentifier, ParticipantIdentifier]
+) -> None:
+    """Isolation level `process`: not even a worker that may open everything reaches another's vault."""
+    own, theirs = hosted
+    vaults = [one.vault for role in Role if (one := installation.gate.registry.find(own, role))]
+    gate = await Gate.start(installation.settings, only=vaults)
+    try:
+        assert {one.organisation for one in gate.registry.all()} == {own}
+        for role in Role:
+            async with gate.open(WORKER, own, role, Purpose.PROCESS) as vault:
+                await vault.log_end()
+            with pytest.raises(VaultDenied):
+                async with gate.open(WORKER, theirs, role, Purpose.PROCESS):
+                    pytest.fail("opened")
+    finally:
+        await gate.close()

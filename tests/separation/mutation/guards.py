@@ -69,6 +69,13 @@ GATE = (
         ("tests/unit/vault/test_moving.py::test_nothing_arrives_before_it_begins_or_after_it_ended",),
     ),
     Mutant(
+        "a process for one organisation knows no other",
+        "vault/registry.py",
+        "if self._only is None or one.vault in self._only",
+        "if True",
+        (f"{_ACTORS}::test_the_gate_of_a_process_for_one_organisation_knows_no_other",),
+    ),
+    Mutant(
         "a suspended organisation's vault does not open",
         "vault/gate.py",
         "if not registration.opens_for(reason.purpose):",

@@ -14,6 +14,16 @@ _RESULT = "tests/unit/app/separation/test_result.py"
 
 INTERFACE_C = (
     Mutant(
+        "a process is told of a certificate by the front alone",
+        "net/forwarding.py",
+        '{_CLIENT_CERT, b"client-cert-chain", b"connection"',
+        '{b"connection"',
+        (
+            "tests/unit/net/test_forwarding.py"
+            "::test_the_certificate_goes_along_and_what_a_client_says_of_one_does_not",
+        ),
+    ),
+    Mutant(
         "a client certificate is one organisation's",
         "accesspoint/interface_c.py",
         'client = self._clients().get(request.scope.get(CLIENT_CERTIFICATE) or "")',
