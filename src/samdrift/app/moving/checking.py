@@ -35,7 +35,7 @@ class Checked:
 
 async def check(file: Path, keys: Sequence[pyrage.x25519.Identity], signer: str) -> Checked:
     """Read all of ``file``; :class:`MoveError` says why it cannot be taken in."""
-    checking = _Checking()
+    checking = Checking()
     async with decrypting(file, keys) as source:
         statement = await walk(source, checking)
     statement.check_signer(signer)
@@ -44,13 +44,16 @@ async def check(file: Path, keys: Sequence[pyrage.x25519.Identity], signer: str)
 
 
 @dataclass
-class _Checking:
-    """A visitor that stores nothing."""
+class Checking:
+    """A visitor that stores nothing, and knows at the end whether the logs are whole."""
 
     pages: list[str] = field(default_factory=list)
     _heads: dict[tuple[str, str], ChainHead] = field(default_factory=dict)
     """Of each log that was read so far, by part and id; the id of the organisation's own is not known yet."""
     _origins: dict[str, str] = field(default_factory=dict)
+
+    async def document(self, name: str, data: bytes) -> None:
+        """Nothing to check but its digest."""
 
     async def page(self, part: Part, records: Sequence[layout.Record]) -> None:
         if part.name in ("log", "former-log"):
