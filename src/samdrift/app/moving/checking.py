@@ -38,8 +38,7 @@ async def check(file: Path, keys: Sequence[pyrage.x25519.Identity], signer: str)
     checking = Checking()
     async with decrypting(file, keys) as source:
         statement = await walk(source, checking)
-    statement.check_signer(signer)
-    checking.check_logs(statement.manifest)
+    checking.end(statement, signer)
     return Checked(statement, tuple(checking.pages))
 
 
@@ -90,7 +89,12 @@ class Checking:
             raise _broken(title, head)
         self._heads[title, log] = ChainHead(facts["sequence"], digest)
 
-    def check_logs(self, manifest: Manifest) -> None:
+    def end(self, statement: Statement, signer: str) -> None:
+        """All has been read; :class:`MoveError` unless it is ``signer``'s and the logs are whole."""
+        statement.check_signer(signer)
+        self._check_logs(statement.manifest)
+
+    def _check_logs(self, manifest: Manifest) -> None:
         """The organisation's own logs begin and end where the manifest says."""
         for role in manifest.roles:
             title, log = f"{role}/log", manifest.logs.get(role)

@@ -61,9 +61,7 @@ async def unpack(
         unpacking = _Unpacking(folder)
         async with decrypting(file, keys) as source:
             statement = await walk(source, unpacking)
-        statement.check_signer(signer or statement.signer)
-        unpacking.checking.check_logs(statement.manifest)
-        unpacking.end(statement)
+        unpacking.end(statement, signer or statement.signer)
     return Unpacked(statement, unpacking.attachments, unpacking.unreadable)
 
 
@@ -115,8 +113,9 @@ class _Unpacking:
     async def page_end(self, digest: str) -> None:
         await self.checking.page_end(digest)
 
-    def end(self, statement: Statement) -> None:
-        """Write what the export says of itself at its end."""
+    def end(self, statement: Statement, signer: str) -> None:
+        """Have the whole checked, and write what the export says of itself at its end."""
+        self.checking.end(statement, signer)
         write(self._folder / layout.MANIFEST_FILE, [statement.encoded])
         write(self._folder / layout.SIGNATURE_FILE, [statement.signature])
         write(self._folder / layout.SIGNER_FILE, [statement.certificate.public_bytes(Encoding.PEM)])

@@ -16,6 +16,9 @@ from pathlib import Path
 import pyrage
 import pytest
 import pytest_asyncio
+from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from samdrift.app.moving.errors import MoveError, MoveFault
 from samdrift.app.moving.exporting import Exported
@@ -25,6 +28,7 @@ from samdrift.contracts.messages import Direction
 from samdrift.vault.records import MessageRecord
 from samdrift.wire.sdkmessage import Document, SdkMessage, build, file_from_bytes
 from tests.movable import LARGE
+from tests.pki import key, root
 from tests.unit.app.commandline import samdrift
 from tests.unit.app.moving.conftest import MT, Files, Move, moving
 from tests.unit.app.moving.test_hostile import PAGE, changed, line, listed, packed, without
@@ -61,6 +65,8 @@ HOSTILE = replace(
         Document("2", None, "2", (file_from_bytes("beslut.pdf", "application/pdf", b"%PDF-1.4"),)),
     ),
 )
+BROKEN = b"!</tns:content>".join(build(HOSTILE).rsplit(b"</tns:content>", 1))
+"""Whose last attachment is not base64."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +77,7 @@ class Left:
     exported: Exported
     clear: bytes
     hostile: MessageRecord
+    broken: MessageRecord
     xml: bytes
     unpacked: Unpacked
 
@@ -99,9 +106,10 @@ async def left(installation: Installation, tmp_path_factory: pytest.TempPathFact
     move = await moving(installation, tmp_path_factory.mktemp("unpacking"))
     xml = build(HOSTILE)
     hostile = await receive(move, xml, "hostile")
+    broken = await receive(move, BROKEN, "broken")
     exported = await move.export()
     unpacked = await unpack(move.folder / "export.age", [move.key], move.folder / "out", exported.signer)
-    return Left(move, exported, move.clear(), hostile, xml, unpacked)
+    return Left(move, exported, move.clear(), hostile, broken, xml, unpacked)
 
 
 def inside(folder: Path) -> Files:
@@ -159,7 +167,7 @@ async def test_receipts_are_with_their_messages(left: Left) -> None:
 
 async def test_every_message_is_in_the_table_and_no_cell_is_a_formula(left: Left) -> None:
     rows = table(left)
-    assert len(rows) == left.exported.manifest.records["mt/messages"] == 6
+    assert len(rows) == left.exported.manifest.records["mt/messages"] == 7
     (row,) = [row for row in rows if row["Meddelande-id"] == left.hostile.id]
     assert (row["Rubrik"], row["Bilagor"], row["Texter"]) == (f"'{FORMULA}", str(len(EVIL) + 1), "2")
     assert left.out / row["Mapp"] == left.folder
@@ -169,11 +177,17 @@ async def test_every_message_is_in_the_table_and_no_cell_is_a_formula(left: Left
 
 async def test_a_message_that_cannot_be_read_is_there_as_it_is(left: Left) -> None:
     """Its content came from elsewhere, and keeps nobody from what else there is."""
-    assert left.unpacked.unreadable == 3
+    assert left.unpacked.unreadable == 4
     bodies = [path.read_bytes() for path in left.out.glob("messages/*/message.xml")]
-    assert sorted(bodies) == sorted([b"<m/>", LARGE, left.xml, b"<xhe/>"])
+    assert sorted(bodies) == sorted([b"<m/>", LARGE, left.xml, BROKEN, b"<xhe/>"])
+    broken = inside(left.out / "messages" / f"in-{left.broken.id}")
+    assert {name for name in broken if "receipt" not in name} == {
+        "message.xml",
+        "message.json",
+        "message.txt",
+    }
     unread = [row for row in table(left) if row["Innehåll"].startswith("kunde inte läsas")]
-    assert len(unread) == 3
+    assert len(unread) == 4
 
 
 async def test_everything_else_is_as_in_the_export(left: Left) -> None:
@@ -201,6 +215,7 @@ async def test_nobody_else_may_read_it(left: Left) -> None:
         (changed("mt/receipts/receipt", bytes.swapcase), MoveFault.SIGNATURE),
         (changed("mt/messages/message/in-", lambda data: data + b" "), MoveFault.DAMAGED),
         (changed("mt/log/000001.jsonl", lambda data: data.replace(b"worker", b"broker")), MoveFault.CHAIN),
+        (changed("ap/transfers/envelope", lambda data: bytes(len(data))), MoveFault.DAMAGED),
         (changed(PAGE, line(lambda one: one.update(direction="../.."))), MoveFault.DAMAGED),
         (without("manifest.json.sig"), MoveFault.DAMAGED),
         (without("format.json"), MoveFault.NOT_AN_EXPORT),
@@ -223,8 +238,27 @@ async def test_what_was_changed_is_refused_and_leaves_nothing(
     assert [each.name for each in tmp_path.iterdir()] == ["export.age"]
 
 
+def another_end(manifest: bytes) -> bytes:
+    document = json.loads(manifest)
+    document["logs"]["mt"]["entries"] += 1
+    return json.dumps(document).encode()
+
+
+async def test_a_log_that_ends_elsewhere_than_was_signed_is_refused(left: Left, tmp_path: Path) -> None:
+    """Whoever signed it: what was cut off at the end of a log leaves a chain that is whole."""
+    files = dict(listed(await packed(changed("manifest.json", another_end)(listed(left.clear)))))
+    files["manifest.json.sig"] = key(0).sign(files["manifest.json"], PKCS1v15(), SHA256())
+    files["certificate.pem"] = root("Somebody", 0).certificate.public_bytes(Encoding.PEM)
+    tar = await packed(list(files.items()))
+    (tmp_path / "export.age").write_bytes(pyrage.encrypt(tar, [left.move.key.to_public()]))
+    with pytest.raises(MoveError) as caught:
+        await unpack(tmp_path / "export.age", [left.move.key], tmp_path / "out", None)
+    assert caught.value.fault is MoveFault.CHAIN
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.parametrize(
-    ("key", "signer", "cut", "fault"),
+    ("ours", "signer", "cut", "fault"),
     [
         (False, None, None, MoveFault.OTHER_RECIPIENT),
         (True, "00" * 32, None, MoveFault.OTHER_SIGNER),
@@ -232,10 +266,10 @@ async def test_what_was_changed_is_refused_and_leaves_nothing(
     ],
 )
 async def test_anothers_export_and_half_of_one_leave_nothing(
-    left: Left, tmp_path: Path, key: bool, signer: str | None, cut: int | None, fault: MoveFault
+    left: Left, tmp_path: Path, ours: bool, signer: str | None, cut: int | None, fault: MoveFault
 ) -> None:
     (tmp_path / "export.age").write_bytes((left.move.folder / "export.age").read_bytes()[:cut])
-    keys = [left.move.key if key else pyrage.x25519.Identity.generate()]
+    keys = [left.move.key if ours else pyrage.x25519.Identity.generate()]
     with pytest.raises(MoveError) as caught:
         await unpack(tmp_path / "export.age", keys, tmp_path / "out", signer)
     assert caught.value.fault is fault
