@@ -172,6 +172,7 @@ NO_RECORDS: dict[Path_, str] = {
     ("serve",): "serves all, each by the interfaces that are tried elsewhere",
     ("org", "list"): OF_THE_OPERATOR,
     ("org", "verify-closing"): OF_NO_VAULT,
+    ("org", "unpack"): OF_NO_VAULT,
     ("database", "hardening"): OF_NO_VAULT,
     ("evidence", "verify"): OF_NO_VAULT,
     ("custodian", "add"): OF_THE_OPERATOR,

@@ -60,6 +60,14 @@ async def test_messages_receipts_and_logs_are_at_the_new_operator(stage: Stage, 
     left = await run("org", "export", organisation, *to, *persons, "--config", config_of(habo), "--json")
     assert left.status == 0, left.complaints
     assert left.document["suspended"] is False
+    unpacked = tmp_path / "unpacked" / "messages" / f"out-{message_id}"
+    out = ("--out", tmp_path / "unpacked", "--json")
+    read = await run("org", "unpack", tmp_path / "habo.age", "--identity", tmp_path / "key", *out)
+    assert (read.status, read.document["unreadable"]) == (0, 0), read.complaints
+    async with habo.open(MT) as vault:
+        body = await (await vault.body(message_id, Direction.OUT)).read_all()
+    assert (unpacked / "message.xml").read_bytes() == body
+    assert all(list(unpacked.glob(each)) for each in ("texts/*", "receipt-*.xml"))
     signer = ("--signer", left.document["signer_sha256"], "--by", "cecilia", "--config", config_of(new))
     came = await run("org", "import", tmp_path / "habo.age", "--identity", tmp_path / "key", *signer)
     try:

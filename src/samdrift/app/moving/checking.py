@@ -35,22 +35,24 @@ class Checked:
 
 async def check(file: Path, keys: Sequence[pyrage.x25519.Identity], signer: str) -> Checked:
     """Read all of ``file``; :class:`MoveError` says why it cannot be taken in."""
-    checking = _Checking()
+    checking = Checking()
     async with decrypting(file, keys) as source:
         statement = await walk(source, checking)
-    statement.check_signer(signer)
-    checking.check_logs(statement.manifest)
+    checking.end(statement, signer)
     return Checked(statement, tuple(checking.pages))
 
 
 @dataclass
-class _Checking:
-    """A visitor that stores nothing."""
+class Checking:
+    """A visitor that stores nothing, and knows at the end whether the logs are whole."""
 
     pages: list[str] = field(default_factory=list)
     _heads: dict[tuple[str, str], ChainHead] = field(default_factory=dict)
     """Of each log that was read so far, by part and id; the id of the organisation's own is not known yet."""
     _origins: dict[str, str] = field(default_factory=dict)
+
+    async def document(self, name: str, data: bytes) -> None:
+        """Nothing to check but its digest."""
 
     async def page(self, part: Part, records: Sequence[layout.Record]) -> None:
         if part.name in ("log", "former-log"):
@@ -87,7 +89,12 @@ class _Checking:
             raise _broken(title, head)
         self._heads[title, log] = ChainHead(facts["sequence"], digest)
 
-    def check_logs(self, manifest: Manifest) -> None:
+    def end(self, statement: Statement, signer: str) -> None:
+        """All has been read; :class:`MoveError` unless it is ``signer``'s and the logs are whole."""
+        statement.check_signer(signer)
+        self._check_logs(statement.manifest)
+
+    def _check_logs(self, manifest: Manifest) -> None:
         """The organisation's own logs begin and end where the manifest says."""
         for role in manifest.roles:
             title, log = f"{role}/log", manifest.logs.get(role)

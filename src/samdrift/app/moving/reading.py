@@ -26,6 +26,9 @@ _MOST_SUMS = 128 << 20
 class Visitor(Protocol):
     """Gets what is in an export."""
 
+    async def document(self, name: str, data: bytes) -> None:
+        """A file that says something of the whole, before all pages."""
+
     async def page(self, part: Part, records: Sequence[layout.Record]) -> None:
         """A page, before the files of its records."""
 
@@ -53,9 +56,14 @@ class Statement:
         """Names the export."""
         return sha256(self.encoded).digest()
 
+    @property
+    def signer(self) -> str:
+        """SHA-256 of the certificate that goes with the signature."""
+        return self.certificate.fingerprint(SHA256()).hex()
+
     def check_signer(self, fingerprint: str) -> None:
         """:class:`MoveError` unless the key signed whose certificate has that SHA-256."""
-        if self.certificate.fingerprint(SHA256()).hex() != fingerprint:
+        if self.signer != fingerprint:
             text = "the export is signed with another certificate than the one that was named (--signer)"
             raise MoveError(MoveFault.OTHER_SIGNER, text)
         if not verify(self.encoded, self.signature, self.certificate):
@@ -76,7 +84,7 @@ async def walk(source: Reading, visitor: Visitor) -> Statement:
     check_format(read_object(await _next(reader, layout.FORMAT_FILE), layout.FORMAT_FILE))
     read.sums.append(reader.line)
     for name in (layout.README_FILE, layout.ORGANISATION_FILE, layout.CERTIFICATES_FILE):
-        await _next(reader, name)
+        await visitor.document(name, await _next(reader, name))
         read.sums.append(reader.line)
     member = await reader.next()
     for part in layout.PARTS:

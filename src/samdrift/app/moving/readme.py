@@ -1,4 +1,4 @@
-"""The text that lies in every export, for whoever opens one without this program."""
+"""The texts that lie in every export, and in every folder that one was unpacked into."""
 
 README = """\
 What a participant organisation of SDK (Saker digital kommunikation) had at its supplier.
@@ -26,4 +26,27 @@ Whose certificate.pem is must be known otherwise: from the organisation, or from
 
 An entry of a log has the hash sha256(previous, sequence in 8 bytes, content), where "previous" is the hash
 of the entry before it; before the first one it is sha256("samdrift log " and the log's id in manifest.json).
+"""
+
+UNPACKED = """\
+En organisations meddelanden och handlingar i SDK (säker digital kommunikation), uppackade ur den export som
+organisationen fick av sin leverantör. Exportens signatur, kontrollsummor och loggar är kontrollerade.
+
+  index.csv            alla meddelanden, ett per rad; öppnas i ett kalkylprogram
+  messages/            en mapp per meddelande: in- för inkomna, out- för skickade
+    message.txt        att läsa: vem, när, texterna, bilagornas namn, händelser, kvittenser
+    message.xml        meddelandet, byte för byte som det skickades eller kom
+    message.json       uppgifter om meddelandet, bilagornas ursprungliga namn, status och händelser
+    texts/             texterna, en fil per text
+    attachments/       bilagorna; namnen är ändrade där ett filsystem inte kan ha dem
+    receipt-*.xml      meddelandekvittenser, med uppgifter i .json
+  receipts/            meddelandekvittenser till meddelanden som inte finns i exporten
+  mt/, ap/             övrigt från meddelandetjänst och accesspunkt, och deras loggar (log.jsonl): JSON, en
+                       post per rad
+  organisation.json    hur organisationen var inställd
+  certificates.pem     certifikat för organisationens nycklar
+  manifest.json        exportens innehåll, undertecknat (manifest.json.sig) med nyckeln till certificate.pem
+
+I index.csv står ett ' före det som ett kalkylprogram annars kunde ta för en formel.
+Bilagor kommer från andra: öppna dem med samma försiktighet som bilagor i e-post.
 """

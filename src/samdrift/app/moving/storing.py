@@ -57,6 +57,9 @@ class Storing:
         if page is not None:
             await page.opening.__aexit__(kind, error, trace)
 
+    async def document(self, name: str, data: bytes) -> None:
+        """Nothing of it is stored."""
+
     async def page(self, part: Part, records: Sequence[layout.Record]) -> None:
         if await self._wanted(part, records):
             opening = self._doors[part.role]()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import typer
 
-from samdrift.app.commands.org import adding, closing, keys, listing, locking, moving, state, token
+from samdrift.app.commands.org import adding, closing, keys, listing, locking, moving, state, token, unpacking
 
 app = typer.Typer(add_completion=False)
 
@@ -24,6 +24,7 @@ app.command("suspend")(state.suspend)
 app.command("resume")(state.resume)
 app.command("export")(moving.export_organisation)
 app.command("import")(moving.import_organisation)
+app.command("unpack")(unpacking.unpack_export)
 app.command("close")(closing.close_organisation)
 app.command("verify-closing")(closing.verify_closing)
 app.command("lock")(locking.lock)

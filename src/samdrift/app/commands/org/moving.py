@@ -116,9 +116,7 @@ def import_organisation(
     All of it is checked before anything is stored. The organisation is suspended
     here until it is resumed.
     """
-    signer = signer.lower().replace(":", "")
-    if not _FINGERPRINT.fullmatch(signer):
-        raise Unusable("--signer is the SHA-256 of a certificate: 64 hexadecimal digits")
+    signer = fingerprint(signer)
     if not by.strip() or not by.isprintable():
         raise Unusable("--by is a name")
     with told():
@@ -133,6 +131,14 @@ def import_organisation(
         return
     typer.echo(f"{sum(imported.manifest.records.values())} records of {organisation} are here")
     typer.echo("it is suspended here: make its keys, complete its configuration, and resume it")
+
+
+def fingerprint(signer: str) -> str:
+    """What ``--signer`` names."""
+    plain = signer.lower().replace(":", "")
+    if not _FINGERPRINT.fullmatch(plain):
+        raise Unusable("--signer is the SHA-256 of a certificate: 64 hexadecimal digits")
+    return plain
 
 
 async def _import(config: Config, order: Order) -> Imported:
