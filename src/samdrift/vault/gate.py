@@ -85,6 +85,7 @@ class Gate:
         self._operator = database.registry()
         self._wakeups = Wakeups(database.registry_session, self.registry, self._pool.owns, database.revive)
         self._rooms: dict[str, Room] = {}
+        self._hosted: set[str] = set()
 
     @classmethod
     async def start(
@@ -296,8 +297,10 @@ class Gate:
     def _forget(self) -> None:
         """Keep no key of a vault that is hosted no more."""
         hosted = {one.vault for one in self.registry.all()}
-        for vault in self._rooms.keys() - hosted:
-            del self._rooms[vault]
+        for vault in self._hosted - hosted:
+            self._rooms.pop(vault, None)
+            self._keys.forget(vault)
+        self._hosted = hosted
 
     async def _tell(self, organisation: ParticipantIdentifier) -> None:
         self.news.raise_for(organisation)
