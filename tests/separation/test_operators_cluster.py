@@ -17,7 +17,7 @@ from samdrift.vault.gate import Gate
 from samdrift.vault.migrations import hardening_for
 from samdrift.vault.provision import Provisioner
 from tests.cluster import ADMINISTRATOR, SCRAM, Cluster, cluster
-from tests.separation.vaultlogin import VaultLogin, vault_login
+from tests.separation.vaultlogin import VaultLogin, registry_login, vault_login
 from tests.unit.app.commandline import samdrift
 from tests.unit.app.test_configfile import GOOD, write
 from tests.vaults import Installation, installed, server_folder, settings_in, submitted
@@ -76,6 +76,16 @@ async def test_vaults_live_in_a_cluster_whose_administrator_is_no_superuser(thei
             "SET temp_file_limit = -1",
         ):
             assert denied(third, statement), statement
+
+
+async def test_the_registrys_password_changes_there_too(theirs: Cluster) -> None:
+    async with installed(theirs.settings()) as installation:
+        before = await registry_login(installation)
+        await installation.provisioner.rotate_registry()
+        with pytest.raises(psycopg.OperationalError):
+            psycopg.connect(before)
+        await lived(installation)
+        assert await installation.gate.read_operator_log() == ()
 
 
 async def test_passwords_change_by_command(theirs: Cluster) -> None:

@@ -53,10 +53,11 @@ class Handed:
 
 @dataclass(frozen=True, slots=True)
 class UnixUser:
-    """Whom a process runs as: the numbers of a user and of its only group."""
+    """Whom a process runs as: the numbers of a user, of its group, and of the groups besides."""
 
     user: int
     group: int
+    groups: tuple[int, ...] = ()
 
 
 class Child:
@@ -125,7 +126,7 @@ class Child:
                     env=None if handed is None else _without_credentials(),
                     user=self._user.user if self._user else None,
                     group=self._user.group if self._user else None,
-                    extra_groups=[] if self._user else None,
+                    extra_groups=self._user.groups if self._user else None,
                 )
                 if handed is not None:
                     socket.send_fds(ours, [b"\n"], [each.fileno() for each in handed.sockets])

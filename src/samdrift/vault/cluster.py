@@ -13,7 +13,7 @@ from typing import Any
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
-from samdrift.vault.errors import DatabaseUnfit, VaultUnavailable
+from samdrift.vault.errors import DatabaseUnfit, LoginRefused, VaultUnavailable
 
 OLDEST = 17
 """The oldest version of PostgreSQL that knows all that is asked of it."""
@@ -64,7 +64,8 @@ def refused_login(error: psycopg.Error) -> VaultUnavailable | DatabaseUnfit:
         return DatabaseUnfit(
             "the database does not ask for passwords by SCRAM: see pg_hba.conf and password_encryption"
         )
-    return VaultUnavailable()
+    asked = error.pgconn is not None and error.pgconn.used_password
+    return LoginRefused() if asked else VaultUnavailable()
 
 
 async def check_server(connection: psycopg.AsyncConnection[Any], database: str) -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
@@ -139,7 +139,7 @@ class Crossings:
 
     async def find(self, organisation: ParticipantIdentifier, role: Role) -> Hosted:
         """The organisation's vault; :class:`UnknownRecord` when it has none in that role."""
-        async with _session(self._database.registry()) as registry:
+        with closing(await self._database.registry_session()) as registry:
             (rows,) = await registry.run([(_FIND, (organisation.value, role.value))])
         if not rows:
             raise UnknownRecord

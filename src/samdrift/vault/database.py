@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Self
@@ -11,12 +12,14 @@ from psycopg import ProgrammingError
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from samdrift.vault.cluster import SCRAM, check_address
-from samdrift.vault.errors import ServerFailed
+from samdrift.vault.errors import LoginRefused, ServerFailed, VaultUnavailable
 from samdrift.vault.files import remove
+from samdrift.vault.keys.files import KeyStoreError
 from samdrift.vault.keys.opened import open_keys
 from samdrift.vault.keys.store import KeyStore, PlatformLogin
 from samdrift.vault.pool import Login
 from samdrift.vault.postgres import EmbeddedPostgres
+from samdrift.vault.session import Session
 from samdrift.vault.settings import VaultSettings
 
 ADMINISTRATOR = "postgres"
@@ -91,8 +94,29 @@ class Database:
         return f"samdrift_vaults_{self.name}"
 
     def registry(self) -> Login:
-        """The login that reads the registry and writes the operator's log."""
+        """The login that reads the registry and writes the operator's log, with its newest password."""
         return self.login(self.registry_login, self._keys.login_password(PlatformLogin.REGISTRY))
+
+    async def registry_session(self) -> Session:
+        """A session of that login, with whichever of its passwords opens now.
+
+        The newest is kept before it is set, so that it may not open yet; an older one may
+        open no more by the time that it is tried. So the newest is tried once more after
+        the others, and all of them while there are newer ones.
+        """
+        tried: tuple[str, ...] = ()
+        while (kept := await asyncio.to_thread(self._registry_passwords)) != tried:
+            for password in (*kept, kept[0]):
+                with suppress(LoginRefused):
+                    return await Session.connect(self.login(self.registry_login, password).address)
+            tried = kept
+        raise LoginRefused
+
+    def _registry_passwords(self) -> tuple[str, ...]:
+        try:
+            return self._keys.login_passwords(PlatformLogin.REGISTRY)
+        except (KeyStoreError, OSError):
+            raise VaultUnavailable from None
 
     def administrator(self) -> str:
         """Connection string of who makes and drops vaults: the embedded server's own, or the URL's."""
@@ -122,13 +146,9 @@ class Database:
 class HandedDatabase(Database):
     """The server that another process keeps running, for one that may not administer it."""
 
-    def __init__(self, address: str, registry: str, keys: KeyStore) -> None:
-        """``registry`` is the password of the login that reads the registry."""
+    def __init__(self, address: str, keys: KeyStore) -> None:
+        """``keys`` opens the password of the registry's login, and no administrator's."""
         super().__init__(address, keys, Path(), None)
-        self._registry_password = registry
-
-    def registry(self) -> Login:
-        return self.login(self.registry_login, self._registry_password)
 
     def administrator(self) -> str:
         raise ServerFailed("this process administers nothing")

@@ -28,6 +28,10 @@ class VaultUnavailable(VaultError):
     text = "the vault cannot be reached now"
 
 
+class LoginRefused(VaultUnavailable):
+    """The database was there, and did not take the password."""
+
+
 class VaultLocked(VaultUnavailable):
     """The vault waits for its organisation's officer, who alone unlocks it; then the same call succeeds."""
 

@@ -25,9 +25,10 @@ def private_folder(folder: Path) -> Path:
     return folder
 
 
-def write_new(path: Path, data: bytes) -> bool:
+def write_new(path: Path, data: bytes, *, shared: bool = False) -> bool:
     """Write ``path`` with mode 0600; false, and nothing written, when it is there already.
 
+    ``shared`` with the folder's group, from the first moment on, where that may read the folder.
     Two writers may race: one wins, and the loser reads what the winner wrote.
     """
     draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
@@ -36,6 +37,8 @@ def write_new(path: Path, data: bytes) -> bool:
         with os.fdopen(descriptor, "wb") as file:
             file.write(data)
             give_as(descriptor, path.parent)
+            if shared:
+                os.fchmod(descriptor, 0o600 | path.parent.stat().st_mode & 0o040)
             file.flush()
             os.fsync(file.fileno())
         os.link(draft, path)

@@ -32,7 +32,7 @@ from samdrift.vault.opening import Opening, Reason, Room, Vault
 from samdrift.vault.pool import Login, Pool
 from samdrift.vault.registry import LOGIN_SECRET, Registration, Registry
 from samdrift.vault.sealing import Sealer
-from samdrift.vault.session import Statement
+from samdrift.vault.session import Session, Statement
 from samdrift.vault.settings import VaultSettings
 from samdrift.vault.signals import Signals
 from samdrift.vault.snapshot import snapshot
@@ -81,10 +81,11 @@ class Gate:
         self._clock = clock
         self._keys = keys
         self._objects = Objects(settings.objects)
-        self._pool = Pool(settings.connections, settings.connections_per_vault, settings.idle, self._renewed)
+        self._pool = Pool(settings.connections, settings.connections_per_vault, settings.idle, self._log_in)
         self._operator = database.registry()
-        self._wakeups = Wakeups(self._operator, self.registry, self._pool.owns, database.revive)
+        self._wakeups = Wakeups(database.registry_session, self.registry, self._pool.owns, database.revive)
         self._rooms: dict[str, Room] = {}
+        self._hosted: set[str] = set()
 
     @classmethod
     async def start(
@@ -296,8 +297,10 @@ class Gate:
     def _forget(self) -> None:
         """Keep no key of a vault that is hosted no more."""
         hosted = {one.vault for one in self.registry.all()}
-        for vault in self._rooms.keys() - hosted:
-            del self._rooms[vault]
+        for vault in self._hosted - hosted:
+            self._rooms.pop(vault, None)
+            self._keys.forget(vault)
+        self._hosted = hosted
 
     async def _tell(self, organisation: ParticipantIdentifier) -> None:
         self.news.raise_for(organisation)
@@ -338,6 +341,19 @@ class Gate:
         except KeyStoreError as error:
             locked = error.fault is KeyFault.LOCKED
             raise (VaultLocked if locked else VaultUnavailable) from None
+
+    async def _log_in(self, login: Login) -> Session:
+        """With the password of now, however often it changes on the way there."""
+        if login.name == self._operator.name:
+            return await self._database.registry_session()
+        while True:
+            try:
+                return await Session.connect(login.address)
+            except VaultUnavailable:
+                renewed = await self._renewed(login)
+                if renewed.password == login.password:
+                    raise
+                login = renewed
 
     async def _renewed(self, login: Login) -> Login:
         """The login of a vault with the password that it has now."""

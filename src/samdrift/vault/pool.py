@@ -27,21 +27,21 @@ class Login:
     address: str = field(repr=False)
 
 
-Renew = Callable[[Login], Awaitable[Login]]
-"""Gives a login as it is now: its password may have changed since it was read."""
+LogIn = Callable[[Login], Awaitable[Session]]
+"""Opens a session: the password of a login may have changed since it was read."""
 
 
-async def _as_it_is(login: Login) -> Login:
-    return login
+async def _as_it_is(login: Login) -> Session:
+    return await Session.connect(login.address)
 
 
 class Pool:
     """Lends sessions, one task each."""
 
-    def __init__(self, most: int, most_per_login: int, idle: timedelta, renew: Renew = _as_it_is) -> None:
+    def __init__(self, most: int, most_per_login: int, idle: timedelta, log_in: LogIn = _as_it_is) -> None:
         self._loop = asyncio.get_running_loop()
         self._idle_seconds = idle.total_seconds()
-        self._renew = renew
+        self._log_in = log_in
         self._room = asyncio.Semaphore(most)
         self._most = most
         self._most_per_login = most_per_login
@@ -123,17 +123,6 @@ class Pool:
         self._backends.add(session.backend)
         session.on_close = partial(self._backends.discard, session.backend)
         return session
-
-    async def _log_in(self, login: Login) -> Session:
-        """With the password of now, however often it changes on the way there."""
-        while True:
-            try:
-                return await Session.connect(login.address)
-            except VaultUnavailable:
-                renewed = await self._renew(login)
-                if renewed.password == login.password:
-                    raise
-                login = renewed
 
     def _drop(self, session: Session) -> None:
         name, _ = self._idle.pop(session)

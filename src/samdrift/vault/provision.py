@@ -159,6 +159,18 @@ class Provisioner:
             await self._rows("UPDATE registry.registrations SET secret = %s WHERE vault = %s", secret, vault)
             await self._announce()
 
+    async def rotate_registry(self) -> None:
+        """Give the registry's login, which every process has, a new password.
+
+        The new one is kept before it is set, and older ones stay: whoever logs in finds
+        the one that opens (:meth:`Database.registry_session`), also after a crash between both.
+        """
+        async with self._transaction():
+            await self._rows("SELECT FROM registry.installation FOR UPDATE")
+            password = logins.new_password()
+            self._keys.keep_login_password(PlatformLogin.REGISTRY, password)
+            await logins.set_password(self._connection, self._database.registry_login, password)
+
     async def rotate_administrator(self) -> bool:
         """Give the embedded server's administrator a new password; false where the server is the operator's.
 

@@ -13,7 +13,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 from samdrift.contracts.principals import Role
 from samdrift.vault.errors import VaultError
-from samdrift.vault.pool import Login
 from samdrift.vault.registry import REGISTRATIONS, Registration, Registry
 from samdrift.vault.session import Session
 from samdrift.wire.identifiers import ParticipantIdentifier
@@ -36,14 +35,17 @@ class Wakeups:
 
     def __init__(
         self,
-        login: Login,
+        log_in: Callable[[], Awaitable[Session]],
         registry: Registry,
         ours: Callable[[int], bool],
         revive: Callable[[], Awaitable[None]],
     ) -> None:
-        """``ours`` tells which backends serve this process; ``revive`` brings back a server that died."""
+        """``log_in`` opens a session that reads the registry.
+
+        ``ours`` tells which backends serve this process; ``revive`` brings back a server that died.
+        """
         self._revive = revive
-        self._login = login
+        self._log_in = log_in
         self._registry = registry
         self._ours = ours
         self._session: Session | None = None
@@ -74,7 +76,7 @@ class Wakeups:
 
     async def look_again(self) -> None:
         """Read the registry now, on a connection of its own: news of what changed may still be on its way."""
-        session = await Session.connect(self._login.address)
+        session = await self._log_in()
         try:
             (rows,) = await session.run([(REGISTRATIONS, ())])
         finally:
@@ -97,7 +99,7 @@ class Wakeups:
         """Listen to every vault there is, and tell of those that may have spoken while nobody listened."""
         session = self._session
         if session is None or session.closed:
-            session = self._session = await Session.connect(self._login.address)
+            session = self._session = await self._log_in()
             session.on_notification = self._notified
             session.on_close = self._changed.set
             self._channels = {}

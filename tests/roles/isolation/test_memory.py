@@ -143,10 +143,12 @@ async def test_each_process_runs_as_a_user_of_its_own_who_cannot_read_the_others
             for foreign in (registration(other, AP), registration(other, MT)):
                 for place in (settings.secrets / foreign.vault, settings.objects / foreign.vault):
                     assert not reads(user, place)
-            for place in (settings.secrets, settings.objects, settings.secrets / "root", settings.seals):
+            others = [settings.secrets / name for name in ("", "root", PlatformLogin.ADMINISTRATOR)]
+            for place in (*others, settings.objects, settings.seals):
                 assert not reads(user, place)
             assert not reads(user, house.folder / "passphrase")
-    assert not reads(users["front"], settings.secrets / OPERATOR_KEYS)
+    for place in (OPERATOR_KEYS, PlatformLogin.REGISTRY):
+        assert not reads(users["front"], settings.secrets / place)
     assert not reads(users[f"mt of {house.alfa.organisation}"], settings.secrets / OPERATOR_KEYS)
 
 

@@ -17,9 +17,14 @@ from samdrift.app.unlocking import UNLOCK
 from samdrift.contracts.messages import Direction, MessageStatus
 from samdrift.contracts.principals import Role
 from samdrift.vault.keys.opened import open_keys
+from samdrift.vault.session import Session
 from tests.roles.isolation.house import PATIENCE, House, client, exchanged, registration
 from tests.roles.member import MT, until
 from tests.roles.messageclient import document
+from tests.unit.app.commandline import samdrift
+
+_CONNECTED = "SELECT pid FROM pg_stat_activity WHERE usename = $1"
+_HANG_UP = "SELECT pid, pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = $1"
 
 
 async def test_messages_go_between_the_organisations_and_to_and_from_others(house: House) -> None:
@@ -109,6 +114,31 @@ async def test_metrics_are_those_of_all_and_tell_the_memory_of_each_kind(house: 
         assert number * 20e6 < memory[0] <= memory[1] < number * 500e6
     assert ("samdrift_ap_queued",) in after
     assert not [name for name in after if "0203:" in "".join(name)]
+
+
+async def test_all_logins_get_new_passwords_and_no_process_notices(house: House) -> None:
+    """Also who must log in again, as the registry's login too, finds the password of now."""
+    config, before = house.process.config_file, house.processes()
+    database = house.alfa.operator.gate.database
+    sent = asyncio.create_task(exchanged(house.alfa, house.beta))
+    ended = await asyncio.to_thread(samdrift, "database", "rotate-logins", "--config", config)
+    assert (ended.status, ended.output) == (0, "6 logins have a new password\n"), ended.complaints
+    administrator = await Session.connect(database.administrator())
+    try:
+        (hung_up,) = await administrator.run([(_HANG_UP, (database.registry_login,))])
+        former = {pid for pid, _ in hung_up}
+        assert len(former) >= len(before) - 1, "all but the front hear from it what is new"
+
+        async def hear_again() -> bool | None:
+            (found,) = await administrator.run([(_CONNECTED, (database.registry_login,))])
+            return True if len({pid for (pid,) in found} - former) >= len(former) else None
+
+        await until(hear_again, "everybody has logged in again", PATIENCE)
+    finally:
+        administrator.close()
+    await sent
+    await exchanged(house.beta, house.alfa)
+    assert house.processes() == before
 
 
 async def test_a_vault_whose_officer_has_not_unlocked_it_has_no_process(house: House) -> None:

@@ -6,21 +6,25 @@ import asyncio
 import os
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import cast
 
 import pytest
 import pytest_asyncio
 
-from samdrift.contracts.principals import Role
+from samdrift.contracts.principals import Purpose, Role
 from samdrift.vault import migrations
 from samdrift.vault.database import Database
 from samdrift.vault.errors import UnknownRecord, VaultDenied, VaultUnavailable
+from samdrift.vault.gate import Gate
+from samdrift.vault.keys.files import KeyName
 from samdrift.vault.keys.opened import open_keys
 from samdrift.vault.keys.software import SoftwareKeyStore
 from samdrift.vault.provision import Provisioner
 from samdrift.vault.registry import RegistrationState
 from samdrift.vault.session import Row, Session
 from samdrift.wire.identifiers import ParticipantIdentifier
-from tests.vaults import ELSEWHERE, MINUTE, Installation, submitted, until
+from tests.unit.vault.keys.test_software import add_key
+from tests.vaults import ELSEWHERE, MINUTE, WORKER, Installation, submitted, until
 
 AP, MT = Role.ACCESS_POINT, Role.MESSAGE_SERVICE
 
@@ -138,6 +142,27 @@ async def test_a_dropped_vault_leaves_nothing_and_others_stay(
     assert [list(folder.rglob("*")) for folder in folders if folder.exists()] in ([], [[]])
     async with installation.open(organisation, MT) as other:
         assert await other.messages() == ()
+
+
+async def test_a_process_keeps_no_key_of_a_vault_that_is_dropped(
+    installation: Installation, organisation: ParticipantIdentifier
+) -> None:
+    """Those of another vault stay where they are."""
+    keys = cast(SoftwareKeyStore, open_keys(installation.settings))
+    gate = await Gate.start(installation.settings, keys=keys)
+    try:
+        vaults = await installation.provisioner.add_organisation(organisation, [AP, MT])
+        for role, vault in vaults.items():
+            add_key(keys, vault, KeyName.SIGNING)
+            keys.signing_key(vault)
+            async with gate.open(WORKER, organisation, role, Purpose.PROCESS):
+                pass
+        assert set(vaults.values()) == keys._loaded.keys() == gate._rooms.keys()
+        await installation.provisioner.drop(organisation, AP)
+        await until(lambda: gate.registry.find(organisation, AP) is None)
+        assert {vaults[MT]} == keys._loaded.keys() == gate._rooms.keys()
+    finally:
+        await gate.close()
 
 
 async def test_a_vault_whose_keys_are_gone_is_unavailable_and_gets_no_new_ones(

@@ -37,7 +37,7 @@ def database() -> None:
 
 @app.command("rotate-logins")
 def rotate_logins(config: ConfigFile, organisation: Organisation = None) -> None:
-    """Give every vault's login a new password, and the embedded database's administrator, while all runs."""
+    """Give every login a new password while all runs: the vaults', the registry's, our administrator's."""
     with told():
         only = None if organisation is None else read_participant(organisation)
         rotated, locked = run(_rotate(load(config), only))
@@ -66,9 +66,15 @@ async def _rotate(config: Config, only: ParticipantIdentifier | None) -> tuple[i
         for one in hosted:
             if one not in locked:
                 await _rotate_one(installation, one)
-        if only is None:
-            await installation.provisioner.rotate_administrator()
-        return len(hosted) - len(locked), len(locked)
+        others = 0 if only is not None else await _rotate_others(installation)
+        return len(hosted) - len(locked) + others, len(locked)
+
+
+async def _rotate_others(installation: Administration) -> int:
+    """The logins that belong to no vault; how many got a new password."""
+    await installation.provisioner.rotate_registry()
+    await installation.gate.operator_log(AuditEvent.VAULT_LOGIN_ROTATED, login="registry")
+    return 1 + await installation.provisioner.rotate_administrator()
 
 
 async def _rotate_one(installation: Administration, one: Registration) -> None:

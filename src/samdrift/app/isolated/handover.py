@@ -54,12 +54,10 @@ class WorkerHandOver:
     organisation: str | None
     vault: str | None
     keys: Mapping[str, bytes] = field(repr=False)
-    """What opens each of its vaults; the operator's own keys are in one too."""
+    """What opens each of its vaults; the operator's own keys are in one too, and the registry's password."""
     pin: str | None = field(repr=False)
     """Of the organisation's token, where its keys are in one."""
     database: str = field(repr=False)
-    registry: str = field(repr=False)
-    """The password of the login that reads the registry and writes the operator's log."""
 
     @property
     def kind(self) -> str:

@@ -37,7 +37,7 @@ from samdrift.vault.keys.files import (
     encode_certificates,
     encode_key,
 )
-from samdrift.vault.keys.store import KeyStore
+from samdrift.vault.keys.store import KeyStore, PlatformLogin
 from samdrift.vault.registry import Registration
 from samdrift.wire.identifiers import ParticipantIdentifier
 
@@ -65,7 +65,8 @@ class Hands:
 
     def refresh(self) -> None:
         """Bring up to date what processes read by themselves while they run."""
-        self.users.let_in(self._config.vaults.secrets / OPERATOR_KEYS)
+        secrets = self._config.vaults.secrets
+        self.users.let_in(secrets / OPERATOR_KEYS, secrets / PlatformLogin.REGISTRY)
         installed = self._keys.installed(OPERATOR_KEYS, KeyName.TLS_SERVER)
         if installed != self._shown:
             self._write_certificate()
@@ -99,13 +100,12 @@ class Hands:
     def to_worker(
         self, registration: Registration | None, roles: tuple[Role, ...], doors: tuple[Door, ...]
     ) -> Handed:
-        """The key of its vault, of the operator's own keys where it is an access point, and the database."""
+        """The keys of its vault, of the registry's password, of the operator's own for an access point."""
         vault = registration.vault if registration is not None else None
         name = registration.public_name if registration is not None else NOBODY
-        needed = [vault] if vault is not None else []
+        needed = [PlatformLogin.REGISTRY, *([vault] if vault is not None else [])]
         if Role.ACCESS_POINT in roles:
             needed.append(OPERATOR_KEYS)
-        database = self._gate.database
         handed = WorkerHandOver(
             name=name,
             config=self._file,
@@ -116,8 +116,7 @@ class Hands:
             vault=vault,
             keys={each: self._keys.unlock_key(each) for each in needed},
             pin=self._keys.pin(vault) if vault is not None else None,
-            database=database.address,
-            registry=database.registry().password,
+            database=self._gate.database.address,
         )
         self._make_room(name, registration, roles)
         return Handed(handed.line(), [self._socket(name, door) for door in doors])

@@ -17,6 +17,9 @@ from samdrift.app.supervisor import UnixUser
 from samdrift.app.toml import ConfigError
 from samdrift.vault.files import let_through, private_folder
 
+_WORKERS = USERS - 1
+"""The number of the group that all workers have in common, who read the password of the registry's login."""
+
 
 class Users:
     """Whom each process runs as, and what belongs to it; nobody but ourselves without ``first_user``."""
@@ -39,15 +42,18 @@ class Users:
         folder = self._vaults.secrets / vault
         owner = folder.stat().st_uid
         number = owner - self._first if self._is_ours(owner) else self._free()
-        user = self._access_point(number) if access_point else self._numbered(number)
+        user = self._access_point(number) if access_point else self._worker(number, group=number)
         if user is not None:
             _give(folder, user)
             if isinstance(self._vaults.objects, Path):
                 _give(private_folder(self._vaults.objects / vault), user)
         return user
 
-    def let_in(self, operator: Path) -> None:
-        """Let the processes reach what belongs to them, and access points read the folder ``operator``."""
+    def let_in(self, operator: Path, registry: Path) -> None:
+        """Let the processes reach what belongs to them.
+
+        Access points may read the folder ``operator``, and all workers the folder ``registry``.
+        """
         if self._first is None:
             return
         for place in (self._vaults.secrets, self._vaults.objects):
@@ -55,12 +61,8 @@ class Users:
                 let_through(private_folder(place) / "anything")
         for program in (Path(sys.executable), Path(sys.executable).resolve(), Path(__file__)):
             let_through(program)
-        for path in _all_in(operator):
-            mode = 0o750 if path.is_dir() else 0o640
-            stat = path.lstat()
-            if (stat.st_gid, stat.st_mode & 0o777) != (self._first + 1, mode):
-                os.chown(path, -1, self._first + 1, follow_symlinks=False)
-                path.chmod(mode)
+        _share(operator, self._first + 1)
+        _share(registry, self._first + _WORKERS)
 
     @staticmethod
     def let_pass(folder: Path) -> None:
@@ -72,7 +74,12 @@ class Users:
 
     def _access_point(self, number: int) -> UnixUser | None:
         """Access points have a group in common: that may read the operator's own keys."""
-        return None if self._first is None else UnixUser(self._first + number, self._first + 1)
+        return self._worker(number, group=1)
+
+    def _worker(self, number: int, group: int) -> UnixUser | None:
+        if self._first is None:
+            return None
+        return UnixUser(self._first + number, self._first + group, (self._first + _WORKERS,))
 
     def _is_ours(self, user: int) -> bool:
         return self._first is not None and self._first + 1 < user < self._first + USERS
@@ -81,7 +88,7 @@ class Users:
         assert self._first is not None
         owners = {path.stat().st_uid for path in self._vaults.secrets.iterdir() if path.is_dir()}
         number = max((owner - self._first for owner in owners if self._is_ours(owner)), default=1) + 1
-        if number >= USERS:
+        if number >= _WORKERS:
             raise ConfigError("isolation.first_user", f"all {USERS} numbers from there on are taken")
         return number
 
@@ -91,6 +98,16 @@ def _give(folder: Path, user: UnixUser) -> None:
         stat = path.lstat()
         if (stat.st_uid, stat.st_gid) != (user.user, user.group):
             os.chown(path, user.user, user.group, follow_symlinks=False)
+
+
+def _share(folder: Path, group: int) -> None:
+    """Let a group read it."""
+    for path in _all_in(folder):
+        mode = 0o750 if path.is_dir() else 0o640
+        stat = path.lstat()
+        if (stat.st_gid, stat.st_mode & 0o777) != (group, mode):
+            os.chown(path, -1, group, follow_symlinks=False)
+            path.chmod(mode)
 
 
 def _all_in(folder: Path) -> Iterator[Path]:

@@ -38,7 +38,7 @@ async def working(handed: WorkerHandOver, sockets: Mapping[Door, socket.socket])
     config = narrowed(load(handed.config), handed)
     vaults = config.vaults
     keys = TokenKeyStore(vaults.secrets, HandedUnlocker(handed.keys), _tokens(config, handed.pin))
-    database = HandedDatabase(handed.database, handed.registry, keys)
+    database = HandedDatabase(handed.database, keys)
     settings = VaultSettings(vaults.database, vaults.objects, vaults.secrets, vaults.seals, b"")
     only = [handed.vault] if handed.vault is not None else []
     metrics = CollectorRegistry()

@@ -257,6 +257,11 @@ class SoftwareKeyStore(KeyChoice):
         with vaultfolder.writing(folder):
             restored(folder, self._unlocker, backup, officer)
 
+    def forget(self, vault: str) -> None:
+        """Keep no key of the vault in memory; where it is still there, it is read again when it is used."""
+        self._loaded.pop(vault, None)
+        self._unlocker.forget(vault)
+
     def destroy(self, vault: str) -> None:
         """Make everything that the vault's keys protect unreadable, for good, also in copies made before.
 

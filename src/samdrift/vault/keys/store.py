@@ -183,5 +183,8 @@ class KeyStore(Protocol):
         ``officer`` is the passphrase of its organisation's officer, where one unlocks it.
         """
 
+    def forget(self, vault: str) -> None:
+        """Keep no key of the vault in memory; where it is still there, it is read again when it is used."""
+
     def destroy(self, vault: str) -> None:
         """Make everything that the vault's keys protect unreadable, for good, also in copies made before."""

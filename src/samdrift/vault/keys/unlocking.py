@@ -52,6 +52,9 @@ class Unlocker(Protocol):
     def destroy(self, vault: str) -> None:
         """Destroy the vault's seals: nothing opens its secret again."""
 
+    def forget(self, vault: str) -> None:
+        """Keep nothing in memory of what opened the vault."""
+
     def shares(self, vault: str) -> tuple[bytes, bytes]:
         """What opens the vault's secret, or does together with its officer: of the root key, and the seal."""
 
@@ -118,13 +121,13 @@ class RootUnlocker:
 
     def settle(self, vault: str, lock: Lock) -> None:
         self._seals.destroy(vault, keep=lock.seal)
-        self._forget(vault, lock)
+        self.forget(vault, but=lock)
 
     def destroy(self, vault: str) -> None:
         self._seals.destroy(vault)
-        self._forget(vault)
+        self.forget(vault)
 
-    def _forget(self, vault: str, but: Lock | None = None) -> None:
+    def forget(self, vault: str, *, but: Lock | None = None) -> None:
         for whose, lock in list(self._officers):
             if whose == vault and lock != but:
                 del self._officers[whose, lock]
@@ -178,6 +181,9 @@ class HandedUnlocker:
         if key is None:
             raise KeyStoreError(KeyFault.LOCKED, "this process has no key for the vault")
         return key
+
+    def forget(self, vault: str) -> None:
+        self._keys.pop(vault, None)
 
     def new_lock(self, vault: str, officer: bytes | None = None) -> NoReturn:
         raise _only_the_installation()

@@ -130,7 +130,8 @@ class VaultFiles:
     def add_password(self, password: str) -> None:
         """Keep a password as the newest."""
         number = max(_numbers(self.folder, _PASSWORD), default=0) + 1
-        write_new(self.folder / _password(number), wrap(password.encode(), derive(self._secret, _PASSWORDS)))
+        wrapped = wrap(password.encode(), derive(self._secret, _PASSWORDS))
+        write_new(self.folder / _password(number), wrapped, shared=True)
 
     def token_keys(self, today: date) -> tuple[SoftwareTokenKey, ...]:
         """What access tokens are signed with, the newest first; made when that is due."""

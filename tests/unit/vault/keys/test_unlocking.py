@@ -139,3 +139,18 @@ def test_what_the_operator_could_open_is_closed_when_the_officer_takes_over(fold
         restored(backup, folder).data_keys("a1")
     with expect(KeyFault.DAMAGED):
         SoftwareKeyStore(folder, HandedUnlocker({"a1": key})).data_keys("a1")
+
+
+def test_what_opened_a_vault_is_forgotten_when_that_is_asked_for(folder: Path) -> None:
+    """An officer's passphrase and a handed key are gone; what the operator opens is read again."""
+    store = key_store(folder)
+    handed = SoftwareKeyStore(folder, HandedUnlocker({each: store.unlock_key(each) for each in ("a1", "b2")}))
+    store.relock("a1", OFFICER)
+    for forgetful in (store, handed):
+        for vault in ("a1", "b2"):
+            forgetful.forget(vault)
+    with expect(KeyFault.LOCKED):
+        store.data_keys("a1")
+    with expect(KeyFault.LOCKED):
+        handed.data_keys("b2")
+    assert store.data_keys("b2") == key_store(folder).data_keys("b2")

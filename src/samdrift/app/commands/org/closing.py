@@ -34,7 +34,8 @@ AFTERWARDS = """What is left to do:
   remove what is registered in SMP and CertPub, and have DIGG remove it from the address book
   have its certificates revoked
   destroy wrapped backups of its keys: those who hold them
-  take its entry out of the configuration, and start serve anew, so that nothing of it stays in memory"""
+  take its entry out of the configuration, and start serve anew: it has let go of the keys, but not of its
+    connection to the access point, and memory that has become free is not overwritten"""
 
 
 def close_organisation(

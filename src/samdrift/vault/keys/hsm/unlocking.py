@@ -59,10 +59,12 @@ class TokenUnlocker(RootUnlocker):
             raise KeyStoreError(KeyFault.LOCKED, "a PIN is text in UTF-8") from None
         self._tokens.token(token).unlock(pin)
 
-    def destroy(self, vault: str) -> None:
-        """As for every vault; what is in its token goes by itself."""
-        super().destroy(vault)
-        self._opened.pop(vault, None)
+    def forget(self, vault: str, *, but: Lock | None = None) -> None:
+        """As for every vault, and what its token has computed."""
+        super().forget(vault, but=but)
+        known = self._opened.get(vault)
+        if known is not None and known[0] != but:
+            del self._opened[vault]
 
     def _with_token(self, vault: str, lock: Lock, key: bytes) -> bytes:
         key = sealed(key + self._tokens.open(vault, lock.token), b"token", vault)

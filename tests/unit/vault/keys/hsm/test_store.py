@@ -302,6 +302,16 @@ def test_destroying_a_vault_destroys_it_in_the_token_and_leaves_the_other_one(
     store.destroy("a1")
 
 
+def test_what_a_token_has_computed_is_forgotten_and_asked_for_again(site: Site) -> None:
+    store = site.open()
+    store.begin("a1", HABO)
+    known, opened = store.data_keys("a1"), store._locking()._opened
+    assert "a1" in opened
+    store.forget("a1")
+    assert "a1" not in opened
+    assert store.data_keys("a1") == known
+
+
 def test_a_vault_is_not_destroyed_by_half_while_its_token_is_away(site: Site) -> None:
     store = site.open()
     store.begin("a1", HABO)
