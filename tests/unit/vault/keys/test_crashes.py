@@ -221,3 +221,16 @@ def test_a_retired_key_does_not_come_back(fresh: Callable[[], Path]) -> None:
     store.rewrap("a1")
     assert store.installed("a1", KeyName.SIGNING) == (2,)
     assert isinstance(store.signing_key("a1").certificate.public_key(), rsa.RSAPublicKey)
+
+
+def test_nothing_stays_of_a_retired_key_whose_certification_was_cut_short(fresh: Callable[[], Path]) -> None:
+    folder = fresh()
+    (certified,) = (folder / "a1").glob("*/signing-0001.pem")
+    shutil.copy(
+        certified, certified.with_suffix(".key")
+    )  # Both, as a kill while it is installed leaves them.
+    store = key_store(folder)
+    add_key(store, "a1", KeyName.SIGNING)
+    store.retire("a1", KeyName.SIGNING, 1)
+    assert not list((folder / "a1").glob("*/signing-0001.*"))
+    assert [key.number for key in store.keys("a1") if key.name is KeyName.SIGNING] == [2]

@@ -38,8 +38,9 @@ async def _use_token(config: Config, organisation: ParticipantIdentifier) -> Non
         if not hosted:
             raise Unusable(f"{organisation.value} is not served here")
         for one in hosted:
-            if installation.keys.in_token(one.vault):
-                continue
+            there = installation.keys.in_token(one.vault)
             await asyncio.to_thread(installation.keys.use_token, one.vault, organisation)
+            if there:
+                continue
             async with installation.gate.open(_WORKER, one.organisation, one.role, Purpose.MAINTAIN) as vault:
                 vault.record(AuditEvent.VAULT_LOCK_CHANGED, by="token")
