@@ -21,7 +21,7 @@ from samdrift.app.loop import run
 from samdrift.app.output import Unusable, shown
 from samdrift.app.unlocking import UNLOCK, vaults_of
 from samdrift.audit.events import AuditEvent
-from samdrift.contracts.principals import Principal, PrincipalKind, Purpose
+from samdrift.contracts.principals import Principal, PrincipalKind
 from samdrift.vault.keys.files import KeyFault, KeyStoreError
 from samdrift.wire.identifiers import ParticipantIdentifier
 
@@ -99,10 +99,10 @@ async def _lock(
         for one in hosted:
             await _open(installation, one.vault, passphrase, present)
             await asyncio.to_thread(installation.keys.relock, one.vault, passphrase)
-            async with installation.gate.open(_WORKER, one.organisation, one.role, Purpose.MAINTAIN) as vault:
-                vault.record(
-                    AuditEvent.VAULT_LOCK_CHANGED, by="operator" if passphrase is None else "officer"
-                )
+            facts = {"by": "operator" if passphrase is None else "officer"}
+            await installation.gate.tell_organisation(
+                _WORKER, organisation, AuditEvent.VAULT_LOCK_CHANGED, facts, [one.role]
+            )
 
 
 async def _open(
