@@ -139,6 +139,8 @@ async def test_suspended_resumed_and_closed(installation: Installation, config: 
             Custodians(installation.settings.secrets, cost=CHEAP).add(person.name, person.passphrase)
         (tmp_path / person.name).write_bytes(person.passphrase)
         persons += [f"--{option}", person.name, f"--{option}-passphrase-file", str(tmp_path / person.name)]
+    backup = tmp_path / "backup.keys"
+    await beside(config, "keys", "backup", name, "--out", str(backup), *persons)
     file = tmp_path / "certificate.json"
     close = ("close", name, "--decision", DECISION, *persons, "--certificate", str(file))
     status, printed = await beside(config, *close)
@@ -146,6 +148,8 @@ async def test_suspended_resumed_and_closed(installation: Installation, config: 
     assert printed.startswith("DESTRUKTIONSINTYG\n")
     assert "have its certificates revoked" in printed
     assert "is there already" in await refused(config, *close)
+    passphrases = persons[2:4] + persons[6:8]
+    assert "its keys stay destroyed" in await refused(config, "keys", "restore", str(backup), *passphrases)
     ended = CliRunner().invoke(app, ["verify-closing", str(file), "--json"], standalone_mode=False)
     assert (ended.return_value, json.loads(ended.stdout)["chain"]) == (0, "not-checked")
     file.write_text(file.read_text().replace(DECISION, "dnr 1"))
