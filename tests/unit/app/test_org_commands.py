@@ -140,9 +140,15 @@ async def test_suspended_resumed_and_closed(installation: Installation, config: 
         (tmp_path / person.name).write_bytes(person.passphrase)
         persons += [f"--{option}", person.name, f"--{option}-passphrase-file", str(tmp_path / person.name)]
     backup = tmp_path / "backup.keys"
+    nowhere = tmp_path / "nowhere" / "file"
+    for command in (("keys", "create", name, "log-signing", "--out"), ("keys", "backup", name, "--out")):
+        assert "its folder is not there" in await refused(config, *command, str(nowhere), *persons)
+    assert not open_keys(installation.settings).keys(registry.find(organisation, Role.MESSAGE_SERVICE).vault)
     await beside(config, "keys", "backup", name, "--out", str(backup), *persons)
     file = tmp_path / "certificate.json"
-    close = ("close", name, "--decision", DECISION, *persons, "--certificate", str(file))
+    close = ("close", name, "--decision", DECISION, *persons, "--certificate")
+    assert "its folder is not there" in await refused(config, *close, str(nowhere))
+    close = (*close, str(file))
     status, printed = await beside(config, *close)
     assert status == 0
     assert printed.startswith("DESTRUKTIONSINTYG\n")

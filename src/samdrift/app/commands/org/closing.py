@@ -20,7 +20,7 @@ from samdrift.app.configfile import load
 from samdrift.app.failures import told
 from samdrift.app.inputs import read_document, reason
 from samdrift.app.loop import run
-from samdrift.app.output import Unusable, print_json, printable, shown
+from samdrift.app.output import Unusable, print_json, printable, require_new, shown
 from samdrift.app.trustfolder import read_trust
 from samdrift.app.twopersons import Persons
 from samdrift.net.clock import system_clock
@@ -62,6 +62,8 @@ def close_organisation(
     with told():
         order = Order(organisation, one_line("--decision", decision), also_unfinished, without_export)
         loaded = load(config)
+        if certificate is not None:
+            require_new(certificate)
         persons = present(by, other, by_file, other_file) if by is not None else None
         signed = run(_close(loaded, order, persons))
     if certificate is not None:

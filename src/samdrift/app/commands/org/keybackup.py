@@ -21,7 +21,7 @@ from samdrift.app.inputs import reason
 from samdrift.app.keybackups import closed_vaults
 from samdrift.app.loop import run
 from samdrift.app.operator import vault_settings
-from samdrift.app.output import Unusable, complain, printable, shown
+from samdrift.app.output import Unusable, complain, printable, require_new, shown
 from samdrift.app.twopersons import Matter, two_persons
 from samdrift.audit.events import AuditEvent
 from samdrift.contracts.principals import Role
@@ -80,8 +80,7 @@ def backup(
             raise Unusable(
                 "--with is needed: both custodians must be here, for both passphrases go into the file"
             )
-        if out.exists():
-            raise Unusable(f"{shown(out)}: is there already")
+        require_new(out)
         persons = present(by, other, by_file, other_file)
         first, second = persons.first, persons.second
         assert second is not None

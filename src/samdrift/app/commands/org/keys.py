@@ -28,7 +28,7 @@ from samdrift.app.inputs import read_time
 from samdrift.app.keyrows import PURPOSES, KeyRow, key_rows, not_used
 from samdrift.app.keysets import issuers, subject
 from samdrift.app.loop import run
-from samdrift.app.output import Unusable, print_json, printable, shown
+from samdrift.app.output import Unusable, print_json, printable, require_new
 from samdrift.app.twopersons import Matter, two_persons
 from samdrift.audit.events import AuditEvent
 from samdrift.contracts.principals import Role
@@ -96,8 +96,8 @@ def create(
         return request
 
     with told():
-        if out is not None and out.exists():
-            raise Unusable(f"{shown(out)}: is there already")
+        if out is not None:
+            require_new(out)
         persons = present(by, other, by_file, other_file)
     request = worked(config, organisation, work)
     if out is None:
