@@ -257,6 +257,13 @@ async def test_a_backup_names_its_custodians_in_the_log_and_replaces_no_keys(pla
     assert "one of the passphrases is another" in str(caught.value)
 
 
+async def test_nobody_agrees_to_destroy_the_key_in_use_and_no_log_says_that_it_was(place: Place) -> None:
+    before = await place.logged()
+    (number,) = [number for number, state in await place.listed("encryption") if state == "in use"]
+    assert "before it is retired" in await place.refusal("retire", "encryption", str(number), *place.two)
+    assert await place.logged() == before
+
+
 async def test_the_list_ends_with_1_when_a_key_is_missing(place: Place) -> None:
     config = place.folder / "samdrift.toml"
     arguments = ("org", "keys", "list", NASSJO.identifier.value, "--config", config)

@@ -21,6 +21,7 @@ from samdrift.app.keybackups import made_backups
 from samdrift.app.keysheld import HeldKeys, held_keys, sha256
 from samdrift.app.output import Unusable
 from samdrift.app.replaceable import OPERATOR_KEYS
+from samdrift.app.signatures import canonical
 from samdrift.app.twopersons import Matter, Persons, two_persons
 from samdrift.audit.entries import Happening
 from samdrift.audit.events import AuditEvent
@@ -96,7 +97,7 @@ async def _begin(
         stock = await installation.provisioner.closings.stock(order.organisation)
     now = clock()
     backups = await made_backups(installation.gate, order.organisation)
-    facts = destruction.canonical(_facts(installation, order, stock, by, backups, now))
+    facts = canonical(_facts(installation, order, stock, by, backups, now))
     happening = Happening(
         now,
         AuditEvent.ORGANISATION_CLOSING,

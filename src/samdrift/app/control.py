@@ -1,7 +1,8 @@
 """What the operator tells running processes: a socket for each, in a folder for the operator alone.
 
 One line of JSON in, one out. The operating system tells who asks: the user that
-the process runs as, and root, and nobody else. A passphrase goes this way, so
+the process runs as, and root, and nobody else. It tells who listens too, before
+anything is said: the user whose folder it is, or root. A passphrase goes this way, so
 that it stands neither in a file nor in an argument of a process.
 """
 
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from samdrift.app.config import VaultConfig
+from samdrift.app.output import shown
 from samdrift.audit.operations import unexpected
 from samdrift.vault.files import private_folder, remove
 
@@ -118,6 +120,10 @@ async def _told(path: Path, values: Mapping[str, str]) -> dict[str, Any]:
     with _short(path) as name:
         reader, writer = await asyncio.open_unix_connection(name)
     try:
+        if _user(writer.get_extra_info("socket")) not in (0, os.geteuid(), path.parent.stat().st_uid):
+            raise ControlRefused(
+                f"{shown(path)}: a process of another user listens there, which was told nothing"
+            )
         async with asyncio.timeout(_SILENCE):
             writer.write(json.dumps(values).encode() + b"\n")
             line = await reader.readline()

@@ -8,23 +8,17 @@ fingerprints and the head of the log, and repeats nothing of what it said.
 from __future__ import annotations
 
 import json
-from base64 import b64decode, b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import padding, rsa
-from cryptography.hazmat.primitives.serialization import Encoding
 
+from samdrift.app import signatures
 from samdrift.wire.keys import SigningKey
 
 FORM = "samdrift certificate of destruction 1"
-ALGORITHM = "RSASSA-PKCS1-v1_5 SHA-256"
-_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 _ROLES = {"ap": "accesspunkt", "mt": "meddelandetjänst"}
 
 Facts = Mapping[str, Any]
@@ -44,18 +38,14 @@ _REMAINS_IN_SWEDISH = (
 
 @dataclass(frozen=True, slots=True)
 class DestructionVerdict:
-    """Whether a certificate is as its signer made it; ``facts`` and ``signer`` are there only then."""
+    """Whether a certificate is as its signer made it; everything but the reason is there only then."""
 
     valid: bool
     reason: str
     facts: Facts | None = None
     text: str = ""
     signer: x509.Certificate | None = None
-
-
-def canonical(document: Facts) -> bytes:
-    """The bytes that stand for a document: sorted names, no spaces."""
-    return _CANONICAL.encode(document).encode()
+    ended_at: datetime | None = None
 
 
 def certificate(facts: Facts, ended_at: datetime, key: SigningKey) -> bytes:
@@ -67,34 +57,24 @@ def certificate(facts: Facts, ended_at: datetime, key: SigningKey) -> bytes:
         "remains": list(REMAINS),
     }
     signed = {"certificate": stated, "text": _in_swedish(stated)}
-    signature = {
-        "algorithm": ALGORITHM,
-        "certificate": key.certificate.public_bytes(Encoding.PEM).decode(),
-        "value": b64encode(key.sign(canonical(signed))).decode(),
-    }
-    return json.dumps({**signed, "signature": signature}, ensure_ascii=False, indent=2).encode() + b"\n"
+    document = {**signed, "signature": signatures.signed(signed, key)}
+    return json.dumps(document, ensure_ascii=False, indent=2).encode() + b"\n"
 
 
 def verify(data: bytes) -> DestructionVerdict:
     """Whether the signature holds; whose it is, and whether that one is to be trusted, is for the caller."""
     try:
         document = json.loads(data)
-        facts, text, signature = document["certificate"], document["text"], document["signature"]
-        if facts["form"] != FORM or signature["algorithm"] != ALGORITHM or not isinstance(text, str):
+        facts, text = document["certificate"], document["text"]
+        if facts["form"] != FORM or not isinstance(text, str):
             raise ValueError
-        signer = x509.load_pem_x509_certificate(signature["certificate"].encode())
-        value = b64decode(signature["value"], validate=True)
-        key = signer.public_key()
-        signed = canonical({"certificate": facts, "text": text})
+        ended_at = signatures.time_of(facts["ended_at"])
+        signer = signatures.signer({"certificate": facts, "text": text}, document["signature"])
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return DestructionVerdict(False, "is no certificate of destruction")
-    if not isinstance(key, rsa.RSAPublicKey):
-        return DestructionVerdict(False, "is signed with another kind of key")
-    try:
-        key.verify(value, signed, padding.PKCS1v15(), hashes.SHA256())
-    except InvalidSignature:
+    if signer is None:
         return DestructionVerdict(False, "the signature does not hold: it was changed after it was signed")
-    return DestructionVerdict(True, "the signature holds", facts, text, signer)
+    return DestructionVerdict(True, "the signature holds", facts, text, signer, ended_at)
 
 
 def _in_swedish(stated: Facts) -> str:

@@ -41,9 +41,9 @@ def read_time(text: str | None) -> datetime:
         return datetime.now(UTC)
     try:
         at = datetime.fromisoformat(text)
-    except ValueError:
+        return at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
         raise Unusable("a time is written like 2026-11-24 or 2026-11-24T09:30:00Z") from None
-    return at if at.tzinfo else at.replace(tzinfo=UTC)
 
 
 def read_participant(text: str) -> ParticipantIdentifier:

@@ -1,10 +1,13 @@
-"""Which wrapped backups of an organisation's keys were made: what closing has to have destroyed."""
+"""Wrapped backups of keys and the end of organisations: which were made, and which are no use any more."""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterable
 from typing import Any
 
 from samdrift.audit.events import AuditEvent
+from samdrift.vault.closing import Closing
 from samdrift.vault.gate import Gate
 from samdrift.wire.identifiers import ParticipantIdentifier
 
@@ -30,3 +33,8 @@ async def made_backups(gate: Gate, organisation: ParticipantIdentifier) -> list[
             if entry.event == AuditEvent.KEYS_BACKED_UP and entry.ids["organisation"] == organisation.value
         ]
     return found
+
+
+def closed_vaults(closings: Iterable[Closing]) -> frozenset[str]:
+    """The vaults that were destroyed, or are being destroyed, with their organisations."""
+    return frozenset(vault["vault"] for closing in closings for vault in json.loads(closing.facts)["vaults"])

@@ -64,9 +64,29 @@ def key_rows(
     return [row for name in names for row in _rows(name, [key for key in held if key.name is name], now)]
 
 
+def not_used(key: HeldKey, held: Iterable[HeldKey], at: datetime) -> str:
+    """Why a key would not be the one in use then, whatever is decided about it; empty when it would."""
+    if key.certificate is None:
+        return "that key has no certificate yet"
+    if key.state.revoked:
+        return "that key was revoked, which cannot be undone: make a new one"
+    if not key.certificate.not_valid_before_utc <= at <= key.certificate.not_valid_after_utc:
+        return "the certificate of that key is not valid then"
+    newer = [
+        one.number for one in held if one.name is key.name and one.number > key.number and _used(one, at)
+    ]
+    if newer:
+        return f"key {max(newer)} is newer and is used then: decide on a later time for it, or revoke it"
+    return ""
+
+
+def _used(key: HeldKey, at: datetime) -> bool:
+    return key.certificate is not None and key.state.in_use(at)
+
+
 def _rows(name: KeyName, keys: Sequence[HeldKey], now: datetime) -> Iterator[KeyRow]:
     newest = sorted(keys, key=lambda key: key.number, reverse=True)
-    current = next((key for key in newest if key.certificate is not None and key.state.in_use(now)), None)
+    current = next((key for key in newest if _used(key, now)), None)
     if current is None:
         yield KeyRow(name, Standing.MISSING, attention="no key of this name is in use")
     for key in newest:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from os import PathLike, fsencode
+from pathlib import Path
 from typing import Any
 
 
@@ -26,6 +28,14 @@ def print_json(document: dict[str, Any]) -> None:
 def shown(path: PathLike[str]) -> str:
     """The name of a file as one line can show it."""
     return printable(fsencode(path).decode("utf-8", "backslashreplace"))
+
+
+def require_new(path: Path) -> None:
+    """Return when a file can be made there; asked before what cannot be done twice."""
+    if path.exists():
+        raise Unusable(f"{shown(path)}: is there already")
+    if not os.access(path.parent, os.W_OK | os.X_OK):
+        raise Unusable(f"{shown(path)}: its folder is not there, or cannot be written in")
 
 
 def printable(text: str) -> str:

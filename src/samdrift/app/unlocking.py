@@ -8,7 +8,7 @@ from typing import Any
 
 from samdrift.app.control import Command, ControlRefused
 from samdrift.audit.events import AuditEvent
-from samdrift.contracts.principals import Principal, PrincipalKind, Purpose
+from samdrift.contracts.principals import Principal, PrincipalKind
 from samdrift.vault.errors import VaultError
 from samdrift.vault.gate import Gate
 from samdrift.vault.keys.files import KeyStoreError
@@ -60,7 +60,6 @@ async def _unlocked(keys: KeyStore, vault: str, passphrase: bytes) -> bool:
 async def _logged(gate: Gate, one: Registration) -> None:
     """In the organisation's own log, where this process may write it."""
     try:
-        async with gate.open(_WORKER, one.organisation, one.role, Purpose.MAINTAIN) as vault:
-            vault.record(AuditEvent.VAULT_UNLOCKED)
+        await gate.tell_organisation(_WORKER, one.organisation, AuditEvent.VAULT_UNLOCKED, {}, [one.role])
     except VaultError as error:
         raise ControlRefused(f"unlocked, but {error}") from None

@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
@@ -26,6 +27,7 @@ MIN_BITS = 3072
 LONGEST = timedelta(days=5 * 366)
 """Longer than any issuer of function certificates certifies a key: a sign of a certificate for tests."""
 
+_UNREADABLE = (x509.DuplicateExtension, x509.UnsupportedGeneralNameType)
 _DIGITS = re.compile(r"[0-9]+")
 _HYPHENATED = re.compile(r"(?<![0-9])([0-9]{6})-([0-9]{4})(?![0-9])")
 
@@ -112,7 +114,7 @@ def judge(
     """Check a certificate, that came with ``chain``, for a key of an organisation; never raises."""
     try:
         return KeyCertificateVerdict(tuple(dict.fromkeys(_flaws(certificate, chain, expected))))
-    except (ValueError, TypeError, x509.DuplicateExtension):
+    except (ValueError, TypeError, UnsupportedAlgorithm, *_UNREADABLE):
         return KeyCertificateVerdict((Flaw.PATH,))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import secrets
-from collections.abc import AsyncIterator, Callable, Collection, Hashable, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Hashable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import UTC, datetime
 from functools import partial
@@ -221,22 +221,18 @@ class Gate:
         organisation: ParticipantIdentifier,
         event: AuditEvent,
         facts: Mapping[str, str],
-    ) -> bool:
-        """Write what the operator did about an organisation in its own log; false when that cannot be.
+        roles: Sequence[Role] = (Role.MESSAGE_SERVICE, Role.ACCESS_POINT),
+    ) -> None:
+        """Write what was done about an organisation in its own log, also while it is suspended.
 
-        It has none here, or its vault is locked, to everybody. The vault is not
-        opened: nothing of it can be read this way.
+        In the vault of the first of ``roles`` that it has here, if it has any. The vault is
+        not opened: nothing of it can be read this way. :class:`VaultLocked` while it waits for its officer.
         """
-        found = [self.registry.find(organisation, role) for role in (Role.MESSAGE_SERVICE, Role.ACCESS_POINT)]
+        found = [self.registry.find(organisation, role) for role in roles]
         registration = next((one for one in found if one is not None), None)
-        if registration is None:
-            return False
-        reason = Reason(principal, Purpose.ADMINISTER, self._clock)
-        try:
+        if registration is not None:
+            reason = Reason(principal, Purpose.ADMINISTER, self._clock)
             await self._append((await self._room(registration)).login, reason.happening(event, facts))
-        except VaultLocked:
-            return False
-        return True
 
     async def read_operator_log(self, after: int = 0, limit: int = 500) -> tuple[LogEntry, ...]:
         """Entries of the operator's log with a sequence over ``after``, the oldest first."""

@@ -74,12 +74,16 @@ class Objects:
         return [StoredObject(entry["path"], entry["last_modified"]) for entry in found]
 
     async def clear(self, prefix: str) -> None:
-        """Remove every object under ``prefix/``; in a folder, also what was half written, and the folder."""
-        for stored in await self.under(prefix):
-            await self.delete(stored.name)
-        if self._folder is not None:
+        """Remove every object under ``prefix/``; in a folder, also what was half written, and the folder.
+
+        A listing would follow links in the folder, which may belong to an organisation's own process.
+        """
+        if self._folder is None:
+            for stored in await self.under(prefix):
+                await self.delete(stored.name)
+        elif (self._folder / prefix).exists():
             with _typed():
-                await asyncio.to_thread(shutil.rmtree, self._folder / prefix, ignore_errors=True)
+                await asyncio.to_thread(shutil.rmtree, self._folder / prefix)
 
     async def drop_drafts(self, prefix: str, before: datetime) -> None:
         """Remove what a crash left half written in a folder; another store drops its own parts."""

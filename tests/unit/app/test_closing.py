@@ -14,6 +14,7 @@ from samdrift.app.administration import Administration
 from samdrift.app.closing import Order, close
 from samdrift.app.output import Unusable
 from samdrift.app.replaceable import OPERATOR_KEYS
+from samdrift.app.signatures import signed as sign
 from samdrift.app.twopersons import Persons
 from samdrift.audit.events import AuditEvent
 from samdrift.contracts.messages import MessageStatus
@@ -213,13 +214,17 @@ def test_a_certificate_that_was_changed_does_not_hold(keys: KeyStore) -> None:
         "unfinished": [],
         "key_backups": [],
     }
-    signed = destruction.certificate(facts, NOW, keys.signing_key(OPERATOR_KEYS, KeyName.ACCESS_POINT))
+    key = keys.signing_key(OPERATOR_KEYS, KeyName.ACCESS_POINT)
+    signed = destruction.certificate(facts, NOW, key)
     assert destruction.verify(signed).valid
     for was, becomes in ((b"habo", b"hebo"), (b"2026/123", b"2026/124"), (b"DESTRUKTION", b"DESTRUCTION")):
         verdict = destruction.verify(signed.replace(was, becomes))
         assert (verdict.valid, verdict.facts) == (False, None)
         assert "changed after it was signed" in verdict.reason
-    for other in (b"", b"[]", b"{}", b'{"certificate": 1, "text": "", "signature": {}}'):
+    timeless = {"form": destruction.FORM, "ended_at": "yesterday"}, {"form": destruction.FORM}
+    forged = [{"certificate": each, "text": "destroyed"} for each in timeless]
+    signed_by_anybody = [json.dumps(each | {"signature": sign(each, key)}).encode() for each in forged]
+    for other in (b"", b"[]", b"{}", b'{"certificate": 1, "text": "", "signature": {}}', *signed_by_anybody):
         assert destruction.verify(other).reason == "is no certificate of destruction"
 
 

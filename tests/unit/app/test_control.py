@@ -60,8 +60,28 @@ async def test_only_whoever_runs_it_reaches_it(tmp_path: Path, monkeypatch: pyte
         assert stat.S_IMODE(folder.stat().st_mode) == 0o700
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
         monkeypatch.setattr(control, "_user", lambda caller: os.geteuid() + 1)
-        with pytest.raises(ControlRefused, match="another user"):
-            await tell(folder, "greet", name="Anna")
+        assert await said(folder, b'{"command": "greet", "name": "Anna"}') == {
+            "refused": "you are another user"
+        }
+
+
+async def test_a_process_of_another_user_is_told_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heard: list[bytes] = []
+    ended = asyncio.Event()
+
+    async def listen(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        heard.append(await reader.read())
+        writer.close()
+        ended.set()
+
+    async with await asyncio.start_unix_server(listen, tmp_path / "1.sock"):
+        monkeypatch.setattr(control, "_user", lambda listener: os.geteuid() + 1)
+        with pytest.raises(ControlRefused, match="of another user listens there"):
+            await tell(tmp_path, "greet", name="Anna")
+        await ended.wait()
+    assert heard == [b""]
 
 
 def test_the_system_tells_who_asks() -> None:

@@ -13,7 +13,7 @@ import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
 from samdrift.app.expiry import Expiries, expiry_gauge
-from samdrift.app.keyrows import KeyRow, Standing, key_rows
+from samdrift.app.keyrows import KeyRow, Standing, key_rows, not_used
 from samdrift.app.publication import Publication, document, documents, swedish, to_publish
 from samdrift.contracts.principals import Role
 from samdrift.trust.keycertificate import Owner
@@ -96,6 +96,27 @@ def test_who_must_see_to_something_is_told_thirty_days_before(
     keys: tuple[HeldKey, ...], attention: bool
 ) -> None:
     assert any(row.attention for row in signing(*keys)) is attention
+
+
+@pytest.mark.parametrize(
+    ("key", "others", "hindrance"),
+    [
+        (held(1, certified=False), (), "no certificate yet"),
+        (held(1, state=REVOKED), (), "was revoked"),
+        (held(1, days=-1), (), "not valid then"),
+        (held(1), (held(2),), "key 2 is newer"),
+        (held(1), (held(3, state=REVOKED), held(2), held(1)), "key 2 is newer"),
+        (held(2), (held(1),), ""),
+        (held(1), (held(4, certified=False), held(3, state=REVOKED), held(2, state=TOMORROW)), ""),
+        (held(1), (held(2, name=ENCRYPTION),), ""),
+    ],
+)
+def test_a_decision_that_would_change_nothing_is_not_taken_for_one(
+    key: HeldKey, others: tuple[HeldKey, ...], hindrance: str
+) -> None:
+    said = not_used(key, others, NOW)
+    assert hindrance in said
+    assert bool(said) is bool(hindrance)
 
 
 # --- while it runs ------------------------------------------------------------------------------------------

@@ -10,16 +10,19 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from samdrift.app.administration import administering, note
 from samdrift.app.commands.org import app
 from samdrift.app.configfile import load
+from samdrift.app.operator import vault_settings
 from samdrift.app.output import Unusable
 from samdrift.audit.events import AuditEvent
 from samdrift.contracts.principals import Purpose, Role
+from samdrift.vault.gate import Gate
 from samdrift.vault.keys.custody import Custodians
 from samdrift.vault.keys.opened import open_keys
 from tests.unit.app.closings import DECISION, PERSONS, certify_operator
 from tests.unit.app.test_configfile import GOOD, write
-from tests.vaults import CHEAP, Installation, until
+from tests.vaults import CHEAP, WORKER, Installation, until
 
 NEW = "0203:nykommun.se"
 PART = """
@@ -136,13 +139,23 @@ async def test_suspended_resumed_and_closed(installation: Installation, config: 
             Custodians(installation.settings.secrets, cost=CHEAP).add(person.name, person.passphrase)
         (tmp_path / person.name).write_bytes(person.passphrase)
         persons += [f"--{option}", person.name, f"--{option}-passphrase-file", str(tmp_path / person.name)]
+    backup = tmp_path / "backup.keys"
+    nowhere = tmp_path / "nowhere" / "file"
+    for command in (("keys", "create", name, "log-signing", "--out"), ("keys", "backup", name, "--out")):
+        assert "its folder is not there" in await refused(config, *command, str(nowhere), *persons)
+    assert not open_keys(installation.settings).keys(registry.find(organisation, Role.MESSAGE_SERVICE).vault)
+    await beside(config, "keys", "backup", name, "--out", str(backup), *persons)
     file = tmp_path / "certificate.json"
-    close = ("close", name, "--decision", DECISION, *persons, "--certificate", str(file))
+    close = ("close", name, "--decision", DECISION, *persons, "--certificate")
+    assert "its folder is not there" in await refused(config, *close, str(nowhere))
+    close = (*close, str(file))
     status, printed = await beside(config, *close)
     assert status == 0
     assert printed.startswith("DESTRUKTIONSINTYG\n")
     assert "have its certificates revoked" in printed
     assert "is there already" in await refused(config, *close)
+    passphrases = persons[2:4] + persons[6:8]
+    assert "its keys stay destroyed" in await refused(config, "keys", "restore", str(backup), *passphrases)
     ended = CliRunner().invoke(app, ["verify-closing", str(file), "--json"], standalone_mode=False)
     assert (ended.return_value, json.loads(ended.stdout)["chain"]) == (0, "not-checked")
     file.write_text(file.read_text().replace(DECISION, "dnr 1"))
@@ -155,3 +168,43 @@ async def test_suspended_resumed_and_closed(installation: Installation, config: 
     assert f"{name}  Borta  closed here: take its entry out" in (await beside(config, "list"))[1]
     config.write_text(before)
     assert "neither in the configuration nor has it a vault" in await refused(config, "show", name)
+
+
+async def test_the_lock_of_a_suspended_organisation_can_be_changed_and_that_is_logged(
+    config: Path, installation: Installation, tmp_path: Path
+) -> None:
+    organisation = await installation.organisation()
+    name = organisation.value
+    officer = tmp_path / "officer"
+    officer.write_text("what the officer knows")
+    await beside(config, "suspend", name, "--by", "anna", "--why", "it moves")
+    await beside(config, "lock", name, "--passphrase-file", str(officer))
+    why = "--by", "anna", "--why", "while it is locked"
+    await beside(config, "resume", name, *why)
+    await beside(config, "suspend", name, *why)
+    await beside(config, "lock", name, "--operator", "--present-passphrase-file", str(officer))
+    await beside(config, "resume", name, *why)
+    settings = vault_settings(load(config))
+    gate = await Gate.start(settings, keys=open_keys(settings))
+    try:
+        for role in Role:
+            async with gate.open(WORKER, organisation, role, Purpose.TRACE) as vault:
+                changed = [one for one in await vault.log() if one.event == AuditEvent.VAULT_LOCK_CHANGED]
+            assert [one.ids["by"] for one in changed] == ["officer", "operator"]
+    finally:
+        await gate.close()
+
+
+async def test_the_operators_log_says_when_an_organisations_own_could_not_be_told(
+    config: Path, installation: Installation, tmp_path: Path
+) -> None:
+    organisation = await installation.organisation()
+    officer = tmp_path / "officer"
+    officer.write_text("what the officer knows")
+    await beside(config, "lock", organisation.value, "--passphrase-file", str(officer))
+    loaded = load(config)
+    async with administering(loaded) as place:
+        before = (await place.gate.read_operator_log(0, 10000))[-1].sequence
+        await note(place, AuditEvent.KEYS_REVOKED, "anna", organisation, {"key": "signing"})
+        (entry,) = await place.gate.read_operator_log(before)
+    assert entry.ids["organisation_log"] == "locked"

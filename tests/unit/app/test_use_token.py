@@ -47,6 +47,11 @@ async def test_from_files_to_a_token(config: Path, installation: Installation, h
             assert [one.ids["by"] for one in changed] == ["token"]
     finally:
         await gate.close()
+    officer = hsm.pin_file().with_name("officer")
+    officer.write_text("what the officer knows")
+    config.write_text(without + token.partition(", pin_file")[0] + " }\n" + library)
+    told = await refused(config, "lock", name, "--passphrase-file", str(officer))
+    assert "is locked with its token" in told, "and it was not tried as a PIN"
     config.write_text(without)
     assert await asyncio.to_thread(states, config, name) == {"token ap": "missing", "token mt": "missing"}
 

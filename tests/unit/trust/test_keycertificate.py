@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
 from samdrift.trust.keycertificate import Expected, Flaw, KeyPurpose, Owner, judge
@@ -145,3 +146,9 @@ def test_an_issuer_that_came_with_the_certificate_is_no_anchor_but_may_lead_to_o
     assert judge(certificate(), (ISSUER.certificate,), any_path).usable
     stranger = certificate(issuer=ELSEWHERE)
     assert judge(stranger, (ELSEWHERE.certificate,), any_path).flaws == (Flaw.ISSUER,)
+
+
+def test_a_certificate_for_a_key_of_an_unknown_kind_is_refused_and_nothing_more() -> None:
+    rsa_key, unknown = bytes.fromhex("06092a864886f70d010101"), bytes.fromhex("06092a864886f70d01017f")
+    data = certificate().public_bytes(Encoding.DER).replace(rsa_key, unknown, 1)
+    assert flaws(x509.load_der_x509_certificate(data)) == (Flaw.PATH,)

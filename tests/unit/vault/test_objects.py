@@ -80,3 +80,15 @@ async def test_a_folder_that_cannot_be_made_is_a_typed_error(tmp_path: Path) -> 
     (tmp_path / "objects/v1").write_bytes(b"in the way")
     with pytest.raises(VaultUnavailable):
         objects.writer("v1/one")
+
+
+async def test_clearing_a_vaults_objects_follows_no_link_to_anothers(tmp_path: Path) -> None:
+    """Its folder belongs to the process of its organisation, which somebody may have broken into."""
+    objects = Objects(tmp_path / "objects")
+    await put(objects, "v1/one", b"1")
+    await put(objects, "v2/two", b"2")
+    (tmp_path / "objects/v1/link").symlink_to(tmp_path / "objects/v2")
+    await objects.clear("v1")
+    await objects.clear("v1")
+    assert not (tmp_path / "objects/v1").exists()
+    assert [stored.name for stored in await objects.under("v2")] == ["v2/two"]

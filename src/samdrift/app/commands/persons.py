@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from samdrift.app.inputs import reason
-from samdrift.app.output import Unusable, shown
+from samdrift.app.output import Unusable, printable, shown
 from samdrift.app.twopersons import Person, Persons
 
 Actor = Annotated[
@@ -38,18 +38,30 @@ def present(by: str, other: str | None, by_file: Path | None, other_file: Path |
 
 
 def passphrase(prompt: str, file: Path | None, *, again: bool = False) -> bytes:
-    """A passphrase from a file, or from a person, whom nobody sees typing; a new one is asked for twice."""
+    """A passphrase from a file, or from a person, whom nobody sees typing; a new one is asked for twice.
+
+    Without white space around it, so that one is the same typed and in a file.
+    """
     if file is not None:
-        try:
-            return file.read_bytes().strip()
-        except OSError as error:
-            raise Unusable(f"{shown(file)}: {reason(error)}") from None
-    if not sys.stdin.isatty():
+        text = _read(file)
+    elif not sys.stdin.isatty():
         raise Unusable("nobody is at a terminal to be asked for a passphrase: name a file with it")
-    typed = getpass.getpass(f"{prompt}: ")
-    if again and getpass.getpass(f"{prompt}, again: ") != typed:
-        raise Unusable("the two are not the same")
-    return typed.encode()
+    else:
+        text = getpass.getpass(f"{printable(prompt)}: ")
+        if again and getpass.getpass(f"{printable(prompt)}, again: ") != text:
+            raise Unusable("the two are not the same")
+    if not text.strip():
+        raise Unusable("the passphrase is empty")
+    return text.strip().encode()
+
+
+def _read(file: Path) -> str:
+    try:
+        return file.read_text("utf-8")
+    except OSError as error:
+        raise Unusable(f"{shown(file)}: {reason(error)}") from None
+    except UnicodeError:
+        raise Unusable(f"{shown(file)}: is not text") from None
 
 
 def login() -> str:

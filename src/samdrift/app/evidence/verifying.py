@@ -16,7 +16,8 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from samdrift.app.evidence import layout
 from samdrift.app.moving.archive import ArchiveReader
 from samdrift.app.moving.errors import MoveError
-from samdrift.app.moving.manifest import read_object, verify
+from samdrift.app.moving.manifest import read_object
+from samdrift.app.signatures import holds, time_of
 from samdrift.app.trustfolder import TrustFolder
 from samdrift.audit.chain import link
 from samdrift.audit.entries import Happening
@@ -101,7 +102,7 @@ def _judged(
     document = read_object(statement, layout.STATEMENT_FILE)
     try:
         signer = x509.load_pem_x509_certificate(certificate)
-        made_at = datetime.fromisoformat(document["made_at"])
+        made_at = time_of(document["made_at"])
         named = str(document["organisation"]), str(document["message"])
         logs, files = dict(document["logs"]), dict(document["files"])
     except (KeyError, TypeError, ValueError):
@@ -109,7 +110,7 @@ def _judged(
     if document.get("format") != layout.FORMAT or document.get("version") != layout.VERSION:
         raise MoveError.of_evidence()
     findings = [
-        Finding("signature", verify(statement, signature, signer), "RSA with SHA-256 over evidence.json"),
+        Finding("signature", holds(statement, signature, signer), "RSA with SHA-256 over evidence.json"),
         Finding("files", files == said.digests, "those that are signed, unchanged, and no others"),
         *_signer(signer, made_at, trust),
         *said.findings,

@@ -13,13 +13,9 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
-from cryptography import x509
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric import padding, rsa
-from cryptography.hazmat.primitives.hashes import SHA256
-
 from samdrift.app.moving.archive import damaged
 from samdrift.app.moving.errors import MoveError, MoveFault
+from samdrift.app.signatures import time_of
 from samdrift.contracts.principals import Role
 from samdrift.wire.errors import WireError
 from samdrift.wire.identifiers import ParticipantIdentifier
@@ -79,7 +75,7 @@ def decode(data: bytes) -> Manifest:
     try:
         return Manifest(
             ParticipantIdentifier.parse(_text(document["organisation"])).value,
-            _time(document["made_at"]),
+            time_of(document["made_at"]),
             _text(document["made_by"]),
             document["suspended"] is True,
             tuple(map(_text, document["approved_by"])),
@@ -112,18 +108,6 @@ def check_format(document: Mapping[str, Any]) -> None:
         )
 
 
-def verify(manifest: bytes, signature: bytes, certificate: x509.Certificate) -> bool:
-    """Whether the key of ``certificate`` has signed the manifest."""
-    key = certificate.public_key()
-    if not isinstance(key, rsa.RSAPublicKey):
-        return False
-    try:
-        key.verify(signature, manifest, padding.PKCS1v15(), SHA256())
-    except InvalidSignature:
-        return False
-    return True
-
-
 def read_object(data: bytes, name: str) -> dict[str, Any]:
     """The JSON object in a file of the export."""
     try:
@@ -133,13 +117,6 @@ def read_object(data: bytes, name: str) -> dict[str, Any]:
     if not isinstance(document, dict):
         raise damaged(f"{name} is not a JSON object")
     return document
-
-
-def _time(value: object) -> datetime:
-    at = datetime.fromisoformat(_text(value))
-    if at.tzinfo is None:
-        raise ValueError
-    return at
 
 
 def _text(value: object) -> str:

@@ -17,7 +17,8 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from samdrift.app.moving import layout
 from samdrift.app.moving.archive import ArchiveReader, Member, Reading, damaged
 from samdrift.app.moving.errors import MoveError, MoveFault
-from samdrift.app.moving.manifest import Manifest, check_format, decode, read_object, verify
+from samdrift.app.moving.manifest import Manifest, check_format, decode, read_object
+from samdrift.app.signatures import holds
 from samdrift.vault.moving import Part
 
 _MOST_SUMS = 128 << 20
@@ -66,7 +67,7 @@ class Statement:
         if self.signer != fingerprint:
             text = "the export is signed with another certificate than the one that was named (--signer)"
             raise MoveError(MoveFault.OTHER_SIGNER, text)
-        if not verify(self.encoded, self.signature, self.certificate):
+        if not holds(self.encoded, self.signature, self.certificate):
             raise MoveError(MoveFault.SIGNATURE, "the signature on the export does not hold")
 
 

@@ -6,7 +6,6 @@ and without spaces; its SHA-256 stands in every organisation's log.
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import json
 from collections.abc import Mapping
@@ -14,12 +13,10 @@ from datetime import datetime
 from typing import Any
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import padding, rsa
-from cryptography.hazmat.primitives.serialization import Encoding
 
 from samdrift import __version__
+from samdrift.app import signatures
 from samdrift.app.separation.config import IsolationCheckConfig
 from samdrift.app.separation.ledger import Ledger
 from samdrift.contracts.isolation import Attempt, Verdict
@@ -27,7 +24,6 @@ from samdrift.wire.certificates import subject
 from samdrift.wire.keys import SigningKey
 
 FORMAT = "samdrift isolation check 1"
-_ALGORITHM = "RSASSA-PKCS1-v1_5 with SHA-256"
 Document = dict[str, Any]
 
 
@@ -54,36 +50,26 @@ def document(ledger: Ledger, config: IsolationCheckConfig, federation: str, at: 
 
 def digest(result: Document) -> str:
     """SHA-256 of all that is signed, in hex."""
-    return hashlib.sha256(_signed_bytes(result)).hexdigest()
+    return hashlib.sha256(signatures.canonical(_said(result))).hexdigest()
 
 
 def sign(result: Document, key: SigningKey) -> Document:
     """The document with its signature."""
-    signature = {
-        "algorithm": _ALGORITHM,
-        "certificate": key.certificate.public_bytes(Encoding.PEM).decode(),
-        "value": base64.b64encode(key.sign(_signed_bytes(result))).decode(),
-    }
-    return {**result, "sha256": digest(result), "signature": signature}
+    return {**result, "sha256": digest(result), "signature": signatures.signed(_said(result), key)}
 
 
 def verify(data: bytes) -> tuple[Document, x509.Certificate]:
     """A signed result and who signed it; :class:`NoResult` when it is none, or has been changed."""
     try:
         found = json.loads(data)
-        signature = found["signature"]
-        certificate = x509.load_pem_x509_certificate(signature["certificate"].encode())
-        value, kind = base64.b64decode(signature["value"], validate=True), found["format"]
-        algorithm, stated = signature["algorithm"], found["sha256"]
+        kind, stated = found["format"], found["sha256"]
+        certificate = signatures.signer(_said(found), found["signature"])
     except (KeyError, TypeError, AttributeError, ValueError, RecursionError):
         raise NoResult("is no signed result of an isolation check") from None
-    key = certificate.public_key()
-    if kind != FORMAT or algorithm != _ALGORITHM or not isinstance(key, rsa.RSAPublicKey):
+    if kind != FORMAT:
         raise NoResult("is no signed result of an isolation check that this version knows")
-    try:
-        key.verify(value, _signed_bytes(found), padding.PKCS1v15(), hashes.SHA256())
-    except InvalidSignature:
-        raise NoResult("has been changed since it was signed, or was signed with another key") from None
+    if certificate is None:
+        raise NoResult("has been changed since it was signed, or was signed with another key")
     if stated != digest(found):
         raise NoResult("states another sum than its own")
     return found, certificate
@@ -109,9 +95,9 @@ def facts(result: Mapping[str, Any]) -> dict[str, str]:
     }
 
 
-def _signed_bytes(result: Document) -> bytes:
-    said = {name: value for name, value in result.items() if name not in ("signature", "sha256")}
-    return json.dumps(said, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+def _said(result: Document) -> Document:
+    """What is signed."""
+    return {name: value for name, value in result.items() if name not in ("signature", "sha256")}
 
 
 def _grouped(attempts: list[Attempt]) -> list[dict[str, Any]]:

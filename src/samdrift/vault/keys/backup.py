@@ -131,11 +131,11 @@ def _parts(file: bytes) -> tuple[dict[str, Any], bytes]:
         wrapped = _bytes(clear.pop("wrapped"))
         if (
             clear["format"] != FORMAT
-            or len(clear["custodians"]) != 2
+            or len({**clear["custodians"]}) != 2
             or not {"number", "organisation", "at"} <= {*clear}
         ):
             raise ValueError
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise _damaged() from None
     return clear, wrapped
 

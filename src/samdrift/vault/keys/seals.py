@@ -47,6 +47,10 @@ class Seals:
             number += 1
         return number
 
+    def any(self) -> bool:
+        """Whether there are seals, of whichever vault."""
+        return any(map(_SEAL.fullmatch, os.listdir(self._folder)))
+
     def read(self, vault: str, number: int) -> bytes:
         """The seal; ``MISSING`` when it is not there: for good, if it was destroyed."""
         try:

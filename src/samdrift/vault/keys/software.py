@@ -361,12 +361,14 @@ class SoftwareKeyStore(KeyChoice):
         return {number: SoftwareDecryptionKey(one.private_key, one.certificate) for number, one in loaded}
 
     def _finish_removals(self, vault: str) -> None:
-        """Nothing: a file is removed in one step."""
+        """Nothing: until its last file is removed, a key can be retired again."""
 
     def _remove(self, vault: str, name: KeyName, number: int) -> None:
         for file in self._reading(vault, partial(key_files, name=name)):
             if file.number == number:
-                remove(file.path)
+                # Without its certificate it may be there too, left by a kill while that was installed.
+                remove(file.path.with_suffix(".key"))
+                remove(file.path.with_suffix(".pem"))
 
     def _load(self, vault: str, name: KeyName) -> Mapping[int, LoadedKey]:
         """Every key with a certificate, by number."""

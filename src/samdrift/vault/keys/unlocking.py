@@ -70,7 +70,8 @@ class RootUnlocker:
     ) -> None:
         """Open the root key in ``folder``, or make it when the folder is new.
 
-        ``LOCKED`` when the passphrase is not its own. ``cost`` is for what is made
+        ``LOCKED`` when the passphrase is not its own; ``MISSING`` when only the seals
+        are there, or only the store: what is not mounted is not made anew. ``cost`` is for what is made
         here; what exists keeps its own.
         """
         self._folder = private_folder(folder)
@@ -78,6 +79,12 @@ class RootUnlocker:
         self._officers: dict[tuple[str, Lock], bytes] = {}
         root = folder / ROOT
         self._seals = Seals(seals, new=not root.exists())
+        if self._seals.any() and not root.exists():
+            raise KeyStoreError(
+                KeyFault.MISSING,
+                "there are seals of vaults, and not the key store that they belong to: if that is lost for"
+                " good, move the seals away before another one is begun",
+            )
         if not root.exists():
             write_new(root, new_root(passphrase, self._cost))
         try:

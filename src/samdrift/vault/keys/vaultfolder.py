@@ -79,7 +79,14 @@ def _locked(folder: Path) -> int:
 
 
 def _tidy(folder: Path) -> None:
-    """Remove what a crash left half written, or written anew already."""
+    """Remove what a crash left half written, or written anew already; links first, which nobody makes here.
+
+    The folder may belong to an organisation's own process, and who writes in it now be root: a link
+    that such a process had put there would lead to another vault's files.
+    """
+    for each in folder.iterdir():
+        if each.is_symlink():
+            remove(each)
     counts = current(folder)
     for each in folder.iterdir():
         if each.name == _DRAFT or (_NUMBERED.fullmatch(each.name) and each != counts):

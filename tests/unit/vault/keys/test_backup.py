@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from samdrift.vault.keys.backup import BackupHeader, Secret, read_header, unwrap_backup, wrap_backup
+from samdrift.vault.keys.backup import FORMAT, BackupHeader, Secret, read_header, unwrap_backup, wrap_backup
 from samdrift.vault.keys.files import KeyFault, KeyName
 from samdrift.vault.keys.software import SoftwareKeyStore
 from samdrift.vault.keys.unlocking import RootUnlocker
@@ -23,6 +23,7 @@ HEADER = BackupHeader("20260302-3f2a91", "0203:habo.se", NOW.isoformat(), ("anna
 WORDS = {"anna": b"a long row of words", "bo": b"quite another row"}
 SECRETS = (Secret("anna", WORDS["anna"]), Secret("bo", WORDS["bo"]))
 OFFICER = b"the officer's own words"
+CLEAR = {"format": FORMAT, "number": "1", "organisation": "0203:habo.se", "at": "now", "wrapped": ""}
 
 
 @dataclass(frozen=True)
@@ -151,7 +152,12 @@ def test_what_stands_in_the_clear_cannot_be_changed(place: Place) -> None:
 
 
 @pytest.mark.parametrize(
-    "data", [b"", b"{}", b"[]", b"null", b'{"wrapped": "?"}', b"\xff", b'{"wrapped": 1}']
+    "data",
+    [
+        *(b"", b"{}", b"[]", b"null", b'{"wrapped": "?"}', b"\xff", b'{"wrapped": 1}', b"[" * 200_000),
+        json.dumps(CLEAR | {"custodians": [{}, {}]}).encode(),
+        json.dumps(CLEAR | {"custodians": "ab"}).encode(),
+    ],
 )
 def test_what_is_no_backup_is_told(data: bytes) -> None:
     for read in (read_header, lambda data: unwrap_backup(data, WORDS)):

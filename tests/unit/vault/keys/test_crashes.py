@@ -7,7 +7,7 @@ import shutil
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
@@ -221,3 +221,34 @@ def test_a_retired_key_does_not_come_back(fresh: Callable[[], Path]) -> None:
     store.rewrap("a1")
     assert store.installed("a1", KeyName.SIGNING) == (2,)
     assert isinstance(store.signing_key("a1").certificate.public_key(), rsa.RSAPublicKey)
+
+
+def test_nothing_stays_of_a_retired_key_whose_certification_was_cut_short(fresh: Callable[[], Path]) -> None:
+    folder = fresh()
+    (certified,) = (folder / "a1").glob("*/signing-0001.pem")
+    shutil.copy(
+        certified, certified.with_suffix(".key")
+    )  # Both, as a kill while it is installed leaves them.
+    store = key_store(folder)
+    add_key(store, "a1", KeyName.SIGNING)
+    store.retire("a1", KeyName.SIGNING, 1)
+    assert not list((folder / "a1").glob("*/signing-0001.*"))
+    assert [key.number for key in store.keys("a1") if key.name is KeyName.SIGNING] == [2]
+
+
+@pytest.mark.parametrize(("link", "to"), [("0000", "0001"), ("9999", "0001"), ("states", "states")])
+def test_a_link_in_a_vaults_folder_leads_to_no_other_vault(
+    fresh: Callable[[], Path], link: str, to: str
+) -> None:
+    """The folder belongs to the process of its organisation, which somebody may have broken into."""
+    folder = fresh()
+    store = key_store(folder)
+    add_key(store, "b2", KeyName.SIGNING)
+    known = store.data_keys("b2"), store.signing_key("b2").certificate
+    (folder / "b2" / "states").mkdir()
+    (folder / "a1" / link).symlink_to(folder / "b2" / to)
+    store.rewrap("a1")
+    store.revoke("a1", KeyName.SIGNING, 1, "lost", at=datetime.now(UTC), compromised=False)
+    assert not (folder / "a1" / link).is_symlink()
+    again = key_store(folder)
+    assert (again.data_keys("b2"), again.signing_key("b2").certificate) == known

@@ -72,6 +72,17 @@ def test_a_folder_of_seals_that_is_not_there_is_not_made_anew(folder: Path) -> N
         key_store(folder)
 
 
+def test_a_key_store_that_is_not_there_is_not_made_anew_while_its_seals_are(folder: Path) -> None:
+    away = folder.rename(folder.with_name("away"))
+    for _ in range(2):
+        with expect(KeyFault.MISSING):
+            key_store(folder)
+    assert not (folder / "root").exists()
+    shutil.rmtree(folder)
+    away.rename(folder)
+    key_store(folder).data_keys("a1")
+
+
 def test_a_key_store_of_an_unreleased_version_is_told_of(folder: Path) -> None:
     root = folder / "root"
     root.write_text(root.read_text().replace('"format": 2, ', ""))

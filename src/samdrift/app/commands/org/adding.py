@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 from collections.abc import Sequence
 from typing import Annotated, Any
 
@@ -11,6 +10,7 @@ import typer
 from samdrift.app.administration import Administration, administering
 from samdrift.app.checklist import Facts, Item, State, checklist, ready
 from samdrift.app.commands.org.options import AsJson, ConfigFile, Offline, Organisation, one_line
+from samdrift.app.commands.persons import login
 from samdrift.app.config import Config
 from samdrift.app.configfile import load
 from samdrift.app.failures import told
@@ -44,7 +44,7 @@ def add(
     Exit status 0 when it is ready, 1 when something is missing or could not be checked.
     """
     with told():
-        who = one_line("--by", by or getpass.getuser())
+        who = one_line("--by", by or login())
         loaded = load(config)
         facts = run(_added(loaded, organisation, _roles(loaded, organisation, roles), who, offline))
     status = _told(loaded, facts, name, as_json)

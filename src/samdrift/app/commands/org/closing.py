@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -19,9 +18,9 @@ from samdrift.app.commands.persons import ByFile, With, WithFile, present
 from samdrift.app.config import Config
 from samdrift.app.configfile import load
 from samdrift.app.failures import told
-from samdrift.app.inputs import read_document
+from samdrift.app.inputs import read_document, reason
 from samdrift.app.loop import run
-from samdrift.app.output import Unusable, print_json, printable, shown
+from samdrift.app.output import Unusable, print_json, printable, require_new, shown
 from samdrift.app.trustfolder import read_trust
 from samdrift.app.twopersons import Persons
 from samdrift.net.clock import system_clock
@@ -64,16 +63,29 @@ def close_organisation(
     with told():
         order = Order(organisation, one_line("--decision", decision), also_unfinished, without_export)
         loaded = load(config)
+        if certificate is not None:
+            require_new(certificate)
         persons = present(by, other, by_file, other_file) if by is not None else None
         signed = run(_close(loaded, order, persons))
-        if certificate is not None and not write_new(certificate, signed):
-            raise Unusable(f"{shown(certificate)}: is there already; the organisation is closed all the same")
+    if certificate is not None:
+        _keep(certificate, signed)
     document = json.loads(signed)
     if as_json:
         print_json(document)
     else:
         typer.echo(document["text"])
         typer.echo(AFTERWARDS)
+
+
+def _keep(file: Path, certificate: bytes) -> None:
+    try:
+        why = "" if write_new(file, certificate) else "is there already"
+    except OSError as error:
+        why = reason(error)
+    if why:
+        raise Unusable(
+            f"{shown(file)}: {why}; the organisation is closed all the same, and the command can be repeated"
+        )
 
 
 async def _close(config: Config, order: Order, persons: Persons | None) -> bytes:
@@ -114,9 +126,9 @@ _TRUST = {
 
 
 def _trusted(verdict: destruction.DestructionVerdict, trust: Path | None) -> bool | None:
-    if trust is None or verdict.signer is None or verdict.facts is None:
+    if trust is None or verdict.signer is None or verdict.ended_at is None:
         return None
-    return read_trust(trust).judge(verdict.signer, datetime.fromisoformat(verdict.facts["ended_at"])).trusted
+    return read_trust(trust).judge(verdict.signer, verdict.ended_at).trusted
 
 
 def _document(verdict: destruction.DestructionVerdict, trusted: bool | None) -> dict[str, Any]:

@@ -18,9 +18,10 @@ from samdrift.app.config import Config
 from samdrift.app.configfile import load
 from samdrift.app.failures import told
 from samdrift.app.inputs import reason
+from samdrift.app.keybackups import closed_vaults
 from samdrift.app.loop import run
 from samdrift.app.operator import vault_settings
-from samdrift.app.output import Unusable, complain, printable, shown
+from samdrift.app.output import Unusable, complain, printable, require_new, shown
 from samdrift.app.twopersons import Matter, two_persons
 from samdrift.audit.events import AuditEvent
 from samdrift.contracts.principals import Role
@@ -79,8 +80,7 @@ def backup(
             raise Unusable(
                 "--with is needed: both custodians must be here, for both passphrases go into the file"
             )
-        if out.exists():
-            raise Unusable(f"{shown(out)}: is there already")
+        require_new(out)
         persons = present(by, other, by_file, other_file)
         first, second = persons.first, persons.second
         assert second is not None
@@ -114,11 +114,26 @@ def restore(
             },
         )
         officer = passphrase("Passphrase of the officer", officer_file) if officer_file is not None else None
+        run(_require_not_closed(loaded, opened))
         _restored(loaded, opened, officer)
         try:
             run(_logged(loaded, header))
         except (VaultError, KeyStoreError):
             complain("the keys are restored, but the database cannot be reached: this stands in no log")
+
+
+async def _require_not_closed(config: Config, vaults: tuple[VaultBackup, ...]) -> None:
+    """What was destroyed by a decision does not come back; without the database that cannot be known."""
+    try:
+        async with administering(config) as installation:
+            closed = closed_vaults(await installation.provisioner.closings.all())
+    except (VaultError, KeyStoreError):
+        return
+    if closed & {vault.vault for vault in vaults}:
+        raise Unusable(
+            "the organisation was closed after this backup was made, and its keys stay destroyed:"
+            " destroy this file too"
+        )
 
 
 def _restored(config: Config, vaults: tuple[VaultBackup, ...], officer: bytes | None) -> None:

@@ -12,7 +12,8 @@ from samdrift.app.commands.org.keyoptions import Key, Number, Which, Workplace, 
 from samdrift.app.commands.org.options import ConfigFile, Organisation, one_line
 from samdrift.app.commands.persons import Actor, By, ByFile, With, WithFile, login, present
 from samdrift.app.failures import told
-from samdrift.app.output import printable
+from samdrift.app.keyrows import key_rows
+from samdrift.app.output import Unusable, printable
 from samdrift.app.twopersons import Matter, two_persons
 from samdrift.audit.events import AuditEvent
 
@@ -61,11 +62,13 @@ def retire(
     """Destroy a key for good; the one in use stays. Takes two persons."""
 
     async def work(place: Workplace) -> None:
-        held = place.held(key.key, number)
+        held, store = place.held(key.key, number), place.installation.keys
+        rows = key_rows(store.keys(place.keeper.vault), datetime.now(UTC), [key.key])
+        if any(row.in_use for row in rows if row.key == held):
+            raise Unusable("the key in use is replaced, or revoked, before it is retired")
         text = f"destroy the {key} key number {number} of {organisation} for good"
         await two_persons(place.installation, Matter("org keys retire", organisation.value, text), persons)
         await place.note(AuditEvent.KEYS_RETIRED, by, key=key.value, number=str(held.number))
-        store = place.installation.keys
         await asyncio.to_thread(store.retire, place.keeper.vault, key.value, number)
 
     with told():

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, TypeVar
@@ -82,12 +81,3 @@ def worked(config: Path, organisation: ParticipantIdentifier, work: Callable[[Wo
 
     with told():
         return run(doing())
-
-
-def moment(text: str) -> datetime:
-    """A time that somebody wrote, in UTC where it names no zone."""
-    try:
-        at = datetime.fromisoformat(text)
-    except ValueError:
-        raise Unusable("--from is a time such as 2026-12-01 or 2026-12-01T06:00:00+01:00") from None
-    return at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)

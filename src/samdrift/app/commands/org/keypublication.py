@@ -13,7 +13,7 @@ from samdrift.app.commands.org.keyoptions import Workplace, worked
 from samdrift.app.commands.org.options import ConfigFile, Organisation
 from samdrift.app.commands.persons import Actor, login
 from samdrift.app.failures import told
-from samdrift.app.output import Unusable, shown
+from samdrift.app.output import Unusable, require_new
 from samdrift.app.publication import Publication, document, documents, swedish, to_publish
 from samdrift.audit.events import AuditEvent
 from samdrift.vault.keys.files import KeyName
@@ -48,8 +48,8 @@ def publish(
         return json.dumps(document(publication), ensure_ascii=False, indent=2) + "\n"
 
     with told():
-        if out is not None and out.exists():
-            raise Unusable(f"{shown(out)}: is there already")
+        if out is not None:
+            require_new(out)
     written = worked(config, organisation, work)
     if out is None:
         typer.echo(written, nl=False)

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives import hashes
 
 from samdrift.app.administration import Administration, administering
 from samdrift.app.commands.org import keybackup, keydata, keyending, keypublication
-from samdrift.app.commands.org.keyoptions import From, Key, Number, Which, Workplace, moment, worked
+from samdrift.app.commands.org.keyoptions import From, Key, Number, Which, Workplace, worked
 from samdrift.app.commands.org.options import (
     AsJson,
     ConfigFile,
@@ -24,10 +24,11 @@ from samdrift.app.commands.org.options import (
 from samdrift.app.commands.persons import Actor, By, ByFile, With, WithFile, login, present
 from samdrift.app.configfile import load
 from samdrift.app.failures import told
-from samdrift.app.keyrows import PURPOSES, KeyRow, key_rows
+from samdrift.app.inputs import read_time
+from samdrift.app.keyrows import PURPOSES, KeyRow, key_rows, not_used
 from samdrift.app.keysets import issuers, subject
 from samdrift.app.loop import run
-from samdrift.app.output import Unusable, print_json, printable, shown
+from samdrift.app.output import Unusable, print_json, printable, require_new
 from samdrift.app.twopersons import Matter, two_persons
 from samdrift.audit.events import AuditEvent
 from samdrift.contracts.principals import Role
@@ -95,8 +96,8 @@ def create(
         return request
 
     with told():
-        if out is not None and out.exists():
-            raise Unusable(f"{shown(out)}: is there already")
+        if out is not None:
+            require_new(out)
         persons = present(by, other, by_file, other_file)
     request = worked(config, organisation, work)
     if out is None:
@@ -118,7 +119,7 @@ def install(
     """Put a key to use with its certificate, which is checked first: at once, or from a day on."""
     with told():
         own, *chain = read_certificates(certificate)
-        at = moment(start) if start is not None else None
+        at = read_time(start) if start is not None else None
 
     async def work(place: Workplace) -> None:
         now = datetime.now(UTC)
@@ -145,14 +146,12 @@ def activate(
 ) -> None:
     """Have a certified key used at once, or from another day on than was decided."""
     with told():
-        at = moment(start) if start is not None else datetime.now(UTC)
+        at = read_time(start)
 
     async def work(place: Workplace) -> None:
-        held = place.held(key.key, number)
-        if held.certificate is None:
-            raise Unusable("that key has no certificate yet")
-        if not held.certificate.not_valid_before_utc <= at <= held.certificate.not_valid_after_utc:
-            raise Unusable("the certificate of that key is not valid then")
+        everything = place.installation.keys.keys(place.keeper.vault)
+        if hindrance := not_used(place.held(key.key, number), everything, at):
+            raise Unusable(hindrance)
         facts = {"key": key.value, "number": str(number), "start": at.isoformat()}
         await place.note(AuditEvent.KEYS_ACTIVATED, by or login(), **facts)
         place.installation.keys.activate(place.keeper.vault, key.value, number, at)

@@ -3,30 +3,29 @@
 from __future__ import annotations
 
 import asyncio
-import getpass
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from samdrift.app.administration import Administration, administering
+from samdrift.app.administration import administering
 from samdrift.app.commands.org.options import ConfigFile, Organisation
+from samdrift.app.commands.persons import passphrase
 from samdrift.app.config import Config
 from samdrift.app.configfile import load
 from samdrift.app.control import ControlRefused, control_folder, tell
 from samdrift.app.failures import told
-from samdrift.app.inputs import reason
 from samdrift.app.loop import run
-from samdrift.app.output import Unusable, shown
+from samdrift.app.output import Unusable
 from samdrift.app.unlocking import UNLOCK, vaults_of
 from samdrift.audit.events import AuditEvent
-from samdrift.contracts.principals import Principal, PrincipalKind, Purpose
+from samdrift.contracts.principals import Principal, PrincipalKind
+from samdrift.vault.keys.custody import SHORTEST
 from samdrift.vault.keys.files import KeyFault, KeyStoreError
+from samdrift.vault.keys.store import KeyStore
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 _WORKER = Principal(PrincipalKind.WORKER, "locking")
-_SHORTEST = 12
 
 PassphraseFile = Annotated[
     Path | None,
@@ -50,8 +49,8 @@ def unlock(organisation: Organisation, config: ConfigFile, passphrase_file: Pass
     """
     with told():
         loaded = load(config)
-        passphrase = _passphrase(passphrase_file, "Passphrase: ")
-        roles = run(_told_to_unlock(loaded, organisation, passphrase))
+        own = passphrase("Passphrase", passphrase_file)
+        roles = run(_told_to_unlock(loaded, organisation, own))
     typer.echo(f"unlocked: {' '.join(roles)}" if roles else "it was not locked")
 
 
@@ -68,18 +67,18 @@ def lock(
     """
     with told():
         loaded = load(config)
-        passphrase = None if operator else _new_passphrase(passphrase_file)
-        run(_lock(loaded, organisation, passphrase, present_file))
-        if passphrase is not None:
-            run(_told_to_unlock(loaded, organisation, passphrase, needed=False))
+        new = None if operator else _new_passphrase(passphrase_file)
+        run(_lock(loaded, organisation, new, present_file))
+        if new is not None:
+            run(_told_to_unlock(loaded, organisation, new, needed=False))
     typer.echo("the operator's passphrase opens it" if operator else "its officer's passphrase opens it")
 
 
 async def _told_to_unlock(
-    config: Config, organisation: ParticipantIdentifier, passphrase: bytes, *, needed: bool = True
+    config: Config, organisation: ParticipantIdentifier, own: bytes, *, needed: bool = True
 ) -> list[str]:
     """The roles whose vaults were locked in a running process."""
-    values = {"organisation": organisation.value, "passphrase": passphrase.decode()}
+    values = {"organisation": organisation.value, "passphrase": own.decode()}
     try:
         answers = await tell(control_folder(config.vaults), UNLOCK, **values)
     except ControlRefused as error:
@@ -90,59 +89,42 @@ async def _told_to_unlock(
 
 
 async def _lock(
-    config: Config, organisation: ParticipantIdentifier, passphrase: bytes | None, present: Path | None
+    config: Config, organisation: ParticipantIdentifier, new: bytes | None, present: Path | None
 ) -> None:
+    """Each vault under the new passphrase; some are already, where a call before this one was cut short."""
     async with administering(config) as installation:
         hosted = vaults_of(installation.gate, organisation)
         if not hosted:
             raise Unusable(f"{organisation.value} is not served here")
+        keys, passphrases = installation.keys, [] if new is None else [new]
+        if any(keys.in_token(one.vault) for one in hosted):
+            raise Unusable(f"{organisation.value} is locked with its token, and the token's PIN opens it")
         for one in hosted:
-            await _open(installation, one.vault, passphrase, present)
-            await asyncio.to_thread(installation.keys.relock, one.vault, passphrase)
-            async with installation.gate.open(_WORKER, one.organisation, one.role, Purpose.MAINTAIN) as vault:
-                vault.record(
-                    AuditEvent.VAULT_LOCK_CHANGED, by="operator" if passphrase is None else "officer"
-                )
+            await _open(keys, one.vault, passphrases, present)
+            await asyncio.to_thread(keys.relock, one.vault, new)
+            facts = {"by": "operator" if new is None else "officer"}
+            await installation.gate.tell_organisation(
+                _WORKER, organisation, AuditEvent.VAULT_LOCK_CHANGED, facts, [one.role]
+            )
 
 
-async def _open(
-    installation: Administration, vault: str, passphrase: bytes | None, present: Path | None
-) -> None:
-    """Open a vault that has an officer: with the new passphrase where a call before this one came so far."""
-    keys = installation.keys
-    if keys.locked(vault) and passphrase is not None:
+async def _open(keys: KeyStore, vault: str, passphrases: list[bytes], present: Path | None) -> None:
+    """Open a vault that has an officer, by one of these, or by what is asked for then, which joins them."""
+    for one in passphrases:
+        if not keys.locked(vault):
+            return
         try:
-            await asyncio.to_thread(keys.unlock, vault, passphrase)
+            await asyncio.to_thread(keys.unlock, vault, one)
         except KeyStoreError as error:
             if error.fault is not KeyFault.LOCKED:
                 raise
     if keys.locked(vault):
-        await asyncio.to_thread(keys.unlock, vault, _passphrase(present, "Present passphrase: "))
+        passphrases.append(passphrase("Present passphrase", present))
+        await asyncio.to_thread(keys.unlock, vault, passphrases[-1])
 
 
 def _new_passphrase(file: Path | None) -> bytes:
-    passphrase = _passphrase(file, "New passphrase: ")
-    if len(passphrase) < _SHORTEST:
-        raise Unusable(f"the passphrase has fewer than {_SHORTEST} bytes")
-    if file is None and _passphrase(None, "Once more: ") != passphrase:
-        raise Unusable("the two are not the same")
-    return passphrase
-
-
-def _passphrase(file: Path | None, prompt: str) -> bytes:
-    """From a file, or from the terminal without showing it."""
-    if file is None:
-        if not sys.stdin.isatty():
-            raise Unusable("there is no terminal to ask for the passphrase at: name a file that holds it")
-        passphrase = getpass.getpass(prompt).encode()
-    else:
-        try:
-            passphrase = file.read_bytes().strip()
-            passphrase.decode()
-        except OSError as error:
-            raise Unusable(f"{shown(file)}: {reason(error)}") from None
-        except UnicodeError:
-            raise Unusable(f"{shown(file)}: is not text") from None
-    if not passphrase:
-        raise Unusable("the passphrase is empty")
-    return passphrase
+    new = passphrase("New passphrase", file, again=True)
+    if len(new.decode()) < SHORTEST:
+        raise Unusable(f"the passphrase has fewer than {SHORTEST} characters")
+    return new

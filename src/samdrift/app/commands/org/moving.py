@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from samdrift.app.administration import administering
-from samdrift.app.commands.org.options import AsJson, ConfigFile, Organisation
+from samdrift.app.commands.org.options import AsJson, ConfigFile, Organisation, one_line
 from samdrift.app.commands.persons import By, ByFile, With, WithFile, present
 from samdrift.app.config import Config
 from samdrift.app.configfile import load
@@ -18,7 +18,7 @@ from samdrift.app.loop import run
 from samdrift.app.moving import agefile
 from samdrift.app.moving.exporting import Exported, export, hosted
 from samdrift.app.moving.importing import Imported, Order, take_in
-from samdrift.app.output import Unusable, print_json, printable
+from samdrift.app.output import Unusable, print_json, printable, require_new
 from samdrift.app.twopersons import Matter, Persons, two_persons
 from samdrift.wire.identifiers import ParticipantIdentifier
 
@@ -51,6 +51,7 @@ def export_organisation(
     file is opened with age, tar and openssl: see docs/moving.md.
     """
     with told():
+        require_new(out)
         named = agefile.recipients([*to, *(agefile.lines(to_file) if to_file else [])])
         persons = present(by, other, by_file, other_file)
         exported = run(_export(load(config), organisation, persons, named, out))
@@ -117,10 +118,8 @@ def import_organisation(
     here until it is resumed.
     """
     signer = fingerprint(signer)
-    if not by.strip() or not by.isprintable():
-        raise Unusable("--by is a name")
     with told():
-        order = Order(file, agefile.identities(identity), signer, by.strip(), take_over)
+        order = Order(file, agefile.identities(identity), signer, one_line("--by", by), take_over)
         imported = run(_import(load(config), order))
     if as_json:
         print_json(_imported(imported))

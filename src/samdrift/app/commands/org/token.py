@@ -15,7 +15,7 @@ from samdrift.app.loop import run
 from samdrift.app.output import Unusable
 from samdrift.app.unlocking import vaults_of
 from samdrift.audit.events import AuditEvent
-from samdrift.contracts.principals import Principal, PrincipalKind, Purpose
+from samdrift.contracts.principals import Principal, PrincipalKind
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 _WORKER = Principal(PrincipalKind.WORKER, "locking")
@@ -38,8 +38,10 @@ async def _use_token(config: Config, organisation: ParticipantIdentifier) -> Non
         if not hosted:
             raise Unusable(f"{organisation.value} is not served here")
         for one in hosted:
-            if installation.keys.in_token(one.vault):
-                continue
+            there = installation.keys.in_token(one.vault)
             await asyncio.to_thread(installation.keys.use_token, one.vault, organisation)
-            async with installation.gate.open(_WORKER, one.organisation, one.role, Purpose.MAINTAIN) as vault:
-                vault.record(AuditEvent.VAULT_LOCK_CHANGED, by="token")
+            if there:
+                continue
+            await installation.gate.tell_organisation(
+                _WORKER, organisation, AuditEvent.VAULT_LOCK_CHANGED, {"by": "token"}, [one.role]
+            )

@@ -86,6 +86,8 @@ class References:
         """Use a key no longer; it stays in :meth:`aside` until it is destroyed in the token."""
         for file in key_files(self._folder, name):
             if file.number == number:
+                if file.installed:  # Without its certificate it may be there too, left by a kill.
+                    remove(file.path.with_suffix(".key"))
                 file.path.rename(file.path.with_suffix(_RETIRED))
         sync_folder(self._folder)
 

@@ -70,7 +70,9 @@ class TokenKeyStore(SoftwareKeyStore):
         """
         with vaultfolder.writing(self._vault_folder(vault)):
             self._unlocker.key(vault)
-            if self._locked(vault).lock.token:
+            lock = self._locked(vault).lock
+            if lock.token:
+                self._unlocker.settle(vault, lock)  # As a call that was killed would have done.
                 return
             token = self._tokens.lock(vault, organisation)
             if token is None:

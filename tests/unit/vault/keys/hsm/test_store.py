@@ -214,6 +214,19 @@ def test_a_retired_key_is_destroyed_also_when_the_process_was_killed_meanwhile(
     assert site.objects("a1") == before - 2
 
 
+def test_nothing_stays_of_a_retired_key_whose_certification_was_cut_short(site: Site) -> None:
+    store = site.open()
+    store.begin("a1", HABO)
+    add(store, "a1"), add(store, "a1")
+    certified = site.folder / "keys" / "a1" / "token" / "signing-0001.pem"
+    shutil.copy(
+        certified, certified.with_suffix(".key")
+    )  # Both, as a kill while it is installed leaves them.
+    store.retire("a1", KeyName.SIGNING, 1)
+    assert not list(certified.parent.glob("signing-0001.*"))
+    assert [key.number for key in site.open().keys("a1")] == [2]
+
+
 class Killed(Exception):
     """Stands for the end of the process."""
 
@@ -271,6 +284,21 @@ def test_a_vault_whose_organisation_gets_a_token_later_makes_its_next_keys_there
     assert store.installed("a1", KeyName.ENCRYPTION) == (2, 1)
     store.retire("a1", KeyName.ENCRYPTION, 1)
     assert len(store.decryption_keys("a1")) == 1
+
+
+def test_copies_from_before_do_not_open_also_when_a_kill_came_before_the_former_seal_went(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site.open(configured=False).begin("a1", HABO)
+    backup = Path(shutil.copytree(site.folder / "keys", site.folder / "backup"))
+    with monkeypatch.context() as killing:
+        killing.setattr(TokenUnlocker, "settle", killed)
+        with pytest.raises(Killed):
+            site.open().use_token("a1", HABO)
+    site.open().use_token("a1", HABO)
+    with expect(KeyFault.MISSING):
+        site.open(folder=backup).data_keys("a1")
+    assert len(list((site.folder / "seals").iterdir())) == 1
 
 
 def test_everything_is_wrapped_anew_behind_the_same_token(site: Site) -> None:
