@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from samdrift.app.administration import administering
-from samdrift.app.commands.org.options import AsJson, ConfigFile, Organisation
+from samdrift.app.commands.org.options import AsJson, ConfigFile, Organisation, fingerprint
 from samdrift.app.commands.persons import By, ByFile, With, WithFile, present
 from samdrift.app.config import Config
 from samdrift.app.configfile import load
@@ -21,8 +20,6 @@ from samdrift.app.moving.importing import Imported, Order, take_in
 from samdrift.app.output import Unusable, print_json, printable
 from samdrift.app.twopersons import Matter, Persons, two_persons
 from samdrift.wire.identifiers import ParticipantIdentifier
-
-_FINGERPRINT = re.compile(r"[0-9a-f]{64}")
 
 To = Annotated[
     list[str],
@@ -116,9 +113,7 @@ def import_organisation(
     All of it is checked before anything is stored. The organisation is suspended
     here until it is resumed.
     """
-    signer = signer.lower().replace(":", "")
-    if not _FINGERPRINT.fullmatch(signer):
-        raise Unusable("--signer is the SHA-256 of a certificate: 64 hexadecimal digits")
+    signer = fingerprint("--signer", signer)
     if not by.strip() or not by.isprintable():
         raise Unusable("--by is a name")
     with told():
