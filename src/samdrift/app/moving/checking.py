@@ -17,7 +17,9 @@ from samdrift.app.moving.manifest import Manifest
 from samdrift.app.moving.reading import Statement, walk
 from samdrift.audit.chain import ChainHead, link, origin
 from samdrift.audit.entries import Happening
+from samdrift.vault import moving
 from samdrift.vault.moving import Facts, Part, from_bytes
+from samdrift.wire.identifiers import ParticipantIdentifier
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +35,21 @@ class Checked:
         return self.statement.manifest
 
 
-async def check(file: Path, keys: Sequence[pyrage.x25519.Identity], signer: str) -> Checked:
-    """Read all of ``file``; :class:`MoveError` says why it cannot be taken in."""
-    checking = _Checking()
+async def check(
+    file: Path, keys: Sequence[pyrage.x25519.Identity], signer: str, organisation: ParticipantIdentifier
+) -> Checked:
+    """Read all of ``file``; :class:`MoveError` says why it cannot be taken in.
+
+    Whoever has a key that may sign for one organisation has none for another:
+    what is taken in is of the one that was named, and acts for no other.
+    """
+    checking = _Checking(organisation.value)
     async with decrypting(file, keys) as source:
         statement = await walk(source, checking)
     statement.check_signer(signer)
+    if statement.manifest.organisation != organisation.value:
+        text = f"the export is of {statement.manifest.organisation}, which is not the one that was named"
+        raise MoveError(MoveFault.OTHER_ORGANISATION, text)
     checking.check_logs(statement.manifest)
     return Checked(statement, tuple(checking.pages))
 
@@ -47,12 +58,16 @@ async def check(file: Path, keys: Sequence[pyrage.x25519.Identity], signer: str)
 class _Checking:
     """A visitor that stores nothing."""
 
+    _organisation: str
     pages: list[str] = field(default_factory=list)
     _heads: dict[tuple[str, str], ChainHead] = field(default_factory=dict)
     """Of each log that was read so far, by part and id; the id of the organisation's own is not known yet."""
     _origins: dict[str, str] = field(default_factory=dict)
 
     async def page(self, part: Part, records: Sequence[layout.Record]) -> None:
+        if part is moving.TRANSFERS and any(each.facts["sender"] != self._organisation for each in records):
+            text = "the export has transfers in the name of another organisation"
+            raise MoveError(MoveFault.OTHER_ORGANISATION, text)
         if part.name in ("log", "former-log"):
             for record in records:
                 self._entry(part, record.facts)

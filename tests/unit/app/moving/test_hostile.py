@@ -20,6 +20,7 @@ from samdrift.app.moving.archive import ArchiveReader, ArchiveWriter, Member
 from samdrift.app.moving.checking import check
 from samdrift.app.moving.errors import MoveError, MoveFault
 from samdrift.app.moving.exporting import Exported
+from samdrift.app.moving.importing import take_in
 from samdrift.contracts.principals import Role
 from tests.unit.app.moving.conftest import Move, moving
 from tests.vaults import Installation
@@ -170,6 +171,11 @@ async def refused(move: Move, exported: Exported) -> MoveError:
         (changed(PAGE, line(lambda one: one.update(size=-1))), MoveFault.DAMAGED, "the fact size"),
         (changed(PAGE, line(lambda one: one.update(created_at="now"))), MoveFault.DAMAGED, "created_at"),
         (changed(PAGE, line(lambda one: one.update(id="a\0"))), MoveFault.DAMAGED, "the fact id"),
+        (
+            changed("ap/transfers/", line(lambda one: one.update(sender="0203:annan.se"))),
+            MoveFault.OTHER_ORGANISATION,
+            "in the name of another organisation",
+        ),
         (changed(CHAIN, lambda data: b"\n".join(data.splitlines()[1:])), MoveFault.CHAIN, "after entry 0"),
         (changed(CHAIN, lambda data: data.replace(b"worker", b"broker")), MoveFault.CHAIN, "mt/log"),
     ],
@@ -246,13 +252,25 @@ async def test_a_file_that_was_changed_under_way_is_refused(move: Move, exported
 async def test_an_export_for_somebody_else_does_not_open(move: Move, exported: Exported) -> None:
     stranger = replace(move.order(exported.signer), keys=[pyrage.x25519.Identity.generate()])
     with pytest.raises(MoveError) as caught:
-        await check(stranger.file, stranger.keys, stranger.signer)
+        await check(stranger.file, stranger.keys, stranger.signer, move.organisation)
     assert caught.value.fault is MoveFault.OTHER_RECIPIENT
 
 
 async def test_an_export_that_another_key_has_signed_is_refused(move: Move, exported: Exported) -> None:
     """Whoever makes an export in an organisation's name has not got its key."""
     assert (await refused(move, replace(exported, signer="00" * 32))).fault is MoveFault.OTHER_SIGNER
+
+
+async def test_an_export_of_another_organisation_than_the_named_one_is_refused(
+    move: Move, exported: Exported
+) -> None:
+    """Its key signs for itself alone, whatever it signs."""
+    other = await move.installation.organisation()
+    with pytest.raises(MoveError) as caught:
+        await take_in(move.administration, replace(move.order(exported.signer), organisation=other))
+    assert caught.value.fault is MoveFault.OTHER_ORGANISATION
+    assert all(move.installation.gate.registry.serves(other, role) for role in Role)
+    assert not any(move.installation.gate.registry.find(move.organisation, role) for role in Role)
 
 
 async def test_an_export_that_becomes_another_while_it_is_taken_in_is_stopped(

@@ -17,7 +17,7 @@ from samdrift.app.loop import run
 from samdrift.app.moving import agefile
 from samdrift.app.moving.exporting import Exported, export, hosted
 from samdrift.app.moving.importing import Imported, Order, take_in
-from samdrift.app.output import Unusable, print_json, printable
+from samdrift.app.output import Unusable, print_json
 from samdrift.app.twopersons import Matter, Persons, two_persons
 from samdrift.wire.identifiers import ParticipantIdentifier
 
@@ -94,6 +94,7 @@ def _exported(exported: Exported) -> dict[str, object]:
 
 
 def import_organisation(
+    organisation: Organisation,
     file: Annotated[Path, typer.Argument(metavar="FILE", help="What samdrift org export wrote.")],
     identity: Annotated[Path, typer.Option("--identity", help="The key of age that it is encrypted for.")],
     signer: Annotated[
@@ -117,12 +118,11 @@ def import_organisation(
     if not by.strip() or not by.isprintable():
         raise Unusable("--by is a name")
     with told():
-        order = Order(file, agefile.identities(identity), signer, by.strip(), take_over)
+        order = Order(organisation, file, agefile.identities(identity), signer, by.strip(), take_over)
         imported = run(_import(load(config), order))
     if as_json:
         print_json(_imported(imported))
         return
-    organisation = printable(imported.manifest.organisation)
     if imported.already:
         typer.echo(f"all of {organisation} is here already; nothing was done")
         return
