@@ -14,7 +14,7 @@ from datetime import datetime
 from typing import Any
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
@@ -75,18 +75,35 @@ def verify(data: bytes) -> tuple[Document, x509.Certificate]:
         certificate = x509.load_pem_x509_certificate(signature["certificate"].encode())
         value, kind = base64.b64decode(signature["value"], validate=True), found["format"]
         algorithm, stated = signature["algorithm"], found["sha256"]
-    except (KeyError, TypeError, AttributeError, ValueError, RecursionError):
+        said, key = _signed_bytes(found), certificate.public_key()
+    except (KeyError, TypeError, AttributeError, ValueError, RecursionError, UnsupportedAlgorithm):
         raise NoResult("is no signed result of an isolation check") from None
-    key = certificate.public_key()
     if kind != FORMAT or algorithm != _ALGORITHM or not isinstance(key, rsa.RSAPublicKey):
         raise NoResult("is no signed result of an isolation check that this version knows")
     try:
-        key.verify(value, _signed_bytes(found), padding.PKCS1v15(), hashes.SHA256())
+        key.verify(value, said, padding.PKCS1v15(), hashes.SHA256())
     except InvalidSignature:
         raise NoResult("has been changed since it was signed, or was signed with another key") from None
     if stated != digest(found):
         raise NoResult("states another sum than its own")
+    if not _is_whole(found):
+        raise NoResult("says something else than a result of an isolation check does")
     return found, certificate
+
+
+def _is_whole(found: Document) -> bool:
+    """Whether everything is there that a reader is shown."""
+    counts, rows = ("attempts", "denied"), ("interface", "operation", "actor", "why")
+    interfaces, listed = found.get("interfaces"), [found.get(name) for name in ("leaks", "untried")]
+    return (
+        isinstance(found.get("passed"), bool)
+        and all(isinstance(found.get(name), int) for name in counts)
+        and isinstance(interfaces, dict)
+        and all(isinstance(row, dict) for row in interfaces.values())
+        and all(isinstance(row.get(name), int) for row in interfaces.values() for name in counts)
+        and all(isinstance(each, list) for each in listed)
+        and all(isinstance(row, dict) and set(rows) <= set(row) for each in listed for row in each or ())
+    )
 
 
 def signer(certificate: x509.Certificate) -> dict[str, str]:
