@@ -92,7 +92,7 @@ class _Checking:
         title, content = layout.title(part), facts["content"].encode()
         head = self._heads.get((title, log))
         if head is None:
-            previous = origin(log).hash if log else bytes.fromhex(facts["previous"][2:])
+            previous = origin(log).hash if part.name == "former-log" else bytes.fromhex(facts["previous"][2:])
             head = ChainHead(0, previous)
             self._origins[title + log] = facts["previous"]
         digest = link(head.hash, head.sequence + 1, content)

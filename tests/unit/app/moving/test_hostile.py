@@ -17,13 +17,16 @@ import pytest_asyncio
 
 from samdrift.app.moving import agefile, importing, layout
 from samdrift.app.moving.archive import ArchiveReader, ArchiveWriter, Member
-from samdrift.app.moving.checking import check
+from samdrift.app.moving.checking import _Checking, check
 from samdrift.app.moving.errors import MoveError, MoveFault
 from samdrift.app.moving.exporting import Exported
 from samdrift.app.moving.importing import take_in
+from samdrift.audit.chain import link
+from samdrift.audit.entries import Happening
 from samdrift.contracts.principals import Role
+from samdrift.vault.moving import former_log_part, from_bytes
 from tests.unit.app.moving.conftest import Move, moving
-from tests.vaults import Installation
+from tests.vaults import NOW, Installation
 
 Files = list[tuple[str, bytes]]
 PAGE, TEXT, CHAIN = "mt/messages/000001.jsonl", "mt/receipts/receipt", "mt/log/000001.jsonl"
@@ -271,6 +274,19 @@ async def test_an_export_of_another_organisation_than_the_named_one_is_refused(
     assert caught.value.fault is MoveFault.OTHER_ORGANISATION
     assert all(move.installation.gate.registry.serves(other, role) for role in Role)
     assert not any(move.installation.gate.registry.find(move.organisation, role) for role in Role)
+
+
+async def test_a_former_log_begins_where_its_name_says() -> None:
+    """Also one without a name, which could begin anywhere else."""
+    content = Happening(NOW, "e", "p", "", {}).content()
+    previous = bytes(32)
+    entry = {"previous": from_bytes(previous), "hash": from_bytes(link(previous, 1, content))}
+    facts = {"log": "", "sequence": 1, "content": content.decode()} | entry
+    with pytest.raises(MoveError) as caught:
+        await _Checking("0203:habo.se").page(
+            former_log_part(Role.MESSAGE_SERVICE), [layout.Record(facts, {})]
+        )
+    assert caught.value.fault is MoveFault.CHAIN
 
 
 async def test_an_export_that_becomes_another_while_it_is_taken_in_is_stopped(
