@@ -265,15 +265,20 @@ async def test_an_export_that_another_key_has_signed_is_refused(move: Move, expo
 
 
 async def test_an_export_of_another_organisation_than_the_named_one_is_refused(
-    move: Move, exported: Exported
+    gone: Gone, tmp_path: Path
 ) -> None:
-    """Its key signs for itself alone, whatever it signs."""
-    other = await move.installation.organisation()
+    """A key signs for its organisation alone, whatever it signs; nothing was sent that would tell."""
+    installation = gone.move.installation
+    move = replace(gone.move, organisation=await installation.organisation(), folder=tmp_path)
+    other = await installation.organisation()
+    await move.certify()
+    exported = await move.export()
+    await move.leave()
     with pytest.raises(MoveError) as caught:
         await take_in(move.administration, replace(move.order(exported.signer), organisation=other))
     assert caught.value.fault is MoveFault.OTHER_ORGANISATION
-    assert all(move.installation.gate.registry.serves(other, role) for role in Role)
-    assert not any(move.installation.gate.registry.find(move.organisation, role) for role in Role)
+    assert all(installation.gate.registry.serves(other, role) for role in Role)
+    assert not any(installation.gate.registry.find(move.organisation, role) for role in Role)
 
 
 async def test_a_former_log_begins_where_its_name_says() -> None:
