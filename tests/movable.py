@@ -40,7 +40,7 @@ async def fill(installation: Installation, organisation: ParticipantIdentifier) 
         for data in (b"<xhe/>", LARGE):
             item = incoming()
             assert await vault.accept(item, await body(vault, data), b"<given/>", now=NOW)
-            waits = await submitted(vault, data)
+            waits = await submitted(vault, data, sender=organisation)
         await vault.claim_transfers(now=NOW, lease=MINUTE, limit=1)
         await vault.postpone(
             waits.id,
@@ -52,7 +52,7 @@ async def fill(installation: Installation, organisation: ParticipantIdentifier) 
         )
         (first, _) = await vault.inbox(2)
         await vault.acknowledge(first.id, now=NOW)
-        done = await submitted(vault)
+        done = await submitted(vault, sender=organisation)
         await vault.delivered(done.id, now=NOW, receipt=b"<\xff\x00proof/>", peer="AP0002")
     async with installation.open(organisation, MT) as messages:
         for data in (b"<m/>", LARGE):

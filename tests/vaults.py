@@ -148,11 +148,14 @@ def outgoing(sender: ParticipantIdentifier = ELSEWHERE, envelope_id: str | None 
 
 
 async def submitted(
-    vault: AccessPointVault, data: bytes = b"<xhe/>", lease: timedelta | None = None
+    vault: AccessPointVault,
+    data: bytes = b"<xhe/>",
+    lease: timedelta | None = None,
+    sender: ParticipantIdentifier = ELSEWHERE,
 ) -> Transfer:
     """A new transfer."""
     transfer, created = await vault.submit(
-        outgoing(), await body(vault, data), as4_message_id=f"{uuid4()}@ap.test", now=NOW, lease=lease
+        outgoing(sender), await body(vault, data), as4_message_id=f"{uuid4()}@ap.test", now=NOW, lease=lease
     )
     assert created
     return transfer

@@ -156,7 +156,7 @@ ALONE: list[tuple[Path_, Sequence[str], int]] = [
     (("org", "export"), ("{own}", "--out", "{folder}/export", "--to", "{recipient}", *PERSONS), 0),
     (
         ("org", "import"),
-        ("{folder}/export", "--identity", "{identity}", "--signer", "{theirs}", "--by", "anna"),
+        ("{own}", "{folder}/export", "--identity", "{identity}", "--signer", "{theirs}", "--by", "anna"),
         2,
     ),
     (("org", "close"), ("{own}", "--decision", "dnr 1", *PERSONS), 2),

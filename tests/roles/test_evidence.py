@@ -7,12 +7,15 @@ import io
 import json
 import tarfile
 from collections.abc import Callable
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, cast
 from uuid import uuid4
 
 import pytest
 import pytest_asyncio
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from samdrift.app.administration import Administration
 from samdrift.app.evidence.gathering import Order, gather
@@ -22,12 +25,16 @@ from samdrift.app.moving.errors import MoveError
 from samdrift.app.trustfolder import TrustFolder, read_trust
 from samdrift.audit.events import AuditEvent
 from samdrift.contracts.messages import Direction, MessageStatus
+from samdrift.wire.keys import SigningKey
+from samdrift.wire.softwarekeys import SoftwareSigningKey
+from tests import pki
 from tests.roles.letters import DRAFT
 from tests.roles.member import MT, Member
 from tests.roles.stage import Stage
 from tests.unit.app.commandline import samdrift
 
 Files = dict[str, bytes]
+KEY = SoftwareSigningKey(pki.key(0), pki.root("Anybody", 0).certificate)
 
 
 async def gathered(member: Member, message_id: str, out: Path, *, section: bool = False) -> bool:
@@ -125,6 +132,8 @@ def log_line(change: Callable[[dict[str, Any]], object]) -> Callable[[bytes], by
         ("section/ap", lambda data: b"\n".join(data.splitlines()[1:]), "log/ap.jsonl in the section"),
         ("section/ap", lambda data: b"\n".join(data.splitlines()[::2]), "section/ap-000001.jsonl"),
         ("other/thing", lambda data: b"x", "other/thing"),
+        ("log/mt", lambda data: b"[" * 100_000, "log/mt.jsonl"),
+        ("log/mt", log_line(lambda entry: entry.update(sequence=1 << 64)), "log/mt.jsonl"),
     ],
 )
 async def test_what_was_changed_does_not_hold(
@@ -141,6 +150,73 @@ async def test_what_was_changed_does_not_hold(
     broken = [finding.what for finding in verdict.findings if not finding.holds]
     assert any(each.startswith(fails) for each in broken), broken
     assert not verdict.valid
+
+
+async def signed(files: Files, to: Path, key: SigningKey, **statement: object) -> EvidenceVerdict:
+    """Evidence of these files, as whoever has ``key`` can make it."""
+    ends = ("evidence.json", "evidence.json.sig", "certificate.pem")
+    document = json.loads(files["evidence.json"]) | statement
+    shown = {name: data for name, data in files.items() if name not in ends}
+    document["files"] = {name: sha256(data).hexdigest() for name, data in shown.items()}
+    encoded = json.dumps(document).encode()
+    certificate = key.certificate.public_bytes(Encoding.PEM)
+    last = dict(zip(ends, (encoded, key.sign(encoded), certificate), strict=True))
+    return await changed(shown | last, "evidence.json", bytes, to)
+
+
+async def test_receipts_for_another_message_prove_nothing(
+    stage: Stage, shown: tuple[str, dict[str, Path]], tmp_path: Path
+) -> None:
+    """They are whole and signed by whom they should be, only not about this message."""
+    _, paths = shown
+    other = await stage.habo.send(stage.agency.address)
+    assert await stage.habo.ends(other) is MessageStatus.ACCEPTED
+    assert await gathered(stage.habo, other, tmp_path / "other")
+    files, others = opened(paths["habo"]), opened(tmp_path / "other")
+    for folder in ("transport-receipts/", "message-receipts/"):
+        mixed = {name: data for name, data in files.items() if not name.startswith(folder)}
+        mixed = {name: data for name, data in others.items() if name.startswith(folder)} | mixed
+        verdict = await signed(mixed, tmp_path / "mixed", KEY)
+        broken = {finding.what.partition("/")[0] + "/" for finding in verdict.findings if not finding.holds}
+        assert broken == {folder}
+        (tmp_path / "mixed").unlink()
+
+
+async def test_who_signed_must_be_whom_the_verifier_names(
+    stage: Stage, shown: tuple[str, dict[str, Path]], tmp_path: Path
+) -> None:
+    """A certificate that is trusted may be another organisation's."""
+    _, paths = shown
+    async with stage.agency.open(MT) as vault:
+        key = vault.proving_key()
+    verdict = await signed(opened(paths["habo"]), tmp_path / "forged", key)
+    own = (await verify_evidence(paths["habo"], None)).signer.fingerprint(SHA256()).hex()
+    assert verdict.valid
+    arguments = ("--signer", own, "--json")
+    forged = await asyncio.to_thread(samdrift, "evidence", "verify", tmp_path / "forged", *arguments)
+    broken = [one["what"] for one in forged.document["findings"] if not one["holds"]]
+    assert (forged.status, broken) == (1, ["signer is the one that was named"])
+    true = await asyncio.to_thread(samdrift, "evidence", "verify", paths["habo"], *arguments)
+    assert true.status == 0
+
+
+async def test_a_file_that_comes_twice_is_no_evidence(
+    shown: tuple[str, dict[str, Path]], tmp_path: Path
+) -> None:
+    """What stands in front of the one that was signed would be shown, too."""
+    data = shown[1]["agency"].read_bytes()
+    size = 512 + -(-int(data[124:135], 8) // 512) * 512
+    (tmp_path / "twice").write_bytes(data[:size] + data)
+    with pytest.raises(MoveError):
+        await verify_evidence(tmp_path / "twice", None)
+
+
+async def test_a_time_without_a_zone_is_no_evidence(
+    shown: tuple[str, dict[str, Path]], tmp_path: Path
+) -> None:
+    files = opened(shown[1]["habo"])
+    with pytest.raises(MoveError):
+        await signed(files, tmp_path / "naive", KEY, made_at="2026-01-01T00:00:00")
 
 
 async def changed(files: Files, target: str, change: Callable[[bytes], bytes], to: Path) -> EvidenceVerdict:

@@ -69,11 +69,15 @@ async def test_messages_receipts_and_logs_are_at_the_new_operator(stage: Stage, 
     assert (unpacked / "message.xml").read_bytes() == body
     assert all(list(unpacked.glob(each)) for each in ("texts/*", "receipt-*.xml"))
     signer = ("--signer", left.document["signer_sha256"], "--by", "cecilia", "--config", config_of(new))
-    came = await run("org", "import", tmp_path / "habo.age", "--identity", tmp_path / "key", *signer)
+    came = await run(
+        "org", "import", organisation, tmp_path / "habo.age", "--identity", tmp_path / "key", *signer
+    )
     try:
         assert came.status == 0, came.complaints
         await there(habo, new, message_id)
-        again = await run("org", "import", tmp_path / "habo.age", "--identity", tmp_path / "key", *signer)
+        again = await run(
+            "org", "import", organisation, tmp_path / "habo.age", "--identity", tmp_path / "key", *signer
+        )
         assert (again.status, "is here already" in again.output) == (0, True)
     finally:
         await forgotten(new, habo)

@@ -11,7 +11,6 @@ from samdrift.app.config import Config
 from samdrift.app.operator import vault_settings
 from samdrift.audit.events import AuditEvent
 from samdrift.contracts.principals import Principal, PrincipalKind
-from samdrift.vault.errors import VaultLocked
 from samdrift.vault.gate import Gate
 from samdrift.vault.keys.opened import open_keys
 from samdrift.vault.keys.store import KeyStore
@@ -52,15 +51,13 @@ async def note(
 ) -> None:
     """Write what the operator's staff did in the operator's log, and in the organisation's it concerns.
 
-    While a vault waits for its organisation's officer nothing can be written in
-    its log; the operator's says so.
+    While a vault waits for its organisation's officer, or is not there, nothing can be
+    written in its log; the operator's says so.
     """
     about = {}
     if organisation is not None:
         about = {"organisation": organisation.value}
         principal = Principal(PrincipalKind.OPERATOR, by)
-        try:
-            await installation.gate.tell_organisation(principal, organisation, event, facts)
-        except VaultLocked:
-            about["organisation_log"] = "locked"
+        if not await installation.gate.tell_organisation(principal, organisation, event, facts):
+            about["organisation_log"] = "not told"
     await installation.gate.operator_log(event, **facts, **about, by=by)

@@ -47,13 +47,13 @@ class Happening:
         try:
             fields = json.loads(content)
             return cls(
-                at=datetime.fromisoformat(fields["at"]),
+                at=datetime.fromisoformat(fields["at"]).astimezone(UTC),
                 event=str(fields["event"]),
                 principal=str(fields["principal"]),
                 purpose=str(fields["purpose"]),
                 ids={str(name): str(value) for name, value in fields["ids"].items()},
             )
-        except (KeyError, TypeError, AttributeError, ValueError):
+        except (KeyError, TypeError, AttributeError, ValueError, OverflowError, RecursionError):
             raise ValueError("not the content of a log entry") from None
 
     def traced(self) -> tuple[str, ...]:

@@ -222,17 +222,23 @@ class Gate:
         event: AuditEvent,
         facts: Mapping[str, str],
         roles: Sequence[Role] = (Role.MESSAGE_SERVICE, Role.ACCESS_POINT),
-    ) -> None:
+    ) -> bool:
         """Write what was done about an organisation in its own log, also while it is suspended.
 
-        In the vault of the first of ``roles`` that it has here, if it has any. The vault is
-        not opened: nothing of it can be read this way. :class:`VaultLocked` while it waits for its officer.
+        In the vault of the first of ``roles`` that it has here. False when that cannot be:
+        it has none, or the vault waits for its officer. The vault is not opened: nothing of
+        it can be read this way.
         """
         found = [self.registry.find(organisation, role) for role in roles]
         registration = next((one for one in found if one is not None), None)
-        if registration is not None:
-            reason = Reason(principal, Purpose.ADMINISTER, self._clock)
+        if registration is None:
+            return False
+        reason = Reason(principal, Purpose.ADMINISTER, self._clock)
+        try:
             await self._append((await self._room(registration)).login, reason.happening(event, facts))
+        except VaultLocked:
+            return False
+        return True
 
     async def read_operator_log(self, after: int = 0, limit: int = 500) -> tuple[LogEntry, ...]:
         """Entries of the operator's log with a sequence over ``after``, the oldest first."""

@@ -137,26 +137,43 @@ class Provisioner:
             await self.closings.begin(organisation, facts, happening)
             await self._announce()
 
-    async def rotate_login(self, organisation: ParticipantIdentifier, role: Role) -> None:
+    async def arriving(self, organisation: ParticipantIdentifier) -> bool:
+        """Whether something that the organisation brings from another supplier has not all come yet."""
+        schemas = await self._rows(
+            "SELECT schema FROM registry.registrations WHERE organisation = %s", organisation.value
+        )
+        begun = "SELECT FROM {}.arrivals WHERE done_at IS NULL"
+        for (schema,) in schemas:
+            question = sql.SQL(begun).format(sql.Identifier(schema))
+            if await (await self._connection.execute(question)).fetchall():
+                return True
+        return False
+
+    async def rotate_login(
+        self, organisation: ParticipantIdentifier, role: Role, happening: Happening | None = None
+    ) -> None:
         """Give the vault's login a new password; :class:`UnknownRecord` when there is none.
 
+        ``happening`` goes with it into the organisation's log and the operator's.
         Database and registry change in one transaction: whoever logs in meanwhile
         has the old one or reads the new one, and a crash leaves one of both that opens.
         """
         async with self._transaction():
             known = await self._rows(
-                "SELECT vault, login FROM registry.registrations"
+                "SELECT vault, login, schema FROM registry.registrations"
                 " WHERE organisation = %s AND role = %s FOR UPDATE",
                 organisation.value,
                 role.value,
             )
             if not known:
                 raise UnknownRecord
-            ((vault, login),) = known
+            ((vault, login, schema),) = known
             password = logins.new_password()
             secret = self._sealed(vault, password)
             await logins.set_password(self._connection, login, password)
             await self._rows("UPDATE registry.registrations SET secret = %s WHERE vault = %s", secret, vault)
+            if happening is not None:
+                await self._note(schema, organisation, role, happening)
             await self._announce()
 
     async def rotate_registry(self) -> None:

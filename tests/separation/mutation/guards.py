@@ -16,6 +16,7 @@ _SEALING = "tests/unit/vault/test_sealing.py"
 _BODIES = "tests/unit/vault/test_bodies.py"
 _UNLOCKING = "tests/unit/vault/keys/test_unlocking.py"
 _DESK = "tests/unit/vault/test_transferdesk.py"
+_HOSTILE = "tests/unit/app/moving/test_hostile.py"
 _OPERATIONS = "tests/separation/test_every_operation.py"
 
 GATE = (
@@ -60,6 +61,20 @@ GATE = (
         "    if purpose in _OF_MOVES:\n        return False\n",
         "",
         (f"{_ACTORS}::test_only_a_worker_moves_an_organisation",),
+    ),
+    Mutant(
+        "what arrives is of the organisation that was named",
+        "app/moving/checking.py",
+        "if statement.manifest.organisation != organisation.value:",
+        "if False:",
+        (f"{_HOSTILE}::test_an_export_of_another_organisation_than_the_named_one_is_refused",),
+    ),
+    Mutant(
+        "what arrives sends for no other organisation",
+        "app/moving/checking.py",
+        'any(each.facts["sender"] != self._organisation for each in records)',
+        "False",
+        (f"{_HOSTILE}::test_what_was_changed_is_refused",),
     ),
     Mutant(
         "nothing arrives in a vault but while an arrival is under way",

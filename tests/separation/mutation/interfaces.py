@@ -252,8 +252,8 @@ THE_CHECK = (
     Mutant(
         "a result that was changed does not verify",
         "app/separation/result.py",
-        "        key.verify(value, _signed_bytes(found), padding.PKCS1v15(), hashes.SHA256())\n",
-        "        _signed_bytes(found)\n",
+        "        key.verify(value, said, padding.PKCS1v15(), hashes.SHA256())\n",
+        "        str(said)\n",
         (_RESULT,),
     ),
 )

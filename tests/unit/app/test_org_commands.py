@@ -17,12 +17,13 @@ from samdrift.app.operator import vault_settings
 from samdrift.app.output import Unusable
 from samdrift.audit.events import AuditEvent
 from samdrift.contracts.principals import Purpose, Role
+from samdrift.vault.arrival import AccessPointArrival
 from samdrift.vault.gate import Gate
 from samdrift.vault.keys.custody import Custodians
 from samdrift.vault.keys.opened import open_keys
 from tests.unit.app.closings import DECISION, PERSONS, certify_operator
 from tests.unit.app.test_configfile import GOOD, write
-from tests.vaults import CHEAP, WORKER, Installation, until
+from tests.vaults import CHEAP, NOW, WORKER, Installation, until
 
 NEW = "0203:nykommun.se"
 PART = """
@@ -111,6 +112,19 @@ def test_the_list_shows_under_organisations_below_theirs(config: Path) -> None:
     status, printed = org(config, "list")
     assert status == 1
     assert "\n  part 0203:nybolag.se  Nya bolaget  no vault  missing: vault ap" in printed
+
+
+async def test_who_has_not_arrived_wholly_is_not_resumed(installation: Installation, config: Path) -> None:
+    """Half of what was under way would be gone on with here, and by the former supplier too."""
+    organisation = await installation.organisation()
+    by = (organisation.value, "--by", "anna", "--why", "flytten")
+    await beside(config, "suspend", *by)
+    async with installation.gate.arrive(WORKER, organisation, AccessPointArrival) as vault:
+        await vault.begin(bytes(32), now=NOW)
+    assert "has not arrived wholly" in await refused(config, "resume", *by)
+    async with installation.gate.arrive(WORKER, organisation, AccessPointArrival) as vault:
+        await vault.finish(now=NOW, taken_over=False)
+    assert (await beside(config, "resume", *by))[0] == 0
 
 
 async def test_suspended_resumed_and_closed(installation: Installation, config: Path, tmp_path: Path) -> None:
@@ -207,4 +221,4 @@ async def test_the_operators_log_says_when_an_organisations_own_could_not_be_tol
         before = (await place.gate.read_operator_log(0, 10000))[-1].sequence
         await note(place, AuditEvent.KEYS_REVOKED, "anna", organisation, {"key": "signing"})
         (entry,) = await place.gate.read_operator_log(before)
-    assert entry.ids["organisation_log"] == "locked"
+    assert entry.ids["organisation_log"] == "not told"

@@ -26,7 +26,7 @@ from samdrift.contracts.principals import Role
 from samdrift.vault.keys.custody import Custodians, CustodyError, CustodyFault
 from samdrift.vault.keys.wrapping import ScryptCost
 from samdrift.wire.identifiers import ParticipantIdentifier
-from tests.vaults import Installation
+from tests.vaults import ELSEWHERE, Installation
 
 CHEAP = ScryptCost(n=1 << 4, r=1, p=1)
 ANNA, BO = Person("anna", b"a long row of words"), Person("bo", b"quite another row")
@@ -78,6 +78,15 @@ async def test_two_at_one_terminal_agree_at_once_and_both_names_are_in_both_logs
     last = (await installation.gate.read_operator_log(limit=100_000))[-1]
     assert last.event == AuditEvent.CUSTODY_AGREED
     assert last.ids == facts | {"organisation": organisation.value, "by": "anna"}
+
+
+async def test_the_operators_log_says_when_the_organisations_could_not_be_told(
+    installation: Installation, staffed: Administration
+) -> None:
+    """It has no vault here; one that is locked is told no more than that."""
+    await two_persons(staffed, about(ELSEWHERE), Persons(ANNA, BO))
+    last = (await installation.gate.read_operator_log(limit=100_000))[-1]
+    assert (last.ids["organisation"], last.ids["organisation_log"]) == (ELSEWHERE.value, "not told")
 
 
 async def test_one_asks_another_approves_and_then_it_goes_through_once(

@@ -121,7 +121,14 @@ def test_bytes_that_are_no_content_are_a_value_error(data: bytes) -> None:
         Happening.parse(data)
 
 
-@pytest.mark.parametrize("content", [b"{}", b"[]", b'{"at":1}', b'{"at":"2026-03-02","ids":[]}', b"null"])
+EARLY = b'{"at":"0001-01-01T00:00:00+05:00","event":"a","principal":"","purpose":"","ids":{}}'
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"{}", b"[]", b'{"at":1}', b'{"at":"2026-03-02","ids":[]}', b"null", b"[" * 100_000, EARLY],
+    ids=range(7),
+)
 def test_json_of_another_shape_is_a_value_error(content: bytes) -> None:
     with pytest.raises(ValueError, match="not the content of a log entry"):
         Happening.parse(content)

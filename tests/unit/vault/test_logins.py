@@ -9,15 +9,19 @@ from datetime import timedelta
 import psycopg
 import pytest
 
+from samdrift.audit.entries import Happening
+from samdrift.audit.events import AuditEvent
 from samdrift.contracts.principals import Purpose, Role
 from samdrift.vault import logins
 from samdrift.vault.errors import UnknownRecord
 from samdrift.vault.gate import Gate
 from samdrift.vault.provision import Provisioner
+from samdrift.vault.registry import RegistrationState
 from samdrift.wire.identifiers import ParticipantIdentifier
 from tests.separation.vaultlogin import superuser, vault_login
-from tests.vaults import ELSEWHERE, WORKER, Installation, submitted
+from tests.vaults import ELSEWHERE, NOW, WORKER, Installation, submitted
 
+ROTATED = Happening(NOW, AuditEvent.VAULT_LOGIN_ROTATED, "worker:administrator", Purpose.MAINTAIN, {})
 AP, MT = Role.ACCESS_POINT, Role.MESSAGE_SERVICE
 
 
@@ -86,7 +90,8 @@ async def test_an_interrupted_change_leaves_the_password_that_was(
     with monkeypatch.context() as patched:
         patched.setattr(Provisioner, "_announce", stop)
         with pytest.raises(OSError, match="power cut"):
-            await installation.provisioner.rotate_login(organisation, AP)
+            await installation.provisioner.rotate_login(organisation, AP, ROTATED)
+    assert await told(installation, organisation) == 0
     assert await vault_login(installation, organisation, AP) == before
     before.connect().close()
 
@@ -112,6 +117,20 @@ async def test_the_administrators_password_changes_too_and_an_interrupted_change
     finally:
         await later.close()
     assert (await superuser(installation)).rows("SELECT 1") == [(1,)]
+
+
+async def test_a_change_is_in_the_log_with_it_also_of_one_who_stands_still(
+    installation: Installation, organisation: ParticipantIdentifier
+) -> None:
+    await installation.provisioner.set_state(organisation, AP, RegistrationState.SUSPENDED)
+    await installation.provisioner.rotate_login(organisation, AP, ROTATED)
+    assert await told(installation, organisation) == 1
+
+
+async def told(installation: Installation, organisation: ParticipantIdentifier) -> int:
+    """How often the organisation's log says that its login has a new password."""
+    async with installation.open(organisation, AP, Purpose.EXPORT) as vault:
+        return [entry.event for entry in await vault.log()].count(AuditEvent.VAULT_LOGIN_ROTATED)
 
 
 async def test_who_has_no_vault_has_no_login(installation: Installation) -> None:

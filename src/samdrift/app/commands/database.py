@@ -14,8 +14,10 @@ from samdrift.app.failures import told
 from samdrift.app.inputs import read_participant
 from samdrift.app.loop import run
 from samdrift.app.output import Unusable, complain
+from samdrift.audit.entries import Happening
 from samdrift.audit.events import AuditEvent
-from samdrift.contracts.principals import Principal, PrincipalKind, Purpose
+from samdrift.contracts.principals import PrincipalKind, Purpose
+from samdrift.net.clock import system_clock
 from samdrift.vault import migrations
 from samdrift.vault.registry import Registration
 from samdrift.wire.identifiers import ParticipantIdentifier
@@ -27,7 +29,7 @@ Organisation = Annotated[
     str | None, typer.Option("--organisation", help="Only this one, such as 0203:habo.se.")
 ]
 
-_ADMINISTRATOR = Principal(PrincipalKind.WORKER, "administrator")
+_ADMINISTRATOR = f"{PrincipalKind.WORKER}:administrator"
 
 
 @app.callback()
@@ -78,8 +80,7 @@ async def _rotate_others(installation: Administration) -> int:
 
 
 async def _rotate_one(installation: Administration, one: Registration) -> None:
-    await installation.provisioner.rotate_login(one.organisation, one.role)
-    if one.active:
-        opening = installation.gate.open(_ADMINISTRATOR, one.organisation, one.role, Purpose.MAINTAIN)
-        async with opening as vault:
-            vault.record(AuditEvent.VAULT_LOGIN_ROTATED)
+    happening = Happening(
+        system_clock(), AuditEvent.VAULT_LOGIN_ROTATED, _ADMINISTRATOR, Purpose.MAINTAIN, {}
+    )
+    await installation.provisioner.rotate_login(one.organisation, one.role, happening)

@@ -9,7 +9,7 @@ import typer
 from cryptography.hazmat.primitives.hashes import SHA256
 
 from samdrift.app.administration import administering
-from samdrift.app.commands.org.options import AsJson, ConfigFile, Organisation
+from samdrift.app.commands.org.options import AsJson, ConfigFile, Organisation, fingerprint
 from samdrift.app.config import Config
 from samdrift.app.configfile import load
 from samdrift.app.evidence.gathering import Order, gather
@@ -68,15 +68,20 @@ def verify(
         Path | None,
         typer.Option(metavar="DIR", help="Folder of certificates to trust: anchors and issuers, PEM or DER."),
     ] = None,
+    signer: Annotated[
+        str | None, typer.Option(help="SHA-256 of the organisation's certificate, which must have signed.")
+    ] = None,
     as_json: AsJson = False,
 ) -> int:
-    """Verify evidence offline: signature, digests, entries of logs, receipts, and, with --trust, the signer.
+    """Verify evidence offline: signature, digests, entries of logs, receipts, and the signer.
 
+    Whoever is trusted with --trust may be another organisation: compare the name, or give --signer.
     Exit status 0 when everything holds, 1 when something does not, 2 when the file is no evidence.
     """
+    signer = None if signer is None else fingerprint("--signer", signer)
     with told():
         folder = read_trust(trust) if trust is not None else None
-        verdict = run(verify_evidence(file, folder))
+        verdict = run(verify_evidence(file, folder, signer))
     if as_json:
         print_json(_document(verdict, checked=folder is not None))
     else:

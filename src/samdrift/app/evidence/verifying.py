@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
@@ -28,6 +28,8 @@ from samdrift.wire.errors import WireError
 from samdrift.wire.wssec import verify as verify_soap
 
 _MOST = 64 << 20
+_NUMBERS = 1 << 63
+"""More than a log has entries."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +67,8 @@ class _Said:
     sections: dict[str, list[tuple[int, str]]] = field(default_factory=dict)
     """Numbers and hashes of a role's section."""
     ends: dict[str, tuple[int, bytes]] = field(default_factory=dict)
-    as4: set[str] = field(default_factory=set)
-    """Messages that transport receipts are for."""
+    receipts: dict[str, tuple[str, str]] = field(default_factory=dict)
+    """What each file of a receipt is for: the name that entries have for such ids, and the id."""
 
 
 class _File:
@@ -77,13 +79,20 @@ class _File:
         return self._file.read(size)
 
 
-async def verify_evidence(path: Path, trust: TrustFolder | None) -> EvidenceVerdict:
-    """The verdict; :class:`MoveError` when the file is no evidence at all."""
+async def verify_evidence(
+    path: Path, trust: TrustFolder | None, signer: str | None = None
+) -> EvidenceVerdict:
+    """The verdict; :class:`MoveError` when the file is no evidence at all.
+
+    ``signer`` is the SHA-256 of the certificate that must have signed, where that is known.
+    """
     said = _Said()
     with path.open("rb") as file:
         reader = ArchiveReader(_File(file))
         member = await reader.next()
         while member is not None and member.name != layout.STATEMENT_FILE:
+            if member.name in said.digests:
+                raise MoveError.of_evidence()
             data = await reader.whole(member, _MOST)
             said.digests[member.name] = reader.line.partition(" ")[0]
             _look(said, member.name, data)
@@ -93,7 +102,12 @@ async def verify_evidence(path: Path, trust: TrustFolder | None) -> EvidenceVerd
             rest.append(await reader.whole(member, _MOST))
     if len(rest) != 3:
         raise MoveError.of_evidence()
-    return _judged(said, rest[0], rest[1], rest[2], trust)
+    verdict = _judged(said, rest[0], rest[1], rest[2], trust)
+    if signer is None:
+        return verdict
+    named = verdict.signer.fingerprint(SHA256()).hex() == signer
+    finding = Finding("signer is the one that was named", named, f"the certificate with SHA-256 {signer}")
+    return replace(verdict, findings=(*verdict.findings, finding))
 
 
 def _judged(
@@ -107,7 +121,8 @@ def _judged(
         logs, files = dict(document["logs"]), dict(document["files"])
     except (KeyError, TypeError, ValueError):
         raise MoveError.of_evidence() from None
-    if document.get("format") != layout.FORMAT or document.get("version") != layout.VERSION:
+    known = document.get("format") == layout.FORMAT and document.get("version") == layout.VERSION
+    if not known or made_at.tzinfo is None:
         raise MoveError.of_evidence()
     findings = [
         Finding("signature", holds(statement, signature, signer), "RSA with SHA-256 over evidence.json"),
@@ -115,6 +130,7 @@ def _judged(
         *_signer(signer, made_at, trust),
         *said.findings,
         *(finding for name in said.entries for finding in _about(said, name, named[1])),
+        *_receipts(said, named[1]),
         *(finding for role in said.sections for finding in _section(said, role, logs)),
     ]
     return EvidenceVerdict(*named, made_at.isoformat(), signer, tuple(findings))
@@ -139,6 +155,7 @@ def _look(said: _Said, name: str, data: bytes) -> None:
             said.findings.append(_transport_receipt(said, name, data))
         elif folder == layout.MESSAGE_RECEIPTS:
             receipt = receipts.parse(data)
+            said.receipts[name] = "message", receipt.message_id
             said.findings.append(Finding(name, True, f"a message receipt: {receipt.status.value}"))
         else:
             said.findings.append(Finding(name, False, "is no part of evidence"))
@@ -149,10 +166,17 @@ def _look(said: _Said, name: str, data: bytes) -> None:
 
 def _entry(line: bytes) -> dict[str, Any]:
     """An entry that gives its hash; :class:`ValueError` when it does not."""
-    entry = json.loads(line)
+    try:
+        entry = json.loads(line)
+    except RecursionError:
+        raise ValueError("an entry is no JSON") from None
     content, previous = str(entry["content"]).encode(), bytes.fromhex(entry["previous"])
     number = entry["sequence"]
-    if type(number) is not int or number < 1 or link(previous, number, content).hex() != entry["hash"]:
+    if (
+        type(number) is not int
+        or not 0 < number < _NUMBERS
+        or link(previous, number, content).hex() != entry["hash"]
+    ):
         raise ValueError("an entry does not give its hash")
     entry["happening"] = Happening.parse(content)
     return dict(entry)
@@ -177,7 +201,7 @@ def _transport_receipt(said: _Said, name: str, data: bytes) -> Finding:
     signature = verify_soap(signal.document)
     if not signature.covers(signal.document.messaging):
         return Finding(name, False, "the signature does not cover the receipt")
-    said.as4.add(signal.info.ref_to_message_id or "")
+    said.receipts[name] = "as4", signal.info.ref_to_message_id or ""
     fingerprint = signature.certificate.fingerprint(SHA256()).hex()
     who = f"{common_name(signature.certificate)} (SHA-256 {fingerprint})"
     return Finding(name, True, f"signed by {who} for {signal.info.ref_to_message_id}")
@@ -206,6 +230,15 @@ def _about(said: _Said, name: str, message: str) -> Iterator[Finding]:
             for before, after in pairwise(entries)
         )
         yield Finding(f"{name} is in order", order, "numbers rise, and neighbours are linked")
+
+
+def _receipts(said: _Said, message: str) -> Iterator[Finding]:
+    """Receipts are for the message, or for an AS4 message that the entries about it name."""
+    entries = [entry["happening"].ids for log in said.entries.values() for entry in log]
+    named = {ids["as4"] for ids in entries if "as4" in ids}
+    for name, (kind, identifier) in said.receipts.items():
+        own = identifier == message if kind == "message" else identifier in named
+        yield Finding(f"{name} is about the message", own, "it is for the message, or what carried it")
 
 
 def _section(said: _Said, role: str, logs: dict[str, Any]) -> Iterator[Finding]:

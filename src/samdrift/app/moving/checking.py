@@ -17,7 +17,9 @@ from samdrift.app.moving.manifest import Manifest
 from samdrift.app.moving.reading import Statement, walk
 from samdrift.audit.chain import ChainHead, link, origin
 from samdrift.audit.entries import Happening
+from samdrift.vault import moving
 from samdrift.vault.moving import Facts, Part, from_bytes
+from samdrift.wire.identifiers import ParticipantIdentifier
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +35,21 @@ class Checked:
         return self.statement.manifest
 
 
-async def check(file: Path, keys: Sequence[pyrage.x25519.Identity], signer: str) -> Checked:
-    """Read all of ``file``; :class:`MoveError` says why it cannot be taken in."""
-    checking = Checking()
+async def check(
+    file: Path, keys: Sequence[pyrage.x25519.Identity], signer: str, organisation: ParticipantIdentifier
+) -> Checked:
+    """Read all of ``file``; :class:`MoveError` says why it cannot be taken in.
+
+    Whoever has a key that may sign for one organisation has none for another:
+    what is taken in is of the one that was named, and acts for no other.
+    """
+    checking = Checking(organisation.value)
     async with decrypting(file, keys) as source:
         statement = await walk(source, checking)
+    statement.check_signer(signer)
+    if statement.manifest.organisation != organisation.value:
+        text = f"the export is of {statement.manifest.organisation}, which is not the one that was named"
+        raise MoveError(MoveFault.OTHER_ORGANISATION, text)
     checking.end(statement, signer)
     return Checked(statement, tuple(checking.pages))
 
@@ -46,6 +58,8 @@ async def check(file: Path, keys: Sequence[pyrage.x25519.Identity], signer: str)
 class Checking:
     """A visitor that stores nothing, and knows at the end whether the logs are whole."""
 
+    _organisation: str = ""
+    """Who alone may have transfers in it; anybody when it is empty, for who only reads."""
     pages: list[str] = field(default_factory=list)
     _heads: dict[tuple[str, str], ChainHead] = field(default_factory=dict)
     """Of each log that was read so far, by part and id; the id of the organisation's own is not known yet."""
@@ -55,9 +69,16 @@ class Checking:
         """Nothing to check but its digest."""
 
     async def page(self, part: Part, records: Sequence[layout.Record]) -> None:
+        if part is moving.TRANSFERS and self._organisation:
+            self._check_senders(records)
         if part.name in ("log", "former-log"):
             for record in records:
                 self._entry(part, record.facts)
+
+    def _check_senders(self, records: Sequence[layout.Record]) -> None:
+        if any(each.facts["sender"] != self._organisation for each in records):
+            text = "the export has transfers in the name of another organisation"
+            raise MoveError(MoveFault.OTHER_ORGANISATION, text)
 
     async def content(self, record: layout.Record, name: str, pieces: AsyncIterator[bytes]) -> None:
         if name == "envelope" and "digest" in record.facts:
@@ -79,7 +100,7 @@ class Checking:
         title, content = layout.title(part), facts["content"].encode()
         head = self._heads.get((title, log))
         if head is None:
-            previous = origin(log).hash if log else bytes.fromhex(facts["previous"][2:])
+            previous = origin(log).hash if part.name == "former-log" else bytes.fromhex(facts["previous"][2:])
             head = ChainHead(0, previous)
             self._origins[title + log] = facts["previous"]
         digest = link(head.hash, head.sequence + 1, content)

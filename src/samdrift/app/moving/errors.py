@@ -22,6 +22,7 @@ class MoveFault(StrEnum):
     SIGNATURE = "signature"
     OTHER_SIGNER = "other-signer"
     OTHER_ORGANISATION = "other-organisation"
+    """The export is of another organisation than the one that is to arrive, or acts for one."""
     CHAIN = "chain"
     """A log is not whole."""
     NOT_HOSTED = "not-hosted"

@@ -44,6 +44,7 @@ _PATIENCE = 30.0
 class Order:
     """What is to be taken in, and how."""
 
+    organisation: ParticipantIdentifier
     file: Path
     keys: Sequence[pyrage.x25519.Identity]
     signer: str
@@ -66,7 +67,8 @@ class Imported:
 
 async def take_in(installation: Administration, order: Order) -> Imported:
     """Take in an export; :class:`MoveError`, with nothing stored, when it cannot be used or is not wanted."""
-    checked = await check(order.file, order.keys, order.signer)
+    organisation = order.organisation
+    checked = await check(order.file, order.keys, order.signer, organisation)
     manifest = checked.manifest
     if order.take_over and not manifest.suspended:
         text = (
@@ -74,7 +76,6 @@ async def take_in(installation: Administration, order: Order) -> Imported:
             " on with what is under way: have it suspended and exported anew, or leave --take-over out"
         )
         raise MoveError(MoveFault.NOT_SUSPENDED, text)
-    organisation = ParticipantIdentifier(manifest.organisation)
     roles = [Role(role) for role in manifest.roles]
     await _have_vaults(installation, organisation, roles)
     standing = await _begin(installation.gate, organisation, roles, checked, order.by)

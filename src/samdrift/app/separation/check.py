@@ -63,7 +63,7 @@ async def check(config: Config) -> tuple[result.Document, list[ParticipantIdenti
         key, at, ledger = _signing_key(ground), datetime.now(UTC), Ledger()
         await try_everything(ground, ledger)
         found = result.document(ledger, ground.own, config.federation.identifier, at)
-        untold = await _tell(ground.gate, found)
+        untold = await tell(ground.gate, found)
         return result.sign(found, key), untold
 
 
@@ -186,13 +186,15 @@ def _issuers_of_d(ground: Ground) -> Path | None:
     return ground.own.tls_issuers or ground.config.federation.tls_issuers
 
 
-async def _tell(gate: Gate, found: result.Document) -> list[ParticipantIdentifier]:
+async def tell(gate: Gate, found: result.Document) -> list[ParticipantIdentifier]:
     """Write the result in the log of every organisation that is hosted here; gives those that have it not."""
     untold, facts = [], result.facts(found)
     for organisation in sorted({one.organisation for one in gate.registry.all()}, key=str):
         try:
-            await gate.tell_organisation(CHECKER, organisation, AuditEvent.ISOLATION_CHECKED, facts)
+            told = await gate.tell_organisation(CHECKER, organisation, AuditEvent.ISOLATION_CHECKED, facts)
         except VaultError:
+            told = False
+        if not told:
             untold.append(organisation)
     return untold
 

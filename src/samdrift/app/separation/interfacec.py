@@ -79,28 +79,41 @@ OF_ITEMS = frozenset({poll, fetch, acknowledge})
 async def over_interface_c(
     gate: Gate, base: str, actors: Mapping[str, HttpClient], planted: Planted, ledger: Ledger
 ) -> None:
-    """Each call by each actor, none of whom is the organisation."""
-    for actor, http in actors.items():
-        for calls in CALLS.values():
-            for call in calls:
-                await _try(gate, base, actor, http, call, planted, ledger)
+    """Each call by each actor, none of whom is the organisation.
+
+    That there is no answer is a denial to who shows no certificate, where others get one.
+    """
+    for calls in CALLS.values():
+        for call in calls:
+            answered = await _try(gate, base, OTHER, actors[OTHER], call, planted, ledger)
+            await _try(gate, base, ANONYMOUS, actors[ANONYMOUS], call, planted, ledger, denied=answered)
 
 
 async def _try(
-    gate: Gate, base: str, actor: str, http: HttpClient, call: Call, planted: Planted, ledger: Ledger
-) -> None:
+    gate: Gate,
+    base: str,
+    actor: str,
+    http: HttpClient,
+    call: Call,
+    planted: Planted,
+    ledger: Ledger,
+    *,
+    denied: bool = False,
+) -> bool:
+    """Whether there was an answer; ``denied`` is whether it is a denial that there is none."""
     try:
         leak = await _attempt(gate, base, http, call, planted)
     except NoAnswer:
-        if actor == ANONYMOUS:  # Who shows no certificate gets no connection.
+        if denied:
             ledger.tried(INTERFACE, call.name, actor)
         else:
             ledger.untried(INTERFACE, call.name, actor, "interface C does not answer")
-        return
+        return False
     if leak is None:
         ledger.untried(INTERFACE, call.name, actor, "the canary's items were gone before the answer")
     else:
         ledger.tried(INTERFACE, call.name, actor, leak)
+    return True
 
 
 async def _attempt(gate: Gate, base: str, http: HttpClient, call: Call, planted: Planted) -> str | None:

@@ -72,7 +72,24 @@ def verify(data: bytes) -> tuple[Document, x509.Certificate]:
         raise NoResult("has been changed since it was signed, or was signed with another key")
     if stated != digest(found):
         raise NoResult("states another sum than its own")
+    if not _is_whole(found):
+        raise NoResult("says something else than a result of an isolation check does")
     return found, certificate
+
+
+def _is_whole(found: Document) -> bool:
+    """Whether everything is there that a reader is shown."""
+    counts, rows = ("attempts", "denied"), ("interface", "operation", "actor", "why")
+    interfaces, listed = found.get("interfaces"), [found.get(name) for name in ("leaks", "untried")]
+    return (
+        isinstance(found.get("passed"), bool)
+        and all(isinstance(found.get(name), int) for name in counts)
+        and isinstance(interfaces, dict)
+        and all(isinstance(row, dict) for row in interfaces.values())
+        and all(isinstance(row.get(name), int) for row in interfaces.values() for name in counts)
+        and all(isinstance(each, list) for each in listed)
+        and all(isinstance(row, dict) and set(rows) <= set(row) for each in listed for row in each or ())
+    )
 
 
 def signer(certificate: x509.Certificate) -> dict[str, str]:

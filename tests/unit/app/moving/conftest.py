@@ -66,7 +66,7 @@ class Move:
                 await asyncio.sleep(0.005)
 
     def order(self, signer: str, name: str = "export.age", *, take_over: bool = False) -> Order:
-        return Order(self.folder / name, [self.key], signer, "cecilia", take_over)
+        return Order(self.organisation, self.folder / name, [self.key], signer, "cecilia", take_over)
 
     async def take_in(
         self, exported: Exported, name: str = "export.age", *, take_over: bool = False

@@ -17,12 +17,16 @@ import pytest_asyncio
 
 from samdrift.app.moving import agefile, importing, layout
 from samdrift.app.moving.archive import ArchiveReader, ArchiveWriter, Member
-from samdrift.app.moving.checking import check
+from samdrift.app.moving.checking import _Checking, check
 from samdrift.app.moving.errors import MoveError, MoveFault
 from samdrift.app.moving.exporting import Exported
+from samdrift.app.moving.importing import take_in
+from samdrift.audit.chain import link
+from samdrift.audit.entries import Happening
 from samdrift.contracts.principals import Role
+from samdrift.vault.moving import former_log_part, from_bytes
 from tests.unit.app.moving.conftest import Move, moving
-from tests.vaults import Installation
+from tests.vaults import NOW, Installation
 
 Files = list[tuple[str, bytes]]
 PAGE, TEXT, CHAIN = "mt/messages/000001.jsonl", "mt/receipts/receipt", "mt/log/000001.jsonl"
@@ -170,6 +174,11 @@ async def refused(move: Move, exported: Exported) -> MoveError:
         (changed(PAGE, line(lambda one: one.update(size=-1))), MoveFault.DAMAGED, "the fact size"),
         (changed(PAGE, line(lambda one: one.update(created_at="now"))), MoveFault.DAMAGED, "created_at"),
         (changed(PAGE, line(lambda one: one.update(id="a\0"))), MoveFault.DAMAGED, "the fact id"),
+        (
+            changed("ap/transfers/", line(lambda one: one.update(sender="0203:annan.se"))),
+            MoveFault.OTHER_ORGANISATION,
+            "in the name of another organisation",
+        ),
         (changed(CHAIN, lambda data: b"\n".join(data.splitlines()[1:])), MoveFault.CHAIN, "after entry 0"),
         (changed(CHAIN, lambda data: data.replace(b"worker", b"broker")), MoveFault.CHAIN, "mt/log"),
     ],
@@ -246,13 +255,43 @@ async def test_a_file_that_was_changed_under_way_is_refused(move: Move, exported
 async def test_an_export_for_somebody_else_does_not_open(move: Move, exported: Exported) -> None:
     stranger = replace(move.order(exported.signer), keys=[pyrage.x25519.Identity.generate()])
     with pytest.raises(MoveError) as caught:
-        await check(stranger.file, stranger.keys, stranger.signer)
+        await check(stranger.file, stranger.keys, stranger.signer, move.organisation)
     assert caught.value.fault is MoveFault.OTHER_RECIPIENT
 
 
 async def test_an_export_that_another_key_has_signed_is_refused(move: Move, exported: Exported) -> None:
     """Whoever makes an export in an organisation's name has not got its key."""
     assert (await refused(move, replace(exported, signer="00" * 32))).fault is MoveFault.OTHER_SIGNER
+
+
+async def test_an_export_of_another_organisation_than_the_named_one_is_refused(
+    gone: Gone, tmp_path: Path
+) -> None:
+    """A key signs for its organisation alone, whatever it signs; nothing was sent that would tell."""
+    installation = gone.move.installation
+    move = replace(gone.move, organisation=await installation.organisation(), folder=tmp_path)
+    other = await installation.organisation()
+    await move.certify()
+    exported = await move.export()
+    await move.leave()
+    with pytest.raises(MoveError) as caught:
+        await take_in(move.administration, replace(move.order(exported.signer), organisation=other))
+    assert caught.value.fault is MoveFault.OTHER_ORGANISATION
+    assert all(installation.gate.registry.serves(other, role) for role in Role)
+    assert not any(installation.gate.registry.find(move.organisation, role) for role in Role)
+
+
+async def test_a_former_log_begins_where_its_name_says() -> None:
+    """Also one without a name, which could begin anywhere else."""
+    content = Happening(NOW, "e", "p", "", {}).content()
+    previous = bytes(32)
+    entry = {"previous": from_bytes(previous), "hash": from_bytes(link(previous, 1, content))}
+    facts = {"log": "", "sequence": 1, "content": content.decode()} | entry
+    with pytest.raises(MoveError) as caught:
+        await _Checking("0203:habo.se").page(
+            former_log_part(Role.MESSAGE_SERVICE), [layout.Record(facts, {})]
+        )
+    assert caught.value.fault is MoveFault.CHAIN
 
 
 async def test_an_export_that_becomes_another_while_it_is_taken_in_is_stopped(

@@ -56,6 +56,26 @@ def test_what_was_not_tried_is_never_counted(expected: bool) -> None:
     assert [(one["interface"], one["expected"]) for one in found["untried"]] == [("interface D", expected)]
 
 
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"passed": 1},
+        {"attempts": "all"},
+        {"interfaces": {"gate": 1}},
+        {"interfaces": {"gate": {"attempts": 1, "denied": {}}}},
+        {"leaks": [1]},
+        {"untried": [{"interface": "gate"}]},
+        {"untried": None},
+    ],
+    ids=str,
+)
+def test_whoever_signs_something_else_has_signed_no_result(wrong: dict[str, object]) -> None:
+    """Anybody has a key: what is shown is a result, or nothing is."""
+    said = document(ledger(), CANARIES, "urn:test", datetime(2026, 3, 2, tzinfo=UTC))
+    with pytest.raises(NoResult):
+        verify(json.dumps(sign({**said, **wrong}, KEY)).encode())
+
+
 def test_what_was_signed_is_verified_and_says_who_signed() -> None:
     found = result(ledger())
     read, certificate = verify(json.dumps(found, indent=2).encode())
@@ -74,6 +94,7 @@ def test_what_was_signed_is_verified_and_says_who_signed() -> None:
         {"format": "another"},
         {"more": 1},
         {"signature": None},
+        {"at": "\ud800"},
     ],
     ids=str,
 )

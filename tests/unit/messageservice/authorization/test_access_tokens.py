@@ -130,6 +130,8 @@ async def test_a_token_that_does_not_fit(scene: Scene, changes: dict[str, Any], 
 async def test_a_token_of_one_organisation_opens_nothing_of_another(scene: Scene) -> None:
     """The issuer decides, whatever claims say; both have a client of that name."""
     there = scene.issuers.url(scene.mullsjo)
+    both = [scene.issuers.vouched_for_by(scene.issuers.url(one)) for one in (scene.habo, scene.mullsjo)]
+    assert both == [scene.habo, scene.mullsjo]
     assert "signature" in await refused(scene, await own(scene, iss=there))
     claimed = await own(scene, **{"urn:samdrift:organisation": scene.mullsjo.value})
     assert (await scene.access(claimed)).organisation == scene.habo

@@ -199,7 +199,7 @@ async def test_the_token_endpoint_takes_nothing_but_post(scene: Scene) -> None:
 async def test_an_assertion_that_does_not_fit(scene: Scene, changes: dict[str, Any], said: str) -> None:
     """RFC 7523 3; a client whose signature holds is told what to change."""
     answer = await scene.ask(scene.assertion(**changes))
-    assert (answer.status_code, answer.json()["error"]) == (401, "invalid_client")
+    assert (answer.status_code, answer.json().get("error")) == (401, "invalid_client")
     assert said in answer.json()["error_description"]
 
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from samdrift.app.administration import administering
-from samdrift.app.commands.org.options import AsJson, ConfigFile, Organisation, one_line
+from samdrift.app.commands.org.options import AsJson, ConfigFile, Organisation, fingerprint, one_line
 from samdrift.app.commands.persons import By, ByFile, With, WithFile, present
 from samdrift.app.config import Config
 from samdrift.app.configfile import load
@@ -18,11 +17,9 @@ from samdrift.app.loop import run
 from samdrift.app.moving import agefile
 from samdrift.app.moving.exporting import Exported, export, hosted
 from samdrift.app.moving.importing import Imported, Order, take_in
-from samdrift.app.output import Unusable, print_json, printable, require_new
+from samdrift.app.output import print_json, require_new
 from samdrift.app.twopersons import Matter, Persons, two_persons
 from samdrift.wire.identifiers import ParticipantIdentifier
-
-_FINGERPRINT = re.compile(r"[0-9a-f]{64}")
 
 To = Annotated[
     list[str],
@@ -98,6 +95,7 @@ def _exported(exported: Exported) -> dict[str, object]:
 
 
 def import_organisation(
+    organisation: Organisation,
     file: Annotated[Path, typer.Argument(metavar="FILE", help="What samdrift org export wrote.")],
     identity: Annotated[Path, typer.Option("--identity", help="The key of age that it is encrypted for.")],
     signer: Annotated[
@@ -117,27 +115,20 @@ def import_organisation(
     All of it is checked before anything is stored. The organisation is suspended
     here until it is resumed.
     """
-    signer = fingerprint(signer)
+    signer = fingerprint("--signer", signer)
     with told():
-        order = Order(file, agefile.identities(identity), signer, one_line("--by", by), take_over)
+        order = Order(
+            organisation, file, agefile.identities(identity), signer, one_line("--by", by), take_over
+        )
         imported = run(_import(load(config), order))
     if as_json:
         print_json(_imported(imported))
         return
-    organisation = printable(imported.manifest.organisation)
     if imported.already:
         typer.echo(f"all of {organisation} is here already; nothing was done")
         return
     typer.echo(f"{sum(imported.manifest.records.values())} records of {organisation} are here")
     typer.echo("it is suspended here: make its keys, complete its configuration, and resume it")
-
-
-def fingerprint(signer: str) -> str:
-    """What ``--signer`` names."""
-    plain = signer.lower().replace(":", "")
-    if not _FINGERPRINT.fullmatch(plain):
-        raise Unusable("--signer is the SHA-256 of a certificate: 64 hexadecimal digits")
-    return plain
 
 
 async def _import(config: Config, order: Order) -> Imported:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated
 
@@ -17,6 +18,7 @@ from samdrift.wire.identifiers import ParticipantIdentifier
 LONGEST = 300
 """Characters that a person writes for a log."""
 
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 ConfigFile = Annotated[Path, typer.Option("--config", help="The installation's configuration file (TOML).")]
 Offline = Annotated[
     bool, typer.Option("--offline", help="Ask nobody: what the federation says is then not checked.")
@@ -49,6 +51,14 @@ def one_line(option: str, value: str) -> str:
     if not text or len(text) > LONGEST or not text.isprintable():
         raise Unusable(f"{option} is one line of 1 to {LONGEST} characters")
     return text
+
+
+def fingerprint(option: str, value: str) -> str:
+    """The SHA-256 of a certificate, however it was written down."""
+    digits = value.lower().replace(":", "")
+    if not _SHA256.fullmatch(digits):
+        raise Unusable(f"{option} is the SHA-256 of a certificate: 64 hexadecimal digits")
+    return digits
 
 
 def read_certificates(file: Path) -> tuple[x509.Certificate, ...]:

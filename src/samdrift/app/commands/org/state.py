@@ -74,6 +74,8 @@ async def _change(
             if one.organisation == organisation and role in (None, one.role)
         ]
         _require(organisation, role, hosted)
+        if state is RegistrationState.ACTIVE and await installation.provisioner.arriving(organisation):
+            raise Unusable(f"{organisation} has not arrived wholly: first samdrift org import, as before")
         happening = Happening(
             system_clock(), _EVENTS[state], f"{PrincipalKind.OPERATOR}:{by}", Purpose.ADMINISTER, {"why": why}
         )

@@ -7,8 +7,7 @@ from typing import Annotated
 
 import typer
 
-from samdrift.app.commands.org.moving import fingerprint
-from samdrift.app.commands.org.options import AsJson
+from samdrift.app.commands.org.options import AsJson, fingerprint
 from samdrift.app.failures import told
 from samdrift.app.loop import run
 from samdrift.app.moving import agefile
@@ -29,7 +28,7 @@ def unpack_export(
 
     Needs the file and its key alone. Everything is checked before the folder has its name.
     """
-    signer = None if signer is None else fingerprint(signer)
+    signer = None if signer is None else fingerprint("--signer", signer)
     with told():
         unpacked = run(unpack(file, agefile.identities(identity), out, signer))
     if as_json:
