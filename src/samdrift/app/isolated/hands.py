@@ -61,7 +61,7 @@ class Hands:
         self._password = secrets.token_hex(32)
         self._shown: tuple[int, ...] = ()
         self._told: dict[str, str] = {}
-        _own(folder, users.front())
+        _let_enter(folder, users.front())
 
     def refresh(self) -> None:
         """Bring up to date what processes read by themselves while they run."""
@@ -126,7 +126,7 @@ class Hands:
         """The password at its Domibus is a file that the worker reads with each call."""
         for one in self._config.organisations:
             if one.identifier == organisation and one.domibus and one.domibus.password_file:
-                _own(one.domibus.password_file, user)
+                _own(one.domibus.password_file.resolve(), user)
 
     def _make_room(self, name: str, registration: Registration | None, roles: tuple[Role, ...]) -> None:
         """For a message service: a folder for its copy of the address book, and what else it reads itself."""
@@ -170,4 +170,14 @@ class Hands:
 
 def _own(path: Path, user: UnixUser | None) -> None:
     if user is not None:
-        os.chown(path, user.user, user.group)
+        os.chown(path, user.user, user.group, follow_symlinks=False)
+
+
+def _let_enter(folder: Path, user: UnixUser | None) -> None:
+    """Let a process come to what is in ``folder``, and put nothing there.
+
+    Whoever could put a link there would have root write, and give away, what it leads to.
+    """
+    if user is not None:
+        os.chown(folder, os.geteuid(), user.group)
+        folder.chmod(0o710)
