@@ -173,9 +173,11 @@ class _House:
 
     async def _kept(self, child: Child, tried: asyncio.Event) -> None:
         """Only so many start at once as there are processors: each takes seconds of one."""
-        async with self._starting:
-            await child.start()
-        tried.set()
+        try:
+            async with self._starting:
+                await child.start()
+        finally:
+            tried.set()
         await keep(child)
 
     def _worker(self, registration: Registration) -> Child:
