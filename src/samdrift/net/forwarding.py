@@ -30,6 +30,8 @@ _NOT_HANDED_ON = frozenset(
     | {b"trailer", b"transfer-encoding", b"upgrade", b"expect"}
 )
 """Fields that belong to one connection (RFC 9110 7.6.1), and those that only we may set."""
+_BLANK = b" \t"
+"""Around a value, and no part of it (RFC 9110 5.5): the server leaves what stands after it."""
 _ADDED_BY_AIOHTTP = ("user-agent", "accept", "accept-encoding", "content-type")
 _NOWHERE = URL("http://worker/-")
 """Stands for a path that no URL can have, which no process has anything at either."""
@@ -214,7 +216,8 @@ def _fingerprint(shown: bytes | None) -> str | None:
 
 def _request_headers(scope: Scope) -> CIMultiDict[str]:
     headers = CIMultiDict(
-        (name.decode("latin-1"), value.decode("latin-1")) for name, value in _handed_on(scope["headers"])
+        (name.decode("latin-1"), value.strip(_BLANK).decode("latin-1"))
+        for name, value in _handed_on(scope["headers"])
     )
     if shown := scope.get(SHOWN_CERTIFICATE):
         headers[_CLIENT_CERT.decode()] = f":{base64.b64encode(shown).decode()}:"

@@ -112,6 +112,19 @@ async def test_method_path_query_fields_and_status_go_through_as_they_are(tmp_pa
     assert body == b"hello"
 
 
+async def test_blanks_around_a_value_are_no_part_of_it(tmp_path: Path) -> None:
+    """RFC 9110 5.5: also not around a length."""
+
+    async def worker(scope: Any, receive: Any, send: Any) -> None:
+        await answer(send, b"".join([piece async for piece in reading(receive)]))
+
+    async with fronted(tmp_path, worker) as address:
+        request = b"PUT / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: \t5 \t\r\n\r\nhello"
+        got = await asked(address, request)
+    assert got.startswith(b"HTTP/1.1 200")
+    assert b"hello" in got
+
+
 @pytest.mark.parametrize("target", [b"*", b"http://elsewhere.test/x", b"/\xff", b"//there/x", b"/a b"])
 async def test_an_odd_target_reaches_no_other_host(tmp_path: Path, target: bytes) -> None:
     async def worker(scope: Any, receive: Any, send: Any) -> None:
