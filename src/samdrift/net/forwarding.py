@@ -76,7 +76,7 @@ class Forwarder:
             await asyncio.gather(exchange, gone, return_exceptions=True)
 
     async def get(self, place: Path, path: str, seconds: float, most: int) -> bytes:
-        """A short answer of the process, whole; :class:`Away` when it does not come."""
+        """An answer of the process, whole; :class:`Away` when none comes, or one over ``most``."""
         try:
             async with (
                 asyncio.timeout(seconds),
@@ -84,7 +84,12 @@ class Forwarder:
             ):
                 if response.status != 200:
                     raise Away
-                return await response.content.read(most)
+                answer = bytearray()
+                async for piece in response.content.iter_any():
+                    answer += piece
+                    if len(answer) > most:
+                        raise Away
+                return bytes(answer)
         except (aiohttp.ClientError, OSError, TimeoutError):
             raise Away from None
 

@@ -17,7 +17,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from starlette.responses import Response
 
-from samdrift.net.forwarding import Forwarder, behind_front
+from samdrift.net.forwarding import Away, Forwarder, behind_front
 from samdrift.net.front import Front
 from samdrift.net.server import CLIENT_CERTIFICATE, listening_socket, serving
 from samdrift.net.tls import server_tls
@@ -264,6 +264,22 @@ async def test_an_answer_that_breaks_off_is_not_taken_for_a_whole_one(tmp_path: 
     assert b"half" in got
     assert not got.endswith(b"0\r\n\r\n")
     assert broken == ["C"]
+
+
+async def test_an_answer_that_is_asked_for_comes_whole_or_not_at_all(tmp_path: Path) -> None:
+    async def worker(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        for _ in range(3):
+            await send({"type": "http.response.body", "body": b"piece", "more_body": True})
+            await asyncio.sleep(0.05)
+        await send({"type": "http.response.body", "body": b""})
+
+    place, forwarder = tmp_path / "worker", Forwarder()
+    async with serving(worker, unix_socket(place)):
+        assert await forwarder.get(place, "/metrics", 10, 15) == b"piece" * 3
+        with pytest.raises(Away):
+            await forwarder.get(place, "/metrics", 10, 14)
+    await forwarder.aclose()
 
 
 async def test_an_answer_before_the_end_of_the_request_is_passed_on(tmp_path: Path) -> None:
