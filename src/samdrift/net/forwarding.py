@@ -36,6 +36,8 @@ _ADDED_BY_AIOHTTP = ("user-agent", "accept", "accept-encoding", "content-type")
 _NOWHERE = URL("http://worker/-")
 """Stands for a path that no URL can have, which no process has anything at either."""
 _CONNECT_SECONDS = 5.0
+_PATIENCE = 120.0
+"""Seconds in which a process may take nothing of a body. Nobody can be heard to leave meanwhile."""
 Headers = Sequence[tuple[bytes, bytes]]
 
 
@@ -50,7 +52,8 @@ class BrokenOff(Exception):
 class Forwarder:
     """The way to the processes behind Unix sockets; to be closed by its owner."""
 
-    def __init__(self) -> None:
+    def __init__(self, patience: float = _PATIENCE) -> None:
+        self._patience = patience
         self._sessions: dict[Path, aiohttp.ClientSession] = {}
 
     async def aclose(self) -> None:
@@ -65,15 +68,18 @@ class Forwarder:
         """
         body = _Body(scope, receive, begun)
         exchange = asyncio.create_task(self._exchange(place, scope, body, send))
-        gone = asyncio.create_task(body.gone())
+        stuck = asyncio.create_task(body.stuck(self._patience))
+        tasks = (exchange, stuck, asyncio.create_task(body.gone()))
         try:
-            await asyncio.wait({exchange, gone}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             if exchange.done():
                 exchange.result()
+            elif stuck.done():
+                stuck.result()
         finally:
-            for task in (exchange, gone):
+            for task in tasks:
                 task.cancel()
-            await asyncio.gather(exchange, gone, return_exceptions=True)
+            await asyncio.gather(*tasks, return_exceptions=True)
 
     async def get(self, place: Path, path: str, seconds: float, most: int) -> bytes:
         """An answer of the process, whole; :class:`Away` when none comes, or one over ``most``."""
@@ -106,6 +112,7 @@ class Forwarder:
         except (aiohttp.ClientError, OSError, TimeoutError):
             raise Away from None
         try:
+            body.answered = True
             await send(_start(response))
             async for piece in response.content.iter_any():
                 await send({"type": "http.response.body", "body": piece, "more_body": True})
@@ -161,6 +168,11 @@ class _Body:
         self._receive = receive
         self._begun = begun
         self._left = False
+        self._offered = 0
+        """Pieces so far."""
+        self._taken = 0
+        self.answered = False
+        """Whether the answer to it has begun."""
         self._over = asyncio.Event()
         """Nothing more will be read as a part of the body."""
         self.expected = _has_body(scope["headers"])
@@ -174,12 +186,23 @@ class _Body:
         self._begun.pieces.clear()
         try:
             while piece := await self._begun.read():
+                self._offered += 1
                 yield piece
+                self._taken += 1
         except ConnectionError:
             self._left = True
             raise
         finally:
             self._over.set()
+
+    async def stuck(self, patience: float) -> None:
+        """End as the exchange does without the process, when that has taken nothing for so long."""
+        while not self._over.is_set():
+            before = self._taken
+            await asyncio.sleep(patience)
+            if before == self._taken < self._offered:
+                raise BrokenOff if self.answered else Away
+        await asyncio.Event().wait()
 
     async def gone(self) -> None:
         """Return when the client has left."""

@@ -58,14 +58,14 @@ async def later(scope: Any) -> Response:
 
 @asynccontextmanager
 async def fronted(
-    folder: Path, worker: Any, *, tls: Any = None, broken: list[str] | None = None
+    folder: Path, worker: Any, *, tls: Any = None, broken: list[str] | None = None, patience: float = 60
 ) -> AsyncIterator[tuple[str, int]]:
     """A front on loopback with ``worker`` behind it; gives host and port."""
     place = folder / "worker"
     async with contextlib.AsyncExitStack() as stack:
         if worker is not None:
             await stack.enter_async_context(serving(behind_front(worker), unix_socket(place)))
-        forwarder = Forwarder()
+        forwarder = Forwarder(patience)
         stack.push_async_callback(forwarder.aclose)
         front = Front(forwarder, (broken if broken is not None else []).append)
         sock = listening_socket("127.0.0.1")
@@ -242,6 +242,24 @@ async def test_a_client_that_leaves_ends_what_is_done_for_it(tmp_path: Path) -> 
                 await ended.wait()
             begun.clear()
             ended.clear()
+
+
+async def test_a_process_that_hangs_keeps_no_request_for_ever(tmp_path: Path) -> None:
+    """Whoever has left meanwhile is not heard to: nothing is read from there before all was taken."""
+
+    woken = asyncio.Event()
+
+    async def worker(scope: Any, receive: Any, send: Any) -> None:
+        await woken.wait()
+
+    async with fronted(tmp_path, worker, patience=0.3) as address:
+        reader, writer = await asyncio.open_connection(*address)
+        writer.write(f"PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: {MANY * len(PIECE)}\r\n\r\n".encode())
+        writer.write(PIECE * MANY)
+        async with asyncio.timeout(30):
+            assert (await reader.readline()).startswith(b"HTTP/1.1 503")
+        writer.transport.abort()
+        woken.set()
 
 
 async def test_without_the_process_clients_are_told_to_come_again(tmp_path: Path) -> None:
