@@ -71,15 +71,19 @@ class Hands:
             self._write_certificate()
             self._shown = installed
 
-    def opening(self, vault: str) -> bytes:
-        """What tells the key that opens a vault; empty when there is none, now or any more."""
+    def opening(self, vault: str) -> bytes | None:
+        """What tells the key and PIN that open a vault; empty when nothing does, now or any more.
+
+        ``None`` while the organisation's token is away: whoever opened the vault before can go on.
+        """
         try:
             if self._keys.locked(vault) or not self._keys.has_data_key(vault):
                 return b""
-            return hashlib.sha256(self._keys.unlock_key(vault)).digest()
+            opens = self._keys.unlock_key(vault) + (self._keys.pin(vault) or "").encode()
+            return hashlib.sha256(opens).digest()
         except KeyStoreError as error:
             self._tell(vault, error)
-            return b""
+            return None if error.fault is KeyFault.UNAVAILABLE else b""
 
     def _tell(self, vault: str, error: KeyStoreError) -> None:
         """Once for each reason: it is looked at every second."""
