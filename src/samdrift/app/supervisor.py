@@ -18,6 +18,8 @@ import subprocess
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from samdrift.vault.keys.files import KeyStoreError
+
 _LOGGER = logging.getLogger("samdrift")
 _SERVES = b"serves\n"
 _PATIENCE = 60.0
@@ -88,6 +90,9 @@ class Child:
         except OSError as error:
             where = f" {error.filename}:" if isinstance(error.filename, str) else ""
             _LOGGER.error("%s: cannot be started (%s %s)", self.name, where, error.strerror)
+            return False
+        except KeyStoreError as error:
+            _LOGGER.error("%s: cannot be started: %s", self.name, error.text)
             return False
         self._reader, self._writer = await asyncio.open_connection(sock=ours)
         try:

@@ -30,10 +30,14 @@ _NOT_HANDED_ON = frozenset(
     | {b"trailer", b"transfer-encoding", b"upgrade", b"expect"}
 )
 """Fields that belong to one connection (RFC 9110 7.6.1), and those that only we may set."""
+_BLANK = b" \t"
+"""Around a value, and no part of it (RFC 9110 5.5): the server leaves what stands after it."""
 _ADDED_BY_AIOHTTP = ("user-agent", "accept", "accept-encoding", "content-type")
 _NOWHERE = URL("http://worker/-")
 """Stands for a path that no URL can have, which no process has anything at either."""
 _CONNECT_SECONDS = 5.0
+_PATIENCE = 120.0
+"""Seconds in which a process may take nothing of a body. Nobody can be heard to leave meanwhile."""
 Headers = Sequence[tuple[bytes, bytes]]
 
 
@@ -48,7 +52,8 @@ class BrokenOff(Exception):
 class Forwarder:
     """The way to the processes behind Unix sockets; to be closed by its owner."""
 
-    def __init__(self) -> None:
+    def __init__(self, patience: float = _PATIENCE) -> None:
+        self._patience = patience
         self._sessions: dict[Path, aiohttp.ClientSession] = {}
 
     async def aclose(self) -> None:
@@ -63,18 +68,21 @@ class Forwarder:
         """
         body = _Body(scope, receive, begun)
         exchange = asyncio.create_task(self._exchange(place, scope, body, send))
-        gone = asyncio.create_task(body.gone())
+        stuck = asyncio.create_task(body.stuck(self._patience))
+        tasks = (exchange, stuck, asyncio.create_task(body.gone()))
         try:
-            await asyncio.wait({exchange, gone}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             if exchange.done():
                 exchange.result()
+            elif stuck.done():
+                stuck.result()
         finally:
-            for task in (exchange, gone):
+            for task in tasks:
                 task.cancel()
-            await asyncio.gather(exchange, gone, return_exceptions=True)
+            await asyncio.gather(*tasks, return_exceptions=True)
 
     async def get(self, place: Path, path: str, seconds: float, most: int) -> bytes:
-        """A short answer of the process, whole; :class:`Away` when it does not come."""
+        """An answer of the process, whole; :class:`Away` when none comes, or one over ``most``."""
         try:
             async with (
                 asyncio.timeout(seconds),
@@ -82,7 +90,12 @@ class Forwarder:
             ):
                 if response.status != 200:
                     raise Away
-                return await response.content.read(most)
+                answer = bytearray()
+                async for piece in response.content.iter_any():
+                    answer += piece
+                    if len(answer) > most:
+                        raise Away
+                return bytes(answer)
         except (aiohttp.ClientError, OSError, TimeoutError):
             raise Away from None
 
@@ -99,6 +112,7 @@ class Forwarder:
         except (aiohttp.ClientError, OSError, TimeoutError):
             raise Away from None
         try:
+            body.answered = True
             await send(_start(response))
             async for piece in response.content.iter_any():
                 await send({"type": "http.response.body", "body": piece, "more_body": True})
@@ -154,6 +168,11 @@ class _Body:
         self._receive = receive
         self._begun = begun
         self._left = False
+        self._offered = 0
+        """Pieces so far."""
+        self._taken = 0
+        self.answered = False
+        """Whether the answer to it has begun."""
         self._over = asyncio.Event()
         """Nothing more will be read as a part of the body."""
         self.expected = _has_body(scope["headers"])
@@ -167,12 +186,23 @@ class _Body:
         self._begun.pieces.clear()
         try:
             while piece := await self._begun.read():
+                self._offered += 1
                 yield piece
+                self._taken += 1
         except ConnectionError:
             self._left = True
             raise
         finally:
             self._over.set()
+
+    async def stuck(self, patience: float) -> None:
+        """End as the exchange does without the process, when that has taken nothing for so long."""
+        while not self._over.is_set():
+            before = self._taken
+            await asyncio.sleep(patience)
+            if before == self._taken < self._offered:
+                raise BrokenOff if self.answered else Away
+        await asyncio.Event().wait()
 
     async def gone(self) -> None:
         """Return when the client has left."""
@@ -214,7 +244,8 @@ def _fingerprint(shown: bytes | None) -> str | None:
 
 def _request_headers(scope: Scope) -> CIMultiDict[str]:
     headers = CIMultiDict(
-        (name.decode("latin-1"), value.decode("latin-1")) for name, value in _handed_on(scope["headers"])
+        (name.decode("latin-1"), value.strip(_BLANK).decode("latin-1"))
+        for name, value in _handed_on(scope["headers"])
     )
     if shown := scope.get(SHOWN_CERTIFICATE):
         headers[_CLIENT_CERT.decode()] = f":{base64.b64encode(shown).decode()}:"

@@ -51,10 +51,13 @@ def write_new(path: Path, data: bytes, *, shared: bool = False) -> bool:
 
 
 def give_as(made: Path | int, folder: Path) -> None:
-    """Have what root made in ``folder`` belong to whom the folder belongs to."""
+    """Have what root made in ``folder`` belong to whom the folder belongs to.
+
+    Who may have put a link in its place meanwhile: that leads nowhere.
+    """
     if os.geteuid() == 0:
         around = folder.stat()
-        os.chown(made, around.st_uid, around.st_gid)
+        os.chown(made, around.st_uid, around.st_gid, follow_symlinks=isinstance(made, int))
 
 
 def let_through(path: Path) -> None:

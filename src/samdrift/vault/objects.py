@@ -20,7 +20,7 @@ from obstore.exceptions import BaseError
 from obstore.store import LocalStore, ObjectStore, from_url
 
 from samdrift.vault.errors import SealBroken, VaultUnavailable
-from samdrift.vault.files import private_folder, sync_folder
+from samdrift.vault.files import give_as, private_folder, sync_folder
 
 _IN_A_FOLDER = 1 << 20
 _OVER_THE_NETWORK = 5 << 20
@@ -128,8 +128,10 @@ def _drop_drafts(folder: Path, before: float) -> None:
 
 
 def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
+    """Bring it to the disk. What root brings in, for an organisation that moves here, is its vault's."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
     try:
+        give_as(descriptor, path.parent)
         os.fsync(descriptor)
     finally:
         os.close(descriptor)

@@ -115,13 +115,18 @@ async def test_the_memory_of_a_worker_holds_no_key_of_another_vault(house: House
 
 @as_root
 async def test_what_would_leave_a_trace_of_the_memory_is_off(house: House) -> None:
-    for number in house.processes().values():
+    """In the supervisor too, which has all keys."""
+    assert house.process.running is not None
+    for number in (house.process.running.pid, *house.processes().values()):
         limits = Path(f"/proc/{number}/limits").read_text()
         assert re.search(r"^Max core file size +0 +0 ", limits, re.MULTILINE)
+        status = Path(f"/proc/{number}/status").read_text()
+        assert re.search(r"^NoNewPrivs:\t1$", status, re.MULTILINE)
+    for number in house.processes().values():
+        limits = Path(f"/proc/{number}/limits").read_text()
         assert re.search(rf"^Max data size +{IsolationConfig().memory_mb << 20} ", limits, re.MULTILINE)
         assert re.search(rf"^Max open files +{IsolationConfig().open_files} ", limits, re.MULTILINE)
         status = Path(f"/proc/{number}/status").read_text()
-        assert re.search(r"^NoNewPrivs:\t1$", status, re.MULTILINE)
         assert re.search(r"^CapEff:\t0+$", status, re.MULTILINE)
         assert Path(f"/proc/{number}/environ").stat().st_uid == 0, "as of what may not be dumped"
 
@@ -154,11 +159,15 @@ async def test_each_process_runs_as_a_user_of_its_own_who_cannot_read_the_others
 
 def reads(user: int, place: Path) -> bool:
     """Whether somebody with that number can list a folder, or read a file."""
-    script = (
-        f"import os; os.listdir({str(place)!r}) if os.path.isdir({str(place)!r}) else open({str(place)!r})"
+    return does(
+        user, f"os.listdir({str(place)!r}) if os.path.isdir({str(place)!r}) else open({str(place)!r})"
     )
+
+
+def does(user: int, what: str) -> bool:
+    """Whether somebody with that number can."""
     python = "/usr/bin/python3" if Path("/usr/bin/python3").exists() else sys.executable
-    command = [python, "-c", script, str(place)]
+    command = [python, "-c", f"import os; {what}"]
     done = subprocess.run(command, user=user, group=user, extra_groups=[], capture_output=True)
     return done.returncode == 0
 
@@ -175,3 +184,17 @@ async def test_a_process_has_no_descriptors_but_those_that_it_needs(house: House
         assert not [place for place in kinds.values() if not expected.match(place)], name
         assert kinds["0"] == "/dev/null"
         assert kinds["1"] == kinds["2"] == log
+
+
+@as_root
+async def test_nobody_can_put_anything_where_root_makes_sockets_and_a_certificate(house: House) -> None:
+    """Also the front, whose they are: a link there would have root give away what it leads to."""
+    processes = house.processes()
+    sockets = psutil.Process(processes["nobody"]).net_connections("unix")
+    (folder,) = {Path(one.laddr).parent for one in sockets if one.laddr.endswith(".a")}
+    for number in processes.values():
+        user = psutil.Process(number).uids().real
+        assert not does(user, f"open({str(folder / 'planted')!r}, 'w')")
+    front = psutil.Process(processes["front"]).uids().real
+    assert does(front, f"open({str(folder / 'tls-server.pem')!r})")
+    assert not does(user, f"open({str(folder / 'tls-server.pem')!r})")

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from samdrift.app import supervisor
-from samdrift.app.supervisor import Child, Handed, NotStarted, pause, supervise
+from samdrift.app.supervisor import Child, Handed, NotStarted, keep, pause, supervise
+from samdrift.vault.keys.files import KeyFault, KeyStoreError
 from tests.vaults import until
 
 NOTES = "import os, sys; open(sys.argv[1] + f'-{os.getpid()}', 'w').close(); "
@@ -132,6 +133,24 @@ async def test_what_is_handed_over_comes_as_a_line_and_sockets_that_are_ours_no_
     assert theirs.fileno() == -1
     await child.stop()
     ours.close()
+
+
+async def test_one_whose_keys_cannot_be_opened_just_then_is_tried_again(scene: Scene) -> None:
+    """A file that is being replaced, a token that is away: nobody else hears of it."""
+    hands = iter([KeyStoreError(KeyFault.UNAVAILABLE, "the token is not there"), None])
+
+    def hand() -> Handed:
+        if fault := next(hands):
+            raise fault
+        return Handed(b"")
+
+    command = [sys.executable, "-c", SERVES + WAITS, str(scene.folder / "one")]
+    child = Child("one", command, hand)
+    assert not await child.start()
+    keeping = asyncio.create_task(keep(child))
+    await until(lambda: len(scene.runs("one")) == 1)
+    await end(keeping)
+    await child.stop()
 
 
 async def test_a_process_inherits_nothing_but_the_standard_streams(scene: Scene) -> None:

@@ -17,7 +17,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from starlette.responses import Response
 
-from samdrift.net.forwarding import Forwarder, behind_front
+from samdrift.net.forwarding import Away, Forwarder, behind_front
 from samdrift.net.front import Front
 from samdrift.net.server import CLIENT_CERTIFICATE, listening_socket, serving
 from samdrift.net.tls import server_tls
@@ -58,14 +58,14 @@ async def later(scope: Any) -> Response:
 
 @asynccontextmanager
 async def fronted(
-    folder: Path, worker: Any, *, tls: Any = None, broken: list[str] | None = None
+    folder: Path, worker: Any, *, tls: Any = None, broken: list[str] | None = None, patience: float = 60
 ) -> AsyncIterator[tuple[str, int]]:
     """A front on loopback with ``worker`` behind it; gives host and port."""
     place = folder / "worker"
     async with contextlib.AsyncExitStack() as stack:
         if worker is not None:
             await stack.enter_async_context(serving(behind_front(worker), unix_socket(place)))
-        forwarder = Forwarder()
+        forwarder = Forwarder(patience)
         stack.push_async_callback(forwarder.aclose)
         front = Front(forwarder, (broken if broken is not None else []).append)
         sock = listening_socket("127.0.0.1")
@@ -110,6 +110,19 @@ async def test_method_path_query_fields_and_status_go_through_as_they_are(tmp_pa
     assert head.startswith(b"HTTP/1.1 418")
     assert head.count(b"www-authenticate") == 2
     assert body == b"hello"
+
+
+async def test_blanks_around_a_value_are_no_part_of_it(tmp_path: Path) -> None:
+    """RFC 9110 5.5: also not around a length."""
+
+    async def worker(scope: Any, receive: Any, send: Any) -> None:
+        await answer(send, b"".join([piece async for piece in reading(receive)]))
+
+    async with fronted(tmp_path, worker) as address:
+        request = b"PUT / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: \t5 \t\r\n\r\nhello"
+        got = await asked(address, request)
+    assert got.startswith(b"HTTP/1.1 200")
+    assert b"hello" in got
 
 
 @pytest.mark.parametrize("target", [b"*", b"http://elsewhere.test/x", b"/\xff", b"//there/x", b"/a b"])
@@ -231,6 +244,24 @@ async def test_a_client_that_leaves_ends_what_is_done_for_it(tmp_path: Path) -> 
             ended.clear()
 
 
+async def test_a_process_that_hangs_keeps_no_request_for_ever(tmp_path: Path) -> None:
+    """Whoever has left meanwhile is not heard to: nothing is read from there before all was taken."""
+
+    woken = asyncio.Event()
+
+    async def worker(scope: Any, receive: Any, send: Any) -> None:
+        await woken.wait()
+
+    async with fronted(tmp_path, worker, patience=0.3) as address:
+        reader, writer = await asyncio.open_connection(*address)
+        writer.write(f"PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: {MANY * len(PIECE)}\r\n\r\n".encode())
+        writer.write(PIECE * MANY)
+        async with asyncio.timeout(30):
+            assert (await reader.readline()).startswith(b"HTTP/1.1 503")
+        writer.transport.abort()
+        woken.set()
+
+
 async def test_without_the_process_clients_are_told_to_come_again(tmp_path: Path) -> None:
     async with fronted(tmp_path, None) as address:
         got = await asked(address, b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
@@ -251,6 +282,22 @@ async def test_an_answer_that_breaks_off_is_not_taken_for_a_whole_one(tmp_path: 
     assert b"half" in got
     assert not got.endswith(b"0\r\n\r\n")
     assert broken == ["C"]
+
+
+async def test_an_answer_that_is_asked_for_comes_whole_or_not_at_all(tmp_path: Path) -> None:
+    async def worker(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        for _ in range(3):
+            await send({"type": "http.response.body", "body": b"piece", "more_body": True})
+            await asyncio.sleep(0.05)
+        await send({"type": "http.response.body", "body": b""})
+
+    place, forwarder = tmp_path / "worker", Forwarder()
+    async with serving(worker, unix_socket(place)):
+        assert await forwarder.get(place, "/metrics", 10, 15) == b"piece" * 3
+        with pytest.raises(Away):
+            await forwarder.get(place, "/metrics", 10, 14)
+    await forwarder.aclose()
 
 
 async def test_an_answer_before_the_end_of_the_request_is_passed_on(tmp_path: Path) -> None:

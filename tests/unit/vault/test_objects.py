@@ -52,6 +52,20 @@ async def test_a_folder_is_its_owners_alone(tmp_path: Path) -> None:
     } == {0o700}
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files to others")
+async def test_what_root_brings_in_belongs_to_the_user_of_the_vault(tmp_path: Path) -> None:
+    """Who could not read it else, when root's files are root's alone."""
+    (tmp_path / "objects" / "v1").mkdir(parents=True)
+    os.chown(tmp_path / "objects" / "v1", 320_001, 320_002)
+    former = os.umask(0o077)
+    try:
+        await put(Objects(tmp_path / "objects"), "v1/one", b"1")
+    finally:
+        os.umask(former)
+    stored = (tmp_path / "objects" / "v1" / "one").stat()
+    assert (stored.st_uid, stored.st_gid) == (320_001, 320_002)
+
+
 async def test_what_a_crash_left_half_written_is_dropped_when_it_is_old(tmp_path: Path) -> None:
     objects = Objects(tmp_path / "objects")
     await put(objects, "v1/whole", b"1")

@@ -18,6 +18,7 @@ from samdrift.app.config import Config
 from samdrift.app.configfile import load
 from samdrift.app.failures import told
 from samdrift.app.installations import Installation, read_apart
+from samdrift.app.isolated.confinement import leave_no_trace
 from samdrift.app.isolated.supervising import supervising
 from samdrift.app.isolation import Isolation
 from samdrift.app.loop import run
@@ -105,6 +106,8 @@ async def _until_stopped(config: Config, which: Which, supervisor: Supervisor | 
         stop.set()
 
     isolated = config.isolation.level is Isolation.PROCESS
+    if isolated:
+        leave_no_trace()
     async with (supervising if isolated else running)(config, which.roles):
         _LOGGER.info("running %s", which.value)
         heard = [hear(supervisor)] if supervisor is not None else []

@@ -61,7 +61,7 @@ class Hands:
         self._password = secrets.token_hex(32)
         self._shown: tuple[int, ...] = ()
         self._told: dict[str, str] = {}
-        _own(folder, users.front())
+        _let_enter(folder, users.front())
 
     def refresh(self) -> None:
         """Bring up to date what processes read by themselves while they run."""
@@ -72,15 +72,19 @@ class Hands:
             self._write_certificate()
             self._shown = installed
 
-    def opening(self, vault: str) -> bytes:
-        """What tells the key that opens a vault; empty when there is none, now or any more."""
+    def opening(self, vault: str) -> bytes | None:
+        """What tells the key and PIN that open a vault; empty when nothing does, now or any more.
+
+        ``None`` while the organisation's token is away: whoever opened the vault before can go on.
+        """
         try:
             if self._keys.locked(vault) or not self._keys.has_data_key(vault):
                 return b""
-            return hashlib.sha256(self._keys.unlock_key(vault)).digest()
+            opens = self._keys.unlock_key(vault) + (self._keys.pin(vault) or "").encode()
+            return hashlib.sha256(opens).digest()
         except KeyStoreError as error:
             self._tell(vault, error)
-            return b""
+            return None if error.fault is KeyFault.UNAVAILABLE else b""
 
     def _tell(self, vault: str, error: KeyStoreError) -> None:
         """Once for each reason: it is looked at every second."""
@@ -125,7 +129,7 @@ class Hands:
         """The password at its Domibus is a file that the worker reads with each call."""
         for one in self._config.organisations:
             if one.identifier == organisation and one.domibus and one.domibus.password_file:
-                _own(one.domibus.password_file, user)
+                _own(one.domibus.password_file.resolve(), user)
 
     def _make_room(self, name: str, registration: Registration | None, roles: tuple[Role, ...]) -> None:
         """For a message service: a folder for its copy of the address book, and what else it reads itself."""
@@ -169,4 +173,14 @@ class Hands:
 
 def _own(path: Path, user: UnixUser | None) -> None:
     if user is not None:
-        os.chown(path, user.user, user.group)
+        os.chown(path, user.user, user.group, follow_symlinks=False)
+
+
+def _let_enter(folder: Path, user: UnixUser | None) -> None:
+    """Let a process come to what is in ``folder``, and put nothing there.
+
+    Whoever could put a link there would have root write, and give away, what it leads to.
+    """
+    if user is not None:
+        os.chown(folder, os.geteuid(), user.group)
+        folder.chmod(0o710)

@@ -29,6 +29,7 @@ from samdrift.app.isolated.users import Users
 from samdrift.app.isolation import require_rights
 from samdrift.app.operator import vault_settings
 from samdrift.app.supervisor import Child, first_start, keep
+from samdrift.app.toml import ConfigError
 from samdrift.app.unlocking import UNLOCK, unlocking
 from samdrift.audit.operations import unexpected
 from samdrift.contracts.principals import Role
@@ -84,7 +85,8 @@ class _Kept:
     tried: asyncio.Event
     """Set when it serves, or has failed to for the first time."""
     opened_with: bytes
-    """Tells whether the key that opens its vault is still the one that it was given."""
+    """Tells whether what opens its vault is still what it was given."""
+    ending: asyncio.Task[None] | None = None
 
 
 class _House:
@@ -124,7 +126,7 @@ class _House:
         for child in (self._nobody, self._front):
             await first_start(child)
             self._keeping.append(asyncio.create_task(keep(child)))
-        self._begin()
+        await self._update()
         await asyncio.gather(*(kept.tried.wait() for kept in self._workers.values()))
 
     async def follow(self) -> None:
@@ -134,17 +136,18 @@ class _House:
             try:
                 self._hands.refresh()
                 self._announce()
-                await self._end()
-                self._begin()
-            except (OSError, KeyStoreError) as error:
+                await self._update()
+            except (OSError, KeyStoreError, ConfigError) as error:
                 _LOGGER.warning("supervisor: looks again later (%s)", type(error).__name__)
 
     async def stop(self) -> None:
         """Have all of them end: the front first, so that what is under way can still be answered."""
-        for task in (*self._keeping, *(kept.keeping for kept in self._workers.values())):
-            task.cancel()
+        kept = self._workers.values()
+        for task in (*self._keeping, *(one.keeping for one in kept), *(one.ending for one in kept)):
+            if task is not None:
+                task.cancel()
         await self._front.stop()
-        children = [self._nobody, *(kept.child for kept in self._workers.values())]
+        children = [self._nobody, *(one.child for one in kept)]
         await asyncio.gather(*(child.stop() for child in children))
 
     def _announce(self) -> None:
@@ -154,28 +157,36 @@ class _House:
             self._routes = routes
             self._front.tell(routes.line())
 
-    def _begin(self) -> None:
-        """Start a worker for each vault that is open and has none."""
-        for vault, registration in self._wanted().items():
-            if vault not in self._workers:
-                child, tried = self._worker(registration), asyncio.Event()
-                keeping = asyncio.create_task(self._kept(child, tried))
-                self._workers[vault] = _Kept(child, keeping, tried, self._hands.opening(vault))
+    async def _update(self) -> None:
+        """Have a worker for each vault that is open, which was given what opens it now.
 
-    async def _end(self) -> None:
-        """End workers whose vault is gone, or is opened with another key now; those begin again."""
-        wanted = self._wanted()
-        for vault, kept in list(self._workers.items()):
-            if vault not in wanted or kept.opened_with != self._hands.opening(vault):
-                del self._workers[vault]
-                kept.keeping.cancel()
-                await kept.child.stop()
+        One that ends takes its time, and one that hangs a minute; nobody else waits
+        for it. Tokens may be far away, so that they are asked aside.
+        """
+        hosted = {one.vault: one for one in self._hosted()}
+        openings = await asyncio.to_thread(lambda: {vault: self._hands.opening(vault) for vault in hosted})
+        for vault, kept in self._workers.items():
+            if kept.ending is None and openings.get(vault, b"") not in (None, kept.opened_with):
+                kept.ending = asyncio.create_task(self._ended(vault, kept))
+        for vault, opening in openings.items():
+            if opening and vault not in self._workers:
+                child, tried = self._worker(hosted[vault]), asyncio.Event()
+                keeping = asyncio.create_task(self._kept(child, tried))
+                self._workers[vault] = _Kept(child, keeping, tried, opening)
+
+    async def _ended(self, vault: str, kept: _Kept) -> None:
+        """End a worker; the next look begins another one, if there is to be one."""
+        kept.keeping.cancel()
+        await kept.child.stop()
+        del self._workers[vault]
 
     async def _kept(self, child: Child, tried: asyncio.Event) -> None:
         """Only so many start at once as there are processors: each takes seconds of one."""
-        async with self._starting:
-            await child.start()
-        tried.set()
+        try:
+            async with self._starting:
+                await child.start()
+        finally:
+            tried.set()
         await keep(child)
 
     def _worker(self, registration: Registration) -> Child:
@@ -198,10 +209,6 @@ class _House:
             if one.role in self._roles
             and (one.role is Role.ACCESS_POINT or one.organisation in self._message_services)
         ]
-
-    def _wanted(self) -> dict[str, Registration]:
-        """What is to have a worker, by the vault: its keys are there and not locked by its own officer."""
-        return {one.vault: one for one in self._hosted() if self._hands.opening(one.vault)}
 
 
 def _routes(hosted: list[Registration]) -> Routes:

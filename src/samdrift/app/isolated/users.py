@@ -6,6 +6,7 @@ to which vault is told by the owner of the vault's folder in the key store.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from collections.abc import Iterator
@@ -94,10 +95,13 @@ class Users:
 
 
 def _give(folder: Path, user: UnixUser) -> None:
-    for path in _all_in(folder):
-        stat = path.lstat()
-        if (stat.st_uid, stat.st_gid) != (user.user, user.group):
-            os.chown(path, user.user, user.group, follow_symlinks=False)
+    """Have all in ``folder`` belong to ``user``, who may have put links there: none is followed."""
+    for _, folders, files, inside in os.fwalk(folder):
+        for name in (".", *folders, *files):
+            with contextlib.suppress(FileNotFoundError):  # What is removed meanwhile needs no owner.
+                stat = os.stat(name, dir_fd=inside, follow_symlinks=False)
+                if (stat.st_uid, stat.st_gid) != (user.user, user.group):
+                    os.chown(name, user.user, user.group, dir_fd=inside, follow_symlinks=False)
 
 
 def _share(folder: Path, group: int) -> None:

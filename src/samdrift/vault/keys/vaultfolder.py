@@ -28,9 +28,17 @@ _DRAFT = "draft"
 
 
 def current(folder: Path) -> Path | None:
-    """The folder of the files that count; ``None`` when the vault has none."""
+    """The folder of the files that count; ``None`` when the vault has none.
+
+    A link is none of them: the vault's own Unix user could have it lead to another vault.
+    """
     try:
-        numbers = [name for name in os.listdir(folder) if _NUMBERED.fullmatch(name)]
+        with os.scandir(folder) as found:
+            numbers = [
+                one.name
+                for one in found
+                if _NUMBERED.fullmatch(one.name) and one.is_dir(follow_symlinks=False)
+            ]
     except (FileNotFoundError, NotADirectoryError):
         return None
     return folder / max(numbers, key=int) if numbers else None
@@ -94,5 +102,16 @@ def _tidy(folder: Path) -> None:
 
 
 def _drop(folder: Path) -> None:
-    remove(folder / SECRET)
+    """Remove it, the secret first; of a link the link alone, whenever it was put there."""
+    try:
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    except NotADirectoryError:
+        remove(folder)
+        return
+    try:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(SECRET, dir_fd=descriptor)
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
     shutil.rmtree(folder)
