@@ -251,9 +251,9 @@ THE_CHECK = (
     ),
     Mutant(
         "a result that was changed does not verify",
-        "app/separation/result.py",
-        "        key.verify(value, said, padding.PKCS1v15(), hashes.SHA256())\n",
-        "        str(said)\n",
+        "app/signatures.py",
+        "        key.verify(signature, data, padding.PKCS1v15(), hashes.SHA256())\n",
+        "        str(data)\n",
         (_RESULT,),
     ),
 )

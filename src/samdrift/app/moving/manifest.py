@@ -92,7 +92,7 @@ def decode(data: bytes) -> Manifest:
                 for role, log in document["logs"].items()
             },
         )
-    except (KeyError, TypeError, ValueError, AttributeError, WireError):
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError, WireError):
         raise damaged("manifest.json does not say what a manifest must") from None
 
 

@@ -14,19 +14,25 @@ from pathlib import Path
 import pyrage
 import pytest
 import pytest_asyncio
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from samdrift.app.moving import agefile, importing, layout
 from samdrift.app.moving.archive import ArchiveReader, ArchiveWriter, Member
-from samdrift.app.moving.checking import _Checking, check
+from samdrift.app.moving.checking import Checking, check
 from samdrift.app.moving.errors import MoveError, MoveFault
 from samdrift.app.moving.exporting import Exported
 from samdrift.app.moving.importing import take_in
+from samdrift.app.signatures import holds
 from samdrift.audit.chain import link
 from samdrift.audit.entries import Happening
 from samdrift.contracts.principals import Role
 from samdrift.vault.moving import former_log_part, from_bytes
+from tests import pki
 from tests.unit.app.moving.conftest import Move, moving
-from tests.vaults import NOW, Installation
+from tests.vaults import MINUTE, NOW, Installation
 
 Files = list[tuple[str, bytes]]
 PAGE, TEXT, CHAIN = "mt/messages/000001.jsonl", "mt/receipts/receipt", "mt/log/000001.jsonl"
@@ -179,6 +185,13 @@ async def refused(move: Move, exported: Exported) -> MoveError:
             MoveFault.OTHER_ORGANISATION,
             "in the name of another organisation",
         ),
+        (
+            changed(
+                "manifest.json", lambda data: data.replace(b'"mt/messages": 5', b'"mt/messages": Infinity')
+            ),
+            MoveFault.DAMAGED,
+            "manifest.json",
+        ),
         (changed(CHAIN, lambda data: b"\n".join(data.splitlines()[1:])), MoveFault.CHAIN, "after entry 0"),
         (changed(CHAIN, lambda data: data.replace(b"worker", b"broker")), MoveFault.CHAIN, "mt/log"),
     ],
@@ -288,9 +301,7 @@ async def test_a_former_log_begins_where_its_name_says() -> None:
     entry = {"previous": from_bytes(previous), "hash": from_bytes(link(previous, 1, content))}
     facts = {"log": "", "sequence": 1, "content": content.decode()} | entry
     with pytest.raises(MoveError) as caught:
-        await _Checking("0203:habo.se").page(
-            former_log_part(Role.MESSAGE_SERVICE), [layout.Record(facts, {})]
-        )
+        await Checking("0203:habo.se").page(former_log_part(Role.MESSAGE_SERVICE), [layout.Record(facts, {})])
     assert caught.value.fault is MoveFault.CHAIN
 
 
@@ -308,6 +319,17 @@ async def test_an_export_that_becomes_another_while_it_is_taken_in_is_stopped(
     monkeypatch.setattr(importing, "check", checked)
     with pytest.raises(MoveError, match="was changed while"):
         await move.take_in(exported)
+
+
+def test_a_certificate_whose_key_nobody_knows_has_signed_nothing() -> None:
+    """Of a curve that there is not."""
+    key, who = ec.generate_private_key(ec.SECP256R1()), pki.name("Anybody")
+    builder = x509.CertificateBuilder().subject_name(who).issuer_name(who).public_key(key.public_key())
+    builder = builder.serial_number(1).not_valid_before(NOW).not_valid_after(NOW + MINUTE)
+    known = builder.sign(key, hashes.SHA256()).public_bytes(Encoding.DER)
+    curve = bytes.fromhex("2a8648ce3d0301")
+    strange = x509.load_der_x509_certificate(known.replace(curve + b"\x07", curve + b"\x77"))
+    assert not holds(b"", b"", strange)
 
 
 @pytest.mark.parametrize("text", ["", "age1", "age1x", "AGE-SECRET-KEY-1", "ssh-ed25519 AAAA", "@"])
