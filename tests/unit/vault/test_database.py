@@ -9,6 +9,7 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict
 
 from samdrift.vault.database import Database
+from samdrift.vault.keys import vaultfolder
 from samdrift.vault.keys.files import KeyFault, KeyStoreError
 from samdrift.vault.keys.opened import open_keys
 from samdrift.vault.keys.software import SoftwareKeyStore
@@ -52,6 +53,20 @@ def test_who_is_handed_the_registrys_key_has_not_the_administrators(tmp_path: Pa
     with pytest.raises(KeyStoreError) as caught:
         child.login_password(ADMINISTRATOR)
     assert caught.value.fault is KeyFault.LOCKED
+
+
+@pytest.mark.parametrize(("folder", "file"), [(0o700, 0o600), (0o750, 0o640)], ids=["owner", "group"])
+def test_a_new_password_can_be_read_at_once_by_whom_its_folder_is_open_to(
+    folder: int, file: int, tmp_path: Path
+) -> None:
+    """At isolation level ``process`` that is a group of the workers."""
+    store = key_store(tmp_path / "keys")
+    store.login_password(REGISTRY)
+    counts = vaultfolder.current(tmp_path / "keys" / REGISTRY)
+    assert counts is not None
+    counts.chmod(folder)
+    store.keep_login_password(REGISTRY, "a newer one")
+    assert (counts / "password-0002").stat().st_mode & 0o777 == file
 
 
 async def test_a_password_for_the_operators_own_cluster_is_handed_in_and_taken_away(tmp_path: Path) -> None:
