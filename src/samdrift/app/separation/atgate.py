@@ -99,13 +99,15 @@ QUESTIONS: Mapping[Role, tuple[Mapping[str, Question], Mapping[str, Question]]] 
                 before=(planted.created_at, planted.message_id, Direction.OUT)
             ),
             "mailboxes": lambda vault, planted: vault.messages(mailboxes=[planted.address]),
+            "messages by sender": lambda vault, planted: vault.messages(
+                sender_address=planted.address, limit=_MOST
+            ),
             "changes": lambda vault, planted: vault.changes(0, _MOST),
         },
         {
             "find_log": lambda vault, planted: vault.find_log(planted.message_id),
             "message": lambda vault, planted: vault.message(planted.message_id),
             "body": lambda vault, planted: _content(vault.body(planted.message_id, Direction.OUT)),
-            "messages by sender": lambda vault, planted: vault.messages(sender_address=planted.address),
             "status_events": lambda vault, planted: vault.status_events(planted.message_id, Direction.OUT),
             "receipt_for_message": lambda vault, planted: vault.receipt_for_message(planted.message_id),
         },
