@@ -76,13 +76,13 @@ class Neighbour:
         )
         return Packed(message_id, envelope)
 
-    def accepted(self, message_id: str, sender: Address) -> Packed:
+    async def accepted(self, message_id: str, sender: Address) -> Packed:
         """The envelope of a receipt that accepts ``sender``'s message."""
         now, receipt_id = datetime.now(UTC), str(uuid4())
         accepted = MessageReceipt(
             receipt_id, now, self.identifier, sender.organisation, message_id, ReceiptStatus.ACCEPTED
         )
-        envelope = self._sealing().receipt(
+        envelope = await self._sealing().receipt(
             receipt.build(accepted),
             receipt_id=receipt_id,
             sender=self.identifier,

@@ -58,7 +58,7 @@ async def test_phase4_verifies_decrypts_and_its_organisation_reads(interop: Scen
 async def test_the_receipt_that_phase4_brings_back_makes_the_message_accepted(interop: Scene) -> None:
     message = await _sent(interop, interop.agency)
     await interop.arrived(message.message_id)
-    accepted = interop.agency.accepted(message.message_id, interop.habo.address)
+    accepted = await interop.agency.accepted(message.message_id, interop.habo.address)
     outcome = await interop.phase4_sends(accepted, document=RECEIPT_EXTENDED)
     assert (outcome["result"], outcome["matches"]) == ("success", True)
     status, _ = await interop.status(message.message_id, Direction.OUT)
