@@ -132,6 +132,7 @@ async def test_a_token_of_one_organisation_opens_nothing_of_another(scene: Scene
     there = scene.issuers.url(scene.mullsjo)
     both = [scene.issuers.vouched_for_by(scene.issuers.url(one)) for one in (scene.habo, scene.mullsjo)]
     assert both == [scene.habo, scene.mullsjo]
+    await scene.access(await own(scene))  # Its issuer's keys are known now.
     assert "signature" in await refused(scene, await own(scene, iss=there))
     claimed = await own(scene, **{"urn:samdrift:organisation": scene.mullsjo.value})
     assert (await scene.access(claimed)).organisation == scene.habo
