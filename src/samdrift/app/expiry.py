@@ -7,9 +7,9 @@ The log of the service names no organisation: it says the reference that
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 
@@ -20,10 +20,12 @@ from samdrift.app.replaceable import OPERATOR_KEYS
 from samdrift.audit.operations import unexpected
 from samdrift.contracts.clock import Clock
 from samdrift.contracts.principals import Role
+from samdrift.net.background import in_background
 from samdrift.vault.keys.files import KeyName, KeyStoreError
 from samdrift.vault.keys.store import HeldKey, KeyStore
 from samdrift.vault.registry import Registry
 
+_LOOK = "the look at certificates"
 _EVERY = timedelta(hours=1)
 _OPERATORS = (KeyName.ACCESS_POINT, KeyName.TLS_SERVER, KeyName.TLS_CLIENT)
 _LOGGER = logging.getLogger("samdrift")
@@ -67,7 +69,7 @@ class Expiries:
 
     async def watch(self) -> None:
         """Look at once and then every hour."""
-        log = unexpected("the look at certificates")
+        log = unexpected(_LOOK)
         while True:
             try:
                 await asyncio.to_thread(self.look)
@@ -129,13 +131,6 @@ def expiry_gauge(metrics: CollectorRegistry) -> Gauge:
     )
 
 
-@contextlib.asynccontextmanager
-async def watching(expiries: Expiries) -> AsyncIterator[None]:
+def watching(expiries: Expiries) -> AbstractAsyncContextManager[None]:
     """Look at certificates while the context lasts."""
-    task = asyncio.create_task(expiries.watch())
-    try:
-        yield
-    finally:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
+    return in_background(expiries.watch(), on_failure=unexpected(_LOOK))

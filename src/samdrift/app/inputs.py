@@ -6,7 +6,10 @@ import os
 from datetime import UTC, datetime
 from pathlib import Path
 
+from cryptography import x509
+
 from samdrift.app.output import Unusable, shown
+from samdrift.trust.keys import KeyMaterialError, certificates
 from samdrift.wire.errors import WireError
 from samdrift.wire.identifiers import ParticipantIdentifier
 from samdrift.wire.xml import LARGE
@@ -28,6 +31,16 @@ def read_document(path: Path) -> bytes:
     if not data:
         raise Unusable(f"{shown(path)}: is empty")
     return data
+
+
+def read_certificates(file: Path) -> tuple[x509.Certificate, ...]:
+    """The certificates in a file, PEM or DER; at least one."""
+    try:
+        return certificates(file.read_bytes())
+    except OSError as error:
+        raise Unusable(f"{shown(file)}: {reason(error)}") from None
+    except KeyMaterialError as error:
+        raise Unusable(f"{shown(file)}: {error}") from None
 
 
 def reason(error: OSError) -> str:

@@ -9,13 +9,13 @@ from cryptography.x509.oid import NameOID
 
 from samdrift.app.administration import Administration
 from samdrift.app.config import Config
-from samdrift.app.output import Unusable, shown
+from samdrift.app.inputs import read_certificates
+from samdrift.app.output import Unusable
 from samdrift.contracts.discovery import CertificatePurpose
 from samdrift.contracts.principals import Role
 from samdrift.net.trustfolder import read_policies
 from samdrift.trust.chain import sorted_out
 from samdrift.trust.keycertificate import KeyPurpose, Owner
-from samdrift.trust.keys import KeyMaterialError, certificates
 from samdrift.trust.policy import ChainPolicy
 from samdrift.vault.keys.files import KeyName
 from samdrift.vault.registry import Registration
@@ -75,8 +75,4 @@ def issuers(config: Config, purpose: KeyPurpose) -> ChainPolicy:
     """Whose certificates are taken: those that peers trust, and for TLS what the access point lets in."""
     if purpose is not KeyPurpose.TLS_CLIENT:
         return read_policies(config.federation.trust)[CertificatePurpose.ORGANISATION]
-    file = config.inner_issuers
-    try:
-        return ChainPolicy(*sorted_out(certificates(file.read_bytes())))
-    except KeyMaterialError as error:
-        raise Unusable(f"{shown(file)}: {error}") from None
+    return ChainPolicy(*sorted_out(read_certificates(config.inner_issuers)))

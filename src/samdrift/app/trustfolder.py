@@ -12,11 +12,10 @@ from pathlib import Path
 
 from cryptography import x509
 
-from samdrift.app.inputs import reason
+from samdrift.app.inputs import read_certificates, reason
 from samdrift.app.output import Unusable, shown
 from samdrift.trust.chain import sorted_out
 from samdrift.trust.decide import Evidence, decide
-from samdrift.trust.keys import KeyMaterialError, certificates
 from samdrift.trust.policy import ChainPolicy, RevocationMode
 from samdrift.wire.verdicts import CertificateVerdict, TrustReason
 
@@ -44,19 +43,10 @@ def read_trust(folder: Path) -> TrustFolder:
         files = sorted(file for file in folder.iterdir() if file.suffix.lower() in _SUFFIXES)
     except OSError as error:
         raise Unusable(f"{shown(folder)}: {reason(error)}") from None
-    found = [certificate for file in files for certificate in _read(file)]
+    found = [certificate for file in files for certificate in read_certificates(file)]
     if not found:
         raise Unusable(f"{shown(folder)}: holds no certificates (.pem, .cer, .crt or .der)")
     return TrustFolder(*sorted_out(found))
-
-
-def _read(file: Path) -> tuple[x509.Certificate, ...]:
-    try:
-        return certificates(file.read_bytes())
-    except OSError as error:
-        raise Unusable(f"{shown(file)}: {reason(error)}") from None
-    except KeyMaterialError as error:
-        raise Unusable(f"{shown(file)}: {error}") from None
 
 
 def _as_anchor(certificate: x509.Certificate, at: datetime) -> CertificateVerdict:

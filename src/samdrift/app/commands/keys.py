@@ -16,10 +16,10 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.x509.oid import NameOID
 
-from samdrift.app.commands.org.options import read_certificates
 from samdrift.app.config import Config
 from samdrift.app.configfile import load
 from samdrift.app.failures import told
+from samdrift.app.inputs import read_certificates
 from samdrift.app.operator import vault_settings
 from samdrift.app.output import Unusable, print_json, printable, shown
 from samdrift.app.replaceable import OPERATOR_KEYS

@@ -19,12 +19,11 @@ from samdrift.app.commands.org.options import (
     ConfigFile,
     OptionalOrganisation,
     Organisation,
-    read_certificates,
 )
 from samdrift.app.commands.persons import Actor, By, ByFile, With, WithFile, login, present
 from samdrift.app.configfile import load
 from samdrift.app.failures import told
-from samdrift.app.inputs import read_time
+from samdrift.app.inputs import read_certificates, read_time
 from samdrift.app.keyrows import PURPOSES, KeyRow, key_rows, not_used
 from samdrift.app.keysets import issuers, subject
 from samdrift.app.loop import run

@@ -7,12 +7,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from cryptography import x509
 
-from samdrift.app.inputs import reason
-from samdrift.app.output import Unusable, shown
-from samdrift.trust.keys import KeyMaterialError, certificates
-from samdrift.wire.errors import WireError
+from samdrift.app.inputs import read_participant
+from samdrift.app.output import Unusable
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 LONGEST = 300
@@ -26,22 +23,17 @@ Offline = Annotated[
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
 
 
-def _participant(value: str) -> ParticipantIdentifier:
-    try:
-        return ParticipantIdentifier.parse(value)
-    except WireError as error:
-        raise Unusable(f"the organisation's identifier {error.text}") from None
-
-
 Organisation = Annotated[
     ParticipantIdentifier,
     typer.Argument(
-        parser=_participant, metavar="ORGANISATION", help="Participant identifier, like 0203:habo.se."
+        parser=read_participant, metavar="ORGANISATION", help="Participant identifier, like 0203:habo.se."
     ),
 ]
 OptionalOrganisation = Annotated[
     ParticipantIdentifier | None,
-    typer.Argument(parser=_participant, metavar="[ORGANISATION]", help="Only this one, like 0203:habo.se."),
+    typer.Argument(
+        parser=read_participant, metavar="[ORGANISATION]", help="Only this one, like 0203:habo.se."
+    ),
 ]
 
 
@@ -59,13 +51,3 @@ def fingerprint(option: str, value: str) -> str:
     if not _SHA256.fullmatch(digits):
         raise Unusable(f"{option} is the SHA-256 of a certificate: 64 hexadecimal digits")
     return digits
-
-
-def read_certificates(file: Path) -> tuple[x509.Certificate, ...]:
-    """The certificates in a file that somebody was sent; at least one."""
-    try:
-        return certificates(file.read_bytes())
-    except OSError as error:
-        raise Unusable(f"{shown(file)}: {reason(error)}") from None
-    except KeyMaterialError as error:
-        raise Unusable(f"{shown(file)}: {error}") from None
