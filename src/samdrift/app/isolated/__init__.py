@@ -2,7 +2,7 @@
 
 ::
 
-    supervisor   all keys; talks to nobody but its processes, the database and the disk
+    supervisor   all keys; hears the operator alone, and works with its processes, the database and the disk
       front      addresses, TLS; hands each request to the process that it is for
       workers    one per organisation and role: the keys of one vault
       nobody     answers what is no organisation's here: no vault at all

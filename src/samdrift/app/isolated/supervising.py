@@ -1,7 +1,7 @@
 """The supervisor: opens the key store, and starts a front and workers with what each of them needs.
 
-It is the only process with all keys, so it talks to nobody: it listens nowhere,
-and reads nothing that a stranger has written.
+It is the only process with all keys, so it listens nowhere but at the socket for the
+operator's own commands, and reads nothing that a stranger has written.
 """
 
 from __future__ import annotations
