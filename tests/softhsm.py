@@ -15,7 +15,7 @@ from tests.programs import requires
 
 requires_softhsm = requires("softhsm2-util", "softhsm2")
 PIN = "728193"
-_LIBRARIES = ("/usr/lib/softhsm/libsofthsm2.so", "/usr/local/lib/softhsm/libsofthsm2.so")
+LIBRARIES = ("/usr/lib/softhsm/libsofthsm2.so", "/usr/local/lib/softhsm/libsofthsm2.so")
 _SETTINGS = (
     "directories.tokendir = {}\nobjectstore.backend = file\nlog.level = ERROR\nslots.removable = false\n"
 )
@@ -26,7 +26,7 @@ class SoftHsm:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.library = next(Path(path) for path in _LIBRARIES if Path(path).exists())
+        self.library = next(Path(path) for path in LIBRARIES if Path(path).exists())
         self._numbers = count()
 
     @property
