@@ -65,6 +65,8 @@ CLEAR: dict[Column, str] = {
     ("attempts", "signed"): "digests that this access point has signed",
     ("incoming", "receipt"): "signed by this access point: evidence",
     ("used_assertions", "mark"): "a digest",
+    ("session_keys", "envelope"): "a digest of what was signed and encrypted, which others have had too",
+    ("lost_marks", "keys"): "digests of public keys",
     (
         "former_log",
         "content",
