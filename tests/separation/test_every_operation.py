@@ -51,6 +51,7 @@ from samdrift.vault.records import (
     StatusEvent,
     Transfer,
 )
+from samdrift.vault.sealing import Sealer
 from samdrift.vault.sessionkeys import Claim, Claimed, RefusalLimit
 from samdrift.vault.transferdesk import TransferDesk
 from samdrift.vault.transferqueue import Standing
@@ -99,6 +100,7 @@ class Victim:
     schemas: dict[Role, str]
     vaults: dict[Role, str]
     bodies: tuple[str, ...]
+    mark_key: bytes
 
     def snapshot(self) -> dict[Role, Any]:
         return {role: self.superuser.snapshot(schema) for role, schema in self.schemas.items()}
@@ -192,6 +194,7 @@ async def victim(installation: Installation) -> Victim:
         {role: login.schema for role, login in logins.items()},
         {role: login.vault for role, login in logins.items()},
         tuple(bodies),
+        Sealer(logins[MT].vault, open_keys(installation.settings).data_keys(logins[MT].vault)).session_marks,
     )
 
 
@@ -638,6 +641,7 @@ def page(name: str) -> Case:
             "receipts": (victim.answer.id,),
             "processed": (victim.processed,),
             "cursors": (victim.cursor,),
+            "session_keys": ("",),
             "work": (victim.out.id, "message"),
             "former_log": (victim.vaults[AP], 0),
         }
@@ -648,6 +652,13 @@ def page(name: str) -> Case:
 
     case.__name__ = name
     return case
+
+
+async def mark_keys(vault: MessageServiceDeparture, victim: Victim) -> object:
+    """A vault's own alone, and nothing after it."""
+    (own,) = await vault.mark_keys()
+    assert own.facts["key"] != from_bytes(victim.mark_key)
+    return await is_([], vault.mark_keys(("x",)))
 
 
 async def log_state(vault: Departure, victim: Victim) -> object:
@@ -697,7 +708,8 @@ CASES: dict[type[Opened], dict[str, Case]] = {
     AccessPointDeparture: DEPARTING
     | {name: page(name) for name in ("incoming", "transfers", "attempts", "events")},
     MessageServiceDeparture: DEPARTING
-    | {name: page(name) for name in ("messages", "receipts", "processed", "cursors", "work")},
+    | {name: page(name) for name in ("messages", "receipts", "processed", "cursors", "work")}
+    | {"session_keys": page("session_keys"), "mark_keys": mark_keys},
 }
 ROLES: dict[type[Opened], Role] = {
     AccessPointVault: AP,

@@ -13,14 +13,15 @@ import secrets
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from hashlib import sha256
 
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives import serialization
 
 from samdrift.audit.events import AuditEvent
 from samdrift.vault.errors import VaultUnavailable
 from samdrift.vault.keys.files import KeyFault, KeyStoreError
-from samdrift.vault.keys.witness import Witness
+from samdrift.vault.keys.witness import MARK_BYTES, Witness
 from samdrift.vault.opening import Vault
 from samdrift.vault.sealing import Sealer
 from samdrift.vault.session import call
@@ -31,7 +32,6 @@ _ACCEPT = call("accept_lost_marks", 1)
 _COUNT = call("count_refusal", 3)
 _LOST = "SELECT since, until, found_at, accepted_at FROM lost_marks ORDER BY number"
 _REFUSED = "SELECT sender, number, first_at FROM refusals ORDER BY sender"
-_MARK_BYTES = 32
 
 
 class Claim(StrEnum):
@@ -134,7 +134,7 @@ class SessionKeys(Vault):
     async def look_after_marks(self, *, now: datetime) -> LostMarks | None:
         """Note in vault and log which marks are lost, if any are; begin to keep them in a new vault."""
         store, vault = self._room.keys, self._room.vault
-        witness, fresh = store.witness(vault), secrets.token_bytes(_MARK_BYTES)
+        witness, fresh = store.witness(vault), secrets.token_bytes(MARK_BYTES)
         known = (None, None) if witness is None else (witness.mark.hex(), witness.at)
         rows = await self._work.query(_LOOK, *known, self._recipients(), fresh.hex(), now)
         ((begun, lost, since, until),) = rows
@@ -180,6 +180,11 @@ class SessionKeys(Vault):
         return [_identity(key.certificate) for key in keys]
 
 
+def mark_key_name(key: bytes) -> str:
+    """What a key of marks is known by."""
+    return sha256(b"samdrift key of marks" + key).hexdigest()
+
+
 def mark_key(sealed: bytes, name: str, sealer: Sealer) -> bytes:
     """A key of marks that the organisation brought from a former supplier."""
     return sealer.open(sealed, f"key of marks {name}")
@@ -197,6 +202,4 @@ def _identity(certificate: x509.Certificate | None) -> bytes:
     public = certificate.public_key().public_bytes(
         serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
     )
-    digest = hashes.Hash(hashes.SHA256())
-    digest.update(public)
-    return digest.finalize()
+    return sha256(public).digest()

@@ -9,6 +9,7 @@ import pytest
 from cryptography import x509
 
 from samdrift.contracts.principals import Role
+from samdrift.vault.departure import MessageServiceDeparture
 from samdrift.vault.keys.opened import open_keys
 from samdrift.vault.keys.witness import Witness
 from samdrift.vault.messageservice import MessageServiceVault
@@ -16,6 +17,7 @@ from samdrift.vault.sessionkeys import Claim, Claimed, MarksMissing, RefusalLimi
 from samdrift.wire.identifiers import ParticipantIdentifier
 from tests.separation.test_every_operation import give_keys
 from tests.separation.vaultlogin import superuser, vault_login
+from tests.unit.vault.test_moving import everything, take_in
 from tests.vaults import MINUTE, NOW, Installation
 
 MT = Role.MESSAGE_SERVICE
@@ -54,10 +56,14 @@ async def test_a_mark_stays_whatever_becomes_of_the_opening(
     installation: Installation, organisation: ParticipantIdentifier
 ) -> None:
     """An envelope that makes the processing fail cannot have its mark undone."""
-    with pytest.raises(ZeroDivisionError):
+
+    async def crash() -> None:
         async with installation.open(organisation, MT) as vault:
             await take(vault)
             raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await crash()
     assert await taken(installation, organisation, KEY, b"two") is Claim.USED
 
 
@@ -121,6 +127,22 @@ async def test_refusals_are_counted_for_each_sender_within_a_window(
             ("0203:b.se", 1),
         ]
     assert await count(LIMIT.within) == 1
+
+
+async def test_marks_go_along_when_the_organisation_moves(
+    installation: Installation, organisation: ParticipantIdentifier
+) -> None:
+    """Its private key may be in a token that goes along too; also over a second move."""
+    assert await taken(installation, organisation, KEY, b"one") is Claim.TAKEN
+    for _ in range(2):
+        brought = await everything(installation, organisation, MessageServiceDeparture)
+        organisation = await installation.organisation([MT])
+        await take_in(installation, organisation, MessageServiceDeparture, brought)
+        assert await taken(installation, organisation, KEY, b"two") is Claim.USED
+        assert await taken(installation, organisation, KEY, b"one") is Claim.TAKEN
+        async with installation.open(organisation, MT) as vault:
+            assert await vault.look_after_marks(now=NOW) is None
+            assert await vault.lost_marks() == ()
 
 
 # --- a database that came back from a backup ---------------------------------------------------------------

@@ -18,7 +18,8 @@ from pathlib import Path
 from samdrift.vault.files import give_as
 
 _FILE = "last-mark"
-_MARK_BYTES = 32
+MARK_BYTES = 32
+"""Of a mark of a session key."""
 _TIME_BYTES = 8
 _MICROSECONDS = 1_000_000
 
@@ -38,14 +39,14 @@ def read_witness(vault_folder: Path) -> Witness | None:
     except OSError:
         return None
     try:
-        data = os.read(descriptor, _MARK_BYTES + _TIME_BYTES)
+        data = os.read(descriptor, MARK_BYTES + _TIME_BYTES)
     finally:
         os.close(descriptor)
-    if len(data) < _MARK_BYTES + _TIME_BYTES:
+    if len(data) < MARK_BYTES + _TIME_BYTES:
         return None
-    at = int.from_bytes(data[_MARK_BYTES:])
+    at = int.from_bytes(data[MARK_BYTES:])
     with contextlib.suppress(OverflowError, ValueError, OSError):
-        return Witness(data[:_MARK_BYTES], datetime.fromtimestamp(at / _MICROSECONDS, UTC))
+        return Witness(data[:MARK_BYTES], datetime.fromtimestamp(at / _MICROSECONDS, UTC))
     return None
 
 
