@@ -15,6 +15,7 @@ from samdrift.vault.bodies import IN_ROW
 from samdrift.vault.keys.files import KeyName
 from samdrift.vault.keys.store import KeyStore
 from samdrift.vault.records import StatusEvent
+from samdrift.vault.sessionkeys import RefusalLimit
 from samdrift.wire.identifiers import ParticipantIdentifier
 from tests.pki import DAY, key, name
 from tests.pki import NOW as PKI_NOW
@@ -54,6 +55,11 @@ async def fill(installation: Installation, organisation: ParticipantIdentifier) 
         await vault.acknowledge(first.id, now=NOW)
         done = await submitted(vault, sender=organisation)
         await vault.delivered(done.id, now=NOW, receipt=b"<\xff\x00proof/>", peer="AP0002")
+    async with installation.open(organisation, MT) as messages:
+        limit = RefusalLimit(1, MINUTE)
+        await messages.take_session_key(
+            b"key", None, envelope=b"sha256", created=NOW, sender="0203:a.se", limit=limit, now=NOW
+        )
     async with installation.open(organisation, MT) as messages:
         for data in (b"<m/>", LARGE):
             sent = message(label="Orosanmälan 🙂 \\x00 “”")

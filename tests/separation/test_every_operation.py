@@ -38,6 +38,7 @@ from samdrift.vault.departure import AccessPointDeparture, Departure, MessageSer
 from samdrift.vault.errors import SealBroken, UnknownRecord
 from samdrift.vault.keys.opened import open_keys
 from samdrift.vault.keys.software import KeyFault, KeyName, KeyStoreError
+from samdrift.vault.keys.witness import Witness
 from samdrift.vault.messageservice import MessageServiceVault
 from samdrift.vault.moving import MESSAGES, TRANSFERS, Facts, Part, from_bytes
 from samdrift.vault.opening import Vault
@@ -50,6 +51,8 @@ from samdrift.vault.records import (
     StatusEvent,
     Transfer,
 )
+from samdrift.vault.sealing import Sealer
+from samdrift.vault.sessionkeys import Claim, Claimed, RefusalLimit
 from samdrift.vault.transferdesk import TransferDesk
 from samdrift.vault.transferqueue import Standing
 from samdrift.wire.identifiers import ParticipantIdentifier
@@ -71,6 +74,7 @@ from tests.vaults import (
 
 Case = Callable[[Any, "Victim"], Awaitable[object]]
 AP, MT = Role.ACCESS_POINT, Role.MESSAGE_SERVICE
+SENDER = "0203:avsandare.se"
 MARKER = "Orosanmälan-om-Kim-Svensson"
 LARGE = MARKER.encode() * 10_000
 
@@ -96,6 +100,7 @@ class Victim:
     schemas: dict[Role, str]
     vaults: dict[Role, str]
     bodies: tuple[str, ...]
+    mark_key: bytes
 
     def snapshot(self) -> dict[Role, Any]:
         return {role: self.superuser.snapshot(schema) for role, schema in self.schemas.items()}
@@ -134,6 +139,8 @@ async def victim(installation: Installation) -> Victim:
         transfers.record(AuditEvent.AP_TRANSFER_QUEUED, envelope=transfer.envelope.envelope_id, note=MARKER)
         transfers.record(AuditEvent.AP_ENVELOPE_REFUSED, reason=MARKER)
     async with installation.open(organisation, MT) as messages:
+        assert await claim(messages, b"their envelope") == Claimed(Claim.TAKEN)
+    async with installation.open(organisation, MT) as messages:
         out = replace(message(label=MARKER), sender=organisation)
         await messages.create_outgoing(out, await body(messages, LARGE), now=NOW, lease=None)
         came_in = replace(message(Direction.IN, label=MARKER), recipient=organisation)
@@ -156,6 +163,7 @@ async def victim(installation: Installation) -> Victim:
         await messages.set_cursor("their-cursor", 4711)
         assert await messages.use_assertion(MARKER.encode(), until=NOW + MINUTE, now=NOW)
         (token_key,) = messages.token_keys(now=NOW)
+        await messages.count_refusal(SENDER, limit=RefusalLimit(9, MINUTE), now=NOW)
         messages.record(AuditEvent.MT_MESSAGE_SCHEDULED, message=out.id, note=MARKER)
     seen_by = await superuser(installation)
     logins = {role: await vault_login(installation, organisation, role) for role in Role}
@@ -163,6 +171,11 @@ async def victim(installation: Installation) -> Victim:
         row[0] for each in logins.values() for row in seen_by.rows(f"SELECT id FROM {each.schema}.bodies")
     ]
     give_keys(installation, logins[MT].vault, "victim")
+    witness = Witness(bytes(32), NOW)
+    open_keys(installation.settings).keep_witness(logins[MT].vault, witness)
+    async with installation.open(organisation, MT) as messages:
+        assert await messages.look_after_marks(now=NOW) is not None
+    open_keys(installation.settings).keep_witness(logins[MT].vault, witness)
     return Victim(
         organisation,
         transfer,
@@ -181,6 +194,7 @@ async def victim(installation: Installation) -> Victim:
         {role: login.schema for role, login in logins.items()},
         {role: login.vault for role, login in logins.items()},
         tuple(bodies),
+        Sealer(logins[MT].vault, open_keys(installation.settings).data_keys(logins[MT].vault)).session_marks,
     )
 
 
@@ -417,6 +431,39 @@ async def mark_processed(vault: MessageServiceVault, victim: Victim) -> object:
     return await vault.mark_processed(victim.processed, now=NOW)
 
 
+async def take_session_key(vault: MessageServiceVault, victim: Victim) -> object:
+    """What opened one envelope there is a new session key here."""
+    return await is_(Claimed(Claim.TAKEN), claim(vault, b"another envelope"))
+
+
+def claim(vault: MessageServiceVault, envelope: bytes) -> Awaitable[Claimed]:
+    """Take the session key that the other organisation has had."""
+    limit = RefusalLimit(1, MINUTE)
+    return vault.take_session_key(
+        MARKER.encode(), None, envelope=envelope, created=NOW, sender="0203:a.se", limit=limit, now=NOW
+    )
+
+
+async def look_after_marks(vault: MessageServiceVault, victim: Victim) -> object:
+    return await is_(None, vault.look_after_marks(now=NOW))
+
+
+async def lost_marks(vault: MessageServiceVault, victim: Victim) -> object:
+    return await is_((), vault.lost_marks())
+
+
+async def accept_lost_marks(vault: MessageServiceVault, victim: Victim) -> object:
+    return await is_(0, vault.accept_lost_marks(now=NOW))
+
+
+async def count_refusal(vault: MessageServiceVault, victim: Victim) -> object:
+    return await is_(1, vault.count_refusal(SENDER, limit=RefusalLimit(9, MINUTE), now=NOW))
+
+
+async def refusals(vault: MessageServiceVault, victim: Victim) -> object:
+    return await is_((), vault.refusals())
+
+
 async def read_message(vault: MessageServiceVault, victim: Victim) -> object:
     for message_id in (victim.out.id, victim.came_in.id):
         await is_(None, vault.message(message_id))
@@ -594,6 +641,7 @@ def page(name: str) -> Case:
             "receipts": (victim.answer.id,),
             "processed": (victim.processed,),
             "cursors": (victim.cursor,),
+            "session_keys": ("",),
             "work": (victim.out.id, "message"),
             "former_log": (victim.vaults[AP], 0),
         }
@@ -604,6 +652,13 @@ def page(name: str) -> Case:
 
     case.__name__ = name
     return case
+
+
+async def mark_keys(vault: MessageServiceDeparture, victim: Victim) -> object:
+    """A vault's own alone, and nothing after it."""
+    (own,) = await vault.mark_keys()
+    assert own.facts["key"] != from_bytes(victim.mark_key)
+    return await is_([], vault.mark_keys(("x",)))
 
 
 async def log_state(vault: Departure, victim: Victim) -> object:
@@ -644,6 +699,8 @@ CASES: dict[type[Opened], dict[str, Case]] = {
     | {case.__name__: case for case in (set_receipt_state, claim_work, schedule, reschedule, finish_work)}
     | {case.__name__: case for case in (cursor, set_cursor, under_way, drop_content)}
     | {case.__name__: case for case in (token_keys, use_assertion)}
+    | {case.__name__: case for case in (take_session_key, look_after_marks, lost_marks, accept_lost_marks)}
+    | {case.__name__: case for case in (count_refusal, refusals)}
     | {case.__name__: case for case in (mailboxes, changes, events_of)}
     | {"message": read_message, "body": read_body, "receipt": read_receipt, "next_due": next_due_work},
     AccessPointArrival: ARRIVING,
@@ -651,7 +708,8 @@ CASES: dict[type[Opened], dict[str, Case]] = {
     AccessPointDeparture: DEPARTING
     | {name: page(name) for name in ("incoming", "transfers", "attempts", "events")},
     MessageServiceDeparture: DEPARTING
-    | {name: page(name) for name in ("messages", "receipts", "processed", "cursors", "work")},
+    | {name: page(name) for name in ("messages", "receipts", "processed", "cursors", "work")}
+    | {"session_keys": page("session_keys"), "mark_keys": mark_keys},
 }
 ROLES: dict[type[Opened], Role] = {
     AccessPointVault: AP,

@@ -14,11 +14,14 @@ import pytest
 from samdrift.contracts.messages import Direction, MessageStatus
 from samdrift.contracts.principals import Role
 from samdrift.vault.errors import SealBroken
+from samdrift.vault.keys.opened import open_keys
 from samdrift.vault.messageservice import MessageServiceVault
 from samdrift.vault.records import StatusEvent
+from samdrift.vault.sealing import Sealer
+from samdrift.vault.sessionkeys import RefusalLimit, sealed_mark_key
 from samdrift.wire.identifiers import ParticipantIdentifier
 from tests.separation.vaultlogin import superuser, vault_login
-from tests.vaults import NOW, Installation, body, message, receipt
+from tests.vaults import MINUTE, NOW, Installation, body, message, receipt
 
 MT = Role.MESSAGE_SERVICE
 Column = tuple[str, str]
@@ -41,6 +44,12 @@ async def _body(vault: MessageServiceVault, held: Held) -> object:
     return await (await vault.body(held.message_id, Direction.IN)).read_all()
 
 
+async def _mark_keys(vault: MessageServiceVault, held: Held) -> object:
+    return await vault.take_session_key(
+        b"key", None, envelope=b"", created=NOW, sender="", limit=RefusalLimit(1, MINUTE), now=NOW
+    )
+
+
 SEALED: dict[Column, Read] = {
     ("messages", "details"): lambda vault, held: vault.message(held.message_id),
     ("mailboxes", "address"): lambda vault, held: vault.mailboxes(),
@@ -48,6 +57,7 @@ SEALED: dict[Column, Read] = {
     ("receipts", "address"): lambda vault, held: vault.receipt(held.receipt_id),
     ("receipts", "content"): lambda vault, held: vault.receipt_body(held.receipt_id),
     ("bodies", "sealed"): _body,
+    ("mark_keys", "sealed"): _mark_keys,
 }
 """Columns that hold what is encrypted, and how each is read."""
 CLEAR: dict[Column, str] = {
@@ -65,6 +75,8 @@ CLEAR: dict[Column, str] = {
     ("attempts", "signed"): "digests that this access point has signed",
     ("incoming", "receipt"): "signed by this access point: evidence",
     ("used_assertions", "mark"): "a digest",
+    ("session_keys", "envelope"): "a digest of what was signed and encrypted, which others have had too",
+    ("lost_marks", "keys"): "digests of public keys",
     (
         "former_log",
         "content",
@@ -108,6 +120,10 @@ async def held(
             mine.id, MessageStatus.NEW, (event,), now=NOW, deadline=None, direction=Direction.IN
         )
     login = await vault_login(installation, organisation, MT)
+    sealer = Sealer(login.vault, open_keys(installation.settings).data_keys(login.vault))
+    former = sealed_mark_key(bytes(32), address, sealer)
+    seen_by = await superuser(installation)
+    seen_by.rows(f"INSERT INTO {login.schema}.mark_keys VALUES (%s, %s)", address, former)
     return Held(organisation, login.schema, mine.id, answer.id)
 
 

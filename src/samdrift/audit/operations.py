@@ -28,3 +28,19 @@ def unexpected(where: str) -> Callable[[BaseException], None]:
 def postponed(where: str, why: Exception) -> None:
     """Log that somebody was asked to come again, since no organisation's log could tell it; by type alone."""
     _LOGGER.warning("%s asked to come again: %s", where, type(why).__name__)
+
+
+def sender_limited() -> None:
+    """Log that envelopes of some sender wait; whose, and whose mailbox, is for the organisation's own log."""
+    _LOGGER.warning(
+        "message service: too many envelopes of one sender could not be decrypted; its others wait."
+        " The organisation's log names it (mt:sender:limited)"
+    )
+
+
+def marks_lost() -> None:
+    """Log that a database came back that does not know the session keys that were used last."""
+    _LOGGER.error(
+        "message service: the database of an organisation is older than the last session key that was"
+        " marked there. See docs/session-keys.md; 'samdrift org keys lost-marks' says which are lost"
+    )

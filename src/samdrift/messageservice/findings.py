@@ -28,6 +28,9 @@ MOST_FINDINGS = 50
 NOT_ENCRYPTED = Finding(
     Reason.SIGNATURE, Detail.SECURITY, "The payload is not encrypted although the transport model requires it"
 )
+NO_MESSAGE = Finding(
+    Reason.SCHEMA, Detail.STRUCTURE, "The payload is not a message that names its id and its sender"
+)
 DUPLICATE = Finding(
     Reason.RULE, Detail.DUPLICATE, "The message id has been used before", f"{_HEADER}/messageId"
 )
@@ -86,20 +89,33 @@ def malicious(place: str) -> Finding:
     return Finding(Reason.RULE, Detail.FORBIDDEN, "Malicious code was found", place)
 
 
+def of_origin(origin: tuple[str, str] | None, header: EnvelopeHeader) -> list[Finding]:
+    """A decrypted payload is a message that names its envelope's own id and sender.
+
+    Until it does, nobody knows who wrote it, and these findings are all that is said of it:
+    they stand here, whatever was decrypted (content-specification 5.3, rows 2 and 13).
+    """
+    if origin is None:
+        return [NO_MESSAGE]
+    message_id, sender = origin
+    found = []
+    if message_id.lower() != header.id.lower():
+        found.append(_differs("messageId"))
+    if sender.lower() != header.sender.value:
+        found.append(_differs("sender/senderID"))
+    return found
+
+
 def _identifiers(message: SdkMessage, header: EnvelopeHeader) -> Iterable[Finding]:
-    pairs = {
-        "messageId": (message.message_id.lower(), header.id.lower()),
-        "recipient/recipientID": (message.recipient.id.extension.lower(), header.recipient.value),
-        "sender/senderID": (message.sender.id.extension.lower(), header.sender.value),
-    }
-    for place, (in_message, in_envelope) in pairs.items():
-        if in_message != in_envelope:
-            yield Finding(
-                Reason.RULE,
-                Detail.SECURITY,
-                f"{place} is not identical to the value in the envelope",
-                f"{_HEADER}/{place}",
-            )
+    """Message and envelope name the same parties and id (content-specification 3.2, 5.3 row 13)."""
+    yield from of_origin((message.message_id, message.sender.id.extension), header)
+    if message.recipient.id.extension.lower() != header.recipient.value:
+        yield _differs("recipient/recipientID")
+
+
+def _differs(place: str) -> Finding:
+    text = f"{place} is not identical to the value in the envelope"
+    return Finding(Reason.RULE, Detail.SECURITY, text, f"{_HEADER}/{place}")
 
 
 def _address(message: SdkMessage, header: EnvelopeHeader, profile: OrganisationProfile) -> Iterable[Finding]:

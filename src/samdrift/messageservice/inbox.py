@@ -9,6 +9,7 @@ from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 
 from samdrift.audit.events import AuditEvent
+from samdrift.audit.operations import marks_lost, sender_limited
 from samdrift.contracts.addressbook import AddressBook
 from samdrift.contracts.clock import Clock
 from samdrift.contracts.discovery import DiscoveryError
@@ -19,7 +20,14 @@ from samdrift.contracts.transfer import AccessPoint, InboxItem
 from samdrift.messageservice import answers
 from samdrift.messageservice.addresses import functional_address
 from samdrift.messageservice.findings import DUPLICATE, REFERS_TO_FAILED
-from samdrift.messageservice.incoming import Judgement, Judging, NewMessage, NewReceipt, Unanswerable
+from samdrift.messageservice.incoming import (
+    Judgement,
+    Judging,
+    NewMessage,
+    NewReceipt,
+    SenderLimited,
+    Unanswerable,
+)
 from samdrift.messageservice.ledger import held
 from samdrift.messageservice.matching import match_receipt, signer_facts
 from samdrift.messageservice.sending import Sending
@@ -30,6 +38,7 @@ from samdrift.vault.gate import Gate
 from samdrift.vault.keys.files import TokenUnavailable
 from samdrift.vault.messageservice import MessageServiceVault
 from samdrift.vault.records import ReceiptRecord, Received
+from samdrift.vault.sessionkeys import MarksMissing
 from samdrift.wire.findings import Finding
 from samdrift.wire.identifiers import ParticipantIdentifier
 from samdrift.wire.xml import LARGE
@@ -63,6 +72,15 @@ class Inbox:
         self._sending = sending
         self._clock = clock
         self._new_id = new_id
+        self.meaningless = 0
+        """Envelopes since the start that meant nothing when decrypted."""
+
+    async def _look_after_marks(self, organisation: ParticipantIdentifier) -> None:
+        """Note which marks of session keys are lost: the database was replaced while this process ran."""
+        async with self._open(organisation) as vault:
+            lost = await vault.look_after_marks(now=self._clock())
+        if lost is not None:
+            marks_lost()
 
     async def take(self, organisation: ParticipantIdentifier, item: InboxItem) -> None:
         """Take over one envelope: durable when it returns, so that the access point may delete its own.
@@ -78,7 +96,10 @@ class Inbox:
                 judgement = await self._judge(data, item, profile, vault, now)
                 del data
                 answer = await self._store(vault, item, judgement, now)
-        except (NoKeyInUse, ScannerUnavailable, TokenUnavailable) as failure:
+        except MarksMissing:
+            await self._look_after_marks(organisation)
+            raise
+        except (NoKeyInUse, ScannerUnavailable, SenderLimited, TokenUnavailable) as failure:
             async with self._open(organisation) as vault:
                 await held(vault, failure.text, **_ids(item))
             raise
@@ -98,12 +119,12 @@ class Inbox:
         So may what fails as nobody expected; of that only the kind is told (invariant 9).
         """
         try:
-            return await self._judging.judge(data, item, profile, vault.keys().decryption, now)
+            return await self._judging.judge(data, item, profile, vault, now)
         except Exception as failure:
             if now < item.received_at + self._settings.receipt_within:
                 raise
             expected = isinstance(
-                failure, DiscoveryError | NoKeyInUse | ScannerUnavailable | TokenUnavailable
+                failure, DiscoveryError | NoKeyInUse | ScannerUnavailable | SenderLimited | TokenUnavailable
             )
             why = str(failure) if expected else type(failure).__name__
             return Unanswerable(item.envelope_id, f"could not be judged in time: {why}")
@@ -123,7 +144,20 @@ class Inbox:
             else:
                 ids = _ids(item, judgement.envelope_id)
                 vault.record(AuditEvent.MT_MESSAGE_REFUSED, **ids, reason=judgement.reason)
+                await self._count(vault, item, judgement, now)
         return None
+
+    async def _count(
+        self, vault: MessageServiceVault, item: InboxItem, judgement: NewMessage | Unanswerable, now: datetime
+    ) -> None:
+        """Count what meant nothing when decrypted; its sender, under its own valid signature, is known."""
+        if not judgement.meaningless:
+            return
+        self.meaningless += 1
+        limit = self._settings.meaningless_limit
+        if await vault.count_refusal(item.sender, limit=limit, now=now) == limit.most:
+            vault.record(AuditEvent.MT_SENDER_LIMITED, sender=item.sender, number=str(limit.most))
+            sender_limited()
 
     async def _store_message(
         self, vault: MessageServiceVault, item: InboxItem, new: NewMessage, now: datetime
@@ -140,6 +174,7 @@ class Inbox:
             found = (DUPLICATE,)
             answer = answers.answer(new, found, self._new_id(), item.conversation_id, now)
             await vault.receive(None, None, *answer, item_id=item.id, now=now, lease=lease)
+        await self._count(vault, item, new, now)
         await vault.schedule(WorkKind.DEADLINE, answer[0].id, now + self._settings.sent_within)
         _log(vault, item, new, answer[0].id, found)
         if not found and not self._listed(new):

@@ -2,8 +2,9 @@
 
 The order is that of transport-model-extended 3.3.1 and 3.3.2, steps 16 to 22:
 the sender's published certificate is looked up, the signature verified, and
-only a payload under a valid signature is decrypted (invariant 6). The answer
-is a receipt, or none where message-receipt 2.1.2 says that there is none.
+only a payload under a valid signature is decrypted (invariant 6), with a session
+key that opened no other envelope (invariant 13). The answer is a receipt, or none
+where message-receipt 2.1.2 says that there is none.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from hashlib import sha256
+from typing import Literal
 
 from cryptography import x509
 
@@ -25,18 +28,23 @@ from samdrift.contracts.transfer import InboxItem
 from samdrift.messageservice import findings as rules
 from samdrift.messageservice.aside import aside
 from samdrift.messageservice.screening import Screening
-from samdrift.messageservice.settings import OrganisationProfile
-from samdrift.wire import envelope, receipt, sdkmessage
+from samdrift.messageservice.settings import MessageServiceSettings, OrganisationProfile
+from samdrift.vault.messageservice import MessageServiceVault
+from samdrift.vault.sessionkeys import Claim
+from samdrift.wire import envelope, receipt, sdkmessage, xml
 from samdrift.wire.envelope import EnvelopeHeader, EnvelopeVerdict, VerifiedEnvelope
 from samdrift.wire.errors import WireError
 from samdrift.wire.findings import Finding
 from samdrift.wire.identifiers import RECEIPT_BASE, RECEIPT_EXTENDED, receipt_document_for
-from samdrift.wire.keys import DecryptionKey, OaepNotOffered
+from samdrift.wire.keys import OaepNotOffered, Random
 from samdrift.wire.receipt import MessageReceipt
 from samdrift.wire.sdkmessage import SdkMessage
 from samdrift.wire.verdicts import CertificateVerdict
+from samdrift.wire.xmlenc import LockedPayload
 
 RECEIPTS = (RECEIPT_EXTENDED, RECEIPT_BASE)
+_UNREADABLE = "the payload cannot be decrypted, or is not well-formed"
+"""The one reason for whatever went wrong with an encrypted payload: which it was would be an oracle."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +59,8 @@ class NewMessage:
     """Whose signature held; ``None`` in the base transport model and when none did."""
     malware: str = ""
     """The scanner's name of what it found, for the log."""
+    meaningless: bool = False
+    """It decrypted to something that does not name its envelope's id and sender: that is counted."""
 
     @property
     def authentic(self) -> bool:
@@ -69,6 +79,7 @@ class NewReceipt:
     receipt: MessageReceipt
     payload: bytes
     signer: x509.Certificate | None = None
+    meaningless: Literal[False] = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +88,17 @@ class Unanswerable:
 
     envelope_id: str
     reason: str
+    meaningless: bool = False
+    """It did not decrypt, or to something that is not well-formed: that is counted."""
+
+
+class SenderLimited(Exception):
+    """Too many envelopes of the sender meant nothing when decrypted: its others wait."""
+
+    text = "too many envelopes of this sender could not be decrypted; this one waits"
+
+    def __init__(self) -> None:
+        super().__init__(self.text)
 
 
 Judgement = NewMessage | NewReceipt | Unanswerable
@@ -85,25 +107,34 @@ Judgement = NewMessage | NewReceipt | Unanswerable
 class Judging:
     """Judges incoming envelopes.
 
-    Raises :class:`DiscoveryUnavailable`, or
+    Raises :class:`DiscoveryUnavailable`, :class:`SenderLimited`, or
     :class:`samdrift.contracts.malware.ScannerUnavailable`, when that must wait.
     """
 
-    def __init__(self, discovery: Discovery, checks: CertificateChecks, screening: Screening) -> None:
+    def __init__(
+        self,
+        settings: MessageServiceSettings,
+        discovery: Discovery,
+        checks: CertificateChecks,
+        screening: Screening,
+        rng: Random,
+    ) -> None:
+        self._settings = settings
         self._discovery = discovery
         self._checks = checks
         self._screening = screening
+        self._rng = rng
 
     async def judge(
         self,
         data: bytes,
         item: InboxItem,
         profile: OrganisationProfile,
-        keys: tuple[DecryptionKey, ...],
+        vault: MessageServiceVault,
         now: datetime,
     ) -> Judgement:
-        """What ``data`` is and how it is to be answered."""
-        judgement = await self._judged(data, item, profile, keys, now)
+        """What ``data`` is and how it is to be answered; ``vault`` has been asked for nothing before."""
+        judgement = await self._judged(data, item, profile, vault, now)
         return await self._screened(profile, judgement) if isinstance(judgement, NewMessage) else judgement
 
     async def _screened(self, profile: OrganisationProfile, new: NewMessage) -> NewMessage:
@@ -120,7 +151,7 @@ class Judging:
         data: bytes,
         item: InboxItem,
         profile: OrganisationProfile,
-        keys: tuple[DecryptionKey, ...],
+        vault: MessageServiceVault,
         now: datetime,
     ) -> Judgement:
         verdict = await aside(len(data), lambda: envelope.verify(data))
@@ -141,8 +172,50 @@ class Judging:
         if broken or verdict.envelope is None:
             return _refused(header, broken)
         verified = verdict.envelope
-        judgement = await aside(len(data), lambda: _open(verified, header, profile, keys), *keys)
+        if header.document in RECEIPTS:
+            judgement = await aside(len(data), lambda: _open_receipt(verified))
+        elif not header.encrypted:
+            judgement = _refused(header, [rules.NOT_ENCRYPTED])
+        else:
+            judgement = await self._decrypted(data, verified, profile, vault, now)
         return judgement if isinstance(judgement, Unanswerable) else replace(judgement, signer=verdict.signer)
+
+    async def _decrypted(
+        self,
+        data: bytes,
+        verified: VerifiedEnvelope,
+        profile: OrganisationProfile,
+        vault: MessageServiceVault,
+        now: datetime,
+    ) -> Judgement:
+        """Decrypt a payload whose session key opens this envelope alone (invariant 13).
+
+        Where the key cannot be unwrapped, or belongs to another envelope, everything is done
+        with a random one: the sender cannot tell from anything which of it was so.
+        """
+        header, size, keys = verified.header, len(data), vault.keys().decryption
+        try:
+            locked = await aside(size, lambda: verified.unlock(keys, self._rng), *keys)
+        except OaepNotOffered as error:
+            return Unanswerable(header.id, f"{_UNREADABLE}: {error.text}")
+        except WireError:
+            return Unanswerable(header.id, _UNREADABLE)
+        claimed = await vault.take_session_key(
+            locked.session_key,
+            locked.recipient,
+            envelope=sha256(data).digest(),
+            created=header.created,
+            sender=header.sender.value,
+            limit=self._settings.meaningless_limit,
+            now=now,
+        )
+        if claimed.claim is Claim.LIMITED:
+            raise SenderLimited
+        opened = locked if claimed.claim is Claim.TAKEN else locked.denied(self._rng)
+        judgement = await aside(size, lambda: _open(opened, header, profile))
+        if claimed.doubted and judgement.meaningless:
+            return Unanswerable(header.id, _UNREADABLE, meaningless=True)
+        return judgement
 
     async def _trust(self, verdict: EnvelopeVerdict, now: datetime) -> CertificateVerdict | None:
         """The signing certificate's validity and revocation (envelope-profile-xhe 3.5 a)."""
@@ -161,25 +234,42 @@ def _refused(header: EnvelopeHeader, found: Sequence[Finding]) -> Judgement:
     return NewMessage(header, None, b"", tuple(found))
 
 
-def _open(
-    verified: VerifiedEnvelope,
-    header: EnvelopeHeader,
-    profile: OrganisationProfile,
-    keys: Sequence[DecryptionKey],
-) -> Judgement:
-    if header.document not in RECEIPTS and not header.encrypted:
-        return _refused(header, [rules.NOT_ENCRYPTED])
+def _open(locked: LockedPayload, header: EnvelopeHeader, profile: OrganisationProfile) -> Judgement:
+    """Decrypt and judge, in the same steps whatever the ciphertext is.
+
+    What does not decrypt, or to something that is not well-formed, gets no receipt
+    (message-receipt 2.1.2). Nothing of what came out is told before it is well-formed to its
+    end and a message that names its envelope's own id and sender.
+    """
     try:
-        payload = verified.payload(keys)
-    except OaepNotOffered as error:
-        return Unanswerable(header.id, f"the payload cannot be decrypted: {error.text}")
+        decrypted = locked.decrypt()
+        size, root = len(decrypted.data), xml.parse(decrypted.data, xml.LARGE)
     except WireError:
-        return Unanswerable(header.id, "the payload cannot be decrypted")
-    return _read(header, profile, payload)
+        return Unanswerable(header.id, _UNREADABLE, meaningless=True)
+    if not decrypted.sound:
+        return Unanswerable(header.id, _UNREADABLE, meaningless=True)
+    if foreign := rules.of_origin(sdkmessage.origin(root), header):
+        return NewMessage(header, None, b"", tuple(foreign), meaningless=True)
+    found, message = sdkmessage.read_tree(root, size)
+    if message is None:
+        return NewMessage(header, None, b"", found)
+    return NewMessage(header, message, decrypted.data, tuple(rules.of_message(message, header, profile)))
 
 
-def _read(header: EnvelopeHeader, profile: OrganisationProfile, payload: bytes) -> Judgement:
-    """Validate the payload; one that is not well-formed gets no receipt (message-receipt 2.1.2)."""
+def _open_receipt(verified: VerifiedEnvelope) -> Judgement:
+    """A message receipt under a valid signature; they are never encrypted (transport-model-extended 3.2)."""
+    header = verified.header
+    if header.encrypted:
+        return Unanswerable(header.id, "message receipt refused: it is encrypted")
+    try:
+        return _read_receipt(header, verified.payload(()))
+    except WireError as error:
+        return Unanswerable(header.id, f"payload: {error.text}")
+
+
+def _read_plain(header: EnvelopeHeader, profile: OrganisationProfile, payload: bytes) -> Judgement:
+    """Validate a payload that was not encrypted; one that is not well-formed gets no receipt
+    (message-receipt 2.1.2)."""
     try:
         if header.document in RECEIPTS:
             return _read_receipt(header, payload)
@@ -209,4 +299,4 @@ def _open_plain(data: bytes, header: EnvelopeHeader, profile: OrganisationProfil
         payload = envelope.read(data).unprotected_payload()
     except WireError:
         return Unanswerable(header.id, "the payload is encrypted under the base transport model")
-    return _read(header, profile, payload)
+    return _read_plain(header, profile, payload)

@@ -14,13 +14,21 @@ from samdrift.contracts.discovery import DiscoveryError
 from samdrift.contracts.malware import ScannerUnavailable
 from samdrift.contracts.transfer import AccessPoint, InboxItem, TransferUnavailable
 from samdrift.messageservice.inbox import Inbox
+from samdrift.messageservice.incoming import SenderLimited
 from samdrift.messageservice.settings import MessageServiceSettings
 from samdrift.messageservice.transfers import Transfers
 from samdrift.vault.errors import VaultUnavailable
 from samdrift.vault.keys.files import TokenUnavailable
 from samdrift.wire.identifiers import ParticipantIdentifier
 
-_PASSING = (DiscoveryError, ScannerUnavailable, TokenUnavailable, TransferUnavailable, VaultUnavailable)
+_PASSING = (
+    DiscoveryError,
+    ScannerUnavailable,
+    SenderLimited,
+    TokenUnavailable,
+    TransferUnavailable,
+    VaultUnavailable,
+)
 _PAUSE = timedelta(seconds=5)
 
 

@@ -66,7 +66,7 @@ class MessageServiceRole:
         screening = Screening(around.scanner)
         outgoing = Outgoing(settings, around.gate, sealing, screening, around.access_points, around.clock)
         self._sending = Sending(settings, around.gate, outgoing, around.clock)
-        judging = Judging(around.discovery, around.checks, screening)
+        judging = Judging(settings, around.discovery, around.checks, screening, around.rng)
         inbox = Inbox(
             settings,
             around.gate,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 
+from samdrift.vault.sessionkeys import RefusalLimit
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 
@@ -26,6 +27,16 @@ class MessageServiceSettings:
     """Messages in work at once for one organisation."""
     poll_wait: float = 55.0
     """Seconds that a poll of the access point may last."""
+
+    meaningless_most: int = 20
+    """How many envelopes of one sender may mean nothing when decrypted, until its others wait."""
+    meaningless_within: timedelta = timedelta(hours=1)
+    """Within which time they are counted, from the first one on."""
+
+    @property
+    def meaningless_limit(self) -> RefusalLimit:
+        """Both as the vault takes them."""
+        return RefusalLimit(self.meaningless_most, self.meaningless_within)
 
     @property
     def sent_within(self) -> timedelta:

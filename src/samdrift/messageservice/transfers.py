@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
+from samdrift.audit.operations import marks_lost
 from samdrift.contracts.clock import Clock
 from samdrift.contracts.messages import Direction
 from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
@@ -44,9 +45,16 @@ class Transfers:
         self._clock = clock
 
     async def place(self, organisation: ParticipantIdentifier) -> int:
-        """The sequence of the last event that was applied."""
+        """The sequence of the last event that was applied, for who begins to ask the access point.
+
+        Before anything is fetched from there it is known whether marks of session keys are lost.
+        """
         async with self._gate.open(_WORKER, organisation, Role.MESSAGE_SERVICE, Purpose.PROCESS) as vault:
-            return await vault.cursor(CURSOR)
+            lost = await vault.look_after_marks(now=self._clock())
+            place = await vault.cursor(CURSOR)
+        if lost is not None:
+            marks_lost()
+        return place
 
     async def apply(self, organisation: ParticipantIdentifier, events: Sequence[TransferEvent]) -> int:
         """Apply ``events`` and give the new place in the sequence."""

@@ -13,15 +13,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from secrets import token_bytes
 
 from samdrift.audit.entries import Happening
 from samdrift.contracts.messages import Direction
 from samdrift.contracts.principals import Role
 from samdrift.vault import logbook, messagerows, moving
 from samdrift.vault.bodies import Body, body_values
+from samdrift.vault.keys.witness import MARK_BYTES, Witness
 from samdrift.vault.moving import Facts, Part
 from samdrift.vault.opening import Vault
 from samdrift.vault.session import call
+from samdrift.vault.sessionkeys import sealed_mark_key
 
 _BEGIN = call("begin_arrival", 2)
 _BODY = call("arrive_body", 4)
@@ -123,7 +126,21 @@ class MessageServiceArrival(Arrival):
                 if (values := messagerows.mailbox_values(address, self._sealer)) is not None:
                     self._work.later(messagerows.KNOW_MAILBOX, *values)
 
+    async def finish(self, *, now: datetime, taken_over: bool) -> None:
+        """Everything is there, and the last mark of a session key is one of this vault's own."""
+        witness = Witness(token_bytes(MARK_BYTES), now)
+        row = {"mark": witness.mark.hex(), "envelope": moving.from_bytes(b""), "at": now.isoformat()}
+        self._work.later(call("arrive_session_keys", 1), json.dumps([row]))
+        await super().finish(now=now, taken_over=taken_over)
+
+        async def keep() -> None:
+            self._room.keys.keep_witness(self._room.vault, witness)
+
+        self._work.after_commit(keep)
+
     def _rows(self, part: Part, records: Sequence[Brought]) -> dict[str, list[Facts]]:
+        if part is moving.MARK_KEYS:
+            return {part.name: [self._mark_key(record.facts) for record in records]}
         if part is moving.RECEIPTS:
             return {part.name: [self._receipt(record) for record in records]}
         if part is moving.MESSAGES:
@@ -131,6 +148,10 @@ class MessageServiceArrival(Arrival):
             numbered = [event | {"number": number} for number, event in enumerate(events)]
             return {part.name: [self._message(record) for record in records], "status_events": numbered}
         return super()._rows(part, records)
+
+    def _mark_key(self, facts: Facts) -> Facts:
+        name, key = facts["name"], moving.to_bytes(facts["key"])
+        return {"name": name, "sealed": moving.from_bytes(sealed_mark_key(key, name, self._sealer))}
 
     def _message(self, record: Brought) -> Facts:
         facts, sealer = record.facts, self._sealer

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from samdrift.audit.chain import ChainHead, origin
 from samdrift.contracts.principals import Role
-from samdrift.vault import messagerows, moving
+from samdrift.vault import messagerows, moving, sessionkeys
 from samdrift.vault.bodies import BodyReader
 from samdrift.vault.moving import Content, Facts, Part, Taken
 from samdrift.vault.session import Row, Value
@@ -66,9 +66,11 @@ def _with_envelope(part: Part, waiting: str) -> str:
     """  # noqa: S608
 
 
-_ATTEMPTS, _EVENTS, _PROCESSED, _CURSORS, _WORK = map(
-    _plain, (moving.ATTEMPTS, moving.EVENTS, moving.PROCESSED, moving.CURSORS, moving.WORK)
+_ATTEMPTS, _EVENTS = map(_plain, (moving.ATTEMPTS, moving.EVENTS))
+_PROCESSED, _CURSORS, _WORK, _SESSION_KEYS = map(
+    _plain, (moving.PROCESSED, moving.CURSORS, moving.WORK, moving.SESSION_KEYS)
 )
+_MARK_KEYS = "SELECT name, sealed FROM mark_keys"
 _INCOMING = _with_envelope(moving.INCOMING, "acknowledged_at IS NULL")
 _TRANSFERS = _with_envelope(moving.TRANSFERS, "due_at IS NOT NULL")
 
@@ -191,6 +193,21 @@ class MessageServiceDeparture(Departure):
     async def work(self, after: Key = ()) -> list[Taken]:
         """What waits to be done."""
         return await self._plain(_WORK, after or ("", ""))
+
+    async def session_keys(self, after: Key = ()) -> list[Taken]:
+        """Marks of the session keys that have opened an envelope."""
+        return await self._plain(_SESSION_KEYS, after or ("",))
+
+    async def mark_keys(self, after: Key = ()) -> list[Taken]:
+        """What the marks were made with, here and at former suppliers."""
+        if after:
+            return []
+        sealer = self._snapshot.shelf.sealer
+        own = sealer.session_marks
+        rows = await self._snapshot.query(_MARK_KEYS)
+        found = {name: sessionkeys.mark_key(sealed, name, sealer) for name, sealed in rows}
+        found[sessionkeys.mark_key_name(own)] = own
+        return [Taken({"name": name, "key": moving.from_bytes(found[name])}) for name in sorted(found)]
 
     async def _status_events(self, messages: list[Facts]) -> dict[tuple[str, str], list[Facts]]:
         found: dict[tuple[str, str], list[Facts]] = {}

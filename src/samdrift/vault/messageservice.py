@@ -18,6 +18,7 @@ from samdrift.vault.keys.files import KeyFault, KeyStoreError
 from samdrift.vault.messagerows import MESSAGES, RECEIPTS, Place
 from samdrift.vault.records import Changes, KeySet, MessageRecord, ReceiptRecord, Received, StatusEvent
 from samdrift.vault.session import call
+from samdrift.vault.sessionkeys import SessionKeys
 from samdrift.vault.tokens import Tokens
 from samdrift.vault.workqueue import WorkQueue
 
@@ -86,7 +87,7 @@ _RECEIPT_CONTENT = "SELECT content FROM receipts WHERE id = $1"
 _SET_RECEIPT_STATE = call("set_receipt_state", 4)
 
 
-class MessageServiceVault(WorkQueue, Tokens):
+class MessageServiceVault(WorkQueue, Tokens, SessionKeys):
     """Opened with role ``mt``.
 
     A message id is unique per direction: an organisation that writes to itself

@@ -120,6 +120,11 @@ def from_bytes(value: bytes) -> str:
     return f"\\x{value.hex()}"
 
 
+def to_bytes(fact: str) -> bytes:
+    """The inverse of :func:`from_bytes`."""
+    return bytes.fromhex(fact.removeprefix("\\x"))
+
+
 _TIME, _NUMBER, _BYTES_ = Kind.TIME, Kind.NUMBER, Kind.BYTES
 
 
@@ -230,6 +235,13 @@ WORK = Part(
     ("id", "kind"),
     (Fact("id"), _code("kind", WorkKind), Fact("due_at", _TIME), Fact("attempts", _NUMBER)),
 )
+SESSION_KEYS = Part(
+    Role.MESSAGE_SERVICE,
+    "session_keys",
+    ("mark",),
+    (Fact("mark"), Fact("envelope", _BYTES_), Fact("at", _TIME)),
+)
+MARK_KEYS = Part(Role.MESSAGE_SERVICE, "mark_keys", ("name",), (Fact("name"), Fact("key", _BYTES_)))
 _ENTRY = (Fact("sequence", _NUMBER), Fact("content"), Fact("previous", _BYTES_), Fact("hash", _BYTES_))
 
 

@@ -29,6 +29,7 @@ GENERATION_BYTES = 2
 """What everything that is sealed begins with: the number of the generation, big-endian."""
 _NONCE = crypto_aead_xchacha20poly1305_ietf_NPUBBYTES
 _MARK_BYTES = 16
+_SESSION_MARK_BYTES = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +56,9 @@ class Sealer:
         self._vault = vault.encode()
         self._current = current
         self._marks = _derive(keys.first.key, b"marks")
+        self.session_marks = _derive(keys.first.key, b"session")
+        """The key of marks of session keys. It goes along when the organisation moves: with it alone
+        nothing can be opened, only a session key that one has be told again."""
         self._generations: dict[bytes, Generation] = {}
         self.newest = self._learn(keys)
         """Seals what is written."""
@@ -96,6 +100,11 @@ class Sealer:
     def mark(self, value: str) -> bytes:
         """A keyed digest, equal for equal values, to find rows by a value that is encrypted."""
         return hashlib.blake2b(value.encode(), key=self._marks, digest_size=_MARK_BYTES).digest()
+
+    def session_mark(self, session_key: bytes, key: bytes | None = None) -> bytes:
+        """A keyed digest of a session key, equal for equal ones; ``key`` where it is a former supplier's."""
+        by = self.session_marks if key is None else key
+        return hashlib.blake2b(session_key, key=by, digest_size=_SESSION_MARK_BYTES).digest()
 
 
 def _derive(data_key: bytes, use: bytes) -> bytes:

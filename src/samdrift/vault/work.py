@@ -58,6 +58,22 @@ class UnitOfWork:
             self._failure = failure
             raise
 
+    async def at_once(self, sql: str, *values: Value) -> list[Row]:
+        """Run a statement that is committed when this returns, whatever becomes of the rest.
+
+        Only before anything was asked: the rest has its own transaction, and nobody may hold one
+        session while waiting for another.
+        """
+        self.check_open()
+        if self._session is not None or self._held:
+            raise RuntimeError("a unit of work has begun already")
+        self._used = True
+        session = await self._pool.borrow(self._login)
+        try:
+            return (await session.run([(sql, values)]))[0]
+        finally:
+            self._pool.give_back(self._login, session)
+
     def later(self, sql: str, *values: Value) -> None:
         """Run a statement whose rows nobody waits for, at the latest with the commit."""
         self.check_open()

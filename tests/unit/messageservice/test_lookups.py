@@ -15,7 +15,9 @@ from samdrift.messageservice.compose import Address
 from samdrift.messageservice.incoming import Judgement, Judging, NewMessage
 from samdrift.messageservice.screening import Screening
 from samdrift.messageservice.sealing import Sealing
-from samdrift.messageservice.settings import OrganisationProfile
+from samdrift.messageservice.settings import MessageServiceSettings, OrganisationProfile
+from samdrift.vault.records import KeySet
+from samdrift.vault.sessionkeys import Claim, Claimed
 from samdrift.wire.envelope import verify
 from samdrift.wire.identifiers import (
     FEDERATION_TEST,
@@ -139,14 +141,25 @@ async def test_step_4_without_word_of_revocation_the_message_waits() -> None:
 # --- the sender's signing certificate ---------------------------------------------------------------------
 
 
+class Vault:
+    """A vault with one key, in which no session key was used before."""
+
+    def keys(self) -> KeySet:
+        key = SoftwareDecryptionKey(ENCRYPTION.private_key, ENCRYPTION.certificate)
+        return KeySet(cast(Any, None), (key,))
+
+    async def take_session_key(self, *arguments: object, **others: object) -> Claimed:
+        return Claimed(Claim.TAKEN)
+
+
 async def judged(services: Services, envelope: Envelope) -> Judgement:
-    message = Judging(services, services, Screening(Scanner()))
+    settings = MessageServiceSettings(FEDERATION_TEST)
+    message = Judging(settings, services, services, Screening(Scanner()), os.urandom)
     item = InboxItem(
         "i", envelope.id, HERE.organisation.value, THERE.organisation.value, "d", "c", "m", "AP", NOW, 1
     )
     profile = OrganisationProfile(THERE.organisation, "B", frozenset({"sdk.b"}), base_model=True)
-    key = SoftwareDecryptionKey(ENCRYPTION.private_key, ENCRYPTION.certificate)
-    return await message.judge(envelope.data, item, profile, (key,), NOW + timedelta(seconds=1))
+    return await message.judge(envelope.data, item, profile, cast(Any, Vault()), NOW + timedelta(seconds=1))
 
 
 @pytest.mark.parametrize(

@@ -47,6 +47,8 @@ BETWEEN: tuple[Part, ...] = (
     moving.PROCESSED,
     moving.CURSORS,
     moving.WORK,
+    moving.SESSION_KEYS,
+    moving.MARK_KEYS,
     moving.log_part(_MT),
     moving.former_log_part(_MT),
 )

@@ -20,6 +20,8 @@ _READ: dict[str, _Read] = {
     "processed": MessageServiceDeparture.processed,
     "cursors": MessageServiceDeparture.cursors,
     "work": MessageServiceDeparture.work,
+    "session_keys": MessageServiceDeparture.session_keys,
+    "mark_keys": MessageServiceDeparture.mark_keys,
     "log": Departure.log,
     "former-log": Departure.former_log,
 }

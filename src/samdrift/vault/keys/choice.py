@@ -16,6 +16,7 @@ from samdrift.vault.keys import vaultfolder
 from samdrift.vault.keys.files import KeyFault, KeyName, KeyStoreError, key_name
 from samdrift.vault.keys.states import UNDECIDED, KeyStates, in_use, opening, usable
 from samdrift.vault.keys.store import HeldKey
+from samdrift.vault.keys.witness import Witness, read_witness, write_witness
 from samdrift.wire.keys import DecryptionKey, SigningKey
 
 
@@ -28,6 +29,14 @@ class KeyChoice(ABC):
 
     def __init__(self, clock: Callable[[], datetime]) -> None:
         self._clock = clock
+
+    def witness(self, vault: str) -> Witness | None:
+        """The last mark of a session key that was kept for the vault, as this key store knows."""
+        return read_witness(self._vault_folder(vault))
+
+    def keep_witness(self, vault: str, witness: Witness) -> None:
+        """Know that mark as the last one."""
+        write_witness(self._vault_folder(vault), witness)
 
     def activate(self, vault: str, name: str, number: int, at: datetime) -> None:
         """Have a key used from ``at``, instead of what was decided before; ``MISSING`` when there is none."""

@@ -21,6 +21,7 @@ from samdrift.vault.keys.backup import VaultBackup
 from samdrift.vault.keys.datakeys import DataKeys
 from samdrift.vault.keys.files import KeyName
 from samdrift.vault.keys.states import UNDECIDED, KeyState
+from samdrift.vault.keys.witness import Witness
 from samdrift.wire.identifiers import ParticipantIdentifier
 from samdrift.wire.keys import DecryptionKey, SigningKey, TokenKey
 
@@ -182,6 +183,12 @@ class KeyStore(Protocol):
 
         ``officer`` is the passphrase of its organisation's officer, where one unlocks it.
         """
+
+    def witness(self, vault: str) -> Witness | None:
+        """The last mark of a session key that was kept for the vault, as this key store knows."""
+
+    def keep_witness(self, vault: str, witness: Witness) -> None:
+        """Know that mark as the last one."""
 
     def forget(self, vault: str) -> None:
         """Keep no key of the vault in memory; where it is still there, it is read again when it is used."""

@@ -10,12 +10,12 @@ from cryptography import x509
 from samdrift.wire import longtext
 from samdrift.wire.envelope.header import EnvelopeHeader
 from samdrift.wire.envelope.reading import header_of, payload_root, plain_payload
-from samdrift.wire.errors import WireError
-from samdrift.wire.keys import DecryptionKey
+from samdrift.wire.errors import WireError, WireFault
+from samdrift.wire.keys import DecryptionKey, Random
 from samdrift.wire.longtext import Document
 from samdrift.wire.xml import LARGE
 from samdrift.wire.xmldsig import verify_enveloped
-from samdrift.wire.xmlenc import cipher_value, decrypt_element
+from samdrift.wire.xmlenc import LockedPayload, cipher_value, decrypt_element, unwrap
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,13 +29,23 @@ class VerifiedEnvelope:
         """The payload as serialised bytes, decrypted with one of ``keys`` when it is encrypted.
 
         :class:`WireError` (``DECRYPTION``), the same for whatever goes wrong, or
-        :class:`samdrift.wire.keys.OaepNotOffered`.
+        :class:`samdrift.wire.keys.OaepNotOffered`. A signature does not make a ciphertext
+        the signer's own: who answers senders uses :meth:`unlock` for what is encrypted.
         """
         element = payload_root(self._document.root)
         if element is None or not self.header.encrypted:
             return plain_payload(self._document)
-        ciphertext = self._document.text(cipher_value(element))
-        return decrypt_element(element, keys, ciphertext)
+        return decrypt_element(element, keys, self._document.text(cipher_value(element)))
+
+    def unlock(self, keys: Sequence[DecryptionKey], rng: Random) -> LockedPayload:
+        """Unwrap the session key of an encrypted payload, and decrypt nothing yet.
+
+        Raises as :func:`samdrift.wire.xmlenc.unwrap` does.
+        """
+        element = payload_root(self._document.root)
+        if element is None or not self.header.encrypted:
+            raise WireError(WireFault.DECRYPTION, "the payload is not encrypted")
+        return unwrap(element, keys, self._document.text(cipher_value(element)), rng)
 
 
 @dataclass(frozen=True, slots=True)

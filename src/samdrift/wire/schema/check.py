@@ -22,13 +22,14 @@ def violations(root: Element, schema: Schema) -> list[Finding]:
     """What in the tree breaks the schema, in document order, at most :data:`MAX_FINDINGS`.
 
     Each is ``SV``/``structure`` (content-specification 5.3, situation 2). Text
-    of the document is looked at only where its type restricts it.
+    of the document is looked at only where its type restricts it, and names that the
+    schema does not have are repeated nowhere.
     """
     check = _Check(schema)
     if root.tag == schema.root:
         check.element(root, schema.type)
     else:
-        check.report(root, "is not the root element of this format")
+        check.add("The root element is not that of this format", root)
     return check.found[:MAX_FINDINGS]
 
 
@@ -49,9 +50,13 @@ class _Check:
         self.found: list[Finding] = []
 
     def report(self, element: Element, text: str) -> None:
+        """Note what is wrong with an element whose name the schema has."""
+        self.add(f"Element {xml.local_name(element)} {text}", element)
+
+    def add(self, text: str, element: Element) -> None:
         if len(self.found) < MAX_FINDINGS:
-            text = f"Element {xml.local_name(element)} {text}"
-            self.found.append(Finding(Reason.SCHEMA, Detail.STRUCTURE, text, xml.path(element)))
+            path = self._schema.path(element)
+            self.found.append(Finding(Reason.SCHEMA, Detail.STRUCTURE, text, path))
 
     def element(self, element: Element, declared: Sequence | Simple) -> None:
         """An element with a declaration."""
@@ -98,8 +103,10 @@ class _Check:
         tag = str(element.tag)
         if parent.extensible and tag.startswith("{") and not tag.startswith(self._namespace):
             self._lax(element)
-        else:
+        elif tag in self._schema.names:
             self.report(element, "is not expected here")
+        else:
+            self.add("An element that this format does not have is not expected here", element)
 
     def _lax(self, element: Element) -> None:
         """Content of other namespaces: nothing is known of it but that a root element may stand in it."""
@@ -122,7 +129,7 @@ class _Check:
                 if _expanded(str(value), element) != declared.type_name:
                     self.report(element, "names another type than its own")
             elif attribute not in allowed and attribute not in _XSI_HINTS:
-                self.report(element, f"has an attribute that is not allowed, {_local(str(attribute))}")
+                self.report(element, "has an attribute that is not allowed")
 
 
 def _is_text(text: str | None) -> bool:

@@ -8,7 +8,7 @@ processed laxly), and simple types.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from samdrift.wire import xml
@@ -67,6 +67,32 @@ class Schema:
     namespace: str
     root: str
     type: Sequence
+    names: frozenset[str] = field(init=False, repr=False, compare=False)
+    """The expanded name of every element that the format declares."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "names", frozenset({self.root, *_declared(self.type)}))
+
+    def path(self, element: xml.Element) -> str:
+        """Return the path of ``element``, or of the innermost ancestor down to which all names are declared.
+
+        An element with another name was named by the document's author, perhaps in what came
+        out of a decryption, and no receipt or log repeats that; ``NA`` where not even the root
+        is the format's own.
+        """
+        named: xml.Element | None = None
+        for one in (*reversed(list(element.iterancestors())), element):
+            if one.tag not in self.names:
+                break
+            named = one
+        return "NA" if named is None else xml.path(named)
+
+
+def _declared(sequence: Sequence) -> Iterator[str]:
+    for particle in sequence.particles:
+        yield particle.tag
+        if isinstance(particle.type, Sequence):
+            yield from _declared(particle.type)
 
 
 def limited(length: int) -> Simple:

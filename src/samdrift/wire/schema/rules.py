@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from samdrift.wire import xml
 from samdrift.wire.codes import Detail, Reason
 from samdrift.wire.findings import Finding
 from samdrift.wire.schema.lexical import WHITESPACE
+from samdrift.wire.schema.model import Schema
 from samdrift.wire.xml import Element
 
 
@@ -66,9 +66,9 @@ def _stands_in(element: Element, context: tuple[str, ...]) -> bool:
     return True
 
 
-def finding(broken: Broken) -> Finding:
+def finding(broken: Broken, schema: Schema) -> Finding:
     """What a receipt says of a broken rule: ``BV`` (message-receipt 4.2)."""
-    return Finding(Reason.RULE, broken.rule.detail, broken.rule.text, xml.path(broken.element))
+    return Finding(Reason.RULE, broken.rule.detail, broken.rule.text, schema.path(broken.element))
 
 
 def blank_leaves(elements: Iterable[Element]) -> list[Element]:

@@ -1,7 +1,7 @@
 """The SDK message, ``MessageWithAttachments`` 3.0 (content-specification 4)."""
 
 from samdrift.wire.sdkmessage.build import Prepared, build, file_from_bytes, instant, new_timestamp, prepare
-from samdrift.wire.sdkmessage.parse import parse, read
+from samdrift.wire.sdkmessage.parse import origin, parse, read, read_tree
 from samdrift.wire.sdkmessage.types import (
     Attention,
     Document,
@@ -29,9 +29,11 @@ __all__ = [
     "file_from_bytes",
     "instant",
     "new_timestamp",
+    "origin",
     "parse",
     "prepare",
     "read",
+    "read_tree",
     "too_long",
     "validate",
 ]

@@ -66,7 +66,7 @@ def prepare(message: SdkMessage) -> Prepared:
         return Prepared((Finding(Reason.SCHEMA, Detail.STRUCTURE, error.text, error.where),), 0, b"", ())
     elements = list(root.iter("*"))
     broken = chain(broken_rules(elements), OUTGOING_RULES.broken(elements))
-    found = [*violations(root, SCHEMA), *map(finding, broken)]
+    found = [*violations(root, SCHEMA), *(finding(one, SCHEMA) for one in broken)]
     markup = etree.tostring(root, encoding="UTF-8", xml_declaration=True)
     size = len(markup) + sum(len(content) - len(_MARK) for content in contents)
     if size > MAX_BYTES:

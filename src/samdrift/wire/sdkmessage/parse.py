@@ -18,8 +18,11 @@ from samdrift.wire.sdkmessage.types import (
     Reference,
     SdkMessage,
 )
-from samdrift.wire.sdkmessage.validate import MAX_BYTES, validate
+from samdrift.wire.sdkmessage.validate import MAX_BYTES, too_long, validate
 from samdrift.wire.xml import Element
+
+_MESSAGE_ID = ("message", "messageHeader", "messageId")
+_SENDER_ID = ("message", "messageHeader", "sender", "senderID", "extension")
 
 
 def parse(data: bytes | Element) -> SdkMessage:
@@ -46,13 +49,32 @@ def parse(data: bytes | Element) -> SdkMessage:
     )
 
 
+def origin(root: Element) -> tuple[str, str] | None:
+    """The message id and the sender that a tree names, if it is a message's and names both once.
+
+    Nothing else is looked at: the tree may come from a decryption, and may not be what its
+    sender wrote.
+    """
+    found = [
+        [xml.text(element) for element in root.iterfind("/".join(map(tag, path)))]
+        for path in (_MESSAGE_ID, _SENDER_ID)
+    ]
+    if root.tag != SCHEMA.root or [len(texts) for texts in found] != [1, 1]:
+        return None
+    return found[0][0], found[1][0]
+
+
+def read_tree(root: Element, size: int) -> tuple[tuple[Finding, ...], SdkMessage | None]:
+    """As :func:`read`, of a message of ``size`` bytes that was parsed already."""
+    found = (too_long(),) if size > MAX_BYTES else validate(root)
+    return found, None if found else parse(root)
+
+
 def read(data: bytes) -> tuple[tuple[Finding, ...], SdkMessage | None]:
     """What is wrong with a message as :func:`validate` says it, and the message when nothing is."""
     if len(data) > MAX_BYTES:
         return validate(data), None
-    root = xml.parse(data, xml.LARGE)
-    found = validate(root)
-    return found, None if found else parse(root)
+    return read_tree(xml.parse(data, xml.LARGE), len(data))
 
 
 def _party(element: Element, identifier: str) -> Party:

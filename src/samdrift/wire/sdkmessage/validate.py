@@ -39,7 +39,8 @@ def validate(data: bytes | Element, *, max_bytes: int = MAX_BYTES) -> tuple[Find
     elements = list(data.iter("*"))
     found = violations(data, SCHEMA)
     if data.tag == SCHEMA.root:
-        found.extend(map(finding, islice(broken_rules(elements), MAX_FINDINGS - len(found))))
+        broken = islice(broken_rules(elements), MAX_FINDINGS - len(found))
+        found.extend(finding(one, SCHEMA) for one in broken)
     return tuple(found)
 
 

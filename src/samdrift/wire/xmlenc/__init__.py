@@ -3,8 +3,8 @@
 Why not a library in production: docs/decisions/0001-xml-security-core.md.
 """
 
-from samdrift.wire.xmlenc.ciphers import AES256_CBC
-from samdrift.wire.xmlenc.decrypt import cipher_value, decrypt_element
+from samdrift.wire.xmlenc.ciphers import AES256_CBC, Decrypted
+from samdrift.wire.xmlenc.decrypt import LockedPayload, cipher_value, decrypt_element, unwrap
 from samdrift.wire.xmlenc.encrypt import ELEMENT, Encrypted, encrypt_element
 from samdrift.wire.xmlenc.keytransport import RSA_OAEP, RSA_OAEP_MGF1P
 
@@ -13,8 +13,11 @@ __all__ = [
     "ELEMENT",
     "RSA_OAEP",
     "RSA_OAEP_MGF1P",
+    "Decrypted",
     "Encrypted",
+    "LockedPayload",
     "cipher_value",
     "decrypt_element",
     "encrypt_element",
+    "unwrap",
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain
 
 from cryptography.exceptions import InvalidTag
@@ -60,17 +60,26 @@ def encrypt_cbc(plain: bytes | memoryview, key: bytes, iv: bytes) -> Iterator[by
     yield encryptor.finalize()
 
 
-def decrypt(cipher: ContentCipher, key: bytes, pieces: Iterable[bytes]) -> bytes:
-    """The plaintext; :func:`failed` when key, length, padding or tag do not fit.
+@dataclass(frozen=True, slots=True)
+class Decrypted:
+    """What came out of decryption, and whether the sender can have put it in."""
 
-    In pieces, so that a large ciphertext need not be held beside its plaintext.
+    data: bytes = field(repr=False)
+    sound: bool
+    """False when key, padding or tag do not fit: then ``data`` means nothing."""
+
+
+def decrypt(cipher: ContentCipher, key: bytes, pieces: Iterable[bytes]) -> Decrypted:
+    """The plaintext; :func:`failed` for a ciphertext that has no possible length.
+
+    A padding or tag that does not fit is no error: who judges the plaintext goes through
+    the same steps with it. In pieces, so that a large ciphertext need not be held beside
+    its plaintext.
     """
-    if len(key) != cipher.key_size:
-        raise failed()
     return _decrypt_gcm(key, pieces) if cipher.authenticated else _decrypt_cbc(key, pieces)
 
 
-def _decrypt_cbc(key: bytes, pieces: Iterable[bytes]) -> bytes:
+def _decrypt_cbc(key: bytes, pieces: Iterable[bytes]) -> Decrypted:
     """Only the last byte of the padding has a meaning; senders fill the rest as they like (5.2)."""
     iv, blocks = _after_head(iter(pieces), _BLOCK)
     decryptor = Cipher(AES(key), CBC(iv)).decryptor()
@@ -82,22 +91,24 @@ def _decrypt_cbc(key: bytes, pieces: Iterable[bytes]) -> bytes:
         decryptor.finalize()
     except ValueError:
         raise failed() from None
-    if not last or not 1 <= last[0] <= _BLOCK:
+    if not last:
         raise failed()
-    plain.truncate(plain.tell() - last[0])
-    return plain.getvalue()
+    sound = 1 <= last[0] <= _BLOCK
+    plain.truncate(plain.tell() - (last[0] if sound else 1))
+    return Decrypted(plain.getvalue(), sound)
 
 
-def _decrypt_gcm(key: bytes, pieces: Iterable[bytes]) -> bytes:
+def _decrypt_gcm(key: bytes, pieces: Iterable[bytes]) -> Decrypted:
+    """Nothing of a plaintext whose tag does not fit is handed on."""
     data = b"".join(pieces)
     if len(data) < _GCM_NONCE + _GCM_TAG:
         raise failed()
     decryptor = Cipher(AES(key), GCM(data[:_GCM_NONCE], data[-_GCM_TAG:])).decryptor()
     plain = decryptor.update(memoryview(data)[_GCM_NONCE:-_GCM_TAG])
     try:
-        return plain + decryptor.finalize()
+        return Decrypted(plain + decryptor.finalize(), True)
     except InvalidTag:
-        raise failed() from None
+        return Decrypted(b"", False)
 
 
 def _after_head(pieces: Iterator[bytes], size: int) -> tuple[bytes, Iterator[bytes]]:

@@ -8,9 +8,11 @@ from lxml import etree
 
 from samdrift.wire.codes import Detail, Reason
 from samdrift.wire.findings import Finding
+from samdrift.wire.schema.model import TEXT, Particle, Schema, Sequence
 from samdrift.wire.schema.rules import Broken, Rule, RuleBook, blank_elements, blank_leaves, finding
 
 _RULE = Rule("r", "content-specification 5.1", ("a", "b"), lambda element: element.text == "1", "b must be 1")
+_FORMAT = Schema("", "a", Sequence("A", (Particle("b", TEXT),)))
 _TEXTS = st.sampled_from((None, "", " ", "\n", "x", "\u00a0"))
 
 
@@ -27,7 +29,7 @@ def test_a_root_can_lack_the_ancestors_that_a_context_names() -> None:
 
 def test_a_broken_rule_becomes_a_finding_without_content() -> None:
     root = etree.fromstring("<a><b>secret</b></a>")
-    found = finding(Broken(_RULE, root[0]))
+    found = finding(Broken(_RULE, root[0]), _FORMAT)
     assert found == Finding(Reason.RULE, Detail.INVARIANT, "b must be 1", "/a/b")
 
 

@@ -1,0 +1,205 @@
+"""One session key opens one envelope: the marks that the message service's vault keeps of session keys.
+
+A member of the federation can sign a captured ciphertext with a valid key of its own, as
+part of an envelope that it made. Were that decrypted, receipts, and their absence, would
+tell what was sent to somebody else. So a session key is marked, durably, before anything
+is decrypted with it, together with the envelope that it opens. The same envelope passes
+again, as often as it comes; in another one the key counts as one that cannot be unwrapped.
+"""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from hashlib import sha256
+
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization
+
+from samdrift.audit.events import AuditEvent
+from samdrift.vault.errors import VaultUnavailable
+from samdrift.vault.keys.files import KeyFault, KeyStoreError
+from samdrift.vault.keys.witness import MARK_BYTES, Witness
+from samdrift.vault.opening import Vault
+from samdrift.vault.sealing import Sealer
+from samdrift.vault.session import call
+
+_TAKE = "SELECT outcome, doubted, names, keys FROM take_session_key($1, $2, $3, $4, $5, $6, $7, $8, $9)"
+_LOOK = "SELECT begun, lost, since, until FROM look_after_marks($1, $2, $3, $4, $5)"
+_ACCEPT = call("accept_lost_marks", 1)
+_COUNT = call("count_refusal", 3)
+_LOST = "SELECT since, until, found_at, accepted_at FROM lost_marks ORDER BY number"
+_REFUSED = "SELECT sender, number, first_at FROM refusals ORDER BY sender"
+
+
+class Claim(StrEnum):
+    """What may be done with a session key."""
+
+    TAKEN = "taken"
+    """It opens this envelope."""
+    USED = "used"
+    """It opens another one, or could have: nothing may be decrypted with it."""
+    LIMITED = "limited"
+    """Too many envelopes of the sender meant nothing: nothing is done with this one for now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """What became of a session key."""
+
+    claim: Claim
+    doubted: bool = False
+    """Whether marks are lost of session keys for the same private key: then only a message that
+    is plainly its sender's is answered."""
+
+
+@dataclass(frozen=True, slots=True)
+class LostMarks:
+    """Session keys of a time that were marked once, or never, and are not now."""
+
+    since: datetime | None
+    """Of the last mark that is left; ``None`` when none is."""
+    until: datetime
+    found_at: datetime
+    accepted_at: datetime | None
+    """When two custodians accepted it."""
+
+
+@dataclass(frozen=True, slots=True)
+class SenderRefusals:
+    """Envelopes of one sender that meant nothing when decrypted, since the first of them."""
+
+    sender: str
+    number: int
+    since: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class RefusalLimit:
+    """How many envelopes of one sender may mean nothing when decrypted, and within which time."""
+
+    most: int
+    within: timedelta
+
+
+class MarksMissing(VaultUnavailable):
+    """The mark that was kept last is not in the database: first :meth:`SessionKeys.look_after_marks`."""
+
+    text = "the database is older than the last session key that was marked"
+
+
+class SessionKeys(Vault):
+    """The part of the message service's vault that is about session keys."""
+
+    async def take_session_key(
+        self,
+        session_key: bytes,
+        recipient: x509.Certificate | None,
+        *,
+        envelope: bytes,
+        created: datetime,
+        sender: str,
+        limit: RefusalLimit,
+        now: datetime,
+    ) -> Claimed:
+        """Mark a session key for the envelope with that SHA-256; durable when this returns.
+
+        It is committed on its own, whatever becomes of the opening: a sender cannot have it
+        undone by what the envelope does afterwards. So nothing else may have been asked of
+        the opening before. ``recipient`` is the certificate of the private key that unwrapped
+        it, ``created`` the envelope's own time. Raises :class:`MarksMissing`.
+        """
+        store, vault = self._room.keys, self._room.vault
+        witness = store.witness(vault)
+        own = self._sealer.session_mark(session_key)
+        marks = [own.hex()]
+        values = (
+            *(envelope, now, created, _identity(recipient)),
+            *(sender, now - limit.within, limit.most, witness and witness.mark.hex()),
+        )
+        ((outcome, doubted, names, keys),) = await self._work.at_once(_TAKE, marks, *values)
+        if outcome == "brought":
+            brought = [mark_key(sealed, name, self._sealer) for name, sealed in zip(names, keys, strict=True)]
+            marks += [self._sealer.session_mark(session_key, key).hex() for key in brought]
+            ((outcome, doubted, *_),) = await self._work.at_once(_TAKE, marks, *values)
+        if outcome == "unwitnessed":
+            raise MarksMissing
+        claim = Claim(outcome)
+        if claim is not Claim.LIMITED:
+            store.keep_witness(vault, Witness(own, now))
+        return Claimed(claim, doubted)
+
+    async def look_after_marks(self, *, now: datetime) -> LostMarks | None:
+        """Note in vault and log which marks are lost, if any are; begin to keep them in a new vault."""
+        store, vault = self._room.keys, self._room.vault
+        witness, fresh = store.witness(vault), secrets.token_bytes(MARK_BYTES)
+        known = (None, None) if witness is None else (witness.mark.hex(), witness.at)
+        rows = await self._work.query(_LOOK, *known, self._recipients(), fresh.hex(), now)
+        ((begun, lost, since, until),) = rows
+        if begun:
+
+            async def keep() -> None:
+                store.keep_witness(vault, Witness(fresh, now))
+
+            self._work.after_commit(keep)
+        if not lost:
+            return None
+        found = LostMarks(since, until, now, None)
+        first = "the beginning" if since is None else since.isoformat()
+        self.record(AuditEvent.MT_MARKS_LOST, since=first, until=until.isoformat())
+        return found
+
+    async def lost_marks(self) -> tuple[LostMarks, ...]:
+        """Every time for which marks were lost, the first one first."""
+        return tuple(LostMarks(*row) for row in await self._work.query(_LOST))
+
+    async def accept_lost_marks(self, *, now: datetime) -> int:
+        """Treat envelopes as if no marks were lost so far; gives how many losses there were."""
+        ((number,),) = await self._work.query(_ACCEPT, now)
+        return int(number)
+
+    async def count_refusal(self, sender: str, *, limit: RefusalLimit, now: datetime) -> int:
+        """Count an envelope that meant nothing when decrypted; gives the sender's number in the window."""
+        ((number,),) = await self._work.query(_COUNT, sender, now, now - limit.within)
+        return int(number)
+
+    async def refusals(self) -> tuple[SenderRefusals, ...]:
+        """What was counted of each sender, in its last window."""
+        return tuple(SenderRefusals(*row) for row in await self._work.query(_REFUSED))
+
+    def _recipients(self) -> list[bytes]:
+        """The private keys that decrypt now, by their public halves."""
+        try:
+            keys = self._room.keys.decryption_keys(self._room.vault)
+        except KeyStoreError as error:
+            if error.fault is not KeyFault.MISSING:
+                raise
+            return []
+        return [_identity(key.certificate) for key in keys]
+
+
+def mark_key_name(key: bytes) -> str:
+    """What a key of marks is known by."""
+    return sha256(b"samdrift key of marks" + key).hexdigest()
+
+
+def mark_key(sealed: bytes, name: str, sealer: Sealer) -> bytes:
+    """A key of marks that the organisation brought from a former supplier."""
+    return sealer.open(sealed, f"key of marks {name}")
+
+
+def sealed_mark_key(key: bytes, name: str, sealer: Sealer) -> bytes:
+    """The inverse of :func:`mark_key`."""
+    return sealer.seal(key, f"key of marks {name}")
+
+
+def _identity(certificate: x509.Certificate | None) -> bytes:
+    """What a private key is known by, whatever certificate it has: SHA-256 of its public half."""
+    if certificate is None:
+        return b""
+    public = certificate.public_key().public_bytes(
+        serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
+    return sha256(public).digest()

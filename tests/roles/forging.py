@@ -1,0 +1,61 @@
+"""Envelopes of a member that signs another one's ciphertext with its own, valid key."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from dataclasses import dataclass, replace
+
+from cryptography import x509
+
+from samdrift.wire import base64text
+from samdrift.wire.envelope import seal
+from samdrift.wire.envelope.sealing import _DECLARATION, _END, _NAMESPACES
+from samdrift.wire.keys import SigningKey
+from samdrift.wire.xmldsig import enveloped_signature
+from tests.roles.letters import Envelope
+
+_VALUES = re.compile(rb"(<xenc:CipherValue>)([^<]*)(</xenc:CipherValue>)")
+BLOCK = 16
+
+
+@dataclass(frozen=True)
+class Captured:
+    """What whoever has an envelope can take out of it without any key."""
+
+    wrapped: bytes
+    """The session key, under the recipient's public key."""
+    ciphertext: bytes
+    """IV and blocks."""
+
+    def block(self, number: int) -> bytes:
+        """A block of ciphertext; 0 is the IV, so that the plaintext's first block is number 1."""
+        return self.ciphertext[number * BLOCK : (number + 1) * BLOCK]
+
+    def reading(self, number: int, mask: bytes) -> Captured:
+        """A ciphertext of one block: block ``number`` of the captured plaintext under ``mask``."""
+        iv = bytes(a ^ b for a, b in zip(self.block(number - 1), mask, strict=True))
+        return replace(self, ciphertext=iv + self.block(number))
+
+
+def capture(envelope: Envelope) -> Captured:
+    """The session key and the ciphertext of an envelope."""
+    wrapped, ciphertext = (base64text.decode(each[1].decode()) for each in _VALUES.findall(envelope.data))
+    return Captured(wrapped, ciphertext)
+
+
+def forge(
+    own: Envelope, captured: Captured, signer: SigningKey, recipient: x509.Certificate, spelling: bytes = b""
+) -> Envelope:
+    """An envelope that says what ``own`` says, with a captured payload, under the forger's valid signature.
+
+    ``spelling`` is put into the base64 of the session key: white space makes other bytes of the same key.
+    """
+    unsigned = seal(own.header, b"<a/>", signer=None, recipient=recipient, rng=os.urandom)
+    wrapped = base64text.encode(captured.wrapped)
+    values = iter([wrapped[:8] + spelling + wrapped[8:], base64text.encode(captured.ciphertext)])
+    data = _VALUES.sub(lambda found: found[1] + next(values) + found[3], unsigned)
+    digest = hashlib.sha256(data.removeprefix(_DECLARATION)).digest()
+    signature = enveloped_signature(digest, signer, _NAMESPACES).encode()
+    return replace(own, data=data.removesuffix(_END) + signature + _END)
