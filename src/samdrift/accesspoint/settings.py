@@ -60,6 +60,8 @@ class AccessPointSettings:
     """Organisations that are registered under the base transport model, beside the extended one."""
     profiles: tuple[TransportProfile, ...] = (AS4_1_2, AS4_1_0)
     """Transport profiles that may be used to send, the preferred one first."""
+    timestamp_peers: frozenset[str] = frozenset()
+    """Parties that get a ``wsu:Timestamp`` although their transport profile has none."""
     retry: RetryPolicy = field(default_factory=RetryPolicy)
     lease: timedelta = timedelta(minutes=5)
     """How long one worker may hold a transfer before another takes it over."""

@@ -144,6 +144,7 @@ def _access_point(table: Table) -> AccessPointConfig:
         answer_seconds=table.take("answer_seconds", positive, 60),
         lease_seconds=table.take("lease_seconds", positive, 300),
         profiles=table.take("profiles", _profiles, tuple(PROFILES.values())),
+        timestamp_peers=table.take("timestamp_peers", texts, ()),
         clock_seconds=table.take("clock_seconds", count, 600),
         address=table.take("address", https_address, ""),
     )

@@ -16,6 +16,8 @@ class TransportProfile:
     default_mpc: str = "http://docs.oasis-open.org/ebxml-msg/ebms/v3.0/ns/core/200704/defaultMPC"
     payload_content_id: str = "message"
     payload_mime_type: str = "text/xml"
+    security_timestamp: bool = False
+    """Sign a ``wsu:Timestamp``: off, since a Domibus under DIGG's p-mode refuses a message that has one."""
 
 
 AS4_1_0 = TransportProfile("digg-transport-as4-v1_0")

@@ -18,6 +18,7 @@ from samdrift.app.config import (
 )
 from samdrift.app.configfile import load
 from samdrift.app.malware import MalwareConfig
+from samdrift.app.rolesettings import access_point_settings
 from samdrift.app.toml import ConfigError
 from samdrift.net.clamd import ClamdAddress
 from samdrift.wire.profile import AS4_1_0, AS4_1_2
@@ -98,6 +99,15 @@ def test_transport_profiles_are_those_of_1_2_and_1_0_in_this_order_unless_told(t
         own = load(write(tmp_path, text)).access_point
         assert own is not None
         assert own.profiles == profiles
+
+
+def test_peers_that_get_a_security_timestamp_are_named_and_none_is_unless_told(tmp_path: Path) -> None:
+    told = GOOD.replace("lease_seconds = 20", 'timestamp_peers = ["AP0040-SDK-PROD"]')
+    for text, peers in ((GOOD, ()), (told, ("AP0040-SDK-PROD",))):
+        config = load(write(tmp_path, text))
+        assert config.access_point is not None
+        settings = access_point_settings(config, config.access_point)
+        assert settings.timestamp_peers == frozenset(peers)
 
 
 def test_a_role_without_a_table_does_not_run(tmp_path: Path) -> None:
