@@ -6,6 +6,7 @@ from tests.separation.mutation.mutant import Mutant
 
 _VERDICT = "tests/unit/accesspoint/test_verdict.py"
 _OUTBOUND = "tests/unit/accesspoint/test_outbound.py"
+_INSPECTION = "tests/unit/wire/as4/test_inspection.py"
 _FROM_THE_HEADER = f"{_VERDICT}::test_ebms3_core_6_an_error_is_read_from_the_header_and_the_body_is_ignored"
 
 INTERFACE_A = (
@@ -54,6 +55,48 @@ INTERFACE_A = (
         "if expires is not None and expires < now - tolerance:",
         "if False:",
         ("tests/unit/accesspoint/test_freshness.py",),
+    ),
+    Mutant(
+        "what a peer writes is escaped when a capture is shown",
+        "app/commands/as4.py",
+        "printable(value)",
+        "value",
+        ("tests/unit/app/test_as4.py::test_nothing_that_a_peer_writes_reaches_a_terminal_raw",),
+    ),
+    Mutant(
+        "a captured header is valid where all of it is signed",
+        "wire/as4/inspection.py",
+        "        require_coverage(document, signature)\n",
+        "",
+        (f"{_INSPECTION}::test_a_header_that_is_not_signed_whole_is_invalid",),
+    ),
+    Mutant(
+        "a captured payload is valid where it is signed",
+        "wire/as4/inspection.py",
+        'if signature.attachment_digest(attachment_id(href) or "") is None:',
+        "if False:",
+        (f"{_INSPECTION}::test_a_payload_that_is_not_signed_is_invalid",),
+    ),
+    Mutant(
+        "a captured attachment is compared with what was signed",
+        "wire/as4/inspection.py",
+        "elif not _has_digest(content, reference.digest):",
+        "elif False:",
+        (f"{_INSPECTION}::test_an_attachment_that_is_encrypted_well_and_signed_by_nobody_is_invalid",),
+    ),
+    Mutant(
+        "a capture without its attachment is not valid",
+        "wire/as4/inspection.py",
+        "if stored is None and (self.captured.multipart or not encrypted):",
+        "if False:",
+        (f"{_INSPECTION}::test_an_attachment_that_is_missing_is_invalid",),
+    ),
+    Mutant(
+        "no captured payload is opened whose signature does not hold",
+        "wire/as4/inspection.py",
+        "if keys and signature.state is SignatureState.VALID",
+        "if keys",
+        (f"{_INSPECTION}::test_a_changed_header_or_body_is_invalid_also_where_the_attachment_is_unchecked",),
     ),
     Mutant(
         "the words of a peer steer no terminal",
