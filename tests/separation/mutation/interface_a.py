@@ -99,6 +99,13 @@ INTERFACE_A = (
         (f"{_INSPECTION}::test_a_changed_header_or_body_is_invalid_also_where_the_attachment_is_unchecked",),
     ),
     Mutant(
+        "a plugin user of a Domibus asks without a recipient",
+        "net/domibus/plugin.py",
+        "domibus.list_pending() if self._login else domibus.list_pending(recipient)",
+        "domibus.list_pending(recipient)",
+        ("tests/unit/net/domibus/test_inbox.py::test_a_plugin_user_asks_for_what_waits_without_a_recipient",),
+    ),
+    Mutant(
         "the words of a peer steer no terminal",
         "accesspoint/verdict.py",
         'each if each.isprintable() else "\\ufffd"',
