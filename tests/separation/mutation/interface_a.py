@@ -106,6 +106,27 @@ INTERFACE_A = (
         ("tests/unit/net/domibus/test_inbox.py::test_a_plugin_user_asks_for_what_waits_without_a_recipient",),
     ),
     Mutant(
+        "the transport profile whose text is known is preferred",
+        "wire/profile.py",
+        "(AS4_1_0, AS4_1_2)",
+        "(AS4_1_2, AS4_1_0)",
+        ("tests/unit/app/test_configfile.py",),
+    ),
+    Mutant(
+        "message properties have the type of the transport profile",
+        "wire/as4/identify.py",
+        "Property(FINAL_RECIPIENT, final_recipient, profile.property_type)",
+        'Property(FINAL_RECIPIENT, final_recipient, "iso6523-actorid-upis")',
+        ("tests/unit/accesspoint/test_facts.py",),
+    ),
+    Mutant(
+        "the log names the roles that came",
+        "accesspoint/facts.py",
+        "if (message.from_role, message.to_role) == (profile.initiator_role, profile.responder_role):",
+        "if True:",
+        ("tests/unit/accesspoint/test_facts.py",),
+    ),
+    Mutant(
         "the words of a peer steer no terminal",
         "accesspoint/verdict.py",
         'each if each.isprintable() else "\\ufffd"',

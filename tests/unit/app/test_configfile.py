@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -93,9 +94,53 @@ def test_settings_that_are_left_out_are_the_defaults_of_their_type(tmp_path: Pat
     assert federation == FederationConfig(federation.identifier, federation.sml_zone, federation.trust)
 
 
-def test_transport_profiles_are_those_of_1_2_and_1_0_in_this_order_unless_told(tmp_path: Path) -> None:
+def test_the_values_of_a_transport_profile_can_be_set(tmp_path: Path) -> None:
+    """The text of 1.2 could not be had: what third parties say of it may be wrong."""
+    told = GOOD.replace(
+        "[message_service]",
+        f"""[access_point.transport_profiles.{AS4_1_2.identifier}]
+initiator_role = "urn:initiator"
+responder_role = "urn:responder"
+party_type = "urn:party"
+property_type = "urn:property"
+security_timestamp = true
+
+[message_service]""",
+    )
+    own = load(write(tmp_path, told)).access_point
+    assert own is not None
+    changed = replace(
+        AS4_1_2,
+        initiator_role="urn:initiator",
+        responder_role="urn:responder",
+        party_type="urn:party",
+        property_type="urn:property",
+        security_timestamp=True,
+    )
+    assert own.profiles == (AS4_1_0, changed)
+
+
+@pytest.mark.parametrize(
+    ("name", "where"),
+    [
+        ("digg-transport-as4-v9_9", "access_point.transport_profiles.digg-transport-as4-v9_9"),
+        (AS4_1_0.identifier, f"access_point.transport_profiles.{AS4_1_0.identifier}.role"),
+    ],
+)
+def test_what_is_set_of_a_transport_profile_is_one_that_is_used_and_known(
+    tmp_path: Path, name: str, where: str
+) -> None:
+    told = GOOD.replace(
+        "[message_service]", f'[access_point.transport_profiles.{name}]\nrole = "x"\n[message_service]'
+    )
+    with pytest.raises(ConfigError) as caught:
+        load(write(tmp_path, told))
+    assert caught.value.where == where
+
+
+def test_transport_profiles_are_those_of_1_0_and_1_2_in_this_order_unless_told(tmp_path: Path) -> None:
     told = GOOD.replace("lease_seconds = 20", f'profiles = ["{AS4_1_0.identifier}"]')
-    for text, profiles in ((GOOD, (AS4_1_2, AS4_1_0)), (told, (AS4_1_0,))):
+    for text, profiles in ((GOOD, (AS4_1_0, AS4_1_2)), (told, (AS4_1_0,))):
         own = load(write(tmp_path, text)).access_point
         assert own is not None
         assert own.profiles == profiles

@@ -7,7 +7,6 @@ from lxml import etree
 from samdrift.wire.domibus.mtom import CONTENT_ID
 from samdrift.wire.domibus.types import OutgoingMessage
 from samdrift.wire.errors import WireError, WireFault
-from samdrift.wire.identifiers import PARTICIPANT_SCHEME
 from samdrift.wire.profile import AS4_1_0 as PROFILE
 from samdrift.wire.xml import Element, Namespace, name
 
@@ -36,7 +35,7 @@ def submit(message: OutgoingMessage) -> bytes:
     _eb(collaboration, "ConversationId", message.conversation_id)
     properties = _eb(user, "MessageProperties")
     for key, organisation in (("originalSender", message.sender), ("finalRecipient", message.recipient)):
-        _eb(properties, "Property", organisation.value, name=key, type=PARTICIPANT_SCHEME)
+        _eb(properties, "Property", organisation.value, name=key, type=PROFILE.property_type)
     part = _eb(_eb(user, "PayloadInfo"), "PartInfo", href=_PAYLOAD)
     _eb(_eb(part, "PartProperties"), "Property", PROFILE.payload_mime_type, name="MimeType")
     request = etree.SubElement(body, name(Namespace.DOMIBUS, "submitRequest"))
