@@ -63,7 +63,6 @@ class _Exchange:
             signer=self.sender.signing,
             recipient=self.receiver.certificate,
             rng=os.urandom,
-            created=self.now,
         )
         received = read_message(
             packed.content_type,

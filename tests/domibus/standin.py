@@ -72,6 +72,8 @@ class Domibus:
     pending: dict[str, Waiting] = field(default_factory=dict)
     downloaded: list[str] = field(default_factory=list)
     calls: Counter[str] = field(default_factory=Counter)
+    warnings: list[str] = field(default_factory=list)
+    """What its log would say."""
     refuse: Fault | None = None
     """What every submission ends with."""
     lose_answers: int = 0
@@ -122,6 +124,8 @@ class Domibus:
             case "submitRequest":
                 return await self._submit(asked, organisation), None
             case "listPendingMessagesRequest":
+                if asked.text("finalRecipient"):
+                    self.warnings.append("finalRecipient is ignored for a plugin user")
                 ids = [each.message_id for each in self.pending.values() if each.recipient == organisation]
                 return soap.message_ids("listPendingMessagesResponse", ids[:500] * self.listed), None
             case "retrieveMessageRequest":

@@ -34,7 +34,7 @@ from samdrift.wire.as4 import (
 )
 from samdrift.wire.identifiers import SDK_MESSAGE_EXTENDED, DocumentIdentifier
 from samdrift.wire.keys import DecryptionKey, SigningKey
-from samdrift.wire.profile import AS4_1_2
+from samdrift.wire.profile import AS4_1_0, TransportProfile
 from samdrift.wire.receipt import MessageReceipt
 from samdrift.wire.sdkmessage import SdkMessage
 from tests.roles import web
@@ -88,6 +88,8 @@ class Peer:
     received: list[ReceivedMessage] = field(default_factory=list)
     respond: Respond | None = None
     """What to answer instead of a receipt."""
+    profile: TransportProfile = AS4_1_0
+    """What the headers of its messages are like."""
     silent: bool = False
     """Whether it takes messages and never answers."""
 
@@ -135,7 +137,7 @@ class Peer:
             "original_sender": envelope.header.sender.value,
             "final_recipient": envelope.header.recipient.value,
         } | dict(changes or {})
-        message = user_message(AS4_1_2, timestamp=now, **says)
+        message = user_message(self.profile, timestamp=now, **says)
         if not typed:
             plain = tuple(replace(one, type=None) for one in message.properties)
             message = replace(message, properties=plain)

@@ -95,6 +95,29 @@ def error(code: EbmsErrorCode, detail: str, *, signed: bool = True) -> Callable[
     return respond_of
 
 
+def as_a_domibus(code: EbmsErrorCode, detail: str) -> Callable[[Peer], Respond]:
+    """An unsigned error in the header, with a SOAP Fault in the Body."""
+
+    def respond_of(peer: Peer) -> Respond:
+        unsigned_error = error(code, detail, signed=False)(peer)
+
+        def respond(message: ReceivedMessage) -> Response | int:
+            answer = unsigned_error(message)
+            assert isinstance(answer, Response)
+            return Response(answer.content_type, answer.body.replace(_EMPTY_BODY, _FAULT))
+
+        return respond
+
+    return respond_of
+
+
+_EMPTY_BODY = b"></S12:Body>"
+_FAULT = (
+    b"><S12:Fault><S12:Code><S12:Value>S12:Receiver</S12:Value></S12:Code><S12:Reason>"
+    b'<S12:Text xml:lang="en">An error occurred.</S12:Text></S12:Reason></S12:Fault></S12:Body>'
+)
+
+
 # --- receipts that prove nothing ----------------------------------------------------------------------------
 
 

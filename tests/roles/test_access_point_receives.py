@@ -16,6 +16,7 @@ import pytest
 from samdrift.audit.entries import LogEntry
 from samdrift.audit.events import AuditEvent
 from samdrift.wire.identifiers import FEDERATION_SDK, RECEIPT_EXTENDED, ProcessIdentifier
+from samdrift.wire.profile import PROFILES, TransportProfile
 from tests.roles import web
 from tests.roles.letters import changed
 from tests.roles.member import AP, MT, Member, until
@@ -68,6 +69,22 @@ async def test_a_final_recipient_that_is_no_participant(stage: Stage, recipient:
     posted = await peer.posts(peer.encloses(stage.agency), stage.agency, {"final_recipient": recipient})
     assert posted.errors()[0][0] in ("EBMS:0004", "EBMS:0009")
     assert not await stage.agency.waiting()
+
+
+# --- transport-profile-as4 2.3.1: which version of the profile ----------------------------------------------
+
+
+@pytest.mark.parametrize("profile", PROFILES.values(), ids=lambda profile: profile.identifier)
+async def test_2_3_1_roles_and_property_types_of_each_profile_are_accepted_and_logged(
+    stage: Stage, profile: TransportProfile
+) -> None:
+    peer = stage.peer()
+    peer.profile = profile
+    envelope = peer.encloses(stage.habo)
+    posted = await peer.posts(envelope, stage.habo)
+    assert posted.is_receipt_of(stage.habo.certificate)
+    entry = await stage.habo.logged(AP, envelope.id, AuditEvent.AP_ENVELOPE_RECEIVED)
+    assert entry.ids["roles"] == entry.ids["property_types"] == profile.identifier
 
 
 # --- transport-profile-as4 2.10 c, d: who sends -------------------------------------------------------------

@@ -16,6 +16,7 @@ from samdrift.audit.events import AuditEvent
 from samdrift.contracts.messages import MessageStatus
 from samdrift.contracts.transfer import TransferReason, TransferState
 from samdrift.wire.as4 import EbmsErrorCode
+from samdrift.wire.ebms import NOT_SERVICED
 from tests.roles.member import AP
 from tests.roles.peer import Peer
 from tests.roles.resends import (
@@ -24,6 +25,7 @@ from tests.roles.resends import (
     Sent,
     always,
     answers,
+    as_a_domibus,
     error,
     lost_receipt,
     silent,
@@ -46,6 +48,8 @@ SCENES: dict[str, Scene] = {
     "never proves": always(lambda peer: lambda message: unsigned(peer, message)),
     "refuses": always(_REFUSED),
     "refuses unsigned": always(_REFUSED_UNSIGNED),
+    "refuses as a Domibus": always(as_a_domibus(EbmsErrorCode.POLICY_NONCOMPLIANCE, "wrong policy")),
+    "not serviced, as a Domibus": always(as_a_domibus(EbmsErrorCode.OTHER, NOT_SERVICED)),
     "duplicate": always(error(EbmsErrorCode.DUPLICATE, "")),
     **{f"status {status}": answers(status, Peer.receipt) for status in BARE_STATUSES},
     **NO_PROOF,
@@ -102,17 +106,15 @@ async def test_a_bare_http_status_is_tried_again(stage: Stage, sent: dict[str, S
 
 
 async def test_every_attempt_is_the_same_message(stage: Stage, sent: dict[str, Sent]) -> None:
-    """transport-profile-as4 2.2, reception awareness: same MessageId, same payload, a new timestamp."""
+    """transport-profile-as4 2.2, reception awareness: same MessageId, payload and signed references."""
     case = sent["twice nothing"]
     await stage.habo.reaches(case.message_id, MessageStatus.WAITING_FOR_RECEIPT)
     assert len(case.peer.received) == 3
     for one, other in pairwise(case.peer.received):
         assert one.header.user_message == other.header.user_message
         assert one.payload == other.payload
-        times = one.header.security_timestamp, other.header.security_timestamp
-        assert times[0] is not None
-        assert times[1] is not None
-        assert times[0] < times[1]
+        assert one.references == other.references
+        assert one.header.security_timestamp is None
 
 
 async def test_the_receipt_of_an_earlier_attempt_counts(stage: Stage, sent: dict[str, Sent]) -> None:
@@ -148,6 +150,24 @@ async def test_the_peers_own_words_reach_the_sender(stage: Stage, sent: dict[str
     assert failure == "Transfer failed: peer-refused | EBMS:0102 wrong key"
     entry = await stage.habo.logged(AP, case.message_id, AuditEvent.AP_TRANSFER_FAILED)
     assert (entry.ids["reason"], entry.ids["peer"]) == ("peer-refused", case.peer.party)
+
+
+async def test_the_words_of_a_domibus_are_read_from_the_header_of_its_fault(
+    stage: Stage, sent: dict[str, Sent]
+) -> None:
+    case = sent["refuses as a Domibus"]
+    failure = await stage.habo.failure(case.message_id)
+    assert failure == "Transfer failed: peer-refused | EBMS:0103 wrong policy"
+    assert len(case.peer.received) == ATTEMPTS
+
+
+async def test_2_5_c_not_serviced_in_a_fault_of_a_domibus_ends_the_transfer_at_once(
+    stage: Stage, sent: dict[str, Sent]
+) -> None:
+    case = sent["not serviced, as a Domibus"]
+    failure = await stage.habo.failure(case.message_id)
+    assert failure == "Transfer failed: not-serviced | EBMS:0004 NOT_SERVICED"
+    assert len(case.peer.received) == 1
 
 
 async def test_a_duplicate_error_is_no_proof(stage: Stage, sent: dict[str, Sent]) -> None:

@@ -53,9 +53,9 @@ async def test_2_3_1_the_header_is_the_profiles(stage: Stage) -> None:
 
 
 @pytest.mark.parametrize(
-    ("reachable", "elsewhere"), [(AS4_1_2, (AS4_1_0,)), (AS4_1_0, ())], ids=["both", "1.0 alone"]
+    ("reachable", "elsewhere"), [(AS4_1_0, (AS4_1_2,)), (AS4_1_2, ())], ids=["both", "1.2 alone"]
 )
-async def test_2_3_1_e_the_endpoint_of_the_newest_profile_that_the_recipient_has(
+async def test_2_3_1_e_the_endpoint_of_the_confirmed_profile_before_the_unconfirmed_one(
     stage: Stage, reachable: TransportProfile, elsewhere: tuple[TransportProfile, ...]
 ) -> None:
     peer, federation = stage.peer(), stage.federation
@@ -65,7 +65,10 @@ async def test_2_3_1_e_the_endpoint_of_the_newest_profile_that_the_recipient_has
         others = tuple(replace(gone, transport_profile=one.identifier) for one in elsewhere)
         federation.publish([replace(service, endpoints=(*others, here))])
     message_id = await stage.habo.send(peer.address)
-    await peer.gets()
+    (received,) = await peer.gets()
+    message = received.header.user_message
+    assert (message.from_role, message.to_role) == (reachable.initiator_role, reachable.responder_role)
+    assert {each.type for each in message.properties} == {reachable.property_type}
     await answers_message(peer, stage.habo, message_id)
     assert await stage.habo.ends(message_id) is MessageStatus.ACCEPTED
 

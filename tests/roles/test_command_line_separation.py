@@ -192,6 +192,7 @@ NO_RECORDS: dict[Path_, str] = {
     ("isolation", "verify"): OF_NO_VAULT,
     ("validate",): OF_NO_VAULT,
     ("envelope", "verify"): OF_NO_VAULT,
+    ("as4", "inspect"): "a file, opened with the operator's own keys at most",
     ("testbed", "run"): "runs a federation of its own",
     ("bench",): "makes an installation of its own",
     ("test",): OF_NO_VAULT,

@@ -37,7 +37,7 @@ def test_links_into_a_page_find_their_heading(document: Path) -> None:
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=ids)
 def test_commands_that_are_shown_exist(document: Path) -> None:
-    shown = re.findall(r"\./samdrift ([a-z]+)", document.read_text())
+    shown = re.findall(r"\./samdrift ([a-z0-9]+)", document.read_text())
     assert set(shown) <= set(COMMANDS)
 
 

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from base64 import b64encode
+from collections.abc import Iterable
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 
 from samdrift.vault.records import Transfer
-from samdrift.wire.as4 import SignedHeader
+from samdrift.wire.as4 import FINAL_RECIPIENT, ORIGINAL_SENDER, SignedHeader, UserMessage
 from samdrift.wire.certificates import common_name
+from samdrift.wire.profile import TransportProfile
 
 _SHA256 = hashes.SHA256()
+_OTHER = "other"
 
 
-def reception_facts(header: SignedHeader) -> dict[str, str]:
-    """Who sent what to whom, from a header whose signature holds."""
+def reception_facts(header: SignedHeader, profiles: Iterable[TransportProfile]) -> dict[str, str]:
+    """Who sent what to whom, by which of ``profiles``, from a header whose signature holds."""
     message = header.user_message
     return {
         "as4": message.message_id,
@@ -24,7 +27,24 @@ def reception_facts(header: SignedHeader) -> dict[str, str]:
         **signature_facts(header.signature),
         "sender": message.property("originalSender") or "",
         "recipient": message.property("finalRecipient") or "",
+        **profile_facts(message, profiles),
     }
+
+
+def profile_facts(message: UserMessage, profiles: Iterable[TransportProfile]) -> dict[str, str]:
+    """Which transport profile's roles and property types a message has (transport-profile-as4 2.3.1).
+
+    All are accepted: the text of version 1.2 could not be had, and none of these
+    values decides anything here.
+    """
+    roles, types = _OTHER, _OTHER
+    came = {each.type for each in message.properties if each.name in (ORIGINAL_SENDER, FINAL_RECIPIENT)}
+    for profile in reversed(tuple(profiles)):
+        if (message.from_role, message.to_role) == (profile.initiator_role, profile.responder_role):
+            roles = profile.identifier
+        if came == {profile.property_type}:
+            types = profile.identifier
+    return {"roles": roles, "property_types": "none" if came == {None} else types}
 
 
 def peer_facts(certificate: x509.Certificate) -> dict[str, str]:

@@ -46,6 +46,7 @@ from samdrift.wire.ebms import NOT_SERVICED, EbmsErrorCode
 from samdrift.wire.envelope import EnvelopeHeader, HeaderScanner
 from samdrift.wire.errors import WireError
 from samdrift.wire.identifiers import ParticipantIdentifier
+from samdrift.wire.profile import PROFILES
 
 _WORKER = Principal(PrincipalKind.WORKER, "access-point-inbound")
 
@@ -105,7 +106,7 @@ class Inbound:
         try:
             reception = Reception(As4Reader(content_type, self._limits), body)
             header = await reception.header(self._signers)
-            facts = reception_facts(header)
+            facts = reception_facts(header, (*self._settings.profiles, *PROFILES.values()))
             await self._peers.authenticate(header, now)
             require_fresh(header, now, self._settings.clock_tolerance)
             recipient = self._served(header.user_message)

@@ -59,9 +59,9 @@ class Outbound:
         """Try once and record the outcome; gives when to try again, ``None`` when the transfer is final.
 
         The claim has stored the attempt's time before.
-        The message of a resend differs from the first in its security timestamp
-        alone: same MessageId, same payload digest (transport-profile-as4 2.2,
-        reception awareness).
+        The message of a resend signs what the first one signed: same MessageId,
+        same payload digest (transport-profile-as4 2.2, reception awareness). With
+        a peer that gets security timestamps, these alone differ.
         """
         began = time.monotonic()
         facts = transfer_facts(transfer)
@@ -102,7 +102,7 @@ class Outbound:
             signer=self._keys().newest,
             recipient=route.certificate,
             rng=self._rng,
-            created=created,
+            created=created if route.profile.security_timestamp else None,
         )
 
     async def _exchange(
@@ -143,7 +143,7 @@ class Outbound:
         """References of the attempts before this one; computed again where a crash kept them unstored.
 
         A peer may answer a resend with the receipt of the first transfer, whose
-        digests are those of that attempt: its security timestamp was another.
+        digests are those of that attempt: its security timestamp, if any, was another.
         """
         return [
             tuple(SignedReference.from_xml(xml) for xml in attempt.references)

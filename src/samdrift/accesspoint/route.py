@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from cryptography import x509
@@ -19,7 +19,7 @@ from samdrift.contracts.discovery import (
 from samdrift.contracts.transfer import TransferReason
 from samdrift.wire.certificates import common_name
 from samdrift.wire.identifiers import DocumentIdentifier, ParticipantIdentifier
-from samdrift.wire.profile import PROFILES, TransportProfile
+from samdrift.wire.profile import TransportProfile
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +81,14 @@ class Routes:
                 "certificate of the receiving access point: no common name to send to",
                 final=True,
             )
-        return Route(endpoint.address, endpoint.certificate, party, PROFILES[endpoint.transport_profile])
+        profile = self._profile(endpoint.transport_profile, party)
+        return Route(endpoint.address, endpoint.certificate, party, profile)
+
+    def _profile(self, identifier: str, party: str) -> TransportProfile:
+        """The transport profile of an endpoint, with what the operator decided for this one peer."""
+        profile = next(one for one in self._settings.profiles if one.identifier == identifier)
+        timestamp = profile.security_timestamp or party in self._settings.timestamp_peers
+        return replace(profile, security_timestamp=timestamp)
 
     async def _approve(self, certificate: x509.Certificate, now: datetime) -> None:
         """Chain and revocation of the receiving access point (transport-profile-as4 2.10 a, b)."""

@@ -13,7 +13,7 @@ from samdrift.wire.identifiers import (
     DocumentIdentifier,
     ParticipantIdentifier,
 )
-from samdrift.wire.profile import AS4_1_0, AS4_1_2, TransportProfile
+from samdrift.wire.profile import PROFILES, TransportProfile
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +58,10 @@ class AccessPointSettings:
     message_id_domain: str
     base_model: frozenset[ParticipantIdentifier] = frozenset()
     """Organisations that are registered under the base transport model, beside the extended one."""
-    profiles: tuple[TransportProfile, ...] = (AS4_1_2, AS4_1_0)
+    profiles: tuple[TransportProfile, ...] = tuple(PROFILES.values())
     """Transport profiles that may be used to send, the preferred one first."""
+    timestamp_peers: frozenset[str] = frozenset()
+    """Parties that get a ``wsu:Timestamp`` although their transport profile has none."""
     retry: RetryPolicy = field(default_factory=RetryPolicy)
     lease: timedelta = timedelta(minutes=5)
     """How long one worker may hold a transfer before another takes it over."""

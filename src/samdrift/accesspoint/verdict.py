@@ -18,6 +18,7 @@ from samdrift.wire.as4 import (
 from samdrift.wire.ebms import NOT_SERVICED, EbmsError
 
 _DUPLICATE = "EBMS:4001"
+_MAX_DETAIL = 2000
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +69,17 @@ def judge(
 
 
 def _of_errors(errors: Sequence[EbmsError]) -> Answer:
-    detail = "; ".join(f"{error.code} {error.detail or error.short_description}".strip() for error in errors)
+    detail = _one_line(
+        "; ".join(f"{error.code} {error.detail or error.short_description}" for error in errors)
+    )
     if any(error.detail.strip() == NOT_SERVICED for error in errors):
         return Answer(TransferReason.NOT_SERVICED, detail, final=True)
     if any(error.code == _DUPLICATE for error in errors):
         return Answer(TransferReason.RECEIPT_INVALID, f"probably delivered, but without a receipt: {detail}")
     return Answer(TransferReason.PEER_REFUSED, detail)
+
+
+def _one_line(words: str) -> str:
+    """Return a peer's words in one bounded line, with U+FFFD for what could steer a terminal."""
+    line = " ".join(words.split())[:_MAX_DETAIL]
+    return "".join(each if each.isprintable() else "\ufffd" for each in line)

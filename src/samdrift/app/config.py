@@ -94,6 +94,8 @@ class AccessPointConfig:
     """After which time the work of a process that died is taken up; longer than any attempt."""
     profiles: tuple[TransportProfile, ...] = tuple(PROFILES.values())
     """Transport profiles to send to peers by, the preferred one first (transport-profile-as4 2.3.1)."""
+    timestamp_peers: tuple[str, ...] = ()
+    """Peers, by party, that demand a ``wsu:Timestamp``; all others get none."""
     clock_seconds: int = 600
     """How far the clocks of peers may be from ours, when the security timestamp of a message is judged."""
     address: str = ""

@@ -133,6 +133,7 @@ def _one_inside_the_other(one: Path, other: Path) -> bool:
 
 
 def _access_point(table: Table) -> AccessPointConfig:
+    profiles = table.take("profiles", _profiles, tuple(PROFILES.values()))
     access_point = AccessPointConfig(
         party=table.take("party", text),
         message_id_domain=table.take("message_id_domain", text),
@@ -143,7 +144,8 @@ def _access_point(table: Table) -> AccessPointConfig:
         interval_seconds=table.take("interval_seconds", positive, 240),
         answer_seconds=table.take("answer_seconds", positive, 60),
         lease_seconds=table.take("lease_seconds", positive, 300),
-        profiles=table.take("profiles", _profiles, tuple(PROFILES.values())),
+        profiles=_with_values(profiles, table.optional("transport_profiles")),
+        timestamp_peers=table.take("timestamp_peers", texts, ()),
         clock_seconds=table.take("clock_seconds", count, 600),
         address=table.take("address", https_address, ""),
     )
@@ -207,6 +209,30 @@ def _profiles(value: Any) -> tuple[TransportProfile, ...]:
     if not named or len(set(named)) != len(named) or not PROFILES.keys() >= set(named):
         raise ValueError(f"is not one or several of {', '.join(PROFILES)}, each once")
     return tuple(PROFILES[name] for name in named)
+
+
+def _with_values(profiles: tuple[TransportProfile, ...], table: Table | None) -> tuple[TransportProfile, ...]:
+    """The profiles with the values that the operator sets, since not every text could be had."""
+    if table is None:
+        return profiles
+    changed = tuple(
+        _changed(one, values) if (values := table.optional(one.identifier)) else one for one in profiles
+    )
+    table.finish()
+    return changed
+
+
+def _changed(profile: TransportProfile, table: Table) -> TransportProfile:
+    changed = replace(
+        profile,
+        party_type=table.take("party_type", text, profile.party_type),
+        initiator_role=table.take("initiator_role", text, profile.initiator_role),
+        responder_role=table.take("responder_role", text, profile.responder_role),
+        property_type=table.take("property_type", text, profile.property_type),
+        security_timestamp=table.take("security_timestamp", flag, profile.security_timestamp),
+    )
+    table.finish()
+    return changed
 
 
 def _loopback(value: Any) -> SocketAddress:

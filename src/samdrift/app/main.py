@@ -40,6 +40,7 @@ COMMANDS = {
     "isolation": "Try to cross from one organisation to another, everywhere, and sign what came of it.",
     "validate": "Check SDK messages, envelopes and receipts: findings with receipt codes.",
     "envelope": "Look into an envelope between organisations: who signed, and whether that holds.",
+    "as4": "Look into a captured AS4 message, receipt or error: what it is, who signed, whether that holds.",
     "testbed": "DIGG's test cases for access points, with a protocol to attach to an application.",
     "bench": "Measure work against its cryptographic floor.",
     "test": "Run all tests, with what they need; further arguments go to pytest.",

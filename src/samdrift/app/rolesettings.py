@@ -30,6 +30,7 @@ def access_point_settings(config: Config, own: AccessPointConfig) -> AccessPoint
         message_id_domain=own.message_id_domain,
         base_model=frozenset(one.identifier for one in config.organisations if one.base_model),
         profiles=own.profiles,
+        timestamp_peers=frozenset(own.timestamp_peers),
         retry=RetryPolicy(own.attempts, timedelta(seconds=own.interval_seconds)),
         lease=timedelta(seconds=own.lease_seconds),
         answer_within=timedelta(seconds=own.answer_seconds),

@@ -42,15 +42,21 @@ def certificates(data: bytes) -> tuple[x509.Certificate, ...]:
         raise KeyMaterialError("no certificate can be read") from None
 
 
-def _private_key(
-    key_pem: bytes, certificate: x509.Certificate, passphrase: bytes | None
-) -> rsa.RSAPrivateKey:
+def private_key(key_pem: bytes, passphrase: bytes | None = None) -> rsa.RSAPrivateKey:
+    """Return an RSA key from PKCS#8; :class:`KeyMaterialError` when there is none."""
     try:
         key = load_pem_private_key(key_pem, passphrase)
     except (ValueError, TypeError, UnsupportedAlgorithm):
         raise KeyMaterialError("the private key cannot be read with this passphrase") from None
     if not isinstance(key, rsa.RSAPrivateKey):
         raise KeyMaterialError("the private key is not an RSA key")
+    return key
+
+
+def _private_key(
+    key_pem: bytes, certificate: x509.Certificate, passphrase: bytes | None
+) -> rsa.RSAPrivateKey:
+    key = private_key(key_pem, passphrase)
     if key.public_key() != certificate.public_key():
         raise KeyMaterialError("the private key does not belong to the certificate")
     return key

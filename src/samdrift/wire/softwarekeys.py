@@ -40,10 +40,15 @@ class SoftwareDecryptionKey:
 
     def unwrap(self, wrapped: bytes, oaep: Oaep) -> bytes:
         """The session key; :class:`WireError` (``DECRYPTION``) when it does not open."""
-        try:
-            return self._private_key.decrypt(wrapped, oaep.padding)
-        except ValueError:
-            raise WireError(WireFault.DECRYPTION, "cannot be decrypted") from None
+        return unwrap(self._private_key, wrapped, oaep)
+
+
+def unwrap(private_key: rsa.RSAPrivateKey, wrapped: bytes, oaep: Oaep) -> bytes:
+    """Return the session key; :class:`WireError` (``DECRYPTION``) when the private key does not open it."""
+    try:
+        return private_key.decrypt(wrapped, oaep.padding)
+    except ValueError:
+        raise WireError(WireFault.DECRYPTION, "cannot be decrypted") from None
 
 
 class SoftwareTokenKey:

@@ -82,7 +82,6 @@ def _packed(message: UserMessage, ours: Certified, theirs: Certified) -> PackedM
         signer=ours.signing_key(),
         recipient=theirs.certificate,
         rng=os.urandom,
-        created=_NOW,
     )
 
 

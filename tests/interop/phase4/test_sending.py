@@ -38,7 +38,7 @@ async def test_phase4_verifies_decrypts_and_its_organisation_reads(interop: Scen
     arrived = await interop.arrived(message.message_id)
     assert arrived["signature_checked"] is True
     assert arrived["signer"] == arrived["from"] == "AP0001-SDK-DEMO"
-    assert arrived["signed"] == ["Messaging", "Body", "Timestamp", "cid:message"]
+    assert arrived["signed"] == ["Messaging", "Body", "cid:message"]
     assert arrived["decrypted"] is True
     assert arrived["to"] == THEIRS
     assert (arrived["service_type"], arrived["service"]) == (

@@ -140,8 +140,7 @@ def _message(recipient: str) -> UserMessage:
 
 def _packed(message: UserMessage, us: Identity, recipient: x509.Certificate) -> PackedMessage:
     signer = SoftwareSigningKey(us.key, us.certificate)
-    now = datetime.now(UTC)
-    return pack(message, _PAYLOAD, signer=signer, recipient=recipient, rng=os.urandom, created=now)
+    return pack(message, _PAYLOAD, signer=signer, recipient=recipient, rng=os.urandom)
 
 
 async def _answered(interop: Scene, content_type: str, body: bytes) -> tuple[str, bytes]:

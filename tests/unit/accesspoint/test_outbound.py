@@ -6,9 +6,11 @@ import asyncio
 import contextlib
 import os
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from typing import Any, cast
 
+import pytest
 from prometheus_client import CollectorRegistry
 
 from samdrift.accesspoint.meters import Meters
@@ -18,8 +20,10 @@ from samdrift.accesspoint.route import Route
 from samdrift.accesspoint.settings import AccessPointSettings
 from samdrift.contracts.principals import Role
 from samdrift.contracts.transfer import TransferReason
+from samdrift.wire.as4 import EbmsError, EbmsErrorCode, build_error
+from samdrift.wire.ebms import NOT_SERVICED
 from samdrift.wire.identifiers import ParticipantIdentifier
-from samdrift.wire.profile import AS4_1_2
+from samdrift.wire.profile import AS4_1_0, PROFILES, TransportProfile
 from samdrift.wire.softwarekeys import SoftwareSigningKey
 from tests import pki
 from tests.vaults import MINUTE, NOW, Installation, submitted
@@ -28,9 +32,32 @@ CERTIFICATE = pki.root("AP0002-SDK-TEST", 1).certificate
 SETTINGS = AccessPointSettings("AP0001-SDK-TEST", "test", "ap.test", lease=timedelta(milliseconds=100))
 
 
+@dataclass(frozen=True)
 class OneRoute:
+    profile: TransportProfile
+
     async def find(self, *asked: object) -> Route:
-        return Route("https://peer.test/as4", CERTIFICATE, "AP0002-SDK-TEST", AS4_1_2)
+        return Route("https://peer.test/as4", CERTIFICATE, "AP0002-SDK-TEST", self.profile)
+
+
+async def attempted(
+    installation: Installation, organisation: ParticipantIdentifier, client: object, profile: TransportProfile
+) -> datetime | None:
+    """One attempt at a transfer to a peer of this profile; gives when the next one is due."""
+    outbound = Outbound(
+        SETTINGS,
+        installation.gate,
+        cast(Any, OneRoute(profile)),
+        cast(Any, client),
+        lambda: OwnKeys((SoftwareSigningKey(pki.key(1), CERTIFICATE),), ()),
+        lambda: NOW,
+        os.urandom,
+        Meters(CollectorRegistry()),
+    )
+    async with installation.open(organisation, Role.ACCESS_POINT) as vault:
+        transfer = await submitted(vault, lease=MINUTE)
+        body = await vault.outgoing_body(transfer.id)
+    return await outbound.attempt(organisation, transfer, body)
 
 
 class Trickling:
@@ -47,24 +74,59 @@ class Trickling:
             await asyncio.sleep(0.01)
 
 
+class Listening:
+    """A client whose peer takes everything and answers with a bare HTTP status."""
+
+    status, content_type = 500, "application/soap+xml;charset=UTF-8"
+
+    def __init__(self, answer: bytes = b"") -> None:
+        self.bodies: list[bytes] = []
+        self._answer = answer
+
+    @contextlib.asynccontextmanager
+    async def exchange(
+        self, method: str, address: str, content: bytes, **how: object
+    ) -> AsyncIterator[Listening]:
+        self.bodies.append(content)
+        yield self
+
+    async def read(self, most: int) -> bytes:
+        return self._answer
+
+
+@pytest.mark.parametrize("profile", [*PROFILES.values(), replace(AS4_1_0, security_timestamp=True)])
+async def test_2_2_a_security_timestamp_is_sent_where_the_profile_has_one_and_nowhere_else(
+    installation: Installation, organisation: ParticipantIdentifier, profile: TransportProfile
+) -> None:
+    peer = Listening()
+    await attempted(installation, organisation, peer, profile)
+    (body,) = peer.bodies
+    assert (b"<wsu:Timestamp" in body) is profile.security_timestamp
+
+
+async def test_2_5_c_not_serviced_with_a_fault_and_status_500_ends_the_transfer_at_once(
+    installation: Installation, organisation: ParticipantIdentifier
+) -> None:
+    error = EbmsError.of(EbmsErrorCode.OTHER, NOT_SERVICED, "m@own.test")
+    answer = build_error(error, message_id="e@peer.test", now=NOW, signer=None).body
+    fault = answer.replace(b"></S12:Body>", b"><S12:Fault></S12:Fault></S12:Body>")
+    assert fault != answer
+    assert await attempted(installation, organisation, Listening(fault), AS4_1_0) is None
+    async with installation.open(organisation, Role.ACCESS_POINT) as vault:
+        (event,) = await vault.events(0, 10)
+    assert (event.reason, event.detail) == (TransferReason.NOT_SERVICED, "EBMS:0004 NOT_SERVICED")
+
+
+def test_no_profile_has_a_security_timestamp() -> None:
+    """A Domibus under the p-mode that DIGG publishes refuses every message that has one."""
+    assert not any(profile.security_timestamp for profile in PROFILES.values())
+
+
 async def test_a_peer_that_trickles_is_given_up_when_the_claim_ends(
     installation: Installation, organisation: ParticipantIdentifier
 ) -> None:
-    outbound = Outbound(
-        SETTINGS,
-        installation.gate,
-        cast(Any, OneRoute()),
-        cast(Any, Trickling()),
-        lambda: OwnKeys((SoftwareSigningKey(pki.key(1), CERTIFICATE),), ()),
-        lambda: NOW,
-        os.urandom,
-        Meters(CollectorRegistry()),
-    )
-    async with installation.open(organisation, Role.ACCESS_POINT) as vault:
-        transfer = await submitted(vault, lease=MINUTE)
-        body = await vault.outgoing_body(transfer.id)
     async with asyncio.timeout(5):
-        later = await outbound.attempt(organisation, transfer, body)
+        later = await attempted(installation, organisation, Trickling(), AS4_1_0)
     assert later is not None
     async with installation.open(organisation, Role.ACCESS_POINT) as vault:
         (event,) = await vault.events(0, 10)

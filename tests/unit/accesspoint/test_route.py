@@ -55,6 +55,14 @@ async def test_a_peer_without_a_name_cannot_be_sent_to() -> None:
     assert (caught.value.reason, caught.value.final) == (TransferReason.PEER_UNTRUSTED, True)
 
 
+@pytest.mark.parametrize("party", ["AP0002-SDK-TEST", "AP0003-SDK-TEST"])
+async def test_2_2_one_peer_gets_a_security_timestamp_where_the_operator_says_so(party: str) -> None:
+    world: Any = Published(V1_0)
+    settings = replace(SETTINGS, timestamp_peers=frozenset({party}))
+    route = await Routes(settings, world, world).find(RECIPIENT, SDK_MESSAGE_EXTENDED, pki.NOW)
+    assert route.profile.security_timestamp is (party == route.party)
+
+
 V1_0 = Endpoint(AS4_1_0.identifier, "https://peer.test/1.0", CERTIFICATE)
 V1_2 = Endpoint(AS4_1_2.identifier, "https://peer.test/1.2", CERTIFICATE)
 GONE = replace(V1_2, expiration=pki.NOW - pki.DAY)

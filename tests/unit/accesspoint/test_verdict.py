@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from datetime import UTC, datetime
 
 import pytest
@@ -25,6 +26,7 @@ from samdrift.wire.as4 import (
 from samdrift.wire.keys import SigningKey
 from samdrift.wire.profile import AS4_1_2
 from tests import pki
+from tests.captures import DOMIBUS_ERROR, DOMIBUS_RECEIPT_CUT_OFF, requires_captures
 
 NOW = datetime.now(UTC)
 ISSUER = pki.root("Issuer", 0)
@@ -58,6 +60,9 @@ def packed(created: datetime) -> PackedMessage:
 
 
 FIRST, SECOND = packed(NOW.replace(microsecond=0)), packed(NOW.replace(microsecond=500_000))
+FAULT = b"""<S12:Fault><S12:Code><S12:Value>S12:Receiver</S12:Value></S12:Code><S12:Reason>
+<S12:Text xml:lang="en">An error occurred.</S12:Text></S12:Reason></S12:Fault>"""
+"""Content of the Body with which a Domibus answers every error."""
 
 
 def receipt(references: tuple[SignedReference, ...], signer: SigningKey) -> Response:
@@ -132,6 +137,68 @@ def test_an_error_is_information_signed_or_not(
     assert (verdict.delivered, verdict.reason, verdict.final) == (False, reason, final)
     assert code in verdict.detail
     assert detail.strip() in verdict.detail
+
+
+def with_fault(answer: Response) -> Response:
+    """The answer as a Domibus writes it, with a SOAP Fault in the Body."""
+    body = answer.body.replace(b"></S12:Body>", b">" + FAULT + b"</S12:Body>")
+    assert body != answer.body
+    return Response(answer.content_type, body)
+
+
+@pytest.mark.parametrize(
+    ("code", "detail", "reason", "final"),
+    [
+        (EbmsErrorCode.OTHER, "NOT_SERVICED", TransferReason.NOT_SERVICED, True),
+        (EbmsErrorCode.POLICY_NONCOMPLIANCE, "Received Timestamp", TransferReason.PEER_REFUSED, False),
+        (EbmsErrorCode.PROCESSING_MODE_MISMATCH, "PMode not found", TransferReason.PEER_REFUSED, False),
+    ],
+)
+def test_ebms3_core_6_an_error_is_read_from_the_header_and_the_body_is_ignored(
+    code: EbmsErrorCode, detail: str, reason: TransferReason, final: bool
+) -> None:
+    error = EbmsError.of(code, detail, "m@own.test")
+    verdict = judged(with_fault(build_error(error, message_id="e@peer.test", now=NOW, signer=None)))
+    assert (verdict.reason, verdict.detail, verdict.final) == (reason, f"{code.value} {detail}", final)
+
+
+def test_a_receipt_whose_body_was_filled_after_it_was_signed_is_not_delivery() -> None:
+    verdict = judged(with_fault(receipt(SECOND.references, PEER.signing_key())))
+    assert (verdict.delivered, verdict.detail) == (False, "receipt: signature")
+
+
+def test_the_words_of_a_peer_are_one_line_that_steers_no_terminal() -> None:
+    error = EbmsError.of(EbmsErrorCode.OTHER, "first\n  second\u202e\u0085 third", "m@own.test")
+    verdict = judged(build_error(error, message_id="e@peer.test", now=NOW, signer=None))
+    assert verdict.detail == "EBMS:0004 first second\ufffd third"
+
+
+@requires_captures
+def test_the_error_of_a_domibus_reaches_the_operator_in_its_words() -> None:
+    verdict = judged(Response("application/soap+xml;charset=UTF-8", DOMIBUS_ERROR.read_bytes()))
+    assert (verdict.reason, verdict.final) == (TransferReason.PEER_REFUSED, False)
+    assert verdict.detail.startswith("EBMS:0103 These policy alternatives can not be satisfied: {http://")
+    assert "AsymmetricBinding: Received Timestamp does not match the requirements" in verdict.detail
+
+
+@requires_captures
+def test_not_serviced_from_a_domibus_ends_the_transfer() -> None:
+    """transport-profile-as4 2.5 c, in the form in which a Domibus answers."""
+    body, edits = re.subn(
+        rb"<eb:ErrorDetail>.*</eb:ErrorDetail>",
+        b"<eb:ErrorDetail>NOT_SERVICED</eb:ErrorDetail>",
+        DOMIBUS_ERROR.read_bytes().replace(b"EBMS:0103", b"EBMS:0004"),
+        flags=re.DOTALL,
+    )
+    assert edits == 1
+    verdict = judged(Response("application/soap+xml;charset=UTF-8", body))
+    assert (verdict.reason, verdict.final) == (TransferReason.NOT_SERVICED, True)
+
+
+@requires_captures
+def test_a_receipt_that_was_cut_off_is_not_delivery() -> None:
+    verdict = judged(Response("application/soap+xml", DOMIBUS_RECEIPT_CUT_OFF.read_bytes()))
+    assert (verdict.delivered, verdict.reason) == (False, TransferReason.RECEIPT_INVALID)
 
 
 @settings(max_examples=60, deadline=None)

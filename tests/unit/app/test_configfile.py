@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from samdrift.app.config import (
 )
 from samdrift.app.configfile import load
 from samdrift.app.malware import MalwareConfig
+from samdrift.app.rolesettings import access_point_settings
 from samdrift.app.toml import ConfigError
 from samdrift.net.clamd import ClamdAddress
 from samdrift.wire.profile import AS4_1_0, AS4_1_2
@@ -92,12 +94,65 @@ def test_settings_that_are_left_out_are_the_defaults_of_their_type(tmp_path: Pat
     assert federation == FederationConfig(federation.identifier, federation.sml_zone, federation.trust)
 
 
-def test_transport_profiles_are_those_of_1_2_and_1_0_in_this_order_unless_told(tmp_path: Path) -> None:
+def test_the_values_of_a_transport_profile_can_be_set(tmp_path: Path) -> None:
+    """The text of 1.2 could not be had: what third parties say of it may be wrong."""
+    told = GOOD.replace(
+        "[message_service]",
+        f"""[access_point.transport_profiles.{AS4_1_2.identifier}]
+initiator_role = "urn:initiator"
+responder_role = "urn:responder"
+party_type = "urn:party"
+property_type = "urn:property"
+security_timestamp = true
+
+[message_service]""",
+    )
+    own = load(write(tmp_path, told)).access_point
+    assert own is not None
+    changed = replace(
+        AS4_1_2,
+        initiator_role="urn:initiator",
+        responder_role="urn:responder",
+        party_type="urn:party",
+        property_type="urn:property",
+        security_timestamp=True,
+    )
+    assert own.profiles == (AS4_1_0, changed)
+
+
+@pytest.mark.parametrize(
+    ("name", "where"),
+    [
+        ("digg-transport-as4-v9_9", "access_point.transport_profiles.digg-transport-as4-v9_9"),
+        (AS4_1_0.identifier, f"access_point.transport_profiles.{AS4_1_0.identifier}.role"),
+    ],
+)
+def test_what_is_set_of_a_transport_profile_is_one_that_is_used_and_known(
+    tmp_path: Path, name: str, where: str
+) -> None:
+    told = GOOD.replace(
+        "[message_service]", f'[access_point.transport_profiles.{name}]\nrole = "x"\n[message_service]'
+    )
+    with pytest.raises(ConfigError) as caught:
+        load(write(tmp_path, told))
+    assert caught.value.where == where
+
+
+def test_transport_profiles_are_those_of_1_0_and_1_2_in_this_order_unless_told(tmp_path: Path) -> None:
     told = GOOD.replace("lease_seconds = 20", f'profiles = ["{AS4_1_0.identifier}"]')
-    for text, profiles in ((GOOD, (AS4_1_2, AS4_1_0)), (told, (AS4_1_0,))):
+    for text, profiles in ((GOOD, (AS4_1_0, AS4_1_2)), (told, (AS4_1_0,))):
         own = load(write(tmp_path, text)).access_point
         assert own is not None
         assert own.profiles == profiles
+
+
+def test_peers_that_get_a_security_timestamp_are_named_and_none_is_unless_told(tmp_path: Path) -> None:
+    told = GOOD.replace("lease_seconds = 20", 'timestamp_peers = ["AP0040-SDK-PROD"]')
+    for text, peers in ((GOOD, ()), (told, ("AP0040-SDK-PROD",))):
+        config = load(write(tmp_path, text))
+        assert config.access_point is not None
+        settings = access_point_settings(config, config.access_point)
+        assert settings.timestamp_peers == frozenset(peers)
 
 
 def test_a_role_without_a_table_does_not_run(tmp_path: Path) -> None:

@@ -98,7 +98,7 @@ def _document(
         "valid": verdict.valid,
         "reason": verdict.reason,
         "signer": certificates.subject(verdict.signer) if verdict.signer else None,
-        "certificate": _certificate(verdict.signer) if verdict.signer else None,
+        "certificate": certificate_document(verdict.signer) if verdict.signer else None,
         "chain": chain,
         "chain_reason": judged.reason if judged else None,
         "at": at.isoformat(timespec="seconds"),
@@ -108,7 +108,8 @@ def _document(
     }
 
 
-def _certificate(signer: x509.Certificate) -> dict[str, str]:
+def certificate_document(signer: x509.Certificate) -> dict[str, str]:
+    """Return what identifies a certificate, for a JSON document."""
     return {
         "issuer": certificates.issuer(signer),
         "serial": f"{signer.serial_number:x}",

@@ -55,7 +55,7 @@ def list_keys(
 ) -> None:
     """The operator's keys, the newest first: what each is for now, and until when it is certified."""
     with told():
-        held = _store(load(config)).keys(OPERATOR_KEYS)
+        held = key_store(load(config)).keys(OPERATOR_KEYS)
     rows = [_row(key, held) for key in held]
     if as_json:
         print_json({"keys": rows})
@@ -81,7 +81,7 @@ def request(
         if not name:
             raise Unusable("--name is needed: the common name of the certificate")
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-        typer.echo(_store(loaded).create_key(OPERATOR_KEYS, key.value, subject).decode(), nl=False)
+        typer.echo(key_store(loaded).create_key(OPERATOR_KEYS, key.value, subject).decode(), nl=False)
 
 
 @app.command()
@@ -97,7 +97,7 @@ def install(
         access_point = loaded.access_point
         if key is Which.ACCESS_POINT and access_point and common_name(own) != access_point.party:
             raise Unusable(f"{shown(certificate)}: the common name is not the party of this access point")
-        _store(loaded).install_certificate(OPERATOR_KEYS, key.value, own, tuple(chain))
+        key_store(loaded).install_certificate(OPERATOR_KEYS, key.value, own, tuple(chain))
 
 
 @app.command()
@@ -108,7 +108,7 @@ def retire(
 ) -> None:
     """Remove an older key for good, when nobody can have its certificate from SMP any more."""
     with told():
-        _store(load(config)).retire(OPERATOR_KEYS, key.value, number)
+        key_store(load(config)).retire(OPERATOR_KEYS, key.value, number)
 
 
 def _row(key: HeldKey, held: Iterable[HeldKey]) -> dict[str, object]:
@@ -124,7 +124,8 @@ def _row(key: HeldKey, held: Iterable[HeldKey]) -> dict[str, object]:
     }
 
 
-def _store(config: Config) -> KeyStore:
+def key_store(config: Config) -> KeyStore:
+    """Open the key store of an installation; :class:`Unusable` where there is none."""
     settings = vault_settings(config)
     if not settings.secrets.is_dir():
         raise Unusable(f"{shown(settings.secrets)}: there is no key store")

@@ -43,7 +43,6 @@ PATH = "/as4"
 Post = Callable[[str, str, bytes], Awaitable[Answered]]
 """Posts a body: address, content type, body."""
 _DOMAIN = "testbed.samdrift.test"
-_NOW = timedelta(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,11 +99,11 @@ class TestAccessPoint:
         return Starlette(routes=[Route(PATH, self._receive, methods=["POST"])])
 
     def pack(
-        self, subject: Subject, envelope: Envelope, secured: timedelta = _NOW, /, **changes: str
+        self, subject: Subject, envelope: Envelope, secured: timedelta | None = None, /, **changes: str
     ) -> PackedMessage:
         """The AS4 message for an envelope; ``changes`` make its header say what is not so.
 
-        ``secured`` is how far from now its security timestamp is.
+        ``secured`` is how far from now its security timestamp is; without it there is none.
         """
         header = envelope.header
         values = {
@@ -125,7 +124,7 @@ class TestAccessPoint:
             signer=self._signing,
             recipient=subject.certificate,
             rng=os.urandom,
-            created=now + secured,
+            created=None if secured is None else now + secured,
         )
 
     async def send(self, subject: Subject, envelope: Envelope, **changes: str) -> Sent:

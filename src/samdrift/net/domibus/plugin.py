@@ -112,8 +112,13 @@ class Plugin:
             return await _whole("submit", answer, domibus.submitted)
 
     async def pending(self, recipient: str) -> tuple[str, ...]:
-        """The ids of the messages that wait for ``recipient``, the oldest first."""
-        return await self._ask("list", domibus.list_pending(recipient), domibus.pending)
+        """The ids of the messages that wait for ``recipient``, the oldest first.
+
+        Named only where no plugin user logs in: a Domibus that knows the user lists
+        what is for its organisation and nothing else.
+        """
+        request = domibus.list_pending() if self._login else domibus.list_pending(recipient)
+        return await self._ask("list", request, domibus.pending)
 
     async def status(self, message_id: str) -> MessageStatus:
         """How a message that was submitted stands."""

@@ -26,6 +26,7 @@ from samdrift.wire.wssec import (
     read_document,
     read_encryption,
     read_timestamp,
+    require_empty_body,
     verify,
 )
 
@@ -68,6 +69,7 @@ def _verified(
     document: SoapDocument, candidates: Sequence[x509.Certificate]
 ) -> VerifiedHeader | SignerWanted:
     user_message = parse_user_message(document.messaging)
+    require_empty_body(document)
     security = document.security
     if security is None or security.signature is None:
         raise As4Fault(EbmsErrorCode.POLICY_NONCOMPLIANCE, "not signed")

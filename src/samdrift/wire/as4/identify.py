@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import datetime
 
 from samdrift.wire.ebms.types import PartInfo, Property, UserMessage
-from samdrift.wire.identifiers import PARTICIPANT_SCHEME
 from samdrift.wire.keys import Random
 from samdrift.wire.profile import TransportProfile
 
@@ -55,8 +54,8 @@ def user_message(
         action=action,
         conversation_id=conversation_id,
         properties=(
-            Property(ORIGINAL_SENDER, original_sender, PARTICIPANT_SCHEME),
-            Property(FINAL_RECIPIENT, final_recipient, PARTICIPANT_SCHEME),
+            Property(ORIGINAL_SENDER, original_sender, profile.property_type),
+            Property(FINAL_RECIPIENT, final_recipient, profile.property_type),
         ),
         parts=(
             PartInfo(

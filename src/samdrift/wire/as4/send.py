@@ -114,12 +114,14 @@ def prepare(
     signer: SigningKey,
     recipient: x509.Certificate,
     rng: Random,
-    created: datetime,
+    created: datetime | None = None,
 ) -> PreparedMessage:
-    """Sign Messaging, the empty Body, a timestamp and the digest of the payload; choose its key.
+    """Sign Messaging, the empty Body and the digest of the payload; choose its key.
 
-    ``part`` is what a :class:`Compressor` gave. Identifiers follow from the message id, so
-    equal inputs give equal references (ebms3-core 7.2, transport-profile-as4 2.2 a).
+    ``part`` is what a :class:`Compressor` gave. ``created`` puts a signed ``wsu:Timestamp``
+    into the message, for the peers that demand one; others refuse it. Identifiers follow
+    from the message id, so equal inputs give equal references (ebms3-core 7.2,
+    transport-profile-as4 2.2 a).
     """
     content_id = _content_id(message)
     suffix = hashlib.sha256(message.message_id.encode()).hexdigest()[:24]
@@ -127,11 +129,11 @@ def prepare(
     messaging_id = f"Messaging-{suffix}"
     messaging = Part(messaging_id, build_user_message(message, messaging_id))
     body = build_body(f"Body-{suffix}")
-    secured = build_timestamp(created, created + _LIFETIME, f"Timestamp-{suffix}")
+    times = [build_timestamp(created, created + _LIFETIME, f"Timestamp-{suffix}")] if created else []
     attachment = Attachment(content_id, part.digest)
-    signed = build_signature((messaging, body, secured), attachment, signer, f"Signer-{suffix}")
+    signed = build_signature((messaging, body, *times), attachment, signer, f"Signer-{suffix}")
     encrypted = build_encryption(content_id, GZIP, session_key, recipient, suffix)
-    soap = build_envelope((secured.markup, encrypted, signed.markup), messaging, body)
+    soap = build_envelope((*(time.markup for time in times), encrypted, signed.markup), messaging, body)
     head = _head(boundary, soap, content_id) + vector
     tail = closing(boundary)
     return PreparedMessage(
@@ -153,7 +155,7 @@ def pack(
     signer: SigningKey,
     recipient: x509.Certificate,
     rng: Random,
-    created: datetime,
+    created: datetime | None = None,
 ) -> PackedMessage:
     """The whole message in memory, for payloads that are known to be small."""
     compressor = Compressor()

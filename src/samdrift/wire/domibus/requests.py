@@ -7,8 +7,7 @@ from lxml import etree
 from samdrift.wire.domibus.mtom import CONTENT_ID
 from samdrift.wire.domibus.types import OutgoingMessage
 from samdrift.wire.errors import WireError, WireFault
-from samdrift.wire.identifiers import PARTICIPANT_SCHEME
-from samdrift.wire.profile import AS4_1_2 as PROFILE
+from samdrift.wire.profile import AS4_1_0 as PROFILE
 from samdrift.wire.xml import Element, Namespace, name
 
 _PREFIXES = {"soap": Namespace.SOAP12, "eb": Namespace.EBMS3, "ws": Namespace.DOMIBUS}
@@ -19,7 +18,8 @@ def submit(message: OutgoingMessage) -> bytes:
     """``submitMessage``; the envelope itself is a MIME part beside it (:mod:`samdrift.wire.domibus.mtom`).
 
     ``To`` is left out: Domibus finds party and address in SMP by ``finalRecipient``
-    and its type. Service, action and the rest are those of transport-profile-as4 2.3.1.
+    and its type. Service, action and the rest are those of transport-profile-as4 2.3.1,
+    as the processing mode has them that DIGG publishes for a Domibus.
     """
     envelope, body = _envelope()
     header = etree.Element(name(Namespace.SOAP12, "Header"))
@@ -35,7 +35,7 @@ def submit(message: OutgoingMessage) -> bytes:
     _eb(collaboration, "ConversationId", message.conversation_id)
     properties = _eb(user, "MessageProperties")
     for key, organisation in (("originalSender", message.sender), ("finalRecipient", message.recipient)):
-        _eb(properties, "Property", organisation.value, name=key, type=PARTICIPANT_SCHEME)
+        _eb(properties, "Property", organisation.value, name=key, type=PROFILE.property_type)
     part = _eb(_eb(user, "PayloadInfo"), "PartInfo", href=_PAYLOAD)
     _eb(_eb(part, "PartProperties"), "Property", PROFILE.payload_mime_type, name="MimeType")
     request = etree.SubElement(body, name(Namespace.DOMIBUS, "submitRequest"))
@@ -47,13 +47,14 @@ def submit(message: OutgoingMessage) -> bytes:
     return _bytes(envelope)
 
 
-def list_pending(recipient: str) -> bytes:
-    """``listPendingMessages``: what waits for one final recipient.
+def list_pending(recipient: str = "") -> bytes:
+    """``listPendingMessages``: what waits, for one final recipient if it is named.
 
-    A Domibus that demands a login lists what is for that login's organisation,
-    whatever it is asked for.
+    A Domibus lists for a plugin user what is for its organisation, and writes a
+    warning into its log when a recipient is named all the same.
     """
-    return _plain("listPendingMessagesRequest", finalRecipient=recipient)
+    filters = {"finalRecipient": recipient} if recipient else {}
+    return _plain("listPendingMessagesRequest", **filters)
 
 
 def retrieve(message_id: str) -> bytes:
@@ -85,7 +86,7 @@ def ask_own_errors(message_id: str) -> bytes:
     return _plain("getErrorsRequestWithAccessPointRole", messageID=message_id, accessPointRole="SENDING")
 
 
-def _plain(request: str, attributes: dict[str, str] | None = None, **children: str) -> bytes:
+def _plain(request: str, attributes: dict[str, str] | None = None, /, **children: str) -> bytes:
     envelope, body = _envelope()
     element = etree.SubElement(body, name(Namespace.DOMIBUS, request), attributes or {})
     for child, value in children.items():

@@ -3,7 +3,7 @@
 from samdrift.wire.ebms.build import build_errors, build_receipt, build_user_message
 from samdrift.wire.ebms.errors import NOT_SERVICED, Category, EbmsError, EbmsErrorCode, Severity
 from samdrift.wire.ebms.parse import message_id_of, parse_user_message
-from samdrift.wire.ebms.signals import parse_signal
+from samdrift.wire.ebms.signals import is_signal, parse_signal
 from samdrift.wire.ebms.times import format_time, parse_time
 from samdrift.wire.ebms.types import (
     ErrorSignalMessage,
@@ -30,6 +30,7 @@ __all__ = [
     "build_receipt",
     "build_user_message",
     "format_time",
+    "is_signal",
     "message_id_of",
     "parse_signal",
     "parse_time",

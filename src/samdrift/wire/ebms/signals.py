@@ -19,6 +19,11 @@ _MESSAGING = (one("SignalMessage"),)
 _MAX_TEXT = 1024
 
 
+def is_signal(messaging: Element) -> bool:
+    """Tell whether a header holds a signal and not a user message; nothing of it is checked."""
+    return any(part.tag == eb("SignalMessage") for part in children(messaging))
+
+
 def parse_signal(messaging: Element) -> ReceiptSignalMessage | ErrorSignalMessage:
     """The one signal of a header; :class:`WireError` (``STRUCTURE``) when it is neither receipt nor error.
 

@@ -16,7 +16,7 @@ from samdrift.wire.wssec.build import (
     build_timestamp,
 )
 from samdrift.wire.wssec.cipher import KEY_SIZE, TAG_SIZE, VECTOR_SIZE, Decryptor, Encryptor
-from samdrift.wire.wssec.document import SecurityHeader, SoapDocument, read_document
+from samdrift.wire.wssec.document import SecurityHeader, SoapDocument, read_document, require_empty_body
 from samdrift.wire.wssec.encryption import EncryptedAttachment, read_encryption
 from samdrift.wire.wssec.keyreference import KeyReference
 from samdrift.wire.wssec.references import SignedReference
@@ -50,5 +50,6 @@ __all__ = [
     "read_document",
     "read_encryption",
     "read_timestamp",
+    "require_empty_body",
     "verify",
 ]

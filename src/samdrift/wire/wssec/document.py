@@ -46,8 +46,18 @@ class SoapDocument:
     """Every element that has an identifier, by it."""
 
 
+def require_empty_body(document: SoapDocument) -> None:
+    """Reject a user message with content in its Body (transport-profile-as4 2.2 a).
+
+    The payload is an attachment. Signals are exempt: a receiver ignores their Body
+    (ebms3-core 6), and a Domibus puts a SOAP Fault there beside the error in the header.
+    """
+    if children(document.body) or text(document.body).strip():
+        raise _malformed("the profile has the payload in an attachment and nothing here", "Body")
+
+
 def read_document(data: bytes, max_bytes: int) -> SoapDocument:
-    """Read a SOAP envelope; :class:`WireError` when its structure is not acceptable."""
+    """Read a SOAP envelope, with any Body; :class:`WireError` when its structure is not acceptable."""
     root = parse(data, XmlLimits(max_bytes, _MAX_MARKUP, _MAX_DEPTH))
     if root.tag != soap("Envelope"):
         raise WireError(WireFault.UNKNOWN_ROOT, "not a SOAP 1.2 envelope", "root")
@@ -57,8 +67,6 @@ def read_document(data: bytes, max_bytes: int) -> SoapDocument:
         raise _malformed("exactly one Header and one Body are required", "Envelope")
     header, body = parts
     messaging, security = _blocks(header)
-    if children(body) or text(body).strip():
-        raise _malformed("the profile has the payload in an attachment and nothing here", "Body")
     return SoapDocument(
         messaging=messaging,
         body=body,

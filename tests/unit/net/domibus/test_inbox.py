@@ -54,6 +54,15 @@ async def test_a_message_is_told_of_fetched_and_marked_when_it_is_taken(tmp_path
         assert at.domibus.downloaded == [item.id]
 
 
+async def test_a_plugin_user_asks_for_what_waits_without_a_recipient(tmp_path: Path) -> None:
+    """A Domibus writes a warning at each poll of a plugin user that names one."""
+    async with desk(tmp_path) as at:
+        at.domibus.receive(incoming("m@p"))
+        at.domibus.receive(incoming("other@p", OTHERS))
+        assert await inbox(at) == ["m@p"]
+        assert at.domibus.warnings == []
+
+
 async def test_a_message_is_opened_once_to_be_told_of(tmp_path: Path) -> None:
     async with desk(tmp_path) as at:
         at.domibus.receive(incoming())

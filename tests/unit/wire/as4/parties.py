@@ -58,12 +58,19 @@ def message(message_id: str = "m-1@ap.example") -> UserMessage:
     )
 
 
-def packed(payload: bytes = PAYLOAD, *, header: UserMessage | None = None, seed: int = 1) -> PackedMessage:
+def packed(
+    payload: bytes = PAYLOAD,
+    *,
+    header: UserMessage | None = None,
+    seed: int = 1,
+    created: datetime | None = NOW,
+) -> PackedMessage:
+    """A message as a peer sends it that signs a timestamp; without ``created``, as we send it."""
     return pack(
         header or message(),
         payload,
         signer=sender().signing_key(),
         recipient=receiver().certificate,
         rng=seeded(seed),
-        created=NOW,
+        created=created,
     )

@@ -46,6 +46,26 @@ def test_what_was_packed_is_read() -> None:
     assert received.references == sent.references
 
 
+def test_a_message_has_no_security_timestamp_unless_it_is_asked_for() -> None:
+    """A Domibus under DIGG's p-mode refuses one with EBMS:0103: its policies lack IncludeTimestamp."""
+    sent = packed(created=None)
+    assert b"wsu:Timestamp" not in sent.body
+    received = read_message(sent.content_type, sent.body, decryption(receiver()))
+    assert (received.header.security_timestamp, received.header.security_expires) == (None, None)
+    assert [reference.uri.partition("-")[0] for reference in received.references] == [
+        "#Messaging",
+        "#Body",
+        "cid:message",
+    ]
+
+
+def test_without_a_timestamp_every_attempt_signs_the_same() -> None:
+    """So the receipt of any attempt proves the transfer, whichever the peer kept."""
+    first, second = packed(created=None, seed=1), packed(created=None, seed=2)
+    assert first.references == second.references
+    assert first.body != second.body
+
+
 @settings(max_examples=40, deadline=None)
 @given(cuts=st.lists(st.integers(1, 9000), max_size=30), payload=st.binary(max_size=3000))
 def test_it_does_not_matter_in_which_pieces_a_message_comes(cuts: list[int], payload: bytes) -> None:

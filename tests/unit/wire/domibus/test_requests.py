@@ -74,6 +74,10 @@ def asks(body: str) -> str:
     ("request_", "body"),
     [
         (
+            domibus.list_pending(),
+            "<ws:listPendingMessagesRequest></ws:listPendingMessagesRequest>",
+        ),
+        (
             domibus.list_pending("0203:habo.se"),
             "<ws:listPendingMessagesRequest><finalRecipient>0203:habo.se</finalRecipient>"
             "</ws:listPendingMessagesRequest>",
