@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
+from hashlib import sha256
 
 import pytest
 
@@ -32,6 +33,7 @@ class Held:
     schema: str
     message_id: str
     receipt_id: str
+    commitment: str
 
 
 Read = Callable[[MessageServiceVault, Held], Awaitable[object]]
@@ -47,6 +49,7 @@ SEALED: dict[Column, Read] = {
     ("status_events", "details"): lambda vault, held: vault.status_events(held.message_id, Direction.IN),
     ("receipts", "address"): lambda vault, held: vault.receipt(held.receipt_id),
     ("receipts", "content"): lambda vault, held: vault.receipt_body(held.receipt_id),
+    ("digests", "sealed"): lambda vault, held: vault.digest(held.commitment),
     ("bodies", "sealed"): _body,
 }
 """Columns that hold what is encrypted, and how each is read."""
@@ -107,8 +110,9 @@ async def held(
         await vault.set_status(
             mine.id, MessageStatus.NEW, (event,), now=NOW, deadline=None, direction=Direction.IN
         )
+        commitment = vault.keep_digest(sha256(b"<m/>").digest())
     login = await vault_login(installation, organisation, MT)
-    return Held(organisation, login.schema, mine.id, answer.id)
+    return Held(organisation, login.schema, mine.id, answer.id, commitment)
 
 
 @pytest.mark.parametrize("of", ["another vault", "another row"])

@@ -21,6 +21,7 @@ from samdrift.vault import logbook, messagerows, moving
 from samdrift.vault.bodies import Body, body_values
 from samdrift.vault.moving import Facts, Part
 from samdrift.vault.opening import Vault
+from samdrift.vault.records import Digest
 from samdrift.vault.session import call
 
 _BEGIN = call("begin_arrival", 2)
@@ -126,6 +127,8 @@ class MessageServiceArrival(Arrival):
     def _rows(self, part: Part, records: Sequence[Brought]) -> dict[str, list[Facts]]:
         if part is moving.RECEIPTS:
             return {part.name: [self._receipt(record) for record in records]}
+        if part is moving.DIGESTS:
+            return {part.name: [self._digest(record.facts) for record in records]}
         if part is moving.MESSAGES:
             events = [event for record in records for event in self._events(record.facts)]
             numbered = [event | {"number": number} for number, event in enumerate(events)]
@@ -165,6 +168,11 @@ class MessageServiceArrival(Arrival):
             "address": None if address is None else moving.from_bytes(address),
             "content": moving.from_bytes(content),
         }
+
+    def _digest(self, facts: Facts) -> Facts:
+        digest = Digest(*(bytes.fromhex(facts[name].removeprefix("\\x")) for name in ("salt", "sha256")))
+        sealed = messagerows.sealed_digest(digest, self._sealer)
+        return {"commitment": digest.commitment, "sealed": moving.from_bytes(sealed)}
 
 
 def _mailbox(facts: Facts) -> str:
