@@ -5,13 +5,14 @@ from __future__ import annotations
 from tests.separation.mutation.mutant import Mutant
 
 _EVIDENCE = "tests/roles/test_evidence.py"
+_ROTATION = "tests/roles/test_key_rotation.py"
 
 PROOF = (
     Mutant(
         "evidence that lacks a receipt in its log does not hold",
         "app/evidence/verifying.py",
-        "        if name not in said.digests:\n",
-        "        if False:\n",
+        "            yield Finding(name, False, why)\n            continue",
+        "            continue",
         (f"{_EVIDENCE}::test_evidence_that_lacks_what_its_log_speaks_of_does_not_hold",),
     ),
     Mutant(
@@ -51,6 +52,37 @@ PROOF = (
         (
             "tests/unit/vault/test_messageservice.py::"
             "test_a_deleted_message_is_gone_but_its_id_and_its_proof_stay",
+        ),
+    ),
+    Mutant(
+        "a key whose certificate SMP names is not destroyed",
+        "app/published.py",
+        "if answer.value is not None and certificate in _certificates(answer.value):",
+        "if False:",
+        (f"{_ROTATION}::test_the_access_points_key_is_not_destroyed_while_smp_names_its_certificate",),
+    ),
+    Mutant(
+        "a key is not destroyed while SMP cannot be asked",
+        "app/published.py",
+        "            if answer.unknown:\n",
+        "            if False:\n",
+        ("tests/unit/app/test_keys.py::test_a_certificate_is_requested_installed_and_the_old_one_retired",),
+    ),
+    Mutant(
+        "a passphrase file that others can read opens nothing",
+        "app/passphrase.py",
+        "_NOT_THE_OWNERS = 0o077",
+        "_NOT_THE_OWNERS = 0",
+        ("tests/unit/app/test_passphrase.py::test_a_file_that_others_can_read_or_write_opens_nothing",),
+    ),
+    Mutant(
+        "a command that reads makes no key store",
+        "vault/keys/unlocking.py",
+        "        if not begin and not (folder / ROOT).exists()",
+        "        if False and not (folder / ROOT).exists()",
+        (
+            "tests/unit/app/test_no_key_store.py"
+            "::test_a_command_that_reads_leaves_nothing_where_there_is_no_key_store",
         ),
     ),
     Mutant(

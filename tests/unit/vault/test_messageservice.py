@@ -344,6 +344,7 @@ async def test_a_deleted_message_is_gone_but_its_id_and_its_proof_stay(
         assert await vault.message(record.id) is None
         assert await vault.messages() == ()
         assert await vault.status_events(record.id, IN) == ()
+        assert await vault.receipt(answer.id) == answer
         assert await vault.receipt_body(answer.id) == b"<ar/>"
         with pytest.raises(UnknownRecord):
             await vault.body(record.id, IN)
