@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from hashlib import sha256
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
@@ -70,7 +71,9 @@ async def fill(installation: Installation, organisation: ParticipantIdentifier) 
         )
         gone = message()
         await messages.create_outgoing(gone, await body(messages), now=NOW, lease=None)
+        await messages.store_received_receipt(receipt(gone.id, Direction.IN), b"<proof/>", now=NOW)
         assert await messages.delete(gone.id, Direction.OUT)
+        messages.keep_digest(sha256(b"<m/>").digest())
         came = message(Direction.IN, message_id=sent.id)
         await messages.receive(
             came, await body(messages), receipt(came.id), b"<r/>", item_id="one", now=NOW, lease=None

@@ -52,7 +52,7 @@ def settings_in(folder: Path) -> VaultSettings:
     settings = VaultSettings(
         folder / "database", folder / "objects", folder / "secrets", folder / "seals", b"open sesame"
     )
-    open_keys(settings, cost=CHEAP)
+    open_keys(settings, begin=True, cost=CHEAP)
     return settings
 
 

@@ -36,6 +36,7 @@ from samdrift.contracts.principals import Role
 from samdrift.messageservice.authorization.issuers import OwnIssuers
 from samdrift.vault.database import Database
 from tests.roles.canaries import FIRST, SECOND, Canaries
+from tests.secretfiles import secret_file
 from tests.separation.vaultlogin import Superuser
 
 Path_ = tuple[str, ...]
@@ -304,7 +305,7 @@ async def things(canaries: Canaries, ground: Ground) -> dict[str, str]:
     found = {"own": OWN.identifier.value, "folder": str(folder), "recipient": str(identity.to_public())}
     for name in ("anna", "bo"):
         file = folder / name
-        file.write_text(f"the long passphrase of {name}")
+        secret_file(file, f"the long passphrase of {name}")
         found[name] = str(file)
         arguments = name, "--passphrase-file", file, "--config", ground.config
         assert (await asyncio.to_thread(told, ("custodian", "add"), arguments))[0] == 0

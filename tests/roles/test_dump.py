@@ -18,7 +18,7 @@ from samdrift.contracts.messages import Direction, MessageStatus
 from samdrift.vault.database import Database
 from samdrift.vault.postgres import programs_folder
 from tests.roles.letters import letter
-from tests.roles.member import Member
+from tests.roles.member import MT, Member
 from tests.roles.stage import Stage
 from tests.roles.test_planted_words import WORDS, Heard, comes_in_and_fails, is_exchanged, planted
 
@@ -107,6 +107,18 @@ async def everybody_writes(members: Iterable[Member], to: Callable[[Member], Mem
         assert await to(member).ends(message.message_id, Direction.IN) is MessageStatus.NEW
 
 
+async def receipts_outlive_their_messages(member: Member) -> None:
+    """What a client has deleted leaves receipts, which are searched like everything else."""
+    async with member.open(MT) as vault:
+        found = [each for each in await vault.messages(direction=Direction.IN) if each.status.final]
+        answers = [await vault.receipt_for_message(each.id, Direction.OUT) for each in found]
+        for each in found:
+            assert await vault.delete(each.id, Direction.IN)
+        kept = [await vault.receipt_body(each.id) for each in answers if each is not None]
+    assert kept
+    assert all(kept)
+
+
 async def test_no_word_of_a_message_can_be_read_from_a_dump_of_everything(stage: Stage) -> None:
     await everybody_writes(
         (stage.habo, stage.mullsjo, stage.agency),
@@ -114,6 +126,7 @@ async def test_no_word_of_a_message_can_be_read_from_a_dump_of_everything(stage:
     )
     await is_exchanged(stage)
     await comes_in_and_fails(stage, Heard())
+    await receipts_outlive_their_messages(stage.agency)
     for member in (stage.habo, stage.agency):
         assert await leaks(member) == {}
 

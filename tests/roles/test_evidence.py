@@ -81,6 +81,7 @@ async def test_both_ends_show_what_happened_with_receipts_that_hold(
     logs = files["log/ap.jsonl"] + files["log/mt.jsonl"]
     assert logs.count(message_id.encode()) > 4
     everything = b"".join(files.values())
+    assert len(files["digests.jsonl"].splitlines()) == 4
     for words in (DRAFT.label, DRAFT.text):
         assert words.encode() not in everything, "no content"
 
@@ -150,6 +151,94 @@ async def test_what_was_changed_does_not_hold(
     broken = [finding.what for finding in verdict.findings if not finding.holds]
     assert any(each.startswith(fails) for each in broken), broken
     assert not verdict.valid
+
+
+def without(name: str) -> Callable[[Files], Files]:
+    return lambda files: {each: data for each, data in files.items() if not each.startswith(name)}
+
+
+def without_line(name: str, word: str) -> Callable[[Files], Files]:
+    """Without the first line of a file that has ``word``."""
+
+    def apply(files: Files) -> Files:
+        lines = files[name].splitlines()
+        cut = next(number for number, line in enumerate(lines) if word.encode() in line)
+        return files | {name: b"".join(line + b"\n" for line in lines[:cut] + lines[cut + 1 :])}
+
+    return apply
+
+
+def altered_receipt(files: Files) -> Files:
+    """A receipt that says the same in other bytes: not the one that was exchanged."""
+    name = next(each for each in files if each.startswith("message-receipts/"))
+    return files | {name: files[name] + b"\n"}
+
+
+LEFT_OUT: dict[str, tuple[Callable[[Files], Files], str | tuple[str, ...]]] = {
+    "the message receipt": (without("message-receipts/"), "message-receipts/"),
+    "the transport receipts": (without("transport-receipts/"), "transport-receipts/"),
+    "all digests": (without("digests.jsonl"), ("digest of the ", "message-receipts/")),
+    "one digest": (without_line("digests.jsonl", "commitment"), "digest of the "),
+    "another receipt than the one in the log": (altered_receipt, "message-receipts/"),
+    "an entry that stands in the section": (
+        without_line("log/mt.jsonl", "mt:message:new"),
+        "log/mt.jsonl is all of it",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", LEFT_OUT)
+async def test_evidence_that_lacks_what_its_log_speaks_of_does_not_hold(
+    shown: tuple[str, dict[str, Path]], tmp_path: Path, what: str
+) -> None:
+    """The organisation itself leaves it out, and signs: every file is whole and the signature holds."""
+    change, fails = LEFT_OUT[what]
+    verdict = await signed(change(opened(shown[1]["agency"])), tmp_path / "less", KEY)
+    broken = [finding.what for finding in verdict.findings if not finding.holds]
+    assert broken, "nothing is missed"
+    assert all(each.startswith(fails) for each in broken), broken
+    assert not verdict.valid
+    ended = await asyncio.to_thread(samdrift, "evidence", "verify", tmp_path / "less", "--json")
+    assert (ended.status, ended.document["valid"]) == (1, False)
+
+
+async def test_evidence_of_version_1_that_lacks_a_receipt_does_not_hold(
+    shown: tuple[str, dict[str, Path]], tmp_path: Path
+) -> None:
+    """It came from a program that destroyed receipts with their message, and named them by number."""
+    files = opened(shown[1]["agency"])
+    (receipt,) = [each for each in files if each.startswith("message-receipts/")]
+    content = files.pop(receipt)
+    lacking = await signed(files, tmp_path / "lacking", KEY, version=1)
+    assert [one.what for one in lacking.findings if not one.holds] == ["message-receipts"]
+    whole = await signed(files | {"message-receipts/000007.xml": content}, tmp_path / "whole", KEY, version=1)
+    assert whole.valid
+
+
+@pytest.mark.parametrize("name", ["habo", "agency"])
+async def test_a_deleted_message_leaves_its_receipt_and_digests_as_evidence(
+    stage: Stage, tmp_path: Path, name: str
+) -> None:
+    """As a client asks (api-mt-mk 3, deleteMessageById): nothing of the proof goes with the message."""
+    member: Member = getattr(stage, name)
+    direction = Direction.OUT if name == "habo" else Direction.IN
+    message_id = await stage.habo.send(stage.agency.address)
+    assert await stage.habo.ends(message_id) is MessageStatus.ACCEPTED
+    assert await stage.agency.ends(message_id, Direction.IN) is MessageStatus.NEW
+    async with member.open(MT) as vault:
+        content = await (await vault.body(message_id, direction)).read_all()
+        assert await vault.delete(message_id, direction)
+        vault.record(AuditEvent.MT_MESSAGE_DELETED, message=message_id)
+    assert await gathered(member, message_id, tmp_path / "after")
+    verdict = await verify_evidence(tmp_path / "after", trust_of(member))
+    assert [finding for finding in verdict.findings if not finding.holds] == []
+    files = opened(tmp_path / "after")
+    assert AuditEvent.MT_MESSAGE_DELETED.encode() in files["log/mt.jsonl"]
+    (receipt,) = [data for each, data in files.items() if each.startswith("message-receipts/")]
+    kept = {json.loads(line)["sha256"] for line in files["digests.jsonl"].splitlines()}
+    assert {sha256(content).hexdigest(), sha256(receipt).hexdigest()} <= kept
+    assert [one.what.split(",")[0] for one in verdict.findings if one.what.startswith("digest of the env")]
+    assert DRAFT.text.encode() not in b"".join(files.values())
 
 
 async def signed(files: Files, to: Path, key: SigningKey, **statement: object) -> EvidenceVerdict:

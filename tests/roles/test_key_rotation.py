@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -36,7 +37,8 @@ from samdrift.wire.identifiers import ParticipantIdentifier
 from samdrift.wire.smp import PublishedCertificates
 from tests.roles.member import MT, Member
 from tests.roles.stage import Stage, hasty, member_of
-from tests.unit.app.commandline import samdrift
+from tests.secretfiles import secret_file
+from tests.unit.app.commandline import Ended, samdrift
 from tests.vaults import CHEAP, server_folder
 
 pytestmark = pytest.mark.usefixtures("files_looked_at_always")
@@ -137,7 +139,7 @@ async def place(stage: Stage) -> AsyncIterator[Place]:
     with server_folder() as folder:
         enrolled = await enrol(stage.federation, OPERATOR, folder)
         for name, passphrase in WORDS.items():
-            (folder / f"{name}.txt").write_bytes(passphrase)
+            secret_file(folder / f"{name}.txt", passphrase)
             Custodians(enrolled.config.vaults.secrets, cost=CHEAP).add(name, passphrase)
         async with running(hasty(enrolled.config, MalwareConfig(None))) as run:
             yield Place(stage, folder, member_of(stage.federation, run, NASSJO))
@@ -230,6 +232,70 @@ async def test_a_certificate_that_cannot_be_used_is_refused_with_every_reason(pl
     number = str(before[0][0])
     await place.keys("retire", "signing", number, *place.two)
     assert await place.listed("signing") == before[1:]
+
+
+async def test_a_key_whose_certificate_smp_still_names_is_destroyed_only_when_that_is_said(
+    place: Place,
+) -> None:
+    """Peers that look it up would encrypt for a key that is gone, or trust no signature of its owner."""
+    file = await place.certified("encryption")
+    await place.keys("install", "encryption", str(file))
+    before = await place.listed("encryption")
+    (number,) = [str(number) for number, state in before if state == "old"]
+    logged = await place.logged()
+    named = await place.refusal("retire", "encryption", number, *place.two)
+    assert named.startswith("SMP names its certificate for 0203:nassjo.se (urn:")
+    assert named.endswith(": have it replaced there first, or destroy the key all the same with --anyway")
+    assert (await place.listed("encryption"), await place.logged()) == (before, logged)
+    text = await place.refusal("retire", "encryption", number, *place.two[:4], "--anyway")
+    assert "for good, although SMP names its certificate" in text, "the other custodian reads it"
+    await place.keys("retire", "encryption", number, *place.two, "--anyway")
+    entry = (await place.logged())[-1]
+    assert (entry.event, entry.ids["number"]) == (AuditEvent.KEYS_RETIRED, number)
+    assert entry.ids["anyway"].startswith("SMP names its certificate")
+    await place.publish()
+
+
+async def test_a_key_is_not_destroyed_while_smp_cannot_be_asked(place: Place) -> None:
+    file = await place.certified("signing")
+    await place.keys("install", "signing", str(file))
+    await place.publish()
+    whole = place.folder / "samdrift.toml"
+    reached = whole.read_text()
+    (old,) = [str(number) for number, state in await place.listed("signing") if state == "old"]
+    try:
+        whole.write_text(re.sub(r'name_servers = \["[^"]*"\]', 'name_servers = ["127.0.0.1:9"]', reached))
+        unknown = await place.refusal("retire", "signing", old, *place.two)
+    finally:
+        whole.write_text(reached)
+    assert unknown.startswith(
+        "it is not known whether SMP names its certificate for 0203:nassjo.se: SML gave"
+    )
+    assert old in [str(number) for number, _ in await place.listed("signing")]
+    await place.keys("retire", "signing", old, *place.two)
+    assert old not in [str(number) for number, _ in await place.listed("signing")]
+
+
+async def test_the_access_points_key_is_not_destroyed_while_smp_names_its_certificate(place: Place) -> None:
+    config = ("--config", place.folder / "samdrift.toml")
+
+    async def ended(*arguments: str | Path) -> Ended:
+        return await asyncio.to_thread(samdrift, "keys", *arguments, *config)
+
+    request = (await ended("request", "access-point")).output.encode()
+    new = place.stage.federation.authority.issue_access_point(OPERATOR.party, request)
+    file = place.folder / "access-point.pem"
+    file.write_bytes(new.public_bytes(Encoding.PEM))
+    assert (await ended("install", "access-point", file)).status == 0
+    refused = await ended("retire", "access-point", "1")
+    assert (refused.status, "SMP names its certificate for 0203:nassjo.se" in refused.complaints) == (2, True)
+    services = place.stage.federation.smp.services(NASSJO.identifier)
+    place.stage.federation.publish(
+        replace(one, endpoints=tuple(replace(each, certificate=new) for each in one.endpoints))
+        for one in services
+    )
+    retired = await ended("retire", "access-point", "1")
+    assert retired.status == 0, retired.complaints
 
 
 async def test_one_person_makes_no_key_until_another_one_approves(place: Place) -> None:

@@ -27,6 +27,7 @@ from samdrift.vault.errors import VaultLocked
 from samdrift.wire.identifiers import ParticipantIdentifier
 from tests.roles.member import AP, MT, Member
 from tests.roles.stage import Stage, hasty, member_of
+from tests.secretfiles import secret_file
 from tests.unit.app.commandline import Ended, samdrift
 from tests.vaults import server_folder
 
@@ -70,9 +71,7 @@ class Place:
         return await asyncio.to_thread(samdrift, "org", command, ANEBY.identifier.value, *arguments, *config)
 
     def passphrase(self, text: str) -> Path:
-        file = self.folder / f"{len(text)}.txt"
-        file.write_text(text)
-        return file
+        return secret_file(self.folder / f"{len(text)}.txt", text)
 
 
 @pytest_asyncio.fixture(scope="module")

@@ -18,6 +18,7 @@ from samdrift.vault.keys.custody import FOLDER, Custodians
 from samdrift.vault.provision import Provisioner
 from tests.roles.member import AP, MT, Member
 from tests.roles.stage import Stage
+from tests.secretfiles import secret_file
 from tests.unit.app.commandline import Ended, samdrift
 from tests.vaults import CHEAP
 
@@ -50,7 +51,7 @@ async def test_messages_receipts_and_logs_are_at_the_new_operator(stage: Stage, 
     assert await habo.ends(message_id) is MessageStatus.ACCEPTED
     for name in ("anna", "bo"):
         Custodians(habo.config.vaults.secrets, cost=CHEAP).add(name, b"a long row of words")
-    (tmp_path / "words").write_text("a long row of words\n")
+    secret_file(tmp_path / "words", "a long row of words\n")
     key = pyrage.x25519.Identity.generate()
     (tmp_path / "key").write_text(f"{key}\n")
     persons = ("--by", "anna", "--by-passphrase-file", tmp_path / "words")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 
 import pytest_asyncio
@@ -36,6 +37,10 @@ WORDS = {
 }
 
 
+DIGEST = sha256(b"Krokodilmeddelande").digest()
+"""Would tell a reader of the disk that a guess at the content is right."""
+
+
 def spellings(word: str) -> set[bytes]:
     """How a word could stand on a disk: as text, and as the database prints bytes."""
     return {word.encode(), word.encode("utf-16-le"), word.encode().hex().encode()}
@@ -47,7 +52,8 @@ def files(installation: Installation) -> Iterator[Path]:
 
 
 def words_in(data: bytes) -> set[str]:
-    return {word for word in WORDS.values() if any(spelling in data for spelling in spellings(word))}
+    found = {word for word in WORDS.values() if any(spelling in data for spelling in spellings(word))}
+    return found | ({"digest"} if DIGEST in data or DIGEST.hex().encode() in data else set())
 
 
 @pytest_asyncio.fixture(scope="module")
@@ -79,6 +85,12 @@ async def plant(installation: Installation) -> None:
             answer = replace(receipt(record.id, direction), handling_service_id=WORDS["handling"])
             await vault.store_received_receipt(answer, WORDS["receipt"].encode(), now=NOW)
         assert len(await vault.messages(sender_address=WORDS["address"])) == 2
+        gone, _ = await vault.messages(sender_address=WORDS["address"])
+        kept = replace(receipt(gone.id, Direction.IN), handling_service_id=WORDS["handling"])
+        await vault.store_received_receipt(kept, WORDS["receipt"].encode(), now=NOW)
+        assert await vault.delete(gone.id, Direction.OUT)
+        assert await vault.receipt_body(kept.id) == WORDS["receipt"].encode()
+        vault.keep_digest(DIGEST)
     async with installation.open(organisation, Role.ACCESS_POINT) as transfers:
         for repeat in (1, 20_000):
             await submitted(transfers, WORDS["envelope"].encode() * repeat)

@@ -12,6 +12,7 @@ import inspect
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
+from hashlib import sha256
 from typing import Any
 
 import pytest
@@ -92,6 +93,7 @@ class Victim:
     out: MessageRecord
     came_in: MessageRecord
     answer: ReceiptRecord
+    commitment: str
     processed: str
     cursor: str
     assertion: bytes
@@ -165,6 +167,7 @@ async def victim(installation: Installation) -> Victim:
         (token_key,) = messages.token_keys(now=NOW)
         await messages.count_refusal(SENDER, limit=RefusalLimit(9, MINUTE), now=NOW)
         messages.record(AuditEvent.MT_MESSAGE_SCHEDULED, message=out.id, note=MARKER)
+        commitment = messages.keep_digest(sha256(MARKER.encode()).digest())
     seen_by = await superuser(installation)
     logins = {role: await vault_login(installation, organisation, role) for role in Role}
     bodies = [
@@ -186,6 +189,7 @@ async def victim(installation: Installation) -> Victim:
         out,
         came_in,
         answer,
+        commitment,
         "their-item",
         "their-cursor",
         MARKER.encode(),
@@ -534,6 +538,16 @@ async def receipt_body(vault: MessageServiceVault, victim: Victim) -> object:
     return await unknown(vault.receipt_body(victim.answer.id))
 
 
+async def digest(vault: MessageServiceVault, victim: Victim) -> object:
+    return await is_(None, vault.digest(victim.commitment))
+
+
+async def keep_digest(vault: MessageServiceVault, victim: Victim) -> object:
+    """The same content has another commitment here."""
+    assert vault.keep_digest(sha256(MARKER.encode()).digest()) != victim.commitment
+    return None
+
+
 async def store_received_receipt(vault: MessageServiceVault, victim: Victim) -> object:
     mine = replace(receipt(victim.out.id, Direction.IN), id=victim.answer.id)
     return await is_(True, vault.store_received_receipt(mine, b"mine", now=NOW))
@@ -639,6 +653,7 @@ def page(name: str) -> Case:
             "attempts": (victim.transfer.id, 1),
             "messages": (victim.out.id, "out"),
             "receipts": (victim.answer.id,),
+            "digests": (victim.commitment,),
             "processed": (victim.processed,),
             "cursors": (victim.cursor,),
             "session_keys": ("",),
@@ -698,7 +713,7 @@ CASES: dict[type[Opened], dict[str, Case]] = {
     | {case.__name__: case for case in (receipt_for_message, receipt_body, store_received_receipt)}
     | {case.__name__: case for case in (set_receipt_state, claim_work, schedule, reschedule, finish_work)}
     | {case.__name__: case for case in (cursor, set_cursor, under_way, drop_content)}
-    | {case.__name__: case for case in (token_keys, use_assertion)}
+    | {case.__name__: case for case in (token_keys, use_assertion, digest, keep_digest)}
     | {case.__name__: case for case in (take_session_key, look_after_marks, lost_marks, accept_lost_marks)}
     | {case.__name__: case for case in (count_refusal, refusals)}
     | {case.__name__: case for case in (mailboxes, changes, events_of)}
@@ -708,7 +723,7 @@ CASES: dict[type[Opened], dict[str, Case]] = {
     AccessPointDeparture: DEPARTING
     | {name: page(name) for name in ("incoming", "transfers", "attempts", "events")},
     MessageServiceDeparture: DEPARTING
-    | {name: page(name) for name in ("messages", "receipts", "processed", "cursors", "work")}
+    | {name: page(name) for name in ("messages", "receipts", "digests", "processed", "cursors", "work")}
     | {"session_keys": page("session_keys"), "mark_keys": mark_keys},
 }
 ROLES: dict[type[Opened], Role] = {
@@ -786,7 +801,17 @@ class Undone(Exception):
 
 
 CHANGES = frozenset(
-    {"finish_work", "mark_processed", "record", "reschedule", "schedule", "set_cursor", "store_log", "sweep"}
+    {
+        "finish_work",
+        "keep_digest",
+        "mark_processed",
+        "record",
+        "reschedule",
+        "schedule",
+        "set_cursor",
+        "store_log",
+        "sweep",
+    }
 )
 """Operations that tell nothing: their cases fail by what they would change in the other vault."""
 

@@ -17,6 +17,7 @@ from samdrift.vault.gate import Gate
 from samdrift.vault.migrations import hardening_for
 from samdrift.vault.provision import Provisioner
 from tests.cluster import ADMINISTRATOR, SCRAM, Cluster, cluster
+from tests.secretfiles import secret_file
 from tests.separation.vaultlogin import VaultLogin, registry_login, vault_login
 from tests.unit.app.commandline import samdrift
 from tests.unit.app.test_configfile import GOOD, write
@@ -91,7 +92,7 @@ async def test_the_registrys_password_changes_there_too(theirs: Cluster) -> None
 async def test_passwords_change_by_command(theirs: Cluster) -> None:
     settings = theirs.settings()
     folder = settings.secrets.parent
-    (folder / "passphrase").write_bytes(settings.passphrase)
+    secret_file(folder / "passphrase", settings.passphrase)
     config = write(folder, GOOD.replace("postgresql://db.example/samdrift", theirs.url))
     async with installed(settings) as installation:
         organisation, other = await installation.organisation(), await installation.organisation()

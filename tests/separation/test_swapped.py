@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
+from hashlib import sha256
 
 import pytest
 
@@ -35,6 +36,7 @@ class Held:
     schema: str
     message_id: str
     receipt_id: str
+    commitment: str
 
 
 Read = Callable[[MessageServiceVault, Held], Awaitable[object]]
@@ -56,6 +58,7 @@ SEALED: dict[Column, Read] = {
     ("status_events", "details"): lambda vault, held: vault.status_events(held.message_id, Direction.IN),
     ("receipts", "address"): lambda vault, held: vault.receipt(held.receipt_id),
     ("receipts", "content"): lambda vault, held: vault.receipt_body(held.receipt_id),
+    ("digests", "sealed"): lambda vault, held: vault.digest(held.commitment),
     ("bodies", "sealed"): _body,
     ("mark_keys", "sealed"): _mark_keys,
 }
@@ -119,12 +122,13 @@ async def held(
         await vault.set_status(
             mine.id, MessageStatus.NEW, (event,), now=NOW, deadline=None, direction=Direction.IN
         )
+        commitment = vault.keep_digest(sha256(b"<m/>").digest())
     login = await vault_login(installation, organisation, MT)
     sealer = Sealer(login.vault, open_keys(installation.settings).data_keys(login.vault))
     former = sealed_mark_key(bytes(32), address, sealer)
     seen_by = await superuser(installation)
     seen_by.rows(f"INSERT INTO {login.schema}.mark_keys VALUES (%s, %s)", address, former)
-    return Held(organisation, login.schema, mine.id, answer.id)
+    return Held(organisation, login.schema, mine.id, answer.id, commitment)
 
 
 @pytest.mark.parametrize("of", ["another vault", "another row"])

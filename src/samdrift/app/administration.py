@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from samdrift.app.config import Config
 from samdrift.app.operator import vault_settings
@@ -29,10 +30,13 @@ class Administration:
 
 
 @contextlib.asynccontextmanager
-async def administering(config: Config) -> AsyncIterator[Administration]:
-    """Open the installation beside whatever runs; a new one is installed, an older one brought up to date."""
+async def administering(config: Config, *, begin: bool = False) -> AsyncIterator[Administration]:
+    """Open the installation beside whatever runs; an older one is brought up to date.
+
+    A new one is made where ``begin`` says so, for commands that put something into it.
+    """
     settings = vault_settings(config)
-    keys = await asyncio.to_thread(open_keys, settings)
+    keys = await asyncio.to_thread(partial(open_keys, settings, begin=begin))
     async with contextlib.AsyncExitStack() as stack:
         provisioner = await Provisioner.connect(settings, keys=keys)
         stack.push_async_callback(provisioner.close)

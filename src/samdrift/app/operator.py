@@ -96,7 +96,7 @@ async def running(
     """
     settings = vault_settings(config)
     async with AsyncExitStack() as stack:
-        keys = open_keys(settings)
+        keys = open_keys(settings, begin=True)
         gate = await Gate.start(settings, roles=roles, keys=keys)
         stack.push_async_callback(gate.close)
         doors = PublicDoors(config, newest_identity(partial(keys.tls_server, OPERATOR_KEYS)))

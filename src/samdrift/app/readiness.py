@@ -44,13 +44,20 @@ class Federation:
 async def asking(config: Config, now: datetime) -> AsyncIterator[Federation]:
     """Services to ask, with the address book read once; what cannot be reached is told as unknown."""
     book = await _address_book(config, now)
+    async with discovering(config) as discovery:
+        yield Federation(discovery, book)
+
+
+@contextlib.asynccontextmanager
+async def discovering(config: Config) -> AsyncIterator[Discovery]:
+    """SML and SMP to ask; with a trust folder that is not usable every answer is that nothing is known."""
     try:
         read_policies(config.federation.trust)
     except TrustFolderError as error:
-        yield Federation(_Untold(f"the trust folder is not usable: {error}"), book)
+        yield _Untold(f"the trust folder is not usable: {error}")
         return
     async with shared_services(config) as services:
-        yield Federation(services.discovery, book)
+        yield services.discovery
 
 
 class _Untold:
@@ -81,7 +88,9 @@ async def gather(
         nobody = "the federation was not asked"
         return replace(facts, listed=Asked(unknown=nobody), addresses=Asked(unknown=nobody))
     documents = rolesettings.documents(facts.entry)
-    answers = await asyncio.gather(*(_service(federation, organisation, each) for each in documents))
+    answers = await asyncio.gather(
+        *(registration(federation.discovery, organisation, each) for each in documents)
+    )
     return _with_book(
         replace(facts, registrations=dict(zip(documents, answers, strict=True))), federation.book
     )
@@ -122,12 +131,13 @@ def _own_certificates(installation: Administration) -> tuple[x509.Certificate, .
     return held_keys(installation.keys, OPERATOR_KEYS).certificates(KeyName.ACCESS_POINT)
 
 
-async def _service(
-    federation: Federation, organisation: ParticipantIdentifier, document: DocumentIdentifier
+async def registration(
+    discovery: Discovery, organisation: ParticipantIdentifier, document: DocumentIdentifier
 ) -> Asked[ServiceMetadata]:
+    """Look up one registration; nothing where there is none, and why where that cannot be known."""
     try:
         async with asyncio.timeout(_PATIENCE):
-            return Asked(await federation.discovery.service(organisation, document))
+            return Asked(await discovery.service(organisation, document))
     except NotRegistered:
         return Asked()
     except DiscoveryError as error:

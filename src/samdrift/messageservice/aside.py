@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from hashlib import sha256
 from typing import TypeVar
 
 from samdrift.wire.keys import DecryptionKey, SigningKey
 
 T = TypeVar("T")
 _AWAY_FROM_THE_LOOP = 256 * 1024
+
+
+async def digest(data: bytes) -> bytes:
+    """Return the SHA-256 of what may be large."""
+    return await aside(len(data), lambda: sha256(data).digest())
 
 
 async def aside(size: int, work: Callable[[], T], *keys: SigningKey | DecryptionKey) -> T:

@@ -7,6 +7,7 @@ import io
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
+from hashlib import sha256
 
 from samdrift.audit.events import AuditEvent
 from samdrift.audit.operations import marks_lost, sender_limited
@@ -19,6 +20,7 @@ from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Rol
 from samdrift.contracts.transfer import AccessPoint, InboxItem
 from samdrift.messageservice import answers
 from samdrift.messageservice.addresses import functional_address
+from samdrift.messageservice.aside import digest
 from samdrift.messageservice.findings import DUPLICATE, REFERS_TO_FAILED
 from samdrift.messageservice.incoming import (
     Judgement,
@@ -28,7 +30,7 @@ from samdrift.messageservice.incoming import (
     SenderLimited,
     Unanswerable,
 )
-from samdrift.messageservice.ledger import held
+from samdrift.messageservice.ledger import commitments, held
 from samdrift.messageservice.matching import match_receipt, signer_facts
 from samdrift.messageservice.sending import Sending
 from samdrift.messageservice.settings import MessageServiceSettings, OrganisationProfile
@@ -94,8 +96,9 @@ class Inbox:
         try:
             async with self._open(organisation) as vault:
                 judgement = await self._judge(data, item, profile, vault, now)
+                envelope = await digest(data)
                 del data
-                answer = await self._store(vault, item, judgement, now)
+                answer = await self._store(vault, item, judgement, envelope, now)
         except MarksMissing:
             await self._look_after_marks(organisation)
             raise
@@ -133,14 +136,19 @@ class Inbox:
         return self._gate.open(_WORKER, organisation, Role.MESSAGE_SERVICE, Purpose.RECEIVE)
 
     async def _store(
-        self, vault: MessageServiceVault, item: InboxItem, judgement: Judgement, now: datetime
+        self,
+        vault: MessageServiceVault,
+        item: InboxItem,
+        judgement: Judgement,
+        envelope: bytes,
+        now: datetime,
     ) -> Answer | None:
         if isinstance(judgement, NewMessage):
-            return await self._store_message(vault, item, judgement, now)
+            return await self._store_message(vault, item, judgement, envelope, now)
         if not await vault.was_processed(item.id):
             await vault.mark_processed(item.id, now=now)
             if isinstance(judgement, NewReceipt):
-                await match_receipt(vault, judgement, now)
+                await match_receipt(vault, judgement, now, envelope)
             else:
                 ids = _ids(item, judgement.envelope_id)
                 vault.record(AuditEvent.MT_MESSAGE_REFUSED, **ids, reason=judgement.reason)
@@ -160,7 +168,7 @@ class Inbox:
             sender_limited()
 
     async def _store_message(
-        self, vault: MessageServiceVault, item: InboxItem, new: NewMessage, now: datetime
+        self, vault: MessageServiceVault, item: InboxItem, new: NewMessage, envelope: bytes, now: datetime
     ) -> Answer | None:
         found = new.findings or await _of_history(vault, new)
         answer = answers.answer(new, found, self._new_id(), item.conversation_id, now)
@@ -176,7 +184,9 @@ class Inbox:
             await vault.receive(None, None, *answer, item_id=item.id, now=now, lease=lease)
         await self._count(vault, item, new, now)
         await vault.schedule(WorkKind.DEADLINE, answer[0].id, now + self._settings.sent_within)
-        _log(vault, item, new, answer[0].id, found)
+        message = await digest(new.payload) if new.payload else None
+        committed = commitments(vault, message=message, envelope=envelope)
+        _log(vault, item, new, answer, found, committed)
         if not found and not self._listed(new):
             vault.record(AuditEvent.MT_SENDER_NOT_LISTED, message=new.header.id, sender=item.sender)
         return answer
@@ -234,7 +244,12 @@ async def _of_history(vault: MessageServiceVault, new: NewMessage) -> tuple[Find
 
 
 def _log(
-    vault: MessageServiceVault, item: InboxItem, new: NewMessage, receipt_id: str, found: tuple[Finding, ...]
+    vault: MessageServiceVault,
+    item: InboxItem,
+    new: NewMessage,
+    answer: Answer,
+    found: tuple[Finding, ...],
+    committed: dict[str, str],
 ) -> None:
     message_id = new.header.id
     ids = {
@@ -242,6 +257,7 @@ def _log(
         "as4": item.as4_message_id,
         "conversation": item.conversation_id,
         **signer_facts(new.signer),
+        **committed,
     }
     if new.malware:
         vault.record(AuditEvent.MT_MALWARE_FOUND, **ids, sender=item.sender, signature=new.malware)
@@ -250,4 +266,6 @@ def _log(
         vault.record(AuditEvent.MT_MESSAGE_REFUSED, **ids, sender=item.sender, reason=", ".join(codes))
     else:
         vault.record(AuditEvent.MT_MESSAGE_RETRIEVED, **ids, sender=item.sender)
-    vault.record(AuditEvent.MT_RECEIPT_QUEUED, envelope=receipt_id, message=message_id)
+    record, content = answer
+    committed = commitments(vault, receipt=sha256(content).digest())
+    vault.record(AuditEvent.MT_RECEIPT_QUEUED, envelope=record.id, message=message_id, **committed)

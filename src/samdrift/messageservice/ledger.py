@@ -14,9 +14,17 @@ from samdrift.wire.codes import ReceiptStatus
 
 
 async def advance(
-    vault: MessageServiceVault, message_id: str, direction: Direction, step: Progress, now: datetime
+    vault: MessageServiceVault,
+    message_id: str,
+    direction: Direction,
+    step: Progress,
+    now: datetime,
+    **facts: str,
 ) -> bool:
-    """Take one step; false, and only a note in the log, when the message has come further already."""
+    """Take one step; false, and only a note in the log, when the message has come further already.
+
+    ``facts`` go with it into the log.
+    """
     taken = await vault.set_status(
         message_id,
         step.status,
@@ -26,10 +34,19 @@ async def advance(
         direction=direction,
         unless=step.overtaken_by,
     )
-    ids = {"message": message_id} | ({"reason": step.reason} if step.reason else {})
+    ids = {"message": message_id} | ({"reason": step.reason} if step.reason else {}) | facts
     happened = taken or step.overtaken_by
     vault.record(step.audit if happened else AuditEvent.MT_MESSAGE_LATE, **ids)
     return taken
+
+
+def commitments(vault: MessageServiceVault, **digests: bytes | None) -> dict[str, str]:
+    """Keep digests of a message, envelope or receipt; return what the log says of each: the commitment."""
+    return {
+        f"{what}_commitment": vault.keep_digest(digest)
+        for what, digest in digests.items()
+        if digest is not None
+    }
 
 
 async def held(vault: MessageServiceVault, reason: str, **ids: str) -> None:

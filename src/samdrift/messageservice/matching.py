@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from hashlib import sha256
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
@@ -11,7 +12,7 @@ from samdrift.audit.events import AuditEvent
 from samdrift.contracts.messages import Direction, ReceiptState
 from samdrift.messageservice import progress
 from samdrift.messageservice.incoming import NewReceipt
-from samdrift.messageservice.ledger import advance
+from samdrift.messageservice.ledger import advance, commitments
 from samdrift.vault.messageservice import MessageServiceVault
 from samdrift.vault.records import ReceiptRecord
 from samdrift.wire.identifiers import DocumentIdentifier, receipt_document_for
@@ -27,8 +28,10 @@ def signer_facts(signer: x509.Certificate | None) -> dict[str, str]:
     }
 
 
-async def match_receipt(vault: MessageServiceVault, new: NewReceipt, now: datetime) -> None:
-    """Give the message its final status.
+async def match_receipt(
+    vault: MessageServiceVault, new: NewReceipt, now: datetime, envelope: bytes | None = None
+) -> None:
+    """Give the message its final status. ``envelope`` is the digest of what the receipt came in.
 
     A receipt for no message of ours to that party is only noted, and so is one
     under another transport model, which may lack the signature that the message's
@@ -57,11 +60,13 @@ async def match_receipt(vault: MessageServiceVault, new: NewReceipt, now: dateti
         state=ReceiptState.RECEIVED,
         created_at=now,
     )
-    await vault.store_received_receipt(record, new.payload, now=now)
+    stored = await vault.store_received_receipt(record, new.payload, now=now)
+    committed = commitments(vault, envelope=envelope, receipt=sha256(new.payload).digest()) if stored else {}
     vault.record(
         AuditEvent.MT_RECEIPT_RECEIVED,
         envelope=header.id,
         message=receipt.message_id,
         **signer_facts(new.signer),
+        **committed,
     )
     await advance(vault, receipt.message_id, Direction.OUT, progress.of_receipt(receipt, now), now)

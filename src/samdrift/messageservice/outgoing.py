@@ -14,8 +14,8 @@ from samdrift.contracts.messages import Direction, ReceiptState, WorkKind
 from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
 from samdrift.contracts.transfer import AccessPoint, TransferRefused, TransferUnavailable
 from samdrift.messageservice import progress
-from samdrift.messageservice.aside import aside
-from samdrift.messageservice.ledger import advance, held, receipt_failed
+from samdrift.messageservice.aside import aside, digest
+from samdrift.messageservice.ledger import advance, commitments, held, receipt_failed
 from samdrift.messageservice.screening import Malware, Screening
 from samdrift.messageservice.sealing import Sealing
 from samdrift.messageservice.settings import MessageServiceSettings
@@ -62,7 +62,7 @@ class Outgoing:
         scanned: bool = False,
     ) -> datetime | None:
         """Seal a message for its recipient and hand it over; first scan it if that has not been done."""
-        now = self._clock()
+        now, facts = self._clock(), dict[str, str]()
         async with self._open(organisation) as vault:
             try:
                 malware = None if scanned else await self._malware(organisation, payload)
@@ -79,7 +79,7 @@ class Outgoing:
                     key=vault.keys().signing,
                     now=now,
                 )
-                await self._submit(organisation, record.id, record.conversation_id, envelope)
+                facts = await self._submit(vault, organisation, record.id, record.conversation_id, envelope)
             except (
                 ScannerUnavailable,
                 DiscoveryUnavailable,
@@ -96,7 +96,7 @@ class Outgoing:
                 step = progress.failed(now, "Message could not be handed over", error.text)
             else:
                 step = progress.submitted(self._settings, now)
-            await advance(vault, record.id, Direction.OUT, step, now)
+            await advance(vault, record.id, Direction.OUT, step, now, **facts)
             return None
 
     async def _malware(self, organisation: ParticipantIdentifier, payload: bytes) -> Malware | None:
@@ -129,7 +129,7 @@ class Outgoing:
                     key=vault.keys().signing,
                     now=now,
                 )
-                await self._submit(organisation, record.id, record.conversation_id, envelope)
+                facts = await self._submit(vault, organisation, record.id, record.conversation_id, envelope)
             except (NoKeyInUse, TokenUnavailable, TransferUnavailable) as error:
                 if self._may_wait(record.created_at, now):
                     return await self._later(vault, WorkKind.RECEIPT, record.id, now)
@@ -138,7 +138,9 @@ class Outgoing:
                 await receipt_failed(vault, record, error.text, now)
             else:
                 await self._submitted(vault, record, now)
-                vault.record(AuditEvent.MT_RECEIPT_SUBMITTED, envelope=record.id, message=record.message_id)
+                vault.record(
+                    AuditEvent.MT_RECEIPT_SUBMITTED, envelope=record.id, message=record.message_id, **facts
+                )
             return None
 
     async def _submitted(self, vault: MessageServiceVault, record: ReceiptRecord, now: datetime) -> None:
@@ -149,9 +151,21 @@ class Outgoing:
             await vault.set_receipt_state(record.id, ReceiptState.SUBMITTED, now=now, deadline=deadline)
 
     async def _submit(
-        self, organisation: ParticipantIdentifier, envelope_id: str, conversation_id: str, envelope: bytes
-    ) -> None:
-        await self._access_points[organisation].submit(envelope_id, conversation_id, envelope)
+        self,
+        vault: MessageServiceVault,
+        organisation: ParticipantIdentifier,
+        envelope_id: str,
+        conversation_id: str,
+        envelope: bytes,
+    ) -> dict[str, str]:
+        """Hand over; return what the log is to say of the envelope.
+
+        Nothing when the access point had one under that id, sealed before a crash: that one is transferred.
+        """
+        submission = await self._access_points[organisation].submit(envelope_id, conversation_id, envelope)
+        if not submission.created:
+            return {}
+        return commitments(vault, envelope=await digest(envelope))
 
     def _may_wait(self, since: datetime, now: datetime) -> bool:
         return now < since + self._settings.submit_within

@@ -12,9 +12,10 @@ from samdrift.contracts.malware import ScannerUnavailable
 from samdrift.contracts.messages import Direction, MessageStatus, WorkKind
 from samdrift.contracts.principals import Principal, Purpose, Role
 from samdrift.messageservice.addresses import functional_address
-from samdrift.messageservice.aside import aside
+from samdrift.messageservice.aside import aside, digest
 from samdrift.messageservice.attributes import attributes
 from samdrift.messageservice.findings import of_files
+from samdrift.messageservice.ledger import commitments
 from samdrift.messageservice.screening import Screening
 from samdrift.messageservice.sending import Sending
 from samdrift.messageservice.settings import MessageServiceSettings, OrganisationProfile
@@ -76,6 +77,7 @@ class MessageService:
         await self._require_listed(message)
         scanned = await self._scan(principal, organisation, message)
         payload = prepared.write()
+        payload_digest = await digest(payload)
         now = self._clock()
         claim = self._sending.room(organisation) > 0
         record = _record(message, document, now, len(payload))
@@ -87,7 +89,10 @@ class MessageService:
                 raise MessageInvalid((_KNOWN,))
             await vault.schedule(WorkKind.DEADLINE, record.id, now + self._settings.sent_within)
             vault.record(
-                AuditEvent.MT_MESSAGE_SCHEDULED, message=record.id, conversation=record.conversation_id
+                AuditEvent.MT_MESSAGE_SCHEDULED,
+                message=record.id,
+                conversation=record.conversation_id,
+                **commitments(vault, message=payload_digest),
             )
         if claim:
             self._sending.start_message(organisation, record, payload, scanned=scanned)

@@ -23,6 +23,7 @@ from samdrift.vault.bodies import Body, body_values
 from samdrift.vault.keys.witness import MARK_BYTES, Witness
 from samdrift.vault.moving import Facts, Part
 from samdrift.vault.opening import Vault
+from samdrift.vault.records import Digest
 from samdrift.vault.session import call
 from samdrift.vault.sessionkeys import sealed_mark_key
 
@@ -143,6 +144,8 @@ class MessageServiceArrival(Arrival):
             return {part.name: [self._mark_key(record.facts) for record in records]}
         if part is moving.RECEIPTS:
             return {part.name: [self._receipt(record) for record in records]}
+        if part is moving.DIGESTS:
+            return {part.name: [self._digest(record.facts) for record in records]}
         if part is moving.MESSAGES:
             events = [event for record in records for event in self._events(record.facts)]
             numbered = [event | {"number": number} for number, event in enumerate(events)]
@@ -186,6 +189,11 @@ class MessageServiceArrival(Arrival):
             "address": None if address is None else moving.from_bytes(address),
             "content": moving.from_bytes(content),
         }
+
+    def _digest(self, facts: Facts) -> Facts:
+        digest = Digest(*(bytes.fromhex(facts[name].removeprefix("\\x")) for name in ("salt", "sha256")))
+        sealed = messagerows.sealed_digest(digest, self._sealer)
+        return {"commitment": digest.commitment, "sealed": moving.from_bytes(sealed)}
 
 
 def _mailbox(facts: Facts) -> str:

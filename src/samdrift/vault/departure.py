@@ -47,6 +47,8 @@ SELECT to_jsonb(r) - '{address,content}'::text[], r.address, r.content
 FROM (SELECT * FROM receipts WHERE id > $1 ORDER BY id LIMIT $2) AS r ORDER BY r.id
 """
 
+_DIGESTS = "SELECT commitment, sealed FROM digests WHERE commitment > $1 ORDER BY commitment LIMIT $2"
+
 
 def _plain(part: Part) -> str:
     """The question for a page of a part whose records are rows without contents."""
@@ -180,6 +182,16 @@ class MessageServiceDeparture(Departure):
             facts["address"] = messagerows.receipt_address(address, facts["id"], sealer)
             document = messagerows.receipt_content(content, facts["id"], sealer)
             found.append(Taken(facts, {"receipt": document}))
+        return found
+
+    async def digests(self, after: Key = ()) -> list[Taken]:
+        """Digests that the log commits to."""
+        rows = await self._snapshot.query(_DIGESTS, *(after or ("",)), _PAGE)
+        sealer, found = self._snapshot.shelf.sealer, []
+        for commitment, sealed in rows:
+            digest = messagerows.digest(sealed, commitment, sealer)
+            known = {"salt": moving.from_bytes(digest.salt), "sha256": moving.from_bytes(digest.sha256)}
+            found.append(Taken({"commitment": commitment} | known))
         return found
 
     async def processed(self, after: Key = ()) -> list[Taken]:

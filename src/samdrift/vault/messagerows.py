@@ -7,9 +7,11 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from itertools import zip_longest
 
+from nacl.utils import random
+
 from samdrift.contracts.messages import Direction, MessageStatus, ReceiptState
 from samdrift.vault.bodies import Body, body_values
-from samdrift.vault.records import MessageRecord, ReceiptRecord, StatusEvent
+from samdrift.vault.records import Digest, MessageRecord, ReceiptRecord, StatusEvent
 from samdrift.vault.sealing import Sealer
 from samdrift.vault.session import Row, Value, call
 from samdrift.wire.codes import ReceiptStatus
@@ -37,6 +39,9 @@ LONGEST_ADDRESS = 256
 
 _DETAILS = ("label", "sender_address", "recipient_address", "attributes")
 """What is sealed of a message, in this order; there were no attributes before they were kept."""
+
+SALT_BYTES = 32
+"""Random bytes before a digest that the log commits to."""
 
 MOST_BYTES = 8 << 20
 """Of details that are read at once; the last message goes beyond."""
@@ -280,6 +285,22 @@ def sealed_receipt(content: bytes, receipt_id: str, sealer: Sealer) -> bytes:
 def receipt_content(sealed: bytes, receipt_id: str, sealer: Sealer) -> bytes:
     """The receipt document."""
     return sealer.open(sealed, f"receipt {receipt_id}")
+
+
+def salted(sha256: bytes) -> Digest:
+    """A digest with a salt of its own, so that its commitment is like no other."""
+    return Digest(random(SALT_BYTES), sha256)
+
+
+def sealed_digest(digest: Digest, sealer: Sealer) -> bytes:
+    """The inverse of :func:`digest`."""
+    return sealer.seal(digest.salt + digest.sha256, f"digest {digest.commitment}")
+
+
+def digest(sealed: bytes, commitment: str, sealer: Sealer) -> Digest:
+    """The digest that a commitment is to."""
+    opened = sealer.open(sealed, f"digest {commitment}")
+    return Digest(opened[:SALT_BYTES], opened[SALT_BYTES:])
 
 
 def _encode(texts: list[str]) -> bytes:

@@ -16,7 +16,15 @@ from samdrift.vault.bodies import Body, BodyReader
 from samdrift.vault.errors import NoKeyInUse, UnknownRecord
 from samdrift.vault.keys.files import KeyFault, KeyStoreError
 from samdrift.vault.messagerows import MESSAGES, RECEIPTS, Place
-from samdrift.vault.records import Changes, KeySet, MessageRecord, ReceiptRecord, Received, StatusEvent
+from samdrift.vault.records import (
+    Changes,
+    Digest,
+    KeySet,
+    MessageRecord,
+    ReceiptRecord,
+    Received,
+    StatusEvent,
+)
 from samdrift.vault.session import call
 from samdrift.vault.sessionkeys import SessionKeys
 from samdrift.vault.tokens import Tokens
@@ -85,6 +93,8 @@ WHERE id = ANY($1::text[]) AND details IS NOT NULL AND size > 0 GROUP BY id
 """
 _RECEIPT_CONTENT = "SELECT content FROM receipts WHERE id = $1"
 _SET_RECEIPT_STATE = call("set_receipt_state", 4)
+_KEEP_DIGEST = call("keep_digest", 2)
+_DIGEST = "SELECT sealed FROM digests WHERE commitment = $1"
 
 
 class MessageServiceVault(WorkQueue, Tokens, SessionKeys):
@@ -311,7 +321,10 @@ class MessageServiceVault(WorkQueue, Tokens, SessionKeys):
         return tuple(map(tuple, found.values()))
 
     async def delete(self, message_id: str, direction: Direction) -> bool:
-        """Delete a message with body, events and receipt; its id stays known. False when there is none."""
+        """Delete a message with body and events. False when there is none.
+
+        Its id stays known; its receipt and digests stay as long as the log that names them.
+        """
         ((deleted, body),) = await self._work.query(_DELETE, message_id, direction.value)
         self._drop_object(body)
         return bool(deleted)
@@ -357,6 +370,17 @@ class MessageServiceVault(WorkQueue, Tokens, SessionKeys):
         :class:`UnknownRecord`, at the latest when the opening ends, when there is none.
         """
         self._work.later(_SET_RECEIPT_STATE, receipt_id, state.value, now, deadline)
+
+    def keep_digest(self, sha256: bytes) -> str:
+        """Keep a digest, sealed, for as long as the log; return the commitment for an entry that names it."""
+        digest = messagerows.salted(sha256)
+        self._work.later(_KEEP_DIGEST, digest.commitment, messagerows.sealed_digest(digest, self._sealer))
+        return digest.commitment
+
+    async def digest(self, commitment: str) -> Digest | None:
+        """The digest that an entry of the log commits to."""
+        rows = await self._work.query(_DIGEST, commitment)
+        return messagerows.digest(rows[0][0], commitment, self._sealer) if rows else None
 
     def _changed(self) -> None:
         """Tell those in this process who follow the organisation's messages, once it is committed."""

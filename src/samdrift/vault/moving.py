@@ -227,6 +227,12 @@ RECEIPTS = Part(
     ),
     ("receipt",),
 )
+DIGESTS = Part(
+    Role.MESSAGE_SERVICE,
+    "digests",
+    ("commitment",),
+    (Fact("commitment"), Fact("salt", _BYTES_), Fact("sha256", _BYTES_)),
+)
 PROCESSED = Part(Role.MESSAGE_SERVICE, "processed", ("item",), (Fact("item"), Fact("at", _TIME)))
 CURSORS = Part(Role.MESSAGE_SERVICE, "cursors", ("name",), (Fact("name"), Fact("value", _NUMBER)))
 WORK = Part(

@@ -58,7 +58,7 @@ class Provisioner:
 
         ``keys`` is the key store of ``settings`` where it is open already.
         """
-        keys = keys or open_keys(settings)
+        keys = keys or open_keys(settings, begin=True)
         database = await Database.start(settings, keys)
         try:
             connection = await _logged_in(database)

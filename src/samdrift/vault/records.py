@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from hashlib import sha256
 
 from samdrift.contracts.messages import Direction, MessageStatus, ReceiptState, WorkKind
 from samdrift.contracts.transfer import TransferReason, TransferState
@@ -170,6 +171,23 @@ class ReceiptRecord:
     """Of the message that is answered; the AS4 ConversationId of the receipt's transfer."""
     state: ReceiptState
     created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Digest:
+    """A SHA-256 of what was sent or received, with the salt that keeps its commitment from being guessed.
+
+    The log holds the commitment alone: a digest in clear would tell a reader of the database that
+    a guess at the content is right.
+    """
+
+    salt: bytes
+    sha256: bytes
+
+    @property
+    def commitment(self) -> str:
+        """SHA-256 of salt and digest, in hex, as an entry of the log names it."""
+        return sha256(self.salt + self.sha256).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)

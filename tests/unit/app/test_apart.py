@@ -17,6 +17,7 @@ from samdrift.app.output import Unusable
 from samdrift.app.replaceable import OPERATOR_KEYS
 from samdrift.vault.keys.files import KeyName
 from tests import pki
+from tests.secretfiles import secret_file
 from tests.vaults import key_store
 
 ROOT = pki.root("Rot", 1)
@@ -190,7 +191,7 @@ def test_a_link_to_another_ones_folder_is_no_other_folder(place: Place) -> None:
 
 def test_another_name_of_another_ones_file_is_no_other_file(place: Place) -> None:
     files = place.file("a"), place.file("b")
-    (place.folder / "a/passphrase").write_text("open sesame")
+    secret_file(place.folder / "a/passphrase", "open sesame")
     (place.folder / "b/passphrase").hardlink_to(place.folder / "a/passphrase")
     assert shared(*files) == "files"
 

@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 from samdrift.app.commands.keys import app
 from samdrift.app.output import Unusable
 from tests import pki
+from tests.secretfiles import secret_file
 from tests.unit.app.test_configfile import GOOD, write
 from tests.vaults import settings_in
 
@@ -24,7 +25,7 @@ PARTY = "AP0001-SDK-TEST"
 
 @pytest.fixture
 def config(tmp_path: Path) -> Path:
-    (tmp_path / "passphrase").write_text("open sesame")
+    secret_file(tmp_path / "passphrase", "open sesame")
     settings_in(tmp_path)
     return write(tmp_path, GOOD)
 
@@ -66,8 +67,13 @@ def test_a_certificate_is_requested_installed_and_the_old_one_retired(config: Pa
         assert listed(config)[0] == ("access-point", number, "waits for its certificate")
         keys(config, "install", "access-point", certified(request, config))
     assert listed(config) == [("access-point", 2, "in use"), ("access-point", 1, "old")]
-    assert refusal(config, "retire", "access-point", "2") == "the active key is replaced, not retired"
-    keys(config, "retire", "access-point", "1")
+    in_use = refusal(config, "retire", "access-point", "2", "--anyway")
+    assert in_use == "the active key is replaced, not retired"
+    unknown = refusal(config, "retire", "access-point", "1")
+    assert unknown.startswith("it is not known whether SMP names its certificate for 0203:habo.se: ")
+    assert unknown.endswith(": have it replaced there first, or destroy the key all the same with --anyway")
+    assert len(listed(config)) == 2
+    keys(config, "retire", "access-point", "1", "--anyway")
     assert listed(config) == [("access-point", 2, "in use")]
     assert "access-point  2  in use  2027-" in keys(config, "list")
 

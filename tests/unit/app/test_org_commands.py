@@ -21,6 +21,7 @@ from samdrift.vault.arrival import AccessPointArrival
 from samdrift.vault.gate import Gate
 from samdrift.vault.keys.custody import Custodians
 from samdrift.vault.keys.opened import open_keys
+from tests.secretfiles import secret_file
 from tests.unit.app.closings import DECISION, PERSONS, certify_operator
 from tests.unit.app.test_configfile import GOOD, write
 from tests.vaults import CHEAP, NOW, WORKER, Installation, until
@@ -39,7 +40,7 @@ part_of = "0203:nykommun.se"
 def config(installation: Installation, tmp_path: Path) -> Path:
     """A configuration file for the installation that runs anyway."""
     settings = installation.settings
-    (tmp_path / "passphrase").write_bytes(settings.passphrase)
+    secret_file(tmp_path / "passphrase", settings.passphrase)
     without = GOOD.partition("[[organisations]]")[0]
     places = {"database": settings.database, "objects": settings.objects, "secrets": settings.secrets}
     for name, was in (
@@ -151,7 +152,7 @@ async def test_suspended_resumed_and_closed(installation: Installation, config: 
         assert person is not None
         if person.name not in Custodians(installation.settings.secrets).names():
             Custodians(installation.settings.secrets, cost=CHEAP).add(person.name, person.passphrase)
-        (tmp_path / person.name).write_bytes(person.passphrase)
+        secret_file(tmp_path / person.name, person.passphrase)
         persons += [f"--{option}", person.name, f"--{option}-passphrase-file", str(tmp_path / person.name)]
     backup = tmp_path / "backup.keys"
     nowhere = tmp_path / "nowhere" / "file"
@@ -190,7 +191,7 @@ async def test_the_lock_of_a_suspended_organisation_can_be_changed_and_that_is_l
     organisation = await installation.organisation()
     name = organisation.value
     officer = tmp_path / "officer"
-    officer.write_text("what the officer knows")
+    secret_file(officer, "what the officer knows")
     await beside(config, "suspend", name, "--by", "anna", "--why", "it moves")
     await beside(config, "lock", name, "--passphrase-file", str(officer))
     why = "--by", "anna", "--why", "while it is locked"
@@ -214,7 +215,7 @@ async def test_the_operators_log_says_when_an_organisations_own_could_not_be_tol
 ) -> None:
     organisation = await installation.organisation()
     officer = tmp_path / "officer"
-    officer.write_text("what the officer knows")
+    secret_file(officer, "what the officer knows")
     await beside(config, "lock", organisation.value, "--passphrase-file", str(officer))
     loaded = load(config)
     async with administering(loaded) as place:

@@ -12,6 +12,7 @@ from samdrift.app.tokens import TokenConfig, TokensConfig, token_settings
 from samdrift.app.toml import ConfigError
 from samdrift.vault.settings import TokenAccess, TokenSettings
 from samdrift.wire.identifiers import ParticipantIdentifier
+from tests.secretfiles import secret_file
 from tests.unit.app.test_configfile import GOOD, write
 
 HABO = ParticipantIdentifier("0203:habo.se")
@@ -22,7 +23,7 @@ OTHER = '\n[[organisations]]\nidentifier = "0203:mullsjo.se"\nname = "Mullsjö"\
 
 
 def test_one_organisation_has_a_token_and_another_has_none(tmp_path: Path) -> None:
-    (tmp_path / "passphrase").write_text("open sesame")
+    secret_file(tmp_path / "passphrase", "open sesame")
     text = f'{GOOD}{TOKEN}pin_file = "habo.pin"\n{OTHER}{LIBRARY}'
     settings = vault_settings(load(write(tmp_path, text))).tokens
     access = TokenAccess("habo", tmp_path / "habo.pin")

@@ -11,6 +11,7 @@ from samdrift.audit.events import AuditEvent
 from samdrift.contracts.principals import Purpose, Role
 from samdrift.vault.gate import Gate
 from samdrift.vault.keys.opened import open_keys
+from tests.secretfiles import secret_file
 from tests.softhsm import SoftHsm, requires_softhsm
 from tests.unit.app.test_org_commands import config, document, org, refused
 from tests.vaults import WORKER, Installation
@@ -48,7 +49,7 @@ async def test_from_files_to_a_token(config: Path, installation: Installation, h
     finally:
         await gate.close()
     officer = hsm.pin_file().with_name("officer")
-    officer.write_text("what the officer knows")
+    secret_file(officer, "what the officer knows")
     config.write_text(without + token.partition(", pin_file")[0] + " }\n" + library)
     told = await refused(config, "lock", name, "--passphrase-file", str(officer))
     assert "is locked with its token" in told, "and it was not tried as a PIN"

@@ -15,6 +15,7 @@ from samdrift.audit.events import AuditEvent
 from samdrift.contracts.malware import ScannerUnavailable, ScanVerdict
 from samdrift.contracts.messages import Direction, MessageStatus
 from samdrift.contracts.principals import Role
+from samdrift.contracts.transfer import Submission
 from samdrift.messageservice.compose import Address, Attachment
 from samdrift.messageservice.ledger import held
 from samdrift.messageservice.outgoing import Outgoing
@@ -111,8 +112,9 @@ class AccessPoint:
     def __init__(self) -> None:
         self.submitted: list[str] = []
 
-    async def submit(self, envelope_id: str, conversation_id: str, envelope: bytes) -> None:
+    async def submit(self, envelope_id: str, conversation_id: str, envelope: bytes) -> Submission:
         self.submitted.append(envelope_id)
+        return Submission(envelope_id, envelope_id, True)
 
 
 @pytest.fixture(autouse=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 from datetime import timedelta
+from hashlib import sha256
 from typing import Any
 
 import pytest
@@ -327,7 +328,7 @@ async def test_messages_are_filtered_and_paged_newest_first(
         assert await found(direction=OUT, limit=2, before=(last.created_at, last.id, OUT)) == ids[2:4]
 
 
-async def test_a_deleted_message_is_gone_but_its_id_stays_used(
+async def test_a_deleted_message_is_gone_but_its_id_and_its_proof_stay(
     installation: Installation, organisation: ParticipantIdentifier
 ) -> None:
     record = message(IN)
@@ -343,11 +344,29 @@ async def test_a_deleted_message_is_gone_but_its_id_stays_used(
         assert await vault.message(record.id) is None
         assert await vault.messages() == ()
         assert await vault.status_events(record.id, IN) == ()
-        assert await vault.receipt(answer.id) is None
+        assert await vault.receipt(answer.id) == answer
+        assert await vault.receipt_body(answer.id) == b"<ar/>"
         with pytest.raises(UnknownRecord):
             await vault.body(record.id, IN)
         received, _ = await came_in(vault, record, "another item")
         assert received is Received.DUPLICATE_ID
+
+
+async def test_a_digest_is_kept_sealed_under_its_commitment(
+    installation: Installation, organisation: ParticipantIdentifier
+) -> None:
+    """Equal digests have commitments that differ: the log tells nobody that a guess is right."""
+    value = sha256(b"content").digest()
+    async with installation.open(organisation, MT) as vault:
+        first, second = vault.keep_digest(value), vault.keep_digest(value)
+    assert first != second
+    async with installation.open(organisation, MT) as vault:
+        for commitment in (first, second):
+            kept = await vault.digest(commitment)
+            assert kept is not None
+            assert kept.sha256 == value
+            assert sha256(kept.salt + value).hexdigest() == commitment
+        assert await vault.digest(sha256(value).hexdigest()) is None
 
 
 async def test_what_came_in_from_oneself_is_deleted_and_what_was_sent_still_has_its_deadline(

@@ -35,6 +35,7 @@ PARTS = {
     MessageServiceDeparture: (
         moving.MESSAGES,
         moving.RECEIPTS,
+        moving.DIGESTS,
         moving.PROCESSED,
         moving.CURSORS,
         moving.WORK,

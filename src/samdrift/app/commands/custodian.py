@@ -118,7 +118,7 @@ def approve_request(
 
 
 async def _add(config: Config, new: Person, persons: Persons | None) -> None:
-    async with administering(config) as installation:
+    async with administering(config, begin=True) as installation:
         custodians = custodians_of(installation)
         matter = Matter("custodian add", "", f"make {new.name} a custodian")
         if len(custodians.names()) >= NEEDED:

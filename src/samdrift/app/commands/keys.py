@@ -20,9 +20,12 @@ from samdrift.app.config import Config
 from samdrift.app.configfile import load
 from samdrift.app.failures import told
 from samdrift.app.inputs import read_certificates
+from samdrift.app.loop import run
 from samdrift.app.operator import vault_settings
 from samdrift.app.output import Unusable, print_json, printable, shown
+from samdrift.app.published import REPLACE_FIRST, Anyway, still_named
 from samdrift.app.replaceable import OPERATOR_KEYS
+from samdrift.contracts.principals import Role
 from samdrift.vault.keys.files import KeyName
 from samdrift.vault.keys.opened import open_keys
 from samdrift.vault.keys.store import HeldKey, KeyStore
@@ -81,7 +84,8 @@ def request(
         if not name:
             raise Unusable("--name is needed: the common name of the certificate")
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-        typer.echo(key_store(loaded).create_key(OPERATOR_KEYS, key.value, subject).decode(), nl=False)
+        request = key_store(loaded, begin=True).create_key(OPERATOR_KEYS, key.value, subject)
+        typer.echo(request.decode(), nl=False)
 
 
 @app.command()
@@ -105,10 +109,28 @@ def retire(
     key: Key,
     number: Annotated[int, typer.Argument(help="As the list has it.")],
     config: ConfigFile,
+    anyway: Anyway = False,
 ) -> None:
-    """Remove an older key for good, when nobody can have its certificate from SMP any more."""
+    """Destroy an older key for good. Refused while SMP names its certificate, or cannot be asked."""
     with told():
-        key_store(load(config)).retire(OPERATOR_KEYS, key.value, number)
+        loaded = load(config)
+        store = key_store(loaded)
+        reason = "" if anyway or key is not Which.ACCESS_POINT else _named(loaded, store, number)
+        if reason:
+            raise Unusable(f"{reason}: {REPLACE_FIRST}")
+        store.retire(OPERATOR_KEYS, key.value, number)
+
+
+def _named(config: Config, store: KeyStore, number: int) -> str:
+    """Why peers still encrypt for an access point's key, as far as SMP tells."""
+    held = store.keys(OPERATOR_KEYS)
+    certificates = [
+        one.certificate for one in held if (one.name, one.number) == (KeyName.ACCESS_POINT, number)
+    ]
+    if not certificates or certificates[0] is None:
+        return ""
+    hosted = [one.identifier for one in config.organisations if Role.ACCESS_POINT in one.roles]
+    return run(still_named(config, certificates[0], hosted))
 
 
 def _row(key: HeldKey, held: Iterable[HeldKey]) -> dict[str, object]:
@@ -124,9 +146,6 @@ def _row(key: HeldKey, held: Iterable[HeldKey]) -> dict[str, object]:
     }
 
 
-def key_store(config: Config) -> KeyStore:
-    """Open the key store of an installation; :class:`Unusable` where there is none."""
-    settings = vault_settings(config)
-    if not settings.secrets.is_dir():
-        raise Unusable(f"{shown(settings.secrets)}: there is no key store")
-    return open_keys(settings)
+def key_store(config: Config, *, begin: bool = False) -> KeyStore:
+    """Open the key store of an installation; one that does not exist is made only where ``begin`` says so."""
+    return open_keys(vault_settings(config), begin=begin)

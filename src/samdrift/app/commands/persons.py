@@ -13,6 +13,7 @@ import typer
 
 from samdrift.app.inputs import reason
 from samdrift.app.output import Unusable, printable, shown
+from samdrift.app.passphrase import read_private
 from samdrift.app.twopersons import Person, Persons
 
 Actor = Annotated[
@@ -57,7 +58,7 @@ def passphrase(prompt: str, file: Path | None, *, again: bool = False) -> bytes:
 
 def _read(file: Path) -> str:
     try:
-        return file.read_text("utf-8")
+        return read_private(file).decode("utf-8")
     except OSError as error:
         raise Unusable(f"{shown(file)}: {reason(error)}") from None
     except UnicodeError:

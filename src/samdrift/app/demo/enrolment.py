@@ -11,6 +11,7 @@ import asyncio
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from cryptography import x509
@@ -80,7 +81,7 @@ async def enrol(
     """
     settings = replace(_settings(folder), tokens=tokens)
     federation.write_trust(folder / "trust")
-    keys = await asyncio.to_thread(open_keys, settings)
+    keys = await asyncio.to_thread(partial(open_keys, settings, begin=True))
     vaults = await _vaults(settings, keys, operator)
     access_point, issued = await asyncio.gather(
         asyncio.to_thread(_own_certificates, keys, federation.authority, operator.party),

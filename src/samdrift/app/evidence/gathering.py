@@ -105,28 +105,47 @@ class _Writing:
                 await self._transport_receipts(vault)
             else:
                 await self._message_receipts(vault)
+                await self._kept_digests(vault)
             await self._log(vault, role)
             event = AuditEvent.ORGANISATION_EVIDENCE_EXPORTED
             vault.record(event, message=self._order.message_id, by=self._order.by)
 
     async def _transport_receipts(self, vault: AccessPointVault) -> None:
         """As peers gave them for what was sent, and as they were given for what came in."""
-        for entry in self._named(Role.ACCESS_POINT):
-            ids, receipt = entry.ids, None
-            if entry.event == AuditEvent.AP_TRANSFER_DELIVERED and "transfer" in ids:
+        for name, entry in self._receipts_of(Role.ACCESS_POINT):
+            ids = entry.ids
+            if entry.event == AuditEvent.AP_TRANSFER_DELIVERED:
                 receipt = await vault.proof(ids["transfer"])
-            elif entry.event == AuditEvent.AP_ENVELOPE_RECEIVED and {"as4", "peer"} <= ids.keys():
+            else:
                 receipt = await vault.known_receipt(ids["as4"], ids["peer"])
             if receipt is not None:
-                way = "got" if entry.event == AuditEvent.AP_TRANSFER_DELIVERED else "given"
-                await self._add(f"{layout.TRANSPORT_RECEIPTS}/{entry.hash.hex()[:16]}-{way}.soap", receipt)
+                await self._add(name, receipt)
 
     async def _message_receipts(self, vault: MessageServiceVault) -> None:
-        for receipt_id in sorted({one.ids["envelope"] for one in self._named(Role.MESSAGE_SERVICE)}):
-            record = await vault.receipt(receipt_id)
+        """As they were given and as they came, also of a message that was deleted."""
+        for name, entry in self._receipts_of(Role.MESSAGE_SERVICE):
+            record = await vault.receipt(entry.ids["envelope"])
             if record is not None and record.message_id == self._order.message_id:
-                content = await vault.receipt_body(receipt_id)
-                await self._add(f"{layout.MESSAGE_RECEIPTS}/{len(self._digests):06}.xml", content)
+                await self._add(name, await vault.receipt_body(record.id))
+
+    async def _kept_digests(self, vault: MessageServiceVault) -> None:
+        """Which message, envelopes and receipts the entries are about."""
+        entries = [one.entry.ids for one in self._found if one.role is Role.MESSAGE_SERVICE]
+        named = {ids.get(f"{what}_commitment") for what in layout.COMMITTED for ids in entries} - {None}
+        found = [await vault.digest(commitment) for commitment in sorted(filter(None, named))]
+        lines = [
+            json.dumps(
+                {
+                    "commitment": digest.commitment,
+                    "salt": digest.salt.hex(),
+                    "sha256": digest.sha256.hex(),
+                }
+            )
+            for digest in found
+            if digest is not None
+        ]
+        if lines:
+            await self._add(layout.DIGESTS_FILE, "".join(f"{line}\n" for line in lines).encode())
 
     async def _log(self, vault: Vault, role: Role) -> None:
         """Where the log ends, and, when that is asked for, everything on the way there."""
@@ -144,9 +163,11 @@ class _Writing:
             number, after = number + 1, page[-1].sequence
             await self._add(layout.section_file(role, number), _lines(page, ordered=True))
 
-    def _named(self, role: Role) -> Iterable[LogEntry]:
-        """Entries about the message that name an envelope."""
-        return [one.entry for one in self._found if one.role is role and "envelope" in one.entry.ids]
+    def _receipts_of(self, role: Role) -> Iterable[tuple[str, LogEntry]]:
+        """Entries that speak of a receipt, with the name of its file."""
+        entries = [one.entry for one in self._found if one.role is role]
+        named = [(layout.receipt_file(entry.event, entry.ids, entry.hash), entry) for entry in entries]
+        return [(name, entry) for name, entry in named if name is not None]
 
     async def _add(self, name: str, data: bytes) -> None:
         if name not in self._digests:

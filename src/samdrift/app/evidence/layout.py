@@ -3,16 +3,38 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
+from samdrift.audit.events import AuditEvent
 from samdrift.contracts.principals import Role
 
 FORMAT = "samdrift evidence"
-VERSION = 1
+VERSION = 2
+"""Since 2 a message receipt is named after the entry that speaks of it, and there are digests."""
+KNOWN = (1, VERSION)
 STATEMENT_FILE = "evidence.json"
 SIGNATURE_FILE = "evidence.json.sig"
 SIGNER_FILE = "certificate.pem"
 TRANSPORT_RECEIPTS = "transport-receipts"
 MESSAGE_RECEIPTS = "message-receipts"
+DIGESTS_FILE = "digests.jsonl"
+"""What the commitments in entries are to, one JSON object a line."""
+COMMITTED = ("message", "envelope", "receipt")
+"""What entries commit to: the fact is named so, and ``_commitment``."""
+
+_RECEIPTS: Mapping[str, tuple[str, frozenset[str], str]] = {
+    AuditEvent.AP_TRANSFER_DELIVERED: (TRANSPORT_RECEIPTS, frozenset({"transfer"}), "got.soap"),
+    AuditEvent.AP_ENVELOPE_RECEIVED: (TRANSPORT_RECEIPTS, frozenset({"as4", "peer"}), "given.soap"),
+    AuditEvent.MT_RECEIPT_RECEIVED: (MESSAGE_RECEIPTS, frozenset({"envelope", "message"}), "got.xml"),
+    AuditEvent.MT_RECEIPT_QUEUED: (MESSAGE_RECEIPTS, frozenset({"envelope", "message"}), "given.xml"),
+}
+"""Entries that speak of a receipt: where it is, which facts name it, and how the file's name ends."""
+
+
+def receipt_file(event: str, ids: Mapping[str, str], entry: bytes) -> str | None:
+    """The file of the receipt that an entry with that hash speaks of, if it speaks of one."""
+    folder, names, ending = _RECEIPTS.get(event, ("", frozenset[str](), ""))
+    return f"{folder}/{entry.hex()[:16]}-{ending}" if folder and names <= ids.keys() else None
 
 
 def log_file(role: Role, *, former: bool) -> str:

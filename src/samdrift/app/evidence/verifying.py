@@ -21,6 +21,7 @@ from samdrift.app.signatures import holds, time_of
 from samdrift.app.trustfolder import TrustFolder
 from samdrift.audit.chain import link
 from samdrift.audit.entries import Happening
+from samdrift.vault.records import Digest
 from samdrift.wire import receipt as receipts
 from samdrift.wire.as4 import As4Fault, ReceiptSignal, read_response
 from samdrift.wire.certificates import common_name
@@ -67,6 +68,10 @@ class _Said:
     sections: dict[str, list[tuple[int, str]]] = field(default_factory=dict)
     """Numbers and hashes of a role's section."""
     ends: dict[str, tuple[int, bytes]] = field(default_factory=dict)
+    kept: dict[str, str] = field(default_factory=dict)
+    """What commitments are to, SHA-256 in hex."""
+    about: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    """Entries of each role's section."""
     receipts: dict[str, tuple[str, str]] = field(default_factory=dict)
     """What each file of a receipt is for: the name that entries have for such ids, and the id."""
 
@@ -121,7 +126,7 @@ def _judged(
         logs, files = dict(document["logs"]), dict(document["files"])
     except (KeyError, TypeError, ValueError):
         raise MoveError.of_evidence() from None
-    known = document.get("format") == layout.FORMAT and document.get("version") == layout.VERSION
+    known = document.get("format") == layout.FORMAT and document.get("version") in layout.KNOWN
     if not known or made_at.tzinfo is None:
         raise MoveError.of_evidence()
     findings = [
@@ -131,7 +136,9 @@ def _judged(
         *said.findings,
         *(finding for name in said.entries for finding in _about(said, name, named[1])),
         *_receipts(said, named[1]),
-        *(finding for role in said.sections for finding in _section(said, role, logs)),
+        *_missing_receipts(said, document["version"]),
+        *_committed(said),
+        *(finding for role in said.sections for finding in _section(said, role, logs, named[1])),
     ]
     return EvidenceVerdict(*named, made_at.isoformat(), signer, tuple(findings))
 
@@ -157,6 +164,9 @@ def _look(said: _Said, name: str, data: bytes) -> None:
             receipt = receipts.parse(data)
             said.receipts[name] = "message", receipt.message_id
             said.findings.append(Finding(name, True, f"a message receipt: {receipt.status.value}"))
+        elif name == layout.DIGESTS_FILE:
+            said.kept = dict(map(_kept, data.splitlines()))
+            said.findings.append(Finding(name, True, "each gives the commitment that it is listed for"))
         else:
             said.findings.append(Finding(name, False, "is no part of evidence"))
     except (ValueError, KeyError, TypeError, WireError, As4Fault) as error:
@@ -182,6 +192,18 @@ def _entry(line: bytes) -> dict[str, Any]:
     return dict(entry)
 
 
+def _kept(line: bytes) -> tuple[str, str]:
+    """A commitment and the digest that it is to; :class:`ValueError` when it is to another."""
+    try:
+        document = json.loads(line)
+    except RecursionError:
+        raise ValueError("a digest is not JSON") from None
+    digest = Digest(bytes.fromhex(document["salt"]), bytes.fromhex(document["sha256"]))
+    if len(digest.sha256) != SHA256.digest_size or digest.commitment != document["commitment"]:
+        raise ValueError("a digest does not give its commitment")
+    return digest.commitment, digest.sha256.hex()
+
+
 def _take_section(said: _Said, name: str, data: bytes) -> None:
     role = layout.role_of(name).value
     for line in data.splitlines():
@@ -191,6 +213,8 @@ def _take_section(said: _Said, name: str, data: bytes) -> None:
             raise ValueError(f"the chain is broken after entry {last[0]}")
         said.ends[role] = entry["sequence"], bytes.fromhex(entry["hash"])
         said.sections.setdefault(role, []).append((entry["sequence"], entry["hash"]))
+        if {"message", "envelope"} & entry["happening"].ids.keys():
+            said.about.setdefault(role, []).append(entry)
 
 
 def _transport_receipt(said: _Said, name: str, data: bytes) -> Finding:
@@ -215,13 +239,22 @@ def _content_type(data: bytes) -> str | None:
     return f'multipart/related; boundary="{boundary}"'
 
 
-def _about(said: _Said, name: str, message: str) -> Iterator[Finding]:
-    """Entries are about the message or its receipt, and follow each other."""
-    entries = said.entries[name]
+def _names(said: _Said, message: str) -> set[str | None]:
+    """The message, and the envelopes that entries name together with it: those of its receipts."""
     everything = [entry["happening"].ids for log in said.entries.values() for entry in log]
     envelopes = {ids["envelope"] for ids in everything if ids.get("message") == message and "envelope" in ids}
-    named = [{entry["happening"].ids.get(each) for each in ("message", "envelope")} for entry in entries]
-    own = all(each & {message, *envelopes} for each in named)
+    return {message, *envelopes}
+
+
+def _of(entry: dict[str, Any], names: set[str | None]) -> bool:
+    ids = entry["happening"].ids
+    return bool({ids.get("message"), ids.get("envelope")} & names)
+
+
+def _about(said: _Said, name: str, message: str) -> Iterator[Finding]:
+    """Entries are about the message or its receipt, and follow each other."""
+    entries, names = said.entries[name], _names(said, message)
+    own = all(_of(entry, names) for entry in entries)
     yield Finding(f"{name} is about the message", own, "each entry names it or its receipt")
     if "former" not in name:
         order = all(
@@ -241,7 +274,60 @@ def _receipts(said: _Said, message: str) -> Iterator[Finding]:
         yield Finding(f"{name} is about the message", own, "it is for the message, or what carried it")
 
 
-def _section(said: _Said, role: str, logs: dict[str, Any]) -> Iterator[Finding]:
+def _missing_receipts(said: _Said, version: int) -> Iterator[Finding]:
+    """Each receipt that an entry speaks of is in the evidence, and is the one that the entry commits to."""
+    spoken = [(name, entry) for log in said.entries.values() for entry in log if (name := _receipt_of(entry))]
+    if version == 1:
+        yield from _missing_unnamed(said, [(name, entry) for name, entry in spoken if name.endswith(".xml")])
+        spoken = [(name, entry) for name, entry in spoken if not name.endswith(".xml")]
+    for name, entry in spoken:
+        if name not in said.digests:
+            why = f"entry {entry['sequence']} speaks of a receipt that is not in the evidence"
+            yield Finding(name, False, why)
+            continue
+        commitment = entry["happening"].ids.get("receipt_commitment")
+        if commitment is not None:
+            same = said.kept.get(commitment) == said.digests[name]
+            yield Finding(
+                f"{name} is the one in the log", same, "its digest is the one that was committed to"
+            )
+
+
+def _missing_unnamed(said: _Said, spoken: list[tuple[str, dict[str, Any]]]) -> Iterator[Finding]:
+    """Before version 2 no file of a message receipt told which entry it belongs to: they are counted."""
+    named = {entry["happening"].ids["envelope"] for _, entry in spoken}
+    there = sum(kind == "message" for kind, _ in said.receipts.values())
+    if there < len(named):
+        why = f"entries speak of {len(named)}, the evidence has {there}"
+        yield Finding(layout.MESSAGE_RECEIPTS, False, why)
+
+
+def _receipt_of(entry: dict[str, Any]) -> str | None:
+    happening = entry["happening"]
+    return layout.receipt_file(happening.event, happening.ids, bytes.fromhex(entry["hash"]))
+
+
+def _committed(said: _Said) -> Iterator[Finding]:
+    """Each commitment in an entry has its digest in the evidence, and there is no digest besides."""
+    named = set[str]()
+    for name, log in said.entries.items():
+        for entry in log:
+            for what in layout.COMMITTED:
+                commitment = entry["happening"].ids.get(f"{what}_commitment")
+                if commitment is None:
+                    continue
+                named.add(commitment)
+                digest = said.kept.get(commitment)
+                why = (
+                    f"SHA-256 {digest}" if digest else "the entry commits to one that is not in the evidence"
+                )
+                where = f"digest of the {what}, entry {entry['sequence']} of {name}"
+                yield Finding(where, digest is not None, why)
+    if not said.kept.keys() <= named:
+        yield Finding(layout.DIGESTS_FILE, False, "has digests that no entry commits to")
+
+
+def _section(said: _Said, role: str, logs: dict[str, Any], message: str) -> Iterator[Finding]:
     """The section leads from the first entry about the message to the head that was signed."""
     log, section = logs.get(role), dict(said.sections[role])
     number, head = said.ends[role]
@@ -250,3 +336,7 @@ def _section(said: _Said, role: str, logs: dict[str, Any]) -> Iterator[Finding]:
     about = said.entries.get(f"log/{role}.jsonl", [])
     inside = all(section.get(entry["sequence"]) == entry["hash"] for entry in about)
     yield Finding(f"log/{role}.jsonl in the section", inside, "each entry stands there")
+    names, told = _names(said, message), {entry["hash"] for entry in about}
+    left_out = [one for one in said.about.get(role, ()) if _of(one, names) and one["hash"] not in told]
+    first = f"entry {left_out[0]['sequence']} is about the message and is not there" if left_out else ""
+    yield Finding(f"log/{role}.jsonl is all of it", not left_out, first or "no entry was left out")

@@ -15,6 +15,7 @@ import tempfile
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from samdrift.app.config import Config
@@ -57,7 +58,7 @@ async def supervising(config: Config, roles: frozenset[Role]) -> AsyncIterator[N
     require_rights(config.isolation, root=os.geteuid() == 0)
     settings = vault_settings(config)
     async with AsyncExitStack() as stack:
-        keys = await asyncio.to_thread(open_keys, settings)
+        keys = await asyncio.to_thread(partial(open_keys, settings, begin=True))
         gate = await Gate.start(settings, roles=roles, keys=keys)
         stack.push_async_callback(gate.close)
         folder = stack.enter_context(_sockets(config))

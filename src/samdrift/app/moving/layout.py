@@ -18,7 +18,9 @@ from typing import Any
 from samdrift.app.moving.archive import Member, damaged
 from samdrift.contracts.principals import Role
 from samdrift.vault import moving
+from samdrift.vault.messagerows import SALT_BYTES
 from samdrift.vault.moving import Facts, Part
+from samdrift.vault.records import Digest
 
 FORMAT_FILE = "format.json"
 README_FILE = "README.txt"
@@ -44,6 +46,7 @@ So what passes from one vault to the other meanwhile is in one of them, or in bo
 BETWEEN: tuple[Part, ...] = (
     moving.MESSAGES,
     moving.RECEIPTS,
+    moving.DIGESTS,
     moving.PROCESSED,
     moving.CURSORS,
     moving.WORK,
@@ -169,6 +172,10 @@ def _check_contents(part: Part, record: Record) -> None:
         waits = facts["due_at"] is not None
         if waits is not (facts["state"] == "queued") or ("envelope" in has) is not waits:
             raise ValueError("a transfer has an envelope while it waits")
+    if part is moving.DIGESTS:
+        salt, digest = (bytes.fromhex(facts[name].removeprefix("\\x")) for name in ("salt", "sha256"))
+        if len(salt) != SALT_BYTES or Digest(salt, digest).commitment != facts["commitment"]:
+            raise ValueError("a digest is not the one that its commitment is to")
     if part is moving.RECEIPTS and has != {"receipt"}:
         raise ValueError("a message receipt is a file")
     if part is moving.MESSAGES:

@@ -21,7 +21,9 @@ from samdrift.wire.errors import WireError
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 FORMAT = "samdrift organisation export"
-VERSION = 1
+VERSION = 2
+"""Since 2 there are digests that the log commits to; else an export is as in version 1."""
+_KNOWN = (1, VERSION)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,9 +104,10 @@ def check_format(document: Mapping[str, Any]) -> None:
         raise MoveError(
             MoveFault.NOT_AN_EXPORT, "the file holds something else than an organisation's export"
         )
-    if document.get("version") != VERSION:
+    if document.get("version") not in _KNOWN:
         raise MoveError(
-            MoveFault.VERSION, f"the export has another version than {VERSION}, which is known here"
+            MoveFault.VERSION,
+            f"the export has a version that is not known here: it knows those up to {VERSION}",
         )
 
 

@@ -17,6 +17,7 @@ _READ: dict[str, _Read] = {
     "events": AccessPointDeparture.events,
     "messages": MessageServiceDeparture.messages,
     "receipts": MessageServiceDeparture.receipts,
+    "digests": MessageServiceDeparture.digests,
     "processed": MessageServiceDeparture.processed,
     "cursors": MessageServiceDeparture.cursors,
     "work": MessageServiceDeparture.work,

@@ -6,7 +6,7 @@ What a participant organisation of SDK (Saker digital kommunikation) had at its 
   format.json          what this is, and in which version
   organisation.json    how the organisation was set up, without secrets
   certificates.pem     certificates of its keys; the private keys never leave a supplier
-  mt/                  message service: messages, message receipts, log
+  mt/                  message service: messages, message receipts, digests that the log commits to, log
   ap/                  access point: transfers with transport receipts, what came in, log
   SHA256SUMS           digests of the files above, but for those that a file .sha256 has
   manifest.json        organisation, time, how many of what, where the logs end, digest of SHA256SUMS

@@ -10,11 +10,15 @@ from samdrift.vault.keys.wrapping import ScryptCost
 from samdrift.vault.settings import VaultSettings
 
 
-def open_keys(settings: VaultSettings, *, cost: ScryptCost | None = None) -> KeyStore:
-    """Open the key store, or create a new one; ``KeyStoreError`` (``LOCKED``) with the wrong passphrase.
+def open_keys(settings: VaultSettings, *, begin: bool = False, cost: ScryptCost | None = None) -> KeyStore:
+    """Open the key store; ``KeyStoreError`` (``LOCKED``) with the wrong passphrase.
 
-    ``cost`` of passphrases is for what is made here; what exists keeps its own.
+    Where there is none it is ``MISSING``, unless ``begin`` says to create one: a command that only
+    reads, with a path that is mistyped or not mounted, leaves nothing behind. ``cost`` of passphrases
+    is for what is made here; what exists keeps its own.
     """
     folder, seals, passphrase = settings.secrets, settings.seals, settings.passphrase
     tokens = Tokens(settings.tokens)
-    return TokenKeyStore(folder, TokenUnlocker(folder, seals, passphrase, tokens, cost=cost), tokens)
+    return TokenKeyStore(
+        folder, TokenUnlocker(folder, seals, passphrase, tokens, begin=begin, cost=cost), tokens
+    )

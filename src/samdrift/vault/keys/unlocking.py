@@ -66,14 +66,22 @@ class RootUnlocker:
     """Opens every vault of an installation, but for those that an officer unlocks."""
 
     def __init__(
-        self, folder: Path, seals: Path, passphrase: bytes, *, cost: ScryptCost | None = None
+        self,
+        folder: Path,
+        seals: Path,
+        passphrase: bytes,
+        *,
+        begin: bool = True,
+        cost: ScryptCost | None = None,
     ) -> None:
-        """Open the root key in ``folder``, or make it when the folder is new.
+        """Open the root key in ``folder``, or make it when the folder is new and ``begin`` says so.
 
         ``LOCKED`` when the passphrase is not its own; ``MISSING`` when only the seals
         are there, or only the store: what is not mounted is not made anew. ``cost`` is for what is made
         here; what exists keeps its own.
         """
+        if not begin and not (folder / ROOT).exists() and not _any_seals(seals):
+            raise KeyStoreError(KeyFault.MISSING, f"{folder}: there is no key store")
         self._folder = private_folder(folder)
         self._cost = cost or ScryptCost()
         self._officers: dict[tuple[str, Lock], bytes] = {}
@@ -167,6 +175,10 @@ class RootUnlocker:
         except WrappingError:
             fault = KeyFault.MISSING if folder is None else KeyFault.DAMAGED
             raise KeyStoreError(fault, "the vault has no secret that can be read") from None
+
+
+def _any_seals(folder: Path) -> bool:
+    return folder.is_dir() and Seals(folder, new=False).any()
 
 
 class HandedUnlocker:

@@ -91,7 +91,7 @@ async def _added(
         Purpose.ADMINISTER,
         {},
     )
-    async with administering(config) as installation:
+    async with administering(config, begin=True) as installation:
         closing = await installation.provisioner.closings.last(organisation)
         if closing is not None and closing.certificate is None:
             raise Unusable(f"{organisation} is being closed: samdrift org close goes on with that first")

@@ -14,8 +14,11 @@ from samdrift.app.commands.persons import Actor, By, ByFile, With, WithFile, log
 from samdrift.app.failures import told
 from samdrift.app.keyrows import key_rows
 from samdrift.app.output import Unusable, printable
+from samdrift.app.published import REPLACE_FIRST, Anyway, still_named
 from samdrift.app.twopersons import Matter, two_persons
 from samdrift.audit.events import AuditEvent
+from samdrift.vault.keys.files import KeyName
+from samdrift.vault.keys.store import HeldKey
 
 
 def revoke(
@@ -58,8 +61,12 @@ def retire(
     other: With = None,
     by_file: ByFile = None,
     other_file: WithFile = None,
+    anyway: Anyway = False,
 ) -> None:
-    """Destroy a key for good; the one in use stays. Takes two persons."""
+    """Destroy a key for good; the one in use stays. Takes two persons.
+
+    Refused while SMP names its certificate, or cannot be asked.
+    """
 
     async def work(place: Workplace) -> None:
         held, store = place.held(key.key, number), place.installation.keys
@@ -67,13 +74,25 @@ def retire(
         if any(row.in_use for row in rows if row.key == held):
             raise Unusable("the key in use is replaced, or revoked, before it is retired")
         text = f"destroy the {key} key number {number} of {organisation} for good"
+        facts = {"key": key.value, "number": str(held.number)}
+        if reason := await _named(place, held):
+            if not anyway:
+                raise Unusable(f"{reason}: {REPLACE_FIRST}")
+            text, facts = f"{text}, although {reason}", facts | {"anyway": reason}
         await two_persons(place.installation, Matter("org keys retire", organisation.value, text), persons)
-        await place.note(AuditEvent.KEYS_RETIRED, by, key=key.value, number=str(held.number))
+        await place.note(AuditEvent.KEYS_RETIRED, by, **facts)
         await asyncio.to_thread(store.retire, place.keeper.vault, key.value, number)
 
     with told():
         persons = present(by, other, by_file, other_file)
     worked(config, organisation, work)
+
+
+async def _named(place: Workplace, held: HeldKey) -> str:
+    """Why peers still use the key, as far as SMP tells; certificates of others are not published."""
+    if held.name not in (KeyName.SIGNING, KeyName.ENCRYPTION) or held.certificate is None:
+        return ""
+    return await still_named(place.installation.config, held.certificate, [place.organisation])
 
 
 def _then(key: Which, another: bool, compromised: bool) -> list[str]:

@@ -132,7 +132,7 @@ def import_organisation(
 
 
 async def _import(config: Config, order: Order) -> Imported:
-    async with administering(config) as installation:
+    async with administering(config, begin=True) as installation:
         return await take_in(installation, order)
 
 

@@ -25,9 +25,10 @@ class TokenUnlocker(RootUnlocker):
         passphrase: bytes,
         tokens: Tokens,
         *,
+        begin: bool = True,
         cost: ScryptCost | None = None,
     ) -> None:
-        super().__init__(folder, seals, passphrase, cost=cost)
+        super().__init__(folder, seals, passphrase, begin=begin, cost=cost)
         self._tokens = tokens
         self._opened: dict[str, tuple[Lock, bytes]] = {}
 

@@ -1,0 +1,13 @@
+"""Files with secrets, as their owners keep them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+def secret_file(path: Path, content: bytes | str) -> Path:
+    """Write a file that nobody but its owner can read."""
+    path.touch(0o600)
+    path.chmod(0o600)
+    path.write_bytes(content.encode() if isinstance(content, str) else content)
+    return path

@@ -1,0 +1,95 @@
+"""Guards of what an organisation proves with and moves along: evidence, keys, exports."""
+
+from __future__ import annotations
+
+from tests.separation.mutation.mutant import Mutant
+
+_EVIDENCE = "tests/roles/test_evidence.py"
+_ROTATION = "tests/roles/test_key_rotation.py"
+
+PROOF = (
+    Mutant(
+        "evidence that lacks a receipt in its log does not hold",
+        "app/evidence/verifying.py",
+        "            yield Finding(name, False, why)\n            continue",
+        "            continue",
+        (f"{_EVIDENCE}::test_evidence_that_lacks_what_its_log_speaks_of_does_not_hold",),
+    ),
+    Mutant(
+        "a receipt in evidence is the one that the log commits to",
+        "app/evidence/verifying.py",
+        "same = said.kept.get(commitment) == said.digests[name]",
+        "same = True",
+        (f"{_EVIDENCE}::test_evidence_that_lacks_what_its_log_speaks_of_does_not_hold",),
+    ),
+    Mutant(
+        "evidence that lacks a digest in its log does not hold",
+        "app/evidence/verifying.py",
+        "yield Finding(where, digest is not None, why)",
+        "yield Finding(where, True, why)",
+        (f"{_EVIDENCE}::test_evidence_that_lacks_what_its_log_speaks_of_does_not_hold",),
+    ),
+    Mutant(
+        "evidence has all entries about its message that its section has",
+        "app/evidence/verifying.py",
+        'all of it", not left_out, first',
+        'all of it", True, first',
+        (f"{_EVIDENCE}::test_evidence_that_lacks_what_its_log_speaks_of_does_not_hold",),
+    ),
+    Mutant(
+        "evidence of version 1 has as many receipts as its log",
+        "app/evidence/verifying.py",
+        "if there < len(named):",
+        "if False:",
+        (f"{_EVIDENCE}::test_evidence_of_version_1_that_lacks_a_receipt_does_not_hold",),
+    ),
+    Mutant(
+        "a receipt outlives the message that a client deletes",
+        "vault/sql/messageservice-7.sql",
+        "        IF way = 'out' THEN\n            DELETE FROM work",
+        "        DELETE FROM receipts r WHERE r.message = message AND r.direction <> way;\n"
+        "        IF way = 'out' THEN\n            DELETE FROM work",
+        (
+            "tests/unit/vault/test_messageservice.py::"
+            "test_a_deleted_message_is_gone_but_its_id_and_its_proof_stay",
+        ),
+    ),
+    Mutant(
+        "a key whose certificate SMP names is not destroyed",
+        "app/published.py",
+        "if answer.value is not None and certificate in _certificates(answer.value):",
+        "if False:",
+        (f"{_ROTATION}::test_the_access_points_key_is_not_destroyed_while_smp_names_its_certificate",),
+    ),
+    Mutant(
+        "a key is not destroyed while SMP cannot be asked",
+        "app/published.py",
+        "            if answer.unknown:\n",
+        "            if False:\n",
+        ("tests/unit/app/test_keys.py::test_a_certificate_is_requested_installed_and_the_old_one_retired",),
+    ),
+    Mutant(
+        "a passphrase file that others can read opens nothing",
+        "app/passphrase.py",
+        "_NOT_THE_OWNERS = 0o077",
+        "_NOT_THE_OWNERS = 0",
+        ("tests/unit/app/test_passphrase.py::test_a_file_that_others_can_read_or_write_opens_nothing",),
+    ),
+    Mutant(
+        "a command that reads makes no key store",
+        "vault/keys/unlocking.py",
+        "        if not begin and not (folder / ROOT).exists()",
+        "        if False and not (folder / ROOT).exists()",
+        (
+            "tests/unit/app/test_no_key_store.py"
+            "::test_a_command_that_reads_leaves_nothing_where_there_is_no_key_store",
+        ),
+    ),
+    Mutant(
+        "a digest that the log commits to is sealed",
+        "vault/messagerows.py",
+        'return sealer.seal(digest.salt + digest.sha256, f"digest {digest.commitment}")',
+        "return digest.salt + digest.sha256",
+        ("tests/separation/test_at_rest.py::test_no_planted_word_can_be_read_from_the_disk",),
+    ),
+)
