@@ -23,6 +23,7 @@ from xml.etree import ElementTree
 from tests.separation.mutation.guards import AT_REST, DATABASE, GATE
 from tests.separation.mutation.interfaces import COMMANDS, INTERFACE_C, INTERFACE_D, THE_CHECK, TOKENS
 from tests.separation.mutation.mutant import ROOT, SOURCE, Mutant
+from tests.separation.mutation.peers import PEERS
 
 MUTANTS: tuple[Mutant, ...] = (
     *GATE,
@@ -33,6 +34,7 @@ MUTANTS: tuple[Mutant, ...] = (
     *TOKENS,
     *COMMANDS,
     *THE_CHECK,
+    *PEERS,
 )
 _COPIED = ("src", "tests", "pyproject.toml")
 _ASSERTED = ("AssertionError", "assert ", "Failed: ")
