@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from aiohttp.abc import ResolveResult
 from aiohttp.connector import AddrInfoType
@@ -18,15 +18,50 @@ Permits = Callable[[str], bool]
 """Whether an IP address may be connected to."""
 
 
+_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+"""The well-known prefix of NAT64 (RFC 6052 2.1)."""
+_NEVER_PUBLIC = (
+    ipaddress.IPv6Network("::/96"),  # IPv4-compatible, deprecated (RFC 4291 2.5.5.1)
+    ipaddress.IPv6Network("64:ff9b:1::/48"),  # NAT64 within one network (RFC 8215)
+)
+_ISATAP = (b"\x00\x00\x5e\xfe", b"\x02\x00\x5e\xfe")
+"""The beginnings of an interface identifier that embeds an IPv4 address (RFC 5214 6.1)."""
+
+
 class AddressForbidden(OSError):
     """A name that leads to addresses which must not be connected to."""
 
 
 def is_public(address: str) -> bool:
-    """Whether ``address`` is one that anybody on the internet may be reached at."""
+    """Decide whether ``address`` belongs to the public internet.
+
+    An IPv6 address that a gateway translates into an IPv4 address is public only if both are:
+    otherwise a name could lead into our own network by way of the gateway.
+    """
     parsed = ipaddress.ip_address(address.partition("%")[0])
-    mapped = parsed.ipv4_mapped if isinstance(parsed, ipaddress.IPv6Address) else None
-    return (mapped or parsed).is_global and not (mapped or parsed).is_multicast
+    if isinstance(parsed, ipaddress.IPv4Address):
+        return _is_global(parsed)
+    if parsed.ipv4_mapped is not None:
+        return _is_global(parsed.ipv4_mapped)
+    if parsed.is_site_local or any(parsed in network for network in _NEVER_PUBLIC):
+        return False
+    return all(map(_is_global, _translated_to(parsed))) and (parsed in _NAT64 or _is_global(parsed))
+
+
+def _is_global(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
+    return address.is_global and not address.is_multicast
+
+
+def _translated_to(address: ipaddress.IPv6Address) -> Iterator[ipaddress.IPv4Address]:
+    """Yield the IPv4 addresses that gateways of the known kinds find in ``address``."""
+    if address in _NAT64:
+        yield ipaddress.IPv4Address(address.packed[-4:])
+    if address.sixtofour is not None:
+        yield address.sixtofour
+    if address.teredo is not None:
+        yield from address.teredo
+    if address.packed[8:12] in _ISATAP:
+        yield ipaddress.IPv4Address(address.packed[-4:])
 
 
 def any_address(address: str) -> bool:

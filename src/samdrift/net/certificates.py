@@ -124,6 +124,7 @@ class _Verdicts:
         answers = await asyncio.gather(*(self._source.answer(*pair) for pair in pairs))
         unanswered = [pair for pair, answer in zip(pairs, answers, strict=True) if answer is None]
         lists = await asyncio.gather(*(self._source.revocation_list(*pair) for pair in unanswered))
+        lists += [kept for certificate, _ in pairs for kept in self._source.kept_lists(certificate)]
         verdict = await _judged(chain[0], policy, answers, lists, at)
         if verdict.temporary and len(unanswered) < len(pairs):
             lists = await asyncio.gather(*(self._source.revocation_list(*pair) for pair in pairs))

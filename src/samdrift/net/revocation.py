@@ -95,6 +95,12 @@ class RevocationSource:
                 return found
         return None
 
+    def kept_lists(self, certificate: x509.Certificate) -> tuple[Published, ...]:
+        """Return valid lists of the issuer of ``certificate`` that were fetched before, and fetch none."""
+        now = self._clock()
+        kept = (_valid(self._kept.get((url, 0), now), now) for url in distribution_points(certificate))
+        return tuple(one for one in kept if one is not None)
+
     async def _have(self, key: _Key, get: _Get) -> Published | None:
         now = self._clock()
         kept = self._kept.get(key, now)
@@ -124,7 +130,7 @@ class RevocationSource:
         # SHA-1 only names the issuer in the question; it is what every responder knows (RFC 5019 2.1.1).
         question = ocsp.OCSPRequestBuilder().add_certificate(certificate, issuer, hashes.SHA1())  # noqa: S303
         data = await self._fetch(url, _ANSWER, question.build().public_bytes(Encoding.DER))
-        return read_answer(data, certificate) if data else None
+        return read_answer(data, certificate, issuer) if data else None
 
     async def _list(self, url: str, issuer: x509.Certificate) -> Published | None:
         data = await self._fetch(url, _LIST)

@@ -38,6 +38,10 @@ _PATIENCE = 60.0
 
 _TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
 
+_OTHER_VERSION = b"HTTP/1.1 505 HTTP Version Not Supported\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
+_VERSIONS = frozenset({"1.0", "1.1"})
+"""HTTP/0.9 has no header fields, so a proxy in front may read such a request as part of another one."""
+
 AsgiApp = Callable[..., Any]
 
 
@@ -74,7 +78,7 @@ class ClientCertificateProtocol(HttpToolsProtocol):
         self._barren += len(data)
         super().data_received(data)
         if self._barren > _MOST_BARREN and not self.transport.is_closing():
-            self._refuse()
+            self._refuse(_TOO_LARGE)
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
@@ -82,16 +86,21 @@ class ClientCertificateProtocol(HttpToolsProtocol):
         self.scope[SHOWN_CERTIFICATE] = self._shown  # type: ignore[literal-required]
 
     def on_headers_complete(self) -> None:
+        if self.parser.get_http_version() not in _VERSIONS:
+            self._refuse(_OTHER_VERSION)
+            return
         super().on_headers_complete()
         self._barren = 0
 
     def on_body(self, body: bytes) -> None:
-        super().on_body(body)
-        self._barren = 0
+        if not self._refused:
+            super().on_body(body)
+            self._barren = 0
 
     def on_message_complete(self) -> None:
-        super().on_message_complete()
-        self._barren = 0
+        if not self._refused:
+            super().on_message_complete()
+            self._barren = 0
 
     def on_response_complete(self) -> None:
         answered = self.cycle
@@ -103,11 +112,11 @@ class ClientCertificateProtocol(HttpToolsProtocol):
         if answered.more_body:
             self.transport.abort()
 
-    def _refuse(self) -> None:
-        """End it, with an answer unless another one is on its way."""
+    def _refuse(self, answer: bytes) -> None:
+        """End the connection, with ``answer`` unless another one is on its way."""
         self._refused = True
         if self._awaits_head:
-            self.transport.write(_TOO_LARGE)
+            self.transport.write(answer)
             self.transport.close()
             self.loop.call_later(_LINGER, self.transport.abort)
         else:

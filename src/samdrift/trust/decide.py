@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 from asn1crypto import x509 as asn1
@@ -85,7 +86,11 @@ def _path(
     chain = find_chain(certificate, policy, evidence.intermediates)
     if chain is None:
         return CertificateVerdict(TrustReason.UNKNOWN_ISSUER, "not issued for this purpose and environment")
-    return _validity(chain, at) or _validated(chain, policy, evidence, at)
+    return (
+        _validity(chain, at)
+        or _listed(chain, policy, evidence, at)
+        or _validated(chain, policy, evidence, at)
+    )
 
 
 def _validity(chain: Chain, at: datetime) -> CertificateVerdict | None:
@@ -95,6 +100,34 @@ def _validity(chain: Chain, at: datetime) -> CertificateVerdict | None:
         if at > certificate.not_valid_after_utc:
             return CertificateVerdict(TrustReason.EXPIRED)
     return None
+
+
+def _listed(chain: Chain, policy: ChainPolicy, evidence: Evidence, at: datetime) -> CertificateVerdict | None:
+    """Refuse a certificate that a revocation list names, whatever a responder answers about it.
+
+    The validator of paths stops at the first piece of evidence that settles the matter: an old
+    answer, replayed, would hide the list.
+    """
+    lists = [x509.load_der_x509_crl(crl) for crl in evidence.crls if _readable(x509.load_der_x509_crl, crl)]
+    for certificate, issuer in pairwise(chain[:2] if policy.revocation is RevocationMode.LEAF else chain):
+        if policy.revocation is not RevocationMode.NONE and any(
+            _names(crl, certificate, issuer, at) for crl in lists
+        ):
+            return CertificateVerdict(TrustReason.REVOKED)
+    return None
+
+
+def _names(
+    crl: x509.CertificateRevocationList, certificate: x509.Certificate, issuer: x509.Certificate, at: datetime
+) -> bool:
+    """Decide whether ``crl`` is the issuer's, in force, and revokes ``certificate``."""
+    key = issuer.public_key()
+    if crl.issuer != issuer.subject or not isinstance(key, rsa.RSAPublicKey):
+        return False
+    if not crl.last_update_utc - CLOCK_TOLERANCE <= at <= (crl.next_update_utc or at):
+        return False
+    entry = crl.get_revoked_certificate_by_serial_number(certificate.serial_number)
+    return entry is not None and entry.revocation_date_utc <= at and crl.is_signature_valid(key)
 
 
 def _validated(
@@ -134,6 +167,8 @@ def _purpose(certificate: x509.Certificate, policy: ChainPolicy) -> CertificateV
             allowed = {use for uses in policy.key_uses for use in uses if getattr(usage.value, use.value)}
             if not all(uses & allowed for uses in policy.key_uses):
                 return CertificateVerdict(TrustReason.WRONG_PURPOSE, "the key is for another use")
+        if isinstance(usage.value, x509.ExtendedKeyUsage) and not policy.extended_uses & {*usage.value}:
+            return CertificateVerdict(TrustReason.WRONG_PURPOSE, "the certificate is for another use")
     return None
 
 

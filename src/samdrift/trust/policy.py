@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from cryptography import x509
+from cryptography.x509.oid import ExtendedKeyUsageOID
 
 
 class RevocationMode(StrEnum):
@@ -38,6 +39,21 @@ SIGNS_OR_DECRYPTS: KeyUses = (frozenset(KeyUse),)
 """An organisation's key; CertPub says which of the two it is for (certpub-rest-binding 2.2)."""
 
 
+MESSAGE_USES = frozenset(
+    {
+        ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE,
+        ExtendedKeyUsageOID.CLIENT_AUTH,
+        ExtendedKeyUsageOID.SERVER_AUTH,
+        ExtendedKeyUsageOID.EMAIL_PROTECTION,
+    }
+)
+"""Extended uses of function certificates, which sign and decrypt in this federation.
+
+An issuer also certifies keys that sign its revocation answers, its time stamps or its software
+(RFC 5280 4.2.1.12). Such a certificate leads to the same anchor, and its holder is not a peer.
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class ChainPolicy:
     """The rules for one purpose.
@@ -53,5 +69,7 @@ class ChainPolicy:
     issuers: tuple[x509.Certificate, ...] = ()
     intermediates: tuple[x509.Certificate, ...] = ()
     key_uses: KeyUses = ()
+    extended_uses: frozenset[x509.ObjectIdentifier] = MESSAGE_USES
+    """At least one of these must be named; an issuer that names no extended use allows all."""
     min_rsa_bits: int = 2048
     revocation: RevocationMode = RevocationMode.REQUIRED

@@ -11,10 +11,10 @@ from datetime import datetime, timedelta
 from typing import TypeVar
 
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.x509 import ocsp
-from cryptography.x509.oid import AuthorityInformationAccessOID
+from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID
 
 _WITHOUT_NEXT_UPDATE = timedelta(minutes=30)
 _Extension = TypeVar("_Extension", bound=x509.ExtensionType)
@@ -50,18 +50,46 @@ def distribution_points(certificate: x509.Certificate) -> tuple[str, ...]:
     )
 
 
-def read_answer(data: bytes, certificate: x509.Certificate) -> Published | None:
-    """A responder's answer when it is one about ``certificate``."""
+def read_answer(data: bytes, certificate: x509.Certificate, issuer: x509.Certificate) -> Published | None:
+    """Return a responder's answer if it is about ``certificate`` and ``issuer`` vouches for it."""
     try:
         answer = ocsp.load_der_ocsp_response(data)
         if answer.response_status is not ocsp.OCSPResponseStatus.SUCCESSFUL:
             return None
-        if answer.serial_number != certificate.serial_number:
+        if answer.serial_number != certificate.serial_number or not _vouched(answer, issuer):
             return None
         until = answer.next_update_utc or answer.this_update_utc + _WITHOUT_NEXT_UPDATE
-    except (ValueError, OverflowError):
+    except (ValueError, OverflowError, TypeError, UnsupportedAlgorithm, x509.InvalidVersion):
         return None
     return Published(data, until)
+
+
+def _vouched(answer: ocsp.OCSPResponse, issuer: x509.Certificate) -> bool:
+    """Decide whether the issuer, or a responder that it has certified, signed (RFC 6960 4.2.2.2)."""
+    delegates = [each for each in answer.certificates if _may_answer(each, issuer)]
+    return any(_signed(answer, signer) for signer in (issuer, *delegates))
+
+
+def _may_answer(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
+    uses = _extension(certificate, x509.ExtendedKeyUsage)
+    if uses is None or ExtendedKeyUsageOID.OCSP_SIGNING not in uses:
+        return False
+    try:
+        certificate.verify_directly_issued_by(issuer)
+    except (ValueError, TypeError, InvalidSignature):
+        return False
+    return True
+
+
+def _signed(answer: ocsp.OCSPResponse, signer: x509.Certificate) -> bool:
+    key, digest = signer.public_key(), answer.signature_hash_algorithm
+    if not isinstance(key, rsa.RSAPublicKey) or digest is None:
+        return False
+    try:
+        key.verify(answer.signature, answer.tbs_response_bytes, padding.PKCS1v15(), digest)
+    except InvalidSignature:
+        return False
+    return True
 
 
 def read_list(data: bytes, issuer: x509.Certificate) -> Published | None:

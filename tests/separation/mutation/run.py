@@ -24,6 +24,7 @@ from tests.separation.mutation.guards import AT_REST, DATABASE, GATE
 from tests.separation.mutation.interface_a import INTERFACE_A
 from tests.separation.mutation.interfaces import COMMANDS, INTERFACE_C, INTERFACE_D, THE_CHECK, TOKENS
 from tests.separation.mutation.mutant import ROOT, SOURCE, Mutant
+from tests.separation.mutation.peers import PEERS
 from tests.separation.mutation.proof import PROOF
 
 MUTANTS: tuple[Mutant, ...] = (
@@ -37,6 +38,7 @@ MUTANTS: tuple[Mutant, ...] = (
     *COMMANDS,
     *THE_CHECK,
     *PROOF,
+    *PEERS,
 )
 _COPIED = ("src", "tests", "pyproject.toml")
 _ASSERTED = ("AssertionError", "assert ", "Failed: ")

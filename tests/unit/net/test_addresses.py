@@ -41,6 +41,37 @@ async def test_only_public_addresses_are_connected_to_unless_told_otherwise() ->
     assert called == []
 
 
+@pytest.mark.parametrize(
+    "address",
+    [
+        "64:ff9b::a00:1",  # NAT64 to 10.0.0.1
+        "64:ff9b::7f00:1",  # NAT64 to 127.0.0.1
+        "64:ff9b:1::a00:1",  # NAT64 within one network
+        "2002:a00:1::",  # 6to4 to 10.0.0.1
+        "2002:c0a8:101::1",  # 6to4 to 192.168.1.1
+        "2001:0:a00:1::f5ff:fffe",  # Teredo, a server at 10.0.0.1
+        "2001:0:808:808::f5ff:fffe",  # Teredo, a client at 10.0.0.1
+        "2600::5efe:a00:1",  # ISATAP to 10.0.0.1
+        "::10.0.0.1",
+        "::8.8.8.8",
+        "::ffff:10.0.0.1",
+        "fec0::1",
+        "fe80::1%eth0",
+        "fd00::1",
+        "ff02::1",
+        "169.254.169.254",
+        "64:ff9b::a9fe:a9fe",  # NAT64 to a metadata service
+    ],
+)
+def test_an_address_that_leads_into_a_private_network_is_not_public(address: str) -> None:
+    assert not is_public(address)
+
+
+@pytest.mark.parametrize("address", ["8.8.8.8", "2600::1", "64:ff9b::808:808", "::ffff:8.8.8.8"])
+def test_an_address_that_leads_to_a_public_network_is(address: str) -> None:
+    assert is_public(address)
+
+
 async def test_the_address_is_checked_that_is_connected_to_and_the_name_stays_for_tls_and_host() -> None:
     hosts = []
 

@@ -35,6 +35,8 @@ class Place:
     hold: asyncio.Event | None = None
     lasts: timedelta = 7 * DAY
     crl_only: bool = False
+    replayed: bytes | None = None
+    """An answer of the responder that comes whatever is asked."""
 
     def __post_init__(self) -> None:
         at = self.url
@@ -58,6 +60,8 @@ class Place:
             await self.hold.wait()
         if self.failing(asked.target):
             return reply(b"", "503 Service Unavailable")
+        if asked.target == "/ocsp" and self.replayed is not None:
+            return reply(self.replayed)
         if asked.target == "/ocsp":
             serial = ocsp.load_der_ocsp_request(asked.body).serial_number
             (certificate,) = (c for c in self.issued if c.serial_number == serial)
@@ -109,6 +113,18 @@ async def test_lists_take_over_for_a_responder_that_is_down() -> None:
         there.failing = lambda target: target == "/ocsp"
         assert await reason(there, checks) is TrustReason.TRUSTED
         assert there.take() == ["/ca.crl", "/ocsp", "/root.crl"]
+
+
+async def test_a_list_that_was_fetched_before_is_believed_rather_than_an_older_answer() -> None:
+    """The responder was down and its list revoked; then an old answer comes, replayed on the way."""
+    async with place() as (there, checks):
+        old = there.issuer.ocsp(there.access_point, at=there.now, lasts=timedelta(hours=2))
+        there.issuer.revoke(there.access_point)
+        there.failing = lambda target: target == "/ocsp"
+        assert await reason(there, checks) is TrustReason.REVOKED
+        there.failing, there.replayed = lambda target: False, old
+        there.now += 6 * MINUTE
+        assert await reason(there, checks) is TrustReason.REVOKED
 
 
 async def test_only_the_certificate_itself_where_the_policy_says_so() -> None:

@@ -97,6 +97,22 @@ async def test_whoever_sends_too_large_a_head_is_told_so() -> None:
         assert (await reader.readline()).startswith(b"HTTP/1.1 431 ")
 
 
+@pytest.mark.parametrize(
+    "head", [b"GET /\r\n\r\n", b"GET / HTTP/0.9\r\nhost: x\r\n\r\n", b"GET / HTTP/2.0\r\n\r\n"]
+)
+async def test_only_http_1_is_spoken(head: bytes) -> None:
+    """Also as the second request of a connection, which a proxy may have taken for part of the first."""
+    for before in (b"", b"GET / HTTP/1.1\r\nhost: x\r\n\r\n"):
+        async with reading() as (reader, writer):
+            if before:
+                writer.write(before)
+                assert (await reader.readuntil(b"\r\n0\r\n\r\n")).startswith(b"HTTP/1.1 200 ")
+            writer.write(head + b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")
+            answer = await reader.read()
+        assert answer.startswith(b"HTTP/1.1 505 ")
+        assert answer.count(b"HTTP/1.1 ") == 1
+
+
 async def test_a_large_head_and_a_body_in_small_pieces_are_taken() -> None:
     async with reading() as (reader, writer):
         writer.write(_CHUNKED.replace(b"host: x", b"host: x\r\nx: " + b"y" * (32 << 10)))

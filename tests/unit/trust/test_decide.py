@@ -94,6 +94,31 @@ def test_answer_of_the_responder_alone_is_enough_for_the_certificate_it_is_about
     assert reason(REVOKED, evidence=evidence) is TrustReason.REVOCATION_UNKNOWN
 
 
+def test_a_good_answer_never_wins_over_a_list_that_revokes() -> None:
+    """Whoever kept an old answer, from before the revocation, replays it."""
+    issuer = ROOT.subordinate("Accesspunkt CA-SDK", 2, ocsp_url="http://responder.example/ocsp")
+    certificate = issuer.issue("AP0009-SDK").certificate
+    policy = replace(POLICY, issuers=(issuer.certificate,))
+    good = issuer.ocsp(certificate)
+    assert reason(certificate, policy, Evidence((ROOT.crl(), issuer.crl()), (good,))) is TrustReason.TRUSTED
+    issuer.revoke(certificate)
+    revoking = Evidence((ROOT.crl(), issuer.crl()), (good,))
+    assert reason(certificate, policy, revoking) is TrustReason.REVOKED
+    leaf_only = replace(policy, revocation=RevocationMode.LEAF)
+    assert reason(certificate, leaf_only, revoking) is TrustReason.REVOKED
+    forged = pki.root("Rot", 6).subordinate("Accesspunkt CA-SDK", 7)
+    forged.revoke(certificate)
+    assert (
+        reason(certificate, policy, Evidence((ROOT.crl(), forged.crl()), (good,))) is not TrustReason.REVOKED
+    )
+
+
+def test_a_certificate_that_signs_revocation_answers_is_not_a_peers() -> None:
+    """RFC 5280 4.2.1.12: the same issuer certifies its responder."""
+    responder = ISSUER.issue("OCSP", private_key=pki.key(5), ocsp_signer=True).certificate
+    assert reason(responder) is TrustReason.WRONG_PURPOSE
+
+
 def test_a_responder_speaks_for_its_issuer_only_when_certified_for_that() -> None:
     certified = ISSUER.issue("OCSP", private_key=pki.key(5), ocsp_signer=True)
     evidence = Evidence((ROOT.crl(),), (ISSUER.ocsp(AP, responder=certified),))

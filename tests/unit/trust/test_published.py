@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 import pytest
+from cryptography.x509 import ocsp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -44,27 +45,41 @@ def test_a_list_is_one_that_the_issuer_signed() -> None:
 
 def test_an_answer_is_one_about_the_certificate() -> None:
     data = ROOT.ocsp(AP, at=pki.NOW, lasts=timedelta(hours=1))
-    found = read_answer(data, AP)
+    found = read_answer(data, AP, ROOT.certificate)
     assert found is not None
     assert (found.data, found.until) == (data, pki.NOW + timedelta(hours=1))
-    assert read_answer(data, ROOT.issue("AP2").certificate) is None
+    assert read_answer(data, ROOT.issue("AP2").certificate, ROOT.certificate) is None
+
+
+def test_an_answer_that_the_issuer_does_not_vouch_for_is_not_kept() -> None:
+    """RFC 6960 4.2.2.2: whoever sits on the way could fill the cache with answers of its own."""
+    answer = bytearray(ROOT.ocsp(AP))
+    signed_by_a_peer = ROOT.ocsp(AP, responder=ROOT.issue("AP2", private_key=pki.key(5)))
+    signed_by_another_root = OTHER.ocsp(AP)
+    foreign = OTHER.issue("OCSP", private_key=pki.key(5), ocsp_signer=True)
+    for data in (signed_by_a_peer, signed_by_another_root, ROOT.ocsp(AP, responder=foreign)):
+        assert read_answer(data, AP, ROOT.certificate) is None
+    delegate = ROOT.issue("OCSP", private_key=pki.key(5), ocsp_signer=True)
+    assert read_answer(ROOT.ocsp(AP, responder=delegate), AP, ROOT.certificate) is not None
+    answer[answer.index(ocsp.load_der_ocsp_response(bytes(answer)).signature)] ^= 1
+    assert read_answer(bytes(answer), AP, ROOT.certificate) is None
 
 
 def test_an_answer_without_an_end_holds_for_half_an_hour() -> None:
-    found = read_answer(ROOT.ocsp(AP, at=pki.NOW, lasts=None), AP)
+    found = read_answer(ROOT.ocsp(AP, at=pki.NOW, lasts=None), AP, ROOT.certificate)
     assert found is not None
     assert found.until == pki.NOW + timedelta(minutes=30)
 
 
 def test_a_responder_that_refuses_gives_no_answer() -> None:
     try_later = bytes.fromhex("30030a0103")
-    assert read_answer(try_later, AP) is None
+    assert read_answer(try_later, AP, ROOT.certificate) is None
 
 
 @pytest.mark.parametrize("data", [b"", b"rubbish", b"\x30\x80"])
 def test_rubbish_is_nothing(data: bytes) -> None:
     assert read_list(data, ROOT.certificate) is None
-    assert read_answer(data, AP) is None
+    assert read_answer(data, AP, ROOT.certificate) is None
 
 
 @given(st.integers(0, 2000), st.integers(1, 255))

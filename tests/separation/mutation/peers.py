@@ -1,0 +1,65 @@
+"""The guards against peers, responders and addresses, each as the mutant that lacks it."""
+
+from __future__ import annotations
+
+from tests.separation.mutation.mutant import Mutant
+
+_DECIDE = "tests/unit/trust/test_decide.py"
+_PUBLISHED = "tests/unit/trust/test_published.py"
+_CERTIFICATES = "tests/unit/net/test_certificates.py"
+_ADDRESSES = (
+    "tests/unit/net/test_addresses.py::test_an_address_that_leads_into_a_private_network_is_not_public"
+)
+_SERVER = "tests/unit/net/test_server.py"
+
+PEERS = (
+    Mutant(
+        "a good answer never wins over a list that revokes",
+        "trust/decide.py",
+        "        or _listed(chain, policy, evidence, at)\n",
+        "",
+        (f"{_DECIDE}::test_a_good_answer_never_wins_over_a_list_that_revokes",),
+    ),
+    Mutant(
+        "a list that was fetched before is evidence",
+        "net/certificates.py",
+        "for kept in self._source.kept_lists(certificate)]",
+        "for kept in ()]",
+        (f"{_CERTIFICATES}::test_a_list_that_was_fetched_before_is_believed_rather_than_an_older_answer",),
+    ),
+    Mutant(
+        "a certificate for another use is not a peer's",
+        "trust/decide.py",
+        "isinstance(usage.value, x509.ExtendedKeyUsage) and not policy.extended_uses & {*usage.value}",
+        "False",
+        (f"{_DECIDE}::test_a_certificate_that_signs_revocation_answers_is_not_a_peers",),
+    ),
+    Mutant(
+        "an unsigned answer about revocation is not kept",
+        "trust/published.py",
+        "answer.serial_number != certificate.serial_number or not _vouched(answer, issuer)",
+        "answer.serial_number != certificate.serial_number",
+        (f"{_PUBLISHED}::test_an_answer_that_the_issuer_does_not_vouch_for_is_not_kept",),
+    ),
+    Mutant(
+        "an address that is translated into a private one is not public",
+        "net/addresses.py",
+        "all(map(_is_global, _translated_to(parsed))) and (parsed in _NAT64 or _is_global(parsed))",
+        "parsed in _NAT64 or _is_global(parsed)",
+        (_ADDRESSES,),
+    ),
+    Mutant(
+        "a site-local or compatible address is not public",
+        "net/addresses.py",
+        "if parsed.is_site_local or any(parsed in network for network in _NEVER_PUBLIC):",
+        "if False:",
+        (_ADDRESSES,),
+    ),
+    Mutant(
+        "only HTTP/1 is spoken",
+        "net/server.py",
+        "if self.parser.get_http_version() not in _VERSIONS:",
+        "if False:",
+        (f"{_SERVER}::test_only_http_1_is_spoken",),
+    ),
+)
