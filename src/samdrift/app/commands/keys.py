@@ -21,7 +21,7 @@ from samdrift.app.configfile import load
 from samdrift.app.failures import told
 from samdrift.app.inputs import read_certificates
 from samdrift.app.operator import vault_settings
-from samdrift.app.output import Unusable, print_json, printable, shown
+from samdrift.app.output import Unusable, print_json, print_line, print_text, shown
 from samdrift.app.replaceable import OPERATOR_KEYS
 from samdrift.vault.keys.files import KeyName
 from samdrift.vault.keys.opened import open_keys
@@ -61,7 +61,7 @@ def list_keys(
         print_json({"keys": rows})
     else:
         for row in rows:
-            typer.echo(printable("  ".join(str(value) for value in row.values() if value is not None)))
+            print_line("  ".join(str(value) for value in row.values() if value is not None))
 
 
 @app.command()
@@ -81,7 +81,7 @@ def request(
         if not name:
             raise Unusable("--name is needed: the common name of the certificate")
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-        typer.echo(_store(loaded).create_key(OPERATOR_KEYS, key.value, subject).decode(), nl=False)
+        print_text(_store(loaded).create_key(OPERATOR_KEYS, key.value, subject).decode())
 
 
 @app.command()
