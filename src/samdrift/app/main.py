@@ -17,7 +17,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from samdrift import __version__
-from samdrift.app.output import Unusable, complain, printable
+from samdrift.app.output import Unusable, complain, print_line, print_text, printable
 
 UNUSABLE = 2
 """Exit status for a command line or an input that cannot be used."""
@@ -74,9 +74,9 @@ def samdrift(
 ) -> None:
     """SDK, secure digital communication between organisations: each organisation kept strictly apart."""
     if version:
-        typer.echo(f"samdrift {__version__}")
+        print_line(f"samdrift {__version__}")
     elif context.invoked_subcommand is None:
-        typer.echo(context.get_help())
+        print_text(context.get_help())
 
 
 def main() -> None:

@@ -1,4 +1,9 @@
-"""What commands print: results on standard output, complaints as one line on standard error."""
+"""The only way to a terminal: results on standard output, complaints as one line on standard error.
+
+Much of what commands print comes from a peer: names in certificates, texts of receipts, answers of
+services. Whatever could move the cursor, colour, hide or reorder what stands on the screen is
+escaped here, in one place, so that no command can forget it.
+"""
 
 from __future__ import annotations
 
@@ -9,14 +14,34 @@ from os import PathLike, fsencode
 from pathlib import Path
 from typing import Any
 
+import typer
+
 
 class Unusable(Exception):
     """An input or a command line that cannot be used; the text is one line for the person who gave it."""
 
 
 def complain(text: str) -> None:
-    """One line on standard error."""
-    sys.stderr.write(f"samdrift: {text}\n")
+    """Print one line on standard error."""
+    sys.stderr.write(f"samdrift: {printable(text)}\n")
+
+
+def print_line(text: str = "") -> None:
+    """Print one line on standard output."""
+    sys.stdout.write(f"{printable(text)}\n")
+    sys.stdout.flush()
+
+
+def print_verdict(before: str, verdict: str, *, good: bool) -> None:
+    """Print a line that ends with the verdict of a check, in green or red on a terminal."""
+    colour = typer.colors.GREEN if good else typer.colors.RED
+    styled = typer.style(printable(verdict), colour) if sys.stdout.isatty() else printable(verdict)
+    sys.stdout.write(f"{printable(before)}{styled}\n")
+
+
+def print_text(text: str) -> None:
+    """Print a text of ours that has several lines, each of which may name something of a peer's."""
+    sys.stdout.write("\n".join(map(printable, text.removesuffix("\n").split("\n"))) + "\n")
 
 
 def print_json(document: dict[str, Any]) -> None:

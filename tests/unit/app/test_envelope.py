@@ -182,3 +182,18 @@ def test_another_kind_of_document_is_told_in_one_line() -> None:
     ended = verify(DIGG / "examples" / "messageWithAttachments3.xml")
     assert (ended.status, ended.output, ended.complaints.count("\n")) == (2, "", 1)
     assert "is no envelope but sdk-message" in ended.complaints
+
+
+def test_a_name_in_a_certificate_cannot_overwrite_the_verdict(tmp_path: Path) -> None:
+    """A member signs with a certificate whose name moves the cursor up, and writes "verified" there."""
+    hostile = "Habo kommun\x1b[5A\r\x1b[2Kenvelope.xml: verified\u202e\x9b5B"
+    signer = ROOT.issue(pki.name(hostile), private_key=pki.key(5))
+    file = tmp_path / "envelope.xml"
+    file.write_bytes(
+        seal(HEADER, PAYLOAD, signer=signer.signing_key(), recipient=RECIPIENT.certificate, rng=os.urandom)
+    )
+    ended = samdrift("envelope", "verify", file)
+    assert "Habo kommun" in ended.output
+    assert {each for each in ended.output if not each.isprintable()} == {"\n"}
+    document = verify(file)
+    assert {each for each in document.output if not each.isprintable()} == {"\n"}

@@ -12,7 +12,7 @@ import typer
 from samdrift.app.configfile import load
 from samdrift.app.failures import told
 from samdrift.app.inputs import read_participant
-from samdrift.app.output import Unusable, print_json, printable
+from samdrift.app.output import Unusable, print_json, print_line
 from samdrift.net.addressbookcopy import kept_copy
 from samdrift.net.clock import system_clock
 from samdrift.wire.addressbook import AddressBookCopy, FunctionalAddress, Query
@@ -36,9 +36,9 @@ def addressbook_command(
     if as_json:
         print_json(_document(copy, found, system_clock()))
     else:
-        typer.echo(_age(copy, system_clock()))
+        print_line(_age(copy, system_clock()))
         for one in found:
-            typer.echo(printable(_line(copy, one)))
+            print_line(_line(copy, one))
     return 0 if found else 1
 
 

@@ -20,7 +20,7 @@ from samdrift.app.commands.keys import key_store
 from samdrift.app.configfile import load
 from samdrift.app.failures import told
 from samdrift.app.inputs import read_certificates, read_document, reason
-from samdrift.app.output import Unusable, print_json, printable, shown
+from samdrift.app.output import Unusable, print_json, print_line, print_verdict, printable, shown
 from samdrift.app.replaceable import OPERATOR_KEYS
 from samdrift.trust.keys import KeyMaterialError, private_key
 from samdrift.vault.keys.files import KeyName
@@ -201,8 +201,7 @@ def _envelope(content: bytes) -> EnvelopeHeader | None:
 def _print(name: str, found: As4Inspection) -> None:
     signature = found.signature
     good = signature.state in _HOLDS
-    state = typer.style(f"signature {signature.state}", "green" if good else "red")
-    typer.echo(f"{name}: {found.kind}, {state}")
+    print_verdict(f"{name}: {found.kind}, ", f"signature {signature.state}", good=good)
     lines: list[tuple[str, str | None]] = [
         ("why", signature.reason),
         ("unchecked", ", ".join(signature.unchecked)),
@@ -237,4 +236,4 @@ def _print_lines(lines: Sequence[tuple[str, str | None]]) -> None:
     """Print what is there; every value may be a peer's."""
     for label, value in lines:
         if value:
-            typer.echo(f"  {label:<16}{printable(value)}")
+            print_line(f"  {label:<16}{value}")

@@ -14,7 +14,7 @@ from typing import Annotated, Any
 
 import typer
 
-from samdrift.app.output import Unusable, print_json
+from samdrift.app.output import Unusable, print_json, print_line
 
 app = typer.Typer(add_completion=False)
 _CHECKOUT = Path(__file__).parents[4]
@@ -56,10 +56,10 @@ def bench(
 def _print(row: dict[str, Any]) -> None:
     if row["ratio"] is None:
         bar = f"  bar {row['bar']:.2f} {_reached(row)}" if row["bar"] is not None else ""
-        typer.echo(f"{row['name']:<36} {row['work']:>9.3f} {row['unit']}{bar}")
+        print_line(f"{row['name']:<36} {row['work']:>9.3f} {row['unit']}{bar}")
         return
     bar = f"bar {row['bar']:.2f} {_reached(row)}"
-    typer.echo(
+    print_line(
         f"{row['name']:<36} floor {row['floor']:.3f}{_range(row['floor_spread'])}"
         f"  work {row['work']:.3f}{_range(row['work_spread'])} {row['unit']}"
         f"  ratio {row['ratio']:.2f}{_range(row['ratio_spread'])}  {bar}"

@@ -21,7 +21,7 @@ from samdrift.app.commands import clientview as view
 from samdrift.app.failures import told
 from samdrift.app.inputs import reason
 from samdrift.app.loop import run
-from samdrift.app.output import Unusable, complain, print_json, printable, shown
+from samdrift.app.output import Unusable, complain, print_json, print_line, printable, shown
 from samdrift.client.errors import InterfaceError, Refused, Unreachable
 from samdrift.client.keys import ClientKey
 from samdrift.client.mailbox import Document, Filter, Mailbox
@@ -63,7 +63,7 @@ def keys(
 @app.command()
 def token(config: ConfigFile) -> int:
     """Print an access token, for calls with other tools: curl -H "Authorization: Bearer $(...)"."""
-    return _with_interface(_load(config), lambda box, tokens: tokens.token(), typer.echo)
+    return _with_interface(_load(config), lambda box, tokens: tokens.token(), print_line)
 
 
 @app.command()
@@ -110,7 +110,7 @@ def send(
         return message.message_id
 
     return _with_mailbox(
-        settings, work, lambda sent: print_json({"id": sent}) if as_json else typer.echo(sent)
+        settings, work, lambda sent: print_json({"id": sent}) if as_json else print_line(sent)
     )
 
 
@@ -140,7 +140,7 @@ def list_messages(
             print_json({"messages": found})
         else:
             for message in found:
-                typer.echo(printable(view.line(message)))
+                print_line(view.line(message))
 
     return _with_mailbox(_load(config), work, show)
 
@@ -161,7 +161,7 @@ def get(
             print_json(dict(message))
         else:
             for row in view.page(message):
-                typer.echo(printable(row))
+                print_line(row)
         for file in view.stored(message, save) if save else ():
             complain(f"stored {shown(file)}")
 
@@ -184,9 +184,9 @@ def watch(config: ConfigFile) -> int:
             try:
                 async for event in box.events(last_id):
                     last_id = event.id or last_id
-                    typer.echo(json.dumps({"event": event.kind, **view.event(event.data)}))
+                    print_line(json.dumps({"event": event.kind, **view.event(event.data)}))
             except Unreachable as failure:
-                complain(printable(str(failure)))
+                complain(str(failure))
                 await asyncio.sleep(_PAUSE)
 
     return _with_mailbox(_load(config), work, lambda _: None)
@@ -233,7 +233,7 @@ def _with_interface(
             result = run(ask())
             show(result)
     except Refused as error:
-        complain(printable(str(error)))
+        complain(str(error))
         return _REFUSED
     except InterfaceError as error:
         raise Unusable(printable(str(error))) from None

@@ -16,7 +16,7 @@ from samdrift.app.config import Config
 from samdrift.app.configfile import load
 from samdrift.app.failures import told
 from samdrift.app.loop import run
-from samdrift.app.output import Unusable, print_json, printable
+from samdrift.app.output import Unusable, print_json, print_line
 from samdrift.app.twopersons import (
     Matter,
     Person,
@@ -94,9 +94,9 @@ def list_custodians(config: ConfigFile, as_json: AsJson = False) -> None:
         print_json({"custodians": list(names), "requests": [_document(each) for each in requests]})
         return
     for name in names:
-        typer.echo(name)
+        print_line(name)
     for each in requests:
-        typer.echo(printable(_line(each)))
+        print_line(_line(each))
 
 
 @app.command("approve")
@@ -111,10 +111,10 @@ def approve_request(
         loaded = load(config)
         store = loaded.vaults.secrets
         request = Requests(store, Custodians(store)).find(identifier, datetime.now(UTC))
-        typer.echo(printable(f"{request.by} asks to: {request.matter.text}"))
+        print_line(f"{request.by} asks to: {request.matter.text}")
         person = Person(by, passphrase(f"Passphrase of {by}", by_file))
         request = run(_approve(loaded, identifier, person))
-        typer.echo(printable(f"approved; {request.by} can do it now, once, until {_until(request)}"))
+        print_line(f"approved; {request.by} can do it now, once, until {_until(request)}")
 
 
 async def _add(config: Config, new: Person, persons: Persons | None) -> None:

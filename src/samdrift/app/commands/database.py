@@ -13,7 +13,7 @@ from samdrift.app.configfile import load
 from samdrift.app.failures import told
 from samdrift.app.inputs import read_participant
 from samdrift.app.loop import run
-from samdrift.app.output import Unusable, complain
+from samdrift.app.output import Unusable, complain, print_line, print_text
 from samdrift.audit.entries import Happening
 from samdrift.audit.events import AuditEvent
 from samdrift.contracts.principals import PrincipalKind, Purpose
@@ -43,7 +43,7 @@ def rotate_logins(config: ConfigFile, organisation: Organisation = None) -> None
     with told():
         only = None if organisation is None else read_participant(organisation)
         rotated, locked = run(_rotate(load(config), only))
-    typer.echo(f"{rotated} logins have a new password")
+    print_line(f"{rotated} logins have a new password")
     if locked:
         complain(f"{locked} logins keep theirs: their vaults are locked by the organisation's own officer")
 
@@ -55,7 +55,7 @@ def hardening(
     ],
 ) -> None:
     """Print what a superuser runs in the database of the operator's own cluster (docs/database.md)."""
-    typer.echo(migrations.hardening_for(administrator))
+    print_text(migrations.hardening_for(administrator))
 
 
 async def _rotate(config: Config, only: ParticipantIdentifier | None) -> tuple[int, int]:

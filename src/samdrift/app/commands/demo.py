@@ -38,7 +38,7 @@ def demo(
         with told():
             run(_run(console, folder.resolve(), once))
     except DemoFailed as failure:
-        console.print(f"[bold red]The demonstration failed:[/] {failure}")
+        show.failed(console, str(failure))
         return 1
     return 0
 
@@ -73,4 +73,4 @@ async def _stay(console: Console, demo_world: World) -> None:
     try:
         await asyncio.Event().wait()
     except asyncio.CancelledError:
-        console.print("Stopping.")
+        show.stopping(console)

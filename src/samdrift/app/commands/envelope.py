@@ -17,7 +17,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.hashes import SHA256
 
 from samdrift.app.inputs import read_document, read_time
-from samdrift.app.output import Unusable, print_json, shown
+from samdrift.app.output import Unusable, print_json, print_line, print_verdict, shown
 from samdrift.app.trustfolder import read_trust
 from samdrift.wire import certificates
 from samdrift.wire.envelope import EnvelopeVerdict
@@ -123,19 +123,17 @@ def _print(
     file: Path, verdict: EnvelopeVerdict, judged: CertificateVerdict | None, chain: Chain, at: datetime
 ) -> None:
     good = verdict.valid and chain is not Chain.UNTRUSTED
-    result = typer.style("verified", "green") if good else typer.style("not verified", "red")
-    typer.echo(f"{shown(file)}: {result}")
+    print_verdict(f"{shown(file)}: ", "verified" if good else "not verified", good=good)
     if verdict.header:
-        typer.echo(f"  envelope   {verdict.header.id}")
-        typer.echo(f"  from       {verdict.header.sender}")
-        typer.echo(f"  to         {verdict.header.recipient}")
-    typer.echo(f"  signature  {'holds' if verdict.valid else f'does not hold: {verdict.reason}'}")
+        print_line(f"  envelope   {verdict.header.id}")
+        print_line(f"  from       {verdict.header.sender}")
+        print_line(f"  to         {verdict.header.recipient}")
+    print_line(f"  signature  {'holds' if verdict.valid else f'does not hold: {verdict.reason}'}")
     if verdict.signer:
         signer = verdict.signer
-        typer.echo(f"  {'signer ' if verdict.valid else 'claimed'}    {certificates.subject(signer)}")
-        typer.echo(f"  issuer     {certificates.issuer(signer)}")
-        typer.echo(
-            f"  validity   {signer.not_valid_before_utc:%Y-%m-%d} to {signer.not_valid_after_utc:%Y-%m-%d}"
-        )
+        print_line(f"  {'signer ' if verdict.valid else 'claimed'}    {certificates.subject(signer)}")
+        print_line(f"  issuer     {certificates.issuer(signer)}")
+        first, last = signer.not_valid_before_utc, signer.not_valid_after_utc
+        print_line(f"  validity   {first:%Y-%m-%d} to {last:%Y-%m-%d}")
     why = f" at {at.isoformat(timespec='seconds')}: {judged.reason}" if judged else ""
-    typer.echo(f"  chain      {chain}{why}")
+    print_line(f"  chain      {chain}{why}")

@@ -16,7 +16,7 @@ from samdrift.app.evidence.gathering import Order, gather
 from samdrift.app.evidence.verifying import EvidenceVerdict, verify_evidence
 from samdrift.app.failures import told
 from samdrift.app.loop import run
-from samdrift.app.output import Unusable, complain, print_json, printable, shown
+from samdrift.app.output import Unusable, complain, print_json, print_line, shown
 from samdrift.app.trustfolder import read_trust
 from samdrift.wire import certificates
 from samdrift.wire.identifiers import is_uuid
@@ -105,10 +105,10 @@ def _document(verdict: EvidenceVerdict, *, checked: bool) -> dict[str, Any]:
 
 
 def _print(file: Path, verdict: EvidenceVerdict, *, checked: bool) -> None:
-    typer.echo(f"{shown(file)}: {'holds' if verdict.valid else 'DOES NOT HOLD'}")
-    typer.echo(printable(f"  message {verdict.message} at {verdict.organisation}, as of {verdict.made_at}"))
+    print_line(f"{shown(file)}: {'holds' if verdict.valid else 'DOES NOT HOLD'}")
+    print_line(f"  message {verdict.message} at {verdict.organisation}, as of {verdict.made_at}")
     signer = f"{certificates.subject(verdict.signer)} (SHA-256 {verdict.signer.fingerprint(SHA256()).hex()})"
-    typer.echo(printable(f"  signed by {signer}{'' if checked else ', not checked (--trust)'}"))
+    print_line(f"  signed by {signer}{'' if checked else ', not checked (--trust)'}")
     for finding in verdict.findings:
         mark = "yes" if finding.holds else "NO "
-        typer.echo(printable(f"  {mark}  {finding.what}: {finding.why}"))
+        print_line(f"  {mark}  {finding.what}: {finding.why}")

@@ -11,7 +11,7 @@ from samdrift.app.configfile import load
 from samdrift.app.failures import told
 from samdrift.app.inputs import read_document
 from samdrift.app.loop import run
-from samdrift.app.output import Unusable, complain, print_json, printable, shown
+from samdrift.app.output import Unusable, complain, print_json, print_line, shown
 from samdrift.app.separation import check as checking
 from samdrift.app.separation import result
 
@@ -65,16 +65,16 @@ def verify(
         print_json({**found, "signer": by})
     else:
         _show(found)
-        typer.echo(printable(f"signed by {by['subject']}, certificate {by['certificate_sha256']}"))
+        print_line(f"signed by {by['subject']}, certificate {by['certificate_sha256']}")
     return 0 if found["passed"] else 1
 
 
 def _show(found: dict[str, Any]) -> None:
     for name, row in found["interfaces"].items():
-        typer.echo(printable(f"{name:15} {row['attempts']:5} attempts, {row['denied']} denied"))
+        print_line(f"{name:15} {row['attempts']:5} attempts, {row['denied']} denied")
     for title, rows in (("LEAK", found["leaks"]), ("not tried", found["untried"])):
         for row in rows:
             where = f"{row['interface']}: {row['operation']}, by {row['actor']}: {row['why']}"
-            typer.echo(printable(f"{title:10} {where}"))
-    typer.echo(f"{found['attempts']} attempts, {found['denied']} denied, {len(found['leaks'])} leaks")
-    typer.echo(f"sha256 {found['sha256']}")
+            print_line(f"{title:10} {where}")
+    print_line(f"{found['attempts']} attempts, {found['denied']} denied, {len(found['leaks'])} leaks")
+    print_line(f"sha256 {found['sha256']}")

@@ -22,7 +22,7 @@ from samdrift.app.failures import told
 from samdrift.app.inputs import read_certificates
 from samdrift.app.loop import run
 from samdrift.app.operator import vault_settings
-from samdrift.app.output import Unusable, print_json, printable, shown
+from samdrift.app.output import Unusable, print_json, print_line, print_text, shown
 from samdrift.app.published import REPLACE_FIRST, Anyway, still_named
 from samdrift.app.replaceable import OPERATOR_KEYS
 from samdrift.contracts.principals import Role
@@ -64,7 +64,7 @@ def list_keys(
         print_json({"keys": rows})
     else:
         for row in rows:
-            typer.echo(printable("  ".join(str(value) for value in row.values() if value is not None)))
+            print_line("  ".join(str(value) for value in row.values() if value is not None))
 
 
 @app.command()
@@ -85,7 +85,7 @@ def request(
             raise Unusable("--name is needed: the common name of the certificate")
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
         request = key_store(loaded, begin=True).create_key(OPERATOR_KEYS, key.value, subject)
-        typer.echo(request.decode(), nl=False)
+        print_text(request.decode())
 
 
 @app.command()

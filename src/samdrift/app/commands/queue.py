@@ -17,7 +17,7 @@ from samdrift.app.failures import told
 from samdrift.app.inputs import read_participant
 from samdrift.app.loop import run
 from samdrift.app.operator import vault_settings
-from samdrift.app.output import Unusable, complain, print_json, printable
+from samdrift.app.output import Unusable, complain, print_json, print_line
 from samdrift.app.queue import TransferQueues
 from samdrift.vault.errors import VaultDenied
 from samdrift.vault.gate import Gate
@@ -63,7 +63,7 @@ def list_waiting(
         print_json({"transfers": [view.waiting_document(*each) for each in found]})
     else:
         for each in found:
-            typer.echo(printable(view.waiting_line(*each)))
+            print_line(view.waiting_line(*each))
 
 
 @app.command()
@@ -83,7 +83,7 @@ def why(
         print_json(view.history_document(*found))
     else:
         for line in view.history_lines(*found):
-            typer.echo(printable(line))
+            print_line(line)
     return 0
 
 
@@ -129,7 +129,7 @@ def refused(
         print_json({"refused": [view.refusal_document(refusal) for refusal in found]})
     else:
         for refusal in found:
-            typer.echo(printable(view.refusal_line(refusal)))
+            print_line(view.refusal_line(refusal))
 
 
 _ANSWERS = {
@@ -142,7 +142,7 @@ _ANSWERS = {
 
 def _answer(stood: Standing, done: str) -> int:
     if stood is Standing.WAITING:
-        typer.echo(done)
+        print_line(done)
         return 0
     complain(_ANSWERS[stood])
     return 1

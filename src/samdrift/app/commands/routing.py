@@ -14,7 +14,7 @@ from samdrift.app.failures import told
 from samdrift.app.loop import run
 from samdrift.app.messageclients import registrations
 from samdrift.app.operator import vault_settings
-from samdrift.app.output import Unusable, print_json
+from samdrift.app.output import Unusable, print_json, print_line
 from samdrift.contracts.principals import Role
 from samdrift.messageservice.authorization.issuers import OwnIssuers
 from samdrift.messageservice.authorization.registrations import OrganisationClients
@@ -93,12 +93,12 @@ def _organisation(
 
 
 def _show(one: dict[str, Any]) -> None:
-    typer.echo(f"{one['organisation']}  tokens at {one['token_endpoint']}")
+    print_line(f"{one['organisation']}  tokens at {one['token_endpoint']}")
     for client in one["clients"]:
         patterns = " ".join(client["addresses"]) + (
             "  and what is nobody else's" if client["default"] else ""
         )
-        typer.echo(f"  client {client['id']}: {patterns.strip()}")
-        typer.echo(f"    by {client['issuer']}")
+        print_line(f"  client {client['id']}: {patterns.strip()}")
+        print_line(f"    by {client['issuer']}")
     for address, names in one["addresses"].items():
-        typer.echo(f"  {address} -> {', '.join(names) or ('NOBODY' if one['clients'] else 'no client')}")
+        print_line(f"  {address} -> {', '.join(names) or ('NOBODY' if one['clients'] else 'no client')}")

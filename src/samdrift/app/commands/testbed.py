@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from samdrift.app import loop
-from samdrift.app.output import Unusable, print_json
+from samdrift.app.output import Unusable, print_json, print_line, print_text
 from samdrift.app.testbed import local_bed
 from samdrift.federation.testbed.run import ALL, Line, run
 
@@ -43,7 +43,7 @@ def run_cases(
         print_json({"cases": [_plain(line) for line in lines]})
     else:
         passed = sum(line.outcome.passed for line in lines)
-        typer.echo(f"\n{passed} of {len(lines)} cases passed")
+        print_text(f"\n{passed} of {len(lines)} cases passed")
     return 0 if all(line.outcome.passed for line in lines) else 1
 
 
@@ -51,7 +51,7 @@ async def _run(folder: Path, only: frozenset[str], *, quiet: bool) -> list[Line]
     chosen = tuple(case for case in ALL if not only or case.id in only)
     lines = []
     if not quiet:
-        typer.echo(f"Test protocol, access point of Samdrift, {datetime.now(UTC):%Y-%m-%d %H:%M} UTC")
+        print_line(f"Test protocol, access point of Samdrift, {datetime.now(UTC):%Y-%m-%d %H:%M} UTC")
     async with local_bed(folder) as bed:
         async for line in run(bed, chosen):
             lines.append(line)
@@ -62,10 +62,12 @@ async def _run(folder: Path, only: frozenset[str], *, quiet: bool) -> list[Line]
 
 def _print(line: Line) -> None:
     case, outcome = line.case, line.outcome
-    typer.echo(f"\n{case.id}  {'passed' if outcome.passed else 'FAILED'}  {case.title}")
-    typer.echo(f"  expected  {case.expected}\n  seen      {outcome.seen}")
+    print_line()
+    print_line(f"{case.id}  {'passed' if outcome.passed else 'FAILED'}  {case.title}")
+    print_line(f"  expected  {case.expected}")
+    print_line(f"  seen      {outcome.seen}")
     if outcome.evidence:
-        typer.echo(f"  log       {outcome.evidence}")
+        print_line(f"  log       {outcome.evidence}")
 
 
 def _plain(line: Line) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from samdrift.app.failures import told
 from samdrift.app.inputs import read_participant
 from samdrift.app.loop import run
 from samdrift.app.operator import vault_settings
-from samdrift.app.output import Unusable, print_json
+from samdrift.app.output import Unusable, print_json, print_line
 from samdrift.app.trace import Step, trace
 from samdrift.contracts.principals import Role
 from samdrift.vault.gate import Gate
@@ -45,7 +45,7 @@ def trace_command(
     else:
         for step in steps:
             ids = "  ".join(f"{name}={value}" for name, value in step.ids.items())
-            typer.echo(f"{step.at:%Y-%m-%d %H:%M:%S.%f}Z  {step.where}  {step.what}  {ids}")
+            print_line(f"{step.at:%Y-%m-%d %H:%M:%S.%f}Z  {step.where}  {step.what}  {ids}")
     return 0 if steps else 1
 
 

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from samdrift.app.inputs import read_document
-from samdrift.app.output import Unusable, complain, print_json, shown
+from samdrift.app.output import Unusable, complain, print_json, print_line, print_verdict, shown
 from samdrift.wire.errors import WireError
 from samdrift.wire.findings import Finding
 from samdrift.wire.inspect import Inspection, inspect
@@ -78,7 +78,8 @@ def _finding(finding: Finding) -> dict[str, str]:
 
 
 def _print(file: Path, result: Inspection) -> None:
-    verdict = typer.style("not valid", "red") if result.findings else typer.style("valid", "green")
-    typer.echo(f"{shown(file)}: {result.kind}, {verdict}")
+    good = not result.findings
+    print_verdict(f"{shown(file)}: {result.kind}, ", "valid" if good else "not valid", good=good)
     for finding in result.findings:
-        typer.echo(f"  {finding.reason} {finding.detail}: {finding.text}\n    at {finding.path}")
+        print_line(f"  {finding.reason} {finding.detail}: {finding.text}")
+        print_line(f"    at {finding.path}")

@@ -8,10 +8,12 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from rich.console import Console
+from rich.markup import escape
 from rich.status import Status
 from rich.table import Table
 
 from samdrift.app.demo.scenario import Exchange
+from samdrift.app.output import printable
 from samdrift.app.trace import Step
 from samdrift.audit.events import AuditEvent
 
@@ -88,7 +90,7 @@ def exchange(console: Console, done: Exchange, steps: Sequence[Step]) -> None:
         f"  message and envelope  {done.message_id}\n  conversation          {done.conversation_id}"
     )
     for label, value in _identifiers(steps):
-        console.print(f"  {label:<21} {value}")
+        console.print(f"  {label:<21} {escape(printable(value))}")
     table = Table(box=None, pad_edge=True, header_style="dim")
     for column in ("time (UTC)", "where", "what", "event"):
         table.add_column(column, no_wrap=column != "what", overflow="fold")
@@ -137,3 +139,13 @@ def reachable(console: Console, world: World) -> None:
     for name, file in world.clients.items():
         table.add_row(f"{name}, message client", f"./samdrift client list --config {file}")
     console.print(table)
+
+
+def failed(console: Console, why: str) -> None:
+    """The reason why the demonstration ended early."""
+    console.print(f"[bold red]The demonstration failed:[/] {escape(printable(why))}")
+
+
+def stopping(console: Console) -> None:
+    """The end, asked for by an interrupt."""
+    console.print("Stopping.")

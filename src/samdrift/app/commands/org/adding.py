@@ -16,7 +16,7 @@ from samdrift.app.configfile import load
 from samdrift.app.failures import told
 from samdrift.app.loop import run
 from samdrift.app.organisationentry import entry_text
-from samdrift.app.output import Unusable, print_json, printable
+from samdrift.app.output import Unusable, print_json, print_line, print_text
 from samdrift.app.readiness import asking, gather
 from samdrift.audit.entries import Happening
 from samdrift.audit.events import AuditEvent
@@ -49,7 +49,7 @@ def add(
         facts = run(_added(loaded, organisation, _roles(loaded, organisation, roles), who, offline))
     status = _told(loaded, facts, name, as_json)
     if not as_json:
-        typer.echo("\nserve reads the entry when it starts; all else it takes up while it runs")
+        print_text("\nserve reads the entry when it starts; all else it takes up while it runs")
     return status
 
 
@@ -127,13 +127,13 @@ def _told(config: Config, facts: Facts, name: str, as_json: bool) -> int:
     if as_json:
         print_json(_document(facts, items, entry))
     else:
-        typer.echo(f"{facts.organisation}  {'ready' if ready(items) else 'NOT READY'}")
+        print_line(f"{facts.organisation}  {'ready' if ready(items) else 'NOT READY'}")
         for item in items:
-            typer.echo(printable(f"  {_SIGNS[item.state]:<12} {item.name}: {item.text}"))
+            print_line(f"  {_SIGNS[item.state]:<12} {item.name}: {item.text}")
             if item.next:
-                typer.echo(printable(f"  {'':<12}   -> {item.next}"))
+                print_line(f"  {'':<12}   -> {item.next}")
         if entry:
-            typer.echo(f"\n{entry}", nl=False)
+            print_text(f"\n{entry}")
     return 0 if ready(items) else 1
 
 

@@ -20,7 +20,7 @@ from samdrift.app.configfile import load
 from samdrift.app.failures import told
 from samdrift.app.inputs import read_document, reason
 from samdrift.app.loop import run
-from samdrift.app.output import Unusable, print_json, printable, require_new, shown
+from samdrift.app.output import Unusable, print_json, print_line, print_text, require_new, shown
 from samdrift.app.trustfolder import read_trust
 from samdrift.app.twopersons import Persons
 from samdrift.net.clock import system_clock
@@ -73,8 +73,8 @@ def close_organisation(
     if as_json:
         print_json(document)
     else:
-        typer.echo(document["text"])
-        typer.echo(AFTERWARDS)
+        print_text(document["text"])
+        print_text(AFTERWARDS)
 
 
 def _keep(file: Path, certificate: bytes) -> None:
@@ -111,10 +111,10 @@ def verify_closing(
     if as_json:
         print_json(_document(verdict, trusted))
     elif verdict.valid and verdict.signer is not None:
-        typer.echo(verdict.text)
-        typer.echo(printable(f"{verdict.reason}; signed by {_named(verdict.signer)}: {_TRUST[trusted]}"))
+        print_text(verdict.text)
+        print_line(f"{verdict.reason}; signed by {_named(verdict.signer)}: {_TRUST[trusted]}")
     else:
-        typer.echo(f"{shown(file)}: {verdict.reason}")
+        print_line(f"{shown(file)}: {verdict.reason}")
     return 0 if holds else 1
 
 

@@ -21,7 +21,7 @@ from samdrift.app.inputs import reason
 from samdrift.app.keybackups import closed_vaults
 from samdrift.app.loop import run
 from samdrift.app.operator import vault_settings
-from samdrift.app.output import Unusable, complain, printable, require_new, shown
+from samdrift.app.output import Unusable, complain, print_line, require_new, shown
 from samdrift.app.twopersons import Matter, two_persons
 from samdrift.audit.events import AuditEvent
 from samdrift.contracts.principals import Role
@@ -89,7 +89,7 @@ def backup(
     with told():
         if not write_new(out, data):
             raise Unusable(f"{shown(out)}: is there already")
-    typer.echo(f"backup {number}: opens with the passphrases of {by} and {other}, as they are today")
+    print_line(f"backup {number}: opens with the passphrases of {by} and {other}, as they are today")
 
 
 def restore(
@@ -104,7 +104,7 @@ def restore(
         loaded = load(config)
         data = _read(file)
         header = read_header(data)
-        typer.echo(printable(f"backup {header.number} of {header.organisation}, made {header.at}"))
+        print_line(f"backup {header.number} of {header.organisation}, made {header.at}")
         first, second = header.custodians
         opened = unwrap_backup(
             data,

@@ -13,7 +13,7 @@ from samdrift.app.commands.org.options import ConfigFile, Organisation, one_line
 from samdrift.app.commands.persons import Actor, By, ByFile, With, WithFile, login, present
 from samdrift.app.failures import told
 from samdrift.app.keyrows import key_rows
-from samdrift.app.output import Unusable, printable
+from samdrift.app.output import Unusable, print_line
 from samdrift.app.published import REPLACE_FIRST, Anyway, still_named
 from samdrift.app.twopersons import Matter, two_persons
 from samdrift.audit.events import AuditEvent
@@ -49,7 +49,7 @@ def revoke(
         reason = one_line("--reason", reason)
     another = worked(config, organisation, work)
     for line in _then(key, another, compromised):
-        typer.echo(printable(line))
+        print_line(line)
 
 
 def retire(

@@ -13,7 +13,7 @@ from samdrift.app.commands.org.keyoptions import Workplace, worked
 from samdrift.app.commands.org.options import ConfigFile, Organisation
 from samdrift.app.commands.persons import Actor, login
 from samdrift.app.failures import told
-from samdrift.app.output import Unusable, require_new
+from samdrift.app.output import Unusable, print_text, require_new
 from samdrift.app.publication import Publication, document, documents, swedish, to_publish
 from samdrift.audit.events import AuditEvent
 from samdrift.vault.keys.files import KeyName
@@ -52,7 +52,7 @@ def publish(
             require_new(out)
     written = worked(config, organisation, work)
     if out is None:
-        typer.echo(written, nl=False)
+        print_text(written)
     else:
         with told():
             out.write_text(written, encoding="utf-8")

@@ -27,7 +27,7 @@ from samdrift.app.inputs import read_certificates, read_time
 from samdrift.app.keyrows import PURPOSES, KeyRow, key_rows, not_used
 from samdrift.app.keysets import issuers, subject
 from samdrift.app.loop import run
-from samdrift.app.output import Unusable, print_json, printable, require_new
+from samdrift.app.output import Unusable, print_json, print_line, print_text, require_new
 from samdrift.app.twopersons import Matter, two_persons
 from samdrift.audit.events import AuditEvent
 from samdrift.contracts.principals import Role
@@ -65,7 +65,7 @@ def list_keys(
         print_json({"keys": rows})
     else:
         for each in rows:
-            typer.echo(printable("  ".join(str(value) for value in each.values() if value not in (None, ""))))
+            print_line("  ".join(str(value) for value in each.values() if value not in (None, "")))
     return int(any(row.attention for _, _, row in found))
 
 
@@ -100,7 +100,7 @@ def create(
         persons = present(by, other, by_file, other_file)
     request = worked(config, organisation, work)
     if out is None:
-        typer.echo(request.decode(), nl=False)
+        print_text(request.decode())
     else:
         with told():
             out.write_bytes(request)
@@ -131,7 +131,7 @@ def install(
 
     worked(config, organisation, work)
     for line in _next(key, own, at):
-        typer.echo(printable(line))
+        print_line(line)
 
 
 @app.command()

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
-import typer
-
 from samdrift.app.administration import Administration, administering
 from samdrift.app.checklist import Facts, State, checklist
 from samdrift.app.commands.org.options import AsJson, ConfigFile
@@ -14,7 +12,7 @@ from samdrift.app.config import Config
 from samdrift.app.configfile import load
 from samdrift.app.failures import told
 from samdrift.app.loop import run
-from samdrift.app.output import print_json, printable
+from samdrift.app.output import print_json, print_line
 from samdrift.app.readiness import gather
 from samdrift.net.clock import system_clock
 from samdrift.vault.closing import Closing
@@ -35,10 +33,10 @@ def list_organisations(config: ConfigFile, as_json: AsJson = False) -> int:
         print_json({"organisations": rows, "closed": [_closed(one) for one in closings]})
     else:
         for row in rows:
-            typer.echo(printable(_line(row)))
+            print_line(_line(row))
         for one in closings:
             until = f"closed {one.ended_at:%Y-%m-%d}" if one.ended_at else "being closed"
-            typer.echo(f"{one.organisation}  {until}")
+            print_line(f"{one.organisation}  {until}")
     return int(any(row["missing"] for row in rows))
 
 

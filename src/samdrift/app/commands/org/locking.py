@@ -16,7 +16,7 @@ from samdrift.app.configfile import load
 from samdrift.app.control import ControlRefused, control_folder, tell
 from samdrift.app.failures import told
 from samdrift.app.loop import run
-from samdrift.app.output import Unusable
+from samdrift.app.output import Unusable, print_line
 from samdrift.app.unlocking import UNLOCK, vaults_of
 from samdrift.audit.events import AuditEvent
 from samdrift.contracts.principals import Principal, PrincipalKind
@@ -51,7 +51,7 @@ def unlock(organisation: Organisation, config: ConfigFile, passphrase_file: Pass
         loaded = load(config)
         own = passphrase("Passphrase", passphrase_file)
         roles = run(_told_to_unlock(loaded, organisation, own))
-    typer.echo(f"unlocked: {' '.join(roles)}" if roles else "it was not locked")
+    print_line(f"unlocked: {' '.join(roles)}" if roles else "it was not locked")
 
 
 def lock(
@@ -71,7 +71,7 @@ def lock(
         run(_lock(loaded, organisation, new, present_file))
         if new is not None:
             run(_told_to_unlock(loaded, organisation, new, needed=False))
-    typer.echo("the operator's passphrase opens it" if operator else "its officer's passphrase opens it")
+    print_line("the operator's passphrase opens it" if operator else "its officer's passphrase opens it")
 
 
 async def _told_to_unlock(

@@ -17,7 +17,7 @@ from samdrift.app.loop import run
 from samdrift.app.moving import agefile
 from samdrift.app.moving.exporting import Exported, export, hosted
 from samdrift.app.moving.importing import Imported, Order, take_in
-from samdrift.app.output import print_json, require_new
+from samdrift.app.output import print_json, print_line, require_new
 from samdrift.app.twopersons import Matter, Persons, two_persons
 from samdrift.wire.identifiers import ParticipantIdentifier
 
@@ -56,11 +56,11 @@ def export_organisation(
         print_json(_exported(exported))
     else:
         records = sum(exported.manifest.records.values())
-        typer.echo(f"{records} records in {exported.manifest.files.count} files, and the logs of all roles")
+        print_line(f"{records} records in {exported.manifest.files.count} files, and the logs of all roles")
         if not exported.manifest.suspended:
-            typer.echo("the organisation was not suspended: what is under way cannot be taken over with this")
-        typer.echo(f"manifest   {exported.manifest_sha256}")
-        typer.echo(f"signed by  {exported.signer}  (to be told to who imports, apart from the file)")
+            print_line("the organisation was not suspended: what is under way cannot be taken over with this")
+        print_line(f"manifest   {exported.manifest_sha256}")
+        print_line(f"signed by  {exported.signer}  (to be told to who imports, apart from the file)")
 
 
 async def _export(
@@ -125,10 +125,10 @@ def import_organisation(
         print_json(_imported(imported))
         return
     if imported.already:
-        typer.echo(f"all of {organisation} is here already; nothing was done")
+        print_line(f"all of {organisation} is here already; nothing was done")
         return
-    typer.echo(f"{sum(imported.manifest.records.values())} records of {organisation} are here")
-    typer.echo("it is suspended here: make its keys, complete its configuration, and resume it")
+    print_line(f"{sum(imported.manifest.records.values())} records of {organisation} are here")
+    print_line("it is suspended here: make its keys, complete its configuration, and resume it")
 
 
 async def _import(config: Config, order: Order) -> Imported:

@@ -12,7 +12,7 @@ from samdrift.app.config import Config
 from samdrift.app.configfile import load
 from samdrift.app.failures import told
 from samdrift.app.loop import run
-from samdrift.app.output import Unusable
+from samdrift.app.output import Unusable, print_line
 from samdrift.audit.entries import Happening
 from samdrift.audit.events import AuditEvent
 from samdrift.contracts.principals import PrincipalKind, Purpose, Role
@@ -55,7 +55,7 @@ def _set(
         by, why = one_line("--by", by), one_line("--why", why)
         changed = run(_change(load(config), organisation, role, state, by, why))
     for each, was in changed:
-        typer.echo(f"{organisation}  {each.value}  {state.value}{'' if was else ' already'}")
+        print_line(f"{organisation}  {each.value}  {state.value}{'' if was else ' already'}")
 
 
 async def _change(

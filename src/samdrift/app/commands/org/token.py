@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import asyncio
 
-import typer
-
 from samdrift.app.administration import administering
 from samdrift.app.commands.org.options import ConfigFile, Organisation
 from samdrift.app.config import Config
 from samdrift.app.configfile import load
 from samdrift.app.failures import told
 from samdrift.app.loop import run
-from samdrift.app.output import Unusable
+from samdrift.app.output import Unusable, print_line
 from samdrift.app.unlocking import vaults_of
 from samdrift.audit.events import AuditEvent
 from samdrift.contracts.principals import Principal, PrincipalKind
@@ -29,7 +27,7 @@ def use_token(organisation: Organisation, config: ConfigFile) -> None:
     """
     with told():
         run(_use_token(load(config), organisation))
-    typer.echo("its token opens it; keys that were made before stay in files until they are replaced")
+    print_line("its token opens it; keys that were made before stay in files until they are replaced")
 
 
 async def _use_token(config: Config, organisation: ParticipantIdentifier) -> None:

@@ -12,7 +12,7 @@ from samdrift.app.failures import told
 from samdrift.app.loop import run
 from samdrift.app.moving import agefile
 from samdrift.app.moving.unpacking import Unpacked, unpack
-from samdrift.app.output import print_json, printable, shown
+from samdrift.app.output import print_json, print_line, printable, shown
 
 
 def unpack_export(
@@ -35,14 +35,14 @@ def unpack_export(
         print_json(_unpacked(unpacked))
         return
     records = unpacked.manifest.records
-    typer.echo(
+    print_line(
         f"{records.get('mt/messages', 0)} messages of {printable(unpacked.manifest.organisation)} with"
         f" {unpacked.attachments} attachments, and {records.get('mt/receipts', 0)} receipts in {shown(out)}"
     )
     if unpacked.unreadable:
-        typer.echo(f"{unpacked.unreadable} messages could not be read: of them message.xml is there alone")
+        print_line(f"{unpacked.unreadable} messages could not be read: of them message.xml is there alone")
     compare = "" if signer else "  (to be compared with what the former supplier told)"
-    typer.echo(f"signed by  {unpacked.statement.signer}{compare}")
+    print_line(f"signed by  {unpacked.statement.signer}{compare}")
 
 
 def _unpacked(unpacked: Unpacked) -> dict[str, object]:
