@@ -6,12 +6,13 @@ import asyncio
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
-from psycopg import ProgrammingError
+import psycopg
+from psycopg import AsyncConnection, ProgrammingError
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from samdrift.vault.cluster import SCRAM, check_address
+from samdrift.vault.cluster import SCRAM, check_address, refused_login
 from samdrift.vault.errors import LoginRefused, ServerFailed, VaultUnavailable
 from samdrift.vault.files import remove
 from samdrift.vault.keys.files import KeyStoreError
@@ -93,6 +94,11 @@ class Database:
         """The role that all vaults' logins are members of; it may connect to the database, and no more."""
         return f"samdrift_vaults_{self.name}"
 
+    @property
+    def worker_group(self) -> str:
+        """The role that the registry logins of single workers are members of."""
+        return f"samdrift_workers_{self.name}"
+
     def registry(self) -> Login:
         """The login that reads the registry and writes the operator's log, with its newest password."""
         return self.login(self.registry_login, self._keys.login_password(PlatformLogin.REGISTRY))
@@ -110,7 +116,7 @@ class Database:
                 with suppress(LoginRefused):
                     return await Session.connect(self.login(self.registry_login, password).address)
             tried = kept
-        raise LoginRefused
+        raise LoginRefused(self.registry_login, "`samdrift database rotate-logins` repairs it")
 
     def _registry_passwords(self) -> tuple[str, ...]:
         try:
@@ -138,6 +144,25 @@ class Database:
             remove(self._handed_in)
         kept = self._keys.login_passwords(PlatformLogin.ADMINISTRATOR)
         return tuple(make_conninfo(address, password=each) for each in kept) or (address,)
+
+    async def administrators_connection(self) -> AsyncConnection[tuple[Any, ...]]:
+        """A connection of the administrator, by whichever of its passwords opens.
+
+        :class:`LoginRefused` with what to do when none does, :class:`VaultUnavailable` when nobody answers.
+        """
+        failures: list[psycopg.Error] = []
+        for address in self.administrators():
+            try:
+                return await AsyncConnection.connect(address, autocommit=True)
+            except psycopg.Error as error:
+                failures.append(error)
+        failure = refused_login(failures[0])
+        if isinstance(failure, LoginRefused):
+            who = str(conninfo_to_dict(self.administrator())["user"])
+            given = f"hand in its password as the file {self._handed_in}"
+            repair = given if self._server is None else "its password was changed elsewhere"
+            failure = LoginRefused(who, repair)
+        raise failure from None
 
     def login(self, name: str, password: str) -> Login:
         return Login(name, password, make_conninfo(self._address, user=name, password=password))

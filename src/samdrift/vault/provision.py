@@ -7,6 +7,7 @@ are random, so that a list of them tells nothing.
 
 from __future__ import annotations
 
+import logging
 import secrets
 from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
@@ -21,7 +22,7 @@ from samdrift.audit.entries import Happening
 from samdrift.contracts.principals import Role
 from samdrift.vault import logins, migrations
 from samdrift.vault.closing import Closings, append_log
-from samdrift.vault.cluster import check_server, refused_login
+from samdrift.vault.cluster import check_server
 from samdrift.vault.database import ADMINISTRATOR, Database
 from samdrift.vault.errors import UnknownRecord, VaultRefused, VaultUnavailable
 from samdrift.vault.keys.opened import open_keys
@@ -33,6 +34,7 @@ from samdrift.vault.settings import VaultSettings
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 Row = tuple[Any, ...]
+_LOGGER = logging.getLogger("samdrift")
 
 
 class Provisioner:
@@ -127,7 +129,7 @@ class Provisioner:
                 raise UnknownRecord
             if happening is not None:
                 await self._note(changed[0][0], organisation, role, happening)
-            await self._announce()
+        await self._announce()
 
     async def begin_closing(
         self, organisation: ParticipantIdentifier, facts: bytes, happening: Happening
@@ -135,7 +137,7 @@ class Provisioner:
         """From here on the organisation's vaults open for nobody; what there was to destroy is on record."""
         async with self._transaction():
             await self.closings.begin(organisation, facts, happening)
-            await self._announce()
+        await self._announce()
 
     async def arriving(self, organisation: ParticipantIdentifier) -> bool:
         """Whether something that the organisation brings from another supplier has not all come yet."""
@@ -174,7 +176,7 @@ class Provisioner:
             await self._rows("UPDATE registry.registrations SET secret = %s WHERE vault = %s", secret, vault)
             if happening is not None:
                 await self._note(schema, organisation, role, happening)
-            await self._announce()
+        await self._announce()
 
     async def rotate_registry(self) -> None:
         """Give the registry's login, which every process has, a new password.
@@ -218,7 +220,7 @@ class Provisioner:
             await self._run("DROP SCHEMA {} CASCADE", schema)
             await self._run("DROP ROLE {}, {}", login, _owner(schema))
             await self._rows("DELETE FROM registry.registrations WHERE vault = %s", vault)
-            await self._announce()
+        await self._announce()
 
     async def _vault(
         self, organisation: ParticipantIdentifier, role: Role, happening: Happening | None
@@ -255,8 +257,8 @@ class Provisioner:
                 secret,
                 channel,
             )
-            await self._announce()
-            return vault
+        await self._announce()
+        return str(vault)
 
     def _sealed(self, vault: str, password: str) -> bytes:
         return Sealer(vault, self._keys.data_keys(vault)).seal(password.encode(), LOGIN_SECRET)
@@ -299,9 +301,12 @@ class Provisioner:
         await append_log(self._connection, "registry", replace(happening, ids={**happening.ids, **whose}))
 
     async def _announce(self) -> None:
-        """Have every gate read the registry again, once this is committed."""
-        ((channel,),) = await self._rows("SELECT channel FROM registry.installation")
-        await self._run("NOTIFY {}", channel)
+        """Have every gate read the registry again now; where that fails, each does so by itself later."""
+        try:
+            ((channel,),) = await self._rows("SELECT channel FROM registry.installation")
+            await self._run("NOTIFY {}", channel)
+        except psycopg.Error:
+            _LOGGER.warning("database: notifications cannot be sent now: processes read the registry later")
 
     async def _run(self, statement: LiteralString, *identifiers: str) -> None:
         """A statement in which ``{}`` stands for identifiers."""
@@ -324,7 +329,7 @@ class Provisioner:
 
 
 async def _logged_in(database: Database) -> migrations.Connection:
-    connection = await _connected(database.administrators())
+    connection = await database.administrators_connection()
     try:
         if not database.embedded:
             await check_server(connection, database.name)
@@ -332,17 +337,6 @@ async def _logged_in(database: Database) -> migrations.Connection:
         await connection.close()
         raise
     return connection
-
-
-async def _connected(addresses: Sequence[str]) -> migrations.Connection:
-    """By the first one that opens; the first one's failure when none does."""
-    failures: list[psycopg.Error] = []
-    for address in addresses:
-        try:
-            return await psycopg.AsyncConnection.connect(address, autocommit=True)
-        except psycopg.Error as error:
-            failures.append(error)
-    raise refused_login(failures[0]) from None
 
 
 def _name(kind: str) -> str:

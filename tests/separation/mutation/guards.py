@@ -17,6 +17,7 @@ _BODIES = "tests/unit/vault/test_bodies.py"
 _UNLOCKING = "tests/unit/vault/keys/test_unlocking.py"
 _DESK = "tests/unit/vault/test_transferdesk.py"
 _HOSTILE = "tests/unit/app/moving/test_hostile.py"
+_QUEUE = "tests/separation/test_notify_queue.py"
 _OPERATIONS = "tests/separation/test_every_operation.py"
 
 GATE = (
@@ -203,10 +204,52 @@ DATABASE = (
     ),
     Mutant(
         "a notification says nothing and its channel is not to be guessed",
-        "vault/sql/log-1.sql",
-        "PERFORM pg_notify(channel, '') FROM log_head;",
-        "PERFORM pg_notify(channel, '') FROM log_head; PERFORM pg_notify('wake', 'work');",
+        "vault/announcing.py",
+        "SELECT pg_notify(channel, '') FROM",
+        "SELECT pg_notify(channel, ''), pg_notify('wake', 'work') FROM",
         (f"{_DATABASE}::test_whoever_listens_on_a_guess_hears_nothing",),
+    ),
+    Mutant(
+        "what is stored does not depend on the queue of notifications",
+        "vault/sql/wakeups-1.sql",
+        "    PERFORM set_config",
+        "    PERFORM pg_notify(channel, '') FROM log_head;\n    PERFORM set_config",
+        (f"{_QUEUE}::test_a_full_queue_of_notifications_stops_nobody_also_after_the_attacker_has_gone",),
+    ),
+    Mutant(
+        "the registry is read also when nobody tells that it changed",
+        "vault/wakeups.py",
+        "async with asyncio.timeout(_LOOK_SECONDS):",
+        "async with asyncio.timeout(None):",
+        (f"{_QUEUE}::test_an_organisation_that_is_added_meanwhile_is_served",),
+    ),
+    Mutant(
+        "what could not be notified is notified later",
+        "vault/announcing.py",
+        "self._waiting |= channels",
+        "self._waiting |= set()",
+        (f"{_QUEUE}::test_what_was_not_notified_is_once_the_queue_moves",),
+    ),
+    Mutant(
+        "a session of ours that holds the queue of notifications is ended",
+        "vault/notifyqueue.py",
+        "await self._end([pid for pid, login in holders if login in ours])",
+        "await self._end([])",
+        (f"{_QUEUE}::test_a_session_of_ours_that_holds_the_queue_is_ended_and_no_other",),
+    ),
+    Mutant(
+        "a session of another system is named and not ended",
+        "vault/notifyqueue.py",
+        "await self._end([pid for pid, login in holders if login in ours])",
+        "await self._end([pid for pid, _ in holders])",
+        (f"{_QUEUE}::test_a_session_of_somebody_else_is_named_and_left_alone",),
+    ),
+    Mutant(
+        "a queue of notifications that is full is a reason to come again",
+        "vault/session.py",
+        'full = error.diag.source_function == "PreCommit_Notify"',
+        "full = False",
+        (f"{_QUEUE}::test_a_commit_that_notifies_is_refused_for_now_and_not_for_good",),
     ),
 )
 

@@ -84,11 +84,11 @@ async def test_an_interrupted_change_leaves_the_password_that_was(
 ) -> None:
     before = await vault_login(installation, organisation, AP)
 
-    async def stop(provisioner: Provisioner) -> None:
+    async def stop(provisioner: Provisioner, *_: object) -> None:
         raise OSError("power cut")
 
     with monkeypatch.context() as patched:
-        patched.setattr(Provisioner, "_announce", stop)
+        patched.setattr(Provisioner, "_note", stop)
         with pytest.raises(OSError, match="power cut"):
             await installation.provisioner.rotate_login(organisation, AP, ROTATED)
     assert await told(installation, organisation) == 0
