@@ -15,6 +15,7 @@ from samdrift.vault.gate import Gate
 from samdrift.vault.keys.opened import open_keys
 from samdrift.vault.keys.store import KeyStore
 from samdrift.vault.provision import Provisioner
+from samdrift.vault.settings import VaultSettings
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 
@@ -32,14 +33,23 @@ class Administration:
 async def administering(config: Config) -> AsyncIterator[Administration]:
     """Open the installation beside whatever runs; a new one is installed, an older one brought up to date."""
     settings = vault_settings(config)
-    keys = await asyncio.to_thread(open_keys, settings)
     async with contextlib.AsyncExitStack() as stack:
-        provisioner = await Provisioner.connect(settings, keys=keys)
-        stack.push_async_callback(provisioner.close)
-        await provisioner.install()
+        keys, provisioner = await stack.enter_async_context(provisioning(settings))
         gate = await Gate.start(settings, keys=keys)
         stack.push_async_callback(gate.close)
         yield Administration(config, keys, provisioner, gate)
+
+
+@contextlib.asynccontextmanager
+async def provisioning(settings: VaultSettings) -> AsyncIterator[tuple[KeyStore, Provisioner]]:
+    """As :func:`administering` with the administrator's login alone, whatever state the others are in."""
+    keys = await asyncio.to_thread(open_keys, settings)
+    provisioner = await Provisioner.connect(settings, keys=keys)
+    try:
+        await provisioner.install()
+        yield keys, provisioner
+    finally:
+        await provisioner.close()
 
 
 async def note(

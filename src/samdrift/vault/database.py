@@ -25,6 +25,9 @@ from samdrift.vault.settings import VaultSettings
 
 ADMINISTRATOR = "postgres"
 """The embedded server's administrator."""
+SHUT_OUT_TRIES = 10
+SHUT_OUT_SECONDS = 0.1
+"""Between two tries to log in: a login is let in by nobody for as long as its password is being changed."""
 _PATIENCE = {
     "connect_timeout": "10",
     "tcp_user_timeout": "15000",
@@ -108,14 +111,17 @@ class Database:
 
         The newest is kept before it is set, so that it may not open yet; an older one may
         open no more by the time that it is tried. So the newest is tried once more after
-        the others, and all of them while there are newer ones.
+        the others, and all of them while there are newer ones. While it is changed nobody
+        is let in for a moment.
         """
-        tried: tuple[str, ...] = ()
-        while (kept := await asyncio.to_thread(self._registry_passwords)) != tried:
-            for password in (*kept, kept[0]):
-                with suppress(LoginRefused):
-                    return await Session.connect(self.login(self.registry_login, password).address)
-            tried = kept
+        for _ in range(SHUT_OUT_TRIES):
+            tried: tuple[str, ...] = ()
+            while (kept := await asyncio.to_thread(self._registry_passwords)) != tried:
+                for password in (*kept, kept[0]):
+                    with suppress(LoginRefused):
+                        return await Session.connect(self.login(self.registry_login, password).address)
+                tried = kept
+            await asyncio.sleep(SHUT_OUT_SECONDS)
         raise LoginRefused(self.registry_login, "`samdrift database rotate-logins` repairs it")
 
     def _registry_passwords(self) -> tuple[str, ...]:

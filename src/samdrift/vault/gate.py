@@ -20,9 +20,9 @@ from samdrift.vault.accesspoint import AccessPointVault
 from samdrift.vault.announcing import Announcements
 from samdrift.vault.arrival import Arrival
 from samdrift.vault.bodies import Shelf
-from samdrift.vault.database import Database
+from samdrift.vault.database import SHUT_OUT_SECONDS, SHUT_OUT_TRIES, Database
 from samdrift.vault.departure import Departure
-from samdrift.vault.errors import VaultDenied, VaultLocked, VaultSuspended, VaultUnavailable
+from samdrift.vault.errors import LoginRefused, VaultDenied, VaultLocked, VaultSuspended, VaultUnavailable
 from samdrift.vault.keys.datakeys import DataKeys
 from samdrift.vault.keys.files import KeyFault, KeyStoreError
 from samdrift.vault.keys.opened import open_keys
@@ -358,13 +358,17 @@ class Gate:
         """With the password of now, however often it changes on the way there."""
         if login.name == self._operator.name:
             return await self._database.registry_session()
+        tries = 0
         while True:
             try:
                 return await Session.connect(login.address)
-            except VaultUnavailable:
+            except VaultUnavailable as error:
                 renewed = await self._renewed(login)
                 if renewed.password == login.password:
-                    raise
+                    tries += 1
+                    if not isinstance(error, LoginRefused) or tries == SHUT_OUT_TRIES:
+                        raise
+                    await asyncio.sleep(SHUT_OUT_SECONDS)
                 login = renewed
 
     async def _renewed(self, login: Login) -> Login:

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import psycopg
 from psycopg import sql
+
+from samdrift.vault.errors import VaultUnavailable
 
 Connection = psycopg.AsyncConnection[tuple[Any, ...]]
 
 CONNECTIONS = 32
 """Of one login at once."""
 OF_REGISTRY = 200
-"""Of the registry's login: one for each process that hears from it what is new."""
+"""Of the registry's login: one for each process that hears from it what is new, and is not a worker."""
 _LIMITS = {
     "statement_timeout": "30s",
     "lock_timeout": "10s",
@@ -32,10 +36,13 @@ _LIMITS = {
 _FIRM = {"temp_file_limit": "256MB"}
 """What a session cannot change; it takes a superuser to set it, or to let somebody."""
 
+_LOGIN = "SELECT rolconnlimit, rolcanlogin FROM pg_roles WHERE rolname = %s"
 _SETTINGS = """
-SELECT coalesce(s.setconfig, '{}') FROM pg_roles r
-LEFT JOIN pg_db_role_setting s ON s.setrole = r.oid AND s.setdatabase = 0 WHERE r.rolname = %s
+SELECT s.setdatabase = 0, s.setconfig FROM pg_db_role_setting s JOIN pg_roles r ON r.oid = s.setrole
+WHERE r.rolname = %s
 """
+_END = "SELECT pg_terminate_backend(pid, 1000) FROM pg_stat_activity WHERE usename = %s"
+_TRIES = 20
 
 
 def new_password() -> str:
@@ -63,21 +70,53 @@ async def set_password(connection: Connection, login: str, password: str) -> Non
 
 
 async def bound(connection: Connection, login: str, schema: str, connections: int = CONNECTIONS) -> None:
-    """Give the login and its sessions their limits and its schema, where they have others."""
-    ((present,),) = await _rows(connection, "SELECT rolconnlimit FROM pg_roles WHERE rolname = %s", login)
-    if present != connections:
-        limit = sql.SQL("ALTER ROLE {} CONNECTION LIMIT {}")
+    """Let the login in, with these limits and this schema as its settings and no others.
+
+    A login may change its own settings, for every later session: one that is read-only by
+    default stores nothing any more.
+    """
+    if await _rows(connection, _LOGIN, login) != [(connections, True)]:
+        limit = sql.SQL("ALTER ROLE {} LOGIN CONNECTION LIMIT {}")
         await connection.execute(limit.format(sql.Identifier(login), sql.Literal(connections)))
     ((may,),) = await _rows(connection, "SELECT has_parameter_privilege('temp_file_limit', 'SET')")
     wanted = {**_LIMITS, **(_FIRM if may else {}), "search_path": schema}
-    ((present,),) = await _rows(connection, _SETTINGS, login)
-    known = dict(setting.split("=", 1) for setting in present)
+    found = dict(await _rows(connection, _SETTINGS, login))
+    if False in found:
+        in_database = sql.SQL("ALTER ROLE {} IN DATABASE {} RESET ALL")
+        database = sql.Identifier(connection.info.dbname)
+        await connection.execute(in_database.format(sql.Identifier(login), database))
+    known = dict(setting.split("=", 1) for setting in found.get(True, ()))
+    if known.keys() - wanted.keys():
+        await connection.execute(sql.SQL("ALTER ROLE {} RESET ALL").format(sql.Identifier(login)))
+        known = {}
     for name, value in wanted.items():
         if known.get(name) != value:
             setting = sql.SQL("ALTER ROLE {} SET {} = {}")
             await connection.execute(
                 setting.format(sql.Identifier(login), sql.Identifier(name), sql.Literal(value))
             )
+
+
+@asynccontextmanager
+async def shut_out(connection: Connection, login: str) -> AsyncIterator[None]:
+    """Let nobody in by ``login``, and end its sessions, until :func:`bound` lets it in again.
+
+    A session that stayed could undo what is changed here, and set a password of its own
+    once that is committed. Outside of any transaction; the login is let in when the block fails.
+    """
+    name = sql.Identifier(login)
+    await connection.execute(sql.SQL("ALTER ROLE {} NOLOGIN").format(name))
+    try:
+        for _ in range(_TRIES):
+            if not await _rows(connection, _END, login):
+                break
+        else:
+            raise VaultUnavailable
+        yield
+    except BaseException:
+        with suppress(psycopg.Error):
+            await connection.execute(sql.SQL("ALTER ROLE {} LOGIN").format(name))
+        raise
 
 
 async def _rows(connection: Connection, question: str, *values: object) -> list[tuple[Any, ...]]:

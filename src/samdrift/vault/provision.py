@@ -28,7 +28,14 @@ from samdrift.vault.errors import UnknownRecord, VaultRefused, VaultUnavailable
 from samdrift.vault.keys.opened import open_keys
 from samdrift.vault.keys.store import KeyStore, PlatformLogin
 from samdrift.vault.objects import Objects
-from samdrift.vault.registry import LOGIN_SECRET, OPERATOR_LOG, RegistrationState
+from samdrift.vault.registry import (
+    LOGIN_SECRET,
+    OPERATOR_LOG,
+    REGISTRATIONS,
+    Registration,
+    RegistrationState,
+)
+from samdrift.vault.rights import close_to_everybody
 from samdrift.vault.sealing import Sealer
 from samdrift.vault.settings import VaultSettings
 from samdrift.wire.identifiers import ParticipantIdentifier
@@ -54,6 +61,11 @@ class Provisioner:
         self.closings = Closings(connection)
         """The ends of organisations, those under way and those done."""
 
+    @property
+    def database(self) -> Database:
+        """Where the vaults are."""
+        return self._database
+
     @classmethod
     async def connect(cls, settings: VaultSettings, *, keys: KeyStore | None = None) -> Self:
         """Log in as administrator; the embedded server is started when it does not run.
@@ -74,11 +86,17 @@ class Provisioner:
         await self._database.stop()
 
     async def install(self) -> None:
-        """Make the registry, or bring it and every vault up to date; harmless when repeated."""
+        """Make the registry, or bring it and every vault up to date; harmless when repeated.
+
+        Rights that were lost are given again and rights that others have got are taken away, as after
+        a restore; logins have their own settings again. :class:`DatabaseUnfit` where that cannot be.
+        """
         registry = self._database.registry()
         async with self._transaction():
+            await self._wait_for_others()
             await self._make_shared_roles(registry.name, registry.password)
             await logins.bound(self._connection, registry.name, "registry", logins.OF_REGISTRY)
+            await close_to_everybody(self._connection, self._database)
             await self._harden()
             await self._run("CREATE SCHEMA IF NOT EXISTS registry")
             await migrations.migrate(self._connection, "registry", migrations.REGISTRY)
@@ -92,7 +110,20 @@ class Provisioner:
             ):
                 await migrations.migrate(self._connection, schema, migrations.VAULT[Role(role)])
                 await migrations.allow(self._connection, schema, login)
+                await self._join(self._database.vault_group, login)
                 await logins.bound(self._connection, login, schema)
+
+    async def registrations(self) -> tuple[Registration, ...]:
+        """Who is hosted, read as administrator: the registry's own login may be out of order."""
+        await self._run("SET search_path = registry")
+        rows = await self._rows(REGISTRATIONS)
+        await self._run("RESET search_path")
+        return tuple(map(Registration.from_row, rows))
+
+    async def operator_log(self, happening: Happening) -> None:
+        """Write in the operator's log as administrator."""
+        async with self._transaction():
+            await append_log(self._connection, "registry", happening)
 
     async def add_organisation(
         self, organisation: ParticipantIdentifier, roles: Collection[Role], happening: Happening | None = None
@@ -157,38 +188,40 @@ class Provisioner:
         """Give the vault's login a new password; :class:`UnknownRecord` when there is none.
 
         ``happening`` goes with it into the organisation's log and the operator's.
-        Database and registry change in one transaction: whoever logs in meanwhile
-        has the old one or reads the new one, and a crash leaves one of both that opens.
+        Sessions of the login are ended, and its settings are its own again. Database and
+        registry change in one transaction: a crash leaves one of both passwords that opens.
         """
-        async with self._transaction():
-            known = await self._rows(
-                "SELECT vault, login, schema FROM registry.registrations"
-                " WHERE organisation = %s AND role = %s FOR UPDATE",
-                organisation.value,
-                role.value,
-            )
-            if not known:
-                raise UnknownRecord
-            ((vault, login, schema),) = known
-            password = logins.new_password()
-            secret = self._sealed(vault, password)
+        known = await self._rows(
+            "SELECT vault, login, schema FROM registry.registrations WHERE organisation = %s AND role = %s",
+            organisation.value,
+            role.value,
+        )
+        if not known:
+            raise UnknownRecord
+        ((vault, login, schema),) = known
+        password = logins.new_password()
+        secret = self._sealed(vault, password)
+        async with logins.shut_out(self._connection, login), self._transaction():
+            await self._wait_for_others()
             await logins.set_password(self._connection, login, password)
+            await logins.bound(self._connection, login, schema)
             await self._rows("UPDATE registry.registrations SET secret = %s WHERE vault = %s", secret, vault)
             if happening is not None:
                 await self._note(schema, organisation, role, happening)
         await self._announce()
 
     async def rotate_registry(self) -> None:
-        """Give the registry's login, which every process has, a new password.
+        """Give the registry's login a new password; its sessions are ended, its settings its own again.
 
         The new one is kept before it is set, and older ones stay: whoever logs in finds
         the one that opens (:meth:`Database.registry_session`), also after a crash between both.
         """
-        async with self._transaction():
-            await self._rows("SELECT FROM registry.installation FOR UPDATE")
-            password = logins.new_password()
+        login, password = self._database.registry_login, logins.new_password()
+        async with logins.shut_out(self._connection, login), self._transaction():
+            await self._wait_for_others()
             self._keys.keep_login_password(PlatformLogin.REGISTRY, password)
-            await logins.set_password(self._connection, self._database.registry_login, password)
+            await logins.set_password(self._connection, login, password)
+            await logins.bound(self._connection, login, "registry", logins.OF_REGISTRY)
 
     async def rotate_administrator(self) -> bool:
         """Give the embedded server's administrator a new password; false where the server is the operator's.
@@ -270,17 +303,26 @@ class Provisioner:
         await logins.make_login(self._connection, login, password)
         await logins.bound(self._connection, login, schema)
         await self._run("GRANT {} TO CURRENT_USER WITH INHERIT TRUE, SET FALSE", login)
-        await self._run("GRANT {} TO {} WITH INHERIT TRUE, SET FALSE", self._database.vault_group, login)
+        await self._join(self._database.vault_group, login)
+
+    async def _join(self, group: str, login: str) -> None:
+        """Let a login do what its group may, which is to connect."""
+        await self._run("GRANT {} TO {} WITH INHERIT TRUE, SET FALSE", group, login)
+
+    async def _wait_for_others(self) -> None:
+        """Be the only one that changes roles and rights, until the transaction ends."""
+        ((registry,),) = await self._rows("SELECT to_regclass('registry.installation')")
+        if registry is not None:
+            await self._rows("SELECT FROM registry.installation FOR UPDATE")
 
     async def _make_shared_roles(self, registry: str, password: str) -> None:
-        """The registry's login, and the right to connect for it and the vaults' logins alone."""
-        group = self._database.vault_group
-        if await self._rows("SELECT FROM pg_roles WHERE rolname = %s", group):
-            return
-        await self._run("CREATE ROLE {} NOLOGIN", group)
-        await logins.make_login(self._connection, registry, password)
-        await self._run("REVOKE ALL ON DATABASE {} FROM PUBLIC", self._database.name)
-        await self._run("GRANT CONNECT ON DATABASE {} TO {}, {}", self._database.name, group, registry)
+        """The groups that may connect, and the registry's login, whose sessions the administrator may end."""
+        for group in (self._database.vault_group, self._database.worker_group):
+            if not await self._rows("SELECT FROM pg_roles WHERE rolname = %s", group):
+                await self._run("CREATE ROLE {} NOLOGIN", group)
+        if not await self._rows("SELECT FROM pg_roles WHERE rolname = %s", registry):
+            await logins.make_login(self._connection, registry, password)
+        await self._run("GRANT {} TO CURRENT_USER WITH INHERIT TRUE, SET FALSE", registry)
 
     async def _harden(self) -> None:
         """Take from everybody what no vault needs; in an operator's cluster only where we are let."""
