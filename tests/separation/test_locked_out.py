@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psycopg
@@ -18,10 +18,16 @@ import pytest_asyncio
 
 from samdrift.audit.events import AuditEvent
 from samdrift.contracts.principals import Role
+from samdrift.vault import logins
+from samdrift.vault.database import registry_login
 from samdrift.vault.errors import LoginRefused, VaultError
 from samdrift.vault.gate import Gate
-from tests.cluster import Cluster, cluster
-from tests.separation.vaultlogin import registry_login, vault_login
+from samdrift.vault.keys.opened import open_keys
+from samdrift.vault.keys.store import PlatformLogin
+from samdrift.vault.provision import Provisioner
+from tests.cluster import ADMINISTRATOR, Cluster, cluster
+from tests.separation.vaultlogin import registry_login as registry_address
+from tests.separation.vaultlogin import vault_login
 from tests.unit.app.commandline import samdrift
 from tests.unit.app.test_configfile import GOOD, write
 from tests.vaults import Installation, installed, server_folder, submitted
@@ -63,20 +69,22 @@ def sabotaged(address: str) -> None:
 
 @contextmanager
 def defending(address: str) -> Iterator[None]:
-    """A session that sets its own password and settings as fast as it can, for as long as it lives."""
+    """Somebody who sets their own password and settings as fast as they can, and comes back with them."""
     over, begun = threading.Event(), threading.Event()
 
     def attack() -> None:
-        with psycopg.connect(address, autocommit=True) as connection:
-            while not over.is_set():
-                try:
-                    for statement in (*SABOTAGE, PASSWORD):
-                        connection.execute(statement.encode())
-                except psycopg.errors.InternalError:
-                    pass  # Two at once change the same row: the next time, then.
-                except psycopg.OperationalError:
-                    return
+        connection = psycopg.connect(address, autocommit=True)
+        while not over.is_set():
+            try:
+                for statement in (*SABOTAGE, PASSWORD):
+                    connection.execute(statement.encode())
                 begun.set()
+            except psycopg.errors.InternalError:
+                pass  # Two at once change the same row: the next time, then.
+            except psycopg.OperationalError:
+                with suppress(psycopg.OperationalError):
+                    connection = psycopg.connect(address, password="mine", autocommit=True)
+        connection.close()
 
     attacking = threading.Thread(target=attack)
     attacking.start()
@@ -86,6 +94,14 @@ def defending(address: str) -> Iterator[None]:
     finally:
         over.set()
         attacking.join()
+
+
+def opens(address: str, **other: str) -> bool:
+    try:
+        psycopg.connect(address, **other).close()  # type: ignore[arg-type]
+    except psycopg.OperationalError:
+        return False
+    return True
 
 
 async def starts(installation: Installation) -> str:
@@ -103,11 +119,11 @@ async def starts(installation: Installation) -> str:
 async def test_a_refused_start_says_which_login_and_how_to_repair(
     theirs: Cluster, installation: Installation
 ) -> None:
-    sabotaged(await registry_login(installation))
+    sabotaged(await registry_address(installation))
     config = configured(theirs, installation)
     ended = await asyncio.to_thread(samdrift, "org", "list", "--config", config)
     assert ended.status == 2
-    login = "samdrift_registry_samdrift"
+    login = registry_login(open_keys(installation.settings).login_password(PlatformLogin.REGISTRY))
     assert (
         f"does not let the login {login} in: `samdrift database rotate-logins` repairs it" in ended.complaints
     )
@@ -117,7 +133,7 @@ async def test_a_refused_start_says_which_login_and_how_to_repair(
 async def test_the_command_repairs_the_registrys_login_with_the_administrator_alone(
     theirs: Cluster, installation: Installation
 ) -> None:
-    address = await registry_login(installation)
+    address = await registry_address(installation)
     sabotaged(address)
     assert await starts(installation) != ""
     config = configured(theirs, installation)
@@ -129,16 +145,29 @@ async def test_the_command_repairs_the_registrys_login_with_the_administrator_al
     assert await starts(installation) == ""
 
 
-async def test_a_session_that_fights_back_is_ended_before_anything_is_changed(
+async def test_who_fights_back_is_shut_out_for_good(
     installation: Installation,
 ) -> None:
-    address = await registry_login(installation)
+    address = await registry_address(installation)
     with defending(address):
         await installation.provisioner.rotate_registry()
-        assert await starts(installation) == ""
-    for password in ("mine", None):
-        with pytest.raises(psycopg.OperationalError):
-            psycopg.connect(address, **({"password": password} if password else {}))
+        for _ in range(5):
+            assert await starts(installation) == ""
+    assert not opens(address)
+    assert not opens(address, password="mine")
+
+
+async def test_an_administrator_who_is_not_let_in_is_named_too(
+    theirs: Cluster, installation: Installation
+) -> None:
+    theirs.superuser(f"ALTER ROLE {ADMINISTRATOR} PASSWORD 'another'")
+    try:
+        with pytest.raises(LoginRefused) as caught:
+            await Provisioner.connect(installation.settings)
+    finally:
+        theirs.superuser(f"ALTER ROLE {ADMINISTRATOR} PASSWORD '{theirs.password}'")
+    file = installation.settings.secrets / "administrator"
+    assert f"let the login {ADMINISTRATOR} in: hand in its password as the file {file}" in str(caught.value)
 
 
 async def test_a_vaults_login_is_repaired_in_the_same_way(installation: Installation) -> None:
@@ -161,7 +190,7 @@ async def test_a_vaults_login_is_repaired_in_the_same_way(installation: Installa
 
 
 async def test_settings_alone_are_put_right_at_the_next_start(installation: Installation) -> None:
-    with psycopg.connect(await registry_login(installation), autocommit=True) as connection:
+    with psycopg.connect(await registry_address(installation), autocommit=True) as connection:
         for statement in SABOTAGE:
             connection.execute(statement.encode())
     assert await starts(installation) != ""
@@ -169,21 +198,43 @@ async def test_settings_alone_are_put_right_at_the_next_start(installation: Inst
     assert await starts(installation) == ""
 
 
-async def test_a_change_that_fails_lets_the_login_in_again(
+async def test_a_login_that_was_replaced_and_not_dropped_is_at_the_next_start(
     installation: Installation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Also one that a killed process left shut out is let in at the next start."""
+    """The command was killed between both."""
+    organisation = await installation.organisation([AP])
+    vault, registry = await vault_login(installation, organisation, AP), await registry_address(installation)
 
-    def stop(*_: object) -> None:
+    async def stop(*_: object) -> None:
         raise OSError("power cut")
 
     with monkeypatch.context() as patched:
-        patched.setattr(installation.provisioner._keys, "keep_login_password", stop)
-        with pytest.raises(OSError, match="power cut"):
-            await installation.provisioner.rotate_registry()
-    assert await starts(installation) == ""
-    await installation.provisioner._run("ALTER ROLE {} NOLOGIN", "samdrift_registry_samdrift")
-    with pytest.raises(LoginRefused):
-        await Gate.start(installation.settings)
+        patched.setattr(logins, "end_login", stop)
+        for rotate in (
+            lambda: installation.provisioner.rotate_login(organisation, AP),
+            installation.provisioner.rotate_registry,
+        ):
+            with pytest.raises(OSError, match="power cut"):
+                await rotate()
+    assert opens(vault.address)
+    assert opens(registry)
     await installation.provisioner.install()
+    assert not opens(vault.address)
+    assert not opens(registry)
     assert await starts(installation) == ""
+
+
+async def test_a_login_that_made_something_elsewhere_is_shut_out_all_the_same(
+    theirs: Cluster, installation: Installation
+) -> None:
+    """It cannot be dropped then; nothing of ours is reached by it any more."""
+    organisation = await installation.organisation([AP])
+    login = await vault_login(installation, organisation, AP)
+    with psycopg.connect(login.address, dbname="postgres", autocommit=True) as elsewhere:
+        elsewhere.execute(b"SELECT lo_create(0)")
+    await installation.provisioner.rotate_login(organisation, AP)
+    assert not opens(login.address)
+    assert not opens(login.address, dbname="postgres")
+    await installation.provisioner.install()
+    async with installation.open(organisation, AP) as vault:
+        await submitted(vault)

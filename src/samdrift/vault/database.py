@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -25,9 +26,6 @@ from samdrift.vault.settings import VaultSettings
 
 ADMINISTRATOR = "postgres"
 """The embedded server's administrator."""
-SHUT_OUT_TRIES = 10
-SHUT_OUT_SECONDS = 0.1
-"""Between two tries to log in: a login is let in by nobody for as long as its password is being changed."""
 _PATIENCE = {
     "connect_timeout": "10",
     "tcp_user_timeout": "15000",
@@ -90,7 +88,13 @@ class Database:
 
     @property
     def registry_login(self) -> str:
-        return f"samdrift_registry_{self.name}"
+        """The login that reads the registry: the one of the newest password."""
+        return registry_login(self._keys.login_password(PlatformLogin.REGISTRY))
+
+    @property
+    def registry_group(self) -> str:
+        """The role that the registry's login is a member of, and no other but one that is being replaced."""
+        return f"samdrift_registries_{self.name}"
 
     @property
     def vault_group(self) -> str:
@@ -104,25 +108,25 @@ class Database:
 
     def registry(self) -> Login:
         """The login that reads the registry and writes the operator's log, with its newest password."""
-        return self.login(self.registry_login, self._keys.login_password(PlatformLogin.REGISTRY))
+        password = self._keys.login_password(PlatformLogin.REGISTRY)
+        return self.login(registry_login(password), password)
 
     async def registry_session(self) -> Session:
         """A session of that login, with whichever of its passwords opens now.
 
         The newest is kept before it is set, so that it may not open yet; an older one may
         open no more by the time that it is tried. So the newest is tried once more after
-        the others, and all of them while there are newer ones. While it is changed nobody
-        is let in for a moment.
+        the others, and all of them while there are newer ones.
         """
-        for _ in range(SHUT_OUT_TRIES):
-            tried: tuple[str, ...] = ()
-            while (kept := await asyncio.to_thread(self._registry_passwords)) != tried:
-                for password in (*kept, kept[0]):
-                    with suppress(LoginRefused):
-                        return await Session.connect(self.login(self.registry_login, password).address)
-                tried = kept
-            await asyncio.sleep(SHUT_OUT_SECONDS)
-        raise LoginRefused(self.registry_login, "`samdrift database rotate-logins` repairs it")
+        tried: tuple[str, ...] = ()
+        while (kept := await asyncio.to_thread(self._registry_passwords)) != tried:
+            for password in (*kept, kept[0]):
+                with suppress(LoginRefused):
+                    return await Session.connect(self.login(registry_login(password), password).address)
+            tried = kept
+        raise LoginRefused(
+            registry_login(tried[0]) if tried else "", "`samdrift database rotate-logins` repairs it"
+        )
 
     def _registry_passwords(self) -> tuple[str, ...]:
         try:
@@ -172,6 +176,11 @@ class Database:
 
     def login(self, name: str, password: str) -> Login:
         return Login(name, password, make_conninfo(self._address, user=name, password=password))
+
+
+def registry_login(password: str) -> str:
+    """The name of the registry's login with that password: each password has a login of its own."""
+    return "r" + hashlib.sha256(f"samdrift registry login {password}".encode()).hexdigest()[:32]
 
 
 class HandedDatabase(Database):

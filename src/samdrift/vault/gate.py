@@ -20,9 +20,9 @@ from samdrift.vault.accesspoint import AccessPointVault
 from samdrift.vault.announcing import Announcements
 from samdrift.vault.arrival import Arrival
 from samdrift.vault.bodies import Shelf
-from samdrift.vault.database import SHUT_OUT_SECONDS, SHUT_OUT_TRIES, Database
+from samdrift.vault.database import Database
 from samdrift.vault.departure import Departure
-from samdrift.vault.errors import LoginRefused, VaultDenied, VaultLocked, VaultSuspended, VaultUnavailable
+from samdrift.vault.errors import VaultDenied, VaultLocked, VaultSuspended, VaultUnavailable
 from samdrift.vault.keys.datakeys import DataKeys
 from samdrift.vault.keys.files import KeyFault, KeyStoreError
 from samdrift.vault.keys.opened import open_keys
@@ -87,6 +87,8 @@ class Gate:
         self._wakeups = Wakeups(database.registry_session, self.registry, self._pool.owns, database.revive)
         self._announcements = Announcements(partial(self._run, self._operator))
         self._rooms: dict[str, Room] = {}
+        self._vaults: dict[str, str] = {}
+        """Whose each login is or was."""
         self._hosted: set[str] = set()
 
     @classmethod
@@ -341,6 +343,7 @@ class Gate:
         sealer = Sealer(vault, current(), current)
         password = sealer.open(registration.secret, LOGIN_SECRET).decode()
         login = self._database.login(registration.login, password)
+        self._vaults[login.name] = vault
         shelf = Shelf(vault, sealer, self._objects)
         tell = partial(self._tell, registration.organisation)
         notify = partial(self._announcements.ask, registration.channel)
@@ -356,26 +359,23 @@ class Gate:
 
     async def _log_in(self, login: Login) -> Session:
         """With the password of now, however often it changes on the way there."""
-        if login.name == self._operator.name:
+        if login is self._operator:
             return await self._database.registry_session()
-        tries = 0
         while True:
             try:
                 return await Session.connect(login.address)
-            except VaultUnavailable as error:
+            except VaultUnavailable:
                 renewed = await self._renewed(login)
                 if renewed.password == login.password:
-                    tries += 1
-                    if not isinstance(error, LoginRefused) or tries == SHUT_OUT_TRIES:
-                        raise
-                    await asyncio.sleep(SHUT_OUT_SECONDS)
+                    raise
                 login = renewed
 
     async def _renewed(self, login: Login) -> Login:
-        """The login of a vault with the password that it has now."""
+        """The login that the vault has now, instead of this one."""
+        vault = self._vaults.get(login.name)
         await self._wakeups.look_again()
         for registration in self.registry.all():
-            if registration.login == login.name:
+            if registration.vault == vault:
                 return (await self._room(registration)).login
         return login
 

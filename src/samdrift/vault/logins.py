@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import secrets
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
-from typing import Any
+from contextlib import suppress
+from typing import Any, LiteralString
 
 import psycopg
 from psycopg import sql
@@ -42,7 +42,13 @@ SELECT s.setdatabase = 0, s.setconfig FROM pg_db_role_setting s JOIN pg_roles r 
 WHERE r.rolname = %s
 """
 _END = "SELECT pg_terminate_backend(pid, 1000) FROM pg_stat_activity WHERE usename = %s"
+_MEMBERS = """
+SELECT login.rolname FROM pg_auth_members m
+JOIN pg_roles login ON login.oid = m.member JOIN pg_roles granted ON granted.oid = m.roleid
+WHERE granted.rolname = %s AND login.rolname <> CURRENT_USER
+"""
 _TRIES = 20
+_LOGGER = logging.getLogger("samdrift")
 
 
 def new_password() -> str:
@@ -97,26 +103,48 @@ async def bound(connection: Connection, login: str, schema: str, connections: in
             )
 
 
-@asynccontextmanager
-async def shut_out(connection: Connection, login: str) -> AsyncIterator[None]:
-    """Let nobody in by ``login``, and end its sessions, until :func:`bound` lets it in again.
+async def members(connection: Connection, group: str) -> list[str]:
+    """The logins that are members of a group."""
+    return [login for (login,) in await _rows(connection, _MEMBERS, group)]
 
-    A session that stayed could undo what is changed here, and set a password of its own
-    once that is committed. Outside of any transaction; the login is let in when the block fails.
+
+async def end_login(connection: Connection, login: str) -> None:
+    """Let nobody in by the login any more, end its sessions, and drop it; nothing happens when there is none.
+
+    Outside of any transaction. A password that is replaced leaves the login to whoever holds
+    a session of it, or an exchange of SCRAM that began before: both can set the next one. So
+    a new password comes with a new login, and the former one goes.
     """
+    if not await _rows(connection, _LOGIN, login):
+        return
     name = sql.Identifier(login)
-    await connection.execute(sql.SQL("ALTER ROLE {} NOLOGIN").format(name))
+    await _patiently(connection, sql.SQL("ALTER ROLE {} NOLOGIN").format(name))
+    for _ in range(_TRIES):
+        if not await _rows(connection, _END, login):
+            break
+    else:
+        raise VaultUnavailable
+    await connection.execute(sql.SQL("DROP OWNED BY {}").format(name))
     try:
-        for _ in range(_TRIES):
-            if not await _rows(connection, _END, login):
-                break
-        else:
-            raise VaultUnavailable
-        yield
-    except BaseException:
-        with suppress(psycopg.Error):
-            await connection.execute(sql.SQL("ALTER ROLE {} LOGIN").format(name))
-        raise
+        await connection.execute(sql.SQL("DROP ROLE {}").format(name))
+    except psycopg.errors.DependentObjectsStillExist:
+        _LOGGER.warning(
+            "database: the login %s has made something elsewhere: it is shut out and stays", login
+        )
+
+
+async def run(connection: Connection, statement: LiteralString, *identifiers: str) -> None:
+    """Run a statement in which ``{}`` stands for identifiers."""
+    await connection.execute(sql.SQL(statement).format(*map(sql.Identifier, identifiers)))
+
+
+async def _patiently(connection: Connection, statement: sql.Composed) -> None:
+    """Run a statement about a role that whoever is logged in by it may be changing without pause."""
+    for _ in range(_TRIES):
+        with suppress(psycopg.errors.InternalError):  # "tuple concurrently updated"
+            await connection.execute(statement)
+            return
+    await connection.execute(statement)
 
 
 async def _rows(connection: Connection, question: str, *values: object) -> list[tuple[Any, ...]]:

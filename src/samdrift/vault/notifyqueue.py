@@ -24,6 +24,7 @@ from psycopg.errors import Diagnostic
 
 from samdrift.vault.database import Database
 from samdrift.vault.errors import VaultError
+from samdrift.vault.logins import members
 
 _LOOK_SECONDS = 5.0
 _FULL = 0.5
@@ -37,11 +38,6 @@ _PATIENCE_MS = 5000
 
 # Asking moves the tail first.
 _USAGE = "SELECT pg_notification_queue_usage()"
-_OURS = """
-SELECT member.rolname FROM pg_auth_members m
-JOIN pg_roles member ON member.oid = m.member JOIN pg_roles granted ON granted.oid = m.roleid
-WHERE granted.rolname = ANY(%s)
-"""
 _SESSION = "SELECT pid, usename FROM pg_stat_activity WHERE pid = %s"
 _LONG = """
 SELECT pid, usename FROM pg_stat_activity
@@ -134,9 +130,9 @@ class NotifyQueue:
         return float(usage)
 
     async def _our_logins(self, connection: AsyncConnection[Any]) -> list[str]:
-        groups = [self._database.vault_group, self._database.worker_group]
-        members = await self._rows(connection, _OURS, groups)
-        return [self._database.registry_login, *(name for (name,) in members)]
+        database = self._database
+        groups = (database.registry_group, database.vault_group, database.worker_group)
+        return [login for group in groups for login in await members(connection, group)]
 
     async def _administrator(self) -> AsyncConnection[tuple[Any, ...]]:
         """The connection, opened when there is none; whichever of the administrator's passwords opens."""

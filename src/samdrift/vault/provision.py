@@ -20,7 +20,7 @@ from psycopg import sql
 from samdrift.audit.chain import origin
 from samdrift.audit.entries import Happening
 from samdrift.contracts.principals import Role
-from samdrift.vault import logins, migrations
+from samdrift.vault import logins, migrations, rights
 from samdrift.vault.closing import Closings, append_log
 from samdrift.vault.cluster import check_server
 from samdrift.vault.database import ADMINISTRATOR, Database
@@ -35,7 +35,6 @@ from samdrift.vault.registry import (
     Registration,
     RegistrationState,
 )
-from samdrift.vault.rights import close_to_everybody
 from samdrift.vault.sealing import Sealer
 from samdrift.vault.settings import VaultSettings
 from samdrift.wire.identifiers import ParticipantIdentifier
@@ -91,12 +90,11 @@ class Provisioner:
         Rights that were lost are given again and rights that others have got are taken away, as after
         a restore; logins have their own settings again. :class:`DatabaseUnfit` where that cannot be.
         """
-        registry = self._database.registry()
+        password = self._database.registry().password
         async with self._transaction():
             await self._wait_for_others()
-            await self._make_shared_roles(registry.name, registry.password)
-            await logins.bound(self._connection, registry.name, "registry", logins.OF_REGISTRY)
-            await close_to_everybody(self._connection, self._database)
+            await rights.make_groups(self._connection, self._database)
+            await rights.close_to_everybody(self._connection, self._database)
             await self._harden()
             await self._run("CREATE SCHEMA IF NOT EXISTS registry")
             await migrations.migrate(self._connection, "registry", migrations.REGISTRY)
@@ -104,14 +102,15 @@ class Provisioner:
                 channel = _name("c")
                 await self._rows("INSERT INTO registry.installation (channel) VALUES (%s)", channel)
                 await self._begin_log("registry", OPERATOR_LOG, channel)
-            await migrations.allow(self._connection, "registry", registry.name)
+            await rights.make_registry_login(self._connection, self._database, password)
             for role, schema, login in await self._rows(
                 "SELECT role, schema, login FROM registry.registrations"
             ):
                 await migrations.migrate(self._connection, schema, migrations.VAULT[Role(role)])
                 await migrations.allow(self._connection, schema, login)
-                await self._join(self._database.vault_group, login)
+                await rights.join(self._connection, self._database.vault_group, login)
                 await logins.bound(self._connection, login, schema)
+        await self._end(*await rights.strays(self._connection, self._database))
 
     async def registrations(self) -> tuple[Registration, ...]:
         """Who is hosted, read as administrator: the registry's own login may be out of order."""
@@ -185,43 +184,49 @@ class Provisioner:
     async def rotate_login(
         self, organisation: ParticipantIdentifier, role: Role, happening: Happening | None = None
     ) -> None:
-        """Give the vault's login a new password; :class:`UnknownRecord` when there is none.
+        """Give the vault another login with a new password; :class:`UnknownRecord` when there is no vault.
 
         ``happening`` goes with it into the organisation's log and the operator's.
-        Sessions of the login are ended, and its settings are its own again. Database and
-        registry change in one transaction: a crash leaves one of both passwords that opens.
+        The former login is dropped with its sessions and settings. The new one is made and
+        told in one transaction: whoever logs in meanwhile has the old one or reads the new one.
         """
-        known = await self._rows(
-            "SELECT vault, login, schema FROM registry.registrations WHERE organisation = %s AND role = %s",
-            organisation.value,
-            role.value,
-        )
-        if not known:
-            raise UnknownRecord
-        ((vault, login, schema),) = known
-        password = logins.new_password()
-        secret = self._sealed(vault, password)
-        async with logins.shut_out(self._connection, login), self._transaction():
+        async with self._transaction():
             await self._wait_for_others()
-            await logins.set_password(self._connection, login, password)
-            await logins.bound(self._connection, login, schema)
-            await self._rows("UPDATE registry.registrations SET secret = %s WHERE vault = %s", secret, vault)
+            known = await self._rows(
+                "SELECT vault, login, schema FROM registry.registrations"
+                " WHERE organisation = %s AND role = %s",
+                organisation.value,
+                role.value,
+            )
+            if not known:
+                raise UnknownRecord
+            ((vault, former, schema),) = known
+            login, password = _name("l"), logins.new_password()
+            await rights.make_vault_login(self._connection, self._database, schema, login, password)
+            await migrations.allow(self._connection, schema, login)
+            await self._rows(
+                "UPDATE registry.registrations SET login = %s, secret = %s WHERE vault = %s",
+                login,
+                self._sealed(vault, password),
+                vault,
+            )
             if happening is not None:
                 await self._note(schema, organisation, role, happening)
         await self._announce()
+        await self._end(former)
 
     async def rotate_registry(self) -> None:
-        """Give the registry's login a new password; its sessions are ended, its settings its own again.
+        """Give the registry another login with a new password; the former one is dropped with its sessions.
 
-        The new one is kept before it is set, and older ones stay: whoever logs in finds
+        The new one is kept before it is made, and older ones stay: whoever logs in finds
         the one that opens (:meth:`Database.registry_session`), also after a crash between both.
         """
-        login, password = self._database.registry_login, logins.new_password()
-        async with logins.shut_out(self._connection, login), self._transaction():
+        password = logins.new_password()
+        async with self._transaction():
             await self._wait_for_others()
             self._keys.keep_login_password(PlatformLogin.REGISTRY, password)
-            await logins.set_password(self._connection, login, password)
-            await logins.bound(self._connection, login, "registry", logins.OF_REGISTRY)
+            await rights.make_registry_login(self._connection, self._database, password)
+        await self._end(*await rights.strays(self._connection, self._database))
 
     async def rotate_administrator(self) -> bool:
         """Give the embedded server's administrator a new password; false where the server is the operator's.
@@ -246,12 +251,10 @@ class Provisioner:
         )
         self._keys.destroy(vault)
         await Objects(self._settings.objects).clear(vault)
+        await self._end(login)
         async with self._transaction():
-            await self._rows(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = %s", login
-            )
             await self._run("DROP SCHEMA {} CASCADE", schema)
-            await self._run("DROP ROLE {}, {}", login, _owner(schema))
+            await self._run("DROP ROLE {}", _owner(schema))
             await self._rows("DELETE FROM registry.registrations WHERE vault = %s", vault)
         await self._announce()
 
@@ -300,14 +303,7 @@ class Provisioner:
         owner = _owner(schema)
         await self._run("CREATE ROLE {} NOLOGIN", owner)
         await self._run("GRANT {} TO CURRENT_USER WITH INHERIT TRUE, SET TRUE", owner)
-        await logins.make_login(self._connection, login, password)
-        await logins.bound(self._connection, login, schema)
-        await self._run("GRANT {} TO CURRENT_USER WITH INHERIT TRUE, SET FALSE", login)
-        await self._join(self._database.vault_group, login)
-
-    async def _join(self, group: str, login: str) -> None:
-        """Let a login do what its group may, which is to connect."""
-        await self._run("GRANT {} TO {} WITH INHERIT TRUE, SET FALSE", group, login)
+        await rights.make_vault_login(self._connection, self._database, schema, login, password)
 
     async def _wait_for_others(self) -> None:
         """Be the only one that changes roles and rights, until the transaction ends."""
@@ -315,14 +311,15 @@ class Provisioner:
         if registry is not None:
             await self._rows("SELECT FROM registry.installation FOR UPDATE")
 
-    async def _make_shared_roles(self, registry: str, password: str) -> None:
-        """The groups that may connect, and the registry's login, whose sessions the administrator may end."""
-        for group in (self._database.vault_group, self._database.worker_group):
-            if not await self._rows("SELECT FROM pg_roles WHERE rolname = %s", group):
-                await self._run("CREATE ROLE {} NOLOGIN", group)
-        if not await self._rows("SELECT FROM pg_roles WHERE rolname = %s", registry):
-            await logins.make_login(self._connection, registry, password)
-        await self._run("GRANT {} TO CURRENT_USER WITH INHERIT TRUE, SET FALSE", registry)
+    async def _end(self, *gone: str) -> None:
+        """Drop logins with their sessions."""
+        try:
+            for login in gone:
+                await logins.end_login(self._connection, login)
+        except psycopg.OperationalError:
+            raise VaultUnavailable from None
+        except psycopg.Error as error:
+            raise VaultRefused(error.sqlstate) from None
 
     async def _harden(self) -> None:
         """Take from everybody what no vault needs; in an operator's cluster only where we are let."""
@@ -352,8 +349,7 @@ class Provisioner:
 
     async def _run(self, statement: LiteralString, *identifiers: str) -> None:
         """A statement in which ``{}`` stands for identifiers."""
-        template = sql.SQL(statement)
-        await self._connection.execute(template.format(*map(sql.Identifier, identifiers)))
+        await logins.run(self._connection, statement, *identifiers)
 
     async def _rows(self, statement: str, *values: object) -> Sequence[Row]:
         cursor = await self._connection.execute(statement.encode(), values)

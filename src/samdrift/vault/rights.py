@@ -1,4 +1,4 @@
-"""Who may connect to the database that the vaults are in: our own logins, and nobody else.
+"""Which logins there are in the database of the vaults, and that nobody else may connect to it.
 
 PostgreSQL lets everybody connect to a new database and make temporary tables in it, and a
 dump does not say otherwise: a database that was restored is open until that is taken away.
@@ -9,7 +9,8 @@ from __future__ import annotations
 from psycopg import sql
 from psycopg.errors import Diagnostic, InsufficientPrivilege
 
-from samdrift.vault.database import Database
+from samdrift.vault import logins, migrations
+from samdrift.vault.database import Database, registry_login
 from samdrift.vault.errors import DatabaseUnfit
 from samdrift.vault.logins import Connection
 
@@ -20,9 +21,50 @@ SELECT has_database_privilege('public', current_database(), 'CONNECT')
 _NOTHING_REVOKED = "01006"
 
 
+async def make_groups(connection: Connection, database: Database) -> None:
+    """Make the groups of logins that may connect, where they are missing."""
+    for group in (database.registry_group, database.vault_group, database.worker_group):
+        if not await _exists(connection, group):
+            await logins.run(connection, "CREATE ROLE {} NOLOGIN", group)
+
+
+async def make_vault_login(
+    connection: Connection, database: Database, schema: str, login: str, password: str
+) -> None:
+    """Make a vault's login, whose sessions the administrator may end."""
+    await logins.make_login(connection, login, password)
+    await logins.bound(connection, login, schema)
+    await join(connection, database.vault_group, login)
+
+
+async def make_registry_login(connection: Connection, database: Database, password: str) -> None:
+    """Make the registry's login with that password, where it is missing, and let it do what it may."""
+    login = registry_login(password)
+    if not await _exists(connection, login):
+        await logins.make_login(connection, login, password)
+    await logins.bound(connection, login, "registry", logins.OF_REGISTRY)
+    await join(connection, database.registry_group, login)
+    await migrations.allow(connection, "registry", login)
+
+
+async def join(connection: Connection, group: str, login: str) -> None:
+    """Let a login do what its group may, which is to connect, and the administrator end its sessions."""
+    await logins.run(connection, "GRANT {} TO CURRENT_USER WITH INHERIT TRUE, SET FALSE", login)
+    await logins.run(connection, "GRANT {} TO {} WITH INHERIT TRUE, SET FALSE", group, login)
+
+
+async def strays(connection: Connection, database: Database) -> list[str]:
+    """Logins that were replaced and are there still: a change was cut short, or is just being made."""
+    registries = await logins.members(connection, database.registry_group)
+    vaults = await logins.members(connection, database.vault_group)
+    rows = await (await connection.execute("SELECT login FROM registry.registrations")).fetchall()
+    known = {database.registry_login, *(login for (login,) in rows)}
+    return [login for login in (*registries, *vaults) if login not in known]
+
+
 async def close_to_everybody(connection: Connection, database: Database) -> None:
     """Let our logins connect and nobody else; :class:`DatabaseUnfit` where that cannot be."""
-    groups = (database.vault_group, database.worker_group, database.registry_login)
+    groups = (database.vault_group, database.worker_group, database.registry_group)
     warnings: list[str | None] = []
 
     def hear(notice: Diagnostic) -> None:
@@ -43,6 +85,11 @@ async def close_to_everybody(connection: Connection, database: Database) -> None
         )
     grant = sql.SQL("GRANT CONNECT ON DATABASE {} TO {}")
     await connection.execute(grant.format(name, sql.SQL(", ").join(map(sql.Identifier, groups))))
+
+
+async def _exists(connection: Connection, role: str) -> bool:
+    found = await connection.execute("SELECT FROM pg_roles WHERE rolname = %s", (role,))
+    return bool(await found.fetchall())
 
 
 async def _is_open(connection: Connection, *, owns: bool) -> bool:

@@ -18,6 +18,8 @@ _UNLOCKING = "tests/unit/vault/keys/test_unlocking.py"
 _DESK = "tests/unit/vault/test_transferdesk.py"
 _HOSTILE = "tests/unit/app/moving/test_hostile.py"
 _QUEUE = "tests/separation/test_notify_queue.py"
+_LOCKED_OUT = "tests/separation/test_locked_out.py"
+_RESTORED = "tests/separation/test_restored.py"
 _OPERATIONS = "tests/separation/test_every_operation.py"
 
 GATE = (
@@ -243,6 +245,63 @@ DATABASE = (
         "await self._end([pid for pid, login in holders if login in ours])",
         "await self._end([pid for pid, _ in holders])",
         (f"{_QUEUE}::test_a_session_of_somebody_else_is_named_and_left_alone",),
+    ),
+    Mutant(
+        "sessions of a login that was replaced are ended",
+        "vault/logins.py",
+        "if not await _rows(connection, _END, login):",
+        "if True:",
+        (f"{_LOCKED_OUT}::test_the_command_repairs_the_registrys_login_with_the_administrator_alone",),
+    ),
+    Mutant(
+        "a new password comes with a new login",
+        "vault/database.py",
+        'f"samdrift registry login {password}"',
+        '"samdrift registry login"',
+        (f"{_LOCKED_OUT}::test_who_fights_back_is_shut_out_for_good",),
+    ),
+    Mutant(
+        "a login has its own settings again at each start",
+        "vault/logins.py",
+        "if known.keys() - wanted.keys():",
+        "if not wanted:",
+        (f"{_LOCKED_OUT}::test_settings_alone_are_put_right_at_the_next_start",),
+    ),
+    Mutant(
+        "a login has no settings of its own for the database",
+        "vault/logins.py",
+        "if False in found:",
+        "if not wanted:",
+        (f"{_LOCKED_OUT}::test_settings_alone_are_put_right_at_the_next_start",),
+    ),
+    Mutant(
+        "passwords change by the administrator's login alone",
+        "app/commands/database.py",
+        "        others = 0 if only",
+        "        from samdrift.vault.gate import Gate\n"
+        "        await Gate.start(vault_settings(config), keys=keys)\n        others = 0 if only",
+        (f"{_LOCKED_OUT}::test_the_command_repairs_the_registrys_login_with_the_administrator_alone",),
+    ),
+    Mutant(
+        "everybody's right to connect is taken away at each start",
+        "vault/rights.py",
+        "REVOKE ALL ON DATABASE {} FROM PUBLIC",
+        "REVOKE CREATE ON DATABASE {} FROM PUBLIC",
+        (f"{_RESTORED}::test_a_restored_database_is_closed_by_the_next_start",),
+    ),
+    Mutant(
+        "a database that everybody may connect to is refused",
+        "vault/rights.py",
+        "return bool(found)",
+        "return False",
+        (f"{_RESTORED}::test_a_database_that_the_administrator_cannot_close_is_refused_in_words",),
+    ),
+    Mutant(
+        "rights are put in order before anything is served",
+        "app/databasecare.py",
+        "await provisioner.install()",
+        "pass",
+        (f"{_RESTORED}::test_serve_refuses_a_database_that_stays_open",),
     ),
     Mutant(
         "a queue of notifications that is full is a reason to come again",
