@@ -16,6 +16,7 @@ from samdrift.vault.gate import Gate
 from samdrift.vault.keys.opened import open_keys
 from samdrift.vault.keys.store import KeyStore
 from samdrift.vault.provision import Provisioner
+from samdrift.vault.settings import VaultSettings
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 
@@ -36,14 +37,25 @@ async def administering(config: Config, *, begin: bool = False) -> AsyncIterator
     A new one is made where ``begin`` says so, for commands that put something into it.
     """
     settings = vault_settings(config)
-    keys = await asyncio.to_thread(partial(open_keys, settings, begin=begin))
     async with contextlib.AsyncExitStack() as stack:
-        provisioner = await Provisioner.connect(settings, keys=keys)
-        stack.push_async_callback(provisioner.close)
-        await provisioner.install()
+        keys, provisioner = await stack.enter_async_context(provisioning(settings, begin=begin))
         gate = await Gate.start(settings, keys=keys)
         stack.push_async_callback(gate.close)
         yield Administration(config, keys, provisioner, gate)
+
+
+@contextlib.asynccontextmanager
+async def provisioning(
+    settings: VaultSettings, *, begin: bool = False
+) -> AsyncIterator[tuple[KeyStore, Provisioner]]:
+    """As :func:`administering` with the administrator's login alone, whatever state the others are in."""
+    keys = await asyncio.to_thread(partial(open_keys, settings, begin=begin))
+    provisioner = await Provisioner.connect(settings, keys=keys)
+    try:
+        await provisioner.install()
+        yield keys, provisioner
+    finally:
+        await provisioner.close()
 
 
 async def note(

@@ -19,6 +19,7 @@ from samdrift.app.addressbook import address_book
 from samdrift.app.authorization import Authorizing, authorizing
 from samdrift.app.config import AccessPointConfig, Config, MessageServiceConfig
 from samdrift.app.control import control_folder, controlled
+from samdrift.app.databasecare import NotificationMetrics, cared_for
 from samdrift.app.doors import Door, Doors, PublicDoors
 from samdrift.app.expiry import Expiries, expiry_gauge, watching
 from samdrift.app.malware import malware_scanner
@@ -97,10 +98,12 @@ async def running(
     settings = vault_settings(config)
     async with AsyncExitStack() as stack:
         keys = open_keys(settings, begin=True)
+        care = await stack.enter_async_context(cared_for(settings, keys))
         gate = await Gate.start(settings, roles=roles, keys=keys)
         stack.push_async_callback(gate.close)
         doors = PublicDoors(config, newest_identity(partial(keys.tls_server, OPERATOR_KEYS)))
         parts = Parts(config, roles, keys, gate, doors)
+        parts.registry.register(NotificationMetrics(gate, care.queue))
         gauge = expiry_gauge(parts.registry)
         expiries = Expiries(keys, gate.registry, system_clock, named_in_metrics(config), gauge)
         await stack.enter_async_context(watching(expiries))

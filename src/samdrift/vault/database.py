@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
-from psycopg import ProgrammingError
+import psycopg
+from psycopg import AsyncConnection, ProgrammingError
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from samdrift.vault.cluster import SCRAM, check_address
+from samdrift.vault.cluster import SCRAM, check_address, refused_login
 from samdrift.vault.errors import LoginRefused, ServerFailed, VaultUnavailable
 from samdrift.vault.files import remove
 from samdrift.vault.keys.files import KeyStoreError
@@ -86,16 +88,28 @@ class Database:
 
     @property
     def registry_login(self) -> str:
-        return f"samdrift_registry_{self.name}"
+        """The login that reads the registry: the one of the newest password."""
+        return registry_login(self._keys.login_password(PlatformLogin.REGISTRY))
+
+    @property
+    def registry_group(self) -> str:
+        """The role that the registry's login is a member of, and no other but one that is being replaced."""
+        return f"samdrift_registries_{self.name}"
 
     @property
     def vault_group(self) -> str:
         """The role that all vaults' logins are members of; it may connect to the database, and no more."""
         return f"samdrift_vaults_{self.name}"
 
+    @property
+    def worker_group(self) -> str:
+        """The role that the registry logins of single workers are members of."""
+        return f"samdrift_workers_{self.name}"
+
     def registry(self) -> Login:
         """The login that reads the registry and writes the operator's log, with its newest password."""
-        return self.login(self.registry_login, self._keys.login_password(PlatformLogin.REGISTRY))
+        password = self._keys.login_password(PlatformLogin.REGISTRY)
+        return self.login(registry_login(password), password)
 
     async def registry_session(self) -> Session:
         """A session of that login, with whichever of its passwords opens now.
@@ -108,9 +122,11 @@ class Database:
         while (kept := await asyncio.to_thread(self._registry_passwords)) != tried:
             for password in (*kept, kept[0]):
                 with suppress(LoginRefused):
-                    return await Session.connect(self.login(self.registry_login, password).address)
+                    return await Session.connect(self.login(registry_login(password), password).address)
             tried = kept
-        raise LoginRefused
+        raise LoginRefused(
+            registry_login(tried[0]) if tried else "", "`samdrift database rotate-logins` repairs it"
+        )
 
     def _registry_passwords(self) -> tuple[str, ...]:
         try:
@@ -139,8 +155,32 @@ class Database:
         kept = self._keys.login_passwords(PlatformLogin.ADMINISTRATOR)
         return tuple(make_conninfo(address, password=each) for each in kept) or (address,)
 
+    async def administrators_connection(self) -> AsyncConnection[tuple[Any, ...]]:
+        """A connection of the administrator, by whichever of its passwords opens.
+
+        :class:`LoginRefused` with what to do when none does, :class:`VaultUnavailable` when nobody answers.
+        """
+        failures: list[psycopg.Error] = []
+        for address in self.administrators():
+            try:
+                return await AsyncConnection.connect(address, autocommit=True)
+            except psycopg.Error as error:
+                failures.append(error)
+        failure = refused_login(failures[0])
+        if isinstance(failure, LoginRefused):
+            who = str(conninfo_to_dict(self.administrator())["user"])
+            given = f"hand in its password as the file {self._handed_in}"
+            repair = given if self._server is None else "its password was changed elsewhere"
+            failure = LoginRefused(who, repair)
+        raise failure from None
+
     def login(self, name: str, password: str) -> Login:
         return Login(name, password, make_conninfo(self._address, user=name, password=password))
+
+
+def registry_login(password: str) -> str:
+    """The name of the registry's login with that password: each password has a login of its own."""
+    return "r" + hashlib.sha256(f"samdrift registry login {password}".encode()).hexdigest()[:32]
 
 
 class HandedDatabase(Database):

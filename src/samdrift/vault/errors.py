@@ -29,7 +29,16 @@ class VaultUnavailable(VaultError):
 
 
 class LoginRefused(VaultUnavailable):
-    """The database was there, and did not take the password."""
+    """The database was there, and did not let the login in."""
+
+    text = "the database does not let one of our logins in"
+
+    def __init__(self, login: str = "", repair: str = "") -> None:
+        super().__init__()
+        self._who = f"the database does not let the login {login} in: {repair}" if repair else self.text
+
+    def __str__(self) -> str:
+        return self._who
 
 
 class VaultLocked(VaultUnavailable):

@@ -17,6 +17,7 @@ from samdrift.contracts.clock import Clock
 from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
 from samdrift.vault import logbook
 from samdrift.vault.accesspoint import AccessPointVault
+from samdrift.vault.announcing import Announcements
 from samdrift.vault.arrival import Arrival
 from samdrift.vault.bodies import Shelf
 from samdrift.vault.database import Database
@@ -32,7 +33,7 @@ from samdrift.vault.opening import Opening, Reason, Room, Vault
 from samdrift.vault.pool import Login, Pool
 from samdrift.vault.registry import LOGIN_SECRET, Registration, Registry
 from samdrift.vault.sealing import Sealer
-from samdrift.vault.session import Session, Statement
+from samdrift.vault.session import Row, Session, Statement
 from samdrift.vault.settings import VaultSettings
 from samdrift.vault.signals import Signals
 from samdrift.vault.snapshot import snapshot
@@ -84,7 +85,10 @@ class Gate:
         self._pool = Pool(settings.connections, settings.connections_per_vault, settings.idle, self._log_in)
         self._operator = database.registry()
         self._wakeups = Wakeups(database.registry_session, self.registry, self._pool.owns, database.revive)
+        self._announcements = Announcements(partial(self._run, self._operator))
         self._rooms: dict[str, Room] = {}
+        self._vaults: dict[str, str] = {}
+        """Whose each login is or was."""
         self._hosted: set[str] = set()
 
     @classmethod
@@ -110,10 +114,16 @@ class Gate:
         try:
             gate = cls(database, settings, roles, clock, keys, only)
             await gate._wakeups.start()
+            gate._announcements.start()
         except BaseException:
             await database.stop()
             raise
         return gate
+
+    @property
+    def failed_notifications(self) -> int:
+        """Attempts to notify other processes that failed since the start."""
+        return self._announcements.failures
 
     @property
     def database(self) -> Database:
@@ -122,6 +132,7 @@ class Gate:
 
     async def close(self) -> None:
         """Hang up; what is open then fails with :class:`VaultUnavailable`."""
+        await self._announcements.stop()
         await self._wakeups.stop()
         self._pool.close()
         await self._database.stop()
@@ -249,11 +260,7 @@ class Gate:
         return await self._read_operator_log((logbook.REFUSED, (limit,)))
 
     async def _read_operator_log(self, question: Statement) -> tuple[LogEntry, ...]:
-        session = await self._pool.borrow(self._operator)
-        try:
-            (rows,) = await session.run([question])
-        finally:
-            self._pool.give_back(self._operator, session)
+        (rows,) = await self._run(self._operator, [question])
         return tuple(map(logbook.entry, rows))
 
     async def _admit(
@@ -308,9 +315,12 @@ class Gate:
         self.news.raise_for(organisation)
 
     async def _append(self, login: Login, happening: Happening) -> None:
+        await self._run(login, [logbook.append_statement([happening])])
+
+    async def _run(self, login: Login, statements: Sequence[Statement]) -> list[list[Row]]:
         session = await self._pool.borrow(login)
         try:
-            await session.run([logbook.append_statement([happening])])
+            return await session.run(statements)
         finally:
             self._pool.give_back(login, session)
 
@@ -333,8 +343,11 @@ class Gate:
         sealer = Sealer(vault, current(), current)
         password = sealer.open(registration.secret, LOGIN_SECRET).decode()
         login = self._database.login(registration.login, password)
+        self._vaults[login.name] = vault
         shelf = Shelf(vault, sealer, self._objects)
-        return Room(vault, login, shelf, self._keys, partial(self._tell, registration.organisation), state)
+        tell = partial(self._tell, registration.organisation)
+        notify = partial(self._announcements.ask, registration.channel)
+        return Room(vault, login, shelf, self._keys, tell, notify, state)
 
     def _data_keys(self, vault: str) -> DataKeys:
         """Its generations now; :class:`VaultLocked`, or unavailable for good when its keys are destroyed."""
@@ -346,7 +359,7 @@ class Gate:
 
     async def _log_in(self, login: Login) -> Session:
         """With the password of now, however often it changes on the way there."""
-        if login.name == self._operator.name:
+        if login is self._operator:
             return await self._database.registry_session()
         while True:
             try:
@@ -358,10 +371,11 @@ class Gate:
                 login = renewed
 
     async def _renewed(self, login: Login) -> Login:
-        """The login of a vault with the password that it has now."""
+        """The login that the vault has now, instead of this one."""
+        vault = self._vaults.get(login.name)
         await self._wakeups.look_again()
         for registration in self.registry.all():
-            if registration.login == login.name:
+            if registration.vault == vault:
                 return (await self._room(registration)).login
         return login
 

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import logging
 import secrets
-from typing import Any
+from contextlib import suppress
+from typing import Any, LiteralString
 
 import psycopg
 from psycopg import sql
+
+from samdrift.vault.errors import VaultUnavailable
 
 Connection = psycopg.AsyncConnection[tuple[Any, ...]]
 
 CONNECTIONS = 32
 """Of one login at once."""
 OF_REGISTRY = 200
-"""Of the registry's login: one for each process that hears from it what is new."""
+"""Of the registry's login: one for each process that hears from it what is new, and is not a worker."""
 _LIMITS = {
     "statement_timeout": "30s",
     "lock_timeout": "10s",
@@ -32,10 +36,19 @@ _LIMITS = {
 _FIRM = {"temp_file_limit": "256MB"}
 """What a session cannot change; it takes a superuser to set it, or to let somebody."""
 
+_LOGIN = "SELECT rolconnlimit, rolcanlogin FROM pg_roles WHERE rolname = %s"
 _SETTINGS = """
-SELECT coalesce(s.setconfig, '{}') FROM pg_roles r
-LEFT JOIN pg_db_role_setting s ON s.setrole = r.oid AND s.setdatabase = 0 WHERE r.rolname = %s
+SELECT s.setdatabase = 0, s.setconfig FROM pg_db_role_setting s JOIN pg_roles r ON r.oid = s.setrole
+WHERE r.rolname = %s
 """
+_END = "SELECT pg_terminate_backend(pid, 1000) FROM pg_stat_activity WHERE usename = %s"
+_MEMBERS = """
+SELECT login.rolname FROM pg_auth_members m
+JOIN pg_roles login ON login.oid = m.member JOIN pg_roles granted ON granted.oid = m.roleid
+WHERE granted.rolname = %s AND login.rolname <> CURRENT_USER
+"""
+_TRIES = 20
+_LOGGER = logging.getLogger("samdrift")
 
 
 def new_password() -> str:
@@ -63,21 +76,75 @@ async def set_password(connection: Connection, login: str, password: str) -> Non
 
 
 async def bound(connection: Connection, login: str, schema: str, connections: int = CONNECTIONS) -> None:
-    """Give the login and its sessions their limits and its schema, where they have others."""
-    ((present,),) = await _rows(connection, "SELECT rolconnlimit FROM pg_roles WHERE rolname = %s", login)
-    if present != connections:
-        limit = sql.SQL("ALTER ROLE {} CONNECTION LIMIT {}")
+    """Let the login in, with these limits and this schema as its settings and no others.
+
+    A login may change its own settings, for every later session: one that is read-only by
+    default stores nothing any more.
+    """
+    if await _rows(connection, _LOGIN, login) != [(connections, True)]:
+        limit = sql.SQL("ALTER ROLE {} LOGIN CONNECTION LIMIT {}")
         await connection.execute(limit.format(sql.Identifier(login), sql.Literal(connections)))
     ((may,),) = await _rows(connection, "SELECT has_parameter_privilege('temp_file_limit', 'SET')")
     wanted = {**_LIMITS, **(_FIRM if may else {}), "search_path": schema}
-    ((present,),) = await _rows(connection, _SETTINGS, login)
-    known = dict(setting.split("=", 1) for setting in present)
+    found = dict(await _rows(connection, _SETTINGS, login))
+    if False in found:
+        in_database = sql.SQL("ALTER ROLE {} IN DATABASE {} RESET ALL")
+        database = sql.Identifier(connection.info.dbname)
+        await connection.execute(in_database.format(sql.Identifier(login), database))
+    known = dict(setting.split("=", 1) for setting in found.get(True, ()))
+    if known.keys() - wanted.keys():
+        await connection.execute(sql.SQL("ALTER ROLE {} RESET ALL").format(sql.Identifier(login)))
+        known = {}
     for name, value in wanted.items():
         if known.get(name) != value:
             setting = sql.SQL("ALTER ROLE {} SET {} = {}")
             await connection.execute(
                 setting.format(sql.Identifier(login), sql.Identifier(name), sql.Literal(value))
             )
+
+
+async def members(connection: Connection, group: str) -> list[str]:
+    """The logins that are members of a group."""
+    return [login for (login,) in await _rows(connection, _MEMBERS, group)]
+
+
+async def end_login(connection: Connection, login: str) -> None:
+    """Let nobody in by the login any more, end its sessions, and drop it; nothing happens when there is none.
+
+    Outside of any transaction. A password that is replaced leaves the login to whoever holds
+    a session of it, or an exchange of SCRAM that began before: both can set the next one. So
+    a new password comes with a new login, and the former one goes.
+    """
+    if not await _rows(connection, _LOGIN, login):
+        return
+    name = sql.Identifier(login)
+    await _patiently(connection, sql.SQL("ALTER ROLE {} NOLOGIN").format(name))
+    for _ in range(_TRIES):
+        if not await _rows(connection, _END, login):
+            break
+    else:
+        raise VaultUnavailable
+    await connection.execute(sql.SQL("DROP OWNED BY {}").format(name))
+    try:
+        await connection.execute(sql.SQL("DROP ROLE {}").format(name))
+    except psycopg.errors.DependentObjectsStillExist:
+        _LOGGER.warning(
+            "database: the login %s has made something elsewhere: it is shut out and stays", login
+        )
+
+
+async def run(connection: Connection, statement: LiteralString, *identifiers: str) -> None:
+    """Run a statement in which ``{}`` stands for identifiers."""
+    await connection.execute(sql.SQL(statement).format(*map(sql.Identifier, identifiers)))
+
+
+async def _patiently(connection: Connection, statement: sql.Composed) -> None:
+    """Run a statement about a role that whoever is logged in by it may be changing without pause."""
+    for _ in range(_TRIES):
+        with suppress(psycopg.errors.InternalError):  # "tuple concurrently updated"
+            await connection.execute(statement)
+            return
+    await connection.execute(statement)
 
 
 async def _rows(connection: Connection, question: str, *values: object) -> list[tuple[Any, ...]]:

@@ -16,9 +16,10 @@ from samdrift.contracts.principals import Role
 
 REGISTRY = ("log", "registry")
 VAULT = {
-    Role.ACCESS_POINT: ("log", "bodies", "accesspoint", "accesspoint-arrival", "arrival"),
+    Role.ACCESS_POINT: ("log", "wakeups", "bodies", "accesspoint", "accesspoint-arrival", "arrival"),
     Role.MESSAGE_SERVICE: (
         "log",
+        "wakeups",
         "bodies",
         "messageservice",
         "tokens",

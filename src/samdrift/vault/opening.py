@@ -40,6 +40,8 @@ class Room:
     keys: KeyStore
     tell: Afterwards
     """Tells those in this process who wait for news of it."""
+    notify: Callable[[], None]
+    """Tells other processes that something waits in it."""
     state: Hashable
     """Of its keys, when it was made: a room is not used for longer than that."""
 
@@ -64,7 +66,8 @@ class Vault:
     def __init__(self, room: Room, reason: Reason, pool: Pool) -> None:
         self._room = room
         self._reason = reason
-        self._work = UnitOfWork(pool, room.login, reason.happening(AuditEvent.VAULT_OPENING_GRANTED))
+        opening = reason.happening(AuditEvent.VAULT_OPENING_GRANTED)
+        self._work = UnitOfWork(pool, room.login, opening, room.notify)
         self._writers: dict[str, BodyWriter] = {}
         self._kept: set[str] = set()
 

@@ -42,6 +42,8 @@ _CONFIGURATION = {
     "timezone": "UTC",
     "jit": "off",
     "update_process_title": "off",
+    # Any login can fill the queue of notifications: 128 MB of the disk (vault/notifyqueue.py).
+    "max_notify_queue_pages": "16384",
     # Durable: what a peer got a receipt for is on the disk.
     "fsync": "on",
     "synchronous_commit": "on",

@@ -7,6 +7,7 @@ are random, so that a list of them tells nothing.
 
 from __future__ import annotations
 
+import logging
 import secrets
 from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
@@ -19,20 +20,27 @@ from psycopg import sql
 from samdrift.audit.chain import origin
 from samdrift.audit.entries import Happening
 from samdrift.contracts.principals import Role
-from samdrift.vault import logins, migrations
+from samdrift.vault import logins, migrations, rights
 from samdrift.vault.closing import Closings, append_log
-from samdrift.vault.cluster import check_server, refused_login
+from samdrift.vault.cluster import check_server
 from samdrift.vault.database import ADMINISTRATOR, Database
 from samdrift.vault.errors import UnknownRecord, VaultRefused, VaultUnavailable
 from samdrift.vault.keys.opened import open_keys
 from samdrift.vault.keys.store import KeyStore, PlatformLogin
 from samdrift.vault.objects import Objects
-from samdrift.vault.registry import LOGIN_SECRET, OPERATOR_LOG, RegistrationState
+from samdrift.vault.registry import (
+    LOGIN_SECRET,
+    OPERATOR_LOG,
+    REGISTRATIONS,
+    Registration,
+    RegistrationState,
+)
 from samdrift.vault.sealing import Sealer
 from samdrift.vault.settings import VaultSettings
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 Row = tuple[Any, ...]
+_LOGGER = logging.getLogger("samdrift")
 
 
 class Provisioner:
@@ -51,6 +59,11 @@ class Provisioner:
         self._keys = keys
         self.closings = Closings(connection)
         """The ends of organisations, those under way and those done."""
+
+    @property
+    def database(self) -> Database:
+        """Where the vaults are."""
+        return self._database
 
     @classmethod
     async def connect(cls, settings: VaultSettings, *, keys: KeyStore | None = None) -> Self:
@@ -72,11 +85,16 @@ class Provisioner:
         await self._database.stop()
 
     async def install(self) -> None:
-        """Make the registry, or bring it and every vault up to date; harmless when repeated."""
-        registry = self._database.registry()
+        """Make the registry, or bring it and every vault up to date; harmless when repeated.
+
+        Rights that were lost are given again and rights that others have got are taken away, as after
+        a restore; logins have their own settings again. :class:`DatabaseUnfit` where that cannot be.
+        """
+        password = self._database.registry().password
         async with self._transaction():
-            await self._make_shared_roles(registry.name, registry.password)
-            await logins.bound(self._connection, registry.name, "registry", logins.OF_REGISTRY)
+            await self._wait_for_others()
+            await rights.make_groups(self._connection, self._database)
+            await rights.close_to_everybody(self._connection, self._database)
             await self._harden()
             await self._run("CREATE SCHEMA IF NOT EXISTS registry")
             await migrations.migrate(self._connection, "registry", migrations.REGISTRY)
@@ -84,13 +102,27 @@ class Provisioner:
                 channel = _name("c")
                 await self._rows("INSERT INTO registry.installation (channel) VALUES (%s)", channel)
                 await self._begin_log("registry", OPERATOR_LOG, channel)
-            await migrations.allow(self._connection, "registry", registry.name)
+            await rights.make_registry_login(self._connection, self._database, password)
             for role, schema, login in await self._rows(
                 "SELECT role, schema, login FROM registry.registrations"
             ):
                 await migrations.migrate(self._connection, schema, migrations.VAULT[Role(role)])
                 await migrations.allow(self._connection, schema, login)
+                await rights.join(self._connection, self._database.vault_group, login)
                 await logins.bound(self._connection, login, schema)
+        await self._end(*await rights.strays(self._connection, self._database))
+
+    async def registrations(self) -> tuple[Registration, ...]:
+        """Who is hosted, read as administrator: the registry's own login may be out of order."""
+        await self._run("SET search_path = registry")
+        rows = await self._rows(REGISTRATIONS)
+        await self._run("RESET search_path")
+        return tuple(map(Registration.from_row, rows))
+
+    async def operator_log(self, happening: Happening) -> None:
+        """Write in the operator's log as administrator."""
+        async with self._transaction():
+            await append_log(self._connection, "registry", happening)
 
     async def add_organisation(
         self, organisation: ParticipantIdentifier, roles: Collection[Role], happening: Happening | None = None
@@ -127,7 +159,7 @@ class Provisioner:
                 raise UnknownRecord
             if happening is not None:
                 await self._note(changed[0][0], organisation, role, happening)
-            await self._announce()
+        await self._announce()
 
     async def begin_closing(
         self, organisation: ParticipantIdentifier, facts: bytes, happening: Happening
@@ -135,7 +167,7 @@ class Provisioner:
         """From here on the organisation's vaults open for nobody; what there was to destroy is on record."""
         async with self._transaction():
             await self.closings.begin(organisation, facts, happening)
-            await self._announce()
+        await self._announce()
 
     async def arriving(self, organisation: ParticipantIdentifier) -> bool:
         """Whether something that the organisation brings from another supplier has not all come yet."""
@@ -152,41 +184,49 @@ class Provisioner:
     async def rotate_login(
         self, organisation: ParticipantIdentifier, role: Role, happening: Happening | None = None
     ) -> None:
-        """Give the vault's login a new password; :class:`UnknownRecord` when there is none.
+        """Give the vault another login with a new password; :class:`UnknownRecord` when there is no vault.
 
         ``happening`` goes with it into the organisation's log and the operator's.
-        Database and registry change in one transaction: whoever logs in meanwhile
-        has the old one or reads the new one, and a crash leaves one of both that opens.
+        The former login is dropped with its sessions and settings. The new one is made and
+        told in one transaction: whoever logs in meanwhile has the old one or reads the new one.
         """
         async with self._transaction():
+            await self._wait_for_others()
             known = await self._rows(
                 "SELECT vault, login, schema FROM registry.registrations"
-                " WHERE organisation = %s AND role = %s FOR UPDATE",
+                " WHERE organisation = %s AND role = %s",
                 organisation.value,
                 role.value,
             )
             if not known:
                 raise UnknownRecord
-            ((vault, login, schema),) = known
-            password = logins.new_password()
-            secret = self._sealed(vault, password)
-            await logins.set_password(self._connection, login, password)
-            await self._rows("UPDATE registry.registrations SET secret = %s WHERE vault = %s", secret, vault)
+            ((vault, former, schema),) = known
+            login, password = _name("l"), logins.new_password()
+            await rights.make_vault_login(self._connection, self._database, schema, login, password)
+            await migrations.allow(self._connection, schema, login)
+            await self._rows(
+                "UPDATE registry.registrations SET login = %s, secret = %s WHERE vault = %s",
+                login,
+                self._sealed(vault, password),
+                vault,
+            )
             if happening is not None:
                 await self._note(schema, organisation, role, happening)
-            await self._announce()
+        await self._announce()
+        await self._end(former)
 
     async def rotate_registry(self) -> None:
-        """Give the registry's login, which every process has, a new password.
+        """Give the registry another login with a new password; the former one is dropped with its sessions.
 
-        The new one is kept before it is set, and older ones stay: whoever logs in finds
+        The new one is kept before it is made, and older ones stay: whoever logs in finds
         the one that opens (:meth:`Database.registry_session`), also after a crash between both.
         """
+        password = logins.new_password()
         async with self._transaction():
-            await self._rows("SELECT FROM registry.installation FOR UPDATE")
-            password = logins.new_password()
+            await self._wait_for_others()
             self._keys.keep_login_password(PlatformLogin.REGISTRY, password)
-            await logins.set_password(self._connection, self._database.registry_login, password)
+            await rights.make_registry_login(self._connection, self._database, password)
+        await self._end(*await rights.strays(self._connection, self._database))
 
     async def rotate_administrator(self) -> bool:
         """Give the embedded server's administrator a new password; false where the server is the operator's.
@@ -211,14 +251,12 @@ class Provisioner:
         )
         self._keys.destroy(vault)
         await Objects(self._settings.objects).clear(vault)
+        await self._end(login)
         async with self._transaction():
-            await self._rows(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = %s", login
-            )
             await self._run("DROP SCHEMA {} CASCADE", schema)
-            await self._run("DROP ROLE {}, {}", login, _owner(schema))
+            await self._run("DROP ROLE {}", _owner(schema))
             await self._rows("DELETE FROM registry.registrations WHERE vault = %s", vault)
-            await self._announce()
+        await self._announce()
 
     async def _vault(
         self, organisation: ParticipantIdentifier, role: Role, happening: Happening | None
@@ -255,8 +293,8 @@ class Provisioner:
                 secret,
                 channel,
             )
-            await self._announce()
-            return vault
+        await self._announce()
+        return str(vault)
 
     def _sealed(self, vault: str, password: str) -> bytes:
         return Sealer(vault, self._keys.data_keys(vault)).seal(password.encode(), LOGIN_SECRET)
@@ -265,20 +303,23 @@ class Provisioner:
         owner = _owner(schema)
         await self._run("CREATE ROLE {} NOLOGIN", owner)
         await self._run("GRANT {} TO CURRENT_USER WITH INHERIT TRUE, SET TRUE", owner)
-        await logins.make_login(self._connection, login, password)
-        await logins.bound(self._connection, login, schema)
-        await self._run("GRANT {} TO CURRENT_USER WITH INHERIT TRUE, SET FALSE", login)
-        await self._run("GRANT {} TO {} WITH INHERIT TRUE, SET FALSE", self._database.vault_group, login)
+        await rights.make_vault_login(self._connection, self._database, schema, login, password)
 
-    async def _make_shared_roles(self, registry: str, password: str) -> None:
-        """The registry's login, and the right to connect for it and the vaults' logins alone."""
-        group = self._database.vault_group
-        if await self._rows("SELECT FROM pg_roles WHERE rolname = %s", group):
-            return
-        await self._run("CREATE ROLE {} NOLOGIN", group)
-        await logins.make_login(self._connection, registry, password)
-        await self._run("REVOKE ALL ON DATABASE {} FROM PUBLIC", self._database.name)
-        await self._run("GRANT CONNECT ON DATABASE {} TO {}, {}", self._database.name, group, registry)
+    async def _wait_for_others(self) -> None:
+        """Be the only one that changes roles and rights, until the transaction ends."""
+        ((registry,),) = await self._rows("SELECT to_regclass('registry.installation')")
+        if registry is not None:
+            await self._rows("SELECT FROM registry.installation FOR UPDATE")
+
+    async def _end(self, *gone: str) -> None:
+        """Drop logins with their sessions."""
+        try:
+            for login in gone:
+                await logins.end_login(self._connection, login)
+        except psycopg.OperationalError:
+            raise VaultUnavailable from None
+        except psycopg.Error as error:
+            raise VaultRefused(error.sqlstate) from None
 
     async def _harden(self) -> None:
         """Take from everybody what no vault needs; in an operator's cluster only where we are let."""
@@ -299,14 +340,16 @@ class Provisioner:
         await append_log(self._connection, "registry", replace(happening, ids={**happening.ids, **whose}))
 
     async def _announce(self) -> None:
-        """Have every gate read the registry again, once this is committed."""
-        ((channel,),) = await self._rows("SELECT channel FROM registry.installation")
-        await self._run("NOTIFY {}", channel)
+        """Have every gate read the registry again now; where that fails, each does so by itself later."""
+        try:
+            ((channel,),) = await self._rows("SELECT channel FROM registry.installation")
+            await self._run("NOTIFY {}", channel)
+        except psycopg.Error:
+            _LOGGER.warning("database: notifications cannot be sent now: processes read the registry later")
 
     async def _run(self, statement: LiteralString, *identifiers: str) -> None:
         """A statement in which ``{}`` stands for identifiers."""
-        template = sql.SQL(statement)
-        await self._connection.execute(template.format(*map(sql.Identifier, identifiers)))
+        await logins.run(self._connection, statement, *identifiers)
 
     async def _rows(self, statement: str, *values: object) -> Sequence[Row]:
         cursor = await self._connection.execute(statement.encode(), values)
@@ -324,7 +367,7 @@ class Provisioner:
 
 
 async def _logged_in(database: Database) -> migrations.Connection:
-    connection = await _connected(database.administrators())
+    connection = await database.administrators_connection()
     try:
         if not database.embedded:
             await check_server(connection, database.name)
@@ -332,17 +375,6 @@ async def _logged_in(database: Database) -> migrations.Connection:
         await connection.close()
         raise
     return connection
-
-
-async def _connected(addresses: Sequence[str]) -> migrations.Connection:
-    """By the first one that opens; the first one's failure when none does."""
-    failures: list[psycopg.Error] = []
-    for address in addresses:
-        try:
-            return await psycopg.AsyncConnection.connect(address, autocommit=True)
-        except psycopg.Error as error:
-            failures.append(error)
-    raise refused_login(failures[0]) from None
 
 
 def _name(kind: str) -> str:

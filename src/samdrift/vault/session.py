@@ -227,9 +227,15 @@ def _set(future: asyncio.Future[None]) -> None:
 
 def _error(result: pq.abc.PGresult) -> VaultError:
     """The vault's own error; the server's text may repeat values and is dropped (invariant 9)."""
-    code = error_from_result(result).sqlstate
-    if code == UNKNOWN_RECORD:
+    error = error_from_result(result)
+    if error.sqlstate == UNKNOWN_RECORD:
         return UnknownRecord()
-    if code is None or code.startswith(_TRANSIENT):
-        return VaultUnavailable()
-    return VaultRefused(code)
+    return VaultUnavailable() if _is_transient(error) else VaultRefused(error.sqlstate)
+
+
+def _is_transient(error: psycopg.Error) -> bool:
+    """Return whether the same call may succeed later."""
+    code = error.sqlstate
+    # Of its class it alone passes by itself; the name of the server's function tells it in every language.
+    full = error.diag.source_function == "PreCommit_Notify"
+    return code is None or full or code.startswith(_TRANSIENT)

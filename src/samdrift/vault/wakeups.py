@@ -28,6 +28,8 @@ END $$
 """
 _REGISTRY_CHANNEL = "SELECT channel FROM installation"
 _AGAIN_AFTER = 1.0
+_LOOK_SECONDS = 30.0
+"""After which the registry is read also when no notification came: one may have been lost."""
 
 
 class Wakeups:
@@ -85,7 +87,9 @@ class Wakeups:
 
     async def _keep(self) -> None:
         while True:
-            await self._changed.wait()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_LOOK_SECONDS):
+                    await self._changed.wait()
             self._changed.clear()
             try:
                 await self._refresh()

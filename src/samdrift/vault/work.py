@@ -12,6 +12,7 @@ import contextlib
 from collections.abc import Awaitable, Callable
 
 from samdrift.audit.entries import Happening
+from samdrift.vault.announcing import WOKEN
 from samdrift.vault.errors import VaultClosed, VaultError, VaultUnavailable
 from samdrift.vault.logbook import append_statement
 from samdrift.vault.pool import Login, Pool
@@ -27,9 +28,11 @@ Afterwards = Callable[[], Awaitable[None]]
 class UnitOfWork:
     """Statements, log entries, and what is to be done once they are committed."""
 
-    def __init__(self, pool: Pool, login: Login, opening: Happening) -> None:
+    def __init__(self, pool: Pool, login: Login, opening: Happening, notify: Callable[[], None]) -> None:
+        """``notify`` is called after a commit that other processes may have to act on."""
         self._pool = pool
         self._login = login
+        self._notify = notify
         self._happenings = [opening]
         self._session: Session | None = None
         self._held: list[Statement] = []
@@ -112,16 +115,18 @@ class UnitOfWork:
         if self._idle:
             self._over = True
             return
-        statements = [*self._held, *self._last, append_statement(self._happenings), _COMMIT]
+        statements = [*self._held, *self._last, append_statement(self._happenings), WOKEN, _COMMIT]
         self._over = True
         if self._session is None:
             self._session = await self._pool.borrow(self._login)
             statements.insert(0, _BEGIN)
         try:
-            await self._session.run(statements)
+            *_, ((woken,),), _ = await self._session.run(statements)
         except BaseException:
             await self._give_back(roll_back=True)
             raise
+        if woken:
+            self._notify()
         await self._give_back(roll_back=False)
         for action in self._afterwards:
             with contextlib.suppress(VaultUnavailable):

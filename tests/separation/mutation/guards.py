@@ -17,6 +17,9 @@ _BODIES = "tests/unit/vault/test_bodies.py"
 _UNLOCKING = "tests/unit/vault/keys/test_unlocking.py"
 _DESK = "tests/unit/vault/test_transferdesk.py"
 _HOSTILE = "tests/unit/app/moving/test_hostile.py"
+_QUEUE = "tests/separation/test_notify_queue.py"
+_LOCKED_OUT = "tests/separation/test_locked_out.py"
+_RESTORED = "tests/separation/test_restored.py"
 _OPERATIONS = "tests/separation/test_every_operation.py"
 
 GATE = (
@@ -203,10 +206,109 @@ DATABASE = (
     ),
     Mutant(
         "a notification says nothing and its channel is not to be guessed",
-        "vault/sql/log-1.sql",
-        "PERFORM pg_notify(channel, '') FROM log_head;",
-        "PERFORM pg_notify(channel, '') FROM log_head; PERFORM pg_notify('wake', 'work');",
+        "vault/announcing.py",
+        "SELECT pg_notify(channel, '') FROM",
+        "SELECT pg_notify(channel, ''), pg_notify('wake', 'work') FROM",
         (f"{_DATABASE}::test_whoever_listens_on_a_guess_hears_nothing",),
+    ),
+    Mutant(
+        "what is stored does not depend on the queue of notifications",
+        "vault/sql/wakeups-1.sql",
+        "    PERFORM set_config",
+        "    PERFORM pg_notify(channel, '') FROM log_head;\n    PERFORM set_config",
+        (f"{_QUEUE}::test_a_full_queue_of_notifications_stops_nobody_also_after_the_attacker_has_gone",),
+    ),
+    Mutant(
+        "the registry is read also when nobody tells that it changed",
+        "vault/wakeups.py",
+        "async with asyncio.timeout(_LOOK_SECONDS):",
+        "async with asyncio.timeout(None):",
+        (f"{_QUEUE}::test_an_organisation_that_is_added_meanwhile_is_served",),
+    ),
+    Mutant(
+        "what could not be notified is notified later",
+        "vault/announcing.py",
+        "self._waiting |= channels",
+        "self._waiting |= set()",
+        (f"{_QUEUE}::test_what_was_not_notified_is_once_the_queue_moves",),
+    ),
+    Mutant(
+        "a session of ours that holds the queue of notifications is ended",
+        "vault/notifyqueue.py",
+        "await self._end([pid for pid, login in holders if login in ours])",
+        "await self._end([])",
+        (f"{_QUEUE}::test_a_session_of_ours_that_holds_the_queue_is_ended_and_no_other",),
+    ),
+    Mutant(
+        "a session of another system is named and not ended",
+        "vault/notifyqueue.py",
+        "await self._end([pid for pid, login in holders if login in ours])",
+        "await self._end([pid for pid, _ in holders])",
+        (f"{_QUEUE}::test_a_session_of_somebody_else_is_named_and_left_alone",),
+    ),
+    Mutant(
+        "sessions of a login that was replaced are ended",
+        "vault/logins.py",
+        "if not await _rows(connection, _END, login):",
+        "if True:",
+        (f"{_LOCKED_OUT}::test_the_command_repairs_the_registrys_login_with_the_administrator_alone",),
+    ),
+    Mutant(
+        "a new password comes with a new login",
+        "vault/database.py",
+        'f"samdrift registry login {password}"',
+        '"samdrift registry login"',
+        (f"{_LOCKED_OUT}::test_who_fights_back_is_shut_out_for_good",),
+    ),
+    Mutant(
+        "a login has its own settings again at each start",
+        "vault/logins.py",
+        "if known.keys() - wanted.keys():",
+        "if not wanted:",
+        (f"{_LOCKED_OUT}::test_settings_alone_are_put_right_at_the_next_start",),
+    ),
+    Mutant(
+        "a login has no settings of its own for the database",
+        "vault/logins.py",
+        "if False in found:",
+        "if not wanted:",
+        (f"{_LOCKED_OUT}::test_settings_alone_are_put_right_at_the_next_start",),
+    ),
+    Mutant(
+        "passwords change by the administrator's login alone",
+        "app/commands/database.py",
+        "        others = 0 if only",
+        "        from samdrift.vault.gate import Gate\n"
+        "        await Gate.start(vault_settings(config), keys=keys)\n        others = 0 if only",
+        (f"{_LOCKED_OUT}::test_the_command_repairs_the_registrys_login_with_the_administrator_alone",),
+    ),
+    Mutant(
+        "everybody's right to connect is taken away at each start",
+        "vault/rights.py",
+        "REVOKE ALL ON DATABASE {} FROM PUBLIC",
+        "REVOKE CREATE ON DATABASE {} FROM PUBLIC",
+        (f"{_RESTORED}::test_a_restored_database_is_closed_by_the_next_start",),
+    ),
+    Mutant(
+        "a database that everybody may connect to is refused",
+        "vault/rights.py",
+        "return bool(found)",
+        "return False",
+        (f"{_RESTORED}::test_a_database_that_the_administrator_cannot_close_is_refused_in_words",),
+    ),
+    Mutant(
+        "rights are put in order before anything is served",
+        "app/databasecare.py",
+        "await provisioner.install()",
+        "pass",
+        (f"{_RESTORED}::test_serve_refuses_a_database_that_stays_open",),
+    ),
+    Mutant(
+        "a queue of notifications that is full is a reason to come again",
+        "vault/session.py",
+        'full = error.diag.source_function == "PreCommit_Notify"',
+        "full = False",
+        (f"{_QUEUE}::test_a_commit_that_notifies_is_refused_for_now_and_not_for_good",),
     ),
 )
 

@@ -13,7 +13,7 @@ from samdrift.audit.entries import Happening
 from samdrift.audit.events import AuditEvent
 from samdrift.contracts.principals import Purpose, Role
 from samdrift.vault import logins
-from samdrift.vault.errors import UnknownRecord
+from samdrift.vault.errors import LoginRefused, UnknownRecord, VaultUnavailable
 from samdrift.vault.gate import Gate
 from samdrift.vault.provision import Provisioner
 from samdrift.vault.registry import RegistrationState
@@ -34,9 +34,10 @@ async def test_the_old_password_opens_nothing_more_and_the_new_one_does(
         await installation.provisioner.rotate_login(organisation, AP)
         with pytest.raises(psycopg.OperationalError):
             before.connect()
-        assert lives_on.execute("SELECT 1").fetchone() == (1,)
+        with pytest.raises(psycopg.OperationalError):
+            lives_on.execute("SELECT 1")
     after = await vault_login(installation, organisation, AP)
-    assert (after.login, after.address == before.address) == (before.login, False)
+    assert after.login != before.login, "whoever has the former one can change its password"
     after.connect().close()
     assert await vault_login(installation, organisation, MT) == other
 
@@ -52,18 +53,26 @@ async def test_what_was_opened_before_connects_with_the_password_of_now(
         assert len(await vault.log()) == 1
 
 
-async def test_no_opening_fails_while_passwords_change(
+async def test_openings_come_again_and_lose_nothing_while_passwords_change(
     installation: Installation, organisation: ParticipantIdentifier
 ) -> None:
-    """In a process that keeps no connection, so that every opening needs the password."""
+    """In a process that keeps no connection, so that every opening needs the password.
+
+    Sessions are ended with each change, so that what is under way may have to be done again.
+    """
     gate = await Gate.start(replace(installation.settings, idle=timedelta(0)))
     over = asyncio.Event()
 
     async def traffic() -> int:
         done = 0
         while not over.is_set():
-            async with gate.open(WORKER, organisation, AP, Purpose.PROCESS) as vault:
-                await submitted(vault)
+            try:
+                async with gate.open(WORKER, organisation, AP, Purpose.PROCESS) as vault:
+                    await submitted(vault)
+            except LoginRefused:
+                raise
+            except VaultUnavailable:
+                continue
             done += 1
         return done
 
@@ -76,7 +85,7 @@ async def test_no_opening_fails_while_passwords_change(
     finally:
         await gate.close()
     async with installation.open(organisation, AP) as vault:
-        assert len(await vault.log(limit=10_000)) == done > 0
+        assert len(await vault.log(limit=10_000)) >= done > 0
 
 
 async def test_an_interrupted_change_leaves_the_password_that_was(
@@ -84,11 +93,11 @@ async def test_an_interrupted_change_leaves_the_password_that_was(
 ) -> None:
     before = await vault_login(installation, organisation, AP)
 
-    async def stop(provisioner: Provisioner) -> None:
+    async def stop(provisioner: Provisioner, *_: object) -> None:
         raise OSError("power cut")
 
     with monkeypatch.context() as patched:
-        patched.setattr(Provisioner, "_announce", stop)
+        patched.setattr(Provisioner, "_note", stop)
         with pytest.raises(OSError, match="power cut"):
             await installation.provisioner.rotate_login(organisation, AP, ROTATED)
     assert await told(installation, organisation) == 0

@@ -7,19 +7,20 @@ from typing import Annotated
 
 import typer
 
-from samdrift.app.administration import Administration, administering
+from samdrift.app.administration import provisioning
 from samdrift.app.config import Config
 from samdrift.app.configfile import load
 from samdrift.app.failures import told
 from samdrift.app.inputs import read_participant
 from samdrift.app.loop import run
+from samdrift.app.operator import vault_settings
 from samdrift.app.output import Unusable, complain, print_line, print_text
 from samdrift.audit.entries import Happening
 from samdrift.audit.events import AuditEvent
 from samdrift.contracts.principals import PrincipalKind, Purpose
 from samdrift.net.clock import system_clock
 from samdrift.vault import migrations
-from samdrift.vault.registry import Registration
+from samdrift.vault.provision import Provisioner
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 app = typer.Typer(add_completion=False)
@@ -59,28 +60,25 @@ def hardening(
 
 
 async def _rotate(config: Config, only: ParticipantIdentifier | None) -> tuple[int, int]:
-    """How many got a new password, and how many could not."""
-    async with administering(config) as installation:
-        hosted = [one for one in installation.gate.registry.all() if only in (None, one.organisation)]
+    """How many got a new password, and how many could not. With the administrator's login alone."""
+    async with provisioning(vault_settings(config)) as (keys, provisioner):
+        hosted = [one for one in await provisioner.registrations() if only in (None, one.organisation)]
         if only is not None and not hosted:
             raise Unusable("the organisation has no vault here")
-        locked = [one for one in hosted if installation.keys.locked(one.vault)]
+        others = 0 if only is not None else await _rotate_others(provisioner)
+        locked = [one for one in hosted if keys.locked(one.vault)]
         for one in hosted:
             if one not in locked:
-                await _rotate_one(installation, one)
-        others = 0 if only is not None else await _rotate_others(installation)
+                await provisioner.rotate_login(one.organisation, one.role, _rotated())
         return len(hosted) - len(locked) + others, len(locked)
 
 
-async def _rotate_others(installation: Administration) -> int:
+async def _rotate_others(provisioner: Provisioner) -> int:
     """The logins that belong to no vault; how many got a new password."""
-    await installation.provisioner.rotate_registry()
-    await installation.gate.operator_log(AuditEvent.VAULT_LOGIN_ROTATED, login="registry")
-    return 1 + await installation.provisioner.rotate_administrator()
+    await provisioner.rotate_registry()
+    await provisioner.operator_log(_rotated(login="registry"))
+    return 1 + await provisioner.rotate_administrator()
 
 
-async def _rotate_one(installation: Administration, one: Registration) -> None:
-    happening = Happening(
-        system_clock(), AuditEvent.VAULT_LOGIN_ROTATED, _ADMINISTRATOR, Purpose.MAINTAIN, {}
-    )
-    await installation.provisioner.rotate_login(one.organisation, one.role, happening)
+def _rotated(**facts: str) -> Happening:
+    return Happening(system_clock(), AuditEvent.VAULT_LOGIN_ROTATED, _ADMINISTRATOR, Purpose.MAINTAIN, facts)

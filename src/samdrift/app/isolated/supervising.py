@@ -20,6 +20,7 @@ from pathlib import Path
 
 from samdrift.app.config import Config
 from samdrift.app.control import control_folder, controlled
+from samdrift.app.databasecare import cared_for
 from samdrift.app.doors import Door, address_of
 from samdrift.app.expiry import Expiries, watching
 from samdrift.app.isolated.handover import FRONT, NOBODY, Routes
@@ -59,6 +60,7 @@ async def supervising(config: Config, roles: frozenset[Role]) -> AsyncIterator[N
     settings = vault_settings(config)
     async with AsyncExitStack() as stack:
         keys = await asyncio.to_thread(partial(open_keys, settings, begin=True))
+        await stack.enter_async_context(cared_for(settings, keys))
         gate = await Gate.start(settings, roles=roles, keys=keys)
         stack.push_async_callback(gate.close)
         folder = stack.enter_context(_sockets(config))

@@ -12,6 +12,7 @@ from prometheus_client import CollectorRegistry
 
 from samdrift.app.config import Config
 from samdrift.app.configfile import load
+from samdrift.app.databasecare import NotificationMetrics
 from samdrift.app.doors import Door, InnerDoors
 from samdrift.app.expiry import Expiries, expiry_gauge, watching
 from samdrift.app.isolated.handover import WorkerHandOver, copy_folder
@@ -47,6 +48,7 @@ async def working(handed: WorkerHandOver, sockets: Mapping[Door, socket.socket])
     async with AsyncExitStack() as stack:
         gate = await Gate.start(settings, roles=handed.roles, keys=keys, database=database, only=only)
         stack.push_async_callback(gate.close)
+        metrics.register(NotificationMetrics(gate))
         await stack.enter_async_context(watching(_expiries(keys, gate, handed, metrics, named=named)))
         doors = InnerDoors(sockets)
         await put_together(stack, Parts(config, frozenset(handed.roles), keys, gate, doors, metrics))

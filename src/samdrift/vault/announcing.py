@@ -1,0 +1,91 @@
+"""Notifies other processes, after a commit, that something waits in a vault.
+
+The queue of notifications is the whole cluster's: whoever may log in can fill it
+and keep it full, and a full one refuses the commit of every transaction that
+notifies. So no transaction that stores anything does. A notification that fails is
+counted, logged once, and sent later; meanwhile work is found by polling.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Awaitable, Callable, Collection
+
+from samdrift.vault.errors import VaultError
+from samdrift.vault.session import Statement
+
+WOKEN: Statement = ("SELECT coalesce(current_setting('samdrift.wake', true), '') = 'on'", ())
+"""Returns whether the transaction that it stands in asked for a notification (``_wake()`` in the schema)."""
+
+_NOTIFY = "SELECT pg_notify(channel, '') FROM unnest($1::text[]) AS channel"
+_AGAIN_AFTER = 1.0
+_LAST_WORDS = 2.0
+"""For how long the end of a process is put off by what it has not notified yet."""
+_LOGGER = logging.getLogger("samdrift")
+
+
+def notify(channels: Collection[str]) -> list[Statement]:
+    """One transaction that notifies channels and does nothing else: a failure is its own."""
+    return [("BEGIN", ()), (_NOTIFY, (list(channels),)), ("COMMIT", ())]
+
+
+class Announcements:
+    """Channels that are to be notified, each once however often it was asked for."""
+
+    def __init__(self, run: Callable[[list[Statement]], Awaitable[object]]) -> None:
+        """``run`` runs statements in a session of its own."""
+        self.failures = 0
+        """Attempts to notify that failed since the start."""
+        self._run = run
+        self._waiting: set[str] = set()
+        self._asked = asyncio.Event()
+        self._done = asyncio.Event()
+        self._done.set()
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Notify from now on, in the background."""
+        self._task = asyncio.create_task(self._keep())
+
+    def ask(self, channel: str) -> None:
+        """Have a channel notified soon; never fails."""
+        self._waiting.add(channel)
+        self._asked.set()
+        self._done.clear()
+
+    async def stop(self) -> None:
+        """Notify what is left, as far as that is possible now, and end."""
+        if self._task is None:
+            return
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_LAST_WORDS):
+                await self._done.wait()
+        self._task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._task
+
+    async def _keep(self) -> None:
+        failed = False
+        while True:
+            await self._asked.wait()
+            channels, self._waiting = self._waiting, set()
+            try:
+                await self._run(notify(channels))
+            except VaultError:
+                self.failures += 1
+                self._waiting |= channels
+                if not failed:
+                    _LOGGER.warning(
+                        "database: notifications cannot be sent now: other processes find work by polling"
+                    )
+                failed = True
+                await asyncio.sleep(_AGAIN_AFTER)
+                continue
+            if failed:
+                _LOGGER.info("database: notifications are sent again")
+            failed = False
+            if not self._waiting:
+                self._asked.clear()
+                self._done.set()

@@ -1,0 +1,170 @@
+"""Keeps the cluster's queue of notifications moving, as the database's administrator.
+
+PostgreSQL keeps a notification until every session that listens has passed it, in
+one queue for all databases of a cluster. A session that listens and stays in a
+transaction, or does not read what it is sent, holds the queue's tail; any login can
+do that, and any login can fill the queue behind it. A queue that was filled stays
+full, also after its holder has gone, until somebody moves its tail, which asking how
+full it is does. So it is asked every few seconds, and sessions of our own logins that
+hold the tail are ended: none of ours does so in its ordinary work. Other systems'
+sessions are named to the operator, who alone may end them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import psycopg
+from psycopg import AsyncConnection
+from psycopg.errors import Diagnostic
+
+from samdrift.vault.database import Database
+from samdrift.vault.errors import VaultError
+from samdrift.vault.logins import members
+
+_LOOK_SECONDS = 5.0
+_FULL = 0.5
+"""From this part of the queue on the server tells who holds its tail."""
+_TRIES = 60
+_BETWEEN_TRIES = 0.1
+"""Together longer than the five seconds for which the server does not tell it again."""
+_LONG_SECONDS = 10
+"""How long a session of ours may be in one transaction, or in sending, while the queue is that full."""
+_PATIENCE_MS = 5000
+
+# Asking moves the tail first.
+_USAGE = "SELECT pg_notification_queue_usage()"
+_SESSION = "SELECT pid, usename FROM pg_stat_activity WHERE pid = %s"
+_LONG = """
+SELECT pid, usename FROM pg_stat_activity
+WHERE usename = ANY(%s) AND (state <> 'idle' OR wait_event = 'ClientWrite')
+  AND coalesce(xact_start, state_change) < now() - make_interval(secs => %s)
+"""
+_END = "SELECT pg_terminate_backend(%s, %s)"
+_LOGGER = logging.getLogger("samdrift")
+
+
+class NotifyQueue:
+    """The queue as it was at the last look, and what was done about it."""
+
+    def __init__(self, database: Database) -> None:
+        self.usage = 0.0
+        """How full it is, from 0 to 1."""
+        self.ended = 0
+        """Sessions of our logins that were ended since the start."""
+        self.others: frozenset[str] = frozenset()
+        """Logins that are not ours and hold the tail of a queue that fills up."""
+        self._database = database
+        self._connection: AsyncConnection[tuple[Any, ...]] | None = None
+        self._holder: int | None = None
+        self._blind = False
+
+    async def keep(self) -> None:
+        """Look every few seconds, until cancelled."""
+        try:
+            while True:
+                await self._look_or_complain()
+                await asyncio.sleep(_LOOK_SECONDS)
+        finally:
+            await self._hang_up()
+
+    async def look(self) -> None:
+        """Move the tail; while the queue stays full, end sessions of ours that hold it and name others.
+
+        :class:`VaultError` or ``psycopg.Error`` where the administrator cannot look.
+        """
+        connection = await self._administrator()
+        self.usage = await self._used(connection)
+        if self.usage < _FULL:
+            self.others = frozenset()
+            return
+        ours = await self._our_logins(connection)
+        holders = await self._holders(connection, ours)
+        await self._end([pid for pid, login in holders if login in ours])
+        self._name(frozenset(str(login) for _, login in holders if login not in ours))
+        self.usage = await self._used(connection)
+
+    async def _holders(self, connection: AsyncConnection[Any], ours: Sequence[str]) -> list[tuple[int, str]]:
+        """Sessions that hold the tail: the one that the server names, else those of ours that may be it.
+
+        The server names it to whoever notifies, once in five seconds in the whole cluster,
+        so that others can keep it from us by notifying without pause.
+        """
+        self._holder = None
+        for _ in range(_TRIES):
+            try:
+                await connection.execute("NOTIFY samdrift")
+            except psycopg.OperationalError:
+                if connection.broken:
+                    raise
+            if self._holder is not None:
+                return await self._rows(connection, _SESSION, self._holder)
+            await asyncio.sleep(_BETWEEN_TRIES)
+        return await self._rows(connection, _LONG, list(ours), _LONG_SECONDS)
+
+    async def _end(self, sessions: Sequence[int]) -> None:
+        connection = await self._administrator()
+        for pid in sessions:
+            await connection.execute(_END, (pid, _PATIENCE_MS))
+            self.ended += 1
+            _LOGGER.warning(
+                "database: ended a session of ours that held the queue of notifications, %d %% full",
+                round(self.usage * 100),
+            )
+
+    def _name(self, others: frozenset[str]) -> None:
+        for login in sorted(others - self.others):
+            _LOGGER.warning(
+                "database: a session of the login %s holds the queue of notifications, %d %% full: end it",
+                login,
+                round(self.usage * 100),
+            )
+        self.others = others
+
+    async def _used(self, connection: AsyncConnection[Any]) -> float:
+        ((usage,),) = await self._rows(connection, _USAGE)
+        return float(usage)
+
+    async def _our_logins(self, connection: AsyncConnection[Any]) -> list[str]:
+        database = self._database
+        groups = (database.registry_group, database.vault_group, database.worker_group)
+        return [login for group in groups for login in await members(connection, group)]
+
+    async def _administrator(self) -> AsyncConnection[tuple[Any, ...]]:
+        """The connection, opened when there is none; whichever of the administrator's passwords opens."""
+        if self._connection is None or self._connection.closed:
+            self._connection = await self._database.administrators_connection()
+            await self._connection.execute(f"SET statement_timeout = {_PATIENCE_MS * 2}")
+            self._connection.add_notice_handler(self._hear)
+        return self._connection
+
+    def _hear(self, notice: Diagnostic) -> None:
+        """Read who holds the tail from the server's warning: in any language the only number in it."""
+        if notice.source_function == "asyncQueueFillWarning":
+            named = re.search(r"[0-9]+", notice.message_detail or "")
+            self._holder = int(named.group()) if named else None
+
+    async def _look_or_complain(self) -> None:
+        try:
+            await self.look()
+        except (VaultError, psycopg.Error) as error:
+            await self._hang_up()
+            if not self._blind:
+                told = "see docs/database.md" if isinstance(error, psycopg.Error) else str(error)
+                _LOGGER.warning("database: nobody looks after the queue of notifications now: %s", told)
+            self._blind = True
+            return
+        self._blind = False
+
+    async def _hang_up(self) -> None:
+        if self._connection is not None:
+            await self._connection.close()
+        self._connection = None
+
+    @staticmethod
+    async def _rows(connection: AsyncConnection[Any], question: str, *values: object) -> list[Any]:
+        return await (await connection.execute(question.encode(), values)).fetchall()

@@ -1,0 +1,288 @@
+"""The queue of notifications is the whole cluster's: who fills it stops no other organisation.
+
+The attacker has a vault's own login and goes around our code: it listens in a
+transaction that it leaves open, and notifies until nothing fits any more.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator, Callable, Iterator
+from uuid import uuid4
+
+import psycopg
+import pytest
+import pytest_asyncio
+
+from samdrift.contracts.principals import Role
+from samdrift.vault import notifyqueue, postgres, wakeups
+from samdrift.vault.database import Database
+from samdrift.vault.errors import VaultError, VaultUnavailable
+from samdrift.vault.gate import Gate
+from samdrift.vault.migrations import hardening_for
+from samdrift.vault.notifyqueue import NotifyQueue
+from samdrift.vault.registry import RegistrationState
+from samdrift.vault.session import Session
+from samdrift.wire.identifiers import ParticipantIdentifier
+from tests.cluster import ADMINISTRATOR, cluster
+from tests.separation.vaultlogin import VaultLogin, superuser, vault_login
+from tests.vaults import (
+    NOW,
+    Installation,
+    body,
+    incoming,
+    installed,
+    server_folder,
+    settings_in,
+    submitted,
+    until,
+)
+
+AP = Role.ACCESS_POINT
+SMALLEST = "64"
+"""Pages of the queue: what an attacker needs minutes for otherwise."""
+EMPTY = 0.1
+"""The page on which the next notification goes counts as used."""
+
+
+@pytest_asyncio.fixture(scope="module")
+async def small() -> AsyncIterator[Installation]:
+    """An installation on a server with the smallest queue that there is."""
+    with pytest.MonkeyPatch.context() as patched, server_folder() as folder:
+        patched.setitem(postgres._CONFIGURATION, "max_notify_queue_pages", SMALLEST)
+        async with installed(settings_in(folder)) as running:
+            yield running
+
+
+@pytest_asyncio.fixture
+async def attacker(small: Installation) -> VaultLogin:
+    return await vault_login(small, await small.organisation([AP]), AP)
+
+
+@pytest_asyncio.fixture
+async def queue(small: Installation) -> AsyncIterator[NotifyQueue]:
+    """What the platform does about it, which nobody does until it is told to look."""
+    database = await Database.start(small.settings)
+    made = NotifyQueue(database)
+    yield made
+    await made._hang_up()
+    await database.stop()
+
+
+@contextlib.contextmanager
+def holding(login: VaultLogin) -> Iterator[psycopg.Connection[tuple[object, ...]]]:
+    """A session that listens, and holds the tail of the queue by a transaction that it leaves open."""
+    connection = login.connect()
+    connection.execute(b"LISTEN mine")
+    connection.execute(b"SET idle_in_transaction_session_timeout = 0")
+    connection.execute(b"BEGIN")
+    connection.execute(b"SELECT 1")
+    try:
+        yield connection
+    finally:
+        connection.close()
+
+
+def fill(login: VaultLogin) -> None:
+    """Notify until the queue takes no more."""
+    with login.connect() as flooding:
+        for _ in range(1000):
+            try:
+                flooding.execute(b"SELECT pg_notify('noise', repeat('x', 7900) || random())")
+            except psycopg.errors.ProgramLimitExceeded:
+                return
+    raise AssertionError("the queue takes everything")
+
+
+async def exchanges(installation: Installation, organisation: ParticipantIdentifier) -> bool:
+    """Return whether another organisation goes on to exchange envelopes."""
+    try:
+        await exchange(installation, organisation)
+    except VaultError:
+        return False
+    return True
+
+
+async def exchange(installation: Installation, organisation: ParticipantIdentifier) -> None:
+    async with installation.open(organisation, AP) as vault:
+        await submitted(vault)
+    async with installation.open(organisation, AP) as vault:
+        assert await vault.accept(incoming(), await body(vault), b"<receipt/>", now=NOW)
+    async with installation.open(organisation, AP) as vault:
+        (sent,) = await vault.claim_transfers(now=NOW, lease=NOW - NOW, limit=5)
+        assert await vault.delivered(sent.id, now=NOW, receipt=b"<receipt/>", peer="AP0002")
+
+
+async def comes(condition: Callable[[], bool]) -> bool:
+    """Return whether it comes to hold."""
+    try:
+        await until(condition)
+    except TimeoutError:
+        return False
+    return True
+
+
+async def test_a_full_queue_of_notifications_stops_nobody_also_after_the_attacker_has_gone(
+    small: Installation, attacker: VaultLogin, queue: NotifyQueue, caplog: pytest.LogCaptureFixture
+) -> None:
+    victim = await small.organisation([AP])
+    failed = small.gate.failed_notifications
+    with caplog.at_level(logging.WARNING, "samdrift"):
+        with holding(attacker):
+            fill(attacker)
+            assert await exchanges(small, victim)
+        assert await exchanges(small, victim)
+        await until(lambda: small.gate.failed_notifications > failed)
+    assert "notifications cannot be sent now" in caplog.text
+    await queue.look()
+    assert queue.usage < EMPTY
+    assert queue.ended == 0, "nobody held it any more: its tail was moved"
+
+
+async def test_an_organisation_that_is_added_meanwhile_is_served(
+    small: Installation, attacker: VaultLogin, queue: NotifyQueue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The registry is read by itself, also when nobody tells that it changed."""
+    monkeypatch.setattr(wakeups, "_LOOK_SECONDS", 0.1)
+    gate = await Gate.start(small.settings)
+    added = ParticipantIdentifier.parse("0203:tillagd.se")
+    try:
+        with holding(attacker):
+            fill(attacker)
+            await small.provisioner.add_organisation(added, [AP])
+            assert await comes(lambda: gate.registry.serves(added, AP))
+            await small.provisioner.set_state(added, AP, RegistrationState.SUSPENDED)
+            assert await comes(lambda: not gate.registry.serves(added, AP))
+    finally:
+        await gate.close()
+    await queue.look()
+
+
+async def test_what_was_not_notified_is_once_the_queue_moves(
+    small: Installation, attacker: VaultLogin, queue: NotifyQueue
+) -> None:
+    organisation = await small.organisation([AP])
+    other = await Gate.start(small.settings)
+    heard: set[object] = set()
+
+    async def listen() -> None:
+        async for hosted in other.wakeups():
+            heard.add(hosted)
+
+    listening = asyncio.create_task(listen())
+    try:
+        with holding(attacker):
+            fill(attacker)
+            async with small.open(organisation, AP) as vault:
+                await submitted(vault)
+            await asyncio.sleep(0.2)
+            assert not heard
+            await queue.look()
+            assert await comes(lambda: heard == {(organisation, AP)})
+    finally:
+        listening.cancel()
+        await other.close()
+
+
+async def test_a_session_of_ours_that_holds_the_queue_is_ended_and_no_other(
+    small: Installation, attacker: VaultLogin, queue: NotifyQueue, caplog: pytest.LogCaptureFixture
+) -> None:
+    bystander = await vault_login(small, await small.organisation([AP]), AP)
+    with holding(attacker) as holder, bystander.connect() as innocent:
+        innocent.execute(b"BEGIN")
+        innocent.execute(b"SELECT 1")
+        fill(attacker)
+        with caplog.at_level(logging.WARNING, "samdrift"):
+            await queue.look()
+        assert (queue.ended, queue.usage < EMPTY) == (1, True)
+        with pytest.raises(psycopg.OperationalError):
+            holder.execute(b"SELECT 1")
+        innocent.execute(b"SELECT 1")
+    assert "ended a session of ours that held the queue of notifications, 100 % full" in caplog.text
+
+
+async def test_who_takes_the_servers_warnings_away_is_found_by_its_long_transaction(
+    small: Installation, attacker: VaultLogin, queue: NotifyQueue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(notifyqueue, "_LONG_SECONDS", 0.1)
+    monkeypatch.setattr(NotifyQueue, "_hear", lambda queue, notice: None)
+    monkeypatch.setattr(notifyqueue, "_TRIES", 2)
+    with holding(attacker) as holder:
+        fill(attacker)
+        await asyncio.sleep(0.2)
+        await queue.look()
+        assert (queue.ended, queue.usage < EMPTY) == (1, True)
+        with pytest.raises(psycopg.OperationalError):
+            holder.execute(b"SELECT 1")
+
+
+async def test_a_session_that_does_not_read_is_found_too(
+    small: Installation, attacker: VaultLogin, queue: NotifyQueue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is in no transaction of its own: the server waits for it to take what it is sent."""
+    monkeypatch.setattr(notifyqueue, "_LONG_SECONDS", 0.1)
+    monkeypatch.setattr(NotifyQueue, "_hear", lambda queue, notice: None)
+    monkeypatch.setattr(notifyqueue, "_TRIES", 2)
+    with attacker.connect() as deaf:
+        deaf.execute(b"LISTEN noise")
+        fill(attacker)
+        await asyncio.sleep(0.2)
+        await queue.look()
+        assert (queue.ended, queue.usage < EMPTY) == (1, True)
+
+
+async def test_a_session_of_somebody_else_is_named_and_left_alone(
+    small: Installation, attacker: VaultLogin, queue: NotifyQueue, caplog: pytest.LogCaptureFixture
+) -> None:
+    """In a cluster with other systems, whose administrator alone may end theirs."""
+    administrator = await superuser(small)
+    name = f"elsewhere{uuid4().hex[:8]}"
+    administrator.rows(f"CREATE ROLE {name} LOGIN SUPERUSER PASSWORD 'theirs'")
+    stranger = VaultLogin(
+        "", "", name, "", psycopg.conninfo.make_conninfo(attacker.address, user=name, password="theirs")
+    )
+    with holding(stranger) as holder:
+        fill(attacker)
+        with caplog.at_level(logging.WARNING, "samdrift"):
+            await queue.look()
+        assert (queue.others, queue.ended) == ({name}, 0)
+        assert f"a session of the login {name} holds the queue of notifications" in caplog.text
+        holder.execute(b"SELECT 1")
+    await queue.look()
+    assert (queue.others, queue.usage < EMPTY) == (set(), True)
+
+
+async def test_a_commit_that_notifies_is_refused_for_now_and_not_for_good(
+    small: Installation, attacker: VaultLogin, queue: NotifyQueue
+) -> None:
+    """503 and not 500, should something notify where it stores after all."""
+    with holding(attacker):
+        fill(attacker)
+        session = await Session.connect(attacker.address)
+        with pytest.raises(VaultError) as caught:
+            await session.run([("BEGIN", ()), ("SELECT pg_notify('a', '')", ()), ("COMMIT", ())])
+        assert isinstance(caught.value, VaultUnavailable)
+        session.close()
+    await queue.look()
+
+
+async def test_the_administrator_of_an_operators_own_cluster_can_do_it_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Who is no superuser, and hardened or not."""
+    monkeypatch.setitem(postgres._CONFIGURATION, "max_notify_queue_pages", SMALLEST)
+    monkeypatch.setattr(notifyqueue, "_LONG_SECONDS", 0.1)
+    with server_folder() as folder, cluster(folder / "cluster") as theirs:
+        async with installed(theirs.settings()) as installation:
+            attacker = await vault_login(installation, await installation.organisation([AP]), AP)
+            queue = NotifyQueue(await Database.start(installation.settings))
+            for ended in (1, 2):
+                with holding(attacker):
+                    fill(attacker)
+                    await asyncio.sleep(0.2)
+                    await queue.look()
+                    assert (queue.ended, queue.usage < EMPTY) == (ended, True)
+                theirs.superuser(hardening_for(ADMINISTRATOR))
+            await queue._hang_up()

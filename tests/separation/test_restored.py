@@ -1,0 +1,146 @@
+"""A database that was put back from a dump lets nobody connect but our own logins.
+
+PostgreSQL's dump of a database says nothing of who may connect to it: everybody may
+connect to a new one, and make temporary tables in it.
+"""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager
+
+import psycopg
+import pytest
+import pytest_asyncio
+
+from samdrift.app.configfile import load
+from samdrift.app.databasecare import cared_for
+from samdrift.app.isolated.supervising import supervising
+from samdrift.app.operator import running
+from samdrift.contracts.principals import Role
+from samdrift.vault.errors import DatabaseUnfit
+from samdrift.vault.keys.opened import open_keys
+from samdrift.vault.migrations import hardening_for
+from samdrift.vault.postgres import programs_folder
+from samdrift.vault.settings import VaultSettings
+from samdrift.wire.identifiers import ParticipantIdentifier
+from tests.cluster import ADMINISTRATOR, Cluster, cluster
+from tests.separation.vaultlogin import vault_login
+from tests.unit.app.test_configfile import GOOD, write
+from tests.vaults import installed, server_folder, submitted
+
+AP = Role.ACCESS_POINT
+STRANGER = "other_systems_login"
+
+
+@pytest.fixture(scope="module")
+def theirs() -> Iterator[Cluster]:
+    """A cluster in which another system has a login too."""
+    with server_folder() as folder, cluster(folder / "cluster") as running:
+        running.superuser(f"CREATE ROLE {STRANGER} LOGIN PASSWORD 'theirs'")
+        yield running
+
+
+def gets_in(theirs: Cluster) -> bool:
+    """Return whether another system's login gets into the database."""
+    address = theirs.url.replace(ADMINISTRATOR, STRANGER)
+    try:
+        psycopg.connect(address, password="theirs").close()
+    except psycopg.OperationalError as error:
+        return "permission denied for database" not in str(error)
+    return True
+
+
+def dumped_and_restored(theirs: Cluster, *options: str) -> None:
+    """Dump the database with PostgreSQL's own program, drop it, and restore it from that into a new one."""
+    dump = theirs.folder / "dump"
+    run(theirs, "pg_dump", "--format=custom", f"--file={dump}", "samdrift")
+    theirs.superuser("DROP DATABASE samdrift WITH (FORCE)", "postgres")
+    theirs.superuser(f"CREATE DATABASE samdrift OWNER {ADMINISTRATOR}", "postgres")
+    run(theirs, "pg_restore", "--dbname=samdrift", *options, str(dump))
+
+
+def run(theirs: Cluster, program: str, *arguments: str) -> None:
+    command = [str(programs_folder() / program), "-h", "127.0.0.1", "-p", str(theirs.port), "-U", "postgres"]
+    done = subprocess.run(
+        [*command, *arguments], env={"PGPASSWORD": theirs.password}, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+
+
+async def begins(settings: VaultSettings) -> str:
+    """How an installation begins: empty, or why it does not."""
+    try:
+        async with cared_for(settings, open_keys(settings)):
+            return ""
+    except DatabaseUnfit as error:
+        return str(error)
+
+
+@pytest_asyncio.fixture
+async def lived(theirs: Cluster) -> AsyncIterator[tuple[Cluster, ParticipantIdentifier]]:
+    """An installation that has content and does not run."""
+    async with installed(theirs.settings()) as installation:
+        organisation = await installation.organisation([AP])
+        async with installation.open(organisation, AP) as vault:
+            await submitted(vault)
+    assert not gets_in(theirs)
+    yield theirs, organisation
+    theirs.superuser(f"ALTER DATABASE samdrift OWNER TO {ADMINISTRATOR}")
+
+
+@pytest.mark.parametrize("options", [(), ("--no-privileges",)], ids=["with its rights", "without any"])
+async def test_a_restored_database_is_closed_by_the_next_start(
+    lived: tuple[Cluster, ParticipantIdentifier], options: tuple[str, ...]
+) -> None:
+    theirs, organisation = lived
+    dumped_and_restored(theirs, *options)
+    assert gets_in(theirs), "what a restored database lets everybody do"
+    assert await begins(theirs.settings()) == ""
+    assert not gets_in(theirs)
+    async with installed(theirs.settings()) as installation:
+        login = await vault_login(installation, organisation, AP)
+        with login.connect() as connection, pytest.raises(psycopg.errors.InsufficientPrivilege):
+            connection.execute(b"CREATE TEMP TABLE mine (a int)")
+        async with installation.open(organisation, AP) as vault:
+            assert len(await vault.waiting(10)) == 1
+
+
+@pytest.mark.parametrize("hardened", [False, True], ids=["as it is", "hardened"])
+async def test_a_database_that_the_administrator_cannot_close_is_refused_in_words(
+    lived: tuple[Cluster, ParticipantIdentifier], hardened: bool
+) -> None:
+    """It was restored by a superuser, whose it is now."""
+    theirs, _ = lived
+    dumped_and_restored(theirs)
+    theirs.superuser("ALTER DATABASE samdrift OWNER TO postgres")
+    theirs.superuser(f"GRANT CREATE, CONNECT ON DATABASE samdrift TO {ADMINISTRATOR}")
+    if hardened:
+        theirs.superuser(hardening_for(ADMINISTRATOR))
+    said = await begins(theirs.settings())
+    assert "everybody who can log in to the cluster may connect to the database samdrift" in said
+    assert f'ALTER DATABASE "samdrift" OWNER TO "{ADMINISTRATOR}"' in said
+    theirs.superuser(f'ALTER DATABASE "samdrift" OWNER TO "{ADMINISTRATOR}"')
+    assert await begins(theirs.settings()) == ""
+    assert not gets_in(theirs)
+
+
+@pytest.mark.parametrize("run", [running, supervising], ids=["shared", "process"])
+async def test_serve_refuses_a_database_that_stays_open(
+    lived: tuple[Cluster, ParticipantIdentifier], run: Callable[..., AbstractAsyncContextManager[object]]
+) -> None:
+    theirs, _ = lived
+    theirs.superuser("ALTER DATABASE samdrift OWNER TO postgres")
+    theirs.superuser("GRANT CONNECT ON DATABASE samdrift TO PUBLIC")
+    settings = theirs.settings()
+    folder = settings.secrets.parent
+    (folder / "passphrase").write_bytes(settings.passphrase)
+    config = load(write(folder, GOOD.replace("postgresql://db.example/samdrift", theirs.url)))
+    said = ""
+    try:
+        async with run(config, frozenset(Role)):
+            pass
+    except Exception as error:
+        said = str(error)
+    assert "may connect to the database samdrift" in said
