@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 
 import pytest
@@ -96,6 +98,46 @@ async def test_3_2_4_the_recipient_is_not_registered(stage: Stage) -> None:
         " | the participant has not registered this type of message in SMP"
     )
     assert not peer.received
+
+
+async def test_3_2_c_the_sender_is_not_registered(stage: Stage) -> None:
+    """transport-model-extended 3.2 c, transport-profile-as4 2.6 b: refused with a reason, nothing leaves.
+
+    As another supplier's message service would hand it over, which has not looked.
+    """
+    habo, peer = stage.habo, stage.peer()
+    envelope = await habo.encloses(peer.address, peer.encryption)
+    with unregistered(stage, habo):
+        await habo.submit(envelope)
+        failure = await habo.failure(envelope.id)
+    assert failure.startswith("Transfer failed: sender-not-registered | the sender is not registered in SMP")
+    assert await habo.transfer_events(envelope.id) == [
+        (TransferState.FAILED, TransferReason.SENDER_NOT_REGISTERED)
+    ]
+    assert not peer.received
+
+
+async def test_3_2_c_a_message_of_an_unregistered_sender_ends_at_once(stage: Stage) -> None:
+    """transport-model-extended 3.2 c: its own message service refuses it, before anything is sealed."""
+    habo, peer = stage.habo, stage.peer()
+    with unregistered(stage, habo):
+        message_id = await habo.send(peer.address)
+        failure = await habo.failure(message_id)
+    assert failure.startswith("Message could not be handed over | the sender is not registered in SMP")
+    assert not await habo.transfer_events(message_id)
+    assert not peer.received
+
+
+@contextmanager
+def unregistered(stage: Stage, member: Member) -> Iterator[None]:
+    """An organisation that is not in SMP while the context lasts; what is remembered of it is forgotten."""
+    smp = stage.federation.smp
+    services = smp.services(member.organisation)
+    smp.remove(member.organisation)
+    try:
+        yield
+    finally:
+        smp.put(services)
 
 
 # --- errors of the peer -------------------------------------------------------------------------------------

@@ -159,16 +159,35 @@ async def test_row_13_message_and_envelope_differ(stage: Stage, place: str) -> N
     await refused_without_a_trace(agency, message.message_id, "BV security")
 
 
-async def test_row_13_functional_address_and_handling_service_id_differ(stage: Stage) -> None:
+async def test_3_2_functional_address_and_handling_service_id_differ(stage: Stage) -> None:
+    """content-specification 3.2 HandlingServiceID, 4.3.2.3 organizationId."""
     habo, agency = stage.habo, stage.agency
     message = letter(habo.address, agency.address)
     await habo.plant(message)
     await habo.submit(
         enclose(message, await habo.signing(), agency.encryption, handling_service_id="sdk.nagonannan")
     )
-    ((code, _),) = await habo.rejections(message.message_id)
-    assert code == "BV security"
-    await refused_without_a_trace(agency, message.message_id, "BV security")
+    assert {code for code, _ in await habo.rejections(message.message_id)} == {"BV not-found", "BV security"}
+    await refused_without_a_trace(agency, message.message_id, "BV not-found, BV security")
+
+
+@pytest.mark.parametrize(
+    ("element", "changes"),
+    [
+        ("DocumentTypeCode", {"document_type_code": "Q{urn:example}messagePayload"}),
+        ("ContentTypeCode", {"content_type_code": "text/xml"}),
+    ],
+)
+async def test_3_2_the_envelope_announces_another_payload_than_it_has(
+    stage: Stage, element: str, changes: dict[str, str]
+) -> None:
+    """content-specification 3.2 DocumentTypeCode, ContentTypeCode."""
+    habo, agency = stage.habo, stage.agency
+    message = letter(habo.address, agency.address)
+    await habo.plant(message)
+    await habo.submit(enclose(message, await habo.signing(), agency.encryption, **changes))
+    assert await habo.rejections(message.message_id) == [("BV invariant", f"/XHE/Payloads/Payload/{element}")]
+    await refused_without_a_trace(agency, message.message_id, "BV invariant")
 
 
 async def test_row_12_signed_with_another_certificate_than_the_published(stage: Stage) -> None:

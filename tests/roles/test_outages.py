@@ -175,9 +175,11 @@ async def test_a_known_verdict_outlasts_a_short_outage(stage: Stage) -> None:
         assert await habo.ends(await habo.send(agency.address)) is MessageStatus.ACCEPTED
 
 
-async def test_base_model_the_access_point_alone_looks_up(stage: Stage) -> None:
+async def test_base_model_a_message_waits_for_word_of_its_own_sender(stage: Stage) -> None:
+    """transport-model-base 3.2 b: the message service looks it up before it hands the message over."""
     habo, mullsjo = stage.habo, stage.mullsjo
     with outage(stage, Service.SMP):
         message_id = await habo.send(mullsjo.address, document=SDK_MESSAGE_BASE)
-        await postponed(habo, message_id, "discovery-unavailable")
+        await asyncio.sleep(LONG_ENOUGH)
+        assert not await habo.transfer_events(message_id)
     assert await habo.ends(message_id) is MessageStatus.ACCEPTED

@@ -67,8 +67,9 @@ class Outbound:
         facts = transfer_facts(transfer)
         references: tuple[SignedReference, ...] = ()
         try:
+            envelope = transfer.envelope
             route = await self._routes.find(
-                transfer.envelope.recipient, transfer.envelope.document, self._clock()
+                envelope.sender, envelope.recipient, envelope.document, self._clock()
             )
         except NoRoute as failure:
             answer = Answer(failure.reason, failure.detail, final=failure.final)

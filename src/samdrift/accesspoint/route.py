@@ -15,8 +15,10 @@ from samdrift.contracts.discovery import (
     DiscoveryUnavailable,
     DiscoveryUntrusted,
     NotRegistered,
+    SenderNotRegistered,
 )
 from samdrift.contracts.transfer import TransferReason
+from samdrift.net.discovery import require_sender
 from samdrift.wire.certificates import common_name
 from samdrift.wire.identifiers import DocumentIdentifier, ParticipantIdentifier
 from samdrift.wire.profile import PROFILES, TransportProfile
@@ -54,11 +56,22 @@ class Routes:
         self._checks = checks
 
     async def find(
-        self, recipient: ParticipantIdentifier, document: DocumentIdentifier, now: datetime
+        self,
+        sender: ParticipantIdentifier,
+        recipient: ParticipantIdentifier,
+        document: DocumentIdentifier,
+        now: datetime,
     ) -> Route:
-        """The route, or :class:`NoRoute` (component-accesspoint 3.1.3 a, b, 3.2.3, 3.2.4)."""
+        """Return the route, or raise :class:`NoRoute` (component-accesspoint 3.1.3 a, b, 3.2.3 a, 3.2.4 a).
+
+        The sender is looked up first: who is not approved for the federation sends nothing in it
+        (transport-profile-as4 2.6 b).
+        """
         try:
+            await require_sender(self._discovery, sender, document, now)
             metadata = await self._discovery.service(recipient, document)
+        except SenderNotRegistered as error:
+            raise NoRoute(TransferReason.SENDER_NOT_REGISTERED, error.text, final=True) from None
         except NotRegistered as error:
             raise NoRoute(TransferReason.RECIPIENT_NOT_REGISTERED, error.text, final=True) from None
         except DiscoveryUnavailable as error:

@@ -41,6 +41,16 @@ class DiscoveryUntrusted(DiscoveryError):
     """The answer's signature or its signer is not trusted (transport-profile-as4 2.10 f, g)."""
 
 
+class SenderNotRegistered(NotRegistered):
+    """The sender cannot receive the message receipt, so it must not send (transport-model-extended 3.2 c)."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the sender is not registered in SMP to receive message receipts under this transport model; "
+            "register it there, then send again"
+        )
+
+
 class Discovery(Protocol):
     """SML, SMP and CertPub in one lookup."""
 

@@ -11,6 +11,7 @@ from cryptography import x509
 
 from samdrift.contracts.transfer import InboxItem
 from samdrift.messageservice.addresses import functional_address
+from samdrift.messageservice.sealing import CONTENT_TYPE, SDK_DOCUMENT_TYPE
 from samdrift.messageservice.settings import OrganisationProfile
 from samdrift.wire.codes import Detail, Reason
 from samdrift.wire.envelope import EnvelopeHeader, EnvelopeVerdict
@@ -21,6 +22,7 @@ from samdrift.wire.verdicts import CertificateVerdict
 
 _HEADER = "/messagePayload/message/messageHeader"
 _ADDRESS = f"{_HEADER}/recipient/attention/subOrganization/organizationId"
+_PAYLOAD = "/XHE/Payloads/Payload"
 
 MOST_FINDINGS = 50
 """How many findings of one message are told."""
@@ -75,6 +77,7 @@ def of_signature(
 def of_message(message: SdkMessage, header: EnvelopeHeader, profile: OrganisationProfile) -> list[Finding]:
     """Message and envelope agree, and the organisation has the address and takes the files."""
     return [
+        *_announcement(header),
         *_identifiers(message, header),
         *_address(message, header, profile),
         *of_files(message, profile),
@@ -102,9 +105,41 @@ def _identifiers(message: SdkMessage, header: EnvelopeHeader) -> Iterable[Findin
             )
 
 
+def _announcement(header: EnvelopeHeader) -> Iterable[Finding]:
+    """Report codes of the envelope that announce another payload than an SDK message in XML.
+
+    content-specification 3.2. Values of a code list, so the answer is that of
+    content-specification 5.3 row 5.
+    """
+    announced = {
+        "DocumentTypeCode": (header.document_type_code, SDK_DOCUMENT_TYPE),
+        "ContentTypeCode": (header.content_type_code, CONTENT_TYPE),
+    }
+    for code, (value, prescribed) in announced.items():
+        if value != prescribed:
+            yield Finding(
+                Reason.RULE,
+                Detail.INVARIANT,
+                f"{code} must have the value that the specification prescribes for an SDK message",
+                f"{_PAYLOAD}/{code}",
+            )
+
+
 def _address(message: SdkMessage, header: EnvelopeHeader, profile: OrganisationProfile) -> Iterable[Finding]:
+    """Report an address that the organisation does not have, or that is not the envelope's.
+
+    An envelope without HandlingServiceID is accepted (envelope-profile-xhe 2.2 HandlingServiceID). For one
+    that differs the text prescribes two answers, and the sender gets both (content-specification 3.2
+    HandlingServiceID, 4.3.2.3 organizationId).
+    """
     address = functional_address(message.recipient)
     if header.handling_service_id is not None and header.handling_service_id != address:
+        yield Finding(
+            Reason.RULE,
+            Detail.NOT_FOUND,
+            "Wrong or unknown HandlingServiceID",
+            f"{_PAYLOAD}/HandlingServiceID",
+        )
         yield Finding(
             Reason.RULE,
             Detail.SECURITY,

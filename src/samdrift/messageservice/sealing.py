@@ -19,6 +19,7 @@ from samdrift.contracts.discovery import (
     DiscoveryUntrusted,
 )
 from samdrift.messageservice.aside import aside
+from samdrift.net.discovery import require_sender
 from samdrift.wire.envelope import EnvelopeHeader, seal
 from samdrift.wire.identifiers import NO_PROCESS, DocumentIdentifier, ParticipantIdentifier
 from samdrift.wire.keys import Random, SigningKey
@@ -26,7 +27,7 @@ from samdrift.wire.xml import Namespace
 
 SDK_DOCUMENT_TYPE = f"Q{{{Namespace.SDK_MESSAGE}}}messagePayload"
 RECEIPT_DOCUMENT_TYPE = f"Q{{{Namespace.UBL_RESPONSE}}}ApplicationResponse"
-_XML = "application/xml"
+CONTENT_TYPE = "application/xml"
 
 
 class Sealing:
@@ -50,7 +51,12 @@ class Sealing:
         key: SigningKey,
         now: datetime,
     ) -> bytes:
-        """The envelope of an SDK message; :class:`DiscoveryError` when the recipient has no usable key."""
+        """Return the envelope of an SDK message.
+
+        Raises :class:`DiscoveryError` when the recipient has no usable key, or the sender is not registered
+        for the receipt (transport-model-extended 3.2 c).
+        """
+        await require_sender(self._discovery, sender, document, now)
         header = self._header(
             message_id, sender, recipient, document, SDK_DOCUMENT_TYPE, handling_service_id, now
         )
@@ -104,7 +110,7 @@ class Sealing:
             process=NO_PROCESS,
             federation=self._federation,
             document_type_code=document_type,
-            content_type_code=_XML,
+            content_type_code=CONTENT_TYPE,
             handling_service_id=handling_service_id,
             encrypted=False,
         )

@@ -20,6 +20,7 @@ from enum import StrEnum
 from pathlib import Path
 from xml.etree import ElementTree
 
+from tests.separation.mutation.clauses import CLAUSES
 from tests.separation.mutation.guards import AT_REST, DATABASE, GATE
 from tests.separation.mutation.interfaces import COMMANDS, INTERFACE_C, INTERFACE_D, THE_CHECK, TOKENS
 from tests.separation.mutation.mutant import ROOT, SOURCE, Mutant
@@ -33,6 +34,7 @@ MUTANTS: tuple[Mutant, ...] = (
     *TOKENS,
     *COMMANDS,
     *THE_CHECK,
+    *CLAUSES,
 )
 _COPIED = ("src", "tests", "pyproject.toml")
 _ASSERTED = ("AssertionError", "assert ", "Failed: ")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -84,11 +85,44 @@ def test_row_9_an_address_of_nobody() -> None:
     assert codes(letter_as_sent, nobody) == [(Reason.RULE, Detail.NOT_FOUND)]
 
 
-def test_3_2_the_handling_service_is_the_functional_address() -> None:
-    says = replace(around(letter_as_sent), handling_service_id="sdk.other")
-    (found,) = findings.of_message(letter_as_sent, says, PROFILE)
-    assert (found.reason, found.detail) == (Reason.RULE, Detail.SECURITY)
-    assert not findings.of_message(letter_as_sent, replace(says, handling_service_id=None), PROFILE)
+def answers(**changes: Any) -> list[tuple[Reason, str, str]]:
+    """The answer to a message that is right, in an envelope that is not."""
+    found = findings.of_message(letter_as_sent, replace(around(letter_as_sent), **changes), PROFILE)
+    return [(finding.reason, finding.detail, finding.path.rpartition("/")[2]) for finding in found]
+
+
+def test_3_2_another_handling_service_than_the_functional_address() -> None:
+    """content-specification 3.2 HandlingServiceID, 4.3.2.3 organizationId: each prescribes an answer."""
+    assert answers(handling_service_id="sdk.other") == [
+        (Reason.RULE, Detail.NOT_FOUND, "HandlingServiceID"),
+        (Reason.RULE, Detail.SECURITY, "organizationId"),
+    ]
+
+
+def test_3_2_a_message_without_a_handling_service_is_taken() -> None:
+    """envelope-profile-xhe 2.2 HandlingServiceID, accesspoint-test-cases 6.2.2 TF-07."""
+    assert answers(handling_service_id=None) == []
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "",
+        "messagePayload",
+        "Q{urn:oasis:names:specification:ubl:schema:xsd:ApplicationResponse-2}ApplicationResponse",
+        "Q{urn:riv:infrastructure:messaging:MessageWithAttachments:3}message",
+        "Q{urn:riv:infrastructure:messaging:MessageWithAttachments:2}messagePayload",
+    ],
+)
+def test_3_2_the_envelope_announces_another_document_than_an_sdk_message(code: str) -> None:
+    """content-specification 3.2 DocumentTypeCode, 5.3 row 5."""
+    assert answers(document_type_code=code) == [(Reason.RULE, Detail.INVARIANT, "DocumentTypeCode")]
+
+
+@pytest.mark.parametrize("code", ["", "text/xml", "application/json", "application/xml; charset=utf-8"])
+def test_3_2_the_envelope_announces_something_else_than_xml(code: str) -> None:
+    """content-specification 3.2 ContentTypeCode, 5.3 row 5."""
+    assert answers(content_type_code=code) == [(Reason.RULE, Detail.INVARIANT, "ContentTypeCode")]
 
 
 @pytest.mark.parametrize(
@@ -135,7 +169,7 @@ def test_no_finding_repeats_content() -> None:
     message = letter(SENDER, replace(RECIPIENT, functional_address="sdk.hemlig"), draft)
     message = replace(message, sender=replace(message.sender, id=other))
     found = findings.of_message(message, around(letter_as_sent), PROFILE)
-    assert len(found) == 4
+    assert len(found) == 5
     assert "hemlig" not in str(found)
 
 

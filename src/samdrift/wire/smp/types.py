@@ -61,6 +61,10 @@ class ServiceMetadata:
     certificates: PublishedCertificates = PublishedCertificates()
     signer: x509.Certificate | None = None
 
+    def receives(self, at: datetime) -> bool:
+        """Tell if any access point receives for the participant at ``at``."""
+        return any(endpoint.active(at) for endpoint in self.endpoints)
+
     def endpoint_for(self, profiles: Sequence[str], at: datetime) -> Endpoint | None:
         """The active endpoint with the first of ``profiles`` that has one, the preferred profile first."""
         for profile in profiles:
