@@ -33,6 +33,9 @@ async def answers_message(peer: Peer, habo: Member, message_id: str) -> None:
 
 
 async def test_2_3_1_the_header_is_the_profiles(stage: Stage) -> None:
+    """Clauses: component-accesspoint 3.1.5 a; transport-model-extended 3.3.1 step 10, 3.3.2 step 11;
+    transport-profile-as4 2.3.1 a, b, c, d, f, g, h, i, j, k, l, m, n, o, p, q, 2.7 a.
+    """
     habo, peer = stage.habo, stage.peer()
     message_id = await habo.send(peer.address)
     (received,) = await peer.gets()
@@ -40,6 +43,9 @@ async def test_2_3_1_the_header_is_the_profiles(stage: Stage) -> None:
     role = "http://docs.oasis-open.org/ebxml-msg/ebms/v3.0/ns/core/200704/"
     assert (message.from_party, message.from_role) == (habo.access_point.party, f"{role}initiator")
     assert (message.to_party, message.to_role) == (peer.party, f"{role}responder")
+    party_type = "urn:fdc:digg.se:edelivery:transportprofile:as4:partytype:ap"
+    assert message.from_party_type == message.to_party_type == party_type
+    assert message.mpc is None, "the default channel"
     assert (message.service, message.service_type) == (
         "bdx:noprocess",
         "urn:fdc:digg.se:edelivery:process",
@@ -60,6 +66,7 @@ async def test_2_3_1_the_header_is_the_profiles(stage: Stage) -> None:
 async def test_2_3_1_e_the_endpoint_of_the_newest_profile_that_the_recipient_has(
     stage: Stage, reachable: TransportProfile, elsewhere: tuple[TransportProfile, ...]
 ) -> None:
+    """Clauses: transport-profile-as4 2.3.1 e."""
     peer, federation = stage.peer(), stage.federation
     for service in federation.smp.services(peer.address.organisation):
         here = next(one for one in service.endpoints if one.transport_profile == reachable.identifier)
@@ -77,7 +84,11 @@ async def test_2_3_1_e_the_endpoint_of_the_newest_profile_that_the_recipient_has
 
 @pytest.mark.parametrize("kind", UNAPPROVED)
 async def test_2_10_a_b_a_recipient_that_is_not_an_approved_access_point(stage: Stage, kind: str) -> None:
-    """TF-02 of the test cases; nothing is sent, and there is no second attempt."""
+    """TF-02 of the test cases; nothing is sent, and there is no second attempt.
+
+    Clauses: accesspoint-test-cases 4.2.2 TF-02; transport-model-base 3.3.1 step 6, 3.3.2 step 6;
+    transport-model-extended 3.3.1 step 9, 3.3.2 step 10; transport-profile-as4 2.10 a, b.
+    """
     certify, reason = UNAPPROVED[kind]
     habo, peer = stage.habo, stage.peer(certify=lambda party: certify(stage, party))
     message_id = await habo.send(peer.address)
@@ -88,7 +99,10 @@ async def test_2_10_a_b_a_recipient_that_is_not_an_approved_access_point(stage: 
 
 
 async def test_3_2_4_the_recipient_is_not_registered(stage: Stage) -> None:
-    """Known when the message was sealed, gone when the access point looks."""
+    """Known when the message was sealed, gone when the access point looks.
+
+    Clauses: component-accesspoint 3.1.3 b, 3.2.4 a.
+    """
     habo, peer = stage.habo, stage.peer()
     envelope = await habo.encloses(peer.address, peer.encryption)
     stage.federation.smp.remove(peer.address.organisation)

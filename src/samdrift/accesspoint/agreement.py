@@ -33,6 +33,8 @@ def compare(message: UserMessage, envelope: EnvelopeHeader, federation: str) -> 
 
     The federation is compared too, since an access point forwards within one
     federation only (transport-profile-as4 2.6, 2.10 e).
+
+    Clauses: accesspoint-test-cases 6.2.5 TF-10.
     """
     process = (envelope.process.value, envelope.process.scheme)
     checks = {

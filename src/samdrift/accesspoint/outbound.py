@@ -62,6 +62,10 @@ class Outbound:
         The message of a resend differs from the first in its security timestamp
         alone: same MessageId, same payload digest (transport-profile-as4 2.2,
         reception awareness).
+
+        Clauses: accesspoint-test-cases 4.2.1 TF-01; accesspoint-test-cases-open-test 3.1.1 TF-01;
+        transport-model-base 3.3.1 step 17, 3.3.2 step 17; transport-model-extended 3.3.1 step 23, 3.3.2 step
+        23.
         """
         began = time.monotonic()
         facts = transfer_facts(transfer)
@@ -83,6 +87,9 @@ class Outbound:
         return later
 
     def _prepare(self, transfer: Transfer, route: Route, created: datetime) -> PreparedMessage:
+        """Clauses: component-accesspoint 3.1.5 a; transport-model-base 3.3.1 step 7, 3.3.2 step 7;
+        transport-model-extended 3.3.1 step 10, 3.3.2 step 11; transport-profile-as4 2.3.1 g, j.
+        """
         envelope = transfer.envelope
         message = user_message(
             route.profile,
@@ -113,6 +120,8 @@ class Outbound:
 
         A peer that takes or gives a little now and then is never silent, and would
         keep the organisation's other transfers waiting for as long as it likes.
+
+        Clauses: architecture-sad 5.3.6.2 step 5; transport-profile-as4 2.3.1 i.
         """
         small = message.content_length <= _IN_ONE_PIECE
         pieces = _encoded(message, body)

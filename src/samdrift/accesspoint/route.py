@@ -26,7 +26,10 @@ from samdrift.wire.profile import PROFILES, TransportProfile
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """A peer that is approved to receive."""
+    """A peer that is approved to receive.
+
+    Clauses: component-accesspoint 3.1.5 b; transport-profile-as4 2.3.1 m.
+    """
 
     address: str
     certificate: x509.Certificate
@@ -66,6 +69,9 @@ class Routes:
 
         The sender is looked up first: who is not approved for the federation sends nothing in it
         (transport-profile-as4 2.6 b).
+
+        Clauses: architecture-sad 5.3.6.2 step 4; transport-model-base 2.12 a, 3.3.1 step 5, 3.3.2 step 5;
+        transport-model-extended 3.2 c, 3.3.1 step 8, 3.3.2 step 9.
         """
         try:
             await require_sender(self._discovery, sender, document, now)
@@ -97,7 +103,11 @@ class Routes:
         return Route(endpoint.address, endpoint.certificate, party, PROFILES[endpoint.transport_profile])
 
     async def _approve(self, certificate: x509.Certificate, now: datetime) -> None:
-        """Chain and revocation of the receiving access point (transport-profile-as4 2.10 a, b)."""
+        """Chain and revocation of the receiving access point (transport-profile-as4 2.10 a, b).
+
+        Clauses: accesspoint-test-cases 4.2.2 TF-02; transport-model-base 3.3.1 step 6, 3.3.2 step 6;
+        transport-model-extended 3.3.1 step 9, 3.3.2 step 10.
+        """
         verdict = await self._checks.check(certificate, CertificatePurpose.ACCESS_POINT, now)
         if not verdict.trusted:
             raise NoRoute(

@@ -42,7 +42,10 @@ REFERS_TO_FAILED = Finding(
 
 
 def of_transport(item: InboxItem, header: EnvelopeHeader) -> list[Finding]:
-    """AS4 and envelope name the same organisations (content-specification 3.2, 5.3 row 13)."""
+    """AS4 and envelope name the same organisations (content-specification 3.2, 5.3 row 13).
+
+    Clauses: content-specification 3.2 sentence 3, sentence 5.
+    """
     agree = (item.sender, item.recipient) == (header.sender.value, header.recipient.value)
     if agree:
         return []
@@ -52,7 +55,11 @@ def of_transport(item: InboxItem, header: EnvelopeHeader) -> list[Finding]:
 def of_signature(
     verdict: EnvelopeVerdict, published: Iterable[x509.Certificate], certificate: CertificateVerdict | None
 ) -> list[Finding]:
-    """Signed with the certificate that the sender published (envelope-profile-xhe 3.5 a, b)."""
+    """Signed with the certificate that the sender published (envelope-profile-xhe 3.5 a, b).
+
+    Clauses: architecture-sad 6.2.4 sentence 1; certpub-rest-binding 3.2 step 4b; content-specification 2.1
+    step 2, 4.3.2.2 sentence 5, sentence 6, answer 2, 5.3 row 12; transport-model-extended 3.3.2 step 19.
+    """
     if not verdict.valid or verdict.signer is None:
         return [Finding(Reason.SIGNATURE, Detail.SECURITY, "The signature of the envelope does not hold")]
     if verdict.signer not in tuple(published):
@@ -85,11 +92,17 @@ def of_message(message: SdkMessage, header: EnvelopeHeader, profile: Organisatio
 
 
 def malicious(place: str) -> Finding:
-    """Malicious code at ``place`` (5.3 row 3)."""
+    """Malicious code at ``place`` (5.3 row 3).
+
+    Clauses: content-specification 5.3 row 3.
+    """
     return Finding(Reason.RULE, Detail.FORBIDDEN, "Malicious code was found", place)
 
 
 def _identifiers(message: SdkMessage, header: EnvelopeHeader) -> Iterable[Finding]:
+    """Clauses: content-specification 3.2 sentence 2, sentence 4, sentence 6, 4.3.2 sentence 2, 4.3.2.1
+    sentence 1, answer 1, 4.3.2.2 sentence 1.
+    """
     pairs = {
         "messageId": (message.message_id.lower(), header.id.lower()),
         "recipient/recipientID": (message.recipient.id.extension.lower(), header.recipient.value),
@@ -110,6 +123,9 @@ def _announcement(header: EnvelopeHeader) -> Iterable[Finding]:
 
     content-specification 3.2. Values of a code list, so the answer is that of
     content-specification 5.3 row 5.
+
+    Clauses: content-specification 3.2 sentence 7, sentence 8; envelope-profile-xhe 2.2 sentence 8, sentence
+    10.
     """
     announced = {
         "DocumentTypeCode": (header.document_type_code, SDK_DOCUMENT_TYPE),
@@ -131,6 +147,9 @@ def _address(message: SdkMessage, header: EnvelopeHeader, profile: OrganisationP
     An envelope without HandlingServiceID is accepted (envelope-profile-xhe 2.2 HandlingServiceID). For one
     that differs the text prescribes two answers, and the sender gets both (content-specification 3.2
     HandlingServiceID, 4.3.2.3 organizationId).
+
+    Clauses: accesspoint-test-cases 6.2.2 TF-07; content-specification 3.2 sentence 9, answer 2, 4.3.2.3
+    answer 2, answer 4, 5.3 row 9; envelope-profile-xhe 2.2 sentence 12.
     """
     address = functional_address(message.recipient)
     if header.handling_service_id is not None and header.handling_service_id != address:
@@ -153,7 +172,10 @@ def _address(message: SdkMessage, header: EnvelopeHeader, profile: OrganisationP
 
 
 def of_files(message: SdkMessage, profile: OrganisationProfile) -> Iterable[Finding]:
-    """Files are of types that the organisation takes and sends, and are what they are said to be."""
+    """Files are of types that the organisation takes and sends, and are what they are said to be.
+
+    Clauses: content-specification 4.3.3.3 sentence 5, answer 1, 5.3 row 8.
+    """
     for number, document in enumerate(message.documents, 1):
         for position, file in enumerate(document.files, 1):
             if wrong := _wrong_with(file, profile):

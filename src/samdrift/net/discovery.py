@@ -94,6 +94,7 @@ class SmpDiscovery:
         return metadata
 
     async def _smp(self, participant: ParticipantIdentifier) -> str:
+        """Clauses: architecture-sad 5.3.3.1 sentence 3, 5.4 step 2b."""
         try:
             return bdxl.smp_address(await self._resolver.naptr(bdxl.host(participant, self._zone)))
         except NameNotFound:
@@ -143,6 +144,8 @@ async def require_sender(
     under the type of the receipt, also when what is sent is a receipt (transport-model-extended 3.2 c,
     transport-model-base 3.2 b, transport-profile-as4 2.6 b). The discovery remembers what it found, so that
     this seldom costs a request; that a sender is not registered is never remembered.
+
+    Clauses: transport-model-base 2.1 sentence 1.
     """
     try:
         metadata = await discovery.service(sender, receipt_document_for(document))

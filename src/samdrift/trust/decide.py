@@ -58,6 +58,8 @@ def decide(
 
     Never raises: a certificate or evidence that cannot be read does not make
     anything trusted.
+
+    Clauses: transport-profile-as4 2.10 sentence 2.
     """
     try:
         return (

@@ -7,7 +7,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class TransportProfile:
-    """Parameters of one version of DIGG's transport profile for AS4."""
+    """Parameters of one version of DIGG's transport profile for AS4.
+
+    Clauses: transport-profile-as4 2.3.1 e, k, l, n, o.
+    """
 
     identifier: str
     party_type: str = "urn:fdc:digg.se:edelivery:transportprofile:as4:partytype:ap"

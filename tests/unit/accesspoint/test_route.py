@@ -70,6 +70,7 @@ def routes(subject: str | x509.Name) -> Routes:
 
 
 async def test_the_party_is_the_common_name() -> None:
+    """Clauses: component-accesspoint 3.1.5 b."""
     route = await routes("AP0002-SDK-TEST").find(SENDER, RECIPIENT, SDK_MESSAGE_EXTENDED, pki.NOW)
     assert route.party == "AP0002-SDK-TEST"
 
@@ -103,6 +104,7 @@ OTHER = Endpoint("bdxr-transport-ebms3-as4-v1p0", "https://peer.test/other", CER
 async def test_2_3_1_e_the_endpoint_of_the_preferred_profile_that_is_accepted_and_active(
     accepted: tuple[TransportProfile, ...], published: tuple[Endpoint, ...], taken: Endpoint | None
 ) -> None:
+    """Clauses: component-accesspoint 3.1.3 a; transport-model-base 2.12 a; transport-profile-as4 2.3.1 e."""
     world: Any = Published(*published)
     settings = replace(SETTINGS, profiles=accepted)
     finding = Routes(settings, world, world).find(SENDER, RECIPIENT, SDK_MESSAGE_EXTENDED, pki.NOW)

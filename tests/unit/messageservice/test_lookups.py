@@ -104,6 +104,9 @@ def opens(envelope: bytes, certified: pki.Certified) -> bool:
 
 
 async def test_step_3_the_key_is_looked_up_under_the_recipient_and_the_type_of_the_message() -> None:
+    """Clauses: architecture-sad 5.3.6.2 step 2, 5.4 step 3b; certpub-rest-binding 3 sentence 1, 3.2 step 2,
+    step 3; transport-model-extended 2.11 a, 3.3.1 step 3, 3.3.2 step 3.
+    """
     services = Services(ENCRYPTION.certificate)
     assert opens(await sealed(services), ENCRYPTION)
     assert services.looked_up[1:] == [(THERE.organisation, SDK_MESSAGE_EXTENDED)]
@@ -123,7 +126,10 @@ async def test_under_the_base_model_the_recipient_is_not_looked_up() -> None:
 async def test_3_2_c_a_sender_that_cannot_receive_the_receipt_sends_nothing(
     document: DocumentIdentifier, receipt: DocumentIdentifier
 ) -> None:
-    """transport-model-extended 3.2 c, transport-model-base 3.2 b: looked up before anything is sealed."""
+    """transport-model-extended 3.2 c, transport-model-base 3.2 b: looked up before anything is sealed.
+
+    Clauses: transport-model-base 2.1 sentence 1.
+    """
     services = Services(ENCRYPTION.certificate)
     services.receives = False
     with pytest.raises(NotRegistered, match="the sender is not registered"):
@@ -144,6 +150,7 @@ async def test_step_3_a_certificate_that_is_not_valid_is_passed_over(reason: Tru
 async def test_step_3_without_a_valid_certificate_nothing_is_sent(
     published: tuple[x509.Certificate, ...],
 ) -> None:
+    """Clauses: envelope-profile-xhe 3.4 sentence 2."""
     services = Services(*published)
     services.verdicts[OLD.certificate] = TrustReason.REVOKED
     with pytest.raises(DiscoveryUntrusted):
@@ -180,6 +187,9 @@ async def judged(services: Services, envelope: Envelope) -> Judgement:
 async def test_step_16_the_sender_is_looked_up_under_the_type_of_the_message_receipt(
     document: DocumentIdentifier, receipt: DocumentIdentifier
 ) -> None:
+    """Clauses: certpub-rest-binding 3.2 step 3b; transport-model-extended 2.6 sentence 3, 3.3.1 step 16,
+    3.3.2 step 17.
+    """
     services = Services()
     protected = document.requires_protection
     envelope = enclose(

@@ -57,7 +57,10 @@ def read_header(
 
 
 def require_coverage(document: SoapDocument, signature: VerifiedSignature) -> None:
-    """Messaging, Body and a Timestamp, if any, are signed (ebms3-core 7.2); :class:`As4Fault` otherwise."""
+    """Messaging, Body and a Timestamp, if any, are signed (ebms3-core 7.2); :class:`As4Fault` otherwise.
+
+    Clauses: transport-profile-as4 2.10 sentence 1.
+    """
     timestamp = document.security.timestamp if document.security is not None else None
     required = [document.messaging, document.body, *([] if timestamp is None else [timestamp])]
     if not all(signature.covers(element) for element in required):

@@ -45,6 +45,8 @@ def decrypt_element(
     ``ciphertext`` is the base64 text of the payload when it is not in the tree
     (:mod:`samdrift.wire.longtext`). The key whose certificate the sender names is
     tried first, then the others: a certificate may have been renewed meanwhile.
+
+    Clauses: envelope-profile-xhe 3.4 sentence 3, 3.4.1 step 2.
     """
     try:
         cipher = ACCEPTED.get(_algorithm(encrypted))
