@@ -60,7 +60,7 @@ class Outbound:
 
         The claim has stored the attempt's time before.
         The message of a resend differs from the first in its security timestamp
-        alone: same MessageId, same payload digest (transport-profile-as4 2.2,
+        alone: same MessageId, same payload digest (transport-profile-as4 2.2 a,
         reception awareness).
 
         Clauses: accesspoint-test-cases 4.2.1 TF-01; accesspoint-test-cases-open-test 3.1.1 TF-01;

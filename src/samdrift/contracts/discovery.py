@@ -30,11 +30,11 @@ class DiscoveryError(Exception):
 
 
 class NotRegistered(DiscoveryError):
-    """The participant, or the document type for it, is not registered (component-accesspoint 3.2.4)."""
+    """The participant, or the document type for it, is not registered (component-accesspoint 3.2.4 a)."""
 
 
 class DiscoveryUnavailable(DiscoveryError):
-    """SML or SMP did not answer; may succeed later (component-accesspoint 3.2.3)."""
+    """SML or SMP did not answer; may succeed later (component-accesspoint 3.2.3 a)."""
 
 
 class DiscoveryUntrusted(DiscoveryError):

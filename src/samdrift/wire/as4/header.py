@@ -1,6 +1,6 @@
 """What the SOAP part of a message must be before anything of the message is believed or decrypted.
 
-Signed and encrypted, both without exception (transport-profile-as4 2.10); the signature
+Signed and encrypted, both without exception (transport-profile-as4 2.10 sentence 1); the signature
 covers the very elements that are used, and the attachment that the header names.
 """
 
