@@ -1,235 +1,201 @@
-"""Writes the conformance page: which clause of which specification is implemented and tested where.
+"""Writes the conformance page: every rule of every specification, and where it is implemented and tested.
 
-Run ``python docs/conformance.py > docs/conformance.md``. The page is made from
-markers in the source, so that it cannot say more than the code does:
+Run ``python docs/conformance.py > docs/conformance.md``; ``--uncited`` lists the rules that no source cites.
 
-* a docstring, comment or string names a clause as ``message-receipt 3.1 c``: the
-  name of the specification, a section, and the rules of it, if it has any;
-  several are separated by commas;
-* ``Missing: transport-profile-as4 2.4 b: why`` is a clause that is knowingly not
-  implemented;
-* a test that names a clause in the same way, or in its name (``test_3_2_4_…`` in a module that names the
-  specification), tests it; so do the tests that import the module which implements it, where none names it;
-* :mod:`samdrift.wire.differences` holds where our verdict differs from the
-  published schemas and Schematron files.
+:file:`docs/rules.txt` has the rules, made from the texts by :mod:`docs.rules`, with a summary of each in our
+words, and, for those that are not for the product to implement, why. The rest follows from what source and
+tests cite (:mod:`docs.citations`), so that the page cannot say more than they do: a rule is implemented where
+the product cites it, not where a demonstration does, and tested by the tests that cite that rule, not its
+section. :mod:`samdrift.wire.differences` holds where our verdict differs from the published schemas and
+Schematron files.
 """
 
 from __future__ import annotations
 
-import ast
-import re
-import tokenize
-from collections.abc import Iterable, Iterator, Mapping
+import sys
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from enum import StrEnum
+from itertools import groupby
 from pathlib import Path
 
-from samdrift.wire import differences
-from samdrift.wire.differences import Difference
-
 ROOT = Path(__file__).parents[1]
+if __name__ == "__main__":
+    sys.path.insert(0, str(ROOT))
+
+from docs.citations import SPECIFICATIONS, Citation, Clause, gaps, of_product, of_tests  # noqa: E402
+from docs.rules import RULES, Entry, entries  # noqa: E402
+
+from samdrift.wire import differences  # noqa: E402
+from samdrift.wire.differences import Difference  # noqa: E402
+
 SOURCE = ROOT / "src" / "samdrift"
 TESTS = ROOT / "tests"
 
-SPECIFICATIONS = {
-    "architecture-sad": "Architecture of SDK",
-    "transport-profile-as4": "Transport profile AS4",
-    "transport-model-base": "Transport model, base",
-    "transport-model-extended": "Transport model, base with signature and encryption",
-    "envelope-profile-xhe": "Envelope profile XHE",
-    "content-specification": "Content specification of the SDK message",
-    "message-receipt": "Message receipt",
-    "api-mt-mk": "SDK API between message service and message client",
-    "component-accesspoint": "Component: access point",
-    "component-smp": "Component: SMP",
-    "component-sml": "Component: SML",
-    "component-certpub": "Component: certificate publishing",
-    "component-pki": "Component: PKI",
-    "component-testbed": "Component: test bed",
-    "certpub-rest-binding": "Certificate publishing, REST binding to SMP",
-    "accesspoint-test-cases": "Test cases for access points",
-    "codes-common": "Codes, common",
-    "codes-technical": "Codes, technical specifications",
-    "smp-user-guide": "User guide of SMP",
-}
-"""By the name that markers use, which is also that of the file, without version, in DIGG's material."""
 
-_RULE = r"(?:[a-z](?![a-z.])|R\d+(?:-[A-Z]+)?|A\d+|TF-\d+)"
-_SECTION = r"(?!1\.0\b)\d+(?:\.\d+)*"  # 1.0 is a version
-_REFERENCE = rf"{_SECTION}(?: {_RULE}(?:, {_RULE})*)?"
-_MARKER = re.compile(
-    rf"(?P<missing>Missing: )?(?P<document>{'|'.join(SPECIFICATIONS)})"
-    rf" (?P<references>{_REFERENCE}(?:, {_REFERENCE})*)(?:: (?P<why>[^.]*))?"
-)
-_DOCUMENT = re.compile("|".join(SPECIFICATIONS))
-_TEST_NAME = re.compile(r"test_(?P<section>\d+(?:_\d+)+)(?P<rules>(?:_[a-z](?=_))*)_")
-_ONE_REFERENCE = re.compile(rf"(?P<section>{_SECTION})(?: (?P<rules>{_RULE}(?:, {_RULE})*))?")
+class Standing(StrEnum):
+    """How a rule stands; the value is what the page calls it."""
+
+    TESTED = "implemented and tested"
+    UNTESTED = "implemented, not tested"
+    PARTLY = "implemented in part"
+    MISSING = "not built"
+    OTHERS = "not the product's to do"
+    NO_RULE = "asks nothing"
+
+
+_BY_REASON = {"in part": Standing.PARTLY, "not built": Standing.MISSING, "no rule": Standing.NO_RULE}
+"""What reasons begin with; any other names who has to see to the rule."""
 
 
 @dataclass(frozen=True, slots=True)
-class Marker:
-    """A clause named in the source: ``rules`` may be empty, ``why`` is for missing ones."""
+class Row:
+    """One rule on the page."""
 
-    document: str
-    section: str
-    rules: str
-    file: str
-    line: int
-    missing: bool
-    why: str
+    entry: Entry
+    implemented: tuple[Citation, ...]
+    tests: tuple[Citation, ...]
 
     @property
-    def order(self) -> tuple[list[int], str, str, int]:
-        return [int(number) for number in self.section.split(".")], self.rules, self.file, self.line
+    def standing(self) -> Standing:
+        """How the rule stands, by what is cited and what :file:`docs/rules.txt` says."""
+        if self.entry.why:
+            return _BY_REASON.get(self.entry.why.partition(":")[0], Standing.OTHERS)
+        if not self.implemented:
+            return Standing.MISSING
+        return Standing.TESTED if self.tests else Standing.UNTESTED
 
 
-def markers(source: Path = SOURCE) -> Iterator[Marker]:
-    """Every clause that the source names."""
-    for file in sorted(source.rglob("*.py")):
-        if file.name == Path(differences.__file__).name:
-            continue  # has its own tables on the page
-        for line, text in (*_strings(file), *_comments(file)):
-            yield from _in_text(text, file.relative_to(source).as_posix(), line)
-
-
-def _strings(file: Path) -> Iterator[tuple[int, str]]:
-    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Constant) and isinstance(node.value, str):
-            yield node.lineno, node.value
-
-
-def _comments(file: Path) -> Iterator[tuple[int, str]]:
-    with file.open("rb") as lines:
-        for token in tokenize.tokenize(lines.readline):
-            if token.type == tokenize.COMMENT:
-                yield token.start[0], token.string
-
-
-def _in_text(text: str, file: str, line: int) -> Iterator[Marker]:
-    for match in _MARKER.finditer(" ".join(text.split())):
-        missing = match["missing"] is not None
-        for reference in _ONE_REFERENCE.finditer(match["references"]):
-            yield Marker(
-                match["document"],
-                reference["section"],
-                reference["rules"] or "",
-                file,
-                line,
-                missing,
-                (match["why"] or "").strip() if missing else "",
-            )
-
-
-@dataclass(frozen=True, slots=True)
-class Coverage:
-    """Files with tests, by the clause that they name and by the module that they import."""
-
-    naming: Mapping[tuple[str, str], frozenset[str]]
-    """By specification and section."""
-    importing: Mapping[str, frozenset[str]]
-
-    def of(self, marker: Marker) -> frozenset[str]:
-        named = self.naming.get((marker.document, marker.section))
-        return named or self._beside(marker.file)
-
-    def _beside(self, file: str) -> frozenset[str]:
-        """Tests that import a module: those in its own place among the unit tests, if there are any."""
-        place = file.rpartition("/")[0]
-        found = self.importing.get(file) or self.importing.get(f"{place}/__init__.py", frozenset())
-        own = {test for test in found if test.rpartition("/")[0] == f"tests/unit/{place}"}
-        return frozenset(own) or found
-
-
-def coverage(folder: Path) -> Coverage:
-    """What the tests say that they test."""
-    naming: dict[tuple[str, str], set[str]] = {}
-    importing: dict[str, set[str]] = {}
-    for file in sorted(folder.rglob("test_*.py")):
-        name = file.relative_to(folder.parent).as_posix()
-        for line, text in _strings(file):
-            for marker in _in_text(text, name, line):
-                naming.setdefault((marker.document, marker.section), set()).add(name)
-        tree = ast.parse(file.read_text(encoding="utf-8"))
-        for clause in _in_names(tree, ast.get_docstring(tree) or ""):
-            naming.setdefault(clause, set()).add(name)
-        for module in _imported(tree):
-            importing.setdefault(module, set()).add(name)
-    return Coverage(
-        {clause: frozenset(files) for clause, files in naming.items()},
-        {module: frozenset(files) for module, files in importing.items()},
+def rows(
+    listed: Iterable[Entry], implemented: Iterable[Citation], tests: Iterable[Citation]
+) -> tuple[Row, ...]:
+    """The rules with what cites them."""
+    by_source, by_tests = _by_clause(implemented), _by_clause(tests)
+    return tuple(
+        Row(entry, by_source.get(entry.clause, ()), by_tests.get(entry.clause, ())) for entry in listed
     )
 
 
-def _in_names(tree: ast.Module, about: str) -> Iterator[tuple[str, str]]:
-    """Clauses in the names of tests, of every specification that the module says it is about."""
-    documents = set(_DOCUMENT.findall(about))
-    for node in ast.walk(tree):
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and (
-            found := _TEST_NAME.match(node.name)
-        ):
-            yield from ((document, found["section"].replace("_", ".")) for document in documents)
+def _by_clause(found: Iterable[Citation]) -> Mapping[Clause, tuple[Citation, ...]]:
+    grouped: dict[Clause, list[Citation]] = defaultdict(list)
+    for each in found:
+        grouped[each.clause].append(each)
+    return {clause: tuple(each) for clause, each in grouped.items()}
 
 
-def _imported(tree: ast.Module) -> Iterator[str]:
-    """The files of ours that a module imports, below the source."""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("samdrift."):
-            path = node.module.removeprefix("samdrift.").replace(".", "/")
-            yield from (f"{path}.py", f"{path}/__init__.py")
-            yield from (f"{path}/{alias.name}.py" for alias in node.names)
+def current() -> tuple[Row, ...]:
+    """The rows as source and tests are now."""
+    listed = tuple(entries(RULES))
+    known = frozenset(entry.clause for entry in listed)
+    return rows(listed, of_product(SOURCE), of_tests(TESTS, known))
 
 
-def page(found: Iterable[Marker], tested: Coverage) -> str:
+def page(all_rows: tuple[Row, ...]) -> str:
     """The page in Markdown."""
-    by_document: dict[str, list[Marker]] = {}
-    for marker in found:
-        by_document.setdefault(marker.document, []).append(marker)
-    parts = ["# Conformance\n", "Made by `docs/conformance.py` from the source; do not edit.\n"]
-    parts += [
-        _specification(title, sorted(by_document[name], key=lambda marker: marker.order), tested)
-        for name, title in SPECIFICATIONS.items()
-        if name in by_document
+    parts = [
+        "# Conformance\n",
+        "Made by `docs/conformance.py` from what source and tests cite and from `docs/rules.txt`; "
+        "do not edit.\n",
+        "One row for each rule of DIGG's texts, in their order: what is lettered or numbered, a row of a "
+        "table that prescribes an answer, and each other sentence with *ska*, *måste* or *får inte*. The "
+        "summaries are ours; the texts decide. A test is named only where it says that it is a test of that "
+        "rule.\n",
+        _counts(all_rows),
     ]
+    for document, found in groupby(all_rows, key=lambda row: row.entry.document):
+        parts.append(_specification(SPECIFICATIONS[document], document, tuple(found)))
+    without = [name for name in SPECIFICATIONS if name not in {row.entry.document for row in all_rows}]
     parts += [
+        f"No rule of that kind in: {', '.join(without)}.\n",
+        _gaps(),
         "## Differences from the published schemas and Schematron files\n",
         _differences("SDK message", differences.MESSAGE),
         _differences("Message receipt", differences.RECEIPT),
         _differences("Envelope", differences.ENVELOPE),
+        _differences("Envelope around an SDK message", differences.ENVELOPE_OF_MESSAGE),
         _differences("Every document", differences.EVERY_DOCUMENT),
     ]
     return "\n".join(parts)
 
 
-def _specification(title: str, found: list[Marker], tested: Coverage) -> str:
-    rows: dict[tuple[str, str], tuple[list[str], set[str]]] = {}
-    for marker in found:
-        places, files = rows.setdefault((marker.section, marker.rules), ([], set()))
-        where = f"missing: {marker.why}" if marker.missing else f"`{marker.file}`"
-        if where not in places:
-            places.append(where)
-        if not marker.missing:
-            files |= tested.of(marker)
-    lines = [
-        f"| {section} | {rules} | {', '.join(places)} | {_links(files)} |"
-        for (section, rules), (places, files) in rows.items()
+def _counts(all_rows: tuple[Row, ...]) -> str:
+    columns = tuple(Standing)
+    lines = [f"| | rules | {' | '.join(columns)} |", "| --- " * (len(columns) + 2) + "|"]
+    by_document = [
+        (SPECIFICATIONS[name], tuple(found))
+        for name, found in groupby(all_rows, key=lambda row: row.entry.document)
     ]
-    head = [f"## {title}\n", "| section | rules | implemented | tested |", "| --- | --- | --- | --- |"]
-    return "\n".join([*head, *lines, ""])
+    for title, found in (("**All**", all_rows), *by_document):
+        counted = Counter(row.standing for row in found)
+        lines.append(f"| {title} | {len(found)} | {' | '.join(str(counted[each]) for each in columns)} |")
+    return "\n".join([*lines, ""])
 
 
-def _links(files: Iterable[str]) -> str:
-    """The names of test files, short, each a link to the file."""
-    return ", ".join(f"[{file.removeprefix('tests/')}](../{file})" for file in sorted(files))
+def _specification(title: str, document: str, found: tuple[Row, ...]) -> str:
+    head = [
+        f"## {title}\n",
+        f"Cited as `{document}`.\n",
+        "| rule | what it asks | implemented | tested |",
+        "| --- | --- | --- | --- |",
+    ]
+    return "\n".join([*head, *map(_line, found), ""])
 
 
-def _differences(title: str, entries: tuple[Difference, ...]) -> str:
+def _line(row: Row) -> str:
+    entry, standing = row.entry, row.standing
+    places = ", ".join(dict.fromkeys(_place(each) for each in row.implemented))
+    tests = ", ".join(dict.fromkeys(_link(each) for each in row.tests))
+    if standing in (Standing.TESTED, Standing.UNTESTED, Standing.PARTLY):
+        implemented = "; ".join(filter(None, (places, entry.why)))
+        return (
+            f"| {entry.section} {entry.label} | {entry.summary} | {implemented} | {tests or 'not tested'} |"
+        )
+    why = "; ".join(filter(None, (entry.why or "not built", places)))
+    return f"| {entry.section} {entry.label} | {entry.summary} | {why} | {tests} |"
+
+
+def _place(citation: Citation) -> str:
+    module = _module(citation.file)
+    return f"`{module}: {citation.symbol}`" if citation.symbol else f"`{module}`"
+
+
+def _module(file: str) -> str:
+    return file.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+
+
+def _link(citation: Citation) -> str:
+    """The name of a test as a link to its file."""
+    return f"[{citation.symbol.rpartition('.')[2].removeprefix('test_')}](../tests/{citation.file})"
+
+
+def _gaps() -> str:
+    """What the source admits, of these texts and of others that they build on."""
+    head = ["## Gaps that the source admits\n", "| module | what is missing |", "| --- | --- |"]
+    return "\n".join([*head, *(f"| `{_module(file)}` | {what} |" for file, what in gaps(SOURCE)), ""])
+
+
+def _differences(title: str, differing: tuple[Difference, ...]) -> str:
     columns = ("clause", "what", "the schema", "the Schematron", "Samdrift")
     lines = [
         f"| {each.clause} | {each.what} | {each.schema_says} | {each.schematron_says} | {each.we_do} |"
-        for each in entries
+        for each in differing
     ]
     head = [f"### {title}\n", f"| {' | '.join(columns)} |", "| --- " * len(columns) + "|"]
     return "\n".join([*head, *lines, ""])
 
 
+def uncited(all_rows: tuple[Row, ...]) -> tuple[str, ...]:
+    """The rules that no source of the product cites, each with the reason, if it has one."""
+    return tuple(
+        f"{' '.join(row.entry.clause)}: {row.entry.why or 'NO REASON GIVEN'}"
+        for row in all_rows
+        if not row.implemented
+    )
+
+
 if __name__ == "__main__":
-    print(page(markers(), coverage(TESTS)), end="")
+    if "--uncited" in sys.argv[1:]:
+        print(*uncited(current()), sep="\n")
+    else:
+        print(page(current()), end="")

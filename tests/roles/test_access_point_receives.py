@@ -42,21 +42,26 @@ async def waiting_envelopes(member: Member) -> set[str]:
 
 
 async def test_2_5_c_a_recipient_that_is_not_served_here(stage: Stage) -> None:
+    """Clauses: component-accesspoint 3.2.1 a, step 2, step 3; transport-profile-as4 2.5 b, c."""
     peer = stage.peer()
     not_here = stage.habo.organisation.value
-    posted = await peer.posts(peer.encloses(stage.agency), stage.agency, {"final_recipient": not_here})
+    envelope = peer.encloses(stage.agency)
+    posted = await peer.posts(envelope, stage.agency, {"final_recipient": not_here})
     assert posted.errors() == [("EBMS:0004", "NOT_SERVICED")]
     entry = await operators_log(stage.agency, posted.message_id)
     assert entry.event == AuditEvent.AP_ENVELOPE_REFUSED
     assert entry.ids["reason"] == "EBMS:0004: NOT_SERVICED"
     assert entry.ids["peer"] == peer.party
     assert entry.ids["recipient"] == not_here
+    for member in (stage.agency, stage.habo):
+        assert envelope.id not in await waiting_envelopes(member)
 
 
 @pytest.mark.parametrize(
     "action", ["busdox-docid-qns::urn:okand::typ##1.0", f"other-scheme::{RECEIPT_EXTENDED.value}", "typ"]
 )
 async def test_2_5_a_a_type_of_message_that_is_not_served(stage: Stage, action: str) -> None:
+    """Clauses: transport-profile-as4 2.5 a."""
     peer = stage.peer()
     posted = await peer.posts(peer.encloses(stage.agency), stage.agency, {"action": action})
     assert posted.errors() == [("EBMS:0004", "NOT_SERVICED")]
@@ -92,6 +97,10 @@ async def test_2_3_1_roles_and_property_types_of_each_profile_are_accepted_and_l
 
 @pytest.mark.parametrize("kind", UNAPPROVED)
 async def test_2_10_c_d_a_sender_that_is_not_an_approved_access_point(stage: Stage, kind: str) -> None:
+    """Clauses: accesspoint-test-cases 4.3.1 TF-03; transport-model-base 3.3.1 step 9, step 18, 3.3.2 step 9,
+    step 18; transport-model-extended 3.3.1 step 12, step 24, 3.3.2 step 13, step 24; transport-profile-as4
+    2.10 c, d.
+    """
     certify, reason = UNAPPROVED[kind]
     peer = stage.peer(certify=lambda party: certify(stage, party))
     envelope = peer.encloses(stage.agency)
@@ -103,6 +112,7 @@ async def test_2_10_c_d_a_sender_that_is_not_an_approved_access_point(stage: Sta
 
 
 async def test_3_1_5_a_from_party_is_not_the_name_in_the_certificate(stage: Stage) -> None:
+    """Clauses: component-accesspoint 3.1.5 a."""
     peer = stage.peer()
     posted = await peer.posts(peer.encloses(stage.agency), stage.agency, {"from_party": "AP9999-SDK-DEMO"})
     assert posted.errors() == [("EBMS:0101", "From/PartyId is not the name in the signing certificate")]
@@ -240,6 +250,7 @@ async def logged_and_deleted(member: Member, as4: str, envelope_id: str, reason:
     ],
 )
 async def test_3_1_6_as4_and_envelope_differ(stage: Stage, says: dict[str, str], reason: str) -> None:
+    """Clauses: component-accesspoint 3.1.6 a, b, c, d."""
     peer = stage.peer()
     envelope = peer.encloses(stage.habo)
     posted = await peer.posts(envelope, stage.habo, says)
@@ -276,7 +287,10 @@ async def test_2_6_the_envelope_names_another_federation_or_process(
     ],
 )
 async def test_3_2_2_an_envelope_that_breaks_the_profile(stage: Stage, old: bytes, new: bytes) -> None:
-    """TF-09 of the test cases: not handed on, never told of in the synchronous answer (profile-as4 2.9)."""
+    """TF-09 of the test cases: not handed on, never told of in the synchronous answer (profile-as4 2.9).
+
+    Clauses: component-accesspoint 3.2.2 a, step 1, step 2; transport-profile-as4 2.6 a, 2.9 sentence 1.
+    """
     peer = stage.peer()
     envelope = changed(peer.encloses(stage.habo), old, new)
     posted = await peer.posts(envelope, stage.habo)
@@ -285,7 +299,10 @@ async def test_3_2_2_an_envelope_that_breaks_the_profile(stage: Stage, old: byte
 
 
 async def test_a_conversation_id_of_its_own_is_taken(stage: Stage) -> None:
-    """content-specification 4.3.2 and transport-profile-as4 2.7 a differ: either is accepted."""
+    """content-specification 4.3.2 and transport-profile-as4 2.7 a differ: either is accepted.
+
+    Clauses: component-accesspoint 3.1.2 b.
+    """
     peer = stage.peer()
     envelope = peer.encloses(stage.agency)
     await peer.posts(envelope, stage.agency, {"conversation_id": str(uuid4())})
@@ -294,7 +311,10 @@ async def test_a_conversation_id_of_its_own_is_taken(stage: Stage) -> None:
 
 
 async def test_properties_with_and_without_type_are_taken(stage: Stage) -> None:
-    """facts of DIGG's own example: ``type="iso6523-actorid-upis"`` may be there or not."""
+    """facts of DIGG's own example: ``type="iso6523-actorid-upis"`` may be there or not.
+
+    Clauses: component-accesspoint 3.1.2 b.
+    """
     peer = stage.peer()
     envelope = peer.encloses(stage.agency)
     posted = await peer.posts(envelope, stage.agency, typed=False)

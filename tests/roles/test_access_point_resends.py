@@ -66,7 +66,10 @@ async def sent(stage: Stage) -> dict[str, Sent]:
 async def test_3_2_5_attempts_at_a_constant_interval_then_the_sender_is_told(
     stage: Stage, sent: dict[str, Sent]
 ) -> None:
-    """TF-05 of the test cases."""
+    """TF-05 of the test cases.
+
+    Clauses: component-accesspoint 3.2.5 a, b.
+    """
     habo, message_id = stage.habo, sent["unreachable"].message_id
     failure = await habo.failure(message_id)
     assert failure == "Transfer failed: peer-unreachable | no HTTP answer (ClientConnectorError)"
@@ -85,6 +88,9 @@ async def test_3_2_5_attempts_at_a_constant_interval_then_the_sender_is_told(
 async def test_2_4_1_a_peer_whose_tls_certificate_is_not_trusted_gets_nothing(
     stage: Stage, sent: dict[str, Sent]
 ) -> None:
+    """Clauses: transport-model-base 3.3.1 step 8, 3.3.2 step 8; transport-model-extended 3.3.1 step 11, 3.3.2
+    step 12; transport-profile-as4 2.4.1 A1.
+    """
     peer, message_id = sent["untrusted TLS"].peer, sent["untrusted TLS"].message_id
     assert (await stage.habo.failure(message_id)).startswith("Transfer failed: peer-unreachable")
     assert not peer.received
@@ -106,7 +112,10 @@ async def test_a_bare_http_status_is_tried_again(stage: Stage, sent: dict[str, S
 
 
 async def test_every_attempt_is_the_same_message(stage: Stage, sent: dict[str, Sent]) -> None:
-    """transport-profile-as4 2.2, reception awareness: same MessageId, payload and signed references."""
+    """transport-profile-as4 2.2, reception awareness: same MessageId, payload and signed references.
+
+    Clauses: transport-profile-as4 2.2 a.
+    """
     case = sent["twice nothing"]
     await stage.habo.reaches(case.message_id, MessageStatus.WAITING_FOR_RECEIPT)
     assert len(case.peer.received) == 3

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 
 import pytest
@@ -31,6 +33,9 @@ async def answers_message(peer: Peer, habo: Member, message_id: str) -> None:
 
 
 async def test_2_3_1_the_header_is_the_profiles(stage: Stage) -> None:
+    """Clauses: component-accesspoint 3.1.5 a; transport-model-extended 3.3.1 step 10, 3.3.2 step 11;
+    transport-profile-as4 2.3.1 a, b, c, d, f, g, h, i, j, k, l, m, n, o, p, q, 2.7 a.
+    """
     habo, peer = stage.habo, stage.peer()
     message_id = await habo.send(peer.address)
     (received,) = await peer.gets()
@@ -38,6 +43,9 @@ async def test_2_3_1_the_header_is_the_profiles(stage: Stage) -> None:
     role = "http://docs.oasis-open.org/ebxml-msg/ebms/v3.0/ns/core/200704/"
     assert (message.from_party, message.from_role) == (habo.access_point.party, f"{role}initiator")
     assert (message.to_party, message.to_role) == (peer.party, f"{role}responder")
+    party_type = "urn:fdc:digg.se:edelivery:transportprofile:as4:partytype:ap"
+    assert message.from_party_type == message.to_party_type == party_type
+    assert message.mpc is None, "the default channel"
     assert (message.service, message.service_type) == (
         "bdx:noprocess",
         "urn:fdc:digg.se:edelivery:process",
@@ -58,6 +66,7 @@ async def test_2_3_1_the_header_is_the_profiles(stage: Stage) -> None:
 async def test_2_3_1_e_the_endpoint_of_the_confirmed_profile_before_the_unconfirmed_one(
     stage: Stage, reachable: TransportProfile, elsewhere: tuple[TransportProfile, ...]
 ) -> None:
+    """Clauses: transport-profile-as4 2.3.1 e."""
     peer, federation = stage.peer(), stage.federation
     for service in federation.smp.services(peer.address.organisation):
         here = next(one for one in service.endpoints if one.transport_profile == reachable.identifier)
@@ -78,7 +87,11 @@ async def test_2_3_1_e_the_endpoint_of_the_confirmed_profile_before_the_unconfir
 
 @pytest.mark.parametrize("kind", UNAPPROVED)
 async def test_2_10_a_b_a_recipient_that_is_not_an_approved_access_point(stage: Stage, kind: str) -> None:
-    """TF-02 of the test cases; nothing is sent, and there is no second attempt."""
+    """TF-02 of the test cases; nothing is sent, and there is no second attempt.
+
+    Clauses: accesspoint-test-cases 4.2.2 TF-02; transport-model-base 3.3.1 step 6, 3.3.2 step 6;
+    transport-model-extended 3.3.1 step 9, 3.3.2 step 10; transport-profile-as4 2.10 a, b.
+    """
     certify, reason = UNAPPROVED[kind]
     habo, peer = stage.habo, stage.peer(certify=lambda party: certify(stage, party))
     message_id = await habo.send(peer.address)
@@ -89,7 +102,10 @@ async def test_2_10_a_b_a_recipient_that_is_not_an_approved_access_point(stage: 
 
 
 async def test_3_2_4_the_recipient_is_not_registered(stage: Stage) -> None:
-    """Known when the message was sealed, gone when the access point looks."""
+    """Known when the message was sealed, gone when the access point looks.
+
+    Clauses: component-accesspoint 3.1.3 b, 3.2.4 a.
+    """
     habo, peer = stage.habo, stage.peer()
     envelope = await habo.encloses(peer.address, peer.encryption)
     stage.federation.smp.remove(peer.address.organisation)
@@ -99,6 +115,46 @@ async def test_3_2_4_the_recipient_is_not_registered(stage: Stage) -> None:
         " | the participant has not registered this type of message in SMP"
     )
     assert not peer.received
+
+
+async def test_3_2_c_the_sender_is_not_registered(stage: Stage) -> None:
+    """transport-model-extended 3.2 c, transport-profile-as4 2.6 b: refused with a reason, nothing leaves.
+
+    As another supplier's message service would hand it over, which has not looked.
+    """
+    habo, peer = stage.habo, stage.peer()
+    envelope = await habo.encloses(peer.address, peer.encryption)
+    with unregistered(stage, habo):
+        await habo.submit(envelope)
+        failure = await habo.failure(envelope.id)
+    assert failure.startswith("Transfer failed: sender-not-registered | the sender is not registered in SMP")
+    assert await habo.transfer_events(envelope.id) == [
+        (TransferState.FAILED, TransferReason.SENDER_NOT_REGISTERED)
+    ]
+    assert not peer.received
+
+
+async def test_3_2_c_a_message_of_an_unregistered_sender_ends_at_once(stage: Stage) -> None:
+    """transport-model-extended 3.2 c: its own message service refuses it, before anything is sealed."""
+    habo, peer = stage.habo, stage.peer()
+    with unregistered(stage, habo):
+        message_id = await habo.send(peer.address)
+        failure = await habo.failure(message_id)
+    assert failure.startswith("Message could not be handed over | the sender is not registered in SMP")
+    assert not await habo.transfer_events(message_id)
+    assert not peer.received
+
+
+@contextmanager
+def unregistered(stage: Stage, member: Member) -> Iterator[None]:
+    """An organisation that is not in SMP while the context lasts; what is remembered of it is forgotten."""
+    smp = stage.federation.smp
+    services = smp.services(member.organisation)
+    smp.remove(member.organisation)
+    try:
+        yield
+    finally:
+        smp.put(services)
 
 
 # --- errors of the peer -------------------------------------------------------------------------------------

@@ -21,6 +21,7 @@ ADDRESS = "/messagePayload/message/messageHeader/recipient/attention/subOrganiza
 
 
 async def test_an_address_that_is_not_in_the_address_book_is_not_written_to(stage: Stage) -> None:
+    """Clauses: architecture-sad 5.4 step 1b."""
     agency = stage.agency
     message = letter(agency.address, replace(stage.habo.address, functional_address="sdk.ingen"))
     with pytest.raises(MessageInvalid) as refused:
@@ -51,6 +52,7 @@ async def test_while_the_address_book_is_down_the_recipient_decides(stage: Stage
 
 
 async def test_a_sender_that_is_not_in_the_copy_is_noted_and_heard(stage: Stage) -> None:
+    """Clauses: architecture-sad 5.3.6.2 step 6, 5.4 step 1b."""
     agency = stage.agency
     peer = stage.peer()
     message = letter(replace(peer.address, functional_address="sdk.okand"), agency.address)
@@ -64,6 +66,7 @@ async def test_a_sender_that_is_not_in_the_copy_is_noted_and_heard(stage: Stage)
 
 
 async def test_clients_search_in_the_copy_whose_age_is_known(stage: Stage) -> None:
+    """Clauses: architecture-sad 5.3.6.2 step 1, 5.4 step 1."""
     book = stage.agency.operator.messages.address_book
 
     async def copied() -> bool | None:

@@ -56,6 +56,10 @@ class TestOutgoing:
         return stage.peer()
 
     async def test_every_fact_of_a_delivery_is_logged(self, stage: Stage, peer: Peer) -> None:
+        """Clauses: component-accesspoint 3.1.7 a, 3.4.1 sentence 1; transport-model-base 2.9.2 sentence 1,
+        3.3.1 step 11, step 20, 3.3.2 step 11, step 20; transport-model-extended 3.3.1 step 14, step 26,
+        3.3.2 step 15, step 26.
+        """
         entry = await outgoing(stage.habo, peer, AuditEvent.AP_TRANSFER_DELIVERED)
         (received,) = peer.received
         message, facts = received.header.user_message, entry.ids
@@ -82,6 +86,7 @@ class TestOutgoing:
     async def test_every_fact_of_a_failure_is_logged_with_the_peers_own_words(
         self, stage: Stage, peer: Peer
     ) -> None:
+        """Clauses: component-accesspoint 3.1.7 a."""
         fault = As4Fault(EbmsErrorCode.OTHER, "the disk is full")
 
         def refuse(*_: object) -> object:
@@ -105,6 +110,10 @@ class TestIncoming:
     """Inkommet meddelande."""
 
     async def test_every_fact_of_a_reception_is_logged(self, stage: Stage) -> None:
+        """Clauses: component-accesspoint 3.1.7 b, 3.4.1 sentence 2; transport-model-base 3.3.1 step 11, step
+        20, 3.3.2 step 11, step 20; transport-model-extended 3.3.1 step 14, step 26, 3.3.2 step 15, step
+        26.
+        """
         peer = stage.peer()
         posted = await peer.posts(peer.encloses(stage.habo), stage.habo)
         entry = await stage.habo.logged(AP, posted.message_id, AuditEvent.AP_ENVELOPE_RECEIVED)
@@ -129,7 +138,10 @@ class TestIncoming:
         key.verify(logged, etree.tostring(signed, method="c14n", exclusive=True), PKCS1v15(), hashes.SHA256())
 
     async def test_every_fact_of_a_refusal_is_logged(self, stage: Stage) -> None:
-        """Of an envelope that breaks its profile, and of a message for nobody here: in the operator's log."""
+        """Of an envelope that breaks its profile, and of a message for nobody here: in the operator's log.
+
+        Clauses: component-accesspoint 3.1.7 b, 3.2.1 step 1.
+        """
         peer = stage.peer()
         whole = peer.encloses(stage.habo)
         envelope = changed(whole, b"edelivery:xhe:1<", b"edelivery:xhe:9<")

@@ -162,6 +162,7 @@ async def exchanged(sender: Member, recipient: Member) -> str:
 
 
 async def test_both_exchange_messages_at_the_same_time_and_know_nothing_of_each_other(place: Place) -> None:
+    """Clauses: transport-profile-as4 2.10 e."""
     agency = place.stage.agency
     here = [(place.here, agency), (agency, place.here)]
     there = [(place.there, place.neighbour), (place.neighbour, place.there)]
@@ -175,6 +176,7 @@ async def test_both_exchange_messages_at_the_same_time_and_know_nothing_of_each_
 
 
 async def test_2_10_c_an_access_point_of_the_other_federation_is_refused(place: Place) -> None:
+    """Clauses: transport-profile-as4 2.10 c."""
     peer = place.stage.peer()
     envelope = peer.encloses(place.there)
     caller = replace(peer, tls=place.tls(place.other))
@@ -189,7 +191,10 @@ async def test_2_10_c_an_access_point_of_the_other_federation_is_refused(place: 
 async def test_2_4_2_a2_a_peer_without_a_certificate_of_the_named_issuers_gets_no_connection(
     place: Place, shown: str
 ) -> None:
-    """With ``client_certificates``; the federation of all tests is one-way (2.4.2 b)."""
+    """With ``client_certificates``; the federation of all tests is one-way (2.4.2 b).
+
+    Clauses: transport-profile-as4 2.4.2 A2.
+    """
     peer = place.stage.peer()
     caller = replace(peer, tls=place.tls(None if shown == "none" else place.stage.federation))
     with pytest.raises((ssl.SSLError, ConnectionError)):
@@ -197,6 +202,7 @@ async def test_2_4_2_a2_a_peer_without_a_certificate_of_the_named_issuers_gets_n
 
 
 async def test_2_6_an_envelope_of_the_other_federation_is_not_taken_over_interface_c(place: Place) -> None:
+    """Clauses: envelope-profile-xhe 2.2 sentence 5; transport-profile-as4 2.6 sentence 1."""
     there = place.there
     message = letter(there.address, place.neighbour.address)
     interface = await there.interface_c()
@@ -213,7 +219,10 @@ async def test_the_organisations_client_in_one_federation_is_none_in_the_other(p
 
 
 async def test_2_10_f_g_metadata_of_the_other_federations_smp_is_not_trusted(place: Place) -> None:
-    """Even when the name server of the one says that the SMP of the other is where to ask."""
+    """Even when the name server of the one says that the SMP of the other is where to ask.
+
+    Clauses: transport-profile-as4 2.10 g.
+    """
     there, agency = place.there, place.stage.agency
     place.other.sml.register([agency.organisation], place.stage.federation.smp_url)
     envelope = enclose(

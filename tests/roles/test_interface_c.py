@@ -66,6 +66,7 @@ async def test_a_certificate_of_the_right_issuer_that_is_not_registered(stage: S
 async def test_no_certificate_or_one_of_another_issuer_gets_no_connection(
     stage: Stage, tmp_path: Path, shown: str
 ) -> None:
+    """Clauses: architecture-sad 6.5 sentence 1; transport-model-base 2.5 sentence 2."""
     own = None
     if shown == "of another issuer":
         key, certificate = pki.key(1), pki.root("stranger", 1).certificate
@@ -186,6 +187,7 @@ async def test_a_conversation_id_that_is_none(stage: Stage, conversation_id: str
     ],
 )
 async def test_what_is_no_envelope_is_refused(stage: Stage, data: bytes) -> None:
+    """Clauses: component-accesspoint 3.1.4 a; transport-profile-as4 2.6 a."""
     answer = await (await stage.habo.interface_c()).submit(str(uuid4()), data)
     assert answer.problem == (422, "envelope-invalid")
 

@@ -34,7 +34,12 @@ async def exchanged(stage: Stage, **changes: Any) -> str:
 
 
 async def test_4_1_and_4_2_a_message_from_client_to_client(stage: Stage) -> None:
-    """Sent, accepted, listed as new, fetched as it was sent, and deleted at both ends."""
+    """Sent, accepted, listed as new, fetched as it was sent, and deleted at both ends.
+
+    Clauses: api-mt-mk 3 sentence 6, sentence 8, 4.1 step 5, step 7, step 9, 4.2 step 3, step 4, step 6, step
+    6b, step 7, step 8; content-specification 4.2 sentence 1, 4.3.2 sentence 9, sentence 11, 4.3.2.3 sentence
+    3.
+    """
     sender, recipient = stage.client(stage.habo), stage.client(stage.agency)
     sent = document(
         stage.habo.address,
@@ -65,6 +70,7 @@ async def test_4_1_and_4_2_a_message_from_client_to_client(stage: Stage) -> None
 
 
 async def test_what_happened_to_a_message_is_told_the_latest_first(stage: Stage) -> None:
+    """Clauses: api-mt-mk 4.1 step 6, message sentence 4, status sentence 1."""
     message_id = await exchanged(stage)
     ours = (await stage.client(stage.habo).reads(message_id))["events"]
     theirs = (await stage.client(stage.agency).reads(message_id))["events"]
@@ -76,7 +82,10 @@ async def test_what_happened_to_a_message_is_told_the_latest_first(stage: Stage)
 
 
 async def test_a_rejected_message_tells_what_the_receipt_found(stage: Stage) -> None:
-    """api-mt-mk, Mappning Kvittens och Event."""
+    """api-mt-mk, Mappning Kvittens och Event.
+
+    Clauses: api-mt-mk message sentence 4, sentence 5, status sentence 1.
+    """
     client = stage.client(stage.habo)
     sent = document(stage.habo.address, stage.agency.address)
     sent["data"]["attributes"]["recipientAttention"]["subOrganization"]["extension"] = "sdk.ingenstans"
@@ -98,6 +107,7 @@ async def test_a_rejected_message_tells_what_the_receipt_found(stage: Stage) -> 
 
 
 async def test_ids_and_time_are_made_where_they_are_left_out(stage: Stage) -> None:
+    """Clauses: api-mt-mk message sentence 2, sentences 7-9."""
     message_id = await exchanged(stage)
     told = await stage.client(stage.agency).reads(message_id)
     assert told["messageId"] == told["conversationId"] == message_id
@@ -106,6 +116,7 @@ async def test_ids_and_time_are_made_where_they_are_left_out(stage: Stage) -> No
 
 
 async def test_ids_and_time_are_the_clients_where_it_gives_them(stage: Stage) -> None:
+    """Clauses: api-mt-mk message sentence 6; content-specification 4.3.2 sentence 7."""
     given = {
         "messageId": str(uuid4()),
         "conversationId": str(uuid4()),
@@ -119,6 +130,7 @@ async def test_ids_and_time_are_the_clients_where_it_gives_them(stage: Stage) ->
 
 
 async def test_an_answer_goes_on_in_the_conversation_that_its_client_knows(stage: Stage) -> None:
+    """Clauses: content-specification 4.3.2 sentence 5."""
     conversation = str(uuid4())
     first = await exchanged(stage, conversationId=conversation)
     answer = document(stage.agency.address, stage.habo.address, refToMessageId=first)
@@ -181,7 +193,10 @@ async def test_another_message_with_the_same_id_is_a_duplicate(stage: Stage, cha
 
 
 async def test_a_message_under_way_is_not_deleted(stage: Stage) -> None:
-    """api-mt-mk 3, deleteMessageById: with a final status alone."""
+    """api-mt-mk 3, deleteMessageById: with a final status alone.
+
+    Clauses: api-mt-mk 4.1 step 8.
+    """
     habo, client = stage.habo, stage.client(stage.habo)
     message = letter(habo.address, stage.agency.address)
     await habo.plant(message)
@@ -192,7 +207,10 @@ async def test_a_message_under_way_is_not_deleted(stage: Stage) -> None:
 
 
 async def test_what_came_in_is_fetched_when_its_sender_has_been_told(stage: Stage) -> None:
-    """KV Meddelandestatus 11, NEW: receipted, and can be fetched."""
+    """KV Meddelandestatus 11, NEW: receipted, and can be fetched.
+
+    Clauses: api-mt-mk 4.2 step 7.
+    """
     agency, peer = stage.agency, stage.peer()
     client = stage.client(agency)
     envelope = peer.encloses(agency)
@@ -212,6 +230,7 @@ async def test_what_came_in_is_fetched_when_its_sender_has_been_told(stage: Stag
 
 
 async def test_3_filters_are_combined(stage: Stage) -> None:
+    """Clauses: api-mt-mk 3 sentence 1, sentence 5."""
     old, new = [await exchanged(stage, creationDateTime=f"20{year}-05-06T07:08:09.0Z") for year in (20, 21)]
     client = stage.client(stage.habo)
     ours, theirs = stage.habo.address.functional_address, stage.agency.address.functional_address
@@ -273,6 +292,7 @@ async def test_a_list_of_messages_that_say_much_is_whole_and_leads_from_page_to_
 
 
 async def test_an_empty_list_is_a_list(stage: Stage) -> None:
+    """Clauses: api-mt-mk 4.2 step 4."""
     answer = await stage.client(stage.habo, "sdk.ingen").list()
     assert answer.document() == {
         "meta": {"version": "sdk api 1.0.0"},

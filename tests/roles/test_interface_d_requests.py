@@ -61,6 +61,7 @@ async def denials(member: Member) -> list[str]:
 async def test_without_a_token_that_is_known_nothing_is_answered(
     stage: Stage, authorization: str, told: str
 ) -> None:
+    """Clauses: api-mt-mk 4.1 step 5, step 7, 4.2 step 4, step 6b; architecture-sad 6.5 sentence 1."""
     client = stage.client(stage.habo)
     for method, path in (("POST", MESSAGES), ("GET", MESSAGES), ("GET", "/v1/sdk/events")):
         answer = await client.call(method, path, headers={"authorization": authorization})
@@ -102,7 +103,10 @@ async def test_an_organisation_that_is_not_served_gets_no_answer(stage: Stage) -
 
 @pytest.mark.parametrize("whose", ["another client's", "nobody's", "another organisation's"])
 async def test_a_client_sends_from_its_own_addresses(stage: Stage, whose: str) -> None:
-    """api-mt-mk, Informationsobjekt 11: the answer is the same whether or not the address exists."""
+    """api-mt-mk, Informationsobjekt 11: the answer is the same whether or not the address exists.
+
+    Clauses: api-mt-mk message sentence 10, sentence 11.
+    """
     habo = stage.habo
     address = {
         "another client's": habo.address.functional_address,
@@ -123,7 +127,10 @@ async def test_a_client_sends_from_its_own_addresses(stage: Stage, whose: str) -
 
 
 async def test_a_client_sends_as_its_own_organisation(stage: Stage) -> None:
-    """api-mt-mk, Informationsobjekt 12."""
+    """api-mt-mk, Informationsobjekt 12.
+
+    Clauses: api-mt-mk message sentence 12, sentence 13.
+    """
     answer = await stage.client(stage.habo).send(sent(stage, sender=stage.mullsjo.organisation.value))
     assert issues(answer) == [("BV", "security", f"{A}/sender")]
 
@@ -158,11 +165,15 @@ async def test_an_address_that_a_pattern_covers_must_be_the_organisations(stage:
 async def test_4_1_step_4_a_message_that_breaks_a_rule_is_refused_with_its_place(
     stage: Stage, changes: dict[str, Any], told: tuple[str, str, str]
 ) -> None:
+    """Clauses: api-mt-mk 4.1 step 4, step 5; architecture-sad 5.2.1 sentence 1; content-specification 4.3.2
+    sentence 7, 5 sentence 3.
+    """
     assert told in issues(await stage.client(stage.habo).send(sent(stage, **changes)))
 
 
 @pytest.mark.parametrize("content", ["", "å", "AAA", "AA AA", "A" * 5, "-_==", "AAAA\r\nAAAA"])
 async def test_a_file_is_base64_as_in_rfc_4648(stage: Stage, content: str) -> None:
+    """Clauses: content-specification 4.3.3.3 sentence 6."""
     made = sent(stage, digitalDocument=[text_document("x", ("a.pdf", b""))])
     made["data"]["attributes"]["digitalDocument"][0]["contentFiles"][0]["content"] = content
     answer = await stage.client(stage.habo).send(made)

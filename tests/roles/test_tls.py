@@ -41,6 +41,7 @@ def welcome(where: SocketAddress, trust: Path, own: tuple[Path, str], kind: str)
 @pytest.mark.parametrize("kind", CLIENTS)
 @pytest.mark.parametrize("interface", ["A", "C"])
 async def test_2_4_1_a_versions_and_suites(stage: Stage, interface: str, kind: str) -> None:
+    """Clauses: transport-profile-as4 2.4.1 a."""
     own = stage.habo.access_point
     where = own.listen if interface == "A" else own.listen_c
     client = await stage.habo.client_tls()

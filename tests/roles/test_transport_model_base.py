@@ -14,6 +14,9 @@ from tests.roles.stage import BOTH_MODELS, Stage
 
 
 async def test_same_operator_a_message_is_accepted_unsigned_and_unencrypted(stage: Stage) -> None:
+    """Clauses: component-accesspoint 3.1.2 a; transport-model-base 3.3.1 steps 2-5, step 10, steps 12-17,
+    step 19, step 21, step 22.
+    """
     habo, mullsjo = stage.habo, stage.mullsjo
     message_id = await habo.send(mullsjo.address, WITH_PDF, SDK_MESSAGE_BASE)
     assert await habo.ends(message_id) is MessageStatus.ACCEPTED
@@ -25,7 +28,10 @@ async def test_same_operator_a_message_is_accepted_unsigned_and_unencrypted(stag
 
 
 async def test_the_envelope_of_a_message_and_of_its_receipt(stage: Stage) -> None:
-    """To another operator: nothing but AS4 protects them."""
+    """To another operator: nothing but AS4 protects them.
+
+    Clauses: transport-model-base 2.5 sentence 1, 2.11 a, b, 3.2 c, 3.3.1 step 7, 3.3.2 step 7.
+    """
     habo, peer = stage.habo, stage.peer(documents=BOTH_MODELS)
     message_id = await habo.send(peer.address, WITH_PDF, SDK_MESSAGE_BASE)
     (message,) = await peer.gets()
@@ -42,13 +48,32 @@ async def test_the_envelope_of_a_message_and_of_its_receipt(stage: Stage) -> Non
 
 
 async def test_an_encrypted_payload_cannot_be_read_and_gets_no_receipt(stage: Stage) -> None:
-    """message-receipt 2.1.2: encrypted in another way than expected."""
+    """message-receipt 2.1.2: encrypted in another way than expected.
+
+    Clauses: transport-model-base 2.11 b.
+    """
     habo, peer = stage.habo, stage.peer(documents=BOTH_MODELS)
     message = letter(peer.address, habo.address)
     envelope = enclose(message, None, habo.encryption, document=SDK_MESSAGE_BASE)
     await peer.posts(envelope, habo)
     await habo.logged(MT, envelope.id, AuditEvent.MT_MESSAGE_REFUSED)
     assert await habo.happened(MT, envelope.id) == [AuditEvent.MT_MESSAGE_REFUSED]
+
+
+async def test_3_3_2_a_message_that_breaks_the_rules_is_rejected(stage: Stage) -> None:
+    """The receipt tells the sender why, under the base model too; nothing of the message is kept.
+
+    Clauses: transport-model-base 2.9.3 a, 3.3.2 steps 3-5, step 10, steps 12-17, step 19, steps 21-23.
+    """
+    habo, mullsjo = stage.habo, stage.mullsjo
+    message = letter(habo.address, mullsjo.address)
+    await habo.plant(message, SDK_MESSAGE_BASE)
+    nothing = b'<messagePayload xmlns="urn:riv:infrastructure:messaging:MessageWithAttachments:3"/>'
+    await habo.submit(enclose(message, None, None, payload=nothing, document=SDK_MESSAGE_BASE))
+    assert {code for code, _ in await habo.rejections(message.message_id)} == {"SV structure"}
+    refused = await mullsjo.logged(MT, message.message_id, AuditEvent.MT_MESSAGE_REFUSED)
+    assert refused.ids["reason"] == "SV structure"
+    assert not await mullsjo.holds_content(message.message_id)
 
 
 async def test_profile_as4_2_5_a_an_organisation_that_is_not_registered_for_it_is_not_served(
@@ -70,7 +95,10 @@ async def test_an_organisation_that_is_not_registered_for_it_cannot_send(stage: 
 async def test_transport_model_extended_3_2_d_a_receipt_under_the_base_model_answers_no_protected_message(
     stage: Stage,
 ) -> None:
-    """It is not signed: anybody could have written it."""
+    """It is not signed: anybody could have written it.
+
+    Clauses: transport-model-extended 3.2 d.
+    """
     habo, peer = stage.habo, stage.peer(documents=BOTH_MODELS)
     message_id = await habo.send(peer.address)
     await habo.reaches(message_id, MessageStatus.WAITING_FOR_RECEIPT)

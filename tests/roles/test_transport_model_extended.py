@@ -62,6 +62,10 @@ class Test331PositiveReceipt:
     """3.3.1: every step leaves its entry, at its place, in its order."""
 
     async def test_steps_1_to_7_and_30_at_the_sender(self, either: Exchange) -> None:
+        """Clauses: accesspoint-test-cases 4.2.1 TF-01; architecture-sad 5.3.5 step 1, 5.3.6.2 step 3;
+        certpub-rest-binding 3.2 step 6; envelope-profile-xhe 2 sentence 1; transport-model-extended 0
+        sentence 1, 3.3.1 step 2, step 7, step 30, 3.3.2 step 2.
+        """
         assert await either.sender.happened(MT, either.message_id) == [
             AuditEvent.MT_MESSAGE_SCHEDULED,
             AuditEvent.MT_MESSAGE_SUBMITTED,
@@ -71,14 +75,21 @@ class Test331PositiveReceipt:
         ]
 
     async def test_steps_8_to_14_at_the_senders_access_point(self, either: Exchange) -> None:
+        """Clauses: architecture-sad 5.3.6.2 step 5; component-accesspoint 3.1.2 a; transport-model-extended
+        3.3.1 step 8, step 13.
+        """
         happened = await either.sender.happened(AP, either.message_id)
         assert happened == [AuditEvent.AP_TRANSFER_QUEUED, AuditEvent.AP_TRANSFER_DELIVERED]
 
     async def test_steps_12_to_15_at_the_receivers_access_point(self, either: Exchange) -> None:
+        """Clauses: transport-model-extended 3.3.1 step 15."""
         happened = await either.recipient.happened(AP, either.message_id)
         assert happened == [AuditEvent.AP_ENVELOPE_RECEIVED, AuditEvent.AP_ENVELOPE_ACKNOWLEDGED]
 
     async def test_steps_16_to_22_at_the_receiver(self, either: Exchange) -> None:
+        """Clauses: certpub-rest-binding 3.2 step 1b; content-specification 2.1 step 3;
+        transport-model-extended 3.3.1 steps 20-22.
+        """
         assert await either.recipient.happened(MT, either.message_id) == [
             AuditEvent.MT_MESSAGE_RETRIEVED,
             AuditEvent.MT_RECEIPT_QUEUED,
@@ -88,6 +99,9 @@ class Test331PositiveReceipt:
         ]
 
     async def test_steps_23_to_27_the_receipt_through_both_access_points(self, either: Exchange) -> None:
+        """Clauses: certpub-rest-binding 3.2 step 9; content-specification 2.1 step 4; transport-model-base
+        3.2 d; transport-model-extended 3.3.1 step 23, step 25, step 27.
+        """
         assert await either.recipient.happened(AP, either.receipt_id) == [
             AuditEvent.AP_TRANSFER_QUEUED,
             AuditEvent.AP_TRANSFER_DELIVERED,
@@ -96,8 +110,11 @@ class Test331PositiveReceipt:
             AuditEvent.AP_ENVELOPE_RECEIVED,
             AuditEvent.AP_ENVELOPE_ACKNOWLEDGED,
         ]
+        answered = await either.sender.happened(MT, either.receipt_id)
+        assert AuditEvent.MT_RECEIPT_QUEUED not in answered, "a receipt is not answered with a receipt"
 
     async def test_steps_17_and_29_the_published_certificates_signed(self, either: Exchange) -> None:
+        """Clauses: transport-model-extended 2.11 c, 3.3.1 step 6, step 17, step 28, step 29, 3.3.2 step 6."""
         sender, recipient = either.sender, either.recipient
         message = await recipient.logged(MT, either.message_id, AuditEvent.MT_MESSAGE_RETRIEVED)
         receipt = await sender.logged(MT, either.message_id, AuditEvent.MT_RECEIPT_RECEIVED)
@@ -106,6 +123,7 @@ class Test331PositiveReceipt:
             assert entry.ids["certificate"] == certificate.fingerprint(hashes.SHA256()).hex()
 
     async def test_the_content_arrives_as_it_was_sent(self, either: Exchange) -> None:
+        """Clauses: transport-model-extended 3.3.1 step 18."""
         message = await either.recipient.reads(either.message_id)
         (document,) = message.documents
         assert (message.label, document.texts) == (WITH_PDF.label, (WITH_PDF.text,))
@@ -150,7 +168,10 @@ class Test331PositiveReceipt:
         assert (out["sender"], out["recipient"]) == (sender.organisation.value, recipient.organisation.value)
 
     async def test_the_signed_transport_receipt_is_kept_as_evidence(self, either: Exchange) -> None:
-        """transport-model-extended 2.5, Oavvislighet av kvittens."""
+        """transport-model-extended 2.5, Oavvislighet av kvittens.
+
+        Clauses: content-specification 2.1 step 1.
+        """
         as4 = (await either.sender.logged(AP, either.message_id, AuditEvent.AP_TRANSFER_DELIVERED)).ids["as4"]
         async with either.recipient.open(AP) as vault:
             given = await vault.known_receipt(as4, either.sender.access_point.party)
@@ -166,7 +187,10 @@ async def test_same_operator_the_message_went_through_as4(stage: Stage, at_home:
 
 
 async def test_a_reply_stays_in_the_conversation(stage: Stage, exchange: Exchange) -> None:
-    """content-specification 4.3.2: its AS4 ConversationId is the conversation's too."""
+    """content-specification 4.3.2: its AS4 ConversationId is the conversation's too.
+
+    Clauses: content-specification 4.3.2 sentence 4.
+    """
     habo, agency = stage.habo, stage.agency
     original = await agency.reads(exchange.message_id)
     answer = reply(DRAFT, agency.address, original, message_id=str(uuid4()), at=datetime.now(UTC))
@@ -186,6 +210,9 @@ class Test332SignatureBroken:
     async def test_steps_17_to_31_the_sender_is_told_that_the_signature_does_not_hold(
         self, stage: Stage
     ) -> None:
+        """Clauses: transport-model-extended 3.3.2 step 8, step 9, step 14, step 16, step 18, step 19, steps
+        21-23, step 25, steps 27-31.
+        """
         habo, agency = stage.habo, stage.agency
         message = letter(habo.address, agency.address)
         await habo.plant(message)
@@ -196,7 +223,11 @@ class Test332SignatureBroken:
         assert not await agency.holds_content(message.message_id)
 
     async def test_step_20_the_payload_is_not_decrypted(self, stage: Stage) -> None:
-        """Encrypted for somebody else: whoever tried to decrypt it would send no receipt at all."""
+        """Encrypted for somebody else: whoever tried to decrypt it would send no receipt at all.
+
+        Clauses: content-specification 2.1 step 1b; envelope-profile-xhe 3.2 sentence 3;
+        transport-model-extended 3.3.2 step 20.
+        """
         habo, agency = stage.habo, stage.agency
         message = letter(habo.address, agency.address)
         await habo.plant(message)

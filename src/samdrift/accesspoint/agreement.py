@@ -32,7 +32,9 @@ def compare(message: UserMessage, envelope: EnvelopeHeader, federation: str) -> 
     """Every way in which the AS4 header and the envelope disagree (component-accesspoint 3.1.6 a, b, c).
 
     The federation is compared too, since an access point forwards within one
-    federation only (transport-profile-as4 2.6, 2.10 e).
+    federation only (transport-profile-as4 2.6 sentence 1, 2.10 e).
+
+    Clauses: accesspoint-test-cases 6.2.5 TF-10.
     """
     process = (envelope.process.value, envelope.process.scheme)
     checks = {

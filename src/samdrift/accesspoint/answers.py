@@ -30,6 +30,9 @@ class Answers:
         """A receipt with non-repudiation information for every signed part.
 
         ``addressed`` is the certificate of ours that the message was encrypted for.
+
+        Clauses: content-specification 2.1 step 1; transport-model-base 3.3.1 step 10, step 19, 3.3.2 step 10,
+        step 19; transport-model-extended 3.3.1 step 13, step 25, 3.3.2 step 14, step 25.
         """
         return build_receipt(
             user_message=message,

@@ -18,7 +18,11 @@ _OTHER = "other"
 
 
 def reception_facts(header: SignedHeader, profiles: Iterable[TransportProfile]) -> dict[str, str]:
-    """Who sent what to whom, by which of ``profiles``, from a header whose signature holds."""
+    """Who sent what to whom, by which of ``profiles``, from a header whose signature holds.
+
+    Clauses: component-accesspoint 3.1.7 b, 3.4.1 sentence 2; transport-model-base 3.3.1 step 11, step 20,
+    3.3.2 step 11, step 20; transport-model-extended 3.3.1 step 14, step 26, 3.3.2 step 15, step 26.
+    """
     message = header.user_message
     return {
         "as4": message.message_id,
@@ -58,7 +62,12 @@ def signature_facts(signature: bytes) -> dict[str, str]:
 
 
 def transfer_facts(transfer: Transfer) -> dict[str, str]:
-    """Who sends what to whom and when, before the peer is known."""
+    """Who sends what to whom and when, before the peer is known.
+
+    Clauses: component-accesspoint 3.1.7 a, 3.4.1 sentence 1; transport-model-base 2.9.2 sentence 1, 3.3.1
+    step 11, step 20, 3.3.2 step 11, step 20; transport-model-extended 3.3.1 step 14, step 26, 3.3.2 step 15,
+    step 26.
+    """
     envelope = transfer.envelope
     return {
         "transfer": transfer.id,

@@ -98,6 +98,8 @@ class Inbound:
 
         Raises :class:`samdrift.accesspoint.peers.PeerUndecided` and
         ``VaultUnavailable`` when the peer should come back later.
+
+        Clauses: accesspoint-test-cases 4.3.1 TF-04; component-accesspoint 3.1.2 b.
         """
         now = self._clock()
         facts: dict[str, str] = {}
@@ -127,6 +129,7 @@ class Inbound:
         return await self._peers.certificates(message, documents)
 
     def _served(self, message: UserMessage) -> ParticipantIdentifier:
+        """Clauses: component-accesspoint 3.2.1 a, step 2, step 3; transport-profile-as4 2.5 a, b."""
         recipient = participant(message.property("finalRecipient"))
         registration = self._gate.registry.find(recipient, Role.ACCESS_POINT) if recipient else None
         if (
@@ -147,6 +150,7 @@ class Inbound:
         facts: dict[str, str],
         now: datetime,
     ) -> _Taken:
+        """Clauses: accesspoint-test-cases 6.2.4 TF-09; component-accesspoint 3.2.2 step 1, step 2."""
         async with self._gate.open(_WORKER, recipient, Role.ACCESS_POINT, Purpose.RECEIVE) as vault:
             writer = vault.new_body()
             addressed = reception.open_with(self._keys().decryption)
@@ -163,6 +167,8 @@ class Inbound:
 
         A broken envelope is read to its end all the same: the answer tells of
         the transfer alone, never of payload validation (transport-profile-as4 2.9).
+
+        Clauses: component-accesspoint 3.2.2 a; transport-profile-as4 2.6 a.
         """
         scanner = HeaderScanner()
         problem = ""
@@ -178,6 +184,7 @@ class Inbound:
     def _arrived(
         self, complete: Complete, scanner: HeaderScanner, problem: str, header: SignedHeader
     ) -> _Arrived:
+        """Clauses: component-accesspoint 3.1.6 d."""
         if problem:
             return _Arrived(complete, None, problem)
         try:
@@ -198,6 +205,10 @@ class Inbound:
         facts: dict[str, str],
         now: datetime,
     ) -> _Taken:
+        """Clauses: transport-model-base 3.3.1 step 12, step 21, 3.3.2 step 12, step 21;
+        transport-model-extended 3.3.1 step 15, step 27, 3.3.2 step 16, step 27; transport-profile-as4 2.9
+        sentence 1.
+        """
         item = IncomingEnvelope(
             as4_message_id=facts["as4"],
             envelope_id=envelope.id,
@@ -225,6 +236,8 @@ class Inbound:
         In the recipient's log once an authenticated peer has named an
         organisation that is served here, else in the operator's: nobody
         unknown can fill an organisation's log.
+
+        Clauses: component-accesspoint 3.2.1 step 1.
         """
         reason = f"{fault.error.value}: {fault.detail}"
         if recipient is None:

@@ -90,6 +90,7 @@ class InterfaceC:
         )
 
     def _client(self, request: Request) -> Client:
+        """Clauses: architecture-sad 6.5 sentence 1; transport-model-base 2.5 sentence 2."""
         client = self._clients().get(request.scope.get(CLIENT_CERTIFICATE) or "")
         if client is None:
             raise Problem(ProblemKind.CLIENT_UNKNOWN, "this client certificate is not registered here")

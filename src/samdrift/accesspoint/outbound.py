@@ -60,15 +60,20 @@ class Outbound:
 
         The claim has stored the attempt's time before.
         The message of a resend signs what the first one signed: same MessageId,
-        same payload digest (transport-profile-as4 2.2, reception awareness). With
+        same payload digest (transport-profile-as4 2.2 a, reception awareness). With
         a peer that gets security timestamps, these alone differ.
+
+        Clauses: accesspoint-test-cases 4.2.1 TF-01; accesspoint-test-cases-open-test 3.1.1 TF-01;
+        transport-model-base 3.3.1 step 17, 3.3.2 step 17; transport-model-extended 3.3.1 step 23, 3.3.2 step
+        23.
         """
         began = time.monotonic()
         facts = transfer_facts(transfer)
         references: tuple[SignedReference, ...] = ()
         try:
+            envelope = transfer.envelope
             route = await self._routes.find(
-                transfer.envelope.recipient, transfer.envelope.document, self._clock()
+                envelope.sender, envelope.recipient, envelope.document, self._clock()
             )
         except NoRoute as failure:
             answer = Answer(failure.reason, failure.detail, final=failure.final)
@@ -82,6 +87,9 @@ class Outbound:
         return later
 
     def _prepare(self, transfer: Transfer, route: Route, created: datetime) -> PreparedMessage:
+        """Clauses: component-accesspoint 3.1.5 a; transport-model-base 3.3.1 step 7, 3.3.2 step 7;
+        transport-model-extended 3.3.1 step 10, 3.3.2 step 11; transport-profile-as4 2.3.1 g, j.
+        """
         envelope = transfer.envelope
         message = user_message(
             route.profile,
@@ -112,6 +120,8 @@ class Outbound:
 
         A peer that takes or gives a little now and then is never silent, and would
         keep the organisation's other transfers waiting for as long as it likes.
+
+        Clauses: architecture-sad 5.3.6.2 step 5; transport-profile-as4 2.3.1 i.
         """
         small = message.content_length <= _IN_ONE_PIECE
         pieces = _encoded(message, body)

@@ -16,6 +16,8 @@ class OwnKeys:
 
     The newest signs. The others stay for as long as peers may still find their
     certificates in SMP, or have found them there.
+
+    Clauses: transport-profile-as4 2.3.1 f.
     """
 
     signing: tuple[SigningKey, ...]

@@ -73,6 +73,9 @@ class Peers:
         Chain and revocation (transport-profile-as4 2.10 c, d), the party
         identifier in the certificate (component-accesspoint 3.1.5 a), and that
         the message is for this access point (3.1.5 b).
+
+        Clauses: accesspoint-test-cases 4.3.1 TF-03; transport-model-base 3.3.1 step 9, step 18, 3.3.2 step 9,
+        step 18; transport-model-extended 3.3.1 step 12, step 24, 3.3.2 step 13, step 24.
         """
         message = header.user_message
         verdict = await self._checks.check(header.certificate, CertificatePurpose.ACCESS_POINT, now)

@@ -15,8 +15,10 @@ from samdrift.contracts.discovery import (
     DiscoveryUnavailable,
     DiscoveryUntrusted,
     NotRegistered,
+    SenderNotRegistered,
 )
 from samdrift.contracts.transfer import TransferReason
+from samdrift.net.discovery import require_sender
 from samdrift.wire.certificates import common_name
 from samdrift.wire.identifiers import DocumentIdentifier, ParticipantIdentifier
 from samdrift.wire.profile import TransportProfile
@@ -24,7 +26,10 @@ from samdrift.wire.profile import TransportProfile
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """A peer that is approved to receive."""
+    """A peer that is approved to receive.
+
+    Clauses: component-accesspoint 3.1.5 b; transport-profile-as4 2.3.1 m.
+    """
 
     address: str
     certificate: x509.Certificate
@@ -54,11 +59,25 @@ class Routes:
         self._checks = checks
 
     async def find(
-        self, recipient: ParticipantIdentifier, document: DocumentIdentifier, now: datetime
+        self,
+        sender: ParticipantIdentifier,
+        recipient: ParticipantIdentifier,
+        document: DocumentIdentifier,
+        now: datetime,
     ) -> Route:
-        """The route, or :class:`NoRoute` (component-accesspoint 3.1.3 a, b, 3.2.3, 3.2.4)."""
+        """Return the route, or raise :class:`NoRoute` (component-accesspoint 3.1.3 a, b, 3.2.3 a, 3.2.4 a).
+
+        The sender is looked up first: who is not approved for the federation sends nothing in it
+        (transport-profile-as4 2.6 b).
+
+        Clauses: architecture-sad 5.3.6.2 step 4; transport-model-base 2.12 a, 3.3.1 step 5, 3.3.2 step 5;
+        transport-model-extended 3.2 c, 3.3.1 step 8, 3.3.2 step 9.
+        """
         try:
+            await require_sender(self._discovery, sender, document, now)
             metadata = await self._discovery.service(recipient, document)
+        except SenderNotRegistered as error:
+            raise NoRoute(TransferReason.SENDER_NOT_REGISTERED, error.text, final=True) from None
         except NotRegistered as error:
             raise NoRoute(TransferReason.RECIPIENT_NOT_REGISTERED, error.text, final=True) from None
         except DiscoveryUnavailable as error:
@@ -91,7 +110,11 @@ class Routes:
         return replace(profile, security_timestamp=timestamp)
 
     async def _approve(self, certificate: x509.Certificate, now: datetime) -> None:
-        """Chain and revocation of the receiving access point (transport-profile-as4 2.10 a, b)."""
+        """Chain and revocation of the receiving access point (transport-profile-as4 2.10 a, b).
+
+        Clauses: accesspoint-test-cases 4.2.2 TF-02; transport-model-base 3.3.1 step 6, 3.3.2 step 6;
+        transport-model-extended 3.3.1 step 9, 3.3.2 step 10.
+        """
         verdict = await self._checks.check(certificate, CertificatePurpose.ACCESS_POINT, now)
         if not verdict.trusted:
             raise NoRoute(

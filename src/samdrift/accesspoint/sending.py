@@ -25,7 +25,10 @@ _WORKER = Principal(PrincipalKind.WORKER, "access-point-outbound")
 
 
 class Sending(InFlight):
-    """Starts attempts, either straight from a submission or from the queue in the vault."""
+    """Starts attempts, either straight from a submission or from the queue in the vault.
+
+    Clauses: architecture-sad 6.1 sentence 3.
+    """
 
     def __init__(
         self, settings: AccessPointSettings, gate: Gate, outbound: Outbound, signals: Signals, clock: Clock

@@ -24,6 +24,8 @@ class RetryPolicy:
     at a constant interval. ``jitter`` is the share of the interval by which an
     attempt may come earlier or later, so that a peer that comes back is not met
     by everybody at once.
+
+    Clauses: component-accesspoint 3.2.5 a.
     """
 
     attempts: int = 4
@@ -39,6 +41,8 @@ class RetryPolicy:
         """When to try again after ``made`` attempts, or ``None`` when that was the last one.
 
         ``chance`` is a number from 0 to 1 that places the attempt within the jitter.
+
+        Clauses: accesspoint-test-cases 6.1.1 TF-05.
         """
         if made >= self.attempts:
             return None

@@ -51,6 +51,9 @@ class Submissions:
         ``conversation_id`` becomes the AS4 ConversationId. Without one it is
         the envelope's id (transport-profile-as4 2.7 a; content-specification
         4.3.2 asks for the message's).
+
+        Clauses: transport-model-base 3.3.1 step 17, 3.3.2 step 17; transport-model-extended 3.3.1 step 23,
+        3.3.2 step 23.
         """
         if not is_uuid(envelope_id):
             raise _invalid("the envelope id in the path is not a UUID")
@@ -95,7 +98,10 @@ class Submissions:
         return Submission(header.id, transfer.id, created)
 
     def _check(self, header: EnvelopeHeader, organisation: ParticipantIdentifier, envelope_id: str) -> None:
-        """An organisation sends as itself, within this federation, what this access point transfers."""
+        """An organisation sends as itself, within this federation, what this access point transfers.
+
+        Clauses: envelope-profile-xhe 2.2 sentence 5; transport-profile-as4 2.6 sentence 1.
+        """
         if header.id != envelope_id.lower() and header.id != envelope_id:
             raise _invalid("the envelope id in the path differs from the envelope's")
         if header.sender != organisation:
@@ -109,6 +115,7 @@ class Submissions:
 
 
 async def _spool(stream: AsyncIterable[bytes], writer: BodyWriter) -> EnvelopeHeader:
+    """Clauses: component-accesspoint 3.1.4 a; transport-profile-as4 2.6 a."""
     scanner, gzip = HeaderScanner(), Gzip()
     async for piece in stream:
         scanner.feed(piece)

@@ -75,7 +75,10 @@ class Claims:
 
 
 def require_apart(claims: Sequence[Claims]) -> None:
-    """Return when no two of them share anything, or raise :class:`NotApart`. Pure."""
+    """Return when no two of them share anything, or raise :class:`NotApart`. Pure.
+
+    Clauses: transport-profile-as4 2.10 e.
+    """
     for one, other in itertools.combinations(claims, 2):
         for setting, text in _shared(one, other):
             raise NotApart(one.file, other.file, setting, text)

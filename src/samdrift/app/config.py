@@ -44,7 +44,7 @@ class FederationConfig:
     trust: Path
     """Folder with one folder of certificates per purpose: access-point, smp, organisation."""
     tls_issuers: Path | None = None
-    """Bundle (PEM) of issuers of TLS certificates; Mozilla's when absent (transport-profile-as4 2.4.1)."""
+    """Bundle (PEM) of issuers of TLS certificates; Mozilla's when absent (transport-profile-as4 2.4.1 A1)."""
     name_servers: tuple[SocketAddress, ...] = ()
     """DNS servers to ask; the system's when none is named."""
     private_addresses: bool = False
@@ -93,7 +93,7 @@ class AccessPointConfig:
     lease_seconds: int = 300
     """After which time the work of a process that died is taken up; longer than any attempt."""
     profiles: tuple[TransportProfile, ...] = tuple(PROFILES.values())
-    """Transport profiles to send to peers by, the preferred one first (transport-profile-as4 2.3.1)."""
+    """Transport profiles to send to peers by, the preferred one first (transport-profile-as4 2.3.1 e)."""
     timestamp_peers: tuple[str, ...] = ()
     """Peers, by party, that demand a ``wsu:Timestamp``; all others get none."""
     clock_seconds: int = 600

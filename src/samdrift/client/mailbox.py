@@ -75,7 +75,10 @@ class Mailbox:
             return answer.location
 
     async def list(self, which: Filter = Filter()) -> AsyncIterator[Document]:
-        """Messages without their content, the newest first, over all pages."""
+        """Messages without their content, the newest first, over all pages.
+
+        Clauses: api-mt-mk 4.1 step 6, 4.2 step 3.
+        """
         query = which.query()
         path = f"/sdk/messages?{query}" if query else "/sdk/messages"
         while path:
@@ -86,7 +89,10 @@ class Mailbox:
             path = self._next((page.get("links") or {}).get("next"))
 
     async def get(self, message_id: str) -> Document:
-        """A message with its content, events and status."""
+        """A message with its content, events and status.
+
+        Clauses: api-mt-mk 4.2 step 6.
+        """
         async with self._exchange("GET", f"/sdk/messages/{quote(message_id, safe='')}") as answer:
             found: Document = _document(await answer.read(_LARGE)).get("data") or {}
             return found

@@ -53,6 +53,8 @@ class OutgoingMessage:
 
     ``message_id`` is chosen by who sends, so that the same message can be sent
     again after an answer that never came, and still arrives once.
+
+    Clauses: api-mt-mk 4.1 step 3.
     """
 
     message_id: str

@@ -47,7 +47,10 @@ class Tokens:
         self._asking = asyncio.Lock()
 
     async def token(self) -> str:
-        """A bearer token; :class:`InterfaceError` when there is none to be had."""
+        """A bearer token; :class:`InterfaceError` when there is none to be had.
+
+        Clauses: api-mt-mk 4.1 step 1, 4.2 step 1.
+        """
         async with self._asking:
             now = self._clock()
             if self._until is None or now >= self._until:

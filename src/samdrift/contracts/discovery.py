@@ -30,15 +30,25 @@ class DiscoveryError(Exception):
 
 
 class NotRegistered(DiscoveryError):
-    """The participant, or the document type for it, is not registered (component-accesspoint 3.2.4)."""
+    """The participant, or the document type for it, is not registered (component-accesspoint 3.2.4 a)."""
 
 
 class DiscoveryUnavailable(DiscoveryError):
-    """SML or SMP did not answer; may succeed later (component-accesspoint 3.2.3)."""
+    """SML or SMP did not answer; may succeed later (component-accesspoint 3.2.3 a)."""
 
 
 class DiscoveryUntrusted(DiscoveryError):
     """The answer's signature or its signer is not trusted (transport-profile-as4 2.10 f, g)."""
+
+
+class SenderNotRegistered(NotRegistered):
+    """The sender cannot receive the message receipt, so it must not send (transport-model-extended 3.2 c)."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the sender is not registered in SMP to receive message receipts under this transport model; "
+            "register it there, then send again"
+        )
 
 
 class Discovery(Protocol):

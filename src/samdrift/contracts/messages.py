@@ -13,7 +13,10 @@ class Direction(StrEnum):
 
 
 class MessageStatus(StrEnum):
-    """KV Meddelandestatus (api-mt-mk, "Meddelandestatus koder")."""
+    """KV Meddelandestatus (api-mt-mk, "Meddelandestatus koder").
+
+    Clauses: api-mt-mk message sentence 4, status sentence 1.
+    """
 
     SCHEDULED = "SCHEDULED"
     SUBMITTED = "SUBMITTED"

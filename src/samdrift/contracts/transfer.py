@@ -22,6 +22,7 @@ class TransferReason(StrEnum):
 
     NONE = "none"
     RECIPIENT_NOT_REGISTERED = "recipient-not-registered"
+    SENDER_NOT_REGISTERED = "sender-not-registered"
     DISCOVERY_UNAVAILABLE = "discovery-unavailable"
     DISCOVERY_UNTRUSTED = "discovery-untrusted"
     PEER_UNTRUSTED = "peer-untrusted"

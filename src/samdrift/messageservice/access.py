@@ -73,7 +73,10 @@ class Access:
         return Principal(PrincipalKind.SYSTEM, self.client, self.organisation.value)
 
     def covers(self, address: str) -> bool:
-        """Whether the mailbox of this functional address is the client's."""
+        """Whether the mailbox of this functional address is the client's.
+
+        Clauses: api-mt-mk 5.2 step 2.
+        """
         if any(pattern.covers(address) for pattern in self.patterns):
             return True
         return self.others is not None and not any(pattern.covers(address) for pattern in self.others)

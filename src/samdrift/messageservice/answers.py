@@ -27,6 +27,11 @@ def answer(
 
     The receipt carries the HandlingServiceID of the message that it answers
     (content-specification 3.2).
+
+    Clauses: accesspoint-test-cases 4.3.1 TF-04; certpub-rest-binding 3.2 step 7; content-specification 2.1
+    step 4, 3.2 sentence 10, 5.2 sentence 1, 5.3 row 1; message-receipt 2.2 sentences 1-3;
+    transport-model-base 3.3.1 step 14, step 15, 3.3.2 step 14, step 15; transport-model-extended 3.3.1 step
+    20, step 21, 3.3.2 step 21.
     """
     header = new.header
     status = ReceiptStatus.REJECTED if found else ReceiptStatus.ACCEPTED

@@ -63,7 +63,10 @@ def compose(
 def reply(
     draft: Draft, sender: Address, original: SdkMessage, *, message_id: str, at: datetime
 ) -> SdkMessage:
-    """An answer in the same conversation, with the other side's references returned to it."""
+    """An answer in the same conversation, with the other side's references returned to it.
+
+    Clauses: architecture-sad 4.3.7.1 sentence 1; content-specification 4.3.2 sentence 6, 4.3.2.3 sentence 4.
+    """
     return _message(
         draft,
         sender,
@@ -82,6 +85,8 @@ def complete(
 
     A completion refers to the message that it completes, as a reply does to the
     one that it answers (architecture-sad 5.3.7.7).
+
+    Clauses: architecture-sad 4.3.7.1 sentence 1; content-specification 4.3.2 sentence 6.
     """
     return _message(
         draft,
@@ -146,6 +151,7 @@ def _address(party: Party) -> Address:
 
 
 def _party(address: Address) -> Party:
+    """Clauses: architecture-sad 5.3.5 step 1."""
     return Party(
         id=Ii(PARTICIPANT_SCHEME, address.organisation.value),
         label=address.organisation_name or None,

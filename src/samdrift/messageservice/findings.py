@@ -11,6 +11,7 @@ from cryptography import x509
 
 from samdrift.contracts.transfer import InboxItem
 from samdrift.messageservice.addresses import functional_address
+from samdrift.messageservice.sealing import CONTENT_TYPE, SDK_DOCUMENT_TYPE
 from samdrift.messageservice.settings import OrganisationProfile
 from samdrift.wire.codes import Detail, Reason
 from samdrift.wire.envelope import EnvelopeHeader, EnvelopeVerdict
@@ -21,6 +22,7 @@ from samdrift.wire.verdicts import CertificateVerdict
 
 _HEADER = "/messagePayload/message/messageHeader"
 _ADDRESS = f"{_HEADER}/recipient/attention/subOrganization/organizationId"
+_PAYLOAD = "/XHE/Payloads/Payload"
 
 MOST_FINDINGS = 50
 """How many findings of one message are told."""
@@ -43,7 +45,10 @@ REFERS_TO_FAILED = Finding(
 
 
 def of_transport(item: InboxItem, header: EnvelopeHeader) -> list[Finding]:
-    """AS4 and envelope name the same organisations (content-specification 3.2, 5.3 row 13)."""
+    """AS4 and envelope name the same organisations (content-specification 3.2, 5.3 row 13).
+
+    Clauses: content-specification 3.2 sentence 3, sentence 5.
+    """
     agree = (item.sender, item.recipient) == (header.sender.value, header.recipient.value)
     if agree:
         return []
@@ -53,7 +58,11 @@ def of_transport(item: InboxItem, header: EnvelopeHeader) -> list[Finding]:
 def of_signature(
     verdict: EnvelopeVerdict, published: Iterable[x509.Certificate], certificate: CertificateVerdict | None
 ) -> list[Finding]:
-    """Signed with the certificate that the sender published (envelope-profile-xhe 3.5 a, b)."""
+    """Signed with the certificate that the sender published (envelope-profile-xhe 3.5 a, b).
+
+    Clauses: architecture-sad 6.2.4 sentence 1; certpub-rest-binding 3.2 step 4b; content-specification 2.1
+    step 2, 4.3.2.2 sentence 5, sentence 6, answer 2, 5.3 row 12; transport-model-extended 3.3.2 step 19.
+    """
     if not verdict.valid or verdict.signer is None:
         return [Finding(Reason.SIGNATURE, Detail.SECURITY, "The signature of the envelope does not hold")]
     if verdict.signer not in tuple(published):
@@ -78,6 +87,7 @@ def of_signature(
 def of_message(message: SdkMessage, header: EnvelopeHeader, profile: OrganisationProfile) -> list[Finding]:
     """Message and envelope agree, and the organisation has the address and takes the files."""
     return [
+        *_announcement(header),
         *_identifiers(message, header),
         *_address(message, header, profile),
         *of_files(message, profile),
@@ -85,7 +95,10 @@ def of_message(message: SdkMessage, header: EnvelopeHeader, profile: Organisatio
 
 
 def malicious(place: str) -> Finding:
-    """Malicious code at ``place`` (5.3 row 3)."""
+    """Malicious code at ``place`` (5.3 row 3).
+
+    Clauses: content-specification 5.3 row 3.
+    """
     return Finding(Reason.RULE, Detail.FORBIDDEN, "Malicious code was found", place)
 
 
@@ -107,7 +120,11 @@ def of_origin(origin: tuple[str, str] | None, header: EnvelopeHeader) -> list[Fi
 
 
 def _identifiers(message: SdkMessage, header: EnvelopeHeader) -> Iterable[Finding]:
-    """Message and envelope name the same parties and id (content-specification 3.2, 5.3 row 13)."""
+    """Message and envelope name the same parties and id (content-specification 5.3 row 13).
+
+    Clauses: content-specification 3.2 sentence 2, sentence 4, sentence 6, 4.3.2 sentence 2, 4.3.2.1
+    sentence 1, answer 1, 4.3.2.2 sentence 1.
+    """
     yield from of_origin((message.message_id, message.sender.id.extension), header)
     if message.recipient.id.extension.lower() != header.recipient.value:
         yield _differs("recipient/recipientID")
@@ -118,9 +135,47 @@ def _differs(place: str) -> Finding:
     return Finding(Reason.RULE, Detail.SECURITY, text, f"{_HEADER}/{place}")
 
 
+def _announcement(header: EnvelopeHeader) -> Iterable[Finding]:
+    """Report codes of the envelope that announce another payload than an SDK message in XML.
+
+    content-specification 3.2. Values of a code list, so the answer is that of
+    content-specification 5.3 row 5.
+
+    Clauses: content-specification 3.2 sentence 7, sentence 8; envelope-profile-xhe 2.2 sentence 8, sentence
+    10.
+    """
+    announced = {
+        "DocumentTypeCode": (header.document_type_code, SDK_DOCUMENT_TYPE),
+        "ContentTypeCode": (header.content_type_code, CONTENT_TYPE),
+    }
+    for code, (value, prescribed) in announced.items():
+        if value != prescribed:
+            yield Finding(
+                Reason.RULE,
+                Detail.INVARIANT,
+                f"{code} must have the value that the specification prescribes for an SDK message",
+                f"{_PAYLOAD}/{code}",
+            )
+
+
 def _address(message: SdkMessage, header: EnvelopeHeader, profile: OrganisationProfile) -> Iterable[Finding]:
+    """Report an address that the organisation does not have, or that is not the envelope's.
+
+    An envelope without HandlingServiceID is accepted (envelope-profile-xhe 2.2 HandlingServiceID). For one
+    that differs the text prescribes two answers, and the sender gets both (content-specification 3.2
+    HandlingServiceID, 4.3.2.3 organizationId).
+
+    Clauses: accesspoint-test-cases 6.2.2 TF-07; content-specification 3.2 sentence 9, answer 2, 4.3.2.3
+    answer 2, answer 4, 5.3 row 9; envelope-profile-xhe 2.2 sentence 12.
+    """
     address = functional_address(message.recipient)
     if header.handling_service_id is not None and header.handling_service_id != address:
+        yield Finding(
+            Reason.RULE,
+            Detail.NOT_FOUND,
+            "Wrong or unknown HandlingServiceID",
+            f"{_PAYLOAD}/HandlingServiceID",
+        )
         yield Finding(
             Reason.RULE,
             Detail.SECURITY,
@@ -134,7 +189,10 @@ def _address(message: SdkMessage, header: EnvelopeHeader, profile: OrganisationP
 
 
 def of_files(message: SdkMessage, profile: OrganisationProfile) -> Iterable[Finding]:
-    """Files are of types that the organisation takes and sends, and are what they are said to be."""
+    """Files are of types that the organisation takes and sends, and are what they are said to be.
+
+    Clauses: content-specification 4.3.3.3 sentence 5, answer 1, 5.3 row 8.
+    """
     for number, document in enumerate(message.documents, 1):
         for position, file in enumerate(document.files, 1):
             if wrong := _wrong_with(file, profile):

@@ -88,6 +88,8 @@ class Inbox:
         """Take over one envelope: durable when it returns, so that the access point may delete its own.
 
         Raises what must wait; the envelope then stays at the access point.
+
+        Clauses: certpub-rest-binding 3.2 step 1b.
         """
         now = self._clock()
         access_point = self._access_points[organisation]
@@ -143,6 +145,7 @@ class Inbox:
         envelope: bytes,
         now: datetime,
     ) -> Answer | None:
+        """Clauses: content-specification 2.1 step 3."""
         if isinstance(judgement, NewMessage):
             return await self._store_message(vault, item, judgement, envelope, now)
         if not await vault.was_processed(item.id):
@@ -170,6 +173,7 @@ class Inbox:
     async def _store_message(
         self, vault: MessageServiceVault, item: InboxItem, new: NewMessage, envelope: bytes, now: datetime
     ) -> Answer | None:
+        """Clauses: content-specification 5.3 row 6."""
         found = new.findings or await _of_history(vault, new)
         answer = answers.answer(new, found, self._new_id(), item.conversation_id, now)
         record = answers.message_record(new, item, bool(found), now) if new.authentic else None
@@ -196,6 +200,8 @@ class Inbox:
 
         The architecture has the sender checked against the address book (architecture-sad 5.3.6);
         no receipt is prescribed for one that is not there, and a copy may be old: it is noted.
+
+        Clauses: architecture-sad 5.3.6.2 step 6, 5.4 step 1b.
         """
         copy = self._address_book.copy
         if copy is None or new.message is None:
@@ -235,6 +241,8 @@ async def _of_history(vault: MessageServiceVault, new: NewMessage) -> tuple[Find
 
     A message between others counts as unknown to this sender: the answer must not
     tell one organisation what became of another's (invariant 1).
+
+    Clauses: content-specification 5.3 row 7.
     """
     referred = new.message.ref_to_message_id if new.message else None
     known = await vault.message(referred) if referred else None

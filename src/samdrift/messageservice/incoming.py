@@ -84,7 +84,10 @@ class NewReceipt:
 
 @dataclass(frozen=True, slots=True)
 class Unanswerable:
-    """Something that gets no receipt: the reason for the log."""
+    """Something that gets no receipt: the reason for the log.
+
+    Clauses: message-receipt 2.1.2 sentence 1.
+    """
 
     envelope_id: str
     reason: str
@@ -154,6 +157,10 @@ class Judging:
         vault: MessageServiceVault,
         now: datetime,
     ) -> Judgement:
+        """Clauses: certpub-rest-binding 3.2 step 3b; content-specification 2.1 step 1b, 4.3.2.2 sentence 3, 5
+        sentence 5, 5.3 row 13; transport-model-extended 2.6 sentence 3, 3.3.1 step 16, step 28, 3.3.2 step
+        17, step 28.
+        """
         verdict = await aside(len(data), lambda: envelope.verify(data))
         header = verdict.header
         if header is None:
@@ -218,7 +225,11 @@ class Judging:
         return judgement
 
     async def _trust(self, verdict: EnvelopeVerdict, now: datetime) -> CertificateVerdict | None:
-        """The signing certificate's validity and revocation (envelope-profile-xhe 3.5 a)."""
+        """The signing certificate's validity and revocation (envelope-profile-xhe 3.5 a).
+
+        Clauses: architecture-sad 5.4 step 4; transport-model-extended 3.3.1 step 17, step 29, 3.3.2 step 18,
+        step 29.
+        """
         if not verdict.valid or verdict.signer is None:
             return None
         trust = await self._checks.check(verdict.signer, CertificatePurpose.ORGANISATION, now)
@@ -228,7 +239,10 @@ class Judging:
 
 
 def _refused(header: EnvelopeHeader, found: Sequence[Finding]) -> Judgement:
-    """Rejected before the payload could be read; a receipt is never answered with a receipt."""
+    """Rejected before the payload could be read; a receipt is never answered with a receipt.
+
+    Clauses: transport-model-base 3.2 d.
+    """
     if header.document in RECEIPTS:
         return Unanswerable(header.id, f"message receipt refused: {found[0].text}")
     return NewMessage(header, None, b"", tuple(found))
@@ -240,6 +254,9 @@ def _open(locked: LockedPayload, header: EnvelopeHeader, profile: OrganisationPr
     What does not decrypt, or to something that is not well-formed, gets no receipt
     (message-receipt 2.1.2). Nothing of what came out is told before it is well-formed to its
     end and a message that names its envelope's own id and sender.
+
+    Clauses: certpub-rest-binding 3.2 step 5b; content-specification 5.3 row 14; transport-model-extended
+    3.3.1 step 18.
     """
     try:
         decrypted = locked.decrypt()
@@ -269,7 +286,12 @@ def _open_receipt(verified: VerifiedEnvelope) -> Judgement:
 
 def _read_plain(header: EnvelopeHeader, profile: OrganisationProfile, payload: bytes) -> Judgement:
     """Validate a payload that was not encrypted; one that is not well-formed gets no receipt
-    (message-receipt 2.1.2)."""
+    (message-receipt 2.1.2).
+
+    Clauses: architecture-sad 5.2.1 sentence 1; certpub-rest-binding 3.2 step 6b; content-specification 5
+    sentence 1, sentence 4; transport-model-base 3.3.1 step 13, 3.3.2 step 13; transport-model-extended 3.3.1
+    step 19.
+    """
     try:
         if header.document in RECEIPTS:
             return _read_receipt(header, payload)
@@ -292,7 +314,10 @@ def _read_receipt(header: EnvelopeHeader, payload: bytes) -> Judgement:
 
 
 def _open_plain(data: bytes, header: EnvelopeHeader, profile: OrganisationProfile) -> Judgement:
-    """Under the base transport model nothing is signed, and nothing may be encrypted."""
+    """Under the base transport model nothing is signed, and nothing may be encrypted.
+
+    Clauses: transport-model-base 2.9.3 a, 2.11 b.
+    """
     if not profile.base_model:
         return Unanswerable(header.id, "the recipient does not use the base transport model")
     try:

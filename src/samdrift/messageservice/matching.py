@@ -36,6 +36,9 @@ async def match_receipt(
     A receipt for no message of ours to that party is only noted, and so is one
     under another transport model, which may lack the signature that the message's
     demands (transport-model-extended 3.2 d).
+
+    Clauses: accesspoint-test-cases 4.2.1 TF-01; transport-model-base 3.3.1 step 22, 3.3.2 step 22;
+    transport-model-extended 3.3.1 step 30, 3.3.2 step 30.
     """
     receipt, header = new.receipt, new.header
     message = await vault.message(receipt.message_id, Direction.OUT)

@@ -61,7 +61,10 @@ class Outgoing:
         *,
         scanned: bool = False,
     ) -> datetime | None:
-        """Seal a message for its recipient and hand it over; first scan it if that has not been done."""
+        """Seal a message for its recipient and hand it over; first scan it if that has not been done.
+
+        Clauses: envelope-profile-xhe 2 sentence 1.
+        """
         now, facts = self._clock(), dict[str, str]()
         async with self._open(organisation) as vault:
             try:
@@ -115,7 +118,11 @@ class Outgoing:
     async def receipt(
         self, organisation: ParticipantIdentifier, record: ReceiptRecord, payload: bytes
     ) -> datetime | None:
-        """Sign a message receipt and hand it over."""
+        """Sign a message receipt and hand it over.
+
+        Clauses: certpub-rest-binding 3.2 step 9; transport-model-base 3.3.1 step 16, 3.3.2 step 16;
+        transport-model-extended 3.3.1 step 22, 3.3.2 step 22.
+        """
         now = self._clock()
         async with self._open(organisation) as vault:
             try:
@@ -161,6 +168,10 @@ class Outgoing:
         """Hand over; return what the log is to say of the envelope.
 
         Nothing when the access point had one under that id, sealed before a crash: that one is transferred.
+
+        Clauses: architecture-sad 5.3.6.2 step 3; certpub-rest-binding 3.2 step 6; content-specification
+        4.3.2 sentence 4; transport-model-base 3.3.1 step 4, 3.3.2 step 4; transport-model-extended 3.3.1
+        step 7, 3.3.2 step 8.
         """
         submission = await self._access_points[organisation].submit(envelope_id, conversation_id, envelope)
         if not submission.created:

@@ -50,7 +50,10 @@ def submitted(settings: MessageServiceSettings, at: datetime) -> Progress:
 
 
 def failed(at: datetime, title: str, detail: str) -> Progress:
-    """The message is not delivered, or nobody can tell that it was."""
+    """The message is not delivered, or nobody can tell that it was.
+
+    Clauses: api-mt-mk message sentence 5.
+    """
     return Progress(
         MessageStatus.MESSAGE_EXCHANGE_ERROR,
         (
@@ -63,7 +66,10 @@ def failed(at: datetime, title: str, detail: str) -> Progress:
 
 
 def of_transfer(settings: MessageServiceSettings, event: TransferEvent) -> Progress:
-    """What the access point tells of the transfer of a message."""
+    """What the access point tells of the transfer of a message.
+
+    Clauses: component-accesspoint 3.2.3 c, 3.2.5 b.
+    """
     if event.state is TransferState.DELIVERED:
         return Progress(
             MessageStatus.WAITING_FOR_RECEIPT,
@@ -98,6 +104,8 @@ def of_receipt(receipt: MessageReceipt, at: datetime) -> Progress:
     The recipient chose its words and how many: the log gets none of them but the
     codes that we know, and a receipt with very many findings does not fill the vault.
     Its last finding happened first, since events are shown the latest first.
+
+    Clauses: transport-model-base 3.3.2 step 23; transport-model-extended 3.3.2 step 31.
     """
     if receipt.status is ReceiptStatus.ACCEPTED:
         return Progress(

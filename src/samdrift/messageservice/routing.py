@@ -27,7 +27,10 @@ class Share:
 
 
 class Routing:
-    """The shares of all message clients of one organisation."""
+    """The shares of all message clients of one organisation.
+
+    Clauses: content-specification 2.1 sentence 1.
+    """
 
     def __init__(self, shares: Iterable[Share]) -> None:
         """:class:`ValueError` when more than one is the default."""

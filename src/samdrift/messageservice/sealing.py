@@ -19,6 +19,7 @@ from samdrift.contracts.discovery import (
     DiscoveryUntrusted,
 )
 from samdrift.messageservice.aside import aside
+from samdrift.net.discovery import require_sender
 from samdrift.wire.envelope import EnvelopeHeader, seal
 from samdrift.wire.identifiers import NO_PROCESS, DocumentIdentifier, ParticipantIdentifier
 from samdrift.wire.keys import Random, SigningKey
@@ -26,7 +27,7 @@ from samdrift.wire.xml import Namespace
 
 SDK_DOCUMENT_TYPE = f"Q{{{Namespace.SDK_MESSAGE}}}messagePayload"
 RECEIPT_DOCUMENT_TYPE = f"Q{{{Namespace.UBL_RESPONSE}}}ApplicationResponse"
-_XML = "application/xml"
+CONTENT_TYPE = "application/xml"
 
 
 class Sealing:
@@ -50,7 +51,16 @@ class Sealing:
         key: SigningKey,
         now: datetime,
     ) -> bytes:
-        """The envelope of an SDK message; :class:`DiscoveryError` when the recipient has no usable key."""
+        """Return the envelope of an SDK message.
+
+        Raises :class:`DiscoveryError` when the recipient has no usable key, or the sender is not registered
+        for the receipt (transport-model-extended 3.2 c).
+
+        Clauses: certpub-rest-binding 3.2 step 3; content-specification 3.2 sentence 1; envelope-profile-xhe
+        2.2 sentence 11; transport-model-base 2.11 b, 3.3.1 step 3, 3.3.2 step 3; transport-model-extended 0
+        sentence 1, 2.11 a, 3.3.1 steps 4-6, 3.3.2 steps 4-6.
+        """
+        await require_sender(self._discovery, sender, document, now)
         header = self._header(
             message_id, sender, recipient, document, SDK_DOCUMENT_TYPE, handling_service_id, now
         )
@@ -75,7 +85,11 @@ class Sealing:
         key: SigningKey,
         now: datetime,
     ) -> bytes:
-        """The envelope of a message receipt: signed, never encrypted (transport-model-extended 2.11 b)."""
+        """The envelope of a message receipt: signed, never encrypted (transport-model-extended 2.11 b).
+
+        Clauses: architecture-sad 4.3.6.1 sentence 1; certpub-rest-binding 3.2 step 8;
+        transport-model-extended 2.1 sentence 1, 2.11 c, 3.3.1 step 22, 3.3.2 step 22.
+        """
         header = self._header(
             receipt_id, sender, recipient, document, RECEIPT_DOCUMENT_TYPE, handling_service_id, now
         )
@@ -95,6 +109,7 @@ class Sealing:
         handling_service_id: str | None,
         now: datetime,
     ) -> EnvelopeHeader:
+        """Clauses: architecture-sad 5.3.7.1 sentence 1; envelope-profile-xhe 2.2 sentence 8, sentence 10."""
         return EnvelopeHeader(
             id=envelope_id,
             created=now,
@@ -104,7 +119,7 @@ class Sealing:
             process=NO_PROCESS,
             federation=self._federation,
             document_type_code=document_type,
-            content_type_code=_XML,
+            content_type_code=CONTENT_TYPE,
             handling_service_id=handling_service_id,
             encrypted=False,
         )
@@ -112,7 +127,12 @@ class Sealing:
     async def _encryption_certificate(
         self, recipient: ParticipantIdentifier, document: DocumentIdentifier, now: datetime
     ) -> x509.Certificate:
-        """Looked up under the receiver and the type of message to send (certpub-rest-binding 3)."""
+        """Looked up under the receiver and the type of message to send (certpub-rest-binding 3).
+
+        Clauses: architecture-sad 5.3.6.2 step 2, 5.4 step 3b; certpub-rest-binding 3 sentence 1, 3.2 step 2;
+        envelope-profile-xhe 3.4 sentence 2; transport-model-extended 2.6 sentence 3, 3.3.1 step 3, 3.3.2 step
+        3.
+        """
         metadata = await self._discovery.service(recipient, document)
         temporary = False
         for certificate in metadata.certificates.encryption:

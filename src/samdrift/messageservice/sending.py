@@ -23,7 +23,10 @@ _WORKER = Principal(PrincipalKind.WORKER, "message-service")
 
 
 class Sending(InFlight):
-    """Starts work, straight after it was stored or from the queue in the vault."""
+    """Starts work, straight after it was stored or from the queue in the vault.
+
+    Clauses: architecture-sad 6.1 sentence 3.
+    """
 
     def __init__(
         self, settings: MessageServiceSettings, gate: Gate, outgoing: Outgoing, clock: Clock

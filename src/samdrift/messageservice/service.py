@@ -69,6 +69,9 @@ class MessageService:
 
         Durable when it returns. Raises :class:`MessageInvalid`: outgoing
         messages obey the same rules as incoming ones (content-specification 5).
+
+        Clauses: certpub-rest-binding 3.2 step 1; transport-model-base 3.3.1 step 2; transport-model-extended
+        3.3.1 step 2, 3.3.2 step 2.
         """
         size = sum(len(file.content) for one in message.documents for file in one.files)
         prepared, found = await aside(size, lambda: self._prepared(organisation, message, document))
@@ -103,13 +106,18 @@ class MessageService:
     def _prepared(
         self, organisation: ParticipantIdentifier, message: SdkMessage, document: DocumentIdentifier
     ) -> tuple[Prepared, tuple[Finding, ...]]:
-        """The message to be written, and what keeps it from being sent."""
+        """The message to be written, and what keeps it from being sent.
+
+        Clauses: architecture-sad 5.2.1 sentence 1; content-specification 5 sentence 3.
+        """
         prepared = sdkmessage.prepare(message)
         return prepared, prepared.findings or self._sender_findings(organisation, message, document)
 
     async def _require_listed(self, message: SdkMessage) -> None:
         """The recipient's functional address is in the address book (architecture-sad 5.4, api-mt-mk
         status 1). While nobody can tell, the message is sent: its recipient checks the address too.
+
+        Clauses: architecture-sad 5.4 step 1b.
         """
         recipient = ParticipantIdentifier.parse(message.recipient.id.extension)
         address = functional_address(message.recipient)

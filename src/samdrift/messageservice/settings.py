@@ -49,7 +49,10 @@ class MessageServiceSettings:
 
 @dataclass(frozen=True, slots=True)
 class OrganisationProfile:
-    """What the message service knows of an organisation that it serves."""
+    """What the message service knows of an organisation that it serves.
+
+    Clauses: content-specification 4.3.3.3 sentence 3, sentence 4.
+    """
 
     organisation: ParticipantIdentifier
     name: str

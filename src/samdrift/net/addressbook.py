@@ -31,7 +31,10 @@ class AddressBookUnavailable(Exception):
 
 
 class AddressBookClient:
-    """The address book at ``base``. Nothing is kept between calls."""
+    """The address book at ``base``. Nothing is kept between calls.
+
+    Clauses: architecture-sad 5.4 step 1.
+    """
 
     def __init__(self, client: HttpClient, base: str, limits: FetchLimits = _LIMITS) -> None:
         self._client = client

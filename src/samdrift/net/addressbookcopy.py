@@ -20,7 +20,10 @@ _PATIENCE = 5.0
 
 
 class LocalAddressBook:
-    """Keeps a copy in ``file``. A copy is replaced as a whole by a whole one, or it stays."""
+    """Keeps a copy in ``file``. A copy is replaced as a whole by a whole one, or it stays.
+
+    Clauses: architecture-sad 5.3.6.2 step 1.
+    """
 
     def __init__(
         self, client: AddressBookClient, file: Path, clock: Clock, *, every: timedelta, retry: timedelta

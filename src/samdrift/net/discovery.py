@@ -6,15 +6,17 @@ participant's own certificates, since both stand in the same signed answer.
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from samdrift.contracts.clock import Clock
 from samdrift.contracts.discovery import (
     CertificateChecks,
     CertificatePurpose,
+    Discovery,
     DiscoveryUnavailable,
     DiscoveryUntrusted,
     NotRegistered,
+    SenderNotRegistered,
 )
 from samdrift.net.cache import TimedCache
 from samdrift.net.client import HttpClient, HttpFault, NoAnswer
@@ -23,7 +25,7 @@ from samdrift.net.http import FetchLimits, fetch
 from samdrift.net.singleflight import SingleFlight
 from samdrift.wire import bdxl
 from samdrift.wire.errors import WireError
-from samdrift.wire.identifiers import DocumentIdentifier, ParticipantIdentifier
+from samdrift.wire.identifiers import DocumentIdentifier, ParticipantIdentifier, receipt_document_for
 from samdrift.wire.smp import ServiceMetadata, service_metadata_path, verify_signed_service_metadata
 
 _LIMITS = FetchLimits(max_bytes=256 << 10, seconds=10.0)
@@ -92,6 +94,7 @@ class SmpDiscovery:
         return metadata
 
     async def _smp(self, participant: ParticipantIdentifier) -> str:
+        """Clauses: architecture-sad 5.3.3.1 sentence 3, 5.4 step 2b."""
         try:
             return bdxl.smp_address(await self._resolver.naptr(bdxl.host(participant, self._zone)))
         except NameNotFound:
@@ -130,3 +133,23 @@ class SmpDiscovery:
         if not signer.trusted:
             raise DiscoveryUntrusted(f"the SMP's certificate is not trusted: {signer.reason.value}")
         return verdict.metadata
+
+
+async def require_sender(
+    discovery: Discovery, sender: ParticipantIdentifier, document: DocumentIdentifier, now: datetime
+) -> None:
+    """Return when the sender is registered for the receipt of what it sends, else raise a ``DiscoveryError``.
+
+    The recipient answers under the same transport model, and looks the sender's signing certificate up
+    under the type of the receipt, also when what is sent is a receipt (transport-model-extended 3.2 c,
+    transport-model-base 3.2 b, transport-profile-as4 2.6 b). The discovery remembers what it found, so that
+    this seldom costs a request; that a sender is not registered is never remembered.
+
+    Clauses: transport-model-base 2.1 sentence 1.
+    """
+    try:
+        metadata = await discovery.service(sender, receipt_document_for(document))
+    except NotRegistered:
+        raise SenderNotRegistered from None
+    if not metadata.receives(now):
+        raise SenderNotRegistered

@@ -70,6 +70,9 @@ def client_tls(own: Own | None = None, trust: Path | None = None) -> TlsContext:
 
     Without ``trust`` these are Mozilla's (transport-profile-as4 2.4.1 a). The
     name in the server's certificate is always checked.
+
+    Clauses: transport-model-base 3.3.1 step 8, 3.3.2 step 8; transport-model-extended 3.3.1 step 11, 3.3.2
+    step 12; transport-profile-as4 2.4.1 A1.
     """
 
     def build() -> ssl.SSLContext:
@@ -82,7 +85,10 @@ def client_tls(own: Own | None = None, trust: Path | None = None) -> TlsContext:
 
 
 def server_tls(own: Own, clients: Path | None = None) -> TlsContext:
-    """For connections from others; with ``clients``, a bundle of issuers, they must show a certificate."""
+    """For connections from others; with ``clients``, a bundle of issuers, they must show a certificate.
+
+    Clauses: transport-profile-as4 2.4.2 b, A2.
+    """
 
     def build() -> ssl.SSLContext:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -95,6 +101,7 @@ def server_tls(own: Own, clients: Path | None = None) -> TlsContext:
 
 
 def _common(context: ssl.SSLContext, own: Own | None) -> ssl.SSLContext:
+    """Clauses: transport-profile-as4 2.4.1 a."""
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_ciphers(_CIPHERS)
     if own is not None:

@@ -1,7 +1,7 @@
 """Chain policies out of a folder of certificates, as an operator fills it from DIGG's chains.
 
 ``{purpose}/`` holds certificates in PEM or DER, where the purposes are
-``access-point``, ``smp`` and ``organisation`` (transport-profile-as4 2.10,
+``access-point``, ``smp`` and ``organisation`` (transport-profile-as4 2.10 a, c, f,
 transport-model-extended 2.6). Those that no other one there has issued are
 anchors. Where there are issuers below them, only what these issued directly is
 accepted; where there are none, any path to an anchor will do.

@@ -1,4 +1,4 @@
-"""The verdict on a certificate (transport-profile-as4 2.10, transport-model-extended 3.3.1 steps 12 and 17).
+"""The verdict on a certificate (transport-profile-as4 2.10 a-d, f, g; transport-model-extended 3.3.1).
 
 The order of the checks is that of their cost and of how telling they are: key,
 issuer, validity, then path and revocation as RFC 5280 and RFC 6960 have them,
@@ -59,6 +59,8 @@ def decide(
 
     Never raises: a certificate or evidence that cannot be read does not make
     anything trusted.
+
+    Clauses: transport-profile-as4 2.10 sentence 2.
     """
     try:
         return (

@@ -63,6 +63,8 @@ class ChainPolicy:
     points of one federation and environment are told from all others under the
     same root (transport-profile-as4 2.10 a, c). ``intermediates`` are further
     issuers that a path may lead over; none is ever fetched.
+
+    Clauses: envelope-profile-xhe 3.3 A2.
     """
 
     anchors: tuple[x509.Certificate, ...]

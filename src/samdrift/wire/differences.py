@@ -305,6 +305,30 @@ ENVELOPE = (
     ),
 )
 
+ENVELOPE_OF_MESSAGE = (
+    Difference(
+        "HandlingServiceID",
+        "content-specification 3.2 HandlingServiceID",
+        "a message in an envelope without HandlingServiceID, which shall be the message's functional address",
+        _ACCEPTS + ": minOccurs is 0",
+        _ACCEPTS,
+        "accept: the recipient must cope without it (envelope-profile-xhe 2.2), and TF-07 sends the fewest "
+        "fields; where it differs, the message is rejected with BV/not-found and BV/security",
+        changes_verdict=False,
+    ),
+    Difference(
+        "payload-codes",
+        "content-specification 3.2 DocumentTypeCode",
+        "a DocumentTypeCode or ContentTypeCode other than that of an SDK message in XML",
+        _ACCEPTS,
+        _ACCEPTS,
+        "a valid envelope; the message in it is rejected with BV/invariant: the text gives the values and no "
+        "answer of their own. On the envelope of a receipt they are not looked at",
+        changes_verdict=False,
+    ),
+)
+"""On what the envelope says of the SDK message in it; the verdict on the envelope is that of the profile."""
+
 EVERY_DOCUMENT = (
     Difference(
         "usable-xml",

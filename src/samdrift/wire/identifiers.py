@@ -70,7 +70,10 @@ class DocumentIdentifier:
 
     @property
     def requires_protection(self) -> bool:
-        """Whether the transport model demands signature and encryption (codes-technical 1.1)."""
+        """Whether the transport model demands signature and encryption (codes-technical 1.1).
+
+        Clauses: component-accesspoint 3.1.2 a.
+        """
         return self.value.endswith("tm-base-ext-sigenc")
 
     def __str__(self) -> str:
@@ -98,7 +101,10 @@ NO_PROCESS = ProcessIdentifier()
 
 
 def receipt_document_for(message: DocumentIdentifier) -> DocumentIdentifier:
-    """The receipt type, under the same transport model (transport-model-extended 3.2 d)."""
+    """The receipt type, under the same transport model (transport-model-extended 3.2 d).
+
+    Clauses: transport-model-base 3.2 c.
+    """
     return RECEIPT_EXTENDED if message.requires_protection else RECEIPT_BASE
 
 

@@ -20,7 +20,7 @@ class Oaep(StrEnum):
     """RSA-OAEP as the profiles use it: the hash for the digest and for the mask function, no label."""
 
     SHA1 = "sha1"
-    """Both SHA-1: ``rsa-oaep-mgf1p`` as DIGG's example has it (envelope-profile-xhe 3.4.4.2)."""
+    """Both SHA-1: ``rsa-oaep-mgf1p`` as DIGG's example has it (envelope-profile-xhe 3.4.4.2 a)."""
     SHA256_MGF1_SHA1 = "sha256-mgf1-sha1"
     """``rsa-oaep-mgf1p`` from a peer that names SHA-256 as its digest; the mask function stays SHA-1."""
     SHA256 = "sha256"

@@ -14,7 +14,10 @@ from samdrift.wire.identifiers import PARTICIPANT_SCHEME
 
 @dataclass(frozen=True, slots=True)
 class TransportProfile:
-    """Parameters of one version of DIGG's transport profile for AS4."""
+    """Parameters of one version of DIGG's transport profile for AS4.
+
+    Clauses: transport-profile-as4 2.3.1 e, k, l, n, o.
+    """
 
     identifier: str
     party_type: str = "urn:fdc:digg.se:edelivery:transportprofile:as4:partytype:ap"

@@ -20,6 +20,7 @@ from enum import StrEnum
 from pathlib import Path
 from xml.etree import ElementTree
 
+from tests.separation.mutation.clauses import CLAUSES
 from tests.separation.mutation.guards import AT_REST, DATABASE, GATE
 from tests.separation.mutation.interface_a import INTERFACE_A
 from tests.separation.mutation.interfaces import COMMANDS, INTERFACE_C, INTERFACE_D, THE_CHECK, TOKENS
@@ -39,6 +40,7 @@ MUTANTS: tuple[Mutant, ...] = (
     *THE_CHECK,
     *PROOF,
     *PEERS,
+    *CLAUSES,
 )
 _COPIED = ("src", "tests", "pyproject.toml")
 _ASSERTED = ("AssertionError", "assert ", "Failed: ")

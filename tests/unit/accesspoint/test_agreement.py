@@ -62,10 +62,12 @@ def test_participants_are_compared_without_regard_to_case() -> None:
     ],
 )
 def test_3_1_6_a_b_c_each_difference_is_named(changes: dict[str, str], differs: Disagreement) -> None:
+    """Clauses: component-accesspoint 3.1.6 a, b, c."""
     assert compare(message(**changes), ENVELOPE, FEDERATION_TEST) == (differs,)
 
 
 def test_2_10_e_another_federation() -> None:
+    """Clauses: envelope-profile-xhe 2.1 sentence 1; transport-profile-as4 2.10 e."""
     assert compare(message(), ENVELOPE, FEDERATION_SDK) == (Disagreement.FEDERATION,)
 
 

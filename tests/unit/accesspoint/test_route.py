@@ -1,4 +1,7 @@
-"""Which endpoint of a peer is taken, and under which name it is sent to (component-accesspoint 3.1.5 b)."""
+"""Whether the sender may send, which endpoint of a peer is taken, and under which name it is sent to.
+
+component-accesspoint 3.1.5 b, transport-model-extended 3.2 c.
+"""
 
 from __future__ import annotations
 
@@ -11,13 +14,28 @@ from cryptography.x509.oid import NameOID
 
 from samdrift.accesspoint.route import NoRoute, Routes
 from samdrift.accesspoint.settings import AccessPointSettings
+from samdrift.contracts.discovery import (
+    DiscoveryError,
+    DiscoveryUnavailable,
+    DiscoveryUntrusted,
+    NotRegistered,
+)
 from samdrift.contracts.transfer import TransferReason
-from samdrift.wire.identifiers import SDK_MESSAGE_EXTENDED, ParticipantIdentifier, ProcessIdentifier
+from samdrift.wire.identifiers import (
+    RECEIPT_BASE,
+    RECEIPT_EXTENDED,
+    SDK_MESSAGE_BASE,
+    SDK_MESSAGE_EXTENDED,
+    DocumentIdentifier,
+    ParticipantIdentifier,
+    ProcessIdentifier,
+)
 from samdrift.wire.profile import AS4_1_0, AS4_1_2, TransportProfile
 from samdrift.wire.smp import Endpoint, ServiceMetadata
 from samdrift.wire.verdicts import CertificateVerdict, TrustReason
 from tests import pki
 
+SENDER = ParticipantIdentifier("0203:a.se")
 RECIPIENT = ParticipantIdentifier("0203:b.se")
 ROOT = pki.root("Root", 0)
 CERTIFICATE = ROOT.issue("AP0002-SDK-TEST", private_key=pki.key(1)).certificate
@@ -25,13 +43,21 @@ SETTINGS = AccessPointSettings("AP0001-SDK-TEST", "test", "ap.test")
 
 
 class Published:
-    """Discovery of one service, and trust in whatever certificates it has."""
+    """Discovery of the recipient's service and of the sender's, and trust in their certificates."""
 
     def __init__(self, *endpoints: Endpoint) -> None:
         self._endpoints = endpoints
+        self.sender: tuple[Endpoint, ...] | DiscoveryError = (V1_0,)
+        self.looked_up: list[tuple[ParticipantIdentifier, DocumentIdentifier]] = []
 
-    async def service(self, *asked: object) -> ServiceMetadata:
-        return ServiceMetadata(RECIPIENT, SDK_MESSAGE_EXTENDED, ProcessIdentifier("p"), self._endpoints)
+    async def service(
+        self, participant: ParticipantIdentifier, document: DocumentIdentifier
+    ) -> ServiceMetadata:
+        self.looked_up.append((participant, document))
+        endpoints = self.sender if participant == SENDER else self._endpoints
+        if isinstance(endpoints, DiscoveryError):
+            raise endpoints
+        return ServiceMetadata(participant, document, ProcessIdentifier("p"), endpoints)
 
     async def check(self, *asked: object) -> CertificateVerdict:
         return CertificateVerdict(TrustReason.TRUSTED)
@@ -44,14 +70,15 @@ def routes(subject: str | x509.Name) -> Routes:
 
 
 async def test_the_party_is_the_common_name() -> None:
-    route = await routes("AP0002-SDK-TEST").find(RECIPIENT, SDK_MESSAGE_EXTENDED, pki.NOW)
+    """Clauses: component-accesspoint 3.1.5 b."""
+    route = await routes("AP0002-SDK-TEST").find(SENDER, RECIPIENT, SDK_MESSAGE_EXTENDED, pki.NOW)
     assert route.party == "AP0002-SDK-TEST"
 
 
 async def test_a_peer_without_a_name_cannot_be_sent_to() -> None:
     nameless = x509.Name([x509.NameAttribute(NameOID.ORGANIZATION_NAME, "Bolaget")])
     with pytest.raises(NoRoute) as caught:
-        await routes(nameless).find(RECIPIENT, SDK_MESSAGE_EXTENDED, pki.NOW)
+        await routes(nameless).find(SENDER, RECIPIENT, SDK_MESSAGE_EXTENDED, pki.NOW)
     assert (caught.value.reason, caught.value.final) == (TransferReason.PEER_UNTRUSTED, True)
 
 
@@ -85,9 +112,10 @@ OTHER = Endpoint("bdxr-transport-ebms3-as4-v1p0", "https://peer.test/other", CER
 async def test_2_3_1_e_the_endpoint_of_the_preferred_profile_that_is_accepted_and_active(
     accepted: tuple[TransportProfile, ...], published: tuple[Endpoint, ...], taken: Endpoint | None
 ) -> None:
+    """Clauses: component-accesspoint 3.1.3 a; transport-model-base 2.12 a; transport-profile-as4 2.3.1 e."""
     world: Any = Published(*published)
     settings = replace(SETTINGS, profiles=accepted)
-    finding = Routes(settings, world, world).find(RECIPIENT, SDK_MESSAGE_EXTENDED, pki.NOW)
+    finding = Routes(settings, world, world).find(SENDER, RECIPIENT, SDK_MESSAGE_EXTENDED, pki.NOW)
     if taken is None:
         with pytest.raises(NoRoute) as caught:
             await finding
@@ -95,3 +123,58 @@ async def test_2_3_1_e_the_endpoint_of_the_preferred_profile_that_is_accepted_an
     else:
         route = await finding
         assert (route.address, route.profile.identifier) == (taken.address, taken.transport_profile)
+
+
+# --- the sender ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("document", "receipt"),
+    [
+        (SDK_MESSAGE_EXTENDED, RECEIPT_EXTENDED),
+        (SDK_MESSAGE_BASE, RECEIPT_BASE),
+        (RECEIPT_EXTENDED, RECEIPT_EXTENDED),
+        (RECEIPT_BASE, RECEIPT_BASE),
+    ],
+)
+async def test_3_2_c_a_sender_that_can_receive_the_receipt_sends(
+    document: DocumentIdentifier, receipt: DocumentIdentifier
+) -> None:
+    """transport-model-extended 3.2 c, transport-model-base 3.2 b: under the model of the message."""
+    world = Published(V1_2)
+    await Routes(SETTINGS, world, world).find(SENDER, RECIPIENT, document, pki.NOW)
+    assert (SENDER, receipt) in world.looked_up
+
+
+@pytest.mark.parametrize(
+    "found", [NotRegistered("x"), (), (GONE, TO_COME)], ids=["unknown", "none", "inactive"]
+)
+async def test_3_2_c_a_sender_that_cannot_receive_the_receipt_sends_nothing(
+    found: tuple[Endpoint, ...] | DiscoveryError,
+) -> None:
+    """transport-model-extended 3.2 c, transport-profile-as4 2.6 b."""
+    world = Published(V1_2)
+    world.sender = found
+    with pytest.raises(NoRoute) as caught:
+        await Routes(SETTINGS, world, world).find(SENDER, RECIPIENT, SDK_MESSAGE_EXTENDED, pki.NOW)
+    assert (caught.value.reason, caught.value.final) == (TransferReason.SENDER_NOT_REGISTERED, True)
+    assert "the sender is not registered" in caught.value.detail
+    assert RECIPIENT not in {participant for participant, _ in world.looked_up}
+
+
+@pytest.mark.parametrize(
+    ("failure", "reason"),
+    [
+        (DiscoveryUnavailable("x"), TransferReason.DISCOVERY_UNAVAILABLE),
+        (DiscoveryUntrusted("x"), TransferReason.DISCOVERY_UNTRUSTED),
+    ],
+)
+async def test_3_2_c_while_nothing_is_known_of_the_sender_the_transfer_waits(
+    failure: DiscoveryError, reason: TransferReason
+) -> None:
+    """transport-model-extended 3.2 c, component-accesspoint 3.2.3 a."""
+    world = Published(V1_2)
+    world.sender = failure
+    with pytest.raises(NoRoute) as caught:
+        await Routes(SETTINGS, world, world).find(SENDER, RECIPIENT, SDK_MESSAGE_EXTENDED, pki.NOW)
+    assert (caught.value.reason, caught.value.final) == (reason, False)

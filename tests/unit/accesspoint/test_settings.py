@@ -10,6 +10,7 @@ NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 
 
 def test_attempts_end_after_the_configured_number() -> None:
+    """Clauses: component-accesspoint 3.2.3 b, 3.2.5 A3."""
     policy = RetryPolicy(attempts=4)
     assert [policy.next_attempt(made, NOW, 0.5) is None for made in (1, 2, 3, 4)] == [
         False,
@@ -20,6 +21,7 @@ def test_attempts_end_after_the_configured_number() -> None:
 
 
 def test_the_interval_is_constant_within_its_jitter() -> None:
+    """Clauses: component-accesspoint 3.2.5 A4."""
     policy = RetryPolicy(interval=timedelta(seconds=100), jitter=0.1)
     times = [policy.next_attempt(1, NOW, chance) for chance in (0.0, 0.5, 1.0)]
     assert times == [NOW + timedelta(seconds=seconds) for seconds in (90, 100, 110)]

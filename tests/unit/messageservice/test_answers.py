@@ -49,6 +49,7 @@ def item(new: NewMessage) -> InboxItem:
 
 
 def test_accepted_without_findings() -> None:
+    """Clauses: certpub-rest-binding 3.2 step 7; content-specification 3.2 sentence 10, 5.3 row 1."""
     new, receipt_id = came(), str(uuid4())
     record, content = answer(new, (), receipt_id, "c", NOW)
     receipt = receipts.parse(content)
@@ -62,6 +63,7 @@ def test_accepted_without_findings() -> None:
 
 
 def test_rejected_with_every_finding() -> None:
+    """Clauses: content-specification 5.2 sentence 1; message-receipt 2.2 sentence 2, sentence 3."""
     found = (FINDING, Finding(Reason.SCHEMA, "structure", "missing"))
     record, content = answer(came(), found, str(uuid4()), "c", NOW)
     assert receipts.validate(content) == ()
@@ -80,6 +82,7 @@ def test_a_receipt_has_a_bounded_number_of_findings() -> None:
 def test_transport_model_extended_3_2_d_the_same_model(
     message: DocumentIdentifier, receipt: DocumentIdentifier
 ) -> None:
+    """Clauses: transport-model-extended 3.2 d."""
     record, _ = answer(came(message), (), str(uuid4()), "c", NOW)
     assert record.document == receipt.value
 

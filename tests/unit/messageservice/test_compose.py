@@ -46,6 +46,7 @@ def test_a_message_says_what_the_draft_says() -> None:
 
 @requires_digg
 def test_what_is_composed_is_valid_by_the_official_rules() -> None:
+    """Clauses: certpub-rest-binding 3.2 step 1."""
     answer = reply(DRAFT, THERE, opening(), message_id=str(uuid4()), at=NOW)
     for message in (opening(), answer):
         data = sdkmessage.build(message)
@@ -55,6 +56,7 @@ def test_what_is_composed_is_valid_by_the_official_rules() -> None:
 
 
 def test_4_3_2_a_reply_stays_in_the_conversation_and_refers_to_its_message() -> None:
+    """Clauses: architecture-sad 4.3.7.1 sentence 1; content-specification 4.3.2 sentence 6."""
     original = opening()
     answer = reply(DRAFT, THERE, original, message_id=str(uuid4()), at=NOW)
     assert answer.conversation_id == original.conversation_id
@@ -64,6 +66,7 @@ def test_4_3_2_a_reply_stays_in_the_conversation_and_refers_to_its_message() -> 
 
 
 def test_4_3_2_3_the_other_sides_references_are_returned() -> None:
+    """Clauses: content-specification 4.3.2.3 sentence 4."""
     answer = reply(DRAFT, THERE, opening(), message_id=str(uuid4()), at=NOW)
     assert answer.recipient.attention is not None
     assert answer.recipient.attention.references == (CASE,)
@@ -81,7 +84,10 @@ def test_there_is_no_reply_to_nobody() -> None:
 
 
 def test_a_completion_refers_to_its_message_and_goes_where_that_went() -> None:
-    """architecture-sad 5.3.7.7."""
+    """architecture-sad 5.3.7.7.
+
+    Clauses: architecture-sad 4.3.7.1 sentence 1; content-specification 4.3.2 sentence 6.
+    """
     original = opening()
     for _ in range(2):
         more = complete(DRAFT, HERE, original, message_id=str(uuid4()), at=NOW)

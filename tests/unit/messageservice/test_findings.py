@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -62,6 +63,9 @@ def test_identifiers_are_compared_without_regard_to_case() -> None:
 
 @pytest.mark.parametrize("place", ["messageId", "sender", "recipient"])
 def test_row_13_message_and_envelope_differ(place: str) -> None:
+    """Clauses: content-specification 3.2 sentence 2, sentence 4, sentence 6, 4.3.2 sentence 2, 4.3.2.1
+    sentence 1, answer 1, 4.3.2.2 sentence 1.
+    """
     other = Ii(PARTICIPANT_SCHEME, "0203:c.se")
     changed = {
         "messageId": replace(letter_as_sent, message_id=str(uuid4())),
@@ -72,6 +76,7 @@ def test_row_13_message_and_envelope_differ(place: str) -> None:
 
 
 def test_row_13_as4_and_envelope_differ() -> None:
+    """Clauses: content-specification 3.2 sentence 3, sentence 5."""
     says = around(letter_as_sent)
     assert findings.of_transport(item(), says) == []
     for differing in (item(sender="0203:c.se"), item(recipient="0203:c.se")):
@@ -80,15 +85,61 @@ def test_row_13_as4_and_envelope_differ() -> None:
 
 
 def test_row_9_an_address_of_nobody() -> None:
+    """Clauses: content-specification 4.3.2.3 answer 2."""
     nobody = replace(PROFILE, functional_addresses=frozenset({"sdk.other"}))
     assert codes(letter_as_sent, nobody) == [(Reason.RULE, Detail.NOT_FOUND)]
 
 
-def test_3_2_the_handling_service_is_the_functional_address() -> None:
-    says = replace(around(letter_as_sent), handling_service_id="sdk.other")
-    (found,) = findings.of_message(letter_as_sent, says, PROFILE)
-    assert (found.reason, found.detail) == (Reason.RULE, Detail.SECURITY)
-    assert not findings.of_message(letter_as_sent, replace(says, handling_service_id=None), PROFILE)
+def answers(**changes: Any) -> list[tuple[Reason, str, str]]:
+    """The answer to a message that is right, in an envelope that is not."""
+    found = findings.of_message(letter_as_sent, replace(around(letter_as_sent), **changes), PROFILE)
+    return [(finding.reason, finding.detail, finding.path.rpartition("/")[2]) for finding in found]
+
+
+def test_3_2_another_handling_service_than_the_functional_address() -> None:
+    """content-specification 3.2 HandlingServiceID, 4.3.2.3 organizationId: each prescribes an answer.
+
+    Clauses: content-specification 3.2 sentence 9, answer 2, 4.3.2.3 answer 4.
+    """
+    assert answers(handling_service_id="sdk.other") == [
+        (Reason.RULE, Detail.NOT_FOUND, "HandlingServiceID"),
+        (Reason.RULE, Detail.SECURITY, "organizationId"),
+    ]
+
+
+def test_3_2_a_message_without_a_handling_service_is_taken() -> None:
+    """envelope-profile-xhe 2.2 HandlingServiceID, accesspoint-test-cases 6.2.2 TF-07.
+
+    Clauses: envelope-profile-xhe 2.2 sentence 12.
+    """
+    assert answers(handling_service_id=None) == []
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "",
+        "messagePayload",
+        "Q{urn:oasis:names:specification:ubl:schema:xsd:ApplicationResponse-2}ApplicationResponse",
+        "Q{urn:riv:infrastructure:messaging:MessageWithAttachments:3}message",
+        "Q{urn:riv:infrastructure:messaging:MessageWithAttachments:2}messagePayload",
+    ],
+)
+def test_3_2_the_envelope_announces_another_document_than_an_sdk_message(code: str) -> None:
+    """content-specification 3.2 DocumentTypeCode, 5.3 row 5.
+
+    Clauses: content-specification 3.2 sentence 7; envelope-profile-xhe 2.2 sentence 8.
+    """
+    assert answers(document_type_code=code) == [(Reason.RULE, Detail.INVARIANT, "DocumentTypeCode")]
+
+
+@pytest.mark.parametrize("code", ["", "text/xml", "application/json", "application/xml; charset=utf-8"])
+def test_3_2_the_envelope_announces_something_else_than_xml(code: str) -> None:
+    """content-specification 3.2 ContentTypeCode, 5.3 row 5.
+
+    Clauses: content-specification 3.2 sentence 8; envelope-profile-xhe 2.2 sentence 10.
+    """
+    assert answers(content_type_code=code) == [(Reason.RULE, Detail.INVARIANT, "ContentTypeCode")]
 
 
 @pytest.mark.parametrize(
@@ -103,6 +154,7 @@ def test_3_2_the_handling_service_is_the_functional_address() -> None:
     ],
 )
 def test_row_8_types_of_files(content_type: str, taken: bool) -> None:
+    """Clauses: content-specification 4.3.3.3 sentences 2-5, answer 1."""
     draft = replace(DRAFT, attachments=(Attachment("a", content_type, PDF),))
     message = letter(SENDER, RECIPIENT, draft, message_id=letter_as_sent.message_id)
     assert codes(message) == ([] if taken else [(Reason.RULE, Detail.NOT_SUPPORTED)])
@@ -129,13 +181,16 @@ def test_row_8_names_the_file() -> None:
 
 
 def test_no_finding_repeats_content() -> None:
-    """content-specification 4.3.2, invariant 9."""
+    """content-specification 4.3.2, invariant 9.
+
+    Clauses: content-specification 4.3.2 sentence 10.
+    """
     other = Ii(PARTICIPANT_SCHEME, "0203:hemlig.se")
     draft = replace(DRAFT, attachments=(Attachment("hemlig", "hemlig/typ", b"x"),))
     message = letter(SENDER, replace(RECIPIENT, functional_address="sdk.hemlig"), draft)
     message = replace(message, sender=replace(message.sender, id=other))
     found = findings.of_message(message, around(letter_as_sent), PROFILE)
-    assert len(found) == 4
+    assert len(found) == 5
     assert "hemlig" not in str(found)
 
 
@@ -162,17 +217,22 @@ def test_row_12_one_of_several_published_certificates_is_enough() -> None:
 
 @pytest.mark.parametrize("published", [[], [STRANGER.certificate]])
 def test_row_12_another_certificate_than_the_published(published: list[object]) -> None:
+    """Clauses: architecture-sad 6.2.4 sentence 1; certpub-rest-binding 3.2 step 4b; content-specification 2.1
+    step 2, 4.3.2.2 sentence 5; envelope-profile-xhe 3.5 b.
+    """
     (found,) = findings.of_signature(signed_by(SIGNER), published, TRUSTED)  # type: ignore[arg-type]
     assert (found.reason, found.detail) == (Reason.SIGNATURE, Detail.SECURITY)
 
 
 @pytest.mark.parametrize("reason", [TrustReason.REVOKED, TrustReason.EXPIRED, TrustReason.UNKNOWN_ISSUER])
 def test_xhe_3_5_a_published_but_not_valid(reason: TrustReason) -> None:
+    """Clauses: envelope-profile-xhe 3.5 a."""
     (found,) = findings.of_signature(signed_by(SIGNER), [SIGNER.certificate], CertificateVerdict(reason))
     assert (found.reason, found.detail) == (Reason.SIGNATURE, Detail.SECURITY)
 
 
 def test_row_12_no_signature_or_a_broken_one() -> None:
+    """Clauses: content-specification 4.3.2.2 answer 2."""
     unsigned = verify(enclose(letter_as_sent, None, SIGNER.certificate).data)
     broken = replace(signed_by(SIGNER), envelope=None)
     for verdict in (unsigned, broken):

@@ -9,7 +9,12 @@ from typing import Any, cast
 import pytest
 from cryptography import x509
 
-from samdrift.contracts.discovery import CertificatePurpose, DiscoveryUnavailable, DiscoveryUntrusted
+from samdrift.contracts.discovery import (
+    CertificatePurpose,
+    DiscoveryUnavailable,
+    DiscoveryUntrusted,
+    NotRegistered,
+)
 from samdrift.contracts.transfer import InboxItem
 from samdrift.messageservice.compose import Address
 from samdrift.messageservice.incoming import Judgement, Judging, NewMessage
@@ -29,7 +34,7 @@ from samdrift.wire.identifiers import (
     DocumentIdentifier,
     ParticipantIdentifier,
 )
-from samdrift.wire.smp import PublishedCertificates, ServiceMetadata
+from samdrift.wire.smp import Endpoint, PublishedCertificates, ServiceMetadata
 from samdrift.wire.softwarekeys import SoftwareDecryptionKey
 from samdrift.wire.verdicts import CertificateVerdict, TrustReason
 from tests import pki
@@ -44,6 +49,7 @@ ISSUER = pki.root("Issuer", 0)
 SIGNING = ISSUER.issue("a.se", private_key=pki.key(1))
 ENCRYPTION = ISSUER.issue("b.se", private_key=pki.key(2))
 OLD = ISSUER.issue("b.se", private_key=pki.key(3))
+ENDPOINT = Endpoint("p", "https://a.test/as4", ISSUER.issue("AP", private_key=pki.key(4)).certificate)
 Lookup = tuple[ParticipantIdentifier, DocumentIdentifier]
 
 
@@ -55,12 +61,15 @@ class Services:
         self.checked: list[tuple[x509.Certificate, CertificatePurpose]] = []
         self.verdicts: dict[x509.Certificate, TrustReason] = {}
         self.published = PublishedCertificates((SIGNING.certificate,), encryption)
+        self.receives = True
+        """Whether the sender is registered with a place where it receives."""
 
     async def service(
         self, participant: ParticipantIdentifier, document: DocumentIdentifier
     ) -> ServiceMetadata:
         self.looked_up.append((participant, document))
-        return ServiceMetadata(participant, document, NO_PROCESS, (), self.published)
+        endpoints = (ENDPOINT,) if self.receives else ()
+        return ServiceMetadata(participant, document, NO_PROCESS, endpoints, self.published)
 
     async def check(
         self, certificate: x509.Certificate, purpose: CertificatePurpose, at: datetime
@@ -97,16 +106,37 @@ def opens(envelope: bytes, certified: pki.Certified) -> bool:
 
 
 async def test_step_3_the_key_is_looked_up_under_the_recipient_and_the_type_of_the_message() -> None:
+    """Clauses: architecture-sad 5.3.6.2 step 2, 5.4 step 3b; certpub-rest-binding 3 sentence 1, 3.2 step 2,
+    step 3; transport-model-extended 2.11 a, 3.3.1 step 3, 3.3.2 step 3.
+    """
     services = Services(ENCRYPTION.certificate)
     assert opens(await sealed(services), ENCRYPTION)
-    assert services.looked_up == [(THERE.organisation, SDK_MESSAGE_EXTENDED)]
+    assert services.looked_up[1:] == [(THERE.organisation, SDK_MESSAGE_EXTENDED)]
     assert services.checked == [(ENCRYPTION.certificate, CertificatePurpose.ORGANISATION)]
 
 
-async def test_under_the_base_model_nothing_is_looked_up() -> None:
+async def test_under_the_base_model_the_recipient_is_not_looked_up() -> None:
     services = Services()
     await sealed(services, SDK_MESSAGE_BASE)
-    assert services.looked_up == []
+    assert services.looked_up == [(HERE.organisation, RECEIPT_BASE)]
+
+
+@pytest.mark.parametrize(
+    ("document", "receipt"),
+    [(SDK_MESSAGE_EXTENDED, RECEIPT_EXTENDED), (SDK_MESSAGE_BASE, RECEIPT_BASE)],
+)
+async def test_3_2_c_a_sender_that_cannot_receive_the_receipt_sends_nothing(
+    document: DocumentIdentifier, receipt: DocumentIdentifier
+) -> None:
+    """transport-model-extended 3.2 c, transport-model-base 3.2 b: looked up before anything is sealed.
+
+    Clauses: transport-model-base 2.1 sentence 1.
+    """
+    services = Services(ENCRYPTION.certificate)
+    services.receives = False
+    with pytest.raises(NotRegistered, match="the sender is not registered"):
+        await sealed(services, document)
+    assert services.looked_up == [(HERE.organisation, receipt)]
 
 
 @pytest.mark.parametrize("reason", [TrustReason.REVOKED, TrustReason.EXPIRED, TrustReason.UNKNOWN_ISSUER])
@@ -122,6 +152,7 @@ async def test_step_3_a_certificate_that_is_not_valid_is_passed_over(reason: Tru
 async def test_step_3_without_a_valid_certificate_nothing_is_sent(
     published: tuple[x509.Certificate, ...],
 ) -> None:
+    """Clauses: envelope-profile-xhe 3.4 sentence 2."""
     services = Services(*published)
     services.verdicts[OLD.certificate] = TrustReason.REVOKED
     with pytest.raises(DiscoveryUntrusted):
@@ -169,6 +200,9 @@ async def judged(services: Services, envelope: Envelope) -> Judgement:
 async def test_step_16_the_sender_is_looked_up_under_the_type_of_the_message_receipt(
     document: DocumentIdentifier, receipt: DocumentIdentifier
 ) -> None:
+    """Clauses: certpub-rest-binding 3.2 step 3b; transport-model-extended 2.6 sentence 3, 3.3.1 step 16,
+    3.3.2 step 17.
+    """
     services = Services()
     protected = document.requires_protection
     envelope = enclose(

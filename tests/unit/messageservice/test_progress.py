@@ -63,6 +63,7 @@ def test_postponed_is_scheduled_for_resend_with_the_reason() -> None:
 
 
 def test_a_failed_transfer_ends_the_exchange_with_the_reason() -> None:
+    """Clauses: api-mt-mk message sentence 5."""
     step = progress.of_transfer(
         SETTINGS, event(TransferState.FAILED, TransferReason.NOT_SERVICED, "EBMS:0004 NOT_SERVICED")
     )

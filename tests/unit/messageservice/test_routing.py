@@ -18,6 +18,7 @@ def share(client: str, *addresses: str, default: bool = False) -> Share:
 
 
 def test_an_address_belongs_to_the_client_whose_pattern_covers_it() -> None:
+    """Clauses: content-specification 2.1 sentence 1."""
     routing = Routing([share("school", "*.skola.habo.se"), share("care", "omsorg.habo.se")])
     assert routing.clients("a.skola.habo.se") == ("school",)
     assert routing.clients("omsorg.habo.se") == ("care",)

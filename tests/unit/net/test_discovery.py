@@ -130,6 +130,7 @@ async def failure(there: Place, participant: ParticipantIdentifier = HABO) -> ty
 
 
 async def test_from_participant_to_verified_metadata(place: Place) -> None:
+    """Clauses: architecture-sad 5.3.3.1 sentence 3, 5.3.6.2 step 2, step 4, 5.4 step 2b."""
     found = await place.discovery.service(HABO, SDK_MESSAGE_EXTENDED)
     assert found == replace(METADATA, signer=SMP.certificate)
     assert place.targets == ["/smp" + service_metadata_path(HABO, SDK_MESSAGE_EXTENDED)]
@@ -137,6 +138,7 @@ async def test_from_participant_to_verified_metadata(place: Place) -> None:
 
 
 async def test_3_1_3_a2_metadata_is_kept_as_long_as_allowed(place: Place) -> None:
+    """Clauses: component-accesspoint 3.1.3 A1, A2."""
     for _ in range(3):
         await place.discovery.service(HABO, SDK_MESSAGE_EXTENDED)
     place.now += timedelta(minutes=4, seconds=59)
@@ -212,6 +214,7 @@ async def test_other_answers_are_not_acted_on(place: Place, status: str) -> None
 
 
 async def test_2_10_f_an_answer_with_a_broken_signature_is_not_trusted(place: Place) -> None:
+    """Clauses: transport-profile-as4 2.10 f."""
     place.answer = reply(SIGNED.replace(b"ap.example", b"ap.exampel"))
     assert await failure(place) is DiscoveryUntrusted
     assert place.judge.asked == []
@@ -223,6 +226,7 @@ async def test_2_10_f_an_answer_with_a_broken_signature_is_not_trusted(place: Pl
 async def test_2_10_f_g_an_answer_of_an_untrusted_signer_is_not_trusted(
     place: Place, reason: TrustReason
 ) -> None:
+    """Clauses: transport-profile-as4 2.10 f, g."""
     place.judge.verdict = CertificateVerdict(reason)
     assert await failure(place) is DiscoveryUntrusted
 

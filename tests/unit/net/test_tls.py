@@ -97,6 +97,7 @@ async def greets(tls: TlsContext, url: str) -> bool:
 
 
 async def test_2_4_2_b_one_way(place: Place) -> None:
+    """Clauses: transport-profile-as4 2.4.2 b."""
     async with answering(hello, server_tls(place.server).serving()) as url:
         assert await greets(client_tls(trust=place.trust), url)
         assert not await greets(client_tls(trust=place.clients), url)
@@ -110,6 +111,7 @@ async def test_the_name_of_the_server_is_checked(place: Place) -> None:
 
 
 async def test_a2_mutual(place: Place) -> None:
+    """Clauses: transport-profile-as4 2.4.2 A2."""
     known, unknown = place.client("known", CLIENTS), place.client("unknown", SECOND)
     async with answering(hello, server_tls(place.server, place.clients).serving()) as url:
         assert await greets(client_tls(known, place.trust), url)
@@ -119,6 +121,7 @@ async def test_a2_mutual(place: Place) -> None:
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
 async def test_2_4_1_a_versions(place: Place, version: ssl.TLSVersion) -> None:
+    """Clauses: transport-profile-as4 2.4.1 a."""
     context = client_tls(trust=place.trust).current()
     context.minimum_version = context.maximum_version = version
     async with answering(hello, server_tls(place.server).serving()) as url:
@@ -126,6 +129,7 @@ async def test_2_4_1_a_versions(place: Place, version: ssl.TLSVersion) -> None:
 
 
 def test_2_4_1_a_older_versions_and_weak_ciphers_are_not_offered(place: Place) -> None:
+    """Clauses: transport-profile-as4 2.4.1 a."""
     for context in (server_tls(place.server).current(), client_tls().current()):
         assert context.minimum_version is ssl.TLSVersion.TLSv1_2
         for cipher in context.get_ciphers():

@@ -41,12 +41,14 @@ def reason(
 
 
 def test_2_10_a_a_certificate_of_the_federations_issuer_is_trusted() -> None:
+    """Clauses: transport-profile-as4 2.10 sentence 2."""
     verdict = decide(AP, POLICY, EVIDENCE, NOW)
     assert verdict.trusted
     assert not verdict.temporary
 
 
 def test_2_10_a_another_environment_under_the_same_root_is_not() -> None:
+    """Clauses: envelope-profile-xhe 3.3 A2; transport-profile-as4 2.10 a."""
     stranger = OTHER_ENVIRONMENT.issue("AP0001-QA").certificate
     evidence = replace(EVIDENCE, intermediates=(OTHER_ENVIRONMENT.certificate,))
     assert reason(stranger, evidence=evidence) is TrustReason.UNKNOWN_ISSUER
@@ -71,6 +73,7 @@ def test_without_named_issuers_any_path_to_the_anchor_will_do() -> None:
 
 
 def test_2_10_b_a_revoked_certificate_is_refused_by_list_and_by_responder() -> None:
+    """Clauses: transport-profile-as4 2.10 b."""
     assert reason(REVOKED) is TrustReason.REVOKED
     by_responder = Evidence((ROOT.crl(),), (ISSUER.ocsp(REVOKED),))
     assert reason(REVOKED, evidence=by_responder) is TrustReason.REVOKED

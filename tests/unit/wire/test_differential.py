@@ -134,6 +134,7 @@ NOT_MADE_HERE = {"size"}
 
 @pytest.mark.parametrize("subject", [MESSAGES, RECEIPTS], ids=lambda subject: subject.kind)
 def test_every_difference_is_documented_and_every_documented_one_is_made(subject: Subject) -> None:
+    """Clauses: content-specification 5 sentence 2; message-receipt 3.4 a, b."""
     differences = (*subject.differences, *EVERY_DOCUMENT)
     documented = {difference.name for difference in differences if difference.changes_verdict}
     rng = Random(f"samdrift {subject.kind}")

@@ -76,6 +76,7 @@ def altered(before: str, after: str) -> bytes:
 
 
 def test_metadata_is_read_back_with_its_signer() -> None:
+    """Clauses: component-smp 3.8 sentence 1."""
     verdict = verify_signed_service_metadata(SIGNED)
     assert verdict.valid
     assert verdict.signer == SMP.certificate
@@ -143,6 +144,7 @@ def test_broken_structure_is_refused_though_it_is_signed(before: str, after: str
 
 
 def test_a_redirection_is_refused() -> None:
+    """Clauses: component-smp 3.8 sentence 1."""
     root = etree.fromstring(SIGNED)
     metadata = root[0]
     metadata[:] = [

@@ -30,6 +30,7 @@ def test_its_signatures_verify(form: str) -> None:
 
 @pytest.mark.parametrize("cipher", ["aes256-cbc", "aes256-gcm", "aes128-gcm"])
 def test_its_ciphertexts_are_decrypted(cipher: str) -> None:
+    """Clauses: envelope-profile-xhe 3.4 sentence 1."""
     private_key = load_pem_private_key((VECTORS / "key.pem").read_bytes(), None)
     assert isinstance(private_key, RSAPrivateKey)
     document = parse((VECTORS / f"encrypted-{cipher}.xml").read_bytes())

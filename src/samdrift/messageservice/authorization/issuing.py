@@ -85,6 +85,8 @@ class TokenIssuing:
 
         That it was issued, and that the assertion has been used, is durable before
         the client has it.
+
+        Clauses: api-mt-mk 4.1 step 2, 4.2 step 2, 5 sentence 2.
         """
         shown = await self._authenticated(organisation, request)
         client, now = shown.client, self._clock()

@@ -113,7 +113,10 @@ class InterfaceD:
         self._following.close()
 
     def _guarded(self, operation: Operation) -> Callable[[Request], Awaitable[Response]]:
-        """``operation`` for those whose token opens it."""
+        """``operation`` for those whose token opens it.
+
+        Clauses: architecture-sad 6.5 sentence 1.
+        """
 
         async def answer(request: Request) -> Response:
             access = await self._authorization.access(_token(request))
@@ -133,6 +136,7 @@ class InterfaceD:
             vault.record(AuditEvent.MT_CLIENT_DENIED, reason="the token lacks the scope")
 
     async def _send(self, request: Request, access: Access) -> Response:
+        """Clauses: api-mt-mk 4.1 step 5."""
         _require_json(request)
         length = request.headers.get("content-length", "")
         with self._places.taken(access.organisation):
@@ -141,7 +145,10 @@ class InterfaceD:
         return Response(status_code=201, headers={"location": writing.location(message_id)})
 
     async def _list(self, request: Request, access: Access) -> Response:
-        """All that fits, or a page of it; streamed, so that its length makes no difference."""
+        """All that fits, or a page of it; streamed, so that its length makes no difference.
+
+        Clauses: api-mt-mk 4.2 step 4.
+        """
         narrowed, page = filters.read(request.query_params.multi_items())
         pages = self._mailboxes.pages(access, narrowed, page)
         first = await anext(pages)
@@ -151,6 +158,7 @@ class InterfaceD:
         return StreamingResponse(_listed(links, first, pages), media_type=_JSON)
 
     async def _read(self, request: Request, access: Access) -> Response:
+        """Clauses: api-mt-mk 4.1 step 7, 4.2 step 6b."""
         narrowed = filters.read_filters(request.query_params.multi_items())
         found = await self._mailboxes.find(access, request.path_params["messageId"], narrowed)
         if found is None:
@@ -158,6 +166,7 @@ class InterfaceD:
         return StreamingResponse(_message({"self": _self(request)}, found), media_type=_JSON)
 
     async def _delete(self, request: Request, access: Access) -> Response:
+        """Clauses: api-mt-mk 4.1 step 9, 4.2 step 8."""
         narrowed = filters.read_filters(request.query_params.multi_items())
         if not await self._mailboxes.delete(access, request.path_params["messageId"], narrowed):
             raise _nothing_there()

@@ -2,6 +2,8 @@
 
 ``messageCreateAttributesDef`` of the OpenAPI file, with what the text of
 api-mt-mk and the SDK message itself demand beyond it (docs/interface-d.md).
+
+Clauses: api-mt-mk message sentence 1, sentence 3.
 """
 
 from __future__ import annotations

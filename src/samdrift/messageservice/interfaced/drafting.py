@@ -18,7 +18,11 @@ Members = dict[str, Any]
 
 
 def draft(data: Members, *, message_id: str, conversation_id: str, created: str) -> SdkMessage:
-    """The message in ``data``; ids and time stamp stand in for those that it leaves out."""
+    """The message in ``data``; ids and time stamp stand in for those that it leaves out.
+
+    Clauses: api-mt-mk message sentence 7, sentence 8; content-specification 4.2 sentence 1, 4.3.2 sentence 7,
+    sentence 9.
+    """
     attributes: Members = data["attributes"]
     return SdkMessage(
         created=attributes.get("creationDateTime", created),
@@ -35,12 +39,16 @@ def draft(data: Members, *, message_id: str, conversation_id: str, created: str)
 
 
 def own_id(data: Members) -> str | None:
-    """The id that the client gave the message; the resource's where it names no other."""
+    """The id that the client gave the message; the resource's where it names no other.
+
+    Clauses: api-mt-mk message sentence 2.
+    """
     given: str | None = data["attributes"].get("messageId", data.get("id"))
     return given
 
 
 def _party(identifier: str, attention: Members) -> Party:
+    """Clauses: content-specification 4.3.2.3 sentence 3."""
     unit = attention["subOrganization"]
     return Party(
         id=Ii(PARTICIPANT_SCHEME, identifier),
@@ -58,16 +66,21 @@ def _ii(members: Members) -> Ii:
 
 
 def _person(members: Members) -> Person:
-    """What the contract demands and the message may lack is empty there, as it is when we write it."""
+    """What the contract demands and the message may lack is empty there, as it is when we write it.
+
+    Clauses: architecture-sad 5.3.5 step 3; content-specification 4.3.2.3 sentence 1, sentence 2.
+    """
     named = members["root"] or members["extension"]
     return Person(_ii(members) if named else None, members["label"] or None)
 
 
 def _reference(members: Members) -> Reference:
+    """Clauses: architecture-sad 5.3.5 step 4; content-specification 4.3.2.3 sentence 5, sentence 6."""
     return Reference(_ii(members), members["label"] or None)
 
 
 def _document(members: Members) -> Document:
+    """Clauses: content-specification 4.3.3.1 sentence 2, 4.3.3.2 sentence 2."""
     return Document(
         id=members["documentId"],
         name=members.get("documentName"),

@@ -34,7 +34,10 @@ _OTHER_NAMES = {"status": "messagestatus", "handlingserviceid": _RECIPIENT}
 
 @dataclass(frozen=True, slots=True)
 class Filters:
-    """All of them must fit; of statuses one."""
+    """All of them must fit; of statuses one.
+
+    Clauses: api-mt-mk 3 sentence 2.
+    """
 
     statuses: tuple[MessageStatus, ...] = ()
     recipient_address: str | None = None
@@ -43,7 +46,10 @@ class Filters:
     stop: datetime | None = None
 
     def fit(self, record: MessageRecord) -> bool:
-        """Whether one message is among what they narrow down to."""
+        """Whether one message is among what they narrow down to.
+
+        Clauses: api-mt-mk 3 sentence 5.
+        """
         return (
             (not self.statuses or record.status in self.statuses)
             and self.recipient_address in (None, record.recipient_address)
@@ -73,7 +79,10 @@ def read(query: Query) -> tuple[Filters, Page]:
 
 
 def read_filters(query: Query) -> Filters:
-    """Filters alone, for one message."""
+    """Filters alone, for one message.
+
+    Clauses: api-mt-mk 3 sentence 1.
+    """
     filters, page = read(query)
     if page != Page():
         raise Refused([broken("One message has no pages", "page")])
@@ -119,6 +128,7 @@ class _Reading:
         return filters, page
 
     def _status(self, value: str) -> None:
+        """Clauses: api-mt-mk 3 sentence 7."""
         try:
             self.statuses.append(MessageStatus(value))
         except ValueError:
@@ -172,7 +182,10 @@ def _unquoted(value: str) -> str:
 
 
 def _instant(value: str, *, last: bool) -> datetime:
-    """A date and time, or the first or the last moment of a date."""
+    """A date and time, or the first or the last moment of a date.
+
+    Clauses: api-mt-mk 3 sentence 3, sentence 4.
+    """
     if _DATE.fullmatch(value):
         day = date.fromisoformat(value)
         midnight = datetime(day.year, day.month, day.day, tzinfo=UTC)

@@ -56,7 +56,10 @@ class Mailboxes:
         self._gate = gate
 
     async def page(self, access: Access, filters: Filters, size: int, after: Place | None) -> Listing:
-        """The newest messages that fit, not so many where they say much, and whether there are more."""
+        """The newest messages that fit, not so many where they say much, and whether there are more.
+
+        Clauses: api-mt-mk 3 sentence 6.
+        """
         async with self._gate.open(
             access.principal, access.organisation, Role.MESSAGE_SERVICE, Purpose.READ
         ) as vault:
@@ -111,6 +114,8 @@ class Mailboxes:
         """Delete a message; false when there is none for the client. :class:`Refused` while it is under way.
 
         (api-mt-mk 3, deleteMessageById)
+
+        Clauses: api-mt-mk 4.1 step 8, 4.2 step 7.
         """
         async with self._gate.open(
             access.principal, access.organisation, Role.MESSAGE_SERVICE, Purpose.DISPOSE

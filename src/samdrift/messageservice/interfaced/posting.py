@@ -44,6 +44,8 @@ class Posting:
         """Store and send a message; gives its id. :class:`Refused` when it may not be sent.
 
         The same message with the same id again is the same call repeated: it is sent once.
+
+        Clauses: api-mt-mk 4.1 step 4, message sentence 10, sentence 12.
         """
         attributes = data["attributes"]
         given = own_id(data)
@@ -69,6 +71,8 @@ class Posting:
         """An answer goes on in the conversation of what it answers, if the client can know that.
 
         (content-specification 4.3.2 conversationId)
+
+        Clauses: api-mt-mk message sentence 9; content-specification 4.3.2 sentence 5.
         """
         answered = attributes.get("refToMessageId", "")
         if "conversationId" in attributes or not is_uuid(answered):
@@ -83,6 +87,7 @@ class Posting:
         return None
 
     async def _denied(self, access: Access, message_id: str | None) -> None:
+        """Clauses: api-mt-mk message sentence 11, sentence 13."""
         async with self._gate.open(
             access.principal, access.organisation, Role.MESSAGE_SERVICE, Purpose.COMPOSE
         ) as vault:

@@ -30,7 +30,10 @@ def text(value: object) -> str:
 
 
 def location(message_id: str) -> str:
-    """Where a message is, relative to the server."""
+    """Where a message is, relative to the server.
+
+    Clauses: api-mt-mk 3 sentence 8.
+    """
     return f"{MESSAGES}/{message_id}"
 
 
@@ -40,7 +43,10 @@ def opening(links: Members) -> str:
 
 
 def resource(record: MessageRecord, events: Sequence[StatusEvent], *, ends: bool = True) -> str:
-    """A message without its documents; with room for them at its end, unless it ``ends``."""
+    """A message without its documents; with room for them at its end, unless it ``ends``.
+
+    Clauses: api-mt-mk message sentence 6; content-specification 4.3.2 sentence 11.
+    """
     attributes = of_record(record).removeprefix("{").removesuffix("}")
     end = "}}" if ends else ""
     return (
@@ -50,7 +56,10 @@ def resource(record: MessageRecord, events: Sequence[StatusEvent], *, ends: bool
 
 
 def history(record: MessageRecord, events: Sequence[StatusEvent]) -> Members:
-    """What happened to a message, the latest first (api-mt-mk, Felhantering, eventIssues)."""
+    """What happened to a message, the latest first (api-mt-mk, Felhantering, eventIssues).
+
+    Clauses: api-mt-mk message sentence 14, event sentence 1.
+    """
     return {
         "type": _EVENT_TYPE,
         "title": record.status.value,

@@ -1,6 +1,6 @@
 """What the SOAP part of a message must be before anything of the message is believed or decrypted.
 
-Signed and encrypted, both without exception (transport-profile-as4 2.10); the signature
+Signed and encrypted, both without exception (transport-profile-as4 2.10 sentence 1); the signature
 covers the very elements that are used, and the attachment that the header names.
 """
 
@@ -58,7 +58,10 @@ def read_header(
 
 
 def require_coverage(document: SoapDocument, signature: VerifiedSignature) -> None:
-    """Messaging, Body and a Timestamp, if any, are signed (ebms3-core 7.2); :class:`As4Fault` otherwise."""
+    """Messaging, Body and a Timestamp, if any, are signed (ebms3-core 7.2); :class:`As4Fault` otherwise.
+
+    Clauses: transport-profile-as4 2.10 sentence 1.
+    """
     timestamp = document.security.timestamp if document.security is not None else None
     required = [document.messaging, document.body, *([] if timestamp is None else [timestamp])]
     if not all(signature.covers(element) for element in required):

@@ -15,6 +15,8 @@ class As4Limits:
     ``max_payload_bytes`` is over the 100 MB that an access point must take
     (transport-profile-as4 2.8 a) and over a 100 MB message whose payload grew in encryption.
     ``max_ratio`` bounds how much gzip may expand once more than ``ratio_free_bytes`` came out.
+
+    Clauses: accesspoint-test-cases 6.2.3 TF-08; transport-profile-as4 2.8 A4.
     """
 
     max_soap_bytes: int = 256 * _KIB

@@ -122,6 +122,8 @@ def prepare(
     into the message, for the peers that demand one; others refuse it. Identifiers follow
     from the message id, so equal inputs give equal references (ebms3-core 7.2,
     transport-profile-as4 2.2 a).
+
+    Clauses: architecture-sad 6.2.2 sentence 1; transport-model-base 2.5 sentence 1.
     """
     content_id = _content_id(message)
     suffix = hashlib.sha256(message.message_id.encode()).hexdigest()[:24]

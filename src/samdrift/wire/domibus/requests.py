@@ -18,7 +18,7 @@ def submit(message: OutgoingMessage) -> bytes:
     """``submitMessage``; the envelope itself is a MIME part beside it (:mod:`samdrift.wire.domibus.mtom`).
 
     ``To`` is left out: Domibus finds party and address in SMP by ``finalRecipient``
-    and its type. Service, action and the rest are those of transport-profile-as4 2.3.1,
+    and its type. Service, action and the rest are those of transport-profile-as4 2.3.1 a-c, p, q,
     as the processing mode has them that DIGG publishes for a Domibus.
     """
     envelope, body = _envelope()

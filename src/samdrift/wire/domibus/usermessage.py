@@ -20,7 +20,7 @@ def incoming_message(header: Element) -> IncomingMessage:
     """The one message that a SOAP header tells of; :class:`WireError` when it is not one of the profile's.
 
     Exactly one payload, sender and recipient by their identifiers
-    (transport-profile-as4 2.3.1).
+    (transport-profile-as4 2.3.1 p, q).
     """
     user = _one(_one(header, "Messaging"), "UserMessage")
     collaboration = _one(user, "CollaborationInfo")

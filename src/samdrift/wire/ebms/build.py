@@ -15,7 +15,10 @@ from samdrift.wire.xmltext import XMLNS_EB, XMLNS_EBBP, XMLNS_S12, XMLNS_WSU, at
 
 
 def build_user_message(message: UserMessage, wsu_id: str) -> str:
-    """``eb:Messaging`` with one user message."""
+    """``eb:Messaging`` with one user message.
+
+    Clauses: transport-profile-as4 2.3.1 d.
+    """
     info = SignalInfo(message.message_id, message.timestamp, message.ref_to_message_id)
     return _messaging(
         wsu_id,

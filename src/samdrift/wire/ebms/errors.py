@@ -3,6 +3,8 @@
 Implements ebms3-core 6.7.1 and 6.7.2 and as4-profile 3.1, 3.2 and 3.4; ``DUPLICATE`` is
 phase4's own answer to a resend. A code received from a peer that stands in no table stays
 a plain string in :class:`EbmsError`.
+
+Clauses: transport-profile-as4 2.5 c.
 """
 
 from __future__ import annotations

@@ -32,7 +32,7 @@ class PartInfo:
 
 @dataclass(frozen=True, slots=True)
 class UserMessage:
-    """The ``eb:UserMessage`` of a one-way push (ebms3-core 5.2.2, transport-profile-as4 2.3.1).
+    """The ``eb:UserMessage`` of a one-way push (ebms3-core 5.2.2, transport-profile-as4 2.3.1 a-d, j-q).
 
     Times are aware and in UTC; ``mpc`` absent means the default channel.
     """

@@ -43,6 +43,8 @@ class Checker:
 
     Call :meth:`start`, :meth:`text` and :meth:`end` in document order, then
     :meth:`finish`. :attr:`findings` grows on the way.
+
+    Clauses: envelope-profile-xhe 2.5 a, R1-XHE, R2-XHE, R14-XHE.
     """
 
     def __init__(self) -> None:

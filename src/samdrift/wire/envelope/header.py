@@ -17,7 +17,10 @@ MAX_VALUE: Final = 4096
 
 
 class ScopeCode(StrEnum):
-    """Type codes of BusinessScopeCriterion, each exactly once in an envelope (codes-technical 1.6)."""
+    """Type codes of BusinessScopeCriterion, each exactly once in an envelope (codes-technical 1.6).
+
+    Clauses: envelope-profile-xhe 2.1 sentence 1.
+    """
 
     DOCUMENT = "DOCUMENTID"
     DOCUMENT_SCHEME = "DOCUMENTID_SCHEME"
@@ -34,6 +37,8 @@ class EnvelopeHeader:
     ``created`` is aware. ``document_type_code`` is the payload's root as
     ``Q{namespace}name``. ``handling_service_id`` is the recipient's functional
     address.
+
+    Clauses: transport-model-base 2.10 a.
     """
 
     id: str

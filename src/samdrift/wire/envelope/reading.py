@@ -46,6 +46,8 @@ def validate(data: bytes | Element) -> tuple[Finding, ...]:
     The payload is not looked into, nor is a signature: the one has rules of its
     own, the other :func:`samdrift.wire.envelope.verify`. :class:`WireError`
     when the bytes are no XML that can be looked at.
+
+    Clauses: envelope-profile-xhe 2.5 b.
     """
     document = longtext.parse(data, LARGE) if isinstance(data, bytes) else Document(data, memoryview(b""))
     return tuple(check(document).findings)
@@ -95,6 +97,8 @@ def plain_payload(document: Document) -> bytes:
     """The payload of an envelope that is not encrypted: a document in UTF-8, or bytes that stood in base64.
 
     (envelope-profile-xhe 2.2, PayloadContent)
+
+    Clauses: envelope-profile-xhe 2.2 sentence 14.
     """
     (content,) = document.root.findall(_CONTENT)
     element = payload_root(document.root)

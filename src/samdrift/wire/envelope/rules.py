@@ -2,6 +2,8 @@
 
 R1, R2 and R14 are about elements as such and are checked where elements are
 (:mod:`samdrift.wire.envelope.checker`).
+
+Clauses: envelope-profile-xhe 2.2 a.
 """
 
 from __future__ import annotations
@@ -54,6 +56,9 @@ _PRESCRIBED = (
     ("R10-XHE", f"{_SENDER}/@schemeID", PARTICIPANT_SCHEME),
     ("R11-XHE", f"{_RECIPIENT}/@schemeID", PARTICIPANT_SCHEME),
 )
+"""Clauses: envelope-profile-xhe 2.2 sentence 1, sentence 2, sentence 6, sentence 7, 2.5 R3-XHE, R9-XHE,
+R10-XHE, R11-XHE.
+"""
 _SCOPE_RULES = {
     ScopeCode.DOCUMENT: "R4-XHE",
     ScopeCode.DOCUMENT_SCHEME: "R5-XHE",
@@ -95,6 +100,7 @@ def broken_by(metadata: Metadata) -> Iterator[Finding]:
 
 
 def _broken_by_scope(metadata: Metadata) -> Iterator[Finding]:
+    """Clauses: envelope-profile-xhe 2.5 R4-XHE, R5-XHE, R6-XHE, R7-XHE, R8-XHE."""
     counts = Counter(code for code, _ in metadata.criteria)
     for code, rule in _SCOPE_RULES.items():
         if counts[code] == 0:
@@ -104,7 +110,10 @@ def _broken_by_scope(metadata: Metadata) -> Iterator[Finding]:
 
 
 def _broken_by_forms(values: Mapping[str, str]) -> Iterator[Finding]:
-    """What the syntax mapping says of identifiers and times in words only (envelope-profile-xhe 2.2)."""
+    """What the syntax mapping says of identifiers and times in words only (envelope-profile-xhe 2.2).
+
+    Clauses: content-specification 3.2 answer 1; envelope-profile-xhe 2.2 sentence 3.
+    """
     if _ID in values and not is_uuid(values[_ID]):
         yield broken("ID", "the envelope's identifier must be a UUID", _ID)
     if _CREATED in values and _instant(values[_CREATED]) is None:
@@ -122,7 +131,10 @@ def _broken_by_participant(value: str, path: str) -> Iterator[Finding]:
 
 
 def broken_by_payload(metadata: Metadata, encrypted_data: bool) -> Iterator[Finding]:
-    """R12 and R13: the indicator and the payload agree."""
+    """R12 and R13: the indicator and the payload agree.
+
+    Clauses: envelope-profile-xhe 2.5 R12-XHE, R13-XHE.
+    """
     if metadata.encrypted and not encrypted_data:
         yield broken("R12-XHE", "the payload must be EncryptedData when it is said to be encrypted", _CONTENT)
     if encrypted_data and not metadata.encrypted:
@@ -169,7 +181,10 @@ def metadata_of(header: EnvelopeHeader) -> Metadata:
 
 
 def broken_by_header(header: EnvelopeHeader) -> Iterator[Finding]:
-    """The rules that an envelope with this header would break."""
+    """The rules that an envelope with this header would break.
+
+    Clauses: envelope-profile-xhe 2.4 a.
+    """
     metadata = metadata_of(header)
     yield from broken_by(metadata)
     for path, value in (
@@ -190,7 +205,10 @@ def spelt(at: datetime) -> str:
 
 
 def _instant(spelling: str) -> datetime | None:
-    """The moment that an xsd:dateTime names; ``None`` without a time zone or outside the years 1 to 9999."""
+    """The moment that an xsd:dateTime names; ``None`` without a time zone or outside the years 1 to 9999.
+
+    Clauses: envelope-profile-xhe 2.2 sentence 4.
+    """
     try:
         at = datetime.fromisoformat(spelling)
     except ValueError:

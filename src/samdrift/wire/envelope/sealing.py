@@ -46,6 +46,9 @@ def seal(
     Encrypted when there is a recipient (the header then says so), and then
     signed when there is a signer. :class:`WireError` when the header or the
     payload would make an envelope that breaks the profile.
+
+    Clauses: architecture-sad 5.2.2.2 sentence 3; certpub-rest-binding 3.2 step 4, step 5;
+    envelope-profile-xhe 2.2 sentence 13, 3.2 sentence 1, 3.4.3 a; transport-model-base 2.11 a.
     """
     header = replace(header, encrypted=recipient is not None)
     for finding in rules.broken_by_header(header):

@@ -69,7 +69,11 @@ class EnvelopeVerdict:
 
 
 def verify(data: bytes) -> EnvelopeVerdict:
-    """Judge the envelope in ``data``; never raises on bad input."""
+    """Judge the envelope in ``data``; never raises on bad input.
+
+    Clauses: certpub-rest-binding 3.2 step 2b; envelope-profile-xhe 3.2 sentence 2, sentence 3, 3.4.1 step 1;
+    transport-model-extended 3.3.2 step 20.
+    """
     try:
         document = longtext.parse(data, LARGE)
         header = header_of(document)

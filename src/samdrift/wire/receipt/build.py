@@ -23,7 +23,10 @@ _PREFIXES: dict[Any, str] = {
 
 
 def build(receipt: MessageReceipt) -> bytes:
-    """The receipt as UTF-8 XML, valid by construction; :class:`WireError` for what would break a rule."""
+    """The receipt as UTF-8 XML, valid by construction; :class:`WireError` for what would break a rule.
+
+    Clauses: transport-model-base 2.9.3 b.
+    """
     date, time = date_and_time(receipt.issued)
     try:
         root = _response(receipt, date, time)

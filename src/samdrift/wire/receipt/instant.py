@@ -15,6 +15,8 @@ def instant(date: str, time: str) -> datetime | None:
 
     A zone on the date, which XML Schema allows, says nothing that the time does
     not; it is passed over. ``24:00:00`` is the start of the next day.
+
+    Clauses: message-receipt 3.1 c.
     """
     day, clock = date.strip(WHITESPACE)[:_DATE_LENGTH], time.strip(WHITESPACE)
     late = clock.startswith(_MIDNIGHT_AFTER)

@@ -4,6 +4,9 @@ Those of the published Schematron bear its identifiers, R1-APP to R9-APP. What
 R1 and R9 say of elements that the reduced schema does not have or requires
 anyway is left to the schema. The rest stand only in the text; each has its entry
 in :mod:`samdrift.wire.differences`.
+
+Clauses: message-receipt 3.1 a, b, f, 3.3 a, 3.4 R1-APP, R2-APP, R3-APP, R4-APP, R5-APP, R6-APP, R7-APP,
+R8-APP, R9-APP.
 """
 
 from __future__ import annotations
@@ -63,6 +66,7 @@ def _lines_only_when(status: ReceiptStatus, *, present: bool) -> Callable[[Eleme
 
 
 def _endpoint_has_scheme(party: Element) -> bool:
+    """Clauses: message-receipt 3.1 d, e."""
     return any(
         endpoint.get(SCHEME_ATTRIBUTE) is not None for endpoint in party.iterchildren(cbc("EndpointID"))
     )

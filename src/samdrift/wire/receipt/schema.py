@@ -1,4 +1,7 @@
-"""The elements of a message receipt, their order and how often (message-receipt 3.1, reduced schema 3.6)."""
+"""The elements of a message receipt, their order and how often (message-receipt 3.1, reduced schema 3.6).
+
+Clauses: message-receipt 3.1 sentence 1.
+"""
 
 from __future__ import annotations
 

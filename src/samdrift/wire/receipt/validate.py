@@ -19,6 +19,8 @@ def validate(data: bytes | Element) -> tuple[Finding, ...]:
 
     There is no receipt for a receipt: the findings are for the log and for the
     one who asks. :class:`samdrift.wire.errors.WireError` for no usable XML.
+
+    Clauses: message-receipt 3.4 a, b, 3.5 step 1, step 2.
     """
     if isinstance(data, bytes):
         data = xml.parse(data)
@@ -31,7 +33,10 @@ def validate(data: bytes | Element) -> tuple[Finding, ...]:
 
 
 def broken_rules(elements: Sequence[Element]) -> Iterator[Broken]:
-    """What in a receipt, given as all its elements in order, breaks the rules."""
+    """What in a receipt, given as all its elements in order, breaks the rules.
+
+    Clauses: message-receipt 3.5 step 3.
+    """
     for element in blank_leaves(elements):
         yield Broken(NOT_EMPTY, element)
     yield from RULES.broken(elements)

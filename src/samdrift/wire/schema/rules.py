@@ -21,6 +21,8 @@ class Rule:
     ``text`` says what is wrong without repeating content (content-specification
     4.3.2, label). ``name`` is what a :class:`samdrift.wire.differences.Difference`
     refers to it by.
+
+    Clauses: content-specification 4.3.2 sentence 10.
     """
 
     name: str

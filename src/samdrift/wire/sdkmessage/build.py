@@ -106,7 +106,10 @@ def file_from_bytes(name: str, content_type: str, data: bytes) -> File:
 
 
 def new_timestamp(at: datetime) -> str:
-    """``at``, which has a time zone, in UTC with three fraction digits (content-specification 4.3.2)."""
+    """``at``, which has a time zone, in UTC with three fraction digits (content-specification 4.3.2).
+
+    Clauses: api-mt-mk message sentence 6; content-specification 4.3.2 sentence 1.
+    """
     if at.tzinfo is None:
         raise ValueError("a time stamp needs a time zone")
     return f"{at.astimezone(UTC).replace(tzinfo=None).isoformat(timespec='milliseconds')}Z"

@@ -105,6 +105,7 @@ def _reference(element: Element) -> Reference:
 
 
 def _document(element: Element) -> Document:
+    """Clauses: content-specification 4.3.3.3 sentence 1."""
     return Document(
         _text(element, "documentID"),
         _optional_text(element, "documentName"),

@@ -3,6 +3,9 @@
 Those that the published Schematron has too come first and bear its names. The
 rest stand only in the text, or go further there; each has its entry in
 :mod:`samdrift.wire.differences`.
+
+Clauses: content-specification 4.3.2 sentence 3, answers 3-7, 4.3.2.1 answer 2, 4.3.2.2 answer 3, 4.3.2.3
+answer 3.
 """
 
 from __future__ import annotations
@@ -49,20 +52,26 @@ def _has_one(local: str) -> Callable[[Element], bool]:
 
 
 def _has_any(*locals_: str) -> Callable[[Element], bool]:
+    """Clauses: content-specification 4.3.3.1 sentence 1."""
     tags = [tag(local) for local in locals_]
     return lambda element: next(element.iterchildren(*tags), None) is not None
 
 
 def _is_timestamp(value: str) -> bool:
+    """Clauses: content-specification 4.3.2 answer 2."""
     return _TIMESTAMP.fullmatch(value) is not None
 
 
 def is_file_content(value: str) -> bool:
-    """Whether this can stand as the content of a file (content-specification 4.3.3.3 content)."""
+    """Whether this can stand as the content of a file (content-specification 4.3.3.3 content).
+
+    Clauses: content-specification 4.3.3.3 sentence 6.
+    """
     return value != "" and is_base64(value)
 
 
 def _is_participant(value: str) -> bool:
+    """Clauses: content-specification 4.3.2.1 sentence 2, 4.3.2.2 sentence 4, answer 1."""
     try:
         ParticipantIdentifier.parse(value)
     except WireError:
@@ -196,6 +205,7 @@ FROM_THE_TEXT = (
 
 
 def _sorted_when_several(body: Element) -> bool:
+    """Clauses: content-specification 4.3.3.1 sentence 3, sentence 4."""
     documents = body.findall(tag("documents"))
     return len(documents) < 2 or all(
         (document.findtext(tag("index")) or "").isdecimal() for document in documents

@@ -1,4 +1,8 @@
-"""The elements of an SDK message, their order and how often (content-specification 4.3, its schema 3.0)."""
+"""The elements of an SDK message, their order and how often (content-specification 4.3, its schema 3.0).
+
+Clauses: content-specification 4.3.2 answer 1, 4.3.2.1 answer 3, 4.3.2.2 answer 4, 4.3.2.3 answer 1, answer 5,
+4.3.3.3 sentence 2.
+"""
 
 from __future__ import annotations
 

@@ -19,7 +19,10 @@ MAX_BYTES = 30 << 20
 
 
 def too_long(max_bytes: int = MAX_BYTES) -> Finding:
-    """What is said of a message over that size (content-specification 5.3)."""
+    """What is said of a message over that size (content-specification 5.3).
+
+    Clauses: content-specification 4.3.3.3 sentence 7, answer 2, 5.3 row 4.
+    """
     return Finding(Reason.RULE, Detail.TOO_LONG, f"Message is larger than {max_bytes} bytes")
 
 
@@ -31,6 +34,8 @@ def validate(data: bytes | Element, *, max_bytes: int = MAX_BYTES) -> tuple[Find
     ``max_bytes`` is not looked into. Only bytes have a size: one who passes a tree
     has checked it. :class:`samdrift.wire.errors.WireError` for what is no usable
     XML, to which no receipt is sent (message-receipt 2.1.2).
+
+    Clauses: content-specification 5 sentence 2, 5.3 row 2.
     """
     if isinstance(data, bytes):
         if len(data) > max_bytes:
@@ -45,7 +50,10 @@ def validate(data: bytes | Element, *, max_bytes: int = MAX_BYTES) -> tuple[Find
 
 
 def broken_rules(elements: Sequence[Element]) -> Iterator[Broken]:
-    """What in a message, given as all its elements in order, breaks the content specification's rules."""
+    """What in a message, given as all its elements in order, breaks the content specification's rules.
+
+    Clauses: content-specification 5.3 row 5.
+    """
     for element in blank_elements(elements):
         if element is not elements[0]:
             yield Broken(NOT_EMPTY, element)

@@ -42,6 +42,8 @@ def service_metadata(element: Element) -> ServiceMetadata:
 
     A redirection is refused: it does not exist in the federation (component-smp
     3.8), and following one would let an SMP send us anywhere.
+
+    Clauses: component-smp 3.8 sentence 1.
     """
     metadata = _sequence(element)
     information = _sequence(metadata.one("ServiceInformation"))

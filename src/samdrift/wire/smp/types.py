@@ -24,7 +24,7 @@ class Endpoint:
     address: str
     """An absolute http or https URL."""
     certificate: x509.Certificate
-    """The access point's; its CN is the ``To`` party of AS4 (component-accesspoint 3.1.1 b)."""
+    """The access point's; its CN is the ``To`` party of AS4 (component-accesspoint 3.1.5 b)."""
     activation: datetime | None = None
     expiration: datetime | None = None
     """When the endpoint begins and ceases to receive, UTC."""
@@ -40,7 +40,10 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True)
 class PublishedCertificates:
-    """A participant's own certificates (CertPub); either kind may be absent (component-certpub 2.8)."""
+    """A participant's own certificates (CertPub); either kind may be absent (component-certpub 2.8).
+
+    Clauses: envelope-profile-xhe 3.3 A3.
+    """
 
     signing: tuple[x509.Certificate, ...] = ()
     encryption: tuple[x509.Certificate, ...] = ()
@@ -60,6 +63,10 @@ class ServiceMetadata:
     endpoints: tuple[Endpoint, ...]
     certificates: PublishedCertificates = PublishedCertificates()
     signer: x509.Certificate | None = None
+
+    def receives(self, at: datetime) -> bool:
+        """Tell if any access point receives for the participant at ``at``."""
+        return any(endpoint.active(at) for endpoint in self.endpoints)
 
     def endpoint_for(self, profiles: Sequence[str], at: datetime) -> Endpoint | None:
         """The active endpoint with the first of ``profiles`` that has one, the preferred profile first."""

@@ -126,7 +126,7 @@ def build_encryption(
     """The recipient's token, ``EncryptedKey`` and ``EncryptedData``, as WSS4J orders them.
 
     AES-128-GCM for the content, RSA-OAEP with SHA-256 and MGF1-SHA256 for the key
-    (transport-profile-as4 2.10). Identifiers end in ``suffix``.
+    (transport-profile-as4 2.10 sentence 1). Identifiers end in ``suffix``.
     """
     token_id, key_id, data_id = f"Recipient-{suffix}", f"Key-{suffix}", f"Data-{suffix}"
     return (

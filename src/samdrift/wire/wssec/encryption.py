@@ -1,7 +1,7 @@
 """How an attachment is encrypted, in the header: one wrapped key, one attachment.
 
 AES-128-GCM for the content, RSA-OAEP with SHA-256 and MGF1-SHA256 for the key, and nothing
-else (eDelivery AS4 common profile, transport-profile-as4 2.10; WSS SwA profile 1.1, 5.4).
+else (eDelivery AS4 common profile, transport-profile-as4 2.10 sentence 1; WSS SwA profile 1.1, 5.4).
 """
 
 from __future__ import annotations

@@ -13,7 +13,10 @@ from typing import Final
 
 
 class Canonicalization(StrEnum):
-    """The forms that XML Signature 1.1 makes mandatory, without comments (envelope-profile-xhe 3.5.2.1)."""
+    """The forms that XML Signature 1.1 makes mandatory, without comments (envelope-profile-xhe 3.5.2.1 a).
+
+    Clauses: envelope-profile-xhe 3.5.2.1 a.
+    """
 
     INCLUSIVE = "http://www.w3.org/TR/2001/REC-xml-c14n-20010315"
     INCLUSIVE_1_1 = "http://www.w3.org/2006/12/xml-c14n11"
@@ -21,13 +24,13 @@ class Canonicalization(StrEnum):
 
 
 RSA_SHA256: Final = "http://www.w3.org/2001/04/xmldsig-more#rsa-sha256"
-"""The one signature method (envelope-profile-xhe 3.5.2.2, transport-profile-as4 2.4)."""
+"""The one signature method (envelope-profile-xhe 3.5.2.2 a, transport-profile-as4 2.4)."""
 
 SHA256: Final = "http://www.w3.org/2001/04/xmlenc#sha256"
-"""The one digest method (envelope-profile-xhe 3.5.2.4)."""
+"""The one digest method (envelope-profile-xhe 3.5.2.4 a)."""
 
 ENVELOPED_SIGNATURE: Final = "http://www.w3.org/2000/09/xmldsig#enveloped-signature"
-"""Takes the signature itself out of what is digested (envelope-profile-xhe 3.5.2.3)."""
+"""Takes the signature itself out of what is digested (envelope-profile-xhe 3.5.2.3 a)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +38,8 @@ class AllowList:
     """What one use of signatures accepts; method and digest are always :data:`RSA_SHA256` and :data:`SHA256`.
 
     ``max_references`` bounds the work that a signature can ask for.
+
+    Clauses: envelope-profile-xhe 3.5.2 sentence 1, 3.5.2.2 a, 3.5.2.4 a.
     """
 
     canonicalizations: frozenset[str]

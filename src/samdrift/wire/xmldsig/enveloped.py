@@ -60,6 +60,8 @@ def sign_enveloped(
 
     RSA-SHA256 and SHA-256, reference ``URI=""`` with the enveloped transform,
     the certificate in ``KeyInfo`` (envelope-profile-xhe 3.5.2).
+
+    Clauses: envelope-profile-xhe 3.5 sentence 1, 3.5.2.3 a.
     """
     if root.find(ds("Signature")) is not None:
         raise WireError(WireFault.SIGNATURE, "signed already", "Signature")
@@ -84,6 +86,8 @@ def verify_enveloped(root: Element, *, new_sink: Callable[[], DigestSink] = Hash
 
     Envelope-profile-xhe 2.2 allows several signatures and does not say what a
     second one means; a document with more than one is not accepted as signed.
+
+    Clauses: envelope-profile-xhe 3.5 sentence 2.
     """
     found = root.findall(ds("Signature"))
     if root.getparent() is not None or not found:

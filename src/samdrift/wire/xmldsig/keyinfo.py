@@ -14,7 +14,10 @@ _MAX_DER = 16 * 1024
 
 
 def append_certificate(parent: Element, certificate: x509.Certificate) -> Element:
-    """Append ``ds:KeyInfo`` with the certificate as the only thing in it."""
+    """Append ``ds:KeyInfo`` with the certificate as the only thing in it.
+
+    Clauses: envelope-profile-xhe 3.5.2.5 a.
+    """
     key_info = etree.SubElement(parent, ds("KeyInfo"))
     data = etree.SubElement(key_info, ds("X509Data"))
     etree.SubElement(data, ds("X509Certificate")).text = certificates.to_base64(certificate)

@@ -30,7 +30,7 @@ class ContentCipher:
 
 
 AES256_CBC = ContentCipher("http://www.w3.org/2001/04/xmlenc#aes256-cbc", 32, False)
-"""What the profile prescribes, and what we send (envelope-profile-xhe 3.4.4.3)."""
+"""What the profile prescribes, and what we send (envelope-profile-xhe 3.4.4.3 a)."""
 
 ACCEPTED = {
     cipher.algorithm: cipher

@@ -99,6 +99,8 @@ def decrypt_element(
 
     Or :class:`OaepNotOffered`. Only for those who answer nobody: who does keeps marks
     of session keys, and takes the two steps that this is made of.
+
+    Clauses: envelope-profile-xhe 3.4 sentence 3, 3.4.1 step 2.
     """
     decrypted = unwrap(encrypted, keys, ciphertext, bytes).decrypt()
     if not decrypted.sound:

@@ -42,6 +42,8 @@ def encrypt_element(plain: bytes | memoryview, recipient: x509.Certificate, *, r
     AES-256-CBC under a new session key, that key under RSA-OAEP (SHA-1), the
     certificate in ``KeyInfo``. :class:`WireError` (``ALGORITHM``) for a key that
     is not RSA.
+
+    Clauses: envelope-profile-xhe 3.4 sentence 1, 3.4.4.1 a, 3.4.4.2 a, 3.4.4.3 a, 3.4.4.4 a.
     """
     public_key = recipient.public_key()
     if not isinstance(public_key, RSAPublicKey):

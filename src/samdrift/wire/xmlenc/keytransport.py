@@ -1,4 +1,4 @@
-"""Which forms of RSA-OAEP an ``EncryptedKey`` may name (xmlenc-core1 5.5.2, envelope-profile-xhe 3.4.4.2)."""
+"""RSA-OAEP as an ``EncryptedKey`` may name it (xmlenc-core1 5.5.2, envelope-profile-xhe 3.4.4.2 a)."""
 
 from __future__ import annotations
 

@@ -52,6 +52,7 @@ async def refused(scene: Scene, token: str) -> str:
 
 
 async def test_a_client_has_the_addresses_of_its_pattern(scene: Scene) -> None:
+    """Clauses: api-mt-mk 5.2 step 2."""
     access = await scene.access(await scene.token())
     assert (access.organisation, access.client) == (scene.habo, "journal")
     assert access.scopes == frozenset(Scope)

@@ -41,7 +41,10 @@ def parts(token: str) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 async def test_a_client_gets_an_access_token(scene: Scene) -> None:
-    """api-mt-mk 5: "Max 30 min", no refresh token; RFC 6749 5.1, RFC 9068 2."""
+    """api-mt-mk 5: "Max 30 min", no refresh token; RFC 6749 5.1, RFC 9068 2.
+
+    Clauses: api-mt-mk 4.1 step 1, step 2, 4.2 step 1, step 2, 5 sentence 2.
+    """
     answer = await scene.ask()
     assert answer.status_code == 200
     assert answer.headers["cache-control"] == "no-store"

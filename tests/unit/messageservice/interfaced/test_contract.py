@@ -70,6 +70,13 @@ def test_the_full_document_is_taken_as_it_is() -> None:
     assert contract.check(full()) == full()
 
 
+@pytest.mark.parametrize("value", ["message", "Messages", "", "events"])
+def test_the_type_of_the_resource_is_messages(value: str) -> None:
+    """Clauses: api-mt-mk message sentence 1."""
+    ((where, _),) = found(changed("/data/type", value))
+    assert where == "/data/type"
+
+
 @pytest.mark.parametrize("pointer", places(full()))
 def test_a_value_of_another_kind_is_told_with_its_place(pointer: str) -> None:
     ((where, text),) = found(changed(pointer, 4711))
@@ -149,6 +156,7 @@ def test_an_attribute_that_the_contract_does_not_know_is_refused_and_not_repeate
     ],
 )
 def test_what_makes_no_difference_may_be_there(pointer: str) -> None:
+    """Clauses: api-mt-mk message sentence 3."""
     assert contract.check(changed(pointer, "x")) == full()
 
 

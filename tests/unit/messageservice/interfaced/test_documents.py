@@ -61,6 +61,7 @@ SEVERAL = replace(
 @pytest.mark.parametrize("size", [1, 7, 1 << 16])
 @pytest.mark.parametrize("message", [SMALL, FULL, SEVERAL], ids=["small", "full", "several"])
 async def test_documents_are_as_the_message_says(message: SdkMessage, size: int) -> None:
+    """Clauses: content-specification 4.3.3.3 sentence 1."""
     assert await shown(sdkmessage.build(message), size) == expected(message)
 
 

@@ -28,6 +28,9 @@ def drafted(**changes: object) -> SdkMessage:
 
 
 def test_a_full_document_becomes_a_message_that_may_be_sent() -> None:
+    """Clauses: content-specification 4.2 sentence 1, 4.3.2.3 sentence 1, sentence 5, 4.3.3.1 sentence 2,
+    4.3.3.2 sentence 2.
+    """
     made = drafted()
     assert sdkmessage.prepare(made).findings == ()
     assert made.created == "2024-05-06T07:08:09.1Z"
@@ -61,7 +64,10 @@ def test_the_id_of_a_message_is_its_messageid_else_that_of_the_resource(
 
 
 def test_a_person_and_a_reference_without_label_are_written_and_read_alike() -> None:
-    """The contract demands members that the message may lack: they are empty there."""
+    """The contract demands members that the message may lack: they are empty there.
+
+    Clauses: architecture-sad 5.3.5 step 3, step 4; content-specification 4.3.2.3 sentence 2, sentence 6.
+    """
     empty = {"root": "", "extension": "", "label": "Anna"}
     nameless = {"root": "1", "extension": "2", "label": ""}
     made = drafted()

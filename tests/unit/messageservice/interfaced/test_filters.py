@@ -38,6 +38,12 @@ def test_status(name: str) -> None:
     assert filters(**{name: "NEW"}) == Filters((MessageStatus.NEW,))
 
 
+@pytest.mark.parametrize("status", MessageStatus)
+def test_every_status_can_be_asked_for(status: MessageStatus) -> None:
+    """Clauses: api-mt-mk 3 sentence 7."""
+    assert filters(messageStatus=status.value) == Filters((status,))
+
+
 def test_one_of_several_statuses() -> None:
     query = [("filter[messagestatus]", "NEW"), ("filter[messageStatus]", "ACCEPTED")]
     assert read(query)[0] == Filters((MessageStatus.NEW, MessageStatus.ACCEPTED))
@@ -75,6 +81,7 @@ def test_filter_is_written_in_any_case() -> None:
     ],
 )
 def test_times(given: str, start: datetime, stop: datetime | None) -> None:
+    """Clauses: api-mt-mk 3 sentence 3, sentence 4."""
     assert filters(creationDateTimeStart=given) == Filters(start=start)
     assert filters(creationDateTimeStop=given) == Filters(stop=stop or start)
     assert filters(creationDateTime=given) == Filters(start=start, stop=start)
@@ -181,5 +188,6 @@ def test_one_message_has_no_pages() -> None:
     ],
 )
 def test_whether_a_message_fits_all_of_them(asked: Filters, fits: bool) -> None:
+    """Clauses: api-mt-mk 3 sentence 2."""
     record = replace(message(at=NOW), sender_address="a", recipient_address="b")
     assert asked.fit(record) is fits

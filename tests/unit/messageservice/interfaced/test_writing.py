@@ -41,7 +41,10 @@ def test_a_message_of_which_only_facts_were_kept_says_those() -> None:
 
 
 def test_what_happened_is_told_the_latest_first_down_to_the_beginning() -> None:
-    """api-mt-mk, Mappning Kvittens och Event; a receipt's finding has its own codes."""
+    """api-mt-mk, Mappning Kvittens och Event; a receipt's finding has its own codes.
+
+    Clauses: api-mt-mk message sentence 14, event sentence 1.
+    """
     record = replace(message(), status=MessageStatus.MESSAGE_EXCHANGE_ERROR)
     events = shown(
         record,

@@ -41,6 +41,7 @@ def test_a_peer_may_leave_the_timestamp_out() -> None:
     ],
 )
 def test_what_is_not_signed_or_encrypted_is_not_accepted(crafted: Crafted, text: str) -> None:
+    """Clauses: transport-profile-as4 2.10 sentence 1."""
     assert refusal(crafted) == (POLICY, text)
 
 

@@ -36,6 +36,7 @@ from tests.unit.wire.as4.parties import (
 
 
 def test_what_was_packed_is_read() -> None:
+    """Clauses: architecture-sad 6.2.2 sentence 1; transport-profile-as4 2.2 a."""
     sent = packed()
     received = read_message(sent.content_type, sent.body, decryption(receiver()))
     assert received.payload == PAYLOAD

@@ -71,6 +71,7 @@ def _resident() -> int:
 
 
 def test_100_mb_pass_through_in_little_memory(tmp_path: Path) -> None:
+    """Clauses: transport-profile-as4 2.8 a."""
     compressed, body = tmp_path / "payload.gz", tmp_path / "body"
     resident = _resident()
     tracemalloc.start()

@@ -169,7 +169,10 @@ def test_a_session_key_of_another_size_is_refused_like_one_that_does_not_open(si
 
 
 def test_limits_are_over_what_the_profile_demands() -> None:
-    """transport-profile-as4 2.8 a: at least 100 MB."""
+    """transport-profile-as4 2.8 a: at least 100 MB.
+
+    Clauses: transport-profile-as4 2.8 A4.
+    """
     limits = As4Limits()
     assert limits.max_payload_bytes >= 100_000_000
     assert limits.max_compressed_bytes >= 100_000_000

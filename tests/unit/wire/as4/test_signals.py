@@ -72,6 +72,7 @@ def _verdict(body: bytes, message_id: str = "m-1@ap.example", sent: object = Non
 
 
 def test_a_receipt_proves_delivery() -> None:
+    """Clauses: transport-profile-as4 2.2 a."""
     verdict = _verdict(_receipt(packed()))
     assert (verdict.reason, verdict.certificate) == (ReceiptReason.VALID, receiver().certificate)
     assert verdict.valid

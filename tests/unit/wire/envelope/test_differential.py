@@ -118,6 +118,7 @@ def compare(data: bytes, tally: Counter[str]) -> Iterator[str]:
 
 @requires_digg
 def test_every_difference_is_documented() -> None:
+    """Clauses: envelope-profile-xhe 2.5 a, b."""
     rng, tally = Random("samdrift envelope"), Counter[str]()
     unexplained: list[tuple[str, bytes]] = []
     for _ in range(DOCUMENTS):

@@ -36,12 +36,16 @@ def sealed_as(header: EnvelopeHeader, payload: bytes = PAYLOAD, *, encrypted: bo
 @pytest.mark.parametrize("signed", [True, False])
 @pytest.mark.parametrize("encrypted", [True, False])
 def test_official_schema_and_schematron_accept_it(signed: bool, encrypted: bool) -> None:
+    """Clauses: architecture-sad 5.2.2.2 sentence 3; content-specification 3.2 sentence 1;
+    envelope-profile-xhe 3.4.3 a; transport-model-extended 3.3.1 step 5, 3.3.2 step 5.
+    """
     data = sealed(signed=signed, encrypted=encrypted)
     assert schema_errors("envelope", data) == []
     assert schematron_errors("envelope", data) == []
 
 
 def test_the_header_comes_back_as_it_was_given() -> None:
+    """Clauses: envelope-profile-xhe 2.2 sentence 11; transport-model-base 2.10 a."""
     assert read(sealed()).header == HEADER
     assert read(sealed(encrypted=False)).header == replace(HEADER, encrypted=False)
     without = replace(HEADER, handling_service_id=None)
@@ -56,6 +60,7 @@ def test_the_time_is_in_utc_with_three_fraction_digits() -> None:
 
 @pytest.mark.parametrize("size", [0, 10_000, LONG_FROM * 2])
 def test_the_payload_comes_back_as_it_was_given(size: int) -> None:
+    """Clauses: certpub-rest-binding 3.2 step 4."""
     payload = b"<a>" + b"x" * size + "å</a>".encode()
     verdict = verify(sealed_as(HEADER, payload))
     assert verdict.envelope is not None
@@ -72,7 +77,11 @@ def test_what_is_encrypted_is_the_element_without_its_prolog(prolog: bytes) -> N
 
 
 def test_signature_covers_the_ciphertext() -> None:
-    """3.2: encrypted first, then signed as a whole."""
+    """3.2: encrypted first, then signed as a whole.
+
+    Clauses: certpub-rest-binding 3.2 step 5; envelope-profile-xhe 3.2 sentence 1; transport-model-extended
+    2.11 a, 3.3.1 step 4, 3.3.2 step 4.
+    """
     root = etree.fromstring(sealed())
     value = one(root, "//xenc:EncryptedData/xenc:CipherData/xenc:CipherValue")
     value.text = (value.text or "").swapcase()
@@ -85,6 +94,9 @@ def test_signxml_verifies_a_sealed_envelope() -> None:
 
 
 def test_a_receipt_is_signed_and_not_encrypted() -> None:
+    """Clauses: architecture-sad 4.3.6.1 sentence 1; certpub-rest-binding 3.2 step 8; transport-model-extended
+    2.1 sentence 1, 2.11 b.
+    """
     receipt = replace(HEADER, document=RECEIPT_EXTENDED, encrypted=False)
     data = sealed_as(receipt, b'<r xmlns="urn:r">ok</r>', encrypted=False)
     verdict = verify(data)

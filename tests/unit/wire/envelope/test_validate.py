@@ -115,6 +115,10 @@ def test_what_we_seal_follows_the_profile() -> None:
     ],
 )  # fmt: skip
 def test_a_broken_rule_is_named(rule: str, change: Change) -> None:
+    """Clauses: architecture-sad 5.3.7.1 sentence 1; content-specification 3.2 answer 1; envelope-profile-xhe
+    2.2 a, sentences 1-4, sentence 6, sentence 7, sentence 13, 2.4 a, 2.5 b, R1-XHE, R2-XHE, R3-XHE,
+    R4-XHE, R5-XHE, R6-XHE, R7-XHE, R8-XHE, R9-XHE, R10-XHE, R11-XHE, R12-XHE, R13-XHE, R14-XHE.
+    """
     found = findings(change)
     assert rule in {finding.text.partition(":")[0] for finding in found}
     assert all(finding.detail is Detail.INVARIANT for finding in found if finding.reason is Reason.RULE)
@@ -141,6 +145,7 @@ def test_a_broken_rule_is_named(rule: str, change: Change) -> None:
     ],
 )  # fmt: skip
 def test_broken_structure_is_found_where_it_is(path: str, change: Change) -> None:
+    """Clauses: envelope-profile-xhe 2.5 a."""
     structure = [finding for finding in findings(change) if finding.reason is Reason.SCHEMA]
     assert {(finding.detail, finding.path) for finding in structure} == {(Detail.STRUCTURE, path)}
 

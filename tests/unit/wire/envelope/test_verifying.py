@@ -30,6 +30,7 @@ BASE = replace(HEADER, document=SDK_MESSAGE_BASE)
 
 
 def test_a_verified_envelope_gives_its_payload() -> None:
+    """Clauses: certpub-rest-binding 3.2 step 5b."""
     verdict = verify(sealed())
     assert (verdict.valid, verdict.reason) == (True, "valid")
     assert (verdict.header, verdict.signer) == (HEADER, SENDER.certificate)
@@ -42,6 +43,9 @@ def test_a_verified_envelope_gives_its_payload() -> None:
     ["//xha:Header/xhb:ID", "//xha:ToParty//xhb:ID", "//xhb:HandlingServiceID", "//xhb:CreationDateTime"],
 )
 def test_a_changed_header_leaves_nothing_to_decrypt(path: str) -> None:
+    """Clauses: certpub-rest-binding 3.2 step 2b; envelope-profile-xhe 3.2 sentence 2, sentence 3, 3.4.1 step
+    1.
+    """
     other = {
         "//xha:Header/xhb:ID": "ff2693f7-53d4-4d96-b35c-470055710092",
         "//xha:ToParty//xhb:ID": "0203:stranger.se",
@@ -109,6 +113,7 @@ def test_a_payload_that_brings_its_own_signature_is_no_signed_envelope() -> None
 
 
 def test_every_failure_to_decrypt_is_the_same() -> None:
+    """Clauses: envelope-profile-xhe 3.4.1 step 2."""
     envelope = verify(sealed()).envelope
     assert envelope is not None
     for keys in ([], [decryption_key(STRANGER)]):
@@ -128,7 +133,10 @@ def test_an_unsigned_payload_is_given_under_the_base_model_only() -> None:
 
 @pytest.mark.parametrize("size", [10, LONG_FROM * 2])
 def test_a_payload_that_is_not_xml_stands_in_base64(size: int) -> None:
-    """envelope-profile-xhe 2.2, PayloadContent."""
+    """envelope-profile-xhe 2.2, PayloadContent.
+
+    Clauses: envelope-profile-xhe 2.2 sentence 14.
+    """
     data = os.urandom(size)
     text = base64text.encode(data).decode()
 

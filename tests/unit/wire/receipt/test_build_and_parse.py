@@ -23,6 +23,7 @@ _FINDINGS = st.builds(
 
 @pytest.mark.parametrize("receipt", [ACCEPTED, REJECTED], ids=["accepted", "rejected"])
 def test_what_is_built_is_read_back(receipt: MessageReceipt) -> None:
+    """Clauses: message-receipt 2.2 sentence 1."""
     assert parse(build(receipt)) == receipt
 
 
@@ -84,6 +85,7 @@ def test_published_examples_are_read(
     ],
 )
 def test_3_1_c_times_of_other_zones_and_forms_are_read(date: str, time: str, issued: datetime) -> None:
+    """Clauses: message-receipt 3.1 c."""
     data = build(ACCEPTED).replace(b">2024-02-29<", f">{date}<".encode())
     assert parse(data.replace(b">12:00:01Z<", f">{time}<".encode())).issued == issued
 
@@ -104,6 +106,7 @@ def test_a_detail_code_in_other_letters_is_known() -> None:
     ],
 )
 def test_what_would_break_a_rule_is_not_built(receipt: MessageReceipt) -> None:
+    """Clauses: transport-model-base 2.9.3 b."""
     with pytest.raises(WireError) as caught:
         build(receipt)
     assert caught.value.fault is WireFault.STRUCTURE

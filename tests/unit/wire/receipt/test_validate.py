@@ -64,6 +64,9 @@ def test_published_receipts_are_valid(file: object) -> None:
 def test_each_breach_has_its_codes_and_place(
     before: bytes, after: bytes, codes: tuple[Reason, Detail], path: str
 ) -> None:
+    """Clauses: message-receipt 3.1 sentence 1, a, b, c, 3.3 a, 3.4 a, b, R1-APP, R2-APP, R3-APP, R4-APP,
+    R5-APP, R6-APP, R7-APP, R9-APP, 3.5 step 2, step 3.
+    """
     data = build(REJECTED)
     assert before in data
     found = validate(data.replace(before, after, 1))
@@ -72,6 +75,7 @@ def test_each_breach_has_its_codes_and_place(
 
 @pytest.mark.parametrize("element", ["CustomizationID", "ProfileID", "ID", "DocumentReference/ID", "LineID"])
 def test_r1_only_an_endpoint_has_a_scheme(element: str) -> None:
+    """Clauses: message-receipt 3.4 R1-APP."""
     root = etree.fromstring(build(REJECTED))
     found = root.find(".//" + "/".join(f"{{*}}{step}" for step in element.split("/")))
     assert found is not None
@@ -81,6 +85,7 @@ def test_r1_only_an_endpoint_has_a_scheme(element: str) -> None:
 
 @pytest.mark.parametrize("party", ["SenderParty", "ReceiverParty"])
 def test_r9_and_3_1_d_e_each_endpoint_has_the_scheme_of_the_federation(party: str) -> None:
+    """Clauses: message-receipt 3.1 d, e."""
     root = etree.fromstring(build(ACCEPTED))
     endpoint = root.find(f".//{{*}}{party}/{{*}}EndpointID")
     assert endpoint is not None
@@ -91,11 +96,13 @@ def test_r9_and_3_1_d_e_each_endpoint_has_the_scheme_of_the_federation(party: st
 
 
 def test_r8_a_receipt_that_rejects_has_a_reason() -> None:
+    """Clauses: message-receipt 3.1 f, 3.4 R8-APP."""
     (finding,) = validate(build(ACCEPTED).replace(b">ACCEPTED<", b">REJECTED<"))
     assert (finding.reason, finding.path) == (Reason.RULE, RESPONSE)
 
 
 def test_r9_a_reason_has_a_status() -> None:
+    """Clauses: message-receipt 3.4 R9-APP."""
     data = build(REJECTED)
     start, end = data.index(b"<cac:Status>"), data.index(b"</cac:Status>") + len(b"</cac:Status>")
     (finding,) = validate(data[:start] + data[end:])
@@ -115,6 +122,7 @@ def test_another_root_breaks_the_schema() -> None:
 @settings(max_examples=300)
 @given(st.data())
 def test_any_bytes_give_a_verdict_or_a_typed_error(data: st.DataObject) -> None:
+    """Clauses: message-receipt 3.5 step 1."""
     receipt = build(REJECTED)
     start = data.draw(st.integers(0, len(receipt)))
     end = data.draw(st.integers(start, min(start + 40, len(receipt))))

@@ -107,6 +107,7 @@ def test_4_3_2_2_a_sender_names_its_functional_address_though_receivers_forgive(
 def test_4_3_3_1_several_documents_are_sent_numbered_though_receivers_forgive(
     indexes: tuple[str | None, ...],
 ) -> None:
+    """Clauses: content-specification 4.3.3.1 sentence 3, sentence 4."""
     documents = tuple(Document("d", index=index, texts=("x",)) for index in indexes)
     with pytest.raises(WireError, match="a number as index"):
         build(replace(SMALL, documents=documents))
@@ -169,6 +170,7 @@ def test_contents_are_put_where_they_belong_whatever_stands_beside_them() -> Non
 
 
 def test_a_message_over_30_mb_is_not_built() -> None:
+    """Clauses: content-specification 4.3.3.3 sentence 7."""
     file = File("a.pdf", "application/pdf", "QUJD" * (MAX_BYTES // 4))
     with pytest.raises(WireError) as caught:
         build(replace(SMALL, documents=(Document("1", files=(file,)),)))
@@ -216,6 +218,7 @@ def test_content_does_not_show() -> None:
 
 @given(st.datetimes(timezones=st.sampled_from((UTC, timezone(timedelta(hours=2))))))
 def test_4_3_2_a_time_stamp_is_utc_with_three_digits(at: datetime) -> None:
+    """Clauses: api-mt-mk message sentence 6; content-specification 4.3.2 sentence 1."""
     stamp = new_timestamp(at) if at.year not in (1, 9999) else "0001-01-01T00:00:00.000Z"
     assert len(stamp) == len("2024-02-29T12:00:00.123Z")
     if at.year not in (1, 9999):

@@ -82,7 +82,14 @@ def test_a_tree_has_the_same_verdict_as_its_bytes() -> None:
         # 4.3.2.2 SenderType
         ("senderID/root", "teststring", INVARIANT, f"{HEADER}/sender/senderID/root"),
         ("senderID/extension", "0203:", INVARIANT, f"{HEADER}/sender/senderID/extension"),
+        ("sender/label", "x" * 257, STRUCTURE, f"{HEADER}/sender/label"),
         # 4.3.2.3 AttentionDataType
+        (
+            "subOrganization/label",
+            "x" * 257,
+            STRUCTURE,
+            f"{HEADER}/recipient/attention/subOrganization/label",
+        ),
         (
             "subOrganization/organizationId/root",
             "teststring",
@@ -106,11 +113,16 @@ def test_a_tree_has_the_same_verdict_as_its_bytes() -> None:
 def test_each_breach_has_its_codes_and_place(
     place: str, value: str | None, codes: tuple[Reason, Detail], path: str
 ) -> None:
+    """Clauses: content-specification 4.3.2 answer 1, answer 2, sentence 3, answers 3-7, 4.3.2.1 sentence 2,
+    answer 2, 4.3.2.2 sentence 4, answer 1, answer 3, answer 4, 4.3.2.3 answer 1, answer 3, answer 5,
+    4.3.3.3 sentence 6, 5.3 row 5; message-receipt 3.1 g.
+    """
     assert (*codes, path) in _verdict(_with(place, value))
 
 
 @pytest.mark.parametrize("character", ["x", "ö", "😀"])
 def test_labels_are_counted_in_characters(character: str) -> None:
+    """Clauses: content-specification 4.3.2.1 answer 3."""
     assert _verdict(_with("recipient/label", character * 256)) == []
     assert _verdict(_with("recipient/label", character * 257)) == [(*STRUCTURE, f"{HEADER}/recipient/label")]
 
@@ -126,6 +138,7 @@ def test_4_3_3_a_message_has_a_document() -> None:
 
 
 def test_4_3_3_1_a_document_holds_a_text_or_a_file() -> None:
+    """Clauses: content-specification 4.3.3.1 sentence 1."""
     assert _verdict(_with("ContentText", None, SMALL)) == [(*INVARIANT, f"{BODY}/documents")]
 
 
@@ -169,11 +182,13 @@ def largest() -> bytes:
 
 
 def test_4_3_3_3_30_mb_are_accepted(largest: bytes) -> None:
+    """Clauses: content-specification 4.3.3.3 sentence 7."""
     assert len(largest) == 30 * 1024 * 1024
     assert validate(largest) == ()
 
 
 def test_4_3_3_3_more_are_not(largest: bytes) -> None:
+    """Clauses: content-specification 4.3.3.3 answer 2, 5.3 row 4; message-receipt 3.1 g."""
     assert _verdict(largest + b" ") == [(Reason.RULE, Detail.TOO_LONG, "NA")]
 
 
@@ -191,7 +206,10 @@ def test_a_flood_of_findings_is_cut_off() -> None:
 
 @given(st.data())
 def test_texts_never_repeat_content(data: st.DataObject) -> None:
-    """content-specification 4.3.2 label: content of a field must not be returned in the text."""
+    """content-specification 4.3.2 label: content of a field must not be returned in the text.
+
+    Clauses: content-specification 4.3.2 sentence 10.
+    """
     root = etree.fromstring(build(FULL))
     element = data.draw(st.sampled_from(list(root.iter("*"))))
     element.text = "Hemlig uppgift"

@@ -146,6 +146,7 @@ def test_the_recipe_makes_good_signatures_when_nothing_is_set() -> None:
     ids=repr,
 )
 def test_algorithms_and_transforms_outside_the_allow_list_are_refused(recipe: Recipe) -> None:
+    """Clauses: envelope-profile-xhe 3.5.2.1 a, 3.5.2.2 a, 3.5.2.4 a."""
     assert judge(recipe.signed()) is SignatureReason.ALGORITHM
 
 
@@ -164,6 +165,7 @@ def test_algorithms_and_transforms_outside_the_allow_list_are_refused(recipe: Re
     ids=repr,
 )
 def test_a_reference_to_anything_but_the_whole_document_is_refused(recipe: Recipe) -> None:
+    """Clauses: envelope-profile-xhe 3.5 sentence 2."""
     assert judge(recipe.signed()) is SignatureReason.REFERENCE
 
 

@@ -39,7 +39,10 @@ def test_what_is_signed_verifies(method: Canonicalization) -> None:
 
 
 def test_the_signature_has_the_form_of_the_profile() -> None:
-    """envelope-profile-xhe 3.5.1, 3.5.2."""
+    """envelope-profile-xhe 3.5.1, 3.5.2.
+
+    Clauses: envelope-profile-xhe 3.5.2 sentence 1, 3.5.2.1 a, 3.5.2.2 a, 3.5.2.3 a, 3.5.2.4 a, 3.5.2.5 a.
+    """
     signature = parse(signed())[-1]
     names = [etree.QName(element).localname for element in signature.iter("*")]
     assert names == [

@@ -29,6 +29,7 @@ DOCUMENTS = [
 @pytest.mark.parametrize("method", Canonicalization)
 @pytest.mark.parametrize("document", DOCUMENTS)
 def test_signxml_verifies_ours(document: bytes, method: Canonicalization) -> None:
+    """Clauses: envelope-profile-xhe 3.5 sentence 1."""
     root = parse(document)
     sign_enveloped(root, SENDER.signing_key(), method=method)
     verified = XMLVerifier().verify(
@@ -43,6 +44,7 @@ def test_signxml_verifies_ours(document: bytes, method: Canonicalization) -> Non
 @pytest.mark.parametrize("method", Canonicalization)
 @pytest.mark.parametrize("document", DOCUMENTS)
 def test_we_verify_signxml(document: bytes, method: Canonicalization) -> None:
+    """Clauses: envelope-profile-xhe 3.5 sentence 1."""
     signer = XMLSigner(c14n_algorithm=CanonicalizationMethod(method.value))
     root = signer.sign(etree.fromstring(document), key=SENDER.private_key, cert=[SENDER.certificate])
     verdict = verify_enveloped(parse(etree.tostring(root)))

@@ -52,6 +52,7 @@ def encrypted(plain: bytes = PLAIN) -> etree._Element:
 
 @pytest.mark.parametrize("size", [0, 1, 15, 16, 17, 1000, 1 << 21])
 def test_what_is_encrypted_is_decrypted(size: int) -> None:
+    """Clauses: envelope-profile-xhe 3.4 sentence 3."""
     plain = os.urandom(size)
     assert decrypt_element(encrypted(plain), [KEY]) == plain
 
@@ -85,7 +86,10 @@ def structure(element: etree._Element) -> list[tuple[str, ...]]:
 
 
 def test_the_form_is_that_of_the_profile() -> None:
-    """envelope-profile-xhe 3.4.2, 3.4.4."""
+    """envelope-profile-xhe 3.4.2, 3.4.4.
+
+    Clauses: envelope-profile-xhe 3.4 sentence 1, 3.4.4.1 a, 3.4.4.2 a, 3.4.4.3 a, 3.4.4.4 a.
+    """
     assert structure(encrypted()) == [
         ("EncryptedData", ELEMENT),
         ("EncryptionMethod", CBC_256),
@@ -260,7 +264,10 @@ def failure_of(element: etree._Element, keys: Sequence[DecryptionKey] = (KEY,)) 
     ("case", "change"), FAILURES, ids=lambda value: value if isinstance(value, str) else ""
 )
 def test_every_failure_is_the_same(case: str, change: Callable[[etree._Element], None]) -> None:
-    """3.4.1: nobody learns from the answer how far decryption came."""
+    """3.4.1: nobody learns from the answer how far decryption came.
+
+    Clauses: envelope-profile-xhe 3.4.1 step 2.
+    """
     element = encrypted()
     change(element)
     failure = failure_of(element)

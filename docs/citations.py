@@ -1,0 +1,226 @@
+"""Finds the clauses that source and tests cite: in docstrings, comments, strings and names of tests.
+
+A clause is cited as ``message-receipt 3.1 c``: the name of a specification, a section, and the labels of
+rules in it, as :mod:`docs.rules` finds them; several are separated by commas, and ``a-q`` or ``steps 3-7``
+is each of them. A section without a label says where to read, and nothing about a rule. What comes after
+``Missing:`` is a gap that the source admits: no citation, and on the page as it stands.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import tokenize
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+SPECIFICATIONS = {
+    "accesspoint-test-cases": "Test cases for access points, QA",
+    "accesspoint-test-cases-open-test": "Test cases for access points, open test",
+    "api-mt-mk": "SDK API between message service and message client",
+    "architecture-sad": "Architecture of SDK",
+    "certpub-rest-binding": "Certificate publishing, REST binding to SMP",
+    "codes-common": "Codes, common",
+    "codes-technical": "Codes, technical specifications",
+    "component-accesspoint": "Component: access point",
+    "component-certpub": "Component: certificate publishing",
+    "component-pki": "Component: PKI",
+    "component-sml": "Component: SML",
+    "component-smp": "Component: SMP",
+    "component-testbed": "Component: test bed",
+    "content-specification": "Content specification of the SDK message",
+    "envelope-profile-xhe": "Envelope profile XHE",
+    "message-receipt": "Message receipt",
+    "smp-user-guide": "User guide of SMP",
+    "transport-model-base": "Transport model, base",
+    "transport-model-extended": "Transport model, base with signature and encryption",
+    "transport-profile-as4": "Transport profile AS4",
+}
+"""By the name that citations use, which is also that of the file, without version, in DIGG's material."""
+
+DEMONSTRATION = frozenset({"federation", "demo", "testbed"})
+"""Packages and modules that stand in for others in demonstrations and tests: not the product."""
+
+_KIND = r"(?:step|row|answer|sentence)"
+_LETTER = r"(?:[a-z]-[a-z]\b|[a-z]\b(?!\.\w|['’]))"
+_LABEL = rf"(?:R\d+(?:-[A-Z]+)?|A\d+|TF-\d+|{_KIND}s \d+-\d+|{_KIND} \d+[b-h]?\b|{_LETTER})"
+_SECTION = r"(?!1\.0\b)\d+(?:\.\d+)*(?![\d-])"  # 1.0 is a version
+_NAMED = r"(?:message|event|status|type)(?= (?:step|row|answer|sentence)s? \d)"
+_REFERENCE = rf"(?:{_SECTION}|{_NAMED})(?: {_LABEL}(?:, {_LABEL})*)?"
+_CITATION = re.compile(
+    rf"\b(?P<document>{'|'.join(sorted(SPECIFICATIONS, key=len, reverse=True))})"
+    rf" (?P<references>{_REFERENCE}(?:, {_REFERENCE})*)"
+)
+_ONE = re.compile(rf"(?P<section>{_SECTION}|{_NAMED})(?: (?P<labels>{_LABEL}(?:, {_LABEL})*))?")
+_DOCUMENT = re.compile("|".join(sorted(SPECIFICATIONS, key=len, reverse=True)))
+_TEST_NAME = re.compile(r"test_(?P<section>\d+(?:_\d+)+)(?P<letters>(?:_[a-z](?=_))+)_")
+
+_GAP = re.compile(r"Missing: (?P<what>.+?)(?=\.\s|\.?$)")
+
+Clause = tuple[str, str, str]
+"""Specification, section and label; the label is empty where a section alone is cited."""
+
+
+@dataclass(frozen=True, slots=True)
+class Citation:
+    """A clause cited somewhere: in which file, at which line, in which function, class or constant."""
+
+    clause: Clause
+    file: str
+    line: int
+    symbol: str
+    """Empty where a module as a whole cites."""
+
+
+def clauses(text: str) -> Iterator[Clause]:
+    """Every clause that a text cites, ranges and lists taken apart."""
+    for match in _CITATION.finditer(_GAP.sub("", " ".join(text.split()))):
+        for one in _ONE.finditer(match["references"]):
+            for label in _labels(one["labels"]):
+                yield match["document"], one["section"], label
+
+
+def _labels(listed: str | None) -> Iterator[str]:
+    if not listed:
+        yield ""
+        return
+    for label in listed.split(", "):
+        if letters := re.fullmatch(r"([a-z])-([a-z])", label):
+            yield from (chr(code) for code in range(ord(letters[1]), ord(letters[2]) + 1))
+        elif numbers := re.fullmatch(r"(\w+)s (\d+)-(\d+)", label):
+            yield from (f"{numbers[1]} {number}" for number in range(int(numbers[2]), int(numbers[3]) + 1))
+        else:
+            yield label
+
+
+def gaps(source: Path) -> Iterator[tuple[str, str]]:
+    """What the product says is missing, and in which module."""
+    for file in sorted(source.rglob("*.py")):
+        name = file.relative_to(source).as_posix()
+        for _, text in _strings(ast.parse(file.read_text(encoding="utf-8"))) if is_product(name) else ():
+            yield from ((name, match["what"]) for match in _GAP.finditer(" ".join(text.split())))
+
+
+def citations(file: Path, below: Path) -> Iterator[Citation]:
+    """Every citation in one module of Python."""
+    name = file.relative_to(below).as_posix()
+    tree = ast.parse(file.read_text(encoding="utf-8"))
+    symbols = tuple(_symbols(tree))
+    for line, text in (*_strings(tree), *_comments(file)):
+        for clause in clauses(text):
+            yield Citation(clause, name, line, _innermost(symbols, line))
+
+
+def citations_below(folder: Path, pattern: str = "*.py") -> Iterator[Citation]:
+    """Every citation in the modules below a folder."""
+    for file in sorted(folder.rglob(pattern)):
+        yield from citations(file, folder)
+
+
+def named(file: Path, below: Path, known: frozenset[Clause]) -> Iterator[Citation]:
+    """The rules that tests are named after: ``test_3_1_6_d_…`` in a module that says which text it is about.
+
+    Letters rise, since the next one may be an article, and count where one text alone has such rules.
+    """
+    tree = ast.parse(file.read_text(encoding="utf-8"))
+    documents = set(_DOCUMENT.findall(ast.get_docstring(tree) or ""))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and (
+            found := _TEST_NAME.match(node.name)
+        ):
+            section = found["section"].replace("_", ".")
+            for letter in _rising(found["letters"].split("_")[1:]):
+                fitting = [(each, section, letter) for each in documents if (each, section, letter) in known]
+                if len(fitting) == 1:
+                    yield Citation(fitting[0], file.relative_to(below).as_posix(), node.lineno, node.name)
+
+
+def _rising(letters: Iterable[str]) -> Iterator[str]:
+    last = ""
+    for letter in letters:
+        if letter <= last:
+            return
+        yield letter
+        last = letter
+
+
+def _strings(tree: ast.Module) -> Iterator[tuple[int, str]]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield node.lineno, node.value
+
+
+def _comments(file: Path) -> Iterator[tuple[int, str]]:
+    with file.open("rb") as lines:
+        for token in tokenize.tokenize(lines.readline):
+            if token.type == tokenize.COMMENT:
+                yield token.start[0], token.string
+
+
+@dataclass(frozen=True, slots=True)
+class _Symbol:
+    name: str
+    first: int
+    last: int
+
+
+def _symbols(tree: ast.Module) -> Iterator[_Symbol]:
+    """Functions, classes and constants, each with the lines that it has; a constant with its docstring."""
+    yield from _within(tree.body, "")
+
+
+def _within(body: list[ast.stmt], outside: str) -> Iterator[_Symbol]:
+    previous = ""
+    for node in body:
+        last = node.end_lineno or node.lineno
+        match node:
+            case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef():
+                name = f"{outside}{node.name}"
+                first = min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
+                yield _Symbol(name, first, last)
+                yield from _within(node.body, f"{name}.")
+                previous = ""
+            case ast.Assign(targets=[ast.Name(id=target), *_]) | ast.AnnAssign(target=ast.Name(id=target)):
+                previous = f"{outside}{target}"
+                yield _Symbol(previous, node.lineno, last)
+            case ast.Expr(value=ast.Constant(value=str())) if previous:
+                yield _Symbol(previous, node.lineno, last)
+            case _:
+                previous = ""
+
+
+def _innermost(symbols: tuple[_Symbol, ...], line: int) -> str:
+    around = [each for each in symbols if each.first <= line <= each.last]
+    return min(around, key=lambda each: each.last - each.first).name if around else ""
+
+
+def is_product(file: str) -> bool:
+    """Tell if a module below the source is the product, not what stands in for others in demonstrations."""
+    parts = Path(file).with_suffix("").parts
+    return DEMONSTRATION.isdisjoint(parts) and parts[-1] != "differences"  # those have tables of their own
+
+
+def is_proof(citation: Citation) -> bool:
+    """Tell if a citation is a test's own, of the product, not of a generator or of a demonstration."""
+    folders = Path(citation.file).parts[:-1]
+    return (
+        citation.symbol.rpartition(".")[2].startswith("test_")
+        and folders != ("unit",)
+        and DEMONSTRATION.isdisjoint(folders)
+    )
+
+
+@cache
+def of_product(source: Path) -> tuple[Citation, ...]:
+    """The citations in the product."""
+    return tuple(each for each in citations_below(source) if is_product(each.file))
+
+
+@cache
+def of_tests(tests: Path, known: frozenset[Clause]) -> tuple[Citation, ...]:
+    """The citations of tests that prove something, by what they say and by their names."""
+    files = sorted(tests.rglob("test_*.py"))
+    found = [each for file in files for each in (*citations(file, tests), *named(file, tests, known))]
+    return tuple(filter(is_proof, found))
