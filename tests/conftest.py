@@ -14,6 +14,8 @@ from samdrift.wire.identifiers import ParticipantIdentifier
 from tests.softhsm import SoftHsm, softhsm
 from tests.vaults import Installation, installed, server_folder, settings_in
 
+pytest_plugins = ["tests.sizes"]
+
 
 def pytest_asyncio_loop_factories() -> Mapping[str, LoopFactory]:
     """The event loop that the commands run on."""
