@@ -18,6 +18,8 @@ from hypothesis import settings
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
+from tests.leftovers import Cleaner
+
 TESTS = Path(__file__).parent
 PEERS = (TESTS / "fuzz", TESTS / "interop")
 """Folders of the tests that compile or install programs of others."""
@@ -69,7 +71,10 @@ def pytest_cmdline_main(config: pytest.Config) -> None:
     config.option.loadscopereorder = False
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        config.add_cleanup(Cleaner().close)
     config.addinivalue_line("markers", "soak: does more in a soak")
     settings.register_profile("sample", derandomize=True, database=None, deadline=None)
     settings.register_profile("soak", database=None, deadline=None, print_blob=True)
