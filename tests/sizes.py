@@ -28,7 +28,7 @@ TOGETHER = ("tests/interop/phase4", "tests/roles/isolation")
 """Folders whose tests share a fixture that takes long to make: one worker runs them all."""
 SEED = "SAMDRIFT_TESTS_SEED"
 """Environment variable with the seed of a soak, by which the workers have it too."""
-FIRST: tuple[str, ...] = ()
+FIRST = ("tests/unit/test_house_rules.py", "tests/roles/isolation/", "tests/roles/test_every_message_ends.py")
 """What takes longest, begun before the rest so that no worker waits for another at the end."""
 EXAMPLES = 20
 """How many times as many examples a soak draws for a property."""
