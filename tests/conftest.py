@@ -11,13 +11,23 @@ from pytest_asyncio.plugin import LoopFactory
 from samdrift.app.loop import loop_factory
 from samdrift.net import following
 from samdrift.wire.identifiers import ParticipantIdentifier
+from tests import postgrestemplate
 from tests.softhsm import SoftHsm, softhsm
 from tests.vaults import Installation, installed, server_folder, settings_in
+
+pytest_plugins = ["tests.sizes"]
 
 
 def pytest_asyncio_loop_factories() -> Mapping[str, LoopFactory]:
     """The event loop that the commands run on."""
     return {"commands": loop_factory()}
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_initdb() -> Iterator[None]:
+    """Embedded PostgreSQL servers start from copies of one data folder."""
+    with postgrestemplate.copied():
+        yield
 
 
 @pytest_asyncio.fixture(scope="session")

@@ -10,9 +10,9 @@ import pytest
 from samdrift.app.environment import EnvironmentFailure
 from tests.fuzz.run import Outcome, fuzz, install
 from tests.fuzz.targets import PROOF, TARGETS
+from tests.sizes import count, seed, soak
 
-RUNS = 3000
-SEED = 20260302
+RUNS = count(3000, 100_000)
 AT_ONCE = 2
 
 
@@ -23,9 +23,10 @@ def outcomes() -> Mapping[str, Outcome]:
         install()
     except EnvironmentFailure as failure:
         pytest.skip(f"atheris cannot be installed here: {failure}")
-    return fuzz([*TARGETS, *PROOF], RUNS, SEED, AT_ONCE)
+    return fuzz([*TARGETS, *PROOF], RUNS, seed(20260302), AT_ONCE)
 
 
+@soak
 @pytest.mark.parametrize("name", TARGETS)
 def test_no_input_is_a_fault(outcomes: Mapping[str, Outcome], name: str) -> None:
     outcome = outcomes[name]

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import logging
 from collections.abc import AsyncIterator, Iterator
+from datetime import timedelta
 
 import pytest
 import pytest_asyncio
 
+from samdrift.messageservice import polling
+from samdrift.vault import dispatch
 from tests.roles.canaries import Canaries, hosted
-from tests.roles.stage import Stage, staged
+from tests.roles.stage import INTERVAL, Stage, staged
 from tests.vaults import server_folder
 
 
 @pytest_asyncio.fixture(scope="session")
 async def stage() -> AsyncIterator[Stage]:
     """A federation and two operators."""
-    with server_folder() as folder:
+    with server_folder() as folder, pytest.MonkeyPatch.context() as soon:
+        for module, pause in ((polling, "_PAUSE"), (dispatch, "_AFTER_FAILURE")):
+            soon.setattr(module, pause, timedelta(seconds=INTERVAL))
         async with staged(folder) as everything:
             yield everything
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import (
@@ -54,7 +54,8 @@ from tests.scanner import Clamd, clamd
 
 HOST = "127.0.0.1"
 ATTEMPTS = 3
-INTERVAL = 1
+INTERVAL = 0.4
+"""Less than a configuration file can say, so that tests wait less."""
 BOTH_MODELS = (*DOCUMENTS, SDK_MESSAGE_BASE, RECEIPT_BASE)
 GNOSJO = DemoOrganisation(
     ParticipantIdentifier("0203:gnosjo.se"),
@@ -75,9 +76,9 @@ def hasty(config: Config, malware: MalwareConfig) -> Config:
         config,
         federation=replace(config.federation, metadata_seconds=0, retry_seconds=1),
         access_point=replace(
-            config.access_point, attempts=ATTEMPTS, interval_seconds=INTERVAL, answer_seconds=2
+            config.access_point, attempts=ATTEMPTS, interval_seconds=cast(Any, INTERVAL), answer_seconds=2
         ),
-        message_service=replace(config.message_service, retry_seconds=1),
+        message_service=replace(config.message_service, retry_seconds=cast(Any, INTERVAL)),
         malware=malware,
         address_book=config.address_book if served == {AGENCY.identifier} else None,
         metrics=MetricsConfig(_free_address(), queue_seconds=1),

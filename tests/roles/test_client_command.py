@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
-import shutil
 import subprocess
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import pytest
 import pytest_asyncio
 
 from samdrift.app.demo.cast import DemoOperator, DemoOrganisation
@@ -18,6 +16,7 @@ from samdrift.app.demo.clients import write_client
 from samdrift.federation.directory import FunctionalAddress
 from samdrift.messageservice.authorization.issuers import OwnIssuers
 from samdrift.wire.identifiers import ParticipantIdentifier
+from tests.programs import requires
 from tests.roles.member import until
 from tests.roles.processes import played
 from tests.roles.stage import Stage
@@ -135,7 +134,7 @@ async def test_one_organisations_client_sees_nothing_of_anothers(
     assert "invalid_client" in ended.complaints
 
 
-@pytest.mark.skipif(shutil.which("curl") is None, reason="no curl on this machine")
+@requires("curl", "curl")
 async def test_with_curl(integrators: tuple[Integrator, Integrator]) -> None:
     aneby = integrators[0]
     token = (await aneby.client("token")).output.strip()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -22,6 +23,7 @@ from samdrift.audit.events import AuditEvent
 from samdrift.contracts.messages import Direction, MessageStatus
 from samdrift.federation.directory import FunctionalAddress
 from samdrift.messageservice import polling
+from samdrift.net.client import HttpClient
 from samdrift.vault import dispatch
 from samdrift.vault.errors import VaultLocked
 from samdrift.wire.identifiers import ParticipantIdentifier
@@ -143,3 +145,21 @@ async def test_a_passphrase_is_replaced_and_given_back_while_everything_runs(pla
     stopped = await place.org("unlock", "--passphrase-file", first)
     assert (stopped.status, "start it first" in stopped.complaints) == (2, True)
     assert list(control_folder(place.config.vaults).iterdir()) == []
+
+
+async def test_an_installation_that_stops_ends_polling_before_it_closes_the_connections(
+    place: Place, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Closing takes its time here: polling that went on meanwhile would meet a closed connection."""
+    monkeypatch.setattr(polling, "_PAUSE", timedelta(seconds=0.01))
+    close = HttpClient.aclose
+
+    async def slow(self: HttpClient) -> None:
+        await close(self)
+        await asyncio.sleep(0.3)
+
+    async with place.running() as (_, ydre):
+        message = await place.stage.agency.send(ydre.address)
+        assert await place.stage.agency.ends(message) is MessageStatus.ACCEPTED
+        monkeypatch.setattr(HttpClient, "aclose", slow)
+    assert [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR] == []

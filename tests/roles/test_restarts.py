@@ -5,28 +5,25 @@
 
 from __future__ import annotations
 
-import os
 import random
 
-import pytest
-
-from tests.roles.soak import soak
+from tests.roles import soak as killing
 from tests.roles.stage import Stage
+from tests.sizes import count, seed, soak
 from tests.vaults import server_folder
 
-EXCHANGES = 40
-BLOWS = 8
-PATIENCE = 60.0
+EXCHANGES = count(40, 1000)
+BLOWS = count(8, 100)
+PATIENCE = count(60, 600)
 
 
-@pytest.mark.parametrize("seed", [int(os.environ.get("SAMDRIFT_SEED", random.randrange(1 << 32)))])
-async def test_killed_at_random_moments(stage: Stage, seed: int) -> None:
-    print(f"SAMDRIFT_SEED={seed}")
+@soak
+async def test_killed_at_random_moments(stage: Stage) -> None:
     with server_folder() as folder:
-        report = await soak(
+        report = await killing.soak(
             stage.federation,
             folder,
-            random.Random(seed),
+            random.Random(seed(20260302)),
             exchanges=EXCHANGES,
             blows=BLOWS,
             patience=PATIENCE,

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from tests.interop.tools import PACKAGES
+
 ROOT = Path(__file__).parents[2]
+TESTS = ROOT / "tests"
 
 
 @pytest.mark.parametrize(
@@ -26,7 +30,7 @@ SOURCE = ROOT / "src" / "samdrift"
 PRINTS = {
     "app/output.py",  # the one way to a terminal
     "app/demo/show.py",  # tables of the demonstration, through the same escaping
-    *("app/launcher.py", "app/environment.py", "app/systempackages.py"),  # before anything is installed
+    *("app/launcher.py", "app/environment.py"),  # before anything is installed
 }
 """Who may write to standard output and standard error."""
 WRITERS = {"print", "typer.echo", "typer.secho", "click.echo", "sys.stdout.write", "sys.stderr.write"}
@@ -55,3 +59,9 @@ def test_every_way_to_a_terminal_is_seen() -> None:
         assert written_in(f"def f():\n    {way}('x')") == {way}
         assert written_in(f"g(then={way})") == {way}
     assert written_in("console = Console()") == MAKERS
+
+
+def test_ci_installs_every_program_that_a_test_would_be_skipped_without() -> None:
+    installed = dict(re.findall(r"^([\w-]+) ([\w-]+)$", (ROOT / ".ci" / "run").read_text(), re.MULTILINE))
+    sources = "".join(file.read_text() for file in TESTS.rglob("*.py"))
+    assert dict(re.findall(r'\brequires\("([\w-]+)", "([\w-]+)"\)', sources)) | PACKAGES == installed

@@ -68,7 +68,7 @@ OPENS_ENVELOPES = (
 """What the access point has no business with: content, and keys of organisations."""
 
 BEFORE_INSTALLATION = (
-    *("app/launcher.py", "app/installed.py", "app/environment.py", "app/systempackages.py"),
+    *("app/launcher.py", "app/installed.py", "app/environment.py"),
     "app/__init__.py",
 )
 """Run before there is an environment, so on the standard library alone."""

@@ -20,15 +20,14 @@ _INTERRUPTED = 130
 def launch(checkout: str, arguments: Sequence[str]) -> int:
     """Install what ``arguments`` need and become that command; returns only when that fails."""
     testing = arguments[:1] == ["test"]
-    missing = [pair for pair in _needed(checkout, testing=testing) if not holds(*pair)]
+    peers = testing and "--peers" in arguments
+    needed = _needed(checkout, testing=testing, peers=peers)
+    missing = [pair for pair in needed if not holds(*pair)]
     status = _install(checkout, missing) if missing else 0
     if status:
         return status
     python = python_of(_own(checkout))
     if testing:
-        from samdrift.app.systempackages import install_missing
-
-        install_missing()
         os.chdir(checkout)
         return os.execv(python, [python, "-m", "pytest", *arguments[1:]])
     # -P: nothing that lies in the caller's folder is imported.
@@ -39,16 +38,17 @@ def _own(checkout: str) -> str:
     return os.path.join(checkout, ".venv")
 
 
-def _needed(checkout: str, *, testing: bool) -> Iterator[tuple[str, str]]:
+def _needed(checkout: str, *, testing: bool, peers: bool) -> Iterator[tuple[str, str]]:
     """Folder of the environment and lock file, for each that the command needs.
 
-    The tests add to our own environment, and talk with peers that have their
-    own, since those cannot live with the versions that we use.
+    The tests add to our own environment. Peers that they talk with have their own,
+    since those cannot live with the versions that we use.
     """
     own = _own(checkout)
     yield own, os.path.join(checkout, "requirements.lock")
     if testing:
         yield own, os.path.join(checkout, "requirements-test.lock")
+    if peers:
         from glob import glob
 
         for peer in sorted(glob(os.path.join(checkout, "tests", "interop", "*", "requirements.lock"))):

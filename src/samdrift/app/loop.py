@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import sys
+import threading
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
@@ -12,9 +14,33 @@ T = TypeVar("T")
 
 
 def run(main: Coroutine[Any, Any, T]) -> T:
-    """Run ``main`` to its end, as :func:`asyncio.run` does."""
+    """Run ``main`` to its end, as :func:`asyncio.run` does.
+
+    SIGTERM cancels it, as SIGINT does, so that it leaves no server running; the exit status is then
+    the one that shells give, unless ``main`` ends by itself.
+    """
+    terminated = asyncio.Event()
     with asyncio.Runner(loop_factory=loop_factory()) as runner:
-        return runner.run(main)
+        try:
+            return runner.run(_terminable(main, terminated))
+        except asyncio.CancelledError:
+            if terminated.is_set():
+                raise SystemExit(128 + signal.SIGTERM) from None
+            raise
+
+
+async def _terminable(main: Coroutine[Any, Any, T], terminated: asyncio.Event) -> T:
+    """Cancel ``main`` when SIGTERM comes, unless it handles that itself."""
+    task = asyncio.current_task()
+    assert task is not None
+
+    def terminate() -> None:
+        terminated.set()
+        task.cancel()
+
+    if threading.current_thread() is threading.main_thread():
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, terminate)
+    return await main
 
 
 def loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:

@@ -186,8 +186,9 @@ def named_in_metrics(config: Config) -> bool:
 async def _run_message_service(
     stack: AsyncExitStack, config: Config, own: MessageServiceConfig, gate: Gate, services: Services
 ) -> mt.MessageServiceRole:
+    connections = await stack.enter_async_context(AsyncExitStack())  # Closed when polling has ended.
     access_points = {
-        organisation.identifier: connected_later(stack, organisation, gate, config)
+        organisation.identifier: connected_later(connections, organisation, gate, config)
         for organisation in config.organisations
         if Role.MESSAGE_SERVICE in organisation.roles
     }

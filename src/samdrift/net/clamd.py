@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
+import socket
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,56 +59,83 @@ class ClamdScanner:
 
     async def _answer(self, pieces: Iterable[bytes]) -> ScanVerdict:
         async with asyncio.timeout(self._seconds):
-            reader, writer = await self._connected()
+            connection = await self._connected()
+        answer = asyncio.create_task(_read(connection))
+        whole = False
         try:
-            answer = asyncio.create_task(reader.readuntil(b"\0"))
-            whole = False
-            try:
-                with contextlib.suppress(ConnectionError):  # clamd may have answered before it hung up
-                    whole = await self._send(writer, pieces, answer)
-                async with asyncio.timeout(self._seconds):
-                    verdict = _verdict(await answer)
-            except (asyncio.IncompleteReadError, asyncio.LimitOverrunError, ConnectionError):
-                raise ScannerUnavailable("the malware scanner hung up") from None
-            finally:
-                answer.cancel()
-                with contextlib.suppress(
-                    asyncio.CancelledError, OSError, EOFError, asyncio.LimitOverrunError
-                ):
-                    await answer
+            with contextlib.suppress(ConnectionError):  # clamd may have answered before it hung up
+                whole = await self._send(connection, pieces, answer)
+            async with asyncio.timeout(self._seconds):
+                verdict = _verdict(await answer)
+        except ConnectionError:
+            raise ScannerUnavailable("the malware scanner hung up") from None
         finally:
-            writer.close()
+            answer.cancel()
+            with contextlib.suppress(asyncio.CancelledError, OSError):
+                await answer
+            connection.close()
         if verdict.clean and not whole:
             raise ScannerUnavailable("the malware scanner answered before it had the whole file")
         return verdict
 
-    async def _connected(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    async def _connected(self) -> socket.socket:
+        """Connect a socket of our own.
+
+        A stream of asyncio drops an answer that it has not read when sending fails; a socket keeps it.
+        """
         address = self._address
         if address.socket is not None:
-            return await asyncio.open_unix_connection(str(address.socket), limit=_LONGEST_ANSWER)
-        return await asyncio.open_connection(address.host, address.port, limit=_LONGEST_ANSWER)
+            return await _connect(socket.AF_UNIX, str(address.socket))
+        loop = asyncio.get_running_loop()
+        found = await loop.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
+        for family, _, _, _, at in found[:-1]:
+            with contextlib.suppress(OSError):
+                return await _connect(family, at)
+        return await _connect(found[-1][0], found[-1][4])
 
     async def _send(
-        self, writer: asyncio.StreamWriter, pieces: Iterable[bytes], answer: asyncio.Task[bytes]
+        self, connection: socket.socket, pieces: Iterable[bytes], answer: asyncio.Task[bytes]
     ) -> bool:
-        """Send the file; gives whether all of it went. clamd answers early when it has had enough."""
-        writer.write(_COMMAND)
+        """Send the file; return whether all of it went. clamd answers early when it has had enough."""
+        await self._send_part(connection, _COMMAND)
         for piece in pieces:
             for start in range(0, len(piece), _PIECE):
                 part = piece[start : start + _PIECE]
-                writer.write(len(part).to_bytes(_LENGTH, "big") + part)
-                async with asyncio.timeout(self._seconds):
-                    await writer.drain()
+                await self._send_part(connection, len(part).to_bytes(_LENGTH, "big") + part)
                 if answer.done():
                     return False
-        writer.write(_END)
-        async with asyncio.timeout(self._seconds):
-            await writer.drain()
+        await self._send_part(connection, _END)
         return True
+
+    async def _send_part(self, connection: socket.socket, part: bytes) -> None:
+        async with asyncio.timeout(self._seconds):
+            await asyncio.get_running_loop().sock_sendall(connection, part)
+
+
+async def _connect(family: int, address: object) -> socket.socket:
+    connection = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        connection.setblocking(False)
+        await asyncio.get_running_loop().sock_connect(connection, address)  # type: ignore[arg-type]
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+async def _read(connection: socket.socket) -> bytes:
+    """The answer up to its end mark; :class:`ConnectionError` when there is none, or it is too long."""
+    answer = b""
+    while b"\0" not in answer:
+        piece = await asyncio.get_running_loop().sock_recv(connection, _LONGEST_ANSWER)
+        if not piece or len(answer) > _LONGEST_ANSWER:
+            raise ConnectionResetError
+        answer += piece
+    return answer.partition(b"\0")[0]
 
 
 def _verdict(answer: bytes) -> ScanVerdict:
-    said = answer.removesuffix(b"\0").decode("ascii", "replace").strip()
+    said = answer.decode("ascii", "replace").strip()
     if said == _CLEAN:
         return ScanVerdict()
     if found := _FOUND.fullmatch(said):

@@ -59,7 +59,14 @@ class Database:
             return cls(settings.database, keys, handed_in, None)
         password = partial(keys.login_password, PlatformLogin.ADMINISTRATOR)
         server = EmbeddedPostgres(settings.database, password, other_users=settings.other_users)
-        return cls(await asyncio.to_thread(server.start), keys, handed_in, server)
+        starting = asyncio.ensure_future(asyncio.to_thread(server.start))
+        try:
+            address = await asyncio.shield(starting)
+        except asyncio.CancelledError:
+            await asyncio.wait([starting])  # A thread cannot be cancelled: what it started is stopped.
+            await asyncio.to_thread(server.stop)
+            raise
+        return cls(address, keys, handed_in, server)
 
     @property
     def embedded(self) -> bool:

@@ -29,7 +29,7 @@ from samdrift.messageservice.authorization.registrations import AUTH_ID
 from samdrift.wire.identifiers import ParticipantIdentifier
 from tests import pki
 from tests.interop.oidc.build import HERE, install
-from tests.interop.tools import Unavailable
+from tests.interop.tools import Unavailable, left_out
 from tests.unit.messageservice.authorization.scene import ASSERTION_TYPE, curve_key, sign
 from tests.vaults import Installation
 
@@ -82,7 +82,7 @@ async def peer(installation: Installation, tmp_path_factory: pytest.TempPathFact
     try:
         await asyncio.to_thread(install)
     except Unavailable as reason:
-        pytest.skip(f"oidc-provider: {reason}")
+        left_out("oidc-provider", reason)
     folder = tmp_path_factory.mktemp("oidc")
     organisation = await installation.organisation([Role.MESSAGE_SERVICE])
     async with running(settings()) as issuer:

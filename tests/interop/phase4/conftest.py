@@ -5,12 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 
-import pytest
 import pytest_asyncio
 
 from tests.interop.phase4.build import classpath
 from tests.interop.phase4.scene import Scene, scene
-from tests.interop.tools import Unavailable
+from tests.interop.tools import Unavailable, left_out
 from tests.vaults import server_folder
 
 
@@ -20,7 +19,7 @@ async def interop() -> AsyncIterator[Scene]:
     try:
         await asyncio.to_thread(classpath)
     except Unavailable as reason:
-        pytest.skip(f"phase4: {reason}")
+        left_out("phase4", reason)
     with server_folder() as folder:
         async with scene(folder) as running:
             yield running

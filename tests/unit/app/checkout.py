@@ -67,7 +67,7 @@ def make_checkout(root: Path, wheels: Path) -> Checkout:
     wheels.mkdir(exist_ok=True)
     shutil.copy(PROJECT / "samdrift", root)
     (root / "src" / "samdrift" / "__init__.py").touch()
-    for name in ("__init__.py", "launcher.py", "installed.py", "environment.py", "systempackages.py"):
+    for name in ("__init__.py", "launcher.py", "installed.py", "environment.py"):
         shutil.copy(PROJECT / "src" / "samdrift" / "app" / name, app)
     (app / "main.py").write_text(_MAIN)
     checkout = Checkout(root, wheels)

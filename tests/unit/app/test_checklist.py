@@ -209,7 +209,7 @@ CASES: list[tuple[dict[str, Any], dict[str, State], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("changes", "expected", "words"), CASES)
+@pytest.mark.parametrize(("changes", "expected", "words"), CASES, ids=range(len(CASES)))
 def test_what_is_wrong_is_told_with_what_to_do(
     changes: dict[str, Any], expected: dict[str, State], words: str
 ) -> None:

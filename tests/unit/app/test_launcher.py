@@ -93,6 +93,8 @@ def test_peers_of_the_tests_get_environments_of_their_own(copy: Checkout) -> Non
     peer.mkdir(parents=True)
     copy.lock("2.0", "tests/interop/peer/requirements.lock")
     assert copy.run("test")[0] == 0
+    assert not (copy.root / ".venv-peer").exists(), "they are for those who ask for peers"
+    assert copy.run("test", "--peers")[0] == 0
     ask = "import tiny, importlib.util as find; print(tiny.VERSION, find.find_spec('samdrift'))"
     tell = [copy.root / ".venv-peer" / "bin" / "python", "-c", ask]
     assert subprocess.check_output(tell, text=True) == "2.0 None\n"

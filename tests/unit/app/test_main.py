@@ -11,14 +11,14 @@ import pytest
 
 from samdrift import __version__
 from samdrift.app.main import COMMANDS
-from tests.unit.app.commandline import samdrift
+from tests.unit.app.commandline import in_process, samdrift
 
 HEAVY = "lxml cryptography psycopg aiohttp starlette asyncio"
 
 
 @pytest.mark.parametrize("arguments", [[], ["--help"]])
 def test_help_lists_every_command(arguments: list[str]) -> None:
-    ended = samdrift(*arguments)
+    ended = in_process(*arguments)
     assert (ended.status, ended.complaints) == (0, "")
     assert all(name in ended.output for name in COMMANDS)
 
@@ -39,7 +39,7 @@ finally:
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_has_help(name: str) -> None:
-    ended = samdrift(name, "--help")
+    ended = in_process(name, "--help")
     assert (ended.status, ended.complaints) == (0, "")
     assert f"samdrift {name}" in ended.output
 
@@ -62,7 +62,7 @@ def test_version() -> None:
     ],
 )
 def test_a_command_line_that_cannot_be_used_is_told_in_one_line(arguments: list[str], told: str) -> None:
-    ended = samdrift(*arguments)
+    ended = in_process(*arguments)
     assert (ended.status, ended.output) == (2, "")
     assert ended.complaints.startswith("samdrift: ")
     assert ended.complaints.count("\n") == 1

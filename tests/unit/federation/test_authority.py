@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 import time
 from datetime import UTC, datetime, timedelta
@@ -20,10 +19,11 @@ from samdrift.federation.shapes import Ca, Use, Validity, key_identifier
 from samdrift.wire.certificates import common_name
 from samdrift.wire.identifiers import ParticipantIdentifier
 from tests.official import DIGG, requires_digg
+from tests.programs import requires
 from tests.unit.federation.conftest import URL
 
 HABO = ParticipantIdentifier.parse("0203:habo.se")
-requires_openssl = pytest.mark.skipif(shutil.which("openssl") is None, reason="no openssl to judge")
+requires_openssl = requires("openssl", "openssl")
 
 
 @pytest.fixture

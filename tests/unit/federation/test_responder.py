@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import shutil
 from pathlib import Path
 from urllib.parse import quote
 
@@ -19,8 +18,9 @@ from samdrift.federation.outages import Failure, Service
 from samdrift.federation.responder import MAX_REQUEST
 from samdrift.federation.server import LocalFederation
 from samdrift.federation.shapes import Ca
+from tests.programs import requires
 
-requires_openssl = pytest.mark.skipif(shutil.which("openssl") is None, reason="no openssl to judge")
+requires_openssl = requires("openssl", "openssl")
 
 
 @pytest.fixture

@@ -12,7 +12,15 @@ import pytest
 
 from samdrift.vault.errors import ServerFailed
 from samdrift.vault.postgres import EmbeddedPostgres
+from tests import postgrestemplate
 from tests.vaults import server_folder
+
+
+@pytest.fixture(scope="module", autouse=True)
+def as_in_the_product() -> Iterator[None]:
+    """Each server is initialised for itself."""
+    with postgrestemplate.made_each_time():
+        yield
 
 
 @pytest.fixture(scope="module")

@@ -26,6 +26,7 @@ from samdrift.vault.provision import Provisioner
 from samdrift.vault.records import Transfer
 from samdrift.vault.session import Session
 from samdrift.wire.identifiers import ParticipantIdentifier
+from tests.sizes import count, seed, soak
 from tests.vaults import (
     MINUTE,
     NOW,
@@ -146,13 +147,15 @@ async def test_a_process_killed_inside_an_opening_leaves_nothing(own: Installati
         assert await vault.sweep() == len(lost)
 
 
+@soak
 async def test_a_process_killed_at_any_moment_loses_nothing_that_it_was_told_is_stored(
     own: Installation,
 ) -> None:
     organisation = await hosted(own)
-    chance = random.Random(7)
+    chance = random.Random(seed(7))
     told: set[str] = set()
-    for _ in range(3):
+    rounds = count(3, 100)
+    for _ in range(rounds):
         process = await child(own, organisation, "20000", "go")
         told.add(await line(process))
         await asyncio.sleep(chance.uniform(0, 0.1))
@@ -161,7 +164,7 @@ async def test_a_process_killed_at_any_moment_loses_nothing_that_it_was_told_is_
         told.update(output.decode().split("\n")[:-1])
     transfers, log = await settled(own, organisation)
     assert told <= transfers == log
-    assert len(transfers) <= len(told) + 3
+    assert len(transfers) <= len(told) + rounds
 
 
 async def restart(own: Installation) -> None:

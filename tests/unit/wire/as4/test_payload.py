@@ -28,7 +28,11 @@ DECRYPTION = EbmsErrorCode.FAILED_DECRYPTION
 AUTHENTICATION = EbmsErrorCode.FAILED_AUTHENTICATION
 
 
-@pytest.mark.parametrize("content", [gzip.compress(PAYLOAD), gzip.compress(b""), gzipped(b"x" * 100_000)])
+@pytest.mark.parametrize(
+    "content",
+    [gzip.compress(PAYLOAD), gzip.compress(b""), gzipped(b"x" * 100_000)],
+    ids=["ordinary", "empty", "large"],
+)
 def test_gzip_of_any_make_is_read(content: bytes) -> None:
     assert accepted(Crafted(content=content)).payload == gzip.decompress(content)
 

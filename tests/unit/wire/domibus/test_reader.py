@@ -13,6 +13,7 @@ from samdrift.wire.domibus import AnswerReader
 from samdrift.wire.errors import WireError
 from samdrift.wire.xml import MAX_ATTRIBUTES
 from tests.domibus import soap
+from tests.sizes import count, seed, soak
 from tests.unit.wire.domibus.samples import FORMS, HEADER, PLAIN, Answer, beside, inline, read
 
 PAYLOAD = b"<xhe>" + os.urandom(3000) + b"\r\n--uuid:\r\n</xhe>"
@@ -102,9 +103,9 @@ def test_what_is_no_answer_is_refused(name: str) -> None:
 
 def test_an_element_has_a_bounded_number_of_attributes() -> None:
     """The tree takes seconds for the thousands that a tag has room for, in which everybody waits."""
-    for count, fits in ((MAX_ATTRIBUTES, True), (MAX_ATTRIBUTES + 1, False)):
+    for attributes, fits in ((MAX_ATTRIBUTES, True), (MAX_ATTRIBUTES + 1, False)):
         reader = AnswerReader(PLAIN)
-        tag = "<a " + " ".join(f"a{number}=''" for number in range(count)) + ">"
+        tag = "<a " + " ".join(f"a{number}=''" for number in range(attributes)) + ">"
         if fits:
             list(reader.feed(tag.encode()))
         else:
@@ -112,12 +113,13 @@ def test_an_element_has_a_bounded_number_of_attributes() -> None:
                 list(reader.feed(tag.encode()))
 
 
+@soak
 @pytest.mark.parametrize("form", FORMS)
 def test_changed_at_random_there_is_an_answer_or_a_typed_error(form: type) -> None:
     """Cut, doubled, and with other bytes: only :class:`WireError` comes out."""
-    rng = Random(7)
+    rng = Random(seed(7))
     refused = 0
-    for _ in range(1500):
+    for _ in range(count(1500, 100_000)):
         content_type, body = form(b"<xhe>" + bytes(200) + b"</xhe>")
         at = rng.randrange(len(body))
         by = rng.choice(

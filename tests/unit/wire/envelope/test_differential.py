@@ -22,10 +22,11 @@ from samdrift.wire.envelope.header import MAX_VALUE
 from samdrift.wire.errors import WireError
 from samdrift.wire.findings import Finding
 from tests.official import read, requires_digg, schema_errors, schematron_failures
+from tests.sizes import count, seed, soak
 from tests.unit.wire.envelope import envelopes
 from tests.unit.wire.mutation import document
 
-DOCUMENTS = 3000
+DOCUMENTS = count(3000, 30_000)
 DOCUMENTED = {difference.name for difference in (*ENVELOPE, *EVERY_DOCUMENT)}
 RULES = {f"R{number}-XHE" for number in range(1, 15)} | {"ID", "CreationDateTime", "PartyIdentification"}
 CONTENT = f"{{{envelopes.XHA}}}PayloadContent"
@@ -116,10 +117,11 @@ def compare(data: bytes, tally: Counter[str]) -> Iterator[str]:
     yield from ours - theirs
 
 
+@soak
 @requires_digg
 def test_every_difference_is_documented() -> None:
     """Clauses: envelope-profile-xhe 2.5 a, b."""
-    rng, tally = Random("samdrift envelope"), Counter[str]()
+    rng, tally = Random(seed("samdrift envelope")), Counter[str]()
     unexplained: list[tuple[str, bytes]] = []
     for _ in range(DOCUMENTS):
         data = document(rng, envelopes.ENVELOPE)

@@ -75,7 +75,7 @@ class Recipe:
     digest: str = "http://www.w3.org/2001/04/xmlenc#sha256"
     references: int = 1
     certificate: x509.Certificate = field(default_factory=lambda: SENDER.certificate)
-    sign: Callable[[bytes], bytes] = field(default_factory=lambda: SENDER.signing_key().sign)
+    sign: Callable[[bytes], bytes] = field(default_factory=lambda: SENDER.signing_key().sign, repr=False)
 
     def signed(self, content: bytes = GENUINE_CONTENT) -> etree._Element:
         root = parse(content)

@@ -121,7 +121,7 @@ class Peer:
     inside_transport: str = ""
     oaep: Oaep = Oaep.SHA1
     key_size: int = 32
-    padding: bytes | None = None
+    padding: bytes | None = field(default=None, repr=False)
     certificate: x509.Certificate | None = field(default_factory=lambda: RECIPIENT.certificate)
 
     def encrypted(self) -> etree._Element:

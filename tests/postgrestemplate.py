@@ -1,0 +1,67 @@
+"""One ``initdb`` for a run of the tests: embedded PostgreSQL servers start from copies of its result."""
+
+from __future__ import annotations
+
+import fcntl
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from samdrift.vault.files import let_through
+from samdrift.vault.postgres import EmbeddedPostgres, programs_folder
+
+_initialise = EmbeddedPostgres._initialise
+
+
+@contextmanager
+def copied() -> Iterator[None]:
+    """Copy the data folder of a new server, and give the copy the administrator's password."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(EmbeddedPostgres, "_initialise", _copy)
+        yield
+
+
+@contextmanager
+def made_each_time() -> Iterator[None]:
+    """Leave the making of data folders as it is in the product."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(EmbeddedPostgres, "_initialise", _initialise)
+        yield
+
+
+def _copy(server: EmbeddedPostgres) -> None:
+    draft = server._folder / "data.draft"
+    shutil.rmtree(draft, ignore_errors=True)
+    # cp keeps the owner, which is the server's own user where root runs the tests.
+    subprocess.run(["cp", "-a", "--reflink=auto", _template(), draft], check=True)
+    statement = f"ALTER ROLE postgres PASSWORD '{server._password()}'\n"
+    user, group = (None, None) if server._user is None else (server._user.pw_uid, server._user.pw_gid)
+    if user is not None:
+        let_through(draft)
+    subprocess.run(
+        [programs_folder() / "postgres", "--single", "-F", "-D", draft, "postgres"],
+        input=statement.encode(),
+        stdout=subprocess.DEVNULL,
+        user=user,
+        group=group,
+        extra_groups=None if user is None else [],
+        cwd="/",
+        check=True,
+    )
+    draft.rename(server._data)
+
+
+def _template() -> Path:
+    """The folder to copy, in that of the run: made by whichever worker needs it first."""
+    folder = Path(tempfile.gettempdir()) / "postgres-template"
+    folder.mkdir(exist_ok=True)
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (folder / "data").exists():
+            _initialise(EmbeddedPostgres(folder, lambda: "replaced in every copy"))
+    return folder / "data"

@@ -1,0 +1,62 @@
+"""Ended by SIGTERM, a command leaves no PostgreSQL running and no temporary folder behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.vaults import server_folder
+
+PATIENCE = 120.0
+
+
+@pytest.fixture
+def place() -> Iterator[Path]:
+    """A folder for the demonstration, beside one for temporary files."""
+    with server_folder() as folder:
+        (folder / "temporary").mkdir()
+        yield folder
+
+
+def being_initialised(place: Path) -> bool:
+    return any(place.glob("demo/*/database/data.draft/PG_VERSION"))
+
+
+def both_running(place: Path) -> bool:
+    return len([*place.glob("demo/*/database/data/postmaster.pid")]) == 2
+
+
+def using(place: Path) -> list[str]:
+    """Processes that work in the folder."""
+    found = [" ".join(process.info["cmdline"] or ()) for process in psutil.process_iter(["cmdline"])]
+    return [command for command in found if str(place) in command]
+
+
+def until(condition: Callable[[Path], object], place: Path) -> None:
+    end = time.monotonic() + PATIENCE
+    while not condition(place):
+        assert time.monotonic() < end, f"not within {PATIENCE:.0f} s: {condition.__name__}"
+        time.sleep(0.01)
+
+
+@pytest.mark.parametrize("moment", [being_initialised, both_running])
+def test_the_demonstration_leaves_nothing_behind(place: Path, moment: Callable[[Path], bool]) -> None:
+    command = [sys.executable, "-P", "-m", "samdrift.app.main", "demo", "--folder", place / "demo"]
+    environment = {**os.environ, "TMPDIR": str(place / "temporary")}
+    with subprocess.Popen(
+        command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    ) as demo:
+        until(moment, place)
+        demo.send_signal(signal.SIGTERM)
+        _, complaints = demo.communicate(timeout=PATIENCE)
+    assert (demo.returncode, complaints) == (128 + signal.SIGTERM, "")
+    assert using(place) == []
+    assert [*(place / "temporary").iterdir()] == []
