@@ -17,7 +17,9 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from samdrift import __version__
-from samdrift.app.output import Unusable, complain, printable
+from samdrift.app.errors import printable
+from samdrift.app.output import complain
+from samdrift.contracts.errors import Explained
 
 UNUSABLE = 2
 """Exit status for a command line or an input that cannot be used."""
@@ -86,8 +88,8 @@ def main() -> None:
     except typer.exceptions.TyperException as error:
         complain(f"{' '.join(error.format_message().split())} (see --help)")
         status = UNUSABLE
-    except Unusable as error:
-        complain(str(error))
+    except Explained as error:
+        complain(printable(str(error)))
         status = UNUSABLE
     except typer.Abort:
         status = _INTERRUPTED

@@ -14,7 +14,8 @@ from typing import Annotated, Any
 
 import typer
 
-from samdrift.app.output import Unusable, print_json
+from samdrift.app.errors import Unusable
+from samdrift.app.output import print_json
 
 app = typer.Typer(add_completion=False)
 _CHECKOUT = Path(__file__).parents[4]

@@ -18,14 +18,14 @@ from cryptography.x509.oid import NameOID
 
 from samdrift.app.config import Config
 from samdrift.app.configfile import load
+from samdrift.app.errors import Unusable, printable, shown
 from samdrift.app.failures import told
 from samdrift.app.inputs import read_certificates
 from samdrift.app.operator import vault_settings
-from samdrift.app.output import Unusable, print_json, printable, shown
-from samdrift.app.replaceable import OPERATOR_KEYS
+from samdrift.app.output import print_json
 from samdrift.vault.keys.files import KeyName
 from samdrift.vault.keys.opened import open_keys
-from samdrift.vault.keys.store import HeldKey, KeyStore
+from samdrift.vault.keys.store import OPERATOR_KEYS, HeldKey, KeyStore
 from samdrift.wire.certificates import common_name
 
 app = typer.Typer(add_completion=False)

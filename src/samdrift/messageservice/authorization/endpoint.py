@@ -14,13 +14,12 @@ from starlette.routing import Route
 
 from samdrift.audit.events import AuditEvent
 from samdrift.contracts.clock import Clock
+from samdrift.contracts.messageclients import Algorithm, Scope
 from samdrift.contracts.principals import Purpose, Role
-from samdrift.messageservice.access import Scope
 from samdrift.messageservice.authorization.issuers import METADATA, PATH, OwnIssuers
 from samdrift.messageservice.authorization.issuing import TokenIssuing
 from samdrift.messageservice.authorization.jwt import JwtInvalid, UnverifiedJwt
 from samdrift.messageservice.authorization.keyring import WORKER, Keyring
-from samdrift.messageservice.authorization.keys import Algorithm
 from samdrift.messageservice.authorization.keysource import KeysUnavailable
 from samdrift.messageservice.authorization.limits import Limit
 from samdrift.messageservice.authorization.registrations import Registered

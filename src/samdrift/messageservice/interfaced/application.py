@@ -20,14 +20,9 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import BaseRoute, Route
 
 from samdrift.audit.events import AuditEvent
+from samdrift.contracts.messageclients import Scope
 from samdrift.contracts.principals import Purpose, Role
-from samdrift.messageservice.access import (
-    Access,
-    Authorization,
-    AuthorizationUnavailable,
-    Scope,
-    Unauthorized,
-)
+from samdrift.messageservice.access import Access, Authorization, AuthorizationUnavailable, Unauthorized
 from samdrift.messageservice.interfaced import contract, filters, json, writing
 from samdrift.messageservice.interfaced.documents import documents
 from samdrift.messageservice.interfaced.following import Following, TooManyStreams

@@ -12,9 +12,10 @@ from samdrift.app.checklist import Facts, State, checklist
 from samdrift.app.commands.org.options import AsJson, ConfigFile
 from samdrift.app.config import Config
 from samdrift.app.configfile import load
+from samdrift.app.errors import printable
 from samdrift.app.failures import told
 from samdrift.app.loop import run
-from samdrift.app.output import print_json, printable
+from samdrift.app.output import print_json
 from samdrift.app.readiness import gather
 from samdrift.net.clock import system_clock
 from samdrift.vault.closing import Closing
