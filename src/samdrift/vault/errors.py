@@ -49,7 +49,7 @@ class VaultSuspended(VaultUnavailable):
     announced = True
 
 
-class NoKeyInUse(VaultUnavailable):
+class NoKeyInUse(VaultError, Temporary):
     """The organisation has no key to sign or decrypt with: none yet, or all were revoked."""
 
     text = "the organisation has no key in use for this"
