@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import Any, cast
 
 from samdrift.app import rolesettings
-from samdrift.app.addressbook import NoAddressBook
+from samdrift.app.addressbookcopy import NoAddressBook
 from samdrift.app.config import Config
 from samdrift.app.configfile import load
 from samdrift.app.demo.cast import DemoOperator, DemoOrganisation
 from samdrift.app.demo.enrolment import enrol
-from samdrift.app.malware import malware_scanner
 from samdrift.app.operator import Operator, vault_settings
+from samdrift.app.scanner import malware_scanner
 from samdrift.federation.directory import FunctionalAddress
 from samdrift.federation.server import LocalFederation
 from samdrift.messageservice.role import MessageServiceRole, Surroundings

@@ -27,13 +27,14 @@ from samdrift.app.demo.cast import AGENCY, HABO, MULLSJO, OPERATORS, DemoOrganis
 from samdrift.app.demo.enrolment import enrol
 from samdrift.app.malware import MalwareConfig
 from samdrift.app.operator import Operator, running
+from samdrift.contracts.messageclients import Scope, patterns
 from samdrift.contracts.principals import Role
 from samdrift.federation.authority import Authority
 from samdrift.federation.directory import FunctionalAddress
 from samdrift.federation.server import DOCUMENTS, LocalFederation
 from samdrift.federation.server import running as federation_running
 from samdrift.federation.shapes import Use
-from samdrift.messageservice.access import Access, Scope, patterns
+from samdrift.messageservice.access import Access
 from samdrift.messageservice.compose import Address
 from samdrift.net.clamd import ClamdAddress
 from samdrift.net.server import listening_socket, serving

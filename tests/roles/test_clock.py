@@ -10,9 +10,9 @@ import pytest
 import pytest_asyncio
 
 from samdrift.app import accesspoints, operator, services
-from samdrift.app.config import MalwareConfig
 from samdrift.app.demo.cast import DemoOperator
 from samdrift.app.demo.enrolment import enrol
+from samdrift.app.malware import MalwareConfig
 from samdrift.app.operator import running
 from samdrift.contracts.messages import Direction, MessageStatus
 from tests.roles.member import MT, Member

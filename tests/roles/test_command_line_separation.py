@@ -27,9 +27,9 @@ from samdrift.app import rolesettings
 from samdrift.app.configfile import load
 from samdrift.app.demo.cast import DemoOrganisation
 from samdrift.app.demo.clients import write_client
+from samdrift.app.errors import Unusable
 from samdrift.app.main import COMMANDS
 from samdrift.app.operator import vault_settings
-from samdrift.app.output import Unusable
 from samdrift.app.separation.calls import unnamed
 from samdrift.app.separation.canary import Planted, nobodys, plant, remove, state
 from samdrift.contracts.principals import Role

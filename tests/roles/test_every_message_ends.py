@@ -18,9 +18,10 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from samdrift.app.config import Config, MalwareConfig, MessageServiceConfig
+from samdrift.app.config import Config, MessageServiceConfig
 from samdrift.app.demo.cast import DemoOperator
 from samdrift.app.demo.enrolment import enrol
+from samdrift.app.malware import MalwareConfig
 from samdrift.app.operator import running
 from samdrift.contracts.messages import Direction, MessageStatus
 from samdrift.contracts.principals import Role

@@ -21,7 +21,7 @@ from samdrift.audit.events import AuditEvent
 from samdrift.contracts.messages import Direction, MessageStatus
 from samdrift.federation.directory import FunctionalAddress
 from samdrift.vault.keys.hsm.keys import TokenDecryptionKey, TokenSigningKey
-from samdrift.vault.settings import TokenAccess, TokenSettings
+from samdrift.vault.keys.settings import TokenAccess, TokenSettings
 from samdrift.wire.identifiers import ParticipantIdentifier
 from samdrift.wire.keys import Oaep
 from samdrift.wire.softwarekeys import SoftwareSigningKey

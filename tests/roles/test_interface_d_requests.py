@@ -12,7 +12,7 @@ from uuid import uuid4
 import pytest
 
 from samdrift.audit.events import AuditEvent
-from samdrift.messageservice.access import Scope
+from samdrift.contracts.messageclients import Scope
 from samdrift.messageservice.interfaced.problems import BAD_REQUEST
 from tests.roles.member import MT, Member
 from tests.roles.messageclient import MESSAGES, document, issues, text_document

@@ -23,9 +23,9 @@ from typer.testing import CliRunner
 from samdrift.app.commands.org import app
 from samdrift.app.demo.cast import DemoOperator, DemoOrganisation
 from samdrift.app.demo.enrolment import SYSTEM, enrol
+from samdrift.app.errors import Unusable
 from samdrift.app.malware import MalwareConfig
 from samdrift.app.operator import running
-from samdrift.app.output import Unusable
 from samdrift.audit.entries import LogEntry
 from samdrift.audit.events import AuditEvent
 from samdrift.contracts.messages import Direction, MessageStatus

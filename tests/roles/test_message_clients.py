@@ -16,7 +16,8 @@ from starlette.applications import Starlette
 from samdrift.app.authorization import authorizing
 from samdrift.app.configfile import load
 from samdrift.client.keys import ClientKey
-from samdrift.messageservice.access import Scope, Unauthorized
+from samdrift.contracts.messageclients import Scope
+from samdrift.messageservice.access import Unauthorized
 from samdrift.net.clock import system_clock
 from tests.roles.stage import Stage
 from tests.unit.app.commandline import samdrift

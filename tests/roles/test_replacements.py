@@ -22,14 +22,13 @@ from samdrift.app.demo.cast import DemoOperator, DemoOrganisation
 from samdrift.app.demo.enrolment import enrol
 from samdrift.app.malware import MalwareConfig
 from samdrift.app.operator import running, vault_settings
-from samdrift.app.replaceable import OPERATOR_KEYS
 from samdrift.contracts.messages import Direction, MessageStatus
 from samdrift.contracts.transfer import TransferReason
 from samdrift.federation.directory import FunctionalAddress
 from samdrift.federation.shapes import Ca
 from samdrift.vault.keys.files import KeyName
 from samdrift.vault.keys.opened import open_keys
-from samdrift.vault.keys.store import KeyStore
+from samdrift.vault.keys.store import OPERATOR_KEYS, KeyStore
 from samdrift.wire.identifiers import ParticipantIdentifier
 from tests.roles import web
 from tests.roles.interfacec import InterfaceC

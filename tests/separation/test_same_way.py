@@ -19,8 +19,9 @@ from samdrift.accesspoint.problems import Problem
 from samdrift.app.config import OrganisationConfig
 from samdrift.app.separation.atgate import QUESTIONS
 from samdrift.app.separation.canary import Planted, deliver, nobodys, plant
+from samdrift.contracts.messageclients import Scope, patterns
 from samdrift.contracts.principals import Principal, PrincipalKind, Role
-from samdrift.messageservice.access import Access, Scope, patterns
+from samdrift.messageservice.access import Access
 from samdrift.messageservice.interfaced.filters import Filters
 from samdrift.messageservice.interfaced.mailboxes import Mailboxes
 from samdrift.net.pollrequest import PollRequest

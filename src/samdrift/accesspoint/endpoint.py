@@ -8,9 +8,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from samdrift.accesspoint.inbound import Inbound
-from samdrift.accesspoint.peers import PeerUndecided
 from samdrift.audit.operations import postponed
-from samdrift.vault.errors import VaultUnavailable
+from samdrift.contracts.errors import Temporary
 
 PATH = "/as4"
 LATER = {"retry-after": "60"}
@@ -29,7 +28,7 @@ class Endpoint:
         """Answer with a signal, or 503 when nothing could be stored or decided: the peer sends again."""
         try:
             answer = await self._inbound.receive(request.headers.get("content-type", ""), request.stream())
-        except (PeerUndecided, VaultUnavailable) as error:
+        except Temporary as error:
             postponed("interface A", error)
             return Response(status_code=503, headers=LATER)
         return Response(answer.body, media_type=None, headers={"content-type": answer.content_type})

@@ -26,13 +26,14 @@ from samdrift.accesspoint.problems import (
     answer_unavailable,
 )
 from samdrift.accesspoint.submission import Submissions
+from samdrift.contracts.errors import Temporary
 from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
 from samdrift.contracts.transfer import Poll
 from samdrift.net.interface_c import encode_poll, encode_submission
 from samdrift.net.pollrequest import PollRequest, decode_poll_request
 from samdrift.net.server import CLIENT_CERTIFICATE
 from samdrift.vault.bodies import IN_ROW
-from samdrift.vault.errors import VaultDenied, VaultUnavailable
+from samdrift.vault.errors import VaultDenied
 from samdrift.vault.gate import Gate
 from samdrift.vault.places import NoPlace, Places
 from samdrift.wire.identifiers import ParticipantIdentifier, is_uuid
@@ -84,7 +85,7 @@ class InterfaceC:
             exception_handlers={
                 Problem: answer_problem,
                 VaultDenied: answer_denied,
-                VaultUnavailable: answer_unavailable,
+                Temporary: answer_unavailable,
                 NoPlace: answer_full,
             },
         )

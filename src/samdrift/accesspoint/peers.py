@@ -17,13 +17,14 @@ from samdrift.contracts.discovery import (
     DiscoveryUntrusted,
     NotRegistered,
 )
+from samdrift.contracts.errors import Temporary
 from samdrift.wire.as4 import ORIGINAL_SENDER, As4Fault, SignedHeader, UserMessage
 from samdrift.wire.certificates import common_name
 from samdrift.wire.ebms import EbmsErrorCode
 from samdrift.wire.identifiers import DocumentIdentifier, ParticipantIdentifier
 
 
-class PeerUndecided(Exception):
+class PeerUndecided(Temporary):
     """Nothing can be said of the peer's certificate now; it should send again later."""
 
 

@@ -10,8 +10,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from samdrift.audit.operations import postponed
+from samdrift.contracts.errors import Temporary
 from samdrift.contracts.transfer import TransferReason
-from samdrift.vault.errors import VaultDenied, VaultUnavailable
+from samdrift.vault.errors import VaultDenied
 from samdrift.vault.places import NoPlace
 
 TYPE = "urn:samdrift:problem:"
@@ -64,10 +65,10 @@ async def answer_denied(request: Request, error: Exception) -> Response:
 
 
 async def answer_unavailable(request: Request, error: Exception) -> Response:
-    """The problem document for a vault that cannot be reached."""
-    assert isinstance(error, VaultUnavailable)
+    """The problem document for an outage: the message service comes again."""
+    assert isinstance(error, Temporary)
     postponed("interface C", error)
-    return _document(ProblemKind.UNAVAILABLE, error.text, _LATER)
+    return _document(ProblemKind.UNAVAILABLE, str(error), _LATER)
 
 
 async def answer_full(request: Request, error: Exception) -> Response:

@@ -22,11 +22,12 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from samdrift.app.config import Config, OrganisationConfig, SocketAddress
 from samdrift.app.isolation import USERS
-from samdrift.app.replaceable import OPERATOR_KEYS
 from samdrift.contracts.discovery import CertificatePurpose
+from samdrift.contracts.errors import Explained
 from samdrift.net.trustfolder import read_policies
 from samdrift.vault.database import databases_of
 from samdrift.vault.keys.files import KeyName, decode_certificate, key_files
+from samdrift.vault.keys.store import OPERATOR_KEYS
 from samdrift.vault.keys.vaultfolder import current
 
 _MAY_BE_SHARED = frozenset(
@@ -36,7 +37,7 @@ _MAY_BE_SHARED = frozenset(
 """Files that are no installation's own; every other one is. A scanner keeps nothing of what it sees."""
 
 
-class NotApart(Exception):
+class NotApart(Explained):
     """Two installations would share something; the text names both files and the setting."""
 
     def __init__(self, first: Path, second: Path, setting: str, text: str) -> None:

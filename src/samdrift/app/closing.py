@@ -17,10 +17,9 @@ from typing import Any
 from samdrift.accesspoint import ending as ap
 from samdrift.app import destruction
 from samdrift.app.administration import Administration
+from samdrift.app.errors import Unusable
 from samdrift.app.keybackups import made_backups
 from samdrift.app.keysheld import HeldKeys, held_keys, sha256
-from samdrift.app.output import Unusable
-from samdrift.app.replaceable import OPERATOR_KEYS
 from samdrift.app.signatures import canonical
 from samdrift.app.twopersons import Matter, Persons, two_persons
 from samdrift.audit.entries import Happening
@@ -30,6 +29,7 @@ from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Rol
 from samdrift.messageservice import ending as mt
 from samdrift.vault.closing import Closing, Stock
 from samdrift.vault.keys.files import KeyName, KeyStoreError
+from samdrift.vault.keys.store import OPERATOR_KEYS
 from samdrift.vault.registry import RegistrationState
 from samdrift.wire.identifiers import ParticipantIdentifier
 from samdrift.wire.keys import SigningKey

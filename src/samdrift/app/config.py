@@ -12,9 +12,9 @@ from samdrift.app.isolation import IsolationConfig
 from samdrift.app.malware import MalwareConfig
 from samdrift.app.separation.config import IsolationCheckConfig
 from samdrift.app.tokens import TokenConfig, TokensConfig
+from samdrift.contracts.messageclients import AddressPattern, Scope
 from samdrift.contracts.principals import Role
-from samdrift.messageservice.access import AddressPattern, Scope
-from samdrift.messageservice.authorization.registrations import ExternalIssuer, KeysAt
+from samdrift.net.issuers import ExternalIssuer, KeysAt
 from samdrift.wire.identifiers import ParticipantIdentifier
 from samdrift.wire.profile import PROFILES, TransportProfile
 

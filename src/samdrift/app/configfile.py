@@ -30,7 +30,7 @@ from samdrift.app.organisationconfig import check_issuers, check_parts, https_ad
 from samdrift.app.separation.config import read_isolation_check
 from samdrift.app.tokens import check_tokens, read_tokens
 from samdrift.app.toml import ConfigError, Table, count, flag, items, positive, read_file, text, texts
-from samdrift.messageservice.authorization.registrations import LONGEST_SECONDS
+from samdrift.contracts.messageclients import LONGEST_SECONDS
 from samdrift.wire.profile import PROFILES, TransportProfile
 
 

@@ -19,8 +19,9 @@ from pathlib import Path
 from typing import Any
 
 from samdrift.app.config import VaultConfig
-from samdrift.app.output import shown
+from samdrift.app.errors import shown
 from samdrift.audit.operations import unexpected
+from samdrift.contracts.errors import Explained
 from samdrift.vault.files import private_folder, remove
 
 Command = Callable[[Mapping[str, Any]], Awaitable[dict[str, Any]]]
@@ -30,7 +31,7 @@ _PEER = struct.Struct("3i")
 _SILENCE = 60.0
 
 
-class ControlRefused(Exception):
+class ControlRefused(Explained):
     """A running process does not do what it is told; the text says why, and carries no secret."""
 
 

@@ -22,7 +22,7 @@ FORM = "samdrift certificate of destruction 1"
 _ROLES = {"ap": "accesspunkt", "mt": "meddelandetjänst"}
 
 Facts = Mapping[str, Any]
-"""What was decided and what there was, from before anything is destroyed (:mod:`samdrift.app.closing`)."""
+"""Decisions and inventory, from before anything is destroyed (:mod:`samdrift.app.closing`)."""
 
 REMAINS = (
     "this certificate, and identifier, time and decision in the operator's register and log",

@@ -16,13 +16,12 @@ from datetime import date, datetime, timedelta
 from prometheus_client import CollectorRegistry, Gauge
 
 from samdrift.app.keyrows import WARNED, key_rows
-from samdrift.app.replaceable import OPERATOR_KEYS
 from samdrift.audit.operations import unexpected
 from samdrift.contracts.clock import Clock
 from samdrift.contracts.principals import Role
 from samdrift.net.background import in_background
 from samdrift.vault.keys.files import KeyName, KeyStoreError
-from samdrift.vault.keys.store import HeldKey, KeyStore
+from samdrift.vault.keys.store import OPERATOR_KEYS, HeldKey, KeyStore
 from samdrift.vault.registry import Registry
 
 _LOOK = "the look at certificates"

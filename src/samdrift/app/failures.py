@@ -6,21 +6,9 @@ import contextlib
 from collections.abc import Iterator
 from os import fspath
 
+from samdrift.app.errors import Unusable, printable
 from samdrift.app.inputs import reason
-from samdrift.app.output import Unusable, printable
-from samdrift.app.supervisor import NotStarted
-from samdrift.app.toml import ConfigError
-from samdrift.federation.errors import FederationError
-from samdrift.net.trustfolder import TrustFolderError
-from samdrift.vault.errors import VaultError
-from samdrift.vault.keys.custody import CustodyError
-from samdrift.vault.keys.files import KeyStoreError
-
-_KNOWN = (
-    *(ConfigError, CustodyError, FederationError, KeyStoreError, NotStarted),
-    *(TrustFolderError, VaultError),
-)
-"""What has been put into words for people already."""
+from samdrift.contracts.errors import Explained
 
 
 @contextlib.contextmanager
@@ -31,13 +19,7 @@ def told() -> Iterator[None]:
     except OSError as error:
         where = f"{fspath(error.filename)}: " if isinstance(error.filename, str) else ""
         raise Unusable(printable(where + reason(error))) from None
-    except (
-        ConfigError,
-        CustodyError,
-        FederationError,
-        KeyStoreError,
-        NotStarted,
-        TrustFolderError,
-        VaultError,
-    ) as error:
+    except Unusable:
+        raise
+    except Explained as error:
         raise Unusable(printable(str(error))) from None

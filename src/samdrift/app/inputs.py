@@ -8,7 +8,7 @@ from pathlib import Path
 
 from cryptography import x509
 
-from samdrift.app.output import Unusable, shown
+from samdrift.app.errors import Unusable, shown
 from samdrift.trust.keys import KeyMaterialError, certificates
 from samdrift.wire.errors import WireError
 from samdrift.wire.identifiers import ParticipantIdentifier

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from samdrift.app.apart import Claims, NotApart, claims_of, require_apart
 from samdrift.app.configfile import load
+from samdrift.app.errors import Unusable, printable, shown
 from samdrift.app.failures import told
-from samdrift.app.output import Unusable, printable, shown
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,8 @@ from cryptography.x509.oid import NameOID
 
 from samdrift.app.administration import Administration
 from samdrift.app.config import Config
+from samdrift.app.errors import Unusable
 from samdrift.app.inputs import read_certificates
-from samdrift.app.output import Unusable
 from samdrift.contracts.discovery import CertificatePurpose
 from samdrift.contracts.principals import Role
 from samdrift.net.trustfolder import read_policies

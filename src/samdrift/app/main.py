@@ -17,7 +17,9 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from samdrift import __version__
-from samdrift.app.output import Unusable, complain, print_line, print_text, printable
+from samdrift.app.errors import printable
+from samdrift.app.output import complain, print_line, print_text
+from samdrift.contracts.errors import Explained
 
 UNUSABLE = 2
 """Exit status for a command line or an input that cannot be used."""
@@ -87,8 +89,8 @@ def main() -> None:
     except typer.exceptions.TyperException as error:
         complain(f"{' '.join(error.format_message().split())} (see --help)")
         status = UNUSABLE
-    except Unusable as error:
-        complain(str(error))
+    except Explained as error:
+        complain(printable(str(error)))
         status = UNUSABLE
     except typer.Abort:
         status = _INTERRUPTED

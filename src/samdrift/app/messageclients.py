@@ -12,13 +12,12 @@ from samdrift.app.configfile import load
 from samdrift.app.toml import ConfigError
 from samdrift.messageservice.authorization.keys import PublicKeys
 from samdrift.messageservice.authorization.registrations import (
-    ExternalIssuer,
-    KeysAt,
     MessageClient,
     OrganisationClients,
     Registrations,
 )
 from samdrift.net.following import Followed, file_state
+from samdrift.net.issuers import ExternalIssuer, KeysAt
 
 _LOGGER = logging.getLogger("samdrift")
 

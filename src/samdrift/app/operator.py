@@ -15,23 +15,17 @@ from samdrift.accesspoint import role as ap
 from samdrift.accesspoint.meters import Meters
 from samdrift.app import rolesettings
 from samdrift.app.accesspoints import connected_later
-from samdrift.app.addressbook import address_book
+from samdrift.app.addressbookcopy import address_book
 from samdrift.app.authorization import Authorizing, authorizing
 from samdrift.app.config import AccessPointConfig, Config, MessageServiceConfig
 from samdrift.app.control import control_folder, controlled
 from samdrift.app.databasecare import NotificationMetrics, cared_for
 from samdrift.app.doors import Door, Doors, PublicDoors
 from samdrift.app.expiry import Expiries, expiry_gauge, watching
-from samdrift.app.malware import malware_scanner
 from samdrift.app.metrics import metrics_application
 from samdrift.app.passphrase import read_passphrase
-from samdrift.app.replaceable import (
-    OPERATOR_KEYS,
-    identity_for_peers,
-    newest_identity,
-    own_keys,
-    registered_clients,
-)
+from samdrift.app.replaceable import identity_for_peers, newest_identity, own_keys, registered_clients
+from samdrift.app.scanner import malware_scanner
 from samdrift.app.services import Services, shared_services
 from samdrift.app.tokens import token_settings
 from samdrift.app.toml import ConfigError
@@ -47,7 +41,7 @@ from samdrift.net.http import http_client
 from samdrift.net.tls import client_tls
 from samdrift.vault.gate import Gate
 from samdrift.vault.keys.opened import open_keys
-from samdrift.vault.keys.store import KeyStore
+from samdrift.vault.keys.store import OPERATOR_KEYS, KeyStore
 from samdrift.vault.settings import VaultSettings
 from samdrift.wire.as4 import DEFAULT_LIMITS
 

@@ -10,10 +10,9 @@ from typing import Any, TypeVar
 from samdrift.app.config import Config, DomibusConfig, MessageClientConfig, OrganisationConfig
 from samdrift.app.tokens import read_token
 from samdrift.app.toml import ConfigError, Table, flag, items, names, positive, text, texts
+from samdrift.contracts.messageclients import AUTH_ID, AddressPattern, Algorithm, Scope, patterns
 from samdrift.contracts.principals import Role
-from samdrift.messageservice.access import AddressPattern, Scope, patterns
-from samdrift.messageservice.authorization.keys import Algorithm
-from samdrift.messageservice.authorization.registrations import AUTH_ID, ExternalIssuer, KeysAt
+from samdrift.net.issuers import ExternalIssuer, KeysAt
 from samdrift.wire.errors import WireError
 from samdrift.wire.identifiers import ParticipantIdentifier
 from samdrift.wire.webaddress import web_address

@@ -10,15 +10,12 @@ from __future__ import annotations
 import json
 import os
 import sys
-from os import PathLike, fsencode
 from pathlib import Path
 from typing import Any
 
 import typer
 
-
-class Unusable(Exception):
-    """An input or a command line that cannot be used; the text is one line for the person who gave it."""
+from samdrift.app.errors import Unusable, printable, shown
 
 
 def complain(text: str) -> None:
@@ -50,22 +47,12 @@ def print_json(document: dict[str, Any]) -> None:
         sys.stdout.write((line if line.isprintable() else "".join(map(_json_shown, line))) + "\n")
 
 
-def shown(path: PathLike[str]) -> str:
-    """The name of a file as one line can show it."""
-    return printable(fsencode(path).decode("utf-8", "backslashreplace"))
-
-
 def require_new(path: Path) -> None:
     """Return when a file can be made there; asked before what cannot be done twice."""
     if path.exists():
         raise Unusable(f"{shown(path)}: is there already")
     if not os.access(path.parent, os.W_OK | os.X_OK):
         raise Unusable(f"{shown(path)}: its folder is not there, or cannot be written in")
-
-
-def printable(text: str) -> str:
-    """``text``, which may be a peer's, as one line can show it: what cannot be printed is escaped."""
-    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
 
 
 def _json_shown(each: str) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from samdrift.app.config import VaultConfig
 from samdrift.app.credentials import credential_file
-from samdrift.app.output import Unusable, shown
+from samdrift.app.errors import Unusable, shown
 from samdrift.app.toml import ConfigError
 
 _NOT_THE_OWNERS = 0o077

@@ -22,7 +22,7 @@ from typing import Any
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from samdrift.app.output import printable
+from samdrift.app.errors import printable
 from samdrift.trust.keycertificate import Owner
 from samdrift.vault.keys.files import KeyName
 from samdrift.vault.keys.store import HeldKey

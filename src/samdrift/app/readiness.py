@@ -15,7 +15,6 @@ from samdrift.app.administration import Administration
 from samdrift.app.checklist import Asked, Facts
 from samdrift.app.config import Config, OrganisationConfig
 from samdrift.app.keysheld import HeldKeys, held_keys
-from samdrift.app.replaceable import OPERATOR_KEYS
 from samdrift.app.services import shared_services
 from samdrift.contracts.discovery import Discovery, DiscoveryError, DiscoveryUnavailable, NotRegistered
 from samdrift.contracts.principals import Role
@@ -24,6 +23,7 @@ from samdrift.net.addressbook import AddressBookClient, AddressBookUnavailable
 from samdrift.net.http import http_client
 from samdrift.net.trustfolder import TrustFolderError, read_policies
 from samdrift.vault.keys.files import KeyName
+from samdrift.vault.keys.store import OPERATOR_KEYS
 from samdrift.wire.addressbook import AddressBookCopy
 from samdrift.wire.identifiers import DocumentIdentifier, ParticipantIdentifier
 from samdrift.wire.smp import ServiceMetadata

@@ -18,11 +18,8 @@ from samdrift.app.toml import ConfigError
 from samdrift.net.following import Followed, file_state
 from samdrift.net.tls import TlsIdentity
 from samdrift.vault.keys.files import KeyName, KeyStoreError
-from samdrift.vault.keys.store import KeyStore
+from samdrift.vault.keys.store import OPERATOR_KEYS, KeyStore
 from samdrift.wire.certificates import common_name
-
-OPERATOR_KEYS = "operator"
-"""The folder of the key store for what belongs to the operator itself: access point and server keys."""
 
 
 def own_keys(store: KeyStore, party: str) -> Followed[OwnKeys]:

@@ -18,6 +18,7 @@ import subprocess
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from samdrift.contracts.errors import Explained
 from samdrift.vault.keys.files import KeyStoreError
 
 _LOGGER = logging.getLogger("samdrift")
@@ -34,7 +35,7 @@ _STEADY = 60.0
 """Seconds after which a process that ends has not failed to start."""
 
 
-class NotStarted(Exception):
+class NotStarted(Explained):
     """A process ended before it served; the text names it. What was wrong it has said itself."""
 
 

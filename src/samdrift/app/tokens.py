@@ -19,7 +19,7 @@ from typing import Any
 
 from samdrift.app.credentials import credential, credential_file
 from samdrift.app.toml import ConfigError, Table, text
-from samdrift.vault.settings import TokenAccess, TokenSettings
+from samdrift.vault.keys.settings import TokenAccess, TokenSettings
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 _NOWHERE = Path("/run/credentials/none-were-handed-over")

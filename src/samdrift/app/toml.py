@@ -7,10 +7,12 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
+from samdrift.contracts.errors import Explained
+
 T = TypeVar("T")
 
 
-class ConfigError(ValueError):
+class ConfigError(Explained, ValueError):
     """What is wrong with the configuration, and where in it."""
 
     def __init__(self, where: str, text: str) -> None:

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from cryptography import x509
 
+from samdrift.app.errors import Unusable, shown
 from samdrift.app.inputs import read_certificates, reason
-from samdrift.app.output import Unusable, shown
 from samdrift.trust.chain import sorted_out
 from samdrift.trust.decide import Evidence, decide
 from samdrift.trust.policy import ChainPolicy, RevocationMode

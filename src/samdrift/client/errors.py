@@ -7,12 +7,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from samdrift.contracts.errors import Explained, Temporary
 
-class InterfaceError(Exception):
+
+class InterfaceError(Explained):
     """Base of what the client raises; the text is one line for a person."""
 
 
-class Unreachable(InterfaceError):
+class Unreachable(InterfaceError, Temporary):
     """No usable answer came; the same call may succeed later, and can be made again safely."""
 
 

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from cryptography import x509
 
+from samdrift.contracts.errors import Explained, Temporary
 from samdrift.wire.identifiers import DocumentIdentifier, ParticipantIdentifier
 from samdrift.wire.smp import ServiceMetadata
 from samdrift.wire.verdicts import CertificateVerdict
@@ -21,7 +22,7 @@ class CertificatePurpose(StrEnum):
     ORGANISATION = "organisation"
 
 
-class DiscoveryError(Exception):
+class DiscoveryError(Explained):
     """A lookup that gave no answer to act on; ``text`` names no organisation and no content."""
 
     def __init__(self, text: str) -> None:
@@ -33,7 +34,7 @@ class NotRegistered(DiscoveryError):
     """The participant, or the document type for it, is not registered (component-accesspoint 3.2.4 a)."""
 
 
-class DiscoveryUnavailable(DiscoveryError):
+class DiscoveryUnavailable(DiscoveryError, Temporary):
     """SML or SMP did not answer; may succeed later (component-accesspoint 3.2.3 a)."""
 
 

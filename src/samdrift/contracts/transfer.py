@@ -8,6 +8,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
+from samdrift.contracts.errors import Explained, Temporary
+
 
 class TransferState(StrEnum):
     """The life of an outgoing transfer in the access point."""
@@ -95,7 +97,7 @@ class Poll:
     inbox: tuple[InboxItem, ...]
 
 
-class TransferRefused(Exception):
+class TransferRefused(Explained):
     """The access point does not take an envelope: typed reason and a text without content."""
 
     def __init__(self, reason: TransferReason, text: str) -> None:
@@ -104,7 +106,7 @@ class TransferRefused(Exception):
         self.text = text
 
 
-class TransferUnavailable(Exception):
+class TransferUnavailable(Temporary):
     """The access point did not answer as agreed; the same call may succeed later."""
 
     def __init__(self, text: str) -> None:

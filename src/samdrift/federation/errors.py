@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from samdrift.contracts.errors import Explained
 
-class FederationError(Exception):
+
+class FederationError(Explained):
     """A local federation cannot do what it was asked; the text says why."""

@@ -13,11 +13,11 @@ from samdrift.audit.events import AuditEvent
 from samdrift.audit.operations import marks_lost, sender_limited
 from samdrift.contracts.addressbook import AddressBook
 from samdrift.contracts.clock import Clock
-from samdrift.contracts.discovery import DiscoveryError
-from samdrift.contracts.malware import ScannerUnavailable
+from samdrift.contracts.discovery import DiscoveryError, DiscoveryUnavailable
+from samdrift.contracts.errors import Temporary
 from samdrift.contracts.messages import MessageStatus, WorkKind
 from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
-from samdrift.contracts.transfer import AccessPoint, InboxItem
+from samdrift.contracts.transfer import AccessPoint, InboxItem, TransferUnavailable
 from samdrift.messageservice import answers
 from samdrift.messageservice.addresses import functional_address
 from samdrift.messageservice.aside import digest
@@ -27,7 +27,6 @@ from samdrift.messageservice.incoming import (
     Judging,
     NewMessage,
     NewReceipt,
-    SenderLimited,
     Unanswerable,
 )
 from samdrift.messageservice.ledger import commitments, held
@@ -35,9 +34,8 @@ from samdrift.messageservice.matching import match_receipt, signer_facts
 from samdrift.messageservice.sending import Sending
 from samdrift.messageservice.settings import MessageServiceSettings, OrganisationProfile
 from samdrift.vault.bodies import Body
-from samdrift.vault.errors import NoKeyInUse
+from samdrift.vault.errors import VaultUnavailable
 from samdrift.vault.gate import Gate
-from samdrift.vault.keys.files import TokenUnavailable
 from samdrift.vault.messageservice import MessageServiceVault
 from samdrift.vault.records import ReceiptRecord, Received
 from samdrift.vault.sessionkeys import MarksMissing
@@ -104,9 +102,11 @@ class Inbox:
         except MarksMissing:
             await self._look_after_marks(organisation)
             raise
-        except (NoKeyInUse, ScannerUnavailable, SenderLimited, TokenUnavailable) as failure:
+        except (VaultUnavailable, DiscoveryUnavailable, TransferUnavailable):
+            raise
+        except Temporary as failure:
             async with self._open(organisation) as vault:
-                await held(vault, failure.text, **_ids(item))
+                await held(vault, str(failure), **_ids(item))
             raise
         if answer is not None:
             self._sending.start_receipt(organisation, *answer)
@@ -128,9 +128,7 @@ class Inbox:
         except Exception as failure:
             if now < item.received_at + self._settings.receipt_within:
                 raise
-            expected = isinstance(
-                failure, DiscoveryError | NoKeyInUse | ScannerUnavailable | SenderLimited | TokenUnavailable
-            )
+            expected = isinstance(failure, DiscoveryError | Temporary)
             why = str(failure) if expected else type(failure).__name__
             return Unanswerable(item.envelope_id, f"could not be judged in time: {why}")
 

@@ -24,6 +24,7 @@ from samdrift.contracts.discovery import (
     DiscoveryUnavailable,
     NotRegistered,
 )
+from samdrift.contracts.errors import Temporary
 from samdrift.contracts.transfer import InboxItem
 from samdrift.messageservice import findings as rules
 from samdrift.messageservice.aside import aside
@@ -95,7 +96,7 @@ class Unanswerable:
     """It did not decrypt, or to something that is not well-formed: that is counted."""
 
 
-class SenderLimited(Exception):
+class SenderLimited(Temporary):
     """Too many envelopes of the sender meant nothing when decrypted: its others wait."""
 
     text = "too many envelopes of this sender could not be decrypted; this one waits"

@@ -9,7 +9,7 @@ from datetime import datetime
 from samdrift.audit.events import AuditEvent
 from samdrift.contracts.clock import Clock
 from samdrift.contracts.discovery import DiscoveryError, DiscoveryUnavailable
-from samdrift.contracts.malware import ScannerUnavailable
+from samdrift.contracts.errors import Temporary
 from samdrift.contracts.messages import Direction, ReceiptState, WorkKind
 from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
 from samdrift.contracts.transfer import AccessPoint, TransferRefused, TransferUnavailable
@@ -19,9 +19,8 @@ from samdrift.messageservice.ledger import advance, commitments, held, receipt_f
 from samdrift.messageservice.screening import Malware, Screening
 from samdrift.messageservice.sealing import Sealing
 from samdrift.messageservice.settings import MessageServiceSettings
-from samdrift.vault.errors import NoKeyInUse
+from samdrift.vault.errors import VaultUnavailable
 from samdrift.vault.gate import Gate
-from samdrift.vault.keys.files import TokenUnavailable
 from samdrift.vault.messageservice import MessageServiceVault
 from samdrift.vault.records import MessageRecord, ReceiptRecord
 from samdrift.wire import sdkmessage
@@ -83,18 +82,14 @@ class Outgoing:
                     now=now,
                 )
                 facts = await self._submit(vault, organisation, record.id, record.conversation_id, envelope)
-            except (
-                ScannerUnavailable,
-                DiscoveryUnavailable,
-                NoKeyInUse,
-                TokenUnavailable,
-                TransferUnavailable,
-            ) as error:
-                if isinstance(error, ScannerUnavailable | NoKeyInUse | TokenUnavailable):
-                    await held(vault, error.text, message=record.id)
+            except VaultUnavailable:
+                raise  # Nothing can be noted in it: the lease brings the message back.
+            except Temporary as error:
+                if not isinstance(error, DiscoveryUnavailable | TransferUnavailable):
+                    await held(vault, str(error), message=record.id)
                 if self._may_wait(record.created_at, now):
                     return await self._later(vault, WorkKind.MESSAGE, record.id, now)
-                step = progress.failed(now, "Message could not be handed over in time", error.text)
+                step = progress.failed(now, "Message could not be handed over in time", str(error))
             except (DiscoveryError, TransferRefused) as error:
                 step = progress.failed(now, "Message could not be handed over", error.text)
             else:
@@ -137,10 +132,12 @@ class Outgoing:
                     now=now,
                 )
                 facts = await self._submit(vault, organisation, record.id, record.conversation_id, envelope)
-            except (NoKeyInUse, TokenUnavailable, TransferUnavailable) as error:
+            except VaultUnavailable:
+                raise
+            except Temporary as error:
                 if self._may_wait(record.created_at, now):
                     return await self._later(vault, WorkKind.RECEIPT, record.id, now)
-                await receipt_failed(vault, record, error.text, now)
+                await receipt_failed(vault, record, str(error), now)
             except TransferRefused as error:
                 await receipt_failed(vault, record, error.text, now)
             else:

@@ -11,24 +11,15 @@ from math import ceil
 from samdrift.audit.operations import unexpected
 from samdrift.contracts.clock import Clock
 from samdrift.contracts.discovery import DiscoveryError
-from samdrift.contracts.malware import ScannerUnavailable
-from samdrift.contracts.transfer import AccessPoint, InboxItem, TransferUnavailable
+from samdrift.contracts.errors import Temporary
+from samdrift.contracts.transfer import AccessPoint, InboxItem
 from samdrift.messageservice.inbox import Inbox
-from samdrift.messageservice.incoming import SenderLimited
 from samdrift.messageservice.settings import MessageServiceSettings
 from samdrift.messageservice.transfers import Transfers
-from samdrift.vault.errors import VaultUnavailable
-from samdrift.vault.keys.files import TokenUnavailable
 from samdrift.wire.identifiers import ParticipantIdentifier
 
-_PASSING = (
-    DiscoveryError,
-    ScannerUnavailable,
-    SenderLimited,
-    TokenUnavailable,
-    TransferUnavailable,
-    VaultUnavailable,
-)
+_PASSING = (DiscoveryError, Temporary)
+"""A lookup whose answer is not trusted, or not there, may be mended at the other end; the rest says so."""
 _PAUSE = timedelta(seconds=5)
 
 

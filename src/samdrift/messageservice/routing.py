@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from samdrift.messageservice.access import AddressPattern
+from samdrift.contracts.messageclients import AddressPattern
 
 
 @dataclass(frozen=True, slots=True)

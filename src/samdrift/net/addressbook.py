@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TypeVar
 from urllib.parse import urlencode, urljoin, urlsplit
 
+from samdrift.contracts.errors import Temporary
 from samdrift.net.client import HttpClient, NoAnswer
 from samdrift.net.http import FetchLimits, fetch
 from samdrift.wire.addressbook import (
@@ -26,7 +27,7 @@ _MOST_PAGES = 1000
 _HEADERS = {"accept": "application/vnd.api+json"}
 
 
-class AddressBookUnavailable(Exception):
+class AddressBookUnavailable(Temporary):
     """The address book gave no usable answer; the text names neither address nor content."""
 
 

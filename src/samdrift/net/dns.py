@@ -14,6 +14,7 @@ import dns.nameserver
 import dns.resolver
 from dns.rdtypes.IN.NAPTR import NAPTR
 
+from samdrift.contracts.errors import Temporary
 from samdrift.wire.bdxl import Naptr
 
 _MOST_KEPT = 10_000
@@ -23,7 +24,7 @@ class NameNotFound(Exception):
     """DNS says that there is no such record."""
 
 
-class ResolverUnavailable(Exception):
+class ResolverUnavailable(Temporary):
     """DNS gave no answer; the same question may be answered later."""
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import AsyncIterable
 from dataclasses import dataclass
 
+from samdrift.contracts.errors import Temporary
 from samdrift.net.client import HttpClient, HttpFault, NoAnswer
 
 
-class PeerUnreachable(Exception):
+class PeerUnreachable(Temporary):
     """No usable HTTP answer came; ``text`` says at which step, without addresses or content."""
 
     def __init__(self, text: str) -> None:

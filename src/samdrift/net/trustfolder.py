@@ -15,6 +15,7 @@ from pathlib import Path
 from cryptography import x509
 
 from samdrift.contracts.discovery import CertificatePurpose
+from samdrift.contracts.errors import Explained
 from samdrift.net.following import Followed, folder_state
 from samdrift.trust.chain import sorted_out
 from samdrift.trust.keys import KeyMaterialError, certificates
@@ -31,7 +32,7 @@ _KEY_USES: Mapping[CertificatePurpose, KeyUses] = {
 _SUFFIXES = frozenset({".pem", ".cer", ".crt", ".der"})
 
 
-class TrustFolderError(ValueError):
+class TrustFolderError(Explained, ValueError):
     """The folder does not say whom to trust; the text names the purpose and the file."""
 
 

@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from datetime import datetime, timedelta
 
 from samdrift.contracts.clock import Clock
-from samdrift.vault.errors import VaultLocked, VaultSuspended
+from samdrift.contracts.errors import Temporary
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 Turn = Callable[[ParticipantIdentifier], Awaitable[datetime | None]]
@@ -74,10 +74,10 @@ class Dispatcher:
     async def _give_turn(self, organisation: ParticipantIdentifier) -> None:
         try:
             due = await self._turn(organisation)
-        except VaultSuspended:
-            due = None  # It is announced when the organisation is served again.
-        except VaultLocked:
-            due = self._clock() + _AFTER_FAILURE  # Nothing has failed: it is waited for the officer.
+        except Temporary as outage:
+            if not outage.expected:
+                self._on_failure(outage)
+            due = None if outage.announced else self._clock() + _AFTER_FAILURE
         except Exception as failure:
             self._on_failure(failure)
             due = self._clock() + _AFTER_FAILURE

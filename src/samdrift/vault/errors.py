@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from samdrift.contracts.errors import Explained, Temporary
 
-class VaultError(Exception):
+
+class VaultError(Explained):
     """Base of what the gate raises."""
 
     text = "the vault cannot do this"
@@ -18,7 +20,7 @@ class VaultDenied(VaultError):
     text = "the vault does not open for this"
 
 
-class VaultUnavailable(VaultError):
+class VaultUnavailable(VaultError, Temporary):
     """Database or object store did not answer as they should; the same call may succeed later.
 
     When it comes at the end of an opening, whether the work was committed is
@@ -45,15 +47,18 @@ class VaultLocked(VaultUnavailable):
     """The vault waits for its organisation's officer, who alone unlocks it; then the same call succeeds."""
 
     text = "the vault is locked until its organisation's officer unlocks it"
+    expected = True
 
 
 class VaultSuspended(VaultUnavailable):
     """The organisation is served here, but not now: for those who may open it, what can be tried later."""
 
     text = "the organisation is suspended here"
+    expected = True
+    announced = True
 
 
-class NoKeyInUse(VaultUnavailable):
+class NoKeyInUse(VaultError, Temporary):
     """The organisation has no key to sign or decrypt with: none yet, or all were revoked."""
 
     text = "the organisation has no key in use for this"

@@ -9,8 +9,8 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 
 from samdrift.contracts.clock import Clock
+from samdrift.contracts.errors import Temporary
 from samdrift.vault.dispatch import Dispatcher
-from samdrift.vault.errors import VaultLocked, VaultSuspended
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 Job = Callable[[], Awaitable[datetime | None]]
@@ -68,7 +68,7 @@ class InFlight(ABC):
     def _landed(self, organisation: ParticipantIdentifier, task: asyncio.Task[None]) -> None:
         self._flying[organisation].discard(task)
         if not task.cancelled() and (failure := task.exception()) is not None:
-            if not isinstance(failure, VaultLocked | VaultSuspended):
+            if not (isinstance(failure, Temporary) and failure.expected):
                 self._on_failure(failure)
             self.dispatcher.wake_at(organisation, self._clock() + self._lease)
         if organisation in self._backlog:

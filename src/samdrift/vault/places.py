@@ -10,10 +10,11 @@ import contextlib
 from collections import Counter, deque
 from collections.abc import AsyncIterator, Iterator
 
+from samdrift.contracts.errors import Temporary
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 
-class NoPlace(Exception):
+class NoPlace(Temporary):
     """All places are taken, or all that one organisation may have; later there may be one."""
 
 

@@ -61,7 +61,7 @@ class Document:
 
 
 def parse(data: bytes, limits: XmlLimits, long_from: int = LONG_FROM) -> Document:
-    """Parse ``data`` under the rules of :func:`samdrift.wire.xml.parse`, its longest text kept aside."""
+    """Parse ``data`` as :func:`samdrift.wire.xml.parse` does, and keep its longest text apart."""
     if len(data) > limits.max_bytes:
         raise WireError(WireFault.TOO_LARGE, f"larger than {limits.max_bytes} bytes")
     start, end = _longest_text(data, long_from)

@@ -1,4 +1,4 @@
-"""XML as it streams in, in memory that does not grow with it, under the rules of :mod:`samdrift.wire.xml`.
+"""XML as it streams in, in bounded memory, under the rules of :mod:`samdrift.wire.xml`.
 
 For documents that are too large to be held: envelopes of 100 MB at an access
 point, and what brings one in base64. No document type declaration, no other

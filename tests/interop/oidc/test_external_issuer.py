@@ -23,9 +23,9 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from samdrift.app.authorization import Authorizing, authorizing
 from samdrift.app.configfile import load
+from samdrift.contracts.messageclients import AUTH_ID, Scope
 from samdrift.contracts.principals import Role
-from samdrift.messageservice.access import Access, Scope, Unauthorized
-from samdrift.messageservice.authorization.registrations import AUTH_ID
+from samdrift.messageservice.access import Access, Unauthorized
 from samdrift.wire.identifiers import ParticipantIdentifier
 from tests import pki
 from tests.interop.oidc.build import HERE, install

@@ -15,13 +15,12 @@ import psutil
 
 from samdrift.app.isolation import IsolationConfig
 from samdrift.app.operator import vault_settings
-from samdrift.app.replaceable import OPERATOR_KEYS
 from samdrift.contracts.principals import Role
 from samdrift.vault.keys import vaultfolder
 from samdrift.vault.keys.files import KeyName, KeyStoreError
 from samdrift.vault.keys.opened import open_keys
 from samdrift.vault.keys.software import SoftwareKeyStore
-from samdrift.vault.keys.store import PlatformLogin
+from samdrift.vault.keys.store import OPERATOR_KEYS, PlatformLogin
 from samdrift.vault.keys.unlocking import RootUnlocker
 from samdrift.vault.sealing import Generation
 from tests.roles.isolation.house import FIRST_USER, House, as_root, exchanged, registration

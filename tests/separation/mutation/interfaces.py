@@ -127,7 +127,7 @@ INTERFACE_D = (
     ),
     Mutant(
         "an address without a star is that address",
-        "messageservice/access.py",
+        "contracts/messageclients.py",
         "return address == self.before",
         "return address.startswith(self.before)",
         ("tests/unit/messageservice/test_access.py",),

@@ -15,6 +15,8 @@ from pathlib import Path
 PROJECT = Path(__file__).parents[3]
 INTERPRETER = os.path.realpath(sys.executable)
 
+_LAUNCHER = ("app/launcher.py", "app/installed.py", "app/environment.py", "app/systempackages.py")
+_COMMAND_LINE = "app/main.py"
 _MAIN = '''
 """Tells what the launcher started: the arguments and the locked package that it can import."""
 import sys
@@ -62,14 +64,16 @@ class Checkout:
 
 def make_checkout(root: Path, wheels: Path) -> Checkout:
     """Lay out the launcher of this project over a command line that only tells what it was given."""
-    app = root / "src" / "samdrift" / "app"
-    app.mkdir(parents=True)
     wheels.mkdir(exist_ok=True)
+    source = root / "src" / "samdrift"
+    for name in (*_LAUNCHER, _COMMAND_LINE):
+        (source / name).parent.mkdir(parents=True, exist_ok=True)
+        (source / name).with_name("__init__.py").touch()
     shutil.copy(PROJECT / "samdrift", root)
-    (root / "src" / "samdrift" / "__init__.py").touch()
-    for name in ("__init__.py", "launcher.py", "installed.py", "environment.py"):
-        shutil.copy(PROJECT / "src" / "samdrift" / "app" / name, app)
-    (app / "main.py").write_text(_MAIN)
+    (source / "__init__.py").touch()
+    for name in _LAUNCHER:
+        shutil.copy(PROJECT / "src" / "samdrift" / name, source / name)
+    (source / _COMMAND_LINE).write_text(_MAIN)
     checkout = Checkout(root, wheels)
     checkout.lock("1.0")
     return checkout

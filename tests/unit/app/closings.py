@@ -10,14 +10,13 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from samdrift.app.administration import Administration
-from samdrift.app.replaceable import OPERATOR_KEYS
 from samdrift.app.twopersons import Person, Persons
 from samdrift.audit.entries import Happening
 from samdrift.audit.events import AuditEvent
 from samdrift.contracts.principals import Purpose, Role
 from samdrift.vault.keys.custody import Custodians
 from samdrift.vault.keys.files import KeyName
-from samdrift.vault.keys.store import KeyStore
+from samdrift.vault.keys.store import OPERATOR_KEYS, KeyStore
 from samdrift.vault.registry import RegistrationState
 from samdrift.wire.identifiers import ParticipantIdentifier
 from tests import pki

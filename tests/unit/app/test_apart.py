@@ -12,10 +12,10 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from samdrift.app.apart import NotApart, claims_of, require_apart
 from samdrift.app.configfile import load
+from samdrift.app.errors import Unusable
 from samdrift.app.installations import read_apart
-from samdrift.app.output import Unusable
-from samdrift.app.replaceable import OPERATOR_KEYS
 from samdrift.vault.keys.files import KeyName
+from samdrift.vault.keys.store import OPERATOR_KEYS
 from tests import pki
 from tests.secretfiles import secret_file
 from tests.vaults import key_store

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from collections import Counter
 
+import bench.__main__
 import bench.soak
 import pytest
 
-from samdrift.app.commands.bench import bench as command
 from tests.roles.soak import Report
 from tests.unit.app.commandline import samdrift
 
@@ -21,7 +21,7 @@ def test_a_soak_fails_when_anything_was_lost(
         return Report(3, Counter({"postmaster killed": 2}), faults)
 
     monkeypatch.setattr(bench.soak, "_soaked", soaked)
-    assert command("soak", as_json=True, exchanges=3, seed=7) == status
+    assert bench.__main__.main(["soak", "--json", "--exchanges", "3", "--seed", "7"]) == status
     printed = capsys.readouterr()
     rows = {row["name"]: row for row in json.loads(printed.out)["rows"]}
     assert (rows["exchanges"]["work"], rows["postmaster killed"]["work"]) == (3, 2)

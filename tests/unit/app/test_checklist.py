@@ -13,8 +13,8 @@ from samdrift.app.config import MessageClientConfig, OrganisationConfig
 from samdrift.app.keyrows import WARNED
 from samdrift.app.keysheld import HeldKeys, sha256
 from samdrift.app.tokens import TokenConfig
+from samdrift.contracts.messageclients import Scope, patterns
 from samdrift.contracts.principals import Role
-from samdrift.messageservice.access import Scope, patterns
 from samdrift.vault.keys.files import KeyName
 from samdrift.vault.keys.states import KeyState
 from samdrift.vault.keys.store import HeldKey

@@ -12,8 +12,7 @@ import pytest
 from samdrift.app import destruction
 from samdrift.app.administration import Administration
 from samdrift.app.closing import Order, close
-from samdrift.app.output import Unusable
-from samdrift.app.replaceable import OPERATOR_KEYS
+from samdrift.app.errors import Unusable
 from samdrift.app.signatures import signed as sign
 from samdrift.app.twopersons import Persons
 from samdrift.audit.events import AuditEvent
@@ -22,7 +21,7 @@ from samdrift.contracts.principals import Purpose, Role
 from samdrift.vault.keys.custody import CustodyError
 from samdrift.vault.keys.files import KeyName
 from samdrift.vault.keys.opened import open_keys
-from samdrift.vault.keys.store import KeyStore
+from samdrift.vault.keys.store import OPERATOR_KEYS, KeyStore
 from samdrift.vault.registry import RegistrationState
 from samdrift.wire.identifiers import ParticipantIdentifier
 from tests import pki

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from samdrift.app.demo.world import prepare
-from samdrift.app.output import Unusable
+from samdrift.app.errors import Unusable
 from tests.unit.app.commandline import samdrift
 
 

@@ -7,8 +7,8 @@ import socket
 
 import pytest
 
+from samdrift.app.errors import Unusable
 from samdrift.app.failures import told
-from samdrift.app.output import Unusable
 from samdrift.app.toml import ConfigError
 from samdrift.federation.errors import FederationError
 from samdrift.net.server import listening_socket

@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 
 import pytest
 
+from samdrift.app.errors import Unusable
 from samdrift.app.inputs import read_time
-from samdrift.app.output import Unusable
 
 
 @pytest.mark.parametrize("text", ["2026-11-24T09:30", "2026-11-24T09:30:00Z", "2026-11-24T10:30:00+01:00"])

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from typer.testing import CliRunner
 
 from samdrift.app.commands.keys import app
-from samdrift.app.output import Unusable
+from samdrift.app.errors import Unusable
 from tests import pki
 from tests.secretfiles import secret_file
 from tests.unit.app.test_configfile import GOOD, write

@@ -13,9 +13,8 @@ from samdrift.app.config import MessageClientConfig
 from samdrift.app.configfile import load
 from samdrift.app.messageclients import check_routing, registered, registrations
 from samdrift.app.toml import ConfigError
-from samdrift.messageservice.access import Scope, patterns
-from samdrift.messageservice.authorization.keys import Algorithm
-from samdrift.messageservice.authorization.registrations import KeysAt
+from samdrift.contracts.messageclients import Algorithm, Scope, patterns
+from samdrift.net.issuers import KeysAt
 from samdrift.wire.identifiers import ParticipantIdentifier
 from tests.unit.app.test_configfile import GOOD, write
 from tests.unit.messageservice.authorization.scene import curve_key, jwk_set

@@ -13,8 +13,8 @@ from typer.testing import CliRunner
 from samdrift.app.administration import administering, note
 from samdrift.app.commands.org import app
 from samdrift.app.configfile import load
+from samdrift.app.errors import Unusable
 from samdrift.app.operator import vault_settings
-from samdrift.app.output import Unusable
 from samdrift.audit.events import AuditEvent
 from samdrift.contracts.principals import Purpose, Role
 from samdrift.vault.arrival import AccessPointArrival

@@ -7,7 +7,7 @@ import io
 import pytest
 
 from samdrift.app.commands.persons import passphrase
-from samdrift.app.output import Unusable
+from samdrift.app.errors import Unusable
 
 
 def test_without_a_terminal_it_says_whose_passphrase_is_missing_and_what_to_do(

@@ -8,10 +8,11 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from samdrift.app.replaceable import OPERATOR_KEYS, identity_for_peers, own_keys
+from samdrift.app.replaceable import identity_for_peers, own_keys
 from samdrift.app.toml import ConfigError
 from samdrift.vault.keys.files import KeyName, KeyStoreError
 from samdrift.vault.keys.software import SoftwareKeyStore
+from samdrift.vault.keys.store import OPERATOR_KEYS
 from tests import pki
 from tests.vaults import key_store
 

@@ -10,7 +10,7 @@ from samdrift.app.configfile import load
 from samdrift.app.operator import vault_settings
 from samdrift.app.tokens import TokenConfig, TokensConfig, token_settings
 from samdrift.app.toml import ConfigError
-from samdrift.vault.settings import TokenAccess, TokenSettings
+from samdrift.vault.keys.settings import TokenAccess, TokenSettings
 from samdrift.wire.identifiers import ParticipantIdentifier
 from tests.secretfiles import secret_file
 from tests.unit.app.test_configfile import GOOD, write

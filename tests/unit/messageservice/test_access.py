@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from samdrift.messageservice.access import Access, AddressPattern, Scope, patterns
+from samdrift.contracts.messageclients import AddressPattern, Scope, patterns
+from samdrift.messageservice.access import Access
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 

@@ -11,7 +11,8 @@ from uuid import uuid4
 import pytest
 
 from samdrift.audit.events import AuditEvent
-from samdrift.contracts.discovery import DiscoveryError, DiscoveryUnavailable, DiscoveryUntrusted
+from samdrift.contracts.discovery import DiscoveryUnavailable, DiscoveryUntrusted
+from samdrift.contracts.errors import Explained, Temporary
 from samdrift.contracts.malware import ScannerUnavailable
 from samdrift.contracts.principals import Role
 from samdrift.contracts.transfer import InboxItem
@@ -85,12 +86,20 @@ def no_keys(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(MessageServiceVault, "keys", lambda vault: KeySet(nothing))
 
 
-FAILURES = [DiscoveryUnavailable("SMP answered 503"), DiscoveryUntrusted("the SMP's certificate is expired")]
+class _LineCut(Temporary):
+    """An outage of a kind that stands in no list."""
+
+
+FAILURES = [
+    DiscoveryUnavailable("SMP answered 503"),
+    DiscoveryUntrusted("the SMP's certificate is expired"),
+    _LineCut("the line is cut"),
+]
 
 
 @pytest.mark.parametrize("failure", FAILURES, ids=lambda failure: type(failure).__name__)
 async def test_what_cannot_be_judged_now_stays_at_the_access_point(
-    installation: Installation, organisation: ParticipantIdentifier, failure: DiscoveryError
+    installation: Installation, organisation: ParticipantIdentifier, failure: Explained
 ) -> None:
     waiting = item(SETTINGS.receipt_within - timedelta(seconds=1))
     with pytest.raises(type(failure)):
@@ -101,7 +110,7 @@ async def test_what_cannot_be_judged_now_stays_at_the_access_point(
 
 @pytest.mark.parametrize("failure", FAILURES, ids=lambda failure: type(failure).__name__)
 async def test_invariant_8_what_could_not_be_judged_in_time_is_refused_with_the_reason(
-    installation: Installation, organisation: ParticipantIdentifier, failure: DiscoveryError
+    installation: Installation, organisation: ParticipantIdentifier, failure: Explained
 ) -> None:
     """Its sender has given up waiting for a receipt; there is none to be sent."""
     waiting = item(SETTINGS.receipt_within)
@@ -111,7 +120,7 @@ async def test_invariant_8_what_could_not_be_judged_in_time_is_refused_with_the_
         (entry,) = await vault.find_log(waiting.envelope_id)
         assert await vault.find_log(waiting.as4_message_id) == (entry,)
     assert entry.event == AuditEvent.MT_MESSAGE_REFUSED
-    assert failure.text in entry.ids["reason"]
+    assert str(failure) in entry.ids["reason"]
 
 
 async def test_invariant_8_what_fails_as_nobody_expected_ends_in_time_too(

@@ -10,8 +10,9 @@ from uuid import uuid4
 
 import pytest
 
-from samdrift.app.addressbook import NoAddressBook
-from samdrift.app.malware import MalwareConfig, malware_scanner
+from samdrift.app.addressbookcopy import NoAddressBook
+from samdrift.app.malware import MalwareConfig
+from samdrift.app.scanner import malware_scanner
 from samdrift.audit.events import AuditEvent
 from samdrift.contracts.messages import Direction, MessageStatus, ReceiptState, WorkKind
 from samdrift.contracts.principals import Principal, PrincipalKind, Role

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from samdrift.messageservice.access import Access, patterns
+from samdrift.contracts.messageclients import patterns
+from samdrift.messageservice.access import Access
 from samdrift.messageservice.routing import Routing, Share
 from samdrift.wire.identifiers import ParticipantIdentifier
 

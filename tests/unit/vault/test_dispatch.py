@@ -6,6 +6,9 @@ import asyncio
 import itertools
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
+from samdrift.contracts.errors import Temporary
 from samdrift.vault.dispatch import Dispatcher
 from samdrift.wire.identifiers import ParticipantIdentifier
 
@@ -161,3 +164,36 @@ async def test_behind_thousands_of_one_organisation_nobody_waits_for_more_than_o
         gaps = [after - before for before, after in itertools.pairwise(places)]
         assert len(places) > 200
         assert max(gaps) <= len(others) + 1
+
+
+class _Outage(Temporary):
+    """An outage that nobody caused."""
+
+
+class _Asked(Temporary):
+    """One that a person caused, and that ends without word."""
+
+    expected = True
+
+
+class _Announced(_Asked):
+    """One whose end is announced."""
+
+    announced = True
+
+
+@pytest.mark.parametrize(
+    ("outage", "reported", "due"), [(_Outage, 1, {A}), (_Asked, 0, {A}), (_Announced, 0, set())]
+)
+async def test_an_outage_is_tried_again_and_reported_only_where_nobody_caused_it(
+    outage: type[Temporary], reported: int, due: set[ParticipantIdentifier]
+) -> None:
+    failures: list[BaseException] = []
+
+    async def turn(organisation: ParticipantIdentifier) -> datetime | None:
+        raise outage
+
+    dispatcher = Dispatcher(turn, now, on_failure=failures.append)
+    await run_for(dispatcher, 0.05, A)
+    assert len(failures) == reported
+    assert dispatcher.expecting() == due

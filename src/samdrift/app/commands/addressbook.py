@@ -10,9 +10,10 @@ from typing import Annotated
 import typer
 
 from samdrift.app.configfile import load
+from samdrift.app.errors import Unusable
 from samdrift.app.failures import told
 from samdrift.app.inputs import read_participant
-from samdrift.app.output import Unusable, print_json, print_line
+from samdrift.app.output import print_json, print_line
 from samdrift.net.addressbookcopy import kept_copy
 from samdrift.net.clock import system_clock
 from samdrift.wire.addressbook import AddressBookCopy, FunctionalAddress, Query

@@ -18,12 +18,13 @@ import typer
 from samdrift.app.commands.envelope import certificate_document
 from samdrift.app.commands.keys import key_store
 from samdrift.app.configfile import load
+from samdrift.app.errors import Unusable, printable, shown
 from samdrift.app.failures import told
 from samdrift.app.inputs import read_certificates, read_document, reason
-from samdrift.app.output import Unusable, print_json, print_line, print_verdict, printable, shown
-from samdrift.app.replaceable import OPERATOR_KEYS
+from samdrift.app.output import print_json, print_line, print_verdict
 from samdrift.trust.keys import KeyMaterialError, private_key
 from samdrift.vault.keys.files import KeyName
+from samdrift.vault.keys.store import OPERATOR_KEYS
 from samdrift.wire import certificates
 from samdrift.wire.as4 import FINAL_RECIPIENT, ORIGINAL_SENDER
 from samdrift.wire.as4.captured import read_capture

@@ -18,11 +18,12 @@ import typer
 
 from samdrift.app.clientconfig import ClientConfig, connected, load_client
 from samdrift.app.commands import clientview as view
+from samdrift.app.errors import Unusable, shown
 from samdrift.app.failures import told
 from samdrift.app.inputs import reason
 from samdrift.app.loop import run
-from samdrift.app.output import Unusable, complain, print_json, print_line, printable, shown
-from samdrift.client.errors import InterfaceError, Refused, Unreachable
+from samdrift.app.output import complain, print_json, print_line
+from samdrift.client.errors import Refused, Unreachable
 from samdrift.client.keys import ClientKey
 from samdrift.client.mailbox import Document, Filter, Mailbox
 from samdrift.client.outgoing import Attachment, Correspondent, OutgoingMessage
@@ -228,15 +229,12 @@ def _with_interface(
         async with connected(config) as (box, tokens):
             return await work(box, tokens)
 
-    try:
-        with told():
-            result = run(ask())
-            show(result)
-    except Refused as error:
-        complain(str(error))
-        return _REFUSED
-    except InterfaceError as error:
-        raise Unusable(printable(str(error))) from None
-    except KeyboardInterrupt:
-        return 0
+    with told():
+        try:
+            show(run(ask()))
+        except Refused as error:
+            complain(str(error))
+            return _REFUSED
+        except KeyboardInterrupt:
+            return 0
     return 0

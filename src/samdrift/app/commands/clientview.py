@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
-from samdrift.app.output import Unusable
+from samdrift.app.errors import Unusable
 from samdrift.client.mailbox import Document
 from samdrift.client.outgoing import Correspondent, OutgoingMessage
 

@@ -14,9 +14,10 @@ from samdrift.app.commands.org.options import AsJson, ConfigFile
 from samdrift.app.commands.persons import By, ByFile, With, WithFile, passphrase, present
 from samdrift.app.config import Config
 from samdrift.app.configfile import load
+from samdrift.app.errors import Unusable
 from samdrift.app.failures import told
 from samdrift.app.loop import run
-from samdrift.app.output import Unusable, print_json, print_line
+from samdrift.app.output import print_json, print_line
 from samdrift.app.twopersons import (
     Matter,
     Person,

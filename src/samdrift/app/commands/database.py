@@ -10,11 +10,12 @@ import typer
 from samdrift.app.administration import provisioning
 from samdrift.app.config import Config
 from samdrift.app.configfile import load
+from samdrift.app.errors import Unusable
 from samdrift.app.failures import told
 from samdrift.app.inputs import read_participant
 from samdrift.app.loop import run
 from samdrift.app.operator import vault_settings
-from samdrift.app.output import Unusable, complain, print_line, print_text
+from samdrift.app.output import complain, print_line, print_text
 from samdrift.audit.entries import Happening
 from samdrift.audit.events import AuditEvent
 from samdrift.contracts.principals import PrincipalKind, Purpose

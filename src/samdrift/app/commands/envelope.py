@@ -16,8 +16,9 @@ import typer
 from cryptography import x509
 from cryptography.hazmat.primitives.hashes import SHA256
 
+from samdrift.app.errors import Unusable, shown
 from samdrift.app.inputs import read_document, read_time
-from samdrift.app.output import Unusable, print_json, print_line, print_verdict, shown
+from samdrift.app.output import print_json, print_line, print_verdict
 from samdrift.app.trustfolder import read_trust
 from samdrift.wire import certificates
 from samdrift.wire.envelope import EnvelopeVerdict

@@ -12,11 +12,12 @@ from samdrift.app.administration import administering
 from samdrift.app.commands.org.options import AsJson, ConfigFile, Organisation, fingerprint
 from samdrift.app.config import Config
 from samdrift.app.configfile import load
+from samdrift.app.errors import Unusable, shown
 from samdrift.app.evidence.gathering import Order, gather
 from samdrift.app.evidence.verifying import EvidenceVerdict, verify_evidence
 from samdrift.app.failures import told
 from samdrift.app.loop import run
-from samdrift.app.output import Unusable, complain, print_json, print_line, shown
+from samdrift.app.output import complain, print_json, print_line
 from samdrift.app.trustfolder import read_trust
 from samdrift.wire import certificates
 from samdrift.wire.identifiers import is_uuid

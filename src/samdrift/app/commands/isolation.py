@@ -8,10 +8,11 @@ from typing import Annotated, Any
 import typer
 
 from samdrift.app.configfile import load
+from samdrift.app.errors import Unusable, shown
 from samdrift.app.failures import told
 from samdrift.app.inputs import read_document
 from samdrift.app.loop import run
-from samdrift.app.output import Unusable, complain, print_json, print_line, shown
+from samdrift.app.output import complain, print_json, print_line
 from samdrift.app.separation import check as checking
 from samdrift.app.separation import result
 

@@ -18,17 +18,17 @@ from cryptography.x509.oid import NameOID
 
 from samdrift.app.config import Config
 from samdrift.app.configfile import load
+from samdrift.app.errors import Unusable, shown
 from samdrift.app.failures import told
 from samdrift.app.inputs import read_certificates
 from samdrift.app.loop import run
 from samdrift.app.operator import vault_settings
-from samdrift.app.output import Unusable, print_json, print_line, print_text, shown
+from samdrift.app.output import print_json, print_line, print_text
 from samdrift.app.published import REPLACE_FIRST, Anyway, still_named
-from samdrift.app.replaceable import OPERATOR_KEYS
 from samdrift.contracts.principals import Role
 from samdrift.vault.keys.files import KeyName
 from samdrift.vault.keys.opened import open_keys
-from samdrift.vault.keys.store import HeldKey, KeyStore
+from samdrift.vault.keys.store import OPERATOR_KEYS, HeldKey, KeyStore
 from samdrift.wire.certificates import common_name
 
 app = typer.Typer(add_completion=False)

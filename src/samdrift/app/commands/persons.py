@@ -11,8 +11,8 @@ from typing import Annotated
 
 import typer
 
+from samdrift.app.errors import Unusable, printable, shown
 from samdrift.app.inputs import reason
-from samdrift.app.output import Unusable, printable, shown
 from samdrift.app.passphrase import read_private
 from samdrift.app.twopersons import Person, Persons
 

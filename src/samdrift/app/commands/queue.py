@@ -13,11 +13,12 @@ import typer
 from samdrift.app.commands import queueview as view
 from samdrift.app.commands.persons import login
 from samdrift.app.configfile import load
+from samdrift.app.errors import Unusable
 from samdrift.app.failures import told
 from samdrift.app.inputs import read_participant
 from samdrift.app.loop import run
 from samdrift.app.operator import vault_settings
-from samdrift.app.output import Unusable, complain, print_json, print_line
+from samdrift.app.output import complain, print_json, print_line
 from samdrift.app.queue import TransferQueues
 from samdrift.vault.errors import VaultDenied
 from samdrift.vault.gate import Gate

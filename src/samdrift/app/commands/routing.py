@@ -10,11 +10,12 @@ import typer
 from samdrift.app import rolesettings
 from samdrift.app.config import Config, MessageServiceConfig
 from samdrift.app.configfile import load
+from samdrift.app.errors import Unusable
 from samdrift.app.failures import told
 from samdrift.app.loop import run
 from samdrift.app.messageclients import registrations
 from samdrift.app.operator import vault_settings
-from samdrift.app.output import Unusable, print_json, print_line
+from samdrift.app.output import print_json, print_line
 from samdrift.contracts.principals import Role
 from samdrift.messageservice.authorization.issuers import OwnIssuers
 from samdrift.messageservice.authorization.registrations import OrganisationClients

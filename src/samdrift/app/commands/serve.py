@@ -16,6 +16,7 @@ import typer
 
 from samdrift.app.config import Config
 from samdrift.app.configfile import load
+from samdrift.app.errors import Unusable
 from samdrift.app.failures import told
 from samdrift.app.installations import Installation, read_apart
 from samdrift.app.isolated.confinement import leave_no_trace
@@ -24,7 +25,6 @@ from samdrift.app.isolation import Isolation
 from samdrift.app.loop import run
 from samdrift.app.memory import give_large_pieces_back
 from samdrift.app.operator import running
-from samdrift.app.output import Unusable
 from samdrift.app.supervisor import Child, NotStarted, Supervisor, supervise
 from samdrift.contracts.principals import Role
 from samdrift.net.background import in_background

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import typer
 
-from samdrift.app.output import Unusable
+from samdrift.app.errors import Unusable
 
 app = typer.Typer(add_completion=False)
 

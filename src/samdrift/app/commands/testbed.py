@@ -11,7 +11,8 @@ from typing import Annotated, Any
 import typer
 
 from samdrift.app import loop
-from samdrift.app.output import Unusable, print_json, print_line, print_text
+from samdrift.app.errors import Unusable
+from samdrift.app.output import print_json, print_line, print_text
 from samdrift.app.testbed import local_bed
 from samdrift.federation.testbed.run import ALL, Line, run
 

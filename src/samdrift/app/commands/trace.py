@@ -10,11 +10,12 @@ from typing import Annotated
 import typer
 
 from samdrift.app.configfile import load
+from samdrift.app.errors import Unusable
 from samdrift.app.failures import told
 from samdrift.app.inputs import read_participant
 from samdrift.app.loop import run
 from samdrift.app.operator import vault_settings
-from samdrift.app.output import Unusable, print_json, print_line
+from samdrift.app.output import print_json, print_line
 from samdrift.app.trace import Step, trace
 from samdrift.contracts.principals import Role
 from samdrift.vault.gate import Gate

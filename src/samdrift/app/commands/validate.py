@@ -11,8 +11,9 @@ from typing import Annotated, Any
 
 import typer
 
+from samdrift.app.errors import Unusable, shown
 from samdrift.app.inputs import read_document
-from samdrift.app.output import Unusable, complain, print_json, print_line, print_verdict, shown
+from samdrift.app.output import complain, print_json, print_line, print_verdict
 from samdrift.wire.errors import WireError
 from samdrift.wire.findings import Finding
 from samdrift.wire.inspect import Inspection, inspect

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from samdrift.messageservice.access import Scope
+from samdrift.contracts.messageclients import Scope
 
 
 @dataclass(frozen=True, slots=True)

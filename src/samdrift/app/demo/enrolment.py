@@ -24,7 +24,6 @@ from samdrift.app.configfile import load
 from samdrift.app.demo.cast import DemoOperator, DemoOrganisation
 from samdrift.app.demo.clients import CLIENT, registered_key
 from samdrift.app.demo.configtext import Places, Served, config_text
-from samdrift.app.replaceable import OPERATOR_KEYS
 from samdrift.contracts.principals import Role
 from samdrift.federation.authority import Authority
 from samdrift.federation.server import LocalFederation
@@ -32,9 +31,10 @@ from samdrift.federation.shapes import Use
 from samdrift.net.server import listening_socket
 from samdrift.vault.keys.files import KeyName
 from samdrift.vault.keys.opened import open_keys
-from samdrift.vault.keys.store import KeyStore
+from samdrift.vault.keys.settings import TokenSettings
+from samdrift.vault.keys.store import OPERATOR_KEYS, KeyStore
 from samdrift.vault.provision import Provisioner
-from samdrift.vault.settings import TokenSettings, VaultSettings
+from samdrift.vault.settings import VaultSettings
 from samdrift.wire.identifiers import (
     RECEIPT_BASE,
     RECEIPT_EXTENDED,

@@ -13,7 +13,7 @@ from rich.status import Status
 from rich.table import Table
 
 from samdrift.app.demo.scenario import Exchange
-from samdrift.app.output import printable
+from samdrift.app.errors import printable
 from samdrift.app.trace import Step
 from samdrift.audit.events import AuditEvent
 

@@ -18,8 +18,8 @@ from samdrift.app.demo.cast import OPERATORS, DemoOperator, DemoOrganisation
 from samdrift.app.demo.clients import write_client
 from samdrift.app.demo.enrolment import EnrolledOperator, enrol
 from samdrift.app.demo.scenario import Party, Progress
+from samdrift.app.errors import Unusable, shown
 from samdrift.app.operator import Operator, running
-from samdrift.app.output import Unusable, shown
 from samdrift.federation.server import LocalFederation
 from samdrift.federation.server import running as federation_running
 

@@ -21,9 +21,9 @@ from samdrift import __version__
 from samdrift.app.administration import Administration
 from samdrift.app.evidence import layout
 from samdrift.app.moving.archive import ArchiveWriter
-from samdrift.app.moving.exporting import hosted, signing_key
 from samdrift.app.moving.newfile import new_file
 from samdrift.app.trace import Logged, entries
+from samdrift.app.vaults import hosted, signing_key
 from samdrift.audit.entries import LogEntry
 from samdrift.audit.events import AuditEvent
 from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role

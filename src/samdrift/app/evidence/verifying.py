@@ -14,9 +14,9 @@ from cryptography import x509
 from cryptography.hazmat.primitives.hashes import SHA256
 
 from samdrift.app.evidence import layout
+from samdrift.app.jsonobject import read_object
 from samdrift.app.moving.archive import ArchiveReader
 from samdrift.app.moving.errors import MoveError
-from samdrift.app.moving.manifest import read_object
 from samdrift.app.signatures import holds, time_of
 from samdrift.app.trustfolder import TrustFolder
 from samdrift.audit.chain import link

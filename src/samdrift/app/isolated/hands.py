@@ -24,7 +24,6 @@ from samdrift.app.isolated.handover import (
     place_of,
 )
 from samdrift.app.isolated.users import Users
-from samdrift.app.replaceable import OPERATOR_KEYS
 from samdrift.app.supervisor import Handed, UnixUser
 from samdrift.contracts.principals import Role
 from samdrift.vault.files import private_folder
@@ -37,7 +36,7 @@ from samdrift.vault.keys.files import (
     encode_certificates,
     encode_key,
 )
-from samdrift.vault.keys.store import KeyStore, PlatformLogin
+from samdrift.vault.keys.store import OPERATOR_KEYS, KeyStore, PlatformLogin
 from samdrift.vault.registry import Registration
 from samdrift.wire.identifiers import ParticipantIdentifier
 

@@ -13,6 +13,7 @@ import signal
 import sys
 from collections.abc import Callable
 
+from samdrift.app.errors import Unusable
 from samdrift.app.failures import told
 from samdrift.app.isolated.confinement import leave_no_trace, take_no_more_than
 from samdrift.app.isolated.front import fronting
@@ -21,7 +22,6 @@ from samdrift.app.isolated.memory import used
 from samdrift.app.isolated.worker import working
 from samdrift.app.loop import run
 from samdrift.app.memory import give_large_pieces_back
-from samdrift.app.output import Unusable
 from samdrift.app.supervisor import Supervisor
 
 _MOST_SOCKETS = 8

@@ -17,8 +17,8 @@ from typing import BinaryIO
 
 import pyrage
 
+from samdrift.app.errors import shown
 from samdrift.app.moving.errors import MoveError, MoveFault
-from samdrift.app.output import shown
 
 _PIECE = 1 << 20
 _MOST_RECIPIENTS = 10

@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Self
 
-from samdrift.app.output import Unusable
+from samdrift.app.errors import Unusable
 
 
 class MoveFault(StrEnum):

@@ -29,21 +29,18 @@ from samdrift.app.moving.newfile import new_file
 from samdrift.app.moving.organisation import described
 from samdrift.app.moving.pages import read_page
 from samdrift.app.moving.readme import README
-from samdrift.app.replaceable import OPERATOR_KEYS
 from samdrift.app.twopersons import TwoPersons
+from samdrift.app.vaults import WORKER, hosted, signing_key
 from samdrift.audit.events import AuditEvent
-from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
+from samdrift.contracts.principals import Purpose, Role
 from samdrift.vault.bodies import BodyReader
 from samdrift.vault.departure import AccessPointDeparture, Departure, LogState, MessageServiceDeparture
 from samdrift.vault.errors import SealBroken
 from samdrift.vault.gate import Gate
-from samdrift.vault.keys.files import KeyFault, KeyName, KeyStoreError
 from samdrift.vault.keys.store import KeyStore
 from samdrift.vault.moving import Part, Taken
 from samdrift.wire.identifiers import ParticipantIdentifier
 from samdrift.wire.keys import SigningKey
-
-WORKER = Principal(PrincipalKind.WORKER, "export")
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,31 +99,8 @@ _READ: tuple[tuple[type[Departure], tuple[Part, ...]], ...] = (
 )
 
 
-def hosted(gate: Gate, organisation: ParticipantIdentifier) -> tuple[Role, ...]:
-    """The roles that the organisation has here, whatever their state."""
-    roles = tuple(role for role in Role if gate.registry.find(organisation, role))
-    if not roles:
-        raise MoveError(MoveFault.NOT_HOSTED, "that organisation has no vault in this installation")
-    return roles
-
-
 def _suspended(gate: Gate, organisation: ParticipantIdentifier, roles: Iterable[Role]) -> bool:
     return not any(gate.registry.serves(organisation, role) for role in roles)
-
-
-async def signing_key(
-    installation: Administration, organisation: ParticipantIdentifier, roles: Sequence[Role]
-) -> SigningKey:
-    """The organisation's; the access point's where it has its message service, and its keys, elsewhere."""
-    message_service = Role.MESSAGE_SERVICE in roles
-    role = Role.MESSAGE_SERVICE if message_service else Role.ACCESS_POINT
-    try:
-        async with installation.gate.open(WORKER, organisation, role, Purpose.EXPORT) as vault:
-            return vault.proving_key()
-    except KeyStoreError as error:
-        if message_service or error.fault is not KeyFault.MISSING:
-            raise
-    return await asyncio.to_thread(installation.keys.signing_key, OPERATOR_KEYS, KeyName.ACCESS_POINT)
 
 
 class _Writing:

@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
+from samdrift.app.jsonobject import read_object
 from samdrift.app.moving.archive import damaged
 from samdrift.app.moving.errors import MoveError, MoveFault
 from samdrift.app.signatures import time_of
@@ -109,17 +110,6 @@ def check_format(document: Mapping[str, Any]) -> None:
             MoveFault.VERSION,
             f"the export has a version that is not known here: it knows those up to {VERSION}",
         )
-
-
-def read_object(data: bytes, name: str) -> dict[str, Any]:
-    """The JSON object in a file of the export."""
-    try:
-        document = json.loads(data)
-    except (ValueError, RecursionError):
-        document = None
-    if not isinstance(document, dict):
-        raise damaged(f"{name} is not a JSON object")
-    return document
 
 
 def _text(value: object) -> str:

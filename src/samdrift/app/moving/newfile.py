@@ -9,8 +9,8 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+from samdrift.app.errors import shown
 from samdrift.app.moving.errors import MoveError, MoveFault
-from samdrift.app.output import shown
 from samdrift.vault.files import sync_folder
 
 

@@ -14,10 +14,11 @@ from typing import Protocol
 from cryptography import x509
 from cryptography.hazmat.primitives.hashes import SHA256
 
+from samdrift.app.jsonobject import read_object
 from samdrift.app.moving import layout
 from samdrift.app.moving.archive import ArchiveReader, Member, Reading, damaged
 from samdrift.app.moving.errors import MoveError, MoveFault
-from samdrift.app.moving.manifest import Manifest, check_format, decode, read_object
+from samdrift.app.moving.manifest import Manifest, check_format, decode
 from samdrift.app.signatures import holds
 from samdrift.vault.moving import Part
 

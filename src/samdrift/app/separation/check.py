@@ -13,7 +13,7 @@ from pathlib import Path
 from samdrift.app import rolesettings
 from samdrift.app.config import Config, OrganisationConfig
 from samdrift.app.operator import vault_settings
-from samdrift.app.replaceable import OPERATOR_KEYS, newest_identity
+from samdrift.app.replaceable import newest_identity
 from samdrift.app.separation import interfacec, interfaced, result
 from samdrift.app.separation.atgate import at_gate, in_own_vaults
 from samdrift.app.separation.canary import CHECKER, Planted, plant, remove, state
@@ -31,7 +31,7 @@ from samdrift.vault.errors import VaultError
 from samdrift.vault.gate import Gate
 from samdrift.vault.keys.files import KeyName, KeyStoreError
 from samdrift.vault.keys.opened import open_keys
-from samdrift.vault.keys.store import KeyStore
+from samdrift.vault.keys.store import OPERATOR_KEYS, KeyStore
 from samdrift.wire.identifiers import ParticipantIdentifier
 from samdrift.wire.keys import SigningKey
 

@@ -14,14 +14,13 @@ from samdrift.app.separation.calls import Call, Calls, Request, ask, attempt
 from samdrift.app.separation.canary import CHECKER, Planted, nobodys
 from samdrift.app.separation.ledger import Ledger
 from samdrift.client.keys import ClientKey
+from samdrift.contracts.messageclients import AUTH_ID, Scope
 from samdrift.contracts.messages import Direction
 from samdrift.contracts.principals import Purpose, Role
-from samdrift.messageservice.access import Scope
 from samdrift.messageservice.authorization.issuers import METADATA, PATH, OwnIssuers
 from samdrift.messageservice.authorization.issuing import ORGANISATION, TOKEN_TYPE
 from samdrift.messageservice.authorization.jwt import signed
 from samdrift.messageservice.authorization.keys import PublicKey
-from samdrift.messageservice.authorization.registrations import AUTH_ID
 from samdrift.messageservice.interfaced.writing import MESSAGES
 from samdrift.net.client import HttpClient, NoAnswer
 from samdrift.vault.gate import Gate

@@ -19,6 +19,7 @@ from samdrift import __version__
 from samdrift.app import signatures
 from samdrift.app.separation.config import IsolationCheckConfig
 from samdrift.app.separation.ledger import Ledger
+from samdrift.contracts.errors import Explained
 from samdrift.contracts.isolation import Attempt, Verdict
 from samdrift.wire.certificates import subject
 from samdrift.wire.keys import SigningKey
@@ -27,7 +28,7 @@ FORMAT = "samdrift isolation check 1"
 Document = dict[str, Any]
 
 
-class NoResult(ValueError):
+class NoResult(Explained, ValueError):
     """A file that is no signed result of a check; the text says what is wrong with it."""
 
 

@@ -14,18 +14,18 @@ from starlette.routing import Route
 
 from samdrift.audit.events import AuditEvent
 from samdrift.contracts.clock import Clock
+from samdrift.contracts.errors import Temporary
+from samdrift.contracts.messageclients import Algorithm, Scope
 from samdrift.contracts.principals import Purpose, Role
-from samdrift.messageservice.access import Scope
 from samdrift.messageservice.authorization.issuers import METADATA, PATH, OwnIssuers
 from samdrift.messageservice.authorization.issuing import TokenIssuing
 from samdrift.messageservice.authorization.jwt import JwtInvalid, UnverifiedJwt
 from samdrift.messageservice.authorization.keyring import WORKER, Keyring
-from samdrift.messageservice.authorization.keys import Algorithm
 from samdrift.messageservice.authorization.keysource import KeysUnavailable
 from samdrift.messageservice.authorization.limits import Limit
 from samdrift.messageservice.authorization.registrations import Registered
 from samdrift.messageservice.authorization.tokenrequest import LONGEST, OAuthError, TokenRequest
-from samdrift.vault.errors import VaultDenied, VaultUnavailable
+from samdrift.vault.errors import VaultDenied
 from samdrift.vault.gate import Gate
 from samdrift.wire.identifiers import ParticipantIdentifier
 
@@ -80,7 +80,7 @@ class AuthorizationServer:
             return await self._refused(organisation, asked, error)
         except VaultDenied:
             return _error("unauthorized_client", "the organisation is not served here now", 400)
-        except VaultUnavailable:
+        except Temporary:
             return _error("temporarily_unavailable", "try again later", 503, {"retry-after": "30"})
         answer = {"access_token": issued.token, "token_type": "Bearer", "expires_in": issued.seconds}
         return JSONResponse({**answer, "scope": issued.scope}, headers=_NOT_KEPT)
@@ -100,7 +100,7 @@ class AuthorizationServer:
                     vault.record(AuditEvent.MT_TOKEN_REFUSED, client=client, reason=error.reason)
             except VaultDenied:
                 return _error("unauthorized_client", "the organisation is not served here now", 400)
-            except VaultUnavailable:
+            except Temporary:
                 return _error("temporarily_unavailable", "try again later", 503, {"retry-after": "30"})
         if self._failures.exceeded((organisation, claimed), now):
             return _error(error.code, error.text, 429, {"retry-after": "60"})

@@ -12,19 +12,14 @@ from datetime import datetime, timedelta
 
 from samdrift.audit.events import AuditEvent
 from samdrift.contracts.clock import Clock
+from samdrift.contracts.messageclients import AUTH_ID, LONGEST_SECONDS, Scope
 from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
-from samdrift.messageservice.access import Scope
 from samdrift.messageservice.authorization.issuers import OwnIssuers
 from samdrift.messageservice.authorization.jwt import Claims, JwtInvalid, UnverifiedJwt, signed
 from samdrift.messageservice.authorization.keyring import Keyring
 from samdrift.messageservice.authorization.keys import PublicKey, PublicKeys
 from samdrift.messageservice.authorization.keysource import KeysUnavailable
-from samdrift.messageservice.authorization.registrations import (
-    AUTH_ID,
-    LONGEST_SECONDS,
-    MessageClient,
-    Registered,
-)
+from samdrift.messageservice.authorization.registrations import MessageClient, Registered
 from samdrift.messageservice.authorization.tokenrequest import OAuthError, TokenRequest
 from samdrift.vault.gate import Gate
 from samdrift.wire.identifiers import ParticipantIdentifier

@@ -17,7 +17,8 @@ from typing import Any
 from joserfc import jws
 from joserfc.errors import JoseError
 
-from samdrift.messageservice.authorization.keys import Algorithm, PublicKey
+from samdrift.contracts.messageclients import Algorithm
+from samdrift.messageservice.authorization.keys import PublicKey
 from samdrift.wire.keys import TokenKey
 
 LONGEST = 16 * 1024

@@ -7,8 +7,8 @@ from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Rol
 from samdrift.messageservice.authorization.jwt import UnverifiedJwt
 from samdrift.messageservice.authorization.keys import PublicKey, PublicKeys
 from samdrift.messageservice.authorization.keysource import Fetch, KeptKeys, KeysUnavailable
-from samdrift.messageservice.authorization.registrations import ExternalIssuer, KeysAt
 from samdrift.messageservice.authorization.remote import ClientFor, fetched_keys, issuer_keys
+from samdrift.net.issuers import ExternalIssuer, KeysAt
 from samdrift.vault.errors import VaultError
 from samdrift.vault.gate import Gate
 from samdrift.vault.keys.files import KeyStoreError

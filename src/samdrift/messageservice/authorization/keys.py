@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any, Self
 
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -19,6 +18,8 @@ from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, RSAKey
 
+from samdrift.contracts.messageclients import Algorithm
+
 _BITS = range(2048, 8192 + 1)
 _MOST = 100
 _SIGNS = (None, "sig")
@@ -26,15 +27,6 @@ _PRIVATE = "holds a private key, and is to hold the public one"
 _READ: Mapping[object, Callable[[Any], RSAKey | ECKey]] = {"RSA": RSAKey.import_key, "EC": ECKey.import_key}
 _UNUSABLE = (JoseError, UnsupportedAlgorithm, ValueError, TypeError, KeyError, AttributeError, OverflowError)
 """What libraries raise for something that is not a key."""
-
-
-class Algorithm(StrEnum):
-    """The signature algorithms that are taken (RFC 7518 3.1)."""
-
-    RS256 = "RS256"
-    PS256 = "PS256"
-    ES256 = "ES256"
-
 
 _RSA = frozenset({Algorithm.RS256, Algorithm.PS256})
 _EC = frozenset({Algorithm.ES256})

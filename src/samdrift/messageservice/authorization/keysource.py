@@ -13,13 +13,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from samdrift.contracts.clock import Clock
+from samdrift.contracts.errors import Temporary
 from samdrift.messageservice.authorization.jwt import UnverifiedJwt
 from samdrift.messageservice.authorization.keys import PublicKey, PublicKeys
 
 _LOGGER = logging.getLogger("samdrift")
 
 
-class KeysUnavailable(Exception):
+class KeysUnavailable(Temporary):
     """The keys cannot be had now; the text names no content."""
 
 

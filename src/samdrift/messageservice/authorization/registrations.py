@@ -10,26 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 
-from samdrift.messageservice.access import AddressPattern, Scope
-from samdrift.messageservice.authorization.keys import Algorithm, PublicKeys
+from samdrift.contracts.messageclients import AddressPattern, Scope
+from samdrift.messageservice.authorization.keys import PublicKeys
 from samdrift.messageservice.routing import Routing, Share
+from samdrift.net.issuers import ExternalIssuer, KeysAt
 from samdrift.wire.identifiers import ParticipantIdentifier
-
-AUTH_ID = "urn:sdk.digg.se:auth_id"
-"""The claim with functional addresses or patterns of them (api-mt-mk 5.2)."""
-LONGEST_SECONDS = 30 * 60
-"""How long an access token may be valid (api-mt-mk 5, "Access token lifetime")."""
-
-
-@dataclass(frozen=True, slots=True)
-class KeysAt:
-    """A JWK Set that is fetched over HTTPS."""
-
-    url: str
-    tls_issuers: Path | None = None
-    """Bundle (PEM) of issuers of TLS certificates; Mozilla's when absent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,24 +29,6 @@ class MessageClient:
     """What its assertions are verified with; without, the organisation's own server vouches for it."""
     default: bool = False
     """Whether it gets what comes to addresses that no client's patterns cover."""
-
-
-@dataclass(frozen=True, slots=True)
-class ExternalIssuer:
-    """An organisation's own authorisation server."""
-
-    issuer: str
-    audience: str
-    """What its tokens for interface D name in ``aud``."""
-    keys: KeysAt | None = None
-    """Its JWK Set; when absent, its metadata tell where that is."""
-    tls_issuers: Path | None = None
-    """For its metadata, as in :class:`KeysAt`."""
-    auth_id_claim: str = AUTH_ID
-    client_claim: str = "client_id"
-    algorithms: frozenset[Algorithm] = frozenset(Algorithm)
-    token_type: str = "at+jwt"  # noqa: S105
-    """The ``typ`` of its access tokens (RFC 9068 2.1)."""
 
 
 @dataclass(frozen=True, slots=True)

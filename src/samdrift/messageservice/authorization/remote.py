@@ -14,9 +14,9 @@ from urllib.parse import urlsplit
 
 from samdrift.messageservice.authorization.keys import PublicKeys
 from samdrift.messageservice.authorization.keysource import KeysUnavailable
-from samdrift.messageservice.authorization.registrations import ExternalIssuer, KeysAt
 from samdrift.net.client import HttpClient, NoAnswer
 from samdrift.net.http import FetchLimits, fetch
+from samdrift.net.issuers import ExternalIssuer, KeysAt
 from samdrift.wire.errors import WireError
 from samdrift.wire.webaddress import web_address
 

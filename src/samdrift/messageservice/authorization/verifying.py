@@ -10,27 +10,16 @@ from collections.abc import Collection, Mapping
 from datetime import timedelta
 
 from samdrift.contracts.clock import Clock
-from samdrift.messageservice.access import (
-    Access,
-    AddressPattern,
-    AuthorizationUnavailable,
-    Scope,
-    Unauthorized,
-)
+from samdrift.contracts.messageclients import AUTH_ID, LONGEST_SECONDS, AddressPattern, Scope
+from samdrift.messageservice.access import Access, AuthorizationUnavailable, Unauthorized
 from samdrift.messageservice.authorization.issuers import OwnIssuers
 from samdrift.messageservice.authorization.issuing import TOKEN_TYPE
 from samdrift.messageservice.authorization.jwt import Claims, JwtInvalid, UnverifiedJwt
 from samdrift.messageservice.authorization.keyring import Keyring
 from samdrift.messageservice.authorization.keysource import KeysUnavailable
-from samdrift.messageservice.authorization.registrations import (
-    AUTH_ID,
-    LONGEST_SECONDS,
-    ExternalIssuer,
-    MessageClient,
-    OrganisationClients,
-    Registered,
-)
+from samdrift.messageservice.authorization.registrations import MessageClient, OrganisationClients, Registered
 from samdrift.messageservice.settings import OrganisationProfile
+from samdrift.net.issuers import ExternalIssuer
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 _LONGEST = timedelta(seconds=LONGEST_SECONDS)

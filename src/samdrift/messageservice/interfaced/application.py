@@ -20,21 +20,17 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import BaseRoute, Route
 
 from samdrift.audit.events import AuditEvent
+from samdrift.contracts.errors import Temporary
+from samdrift.contracts.messageclients import Scope
 from samdrift.contracts.principals import Purpose, Role
-from samdrift.messageservice.access import (
-    Access,
-    Authorization,
-    AuthorizationUnavailable,
-    Scope,
-    Unauthorized,
-)
+from samdrift.messageservice.access import Access, Authorization, AuthorizationUnavailable, Unauthorized
 from samdrift.messageservice.interfaced import contract, filters, json, writing
 from samdrift.messageservice.interfaced.documents import documents
 from samdrift.messageservice.interfaced.following import Following, TooManyStreams
 from samdrift.messageservice.interfaced.mailboxes import Found, Listing, Mailboxes
 from samdrift.messageservice.interfaced.posting import Posting
 from samdrift.messageservice.interfaced.problems import Answer, Refused, bad_request, broken, problem
-from samdrift.vault.errors import VaultDenied, VaultUnavailable
+from samdrift.vault.errors import VaultDenied
 from samdrift.vault.gate import Gate
 from samdrift.vault.places import NoPlace, Places
 from samdrift.vault.records import MessageRecord
@@ -99,7 +95,7 @@ class InterfaceD:
                 Answer: _answer,
                 Unauthorized: _unauthorized,
                 VaultDenied: _denied,
-                VaultUnavailable: _unavailable,
+                Temporary: _unavailable,
                 AuthorizationUnavailable: _undecided,
                 NoPlace: _full,
                 HTTPException: _of_http,
@@ -271,8 +267,8 @@ async def _denied(request: Request, error: Exception) -> Response:
 
 
 async def _unavailable(request: Request, error: Exception) -> Response:
-    assert isinstance(error, VaultUnavailable)
-    return problem(503, error.text, _LATER)
+    assert isinstance(error, Temporary)
+    return problem(503, str(error), _LATER)
 
 
 async def _undecided(request: Request, error: Exception) -> Response:

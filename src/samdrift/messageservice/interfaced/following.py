@@ -13,14 +13,9 @@ from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Sequence
 from itertools import zip_longest
 
+from samdrift.contracts.messageclients import Scope
 from samdrift.contracts.principals import Purpose, Role
-from samdrift.messageservice.access import (
-    Access,
-    Authorization,
-    AuthorizationUnavailable,
-    Scope,
-    Unauthorized,
-)
+from samdrift.messageservice.access import Access, Authorization, AuthorizationUnavailable, Unauthorized
 from samdrift.messageservice.interfaced.writing import location, text
 from samdrift.vault.errors import VaultError
 from samdrift.vault.gate import Gate

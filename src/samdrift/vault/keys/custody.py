@@ -20,6 +20,7 @@ from pathlib import Path
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
+from samdrift.contracts.errors import Explained
 from samdrift.vault.files import private_folder, remove, write_new
 from samdrift.vault.keys.wrapping import ScryptCost, Stretching
 
@@ -49,7 +50,7 @@ class CustodyFault(StrEnum):
     DAMAGED = "damaged"
 
 
-class CustodyError(ValueError):
+class CustodyError(Explained, ValueError):
     """Why it is not done, and what to do; never with anything of a passphrase."""
 
     def __init__(self, fault: CustodyFault, text: str) -> None:

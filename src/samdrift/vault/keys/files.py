@@ -11,6 +11,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
+from samdrift.contracts.errors import Explained, Temporary
+
 _KEY_FILE = re.compile(r"([a-z-]+)-([0-9]{4,9})\.(key|pem)")
 
 
@@ -42,7 +44,7 @@ class KeyFault(StrEnum):
     """A token cannot be reached now, or does not do its work."""
 
 
-class KeyStoreError(ValueError):
+class KeyStoreError(Explained, ValueError):
     """What went wrong with a key, in words without secrets and without the vault's id."""
 
     def __init__(self, fault: KeyFault, text: str) -> None:
@@ -51,7 +53,7 @@ class KeyStoreError(ValueError):
         self.text = text
 
 
-class TokenUnavailable(KeyStoreError):
+class TokenUnavailable(KeyStoreError, Temporary):
     """A token is not there, not unlocked, or fails: what it was asked for can be tried later."""
 
 

@@ -25,6 +25,9 @@ from samdrift.vault.keys.witness import Witness
 from samdrift.wire.identifiers import ParticipantIdentifier
 from samdrift.wire.keys import DecryptionKey, SigningKey, TokenKey
 
+OPERATOR_KEYS = "operator"
+"""The folder of the key store for what belongs to the operator itself: access point and server keys."""
+
 
 @dataclass(frozen=True, slots=True)
 class HeldKey:

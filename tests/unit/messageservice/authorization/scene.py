@@ -20,17 +20,15 @@ from joserfc.jwk import ECKey, OctKey, RSAKey
 from starlette.applications import Starlette
 
 from samdrift.audit.entries import LogEntry
+from samdrift.contracts.messageclients import AUTH_ID, Scope, patterns
 from samdrift.contracts.principals import Role
-from samdrift.messageservice.access import Access, Scope, patterns
+from samdrift.messageservice.access import Access
 from samdrift.messageservice.authorization.endpoint import AuthorizationServer
 from samdrift.messageservice.authorization.issuers import OwnIssuers
 from samdrift.messageservice.authorization.issuing import TokenIssuing
 from samdrift.messageservice.authorization.keyring import Keyring
 from samdrift.messageservice.authorization.keys import PublicKey, PublicKeys
 from samdrift.messageservice.authorization.registrations import (
-    AUTH_ID,
-    ExternalIssuer,
-    KeysAt,
     MessageClient,
     OrganisationClients,
     Registrations,
@@ -38,6 +36,7 @@ from samdrift.messageservice.authorization.registrations import (
 from samdrift.messageservice.authorization.verifying import TokenVerifying
 from samdrift.messageservice.settings import OrganisationProfile
 from samdrift.net.client import HttpClient, HttpFault, NoAnswer
+from samdrift.net.issuers import ExternalIssuer, KeysAt
 from samdrift.wire.identifiers import ParticipantIdentifier
 from tests import pki
 from tests.vaults import NOW, Installation

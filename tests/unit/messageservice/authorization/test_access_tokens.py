@@ -15,11 +15,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from joserfc.jwk import ECKey, OctKey, RSAKey
 
+from samdrift.contracts.messageclients import AUTH_ID, Algorithm, Scope, patterns
 from samdrift.contracts.principals import Role
-from samdrift.messageservice.access import AuthorizationUnavailable, Scope, Unauthorized, patterns
+from samdrift.messageservice.access import AuthorizationUnavailable, Unauthorized
 from samdrift.messageservice.authorization.jwt import signed
-from samdrift.messageservice.authorization.keys import Algorithm, PublicKey
-from samdrift.messageservice.authorization.registrations import AUTH_ID
+from samdrift.messageservice.authorization.keys import PublicKey
 from samdrift.wire.keys import TokenKey
 from tests.unit.messageservice.authorization.scene import (
     ADDRESS,

@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from joserfc.jwk import ECKey, OctKey, RSAKey
 
-from samdrift.messageservice.authorization.keys import Algorithm, PublicKeys
+from samdrift.contracts.messageclients import Algorithm
+from samdrift.messageservice.authorization.keys import PublicKeys
 from tests.unit.messageservice.authorization.scene import curve_key, jwk_set, rsa_key
 
 RS256, PS256, ES256 = Algorithm

@@ -14,11 +14,12 @@ import pytest
 from joserfc import jws
 from joserfc.jwk import KeySet, OctKey
 
+from samdrift.contracts.messageclients import AUTH_ID, Scope
 from samdrift.contracts.principals import Role
-from samdrift.messageservice.access import Scope
 from samdrift.messageservice.authorization.jwt import UnverifiedJwt
 from samdrift.messageservice.authorization.keys import PublicKey
-from samdrift.messageservice.authorization.registrations import AUTH_ID, KeysAt, MessageClient
+from samdrift.messageservice.authorization.registrations import MessageClient
+from samdrift.net.issuers import KeysAt
 from samdrift.vault.registry import RegistrationState
 from tests.unit.messageservice.authorization.scene import (
     ADDRESS,

@@ -9,8 +9,9 @@ from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any, cast
 
+from samdrift.contracts.messageclients import Scope, patterns
 from samdrift.contracts.messages import Direction
-from samdrift.messageservice.access import Access, Scope, patterns
+from samdrift.messageservice.access import Access
 from samdrift.messageservice.interfaced.application import InterfaceD
 from samdrift.messageservice.interfaced.following import MOST_STREAMS, Following
 from samdrift.vault.records import Changes

@@ -8,9 +8,10 @@ from uuid import uuid4
 
 import pytest
 
+from samdrift.contracts.messageclients import Scope, patterns
 from samdrift.contracts.messages import Direction
 from samdrift.contracts.principals import Role
-from samdrift.messageservice.access import Access, Scope, patterns
+from samdrift.messageservice.access import Access
 from samdrift.messageservice.compose import Address
 from samdrift.messageservice.interfaced.posting import Posting
 from samdrift.wire.identifiers import ParticipantIdentifier

@@ -13,10 +13,11 @@ from samdrift.app.commands.org.options import AsJson, ConfigFile, Offline, Organ
 from samdrift.app.commands.persons import login
 from samdrift.app.config import Config
 from samdrift.app.configfile import load
+from samdrift.app.errors import Unusable
 from samdrift.app.failures import told
 from samdrift.app.loop import run
 from samdrift.app.organisationentry import entry_text
-from samdrift.app.output import Unusable, print_json, print_line, print_text
+from samdrift.app.output import print_json, print_line, print_text
 from samdrift.app.readiness import asking, gather
 from samdrift.audit.entries import Happening
 from samdrift.audit.events import AuditEvent

@@ -17,10 +17,11 @@ from samdrift.app.commands.org.options import AsJson, ConfigFile, Organisation, 
 from samdrift.app.commands.persons import ByFile, With, WithFile, present
 from samdrift.app.config import Config
 from samdrift.app.configfile import load
+from samdrift.app.errors import Unusable, shown
 from samdrift.app.failures import told
 from samdrift.app.inputs import read_document, reason
 from samdrift.app.loop import run
-from samdrift.app.output import Unusable, print_json, print_line, print_text, require_new, shown
+from samdrift.app.output import print_json, print_line, print_text, require_new
 from samdrift.app.trustfolder import read_trust
 from samdrift.app.twopersons import Persons
 from samdrift.net.clock import system_clock

@@ -16,12 +16,13 @@ from samdrift.app.commands.org.options import ConfigFile, Organisation
 from samdrift.app.commands.persons import By, ByFile, With, WithFile, passphrase, present
 from samdrift.app.config import Config
 from samdrift.app.configfile import load
+from samdrift.app.errors import Unusable, shown
 from samdrift.app.failures import told
 from samdrift.app.inputs import reason
 from samdrift.app.keybackups import closed_vaults
 from samdrift.app.loop import run
 from samdrift.app.operator import vault_settings
-from samdrift.app.output import Unusable, complain, print_line, require_new, shown
+from samdrift.app.output import complain, print_line, require_new
 from samdrift.app.twopersons import Matter, two_persons
 from samdrift.audit.events import AuditEvent
 from samdrift.contracts.principals import Role

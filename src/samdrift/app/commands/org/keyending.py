@@ -11,9 +11,10 @@ import typer
 from samdrift.app.commands.org.keyoptions import Key, Number, Which, Workplace, worked
 from samdrift.app.commands.org.options import ConfigFile, Organisation, one_line
 from samdrift.app.commands.persons import Actor, By, ByFile, With, WithFile, login, present
+from samdrift.app.errors import Unusable
 from samdrift.app.failures import told
 from samdrift.app.keyrows import key_rows
-from samdrift.app.output import Unusable, print_line
+from samdrift.app.output import print_line
 from samdrift.app.published import REPLACE_FIRST, Anyway, still_named
 from samdrift.app.twopersons import Matter, two_persons
 from samdrift.audit.events import AuditEvent

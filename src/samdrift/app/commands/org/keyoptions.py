@@ -13,10 +13,10 @@ import typer
 
 from samdrift.app.administration import Administration, administering, note
 from samdrift.app.configfile import load
+from samdrift.app.errors import Unusable
 from samdrift.app.failures import told
 from samdrift.app.keysets import Keeper, keeper
 from samdrift.app.loop import run
-from samdrift.app.output import Unusable
 from samdrift.audit.events import AuditEvent
 from samdrift.vault.keys.files import KeyName
 from samdrift.vault.keys.store import HeldKey

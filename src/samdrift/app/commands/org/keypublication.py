@@ -12,8 +12,9 @@ import typer
 from samdrift.app.commands.org.keyoptions import Workplace, worked
 from samdrift.app.commands.org.options import ConfigFile, Organisation
 from samdrift.app.commands.persons import Actor, login
+from samdrift.app.errors import Unusable
 from samdrift.app.failures import told
-from samdrift.app.output import Unusable, print_text, require_new
+from samdrift.app.output import print_text, require_new
 from samdrift.app.publication import Publication, document, documents, swedish, to_publish
 from samdrift.audit.events import AuditEvent
 from samdrift.vault.keys.files import KeyName

@@ -22,12 +22,13 @@ from samdrift.app.commands.org.options import (
 )
 from samdrift.app.commands.persons import Actor, By, ByFile, With, WithFile, login, present
 from samdrift.app.configfile import load
+from samdrift.app.errors import Unusable
 from samdrift.app.failures import told
 from samdrift.app.inputs import read_certificates, read_time
 from samdrift.app.keyrows import PURPOSES, KeyRow, key_rows, not_used
 from samdrift.app.keysets import issuers, subject
 from samdrift.app.loop import run
-from samdrift.app.output import Unusable, print_json, print_line, print_text, require_new
+from samdrift.app.output import print_json, print_line, print_text, require_new
 from samdrift.app.twopersons import Matter, two_persons
 from samdrift.audit.events import AuditEvent
 from samdrift.contracts.principals import Role

@@ -14,9 +14,10 @@ from samdrift.app.commands.persons import passphrase
 from samdrift.app.config import Config
 from samdrift.app.configfile import load
 from samdrift.app.control import ControlRefused, control_folder, tell
+from samdrift.app.errors import Unusable
 from samdrift.app.failures import told
 from samdrift.app.loop import run
-from samdrift.app.output import Unusable, print_line
+from samdrift.app.output import print_line
 from samdrift.app.unlocking import UNLOCK, vaults_of
 from samdrift.audit.events import AuditEvent
 from samdrift.contracts.principals import Principal, PrincipalKind

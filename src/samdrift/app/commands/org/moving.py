@@ -15,10 +15,11 @@ from samdrift.app.configfile import load
 from samdrift.app.failures import told
 from samdrift.app.loop import run
 from samdrift.app.moving import agefile
-from samdrift.app.moving.exporting import Exported, export, hosted
+from samdrift.app.moving.exporting import Exported, export
 from samdrift.app.moving.importing import Imported, Order, take_in
 from samdrift.app.output import print_json, print_line, require_new
 from samdrift.app.twopersons import Matter, Persons, two_persons
+from samdrift.app.vaults import hosted
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 To = Annotated[

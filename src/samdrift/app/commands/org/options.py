@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
+from samdrift.app.errors import Unusable
 from samdrift.app.inputs import read_participant
-from samdrift.app.output import Unusable
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 LONGEST = 300

@@ -8,9 +8,10 @@ from samdrift.app.administration import administering
 from samdrift.app.commands.org.options import ConfigFile, Organisation
 from samdrift.app.config import Config
 from samdrift.app.configfile import load
+from samdrift.app.errors import Unusable
 from samdrift.app.failures import told
 from samdrift.app.loop import run
-from samdrift.app.output import Unusable, print_line
+from samdrift.app.output import print_line
 from samdrift.app.unlocking import vaults_of
 from samdrift.audit.events import AuditEvent
 from samdrift.contracts.principals import Principal, PrincipalKind

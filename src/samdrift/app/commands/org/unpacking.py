@@ -8,11 +8,12 @@ from typing import Annotated
 import typer
 
 from samdrift.app.commands.org.options import AsJson, fingerprint
+from samdrift.app.errors import printable, shown
 from samdrift.app.failures import told
 from samdrift.app.loop import run
 from samdrift.app.moving import agefile
 from samdrift.app.moving.unpacking import Unpacked, unpack
-from samdrift.app.output import print_json, print_line, printable, shown
+from samdrift.app.output import print_json, print_line
 
 
 def unpack_export(

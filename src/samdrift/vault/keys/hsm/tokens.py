@@ -15,7 +15,7 @@ from samdrift.vault.keys.files import KeyFault, KeyStoreError, TokenUnavailable
 from samdrift.vault.keys.hsm import objects
 from samdrift.vault.keys.hsm.module import module
 from samdrift.vault.keys.hsm.token import Token
-from samdrift.vault.settings import TokenSettings
+from samdrift.vault.keys.settings import TokenSettings
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 _URI = re.compile(r"pkcs11:token=([^;]+);id=([^;]+);type=secret-key")

@@ -18,8 +18,8 @@ from samdrift.vault.keys.files import KeyFault, KeyName, KeyStoreError
 from samdrift.vault.keys.hsm.store import TokenKeyStore
 from samdrift.vault.keys.hsm.tokens import Tokens
 from samdrift.vault.keys.hsm.unlocking import TokenUnlocker
+from samdrift.vault.keys.settings import TokenAccess, TokenSettings
 from samdrift.vault.keys.unlocking import HandedUnlocker
-from samdrift.vault.settings import TokenAccess, TokenSettings
 from samdrift.wire.identifiers import ParticipantIdentifier
 from samdrift.wire.keys import Oaep
 from samdrift.wire.softwarekeys import SoftwareDecryptionKey, SoftwareSigningKey

@@ -1,0 +1,54 @@
+"""``python -m bench NAME``: one benchmark's rows, as text or as JSON; started by ``./samdrift bench``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from importlib import import_module
+from typing import Any
+
+_SOAK = "soak"
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Print the rows; 1 when a soak lost something, 0 otherwise."""
+    parser = argparse.ArgumentParser(prog="bench")
+    parser.add_argument("name")
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--exchanges", type=int)
+    parser.add_argument("--seed", type=int)
+    given = parser.parse_args(arguments)
+    asked = (given.exchanges, given.seed) if given.name == _SOAK else ()
+    rows = [asdict(row) for row in import_module(f"bench.{given.name}").rows(*asked)]
+    if given.json:
+        print(json.dumps({"rows": rows}, ensure_ascii=False, indent=2))
+    else:
+        for row in rows:
+            print(_line(row))
+    return 1 if given.name == _SOAK and any(row["reached"] is False for row in rows) else 0
+
+
+def _line(row: dict[str, Any]) -> str:
+    if row["ratio"] is None:
+        bar = f"  bar {row['bar']:.2f} {_reached(row)}" if row["bar"] is not None else ""
+        return f"{row['name']:<36} {row['work']:>9.3f} {row['unit']}{bar}"
+    return (
+        f"{row['name']:<36} floor {row['floor']:.3f}{_range(row['floor_spread'])}"
+        f"  work {row['work']:.3f}{_range(row['work_spread'])} {row['unit']}"
+        f"  ratio {row['ratio']:.2f}{_range(row['ratio_spread'])}  bar {row['bar']:.2f} {_reached(row)}"
+    )
+
+
+def _reached(row: dict[str, Any]) -> str:
+    return "reached" if row["reached"] else "not reached"
+
+
+def _range(spread: dict[str, float]) -> str:
+    return f" ({spread['minimum']:.3f} to {spread['maximum']:.3f})"
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

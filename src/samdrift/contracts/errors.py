@@ -1,0 +1,20 @@
+"""One hierarchy of errors: what is explained to a person, and what may be better later.
+
+A text names what is wrong, where, and what to do. It names no content, no personal
+data and no key: it may stand in a log or in an answer to a peer.
+"""
+
+from __future__ import annotations
+
+
+class Explained(Exception):
+    """An error whose text is written for a person; a command prints it as it is."""
+
+
+class Temporary(Explained):
+    """An outage: the same call may succeed later, so that retry loops catch this and nothing is final."""
+
+    expected = False
+    """Whether a person caused it and will end it: there is no failure to report."""
+    announced = False
+    """Whether its end is announced to the waiting worker, who then need not try before."""

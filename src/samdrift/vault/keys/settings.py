@@ -1,0 +1,27 @@
+"""Where the tokens of organisations are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from samdrift.wire.identifiers import ParticipantIdentifier
+
+
+@dataclass(frozen=True, slots=True)
+class TokenAccess:
+    """An organisation's token in a hardware security module."""
+
+    label: str
+    pin_file: Path | None = None
+    """Where its PIN is; somebody has to tell it where there is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class TokenSettings:
+    """The tokens of those organisations that have one."""
+
+    module: Path
+    """The PKCS#11 library of the module's vendor."""
+    tokens: Mapping[ParticipantIdentifier, TokenAccess]
