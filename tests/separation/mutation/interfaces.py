@@ -220,7 +220,7 @@ _COMMANDS = "tests/roles/test_command_line_separation.py"
 COMMANDS = (
     Mutant(
         "nothing that a peer controls reaches a terminal as it came",
-        "app/output.py",
+        "app/errors.py",
         "each if each.isprintable() else each.encode",
         "each if True else each.encode",
         ("tests/unit/app/test_envelope.py::test_a_name_in_a_certificate_cannot_overwrite_the_verdict",),
