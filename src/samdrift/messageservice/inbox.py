@@ -87,6 +87,13 @@ class Inbox:
 
         Raises what must wait; the envelope then stays at the access point.
         """
+        try:
+            await self._take(organisation, item)
+        except MarksMissing:
+            await self._look_after_marks(organisation)
+            await self._take(organisation, item)
+
+    async def _take(self, organisation: ParticipantIdentifier, item: InboxItem) -> None:
         now = self._clock()
         access_point = self._access_points[organisation]
         profile = self._profiles[organisation]
@@ -96,9 +103,6 @@ class Inbox:
                 judgement = await self._judge(data, item, profile, vault, now)
                 del data
                 answer = await self._store(vault, item, judgement, now)
-        except MarksMissing:
-            await self._look_after_marks(organisation)
-            raise
         except (NoKeyInUse, ScannerUnavailable, SenderLimited, TokenUnavailable) as failure:
             async with self._open(organisation) as vault:
                 await held(vault, failure.text, **_ids(item))

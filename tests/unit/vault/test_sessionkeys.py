@@ -70,6 +70,8 @@ async def test_a_mark_stays_whatever_becomes_of_the_opening(
 async def test_of_two_envelopes_at_the_same_moment_one_is_opened(
     installation: Installation, organisation: ParticipantIdentifier
 ) -> None:
+    async with installation.open(organisation, MT) as vault:
+        await vault.look_after_marks(now=NOW)
     envelopes = [str(number).encode() for number in range(8)]
     claims = await asyncio.gather(*(taken(installation, organisation, KEY, one) for one in envelopes))
     assert sorted(claims) == [Claim.TAKEN, *[Claim.USED] * 7]

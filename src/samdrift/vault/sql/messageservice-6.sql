@@ -35,23 +35,24 @@ CREATE TABLE refusals (
 
 CREATE FUNCTION _witnessed(witness text) RETURNS boolean
 LANGUAGE sql AS $$
-    SELECT CASE WHEN witness IS NULL THEN NOT EXISTS (SELECT FROM session_keys)
+    SELECT CASE WHEN witness IS NULL THEN NOT EXISTS (SELECT FROM session_keys WHERE envelope <> '')
                                       AND NOT EXISTS (SELECT FROM processed)
                 ELSE EXISTS (SELECT FROM session_keys s WHERE s.mark = witness) END
 $$;
 
 -- Take a session key for an envelope. The first of `marks` is kept. `outcome` is 'taken', 'used' when it belongs to
 -- another envelope, 'limited' when too many of the sender's meant nothing since `since`, 'brought' when it has to be
--- marked under `keys` too, 'unwitnessed' when marks are missing; `doubted` when some are for the key that unwrapped it.
+-- marked under `keys` too, 'unwitnessed' when marks are missing; `kept` when the first mark is there, `doubted` when some are for the key that unwrapped it.
 CREATE FUNCTION take_session_key(
     marks text[], envelope bytea, at timestamptz, created timestamptz, recipient bytea,
     sender text, since timestamptz, most int, witness text,
-    OUT outcome text, OUT doubted boolean, OUT names text[], OUT keys bytea[]
+    OUT outcome text, OUT kept boolean, OUT doubted boolean, OUT names text[], OUT keys bytea[]
 )
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 #variable_conflict use_variable
 BEGIN
     doubted := false;
+    kept := false;
     PERFORM FROM refusals r WHERE r.sender = sender AND r.first_at > since AND r.number >= most;
     IF FOUND THEN
         outcome := 'limited';
@@ -66,7 +67,9 @@ BEGIN
         outcome := 'brought';
         RETURN;
     END IF;
-    INSERT INTO session_keys VALUES (marks[1], envelope, at) ON CONFLICT DO NOTHING;
+    INSERT INTO session_keys SELECT marks[1], envelope, at
+    WHERE NOT EXISTS (SELECT FROM session_keys s WHERE s.mark = ANY (marks[2:])) ON CONFLICT DO NOTHING;
+    kept := EXISTS (SELECT FROM session_keys s WHERE s.mark = marks[1]);
     PERFORM FROM session_keys s WHERE s.mark = ANY (marks) AND s.envelope <> envelope;
     outcome := CASE WHEN FOUND THEN 'used' ELSE 'taken' END;
     SELECT count(*) > 0, CASE WHEN bool_or(l.restored AND created < l.found_at) THEN 'used' ELSE outcome END
