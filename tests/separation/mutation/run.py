@@ -20,7 +20,7 @@ from enum import StrEnum
 from pathlib import Path
 from xml.etree import ElementTree
 
-from tests.separation.mutation.guards import AT_REST, DATABASE, GATE
+from tests.separation.mutation.guards import AT_REST, DATABASE, GATE, SESSION_KEYS
 from tests.separation.mutation.interfaces import COMMANDS, INTERFACE_C, INTERFACE_D, THE_CHECK, TOKENS
 from tests.separation.mutation.mutant import ROOT, SOURCE, Mutant
 
@@ -28,6 +28,7 @@ MUTANTS: tuple[Mutant, ...] = (
     *GATE,
     *DATABASE,
     *AT_REST,
+    *SESSION_KEYS,
     *INTERFACE_C,
     *INTERFACE_D,
     *TOKENS,

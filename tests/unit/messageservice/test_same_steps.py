@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any, cast
 
@@ -59,7 +58,7 @@ class _Key:
 
 
 @pytest.fixture
-def counted(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Steps]]:
+def counted(monkeypatch: pytest.MonkeyPatch) -> list[Steps]:
     """Adds decryption and parsing to the steps of the one that is under way."""
     under_way: list[Steps] = []
     decrypt, parse = LockedPayload.decrypt, xml.parse
@@ -75,7 +74,7 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Steps]]:
 
     monkeypatch.setattr(LockedPayload, "decrypt", decrypting)
     monkeypatch.setattr(incoming.xml, "parse", parsing)
-    yield under_way
+    return under_way
 
 
 def envelope(payload: bytes | None = None) -> Envelope:
@@ -115,12 +114,12 @@ FAILURES = ["no such key", "padding does not fit", "not well-formed", "another e
 
 @pytest.mark.parametrize("failure", FAILURES)
 async def test_every_failure_takes_the_same_steps(counted: list[Steps], failure: str) -> None:
-    """envelope-profile-xhe 3.4.1: unwrapping, mark, decryption, parsing; and one finding."""
+    """envelope-profile-xhe 3.4.1: the envelope is read; unwrapping, mark, decryption, reading."""
     steps = Steps(Claim.USED if failure == "another envelope's key" else Claim.TAKEN)
     counted.append(steps)
     given = changed(failure)
     judgement = await judged(steps, given)
-    assert steps.done == ["unwrap", "mark", "decrypt 32", "parse"]
+    assert steps.done == ["parse", "unwrap", "mark", "decrypt 32", "parse"]
     reason = "the payload cannot be decrypted, or is not well-formed"
     assert judgement == Unanswerable(given.id, reason, meaningless=True)
 

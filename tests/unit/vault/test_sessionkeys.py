@@ -40,7 +40,10 @@ async def take(
 async def taken(installation: Installation, whose: ParticipantIdentifier, *given: bytes) -> Claim:
     """What becomes of a session key and an envelope in an opening of their own."""
     async with installation.open(whose, MT) as vault:
-        return (await take(vault, *given)).claim
+        try:
+            return (await take(vault, *given)).claim
+        except MarksMissing:
+            pytest.fail("a mark that was made is not there")
 
 
 async def test_a_session_key_opens_its_own_envelope_as_often_as_it_comes_and_no_other(
