@@ -116,6 +116,7 @@ async def held(
     mine = replace(message(Direction.IN, recipient_address=address), recipient=organisation)
     answer = receipt(mine.id)
     async with installation.open(organisation, MT) as vault:
+        await vault.look_after_marks(now=NOW)
         stored = await body(vault)
         await vault.receive(mine, stored, answer, b"<receipt/>", item_id=mine.id, now=NOW, lease=None)
         event = StatusEvent(NOW, MessageStatus.NEW, "title", "detail", "path")

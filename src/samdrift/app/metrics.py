@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, generate_latest
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
@@ -13,6 +13,15 @@ from starlette.routing import Route
 from samdrift.vault.errors import VaultUnavailable
 
 PATH = "/metrics"
+
+
+def meaningless_gauge(registry: CollectorRegistry) -> Gauge:
+    """How many envelopes somebody may have forged from another organisation's; it names nobody."""
+    return Gauge(
+        "samdrift_mt_meaningless_envelopes",
+        "Envelopes since the start that did not decrypt to a message of their sender's",
+        registry=registry,
+    )
 
 
 def metrics_application(registry: CollectorRegistry, measure: Callable[[], Awaitable[None]]) -> Starlette:

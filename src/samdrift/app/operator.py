@@ -22,7 +22,7 @@ from samdrift.app.control import control_folder, controlled
 from samdrift.app.databasecare import NotificationMetrics, cared_for
 from samdrift.app.doors import Door, Doors, PublicDoors
 from samdrift.app.expiry import Expiries, expiry_gauge, watching
-from samdrift.app.metrics import metrics_application
+from samdrift.app.metrics import meaningless_gauge, metrics_application
 from samdrift.app.passphrase import read_passphrase
 from samdrift.app.replaceable import identity_for_peers, newest_identity, own_keys, registered_clients
 from samdrift.app.scanner import malware_scanner
@@ -133,6 +133,7 @@ async def put_together(stack: AsyncExitStack, parts: Parts, clients: Authorizati
     if own.address_d:
         authorization = await stack.enter_async_context(authorizing(config, own, gate))
     role = await _run_message_service(stack, config, own, gate, services)
+    meaningless_gauge(parts.registry).set_function(lambda: role.meaningless)
     if own.listen_d is not None:
         whom = clients or (authorization.tokens if authorization else None)
         if whom is None:

@@ -89,6 +89,13 @@ class Inbox:
 
         Clauses: certpub-rest-binding 3.2 step 1b.
         """
+        try:
+            await self._take(organisation, item)
+        except MarksMissing:
+            await self._look_after_marks(organisation)
+            await self._take(organisation, item)
+
+    async def _take(self, organisation: ParticipantIdentifier, item: InboxItem) -> None:
         now = self._clock()
         access_point = self._access_points[organisation]
         profile = self._profiles[organisation]
@@ -99,9 +106,6 @@ class Inbox:
                 envelope = await digest(data)
                 del data
                 answer = await self._store(vault, item, judgement, envelope, now)
-        except MarksMissing:
-            await self._look_after_marks(organisation)
-            raise
         except (VaultUnavailable, DiscoveryUnavailable, TransferUnavailable):
             raise
         except Temporary as failure:

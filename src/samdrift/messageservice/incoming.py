@@ -275,7 +275,7 @@ def _open(locked: LockedPayload, header: EnvelopeHeader, profile: OrganisationPr
 
 
 def _open_receipt(verified: VerifiedEnvelope) -> Judgement:
-    """A message receipt under a valid signature; they are never encrypted (transport-model-extended 3.2)."""
+    """A message receipt under a valid signature; they are never encrypted (transport-model-extended 2.1)."""
     header = verified.header
     if header.encrypted:
         return Unanswerable(header.id, "message receipt refused: it is encrypted")

@@ -67,7 +67,7 @@ class MessageServiceRole:
         outgoing = Outgoing(settings, around.gate, sealing, screening, around.access_points, around.clock)
         self._sending = Sending(settings, around.gate, outgoing, around.clock)
         judging = Judging(settings, around.discovery, around.checks, screening, around.rng)
-        inbox = Inbox(
+        inbox = self._inbox = Inbox(
             settings,
             around.gate,
             judging,
@@ -83,6 +83,11 @@ class MessageServiceRole:
         self.service = MessageService(
             settings, around.gate, self._sending, screening, around.address_book, profiles, around.clock
         )
+
+    @property
+    def meaningless(self) -> int:
+        """Envelopes since the start that did not decrypt to a message of their sender's."""
+        return self._inbox.meaningless
 
     def interface_d(self, authorization: Authorization) -> InterfaceD:
         """Interface D for those whom ``authorization`` knows."""

@@ -26,7 +26,7 @@ from samdrift.vault.opening import Vault
 from samdrift.vault.sealing import Sealer
 from samdrift.vault.session import call
 
-_TAKE = "SELECT outcome, doubted, names, keys FROM take_session_key($1, $2, $3, $4, $5, $6, $7, $8, $9)"
+_TAKE = "SELECT outcome, kept, doubted, names, keys FROM take_session_key($1, $2, $3, $4, $5, $6, $7, $8, $9)"
 _LOOK = "SELECT begun, lost, since, until FROM look_after_marks($1, $2, $3, $4, $5)"
 _ACCEPT = call("accept_lost_marks", 1)
 _COUNT = call("count_refusal", 3)
@@ -119,17 +119,16 @@ class SessionKeys(Vault):
             *(envelope, now, created, _identity(recipient)),
             *(sender, now - limit.within, limit.most, witness and witness.mark.hex()),
         )
-        ((outcome, doubted, names, keys),) = await self._work.at_once(_TAKE, marks, *values)
+        ((outcome, kept, doubted, names, keys),) = await self._work.at_once(_TAKE, marks, *values)
         if outcome == "brought":
             brought = [mark_key(sealed, name, self._sealer) for name, sealed in zip(names, keys, strict=True)]
             marks += [self._sealer.session_mark(session_key, key).hex() for key in brought]
-            ((outcome, doubted, *_),) = await self._work.at_once(_TAKE, marks, *values)
+            ((outcome, kept, doubted, *_),) = await self._work.at_once(_TAKE, marks, *values)
         if outcome == "unwitnessed":
             raise MarksMissing
-        claim = Claim(outcome)
-        if claim is not Claim.LIMITED:
+        if kept:
             store.keep_witness(vault, Witness(own, now))
-        return Claimed(claim, doubted)
+        return Claimed(Claim(outcome), doubted)
 
     async def look_after_marks(self, *, now: datetime) -> LostMarks | None:
         """Note in vault and log which marks are lost, if any are; begin to keep them in a new vault."""

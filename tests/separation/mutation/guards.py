@@ -20,6 +20,9 @@ _HOSTILE = "tests/unit/app/moving/test_hostile.py"
 _QUEUE = "tests/separation/test_notify_queue.py"
 _LOCKED_OUT = "tests/separation/test_locked_out.py"
 _RESTORED = "tests/separation/test_restored.py"
+_CAPTURED = "tests/roles/test_captured_envelopes.py"
+_SESSION_KEYS = "tests/unit/vault/test_sessionkeys.py"
+_STEPS = "tests/unit/messageservice/test_same_steps.py"
 _OPERATIONS = "tests/separation/test_every_operation.py"
 
 GATE = (
@@ -373,3 +376,85 @@ AT_REST = (
         ),
     ),
 )
+
+SESSION_KEYS = (
+    Mutant(
+        "a session key opens one envelope",
+        "messageservice/incoming.py",
+        "opened = locked if claimed.claim is Claim.TAKEN else locked.denied(self._rng)",
+        "opened = locked",
+        (f"{_STEPS}::test_nothing_is_decrypted_with_a_key_that_opens_another_envelope",),
+    ),
+    Mutant(
+        "a mark is of the session key as it was unwrapped",
+        "vault/sealing.py",
+        "hashlib.blake2b(session_key, key=by, digest_size",
+        "hashlib.blake2b(random(32), key=by, digest_size",
+        (f"{_SESSION_KEYS}::test_a_session_key_opens_its_own_envelope_as_often_as_it_comes_and_no_other",),
+    ),
+    Mutant(
+        "a mark of a session key is made with a vault's own key",
+        "vault/sealing.py",
+        "hashlib.blake2b(session_key, key=by, digest_size",
+        "hashlib.blake2b(session_key, digest_size",
+        (f"{_SESSION_KEYS}::test_the_session_key_itself_is_nowhere",),
+    ),
+    Mutant(
+        "a mark is durable whatever becomes of the opening",
+        "vault/work.py",
+        "            return (await session.run([(sql, values)]))[0]\n",
+        "            return (await session.run([_BEGIN, (sql, values), _ROLLBACK]))[1]\n",
+        (f"{_SESSION_KEYS}::test_a_mark_stays_whatever_becomes_of_the_opening",),
+    ),
+    Mutant(
+        "a database that came back from a backup is known",
+        "vault/sql/messageservice-6.sql",
+        "ELSE EXISTS (SELECT FROM session_keys s WHERE s.mark = witness) END",
+        "ELSE true END",
+        (f"{_SESSION_KEYS}::test_a_restored_database_says_which_marks_are_lost",),
+    ),
+    Mutant(
+        "without marks what means nothing is not answered",
+        "messageservice/incoming.py",
+        "if claimed.doubted and judgement.meaningless:",
+        "if False:",
+        (f"{_STEPS}::test_without_marks_only_what_is_plainly_its_senders_is_answered",),
+    ),
+    Mutant(
+        "padding that does not fit changes no step",
+        "messageservice/incoming.py",
+        "        decrypted = locked.decrypt()\n",
+        "        decrypted = locked.decrypt()\n        if not decrypted.sound:\n"
+        "            return Unanswerable(header.id, _UNREADABLE, meaningless=True)\n",
+        (f"{_STEPS}::test_every_failure_takes_the_same_steps",),
+    ),
+    Mutant(
+        "nothing is told of a payload that does not name its envelope's id and sender",
+        "messageservice/incoming.py",
+        "if foreign := rules.of_origin(sdkmessage.origin(root), header):",
+        "if foreign := list[Finding]():",
+        (f"{_CAPTURED}::test_one_session_key_opens_one_envelope_also_when_the_forged_one_comes_first",),
+    ),
+    Mutant(
+        "no path has a name that the schema does not have",
+        "wire/schema/model.py",
+        "            if one.tag not in self.names:\n                break\n",
+        "",
+        ("tests/unit/wire/schema/test_check.py",),
+    ),
+    Mutant(
+        "a sender's meaningless envelopes are limited",
+        "vault/sql/messageservice-6.sql",
+        "AND r.first_at > since AND r.number >= most;",
+        "AND false;",
+        (f"{_SESSION_KEYS}::test_refusals_are_counted_for_each_sender_within_a_window",),
+    ),
+    Mutant(
+        "a message receipt is never decrypted",
+        "messageservice/incoming.py",
+        "    if header.encrypted:\n",
+        "    if False:\n",
+        (f"{_CAPTURED}::test_message_receipts_are_never_decrypted",),
+    ),
+)
+"""The guards that keep a session key to one envelope (invariant 13)."""

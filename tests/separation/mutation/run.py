@@ -21,7 +21,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from tests.separation.mutation.clauses import CLAUSES
-from tests.separation.mutation.guards import AT_REST, DATABASE, GATE
+from tests.separation.mutation.guards import AT_REST, DATABASE, GATE, SESSION_KEYS
 from tests.separation.mutation.interface_a import INTERFACE_A
 from tests.separation.mutation.interfaces import COMMANDS, INTERFACE_C, INTERFACE_D, THE_CHECK, TOKENS
 from tests.separation.mutation.mutant import ROOT, SOURCE, Mutant
@@ -33,6 +33,7 @@ MUTANTS: tuple[Mutant, ...] = (
     *DATABASE,
     *AT_REST,
     *INTERFACE_A,
+    *SESSION_KEYS,
     *INTERFACE_C,
     *INTERFACE_D,
     *TOKENS,

@@ -17,13 +17,13 @@ CREATE TABLE mark_keys (
 
 -- Marks that were lost with a database that came back from a backup.
 CREATE TABLE lost_marks (
-    number      bigint      GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     since       timestamptz,              -- of the last mark that is left; NULL: none is
     until       timestamptz NOT NULL,     -- of the last mark that was there, as far as is known
     found_at    timestamptz NOT NULL,
     restored    boolean     NOT NULL,     -- false: envelopes came in before marks were kept, and nothing was restored
     keys        bytea[]     NOT NULL,     -- SHA-256 of the public keys that were used then
-    accepted_at timestamptz               -- two persons have accepted the risk
+    accepted_at timestamptz,              -- two persons have accepted the risk
+    number      bigint      GENERATED ALWAYS AS IDENTITY PRIMARY KEY
 );
 
 -- Envelopes of each sender that meant nothing when decrypted, within the current window.

@@ -12,7 +12,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 
 from samdrift.app.administration import Administration, administering
-from samdrift.app.commands.org import keybackup, keydata, keyending, keypublication
+from samdrift.app.commands.org import keybackup, keydata, keyending, keypublication, lostmarks
 from samdrift.app.commands.org.keyoptions import From, Key, Number, Which, Workplace, worked
 from samdrift.app.commands.org.options import (
     AsJson,
@@ -228,6 +228,7 @@ for _name, _command in (
     ("retire", keyending.retire),
     ("publish", keypublication.publish),
     ("rotate-data-key", keydata.rotate_data_key),
+    ("lost-marks", lostmarks.lost_marks),
     ("backup", keybackup.backup),
     ("restore", keybackup.restore),
 ):
