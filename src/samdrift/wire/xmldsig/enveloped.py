@@ -19,7 +19,7 @@ from samdrift.wire.keys import SigningKey
 from samdrift.wire.xml import Element
 from samdrift.wire.xmldsig.algorithms import ENVELOPED, ENVELOPED_SIGNATURE, Canonicalization
 from samdrift.wire.xmldsig.canonical import DigestSink, HashSink, canonical_document
-from samdrift.wire.xmldsig.keyinfo import append_certificate, read_certificate
+from samdrift.wire.xmldsig.keyinfo import append_certificate, certificate_elements, read_certificate
 from samdrift.wire.xmldsig.signature import append_signature, read_signature, unmatched
 from samdrift.wire.xmldsig.signedinfo import Reference, Transform, ds
 
@@ -30,6 +30,7 @@ class SignatureReason(StrEnum):
     VALID = "valid"
     MISSING = "no-signature"
     SEVERAL = "several-signatures"
+    CERTIFICATES = "more-than-one-certificate"
     MALFORMED = "malformed"
     ALGORITHM = "algorithm-not-accepted"
     REFERENCE = "reference-not-accepted"
@@ -105,6 +106,8 @@ def _judge(root: Element, element: Element, new_sink: Callable[[], DigestSink]) 
     signature = read_signature(element, ENVELOPED)
     if signature.key_info is None:
         return SignatureVerdict(SignatureReason.MALFORMED)
+    if len(certificate_elements(signature.key_info)) > 1:
+        return SignatureVerdict(SignatureReason.CERTIFICATES)
     certificate = read_certificate(signature.key_info)
     (reference,) = signature.references
     if reference.uri or not _is_enveloped(reference.transforms):

@@ -24,13 +24,18 @@ def append_certificate(parent: Element, certificate: x509.Certificate) -> Elemen
     return key_info
 
 
+def certificate_elements(key_info: Element) -> list[Element]:
+    """Return the elements of ``ds:KeyInfo`` that hold certificates, of which the profile has exactly one."""
+    return key_info.findall(f"{ds('X509Data')}/{ds('X509Certificate')}")
+
+
 def read_certificate(key_info: Element) -> x509.Certificate:
     """The one certificate in ``ds:KeyInfo``; :class:`WireError` unless there is exactly one.
 
     Names, serial numbers and bare key values beside it are left unread: the
     certificate alone is what is compared with the published one.
     """
-    found = key_info.findall(f"{ds('X509Data')}/{ds('X509Certificate')}")
+    found = certificate_elements(key_info)
     if len(found) != 1:
         raise WireError(WireFault.SIGNATURE, "exactly one certificate is required", "KeyInfo")
     return certificates.from_base64(text(found[0]), "X509Certificate")

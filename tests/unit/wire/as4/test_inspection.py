@@ -35,6 +35,7 @@ from tests.captures import (
 from tests.pki import Certified
 from tests.unit.wire.as4.crafting import Crafted
 from tests.unit.wire.as4.parties import NOW, PAYLOAD, decryption, packed, receiver, sender, stranger
+from tests.unit.wire.as4.test_signer import naming
 
 SENT = packed(created=None)
 
@@ -155,6 +156,16 @@ def test_a_header_that_is_not_signed_whole_is_invalid(signed: tuple[str, ...]) -
     found = inspected(crafted(Crafted(signed=signed)))
     assert found.signature.state is SignatureState.INVALID
     assert "does not cover the header" in found.signature.reason
+
+
+def test_a_signature_that_only_names_its_certificate_is_verified_with_those_of_the_caller() -> None:
+    captured, *_ = read_capture(crafted(naming(sender().certificate)))
+    for candidates in ((), (stranger().certificate,)):
+        found = inspect_capture(captured, (), candidates)
+        assert (found.signature.state, found.signature.signer) == (SignatureState.INVALID, None)
+        assert "names a certificate" in found.signature.reason
+    found = inspect_capture(captured, (), (stranger().certificate, sender().certificate))
+    assert (found.signature.state, found.signature.signer) == (SignatureState.PARTIAL, sender().certificate)
 
 
 def test_an_unsigned_message_is_absent_and_not_valid() -> None:

@@ -24,7 +24,7 @@ from tests.unit.wire.as4.parties import decryption, message, receiver, sender, s
 _REFERENCE = re.compile(r'<wsse:Reference URI="#Signer"[^>]*></wsse:Reference>')
 
 
-def _naming(certificate: x509.Certificate) -> Crafted:
+def naming(certificate: x509.Certificate) -> Crafted:
     identifier = certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value.digest
     key_identifier = (
         f'<wsse:KeyIdentifier EncodingType="{names.BASE64_BINARY}"'
@@ -47,7 +47,7 @@ def _asking(crafted: Crafted) -> As4Reader:
 
 
 def test_the_message_is_read_on_once_its_certificate_is_found() -> None:
-    reader = _asking(_naming(sender().certificate))
+    reader = _asking(naming(sender().certificate))
     header = reader.signed_by([stranger().certificate, sender().certificate])
     assert header.certificate == sender().certificate
     reader.decrypt_with(decryption(receiver()))
@@ -57,7 +57,7 @@ def test_the_message_is_read_on_once_its_certificate_is_found() -> None:
 
 @pytest.mark.parametrize("candidates", [[], [stranger().certificate]], ids=["none", "another's"])
 def test_without_the_right_one_the_message_is_refused(candidates: list[x509.Certificate]) -> None:
-    reader = _asking(_naming(sender().certificate))
+    reader = _asking(naming(sender().certificate))
     with pytest.raises(As4Fault) as caught:
         reader.signed_by(candidates)
     assert caught.value.error is EbmsErrorCode.FAILED_AUTHENTICATION
@@ -67,14 +67,14 @@ def test_without_the_right_one_the_message_is_refused(candidates: list[x509.Cert
 
 
 def test_a_certificate_that_is_named_but_did_not_sign_is_not_believed() -> None:
-    reader = _asking(_naming(stranger().certificate))
+    reader = _asking(naming(stranger().certificate))
     with pytest.raises(As4Fault) as caught:
         reader.signed_by([stranger().certificate, sender().certificate])
     assert caught.value.error is EbmsErrorCode.FAILED_AUTHENTICATION
 
 
 def test_nothing_is_read_on_before_the_question_is_answered() -> None:
-    reader = _asking(_naming(sender().certificate))
+    reader = _asking(naming(sender().certificate))
     with pytest.raises(RuntimeError):
         reader.next_event()
     with pytest.raises(RuntimeError):

@@ -241,8 +241,6 @@ def with_text(*place: int, to: str | None) -> Change:
     [
         lambda signature: signature.remove(signature[2]),
         lambda signature: signature[2].remove(signature[2][0]),
-        lambda signature: signature[2].append(deepcopy(signature[2][0])),
-        lambda signature: signature[2][0].append(deepcopy(signature[2][0][0])),
         with_text(2, 0, 0, to="QUJD"),
         with_text(2, 0, 0, to="?"),
         with_text(2, 0, 0, to="QUJD" * 10_000),
@@ -303,6 +301,22 @@ def test_wrapping_the_genuine_document_never_gives_a_valid_verdict(place: str) -
         "beside-root": SignatureReason.DIGEST,
     }
     assert judge(root) is expected.get(place, SignatureReason.MISSING)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda signature: signature[2].append(deepcopy(signature[2][0])),
+        lambda signature: signature[2][0].append(deepcopy(signature[2][0][0])),
+    ],
+    ids=["two X509Data", "a chain in one"],
+)
+def test_3_5_2_5_a_chain_of_certificates_is_refused_and_called_that(change: Change) -> None:
+    """The profile has exactly one: a peer whose software sends a chain must learn what is wrong."""
+    root = genuine()
+    change(signature_of(root))
+    verdict = verify_enveloped(root)
+    assert (verdict.reason.value, verdict.certificate) == ("more-than-one-certificate", None)
 
 
 @pytest.mark.parametrize("method", list(Canonicalization))
