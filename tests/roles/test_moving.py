@@ -65,6 +65,20 @@ async def test_messages_receipts_and_logs_are_at_the_new_operator(stage: Stage, 
     out = ("--out", tmp_path / "unpacked", "--json")
     read = await run("org", "unpack", tmp_path / "habo.age", "--identity", tmp_path / "key", *out)
     assert (read.status, read.document["unreadable"]) == (0, 0), read.complaints
+    for name in ("manifest_sha256", "signer_sha256"):
+        assert read.document[name] == left.document[name]
+    assert set(read.document["logs"]) == {"ap", "mt"}
+    assert read.document["signer_trusted"] is False, "nobody was named who could vouch for it"
+    trust = habo.config.federation.trust
+    for folder, vouched in (("organisation", True), ("smp", False)):
+        again = ("--out", tmp_path / folder, "--trust", trust / folder, "--manifest", "0" * 64)
+        other = await run("org", "unpack", tmp_path / "habo.age", "--identity", tmp_path / "key", *again)
+        assert (other.status, left.document["manifest_sha256"] in other.complaints) == (2, True)
+        assert not (tmp_path / folder).exists()
+        again = (*again[:4], "--manifest", left.document["manifest_sha256"])
+        said = await run("org", "unpack", tmp_path / "habo.age", "--identity", tmp_path / "key", *again)
+        assert said.status == 0, said.complaints
+        assert ("no trusted issuer vouches for this certificate" in said.output) is not vouched
     async with habo.open(MT) as vault:
         body = await (await vault.body(message_id, Direction.OUT)).read_all()
     assert (unpacked / "message.xml").read_bytes() == body
@@ -75,6 +89,11 @@ async def test_messages_receipts_and_logs_are_at_the_new_operator(stage: Stage, 
     )
     try:
         assert came.status == 0, came.complaints
+        for log in read.document["logs"].values():
+            assert f"{log['entries']} entries, the last one {log['head']}" in came.output
+        assert f"manifest   {left.document['manifest_sha256']}" in came.output
+        assert f"made       {read.document['made_at'][:19]}" in came.output
+        assert "no trusted issuer" not in came.output
         await there(habo, new, message_id)
         again = await run(
             "org", "import", organisation, tmp_path / "habo.age", "--identity", tmp_path / "key", *signer

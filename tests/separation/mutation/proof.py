@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.separation.mutation.mutant import Mutant
 
 _EVIDENCE = "tests/roles/test_evidence.py"
+_HOSTILE = "tests/unit/app/moving/test_hostile.py"
 _ROTATION = "tests/roles/test_key_rotation.py"
 
 PROOF = (
@@ -84,6 +85,41 @@ PROOF = (
             "tests/unit/app/test_no_key_store.py"
             "::test_a_command_that_reads_leaves_nothing_where_there_is_no_key_store",
         ),
+    ),
+    Mutant(
+        "to take over, the export is named apart from the file",
+        "app/moving/importing.py",
+        "if order.take_over and order.digest is None:",
+        "if False:",
+        (f"{_HOSTILE}::test_an_older_export_is_not_taken_over",),
+    ),
+    Mutant(
+        "an export is the one that was named",
+        "app/moving/reading.py",
+        "if sha256 is not None and self.sha256.hex() != sha256:",
+        "if False:",
+        (f"{_HOSTILE}::test_an_older_export_is_not_taken_over",),
+    ),
+    Mutant(
+        "a line of an export has few values, or is short",
+        "app/moving/layout.py",
+        "            _check_line(line)\n",
+        "",
+        (f"{_HOSTILE}::test_a_line_of_many_values_is_refused_before_it_is_parsed",),
+    ),
+    Mutant(
+        "an encrypted export has few recipients",
+        "app/moving/agefile.py",
+        'if header.count(b"\\n-> ") > _MOST_STANZAS or not (end or whole):',
+        "if False:",
+        (f"{_HOSTILE}::test_a_header_of_many_recipients_is_refused_before_any_of_them_is_tried",),
+    ),
+    Mutant(
+        "a certificate that no trusted issuer vouches for is called that",
+        "app/commands/org/exports.py",
+        "{'' if vouched else ': ' + NOT_VOUCHED_FOR}",
+        "",
+        ("tests/roles/test_moving.py::test_messages_receipts_and_logs_are_at_the_new_operator",),
     ),
     Mutant(
         "a digest that the log commits to is sealed",

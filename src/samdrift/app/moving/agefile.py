@@ -8,6 +8,7 @@ and nothing of it is on a disk.
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
 import os
 from collections.abc import AsyncIterator, Iterable, Sequence
@@ -23,6 +24,10 @@ from samdrift.app.moving.errors import MoveError, MoveFault
 _PIECE = 1 << 20
 _MOST_RECIPIENTS = 10
 _LARGEST_KEY_FILE = 1 << 16
+_MOST_STANZAS = 20
+_LARGEST_HEADER = 1 << 16
+"""Bytes before what is encrypted. A stanza for a recipient has about a hundred."""
+_ARMOR = b"-----BEGIN AGE ENCRYPTED FILE-----"
 
 
 def lines(path: Path) -> list[str]:
@@ -124,12 +129,38 @@ async def encrypting(path: Path, to: Sequence[str]) -> AsyncIterator[Sink]:
     await work
 
 
+def check_header(path: Path) -> None:
+    """Reject a file whose header is for more recipients than an export has, before any of it is tried.
+
+    Each stanza costs an operation with each key, and the library reads all of them first.
+    """
+    with path.open("rb") as file:
+        begin = file.read(_LARGEST_HEADER)
+    whole = len(begin) < _LARGEST_HEADER
+    if begin.startswith(_ARMOR):
+        begin = _unarmored(begin)
+    header, end, _ = begin.partition(b"\n--- ")
+    if header.count(b"\n-> ") > _MOST_STANZAS or not (end or whole):
+        text = f"{shown(path)}: is encrypted for more than {_MOST_STANZAS} recipients, or not with age"
+        raise MoveError(MoveFault.NOT_AN_EXPORT, text)
+
+
+def _unarmored(begin: bytes) -> bytes:
+    """The first bytes of a file in the text form of age."""
+    encoded = b"".join(begin.removeprefix(_ARMOR).partition(b"-----END")[0].split())
+    try:
+        return base64.b64decode(encoded[: len(encoded) // 4 * 4])
+    except ValueError:
+        return b""
+
+
 @contextlib.asynccontextmanager
 async def decrypting(path: Path, keys: Sequence[pyrage.x25519.Identity]) -> AsyncIterator[Source]:
     """Decrypt ``path``; a :class:`MoveError` tells what is wrong with it, instead of what follows from that.
 
     Who does not read to the end does not learn whether the rest is intact.
     """
+    await asyncio.to_thread(check_header, path)
     read_end, write_end = os.pipe()
     source = Source(read_end)
     work = asyncio.create_task(asyncio.to_thread(_decrypt, path, write_end, keys))

@@ -36,7 +36,11 @@ class Checked:
 
 
 async def check(
-    file: Path, keys: Sequence[pyrage.x25519.Identity], signer: str, organisation: ParticipantIdentifier
+    file: Path,
+    keys: Sequence[pyrage.x25519.Identity],
+    signer: str,
+    organisation: ParticipantIdentifier,
+    digest: str | None = None,
 ) -> Checked:
     """Read all of ``file``; :class:`MoveError` says why it cannot be taken in.
 
@@ -47,6 +51,7 @@ async def check(
     async with decrypting(file, keys) as source:
         statement = await walk(source, checking)
     statement.check_signer(signer)
+    statement.check_digest(digest)
     if statement.manifest.organisation != organisation.value:
         text = f"the export is of {statement.manifest.organisation}, which is not the one that was named"
         raise MoveError(MoveFault.OTHER_ORGANISATION, text)

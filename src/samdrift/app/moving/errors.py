@@ -21,6 +21,8 @@ class MoveFault(StrEnum):
     VERSION = "version"
     SIGNATURE = "signature"
     OTHER_SIGNER = "other-signer"
+    OTHER_EXPORT = "other-export"
+    """The export is not the one that was named: an older one, perhaps."""
     OTHER_ORGANISATION = "other-organisation"
     """The export is of another organisation than the one that is to arrive, or acts for one."""
     CHAIN = "chain"

@@ -17,6 +17,7 @@ from functools import partial
 from pathlib import Path
 
 import pyrage
+from cryptography import x509
 
 from samdrift.app.administration import Administration
 from samdrift.app.moving.agefile import decrypting
@@ -53,6 +54,8 @@ class Order:
     """Who has it done."""
     take_over: bool = False
     """Whether what was under way is gone on with here; else it ends here."""
+    digest: str | None = None
+    """SHA-256 of the manifest as the former supplier told it apart from the file; taking over needs it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +64,8 @@ class Imported:
 
     manifest: Manifest
     manifest_sha256: str
+    certificate: x509.Certificate
+    """Of the key that signed."""
     already: bool
     """Whether all of it was there before."""
 
@@ -68,7 +73,13 @@ class Imported:
 async def take_in(installation: Administration, order: Order) -> Imported:
     """Take in an export; :class:`MoveError`, with nothing stored, when it cannot be used or is not wanted."""
     organisation = order.organisation
-    checked = await check(order.file, order.keys, order.signer, organisation)
+    if order.take_over and order.digest is None:
+        text = (
+            "to take over, the SHA-256 of the manifest is needed as the former supplier told it, apart from"
+            " the file (--manifest): an older export would send again what has been sent since"
+        )
+        raise MoveError(MoveFault.OTHER_EXPORT, text)
+    checked = await check(order.file, order.keys, order.signer, organisation, order.digest)
     manifest = checked.manifest
     if order.take_over and not manifest.suspended:
         text = (
@@ -82,6 +93,7 @@ async def take_in(installation: Administration, order: Order) -> Imported:
     imported = Imported(
         manifest,
         checked.statement.sha256.hex(),
+        checked.statement.certificate,
         all(each is ArrivalStanding.DONE for each in standing.values()),
     )
     if not imported.already:

@@ -33,6 +33,10 @@ SIGNER_FILE = "certificate.pem"
 
 MOST_PAGE = 64 << 20
 """Bytes of a page: what the facts of a message may be has no bound of its own, but so many fit in memory."""
+MOST_RECORDS = 1000
+"""Lines of a page; those that are written have half as many at most."""
+MOST_LINE = 1 << 20
+"""Bytes of a line but for its texts: a small value of JSON takes thirty times its bytes in memory."""
 MOST_DOCUMENT = 128 << 20
 """Bytes of a receipt, and of what the export says of itself."""
 
@@ -77,6 +81,7 @@ BODIES = frozenset({"envelope", "message"})
 GONE = ".gone"
 """Ends the name of an empty file in place of a body that was removed while the export was made."""
 
+_TEXT = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"')
 _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
 
 
@@ -129,9 +134,12 @@ def _line(record: Record) -> bytes:
 
 def read_page(part: Part, name: str, data: bytes) -> list[Record]:
     """The records of a page; :class:`MoveError` says which line is not what it should be."""
+    if data.count(b"\n") + data.count(b"\r") > MOST_RECORDS:
+        raise damaged(f"{name} has more records than a page may have")
     records = []
     for number, line in enumerate(data.splitlines(), 1):
         try:
+            _check_line(line)
             records.append(_record(part, json.loads(line)))
         except (ValueError, RecursionError) as error:
             why = "is no JSON" if isinstance(error, json.JSONDecodeError) else str(error)
@@ -139,6 +147,19 @@ def read_page(part: Part, name: str, data: bytes) -> list[Record]:
     if not records:
         raise damaged(f"{name} is empty")
     return records
+
+
+def _check_line(line: bytes) -> None:
+    """Reject a line of many values before it is parsed; a text in it may be as long as a page."""
+    if len(line) <= MOST_LINE:
+        return
+    besides, at = 0, 0
+    while besides <= MOST_LINE and (begin := line.find(b'"', at)) >= 0:
+        besides += begin - at + 1
+        text = _TEXT.match(line, begin)
+        at = text.end() if text else len(line)
+    if besides + len(line) - at > MOST_LINE:
+        raise ValueError("is longer than a line may be")
 
 
 def _record(part: Part, document: Any) -> Record:

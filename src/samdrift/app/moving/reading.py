@@ -71,6 +71,18 @@ class Statement:
         if not holds(self.encoded, self.signature, self.certificate):
             raise MoveError(MoveFault.SIGNATURE, "the signature on the export does not hold")
 
+    def check_digest(self, sha256: str | None) -> None:
+        """:class:`MoveError` unless it is the export whose manifest was named, if one was.
+
+        An older export has the same signer, and the logs in it are whole: it shows only by its digest.
+        """
+        if sha256 is not None and self.sha256.hex() != sha256:
+            text = (
+                f"the export of {self.manifest.made_at.isoformat(timespec='seconds')} is another one than was"
+                f" named (--manifest): its manifest has SHA-256 {self.sha256.hex()}"
+            )
+            raise MoveError(MoveFault.OTHER_EXPORT, text)
+
 
 @dataclass
 class _Read:

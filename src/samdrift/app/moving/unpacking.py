@@ -51,7 +51,11 @@ class Unpacked:
 
 
 async def unpack(
-    file: Path, keys: Sequence[pyrage.x25519.Identity], out: Path, signer: str | None
+    file: Path,
+    keys: Sequence[pyrage.x25519.Identity],
+    out: Path,
+    signer: str | None,
+    digest: str | None = None,
 ) -> Unpacked:
     """Unpack ``file`` into the new folder ``out``; :class:`MoveError`, and no folder, when it cannot be used.
 
@@ -62,6 +66,7 @@ async def unpack(
         async with decrypting(file, keys) as source:
             statement = await walk(source, unpacking)
         unpacking.end(statement, signer or statement.signer)
+        statement.check_digest(digest)
     return Unpacked(statement, unpacking.attachments, unpacking.unreadable)
 
 

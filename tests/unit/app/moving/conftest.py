@@ -65,13 +65,17 @@ class Move:
             while any(registry.serves(self.organisation, role) is not (state == "active") for role in Role):
                 await asyncio.sleep(0.005)
 
-    def order(self, signer: str, name: str = "export.age", *, take_over: bool = False) -> Order:
-        return Order(self.organisation, self.folder / name, [self.key], signer, "cecilia", take_over)
+    def order(
+        self, signer: str, name: str = "export.age", *, take_over: bool = False, digest: str | None = None
+    ) -> Order:
+        return Order(self.organisation, self.folder / name, [self.key], signer, "cecilia", take_over, digest)
 
     async def take_in(
         self, exported: Exported, name: str = "export.age", *, take_over: bool = False
     ) -> Imported:
-        return await take_in(self.administration, self.order(exported.signer, name, take_over=take_over))
+        digest = exported.manifest_sha256 if take_over else None
+        order = self.order(exported.signer, name, take_over=take_over, digest=digest)
+        return await take_in(self.administration, order)
 
     def clear(self, name: str = "export.age") -> bytes:
         """The tar file."""

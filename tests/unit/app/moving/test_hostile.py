@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import json
 import tarfile
@@ -29,7 +30,7 @@ from samdrift.app.signatures import holds
 from samdrift.audit.chain import link
 from samdrift.audit.entries import Happening
 from samdrift.contracts.principals import Role
-from samdrift.vault.moving import former_log_part, from_bytes
+from samdrift.vault.moving import MESSAGES, former_log_part, from_bytes
 from tests import pki
 from tests.unit.app.moving.conftest import Move, moving
 from tests.vaults import MINUTE, NOW, Installation
@@ -144,6 +145,88 @@ def exported(gone: Gone) -> Exported:
     return gone.exported
 
 
+JUNK = b"[" + b"[]," * (1 << 20) + b"[]]\n"
+"""Three megabytes of small values, which would be a hundred in memory."""
+
+
+def test_a_line_of_many_values_is_refused_before_it_is_parsed() -> None:
+    """63 MB of them took 1.8 GB."""
+    tracemalloc.start()
+    try:
+        with pytest.raises(MoveError, match="is longer than a line may be"):
+            layout.read_page(MESSAGES, "page", JUNK)
+        assert tracemalloc.get_traced_memory()[1] < 4 * len(JUNK)
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("text", ["x" * (2 << 20), '\\"[],' * (1 << 19)], ids=["plain", "with quotes"])
+def test_a_line_of_one_long_text_is_read(text: str) -> None:
+    """A peer's message may have one: the organisation could never move again."""
+    with pytest.raises(MoveError, match="a record has other facts than it should"):
+        layout.read_page(MESSAGES, "page", json.dumps({"files": {}, "text": text}).encode())
+
+
+def stanzas(data: bytes, number: int) -> bytes:
+    """An encrypted file with that many recipients in its header."""
+    end = data.index(b"\n--- ") + 1
+    stanza = data[data.index(b"-> ") : end]
+    return data[: data.index(b"-> ")] + stanza * number + data[end:]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda data: stanzas(data, 21),
+        lambda data: stanzas(data, 60_000),
+        lambda data: data.replace(b"\n--- ", b"\n-> x\n" + (b"A" * 64 + b"\n") * 2000 + b"\n--- ", 1),
+        lambda data: data.replace(b"\n--- ", b"\n-> " + b"x" * (1 << 20) + b"\n\n--- ", 1),
+        lambda data: _armored(stanzas(data, 21)),
+    ],
+    ids=["one more than 20", "60 000", "a long body", "a long line", "as text"],
+)
+async def test_a_header_of_many_recipients_is_refused_before_any_of_them_is_tried(
+    move: Move, exported: Exported, monkeypatch: pytest.MonkeyPatch, change: Callable[[bytes], bytes]
+) -> None:
+    """60 000 took minutes, and nobody had to have signed."""
+    file = move.folder / "export.age"
+    file.write_bytes(change(file.read_bytes()))
+    tried: list[object] = []
+    monkeypatch.setattr(pyrage, "decrypt_io", lambda *given: tried.append(given))
+    error = await refused(move, exported)
+    assert (error.fault, tried) == (MoveFault.NOT_AN_EXPORT, [])
+    assert "is encrypted for more than 20 recipients" in str(error)
+
+
+async def test_a_file_as_text_and_for_twenty_recipients_is_read(move: Move, exported: Exported) -> None:
+    """The twentieth stanza is one for nobody, which the library adds to each header."""
+    to = [pyrage.x25519.Identity.generate().to_public() for _ in range(18)]
+    data = pyrage.encrypt(move.clear(), [*to, move.key.to_public()])
+    (move.folder / "export.age").write_bytes(_armored(data))
+    agefile.check_header(move.folder / "export.age")
+    async with agefile.decrypting(move.folder / "export.age", [move.key]) as source:
+        assert await source.read(1 << 30) == move.clear()
+
+
+def _armored(data: bytes) -> bytes:
+    encoded = base64.encodebytes(data)
+    lines = [encoded.replace(b"\n", b"")[at : at + 64] for at in range(0, len(encoded), 64)]
+    text = b"\n".join(filter(None, lines))
+    return b"-----BEGIN AGE ENCRYPTED FILE-----\n" + text + b"\n-----END AGE ENCRYPTED FILE-----\n"
+
+
+async def test_an_older_export_is_not_taken_over(move: Move, exported: Exported) -> None:
+    """Its signer is the right one and its logs are whole: what was sent since would be sent again."""
+    for digest, said in ((None, "--manifest"), ("0" * 64, exported.manifest_sha256)):
+        order = move.order(exported.signer, take_over=True, digest=digest)
+        with pytest.raises(MoveError) as caught:
+            await take_in(move.administration, order)
+        assert caught.value.fault is MoveFault.OTHER_EXPORT
+        assert said in str(caught.value)
+    registry = move.installation.gate.registry
+    assert [role for role in Role if registry.find(move.organisation, role)] == []
+
+
 async def refused(move: Move, exported: Exported) -> MoveError:
     """Why it is; nothing is stored, and the organisation is still unknown here."""
     with pytest.raises(MoveError) as caught:
@@ -175,6 +258,8 @@ async def refused(move: Move, exported: Exported) -> MoveError:
         (changed(PAGE, lambda data: b"\n" + data), MoveFault.DAMAGED, "line 1: is no JSON"),
         (changed(PAGE, lambda data: b"[" * 100_000), MoveFault.DAMAGED, "line 1"),
         (changed(PAGE, lambda data: b""), MoveFault.DAMAGED, "is empty"),
+        (changed(PAGE, lambda data: b"\n" * 1001), MoveFault.DAMAGED, "more records than a page may have"),
+        (changed(PAGE, lambda data: JUNK), MoveFault.DAMAGED, "line 1: is longer than a line may be"),
         (changed(PAGE, line(lambda one: one.pop("status"))), MoveFault.DAMAGED, "line 1"),
         (changed(PAGE, line(lambda one: one.update(status="NO"))), MoveFault.DAMAGED, "the fact status"),
         (changed(PAGE, line(lambda one: one.update(size=-1))), MoveFault.DAMAGED, "the fact size"),

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from samdrift.app.administration import administering
+from samdrift.app.commands.org import exports
 from samdrift.app.commands.org.options import AsJson, ConfigFile, Organisation, fingerprint, one_line
 from samdrift.app.commands.persons import By, ByFile, With, WithFile, present
 from samdrift.app.config import Config
@@ -61,7 +62,8 @@ def export_organisation(
         if not exported.manifest.suspended:
             print_line("the organisation was not suspended: what is under way cannot be taken over with this")
         print_line(f"manifest   {exported.manifest_sha256}")
-        print_line(f"signed by  {exported.signer}  (to be told to who imports, apart from the file)")
+        print_line(f"signed by  {exported.signer}")
+        print_line("both are to be told to who imports, apart from the file")
 
 
 async def _export(
@@ -109,22 +111,29 @@ def import_organisation(
         bool,
         typer.Option("--take-over", help="Go on here with what was under way; else it ends here."),
     ] = False,
+    manifest: exports.Digest = None,
     as_json: AsJson = False,
 ) -> None:
     """Take in what an organisation brings from its former supplier; repeated when it was interrupted.
 
     All of it is checked before anything is stored. The organisation is suspended
-    here until it is resumed.
+    here until it is resumed. --take-over needs --manifest.
     """
     signer = fingerprint("--signer", signer)
+    digest = None if manifest is None else fingerprint("--manifest", manifest)
     with told():
-        order = Order(
-            organisation, file, agefile.identities(identity), signer, one_line("--by", by), take_over
-        )
-        imported = run(_import(load(config), order))
+        keys = agefile.identities(identity)
+        order = Order(organisation, file, keys, signer, one_line("--by", by), take_over, digest)
+        loaded = load(config)
+        imported = run(_import(loaded, order))
+        vouched = exports.vouched_for(loaded, imported.certificate, imported.manifest.made_at)
+    said = imported.manifest, imported.manifest_sha256, imported.certificate
     if as_json:
-        print_json(_imported(imported))
+        already = {"already": imported.already, "records": dict(imported.manifest.records)}
+        print_json(exports.document(*said, vouched=vouched) | already)
         return
+    for line in exports.lines(*said, vouched=vouched, named=True):
+        print_line(line)
     if imported.already:
         print_line(f"all of {organisation} is here already; nothing was done")
         return
@@ -135,12 +144,3 @@ def import_organisation(
 async def _import(config: Config, order: Order) -> Imported:
     async with administering(config, begin=True) as installation:
         return await take_in(installation, order)
-
-
-def _imported(imported: Imported) -> dict[str, object]:
-    return {
-        "organisation": imported.manifest.organisation,
-        "manifest_sha256": imported.manifest_sha256,
-        "already": imported.already,
-        "records": dict(imported.manifest.records),
-    }

@@ -46,8 +46,8 @@ def one_line(option: str, value: str) -> str:
 
 
 def fingerprint(option: str, value: str) -> str:
-    """The SHA-256 of a certificate, however it was written down."""
+    """A SHA-256, however it was written down."""
     digits = value.lower().replace(":", "")
     if not _SHA256.fullmatch(digits):
-        raise Unusable(f"{option} is the SHA-256 of a certificate: 64 hexadecimal digits")
+        raise Unusable(f"{option} is a SHA-256: 64 hexadecimal digits")
     return digits

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from samdrift.app.commands.org import exports
 from samdrift.app.commands.org.options import AsJson, fingerprint
 from samdrift.app.errors import printable, shown
 from samdrift.app.failures import told
@@ -14,6 +15,7 @@ from samdrift.app.loop import run
 from samdrift.app.moving import agefile
 from samdrift.app.moving.unpacking import Unpacked, unpack
 from samdrift.app.output import print_json, print_line
+from samdrift.app.trustfolder import read_trust
 
 
 def unpack_export(
@@ -23,6 +25,11 @@ def unpack_export(
     signer: Annotated[
         str | None, typer.Option("--signer", help="SHA-256 of the certificate that must have signed.")
     ] = None,
+    manifest: exports.Digest = None,
+    trust: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Folder of certificates to trust: anchors and issuers, PEM or DER."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Unpack an export into a folder: messages, attachments, receipts, logs, and a table of all messages.
@@ -30,10 +37,16 @@ def unpack_export(
     Needs the file and its key alone. Everything is checked before the folder has its name.
     """
     signer = None if signer is None else fingerprint("--signer", signer)
+    digest = None if manifest is None else fingerprint("--manifest", manifest)
     with told():
-        unpacked = run(unpack(file, agefile.identities(identity), out, signer))
+        folder = read_trust(trust) if trust is not None else None
+        unpacked = run(unpack(file, agefile.identities(identity), out, signer, digest))
+    statement = unpacked.statement
+    said = unpacked.manifest, statement.sha256.hex(), statement.certificate
+    judged = folder.judge(statement.certificate, unpacked.manifest.made_at) if folder is not None else None
+    vouched = judged is not None and judged.trusted
     if as_json:
-        print_json(_unpacked(unpacked))
+        print_json(exports.document(*said, vouched=vouched) | _unpacked(unpacked))
         return
     records = unpacked.manifest.records
     print_line(
@@ -42,15 +55,12 @@ def unpack_export(
     )
     if unpacked.unreadable:
         print_line(f"{unpacked.unreadable} messages could not be read: of them message.xml is there alone")
-    compare = "" if signer else "  (to be compared with what the former supplier told)"
-    print_line(f"signed by  {unpacked.statement.signer}{compare}")
+    for line in exports.lines(*said, vouched=vouched, named=signer is not None):
+        print_line(line)
 
 
 def _unpacked(unpacked: Unpacked) -> dict[str, object]:
     return {
-        "organisation": unpacked.manifest.organisation,
-        "manifest_sha256": unpacked.statement.sha256.hex(),
-        "signer_sha256": unpacked.statement.signer,
         "attachments": unpacked.attachments,
         "unreadable": unpacked.unreadable,
         "records": dict(unpacked.manifest.records),
