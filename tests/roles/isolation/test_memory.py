@@ -125,6 +125,8 @@ async def test_what_would_leave_a_trace_of_the_memory_is_off(house: House) -> No
         limits = Path(f"/proc/{number}/limits").read_text()
         assert re.search(rf"^Max data size +{IsolationConfig().memory_mb << 20} ", limits, re.MULTILINE)
         assert re.search(rf"^Max open files +{IsolationConfig().open_files} ", limits, re.MULTILINE)
+        assert re.search(rf"^Max processes +{IsolationConfig().processes} ", limits, re.MULTILINE)
+        assert re.search(rf"^Max file size +{4 << 30} ", limits, re.MULTILINE)
         status = Path(f"/proc/{number}/status").read_text()
         assert re.search(r"^CapEff:\t0+$", status, re.MULTILINE)
         assert Path(f"/proc/{number}/environ").stat().st_uid == 0, "as of what may not be dumped"

@@ -17,7 +17,6 @@ _BODIES = "tests/unit/vault/test_bodies.py"
 _UNLOCKING = "tests/unit/vault/keys/test_unlocking.py"
 _CONFINED = "tests/unit/vault/keys/test_confined.py"
 _BACKED_UP = f"{_CONFINED}::test_a_backup_holds_nothing_of_another_vault_that_a_link_leads_to"
-_LINK = f"{_CONFINED}::test_a_link_among_the_files_of_a_vault_is_told_from_damage"
 _USERS = "tests/unit/app/test_users.py"
 _DESK = "tests/unit/vault/test_transferdesk.py"
 _HOSTILE = "tests/unit/app/moving/test_hostile.py"
@@ -288,9 +287,9 @@ AT_REST = (
     Mutant(
         "a key file is a regular one",
         "vault/keys/confined.py",
-        "            if not entry.is_file(follow_symlinks=False):\n",
-        "            if False:\n",
-        (_LINK,),
+        "if not stat.S_ISREG(found.st_mode):",
+        "if False:",
+        (f"{_CONFINED}::test_a_fifo_is_not_read_in_place_of_a_file",),
     ),
     Mutant(
         "a key file belongs to the owner of the key store",
@@ -316,8 +315,8 @@ AT_REST = (
     Mutant(
         "a backup of keys has files that the key store makes",
         "vault/keys/confined.py",
-        "        if is_made_here(folder / entry.name):\n            if not",
-        "        if True:\n            if not",
+        "return names is not None and names.fullmatch(path.name) is not None",
+        "return names is not None",
         (f"{_CONFINED}::test_only_files_that_the_key_store_makes_are_backed_up_and_restored",),
     ),
     Mutant(
@@ -347,6 +346,34 @@ AT_REST = (
         "    os.kill(-1, 9)\n",
         "    pass\n",
         ("tests/unit/app/test_survivors.py::test_all_processes_of_a_user_are_ended_and_none_of_another",),
+    ),
+    Mutant(
+        "a worker's metrics are of a bounded size",
+        "app/isolated/metrics.py",
+        "MAX_BYTES = 24 << 10\n",
+        "MAX_BYTES = 4 << 20\n",
+        ("tests/unit/app/test_workers_metrics.py::test_an_answer_is_of_a_bounded_size",),
+    ),
+    Mutant(
+        "a worker's metrics have names that we give",
+        "app/isolated/metrics.py",
+        "if allowed is None or not labels.keys() <= allowed.labels or not math.isfinite(value):",
+        "if allowed is not None and not math.isfinite(value):",
+        ("tests/unit/app/test_workers_metrics.py::test_what_no_worker_measures_of_itself_is_its_absence",),
+    ),
+    Mutant(
+        "a worker's metrics are of itself",
+        "app/isolated/metrics.py",
+        'if any(labels.get(label, "") not in whose for label in ("organisation", "owner")):',
+        "if False:",
+        ("tests/unit/app/test_workers_metrics.py::test_what_no_worker_measures_of_itself_is_its_absence",),
+    ),
+    Mutant(
+        "where hard links are not protected nothing starts",
+        "app/isolation.py",
+        '    if not protected:\n        text = "needs fs',
+        '    if False:\n        text = "needs fs',
+        ("tests/unit/app/test_isolation.py::test_where_hard_links_are_not_protected_nothing_starts",),
     ),
     Mutant(
         "a look that hangs at one vault's keys is that vault's alone",

@@ -59,10 +59,13 @@ class Hands:
         self._gate = gate
         self._keys = keys
         self._folder = folder
-        self._limits = Limits(config.isolation.memory_mb << 20, config.isolation.open_files)
+        isolation = config.isolation
+        processes = None if isolation.first_user is None else isolation.processes
+        self._limits = Limits(isolation.memory_mb << 20, isolation.open_files, processes)
         self._password = secrets.token_hex(32)
         self._shown: tuple[int, ...] = ()
         self._told: dict[str, str] = {}
+        self._tampered: set[str] = set()
         _let_enter(folder, users.front())
 
     def refresh(self) -> None:
@@ -88,12 +91,18 @@ class Hands:
             self._tell(vault, error)
             return None if error.fault is KeyFault.UNAVAILABLE else b""
 
+    @property
+    def alarms(self) -> int:
+        """How many vaults something was planted below."""
+        return len(self._tampered)
+
     def _tell(self, vault: str, error: KeyStoreError) -> None:
         """Once for each reason: it is looked at every second."""
         if error.fault in (KeyFault.LOCKED, KeyFault.MISSING) or self._told.get(vault) == error.text:
             return
         self._told[vault] = error.text
         if error.fault is KeyFault.TAMPERED:
+            self._tampered.add(vault)
             _LOGGER.error("ALARM: an organisation's keys are not opened: %s", error.text)
         else:
             _LOGGER.warning("supervisor: an organisation's keys cannot be opened: %s", error.text)

@@ -14,7 +14,7 @@ import sys
 import tempfile
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -29,7 +29,7 @@ from samdrift.app.isolated.memory import used
 from samdrift.app.isolated.process import name_in_log
 from samdrift.app.isolated.survivors import end_survivors
 from samdrift.app.isolated.users import Users
-from samdrift.app.isolation import require_rights
+from samdrift.app.isolation import require_protected_links, require_rights
 from samdrift.app.operator import vault_settings
 from samdrift.app.supervisor import Child, first_start, keep
 from samdrift.app.toml import ConfigError
@@ -63,6 +63,7 @@ async def supervising(config: Config, roles: frozenset[Role]) -> AsyncIterator[N
     that cannot keeps its own organisation waiting, and no other.
     """
     require_rights(config.isolation, root=os.geteuid() == 0)
+    require_protected_links()
     settings = vault_settings(config)
     async with AsyncExitStack() as stack:
         keys = await asyncio.to_thread(open_keys, settings)
@@ -171,7 +172,7 @@ class _House:
 
     def _announce(self) -> None:
         """Tell the front when others are served here than before."""
-        routes = _routes(self._hosted())
+        routes = replace(_routes(self._hosted()), alarms=self._hands.alarms)
         if routes != self._routes:
             self._routes = routes
             self._front.tell(routes.line())

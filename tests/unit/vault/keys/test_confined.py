@@ -14,7 +14,6 @@ import pytest
 from samdrift.vault.files import remove_tree
 from samdrift.vault.keys import confined
 from samdrift.vault.keys.backup import VaultBackup
-from samdrift.vault.keys.confined import MAX_BYTES
 from samdrift.vault.keys.files import KeyFault, KeyName, KeyStoreError
 from samdrift.vault.keys.software import SoftwareKeyStore
 from samdrift.vault.keys.vaultfolder import current
@@ -186,7 +185,7 @@ def test_a_folder_of_another_user_is_not_entered(store: SoftwareKeyStore) -> Non
 
 def test_a_file_larger_than_any_key_is_not_read(store: SoftwareKeyStore) -> None:
     path = numbered(store, "mine") / "signing-0001.pem"
-    path.write_bytes(path.read_bytes() + b"\n" * MAX_BYTES)
+    path.write_bytes(path.read_bytes() + b"\n" * (1 << 20))
     with pytest.raises(KeyStoreError) as caught:
         store.keys("mine")
     assert caught.value.fault is KeyFault.TAMPERED
@@ -216,6 +215,14 @@ def test_a_file_is_neither_read_nor_written_under_a_name_that_the_key_store_does
         confined.read(place)
     with pytest.raises(KeyStoreError):
         confined.write_new(place.with_name("another"), b"x")
+
+
+def test_a_fifo_is_not_read_in_place_of_a_file(store: SoftwareKeyStore) -> None:
+    path = numbered(store, "mine") / "data-key-0002"
+    os.mkfifo(path)
+    with pytest.raises(KeyStoreError) as caught:
+        confined.read(path)
+    assert caught.value.fault is KeyFault.TAMPERED
 
 
 def test_a_link_is_an_alarm_in_the_log(store: SoftwareKeyStore, caplog: pytest.LogCaptureFixture) -> None:
