@@ -139,6 +139,15 @@ def test_a_number_is_never_given_twice(tmp_path: Path) -> None:
     assert len({first, place.user("next").user, place.user().user}) == 3
 
 
+def test_the_users_of_closed_vaults_are_known(tmp_path: Path) -> None:
+    """So that what they left running can be ended."""
+    place = Place(tmp_path)
+    closed = place.user()
+    place.made("next")
+    place.user("next")
+    assert [user.user for user in place.users.closed(["next"])] == [closed.user]
+
+
 def test_when_all_numbers_have_been_given_nobody_gets_another_ones(tmp_path: Path) -> None:
     place = Place(tmp_path)
     place.user()

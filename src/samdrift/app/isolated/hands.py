@@ -7,7 +7,7 @@ import logging
 import os
 import secrets
 import socket
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from cryptography import x509
@@ -141,6 +141,11 @@ class Hands:
         )
         self._make_room(name, registration, roles, user)
         return Handed(handed.line(), [self._socket(name, door) for door in doors], user)
+
+    def end_closed(self, vaults: Collection[str]) -> None:
+        """End what still runs as the user of a vault that is not among ``vaults`` any more."""
+        for user in self.users.closed(vaults):
+            end_survivors(user)
 
     def renew(self, vault: str) -> None:
         """Make and remove the keys that access tokens are signed with: a worker writes none."""

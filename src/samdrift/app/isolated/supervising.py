@@ -140,6 +140,8 @@ class _House:
     async def start(self) -> None:
         """Start the front and who answers for nobody, and then a worker for each vault that is open."""
         await within(_REFRESH_SECONDS, self._hands.refresh)
+        known = [one.vault for one in self._gate.registry.all()]
+        await within(_REFRESH_SECONDS, lambda: self._hands.end_closed(known))
         self._announce()
         for child in (self._nobody, self._front):
             await first_start(child)

@@ -13,6 +13,7 @@ import os
 import re
 import stat
 import sys
+from collections.abc import Collection
 from pathlib import Path
 
 from samdrift.app.config import VaultConfig
@@ -60,6 +61,14 @@ class Users:
         """Return the user that the vault has been given, without giving it one."""
         found = (self._vaults.secrets / vault).lstat()
         return next((one for one in (found.st_uid, found.st_gid) if self._is_ours(one)), None)
+
+    def closed(self, vaults: Collection[str]) -> list[UnixUser]:
+        """List the users that were given to vaults which are not among ``vaults`` any more."""
+        if self._first is None:
+            return []
+        given = [place for place in self._numbers().iterdir() if _NUMBER.fullmatch(place.name)]
+        numbers = [self._first + int(place.name) for place in given if place.read_text() not in vaults]
+        return [UnixUser(number, number) for number in numbers]
 
     def let_in(self, operator: Path, registry: Path) -> None:
         """Let the processes reach what belongs to them.

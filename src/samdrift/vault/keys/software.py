@@ -53,6 +53,7 @@ from samdrift.vault.keys.vaultfiles import (
     VaultFiles,
     data_key_numbers,
     installed_files,
+    locked_secret,
 )
 from samdrift.vault.keys.vaultfolder import key_files
 from samdrift.vault.keys.wrapping import Lock, LockedSecret, WrappingError
@@ -174,8 +175,7 @@ class SoftwareKeyStore(KeyChoice):
     def token_keys(self, vault: str, today: date) -> tuple[SoftwareTokenKey, ...]:
         """Return the keys that access tokens are signed with, the newest first.
 
-        They are made and replaced by themselves, but not by a process that was handed the vault's key:
-        the supervisor that handed it does so (:meth:`renew_token_keys`). ``MISSING`` when there are none.
+        A process that was handed the vault's key makes none; ``MISSING`` when there are none.
         """
         if self._unlocker.makes_keys:
             self.renew_token_keys(vault, today)
@@ -296,10 +296,7 @@ class SoftwareKeyStore(KeyChoice):
         return self._folder / vault
 
     def _reading(self, vault: str, read: Callable[[Path], T]) -> T:
-        """Return what is read of the vault's files; read again when they were all wrapped anew meanwhile.
-
-        A folder that no longer counts may have been emptied in part while it was read.
-        """
+        """Return what is read of the vault's files; read again when the folder no longer counts then."""
         while True:
             folder = vaultfolder.current(self._vault_folder(vault))
             if folder is None:
@@ -341,11 +338,11 @@ class SoftwareKeyStore(KeyChoice):
             files.wrap_anew(VaultFiles.new(draft, lock, key))
 
     def _locked(self, vault: str) -> LockedSecret:
-        return self._reading(vault, _locked_secret)
+        return self._reading(vault, locked_secret)
 
     def _open(self, vault: str, folder: Path) -> VaultFiles:
         try:
-            return VaultFiles(folder, _locked_secret(folder).open(self._unlocker.key(vault)))
+            return VaultFiles(folder, locked_secret(folder).open(self._unlocker.key(vault)))
         except WrappingError:
             raise KeyStoreError(KeyFault.DAMAGED, "a secret of the vault does not open") from None
 
@@ -401,10 +398,3 @@ class SoftwareKeyStore(KeyChoice):
             return known.take(name, files, lambda: self._open(vault, folder))
 
         return self._reading(vault, read)
-
-
-def _locked_secret(folder: Path) -> LockedSecret:
-    try:
-        return LockedSecret.read(confined.read(folder / vaultfolder.SECRET))
-    except WrappingError:
-        raise KeyStoreError(KeyFault.DAMAGED, "a secret of the vault is damaged") from None

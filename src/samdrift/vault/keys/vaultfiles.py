@@ -187,6 +187,14 @@ def installed_files(folder: Path, name: KeyName) -> Mapping[int, KeyFile]:
     return {file.number: file for file in key_files(folder, name) if file.installed}
 
 
+def locked_secret(folder: Path) -> LockedSecret:
+    """Return the secret of the vault whose files are in ``folder``, as it is locked."""
+    try:
+        return LockedSecret.read(confined.read(folder / SECRET))
+    except WrappingError:
+        raise KeyStoreError(KeyFault.DAMAGED, "a secret of the vault is damaged") from None
+
+
 def data_key_numbers(folder: Path) -> list[int]:
     """The generations of the data key in a folder, the oldest first, without opening any."""
     return _numbers(folder, _DATA_KEY)
