@@ -65,3 +65,62 @@ def test_ci_installs_every_program_that_a_test_would_be_skipped_without() -> Non
     installed = dict(re.findall(r"^([\w-]+) ([\w-]+)$", (ROOT / ".ci" / "run").read_text(), re.MULTILINE))
     sources = "".join(file.read_text() for file in TESTS.rglob("*.py"))
     assert dict(re.findall(r'\brequires\("([\w-]+)", "([\w-]+)"\)', sources)) | PACKAGES == installed
+
+
+_BY_NAME = {
+    *("read_bytes", "read_text", "write_bytes", "write_text", "open", "iterdir", "glob", "rglob", "walk"),
+    *("mkdir", "touch", "rename", "replace_file", "unlink", "rmdir", "chmod", "chown", "link", "symlink"),
+    *("symlink_to", "hardlink_to", "rmtree", "copytree", "scandir", "listdir", "fwalk", "copyfile"),
+}
+"""Calls that reach a file by its name."""
+_NOT_OF_A_VAULT = {
+    "confined.py": "is the helper itself",
+    "custody.py": "reads the folder of the custodians, which is beside those of the vaults",
+    "requests.py": "reads the folder of the custodians too",
+    "seals.py": "reads the folder of the seals",
+    "witness.py": "keeps its mark in a folder beside those of the vaults",
+    "hsm/module.py": "loads the library that the configuration names",
+    "hsm/token.py": "reads the file with a PIN that the configuration names",
+}
+_BESIDE_VAULTS = {("unlocking.py", "root"), ("vaultfolder.py", "os"), ("vaultfolder.py", "folder")}
+"""The file of the root key, and that of a vault's lock, which are in the key store's own folder."""
+_NAMES_A_FOLDER_OF_THE_KEY_STORE = {
+    *(
+        "app/apart.py",
+        "app/control.py",
+        "app/isolated/hands.py",
+        "app/isolated/users.py",
+        "vault/database.py",
+    ),
+}
+
+
+def test_only_one_helper_opens_what_is_below_a_vaults_folder() -> None:
+    """A link that somebody put there leads root nowhere (docs/threat-model.md, a worker taken over)."""
+    keys = SOURCE / "vault" / "keys"
+    found = []
+    for path in sorted(keys.rglob("*.py")):
+        name = path.relative_to(keys).as_posix()
+        for node in ast.walk(ast.parse(path.read_text())) if name not in _NOT_OF_A_VAULT else ():
+            if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute | ast.Name)):
+                continue
+            called = node.func.attr if isinstance(node.func, ast.Attribute) else node.func.id
+            of = node.func.value if isinstance(node.func, ast.Attribute) else None
+            whose = of.id if isinstance(of, ast.Name) else "folder" if isinstance(of, ast.BinOp) else ""
+            helper = whose == "confined" or (called == "open" and whose in ("self", "locked", ""))
+            if called in _BY_NAME and not helper and (name, whose) not in _BESIDE_VAULTS:
+                found.append(f"{name}:{node.lineno}: {called}")
+    assert not found
+
+
+def test_only_named_modules_name_a_folder_of_the_key_store() -> None:
+    """Who names one outside the key store does not read what is in a vault's (the list says who may)."""
+    found = set()
+    for path in SOURCE.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            joins = isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div)
+            if joins and isinstance(node.left, ast.Attribute | ast.Name):  # type: ignore[attr-defined]
+                left = node.left  # type: ignore[attr-defined]
+                if (left.attr if isinstance(left, ast.Attribute) else left.id) in ("secrets", "_secrets"):
+                    found.add(path.relative_to(SOURCE).as_posix())
+    assert found <= _NAMES_A_FOLDER_OF_THE_KEY_STORE

@@ -26,9 +26,10 @@ from samdrift.contracts.discovery import CertificatePurpose
 from samdrift.contracts.errors import Explained
 from samdrift.net.trustfolder import read_policies
 from samdrift.vault.database import databases_of
-from samdrift.vault.keys.files import KeyName, decode_certificate, key_files
+from samdrift.vault.keys import confined
+from samdrift.vault.keys.files import KeyName, decode_certificate
 from samdrift.vault.keys.store import OPERATOR_KEYS
-from samdrift.vault.keys.vaultfolder import current
+from samdrift.vault.keys.vaultfolder import current, key_files
 
 _MAY_BE_SHARED = frozenset(
     {"file", "inner_issuers", "federation.tls_issuers", "malware.clamd.socket", "vaults.tokens.module"}
@@ -228,7 +229,7 @@ def _steps(url: str) -> tuple[str, ...]:
 def _public_keys(folder: Path) -> frozenset[bytes]:
     """The keys of the access point, old ones included; their files tell without the passphrase."""
     files = [file for file in key_files(current(folder) or folder, KeyName.ACCESS_POINT) if file.installed]
-    found = (decode_certificate(file.path.read_bytes()).public_key() for file in files)
+    found = (decode_certificate(confined.read(file.path)).public_key() for file in files)
     return frozenset(key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo) for key in found)
 
 

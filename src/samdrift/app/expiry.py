@@ -89,7 +89,7 @@ class Expiries:
     ) -> Iterator[_Expiry]:
         try:
             held = self.keys.keys(vault)
-        except KeyStoreError:
+        except (KeyStoreError, OSError):
             return  # What cannot be read is noticed by whoever needs it.
         rows = key_rows(held, now) if names is None else key_rows(held, now, names)
         for row in rows:

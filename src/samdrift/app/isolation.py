@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -15,6 +16,8 @@ _LEAST_USER = 1000
 _LARGEST_USER = 2**31 - USERS
 _LEAST_MEMORY = 256
 _LEAST_FILES = 256
+_LEAST_PROCESSES = 256
+_HARD_LINKS = Path("/proc/sys/fs/protected_hardlinks")
 
 
 class Isolation(StrEnum):
@@ -39,6 +42,8 @@ class IsolationConfig:
     """Most descriptors of one process: a connection is one, or two on its way to another process."""
     sockets: Path | None = None
     """Folder for the sockets between the processes; a temporary one, when absent."""
+    processes: int = 1024
+    """Most processes and threads of one Unix user, where each process has one of its own."""
 
 
 def read_isolation(table: Table) -> IsolationConfig:
@@ -52,6 +57,7 @@ def read_isolation(table: Table) -> IsolationConfig:
             memory_mb=table.take("memory_mb", _at_least(_LEAST_MEMORY), 2048),
             open_files=table.take("open_files", _at_least(_LEAST_FILES), 4096),
             sockets=table.path("sockets") if "sockets" in table else None,
+            processes=table.take("processes", _at_least(_LEAST_PROCESSES), 1024),
         )
     table.finish()
     return config
@@ -61,6 +67,17 @@ def require_rights(config: IsolationConfig, *, root: bool) -> None:
     """Refuse what only root can do; :class:`~samdrift.app.toml.ConfigError`."""
     if config.first_user is not None and not root:
         raise ConfigError("isolation.first_user", "only root can start processes as other Unix users")
+
+
+def require_protected_links(setting: Path = _HARD_LINKS) -> None:
+    """Refuse to start where a process could give another user's file a second name in a folder of its own."""
+    try:
+        protected = setting.read_text().strip() != "0"
+    except OSError:
+        protected = sys.platform != "linux"
+    if not protected:
+        text = "needs fs.protected_hardlinks = 1 (sysctl): without it a process could link to others' files"
+        raise ConfigError("isolation.level", text)
 
 
 def _level(value: Any) -> Isolation:

@@ -18,6 +18,7 @@ import subprocess
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from samdrift.app.aside import within
 from samdrift.contracts.errors import Explained
 from samdrift.vault.keys.files import KeyStoreError
 
@@ -30,6 +31,8 @@ _LONGEST_START = 300.0
 """Seconds after which a process that neither serves nor has ended never will."""
 _NOT_STARTED = 127
 """Stands for the exit status of what could not even be started, as in a shell."""
+_LONGEST_HAND = 60.0
+"""Seconds in which what a process is handed must have been made."""
 _LONGEST_LINE = 64 << 20
 _STEADY = 60.0
 """Seconds after which a process that ends has not failed to start."""
@@ -52,6 +55,8 @@ class Handed:
     """One line, without its end."""
     sockets: Sequence[socket.socket] = ()
     """Become the process's; ours are closed."""
+    user: UnixUser | None = None
+    """Whom it runs as; as we do, without."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,14 +76,14 @@ class Child:
         name: str,
         command: Sequence[str],
         hand: Callable[[], Handed] | None = None,
-        user: UnixUser | None = None,
     ) -> None:
-        """``hand`` gives what it is handed in each life; it runs as ``user``, or as we do."""
+        """``hand`` gives what it is handed in each life. It may block: it has a thread of its own."""
         self.name = name
         self._command = command
         self._hand = hand
-        self._user = user
         self._process: subprocess.Popen[bytes] | None = None
+        self.user: UnixUser | None = None
+        """Whom it runs as; as we do, without."""
         self._writer: asyncio.StreamWriter | None = None
 
     async def start(self) -> bool:
@@ -87,13 +92,20 @@ class Child:
         One that does neither for long is killed: whatever it hangs in, it would hang for ever.
         """
         try:
-            ours, handed = self._launched()
+            handed = None if self._hand is None else await within(_LONGEST_HAND, self._hand)
+            ours = self._launched(handed)
+        except TimeoutError:
+            _LOGGER.error("%s: cannot be started: what it is handed cannot be had in time", self.name)
+            return False
         except OSError as error:
             where = f" {error.filename}:" if isinstance(error.filename, str) else ""
             _LOGGER.error("%s: cannot be started (%s %s)", self.name, where, error.strerror)
             return False
         except KeyStoreError as error:
             _LOGGER.error("%s: cannot be started: %s", self.name, error.text)
+            return False
+        except Exception as error:  # Whatever lies there is this process's affair, and no other's.
+            _LOGGER.error("%s: cannot be started (%s)", self.name, type(error).__name__)
             return False
         self._reader, self._writer = await asyncio.open_connection(sock=ours)
         try:
@@ -118,9 +130,9 @@ class Child:
         if self._process is not None:
             self._process.kill()
 
-    def _launched(self) -> tuple[socket.socket, Handed | None]:
-        """Start the process; gives our end of the channel, and what is to be handed over."""
-        handed = self._hand() if self._hand is not None else None
+    def _launched(self, handed: Handed | None) -> socket.socket:
+        """Start the process; gives our end of the channel."""
+        user = self.user = handed.user if handed is not None else None
         ours, theirs = socket.socketpair()
         with theirs:
             try:
@@ -130,9 +142,9 @@ class Child:
                     stdin=theirs.fileno(),
                     start_new_session=True,
                     env=None if handed is None else _without_credentials(),
-                    user=self._user.user if self._user else None,
-                    group=self._user.group if self._user else None,
-                    extra_groups=self._user.groups if self._user else None,
+                    user=user.user if user else None,
+                    group=user.group if user else None,
+                    extra_groups=user.groups if user else None,
                 )
                 if handed is not None:
                     socket.send_fds(ours, [b"\n"], [each.fileno() for each in handed.sockets])
@@ -142,7 +154,7 @@ class Child:
             finally:
                 for each in handed.sockets if handed is not None else ():
                     each.close()
-        return ours, handed
+        return ours
 
     async def ended(self) -> int:
         """Its exit status, once it has ended: its end of the channel is closed then."""

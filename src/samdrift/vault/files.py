@@ -25,10 +25,9 @@ def private_folder(folder: Path) -> Path:
     return folder
 
 
-def write_new(path: Path, data: bytes, *, shared: bool = False) -> bool:
+def write_new(path: Path, data: bytes) -> bool:
     """Write ``path`` with mode 0600; false, and nothing written, when it is there already.
 
-    ``shared`` with the folder's group, from the first moment on, where that may read the folder.
     Two writers may race: one wins, and the loser reads what the winner wrote.
     """
     draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
@@ -37,8 +36,6 @@ def write_new(path: Path, data: bytes, *, shared: bool = False) -> bool:
         with os.fdopen(descriptor, "wb") as file:
             file.write(data)
             give_as(descriptor, path.parent)
-            if shared:
-                os.fchmod(descriptor, 0o600 | path.parent.stat().st_mode & 0o040)
             file.flush()
             os.fsync(file.fileno())
         os.link(draft, path)
@@ -81,3 +78,54 @@ def sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def sync_descriptor(folder: int) -> None:
+    """Make the names in an open folder durable, also in one that was opened for passing through alone."""
+    descriptor = os.open(".", os.O_RDONLY | os.O_DIRECTORY, dir_fd=folder)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def remove_tree(name: str, above: int) -> None:
+    """Remove a folder in the open folder ``above``, however deep it is; of a link or file, that alone.
+
+    Who made what is in it may have nested folders by the thousand: each is moved up before it is
+    emptied, so that neither descriptors nor the stack grow with the depth.
+    """
+    try:
+        folder = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=above)
+    except FileNotFoundError:
+        return
+    except OSError:
+        os.unlink(name, dir_fd=above)
+        return
+    try:
+        while entries := os.listdir(folder):
+            for entry in entries:
+                _flatten(entry, folder)
+    finally:
+        os.close(folder)
+    os.rmdir(name, dir_fd=above)
+
+
+def _flatten(name: str, folder: int) -> None:
+    """Remove an entry; of a folder, move its folders up beside it first."""
+    try:
+        inner = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=folder)
+    except FileNotFoundError:
+        return
+    except OSError:
+        os.unlink(name, dir_fd=folder)
+        return
+    try:
+        for entry in os.listdir(inner):
+            try:
+                os.unlink(entry, dir_fd=inner)
+            except (IsADirectoryError, PermissionError):
+                os.rename(entry, secrets.token_hex(16), src_dir_fd=inner, dst_dir_fd=folder)
+    finally:
+        os.close(inner)
+    os.rmdir(name, dir_fd=folder)

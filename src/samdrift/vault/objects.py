@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import shutil
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,7 +19,7 @@ from obstore.exceptions import BaseError
 from obstore.store import LocalStore, ObjectStore, from_url
 
 from samdrift.vault.errors import SealBroken, VaultUnavailable
-from samdrift.vault.files import give_as, private_folder, sync_folder
+from samdrift.vault.files import give_as, private_folder, remove_tree, sync_folder
 
 _IN_A_FOLDER = 1 << 20
 _OVER_THE_NETWORK = 5 << 20
@@ -81,9 +80,9 @@ class Objects:
         if self._folder is None:
             for stored in await self.under(prefix):
                 await self.delete(stored.name)
-        elif (self._folder / prefix).exists():
+        else:
             with _typed():
-                await asyncio.to_thread(shutil.rmtree, self._folder / prefix)
+                await asyncio.to_thread(_remove, self._folder, prefix)
 
     async def drop_drafts(self, prefix: str, before: datetime) -> None:
         """Remove what a crash left half written in a folder; another store drops its own parts."""
@@ -119,6 +118,15 @@ class ObjectWriter:
         data, self._held = self._held, bytearray()
         with _typed():
             await self._file.write(data)
+
+
+def _remove(folder: Path, prefix: str) -> None:
+    """However deep what lies there is nested: its organisation's own process may have put it there."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        remove_tree(prefix, descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _drop_drafts(folder: Path, before: float) -> None:

@@ -23,7 +23,8 @@ from tests.roles.stage import Stage
 
 ALFA, BETA = organisation("alfa", "2120000101"), organisation("beta", "2120000102")
 PATIENCE = 120.0
-FIRST_USER = 310_000
+FIRST_USER = 400_000 + os.getpid() % 10_000 * 10_000
+"""Of this run alone: an installation ends what runs as one of its users and is not its own."""
 ROOT = os.geteuid() == 0
 as_root = pytest.mark.skipif(not ROOT, reason="only root may look into, and start processes as, others")
 SERVES = re.compile(r"^(.+): \S+ \S+ INFO serves as process ([0-9]+); memory [0-9]+ MB", re.MULTILINE)

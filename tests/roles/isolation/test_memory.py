@@ -7,7 +7,6 @@ import os
 import re
 import subprocess
 import sys
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
 
@@ -51,7 +50,7 @@ def secrets_of(house: House, *vaults: str) -> Secrets:
                 continue
             for key in keys:
                 found |= of_key(name.value, key._private_key)
-        for number, token in enumerate(files.token_keys(datetime.now(UTC).date())):
+        for number, token in enumerate(files.token_keys()):
             found |= of_key(f"token key {number}", token._private_key)
     return found
 
@@ -125,6 +124,8 @@ async def test_what_would_leave_a_trace_of_the_memory_is_off(house: House) -> No
         limits = Path(f"/proc/{number}/limits").read_text()
         assert re.search(rf"^Max data size +{IsolationConfig().memory_mb << 20} ", limits, re.MULTILINE)
         assert re.search(rf"^Max open files +{IsolationConfig().open_files} ", limits, re.MULTILINE)
+        assert re.search(rf"^Max processes +{IsolationConfig().processes} ", limits, re.MULTILINE)
+        assert re.search(rf"^Max file size +{4 << 30} ", limits, re.MULTILINE)
         status = Path(f"/proc/{number}/status").read_text()
         assert re.search(r"^CapEff:\t0+$", status, re.MULTILINE)
         assert Path(f"/proc/{number}/environ").stat().st_uid == 0, "as of what may not be dumped"
@@ -142,7 +143,7 @@ async def test_each_process_runs_as_a_user_of_its_own_who_cannot_read_the_others
         for role in Role:
             user = users[f"{role.value} of {member.organisation}"]
             own = settings.secrets / registration(member, role).vault
-            assert own.stat().st_uid == user
+            assert (own.stat().st_uid, own.stat().st_gid) == (0, user)
             assert reads(user, own)
             for foreign in (registration(other, AP), registration(other, MT)):
                 for place in (settings.secrets / foreign.vault, settings.objects / foreign.vault):

@@ -15,6 +15,9 @@ _GATE = "tests/unit/vault/test_gate.py"
 _SEALING = "tests/unit/vault/test_sealing.py"
 _BODIES = "tests/unit/vault/test_bodies.py"
 _UNLOCKING = "tests/unit/vault/keys/test_unlocking.py"
+_CONFINED = "tests/unit/vault/keys/test_confined.py"
+_BACKED_UP = f"{_CONFINED}::test_a_backup_holds_nothing_of_another_vault_that_a_link_leads_to"
+_USERS = "tests/unit/app/test_users.py"
 _DESK = "tests/unit/vault/test_transferdesk.py"
 _HOSTILE = "tests/unit/app/moving/test_hostile.py"
 _QUEUE = "tests/separation/test_notify_queue.py"
@@ -364,6 +367,132 @@ AT_REST = (
         "key = self._keys.get(vault)\n",
         "key = self._keys.get(vault, b'0' * 32)\n",
         (f"{_UNLOCKING}::test_a_process_opens_what_it_was_handed_and_nothing_else",),
+    ),
+    Mutant(
+        "no link in place of a key file is followed",
+        "vault/keys/confined.py",
+        "_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC\n",
+        "_READ = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC\n",
+        (f"{_CONFINED}::test_a_folder_that_holds_a_link_gives_nobody_what_it_leads_to",),
+    ),
+    Mutant(
+        "no link in place of a folder is followed",
+        "vault/keys/confined.py",
+        "os.open(name, _PASS | os.O_NOFOLLOW, dir_fd=above)",
+        "os.open(name, _PASS, dir_fd=above)",
+        (_BACKED_UP, f"{_USERS}::test_a_link_in_place_of_keys_is_an_error_of_that_vault"),
+    ),
+    Mutant(
+        "a key file has one name",
+        "vault/keys/confined.py",
+        "if found.st_nlink != 1:",
+        "if False:",
+        (_BACKED_UP,),
+    ),
+    Mutant(
+        "a key file is a regular one",
+        "vault/keys/confined.py",
+        "if not stat.S_ISREG(found.st_mode):",
+        "if False:",
+        (f"{_CONFINED}::test_a_fifo_is_not_read_in_place_of_a_file",),
+    ),
+    Mutant(
+        "a key file belongs to the owner of the key store",
+        "vault/keys/confined.py",
+        "if found.st_uid != owner:",
+        "if False:",
+        (f"{_CONFINED}::test_a_file_of_another_user_is_not_read",),
+    ),
+    Mutant(
+        "a folder of keys belongs to the owner of the key store",
+        "vault/keys/confined.py",
+        "if os.fstat(descriptor).st_uid != owner:",
+        "if False:",
+        (f"{_CONFINED}::test_a_folder_of_another_user_is_not_entered",),
+    ),
+    Mutant(
+        "a key file is of a bounded size",
+        "vault/keys/confined.py",
+        "MAX_BYTES = 256 << 10\n",
+        "MAX_BYTES = 256 << 20\n",
+        (f"{_CONFINED}::test_a_file_larger_than_any_key_is_not_read",),
+    ),
+    Mutant(
+        "a backup of keys has files that the key store makes",
+        "vault/keys/confined.py",
+        "return names is not None and names.fullmatch(path.name) is not None",
+        "return names is not None",
+        (f"{_CONFINED}::test_only_files_that_the_key_store_makes_are_backed_up_and_restored",),
+    ),
+    Mutant(
+        "a worker's user reads the keys of its vault and writes none",
+        "vault/keys/confined.py",
+        "        _give(vault, user, group, 0o750)\n",
+        "        _give(vault, user, group, 0o770)\n",
+        (f"{_USERS}::test_the_user_of_a_vault_reads_its_keys_writes_none_and_owns_its_objects",),
+    ),
+    Mutant(
+        "a worker makes no keys",
+        "vault/keys/unlocking.py",
+        "    makes_keys = False\n",
+        "    makes_keys = True\n",
+        (f"{_UNLOCKING}::test_a_process_makes_no_keys_that_access_tokens_are_signed_with",),
+    ),
+    Mutant(
+        "the number of a closed organisation's user is given to nobody else",
+        "app/isolated/users.py",
+        "given = [int(each) for each in os.listdir(self._numbers()) if _NUMBER.fullmatch(each)]",
+        "given = list[int](); [each.unlink() for each in self._numbers().iterdir()]",
+        (f"{_USERS}::test_a_number_is_never_given_twice",),
+    ),
+    Mutant(
+        "what a worker started ends with it",
+        "app/isolated/survivors.py",
+        "    os.kill(-1, 9)\n",
+        "    pass\n",
+        ("tests/unit/app/test_survivors.py::test_all_processes_of_a_user_are_ended_and_none_of_another",),
+    ),
+    Mutant(
+        "a worker's metrics are of a bounded size",
+        "app/isolated/metrics.py",
+        "MAX_BYTES = 24 << 10\n",
+        "MAX_BYTES = 4 << 20\n",
+        ("tests/unit/app/test_workers_metrics.py::test_an_answer_is_of_a_bounded_size",),
+    ),
+    Mutant(
+        "a worker's metrics have names that we give",
+        "app/isolated/metrics.py",
+        "if allowed is None or not labels.keys() <= allowed.labels or not math.isfinite(value):",
+        "if allowed is not None and not math.isfinite(value):",
+        ("tests/unit/app/test_workers_metrics.py::test_what_no_worker_measures_of_itself_is_its_absence",),
+    ),
+    Mutant(
+        "a worker's metrics are of itself",
+        "app/isolated/metrics.py",
+        'if any(labels.get(label, "") not in whose for label in ("organisation", "owner")):',
+        "if False:",
+        ("tests/unit/app/test_workers_metrics.py::test_what_no_worker_measures_of_itself_is_its_absence",),
+    ),
+    Mutant(
+        "where hard links are not protected nothing starts",
+        "app/isolation.py",
+        '    if not protected:\n        text = "needs fs',
+        '    if False:\n        text = "needs fs',
+        ("tests/unit/app/test_isolation.py::test_where_hard_links_are_not_protected_nothing_starts",),
+    ),
+    Mutant(
+        "a look that hangs at one vault's keys is that vault's alone",
+        "app/aside.py",
+        "await asyncio.wait(begun.values(), timeout=self._seconds)",
+        "await asyncio.wait(begun.values())",
+        ("tests/unit/app/test_aside.py::test_a_look_that_hangs_keeps_no_other_waiting",),
+    ),
+    Mutant(
+        "a look that fails at one vault's keys is that vault's alone",
+        "app/aside.py",
+        "return future.result() if error is None else self._failed(name, error)",
+        "return future.result()",
+        ("tests/unit/app/test_aside.py::test_a_look_that_fails_is_that_things_alone",),
     ),
     Mutant(
         "the name of a vault for strangers cannot be guessed",

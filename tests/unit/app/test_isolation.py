@@ -9,7 +9,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
 
 from samdrift.app.configfile import load
 from samdrift.app.isolated.metrics import merged
-from samdrift.app.isolation import Isolation, IsolationConfig, require_rights
+from samdrift.app.isolation import Isolation, IsolationConfig, require_protected_links, require_rights
 from samdrift.app.toml import ConfigError
 from tests.unit.app.test_configfile import GOOD
 
@@ -56,6 +56,18 @@ def test_only_root_gives_processes_users_of_their_own() -> None:
     require_rights(IsolationConfig(Isolation.PROCESS), root=False)
     with pytest.raises(ConfigError, match="only root"):
         require_rights(config, root=False)
+
+
+@pytest.mark.parametrize(("setting", "refused"), [("1\n", False), ("0\n", True)])
+def test_where_hard_links_are_not_protected_nothing_starts(
+    tmp_path: Path, setting: str, refused: bool
+) -> None:
+    (tmp_path / "protected_hardlinks").write_text(setting)
+    if not refused:
+        require_protected_links(tmp_path / "protected_hardlinks")
+        return
+    with pytest.raises(ConfigError, match="protected_hardlinks"):
+        require_protected_links(tmp_path / "protected_hardlinks")
 
 
 def told(received: int, oldest: float) -> str:

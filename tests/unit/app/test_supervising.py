@@ -70,7 +70,7 @@ async def scene(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Scene]:
     yield scene
     for kept in scene.house._workers.values():
         kept.child.kill()
-    scene.patch.setattr(scene.house, "_front", SimpleNamespace(stop=_nothing))
+    scene.patch.setattr(scene.house, "_front", SimpleNamespace(stop=_nothing, user=None))
     await scene.house.stop()
 
 

@@ -223,7 +223,7 @@ async def test_a_key_store_that_came_back_without_its_witness_is_no_excuse(
     await key_of(installation, organisation)
     await taken(installation, organisation)
     vault_id = (await vault_login(installation, organisation, MT)).vault
-    (installation.settings.secrets / vault_id / "last-mark").unlink()
+    (installation.settings.secrets / ".marks" / vault_id / "last-mark").unlink()
     if witness is not None:
         open_keys(installation.settings).keep_witness(vault_id, witness)
     async with installation.open(organisation, MT) as vault:

@@ -11,6 +11,8 @@ from samdrift.app.isolated.handover import Limits
 
 _PR_SET_DUMPABLE = 4
 _PR_SET_NO_NEW_PRIVS = 38
+_LARGEST_FILE = 4 << 30
+"""Bytes: no message that is taken needs a larger one."""
 
 
 def leave_no_trace() -> None:
@@ -24,9 +26,12 @@ def leave_no_trace() -> None:
 
 
 def take_no_more_than(limits: Limits) -> None:
-    """Bound memory and descriptors; what the system allows less of stays less."""
+    """Bound memory, descriptors, processes and the size of files; what is less already stays less."""
     _lower(resource.RLIMIT_DATA, limits.memory)
     _lower(resource.RLIMIT_NOFILE, limits.open_files)
+    _lower(resource.RLIMIT_FSIZE, _LARGEST_FILE)
+    if limits.processes is not None:
+        _lower(resource.RLIMIT_NPROC, limits.processes)
 
 
 def _lower(kind: int, most: int) -> None:

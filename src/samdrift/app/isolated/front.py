@@ -24,11 +24,12 @@ from samdrift.app.configfile import load
 from samdrift.app.doors import Door, PublicDoors
 from samdrift.app.isolated.handover import NOBODY, FrontHandOver, Routes, place_of
 from samdrift.app.isolated.memory import MemoryMetrics
-from samdrift.app.isolated.metrics import Gathered
+from samdrift.app.isolated.metrics import Gathered, Worker
 from samdrift.app.metrics import metrics_application
 from samdrift.app.operator import named_in_metrics
 from samdrift.app.replaceable import registered_clients
 from samdrift.audit.operations import unexpected
+from samdrift.contracts.principals import Role
 from samdrift.messageservice.authorization.issuers import METADATA, PATH
 from samdrift.messageservice.authorization.jwt import JwtInvalid, UnverifiedJwt
 from samdrift.messageservice.interfaced.problems import problem
@@ -75,10 +76,17 @@ class Directory:
         known = name if name in self.routes.message_services.values() else NOBODY
         return place_of(self._folder, known, Door.D)
 
-    def metrics(self) -> list[Path]:
-        """Every worker's."""
-        names = {*self.routes.access_points.values(), *self.routes.message_services.values(), NOBODY}
-        return [place_of(self._folder, name, Door.METRICS) for name in sorted(names)]
+    def measured(self) -> list[Worker]:
+        """Every worker, by where its metrics are."""
+        routes = (
+            (Role.ACCESS_POINT, self.routes.access_points),
+            (Role.MESSAGE_SERVICE, self.routes.message_services),
+        )
+        found = [(role.value, whose, name) for role, names in routes for whose, name in names.items()]
+        return [
+            Worker(place_of(self._folder, name, Door.METRICS), kind, whose)
+            for kind, whose, name in [*found, (NOBODY, None, NOBODY)]
+        ]
 
     def _access_point(self, organisation: ParticipantIdentifier | None, door: Door) -> Path:
         named = organisation.value if organisation is not None else ""
@@ -115,7 +123,13 @@ async def fronting(handed: FrontHandOver, sockets: Mapping[Door, socket.socket])
         for door in handed.doors:
             if door is Door.METRICS:
                 named = named_in_metrics(config)
-                gathered = Gathered(forwarder, directory.metrics, MemoryMetrics(handed, named=named))
+                gathered = Gathered(
+                    forwarder,
+                    directory.measured,
+                    MemoryMetrics(handed, named=named),
+                    named=named,
+                    alarms=lambda: directory.routes.alarms,
+                )
                 applications[door] = metrics_application(gathered.registry, gathered.gather)
             application = applications[door]
             await doors.open(stack, door, guarded(application, unexpected(f"the front, {door.value}")))

@@ -23,6 +23,8 @@ class Limits:
     memory: int
     """Bytes that it may write to."""
     open_files: int
+    processes: int | None = None
+    """Of its Unix user, threads included; unlimited where it shares its user with others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +34,8 @@ class Routes:
     access_points: Mapping[str, str] = field(default_factory=dict)
     """By participant identifier."""
     message_services: Mapping[str, str] = field(default_factory=dict)
+    alarms: int = 0
+    """Vaults below whose folder of keys something was planted."""
 
     @classmethod
     def read(cls, line: bytes) -> Self:

@@ -7,7 +7,7 @@ import logging
 import os
 import secrets
 import socket
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from cryptography import x509
@@ -23,9 +23,11 @@ from samdrift.app.isolated.handover import (
     copy_folder,
     place_of,
 )
+from samdrift.app.isolated.survivors import end_survivors
 from samdrift.app.isolated.users import Users
 from samdrift.app.supervisor import Handed, UnixUser
 from samdrift.contracts.principals import Role
+from samdrift.net.clock import system_clock
 from samdrift.vault.files import private_folder
 from samdrift.vault.gate import Gate
 from samdrift.vault.keys.files import (
@@ -56,10 +58,13 @@ class Hands:
         self._gate = gate
         self._keys = keys
         self._folder = folder
-        self._limits = Limits(config.isolation.memory_mb << 20, config.isolation.open_files)
+        isolation = config.isolation
+        processes = None if isolation.first_user is None else isolation.processes
+        self._limits = Limits(isolation.memory_mb << 20, isolation.open_files, processes)
         self._password = secrets.token_hex(32)
         self._shown: tuple[int, ...] = ()
         self._told: dict[str, str] = {}
+        self._tampered: set[str] = set()
         _let_enter(folder, users.front())
 
     def refresh(self) -> None:
@@ -85,20 +90,31 @@ class Hands:
             self._tell(vault, error)
             return None if error.fault is KeyFault.UNAVAILABLE else b""
 
+    @property
+    def alarms(self) -> int:
+        """How many vaults something was planted below."""
+        return len(self._tampered)
+
     def _tell(self, vault: str, error: KeyStoreError) -> None:
         """Once for each reason: it is looked at every second."""
-        if error.fault not in (KeyFault.LOCKED, KeyFault.MISSING) and self._told.get(vault) != error.text:
-            self._told[vault] = error.text
+        if error.fault in (KeyFault.LOCKED, KeyFault.MISSING) or self._told.get(vault) == error.text:
+            return
+        self._told[vault] = error.text
+        if error.fault is KeyFault.TAMPERED:
+            self._tampered.add(vault)
+            _LOGGER.error("ALARM: an organisation's keys are not opened: %s", error.text)
+        else:
             _LOGGER.warning("supervisor: an organisation's keys cannot be opened: %s", error.text)
 
     def to_front(self, doors: Sequence[Door], routes: Routes) -> Handed:
         """The addresses, and the server's key in a file of its own."""
+        end_survivors(self.users.front())
         certificate = self._folder / _CERTIFICATE
         sockets = [bound_socket(self._config, door) for door in doors]
         handed = FrontHandOver(
             self._file, tuple(doors), self._limits, self._folder, routes, certificate, self._password
         )
-        return Handed(handed.line(), sockets)
+        return Handed(handed.line(), sockets, self.users.front())
 
     def to_worker(
         self, registration: Registration | None, roles: tuple[Role, ...], doors: tuple[Door, ...]
@@ -109,6 +125,7 @@ class Hands:
         needed = [PlatformLogin.REGISTRY, *([vault] if vault is not None else [])]
         if Role.ACCESS_POINT in roles:
             needed.append(OPERATOR_KEYS)
+        user = self._user(registration, roles)
         handed = WorkerHandOver(
             name=name,
             config=self._file,
@@ -121,8 +138,30 @@ class Hands:
             pin=self._keys.pin(vault) if vault is not None else None,
             database=self._gate.database.address,
         )
-        self._make_room(name, registration, roles)
-        return Handed(handed.line(), [self._socket(name, door) for door in doors])
+        self._make_room(name, registration, roles, user)
+        return Handed(handed.line(), [self._socket(name, door) for door in doors], user)
+
+    def end_closed(self, vaults: Collection[str]) -> None:
+        """End what still runs as the user of a vault that is not among ``vaults`` any more."""
+        for user in self.users.closed(vaults):
+            end_survivors(user)
+
+    def renew(self, vault: str) -> None:
+        """Make and remove the keys that access tokens are signed with: a worker writes none."""
+        self._keys.renew_token_keys(vault, system_clock().date())
+
+    def _user(self, registration: Registration | None, roles: tuple[Role, ...]) -> UnixUser | None:
+        """Whom a worker runs as, once nothing of its former life runs any more."""
+        if registration is None:
+            user = self.users.nobody()
+            end_survivors(user)
+            return user
+        if (known := self.users.known(registration.vault)) is not None:
+            end_survivors(UnixUser(known, known))
+        if Role.MESSAGE_SERVICE in roles:
+            self.renew(registration.vault)
+        access_point = registration.role is Role.ACCESS_POINT
+        return self.users.of_vault(registration.vault, access_point=access_point)
 
     def _give_password(self, organisation: ParticipantIdentifier, user: UnixUser | None) -> None:
         """The password at its Domibus is a file that the worker reads with each call."""
@@ -130,14 +169,18 @@ class Hands:
             if one.identifier == organisation and one.domibus and one.domibus.password_file:
                 _own(one.domibus.password_file.resolve(), user)
 
-    def _make_room(self, name: str, registration: Registration | None, roles: tuple[Role, ...]) -> None:
+    def _make_room(
+        self,
+        name: str,
+        registration: Registration | None,
+        roles: tuple[Role, ...],
+        user: UnixUser | None,
+    ) -> None:
         """For a message service: a folder for its copy of the address book, and what else it reads itself."""
         book = self._config.address_book
         if Role.MESSAGE_SERVICE not in roles:
             return
-        user = self.users.nobody()
         if registration is not None:
-            user = self.users.of_vault(registration.vault, access_point=False)
             self._give_password(registration.organisation, user)
         if book is None:
             return

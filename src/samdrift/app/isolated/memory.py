@@ -13,6 +13,8 @@ from prometheus_client.registry import Collector
 
 _FIELD = re.compile(r"^(Rss|Pss): +([0-9]+) kB$", re.MULTILINE)
 _KIB = 1024
+MEMORY = "samdrift_process_memory_bytes"
+PROCESSES = "samdrift_processes"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +60,7 @@ class MemoryMetrics(Collector):
     def collect(self) -> Iterator[Metric]:
         now = used()
         names = list(self._labels)
-        memory = GaugeMetricFamily(
-            "samdrift_process_memory_bytes", "Memory of all processes of a kind", labels=[*names, "measure"]
-        )
+        memory = GaugeMetricFamily(MEMORY, "Memory of all processes of a kind", labels=[*names, "measure"])
         memory.add_metric([*self._labels.values(), "rss"], now.rss)
         memory.add_metric([*self._labels.values(), "pss"], now.pss)
         yield memory
-        processes = GaugeMetricFamily("samdrift_processes", "Processes of a kind that answer", labels=names)
-        processes.add_metric(list(self._labels.values()), 1)
-        yield processes

@@ -14,10 +14,11 @@ import sys
 import tempfile
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
+from samdrift.app.aside import Looks, within
 from samdrift.app.config import Config
 from samdrift.app.control import control_folder, controlled
 from samdrift.app.databasecare import cared_for
@@ -27,8 +28,9 @@ from samdrift.app.isolated.handover import FRONT, NOBODY, Routes
 from samdrift.app.isolated.hands import Hands
 from samdrift.app.isolated.memory import used
 from samdrift.app.isolated.process import name_in_log
+from samdrift.app.isolated.survivors import end_survivors
 from samdrift.app.isolated.users import Users
-from samdrift.app.isolation import require_rights
+from samdrift.app.isolation import require_protected_links, require_rights
 from samdrift.app.operator import vault_settings
 from samdrift.app.supervisor import Child, first_start, keep
 from samdrift.app.toml import ConfigError
@@ -47,6 +49,11 @@ _LOGGER = logging.getLogger("samdrift")
 _COMMAND = (sys.executable, "-P", "-m", "samdrift.app.isolated.process")
 _LOOK_SECONDS = 1.0
 """Between two looks at who is served here, and at what was replaced."""
+_LOOK_PATIENCE = 10.0
+"""Seconds for one look at a vault's keys."""
+_REFRESH_SECONDS = 60.0
+_RENEW_SECONDS = 3600.0
+_CLEAR_SECONDS = 30.0
 
 
 @contextlib.asynccontextmanager
@@ -57,6 +64,7 @@ async def supervising(config: Config, roles: frozenset[Role]) -> AsyncIterator[N
     that cannot keeps its own organisation waiting, and no other.
     """
     require_rights(config.isolation, root=os.geteuid() == 0)
+    require_protected_links()
     settings = vault_settings(config)
     async with AsyncExitStack() as stack:
         keys = await asyncio.to_thread(partial(open_keys, settings, begin=True))
@@ -112,19 +120,30 @@ class _House:
             FRONT,
             (*_COMMAND, FRONT),
             lambda: hands.to_front(self._doors, self._routes),
-            hands.users.front(),
         )
         self._nobody = Child(
             NOBODY,
             (*_COMMAND, NOBODY),
             lambda: hands.to_worker(None, tuple(sorted(roles)), self._doors),
-            hands.users.nobody(),
         )
         self._keeping: list[asyncio.Task[None]] = []
+        self._openings = Looks(
+            hands.opening, seconds=_LOOK_PATIENCE, hanging=self._hanging, failed=self._failed
+        )
+        self._renewals = Looks(
+            lambda vault: hands.renew(vault),
+            seconds=_LOOK_PATIENCE,
+            hanging=self._hanging,
+            failed=self._not_renewed,
+        )
+        self._renewed = -_RENEW_SECONDS
+        self._told: set[str] = set()
 
     async def start(self) -> None:
         """Start the front and who answers for nobody, and then a worker for each vault that is open."""
-        self._hands.refresh()
+        await within(_REFRESH_SECONDS, self._hands.refresh)
+        known = [one.vault for one in self._gate.registry.all()]
+        await within(_REFRESH_SECONDS, lambda: self._hands.end_closed(known))
         self._announce()
         for child in (self._nobody, self._front):
             await first_start(child)
@@ -137,9 +156,10 @@ class _House:
         while True:
             await asyncio.sleep(_LOOK_SECONDS)
             try:
-                self._hands.refresh()
+                await within(_REFRESH_SECONDS, self._hands.refresh)
                 self._announce()
                 await self._update()
+                await self._renew()
             except (OSError, KeyStoreError, ConfigError) as error:
                 _LOGGER.warning("supervisor: looks again later (%s)", type(error).__name__)
 
@@ -152,10 +172,11 @@ class _House:
         await self._front.stop()
         children = [self._nobody, *(one.child for one in kept)]
         await asyncio.gather(*(child.stop() for child in children))
+        await asyncio.gather(*(self._cleared(child) for child in (self._front, *children)))
 
     def _announce(self) -> None:
         """Tell the front when others are served here than before."""
-        routes = _routes(self._hosted())
+        routes = replace(_routes(self._hosted()), alarms=self._hands.alarms)
         if routes != self._routes:
             self._routes = routes
             self._front.tell(routes.line())
@@ -167,7 +188,7 @@ class _House:
         for it. Tokens may be far away, so that they are asked aside.
         """
         hosted = {one.vault: one for one in self._hosted()}
-        openings = await asyncio.to_thread(lambda: {vault: self._hands.opening(vault) for vault in hosted})
+        openings = await self._openings.at(hosted)
         for vault, kept in self._workers.items():
             if kept.ending is None and openings.get(vault, b"") not in (None, kept.opened_with):
                 kept.ending = asyncio.create_task(self._ended(vault, kept))
@@ -178,10 +199,45 @@ class _House:
                 self._workers[vault] = _Kept(child, keeping, tried, opening)
 
     async def _ended(self, vault: str, kept: _Kept) -> None:
-        """End a worker; the next look begins another one, if there is to be one."""
+        """End a worker and all that it started; the next look begins another one, if there is to be one."""
         kept.keeping.cancel()
         await kept.child.stop()
+        await self._cleared(kept.child)
         del self._workers[vault]
+
+    async def _cleared(self, child: Child) -> None:
+        """End what a process that has ended had started."""
+        try:
+            await within(_CLEAR_SECONDS, partial(end_survivors, child.user))
+        except OSError as error:
+            _LOGGER.error("ALARM: processes of an organisation's user outlive its worker (%s)", error)
+
+    async def _renew(self) -> None:
+        """Have the keys renewed that access tokens are signed with, once an hour."""
+        now = asyncio.get_running_loop().time()
+        if now - self._renewed < _RENEW_SECONDS:
+            return
+        self._renewed = now
+        services = [one.vault for one in self._hosted() if one.role is Role.MESSAGE_SERVICE]
+        await self._renewals.at([vault for vault in services if vault in self._workers])
+
+    def _not_renewed(self, vault: str, error: BaseException) -> None:
+        """A vault that is locked or gone meanwhile needs no key; other errors are told."""
+        if not isinstance(error, KeyStoreError):
+            self._failed(vault, error)
+
+    def _hanging(self, vault: str) -> None:
+        """A look that does not end leaves the vault's worker as it is."""
+        if vault not in self._told:
+            self._told.add(vault)
+            _LOGGER.error("supervisor: a look at an organisation's keys does not end")
+
+    def _failed(self, vault: str, error: BaseException) -> bytes:
+        """Whatever is wrong with what lies there, it is that vault's fault alone."""
+        if vault not in self._told:
+            self._told.add(vault)
+            _LOGGER.error("supervisor: an organisation's keys cannot be read (%s)", type(error).__name__)
+        return b""
 
     async def _kept(self, child: Child, tried: asyncio.Event) -> None:
         """Only so many start at once as there are processors: each takes seconds of one."""
@@ -198,7 +254,6 @@ class _House:
             name_in_log(role.value, registration.organisation.value),
             (*_COMMAND, role.value),
             lambda: self._hands.to_worker(registration, (role,), doors),
-            self._hands.users.of_vault(registration.vault, access_point=role is Role.ACCESS_POINT),
         )
 
     def _doors_of(self, role: Role) -> tuple[Door, ...]:

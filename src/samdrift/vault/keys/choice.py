@@ -16,7 +16,7 @@ from samdrift.vault.keys import vaultfolder
 from samdrift.vault.keys.files import KeyFault, KeyName, KeyStoreError, key_name
 from samdrift.vault.keys.states import UNDECIDED, KeyStates, in_use, opening, usable
 from samdrift.vault.keys.store import HeldKey
-from samdrift.vault.keys.witness import Witness, read_witness, write_witness
+from samdrift.vault.keys.witness import Witness, marks_folder, read_witness, write_witness
 from samdrift.wire.keys import DecryptionKey, SigningKey
 
 
@@ -32,11 +32,14 @@ class KeyChoice(ABC):
 
     def witness(self, vault: str) -> Witness | None:
         """The last mark of a session key that was kept for the vault, as this key store knows."""
-        return read_witness(self._vault_folder(vault))
+        return read_witness(self._marks_folder(vault))
 
     def keep_witness(self, vault: str, witness: Witness) -> None:
         """Know that mark as the last one."""
-        write_witness(self._vault_folder(vault), witness)
+        write_witness(self._marks_folder(vault), witness)
+
+    def _marks_folder(self, vault: str) -> Path:
+        return marks_folder(self._vault_folder(vault).parent, vault)
 
     def activate(self, vault: str, name: str, number: int, at: datetime) -> None:
         """Have a key used from ``at``, instead of what was decided before; ``MISSING`` when there is none."""

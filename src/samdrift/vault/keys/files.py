@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -12,8 +11,6 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from samdrift.contracts.errors import Explained, Temporary
-
-_KEY_FILE = re.compile(r"([a-z-]+)-([0-9]{4,9})\.(key|pem)")
 
 
 class KeyName(StrEnum):
@@ -30,6 +27,10 @@ class KeyName(StrEnum):
     """Signs what an organisation's log is proved by: checkpoints, exports, results of checks."""
 
 
+KEY_NAMES = "|".join(KeyName)
+"""Any of them, for the pattern of a file's name."""
+
+
 class KeyFault(StrEnum):
     """Why the key store cannot do what it was asked, for programs to branch on."""
 
@@ -40,6 +41,9 @@ class KeyFault(StrEnum):
     MISMATCH = "mismatch"
     ACTIVE = "active"
     DAMAGED = "damaged"
+    TAMPERED = "tampered"
+    """Something lies below a vault's folder that the key store does not make: an alarm."""
+
     UNAVAILABLE = "unavailable"
     """A token cannot be reached now, or does not do its work."""
 
@@ -78,18 +82,6 @@ def key_name(name: str) -> KeyName:
 def file_name(name: KeyName, number: int) -> str:
     """The name of the file of a key that waits for its certificate."""
     return f"{name}-{number:04d}.key"
-
-
-def key_files(folder: Path, name: KeyName) -> list[KeyFile]:
-    """The key files of one name, the newest first; an installed one hides what it was made from."""
-    found: dict[int, KeyFile] = {}
-    for path in folder.iterdir() if folder.is_dir() else ():
-        match = _KEY_FILE.fullmatch(path.name)
-        if match and match[1] == name:
-            file = KeyFile(name, int(match[2]), match[3] == "pem", path)
-            if file.installed or file.number not in found:
-                found[file.number] = file
-    return [found[number] for number in sorted(found, reverse=True)]
 
 
 def encode_key(key: rsa.RSAPrivateKey, password: bytes) -> bytes:

@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
-from samdrift.vault.files import private_folder, write_new
-from samdrift.vault.keys import vaultfolder
+from samdrift.vault.keys import confined, vaultfolder
 from samdrift.vault.keys.backup import VaultBackup
+from samdrift.vault.keys.confined import BESIDE, is_made_here, write_new
 from samdrift.vault.keys.files import KeyFault, KeyStoreError
 from samdrift.vault.keys.unlocking import Unlocker
 from samdrift.vault.keys.wrapping import Lock, LockedSecret, WrappingError, sealed
 
-_NAME = re.compile(r"[a-z][a-z0-9-]*(\.[a-z]+)?")
-_BESIDE = re.compile(r"(states|token)/[a-z][A-Za-z0-9.-]*")
-
 
 def backed_up(vault_folder: Path, unlocker: Unlocker, folder: Path) -> VaultBackup:
     """What the vault with its files in ``folder`` can be restored from."""
-    files = {path.name: path.read_bytes() for path in folder.iterdir() if _NAME.fullmatch(path.name)}
-    names = {path: path.relative_to(vault_folder).as_posix() for path in vault_folder.glob("*/*")}
-    beside = {name: path.read_bytes() for path, name in names.items() if _BESIDE.fullmatch(name)}
+    files = {name: confined.read(folder / name) for name in confined.names(folder)}
+    beside = {
+        f"{inner}/{name}": confined.read(vault_folder / inner / name)
+        for inner in BESIDE
+        for name in confined.names(vault_folder / inner)
+    }
     return VaultBackup(vault_folder.name, *unlocker.shares(vault_folder.name), files, beside)
 
 
@@ -35,7 +34,7 @@ def restored(vault_folder: Path, unlocker: Unlocker, backup: VaultBackup, office
     there = vaultfolder.current(vault_folder)
     locked = _locked(backup.files.get(vaultfolder.SECRET, b""))
     if there is not None:
-        lock = _locked((there / vaultfolder.SECRET).read_bytes()).lock
+        lock = _locked(confined.read(there / vaultfolder.SECRET)).lock
         if lock != locked.lock:
             text = "the vault has keys here that were locked anew since the backup was made"
             raise KeyStoreError(KeyFault.MISMATCH, text)
@@ -53,12 +52,13 @@ def restored(vault_folder: Path, unlocker: Unlocker, backup: VaultBackup, office
 
 def _write(vault_folder: Path, backup: VaultBackup, locked: LockedSecret) -> None:
     for name, data in backup.beside.items():
-        if _BESIDE.fullmatch(name):
-            private_folder((vault_folder / name).parent)
-            write_new(vault_folder / name, data)
+        place = vault_folder / name
+        if place.parent.name in BESIDE and place.parent.parent == vault_folder and is_made_here(place):
+            confined.make(place.parent)
+            write_new(place, data)
     with vaultfolder.replacing(vault_folder) as draft:
         for name, data in backup.files.items():
-            if _NAME.fullmatch(name) and name != vaultfolder.SECRET:
+            if is_made_here(draft / name) and (draft / name).parent == draft and name != vaultfolder.SECRET:
                 write_new(draft / name, data)
         write_new(draft / vaultfolder.SECRET, locked.file())
 

@@ -21,7 +21,6 @@ from __future__ import annotations
 import contextlib
 import re
 import secrets
-import shutil
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from datetime import date, datetime
 from functools import partial
@@ -32,10 +31,10 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from samdrift.vault.files import remove, sync_folder
-from samdrift.vault.keys import vaultfolder
+from samdrift.vault.keys import confined, tokenkeys, vaultfolder
 from samdrift.vault.keys.backup import VaultBackup
 from samdrift.vault.keys.choice import KeyChoice, now
+from samdrift.vault.keys.confined import remove
 from samdrift.vault.keys.datakeys import DataKeys
 from samdrift.vault.keys.files import (
     KeyFault,
@@ -43,7 +42,6 @@ from samdrift.vault.keys.files import (
     KeyName,
     KeyStoreError,
     decode_certificate,
-    key_files,
     key_name,
 )
 from samdrift.vault.keys.restoring import backed_up, restored
@@ -55,7 +53,9 @@ from samdrift.vault.keys.vaultfiles import (
     VaultFiles,
     data_key_numbers,
     installed_files,
+    locked_secret,
 )
+from samdrift.vault.keys.vaultfolder import key_files
 from samdrift.vault.keys.wrapping import Lock, LockedSecret, WrappingError
 from samdrift.wire.identifiers import ParticipantIdentifier
 from samdrift.wire.keys import DecryptionKey, SigningKey
@@ -173,9 +173,23 @@ class SoftwareKeyStore(KeyChoice):
         return None if folder is None else (folder.name, tuple(data_key_numbers(folder)))
 
     def token_keys(self, vault: str, today: date) -> tuple[SoftwareTokenKey, ...]:
-        """What access tokens are signed with, the newest first; made and replaced by themselves."""
-        with self._writing(vault) as files:
-            return files.token_keys(today)
+        """Return the keys that access tokens are signed with, the newest first.
+
+        A process that was handed the vault's key makes none; ``MISSING`` when there are none.
+        """
+        if self._unlocker.makes_keys:
+            self.renew_token_keys(vault, today)
+        found = self._reading(vault, lambda folder: self._open(vault, folder).token_keys())
+        if not found:
+            raise KeyStoreError(KeyFault.MISSING, "the vault has no key that access tokens are signed with")
+        return found
+
+    def renew_token_keys(self, vault: str, today: date) -> None:
+        """Make and remove keys that access tokens are signed with, as far as that is due."""
+        folder = vaultfolder.current(self._vault_folder(vault))
+        if folder is None or tokenkeys.due(folder, today):
+            with self._writing(vault) as files:
+                files.renew_token_keys(today)
 
     def login_password(self, login: PlatformLogin) -> str:
         """The password of a login that belongs to no vault; a random one is made on first use."""
@@ -274,8 +288,7 @@ class SoftwareKeyStore(KeyChoice):
             return
         with vaultfolder.writing(folder):
             self._unlocker.destroy(vault)
-            shutil.rmtree(folder)
-            sync_folder(folder.parent)
+            vaultfolder.destroy(folder)
 
     def _vault_folder(self, vault: str) -> Path:
         if not _VAULT.fullmatch(vault) or vault == ROOT:
@@ -283,13 +296,15 @@ class SoftwareKeyStore(KeyChoice):
         return self._folder / vault
 
     def _reading(self, vault: str, read: Callable[[Path], T]) -> T:
-        """What is read of the vault's files; read again when they were all wrapped anew meanwhile."""
+        """Return what is read of the vault's files; read again when the folder no longer counts then."""
         while True:
             folder = vaultfolder.current(self._vault_folder(vault))
             if folder is None:
                 raise KeyStoreError(KeyFault.MISSING, "the vault has no keys")
             try:
-                return read(folder)
+                found = read(folder)
+                if folder == vaultfolder.current(self._vault_folder(vault)):
+                    return found
             except (KeyStoreError, FileNotFoundError) as error:
                 if folder != vaultfolder.current(self._vault_folder(vault)):
                     continue
@@ -323,24 +338,25 @@ class SoftwareKeyStore(KeyChoice):
             files.wrap_anew(VaultFiles.new(draft, lock, key))
 
     def _locked(self, vault: str) -> LockedSecret:
-        return self._reading(vault, _locked_secret)
+        return self._reading(vault, locked_secret)
 
     def _open(self, vault: str, folder: Path) -> VaultFiles:
         try:
-            return VaultFiles(folder, _locked_secret(folder).open(self._unlocker.key(vault)))
+            return VaultFiles(folder, locked_secret(folder).open(self._unlocker.key(vault)))
         except WrappingError:
             raise KeyStoreError(KeyFault.DAMAGED, "a secret of the vault does not open") from None
 
     def _tls(self, vault: str, name: KeyName) -> tuple[Path, str]:
         def read(folder: Path) -> tuple[Path, str]:
-            number = self.installed(vault, name)[0]
-            return installed_files(folder, name)[number].path, self._open(vault, folder).password
+            path = installed_files(folder, name)[self.installed(vault, name)[0]].path
+            confined.read(path)  # The TLS library opens it by its name.
+            return path, self._open(vault, folder).password
 
         return self._reading(vault, read)
 
     def _held(self, vault: str) -> list[HeldKey]:
         def held(file: KeyFile) -> HeldKey:
-            certificate = decode_certificate(file.path.read_bytes()) if file.installed else None
+            certificate = decode_certificate(confined.read(file.path)) if file.installed else None
             return HeldKey(file.name, file.number, certificate)
 
         if vaultfolder.current(self._vault_folder(vault)) is None:
@@ -382,10 +398,3 @@ class SoftwareKeyStore(KeyChoice):
             return known.take(name, files, lambda: self._open(vault, folder))
 
         return self._reading(vault, read)
-
-
-def _locked_secret(folder: Path) -> LockedSecret:
-    try:
-        return LockedSecret.read((folder / vaultfolder.SECRET).read_bytes())
-    except WrappingError:
-        raise KeyStoreError(KeyFault.DAMAGED, "a secret of the vault is damaged") from None

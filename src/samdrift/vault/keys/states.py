@@ -20,10 +20,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from samdrift.vault.files import private_folder, remove, write_new
+from samdrift.vault.keys import confined
+from samdrift.vault.keys.confined import STATES, remove, write_new
 from samdrift.vault.keys.files import KeyFault, KeyName, KeyStoreError
 
-_FOLDER = "states"
 _TIME = "%Y%m%dT%H%M%SZ"
 _FILE = re.compile(r"([a-z-]+)-([0-9]{4,9})\.(from-([0-9]{8}T[0-9]{6}Z)|revoked|compromised)")
 
@@ -54,7 +54,7 @@ class KeyStates:
     """The facts about the keys of one vault."""
 
     def __init__(self, vault_folder: Path) -> None:
-        self._folder = vault_folder / _FOLDER
+        self._folder = vault_folder / STATES
 
     def of(self, name: KeyName) -> Mapping[int, KeyState]:
         """The states of keys about which anything was decided, by number."""
@@ -76,16 +76,16 @@ class KeyStates:
 
         A crash in between leaves two times, of which the later one counts.
         """
-        private_folder(self._folder)
+        confined.make(self._folder)
         path = self._path(name, number, f"from-{at.astimezone(UTC):{_TIME}}")
         write_new(path, b"")
-        for other in self._folder.glob(f"{name}-{number:04d}.from-*"):
-            if other != path:
-                remove(other)
+        for other in confined.names(self._folder):
+            if other.startswith(f"{name}-{number:04d}.from-") and other != path.name:
+                remove(self._folder / other)
 
     def revoke(self, name: KeyName, number: int, reason: str, at: datetime, *, compromised: bool) -> None:
         """Have a key used for nothing new; compromised, for nothing at all."""
-        private_folder(self._folder)
+        confined.make(self._folder)
         document = json.dumps({"reason": reason, "at": at.isoformat()}, ensure_ascii=False).encode()
         for kind in ("compromised", "revoked") if compromised else ("revoked",):
             write_new(self._path(name, number, kind), document)
@@ -93,18 +93,19 @@ class KeyStates:
     def reason(self, name: KeyName, number: int) -> str:
         """Why a key was revoked; empty when it was not."""
         try:
-            return str(json.loads(self._path(name, number, "revoked").read_bytes())["reason"])
-        except (OSError, ValueError, KeyError, TypeError):
+            return str(json.loads(confined.read(self._path(name, number, "revoked")))["reason"])
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
             return ""
 
     def forget(self, name: KeyName, number: int) -> None:
         """Remove what was decided about a key that is gone."""
-        for path in self._folder.glob(f"{name}-{number:04d}.*") if self._folder.is_dir() else ():
-            remove(path)
+        for each in confined.names(self._folder):
+            if each.startswith(f"{name}-{number:04d}."):
+                remove(self._folder / each)
 
     def _facts(self, name: KeyName) -> Iterable[tuple[int, str, datetime | None]]:
-        for path in self._folder.iterdir() if self._folder.is_dir() else ():
-            match = _FILE.fullmatch(path.name)
+        for each in confined.names(self._folder):
+            match = _FILE.fullmatch(each)
             if match and match[1] == name:
                 at = datetime.strptime(match[4], _TIME).replace(tzinfo=UTC) if match[4] else None
                 yield int(match[2]), match[3], at

@@ -133,6 +133,9 @@ class KeyStore(Protocol):
     def token_keys(self, vault: str, today: date) -> tuple[TokenKey, ...]:
         """What access tokens are signed with, the newest first; made and replaced by themselves."""
 
+    def renew_token_keys(self, vault: str, today: date) -> None:
+        """Make and remove keys that access tokens are signed with, as far as that is due."""
+
     def login_password(self, login: PlatformLogin) -> str:
         """The password of a login that belongs to no vault; a random one is made on first use."""
 

@@ -15,7 +15,8 @@ from pathlib import Path
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from samdrift.vault.files import remove, write_new
+from samdrift.vault.keys import confined
+from samdrift.vault.keys.confined import remove, write_new
 from samdrift.vault.keys.files import KeyFault, KeyStoreError
 from samdrift.vault.keys.wrapping import WrappingError, unwrap, wrap
 from samdrift.wire.softwarekeys import SoftwareTokenKey
@@ -25,8 +26,20 @@ _STAYS = timedelta(days=2)
 _FILE = re.compile(r"token-([0-9]{8})\.key")
 
 
-def token_keys(folder: Path, wrapping: bytes, today: date) -> tuple[SoftwareTokenKey, ...]:
-    """The keys in ``folder``, under the key ``wrapping``, the newest first; never none.
+def token_keys(folder: Path, wrapping: bytes) -> tuple[SoftwareTokenKey, ...]:
+    """Return the keys in ``folder``, under the key ``wrapping``, the newest first."""
+    read = (_read(_path(folder, day), wrapping) for day in _made(folder))
+    return tuple(key for key in read if key is not None)
+
+
+def due(folder: Path, today: date) -> bool:
+    """Return whether :func:`renew` has anything to do."""
+    made = _made(folder)
+    return not made or today - made[0] >= _RENEW_AFTER or (len(made) > 1 and today - made[0] >= _STAYS)
+
+
+def renew(folder: Path, wrapping: bytes, today: date) -> None:
+    """Make a key where there is none or the newest is too old, and remove those that nobody needs any more.
 
     Two processes that make one on the same day have the same one.
     """
@@ -38,14 +51,11 @@ def token_keys(folder: Path, wrapping: bytes, today: date) -> tuple[SoftwareToke
     if today - newest >= _STAYS:
         for day in older:
             remove(_path(folder, day))
-        made = [newest]
-    read = (_read(_path(folder, day), wrapping) for day in made)
-    return tuple(key for key in read if key is not None)
 
 
 def _made(folder: Path) -> list[date]:
     """The days on which keys were made, the latest first."""
-    found = (_FILE.fullmatch(path.name) for path in folder.iterdir())
+    found = (_FILE.fullmatch(name) for name in confined.names(folder))
     return sorted((datetime.strptime(match[1], "%Y%m%d").date() for match in found if match), reverse=True)
 
 
@@ -62,7 +72,7 @@ def _new() -> bytes:
 def _read(path: Path, wrapping: bytes) -> SoftwareTokenKey | None:
     """The key in a file; ``None`` when another process has just removed it."""
     try:
-        key = serialization.load_der_private_key(unwrap(path.read_bytes(), wrapping), None)
+        key = serialization.load_der_private_key(unwrap(confined.read(path), wrapping), None)
     except FileNotFoundError:
         return None
     except (WrappingError, ValueError):

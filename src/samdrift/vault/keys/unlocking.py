@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import NoReturn, Protocol
 
 from samdrift.vault.files import private_folder, write_new
+from samdrift.vault.keys import confined
 from samdrift.vault.keys.files import KeyFault, KeyStoreError
 from samdrift.vault.keys.seals import Seals
 from samdrift.vault.keys.vaultfolder import SECRET, current
@@ -33,6 +34,9 @@ ROOT = "root"
 
 class Unlocker(Protocol):
     """Every method raises ``KeyStoreError``, with the fault that it names."""
+
+    makes_keys: bool
+    """Whether the process makes keys of its vaults, or only uses those that there are."""
 
     def key(self, vault: str) -> bytes:
         """The key that opens the vault's secret; ``LOCKED``, or ``MISSING`` where vault or seal are gone."""
@@ -64,6 +68,8 @@ class Unlocker(Protocol):
 
 class RootUnlocker:
     """Opens every vault of an installation, but for those that an officer unlocks."""
+
+    makes_keys = True
 
     def __init__(
         self,
@@ -169,7 +175,7 @@ class RootUnlocker:
     def _locked(self, vault: str) -> LockedSecret:
         folder = current(self._folder / vault)
         try:
-            return LockedSecret.read((folder / SECRET).read_bytes() if folder else b"")
+            return LockedSecret.read(confined.read(folder / SECRET) if folder else b"")
         except FileNotFoundError:
             raise KeyStoreError(KeyFault.MISSING, "the vault has no keys") from None
         except WrappingError:
@@ -187,6 +193,8 @@ class HandedUnlocker:
     For a process that must not know the root key, the passphrase or another
     vault's secret: there is nothing here from which they could be had.
     """
+
+    makes_keys = False
 
     def __init__(self, keys: Mapping[str, bytes]) -> None:
         self._keys = dict(keys)

@@ -16,7 +16,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import rsa
 from nacl.utils import random
 
-from samdrift.vault.files import remove, write_new
+from samdrift.vault.keys import confined, tokenkeys
+from samdrift.vault.keys.confined import write_new
 from samdrift.vault.keys.datakeys import DataKey, DataKeys
 from samdrift.vault.keys.files import (
     KeyFault,
@@ -28,10 +29,8 @@ from samdrift.vault.keys.files import (
     encode_certificates,
     encode_key,
     file_name,
-    key_files,
 )
-from samdrift.vault.keys.tokenkeys import token_keys
-from samdrift.vault.keys.vaultfolder import SECRET
+from samdrift.vault.keys.vaultfolder import SECRET, key_files
 from samdrift.vault.keys.wrapping import KEY_BYTES, Lock, LockedSecret, WrappingError, derive, unwrap, wrap
 from samdrift.wire.softwarekeys import SoftwareTokenKey
 
@@ -73,7 +72,7 @@ class VaultFiles:
 
     def load(self, file: KeyFile) -> LoadedKey:
         """The key of a file that has its certificate."""
-        data = file.path.read_bytes()
+        data = confined.read(file.path)
         loaded = LoadedKey(decode_key(data, self.password.encode()), decode_certificate(data))
         if loaded.private_key.public_key() != loaded.certificate.public_key():
             raise KeyStoreError(KeyFault.DAMAGED, "a key file holds another key's certificate")
@@ -97,11 +96,11 @@ class VaultFiles:
 
     def install(self, file: KeyFile, certificates: tuple[x509.Certificate, ...]) -> None:
         """Put a waiting key to use, with its certificate and its issuers."""
-        write_new(file.path.with_suffix(".pem"), file.path.read_bytes() + encode_certificates(certificates))
-        remove(file.path)
+        write_new(file.path.with_suffix(".pem"), confined.read(file.path) + encode_certificates(certificates))
+        confined.remove(file.path)
 
     def _public(self, file: KeyFile) -> rsa.RSAPublicKey:
-        return decode_key(file.path.read_bytes(), self.password.encode()).public_key()
+        return decode_key(confined.read(file.path), self.password.encode()).public_key()
 
     def data_keys(self) -> DataKeys:
         """Every generation; ``MISSING`` when there is none yet."""
@@ -131,17 +130,22 @@ class VaultFiles:
         """Keep a password as the newest."""
         number = max(_numbers(self.folder, _PASSWORD), default=0) + 1
         wrapped = wrap(password.encode(), derive(self._secret, _PASSWORDS))
-        write_new(self.folder / _password(number), wrapped, shared=True)
+        write_new(self.folder / _password(number), wrapped)
 
-    def token_keys(self, today: date) -> tuple[SoftwareTokenKey, ...]:
-        """What access tokens are signed with, the newest first; made when that is due."""
-        return token_keys(self.folder, derive(self._secret, _TOKEN_KEYS), today)
+    def token_keys(self) -> tuple[SoftwareTokenKey, ...]:
+        """Return the keys that access tokens are signed with, the newest first."""
+        return tokenkeys.token_keys(self.folder, derive(self._secret, _TOKEN_KEYS))
+
+    def renew_token_keys(self, today: date) -> None:
+        """Make and remove keys that access tokens are signed with, as far as that is due."""
+        tokenkeys.renew(self.folder, derive(self._secret, _TOKEN_KEYS), today)
 
     def wrap_anew(self, other: VaultFiles) -> None:
         """Write everything that is here in the new folder ``other``, under its secret."""
-        for path in sorted(self.folder.iterdir()):
-            if path.name != SECRET and not path.name.startswith("."):
-                write_new(other.folder / path.name, self._rewrapped(path.name)(path.read_bytes(), other))
+        for name in sorted(confined.names(self.folder)):
+            if name != SECRET:
+                data = self._rewrapped(name)(confined.read(self.folder / name), other)
+                write_new(other.folder / name, data)
 
     def _rewrapped(self, name: str) -> Callable[[bytes, VaultFiles], bytes]:
         kinds = ((_DATA_KEY, _DATA_KEYS), (_TOKEN_KEY, _TOKEN_KEYS), (_PASSWORD, _PASSWORDS))
@@ -183,13 +187,21 @@ def installed_files(folder: Path, name: KeyName) -> Mapping[int, KeyFile]:
     return {file.number: file for file in key_files(folder, name) if file.installed}
 
 
+def locked_secret(folder: Path) -> LockedSecret:
+    """Return the secret of the vault whose files are in ``folder``, as it is locked."""
+    try:
+        return LockedSecret.read(confined.read(folder / SECRET))
+    except WrappingError:
+        raise KeyStoreError(KeyFault.DAMAGED, "a secret of the vault is damaged") from None
+
+
 def data_key_numbers(folder: Path) -> list[int]:
     """The generations of the data key in a folder, the oldest first, without opening any."""
     return _numbers(folder, _DATA_KEY)
 
 
 def _numbers(folder: Path, pattern: re.Pattern[str]) -> list[int]:
-    return sorted(int(match[1]) for path in folder.iterdir() if (match := pattern.fullmatch(path.name)))
+    return sorted(int(match[1]) for name in confined.names(folder) if (match := pattern.fullmatch(name)))
 
 
 def _data_key(number: int) -> str:
@@ -201,7 +213,7 @@ def _password(number: int) -> str:
 
 
 def _unwrapped(path: Path, key: bytes) -> bytes:
-    return _opened(path.read_bytes(), key)
+    return _opened(confined.read(path), key)
 
 
 def _opened(wrapped: bytes, key: bytes) -> bytes:

@@ -5,50 +5,62 @@ names in it are its state. To wrap all of them anew, the new ones are written
 beside it and named with the next number, in one step: a reader finds all old or
 all new, and what a crash leaves is either not there yet or not there any more.
 
-Writers take turns, over all processes, by a lock on the vault's folder. Readers
-take none.
+Writers take turns, over all processes, by a lock in a folder of the key store
+that nobody but its owner can open: a process that may read a vault's folder
+cannot keep the operator waiting. Readers take none. Everything goes through
+:mod:`samdrift.vault.keys.confined`.
 """
 
 from __future__ import annotations
 
 import contextlib
 import fcntl
+import logging
 import os
 import re
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from samdrift.vault.files import give_as, private_folder, remove, sync_folder
-from samdrift.vault.keys.files import KeyFault, KeyStoreError
+from samdrift.vault.files import private_folder
+from samdrift.vault.keys import confined
+from samdrift.vault.keys.confined import DRAFT
+from samdrift.vault.keys.files import KeyFault, KeyFile, KeyName, KeyStoreError
+from samdrift.vault.keys.witness import forget_witness
 
 SECRET = "secret"  # noqa: S105
-_NUMBERED = re.compile(r"[0-9]{4,9}")
-_DRAFT = "draft"
+_KEY_FILE = re.compile(r"([a-z-]+)-([0-9]{4,9})\.(key|pem)")
+_LOCKS = ".locks"
+_LOGGER = logging.getLogger("samdrift")
 
 
 def current(folder: Path) -> Path | None:
-    """The folder of the files that count; ``None`` when the vault has none.
+    """Return the folder of the files that count; ``None`` when the vault has none.
 
-    A link is none of them: the vault's own Unix user could have it lead to another vault.
+    A link is none of them: an attacker could have it lead to another vault.
     """
-    try:
-        with os.scandir(folder) as found:
-            numbers = [
-                one.name
-                for one in found
-                if _NUMBERED.fullmatch(one.name) and one.is_dir(follow_symlinks=False)
-            ]
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    return folder / max(numbers, key=int) if numbers else None
+    found = confined.numbered(folder)
+    return folder / max(found, key=int) if found else None
+
+
+def key_files(folder: Path, name: KeyName) -> list[KeyFile]:
+    """List the key files of one name, the newest first; an installed one hides what it was made from."""
+    found: dict[int, KeyFile] = {}
+    for each in confined.names(folder):
+        match = _KEY_FILE.fullmatch(each)
+        if match and match[1] == name:
+            file = KeyFile(name, int(match[2]), match[3] == "pem", folder / each)
+            if file.installed or file.number not in found:
+                found[file.number] = file
+    return [found[number] for number in sorted(found, reverse=True)]
 
 
 @contextlib.contextmanager
 def writing(folder: Path) -> Iterator[None]:
     """While no other process writes in the vault's folder, which is made when it is missing."""
-    descriptor = _locked(private_folder(folder))
+    private_folder(folder.parent)
+    descriptor = _locked(folder)
     try:
+        confined.make(folder)
         _tidy(folder)
         yield
     finally:
@@ -59,26 +71,29 @@ def writing(folder: Path) -> Iterator[None]:
 def replacing(folder: Path) -> Iterator[Path]:
     """A new folder to fill, within :func:`writing`; when the block ends it is the one that counts."""
     former = current(folder)
-    draft = folder / _DRAFT
-    draft.mkdir(mode=0o700)
-    give_as(draft, folder)
+    draft = folder / DRAFT
+    confined.make(draft)
     yield draft
-    sync_folder(draft)
-    draft.rename(folder / f"{1 if former is None else int(former.name) + 1:04d}")
-    sync_folder(folder)
+    confined.rename(draft, f"{1 if former is None else int(former.name) + 1:04d}")
     if former is not None:
         _drop(former)
 
 
+def destroy(folder: Path) -> None:
+    """Remove a vault's folder and all that is in it, within :func:`writing`."""
+    confined.remove_folder(folder)
+    forget_witness(folder.parent, folder.name)
+    with contextlib.suppress(FileNotFoundError):
+        (folder.parent / _LOCKS / folder.name).unlink()
+
+
 def _locked(folder: Path) -> int:
-    """A descriptor that holds the lock. The folder may go while its turn is waited for."""
-    try:
-        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    except FileNotFoundError:
-        raise KeyStoreError(KeyFault.MISSING, "the vault's keys have just been destroyed") from None
+    """A descriptor that holds the lock. The vault may be destroyed while its turn is waited for."""
+    place = private_folder(folder.parent / _LOCKS) / folder.name
+    descriptor = os.open(place, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
-        if not folder.is_dir() or not os.path.samestat(os.fstat(descriptor), folder.stat()):
+        if not _still(place, descriptor):
             raise KeyStoreError(KeyFault.MISSING, "the vault's keys have just been destroyed")
     except BaseException:
         os.close(descriptor)
@@ -86,32 +101,26 @@ def _locked(folder: Path) -> int:
     return descriptor
 
 
-def _tidy(folder: Path) -> None:
-    """Remove what a crash left half written, or written anew already; links first, which nobody makes here.
+def _still(place: Path, descriptor: int) -> bool:
+    try:
+        return os.path.samestat(os.fstat(descriptor), place.lstat())
+    except FileNotFoundError:
+        return False
 
-    The folder may belong to an organisation's own process, and who writes in it now be root: a link
-    that such a process had put there would lead to another vault's files.
-    """
-    for each in folder.iterdir():
-        if each.is_symlink():
-            remove(each)
+
+def _tidy(folder: Path) -> None:
+    """Remove what a crash left half written, or written anew already; links first: nobody makes one here."""
+    for name in confined.links(folder):
+        _LOGGER.error("ALARM: a link lay in a vault's folder of the key store, and was removed")
+        confined.remove(folder / name)
     counts = current(folder)
-    for each in folder.iterdir():
-        if each.name == _DRAFT or (_NUMBERED.fullmatch(each.name) and each != counts):
-            _drop(each)
+    for name in (*confined.numbered(folder), DRAFT):
+        if counts is None or name != counts.name:
+            _drop(folder / name)
 
 
 def _drop(folder: Path) -> None:
     """Remove it, the secret first; of a link the link alone, whenever it was put there."""
-    try:
-        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
-    except NotADirectoryError:
-        remove(folder)
-        return
-    try:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(SECRET, dir_fd=descriptor)
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-    shutil.rmtree(folder)
+    with contextlib.suppress(KeyStoreError):
+        confined.remove(folder / SECRET)
+    confined.remove_folder(folder)

@@ -117,7 +117,7 @@ class LockedSecret:
             officer = None if parts["officer"] is None else Stretching.read(parts["officer"])
             lock = Lock(int(parts["seal"]), officer, str(parts.get("token", "")))
             return cls(lock, bytes.fromhex(parts["wrapped"]))
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             raise WrappingError("a vault's secret is damaged") from None
 
 

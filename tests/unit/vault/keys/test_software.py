@@ -143,7 +143,7 @@ def test_key_files_are_encrypted_and_readable_by_the_owner_alone(tmp_path: Path)
     data_key = store.data_keys("a1").newest.key
     files = [path for path in folder.rglob("*") if path.is_file()]
     assert {path.name for path in files} == {
-        "root", "secret", "data-key-0001", "signing-0001.pem", "encryption-0001.key",
+        "root", "secret", "data-key-0001", "signing-0001.pem", "encryption-0001.key", "a1",
     }  # fmt: skip
     assert all(stat.S_IMODE(path.stat().st_mode) == 0o600 for path in files)
     folders = [folder, *(path for path in folder.rglob("*") if path.is_dir())]

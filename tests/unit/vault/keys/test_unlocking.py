@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -165,3 +166,17 @@ def test_what_opened_a_vault_is_forgotten_when_that_is_asked_for(folder: Path) -
     with expect(KeyFault.LOCKED):
         handed.data_keys("b2")
     assert store.data_keys("b2") == key_store(folder).data_keys("b2")
+
+
+def test_a_process_makes_no_keys_that_access_tokens_are_signed_with(tmp_path: Path) -> None:
+    """It could not write them where root reads; who handed the vault's key to it makes them."""
+    store = key_store(tmp_path / "keys")
+    store.begin("a1")
+    child = SoftwareKeyStore(tmp_path / "keys", HandedUnlocker({"a1": store.unlock_key("a1")}))
+    with pytest.raises(KeyStoreError) as caught:
+        child.token_keys("a1", date(2026, 3, 2))
+    assert caught.value.fault is KeyFault.MISSING
+    store.renew_token_keys("a1", date(2026, 3, 2))
+    (made,) = child.token_keys("a1", date(2026, 3, 2))
+    assert child.token_keys("a1", date(2027, 3, 2))[0].public == made.public
+    assert not (tmp_path / "keys" / "a1" / "0001" / "token-20270302.key").exists()

@@ -15,7 +15,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_public_key
 
-from samdrift.vault.files import private_folder, remove, sync_folder, write_new
+from samdrift.vault.keys import confined
+from samdrift.vault.keys.confined import remove, write_new
 from samdrift.vault.keys.files import (
     KeyFault,
     KeyFile,
@@ -24,9 +25,9 @@ from samdrift.vault.keys.files import (
     decode_certificate,
     encode_certificates,
     file_name,
-    key_files,
 )
 from samdrift.vault.keys.hsm.objects import MadeKey
+from samdrift.vault.keys.vaultfolder import key_files
 
 _URI = re.compile(rb"pkcs11:id=((?:%[0-9A-F]{2}|[0-9A-Za-z._~-])+);type=private\n")
 _RETIRED = ".retired"
@@ -55,7 +56,7 @@ class References:
     def waiting(self, name: KeyName) -> dict[int, rsa.RSAPublicKey]:
         """The keys without a certificate, by number."""
         files = [file for file in key_files(self._folder, name) if not file.installed]
-        return {file.number: _public_key(file.path.read_bytes()) for file in files}
+        return {file.number: _public_key(confined.read(file.path)) for file in files}
 
     def installed(self, name: KeyName) -> list[Reference]:
         """The keys with certificates, the newest first."""
@@ -67,7 +68,7 @@ class References:
 
     def add(self, name: KeyName, made: MadeKey, after: int) -> None:
         """Keep a key that waits for its certificate, with a number above ``after``."""
-        private_folder(self._folder)
+        confined.make(self._folder)
         data = (
             f"pkcs11:id={quote_from_bytes(made.key_id, safe='')};type=private\n".encode()
             + made.public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
@@ -79,7 +80,7 @@ class References:
     def install(self, name: KeyName, number: int, certificates: tuple[x509.Certificate, ...]) -> None:
         """Put a waiting key to use with its certificate, and its issuers."""
         path = self._folder / file_name(name, number)
-        write_new(path.with_suffix(".pem"), path.read_bytes() + encode_certificates(certificates))
+        write_new(path.with_suffix(".pem"), confined.read(path) + encode_certificates(certificates))
         remove(path)
 
     def set_aside(self, name: KeyName, number: int) -> None:
@@ -88,16 +89,16 @@ class References:
             if file.number == number:
                 if file.installed:  # Without its certificate it may be there too, left by a kill.
                     remove(file.path.with_suffix(".key"))
-                file.path.rename(file.path.with_suffix(_RETIRED))
-        sync_folder(self._folder)
+                confined.rename(file.path, file.path.with_suffix(_RETIRED).name)
 
     def aside(self) -> list[tuple[Path, bytes]]:
         """What was set aside, each with its key's id; to be removed when that is destroyed."""
-        return [(path, _key_id(path.read_bytes())) for path in self._folder.glob(f"*{_RETIRED}")]
+        paths = [self._folder / name for name in confined.names(self._folder) if name.endswith(_RETIRED)]
+        return [(path, _key_id(confined.read(path))) for path in paths]
 
 
 def _read(file: KeyFile) -> Reference:
-    data = file.path.read_bytes()
+    data = confined.read(file.path)
     certificate = decode_certificate(data)
     if _public_key(data) != certificate.public_key():
         raise _damaged()

@@ -21,9 +21,9 @@ from typing import Final
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from samdrift.vault.files import remove
 from samdrift.vault.keys import vaultfolder
 from samdrift.vault.keys.choice import now
+from samdrift.vault.keys.confined import TOKEN, remove
 from samdrift.vault.keys.files import KeyFault, KeyName, KeyStoreError, key_name
 from samdrift.vault.keys.hsm import objects
 from samdrift.vault.keys.hsm.keys import TokenDecryptionKey, TokenSigningKey
@@ -39,7 +39,6 @@ from samdrift.wire.identifiers import ParticipantIdentifier
 from samdrift.wire.keys import DecryptionKey, SigningKey
 
 _IN_FILES: Final = frozenset({KeyName.TLS_CLIENT, KeyName.TLS_SERVER})
-_FOLDER = "token"
 
 
 class TokenKeyStore(SoftwareKeyStore):
@@ -184,7 +183,7 @@ class TokenKeyStore(SoftwareKeyStore):
     def _references(self, vault: str) -> References:
         known = self._known_references.get(vault)
         if known is None:
-            known = self._known_references[vault] = References(self._vault_folder(vault) / _FOLDER)
+            known = self._known_references[vault] = References(self._vault_folder(vault) / TOKEN)
         return known
 
     def _locking(self) -> TokenUnlocker:

@@ -1,0 +1,89 @@
+"""Blocking calls in threads of their own, each with a time limit.
+
+A call that hangs, on a disk or in a token's library, keeps its own thread and
+nobody else: neither the event loop, nor a pool of threads that others wait for,
+nor the end of the process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+from collections.abc import Callable, Collection, Mapping
+from functools import partial
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+
+def in_own_thread(call: Callable[[], T]) -> asyncio.Future[T]:
+    """Begin ``call`` in a thread of its own; gives its result or error."""
+    loop = asyncio.get_running_loop()
+    future: asyncio.Future[T] = loop.create_future()
+
+    def settle(result: T | None, error: BaseException | None) -> None:
+        if future.done():
+            return
+        if error is not None:
+            future.set_exception(error)
+        else:
+            future.set_result(result)  # type: ignore[arg-type]
+
+    def run() -> None:
+        result, caught = None, None
+        try:
+            result = call()
+        except BaseException as error:
+            caught = error
+        with contextlib.suppress(RuntimeError):  # The loop has been closed meanwhile.
+            loop.call_soon_threadsafe(settle, result, caught)
+
+    threading.Thread(target=run, daemon=True).start()
+    return future
+
+
+async def within(seconds: float, call: Callable[[], T]) -> T:
+    """Return what ``call`` returns; :class:`TimeoutError` when that takes longer."""
+    async with asyncio.timeout(seconds):
+        return await in_own_thread(call)
+
+
+class Looks(Generic[T]):
+    """One look at each of several things, repeatedly: one that hangs or fails is that thing's alone."""
+
+    def __init__(
+        self,
+        look: Callable[[str], T],
+        *,
+        seconds: float,
+        hanging: Callable[[str], T],
+        failed: Callable[[str, BaseException], T],
+    ) -> None:
+        """``hanging`` and ``failed`` give what counts instead of what a look would have given.
+
+        A thing whose look hangs is not looked at again before that look has ended.
+        """
+        self._look = look
+        self._seconds = seconds
+        self._hanging = hanging
+        self._failed = failed
+        self._running: dict[str, asyncio.Future[T]] = {}
+
+    async def at(self, names: Collection[str]) -> Mapping[str, T]:
+        """Look at each of ``names``, all at the same time."""
+        begun = {
+            name: in_own_thread(partial(self._look, name)) for name in names if name not in self._running
+        }
+        self._running |= begun
+        if begun:
+            await asyncio.wait(begun.values(), timeout=self._seconds)
+        return {name: self._seen(name) for name in names}
+
+    def _seen(self, name: str) -> T:
+        future = self._running[name]
+        if not future.done():
+            return self._hanging(name)
+        del self._running[name]
+        error = future.exception()
+        return future.result() if error is None else self._failed(name, error)
