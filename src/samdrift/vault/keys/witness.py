@@ -1,4 +1,4 @@
-"""The last mark of a session key that was kept, beside the key store's vaults: no backup of the database has it.
+"""The last mark of a session key that was kept, beside the vaults of the key store, where no backup has it.
 
 A database that comes back from a backup does not know this mark, whatever way it came
 back: restored from a dump, from files or to a moment, or replaced by a replica that had
