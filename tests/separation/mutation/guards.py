@@ -20,6 +20,7 @@ _HOSTILE = "tests/unit/app/moving/test_hostile.py"
 _QUEUE = "tests/separation/test_notify_queue.py"
 _LOCKED_OUT = "tests/separation/test_locked_out.py"
 _RESTORED = "tests/separation/test_restored.py"
+_EARLIER = "tests/separation/test_earlier_copy.py"
 _OPERATIONS = "tests/separation/test_every_operation.py"
 
 GATE = (
@@ -340,6 +341,27 @@ AT_REST = (
         'return self.sealer.context(f"body {body_id}")',
         'return b"body"',
         (f"{_BODIES}::test_a_body_opens_under_no_other_id_and_in_no_other_vault",),
+    ),
+    Mutant(
+        "what is written after a lock is sealed with a data key that no earlier copy has",
+        "vault/keys/vaultfiles.py",
+        "        if data_key_numbers(self.folder):\n            self.add_data_key()\n",
+        "",
+        (f"{_EARLIER}::test_what_arrives_after_the_lock_opens_with_no_earlier_copy",),
+    ),
+    Mutant(
+        "access tokens are signed with a key that no copy from before a lock has",
+        "vault/keys/vaultfiles.py",
+        "            if _TOKEN_KEY.fullmatch(path.name):\n                remove(path)",
+        "            pass",
+        (f"{_EARLIER}::test_what_arrives_after_the_lock_opens_with_no_earlier_copy",),
+    ),
+    Mutant(
+        "a lock gives the vault another login of the database",
+        "app/commands/org/locking.py",
+        "            await installation.provisioner.rotate_login(organisation, one.role, rotated)\n",
+        "",
+        (f"{_EARLIER}::test_the_database_of_then_is_not_reached_either",),
     ),
     Mutant(
         "an object's name begins with its vault",

@@ -119,6 +119,14 @@ class VaultFiles:
         number = max(data_key_numbers(self.folder), default=0) + 1
         write_new(self.folder / _data_key(number), wrap(random(KEY_BYTES), derive(self._secret, _DATA_KEYS)))
 
+    def renew_own_keys(self) -> None:
+        """Begin another generation of the data key, where there is one, and another key for access tokens."""
+        if data_key_numbers(self.folder):
+            self.add_data_key()
+        for path in list(self.folder.iterdir()):
+            if _TOKEN_KEY.fullmatch(path.name):
+                remove(path)
+
     def passwords(self) -> tuple[str, ...]:
         """Those that were kept, the newest first."""
         wrapping = derive(self._secret, _PASSWORDS)
