@@ -15,9 +15,10 @@ import logging
 import os
 import socket
 import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
+from samdrift.vault.errors import VaultError
 from samdrift.vault.keys.files import KeyStoreError
 
 _LOGGER = logging.getLogger("samdrift")
@@ -55,11 +56,10 @@ class Handed:
 
 @dataclass(frozen=True, slots=True)
 class UnixUser:
-    """Whom a process runs as: the numbers of a user, of its group, and of the groups besides."""
+    """Whom a process runs as: the numbers of a user and of its group, and no groups besides."""
 
     user: int
     group: int
-    groups: tuple[int, ...] = ()
 
 
 class Child:
@@ -71,12 +71,17 @@ class Child:
         command: Sequence[str],
         hand: Callable[[], Handed] | None = None,
         user: UnixUser | None = None,
+        prepare: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
-        """``hand`` gives what it is handed in each life; it runs as ``user``, or as we do."""
+        """``hand`` gives what it is handed in each life; it runs as ``user``, or as we do.
+
+        ``prepare`` is done before each life.
+        """
         self.name = name
         self._command = command
         self._hand = hand
         self._user = user
+        self._prepare = prepare
         self._process: subprocess.Popen[bytes] | None = None
         self._writer: asyncio.StreamWriter | None = None
 
@@ -86,13 +91,15 @@ class Child:
         One that does neither for long is killed: whatever it hangs in, it would hang for ever.
         """
         try:
+            if self._prepare is not None:
+                await self._prepare()
             ours, handed = self._launched()
         except OSError as error:
             where = f" {error.filename}:" if isinstance(error.filename, str) else ""
             _LOGGER.error("%s: cannot be started (%s %s)", self.name, where, error.strerror)
             return False
-        except KeyStoreError as error:
-            _LOGGER.error("%s: cannot be started: %s", self.name, error.text)
+        except (KeyStoreError, VaultError) as error:
+            _LOGGER.error("%s: cannot be started: %s", self.name, error)
             return False
         self._reader, self._writer = await asyncio.open_connection(sock=ours)
         try:
@@ -131,7 +138,7 @@ class Child:
                     env=None if handed is None else _without_credentials(),
                     user=self._user.user if self._user else None,
                     group=self._user.group if self._user else None,
-                    extra_groups=self._user.groups if self._user else None,
+                    extra_groups=() if self._user else None,
                 )
                 if handed is not None:
                     socket.send_fds(ours, [b"\n"], [each.fileno() for each in handed.sockets])

@@ -18,6 +18,8 @@ CONNECTIONS = 32
 """Of one login at once."""
 OF_REGISTRY = 200
 """Of the registry's login: one for each process that hears from it what is new, and is not a worker."""
+OF_READER = 10
+"""Of the login of one worker: for the news, and for what it writes in the operator's log."""
 _LIMITS = {
     "statement_timeout": "30s",
     "lock_timeout": "10s",

@@ -20,6 +20,7 @@ _HOSTILE = "tests/unit/app/moving/test_hostile.py"
 _QUEUE = "tests/separation/test_notify_queue.py"
 _LOCKED_OUT = "tests/separation/test_locked_out.py"
 _RESTORED = "tests/separation/test_restored.py"
+_WORKERS = "tests/separation/test_worker_registry.py"
 _EARLIER = "tests/separation/test_earlier_copy.py"
 _OPERATIONS = "tests/separation/test_every_operation.py"
 
@@ -282,6 +283,28 @@ DATABASE = (
         "        from samdrift.vault.gate import Gate\n"
         "        await Gate.start(vault_settings(config), keys=keys)\n        others = 0 if only",
         (f"{_LOCKED_OUT}::test_the_command_repairs_the_registrys_login_with_the_administrator_alone",),
+    ),
+    Mutant(
+        "a worker reads of the registry where its own vault is and no other",
+        "vault/sql/workers-1.sql",
+        " WHERE reader = session_user",
+        "",
+        (f"{_WORKERS}::test_it_reads_where_its_own_vault_is_and_of_no_other",),
+    ),
+    Mutant(
+        "a worker reads no table of the registry itself",
+        "vault/rights.py",
+        "    await logins.bound(connection, login, WORKERS_REGISTRY, logins.OF_READER)\n",
+        "    await logins.bound(connection, login, WORKERS_REGISTRY, logins.OF_READER)\n"
+        '    await migrations.allow(connection, "registry", login)\n',
+        (f"{_WORKERS}::test_it_reads_where_its_own_vault_is_and_of_no_other",),
+    ),
+    Mutant(
+        "a worker's former login to the registry is dropped with its sessions",
+        "vault/rights.py",
+        "return [login for login in (*registries, *vaults, *workers) if login not in known]",
+        "return [login for login in (*registries, *vaults) if login not in known]",
+        (f"{_WORKERS}::test_what_it_does_to_its_own_login_stops_no_other",),
     ),
     Mutant(
         "everybody's right to connect is taken away at each start",

@@ -15,6 +15,7 @@ import tempfile
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from samdrift.app.config import Config
@@ -26,6 +27,7 @@ from samdrift.app.isolated.handover import FRONT, NOBODY, Routes
 from samdrift.app.isolated.hands import Hands
 from samdrift.app.isolated.memory import used
 from samdrift.app.isolated.process import name_in_log
+from samdrift.app.isolated.readers import Readers
 from samdrift.app.isolated.users import Users
 from samdrift.app.isolation import require_rights
 from samdrift.app.operator import vault_settings
@@ -36,6 +38,7 @@ from samdrift.audit.operations import unexpected
 from samdrift.contracts.principals import Role
 from samdrift.net.background import in_background
 from samdrift.net.clock import system_clock
+from samdrift.vault.errors import VaultError
 from samdrift.vault.files import private_folder
 from samdrift.vault.gate import Gate
 from samdrift.vault.keys.files import KeyStoreError
@@ -64,7 +67,9 @@ async def supervising(config: Config, roles: frozenset[Role]) -> AsyncIterator[N
         stack.push_async_callback(gate.close)
         folder = stack.enter_context(_sockets(config))
         users = Users(config.isolation, config.vaults)
-        house = _House(config, roles & _configured(config), gate, Hands(config, gate, keys, folder, users))
+        readers = Readers(settings, keys)
+        hands = Hands(config, gate, keys, folder, users, readers)
+        house = _House(config, roles & _configured(config), gate, hands, readers)
         stack.push_async_callback(house.stop)
         await house.start()
         await stack.enter_async_context(
@@ -94,11 +99,14 @@ class _Kept:
 class _House:
     """The processes of one installation."""
 
-    def __init__(self, config: Config, roles: frozenset[Role], gate: Gate, hands: Hands) -> None:
+    def __init__(
+        self, config: Config, roles: frozenset[Role], gate: Gate, hands: Hands, readers: Readers
+    ) -> None:
         self._config = config
         self._roles = roles
         self._gate = gate
         self._hands = hands
+        self._readers = readers
         self._workers: dict[str, _Kept] = {}
         self._routes = Routes()
         self._starting = asyncio.Semaphore(os.cpu_count() or 1)
@@ -118,6 +126,7 @@ class _House:
             (*_COMMAND, NOBODY),
             lambda: hands.to_worker(None, tuple(sorted(roles)), self._doors),
             hands.users.nobody(),
+            partial(self._renew_reader, None),
         )
         self._keeping: list[asyncio.Task[None]] = []
 
@@ -139,7 +148,8 @@ class _House:
                 self._hands.refresh()
                 self._announce()
                 await self._update()
-            except (OSError, KeyStoreError, ConfigError) as error:
+                await self._replace_readers()
+            except (OSError, KeyStoreError, ConfigError, VaultError) as error:
                 _LOGGER.warning("supervisor: looks again later (%s)", type(error).__name__)
 
     async def stop(self) -> None:
@@ -198,7 +208,19 @@ class _House:
             (*_COMMAND, role.value),
             lambda: self._hands.to_worker(registration, (role,), doors),
             self._hands.users.of_vault(registration.vault, access_point=role is Role.ACCESS_POINT),
+            partial(self._renew_reader, registration.vault),
         )
+
+    async def _renew_reader(self, vault: str | None) -> None:
+        await self._readers.renew(vault)
+
+    async def _replace_readers(self) -> None:
+        """Give another login to the registry to workers whose own was dropped, as with all passwords."""
+        running: dict[str | None, Child] = {vault: kept.child for vault, kept in self._workers.items()}
+        running[None] = self._nobody
+        for vault in await self._gate.without_reader():
+            if vault in running:
+                running[vault].tell((await self._readers.renew(vault)).line())
 
     def _doors_of(self, role: Role) -> tuple[Door, ...]:
         return tuple(door for door in self._doors if _role_of(door) in (role, None))

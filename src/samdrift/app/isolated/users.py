@@ -18,9 +18,6 @@ from samdrift.app.supervisor import UnixUser
 from samdrift.app.toml import ConfigError
 from samdrift.vault.files import let_through, private_folder
 
-_WORKERS = USERS - 1
-"""The number of the group that all workers have in common, who read the password of the registry's login."""
-
 
 class Users:
     """Whom each process runs as, and what belongs to it; nobody but ourselves without ``first_user``."""
@@ -50,11 +47,8 @@ class Users:
                 _give(private_folder(self._vaults.objects / vault), user)
         return user
 
-    def let_in(self, operator: Path, registry: Path) -> None:
-        """Let the processes reach what belongs to them.
-
-        Access points may read the folder ``operator``, and all workers the folder ``registry``.
-        """
+    def let_in(self, operator: Path) -> None:
+        """Let the processes reach what belongs to them: access points may read the folder ``operator``."""
         if self._first is None:
             return
         for place in (self._vaults.secrets, self._vaults.objects):
@@ -63,7 +57,6 @@ class Users:
         for program in (Path(sys.executable), Path(sys.executable).resolve(), Path(__file__)):
             let_through(program)
         _share(operator, self._first + 1)
-        _share(registry, self._first + _WORKERS)
 
     @staticmethod
     def let_pass(folder: Path) -> None:
@@ -80,7 +73,7 @@ class Users:
     def _worker(self, number: int, group: int) -> UnixUser | None:
         if self._first is None:
             return None
-        return UnixUser(self._first + number, self._first + group, (self._first + _WORKERS,))
+        return UnixUser(self._first + number, self._first + group)
 
     def _is_ours(self, user: int) -> bool:
         return self._first is not None and self._first + 1 < user < self._first + USERS
@@ -89,7 +82,7 @@ class Users:
         assert self._first is not None
         owners = {path.stat().st_uid for path in self._vaults.secrets.iterdir() if path.is_dir()}
         number = max((owner - self._first for owner in owners if self._is_ours(owner)), default=1) + 1
-        if number >= _WORKERS:
+        if number >= USERS:
             raise ConfigError("isolation.first_user", f"all {USERS} numbers from there on are taken")
         return number
 
