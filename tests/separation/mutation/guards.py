@@ -187,9 +187,9 @@ DATABASE = (
     ),
     Mutant(
         "a login becomes nobody else",
-        "vault/provision.py",
-        'GRANT {} TO {} WITH INHERIT TRUE, SET FALSE", self._database.vault_group, login',
-        'GRANT {} TO {} WITH INHERIT TRUE, SET TRUE", self._database.vault_group, login',
+        "vault/rights.py",
+        'GRANT {} TO {} WITH INHERIT TRUE, SET FALSE", group, login',
+        'GRANT {} TO {} WITH INHERIT TRUE, SET TRUE", group, login',
         (f"{_DATABASE}::test_nobody_else_can_be_become",),
     ),
     Mutant(
