@@ -117,18 +117,18 @@ async def end_login(connection: Connection, login: str) -> None:
     a session of it, or an exchange of SCRAM that began before: both can set the next one. So
     a new password comes with a new login, and the former one goes.
     """
-    if not await _rows(connection, _LOGIN, login):
-        return
     name = sql.Identifier(login)
-    await _patiently(connection, sql.SQL("ALTER ROLE {} NOLOGIN").format(name))
-    for _ in range(_TRIES):
-        if not await _rows(connection, _END, login):
-            break
-    else:
-        raise VaultUnavailable
-    await connection.execute(sql.SQL("DROP OWNED BY {}").format(name))
     try:
-        await connection.execute(sql.SQL("DROP ROLE {}").format(name))
+        await _patiently(connection, sql.SQL("ALTER ROLE {} NOLOGIN").format(name))
+        for _ in range(_TRIES):
+            if not await _rows(connection, _END, login):
+                break
+        else:
+            raise VaultUnavailable
+        await _patiently(connection, sql.SQL("DROP OWNED BY {}").format(name))
+        await _patiently(connection, sql.SQL("DROP ROLE {}").format(name))
+    except psycopg.errors.UndefinedObject:
+        return  # Another process has ended it, perhaps just now.
     except psycopg.errors.DependentObjectsStillExist:
         _LOGGER.warning(
             "database: the login %s has made something elsewhere: it is shut out and stays", login
@@ -141,7 +141,7 @@ async def run(connection: Connection, statement: LiteralString, *identifiers: st
 
 
 async def _patiently(connection: Connection, statement: sql.Composed) -> None:
-    """Run a statement about a role that whoever is logged in by it may be changing without pause."""
+    """Run a statement about a role that its own session, or another process, may be changing just now."""
     for _ in range(_TRIES):
         with suppress(psycopg.errors.InternalError):  # "tuple concurrently updated"
             await connection.execute(statement)

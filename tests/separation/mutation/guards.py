@@ -307,13 +307,6 @@ DATABASE = (
         (f"{_WORKERS}::test_what_it_does_to_its_own_login_stops_no_other",),
     ),
     Mutant(
-        "everybody's right to connect is taken away at each start",
-        "vault/rights.py",
-        "REVOKE ALL ON DATABASE {} FROM PUBLIC",
-        "REVOKE CREATE ON DATABASE {} FROM PUBLIC",
-        (f"{_RESTORED}::test_a_restored_database_is_closed_by_the_next_start",),
-    ),
-    Mutant(
         "a database that everybody may connect to is refused",
         "vault/rights.py",
         "return bool(found)",
