@@ -100,7 +100,10 @@ async def test_messages_to_and_from_a_locked_organisation_wait_and_go_on_when_it
         waiting = await aneby.send(peer.address)
         await peer.gets(1)
         ended = await place.org("lock", "--passphrase-file", place.passphrase(FIRST))
-        assert (ended.status, ended.output) == (0, "its officer's passphrase opens it\n"), ended.complaints
+        assert ended.status == 0, ended.complaints
+        assert ended.output.startswith("its officer's passphrase opens it\nolder than this lock"), (
+            ended.output
+        )
         assert await aneby.record(waiting, Direction.OUT) is not None, "it goes on in what runs"
     peer.respond = None
     async with place.running() as (aneby, ydre):

@@ -15,11 +15,12 @@ import logging
 import os
 import socket
 import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from samdrift.app.aside import within
 from samdrift.contracts.errors import Explained
+from samdrift.vault.errors import VaultError
 from samdrift.vault.keys.files import KeyStoreError
 
 _LOGGER = logging.getLogger("samdrift")
@@ -76,11 +77,16 @@ class Child:
         name: str,
         command: Sequence[str],
         hand: Callable[[], Handed] | None = None,
+        prepare: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
-        """``hand`` gives what it is handed in each life. It may block: it has a thread of its own."""
+        """``hand`` gives what it is handed in each life. It may block: it has a thread of its own.
+
+        ``prepare`` is done before each life.
+        """
         self.name = name
         self._command = command
         self._hand = hand
+        self._prepare = prepare
         self._process: subprocess.Popen[bytes] | None = None
         self.user: UnixUser | None = None
         """Whom it runs as; as we do, without."""
@@ -92,6 +98,8 @@ class Child:
         One that does neither for long is killed: whatever it hangs in, it would hang for ever.
         """
         try:
+            if self._prepare is not None:
+                await self._prepare()
             handed = None if self._hand is None else await within(_LONGEST_HAND, self._hand)
             ours = self._launched(handed)
         except TimeoutError:
@@ -101,8 +109,8 @@ class Child:
             where = f" {error.filename}:" if isinstance(error.filename, str) else ""
             _LOGGER.error("%s: cannot be started (%s %s)", self.name, where, error.strerror)
             return False
-        except KeyStoreError as error:
-            _LOGGER.error("%s: cannot be started: %s", self.name, error.text)
+        except (KeyStoreError, VaultError) as error:
+            _LOGGER.error("%s: cannot be started: %s", self.name, error)
             return False
         except Exception as error:  # Whatever lies there is this process's affair, and no other's.
             _LOGGER.error("%s: cannot be started (%s)", self.name, type(error).__name__)

@@ -193,11 +193,28 @@ def registry_login(password: str) -> str:
 class HandedDatabase(Database):
     """The server that another process keeps running, for one that may not administer it."""
 
-    def __init__(self, address: str, keys: KeyStore) -> None:
-        """``keys`` opens the password of the registry's login, and no administrator's."""
-        super().__init__(address, keys, Path(), None)
+    def __init__(self, address: str, reader: str, password: str) -> None:
+        """``reader`` is the process's own login to the registry."""
+        self._address = make_conninfo(address, **_PATIENCE)
+        self._server = None
+        self._reader = self.login(reader, password)
+
+    def replace_reader(self, reader: str, password: str) -> None:
+        """Log in to the registry by another login from now on."""
+        self._reader = self.login(reader, password)
+
+    def registry(self) -> Login:
+        """The login that reads what this process may know of the registry."""
+        return self._reader
+
+    async def registry_session(self) -> Session:
+        """A session of that login."""
+        return await Session.connect(self._reader.address)
 
     def administrator(self) -> str:
+        raise ServerFailed("this process administers nothing")
+
+    def administrators(self) -> tuple[str, ...]:
         raise ServerFailed("this process administers nothing")
 
 

@@ -46,6 +46,10 @@ A = TypeVar("A", bound=Arrival)
 D = TypeVar("D", bound=Departure)
 _Entrance = Callable[[Room, Reason, Pool], V]
 
+_WITHOUT_READER = """
+SELECT vault FROM registrations WHERE reader IS NULL
+UNION ALL SELECT NULL FROM installation WHERE reader IS NULL
+"""
 _OF_MOVES = frozenset({Purpose.EXPORT, Purpose.IMPORT})
 """What a worker alone opens a vault for, and also one of an organisation that is suspended."""
 
@@ -258,6 +262,11 @@ class Gate:
     async def refused(self, limit: int) -> tuple[LogEntry, ...]:
         """What the operator's log says of envelopes that no organisation was to get, the latest first."""
         return await self._read_operator_log((logbook.REFUSED, (limit,)))
+
+    async def without_reader(self) -> frozenset[str | None]:
+        """Vaults whose worker has no login to the registry; ``None`` among them stands for nobody's."""
+        (rows,) = await self._run(self._operator, [(_WITHOUT_READER, ())])
+        return frozenset(vault for (vault,) in rows)
 
     async def _read_operator_log(self, question: Statement) -> tuple[LogEntry, ...]:
         (rows,) = await self._run(self._operator, [question])

@@ -18,6 +18,8 @@ CONNECTIONS = 32
 """Of one login at once."""
 OF_REGISTRY = 200
 """Of the registry's login: one for each process that hears from it what is new, and is not a worker."""
+OF_READER = 10
+"""Of the login of one worker: for the news, and for what it writes in the operator's log."""
 _LIMITS = {
     "statement_timeout": "30s",
     "lock_timeout": "10s",
@@ -115,18 +117,18 @@ async def end_login(connection: Connection, login: str) -> None:
     a session of it, or an exchange of SCRAM that began before: both can set the next one. So
     a new password comes with a new login, and the former one goes.
     """
-    if not await _rows(connection, _LOGIN, login):
-        return
     name = sql.Identifier(login)
-    await _patiently(connection, sql.SQL("ALTER ROLE {} NOLOGIN").format(name))
-    for _ in range(_TRIES):
-        if not await _rows(connection, _END, login):
-            break
-    else:
-        raise VaultUnavailable
-    await connection.execute(sql.SQL("DROP OWNED BY {}").format(name))
     try:
-        await connection.execute(sql.SQL("DROP ROLE {}").format(name))
+        await _patiently(connection, sql.SQL("ALTER ROLE {} NOLOGIN").format(name))
+        for _ in range(_TRIES):
+            if not await _rows(connection, _END, login):
+                break
+        else:
+            raise VaultUnavailable
+        await _patiently(connection, sql.SQL("DROP OWNED BY {}").format(name))
+        await _patiently(connection, sql.SQL("DROP ROLE {}").format(name))
+    except psycopg.errors.UndefinedObject:
+        return  # Another process has ended it, perhaps just now.
     except psycopg.errors.DependentObjectsStillExist:
         _LOGGER.warning(
             "database: the login %s has made something elsewhere: it is shut out and stays", login
@@ -139,7 +141,7 @@ async def run(connection: Connection, statement: LiteralString, *identifiers: st
 
 
 async def _patiently(connection: Connection, statement: sql.Composed) -> None:
-    """Run a statement about a role that whoever is logged in by it may be changing without pause."""
+    """Run a statement about a role that its own session, or another process, may be changing just now."""
     for _ in range(_TRIES):
         with suppress(psycopg.errors.InternalError):  # "tuple concurrently updated"
             await connection.execute(statement)

@@ -15,6 +15,7 @@ from psycopg import sql
 from samdrift.contracts.principals import Role
 
 REGISTRY = ("log", "registry")
+WORKERS = ("workers",)
 VAULT = {
     Role.ACCESS_POINT: ("log", "wakeups", "bodies", "accesspoint", "accesspoint-arrival", "arrival"),
     Role.MESSAGE_SERVICE: (

@@ -92,10 +92,10 @@ class Provisioner:
         """
         password = self._database.registry().password
         async with self._transaction():
-            await self._wait_for_others()
+            await rights.wait_for_others(self._connection)
             await rights.make_groups(self._connection, self._database)
             await rights.close_to_everybody(self._connection, self._database)
-            await self._harden()
+            await rights.harden(self._connection)
             await self._run("CREATE SCHEMA IF NOT EXISTS registry")
             await migrations.migrate(self._connection, "registry", migrations.REGISTRY)
             if not await self._rows("SELECT FROM registry.installation"):
@@ -103,6 +103,9 @@ class Provisioner:
                 await self._rows("INSERT INTO registry.installation (channel) VALUES (%s)", channel)
                 await self._begin_log("registry", OPERATOR_LOG, channel)
             await rights.make_registry_login(self._connection, self._database, password)
+            await self._run("CREATE SCHEMA IF NOT EXISTS {}", rights.WORKERS_REGISTRY)
+            await migrations.migrate(self._connection, rights.WORKERS_REGISTRY, migrations.WORKERS)
+            await migrations.allow(self._connection, rights.WORKERS_REGISTRY, self._database.worker_group)
             for role, schema, login in await self._rows(
                 "SELECT role, schema, login FROM registry.registrations"
             ):
@@ -110,7 +113,7 @@ class Provisioner:
                 await migrations.allow(self._connection, schema, login)
                 await rights.join(self._connection, self._database.vault_group, login)
                 await logins.bound(self._connection, login, schema)
-        await self._end(*await rights.strays(self._connection, self._database))
+        await rights.end_strays(self._connection, self._database)
 
     async def registrations(self) -> tuple[Registration, ...]:
         """Who is hosted, read as administrator: the registry's own login may be out of order."""
@@ -191,16 +194,15 @@ class Provisioner:
         told in one transaction: whoever logs in meanwhile has the old one or reads the new one.
         """
         async with self._transaction():
-            await self._wait_for_others()
+            await rights.wait_for_others(self._connection)
             known = await self._rows(
-                "SELECT vault, login, schema FROM registry.registrations"
-                " WHERE organisation = %s AND role = %s",
+                "SELECT vault, schema FROM registry.registrations WHERE organisation = %s AND role = %s",
                 organisation.value,
                 role.value,
             )
             if not known:
                 raise UnknownRecord
-            ((vault, former, schema),) = known
+            ((vault, schema),) = known
             login, password = _name("l"), logins.new_password()
             await rights.make_vault_login(self._connection, self._database, schema, login, password)
             await migrations.allow(self._connection, schema, login)
@@ -213,7 +215,7 @@ class Provisioner:
             if happening is not None:
                 await self._note(schema, organisation, role, happening)
         await self._announce()
-        await self._end(former)
+        await rights.end_strays(self._connection, self._database)
 
     async def rotate_registry(self) -> None:
         """Give the registry another login with a new password; the former one is dropped with its sessions.
@@ -223,10 +225,36 @@ class Provisioner:
         """
         password = logins.new_password()
         async with self._transaction():
-            await self._wait_for_others()
+            await rights.wait_for_others(self._connection)
             self._keys.keep_login_password(PlatformLogin.REGISTRY, password)
             await rights.make_registry_login(self._connection, self._database, password)
-        await self._end(*await rights.strays(self._connection, self._database))
+        await rights.end_strays(self._connection, self._database)
+
+    async def new_reader(self, vault: str | None) -> tuple[str, str]:
+        """Make a login with its password for the worker of a vault, or nobody's, instead of the former one.
+
+        The password is kept nowhere: each start of a worker gets another one.
+        """
+        login, password = _name("r"), logins.new_password()
+        async with self._transaction():
+            await rights.wait_for_others(self._connection)
+            await rights.make_reader(self._connection, self._database, login, password)
+            if vault is None:
+                await self._rows("UPDATE registry.installation SET reader = %s", login)
+            else:
+                changed = "UPDATE registry.registrations SET reader = %s WHERE vault = %s RETURNING vault"
+                if not await self._rows(changed, login, vault):
+                    raise UnknownRecord
+        await rights.end_strays(self._connection, self._database)
+        return login, password
+
+    async def end_readers(self) -> int:
+        """Drop the logins of all workers, with their sessions; each gets another one. Returns how many."""
+        async with self._transaction():
+            await rights.wait_for_others(self._connection)
+            await self._rows("UPDATE registry.registrations SET reader = NULL")
+            await self._rows("UPDATE registry.installation SET reader = NULL")
+        return await rights.end_strays(self._connection, self._database)
 
     async def rotate_administrator(self) -> bool:
         """Give the embedded server's administrator a new password; false where the server is the operator's.
@@ -251,11 +279,12 @@ class Provisioner:
         )
         self._keys.destroy(vault)
         await Objects(self._settings.objects).clear(vault)
-        await self._end(login)
+        await rights.end(self._connection, login)
         async with self._transaction():
             await self._run("DROP SCHEMA {} CASCADE", schema)
             await self._run("DROP ROLE {}", _owner(schema))
             await self._rows("DELETE FROM registry.registrations WHERE vault = %s", vault)
+        await rights.end_strays(self._connection, self._database)
         await self._announce()
 
     async def _vault(
@@ -304,28 +333,6 @@ class Provisioner:
         await self._run("CREATE ROLE {} NOLOGIN", owner)
         await self._run("GRANT {} TO CURRENT_USER WITH INHERIT TRUE, SET TRUE", owner)
         await rights.make_vault_login(self._connection, self._database, schema, login, password)
-
-    async def _wait_for_others(self) -> None:
-        """Be the only one that changes roles and rights, until the transaction ends."""
-        ((registry,),) = await self._rows("SELECT to_regclass('registry.installation')")
-        if registry is not None:
-            await self._rows("SELECT FROM registry.installation FOR UPDATE")
-
-    async def _end(self, *gone: str) -> None:
-        """Drop logins with their sessions."""
-        try:
-            for login in gone:
-                await logins.end_login(self._connection, login)
-        except psycopg.OperationalError:
-            raise VaultUnavailable from None
-        except psycopg.Error as error:
-            raise VaultRefused(error.sqlstate) from None
-
-    async def _harden(self) -> None:
-        """Take from everybody what no vault needs; in an operator's cluster only where we are let."""
-        ((superuser,),) = await self._rows("SELECT rolsuper FROM pg_roles WHERE rolname = CURRENT_USER")
-        if superuser:
-            await self._connection.execute(migrations.script("hardening").encode())
 
     async def _begin_log(self, schema: str, log_id: str, channel: str) -> None:
         insert = sql.SQL("INSERT INTO {}.log_head (sequence, hash, channel) VALUES (0, %s, %s)")

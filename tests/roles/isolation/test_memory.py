@@ -148,7 +148,7 @@ async def test_each_process_runs_as_a_user_of_its_own_who_cannot_read_the_others
             for foreign in (registration(other, AP), registration(other, MT)):
                 for place in (settings.secrets / foreign.vault, settings.objects / foreign.vault):
                     assert not reads(user, place)
-            others = [settings.secrets / name for name in ("", "root", PlatformLogin.ADMINISTRATOR)]
+            others = [settings.secrets / name for name in ("", "root", *PlatformLogin)]
             for place in (*others, settings.objects, settings.seals):
                 assert not reads(user, place)
             assert not reads(user, house.folder / "passphrase")

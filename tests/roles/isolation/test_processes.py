@@ -23,8 +23,10 @@ from tests.roles.member import MT, until
 from tests.roles.messageclient import document
 from tests.unit.app.commandline import samdrift
 
-_CONNECTED = "SELECT pid FROM pg_stat_activity WHERE usename = $1"
-_HANG_UP = "SELECT pid, pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = $1"
+_READERS = """
+SELECT DISTINCT usename FROM pg_stat_activity a JOIN pg_auth_members m ON m.member = a.usesysid
+WHERE m.roleid = (SELECT oid FROM pg_roles WHERE rolname = $1)
+"""
 
 
 async def test_messages_go_between_the_organisations_and_to_and_from_others(house: House) -> None:
@@ -116,29 +118,34 @@ async def test_metrics_are_those_of_all_and_tell_the_memory_of_each_kind(house: 
     assert not [name for name in after if "0203:" in "".join(name)]
 
 
-async def test_all_logins_get_new_passwords_and_no_process_notices(house: House) -> None:
-    """Also who must log in again, as the registry's login too, finds the password of now."""
+async def test_all_logins_get_new_passwords_and_every_process_goes_on(house: House) -> None:
+    """Each worker has a login of its own to the registry, and is given the next one."""
     config, before = house.process.config_file, house.processes()
-    database = house.alfa.operator.gate.database
     sent = asyncio.create_task(exchanged(house.alfa, house.beta))
+    former = await readers_connected(house)
+    assert len(former) == len(before) - 1, "all but the front hear by one of their own what is new"
     ended = await asyncio.to_thread(samdrift, "database", "rotate-logins", "--config", config)
-    assert (ended.status, ended.output) == (0, "6 logins have a new password\n"), ended.complaints
-    administrator = await Session.connect(database.administrator())
-    try:
-        (hung_up,) = await administrator.run([(_HANG_UP, (database.registry_login,))])
-        former = {pid for pid, _ in hung_up}
-        assert len(former) >= len(before) - 1, "all but the front hear from it what is new"
+    assert (ended.status, ended.output) == (0, "11 logins have a new password\n"), ended.complaints
 
-        async def hear_again() -> bool | None:
-            (found,) = await administrator.run([(_CONNECTED, (database.registry_login,))])
-            return True if len({pid for (pid,) in found} - former) >= len(former) else None
+    async def hear_again() -> bool | None:
+        found = await readers_connected(house)
+        return True if len(found) == len(former) and not found & former else None
 
-        await until(hear_again, "everybody has logged in again", PATIENCE)
-    finally:
-        administrator.close()
+    await until(hear_again, "every worker has logged in again", PATIENCE)
     await sent
     await exchanged(house.beta, house.alfa)
     assert house.processes() == before
+
+
+async def readers_connected(house: House) -> set[str]:
+    """Logins to the registry by which workers are connected."""
+    database = house.alfa.operator.gate.database
+    administrator = await Session.connect(database.administrator())
+    try:
+        (found,) = await administrator.run([(_READERS, (database.worker_group,))])
+    finally:
+        administrator.close()
+    return {login for (login,) in found}
 
 
 async def test_a_vault_whose_officer_has_not_unlocked_it_has_no_process(house: House) -> None:

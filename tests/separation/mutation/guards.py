@@ -26,6 +26,8 @@ _RESTORED = "tests/separation/test_restored.py"
 _CAPTURED = "tests/roles/test_captured_envelopes.py"
 _SESSION_KEYS = "tests/unit/vault/test_sessionkeys.py"
 _STEPS = "tests/unit/messageservice/test_same_steps.py"
+_WORKERS = "tests/separation/test_worker_registry.py"
+_EARLIER = "tests/separation/test_earlier_copy.py"
 _OPERATIONS = "tests/separation/test_every_operation.py"
 
 GATE = (
@@ -191,9 +193,9 @@ DATABASE = (
     ),
     Mutant(
         "a login becomes nobody else",
-        "vault/provision.py",
-        'GRANT {} TO {} WITH INHERIT TRUE, SET FALSE", self._database.vault_group, login',
-        'GRANT {} TO {} WITH INHERIT TRUE, SET TRUE", self._database.vault_group, login',
+        "vault/rights.py",
+        'GRANT {} TO {} WITH INHERIT TRUE, SET FALSE", group, login',
+        'GRANT {} TO {} WITH INHERIT TRUE, SET TRUE", group, login',
         (f"{_DATABASE}::test_nobody_else_can_be_become",),
     ),
     Mutant(
@@ -289,11 +291,26 @@ DATABASE = (
         (f"{_LOCKED_OUT}::test_the_command_repairs_the_registrys_login_with_the_administrator_alone",),
     ),
     Mutant(
-        "everybody's right to connect is taken away at each start",
+        "a worker reads of the registry where its own vault is and no other",
+        "vault/sql/workers-1.sql",
+        " WHERE reader = session_user",
+        "",
+        (f"{_WORKERS}::test_it_reads_where_its_own_vault_is_and_of_no_other",),
+    ),
+    Mutant(
+        "a worker reads no table of the registry itself",
         "vault/rights.py",
-        "REVOKE ALL ON DATABASE {} FROM PUBLIC",
-        "REVOKE CREATE ON DATABASE {} FROM PUBLIC",
-        (f"{_RESTORED}::test_a_restored_database_is_closed_by_the_next_start",),
+        "    await logins.bound(connection, login, WORKERS_REGISTRY, logins.OF_READER)\n",
+        "    await logins.bound(connection, login, WORKERS_REGISTRY, logins.OF_READER)\n"
+        '    await migrations.allow(connection, "registry", login)\n',
+        (f"{_WORKERS}::test_it_reads_where_its_own_vault_is_and_of_no_other",),
+    ),
+    Mutant(
+        "a worker's former login to the registry is dropped with its sessions",
+        "vault/rights.py",
+        "return [login for login in (*registries, *vaults, *workers) if login not in known]",
+        "return [login for login in (*registries, *vaults) if login not in known]",
+        (f"{_WORKERS}::test_what_it_does_to_its_own_login_stops_no_other",),
     ),
     Mutant(
         "a database that everybody may connect to is refused",
@@ -319,6 +336,13 @@ DATABASE = (
 )
 
 AT_REST = (
+    Mutant(
+        "a data key is bound to its number",
+        "vault/keys/vaultfiles.py",
+        'return f"{_DATA_KEYS} {number}"',
+        "return _DATA_KEYS",
+        ("tests/unit/vault/keys/test_vaultfiles.py::test_a_data_key_opens_under_no_other_number",),
+    ),
     Mutant(
         "a sealed value is bound to its vault",
         "vault/sealing.py",
@@ -346,6 +370,27 @@ AT_REST = (
         'return self.sealer.context(f"body {body_id}")',
         'return b"body"',
         (f"{_BODIES}::test_a_body_opens_under_no_other_id_and_in_no_other_vault",),
+    ),
+    Mutant(
+        "what is written after a lock is sealed with a data key that no earlier copy has",
+        "vault/keys/vaultfiles.py",
+        "        if data_key_numbers(self.folder):\n            self.add_data_key()\n",
+        "",
+        (f"{_EARLIER}::test_what_arrives_after_the_lock_opens_with_no_earlier_copy",),
+    ),
+    Mutant(
+        "access tokens are signed with a key that no copy from before a lock has",
+        "vault/keys/vaultfiles.py",
+        "            if _TOKEN_KEY.fullmatch(path.name):\n                remove(path)",
+        "            pass",
+        (f"{_EARLIER}::test_what_arrives_after_the_lock_opens_with_no_earlier_copy",),
+    ),
+    Mutant(
+        "a lock gives the vault another login of the database",
+        "app/commands/org/locking.py",
+        "            await installation.provisioner.rotate_login(organisation, one.role, rotated)\n",
+        "",
+        (f"{_EARLIER}::test_the_database_of_then_is_not_reached_either",),
     ),
     Mutant(
         "an object's name begins with its vault",

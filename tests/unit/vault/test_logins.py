@@ -142,6 +142,29 @@ async def told(installation: Installation, organisation: ParticipantIdentifier) 
         return [entry.event for entry in await vault.log()].count(AuditEvent.VAULT_LOGIN_ROTATED)
 
 
+async def test_two_that_replace_logins_at_once_do_not_disturb_each_other(installation: Installation) -> None:
+    """The command, and the supervisor that gives workers their next login."""
+    organisations = [await installation.organisation([AP]) for _ in range(3)]
+    vaults = [one.vault for one in installation.gate.registry.all() if one.organisation in organisations]
+    other = await Provisioner.connect(installation.settings)
+
+    async def renew() -> None:
+        for vault in vaults * 4:
+            await other.new_reader(vault)
+
+    renewing = asyncio.create_task(renew())
+    try:
+        while not renewing.done():
+            await installation.provisioner.end_readers()
+            await installation.provisioner.rotate_login(organisations[0], AP)
+        await renewing
+    finally:
+        renewing.cancel()
+        await other.close()
+    async with installation.open(organisations[0], AP) as vault:
+        await submitted(vault)
+
+
 async def test_who_has_no_vault_has_no_login(installation: Installation) -> None:
     with pytest.raises(UnknownRecord):
         await installation.provisioner.rotate_login(ELSEWHERE, AP)

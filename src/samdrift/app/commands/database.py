@@ -78,7 +78,7 @@ async def _rotate_others(provisioner: Provisioner) -> int:
     """The logins that belong to no vault; how many got a new password."""
     await provisioner.rotate_registry()
     await provisioner.operator_log(_rotated(login="registry"))
-    return 1 + await provisioner.rotate_administrator()
+    return 1 + await provisioner.end_readers() + await provisioner.rotate_administrator()
 
 
 def _rotated(**facts: str) -> Happening:

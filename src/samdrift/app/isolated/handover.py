@@ -46,6 +46,21 @@ class Routes:
 
 
 @dataclass(frozen=True, slots=True)
+class ReaderLogin:
+    """A worker's own login to the registry."""
+
+    name: str
+    password: str = field(repr=False)
+
+    @classmethod
+    def read(cls, line: bytes) -> Self:
+        return cls(**json.loads(line))
+
+    def line(self) -> bytes:
+        return json.dumps(asdict(self)).encode()
+
+
+@dataclass(frozen=True, slots=True)
 class WorkerHandOver:
     """For a worker. The line holds secrets: of its own vault, and the access point's where it is one."""
 
@@ -58,10 +73,11 @@ class WorkerHandOver:
     organisation: str | None
     vault: str | None
     keys: Mapping[str, bytes] = field(repr=False)
-    """What opens each of its vaults; the operator's own keys are in one too, and the registry's password."""
+    """What opens each of its vaults; the operator's own keys are in one too."""
     pin: str | None = field(repr=False)
     """Of the organisation's token, where its keys are in one."""
     database: str = field(repr=False)
+    reader: ReaderLogin
 
     @property
     def kind(self) -> str:
@@ -79,6 +95,7 @@ class WorkerHandOver:
         document = _read(line)
         document["roles"] = tuple(map(Role, document["roles"]))
         document["keys"] = {vault: bytes.fromhex(key) for vault, key in document["keys"].items()}
+        document["reader"] = ReaderLogin(**document["reader"])
         return cls(**document)
 
 

@@ -23,6 +23,7 @@ from samdrift.app.isolated.handover import (
     copy_folder,
     place_of,
 )
+from samdrift.app.isolated.readers import Readers
 from samdrift.app.isolated.survivors import end_survivors
 from samdrift.app.isolated.users import Users
 from samdrift.app.supervisor import Handed, UnixUser
@@ -38,7 +39,7 @@ from samdrift.vault.keys.files import (
     encode_certificates,
     encode_key,
 )
-from samdrift.vault.keys.store import OPERATOR_KEYS, KeyStore, PlatformLogin
+from samdrift.vault.keys.store import OPERATOR_KEYS, KeyStore
 from samdrift.vault.registry import Registration
 from samdrift.wire.identifiers import ParticipantIdentifier
 
@@ -49,10 +50,13 @@ _LOGGER = logging.getLogger("samdrift")
 class Hands:
     """Gives to each what is its own."""
 
-    def __init__(self, config: Config, gate: Gate, keys: KeyStore, folder: Path, users: Users) -> None:
+    def __init__(
+        self, config: Config, gate: Gate, keys: KeyStore, folder: Path, users: Users, readers: Readers
+    ) -> None:
         if config.file is None:
             raise LookupError("the processes read the configuration from its file")
         self.users = users
+        self._readers = readers
         self._config = config
         self._file = config.file
         self._gate = gate
@@ -69,8 +73,7 @@ class Hands:
 
     def refresh(self) -> None:
         """Bring up to date what processes read by themselves while they run."""
-        secrets = self._config.vaults.secrets
-        self.users.let_in(secrets / OPERATOR_KEYS, secrets / PlatformLogin.REGISTRY)
+        self.users.let_in(self._config.vaults.secrets / OPERATOR_KEYS)
         installed = self._keys.installed(OPERATOR_KEYS, KeyName.TLS_SERVER)
         if installed != self._shown:
             self._write_certificate()
@@ -119,10 +122,10 @@ class Hands:
     def to_worker(
         self, registration: Registration | None, roles: tuple[Role, ...], doors: tuple[Door, ...]
     ) -> Handed:
-        """The keys of its vault, of the registry's password, of the operator's own for an access point."""
+        """The keys of its vault, its login to the registry, the operator's own keys for an access point."""
         vault = registration.vault if registration is not None else None
         name = registration.public_name if registration is not None else NOBODY
-        needed = [PlatformLogin.REGISTRY, *([vault] if vault is not None else [])]
+        needed = [vault] if vault is not None else []
         if Role.ACCESS_POINT in roles:
             needed.append(OPERATOR_KEYS)
         user = self._user(registration, roles)
@@ -137,6 +140,7 @@ class Hands:
             keys={each: self._keys.unlock_key(each) for each in needed},
             pin=self._keys.pin(vault) if vault is not None else None,
             database=self._gate.database.address,
+            reader=self._readers.last(vault),
         )
         self._make_room(name, registration, roles, user)
         return Handed(handed.line(), [self._socket(name, door) for door in doors], user)

@@ -57,13 +57,11 @@ async def _until_stopped(front: bool) -> None:
         async with fronting(handed, sockets) as directory:
             await _serving(supervisor, stop, directory.told)
     else:
-        async with working(handed, sockets):
-            await _serving(supervisor, stop)
+        async with working(handed, sockets) as replace_reader:
+            await _serving(supervisor, stop, replace_reader)
 
 
-async def _serving(
-    supervisor: Supervisor, stop: asyncio.Event, hears: Callable[[bytes], None] | None = None
-) -> None:
+async def _serving(supervisor: Supervisor, stop: asyncio.Event, hears: Callable[[bytes], None]) -> None:
     """Serve until ``stop`` is set or the supervisor is gone."""
     _LOGGER.info("serves as process %d; %s", os.getpid(), used())
     hearing = asyncio.create_task(supervisor.hear(hears))

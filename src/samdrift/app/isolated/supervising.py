@@ -28,6 +28,7 @@ from samdrift.app.isolated.handover import FRONT, NOBODY, Routes
 from samdrift.app.isolated.hands import Hands
 from samdrift.app.isolated.memory import used
 from samdrift.app.isolated.process import name_in_log
+from samdrift.app.isolated.readers import Readers
 from samdrift.app.isolated.survivors import end_survivors
 from samdrift.app.isolated.users import Users
 from samdrift.app.isolation import require_protected_links, require_rights
@@ -39,6 +40,7 @@ from samdrift.audit.operations import unexpected
 from samdrift.contracts.principals import Role
 from samdrift.net.background import in_background
 from samdrift.net.clock import system_clock
+from samdrift.vault.errors import VaultError
 from samdrift.vault.files import private_folder
 from samdrift.vault.gate import Gate
 from samdrift.vault.keys.files import KeyStoreError
@@ -73,7 +75,9 @@ async def supervising(config: Config, roles: frozenset[Role]) -> AsyncIterator[N
         stack.push_async_callback(gate.close)
         folder = stack.enter_context(_sockets(config))
         users = Users(config.isolation, config.vaults)
-        house = _House(config, roles & _configured(config), gate, Hands(config, gate, keys, folder, users))
+        readers = Readers(settings, keys)
+        hands = Hands(config, gate, keys, folder, users, readers)
+        house = _House(config, roles & _configured(config), gate, hands, readers)
         stack.push_async_callback(house.stop)
         await house.start()
         await stack.enter_async_context(
@@ -103,11 +107,14 @@ class _Kept:
 class _House:
     """The processes of one installation."""
 
-    def __init__(self, config: Config, roles: frozenset[Role], gate: Gate, hands: Hands) -> None:
+    def __init__(
+        self, config: Config, roles: frozenset[Role], gate: Gate, hands: Hands, readers: Readers
+    ) -> None:
         self._config = config
         self._roles = roles
         self._gate = gate
         self._hands = hands
+        self._readers = readers
         self._workers: dict[str, _Kept] = {}
         self._routes = Routes()
         self._starting = asyncio.Semaphore(os.cpu_count() or 1)
@@ -125,6 +132,7 @@ class _House:
             NOBODY,
             (*_COMMAND, NOBODY),
             lambda: hands.to_worker(None, tuple(sorted(roles)), self._doors),
+            partial(self._renew_reader, None),
         )
         self._keeping: list[asyncio.Task[None]] = []
         self._openings = Looks(
@@ -160,7 +168,8 @@ class _House:
                 self._announce()
                 await self._update()
                 await self._renew()
-            except (OSError, KeyStoreError, ConfigError) as error:
+                await self._replace_readers()
+            except (OSError, KeyStoreError, ConfigError, VaultError) as error:
                 _LOGGER.warning("supervisor: looks again later (%s)", type(error).__name__)
 
     async def stop(self) -> None:
@@ -254,7 +263,19 @@ class _House:
             name_in_log(role.value, registration.organisation.value),
             (*_COMMAND, role.value),
             lambda: self._hands.to_worker(registration, (role,), doors),
+            partial(self._renew_reader, registration.vault),
         )
+
+    async def _renew_reader(self, vault: str | None) -> None:
+        await self._readers.renew(vault)
+
+    async def _replace_readers(self) -> None:
+        """Give another login to the registry to workers whose own was dropped, as with all passwords."""
+        running: dict[str | None, Child] = {vault: kept.child for vault, kept in self._workers.items()}
+        running[None] = self._nobody
+        for vault in await self._gate.without_reader():
+            if vault in running:
+                running[vault].tell((await self._readers.renew(vault)).line())
 
     def _doors_of(self, role: Role) -> tuple[Door, ...]:
         return tuple(door for door in self._doors if _role_of(door) in (role, None))

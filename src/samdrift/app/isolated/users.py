@@ -27,8 +27,6 @@ from samdrift.vault.keys.witness import MARKS, marks_folder
 _NUMBERS = "users"
 """The folder of the key store with a file for each number that was ever given."""
 _NUMBER = re.compile(r"[0-9]{4}")
-_WORKERS = USERS - 1
-"""The number of the group that all workers have in common, who read the password of the registry's login."""
 
 
 class Users:
@@ -72,11 +70,8 @@ class Users:
         numbers = [self._first + int(place.name) for place in given if place.read_text() not in vaults]
         return [UnixUser(number, number) for number in numbers]
 
-    def let_in(self, operator: Path, registry: Path) -> None:
-        """Let the processes reach what belongs to them.
-
-        Access points may read the folder ``operator``, and all workers the folder ``registry``.
-        """
+    def let_in(self, operator: Path) -> None:
+        """Let the processes reach what belongs to them: access points may read the folder ``operator``."""
         if self._first is None:
             return
         for place in (self._vaults.secrets, self._vaults.secrets / MARKS, self._vaults.objects):
@@ -85,7 +80,6 @@ class Users:
         for program in (Path(sys.executable), Path(sys.executable).resolve(), Path(__file__)):
             let_through(program)
         _let_read(operator, self._first + 1)
-        _let_read(registry, self._first + _WORKERS)
 
     @staticmethod
     def let_pass(folder: Path) -> None:
@@ -103,11 +97,10 @@ class Users:
         """Its own number is among its groups: by that it reads its vault's keys."""
         if self._first is None:
             return None
-        groups = (self._first + number, self._first + _WORKERS)
-        return UnixUser(self._first + number, self._first + group, groups)
+        return UnixUser(self._first + number, self._first + group, (self._first + number,))
 
     def _is_ours(self, number: int) -> bool:
-        return self._first is not None and self._first + 1 < number < self._first + _WORKERS
+        return self._first is not None and self._first + 1 < number < self._first + USERS
 
     def _number(self, folder: Path) -> int:
         """The number that the vault has, or a new one; either way nobody else gets it again."""
@@ -119,7 +112,7 @@ class Users:
         number = max(
             (int(each) for each in os.listdir(self._numbers()) if _NUMBER.fullmatch(each)), default=1
         )
-        while (number := number + 1) < _WORKERS:
+        while (number := number + 1) < USERS:
             if write_new(self._numbers() / f"{number:04d}", folder.name.encode()):
                 return number
         raise ConfigError("isolation.first_user", f"all {USERS} numbers from there on have been given")

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import socket
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import replace
+from functools import partial
 
 from prometheus_client import CollectorRegistry
 
@@ -15,7 +16,7 @@ from samdrift.app.configfile import load
 from samdrift.app.databasecare import NotificationMetrics
 from samdrift.app.doors import Door, InnerDoors
 from samdrift.app.expiry import Expiries, expiry_gauge, watching
-from samdrift.app.isolated.handover import WorkerHandOver, copy_folder
+from samdrift.app.isolated.handover import ReaderLogin, WorkerHandOver, copy_folder
 from samdrift.app.isolated.memory import MemoryMetrics
 from samdrift.app.metrics import metrics_application
 from samdrift.app.operator import Parts, named_in_metrics, put_together
@@ -34,12 +35,17 @@ from samdrift.vault.settings import VaultSettings
 
 
 @contextlib.asynccontextmanager
-async def working(handed: WorkerHandOver, sockets: Mapping[Door, socket.socket]) -> AsyncIterator[None]:
-    """Run what was handed over; everything is reachable when the context is entered."""
+async def working(
+    handed: WorkerHandOver, sockets: Mapping[Door, socket.socket]
+) -> AsyncIterator[Callable[[bytes], None]]:
+    """Run what was handed over; everything is reachable when the context is entered.
+
+    Yields what takes a line with another login to the registry.
+    """
     config = narrowed(load(handed.config), handed)
     vaults = config.vaults
     keys = TokenKeyStore(vaults.secrets, HandedUnlocker(handed.keys), _tokens(config, handed.pin))
-    database = HandedDatabase(handed.database, keys)
+    database = HandedDatabase(handed.database, handed.reader.name, handed.reader.password)
     settings = VaultSettings(vaults.database, vaults.objects, vaults.secrets, vaults.seals, b"")
     only = [handed.vault] if handed.vault is not None else []
     metrics = CollectorRegistry()
@@ -55,7 +61,12 @@ async def working(handed: WorkerHandOver, sockets: Mapping[Door, socket.socket])
         if Door.METRICS in sockets and Role.ACCESS_POINT not in handed.roles:
             application = metrics_application(metrics, _nothing_to_measure)
             await doors.open(stack, Door.METRICS, guarded(application, unexpected("metrics")))
-        yield
+        yield partial(_replace_reader, database)
+
+
+def _replace_reader(database: HandedDatabase, line: bytes) -> None:
+    reader = ReaderLogin.read(line)
+    database.replace_reader(reader.name, reader.password)
 
 
 def narrowed(config: Config, handed: WorkerHandOver) -> Config:

@@ -220,7 +220,8 @@ class SoftwareKeyStore(KeyChoice):
         """Have the vault unlocked by its organisation's officer, with this passphrase, or by nobody.
 
         With a new seal; the former one is destroyed. Copies that were made before
-        open neither with the former lock nor with the new one.
+        open neither with the former lock nor with the new one, and whoever opened one
+        before opens nothing that is written from now on, which a new generation seals.
         """
         with vaultfolder.writing(self._vault_folder(vault)):
             self._unlocker.key(vault)
@@ -328,14 +329,21 @@ class SoftwareKeyStore(KeyChoice):
             VaultFiles.new(draft, lock, key)
 
     def _lock_anew(self, vault: str, lock: Lock, key: bytes) -> None:
-        """Wrap everything anew under a new lock, and end the former one."""
-        self._wrap_anew(vault, lock, key)
+        """Wrap everything anew under a new lock, with keys that no earlier copy has, and end the former one.
+
+        Those are what can be made here: the data key of what is written from now on, and
+        what access tokens are signed with. Certified keys stay until others are certified.
+        """
+        self._wrap_anew(vault, lock, key, own_keys_too=True)
         self._unlocker.settle(vault, lock)
 
-    def _wrap_anew(self, vault: str, lock: Lock, key: bytes) -> None:
+    def _wrap_anew(self, vault: str, lock: Lock, key: bytes, *, own_keys_too: bool = False) -> None:
         files = self._reading(vault, partial(self._open, vault))
         with vaultfolder.replacing(self._vault_folder(vault)) as draft:
-            files.wrap_anew(VaultFiles.new(draft, lock, key))
+            wrapped = VaultFiles.new(draft, lock, key)
+            files.wrap_anew(wrapped)
+            if own_keys_too:
+                wrapped.renew_own_keys()
 
     def _locked(self, vault: str) -> LockedSecret:
         return self._reading(vault, locked_secret)

@@ -103,20 +103,45 @@ class VaultFiles:
         return decode_key(confined.read(file.path), self.password.encode()).public_key()
 
     def data_keys(self) -> DataKeys:
-        """Every generation; ``MISSING`` when there is none yet."""
-        wrapping = derive(self._secret, _DATA_KEYS)
-        found = tuple(
-            DataKey(number, _unwrapped(self.folder / _data_key(number), wrapping))
-            for number in reversed(data_key_numbers(self.folder))
-        )
+        """Every generation; ``MISSING`` when there is none yet.
+
+        A file is bound to its number, so that no generation can take another's place. Version 0.1 bound
+        none: its files open as long as no bound one is older, which wrapping them anew ends.
+        """
+        found, bound = list[DataKey](), True
+        for number in reversed(data_key_numbers(self.folder)):
+            wrapped = confined.read(self.folder / _data_key(number))
+            key, is_bound = self._data_key(wrapped, number)
+            if is_bound and not bound:
+                raise KeyStoreError(
+                    KeyFault.DAMAGED, "a data key of the vault has another number than its file"
+                )
+            found.append(DataKey(number, key))
+            bound = is_bound
         if not found:
             raise KeyStoreError(KeyFault.MISSING, "the vault has no data key")
-        return DataKeys(found)
+        return DataKeys(tuple(found))
+
+    def _data_key(self, wrapped: bytes, number: int) -> tuple[bytes, bool]:
+        """The data key in a file, and whether it is bound to that file's number."""
+        try:
+            return unwrap(wrapped, derive(self._secret, _of_number(number))), True
+        except WrappingError:
+            return _opened(wrapped, derive(self._secret, _DATA_KEYS)), False
 
     def add_data_key(self) -> None:
         """Make another generation."""
         number = max(data_key_numbers(self.folder), default=0) + 1
-        write_new(self.folder / _data_key(number), wrap(random(KEY_BYTES), derive(self._secret, _DATA_KEYS)))
+        wrapped = wrap(random(KEY_BYTES), derive(self._secret, _of_number(number)))
+        write_new(self.folder / _data_key(number), wrapped)
+
+    def renew_own_keys(self) -> None:
+        """Begin another generation of the data key, where there is one, and another key for access tokens."""
+        if data_key_numbers(self.folder):
+            self.add_data_key()
+        for name in confined.names(self.folder):
+            if _TOKEN_KEY.fullmatch(name):
+                confined.remove(self.folder / name)
 
     def passwords(self) -> tuple[str, ...]:
         """Those that were kept, the newest first."""
@@ -143,12 +168,15 @@ class VaultFiles:
     def wrap_anew(self, other: VaultFiles) -> None:
         """Write everything that is here in the new folder ``other``, under its secret."""
         for name in sorted(confined.names(self.folder)):
-            if name != SECRET:
+            if name != SECRET and not _DATA_KEY.fullmatch(name):
                 data = self._rewrapped(name)(confined.read(self.folder / name), other)
                 write_new(other.folder / name, data)
+        for each in self.data_keys().generations if data_key_numbers(self.folder) else ():
+            wrapped = wrap(each.key, derive(other._secret, _of_number(each.number)))
+            write_new(other.folder / _data_key(each.number), wrapped)
 
     def _rewrapped(self, name: str) -> Callable[[bytes, VaultFiles], bytes]:
-        kinds = ((_DATA_KEY, _DATA_KEYS), (_TOKEN_KEY, _TOKEN_KEYS), (_PASSWORD, _PASSWORDS))
+        kinds = ((_TOKEN_KEY, _TOKEN_KEYS), (_PASSWORD, _PASSWORDS))
         for pattern, purpose in kinds:
             if pattern.fullmatch(name):
                 return lambda data, other: wrap(
@@ -202,6 +230,10 @@ def data_key_numbers(folder: Path) -> list[int]:
 
 def _numbers(folder: Path, pattern: re.Pattern[str]) -> list[int]:
     return sorted(int(match[1]) for name in confined.names(folder) if (match := pattern.fullmatch(name)))
+
+
+def _of_number(number: int) -> str:
+    return f"{_DATA_KEYS} {number}"
 
 
 def _data_key(number: int) -> str:

@@ -117,7 +117,8 @@ def test_an_officers_vault_waits_for_the_officer_in_every_process(folder: Path) 
     store, other = key_store(folder), key_store(folder)
     known = store.data_keys("a1")
     store.relock("a1", OFFICER)
-    assert store.data_keys("a1") == known, "whoever has set the passphrase has unlocked it"
+    assert store.data_keys("a1").generations[1:] == known.generations, "who has set it has unlocked it"
+    known = store.data_keys("a1")
     assert other.locked("a1")
     assert other.has_data_key("a1")
     assert not other.locked("b2")

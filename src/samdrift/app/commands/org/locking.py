@@ -19,8 +19,10 @@ from samdrift.app.failures import told
 from samdrift.app.loop import run
 from samdrift.app.output import print_line
 from samdrift.app.unlocking import UNLOCK, vaults_of
+from samdrift.audit.entries import Happening
 from samdrift.audit.events import AuditEvent
-from samdrift.contracts.principals import Principal, PrincipalKind
+from samdrift.contracts.principals import Principal, PrincipalKind, Purpose
+from samdrift.net.clock import system_clock
 from samdrift.vault.keys.custody import SHORTEST
 from samdrift.vault.keys.files import KeyFault, KeyStoreError
 from samdrift.vault.keys.store import KeyStore
@@ -64,15 +66,25 @@ def lock(
 ) -> None:
     """Have the organisation's officer open its vaults from now on, with a passphrase of the officer's own.
 
-    The operator cannot open them then, nor what was copied of the key store before.
+    The operator cannot open them then, nor a copy of the key store that was made before. Whoever
+    opened such a copy before has its keys: so what is written from now on is sealed with a new data
+    key, the database's login and password are new, and the private keys that are older are listed,
+    which have to be replaced one by one.
     """
     with told():
         loaded = load(config)
         new = None if operator else _new_passphrase(passphrase_file)
-        run(_lock(loaded, organisation, new, present_file))
+        older = run(_lock(loaded, organisation, new, present_file))
         if new is not None:
             run(_told_to_unlock(loaded, organisation, new, needed=False))
     print_line("the operator's passphrase opens it" if operator else "its officer's passphrase opens it")
+    if older and not operator:
+        print_line("older than this lock, and so in copies from before it, are these private keys:")
+        for line in older:
+            print_line(f"  {line}")
+        print_line(
+            "replace each (samdrift org keys create), then retire it: until then they are as good as new"
+        )
 
 
 async def _told_to_unlock(
@@ -91,8 +103,12 @@ async def _told_to_unlock(
 
 async def _lock(
     config: Config, organisation: ParticipantIdentifier, new: bytes | None, present: Path | None
-) -> None:
-    """Each vault under the new passphrase; some are already, where a call before this one was cut short."""
+) -> list[str]:
+    """Each vault under the new passphrase; some are already, where a call before this one was cut short.
+
+    Returns the private keys that are older than that.
+    """
+    older = []
     async with administering(config) as installation:
         hosted = vaults_of(installation.gate, organisation)
         if not hosted:
@@ -102,11 +118,24 @@ async def _lock(
             raise Unusable(f"{organisation.value} is locked with its token, and the token's PIN opens it")
         for one in hosted:
             await _open(keys, one.vault, passphrases, present)
+            held = await asyncio.to_thread(keys.keys, one.vault)
             await asyncio.to_thread(keys.relock, one.vault, new)
             facts = {"by": "operator" if new is None else "officer"}
             await installation.gate.tell_organisation(
                 _WORKER, organisation, AuditEvent.VAULT_LOCK_CHANGED, facts, [one.role]
             )
+            rotated = Happening(
+                system_clock(),
+                AuditEvent.VAULT_LOGIN_ROTATED,
+                f"{_WORKER.kind}:{_WORKER.name}",
+                Purpose.MAINTAIN,
+                {},
+            )
+            await installation.provisioner.rotate_login(organisation, one.role, rotated)
+            older += [
+                f"{one.role.value}: {key.name.value} {key.number}" for key in held if not key.state.revoked
+            ]
+    return older
 
 
 async def _open(keys: KeyStore, vault: str, passphrases: list[bytes], present: Path | None) -> None:

@@ -272,7 +272,8 @@ def test_a_vault_whose_organisation_gets_a_token_later_makes_its_next_keys_there
     store = site.open()
     store.use_token("a1", HABO)
     store.use_token("a1", HABO)
-    assert store.data_keys("a1") == known
+    assert store.data_keys("a1").generations[1:] == known.generations
+    known = store.data_keys("a1")
     with expect(KeyFault.UNAVAILABLE):
         site.open(configured=False).data_keys("a1")
     with expect(KeyFault.MISSING):
