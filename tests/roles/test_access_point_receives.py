@@ -142,6 +142,9 @@ async def test_encrypted_for_another_access_point(stage: Stage) -> None:
 
 @pytest.mark.parametrize("where", ["header", "payload", "tag"])
 async def test_a_message_that_was_changed_on_its_way(stage: Stage, where: str) -> None:
+    """Clauses: transport-model-base 3.3.1 step 9, step 18, 3.3.2 step 9, step 18; transport-model-extended
+    3.3.1 step 12, step 24, 3.3.2 step 13, step 24.
+    """
     peer = stage.peer()
     envelope = peer.encloses(stage.agency)
     message_id, packed = peer.packs(envelope, stage.agency)

@@ -65,7 +65,7 @@ async def integrators(stage: Stage) -> AsyncIterator[tuple[Integrator, Integrato
 
 
 async def test_a_message_and_its_answer(integrators: tuple[Integrator, Integrator], tmp_path: Path) -> None:
-    """Clauses: api-mt-mk 4.1 step 3."""
+    """Clauses: api-mt-mk 4.1 step 1, step 3, step 6, 4.2 step 1, step 3, step 6."""
     aneby, eksjo = integrators
     (tmp_path / "beslut.pdf").write_bytes(PDF)
     sent = await aneby.client(

@@ -61,9 +61,18 @@ async def denials(member: Member) -> list[str]:
 async def test_without_a_token_that_is_known_nothing_is_answered(
     stage: Stage, authorization: str, told: str
 ) -> None:
-    """Clauses: api-mt-mk 4.1 step 5, step 7, 4.2 step 4, step 6b; architecture-sad 6.5 sentence 1."""
+    """Clauses: api-mt-mk 4.1 step 5, step 7, step 9, 4.2 step 4, step 6b, step 8; architecture-sad 6.5
+    sentence 1.
+    """
     client = stage.client(stage.habo)
-    for method, path in (("POST", MESSAGES), ("GET", MESSAGES), ("GET", "/v1/sdk/events")):
+    one = f"{MESSAGES}/{uuid4()}"
+    for method, path in (
+        ("POST", MESSAGES),
+        ("GET", MESSAGES),
+        ("GET", one),
+        ("DELETE", one),
+        ("GET", "/v1/sdk/events"),
+    ):
         answer = await client.call(method, path, headers={"authorization": authorization})
         assert problem(answer) == (401, "Unauthorized")
         assert answer.headers["www-authenticate"] == told

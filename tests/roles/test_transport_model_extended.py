@@ -123,7 +123,10 @@ class Test331PositiveReceipt:
             assert entry.ids["certificate"] == certificate.fingerprint(hashes.SHA256()).hex()
 
     async def test_the_content_arrives_as_it_was_sent(self, either: Exchange) -> None:
-        """Clauses: transport-model-extended 3.3.1 step 18."""
+        """The agency has named ZIP alone, and takes PDF.
+
+        Clauses: transport-model-extended 3.3.1 step 18; content-specification 4.3.3.3 sentence 3.
+        """
         message = await either.recipient.reads(either.message_id)
         (document,) = message.documents
         assert (message.label, document.texts) == (WITH_PDF.label, (WITH_PDF.text,))

@@ -74,6 +74,7 @@ def profiles(config: Config) -> dict[ParticipantIdentifier, OrganisationProfile]
 
 
 def _profile(organisation: OrganisationConfig) -> OrganisationProfile:
+    """Return what is configured; PDF is supported always (content-specification 4.3.3.3 sentence 3)."""
     return OrganisationProfile(
         organisation.identifier,
         organisation.name,

@@ -51,7 +51,7 @@ class MessageServiceSettings:
 class OrganisationProfile:
     """What the message service knows of an organisation that it serves.
 
-    Clauses: content-specification 4.3.3.3 sentence 3, sentence 4.
+    Clauses: content-specification 4.3.3.3 sentence 4.
     """
 
     organisation: ParticipantIdentifier

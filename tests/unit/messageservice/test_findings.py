@@ -154,7 +154,7 @@ def test_3_2_the_envelope_announces_something_else_than_xml(code: str) -> None:
     ],
 )
 def test_row_8_types_of_files(content_type: str, taken: bool) -> None:
-    """Clauses: content-specification 4.3.3.3 sentences 2-5, answer 1."""
+    """Clauses: content-specification 4.3.3.3 sentence 2, sentence 4, sentence 5, answer 1."""
     draft = replace(DRAFT, attachments=(Attachment("a", content_type, PDF),))
     message = letter(SENDER, RECIPIENT, draft, message_id=letter_as_sent.message_id)
     assert codes(message) == ([] if taken else [(Reason.RULE, Detail.NOT_SUPPORTED)])

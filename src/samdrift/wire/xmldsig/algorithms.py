@@ -13,10 +13,7 @@ from typing import Final
 
 
 class Canonicalization(StrEnum):
-    """The forms that XML Signature 1.1 makes mandatory, without comments (envelope-profile-xhe 3.5.2.1 a).
-
-    Clauses: envelope-profile-xhe 3.5.2.1 a.
-    """
+    """The forms that XML Signature 1.1 makes mandatory, without comments (envelope-profile-xhe 3.5.2.1 a)."""
 
     INCLUSIVE = "http://www.w3.org/TR/2001/REC-xml-c14n-20010315"
     INCLUSIVE_1_1 = "http://www.w3.org/2006/12/xml-c14n11"
