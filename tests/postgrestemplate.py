@@ -46,7 +46,7 @@ def _copy(server: EmbeddedPostgres) -> None:
     subprocess.run(
         [programs_folder() / "postgres", "--single", "-F", "-D", draft, "postgres"],
         input=statement.encode(),
-        stdout=subprocess.DEVNULL,
+        capture_output=True,
         user=user,
         group=group,
         extra_groups=None if user is None else [],

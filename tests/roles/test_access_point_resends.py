@@ -17,7 +17,7 @@ from samdrift.contracts.messages import MessageStatus
 from samdrift.contracts.transfer import TransferReason, TransferState
 from samdrift.wire.as4 import EbmsErrorCode
 from samdrift.wire.ebms import NOT_SERVICED
-from tests.roles.member import AP
+from tests.roles.member import AP, PATIENCE
 from tests.roles.peer import Peer
 from tests.roles.resends import (
     NO_PROOF,
@@ -80,7 +80,8 @@ async def test_3_2_5_attempts_at_a_constant_interval_then_the_sender_is_told(
     tried = [entry.at for entry in await habo.log(AP, message_id) if "reason" in entry.ids]
     assert len(tried) == ATTEMPTS
     for before, after in pairwise(tried):
-        assert timedelta(seconds=INTERVAL * 0.85) < after - before < timedelta(seconds=INTERVAL + 2)
+        # How late it is depends on the machine; tests/unit/accesspoint/test_settings.py holds when it is due.
+        assert timedelta(seconds=INTERVAL * 0.85) < after - before < timedelta(seconds=PATIENCE)
     statuses = [event.status for event in await habo.events(message_id)]
     assert statuses.count(MessageStatus.SCHEDULED_FOR_RESEND) == ATTEMPTS - 1
 

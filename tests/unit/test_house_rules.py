@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import ast
-import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from tests.interop.tools import PACKAGES
-
 ROOT = Path(__file__).parents[2]
-TESTS = ROOT / "tests"
 
 
 @pytest.mark.parametrize(
@@ -59,12 +55,6 @@ def test_every_way_to_a_terminal_is_seen() -> None:
         assert written_in(f"def f():\n    {way}('x')") == {way}
         assert written_in(f"g(then={way})") == {way}
     assert written_in("console = Console()") == MAKERS
-
-
-def test_ci_installs_every_program_that_a_test_would_be_skipped_without() -> None:
-    installed = dict(re.findall(r"^([\w-]+) ([\w-]+)$", (ROOT / ".ci" / "run").read_text(), re.MULTILINE))
-    sources = "".join(file.read_text() for file in TESTS.rglob("*.py"))
-    assert dict(re.findall(r'\brequires\("([\w-]+)", "([\w-]+)"\)', sources)) | PACKAGES == installed
 
 
 _BY_NAME = {

@@ -11,6 +11,10 @@ class Explained(Exception):
     """An error whose text is written for a person; a command prints it as it is."""
 
 
+class NotServed(Explained):
+    """What was asked for is not for the asker, or not here any more: no retry, until it is announced."""
+
+
 class Temporary(Explained):
     """An outage: the same call may succeed later, so that retry loops catch this and nothing is final."""
 

@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from datetime import datetime, timedelta
 
 from samdrift.contracts.clock import Clock
-from samdrift.contracts.errors import Temporary
+from samdrift.contracts.errors import NotServed, Temporary
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 Turn = Callable[[ParticipantIdentifier], Awaitable[datetime | None]]
@@ -31,6 +31,7 @@ class Dispatcher:
         self._clock = clock
         self._on_failure = on_failure
         self._ready: dict[ParticipantIdentifier, None] = {}
+        self._known: dict[ParticipantIdentifier, None] = {}
         self._due: list[tuple[datetime, str, ParticipantIdentifier]] = []
         self._changed = asyncio.Event()
 
@@ -55,20 +56,20 @@ class Dispatcher:
         before, however busy others are: a net under lost announcements, and under
         deadlines that were set without one.
         """
-        known = dict.fromkeys(organisations)
-        self._ready |= known
+        self._known = dict.fromkeys(organisations)
+        self._ready |= self._known
         clock = asyncio.get_running_loop().time
         next_round = clock() + idle_check
         while True:
             if clock() >= next_round:
-                self._ready |= known
+                self._ready |= self._known
                 next_round = clock() + idle_check
             if not self._ready:
                 await self._wait(next_round - clock())
                 continue
             organisation = next(iter(self._ready))
             del self._ready[organisation]
-            known[organisation] = None
+            self._known[organisation] = None
             await self._give_turn(organisation)
 
     async def _give_turn(self, organisation: ParticipantIdentifier) -> None:
@@ -78,6 +79,9 @@ class Dispatcher:
             if not outage.expected:
                 self._on_failure(outage)
             due = None if outage.announced else self._clock() + _AFTER_FAILURE
+        except NotServed:
+            # It has left, and is announced if it comes back. The gate has logged the denial.
+            due = self._known.pop(organisation, None)
         except Exception as failure:
             self._on_failure(failure)
             due = self._clock() + _AFTER_FAILURE

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from samdrift.contracts.errors import Explained, Temporary
+from samdrift.contracts.errors import Explained, NotServed, Temporary
 
 
 class VaultError(Explained):
@@ -14,7 +14,7 @@ class VaultError(Explained):
         super().__init__(self.text)
 
 
-class VaultDenied(VaultError):
+class VaultDenied(VaultError, NotServed):
     """The opening is not allowed; the same whether or not the organisation is hosted here."""
 
     text = "the vault does not open for this"

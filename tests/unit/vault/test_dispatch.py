@@ -10,6 +10,7 @@ import pytest
 
 from samdrift.contracts.errors import Temporary
 from samdrift.vault.dispatch import Dispatcher
+from samdrift.vault.errors import VaultDenied
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 A = ParticipantIdentifier("0203:a.se")
@@ -197,3 +198,26 @@ async def test_an_outage_is_tried_again_and_reported_only_where_nobody_caused_it
     await run_for(dispatcher, 0.05, A)
     assert len(failures) == reported
     assert dispatcher.expecting() == due
+
+
+async def test_an_organisation_that_has_left_gets_no_more_turns_until_it_is_announced() -> None:
+    turns: list[ParticipantIdentifier] = []
+    failures: list[Exception] = []
+
+    async def turn(organisation: ParticipantIdentifier) -> datetime | None:
+        turns.append(organisation)
+        if organisation == A:
+            raise VaultDenied
+        return None
+
+    dispatcher = Dispatcher(turn, now, on_failure=failures.append)
+    task = asyncio.create_task(dispatcher.run([A, B], idle_check=0.001))
+    async with asyncio.timeout(10):
+        while turns.count(B) < 5:
+            await asyncio.sleep(0.001)
+        assert (turns.count(A), failures) == (1, [])
+        dispatcher.wake(A)
+        while turns.count(A) < 2:
+            await asyncio.sleep(0.001)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
