@@ -108,11 +108,13 @@ async def starts(installation: Installation) -> str:
     """How a process starts: empty, or why it does not."""
     try:
         gate = await Gate.start(installation.settings)
+        try:
+            await gate.read_operator_log()
+            await gate.operator_log(AuditEvent.VAULT_OPENING_DENIED)
+        finally:
+            await gate.close()
     except VaultError as error:
         return str(error)
-    await gate.read_operator_log()
-    await gate.operator_log(AuditEvent.VAULT_OPENING_DENIED)
-    await gate.close()
     return ""
 
 

@@ -266,7 +266,7 @@ DATABASE = (
         "vault/database.py",
         'f"samdrift registry login {password}"',
         '"samdrift registry login"',
-        (f"{_LOCKED_OUT}::test_who_fights_back_is_shut_out_for_good",),
+        (f"{_LOCKED_OUT}::test_the_command_repairs_the_registrys_login_with_the_administrator_alone",),
     ),
     Mutant(
         "a login has its own settings again at each start",
