@@ -11,10 +11,10 @@ from cryptography import x509
 
 from samdrift.contracts.transfer import InboxItem
 from samdrift.messageservice.addresses import functional_address
-from samdrift.messageservice.sealing import CONTENT_TYPE, SDK_DOCUMENT_TYPE
 from samdrift.messageservice.settings import OrganisationProfile
 from samdrift.wire.codes import Detail, Reason
 from samdrift.wire.envelope import EnvelopeHeader, EnvelopeVerdict
+from samdrift.wire.envelope.header import CONTENT_TYPE, SDK_DOCUMENT_TYPE
 from samdrift.wire.filetypes import agrees, canonical, detect
 from samdrift.wire.findings import Finding
 from samdrift.wire.sdkmessage import File, SdkMessage

@@ -21,13 +21,9 @@ from samdrift.contracts.discovery import (
 from samdrift.messageservice.aside import aside
 from samdrift.net.discovery import require_sender
 from samdrift.wire.envelope import EnvelopeHeader, seal
+from samdrift.wire.envelope.header import CONTENT_TYPE, RECEIPT_DOCUMENT_TYPE, SDK_DOCUMENT_TYPE
 from samdrift.wire.identifiers import NO_PROCESS, DocumentIdentifier, ParticipantIdentifier
 from samdrift.wire.keys import Random, SigningKey
-from samdrift.wire.xml import Namespace
-
-SDK_DOCUMENT_TYPE = f"Q{{{Namespace.SDK_MESSAGE}}}messagePayload"
-RECEIPT_DOCUMENT_TYPE = f"Q{{{Namespace.UBL_RESPONSE}}}ApplicationResponse"
-CONTENT_TYPE = "application/xml"
 
 
 class Sealing:

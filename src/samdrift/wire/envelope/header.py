@@ -8,9 +8,16 @@ from enum import StrEnum
 from typing import Final
 
 from samdrift.wire.identifiers import DocumentIdentifier, ParticipantIdentifier, ProcessIdentifier
+from samdrift.wire.xml import Namespace
 
 XHE_VERSION: Final = "1.0"
 CUSTOMIZATION: Final = "urn:fdc:digg.se:edelivery:xhe:1"
+
+SDK_DOCUMENT_TYPE: Final = f"Q{{{Namespace.SDK_MESSAGE}}}messagePayload"
+RECEIPT_DOCUMENT_TYPE: Final = f"Q{{{Namespace.UBL_RESPONSE}}}ApplicationResponse"
+"""Values of DocumentTypeCode, for a message and for its receipt (content-specification 3.2)."""
+CONTENT_TYPE: Final = "application/xml"
+"""The value of ContentTypeCode."""
 
 MAX_VALUE: Final = 4096
 """Most characters of one value outside the payload."""
