@@ -381,7 +381,7 @@ AT_REST = (
     Mutant(
         "access tokens are signed with a key that no copy from before a lock has",
         "vault/keys/vaultfiles.py",
-        "            if _TOKEN_KEY.fullmatch(path.name):\n                remove(path)",
+        "            if _TOKEN_KEY.fullmatch(name):\n                confined.remove(self.folder / name)",
         "            pass",
         (f"{_EARLIER}::test_what_arrives_after_the_lock_opens_with_no_earlier_copy",),
     ),

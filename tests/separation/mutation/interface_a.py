@@ -57,13 +57,6 @@ INTERFACE_A = (
         ("tests/unit/accesspoint/test_freshness.py",),
     ),
     Mutant(
-        "what a peer writes is escaped when a capture is shown",
-        "app/commands/as4.py",
-        "printable(value)",
-        "value",
-        ("tests/unit/app/test_as4.py::test_nothing_that_a_peer_writes_reaches_a_terminal_raw",),
-    ),
-    Mutant(
         "a captured header is valid where all of it is signed",
         "wire/as4/inspection.py",
         "        require_coverage(document, signature)\n",

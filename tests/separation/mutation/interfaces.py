@@ -223,7 +223,10 @@ COMMANDS = (
         "app/errors.py",
         "each if each.isprintable() else each.encode",
         "each if True else each.encode",
-        ("tests/unit/app/test_envelope.py::test_a_name_in_a_certificate_cannot_overwrite_the_verdict",),
+        (
+            "tests/unit/app/test_envelope.py::test_a_name_in_a_certificate_cannot_overwrite_the_verdict",
+            "tests/unit/app/test_as4.py::test_nothing_that_a_peer_writes_reaches_a_terminal_raw",
+        ),
     ),
     Mutant(
         "a command looks into the queue of the organisation that it names",

@@ -109,10 +109,8 @@ class Users:
         if known is not None:
             write_new(self._numbers() / f"{known - self._first:04d}", folder.name.encode())
             return known - self._first
-        number = max(
-            (int(each) for each in os.listdir(self._numbers()) if _NUMBER.fullmatch(each)), default=1
-        )
-        while (number := number + 1) < USERS:
+        given = [int(each) for each in os.listdir(self._numbers()) if _NUMBER.fullmatch(each)]
+        for number in range(max(given, default=1) + 1, USERS):
             if write_new(self._numbers() / f"{number:04d}", folder.name.encode()):
                 return number
         raise ConfigError("isolation.first_user", f"all {USERS} numbers from there on have been given")
