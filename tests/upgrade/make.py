@@ -35,8 +35,8 @@ from samdrift.audit.events import AuditEvent
 from samdrift.contracts.messages import Direction, MessageStatus
 from samdrift.contracts.principals import Purpose, Role
 from samdrift.vault.keys.custody import Custodians
+from samdrift.vault.keys.settings import TokenAccess, TokenSettings
 from samdrift.vault.keys.wrapping import ScryptCost
-from samdrift.vault.settings import TokenAccess, TokenSettings
 from samdrift.wire.codes import Detail, Reason
 from samdrift.wire.findings import Finding
 from samdrift.wire.identifiers import RECEIPT_EXTENDED

@@ -14,7 +14,7 @@ import pytest
 import typer
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from samdrift.app.output import Unusable
+from samdrift.app.errors import Unusable
 from tests import pki
 from tests.roles.test_command_line_separation import Path_, commands
 from tests.secretfiles import secret_file

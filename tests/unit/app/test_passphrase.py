@@ -8,7 +8,7 @@ import pytest
 
 from samdrift.app.commands.persons import passphrase
 from samdrift.app.config import VaultConfig
-from samdrift.app.output import Unusable
+from samdrift.app.errors import Unusable
 from samdrift.app.passphrase import read_passphrase
 from samdrift.app.toml import ConfigError
 from tests.secretfiles import secret_file
