@@ -22,12 +22,12 @@ import psutil
 from bench import phase4
 from bench.exchange_floor import ExchangeFloor
 from bench.measure import Row, against_floor, reported
-from samdrift.app.demo.cast import AGENCY, HABO
-from samdrift.app.demo.scenario import Party
-from samdrift.app.demo.world import world
-from samdrift.app.loop import run
 from samdrift.contracts.messages import Direction, MessageStatus
-from samdrift.messageservice.compose import Attachment, Draft, compose
+from samdrift.demo.cast import AGENCY, HABO
+from samdrift.demo.scenario import Party
+from samdrift.demo.world import world
+from samdrift.installation.loop import run
+from samdrift.messageservice.outgoing.compose import Attachment, Draft, compose
 
 BAR = 3.0
 _ROUNDS = 7

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.ciphers.modes import CBC
 from cryptography.hazmat.primitives.hashes import SHA256
 
 from bench.identities import Identity, new_identity
-from samdrift.wire.keys import Oaep
+from samdrift.wire.crypto.keys import Oaep
 
 _ENVELOPE = 15_000
 _COMPRESSED = 11_000

@@ -20,13 +20,13 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from samdrift.vault.keys.files import KeyName
-from samdrift.vault.keys.hsm import objects
-from samdrift.vault.keys.hsm.keys import TokenDecryptionKey, TokenSigningKey
-from samdrift.vault.keys.hsm.module import module
-from samdrift.vault.keys.hsm.token import Token
-from samdrift.wire.keys import DecryptionKey, Oaep, SigningKey
-from samdrift.wire.softwarekeys import SoftwareDecryptionKey, SoftwareSigningKey
+from samdrift.keystore.hsm import objects
+from samdrift.keystore.hsm.keys import TokenDecryptionKey, TokenSigningKey
+from samdrift.keystore.hsm.module import module
+from samdrift.keystore.hsm.token import Token
+from samdrift.keystore.keyfiles import KeyName
+from samdrift.wire.crypto.keys import DecryptionKey, Oaep, SigningKey
+from samdrift.wire.crypto.softwarekeys import SoftwareDecryptionKey, SoftwareSigningKey
 
 _LIBRARY = Path("/usr/lib/softhsm/libsofthsm2.so")
 _BITS = 3072

@@ -29,7 +29,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
-from samdrift.app.loop import run
+from samdrift.installation.loop import run
 from samdrift.net.http import http_client
 from samdrift.net.server import listening_socket, serving
 from samdrift.net.tls import TlsIdentity, client_tls, server_tls

@@ -16,9 +16,9 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests.roles.processes import Process, organisation, played
 
 from bench.measure import Row, reported
-from samdrift.app.demo.cast import DemoOperator
-from samdrift.app.loop import run
+from samdrift.demo.cast import DemoOperator
 from samdrift.federation.server import LocalFederation, running
+from samdrift.installation.loop import run
 from samdrift.net.server import listening_socket
 
 _HOST = "127.0.0.1"

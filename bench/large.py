@@ -21,12 +21,12 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from bench import large_exchange
 from bench.measure import Row, against_floor, reported
 from bench.process import Process
-from samdrift.app.loop import run
-from samdrift.app.testbed import separate_bed
 from samdrift.contracts.transfer import TransferState
+from samdrift.demo.testbed import separate_bed
 from samdrift.federation.testbed import envelopes
 from samdrift.federation.testbed.bed import Bed
 from samdrift.federation.testbed.envelopes import Envelope
+from samdrift.installation.loop import run
 from samdrift.wire.identifiers import SDK_MESSAGE_EXTENDED
 
 _MEMORY_BAR = 64.0

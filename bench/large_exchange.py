@@ -26,9 +26,9 @@ from cryptography.hazmat.primitives.ciphers.modes import CBC
 
 from bench.measure import Row, against_floor, reported
 from bench.process import Process
-from samdrift.app.demo.cast import OPERATORS, DemoOperator
-from samdrift.app.demo.enrolment import enrol
-from samdrift.app.testbed import served
+from samdrift.demo.cast import OPERATORS, DemoOperator
+from samdrift.demo.enrolment import enrol
+from samdrift.demo.testbed import served
 from samdrift.federation.server import LocalFederation
 from samdrift.federation.server import running as federation_running
 from samdrift.wire.sdkmessage.validate import MAX_BYTES

@@ -15,15 +15,15 @@ import uuid
 from datetime import UTC, datetime
 from pathlib import Path
 
-from samdrift.app.configfile import load
-from samdrift.app.demo.cast import AGENCY, HABO
-from samdrift.app.demo.scenario import Party
-from samdrift.app.loop import run
-from samdrift.app.memory import give_large_pieces_back
-from samdrift.app.operator import running
+from samdrift.config.reader import load
 from samdrift.contracts.messages import Direction, MessageStatus
 from samdrift.contracts.principals import Role
-from samdrift.messageservice.compose import Attachment, Draft, compose
+from samdrift.demo.cast import AGENCY, HABO
+from samdrift.demo.scenario import Party
+from samdrift.installation.loop import run
+from samdrift.installation.operator import running
+from samdrift.messageservice.outgoing.compose import Attachment, Draft, compose
+from samdrift.processes.malloc import give_large_pieces_back
 from samdrift.wire.sdkmessage import SdkMessage
 
 _LOOK_EVERY = 0.05

@@ -19,12 +19,12 @@ from tests.roles.letters import Envelope
 from tests.unit.messageservice.test_lookups import ENCRYPTION
 from tests.unit.messageservice.test_same_steps import changed
 
-from samdrift.messageservice.incoming import _open
+from samdrift.messageservice.incoming.judging import _open
 from samdrift.messageservice.settings import OrganisationProfile
+from samdrift.wire.crypto.keys import DecryptionKey
+from samdrift.wire.crypto.softwarekeys import SoftwareDecryptionKey
 from samdrift.wire.envelope import verify
 from samdrift.wire.identifiers import ParticipantIdentifier
-from samdrift.wire.keys import DecryptionKey
-from samdrift.wire.softwarekeys import SoftwareDecryptionKey
 
 KINDS = ("no such key", "not well-formed")
 _PROFILE = OrganisationProfile(ParticipantIdentifier("0203:b.se"), "B", frozenset())

@@ -26,16 +26,16 @@ from tests.interop.phase4.scene import THEIRS, access_point, peer_settings, prop
 from tests.interop.tools import Unavailable
 
 from bench.measure import Row, against_floor
-from samdrift.app.accesspoints import connected
-from samdrift.app.demo.cast import HABO, DemoOperator
-from samdrift.app.demo.enrolment import EnrolledOperator, enrol
-from samdrift.app.loop import run
-from samdrift.app.operator import vault_settings
-from samdrift.app.services import shared_services
-from samdrift.app.testbed import served
 from samdrift.contracts.transfer import AccessPoint, TransferState
+from samdrift.demo.cast import HABO, DemoOperator
+from samdrift.demo.enrolment import EnrolledOperator, enrol
+from samdrift.demo.testbed import served
 from samdrift.federation.server import running as federation_running
-from samdrift.messageservice.compose import Attachment, Draft
+from samdrift.installation.accesspoints import connected
+from samdrift.installation.loop import run
+from samdrift.installation.operator import vault_settings
+from samdrift.installation.services import shared_services
+from samdrift.messageservice.outgoing.compose import Attachment, Draft
 from samdrift.vault.gate import Gate
 from samdrift.wire.identifiers import SDK_MESSAGE_EXTENDED
 

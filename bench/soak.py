@@ -17,8 +17,8 @@ from pathlib import Path
 from tests.roles.soak import Report, soak
 
 from bench.measure import Row, reported
-from samdrift.app.loop import run
 from samdrift.federation.server import running
+from samdrift.installation.loop import run
 
 _PATIENCE = 600.0
 _KINDS = ("lost", "twice", "changed", "no reason", "left", "log")

@@ -26,8 +26,8 @@ from samdrift.wire.as4 import (
     user_message,
     verify_receipt,
 )
+from samdrift.wire.crypto.keys import Oaep
 from samdrift.wire.identifiers import NO_PROCESS, SDK_MESSAGE_EXTENDED
-from samdrift.wire.keys import Oaep
 from samdrift.wire.profile import AS4_1_0
 
 BAR = 1.6

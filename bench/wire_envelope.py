@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from bench.identities import Identity, new_identity
 from bench.measure import Row, measure
 from samdrift.wire import sdkmessage
+from samdrift.wire.crypto.keys import Oaep
 from samdrift.wire.envelope import EnvelopeHeader, seal, verify
 from samdrift.wire.identifiers import (
     FEDERATION_TEST,
@@ -27,7 +28,6 @@ from samdrift.wire.identifiers import (
     SDK_MESSAGE_EXTENDED,
     ParticipantIdentifier,
 )
-from samdrift.wire.keys import Oaep
 from samdrift.wire.sdkmessage import Attention, Document, Ii, Party, SdkMessage
 from samdrift.wire.xml import Namespace
 

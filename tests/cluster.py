@@ -10,9 +10,9 @@ from pathlib import Path
 
 import psycopg
 
+from samdrift.keystore.durablefiles import private_folder
 from samdrift.net.server import listening_socket
-from samdrift.vault.files import private_folder
-from samdrift.vault.postgres import EmbeddedPostgres
+from samdrift.vault.database.postgres import EmbeddedPostgres
 from samdrift.vault.settings import VaultSettings
 from tests.vaults import settings_in
 

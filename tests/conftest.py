@@ -8,7 +8,7 @@ import pytest
 import pytest_asyncio
 from pytest_asyncio.plugin import LoopFactory
 
-from samdrift.app.loop import loop_factory
+from samdrift.installation.loop import loop_factory
 from samdrift.net import following
 from samdrift.wire.identifiers import ParticipantIdentifier
 from tests import postgrestemplate

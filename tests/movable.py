@@ -12,9 +12,9 @@ from samdrift.audit.events import AuditEvent
 from samdrift.contracts.messages import Direction, MessageStatus
 from samdrift.contracts.principals import Role
 from samdrift.contracts.transfer import TransferReason
+from samdrift.keystore.interface import KeyStore
+from samdrift.keystore.keyfiles import KeyName
 from samdrift.vault.bodies import IN_ROW
-from samdrift.vault.keys.files import KeyName
-from samdrift.vault.keys.store import KeyStore
 from samdrift.vault.records import StatusEvent
 from samdrift.vault.sessionkeys import RefusalLimit
 from samdrift.wire.identifiers import ParticipantIdentifier

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from samdrift.vault.files import let_through
-from samdrift.vault.postgres import EmbeddedPostgres, programs_folder
+from samdrift.keystore.durablefiles import let_through
+from samdrift.vault.database.postgres import EmbeddedPostgres, programs_folder
 
 _initialise = EmbeddedPostgres._initialise
 

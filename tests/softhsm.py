@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 
-from samdrift.vault.keys.hsm.module import Module, module
-from samdrift.vault.keys.hsm.token import Token
+from samdrift.keystore.hsm.module import Module, module
+from samdrift.keystore.hsm.token import Token
 from tests.programs import requires
 
 requires_softhsm = requires("softhsm2-util", "softhsm2")

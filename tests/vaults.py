@@ -16,15 +16,15 @@ from uuid import uuid4
 
 from samdrift.contracts.messages import Direction, MessageStatus, ReceiptState
 from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
+from samdrift.keystore.software import SoftwareKeyStore
+from samdrift.keystore.unlocking import RootUnlocker
+from samdrift.keystore.wrapping import ScryptCost
 from samdrift.vault.accesspoint import AccessPointVault
 from samdrift.vault.bodies import Body
 from samdrift.vault.gate import Gate
-from samdrift.vault.keys.opened import open_keys
-from samdrift.vault.keys.software import SoftwareKeyStore
-from samdrift.vault.keys.unlocking import RootUnlocker
-from samdrift.vault.keys.wrapping import ScryptCost
 from samdrift.vault.messageservice import MessageServiceVault
 from samdrift.vault.opening import Vault
+from samdrift.vault.openkeys import open_keys
 from samdrift.vault.provision import Provisioner
 from samdrift.vault.records import IncomingEnvelope, MessageRecord, OutgoingEnvelope, ReceiptRecord, Transfer
 from samdrift.vault.settings import VaultSettings

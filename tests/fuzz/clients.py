@@ -7,11 +7,11 @@ from collections.abc import AsyncIterator, Coroutine
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl
 
-from samdrift.messageservice.authorization.jwt import JwtInvalid, UnverifiedJwt
-from samdrift.messageservice.authorization.tokenrequest import OAuthError, TokenRequest
-from samdrift.messageservice.interfaced import contract, filters, json
-from samdrift.messageservice.interfaced.drafting import draft, own_id
-from samdrift.messageservice.interfaced.problems import Refused
+from samdrift.messageservice.interface_d import contract, filters, json
+from samdrift.messageservice.interface_d.drafting import draft, own_id
+from samdrift.messageservice.interface_d.problems import Refused
+from samdrift.messageservice.oauth.jwt import JwtInvalid, UnverifiedJwt
+from samdrift.messageservice.oauth.tokenrequest import OAuthError, TokenRequest
 from samdrift.wire import sdkmessage
 from samdrift.wire.errors import WireError
 from samdrift.wire.filetypes import detect

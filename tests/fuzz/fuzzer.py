@@ -22,7 +22,7 @@ from tests.fuzz import keys
 
 keys.fix()
 with atheris.instrument_imports(include=["samdrift"]):
-    from samdrift.wire.xmldsig import signature
+    from samdrift.wire.crypto.xmldsig import signature
     from tests.fuzz.targets import PROOF, TARGETS
     from tests.unit.wire import mutation
 

@@ -12,7 +12,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from samdrift.app.environment import Environment
+from samdrift.bootstrap.environment import Environment
 from tests.fuzz.targets import TARGETS
 
 _HERE = Path(__file__).parent

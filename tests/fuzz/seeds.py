@@ -12,7 +12,7 @@ from typing import Final
 from cryptography.hazmat.primitives.serialization import Encoding
 from lxml import etree
 
-from samdrift.messageservice.compose import Address
+from samdrift.messageservice.outgoing.compose import Address
 from samdrift.wire import receipt, sdkmessage
 from samdrift.wire.as4 import EbmsError, EbmsErrorCode, build_error, build_receipt
 from samdrift.wire.as4.send import PackedMessage
@@ -22,10 +22,10 @@ from samdrift.wire.wssec import Encryptor
 from tests.domibus import soap
 from tests.roles.messageclient import document as client_document
 from tests.roles.messageclient import text_document
+from tests.unit.domibus.wire import samples as domibus_samples
 from tests.unit.wire import test_smp
 from tests.unit.wire.as4.crafting import Crafted, gzipped
 from tests.unit.wire.as4.parties import NOW, message, packed, receiver, sender, stranger
-from tests.unit.wire.domibus import samples as domibus_samples
 from tests.unit.wire.envelope import samples as envelope_samples
 from tests.unit.wire.envelope.envelopes import ENVELOPE
 from tests.unit.wire.filetypes import files as kinds

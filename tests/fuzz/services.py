@@ -8,12 +8,7 @@ from datetime import UTC, datetime
 
 from cryptography import x509
 
-from samdrift.net.pollrequest import decode_poll_request
-from samdrift.trust.decide import Evidence, decide
-from samdrift.trust.policy import SIGNS_AND_DECRYPTS, ChainPolicy
-from samdrift.wire.addressbook import read_addresses, read_organisations
-from samdrift.wire.certificates import common_name, fingerprint
-from samdrift.wire.domibus import (
+from samdrift.domibus.wire import (
     AnswerReader,
     errors,
     fault,
@@ -23,6 +18,11 @@ from samdrift.wire.domibus import (
     status,
     submitted,
 )
+from samdrift.net.pollrequest import decode_poll_request
+from samdrift.trust.decide import Evidence, decide
+from samdrift.trust.policy import SIGNS_AND_DECRYPTS, ChainPolicy
+from samdrift.wire.addressbook import read_addresses, read_organisations
+from samdrift.wire.crypto.certificates import common_name, fingerprint
 from samdrift.wire.errors import WireError
 from samdrift.wire.smp import parse_service_group, verify_signed_service_metadata
 from tests.fuzz.pieces import cut, split, whole

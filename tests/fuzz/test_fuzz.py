@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from samdrift.app.environment import EnvironmentFailure
+from samdrift.bootstrap.environment import EnvironmentFailure
 from tests.fuzz.run import Outcome, fuzz, install
 from tests.fuzz.targets import PROOF, TARGETS
 from tests.sizes import count, seed, soak

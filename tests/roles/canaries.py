@@ -8,9 +8,9 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from samdrift.app.demo.cast import DemoOperator, DemoOrganisation
 from samdrift.audit.events import AuditEvent
 from samdrift.contracts.principals import Purpose, Role
+from samdrift.demo.cast import DemoOperator, DemoOrganisation
 from tests.roles.member import Member
 from tests.roles.processes import Process, organisation, played
 from tests.roles.stage import Stage

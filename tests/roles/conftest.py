@@ -9,8 +9,8 @@ from datetime import timedelta
 import pytest
 import pytest_asyncio
 
-from samdrift.messageservice import polling
-from samdrift.vault import dispatch
+from samdrift.messageservice.incoming import polling
+from samdrift.scheduling import dispatch
 from tests.roles.canaries import Canaries, hosted
 from tests.roles.stage import INTERVAL, Stage, staged
 from tests.vaults import server_folder

@@ -9,10 +9,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from samdrift.app.config import Config
+from samdrift.config.model import Config
+from samdrift.vault.database.postgres import EmbeddedPostgres
 from samdrift.vault.errors import VaultUnavailable
 from samdrift.vault.gate import Gate
-from samdrift.vault.postgres import EmbeddedPostgres
 from tests.roles.member import until
 
 

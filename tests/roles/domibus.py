@@ -14,12 +14,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
 
-from samdrift.app.config import Config, DomibusConfig, MessageServiceConfig, OrganisationConfig
-from samdrift.app.demo.cast import DemoOperator, DemoOrganisation
-from samdrift.app.demo.enrolment import enrol
-from samdrift.app.operator import running
+from samdrift.config.model import Config, DomibusConfig, MessageServiceConfig, OrganisationConfig
 from samdrift.contracts.principals import Role
+from samdrift.demo.cast import DemoOperator, DemoOrganisation
+from samdrift.demo.enrolment import enrol
 from samdrift.federation.directory import FunctionalAddress
+from samdrift.installation.operator import running
 from samdrift.net.server import listening_socket, serving
 from samdrift.net.tls import server_tls
 from samdrift.wire.as4 import ReceivedMessage, Response

@@ -9,11 +9,11 @@ from dataclasses import dataclass, replace
 
 from cryptography import x509
 
-from samdrift.wire import base64text
+from samdrift.wire.crypto.keys import SigningKey
+from samdrift.wire.crypto.xmldsig import enveloped_signature
 from samdrift.wire.envelope import seal
 from samdrift.wire.envelope.sealing import _DECLARATION, _END, _NAMESPACES
-from samdrift.wire.keys import SigningKey
-from samdrift.wire.xmldsig import enveloped_signature
+from samdrift.wire.xml import base64text
 from tests.roles.letters import Envelope
 
 _VALUES = re.compile(rb"(<xenc:CipherValue>)([^<]*)(</xenc:CipherValue>)")

@@ -10,10 +10,11 @@ from uuid import uuid4
 
 from cryptography import x509
 
-from samdrift.messageservice.compose import Address, Attachment, Draft, compose
+from samdrift.messageservice.outgoing.compose import Address, Attachment, Draft, compose
 from samdrift.wire import receipt as receipts
 from samdrift.wire import sdkmessage
 from samdrift.wire.codes import ReceiptStatus
+from samdrift.wire.crypto.keys import SigningKey
 from samdrift.wire.envelope import EnvelopeHeader, read, seal, verify
 from samdrift.wire.findings import Finding
 from samdrift.wire.identifiers import (
@@ -24,7 +25,6 @@ from samdrift.wire.identifiers import (
     DocumentIdentifier,
     ParticipantIdentifier,
 )
-from samdrift.wire.keys import SigningKey
 from samdrift.wire.receipt import MessageReceipt
 from samdrift.wire.sdkmessage import SdkMessage
 from samdrift.wire.xml import Namespace

@@ -12,22 +12,22 @@ from typing import Final, Literal, TypeVar, overload
 
 from cryptography import x509
 
-from samdrift.app.config import AccessPointConfig, Config, OrganisationConfig
-from samdrift.app.demo.cast import DemoOrganisation
-from samdrift.app.operator import Operator
 from samdrift.audit.entries import LogEntry
 from samdrift.audit.events import AuditEvent
+from samdrift.config.model import AccessPointConfig, Config, OrganisationConfig
 from samdrift.contracts.messages import Direction, MessageStatus
 from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
 from samdrift.contracts.transfer import InboxItem, TransferReason, TransferState
-from samdrift.messageservice.compose import Address, Draft
+from samdrift.demo.cast import DemoOrganisation
+from samdrift.installation.operator import Operator
+from samdrift.messageservice.outgoing.compose import Address, Draft
 from samdrift.vault.accesspoint import AccessPointVault
 from samdrift.vault.messageservice import MessageServiceVault
 from samdrift.vault.opening import Vault
 from samdrift.vault.records import MessageRecord, StatusEvent
 from samdrift.wire import sdkmessage
+from samdrift.wire.crypto.keys import SigningKey
 from samdrift.wire.identifiers import SDK_MESSAGE_EXTENDED, DocumentIdentifier, ParticipantIdentifier
-from samdrift.wire.keys import SigningKey
 from samdrift.wire.sdkmessage import SdkMessage
 from tests.roles import web
 from tests.roles.interfacec import InterfaceC

@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 from uuid import uuid4
 
 from samdrift.messageservice.access import Access, Unauthorized
-from samdrift.messageservice.compose import Address
+from samdrift.messageservice.outgoing.compose import Address
 from tests.roles import web
 from tests.roles.web import Answer
 

@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response as HttpResponse
 from starlette.routing import Route
 
-from samdrift.messageservice.compose import Address
+from samdrift.messageservice.outgoing.compose import Address
 from samdrift.wire.as4 import (
     ErrorSignal,
     PackedMessage,
@@ -32,8 +32,8 @@ from samdrift.wire.as4 import (
     user_message,
     verify_receipt,
 )
+from samdrift.wire.crypto.keys import DecryptionKey, SigningKey
 from samdrift.wire.identifiers import SDK_MESSAGE_EXTENDED, DocumentIdentifier
-from samdrift.wire.keys import DecryptionKey, SigningKey
 from samdrift.wire.profile import AS4_1_0, TransportProfile
 from samdrift.wire.receipt import MessageReceipt
 from samdrift.wire.sdkmessage import SdkMessage

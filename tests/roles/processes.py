@@ -13,16 +13,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
-from samdrift.app import rolesettings
-from samdrift.app.addressbookcopy import NoAddressBook
-from samdrift.app.config import Config
-from samdrift.app.configfile import load
-from samdrift.app.demo.cast import DemoOperator, DemoOrganisation
-from samdrift.app.demo.enrolment import enrol
-from samdrift.app.operator import Operator, vault_settings
-from samdrift.app.scanner import malware_scanner
+from samdrift.config.model import Config
+from samdrift.config.reader import load
+from samdrift.demo.cast import DemoOperator, DemoOrganisation
+from samdrift.demo.enrolment import enrol
 from samdrift.federation.directory import FunctionalAddress
 from samdrift.federation.server import LocalFederation
+from samdrift.installation import rolesettings
+from samdrift.installation.addressbook import NoAddressBook
+from samdrift.installation.malware import malware_scanner
+from samdrift.installation.operator import Operator, vault_settings
 from samdrift.messageservice.role import MessageServiceRole, Surroundings
 from samdrift.messageservice.service import MessageService
 from samdrift.messageservice.settings import MessageServiceSettings
@@ -37,7 +37,7 @@ _HASTE = {
     "[message_service]": "[message_service]\nretry_seconds = 1\nlease_seconds = 3",
 }
 _START_WITHIN = 90.0
-SERVE = ("-m", "samdrift.app.main", "serve")
+SERVE = ("-m", "samdrift.cli.main", "serve")
 SOURCES = Path(__file__).parents[2] / "src"
 
 

@@ -16,7 +16,7 @@ from samdrift.wire.as4 import (
     build_error,
     new_message_id,
 )
-from samdrift.wire.softwarekeys import SoftwareSigningKey
+from samdrift.wire.crypto.softwarekeys import SoftwareSigningKey
 from tests import pki
 from tests.roles.peer import Once, Peer, Respond
 from tests.roles.stage import Stage

@@ -16,14 +16,14 @@ from uuid import uuid4
 
 import psutil
 
-from samdrift.app.demo.cast import DemoOperator
-from samdrift.app.operator import vault_settings
 from samdrift.audit.chain import verify_chain
 from samdrift.audit.events import AuditEvent
 from samdrift.contracts.messages import Direction, MessageStatus
 from samdrift.contracts.principals import Role
+from samdrift.demo.cast import DemoOperator
 from samdrift.federation.server import LocalFederation
-from samdrift.messageservice.compose import Attachment
+from samdrift.installation.operator import vault_settings
+from samdrift.messageservice.outgoing.compose import Attachment
 from samdrift.messageservice.service import MessageInvalid
 from samdrift.vault.errors import ServerFailed, VaultUnavailable
 from samdrift.vault.gate import Gate

@@ -17,35 +17,35 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
 )
 
-from samdrift.app.config import (
+from samdrift.config.malware import MalwareConfig
+from samdrift.config.model import (
     Config,
     MetricsConfig,
     OrganisationConfig,
     SocketAddress,
 )
-from samdrift.app.demo.cast import AGENCY, HABO, MULLSJO, OPERATORS, DemoOrganisation
-from samdrift.app.demo.enrolment import enrol
-from samdrift.app.malware import MalwareConfig
-from samdrift.app.operator import Operator, running
 from samdrift.contracts.messageclients import Scope, patterns
 from samdrift.contracts.principals import Role
+from samdrift.demo.cast import AGENCY, HABO, MULLSJO, OPERATORS, DemoOrganisation
+from samdrift.demo.enrolment import enrol
 from samdrift.federation.authority import Authority
 from samdrift.federation.directory import FunctionalAddress
 from samdrift.federation.server import DOCUMENTS, LocalFederation
 from samdrift.federation.server import running as federation_running
 from samdrift.federation.shapes import Use
+from samdrift.installation.operator import Operator, running
 from samdrift.messageservice.access import Access
-from samdrift.messageservice.compose import Address
+from samdrift.messageservice.outgoing.compose import Address
 from samdrift.net.clamd import ClamdAddress
 from samdrift.net.server import listening_socket, serving
 from samdrift.net.tls import TlsIdentity, server_tls
+from samdrift.wire.crypto.softwarekeys import SoftwareDecryptionKey, SoftwareSigningKey
 from samdrift.wire.identifiers import (
     RECEIPT_BASE,
     SDK_MESSAGE_BASE,
     DocumentIdentifier,
     ParticipantIdentifier,
 )
-from samdrift.wire.softwarekeys import SoftwareDecryptionKey, SoftwareSigningKey
 from tests import pki
 from tests.roles import web
 from tests.roles.member import Member

@@ -11,16 +11,16 @@ from pathlib import Path
 
 import pytest_asyncio
 
-from samdrift.app.demo.cast import DemoOperator, DemoOrganisation
-from samdrift.app.demo.clients import write_client
+from samdrift.demo.cast import DemoOperator, DemoOrganisation
+from samdrift.demo.clients import write_client
 from samdrift.federation.directory import FunctionalAddress
-from samdrift.messageservice.authorization.issuers import OwnIssuers
+from samdrift.messageservice.oauth.issuers import OwnIssuers
 from samdrift.wire.identifiers import ParticipantIdentifier
 from tests.programs import requires
 from tests.roles.member import until
 from tests.roles.processes import played
 from tests.roles.stage import Stage
-from tests.unit.app.commandline import Ended, samdrift
+from tests.unit.cli.commandline import Ended, samdrift
 from tests.vaults import server_folder
 
 ANEBY, EKSJO = (

@@ -9,12 +9,12 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import pytest_asyncio
 
-from samdrift.app import accesspoints, operator, services
-from samdrift.app.demo.cast import DemoOperator
-from samdrift.app.demo.enrolment import enrol
-from samdrift.app.malware import MalwareConfig
-from samdrift.app.operator import running
+from samdrift.config.malware import MalwareConfig
 from samdrift.contracts.messages import Direction, MessageStatus
+from samdrift.demo.cast import DemoOperator
+from samdrift.demo.enrolment import enrol
+from samdrift.installation import accesspoints, operator, services
+from samdrift.installation.operator import running
 from tests.roles.member import MT, Member
 from tests.roles.processes import organisation
 from tests.roles.stage import Stage, hasty, member_of

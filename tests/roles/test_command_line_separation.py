@@ -23,18 +23,18 @@ import pytest_asyncio
 import typer
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from samdrift.app import rolesettings
-from samdrift.app.configfile import load
-from samdrift.app.demo.cast import DemoOrganisation
-from samdrift.app.demo.clients import write_client
-from samdrift.app.errors import Unusable
-from samdrift.app.main import COMMANDS
-from samdrift.app.operator import vault_settings
-from samdrift.app.separation.calls import unnamed
-from samdrift.app.separation.canary import Planted, nobodys, plant, remove, state
+from samdrift.cli.main import COMMANDS
+from samdrift.config.errors import Unusable
+from samdrift.config.reader import load
 from samdrift.contracts.principals import Role
-from samdrift.messageservice.authorization.issuers import OwnIssuers
-from samdrift.vault.database import Database
+from samdrift.demo.cast import DemoOrganisation
+from samdrift.demo.clients import write_client
+from samdrift.installation import rolesettings
+from samdrift.installation.operator import vault_settings
+from samdrift.isolationcheck.calls import unnamed
+from samdrift.isolationcheck.canary import Planted, nobodys, plant, remove, state
+from samdrift.messageservice.oauth.issuers import OwnIssuers
+from samdrift.vault.database.server import Database
 from tests.roles.canaries import FIRST, SECOND, Canaries
 from tests.secretfiles import secret_file
 from tests.separation.vaultlogin import Superuser
@@ -57,7 +57,7 @@ def commands() -> dict[Path_, click.Command]:
         path: command
         for name in COMMANDS
         for path, command in leaves(
-            typer.main.get_command(import_module(f"samdrift.app.commands.{name}").app), (name,)
+            typer.main.get_command(import_module(f"samdrift.cli.{name}").app), (name,)
         )
     }
 
@@ -243,7 +243,7 @@ async def ground(canaries: Canaries, tmp_path_factory: pytest.TempPathFactory) -
 
 def told(path: Path_, arguments: Sequence[str | Path]) -> tuple[int, bytes]:
     """How a command ends, and all that it says."""
-    command = typer.main.get_command(import_module(f"samdrift.app.commands.{path[0]}").app)
+    command = typer.main.get_command(import_module(f"samdrift.cli.{path[0]}").app)
     said = io.StringIO()
     with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
         try:

@@ -13,7 +13,7 @@ import pytest
 
 from samdrift.audit.events import AuditEvent
 from samdrift.contracts.messages import Direction, MessageStatus
-from samdrift.messageservice.compose import Attachment
+from samdrift.messageservice.outgoing.compose import Attachment
 from samdrift.wire.codes import Detail, Reason, ReceiptStatus
 from samdrift.wire.identifiers import PARTICIPANT_SCHEME
 from samdrift.wire.receipt import MessageReceipt

@@ -8,7 +8,7 @@ from uuid import uuid4
 
 from samdrift.audit.events import AuditEvent
 from samdrift.contracts.messages import Direction, MessageStatus
-from samdrift.messageservice.compose import complete, compose_each
+from samdrift.messageservice.outgoing.compose import complete, compose_each
 from samdrift.wire.sdkmessage import SdkMessage
 from tests.roles.letters import DRAFT, enclose_receipt, letter
 from tests.roles.member import MT, Member

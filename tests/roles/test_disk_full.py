@@ -15,9 +15,9 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from samdrift.app.demo.cast import DemoOperator
 from samdrift.contracts.messages import Direction, MessageStatus
-from samdrift.messageservice.compose import Attachment, Draft
+from samdrift.demo.cast import DemoOperator
+from samdrift.messageservice.outgoing.compose import Attachment, Draft
 from samdrift.vault.errors import VaultUnavailable
 from tests.roles.disks import Disk, disk
 from tests.roles.letters import DRAFT, Envelope, enclose, letter

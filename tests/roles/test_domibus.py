@@ -14,11 +14,11 @@ from dataclasses import replace
 import pytest
 import pytest_asyncio
 
-from samdrift.app.accesspoints import connected
 from samdrift.audit.events import AuditEvent
 from samdrift.contracts.messages import Direction, MessageStatus
 from samdrift.contracts.transfer import TransferUnavailable
-from samdrift.messageservice.compose import Attachment
+from samdrift.installation.accesspoints import connected
+from samdrift.messageservice.outgoing.compose import Attachment
 from tests.domibus.standin import Fault
 from tests.roles.domibus import Customers, customers_of_a_domibus
 from tests.roles.letters import DRAFT, WITH_PDF

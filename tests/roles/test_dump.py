@@ -13,10 +13,10 @@ from pathlib import Path
 
 import psycopg
 
-from samdrift.app.operator import vault_settings
 from samdrift.contracts.messages import Direction, MessageStatus
-from samdrift.vault.database import Database
-from samdrift.vault.postgres import programs_folder
+from samdrift.installation.operator import vault_settings
+from samdrift.vault.database.postgres import programs_folder
+from samdrift.vault.database.server import Database
 from tests.roles.letters import letter
 from tests.roles.member import MT, Member
 from tests.roles.stage import Stage

@@ -18,16 +18,16 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from samdrift.app.config import Config, MessageServiceConfig
-from samdrift.app.demo.cast import DemoOperator
-from samdrift.app.demo.enrolment import enrol
-from samdrift.app.malware import MalwareConfig
-from samdrift.app.operator import running
+from samdrift.config.malware import MalwareConfig
+from samdrift.config.model import Config, MessageServiceConfig
 from samdrift.contracts.messages import Direction, MessageStatus
 from samdrift.contracts.principals import Role
+from samdrift.demo.cast import DemoOperator
+from samdrift.demo.enrolment import enrol
 from samdrift.federation.outages import Failure, Service
-from samdrift.messageservice.compose import Attachment
-from samdrift.vault.dispatch import Dispatcher
+from samdrift.installation.operator import running
+from samdrift.messageservice.outgoing.compose import Attachment
+from samdrift.scheduling.dispatch import Dispatcher
 from samdrift.vault.errors import VaultUnavailable
 from tests.roles.crashes import crashed
 from tests.roles.letters import DRAFT, letter

@@ -17,21 +17,21 @@ import pytest_asyncio
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from samdrift.app.administration import Administration
-from samdrift.app.evidence.gathering import Order, gather
-from samdrift.app.evidence.verifying import EvidenceVerdict, verify_evidence
-from samdrift.app.moving.archive import ArchiveWriter
-from samdrift.app.moving.errors import MoveError
-from samdrift.app.trustfolder import TrustFolder, read_trust
+from samdrift.administration.administration import Administration
+from samdrift.attestation.archive import ArchiveWriter
+from samdrift.attestation.errors import MoveError
+from samdrift.attestation.trustfolder import TrustFolder, read_trust
 from samdrift.audit.events import AuditEvent
 from samdrift.contracts.messages import Direction, MessageStatus
-from samdrift.wire.keys import SigningKey
-from samdrift.wire.softwarekeys import SoftwareSigningKey
+from samdrift.evidence.gathering import Order, gather
+from samdrift.evidence.verifying import EvidenceVerdict, verify_evidence
+from samdrift.wire.crypto.keys import SigningKey
+from samdrift.wire.crypto.softwarekeys import SoftwareSigningKey
 from tests import pki
 from tests.roles.letters import DRAFT
 from tests.roles.member import MT, Member
 from tests.roles.stage import Stage
-from tests.unit.app.commandline import samdrift
+from tests.unit.cli.commandline import samdrift
 
 Files = dict[str, bytes]
 KEY = SoftwareSigningKey(pki.key(0), pki.root("Anybody", 0).certificate)

@@ -22,10 +22,10 @@ import pytest
 import pytest_asyncio
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from samdrift.app.demo.cast import DemoOperator, DemoOrganisation
 from samdrift.audit.events import AuditEvent
 from samdrift.contracts.messages import Direction, MessageStatus
 from samdrift.contracts.transfer import TransferReason
+from samdrift.demo.cast import DemoOperator, DemoOrganisation
 from samdrift.federation.directory import FunctionalAddress
 from samdrift.federation.server import FederationNames, LocalFederation
 from samdrift.federation.server import running as federation_running

@@ -14,8 +14,8 @@ import pytest
 import pytest_asyncio
 from bench.process import Process
 
-from samdrift.app.demo.cast import DemoOperator
 from samdrift.audit.events import AuditEvent
+from samdrift.demo.cast import DemoOperator
 from samdrift.wire.as4 import ErrorSignal, read_response
 from tests.roles import web
 from tests.roles.hostile import ATTACKS, ENVELOPES, Attack, damaged

@@ -11,23 +11,23 @@ from types import SimpleNamespace
 import pytest
 import pytest_asyncio
 
-from samdrift.app.config import Config
-from samdrift.app.demo.cast import DemoOperator, DemoOrganisation
-from samdrift.app.demo.enrolment import enrol
-from samdrift.app.malware import MalwareConfig
-from samdrift.app.operator import running, vault_settings
-from samdrift.app.tokens import TokenConfig, TokensConfig
 from samdrift.audit.events import AuditEvent
+from samdrift.config.hsm import TokenConfig, TokensConfig
+from samdrift.config.malware import MalwareConfig
+from samdrift.config.model import Config
 from samdrift.contracts.messages import Direction, MessageStatus
+from samdrift.demo.cast import DemoOperator, DemoOrganisation
+from samdrift.demo.enrolment import enrol
 from samdrift.federation.directory import FunctionalAddress
-from samdrift.vault.keys.hsm.keys import TokenDecryptionKey, TokenSigningKey
-from samdrift.vault.keys.settings import TokenAccess, TokenSettings
+from samdrift.installation.operator import running, vault_settings
+from samdrift.keystore.hsm.keys import TokenDecryptionKey, TokenSigningKey
+from samdrift.keystore.settings import TokenAccess, TokenSettings
+from samdrift.wire.crypto.keys import Oaep
+from samdrift.wire.crypto.softwarekeys import SoftwareSigningKey
+from samdrift.wire.crypto.xmldsig import SHA256
+from samdrift.wire.crypto.xmlenc import encrypt
+from samdrift.wire.crypto.xmlenc.keytransport import RSA_OAEP_MGF1P
 from samdrift.wire.identifiers import ParticipantIdentifier
-from samdrift.wire.keys import Oaep
-from samdrift.wire.softwarekeys import SoftwareSigningKey
-from samdrift.wire.xmldsig import SHA256
-from samdrift.wire.xmlenc import encrypt
-from samdrift.wire.xmlenc.keytransport import RSA_OAEP_MGF1P
 from tests.roles.letters import WITH_PDF
 from tests.roles.member import MT, Member, until
 from tests.roles.stage import Stage, hasty, member_of

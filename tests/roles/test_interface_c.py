@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from samdrift.audit.events import AuditEvent
 from samdrift.contracts.messages import Direction, MessageStatus
-from samdrift.messageservice.compose import Attachment
+from samdrift.messageservice.outgoing.compose import Attachment
 from samdrift.wire.identifiers import DocumentIdentifier
 from tests import pki
 from tests.roles import web

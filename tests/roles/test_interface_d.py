@@ -269,7 +269,7 @@ async def test_a_list_without_pages_is_whole(stage: Stage, monkeypatch: pytest.M
     client = stage.client(stage.habo)
     before = await client.list()
     assert message_ids <= {one["id"] for one in before.document()["data"]}
-    monkeypatch.setattr("samdrift.messageservice.interfaced.mailboxes._AT_ONCE", 2)
+    monkeypatch.setattr("samdrift.messageservice.interface_d.mailboxes._AT_ONCE", 2)
     assert (await client.list()).body == before.body
 
 

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from samdrift.contracts.messages import Direction, MessageStatus
-from samdrift.messageservice.interfaced.following import MOST_STREAMS
+from samdrift.messageservice.interface_d.following import MOST_STREAMS
 from tests.roles.member import until
 from tests.roles.messageclient import MessageClient, document, issues
 from tests.roles.stage import Stage

@@ -9,8 +9,8 @@ import os
 from typing import Any
 
 from samdrift.contracts.messages import Direction, MessageStatus
-from samdrift.messageservice.interfaced import contract
-from samdrift.messageservice.interfaced.drafting import draft
+from samdrift.messageservice.interface_d import contract
+from samdrift.messageservice.interface_d.drafting import draft
 from samdrift.wire import sdkmessage
 from tests.roles.messageclient import document, issues, text_document
 from tests.roles.stage import Stage

@@ -13,7 +13,7 @@ import pytest
 
 from samdrift.audit.events import AuditEvent
 from samdrift.contracts.messageclients import Scope
-from samdrift.messageservice.interfaced.problems import BAD_REQUEST
+from samdrift.messageservice.interface_d.problems import BAD_REQUEST
 from tests.roles.member import MT, Member
 from tests.roles.messageclient import MESSAGES, document, issues, text_document
 from tests.roles.stage import Stage

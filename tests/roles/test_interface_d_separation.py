@@ -16,7 +16,7 @@ import pytest
 
 from samdrift.audit.events import AuditEvent
 from samdrift.contracts.messages import Direction, MessageStatus
-from samdrift.messageservice.interfaced.application import InterfaceD
+from samdrift.messageservice.interface_d.application import InterfaceD
 from tests.roles import web
 from tests.roles.member import MT, Member
 from tests.roles.messageclient import MESSAGES, MessageClient, document

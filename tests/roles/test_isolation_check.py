@@ -18,23 +18,23 @@ import pytest_asyncio
 from starlette.routing import Route
 
 from samdrift.accesspoint.interface_c import InterfaceC
-from samdrift.app.administration import administering
-from samdrift.app.configfile import load
-from samdrift.app.operator import vault_settings
-from samdrift.app.separation import interfacec, interfaced
-from samdrift.app.separation.check import check, ground_of, try_everything
-from samdrift.app.separation.ledger import Ledger
-from samdrift.app.toml import ConfigError
+from samdrift.administration.administration import administering
+from samdrift.config.reader import load
+from samdrift.config.toml import ConfigError
 from samdrift.contracts.isolation import Verdict
 from samdrift.contracts.principals import Role
-from samdrift.messageservice.authorization.endpoint import AuthorizationServer
-from samdrift.messageservice.interfaced.application import InterfaceD
-from samdrift.vault.database import Database
+from samdrift.installation.operator import vault_settings
+from samdrift.isolationcheck import interface_c, interface_d
+from samdrift.isolationcheck.check import check, ground_of, try_everything
+from samdrift.isolationcheck.ledger import Ledger
+from samdrift.messageservice.interface_d.application import InterfaceD
+from samdrift.messageservice.oauth.endpoint import AuthorizationServer
+from samdrift.vault.database.server import Database
 from samdrift.vault.registry import RegistrationState
 from tests.roles.canaries import FIRST, SECOND, Canaries
 from tests.roles.member import MT
 from tests.roles.stage import Stage
-from tests.unit.app.commandline import samdrift
+from tests.unit.cli.commandline import samdrift
 from tests.vaults import until
 
 NOTHING = cast(Any, None)
@@ -62,25 +62,25 @@ SAYS = "a route has no call that names another organisation's records: write one
 
 def test_every_route_of_interface_c_is_tried() -> None:
     application = InterfaceC(NOTHING, NOTHING, NOTHING, NOTHING).application()
-    assert endpoints(*application.routes) == set(interfacec.CALLS), SAYS.format(interfacec.__name__)
+    assert endpoints(*application.routes) == set(interface_c.CALLS), SAYS.format(interface_c.__name__)
 
 
 def test_every_route_of_interface_d_is_tried() -> None:
     application = InterfaceD(NOTHING, NOTHING, (), NOTHING, NOTHING).application()
-    assert endpoints(*application.routes) == set(interfaced.CALLS), SAYS.format(interfaced.__name__)
+    assert endpoints(*application.routes) == set(interface_d.CALLS), SAYS.format(interface_d.__name__)
 
 
 def test_every_route_of_the_authorisation_server_is_tried() -> None:
     server = AuthorizationServer(NOTHING, NOTHING, NOTHING, NOTHING, NOTHING, NOTHING)
-    assert endpoints(*server.routes()) == set(interfaced.TOKEN_CALLS), SAYS.format(interfaced.__name__)
+    assert endpoints(*server.routes()) == set(interface_d.TOKEN_CALLS), SAYS.format(interface_d.__name__)
 
 
 ATTEMPTS = [
     (interface, call.name, actor)
     for interface, routes, actors in (
-        (interfacec.INTERFACE, interfacec.CALLS, interfacec.ACTORS),
-        (interfaced.INTERFACE, interfaced.CALLS, interfaced.ACTORS),
-        (interfaced.TOKENS, interfaced.TOKEN_CALLS, (interfaced.ANONYMOUS,)),
+        (interface_c.INTERFACE, interface_c.CALLS, interface_c.ACTORS),
+        (interface_d.INTERFACE, interface_d.CALLS, interface_d.ACTORS),
+        (interface_d.TOKENS, interface_d.TOKEN_CALLS, (interface_d.ANONYMOUS,)),
     )
     for calls in routes.values()
     for call in calls

@@ -20,25 +20,25 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from typer.testing import CliRunner
 
-from samdrift.app.commands.org import app
-from samdrift.app.demo.cast import DemoOperator, DemoOrganisation
-from samdrift.app.demo.enrolment import SYSTEM, enrol
-from samdrift.app.errors import Unusable
-from samdrift.app.malware import MalwareConfig
-from samdrift.app.operator import running
 from samdrift.audit.entries import LogEntry
 from samdrift.audit.events import AuditEvent
+from samdrift.cli.org import app
+from samdrift.config.errors import Unusable
+from samdrift.config.malware import MalwareConfig
 from samdrift.contracts.messages import Direction, MessageStatus
+from samdrift.demo.cast import DemoOperator, DemoOrganisation
+from samdrift.demo.enrolment import SYSTEM, enrol
 from samdrift.federation.directory import FunctionalAddress
 from samdrift.federation.shapes import Use
-from samdrift.vault.keys.custody import Custodians
-from samdrift.wire.certificates import fingerprint
+from samdrift.installation.operator import running
+from samdrift.keystore.custody import Custodians
+from samdrift.wire.crypto.certificates import fingerprint
 from samdrift.wire.identifiers import ParticipantIdentifier
 from samdrift.wire.smp import PublishedCertificates
 from tests.roles.member import MT, Member
 from tests.roles.stage import Stage, hasty, member_of
 from tests.secretfiles import secret_file
-from tests.unit.app.commandline import Ended, samdrift
+from tests.unit.cli.commandline import Ended, samdrift
 from tests.vaults import CHEAP, server_folder
 
 pytestmark = pytest.mark.usefixtures("files_looked_at_always")

@@ -9,18 +9,18 @@ from datetime import timedelta
 
 import pytest
 
-from samdrift.app.administration import Administration
-from samdrift.app.checklist import State, checklist, ready
-from samdrift.app.operator import vault_settings
-from samdrift.app.readiness import asking, gather
+from samdrift.administration.administration import Administration
+from samdrift.administration.checklist import State, checklist, ready
+from samdrift.administration.readiness import asking, gather
 from samdrift.audit.entries import Happening
 from samdrift.audit.events import AuditEvent
 from samdrift.contracts.discovery import DiscoveryUnavailable
 from samdrift.contracts.messages import Direction, MessageStatus
 from samdrift.contracts.principals import Role
-from samdrift.messageservice import polling
+from samdrift.installation.operator import vault_settings
+from samdrift.messageservice.incoming import polling
 from samdrift.net.clock import system_clock
-from samdrift.vault.keys.opened import open_keys
+from samdrift.vault.openkeys import open_keys
 from samdrift.vault.provision import Provisioner
 from samdrift.vault.registry import RegistrationState
 from samdrift.wire.identifiers import ParticipantIdentifier

@@ -13,24 +13,24 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from samdrift.app.config import Config
-from samdrift.app.control import control_folder
-from samdrift.app.demo.cast import DemoOperator, DemoOrganisation
-from samdrift.app.demo.enrolment import enrol
-from samdrift.app.malware import MalwareConfig
-from samdrift.app.operator import running
 from samdrift.audit.events import AuditEvent
+from samdrift.config.malware import MalwareConfig
+from samdrift.config.model import Config
 from samdrift.contracts.messages import Direction, MessageStatus
+from samdrift.demo.cast import DemoOperator, DemoOrganisation
+from samdrift.demo.enrolment import enrol
 from samdrift.federation.directory import FunctionalAddress
-from samdrift.messageservice import polling
+from samdrift.installation.control import control_folder
+from samdrift.installation.operator import running
+from samdrift.messageservice.incoming import polling
 from samdrift.net.client import HttpClient
-from samdrift.vault import dispatch
+from samdrift.scheduling import dispatch
 from samdrift.vault.errors import VaultLocked
 from samdrift.wire.identifiers import ParticipantIdentifier
 from tests.roles.member import AP, MT, Member
 from tests.roles.stage import Stage, hasty, member_of
 from tests.secretfiles import secret_file
-from tests.unit.app.commandline import Ended, samdrift
+from tests.unit.cli.commandline import Ended, samdrift
 from tests.vaults import server_folder
 
 ANEBY = DemoOrganisation(

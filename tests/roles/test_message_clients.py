@@ -13,15 +13,15 @@ import httpx
 import pytest
 from starlette.applications import Starlette
 
-from samdrift.app.authorization import authorizing
-from samdrift.app.configfile import load
 from samdrift.client.keys import ClientKey
+from samdrift.config.reader import load
 from samdrift.contracts.messageclients import Scope
+from samdrift.installation.authorization import authorizing
 from samdrift.messageservice.access import Unauthorized
 from samdrift.net.clock import system_clock
 from tests.roles.stage import Stage
-from tests.unit.app.commandline import samdrift
-from tests.unit.messageservice.authorization.scene import ASSERTION_TYPE
+from tests.unit.cli.commandline import samdrift
+from tests.unit.messageservice.oauth.scene import ASSERTION_TYPE
 
 KEY = ClientKey.new()
 CLIENT = """

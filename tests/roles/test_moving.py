@@ -9,17 +9,17 @@ from pathlib import Path
 import pyrage
 import pytest
 
-from samdrift.app.operator import vault_settings
-from samdrift.app.trace import entries
 from samdrift.audit.events import AuditEvent
 from samdrift.contracts.messages import Direction, MessageStatus
 from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
-from samdrift.vault.keys.custody import FOLDER, Custodians
+from samdrift.evidence.trace import entries
+from samdrift.installation.operator import vault_settings
+from samdrift.keystore.custody import FOLDER, Custodians
 from samdrift.vault.provision import Provisioner
 from tests.roles.member import AP, MT, Member
 from tests.roles.stage import Stage
 from tests.secretfiles import secret_file
-from tests.unit.app.commandline import Ended, samdrift
+from tests.unit.cli.commandline import Ended, samdrift
 from tests.vaults import CHEAP
 
 WORKER = Principal(PrincipalKind.WORKER, "test")

@@ -18,7 +18,7 @@ from tests.roles.letters import Envelope, changed, enclose, letter
 from tests.roles.member import AP, Member
 from tests.roles.peer import Peer
 from tests.roles.stage import Stage
-from tests.unit.app.commandline import Ended, samdrift
+from tests.unit.cli.commandline import Ended, samdrift
 
 HOUR = timedelta(hours=1)
 DETAIL = "EBMS:0004 the disk is full \x1b[31m"

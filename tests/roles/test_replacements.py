@@ -18,17 +18,17 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from samdrift.app.demo.cast import DemoOperator, DemoOrganisation
-from samdrift.app.demo.enrolment import enrol
-from samdrift.app.malware import MalwareConfig
-from samdrift.app.operator import running, vault_settings
+from samdrift.config.malware import MalwareConfig
 from samdrift.contracts.messages import Direction, MessageStatus
 from samdrift.contracts.transfer import TransferReason
+from samdrift.demo.cast import DemoOperator, DemoOrganisation
+from samdrift.demo.enrolment import enrol
 from samdrift.federation.directory import FunctionalAddress
 from samdrift.federation.shapes import Ca
-from samdrift.vault.keys.files import KeyName
-from samdrift.vault.keys.opened import open_keys
-from samdrift.vault.keys.store import OPERATOR_KEYS, KeyStore
+from samdrift.installation.operator import running, vault_settings
+from samdrift.keystore.interface import OPERATOR_KEYS, KeyStore
+from samdrift.keystore.keyfiles import KeyName
+from samdrift.vault.openkeys import open_keys
 from samdrift.wire.identifiers import ParticipantIdentifier
 from tests.roles import web
 from tests.roles.interfacec import InterfaceC

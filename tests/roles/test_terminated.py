@@ -49,7 +49,7 @@ def until(condition: Callable[[Path], object], place: Path) -> None:
 
 @pytest.mark.parametrize("moment", [being_initialised, both_running])
 def test_the_demonstration_leaves_nothing_behind(place: Path, moment: Callable[[Path], bool]) -> None:
-    command = [sys.executable, "-P", "-m", "samdrift.app.main", "demo", "--folder", place / "demo"]
+    command = [sys.executable, "-P", "-m", "samdrift.cli.main", "demo", "--folder", place / "demo"]
     environment = {**os.environ, "TMPDIR": str(place / "temporary")}
     with subprocess.Popen(
         command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from tests.unit.app.commandline import Ended
+from tests.unit.cli.commandline import Ended
 
 DIGGS = {f"TF-{number:02}" for number in range(1, 11)}
 ANNOUNCED = {"many-in", "many-out", "expired", "other-federation", "redelivery", "type-there", "type-here"}
@@ -15,7 +15,7 @@ ANNOUNCED = {"many-in", "many-out", "expired", "other-federation", "redelivery",
 
 @pytest.fixture(scope="module")
 def protocol() -> Ended:
-    command = [sys.executable, "-P", "-m", "samdrift.app.main", "testbed", "run", "--json"]
+    command = [sys.executable, "-P", "-m", "samdrift.cli.main", "testbed", "run", "--json"]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=300)
     return Ended(ended.returncode, ended.stdout, ended.stderr)
 

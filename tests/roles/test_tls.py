@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from samdrift.app.config import SocketAddress
+from samdrift.config.model import SocketAddress
 from tests.roles import web
 from tests.roles.stage import Stage
 

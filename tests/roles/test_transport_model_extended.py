@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives import hashes
 
 from samdrift.audit.events import AuditEvent
 from samdrift.contracts.messages import Direction, MessageStatus
-from samdrift.messageservice.compose import reply
+from samdrift.messageservice.outgoing.compose import reply
 from samdrift.vault.errors import UnknownRecord
 from samdrift.wire.as4 import ReceiptSignal, read_response
 from tests.roles.letters import DRAFT, WITH_PDF, broken, enclose, letter

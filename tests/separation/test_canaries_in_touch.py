@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from samdrift.app.config import OrganisationConfig
-from samdrift.app.separation.atgate import in_own_vaults
-from samdrift.app.separation.canary import plant
-from samdrift.app.separation.ledger import Ledger
+from samdrift.config.model import OrganisationConfig
 from samdrift.contracts.isolation import Verdict
 from samdrift.contracts.messages import Direction
 from samdrift.contracts.principals import Role
+from samdrift.isolationcheck.atgate import in_own_vaults
+from samdrift.isolationcheck.canary import plant
+from samdrift.isolationcheck.ledger import Ledger
 from tests.vaults import MINUTE, NOW, Installation, body, message
 
 MT = Role.MESSAGE_SERVICE

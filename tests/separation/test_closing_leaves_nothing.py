@@ -9,16 +9,16 @@ from pathlib import Path
 
 import pytest
 
-from samdrift.app.closing import Order, close
+from samdrift.administration.closing import Order, close
 from samdrift.contracts.messages import Direction, MessageStatus
 from samdrift.contracts.principals import Role
+from samdrift.keystore.keyfiles import KeyStoreError
+from samdrift.keystore.seals import SEAL_BYTES
 from samdrift.vault.errors import VaultUnavailable
-from samdrift.vault.keys.files import KeyStoreError
-from samdrift.vault.keys.opened import open_keys
-from samdrift.vault.keys.seals import SEAL_BYTES
+from samdrift.vault.openkeys import open_keys
 from samdrift.vault.settings import VaultSettings
 from samdrift.wire.identifiers import ParticipantIdentifier
-from tests.unit.app.closings import DECISION, PERSONS, administration, certify_operator, suspended
+from tests.unit.administration.closings import DECISION, PERSONS, administration, certify_operator, suspended
 from tests.vaults import MINUTE, NOW, Installation, body, installed, message, server_folder, settings_in
 
 AP, MT = Role.ACCESS_POINT, Role.MESSAGE_SERVICE

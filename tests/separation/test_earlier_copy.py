@@ -17,20 +17,20 @@ import pytest
 
 from samdrift.audit.events import AuditEvent
 from samdrift.contracts.principals import Purpose, Role
+from samdrift.keystore.datakeys import DataKeys
+from samdrift.keystore.keyfiles import KeyName
+from samdrift.keystore.software import SoftwareKeyStore
+from samdrift.keystore.unlocking import RootUnlocker
 from samdrift.vault.errors import SealBroken
 from samdrift.vault.gate import Gate
-from samdrift.vault.keys.datakeys import DataKeys
-from samdrift.vault.keys.files import KeyName
-from samdrift.vault.keys.opened import open_keys
-from samdrift.vault.keys.software import SoftwareKeyStore
-from samdrift.vault.keys.unlocking import RootUnlocker
+from samdrift.vault.openkeys import open_keys
 from samdrift.vault.registry import LOGIN_SECRET
 from samdrift.vault.sealing import Sealer
 from samdrift.wire.identifiers import ParticipantIdentifier
 from tests.pki import name
 from tests.separation.vaultlogin import VaultLogin, superuser, vault_login
-from tests.unit.app.commandline import Ended, samdrift
-from tests.unit.app.test_configfile import GOOD, write
+from tests.unit.cli.commandline import Ended, samdrift
+from tests.unit.config.test_reader import GOOD, write
 from tests.vaults import CHEAP, WORKER, Installation, body, message
 
 MT = Role.MESSAGE_SERVICE

@@ -11,13 +11,13 @@ import inspect
 import pytest
 import pytest_asyncio
 
-from samdrift.app.separation.actors import KINDS, not_staff, strangers
 from samdrift.audit.events import AuditEvent
 from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
-from samdrift.vault.arrival import AccessPointArrival, MessageServiceArrival
-from samdrift.vault.departure import AccessPointDeparture, MessageServiceDeparture
+from samdrift.isolationcheck.actors import KINDS, not_staff, strangers
 from samdrift.vault.errors import VaultDenied
 from samdrift.vault.gate import Gate
+from samdrift.vault.portability.arrival import AccessPointArrival, MessageServiceArrival
+from samdrift.vault.portability.departure import AccessPointDeparture, MessageServiceDeparture
 from samdrift.wire.identifiers import ParticipantIdentifier
 from tests.separation.vaultlogin import Superuser, superuser, vault_login
 from tests.vaults import NOW, WORKER, Installation, body, message, submitted
@@ -62,7 +62,7 @@ def test_every_door_names_who_comes_and_for_whom() -> None:
 
 
 def test_every_kind_of_actor_has_a_name_and_is_tried() -> None:
-    assert set(KINDS) == set(PrincipalKind), "name the new kind of actor in samdrift.app.separation.actors"
+    assert set(KINDS) == set(PrincipalKind), "name the new kind of actor in samdrift.isolationcheck.actors"
     tried = {principal.kind for principal in strangers(OWN, THEIRS).values()}
     assert tried == set(PrincipalKind)
     assert {one.kind for one in not_staff(OWN, THEIRS).values()} == set(PrincipalKind) - {

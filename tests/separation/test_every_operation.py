@@ -27,22 +27,22 @@ from samdrift.audit.events import AuditEvent
 from samdrift.contracts.messages import Direction, MessageStatus, ReceiptState, WorkKind
 from samdrift.contracts.principals import Principal, PrincipalKind, Role
 from samdrift.contracts.transfer import TransferReason
+from samdrift.keystore.software import KeyFault, KeyName, KeyStoreError
+from samdrift.keystore.witness import Witness
 from samdrift.vault.accesspoint import AccessPointVault
-from samdrift.vault.arrival import (
+from samdrift.vault.bodies import BodyReader, BodyWriter
+from samdrift.vault.errors import SealBroken, UnknownRecord
+from samdrift.vault.messageservice import MessageServiceVault
+from samdrift.vault.opening import Vault
+from samdrift.vault.openkeys import open_keys
+from samdrift.vault.portability.arrival import (
     AccessPointArrival,
     Arrival,
     ArrivalStanding,
     MessageServiceArrival,
 )
-from samdrift.vault.bodies import BodyReader, BodyWriter
-from samdrift.vault.departure import AccessPointDeparture, Departure, MessageServiceDeparture
-from samdrift.vault.errors import SealBroken, UnknownRecord
-from samdrift.vault.keys.opened import open_keys
-from samdrift.vault.keys.software import KeyFault, KeyName, KeyStoreError
-from samdrift.vault.keys.witness import Witness
-from samdrift.vault.messageservice import MessageServiceVault
-from samdrift.vault.moving import MESSAGES, TRANSFERS, Facts, Part, from_bytes
-from samdrift.vault.opening import Vault
+from samdrift.vault.portability.departure import AccessPointDeparture, Departure, MessageServiceDeparture
+from samdrift.vault.portability.parts import MESSAGES, TRANSFERS, Facts, Part, from_bytes
 from samdrift.vault.records import (
     Backlog,
     Changes,

@@ -18,18 +18,18 @@ import pytest_asyncio
 
 from samdrift.audit.events import AuditEvent
 from samdrift.contracts.principals import Role
+from samdrift.keystore.interface import PlatformLogin
 from samdrift.vault import logins
-from samdrift.vault.database import registry_login
+from samdrift.vault.database.server import registry_login
 from samdrift.vault.errors import LoginRefused, VaultError
 from samdrift.vault.gate import Gate
-from samdrift.vault.keys.opened import open_keys
-from samdrift.vault.keys.store import PlatformLogin
+from samdrift.vault.openkeys import open_keys
 from samdrift.vault.provision import Provisioner
 from tests.cluster import ADMINISTRATOR, Cluster, cluster
 from tests.separation.vaultlogin import registry_login as registry_address
 from tests.separation.vaultlogin import vault_login
-from tests.unit.app.commandline import samdrift
-from tests.unit.app.test_configfile import GOOD, write
+from tests.unit.cli.commandline import samdrift
+from tests.unit.config.test_reader import GOOD, write
 from tests.vaults import Installation, installed, server_folder, submitted
 
 AP = Role.ACCESS_POINT

@@ -17,14 +17,15 @@ import pytest
 import pytest_asyncio
 
 from samdrift.contracts.principals import Role
-from samdrift.vault import notifyqueue, postgres, wakeups
-from samdrift.vault.database import Database
+from samdrift.vault import notifyqueue, wakeups
+from samdrift.vault.database import postgres
+from samdrift.vault.database.migrations import hardening_for
+from samdrift.vault.database.server import Database
+from samdrift.vault.database.session import Session
 from samdrift.vault.errors import VaultError, VaultUnavailable
 from samdrift.vault.gate import Gate
-from samdrift.vault.migrations import hardening_for
 from samdrift.vault.notifyqueue import NotifyQueue
 from samdrift.vault.registry import RegistrationState
-from samdrift.vault.session import Session
 from samdrift.wire.identifiers import ParticipantIdentifier
 from tests.cluster import ADMINISTRATOR, cluster
 from tests.separation.vaultlogin import VaultLogin, superuser, vault_login

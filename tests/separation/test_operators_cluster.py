@@ -11,16 +11,16 @@ import pytest
 
 from samdrift.audit.events import AuditEvent
 from samdrift.contracts.principals import Role
-from samdrift.vault.cluster import check_address, open_doors
+from samdrift.vault.database.cluster import check_address, open_doors
+from samdrift.vault.database.migrations import hardening_for
 from samdrift.vault.errors import DatabaseUnfit, VaultUnavailable
 from samdrift.vault.gate import Gate
-from samdrift.vault.migrations import hardening_for
 from samdrift.vault.provision import Provisioner
 from tests.cluster import ADMINISTRATOR, SCRAM, Cluster, cluster
 from tests.secretfiles import secret_file
 from tests.separation.vaultlogin import VaultLogin, registry_login, vault_login
-from tests.unit.app.commandline import samdrift
-from tests.unit.app.test_configfile import GOOD, write
+from tests.unit.cli.commandline import samdrift
+from tests.unit.config.test_reader import GOOD, write
 from tests.vaults import Installation, installed, server_folder, settings_in, submitted
 
 AP, MT = Role.ACCESS_POINT, Role.MESSAGE_SERVICE

@@ -14,20 +14,20 @@ import psycopg
 import pytest
 import pytest_asyncio
 
-from samdrift.app.configfile import load
-from samdrift.app.databasecare import cared_for
-from samdrift.app.isolated.supervising import supervising
-from samdrift.app.operator import running
+from samdrift.config.reader import load
 from samdrift.contracts.principals import Role
+from samdrift.installation.databasecare import cared_for
+from samdrift.installation.operator import running
+from samdrift.processes.supervisor import supervising
+from samdrift.vault.database.migrations import hardening_for
+from samdrift.vault.database.postgres import programs_folder
 from samdrift.vault.errors import DatabaseUnfit
-from samdrift.vault.keys.opened import open_keys
-from samdrift.vault.migrations import hardening_for
-from samdrift.vault.postgres import programs_folder
+from samdrift.vault.openkeys import open_keys
 from samdrift.vault.settings import VaultSettings
 from samdrift.wire.identifiers import ParticipantIdentifier
 from tests.cluster import ADMINISTRATOR, Cluster, cluster
 from tests.separation.vaultlogin import vault_login
-from tests.unit.app.test_configfile import GOOD, write
+from tests.unit.config.test_reader import GOOD, write
 from tests.vaults import installed, server_folder, submitted
 
 AP = Role.ACCESS_POINT

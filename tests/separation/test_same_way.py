@@ -16,18 +16,18 @@ import pytest_asyncio
 
 from samdrift.accesspoint.polling import Polling
 from samdrift.accesspoint.problems import Problem
-from samdrift.app.config import OrganisationConfig
-from samdrift.app.separation.atgate import QUESTIONS
-from samdrift.app.separation.canary import Planted, deliver, nobodys, plant
+from samdrift.config.model import OrganisationConfig
 from samdrift.contracts.messageclients import Scope, patterns
 from samdrift.contracts.principals import Principal, PrincipalKind, Role
+from samdrift.isolationcheck.atgate import QUESTIONS
+from samdrift.isolationcheck.canary import Planted, deliver, nobodys, plant
 from samdrift.messageservice.access import Access
-from samdrift.messageservice.interfaced.filters import Filters
-from samdrift.messageservice.interfaced.mailboxes import Mailboxes
+from samdrift.messageservice.interface_d.filters import Filters
+from samdrift.messageservice.interface_d.mailboxes import Mailboxes
 from samdrift.net.pollrequest import PollRequest
+from samdrift.scheduling.signals import Signals
+from samdrift.vault.database.session import Session, Statement
 from samdrift.vault.errors import UnknownRecord
-from samdrift.vault.session import Session, Statement
-from samdrift.vault.signals import Signals
 from samdrift.wire.identifiers import ParticipantIdentifier
 from tests.vaults import NOW, Installation
 

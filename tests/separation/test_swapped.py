@@ -15,8 +15,8 @@ import pytest
 from samdrift.contracts.messages import Direction, MessageStatus
 from samdrift.contracts.principals import Role
 from samdrift.vault.errors import SealBroken
-from samdrift.vault.keys.opened import open_keys
 from samdrift.vault.messageservice import MessageServiceVault
+from samdrift.vault.openkeys import open_keys
 from samdrift.vault.records import StatusEvent
 from samdrift.vault.sealing import Sealer
 from samdrift.vault.sessionkeys import RefusalLimit, sealed_mark_key

@@ -13,10 +13,10 @@ import pytest
 import pytest_asyncio
 
 from samdrift.contracts.principals import Role
-from samdrift.vault.database import Database, HandedDatabase
+from samdrift.vault.database.server import Database, HandedDatabase
 from samdrift.vault.errors import VaultUnavailable
 from samdrift.vault.gate import Gate
-from samdrift.vault.keys.opened import open_keys
+from samdrift.vault.openkeys import open_keys
 from samdrift.wire.identifiers import ParticipantIdentifier
 from tests.separation.test_database_denies import TABLE_ATTEMPTS, assert_denied, attempt
 from tests.separation.vaultlogin import Row, Superuser, VaultLogin, superuser, vault_login

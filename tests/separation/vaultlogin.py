@@ -9,8 +9,8 @@ from typing import Any
 import psycopg
 
 from samdrift.contracts.principals import Role
-from samdrift.vault.database import Database
-from samdrift.vault.keys.opened import open_keys
+from samdrift.vault.database.server import Database
+from samdrift.vault.openkeys import open_keys
 from samdrift.vault.registry import LOGIN_SECRET
 from samdrift.vault.sealing import Sealer
 from samdrift.wire.identifiers import ParticipantIdentifier

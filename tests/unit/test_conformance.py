@@ -28,8 +28,8 @@ from docs.rules import RULES, Entry, Rule, entries, name_of, rules_in, rules_of
 
 from samdrift.wire import differences
 from samdrift.wire.receipt import rules as receipt_rules
-from samdrift.wire.schema.rules import Rule as SchemaRule
 from samdrift.wire.sdkmessage import rules as message_rules
+from samdrift.wire.xml.schema.rules import Rule as SchemaRule
 from tests.official import DIGG, requires_digg
 
 DIFFERENCES = (
@@ -311,9 +311,8 @@ def test_only_a_test_of_the_product_proves_anything(file: str, symbol: str, prov
         ("wire/differences.py", False),
         ("federation/smp.py", False),
         ("federation/testbed/cases.py", False),
-        ("app/demo/proof.py", False),
         ("demo/proof.py", False),
-        ("app/testbed.py", False),
+        ("demo/testbed.py", False),
     ],
 )
 def test_a_demonstration_is_not_the_product(file: str, product: bool) -> None:

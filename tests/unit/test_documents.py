@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from samdrift.app.main import COMMANDS
+from samdrift.cli.main import COMMANDS
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted(ROOT.glob("docs/**/*.md"))]

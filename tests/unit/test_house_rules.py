@@ -24,9 +24,9 @@ def test_the_project_passes(check: str) -> None:
 
 SOURCE = ROOT / "src" / "samdrift"
 PRINTS = {
-    "app/output.py",  # the one way to a terminal
-    "app/demo/show.py",  # tables of the demonstration, through the same escaping
-    *("app/launcher.py", "app/environment.py"),  # before anything is installed
+    "cli/output.py",  # the one way to a terminal
+    "cli/demoview.py",  # tables of the demonstration, through the same escaping
+    *("bootstrap/launcher.py", "bootstrap/environment.py"),  # before anything is installed
 }
 """Who may write to standard output and standard error."""
 WRITERS = {"print", "typer.echo", "typer.secho", "click.echo", "sys.stdout.write", "sys.stderr.write"}
@@ -76,11 +76,11 @@ _BESIDE_VAULTS = {("unlocking.py", "root"), ("vaultfolder.py", "os"), ("vaultfol
 """The file of the root key, and that of a vault's lock, which are in the key store's own folder."""
 _NAMES_A_FOLDER_OF_THE_KEY_STORE = {
     *(
-        "app/apart.py",
-        "app/control.py",
-        "app/isolated/hands.py",
-        "app/isolated/users.py",
-        "vault/database.py",
+        "installation/conflicts.py",
+        "installation/control.py",
+        "processes/hands.py",
+        "processes/users.py",
+        "vault/database/server.py",
     ),
 }
 

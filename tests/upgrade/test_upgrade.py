@@ -9,15 +9,15 @@ from dataclasses import dataclass
 import pytest
 import pytest_asyncio
 
-from samdrift.app.operator import vault_settings
 from samdrift.audit.chain import verify_chain
 from samdrift.contracts.messages import Direction
 from samdrift.contracts.principals import Purpose, Role
+from samdrift.installation.operator import vault_settings
+from samdrift.keystore.hsm.keys import TokenSigningKey
+from samdrift.keystore.interface import KeyStore
 from samdrift.vault.errors import VaultLocked
 from samdrift.vault.gate import Gate
-from samdrift.vault.keys.hsm.keys import TokenSigningKey
-from samdrift.vault.keys.opened import open_keys
-from samdrift.vault.keys.store import KeyStore
+from samdrift.vault.openkeys import open_keys
 from samdrift.vault.provision import Provisioner
 from samdrift.wire.identifiers import ParticipantIdentifier
 from tests.softhsm import SoftHsm, requires_softhsm

@@ -9,8 +9,8 @@ from cryptography import x509
 
 from samdrift.accesspoint.ownkeys import CurrentKeys
 from samdrift.wire.as4 import As4Fault, Response, SignedReference, build_error, build_receipt, new_message_id
+from samdrift.wire.crypto.keys import Random
 from samdrift.wire.ebms import UserMessage
-from samdrift.wire.keys import Random
 
 
 class Answers:

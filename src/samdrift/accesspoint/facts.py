@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives import hashes
 
 from samdrift.vault.records import Transfer
 from samdrift.wire.as4 import FINAL_RECIPIENT, ORIGINAL_SENDER, SignedHeader, UserMessage
-from samdrift.wire.certificates import common_name
+from samdrift.wire.crypto.certificates import common_name
 from samdrift.wire.profile import TransportProfile
 
 _SHA256 = hashes.SHA256()

@@ -26,12 +26,12 @@ from samdrift.accesspoint.settings import AccessPointSettings
 from samdrift.audit.events import AuditEvent
 from samdrift.contracts.clock import Clock
 from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
+from samdrift.scheduling.signals import Signals
 from samdrift.vault.accesspoint import AccessPointVault
 from samdrift.vault.bodies import BodyWriter
 from samdrift.vault.errors import VaultSuspended
 from samdrift.vault.gate import Gate
 from samdrift.vault.records import IncomingEnvelope
-from samdrift.vault.signals import Signals
 from samdrift.wire.as4 import (
     As4Fault,
     As4Limits,

@@ -32,10 +32,10 @@ from samdrift.contracts.transfer import Poll
 from samdrift.net.interface_c import encode_poll, encode_submission
 from samdrift.net.pollrequest import PollRequest, decode_poll_request
 from samdrift.net.server import CLIENT_CERTIFICATE
+from samdrift.scheduling.places import NoPlace, Places
 from samdrift.vault.bodies import IN_ROW
 from samdrift.vault.errors import VaultDenied
 from samdrift.vault.gate import Gate
-from samdrift.vault.places import NoPlace, Places
 from samdrift.wire.identifiers import ParticipantIdentifier, is_uuid
 
 _LONGEST_WAIT = 60.0

@@ -23,8 +23,8 @@ from samdrift.vault.bodies import BodyReader
 from samdrift.vault.gate import Gate
 from samdrift.vault.records import Transfer
 from samdrift.wire.as4 import Compressed, PreparedMessage, SignedReference, prepare, user_message
+from samdrift.wire.crypto.keys import Random
 from samdrift.wire.identifiers import ParticipantIdentifier
-from samdrift.wire.keys import Random
 
 _WORKER = Principal(PrincipalKind.WORKER, "access-point-outbound")
 _IN_ONE_PIECE = 1 << 20

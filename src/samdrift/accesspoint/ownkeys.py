@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from cryptography import x509
 
-from samdrift.wire.keys import DecryptionKey, SigningKey
+from samdrift.wire.crypto.keys import DecryptionKey, SigningKey
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from samdrift.contracts.discovery import (
 )
 from samdrift.contracts.errors import Temporary
 from samdrift.wire.as4 import ORIGINAL_SENDER, As4Fault, SignedHeader, UserMessage
-from samdrift.wire.certificates import common_name
+from samdrift.wire.crypto.certificates import common_name
 from samdrift.wire.ebms import EbmsErrorCode
 from samdrift.wire.identifiers import DocumentIdentifier, ParticipantIdentifier
 

@@ -10,9 +10,9 @@ from samdrift.contracts.clock import Clock
 from samdrift.contracts.principals import Principal, Purpose, Role
 from samdrift.contracts.transfer import Poll
 from samdrift.net.pollrequest import PollRequest
+from samdrift.scheduling.signals import Signals
 from samdrift.vault.accesspoint import AccessPointVault
 from samdrift.vault.gate import Gate
-from samdrift.vault.signals import Signals
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 _MOST = 50

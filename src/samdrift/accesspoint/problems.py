@@ -12,8 +12,8 @@ from starlette.responses import JSONResponse, Response
 from samdrift.audit.operations import postponed
 from samdrift.contracts.errors import Temporary
 from samdrift.contracts.transfer import TransferReason
+from samdrift.scheduling.places import NoPlace
 from samdrift.vault.errors import VaultDenied
-from samdrift.vault.places import NoPlace
 
 TYPE = "urn:samdrift:problem:"
 _LATER = {"retry-after": "30"}

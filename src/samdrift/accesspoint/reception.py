@@ -7,7 +7,7 @@ from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, S
 from cryptography import x509
 
 from samdrift.wire.as4 import As4Reader, Complete, NeedData, Payload, SignedHeader, SignerWanted, UserMessage
-from samdrift.wire.keys import DecryptionKey
+from samdrift.wire.crypto.keys import DecryptionKey
 
 FindSigners = Callable[[UserMessage], Awaitable[Sequence[x509.Certificate]]]
 """Certificates that the signature of a message, which is not verified yet, may mean without carrying them."""

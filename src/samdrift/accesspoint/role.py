@@ -27,11 +27,11 @@ from samdrift.contracts.principals import Role
 from samdrift.net.background import in_background
 from samdrift.net.client import HttpClient
 from samdrift.net.guard import guarded
+from samdrift.scheduling.signals import Signals
 from samdrift.vault.gate import Gate
-from samdrift.vault.signals import Signals
 from samdrift.vault.upkeep import keep_up
 from samdrift.wire.as4 import As4Limits
-from samdrift.wire.keys import Random
+from samdrift.wire.crypto.keys import Random
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from samdrift.contracts.discovery import (
 )
 from samdrift.contracts.transfer import TransferReason
 from samdrift.net.discovery import require_sender
-from samdrift.wire.certificates import common_name
+from samdrift.wire.crypto.certificates import common_name
 from samdrift.wire.identifiers import DocumentIdentifier, ParticipantIdentifier
 from samdrift.wire.profile import TransportProfile
 

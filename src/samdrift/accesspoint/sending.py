@@ -13,12 +13,12 @@ from samdrift.audit.operations import unexpected
 from samdrift.contracts.clock import Clock
 from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
 from samdrift.contracts.transfer import TransferReason
+from samdrift.scheduling.inflight import InFlight
+from samdrift.scheduling.signals import Signals
 from samdrift.vault.accesspoint import AccessPointVault
 from samdrift.vault.bodies import BodyReader
 from samdrift.vault.gate import Gate
-from samdrift.vault.inflight import InFlight
 from samdrift.vault.records import Transfer
-from samdrift.vault.signals import Signals
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 _WORKER = Principal(PrincipalKind.WORKER, "access-point-outbound")

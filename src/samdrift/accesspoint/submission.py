@@ -15,11 +15,11 @@ from samdrift.vault.bodies import BodyWriter
 from samdrift.vault.gate import Gate
 from samdrift.vault.records import OutgoingEnvelope
 from samdrift.wire.as4 import new_message_id
+from samdrift.wire.crypto.keys import Random
 from samdrift.wire.envelope import EnvelopeHeader, HeaderScanner
 from samdrift.wire.errors import WireError
 from samdrift.wire.gzip import Gzip
 from samdrift.wire.identifiers import ParticipantIdentifier, is_uuid
-from samdrift.wire.keys import Random
 
 
 class Submissions:

@@ -36,8 +36,8 @@ from samdrift.federation.shapes import (
     revocation_pointers,
     use_extensions,
 )
+from samdrift.wire.crypto.softwarekeys import SoftwareSigningKey
 from samdrift.wire.identifiers import ParticipantIdentifier
-from samdrift.wire.softwarekeys import SoftwareSigningKey
 
 Applicant = rsa.RSAPublicKey | bytes
 """Whose key is certified: a public key, or a certificate request in PEM."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from samdrift.wire.certificates import from_base64, to_base64
+from samdrift.wire.crypto.certificates import from_base64, to_base64
 from samdrift.wire.identifiers import DocumentIdentifier, ParticipantIdentifier, ProcessIdentifier
 from samdrift.wire.smp import Endpoint, PublishedCertificates, ServiceMetadata
 

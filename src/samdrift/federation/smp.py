@@ -20,8 +20,8 @@ from starlette.routing import Route
 
 from samdrift.federation.metadata import from_plain, to_plain
 from samdrift.federation.store import Records
+from samdrift.wire.crypto.keys import SigningKey
 from samdrift.wire.identifiers import DocumentIdentifier, ParticipantIdentifier
-from samdrift.wire.keys import SigningKey
 from samdrift.wire.smp import (
     ServiceGroup,
     ServiceMetadata,

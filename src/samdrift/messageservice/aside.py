@@ -7,7 +7,7 @@ from collections.abc import Callable
 from hashlib import sha256
 from typing import TypeVar
 
-from samdrift.wire.keys import DecryptionKey, SigningKey
+from samdrift.wire.crypto.keys import DecryptionKey, SigningKey
 
 T = TypeVar("T")
 _AWAY_FROM_THE_LOOP = 256 * 1024

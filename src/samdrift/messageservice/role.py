@@ -15,24 +15,24 @@ from samdrift.contracts.malware import MalwareScanner
 from samdrift.contracts.principals import Role
 from samdrift.contracts.transfer import AccessPoint
 from samdrift.messageservice.access import Authorization
-from samdrift.messageservice.inbox import Inbox
-from samdrift.messageservice.incoming import Judging
-from samdrift.messageservice.interfaced.application import InterfaceD
-from samdrift.messageservice.interfaced.mailboxes import Mailboxes
-from samdrift.messageservice.interfaced.posting import Posting
-from samdrift.messageservice.outgoing import Outgoing
-from samdrift.messageservice.polling import Polling
+from samdrift.messageservice.incoming.inbox import Inbox
+from samdrift.messageservice.incoming.judging import Judging
+from samdrift.messageservice.incoming.polling import Polling
+from samdrift.messageservice.interface_d.application import InterfaceD
+from samdrift.messageservice.interface_d.mailboxes import Mailboxes
+from samdrift.messageservice.interface_d.posting import Posting
+from samdrift.messageservice.lifecycle.transfers import Transfers
+from samdrift.messageservice.outgoing.outgoing import Outgoing
+from samdrift.messageservice.outgoing.sealing import Sealing
+from samdrift.messageservice.outgoing.sending import Sending
 from samdrift.messageservice.screening import Screening
-from samdrift.messageservice.sealing import Sealing
-from samdrift.messageservice.sending import Sending
 from samdrift.messageservice.service import MessageService
 from samdrift.messageservice.settings import MessageServiceSettings, OrganisationProfile
-from samdrift.messageservice.transfers import Transfers
 from samdrift.net.background import in_background
 from samdrift.vault.gate import Gate
 from samdrift.vault.upkeep import keep_up
+from samdrift.wire.crypto.keys import Random
 from samdrift.wire.identifiers import ParticipantIdentifier
-from samdrift.wire.keys import Random
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 from samdrift.contracts.malware import MalwareScanner
 from samdrift.messageservice.findings import malicious
-from samdrift.vault.places import Turns
-from samdrift.wire.base64text import decode_pieces
+from samdrift.scheduling.places import Turns
 from samdrift.wire.findings import Finding
 from samdrift.wire.identifiers import ParticipantIdentifier
 from samdrift.wire.sdkmessage import SdkMessage
+from samdrift.wire.xml.base64text import decode_pieces
 
 _PIECE = 1 << 18
 _AT_ONCE = 4

@@ -15,9 +15,9 @@ from samdrift.messageservice.addresses import functional_address
 from samdrift.messageservice.aside import aside, digest
 from samdrift.messageservice.attributes import attributes
 from samdrift.messageservice.findings import of_files
-from samdrift.messageservice.ledger import commitments
+from samdrift.messageservice.lifecycle.ledger import commitments
+from samdrift.messageservice.outgoing.sending import Sending
 from samdrift.messageservice.screening import Screening
-from samdrift.messageservice.sending import Sending
 from samdrift.messageservice.settings import MessageServiceSettings, OrganisationProfile
 from samdrift.vault.gate import Gate
 from samdrift.vault.records import MessageRecord, StatusEvent

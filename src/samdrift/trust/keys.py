@@ -11,7 +11,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-from samdrift.wire.softwarekeys import SoftwareDecryptionKey, SoftwareSigningKey
+from samdrift.wire.crypto.softwarekeys import SoftwareDecryptionKey, SoftwareSigningKey
 
 
 class KeyMaterialError(ValueError):

@@ -7,10 +7,10 @@ from datetime import datetime, timedelta
 
 from samdrift.contracts.transfer import InboxItem, TransferEvent, TransferReason, TransferState
 from samdrift.vault.bodies import Body, BodyReader, body_values
+from samdrift.vault.database.session import call
 from samdrift.vault.errors import UnknownRecord
 from samdrift.vault.ids import new_id
 from samdrift.vault.records import Attempt, IncomingEnvelope, OutgoingEnvelope, Transfer
-from samdrift.vault.session import call
 from samdrift.vault.transferqueue import TransferQueue
 from samdrift.vault.transferrows import error_text, event, submission, transfers
 

@@ -13,8 +13,8 @@ import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Collection
 
+from samdrift.vault.database.session import Statement
 from samdrift.vault.errors import VaultError
-from samdrift.vault.session import Statement
 
 WOKEN: Statement = ("SELECT coalesce(current_setting('samdrift.wake', true), '') = 'on'", ())
 """Returns whether the transaction that it stands in asked for a notification (``_wake()`` in the schema)."""

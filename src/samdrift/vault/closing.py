@@ -20,7 +20,7 @@ from samdrift.audit.entries import Happening
 from samdrift.audit.events import AuditEvent
 from samdrift.contracts.principals import Role
 from samdrift.vault import logbook
-from samdrift.vault.migrations import Connection
+from samdrift.vault.database.migrations import Connection
 from samdrift.vault.registry import RegistrationState
 from samdrift.wire.identifiers import ParticipantIdentifier
 

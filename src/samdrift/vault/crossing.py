@@ -1,7 +1,7 @@
 """One vault turned against another, with all that the processes of its organisation can hold.
 
 For the check of isolation that runs in production
-(:mod:`samdrift.app.separation`): two organisations that are canaries, and no
+(:mod:`samdrift.isolationcheck`): two organisations that are canaries, and no
 gate between. What is tried must be denied by the database, by the encryption and
 by the key files themselves. Each statement is rolled back, so that an attempt
 that succeeds shows a leak and changes nothing.
@@ -20,19 +20,19 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from samdrift.contracts.isolation import Attempt, Verdict
 from samdrift.contracts.principals import Role
-from samdrift.vault import migrations
+from samdrift.keystore.interface import KeyStore
+from samdrift.keystore.keyfiles import KeyStoreError
+from samdrift.keystore.software import SoftwareKeyStore
+from samdrift.keystore.unlocking import HandedUnlocker
 from samdrift.vault.bodies import BodyReader, Shelf
-from samdrift.vault.database import Database
+from samdrift.vault.database import migrations
+from samdrift.vault.database.pool import Login
+from samdrift.vault.database.server import Database
+from samdrift.vault.database.session import Session
 from samdrift.vault.errors import SealBroken, UnknownRecord, VaultRefused, VaultUnavailable
-from samdrift.vault.keys.files import KeyStoreError
-from samdrift.vault.keys.software import SoftwareKeyStore
-from samdrift.vault.keys.store import KeyStore
-from samdrift.vault.keys.unlocking import HandedUnlocker
 from samdrift.vault.objects import Objects
-from samdrift.vault.pool import Login
 from samdrift.vault.registry import LOGIN_SECRET
 from samdrift.vault.sealing import Sealer
-from samdrift.vault.session import Session
 from samdrift.vault.settings import VaultSettings
 from samdrift.wire.identifiers import ParticipantIdentifier
 

@@ -15,28 +15,28 @@ from samdrift.audit.entries import Happening, LogEntry
 from samdrift.audit.events import AuditEvent
 from samdrift.contracts.clock import Clock
 from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
+from samdrift.keystore.datakeys import DataKeys
+from samdrift.keystore.interface import KeyStore
+from samdrift.keystore.keyfiles import KeyFault, KeyStoreError
+from samdrift.scheduling.signals import Signals
 from samdrift.vault import logbook
 from samdrift.vault.accesspoint import AccessPointVault
 from samdrift.vault.announcing import Announcements
-from samdrift.vault.arrival import Arrival
 from samdrift.vault.bodies import Shelf
-from samdrift.vault.database import Database
-from samdrift.vault.departure import Departure
+from samdrift.vault.database.pool import Login, Pool
+from samdrift.vault.database.server import Database
+from samdrift.vault.database.session import Row, Session, Statement
 from samdrift.vault.errors import VaultDenied, VaultLocked, VaultSuspended, VaultUnavailable
-from samdrift.vault.keys.datakeys import DataKeys
-from samdrift.vault.keys.files import KeyFault, KeyStoreError
-from samdrift.vault.keys.opened import open_keys
-from samdrift.vault.keys.store import KeyStore
 from samdrift.vault.messageservice import MessageServiceVault
 from samdrift.vault.objects import Objects
 from samdrift.vault.opening import Opening, Reason, Room, Vault
-from samdrift.vault.pool import Login, Pool
+from samdrift.vault.openkeys import open_keys
+from samdrift.vault.portability.arrival import Arrival
+from samdrift.vault.portability.departure import Departure
+from samdrift.vault.portability.snapshot import snapshot
 from samdrift.vault.registry import LOGIN_SECRET, Registration, Registry
 from samdrift.vault.sealing import Sealer
-from samdrift.vault.session import Row, Session, Statement
 from samdrift.vault.settings import VaultSettings
-from samdrift.vault.signals import Signals
-from samdrift.vault.snapshot import snapshot
 from samdrift.vault.transferdesk import TransferDesk
 from samdrift.vault.wakeups import Wakeups
 from samdrift.wire.identifiers import ParticipantIdentifier

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Sequence
 
 from samdrift.audit.entries import Happening, LogEntry
-from samdrift.vault.session import Row, Statement
+from samdrift.vault.database.session import Row, Statement
 
 AFTER = "SELECT sequence, content, previous, hash FROM log WHERE sequence > $1 ORDER BY sequence LIMIT $2"
 """Entries after a number, the oldest first."""

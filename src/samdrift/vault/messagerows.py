@@ -11,9 +11,9 @@ from nacl.utils import random
 
 from samdrift.contracts.messages import Direction, MessageStatus, ReceiptState
 from samdrift.vault.bodies import Body, body_values
+from samdrift.vault.database.session import Row, Value, call
 from samdrift.vault.records import Digest, MessageRecord, ReceiptRecord, StatusEvent
 from samdrift.vault.sealing import Sealer
-from samdrift.vault.session import Row, Value, call
 from samdrift.wire.codes import ReceiptStatus
 from samdrift.wire.identifiers import ParticipantIdentifier
 

@@ -11,10 +11,11 @@ from pathlib import Path
 from samdrift.audit.events import STEPS
 from samdrift.contracts.messages import Direction, MessageStatus, ReceiptState, WorkKind
 from samdrift.contracts.transfer import UnderWay
+from samdrift.keystore.keyfiles import KeyFault, KeyStoreError
 from samdrift.vault import logbook, messagerows
 from samdrift.vault.bodies import Body, BodyReader
+from samdrift.vault.database.session import call
 from samdrift.vault.errors import NoKeyInUse, UnknownRecord
-from samdrift.vault.keys.files import KeyFault, KeyStoreError
 from samdrift.vault.messagerows import MESSAGES, RECEIPTS, Place
 from samdrift.vault.records import (
     Changes,
@@ -25,7 +26,6 @@ from samdrift.vault.records import (
     Received,
     StatusEvent,
 )
-from samdrift.vault.session import call
 from samdrift.vault.sessionkeys import SessionKeys
 from samdrift.vault.tokens import Tokens
 from samdrift.vault.workqueue import WorkQueue

@@ -22,7 +22,7 @@ import psycopg
 from psycopg import AsyncConnection
 from psycopg.errors import Diagnostic
 
-from samdrift.vault.database import Database
+from samdrift.vault.database.server import Database
 from samdrift.vault.errors import VaultError
 from samdrift.vault.logins import members
 

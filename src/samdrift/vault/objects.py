@@ -18,8 +18,8 @@ import obstore
 from obstore.exceptions import BaseError
 from obstore.store import LocalStore, ObjectStore, from_url
 
+from samdrift.keystore.durablefiles import give_as, private_folder, remove_tree, sync_folder
 from samdrift.vault.errors import SealBroken, VaultUnavailable
-from samdrift.vault.files import give_as, private_folder, remove_tree, sync_folder
 
 _IN_A_FOLDER = 1 << 20
 _OVER_THE_NETWORK = 5 << 20

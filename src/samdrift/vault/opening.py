@@ -14,16 +14,16 @@ from samdrift.audit.entries import Happening, LogEntry
 from samdrift.audit.events import AuditEvent
 from samdrift.contracts.clock import Clock
 from samdrift.contracts.principals import Principal, Purpose
+from samdrift.keystore.interface import KeyStore
+from samdrift.keystore.keyfiles import KeyFault, KeyName, KeyStoreError
 from samdrift.vault import logbook
 from samdrift.vault.bodies import Body, BodyReader, BodyWriter, Shelf
+from samdrift.vault.database.pool import Login, Pool
+from samdrift.vault.database.session import Value
 from samdrift.vault.errors import VaultUnavailable
-from samdrift.vault.keys.files import KeyFault, KeyName, KeyStoreError
-from samdrift.vault.keys.store import KeyStore
-from samdrift.vault.pool import Login, Pool
 from samdrift.vault.sealing import Sealer
-from samdrift.vault.session import Value
 from samdrift.vault.work import Afterwards, UnitOfWork
-from samdrift.wire.keys import SigningKey
+from samdrift.wire.crypto.keys import SigningKey
 
 _MOST_FOUND = 1000
 _LEFT_BEHIND = timedelta(days=1)

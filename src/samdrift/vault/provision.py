@@ -20,14 +20,15 @@ from psycopg import sql
 from samdrift.audit.chain import origin
 from samdrift.audit.entries import Happening
 from samdrift.contracts.principals import Role
-from samdrift.vault import logins, migrations, rights
+from samdrift.keystore.interface import KeyStore, PlatformLogin
+from samdrift.vault import logins, rights
 from samdrift.vault.closing import Closings, append_log
-from samdrift.vault.cluster import check_server
-from samdrift.vault.database import ADMINISTRATOR, Database
+from samdrift.vault.database import migrations
+from samdrift.vault.database.cluster import check_server
+from samdrift.vault.database.server import ADMINISTRATOR, Database
 from samdrift.vault.errors import UnknownRecord, VaultRefused, VaultUnavailable
-from samdrift.vault.keys.opened import open_keys
-from samdrift.vault.keys.store import KeyStore, PlatformLogin
 from samdrift.vault.objects import Objects
+from samdrift.vault.openkeys import open_keys
 from samdrift.vault.registry import (
     LOGIN_SECRET,
     OPERATOR_LOG,

@@ -10,8 +10,8 @@ from hashlib import sha256
 from samdrift.contracts.messages import Direction, MessageStatus, ReceiptState, WorkKind
 from samdrift.contracts.transfer import TransferReason, TransferState
 from samdrift.wire.codes import ReceiptStatus
+from samdrift.wire.crypto.keys import DecryptionKey, SigningKey
 from samdrift.wire.identifiers import DocumentIdentifier, ParticipantIdentifier, ProcessIdentifier
-from samdrift.wire.keys import DecryptionKey, SigningKey
 
 # --- access point ---------------------------------------------------------------------------------------
 

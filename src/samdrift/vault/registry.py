@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from samdrift.contracts.principals import Purpose, Role
-from samdrift.vault.session import Row
+from samdrift.vault.database.session import Row
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 LOGIN_SECRET = "login secret"  # noqa: S105

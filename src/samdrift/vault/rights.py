@@ -10,8 +10,9 @@ import psycopg
 from psycopg import sql
 from psycopg.errors import Diagnostic, InsufficientPrivilege
 
-from samdrift.vault import logins, migrations
-from samdrift.vault.database import Database, registry_login
+from samdrift.vault import logins
+from samdrift.vault.database import migrations
+from samdrift.vault.database.server import Database, registry_login
 from samdrift.vault.errors import DatabaseUnfit, VaultRefused, VaultUnavailable
 from samdrift.vault.logins import Connection
 

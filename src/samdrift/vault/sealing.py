@@ -22,8 +22,8 @@ from nacl.bindings import (
 from nacl.exceptions import CryptoError
 from nacl.utils import random
 
+from samdrift.keystore.datakeys import DataKey, DataKeys
 from samdrift.vault.errors import SealBroken
-from samdrift.vault.keys.datakeys import DataKey, DataKeys
 
 GENERATION_BYTES = 2
 """What everything that is sealed begins with: the number of the generation, big-endian."""

@@ -19,12 +19,12 @@ from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
 from samdrift.audit.events import AuditEvent
+from samdrift.keystore.keyfiles import KeyFault, KeyStoreError
+from samdrift.keystore.witness import MARK_BYTES, Witness
+from samdrift.vault.database.session import call
 from samdrift.vault.errors import VaultUnavailable
-from samdrift.vault.keys.files import KeyFault, KeyStoreError
-from samdrift.vault.keys.witness import MARK_BYTES, Witness
 from samdrift.vault.opening import Vault
 from samdrift.vault.sealing import Sealer
-from samdrift.vault.session import call
 
 _TAKE = "SELECT outcome, kept, doubted, names, keys FROM take_session_key($1, $2, $3, $4, $5, $6, $7, $8, $9)"
 _LOOK = "SELECT begun, lost, since, until FROM look_after_marks($1, $2, $3, $4, $5)"

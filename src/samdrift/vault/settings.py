@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
-from samdrift.vault.keys.settings import TokenSettings
+from samdrift.keystore.settings import TokenSettings
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from samdrift.vault.database.session import call
 from samdrift.vault.opening import Vault
-from samdrift.vault.session import call
-from samdrift.wire.keys import TokenKey
+from samdrift.wire.crypto.keys import TokenKey
 
 _USE = call("use_assertion", 3)
 

@@ -8,9 +8,9 @@ from enum import StrEnum
 from samdrift.audit.entries import LogEntry
 from samdrift.contracts.transfer import TransferState
 from samdrift.vault import logbook
+from samdrift.vault.database.session import Row, call
 from samdrift.vault.opening import Vault
 from samdrift.vault.records import Attempt, Backlog, TransferStatus
-from samdrift.vault.session import Row, call
 from samdrift.vault.transferrows import reason_and_detail
 
 _STATUS = """

@@ -8,8 +8,8 @@ from itertools import groupby
 
 from samdrift.contracts.transfer import TransferEvent, TransferReason, TransferState
 from samdrift.vault.bodies import Body, body_values
+from samdrift.vault.database.session import Row
 from samdrift.vault.records import Attempt, OutgoingEnvelope, Transfer
-from samdrift.vault.session import Row
 from samdrift.wire.identifiers import DocumentIdentifier, ParticipantIdentifier, ProcessIdentifier
 
 

@@ -12,9 +12,9 @@ import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 from samdrift.contracts.principals import Role
+from samdrift.vault.database.session import Session
 from samdrift.vault.errors import VaultError
 from samdrift.vault.registry import REGISTRATIONS, Registration, Registry
-from samdrift.vault.session import Session
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 Hosted = tuple[ParticipantIdentifier, Role]

@@ -13,10 +13,10 @@ from collections.abc import Awaitable, Callable
 
 from samdrift.audit.entries import Happening
 from samdrift.vault.announcing import WOKEN
+from samdrift.vault.database.pool import Login, Pool
+from samdrift.vault.database.session import Row, Session, Statement, Value
 from samdrift.vault.errors import VaultClosed, VaultError, VaultUnavailable
 from samdrift.vault.logbook import append_statement
-from samdrift.vault.pool import Login, Pool
-from samdrift.vault.session import Row, Session, Statement, Value
 
 _BEGIN: Statement = ("BEGIN", ())
 _COMMIT: Statement = ("COMMIT", ())

@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from samdrift.contracts.messages import WorkKind
+from samdrift.vault.database.session import call
 from samdrift.vault.opening import Vault
 from samdrift.vault.records import WorkItem
-from samdrift.vault.session import call
 
 _PLAN = call("plan_work", 4)
 _POSTPONE = call("postpone_work", 3)

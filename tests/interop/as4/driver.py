@@ -10,8 +10,8 @@ from typing import Any
 
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from samdrift.app.environment import Environment
-from samdrift.app.installed import python_of
+from samdrift.bootstrap.environment import Environment
+from samdrift.bootstrap.installed import python_of
 from tests.pki import Certified
 
 _HERE = Path(__file__).parent

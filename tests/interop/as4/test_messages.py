@@ -32,9 +32,9 @@ from samdrift.wire.as4 import (
     user_message,
     verify_receipt,
 )
+from samdrift.wire.crypto.softwarekeys import SoftwareDecryptionKey
 from samdrift.wire.identifiers import NO_PROCESS, SDK_MESSAGE_EXTENDED
 from samdrift.wire.profile import AS4_1_0
-from samdrift.wire.softwarekeys import SoftwareDecryptionKey
 from tests.interop.as4.driver import As4Package, decoded
 from tests.pki import Certified, key, root
 

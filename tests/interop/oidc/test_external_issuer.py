@@ -21,16 +21,16 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from samdrift.app.authorization import Authorizing, authorizing
-from samdrift.app.configfile import load
+from samdrift.config.reader import load
 from samdrift.contracts.messageclients import AUTH_ID, Scope
 from samdrift.contracts.principals import Role
+from samdrift.installation.authorization import Authorizing, authorizing
 from samdrift.messageservice.access import Access, Unauthorized
 from samdrift.wire.identifiers import ParticipantIdentifier
 from tests import pki
 from tests.interop.oidc.build import HERE, install
 from tests.interop.tools import Unavailable, left_out
-from tests.unit.messageservice.authorization.scene import ASSERTION_TYPE, curve_key, sign
+from tests.unit.messageservice.oauth.scene import ASSERTION_TYPE, curve_key, sign
 from tests.vaults import Installation
 
 ADDRESS = "https://sdk.operator.test"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from samdrift.messageservice.compose import Attachment, Draft
+from samdrift.messageservice.outgoing.compose import Attachment, Draft
 
 LARGEST = 30 * 1024 * 1024
 _TEXT = "Ett meddelande till en annan operatör, med åäö."

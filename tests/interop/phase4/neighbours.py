@@ -8,19 +8,19 @@ from datetime import UTC, datetime
 from pathlib import Path
 from uuid import uuid4
 
-from samdrift.app.demo.cast import DemoOrganisation
-from samdrift.app.services import Services
+from samdrift.demo.cast import DemoOrganisation
 from samdrift.federation.directory import FunctionalAddress
 from samdrift.federation.server import LocalFederation
 from samdrift.federation.shapes import Use
-from samdrift.messageservice.compose import Address, Draft, compose
-from samdrift.messageservice.sealing import Sealing
+from samdrift.installation.services import Services
+from samdrift.messageservice.outgoing.compose import Address, Draft, compose
+from samdrift.messageservice.outgoing.sealing import Sealing
 from samdrift.wire import receipt, sdkmessage
 from samdrift.wire.codes import ReceiptStatus
+from samdrift.wire.crypto.softwarekeys import SoftwareDecryptionKey, SoftwareSigningKey
 from samdrift.wire.envelope import verify
 from samdrift.wire.identifiers import RECEIPT_EXTENDED, SDK_MESSAGE_EXTENDED, ParticipantIdentifier
 from samdrift.wire.receipt import MessageReceipt
-from samdrift.wire.softwarekeys import SoftwareDecryptionKey, SoftwareSigningKey
 from tests.interop.phase4.driver import Identity
 from tests.pki import key
 

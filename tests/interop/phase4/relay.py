@@ -11,7 +11,7 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from samdrift.app.demo.enrolment import HOST
+from samdrift.demo.enrolment import HOST
 from samdrift.federation.server import LocalFederation
 from samdrift.federation.shapes import Ca
 from tests.interop.phase4.driver import pem

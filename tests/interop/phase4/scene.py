@@ -13,19 +13,19 @@ from uuid import uuid4
 
 from cryptography import x509
 
-from samdrift.app.config import Config
-from samdrift.app.demo.cast import HABO, DemoOperator
-from samdrift.app.demo.enrolment import HOST, enrol
-from samdrift.app.demo.scenario import Party
-from samdrift.app.operator import running
-from samdrift.app.services import shared_services
 from samdrift.audit.entries import LogEntry
+from samdrift.config.model import Config
 from samdrift.contracts.messages import Direction, MessageStatus
 from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
+from samdrift.demo.cast import HABO, DemoOperator
+from samdrift.demo.enrolment import HOST, enrol
+from samdrift.demo.scenario import Party
 from samdrift.federation.server import LocalFederation
 from samdrift.federation.server import running as federation_running
 from samdrift.federation.shapes import Ca
-from samdrift.wire.certificates import common_name
+from samdrift.installation.operator import running
+from samdrift.installation.services import shared_services
+from samdrift.wire.crypto.certificates import common_name
 from samdrift.wire.identifiers import (
     NO_PROCESS,
     PARTICIPANT_SCHEME,

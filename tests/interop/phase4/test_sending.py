@@ -7,7 +7,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from samdrift.contracts.messages import Direction, MessageStatus
-from samdrift.messageservice.compose import Draft, compose
+from samdrift.messageservice.outgoing.compose import Draft, compose
 from samdrift.wire import receipt, sdkmessage
 from samdrift.wire.codes import ReceiptStatus
 from samdrift.wire.identifiers import RECEIPT_EXTENDED, SDK_MESSAGE_EXTENDED

@@ -33,9 +33,9 @@ from samdrift.wire.as4 import (
     user_message,
     verify_receipt,
 )
+from samdrift.wire.crypto.softwarekeys import SoftwareDecryptionKey, SoftwareSigningKey
 from samdrift.wire.identifiers import NO_PROCESS, SDK_MESSAGE_EXTENDED
 from samdrift.wire.profile import AS4_1_0
-from samdrift.wire.softwarekeys import SoftwareDecryptionKey, SoftwareSigningKey
 from samdrift.wire.xml import Element, Namespace
 from tests.interop.phase4.driver import Identity, pem
 from tests.interop.phase4.neighbours import Packed

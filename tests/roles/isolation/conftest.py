@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack
 
 import pytest_asyncio
 
-from samdrift.app.demo.cast import DemoOperator
+from samdrift.demo.cast import DemoOperator
 from samdrift.net.server import listening_socket
 from tests.roles.isolation.house import ALFA, BETA, FIRST_USER, ROOT, House
 from tests.roles.processes import played

@@ -15,9 +15,9 @@ from pathlib import Path
 import psutil
 
 from samdrift.contracts.principals import Role
-from samdrift.vault.files import remove_tree
-from samdrift.vault.keys import vaultfolder
-from samdrift.vault.keys.store import PlatformLogin
+from samdrift.keystore import vaultfolder
+from samdrift.keystore.durablefiles import remove_tree
+from samdrift.keystore.interface import PlatformLogin
 from tests.roles.isolation.house import PATIENCE, House, as_root, exchanged, registration
 from tests.roles.member import AP, MT, Member, until
 

@@ -12,15 +12,15 @@ from typing import Any, cast
 
 import psutil
 
-from samdrift.app.isolation import IsolationConfig
-from samdrift.app.operator import vault_settings
+from samdrift.config.isolation import IsolationConfig
 from samdrift.contracts.principals import Role
-from samdrift.vault.keys import vaultfolder
-from samdrift.vault.keys.files import KeyName, KeyStoreError
-from samdrift.vault.keys.opened import open_keys
-from samdrift.vault.keys.software import SoftwareKeyStore
-from samdrift.vault.keys.store import OPERATOR_KEYS, PlatformLogin
-from samdrift.vault.keys.unlocking import RootUnlocker
+from samdrift.installation.operator import vault_settings
+from samdrift.keystore import vaultfolder
+from samdrift.keystore.interface import OPERATOR_KEYS, PlatformLogin
+from samdrift.keystore.keyfiles import KeyName, KeyStoreError
+from samdrift.keystore.software import SoftwareKeyStore
+from samdrift.keystore.unlocking import RootUnlocker
+from samdrift.vault.openkeys import open_keys
 from samdrift.vault.sealing import Generation
 from tests.roles.isolation.house import FIRST_USER, House, as_root, exchanged, registration
 from tests.roles.isolation.memory import Secrets, found_in, of_bytes, of_key

@@ -11,17 +11,17 @@ from typing import Any
 import psutil
 from prometheus_client.parser import text_string_to_metric_families
 
-from samdrift.app.control import control_folder, tell
-from samdrift.app.operator import vault_settings
-from samdrift.app.unlocking import UNLOCK
 from samdrift.contracts.messages import Direction, MessageStatus
 from samdrift.contracts.principals import Role
-from samdrift.vault.keys.opened import open_keys
-from samdrift.vault.session import Session
+from samdrift.installation.control import control_folder, tell
+from samdrift.installation.operator import vault_settings
+from samdrift.installation.unlocking import UNLOCK
+from samdrift.vault.database.session import Session
+from samdrift.vault.openkeys import open_keys
 from tests.roles.isolation.house import PATIENCE, House, client, exchanged, registration
 from tests.roles.member import MT, until
 from tests.roles.messageclient import document
-from tests.unit.app.commandline import samdrift
+from tests.unit.cli.commandline import samdrift
 
 _READERS = """
 SELECT DISTINCT usename FROM pg_stat_activity a JOIN pg_auth_members m ON m.member = a.usesysid

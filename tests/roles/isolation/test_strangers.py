@@ -7,8 +7,8 @@ import json
 from collections.abc import Mapping
 from dataclasses import replace
 
-from samdrift.app.isolation import IsolationConfig
-from samdrift.app.operator import running
+from samdrift.config.isolation import IsolationConfig
+from samdrift.installation.operator import running
 from tests.roles import web
 from tests.roles.interfacec import InterfaceC
 from tests.roles.isolation.house import House, base_d, client, registration

@@ -18,7 +18,7 @@ CLAUSES = (
     ),
     Mutant(
         "a message service seals for registered senders alone",
-        "messageservice/sealing.py",
+        "messageservice/outgoing/sealing.py",
         "        await require_sender(self._discovery, sender, document, now)\n",
         "",
         (f"{_LOOKUPS}::test_3_2_c_a_sender_that_cannot_receive_the_receipt_sends_nothing",),

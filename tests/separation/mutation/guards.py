@@ -14,12 +14,12 @@ _DATABASE = "tests/separation/test_database_denies.py"
 _GATE = "tests/unit/vault/test_gate.py"
 _SEALING = "tests/unit/vault/test_sealing.py"
 _BODIES = "tests/unit/vault/test_bodies.py"
-_UNLOCKING = "tests/unit/vault/keys/test_unlocking.py"
-_CONFINED = "tests/unit/vault/keys/test_confined.py"
+_UNLOCKING = "tests/unit/keystore/test_unlocking.py"
+_CONFINED = "tests/unit/keystore/test_confined.py"
 _BACKED_UP = f"{_CONFINED}::test_a_backup_holds_nothing_of_another_vault_that_a_link_leads_to"
-_USERS = "tests/unit/app/test_users.py"
+_USERS = "tests/unit/processes/test_users.py"
 _DESK = "tests/unit/vault/test_transferdesk.py"
-_HOSTILE = "tests/unit/app/moving/test_hostile.py"
+_HOSTILE = "tests/unit/portability/test_hostile.py"
 _QUEUE = "tests/separation/test_notify_queue.py"
 _LOCKED_OUT = "tests/separation/test_locked_out.py"
 _RESTORED = "tests/separation/test_restored.py"
@@ -75,14 +75,14 @@ GATE = (
     ),
     Mutant(
         "what arrives is of the organisation that was named",
-        "app/moving/checking.py",
+        "portability/checking.py",
         "if statement.manifest.organisation != organisation.value:",
         "if False:",
         (f"{_HOSTILE}::test_an_export_of_another_organisation_than_the_named_one_is_refused",),
     ),
     Mutant(
         "what arrives sends for no other organisation",
-        "app/moving/checking.py",
+        "portability/checking.py",
         'any(each.facts["sender"] != self._organisation for each in records)',
         "False",
         (f"{_HOSTILE}::test_what_was_changed_is_refused",),
@@ -92,7 +92,9 @@ GATE = (
         "vault/sql/arrival-1.sql",
         "    IF NOT FOUND THEN\n        RAISE 'nothing arrives here'",
         "    IF false THEN\n        RAISE 'nothing arrives here'",
-        ("tests/unit/vault/test_moving.py::test_nothing_arrives_before_it_begins_or_after_it_ended",),
+        (
+            "tests/unit/vault/portability/test_moving.py::test_nothing_arrives_before_it_begins_or_after_it_ended",
+        ),
     ),
     Mutant(
         "a process for one organisation knows no other",
@@ -162,7 +164,7 @@ GATE = (
 DATABASE = (
     Mutant(
         "a vault's login alone may use its schema and read its tables",
-        "vault/migrations.py",
+        "vault/database/migrations.py",
         '"GRANT USAGE ON SCHEMA {schema} TO {login}",\n'
         '        "GRANT SELECT ON ALL TABLES IN SCHEMA {schema} TO {login}",',
         '"GRANT USAGE ON SCHEMA {schema} TO PUBLIC",\n'
@@ -171,7 +173,7 @@ DATABASE = (
     ),
     Mutant(
         "a vault's login alone may run its functions",
-        "vault/migrations.py",
+        "vault/database/migrations.py",
         '"REVOKE ALL ON ALL FUNCTIONS IN SCHEMA {schema} FROM PUBLIC",\n'
         '        "GRANT USAGE ON SCHEMA {schema} TO {login}",',
         '"GRANT USAGE ON SCHEMA {schema} TO PUBLIC",',
@@ -179,14 +181,14 @@ DATABASE = (
     ),
     Mutant(
         "a vault's login changes nothing but by functions",
-        "vault/migrations.py",
+        "vault/database/migrations.py",
         '"GRANT SELECT ON ALL TABLES IN SCHEMA {schema} TO {login}"',
         '"GRANT ALL ON ALL TABLES IN SCHEMA {schema} TO {login}"',
         (f"{_DATABASE}::test_the_own_vault_can_be_read_and_changed_by_its_functions_alone",),
     ),
     Mutant(
         "functions for other functions are not for a login",
-        "vault/migrations.py",
+        "vault/database/migrations.py",
         " AND NOT starts_with(proname, '_')",
         "",
         (f"{_DATABASE}::test_the_own_vault_can_be_read_and_changed_by_its_functions_alone",),
@@ -263,7 +265,7 @@ DATABASE = (
     ),
     Mutant(
         "a new password comes with a new login",
-        "vault/database.py",
+        "vault/database/server.py",
         'f"samdrift registry login {password}"',
         '"samdrift registry login"',
         (f"{_LOCKED_OUT}::test_the_command_repairs_the_registrys_login_with_the_administrator_alone",),
@@ -284,7 +286,7 @@ DATABASE = (
     ),
     Mutant(
         "passwords change by the administrator's login alone",
-        "app/commands/database.py",
+        "cli/database.py",
         "        others = 0 if only",
         "        from samdrift.vault.gate import Gate\n"
         "        await Gate.start(vault_settings(config), keys=keys)\n        others = 0 if only",
@@ -321,14 +323,14 @@ DATABASE = (
     ),
     Mutant(
         "rights are put in order before anything is served",
-        "app/databasecare.py",
+        "installation/databasecare.py",
         "await provisioner.install()",
         "pass",
         (f"{_RESTORED}::test_serve_refuses_a_database_that_stays_open",),
     ),
     Mutant(
         "a queue of notifications that is full is a reason to come again",
-        "vault/session.py",
+        "vault/database/session.py",
         'full = error.diag.source_function == "PreCommit_Notify"',
         "full = False",
         (f"{_QUEUE}::test_a_commit_that_notifies_is_refused_for_now_and_not_for_good",),
@@ -338,10 +340,10 @@ DATABASE = (
 AT_REST = (
     Mutant(
         "a data key is bound to its number",
-        "vault/keys/vaultfiles.py",
+        "keystore/vaultfiles.py",
         'return f"{_DATA_KEYS} {number}"',
         "return _DATA_KEYS",
-        ("tests/unit/vault/keys/test_vaultfiles.py::test_a_data_key_opens_under_no_other_number",),
+        ("tests/unit/keystore/test_vaultfiles.py::test_a_data_key_opens_under_no_other_number",),
     ),
     Mutant(
         "a sealed value is bound to its vault",
@@ -373,21 +375,21 @@ AT_REST = (
     ),
     Mutant(
         "what is written after a lock is sealed with a data key that no earlier copy has",
-        "vault/keys/vaultfiles.py",
+        "keystore/vaultfiles.py",
         "        if data_key_numbers(self.folder):\n            self.add_data_key()\n",
         "",
         (f"{_EARLIER}::test_what_arrives_after_the_lock_opens_with_no_earlier_copy",),
     ),
     Mutant(
         "access tokens are signed with a key that no copy from before a lock has",
-        "vault/keys/vaultfiles.py",
+        "keystore/vaultfiles.py",
         "            if _TOKEN_KEY.fullmatch(name):\n                confined.remove(self.folder / name)",
         "            pass",
         (f"{_EARLIER}::test_what_arrives_after_the_lock_opens_with_no_earlier_copy",),
     ),
     Mutant(
         "a lock gives the vault another login of the database",
-        "app/commands/org/locking.py",
+        "cli/org/locking.py",
         "            await installation.provisioner.rotate_login(organisation, one.role, rotated)\n",
         "",
         (f"{_EARLIER}::test_the_database_of_then_is_not_reached_either",),
@@ -401,143 +403,149 @@ AT_REST = (
     ),
     Mutant(
         "what opens one vault's secret is derived from its id, and its seal",
-        "vault/keys/wrapping.py",
+        "keystore/wrapping.py",
         'return HKDF(hashes.SHA256(), KEY_BYTES, seal, f"samdrift seal {vault}".encode()).derive(key)',
         'return HKDF(hashes.SHA256(), KEY_BYTES, b"", b"samdrift seal").derive(key[:0] + b"0" * 32)',
         (f"{_UNLOCKING}::test_the_key_of_one_vault_opens_no_other", _UNLOCKING),
     ),
     Mutant(
         "a process opens what it was handed and nothing else",
-        "vault/keys/unlocking.py",
+        "keystore/unlocking.py",
         "key = self._keys.get(vault)\n",
         "key = self._keys.get(vault, b'0' * 32)\n",
         (f"{_UNLOCKING}::test_a_process_opens_what_it_was_handed_and_nothing_else",),
     ),
     Mutant(
         "no link in place of a key file is followed",
-        "vault/keys/confined.py",
+        "keystore/confined.py",
         "_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC\n",
         "_READ = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC\n",
         (f"{_CONFINED}::test_a_folder_that_holds_a_link_gives_nobody_what_it_leads_to",),
     ),
     Mutant(
         "no link in place of a folder is followed",
-        "vault/keys/confined.py",
+        "keystore/confined.py",
         "os.open(name, _PASS | os.O_NOFOLLOW, dir_fd=above)",
         "os.open(name, _PASS, dir_fd=above)",
         (_BACKED_UP, f"{_USERS}::test_a_link_in_place_of_keys_is_an_error_of_that_vault"),
     ),
     Mutant(
         "a key file has one name",
-        "vault/keys/confined.py",
+        "keystore/confined.py",
         "if found.st_nlink != 1:",
         "if False:",
         (_BACKED_UP,),
     ),
     Mutant(
         "a key file is a regular one",
-        "vault/keys/confined.py",
+        "keystore/confined.py",
         "if not stat.S_ISREG(found.st_mode):",
         "if False:",
         (f"{_CONFINED}::test_a_fifo_is_not_read_in_place_of_a_file",),
     ),
     Mutant(
         "a key file belongs to the owner of the key store",
-        "vault/keys/confined.py",
+        "keystore/confined.py",
         "if found.st_uid != owner:",
         "if False:",
         (f"{_CONFINED}::test_a_file_of_another_user_is_not_read",),
     ),
     Mutant(
         "a folder of keys belongs to the owner of the key store",
-        "vault/keys/confined.py",
+        "keystore/confined.py",
         "if os.fstat(descriptor).st_uid != owner:",
         "if False:",
         (f"{_CONFINED}::test_a_folder_of_another_user_is_not_entered",),
     ),
     Mutant(
         "a key file is of a bounded size",
-        "vault/keys/confined.py",
+        "keystore/confined.py",
         "MAX_BYTES = 256 << 10\n",
         "MAX_BYTES = 256 << 20\n",
         (f"{_CONFINED}::test_a_file_larger_than_any_key_is_not_read",),
     ),
     Mutant(
         "a backup of keys has files that the key store makes",
-        "vault/keys/confined.py",
+        "keystore/confined.py",
         "return names is not None and names.fullmatch(path.name) is not None",
         "return names is not None",
         (f"{_CONFINED}::test_only_files_that_the_key_store_makes_are_backed_up_and_restored",),
     ),
     Mutant(
         "a worker's user reads the keys of its vault and writes none",
-        "vault/keys/confined.py",
+        "keystore/confined.py",
         "        _give(vault, user, group, 0o750)\n",
         "        _give(vault, user, group, 0o770)\n",
         (f"{_USERS}::test_the_user_of_a_vault_reads_its_keys_writes_none_and_owns_its_objects",),
     ),
     Mutant(
         "a worker makes no keys",
-        "vault/keys/unlocking.py",
+        "keystore/unlocking.py",
         "    makes_keys = False\n",
         "    makes_keys = True\n",
         (f"{_UNLOCKING}::test_a_process_makes_no_keys_that_access_tokens_are_signed_with",),
     ),
     Mutant(
         "the number of a closed organisation's user is given to nobody else",
-        "app/isolated/users.py",
+        "processes/users.py",
         "given = [int(each) for each in os.listdir(self._numbers()) if _NUMBER.fullmatch(each)]",
         "given = list[int](); [each.unlink() for each in self._numbers().iterdir()]",
         (f"{_USERS}::test_a_number_is_never_given_twice",),
     ),
     Mutant(
         "what a worker started ends with it",
-        "app/isolated/survivors.py",
+        "processes/survivors.py",
         "    os.kill(-1, 9)\n",
         "    pass\n",
-        ("tests/unit/app/test_survivors.py::test_all_processes_of_a_user_are_ended_and_none_of_another",),
+        (
+            "tests/unit/processes/test_survivors.py::test_all_processes_of_a_user_are_ended_and_none_of_another",
+        ),
     ),
     Mutant(
         "a worker's metrics are of a bounded size",
-        "app/isolated/metrics.py",
+        "processes/metrics.py",
         "MAX_BYTES = 24 << 10\n",
         "MAX_BYTES = 4 << 20\n",
-        ("tests/unit/app/test_workers_metrics.py::test_an_answer_is_of_a_bounded_size",),
+        ("tests/unit/processes/test_workers_metrics.py::test_an_answer_is_of_a_bounded_size",),
     ),
     Mutant(
         "a worker's metrics have names that we give",
-        "app/isolated/metrics.py",
+        "processes/metrics.py",
         "if allowed is None or not labels.keys() <= allowed.labels or not math.isfinite(value):",
         "if allowed is not None and not math.isfinite(value):",
-        ("tests/unit/app/test_workers_metrics.py::test_what_no_worker_measures_of_itself_is_its_absence",),
+        (
+            "tests/unit/processes/test_workers_metrics.py::test_what_no_worker_measures_of_itself_is_its_absence",
+        ),
     ),
     Mutant(
         "a worker's metrics are of itself",
-        "app/isolated/metrics.py",
+        "processes/metrics.py",
         'if any(labels.get(label, "") not in whose for label in ("organisation", "owner")):',
         "if False:",
-        ("tests/unit/app/test_workers_metrics.py::test_what_no_worker_measures_of_itself_is_its_absence",),
+        (
+            "tests/unit/processes/test_workers_metrics.py::test_what_no_worker_measures_of_itself_is_its_absence",
+        ),
     ),
     Mutant(
         "where hard links are not protected nothing starts",
-        "app/isolation.py",
+        "config/isolation.py",
         '    if not protected:\n        text = "needs fs',
         '    if False:\n        text = "needs fs',
-        ("tests/unit/app/test_isolation.py::test_where_hard_links_are_not_protected_nothing_starts",),
+        ("tests/unit/config/test_isolation.py::test_where_hard_links_are_not_protected_nothing_starts",),
     ),
     Mutant(
         "a look that hangs at one vault's keys is that vault's alone",
-        "app/aside.py",
+        "processes/blocking.py",
         "await asyncio.wait(begun.values(), timeout=self._seconds)",
         "await asyncio.wait(begun.values())",
-        ("tests/unit/app/test_aside.py::test_a_look_that_hangs_keeps_no_other_waiting",),
+        ("tests/unit/processes/test_blocking.py::test_a_look_that_hangs_keeps_no_other_waiting",),
     ),
     Mutant(
         "a look that fails at one vault's keys is that vault's alone",
-        "app/aside.py",
+        "processes/blocking.py",
         "return future.result() if error is None else self._failed(name, error)",
         "return future.result()",
-        ("tests/unit/app/test_aside.py::test_a_look_that_fails_is_that_things_alone",),
+        ("tests/unit/processes/test_blocking.py::test_a_look_that_fails_is_that_things_alone",),
     ),
     Mutant(
         "the name of a vault for strangers cannot be guessed",
@@ -545,7 +553,7 @@ AT_REST = (
         'return hashlib.sha256(f"samdrift public name {self.vault}".encode()).hexdigest()[:32]',
         "return hashlib.sha256(self.organisation.value.encode()).hexdigest()[:32]",
         (
-            "tests/unit/messageservice/authorization/test_token_endpoint.py"
+            "tests/unit/messageservice/oauth/test_token_endpoint.py"
             "::test_addresses_of_issuers_tell_nothing_and_cannot_be_guessed",
         ),
     ),
@@ -554,7 +562,7 @@ AT_REST = (
 SESSION_KEYS = (
     Mutant(
         "a session key opens one envelope",
-        "messageservice/incoming.py",
+        "messageservice/incoming/judging.py",
         "opened = locked if claimed.claim is Claim.TAKEN else locked.denied(self._rng)",
         "opened = locked",
         (f"{_STEPS}::test_nothing_is_decrypted_with_a_key_that_opens_another_envelope",),
@@ -589,14 +597,14 @@ SESSION_KEYS = (
     ),
     Mutant(
         "without marks what means nothing is not answered",
-        "messageservice/incoming.py",
+        "messageservice/incoming/judging.py",
         "if claimed.doubted and judgement.meaningless:",
         "if False:",
         (f"{_STEPS}::test_without_marks_only_what_is_plainly_its_senders_is_answered",),
     ),
     Mutant(
         "padding that does not fit changes no step",
-        "messageservice/incoming.py",
+        "messageservice/incoming/judging.py",
         "        decrypted = locked.decrypt()\n",
         "        decrypted = locked.decrypt()\n        if not decrypted.sound:\n"
         "            return Unanswerable(header.id, _UNREADABLE, meaningless=True)\n",
@@ -604,17 +612,17 @@ SESSION_KEYS = (
     ),
     Mutant(
         "nothing is told of a payload that does not name its envelope's id and sender",
-        "messageservice/incoming.py",
+        "messageservice/incoming/judging.py",
         "if foreign := rules.of_origin(sdkmessage.origin(root), header):",
         "if foreign := list[Finding]():",
         (f"{_CAPTURED}::test_one_session_key_opens_one_envelope_also_when_the_forged_one_comes_first",),
     ),
     Mutant(
         "no path has a name that the schema does not have",
-        "wire/schema/model.py",
+        "wire/xml/schema/model.py",
         "            if one.tag not in self.names:\n                break\n",
         "",
-        ("tests/unit/wire/schema/test_check.py",),
+        ("tests/unit/wire/xml/schema/test_check.py",),
     ),
     Mutant(
         "a sender's meaningless envelopes are limited",
@@ -625,7 +633,7 @@ SESSION_KEYS = (
     ),
     Mutant(
         "a message receipt is never decrypted",
-        "messageservice/incoming.py",
+        "messageservice/incoming/judging.py",
         "    if header.encrypted:\n",
         "    if False:\n",
         (f"{_CAPTURED}::test_message_receipts_are_never_decrypted",),

@@ -93,17 +93,17 @@ INTERFACE_A = (
     ),
     Mutant(
         "a plugin user of a Domibus asks without a recipient",
-        "net/domibus/plugin.py",
+        "domibus/plugin.py",
         "domibus.list_pending() if self._login else domibus.list_pending(recipient)",
         "domibus.list_pending(recipient)",
-        ("tests/unit/net/domibus/test_inbox.py::test_a_plugin_user_asks_for_what_waits_without_a_recipient",),
+        ("tests/unit/domibus/test_inbox.py::test_a_plugin_user_asks_for_what_waits_without_a_recipient",),
     ),
     Mutant(
         "the transport profile whose text is known is preferred",
         "wire/profile.py",
         "(AS4_1_0, AS4_1_2)",
         "(AS4_1_2, AS4_1_0)",
-        ("tests/unit/app/test_configfile.py",),
+        ("tests/unit/config/test_reader.py",),
     ),
     Mutant(
         "message properties have the type of the transport profile",

@@ -8,9 +8,9 @@ _C = "tests/roles/test_interface_c.py"
 _D = "tests/roles/test_interface_d_separation.py"
 _ASKED = "tests/roles/test_interface_d_requests.py"
 _REACHES = f"{_D}::test_a_client_reaches_nothing_of_another"
-_TOKENS = "tests/unit/messageservice/authorization/test_access_tokens.py"
-_ENDPOINT = "tests/unit/messageservice/authorization/test_token_endpoint.py"
-_RESULT = "tests/unit/app/separation/test_result.py"
+_TOKENS = "tests/unit/messageservice/oauth/test_access_tokens.py"
+_ENDPOINT = "tests/unit/messageservice/oauth/test_token_endpoint.py"
+_RESULT = "tests/unit/isolationcheck/test_result.py"
 
 INTERFACE_C = (
     Mutant(
@@ -39,7 +39,7 @@ INTERFACE_C = (
     ),
     Mutant(
         "who sends a message learns nothing of messages between others",
-        "messageservice/inbox.py",
+        "messageservice/incoming/inbox.py",
         "if known is None or new.header.sender not in (known.sender, known.recipient):",
         "if known is None:",
         ("tests/roles/test_content_specification_5_3.py::test_row_7_a_message_between_others_is_unknown",),
@@ -49,28 +49,28 @@ INTERFACE_C = (
 INTERFACE_D = (
     Mutant(
         "a token opens the operations of its scopes",
-        "messageservice/interfaced/application.py",
+        "messageservice/interface_d/application.py",
         "if operation.scope not in access.scopes:",
         "if False:",
         (f"{_ASKED}::test_5_1_a_scope_opens_its_operations_alone",),
     ),
     Mutant(
         "an organisation that is not served gets no answer",
-        "messageservice/interfaced/application.py",
+        "messageservice/interface_d/application.py",
         "if access.organisation not in self._served:",
         "if False:",
         (f"{_ASKED}::test_an_organisation_that_is_not_served_gets_no_answer",),
     ),
     Mutant(
         "a message is read in a mailbox of the client's",
-        "messageservice/interfaced/mailboxes.py",
+        "messageservice/interface_d/mailboxes.py",
         "record.size and access.covers(record.mailbox) and filters",
         "record.size and filters",
         (_REACHES,),
     ),
     Mutant(
         "what is not there for a client is a denial in the log",
-        "messageservice/interfaced/mailboxes.py",
+        "messageservice/interface_d/mailboxes.py",
         "    vault.record(AuditEvent.MT_CLIENT_DENIED, **ids,"
         ' reason="no such message in the client\'s mailboxes")\n',
         "    vault.record(AuditEvent.MT_MESSAGE_READ, **ids)\n",
@@ -78,45 +78,45 @@ INTERFACE_D = (
     ),
     Mutant(
         "a list holds the client's mailboxes",
-        "messageservice/interfaced/mailboxes.py",
+        "messageservice/interface_d/mailboxes.py",
         "return tuple(dict.fromkeys(exact))",
         "return tuple(await vault.mailboxes())",
         (_REACHES,),
     ),
     Mutant(
         "a list by pattern holds what the pattern covers",
-        "messageservice/interfaced/mailboxes.py",
+        "messageservice/interface_d/mailboxes.py",
         "return tuple(filter(access.covers, await vault.mailboxes()))",
         "return tuple(await vault.mailboxes())",
         (f"{_D}::test_a_pattern_lists_what_it_covers",),
     ),
     Mutant(
         "events are of the client's mailboxes",
-        "messageservice/interfaced/following.py",
+        "messageservice/interface_d/following.py",
         "[step for step in changes.steps if access.covers(step[1].mailbox)]",
         "list(changes.steps)",
         (_REACHES,),
     ),
     Mutant(
         "a place in a list is one of a message",
-        "messageservice/interfaced/filters.py",
+        "messageservice/interface_d/filters.py",
         "            if not is_uuid(message_id):\n                raise ValueError\n",
         "",
-        ("tests/unit/messageservice/interfaced/test_filters.py",),
+        ("tests/unit/messageservice/interface_d/test_filters.py",),
     ),
     Mutant(
         "a client sends from its own addresses",
-        "messageservice/interfaced/posting.py",
+        "messageservice/interface_d/posting.py",
         "if not access.covers(functional_address(message.sender)):",
         "if False:",
         (f"{_ASKED}::test_a_client_sends_from_its_own_addresses",),
     ),
     Mutant(
         "an answer tells the conversation of the client's own messages",
-        "messageservice/interfaced/posting.py",
+        "messageservice/interface_d/posting.py",
         "if record is not None and access.covers(record.mailbox):",
         "if record is not None:",
-        ("tests/unit/messageservice/interfaced/test_posting.py",),
+        ("tests/unit/messageservice/interface_d/test_posting.py",),
     ),
     Mutant(
         "a message's sender is the organisation of the token",
@@ -144,35 +144,35 @@ INTERFACE_D = (
 TOKENS = (
     Mutant(
         "an issuer is one organisation's",
-        "messageservice/authorization/issuers.py",
+        "messageservice/oauth/issuers.py",
         "if self._name(each) == name)",
         "if self._name(each))",
         (f"{_TOKENS}::test_a_token_of_one_organisation_opens_nothing_of_another",),
     ),
     Mutant(
         "a token is verified with the keys of its issuer",
-        "messageservice/authorization/keyring.py",
+        "messageservice/oauth/keyring.py",
         "return self._keep(organisation, lambda: self._made_in_place(organisation))",
         "return self._keep(KeysAt(''), lambda: self._made_in_place(organisation))",
         (_TOKENS, _ENDPOINT),
     ),
     Mutant(
         "a token is signed",
-        "messageservice/authorization/jwt.py",
+        "messageservice/oauth/jwt.py",
         "if not any(self._signed_by(key) for key in keys if self.algorithm in key.algorithms):",
         "if False:",
         (f"{_TOKENS}::test_a_forged_token",),
     ),
     Mutant(
         "a token is for this interface",
-        "messageservice/authorization/verifying.py",
+        "messageservice/oauth/verifying.py",
         'if audience not in claims.texts("aud"):',
         "if False:",
         (f"{_TOKENS}::test_a_token_that_does_not_fit",),
     ),
     Mutant(
         "an organisation's own server vouches for its clients alone",
-        "messageservice/authorization/verifying.py",
+        "messageservice/oauth/verifying.py",
         "        if client.keys is not None:\n"
         '            raise JwtInvalid("another authorisation server vouches for the client")\n'
         "        addresses",
@@ -181,35 +181,35 @@ TOKENS = (
     ),
     Mutant(
         "a token gives no address that it does not name",
-        "messageservice/authorization/verifying.py",
+        "messageservice/oauth/verifying.py",
         "(pattern for pattern in client.patterns if str(pattern) in named)",
         "client.patterns",
         (f"{_TOKENS}::test_a_client_whose_registration_shrinks_loses_that_at_once",),
     ),
     Mutant(
         "a token gives no scope that its client has not",
-        "messageservice/authorization/verifying.py",
+        "messageservice/oauth/verifying.py",
         "if scope is not None) & client.scopes",
         "if scope is not None)",
         (f"{_TOKENS}::test_a_client_whose_registration_shrinks_loses_that_at_once",),
     ),
     Mutant(
         "an assertion is for one issuer",
-        "messageservice/authorization/issuing.py",
+        "messageservice/oauth/issuing.py",
         "if not named or not ours.issuperset(named):",
         "if not named:",
         (f"{_ENDPOINT}::test_an_assertion_that_does_not_fit",),
     ),
     Mutant(
         "an assertion is good once",
-        "messageservice/authorization/issuing.py",
+        "messageservice/oauth/issuing.py",
         "if not await vault.use_assertion(shown.mark, until=shown.until, now=now):",
         "if False:",
         (f"{_ENDPOINT}::test_an_assertion_is_good_once",),
     ),
     Mutant(
         "nobody learns which clients there are",
-        "messageservice/authorization/issuing.py",
+        "messageservice/oauth/issuing.py",
         "keys = client.keys if client and client.keys else _another(clients)",
         "keys = client.keys if client and client.keys else PublicKeys(())",
         (f"{_ENDPOINT}::test_who_is_no_client_takes_as_much_work",),
@@ -220,24 +220,24 @@ _COMMANDS = "tests/roles/test_command_line_separation.py"
 COMMANDS = (
     Mutant(
         "nothing that a peer controls reaches a terminal as it came",
-        "app/errors.py",
+        "config/errors.py",
         "each if each.isprintable() else each.encode",
         "each if True else each.encode",
         (
-            "tests/unit/app/test_envelope.py::test_a_name_in_a_certificate_cannot_overwrite_the_verdict",
-            "tests/unit/app/test_as4.py::test_nothing_that_a_peer_writes_reaches_a_terminal_raw",
+            "tests/unit/cli/test_envelope.py::test_a_name_in_a_certificate_cannot_overwrite_the_verdict",
+            "tests/unit/cli/test_as4.py::test_nothing_that_a_peer_writes_reaches_a_terminal_raw",
         ),
     ),
     Mutant(
         "a command looks into the queue of the organisation that it names",
-        "app/queue.py",
+        "administration/queue.py",
         "if self._only is not None:\n            return (self._only,)",
         "if False:\n            return ()",
         (f"{_COMMANDS}::test_a_command_tells_and_does_nothing_about_anothers_records",),
     ),
     Mutant(
         "a command changes the passwords of the organisation that it names",
-        "app/commands/database.py",
+        "cli/database.py",
         "if only in (None, one.organisation)]",
         "]",
         (f"{_COMMANDS}::test_a_command_for_one_organisation_leaves_another_alone",),
@@ -247,21 +247,21 @@ COMMANDS = (
 THE_CHECK = (
     Mutant(
         "a leak is never called denied",
-        "app/separation/ledger.py",
+        "isolationcheck/ledger.py",
         "verdict = Verdict.LEAKED if leak else Verdict.DENIED",
         "verdict = Verdict.DENIED",
         (_RESULT,),
     ),
     Mutant(
         "what was not tried is never called denied",
-        "app/separation/ledger.py",
+        "isolationcheck/ledger.py",
         "actor, Verdict.UNTRIED, why, expected)",
         "actor, Verdict.DENIED, why, expected)",
         (_RESULT,),
     ),
     Mutant(
         "a result that was changed does not verify",
-        "app/signatures.py",
+        "attestation/signatures.py",
         "        key.verify(signature, data, padding.PKCS1v15(), hashes.SHA256())\n",
         "        str(data)\n",
         (_RESULT,),

@@ -5,41 +5,41 @@ from __future__ import annotations
 from tests.separation.mutation.mutant import Mutant
 
 _EVIDENCE = "tests/roles/test_evidence.py"
-_HOSTILE = "tests/unit/app/moving/test_hostile.py"
+_HOSTILE = "tests/unit/portability/test_hostile.py"
 _ROTATION = "tests/roles/test_key_rotation.py"
 
 PROOF = (
     Mutant(
         "evidence that lacks a receipt in its log does not hold",
-        "app/evidence/verifying.py",
+        "evidence/verifying.py",
         "            yield Finding(name, False, why)\n            continue",
         "            continue",
         (f"{_EVIDENCE}::test_evidence_that_lacks_what_its_log_speaks_of_does_not_hold",),
     ),
     Mutant(
         "a receipt in evidence is the one that the log commits to",
-        "app/evidence/verifying.py",
+        "evidence/verifying.py",
         "same = said.kept.get(commitment) == said.digests[name]",
         "same = True",
         (f"{_EVIDENCE}::test_evidence_that_lacks_what_its_log_speaks_of_does_not_hold",),
     ),
     Mutant(
         "evidence that lacks a digest in its log does not hold",
-        "app/evidence/verifying.py",
+        "evidence/verifying.py",
         "yield Finding(where, digest is not None, why)",
         "yield Finding(where, True, why)",
         (f"{_EVIDENCE}::test_evidence_that_lacks_what_its_log_speaks_of_does_not_hold",),
     ),
     Mutant(
         "evidence has all entries about its message that its section has",
-        "app/evidence/verifying.py",
+        "evidence/verifying.py",
         'all of it", not left_out, first',
         'all of it", True, first',
         (f"{_EVIDENCE}::test_evidence_that_lacks_what_its_log_speaks_of_does_not_hold",),
     ),
     Mutant(
         "evidence of version 1 has as many receipts as its log",
-        "app/evidence/verifying.py",
+        "evidence/verifying.py",
         "if there < len(named):",
         "if False:",
         (f"{_EVIDENCE}::test_evidence_of_version_1_that_lacks_a_receipt_does_not_hold",),
@@ -57,66 +57,66 @@ PROOF = (
     ),
     Mutant(
         "a key whose certificate SMP names is not destroyed",
-        "app/published.py",
+        "cli/published.py",
         "if answer.value is not None and certificate in _certificates(answer.value):",
         "if False:",
         (f"{_ROTATION}::test_the_access_points_key_is_not_destroyed_while_smp_names_its_certificate",),
     ),
     Mutant(
         "a key is not destroyed while SMP cannot be asked",
-        "app/published.py",
+        "cli/published.py",
         "            if answer.unknown:\n",
         "            if False:\n",
-        ("tests/unit/app/test_keys.py::test_a_certificate_is_requested_installed_and_the_old_one_retired",),
+        ("tests/unit/cli/test_keys.py::test_a_certificate_is_requested_installed_and_the_old_one_retired",),
     ),
     Mutant(
         "a passphrase file that others can read opens nothing",
-        "app/passphrase.py",
+        "config/passphrase.py",
         "_NOT_THE_OWNERS = 0o077",
         "_NOT_THE_OWNERS = 0",
-        ("tests/unit/app/test_passphrase.py::test_a_file_that_others_can_read_or_write_opens_nothing",),
+        ("tests/unit/config/test_passphrase.py::test_a_file_that_others_can_read_or_write_opens_nothing",),
     ),
     Mutant(
         "a command that reads makes no key store",
-        "vault/keys/unlocking.py",
+        "keystore/unlocking.py",
         "        if not begin and not (folder / ROOT).exists()",
         "        if False and not (folder / ROOT).exists()",
         (
-            "tests/unit/app/test_no_key_store.py"
+            "tests/unit/cli/test_no_key_store.py"
             "::test_a_command_that_reads_leaves_nothing_where_there_is_no_key_store",
         ),
     ),
     Mutant(
         "to take over, the export is named apart from the file",
-        "app/moving/importing.py",
+        "portability/importing.py",
         "if order.take_over and order.digest is None:",
         "if False:",
         (f"{_HOSTILE}::test_an_older_export_is_not_taken_over",),
     ),
     Mutant(
         "an export is the one that was named",
-        "app/moving/reading.py",
+        "portability/reading.py",
         "if sha256 is not None and self.sha256.hex() != sha256:",
         "if False:",
         (f"{_HOSTILE}::test_an_older_export_is_not_taken_over",),
     ),
     Mutant(
         "a line of an export has few values, or is short",
-        "app/moving/layout.py",
+        "portability/layout.py",
         "            _check_line(line)\n",
         "",
         (f"{_HOSTILE}::test_a_line_of_many_values_is_refused_before_it_is_parsed",),
     ),
     Mutant(
         "an encrypted export has few recipients",
-        "app/moving/agefile.py",
+        "portability/agefile.py",
         'if header.count(b"\\n-> ") > _MOST_STANZAS or not (end or whole):',
         "if False:",
         (f"{_HOSTILE}::test_a_header_of_many_recipients_is_refused_before_any_of_them_is_tried",),
     ),
     Mutant(
         "a certificate that no trusted issuer vouches for is called that",
-        "app/commands/org/exports.py",
+        "cli/org/exports.py",
         "{'' if vouched else ': ' + NOT_VOUCHED_FOR}",
         "",
         ("tests/roles/test_moving.py::test_messages_receipts_and_logs_are_at_the_new_operator",),

@@ -20,8 +20,8 @@ from samdrift.accesspoint.settings import AccessPointSettings
 from samdrift.accesspoint.submission import Submissions
 from samdrift.contracts.principals import Role
 from samdrift.net.server import CLIENT_CERTIFICATE
+from samdrift.scheduling.signals import Signals
 from samdrift.vault.errors import VaultUnavailable
-from samdrift.vault.signals import Signals
 from samdrift.wire.envelope import seal
 from samdrift.wire.identifiers import FEDERATION_TEST, SDK_MESSAGE_BASE, ParticipantIdentifier
 from tests.roles.letters import header

@@ -21,10 +21,10 @@ from samdrift.accesspoint.settings import AccessPointSettings
 from samdrift.contracts.principals import Role
 from samdrift.contracts.transfer import TransferReason
 from samdrift.wire.as4 import EbmsError, EbmsErrorCode, build_error
+from samdrift.wire.crypto.softwarekeys import SoftwareSigningKey
 from samdrift.wire.ebms import NOT_SERVICED
 from samdrift.wire.identifiers import ParticipantIdentifier
 from samdrift.wire.profile import AS4_1_0, PROFILES, TransportProfile
-from samdrift.wire.softwarekeys import SoftwareSigningKey
 from tests import pki
 from tests.vaults import MINUTE, NOW, Installation, submitted
 

@@ -13,9 +13,9 @@ from samdrift.accesspoint.settings import AccessPointSettings, RetryPolicy
 from samdrift.audit.events import AuditEvent
 from samdrift.contracts.principals import Role
 from samdrift.contracts.transfer import TransferEvent, TransferReason, TransferState
+from samdrift.scheduling.signals import Signals
 from samdrift.vault.bodies import BodyReader
 from samdrift.vault.records import Transfer
-from samdrift.vault.signals import Signals
 from samdrift.wire.identifiers import ParticipantIdentifier
 from tests.vaults import Installation, submitted
 

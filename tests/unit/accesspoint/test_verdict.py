@@ -23,7 +23,7 @@ from samdrift.wire.as4 import (
     pack,
     user_message,
 )
-from samdrift.wire.keys import SigningKey
+from samdrift.wire.crypto.keys import SigningKey
 from samdrift.wire.profile import AS4_1_2
 from tests import pki
 from tests.captures import DOMIBUS_ERROR, DOMIBUS_RECEIPT_CUT_OFF, requires_captures

@@ -16,7 +16,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from samdrift.federation.authority import Authority
 from samdrift.federation.errors import FederationError
 from samdrift.federation.shapes import Ca, Use, Validity, key_identifier
-from samdrift.wire.certificates import common_name
+from samdrift.wire.crypto.certificates import common_name
 from samdrift.wire.identifiers import ParticipantIdentifier
 from tests.official import DIGG, requires_digg
 from tests.programs import requires

@@ -30,6 +30,7 @@ from samdrift.net.dns import NaptrResolver
 from samdrift.net.http import http_client
 from samdrift.net.revocation import RevocationSource
 from samdrift.net.trustfolder import read_policies
+from samdrift.wire.crypto.softwarekeys import SoftwareSigningKey
 from samdrift.wire.identifiers import (
     RECEIPT_EXTENDED,
     SDK_MESSAGE_EXTENDED,
@@ -37,7 +38,6 @@ from samdrift.wire.identifiers import (
     ParticipantIdentifier,
 )
 from samdrift.wire.smp import build_signed_service_metadata
-from samdrift.wire.softwarekeys import SoftwareSigningKey
 from samdrift.wire.verdicts import TrustReason
 
 HABO = ParticipantIdentifier.parse("0203:habo.se")

@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from samdrift.federation.outages import Failure, Service
 from samdrift.federation.server import LocalFederation, running
 from samdrift.federation.shapes import Ca, Use
+from samdrift.wire.crypto.softwarekeys import SoftwareSigningKey
 from samdrift.wire.identifiers import (
     NO_PROCESS,
     RECEIPT_EXTENDED,
@@ -30,7 +31,6 @@ from samdrift.wire.smp import (
     service_metadata_path,
     verify_signed_service_metadata,
 )
-from samdrift.wire.softwarekeys import SoftwareSigningKey
 
 HABO = ParticipantIdentifier.parse("0203:habo.se")
 AP_URL = "http://127.0.0.1:9/as4"

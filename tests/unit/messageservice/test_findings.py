@@ -11,7 +11,7 @@ import pytest
 
 from samdrift.contracts.transfer import InboxItem
 from samdrift.messageservice import findings
-from samdrift.messageservice.compose import Address, Attachment
+from samdrift.messageservice.outgoing.compose import Address, Attachment
 from samdrift.messageservice.settings import OrganisationProfile
 from samdrift.wire.codes import Detail, Reason
 from samdrift.wire.envelope import EnvelopeHeader, EnvelopeVerdict, verify

@@ -10,24 +10,24 @@ from uuid import uuid4
 
 import pytest
 
-from samdrift.app.addressbookcopy import NoAddressBook
-from samdrift.app.malware import MalwareConfig
-from samdrift.app.scanner import malware_scanner
 from samdrift.audit.events import AuditEvent
+from samdrift.config.malware import MalwareConfig
 from samdrift.contracts.messages import Direction, MessageStatus, ReceiptState, WorkKind
 from samdrift.contracts.principals import Principal, PrincipalKind, Role
 from samdrift.contracts.transfer import TransferEvent, TransferReason, TransferState
-from samdrift.messageservice import progress
-from samdrift.messageservice.compose import Address
-from samdrift.messageservice.deadlines import pass_deadline
-from samdrift.messageservice.incoming import NewReceipt
-from samdrift.messageservice.ledger import advance
-from samdrift.messageservice.matching import match_receipt
+from samdrift.installation.addressbook import NoAddressBook
+from samdrift.installation.malware import malware_scanner
+from samdrift.messageservice.incoming.judging import NewReceipt
+from samdrift.messageservice.incoming.matching import match_receipt
+from samdrift.messageservice.lifecycle import progress
+from samdrift.messageservice.lifecycle.deadlines import pass_deadline
+from samdrift.messageservice.lifecycle.ledger import advance
+from samdrift.messageservice.lifecycle.transfers import Transfers
+from samdrift.messageservice.outgoing.compose import Address
+from samdrift.messageservice.outgoing.sending import Sending
 from samdrift.messageservice.screening import Screening
-from samdrift.messageservice.sending import Sending
 from samdrift.messageservice.service import MessageService
 from samdrift.messageservice.settings import MessageServiceSettings, OrganisationProfile
-from samdrift.messageservice.transfers import Transfers
 from samdrift.vault.messageservice import MessageServiceVault
 from samdrift.vault.records import MessageRecord, ReceiptRecord, WorkItem
 from samdrift.wire import receipt as receipts

@@ -16,13 +16,14 @@ from samdrift.contracts.discovery import (
     NotRegistered,
 )
 from samdrift.contracts.transfer import InboxItem
-from samdrift.messageservice.compose import Address
-from samdrift.messageservice.incoming import Judgement, Judging, NewMessage
+from samdrift.messageservice.incoming.judging import Judgement, Judging, NewMessage
+from samdrift.messageservice.outgoing.compose import Address
+from samdrift.messageservice.outgoing.sealing import Sealing
 from samdrift.messageservice.screening import Screening
-from samdrift.messageservice.sealing import Sealing
 from samdrift.messageservice.settings import MessageServiceSettings, OrganisationProfile
 from samdrift.vault.records import KeySet
 from samdrift.vault.sessionkeys import Claim, Claimed
+from samdrift.wire.crypto.softwarekeys import SoftwareDecryptionKey
 from samdrift.wire.envelope import verify
 from samdrift.wire.identifiers import (
     FEDERATION_TEST,
@@ -35,7 +36,6 @@ from samdrift.wire.identifiers import (
     ParticipantIdentifier,
 )
 from samdrift.wire.smp import Endpoint, PublishedCertificates, ServiceMetadata
-from samdrift.wire.softwarekeys import SoftwareDecryptionKey
 from samdrift.wire.verdicts import CertificateVerdict, TrustReason
 from tests import pki
 from tests.roles.letters import Envelope, enclose, letter

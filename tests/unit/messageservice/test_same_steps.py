@@ -9,17 +9,17 @@ from typing import Any, cast
 import pytest
 
 from samdrift.contracts.transfer import InboxItem
-from samdrift.messageservice import incoming
-from samdrift.messageservice.incoming import Judging, Unanswerable
+from samdrift.messageservice.incoming import judging as incoming
+from samdrift.messageservice.incoming.judging import Judging, Unanswerable
 from samdrift.messageservice.screening import Screening
 from samdrift.messageservice.settings import MessageServiceSettings, OrganisationProfile
 from samdrift.vault.records import KeySet
 from samdrift.vault.sessionkeys import Claim, Claimed
 from samdrift.wire import xml
+from samdrift.wire.crypto.keys import Oaep
+from samdrift.wire.crypto.softwarekeys import SoftwareDecryptionKey
+from samdrift.wire.crypto.xmlenc import LockedPayload
 from samdrift.wire.identifiers import FEDERATION_TEST
-from samdrift.wire.keys import Oaep
-from samdrift.wire.softwarekeys import SoftwareDecryptionKey
-from samdrift.wire.xmlenc import LockedPayload
 from tests.roles.forging import BLOCK, Captured, capture, forge
 from tests.roles.letters import Envelope, enclose, letter
 from tests.unit.messageservice.test_lookups import ENCRYPTION, HERE, NOW, OLD, SIGNING, THERE, Services

@@ -16,9 +16,9 @@ from samdrift.contracts.malware import ScannerUnavailable, ScanVerdict
 from samdrift.contracts.messages import Direction, MessageStatus
 from samdrift.contracts.principals import Role
 from samdrift.contracts.transfer import Submission
-from samdrift.messageservice.compose import Address, Attachment
-from samdrift.messageservice.ledger import held
-from samdrift.messageservice.outgoing import Outgoing
+from samdrift.messageservice.lifecycle.ledger import held
+from samdrift.messageservice.outgoing.compose import Address, Attachment
+from samdrift.messageservice.outgoing.outgoing import Outgoing
 from samdrift.messageservice.screening import Screening
 from samdrift.messageservice.settings import MessageServiceSettings
 from samdrift.net.clamd import ClamdAddress, ClamdScanner

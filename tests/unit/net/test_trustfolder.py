@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from samdrift.contracts.discovery import CertificatePurpose
 from samdrift.net.trustfolder import Policies, TrustFolderError, followed_policies, read_policies
 from samdrift.trust.policy import RevocationMode
-from samdrift.wire.certificates import common_name
+from samdrift.wire.crypto.certificates import common_name
 from tests import pki
 from tests.official import DIGG, requires_digg
 

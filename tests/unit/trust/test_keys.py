@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from samdrift.trust.keys import KeyMaterialError, certificates, decryption_key, signing_key
-from samdrift.wire.keys import Oaep
+from samdrift.wire.crypto.keys import Oaep
 from tests import pki
 
 ROOT = pki.root("Rot", 1)

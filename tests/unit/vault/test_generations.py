@@ -12,7 +12,7 @@ from samdrift.contracts.messages import Direction
 from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
 from samdrift.vault.errors import VaultDenied, VaultLocked
 from samdrift.vault.gate import Gate
-from samdrift.vault.keys.opened import open_keys
+from samdrift.vault.openkeys import open_keys
 from samdrift.wire.identifiers import ParticipantIdentifier
 from tests.vaults import (
     MINUTE,

@@ -13,18 +13,18 @@ import pytest_asyncio
 
 from samdrift.contracts.messages import Direction
 from samdrift.contracts.principals import Purpose, Role
-from samdrift.vault import migrations
-from samdrift.vault.database import Database
+from samdrift.keystore.keyfiles import KeyName
+from samdrift.keystore.software import SoftwareKeyStore
+from samdrift.vault.database import migrations
+from samdrift.vault.database.server import Database
+from samdrift.vault.database.session import Row, Session
 from samdrift.vault.errors import UnknownRecord, VaultDenied, VaultUnavailable
 from samdrift.vault.gate import Gate
-from samdrift.vault.keys.files import KeyName
-from samdrift.vault.keys.opened import open_keys
-from samdrift.vault.keys.software import SoftwareKeyStore
+from samdrift.vault.openkeys import open_keys
 from samdrift.vault.provision import Provisioner
 from samdrift.vault.registry import RegistrationState
-from samdrift.vault.session import Row, Session
 from samdrift.wire.identifiers import ParticipantIdentifier
-from tests.unit.vault.keys.test_software import add_key
+from tests.unit.keystore.test_software import add_key
 from tests.vaults import (
     ELSEWHERE,
     MINUTE,

@@ -15,14 +15,14 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict
 
 from samdrift.contracts.principals import Role
+from samdrift.keystore.interface import PlatformLogin
 from samdrift.vault import logins
 from samdrift.vault.crossing import Crossings
-from samdrift.vault.database import Database
+from samdrift.vault.database.server import Database
+from samdrift.vault.database.session import Session
 from samdrift.vault.errors import LoginRefused, VaultUnavailable
 from samdrift.vault.gate import Gate
-from samdrift.vault.keys.opened import open_keys
-from samdrift.vault.keys.store import PlatformLogin
-from samdrift.vault.session import Session
+from samdrift.vault.openkeys import open_keys
 from samdrift.wire.identifiers import ParticipantIdentifier
 from tests.separation.vaultlogin import registry_login, superuser
 from tests.vaults import Installation, until

@@ -20,11 +20,11 @@ import pytest_asyncio
 from samdrift.audit.chain import verify_chain
 from samdrift.audit.events import AuditEvent
 from samdrift.contracts.principals import Role
+from samdrift.vault.database.postgres import EmbeddedPostgres
+from samdrift.vault.database.session import Session
 from samdrift.vault.errors import VaultUnavailable
-from samdrift.vault.postgres import EmbeddedPostgres
 from samdrift.vault.provision import Provisioner
 from samdrift.vault.records import Transfer
-from samdrift.vault.session import Session
 from samdrift.wire.identifiers import ParticipantIdentifier
 from tests.sizes import count, seed, soak
 from tests.vaults import (

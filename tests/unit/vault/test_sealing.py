@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from samdrift.keystore.datakeys import DataKey, DataKeys
 from samdrift.vault.errors import SealBroken
-from samdrift.vault.keys.datakeys import DataKey, DataKeys
 from samdrift.vault.sealing import Sealer
 
 KEYS = DataKeys((DataKey(1, bytes(range(32))),))

@@ -9,15 +9,15 @@ import pytest
 from cryptography import x509
 
 from samdrift.contracts.principals import Role
-from samdrift.vault.departure import MessageServiceDeparture
-from samdrift.vault.keys.opened import open_keys
-from samdrift.vault.keys.witness import Witness
+from samdrift.keystore.witness import Witness
 from samdrift.vault.messageservice import MessageServiceVault
+from samdrift.vault.openkeys import open_keys
+from samdrift.vault.portability.departure import MessageServiceDeparture
 from samdrift.vault.sessionkeys import Claim, Claimed, MarksMissing, RefusalLimit
 from samdrift.wire.identifiers import ParticipantIdentifier
 from tests.separation.test_every_operation import give_keys
 from tests.separation.vaultlogin import superuser, vault_login
-from tests.unit.vault.test_moving import everything, take_in
+from tests.unit.vault.portability.test_moving import everything, take_in
 from tests.vaults import MINUTE, NOW, Installation
 
 MT = Role.MESSAGE_SERVICE

@@ -12,8 +12,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
 from samdrift.contracts.principals import Role
+from samdrift.keystore.software import KeyFault, KeyStoreError, SoftwareKeyStore
 from samdrift.vault.errors import VaultDenied
-from samdrift.vault.keys.software import KeyFault, KeyStoreError, SoftwareKeyStore
 from samdrift.wire.identifiers import ParticipantIdentifier
 from tests.vaults import ELSEWHERE, MINUTE, NOW, Installation, key_store
 

@@ -14,7 +14,7 @@ from samdrift.contracts.transfer import TransferReason
 from samdrift.vault.gate import Gate
 from samdrift.vault.wakeups import Hosted
 from samdrift.wire.identifiers import ParticipantIdentifier
-from tests.unit.vault.test_session import terminate
+from tests.unit.vault.database.test_session import terminate
 from tests.vaults import MINUTE, NOW, WORKER, Installation, body, incoming, submitted
 
 AP, MT = Role.ACCESS_POINT, Role.MESSAGE_SERVICE

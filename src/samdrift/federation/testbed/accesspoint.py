@@ -32,12 +32,12 @@ from samdrift.wire.as4 import (
     user_message,
     verify_receipt,
 )
-from samdrift.wire.certificates import common_name
+from samdrift.wire.crypto.certificates import common_name
+from samdrift.wire.crypto.softwarekeys import SoftwareDecryptionKey, SoftwareSigningKey
 from samdrift.wire.envelope import EnvelopeHeader, verify
 from samdrift.wire.identifiers import ParticipantIdentifier
 from samdrift.wire.profile import AS4_1_0
 from samdrift.wire.receipt import MessageReceipt
-from samdrift.wire.softwarekeys import SoftwareDecryptionKey, SoftwareSigningKey
 
 PATH = "/as4"
 Post = Callable[[str, str, bytes], Awaitable[Answered]]

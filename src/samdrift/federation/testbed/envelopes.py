@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from cryptography import x509
 
 from samdrift.wire.codes import ReceiptStatus
+from samdrift.wire.crypto.keys import SigningKey
 from samdrift.wire.envelope import EnvelopeHeader, read, seal, verify
 from samdrift.wire.identifiers import (
     FUNCTIONAL_ADDRESS_ROOT,
@@ -21,7 +22,6 @@ from samdrift.wire.identifiers import (
     ParticipantIdentifier,
     receipt_document_for,
 )
-from samdrift.wire.keys import SigningKey
 from samdrift.wire.receipt import MessageReceipt
 from samdrift.wire.receipt import build as build_receipt
 from samdrift.wire.sdkmessage import (

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from cryptography import x509
 
 from samdrift.contracts.transfer import AccessPoint
+from samdrift.wire.crypto.keys import DecryptionKey, SigningKey
 from samdrift.wire.identifiers import ParticipantIdentifier
-from samdrift.wire.keys import DecryptionKey, SigningKey
 
 Evidence = Callable[[str], Awaitable[str]]
 """What the event log of the access point under test says about an AS4 message or an envelope."""

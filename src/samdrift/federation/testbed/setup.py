@@ -25,6 +25,7 @@ from samdrift.federation.testbed.observer import Observer
 from samdrift.federation.testbed.parties import OrganisationKeys, Subject
 from samdrift.net.server import listening_socket, serving
 from samdrift.net.tls import TlsIdentity, server_tls
+from samdrift.wire.crypto.softwarekeys import SoftwareDecryptionKey, SoftwareSigningKey
 from samdrift.wire.identifiers import (
     RECEIPT_BASE,
     RECEIPT_EXTENDED,
@@ -33,7 +34,6 @@ from samdrift.wire.identifiers import (
     DocumentIdentifier,
     ParticipantIdentifier,
 )
-from samdrift.wire.softwarekeys import SoftwareDecryptionKey, SoftwareSigningKey
 
 _HOST = "127.0.0.1"
 _BASE = (SDK_MESSAGE_BASE, RECEIPT_BASE)

@@ -1,4 +1,4 @@
--- What an organisation brought from its former supplier (vault/arrival.py), in vaults of both roles.
+-- What an organisation brought from its former supplier (vault/portability/arrival.py), in vaults of both roles.
 --
 -- Nothing here can be run but while an arrival is under way, and one can begin only in a vault that is empty.
 

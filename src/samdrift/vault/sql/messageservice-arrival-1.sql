@@ -1,4 +1,4 @@
--- What an organisation brought to its vault in the message service (vault/arrival.py).
+-- What an organisation brought to its vault in the message service (vault/portability/arrival.py).
 
 CREATE FUNCTION _is_empty() RETURNS boolean
 LANGUAGE sql AS $$

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from samdrift.wire.crypto.keys import Random
 from samdrift.wire.ebms.types import PartInfo, Property, UserMessage
-from samdrift.wire.keys import Random
 from samdrift.wire.profile import TransportProfile
 
 ORIGINAL_SENDER = "originalSender"

@@ -18,6 +18,7 @@ from samdrift.wire.as4.captured import Captured
 from samdrift.wire.as4.header import require_coverage
 from samdrift.wire.as4.identify import COMPRESSION_TYPE, GZIP
 from samdrift.wire.as4.limits import DEFAULT_LIMITS
+from samdrift.wire.crypto.keys import Oaep
 from samdrift.wire.ebms import (
     EbmsError,
     ErrorSignalMessage,
@@ -30,7 +31,6 @@ from samdrift.wire.ebms import (
 )
 from samdrift.wire.errors import WireError, WireFault
 from samdrift.wire.gzip import Decompressor, ExpansionLimits
-from samdrift.wire.keys import Oaep
 from samdrift.wire.wssec import (
     Decryptor,
     EncryptedAttachment,

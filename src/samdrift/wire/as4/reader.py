@@ -23,9 +23,9 @@ from samdrift.wire.as4.fault import As4Fault
 from samdrift.wire.as4.header import VerifiedHeader, read_header
 from samdrift.wire.as4.limits import DEFAULT_LIMITS, As4Limits
 from samdrift.wire.as4.payload import PayloadReader
+from samdrift.wire.crypto.keys import DecryptionKey, Oaep
 from samdrift.wire.ebms import EbmsErrorCode
 from samdrift.wire.errors import WireError
-from samdrift.wire.keys import DecryptionKey, Oaep
 from samdrift.wire.mime import (
     BodyEnd,
     ContentType,

@@ -14,10 +14,10 @@ from datetime import datetime, timedelta
 from cryptography import x509
 
 from samdrift.wire.as4.identify import GZIP
+from samdrift.wire.crypto.keys import Random, SigningKey
 from samdrift.wire.ebms import UserMessage, build_user_message
 from samdrift.wire.errors import WireError, WireFault
 from samdrift.wire.gzip import Compressed, Compressor
-from samdrift.wire.keys import Random, SigningKey
 from samdrift.wire.mime import closing, opening
 from samdrift.wire.wssec import (
     CONTENT_TYPE,

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from samdrift.wire.crypto.keys import SigningKey
 from samdrift.wire.ebms import (
     EbmsError,
     SignalInfo,
@@ -18,7 +19,6 @@ from samdrift.wire.ebms import (
     build_errors,
 )
 from samdrift.wire.ebms import build_receipt as build_receipt_header
-from samdrift.wire.keys import SigningKey
 from samdrift.wire.wssec import (
     CONTENT_TYPE,
     Part,

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from samdrift.wire.ebms.errors import EbmsError
 from samdrift.wire.ebms.times import format_time
 from samdrift.wire.ebms.types import PartInfo, Property, SignalInfo, UserMessage
-from samdrift.wire.xmltext import XMLNS_EB, XMLNS_EBBP, XMLNS_S12, XMLNS_WSU, attribute, quoted, text
+from samdrift.wire.xml.writer import XMLNS_EB, XMLNS_EBBP, XMLNS_S12, XMLNS_WSU, attribute, quoted, text
 
 
 def build_user_message(message: UserMessage, wsu_id: str) -> str:

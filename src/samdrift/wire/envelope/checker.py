@@ -14,10 +14,10 @@ from samdrift.wire.codes import Detail, Reason
 from samdrift.wire.envelope import rules, syntax
 from samdrift.wire.envelope.header import MAX_VALUE, EnvelopeHeader
 from samdrift.wire.findings import Finding
-from samdrift.wire.schema.check import MAX_FINDINGS
-from samdrift.wire.schema.lexical import WHITESPACE
-from samdrift.wire.schema.model import Sequence, Simple
 from samdrift.wire.xml import Namespace, name
+from samdrift.wire.xml.schema.check import MAX_FINDINGS
+from samdrift.wire.xml.schema.lexical import WHITESPACE
+from samdrift.wire.xml.schema.model import Sequence, Simple
 
 _ENCRYPTED_DATA = name(Namespace.XENC, "EncryptedData")
 _HINTS = frozenset(

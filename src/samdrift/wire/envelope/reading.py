@@ -7,14 +7,15 @@ from typing import cast
 
 from lxml import etree
 
-from samdrift.wire import base64text, longtext, xml
+from samdrift.wire import xml
+from samdrift.wire.crypto import longtext
+from samdrift.wire.crypto.longtext import Document
 from samdrift.wire.envelope.checker import Checker
 from samdrift.wire.envelope.header import EnvelopeHeader
 from samdrift.wire.envelope.syntax import xha
 from samdrift.wire.errors import WireError, WireFault
 from samdrift.wire.findings import Finding
-from samdrift.wire.longtext import Document
-from samdrift.wire.xml import LARGE, Element
+from samdrift.wire.xml import LARGE, Element, base64text
 
 _CONTENT = f"{xha('Payloads')}/{xha('Payload')}/{xha('PayloadContent')}"
 

@@ -31,7 +31,7 @@ from samdrift.wire.identifiers import (
     ProcessIdentifier,
     is_uuid,
 )
-from samdrift.wire.schema.lexical import WHITESPACE
+from samdrift.wire.xml.schema.lexical import WHITESPACE
 
 _ROOT: Final = "/XHE"
 _HEADER: Final = f"{_ROOT}/Header"

@@ -13,7 +13,7 @@ from samdrift.wire.envelope.checker import Checker
 from samdrift.wire.envelope.header import EnvelopeHeader
 from samdrift.wire.errors import WireError, WireFault
 from samdrift.wire.xml import LARGE, XmlLimits
-from samdrift.wire.xmlstream import XmlStream
+from samdrift.wire.xml.stream import XmlStream
 
 
 class HeaderScanner:

@@ -1,6 +1,6 @@
 """Makes envelopes: the payload is encrypted first, then the whole is signed (envelope-profile-xhe 3.2).
 
-Written as text in canonical form (:mod:`samdrift.wire.xmltext`), so that what is
+Written as text in canonical form (:mod:`samdrift.wire.xml.writer`), so that what is
 hashed is what is sent and a large ciphertext passes through no tree.
 """
 
@@ -14,17 +14,17 @@ from itertools import chain
 
 from cryptography import x509
 
-from samdrift.wire import longtext
+from samdrift.wire.crypto import longtext
+from samdrift.wire.crypto.keys import Random, SigningKey
+from samdrift.wire.crypto.xmldsig import Canonicalization, canonical_document, enveloped_signature
+from samdrift.wire.crypto.xmlenc import encrypt_element
 from samdrift.wire.envelope import rules
 from samdrift.wire.envelope.header import CUSTOMIZATION, XHE_VERSION, EnvelopeHeader
 from samdrift.wire.envelope.reading import header_of
 from samdrift.wire.errors import WireError, WireFault
 from samdrift.wire.identifiers import ParticipantIdentifier
-from samdrift.wire.keys import Random, SigningKey
 from samdrift.wire.xml import LARGE, Namespace
-from samdrift.wire.xmldsig import Canonicalization, canonical_document, enveloped_signature
-from samdrift.wire.xmlenc import encrypt_element
-from samdrift.wire.xmltext import quoted, text
+from samdrift.wire.xml.writer import quoted, text
 
 _NAMESPACES = {"x": Namespace.XHE, "xha": Namespace.XHA, "xhb": Namespace.XHB}
 _XMLNS = " ".join(f'xmlns:{prefix}="{namespace}"' for prefix, namespace in _NAMESPACES.items())

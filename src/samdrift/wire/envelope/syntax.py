@@ -13,8 +13,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from samdrift.wire.schema.model import BOOLEAN, DATE_TIME, TEXT, Particle, Schema, Sequence, Simple
 from samdrift.wire.xml import Namespace, name
+from samdrift.wire.xml.schema.model import BOOLEAN, DATE_TIME, TEXT, Particle, Schema, Sequence, Simple
 
 SCHEME_ID: Final = "schemeID"
 

@@ -7,15 +7,15 @@ from dataclasses import dataclass
 
 from cryptography import x509
 
-from samdrift.wire import longtext
+from samdrift.wire.crypto import longtext
+from samdrift.wire.crypto.keys import DecryptionKey, Random
+from samdrift.wire.crypto.longtext import Document
+from samdrift.wire.crypto.xmldsig import verify_enveloped
+from samdrift.wire.crypto.xmlenc import LockedPayload, cipher_value, decrypt_element, unwrap
 from samdrift.wire.envelope.header import EnvelopeHeader
 from samdrift.wire.envelope.reading import header_of, payload_root, plain_payload
 from samdrift.wire.errors import WireError, WireFault
-from samdrift.wire.keys import DecryptionKey, Random
-from samdrift.wire.longtext import Document
 from samdrift.wire.xml import LARGE
-from samdrift.wire.xmldsig import verify_enveloped
-from samdrift.wire.xmlenc import LockedPayload, cipher_value, decrypt_element, unwrap
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class VerifiedEnvelope:
         """The payload as serialised bytes, decrypted with one of ``keys`` when it is encrypted.
 
         :class:`WireError` (``DECRYPTION``), the same for whatever goes wrong, or
-        :class:`samdrift.wire.keys.OaepNotOffered`. A signature does not make a ciphertext
+        :class:`samdrift.wire.crypto.keys.OaepNotOffered`. A signature does not make a ciphertext
         the signer's own: who answers senders uses :meth:`unlock` for what is encrypted.
         """
         element = payload_root(self._document.root)
@@ -40,7 +40,7 @@ class VerifiedEnvelope:
     def unlock(self, keys: Sequence[DecryptionKey], rng: Random) -> LockedPayload:
         """Unwrap the session key of an encrypted payload, and decrypt nothing yet.
 
-        Raises as :func:`samdrift.wire.xmlenc.unwrap` does.
+        Raises as :func:`samdrift.wire.crypto.xmlenc.unwrap` does.
         """
         element = payload_root(self._document.root)
         if element is None or not self.header.encrypted:

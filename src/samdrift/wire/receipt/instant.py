@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from samdrift.wire.schema.lexical import WHITESPACE
+from samdrift.wire.xml.schema.lexical import WHITESPACE
 
 _DATE_LENGTH = len("2021-03-24")
 _MIDNIGHT_AFTER = "24:"

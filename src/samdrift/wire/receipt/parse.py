@@ -13,9 +13,9 @@ from samdrift.wire.identifiers import PARTICIPANT_SCHEME, ParticipantIdentifier
 from samdrift.wire.receipt.instant import instant
 from samdrift.wire.receipt.schema import SCHEMA, SCHEME_ATTRIBUTE, cac, cbc
 from samdrift.wire.receipt.types import MessageReceipt
-from samdrift.wire.schema.check import require_structure
-from samdrift.wire.schema.lexical import WHITESPACE
 from samdrift.wire.xml import Element
+from samdrift.wire.xml.schema.check import require_structure
+from samdrift.wire.xml.schema.lexical import WHITESPACE
 
 _Code = TypeVar("_Code", bound=StrEnum)
 

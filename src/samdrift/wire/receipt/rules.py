@@ -19,9 +19,9 @@ from samdrift.wire.errors import WireError
 from samdrift.wire.identifiers import NO_PROCESS, PARTICIPANT_SCHEME, ParticipantIdentifier
 from samdrift.wire.receipt.instant import instant
 from samdrift.wire.receipt.schema import CUSTOMIZATION, SCHEME_ATTRIBUTE, cac, cbc, root
-from samdrift.wire.schema.lexical import WHITESPACE
-from samdrift.wire.schema.rules import Rule, RuleBook
 from samdrift.wire.xml import Element
+from samdrift.wire.xml.schema.lexical import WHITESPACE
+from samdrift.wire.xml.schema.rules import Rule, RuleBook
 
 _RECEIPT = (root("ApplicationResponse"),)
 _DOCUMENT_RESPONSE = (*_RECEIPT, cac("DocumentResponse"))
@@ -89,7 +89,7 @@ def _has_instant(receipt: Element) -> bool:
 NOT_EMPTY = Rule(
     "R2-APP", "message-receipt 3.3 a", (), lambda element: True, "Empty elements must not be given"
 )
-"""Asked of every element without child elements, see :func:`samdrift.wire.schema.rules.blank_leaves`."""
+"""Asked of every element without child elements, see :func:`samdrift.wire.xml.schema.rules.blank_leaves`."""
 
 PUBLISHED = (
     *(

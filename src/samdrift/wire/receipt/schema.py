@@ -6,9 +6,9 @@ Clauses: message-receipt 3.1 sentence 1.
 from __future__ import annotations
 
 from samdrift.wire import xml
-from samdrift.wire.schema import lexical
-from samdrift.wire.schema.model import Particle, Schema, Sequence, Simple
 from samdrift.wire.xml import Namespace
+from samdrift.wire.xml.schema import lexical
+from samdrift.wire.xml.schema.model import Particle, Schema, Sequence, Simple
 
 CUSTOMIZATION = "urn:fdc:digg.se:edelivery:messagetype:response:1"
 """The profile of UBL ApplicationResponse (message-receipt 3.1 a)."""

@@ -9,9 +9,9 @@ from samdrift.wire import xml
 from samdrift.wire.findings import Finding
 from samdrift.wire.receipt.rules import NOT_EMPTY, RULES
 from samdrift.wire.receipt.schema import SCHEMA
-from samdrift.wire.schema.check import MAX_FINDINGS, violations
-from samdrift.wire.schema.rules import Broken, blank_leaves, finding
 from samdrift.wire.xml import Element
+from samdrift.wire.xml.schema.check import MAX_FINDINGS, violations
+from samdrift.wire.xml.schema.rules import Broken, blank_leaves, finding
 
 
 def validate(data: bytes | Element) -> tuple[Finding, ...]:

@@ -22,10 +22,10 @@ from samdrift.wire.identifiers import (
     ParticipantIdentifier,
     is_uuid,
 )
-from samdrift.wire.schema.lexical import is_base64
-from samdrift.wire.schema.rules import Rule, RuleBook
 from samdrift.wire.sdkmessage.schema import MAX_LABEL, tag
 from samdrift.wire.xml import Element
+from samdrift.wire.xml.schema.lexical import is_base64
+from samdrift.wire.xml.schema.rules import Rule, RuleBook
 
 _TIMESTAMP = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}.[0-9]{1,3}Z")
 
@@ -89,7 +89,7 @@ NOT_EMPTY = Rule(
     lambda element: True,
     "Element is included but empty",
 )
-"""Asked of every element but the root, see :func:`samdrift.wire.schema.rules.blank_elements`."""
+"""Asked of every element but the root, see :func:`samdrift.wire.xml.schema.rules.blank_elements`."""
 
 PUBLISHED = (
     Rule(

@@ -8,11 +8,11 @@ from itertools import islice
 from samdrift.wire import xml
 from samdrift.wire.codes import Detail, Reason
 from samdrift.wire.findings import Finding
-from samdrift.wire.schema.check import MAX_FINDINGS, violations
-from samdrift.wire.schema.rules import Broken, blank_elements, finding
 from samdrift.wire.sdkmessage.rules import NOT_EMPTY, RULES
 from samdrift.wire.sdkmessage.schema import SCHEMA
 from samdrift.wire.xml import Element
+from samdrift.wire.xml.schema.check import MAX_FINDINGS, violations
+from samdrift.wire.xml.schema.rules import Broken, blank_elements, finding
 
 MAX_BYTES = 30 << 20
 """Bytes of a whole message: the text says 30 MB (content-specification 4.3.3.3 content, 5.3)."""
@@ -30,7 +30,7 @@ def validate(data: bytes | Element, *, max_bytes: int = MAX_BYTES) -> tuple[Find
     """Every rule that needs no lookup; () is a valid message.
 
     First what breaks the schema (``SV``), then what breaks a rule (``BV``), at
-    most :data:`samdrift.wire.schema.check.MAX_FINDINGS`. A message over
+    most :data:`samdrift.wire.xml.schema.check.MAX_FINDINGS`. A message over
     ``max_bytes`` is not looked into. Only bytes have a size: one who passes a tree
     has checked it. :class:`samdrift.wire.errors.WireError` for what is no usable
     XML, to which no receipt is sent (message-receipt 2.1.2).

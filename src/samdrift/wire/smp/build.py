@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 
 from lxml import etree
 
-from samdrift.wire.certificates import to_base64
+from samdrift.wire.crypto.certificates import to_base64
 from samdrift.wire.identifiers import DocumentIdentifier, ParticipantIdentifier, ProcessIdentifier
 from samdrift.wire.smp import certpub
 from samdrift.wire.smp.types import Endpoint, ServiceGroup, ServiceMetadata

@@ -10,7 +10,7 @@ from __future__ import annotations
 from cryptography import x509
 from lxml import etree
 
-from samdrift.wire.certificates import from_base64, to_base64
+from samdrift.wire.crypto.certificates import from_base64, to_base64
 from samdrift.wire.smp.types import PublishedCertificates
 from samdrift.wire.xml import Element, Namespace, name, path, text
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime
 
-from samdrift.wire.certificates import from_base64
+from samdrift.wire.crypto.certificates import from_base64
 from samdrift.wire.errors import WireError, WireFault
 from samdrift.wire.identifiers import (
     NO_PROCESS,

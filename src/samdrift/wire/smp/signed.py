@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from samdrift.wire.crypto.keys import SigningKey
+from samdrift.wire.crypto.xmldsig import sign_enveloped, verify_enveloped
 from samdrift.wire.errors import WireError, WireFault
-from samdrift.wire.keys import SigningKey
 from samdrift.wire.smp.build import append_metadata, new_root, serialised
 from samdrift.wire.smp.parse import service_metadata
 from samdrift.wire.smp.sequence import Sequence
 from samdrift.wire.smp.types import MetadataVerdict, ServiceMetadata
 from samdrift.wire.xml import SMALL, Element, Namespace, children, local_name, name, parse
-from samdrift.wire.xmldsig import sign_enveloped, verify_enveloped
 
 
 def build_signed_service_metadata(metadata: ServiceMetadata, signer: SigningKey) -> bytes:

@@ -13,15 +13,15 @@ from hashlib import sha256
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
-from samdrift.wire import base64text
-from samdrift.wire.certificates import to_base64
+from samdrift.wire.crypto.certificates import to_base64
+from samdrift.wire.crypto.keys import Oaep, SigningKey
+from samdrift.wire.crypto.xmldsig import RSA_SHA256, SHA256, Canonicalization, Transform
 from samdrift.wire.ebms.times import format_time
 from samdrift.wire.errors import WireError, WireFault
-from samdrift.wire.keys import Oaep, SigningKey
 from samdrift.wire.wssec import names
 from samdrift.wire.wssec.references import SignedReference
-from samdrift.wire.xmldsig import RSA_SHA256, SHA256, Canonicalization, Transform
-from samdrift.wire.xmltext import (
+from samdrift.wire.xml import base64text
+from samdrift.wire.xml.writer import (
     XMLNS_DS,
     XMLNS_S12,
     XMLNS_WSSE,

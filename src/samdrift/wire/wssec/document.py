@@ -11,10 +11,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from samdrift.wire.crypto.xmldsig import ds
 from samdrift.wire.errors import WireError, WireFault
 from samdrift.wire.wssec.names import MUST_UNDERSTAND, WSU_ID, soap, wsse, wsu, xenc
 from samdrift.wire.xml import Element, Namespace, XmlLimits, children, name, parse, text
-from samdrift.wire.xmldsig import ds
 
 _MESSAGING = name(Namespace.EBMS3, "Messaging")
 _SINGULAR = (soap("Header"), soap("Body"), wsse("Security"), _MESSAGING)

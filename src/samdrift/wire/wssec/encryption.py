@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from samdrift.wire import base64text
+from samdrift.wire.crypto.xmldsig import SHA256, ds
 from samdrift.wire.errors import WireError, WireFault
 from samdrift.wire.wssec.keyreference import (
     KeyReference,
@@ -26,8 +26,7 @@ from samdrift.wire.wssec.names import (
     xenc,
 )
 from samdrift.wire.wssec.signature import attachment_id
-from samdrift.wire.xml import Element, Namespace, children, name, text
-from samdrift.wire.xmldsig import SHA256, ds
+from samdrift.wire.xml import Element, Namespace, base64text, children, name, text
 
 _MGF = name(Namespace.XENC11, "MGF")
 _TOKEN_TYPE = name(Namespace.WSSE11, "TokenType")

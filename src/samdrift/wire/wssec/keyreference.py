@@ -13,7 +13,7 @@ from typing import Protocol
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 
-from samdrift.wire import base64text
+from samdrift.wire.crypto.xmldsig import ds, load_certificate
 from samdrift.wire.errors import WireError, WireFault
 from samdrift.wire.wssec.names import (
     BASE64_BINARY,
@@ -22,8 +22,7 @@ from samdrift.wire.wssec.names import (
     X509_V3,
     wsse,
 )
-from samdrift.wire.xml import Element, children, text
-from samdrift.wire.xmldsig import ds, load_certificate
+from samdrift.wire.xml import Element, base64text, children, text
 
 _MAX_SERIAL_DIGITS = 60
 

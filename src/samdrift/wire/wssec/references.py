@@ -5,11 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from samdrift.wire import base64text
+from samdrift.wire.crypto.xmldsig import (
+    SHA256,
+    AllowList,
+    Canonicalization,
+    Reference,
+    Transform,
+    read_reference,
+)
 from samdrift.wire.wssec.names import ATTACHMENT_SIGNATURE
-from samdrift.wire.xml import Element, Namespace, parse
-from samdrift.wire.xmldsig import SHA256, AllowList, Canonicalization, Reference, Transform, read_reference
-from samdrift.wire.xmltext import XMLNS_DS, quoted
+from samdrift.wire.xml import Element, Namespace, base64text, parse
+from samdrift.wire.xml.writer import XMLNS_DS, quoted
 
 ALLOWED: Final = AllowList(
     canonicalizations=frozenset({Canonicalization.EXCLUSIVE}),

@@ -14,6 +14,13 @@ from urllib.parse import unquote
 
 from cryptography import x509
 
+from samdrift.wire.crypto.xmldsig import (
+    Canonicalization,
+    Reference,
+    Signature,
+    read_signature,
+    unmatched,
+)
 from samdrift.wire.errors import WireError, WireFault
 from samdrift.wire.wssec.document import SoapDocument
 from samdrift.wire.wssec.keyreference import (
@@ -24,13 +31,6 @@ from samdrift.wire.wssec.keyreference import (
 from samdrift.wire.wssec.names import ATTACHMENT_SIGNATURE
 from samdrift.wire.wssec.references import ALLOWED, SignedReference
 from samdrift.wire.xml import Element, canonical
-from samdrift.wire.xmldsig import (
-    Canonicalization,
-    Reference,
-    Signature,
-    read_signature,
-    unmatched,
-)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,9 +9,9 @@ from datetime import UTC, datetime
 from functools import cache
 
 from samdrift.wire.as4 import PackedMessage, UserMessage, pack, user_message
+from samdrift.wire.crypto.softwarekeys import SoftwareDecryptionKey
 from samdrift.wire.identifiers import NO_PROCESS, SDK_MESSAGE_EXTENDED
 from samdrift.wire.profile import AS4_1_0
-from samdrift.wire.softwarekeys import SoftwareDecryptionKey
 from tests.pki import Certified, key, root
 
 NOW = datetime(2026, 3, 2, 12, 0, 0, 123_000, tzinfo=UTC)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import pytest
 
 from samdrift.wire.as4 import As4Fault, EbmsErrorCode
-from samdrift.wire.certificates import to_base64
+from samdrift.wire.crypto.certificates import to_base64
 from samdrift.wire.wssec.names import ATTACHMENT_SIGNATURE
 from tests.unit.wire.as4.crafting import Crafted
 from tests.unit.wire.as4.parties import PAYLOAD, message, sender, stranger

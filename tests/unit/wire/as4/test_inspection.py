@@ -22,8 +22,8 @@ from samdrift.wire.as4.inspection import (
     Unwrap,
     inspect_capture,
 )
+from samdrift.wire.crypto.softwarekeys import unwrap
 from samdrift.wire.errors import WireError
-from samdrift.wire.softwarekeys import unwrap
 from tests.captures import (
     DOMIBUS_ERROR,
     DOMIBUS_MESSAGES,

@@ -14,10 +14,10 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from lxml import etree
 
 from samdrift.wire.as4 import As4Fault, EbmsErrorCode, read_message
-from samdrift.wire.certificates import to_base64
+from samdrift.wire.crypto.certificates import to_base64
+from samdrift.wire.crypto.xmldsig import Canonicalization, Reference, Transform, append_signature, ds
 from samdrift.wire.wssec import names
 from samdrift.wire.xml import Element, Namespace, canonical, parse
-from samdrift.wire.xmldsig import Canonicalization, Reference, Transform, append_signature, ds
 from tests.unit.wire.as4.crafting import Crafted, gzipped
 from tests.unit.wire.as4.parties import PAYLOAD, decryption, receiver, sender, stranger
 from tests.unit.wire.as4.refusals import accepted, refusal

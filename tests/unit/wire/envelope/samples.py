@@ -9,6 +9,7 @@ from functools import cache
 
 from lxml import etree
 
+from samdrift.wire.crypto.softwarekeys import SoftwareDecryptionKey
 from samdrift.wire.envelope import EnvelopeHeader, seal
 from samdrift.wire.identifiers import (
     FEDERATION_TEST,
@@ -16,7 +17,6 @@ from samdrift.wire.identifiers import (
     SDK_MESSAGE_EXTENDED,
     ParticipantIdentifier,
 )
-from samdrift.wire.softwarekeys import SoftwareDecryptionKey
 from samdrift.wire.xml import Namespace
 from tests import pki
 

@@ -10,11 +10,11 @@ import pytest
 from lxml import etree
 from signxml import XMLVerifier
 
+from samdrift.wire.crypto.longtext import LONG_FROM, PLACEHOLDER
 from samdrift.wire.envelope import EnvelopeHeader, read, seal, verify
 from samdrift.wire.envelope.header import MAX_VALUE
 from samdrift.wire.errors import WireError
 from samdrift.wire.identifiers import RECEIPT_EXTENDED, DocumentIdentifier, ParticipantIdentifier
-from samdrift.wire.longtext import LONG_FROM, PLACEHOLDER
 from tests.official import requires_digg, schema_errors, schematron_errors
 from tests.unit.wire.envelope.samples import (
     HEADER,

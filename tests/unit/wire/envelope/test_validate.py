@@ -14,7 +14,7 @@ from samdrift.wire.envelope.header import MAX_VALUE
 from samdrift.wire.envelope.syntax import xha, xhb
 from samdrift.wire.errors import WireError, WireFault
 from samdrift.wire.findings import Finding
-from samdrift.wire.schema.check import MAX_FINDINGS
+from samdrift.wire.xml.schema.check import MAX_FINDINGS
 from tests.unit.wire.envelope.samples import changed, one, sealed
 
 Change = Callable[[etree._Element], object]

@@ -9,11 +9,11 @@ from dataclasses import replace
 import pytest
 from lxml import etree
 
-from samdrift.wire import base64text
+from samdrift.wire.crypto.longtext import LONG_FROM
 from samdrift.wire.envelope import read, seal, verify
 from samdrift.wire.errors import WireError, WireFault
 from samdrift.wire.identifiers import SDK_MESSAGE_BASE
-from samdrift.wire.longtext import LONG_FROM
+from samdrift.wire.xml import base64text
 from tests.unit.wire.envelope.samples import (
     HEADER,
     PAYLOAD,

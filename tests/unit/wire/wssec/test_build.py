@@ -11,8 +11,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
 from lxml import etree
 
+from samdrift.wire.crypto.keys import Oaep
+from samdrift.wire.crypto.xmldsig import Transform, ds
 from samdrift.wire.errors import WireError, WireFault
-from samdrift.wire.keys import Oaep
 from samdrift.wire.wssec import (
     Attachment,
     Part,
@@ -29,7 +30,6 @@ from samdrift.wire.wssec import (
     verify,
 )
 from samdrift.wire.xml import Namespace, canonical, parse
-from samdrift.wire.xmldsig import Transform, ds
 from tests.pki import name
 from tests.unit.wire.as4.parties import NOW, decryption, receiver, sender
 

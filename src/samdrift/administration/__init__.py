@@ -1,0 +1,1 @@
+"""What an operator does with organisations and keys, under dual control."""

@@ -1,0 +1,245 @@
+"""Closing an organisation: all of it destroyed, by a decision, and signed for (architecture-sad 4.3.2).
+
+Each step can be repeated. Up to the point where the closing is put on record
+nothing is lost, and whatever stops it leaves a suspended organisation. From there on
+the organisation's vaults open for nobody; whoever runs the same command again
+after a crash goes on where it stopped, until there is a certificate.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from samdrift.accesspoint import ending as ap
+from samdrift.administration import destruction
+from samdrift.administration.administration import Administration
+from samdrift.administration.dualcontrol import Matter, Persons, two_persons
+from samdrift.administration.keybackups import made_backups
+from samdrift.administration.keysheld import HeldKeys, held_keys, sha256
+from samdrift.attestation.signatures import canonical
+from samdrift.audit.entries import Happening
+from samdrift.audit.events import AuditEvent
+from samdrift.config.errors import Unusable
+from samdrift.contracts.clock import Clock
+from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
+from samdrift.keystore.interface import OPERATOR_KEYS
+from samdrift.keystore.keyfiles import KeyName, KeyStoreError
+from samdrift.messageservice.lifecycle import ending as mt
+from samdrift.vault.closing import Closing, Stock
+from samdrift.vault.registry import RegistrationState
+from samdrift.wire.crypto.keys import SigningKey
+from samdrift.wire.identifiers import ParticipantIdentifier
+
+_WORKER = Principal(PrincipalKind.WORKER, "closing")
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What is to be closed, by which decision, and what is accepted to be lost with it."""
+
+    organisation: ParticipantIdentifier
+    decision: str
+    also_unfinished: bool = False
+    without_export: bool = False
+
+    @property
+    def matter(self) -> Matter:
+        """What two persons agree to, word by word."""
+        losing = [
+            text
+            for accepted, text in (
+                (self.also_unfinished, "what is under way"),
+                (self.without_export, "a log that was not exported"),
+            )
+            if accepted
+        ]
+        also = f", also {' and '.join(losing)}" if losing else ""
+        everything = f"destroy everything of {self.organisation}: keys, messages and log{also}"
+        text = f"{everything}; decided {self.decision}"
+        return Matter("org close", self.organisation.value, text)
+
+
+async def close(installation: Administration, order: Order, persons: Persons | None, clock: Clock) -> bytes:
+    """Close an organisation, or go on with that; the certificate of destruction.
+
+    One that is closed already gives the certificate that there is. :class:`Unusable`
+    says what stands in the way, ``CustodyError`` that another person must approve.
+    """
+    closings = installation.provisioner.closings
+    key = _operators_key(installation)
+    closing, stock = await closings.last(order.organisation), await closings.stock(order.organisation)
+    if closing is not None and closing.certificate is not None and not stock:
+        return closing.certificate
+    if closing is None or closing.certificate is not None:
+        closing = await _begin(installation, order, stock, persons, clock)
+    return await _destroy(installation, closing, key, clock)
+
+
+async def _begin(
+    installation: Administration,
+    order: Order,
+    stock: Sequence[Stock],
+    persons: Persons | None,
+    clock: Clock,
+) -> Closing:
+    """Everything up to the point of no return, which is that the closing is on record."""
+    _require_closable(installation, order, stock)
+    if persons is None:
+        raise Unusable("closing takes two persons: --by and --with say who")
+    agreed = await two_persons(installation, order.matter, persons)
+    by = (agreed.first, agreed.second)
+    if order.also_unfinished:
+        await _end_unfinished(installation, order, stock, clock)
+        stock = await installation.provisioner.closings.stock(order.organisation)
+    now = clock()
+    backups = await made_backups(installation.gate, order.organisation)
+    facts = canonical(_facts(installation, order, stock, by, backups, now))
+    happening = Happening(
+        now,
+        AuditEvent.ORGANISATION_CLOSING,
+        f"operator:{agreed.first}",
+        Purpose.CLOSE,
+        {"organisation": order.organisation.value, "decision": order.decision, "with": agreed.second},
+    )
+    await installation.provisioner.begin_closing(order.organisation, facts, happening)
+    begun = await installation.provisioner.closings.last(order.organisation)
+    assert begun is not None
+    return begun
+
+
+def _require_closable(installation: Administration, order: Order, stock: Sequence[Stock]) -> None:
+    """:class:`Unusable` when something is to be done first, which it names."""
+    organisation = order.organisation
+    if not stock:
+        raise Unusable(f"{organisation} has no vault here")
+    if any(one.state is RegistrationState.ACTIVE for one in stock):
+        raise Unusable(f"{organisation} is not suspended: first samdrift org suspend {organisation}")
+    parts = _open_parts(installation, organisation)
+    if parts:
+        raise Unusable(f"{organisation} has under-organisations here; close them first: {', '.join(parts)}")
+    if not order.without_export and not all(one.exported for one in stock):
+        raise Unusable(
+            f"the log was not exported since {organisation} was suspended: first samdrift org export"
+            f" {organisation}, or --without-export when the decision says so"
+        )
+    under_way = {one.role: one.under_way for one in stock if one.under_way}
+    if under_way and not order.also_unfinished:
+        counted = ", ".join(f"{number} in role {role.value}" for role, number in under_way.items())
+        raise Unusable(
+            f"{organisation} has something under way ({counted}): resume it until that is done,"
+            " or --also-unfinished to end it, each with its reason"
+        )
+
+
+def _open_parts(installation: Administration, organisation: ParticipantIdentifier) -> list[str]:
+    """Its under-organisations that have vaults here."""
+    hosted = {one.organisation for one in installation.gate.registry.all()}
+    return [
+        one.identifier.value
+        for one in installation.config.organisations
+        if one.part_of == organisation and one.identifier in hosted
+    ]
+
+
+async def _end_unfinished(
+    installation: Administration, order: Order, stock: Sequence[Stock], clock: Clock
+) -> None:
+    """End what is under way, so that no message is left without a status and a reason.
+
+    Not in a vault that is locked: nobody reads there what became of a message, and
+    an officer who has forgotten the passphrase keeps nothing from being destroyed.
+    """
+    why = f"the organisation was closed here, decided {order.decision}"
+    for role in (one.role for one in stock if not installation.keys.locked(one.vault)):
+        ended = True
+        while ended:
+            async with installation.gate.open(_WORKER, order.organisation, role, Purpose.CLOSE) as vault:
+                end = ap.end_some if role is Role.ACCESS_POINT else mt.end_some
+                ended = bool(await end(vault, why, clock()))  # type: ignore[arg-type]
+
+
+def _facts(
+    installation: Administration,
+    order: Order,
+    stock: Sequence[Stock],
+    by: tuple[str, str],
+    backups: Sequence[dict[str, Any]],
+    now: datetime,
+) -> dict[str, Any]:
+    """What the certificate will say; nothing that anybody sent or received."""
+    config = installation.config
+    held = {one.role: held_keys(installation.keys, one.vault) for one in stock}
+    return {
+        "organisation": order.organisation.value,
+        "operator": config.access_point.party if config.access_point else config.federation.identifier,
+        "federation": config.federation.identifier,
+        "environment": config.environment.value,
+        "decision": order.decision,
+        "approved_by": list(by),
+        "begun_at": now.isoformat(timespec="seconds"),
+        "log_exported": all(one.exported for one in stock),
+        "vaults": [_vault_facts(one, held[one.role]) for one in stock],
+        "unfinished": [_ended_facts(one.role, happening) for one in stock for happening in one.ended],
+        "key_backups": list(backups),
+    }
+
+
+def _vault_facts(stock: Stock, held: HeldKeys) -> dict[str, Any]:
+    return {
+        "role": stock.role.value,
+        "vault": stock.vault,
+        "records": stock.records,
+        "bodies": stock.bodies,
+        "log": {"length": stock.log_length, "head": stock.log_hash.hex()},
+        "keys": [{"key": one.name.value, "number": one.number, "sha256": sha256(one)} for one in held.keys],
+        "keys_not_named": held.problem,
+    }
+
+
+def _ended_facts(role: Role, ended: Happening) -> dict[str, str]:
+    ids = ended.ids
+    return {
+        "role": role.value,
+        "what": ids["what"],
+        "id": ids.get("message") or ids.get("envelope", ""),
+        "status": ids["status"],
+        "reason": ids["reason"],
+    }
+
+
+async def _destroy(installation: Administration, closing: Closing, key: SigningKey, clock: Clock) -> bytes:
+    """Destroy what there still is, the keys of every vault first, and sign for it."""
+    provisioner, organisation = installation.provisioner, closing.organisation
+    stock = await provisioner.closings.stock(organisation)
+    for one in stock:
+        installation.keys.destroy(one.vault)
+    for one in stock:
+        await provisioner.drop(organisation, one.role)
+    facts, now = json.loads(closing.facts), clock()
+    signed = destruction.certificate(facts, now, key)
+    happening = Happening(
+        now,
+        AuditEvent.ORGANISATION_CLOSED,
+        "platform",
+        Purpose.CLOSE,
+        {"organisation": organisation.value, "decision": facts["decision"]},
+    )
+    await provisioner.closings.end(closing, signed, happening)
+    done = await provisioner.closings.last(organisation)
+    assert done is not None
+    assert done.certificate is not None
+    return done.certificate
+
+
+def _operators_key(installation: Administration) -> SigningKey:
+    """The key that the operator signs with: what peers know it by, or else its server's."""
+    for name in (KeyName.ACCESS_POINT, KeyName.TLS_SERVER):
+        try:
+            return installation.keys.signing_key(OPERATOR_KEYS, name)
+        except KeyStoreError:
+            continue
+    raise Unusable("the operator has no certificate to sign with: samdrift keys request access-point")

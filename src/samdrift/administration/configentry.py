@@ -1,0 +1,53 @@
+"""The entry of an organisation for the configuration file, as a beginning to be completed."""
+
+from __future__ import annotations
+
+import json
+
+from samdrift.administration.checklist import Facts
+from samdrift.config.model import Config
+from samdrift.contracts.principals import Role
+from samdrift.keystore.keyfiles import KeyName
+from samdrift.wire.crypto.certificates import fingerprint
+
+
+def entry_text(config: Config, facts: Facts, name: str, part_of: str = "") -> str:
+    """TOML that can be appended to the file as it is; a JSON string is a TOML string."""
+    lines = [
+        "[[organisations]]",
+        f"identifier = {_text(facts.organisation.value)}",
+        f"name = {_text(name or facts.organisation.value)}"
+        + ("" if name else "  # its name, as in its certificates"),
+        f"roles = {json.dumps([role.value for role in facts.roles])}",
+    ]
+    if part_of:
+        lines.append(f"part_of = {_text(part_of)}")
+    if Role.MESSAGE_SERVICE in facts.roles:
+        lines += [
+            "functional_addresses = []  # as in the address book",
+            f"access_point = {_text(_interface_c(config))}",
+        ]
+    if Role.ACCESS_POINT in facts.roles:
+        lines.append(_clients(facts))
+    return "\n".join(lines) + "\n"
+
+
+def _clients(facts: Facts) -> str:
+    """Who may use interface C: its own message service, once that has a certificate."""
+    held = facts.keys.certificates(KeyName.TLS_CLIENT)
+    if not held:
+        return 'clients = {}  # "message-service" = SHA-256 of its client certificate'
+    return f'clients = {{ "message-service" = "{fingerprint(held[0])}" }}'
+
+
+def _interface_c(config: Config) -> str:
+    """Where its access point is: where that of the others is."""
+    for one in config.organisations:
+        if one.access_point:
+            return one.access_point
+    listen = config.access_point.listen_c if config.access_point else None
+    return f"https://{listen.host}:{listen.port}" if listen else "https://access-point.example"
+
+
+def _text(value: str) -> str:
+    return json.dumps(value, ensure_ascii=False)

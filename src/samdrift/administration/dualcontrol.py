@@ -1,0 +1,143 @@
+"""Dual control: what is done only when two custodians agree, and stands in the logs with both names.
+
+Used by a command like this::
+
+    persons = present(by, other, by_file, other_file)      # asks for passphrases, at the terminal
+    async with administering(config) as installation:
+        matter = Matter("org close", organisation.value, "destroy the keys of ...")
+        agreed = await two_persons(installation, matter, persons)
+        ...                                                  # agreed.first, agreed.second
+
+With both persons present, :func:`two_persons` returns at once. With one, it
+raises ``CustodyError`` (``ASKED``), which names the request to approve; once
+another custodian has run ``samdrift custodian approve``, the first one's same
+command goes through, once, within a day. What is agreed to is the matter word by
+word: so its text says exactly what will be done.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from samdrift.administration.administration import Administration, note
+from samdrift.audit.events import AuditEvent
+from samdrift.keystore.custody import (
+    NEEDED,
+    Custodian,
+    Custodians,
+    CustodyError,
+    CustodyFault,
+    TwoPersons,
+)
+from samdrift.keystore.requests import Matter, Request, Requests
+from samdrift.wire.identifiers import ParticipantIdentifier
+
+__all__ = ["Matter", "Person", "Persons", "TwoPersons", "approve", "record", "two_persons"]
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Who somebody says to be, and the passphrase that is to show it."""
+
+    name: str
+    passphrase: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Persons:
+    """Who asks, and who approves at the same terminal, if anybody does."""
+
+    first: Person
+    second: Person | None = None
+
+
+def custodians_of(installation: Administration) -> Custodians:
+    """The custodians of an installation."""
+    return Custodians(installation.config.vaults.secrets)
+
+
+def requests_of(installation: Administration) -> Requests:
+    """What its custodians have asked for."""
+    return Requests(installation.config.vaults.secrets, custodians_of(installation))
+
+
+async def two_persons(installation: Administration, matter: Matter, persons: Persons) -> TwoPersons:
+    """Return when two custodians agree to ``matter``; :class:`CustodyError` says why they do not.
+
+    That they agreed is in the operator's log, and in the organisation's that the
+    matter concerns, when this returns.
+    """
+    try:
+        if len(custodians_of(installation).names()) < NEEDED:
+            text = f"this takes {NEEDED} custodians: add them with samdrift custodian add"
+            raise CustodyError(CustodyFault.TOO_FEW, text)
+        if persons.second is not None and persons.second.name == persons.first.name:
+            raise CustodyError(CustodyFault.SAME_PERSON, "two different persons are needed")
+        agreed = await _agreed(installation, matter, persons)
+    except CustodyError as error:
+        if error.fault is not CustodyFault.ASKED:
+            await _refused(installation, matter, persons, error)
+        raise
+    facts = {"first": agreed.first, "second": agreed.second}
+    await record(installation, AuditEvent.CUSTODY_AGREED, agreed.first, matter, facts)
+    return agreed
+
+
+async def approve(installation: Administration, identifier: str, person: Person) -> Request:
+    """Agree to what another custodian has asked for; what was agreed to."""
+    requests, now = requests_of(installation), datetime.now(UTC)
+    request = requests.find(identifier, now)
+    try:
+        custodian = await _prove(installation, person)
+        request = await asyncio.to_thread(requests.approve, identifier, custodian, now)
+    except CustodyError as error:
+        await _refused(installation, request.matter, Persons(person), error)
+        raise
+    facts = {"request": request.id, "first": request.by, "second": person.name}
+    await record(installation, AuditEvent.CUSTODY_APPROVED, person.name, request.matter, facts)
+    return request
+
+
+async def record(
+    installation: Administration, event: AuditEvent, name: str, matter: Matter, facts: dict[str, str]
+) -> None:
+    """Write what a custodian did in the operator's log, and in the organisation's that it concerns."""
+    facts = {"action": matter.action, "what": matter.text} | facts
+    organisation = ParticipantIdentifier(matter.organisation) if matter.organisation else None
+    await note(installation, event, name, organisation, facts)
+
+
+async def _agreed(installation: Administration, matter: Matter, persons: Persons) -> TwoPersons:
+    first = await _prove(installation, persons.first)
+    if persons.second is not None:
+        second = await _prove(installation, persons.second)
+        return TwoPersons(first.name, second.name)
+    requests, now = requests_of(installation), datetime.now(UTC)
+    agreed = await asyncio.to_thread(requests.take, matter, first, now)
+    if agreed is not None:
+        return agreed
+    request = await asyncio.to_thread(requests.ask, matter, first, now)
+    facts = {"request": request.id, "first": first.name}
+    await record(installation, AuditEvent.CUSTODY_ASKED, first.name, matter, facts)
+    raise CustodyError(
+        CustodyFault.ASKED,
+        f"asked, not done yet: {matter.text}. Within a day another custodian runs"
+        f" 'samdrift custodian approve {request.id} --by NAME'; then repeat this command",
+    )
+
+
+async def _prove(installation: Administration, person: Person) -> Custodian:
+    custodians = custodians_of(installation)
+    return await asyncio.to_thread(custodians.prove, person.name, person.passphrase)
+
+
+async def _refused(
+    installation: Administration, matter: Matter, persons: Persons, error: CustodyError
+) -> None:
+    names = {"first": persons.first.name}
+    if persons.second is not None:
+        names["second"] = persons.second.name
+    facts = {"reason": error.fault.value} | names
+    await record(installation, AuditEvent.CUSTODY_REFUSED, persons.first.name, matter, facts)

@@ -1,0 +1,179 @@
+"""Gathers what the checklist of an organisation is judged by: from here, and from the federation itself."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from cryptography import x509
+
+from samdrift.administration.administration import Administration
+from samdrift.administration.checklist import Asked, Facts
+from samdrift.administration.keysheld import HeldKeys, held_keys
+from samdrift.config.model import Config, OrganisationConfig
+from samdrift.contracts.discovery import Discovery, DiscoveryError, DiscoveryUnavailable, NotRegistered
+from samdrift.contracts.principals import Role
+from samdrift.installation import rolesettings
+from samdrift.installation.services import shared_services
+from samdrift.keystore.interface import OPERATOR_KEYS
+from samdrift.keystore.keyfiles import KeyName
+from samdrift.messageservice.routing import Routing, Share
+from samdrift.net.addressbook import AddressBookClient, AddressBookUnavailable
+from samdrift.net.http import http_client
+from samdrift.net.trustfolder import TrustFolderError, read_policies
+from samdrift.wire.addressbook import AddressBookCopy
+from samdrift.wire.identifiers import DocumentIdentifier, ParticipantIdentifier
+from samdrift.wire.smp import ServiceMetadata
+
+_PATIENCE = 20.0
+"""Seconds that one answer of the federation is waited for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Federation:
+    """The shared services as they answer now."""
+
+    discovery: Discovery
+    book: Asked[AddressBookCopy]
+
+
+@contextlib.asynccontextmanager
+async def asking(config: Config, now: datetime) -> AsyncIterator[Federation]:
+    """Services to ask, with the address book read once; what cannot be reached is told as unknown."""
+    book = await _address_book(config, now)
+    async with discovering(config) as discovery:
+        yield Federation(discovery, book)
+
+
+@contextlib.asynccontextmanager
+async def discovering(config: Config) -> AsyncIterator[Discovery]:
+    """SML and SMP to ask; with a trust folder that is not usable every answer is that nothing is known."""
+    try:
+        read_policies(config.federation.trust)
+    except TrustFolderError as error:
+        yield _Untold(f"the trust folder is not usable: {error}")
+        return
+    async with shared_services(config) as services:
+        yield services.discovery
+
+
+class _Untold:
+    """Stands where nobody can be asked."""
+
+    def __init__(self, why: str) -> None:
+        self._why = why
+
+    async def service(
+        self, participant: ParticipantIdentifier, document: DocumentIdentifier
+    ) -> ServiceMetadata:
+        raise DiscoveryUnavailable(self._why)
+
+
+async def gather(
+    installation: Administration,
+    organisation: ParticipantIdentifier,
+    federation: Federation | None,
+    now: datetime,
+    roles: Sequence[Role] = (),
+) -> Facts:
+    """Everything known of the organisation; without ``federation``, only what is known here.
+
+    ``roles`` are those that it is meant to have where the configuration has no entry of it yet.
+    """
+    facts = _here(installation, organisation, now, roles)
+    if federation is None:
+        nobody = "the federation was not asked"
+        return replace(facts, listed=Asked(unknown=nobody), addresses=Asked(unknown=nobody))
+    documents = rolesettings.documents(facts.entry)
+    answers = await asyncio.gather(
+        *(registration(federation.discovery, organisation, each) for each in documents)
+    )
+    return _with_book(
+        replace(facts, registrations=dict(zip(documents, answers, strict=True))), federation.book
+    )
+
+
+def _here(
+    installation: Administration, organisation: ParticipantIdentifier, now: datetime, roles: Sequence[Role]
+) -> Facts:
+    config, registry = installation.config, installation.gate.registry
+    entry = next((one for one in config.organisations if one.identifier == organisation), None)
+    found = {role: one for role in Role if (one := registry.find(organisation, role)) is not None}
+    service = found.get(Role.MESSAGE_SERVICE)
+    return Facts(
+        organisation,
+        tuple(entry.roles if entry else roles or found),
+        now,
+        entry,
+        {role: one.state for role, one in found.items()},
+        held_keys(installation.keys, service.vault) if service else HeldKeys(),
+        _unassigned(entry) if entry else (),
+        _own_certificates(installation),
+        config.access_point.address if config.access_point else "",
+        in_token=tuple(role for role, one in found.items() if installation.keys.in_token(one.vault)),
+        locked=tuple(role for role, one in found.items() if installation.keys.locked(one.vault)),
+    )
+
+
+def _unassigned(entry: OrganisationConfig) -> tuple[str, ...]:
+    """Functional addresses that no message client gets."""
+    routing = Routing(Share(one.id, one.addresses, one.default) for one in entry.message_clients)
+    return routing.unassigned(entry.functional_addresses)
+
+
+def _own_certificates(installation: Administration) -> tuple[x509.Certificate, ...]:
+    """Our access point's, the newest first."""
+    if installation.config.access_point is None:
+        return ()
+    return held_keys(installation.keys, OPERATOR_KEYS).certificates(KeyName.ACCESS_POINT)
+
+
+async def registration(
+    discovery: Discovery, organisation: ParticipantIdentifier, document: DocumentIdentifier
+) -> Asked[ServiceMetadata]:
+    """Look up one registration; nothing where there is none, and why where that cannot be known."""
+    try:
+        async with asyncio.timeout(_PATIENCE):
+            return Asked(await discovery.service(organisation, document))
+    except NotRegistered:
+        return Asked()
+    except DiscoveryError as error:
+        return Asked(unknown=error.text)
+    except TimeoutError:
+        return Asked(unknown="SML or SMP gave no answer in time")
+
+
+async def _address_book(config: Config, now: datetime) -> Asked[AddressBookCopy]:
+    """The whole address book, as it is now."""
+    if config.address_book is None:
+        return Asked(unknown="the configuration names no address book")
+    try:
+        async with (
+            asyncio.timeout(_PATIENCE),
+            http_client(public_only=not config.federation.private_addresses) as client,
+        ):
+            book = AddressBookClient(client, config.address_book.url)
+            return Asked(AddressBookCopy(now, await book.organisations(), await book.addresses()))
+    except AddressBookUnavailable as error:
+        return Asked(unknown=str(error))
+    except TimeoutError:
+        return Asked(unknown="the address book gave no answer in time")
+
+
+def _with_book(facts: Facts, book: Asked[AddressBookCopy]) -> Facts:
+    """The facts with what the address book says of the organisation."""
+    if book.value is None:
+        return replace(facts, listed=Asked(unknown=book.unknown), addresses=Asked(unknown=book.unknown))
+    listed = book.value.organisation(facts.organisation)
+    addresses = tuple(
+        one for one in book.value.addresses if one.organisation.participant == facts.organisation
+    )
+    return replace(
+        facts,
+        listed=Asked(listed),
+        addresses=Asked(addresses),
+        parent=book.value.parent(listed) if listed else None,
+    )

@@ -1,1 +1,0 @@
-"""The composition root and the command line: the only importer of several roles."""

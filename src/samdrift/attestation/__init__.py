@@ -1,0 +1,1 @@
+"""Signed files that leave the house: signatures, archives, the trust folder."""

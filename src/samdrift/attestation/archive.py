@@ -1,0 +1,148 @@
+"""The tar file that an export is: written in one go, and read with care.
+
+Of the formats that are called tar it is the plainest, POSIX ustar: regular files
+with short names. Each header is exactly what the writer makes of its name, size
+and time; anything else (links, folders, other types, names that lead elsewhere,
+further headers) is refused unread.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import tarfile
+from collections.abc import AsyncIterable, AsyncIterator
+from dataclasses import dataclass
+from typing import Protocol
+
+from samdrift.attestation.errors import MoveError, MoveFault
+
+BLOCK = tarfile.BLOCKSIZE
+PIECE = 1 << 18
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*){0,4}")
+_LONGEST_NAME = 200
+_MODE = 0o600
+
+
+class Writing(Protocol):
+    async def write(self, data: bytes) -> None: ...
+
+
+class Reading(Protocol):
+    async def read(self, size: int) -> bytes: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A file in the archive."""
+
+    name: str
+    size: int
+
+
+class ArchiveWriter:
+    """Writes files one after another; of each it gives the line that ``sha256sum`` reads."""
+
+    def __init__(self, sink: Writing, time: int) -> None:
+        self._sink = sink
+        self._time = time
+        self.count = 0
+        self.bytes = 0
+
+    async def add(self, name: str, data: bytes) -> str:
+        """A file that is at hand."""
+        return await self.stream(Member(name, len(data)), _at_once(data))
+
+    async def stream(self, member: Member, pieces: AsyncIterable[bytes]) -> str:
+        """A file that comes in pieces; :class:`ValueError` when they are not as many bytes as was said."""
+        digest, size = hashlib.sha256(), 0
+        await self._sink.write(_header(member, self._time))
+        async for piece in pieces:
+            digest.update(piece)
+            size += len(piece)
+            await self._sink.write(piece)
+        if size != member.size:
+            raise ValueError("a file has another size than was said")
+        await self._sink.write(bytes(-size % BLOCK))
+        self.count += 1
+        self.bytes += member.size
+        return _line(member, digest.hexdigest())
+
+    async def end(self) -> None:
+        await self._sink.write(bytes(2 * BLOCK))
+
+
+class ArchiveReader:
+    """Reads files one after another: the header with :meth:`next`, then the content."""
+
+    def __init__(self, source: Reading) -> None:
+        self._source = source
+        self.count = 0
+        self.bytes = 0
+        self.line = ""
+        """What ``sha256sum`` would say of the last file that was read to its end."""
+
+    async def next(self) -> Member | None:
+        """The next file, ``None`` after the last one; :class:`MoveError` (``DAMAGED``) for anything else."""
+        header = await self._exactly(BLOCK)
+        if header == bytes(BLOCK):
+            if await self._exactly(BLOCK) != header or await self._source.read(1):
+                raise damaged("something follows its end")
+            return None
+        try:
+            info = tarfile.TarInfo.frombuf(header, "ascii", "strict")
+            member = Member(info.name, info.size)
+            canonical = _header(member, int(info.mtime))
+        except (tarfile.HeaderError, ValueError, UnicodeError, OverflowError):
+            raise damaged("a file in it has a header that cannot be used") from None
+        if canonical != header:
+            raise damaged("a file in it has a header that cannot be used")
+        return member
+
+    async def pieces(self, member: Member) -> AsyncIterator[bytes]:
+        """The content of the file that :meth:`next` gave, to be read to its end."""
+        digest, left = hashlib.sha256(), member.size
+        while left:
+            piece = await self._exactly(min(left, PIECE))
+            digest.update(piece)
+            left -= len(piece)
+            yield piece
+        if any(await self._exactly(-member.size % BLOCK)):
+            raise damaged("a file in it is not filled up with zeros")
+        self.count += 1
+        self.bytes += member.size
+        self.line = _line(member, digest.hexdigest())
+
+    async def whole(self, member: Member, most: int) -> bytes:
+        """The content of a file of at most so many bytes."""
+        if member.size > most:
+            raise damaged(f"{member.name} is larger than such a file may be")
+        return b"".join([piece async for piece in self.pieces(member)])
+
+    async def _exactly(self, size: int) -> bytes:
+        data = await self._source.read(size)
+        if len(data) < size:
+            raise damaged("it ends too early")
+        return data
+
+
+def damaged(what: str) -> MoveError:
+    """The file is not a whole export; ``what`` says why."""
+    return MoveError(MoveFault.DAMAGED, f"the export cannot be used: {what}")
+
+
+def _header(member: Member, time: int) -> bytes:
+    """The header of a file; :class:`ValueError` for a name or size that no export has."""
+    if len(member.name) > _LONGEST_NAME or not _NAME.fullmatch(member.name) or member.size < 0:
+        raise ValueError("not a file of an export")
+    info = tarfile.TarInfo(member.name)
+    info.size, info.mtime, info.mode = member.size, time, _MODE
+    return info.tobuf(tarfile.USTAR_FORMAT, "ascii", "strict")
+
+
+def _line(member: Member, digest: str) -> str:
+    return f"{digest}  {member.name}\n"
+
+
+async def _at_once(data: bytes) -> AsyncIterator[bytes]:
+    yield data

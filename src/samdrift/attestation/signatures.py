@@ -1,0 +1,73 @@
+"""Signatures under what is shown to others: exports, evidence, results of checks, destruction. Pure.
+
+One form for all: RSASSA-PKCS1-v1_5 with SHA-256, which ``openssl dgst -verify`` checks.
+In a JSON document the signature stands beside what is signed, with the signer's
+certificate, and is over that as JSON with sorted names and without spaces. Whether
+the signer is to be trusted is for whoever verifies, at the time that the document tells.
+"""
+
+from __future__ import annotations
+
+import json
+from base64 import b64decode, b64encode
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from samdrift.wire.crypto.keys import SigningKey
+
+ALGORITHM = "RSASSA-PKCS1-v1_5 with SHA-256"
+
+
+def canonical(document: Mapping[str, Any]) -> bytes:
+    """The bytes that stand for a JSON document; ``ValueError`` for text that has none."""
+    return json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def signed(document: Mapping[str, Any], key: SigningKey) -> dict[str, str]:
+    """The signature of ``document``, to stand beside it."""
+    return {
+        "algorithm": ALGORITHM,
+        "certificate": key.certificate.public_bytes(Encoding.PEM).decode(),
+        "value": b64encode(key.sign(canonical(document))).decode(),
+    }
+
+
+def signer(document: Mapping[str, Any], signature: Mapping[str, str]) -> x509.Certificate | None:
+    """Who has signed ``document``; ``None`` when nobody has.
+
+    ``ValueError``, ``KeyError``, ``TypeError`` or ``AttributeError`` when ``signature`` is none of ours.
+    """
+    if signature["algorithm"] != ALGORITHM:
+        raise ValueError("another algorithm")
+    certificate = x509.load_pem_x509_certificate(signature["certificate"].encode())
+    value = b64decode(signature["value"], validate=True)
+    return certificate if holds(canonical(document), value, certificate) else None
+
+
+def holds(data: bytes, signature: bytes, certificate: x509.Certificate) -> bool:
+    """Whether the key of ``certificate`` has signed ``data``."""
+    try:
+        key = certificate.public_key()
+        if not isinstance(key, rsa.RSAPublicKey):
+            return False
+        key.verify(signature, data, padding.PKCS1v15(), hashes.SHA256())
+    except (InvalidSignature, UnsupportedAlgorithm, ValueError):
+        return False
+    return True
+
+
+def time_of(value: object) -> datetime:
+    """When something was, as a document says; ``ValueError`` or ``TypeError`` for what is no moment."""
+    if not isinstance(value, str):
+        raise TypeError
+    at = datetime.fromisoformat(value)
+    if at.tzinfo is None:
+        raise ValueError
+    return at

@@ -1,0 +1,1 @@
+"""Makes the environment on first use; the standard library alone."""

@@ -1,0 +1,73 @@
+"""What ``./samdrift`` does before the command line runs: see that what it needs is installed.
+
+Runs in whatever Python the caller has, before anything is installed, and before
+every command: so it imports ``os`` and ``sys`` alone, and the rest of the
+standard library only when something is to be installed.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator, Sequence
+
+from samdrift.bootstrap.installed import holds, python_of
+
+_UNUSABLE = 2
+_INTERRUPTED = 130
+
+
+def launch(checkout: str, arguments: Sequence[str]) -> int:
+    """Install what ``arguments`` need and become that command; returns only when that fails."""
+    testing = arguments[:1] == ["test"]
+    peers = testing and "--peers" in arguments
+    needed = _needed(checkout, testing=testing, peers=peers)
+    missing = [pair for pair in needed if not holds(*pair)]
+    status = _install(checkout, missing) if missing else 0
+    if status:
+        return status
+    python = python_of(_own(checkout))
+    if testing:
+        os.chdir(checkout)
+        return os.execv(python, [python, "-m", "pytest", *arguments[1:]])
+    # -P: nothing that lies in the caller's folder is imported.
+    return os.execv(python, [python, "-P", "-m", "samdrift.cli.main", *arguments])
+
+
+def _own(checkout: str) -> str:
+    return os.path.join(checkout, ".venv")
+
+
+def _needed(checkout: str, *, testing: bool, peers: bool) -> Iterator[tuple[str, str]]:
+    """Folder of the environment and lock file, for each that the command needs.
+
+    The tests add to our own environment. Peers that they talk with have their own,
+    since those cannot live with the versions that we use.
+    """
+    own = _own(checkout)
+    yield own, os.path.join(checkout, "requirements.lock")
+    if testing:
+        yield own, os.path.join(checkout, "requirements-test.lock")
+    if peers:
+        from glob import glob
+
+        for peer in sorted(glob(os.path.join(checkout, "tests", "interop", "*", "requirements.lock"))):
+            yield f"{own}-{os.path.basename(os.path.dirname(peer))}", peer
+
+
+def _install(checkout: str, missing: Sequence[tuple[str, str]]) -> int:
+    from pathlib import Path
+
+    from samdrift.bootstrap.environment import Environment, EnvironmentFailure
+
+    try:
+        for folder, lock in missing:
+            own = folder == _own(checkout)
+            Environment(Path(folder), Path(lock), Path(checkout, "src") if own else None).ensure()
+    except EnvironmentFailure as failure:
+        sys.stderr.write(f"samdrift: {failure}\n")
+        return _UNUSABLE
+    except KeyboardInterrupt:
+        sys.stderr.write("\nsamdrift: interrupted, the next run starts over\n")
+        return _INTERRUPTED
+    return 0

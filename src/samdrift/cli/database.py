@@ -1,0 +1,85 @@
+"""`samdrift database`: the database of an installation, in the hands of its operator."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from samdrift.administration.administration import provisioning
+from samdrift.audit.entries import Happening
+from samdrift.audit.events import AuditEvent
+from samdrift.cli.output import complain, print_line, print_text
+from samdrift.config.errors import Unusable
+from samdrift.config.failures import told
+from samdrift.config.inputs import read_participant
+from samdrift.config.model import Config
+from samdrift.config.reader import load
+from samdrift.contracts.principals import PrincipalKind, Purpose
+from samdrift.installation.loop import run
+from samdrift.installation.operator import vault_settings
+from samdrift.net.clock import system_clock
+from samdrift.vault.database import migrations
+from samdrift.vault.provision import Provisioner
+from samdrift.wire.identifiers import ParticipantIdentifier
+
+app = typer.Typer(add_completion=False)
+
+ConfigFile = Annotated[Path, typer.Option("--config", help="The installation's configuration file (TOML).")]
+Organisation = Annotated[
+    str | None, typer.Option("--organisation", help="Only this one, such as 0203:habo.se.")
+]
+
+_ADMINISTRATOR = f"{PrincipalKind.WORKER}:administrator"
+
+
+@app.callback()
+def database() -> None:
+    """Look after the database that the vaults are in."""
+
+
+@app.command("rotate-logins")
+def rotate_logins(config: ConfigFile, organisation: Organisation = None) -> None:
+    """Give every login a new password while all runs: the vaults', the registry's, our administrator's."""
+    with told():
+        only = None if organisation is None else read_participant(organisation)
+        rotated, locked = run(_rotate(load(config), only))
+    print_line(f"{rotated} logins have a new password")
+    if locked:
+        complain(f"{locked} logins keep theirs: their vaults are locked by the organisation's own officer")
+
+
+@app.command("hardening")
+def hardening(
+    administrator: Annotated[
+        str, typer.Argument(help="The login in the URL of the database, which goes on making vaults.")
+    ],
+) -> None:
+    """Print what a superuser runs in the database of the operator's own cluster (docs/database.md)."""
+    print_text(migrations.hardening_for(administrator))
+
+
+async def _rotate(config: Config, only: ParticipantIdentifier | None) -> tuple[int, int]:
+    """How many got a new password, and how many could not. With the administrator's login alone."""
+    async with provisioning(vault_settings(config)) as (keys, provisioner):
+        hosted = [one for one in await provisioner.registrations() if only in (None, one.organisation)]
+        if only is not None and not hosted:
+            raise Unusable("the organisation has no vault here")
+        others = 0 if only is not None else await _rotate_others(provisioner)
+        locked = [one for one in hosted if keys.locked(one.vault)]
+        for one in hosted:
+            if one not in locked:
+                await provisioner.rotate_login(one.organisation, one.role, _rotated())
+        return len(hosted) - len(locked) + others, len(locked)
+
+
+async def _rotate_others(provisioner: Provisioner) -> int:
+    """The logins that belong to no vault; how many got a new password."""
+    await provisioner.rotate_registry()
+    await provisioner.operator_log(_rotated(login="registry"))
+    return 1 + await provisioner.end_readers() + await provisioner.rotate_administrator()
+
+
+def _rotated(**facts: str) -> Happening:
+    return Happening(system_clock(), AuditEvent.VAULT_LOGIN_ROTATED, _ADMINISTRATOR, Purpose.MAINTAIN, facts)

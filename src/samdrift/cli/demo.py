@@ -1,0 +1,76 @@
+"""`samdrift demo`: a whole federation on this machine, a conversation, and the way that it took."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from samdrift.cli import demoview
+from samdrift.config.failures import told
+from samdrift.demo.cast import AGENCY, HABO, MULLSJO
+from samdrift.demo.proof import prove_rest, prove_way
+from samdrift.demo.scenario import DemoFailed, Exchange, play
+from samdrift.demo.world import World, world
+from samdrift.evidence.trace import Step, trace
+from samdrift.installation.loop import run
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command()
+def demo(
+    once: Annotated[
+        bool, typer.Option("--once", help="End when the conversation is over and checked.")
+    ] = False,
+    folder: Annotated[
+        Path, typer.Option(help="Where federation and operators are kept between runs.")
+    ] = Path(".samdrift/demo"),
+) -> int:
+    """Start a federation and two operators, exchange messages between three organisations, show the way."""
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s")
+    console = demoview.console()
+    try:
+        with told():
+            run(_run(console, folder.resolve(), once))
+    except DemoFailed as failure:
+        demoview.failed(console, str(failure))
+        return 1
+    return 0
+
+
+async def _run(console: Console, folder: Path, once: bool) -> None:
+    with demoview.progress(console) as progress:
+        async with world(folder, progress) as demo_world:
+            habo, agency, mullsjo = (demo_world.party(one) for one in (HABO, AGENCY, MULLSJO))
+            exchanges = await play(habo, agency, mullsjo, progress)
+            progress("every step stands in the logs, their chains are whole, the access points hold nothing")
+            await prove_rest([habo, agency, mullsjo])
+            ways = [await _way(exchange) for exchange in exchanges]
+            progress.done()
+            for exchange, steps in zip(exchanges, ways, strict=True):
+                demoview.exchange(console, exchange, steps)
+            if not once:
+                await _stay(console, demo_world)
+
+
+async def _way(exchange: Exchange) -> list[Step]:
+    """The logged steps of both ends in order of time, checked to be whole."""
+    sent, received = [
+        await trace(end.operator.gate, end.organisation, exchange.message_id)
+        for end in (exchange.sender, exchange.recipient)
+    ]
+    prove_way(exchange, sent, received)
+    return sorted((*sent, *received), key=lambda step: step.at)
+
+
+async def _stay(console: Console, demo_world: World) -> None:
+    demoview.reachable(console, demo_world)
+    try:
+        await asyncio.Event().wait()
+    except asyncio.CancelledError:
+        demoview.stopping(console)

@@ -1,0 +1,151 @@
+"""What the demonstration shows in the terminal: progress, the way of each message, what is reachable."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.markup import escape
+from rich.status import Status
+from rich.table import Table
+
+from samdrift.audit.events import AuditEvent
+from samdrift.config.errors import printable
+from samdrift.demo.scenario import Exchange
+from samdrift.evidence.trace import Step
+
+if TYPE_CHECKING:
+    from samdrift.demo.world import World
+
+
+_NARROWEST = 150
+
+
+def console() -> Console:
+    """Standard output; wide enough for the tables where it is not a terminal."""
+    plain = Console(highlight=False, emoji=False)
+    return plain if plain.is_terminal else Console(highlight=False, emoji=False, width=_NARROWEST)
+
+
+class Steps:
+    """Says what is being done, and when it is done how long it took."""
+
+    def __init__(self, console: Console, status: Status) -> None:
+        self._console = console
+        self._status = status
+        self._current = ""
+        self._since = 0.0
+
+    def __call__(self, text: str) -> None:
+        self.done()
+        self._current, self._since = text, time.monotonic()
+        self._status.update(f"{text} …")
+        self._status.start()
+
+    def done(self) -> None:
+        """The current step is over."""
+        if self._current:
+            self._console.print(f"[green]✓[/] {self._current} [dim]{time.monotonic() - self._since:.1f} s[/]")
+            self._current = ""
+        self._status.stop()
+
+
+@contextlib.contextmanager
+def progress(console: Console) -> Iterator[Steps]:
+    """A display of what is being done, while the context lasts."""
+    status = console.status("")
+    try:
+        yield Steps(console, status)
+    finally:
+        status.stop()
+
+
+_WORDS = {
+    AuditEvent.MT_MESSAGE_SCHEDULED: "message validated and stored",
+    AuditEvent.MT_MESSAGE_SUBMITTED: "encrypted for the recipient, signed, handed to the access point",
+    AuditEvent.AP_TRANSFER_QUEUED: "envelope stored for transfer",
+    AuditEvent.AP_TRANSFER_DELIVERED: "AS4 receipt verified; envelope deleted here",
+    AuditEvent.AP_ENVELOPE_RECEIVED: "AS4 message verified and decrypted; envelope stored; receipt signed",
+    AuditEvent.MT_MESSAGE_RETRIEVED: "signature verified, decrypted, validated, accepted",
+    AuditEvent.MT_RECEIPT_QUEUED: "message receipt written",
+    AuditEvent.AP_ENVELOPE_ACKNOWLEDGED: "envelope taken over by the message service; deleted here",
+    AuditEvent.MT_RECEIPT_SUBMITTED: "message receipt signed, handed to the access point",
+    AuditEvent.MT_RECEIPT_ACKNOWLEDGED: "message receipt delivered",
+    AuditEvent.MT_MESSAGE_NEW: "message ready to be fetched",
+    AuditEvent.MT_MESSAGE_ACKNOWLEDGED: "transport receipt noted; waiting for the message receipt",
+    AuditEvent.MT_RECEIPT_RECEIVED: "message receipt verified",
+    AuditEvent.MT_MESSAGE_ACCEPTED: "message accepted by the recipient",
+    AuditEvent.MT_MESSAGE_READ: "message read by the client",
+}
+
+
+def exchange(console: Console, done: Exchange, steps: Sequence[Step]) -> None:
+    """The way of one message at both organisations, and where it lies now."""
+    sender, recipient = done.sender.organisation.value, done.recipient.organisation.value
+    console.print(f"\n[bold]{done.what}[/]: {sender} → {recipient}")
+    console.print(
+        f"  message and envelope  {done.message_id}\n  conversation          {done.conversation_id}"
+    )
+    for label, value in _identifiers(steps):
+        console.print(f"  {label:<21} {escape(printable(value))}")
+    table = Table(box=None, pad_edge=True, header_style="dim")
+    for column in ("time (UTC)", "where", "what", "event"):
+        table.add_column(column, no_wrap=column != "what", overflow="fold")
+    for step in steps:
+        event = AuditEvent(step.what)
+        table.add_row(f"{step.at:%H:%M:%S.%f}"[:-3], step.where, _WORDS.get(event, ""), step.what)
+    console.print(table)
+    console.print(
+        f"  now: in the vaults of both message services ({sender} as sent and accepted, {recipient} as"
+        " received), encrypted with each organisation's data key;\n"
+        "  the access points hold facts and signed receipts, no envelope"
+    )
+
+
+def _identifiers(steps: Sequence[Step]) -> list[tuple[str, str]]:
+    """AS4 messages, access points and signing certificates that the steps name, each once, in order."""
+    named: dict[tuple[str, str], None] = {}
+    for step in steps:
+        if "as4" in step.ids and step.what == AuditEvent.AP_TRANSFER_QUEUED:
+            named["AS4 message", step.ids["as4"]] = None
+        if step.what == AuditEvent.AP_ENVELOPE_RECEIVED:
+            named["AS4 signed by", f"{step.ids['peer']}  sha256 {step.ids['certificate'][:16]}…"] = None
+        if "signer" in step.ids:
+            named["envelope signed by", f"{step.ids['signer']}  sha256 {step.ids['certificate'][:16]}…"] = (
+                None
+            )
+    return list(named)
+
+
+def reachable(console: Console, world: World) -> None:
+    """Addresses of everything that runs."""
+    federation = world.federation
+    table = Table(box=None, title="\nRunning until interrupted", title_justify="left", show_header=False)
+    table.add_row("SML (DNS)", f"127.0.0.1 port {federation.dns_port}, zone {federation.sml_zone}")
+    table.add_row("SMP and CertPub", federation.smp_url)
+    table.add_row("address book", federation.address_book_url)
+    table.add_row("CRL and OCSP", federation.responder_url)
+    for enrolled, _ in world.operators:
+        own = enrolled.config.access_point
+        if own is not None:
+            table.add_row(f"{own.party}, AS4", enrolled.as4_address)
+            table.add_row(f"{own.party}, interface C", f"https://{own.listen_c.host}:{own.listen_c.port}")
+        if (service := enrolled.config.message_service) is not None:
+            table.add_row(f"{enrolled.demo.party}, interface D", f"{service.address_d}/v1")
+        table.add_row(f"{enrolled.demo.party}, configuration", str(enrolled.config_file))
+    for name, file in world.clients.items():
+        table.add_row(f"{name}, message client", f"./samdrift client list --config {file}")
+    console.print(table)
+
+
+def failed(console: Console, why: str) -> None:
+    """The reason why the demonstration ended early."""
+    console.print(f"[bold red]The demonstration failed:[/] {escape(printable(why))}")
+
+
+def stopping(console: Console) -> None:
+    """The end, asked for by an interrupt."""
+    console.print("Stopping.")

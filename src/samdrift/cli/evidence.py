@@ -1,0 +1,115 @@
+"""`samdrift evidence`: what an organisation can show of one message, and whether it holds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from cryptography.hazmat.primitives.hashes import SHA256
+
+from samdrift.administration.administration import administering
+from samdrift.attestation.trustfolder import read_trust
+from samdrift.cli.org.options import AsJson, ConfigFile, Organisation, fingerprint
+from samdrift.cli.output import complain, print_json, print_line
+from samdrift.config.errors import Unusable, shown
+from samdrift.config.failures import told
+from samdrift.config.model import Config
+from samdrift.config.reader import load
+from samdrift.evidence.gathering import Order, gather
+from samdrift.evidence.verifying import EvidenceVerdict, verify_evidence
+from samdrift.installation.loop import run
+from samdrift.wire.crypto import certificates
+from samdrift.wire.identifiers import is_uuid
+
+app = typer.Typer(add_completion=False)
+
+
+@app.callback()
+def evidence() -> None:
+    """Evidence about one message, without what the message says: export it, verify it anywhere."""
+
+
+@app.command("export")
+def export_evidence(
+    organisation: Organisation,
+    message_id: Annotated[str, typer.Argument(metavar="MESSAGE-ID")],
+    out: Annotated[Path, typer.Option("--out", help="The file to write; it must not be there.")],
+    config: ConfigFile,
+    by: Annotated[str, typer.Option("--by", help="Who asks; stands in the organisation's log.")],
+    section: Annotated[
+        bool,
+        typer.Option("--section", help="With all that the logs say from the message on; names others too."),
+    ] = False,
+) -> int:
+    """Write what the organisation's logs and receipts say of a message, signed with its key.
+
+    Exit status 1 when its logs know no such message.
+    """
+    if not is_uuid(message_id):
+        raise Unusable("the message id is not a UUID")
+    if not by.strip() or not by.isprintable():
+        raise Unusable("--by is a name")
+    with told():
+        found = run(_gather(load(config), Order(organisation, message_id, by.strip(), section), out))
+    if not found:
+        complain("the organisation's logs know no such message")
+    return 0 if found else 1
+
+
+async def _gather(config: Config, order: Order, out: Path) -> bool:
+    async with administering(config) as installation:
+        return await gather(installation, order, out)
+
+
+@app.command("verify")
+def verify(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="What samdrift evidence export wrote.")],
+    trust: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Folder of certificates to trust: anchors and issuers, PEM or DER."),
+    ] = None,
+    signer: Annotated[
+        str | None, typer.Option(help="SHA-256 of the organisation's certificate, which must have signed.")
+    ] = None,
+    as_json: AsJson = False,
+) -> int:
+    """Verify evidence offline: signature, digests, entries of logs, receipts, and the signer.
+
+    Whoever is trusted with --trust may be another organisation: compare the name, or give --signer.
+    Exit status 0 when everything holds, 1 when something does not, 2 when the file is no evidence.
+    """
+    signer = None if signer is None else fingerprint("--signer", signer)
+    with told():
+        folder = read_trust(trust) if trust is not None else None
+        verdict = run(verify_evidence(file, folder, signer))
+    if as_json:
+        print_json(_document(verdict, checked=folder is not None))
+    else:
+        _print(file, verdict, checked=folder is not None)
+    return 0 if verdict.valid else 1
+
+
+def _document(verdict: EvidenceVerdict, *, checked: bool) -> dict[str, Any]:
+    return {
+        "valid": verdict.valid,
+        "organisation": verdict.organisation,
+        "message": verdict.message,
+        "made_at": verdict.made_at,
+        "signer": certificates.subject(verdict.signer),
+        "signer_sha256": verdict.signer.fingerprint(SHA256()).hex(),
+        "signer_checked": checked,
+        "findings": [
+            {"what": finding.what, "holds": finding.holds, "why": finding.why} for finding in verdict.findings
+        ],
+    }
+
+
+def _print(file: Path, verdict: EvidenceVerdict, *, checked: bool) -> None:
+    print_line(f"{shown(file)}: {'holds' if verdict.valid else 'DOES NOT HOLD'}")
+    print_line(f"  message {verdict.message} at {verdict.organisation}, as of {verdict.made_at}")
+    signer = f"{certificates.subject(verdict.signer)} (SHA-256 {verdict.signer.fingerprint(SHA256()).hex()})"
+    print_line(f"  signed by {signer}{'' if checked else ', not checked (--trust)'}")
+    for finding in verdict.findings:
+        mark = "yes" if finding.holds else "NO "
+        print_line(f"  {mark}  {finding.what}: {finding.why}")

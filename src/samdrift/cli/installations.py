@@ -1,0 +1,41 @@
+"""Configuration files that are to run beside each other, read and checked before anything starts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from samdrift.config.errors import Unusable, printable, shown
+from samdrift.config.failures import told
+from samdrift.config.reader import load
+from samdrift.installation.conflicts import Claims, NotApart, claims_of, require_apart
+
+
+@dataclass(frozen=True, slots=True)
+class Installation:
+    """One of several on this machine."""
+
+    name: str
+    """What its lines in the log begin with: the file's name, where that tells it from the others."""
+    file: Path
+
+
+def read_apart(files: Sequence[Path]) -> tuple[Installation, ...]:
+    """The installations, or :class:`Unusable`: a file is, or two are not strictly apart."""
+    try:
+        require_apart([_claims(file) for file in files])
+    except NotApart as error:
+        raise Unusable(printable(str(error))) from None
+    names = [file.stem for file in files]
+    distinct = len(set(names)) == len(names)
+    return tuple(Installation(file.stem if distinct else shown(file), file.resolve()) for file in files)
+
+
+def _claims(file: Path) -> Claims:
+    try:
+        with told():
+            return claims_of(load(file), file)
+    except Unusable as error:
+        text = str(error)
+        raise Unusable(text if text.startswith(shown(file)) else f"{shown(file)}: {text}") from None

@@ -1,0 +1,151 @@
+"""`samdrift keys`: certificates of the operator itself, replaced while everything runs.
+
+The access point's and those of TLS. A key is made in the key store and never
+leaves it: what goes out is a certificate request, what comes back a certificate.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.x509.oid import NameOID
+
+from samdrift.cli.output import print_json, print_line, print_text
+from samdrift.cli.published import REPLACE_FIRST, Anyway, still_named
+from samdrift.config.errors import Unusable, shown
+from samdrift.config.failures import told
+from samdrift.config.inputs import read_certificates
+from samdrift.config.model import Config
+from samdrift.config.reader import load
+from samdrift.contracts.principals import Role
+from samdrift.installation.loop import run
+from samdrift.installation.operator import vault_settings
+from samdrift.keystore.interface import OPERATOR_KEYS, HeldKey, KeyStore
+from samdrift.keystore.keyfiles import KeyName
+from samdrift.vault.openkeys import open_keys
+from samdrift.wire.crypto.certificates import common_name
+
+app = typer.Typer(add_completion=False)
+
+
+class Which(StrEnum):
+    """The keys of an operator."""
+
+    ACCESS_POINT = KeyName.ACCESS_POINT.value
+    TLS_SERVER = KeyName.TLS_SERVER.value
+    TLS_CLIENT = KeyName.TLS_CLIENT.value
+
+
+ConfigFile = Annotated[Path, typer.Option("--config", help="The installation's configuration file (TOML).")]
+Key = Annotated[Which, typer.Argument(help="Which one of the operator's keys.")]
+
+
+@app.callback()
+def keys() -> None:
+    """Replace the operator's certificates, without a restart: request, install, and retire the old key."""
+
+
+@app.command("list")
+def list_keys(
+    config: ConfigFile,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")] = False,
+) -> None:
+    """The operator's keys, the newest first: what each is for now, and until when it is certified."""
+    with told():
+        held = key_store(load(config)).keys(OPERATOR_KEYS)
+    rows = [_row(key, held) for key in held]
+    if as_json:
+        print_json({"keys": rows})
+    else:
+        for row in rows:
+            print_line("  ".join(str(value) for value in row.values() if value is not None))
+
+
+@app.command()
+def request(
+    key: Key,
+    config: ConfigFile,
+    name: Annotated[
+        str | None, typer.Option("--name", help="The common name; for the access point, its party.")
+    ] = None,
+) -> None:
+    """Make a new key and print its certificate request (PEM). Nothing changes until it is certified."""
+    with told():
+        loaded = load(config)
+        party = loaded.access_point.party if loaded.access_point is not None else None
+        if key is Which.ACCESS_POINT:
+            name = name or party
+        if not name:
+            raise Unusable("--name is needed: the common name of the certificate")
+        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+        request = key_store(loaded, begin=True).create_key(OPERATOR_KEYS, key.value, subject)
+        print_text(request.decode())
+
+
+@app.command()
+def install(
+    key: Key,
+    certificate: Annotated[Path, typer.Argument(help="The certificate, followed by its issuers (PEM).")],
+    config: ConfigFile,
+) -> None:
+    """Put a new key to use with its certificate. From now on it signs; the old one goes on opening."""
+    with told():
+        loaded = load(config)
+        own, *chain = read_certificates(certificate)
+        access_point = loaded.access_point
+        if key is Which.ACCESS_POINT and access_point and common_name(own) != access_point.party:
+            raise Unusable(f"{shown(certificate)}: the common name is not the party of this access point")
+        key_store(loaded).install_certificate(OPERATOR_KEYS, key.value, own, tuple(chain))
+
+
+@app.command()
+def retire(
+    key: Key,
+    number: Annotated[int, typer.Argument(help="As the list has it.")],
+    config: ConfigFile,
+    anyway: Anyway = False,
+) -> None:
+    """Destroy an older key for good. Refused while SMP names its certificate, or cannot be asked."""
+    with told():
+        loaded = load(config)
+        store = key_store(loaded)
+        reason = "" if anyway or key is not Which.ACCESS_POINT else _named(loaded, store, number)
+        if reason:
+            raise Unusable(f"{reason}: {REPLACE_FIRST}")
+        store.retire(OPERATOR_KEYS, key.value, number)
+
+
+def _named(config: Config, store: KeyStore, number: int) -> str:
+    """Why peers still encrypt for an access point's key, as far as SMP tells."""
+    held = store.keys(OPERATOR_KEYS)
+    certificates = [
+        one.certificate for one in held if (one.name, one.number) == (KeyName.ACCESS_POINT, number)
+    ]
+    if not certificates or certificates[0] is None:
+        return ""
+    hosted = [one.identifier for one in config.organisations if Role.ACCESS_POINT in one.roles]
+    return run(still_named(config, certificates[0], hosted))
+
+
+def _row(key: HeldKey, held: Iterable[HeldKey]) -> dict[str, object]:
+    """A key as it is told of."""
+    row: dict[str, object] = {"key": key.name.value, "number": key.number}
+    if key.certificate is None:
+        return row | {"state": "waits for its certificate", "until": None, "sha256": None}
+    newest = max(one.number for one in held if one.name is key.name and one.certificate is not None)
+    return row | {
+        "state": "in use" if key.number == newest else "old",
+        "until": key.certificate.not_valid_after_utc.isoformat(),
+        "sha256": key.certificate.fingerprint(hashes.SHA256()).hex(),
+    }
+
+
+def key_store(config: Config, *, begin: bool = False) -> KeyStore:
+    """Open the key store of an installation; one that does not exist is made only where ``begin`` says so."""
+    return open_keys(vault_settings(config), begin=begin)

@@ -1,0 +1,112 @@
+"""The command line: which commands there are, and how every one of them ends.
+
+A command is one module in :mod:`samdrift.cli` with a ``typer`` object
+called ``app``, and one row in :data:`COMMANDS`. The module is imported when its
+command is used, so that ``./samdrift --help`` stays quick however much the
+others need. A command returns its exit status, or nothing for success.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib import import_module
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+from samdrift import __version__
+from samdrift.cli.output import complain, print_line, print_text
+from samdrift.config.errors import printable
+from samdrift.contracts.errors import Explained
+
+UNUSABLE = 2
+"""Exit status for a command line or an input that cannot be used."""
+
+_INTERRUPTED = 130
+
+COMMANDS = {
+    "demo": "A whole federation on this machine: messages sent, received, answered, and the way they took.",
+    "serve": "Run an access point, a message service, or both, from one or more configuration files.",
+    "org": "Organisations: add, look at, suspend, resume and close them.",
+    "custodian": "The persons two of whom are needed where one alone must not act.",
+    "database": "The database: new passwords for the vaults' logins, hardening of the operator's own.",
+    "keys": "The operator's own certificates: request, install and retire, while everything runs.",
+    "client": "Send, list, fetch and delete messages over interface D, as a message client.",
+    "trace": "The way of one message through an organisation's vaults.",
+    "evidence": "What an organisation can show of one message, without its content; verified anywhere.",
+    "routing": "Which message client gets what, and where each organisation's clients get access tokens.",
+    "queue": "Transfers that wait or were refused: why, try now, give up.",
+    "addressbook": "The copy of the address book: search in it, see how old it is.",
+    "isolation": "Try to cross from one organisation to another, everywhere, and sign what came of it.",
+    "validate": "Check SDK messages, envelopes and receipts: findings with receipt codes.",
+    "envelope": "Look into an envelope between organisations: who signed, and whether that holds.",
+    "as4": "Look into a captured AS4 message, receipt or error: what it is, who signed, whether that holds.",
+    "testbed": "DIGG's test cases for access points, with a protocol to attach to an application.",
+    "bench": "Measure work against its cryptographic floor.",
+    "test": "Run all tests, with what they need; further arguments go to pytest.",
+}
+"""Name of the command, which is also its module, and its line in the help."""
+
+
+class _Command(TyperCommand):
+    """A row of :data:`COMMANDS`: its line in the help now, its module when it is used."""
+
+    def make_context(self, *arguments: Any, **settings: Any) -> Any:
+        module = import_module(f"samdrift.cli.{self.name}")
+        return typer.main.get_command(module.app).make_context(*arguments, **settings)
+
+
+class _Commands(TyperGroup):
+    def list_commands(self, ctx: object) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: object, cmd_name: str) -> _Command | None:
+        return _Command(name=cmd_name, help=COMMANDS[cmd_name]) if cmd_name in COMMANDS else None
+
+
+app = typer.Typer(name="samdrift", cls=_Commands, add_completion=False)
+
+
+@app.callback(invoke_without_command=True)
+def samdrift(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Print the version and end.")] = False,
+) -> None:
+    """SDK, secure digital communication between organisations: each organisation kept strictly apart."""
+    if version:
+        print_line(f"samdrift {__version__}")
+    elif context.invoked_subcommand is None:
+        print_text(context.get_help())
+
+
+def main() -> None:
+    """Run the command line. What cannot be used ends with one line on standard error and status 2."""
+    try:
+        status = typer.main.get_command(app).main(prog_name="samdrift", standalone_mode=False)
+        sys.stdout.flush()
+    except typer.exceptions.TyperException as error:
+        complain(f"{' '.join(error.format_message().split())} (see --help)")
+        status = UNUSABLE
+    except Explained as error:
+        complain(printable(str(error)))
+        status = UNUSABLE
+    except typer.Abort:
+        status = _INTERRUPTED
+    except OSError as error:
+        status = _stopped(error)
+    sys.exit(status)
+
+
+def _stopped(error: OSError) -> int:
+    """Standard output is full or closed, or something failed that no command expected to."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    if not isinstance(error, BrokenPipeError):
+        where = f"{os.fspath(error.filename)}: " if isinstance(error.filename, str) else ""
+        complain(printable(where + (error.strerror or type(error).__name__).lower()))
+    return UNUSABLE
+
+
+if __name__ == "__main__":
+    main()

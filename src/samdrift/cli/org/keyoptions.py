@@ -1,0 +1,83 @@
+"""What the commands about an organisation's keys share: arguments, and the work around each of them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, TypeVar
+
+import typer
+
+from samdrift.administration.administration import Administration, administering, note
+from samdrift.administration.keyholder import Keeper, keeper
+from samdrift.audit.events import AuditEvent
+from samdrift.config.errors import Unusable
+from samdrift.config.failures import told
+from samdrift.config.reader import load
+from samdrift.installation.loop import run
+from samdrift.keystore.interface import HeldKey
+from samdrift.keystore.keyfiles import KeyName
+from samdrift.wire.identifiers import ParticipantIdentifier
+
+T = TypeVar("T")
+
+
+class Which(StrEnum):
+    """The keys of an organisation."""
+
+    SIGNING = KeyName.SIGNING.value
+    ENCRYPTION = KeyName.ENCRYPTION.value
+    TLS_CLIENT = KeyName.TLS_CLIENT.value
+    LOG_SIGNING = KeyName.LOG_SIGNING.value
+
+    @property
+    def key(self) -> KeyName:
+        return KeyName(self.value)
+
+
+Key = Annotated[Which, typer.Argument(help="Which one of the organisation's keys.")]
+Number = Annotated[int, typer.Argument(min=1, help="As the list has it.")]
+From = Annotated[
+    str | None,
+    typer.Option("--from", metavar="TIME", help="When it is used first (ISO 8601, UTC unless it says)."),
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Workplace:
+    """An open installation, and the organisation in it whose keys are worked on."""
+
+    installation: Administration
+    organisation: ParticipantIdentifier
+    keeper: Keeper
+
+    async def note(self, event: AuditEvent, by: str, **facts: str) -> None:
+        """Write what is done in the operator's log and the organisation's."""
+        await note(self.installation, event, by, self.organisation, facts)
+
+    def held(self, name: KeyName, number: int) -> HeldKey:
+        """One of the organisation's keys; :class:`Unusable` when it has no such key."""
+        for key in self.installation.keys.keys(self.keeper.vault):
+            if (key.name, key.number) == (name, number):
+                return key
+        raise Unusable(f"the organisation has no {name} key with the number {number}")
+
+
+@asynccontextmanager
+async def _workplace(config: Path, organisation: ParticipantIdentifier) -> AsyncIterator[Workplace]:
+    async with administering(load(config)) as installation:
+        yield Workplace(installation, organisation, keeper(installation, organisation))
+
+
+def worked(config: Path, organisation: ParticipantIdentifier, work: Callable[[Workplace], Awaitable[T]]) -> T:
+    """Do ``work`` at an organisation's keys; what goes wrong is told in one line."""
+
+    async def doing() -> T:
+        async with _workplace(config, organisation) as place:
+            return await work(place)
+
+    with told():
+        return run(doing())

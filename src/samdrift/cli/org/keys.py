@@ -1,0 +1,235 @@
+"""`samdrift org keys`: an organisation's keys, from the request to the day they are used."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+
+from samdrift.administration.administration import Administration, administering
+from samdrift.administration.dualcontrol import Matter, two_persons
+from samdrift.administration.keyholder import issuers, subject
+from samdrift.audit.events import AuditEvent
+from samdrift.cli.org import keybackup, keydata, keyending, keypublication, lostmarks
+from samdrift.cli.org.keyoptions import From, Key, Number, Which, Workplace, worked
+from samdrift.cli.org.options import (
+    AsJson,
+    ConfigFile,
+    OptionalOrganisation,
+    Organisation,
+)
+from samdrift.cli.output import print_json, print_line, print_text, require_new
+from samdrift.cli.persons import Actor, By, ByFile, With, WithFile, login, present
+from samdrift.config.errors import Unusable
+from samdrift.config.failures import told
+from samdrift.config.inputs import read_certificates, read_time
+from samdrift.config.reader import load
+from samdrift.contracts.principals import Role
+from samdrift.installation.keyrows import PURPOSES, KeyRow, key_rows, not_used
+from samdrift.installation.loop import run
+from samdrift.trust.keycertificate import Expected, judge
+from samdrift.wire.crypto.certificates import fingerprint
+from samdrift.wire.identifiers import ParticipantIdentifier
+
+app = typer.Typer(add_completion=False)
+
+
+@app.callback()
+def keys() -> None:
+    """The keys of an organisation: made, certified, used from a day on, replaced, revoked, destroyed."""
+
+
+@app.command("list")
+def list_keys(
+    config: ConfigFile,
+    organisation: OptionalOrganisation = None,
+    as_json: AsJson = False,
+) -> int:
+    """Show how the keys stand, of one organisation or of all. Ends with 1 when one needs to be seen to."""
+
+    async def ask() -> list[tuple[ParticipantIdentifier, str, KeyRow]]:
+        async with administering(load(config)) as installation:
+            return _standing(installation, organisation)
+
+    with told():
+        found = run(ask())
+    if organisation is not None and not found:
+        raise Unusable("that organisation has no message service here")
+    now = datetime.now(UTC)
+    rows = [_row(whose, public, row, now) for whose, public, row in found]
+    if as_json:
+        print_json({"keys": rows})
+    else:
+        for each in rows:
+            print_line("  ".join(str(value) for value in each.values() if value not in (None, "")))
+    return int(any(row.attention for _, _, row in found))
+
+
+@app.command()
+def create(
+    organisation: Organisation,
+    key: Key,
+    config: ConfigFile,
+    by: By,
+    other: With = None,
+    by_file: ByFile = None,
+    other_file: WithFile = None,
+    out: Annotated[Path | None, typer.Option("--out", help="A new file for the request.")] = None,
+) -> None:
+    """Make a key, and give its certificate request (PEM). Takes two persons."""
+
+    async def work(place: Workplace) -> bytes:
+        place.keeper.require(key.key)
+        name = subject(place.keeper.owner)
+        matter = Matter("org keys create", organisation.value, f"make a new {key} key of {organisation}")
+        await two_persons(place.installation, matter, persons)
+        store, vault = place.installation.keys, place.keeper.vault
+        request = await asyncio.to_thread(store.create_key, vault, key.value, name)
+        digest = hashes.Hash(hashes.SHA256())
+        digest.update(request)
+        await place.note(AuditEvent.KEYS_CREATED, by, key=key.value, request=digest.finalize().hex())
+        return request
+
+    with told():
+        if out is not None:
+            require_new(out)
+        persons = present(by, other, by_file, other_file)
+    request = worked(config, organisation, work)
+    if out is None:
+        print_text(request.decode())
+    else:
+        with told():
+            out.write_bytes(request)
+
+
+@app.command()
+def install(
+    organisation: Organisation,
+    key: Key,
+    certificate: Annotated[Path, typer.Argument(help="The certificate, followed by its issuers (PEM).")],
+    config: ConfigFile,
+    start: From = None,
+    by: Actor = None,
+) -> None:
+    """Put a key to use with its certificate, which is checked first: at once, or from a day on."""
+    with told():
+        own, *chain = read_certificates(certificate)
+        at = read_time(start) if start is not None else None
+
+    async def work(place: Workplace) -> None:
+        now = datetime.now(UTC)
+        place.keeper.require(key.key)
+        _check(place, key, own, chain, max(at or now, now))
+        facts = {"key": key.value, "certificate": fingerprint(own)}
+        await place.note(AuditEvent.KEYS_INSTALLED, by or login(), **facts, start=(at or now).isoformat())
+        store, vault = place.installation.keys, place.keeper.vault
+        await asyncio.to_thread(store.install_certificate, vault, key.value, own, tuple(chain), at)
+
+    worked(config, organisation, work)
+    for line in _next(key, own, at):
+        print_line(line)
+
+
+@app.command()
+def activate(
+    organisation: Organisation,
+    key: Key,
+    number: Number,
+    config: ConfigFile,
+    start: From = None,
+    by: Actor = None,
+) -> None:
+    """Have a certified key used at once, or from another day on than was decided."""
+    with told():
+        at = read_time(start)
+
+    async def work(place: Workplace) -> None:
+        everything = place.installation.keys.keys(place.keeper.vault)
+        if hindrance := not_used(place.held(key.key, number), everything, at):
+            raise Unusable(hindrance)
+        facts = {"key": key.value, "number": str(number), "start": at.isoformat()}
+        await place.note(AuditEvent.KEYS_ACTIVATED, by or login(), **facts)
+        place.installation.keys.activate(place.keeper.vault, key.value, number, at)
+
+    worked(config, organisation, work)
+
+
+def _check(
+    place: Workplace, key: Which, own: x509.Certificate, chain: list[x509.Certificate], used_from: datetime
+) -> None:
+    """Raise :class:`Unusable` with every reason not to use the certificate."""
+    store, vault, purpose = place.installation.keys, place.keeper.vault, PURPOSES[key.key]
+    used = [held.certificate for held in store.keys(vault) if held.certificate is not None]
+    policy = issuers(place.installation.config, purpose)
+    expected = Expected(place.keeper.owner, purpose, store.waiting(vault, key.value), used, policy, used_from)
+    flaws = judge(own, chain, expected).flaws
+    if flaws:
+        raise Unusable(f"the certificate cannot be used: it {'; it '.join(flaws)}")
+
+
+def _next(key: Which, own: x509.Certificate, at: datetime | None) -> list[str]:
+    """What is to be done now, for a person."""
+    when = f"from {at.isoformat(timespec='minutes')} on" if at is not None else "from now on"
+    match key:
+        case Which.SIGNING:
+            return [
+                f"signs {when}; have the certificate published before, beside the former one:",
+                "samdrift org keys publish",
+            ]
+        case Which.ENCRYPTION:
+            return ["decrypts from now on; have its certificate published: samdrift org keys publish"]
+        case Which.TLS_CLIENT:
+            return [
+                f"is shown {when}; the access point lets in who is registered there: add under clients",
+                f'"next" = "{fingerprint(own)}"',
+            ]
+        case Which.LOG_SIGNING:
+            return [f"signs what is exported {when}"]
+
+
+def _standing(
+    installation: Administration, organisation: ParticipantIdentifier | None
+) -> list[tuple[ParticipantIdentifier, str, KeyRow]]:
+    now = datetime.now(UTC)
+    return [
+        (one.organisation, one.public_name[:8], row)
+        for one in installation.gate.registry.all()
+        if one.role is Role.MESSAGE_SERVICE and organisation in (None, one.organisation)
+        for row in key_rows(installation.keys.keys(one.vault), now)
+    ]
+
+
+def _row(whose: ParticipantIdentifier, public: str, row: KeyRow, now: datetime) -> dict[str, Any]:
+    """A key as it is told of; the third column is what the log of the service calls the organisation."""
+    certificate = row.key.certificate if row.key is not None else None
+    start = row.key.state.active_from if row.key is not None else None
+    return {
+        "organisation": whose.value,
+        "reference": public,
+        "key": row.name.value,
+        "number": row.key.number if row.key is not None else None,
+        "state": row.standing.value,
+        "from": start.isoformat() if start is not None else None,
+        "until": certificate.not_valid_after_utc.isoformat() if certificate is not None else None,
+        "days": row.days_left(now),
+        "sha256": fingerprint(certificate) if certificate is not None else None,
+        "attention": row.attention or None,
+        "reason": row.key.reason if row.key is not None and row.key.reason else None,
+    }
+
+
+for _name, _command in (
+    ("revoke", keyending.revoke),
+    ("retire", keyending.retire),
+    ("publish", keypublication.publish),
+    ("rotate-data-key", keydata.rotate_data_key),
+    ("lost-marks", lostmarks.lost_marks),
+    ("backup", keybackup.backup),
+    ("restore", keybackup.restore),
+):
+    app.command(_name)(_command)

@@ -1,0 +1,98 @@
+"""`samdrift org list`: who is hosted here, in which roles and states, and who was."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from typing import Any
+
+from samdrift.administration.administration import Administration, administering
+from samdrift.administration.checklist import Facts, State, checklist
+from samdrift.administration.readiness import gather
+from samdrift.cli.org.options import AsJson, ConfigFile
+from samdrift.cli.output import print_json, print_line
+from samdrift.config.failures import told
+from samdrift.config.model import Config
+from samdrift.config.reader import load
+from samdrift.installation.loop import run
+from samdrift.net.clock import system_clock
+from samdrift.vault.closing import Closing
+from samdrift.wire.identifiers import ParticipantIdentifier
+
+
+def list_organisations(config: ConfigFile, as_json: AsJson = False) -> int:
+    """Show every organisation of this installation, under-organisations below theirs, and those closed.
+
+    The federation is not asked: samdrift org show does that for one. Exit status 1 when something that
+    can be told from here is missing.
+    """
+    with told():
+        facts, closings = run(_known(load(config)))
+    gone = {one.organisation for one in closings if one.ended_at}
+    rows = [_row(one, gone) for one in _ordered(facts)]
+    if as_json:
+        print_json({"organisations": rows, "closed": [_closed(one) for one in closings]})
+    else:
+        for row in rows:
+            print_line(_line(row))
+        for one in closings:
+            until = f"closed {one.ended_at:%Y-%m-%d}" if one.ended_at else "being closed"
+            print_line(f"{one.organisation}  {until}")
+    return int(any(row["missing"] for row in rows))
+
+
+async def _known(config: Config) -> tuple[list[Facts], tuple[Closing, ...]]:
+    async with administering(config) as installation:
+        now = system_clock()
+        facts = [await gather(installation, one, None, now) for one in _organisations(installation)]
+        return facts, await installation.provisioner.closings.all()
+
+
+def _organisations(installation: Administration) -> Iterable[ParticipantIdentifier]:
+    """Those in the configuration, in its order, and then those that only have a vault."""
+    configured = [one.identifier for one in installation.config.organisations]
+    hosted = [one.organisation for one in installation.gate.registry.all()]
+    return dict.fromkeys([*configured, *hosted])
+
+
+def _ordered(facts: Sequence[Facts]) -> list[Facts]:
+    """Under-organisations after the one that they are part of, if that is here."""
+    here = {one.organisation for one in facts}
+    parts: dict[ParticipantIdentifier | None, list[Facts]] = {}
+    for one in facts:
+        parent = one.entry.part_of if one.entry else None
+        parts.setdefault(parent if parent in here else None, []).append(one)
+    return [each for one in parts.get(None, ()) for each in (one, *parts.get(one.organisation, ()))]
+
+
+def _row(facts: Facts, gone: Collection[ParticipantIdentifier]) -> dict[str, Any]:
+    """One line; of an organisation that is closed here nothing is missing, and its entry is left over."""
+    closed = not facts.vaults and facts.organisation in gone
+    missing = [item.name for item in checklist(facts) if item.state is State.MISSING and not closed]
+    return {
+        "organisation": facts.organisation.value,
+        "name": facts.entry.name if facts.entry else None,
+        "part_of": facts.entry.part_of.value if facts.entry and facts.entry.part_of else None,
+        "roles": {role.value: state.value for role, state in facts.vaults.items()},
+        "locked": [role.value for role in facts.locked],
+        "missing": missing,
+        "closed": closed,
+    }
+
+
+def _line(row: dict[str, Any]) -> str:
+    before = "  part " if row["part_of"] else ""
+    roles = "  ".join(f"{role} {state}" for role, state in row["roles"].items()) or "no vault"
+    if row["closed"]:
+        roles = "closed here: take its entry out of the configuration"
+    locked = "  unlocked by its officer" if row["locked"] else ""
+    missing = f"  missing: {', '.join(row['missing'])}" if row["missing"] else ""
+    return f"{before}{row['organisation']}  {row['name'] or '-'}  {roles}{locked}{missing}"
+
+
+def _closed(closing: Closing) -> dict[str, str | None]:
+    ended = closing.ended_at.isoformat() if closing.ended_at else None
+    return {
+        "organisation": closing.organisation.value,
+        "begun": closing.begun_at.isoformat(),
+        "closed": ended,
+    }

@@ -1,0 +1,160 @@
+"""`samdrift org lock` and `unlock`: vaults that only the organisation's own officer opens."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from samdrift.administration.administration import administering
+from samdrift.audit.entries import Happening
+from samdrift.audit.events import AuditEvent
+from samdrift.cli.org.options import ConfigFile, Organisation
+from samdrift.cli.output import print_line
+from samdrift.cli.persons import passphrase
+from samdrift.config.errors import Unusable
+from samdrift.config.failures import told
+from samdrift.config.model import Config
+from samdrift.config.reader import load
+from samdrift.contracts.principals import Principal, PrincipalKind, Purpose
+from samdrift.installation.control import ControlRefused, control_folder, tell
+from samdrift.installation.loop import run
+from samdrift.installation.unlocking import UNLOCK, vaults_of
+from samdrift.keystore.custody import SHORTEST
+from samdrift.keystore.interface import KeyStore
+from samdrift.keystore.keyfiles import KeyFault, KeyStoreError
+from samdrift.net.clock import system_clock
+from samdrift.wire.identifiers import ParticipantIdentifier
+
+_WORKER = Principal(PrincipalKind.WORKER, "locking")
+
+PassphraseFile = Annotated[
+    Path | None,
+    typer.Option("--passphrase-file", help="File with the officer's passphrase, instead of asking for it."),
+]
+PresentFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--present-passphrase-file", help="File with the passphrase that is to be replaced, if there is one."
+    ),
+]
+Operator = Annotated[
+    bool, typer.Option("--operator", help="Give it back: the operator's passphrase opens the vaults again.")
+]
+
+
+def unlock(organisation: Organisation, config: ConfigFile, passphrase_file: PassphraseFile = None) -> None:
+    """Open the organisation's vaults with its officer's passphrase, in the processes that run now.
+
+    It is kept in no file: after a restart the officer unlocks again.
+    """
+    with told():
+        loaded = load(config)
+        own = passphrase("Passphrase", passphrase_file)
+        roles = run(_told_to_unlock(loaded, organisation, own))
+    print_line(f"unlocked: {' '.join(roles)}" if roles else "it was not locked")
+
+
+def lock(
+    organisation: Organisation,
+    config: ConfigFile,
+    passphrase_file: PassphraseFile = None,
+    present_file: PresentFile = None,
+    operator: Operator = False,
+) -> None:
+    """Have the organisation's officer open its vaults from now on, with a passphrase of the officer's own.
+
+    The operator cannot open them then, nor a copy of the key store that was made before. Whoever
+    opened such a copy before has its keys: so what is written from now on is sealed with a new data
+    key, the database's login and password are new, and the private keys that are older are listed,
+    which have to be replaced one by one.
+    """
+    with told():
+        loaded = load(config)
+        new = None if operator else _new_passphrase(passphrase_file)
+        older = run(_lock(loaded, organisation, new, present_file))
+        if new is not None:
+            run(_told_to_unlock(loaded, organisation, new, needed=False))
+    print_line("the operator's passphrase opens it" if operator else "its officer's passphrase opens it")
+    if older and not operator:
+        print_line("older than this lock, and so in copies from before it, are these private keys:")
+        for line in older:
+            print_line(f"  {line}")
+        print_line(
+            "replace each (samdrift org keys create), then retire it: until then they are as good as new"
+        )
+
+
+async def _told_to_unlock(
+    config: Config, organisation: ParticipantIdentifier, own: bytes, *, needed: bool = True
+) -> list[str]:
+    """The roles whose vaults were locked in a running process."""
+    values = {"organisation": organisation.value, "passphrase": own.decode()}
+    try:
+        answers = await tell(control_folder(config.vaults), UNLOCK, **values)
+    except ControlRefused as error:
+        raise Unusable(str(error)) from None
+    if not answers and needed:
+        raise Unusable("the installation does not run, and nothing else is unlocked: start it first")
+    return sorted({role for answer in answers for role in answer["unlocked"]})
+
+
+async def _lock(
+    config: Config, organisation: ParticipantIdentifier, new: bytes | None, present: Path | None
+) -> list[str]:
+    """Each vault under the new passphrase; some are already, where a call before this one was cut short.
+
+    Returns the private keys that are older than that.
+    """
+    older = []
+    async with administering(config) as installation:
+        hosted = vaults_of(installation.gate, organisation)
+        if not hosted:
+            raise Unusable(f"{organisation.value} is not served here")
+        keys, passphrases = installation.keys, [] if new is None else [new]
+        if any(keys.in_token(one.vault) for one in hosted):
+            raise Unusable(f"{organisation.value} is locked with its token, and the token's PIN opens it")
+        for one in hosted:
+            await _open(keys, one.vault, passphrases, present)
+            held = await asyncio.to_thread(keys.keys, one.vault)
+            await asyncio.to_thread(keys.relock, one.vault, new)
+            facts = {"by": "operator" if new is None else "officer"}
+            await installation.gate.tell_organisation(
+                _WORKER, organisation, AuditEvent.VAULT_LOCK_CHANGED, facts, [one.role]
+            )
+            rotated = Happening(
+                system_clock(),
+                AuditEvent.VAULT_LOGIN_ROTATED,
+                f"{_WORKER.kind}:{_WORKER.name}",
+                Purpose.MAINTAIN,
+                {},
+            )
+            await installation.provisioner.rotate_login(organisation, one.role, rotated)
+            older += [
+                f"{one.role.value}: {key.name.value} {key.number}" for key in held if not key.state.revoked
+            ]
+    return older
+
+
+async def _open(keys: KeyStore, vault: str, passphrases: list[bytes], present: Path | None) -> None:
+    """Open a vault that has an officer, by one of these, or by what is asked for then, which joins them."""
+    for one in passphrases:
+        if not keys.locked(vault):
+            return
+        try:
+            await asyncio.to_thread(keys.unlock, vault, one)
+        except KeyStoreError as error:
+            if error.fault is not KeyFault.LOCKED:
+                raise
+    if keys.locked(vault):
+        passphrases.append(passphrase("Present passphrase", present))
+        await asyncio.to_thread(keys.unlock, vault, passphrases[-1])
+
+
+def _new_passphrase(file: Path | None) -> bytes:
+    new = passphrase("New passphrase", file, again=True)
+    if len(new.decode()) < SHORTEST:
+        raise Unusable(f"the passphrase has fewer than {SHORTEST} characters")
+    return new

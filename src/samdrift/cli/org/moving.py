@@ -1,0 +1,146 @@
+"""`samdrift org export` and `import`: an organisation leaves for another supplier, or comes from one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from samdrift.administration.administration import administering
+from samdrift.administration.dualcontrol import Matter, Persons, two_persons
+from samdrift.administration.vaults import hosted
+from samdrift.cli.org import exports
+from samdrift.cli.org.options import AsJson, ConfigFile, Organisation, fingerprint, one_line
+from samdrift.cli.output import print_json, print_line, require_new
+from samdrift.cli.persons import By, ByFile, With, WithFile, present
+from samdrift.config.failures import told
+from samdrift.config.model import Config
+from samdrift.config.reader import load
+from samdrift.installation.loop import run
+from samdrift.portability import agefile
+from samdrift.portability.exporting import Exported, export
+from samdrift.portability.importing import Imported, Order, take_in
+from samdrift.wire.identifiers import ParticipantIdentifier
+
+To = Annotated[
+    list[str],
+    typer.Option("--to", help="Whom it is for: a recipient of age (age1...); may be repeated."),
+]
+ToFile = Annotated[
+    Path | None, typer.Option("--to-file", help="A file of such recipients, one a line, as age -R takes it.")
+]
+
+
+def export_organisation(
+    organisation: Organisation,
+    out: Annotated[Path, typer.Option("--out", help="The file to write; it must not be there.")],
+    config: ConfigFile,
+    by: By,
+    to: To = [],  # noqa: B006
+    to_file: ToFile = None,
+    other: With = None,
+    by_file: ByFile = None,
+    other_file: WithFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write all that an organisation has here in one file, encrypted for whom it goes to. Two persons.
+
+    Messages, receipts, evidence and logs, in open formats; no private keys. The
+    file is opened with age, tar and openssl: see docs/moving.md.
+    """
+    with told():
+        require_new(out)
+        named = agefile.recipients([*to, *(agefile.lines(to_file) if to_file else [])])
+        persons = present(by, other, by_file, other_file)
+        exported = run(_export(load(config), organisation, persons, named, out))
+    if as_json:
+        print_json(_exported(exported))
+    else:
+        records = sum(exported.manifest.records.values())
+        print_line(f"{records} records in {exported.manifest.files.count} files, and the logs of all roles")
+        if not exported.manifest.suspended:
+            print_line("the organisation was not suspended: what is under way cannot be taken over with this")
+        print_line(f"manifest   {exported.manifest_sha256}")
+        print_line(f"signed by  {exported.signer}")
+        print_line("both are to be told to who imports, apart from the file")
+
+
+async def _export(
+    config: Config,
+    organisation: ParticipantIdentifier,
+    persons: Persons,
+    recipients: tuple[str, ...],
+    out: Path,
+) -> Exported:
+    async with administering(config) as installation:
+        hosted(installation.gate, organisation)
+        matter = Matter(
+            "org export",
+            organisation.value,
+            f"export everything of {organisation.value}, encrypted for {', '.join(recipients)}",
+        )
+        agreed = await two_persons(installation, matter, persons)
+        return await export(installation, organisation, agreed, recipients, out)
+
+
+def _exported(exported: Exported) -> dict[str, object]:
+    manifest = exported.manifest
+    return {
+        "organisation": manifest.organisation,
+        "manifest_sha256": exported.manifest_sha256,
+        "signer_sha256": exported.signer,
+        "suspended": manifest.suspended,
+        "files": manifest.files.count,
+        "bytes": manifest.files.bytes,
+        "records": dict(manifest.records),
+    }
+
+
+def import_organisation(
+    organisation: Organisation,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="What samdrift org export wrote.")],
+    identity: Annotated[Path, typer.Option("--identity", help="The key of age that it is encrypted for.")],
+    signer: Annotated[
+        str,
+        typer.Option("--signer", help="SHA-256 of the certificate that must have signed."),
+    ],
+    config: ConfigFile,
+    by: Annotated[str, typer.Option("--by", help="Who does it; stands in the organisation's log.")],
+    take_over: Annotated[
+        bool,
+        typer.Option("--take-over", help="Go on here with what was under way; else it ends here."),
+    ] = False,
+    manifest: exports.Digest = None,
+    as_json: AsJson = False,
+) -> None:
+    """Take in what an organisation brings from its former supplier; repeated when it was interrupted.
+
+    All of it is checked before anything is stored. The organisation is suspended
+    here until it is resumed. --take-over needs --manifest.
+    """
+    signer = fingerprint("--signer", signer)
+    digest = None if manifest is None else fingerprint("--manifest", manifest)
+    with told():
+        keys = agefile.identities(identity)
+        order = Order(organisation, file, keys, signer, one_line("--by", by), take_over, digest)
+        loaded = load(config)
+        imported = run(_import(loaded, order))
+        vouched = exports.vouched_for(loaded, imported.certificate, imported.manifest.made_at)
+    said = imported.manifest, imported.manifest_sha256, imported.certificate
+    if as_json:
+        already = {"already": imported.already, "records": dict(imported.manifest.records)}
+        print_json(exports.document(*said, vouched=vouched) | already)
+        return
+    for line in exports.lines(*said, vouched=vouched, named=True):
+        print_line(line)
+    if imported.already:
+        print_line(f"all of {organisation} is here already; nothing was done")
+        return
+    print_line(f"{sum(imported.manifest.records.values())} records of {organisation} are here")
+    print_line("it is suspended here: make its keys, complete its configuration, and resume it")
+
+
+async def _import(config: Config, order: Order) -> Imported:
+    async with administering(config, begin=True) as installation:
+        return await take_in(installation, order)

@@ -1,0 +1,53 @@
+"""Options and arguments that the commands about organisations share."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from samdrift.config.errors import Unusable
+from samdrift.config.inputs import read_participant
+from samdrift.wire.identifiers import ParticipantIdentifier
+
+LONGEST = 300
+"""Characters that a person writes for a log."""
+
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+ConfigFile = Annotated[Path, typer.Option("--config", help="The installation's configuration file (TOML).")]
+Offline = Annotated[
+    bool, typer.Option("--offline", help="Ask nobody: what the federation says is then not checked.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
+
+
+Organisation = Annotated[
+    ParticipantIdentifier,
+    typer.Argument(
+        parser=read_participant, metavar="ORGANISATION", help="Participant identifier, like 0203:habo.se."
+    ),
+]
+OptionalOrganisation = Annotated[
+    ParticipantIdentifier | None,
+    typer.Argument(
+        parser=read_participant, metavar="[ORGANISATION]", help="Only this one, like 0203:habo.se."
+    ),
+]
+
+
+def one_line(option: str, value: str) -> str:
+    """What a person wrote for the logs: one line, not empty, not too long."""
+    text = value.strip()
+    if not text or len(text) > LONGEST or not text.isprintable():
+        raise Unusable(f"{option} is one line of 1 to {LONGEST} characters")
+    return text
+
+
+def fingerprint(option: str, value: str) -> str:
+    """A SHA-256, however it was written down."""
+    digits = value.lower().replace(":", "")
+    if not _SHA256.fullmatch(digits):
+        raise Unusable(f"{option} is a SHA-256: 64 hexadecimal digits")
+    return digits

@@ -1,0 +1,94 @@
+"""`samdrift org suspend` and `resume`: an organisation stands still for a while, and nothing is lost."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from samdrift.administration.administration import administering
+from samdrift.audit.entries import Happening
+from samdrift.audit.events import AuditEvent
+from samdrift.cli.org.options import ConfigFile, Organisation, one_line
+from samdrift.cli.output import print_line
+from samdrift.config.errors import Unusable
+from samdrift.config.failures import told
+from samdrift.config.model import Config
+from samdrift.config.reader import load
+from samdrift.contracts.principals import PrincipalKind, Purpose, Role
+from samdrift.installation.loop import run
+from samdrift.net.clock import system_clock
+from samdrift.vault.registry import Registration, RegistrationState
+from samdrift.wire.identifiers import ParticipantIdentifier
+
+By = Annotated[str, typer.Option("--by", help="Who does this; stands in both logs.")]
+Why = Annotated[str, typer.Option("--why", help="Why; stands in both logs. No personal data.")]
+OneRole = Annotated[Role | None, typer.Option("--role", help="Only in this role; in all when left out.")]
+
+_EVENTS = {
+    RegistrationState.SUSPENDED: AuditEvent.ORGANISATION_SUSPENDED,
+    RegistrationState.ACTIVE: AuditEvent.ORGANISATION_RESUMED,
+}
+
+
+def suspend(organisation: Organisation, config: ConfigFile, by: By, why: Why, role: OneRole = None) -> None:
+    """Have an organisation stand still: work waits, peers and clients are asked to come again later.
+
+    Nothing is lost, but deadlines go on: what has not been sent or answered in time has failed.
+    """
+    _set(organisation, config, role, RegistrationState.SUSPENDED, by, why)
+
+
+def resume(organisation: Organisation, config: ConfigFile, by: By, why: Why, role: OneRole = None) -> None:
+    """Go on with a suspended organisation, at once and without a restart."""
+    _set(organisation, config, role, RegistrationState.ACTIVE, by, why)
+
+
+def _set(
+    organisation: ParticipantIdentifier,
+    config: ConfigFile,
+    role: Role | None,
+    state: RegistrationState,
+    by: str,
+    why: str,
+) -> None:
+    with told():
+        by, why = one_line("--by", by), one_line("--why", why)
+        changed = run(_change(load(config), organisation, role, state, by, why))
+    for each, was in changed:
+        print_line(f"{organisation}  {each.value}  {state.value}{'' if was else ' already'}")
+
+
+async def _change(
+    config: Config,
+    organisation: ParticipantIdentifier,
+    role: Role | None,
+    state: RegistrationState,
+    by: str,
+    why: str,
+) -> list[tuple[Role, bool]]:
+    """Bring every vault that is meant into ``state``; whether each was in another one."""
+    async with administering(config) as installation:
+        hosted = [
+            one
+            for one in installation.gate.registry.all()
+            if one.organisation == organisation and role in (None, one.role)
+        ]
+        _require(organisation, role, hosted)
+        if state is RegistrationState.ACTIVE and await installation.provisioner.arriving(organisation):
+            raise Unusable(f"{organisation} has not arrived wholly: first samdrift org import, as before")
+        happening = Happening(
+            system_clock(), _EVENTS[state], f"{PrincipalKind.OPERATOR}:{by}", Purpose.ADMINISTER, {"why": why}
+        )
+        for one in hosted:
+            if one.state is not state:
+                await installation.provisioner.set_state(organisation, one.role, state, happening)
+        return [(one.role, one.state is not state) for one in hosted]
+
+
+def _require(organisation: ParticipantIdentifier, role: Role | None, hosted: list[Registration]) -> None:
+    if not hosted:
+        where = f" in role {role.value}" if role else ""
+        raise Unusable(f"{organisation} has no vault here{where}: samdrift org list shows who has")
+    if any(one.state is RegistrationState.CLOSING for one in hosted):
+        raise Unusable(f"{organisation} is being closed, which cannot be undone: samdrift org close goes on")

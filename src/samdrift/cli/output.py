@@ -1,0 +1,60 @@
+"""The only way to a terminal: results on standard output, complaints as one line on standard error.
+
+Much of what commands print comes from a peer: names in certificates, texts of receipts, answers of
+services. Whatever could move the cursor, colour, hide or reorder what stands on the screen is
+escaped here, in one place, so that no command can forget it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from samdrift.config.errors import Unusable, printable, shown
+
+
+def complain(text: str) -> None:
+    """Print one line on standard error."""
+    sys.stderr.write(f"samdrift: {printable(text)}\n")
+
+
+def print_line(text: str = "") -> None:
+    """Print one line on standard output."""
+    sys.stdout.write(f"{printable(text)}\n")
+    sys.stdout.flush()
+
+
+def print_verdict(before: str, verdict: str, *, good: bool) -> None:
+    """Print a line that ends with the verdict of a check, in green or red on a terminal."""
+    colour = typer.colors.GREEN if good else typer.colors.RED
+    styled = typer.style(printable(verdict), colour) if sys.stdout.isatty() else printable(verdict)
+    sys.stdout.write(f"{printable(before)}{styled}\n")
+
+
+def print_text(text: str) -> None:
+    """Print a text of ours that has several lines, each of which may name something of a peer's."""
+    sys.stdout.write("\n".join(map(printable, text.removesuffix("\n").split("\n"))) + "\n")
+
+
+def print_json(document: dict[str, Any]) -> None:
+    """One JSON document on standard output; what cannot be printed is escaped, as JSON has it."""
+    for line in json.dumps(document, ensure_ascii=False, indent=2).split("\n"):
+        sys.stdout.write((line if line.isprintable() else "".join(map(_json_shown, line))) + "\n")
+
+
+def require_new(path: Path) -> None:
+    """Return when a file can be made there; asked before what cannot be done twice."""
+    if path.exists():
+        raise Unusable(f"{shown(path)}: is there already")
+    if not os.access(path.parent, os.W_OK | os.X_OK):
+        raise Unusable(f"{shown(path)}: its folder is not there, or cannot be written in")
+
+
+def _json_shown(each: str) -> str:
+    """Around texts there is nothing that cannot be printed: what is escaped stands in one."""
+    return each if each.isprintable() else json.dumps(each)[1:-1]

@@ -1,0 +1,74 @@
+"""Options of commands that take two persons, and how their passphrases are asked for."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import pwd
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from samdrift.administration.dualcontrol import Person, Persons
+from samdrift.config.errors import Unusable, printable, shown
+from samdrift.config.inputs import reason
+from samdrift.config.passphrase import read_private
+
+Actor = Annotated[
+    str | None, typer.Option("--by", help="Who does it; stands in the logs. Your login by default.")
+]
+By = Annotated[str, typer.Option("--by", help="Who asks: the name of a custodian.")]
+With = Annotated[
+    str | None,
+    typer.Option("--with", help="Who approves at this terminal; else another custodian approves later."),
+]
+ByFile = Annotated[
+    Path | None, typer.Option("--by-passphrase-file", help="For scripts; asked for at the terminal else.")
+]
+WithFile = Annotated[Path | None, typer.Option("--with-passphrase-file", help="As --by-passphrase-file.")]
+
+
+def present(by: str, other: str | None, by_file: Path | None, other_file: Path | None) -> Persons:
+    """The persons at the terminal, each with the passphrase."""
+    first = Person(by, passphrase(f"Passphrase of {by}", by_file))
+    if other is None:
+        return Persons(first)
+    return Persons(first, Person(other, passphrase(f"Passphrase of {other}", other_file)))
+
+
+def passphrase(prompt: str, file: Path | None, *, again: bool = False) -> bytes:
+    """A passphrase from a file, or from a person, whom nobody sees typing; a new one is asked for twice.
+
+    Without white space around it, so that one is the same typed and in a file.
+    """
+    if file is not None:
+        text = _read(file)
+    elif not sys.stdin.isatty():
+        raise Unusable(f"{printable(prompt)}: nobody is there to be asked; --help names an option for a file")
+    else:
+        text = getpass.getpass(f"{printable(prompt)}: ")
+        if again and getpass.getpass(f"{printable(prompt)}, again: ") != text:
+            raise Unusable("the two are not the same")
+    if not text.strip():
+        raise Unusable("the passphrase is empty")
+    return text.strip().encode()
+
+
+def _read(file: Path) -> str:
+    try:
+        return read_private(file).decode("utf-8")
+    except OSError as error:
+        raise Unusable(f"{shown(file)}: {reason(error)}") from None
+    except UnicodeError:
+        raise Unusable(f"{shown(file)}: is not text") from None
+
+
+def login() -> str:
+    """The name of whoever runs the command, as the operating system knows it."""
+    number = os.getuid()
+    try:
+        return pwd.getpwuid(number).pw_name
+    except KeyError:
+        return f"uid-{number}"

@@ -1,0 +1,176 @@
+"""`samdrift queue`: what waits to be transferred, why, and what the operator does about it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, TypeVar
+
+import typer
+
+from samdrift.administration.queue import TransferQueues
+from samdrift.cli import queueview as view
+from samdrift.cli.output import complain, print_json, print_line
+from samdrift.cli.persons import login
+from samdrift.config.errors import Unusable
+from samdrift.config.failures import told
+from samdrift.config.inputs import read_participant
+from samdrift.config.reader import load
+from samdrift.installation.loop import run
+from samdrift.installation.operator import vault_settings
+from samdrift.vault.errors import VaultDenied
+from samdrift.vault.gate import Gate
+from samdrift.vault.transferqueue import Standing
+
+T = TypeVar("T")
+app = typer.Typer(add_completion=False)
+
+ConfigFile = Annotated[Path, typer.Option("--config", help="The installation's configuration file (TOML).")]
+Organisation = Annotated[
+    str | None, typer.Option("--organisation", help="Only this one, such as 0203:habo.se.")
+]
+By = Annotated[
+    str | None,
+    typer.Option("--by", help="Who asks; stands in the organisation's log. Your login by default."),
+]
+Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
+Limit = Annotated[int, typer.Option("--limit", min=1, help="At most so many.")]
+Identifier = Annotated[str, typer.Argument(metavar="ID", help="Of the transfer or of its envelope.")]
+Reason = Annotated[str, typer.Option("--reason", help="Why; its sender is told. Nothing about content.")]
+
+
+@app.callback()
+def queue() -> None:
+    """See to transfers. Who looks or acts stands in the log of the organisation; content is not shown."""
+
+
+@app.command("list")
+def list_waiting(
+    config: ConfigFile,
+    organisation: Organisation = None,
+    by: By = None,
+    limit: Limit = 100,
+    as_json: Json = False,
+) -> None:
+    """What is queued: where to, when the next attempt is, how many were made, and what the last one met."""
+
+    async def ask(queues: TransferQueues) -> list[view.Waiting]:
+        return [found async for found in queues.waiting(limit)]
+
+    found = _with_queues(config, organisation, by, ask)
+    if as_json:
+        print_json({"transfers": [view.waiting_document(*each) for each in found]})
+    else:
+        for each in found:
+            print_line(view.waiting_line(*each))
+
+
+@app.command()
+def why(
+    identifier: Identifier,
+    config: ConfigFile,
+    organisation: Organisation = None,
+    by: By = None,
+    as_json: Json = False,
+) -> int:
+    """Every attempt at a transfer, with what the peer or the way there answered."""
+    found = _with_queues(config, organisation, by, lambda queues: queues.history(identifier))
+    if found is None:
+        complain(_ANSWERS[Standing.UNKNOWN])
+        return 1
+    if as_json:
+        print_json(view.history_document(*found))
+    else:
+        for line in view.history_lines(*found):
+            print_line(line)
+    return 0
+
+
+@app.command()
+def retry(
+    identifier: Identifier, config: ConfigFile, organisation: Organisation = None, by: By = None
+) -> int:
+    """Have a waiting transfer attempted now. It counts as one of its attempts."""
+    now = datetime.now(UTC)
+    return _answer(
+        _with_queues(config, organisation, by, lambda queues: queues.retry(identifier, now)),
+        "is attempted now",
+    )
+
+
+@app.command("give-up")
+def give_up(
+    identifier: Identifier,
+    reason: Reason,
+    config: ConfigFile,
+    organisation: Organisation = None,
+    by: By = None,
+) -> int:
+    """End a waiting transfer as failed, and tell its sender why."""
+    now = datetime.now(UTC)
+    return _answer(
+        _with_queues(config, organisation, by, lambda queues: queues.give_up(identifier, reason, now)),
+        "has failed, and its sender is told",
+    )
+
+
+@app.command()
+def refused(
+    config: ConfigFile,
+    organisation: Organisation = None,
+    by: By = None,
+    limit: Limit = 100,
+    as_json: Json = False,
+) -> None:
+    """Envelopes that came in and were refused, the latest first: facts, since nothing of them is kept."""
+    found = _with_queues(config, organisation, by, lambda queues: queues.refused(limit))
+    if as_json:
+        print_json({"refused": [view.refusal_document(refusal) for refusal in found]})
+    else:
+        for refusal in found:
+            print_line(view.refusal_line(refusal))
+
+
+_ANSWERS = {
+    Standing.UNKNOWN: "no transfer has that id here",
+    Standing.UNDER_WAY: "an attempt is under way; nothing was done",
+    Standing.DELIVERED: "was delivered; nothing was done",
+    Standing.FAILED: "had failed; nothing was done",
+}
+
+
+def _answer(stood: Standing, done: str) -> int:
+    if stood is Standing.WAITING:
+        print_line(done)
+        return 0
+    complain(_ANSWERS[stood])
+    return 1
+
+
+def _with_queues(
+    config: Path, organisation: str | None, by: str | None, ask: Callable[[TransferQueues], Awaitable[T]]
+) -> T:
+    with told():
+        return run(_asked(config, organisation, by or login(), ask))
+
+
+async def _asked(
+    config: Path, organisation: str | None, name: str, ask: Callable[[TransferQueues], Awaitable[T]]
+) -> T:
+    only = read_participant(organisation) if organisation is not None else None
+    async with _gate(config) as gate:
+        try:
+            return await ask(TransferQueues(gate, name, only))
+        except VaultDenied:
+            raise Unusable("no access point of this installation serves that organisation") from None
+
+
+@asynccontextmanager
+async def _gate(config: Path) -> AsyncIterator[Gate]:
+    gate = await Gate.start(vault_settings(load(config)))
+    try:
+        yield gate
+    finally:
+        await gate.close()

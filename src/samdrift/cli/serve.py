@@ -1,0 +1,125 @@
+"""`samdrift serve`: run the roles of one installation, or of several that are apart, until told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import signal
+import sys
+from collections.abc import Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from samdrift.cli.installations import Installation, read_apart
+from samdrift.config.errors import Unusable
+from samdrift.config.failures import told
+from samdrift.config.isolation import Isolation
+from samdrift.config.model import Config
+from samdrift.config.reader import load
+from samdrift.contracts.principals import Role
+from samdrift.installation.loop import run
+from samdrift.installation.operator import running
+from samdrift.net.background import in_background
+from samdrift.processes.child import Child, NotStarted, Supervisor, supervise
+from samdrift.processes.confinement import leave_no_trace
+from samdrift.processes.malloc import give_large_pieces_back
+from samdrift.processes.supervisor import supervising
+
+app = typer.Typer(add_completion=False)
+_LOGGER = logging.getLogger("samdrift")
+_COMMAND = (sys.executable, "-P", "-m", "samdrift.cli.main", "serve")
+
+
+class Which(StrEnum):
+    """Which roles to run; the configuration says what each needs."""
+
+    AP = "ap"
+    MT = "mt"
+    ALL = "all"
+
+    @property
+    def roles(self) -> frozenset[Role]:
+        return frozenset(Role) if self is Which.ALL else frozenset({Role(self.value)})
+
+
+@app.command()
+def serve(
+    which: Annotated[Which, typer.Argument(help="The roles to run.")],
+    config: Annotated[
+        list[Path],
+        typer.Option(
+            help="An installation's configuration file (TOML). Repeated: several, each in its own process."
+        ),
+    ],
+    supervised: Annotated[str | None, typer.Option(hidden=True)] = None,
+) -> None:
+    """Run an access point, a message service, or both: of one federation and environment, or of several."""
+    _log_as(supervised)
+    if len(config) > 1:
+        _serve_several(which, read_apart(config))
+        return
+    give_large_pieces_back()
+    try:
+        with told():
+            run(_until_stopped(load(config[0]), which, None if supervised is None else Supervisor()))
+    except Unusable as error:
+        raise error if supervised is None else Unusable(f"{supervised}: {error}") from None
+
+
+def _log_as(name: str | None) -> None:
+    """Log to standard error, each line under the name of the installation where there are several."""
+    before = "" if name is None else name.replace("%", "%%") + ": "
+    logging.basicConfig(level=logging.INFO, format=f"{before}%(asctime)s %(levelname)s %(message)s")
+
+
+def _serve_several(which: Which, installations: Sequence[Installation]) -> None:
+    children = [
+        Child(one.name, [*_COMMAND, which.value, "--config", str(one.file), "--supervised", one.name])
+        for one in installations
+    ]
+    try:
+        run(_supervise_until_stopped(children))
+    except NotStarted as error:
+        raise Unusable(str(error)) from None
+
+
+async def _supervise_until_stopped(children: Sequence[Child]) -> None:
+    stop = asyncio.create_task(_told_to_stop().wait())
+    working = asyncio.create_task(supervise(children))
+    await asyncio.wait({stop, working}, return_when=asyncio.FIRST_COMPLETED)
+    stop.cancel()
+    working.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await working
+    _LOGGER.info("stopped")
+
+
+async def _until_stopped(config: Config, which: Which, supervisor: Supervisor | None) -> None:
+    stop = _told_to_stop()
+
+    async def hear(supervisor: Supervisor) -> None:
+        await supervisor.hear()
+        stop.set()
+
+    isolated = config.isolation.level is Isolation.PROCESS
+    if isolated:
+        leave_no_trace()
+    async with (supervising if isolated else running)(config, which.roles):
+        _LOGGER.info("running %s", which.value)
+        heard = [hear(supervisor)] if supervisor is not None else []
+        async with in_background(*heard, on_failure=lambda error: stop.set()):
+            await stop.wait()
+    _LOGGER.info("stopped")
+
+
+def _told_to_stop() -> asyncio.Event:
+    """Set by SIGINT and SIGTERM."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    return stop

@@ -1,0 +1,1 @@
+"""The configuration file: its model, its reader, and what it names."""

@@ -1,0 +1,25 @@
+"""What keeps an installation from running, as one line for whoever started it."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from os import fspath
+
+from samdrift.config.errors import Unusable, printable
+from samdrift.config.inputs import reason
+from samdrift.contracts.errors import Explained
+
+
+@contextlib.contextmanager
+def told() -> Iterator[None]:
+    """Turn a taken address, an unusable file, a database that is not there into :class:`Unusable`."""
+    try:
+        yield
+    except OSError as error:
+        where = f"{fspath(error.filename)}: " if isinstance(error.filename, str) else ""
+        raise Unusable(printable(where + reason(error))) from None
+    except Unusable:
+        raise
+    except Explained as error:
+        raise Unusable(printable(str(error))) from None

@@ -1,0 +1,67 @@
+"""Files that are given to a command, read with care: any of them may be the wrong one."""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+
+from cryptography import x509
+
+from samdrift.config.errors import Unusable, shown
+from samdrift.trust.keys import KeyMaterialError, certificates
+from samdrift.wire.errors import WireError
+from samdrift.wire.identifiers import ParticipantIdentifier
+from samdrift.wire.xml import LARGE
+
+
+def read_document(path: Path) -> bytes:
+    """The bytes of a message, envelope or receipt; :class:`Unusable` when it is none for sure.
+
+    Never holds more than the largest envelope that is accepted, whatever the
+    path leads to.
+    """
+    try:
+        with path.open("rb") as file:
+            if os.fstat(file.fileno()).st_size > LARGE.max_bytes:
+                raise Unusable(f"{shown(path)}: larger than {LARGE.max_bytes} bytes")
+            data = file.read(LARGE.max_bytes + 1)
+    except OSError as error:
+        raise Unusable(f"{shown(path)}: {reason(error)}") from None
+    if not data:
+        raise Unusable(f"{shown(path)}: is empty")
+    return data
+
+
+def read_certificates(file: Path) -> tuple[x509.Certificate, ...]:
+    """The certificates in a file, PEM or DER; at least one."""
+    try:
+        return certificates(file.read_bytes())
+    except OSError as error:
+        raise Unusable(f"{shown(file)}: {reason(error)}") from None
+    except KeyMaterialError as error:
+        raise Unusable(f"{shown(file)}: {error}") from None
+
+
+def reason(error: OSError) -> str:
+    """What the operating system says of a file, without its path."""
+    return (error.strerror or type(error).__name__).lower()
+
+
+def read_time(text: str | None) -> datetime:
+    """A time in ISO 8601, in UTC where it names no zone; now when there is none."""
+    if text is None:
+        return datetime.now(UTC)
+    try:
+        at = datetime.fromisoformat(text)
+        return at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
+        raise Unusable("a time is written like 2026-11-24 or 2026-11-24T09:30:00Z") from None
+
+
+def read_participant(text: str) -> ParticipantIdentifier:
+    """A participant identifier as somebody wrote it."""
+    try:
+        return ParticipantIdentifier.parse(text)
+    except WireError as error:
+        raise Unusable(error.text) from None

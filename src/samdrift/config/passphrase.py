@@ -1,0 +1,51 @@
+"""The passphrase of an installation's key store: in a file, or a credential that systemd hands over."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from samdrift.config.credentials import credential_file
+from samdrift.config.errors import Unusable, shown
+from samdrift.config.model import VaultConfig
+from samdrift.config.toml import ConfigError
+
+_NOT_THE_OWNERS = 0o077
+
+
+def read_passphrase(config: VaultConfig, environment: Mapping[str, str] = os.environ) -> bytes:
+    """The passphrase, without white space around it; :class:`ConfigError` when there is none.
+
+    A file is its owner's alone. A credential has the rights that systemd gave it.
+    """
+    if config.passphrase_file is not None:
+        return _read(config.passphrase_file, "vaults.passphrase_file", read_private)
+    file = credential_file(config.passphrase_credential, environment)
+    if file is None:
+        raise ConfigError(
+            "vaults.passphrase_credential", "no credentials were handed over: start it by systemd"
+        )
+    return _read(file, "vaults.passphrase_credential", Path.read_bytes)
+
+
+def read_private(file: Path) -> bytes:
+    """Read a file of the owner's alone; :class:`Unusable` when group or others may read or write it.
+
+    Looked at as it is opened, so that it cannot be exchanged in between.
+    """
+    with file.open("rb") as opened:
+        if os.fstat(opened.fileno()).st_mode & _NOT_THE_OWNERS:
+            text = "others than its owner can read or write it; a passphrase is for one: chmod 600"
+            raise Unusable(f"{shown(file)}: {text}")
+        return opened.read()
+
+
+def _read(file: Path, setting: str, read: Callable[[Path], bytes]) -> bytes:
+    try:
+        passphrase = read(file).strip()
+    except FileNotFoundError:
+        raise ConfigError(setting, "the passphrase is not there") from None
+    if not passphrase:
+        raise ConfigError(setting, "the passphrase is empty")
+    return passphrase

@@ -1,0 +1,56 @@
+"""Who takes part in the demonstration."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from samdrift.federation.directory import FunctionalAddress
+from samdrift.messageservice.outgoing.compose import Address
+from samdrift.wire.identifiers import ParticipantIdentifier
+
+
+@dataclass(frozen=True, slots=True)
+class DemoOrganisation:
+    """An organisation of the demonstration, with one mailbox."""
+
+    identifier: ParticipantIdentifier
+    name: str
+    number: str
+    mailbox: FunctionalAddress
+
+    @property
+    def address(self) -> Address:
+        return Address(self.identifier, self.name, self.mailbox.identifier, self.mailbox.name)
+
+
+@dataclass(frozen=True, slots=True)
+class DemoOperator:
+    """An operator of the demonstration and whom it serves."""
+
+    folder: str
+    party: str
+    organisations: tuple[DemoOrganisation, ...]
+
+
+HABO = DemoOrganisation(
+    ParticipantIdentifier("0203:habo.se"),
+    "Habo kommun",
+    "2120001611",
+    FunctionalAddress("sdk.socialtjanst.0203:habo.se", "Socialtjänsten"),
+)
+MULLSJO = DemoOrganisation(
+    ParticipantIdentifier("0203:mullsjo.se"),
+    "Mullsjö kommun",
+    "2120000472",
+    FunctionalAddress("sdk.socialtjanst.0203:mullsjo.se", "Socialtjänsten"),
+)
+AGENCY = DemoOrganisation(
+    ParticipantIdentifier("0203:arbetsformedlingen.se"),
+    "Arbetsförmedlingen",
+    "2021002114",
+    FunctionalAddress("sdk.registrator.0203:arbetsformedlingen.se", "Registrator"),
+)
+OPERATORS = (
+    DemoOperator("operator-a", "AP0001-SDK-DEMO", (HABO, MULLSJO)),
+    DemoOperator("operator-b", "AP0002-SDK-DEMO", (AGENCY,)),
+)

@@ -1,0 +1,214 @@
+"""Makes an operator of the demonstration: vaults, keys, certificates, registrations, configuration.
+
+The steps are those of a real enrolment. Keys are made in the operator's key
+store, certificate requests go to the authorities, certificates come back, and
+what others need to know is published in SMP, CertPub and address book.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.x509.oid import NameOID
+
+from samdrift.accesspoint.endpoint import PATH
+from samdrift.config.model import Config
+from samdrift.config.reader import load
+from samdrift.contracts.principals import Role
+from samdrift.demo.cast import DemoOperator, DemoOrganisation
+from samdrift.demo.clients import CLIENT, registered_key
+from samdrift.demo.configtext import Places, Served, config_text
+from samdrift.federation.authority import Authority
+from samdrift.federation.server import LocalFederation
+from samdrift.federation.shapes import Use
+from samdrift.keystore.interface import OPERATOR_KEYS, KeyStore
+from samdrift.keystore.keyfiles import KeyName
+from samdrift.keystore.settings import TokenSettings
+from samdrift.net.server import listening_socket
+from samdrift.vault.openkeys import open_keys
+from samdrift.vault.provision import Provisioner
+from samdrift.vault.settings import VaultSettings
+from samdrift.wire.identifiers import (
+    RECEIPT_BASE,
+    RECEIPT_EXTENDED,
+    SDK_MESSAGE_BASE,
+    SDK_MESSAGE_EXTENDED,
+)
+
+HOST = "127.0.0.1"
+BOTH_MODELS = (SDK_MESSAGE_EXTENDED, RECEIPT_EXTENDED, SDK_MESSAGE_BASE, RECEIPT_BASE)
+SYSTEM = "message-service"
+Issue = Callable[[bytes], x509.Certificate]
+
+
+@dataclass(frozen=True, slots=True)
+class EnrolledOperator:
+    """An operator of the demonstration that is ready to run."""
+
+    demo: DemoOperator
+    config: Config
+    config_file: Path
+    as4_address: str
+    certificate: x509.Certificate
+    """The access point's."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Certificates:
+    """What was issued to one organisation."""
+
+    signing: x509.Certificate
+    encryption: x509.Certificate
+    client: x509.Certificate
+
+
+async def enrol(
+    federation: LocalFederation,
+    operator: DemoOperator,
+    folder: Path,
+    tokens: TokenSettings | None = None,
+) -> EnrolledOperator:
+    """Bring an operator to the point where it can run; what is done already stays.
+
+    ``tokens`` are those of its organisations; the configuration does not name them.
+    """
+    settings = replace(_settings(folder), tokens=tokens)
+    federation.write_trust(folder / "trust")
+    keys = await asyncio.to_thread(partial(open_keys, settings, begin=True))
+    vaults = await _vaults(settings, keys, operator)
+    access_point, issued = await asyncio.gather(
+        asyncio.to_thread(_own_certificates, keys, federation.authority, operator.party),
+        _all_certificates(keys, vaults, federation.authority, operator.organisations),
+    )
+    name_server = f"{HOST}:{federation.dns_port}"
+    listen_a, listen_c, listen_d = _free_address(), _free_address(), _free_address()
+    address = f"https://{listen_a}{PATH}"
+    places = Places(listen_a, address, listen_c, listen_d, name_server, federation.address_book_url)
+    for organisation, certificates in zip(operator.organisations, issued, strict=True):
+        federation.register_participant(
+            organisation.identifier,
+            organisation.name,
+            organisation.number,
+            address,
+            access_point,
+            certificates.signing,
+            certificates.encryption,
+            [organisation.mailbox],
+            documents=BOTH_MODELS,
+        )
+    file = folder / "samdrift.toml"
+    served = [_served(folder, *pair) for pair in zip(operator.organisations, issued, strict=True)]
+    file.write_text(
+        config_text(operator.party, federation.identifier, federation.sml_zone, places, served), "utf-8"
+    )
+    return EnrolledOperator(operator, load(file), file, address, access_point)
+
+
+def _settings(folder: Path) -> VaultSettings:
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    passphrase = folder / "passphrase"
+    if not passphrase.exists():
+        passphrase.touch(0o600)
+        passphrase.write_text(secrets.token_urlsafe(32))
+    return VaultSettings(
+        folder / "database",
+        folder / "objects",
+        folder / "secrets",
+        folder / "seals",
+        passphrase.read_bytes().strip(),
+    )
+
+
+async def _vaults(settings: VaultSettings, keys: KeyStore, operator: DemoOperator) -> dict[str, str]:
+    """Make the vaults of every organisation; gives the ids of those of the message service."""
+    provisioner = await Provisioner.connect(settings, keys=keys)
+    try:
+        await provisioner.install()
+        return {
+            one.identifier.value: (await provisioner.add_organisation(one.identifier, list(Role)))[
+                Role.MESSAGE_SERVICE
+            ]
+            for one in operator.organisations
+        }
+    finally:
+        await provisioner.close()
+
+
+def _own_certificates(keys: KeyStore, authority: Authority, party: str) -> x509.Certificate:
+    """Keys of the operator itself; gives the access point's certificate."""
+    _certified(
+        keys, OPERATOR_KEYS, KeyName.TLS_SERVER, HOST, lambda csr: authority.issue_tls_server([HOST], csr)
+    )
+    return _certified(
+        keys, OPERATOR_KEYS, KeyName.ACCESS_POINT, party, lambda csr: authority.issue_access_point(party, csr)
+    )
+
+
+async def _all_certificates(
+    keys: KeyStore,
+    vaults: Mapping[str, str],
+    authority: Authority,
+    organisations: Sequence[DemoOrganisation],
+) -> list[_Certificates]:
+    return await asyncio.gather(
+        *(
+            asyncio.to_thread(_certificates, keys, vaults[one.identifier.value], authority, one)
+            for one in organisations
+        )
+    )
+
+
+def _certificates(
+    keys: KeyStore, vault: str, authority: Authority, organisation: DemoOrganisation
+) -> _Certificates:
+    def of_organisation(use: Use) -> Issue:
+        return lambda csr: authority.issue_organisation(
+            organisation.identifier, organisation.name, csr, use, organisation_number=organisation.number
+        )
+
+    def client(csr: bytes) -> x509.Certificate:
+        return authority.issue_tls_client(SYSTEM, csr, organisation=organisation.name)
+
+    name = organisation.name
+    _certified(keys, vault, KeyName.LOG_SIGNING, name, of_organisation(Use.SIGNING))
+    return _Certificates(
+        _certified(keys, vault, KeyName.SIGNING, name, of_organisation(Use.SIGNING)),
+        _certified(keys, vault, KeyName.ENCRYPTION, name, of_organisation(Use.ENCRYPTION)),
+        _certified(keys, vault, KeyName.TLS_CLIENT, name, client),
+    )
+
+
+def _certified(keys: KeyStore, vault: str, name: KeyName, common_name: str, issue: Issue) -> x509.Certificate:
+    """The certificate of a key, made and certified when it is not there."""
+    for held in keys.keys(vault):
+        if held.name is name and held.certificate is not None:
+            return held.certificate
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
+    certificate = issue(keys.create_key(vault, name, subject))
+    keys.install_certificate(vault, name, certificate)
+    return certificate
+
+
+def _served(folder: Path, organisation: DemoOrganisation, certificates: _Certificates) -> Served:
+    fingerprint = certificates.client.fingerprint(hashes.SHA256()).hex()
+    return Served(
+        organisation.identifier.value,
+        organisation.name,
+        organisation.number,
+        [organisation.mailbox.identifier],
+        {SYSTEM: fingerprint},
+        CLIENT,
+        registered_key(folder, organisation),
+    )
+
+
+def _free_address() -> str:
+    with listening_socket(HOST) as sock:
+        return f"{HOST}:{sock.getsockname()[1]}"

@@ -1,0 +1,92 @@
+"""What the demonstration claims about an exchange, checked against vaults and logs."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Sequence
+
+from samdrift.audit.chain import ChainHead, verify_chain
+from samdrift.audit.events import AuditEvent
+from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
+from samdrift.demo.scenario import DemoFailed, Exchange, Party
+from samdrift.evidence.trace import Step
+
+_PROVER = Principal(PrincipalKind.WORKER, "demonstration")
+_PATIENCE = 10.0
+_PAGE = 500
+
+_AT_SENDER = (
+    AuditEvent.MT_MESSAGE_SCHEDULED,
+    AuditEvent.AP_TRANSFER_QUEUED,
+    AuditEvent.MT_MESSAGE_SUBMITTED,
+    AuditEvent.AP_TRANSFER_DELIVERED,
+    AuditEvent.MT_MESSAGE_ACKNOWLEDGED,
+    AuditEvent.AP_ENVELOPE_RECEIVED,
+    AuditEvent.MT_RECEIPT_RECEIVED,
+    AuditEvent.MT_MESSAGE_ACCEPTED,
+    AuditEvent.AP_ENVELOPE_ACKNOWLEDGED,
+)
+_AT_RECIPIENT = (
+    AuditEvent.AP_ENVELOPE_RECEIVED,
+    AuditEvent.MT_MESSAGE_RETRIEVED,
+    AuditEvent.MT_RECEIPT_QUEUED,
+    AuditEvent.AP_ENVELOPE_ACKNOWLEDGED,
+    AuditEvent.AP_TRANSFER_QUEUED,
+    AuditEvent.MT_RECEIPT_SUBMITTED,
+    AuditEvent.AP_TRANSFER_DELIVERED,
+    AuditEvent.MT_RECEIPT_ACKNOWLEDGED,
+    AuditEvent.MT_MESSAGE_NEW,
+    AuditEvent.MT_MESSAGE_READ,
+)
+"""Each step of transport-model-extended 3.3.1 that leaves a trace, once at each end."""
+
+
+def prove_way(exchange: Exchange, sent: Iterable[Step], received: Iterable[Step]) -> None:
+    """Every step was logged at the organisation that took it, exactly once."""
+    for party, expected, steps in (
+        (exchange.sender, _AT_SENDER, sent),
+        (exchange.recipient, _AT_RECIPIENT, received),
+    ):
+        logged = [step.what for step in steps]
+        for event in expected:
+            if logged.count(event) != 1:
+                raise DemoFailed(
+                    f"{event} stands {logged.count(event)} times in the log of {party.organisation.value}"
+                )
+
+
+async def prove_rest(parties: Sequence[Party]) -> None:
+    """The access points hold no envelope any more, and every log's chain is whole."""
+    for party in parties:
+        await _access_point_is_empty(party)
+        for role in Role:
+            await _chain_holds(party, role)
+
+
+async def _access_point_is_empty(party: Party) -> None:
+    deadline = asyncio.get_running_loop().time() + _PATIENCE
+    while True:
+        async with party.operator.gate.open(
+            _PROVER, party.organisation, Role.ACCESS_POINT, Purpose.TRACE
+        ) as vault:
+            if not await vault.inbox(1) and await vault.next_due() is None:
+                return
+        if asyncio.get_running_loop().time() > deadline:
+            raise DemoFailed(f"the access point still holds an envelope of {party.organisation.value}")
+        await asyncio.sleep(0.05)
+
+
+async def _chain_holds(party: Party, role: Role) -> None:
+    head: ChainHead | None = None
+    while True:
+        async with party.operator.gate.open(_PROVER, party.organisation, role, Purpose.TRACE) as vault:
+            entries = await vault.log(head.sequence if head else 0, _PAGE)
+        if not entries:
+            return
+        start = head or ChainHead(entries[0].sequence - 1, entries[0].previous)
+        verdict = verify_chain(entries, start)
+        if not verdict.intact:
+            raise DemoFailed(f"the log of {party.organisation.value} is broken: {verdict.reason}")
+        head = verdict.head
+        if len(entries) < _PAGE:
+            return

@@ -1,0 +1,79 @@
+"""The demonstration's world: a federation, two operators, three organisations, kept in one folder.
+
+A folder that is there is used again, so that a second run is quick; one that
+an older version of the demonstration made is thrown away first. A folder that
+holds anything else is left alone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from samdrift.config.errors import Unusable, shown
+from samdrift.demo.cast import OPERATORS, DemoOperator, DemoOrganisation
+from samdrift.demo.clients import write_client
+from samdrift.demo.enrolment import EnrolledOperator, enrol
+from samdrift.demo.scenario import Party, Progress
+from samdrift.federation.server import LocalFederation
+from samdrift.federation.server import running as federation_running
+from samdrift.installation.operator import Operator, running
+
+_LAYOUT = "4"
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """Everything that runs."""
+
+    federation: LocalFederation
+    operators: tuple[tuple[EnrolledOperator, Operator], ...]
+    clients: Mapping[str, Path]
+    """Configuration of each organisation's message client, by the organisation's name."""
+
+    def party(self, organisation: DemoOrganisation) -> Party:
+        """The organisation at its operator."""
+        for enrolled, operator in self.operators:
+            if organisation in enrolled.demo.organisations:
+                return Party(operator, organisation.address)
+        raise LookupError("no operator of the demonstration serves that organisation")
+
+
+@contextlib.asynccontextmanager
+async def world(
+    folder: Path, progress: Progress, operators: Sequence[DemoOperator] = OPERATORS
+) -> AsyncIterator[World]:
+    """Start federation and operators in ``folder``; everything is ready when the context is entered."""
+    prepare(folder)
+    async with AsyncExitStack() as stack:
+        progress("A federation starts: certificate authorities, SML in DNS, SMP, CertPub, address book")
+        federation = await stack.enter_async_context(federation_running(folder / "federation"))
+        run, clients = [], {}
+        for operator in operators:
+            names = " and ".join(one.identifier.value for one in operator.organisations)
+            progress(f"{operator.party} starts: PostgreSQL, vaults and keys of {names}")
+            enrolled = await enrol(federation, operator, folder / operator.folder)
+            started = await stack.enter_async_context(running(enrolled.config))
+            run.append((enrolled, started))
+            if started.authorization is not None:
+                for one in operator.organisations:
+                    clients[one.name] = write_client(
+                        folder / operator.folder, one, started.authorization.issuers
+                    )
+        yield World(federation, tuple(run), clients)
+
+
+def prepare(folder: Path) -> None:
+    """Make the folder, empty it of an older version's demonstration, or raise :class:`Unusable`."""
+    stamp = folder / "layout"
+    made_by = stamp.read_text("utf-8", "replace") if stamp.is_file() else ""
+    if made_by != _LAYOUT and folder.exists() and any(folder.iterdir()):
+        if not made_by.isdecimal():
+            raise Unusable(f"{shown(folder)}: holds something else than a demonstration")
+        shutil.rmtree(folder)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    stamp.write_text(_LAYOUT)

@@ -1,0 +1,202 @@
+"""Calls of the web-service plugin of a Domibus over HTTPS, one method for each operation."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import secrets
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from samdrift.contracts.transfer import TransferUnavailable
+from samdrift.domibus import wire as domibus
+from samdrift.domibus.wire import (
+    AnswerReader,
+    ErrorEntry,
+    IncomingMessage,
+    MessageStatus,
+    OutgoingMessage,
+    PluginFault,
+)
+from samdrift.net.client import HttpAnswer, HttpClient, NoAnswer
+from samdrift.wire.errors import WireError, WireFault
+from samdrift.wire.xml import Element
+
+T = TypeVar("T")
+
+_ANSWERED = (200, 500)
+"""A SOAP fault comes with 500 (SOAP 1.2 part 2, 7.5.2.2)."""
+
+_SMALL = 256 << 10
+"""Bytes of a payload that are read and dropped rather than that the connection is given up."""
+
+_SOAP = "application/soap+xml; charset=UTF-8"
+
+
+class PluginRefused(Exception):
+    """The plugin answered with a fault."""
+
+    def __init__(self, fault: PluginFault) -> None:
+        super().__init__(fault.code)
+        self.fault = fault
+
+
+class PluginUnclear(TransferUnavailable):
+    """The plugin answered in a shape, or with a word, that is not agreed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """A plugin user of Domibus; the password file is read for each call, so that it can be replaced."""
+
+    user: str
+    password_file: Path
+
+    def header(self) -> dict[str, str]:
+        """The credentials (RFC 7617), or :class:`TransferUnavailable` when the file cannot be read."""
+        try:
+            password = self.password_file.read_text("utf-8").rstrip("\r\n")
+        except (OSError, UnicodeDecodeError) as error:
+            raise TransferUnavailable(f"the password file cannot be read ({type(error).__name__})") from None
+        credentials = base64.b64encode(f"{self.user}:{password}".encode()).decode("ascii")
+        return {"authorization": f"Basic {credentials}"}
+
+
+class Retrieved:
+    """A message whose header has come; its payload is read while the call lasts."""
+
+    def __init__(self, message: IncomingMessage, body: AsyncIterator[bytes]) -> None:
+        self.message = message
+        self._body = body
+
+    def payload(self) -> AsyncIterator[bytes]:
+        """The envelope; raises what :meth:`Plugin.retrieve` raises."""
+        return self._body
+
+    async def pass_over(self) -> None:
+        """Leave the payload; a small one is read, which spares both sides a broken connection."""
+        passed = 0
+        async for piece in self._body:
+            passed += len(piece)
+            if passed > _SMALL:
+                return
+
+
+class Plugin:
+    """One plugin user's way into one Domibus.
+
+    Every method raises :class:`PluginRefused` for a fault and
+    :class:`TransferUnavailable` for anything else than the agreed answer.
+    """
+
+    def __init__(self, client: HttpClient, url: str, login: Login | None) -> None:
+        """Without ``login`` the client's certificate tells who we are."""
+        self._client = client
+        self._url = url
+        self._login = login
+
+    async def submit(self, message: OutgoingMessage, pieces: AsyncIterator[bytes], size: int | None) -> str:
+        """Hand over an envelope of ``size`` bytes, if that is known; gives the message's id in Domibus."""
+        frame = domibus.framing(domibus.submit(message), f"samdrift-{secrets.token_hex(16)}")
+
+        async def body() -> AsyncIterator[bytes]:
+            yield frame.before
+            async for piece in pieces:
+                yield piece
+            yield frame.after
+
+        length = None if size is None else len(frame.before) + size + len(frame.after)
+        async with self._exchange("submit", frame.content_type, body(), length) as answer:
+            return await _whole("submit", answer, domibus.submitted)
+
+    async def pending(self, recipient: str) -> tuple[str, ...]:
+        """The ids of the messages that wait for ``recipient``, the oldest first.
+
+        Named only where no plugin user logs in: a Domibus that knows the user lists
+        what is for its organisation and nothing else.
+        """
+        request = domibus.list_pending() if self._login else domibus.list_pending(recipient)
+        return await self._ask("list", request, domibus.pending)
+
+    async def status(self, message_id: str) -> MessageStatus:
+        """How a message that was submitted stands."""
+        return await self._ask("status", domibus.ask_status(message_id), domibus.status)
+
+    async def errors(self, message_id: str) -> tuple[ErrorEntry, ...]:
+        """What went wrong with a message that was submitted, in any order."""
+        try:
+            return await self._ask("errors", domibus.ask_errors(message_id), domibus.errors)
+        except PluginRefused:  # It is there twice: sent and received.
+            return await self._ask("errors", domibus.ask_own_errors(message_id), domibus.errors)
+
+    async def mark_downloaded(self, message_id: str) -> None:
+        """Tell Domibus that a message is safe with us."""
+        await self._ask("mark", domibus.mark_downloaded(message_id), domibus.marked)
+
+    @contextlib.asynccontextmanager
+    async def retrieve(self, message_id: str) -> AsyncIterator[Retrieved]:
+        """A message as it comes; Domibus keeps it.
+
+        One that cannot be used raises :class:`WireError`, here or in its payload, with
+        what is wrong with it.
+        """
+        async with self._exchange("retrieve", _SOAP, domibus.retrieve(message_id)) as answer:
+            reader = AnswerReader(answer.content_type)
+            async with contextlib.aclosing(_payload(answer, reader)) as body:
+                first = await anext(body, None)
+                if first is None and (fault := domibus.fault(reader.envelope)) is not None:
+                    raise PluginRefused(fault)
+                if reader.header is None:
+                    raise WireError(WireFault.STRUCTURE, "no header before the payload")
+                yield Retrieved(domibus.incoming_message(reader.header), _resumed(first, body))
+
+    async def _ask(self, what: str, request: bytes, read: Callable[[Element], T]) -> T:
+        async with self._exchange(what, _SOAP, request, len(request)) as answer:
+            return await _whole(what, answer, read)
+
+    @contextlib.asynccontextmanager
+    async def _exchange(
+        self, what: str, content_type: str, body: bytes | AsyncIterator[bytes], length: int | None = None
+    ) -> AsyncIterator[HttpAnswer]:
+        headers = {"content-type": content_type, **(self._login.header() if self._login else {})}
+        try:
+            async with self._client.exchange(
+                "POST", self._url, body, length=length, headers=headers
+            ) as answer:
+                if answer.status not in _ANSWERED:
+                    raise TransferUnavailable(f"{what}: HTTP status {answer.status}")
+                yield answer
+        except NoAnswer as failure:
+            raise TransferUnavailable(f"{what}: {failure.kind}") from None
+
+
+async def _whole(what: str, answer: HttpAnswer, read: Callable[[Element], T]) -> T:
+    """An answer without a payload."""
+    try:
+        reader = AnswerReader(answer.content_type)
+        async for _ in _payload(answer, reader):
+            pass
+        fault = domibus.fault(reader.envelope)
+        if fault is None:
+            return read(reader.envelope)
+    except WireError as error:
+        raise PluginUnclear(f"{what}: an answer of another shape: {error.text}") from None
+    raise PluginRefused(fault)
+
+
+async def _payload(answer: HttpAnswer, reader: AnswerReader) -> AsyncGenerator[bytes, None]:
+    """The payload in the body of an answer; when it has ended, the rest of the answer has been read."""
+    async for data in answer.pieces():
+        for piece in reader.feed(data):
+            yield piece
+    for piece in reader.feed(b""):
+        yield piece
+
+
+async def _resumed(first: bytes | None, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    if first is not None:
+        yield first
+    async for piece in rest:
+        yield piece

@@ -1,0 +1,51 @@
+"""What a backend and the web-service plugin of Domibus 5 say to each other: SOAP 1.2, with MTOM.
+
+The names are those of the plugin's published contract (``WebServicePlugin.wsdl``,
+namespace ``http://eu.domibus.wsplugin/``), of Domibus 5.1 and later.
+"""
+
+from samdrift.domibus.wire.answers import errors, fault, marked, pending, status, submitted
+from samdrift.domibus.wire.mtom import Framing, framing
+from samdrift.domibus.wire.reader import AnswerReader
+from samdrift.domibus.wire.requests import (
+    ask_errors,
+    ask_own_errors,
+    ask_status,
+    list_pending,
+    mark_downloaded,
+    retrieve,
+    submit,
+)
+from samdrift.domibus.wire.types import (
+    ErrorEntry,
+    IncomingMessage,
+    MessageStatus,
+    OutgoingMessage,
+    PluginFault,
+)
+from samdrift.domibus.wire.usermessage import incoming_message
+
+__all__ = [
+    "AnswerReader",
+    "ErrorEntry",
+    "Framing",
+    "IncomingMessage",
+    "MessageStatus",
+    "OutgoingMessage",
+    "PluginFault",
+    "ask_errors",
+    "ask_own_errors",
+    "ask_status",
+    "errors",
+    "fault",
+    "framing",
+    "incoming_message",
+    "list_pending",
+    "mark_downloaded",
+    "marked",
+    "pending",
+    "retrieve",
+    "status",
+    "submit",
+    "submitted",
+]

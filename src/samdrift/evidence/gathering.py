@@ -1,0 +1,213 @@
+"""Puts together what an organisation can show of one message: entries of its logs, receipts, its signature.
+
+The file is a tar file, not encrypted: it holds facts and receipts, and nothing
+of what the message says.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import BinaryIO
+
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from samdrift import __version__
+from samdrift.administration.administration import Administration
+from samdrift.administration.vaults import hosted, signing_key
+from samdrift.attestation.archive import ArchiveWriter
+from samdrift.attestation.newfile import new_file
+from samdrift.audit.entries import LogEntry
+from samdrift.audit.events import AuditEvent
+from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
+from samdrift.evidence import layout
+from samdrift.evidence.trace import Logged, entries
+from samdrift.vault.accesspoint import AccessPointVault
+from samdrift.vault.gate import Gate
+from samdrift.vault.messageservice import MessageServiceVault
+from samdrift.vault.opening import Vault
+from samdrift.wire.identifiers import ParticipantIdentifier
+
+_PAGE = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """Evidence about which message."""
+
+    organisation: ParticipantIdentifier
+    message_id: str
+    by: str
+    """Who asks; stands in the organisation's log."""
+    section: bool = False
+    """Whether all that its logs say from the message on is to be in it: proves more, and tells more."""
+
+
+async def gather(installation: Administration, order: Order, out: Path) -> bool:
+    """Write ``out``, a new file; false, and none, when the organisation's logs know no such message."""
+    gate, organisation = installation.gate, order.organisation
+    worker = Principal(PrincipalKind.WORKER, f"evidence by {order.by}")
+    roles = hosted(gate, organisation)
+    found = await entries(gate, worker, Purpose.EXPORT, organisation, roles, order.message_id)
+    if not found:
+        return False
+    key = await signing_key(installation, organisation, roles)
+    with new_file(out) as draft, draft.open("r+b") as file:
+        file.truncate()
+        now = datetime.now(UTC)
+        writing = _Writing(gate, worker, order, found, ArchiveWriter(_Sink(file), int(now.timestamp())))
+        for role in roles:
+            await writing.role(role)
+        statement = writing.statement(now)
+        signature = await asyncio.to_thread(key.sign, statement)
+        await writing.end(statement, signature, key.certificate.public_bytes(Encoding.PEM))
+        file.flush()
+        os.fsync(file.fileno())
+    return True
+
+
+class _Sink:
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+
+    async def write(self, data: bytes) -> None:
+        self._file.write(data)
+
+
+class _Writing:
+    """Evidence on its way."""
+
+    def __init__(
+        self, gate: Gate, worker: Principal, order: Order, found: Sequence[Logged], archive: ArchiveWriter
+    ) -> None:
+        self._gate = gate
+        self._worker = worker
+        self._order = order
+        self._found = found
+        self._archive = archive
+        self._digests: dict[str, str] = {}
+        self._logs: dict[str, dict[str, object]] = {}
+
+    async def role(self, role: Role) -> None:
+        """What the organisation has in one role. The head of the log is taken before the request is in it."""
+        for former in (False, True):
+            said = [one.entry for one in self._found if (one.role, one.former) == (role, former)]
+            if said:
+                await self._add(layout.log_file(role, former=former), _lines(said, ordered=former))
+        organisation, purpose = self._order.organisation, Purpose.EXPORT
+        async with self._gate.open(self._worker, organisation, role, purpose) as vault:
+            if isinstance(vault, AccessPointVault):
+                await self._transport_receipts(vault)
+            else:
+                await self._message_receipts(vault)
+                await self._kept_digests(vault)
+            await self._log(vault, role)
+            event = AuditEvent.ORGANISATION_EVIDENCE_EXPORTED
+            vault.record(event, message=self._order.message_id, by=self._order.by)
+
+    async def _transport_receipts(self, vault: AccessPointVault) -> None:
+        """As peers gave them for what was sent, and as they were given for what came in."""
+        for name, entry in self._receipts_of(Role.ACCESS_POINT):
+            ids = entry.ids
+            if entry.event == AuditEvent.AP_TRANSFER_DELIVERED:
+                receipt = await vault.proof(ids["transfer"])
+            else:
+                receipt = await vault.known_receipt(ids["as4"], ids["peer"])
+            if receipt is not None:
+                await self._add(name, receipt)
+
+    async def _message_receipts(self, vault: MessageServiceVault) -> None:
+        """As they were given and as they came, also of a message that was deleted."""
+        for name, entry in self._receipts_of(Role.MESSAGE_SERVICE):
+            record = await vault.receipt(entry.ids["envelope"])
+            if record is not None and record.message_id == self._order.message_id:
+                await self._add(name, await vault.receipt_body(record.id))
+
+    async def _kept_digests(self, vault: MessageServiceVault) -> None:
+        """Which message, envelopes and receipts the entries are about."""
+        entries = [one.entry.ids for one in self._found if one.role is Role.MESSAGE_SERVICE]
+        named = {ids.get(f"{what}_commitment") for what in layout.COMMITTED for ids in entries} - {None}
+        found = [await vault.digest(commitment) for commitment in sorted(filter(None, named))]
+        lines = [
+            json.dumps(
+                {
+                    "commitment": digest.commitment,
+                    "salt": digest.salt.hex(),
+                    "sha256": digest.sha256.hex(),
+                }
+            )
+            for digest in found
+            if digest is not None
+        ]
+        if lines:
+            await self._add(layout.DIGESTS_FILE, "".join(f"{line}\n" for line in lines).encode())
+
+    async def _log(self, vault: Vault, role: Role) -> None:
+        """Where the log ends, and, when that is asked for, everything on the way there."""
+        end = await vault.log_end()
+        last = await vault.log(end - 1, 1)
+        self._logs[role.value] = {
+            "origin": vault.log_origin.hash.hex(),
+            "entries": end,
+            "head": last[0].hash.hex() if last else vault.log_origin.hash.hex(),
+        }
+        own = [one.entry.sequence for one in self._found if one.role is role and not one.former]
+        number, after = 0, min(own, default=end + 1) - 1
+        while self._order.section and after < end:
+            page = await vault.log(after, min(_PAGE, end - after))
+            number, after = number + 1, page[-1].sequence
+            await self._add(layout.section_file(role, number), _lines(page, ordered=True))
+
+    def _receipts_of(self, role: Role) -> Iterable[tuple[str, LogEntry]]:
+        """Entries that speak of a receipt, with the name of its file."""
+        entries = [one.entry for one in self._found if one.role is role]
+        named = [(layout.receipt_file(entry.event, entry.ids, entry.hash), entry) for entry in entries]
+        return [(name, entry) for name, entry in named if name is not None]
+
+    async def _add(self, name: str, data: bytes) -> None:
+        if name not in self._digests:
+            self._digests[name] = (await self._archive.add(name, data)).partition(" ")[0]
+
+    def statement(self, now: datetime) -> bytes:
+        """What is signed."""
+        document = {
+            "format": layout.FORMAT,
+            "version": layout.VERSION,
+            "organisation": self._order.organisation.value,
+            "message": self._order.message_id,
+            "made_at": now.isoformat(),
+            "made_by": f"samdrift {__version__}",
+            "logs": self._logs,
+            "files": self._digests,
+        }
+        return (json.dumps(document, ensure_ascii=False, indent=2) + "\n").encode()
+
+    async def end(self, statement: bytes, signature: bytes, certificate: bytes) -> None:
+        await self._archive.add(layout.STATEMENT_FILE, statement)
+        await self._archive.add(layout.SIGNATURE_FILE, signature)
+        await self._archive.add(layout.SIGNER_FILE, certificate)
+        await self._archive.end()
+
+
+def _lines(entries: Iterable[LogEntry], *, ordered: bool) -> bytes:
+    """Entries as JSON lines, in the order of their log."""
+    said = entries if ordered else sorted(entries, key=lambda entry: entry.sequence)
+    return b"".join(
+        json.dumps(
+            {
+                "sequence": entry.sequence,
+                "content": entry.happening.content().decode(),
+                "previous": entry.previous.hex(),
+                "hash": entry.hash.hex(),
+            },
+            ensure_ascii=False,
+            separators=(",", ":"),
+        ).encode()
+        + b"\n"
+        for entry in said
+    )

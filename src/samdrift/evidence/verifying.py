@@ -1,0 +1,342 @@
+"""Verifies evidence about a message with nothing but the file, and certificates that the verifier trusts."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from cryptography import x509
+from cryptography.hazmat.primitives.hashes import SHA256
+
+from samdrift.attestation.archive import ArchiveReader
+from samdrift.attestation.errors import MoveError
+from samdrift.attestation.jsonobject import read_object
+from samdrift.attestation.signatures import holds, time_of
+from samdrift.attestation.trustfolder import TrustFolder
+from samdrift.audit.chain import link
+from samdrift.audit.entries import Happening
+from samdrift.evidence import layout
+from samdrift.vault.records import Digest
+from samdrift.wire import receipt as receipts
+from samdrift.wire.as4 import As4Fault, ReceiptSignal, read_response
+from samdrift.wire.crypto.certificates import common_name
+from samdrift.wire.errors import WireError
+from samdrift.wire.wssec import verify as verify_soap
+
+_MOST = 64 << 20
+_NUMBERS = 1 << 63
+"""More than a log has entries."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was checked."""
+
+    what: str
+    holds: bool
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class EvidenceVerdict:
+    """What the evidence shows; valid when everything holds."""
+
+    organisation: str
+    message: str
+    made_at: str
+    signer: x509.Certificate
+    findings: tuple[Finding, ...]
+
+    @property
+    def valid(self) -> bool:
+        return all(finding.holds for finding in self.findings)
+
+
+@dataclass
+class _Said:
+    """What has been read: the files by their lines of digests, entries, and findings."""
+
+    digests: dict[str, str] = field(default_factory=dict)
+    findings: list[Finding] = field(default_factory=list)
+    entries: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    """Of each file ``log/``."""
+    sections: dict[str, list[tuple[int, str]]] = field(default_factory=dict)
+    """Numbers and hashes of a role's section."""
+    ends: dict[str, tuple[int, bytes]] = field(default_factory=dict)
+    kept: dict[str, str] = field(default_factory=dict)
+    """What commitments are to, SHA-256 in hex."""
+    about: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    """Entries of each role's section."""
+    receipts: dict[str, tuple[str, str]] = field(default_factory=dict)
+    """What each file of a receipt is for: the name that entries have for such ids, and the id."""
+
+
+class _File:
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+
+    async def read(self, size: int) -> bytes:
+        return self._file.read(size)
+
+
+async def verify_evidence(
+    path: Path, trust: TrustFolder | None, signer: str | None = None
+) -> EvidenceVerdict:
+    """The verdict; :class:`MoveError` when the file is no evidence at all.
+
+    ``signer`` is the SHA-256 of the certificate that must have signed, where that is known.
+    """
+    said = _Said()
+    with path.open("rb") as file:
+        reader = ArchiveReader(_File(file))
+        member = await reader.next()
+        while member is not None and member.name != layout.STATEMENT_FILE:
+            if member.name in said.digests:
+                raise MoveError.of_evidence()
+            data = await reader.whole(member, _MOST)
+            said.digests[member.name] = reader.line.partition(" ")[0]
+            _look(said, member.name, data)
+            member = await reader.next()
+        rest = [] if member is None else [await reader.whole(member, _MOST)]
+        while (member := await reader.next()) is not None:
+            rest.append(await reader.whole(member, _MOST))
+    if len(rest) != 3:
+        raise MoveError.of_evidence()
+    verdict = _judged(said, rest[0], rest[1], rest[2], trust)
+    if signer is None:
+        return verdict
+    named = verdict.signer.fingerprint(SHA256()).hex() == signer
+    finding = Finding("signer is the one that was named", named, f"the certificate with SHA-256 {signer}")
+    return replace(verdict, findings=(*verdict.findings, finding))
+
+
+def _judged(
+    said: _Said, statement: bytes, signature: bytes, certificate: bytes, trust: TrustFolder | None
+) -> EvidenceVerdict:
+    document = read_object(statement, layout.STATEMENT_FILE)
+    try:
+        signer = x509.load_pem_x509_certificate(certificate)
+        made_at = time_of(document["made_at"])
+        named = str(document["organisation"]), str(document["message"])
+        logs, files = dict(document["logs"]), dict(document["files"])
+    except (KeyError, TypeError, ValueError):
+        raise MoveError.of_evidence() from None
+    known = document.get("format") == layout.FORMAT and document.get("version") in layout.KNOWN
+    if not known or made_at.tzinfo is None:
+        raise MoveError.of_evidence()
+    findings = [
+        Finding("signature", holds(statement, signature, signer), "RSA with SHA-256 over evidence.json"),
+        Finding("files", files == said.digests, "those that are signed, unchanged, and no others"),
+        *_signer(signer, made_at, trust),
+        *said.findings,
+        *(finding for name in said.entries for finding in _about(said, name, named[1])),
+        *_receipts(said, named[1]),
+        *_missing_receipts(said, document["version"]),
+        *_committed(said),
+        *(finding for role in said.sections for finding in _section(said, role, logs, named[1])),
+    ]
+    return EvidenceVerdict(*named, made_at.isoformat(), signer, tuple(findings))
+
+
+def _signer(signer: x509.Certificate, at: datetime, trust: TrustFolder | None) -> Iterator[Finding]:
+    if trust is not None:
+        judged = trust.judge(signer, at)
+        yield Finding("signer", judged.trusted, judged.reason.value)
+
+
+def _look(said: _Said, name: str, data: bytes) -> None:
+    """Take from a file what is to be checked, or say what is wrong with it."""
+    folder = name.partition("/")[0]
+    try:
+        if folder == "log":
+            said.entries[name] = [_entry(line) for line in data.splitlines()]
+            said.findings.append(Finding(name, True, f"{len(said.entries[name])} entries give their hashes"))
+        elif folder == "section":
+            _take_section(said, name, data)
+        elif folder == layout.TRANSPORT_RECEIPTS:
+            said.findings.append(_transport_receipt(said, name, data))
+        elif folder == layout.MESSAGE_RECEIPTS:
+            receipt = receipts.parse(data)
+            said.receipts[name] = "message", receipt.message_id
+            said.findings.append(Finding(name, True, f"a message receipt: {receipt.status.value}"))
+        elif name == layout.DIGESTS_FILE:
+            said.kept = dict(map(_kept, data.splitlines()))
+            said.findings.append(Finding(name, True, "each gives the commitment that it is listed for"))
+        else:
+            said.findings.append(Finding(name, False, "is no part of evidence"))
+    except (ValueError, KeyError, TypeError, WireError, As4Fault) as error:
+        why = str(error) if type(error) is ValueError else "cannot be read"
+        said.findings.append(Finding(name, False, why))
+
+
+def _entry(line: bytes) -> dict[str, Any]:
+    """An entry that gives its hash; :class:`ValueError` when it does not."""
+    try:
+        entry = json.loads(line)
+    except RecursionError:
+        raise ValueError("an entry is no JSON") from None
+    content, previous = str(entry["content"]).encode(), bytes.fromhex(entry["previous"])
+    number = entry["sequence"]
+    if (
+        type(number) is not int
+        or not 0 < number < _NUMBERS
+        or link(previous, number, content).hex() != entry["hash"]
+    ):
+        raise ValueError("an entry does not give its hash")
+    entry["happening"] = Happening.parse(content)
+    return dict(entry)
+
+
+def _kept(line: bytes) -> tuple[str, str]:
+    """A commitment and the digest that it is to; :class:`ValueError` when it is to another."""
+    try:
+        document = json.loads(line)
+    except RecursionError:
+        raise ValueError("a digest is not JSON") from None
+    digest = Digest(bytes.fromhex(document["salt"]), bytes.fromhex(document["sha256"]))
+    if len(digest.sha256) != SHA256.digest_size or digest.commitment != document["commitment"]:
+        raise ValueError("a digest does not give its commitment")
+    return digest.commitment, digest.sha256.hex()
+
+
+def _take_section(said: _Said, name: str, data: bytes) -> None:
+    role = layout.role_of(name).value
+    for line in data.splitlines():
+        entry = _entry(line)
+        last = said.ends.get(role)
+        if last is not None and (entry["sequence"], entry["previous"]) != (last[0] + 1, last[1].hex()):
+            raise ValueError(f"the chain is broken after entry {last[0]}")
+        said.ends[role] = entry["sequence"], bytes.fromhex(entry["hash"])
+        said.sections.setdefault(role, []).append((entry["sequence"], entry["hash"]))
+        if {"message", "envelope"} & entry["happening"].ids.keys():
+            said.about.setdefault(role, []).append(entry)
+
+
+def _transport_receipt(said: _Said, name: str, data: bytes) -> Finding:
+    """A receipt whose signature holds for what it says was received."""
+    signal = read_response(_content_type(data), data)
+    if not isinstance(signal, ReceiptSignal):
+        return Finding(name, False, "is no receipt")
+    signature = verify_soap(signal.document)
+    if not signature.covers(signal.document.messaging):
+        return Finding(name, False, "the signature does not cover the receipt")
+    said.receipts[name] = "as4", signal.info.ref_to_message_id or ""
+    fingerprint = signature.certificate.fingerprint(SHA256()).hex()
+    who = f"{common_name(signature.certificate)} (SHA-256 {fingerprint})"
+    return Finding(name, True, f"signed by {who} for {signal.info.ref_to_message_id}")
+
+
+def _content_type(data: bytes) -> str | None:
+    """What a receipt was sent as: it is kept without its header."""
+    if not data.startswith(b"--"):
+        return None
+    boundary = data[2:200].split(b"\r\n", 1)[0].decode("ascii", "replace")
+    return f'multipart/related; boundary="{boundary}"'
+
+
+def _names(said: _Said, message: str) -> set[str | None]:
+    """The message, and the envelopes that entries name together with it: those of its receipts."""
+    everything = [entry["happening"].ids for log in said.entries.values() for entry in log]
+    envelopes = {ids["envelope"] for ids in everything if ids.get("message") == message and "envelope" in ids}
+    return {message, *envelopes}
+
+
+def _of(entry: dict[str, Any], names: set[str | None]) -> bool:
+    ids = entry["happening"].ids
+    return bool({ids.get("message"), ids.get("envelope")} & names)
+
+
+def _about(said: _Said, name: str, message: str) -> Iterator[Finding]:
+    """Entries are about the message or its receipt, and follow each other."""
+    entries, names = said.entries[name], _names(said, message)
+    own = all(_of(entry, names) for entry in entries)
+    yield Finding(f"{name} is about the message", own, "each entry names it or its receipt")
+    if "former" not in name:
+        order = all(
+            after["sequence"] > before["sequence"]
+            and (after["previous"] == before["hash"] or after["sequence"] > before["sequence"] + 1)
+            for before, after in pairwise(entries)
+        )
+        yield Finding(f"{name} is in order", order, "numbers rise, and neighbours are linked")
+
+
+def _receipts(said: _Said, message: str) -> Iterator[Finding]:
+    """Receipts are for the message, or for an AS4 message that the entries about it name."""
+    entries = [entry["happening"].ids for log in said.entries.values() for entry in log]
+    named = {ids["as4"] for ids in entries if "as4" in ids}
+    for name, (kind, identifier) in said.receipts.items():
+        own = identifier == message if kind == "message" else identifier in named
+        yield Finding(f"{name} is about the message", own, "it is for the message, or what carried it")
+
+
+def _missing_receipts(said: _Said, version: int) -> Iterator[Finding]:
+    """Each receipt that an entry speaks of is in the evidence, and is the one that the entry commits to."""
+    spoken = [(name, entry) for log in said.entries.values() for entry in log if (name := _receipt_of(entry))]
+    if version == 1:
+        yield from _missing_unnamed(said, [(name, entry) for name, entry in spoken if name.endswith(".xml")])
+        spoken = [(name, entry) for name, entry in spoken if not name.endswith(".xml")]
+    for name, entry in spoken:
+        if name not in said.digests:
+            why = f"entry {entry['sequence']} speaks of a receipt that is not in the evidence"
+            yield Finding(name, False, why)
+            continue
+        commitment = entry["happening"].ids.get("receipt_commitment")
+        if commitment is not None:
+            same = said.kept.get(commitment) == said.digests[name]
+            yield Finding(
+                f"{name} is the one in the log", same, "its digest is the one that was committed to"
+            )
+
+
+def _missing_unnamed(said: _Said, spoken: list[tuple[str, dict[str, Any]]]) -> Iterator[Finding]:
+    """Before version 2 no file of a message receipt told which entry it belongs to: they are counted."""
+    named = {entry["happening"].ids["envelope"] for _, entry in spoken}
+    there = sum(kind == "message" for kind, _ in said.receipts.values())
+    if there < len(named):
+        why = f"entries speak of {len(named)}, the evidence has {there}"
+        yield Finding(layout.MESSAGE_RECEIPTS, False, why)
+
+
+def _receipt_of(entry: dict[str, Any]) -> str | None:
+    happening = entry["happening"]
+    return layout.receipt_file(happening.event, happening.ids, bytes.fromhex(entry["hash"]))
+
+
+def _committed(said: _Said) -> Iterator[Finding]:
+    """Each commitment in an entry has its digest in the evidence, and there is no digest besides."""
+    named = set[str]()
+    for name, log in said.entries.items():
+        for entry in log:
+            for what in layout.COMMITTED:
+                commitment = entry["happening"].ids.get(f"{what}_commitment")
+                if commitment is None:
+                    continue
+                named.add(commitment)
+                digest = said.kept.get(commitment)
+                why = (
+                    f"SHA-256 {digest}" if digest else "the entry commits to one that is not in the evidence"
+                )
+                where = f"digest of the {what}, entry {entry['sequence']} of {name}"
+                yield Finding(where, digest is not None, why)
+    if not said.kept.keys() <= named:
+        yield Finding(layout.DIGESTS_FILE, False, "has digests that no entry commits to")
+
+
+def _section(said: _Said, role: str, logs: dict[str, Any], message: str) -> Iterator[Finding]:
+    """The section leads from the first entry about the message to the head that was signed."""
+    log, section = logs.get(role), dict(said.sections[role])
+    number, head = said.ends[role]
+    ends = isinstance(log, dict) and (log.get("entries"), log.get("head")) == (number, head.hex())
+    yield Finding(f"section of {role}", ends, f"{len(section)} entries without a break, to the signed head")
+    about = said.entries.get(f"log/{role}.jsonl", [])
+    inside = all(section.get(entry["sequence"]) == entry["hash"] for entry in about)
+    yield Finding(f"log/{role}.jsonl in the section", inside, "each entry stands there")
+    names, told = _names(said, message), {entry["hash"] for entry in about}
+    left_out = [one for one in said.about.get(role, ()) if _of(one, names) and one["hash"] not in told]
+    first = f"entry {left_out[0]['sequence']} is about the message and is not there" if left_out else ""
+    yield Finding(f"log/{role}.jsonl is all of it", not left_out, first or "no entry was left out")

@@ -1,0 +1,76 @@
+"""The authorisation of interface D put together from the configuration."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+from samdrift.config.model import Config, MessageServiceConfig
+from samdrift.installation import rolesettings
+from samdrift.installation.messageclients import check_routing, registered
+from samdrift.messageservice.oauth.endpoint import AuthorizationServer
+from samdrift.messageservice.oauth.issuers import OwnIssuers
+from samdrift.messageservice.oauth.issuing import TokenIssuing
+from samdrift.messageservice.oauth.keyring import Keyring
+from samdrift.messageservice.oauth.keysource import KeysUnavailable
+from samdrift.messageservice.oauth.verifying import TokenVerifying
+from samdrift.net.client import HttpClient
+from samdrift.net.clock import system_clock
+from samdrift.net.http import http_client
+from samdrift.net.tls import client_tls
+from samdrift.vault.gate import Gate
+
+
+@dataclass(frozen=True, slots=True)
+class Authorizing:
+    """What interface D needs to know its clients."""
+
+    issuers: OwnIssuers
+    server: AuthorizationServer
+    """Its routes are to be mounted beside interface D's own."""
+    tokens: TokenVerifying
+
+
+@contextlib.asynccontextmanager
+async def authorizing(config: Config, own: MessageServiceConfig, gate: Gate) -> AsyncIterator[Authorizing]:
+    """The authorisation servers and the verification of tokens, while the context lasts.
+
+    :class:`~samdrift.config.toml.ConfigError` when files of clients cannot be used, or,
+    in production, when messages would lie where nobody looks.
+    """
+    check_routing(config)
+    known = registered(config)
+    profiles = rolesettings.profiles(config)
+    issuers = OwnIssuers(own.address_d, gate.registry, profiles.keys())
+    async with contextlib.AsyncExitStack() as stack:
+        keyring = Keyring(gate, _Clients(stack).trusting, system_clock)
+        lifetime = timedelta(seconds=own.token_seconds)
+        issuing = TokenIssuing(issuers, gate, known, keyring, system_clock, os.urandom, lifetime)
+        server = AuthorizationServer(issuers, issuing, gate, known, keyring, system_clock)
+        yield Authorizing(issuers, server, TokenVerifying(issuers, known, keyring, profiles, system_clock))
+
+
+class _Clients:
+    """One HTTP client for each bundle of TLS issuers.
+
+    Where they may connect is for the operator to say, who has configured the
+    addresses: an organisation's own server may be reached in private.
+    """
+
+    def __init__(self, stack: contextlib.AsyncExitStack) -> None:
+        self._stack = stack
+        self._clients: dict[Path | None, HttpClient] = {}
+
+    def trusting(self, bundle: Path | None) -> HttpClient:
+        if bundle not in self._clients:
+            try:
+                client = http_client(client_tls(None, bundle), public_only=False, connections=8)
+            except (OSError, ValueError):
+                raise KeysUnavailable(f"{bundle} is no bundle of TLS issuers") from None
+            self._clients[bundle] = client
+            self._stack.push_async_callback(client.aclose)
+        return self._clients[bundle]

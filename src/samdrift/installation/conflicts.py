@@ -1,0 +1,237 @@
+"""Whether installations on one machine are strictly apart, before any of them starts.
+
+One access point is one party in one federation and environment, isolated from
+every other one (transport-profile-as4 2.10 e). What an installation would use
+is gathered here, and two that would use the same thing are refused: places and
+addresses, but also keys, and the issuer that tells whose access points are let in.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields, is_dataclass
+from ipaddress import ip_address
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from samdrift.config.isolation import USERS
+from samdrift.config.model import Config, OrganisationConfig, SocketAddress
+from samdrift.contracts.discovery import CertificatePurpose
+from samdrift.contracts.errors import Explained
+from samdrift.keystore import confined
+from samdrift.keystore.interface import OPERATOR_KEYS
+from samdrift.keystore.keyfiles import KeyName, decode_certificate
+from samdrift.keystore.vaultfolder import current, key_files
+from samdrift.net.trustfolder import read_policies
+from samdrift.vault.database.server import databases_of
+
+_MAY_BE_SHARED = frozenset(
+    {"file", "inner_issuers", "federation.tls_issuers", "malware.clamd.socket", "vaults.tokens.module"}
+    | {"isolation_check.tls_issuers"}
+)
+"""Files that are no installation's own; every other one is. A scanner keeps nothing of what it sees."""
+
+
+class NotApart(Explained):
+    """Two installations would share something; the text names both files and the setting."""
+
+    def __init__(self, first: Path, second: Path, setting: str, text: str) -> None:
+        super().__init__(f"{first} and {second}: {setting}: {text}")
+        self.setting = setting
+
+
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """What one installation would have for itself, by the setting that says so."""
+
+    file: Path
+    environment: tuple[str, str]
+    places: Mapping[str, Path]
+    """Folders and files, with links resolved."""
+    addresses: Mapping[str, SocketAddress]
+    """Where it listens."""
+    databases: frozenset[tuple[str, str, str]] = frozenset()
+    """Host, port and name of a database elsewhere; several hosts of the same one are possible."""
+    objects: tuple[str, ...] = ()
+    """A bucket elsewhere and the way into it, step by step."""
+    access_points: frozenset[tuple[str, ...]] = frozenset()
+    """Access points of other suppliers, where its organisations are at such."""
+    files: frozenset[tuple[int, int]] = frozenset()
+    """Device and number of the places that are there: one file may have several names."""
+    keys: frozenset[bytes] = frozenset()
+    """Public keys of the access point."""
+    tokens: frozenset[tuple[str, str]] = frozenset()
+    """Library and label of the tokens of its organisations."""
+    issuers: frozenset[bytes] = frozenset()
+    """Who says which access points are let in: digests of certificates."""
+    credentials: Mapping[str, str] = field(default_factory=dict)
+    """Credentials with passphrase and PINs; a supervisor has one set of them for all."""
+    first_user: int | None = None
+    """Where the Unix users of its processes begin."""
+
+
+def require_apart(claims: Sequence[Claims]) -> None:
+    """Return when no two of them share anything, or raise :class:`NotApart`. Pure.
+
+    Clauses: transport-profile-as4 2.10 e.
+    """
+    for one, other in itertools.combinations(claims, 2):
+        for setting, text in _shared(one, other):
+            raise NotApart(one.file, other.file, setting, text)
+
+
+def _shared(one: Claims, other: Claims) -> Iterator[tuple[str, str]]:
+    """Every setting by which they are not apart, and what it shares."""
+    if one.environment == other.environment:
+        yield "federation.identifier", "both are in the same federation and environment"
+    for (setting, place), (where, there) in itertools.product(one.places.items(), other.places.items()):
+        if _inside(place.parts, there.parts):
+            yield _settings(setting, where), "the same place, or one inside the other"
+    if one.files & other.files:
+        yield "files", "the same file or folder under two names"
+    if one.access_points & other.access_points:
+        yield "organisations.domibus.url", "the same Domibus, which is one party in one environment"
+    if one.databases & other.databases:
+        yield "vaults.database", "the same database"
+    if one.objects and other.objects and _inside(one.objects, other.objects):
+        yield "vaults.objects", "the same place, or one inside the other"
+    for (setting, address), (where, another) in itertools.product(
+        one.addresses.items(), other.addresses.items()
+    ):
+        if _same_address(address, another):
+            yield _settings(setting, where), "the same address"
+    if one.keys & other.keys:
+        yield "vaults.secrets", "both access points have the same key"
+    for (setting, name), (where, another_name) in itertools.product(
+        one.credentials.items(), other.credentials.items()
+    ):
+        if name == another_name:
+            yield _settings(setting, where), "the same credential"
+    if _same_users(one.first_user, other.first_user):
+        yield "isolation.first_user", f"the same Unix users: {USERS} are kept for each"
+    if one.tokens & other.tokens:
+        yield "organisations.token.label", "the same token"
+    if one.issuers & other.issuers:
+        yield "federation.trust", "both let in access points of the same issuer"
+
+
+def _same_users(one: int | None, other: int | None) -> bool:
+    return one is not None and other is not None and abs(one - other) < USERS
+
+
+def _settings(one: str, other: str) -> str:
+    return one if one == other else f"{one} and {other}"
+
+
+def _inside(one: Sequence[str], other: Sequence[str]) -> bool:
+    """Whether one path is the other, or leads into it."""
+    return all(a == b for a, b in zip(one, other, strict=False))
+
+
+def _same_address(one: SocketAddress, other: SocketAddress) -> bool:
+    """Whether both cannot be listened on at once; port 0 is any that is free."""
+    hosts = {_host(one.host), _host(other.host)}
+    return one.port == other.port != 0 and (len(hosts) == 1 or "" in hosts)
+
+
+def _host(host: str) -> str:
+    """One spelling of an address; empty for all addresses of the machine."""
+    try:
+        parsed = ip_address("127.0.0.1" if host.lower() == "localhost" else host)
+    except ValueError:
+        return host.lower()
+    return "" if parsed.is_unspecified else str(parsed)
+
+
+def claims_of(config: Config, file: Path) -> Claims:
+    """Gather what an installation would use; a trust folder or key file that is unusable is told as ever."""
+    settings = [(name, value) for name, value in _settings_of(config) if name not in _MAY_BE_SHARED]
+    vaults = config.vaults
+    places = {name: value.resolve() for name, value in settings if isinstance(value, Path)}
+    places |= _passwords(config.organisations)
+    policy = read_policies(config.federation.trust)[CertificatePurpose.ACCESS_POINT]
+    return Claims(
+        file,
+        (config.federation.identifier, config.environment.value),
+        places,
+        {name: value for name, value in settings if isinstance(value, SocketAddress)},
+        databases_of(vaults.database) if isinstance(vaults.database, str) else frozenset(),
+        _steps(vaults.objects) if isinstance(vaults.objects, str) else (),
+        frozenset(_steps(each.domibus.url) for each in config.organisations if each.domibus is not None),
+        frozenset(_numbers(places.values())),
+        _public_keys(vaults.secrets / OPERATOR_KEYS),
+        frozenset(_tokens(config)),
+        _digests(policy.issuers or policy.anchors),
+        dict(_credentials(config)),
+        config.isolation.first_user,
+    )
+
+
+def _settings_of(table: object, name: str = "") -> Iterator[tuple[str, object]]:
+    """Every setting of a table of the file, and of those in it, by its name."""
+    if is_dataclass(table) and not isinstance(table, SocketAddress | type):
+        for field in fields(table):
+            yield from _settings_of(getattr(table, field.name), f"{name}.{field.name}".lstrip("."))
+    else:
+        yield name, table
+
+
+def _passwords(organisations: Iterable[OrganisationConfig]) -> dict[str, Path]:
+    """The files with which organisations log in: at a Domibus, at their token."""
+    files: dict[str, Path | None] = {}
+    for one in organisations:
+        if one.domibus is not None:
+            files[f"{one.identifier.value} domibus.password_file"] = one.domibus.password_file
+        if one.token is not None:
+            files[f"{one.identifier.value} token.pin_file"] = one.token.pin_file
+    return {setting: file.resolve() for setting, file in files.items() if file is not None}
+
+
+def _credentials(config: Config) -> Iterator[tuple[str, str]]:
+    """The credentials that systemd is to hand over, by the setting that names each."""
+    if config.vaults.passphrase_credential:
+        yield "vaults.passphrase_credential", config.vaults.passphrase_credential
+    for one in config.organisations:
+        if one.token is not None and one.token.pin_credential:
+            yield f"{one.identifier.value} token.pin_credential", one.token.pin_credential
+
+
+def _tokens(config: Config) -> Iterator[tuple[str, str]]:
+    """The tokens of its organisations."""
+    for one in config.organisations:
+        if config.vaults.tokens is not None and one.token is not None:
+            yield str(config.vaults.tokens.module.resolve()), one.token.label
+
+
+def _numbers(places: Iterable[Path]) -> Iterator[tuple[int, int]]:
+    """What tells a file or folder whatever it is called: by hard links, or mounted a second time."""
+    for place in places:
+        with contextlib.suppress(OSError):
+            found = place.stat()
+            yield found.st_dev, found.st_ino
+
+
+def _steps(url: str) -> tuple[str, ...]:
+    """The URL of something elsewhere, from the whole to the part."""
+    parts = urlsplit(url)
+    netloc = parts.netloc.lower()
+    if parts.scheme == "https":
+        netloc = netloc.removesuffix(":443")
+    return (parts.scheme, netloc, *(step for step in parts.path.split("/") if step))
+
+
+def _public_keys(folder: Path) -> frozenset[bytes]:
+    """The keys of the access point, old ones included; their files tell without the passphrase."""
+    files = [file for file in key_files(current(folder) or folder, KeyName.ACCESS_POINT) if file.installed]
+    found = (decode_certificate(confined.read(file.path)).public_key() for file in files)
+    return frozenset(key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo) for key in found)
+
+
+def _digests(certificates: Iterable[x509.Certificate]) -> frozenset[bytes]:
+    return frozenset(each.fingerprint(hashes.SHA256()) for each in certificates)

@@ -1,0 +1,149 @@
+"""What the operator tells running processes: a socket for each, in a folder for the operator alone.
+
+One line of JSON in, one out. The operating system tells who asks: the user that
+the process runs as, and root, and nobody else. It tells who listens too, before
+anything is said: the user whose folder it is, or root. A passphrase goes this way, so
+that it stands neither in a file nor in an argument of a process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import socket
+import struct
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from samdrift.audit.operations import unexpected
+from samdrift.config.errors import shown
+from samdrift.config.model import VaultConfig
+from samdrift.contracts.errors import Explained
+from samdrift.keystore.durablefiles import private_folder, remove
+
+Command = Callable[[Mapping[str, Any]], Awaitable[dict[str, Any]]]
+"""Does what it is told with the values of the line, and gives those of the answer."""
+
+_PEER = struct.Struct("3i")
+_SILENCE = 60.0
+
+
+class ControlRefused(Explained):
+    """A running process does not do what it is told; the text says why, and carries no secret."""
+
+
+def control_folder(config: VaultConfig) -> Path:
+    """Where the sockets of the processes of an installation are."""
+    return config.control or config.secrets / ".control"
+
+
+@contextlib.asynccontextmanager
+async def controlled(folder: Path, commands: Mapping[str, Command]) -> AsyncIterator[None]:
+    """Do what is told by these commands, while the context lasts."""
+    path = folder / f"{os.getpid()}.sock"
+    server = await asyncio.start_unix_server(_Answering(commands), sock=_listening(path))
+    try:
+        yield
+    finally:
+        server.close()
+        remove(path)
+
+
+def _listening(path: Path) -> socket.socket:
+    """A socket in a folder of ours; one that is there already is left of a process that was killed."""
+    private_folder(path.parent)
+    path.unlink(missing_ok=True)
+    listener = socket.socket(socket.AF_UNIX)
+    with _short(path) as name:
+        listener.bind(name)
+    path.chmod(0o600)
+    return listener
+
+
+class _Answering:
+    """Answers one caller."""
+
+    def __init__(self, commands: Mapping[str, Command]) -> None:
+        self._commands = commands
+        self._unexpected = unexpected("control")
+
+    async def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            async with asyncio.timeout(_SILENCE):
+                answer = await self._answer(writer.get_extra_info("socket"), reader)
+                writer.write(json.dumps(answer).encode() + b"\n")
+                await writer.drain()
+        except Exception as error:
+            self._unexpected(error)
+        finally:
+            writer.close()
+
+    async def _answer(self, caller: socket.socket, reader: asyncio.StreamReader) -> dict[str, Any]:
+        if _user(caller) not in (0, os.geteuid()):
+            return {"refused": "you are another user"}
+        try:
+            told = json.loads(await reader.readline())
+            command = self._commands[told["command"]]
+        except (ValueError, KeyError, TypeError):
+            return {"refused": "it is not known how to do that"}
+        try:
+            return await command(told)
+        except ControlRefused as error:
+            return {"refused": str(error)}
+
+
+def _user(caller: socket.socket) -> int:
+    _, user, _ = _PEER.unpack(caller.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEER.size))
+    return int(user)
+
+
+async def tell(folder: Path, command: str, **values: str) -> list[dict[str, Any]]:
+    """The answers of all processes that run, perhaps of none; :class:`ControlRefused` when one refuses."""
+    answers = []
+    for path in _sockets(folder):
+        # What nobody listens at is left of a process that was killed; what is not there, has just ended.
+        with contextlib.suppress(ConnectionRefusedError, FileNotFoundError):
+            answers.append(await _told(path, {"command": command, **values}))
+    for answer in answers:
+        if "refused" in answer:
+            raise ControlRefused(answer["refused"])
+    return answers
+
+
+def _sockets(folder: Path) -> list[Path]:
+    return sorted(folder.glob("*.sock"))
+
+
+async def _told(path: Path, values: Mapping[str, str]) -> dict[str, Any]:
+    with _short(path) as name:
+        reader, writer = await asyncio.open_unix_connection(name)
+    try:
+        if _user(writer.get_extra_info("socket")) not in (0, os.geteuid(), path.parent.stat().st_uid):
+            raise ControlRefused(
+                f"{shown(path)}: a process of another user listens there, which was told nothing"
+            )
+        async with asyncio.timeout(_SILENCE):
+            writer.write(json.dumps(values).encode() + b"\n")
+            line = await reader.readline()
+    except TimeoutError:
+        raise ControlRefused("a running process does not answer") from None
+    finally:
+        writer.close()
+    try:
+        answer: dict[str, Any] = json.loads(line)
+    except ValueError:
+        raise ControlRefused("a running process ended before it answered") from None
+    return answer
+
+
+@contextlib.contextmanager
+def _short(path: Path) -> Iterator[str]:
+    """A name for a socket however deep its folder is: the system takes about a hundred characters."""
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        yield f"/proc/self/fd/{folder}/{path.name}"
+    finally:
+        os.close(folder)

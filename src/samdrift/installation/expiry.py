@@ -1,0 +1,135 @@
+"""Certificates that are about to expire: told in the log once a day, and in the metrics all the time.
+
+The log of the service names no organisation: it says the reference that
+``samdrift org keys list`` shows beside each organisation.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterator
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+
+from prometheus_client import CollectorRegistry, Gauge
+
+from samdrift.audit.operations import unexpected
+from samdrift.contracts.clock import Clock
+from samdrift.contracts.principals import Role
+from samdrift.installation.keyrows import WARNED, key_rows
+from samdrift.keystore.interface import OPERATOR_KEYS, HeldKey, KeyStore
+from samdrift.keystore.keyfiles import KeyName, KeyStoreError
+from samdrift.net.background import in_background
+from samdrift.vault.registry import Registry
+
+_LOOK = "the look at certificates"
+_EVERY = timedelta(hours=1)
+_OPERATORS = (KeyName.ACCESS_POINT, KeyName.TLS_SERVER, KeyName.TLS_CLIENT)
+_LOGGER = logging.getLogger("samdrift")
+
+
+@dataclass(frozen=True, slots=True)
+class _Expiry:
+    """When the certificate of the key in use ends, of one owner and name."""
+
+    owner: str
+    """As the metrics have it, where they name organisations."""
+    reference: str
+    """As the log has it."""
+    key: HeldKey
+    until: datetime
+
+
+@dataclass(slots=True)
+class Expiries:
+    """Looks at the certificates of the operator and of the organisations."""
+
+    keys: KeyStore
+    registry: Registry
+    clock: Clock
+    per_organisation: bool = False
+    gauge: Gauge | None = None
+    operators: bool = True
+    """Whether to look at the operator's own too; a process of one organisation does not."""
+    warns: bool = True
+    """Whether to warn; of several processes one does."""
+    _told: dict[tuple[str, KeyName], date] = field(default_factory=dict)
+
+    def look(self) -> None:
+        """Warn of each certificate that expires within thirty days, once a day, and set the metric."""
+        now = self.clock()
+        found = list(self._expiries(now))
+        for expiry in found if self.warns else ():
+            self._warn(expiry, now)
+        if self.gauge is not None:
+            self._measure(self.gauge, found, now)
+
+    async def watch(self) -> None:
+        """Look at once and then every hour."""
+        log = unexpected(_LOOK)
+        while True:
+            try:
+                await asyncio.to_thread(self.look)
+            except Exception as error:
+                log(error)
+            await asyncio.sleep(_EVERY.total_seconds())
+
+    def _expiries(self, now: datetime) -> Iterator[_Expiry]:
+        if self.operators:
+            yield from self._of("operator", "operator", OPERATOR_KEYS, _OPERATORS, now)
+        for one in self.registry.all():
+            if one.role is Role.MESSAGE_SERVICE:
+                owner = one.organisation.value if self.per_organisation else "organisations"
+                yield from self._of(owner, one.public_name[:8], one.vault, None, now)
+
+    def _of(
+        self, owner: str, reference: str, vault: str, names: tuple[KeyName, ...] | None, now: datetime
+    ) -> Iterator[_Expiry]:
+        try:
+            held = self.keys.keys(vault)
+        except (KeyStoreError, OSError):
+            return  # What cannot be read is noticed by whoever needs it.
+        rows = key_rows(held, now) if names is None else key_rows(held, now, names)
+        for row in rows:
+            if row.key is not None and row.key.certificate is not None and row.in_use:
+                yield _Expiry(owner, reference, row.key, row.key.certificate.not_valid_after_utc)
+
+    def _warn(self, expiry: _Expiry, now: datetime) -> None:
+        which = expiry.reference, expiry.key.name
+        if expiry.until - now > WARNED or self._told.get(which) == now.date():
+            return
+        self._told[which] = now.date()
+        _LOGGER.warning(
+            "the %s certificate of %s %s: see samdrift org keys list, or samdrift keys list",
+            expiry.key.name.value,
+            expiry.reference,
+            "has expired" if expiry.until <= now else f"expires in {(expiry.until - now).days} days",
+        )
+
+    def _measure(self, gauge: Gauge, found: list[_Expiry], now: datetime) -> None:
+        """The soonest of each owner and name."""
+        soonest: dict[tuple[str, str], float] = {}
+        for expiry in found:
+            which = expiry.owner, expiry.key.name.value
+            left = (expiry.until - now).total_seconds()
+            soonest[which] = min(left, soonest.get(which, left))
+        gauge.clear()
+        for (owner, name), left in soonest.items():
+            gauge.labels(owner, name).set(left)
+
+
+def expiry_gauge(metrics: CollectorRegistry) -> Gauge:
+    """The metric."""
+    return Gauge(
+        "samdrift_certificate_expiry_seconds",
+        "Time until the certificate of the key in use expires, the soonest of its owner",
+        ("owner", "key"),
+        registry=metrics,
+    )
+
+
+def watching(expiries: Expiries) -> AbstractAsyncContextManager[None]:
+    """Look at certificates while the context lasts."""
+    return in_background(expiries.watch(), on_failure=unexpected(_LOOK))

@@ -1,0 +1,120 @@
+"""How the keys of an organisation stand, and what somebody has to see to. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from samdrift.keystore.interface import HeldKey
+from samdrift.keystore.keyfiles import KeyName
+from samdrift.trust.keycertificate import KeyPurpose
+
+WARNED = timedelta(days=30)
+"""Before a certificate expires: time to have another one issued and published."""
+
+PURPOSES = {
+    KeyName.SIGNING: KeyPurpose.SIGNATURE,
+    KeyName.ENCRYPTION: KeyPurpose.DECRYPTION,
+    KeyName.TLS_CLIENT: KeyPurpose.TLS_CLIENT,
+    KeyName.LOG_SIGNING: KeyPurpose.SIGNATURE,
+}
+"""The keys of an organisation, with what they are certified for."""
+
+
+class Standing(StrEnum):
+    """How a key stands now, in words for people."""
+
+    WAITS = "waits for its certificate"
+    PLANNED = "planned"
+    IN_USE = "in use"
+    OLD = "old"
+    REVOKED = "revoked"
+    COMPROMISED = "compromised"
+    MISSING = "missing"
+
+
+@dataclass(frozen=True, slots=True)
+class KeyRow:
+    """One key of an organisation, or the place of one that is missing."""
+
+    name: KeyName
+    standing: Standing
+    key: HeldKey | None = None
+    attention: str = ""
+    """What somebody has to see to, if anything."""
+
+    @property
+    def in_use(self) -> bool:
+        return self.standing is Standing.IN_USE
+
+    def days_left(self, now: datetime) -> int | None:
+        """Whole days until the certificate expires; negative afterwards."""
+        if self.key is None or self.key.certificate is None:
+            return None
+        return (self.key.certificate.not_valid_after_utc - now) // timedelta(days=1)
+
+
+def key_rows(
+    held: Iterable[HeldKey], now: datetime, names: Iterable[KeyName] = tuple(PURPOSES)
+) -> list[KeyRow]:
+    """Every key, by name and the newest first, and a row for each name of which no key is in use."""
+    held = list(held)
+    return [row for name in names for row in _rows(name, [key for key in held if key.name is name], now)]
+
+
+def not_used(key: HeldKey, held: Iterable[HeldKey], at: datetime) -> str:
+    """Why a key would not be the one in use then, whatever is decided about it; empty when it would."""
+    if key.certificate is None:
+        return "that key has no certificate yet"
+    if key.state.revoked:
+        return "that key was revoked, which cannot be undone: make a new one"
+    if not key.certificate.not_valid_before_utc <= at <= key.certificate.not_valid_after_utc:
+        return "the certificate of that key is not valid then"
+    newer = [
+        one.number for one in held if one.name is key.name and one.number > key.number and _used(one, at)
+    ]
+    if newer:
+        return f"key {max(newer)} is newer and is used then: decide on a later time for it, or revoke it"
+    return ""
+
+
+def _used(key: HeldKey, at: datetime) -> bool:
+    return key.certificate is not None and key.state.in_use(at)
+
+
+def _rows(name: KeyName, keys: Sequence[HeldKey], now: datetime) -> Iterator[KeyRow]:
+    newest = sorted(keys, key=lambda key: key.number, reverse=True)
+    current = next((key for key in newest if _used(key, now)), None)
+    if current is None:
+        yield KeyRow(name, Standing.MISSING, attention="no key of this name is in use")
+    for key in newest:
+        standing = _standing(key, now, current)
+        attention = _expiring(key, newest, now) if key is current else ""
+        yield KeyRow(name, standing, key, attention)
+
+
+def _standing(key: HeldKey, now: datetime, current: HeldKey | None) -> Standing:
+    if key.state.compromised:
+        return Standing.COMPROMISED
+    if key.state.revoked:
+        return Standing.REVOKED
+    if key.certificate is None:
+        return Standing.WAITS
+    if key.state.planned(now):
+        return Standing.PLANNED
+    return Standing.IN_USE if key is current else Standing.OLD
+
+
+def _expiring(key: HeldKey, keys: Iterable[HeldKey], now: datetime) -> str:
+    """What to say of the key in use when its certificate ends soon and no other one takes over before."""
+    if key.certificate is None:
+        return ""
+    end = key.certificate.not_valid_after_utc
+    if end <= now:
+        return "its certificate has expired"
+    successors = (one for one in keys if one.certificate is not None and one.state.planned(now))
+    if end - now > WARNED or any((one.state.active_from or now) < end for one in successors):
+        return ""
+    return f"its certificate expires within {WARNED.days} days, and no other key is to take over"

@@ -1,0 +1,90 @@
+"""Where the applications of an installation are reached: at its addresses, or behind its front."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack
+from enum import StrEnum
+from typing import Protocol
+
+from starlette.types import ASGIApp
+
+from samdrift.config.model import Config, SocketAddress
+from samdrift.net.forwarding import behind_front
+from samdrift.net.server import listening_socket, serving
+from samdrift.net.tls import Own, TlsContext, server_tls
+
+
+class Door(StrEnum):
+    """What is reached from outside."""
+
+    A = "a"
+    C = "c"
+    D = "d"
+    METRICS = "metrics"
+
+
+class Doors(Protocol):
+    """Serves each application where it is to be reached."""
+
+    async def open(self, stack: AsyncExitStack, door: Door, application: ASGIApp) -> None:
+        """Serve ``application`` until ``stack`` ends; an :class:`OSError` for an address that is taken."""
+
+
+class PublicDoors:
+    """At the addresses of the configuration, over TLS."""
+
+    def __init__(
+        self, config: Config, own: Own, bound: Callable[[Door], socket.socket] | None = None
+    ) -> None:
+        """``bound`` gives sockets that are bound already; else each is bound as its door opens."""
+        self._config = config
+        self._own = own
+        self._bound = bound or (lambda door: bound_socket(config, door))
+
+    async def open(self, stack: AsyncExitStack, door: Door, application: ASGIApp) -> None:
+        tls = self._tls(door)
+        sock = self._bound(door)
+        await stack.enter_async_context(serving(application, sock, tls=tls.serving if tls else None))
+
+    def _tls(self, door: Door) -> TlsContext | None:
+        access_point = self._config.access_point
+        if door is Door.METRICS:
+            return None
+        if door is Door.C:
+            return server_tls(self._own, self._config.inner_issuers)
+        asked = door is Door.A and access_point is not None and access_point.client_certificates
+        return server_tls(self._own, self._config.federation.tls_issuers if asked else None)
+
+
+class InnerDoors:
+    """At Unix sockets that the front alone can reach."""
+
+    def __init__(self, sockets: Mapping[Door, socket.socket]) -> None:
+        self._sockets = sockets
+
+    async def open(self, stack: AsyncExitStack, door: Door, application: ASGIApp) -> None:
+        await stack.enter_async_context(serving(behind_front(application), self._sockets[door]))
+
+
+def address_of(config: Config, door: Door) -> SocketAddress | None:
+    """Where a door is to be reached; ``None`` when it is not."""
+    access_point, message_service, metrics = config.access_point, config.message_service, config.metrics
+    match door:
+        case Door.A:
+            return access_point.listen if access_point else None
+        case Door.C:
+            return access_point.listen_c if access_point else None
+        case Door.D:
+            return message_service.listen_d if message_service else None
+        case Door.METRICS:
+            return metrics.listen if metrics else None
+
+
+def bound_socket(config: Config, door: Door) -> socket.socket:
+    """A socket at the door's address; an :class:`OSError` names the address when it is taken."""
+    address = address_of(config, door)
+    if address is None:
+        raise LookupError(f"the configuration has no address for {door.value}")
+    return listening_socket(address.host, address.port)

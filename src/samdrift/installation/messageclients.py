@@ -1,0 +1,121 @@
+"""The registered message clients, as the configuration file has them now, and whom addresses belong to."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Hashable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from samdrift.config.model import Config, Environment, MessageClientConfig, OrganisationConfig
+from samdrift.config.reader import load
+from samdrift.config.toml import ConfigError
+from samdrift.messageservice.oauth.keys import PublicKeys
+from samdrift.messageservice.oauth.registrations import (
+    MessageClient,
+    OrganisationClients,
+    Registrations,
+)
+from samdrift.net.following import Followed, file_state
+from samdrift.net.issuers import ExternalIssuer, KeysAt
+
+_LOGGER = logging.getLogger("samdrift")
+
+
+def registrations(config: Config) -> Registrations:
+    """Read the clients' key files; :class:`ConfigError` for one that cannot be used."""
+    address = config.message_service.address_d if config.message_service else ""
+    return Registrations({one.identifier: _clients(one, address) for one in config.organisations})
+
+
+def check_routing(config: Config) -> None:
+    """No message lies where nobody looks: refuse that in production, warn of it elsewhere."""
+    for where, text in _unassigned(config):
+        if config.environment is Environment.PRODUCTION:
+            raise ConfigError(where, text)
+        _LOGGER.warning("%s: %s", where, text)
+
+
+def registered(config: Config) -> Callable[[], Registrations]:
+    """What is registered now: a client that is added or removed needs no restart.
+
+    :class:`ConfigError` for a file that cannot be used at first.
+    """
+    if config.file is None:
+        found = registrations(config)
+        return lambda: found
+    file = _File(config.file, config)
+    return Followed("message clients", file.build, file.state).current
+
+
+class _File:
+    """The configuration's file and the key files that it names."""
+
+    def __init__(self, path: Path, config: Config) -> None:
+        self._path = path
+        self._config = config
+        self._served = {one.identifier for one in config.organisations}
+
+    def build(self) -> Registrations:
+        """Of the organisations that this process serves.
+
+        To shut a client out comes first: that its addresses are then nobody's is only told.
+        """
+        config = load(self._path)
+        served = (one for one in config.organisations if one.identifier in self._served)
+        self._config = replace(config, organisations=tuple(served))
+        found = registrations(self._config)
+        for where, text in _unassigned(self._config):
+            _LOGGER.warning("%s: %s", where, text)
+        return found
+
+    def state(self) -> Hashable:
+        keys = (client.keys for one in self._config.organisations for client in one.message_clients)
+        return file_state(self._path), tuple(file_state(each) for each in keys if isinstance(each, Path))
+
+
+def _clients(organisation: OrganisationConfig, address: str) -> OrganisationClients:
+    return OrganisationClients(
+        {one.id: _client(one) for one in organisation.message_clients},
+        _external(organisation.external_issuer, address) if organisation.external_issuer else None,
+    )
+
+
+def _client(client: MessageClientConfig) -> MessageClient:
+    keys = _read(client.keys) if isinstance(client.keys, Path) else client.keys
+    if isinstance(keys, KeysAt):
+        _check_bundle(keys.tls_issuers)
+    return MessageClient(client.id, client.addresses, client.scopes, keys, client.default)
+
+
+def _external(external: ExternalIssuer, address: str) -> ExternalIssuer:
+    _check_bundle(external.tls_issuers)
+    _check_bundle(external.keys.tls_issuers if external.keys else None)
+    return replace(external, audience=external.audience or address)
+
+
+def _read(file: Path) -> PublicKeys:
+    try:
+        return PublicKeys.read(file.read_bytes())
+    except OSError as error:
+        raise ConfigError(str(file), f"cannot be read ({type(error).__name__})") from None
+    except ValueError as error:
+        raise ConfigError(str(file), str(error)) from None
+
+
+def _check_bundle(bundle: Path | None) -> None:
+    if bundle is not None and not bundle.is_file():
+        raise ConfigError(str(bundle), "there is no such file")
+
+
+def _unassigned(config: Config) -> Iterator[tuple[str, str]]:
+    """Where organisations have message clients, and addresses that none of them gets."""
+    known = registrations(config)
+    for number, one in enumerate(config.organisations):
+        addresses = known.of(one.identifier).routing.unassigned(one.functional_addresses)
+        if one.message_clients and addresses:
+            yield (
+                f"organisations[{number}].message_clients",
+                f"nobody gets what comes to {', '.join(addresses)}: no client has the address, "
+                "and none is the default",
+            )

@@ -1,0 +1,212 @@
+"""One operator's installation put together from its configuration, and run while a context lasts."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from functools import partial
+
+from prometheus_client import CollectorRegistry
+
+from samdrift.accesspoint import role as ap
+from samdrift.accesspoint.meters import Meters
+from samdrift.audit.operations import unexpected
+from samdrift.config.hsm import token_settings
+from samdrift.config.model import AccessPointConfig, Config, MessageServiceConfig
+from samdrift.config.passphrase import read_passphrase
+from samdrift.config.toml import ConfigError
+from samdrift.contracts.principals import Role
+from samdrift.installation import rolesettings
+from samdrift.installation.accesspoints import connected_later
+from samdrift.installation.addressbook import address_book
+from samdrift.installation.authorization import Authorizing, authorizing
+from samdrift.installation.control import control_folder, controlled
+from samdrift.installation.databasecare import NotificationMetrics, cared_for
+from samdrift.installation.expiry import Expiries, expiry_gauge, watching
+from samdrift.installation.listeners import Door, Doors, PublicDoors
+from samdrift.installation.malware import malware_scanner
+from samdrift.installation.metrics import meaningless_gauge, metrics_application
+from samdrift.installation.replaceable import (
+    identity_for_peers,
+    newest_identity,
+    own_keys,
+    registered_clients,
+)
+from samdrift.installation.services import Services, shared_services
+from samdrift.installation.unlocking import UNLOCK, unlocking
+from samdrift.keystore.interface import OPERATOR_KEYS, KeyStore
+from samdrift.messageservice import role as mt
+from samdrift.messageservice.access import Authorization
+from samdrift.messageservice.service import MessageService
+from samdrift.net.clock import system_clock
+from samdrift.net.guard import guarded
+from samdrift.net.http import http_client
+from samdrift.net.tls import client_tls
+from samdrift.vault.gate import Gate
+from samdrift.vault.openkeys import open_keys
+from samdrift.vault.settings import VaultSettings
+from samdrift.wire.as4 import DEFAULT_LIMITS
+
+
+@dataclass(frozen=True, slots=True)
+class Operator:
+    """A running installation."""
+
+    config: Config
+    gate: Gate
+    service: MessageService | None
+    authorization: Authorizing | None = None
+    """Who may use interface D; with ``address_d`` in the configuration."""
+
+    @property
+    def messages(self) -> MessageService:
+        """The message service; an installation without role ``mt`` has none."""
+        if self.service is None:
+            raise LookupError("this installation does not run the role mt")
+        return self.service
+
+
+def vault_settings(config: Config) -> VaultSettings:
+    """The vaults' settings, with the passphrase read from where it is."""
+    return VaultSettings(
+        database=config.vaults.database,
+        objects=config.vaults.objects,
+        secrets=config.vaults.secrets,
+        seals=config.vaults.seals,
+        passphrase=read_passphrase(config.vaults),
+        tokens=token_settings(
+            config.vaults.tokens, {each.identifier: each.token for each in config.organisations}
+        ),
+        other_users=config.isolation.first_user is not None,
+    )
+
+
+@contextlib.asynccontextmanager
+async def running(
+    config: Config,
+    roles: frozenset[Role] = frozenset(Role),
+    clients: Authorization | None = None,
+) -> AsyncIterator[Operator]:
+    """Run the configured ones of ``roles`` in this process; all is reachable when the context is entered.
+
+    ``clients`` tells whom interface D is for, instead of those who are configured for that.
+    """
+    settings = vault_settings(config)
+    async with AsyncExitStack() as stack:
+        keys = open_keys(settings, begin=True)
+        care = await stack.enter_async_context(cared_for(settings, keys))
+        gate = await Gate.start(settings, roles=roles, keys=keys)
+        stack.push_async_callback(gate.close)
+        doors = PublicDoors(config, newest_identity(partial(keys.tls_server, OPERATOR_KEYS)))
+        parts = Parts(config, roles, keys, gate, doors)
+        parts.registry.register(NotificationMetrics(gate, care.queue))
+        gauge = expiry_gauge(parts.registry)
+        expiries = Expiries(keys, gate.registry, system_clock, named_in_metrics(config), gauge)
+        await stack.enter_async_context(watching(expiries))
+        operator = await put_together(stack, parts, clients)
+        await stack.enter_async_context(
+            controlled(control_folder(config.vaults), {UNLOCK: unlocking(gate, keys)})
+        )
+        yield operator
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What the roles of one process are put together from."""
+
+    config: Config
+    roles: frozenset[Role]
+    keys: KeyStore
+    gate: Gate
+    doors: Doors
+    registry: CollectorRegistry = field(default_factory=CollectorRegistry)
+    """The metrics of the process."""
+
+
+async def put_together(stack: AsyncExitStack, parts: Parts, clients: Authorization | None = None) -> Operator:
+    """Run the roles until ``stack`` ends."""
+    config, gate = parts.config, parts.gate
+    services = await stack.enter_async_context(shared_services(config))
+    if config.access_point is not None and Role.ACCESS_POINT in parts.roles:
+        await _run_access_point(stack, parts, config.access_point, services)
+    if config.message_service is None or Role.MESSAGE_SERVICE not in parts.roles:
+        return Operator(config, gate, None)
+    own, authorization = config.message_service, None
+    if own.address_d:
+        authorization = await stack.enter_async_context(authorizing(config, own, gate))
+    role = await _run_message_service(stack, config, own, gate, services)
+    meaningless_gauge(parts.registry).set_function(lambda: role.meaningless)
+    if own.listen_d is not None:
+        whom = clients or (authorization.tokens if authorization else None)
+        if whom is None:
+            raise ConfigError("message_service.address_d", "is missing, and there is a listen_d")
+        interface_d = role.interface_d(whom)
+        beside = authorization.server.routes() if authorization else []
+        application = guarded(interface_d.application(beside), unexpected("interface D"))
+        await parts.doors.open(stack, Door.D, application)
+        stack.callback(interface_d.close)
+    return Operator(config, gate, role.service, authorization)
+
+
+async def _run_access_point(
+    stack: AsyncExitStack, parts: Parts, own: AccessPointConfig, services: Services
+) -> None:
+    config, keys = parts.config, parts.keys
+    shown = newest_identity(partial(identity_for_peers, keys))
+    peers_tls = client_tls(shown if own.client_certificates else None, config.federation.tls_issuers)
+    client = http_client(peers_tls, public_only=not config.federation.private_addresses)
+    stack.push_async_callback(client.aclose)
+    meters = Meters(parts.registry, per_organisation=named_in_metrics(config))
+    around = ap.Surroundings(
+        parts.gate, services.discovery, services.checks, client, system_clock, os.urandom, meters
+    )
+    role = ap.AccessPointRole(
+        rolesettings.access_point_settings(config, own),
+        around,
+        own_keys(keys, own.party).current,
+        registered_clients(config),
+        DEFAULT_LIMITS,
+    )
+    await stack.enter_async_context(role.working())
+    await parts.doors.open(stack, Door.A, role.interface_a)
+    await parts.doors.open(stack, Door.C, role.interface_c)
+    if config.metrics is not None:
+        metrics = metrics_application(parts.registry, role.queue_lengths.measure)
+        await parts.doors.open(stack, Door.METRICS, guarded(metrics, unexpected("metrics")))
+
+
+def named_in_metrics(config: Config) -> bool:
+    """Whether metrics name organisations."""
+    return config.metrics is not None and config.metrics.per_organisation
+
+
+async def _run_message_service(
+    stack: AsyncExitStack, config: Config, own: MessageServiceConfig, gate: Gate, services: Services
+) -> mt.MessageServiceRole:
+    connections = await stack.enter_async_context(AsyncExitStack())  # Closed when polling has ended.
+    access_points = {
+        organisation.identifier: connected_later(connections, organisation, gate, config)
+        for organisation in config.organisations
+        if Role.MESSAGE_SERVICE in organisation.roles
+    }
+    if config.malware is None:
+        raise LookupError("the configuration says nothing about malicious code")
+    public_only = not config.federation.private_addresses
+    around = mt.Surroundings(
+        gate,
+        services.discovery,
+        services.checks,
+        await stack.enter_async_context(address_book(config.address_book, public_only=public_only)),
+        malware_scanner(config.malware),
+        access_points,
+        system_clock,
+        os.urandom,
+    )
+    role = mt.MessageServiceRole(
+        rolesettings.message_service_settings(config, own), around, rolesettings.profiles(config)
+    )
+    await stack.enter_async_context(role.working())
+    return role

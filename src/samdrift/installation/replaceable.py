@@ -1,0 +1,70 @@
+"""What an operator may replace while an installation runs: its keys, and who may use interface C.
+
+The trust folder and bundles of issuers are followed where they are read
+(:mod:`samdrift.net.trustfolder`, :mod:`samdrift.net.tls`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Mapping
+from pathlib import Path
+
+from samdrift.accesspoint.interface_c import Client
+from samdrift.accesspoint.ownkeys import OwnKeys
+from samdrift.config.model import Config
+from samdrift.config.reader import load
+from samdrift.config.toml import ConfigError
+from samdrift.installation import rolesettings
+from samdrift.keystore.interface import OPERATOR_KEYS, KeyStore
+from samdrift.keystore.keyfiles import KeyName, KeyStoreError
+from samdrift.net.following import Followed, file_state
+from samdrift.net.tls import TlsIdentity
+from samdrift.wire.crypto.certificates import common_name
+
+
+def own_keys(store: KeyStore, party: str) -> Followed[OwnKeys]:
+    """The access point's keys; a certificate of another party is not one of its own."""
+
+    def build() -> OwnKeys:
+        signing = store.signing_keys(OPERATOR_KEYS, KeyName.ACCESS_POINT)
+        if common_name(signing[0].certificate) != party:
+            raise ConfigError("access_point.party", "is not the name in the access point's certificate")
+        return OwnKeys(signing, store.decryption_keys(OPERATOR_KEYS, KeyName.ACCESS_POINT))
+
+    def state() -> Hashable:
+        return store.installed(OPERATOR_KEYS, KeyName.ACCESS_POINT)
+
+    return Followed("access point keys", build, state, seldom=True)
+
+
+def identity_for_peers(store: KeyStore) -> tuple[Path, str]:
+    """File and password of what peers are shown that ask for a certificate (transport-profile-as4 2.4.2 A2).
+
+    A certificate for clients, if there is one, else that of the server: the one
+    issuer certifies for both directions, the other does not.
+    """
+    try:
+        return store.tls_client(OPERATOR_KEYS)
+    except KeyStoreError:
+        return store.tls_server(OPERATOR_KEYS)
+
+
+def newest_identity(files: Callable[[], tuple[Path, str]]) -> Callable[[], TlsIdentity]:
+    """Who we are in TLS, of a key store that gives file and password of its newest key."""
+
+    def identity() -> TlsIdentity:
+        file, password = files()
+        return TlsIdentity(file, password=password)
+
+    return identity
+
+
+def registered_clients(config: Config) -> Callable[[], Mapping[str, Client]]:
+    """Who may use interface C, as it stands in the configuration's file now; nothing else there is."""
+    file = config.file
+    if file is None:
+        clients = rolesettings.clients(config)
+        return lambda: clients
+    return Followed(
+        "clients of interface C", lambda: rolesettings.clients(load(file)), lambda: file_state(file)
+    ).current

@@ -1,0 +1,84 @@
+"""What each role is told of the configuration."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from samdrift.accesspoint.interface_c import Client
+from samdrift.accesspoint.settings import AccessPointSettings, RetryPolicy
+from samdrift.config.model import AccessPointConfig, Config, MessageServiceConfig, OrganisationConfig
+from samdrift.contracts.principals import Role
+from samdrift.messageservice.settings import MessageServiceSettings, OrganisationProfile
+from samdrift.wire.filetypes import PDF, canonical
+from samdrift.wire.identifiers import (
+    RECEIPT_BASE,
+    RECEIPT_EXTENDED,
+    SDK_MESSAGE_BASE,
+    SDK_MESSAGE_EXTENDED,
+    DocumentIdentifier,
+    ParticipantIdentifier,
+)
+
+EXTENDED_MODEL = SDK_MESSAGE_EXTENDED, RECEIPT_EXTENDED
+BASE_MODEL = SDK_MESSAGE_BASE, RECEIPT_BASE
+
+
+def access_point_settings(config: Config, own: AccessPointConfig) -> AccessPointSettings:
+    return AccessPointSettings(
+        party=own.party,
+        federation=config.federation.identifier,
+        message_id_domain=own.message_id_domain,
+        base_model=frozenset(one.identifier for one in config.organisations if one.base_model),
+        profiles=own.profiles,
+        timestamp_peers=frozenset(own.timestamp_peers),
+        retry=RetryPolicy(own.attempts, timedelta(seconds=own.interval_seconds)),
+        lease=timedelta(seconds=own.lease_seconds),
+        answer_within=timedelta(seconds=own.answer_seconds),
+        clock_tolerance=timedelta(seconds=own.clock_seconds),
+        measure_every=timedelta(seconds=config.metrics.queue_seconds if config.metrics else 0),
+    )
+
+
+def documents(organisation: OrganisationConfig | None) -> tuple[DocumentIdentifier, ...]:
+    """The types of message that an organisation is registered for; without an entry, those of all."""
+    base = organisation is not None and organisation.base_model
+    return (*EXTENDED_MODEL, *BASE_MODEL) if base else EXTENDED_MODEL
+
+
+def clients(config: Config) -> dict[str, Client]:
+    """Who may use interface C, by the SHA-256 of the client certificate."""
+    return {
+        fingerprint: Client(organisation.identifier, system)
+        for organisation in config.organisations
+        if Role.ACCESS_POINT in organisation.roles
+        for system, fingerprint in organisation.clients.items()
+    }
+
+
+def message_service_settings(config: Config, own: MessageServiceConfig) -> MessageServiceSettings:
+    return MessageServiceSettings(
+        federation=config.federation.identifier,
+        submit_within=timedelta(seconds=own.submit_seconds),
+        transfer_within=timedelta(seconds=own.transfer_seconds),
+        receipt_within=timedelta(seconds=own.receipt_seconds),
+        retry_after=timedelta(seconds=own.retry_seconds),
+        lease=timedelta(seconds=own.lease_seconds),
+    )
+
+
+def profiles(config: Config) -> dict[ParticipantIdentifier, OrganisationProfile]:
+    """What the message service knows of each organisation that it serves."""
+    return {
+        one.identifier: _profile(one) for one in config.organisations if Role.MESSAGE_SERVICE in one.roles
+    }
+
+
+def _profile(organisation: OrganisationConfig) -> OrganisationProfile:
+    """Return what is configured; PDF is supported always (content-specification 4.3.3.3 sentence 3)."""
+    return OrganisationProfile(
+        organisation.identifier,
+        organisation.name,
+        frozenset(organisation.functional_addresses),
+        frozenset({PDF, *map(canonical, organisation.file_types)}),
+        organisation.base_model,
+    )

@@ -1,0 +1,65 @@
+"""An organisation's officer unlocks its vaults in a running process, which goes on with them at once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+from samdrift.audit.events import AuditEvent
+from samdrift.contracts.principals import Principal, PrincipalKind
+from samdrift.installation.control import Command, ControlRefused
+from samdrift.keystore.interface import KeyStore
+from samdrift.keystore.keyfiles import KeyStoreError
+from samdrift.vault.errors import VaultError
+from samdrift.vault.gate import Gate
+from samdrift.vault.registry import Registration
+from samdrift.wire.errors import WireError
+from samdrift.wire.identifiers import ParticipantIdentifier
+
+UNLOCK = "unlock"
+_WORKER = Principal(PrincipalKind.WORKER, "unlocking")
+
+
+def unlocking(gate: Gate, keys: KeyStore) -> Command:
+    """The command that takes an officer's passphrase; what opens the vaults stays in memory alone."""
+
+    async def unlock(told: Mapping[str, Any]) -> dict[str, Any]:
+        try:
+            organisation = ParticipantIdentifier.parse(told["organisation"])
+            passphrase = told["passphrase"].encode()
+        except (WireError, KeyError, AttributeError):
+            raise ControlRefused("an organisation and a passphrase are needed") from None
+        hosted = vaults_of(gate, organisation)
+        if not hosted:
+            raise ControlRefused("the organisation is not served here")
+        opened = [one for one in hosted if await _unlocked(keys, one.vault, passphrase)]
+        for one in opened:
+            await _logged(gate, one)
+        return {"unlocked": [one.role.value for one in opened]}
+
+    return unlock
+
+
+def vaults_of(gate: Gate, organisation: ParticipantIdentifier) -> list[Registration]:
+    """The organisation's vaults, one for each of its roles."""
+    return [one for one in gate.registry.all() if one.organisation == organisation]
+
+
+async def _unlocked(keys: KeyStore, vault: str, passphrase: bytes) -> bool:
+    """Whether a vault that waited for its officer is open now."""
+    if not keys.locked(vault):
+        return False
+    try:
+        await asyncio.to_thread(keys.unlock, vault, passphrase)
+    except KeyStoreError as error:
+        raise ControlRefused(error.text) from None
+    return True
+
+
+async def _logged(gate: Gate, one: Registration) -> None:
+    """In the organisation's own log, where this process may write it."""
+    try:
+        await gate.tell_organisation(_WORKER, one.organisation, AuditEvent.VAULT_UNLOCKED, {}, [one.role])
+    except VaultError as error:
+        raise ControlRefused(f"unlocked, but {error}") from None

@@ -1,0 +1,137 @@
+"""Attempts at the gate: as everybody who is somebody else, and for another's records in one's own vault."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from samdrift.audit.events import AuditEvent
+from samdrift.contracts.messages import Direction
+from samdrift.contracts.principals import Purpose, Role
+from samdrift.isolationcheck.actors import not_staff, strangers
+from samdrift.isolationcheck.canary import CHECKER, Planted, nobodys
+from samdrift.isolationcheck.ledger import Ledger
+from samdrift.vault.bodies import BodyReader
+from samdrift.vault.errors import UnknownRecord, VaultDenied
+from samdrift.vault.gate import Gate
+from samdrift.wire.identifiers import ParticipantIdentifier
+
+GATE, SEARCH, LOG = "gate", "search", "log"
+Question = Callable[[Any, Planted], Awaitable[object]]
+_MOST = 1000
+_OWN = "another organisation's own processes"
+
+
+async def at_gate(
+    gate: Gate, own: ParticipantIdentifier, theirs: ParticipantIdentifier, ledger: Ledger
+) -> None:
+    """Open the other's vaults as everybody who may not; each denial must stand in the other's log."""
+    for role in Role:
+        if not gate.registry.serves(theirs, role):
+            ledger.untried(GATE, f"open {role}", "anybody", "the canary has no such vault", expected=True)
+            continue
+        end = await _log_end(gate, theirs, role)
+        everybody = strangers(own, theirs)
+        for actor, principal in everybody.items():
+            opening = gate.open(principal, theirs, role, Purpose.READ)
+            ledger.tried(GATE, f"open {role}", actor, await _enters(opening))
+        noted = await _denials(gate, theirs, role, end)
+        leak = "" if noted >= len(everybody) else "the organisation's log does not tell of each denial"
+        ledger.tried(LOG, f"open {role} without a trace", "anybody", leak)
+    if gate.registry.serves(theirs, Role.ACCESS_POINT):
+        for actor, principal in not_staff(own, theirs).items():
+            ledger.tried(GATE, "operate", actor, await _enters(gate.operate(principal, theirs)))
+
+
+async def in_own_vaults(gate: Gate, own: ParticipantIdentifier, planted: Planted, ledger: Ledger) -> None:
+    """Ask one's own vaults for another's records, by all that can be asked for without changing anything."""
+    for role, (everything, by_name) in QUESTIONS.items():
+        if gate.registry.serves(own, role):
+            async with gate.open(CHECKER, own, role, Purpose.MAINTAIN) as vault:
+                for name, question in {**everything, **by_name}.items():
+                    leak = await _learned(vault, question, planted, compare=name in by_name)
+                    ledger.tried(LOG if "log" in name else SEARCH, f"{role}: {name}", _OWN, leak)
+
+
+async def _learned(vault: Any, question: Question, planted: Planted, *, compare: bool) -> str:
+    """What leaks: the other's records are told, or are answered for otherwise than what nobody has."""
+    told = await _told(vault, question, planted)
+    if any(trace in told for trace in planted.traces):
+        return "the answer tells of it"
+    if compare and told != await _told(vault, question, nobodys(planted.created_at)):
+        return "the answer is another one than for what nobody has"
+    return ""
+
+
+async def _told(vault: Any, question: Question, planted: Planted) -> str:
+    try:
+        return repr(await question(vault, planted))
+    except UnknownRecord:
+        return "unknown"
+
+
+async def _content(body: Awaitable[BodyReader]) -> bytes:
+    return await (await body).read_all()
+
+
+QUESTIONS: Mapping[Role, tuple[Mapping[str, Question], Mapping[str, Question]]] = {
+    Role.ACCESS_POINT: (
+        {
+            "log": lambda vault, planted: vault.log(limit=_MOST),
+            "waiting": lambda vault, planted: vault.waiting(_MOST),
+            "events": lambda vault, planted: vault.events(0, _MOST),
+            "inbox": lambda vault, planted: vault.inbox(_MOST),
+            "refused": lambda vault, planted: vault.refused(_MOST),
+        },
+        {
+            "find_log": lambda vault, planted: vault.find_log(planted.envelope_id),
+            "status": lambda vault, planted: vault.status(planted.envelope_id),
+            "attempts": lambda vault, planted: vault.attempts(planted.transfer_id),
+            "proof": lambda vault, planted: vault.proof(planted.transfer_id),
+            "outgoing_body": lambda vault, planted: _content(vault.outgoing_body(planted.transfer_id)),
+        },
+    ),
+    Role.MESSAGE_SERVICE: (
+        {
+            "log": lambda vault, planted: vault.log(limit=_MOST),
+            "messages": lambda vault, planted: vault.messages(limit=_MOST),
+            "messages after a place": lambda vault, planted: vault.messages(
+                before=(planted.created_at, planted.message_id, Direction.OUT)
+            ),
+            "mailboxes": lambda vault, planted: vault.messages(mailboxes=[planted.address]),
+            "messages by sender": lambda vault, planted: vault.messages(
+                sender_address=planted.address, limit=_MOST
+            ),
+            "changes": lambda vault, planted: vault.changes(0, _MOST),
+        },
+        {
+            "find_log": lambda vault, planted: vault.find_log(planted.message_id),
+            "message": lambda vault, planted: vault.message(planted.message_id),
+            "body": lambda vault, planted: _content(vault.body(planted.message_id, Direction.OUT)),
+            "status_events": lambda vault, planted: vault.status_events(planted.message_id, Direction.OUT),
+            "receipt_for_message": lambda vault, planted: vault.receipt_for_message(planted.message_id),
+        },
+    ),
+}
+"""What is asked of a vault: for everything, and for a record by its name."""
+
+
+async def _enters(opening: Any) -> str:
+    """What leaks when the opening is not denied."""
+    try:
+        async with opening:
+            return "the vault was opened"
+    except VaultDenied:
+        return ""
+
+
+async def _log_end(gate: Gate, organisation: ParticipantIdentifier, role: Role) -> int:
+    async with gate.open(CHECKER, organisation, role, Purpose.MAINTAIN) as vault:
+        return await vault.log_end()
+
+
+async def _denials(gate: Gate, organisation: ParticipantIdentifier, role: Role, after: int) -> int:
+    """How many denials the organisation's log has got since."""
+    async with gate.open(CHECKER, organisation, role, Purpose.MAINTAIN) as vault:
+        entries = await vault.log(after, _MOST)
+    return sum(entry.event == AuditEvent.VAULT_OPENING_DENIED for entry in entries)

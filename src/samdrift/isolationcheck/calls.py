@@ -1,0 +1,107 @@
+"""Calls of an interface over HTTP that name another organisation's records, and what answers may say."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from samdrift.isolationcheck.canary import Planted, nobodys
+from samdrift.net.client import HttpClient, NoAnswer
+
+_MOST = 4 << 20
+Endpoint = tuple[str, str]
+"""Method and path of a route."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A request to a path below the interface's address."""
+
+    method: str
+    path: str
+    body: bytes | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    silence: float = 10.0
+    """Seconds without a byte after which an answer that never ends is taken as it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back."""
+
+    status: int
+    content_type: str
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A request about somebody's records; the answer about another's must be that about nobody's."""
+
+    name: str
+    request: Callable[[Planted], Request]
+    same: bool = True
+    """Whether both answers must be the same, byte for byte: not where one's own records are listed."""
+
+
+Calls = Mapping[Endpoint, Sequence[Call]]
+"""Every route of an interface, and the calls that are made there."""
+
+
+async def ask(http: HttpClient, base: str, request: Request, token: str = "") -> Answer:
+    """The answer; :class:`NoAnswer` when there is none."""
+    headers = {**request.headers, **({"authorization": f"Bearer {token}"} if token else {})}
+    async with http.exchange(
+        request.method, base + request.path, request.body, headers=headers, silence=request.silence
+    ) as answer:
+        body = bytearray()
+        with contextlib.suppress(NoAnswer):  # A stream of events has no end.
+            async for piece in answer.pieces():
+                body += piece
+                if len(body) > _MOST:
+                    break
+        return Answer(answer.status, answer.content_type, bytes(body))
+
+
+async def attempt(http: HttpClient, base: str, call: Call, planted: Planted, token: str = "") -> str:
+    """What the call about another organisation's records gives away; empty when that is nothing."""
+    return learned(
+        call,
+        planted,
+        await ask(http, base, call.request(planted), token),
+        *(await reference(http, base, call, planted, token)),
+    )
+
+
+async def reference(
+    http: HttpClient, base: str, call: Call, planted: Planted, token: str = ""
+) -> tuple[Planted, Answer | None]:
+    """What nobody has, and the answer about it, where that is to be compared."""
+    nobody = nobodys(planted.created_at)
+    return nobody, await ask(http, base, call.request(nobody), token) if call.same else None
+
+
+def learned(
+    call: Call, planted: Planted, theirs: Answer, nobody: Planted, about_nobody: Answer | None
+) -> str:
+    """What the answer gives away beside that about what nobody has."""
+    request = call.request(planted)
+    asked = f"{request.path} {request.headers}".encode() + (request.body or b"")
+    traces = [trace.encode() for trace in planted.traces if trace.encode() not in asked]
+    if any(trace in theirs.body for trace in traces):
+        return "the answer tells of it"
+    if about_nobody is None:
+        return ""
+    if theirs.status != about_nobody.status:
+        return "the answer has another status than for what nobody has"
+    if unnamed(theirs.body, planted) != unnamed(about_nobody.body, nobody):
+        return "the answer is another one than for what nobody has"
+    return ""
+
+
+def unnamed(body: bytes, planted: Planted) -> bytes:
+    """An answer without the names that the question gave."""
+    for name in (*planted.traces, planted.organisation.value, planted.address, planted.client):
+        body = body.replace(name.encode(), b"#") if name else body
+    return body

@@ -1,0 +1,234 @@
+"""A canary organisation, with marked records in its vaults for another one to reach for.
+
+What is planted is claimed for an hour, so that no worker touches it, and is
+removed when the check ends. What a check left that was killed is removed by the
+next one; a message that nobody removed goes from the canary to itself.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import uuid4
+
+from samdrift.config.model import OrganisationConfig
+from samdrift.contracts.messages import Direction, MessageStatus
+from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
+from samdrift.contracts.transfer import TransferReason
+from samdrift.messageservice.attributes import attributes
+from samdrift.messageservice.outgoing.compose import Address, Draft, compose
+from samdrift.vault.accesspoint import AccessPointVault
+from samdrift.vault.crossing import StoredBody
+from samdrift.vault.gate import Gate
+from samdrift.vault.messageservice import MessageServiceVault
+from samdrift.vault.records import IncomingEnvelope, MessageRecord, OutgoingEnvelope
+from samdrift.wire import sdkmessage
+from samdrift.wire.identifiers import NO_PROCESS, SDK_MESSAGE_EXTENDED, ParticipantIdentifier
+
+CHECKER = Principal(PrincipalKind.WORKER, "isolation-check")
+"""Who the check is in the canaries' logs, when it does what an organisation does for itself."""
+
+_DOMAIN = "isolation-check.invalid"
+_LABEL = "Isolation check"
+_LEASE = timedelta(hours=1)
+_MOST = 1000
+_LARGE = 200 * 1024
+"""Bytes of a body that goes to the object store."""
+
+
+@dataclass(frozen=True, slots=True)
+class Planted:
+    """Everything that somebody could know about an organisation's records; nobody's, where it is made up."""
+
+    organisation: ParticipantIdentifier
+    address: str
+    marker: str
+    """Stands in the content, and nowhere else in the world."""
+    message_id: str
+    envelope_id: str
+    transfer_id: str
+    item_id: str
+    created_at: datetime
+    client: str = ""
+    """The organisation's message client, by its id."""
+    body: StoredBody | None = None
+
+    @property
+    def traces(self) -> tuple[str, ...]:
+        """What must not come back to anybody else who has not named it."""
+        ids = (self.message_id, self.envelope_id, self.transfer_id, self.item_id)
+        return (self.marker, *ids)
+
+
+def nobodys(now: datetime) -> Planted:
+    """What nobody has: an answer about it is what an answer about another's must be like."""
+    name = secrets.token_hex(8)
+    organisation = ParticipantIdentifier.parse(f"0203:{name}.invalid")
+    message_id, envelope_id, transfer_id, item_id = (str(uuid4()) for _ in range(4))
+    marker = secrets.token_hex(16)
+    return Planted(
+        organisation,
+        f"sdk.{name}",
+        marker,
+        message_id,
+        envelope_id,
+        transfer_id,
+        item_id,
+        now,
+        name,
+    )
+
+
+async def plant(gate: Gate, canary: OrganisationConfig, now: datetime) -> Planted:
+    """Store a marked message and a marked envelope in the vaults that the canary has here."""
+    nothing = nobodys(now)
+    organisation, marker = canary.identifier, f"isolation-{secrets.token_hex(16)}"
+    address = next(iter(canary.functional_addresses), f"sdk.isolation-check.{organisation.value}")
+    body, transfer_id = None, nothing.transfer_id
+    if gate.registry.serves(organisation, Role.ACCESS_POINT):
+        async with gate.open(CHECKER, organisation, Role.ACCESS_POINT, Purpose.MAINTAIN) as transfers:
+            transfer_id, body = await _envelope(transfers, organisation, nothing.envelope_id, marker, now)
+    if gate.registry.serves(organisation, Role.MESSAGE_SERVICE):
+        async with gate.open(CHECKER, organisation, Role.MESSAGE_SERVICE, Purpose.MAINTAIN) as messages:
+            await _message(messages, canary, address, nothing.message_id, marker, now)
+    return Planted(
+        organisation,
+        address,
+        marker,
+        nothing.message_id,
+        nothing.envelope_id,
+        transfer_id,
+        nothing.item_id,
+        now,
+        next((one.id for one in canary.message_clients), ""),
+        body,
+    )
+
+
+async def remove(gate: Gate, organisation: ParticipantIdentifier, now: datetime) -> None:
+    """Take away everything that this check, or one before it, has planted."""
+    if gate.registry.serves(organisation, Role.ACCESS_POINT):
+        async with gate.open(CHECKER, organisation, Role.ACCESS_POINT, Purpose.MAINTAIN) as transfers:
+            for status in await transfers.waiting(_MOST):
+                if status.as4_message_id.endswith(f"@{_DOMAIN}"):
+                    reason = TransferReason.GIVEN_UP
+                    await transfers.failed(status.id, now=now, reason=reason, detail=_LABEL)
+            for item in await transfers.inbox(_MOST):
+                if item.as4_message_id.endswith(f"@{_DOMAIN}"):
+                    await transfers.acknowledge(item.id, now=now)
+    if gate.registry.serves(organisation, Role.MESSAGE_SERVICE):
+        async with gate.open(CHECKER, organisation, Role.MESSAGE_SERVICE, Purpose.MAINTAIN) as messages:
+            for record in await messages.messages(direction=Direction.OUT, limit=_MOST):
+                if record.label.startswith(_LABEL) and record.recipient == record.sender:
+                    await messages.set_status(
+                        record.id,
+                        MessageStatus.MESSAGE_EXCHANGE_ERROR,
+                        (),
+                        now=now,
+                        deadline=None,
+                        direction=Direction.OUT,
+                    )
+                    await messages.delete(record.id, Direction.OUT)
+
+
+async def deliver(gate: Gate, planted: Planted, now: datetime) -> str:
+    """Have a marked envelope wait in the canary's inbox; gives the item's id.
+
+    The canary's own message service takes it away when it sees it, and finds that it is none.
+    """
+    as4_message_id = f"{uuid4()}@{_DOMAIN}"
+    item = IncomingEnvelope(
+        as4_message_id,
+        str(uuid4()),
+        str(uuid4()),
+        planted.organisation.value,
+        planted.organisation.value,
+        SDK_MESSAGE_EXTENDED.value,
+        "isolation-check",
+        "00" * 32,
+    )
+    async with gate.open(CHECKER, planted.organisation, Role.ACCESS_POINT, Purpose.MAINTAIN) as vault:
+        writer = vault.new_body()
+        await writer.write(_filled(planted.marker))
+        await vault.accept(item, await writer.finish(), b"", now=now)
+        waiting = await vault.inbox(_MOST)
+    return next(one.id for one in waiting if one.as4_message_id == as4_message_id)
+
+
+async def waits(gate: Gate, planted: Planted, item_id: str) -> bool:
+    """Whether an item waits in the canary's inbox still."""
+    async with gate.open(CHECKER, planted.organisation, Role.ACCESS_POINT, Purpose.MAINTAIN) as vault:
+        return await vault.incoming_body(item_id) is not None
+
+
+async def state(gate: Gate, planted: Planted) -> Sequence[object]:
+    """The planted records as they are now, to see that nobody has changed them."""
+    found: list[object] = []
+    organisation = planted.organisation
+    if gate.registry.serves(organisation, Role.ACCESS_POINT):
+        async with gate.open(CHECKER, organisation, Role.ACCESS_POINT, Purpose.MAINTAIN) as transfers:
+            found.append(await transfers.status(planted.transfer_id))
+    if gate.registry.serves(organisation, Role.MESSAGE_SERVICE):
+        async with gate.open(CHECKER, organisation, Role.MESSAGE_SERVICE, Purpose.MAINTAIN) as messages:
+            found.append(await messages.message(planted.message_id, Direction.OUT))
+    return found
+
+
+async def _envelope(
+    vault: AccessPointVault, organisation: ParticipantIdentifier, envelope_id: str, marker: str, now: datetime
+) -> tuple[str, StoredBody]:
+    writer = vault.new_body(digested=True)
+    await writer.write(_filled(marker))
+    body = await writer.finish()
+    transfer, _ = await vault.submit(
+        OutgoingEnvelope(
+            envelope_id, envelope_id, organisation, organisation, SDK_MESSAGE_EXTENDED, NO_PROCESS
+        ),
+        body,
+        as4_message_id=f"{uuid4()}@{_DOMAIN}",
+        now=now,
+        lease=_LEASE,
+    )
+    return transfer.id, StoredBody(body.id, body.size)
+
+
+async def _message(
+    vault: MessageServiceVault,
+    canary: OrganisationConfig,
+    address: str,
+    message_id: str,
+    marker: str,
+    now: datetime,
+) -> None:
+    label = f"{_LABEL} {marker}"
+    own = Address(canary.identifier, canary.name, address, "")
+    message = compose(Draft(label, marker), own, own, message_id=message_id, at=now)
+    payload = sdkmessage.build(message)
+    writer = vault.new_body()
+    await writer.write(payload)
+    record = MessageRecord(
+        id=message_id,
+        direction=Direction.OUT,
+        status=MessageStatus.SCHEDULED,
+        conversation_id=message_id,
+        ref_to_message_id=None,
+        sender=canary.identifier,
+        recipient=canary.identifier,
+        sender_address=address,
+        recipient_address=address,
+        document=SDK_MESSAGE_EXTENDED.value,
+        created_at=now,
+        updated_at=now,
+        dated_at=sdkmessage.instant(message.created),
+        label=label,
+        confidentiality=True,
+        size=len(payload),
+        attributes=attributes(message),
+    )
+    await vault.create_outgoing(record, await writer.finish(), now=now, lease=_LEASE)
+
+
+def _filled(marker: str) -> bytes:
+    return marker.encode() * (_LARGE // len(marker) + 1)

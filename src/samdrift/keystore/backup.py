@@ -1,0 +1,168 @@
+"""Wrapped backups of an organisation's keys: a file that opens with the passphrases of two custodians.
+
+A backup of the installation opens no vault without its seal, which is never in
+one. So an organisation whose seals are lost has lost everything, unless there is
+such a file. It contains what the vaults' secrets are opened with, and the key
+files as they are, and for a vault that its organisation's officer unlocks it
+opens nothing without the officer either. ::
+
+    each custodian's passphrase --scrypt--> together, with the file's header --HKDF--> opens the rest
+
+Who makes one makes a second place that destroying the keys has to reach. So
+each has a number, which stands in the organisation's log.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from samdrift.keystore.keyfiles import KeyFault, KeyStoreError
+from samdrift.keystore.wrapping import KEY_BYTES, ScryptCost, Stretching, WrappingError, unwrap, wrap
+
+FORMAT = "samdrift-key-backup-1"
+
+
+@dataclass(frozen=True, slots=True)
+class VaultBackup:
+    """What one vault is restored from; with the root key's share and the seal, its secret can be opened."""
+
+    vault: str
+    root_share: bytes = field(repr=False)
+    """What the installation's root key gives for this vault."""
+    seal: bytes = field(repr=False)
+    files: Mapping[str, bytes] = field(repr=False)
+    """The files of the vault's folder, by name, with the locked secret among them."""
+    beside: Mapping[str, bytes] = field(repr=False)
+    """What stands beside them, by folder and name: what was decided about keys, which are in a token."""
+
+
+@dataclass(frozen=True, slots=True)
+class BackupHeader:
+    """What stands in the clear: which backup this is."""
+
+    number: str
+    organisation: str
+    at: str
+    custodians: tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Secret:
+    """The passphrase of one of the two custodians."""
+
+    name: str
+    passphrase: bytes = field(repr=False)
+
+
+def wrap_backup(
+    header: BackupHeader,
+    vaults: Sequence[VaultBackup],
+    secrets: tuple[Secret, Secret],
+    cost: ScryptCost | None = None,
+) -> bytes:
+    """The file."""
+    stretchings = {secret.name: Stretching.new(cost or ScryptCost()) for secret in secrets}
+    clear = {
+        "format": FORMAT,
+        "number": header.number,
+        "organisation": header.organisation,
+        "at": header.at,
+        "custodians": {name: stretching.parts() for name, stretching in stretchings.items()},
+        "not included": "keys in hardware tokens, which never leave them",
+    }
+    content = json.dumps([_plain(vault) for vault in vaults]).encode()
+    key = _key(clear, stretchings, {secret.name: secret.passphrase for secret in secrets})
+    return json.dumps(clear | {"wrapped": _text(wrap(content, key))}, ensure_ascii=False, indent=1).encode()
+
+
+def read_header(file: bytes) -> BackupHeader:
+    """Which backup a file is; ``DAMAGED`` when it is none."""
+    clear, _ = _parts(file)
+    first, second = clear["custodians"]
+    return BackupHeader(str(clear["number"]), str(clear["organisation"]), str(clear["at"]), (first, second))
+
+
+def unwrap_backup(file: bytes, passphrases: Mapping[str, bytes]) -> tuple[VaultBackup, ...]:
+    """What is in the file; ``LOCKED`` unless the passphrases are those of its two custodians."""
+    clear, wrapped = _parts(file)
+    try:
+        stretchings = {name: Stretching.read(parts) for name, parts in clear["custodians"].items()}
+        if stretchings.keys() != passphrases.keys():
+            raise KeyStoreError(
+                KeyFault.LOCKED, "the backup opens with the passphrases of both its custodians"
+            )
+        content = unwrap(wrapped, _key(clear, stretchings, passphrases))
+        return tuple(_vault(plain) for plain in json.loads(content))
+    except WrappingError:
+        text = "the backup does not open: one of the passphrases is another, or the file was changed"
+        raise KeyStoreError(KeyFault.LOCKED, text) from None
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        if isinstance(error, KeyStoreError):
+            raise
+        raise _damaged() from None
+
+
+def _key(
+    clear: Mapping[str, Any], stretchings: Mapping[str, Stretching], passphrases: Mapping[str, bytes]
+) -> bytes:
+    """Of both passphrases and the header, so that neither is enough and the header cannot be changed."""
+    names = sorted(stretchings)
+    if len(names) != 2:
+        raise _damaged()
+    both = b"".join(stretchings[name].key(passphrases[name]) for name in names)
+    header = json.dumps(clear, sort_keys=True).encode()
+    return HKDF(hashes.SHA256(), KEY_BYTES, hashlib.sha256(header).digest(), b"samdrift key backup").derive(
+        both
+    )
+
+
+def _parts(file: bytes) -> tuple[dict[str, Any], bytes]:
+    """What stands in the clear, and the wrapped rest."""
+    try:
+        clear = json.loads(file)
+        wrapped = _bytes(clear.pop("wrapped"))
+        if (
+            clear["format"] != FORMAT
+            or len({**clear["custodians"]}) != 2
+            or not {"number", "organisation", "at"} <= {*clear}
+        ):
+            raise ValueError
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        raise _damaged() from None
+    return clear, wrapped
+
+
+def _plain(vault: VaultBackup) -> dict[str, Any]:
+    return {
+        "vault": vault.vault,
+        "root": _text(vault.root_share),
+        "seal": _text(vault.seal),
+        "files": {name: _text(data) for name, data in vault.files.items()},
+        "beside": {name: _text(data) for name, data in vault.beside.items()},
+    }
+
+
+def _vault(plain: Mapping[str, Any]) -> VaultBackup:
+    files = {str(name): _bytes(data) for name, data in plain["files"].items()}
+    beside = {str(name): _bytes(data) for name, data in plain["beside"].items()}
+    return VaultBackup(str(plain["vault"]), _bytes(plain["root"]), _bytes(plain["seal"]), files, beside)
+
+
+def _text(data: bytes) -> str:
+    return base64.b64encode(data).decode()
+
+
+def _bytes(text: str) -> bytes:
+    return base64.b64decode(text, validate=True)
+
+
+def _damaged() -> KeyStoreError:
+    return KeyStoreError(KeyFault.DAMAGED, "the file is no backup of an organisation's keys, or is damaged")

@@ -1,0 +1,146 @@
+"""Which of a vault's keys is used for what: by their numbers, the time, and what was decided about them.
+
+The same for keys in files and keys in tokens; a store says which keys it has,
+and how to use each.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from samdrift.keystore import vaultfolder
+from samdrift.keystore.interface import HeldKey
+from samdrift.keystore.keyfiles import KeyFault, KeyName, KeyStoreError, key_name
+from samdrift.keystore.states import UNDECIDED, KeyStates, in_use, opening, usable
+from samdrift.keystore.witness import Witness, marks_folder, read_witness, write_witness
+from samdrift.wire.crypto.keys import DecryptionKey, SigningKey
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+class KeyChoice(ABC):
+    """Part of a key store: what it does with keys that have numbers."""
+
+    def __init__(self, clock: Callable[[], datetime]) -> None:
+        self._clock = clock
+
+    def witness(self, vault: str) -> Witness | None:
+        """The last mark of a session key that was kept for the vault, as this key store knows."""
+        return read_witness(self._marks_folder(vault))
+
+    def keep_witness(self, vault: str, witness: Witness) -> None:
+        """Know that mark as the last one."""
+        write_witness(self._marks_folder(vault), witness)
+
+    def _marks_folder(self, vault: str) -> Path:
+        return marks_folder(self._vault_folder(vault).parent, vault)
+
+    def activate(self, vault: str, name: str, number: int, at: datetime) -> None:
+        """Have a key used from ``at``, instead of what was decided before; ``MISSING`` when there is none."""
+        key = key_name(name)
+        with vaultfolder.writing(self._vault_folder(vault)):
+            self._require(vault, key, number)
+            self._states(vault).activate(key, number, at)
+
+    def revoke(
+        self, vault: str, name: str, number: int, reason: str, *, at: datetime, compromised: bool
+    ) -> None:
+        """Have a key used for nothing new, or, compromised, for nothing; ``MISSING`` when there is none."""
+        key = key_name(name)
+        with vaultfolder.writing(self._vault_folder(vault)):
+            self._require(vault, key, number)
+            self._states(vault).revoke(key, number, reason, at, compromised=compromised)
+
+    def retire(self, vault: str, name: str, number: int) -> None:
+        """Remove a key for good, also one that waits; the one in use stays (``ACTIVE``)."""
+        key = key_name(name)
+        with vaultfolder.writing(self._vault_folder(vault)):
+            self._finish_removals(vault)
+            self._require(vault, key, number)
+            states = self._states(vault)
+            if number == in_use(self._numbers(vault, key), states.of(key), self._clock()):
+                raise KeyStoreError(KeyFault.ACTIVE, "the active key is replaced, not retired")
+            self._remove(vault, key, number)
+            states.forget(key, number)
+
+    def installed(self, vault: str, name: str) -> tuple[int, ...]:
+        """The numbers of the keys that are used, the one in use first, without opening any.
+
+        They change whenever another key is to be used: with each rotation, and with time.
+        """
+        key = key_name(name)
+        return usable(self._numbers(vault, key), self._states(vault).of(key), self._clock())
+
+    def signing_key(self, vault: str, name: str = KeyName.SIGNING) -> SigningKey:
+        """The newest key whose time has come and that is not revoked; ``MISSING`` when there is none."""
+        return self.signing_keys(vault, name)[0]
+
+    def signing_keys(self, vault: str, name: str = KeyName.SIGNING) -> tuple[SigningKey, ...]:
+        """Every key that is neither retired nor revoked, the one in use first."""
+        key = key_name(name)
+        keys = self._signing(vault, key)
+        return tuple(keys[each] for each in usable(keys, self._states(vault).of(key), self._clock()))
+
+    def decryption_keys(self, vault: str, name: str = KeyName.ENCRYPTION) -> tuple[DecryptionKey, ...]:
+        """Every key with a certificate that is neither retired nor compromised, the newest first."""
+        key = key_name(name)
+        keys = self._decrypting(vault, key)
+        found = opening(keys, self._states(vault).of(key))
+        if not found:
+            raise KeyStoreError(KeyFault.MISSING, f"the vault has no {name} key with a certificate")
+        return tuple(keys[each] for each in found)
+
+    def keys(self, vault: str) -> tuple[HeldKey, ...]:
+        """What the vault holds, for people, also while it is locked: by name, the newest first."""
+        states, order = self._states(vault), list(KeyName)
+        decided = {name: states.of(name) for name in KeyName}
+
+        def told(held: HeldKey) -> HeldKey:
+            state = decided[held.name].get(held.number, UNDECIDED)
+            reason = states.reason(held.name, held.number) if state.revoked else ""
+            return replace(held, state=state, reason=reason)
+
+        found = map(told, self._held(vault))
+        return tuple(sorted(found, key=lambda held: (order.index(held.name), -held.number)))
+
+    def _states(self, vault: str) -> KeyStates:
+        return KeyStates(self._vault_folder(vault))
+
+    def _require(self, vault: str, name: KeyName, number: int) -> None:
+        """Return when there is such a key, with or without a certificate."""
+        if not any((held.name, held.number) == (name, number) for held in self._held(vault)):
+            raise KeyStoreError(KeyFault.MISSING, "no such key")
+
+    @abstractmethod
+    def _finish_removals(self, vault: str) -> None:
+        """Do what a crash has left undone of :meth:`_remove`."""
+
+    @abstractmethod
+    def _vault_folder(self, vault: str) -> Path:
+        """Where what belongs to the vault is; ``BAD_NAME`` for what is the id of none."""
+
+    @abstractmethod
+    def _held(self, vault: str) -> list[HeldKey]:
+        """Every key, without opening any and without what was decided about it."""
+
+    @abstractmethod
+    def _numbers(self, vault: str, name: KeyName) -> list[int]:
+        """Of the keys with certificates, without opening any."""
+
+    @abstractmethod
+    def _signing(self, vault: str, name: KeyName) -> Mapping[int, SigningKey]:
+        """The keys with certificates, to sign with."""
+
+    @abstractmethod
+    def _decrypting(self, vault: str, name: KeyName) -> Mapping[int, DecryptionKey]:
+        """The keys with certificates, to decrypt with."""
+
+    @abstractmethod
+    def _remove(self, vault: str, name: KeyName, number: int) -> None:
+        """Destroy a key, within :func:`~samdrift.keystore.vaultfolder.writing`."""

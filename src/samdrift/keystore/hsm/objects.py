@@ -1,0 +1,163 @@
+"""The keys of vaults as objects in a token: made so that they cannot leave it, found by id, destroyed.
+
+Every object is labelled with its vault's random id, so that two vaults of an
+organisation share its token and each goes by itself.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from cryptography.hazmat.primitives.asymmetric import rsa
+from pkcs11 import Attribute, AttributeReadOnly, KeyType, Mechanism, MechanismFlag, ObjectClass
+
+from samdrift.keystore.hsm.token import Token
+from samdrift.keystore.keyfiles import KeyFault, KeyName, KeyStoreError
+from samdrift.keystore.wrapping import KEY_BYTES
+
+_ID_BYTES = 16
+_STAYS: Final = {
+    Attribute.TOKEN: True,
+    Attribute.PRIVATE: True,
+    Attribute.SENSITIVE: True,
+    Attribute.EXTRACTABLE: False,
+}
+"""What keeps a key where it was made."""
+_HAS_STAYED: Final = {
+    Attribute.PRIVATE: True,
+    Attribute.SENSITIVE: True,
+    Attribute.EXTRACTABLE: False,
+    Attribute.LOCAL: True,
+    Attribute.ALWAYS_SENSITIVE: True,
+    Attribute.NEVER_EXTRACTABLE: True,
+}
+"""What the token says of a key that was made in it and never was elsewhere."""
+_ONE_USE: Final = {
+    Attribute.SIGN: False,
+    Attribute.SIGN_RECOVER: False,
+    Attribute.DECRYPT: False,
+    Attribute.UNWRAP: False,
+    Attribute.DERIVE: False,
+}
+
+
+Request = Callable[[rsa.RSAPublicKey, Callable[[bytes], bytes]], bytes]
+"""Makes a certificate request, of the public key and what signs by the private one."""
+
+
+@dataclass(frozen=True, slots=True)
+class MadeKey:
+    """A new key pair in a token, with the request for its certificate."""
+
+    key_id: bytes
+    public: rsa.RSAPublicKey
+    request: bytes
+
+
+def make_key(token: Token, vault: str, name: KeyName, bits: int, request: Request) -> MadeKey:
+    """Make an RSA key for one use: to decrypt where ``name`` says so, else to sign.
+
+    One that decrypts signs its certificate request, and then nothing more.
+    """
+    decrypts = name is KeyName.ENCRYPTION
+    key_id = secrets.token_bytes(_ID_BYTES)
+
+    def make(session: Any) -> MadeKey:
+        public, private = session.generate_keypair(
+            KeyType.RSA,
+            bits,
+            id=key_id,
+            label=_label(vault, name.value),
+            store=True,
+            capabilities=MechanismFlag.ENCRYPT if decrypts else MechanismFlag.VERIFY,
+            private_template=_STAYS | _ONE_USE | {Attribute.SIGN: True, Attribute.DECRYPT: decrypts},
+        )
+        _require_stays(private, public)
+        numbers = _public_key(public)
+        made = MadeKey(key_id, numbers, request(numbers, lambda data: _signed(private, data)))
+        if decrypts:
+            with contextlib.suppress(AttributeReadOnly):  # PKCS#11 lets it change; a module may not.
+                private[Attribute.SIGN] = False
+        return made
+
+    return token.change(make)
+
+
+def make_secret(token: Token, vault: str) -> bytes:
+    """Make a secret that only authenticates (HMAC), and give its id."""
+    key_id = secrets.token_bytes(_ID_BYTES)
+
+    def make(session: Any) -> None:
+        secret = session.generate_key(
+            KeyType.GENERIC_SECRET,
+            KEY_BYTES * 8,
+            id=key_id,
+            label=_label(vault, "secret"),
+            store=True,
+            capabilities=MechanismFlag.SIGN,
+            template=_STAYS,
+        )
+        _require_stays(secret)
+
+    token.change(make)
+    return key_id
+
+
+def sign(token: Token, key_id: bytes, data: bytes) -> bytes:
+    """RSASSA-PKCS1-v1_5 with SHA-256 over ``data``."""
+    return token.use(lambda session: _signed(session.private_key(key_id), data))
+
+
+def authenticate(token: Token, key_id: bytes, data: bytes) -> bytes:
+    """HMAC with SHA-256 over ``data``, 32 bytes."""
+    return token.use(
+        lambda session: bytes(session.secret_key(key_id).sign(data, mechanism=Mechanism.SHA256_HMAC))
+    )
+
+
+def destroy(token: Token, *key_ids: bytes) -> None:
+    """Destroy the keys with those ids; those that are gone already stay so."""
+
+    def work(session: Any) -> None:
+        for key_id in key_ids:
+            for found in list(session.get_objects({Attribute.ID: key_id})):
+                found.destroy()
+
+    token.change(work)
+
+
+def destroy_all(token: Token, vault: str) -> None:
+    """Destroy everything of a vault, also what a crash left behind."""
+
+    def work(session: Any) -> None:
+        for kind in (ObjectClass.SECRET_KEY, ObjectClass.PRIVATE_KEY, ObjectClass.PUBLIC_KEY):
+            for found in list(session.get_objects({Attribute.CLASS: kind})):
+                if str(found[Attribute.LABEL]).startswith(_label(vault, "")):
+                    found.destroy()
+
+    token.change(work)
+
+
+def _signed(key: Any, data: bytes) -> bytes:
+    return bytes(key.sign(data, mechanism=Mechanism.SHA256_RSA_PKCS))
+
+
+def _label(vault: str, what: str) -> str:
+    return f"{vault} {what}"
+
+
+def _require_stays(key: Any, *others: Any) -> None:
+    """A key that the token would give away is not used."""
+    if any(key[attribute] is not value for attribute, value in _HAS_STAYED.items()):
+        for each in (key, *others):
+            each.destroy()
+        raise KeyStoreError(KeyFault.WEAK, "the token makes keys that could be taken out of it")
+
+
+def _public_key(key: Any) -> rsa.RSAPublicKey:
+    modulus, exponent = key[Attribute.MODULUS], key[Attribute.PUBLIC_EXPONENT]
+    return rsa.RSAPublicNumbers(int.from_bytes(exponent, "big"), int.from_bytes(modulus, "big")).public_key()

@@ -1,0 +1,170 @@
+"""One organisation's token: logged in to when it is used, and again when the session has died."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+import pkcs11
+from pkcs11 import Attribute, ObjectClass, TokenFlag
+
+from samdrift.keystore.hsm.module import Module
+from samdrift.keystore.keyfiles import KeyFault, KeyStoreError, TokenUnavailable
+
+T = TypeVar("T")
+
+_PIN: Final[dict[type[pkcs11.PKCS11Error], str]] = {
+    pkcs11.PinIncorrect: "the token refuses the PIN; it is not tried again until it has changed",
+    pkcs11.PinInvalid: "the token refuses the PIN; it is not tried again until it has changed",
+    pkcs11.PinLenRange: "the token refuses the PIN; it is not tried again until it has changed",
+    pkcs11.PinExpired: "the token's PIN has expired: set a new one with its own tool",
+    pkcs11.PinLocked: "the token has locked its PIN: unlock it with its own tool",
+    pkcs11.UserPinNotInitialized: "the token has no user PIN yet: set one with its own tool",
+}
+
+
+@dataclass(slots=True)
+class Session:
+    """A session that is logged in, and the keys that were found in it."""
+
+    generation: int
+    opened: Any
+    _found: dict[tuple[ObjectClass, bytes], Any] = field(default_factory=dict)
+
+    def private_key(self, key_id: bytes) -> Any:
+        """The private key with that id."""
+        return self._object(ObjectClass.PRIVATE_KEY, key_id)
+
+    def secret_key(self, key_id: bytes) -> Any:
+        """The secret key with that id."""
+        return self._object(ObjectClass.SECRET_KEY, key_id)
+
+    def _object(self, kind: ObjectClass, key_id: bytes) -> Any:
+        found = self._found.get((kind, key_id))
+        if found is None:
+            self.opened.generate_random(8)  # A search in a dead session makes noise; this just fails.
+            objects = list(self.opened.get_objects({Attribute.CLASS: kind, Attribute.ID: key_id}))
+            if len(objects) != 1:
+                raise KeyStoreError(KeyFault.MISSING, "the token does not have the key that it should have")
+            found = self._found[kind, key_id] = objects[0]
+        return found
+
+
+class Token:
+    """A token, known by its label; every method raises :class:`TokenUnavailable`.
+
+    ``LOCKED`` is for a PIN that does not open it, ``UNAVAILABLE`` for a token that
+    cannot be reached; ``KeyStoreError`` (``MISSING``) for a key that is not in it.
+    Within a process, whoever has logged in has done so for all: PKCS#11 knows one
+    user per process. Without ``pin_file``, somebody has to :meth:`unlock` it.
+    """
+
+    def __init__(self, module: Module, label: str, pin_file: Path | None) -> None:
+        self.label = label
+        self._module = module
+        self._pin_file = pin_file
+        self._told: str | None = None
+        self._session: Session | None = None
+        self._refused: bytes | None = None
+
+    def use(self, work: Callable[[Session], T]) -> T:
+        """What ``work`` gives; it is done once more, in a new session, when the first one fails."""
+        with self._module.calling() as library:
+            with contextlib.suppress(pkcs11.PKCS11Error):
+                return work(self._logged_in(library))
+            self._leave()
+            try:
+                return work(self._logged_in(library))
+            except pkcs11.PKCS11Error as error:
+                self._leave()
+                raise _unavailable(error) from None
+
+    def unlock(self, pin: str) -> None:
+        """Log in with this PIN, which stays in memory alone; ``LOCKED`` when it is not the one."""
+        if self._pin_file is not None:
+            raise KeyStoreError(KeyFault.ACTIVE, "the token's PIN is read from a file: change it there")
+        former, self._told = self._told, pin
+        try:
+            self.use(lambda session: None)
+        except KeyStoreError:
+            self._told = former
+            raise
+
+    def take(self, pin: str) -> None:
+        """Use this PIN from now on, which a process that logs in with it has handed over."""
+        self._told = pin
+
+    def change(self, work: Callable[[Any], T]) -> T:
+        """What ``work`` gives in a session that may write; what is only used never has one."""
+        return self.use(lambda session: _writing(session, work))
+
+    def _logged_in(self, library: Any) -> Session:
+        held = self._session
+        if held is None or held.generation != self._module.generation:
+            pin = self.pin()
+            mark = hashlib.sha256(pin.encode()).digest()
+            if mark == self._refused:
+                raise TokenUnavailable(KeyFault.LOCKED, _PIN[pkcs11.PinIncorrect])
+            opened = self._log_in(self._present(library), pin, mark)
+            held = self._session = Session(self._module.generation, opened)
+        return held
+
+    def _leave(self) -> None:
+        """Give up the session, which may be dead already, so that the token does not run out of them."""
+        held, self._session = self._session, None
+        if held is not None and held.generation == self._module.generation:
+            with contextlib.suppress(pkcs11.PKCS11Error):
+                held.opened.close()
+
+    def _present(self, library: Any) -> Any:
+        try:
+            return library.get_token(token_label=self.label)
+        except pkcs11.NoSuchToken:
+            if not self._module.renew():
+                raise
+        return library.get_token(token_label=self.label)
+
+    def _log_in(self, token: Any, pin: str, mark: bytes) -> Any:
+        if TokenFlag.USER_PIN_FINAL_TRY in token.flags:
+            raise TokenUnavailable(
+                KeyFault.LOCKED,
+                "the token would lock itself after one more wrong PIN: log in with its own tool first",
+            )
+        try:
+            return token.open(user_pin=pin)
+        except pkcs11.UserAlreadyLoggedIn:
+            return token.open()
+        except tuple(_PIN) as error:
+            self._refused = mark
+            raise TokenUnavailable(KeyFault.LOCKED, _PIN[type(error)]) from None
+
+    def pin(self) -> str:
+        """What to log in with, for ourselves or to be handed to the organisation's own process."""
+        if self._pin_file is None:
+            if self._told is None:
+                raise TokenUnavailable(KeyFault.LOCKED, "the token waits for its PIN")
+            return self._told
+        with contextlib.suppress(OSError, ValueError):
+            if pin := self._pin_file.read_text("utf-8").strip():
+                return pin
+        raise TokenUnavailable(KeyFault.LOCKED, "the file with the token's PIN cannot be read, or is empty")
+
+
+def _writing(session: Session, work: Callable[[Any], T]) -> T:
+    writable = session.opened.token.open(rw=True)
+    try:
+        return work(writable)
+    finally:
+        writable.close()
+
+
+def _unavailable(error: pkcs11.PKCS11Error) -> TokenUnavailable:
+    if isinstance(error, pkcs11.NoSuchToken):
+        return TokenUnavailable(KeyFault.UNAVAILABLE, "there is no token with the organisation's label")
+    if isinstance(error, pkcs11.MultipleTokensReturned):
+        return TokenUnavailable(KeyFault.UNAVAILABLE, "several tokens have the organisation's label")
+    return TokenUnavailable(KeyFault.UNAVAILABLE, f"the token does not do its work: {type(error).__name__}")

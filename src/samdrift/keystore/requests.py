@@ -1,0 +1,166 @@
+"""What one custodian has asked for and another one approves, when both are not at one terminal.
+
+A request is a file that its asker has signed, an approval one beside it that
+the other person has signed, over the same words. A request is used by writing a
+third file, which only one can do: it serves once. None of them ever changes, and
+all are removed when the request has expired. ::
+
+    3f2a91c0.request    3f2a91c0.approved    3f2a91c0.used
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import secrets
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from samdrift.keystore.custody import (
+    FOLDER,
+    Custodian,
+    Custodians,
+    CustodyError,
+    CustodyFault,
+    TwoPersons,
+)
+from samdrift.keystore.durablefiles import private_folder, remove, write_new
+
+LASTS = timedelta(hours=24)
+
+_ID = re.compile(r"[0-9a-f]{8}")
+
+
+@dataclass(frozen=True, slots=True)
+class Matter:
+    """What is to be done, in the words that both persons see and sign."""
+
+    action: str
+    """The command, like ``org close``."""
+    organisation: str
+    """Participant identifier of the organisation that it concerns; empty when it is none."""
+    text: str
+    """Exactly what happens, one line."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What somebody has asked for, and who has approved it, if anybody has."""
+
+    id: str
+    matter: Matter
+    by: str
+    at: datetime
+    approved_by: str | None = None
+
+    @property
+    def expires(self) -> datetime:
+        return self.at + LASTS
+
+    def content(self) -> bytes:
+        """What asker and approver sign."""
+        matter = self.matter
+        words = [self.id, matter.action, matter.organisation, matter.text, self.by, self.at.isoformat()]
+        return json.dumps(words).encode()
+
+
+class Requests:
+    """The requests of one installation; ``now`` is the time at which each thing is asked."""
+
+    def __init__(self, store: Path, custodians: Custodians) -> None:
+        """Those in the key store's folder ``store``."""
+        self._folder = store / FOLDER / "requests"
+        self._custodians = custodians
+
+    def ask(self, matter: Matter, by: Custodian, now: datetime) -> Request:
+        """The request of ``by`` for ``matter`` that waits for approval; made when there is none."""
+        for request in self.open(now):
+            if (request.matter, request.by, request.approved_by) == (matter, by.name, None):
+                return request
+        private_folder(self._folder)
+        request = Request(secrets.token_hex(4), matter, by.name, now)
+        signature = by.key.sign(request.content()).hex()
+        document = [
+            *(request.id, matter.action, matter.organisation, matter.text),
+            *(request.by, now.isoformat(), signature),
+        ]
+        if not write_new(self._path(request.id, "request"), json.dumps(document).encode()):
+            return self.ask(matter, by, now)
+        return request
+
+    def open(self, now: datetime) -> tuple[Request, ...]:
+        """Requests that are neither used nor expired, the oldest first; expired ones are removed."""
+        found = []
+        for path in self._folder.glob("*.request") if self._folder.is_dir() else ():
+            request = self._read(path)
+            if request is None:
+                continue
+            if now >= request.expires:
+                self._forget(request.id)
+            elif not self._path(request.id, "used").exists():
+                found.append(request)
+        return tuple(sorted(found, key=lambda request: request.at))
+
+    def find(self, identifier: str, now: datetime) -> Request:
+        """The open request with that id; ``NO_REQUEST`` when there is none."""
+        found = [request for request in self.open(now) if request.id == identifier]
+        if not found:
+            text = "no request of that id waits: it was used, has expired, or never was"
+            raise CustodyError(CustodyFault.NO_REQUEST, text)
+        return found[0]
+
+    def approve(self, identifier: str, by: Custodian, now: datetime) -> Request:
+        """Agree to an open request, which somebody else has made."""
+        request = self.find(identifier, now)
+        if request.by == by.name:
+            text = f"{by.name} has asked for this, and cannot approve it too"
+            raise CustodyError(CustodyFault.SAME_PERSON, text)
+        document = [by.name, by.key.sign(_approval(request)).hex()]
+        write_new(self._path(request.id, "approved"), json.dumps(document).encode())
+        return self.find(identifier, now)
+
+    def take(self, matter: Matter, by: Custodian, now: datetime) -> TwoPersons | None:
+        """Use an approved request of ``by`` for exactly this, once; ``None`` when there is none."""
+        for request in self.open(now):
+            approver = request.approved_by
+            if (
+                request.matter == matter
+                and request.by == by.name
+                and approver not in (None, by.name)
+                and write_new(self._path(request.id, "used"), b"")
+            ):
+                return TwoPersons(by.name, str(approver))
+        return None
+
+    def _read(self, path: Path) -> Request | None:
+        """The request in a file, with its approval; ``None`` when it is not what a custodian signed."""
+        try:
+            identifier, action, organisation, text, by, at, signature = json.loads(path.read_bytes())
+            request = Request(identifier, Matter(action, organisation, text), by, datetime.fromisoformat(at))
+            genuine = self._custodians.signed(by, request.content(), bytes.fromhex(signature))
+        except (OSError, ValueError, TypeError):
+            return None
+        if not genuine or path.name != f"{request.id}.request" or not _ID.fullmatch(request.id):
+            return None
+        return Request(request.id, request.matter, by, request.at, self._approver(request))
+
+    def _approver(self, request: Request) -> str | None:
+        try:
+            name, signature = json.loads(self._path(request.id, "approved").read_bytes())
+            approved = self._custodians.signed(name, _approval(request), bytes.fromhex(signature))
+        except (OSError, ValueError, TypeError):
+            return None
+        return str(name) if approved else None
+
+    def _forget(self, identifier: str) -> None:
+        """The request goes first: without it, the others mean nothing."""
+        for kind in ("request", "approved", "used"):
+            remove(self._path(identifier, kind))
+
+    def _path(self, identifier: str, kind: str) -> Path:
+        return self._folder / f"{identifier}.{kind}"
+
+
+def _approval(request: Request) -> bytes:
+    return b"approved " + request.content()

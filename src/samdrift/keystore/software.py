@@ -1,0 +1,408 @@
+"""Private keys and data keys in encrypted files: one folder per vault, nothing shared between vaults.
+
+Keys are generated in place and never leave (R6, R7): what comes out is a
+certificate request, signatures and unwrapped session keys. The folder of a
+vault carries the vault's random id, so that it does not tell whose it is.
+
+A key has a name and a number. A new number waits until its certificate is
+installed; from then on, or from a day on, it is the one that signs
+(:mod:`samdrift.keystore.choice`), and older ones still decrypt what was
+encrypted for them until they are retired. The names in a vault's folder are its
+state (:mod:`samdrift.keystore.vaultfolder`), and another process's rotation is
+seen at once.
+
+What opens a vault's secret is the unlocker's business
+(:mod:`samdrift.keystore.unlocking`). Calls block on the disk; making a key
+takes tenths of a second, as does an officer's passphrase.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import secrets
+from collections.abc import Callable, Hashable, Iterator, Mapping
+from datetime import date, datetime
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+from samdrift.keystore import accesstokenkeys, confined, vaultfolder
+from samdrift.keystore.backup import VaultBackup
+from samdrift.keystore.choice import KeyChoice, now
+from samdrift.keystore.confined import remove
+from samdrift.keystore.datakeys import DataKeys
+from samdrift.keystore.interface import HeldKey, PlatformLogin
+from samdrift.keystore.keyfiles import (
+    KeyFault,
+    KeyFile,
+    KeyName,
+    KeyStoreError,
+    decode_certificate,
+    key_name,
+)
+from samdrift.keystore.restoring import backed_up, restored
+from samdrift.keystore.unlocking import ROOT, Unlocker
+from samdrift.keystore.vaultfiles import (
+    LoadedKey,
+    LoadedKeys,
+    VaultFiles,
+    data_key_numbers,
+    installed_files,
+    locked_secret,
+)
+from samdrift.keystore.vaultfolder import key_files
+from samdrift.keystore.wrapping import Lock, LockedSecret, WrappingError
+from samdrift.wire.crypto.keys import DecryptionKey, SigningKey
+from samdrift.wire.crypto.softwarekeys import SoftwareDecryptionKey, SoftwareSigningKey, SoftwareTokenKey
+from samdrift.wire.identifiers import ParticipantIdentifier
+
+__all__ = ["MIN_BITS", "HeldKey", "KeyFault", "KeyName", "KeyStoreError", "SoftwareKeyStore"]
+
+MIN_BITS = 2048
+"""The smallest RSA key that is made; the default is what the federation asks for, 3072."""
+
+_VAULT = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
+
+T = TypeVar("T")
+
+
+def require_strong(bits: int) -> None:
+    """Return for a size of keys that may be made; ``WEAK`` for any other."""
+    if bits < MIN_BITS:
+        raise KeyStoreError(KeyFault.WEAK, f"keys have at least {MIN_BITS} bits")
+
+
+class SoftwareKeyStore(KeyChoice):
+    """The keys of every vault in ``folder``, as far as the unlocker opens them."""
+
+    def __init__(self, folder: Path, unlocker: Unlocker, clock: Callable[[], datetime] = now) -> None:
+        """``clock`` tells from when which key is used."""
+        super().__init__(clock)
+        self._folder = folder
+        self._unlocker = unlocker
+        self._loaded: dict[str, LoadedKeys] = {}
+
+    def create_key(self, vault: str, name: str, subject: x509.Name, bits: int = 3072) -> bytes:
+        """Make a new RSA key and return its certificate request (PEM); the key waits for its certificate."""
+        require_strong(bits)
+        self._vault_folder(vault)
+        key, private_key = key_name(name), rsa.generate_private_key(65537, bits)
+        with self._writing(vault) as files:
+            files.add(key, private_key)
+        request = x509.CertificateSigningRequestBuilder().subject_name(subject)
+        return request.sign(private_key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+
+    def install_certificate(
+        self,
+        vault: str,
+        name: str,
+        certificate: x509.Certificate,
+        chain: tuple[x509.Certificate, ...] = (),
+        active_from: datetime | None = None,
+    ) -> None:
+        """Put a waiting key to use with its certificate; ``MISMATCH`` when no waiting key is its own.
+
+        ``chain`` is what a TLS peer needs besides: the issuers, without the root.
+        Until ``active_from`` the key before it goes on signing; it decrypts at once.
+        """
+        key = key_name(name)
+        if vaultfolder.current(self._vault_folder(vault)) is None:
+            raise KeyStoreError(KeyFault.MISMATCH, "there is no key that waits for a certificate")
+        with self._writing(vault) as files:
+            file = files.waiting_for(key, certificate)
+            if active_from is not None:
+                self._states(vault).activate(key, file.number, active_from)
+            files.install(file, (certificate, *chain))
+
+    def waiting(self, vault: str, name: str) -> tuple[rsa.RSAPublicKey, ...]:
+        """The keys that wait for their certificates."""
+        key = key_name(name)
+        if not any(held.name is key and held.certificate is None for held in self._held(vault)):
+            return ()
+        return self._reading(vault, lambda folder: self._open(vault, folder).waiting(key))
+
+    def tls_client(self, vault: str) -> tuple[Path, str]:
+        """The file (key and certificates) and password of the client's key, for an SSL context."""
+        return self._tls(vault, KeyName.TLS_CLIENT)
+
+    def tls_server(self, vault: str) -> tuple[Path, str]:
+        """The file (key and certificates) and password of the server's key, for an SSL context."""
+        return self._tls(vault, KeyName.TLS_SERVER)
+
+    def begin(self, vault: str, organisation: ParticipantIdentifier | None = None) -> None:
+        """Make a vault's first data key; nothing happens when there is one. Whose it is does not matter."""
+        with self._writing(vault) as files:
+            if not data_key_numbers(files.folder):
+                files.add_data_key()
+
+    def data_keys(self, vault: str) -> DataKeys:
+        """What the vault's content is encrypted with; ``MISSING`` before :meth:`begin`."""
+        return self._reading(vault, lambda folder: self._open(vault, folder).data_keys())
+
+    def rotate_data_key(self, vault: str) -> None:
+        """Make a new generation, by which everything is sealed from now on, in every process."""
+        with self._writing(vault, new=False) as files:
+            files.add_data_key()
+
+    def has_data_key(self, vault: str) -> bool:
+        """Whether the vault's content can be read here, perhaps once it is unlocked.
+
+        Never again once its keys are destroyed.
+        """
+        folder = vaultfolder.current(self._vault_folder(vault))
+        if folder is None or not data_key_numbers(folder):
+            return False
+        try:
+            self._unlocker.key(vault)
+        except KeyStoreError as error:
+            return error.fault in (KeyFault.LOCKED, KeyFault.UNAVAILABLE)
+        return True
+
+    def pin(self, vault: str) -> str | None:
+        """Vaults whose keys are in files need none."""
+        return None
+
+    def state(self, vault: str) -> Hashable:
+        """What changes when the vault's data keys or lock do; cheap enough for every opening."""
+        folder = vaultfolder.current(self._vault_folder(vault))
+        return None if folder is None else (folder.name, tuple(data_key_numbers(folder)))
+
+    def token_keys(self, vault: str, today: date) -> tuple[SoftwareTokenKey, ...]:
+        """Return the keys that access tokens are signed with, the newest first.
+
+        A process that was handed the vault's key makes none; ``MISSING`` when there are none.
+        """
+        if self._unlocker.makes_keys:
+            self.renew_token_keys(vault, today)
+        found = self._reading(vault, lambda folder: self._open(vault, folder).token_keys())
+        if not found:
+            raise KeyStoreError(KeyFault.MISSING, "the vault has no key that access tokens are signed with")
+        return found
+
+    def renew_token_keys(self, vault: str, today: date) -> None:
+        """Make and remove keys that access tokens are signed with, as far as that is due."""
+        folder = vaultfolder.current(self._vault_folder(vault))
+        if folder is None or accesstokenkeys.due(folder, today):
+            with self._writing(vault) as files:
+                files.renew_token_keys(today)
+
+    def login_password(self, login: PlatformLogin) -> str:
+        """The password of a login that belongs to no vault; a random one is made on first use."""
+        if not self.login_passwords(login):
+            with self._writing(login) as files:
+                if not files.passwords():
+                    files.add_password(secrets.token_hex(32))
+        return self.login_passwords(login)[0]
+
+    def login_passwords(self, login: PlatformLogin) -> tuple[str, ...]:
+        """Those that were kept so far, the newest first; none is made."""
+        if vaultfolder.current(self._vault_folder(login)) is None:
+            return ()
+        return self._reading(login, lambda folder: self._open(login, folder).passwords())
+
+    def keep_login_password(self, login: PlatformLogin, password: str) -> None:
+        """Keep a password as the newest; older ones stay, for a change that is cut short."""
+        with self._writing(login) as files:
+            files.add_password(password)
+
+    def rewrap(self, vault: str) -> None:
+        """Give the vault a new secret and wrap everything anew under it, while other processes go on."""
+        with vaultfolder.writing(self._vault_folder(vault)):
+            lock, key = self._locked(vault).lock, self._unlocker.key(vault)
+            self._wrap_anew(vault, lock, key)
+
+    def relock(self, vault: str, officer: bytes | None) -> None:
+        """Have the vault unlocked by its organisation's officer, with this passphrase, or by nobody.
+
+        With a new seal; the former one is destroyed. Copies that were made before
+        open neither with the former lock nor with the new one, and whoever opened one
+        before opens nothing that is written from now on, which a new generation seals.
+        """
+        with vaultfolder.writing(self._vault_folder(vault)):
+            self._unlocker.key(vault)
+            if self._locked(vault).lock.token:
+                raise KeyStoreError(KeyFault.ACTIVE, "the vault is locked with a token, and its PIN opens it")
+            self._lock_anew(vault, *self._unlocker.new_lock(vault, officer))
+
+    def in_token(self, vault: str) -> bool:
+        """Whether the vault opens with its organisation's token, in which its keys are made."""
+        folder = vaultfolder.current(self._vault_folder(vault))
+        return folder is not None and bool(self._locked(vault).lock.token)
+
+    def use_token(self, vault: str, organisation: ParticipantIdentifier) -> None:
+        """``MISSING``: where this store is used, no organisation has a token."""
+        raise KeyStoreError(KeyFault.MISSING, "the configuration names no token for the organisation")
+
+    def unlock(self, vault: str, passphrase: bytes) -> None:
+        """Take the officer's passphrase; nothing happens when the vault needs none."""
+        self._unlocker.unlock(vault, passphrase)
+        with vaultfolder.writing(self._vault_folder(vault)):
+            # As relock would have done, had it not been cut short.
+            self._unlocker.settle(vault, self._locked(vault).lock)
+
+    def locked(self, vault: str) -> bool:
+        """Whether the vault waits for its organisation's officer."""
+        try:
+            self._unlocker.key(vault)
+        except KeyStoreError as error:
+            return error.fault is KeyFault.LOCKED
+        return False
+
+    def unlock_key(self, vault: str) -> bytes:
+        """What opens this vault and no other, for a process that shall open nothing else; ``LOCKED``."""
+        return self._unlocker.key(vault)
+
+    def back_up(self, vault: str) -> VaultBackup:
+        """What the vault can be restored from, also while it waits for its officer."""
+        folder = self._vault_folder(vault)
+        with vaultfolder.writing(folder):
+            return self._reading(vault, partial(backed_up, folder, self._unlocker))
+
+    def restore(self, backup: VaultBackup, officer: bytes | None = None) -> None:
+        """Bring the vault back where its keys or its seal are lost; ``ACTIVE`` where they are not.
+
+        ``officer`` is the passphrase of its organisation's officer, where one unlocks it.
+        """
+        folder = self._vault_folder(backup.vault)
+        with vaultfolder.writing(folder):
+            restored(folder, self._unlocker, backup, officer)
+
+    def forget(self, vault: str) -> None:
+        """Keep no key of the vault in memory; where it is still there, it is read again when it is used."""
+        self._loaded.pop(vault, None)
+        self._unlocker.forget(vault)
+
+    def destroy(self, vault: str) -> None:
+        """Make everything that the vault's keys protect unreadable, for good, also in copies made before.
+
+        The seals go first: what a crash leaves after that opens for nobody.
+        """
+        folder = self._vault_folder(vault)
+        self._loaded.pop(vault, None)
+        if not folder.is_dir():
+            self._unlocker.destroy(vault)
+            return
+        with vaultfolder.writing(folder):
+            self._unlocker.destroy(vault)
+            vaultfolder.destroy(folder)
+
+    def _vault_folder(self, vault: str) -> Path:
+        if not _VAULT.fullmatch(vault) or vault == ROOT:
+            raise KeyStoreError(KeyFault.BAD_NAME, "not the id of a vault")
+        return self._folder / vault
+
+    def _reading(self, vault: str, read: Callable[[Path], T]) -> T:
+        """Return what is read of the vault's files; read again when the folder no longer counts then."""
+        while True:
+            folder = vaultfolder.current(self._vault_folder(vault))
+            if folder is None:
+                raise KeyStoreError(KeyFault.MISSING, "the vault has no keys")
+            try:
+                found = read(folder)
+                if folder == vaultfolder.current(self._vault_folder(vault)):
+                    return found
+            except (KeyStoreError, FileNotFoundError) as error:
+                if folder != vaultfolder.current(self._vault_folder(vault)):
+                    continue
+                if isinstance(error, KeyStoreError):
+                    raise
+                raise KeyStoreError(KeyFault.MISSING, "a key is no longer there") from None
+
+    @contextlib.contextmanager
+    def _writing(self, vault: str, *, new: bool = True) -> Iterator[VaultFiles]:
+        """The vault's files, made when there are none, for this process alone to write."""
+        path = self._vault_folder(vault)
+        if not new and vaultfolder.current(path) is None:
+            raise KeyStoreError(KeyFault.MISSING, "the vault has no keys")
+        with vaultfolder.writing(path):
+            if vaultfolder.current(path) is None:
+                self._new_files(vault, *self._unlocker.new_lock(vault))
+            yield self._reading(vault, partial(self._open, vault))
+
+    def _new_files(self, vault: str, lock: Lock, key: bytes) -> None:
+        with vaultfolder.replacing(self._vault_folder(vault)) as draft:
+            VaultFiles.new(draft, lock, key)
+
+    def _lock_anew(self, vault: str, lock: Lock, key: bytes) -> None:
+        """Wrap everything anew under a new lock, with keys that no earlier copy has, and end the former one.
+
+        Those are what can be made here: the data key of what is written from now on, and
+        what access tokens are signed with. Certified keys stay until others are certified.
+        """
+        self._wrap_anew(vault, lock, key, own_keys_too=True)
+        self._unlocker.settle(vault, lock)
+
+    def _wrap_anew(self, vault: str, lock: Lock, key: bytes, *, own_keys_too: bool = False) -> None:
+        files = self._reading(vault, partial(self._open, vault))
+        with vaultfolder.replacing(self._vault_folder(vault)) as draft:
+            wrapped = VaultFiles.new(draft, lock, key)
+            files.wrap_anew(wrapped)
+            if own_keys_too:
+                wrapped.renew_own_keys()
+
+    def _locked(self, vault: str) -> LockedSecret:
+        return self._reading(vault, locked_secret)
+
+    def _open(self, vault: str, folder: Path) -> VaultFiles:
+        try:
+            return VaultFiles(folder, locked_secret(folder).open(self._unlocker.key(vault)))
+        except WrappingError:
+            raise KeyStoreError(KeyFault.DAMAGED, "a secret of the vault does not open") from None
+
+    def _tls(self, vault: str, name: KeyName) -> tuple[Path, str]:
+        def read(folder: Path) -> tuple[Path, str]:
+            path = installed_files(folder, name)[self.installed(vault, name)[0]].path
+            confined.read(path)  # The TLS library opens it by its name.
+            return path, self._open(vault, folder).password
+
+        return self._reading(vault, read)
+
+    def _held(self, vault: str) -> list[HeldKey]:
+        def held(file: KeyFile) -> HeldKey:
+            certificate = decode_certificate(confined.read(file.path)) if file.installed else None
+            return HeldKey(file.name, file.number, certificate)
+
+        if vaultfolder.current(self._vault_folder(vault)) is None:
+            return []
+        return self._reading(
+            vault, lambda folder: [held(file) for name in KeyName for file in key_files(folder, name)]
+        )
+
+    def _numbers(self, vault: str, name: KeyName) -> list[int]:
+        return list(self._reading(vault, partial(installed_files, name=name)))
+
+    def _signing(self, vault: str, name: KeyName) -> Mapping[int, SigningKey]:
+        loaded = self._load(vault, name).items()
+        return {number: SoftwareSigningKey(one.private_key, one.certificate) for number, one in loaded}
+
+    def _decrypting(self, vault: str, name: KeyName) -> Mapping[int, DecryptionKey]:
+        loaded = self._load(vault, name).items()
+        return {number: SoftwareDecryptionKey(one.private_key, one.certificate) for number, one in loaded}
+
+    def _finish_removals(self, vault: str) -> None:
+        """Nothing: until its last file is removed, a key can be retired again."""
+
+    def _remove(self, vault: str, name: KeyName, number: int) -> None:
+        for file in self._reading(vault, partial(key_files, name=name)):
+            if file.number == number:
+                # Without its certificate it may be there too, left by a kill while that was installed.
+                remove(file.path.with_suffix(".key"))
+                remove(file.path.with_suffix(".pem"))
+
+    def _load(self, vault: str, name: KeyName) -> Mapping[int, LoadedKey]:
+        """Every key with a certificate, by number."""
+
+        def read(folder: Path) -> Mapping[int, LoadedKey]:
+            files = installed_files(folder, name)
+            known = self._loaded.get(vault)
+            if known is None or known.folder != folder:
+                # Wrapped anew: perhaps under another lock, so that what opens it is asked for again.
+                known = self._loaded[vault] = LoadedKeys(folder)
+            return known.take(name, files, lambda: self._open(vault, folder))
+
+        return self._reading(vault, read)

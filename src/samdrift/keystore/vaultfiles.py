@@ -1,0 +1,255 @@
+"""The files of one vault, opened with the vault's secret: key files, data keys, what signs tokens.
+
+One numbered folder of :mod:`samdrift.keystore.vaultfolder`. Everything in it
+is under a key that is derived from the secret for one kind of file.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import rsa
+from nacl.utils import random
+
+from samdrift.keystore import accesstokenkeys, confined
+from samdrift.keystore.confined import write_new
+from samdrift.keystore.datakeys import DataKey, DataKeys
+from samdrift.keystore.keyfiles import (
+    KeyFault,
+    KeyFile,
+    KeyName,
+    KeyStoreError,
+    decode_certificate,
+    decode_key,
+    encode_certificates,
+    encode_key,
+    file_name,
+)
+from samdrift.keystore.vaultfolder import SECRET, key_files
+from samdrift.keystore.wrapping import KEY_BYTES, Lock, LockedSecret, WrappingError, derive, unwrap, wrap
+from samdrift.wire.crypto.softwarekeys import SoftwareTokenKey
+
+_DATA_KEY = re.compile(r"data-key-([0-9]{4})")
+_PASSWORD = re.compile(r"password-([0-9]{4})")
+_TOKEN_KEY = re.compile(r"token-[0-9]{8}\.key")
+_DATA_KEYS = "samdrift data key"
+_TOKEN_KEYS = "samdrift token keys"  # noqa: S105
+_PASSWORDS = "samdrift passwords"
+_KEY_FILES = "samdrift key files"
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedKey:
+    """A private key with its certificate, in memory."""
+
+    private_key: rsa.RSAPrivateKey
+    certificate: x509.Certificate
+
+
+class VaultFiles:
+    """One vault's files. What writes here is called by one process at a time."""
+
+    def __init__(self, folder: Path, secret: bytes) -> None:
+        self.folder = folder
+        self._secret = secret
+
+    @classmethod
+    def new(cls, folder: Path, lock: Lock, key: bytes) -> VaultFiles:
+        """Begin an empty folder with a new secret, which ``key`` will open."""
+        secret = random(KEY_BYTES)
+        write_new(folder / SECRET, LockedSecret.new(secret, lock, key).file())
+        return cls(folder, secret)
+
+    @property
+    def password(self) -> str:
+        """Of the files of key and certificate."""
+        return derive(self._secret, _KEY_FILES).hex()
+
+    def load(self, file: KeyFile) -> LoadedKey:
+        """The key of a file that has its certificate."""
+        data = confined.read(file.path)
+        loaded = LoadedKey(decode_key(data, self.password.encode()), decode_certificate(data))
+        if loaded.private_key.public_key() != loaded.certificate.public_key():
+            raise KeyStoreError(KeyFault.DAMAGED, "a key file holds another key's certificate")
+        return loaded
+
+    def add(self, name: KeyName, private_key: rsa.RSAPrivateKey) -> None:
+        """Keep a key that waits for its certificate."""
+        number = max((file.number for file in key_files(self.folder, name)), default=0) + 1
+        write_new(self.folder / file_name(name, number), encode_key(private_key, self.password.encode()))
+
+    def waiting(self, name: KeyName) -> tuple[rsa.RSAPublicKey, ...]:
+        """The public halves of the keys that wait for their certificates."""
+        return tuple(self._public(file) for file in key_files(self.folder, name) if not file.installed)
+
+    def waiting_for(self, name: KeyName, certificate: x509.Certificate) -> KeyFile:
+        """The waiting key that the certificate belongs to; ``MISMATCH`` when there is none."""
+        for file in key_files(self.folder, name):
+            if not file.installed and self._public(file) == certificate.public_key():
+                return file
+        raise KeyStoreError(KeyFault.MISMATCH, "the certificate belongs to no key that waits for one")
+
+    def install(self, file: KeyFile, certificates: tuple[x509.Certificate, ...]) -> None:
+        """Put a waiting key to use, with its certificate and its issuers."""
+        write_new(file.path.with_suffix(".pem"), confined.read(file.path) + encode_certificates(certificates))
+        confined.remove(file.path)
+
+    def _public(self, file: KeyFile) -> rsa.RSAPublicKey:
+        return decode_key(confined.read(file.path), self.password.encode()).public_key()
+
+    def data_keys(self) -> DataKeys:
+        """Every generation; ``MISSING`` when there is none yet.
+
+        A file is bound to its number, so that no generation can take another's place. Version 0.1 bound
+        none: its files open as long as no bound one is older, which wrapping them anew ends.
+        """
+        found, bound = list[DataKey](), True
+        for number in reversed(data_key_numbers(self.folder)):
+            wrapped = confined.read(self.folder / _data_key(number))
+            key, is_bound = self._data_key(wrapped, number)
+            if is_bound and not bound:
+                raise KeyStoreError(
+                    KeyFault.DAMAGED, "a data key of the vault has another number than its file"
+                )
+            found.append(DataKey(number, key))
+            bound = is_bound
+        if not found:
+            raise KeyStoreError(KeyFault.MISSING, "the vault has no data key")
+        return DataKeys(tuple(found))
+
+    def _data_key(self, wrapped: bytes, number: int) -> tuple[bytes, bool]:
+        """The data key in a file, and whether it is bound to that file's number."""
+        try:
+            return unwrap(wrapped, derive(self._secret, _of_number(number))), True
+        except WrappingError:
+            return _opened(wrapped, derive(self._secret, _DATA_KEYS)), False
+
+    def add_data_key(self) -> None:
+        """Make another generation."""
+        number = max(data_key_numbers(self.folder), default=0) + 1
+        wrapped = wrap(random(KEY_BYTES), derive(self._secret, _of_number(number)))
+        write_new(self.folder / _data_key(number), wrapped)
+
+    def renew_own_keys(self) -> None:
+        """Begin another generation of the data key, where there is one, and another key for access tokens."""
+        if data_key_numbers(self.folder):
+            self.add_data_key()
+        for name in confined.names(self.folder):
+            if _TOKEN_KEY.fullmatch(name):
+                confined.remove(self.folder / name)
+
+    def passwords(self) -> tuple[str, ...]:
+        """Those that were kept, the newest first."""
+        wrapping = derive(self._secret, _PASSWORDS)
+        return tuple(
+            _unwrapped(self.folder / _password(number), wrapping).decode()
+            for number in reversed(_numbers(self.folder, _PASSWORD))
+        )
+
+    def add_password(self, password: str) -> None:
+        """Keep a password as the newest."""
+        number = max(_numbers(self.folder, _PASSWORD), default=0) + 1
+        wrapped = wrap(password.encode(), derive(self._secret, _PASSWORDS))
+        write_new(self.folder / _password(number), wrapped)
+
+    def token_keys(self) -> tuple[SoftwareTokenKey, ...]:
+        """Return the keys that access tokens are signed with, the newest first."""
+        return accesstokenkeys.token_keys(self.folder, derive(self._secret, _TOKEN_KEYS))
+
+    def renew_token_keys(self, today: date) -> None:
+        """Make and remove keys that access tokens are signed with, as far as that is due."""
+        accesstokenkeys.renew(self.folder, derive(self._secret, _TOKEN_KEYS), today)
+
+    def wrap_anew(self, other: VaultFiles) -> None:
+        """Write everything that is here in the new folder ``other``, under its secret."""
+        for name in sorted(confined.names(self.folder)):
+            if name != SECRET and not _DATA_KEY.fullmatch(name):
+                data = self._rewrapped(name)(confined.read(self.folder / name), other)
+                write_new(other.folder / name, data)
+        for each in self.data_keys().generations if data_key_numbers(self.folder) else ():
+            wrapped = wrap(each.key, derive(other._secret, _of_number(each.number)))
+            write_new(other.folder / _data_key(each.number), wrapped)
+
+    def _rewrapped(self, name: str) -> Callable[[bytes, VaultFiles], bytes]:
+        kinds = ((_TOKEN_KEY, _TOKEN_KEYS), (_PASSWORD, _PASSWORDS))
+        for pattern, purpose in kinds:
+            if pattern.fullmatch(name):
+                return lambda data, other: wrap(
+                    _opened(data, derive(self._secret, purpose)), derive(other._secret, purpose)
+                )
+        return self._key_file
+
+    def _key_file(self, data: bytes, other: VaultFiles) -> bytes:
+        private_key = decode_key(data, self.password.encode())
+        begin = data.find(b"-----BEGIN CERTIFICATE")
+        certificates = b"" if begin < 0 else data[begin:]
+        return encode_key(private_key, other.password.encode()) + certificates
+
+
+class LoadedKeys:
+    """The keys of a vault that this process has in memory."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._keys: dict[KeyName, dict[int, LoadedKey]] = {}
+
+    def take(
+        self, name: KeyName, files: Mapping[int, KeyFile], opened: Callable[[], VaultFiles]
+    ) -> Mapping[int, LoadedKey]:
+        """The keys of one name, by number; others of that name were retired, and go."""
+        held = self._keys.get(name, {})
+        if missing := [file for number, file in files.items() if number not in held]:
+            vault = opened()
+            held |= {file.number: vault.load(file) for file in missing}
+        kept = self._keys[name] = {number: held[number] for number in files}
+        return kept
+
+
+def installed_files(folder: Path, name: KeyName) -> Mapping[int, KeyFile]:
+    """The files of keys that have their certificates, by number."""
+    return {file.number: file for file in key_files(folder, name) if file.installed}
+
+
+def locked_secret(folder: Path) -> LockedSecret:
+    """Return the secret of the vault whose files are in ``folder``, as it is locked."""
+    try:
+        return LockedSecret.read(confined.read(folder / SECRET))
+    except WrappingError:
+        raise KeyStoreError(KeyFault.DAMAGED, "a secret of the vault is damaged") from None
+
+
+def data_key_numbers(folder: Path) -> list[int]:
+    """The generations of the data key in a folder, the oldest first, without opening any."""
+    return _numbers(folder, _DATA_KEY)
+
+
+def _numbers(folder: Path, pattern: re.Pattern[str]) -> list[int]:
+    return sorted(int(match[1]) for name in confined.names(folder) if (match := pattern.fullmatch(name)))
+
+
+def _of_number(number: int) -> str:
+    return f"{_DATA_KEYS} {number}"
+
+
+def _data_key(number: int) -> str:
+    return f"data-key-{number:04d}"
+
+
+def _password(number: int) -> str:
+    return f"password-{number:04d}"
+
+
+def _unwrapped(path: Path, key: bytes) -> bytes:
+    return _opened(confined.read(path), key)
+
+
+def _opened(wrapped: bytes, key: bytes) -> bytes:
+    try:
+        return unwrap(wrapped, key)
+    except WrappingError:
+        raise KeyStoreError(KeyFault.DAMAGED, "a secret of the vault does not open") from None

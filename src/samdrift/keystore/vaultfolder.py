@@ -1,0 +1,126 @@
+"""One vault's folder in the software key store: which of its files count, and who may write.
+
+The files lie in a folder with a number. Files never change once written, so the
+names in it are its state. To wrap all of them anew, the new ones are written
+beside it and named with the next number, in one step: a reader finds all old or
+all new, and what a crash leaves is either not there yet or not there any more.
+
+Writers take turns, over all processes, by a lock in a folder of the key store
+that nobody but its owner can open: a process that may read a vault's folder
+cannot keep the operator waiting. Readers take none. Everything goes through
+:mod:`samdrift.keystore.confined`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import logging
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from samdrift.keystore import confined
+from samdrift.keystore.confined import DRAFT
+from samdrift.keystore.durablefiles import private_folder
+from samdrift.keystore.keyfiles import KeyFault, KeyFile, KeyName, KeyStoreError
+from samdrift.keystore.witness import forget_witness
+
+SECRET = "secret"  # noqa: S105
+_KEY_FILE = re.compile(r"([a-z-]+)-([0-9]{4,9})\.(key|pem)")
+_LOCKS = ".locks"
+_LOGGER = logging.getLogger("samdrift")
+
+
+def current(folder: Path) -> Path | None:
+    """Return the folder of the files that count; ``None`` when the vault has none.
+
+    A link is none of them: an attacker could have it lead to another vault.
+    """
+    found = confined.numbered(folder)
+    return folder / max(found, key=int) if found else None
+
+
+def key_files(folder: Path, name: KeyName) -> list[KeyFile]:
+    """List the key files of one name, the newest first; an installed one hides what it was made from."""
+    found: dict[int, KeyFile] = {}
+    for each in confined.names(folder):
+        match = _KEY_FILE.fullmatch(each)
+        if match and match[1] == name:
+            file = KeyFile(name, int(match[2]), match[3] == "pem", folder / each)
+            if file.installed or file.number not in found:
+                found[file.number] = file
+    return [found[number] for number in sorted(found, reverse=True)]
+
+
+@contextlib.contextmanager
+def writing(folder: Path) -> Iterator[None]:
+    """While no other process writes in the vault's folder, which is made when it is missing."""
+    private_folder(folder.parent)
+    descriptor = _locked(folder)
+    try:
+        confined.make(folder)
+        _tidy(folder)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+@contextlib.contextmanager
+def replacing(folder: Path) -> Iterator[Path]:
+    """A new folder to fill, within :func:`writing`; when the block ends it is the one that counts."""
+    former = current(folder)
+    draft = folder / DRAFT
+    confined.make(draft)
+    yield draft
+    confined.rename(draft, f"{1 if former is None else int(former.name) + 1:04d}")
+    if former is not None:
+        _drop(former)
+
+
+def destroy(folder: Path) -> None:
+    """Remove a vault's folder and all that is in it, within :func:`writing`."""
+    confined.remove_folder(folder)
+    forget_witness(folder.parent, folder.name)
+    with contextlib.suppress(FileNotFoundError):
+        (folder.parent / _LOCKS / folder.name).unlink()
+
+
+def _locked(folder: Path) -> int:
+    """A descriptor that holds the lock. The vault may be destroyed while its turn is waited for."""
+    place = private_folder(folder.parent / _LOCKS) / folder.name
+    descriptor = os.open(place, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        if not _still(place, descriptor):
+            raise KeyStoreError(KeyFault.MISSING, "the vault's keys have just been destroyed")
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def _still(place: Path, descriptor: int) -> bool:
+    try:
+        return os.path.samestat(os.fstat(descriptor), place.lstat())
+    except FileNotFoundError:
+        return False
+
+
+def _tidy(folder: Path) -> None:
+    """Remove what a crash left half written, or written anew already; links first: nobody makes one here."""
+    for name in confined.links(folder):
+        _LOGGER.error("ALARM: a link lay in a vault's folder of the key store, and was removed")
+        confined.remove(folder / name)
+    counts = current(folder)
+    for name in (*confined.numbered(folder), DRAFT):
+        if counts is None or name != counts.name:
+            _drop(folder / name)
+
+
+def _drop(folder: Path) -> None:
+    """Remove it, the secret first; of a link the link alone, whenever it was put there."""
+    with contextlib.suppress(KeyStoreError):
+        confined.remove(folder / SECRET)
+    confined.remove_folder(folder)

@@ -1,0 +1,83 @@
+"""The last mark of a session key that was kept, beside the vaults of the key store, where no backup has it.
+
+A database that comes back from a backup does not know this mark, whatever way it came
+back: restored from a dump, from files or to a moment, or replaced by a replica that had
+not followed. So a witness tells of marks that are lost, without asking the database what
+happened to it. It is written after each mark is durable, in one step and without waiting
+for the disk: what a crash takes of it is an older witness, which is a witness still.
+
+It lies in a folder of its own, which the vault's own Unix user may write where it has one: that
+user writes nothing among the keys. What lies there is read as bytes of a fixed number, by a
+descriptor that follows no link and waits for nobody.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from samdrift.keystore.durablefiles import give_as, private_folder, remove_tree
+
+MARKS = ".marks"
+"""The folder in the key store that has one for each vault."""
+_FILE = "last-mark"
+MARK_BYTES = 32
+"""Of a mark of a session key."""
+_TIME_BYTES = 8
+_MICROSECONDS = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Witness:
+    """A mark that the vault's database had, and when."""
+
+    mark: bytes
+    at: datetime
+
+
+def marks_folder(store: Path, vault: str) -> Path:
+    """Return where the witness of a vault is kept, for its own user alone."""
+    return store / MARKS / vault
+
+
+def forget_witness(store: Path, vault: str) -> None:
+    """Remove the folder of a vault's witness, whatever its user put there."""
+    with contextlib.suppress(FileNotFoundError):
+        descriptor = os.open(store / MARKS, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+        try:
+            remove_tree(vault, descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def read_witness(folder: Path) -> Witness | None:
+    """Return the witness of a vault; ``None`` when there is none, or nothing that could be one."""
+    try:
+        descriptor = os.open(folder / _FILE, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError:
+        return None
+    try:
+        data = os.read(descriptor, MARK_BYTES + _TIME_BYTES)
+    finally:
+        os.close(descriptor)
+    if len(data) < MARK_BYTES + _TIME_BYTES:
+        return None
+    at = int.from_bytes(data[MARK_BYTES:])
+    with contextlib.suppress(OverflowError, ValueError, OSError):
+        return Witness(data[:MARK_BYTES], datetime.fromtimestamp(at / _MICROSECONDS, UTC))
+    return None
+
+
+def write_witness(folder: Path, witness: Witness) -> None:
+    """Replace the witness of a vault."""
+    at = int(witness.at.timestamp() * _MICROSECONDS)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK
+    descriptor = os.open(private_folder(folder) / _FILE, flags, 0o600)
+    try:
+        give_as(descriptor, folder)
+        os.pwrite(descriptor, witness.mark + at.to_bytes(_TIME_BYTES), 0)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,163 @@
+"""How secrets are wrapped at rest: from a passphrase to a vault's files.
+
+::
+
+    passphrase --scrypt--> opens the root key (random, one per store)
+    root key + vault id --HKDF--+
+    officer's passphrase --scrypt--+ (only where the officer unlocks)
+    seal (random, one per vault) --+--HKDF--> opens the vault secret (random, one per vault)
+    vault secret --HKDF--> password of its key files, and the keys that wrap its data keys
+
+Each vault's secret and seal are random, so that destroying either makes
+everything of that vault unreadable, and since the key that opens the secret
+depends on the vault's id, one vault's wrapped secret opens under no other name.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF, HKDFExpand
+from nacl.exceptions import CryptoError
+from nacl.secret import SecretBox
+from nacl.utils import random
+
+KEY_BYTES = SecretBox.KEY_SIZE
+_FORMAT = 2
+
+
+class WrappingError(Exception):
+    """A wrapped secret does not open: another key, or damaged."""
+
+
+class OlderFormat(Exception):
+    """The key store was made by a version of Samdrift that was never released."""
+
+
+@dataclass(frozen=True, slots=True)
+class ScryptCost:
+    """What one guess at the passphrase costs; 32 MiB and three passes unless told."""
+
+    n: int = 1 << 15
+    r: int = 8
+    p: int = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Stretching:
+    """How a passphrase becomes a key; none of it is secret."""
+
+    salt: bytes
+    cost: ScryptCost
+
+    @classmethod
+    def new(cls, cost: ScryptCost) -> Self:
+        return cls(random(16), cost)
+
+    def key(self, passphrase: bytes) -> bytes:
+        """``ValueError`` for a cost that makes no sense."""
+        cost = self.cost
+        memory = 128 * cost.r * (cost.n + cost.p + 2)
+        return hashlib.scrypt(
+            passphrase, salt=self.salt, n=cost.n, r=cost.r, p=cost.p, maxmem=memory, dklen=KEY_BYTES
+        )
+
+    def parts(self) -> dict[str, Any]:
+        """As it is written."""
+        return {"n": self.cost.n, "r": self.cost.r, "p": self.cost.p, "salt": self.salt.hex()}
+
+    @classmethod
+    def read(cls, parts: Mapping[str, Any]) -> Self:
+        """``ValueError``, ``KeyError`` or ``TypeError`` for what was not written here."""
+        cost = ScryptCost(int(parts["n"]), int(parts["r"]), int(parts["p"]))
+        return cls(bytes.fromhex(parts["salt"]), cost)
+
+
+@dataclass(frozen=True, slots=True)
+class Lock:
+    """What opens a vault's secret, besides the root key: which seal, and perhaps an officer or a token."""
+
+    seal: int
+    officer: Stretching | None = None
+    token: str = ""
+    """The key in a token that is needed (:mod:`samdrift.keystore.hsm.tokens`)."""
+
+
+@dataclass(frozen=True, slots=True)
+class LockedSecret:
+    """A vault's secret as its file has it."""
+
+    lock: Lock
+    wrapped: bytes = field(repr=False)
+
+    @classmethod
+    def new(cls, secret: bytes, lock: Lock, key: bytes) -> Self:
+        return cls(lock, wrap(secret, key))
+
+    def open(self, key: bytes) -> bytes:
+        """The secret; :class:`WrappingError` when it does not open."""
+        return unwrap(self.wrapped, key)
+
+    def file(self) -> bytes:
+        """The text of its file."""
+        officer = None if self.lock.officer is None else self.lock.officer.parts()
+        parts = {"seal": self.lock.seal, "officer": officer, "token": self.lock.token}
+        return json.dumps(parts | {"wrapped": self.wrapped.hex()}).encode()
+
+    @classmethod
+    def read(cls, file: bytes) -> Self:
+        """Raises :class:`WrappingError` for a damaged file."""
+        try:
+            parts = json.loads(file)
+            officer = None if parts["officer"] is None else Stretching.read(parts["officer"])
+            lock = Lock(int(parts["seal"]), officer, str(parts.get("token", "")))
+            return cls(lock, bytes.fromhex(parts["wrapped"]))
+        except (ValueError, KeyError, TypeError, RecursionError):
+            raise WrappingError("a vault's secret is damaged") from None
+
+
+def derive(key: bytes, purpose: str) -> bytes:
+    """A key of its own for ``purpose``, 32 bytes (RFC 5869, expand)."""
+    return HKDFExpand(hashes.SHA256(), KEY_BYTES, purpose.encode()).derive(key)
+
+
+def sealed(key: bytes, seal: bytes, vault: str) -> bytes:
+    """The key that opens the vault's secret: of ``key`` and its seal together (RFC 5869)."""
+    return HKDF(hashes.SHA256(), KEY_BYTES, seal, f"samdrift seal {vault}".encode()).derive(key)
+
+
+def wrap(secret: bytes, key: bytes) -> bytes:
+    """``secret`` encrypted and authenticated under ``key``."""
+    return bytes(SecretBox(key).encrypt(secret))
+
+
+def unwrap(wrapped: bytes, key: bytes) -> bytes:
+    """The secret; :class:`WrappingError` when it does not open."""
+    try:
+        return SecretBox(key).decrypt(wrapped)
+    except (CryptoError, ValueError):
+        raise WrappingError("a wrapped secret does not open") from None
+
+
+def new_root(passphrase: bytes, cost: ScryptCost) -> bytes:
+    """A new root key, wrapped under ``passphrase``, as the text of its file."""
+    stretching = Stretching.new(cost)
+    wrapped = wrap(random(KEY_BYTES), stretching.key(passphrase))
+    return json.dumps({"format": _FORMAT, **stretching.parts(), "wrapped": wrapped.hex()}).encode()
+
+
+def open_root(file: bytes, passphrase: bytes) -> bytes:
+    """The root key; :class:`WrappingError` when the passphrase is wrong or the file damaged."""
+    try:
+        parts = json.loads(file)
+        key, wrapped = Stretching.read(parts).key(passphrase), bytes.fromhex(parts["wrapped"])
+    except (ValueError, KeyError, TypeError):
+        raise WrappingError("the root key's file is damaged") from None
+    if parts.get("format") != _FORMAT:
+        raise OlderFormat
+    return unwrap(wrapped, key)

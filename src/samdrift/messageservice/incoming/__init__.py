@@ -1,0 +1,1 @@
+"""What came in: fetched, judged, matched with what was sent, and answered."""

@@ -1,0 +1,281 @@
+"""Takes over what waits at the access point: judged, stored, answered, and only then acknowledged there."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager
+from datetime import datetime
+from hashlib import sha256
+
+from samdrift.audit.events import AuditEvent
+from samdrift.audit.operations import marks_lost, sender_limited
+from samdrift.contracts.addressbook import AddressBook
+from samdrift.contracts.clock import Clock
+from samdrift.contracts.discovery import DiscoveryError, DiscoveryUnavailable
+from samdrift.contracts.errors import Temporary
+from samdrift.contracts.messages import MessageStatus, WorkKind
+from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
+from samdrift.contracts.transfer import AccessPoint, InboxItem, TransferUnavailable
+from samdrift.messageservice.addresses import functional_address
+from samdrift.messageservice.aside import digest
+from samdrift.messageservice.findings import DUPLICATE, REFERS_TO_FAILED
+from samdrift.messageservice.incoming import answers
+from samdrift.messageservice.incoming.judging import (
+    Judgement,
+    Judging,
+    NewMessage,
+    NewReceipt,
+    Unanswerable,
+)
+from samdrift.messageservice.incoming.matching import match_receipt, signer_facts
+from samdrift.messageservice.lifecycle.ledger import commitments, held
+from samdrift.messageservice.outgoing.sending import Sending
+from samdrift.messageservice.settings import MessageServiceSettings, OrganisationProfile
+from samdrift.vault.bodies import Body
+from samdrift.vault.errors import VaultUnavailable
+from samdrift.vault.gate import Gate
+from samdrift.vault.messageservice import MessageServiceVault
+from samdrift.vault.records import ReceiptRecord, Received
+from samdrift.vault.sessionkeys import MarksMissing
+from samdrift.wire.findings import Finding
+from samdrift.wire.identifiers import ParticipantIdentifier
+from samdrift.wire.xml import LARGE
+
+_WORKER = Principal(PrincipalKind.WORKER, "message-service")
+_FAILED = (MessageStatus.MESSAGE_EXCHANGE_ERROR, MessageStatus.REJECTED)
+Answer = tuple[ReceiptRecord, bytes]
+
+
+class Inbox:
+    """Incoming envelopes of every organisation that the message service serves."""
+
+    def __init__(
+        self,
+        settings: MessageServiceSettings,
+        gate: Gate,
+        judging: Judging,
+        address_book: AddressBook,
+        access_points: Mapping[ParticipantIdentifier, AccessPoint],
+        profiles: Mapping[ParticipantIdentifier, OrganisationProfile],
+        sending: Sending,
+        clock: Clock,
+        new_id: Callable[[], str],
+    ) -> None:
+        self._settings = settings
+        self._gate = gate
+        self._judging = judging
+        self._address_book = address_book
+        self._access_points = access_points
+        self._profiles = profiles
+        self._sending = sending
+        self._clock = clock
+        self._new_id = new_id
+        self.meaningless = 0
+        """Envelopes since the start that meant nothing when decrypted."""
+
+    async def _look_after_marks(self, organisation: ParticipantIdentifier) -> None:
+        """Note which marks of session keys are lost: the database was replaced while this process ran."""
+        async with self._open(organisation) as vault:
+            lost = await vault.look_after_marks(now=self._clock())
+        if lost is not None:
+            marks_lost()
+
+    async def take(self, organisation: ParticipantIdentifier, item: InboxItem) -> None:
+        """Take over one envelope: durable when it returns, so that the access point may delete its own.
+
+        Raises what must wait; the envelope then stays at the access point.
+
+        Clauses: certpub-rest-binding 3.2 step 1b.
+        """
+        try:
+            await self._take(organisation, item)
+        except MarksMissing:
+            await self._look_after_marks(organisation)
+            await self._take(organisation, item)
+
+    async def _take(self, organisation: ParticipantIdentifier, item: InboxItem) -> None:
+        now = self._clock()
+        access_point = self._access_points[organisation]
+        profile = self._profiles[organisation]
+        data = await fetched(access_point, item.id)
+        try:
+            async with self._open(organisation) as vault:
+                judgement = await self._judge(data, item, profile, vault, now)
+                envelope = await digest(data)
+                del data
+                answer = await self._store(vault, item, judgement, envelope, now)
+        except (VaultUnavailable, DiscoveryUnavailable, TransferUnavailable):
+            raise
+        except Temporary as failure:
+            async with self._open(organisation) as vault:
+                await held(vault, str(failure), **_ids(item))
+            raise
+        if answer is not None:
+            self._sending.start_receipt(organisation, *answer)
+
+    async def _judge(
+        self,
+        data: bytes,
+        item: InboxItem,
+        profile: OrganisationProfile,
+        vault: MessageServiceVault,
+        now: datetime,
+    ) -> Judgement:
+        """What cannot be judged may wait as long as its sender waits for the receipt (invariant 8).
+
+        So may what fails as nobody expected; of that only the kind is told (invariant 9).
+        """
+        try:
+            return await self._judging.judge(data, item, profile, vault, now)
+        except Exception as failure:
+            if now < item.received_at + self._settings.receipt_within:
+                raise
+            expected = isinstance(failure, DiscoveryError | Temporary)
+            why = str(failure) if expected else type(failure).__name__
+            return Unanswerable(item.envelope_id, f"could not be judged in time: {why}")
+
+    def _open(self, organisation: ParticipantIdentifier) -> AbstractAsyncContextManager[MessageServiceVault]:
+        return self._gate.open(_WORKER, organisation, Role.MESSAGE_SERVICE, Purpose.RECEIVE)
+
+    async def _store(
+        self,
+        vault: MessageServiceVault,
+        item: InboxItem,
+        judgement: Judgement,
+        envelope: bytes,
+        now: datetime,
+    ) -> Answer | None:
+        """Clauses: content-specification 2.1 step 3."""
+        if isinstance(judgement, NewMessage):
+            return await self._store_message(vault, item, judgement, envelope, now)
+        if not await vault.was_processed(item.id):
+            await vault.mark_processed(item.id, now=now)
+            if isinstance(judgement, NewReceipt):
+                await match_receipt(vault, judgement, now, envelope)
+            else:
+                ids = _ids(item, judgement.envelope_id)
+                vault.record(AuditEvent.MT_MESSAGE_REFUSED, **ids, reason=judgement.reason)
+                await self._count(vault, item, judgement, now)
+        return None
+
+    async def _count(
+        self, vault: MessageServiceVault, item: InboxItem, judgement: NewMessage | Unanswerable, now: datetime
+    ) -> None:
+        """Count what meant nothing when decrypted; its sender, under its own valid signature, is known."""
+        if not judgement.meaningless:
+            return
+        self.meaningless += 1
+        limit = self._settings.meaningless_limit
+        if await vault.count_refusal(item.sender, limit=limit, now=now) == limit.most:
+            vault.record(AuditEvent.MT_SENDER_LIMITED, sender=item.sender, number=str(limit.most))
+            sender_limited()
+
+    async def _store_message(
+        self, vault: MessageServiceVault, item: InboxItem, new: NewMessage, envelope: bytes, now: datetime
+    ) -> Answer | None:
+        """Clauses: content-specification 5.3 row 6."""
+        found = new.findings or await _of_history(vault, new)
+        answer = answers.answer(new, found, self._new_id(), item.conversation_id, now)
+        record = answers.message_record(new, item, bool(found), now) if new.authentic else None
+        body = None if found else await _body(vault, new.payload)
+        lease = self._settings.lease
+        outcome = await vault.receive(record, body, *answer, item_id=item.id, now=now, lease=lease)
+        if outcome is Received.DUPLICATE_DELIVERY:
+            return None
+        if outcome is Received.DUPLICATE_ID:
+            found = (DUPLICATE,)
+            answer = answers.answer(new, found, self._new_id(), item.conversation_id, now)
+            await vault.receive(None, None, *answer, item_id=item.id, now=now, lease=lease)
+        await self._count(vault, item, new, now)
+        await vault.schedule(WorkKind.DEADLINE, answer[0].id, now + self._settings.sent_within)
+        message = await digest(new.payload) if new.payload else None
+        committed = commitments(vault, message=message, envelope=envelope)
+        _log(vault, item, new, answer, found, committed)
+        if not found and not self._listed(new):
+            vault.record(AuditEvent.MT_SENDER_NOT_LISTED, message=new.header.id, sender=item.sender)
+        return answer
+
+    def _listed(self, new: NewMessage) -> bool:
+        """Whether the copy of the address book has the sender's functional address, if there is a copy.
+
+        The architecture has the sender checked against the address book (architecture-sad 5.3.6);
+        no receipt is prescribed for one that is not there, and a copy may be old: it is noted.
+
+        Clauses: architecture-sad 5.3.6.2 step 6, 5.4 step 1b.
+        """
+        copy = self._address_book.copy
+        if copy is None or new.message is None:
+            return True
+        return copy.address(new.header.sender, functional_address(new.message.sender)) is not None
+
+
+def _ids(item: InboxItem, envelope_id: str = "") -> dict[str, str]:
+    """What names an envelope in the log; another supplier's access point knows no envelope's own id."""
+    ids = {"envelope": envelope_id or item.envelope_id, "as4": item.as4_message_id}
+    return {key: value for key, value in ids.items() if value}
+
+
+async def fetched(access_point: AccessPoint, item_id: str) -> bytes:
+    """A whole envelope, which is at no time held twice.
+
+    Of one that is larger than an envelope may be, as much as shows that: an access
+    point of somebody else might never come to its end.
+    """
+    data = io.BytesIO()
+    async with contextlib.aclosing(access_point.fetch(item_id)) as pieces:
+        async for piece in pieces:
+            data.write(piece)
+            if data.tell() > LARGE.max_bytes:
+                break
+    return data.getvalue()
+
+
+async def _body(vault: MessageServiceVault, payload: bytes) -> Body:
+    writer = vault.new_body()
+    await writer.write(payload)
+    return await writer.finish()
+
+
+async def _of_history(vault: MessageServiceVault, new: NewMessage) -> tuple[Finding, ...]:
+    """What refers to a failed message cannot be taken (content-specification 5.3 row 11).
+
+    A message between others counts as unknown to this sender: the answer must not
+    tell one organisation what became of another's (invariant 1).
+
+    Clauses: content-specification 5.3 row 7.
+    """
+    referred = new.message.ref_to_message_id if new.message else None
+    known = await vault.message(referred) if referred else None
+    if known is None or new.header.sender not in (known.sender, known.recipient):
+        return ()
+    return (REFERS_TO_FAILED,) if known.status in _FAILED else ()
+
+
+def _log(
+    vault: MessageServiceVault,
+    item: InboxItem,
+    new: NewMessage,
+    answer: Answer,
+    found: tuple[Finding, ...],
+    committed: dict[str, str],
+) -> None:
+    message_id = new.header.id
+    ids = {
+        "message": message_id,
+        "as4": item.as4_message_id,
+        "conversation": item.conversation_id,
+        **signer_facts(new.signer),
+        **committed,
+    }
+    if new.malware:
+        vault.record(AuditEvent.MT_MALWARE_FOUND, **ids, sender=item.sender, signature=new.malware)
+    if found:
+        codes = sorted({f"{finding.reason} {finding.detail}" for finding in found})
+        vault.record(AuditEvent.MT_MESSAGE_REFUSED, **ids, sender=item.sender, reason=", ".join(codes))
+    else:
+        vault.record(AuditEvent.MT_MESSAGE_RETRIEVED, **ids, sender=item.sender)
+    record, content = answer
+    committed = commitments(vault, receipt=sha256(content).digest())
+    vault.record(AuditEvent.MT_RECEIPT_QUEUED, envelope=record.id, message=message_id, **committed)

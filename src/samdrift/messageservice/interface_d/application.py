@@ -1,0 +1,286 @@
+"""Interface D over HTTP: the four operations of the contract, and what is offered beyond them.
+
+A client is whom its access token says; each operation needs its scope
+(api-mt-mk 5.1). The token is the scope of everything: it names one organisation
+and some of its addresses, and no path or parameter can name another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Container, Sequence
+from dataclasses import dataclass
+from http import HTTPStatus
+from importlib.resources import files
+from urllib.parse import urlencode
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+from starlette.routing import BaseRoute, Route
+
+from samdrift.audit.events import AuditEvent
+from samdrift.contracts.errors import Temporary
+from samdrift.contracts.messageclients import Scope
+from samdrift.contracts.principals import Purpose, Role
+from samdrift.messageservice.access import Access, Authorization, AuthorizationUnavailable, Unauthorized
+from samdrift.messageservice.interface_d import contract, filters, json, writing
+from samdrift.messageservice.interface_d.documents import documents
+from samdrift.messageservice.interface_d.following import Following, TooManyStreams
+from samdrift.messageservice.interface_d.mailboxes import Found, Listing, Mailboxes
+from samdrift.messageservice.interface_d.posting import Posting
+from samdrift.messageservice.interface_d.problems import Answer, Refused, bad_request, broken, problem
+from samdrift.scheduling.places import NoPlace, Places
+from samdrift.vault.errors import VaultDenied
+from samdrift.vault.gate import Gate
+from samdrift.vault.records import MessageRecord
+from samdrift.wire.identifiers import ParticipantIdentifier
+
+_JSON = "application/json"
+_LATER = {"retry-after": "30"}
+_SOON = {"retry-after": "2"}
+_SENT_AT_ONCE = 32
+_SENT_AT_ONCE_FOR_ONE = 8
+_CHALLENGE = 'Bearer realm="interface D"'
+_LONGEST_NUMBER = 18
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One route: the scope that opens it, and what it does."""
+
+    method: str
+    path: str
+    scope: Scope
+    answer: Callable[[Request, Access], Awaitable[Response]]
+
+
+class InterfaceD:
+    """The application."""
+
+    def __init__(
+        self,
+        gate: Gate,
+        authorization: Authorization,
+        served: Container[ParticipantIdentifier],
+        mailboxes: Mailboxes,
+        posting: Posting,
+    ) -> None:
+        self._gate = gate
+        self._authorization = authorization
+        self._served = served
+        self._mailboxes = mailboxes
+        self._posting = posting
+        self._places = Places(_SENT_AT_ONCE, _SENT_AT_ONCE_FOR_ONE)
+        self._following = Following(gate, authorization)
+        self._description = (files("samdrift.messageservice.interface_d") / "interface-d.json").read_bytes()
+        self.operations = (
+            Operation("POST", writing.MESSAGES, Scope.SEND, self._send),
+            Operation("GET", writing.MESSAGES, Scope.LIST, self._list),
+            Operation("GET", f"{writing.MESSAGES}/{{messageId}}", Scope.READ, self._read),
+            Operation("DELETE", f"{writing.MESSAGES}/{{messageId}}", Scope.DELETE, self._delete),
+            Operation("GET", "/v1/sdk/events", Scope.LIST, self._follow),
+        )
+
+    def application(self, also: Sequence[BaseRoute] = ()) -> Starlette:
+        """The routes of interface D, and others to be found beside them."""
+        application = Starlette(
+            routes=[
+                *also,
+                *(Route(one.path, self._guarded(one), methods=[one.method]) for one in self.operations),
+                Route("/v1/openapi.json", self._describe, methods=["GET"]),
+            ],
+            exception_handlers={
+                Refused: _refused,
+                Answer: _answer,
+                Unauthorized: _unauthorized,
+                VaultDenied: _denied,
+                Temporary: _unavailable,
+                AuthorizationUnavailable: _undecided,
+                NoPlace: _full,
+                HTTPException: _of_http,
+            },
+        )
+        application.router.redirect_slashes = False
+        return application
+
+    def close(self) -> None:
+        """End the streams of events, so that the server can stop."""
+        self._following.close()
+
+    def _guarded(self, operation: Operation) -> Callable[[Request], Awaitable[Response]]:
+        """``operation`` for those whose token opens it.
+
+        Clauses: architecture-sad 6.5 sentence 1.
+        """
+
+        async def answer(request: Request) -> Response:
+            access = await self._authorization.access(_token(request))
+            if access.organisation not in self._served:
+                raise VaultDenied
+            if operation.scope not in access.scopes:
+                await self._out_of_scope(access)
+                raise Unauthorized("the token lacks the scope for this", "insufficient_scope")
+            return await operation.answer(request, access)
+
+        return answer
+
+    async def _out_of_scope(self, access: Access) -> None:
+        async with self._gate.open(
+            access.principal, access.organisation, Role.MESSAGE_SERVICE, Purpose.READ
+        ) as vault:
+            vault.record(AuditEvent.MT_CLIENT_DENIED, reason="the token lacks the scope")
+
+    async def _send(self, request: Request, access: Access) -> Response:
+        """Clauses: api-mt-mk 4.1 step 5."""
+        _require_json(request)
+        length = request.headers.get("content-length", "")
+        with self._places.taken(access.organisation):
+            document = await json.read(request.stream(), int(length) if length.isdecimal() else None)
+            message_id = await self._posting.send(access, contract.check(document)["data"])
+        return Response(status_code=201, headers={"location": writing.location(message_id)})
+
+    async def _list(self, request: Request, access: Access) -> Response:
+        """All that fits, or a page of it; streamed, so that its length makes no difference.
+
+        Clauses: api-mt-mk 4.2 step 4.
+        """
+        narrowed, page = filters.read(request.query_params.multi_items())
+        pages = self._mailboxes.pages(access, narrowed, page)
+        first = await anext(pages)
+        links = {"self": _self(request)}
+        if page.size is not None and first[1]:
+            links["next"] = _next(request, first[0][-1][0])
+        return StreamingResponse(_listed(links, first, pages), media_type=_JSON)
+
+    async def _read(self, request: Request, access: Access) -> Response:
+        """Clauses: api-mt-mk 4.1 step 7, 4.2 step 6b."""
+        narrowed = filters.read_filters(request.query_params.multi_items())
+        found = await self._mailboxes.find(access, request.path_params["messageId"], narrowed)
+        if found is None:
+            raise _nothing_there()
+        return StreamingResponse(_message({"self": _self(request)}, found), media_type=_JSON)
+
+    async def _delete(self, request: Request, access: Access) -> Response:
+        """Clauses: api-mt-mk 4.1 step 9, 4.2 step 8."""
+        narrowed = filters.read_filters(request.query_params.multi_items())
+        if not await self._mailboxes.delete(access, request.path_params["messageId"], narrowed):
+            raise _nothing_there()
+        return Response(status_code=202)
+
+    async def _follow(self, request: Request, access: Access) -> Response:
+        end = await self._following.end(access)
+        after = _last_event(request.headers.get("last-event-id"), end)
+        try:
+            events = await self._following.follow(_token(request), access, after)
+        except TooManyStreams:
+            text = "the client follows events in as many streams as it may"
+            raise Answer(HTTPStatus.TOO_MANY_REQUESTS, text, _LATER) from None
+        return StreamingResponse(
+            events, media_type="text/event-stream", headers={"cache-control": "no-store"}
+        )
+
+    async def _describe(self, request: Request) -> Response:
+        return Response(self._description, media_type=_JSON)
+
+
+def _token(request: Request) -> str:
+    """The bearer token (RFC 6750 2.1); a request without one is told how to ask, not what is wrong."""
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not token.strip():
+        raise Unauthorized("an access token is needed", "")
+    return token.strip()
+
+
+def _require_json(request: Request) -> None:
+    kind, *parameters = request.headers.get("content-type", "").lower().replace(" ", "").split(";")
+    if kind != _JSON or any(one.partition("=")[2].strip('"') != "utf-8" for one in filter(None, parameters)):
+        raise Answer(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "a message is sent as application/json in UTF-8")
+
+
+def _last_event(given: str | None, end: int) -> int:
+    if given is None:
+        return end
+    if not (given.isascii() and given.isdecimal()) or len(given) > _LONGEST_NUMBER or int(given) > end:
+        raise Refused([broken("Last-Event-ID is not the id of an event", "Last-Event-ID")])
+    return int(given)
+
+
+def _self(request: Request) -> str:
+    query = request.url.query
+    return f"{request.url.path}?{query}" if query else request.url.path
+
+
+def _next(request: Request, last: MessageRecord) -> str:
+    given = request.query_params.multi_items()
+    query = [(name, value) for name, value in given if name.lower() != "page[after]"]
+    return f"{request.url.path}?{urlencode([*query, ('page[after]', filters.after(last))])}"
+
+
+def _nothing_there() -> Answer:
+    return Answer(HTTPStatus.NOT_FOUND, "there is no such message")
+
+
+async def _listed(
+    links: writing.Members, first: Listing, others: AsyncIterator[Listing]
+) -> AsyncIterator[str]:
+    yield writing.opening(links) + "["
+    yield ",".join(writing.resource(record, events) for record, events in first[0])
+    async for listed, _ in others:
+        yield "," + ",".join(writing.resource(record, events) for record, events in listed)
+    yield "]}"
+
+
+async def _message(links: writing.Members, found: Found) -> AsyncIterator[str]:
+    yield writing.opening(links) + writing.resource(found.record, found.events, ends=False)
+    if found.body is not None:
+        yield ',"digitalDocument":'
+        async for piece in documents(found.body):
+            yield piece
+    yield "}}}"
+
+
+# --- what is answered when something is wrong ---------------------------------------------------------------
+
+
+async def _refused(request: Request, error: Exception) -> Response:
+    assert isinstance(error, Refused)
+    return bad_request(error)
+
+
+async def _answer(request: Request, error: Exception) -> Response:
+    assert isinstance(error, Answer)
+    return problem(error.status, error.text, error.headers)
+
+
+async def _unauthorized(request: Request, error: Exception) -> Response:
+    """401 also where the scope is lacking: the contract knows no 403 (RFC 6750 3.1 would have it)."""
+    assert isinstance(error, Unauthorized)
+    challenge = _CHALLENGE + (f', error="{error.error}"' if error.error else "")
+    return problem(401, error.text, {"www-authenticate": challenge})
+
+
+async def _denied(request: Request, error: Exception) -> Response:
+    assert isinstance(error, VaultDenied)
+    text = "the organisation of this client is not served here now"
+    return problem(401, text, {"www-authenticate": _CHALLENGE})
+
+
+async def _unavailable(request: Request, error: Exception) -> Response:
+    assert isinstance(error, Temporary)
+    return problem(503, str(error), _LATER)
+
+
+async def _undecided(request: Request, error: Exception) -> Response:
+    assert isinstance(error, AuthorizationUnavailable)
+    return problem(503, "whether the token is good cannot be told now", _LATER)
+
+
+async def _full(request: Request, error: Exception) -> Response:
+    assert isinstance(error, NoPlace)
+    return problem(503, "more messages are being sent at once than may be", _SOON)
+
+
+async def _of_http(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    return problem(error.status_code, "there is nothing at this path, or not with this method", error.headers)

@@ -1,0 +1,209 @@
+"""What a list of messages is narrowed down to, and its pages, as the query says it (api-mt-mk 3).
+
+The names of attributes are taken in any case: the text writes ``messagestatus``
+and the OpenAPI file ``messageStatus``. What is not understood is refused, so
+that nobody takes all messages for some.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+
+from samdrift.contracts.messages import Direction, MessageStatus
+from samdrift.messageservice.interface_d.problems import Refused, broken
+from samdrift.vault.messagerows import Place
+from samdrift.vault.records import MessageRecord
+from samdrift.wire.findings import Finding
+from samdrift.wire.identifiers import is_uuid
+
+LARGEST_PAGE = 1000
+_FILTER = re.compile(r"filter\[([^\[\]]*)\]", re.IGNORECASE)
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_INSTANT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?(Z|[+-]00:00)")
+_QUOTES = re.compile(r"[\"”“](.*)[\"”“]", re.DOTALL)
+_RECIPIENT = "recipientattention.suborganization.extension"
+_SENDER = "senderattention.suborganization.extension"
+_OTHER_NAMES = {"status": "messagestatus", "handlingserviceid": _RECIPIENT}
+"""Names that the description of an operation in the OpenAPI file uses, in lower case."""
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """All of them must fit; of statuses one.
+
+    Clauses: api-mt-mk 3 sentence 2.
+    """
+
+    statuses: tuple[MessageStatus, ...] = ()
+    recipient_address: str | None = None
+    sender_address: str | None = None
+    start: datetime | None = None
+    stop: datetime | None = None
+
+    def fit(self, record: MessageRecord) -> bool:
+        """Whether one message is among what they narrow down to.
+
+        Clauses: api-mt-mk 3 sentence 5.
+        """
+        return (
+            (not self.statuses or record.status in self.statuses)
+            and self.recipient_address in (None, record.recipient_address)
+            and self.sender_address in (None, record.sender_address)
+            and (self.start is None or self.start <= record.dated_at)
+            and (self.stop is None or record.dated_at <= self.stop)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """How much of a list is asked for: all of it, when there is no size."""
+
+    size: int | None = None
+    after: Place | None = None
+
+
+Query = Iterable[tuple[str, str]]
+
+
+def read(query: Query) -> tuple[Filters, Page]:
+    """Filters and page of a list; :class:`Refused` with everything that is not understood."""
+    reading = _Reading()
+    for name, value in query:
+        reading.take(name, value)
+    return reading.finish()
+
+
+def read_filters(query: Query) -> Filters:
+    """Filters alone, for one message.
+
+    Clauses: api-mt-mk 3 sentence 1.
+    """
+    filters, page = read(query)
+    if page != Page():
+        raise Refused([broken("One message has no pages", "page")])
+    return filters
+
+
+def after(record: MessageRecord) -> str:
+    """The value of ``page[after]`` that goes on after this message."""
+    place = f"{record.created_at.isoformat()} {record.id} {record.direction.value}"
+    return base64.urlsafe_b64encode(place.encode()).decode().rstrip("=")
+
+
+@dataclass(slots=True)
+class _Reading:
+    statuses: list[MessageStatus] = field(default_factory=list)
+    given: dict[str, str] = field(default_factory=dict)
+    findings: list[Finding] = field(default_factory=list)
+
+    def take(self, name: str, value: str) -> None:
+        match = _FILTER.fullmatch(name)
+        key = f"filter[{_canonical(match[1])}]" if match else name.lower()
+        if key == "filter[messagestatus]":
+            self._status(_unquoted(value))
+        elif key not in KNOWN:
+            self._report("is not understood", "filter" if match or key == "filter" else "query")
+        elif key in self.given:
+            self._report("is given twice", KNOWN[key])
+        else:
+            self.given[key] = _unquoted(value)
+
+    def finish(self) -> tuple[Filters, Page]:
+        at = self._instant("filter[creationdatetime]", last=False)
+        filters = Filters(
+            tuple(self.statuses),
+            self.given.get(f"filter[{_RECIPIENT}]"),
+            self.given.get(f"filter[{_SENDER}]"),
+            at or self._instant("filter[creationdatetimestart]", last=False),
+            at or self._instant("filter[creationdatetimestop]", last=True),
+        )
+        page = Page(self._size(), self._after())
+        if self.findings:
+            raise Refused(self.findings)
+        return filters, page
+
+    def _status(self, value: str) -> None:
+        """Clauses: api-mt-mk 3 sentence 7."""
+        try:
+            self.statuses.append(MessageStatus(value))
+        except ValueError:
+            self._report("is not a status of a message", "filter[messagestatus]")
+
+    def _instant(self, key: str, *, last: bool) -> datetime | None:
+        value = self.given.get(key)
+        if value is None:
+            return None
+        try:
+            return _instant(value, last=last)
+        except (ValueError, OverflowError):
+            self._report("is not a date, or a date and time in UTC with Z, as in ISO 8601", KNOWN[key])
+            return None
+
+    def _size(self) -> int | None:
+        value = self.given.get("page[size]")
+        if value is None:
+            return None
+        if not re.fullmatch("[0-9]{1,4}", value) or not 1 <= int(value) <= LARGEST_PAGE:
+            self._report(f"is not a number from 1 to {LARGEST_PAGE}", "page[size]")
+            return None
+        return int(value)
+
+    def _after(self) -> Place | None:
+        value = self.given.get("page[after]")
+        if value is None:
+            return None
+        try:
+            at, message_id, direction = base64.b64decode(f"{value}==", b"-_").decode().split(" ")
+            if not is_uuid(message_id):
+                raise ValueError
+            return datetime.fromisoformat(at).astimezone(UTC), message_id, Direction(direction)
+        except (binascii.Error, ValueError, OverflowError):
+            self._report("is not a place in this list", "page[after]")
+            return None
+
+    def _report(self, text: str, where: str) -> None:
+        self.findings.append(broken(f"{where} {text}", where))
+
+
+def _canonical(attribute: str) -> str:
+    name = attribute.lower()
+    return _OTHER_NAMES.get(name, name)
+
+
+def _unquoted(value: str) -> str:
+    """A value without the quotation marks that an example in the text puts around it."""
+    quoted = _QUOTES.fullmatch(value)
+    return quoted[1] if quoted else value
+
+
+def _instant(value: str, *, last: bool) -> datetime:
+    """A date and time, or the first or the last moment of a date.
+
+    Clauses: api-mt-mk 3 sentence 3, sentence 4.
+    """
+    if _DATE.fullmatch(value):
+        day = date.fromisoformat(value)
+        midnight = datetime(day.year, day.month, day.day, tzinfo=UTC)
+        return midnight + timedelta(days=1) - timedelta(microseconds=1) if last else midnight
+    if not _INSTANT.fullmatch(value):
+        raise ValueError
+    return datetime.fromisoformat(value)
+
+
+KNOWN = {
+    name.lower(): name
+    for name in (
+        "filter[recipientAttention.subOrganization.extension]",
+        "filter[senderAttention.subOrganization.extension]",
+        "filter[creationDateTime]",
+        "filter[creationDateTimeStart]",
+        "filter[creationDateTimeStop]",
+        "page[size]",
+        "page[after]",
+    )
+}

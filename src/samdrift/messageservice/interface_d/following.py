@@ -1,0 +1,143 @@
+"""What becomes of messages, told as it happens: server-sent events (an addition to the contract).
+
+An event says which message and what its status is now, nothing else. Its id is
+a place in the organisation's log: who comes back with it misses nothing, since
+the log is in the order of commit. A client that was away learns the status as
+it is now, once, however many steps it missed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator, Sequence
+from itertools import zip_longest
+
+from samdrift.contracts.messageclients import Scope
+from samdrift.contracts.principals import Purpose, Role
+from samdrift.messageservice.access import Access, Authorization, AuthorizationUnavailable, Unauthorized
+from samdrift.messageservice.interface_d.writing import location, text
+from samdrift.vault.errors import VaultError
+from samdrift.vault.gate import Gate
+from samdrift.vault.records import Changes, MessageRecord
+
+MOST_STREAMS = 5
+"""Of one client at once."""
+
+_AT_ONCE = 200
+_ALIVE = 15.0
+"""Seconds after which a sign of life is sent, and the token is looked at again."""
+_LOOK = 4
+"""Signs of life after which the vault is looked into unasked: another process may have had the news."""
+
+
+class TooManyStreams(Exception):
+    """The client has as many streams as it may have."""
+
+
+class Following:
+    """Streams of interface D."""
+
+    def __init__(self, gate: Gate, authorization: Authorization, alive: float = _ALIVE) -> None:
+        self._gate = gate
+        self._authorization = authorization
+        self._alive = alive
+        self._streams: Counter[tuple[str, str]] = Counter()
+        self._closing = asyncio.Event()
+
+    def close(self) -> None:
+        """End every stream: clients come back by themselves."""
+        self._closing.set()
+
+    async def end(self, access: Access) -> int:
+        """The place from which on everything is still to come."""
+        async with self._gate.open(
+            access.principal, access.organisation, Role.MESSAGE_SERVICE, Purpose.READ
+        ) as vault:
+            return await vault.log_end()
+
+    async def follow(self, token: str, access: Access, after: int) -> AsyncIterator[str]:
+        """What happened after that place, as it happens; :class:`TooManyStreams` at once if so.
+
+        Ends when the token does, or what it opens. It has begun when it is given:
+        nobody has to read it for it to be counted out.
+        """
+        client = (access.organisation.value, access.client)
+        if self._streams[client] >= MOST_STREAMS:
+            raise TooManyStreams
+        stream = self._stream(client, token, after)
+        await anext(stream)
+        return stream
+
+    async def _stream(self, client: tuple[str, str], token: str, place: int) -> AsyncIterator[str]:
+        self._streams[client] += 1
+        try:
+            yield ""
+            yield ": here is what becomes of messages\n\n"
+            async for piece in self._news(token, place):
+                yield piece
+        except (Unauthorized, AuthorizationUnavailable, VaultError):
+            return
+        finally:
+            self._streams[client] -= 1
+
+    async def _news(self, token: str, place: int) -> AsyncIterator[str]:
+        while not self._closing.is_set():
+            access = await self._allowed(token)
+            count = self._gate.news.count(access.organisation)
+            changes = await self._look(access, place)
+            for event in _events([step for step in changes.steps if access.covers(step[1].mailbox)]):
+                yield event
+            if changes.place != place:
+                place = changes.place
+                continue
+            async for sign in self._wait(token, access, count):
+                yield sign
+
+    async def _wait(self, token: str, access: Access, count: int) -> AsyncIterator[str]:
+        """Until there may be news, with signs of life meanwhile."""
+        for _ in range(_LOOK):
+            if await self._told(access, count):
+                return
+            await self._allowed(token)
+            yield ": alive\n\n"
+
+    async def _told(self, access: Access, count: int) -> bool:
+        """Whether there is news, or an end, before a sign of life is due."""
+        news = asyncio.create_task(self._gate.news.beyond(access.organisation, count, self._alive))
+        closing = asyncio.create_task(self._closing.wait())
+        try:
+            done, _ = await asyncio.wait({news, closing}, return_when=asyncio.FIRST_COMPLETED)
+            return closing in done or news.result()
+        finally:
+            news.cancel()
+            closing.cancel()
+
+    async def _allowed(self, token: str) -> Access:
+        access = await self._authorization.access(token)
+        if Scope.LIST not in access.scopes:
+            raise Unauthorized("the token does not open this any more", "insufficient_scope")
+        return access
+
+    async def _look(self, access: Access, place: int) -> Changes:
+        async with self._gate.open(
+            access.principal, access.organisation, Role.MESSAGE_SERVICE, Purpose.READ
+        ) as vault:
+            return await vault.changes(place, _AT_ONCE)
+
+
+def _events(steps: Sequence[tuple[int, MessageRecord]]) -> Iterator[str]:
+    """Where to go on is told with the last of a place: who writes to itself has two messages there."""
+    for (at, record), following in zip_longest(steps, steps[1:]):
+        last = following is None or following[0] != at
+        yield (f"id: {at}\n" if last else "") + _event(record)
+
+
+def _event(record: MessageRecord) -> str:
+    data = {
+        "type": "messages",
+        "id": record.id,
+        "attributes": {"messageStatus": record.status.value},
+        "links": {"self": location(record.id)},
+    }
+    return f"event: messageStatus\ndata: {text(data)}\n\n"

@@ -1,0 +1,174 @@
+"""What a message client may list, read and delete: what lies in the mailboxes of its addresses.
+
+Everything else is as if it were not there, and that somebody asked for it
+stands in the organisation's log (invariants 1 to 3).
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+
+from samdrift.audit.events import AuditEvent
+from samdrift.contracts.messages import Direction
+from samdrift.contracts.principals import Purpose, Role
+from samdrift.messageservice.access import Access
+from samdrift.messageservice.interface_d.filters import Filters, Page
+from samdrift.messageservice.interface_d.problems import Refused
+from samdrift.vault.bodies import BodyReader
+from samdrift.vault.errors import UnknownRecord
+from samdrift.vault.gate import Gate
+from samdrift.vault.messagerows import Place
+from samdrift.vault.messageservice import MessageServiceVault
+from samdrift.vault.records import MessageRecord, StatusEvent
+from samdrift.wire.codes import Detail, Reason
+from samdrift.wire.findings import Finding
+from samdrift.wire.identifiers import is_uuid
+
+_AT_ONCE = 250
+"""Messages of an endless list that are read together."""
+
+NOT_FINAL = Finding(
+    Reason.RULE,
+    Detail.NOT_SUPPORTED,
+    "Only a message with a final status can be deleted: NEW, ACCEPTED or MESSAGE_EXCHANGE_ERROR",
+    "/data/attributes/messageStatus",
+)
+
+Listed = tuple[MessageRecord, tuple[StatusEvent, ...]]
+Listing = tuple[Sequence[Listed], bool]
+"""Some messages of a list with their events, and whether the list goes on after the page."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A message that the client may see; ``body`` is ``None`` until it may be fetched."""
+
+    record: MessageRecord
+    events: tuple[StatusEvent, ...]
+    body: BodyReader | None
+
+
+class Mailboxes:
+    """Operations of interface D on messages that are there."""
+
+    def __init__(self, gate: Gate) -> None:
+        self._gate = gate
+
+    async def page(self, access: Access, filters: Filters, size: int, after: Place | None) -> Listing:
+        """The newest messages that fit, not so many where they say much, and whether there are more.
+
+        Clauses: api-mt-mk 3 sentence 6.
+        """
+        async with self._gate.open(
+            access.principal, access.organisation, Role.MESSAGE_SERVICE, Purpose.READ
+        ) as vault:
+            own = await _own(vault, access)
+
+            async def found(limit: int, before: Place | None) -> tuple[MessageRecord, ...]:
+                return await vault.messages(
+                    mailboxes=own,
+                    statuses=filters.statuses,
+                    sender_address=filters.sender_address,
+                    recipient_address=filters.recipient_address,
+                    start=filters.start,
+                    stop=filters.stop,
+                    limit=limit,
+                    before=before,
+                )
+
+            records = await found(size + 1, after)
+            listed, more = records[:size], len(records) > size
+            if listed and not more:
+                more = bool(await found(1, place(listed[-1])))
+            events = await vault.events_of(listed)
+        return tuple(zip(listed, events, strict=True)), more
+
+    async def pages(self, access: Access, filters: Filters, asked: Page) -> AsyncIterator[Listing]:
+        """The page that is asked for, or all messages that fit, some at a time."""
+        if asked.size is not None:
+            yield await self.page(access, filters, asked.size, asked.after)
+            return
+        after, more = asked.after, True
+        while more:
+            listed, more = await self.page(access, filters, _AT_ONCE, after)
+            yield listed, False
+            if more:
+                after = place(listed[-1][0])
+
+    async def find(self, access: Access, message_id: str, filters: Filters) -> Found | None:
+        """One message with its content; ``None`` when there is none for the client. It stands in the log."""
+        async with self._gate.open(
+            access.principal, access.organisation, Role.MESSAGE_SERVICE, Purpose.READ
+        ) as vault:
+            record = await _reached(vault, access, message_id, filters)
+            if record is None:
+                return None
+            events = await vault.status_events(record.id, record.direction)
+            body = await _body(vault, record)
+            if body is not None:
+                vault.record(AuditEvent.MT_MESSAGE_READ, message=record.id)
+        return Found(record, events, body)
+
+    async def delete(self, access: Access, message_id: str, filters: Filters) -> bool:
+        """Delete a message; false when there is none for the client. :class:`Refused` while it is under way.
+
+        (api-mt-mk 3, deleteMessageById)
+
+        Clauses: api-mt-mk 4.1 step 8, 4.2 step 7.
+        """
+        async with self._gate.open(
+            access.principal, access.organisation, Role.MESSAGE_SERVICE, Purpose.DISPOSE
+        ) as vault:
+            record = await _reached(vault, access, message_id, filters)
+            if record is None:
+                return False
+            if record.status.final:
+                await vault.delete(record.id, record.direction)
+                vault.record(AuditEvent.MT_MESSAGE_DELETED, message=record.id)
+        if not record.status.final:
+            raise Refused([NOT_FINAL], record.id)
+        return True
+
+
+def place(record: MessageRecord) -> Place:
+    """Where a message stands in a list."""
+    return record.created_at, record.id, record.direction
+
+
+async def _own(vault: MessageServiceVault, access: Access) -> tuple[str, ...]:
+    """The mailboxes of the client in which there is something."""
+    exact = [pattern.before for pattern in access.patterns if pattern.after is None]
+    if len(exact) == len(access.patterns) and access.others is None:
+        return tuple(dict.fromkeys(exact))
+    return tuple(filter(access.covers, await vault.mailboxes()))
+
+
+async def _reached(
+    vault: MessageServiceVault, access: Access, message_id: str, filters: Filters
+) -> MessageRecord | None:
+    """The message of that id in a mailbox of the client's: the one that was sent before the one that came in.
+
+    What is not found is a denial in the log, whether or not it is in a mailbox of others.
+    """
+    known = is_uuid(message_id)
+    if known:
+        for direction in (Direction.OUT, Direction.IN):
+            record = await vault.message(message_id, direction)
+            if record is not None and record.size and access.covers(record.mailbox) and filters.fit(record):
+                return record
+    ids = {"message": message_id} if known else {}
+    vault.record(AuditEvent.MT_CLIENT_DENIED, **ids, reason="no such message in the client's mailboxes")
+    return None
+
+
+async def _body(vault: MessageServiceVault, record: MessageRecord) -> BodyReader | None:
+    """The content, if it may be fetched: of what came in when its sender has been told, or never will be
+    (Meddelandestatus 11); of what was sent unless it held malicious code.
+    """
+    if record.direction is Direction.IN and not record.status.final:
+        return None
+    try:
+        return await vault.body(record.id, record.direction)
+    except UnknownRecord:
+        return None

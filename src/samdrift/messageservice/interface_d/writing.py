@@ -1,0 +1,88 @@
+"""What interface D shows of messages, as JSON text: pure.
+
+The shape is that of ``outputData`` and ``outputArrayData``; what the OpenAPI
+file leaves open is as in the examples of api-mt-mk (Exempel Event).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from samdrift.contracts.messages import Direction, MessageStatus
+from samdrift.messageservice.attributes import of_record
+from samdrift.messageservice.interface_d.problems import NOTHING, instance
+from samdrift.messageservice.lifecycle.progress import rejection
+from samdrift.vault.records import MessageRecord, StatusEvent
+from samdrift.wire.sdkmessage import new_timestamp
+
+VERSION = "sdk api 1.0.0"
+MESSAGES = "/v1/sdk/messages"
+_EVENT_TYPE = "urn:event-type:sdk:message"
+
+Members = dict[str, Any]
+
+
+def text(value: object) -> str:
+    """``value`` as JSON."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def location(message_id: str) -> str:
+    """Where a message is, relative to the server.
+
+    Clauses: api-mt-mk 3 sentence 8.
+    """
+    return f"{MESSAGES}/{message_id}"
+
+
+def opening(links: Members) -> str:
+    """A document up to its data."""
+    return f'{{"meta":{text({"version": VERSION})},"links":{text(links)},"data":'
+
+
+def resource(record: MessageRecord, events: Sequence[StatusEvent], *, ends: bool = True) -> str:
+    """A message without its documents; with room for them at its end, unless it ``ends``.
+
+    Clauses: api-mt-mk message sentence 6; content-specification 4.3.2 sentence 11.
+    """
+    attributes = of_record(record).removeprefix("{").removesuffix("}")
+    end = "}}" if ends else ""
+    return (
+        f'{{"type":"messages","id":{text(record.id)},"attributes":{{"messageStatus":"{record.status.value}",'
+        f'{attributes},"events":{text(history(record, events))}{end}'
+    )
+
+
+def history(record: MessageRecord, events: Sequence[StatusEvent]) -> Members:
+    """What happened to a message, the latest first (api-mt-mk, Felhantering, eventIssues).
+
+    Clauses: api-mt-mk message sentence 14, event sentence 1.
+    """
+    return {
+        "type": _EVENT_TYPE,
+        "title": record.status.value,
+        "detail": record.status.value,
+        "instance": instance(record.id),
+        "eventIssues": [*map(_issue, events), _issue(_beginning(record))],
+    }
+
+
+def _beginning(record: MessageRecord) -> StatusEvent:
+    """The first step of every life; the vault keeps only those that follow."""
+    if record.direction is Direction.OUT:
+        return StatusEvent(record.created_at, MessageStatus.SCHEDULED, "Message scheduled for sending")
+    return StatusEvent(record.created_at, MessageStatus.RETRIEVED, "Message received and valid")
+
+
+def _issue(event: StatusEvent) -> Members:
+    """A step; of a finding in a receipt the codes (api-mt-mk, Mappning Kvittens och Event)."""
+    code, title = rejection(event) or (event.status.value, event.title)
+    return {
+        "typeCode": code,
+        "title": title or NOTHING,
+        "detail": event.detail or NOTHING,
+        "in": event.path or NOTHING,
+        "dateTime": new_timestamp(event.at),
+    }

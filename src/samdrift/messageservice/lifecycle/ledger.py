@@ -1,0 +1,73 @@
+"""Writes steps of a message's life to the vault, status and log in one transaction."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from samdrift.audit.events import AuditEvent
+from samdrift.contracts.messages import Direction, ReceiptState
+from samdrift.messageservice.lifecycle import progress
+from samdrift.messageservice.lifecycle.progress import Progress
+from samdrift.vault.messageservice import MessageServiceVault
+from samdrift.vault.records import ReceiptRecord
+from samdrift.wire.codes import ReceiptStatus
+
+
+async def advance(
+    vault: MessageServiceVault,
+    message_id: str,
+    direction: Direction,
+    step: Progress,
+    now: datetime,
+    **facts: str,
+) -> bool:
+    """Take one step; false, and only a note in the log, when the message has come further already.
+
+    ``facts`` go with it into the log.
+    """
+    taken = await vault.set_status(
+        message_id,
+        step.status,
+        step.events,
+        now=now,
+        deadline=step.deadline,
+        direction=direction,
+        unless=step.overtaken_by,
+    )
+    ids = {"message": message_id} | ({"reason": step.reason} if step.reason else {}) | facts
+    happened = taken or step.overtaken_by
+    vault.record(step.audit if happened else AuditEvent.MT_MESSAGE_LATE, **ids)
+    return taken
+
+
+def commitments(vault: MessageServiceVault, **digests: bytes | None) -> dict[str, str]:
+    """Keep digests of a message, envelope or receipt; return what the log says of each: the commitment."""
+    return {
+        f"{what}_commitment": vault.keep_digest(digest)
+        for what, digest in digests.items()
+        if digest is not None
+    }
+
+
+async def held(vault: MessageServiceVault, reason: str, **ids: str) -> None:
+    """Note, once, that a message waits for scanner or token; the ids name it, the first of them best."""
+    named, *_ = ids.values()
+    if all(entry.event != AuditEvent.MT_MESSAGE_HELD for entry in await vault.find_log(named)):
+        vault.record(AuditEvent.MT_MESSAGE_HELD, **ids, reason=reason)
+
+
+async def receipt_delivered(vault: MessageServiceVault, record: ReceiptRecord, now: datetime) -> None:
+    """The sender has the receipt; an accepted message is now for the client to fetch."""
+    await vault.set_receipt_state(record.id, ReceiptState.DELIVERED, now=now, deadline=None)
+    vault.record(AuditEvent.MT_RECEIPT_ACKNOWLEDGED, envelope=record.id, message=record.message_id)
+    if record.status is ReceiptStatus.ACCEPTED:
+        await advance(vault, record.message_id, Direction.IN, progress.receipt_delivered(now), now)
+
+
+async def receipt_failed(vault: MessageServiceVault, record: ReceiptRecord, why: str, now: datetime) -> None:
+    """The sender cannot be told: the message's exchange has failed (api-mt-mk, Meddelandestatus 6)."""
+    await vault.set_receipt_state(record.id, ReceiptState.FAILED, now=now, deadline=None)
+    vault.record(AuditEvent.MT_RECEIPT_FAILED, envelope=record.id, message=record.message_id, reason=why)
+    if record.status is ReceiptStatus.ACCEPTED:
+        step = progress.failed(now, "Message receipt could not be delivered", why)
+        await advance(vault, record.message_id, Direction.IN, step, now)

@@ -1,0 +1,80 @@
+"""Follows what the access point tells about the transfers of messages and receipts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from samdrift.audit.operations import marks_lost
+from samdrift.contracts.clock import Clock
+from samdrift.contracts.messages import Direction
+from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
+from samdrift.contracts.transfer import TransferEvent, TransferState, UnderWay
+from samdrift.messageservice.lifecycle import progress
+from samdrift.messageservice.lifecycle.ledger import advance, receipt_delivered, receipt_failed
+from samdrift.messageservice.settings import MessageServiceSettings
+from samdrift.vault.gate import Gate
+from samdrift.vault.messageservice import MessageServiceVault
+from samdrift.vault.records import ReceiptRecord
+from samdrift.wire.identifiers import ParticipantIdentifier
+
+_WORKER = Principal(PrincipalKind.WORKER, "message-service")
+CURSOR = "access-point-events"
+_MOST_UNDER_WAY = 10_000
+
+
+async def under_way(gate: Gate, organisation: ParticipantIdentifier) -> tuple[UnderWay, ...]:
+    """The transfers whose end is not known here, for an access point that has to be asked for each.
+
+    At most so many, those first whose time runs out first.
+    """
+    async with gate.open(_WORKER, organisation, Role.MESSAGE_SERVICE, Purpose.PROCESS) as vault:
+        return await vault.under_way(_MOST_UNDER_WAY)
+
+
+class Transfers:
+    """Applies events in order; the place in their sequence is kept in the same transaction.
+
+    What is transferred is ours. A receipt that came in has the id that its sender
+    chose, which may be that of a message of ours.
+    """
+
+    def __init__(self, settings: MessageServiceSettings, gate: Gate, clock: Clock) -> None:
+        self._settings = settings
+        self._gate = gate
+        self._clock = clock
+
+    async def place(self, organisation: ParticipantIdentifier) -> int:
+        """The sequence of the last event that was applied, for who begins to ask the access point.
+
+        Before anything is fetched from there it is known whether marks of session keys are lost.
+        """
+        async with self._gate.open(_WORKER, organisation, Role.MESSAGE_SERVICE, Purpose.PROCESS) as vault:
+            lost = await vault.look_after_marks(now=self._clock())
+            place = await vault.cursor(CURSOR)
+        if lost is not None:
+            marks_lost()
+        return place
+
+    async def apply(self, organisation: ParticipantIdentifier, events: Sequence[TransferEvent]) -> int:
+        """Apply ``events`` and give the new place in the sequence."""
+        now = self._clock()
+        async with self._gate.open(_WORKER, organisation, Role.MESSAGE_SERVICE, Purpose.PROCESS) as vault:
+            for event in events:
+                receipt = await vault.receipt(event.envelope_id)
+                if receipt is not None and receipt.direction is Direction.OUT:
+                    await self._of_receipt(vault, receipt, event, now)
+                else:
+                    step = progress.of_transfer(self._settings, event)
+                    await advance(vault, event.envelope_id, Direction.OUT, step, now)
+            last = events[-1].sequence
+            await vault.set_cursor(CURSOR, last)
+        return last
+
+    async def _of_receipt(
+        self, vault: MessageServiceVault, receipt: ReceiptRecord, event: TransferEvent, now: datetime
+    ) -> None:
+        if event.state is TransferState.DELIVERED:
+            await receipt_delivered(vault, receipt, now)
+        elif event.state is TransferState.FAILED:
+            await receipt_failed(vault, receipt, f"{event.reason.value} {event.detail}".strip(), now)

@@ -1,0 +1,170 @@
+"""Our authorisation server over HTTP: token endpoint, keys and metadata of each issuer.
+
+Interface D's application mounts :meth:`AuthorizationServer.routes`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from samdrift.audit.events import AuditEvent
+from samdrift.contracts.clock import Clock
+from samdrift.contracts.errors import Temporary
+from samdrift.contracts.messageclients import Algorithm, Scope
+from samdrift.contracts.principals import Purpose, Role
+from samdrift.messageservice.oauth.issuers import METADATA, PATH, OwnIssuers
+from samdrift.messageservice.oauth.issuing import TokenIssuing
+from samdrift.messageservice.oauth.jwt import JwtInvalid, UnverifiedJwt
+from samdrift.messageservice.oauth.keyring import WORKER, Keyring
+from samdrift.messageservice.oauth.keysource import KeysUnavailable
+from samdrift.messageservice.oauth.limits import Limit
+from samdrift.messageservice.oauth.registrations import Registered
+from samdrift.messageservice.oauth.tokenrequest import LONGEST, OAuthError, TokenRequest
+from samdrift.vault.errors import VaultDenied
+from samdrift.vault.gate import Gate
+from samdrift.wire.identifiers import ParticipantIdentifier
+
+_FORM = "application/x-www-form-urlencoded"
+_NOT_KEPT = {"cache-control": "no-store", "pragma": "no-cache"}
+_MINUTE = timedelta(minutes=1)
+_FAILURES = 10
+"""Failures of one client in a minute that are answered as what they are; further ones are told to wait."""
+_LONGEST_NAME = 128
+"""Characters of a client's name that failures are counted under; no registered name is as long."""
+_LOGGED = 60
+"""Failures of all clients of one organisation in a minute that its log gets."""
+
+
+class AuthorizationServer:
+    """One authorisation server for each organisation, behind one set of routes."""
+
+    def __init__(
+        self,
+        issuers: OwnIssuers,
+        issuing: TokenIssuing,
+        gate: Gate,
+        registered: Registered,
+        keyring: Keyring,
+        clock: Clock,
+    ) -> None:
+        self._issuers = issuers
+        self._issuing = issuing
+        self._gate = gate
+        self._registered = registered
+        self._keyring = keyring
+        self._clock = clock
+        self._failures = Limit(_FAILURES, _MINUTE)
+        self._logged = Limit(_LOGGED, _MINUTE)
+
+    def routes(self) -> list[Route]:
+        return [
+            Route(f"{PATH}/token", self._token, methods=["POST"]),
+            Route(f"{PATH}/jwks", self._jwks, methods=["GET"]),
+            Route(METADATA, self._metadata, methods=["GET"]),
+        ]
+
+    async def _token(self, request: Request) -> Response:
+        organisation = self._organisation(request)
+        if organisation is None:
+            return _not_here()
+        asked = None
+        try:
+            asked = TokenRequest.read(await _form(request))
+            issued = await self._issuing.issue(organisation, asked)
+        except OAuthError as error:
+            return await self._refused(organisation, asked, error)
+        except VaultDenied:
+            return _error("unauthorized_client", "the organisation is not served here now", 400)
+        except Temporary:
+            return _error("temporarily_unavailable", "try again later", 503, {"retry-after": "30"})
+        answer = {"access_token": issued.token, "token_type": "Bearer", "expires_in": issued.seconds}
+        return JSONResponse({**answer, "scope": issued.scope}, headers=_NOT_KEPT)
+
+    async def _refused(
+        self, organisation: ParticipantIdentifier, asked: TokenRequest | None, error: OAuthError
+    ) -> Response:
+        """Log and answer a failure. A client is never locked out by the failures of others in its name."""
+        claimed, now = _claimed(asked), self._clock()
+        if not self._logged.exceeded(organisation, now):
+            registered = claimed in self._registered().of(organisation).clients
+            try:
+                async with self._gate.open(
+                    WORKER, organisation, Role.MESSAGE_SERVICE, Purpose.AUTHORISE
+                ) as vault:
+                    client = claimed if registered else "not registered"
+                    vault.record(AuditEvent.MT_TOKEN_REFUSED, client=client, reason=error.reason)
+            except VaultDenied:
+                return _error("unauthorized_client", "the organisation is not served here now", 400)
+            except Temporary:
+                return _error("temporarily_unavailable", "try again later", 503, {"retry-after": "30"})
+        if self._failures.exceeded((organisation, claimed), now):
+            return _error(error.code, error.text, 429, {"retry-after": "60"})
+        return _error(error.code, error.text, 401 if error.code == "invalid_client" else 400)
+
+    async def _jwks(self, request: Request) -> Response:
+        organisation = self._organisation(request)
+        if organisation is None:
+            return _not_here()
+        try:
+            keys = await self._keyring.published(organisation)
+        except KeysUnavailable:
+            return _error("temporarily_unavailable", "try again later", 503, {"retry-after": "30"})
+        return JSONResponse({"keys": [key.published() for key in keys]})
+
+    async def _metadata(self, request: Request) -> Response:
+        """RFC 8414 2."""
+        organisation = self._organisation(request)
+        if organisation is None:
+            return _not_here()
+        issuer = self._issuers.url(organisation)
+        return JSONResponse(
+            {
+                "issuer": issuer,
+                "token_endpoint": self._issuers.token_endpoint(organisation),
+                "jwks_uri": f"{issuer}/jwks",
+                "scopes_supported": [scope.value for scope in Scope],
+                "response_types_supported": [],
+                "grant_types_supported": ["client_credentials"],
+                "token_endpoint_auth_methods_supported": ["private_key_jwt"],
+                "token_endpoint_auth_signing_alg_values_supported": [each.value for each in Algorithm],
+            }
+        )
+
+    def _organisation(self, request: Request) -> ParticipantIdentifier | None:
+        return self._issuers.organisation(request.path_params["name"])
+
+
+async def _form(request: Request) -> bytes:
+    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != _FORM:
+        raise OAuthError("invalid_request", f"the body is not {_FORM}")
+    if "authorization" in request.headers:
+        raise OAuthError("invalid_request", "clients show who they are by an assertion alone")
+    body = bytearray()
+    async for piece in request.stream():
+        body += piece
+        if len(body) > LONGEST:
+            raise OAuthError("invalid_request", f"a request is at most {LONGEST} bytes")
+    return bytes(body)
+
+
+def _claimed(asked: TokenRequest | None) -> str:
+    """The client that a request says it is from, which nothing has shown."""
+    try:
+        return UnverifiedJwt.read(asked.assertion).issuer[:_LONGEST_NAME] if asked else ""
+    except JwtInvalid:
+        return ""
+
+
+def _error(code: str, text: str, status: int, headers: Mapping[str, str] | None = None) -> Response:
+    """RFC 6749 5.2."""
+    document = {"error": code, "error_description": text}
+    return JSONResponse(document, status_code=status, headers={**_NOT_KEPT, **(headers or {})})
+
+
+def _not_here() -> Response:
+    return Response(status_code=404)

@@ -1,0 +1,181 @@
+"""Gives access tokens to message clients that show who they are with a signed JWT (api-mt-mk 5).
+
+Client credentials alone, no refresh tokens (RFC 6749 4.4.3).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from samdrift.audit.events import AuditEvent
+from samdrift.contracts.clock import Clock
+from samdrift.contracts.messageclients import AUTH_ID, LONGEST_SECONDS, Scope
+from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
+from samdrift.messageservice.oauth.issuers import OwnIssuers
+from samdrift.messageservice.oauth.jwt import Claims, JwtInvalid, UnverifiedJwt, signed
+from samdrift.messageservice.oauth.keyring import Keyring
+from samdrift.messageservice.oauth.keys import PublicKey, PublicKeys
+from samdrift.messageservice.oauth.keysource import KeysUnavailable
+from samdrift.messageservice.oauth.registrations import MessageClient, Registered
+from samdrift.messageservice.oauth.tokenrequest import OAuthError, TokenRequest
+from samdrift.vault.gate import Gate
+from samdrift.wire.crypto.keys import Random
+from samdrift.wire.identifiers import ParticipantIdentifier
+
+ORGANISATION = "urn:samdrift:organisation"
+"""The claim with the participant identifier that a token is for."""
+TOKEN_TYPE = "at+jwt"  # noqa: S105
+
+_ASSERTION_TYPES = ("", "jwt", "client-authentication+jwt")
+_ASSERTION_LASTS = timedelta(minutes=5)
+_LONGEST_ID = 256
+_UNKNOWN = "the client could not be authenticated"
+
+
+@dataclass(frozen=True, slots=True)
+class Issued:
+    """An access token, and what the client is told about it (RFC 6749 5.1)."""
+
+    token: str
+    seconds: int
+    scope: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    """A client that has shown who it is."""
+
+    client: MessageClient
+    mark: bytes
+    """Stands for its assertion, which is good once."""
+    until: datetime
+
+
+class TokenIssuing:
+    """The token endpoint's decisions, for all organisations."""
+
+    def __init__(
+        self,
+        issuers: OwnIssuers,
+        gate: Gate,
+        registered: Registered,
+        keyring: Keyring,
+        clock: Clock,
+        rng: Random,
+        lifetime: timedelta,
+    ) -> None:
+        self._issuers = issuers
+        self._gate = gate
+        self._registered = registered
+        self._keyring = keyring
+        self._clock = clock
+        self._rng = rng
+        self._seconds = min(int(lifetime.total_seconds()), LONGEST_SECONDS)
+
+    async def issue(self, organisation: ParticipantIdentifier, request: TokenRequest) -> Issued:
+        """A token of the organisation's issuer; :class:`OAuthError` when the client gets none.
+
+        That it was issued, and that the assertion has been used, is durable before
+        the client has it.
+
+        Clauses: api-mt-mk 4.1 step 2, 4.2 step 2, 5 sentence 2.
+        """
+        shown = await self._authenticated(organisation, request)
+        client, now = shown.client, self._clock()
+        scope = " ".join(sorted(_granted(client, request.scope)))
+        principal = Principal(PrincipalKind.SYSTEM, client.id, organisation.value)
+        async with self._gate.open(principal, organisation, Role.MESSAGE_SERVICE, Purpose.AUTHORISE) as vault:
+            if not await vault.use_assertion(shown.mark, until=shown.until, now=now):
+                raise OAuthError("invalid_client", "the assertion has been used before")
+            key = vault.token_keys(now=now)[0]
+            claims = self._claims(organisation, client, scope, now)
+            header = {"typ": TOKEN_TYPE, "kid": PublicKey.named(key.public).kid or ""}
+            token = signed(header, claims, key)
+            vault.record(AuditEvent.MT_TOKEN_ISSUED, client=client.id, token=str(claims["jti"]), scope=scope)
+        return Issued(token, self._seconds, scope)
+
+    def _claims(
+        self, organisation: ParticipantIdentifier, client: MessageClient, scope: str, now: datetime
+    ) -> Mapping[str, object]:
+        """RFC 9068 2.2, and what api-mt-mk 5.2 adds."""
+        issued = int(now.timestamp())
+        return {
+            "iss": self._issuers.url(organisation),
+            "sub": client.id,
+            "client_id": client.id,
+            "azp": client.id,
+            "aud": self._issuers.address,
+            "iat": issued,
+            "exp": issued + self._seconds,
+            "jti": self._rng(16).hex(),
+            "scope": scope,
+            AUTH_ID: [str(pattern) for pattern in client.patterns],
+            ORGANISATION: organisation.value,
+        }
+
+    async def _authenticated(self, organisation: ParticipantIdentifier, request: TokenRequest) -> _Shown:
+        """The client that made the assertion (RFC 7523 3).
+
+        Until the signature holds, every failure looks the same, and takes the same
+        work: nobody learns which clients there are. After that the client is told
+        what is wrong.
+        """
+        clients = self._registered().of(organisation).clients
+        try:
+            assertion = UnverifiedJwt.read(request.assertion)
+            client = clients.get(assertion.issuer)
+            keys = client.keys if client and client.keys else _another(clients)
+            fitting = await self._keyring.client(keys, assertion)
+            claims = assertion.verified(fitting, types=_ASSERTION_TYPES)
+        except JwtInvalid as invalid:
+            raise OAuthError("invalid_client", _UNKNOWN, invalid.text) from None
+        except KeysUnavailable as failure:
+            raise OAuthError("invalid_client", _UNKNOWN, str(failure)) from None
+        if client is None or client.keys is None:
+            raise OAuthError("invalid_client", _UNKNOWN, "the client is not registered with a key")
+        try:
+            return self._shown(organisation, client, claims, request)
+        except JwtInvalid as invalid:
+            raise OAuthError("invalid_client", f"the assertion is refused: {invalid.text}") from None
+
+    def _shown(
+        self,
+        organisation: ParticipantIdentifier,
+        client: MessageClient,
+        claims: Claims,
+        request: TokenRequest,
+    ) -> _Shown:
+        """What a client's own assertion must say to be one for us, now and once."""
+        if claims.text("sub") != client.id or request.client_id not in (None, client.id):
+            raise JwtInvalid("it names two clients")
+        ours = {self._issuers.url(organisation), self._issuers.token_endpoint(organisation)}
+        named = claims.texts("aud")
+        if not named or not ours.issuperset(named):
+            raise JwtInvalid("the claim aud is neither this issuer nor its token endpoint, alone")
+        until = claims.check_times(self._clock(), _ASSERTION_LASTS, issued=False)
+        number = claims.text("jti")
+        if len(number) > _LONGEST_ID:
+            raise JwtInvalid(f"the claim jti has more than {_LONGEST_ID} characters")
+        own_number = f"{len(client.id)} {client.id} {number}".encode("utf-8", "surrogatepass")
+        mark = hashlib.sha256(own_number).digest()
+        return _Shown(client, mark, until)
+
+
+def _another(clients: Mapping[str, MessageClient]) -> PublicKeys:
+    """Keys to try in place of those of a client that is not there, so that it takes as long."""
+    held = (client.keys for client in clients.values())
+    return next((keys for keys in held if isinstance(keys, PublicKeys)), PublicKeys(()))
+
+
+def _granted(client: MessageClient, asked: tuple[str, ...] | None) -> frozenset[Scope]:
+    """The scopes that the client asked for, or all that it may have."""
+    if asked is None:
+        return client.scopes
+    scopes = frozenset(map(Scope.named, asked))
+    granted = frozenset(scope for scope in scopes if scope in client.scopes)
+    if granted != scopes:
+        raise OAuthError("invalid_scope", "the client may not have every scope that it asks for")
+    return granted

@@ -1,0 +1,128 @@
+"""What access tokens say: our own issuers' and the organisations' (RFC 9068 4, RFC 8725).
+
+The issuer decides the organisation, by the operator's configuration and never
+by a claim. What a token opens is at most what its client is registered for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from datetime import timedelta
+
+from samdrift.contracts.clock import Clock
+from samdrift.contracts.messageclients import AUTH_ID, LONGEST_SECONDS, AddressPattern, Scope
+from samdrift.messageservice.access import Access, AuthorizationUnavailable, Unauthorized
+from samdrift.messageservice.oauth.issuers import OwnIssuers
+from samdrift.messageservice.oauth.issuing import TOKEN_TYPE
+from samdrift.messageservice.oauth.jwt import Claims, JwtInvalid, UnverifiedJwt
+from samdrift.messageservice.oauth.keyring import Keyring
+from samdrift.messageservice.oauth.keysource import KeysUnavailable
+from samdrift.messageservice.oauth.registrations import MessageClient, OrganisationClients, Registered
+from samdrift.messageservice.settings import OrganisationProfile
+from samdrift.net.issuers import ExternalIssuer
+from samdrift.wire.identifiers import ParticipantIdentifier
+
+_LONGEST = timedelta(seconds=LONGEST_SECONDS)
+
+
+class TokenVerifying:
+    """The :class:`~samdrift.messageservice.access.Authorization` of interface D."""
+
+    def __init__(
+        self,
+        issuers: OwnIssuers,
+        registered: Registered,
+        keyring: Keyring,
+        profiles: Mapping[ParticipantIdentifier, OrganisationProfile],
+        clock: Clock,
+    ) -> None:
+        self._issuers = issuers
+        self._registered = registered
+        self._keyring = keyring
+        self._profiles = profiles
+        self._clock = clock
+
+    async def access(self, token: str) -> Access:
+        """What the bearer may do; :class:`Unauthorized`, or :class:`AuthorizationUnavailable`."""
+        try:
+            unverified = UnverifiedJwt.read(token)
+            own = self._issuers.vouched_for_by(unverified.issuer)
+            if own is not None:
+                return await self._own(own, unverified)
+            theirs = self._registered().vouched_for_by(unverified.issuer)
+            if theirs is not None and theirs in self._profiles:
+                return await self._external(theirs, unverified)
+        except JwtInvalid as invalid:
+            raise Unauthorized(f"the access token is refused: {invalid.text}") from None
+        except KeysUnavailable:
+            raise AuthorizationUnavailable from None
+        raise Unauthorized("the access token is refused: nobody knows its issuer")
+
+    async def _own(self, organisation: ParticipantIdentifier, token: UnverifiedJwt) -> Access:
+        keys = await self._keyring.own(organisation, token)
+        claims = token.verified(keys, types=(TOKEN_TYPE,))
+        self._check(claims, self._issuers.address)
+        clients = self._registered().of(organisation)
+        client = _client(clients, claims.text("client_id"))
+        if client.keys is None:
+            raise JwtInvalid("another authorisation server vouches for the client")
+        named = claims.texts(AUTH_ID)
+        patterns = (pattern for pattern in client.patterns if str(pattern) in named)
+        others = clients.routing.others(client.id)
+        return Access(organisation, client.id, _scopes(claims, client), tuple(patterns), others)
+
+    async def _external(self, organisation: ParticipantIdentifier, token: UnverifiedJwt) -> Access:
+        clients = self._registered().of(organisation)
+        external = clients.external
+        if external is None or external.issuer != token.issuer:
+            raise JwtInvalid("nobody knows its issuer")
+        if token.algorithm not in external.algorithms:
+            raise JwtInvalid("its signature algorithm is not taken")
+        keys = await self._keyring.external(external, token)
+        claims = token.verified(keys, types=(external.token_type,))
+        self._check(claims, external.audience)
+        client = _client(clients, claims.text(external.client_claim))
+        if client.keys is not None:
+            raise JwtInvalid("another authorisation server vouches for the client")
+        addresses = self._addresses(organisation, clients, client, _patterns(claims, external))
+        return Access(organisation, client.id, _scopes(claims, client), addresses)
+
+    def _check(self, claims: Claims, audience: str) -> None:
+        if audience not in claims.texts("aud"):
+            raise JwtInvalid("it is for another audience")
+        claims.check_times(self._clock(), _LONGEST, issued=True)
+
+    def _addresses(
+        self,
+        organisation: ParticipantIdentifier,
+        clients: OrganisationClients,
+        client: MessageClient,
+        claimed: Collection[AddressPattern],
+    ) -> tuple[AddressPattern, ...]:
+        """The organisation's own functional addresses that both token and registration give the client."""
+        routing = clients.routing
+        return tuple(
+            AddressPattern(address, None)
+            for address in sorted(self._profiles[organisation].functional_addresses)
+            if client.id in routing.clients(address) and any(each.covers(address) for each in claimed)
+        )
+
+
+def _client(clients: OrganisationClients, name: str) -> MessageClient:
+    client = clients.clients.get(name)
+    if client is None:
+        raise JwtInvalid("its client is not registered")
+    return client
+
+
+def _scopes(claims: Claims, client: MessageClient) -> frozenset[Scope]:
+    """Those that the token names and the client may have; names of other things are passed over."""
+    named = (Scope.named(name) for text in claims.texts("scope") for name in text.split())
+    return frozenset(scope for scope in named if scope is not None) & client.scopes
+
+
+def _patterns(claims: Claims, external: ExternalIssuer) -> tuple[AddressPattern, ...]:
+    try:
+        return tuple(AddressPattern.parse(text) for text in claims.texts(external.auth_id_claim))
+    except ValueError:
+        raise JwtInvalid(f"the claim {external.auth_id_claim} is not a list of address patterns") from None

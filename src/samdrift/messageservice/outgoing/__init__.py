@@ -1,0 +1,1 @@
+"""What goes out: composed, sealed and submitted."""

@@ -1,0 +1,189 @@
+"""A stored message or receipt on its way to the access point."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
+from datetime import datetime
+
+from samdrift.audit.events import AuditEvent
+from samdrift.contracts.clock import Clock
+from samdrift.contracts.discovery import DiscoveryError, DiscoveryUnavailable
+from samdrift.contracts.errors import Temporary
+from samdrift.contracts.messages import Direction, ReceiptState, WorkKind
+from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
+from samdrift.contracts.transfer import AccessPoint, TransferRefused, TransferUnavailable
+from samdrift.messageservice.aside import aside, digest
+from samdrift.messageservice.lifecycle import progress
+from samdrift.messageservice.lifecycle.ledger import advance, commitments, held, receipt_failed
+from samdrift.messageservice.outgoing.sealing import Sealing
+from samdrift.messageservice.screening import Malware, Screening
+from samdrift.messageservice.settings import MessageServiceSettings
+from samdrift.vault.errors import VaultUnavailable
+from samdrift.vault.gate import Gate
+from samdrift.vault.messageservice import MessageServiceVault
+from samdrift.vault.records import MessageRecord, ReceiptRecord
+from samdrift.wire import sdkmessage
+from samdrift.wire.identifiers import DocumentIdentifier, ParticipantIdentifier
+
+_WORKER = Principal(PrincipalKind.WORKER, "message-service")
+
+
+class Outgoing:
+    """Seals and submits; a step that fails for a passing reason is tried again until its deadline.
+
+    Each method gives when to try again, ``None`` when the record is on its way
+    or has failed for good.
+    """
+
+    def __init__(
+        self,
+        settings: MessageServiceSettings,
+        gate: Gate,
+        sealing: Sealing,
+        screening: Screening,
+        access_points: Mapping[ParticipantIdentifier, AccessPoint],
+        clock: Clock,
+    ) -> None:
+        self._settings = settings
+        self._gate = gate
+        self._sealing = sealing
+        self._screening = screening
+        self._access_points = access_points
+        self._clock = clock
+
+    async def message(
+        self,
+        organisation: ParticipantIdentifier,
+        record: MessageRecord,
+        payload: bytes,
+        *,
+        scanned: bool = False,
+    ) -> datetime | None:
+        """Seal a message for its recipient and hand it over; first scan it if that has not been done.
+
+        Clauses: envelope-profile-xhe 2 sentence 1.
+        """
+        now, facts = self._clock(), dict[str, str]()
+        async with self._open(organisation) as vault:
+            try:
+                malware = None if scanned else await self._malware(organisation, payload)
+                if malware is not None:
+                    await self._drop(vault, record, malware, now)
+                    return None
+                envelope = await self._sealing.message(
+                    payload,
+                    message_id=record.id,
+                    sender=organisation,
+                    recipient=record.recipient,
+                    document=DocumentIdentifier(record.document),
+                    handling_service_id=record.recipient_address,
+                    key=vault.keys().signing,
+                    now=now,
+                )
+                facts = await self._submit(vault, organisation, record.id, record.conversation_id, envelope)
+            except VaultUnavailable:
+                raise  # Nothing can be noted in it: the lease brings the message back.
+            except Temporary as error:
+                if not isinstance(error, DiscoveryUnavailable | TransferUnavailable):
+                    await held(vault, str(error), message=record.id)
+                if self._may_wait(record.created_at, now):
+                    return await self._later(vault, WorkKind.MESSAGE, record.id, now)
+                step = progress.failed(now, "Message could not be handed over in time", str(error))
+            except (DiscoveryError, TransferRefused) as error:
+                step = progress.failed(now, "Message could not be handed over", error.text)
+            else:
+                step = progress.submitted(self._settings, now)
+            await advance(vault, record.id, Direction.OUT, step, now, **facts)
+            return None
+
+    async def _malware(self, organisation: ParticipantIdentifier, payload: bytes) -> Malware | None:
+        message = await aside(len(payload), lambda: sdkmessage.parse(payload))
+        return await self._screening.malware(organisation, message)
+
+    async def _drop(
+        self, vault: MessageServiceVault, record: MessageRecord, malware: Malware, now: datetime
+    ) -> None:
+        """End the exchange of a message that was taken while there was no scanner; its content goes."""
+        vault.record(AuditEvent.MT_MALWARE_FOUND, message=record.id, signature=malware.signature)
+        await vault.drop_content(record.id, Direction.OUT)
+        step = progress.failed(now, malware.finding.text, malware.finding.path)
+        await advance(vault, record.id, Direction.OUT, step, now)
+
+    async def receipt(
+        self, organisation: ParticipantIdentifier, record: ReceiptRecord, payload: bytes
+    ) -> datetime | None:
+        """Sign a message receipt and hand it over.
+
+        Clauses: certpub-rest-binding 3.2 step 9; transport-model-base 3.3.1 step 16, 3.3.2 step 16;
+        transport-model-extended 3.3.1 step 22, 3.3.2 step 22.
+        """
+        now = self._clock()
+        async with self._open(organisation) as vault:
+            try:
+                envelope = await self._sealing.receipt(
+                    payload,
+                    receipt_id=record.id,
+                    sender=organisation,
+                    recipient=record.counterpart,
+                    document=DocumentIdentifier(record.document),
+                    handling_service_id=record.handling_service_id,
+                    key=vault.keys().signing,
+                    now=now,
+                )
+                facts = await self._submit(vault, organisation, record.id, record.conversation_id, envelope)
+            except VaultUnavailable:
+                raise
+            except Temporary as error:
+                if self._may_wait(record.created_at, now):
+                    return await self._later(vault, WorkKind.RECEIPT, record.id, now)
+                await receipt_failed(vault, record, str(error), now)
+            except TransferRefused as error:
+                await receipt_failed(vault, record, error.text, now)
+            else:
+                await self._submitted(vault, record, now)
+                vault.record(
+                    AuditEvent.MT_RECEIPT_SUBMITTED, envelope=record.id, message=record.message_id, **facts
+                )
+            return None
+
+    async def _submitted(self, vault: MessageServiceVault, record: ReceiptRecord, now: datetime) -> None:
+        """The access point has the receipt durably, unless it has told already how the transfer ended."""
+        stored = await vault.receipt(record.id)
+        if stored is not None and stored.state is ReceiptState.QUEUED:
+            deadline = now + self._settings.transfer_within
+            await vault.set_receipt_state(record.id, ReceiptState.SUBMITTED, now=now, deadline=deadline)
+
+    async def _submit(
+        self,
+        vault: MessageServiceVault,
+        organisation: ParticipantIdentifier,
+        envelope_id: str,
+        conversation_id: str,
+        envelope: bytes,
+    ) -> dict[str, str]:
+        """Hand over; return what the log is to say of the envelope.
+
+        Nothing when the access point had one under that id, sealed before a crash: that one is transferred.
+
+        Clauses: architecture-sad 5.3.6.2 step 3; certpub-rest-binding 3.2 step 6; content-specification
+        4.3.2 sentence 4; transport-model-base 3.3.1 step 4, 3.3.2 step 4; transport-model-extended 3.3.1
+        step 7, 3.3.2 step 8.
+        """
+        submission = await self._access_points[organisation].submit(envelope_id, conversation_id, envelope)
+        if not submission.created:
+            return {}
+        return commitments(vault, envelope=await digest(envelope))
+
+    def _may_wait(self, since: datetime, now: datetime) -> bool:
+        return now < since + self._settings.submit_within
+
+    async def _later(
+        self, vault: MessageServiceVault, kind: WorkKind, subject: str, now: datetime
+    ) -> datetime:
+        when = now + self._settings.retry_after
+        await vault.reschedule(kind, subject, next_attempt=when)
+        return when
+
+    def _open(self, organisation: ParticipantIdentifier) -> AbstractAsyncContextManager[MessageServiceVault]:
+        return self._gate.open(_WORKER, organisation, Role.MESSAGE_SERVICE, Purpose.SEND)

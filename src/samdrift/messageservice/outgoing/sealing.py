@@ -1,0 +1,141 @@
+"""From a message or a receipt to an envelope: lookups, encryption, signature.
+
+The order is that of transport-model-extended 3.3.1, steps 3 to 6: the
+recipient's published key is looked up, the payload encrypted, the envelope
+signed, and only then does anything leave for the access point (invariant 5).
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from cryptography import x509
+
+from samdrift.contracts.discovery import (
+    CertificateChecks,
+    CertificatePurpose,
+    Discovery,
+    DiscoveryUnavailable,
+    DiscoveryUntrusted,
+)
+from samdrift.messageservice.aside import aside
+from samdrift.net.discovery import require_sender
+from samdrift.wire.crypto.keys import Random, SigningKey
+from samdrift.wire.envelope import EnvelopeHeader, seal
+from samdrift.wire.envelope.header import CONTENT_TYPE, RECEIPT_DOCUMENT_TYPE, SDK_DOCUMENT_TYPE
+from samdrift.wire.identifiers import NO_PROCESS, DocumentIdentifier, ParticipantIdentifier
+
+
+class Sealing:
+    """Makes envelopes for every organisation that the message service serves."""
+
+    def __init__(self, federation: str, discovery: Discovery, checks: CertificateChecks, rng: Random) -> None:
+        self._federation = federation
+        self._discovery = discovery
+        self._checks = checks
+        self._rng = rng
+
+    async def message(
+        self,
+        payload: bytes,
+        *,
+        message_id: str,
+        sender: ParticipantIdentifier,
+        recipient: ParticipantIdentifier,
+        document: DocumentIdentifier,
+        handling_service_id: str,
+        key: SigningKey,
+        now: datetime,
+    ) -> bytes:
+        """Return the envelope of an SDK message.
+
+        Raises :class:`DiscoveryError` when the recipient has no usable key, or the sender is not registered
+        for the receipt (transport-model-extended 3.2 c).
+
+        Clauses: certpub-rest-binding 3.2 step 3; content-specification 3.2 sentence 1; envelope-profile-xhe
+        2.2 sentence 11; transport-model-base 2.11 b, 3.3.1 step 3, 3.3.2 step 3; transport-model-extended 0
+        sentence 1, 2.11 a, 3.3.1 steps 4-6, 3.3.2 steps 4-6.
+        """
+        await require_sender(self._discovery, sender, document, now)
+        header = self._header(
+            message_id, sender, recipient, document, SDK_DOCUMENT_TYPE, handling_service_id, now
+        )
+        if not document.requires_protection:
+            return seal(header, payload, signer=None, recipient=None, rng=self._rng)
+        certificate = await self._encryption_certificate(recipient, document, now)
+        return await aside(
+            len(payload),
+            lambda: seal(header, payload, signer=key, recipient=certificate, rng=self._rng),
+            key,
+        )
+
+    async def receipt(
+        self,
+        payload: bytes,
+        *,
+        receipt_id: str,
+        sender: ParticipantIdentifier,
+        recipient: ParticipantIdentifier,
+        document: DocumentIdentifier,
+        handling_service_id: str | None,
+        key: SigningKey,
+        now: datetime,
+    ) -> bytes:
+        """The envelope of a message receipt: signed, never encrypted (transport-model-extended 2.11 b).
+
+        Clauses: architecture-sad 4.3.6.1 sentence 1; certpub-rest-binding 3.2 step 8;
+        transport-model-extended 2.1 sentence 1, 2.11 c, 3.3.1 step 22, 3.3.2 step 22.
+        """
+        header = self._header(
+            receipt_id, sender, recipient, document, RECEIPT_DOCUMENT_TYPE, handling_service_id, now
+        )
+        if not document.requires_protection:
+            return seal(header, payload, signer=None, recipient=None, rng=self._rng)
+        return await aside(
+            len(payload), lambda: seal(header, payload, signer=key, recipient=None, rng=self._rng), key
+        )
+
+    def _header(
+        self,
+        envelope_id: str,
+        sender: ParticipantIdentifier,
+        recipient: ParticipantIdentifier,
+        document: DocumentIdentifier,
+        document_type: str,
+        handling_service_id: str | None,
+        now: datetime,
+    ) -> EnvelopeHeader:
+        """Clauses: architecture-sad 5.3.7.1 sentence 1; envelope-profile-xhe 2.2 sentence 8, sentence 10."""
+        return EnvelopeHeader(
+            id=envelope_id,
+            created=now,
+            sender=sender,
+            recipient=recipient,
+            document=document,
+            process=NO_PROCESS,
+            federation=self._federation,
+            document_type_code=document_type,
+            content_type_code=CONTENT_TYPE,
+            handling_service_id=handling_service_id,
+            encrypted=False,
+        )
+
+    async def _encryption_certificate(
+        self, recipient: ParticipantIdentifier, document: DocumentIdentifier, now: datetime
+    ) -> x509.Certificate:
+        """Looked up under the receiver and the type of message to send (certpub-rest-binding 3).
+
+        Clauses: architecture-sad 5.3.6.2 step 2, 5.4 step 3b; certpub-rest-binding 3 sentence 1, 3.2 step 2;
+        envelope-profile-xhe 3.4 sentence 2; transport-model-extended 2.6 sentence 3, 3.3.1 step 3, 3.3.2 step
+        3.
+        """
+        metadata = await self._discovery.service(recipient, document)
+        temporary = False
+        for certificate in metadata.certificates.encryption:
+            verdict = await self._checks.check(certificate, CertificatePurpose.ORGANISATION, now)
+            if verdict.trusted:
+                return certificate
+            temporary = temporary or verdict.temporary
+        if temporary:
+            raise DiscoveryUnavailable("no revocation information for the recipient's encryption certificate")
+        raise DiscoveryUntrusted("the recipient has published no valid encryption certificate")

@@ -1,6 +1,0 @@
-"""An access point that is a Domibus, reached through its web-service plugin."""
-
-from samdrift.net.domibus.accesspoint import DomibusAccessPoint, DomibusSettings
-from samdrift.net.domibus.plugin import Login, Plugin
-
-__all__ = ["DomibusAccessPoint", "DomibusSettings", "Login", "Plugin"]

@@ -1,0 +1,237 @@
+"""A file that is encrypted while it is written, and decrypted while it is read, with age.
+
+The programs of age open it too (https://age-encryption.org/v1). Clear text goes
+through a pipe to or from a thread, so that memory does not grow with the file
+and nothing of it is on a disk.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+import os
+from collections.abc import AsyncIterator, Iterable, Sequence
+from hashlib import sha256
+from pathlib import Path
+from typing import BinaryIO
+
+import pyrage
+
+from samdrift.attestation.errors import MoveError, MoveFault
+from samdrift.config.errors import shown
+
+_PIECE = 1 << 20
+_MOST_RECIPIENTS = 10
+_LARGEST_KEY_FILE = 1 << 16
+_MOST_STANZAS = 20
+_LARGEST_HEADER = 1 << 16
+"""Bytes before what is encrypted. A stanza for a recipient has about a hundred."""
+_ARMOR = b"-----BEGIN AGE ENCRYPTED FILE-----"
+
+
+def lines(path: Path) -> list[str]:
+    """The lines of a file of recipients or identities, without comments."""
+    with path.open("rb") as file:
+        text = file.read(_LARGEST_KEY_FILE).decode("utf-8", "replace")
+    return [line.strip() for line in text.splitlines() if line.strip() and not line.startswith("#")]
+
+
+def recipients(texts: Iterable[str]) -> tuple[str, ...]:
+    """Whom to encrypt for, each once; :class:`MoveError` for none, or what is no recipient of age."""
+    given = tuple(dict.fromkeys(texts))
+    if not 0 < len(given) <= _MOST_RECIPIENTS:
+        raise MoveError(MoveFault.RECIPIENT, f"1 to {_MOST_RECIPIENTS} recipients are needed (--to age1...)")
+    for text in given:
+        _recipient(text)
+    return given
+
+
+def fingerprint(recipient: str) -> str:
+    """What a recipient is named by in a log."""
+    return sha256(recipient.encode()).hexdigest()
+
+
+def identities(path: Path) -> list[pyrage.x25519.Identity]:
+    """The keys in a file of ``age-keygen``; :class:`MoveError` when there is none, or something else."""
+    try:
+        found = [pyrage.x25519.Identity.from_str(line) for line in lines(path)]
+    except pyrage.IdentityError:
+        found = []
+    if not found:
+        raise MoveError(MoveFault.RECIPIENT, f"{shown(path)}: holds no key of age (AGE-SECRET-KEY-1...)")
+    return found
+
+
+class Sink:
+    """Takes clear text."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._file = os.fdopen(descriptor, "wb", buffering=0)
+        self._held = bytearray()
+
+    async def write(self, data: bytes) -> None:
+        self._held += data
+        if len(self._held) >= _PIECE:
+            await self.flush()
+
+    async def flush(self) -> None:
+        """Pass on what is held; waits while the disk is slower."""
+        data, self._held = self._held, bytearray()
+        await asyncio.to_thread(_write_all, self._file, data)
+
+    def close(self) -> None:
+        self._file.close()
+
+
+class Source:
+    """Gives clear text."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._file = os.fdopen(descriptor, "rb", buffering=0)
+        self._held = bytearray()
+
+    async def read(self, size: int) -> bytes:
+        """So many bytes; fewer at the end."""
+        while len(self._held) < size:
+            piece = await asyncio.to_thread(self._file.read, _PIECE)
+            if not piece:
+                break
+            self._held += piece
+        data = bytes(self._held[:size])
+        del self._held[:size]
+        return data
+
+    def close(self) -> None:
+        self._file.close()
+
+
+@contextlib.asynccontextmanager
+async def encrypting(path: Path, to: Sequence[str]) -> AsyncIterator[Sink]:
+    """Encrypt into ``path``, which is durable when the context ends; ``OSError`` when the disk is full."""
+    keys = [_recipient(text) for text in to]
+    read_end, write_end = os.pipe()
+    sink = Sink(write_end)
+    work = asyncio.create_task(asyncio.to_thread(_encrypt, read_end, path, keys))
+    try:
+        yield sink
+        await sink.flush()
+    except BrokenPipeError:
+        sink.close()
+        await work
+        raise
+    except BaseException:
+        sink.close()
+        with contextlib.suppress(Exception):
+            await work
+        raise
+    sink.close()
+    await work
+
+
+def check_header(path: Path) -> None:
+    """Reject a file whose header is for more recipients than an export has, before any of it is tried.
+
+    Each stanza costs an operation with each key, and the library reads all of them first.
+    """
+    with path.open("rb") as file:
+        begin = file.read(_LARGEST_HEADER)
+    whole = len(begin) < _LARGEST_HEADER
+    if begin.startswith(_ARMOR):
+        begin = _unarmored(begin)
+    header, end, _ = begin.partition(b"\n--- ")
+    if header.count(b"\n-> ") > _MOST_STANZAS or not (end or whole):
+        text = f"{shown(path)}: is encrypted for more than {_MOST_STANZAS} recipients, or not with age"
+        raise MoveError(MoveFault.NOT_AN_EXPORT, text)
+
+
+def _unarmored(begin: bytes) -> bytes:
+    """The first bytes of a file in the text form of age."""
+    encoded = b"".join(begin.removeprefix(_ARMOR).partition(b"-----END")[0].split())
+    try:
+        return base64.b64decode(encoded[: len(encoded) // 4 * 4])
+    except ValueError:
+        return b""
+
+
+@contextlib.asynccontextmanager
+async def decrypting(path: Path, keys: Sequence[pyrage.x25519.Identity]) -> AsyncIterator[Source]:
+    """Decrypt ``path``; a :class:`MoveError` tells what is wrong with it, instead of what follows from that.
+
+    Who does not read to the end does not learn whether the rest is intact.
+    """
+    await asyncio.to_thread(check_header, path)
+    read_end, write_end = os.pipe()
+    source = Source(read_end)
+    work = asyncio.create_task(asyncio.to_thread(_decrypt, path, write_end, keys))
+    try:
+        yield source
+    except MoveError:
+        source.close()
+        await work
+        raise
+    except BaseException:
+        source.close()
+        with contextlib.suppress(Exception):
+            await work
+        raise
+    source.close()
+    await work
+
+
+def _recipient(text: str) -> pyrage.x25519.Recipient:
+    try:
+        return pyrage.x25519.Recipient.from_str(text)
+    except pyrage.RecipientError:
+        raise MoveError(MoveFault.RECIPIENT, "a recipient is not one of age (age1...)") from None
+
+
+def _encrypt(read_end: int, path: Path, keys: Sequence[pyrage.x25519.Recipient]) -> None:
+    with os.fdopen(read_end, "rb", buffering=_PIECE) as clear, path.open("r+b") as file:
+        file.truncate()
+        pyrage.encrypt_io(clear, file, keys)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _decrypt(path: Path, write_end: int, keys: Sequence[pyrage.x25519.Identity]) -> None:
+    with os.fdopen(write_end, "wb", buffering=0) as clear, path.open("rb") as file:
+        try:
+            pyrage.decrypt_io(file, _Whole(clear), keys)
+        except pyrage.DecryptError as error:
+            raise _undecrypted(path, str(error)) from None
+        except BrokenPipeError:
+            return  # Nobody reads on.
+        except OSError as error:
+            if error.errno is not None:
+                raise
+            text = f"{shown(path)}: is cut short or was changed; have it sent again"
+            raise MoveError(MoveFault.DAMAGED, text) from None
+
+
+class _Whole:
+    """A file in which every write is a whole one."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+
+    def write(self, data: bytes) -> int:
+        _write_all(self._file, data)
+        return len(data)
+
+    def flush(self) -> None:
+        self._file.flush()
+
+
+def _write_all(file: BinaryIO, data: bytes | bytearray) -> None:
+    with memoryview(data) as rest:
+        done = 0
+        while done < len(rest):
+            done += file.write(rest[done:])
+
+
+def _undecrypted(path: Path, said: str) -> MoveError:
+    if "No matching keys" in said:
+        text = f"{shown(path)}: is encrypted for somebody else's key"
+        return MoveError(MoveFault.OTHER_RECIPIENT, text)
+    return MoveError(MoveFault.NOT_AN_EXPORT, f"{shown(path)}: is no file that age has encrypted")

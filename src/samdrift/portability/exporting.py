@@ -1,0 +1,250 @@
+"""Writes all that an organisation has here in one file, encrypted for whom two persons agreed on.
+
+The organisation may run on meanwhile: each vault is read as it was at one moment,
+and the access point's in two steps around the message service's, so that what
+passes between them is in one of them at least (:mod:`samdrift.portability.layout`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from hashlib import sha256
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from samdrift import __version__
+from samdrift.administration.administration import Administration
+from samdrift.administration.dualcontrol import TwoPersons
+from samdrift.administration.vaults import WORKER, hosted, signing_key
+from samdrift.attestation.archive import ArchiveWriter, Member
+from samdrift.attestation.errors import MoveError, MoveFault
+from samdrift.attestation.newfile import new_file
+from samdrift.audit.events import AuditEvent
+from samdrift.contracts.principals import Purpose, Role
+from samdrift.keystore.interface import KeyStore
+from samdrift.portability import layout
+from samdrift.portability.agefile import encrypting, fingerprint
+from samdrift.portability.manifest import FORMAT, VERSION, Files, Log, Manifest
+from samdrift.portability.organisation import described
+from samdrift.portability.pages import read_page
+from samdrift.portability.readme import README
+from samdrift.vault.bodies import BodyReader
+from samdrift.vault.errors import SealBroken
+from samdrift.vault.gate import Gate
+from samdrift.vault.portability.departure import (
+    AccessPointDeparture,
+    Departure,
+    LogState,
+    MessageServiceDeparture,
+)
+from samdrift.vault.portability.parts import Part, Taken
+from samdrift.wire.crypto.keys import SigningKey
+from samdrift.wire.identifiers import ParticipantIdentifier
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """What was written."""
+
+    manifest: Manifest
+    manifest_sha256: str
+    signer: str
+    """SHA-256 of the certificate whose key signed; whoever takes it in is told by another way."""
+
+
+async def export(
+    installation: Administration,
+    organisation: ParticipantIdentifier,
+    persons: TwoPersons,
+    recipients: Sequence[str],
+    out: Path,
+) -> Exported:
+    """Write ``out``, a new file: whole and durable, or not there.
+
+    That it is done stands in the organisation's log before anything is read, and
+    what was done before the file has its name.
+    """
+    roles = hosted(installation.gate, organisation)
+    key = await signing_key(installation, organisation, roles)
+    marks = tuple(map(fingerprint, recipients))
+    suspended = _suspended(installation.gate, organisation, roles)
+    facts = {"first": persons.first, "second": persons.second, "recipients": " ".join(marks)}
+    with new_file(out) as draft:
+        async with encrypting(draft, recipients) as sink:
+            now = datetime.now(UTC)
+            archive = ArchiveWriter(sink, int(now.timestamp()))
+            writing = _Writing(installation.gate, organisation, facts, archive)
+            await writing.preamble(installation, roles)
+            for kind, parts in _READ:
+                if kind.role in roles:
+                    await writing.vault(kind, parts)
+            manifest = await writing.end(
+                key,
+                made_at=now,
+                roles=roles,
+                suspended=suspended and _suspended(installation.gate, organisation, roles),
+                approved_by=(persons.first, persons.second),
+                recipients=marks,
+            )
+        digest = sha256(manifest.encode()).hexdigest()
+        await _log(installation.gate, organisation, roles, facts | {"manifest": digest})
+    return Exported(manifest, digest, key.certificate.fingerprint(SHA256()).hex())
+
+
+_READ: tuple[tuple[type[Departure], tuple[Part, ...]], ...] = (
+    (AccessPointDeparture, layout.BEFORE),
+    (MessageServiceDeparture, layout.BETWEEN),
+    (AccessPointDeparture, layout.AFTER),
+)
+
+
+def _suspended(gate: Gate, organisation: ParticipantIdentifier, roles: Iterable[Role]) -> bool:
+    return not any(gate.registry.serves(organisation, role) for role in roles)
+
+
+class _Writing:
+    """An export on its way."""
+
+    def __init__(
+        self, gate: Gate, organisation: ParticipantIdentifier, facts: dict[str, str], archive: ArchiveWriter
+    ) -> None:
+        self._gate = gate
+        self._organisation = organisation
+        self._facts = facts
+        self._archive = archive
+        self._sums: list[str] = []
+        self._records: dict[str, int] = {}
+        self._logs: dict[str, LogState] = {}
+
+    async def preamble(self, installation: Administration, roles: Iterable[Role]) -> None:
+        """What the export is, and how the organisation was set up."""
+        config = installation.config
+        entry = next((one for one in config.organisations if one.identifier == self._organisation), None)
+        vaults = [one.vault for role in roles if (one := self._gate.registry.find(self._organisation, role))]
+        held = await asyncio.to_thread(_certificates, installation.keys, vaults)
+        for name, data in (
+            (layout.FORMAT_FILE, layout.document({"format": FORMAT, "version": VERSION})),
+            (layout.README_FILE, README.encode()),
+            (layout.ORGANISATION_FILE, layout.document(described(self._organisation, entry))),
+            (layout.CERTIFICATES_FILE, b"".join(each.public_bytes(Encoding.PEM) for each in held)),
+        ):
+            self._sums.append(await self._archive.add(name, data))
+
+    async def vault(self, kind: type[Departure], parts: Iterable[Part]) -> None:
+        """Parts of a vault, as they are at one moment."""
+        async with self._gate.depart(WORKER, self._organisation, kind, self._facts) as vault:
+            for part in parts:
+                await self._part(vault, part)
+                if part.name == "log":
+                    self._logs[part.role.value] = await vault.log_state()
+
+    async def _part(self, vault: Departure, part: Part) -> None:
+        number, after = 0, tuple[object, ...]()
+        self._records[layout.title(part)] = 0
+        while taken := await read_page(vault, part, after):
+            number += 1
+            after = tuple(taken[-1].facts[name] for name in part.key)
+            self._records[layout.title(part)] += len(taken)
+            await self._page(vault, part, number, taken)
+
+    async def _page(self, vault: Departure, part: Part, number: int, taken: Sequence[Taken]) -> None:
+        records = [layout.Record(one.facts, _files(part, one)) for one in taken]
+        sums = [await self._archive.add(layout.page_file(part, number), layout.write_page(records))]
+        for one, record in zip(taken, records, strict=True):
+            for name, member in record.files.items():
+                content = one.contents[name]
+                if isinstance(content, BodyReader):
+                    sums.append(await self._body(vault, member, content))
+                else:
+                    sums.append(await self._archive.add(member.name, content))
+        listed = "".join(sums).encode()
+        self._sums.append(await self._archive.add(layout.page_sums_file(part, number), listed))
+
+    async def _body(self, vault: Departure, member: Member, body: BodyReader) -> str:
+        """A body, or that it has been removed since the vault was as it is read."""
+        pieces = aiter(body)
+        try:
+            first = await anext(pieces)
+        except SealBroken:
+            if not await vault.was_removed(body):
+                text = f"{member.name}: what is stored for it does not open; nothing was exported"
+                raise MoveError(MoveFault.DAMAGED, text) from None
+            return await self._archive.add(member.name + layout.GONE, b"")
+        return await self._archive.stream(member, _chained(first, pieces))
+
+    async def end(
+        self,
+        key: SigningKey,
+        *,
+        made_at: datetime,
+        roles: Sequence[Role],
+        suspended: bool,
+        approved_by: tuple[str, ...],
+        recipients: tuple[str, ...],
+    ) -> Manifest:
+        """The list of files, the manifest, and the signature on it."""
+        files = Files(self._archive.count, self._archive.bytes, sha256(self._listed()).hexdigest())
+        logs = {
+            role: Log(state.id, state.head.sequence, state.head.hash.hex())
+            for role, state in self._logs.items()
+        }
+        manifest = Manifest(
+            organisation=self._organisation.value,
+            made_at=made_at,
+            made_by=f"samdrift {__version__}",
+            suspended=suspended,
+            approved_by=approved_by,
+            recipients=recipients,
+            roles=tuple(role.value for role in roles),
+            files=files,
+            records=self._records,
+            logs=logs,
+        )
+        data = manifest.encode()
+        await self._archive.add(layout.SUMS_FILE, self._listed())
+        await self._archive.add(layout.MANIFEST_FILE, data)
+        await self._archive.add(layout.SIGNATURE_FILE, await asyncio.to_thread(key.sign, data))
+        await self._archive.add(layout.SIGNER_FILE, key.certificate.public_bytes(Encoding.PEM))
+        await self._archive.end()
+        return manifest
+
+    def _listed(self) -> bytes:
+        return "".join(self._sums).encode()
+
+
+def _files(part: Part, taken: Taken) -> dict[str, Member]:
+    return {
+        name: Member(layout.content_file(part, taken.facts, name), _size(taken.contents[name]))
+        for name in part.contents
+        if name in taken.contents
+    }
+
+
+def _size(content: bytes | BodyReader) -> int:
+    return content.size if isinstance(content, BodyReader) else len(content)
+
+
+async def _chained(first: bytes, pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    yield first
+    async for piece in pieces:
+        yield piece
+
+
+def _certificates(keys: KeyStore, vaults: Iterable[str]) -> list[x509.Certificate]:
+    """Those that others know the organisation's keys by."""
+    held = [key for vault in vaults for key in keys.keys(vault)]
+    return [key.certificate for key in held if key.certificate is not None]
+
+
+async def _log(
+    gate: Gate, organisation: ParticipantIdentifier, roles: Iterable[Role], facts: dict[str, str]
+) -> None:
+    for role in roles:
+        async with gate.open(WORKER, organisation, role, Purpose.EXPORT) as vault:
+            vault.record(AuditEvent.ORGANISATION_EXPORTED, **facts)

@@ -1,0 +1,195 @@
+"""Takes in what an organisation brings from its former supplier.
+
+First all of the file is read and checked, then it is read again and stored, page
+by page, each only when it is what was checked. Killed at any moment, it is taken
+up again by the same command. The organisation is suspended here meanwhile, and
+stays so: that it is to be served from now on is for people to say.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+
+import pyrage
+from cryptography import x509
+
+from samdrift.administration.administration import Administration
+from samdrift.attestation.errors import MoveError, MoveFault
+from samdrift.audit.events import AuditEvent
+from samdrift.contracts.principals import Principal, PrincipalKind, Role
+from samdrift.portability.agefile import decrypting
+from samdrift.portability.checking import Checked, check
+from samdrift.portability.manifest import Manifest
+from samdrift.portability.reading import walk
+from samdrift.portability.storing import Storing
+from samdrift.vault.gate import Gate
+from samdrift.vault.portability.arrival import (
+    AccessPointArrival,
+    Arrival,
+    ArrivalStanding,
+    MessageServiceArrival,
+)
+from samdrift.vault.registry import RegistrationState
+from samdrift.wire.identifiers import ParticipantIdentifier
+
+_ARRIVALS: Mapping[Role, type[Arrival]] = {
+    Role.ACCESS_POINT: AccessPointArrival,
+    Role.MESSAGE_SERVICE: MessageServiceArrival,
+}
+_PATIENCE = 30.0
+"""Seconds in which a change of the registry is heard of."""
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What is to be taken in, and how."""
+
+    organisation: ParticipantIdentifier
+    file: Path
+    keys: Sequence[pyrage.x25519.Identity]
+    signer: str
+    """SHA-256 of the certificate whose key must have signed."""
+    by: str
+    """Who has it done."""
+    take_over: bool = False
+    """Whether what was under way is gone on with here; else it ends here."""
+    digest: str | None = None
+    """SHA-256 of the manifest as the former supplier told it apart from the file; taking over needs it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """What was taken in."""
+
+    manifest: Manifest
+    manifest_sha256: str
+    certificate: x509.Certificate
+    """Of the key that signed."""
+    already: bool
+    """Whether all of it was there before."""
+
+
+async def take_in(installation: Administration, order: Order) -> Imported:
+    """Take in an export; :class:`MoveError`, with nothing stored, when it cannot be used or is not wanted."""
+    organisation = order.organisation
+    if order.take_over and order.digest is None:
+        text = (
+            "to take over, the SHA-256 of the manifest is needed as the former supplier told it, apart from"
+            " the file (--manifest): an older export would send again what has been sent since"
+        )
+        raise MoveError(MoveFault.OTHER_EXPORT, text)
+    checked = await check(order.file, order.keys, order.signer, organisation, order.digest)
+    manifest = checked.manifest
+    if order.take_over and not manifest.suspended:
+        text = (
+            "the organisation was not suspended when it was exported, so that its former supplier may go"
+            " on with what is under way: have it suspended and exported anew, or leave --take-over out"
+        )
+        raise MoveError(MoveFault.NOT_SUSPENDED, text)
+    roles = [Role(role) for role in manifest.roles]
+    await _have_vaults(installation, organisation, roles)
+    standing = await _begin(installation.gate, organisation, roles, checked, order.by)
+    imported = Imported(
+        manifest,
+        checked.statement.sha256.hex(),
+        checked.statement.certificate,
+        all(each is ArrivalStanding.DONE for each in standing.values()),
+    )
+    if not imported.already:
+        await _suspend(installation, organisation, roles)
+        doors = {
+            role: partial(installation.gate.arrive, _worker(order.by), organisation, _ARRIVALS[role])
+            for role in roles
+        }
+        async with Storing(doors, standing, checked) as storing, decrypting(order.file, order.keys) as source:
+            await walk(source, storing)
+        await _finish(installation.gate, organisation, standing, checked, order)
+    return imported
+
+
+async def _have_vaults(
+    installation: Administration, organisation: ParticipantIdentifier, roles: Sequence[Role]
+) -> None:
+    """New vaults where there are none; they are suspended before the gate hears of them."""
+    registry = installation.gate.registry
+    missing = [role for role in roles if registry.find(organisation, role) is None]
+    if missing:
+        await installation.provisioner.add_organisation(organisation, missing)
+        for role in missing:
+            await installation.provisioner.set_state(organisation, role, RegistrationState.SUSPENDED)
+        await _heard(lambda: all(registry.find(organisation, role) for role in roles))
+
+
+async def _suspend(
+    installation: Administration, organisation: ParticipantIdentifier, roles: Sequence[Role]
+) -> None:
+    for role in roles:
+        await installation.provisioner.set_state(organisation, role, RegistrationState.SUSPENDED)
+    registry = installation.gate.registry
+    await _heard(lambda: not any(registry.serves(organisation, role) for role in roles))
+
+
+async def _heard(so: Callable[[], bool]) -> None:
+    """Wait until the gate has heard from the database that it is so."""
+    async with asyncio.timeout(_PATIENCE):
+        while not so():  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+
+
+async def _begin(
+    gate: Gate, organisation: ParticipantIdentifier, roles: Sequence[Role], checked: Checked, by: str
+) -> dict[Role, ArrivalStanding]:
+    """Begin in all vaults or in none."""
+    now, export = datetime.now(UTC), checked.statement.sha256
+    standing: dict[Role, ArrivalStanding] = {}
+    async with AsyncExitStack() as stack:
+        for role in roles:
+            vault = await stack.enter_async_context(gate.arrive(_worker(by), organisation, _ARRIVALS[role]))
+            standing[role] = await vault.begin(export, now=now)
+            if standing[role] is ArrivalStanding.OCCUPIED:
+                text = (
+                    f"the organisation's vault {role.value} in this installation has something else:"
+                    " an export is taken in where nothing is yet"
+                )
+                raise MoveError(MoveFault.OCCUPIED, text)
+            if standing[role] is ArrivalStanding.BEGUN:
+                vault.record(AuditEvent.ORGANISATION_IMPORT_BEGUN, by=by, manifest=export.hex())
+    return standing
+
+
+async def _finish(
+    gate: Gate,
+    organisation: ParticipantIdentifier,
+    standing: Mapping[Role, ArrivalStanding],
+    checked: Checked,
+    order: Order,
+) -> None:
+    now, manifest = datetime.now(UTC), checked.manifest
+    for role in _unfinished(standing):
+        log = manifest.logs[role.value]
+        async with gate.arrive(_worker(order.by), organisation, _ARRIVALS[role]) as vault:
+            await vault.finish(now=now, taken_over=order.take_over)
+            vault.record(
+                AuditEvent.ORGANISATION_IMPORTED,
+                by=order.by,
+                manifest=checked.statement.sha256.hex(),
+                signer=order.signer,
+                former_log=log.id,
+                former_entries=str(log.entries),
+                former_head=log.head,
+                taken_over=str(order.take_over).lower(),
+            )
+
+
+def _unfinished(standing: Mapping[Role, ArrivalStanding]) -> list[Role]:
+    return [role for role, each in standing.items() if each is not ArrivalStanding.DONE]
+
+
+def _worker(by: str) -> Principal:
+    return Principal(PrincipalKind.WORKER, f"import by {by}")

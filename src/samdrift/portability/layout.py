@@ -1,0 +1,211 @@
+"""Which files an export has, in which order, and how records are written in them.
+
+A page is a file of JSON lines, one record each; after it come, in the order of
+the records, the files that these have besides, and a list of them all with their
+digests. So whoever reads from the beginning to the end always knows what has to
+come next, and holds one page.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any
+
+from samdrift.attestation.archive import Member, damaged
+from samdrift.contracts.principals import Role
+from samdrift.vault.messagerows import SALT_BYTES
+from samdrift.vault.portability import parts
+from samdrift.vault.portability.parts import Facts, Part
+from samdrift.vault.records import Digest
+
+FORMAT_FILE = "format.json"
+README_FILE = "README.txt"
+ORGANISATION_FILE = "organisation.json"
+CERTIFICATES_FILE = "certificates.pem"
+SUMS_FILE = "SHA256SUMS"
+MANIFEST_FILE = "manifest.json"
+SIGNATURE_FILE = "manifest.json.sig"
+SIGNER_FILE = "certificate.pem"
+
+MOST_PAGE = 64 << 20
+"""Bytes of a page: what the facts of a message may be has no bound of its own, but so many fit in memory."""
+MOST_RECORDS = 1000
+"""Lines of a page; those that are written have half as many at most."""
+MOST_LINE = 1 << 20
+"""Bytes of a line but for its texts: a small value of JSON takes thirty times its bytes in memory."""
+MOST_DOCUMENT = 128 << 20
+"""Bytes of a receipt, and of what the export says of itself."""
+
+_AP, _MT = Role.ACCESS_POINT, Role.MESSAGE_SERVICE
+
+BEFORE: tuple[Part, ...] = (parts.INCOMING,)
+"""What came in is read before the message service's vault is, and what was sent after it.
+
+So what passes from one vault to the other meanwhile is in one of them, or in both, and known by its id.
+"""
+BETWEEN: tuple[Part, ...] = (
+    parts.MESSAGES,
+    parts.RECEIPTS,
+    parts.DIGESTS,
+    parts.PROCESSED,
+    parts.CURSORS,
+    parts.WORK,
+    parts.SESSION_KEYS,
+    parts.MARK_KEYS,
+    parts.log_part(_MT),
+    parts.former_log_part(_MT),
+)
+AFTER: tuple[Part, ...] = (
+    parts.TRANSFERS,
+    parts.ATTEMPTS,
+    parts.EVENTS,
+    parts.log_part(_AP),
+    parts.former_log_part(_AP),
+)
+PARTS = (*BEFORE, *BETWEEN, *AFTER)
+
+_ENDINGS = {
+    ("incoming", "receipt"): "soap",
+    ("incoming", "envelope"): "xml",
+    ("transfers", "receipt"): "soap",
+    ("transfers", "envelope"): "xml.gz",
+    ("messages", "message"): "xml",
+    ("receipts", "receipt"): "xml",
+}
+BODIES = frozenset({"envelope", "message"})
+"""Contents that may be large; the others are documents that fit in memory."""
+GONE = ".gone"
+"""Ends the name of an empty file in place of a body that was removed while the export was made."""
+
+_TEXT = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"')
+_PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A line of a page: facts, and name and size of each of its files."""
+
+    facts: Facts
+    files: Mapping[str, Member]
+
+
+def title(part: Part) -> str:
+    """A part's name in the manifest."""
+    return f"{part.role.value}/{part.name}"
+
+
+def page_file(part: Part, number: int) -> str:
+    """The name of a page; the first one has number 1."""
+    return f"{title(part)}/{number:06}.jsonl"
+
+
+def page_sums_file(part: Part, number: int) -> str:
+    """The name of the list of a page and its files, with their digests; it comes after them."""
+    return f"{title(part)}/{number:06}.sha256"
+
+
+def content_file(part: Part, facts: Facts, content: str) -> str:
+    """The name of a file of a record. An id that is no plain name is told by its digest."""
+    name = "-".join(str(facts[each]) for each in reversed(part.key))
+    if not _PLAIN.fullmatch(name):
+        name = f"sha256-{sha256(name.encode()).hexdigest()}"
+    return f"{title(part)}/{content}/{name}.{_ENDINGS[part.name, content]}"
+
+
+def document(facts: dict[str, Any]) -> bytes:
+    """A file that is one JSON object."""
+    return (json.dumps(facts, ensure_ascii=False, indent=2) + "\n").encode()
+
+
+def write_page(records: Sequence[Record]) -> bytes:
+    """A page as JSON lines."""
+    return b"".join(_line(record) for record in records)
+
+
+def _line(record: Record) -> bytes:
+    files = {name: {"file": file.name, "size": file.size} for name, file in record.files.items()}
+    line = json.dumps(record.facts | {"files": files}, ensure_ascii=False, separators=(",", ":"))
+    return line.encode() + b"\n"
+
+
+def read_page(part: Part, name: str, data: bytes) -> list[Record]:
+    """The records of a page; :class:`MoveError` says which line is not what it should be."""
+    if data.count(b"\n") + data.count(b"\r") > MOST_RECORDS:
+        raise damaged(f"{name} has more records than a page may have")
+    records = []
+    for number, line in enumerate(data.splitlines(), 1):
+        try:
+            _check_line(line)
+            records.append(_record(part, json.loads(line)))
+        except (ValueError, RecursionError) as error:
+            why = "is no JSON" if isinstance(error, json.JSONDecodeError) else str(error)
+            raise damaged(f"{name}, line {number}: {why}") from None
+    if not records:
+        raise damaged(f"{name} is empty")
+    return records
+
+
+def _check_line(line: bytes) -> None:
+    """Reject a line of many values before it is parsed; a text in it may be as long as a page."""
+    if len(line) <= MOST_LINE:
+        return
+    besides, at = 0, 0
+    while besides <= MOST_LINE and (begin := line.find(b'"', at)) >= 0:
+        besides += begin - at + 1
+        text = _TEXT.match(line, begin)
+        at = text.end() if text else len(line)
+    if besides + len(line) - at > MOST_LINE:
+        raise ValueError("is longer than a line may be")
+
+
+def _record(part: Part, document: Any) -> Record:
+    if not isinstance(document, dict):
+        raise ValueError("is no JSON object")
+    files = document.pop("files", None)
+    facts = parts.check(document, part.facts)
+    record = Record(facts, dict(_files(part, facts, files)))
+    _check_contents(part, record)
+    return record
+
+
+def _files(part: Part, facts: Facts, files: Any) -> Iterator[tuple[str, Member]]:
+    if not isinstance(files, dict) or not set(files) <= set(part.contents):
+        raise ValueError("a record has other files than it may")
+    for content in part.contents:
+        if content in files:
+            size = files[content].get("size") if isinstance(files[content], dict) else None
+            member = Member(content_file(part, facts, content), size if type(size) is int else -1)
+            if files[content] != {"file": member.name, "size": member.size} or member.size < 0:
+                raise ValueError("a record's file has another name or size than it must")
+            yield content, member
+
+
+def _check_contents(part: Part, record: Record) -> None:
+    """A record has the files that its facts need, and the facts that go with them."""
+    facts, has = record.facts, set(record.files)
+    if part is parts.INCOMING and has != {"receipt"} | _if(facts["acknowledged_at"] is None, "envelope"):
+        raise ValueError("what came in has a receipt, and an envelope while it waits")
+    if part is parts.TRANSFERS:
+        waits = facts["due_at"] is not None
+        if waits is not (facts["state"] == "queued") or ("envelope" in has) is not waits:
+            raise ValueError("a transfer has an envelope while it waits")
+    if part is parts.DIGESTS:
+        salt, digest = (bytes.fromhex(facts[name].removeprefix("\\x")) for name in ("salt", "sha256"))
+        if len(salt) != SALT_BYTES or Digest(salt, digest).commitment != facts["commitment"]:
+            raise ValueError("a digest is not the one that its commitment is to")
+    if part is parts.RECEIPTS and has != {"receipt"}:
+        raise ValueError("a message receipt is a file")
+    if part is parts.MESSAGES:
+        kept = [facts[name] is not None for name in ("label", "sender_address", "recipient_address")]
+        if facts["deleted"] and (has or any(kept)):
+            raise ValueError("nothing is left of a message that was deleted")
+        if not facts["deleted"] and not all(kept):
+            raise ValueError("a message has label and addresses")
+
+
+def _if(condition: bool, name: str) -> set[str]:
+    return {name} if condition else set()

@@ -1,0 +1,271 @@
+"""Several installations on one machine, each in an operating-system process of its own.
+
+A process has the secrets of its own installation in memory and no other one's,
+and inherits nothing but the standard streams. Its standard input is a channel
+to the supervisor: the process says there that it serves, and ends when the
+supervisor is gone, however that came about.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import logging
+import os
+import socket
+import subprocess
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+from samdrift.contracts.errors import Explained
+from samdrift.keystore.keyfiles import KeyStoreError
+from samdrift.processes.blocking import within
+from samdrift.vault.errors import VaultError
+
+_LOGGER = logging.getLogger("samdrift")
+_SERVES = b"serves\n"
+_PATIENCE = 60.0
+"""Seconds that a process has to end by itself."""
+_LONGEST_PAUSE = 60.0
+_LONGEST_START = 300.0
+"""Seconds after which a process that neither serves nor has ended never will."""
+_NOT_STARTED = 127
+"""Stands for the exit status of what could not even be started, as in a shell."""
+_LONGEST_HAND = 60.0
+"""Seconds in which what a process is handed must have been made."""
+_LONGEST_LINE = 64 << 20
+_STEADY = 60.0
+"""Seconds after which a process that ends has not failed to start."""
+
+
+class NotStarted(Explained):
+    """A process ended before it served; the text names it. What was wrong it has said itself."""
+
+
+def pause(failures: int) -> float:
+    """Seconds to wait before a process is started again that failed so many times in a row."""
+    return min(2.0 ** (failures - 1), _LONGEST_PAUSE)
+
+
+@dataclass(frozen=True, slots=True)
+class Handed:
+    """What a process is handed over its channel as it starts."""
+
+    line: bytes
+    """One line, without its end."""
+    sockets: Sequence[socket.socket] = ()
+    """Become the process's; ours are closed."""
+    user: UnixUser | None = None
+    """Whom it runs as; as we do, without."""
+
+
+@dataclass(frozen=True, slots=True)
+class UnixUser:
+    """Whom a process runs as: the numbers of a user, of its group, and of the groups besides."""
+
+    user: int
+    group: int
+    groups: tuple[int, ...] = ()
+
+
+class Child:
+    """One process, over all its lives."""
+
+    def __init__(
+        self,
+        name: str,
+        command: Sequence[str],
+        hand: Callable[[], Handed] | None = None,
+        prepare: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
+        """``hand`` gives what it is handed in each life. It may block: it has a thread of its own.
+
+        ``prepare`` is done before each life.
+        """
+        self.name = name
+        self._command = command
+        self._hand = hand
+        self._prepare = prepare
+        self._process: subprocess.Popen[bytes] | None = None
+        self.user: UnixUser | None = None
+        """Whom it runs as; as we do, without."""
+        self._writer: asyncio.StreamWriter | None = None
+
+    async def start(self) -> bool:
+        """Start it; gives whether it serves, as soon as it does or has ended.
+
+        One that does neither for long is killed: whatever it hangs in, it would hang for ever.
+        """
+        try:
+            if self._prepare is not None:
+                await self._prepare()
+            handed = None if self._hand is None else await within(_LONGEST_HAND, self._hand)
+            ours = self._launched(handed)
+        except TimeoutError:
+            _LOGGER.error("%s: cannot be started: what it is handed cannot be had in time", self.name)
+            return False
+        except OSError as error:
+            where = f" {error.filename}:" if isinstance(error.filename, str) else ""
+            _LOGGER.error("%s: cannot be started (%s %s)", self.name, where, error.strerror)
+            return False
+        except (KeyStoreError, VaultError) as error:
+            _LOGGER.error("%s: cannot be started: %s", self.name, error)
+            return False
+        except Exception as error:  # Whatever lies there is this process's affair, and no other's.
+            _LOGGER.error("%s: cannot be started (%s)", self.name, type(error).__name__)
+            return False
+        self._reader, self._writer = await asyncio.open_connection(sock=ours)
+        try:
+            async with asyncio.timeout(_LONGEST_START):
+                if handed is not None:
+                    self.tell(handed.line)
+                return await self._reader.readline() == _SERVES
+        except ConnectionError:
+            return False
+        except TimeoutError:
+            _LOGGER.error("%s: hangs before it serves, and is killed", self.name)
+            self.kill()
+            return False
+
+    def tell(self, line: bytes) -> None:
+        """Send it a line; nothing happens when it does not run."""
+        if self._writer is not None and not self._writer.is_closing():
+            self._writer.write(line + b"\n")
+
+    def kill(self) -> None:
+        """End it at once."""
+        if self._process is not None:
+            self._process.kill()
+
+    def _launched(self, handed: Handed | None) -> socket.socket:
+        """Start the process; gives our end of the channel."""
+        user = self.user = handed.user if handed is not None else None
+        ours, theirs = socket.socketpair()
+        with theirs:
+            try:
+                # A session of its own: what is typed at the terminal comes to the supervisor alone.
+                self._process = subprocess.Popen(
+                    self._command,
+                    stdin=theirs.fileno(),
+                    start_new_session=True,
+                    env=None if handed is None else _without_credentials(),
+                    user=user.user if user else None,
+                    group=user.group if user else None,
+                    extra_groups=user.groups if user else None,
+                )
+                if handed is not None:
+                    socket.send_fds(ours, [b"\n"], [each.fileno() for each in handed.sockets])
+            except OSError:
+                ours.close()
+                raise
+            finally:
+                for each in handed.sockets if handed is not None else ():
+                    each.close()
+        return ours
+
+    async def ended(self) -> int:
+        """Its exit status, once it has ended: its end of the channel is closed then."""
+        if self._writer is None:
+            return _NOT_STARTED
+        with contextlib.suppress(ConnectionError):
+            while await self._reader.read(100):
+                pass
+        self._writer.close()
+        return await self._gone()
+
+    async def stop(self) -> None:
+        """Have it end, if it runs."""
+        if self._process is not None:
+            self._process.terminate()
+            await self._gone()
+
+    async def _gone(self) -> int:
+        """Its exit status; it is killed when it does not end by itself in good time."""
+        if self._process is None:
+            raise RuntimeError("it was never started")
+        return await asyncio.to_thread(_waited_for, self._process)
+
+
+def _without_credentials() -> dict[str, str]:
+    """The environment without the way to what systemd hands over to us alone."""
+    return {name: value for name, value in os.environ.items() if name != "CREDENTIALS_DIRECTORY"}
+
+
+def _waited_for(process: subprocess.Popen[bytes]) -> int:
+    try:
+        return process.wait(_PATIENCE)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        return process.wait()
+
+
+async def supervise(children: Sequence[Child]) -> None:
+    """Run them all until cancelled, and start again whichever ends by itself.
+
+    :class:`NotStarted` when one does not come to serve at first. None is left
+    running in the end.
+    """
+    try:
+        await asyncio.gather(*(first_start(child) for child in children))
+        await asyncio.gather(*(keep(child) for child in children))
+    finally:
+        await asyncio.gather(*(child.stop() for child in children))
+
+
+async def first_start(child: Child) -> None:
+    """Start it, or raise :class:`NotStarted`."""
+    if not await child.start():
+        raise NotStarted(f"{child.name}: did not start, see above")
+
+
+async def keep(child: Child) -> None:
+    """Start it again each time it ends."""
+    clock, failures = asyncio.get_running_loop().time, 0
+    began = clock()
+    while True:
+        status = await child.ended()
+        failures = 1 if clock() - began > _STEADY else failures + 1
+        wait = pause(failures)
+        _LOGGER.error("%s: ended with status %d, starts again in %.0f s", child.name, status, wait)
+        await asyncio.sleep(wait)
+        began = clock()
+        if await child.start():
+            _LOGGER.info("%s: serves again", child.name)
+
+
+class Supervisor:
+    """The supervisor as a supervised process sees it: at the other end of standard input."""
+
+    def __init__(self) -> None:
+        """Take the channel off standard input, so that no process that is started here gets it too.
+
+        An :class:`OSError` when there is none.
+        """
+        self._channel = socket.socket(fileno=os.dup(0))
+        with open(os.devnull, "rb") as nothing:
+            os.dup2(nothing.fileno(), 0)
+
+    def handed(self, most: int) -> tuple[bytes, list[socket.socket]]:
+        """The line that is handed over at the start, and up to ``most`` sockets, or :class:`OSError`."""
+        _, descriptors, _, _ = socket.recv_fds(self._channel, 1, most)
+        sockets = [socket.socket(fileno=each) for each in descriptors]
+        line = bytearray()
+        while not line.endswith(b"\n"):
+            seen = self._channel.recv(1 << 16, socket.MSG_PEEK)
+            if not seen:
+                raise ConnectionAbortedError(errno.ECONNABORTED, "the supervisor is gone")
+            line += self._channel.recv(seen.find(b"\n") + 1 or len(seen))
+        return bytes(line), sockets
+
+    async def hear(self, told: Callable[[bytes], None] | None = None) -> None:
+        """Say that this process serves, and return when the supervisor is gone.
+
+        ``told`` gets each line that the supervisor says meanwhile.
+        """
+        reader, writer = await asyncio.open_connection(sock=self._channel, limit=_LONGEST_LINE)
+        writer.write(_SERVES)
+        with contextlib.suppress(ConnectionError):
+            while line := await reader.readline():
+                if told is not None:
+                    told(line)

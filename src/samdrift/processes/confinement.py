@@ -1,0 +1,40 @@
+"""What a process gives up for itself before it gets any secret."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import resource
+import sys
+
+from samdrift.processes.handover import Limits
+
+_PR_SET_DUMPABLE = 4
+_PR_SET_NO_NEW_PRIVS = 38
+_LARGEST_FILE = 4 << 30
+"""Bytes: no message that is taken needs a larger one."""
+
+
+def leave_no_trace() -> None:
+    """Leave no core behind, let no process of the same user look into the memory, gain no rights again."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    os.umask(0o077)
+    if sys.platform == "linux":
+        libc = ctypes.CDLL(None)
+        libc.prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
+        libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+
+
+def take_no_more_than(limits: Limits) -> None:
+    """Bound memory, descriptors, processes and the size of files; what is less already stays less."""
+    _lower(resource.RLIMIT_DATA, limits.memory)
+    _lower(resource.RLIMIT_NOFILE, limits.open_files)
+    _lower(resource.RLIMIT_FSIZE, _LARGEST_FILE)
+    if limits.processes is not None:
+        _lower(resource.RLIMIT_NPROC, limits.processes)
+
+
+def _lower(kind: int, most: int) -> None:
+    _, hard = resource.getrlimit(kind)
+    most = most if hard == resource.RLIM_INFINITY else min(most, hard)
+    resource.setrlimit(kind, (most, most))

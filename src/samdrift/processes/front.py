@@ -1,0 +1,171 @@
+"""The front: the addresses of an installation, and for each request the worker that it is for.
+
+It holds the TLS server's key, and no secret of an organisation. What it reads
+of a request is not verified here.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import socket
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Scope
+
+from samdrift.accesspoint.endpoint import LATER
+from samdrift.accesspoint.problems import answer_unavailable
+from samdrift.audit.operations import unexpected
+from samdrift.config.model import Config
+from samdrift.config.reader import load
+from samdrift.contracts.principals import Role
+from samdrift.installation.listeners import Door, PublicDoors
+from samdrift.installation.metrics import metrics_application
+from samdrift.installation.operator import named_in_metrics
+from samdrift.installation.replaceable import registered_clients
+from samdrift.messageservice.interface_d.problems import problem
+from samdrift.messageservice.oauth.issuers import METADATA, PATH
+from samdrift.messageservice.oauth.jwt import JwtInvalid, UnverifiedJwt
+from samdrift.net.following import Followed, file_state
+from samdrift.net.forwarding import Forwarder
+from samdrift.net.front import Front
+from samdrift.net.guard import guarded
+from samdrift.net.server import CLIENT_CERTIFICATE
+from samdrift.net.tls import TlsIdentity
+from samdrift.processes.handover import NOBODY, FrontHandOver, Routes, place_of
+from samdrift.processes.memory import MemoryMetrics
+from samdrift.processes.metrics import Gathered, Worker
+from samdrift.vault.errors import VaultUnavailable
+from samdrift.wire.identifiers import ParticipantIdentifier
+
+_LATER_D = {"retry-after": "30"}
+_LOGGER = logging.getLogger("samdrift")
+
+
+class Directory:
+    """Which worker is for what, as the supervisor and the configuration's file say now."""
+
+    def __init__(self, config: Config, handed: FrontHandOver) -> None:
+        self._folder = handed.folder
+        self._own_issuers = (config.message_service.address_d if config.message_service else "") + PATH
+        self._clients = registered_clients(config)
+        self._issuers = _external_issuers(handed.config)
+        self.routes = handed.routes
+
+    def told(self, line: bytes) -> None:
+        """The supervisor says that others are served here now."""
+        self.routes = Routes.read(line)
+
+    def of_recipient(self, recipient: ParticipantIdentifier | None) -> Path:
+        """Interface A."""
+        return self._access_point(recipient, Door.A)
+
+    def of_client(self, scope: Scope) -> Path:
+        """Interface C."""
+        client = self._clients().get(scope.get(CLIENT_CERTIFICATE) or "")
+        return self._access_point(client.organisation if client else None, Door.C)
+
+    def of_issuer(self, scope: Scope) -> Path:
+        """Interface D: the issuer that the path names, or the access token."""
+        request = Request(scope)
+        name = _named_in(request.url.path) or self._named_by(request.headers.get("authorization", ""))
+        known = name if name in self.routes.message_services.values() else NOBODY
+        return place_of(self._folder, known, Door.D)
+
+    def measured(self) -> list[Worker]:
+        """Every worker, by where its metrics are."""
+        routes = (
+            (Role.ACCESS_POINT, self.routes.access_points),
+            (Role.MESSAGE_SERVICE, self.routes.message_services),
+        )
+        found = [(role.value, whose, name) for role, names in routes for whose, name in names.items()]
+        return [
+            Worker(place_of(self._folder, name, Door.METRICS), kind, whose)
+            for kind, whose, name in [*found, (NOBODY, None, NOBODY)]
+        ]
+
+    def _access_point(self, organisation: ParticipantIdentifier | None, door: Door) -> Path:
+        named = organisation.value if organisation is not None else ""
+        return place_of(self._folder, self.routes.access_points.get(named, NOBODY), door)
+
+    def _named_by(self, authorization: str) -> str:
+        """The worker of whoever has issued the bearer token, as it says."""
+        try:
+            issuer = UnverifiedJwt.read(authorization.partition(" ")[2].strip()).issuer
+        except JwtInvalid:
+            return NOBODY
+        prefix = self._own_issuers.format(name="")
+        if issuer.startswith(prefix):
+            return issuer.removeprefix(prefix)
+        return self.routes.message_services.get(self._issuers().get(issuer, ""), NOBODY)
+
+
+@contextlib.asynccontextmanager
+async def fronting(handed: FrontHandOver, sockets: Mapping[Door, socket.socket]) -> AsyncIterator[Directory]:
+    """Serve what was handed over; everything is reachable when the context is entered."""
+    config = load(handed.config)
+    directory = Directory(config, handed)
+    forwarder = Forwarder()
+    front = Front(forwarder, _broken_off)
+    applications: dict[Door, ASGIApp] = {
+        Door.A: front.by_addressee("interface A", directory.of_recipient, _later_a),
+        Door.C: front.by_head("interface C", directory.of_client, _later_c),
+        Door.D: front.by_head("interface D", directory.of_issuer, _later_d),
+    }
+    own = TlsIdentity(handed.certificate, password=handed.password)
+    doors = PublicDoors(config, own, sockets.__getitem__)
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(forwarder.aclose)
+        for door in handed.doors:
+            if door is Door.METRICS:
+                named = named_in_metrics(config)
+                gathered = Gathered(
+                    forwarder,
+                    directory.measured,
+                    MemoryMetrics(handed, named=named),
+                    named=named,
+                    alarms=lambda: directory.routes.alarms,
+                )
+                applications[door] = metrics_application(gathered.registry, gathered.gather)
+            application = applications[door]
+            await doors.open(stack, door, guarded(application, unexpected(f"the front, {door.value}")))
+        yield directory
+
+
+def _external_issuers(file: Path) -> Callable[[], Mapping[str, str]]:
+    """The organisations that have an authorisation server of their own, by its issuer."""
+
+    def read() -> Mapping[str, str]:
+        found = ((one.external_issuer, one.identifier) for one in load(file).organisations)
+        return {external.issuer: whose.value for external, whose in found if external is not None}
+
+    return Followed("external issuers", read, lambda: file_state(file)).current
+
+
+def _named_in(path: str) -> str:
+    """The issuer in the path of an authorisation server; empty for other paths."""
+    for form in (PATH, METADATA):
+        prefix = form.format(name="")
+        if path.startswith(prefix):
+            return path.removeprefix(prefix).partition("/")[0] or NOBODY
+    return ""
+
+
+async def _later_a(scope: Scope) -> Response:
+    return Response(status_code=503, headers=LATER)
+
+
+async def _later_c(scope: Scope) -> Response:
+    return await answer_unavailable(Request(scope), VaultUnavailable())
+
+
+async def _later_d(scope: Scope) -> Response:
+    return problem(503, VaultUnavailable.text, _LATER_D)
+
+
+def _broken_off(interface: str) -> None:
+    _LOGGER.warning("%s: an answer broke off", interface)

@@ -1,0 +1,149 @@
+"""What the supervisor hands to a process as it starts: one line, and the sockets that it is to serve."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+from samdrift.contracts.principals import Role
+from samdrift.installation.listeners import Door
+
+FRONT = "front"
+NOBODY = "nobody"
+"""The worker that answers for what is no organisation's here."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one process may take."""
+
+    memory: int
+    """Bytes that it may write to."""
+    open_files: int
+    processes: int | None = None
+    """Of its Unix user, threads included; unlimited where it shares its user with others."""
+
+
+@dataclass(frozen=True, slots=True)
+class Routes:
+    """Which worker is for which organisation, by the names of the workers."""
+
+    access_points: Mapping[str, str] = field(default_factory=dict)
+    """By participant identifier."""
+    message_services: Mapping[str, str] = field(default_factory=dict)
+    alarms: int = 0
+    """Vaults below whose folder of keys something was planted."""
+
+    @classmethod
+    def read(cls, line: bytes) -> Self:
+        return cls(**json.loads(line))
+
+    def line(self) -> bytes:
+        return json.dumps(asdict(self)).encode()
+
+
+@dataclass(frozen=True, slots=True)
+class ReaderLogin:
+    """A worker's own login to the registry."""
+
+    name: str
+    password: str = field(repr=False)
+
+    @classmethod
+    def read(cls, line: bytes) -> Self:
+        return cls(**json.loads(line))
+
+    def line(self) -> bytes:
+        return json.dumps(asdict(self)).encode()
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerHandOver:
+    """For a worker. The line holds secrets: of its own vault, and the access point's where it is one."""
+
+    name: str
+    config: Path
+    roles: tuple[Role, ...]
+    doors: tuple[Door, ...]
+    """What each of the sockets is, in their order."""
+    limits: Limits
+    organisation: str | None
+    vault: str | None
+    keys: Mapping[str, bytes] = field(repr=False)
+    """What opens each of its vaults; the operator's own keys are in one too."""
+    pin: str | None = field(repr=False)
+    """Of the organisation's token, where its keys are in one."""
+    database: str = field(repr=False)
+    reader: ReaderLogin
+
+    @property
+    def kind(self) -> str:
+        """What it is, in metrics and in the log."""
+        return NOBODY if self.vault is None else self.roles[0].value
+
+    def line(self) -> bytes:
+        document = asdict(self)
+        document["config"] = str(self.config)
+        document["keys"] = {vault: key.hex() for vault, key in self.keys.items()}
+        return json.dumps(document).encode()
+
+    @classmethod
+    def read(cls, line: bytes) -> Self:
+        document = _read(line)
+        document["roles"] = tuple(map(Role, document["roles"]))
+        document["keys"] = {vault: bytes.fromhex(key) for vault, key in document["keys"].items()}
+        document["reader"] = ReaderLogin(**document["reader"])
+        return cls(**document)
+
+
+@dataclass(frozen=True, slots=True)
+class FrontHandOver:
+    """For the front."""
+
+    config: Path
+    doors: tuple[Door, ...]
+    limits: Limits
+    folder: Path
+    """Where the workers' sockets are."""
+    routes: Routes
+    certificate: Path
+    """The server's certificate and its key, in a file for the front alone."""
+    password: str = field(repr=False)
+    kind: str = field(default=FRONT, init=False)
+    organisation: None = field(default=None, init=False)
+
+    def line(self) -> bytes:
+        document = asdict(self)
+        del document["kind"], document["organisation"]
+        for name in ("config", "folder", "certificate"):
+            document[name] = str(document[name])
+        return json.dumps(document).encode()
+
+    @classmethod
+    def read(cls, line: bytes) -> Self:
+        document = _read(line)
+        document["routes"] = Routes(**document["routes"])
+        document["folder"], document["certificate"] = Path(document["folder"]), Path(document["certificate"])
+        return cls(**document)
+
+
+def _read(line: bytes) -> dict[str, Any]:
+    """What both have."""
+    document: dict[str, Any] = json.loads(line)
+    document["config"] = Path(document["config"])
+    document["doors"] = tuple(map(Door, document["doors"]))
+    document["limits"] = Limits(**document["limits"])
+    return document
+
+
+def place_of(folder: Path, worker: str, door: Door) -> Path:
+    """The socket of a worker."""
+    return folder / f"{worker}.{door.value}"
+
+
+def copy_folder(address_book: Path, worker: str) -> Path:
+    """Where a worker keeps its copy of the address book; beside the one that is configured."""
+    return address_book.with_name(f"{address_book.name}.d") / worker

@@ -1,0 +1,232 @@
+"""What each process is handed, made from the key store and the configuration at the moment that it starts."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import secrets
+import socket
+from collections.abc import Collection, Sequence
+from pathlib import Path
+
+from cryptography import x509
+
+from samdrift.config.model import Config
+from samdrift.contracts.principals import Role
+from samdrift.installation.listeners import Door, bound_socket
+from samdrift.keystore.durablefiles import private_folder
+from samdrift.keystore.interface import OPERATOR_KEYS, KeyStore
+from samdrift.keystore.keyfiles import (
+    KeyFault,
+    KeyName,
+    KeyStoreError,
+    decode_key,
+    encode_certificates,
+    encode_key,
+)
+from samdrift.net.clock import system_clock
+from samdrift.processes.child import Handed, UnixUser
+from samdrift.processes.handover import (
+    NOBODY,
+    FrontHandOver,
+    Limits,
+    Routes,
+    WorkerHandOver,
+    copy_folder,
+    place_of,
+)
+from samdrift.processes.readers import Readers
+from samdrift.processes.survivors import end_survivors
+from samdrift.processes.users import Users
+from samdrift.vault.gate import Gate
+from samdrift.vault.registry import Registration
+from samdrift.wire.identifiers import ParticipantIdentifier
+
+_CERTIFICATE = "tls-server.pem"
+_LOGGER = logging.getLogger("samdrift")
+
+
+class Hands:
+    """Gives to each what is its own."""
+
+    def __init__(
+        self, config: Config, gate: Gate, keys: KeyStore, folder: Path, users: Users, readers: Readers
+    ) -> None:
+        if config.file is None:
+            raise LookupError("the processes read the configuration from its file")
+        self.users = users
+        self._readers = readers
+        self._config = config
+        self._file = config.file
+        self._gate = gate
+        self._keys = keys
+        self._folder = folder
+        isolation = config.isolation
+        processes = None if isolation.first_user is None else isolation.processes
+        self._limits = Limits(isolation.memory_mb << 20, isolation.open_files, processes)
+        self._password = secrets.token_hex(32)
+        self._shown: tuple[int, ...] = ()
+        self._told: dict[str, str] = {}
+        self._tampered: set[str] = set()
+        _let_enter(folder, users.front())
+
+    def refresh(self) -> None:
+        """Bring up to date what processes read by themselves while they run."""
+        self.users.let_in(self._config.vaults.secrets / OPERATOR_KEYS)
+        installed = self._keys.installed(OPERATOR_KEYS, KeyName.TLS_SERVER)
+        if installed != self._shown:
+            self._write_certificate()
+            self._shown = installed
+
+    def opening(self, vault: str) -> bytes | None:
+        """What tells the key and PIN that open a vault; empty when nothing does, now or any more.
+
+        ``None`` while the organisation's token is away: whoever opened the vault before can go on.
+        """
+        try:
+            if self._keys.locked(vault) or not self._keys.has_data_key(vault):
+                return b""
+            opens = self._keys.unlock_key(vault) + (self._keys.pin(vault) or "").encode()
+            return hashlib.sha256(opens).digest()
+        except KeyStoreError as error:
+            self._tell(vault, error)
+            return None if error.fault is KeyFault.UNAVAILABLE else b""
+
+    @property
+    def alarms(self) -> int:
+        """How many vaults something was planted below."""
+        return len(self._tampered)
+
+    def _tell(self, vault: str, error: KeyStoreError) -> None:
+        """Once for each reason: it is looked at every second."""
+        if error.fault in (KeyFault.LOCKED, KeyFault.MISSING) or self._told.get(vault) == error.text:
+            return
+        self._told[vault] = error.text
+        if error.fault is KeyFault.TAMPERED:
+            self._tampered.add(vault)
+            _LOGGER.error("ALARM: an organisation's keys are not opened: %s", error.text)
+        else:
+            _LOGGER.warning("supervisor: an organisation's keys cannot be opened: %s", error.text)
+
+    def to_front(self, doors: Sequence[Door], routes: Routes) -> Handed:
+        """The addresses, and the server's key in a file of its own."""
+        end_survivors(self.users.front())
+        certificate = self._folder / _CERTIFICATE
+        sockets = [bound_socket(self._config, door) for door in doors]
+        handed = FrontHandOver(
+            self._file, tuple(doors), self._limits, self._folder, routes, certificate, self._password
+        )
+        return Handed(handed.line(), sockets, self.users.front())
+
+    def to_worker(
+        self, registration: Registration | None, roles: tuple[Role, ...], doors: tuple[Door, ...]
+    ) -> Handed:
+        """The keys of its vault, its login to the registry, the operator's own keys for an access point."""
+        vault = registration.vault if registration is not None else None
+        name = registration.public_name if registration is not None else NOBODY
+        needed = [vault] if vault is not None else []
+        if Role.ACCESS_POINT in roles:
+            needed.append(OPERATOR_KEYS)
+        user = self._user(registration, roles)
+        handed = WorkerHandOver(
+            name=name,
+            config=self._file,
+            roles=roles,
+            doors=doors,
+            limits=self._limits,
+            organisation=registration.organisation.value if registration is not None else None,
+            vault=vault,
+            keys={each: self._keys.unlock_key(each) for each in needed},
+            pin=self._keys.pin(vault) if vault is not None else None,
+            database=self._gate.database.address,
+            reader=self._readers.last(vault),
+        )
+        self._make_room(name, registration, roles, user)
+        return Handed(handed.line(), [self._socket(name, door) for door in doors], user)
+
+    def end_closed(self, vaults: Collection[str]) -> None:
+        """End what still runs as the user of a vault that is not among ``vaults`` any more."""
+        for user in self.users.closed(vaults):
+            end_survivors(user)
+
+    def renew(self, vault: str) -> None:
+        """Make and remove the keys that access tokens are signed with: a worker writes none."""
+        self._keys.renew_token_keys(vault, system_clock().date())
+
+    def _user(self, registration: Registration | None, roles: tuple[Role, ...]) -> UnixUser | None:
+        """Whom a worker runs as, once nothing of its former life runs any more."""
+        if registration is None:
+            user = self.users.nobody()
+            end_survivors(user)
+            return user
+        if (known := self.users.known(registration.vault)) is not None:
+            end_survivors(UnixUser(known, known))
+        if Role.MESSAGE_SERVICE in roles:
+            self.renew(registration.vault)
+        access_point = registration.role is Role.ACCESS_POINT
+        return self.users.of_vault(registration.vault, access_point=access_point)
+
+    def _give_password(self, organisation: ParticipantIdentifier, user: UnixUser | None) -> None:
+        """The password at its Domibus is a file that the worker reads with each call."""
+        for one in self._config.organisations:
+            if one.identifier == organisation and one.domibus and one.domibus.password_file:
+                _own(one.domibus.password_file.resolve(), user)
+
+    def _make_room(
+        self,
+        name: str,
+        registration: Registration | None,
+        roles: tuple[Role, ...],
+        user: UnixUser | None,
+    ) -> None:
+        """For a message service: a folder for its copy of the address book, and what else it reads itself."""
+        book = self._config.address_book
+        if Role.MESSAGE_SERVICE not in roles:
+            return
+        if registration is not None:
+            self._give_password(registration.organisation, user)
+        if book is None:
+            return
+        folder = private_folder(copy_folder(book.file, name))
+        if user is not None:
+            self.users.let_pass(folder)
+        _own(folder, user)
+
+    def _socket(self, worker: str, door: Door) -> socket.socket:
+        """A socket in the folder that the front alone may enter."""
+        place = place_of(self._folder, worker, door)
+        place.unlink(missing_ok=True)
+        sock = socket.socket(socket.AF_UNIX)
+        sock.bind(str(place))
+        place.chmod(0o600)
+        _own(place, self.users.front())
+        return sock
+
+    def _write_certificate(self) -> None:
+        """The server's key under another password than that of the key store, which opens more than it."""
+        file, password = self._keys.tls_server(OPERATOR_KEYS)
+        data = file.read_bytes()
+        key = encode_key(decode_key(data, password.encode()), self._password.encode())
+        chain = encode_certificates(tuple(x509.load_pem_x509_certificates(data)))
+        draft = self._folder / f".{_CERTIFICATE}"
+        draft.unlink(missing_ok=True)
+        draft.touch(0o600)
+        draft.write_bytes(key + chain)
+        _own(draft, self.users.front())
+        draft.replace(self._folder / _CERTIFICATE)
+
+
+def _own(path: Path, user: UnixUser | None) -> None:
+    if user is not None:
+        os.chown(path, user.user, user.group, follow_symlinks=False)
+
+
+def _let_enter(folder: Path, user: UnixUser | None) -> None:
+    """Let a process come to what is in ``folder``, and put nothing there.
+
+    Whoever could put a link there would have root write, and give away, what it leads to.
+    """
+    if user is not None:
+        os.chown(folder, os.geteuid(), user.group)
+        folder.chmod(0o710)

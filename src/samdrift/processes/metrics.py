@@ -1,0 +1,215 @@
+"""The metrics of all processes as one, for a monitoring that knows one address.
+
+A worker may be controlled by an attacker, and what it answers stops nobody: a
+few kilobytes of metrics that we make, under labels that are its own, read
+outside the front's event loop. An answer that does not fit is that worker's
+absence. Which processes there are is the supervisor's word, not theirs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.registry import Collector
+
+from samdrift.accesspoint.meters import Meters
+from samdrift.installation.expiry import expiry_gauge
+from samdrift.installation.metrics import PATH
+from samdrift.net.forwarding import Away, Forwarder
+from samdrift.processes.memory import MEMORY, PROCESSES
+
+_SECONDS = 5.0
+MAX_BYTES = 24 << 10
+"""The largest answer of a worker; one that works has half of it."""
+_MAX_LINES = 400
+_MAX_LINE = 300
+_MAX_VALUE = 64
+"""Characters of the value of a label."""
+_HIGHEST = "samdrift_ap_oldest_queued_seconds"
+_LOWEST = ("_created", "samdrift_certificate_expiry_seconds")
+_SUFFIX = re.compile(r"_(?:total|created|bucket|count|sum)\Z")
+_HELD_IN_COMMON = ("", "operator", "organisations")
+"""What labels say instead of an organisation."""
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """A worker as the supervisor knows it."""
+
+    place: Path
+    kind: str
+    organisation: str | None
+
+    def labels(self, *, named: bool) -> tuple[str, ...]:
+        return (self.kind, self.organisation or "") if named else (self.kind,)
+
+
+class Misfit(ValueError):
+    """An answer that no worker of ours gives."""
+
+
+class Gathered(Collector):
+    """What was last gathered of the workers, and what the front adds of itself."""
+
+    def __init__(
+        self,
+        forwarder: Forwarder,
+        workers: Callable[[], Iterable[Worker]],
+        own: Collector,
+        *,
+        named: bool,
+        alarms: Callable[[], int],
+    ) -> None:
+        self._forwarder = forwarder
+        self._workers = workers
+        self._named = named
+        self._alarms = alarms
+        self._own = CollectorRegistry()
+        self._own.register(own)
+        self._metrics: list[Metric] = []
+        self.registry = CollectorRegistry()
+        self.registry.register(self)
+
+    async def gather(self) -> None:
+        """Ask every process; one that is away is missing from the sums, and from the count of processes."""
+        workers = list(self._workers())
+        texts = await asyncio.gather(*(self._text(worker.place) for worker in workers))
+        answers = list(zip(workers, texts, strict=True))
+        self._metrics = await asyncio.to_thread(self._together, answers)
+
+    def collect(self) -> Iterator[Metric]:
+        yield from self._metrics
+
+    def _together(self, answers: Iterable[tuple[Worker, bytes]]) -> list[Metric]:
+        """Put together what fits, and count whose it is."""
+        texts, there = [generate_latest(self._own).decode()], Counter[tuple[str, ...]]()
+        for worker, text in answers:
+            try:
+                texts.append(fitting(text, worker))
+            except (Misfit, UnicodeDecodeError):
+                continue
+            there[worker.labels(named=self._named)] += 1
+        there[("front", "") if self._named else ("front",)] += 1
+        labels = ["kind", "organisation"] if self._named else ["kind"]
+        processes = GaugeMetricFamily(PROCESSES, "Processes of a kind that answer", labels=labels)
+        for values, number in there.items():
+            processes.add_metric(values, number)
+        alarms = GaugeMetricFamily(
+            "samdrift_key_store_alarms", "Vaults whose keys are not opened, since something was planted there"
+        )
+        alarms.add_metric((), self._alarms())
+        return [*merged(texts), processes, alarms]
+
+    async def _text(self, place: Path) -> bytes:
+        try:
+            return await self._forwarder.get(place, PATH, _SECONDS, MAX_BYTES)
+        except Away:
+            return b""
+
+
+def fitting(answer: bytes, worker: Worker) -> str:
+    """Return a worker's metrics; :class:`Misfit` for anything that it does not measure, or not of itself."""
+    lines = answer.decode().split("\n")
+    if not answer or len(answer) > MAX_BYTES or len(lines) > _MAX_LINES or max(map(len, lines)) > _MAX_LINE:
+        raise Misfit
+    text = "\n".join(line for line in lines if not line.startswith("#"))
+    try:
+        for family in text_string_to_metric_families(text):
+            for sample in family.samples:
+                _require_fit(sample.name, sample.labels, sample.value, worker)
+    except Misfit:
+        raise
+    except Exception:
+        raise Misfit from None
+    return _typed(text)
+
+
+def _require_fit(name: str, labels: Mapping[str, str], value: float, worker: Worker) -> None:
+    allowed = _known().get(_base(name))
+    if allowed is None or not labels.keys() <= allowed.labels or not math.isfinite(value):
+        raise Misfit
+    if any(len(each) > _MAX_VALUE or not each.isprintable() for each in labels.values()):
+        raise Misfit
+    if labels.get("kind", worker.kind) != worker.kind:
+        raise Misfit
+    whose = {worker.organisation or "", *_HELD_IN_COMMON}
+    if any(labels.get(label, "") not in whose for label in ("organisation", "owner")):
+        raise Misfit
+
+
+def _typed(text: str) -> str:
+    """Put our own words and types before the samples, which the worker has no say in."""
+    heads = [f"# HELP {name} {one.words}\n# TYPE {name} {one.kind}" for name, one in _known().items()]
+    by_name: dict[str, list[str]] = {name: [] for name in _known()}
+    for line in filter(None, text.split("\n")):
+        by_name[_base(re.split(r"[{ ]", line, maxsplit=1)[0])].append(line)
+    found = zip(heads, by_name.values(), strict=True)
+    return "".join("\n".join([head, *lines, ""]) for head, lines in found if lines)
+
+
+def _base(name: str) -> str:
+    return name if name in _known() else _SUFFIX.sub("", name)
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    words: str
+    kind: str
+    labels: frozenset[str]
+
+
+@cache
+def _known() -> Mapping[str, _Known]:
+    """Everything that a worker measures, by name."""
+    registry = CollectorRegistry()
+    Meters(registry, per_organisation=True)
+    expiry_gauge(registry)
+    found = {
+        family.name: _Known(family.documentation, family.type, _labels(family.name))
+        for family in registry.collect()
+    }
+    memory = _Known(
+        "Memory of all processes of a kind", "gauge", frozenset({"kind", "organisation", "measure"})
+    )
+    return {**found, MEMORY: memory}
+
+
+def _labels(name: str) -> frozenset[str]:
+    if name.startswith("samdrift_ap_"):
+        return frozenset({"organisation", "reason", "outcome", "le"})
+    return frozenset({"owner", "key"})
+
+
+def merged(texts: Iterable[str]) -> list[Metric]:
+    """Several processes' metrics as one's: sums, but for the highest age, and the soonest end."""
+    families: dict[str, Metric] = {}
+    values: dict[str, dict[tuple[str, tuple[tuple[str, str], ...]], float]] = {}
+    for text in texts:
+        for family in text_string_to_metric_families(text):
+            families.setdefault(family.name, Metric(family.name, family.documentation, family.type))
+            known = values.setdefault(family.name, {})
+            for sample in family.samples:
+                key = (sample.name, tuple(sample.labels.items()))
+                known[key] = _both(sample.name, known.get(key), sample.value)
+    for name, family in families.items():
+        for (sample_name, labels), value in values[name].items():
+            family.add_sample(sample_name, dict(labels), value)
+    return list(families.values())
+
+
+def _both(name: str, one: float | None, other: float) -> float:
+    if one is None:
+        return other
+    if name == _HIGHEST:
+        return max(one, other)
+    return min(one, other) if name.endswith(_LOWEST) else one + other

@@ -1,0 +1,87 @@
+"""What the supervisor starts: a front or a worker, told by the first argument which.
+
+Everything else comes over standard input, so that the list of processes of the
+machine tells nothing of who is served here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+from collections.abc import Callable
+
+from samdrift.config.errors import Unusable
+from samdrift.config.failures import told
+from samdrift.installation.loop import run
+from samdrift.processes.child import Supervisor
+from samdrift.processes.confinement import leave_no_trace, take_no_more_than
+from samdrift.processes.front import fronting
+from samdrift.processes.handover import FRONT, FrontHandOver, WorkerHandOver
+from samdrift.processes.malloc import give_large_pieces_back
+from samdrift.processes.memory import used
+from samdrift.processes.worker import working
+
+_MOST_SOCKETS = 8
+_LOGGER = logging.getLogger("samdrift")
+
+
+def main() -> int:
+    """Run until told to stop, or until the supervisor is gone; 2 when it cannot run."""
+    leave_no_trace()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    give_large_pieces_back()
+    try:
+        with told():
+            run(_until_stopped(sys.argv[1] == FRONT))
+    except Unusable as error:
+        _LOGGER.error("%s", error)
+        return 2
+    return 0
+
+
+async def _until_stopped(front: bool) -> None:
+    supervisor = Supervisor()
+    line, found = supervisor.handed(_MOST_SOCKETS)
+    handed = FrontHandOver.read(line) if front else WorkerHandOver.read(line)
+    del line
+    take_no_more_than(handed.limits)
+    _log_as(handed)
+    sockets = dict(zip(handed.doors, found, strict=True))
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    if isinstance(handed, FrontHandOver):
+        async with fronting(handed, sockets) as directory:
+            await _serving(supervisor, stop, directory.told)
+    else:
+        async with working(handed, sockets) as replace_reader:
+            await _serving(supervisor, stop, replace_reader)
+
+
+async def _serving(supervisor: Supervisor, stop: asyncio.Event, hears: Callable[[bytes], None]) -> None:
+    """Serve until ``stop`` is set or the supervisor is gone."""
+    _LOGGER.info("serves as process %d; %s", os.getpid(), used())
+    hearing = asyncio.create_task(supervisor.hear(hears))
+    stopping = asyncio.create_task(stop.wait())
+    await asyncio.wait({hearing, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    for task in (hearing, stopping):
+        task.cancel()
+
+
+def _log_as(handed: FrontHandOver | WorkerHandOver) -> None:
+    """Begin each line with what the process is for."""
+    before = name_in_log(handed.kind, handed.organisation).replace("%", "%%")
+    form = logging.Formatter(f"{before}: %(asctime)s %(levelname)s %(message)s")
+    for handler in logging.getLogger().handlers:
+        handler.setFormatter(form)
+
+
+def name_in_log(kind: str, organisation: str | None) -> str:
+    return kind if organisation is None else f"{kind} of {organisation}"
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,319 @@
+"""The supervisor: opens the key store, and starts a front and workers with what each of them needs.
+
+It is the only process with all keys, so it listens nowhere but at the socket for the
+operator's own commands, and reads nothing that a stranger has written.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+from samdrift.audit.operations import unexpected
+from samdrift.config.isolation import require_protected_links, require_rights
+from samdrift.config.model import Config
+from samdrift.config.toml import ConfigError
+from samdrift.contracts.principals import Role
+from samdrift.installation.control import control_folder, controlled
+from samdrift.installation.databasecare import cared_for
+from samdrift.installation.expiry import Expiries, watching
+from samdrift.installation.listeners import Door, address_of
+from samdrift.installation.operator import vault_settings
+from samdrift.installation.unlocking import UNLOCK, unlocking
+from samdrift.keystore.durablefiles import private_folder
+from samdrift.keystore.keyfiles import KeyStoreError
+from samdrift.net.background import in_background
+from samdrift.net.clock import system_clock
+from samdrift.processes.blocking import Looks, within
+from samdrift.processes.child import Child, first_start, keep
+from samdrift.processes.handover import FRONT, NOBODY, Routes
+from samdrift.processes.hands import Hands
+from samdrift.processes.memory import used
+from samdrift.processes.process import name_in_log
+from samdrift.processes.readers import Readers
+from samdrift.processes.survivors import end_survivors
+from samdrift.processes.users import Users
+from samdrift.vault.errors import VaultError
+from samdrift.vault.gate import Gate
+from samdrift.vault.openkeys import open_keys
+from samdrift.vault.registry import Registration
+
+_LOGGER = logging.getLogger("samdrift")
+_COMMAND = (sys.executable, "-P", "-m", "samdrift.processes.process")
+_LOOK_SECONDS = 1.0
+"""Between two looks at who is served here, and at what was replaced."""
+_LOOK_PATIENCE = 10.0
+"""Seconds for one look at a vault's keys."""
+_REFRESH_SECONDS = 60.0
+_RENEW_SECONDS = 3600.0
+_CLEAR_SECONDS = 30.0
+
+
+@contextlib.asynccontextmanager
+async def supervising(config: Config, roles: frozenset[Role]) -> AsyncIterator[None]:
+    """Run the configured ones of ``roles``; everything has been started when the context is entered.
+
+    :class:`~samdrift.processes.child.NotStarted` when the front cannot serve. A worker
+    that cannot keeps its own organisation waiting, and no other.
+    """
+    require_rights(config.isolation, root=os.geteuid() == 0)
+    require_protected_links()
+    settings = vault_settings(config)
+    async with AsyncExitStack() as stack:
+        keys = await asyncio.to_thread(partial(open_keys, settings, begin=True))
+        await stack.enter_async_context(cared_for(settings, keys))
+        gate = await Gate.start(settings, roles=roles, keys=keys)
+        stack.push_async_callback(gate.close)
+        folder = stack.enter_context(_sockets(config))
+        users = Users(config.isolation, config.vaults)
+        readers = Readers(settings, keys)
+        hands = Hands(config, gate, keys, folder, users, readers)
+        house = _House(config, roles & _configured(config), gate, hands, readers)
+        stack.push_async_callback(house.stop)
+        await house.start()
+        await stack.enter_async_context(
+            in_background(house.follow(), on_failure=unexpected("the supervisor"))
+        )
+        await stack.enter_async_context(watching(Expiries(keys, gate.registry, system_clock)))
+        await stack.enter_async_context(
+            controlled(control_folder(config.vaults), {UNLOCK: unlocking(gate, keys)})
+        )
+        _LOGGER.info("supervisor: %s", used())
+        yield
+
+
+@dataclass(slots=True)
+class _Kept:
+    """A worker that is kept running."""
+
+    child: Child
+    keeping: asyncio.Task[None]
+    tried: asyncio.Event
+    """Set when it serves, or has failed to for the first time."""
+    opened_with: bytes
+    """Tells whether what opens its vault is still what it was given."""
+    ending: asyncio.Task[None] | None = None
+
+
+class _House:
+    """The processes of one installation."""
+
+    def __init__(
+        self, config: Config, roles: frozenset[Role], gate: Gate, hands: Hands, readers: Readers
+    ) -> None:
+        self._config = config
+        self._roles = roles
+        self._gate = gate
+        self._hands = hands
+        self._readers = readers
+        self._workers: dict[str, _Kept] = {}
+        self._routes = Routes()
+        self._starting = asyncio.Semaphore(os.cpu_count() or 1)
+        self._message_services = {
+            one.identifier for one in config.organisations if Role.MESSAGE_SERVICE in one.roles
+        }
+        doors = [door for door in Door if address_of(config, door) is not None]
+        self._doors = tuple(door for door in doors if _role_of(door) in {*roles, None})
+        self._front = Child(
+            FRONT,
+            (*_COMMAND, FRONT),
+            lambda: hands.to_front(self._doors, self._routes),
+        )
+        self._nobody = Child(
+            NOBODY,
+            (*_COMMAND, NOBODY),
+            lambda: hands.to_worker(None, tuple(sorted(roles)), self._doors),
+            partial(self._renew_reader, None),
+        )
+        self._keeping: list[asyncio.Task[None]] = []
+        self._openings = Looks(
+            hands.opening, seconds=_LOOK_PATIENCE, hanging=self._hanging, failed=self._failed
+        )
+        self._renewals = Looks(
+            lambda vault: hands.renew(vault),
+            seconds=_LOOK_PATIENCE,
+            hanging=self._hanging,
+            failed=self._not_renewed,
+        )
+        self._renewed = -_RENEW_SECONDS
+        self._told: set[str] = set()
+
+    async def start(self) -> None:
+        """Start the front and who answers for nobody, and then a worker for each vault that is open."""
+        await within(_REFRESH_SECONDS, self._hands.refresh)
+        known = [one.vault for one in self._gate.registry.all()]
+        await within(_REFRESH_SECONDS, lambda: self._hands.end_closed(known))
+        self._announce()
+        for child in (self._nobody, self._front):
+            await first_start(child)
+            self._keeping.append(asyncio.create_task(keep(child)))
+        await self._update()
+        await asyncio.gather(*(kept.tried.wait() for kept in self._workers.values()))
+
+    async def follow(self) -> None:
+        """Follow the registry and the key store, until cancelled."""
+        while True:
+            await asyncio.sleep(_LOOK_SECONDS)
+            try:
+                await within(_REFRESH_SECONDS, self._hands.refresh)
+                self._announce()
+                await self._update()
+                await self._renew()
+                await self._replace_readers()
+            except (OSError, KeyStoreError, ConfigError, VaultError) as error:
+                _LOGGER.warning("supervisor: looks again later (%s)", type(error).__name__)
+
+    async def stop(self) -> None:
+        """Have all of them end: the front first, so that what is under way can still be answered."""
+        kept = self._workers.values()
+        for task in (*self._keeping, *(one.keeping for one in kept), *(one.ending for one in kept)):
+            if task is not None:
+                task.cancel()
+        await self._front.stop()
+        children = [self._nobody, *(one.child for one in kept)]
+        await asyncio.gather(*(child.stop() for child in children))
+        await asyncio.gather(*(self._cleared(child) for child in (self._front, *children)))
+
+    def _announce(self) -> None:
+        """Tell the front when others are served here than before."""
+        routes = replace(_routes(self._hosted()), alarms=self._hands.alarms)
+        if routes != self._routes:
+            self._routes = routes
+            self._front.tell(routes.line())
+
+    async def _update(self) -> None:
+        """Have a worker for each vault that is open, which was given what opens it now.
+
+        One that ends takes its time, and one that hangs a minute; nobody else waits
+        for it. Tokens may be far away, so that they are asked aside.
+        """
+        hosted = {one.vault: one for one in self._hosted()}
+        openings = await self._openings.at(hosted)
+        for vault, kept in self._workers.items():
+            if kept.ending is None and openings.get(vault, b"") not in (None, kept.opened_with):
+                kept.ending = asyncio.create_task(self._ended(vault, kept))
+        for vault, opening in openings.items():
+            if opening and vault not in self._workers:
+                child, tried = self._worker(hosted[vault]), asyncio.Event()
+                keeping = asyncio.create_task(self._kept(child, tried))
+                self._workers[vault] = _Kept(child, keeping, tried, opening)
+
+    async def _ended(self, vault: str, kept: _Kept) -> None:
+        """End a worker and all that it started; the next look begins another one, if there is to be one."""
+        kept.keeping.cancel()
+        await kept.child.stop()
+        await self._cleared(kept.child)
+        del self._workers[vault]
+
+    async def _cleared(self, child: Child) -> None:
+        """End what a process that has ended had started."""
+        try:
+            await within(_CLEAR_SECONDS, partial(end_survivors, child.user))
+        except OSError as error:
+            _LOGGER.error("ALARM: processes of an organisation's user outlive its worker (%s)", error)
+
+    async def _renew(self) -> None:
+        """Have the keys renewed that access tokens are signed with, once an hour."""
+        now = asyncio.get_running_loop().time()
+        if now - self._renewed < _RENEW_SECONDS:
+            return
+        self._renewed = now
+        services = [one.vault for one in self._hosted() if one.role is Role.MESSAGE_SERVICE]
+        await self._renewals.at([vault for vault in services if vault in self._workers])
+
+    def _not_renewed(self, vault: str, error: BaseException) -> None:
+        """A vault that is locked or gone meanwhile needs no key; other errors are told."""
+        if not isinstance(error, KeyStoreError):
+            self._failed(vault, error)
+
+    def _hanging(self, vault: str) -> None:
+        """A look that does not end leaves the vault's worker as it is."""
+        if vault not in self._told:
+            self._told.add(vault)
+            _LOGGER.error("supervisor: a look at an organisation's keys does not end")
+
+    def _failed(self, vault: str, error: BaseException) -> bytes:
+        """Whatever is wrong with what lies there, it is that vault's fault alone."""
+        if vault not in self._told:
+            self._told.add(vault)
+            _LOGGER.error("supervisor: an organisation's keys cannot be read (%s)", type(error).__name__)
+        return b""
+
+    async def _kept(self, child: Child, tried: asyncio.Event) -> None:
+        """Only so many start at once as there are processors: each takes seconds of one."""
+        try:
+            async with self._starting:
+                await child.start()
+        finally:
+            tried.set()
+        await keep(child)
+
+    def _worker(self, registration: Registration) -> Child:
+        role, doors = registration.role, self._doors_of(registration.role)
+        return Child(
+            name_in_log(role.value, registration.organisation.value),
+            (*_COMMAND, role.value),
+            lambda: self._hands.to_worker(registration, (role,), doors),
+            partial(self._renew_reader, registration.vault),
+        )
+
+    async def _renew_reader(self, vault: str | None) -> None:
+        await self._readers.renew(vault)
+
+    async def _replace_readers(self) -> None:
+        """Give another login to the registry to workers whose own was dropped, as with all passwords."""
+        running: dict[str | None, Child] = {vault: kept.child for vault, kept in self._workers.items()}
+        running[None] = self._nobody
+        for vault in await self._gate.without_reader():
+            if vault in running:
+                running[vault].tell((await self._readers.renew(vault)).line())
+
+    def _doors_of(self, role: Role) -> tuple[Door, ...]:
+        return tuple(door for door in self._doors if _role_of(door) in (role, None))
+
+    def _hosted(self) -> list[Registration]:
+        """Those that are served here, in a role that runs here; a message service only as configured."""
+        return [
+            one
+            for one in self._gate.registry.all()
+            if one.role in self._roles
+            and (one.role is Role.ACCESS_POINT or one.organisation in self._message_services)
+        ]
+
+
+def _routes(hosted: list[Registration]) -> Routes:
+    def names(role: Role) -> Mapping[str, str]:
+        return {one.organisation.value: one.public_name for one in hosted if one.role is role}
+
+    return Routes(names(Role.ACCESS_POINT), names(Role.MESSAGE_SERVICE))
+
+
+def _configured(config: Config) -> frozenset[Role]:
+    there = {Role.ACCESS_POINT: config.access_point, Role.MESSAGE_SERVICE: config.message_service}
+    return frozenset(role for role, table in there.items() if table is not None)
+
+
+def _role_of(door: Door) -> Role | None:
+    """Who answers there; ``None`` for everybody."""
+    if door is Door.METRICS:
+        return None
+    return Role.MESSAGE_SERVICE if door is Door.D else Role.ACCESS_POINT
+
+
+@contextlib.contextmanager
+def _sockets(config: Config) -> Iterator[Path]:
+    """A folder that nobody else may enter."""
+    if config.isolation.sockets is not None:
+        yield private_folder(config.isolation.sockets)
+        return
+    with tempfile.TemporaryDirectory(prefix="samdrift-") as folder:
+        yield Path(folder)

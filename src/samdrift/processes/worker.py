@@ -1,0 +1,107 @@
+"""A worker: one organisation in one role, with the keys of that vault and no others; or nobody's."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AsyncExitStack
+from dataclasses import replace
+from functools import partial
+
+from prometheus_client import CollectorRegistry
+
+from samdrift.audit.operations import unexpected
+from samdrift.config.hsm import token_settings
+from samdrift.config.model import Config
+from samdrift.config.reader import load
+from samdrift.contracts.principals import Role
+from samdrift.installation.databasecare import NotificationMetrics
+from samdrift.installation.expiry import Expiries, expiry_gauge, watching
+from samdrift.installation.listeners import Door, InnerDoors
+from samdrift.installation.metrics import metrics_application
+from samdrift.installation.operator import Parts, named_in_metrics, put_together
+from samdrift.keystore.hsm.store import TokenKeyStore
+from samdrift.keystore.hsm.tokens import Tokens
+from samdrift.keystore.interface import KeyStore
+from samdrift.keystore.unlocking import HandedUnlocker
+from samdrift.net.clock import system_clock
+from samdrift.net.guard import guarded
+from samdrift.processes.handover import ReaderLogin, WorkerHandOver, copy_folder
+from samdrift.processes.memory import MemoryMetrics
+from samdrift.vault.database.server import HandedDatabase
+from samdrift.vault.gate import Gate
+from samdrift.vault.settings import VaultSettings
+
+
+@contextlib.asynccontextmanager
+async def working(
+    handed: WorkerHandOver, sockets: Mapping[Door, socket.socket]
+) -> AsyncIterator[Callable[[bytes], None]]:
+    """Run what was handed over; everything is reachable when the context is entered.
+
+    Yields what takes a line with another login to the registry.
+    """
+    config = narrowed(load(handed.config), handed)
+    vaults = config.vaults
+    keys = TokenKeyStore(vaults.secrets, HandedUnlocker(handed.keys), _tokens(config, handed.pin))
+    database = HandedDatabase(handed.database, handed.reader.name, handed.reader.password)
+    settings = VaultSettings(vaults.database, vaults.objects, vaults.secrets, vaults.seals, b"")
+    only = [handed.vault] if handed.vault is not None else []
+    metrics = CollectorRegistry()
+    named = named_in_metrics(config)
+    metrics.register(MemoryMetrics(handed, named=named))
+    async with AsyncExitStack() as stack:
+        gate = await Gate.start(settings, roles=handed.roles, keys=keys, database=database, only=only)
+        stack.push_async_callback(gate.close)
+        metrics.register(NotificationMetrics(gate))
+        await stack.enter_async_context(watching(_expiries(keys, gate, handed, metrics, named=named)))
+        doors = InnerDoors(sockets)
+        await put_together(stack, Parts(config, frozenset(handed.roles), keys, gate, doors, metrics))
+        if Door.METRICS in sockets and Role.ACCESS_POINT not in handed.roles:
+            application = metrics_application(metrics, _nothing_to_measure)
+            await doors.open(stack, Door.METRICS, guarded(application, unexpected("metrics")))
+        yield partial(_replace_reader, database)
+
+
+def _replace_reader(database: HandedDatabase, line: bytes) -> None:
+    reader = ReaderLogin.read(line)
+    database.replace_reader(reader.name, reader.password)
+
+
+def narrowed(config: Config, handed: WorkerHandOver) -> Config:
+    """The configuration without the other organisations, and with a copy of the address book of its own."""
+    own = tuple(one for one in config.organisations if one.identifier.value == handed.organisation)
+    book = config.address_book
+    if book is not None:
+        book = replace(book, file=copy_folder(book.file, handed.name) / book.file.name)
+    return replace(config, organisations=own, address_book=book)
+
+
+def _expiries(
+    keys: KeyStore, gate: Gate, handed: WorkerHandOver, metrics: CollectorRegistry, *, named: bool
+) -> Expiries:
+    """When certificates end, for the metrics; the supervisor warns. Nobody's tells of the operator's."""
+    return Expiries(
+        keys,
+        gate.registry,
+        system_clock,
+        named,
+        expiry_gauge(metrics),
+        operators=handed.vault is None,
+        warns=False,
+    )
+
+
+def _tokens(config: Config, pin: str | None) -> Tokens:
+    """The organisation's own token, with the PIN that was handed over."""
+    named = {one.identifier: one.token for one in config.organisations if one.token is not None}
+    bare = {whose: replace(token, pin_file=None, pin_credential="") for whose, token in named.items()}
+    tokens = Tokens(token_settings(config.vaults.tokens, bare))
+    for organisation in bare if pin is not None else ():
+        tokens.take(organisation, pin or "")
+    return tokens
+
+
+async def _nothing_to_measure() -> None:
+    pass

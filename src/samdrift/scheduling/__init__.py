@@ -1,0 +1,1 @@
+"""Fair queues, limits and wake-ups within the process."""

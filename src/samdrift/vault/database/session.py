@@ -1,0 +1,241 @@
+"""One database connection: statements sent together and answered together, in one round trip.
+
+An opening of a vault costs two round trips, whatever it does in between: its
+first statement travels with the ``BEGIN``, its last ones with the log entry and
+the ``COMMIT``. psycopg's cursors make four of them and two to three times the
+work, which is why this drives libpq's pipeline mode through psycopg's own
+:mod:`psycopg.pq` (decision record 0003). Everything else, connecting, types and
+errors, is psycopg's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import select
+from collections.abc import Callable, Sequence
+from typing import Any, Self
+
+import psycopg
+from psycopg import pq
+from psycopg.adapt import PyFormat, Transformer
+from psycopg.errors import error_from_result
+
+from samdrift.vault.database.cluster import refused_login
+from samdrift.vault.errors import UnknownRecord, VaultError, VaultRefused, VaultUnavailable
+
+Value = Any
+"""What psycopg adapts: ``str``, ``int``, ``bytes``, ``bool``, ``datetime``, lists of them, ``None``."""
+Row = tuple[Value, ...]
+Statement = tuple[str, Sequence[Value]]
+"""SQL with ``$1`` for the first value, and the values."""
+
+_Kind = tuple[str, tuple[int, ...]]
+"""A prepared statement: SQL and the types of its values."""
+_Dumped = tuple[_Kind, Sequence[pq.abc.Buffer | None], Sequence[pq.Format] | None]
+
+UNKNOWN_RECORD = "SD404"
+"""SQLSTATE that our functions raise when a record is not there."""
+
+_TRANSIENT = ("08", "40", "53", "55", "57", "58")
+"""SQLSTATE classes after which the same call may succeed: connection, conflict, space, lock, shutdown."""
+
+
+def call(function: str, arguments: int) -> str:
+    """SQL that calls one of our functions with so many values."""
+    return f"SELECT {function}({', '.join(f'${number}' for number in range(1, arguments + 1))})"
+
+
+class Session:
+    """A connection of one login. Used by one task at a time."""
+
+    def __init__(self, connection: psycopg.AsyncConnection[Row]) -> None:
+        self._connection = connection
+        self._pg = connection.pgconn
+        self._transformer = Transformer(connection)
+        self._names: dict[_Kind, bytes] = {}
+        self._named = 0
+        self._loop = asyncio.get_running_loop()
+        self._socket = self._pg.socket
+        self._results: list[pq.abc.PGresult] = []
+        self._answered: asyncio.Future[None] | None = None
+        self._writable: asyncio.Future[None] | None = None
+        self._broken = select.poll()
+        self._broken.register(self._socket, 0)
+        self.backend = self._pg.backend_pid
+        """The server's process that serves this connection."""
+        self.closed = False
+        self.on_notification: Callable[[str, int], None] | None = None
+        """Called with the channel of each notification and the backend that sent it."""
+        self.on_close: Callable[[], None] | None = None
+        """Called once when the connection is gone."""
+        self._pg.enter_pipeline_mode()
+        self._loop.add_reader(self._socket, self._readable)
+
+    @classmethod
+    async def connect(cls, address: str) -> Self:
+        """Log in at ``address``, a libpq connection string; :class:`VaultUnavailable` when it fails.
+
+        :class:`DatabaseUnfit` when the server asks for no password, or not by SCRAM.
+        """
+        try:
+            connection = await psycopg.AsyncConnection.connect(address, autocommit=True)
+        except psycopg.Error as error:
+            raise refused_login(error) from None
+        return cls(connection)
+
+    async def run(self, statements: Sequence[Statement]) -> list[list[Row]]:
+        """Run them in order and give the rows of each; the first error ends it.
+
+        Raises :class:`VaultUnavailable`, :class:`UnknownRecord` or
+        :class:`VaultRefused`. When it is cancelled, or the connection breaks, the
+        session is closed and the server rolls back what was not committed.
+        """
+        if self.closed:
+            raise VaultUnavailable
+        dumped = self._dump(statements)
+        answered = self._answered = self._loop.create_future()
+        self._results = []
+        try:
+            prepared = self._send(dumped)
+            await self._flush()
+            await answered
+        except psycopg.Error:
+            self.close()
+            raise VaultUnavailable from None
+        except BaseException:
+            self.close()
+            raise
+        finally:
+            self._answered = None
+        try:
+            return self._rows(prepared)
+        except psycopg.Error:  # it broke after the last answer: times cannot be read without it
+            self.close()
+            raise VaultUnavailable from None
+
+    def close(self) -> None:
+        """Hang up; nothing happens the second time."""
+        if self.closed:
+            return
+        self.closed = True
+        self._loop.remove_reader(self._socket)
+        self._loop.remove_writer(self._socket)
+        self._pg.finish()
+        if self._writable is not None:
+            _set(self._writable)
+        if self._answered is not None and not self._answered.done():
+            self._answered.set_exception(VaultUnavailable())
+        if self.on_close is not None:
+            self.on_close()
+
+    def _dump(self, statements: Sequence[Statement]) -> list[_Dumped]:
+        dumped: list[_Dumped] = []
+        transformer = self._transformer
+        for query, values in statements:
+            try:
+                data = transformer.dump_sequence(values, [PyFormat.BINARY] * len(values))
+            except (psycopg.DataError, UnicodeError, OverflowError):
+                raise VaultRefused from None
+            dumped.append(((query, transformer.types or ()), data, transformer.formats))
+        return dumped
+
+    def _send(self, statements: Sequence[_Dumped]) -> list[_Kind | None]:
+        """Queue everything; gives, for each result to come, the statement that it prepares, if it does."""
+        results: list[_Kind | None] = []
+        for kind, data, formats in statements:
+            name = self._names.get(kind)
+            if name is None:
+                self._named += 1
+                name = self._names[kind] = b"s%d" % self._named
+                query, types = kind
+                self._pg.send_prepare(name, query.encode(), types)
+                results.append(kind)
+            self._pg.send_query_prepared(name, data, formats, pq.Format.BINARY)
+            results.append(None)
+        self._pg.pipeline_sync()
+        return results
+
+    async def _flush(self) -> None:
+        """Write what is queued, while the reader goes on so that neither side waits for the other."""
+        while self._pg.flush():
+            self._writable = self._loop.create_future()
+            self._loop.add_writer(self._socket, _set, self._writable)
+            try:
+                await self._writable
+            finally:
+                if not self.closed:
+                    self._loop.remove_writer(self._socket)
+            if self.closed:
+                raise VaultUnavailable
+
+    def _readable(self) -> None:
+        """Take what has arrived; of a connection that broke all of it, for uvloop tells of that once."""
+        try:
+            self._pg.consume_input()
+            self._collect()
+            while self._broken.poll(0):
+                self._pg.consume_input()  # raises after the last of it
+                self._collect()
+        except psycopg.Error:
+            self.close()
+            return
+        while self.on_notification is not None and (notification := self._pg.notifies()) is not None:
+            self.on_notification(notification.relname.decode(), notification.be_pid)
+        if self._pg.status == pq.ConnStatus.BAD:
+            self.close()
+
+    def _collect(self) -> None:
+        """Take the results that have arrived; wake the task when the last one has."""
+        while self._answered is not None and not self._answered.done() and not self._pg.is_busy():
+            result = self._pg.get_result()
+            if self._pg.status == pq.ConnStatus.BAD:
+                return
+            if result is None:
+                continue
+            if result.status == pq.ExecStatus.PIPELINE_SYNC:
+                self._answered.set_result(None)
+            else:
+                self._results.append(result)
+
+    def _rows(self, prepared: Sequence[_Kind | None]) -> list[list[Row]]:
+        rows: list[list[Row]] = []
+        for position, (result, preparing) in enumerate(zip(self._results, prepared, strict=True)):
+            if result.status not in (pq.ExecStatus.TUPLES_OK, pq.ExecStatus.COMMAND_OK):
+                self._forget(prepared[position:])
+                raise _error(result)
+            if preparing is None:
+                rows.append(self._load(result))
+        return rows
+
+    def _load(self, result: pq.abc.PGresult) -> list[Row]:
+        if result.ntuples == 0:
+            return []
+        self._transformer.set_pgresult(result, format=pq.Format.BINARY)
+        return self._transformer.load_rows(0, result.ntuples, tuple)
+
+    def _forget(self, prepared: Sequence[_Kind | None]) -> None:
+        """What should have been prepared after an error was not."""
+        for kind in prepared:
+            if kind is not None:
+                self._names.pop(kind, None)
+
+
+def _set(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)
+
+
+def _error(result: pq.abc.PGresult) -> VaultError:
+    """The vault's own error; the server's text may repeat values and is dropped (invariant 9)."""
+    error = error_from_result(result)
+    if error.sqlstate == UNKNOWN_RECORD:
+        return UnknownRecord()
+    return VaultUnavailable() if _is_transient(error) else VaultRefused(error.sqlstate)
+
+
+def _is_transient(error: psycopg.Error) -> bool:
+    """Return whether the same call may succeed later."""
+    code = error.sqlstate
+    # Of its class it alone passes by itself; the name of the server's function tells it in every language.
+    full = error.diag.source_function == "PreCommit_Notify"
+    return code is None or full or code.startswith(_TRANSIENT)

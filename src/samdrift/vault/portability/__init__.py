@@ -1,0 +1,1 @@
+"""A vault that leaves for another installation, or arrives from one."""

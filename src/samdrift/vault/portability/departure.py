@@ -1,0 +1,242 @@
+"""All that an organisation has in a vault, page after page, for its move to another supplier."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from samdrift.audit.chain import ChainHead, origin
+from samdrift.contracts.principals import Role
+from samdrift.vault import messagerows, sessionkeys
+from samdrift.vault.bodies import BodyReader
+from samdrift.vault.database.session import Row, Value
+from samdrift.vault.portability import parts
+from samdrift.vault.portability.parts import Content, Facts, Part, Taken
+from samdrift.vault.portability.snapshot import Snapshot
+
+Key = Sequence[Value]
+"""The key of the last record of the page before; empty for the first page."""
+
+_PAGE = 500
+_PAGE_WITH_CONTENTS = 100
+_MOST_BYTES = 4 << 20
+"""Of sealed details in one page of messages; the last message goes beyond."""
+
+_LOG = "SELECT sequence, content, previous, hash FROM log WHERE sequence > $1 ORDER BY sequence LIMIT $2"
+_FORMER_LOG = """
+SELECT sequence, content, previous, hash, log FROM former_log
+WHERE (log, sequence) > ($1, $2::bigint) ORDER BY log, sequence LIMIT $3
+"""
+_HEAD = "SELECT sequence, hash FROM log_head"
+_MESSAGES = """
+SELECT to_jsonb(m) - '{before,details,body}'::text[], m.details, b.id, b.size, b.sealed FROM (
+    SELECT found.*, sum(length) OVER (ORDER BY id, direction) - length AS before FROM (
+        SELECT id, direction, status, conversation_id, ref_to_message_id, sender, recipient, document,
+               created_at, updated_at, dated_at, confidentiality, size, details IS NULL AS deleted, details,
+               body, coalesce(octet_length(details), 0) AS length
+        FROM messages WHERE (id, direction) > ($1, $2) ORDER BY id, direction LIMIT $3
+    ) AS found
+) AS m LEFT JOIN bodies b ON b.id = m.body WHERE m.before < $4 ORDER BY m.id, m.direction
+"""
+_STATUS_EVENTS = """
+SELECT e.message, e.direction, to_jsonb(e.at), e.status, e.details
+FROM unnest($1::text[], $2::text[]) AS asked (message, direction)
+JOIN status_events e ON e.message = asked.message AND e.direction = asked.direction ORDER BY e.number
+"""
+_RECEIPTS = """
+SELECT to_jsonb(r) - '{address,content}'::text[], r.address, r.content
+FROM (SELECT * FROM receipts WHERE id > $1 ORDER BY id LIMIT $2) AS r ORDER BY r.id
+"""
+
+_DIGESTS = "SELECT commitment, sealed FROM digests WHERE commitment > $1 ORDER BY commitment LIMIT $2"
+
+
+def _plain(part: Part) -> str:
+    """The question for a page of a part whose records are rows without contents."""
+    columns, key = ", ".join(fact.name for fact in part.facts), ", ".join(part.key)
+    after = ", ".join(f"${number}" for number in range(1, len(part.key) + 1))
+    page = f"SELECT {columns} FROM {part.name} WHERE ({key}) > ({after}) ORDER BY {key}"  # noqa: S608
+    return f"SELECT to_jsonb(page) FROM ({page} LIMIT ${len(part.key) + 1}) AS page"  # noqa: S608
+
+
+def _with_envelope(part: Part, waiting: str) -> str:
+    """The question for a page of a part whose records have a receipt and, while they wait, an envelope."""
+    columns = ", ".join(f"t.{fact.name}" for fact in part.facts)
+    return f"""
+    SELECT (SELECT to_jsonb(f) FROM (SELECT {columns}) AS f), t.receipt, b.id, b.size, b.sealed
+    FROM (SELECT * FROM {part.name} WHERE id > $1 ORDER BY id LIMIT $2) AS t
+    LEFT JOIN bodies b ON b.id = t.body AND t.{waiting} ORDER BY t.id
+    """  # noqa: S608
+
+
+_ATTEMPTS, _EVENTS = map(_plain, (parts.ATTEMPTS, parts.EVENTS))
+_PROCESSED, _CURSORS, _WORK, _SESSION_KEYS = map(
+    _plain, (parts.PROCESSED, parts.CURSORS, parts.WORK, parts.SESSION_KEYS)
+)
+_MARK_KEYS = "SELECT name, sealed FROM mark_keys"
+_INCOMING = _with_envelope(parts.INCOMING, "acknowledged_at IS NULL")
+_TRANSFERS = _with_envelope(parts.TRANSFERS, "due_at IS NOT NULL")
+
+
+@dataclass(frozen=True, slots=True)
+class LogState:
+    """A log as a snapshot has it: what its chain begins with, and where it ends."""
+
+    id: str
+    origin: ChainHead
+    head: ChainHead
+
+
+class Departure:
+    """A vault that is read for a move: the scope, as with every opened vault (invariant 1).
+
+    Every page begins after the key of the last record of the page before, and is
+    empty after the last one. A vault is read as it was at one moment.
+    """
+
+    role: Role
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self._snapshot = snapshot
+
+    async def log(self, after: Key = ()) -> list[Taken]:
+        """Entries of the organisation's log."""
+        rows = await self._snapshot.query(_LOG, *(after or (0,)), _PAGE)
+        return [Taken(_entry(row)) for row in rows]
+
+    async def former_log(self, after: Key = ()) -> list[Taken]:
+        """Entries of the logs that the organisation brought from earlier suppliers."""
+        rows = await self._snapshot.query(_FORMER_LOG, *(after or ("", 0)), _PAGE)
+        return [Taken({"log": log} | _entry(tuple(entry))) for *entry, log in rows]
+
+    async def log_state(self) -> LogState:
+        """Where the log begins and ends."""
+        ((sequence, head),) = await self._snapshot.query(_HEAD)
+        vault = self._snapshot.shelf.vault
+        return LogState(vault, origin(vault), ChainHead(sequence, head))
+
+    async def was_removed(self, body: BodyReader) -> bool:
+        """Whether a body that cannot be read has been removed, with its record, since the snapshot."""
+        return not await self._snapshot.has_body(body.id)
+
+    async def _plain(self, sql: str, after: Key) -> list[Taken]:
+        return [Taken(facts) for (facts,) in await self._snapshot.query(sql, *after, _PAGE)]
+
+    def _body(self, name: str, row: Row) -> dict[str, Content]:
+        """The body, under the name that it has among a record's contents, if there is one."""
+        return {} if row[0] is None else {name: BodyReader(self._snapshot.shelf, *row)}
+
+
+class AccessPointDeparture(Departure):
+    """Of a vault in the access point."""
+
+    role = Role.ACCESS_POINT
+
+    async def incoming(self, after: Key = ()) -> list[Taken]:
+        """What came in, with the receipts that were given, and with envelopes that still wait."""
+        return await self._with_envelope(_INCOMING, after)
+
+    async def transfers(self, after: Key = ()) -> list[Taken]:
+        """What was sent, with the receipts that peers gave, and with envelopes that still wait."""
+        return await self._with_envelope(_TRANSFERS, after)
+
+    async def attempts(self, after: Key = ()) -> list[Taken]:
+        """Every attempt at a transfer, with what was signed."""
+        return await self._plain(_ATTEMPTS, after or ("", 0))
+
+    async def events(self, after: Key = ()) -> list[Taken]:
+        """What was told of transfers."""
+        return await self._plain(_EVENTS, after or (0,))
+
+    async def _with_envelope(self, sql: str, after: Key) -> list[Taken]:
+        found = []
+        for facts, receipt, *body in await self._snapshot.query(sql, *(after or ("",)), _PAGE_WITH_CONTENTS):
+            contents: dict[str, Content] = {} if receipt is None else {"receipt": receipt}
+            found.append(Taken(facts, contents | self._body("envelope", tuple(body))))
+        return found
+
+
+class MessageServiceDeparture(Departure):
+    """Of a vault in the message service."""
+
+    role = Role.MESSAGE_SERVICE
+
+    async def messages(self, after: Key = ()) -> list[Taken]:
+        """Messages with their steps and content; of those that were deleted, that there was one."""
+        values = (*(after or ("", "")), _PAGE_WITH_CONTENTS, _MOST_BYTES)
+        rows = await self._snapshot.query(_MESSAGES, *values)
+        events = await self._status_events([row[0] for row in rows])
+        sealer, found = self._snapshot.shelf.sealer, []
+        for facts, details, *body in rows:
+            facts.pop("length")
+            name = facts["id"], facts["direction"]
+            facts |= messagerows.opened_details(details, *name, sealer)
+            facts["events"] = events.get(name, [])
+            found.append(Taken(facts, self._body("message", tuple(body))))
+        return found
+
+    async def receipts(self, after: Key = ()) -> list[Taken]:
+        """Message receipts, sent and received."""
+        rows = await self._snapshot.query(_RECEIPTS, *(after or ("",)), _PAGE_WITH_CONTENTS)
+        sealer, found = self._snapshot.shelf.sealer, []
+        for facts, address, content in rows:
+            facts["address"] = messagerows.receipt_address(address, facts["id"], sealer)
+            document = messagerows.receipt_content(content, facts["id"], sealer)
+            found.append(Taken(facts, {"receipt": document}))
+        return found
+
+    async def digests(self, after: Key = ()) -> list[Taken]:
+        """Digests that the log commits to."""
+        rows = await self._snapshot.query(_DIGESTS, *(after or ("",)), _PAGE)
+        sealer, found = self._snapshot.shelf.sealer, []
+        for commitment, sealed in rows:
+            digest = messagerows.digest(sealed, commitment, sealer)
+            known = {"salt": parts.from_bytes(digest.salt), "sha256": parts.from_bytes(digest.sha256)}
+            found.append(Taken({"commitment": commitment} | known))
+        return found
+
+    async def processed(self, after: Key = ()) -> list[Taken]:
+        """Items of the access point that need nothing more."""
+        return await self._plain(_PROCESSED, after or ("",))
+
+    async def cursors(self, after: Key = ()) -> list[Taken]:
+        """How far it has been read elsewhere."""
+        return await self._plain(_CURSORS, after or ("",))
+
+    async def work(self, after: Key = ()) -> list[Taken]:
+        """What waits to be done."""
+        return await self._plain(_WORK, after or ("", ""))
+
+    async def session_keys(self, after: Key = ()) -> list[Taken]:
+        """Marks of the session keys that have opened an envelope."""
+        return await self._plain(_SESSION_KEYS, after or ("",))
+
+    async def mark_keys(self, after: Key = ()) -> list[Taken]:
+        """What the marks were made with, here and at former suppliers."""
+        if after:
+            return []
+        sealer = self._snapshot.shelf.sealer
+        own = sealer.session_marks
+        rows = await self._snapshot.query(_MARK_KEYS)
+        found = {name: sessionkeys.mark_key(sealed, name, sealer) for name, sealed in rows}
+        found[sessionkeys.mark_key_name(own)] = own
+        return [Taken({"name": name, "key": parts.from_bytes(found[name])}) for name in sorted(found)]
+
+    async def _status_events(self, messages: list[Facts]) -> dict[tuple[str, str], list[Facts]]:
+        found: dict[tuple[str, str], list[Facts]] = {}
+        ids, directions = [one["id"] for one in messages], [one["direction"] for one in messages]
+        for message, way, at, status, details in await self._snapshot.query(_STATUS_EVENTS, ids, directions):
+            facts = {"at": at, "status": status}
+            facts |= messagerows.opened_event(details, message, way, self._snapshot.shelf.sealer)
+            found.setdefault((message, way), []).append(facts)
+        return found
+
+
+def _entry(row: Row) -> Facts:
+    sequence, content, previous, digest = row
+    return {
+        "sequence": sequence,
+        "content": content.decode(),
+        "previous": parts.from_bytes(previous),
+        "hash": parts.from_bytes(digest),
+    }

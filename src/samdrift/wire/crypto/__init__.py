@@ -1,0 +1,1 @@
+"""XML signature and encryption, keys and certificates."""

@@ -1,0 +1,85 @@
+"""Certificates as the formats carry them, and the two names that they are known by.
+
+Every place of the federation writes certificates a little differently: DER in
+base64, with or without line breaks, PEM with its armour, and PEM once more in
+base64 (certpub-rest-binding 2.2 says "PEM format (BASE64)"). All are read
+here, and DER in base64 is written.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import NameOID
+
+from samdrift.wire.errors import WireError, WireFault
+from samdrift.wire.xml import base64text
+
+_MAX_BASE64 = 32 << 10
+_ODD_NAME = (ValueError, TypeError)
+"""What reading a name raises, only when it is read, that is not as RFC 5280 has it."""
+_BEGIN = "-----BEGIN CERTIFICATE-----"
+_END = "-----END CERTIFICATE-----"
+
+
+def from_base64(text: str, where: str = "certificate") -> x509.Certificate:
+    """The certificate that ``text`` holds; :class:`WireError` when it holds none, or more than one."""
+    if len(text) > _MAX_BASE64:
+        raise WireError(WireFault.TOO_LARGE, "a certificate of unlikely size", where)
+    data = base64text.decode(_without_armour(text), where)
+    try:
+        if data.startswith(_BEGIN.encode()):
+            data = base64text.decode(_without_armour(data.decode("ascii")), where)
+        return x509.load_der_x509_certificate(data)
+    except (ValueError, x509.InvalidVersion):
+        raise WireError(WireFault.STRUCTURE, "not a certificate", where) from None
+
+
+@lru_cache(maxsize=256)
+def to_base64(certificate: x509.Certificate) -> str:
+    """DER in base64, on one line."""
+    return base64text.encode(certificate.public_bytes(Encoding.DER)).decode("ascii")
+
+
+def common_name(certificate: x509.Certificate) -> str | None:
+    """The subject's common name when there is exactly one.
+
+    An access point is known by it: it is the party identifier in AS4
+    (component-accesspoint 3.1.5 a, b).
+    """
+    try:
+        names = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+    except _ODD_NAME:
+        return None
+    if len(names) != 1:
+        return None
+    value = names[0].value
+    return value if isinstance(value, str) else None
+
+
+def subject(certificate: x509.Certificate) -> str:
+    """Whose it is, as RFC 4514 writes it; empty when that cannot be read."""
+    try:
+        return certificate.subject.rfc4514_string()
+    except _ODD_NAME:
+        return ""
+
+
+def issuer(certificate: x509.Certificate) -> str:
+    """Who issued it, likewise."""
+    try:
+        return certificate.issuer.rfc4514_string()
+    except _ODD_NAME:
+        return ""
+
+
+def fingerprint(certificate: x509.Certificate) -> str:
+    """SHA-256 over the certificate in hexadecimal: what logs and caches call it by."""
+    return certificate.fingerprint(hashes.SHA256()).hex()
+
+
+def _without_armour(text: str) -> str:
+    return text.strip().removeprefix(_BEGIN).removesuffix(_END)

@@ -1,0 +1,138 @@
+"""A document whose one long base64 text is kept out of its tree.
+
+An envelope of 50 MB is a few kilobytes of markup around one ciphertext. Taken
+through a parser, a tree, a canonicalizer and a serialiser, that text would be
+copied five times. So the text is cut out of the bytes before they are parsed, a
+place-holder stands for it in the tree, and it is put back where bytes are
+needed: in the canonical form that is hashed, and in a payload that is taken out.
+
+Why that gives the same bytes: what is cut is all that stands between two tags
+and holds nothing but base64 and white space without carriage return. A parser
+gives such text as it is, whatever surrounds it, and a canonicalizer writes it as
+it is (Canonical XML 1.0, 2.3).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import Final
+
+from samdrift.wire import xml
+from samdrift.wire.crypto.xmldsig import DigestSink, HashSink
+from samdrift.wire.errors import WireError, WireFault
+from samdrift.wire.xml import Element, XmlLimits
+
+PLACEHOLDER: Final = "(kept-aside)"
+"""Stands for the long text in the tree. Not base64, so that it cannot be taken for content."""
+
+LONG_FROM: Final = 8 << 10
+"""A text shorter than this, in bytes, is left where it is."""
+
+_MARK = PLACEHOLDER.encode("ascii")
+_PIECE = 1 << 20
+_ACCEPTED = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/= \t\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A parsed document: the tree, and the text that was kept out of it (empty when there is none)."""
+
+    root: Element
+    long_text: memoryview
+
+    def text(self, element: Element) -> str | memoryview:
+        """The whole text of ``element``, also when it is the one kept aside."""
+        found = xml.text(element)
+        return self.long_text if found == PLACEHOLDER and self.long_text else found
+
+    def opening(self, piece: str) -> str:
+        """A piece of text from the tree as it stood in the document; of the long text its beginning.
+
+        The beginning is :data:`LONG_FROM` characters that are not all white space.
+        """
+        if piece != PLACEHOLDER or not self.long_text:
+            return piece
+        return str(self.long_text[:LONG_FROM], "ascii")
+
+    def new_sink(self) -> DigestSink:
+        """What digests the canonical form of the document, the long text in its place."""
+        return RestoringSink(self.long_text) if self.long_text else HashSink()
+
+
+def parse(data: bytes, limits: XmlLimits, long_from: int = LONG_FROM) -> Document:
+    """Parse ``data`` as :func:`samdrift.wire.xml.reader.parse` does, and keep its longest text apart."""
+    if len(data) > limits.max_bytes:
+        raise WireError(WireFault.TOO_LARGE, f"larger than {limits.max_bytes} bytes")
+    start, end = _longest_text(data, long_from)
+    long_text = memoryview(data)[start:end]
+    if len(long_text) >= long_from and _is_plain(long_text) and not _opens_blank(long_text):
+        around = data[:start], data[end:]
+        if not any(_MARK in part for part in around):
+            return Document(xml.parse(_MARK.join(around), limits), long_text)
+    return Document(xml.parse(data, limits), memoryview(b""))
+
+
+def _longest_text(data: bytes, long_from: int) -> tuple[int, int]:
+    """Where the longest run of at least so many bytes from a ``>`` to the next ``<`` starts and ends.
+
+    Looks at one place in each half of ``long_from`` bytes, since a run cannot pass
+    between two of them: short documents cost next to nothing, and long ones one look at each byte.
+    """
+    longest = (0, 0)
+    step = max(long_from // 2, 1)
+    at = step
+    while at < len(data):
+        start = data.rfind(b">", at - step, at) + 1
+        end = data.find(b"<", start) if start else at
+        if end == -1:
+            break
+        if start and end - start > longest[1] - longest[0]:
+            longest = (start, end)
+        at = max(at, end) + step
+    return longest
+
+
+def _is_plain(text: memoryview) -> bool:
+    """Whether there is nothing in ``text`` that a parser or a canonicalizer would write otherwise."""
+    return not any(
+        bytes(text[at : at + _PIECE]).translate(None, _ACCEPTED) for at in range(0, len(text), _PIECE)
+    )
+
+
+def _opens_blank(text: memoryview) -> bool:
+    return bytes(text[:LONG_FROM]).isspace()
+
+
+def restore(markup: bytes, long_text: bytes | memoryview) -> bytes:
+    """``markup`` with the long text in place of its place-holder."""
+    if not long_text:
+        return markup
+    before, after = _around(markup)
+    return b"".join((before, long_text, after)) if after is not None else before
+
+
+class RestoringSink:
+    """Takes a canonical form and gives its SHA-256, with the long text in place of its place-holder."""
+
+    def __init__(self, long_text: bytes | memoryview) -> None:
+        self._long_text = long_text
+        self._pieces: list[bytes] = []
+        self.write = self._pieces.append
+
+    def digest(self) -> bytes:
+        """SHA-256; :class:`WireError` when the place-holder is there more than once."""
+        before, after = _around(b"".join(self._pieces))
+        whole = hashlib.sha256(before)
+        if after is not None:
+            whole.update(self._long_text)
+            whole.update(after)
+        return whole.digest()
+
+
+def _around(markup: bytes) -> tuple[bytes, bytes | None]:
+    """What stands before and after the place-holder; nothing after when it is not there (in a comment)."""
+    before, *after = markup.split(_MARK)
+    if len(after) > 1:
+        raise WireError(WireFault.STRUCTURE, "the text of a place-holder is in the document")
+    return before, after[0] if after else None

@@ -1,0 +1,78 @@
+"""XML Signature, as much of it as the profiles use, on lxml's canonical forms and cryptography's RSA.
+
+Why not a library in production: docs/decisions/0001-xml-security-core.md.
+"""
+
+from samdrift.wire.crypto.xmldsig.algorithms import (
+    ENVELOPED,
+    ENVELOPED_SIGNATURE,
+    RSA_SHA256,
+    SHA256,
+    AllowList,
+    Canonicalization,
+)
+from samdrift.wire.crypto.xmldsig.canonical import (
+    DigestSink,
+    HashSink,
+    Sink,
+    canonical_document,
+    canonical_part,
+)
+from samdrift.wire.crypto.xmldsig.enveloped import (
+    SignatureReason,
+    SignatureVerdict,
+    sign_enveloped,
+    verify_enveloped,
+)
+from samdrift.wire.crypto.xmldsig.keyinfo import append_certificate, load_certificate, read_certificate
+from samdrift.wire.crypto.xmldsig.markup import enveloped_signature
+from samdrift.wire.crypto.xmldsig.signature import (
+    Resolver,
+    Signature,
+    append_signature,
+    read_signature,
+    unmatched,
+)
+from samdrift.wire.crypto.xmldsig.signedinfo import (
+    Reference,
+    SignedInfo,
+    Transform,
+    append_signed_info,
+    ds,
+    read_reference,
+    read_signed_info,
+)
+
+__all__ = [
+    "ENVELOPED",
+    "ENVELOPED_SIGNATURE",
+    "RSA_SHA256",
+    "SHA256",
+    "AllowList",
+    "Canonicalization",
+    "DigestSink",
+    "HashSink",
+    "Reference",
+    "Resolver",
+    "Signature",
+    "SignatureReason",
+    "SignatureVerdict",
+    "SignedInfo",
+    "Sink",
+    "Transform",
+    "append_certificate",
+    "append_signature",
+    "append_signed_info",
+    "canonical_document",
+    "canonical_part",
+    "ds",
+    "enveloped_signature",
+    "load_certificate",
+    "read_certificate",
+    "read_reference",
+    "read_signature",
+    "read_signed_info",
+    "sign_enveloped",
+    "unmatched",
+    "verify_enveloped",
+]

@@ -1,0 +1,166 @@
+"""Decrypts ``EncryptedData`` with one error for whatever goes wrong (envelope-profile-xhe 3.4.1).
+
+AES-CBC has no integrity of its own: whoever could tell a padding error, or a
+payload that is not well-formed, from another failure could read what others sent.
+A valid signature does not prevent that, since every member of the federation can
+sign a captured ciphertext with a key of its own. What does prevent it:
+
+- decryption has two steps, so that the caller can make sure in between that the
+  session key opens no second envelope (:func:`unwrap`, then
+  :meth:`LockedPayload.decrypt`);
+- where the session key cannot be unwrapped, or must not be used, a random one takes
+  its place, and everything that follows is done all the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from cryptography import x509
+
+from samdrift.wire.crypto.keys import DecryptionKey, OaepNotOffered, Random
+from samdrift.wire.crypto.xmldsig import ds, read_certificate
+from samdrift.wire.crypto.xmlenc.ciphers import ACCEPTED, ContentCipher, Decrypted, decrypt, failed
+from samdrift.wire.crypto.xmlenc.keytransport import read_oaep
+from samdrift.wire.errors import WireError
+from samdrift.wire.xml import Element, Namespace, base64text, name, text
+
+
+def xenc(local: str) -> str:
+    """The expanded name of an element of XML Encryption."""
+    return name(Namespace.XENC, local)
+
+
+_CIPHER_VALUE = f"{xenc('CipherData')}/{xenc('CipherValue')}"
+
+
+@dataclass(frozen=True, slots=True)
+class LockedPayload:
+    """An encrypted payload with the session key that shall decrypt it; made by :func:`unwrap`."""
+
+    session_key: bytes = field(repr=False)
+    genuine: bool = field(repr=False)
+    """False when ``session_key`` is a random one in place of the sender's."""
+    recipient: x509.Certificate | None
+    """Of the key that unwrapped the session key, or else of the first one that was tried."""
+    _cipher: ContentCipher
+    _ciphertext: str | memoryview = field(repr=False)
+
+    def denied(self, rng: Random) -> LockedPayload:
+        """Return the payload with a random session key in place of one that must not be used."""
+        return replace(self, session_key=rng(self._cipher.key_size), genuine=False)
+
+    def decrypt(self) -> Decrypted:
+        """Decrypt with whatever session key there is; :func:`failed` for a ciphertext of no possible form."""
+        try:
+            pieces = base64text.decode_pieces(self._ciphertext)
+            decrypted = decrypt(self._cipher, self.session_key, pieces)
+        except WireError:
+            raise failed() from None
+        return replace(decrypted, sound=decrypted.sound and self.genuine)
+
+
+def cipher_value(encrypted: Element) -> Element:
+    """The ``CipherValue`` of ``EncryptedData`` or ``EncryptedKey``, the one that belongs to it."""
+    return _only(encrypted, _CIPHER_VALUE)
+
+
+def unwrap(
+    encrypted: Element, keys: Sequence[DecryptionKey], ciphertext: str | memoryview | None, rng: Random
+) -> LockedPayload:
+    """Unwrap the session key of ``EncryptedData``; nothing tells whether that succeeded but ``genuine``.
+
+    ``ciphertext`` is the base64 text of the payload when it is not in the tree
+    (:mod:`samdrift.wire.crypto.longtext`). Raises :func:`failed` for what has no possible form,
+    and :class:`OaepNotOffered`: both depend only on what the sender wrote and on what
+    the recipient's keys can do.
+    """
+    try:
+        cipher = ACCEPTED.get(_algorithm(encrypted))
+        if cipher is None:
+            raise failed()
+        encoded = text(cipher_value(encrypted)) if ciphertext is None else ciphertext
+        encrypted_key = _only(encrypted, f"{ds('KeyInfo')}/{xenc('EncryptedKey')}")
+        session_key, recipient = _session_key(encrypted_key, keys, cipher.key_size)
+    except OaepNotOffered:
+        raise
+    except WireError:
+        raise failed() from None
+    instead = rng(cipher.key_size)
+    return LockedPayload(session_key or instead, session_key is not None, recipient, cipher, encoded)
+
+
+def decrypt_element(
+    encrypted: Element, keys: Sequence[DecryptionKey], ciphertext: str | memoryview | None = None
+) -> bytes:
+    """The plaintext of ``EncryptedData``, or the one :class:`WireError` (``DECRYPTION``).
+
+    Or :class:`OaepNotOffered`. Only for those who answer nobody: who does keeps marks
+    of session keys, and takes the two steps that this is made of.
+
+    Clauses: envelope-profile-xhe 3.4 sentence 3, 3.4.1 step 2.
+    """
+    decrypted = unwrap(encrypted, keys, ciphertext, bytes).decrypt()
+    if not decrypted.sound:
+        raise failed()
+    return decrypted.data
+
+
+def _session_key(
+    encrypted_key: Element, keys: Sequence[DecryptionKey], size: int
+) -> tuple[bytes | None, x509.Certificate | None]:
+    """The session key, if one of the keys unwraps it, and whose certificate that key has.
+
+    The keys whose certificate the sender names are tried, or all of them where it names
+    none of theirs: a certificate may have been renewed meanwhile. Each of them is tried
+    whether or not one before it unwrapped, so that failure takes as long as success.
+    """
+    oaep = read_oaep(_only(encrypted_key, xenc("EncryptionMethod")))
+    if oaep is None:
+        raise failed()
+    wrapped = base64text.decode(text(cipher_value(encrypted_key)))
+    tried = _named(keys, encrypted_key)
+    found: bytes | None = None
+    recipient = tried[0].certificate if tried else None
+    not_offered = 0
+    for key in tried:
+        try:
+            unwrapped = key.unwrap(wrapped, oaep)
+        except OaepNotOffered:
+            not_offered += 1
+        except WireError:
+            continue
+        else:
+            if len(unwrapped) == size:
+                found, recipient = unwrapped, key.certificate
+    if tried and not_offered == len(tried):
+        raise OaepNotOffered
+    return found, recipient
+
+
+def _named(keys: Sequence[DecryptionKey], encrypted_key: Element) -> Sequence[DecryptionKey]:
+    if len(keys) < 2:
+        return keys
+    certificate = _named_certificate(encrypted_key)
+    return [key for key in keys if key.certificate == certificate] or keys
+
+
+def _named_certificate(encrypted_key: Element) -> x509.Certificate | None:
+    """The certificate that the sender used, where it is named as the profile wants it."""
+    key_info = encrypted_key.find(ds("KeyInfo"))
+    try:
+        return None if key_info is None else read_certificate(key_info)
+    except WireError:
+        return None
+
+
+def _algorithm(encrypted: Element) -> str:
+    return _only(encrypted, xenc("EncryptionMethod")).get("Algorithm", "")
+
+
+def _only(element: Element, path: str) -> Element:
+    found = element.findall(path)
+    if len(found) != 1:
+        raise failed()
+    return found[0]

@@ -1,0 +1,43 @@
+"""XML, read under limits and written as text."""
+
+from samdrift.wire.xml.reader import (
+    LARGE,
+    MAX_ATTRIBUTES,
+    MAX_DECLARATIONS,
+    SMALL,
+    Element,
+    Namespace,
+    XmlLimits,
+    canonical,
+    check_before_parsing,
+    children,
+    local_name,
+    name,
+    no_canonical_form,
+    parse,
+    path,
+    standalone,
+    stream_parser,
+    text,
+)
+
+__all__ = [
+    "LARGE",
+    "MAX_ATTRIBUTES",
+    "MAX_DECLARATIONS",
+    "SMALL",
+    "Element",
+    "Namespace",
+    "XmlLimits",
+    "canonical",
+    "check_before_parsing",
+    "children",
+    "local_name",
+    "name",
+    "no_canonical_form",
+    "parse",
+    "path",
+    "standalone",
+    "stream_parser",
+    "text",
+]

@@ -1,0 +1,137 @@
+"""XML as it streams in, in bounded memory, under the rules of :mod:`samdrift.wire.xml.reader`.
+
+For documents that are too large to be held: envelopes of 100 MB at an access
+point, and what brings one in base64. No document type declaration, no other
+encoding than UTF-8, and bounded bytes, markup, depth and attributes.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+from xml.parsers import expat
+
+from samdrift.wire.errors import WireError, WireFault
+from samdrift.wire.xml.reader import MAX_ATTRIBUTES, XmlLimits
+
+_MAX_TOKEN = 256 << 10
+"""Most bytes of one piece of markup (a tag, a comment) that may be waiting for its end."""
+
+_TEXT = 64 << 10
+"""Most characters of text that are told at once."""
+
+_UTF16_MARKS = (0x00, 0xFE, 0xFF)
+_PLAIN = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/= \t\n"
+"""Base64 and white space: character data wherever an element is open, with nothing to check in it."""
+
+
+class Listener(Protocol):
+    """Is told of elements and text in document order; names are expanded, as lxml writes them."""
+
+    def start(self, tag: str, attributes: list[tuple[str, str]]) -> bool:
+        """An element begins; false when its text is not wanted, up to the next end of an element."""
+
+    def text(self, data: str) -> None:
+        """Text of the element that was last begun and is not ended."""
+
+    def end(self) -> None:
+        """The element that was last begun ends."""
+
+
+class XmlStream:
+    """Feed it a document's bytes in pieces; what is no XML, or too much, raises :class:`WireError`.
+
+    So does whatever the listener raises. After an error the stream is of no further use.
+    """
+
+    def __init__(self, listener: Listener, limits: XmlLimits) -> None:
+        self._listener = listener
+        self._limits = limits
+        self._fed = 0
+        self._passed_over = 0
+        self._head = b""
+        self._markup = 0
+        self._depth = 0
+        self._parser = expat.ParserCreate("UTF-8", "}")
+        self._parser.buffer_text = True
+        self._parser.buffer_size = _TEXT
+        self._parser.XmlDeclHandler = self._declaration
+        self._parser.StartDoctypeDeclHandler = self._doctype
+        self._parser.StartElementHandler = self._start
+        self._parser.EndElementHandler = self._end
+        self._parser.CharacterDataHandler = listener.text
+
+    def feed(self, chunk: bytes) -> None:
+        """The next bytes of the document."""
+        self._fed += len(chunk)
+        if self._fed > self._limits.max_bytes:
+            raise WireError(WireFault.TOO_LARGE, f"larger than {self._limits.max_bytes} bytes")
+        if self._means_nothing(chunk):
+            self._passed_over += len(chunk)
+            return
+        self._markup += chunk.count(b"<")
+        if self._markup > self._limits.max_markup:
+            raise WireError(WireFault.TOO_LARGE, f"more than {self._limits.max_markup} pieces of markup")
+        self._refuse_utf16(chunk)
+        self._parse(chunk, last=False)
+        if self._waiting > _MAX_TOKEN:
+            raise WireError(WireFault.TOO_LARGE, f"markup larger than {_MAX_TOKEN} bytes")
+
+    def close(self) -> None:
+        """The document ended."""
+        self._parse(b"", last=True)
+
+    @property
+    def _waiting(self) -> int:
+        """How many bytes the parser holds back until it knows what they are: the beginning of markup."""
+        return self._fed - self._passed_over - self._parser.CurrentByteIndex
+
+    def _means_nothing(self, chunk: bytes) -> bool:
+        """Whether the parser would read over ``chunk``: plain text that nobody wants, with no markup begun.
+
+        An envelope of 100 MB is nearly all ciphertext; looking for anything else in
+        it takes a fifth of the time that parsing it takes.
+        """
+        unwanted = self._parser.CharacterDataHandler is None
+        return unwanted and self._waiting == len(chunk) and not chunk.translate(None, _PLAIN)
+
+    def _refuse_utf16(self, chunk: bytes) -> None:
+        """By the first two bytes, as expat would recognise it although it was told UTF-8."""
+        if len(self._head) < 2:
+            self._head = (self._head + chunk[:2])[:2]
+            if any(byte in self._head for byte in _UTF16_MARKS):
+                raise WireError(WireFault.FORBIDDEN_XML, "another encoding than UTF-8", "start")
+
+    def _parse(self, data: bytes, *, last: bool) -> None:
+        try:
+            self._parser.Parse(data, last)
+        except expat.ExpatError:
+            where = f"byte {self._parser.ErrorByteIndex + self._passed_over}"
+            raise WireError(WireFault.NOT_XML, "not well-formed XML", where) from None
+
+    def _declaration(self, version: str, encoding: str | None, standalone: int) -> None:
+        if encoding is not None and encoding.upper() not in ("UTF-8", "US-ASCII"):
+            raise WireError(WireFault.FORBIDDEN_XML, "another encoding than UTF-8", "XML declaration")
+
+    def _doctype(self, *declared: object) -> None:
+        raise WireError(WireFault.FORBIDDEN_XML, "document type declarations are not accepted", "DOCTYPE")
+
+    def _start(self, tag: str, attributes: dict[str, str]) -> None:
+        self._depth += 1
+        if self._depth > self._limits.max_depth:
+            raise WireError(WireFault.TOO_DEEP, f"nested deeper than {self._limits.max_depth} elements")
+        if len(attributes) > MAX_ATTRIBUTES:
+            raise WireError(WireFault.TOO_LARGE, f"an element with more than {MAX_ATTRIBUTES} attributes")
+        named = [(_expanded(key), attributes[key]) for key in attributes]
+        if not self._listener.start(_expanded(tag), named):
+            self._parser.CharacterDataHandler = None  # megabytes of ciphertext would be handed over
+
+    def _end(self, tag: str) -> None:
+        self._depth -= 1
+        self._listener.end()
+        self._parser.CharacterDataHandler = self._listener.text
+
+
+def _expanded(name: str) -> str:
+    """The name as lxml writes it; expat gives the namespace and a ``}`` before the local name."""
+    namespace, separator, local = name.rpartition("}")
+    return f"{{{namespace}}}{local}" if separator else name

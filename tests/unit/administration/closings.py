@@ -1,0 +1,65 @@
+"""An installation whose organisations can be closed: an operator with a certificate, and two custodians."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+from samdrift.administration.administration import Administration
+from samdrift.administration.dualcontrol import Person, Persons
+from samdrift.audit.entries import Happening
+from samdrift.audit.events import AuditEvent
+from samdrift.contracts.principals import Purpose, Role
+from samdrift.keystore.custody import Custodians
+from samdrift.keystore.interface import OPERATOR_KEYS, KeyStore
+from samdrift.keystore.keyfiles import KeyName
+from samdrift.vault.registry import RegistrationState
+from samdrift.wire.identifiers import ParticipantIdentifier
+from tests import pki
+from tests.vaults import CHEAP, NOW, Installation, until
+
+PARTY = "AP0001-SDK-TEST"
+ISSUER = pki.root("CA", 1)
+PERSONS = Persons(Person("anna", b"a long row of words"), Person("bo", b"quite another row"))
+DECISION = "dnr 2026/123"
+
+
+def certify_operator(store: KeyStore) -> None:
+    """Give the operator the key that it signs with."""
+    if not [one for one in store.keys(OPERATOR_KEYS) if one.name is KeyName.ACCESS_POINT]:
+        request = store.create_key(OPERATOR_KEYS, KeyName.ACCESS_POINT, pki.name(PARTY), 2048)
+        public = x509.load_pem_x509_csr(request).public_key()
+        assert isinstance(public, rsa.RSAPublicKey)
+        store.install_certificate(OPERATOR_KEYS, KeyName.ACCESS_POINT, ISSUER.certify(PARTY, public))
+
+
+def administration(installation: Installation, keys: KeyStore, folder: Path) -> Administration:
+    """The installation in the hands of its operator; its custodians are in ``folder``."""
+    for each in (PERSONS.first, PERSONS.second):
+        assert each is not None
+        Custodians(folder, cost=CHEAP).add(each.name, each.passphrase)
+    config = SimpleNamespace(
+        vaults=SimpleNamespace(secrets=folder),
+        access_point=SimpleNamespace(party=PARTY),
+        federation=SimpleNamespace(identifier="urn:test"),
+        environment=SimpleNamespace(value="test"),
+        organisations=[],
+    )
+    return Administration(cast(Any, config), keys, installation.provisioner, installation.gate)
+
+
+async def suspended(
+    installation: Installation, organisation: ParticipantIdentifier, *, exported: bool = True
+) -> None:
+    """Suspend the organisation, and have its log exported after that."""
+    for role in Role:
+        happening = Happening(NOW, AuditEvent.ORGANISATION_SUSPENDED, "operator:anna", "administer", {})
+        await installation.provisioner.set_state(organisation, role, RegistrationState.SUSPENDED, happening)
+    await until(lambda: not any(installation.gate.registry.serves(organisation, role) for role in Role))
+    for role in Role if exported else ():
+        async with installation.open(organisation, role, Purpose.EXPORT) as vault:  # type: ignore[call-overload]
+            vault.record(AuditEvent.ORGANISATION_EXPORTED)

@@ -1,0 +1,252 @@
+"""The checklist of an organisation: each fact that is wrong makes one item miss, and names the next step."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from samdrift.administration.checklist import Asked, Facts, Item, State, checklist, ready
+from samdrift.administration.keysheld import HeldKeys, sha256
+from samdrift.config.hsm import TokenConfig
+from samdrift.config.model import MessageClientConfig, OrganisationConfig
+from samdrift.contracts.messageclients import Scope, patterns
+from samdrift.contracts.principals import Role
+from samdrift.installation.keyrows import WARNED
+from samdrift.keystore.interface import HeldKey
+from samdrift.keystore.keyfiles import KeyName
+from samdrift.keystore.states import KeyState
+from samdrift.vault.registry import RegistrationState
+from samdrift.wire.addressbook import FunctionalAddress, Organisation, OrganisationKind
+from samdrift.wire.identifiers import (
+    NO_PROCESS,
+    RECEIPT_EXTENDED,
+    SDK_MESSAGE_EXTENDED,
+    DocumentIdentifier,
+    ParticipantIdentifier,
+)
+from samdrift.wire.smp import Endpoint, PublishedCertificates, ServiceMetadata
+from tests import pki
+
+AP, MT = Role.ACCESS_POINT, Role.MESSAGE_SERVICE
+HABO = ParticipantIdentifier.parse("0203:habo.se")
+PARENT = ParticipantIdentifier.parse("0203:region.se")
+ISSUER = pki.root("CA", 1)
+ACCESS_POINT, OTHER = (ISSUER.certify(name, pki.key(2).public_key()) for name in ("AP0001", "AP0002"))
+SIGNING, ENCRYPTION, CLIENT = (
+    HeldKey(name, 1, ISSUER.certify(name, pki.key(2).public_key()))
+    for name in (KeyName.SIGNING, KeyName.ENCRYPTION, KeyName.TLS_CLIENT)
+)
+assert SIGNING.certificate is not None
+assert ENCRYPTION.certificate is not None
+NOW = ISSUER.certificate.not_valid_before_utc + timedelta(days=1)
+ADDRESS = "https://ap.example/as4"
+MAILBOX = "sdk.soc.0203:habo.se"
+ENTRY = OrganisationConfig(
+    HABO,
+    "Håbo kommun",
+    (AP, MT),
+    functional_addresses=(MAILBOX,),
+    access_point="https://ap.example:8444",
+    clients={"mt": str(sha256(CLIENT))},
+    message_clients=(MessageClientConfig("journal", patterns([MAILBOX]), frozenset(Scope)),),
+)
+LISTED = Organisation("1", HABO, "2120001611", "Håbo", "", "", "SE", OrganisationKind.ORGANISATION, None)
+WHOLE = replace(LISTED, id="2", participant=PARENT, name="Regionen")
+PART = replace(LISTED, kind=OrganisationKind.UNDER_ORGANISATION, parent="2")
+
+
+def registered(document: DocumentIdentifier, **changes: Any) -> Asked[ServiceMetadata]:
+    endpoint = Endpoint("digg-transport-as4-v1_2", ADDRESS, ACCESS_POINT)
+    assert SIGNING.certificate
+    assert ENCRYPTION.certificate
+    certificates = PublishedCertificates((SIGNING.certificate,), (ENCRYPTION.certificate,))
+    return Asked(replace(ServiceMetadata(HABO, document, NO_PROCESS, (endpoint,), certificates), **changes))
+
+
+READY = Facts(
+    HABO,
+    (AP, MT),
+    NOW,
+    ENTRY,
+    {AP: RegistrationState.ACTIVE, MT: RegistrationState.ACTIVE},
+    HeldKeys((SIGNING, ENCRYPTION, CLIENT)),
+    (),
+    (ACCESS_POINT,),
+    ADDRESS,
+    {each: registered(each) for each in (SDK_MESSAGE_EXTENDED, RECEIPT_EXTENDED)},
+    Asked(LISTED),
+    Asked((FunctionalAddress(MAILBOX.upper(), "Soc", "", (), (), LISTED),)),
+)
+
+
+def wrong(facts: Facts) -> dict[str, State]:
+    """The items that are not in order."""
+    return {item.name: item.state for item in checklist(facts) if item.state is not State.DONE}
+
+
+def item(facts: Facts, name: str) -> Item:
+    return next(item for item in checklist(facts) if item.name == name)
+
+
+def test_everything_in_order_is_ready() -> None:
+    assert wrong(READY) == {}
+    assert ready(checklist(READY))
+    assert len({item.name for item in checklist(READY)}) == len(checklist(READY))
+
+
+def test_a_token_that_opens_both_vaults_is_in_order() -> None:
+    facts = replace(READY, entry=replace(ENTRY, token=TokenConfig("habo")), in_token=(AP, MT))
+    assert wrong(facts) == {}
+    assert item(facts, "token mt").state is State.DONE
+
+
+def with_keys(*keys: HeldKey) -> HeldKeys:
+    return HeldKeys(keys)
+
+
+def smp(**changes: Any) -> dict[DocumentIdentifier, Asked[ServiceMetadata]]:
+    return {each: registered(each, **changes) for each in (SDK_MESSAGE_EXTENDED, RECEIPT_EXTENDED)}
+
+
+def at(address: str = ADDRESS, certificate: Any = ACCESS_POINT) -> dict[str, Any]:
+    return {"endpoints": (Endpoint("digg-transport-as4-v1_2", address, certificate),)}
+
+
+MISSING, SOON, NOT_CHECKED = State.MISSING, State.SOON, State.NOT_CHECKED
+UNTIL = SIGNING.certificate.not_valid_after_utc
+BOTH = ("SMP message", "SMP receipt")
+CASES: list[tuple[dict[str, Any], dict[str, State], str]] = [
+    (
+        {"entry": replace(ENTRY, token=TokenConfig("habo")), "in_token": (AP,)},
+        {"token mt": MISSING},
+        "org use-token",
+    ),
+    ({"in_token": (AP,)}, {"token ap": MISSING}, "token in its entry"),
+    ({"vaults": {AP: RegistrationState.ACTIVE}}, {"vault mt": MISSING}, "org add"),
+    (
+        {"vaults": {AP: RegistrationState.ACTIVE, MT: RegistrationState.SUSPENDED}},
+        {"vault mt": MISSING},
+        "org resume",
+    ),
+    (
+        {"keys": with_keys(ENCRYPTION, CLIENT)},
+        {"key signing": MISSING, "CertPub signing": MISSING},
+        "org keys create",
+    ),
+    (
+        {"keys": with_keys(HeldKey(KeyName.SIGNING, 1, None), ENCRYPTION, CLIENT)},
+        {"key signing": MISSING, "CertPub signing": MISSING},
+        "org keys install",
+    ),
+    (
+        {"keys": with_keys(replace(SIGNING, state=KeyState(revoked=True)), ENCRYPTION, CLIENT)},
+        {"key signing": MISSING, "CertPub signing": MISSING},
+        "org keys create",
+    ),
+    (
+        {"keys": with_keys(replace(SIGNING, state=KeyState(NOW + WARNED)), ENCRYPTION, CLIENT)},
+        {"key signing": MISSING},
+        "org keys activate",
+    ),
+    (
+        {"now": UNTIL - WARNED},
+        {"key signing": SOON, "key encryption": SOON, "key tls-client": SOON},
+        "org keys create",
+    ),
+    (
+        {"now": UNTIL},
+        {"key signing": MISSING, "key encryption": MISSING, "key tls-client": MISSING},
+        "org keys create",
+    ),
+    (
+        {"keys": HeldKeys(problem="locked")},
+        {
+            "key signing": NOT_CHECKED,
+            "key encryption": NOT_CHECKED,
+            "key tls-client": NOT_CHECKED,
+            "interface C": MISSING,
+            "CertPub signing": NOT_CHECKED,
+            "CertPub encryption": NOT_CHECKED,
+        },
+        "org unlock",
+    ),
+    ({"entry": replace(ENTRY, clients={"mt": "00"})}, {"interface C": MISSING}, str(sha256(CLIENT))),
+    ({"entry": replace(ENTRY, message_clients=())}, {"message clients": MISSING}, "message_clients"),
+    ({"unassigned": (MAILBOX,)}, {"message clients": MISSING}, "samdrift routing"),
+    ({"registrations": smp(**at(certificate=OTHER))}, dict.fromkeys(BOTH, MISSING), "register it"),
+    ({"registrations": smp(**at("https://old.example/as4"))}, dict.fromkeys(BOTH, MISSING), "register it"),
+    ({"registrations": dict.fromkeys(smp(), Asked())}, dict.fromkeys(BOTH, MISSING), "register it"),
+    (
+        {"registrations": dict.fromkeys(smp(), Asked(unknown="SML is silent"))},
+        dict.fromkeys(BOTH, NOT_CHECKED),
+        "later",
+    ),
+    ({"registrations": {}}, {"SMP": NOT_CHECKED}, "--offline"),
+    ({"address": ""}, {"SMP address": NOT_CHECKED}, "access_point.address"),
+    ({"certificates": ()}, dict.fromkeys(BOTH, NOT_CHECKED), "samdrift keys request"),
+    (
+        {"registrations": smp(certificates=PublishedCertificates())},
+        {"CertPub signing": MISSING, "CertPub encryption": MISSING},
+        "org keys publish",
+    ),
+    (
+        {"registrations": smp(certificates=PublishedCertificates((SIGNING.certificate, OTHER), (OTHER,)))},
+        {"CertPub signing": SOON, "CertPub encryption": MISSING},
+        "org keys publish",
+    ),
+    ({"listed": Asked()}, {"address book": MISSING}, "ask DIGG"),
+    ({"listed": Asked(unknown="silent")}, {"address book": NOT_CHECKED}, "later"),
+    ({"addresses": Asked(())}, {"addresses listed": MISSING}, "ask the organisation"),
+    (
+        {"listed": Asked(PART), "parent": WHOLE},
+        {"address book": MISSING},
+        "change part_of in the configuration",
+    ),
+    ({"entry": replace(ENTRY, part_of=PARENT)}, {"address book": MISSING}, "ask DIGG to change"),
+]
+
+
+@pytest.mark.parametrize(("changes", "expected", "words"), CASES, ids=range(len(CASES)))
+def test_what_is_wrong_is_told_with_what_to_do(
+    changes: dict[str, Any], expected: dict[str, State], words: str
+) -> None:
+    facts = replace(READY, **changes)
+    assert wrong(facts) == expected
+    todos = [item(facts, name).next for name in expected]
+    assert all(todos)
+    assert any(words in todo for todo in todos)
+    assert ready(checklist(facts)) == all(state is State.SOON for state in expected.values())
+
+
+def test_an_under_organisation_that_the_address_book_knows_as_such_is_in_order() -> None:
+    part = replace(READY, entry=replace(ENTRY, part_of=PARENT), listed=Asked(PART), parent=WHOLE)
+    assert wrong(part) == {}
+    assert f"part of {PARENT}" in item(part, "address book").text
+
+
+def test_one_without_an_entry_is_told_first_to_make_one() -> None:
+    first, *_ = checklist(Facts(HABO, (AP, MT), NOW))
+    assert (first.name, first.state) == ("configuration", State.MISSING)
+
+
+def test_with_the_access_point_alone_only_that_is_asked_for() -> None:
+    entry = replace(ENTRY, roles=(AP,), message_clients=(), access_point="", functional_addresses=())
+    facts = replace(READY, roles=(AP,), entry=entry, keys=HeldKeys())
+    assert wrong(facts) == {}
+    assert {item.name for item in checklist(facts)} == {
+        "configuration",
+        "vault ap",
+        "interface C",
+        "SMP message",
+        "SMP receipt",
+        "address book",
+    }
+
+
+def test_with_another_suppliers_access_point_what_is_there_is_not_checked() -> None:
+    facts = replace(READY, roles=(MT,), entry=replace(ENTRY, roles=(MT,), clients={}), certificates=())
+    assert wrong(facts) == {"interface C": NOT_CHECKED}
+    assert str(sha256(CLIENT)) in item(facts, "interface C").next

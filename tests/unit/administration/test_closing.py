@@ -1,0 +1,249 @@
+"""Closing an organisation: what stands in the way, what is destroyed, what is signed, and after a kill."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from samdrift.administration import destruction
+from samdrift.administration.administration import Administration
+from samdrift.administration.closing import Order, close
+from samdrift.administration.dualcontrol import Persons
+from samdrift.attestation.signatures import signed as sign
+from samdrift.audit.events import AuditEvent
+from samdrift.config.errors import Unusable
+from samdrift.contracts.messages import MessageStatus
+from samdrift.contracts.principals import Purpose, Role
+from samdrift.keystore.custody import CustodyError
+from samdrift.keystore.interface import OPERATOR_KEYS, KeyStore
+from samdrift.keystore.keyfiles import KeyName
+from samdrift.vault.openkeys import open_keys
+from samdrift.vault.registry import RegistrationState
+from samdrift.wire.identifiers import ParticipantIdentifier
+from tests import pki
+from tests.unit.administration.closings import (
+    DECISION,
+    PARTY,
+    PERSONS,
+    administration,
+    certify_operator,
+    suspended,
+)
+from tests.vaults import MINUTE, NOW, Installation, body, message, submitted, until
+
+AP, MT = Role.ACCESS_POINT, Role.MESSAGE_SERVICE
+
+
+@pytest.fixture
+def keys(installation: Installation) -> KeyStore:
+    """The key store, with a certificate of the operator's own."""
+    store = open_keys(installation.settings)
+    certify_operator(store)
+    return store
+
+
+@pytest.fixture
+def place(installation: Installation, keys: KeyStore, tmp_path: Path) -> Administration:
+    return administration(installation, keys, tmp_path)
+
+
+async def refusal(place: Administration, order: Order, persons: Persons | None = PERSONS) -> str:
+    with pytest.raises(Unusable) as caught:
+        await close(place, order, persons, lambda: NOW)
+    return str(caught.value)
+
+
+async def with_content(installation: Installation, organisation: ParticipantIdentifier) -> None:
+    """A finished message at the message service."""
+    record = message()
+    async with installation.open(organisation, MT) as vault:
+        assert await vault.create_outgoing(record, await body(vault), now=NOW, lease=MINUTE)
+        ended = MessageStatus.ACCEPTED
+        assert await vault.set_status(
+            record.id, ended, [], now=NOW, deadline=None, direction=record.direction
+        )
+
+
+async def test_what_stands_in_the_way_is_told_and_changes_nothing(
+    installation: Installation, place: Administration
+) -> None:
+    organisation, part = await installation.organisation(), await installation.organisation()
+    order = Order(organisation, DECISION)
+    nobody = ParticipantIdentifier.parse("0203:ingen.se")
+    assert "has no vault here" in await refusal(place, Order(nobody, DECISION))
+    assert f"first samdrift org suspend {organisation}" in await refusal(place, order)
+    await suspended(installation, organisation, exported=False)
+    assert "or --without-export" in await refusal(place, order)
+    part_of = SimpleNamespace(identifier=part, part_of=organisation)
+    place.config.organisations.append(part_of)  # type: ignore[attr-defined]
+    assert f"close them first: {part}" in await refusal(place, Order(organisation, DECISION, False, True))
+    place.config.organisations.clear()  # type: ignore[attr-defined]
+    without = Order(organisation, DECISION, without_export=True)
+    assert "takes two persons" in await refusal(place, without, None)
+    async with installation.open(organisation, AP, Purpose.CLOSE) as vault:
+        await submitted(vault)
+    assert "something under way (1 in role ap)" in await refusal(place, without)
+    assert await installation.provisioner.closings.last(organisation) is None
+
+
+async def test_one_person_alone_closes_nothing(installation: Installation, place: Administration) -> None:
+    organisation = await installation.organisation()
+    await suspended(installation, organisation)
+    with pytest.raises(CustodyError, match="another custodian runs"):
+        await close(place, Order(organisation, DECISION), Persons(PERSONS.first), lambda: NOW)
+    assert {one.state for one in await place.provisioner.closings.stock(organisation)} == {
+        RegistrationState.SUSPENDED
+    }
+
+
+async def test_a_closed_organisation_leaves_a_certificate_and_nothing_else(
+    installation: Installation, place: Administration
+) -> None:
+    organisation, other = await installation.organisation(), await installation.organisation()
+    await with_content(installation, organisation)
+    await with_content(installation, other)
+    vaults = {
+        one.role: one.vault for one in installation.gate.registry.all() if one.organisation == organisation
+    }
+    place.keys.create_key(vaults[MT], KeyName.SIGNING, pki.name("Kommun"), 2048)
+    await suspended(installation, organisation)
+    signed = await close(place, Order(organisation, DECISION), PERSONS, lambda: NOW)
+    verdict = destruction.verify(signed)
+    assert verdict.valid
+    assert verdict.facts is not None
+    assert verdict.facts["decision"] == DECISION
+    assert verdict.facts["approved_by"] == ["anna", "bo"]
+    assert verdict.facts["log_exported"]
+    (mt,) = (one for one in verdict.facts["vaults"] if one["role"] == "mt")
+    assert (mt["records"], mt["bodies"]) == (1, 1)
+    assert mt["keys"] == [{"key": "signing", "number": 1, "sha256": None}]
+    assert mt["log"]["length"] > 0
+    for words in ("DESTRUKTIONSINTYG", DECISION, "anna och bo", organisation.value):
+        assert words in verdict.text
+    assert not any(place.keys.has_data_key(vault) for vault in vaults.values())
+    await until(lambda: installation.gate.registry.find(organisation, MT) is None)
+    assert await close(place, Order(organisation, DECISION), None, lambda: NOW) == signed
+    (told,) = [
+        entry
+        for entry in await installation.gate.read_operator_log(limit=100_000)
+        if entry.event == AuditEvent.ORGANISATION_CLOSED and entry.ids["organisation"] == organisation.value
+    ]
+    assert told.ids["decision"] == DECISION
+    async with installation.open(other, MT) as vault:
+        assert len(await vault.messages()) == 1
+
+
+async def test_what_is_under_way_ends_with_a_status_and_a_reason(
+    installation: Installation, place: Administration
+) -> None:
+    organisation = await installation.organisation()
+    record = message()
+    async with installation.open(organisation, MT) as vault:
+        assert await vault.create_outgoing(record, await body(vault), now=NOW, lease=MINUTE)
+    async with installation.open(organisation, AP) as ap:
+        transfer = await submitted(ap)
+    await suspended(installation, organisation)
+    order = Order(organisation, DECISION, also_unfinished=True)
+    verdict = destruction.verify(await close(place, order, PERSONS, lambda: NOW))
+    assert verdict.facts is not None
+    ended = {(one["what"], one["id"], one["status"]) for one in verdict.facts["unfinished"]}
+    assert ended == {
+        ("transfer", transfer.envelope.envelope_id, "failed"),
+        ("message", record.id, "MESSAGE_EXCHANGE_ERROR"),
+    }
+    assert all(DECISION in one["reason"] for one in verdict.facts["unfinished"])
+
+
+@pytest.mark.parametrize("step", ["destroy", "drop", "sign", "end"])
+async def test_a_closing_that_was_cut_short_goes_on_without_the_two_persons(
+    installation: Installation, place: Administration, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    organisation = await installation.organisation()
+    await with_content(installation, organisation)
+    await suspended(installation, organisation)
+    order = Order(organisation, DECISION)
+
+    class Killed(BaseException):
+        pass
+
+    def killed(*_: object) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        where: dict[str, tuple[Any, str]] = {
+            "destroy": (type(place.keys), "destroy"),
+            "drop": (place.provisioner, "drop"),
+            "sign": (destruction, "certificate"),
+            "end": (place.provisioner.closings, "end"),
+        }
+        patch.setattr(*where[step], killed)
+        with pytest.raises(Killed):
+            await close(place, order, PERSONS, lambda: NOW)
+    await until(lambda: not installation.gate.registry.serves(organisation, MT))
+    closing = await place.provisioner.closings.last(organisation)
+    assert closing is not None
+    assert closing.certificate is None
+    facts = destruction.verify(await close(place, order, None, lambda: NOW)).facts
+    assert facts is not None
+    assert facts["vaults"] == json.loads(closing.facts)["vaults"]
+    assert await place.provisioner.closings.stock(organisation) == ()
+
+
+async def test_an_organisation_that_comes_back_can_be_closed_again(
+    installation: Installation, place: Administration
+) -> None:
+    organisation = await installation.organisation()
+    await suspended(installation, organisation)
+    first = await close(place, Order(organisation, DECISION), PERSONS, lambda: NOW)
+    await until(lambda: installation.gate.registry.find(organisation, MT) is None)
+    await installation.provisioner.add_organisation(organisation, tuple(Role))
+    await installation.known(organisation, *Role)
+    await suspended(installation, organisation)
+    again = await close(place, Order(organisation, "dnr 2027/1"), PERSONS, lambda: NOW)
+    assert again != first
+    assert b"dnr 2027/1" in again
+
+
+def test_a_certificate_that_was_changed_does_not_hold(keys: KeyStore) -> None:
+    facts: dict[str, Any] = {
+        "organisation": "0203:habo.se",
+        "operator": PARTY,
+        "decision": DECISION,
+        "approved_by": ["anna", "bo"],
+        "begun_at": NOW.isoformat(),
+        "log_exported": False,
+        "vaults": [],
+        "unfinished": [],
+        "key_backups": [],
+    }
+    key = keys.signing_key(OPERATOR_KEYS, KeyName.ACCESS_POINT)
+    signed = destruction.certificate(facts, NOW, key)
+    assert destruction.verify(signed).valid
+    for was, becomes in ((b"habo", b"hebo"), (b"2026/123", b"2026/124"), (b"DESTRUKTION", b"DESTRUCTION")):
+        verdict = destruction.verify(signed.replace(was, becomes))
+        assert (verdict.valid, verdict.facts) == (False, None)
+        assert "changed after it was signed" in verdict.reason
+    timeless = {"form": destruction.FORM, "ended_at": "yesterday"}, {"form": destruction.FORM}
+    forged = [{"certificate": each, "text": "destroyed"} for each in timeless]
+    signed_by_anybody = [json.dumps(each | {"signature": sign(each, key)}).encode() for each in forged]
+    for other in (b"", b"[]", b"{}", b'{"certificate": 1, "text": "", "signature": {}}', *signed_by_anybody):
+        assert destruction.verify(other).reason == "is no certificate of destruction"
+
+
+async def test_an_officer_who_forgot_the_passphrase_keeps_nothing_from_being_destroyed(
+    installation: Installation, place: Administration
+) -> None:
+    organisation = await installation.organisation()
+    async with installation.open(organisation, AP) as vault:
+        await submitted(vault)
+    vaults = [one.vault for one in installation.gate.registry.all() if one.organisation == organisation]
+    for vault_id in vaults:
+        open_keys(installation.settings).relock(vault_id, b"a passphrase that is forgotten")
+    await suspended(installation, organisation, exported=False)
+    order = Order(organisation, DECISION, also_unfinished=True, without_export=True)
+    assert destruction.verify(await close(place, order, PERSONS, lambda: NOW)).valid
+    assert not any(place.keys.has_data_key(vault_id) for vault_id in vaults)

@@ -1,0 +1,158 @@
+"""Dual control over an installation: who agrees to what, and what stands in the logs of it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from samdrift.administration.administration import Administration
+from samdrift.administration.dualcontrol import (
+    Matter,
+    Person,
+    Persons,
+    TwoPersons,
+    approve,
+    custodians_of,
+    requests_of,
+    two_persons,
+)
+from samdrift.audit.entries import LogEntry
+from samdrift.audit.events import AuditEvent
+from samdrift.contracts.principals import Role
+from samdrift.keystore.custody import Custodians, CustodyError, CustodyFault
+from samdrift.keystore.wrapping import ScryptCost
+from samdrift.wire.identifiers import ParticipantIdentifier
+from tests.vaults import ELSEWHERE, Installation
+
+CHEAP = ScryptCost(n=1 << 4, r=1, p=1)
+ANNA, BO = Person("anna", b"a long row of words"), Person("bo", b"quite another row")
+
+
+@pytest.fixture
+def place(installation: Installation, tmp_path: Path) -> Administration:
+    """The installation, with custodians of its own for each test."""
+    config = cast(Any, SimpleNamespace(vaults=SimpleNamespace(secrets=tmp_path)))
+    return Administration(config, cast(Any, None), installation.provisioner, installation.gate)
+
+
+@pytest.fixture
+def staffed(place: Administration, tmp_path: Path) -> Administration:
+    for each in (ANNA, BO):
+        Custodians(tmp_path, cost=CHEAP).add(each.name, each.passphrase)
+    return place
+
+
+def about(organisation: ParticipantIdentifier) -> Matter:
+    return Matter("org close", organisation.value, f"destroy the keys of {organisation}")
+
+
+async def logged(installation: Installation, organisation: ParticipantIdentifier) -> list[LogEntry]:
+    """What the organisation's log has of it."""
+    async with installation.open(organisation, Role.MESSAGE_SERVICE) as vault:
+        return [entry for entry in await vault.log() if entry.event.startswith("custody:")]
+
+
+async def refusal(place: Administration, matter: Matter, persons: Persons) -> CustodyFault:
+    with pytest.raises(CustodyError) as caught:
+        await two_persons(place, matter, persons)
+    return caught.value.fault
+
+
+async def test_two_at_one_terminal_agree_at_once_and_both_names_are_in_both_logs(
+    installation: Installation, staffed: Administration, organisation: ParticipantIdentifier
+) -> None:
+    matter = about(organisation)
+    assert await two_persons(staffed, matter, Persons(ANNA, BO)) == TwoPersons("anna", "bo")
+    (entry,) = await logged(installation, organisation)
+    facts = {"action": "org close", "what": matter.text, "first": "anna", "second": "bo"}
+    assert (entry.event, entry.principal, entry.purpose) == (
+        AuditEvent.CUSTODY_AGREED,
+        "operator:anna",
+        "administer",
+    )
+    assert entry.ids == facts
+    last = (await installation.gate.read_operator_log(limit=100_000))[-1]
+    assert last.event == AuditEvent.CUSTODY_AGREED
+    assert last.ids == facts | {"organisation": organisation.value, "by": "anna"}
+
+
+async def test_the_operators_log_says_when_the_organisations_could_not_be_told(
+    installation: Installation, staffed: Administration
+) -> None:
+    """It has no vault here; one that is locked is told no more than that."""
+    await two_persons(staffed, about(ELSEWHERE), Persons(ANNA, BO))
+    last = (await installation.gate.read_operator_log(limit=100_000))[-1]
+    assert (last.ids["organisation"], last.ids["organisation_log"]) == (ELSEWHERE.value, "not told")
+
+
+async def test_one_asks_another_approves_and_then_it_goes_through_once(
+    installation: Installation, staffed: Administration, organisation: ParticipantIdentifier
+) -> None:
+    matter = about(organisation)
+    with pytest.raises(CustodyError) as caught:
+        await two_persons(staffed, matter, Persons(ANNA))
+    (request,) = requests_of(staffed).open(datetime.now(UTC))
+    assert caught.value.fault is CustodyFault.ASKED
+    assert request.id in caught.value.text
+    assert matter.text in caught.value.text
+    assert (await approve(staffed, request.id, BO)).matter == matter
+    assert await two_persons(staffed, matter, Persons(ANNA)) == TwoPersons("anna", "bo")
+    assert await refusal(staffed, matter, Persons(ANNA)) is CustodyFault.ASKED
+    names = [(entry.event, entry.principal) for entry in await logged(installation, organisation)]
+    assert names == [
+        (AuditEvent.CUSTODY_ASKED, "operator:anna"),
+        (AuditEvent.CUSTODY_APPROVED, "operator:bo"),
+        (AuditEvent.CUSTODY_AGREED, "operator:anna"),
+        (AuditEvent.CUSTODY_ASKED, "operator:anna"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("persons", "fault"),
+    [
+        (Persons(ANNA, ANNA), CustodyFault.SAME_PERSON),
+        (Persons(ANNA, Person("anna", b"whatever it is")), CustodyFault.SAME_PERSON),
+        (Persons(ANNA, Person("bo", ANNA.passphrase)), CustodyFault.PASSPHRASE),
+        (Persons(Person("anna", BO.passphrase), BO), CustodyFault.PASSPHRASE),
+        (Persons(Person("anna", BO.passphrase)), CustodyFault.PASSPHRASE),
+        (Persons(ANNA, Person("cecilia", BO.passphrase)), CustodyFault.UNKNOWN),
+    ],
+)
+async def test_who_is_not_two_persons_is_refused_and_that_is_logged(
+    installation: Installation,
+    staffed: Administration,
+    organisation: ParticipantIdentifier,
+    persons: Persons,
+    fault: CustodyFault,
+) -> None:
+    assert await refusal(staffed, about(organisation), persons) is fault
+    (entry,) = await logged(installation, organisation)
+    assert (entry.event, entry.ids["reason"]) == (AuditEvent.CUSTODY_REFUSED, fault.value)
+    assert not any(each in value for each in ("words", "another row") for value in entry.ids.values())
+
+
+async def test_who_asked_cannot_approve_and_a_wrong_passphrase_approves_nothing(
+    installation: Installation, staffed: Administration, organisation: ParticipantIdentifier
+) -> None:
+    matter = about(organisation)
+    assert await refusal(staffed, matter, Persons(ANNA)) is CustodyFault.ASKED
+    (request,) = requests_of(staffed).open(datetime.now(UTC))
+    for person in (ANNA, Person("bo", ANNA.passphrase)):
+        with pytest.raises(CustodyError):
+            await approve(staffed, request.id, person)
+    assert await refusal(staffed, matter, Persons(ANNA)) is CustodyFault.ASKED
+    events = [entry.event for entry in await logged(installation, organisation)]
+    assert events.count(AuditEvent.CUSTODY_REFUSED) == 2
+    assert AuditEvent.CUSTODY_AGREED not in events
+
+
+async def test_nothing_is_agreed_where_there_are_not_two_custodians(
+    place: Administration, organisation: ParticipantIdentifier, tmp_path: Path
+) -> None:
+    Custodians(tmp_path, cost=CHEAP).add(ANNA.name, ANNA.passphrase)
+    assert await refusal(place, about(organisation), Persons(ANNA)) is CustodyFault.TOO_FEW
+    assert custodians_of(place).names() == ("anna",)

@@ -1,0 +1,52 @@
+"""Runs the command line as a person would: its status and what it printed."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from samdrift.cli.main import main
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a command ended."""
+
+    status: int
+    output: str
+    complaints: str
+
+    @property
+    def document(self) -> Any:
+        """The one JSON document on standard output."""
+        return json.loads(self.output)
+
+
+def samdrift(*arguments: str | Path) -> Ended:
+    """Run a command to its end."""
+    command = [sys.executable, "-P", "-m", "samdrift.cli.main", *map(str, arguments)]
+    ended = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
+    return Ended(ended.returncode, ended.stdout, ended.stderr)
+
+
+def in_process(*arguments: str) -> Ended:
+    """Run a command that needs no process of its own: one that shows help or refuses its arguments."""
+    output, complaints = io.StringIO(), io.StringIO()
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        contextlib.redirect_stdout(output),
+        contextlib.redirect_stderr(complaints),
+    ):
+        patch.setattr(sys, "argv", ["samdrift", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            main()
+    assert ended.value.code is None or isinstance(ended.value.code, int)
+    return Ended(ended.value.code or 0, output.getvalue(), complaints.getvalue())

@@ -1,0 +1,94 @@
+"""`samdrift keys`: the operator's certificates, from the request to the end of the old key."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding
+from typer.testing import CliRunner
+
+from samdrift.cli.keys import app
+from samdrift.config.errors import Unusable
+from tests import pki
+from tests.secretfiles import secret_file
+from tests.unit.config.test_reader import GOOD, write
+from tests.vaults import settings_in
+
+ISSUER = pki.root("CA", 1)
+PARTY = "AP0001-SDK-TEST"
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    secret_file(tmp_path / "passphrase", "open sesame")
+    settings_in(tmp_path)
+    return write(tmp_path, GOOD)
+
+
+def certified(request: str, config: Path, subject: str = PARTY) -> Path:
+    """The file with the certificate for a request, and its issuer's."""
+    public = x509.load_pem_x509_csr(request.encode()).public_key()
+    assert isinstance(public, rsa.RSAPublicKey)
+    chain = ISSUER.certify(subject, public), ISSUER.certificate
+    file = config.with_name("certificate.pem")
+    file.write_bytes(b"".join(one.public_bytes(Encoding.PEM) for one in chain))
+    return file
+
+
+def keys(config: Path, *arguments: str | Path) -> str:
+    """Run the command; gives what it printed."""
+    ended = CliRunner().invoke(app, [*map(str, arguments), "--config", str(config)])
+    if ended.exception is not None:
+        raise ended.exception
+    return ended.stdout
+
+
+def refusal(config: Path, *arguments: str | Path) -> str:
+    """Run the command; gives why it cannot be done."""
+    with pytest.raises(Unusable) as caught:
+        keys(config, *arguments)
+    return str(caught.value)
+
+
+def listed(config: Path) -> list[tuple[Any, ...]]:
+    document = json.loads(keys(config, "list", "--json"))
+    return [(row["key"], row["number"], row["state"]) for row in document["keys"]]
+
+
+def test_a_certificate_is_requested_installed_and_the_old_one_retired(config: Path) -> None:
+    for number in (1, 2):
+        request = keys(config, "request", "access-point")
+        assert x509.load_pem_x509_csr(request.encode()).subject == pki.name(PARTY)
+        assert listed(config)[0] == ("access-point", number, "waits for its certificate")
+        keys(config, "install", "access-point", certified(request, config))
+    assert listed(config) == [("access-point", 2, "in use"), ("access-point", 1, "old")]
+    in_use = refusal(config, "retire", "access-point", "2", "--anyway")
+    assert in_use == "the active key is replaced, not retired"
+    unknown = refusal(config, "retire", "access-point", "1")
+    assert unknown.startswith("it is not known whether SMP names its certificate for 0203:habo.se: ")
+    assert unknown.endswith(": have it replaced there first, or destroy the key all the same with --anyway")
+    assert len(listed(config)) == 2
+    keys(config, "retire", "access-point", "1", "--anyway")
+    assert listed(config) == [("access-point", 2, "in use")]
+    assert "access-point  2  in use  2027-" in keys(config, "list")
+
+
+def test_a_certificate_of_another_party_or_of_no_key_here_is_refused(config: Path) -> None:
+    wrong = certified(keys(config, "request", "access-point"), config, "AP0002-SDK-TEST")
+    text = f"{wrong}: the common name is not the party of this access point"
+    assert refusal(config, "install", "access-point", wrong) == text
+    text = "the certificate belongs to no key that waits for one"
+    assert refusal(config, "install", "tls-server", wrong) == text
+
+
+def test_what_is_missing_is_told(config: Path) -> None:
+    text = "--name is needed: the common name of the certificate"
+    assert refusal(config, "request", "tls-server") == text
+    assert refusal(config, "install", "tls-server", config) == f"{config}: no certificate can be read"
+    (config.parent / "secrets").rename(config.parent / "elsewhere")
+    assert refusal(config, "list") == f"{config.parent / 'secrets'}: there is no key store"

@@ -1,0 +1,131 @@
+"""A command that only reads makes no key store where there is none: a mistyped path leaves nothing behind."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from collections.abc import Sequence
+from importlib import import_module
+from pathlib import Path
+from uuid import uuid4
+
+import pyrage
+import pytest
+import typer
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from samdrift.config.errors import Unusable
+from tests import pki
+from tests.roles.test_command_line_separation import Path_, commands
+from tests.secretfiles import secret_file
+from tests.unit.config.test_reader import GOOD, write
+
+CERTIFICATE = pki.root("CA", 1).certificate.public_bytes(Encoding.PEM)
+ORGANISATION, MESSAGE = "0203:habo.se", str(uuid4())
+PERSONS = (
+    "--by",
+    "anna",
+    "--by-passphrase-file",
+    "{words}",
+    "--with",
+    "bo",
+    "--with-passphrase-file",
+    "{words}",
+)
+READS: dict[Path_, Sequence[str]] = {
+    ("org", "show"): (ORGANISATION, "--offline"),
+    ("org", "list"): (),
+    ("org", "suspend"): (ORGANISATION, "--by", "anna", "--why", "test"),
+    ("org", "resume"): (ORGANISATION, "--by", "anna", "--why", "test"),
+    ("org", "export"): (ORGANISATION, "--out", "{folder}/export", "--to", "{recipient}", *PERSONS),
+    ("org", "close"): (ORGANISATION, "--decision", "dnr 1", *PERSONS),
+    ("org", "lock"): (ORGANISATION, "--passphrase-file", "{words}"),
+    ("org", "unlock"): (ORGANISATION, "--passphrase-file", "{words}"),
+    ("org", "use-token"): (ORGANISATION,),
+    ("org", "keys", "list"): (),
+    ("org", "keys", "create"): (ORGANISATION, "signing", *PERSONS),
+    ("org", "keys", "install"): (ORGANISATION, "signing", "{certificate}"),
+    ("org", "keys", "activate"): (ORGANISATION, "signing", "1"),
+    ("org", "keys", "revoke"): (ORGANISATION, "signing", "1", "--reason", "superseded"),
+    ("org", "keys", "retire"): (ORGANISATION, "signing", "1", *PERSONS),
+    ("org", "keys", "publish"): (ORGANISATION,),
+    ("org", "keys", "rotate-data-key"): (ORGANISATION,),
+    ("org", "keys", "backup"): (ORGANISATION, "--out", "{folder}/backup", *PERSONS),
+    ("org", "keys", "restore"): (
+        "{words}",
+        *("--by-passphrase-file", "{words}", "--with-passphrase-file", "{words}"),
+    ),
+    ("custodian", "list"): (),
+    ("custodian", "remove"): ("anna", *PERSONS),
+    ("custodian", "approve"): ("12345678", "--by", "anna", "--by-passphrase-file", "{words}"),
+    ("database", "rotate-logins"): (),
+    ("keys", "list"): (),
+    ("keys", "install"): ("tls-server", "{certificate}"),
+    ("keys", "retire"): ("access-point", "1"),
+    ("trace",): (ORGANISATION, MESSAGE),
+    ("evidence", "export"): (ORGANISATION, MESSAGE, "--out", "{folder}/evidence", "--by", "anna"),
+    ("routing",): (),
+    ("queue", "list"): ("--organisation", ORGANISATION),
+    ("queue", "why"): (MESSAGE, "--organisation", ORGANISATION),
+    ("queue", "retry"): (MESSAGE, "--organisation", ORGANISATION),
+    ("queue", "give-up"): (MESSAGE, "--organisation", ORGANISATION, "--reason", "test"),
+    ("queue", "refused"): ("--organisation", ORGANISATION),
+    ("addressbook",): ("habo",),
+    ("isolation", "check"): (),
+}
+"""Commands about what an installation has, and how they are called."""
+END_BEFORE: frozenset[Path_] = frozenset(
+    {
+        ("org", "unlock"),
+        ("org", "keys", "restore"),
+        ("custodian", "list"),
+        ("custodian", "remove"),
+        ("custodian", "approve"),
+        ("addressbook",),
+        ("isolation", "check"),
+    }
+)
+"""Those that end before they open a key store, since something else is not there either."""
+MAKES: dict[Path_, str] = {
+    ("serve",): "runs the installation",
+    ("org", "add"): "adds the first organisation",
+    ("org", "import"): "takes in the first organisation",
+    ("custodian", "add"): "adds the first custodian",
+    ("keys", "request"): "makes the operator's first key",
+}
+"""Commands that put something into an installation, and so may be the first."""
+
+
+def test_every_command_with_an_installation_reads_or_makes() -> None:
+    with_config = {
+        path
+        for path, command in commands().items()
+        if path[0] != "client" and "config" in {parameter.name for parameter in command.params}
+    }
+    assert with_config == {*READS, *MAKES}
+
+
+@pytest.mark.parametrize("path", READS, ids=" ".join)
+def test_a_command_that_reads_leaves_nothing_where_there_is_no_key_store(tmp_path: Path, path: Path_) -> None:
+    text = GOOD.replace('"postgresql://db.example/samdrift"', '"database"')
+    served = text.replace("[message_service]", '[message_service]\naddress_d = "https://localhost:8445"')
+    config = write(tmp_path, served)
+    things = {
+        "folder": str(tmp_path),
+        "words": str(secret_file(tmp_path / "words", "a long row of words")),
+        "certificate": str(secret_file(tmp_path / "certificate", CERTIFICATE)),
+        "recipient": str(pyrage.x25519.Identity.generate().to_public()),
+    }
+    secret_file(tmp_path / "passphrase", "open sesame")
+    before = {each.name for each in tmp_path.rglob("*")}
+    command = typer.main.get_command(import_module(f"samdrift.cli.{path[0]}").app)
+    arguments = [*path[1:], *(each.format(**things) for each in READS[path]), "--config", str(config)]
+    said = io.StringIO()
+    with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
+        try:
+            status = command.main(arguments, standalone_mode=False)
+        except Unusable as error:
+            status, _ = 2, said.write(str(error))
+    assert {each.name for each in tmp_path.rglob("*")} == before
+    if path not in END_BEFORE:
+        assert (status, "there is no key store" in said.getvalue()) == (2, True), said.getvalue()

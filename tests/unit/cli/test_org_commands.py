@@ -1,0 +1,225 @@
+"""`samdrift org`: an organisation added, looked at, suspended, resumed and closed, command by command."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from samdrift.administration.administration import administering, note
+from samdrift.audit.events import AuditEvent
+from samdrift.cli.org import app
+from samdrift.config.errors import Unusable
+from samdrift.config.reader import load
+from samdrift.contracts.principals import Purpose, Role
+from samdrift.installation.operator import vault_settings
+from samdrift.keystore.custody import Custodians
+from samdrift.vault.gate import Gate
+from samdrift.vault.openkeys import open_keys
+from samdrift.vault.portability.arrival import AccessPointArrival
+from tests.secretfiles import secret_file
+from tests.unit.administration.closings import DECISION, PERSONS, certify_operator
+from tests.unit.config.test_reader import GOOD, write
+from tests.vaults import CHEAP, NOW, WORKER, Installation, until
+
+NEW = "0203:nykommun.se"
+PART = """
+[[organisations]]
+identifier = "0203:nybolag.se"
+name = "Nya bolaget"
+roles = ["ap"]
+part_of = "0203:nykommun.se"
+"""
+
+
+@pytest.fixture
+def config(installation: Installation, tmp_path: Path) -> Path:
+    """A configuration file for the installation that runs anyway."""
+    settings = installation.settings
+    secret_file(tmp_path / "passphrase", settings.passphrase)
+    without = GOOD.partition("[[organisations]]")[0]
+    places = {"database": settings.database, "objects": settings.objects, "secrets": settings.secrets}
+    for name, was in (
+        ("database", "postgresql://db.example/samdrift"),
+        ("objects", "objects"),
+        ("secrets", "secrets"),
+    ):
+        without = without.replace(f'{name} = "{was}"', f'{name} = "{places[name]}"')
+    return write(tmp_path, without.replace("[vaults]", f'[vaults]\nseals = "{settings.seals}"'))
+
+
+def org(config: Path, *arguments: str | Path) -> tuple[int, str]:
+    """Run the command; gives its status and what it printed."""
+    ended = CliRunner().invoke(app, [*map(str, arguments), "--config", str(config)], standalone_mode=False)
+    if ended.exception is not None:
+        raise ended.exception
+    return int(ended.return_value or 0), ended.stdout
+
+
+async def beside(config: Path, *arguments: str) -> tuple[int, str]:
+    """The same while the installation runs in this loop."""
+    return await asyncio.to_thread(org, config, *arguments)
+
+
+def document(config: Path, *arguments: str) -> Any:
+    return json.loads(org(config, *arguments, "--json")[1])
+
+
+def refusal(config: Path, *arguments: str) -> str:
+    with pytest.raises(Unusable) as caught:
+        org(config, *arguments)
+    return str(caught.value)
+
+
+async def refused(config: Path, *arguments: str) -> str:
+    """The same while the installation runs in this loop."""
+    return await asyncio.to_thread(refusal, config, *arguments)
+
+
+def test_from_identifier_to_an_entry_that_can_be_appended(config: Path) -> None:
+    status, printed = org(config, "add", NEW, "--name", "Ny kommun", "--offline")
+    assert status == 1
+    assert printed.startswith(f"{NEW}  NOT READY\n")
+    again = document(config, "add", NEW, "--name", "Ny kommun", "--offline")
+    assert again["roles"] == {"ap": "active", "mt": "active"}
+    assert not again["ready"]
+    states = {each["item"]: each["state"] for each in again["items"]}
+    assert states["vault ap"] == states["vault mt"] == "done"
+    assert states["configuration"] == states["key signing"] == "missing"
+    assert states["SMP"] == states["address book"] == "not-checked"
+    assert again["entry"] in printed
+    assert printed.endswith("serve reads the entry when it starts; all else it takes up while it runs\n")
+    config.write_text(config.read_text() + again["entry"] + PART)
+    loaded = load(config)
+    assert [one.name for one in loaded.organisations] == ["Ny kommun", "Nya bolaget"]
+    shown = document(config, "show", NEW, "--offline")
+    assert (shown["entry"], shown["items"][0]["state"]) == (None, "done")
+    assert "the configuration says ap,mt" in refusal(config, "add", NEW, "--roles", "ap", "--offline")
+
+
+def test_the_list_shows_under_organisations_below_theirs(config: Path) -> None:
+    entry = f'[[organisations]]\nidentifier = "{NEW}"\nname = "Ny kommun"\nroles = ["ap"]\n'
+    config.write_text(config.read_text() + PART + entry)
+    org(config, "add", NEW, "--offline")
+    rows = document(config, "list")["organisations"]
+    first, second = (one for one in rows if "ny" in one["organisation"])
+    assert (first["organisation"], second["part_of"]) == (NEW, NEW)
+    assert first["roles"]["ap"] == "active"
+    assert "vault ap" in second["missing"]
+    status, printed = org(config, "list")
+    assert status == 1
+    assert "\n  part 0203:nybolag.se  Nya bolaget  no vault  missing: vault ap" in printed
+
+
+async def test_who_has_not_arrived_wholly_is_not_resumed(installation: Installation, config: Path) -> None:
+    """Half of what was under way would be gone on with here, and by the former supplier too."""
+    organisation = await installation.organisation()
+    by = (organisation.value, "--by", "anna", "--why", "flytten")
+    await beside(config, "suspend", *by)
+    async with installation.gate.arrive(WORKER, organisation, AccessPointArrival) as vault:
+        await vault.begin(bytes(32), now=NOW)
+    assert "has not arrived wholly" in await refused(config, "resume", *by)
+    async with installation.gate.arrive(WORKER, organisation, AccessPointArrival) as vault:
+        await vault.finish(now=NOW, taken_over=False)
+    assert (await beside(config, "resume", *by))[0] == 0
+
+
+async def test_suspended_resumed_and_closed(installation: Installation, config: Path, tmp_path: Path) -> None:
+    organisation = await installation.organisation()
+    name, before = organisation.value, config.read_text()
+    by = ("--by", "anna", "--why", "flytten")
+    assert (await beside(config, "suspend", name, "--role", "mt", *by)) == (0, f"{name}  mt  suspended\n")
+    assert (await beside(config, "suspend", name, *by))[1].splitlines() == [
+        f"{name}  ap  suspended",
+        f"{name}  mt  suspended already",
+    ]
+    assert (await beside(config, "resume", name, *by))[1].count("active\n") == 2
+    assert "--why is one line" in await refused(config, "suspend", name, "--by", "anna", "--why", " ")
+    assert "has no vault here" in await refused(config, "suspend", "0203:ingen.se", *by)
+    await beside(config, "suspend", name, *by)
+    registry = installation.gate.registry
+    await until(lambda: not any(registry.serves(organisation, role) for role in Role))
+    for role in Role:
+        async with installation.open(organisation, role, Purpose.EXPORT) as vault:  # type: ignore[call-overload]
+            vault.record(AuditEvent.ORGANISATION_EXPORTED)
+    certify_operator(open_keys(installation.settings))
+    persons = []
+    for person, option in ((PERSONS.first, "by"), (PERSONS.second, "with")):
+        assert person is not None
+        if person.name not in Custodians(installation.settings.secrets).names():
+            Custodians(installation.settings.secrets, cost=CHEAP).add(person.name, person.passphrase)
+        secret_file(tmp_path / person.name, person.passphrase)
+        persons += [f"--{option}", person.name, f"--{option}-passphrase-file", str(tmp_path / person.name)]
+    backup = tmp_path / "backup.keys"
+    nowhere = tmp_path / "nowhere" / "file"
+    for command in (("keys", "create", name, "log-signing", "--out"), ("keys", "backup", name, "--out")):
+        assert "its folder is not there" in await refused(config, *command, str(nowhere), *persons)
+    assert not open_keys(installation.settings).keys(registry.find(organisation, Role.MESSAGE_SERVICE).vault)
+    await beside(config, "keys", "backup", name, "--out", str(backup), *persons)
+    file = tmp_path / "certificate.json"
+    close = ("close", name, "--decision", DECISION, *persons, "--certificate")
+    assert "its folder is not there" in await refused(config, *close, str(nowhere))
+    close = (*close, str(file))
+    status, printed = await beside(config, *close)
+    assert status == 0
+    assert printed.startswith("DESTRUKTIONSINTYG\n")
+    assert "have its certificates revoked" in printed
+    assert "is there already" in await refused(config, *close)
+    passphrases = persons[2:4] + persons[6:8]
+    assert "its keys stay destroyed" in await refused(config, "keys", "restore", str(backup), *passphrases)
+    ended = CliRunner().invoke(app, ["verify-closing", str(file), "--json"], standalone_mode=False)
+    assert (ended.return_value, json.loads(ended.stdout)["chain"]) == (0, "not-checked")
+    file.write_text(file.read_text().replace(DECISION, "dnr 1"))
+    ended = CliRunner().invoke(app, ["verify-closing", str(file)], standalone_mode=False)
+    assert ended.return_value == 1
+    closed = (await asyncio.to_thread(document, config, "list"))["closed"]
+    assert [one for one in closed if one["organisation"] == name]
+    left = f'\n[[organisations]]\nidentifier = "{name}"\nname = "Borta"\nroles = ["ap"]\n'
+    config.write_text(before + left)
+    assert f"{name}  Borta  closed here: take its entry out" in (await beside(config, "list"))[1]
+    config.write_text(before)
+    assert "neither in the configuration nor has it a vault" in await refused(config, "show", name)
+
+
+async def test_the_lock_of_a_suspended_organisation_can_be_changed_and_that_is_logged(
+    config: Path, installation: Installation, tmp_path: Path
+) -> None:
+    organisation = await installation.organisation()
+    name = organisation.value
+    officer = tmp_path / "officer"
+    secret_file(officer, "what the officer knows")
+    await beside(config, "suspend", name, "--by", "anna", "--why", "it moves")
+    await beside(config, "lock", name, "--passphrase-file", str(officer))
+    why = "--by", "anna", "--why", "while it is locked"
+    await beside(config, "resume", name, *why)
+    await beside(config, "suspend", name, *why)
+    await beside(config, "lock", name, "--operator", "--present-passphrase-file", str(officer))
+    await beside(config, "resume", name, *why)
+    settings = vault_settings(load(config))
+    gate = await Gate.start(settings, keys=open_keys(settings))
+    try:
+        for role in Role:
+            async with gate.open(WORKER, organisation, role, Purpose.TRACE) as vault:
+                changed = [one for one in await vault.log() if one.event == AuditEvent.VAULT_LOCK_CHANGED]
+            assert [one.ids["by"] for one in changed] == ["officer", "operator"]
+    finally:
+        await gate.close()
+
+
+async def test_the_operators_log_says_when_an_organisations_own_could_not_be_told(
+    config: Path, installation: Installation, tmp_path: Path
+) -> None:
+    organisation = await installation.organisation()
+    officer = tmp_path / "officer"
+    secret_file(officer, "what the officer knows")
+    await beside(config, "lock", organisation.value, "--passphrase-file", str(officer))
+    loaded = load(config)
+    async with administering(loaded) as place:
+        before = (await place.gate.read_operator_log(0, 10000))[-1].sequence
+        await note(place, AuditEvent.KEYS_REVOKED, "anna", organisation, {"key": "signing"})
+        (entry,) = await place.gate.read_operator_log(before)
+    assert entry.ids["organisation_log"] == "not told"

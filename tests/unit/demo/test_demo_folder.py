@@ -1,0 +1,52 @@
+"""The folder of the demonstration: what is there and is not its own stays."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from samdrift.config.errors import Unusable
+from samdrift.demo.world import prepare
+from tests.unit.cli.commandline import samdrift
+
+
+def test_a_folder_that_holds_something_else_is_left_alone(tmp_path: Path) -> None:
+    kept = tmp_path / "thesis.txt"
+    kept.write_text("two years of work")
+    ended = samdrift("demo", "--once", "--folder", tmp_path)
+    assert (ended.status, ended.output) == (2, "")
+    assert ended.complaints == f"samdrift: {tmp_path}: holds something else than a demonstration\n"
+    assert kept.read_text() == "two years of work"
+
+
+def test_somebody_elses_file_called_layout_makes_no_demonstration(tmp_path: Path) -> None:
+    (tmp_path / "layout").write_text("<html>")
+    with pytest.raises(Unusable):
+        prepare(tmp_path)
+    assert (tmp_path / "layout").read_text() == "<html>"
+
+
+def test_what_an_older_version_made_is_thrown_away(tmp_path: Path) -> None:
+    (tmp_path / "layout").write_text("0")
+    (tmp_path / "federation").mkdir()
+    prepare(tmp_path)
+    assert [one.name for one in tmp_path.iterdir()] == ["layout"]
+
+
+def test_what_this_version_made_is_used_again(tmp_path: Path) -> None:
+    folder = tmp_path / "new" / "demo"
+    prepare(folder)
+    (folder / "federation").mkdir()
+    prepare(folder)
+    assert (folder / "federation").is_dir()
+
+
+@pytest.mark.parametrize("below", ["", "x"])
+def test_a_file_in_place_of_the_folder_is_told_in_one_line(tmp_path: Path, below: str) -> None:
+    file = tmp_path / "file"
+    file.touch()
+    ended = samdrift("demo", "--once", "--folder", file / below)
+    assert ended.status == 2
+    assert "not a directory" in ended.complaints
+    assert ended.complaints.count("\n") == 1

@@ -1,0 +1,175 @@
+"""Wrapped backups: what two custodians open together brings back what was lost, and nothing else does."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from samdrift.keystore.backup import FORMAT, BackupHeader, Secret, read_header, unwrap_backup, wrap_backup
+from samdrift.keystore.keyfiles import KeyFault, KeyName
+from samdrift.keystore.software import SoftwareKeyStore
+from samdrift.keystore.unlocking import RootUnlocker
+from samdrift.vault.sealing import Sealer
+from tests.unit.keystore.test_software import add_key, expect
+from tests.vaults import CHEAP
+
+NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
+HEADER = BackupHeader("20260302-3f2a91", "0203:habo.se", NOW.isoformat(), ("anna", "bo"))
+WORDS = {"anna": b"a long row of words", "bo": b"quite another row"}
+SECRETS = (Secret("anna", WORDS["anna"]), Secret("bo", WORDS["bo"]))
+OFFICER = b"the officer's own words"
+CLEAR = {"format": FORMAT, "number": "1", "organisation": "0203:habo.se", "at": "now", "wrapped": ""}
+
+
+@dataclass(frozen=True)
+class Place:
+    """A key store with its seals, and content that was sealed by it."""
+
+    folder: Path
+
+    def open(self, passphrase: bytes = b"open sesame") -> SoftwareKeyStore:
+        secrets = self.folder / "secrets"
+        return SoftwareKeyStore(secrets, RootUnlocker(secrets, self.folder / "seals", passphrase, cost=CHEAP))
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    place = Place(tmp_path)
+    store = place.open()
+    store.begin("a1")
+    add_key(store, "a1", KeyName.SIGNING)
+    add_key(store, "a1", KeyName.SIGNING)
+    store.revoke("a1", KeyName.SIGNING, 2, "lost", at=NOW, compromised=False)
+    return place
+
+
+def written(store: SoftwareKeyStore) -> bytes:
+    return wrap_backup(HEADER, [store.back_up("a1")], SECRETS, CHEAP)
+
+
+def sealed(store: SoftwareKeyStore) -> bytes:
+    return sealer(store).seal(b"content", "place")
+
+
+def sealer(store: SoftwareKeyStore) -> Sealer:
+    keys = store.data_keys("a1")
+    return Sealer("a1", keys, lambda: keys)
+
+
+def test_content_opens_after_everything_was_lost_under_another_passphrase_of_the_installation(
+    place: Place, tmp_path: Path
+) -> None:
+    store = place.open()
+    content, certificate, data = sealed(store), store.signing_key("a1").certificate, written(store)
+    for folder in ("secrets", "seals"):
+        shutil.rmtree(tmp_path / folder)
+    new = place.open(b"another passphrase")
+    (backup,) = unwrap_backup(data, WORDS)
+    new.restore(backup)
+    assert sealer(new).open(content, "place") == b"content"
+    assert new.signing_key("a1").certificate == certificate
+    assert new.keys("a1") == store.keys("a1")
+    assert sealer(place.open(b"another passphrase")).open(content, "place") == b"content"
+
+
+def test_where_only_the_seal_was_lost_the_newer_keys_stay(place: Place, tmp_path: Path) -> None:
+    store = place.open()
+    content, data = sealed(store), written(store)
+    newer = add_key(store, "a1", KeyName.SIGNING)
+    for seal in (tmp_path / "seals").iterdir():
+        seal.unlink()
+    (backup,) = unwrap_backup(data, WORDS)
+    with expect(KeyFault.MISSING):
+        place.open().data_keys("a1")
+    place.open().restore(backup)
+    assert sealer(place.open()).open(content, "place") == b"content"
+    assert place.open().signing_key("a1").certificate == newer
+
+
+def test_keys_that_are_there_are_not_replaced(place: Place) -> None:
+    store = place.open()
+    (backup,) = unwrap_backup(written(store), WORDS)
+    with expect(KeyFault.ACTIVE):
+        store.restore(backup)
+    store.relock("a1", None)
+    with expect(KeyFault.MISMATCH):
+        store.restore(backup)
+
+
+def test_a_vault_that_its_officer_unlocks_is_restored_with_the_officer_alone(
+    place: Place, tmp_path: Path
+) -> None:
+    store = place.open()
+    content = sealed(store)
+    store.relock("a1", OFFICER)
+    data = wrap_backup(HEADER, [place.open().back_up("a1")], SECRETS, CHEAP)  # Made while it is locked.
+    for folder in ("secrets", "seals"):
+        shutil.rmtree(tmp_path / folder)
+    (backup,) = unwrap_backup(data, WORDS)
+    for wrong in (None, b"somebody else's words"):
+        with expect(KeyFault.LOCKED):
+            place.open().restore(backup, wrong)
+    place.open().restore(backup, OFFICER)
+    new = place.open()
+    with expect(KeyFault.LOCKED):
+        new.data_keys("a1")
+    new.unlock("a1", OFFICER)
+    assert sealer(new).open(content, "place") == b"content"
+
+
+@pytest.mark.parametrize(
+    "passphrases",
+    [
+        {"anna": WORDS["anna"]},
+        {"bo": WORDS["bo"]},
+        {"anna": WORDS["anna"], "bo": WORDS["anna"]},
+        {"anna": WORDS["bo"], "bo": WORDS["bo"]},
+        {"anna": WORDS["bo"], "bo": WORDS["anna"]},
+        {"anna": WORDS["anna"], "bo": b""},
+        {"anna": WORDS["anna"], "cecilia": WORDS["bo"]},
+        {},
+    ],
+)
+def test_it_takes_both_passphrases(place: Place, passphrases: dict[str, bytes]) -> None:
+    data = written(place.open())
+    assert len(unwrap_backup(data, WORDS)) == 1
+    with expect(KeyFault.LOCKED):
+        unwrap_backup(data, passphrases)
+
+
+def test_what_stands_in_the_clear_cannot_be_changed(place: Place) -> None:
+    data = written(place.open())
+    assert read_header(data) == HEADER
+    document = json.loads(data)
+    for change in ({"organisation": "0203:mullsjo.se"}, {"number": "1"}, {"more": "than there was"}):
+        with expect(KeyFault.LOCKED):
+            unwrap_backup(json.dumps(document | change).encode(), WORDS)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        *(b"", b"{}", b"[]", b"null", b'{"wrapped": "?"}', b"\xff", b'{"wrapped": 1}', b"[" * 200_000),
+        json.dumps(CLEAR | {"custodians": [{}, {}]}).encode(),
+        json.dumps(CLEAR | {"custodians": "ab"}).encode(),
+    ],
+)
+def test_what_is_no_backup_is_told(data: bytes) -> None:
+    for read in (read_header, lambda data: unwrap_backup(data, WORDS)):
+        with expect(KeyFault.DAMAGED):
+            read(data)
+
+
+def test_no_secret_stands_in_the_clear(place: Place) -> None:
+    store = place.open()
+    backup = store.back_up("a1")
+    data = written(store)
+    for secret in (backup.seal, backup.root_share, *WORDS.values(), store.data_keys("a1").newest.key):
+        for shown in (secret, secret.hex().encode()):
+            assert shown not in data
+    assert b"PRIVATE KEY" not in data

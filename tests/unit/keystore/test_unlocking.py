@@ -1,0 +1,183 @@
+"""Who opens a vault's keys: passphrase, seal, officer, and what a process is handed."""
+
+from __future__ import annotations
+
+import shutil
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from samdrift.keystore.keyfiles import KeyFault, KeyStoreError
+from samdrift.keystore.software import SoftwareKeyStore
+from samdrift.keystore.unlocking import HandedUnlocker, RootUnlocker
+from tests.vaults import CHEAP, key_store
+
+OFFICER = b"the officer's own"
+
+
+def expect(fault: KeyFault) -> pytest.RaisesExc[KeyStoreError]:
+    return pytest.RaisesExc(KeyStoreError, check=lambda error: error.fault is fault)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    store = key_store(tmp_path / "keys")
+    store.begin("a1")
+    store.begin("b2")
+    return tmp_path / "keys"
+
+
+def seals(folder: Path) -> list[Path]:
+    return sorted(folder.with_name("keys-seals").iterdir())
+
+
+def copied(folder: Path, to: str) -> Path:
+    """The key store as a backup has it, without the seals."""
+    return Path(shutil.copytree(folder, folder.with_name(to)))
+
+
+def restored(backup: Path, folder: Path) -> SoftwareKeyStore:
+    """The key store of a backup with every seal that remains now."""
+    seals = folder.with_name("keys-seals")
+    return SoftwareKeyStore(backup, RootUnlocker(backup, seals, b"open sesame", cost=CHEAP))
+
+
+def test_destroying_a_vault_makes_copies_from_before_unreadable_without_its_seal(folder: Path) -> None:
+    store = key_store(folder)
+    known = store.data_keys("a1"), store.data_keys("b2")
+    backup = copied(folder, "backup")
+    before = restored(backup, folder)
+    assert (before.data_keys("a1"), before.data_keys("b2")) == known
+    store.destroy("a1")
+    after = restored(backup, folder)
+    with expect(KeyFault.MISSING):
+        after.data_keys("a1")
+    assert not after.has_data_key("a1")
+    assert after.data_keys("b2") == known[1]
+
+
+def test_another_vaults_seal_opens_nothing(folder: Path) -> None:
+    one, other = seals(folder)
+    one.write_bytes(other.read_bytes())
+    with expect(KeyFault.DAMAGED):
+        key_store(folder).data_keys("a1")
+    one.write_bytes(b"short")
+    with expect(KeyFault.DAMAGED):
+        key_store(folder).data_keys("a1")
+
+
+def test_a_folder_of_seals_that_is_not_there_is_not_made_anew(folder: Path) -> None:
+    shutil.rmtree(folder.with_name("keys-seals"))
+    with expect(KeyFault.MISSING):
+        key_store(folder)
+
+
+def test_a_key_store_that_is_not_there_is_not_made_anew_while_its_seals_are(folder: Path) -> None:
+    away = folder.rename(folder.with_name("away"))
+    for _ in range(2):
+        with expect(KeyFault.MISSING):
+            key_store(folder)
+    assert not (folder / "root").exists()
+    shutil.rmtree(folder)
+    away.rename(folder)
+    key_store(folder).data_keys("a1")
+
+
+def test_a_key_store_of_an_unreleased_version_is_told_of(folder: Path) -> None:
+    root = folder / "root"
+    root.write_text(root.read_text().replace('"format": 2, ', ""))
+    with pytest.raises(KeyStoreError, match="begin with new folders"):
+        key_store(folder)
+
+
+def test_a_process_opens_what_it_was_handed_and_nothing_else(folder: Path) -> None:
+    store = key_store(folder)
+    child = SoftwareKeyStore(folder, HandedUnlocker({"a1": store.unlock_key("a1")}))
+    assert child.data_keys("a1") == store.data_keys("a1")
+    assert child.locked("b2")
+    for what in (child.data_keys, child.unlock_key, child.rewrap, child.rotate_data_key):
+        with expect(KeyFault.LOCKED):
+            what("b2")
+    for what in (child.begin, child.destroy):
+        with expect(KeyFault.LOCKED):
+            what("c3")
+    with expect(KeyFault.LOCKED):
+        child.destroy("a1")
+    assert child.has_data_key("a1")
+
+
+def test_the_key_of_one_vault_opens_no_other(folder: Path) -> None:
+    key = key_store(folder).unlock_key("a1")
+    with expect(KeyFault.DAMAGED):
+        SoftwareKeyStore(folder, HandedUnlocker({"b2": key})).data_keys("b2")
+
+
+def test_an_officers_vault_waits_for_the_officer_in_every_process(folder: Path) -> None:
+    store, other = key_store(folder), key_store(folder)
+    known = store.data_keys("a1")
+    store.relock("a1", OFFICER)
+    assert store.data_keys("a1").generations[1:] == known.generations, "who has set it has unlocked it"
+    known = store.data_keys("a1")
+    assert other.locked("a1")
+    assert other.has_data_key("a1")
+    assert not other.locked("b2")
+    with expect(KeyFault.LOCKED):
+        other.data_keys("a1")
+    with expect(KeyFault.LOCKED):
+        other.unlock("a1", b"a guess")
+    assert other.locked("a1")
+    other.unlock("a1", OFFICER)
+    assert other.data_keys("a1") == known
+    assert key_store(folder).locked("a1"), "it is in no file"
+
+
+def test_an_officers_vault_can_be_given_back(folder: Path) -> None:
+    store = key_store(folder)
+    store.relock("a1", OFFICER)
+    with expect(KeyFault.LOCKED):
+        key_store(folder).relock("a1", None)
+    store.relock("a1", None)
+    assert key_store(folder).data_keys("a1") == store.data_keys("a1")
+    store.unlock("a1", b"anything: nobody asks")
+
+
+def test_what_the_operator_could_open_is_closed_when_the_officer_takes_over(folder: Path) -> None:
+    store = key_store(folder)
+    backup = copied(folder, "backup")
+    key = store.unlock_key("a1")
+    store.relock("a1", OFFICER)
+    assert len(seals(folder)) == 2
+    with expect(KeyFault.MISSING):
+        restored(backup, folder).data_keys("a1")
+    with expect(KeyFault.DAMAGED):
+        SoftwareKeyStore(folder, HandedUnlocker({"a1": key})).data_keys("a1")
+
+
+def test_what_opened_a_vault_is_forgotten_when_that_is_asked_for(folder: Path) -> None:
+    """An officer's passphrase and a handed key are gone; what the operator opens is read again."""
+    store = key_store(folder)
+    handed = SoftwareKeyStore(folder, HandedUnlocker({each: store.unlock_key(each) for each in ("a1", "b2")}))
+    store.relock("a1", OFFICER)
+    for forgetful in (store, handed):
+        for vault in ("a1", "b2"):
+            forgetful.forget(vault)
+    with expect(KeyFault.LOCKED):
+        store.data_keys("a1")
+    with expect(KeyFault.LOCKED):
+        handed.data_keys("b2")
+    assert store.data_keys("b2") == key_store(folder).data_keys("b2")
+
+
+def test_a_process_makes_no_keys_that_access_tokens_are_signed_with(tmp_path: Path) -> None:
+    """It could not write them where root reads; who handed the vault's key to it makes them."""
+    store = key_store(tmp_path / "keys")
+    store.begin("a1")
+    child = SoftwareKeyStore(tmp_path / "keys", HandedUnlocker({"a1": store.unlock_key("a1")}))
+    with pytest.raises(KeyStoreError) as caught:
+        child.token_keys("a1", date(2026, 3, 2))
+    assert caught.value.fault is KeyFault.MISSING
+    store.renew_token_keys("a1", date(2026, 3, 2))
+    (made,) = child.token_keys("a1", date(2026, 3, 2))
+    assert child.token_keys("a1", date(2027, 3, 2))[0].public == made.public
+    assert not (tmp_path / "keys" / "a1" / "0001" / "token-20270302.key").exists()

@@ -1,0 +1,160 @@
+"""Taking over what waits at the access point: how long it may wait, and what the answer does then."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any, Final, cast
+from uuid import uuid4
+
+import pytest
+
+from samdrift.audit.events import AuditEvent
+from samdrift.contracts.discovery import DiscoveryUnavailable, DiscoveryUntrusted
+from samdrift.contracts.errors import Explained, Temporary
+from samdrift.contracts.malware import ScannerUnavailable
+from samdrift.contracts.principals import Role
+from samdrift.contracts.transfer import InboxItem
+from samdrift.messageservice.incoming.inbox import Inbox, fetched
+from samdrift.messageservice.settings import MessageServiceSettings, OrganisationProfile
+from samdrift.vault.messageservice import MessageServiceVault
+from samdrift.vault.records import KeySet
+from samdrift.wire.identifiers import FEDERATION_TEST, ParticipantIdentifier
+from samdrift.wire.xml import LARGE
+from tests.vaults import NOW, Installation
+
+MT: Final = Role.MESSAGE_SERVICE
+PIECE: Final = bytes(1 << 20)
+SETTINGS = MessageServiceSettings(FEDERATION_TEST, receipt_within=timedelta(hours=24))
+
+
+class _AccessPoint:
+    async def fetch(self, item_id: str) -> AsyncGenerator[bytes, None]:
+        yield b"<xhe/>"
+
+
+class _Endless:
+    """An access point whose envelope never comes to an end."""
+
+    left = False
+
+    async def fetch(self, item_id: str) -> AsyncGenerator[bytes, None]:
+        try:
+            for _ in range(3 * LARGE.max_bytes // len(PIECE)):
+                yield PIECE
+        finally:
+            self.left = True
+
+
+class _Judging:
+    """Cannot judge now."""
+
+    def __init__(self, failure: Exception) -> None:
+        self._failure = failure
+
+    async def judge(self, *arguments: object) -> object:
+        raise self._failure
+
+
+def inbox(installation: Installation, organisation: ParticipantIdentifier, failure: Exception) -> Inbox:
+    nothing = cast(Any, None)
+    return Inbox(
+        SETTINGS,
+        installation.gate,
+        cast(Any, _Judging(failure)),
+        nothing,
+        {organisation: cast(Any, _AccessPoint())},
+        {organisation: OrganisationProfile(organisation, "Vi", frozenset())},
+        nothing,
+        lambda: NOW,
+        nothing,
+    )
+
+
+def item(age: timedelta) -> InboxItem:
+    received_at = NOW - age
+    return InboxItem(
+        str(uuid4()), str(uuid4()), "0203:a.se", "0203:b.se", "d", "c", "m@p", "AP", received_at, 6
+    )
+
+
+@pytest.fixture(autouse=True)
+def no_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The vaults of the tests have none, and nothing is decrypted here."""
+    nothing = cast(Any, None)
+    monkeypatch.setattr(MessageServiceVault, "keys", lambda vault: KeySet(nothing))
+
+
+class _LineCut(Temporary):
+    """An outage of a kind that stands in no list."""
+
+
+FAILURES = [
+    DiscoveryUnavailable("SMP answered 503"),
+    DiscoveryUntrusted("the SMP's certificate is expired"),
+    _LineCut("the line is cut"),
+]
+
+
+@pytest.mark.parametrize("failure", FAILURES, ids=lambda failure: type(failure).__name__)
+async def test_what_cannot_be_judged_now_stays_at_the_access_point(
+    installation: Installation, organisation: ParticipantIdentifier, failure: Explained
+) -> None:
+    waiting = item(SETTINGS.receipt_within - timedelta(seconds=1))
+    with pytest.raises(type(failure)):
+        await inbox(installation, organisation, failure).take(organisation, waiting)
+    async with installation.open(organisation, MT) as vault:
+        assert not await vault.was_processed(waiting.id)
+
+
+@pytest.mark.parametrize("failure", FAILURES, ids=lambda failure: type(failure).__name__)
+async def test_invariant_8_what_could_not_be_judged_in_time_is_refused_with_the_reason(
+    installation: Installation, organisation: ParticipantIdentifier, failure: Explained
+) -> None:
+    """Its sender has given up waiting for a receipt; there is none to be sent."""
+    waiting = item(SETTINGS.receipt_within)
+    await inbox(installation, organisation, failure).take(organisation, waiting)
+    async with installation.open(organisation, MT) as vault:
+        assert await vault.was_processed(waiting.id)
+        (entry,) = await vault.find_log(waiting.envelope_id)
+        assert await vault.find_log(waiting.as4_message_id) == (entry,)
+    assert entry.event == AuditEvent.MT_MESSAGE_REFUSED
+    assert str(failure) in entry.ids["reason"]
+
+
+async def test_invariant_8_what_fails_as_nobody_expected_ends_in_time_too(
+    installation: Installation, organisation: ParticipantIdentifier
+) -> None:
+    """What the failure says may be somebody's content: it is not told (invariant 9)."""
+    failure = ArithmeticError("a secret")
+    with pytest.raises(ArithmeticError):
+        await inbox(installation, organisation, failure).take(organisation, item(timedelta()))
+    waiting = item(SETTINGS.receipt_within)
+    await inbox(installation, organisation, failure).take(organisation, waiting)
+    async with installation.open(organisation, MT) as vault:
+        (entry,) = await vault.find_log(waiting.envelope_id)
+    assert entry.ids["reason"] == "could not be judged in time: ArithmeticError"
+
+
+async def test_each_message_that_waits_for_the_scanner_is_named_also_where_its_own_id_is_not_known(
+    installation: Installation, organisation: ParticipantIdentifier
+) -> None:
+    """Another supplier's access point tells only ids of AS4."""
+    failure = ScannerUnavailable("no scanner")
+    waiting = [replace(item(timedelta()), envelope_id="", as4_message_id=f"{n}@p") for n in range(2)]
+    for each in (*waiting, *waiting):
+        with pytest.raises(ScannerUnavailable):
+            await inbox(installation, organisation, failure).take(organisation, each)
+    async with installation.open(organisation, MT) as vault:
+        for each in waiting:
+            (entry,) = await vault.find_log(each.as4_message_id)
+            assert entry.event == AuditEvent.MT_MESSAGE_HELD
+
+
+async def test_an_envelope_without_an_end_is_not_read_to_it() -> None:
+    """What is too large is broken, which as much of it shows."""
+    endless = _Endless()
+    data = await fetched(cast(Any, endless), "i")
+    assert LARGE.max_bytes < len(data) <= LARGE.max_bytes + len(PIECE)
+    assert endless.left

@@ -1,0 +1,160 @@
+"""Polling: envelopes that cannot be taken over now hide no others, and nobody asks in a hurry for them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable, Collection
+from datetime import UTC, datetime, timedelta
+from typing import Any, cast
+
+import pytest
+
+from samdrift.contracts.discovery import DiscoveryUnavailable
+from samdrift.contracts.transfer import InboxItem, Poll
+from samdrift.messageservice.incoming import polling as module
+from samdrift.messageservice.incoming.polling import Polling
+from samdrift.messageservice.settings import MessageServiceSettings
+from samdrift.wire.identifiers import FEDERATION_TEST, ParticipantIdentifier
+
+ORGANISATION = ParticipantIdentifier("0203:b.se")
+PAGE = 50
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+def item(item_id: str) -> InboxItem:
+    return InboxItem(item_id, "e", "0203:a.se", ORGANISATION.value, "d", "c", "m@p", "AP", now(), 1)
+
+
+class AccessPoint:
+    """Keeps the rules of interface C; remembers what it was asked."""
+
+    def __init__(self, *item_ids: str) -> None:
+        self.waiting = {item_id: item(item_id) for item_id in item_ids}
+        self.polls = 0
+        self._came = asyncio.Event()
+
+    def comes(self, item_id: str) -> None:
+        self.waiting[item_id] = item(item_id)
+        self._came.set()
+
+    async def poll(self, after: int, wait: float, taken: Collection[str] = (), past: str = "") -> Poll:
+        self.polls += 1
+        for item_id in taken:
+            del self.waiting[item_id]
+        if not self._page(past):
+            self._came.clear()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(wait):
+                    await self._came.wait()
+        return Poll((), self._page(past))
+
+    def _page(self, past: str) -> tuple[InboxItem, ...]:
+        known = [*self.waiting]
+        first = known.index(past) + 1 if past in known else 0
+        return tuple(self.waiting[each] for each in known[first : first + PAGE])
+
+
+class Inbox:
+    """Takes over what does not begin with ``x``: its sender cannot be looked up."""
+
+    def __init__(self) -> None:
+        self.taken: list[str] = []
+        self.tried = 0
+        self.answering = False
+
+    async def take(self, organisation: ParticipantIdentifier, waiting: InboxItem) -> None:
+        self.tried += 1
+        if waiting.id.startswith("x") and not self.answering:
+            raise DiscoveryUnavailable("SMP answered 503")
+        self.taken.append(waiting.id)
+
+
+class Transfers:
+    async def place(self, organisation: ParticipantIdentifier) -> int:
+        return 0
+
+
+@contextlib.asynccontextmanager
+async def polling(
+    access_point: AccessPoint,
+    inbox: Inbox,
+    retry_after: timedelta,
+    served: Callable[[ParticipantIdentifier], bool] = lambda _: True,
+) -> AsyncIterator[None]:
+    settings = MessageServiceSettings(FEDERATION_TEST, retry_after=retry_after)
+    points = {ORGANISATION: cast(Any, access_point)}
+    made = Polling(settings, points, cast(Any, inbox), cast(Any, Transfers()), served, now)
+    running = asyncio.create_task(made.run(ORGANISATION))
+    try:
+        yield
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+
+async def until_gone(access_point: AccessPoint, item_id: str) -> None:
+    async with asyncio.timeout(10):
+        while item_id in access_point.waiting:
+            await asyncio.sleep(0.01)
+
+
+STUCK = tuple(f"x{number}" for number in range(3 * PAGE + 7))
+
+
+async def test_pages_of_deferred_envelopes_hide_no_others() -> None:
+    access_point, inbox = AccessPoint(*STUCK, "a"), Inbox()
+    async with polling(access_point, inbox, timedelta(minutes=10)):
+        await until_gone(access_point, "a")
+        access_point.comes("b")
+        await until_gone(access_point, "b")
+    assert inbox.taken == ["a", "b"]
+    assert [*access_point.waiting] == [*STUCK]
+
+
+async def test_while_all_are_deferred_the_access_point_is_left_alone() -> None:
+    access_point, inbox = AccessPoint(*STUCK), Inbox()
+    async with polling(access_point, inbox, timedelta(minutes=10)):
+        async with asyncio.timeout(10):
+            while inbox.tried < len(STUCK):
+                await asyncio.sleep(0.01)
+        await asyncio.sleep(0.2)
+        asked = access_point.polls
+        await asyncio.sleep(1.5)
+        assert access_point.polls == asked
+
+
+async def test_deferred_envelopes_are_tried_again_when_their_time_has_come() -> None:
+    access_point, inbox = AccessPoint(*STUCK), Inbox()
+    async with polling(access_point, inbox, timedelta(seconds=1)):
+        async with asyncio.timeout(10):
+            while inbox.tried < len(STUCK):
+                await asyncio.sleep(0.01)
+        inbox.answering = True
+        async with asyncio.timeout(10):
+            while access_point.waiting:
+                await asyncio.sleep(0.01)
+    assert sorted(inbox.taken) == sorted(STUCK)
+
+
+async def test_who_is_not_served_yet_is_left_alone_and_taken_up_without_a_restart(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "_PAUSE", timedelta(seconds=0.01))
+    access_point, inbox, looked = AccessPoint("a"), Inbox(), 0
+
+    def served(organisation: ParticipantIdentifier) -> bool:
+        nonlocal looked
+        looked += 1
+        return looked > 3
+
+    async with polling(access_point, inbox, timedelta(minutes=10), served):
+        async with asyncio.timeout(10):
+            while looked < 3:
+                assert access_point.polls == 0
+                await asyncio.sleep(0)
+        await until_gone(access_point, "a")
+    assert inbox.taken == ["a"]

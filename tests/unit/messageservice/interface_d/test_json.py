@@ -1,0 +1,148 @@
+"""JSON from clients: read within bounds, and refused with words that repeat nothing of it."""
+
+from __future__ import annotations
+
+import json as standard
+import tracemalloc
+from collections.abc import AsyncIterator, Iterable
+from typing import Any
+
+import pytest
+
+from samdrift.messageservice.interface_d import json
+from samdrift.messageservice.interface_d.problems import Refused
+from samdrift.wire import sdkmessage
+
+MIB = 1 << 20
+
+
+async def stream(pieces: Iterable[bytes]) -> AsyncIterator[bytes]:
+    for piece in pieces:
+        yield piece
+
+
+async def read(data: bytes, size: int = 1000) -> Any:
+    return await json.read(stream(data[at : at + size] for at in range(0, len(data), size)))
+
+
+@pytest.mark.parametrize("size", [1, 3, 1000])
+async def test_what_is_json_is_read_as_the_standard_library_reads_it(size: int) -> None:
+    value = {"a": [True, False, None, 'å😀"\\\n', {"b": {}}, [], [[1.5, -2]]], "c": "", "": "d"}
+    for data in (standard.dumps(value), standard.dumps(value, ensure_ascii=False, indent=2)):
+        assert await read(data.encode(), size) == value
+
+
+@pytest.mark.parametrize("value", [None, True, "text", [], {}])
+async def test_a_value_alone_is_json_too(value: object) -> None:
+    assert await read(standard.dumps(value).encode()) == value
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"  \n",
+        b"{",
+        b'{"a":',
+        b'{"a":"b',
+        b"{} {}",
+        b"{} x",
+        b"{'a': 1}",
+        b'{"a": NaN}',
+        b'{"a": Infinity}',
+        b'{"a": 01}',
+        b'{"a": 1e999999999}',
+        b'{"a": ' + b"9" * 10_000 + b"}",
+        b'{"a": "\xff\xfe"}',
+        b'{"a": "\xed\xa0\x80"}',
+        b'{"a": "\\udc00"}',
+        b'{"a": "\x01"}',
+        b'{"a": "\\x"}',
+        b"/* a */ {}",
+        b"\xef\xbb\xbf{}",
+        '{"a": 1}'.encode("utf-16"),
+        b"\x00" * 10,
+        b"<a/>",
+        b'{"a": 1,}',
+    ],
+)
+async def test_what_is_not_json_is_refused(data: bytes) -> None:
+    with pytest.raises(Refused, match="not JSON in UTF-8"):
+        await read(data)
+
+
+@pytest.mark.parametrize(
+    ("data", "why"),
+    [
+        (b'{"Kim Svensson": 1, "Kim Svensson": 2}', "twice"),
+        (b'{"a": {"b": 1, "c": {}, "b": 2}}', "twice"),
+        (b"[" * 1000 + b"]" * 1000, "deeper"),
+        (b'{"a":' * 1000 + b"1" + b"}" * 1000, "deeper"),
+        (b"[" + b"0," * json.MAX_VALUES + b"0]", "More than"),
+        (b"[" * 20 * MIB, "deeper"),
+        (b"9" * 3 * MIB, "longer than any number"),
+    ],
+    ids=["a member twice", "a member twice, inside", "lists", "objects", "values", "never closed", "digits"],
+)
+async def test_what_is_too_much_of_something_is_refused(data: bytes, why: str) -> None:
+    with pytest.raises(Refused, match=why) as caught:
+        await read(data, MIB)
+    assert "Kim" not in str(caught.value)
+
+
+async def test_a_name_may_come_again_in_another_object() -> None:
+    assert await read(b'{"a": {"a": [{"a": 1}, {"a": 2}]}, "b": {"a": 3}}') == {
+        "a": {"a": [{"a": 1}, {"a": 2}]},
+        "b": {"a": 3},
+    }
+
+
+def too_long(refused: Refused) -> bool:
+    return refused.findings == (sdkmessage.too_long(),)
+
+
+async def test_a_length_that_is_too_large_is_refused_before_anything_is_read() -> None:
+    async def never() -> AsyncIterator[bytes]:
+        raise AssertionError
+        yield b""
+
+    with pytest.raises(Refused) as caught:
+        await json.read(never(), json.MAX_BYTES + 1)
+    assert too_long(caught.value)
+
+
+async def test_white_space_without_end_takes_no_memory_and_ends() -> None:
+    taken = 0
+
+    async def spaces() -> AsyncIterator[bytes]:
+        nonlocal taken
+        while True:
+            taken += MIB
+            yield b" " * MIB
+
+    tracemalloc.start()
+    try:
+        with pytest.raises(Refused) as caught:
+            await json.read(spaces())
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert too_long(caught.value)
+    assert taken <= json.MAX_BYTES + MIB
+    assert peak < 8 * MIB
+
+
+async def test_texts_that_make_more_than_a_message_are_refused_as_soon_as_that_is_certain() -> None:
+    taken = 0
+
+    async def texts() -> AsyncIterator[bytes]:
+        nonlocal taken
+        yield b"["
+        while True:
+            taken += MIB
+            yield b'"' + b"a" * (MIB - 3) + b'",'
+
+    with pytest.raises(Refused) as caught:
+        await json.read(texts())
+    assert too_long(caught.value)
+    assert taken <= sdkmessage.MAX_BYTES + 2 * MIB

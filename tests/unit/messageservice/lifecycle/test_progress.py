@@ -1,0 +1,156 @@
+"""api-mt-mk, KV Meddelandestatus: which status follows which, with which events, until when."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from samdrift.audit.events import AuditEvent
+from samdrift.contracts.messages import MessageStatus
+from samdrift.contracts.transfer import TransferEvent, TransferReason, TransferState
+from samdrift.messageservice.lifecycle import progress
+from samdrift.messageservice.settings import MessageServiceSettings
+from samdrift.wire.codes import Reason, ReceiptStatus
+from samdrift.wire.findings import Finding
+from samdrift.wire.identifiers import FEDERATION_TEST, ParticipantIdentifier
+from samdrift.wire.receipt import MessageReceipt
+
+NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
+SETTINGS = MessageServiceSettings(
+    FEDERATION_TEST, transfer_within=timedelta(hours=2), receipt_within=timedelta(hours=24)
+)
+
+
+def event(
+    state: TransferState, reason: TransferReason = TransferReason.NONE, detail: str = ""
+) -> TransferEvent:
+    return TransferEvent(7, NOW, "e", "t", "a@b", state, reason, detail)
+
+
+def receipt(*findings: Finding) -> MessageReceipt:
+    status = ReceiptStatus.REJECTED if findings else ReceiptStatus.ACCEPTED
+    one, other = ParticipantIdentifier("0203:a.se"), ParticipantIdentifier("0203:b.se")
+    return MessageReceipt("r", NOW, one, other, "m", status, findings)
+
+
+def test_submitted_waits_for_the_transport_receipt_and_undoes_nothing_later() -> None:
+    step = progress.submitted(SETTINGS, NOW)
+    assert (step.status, step.deadline) == (MessageStatus.SUBMITTED, NOW + SETTINGS.transfer_within)
+    assert MessageStatus.WAITING_FOR_RECEIPT in step.overtaken_by
+    assert not step.status.final
+
+
+def test_delivered_waits_for_the_message_receipt_from_the_time_of_delivery() -> None:
+    step = progress.of_transfer(SETTINGS, event(TransferState.DELIVERED))
+    assert [one.status for one in step.events] == [
+        MessageStatus.ACKNOWLEDGE,
+        MessageStatus.WAITING_FOR_RECEIPT,
+    ]
+    assert step.status is MessageStatus.WAITING_FOR_RECEIPT
+    assert step.deadline == NOW + SETTINGS.receipt_within
+
+
+def test_postponed_is_scheduled_for_resend_with_the_reason() -> None:
+    step = progress.of_transfer(
+        SETTINGS, event(TransferState.QUEUED, TransferReason.PEER_UNREACHABLE, "timeout")
+    )
+    (told,) = step.events
+    assert step.status is told.status is MessageStatus.SCHEDULED_FOR_RESEND
+    assert "peer-unreachable" in told.title
+    assert told.detail == "timeout"
+    assert step.deadline == NOW + SETTINGS.transfer_within
+
+
+def test_a_failed_transfer_ends_the_exchange_with_the_reason() -> None:
+    """Clauses: api-mt-mk message sentence 5."""
+    step = progress.of_transfer(
+        SETTINGS, event(TransferState.FAILED, TransferReason.NOT_SERVICED, "EBMS:0004 NOT_SERVICED")
+    )
+    assert step.status is MessageStatus.MESSAGE_EXCHANGE_ERROR
+    assert [one.status for one in step.events] == [
+        MessageStatus.ERROR,
+        MessageStatus.MESSAGE_EXCHANGE_ERROR,
+    ]
+    assert "not-serviced" in step.events[-1].title
+    assert step.reason == "EBMS:0004 NOT_SERVICED"
+    assert step.deadline is None
+
+
+def test_an_accepting_receipt_is_the_end() -> None:
+    step = progress.of_receipt(receipt(), NOW)
+    assert (step.status, step.audit, step.deadline) == (
+        MessageStatus.ACCEPTED,
+        AuditEvent.MT_MESSAGE_ACCEPTED,
+        None,
+    )
+
+
+def test_a_rejecting_receipt_tells_every_finding_and_its_place() -> None:
+    """api-mt-mk, Mappning Kvittens och Event."""
+    findings = (
+        Finding(Reason.RULE, "not-found", "unknown address", "/a/b"),
+        Finding(Reason.SCHEMA, "structure", "missing", "NA"),
+    )
+    step = progress.of_receipt(receipt(*findings), NOW)
+    assert step.status is MessageStatus.MESSAGE_EXCHANGE_ERROR
+    latest_first = step.events[::-1]
+    assert latest_first[0].status is MessageStatus.MESSAGE_EXCHANGE_ERROR
+    told = [(one.status, one.title, one.detail, one.path) for one in latest_first[1:]]
+    assert told == [
+        (MessageStatus.REJECTED, "BV not-found", "unknown address", "/a/b"),
+        (MessageStatus.REJECTED, "SV structure", "missing", "NA"),
+    ]
+    assert list(map(progress.rejection, latest_first)) == [None, ("BV", "not-found"), ("SV", "structure")]
+    assert step.reason == "BV not-found, SV structure"
+
+
+def test_a_receipt_with_very_many_findings_tells_some_and_how_many_more() -> None:
+    step = progress.of_receipt(receipt(*[Finding(Reason.RULE, "not-found", "no", "/a")] * 1000), NOW)
+    *told, error = step.events
+    assert 0 < len(told) < 100
+    assert str(1000 - len(told)) in error.detail
+
+
+def test_no_word_of_the_recipients_own_stands_in_the_log() -> None:
+    step = progress.of_receipt(receipt(Finding(Reason.RULE, "Anna Andersson 19121212-1212", "no", "/a")), NOW)
+    assert step.reason == "BV other"
+    assert "Anna" in step.events[0].title, "who sent the message may read it"
+
+
+@pytest.mark.parametrize("status", [status for status in MessageStatus if not status.final])
+def test_invariant_8_whatever_is_overdue_ends_with_a_reason(status: MessageStatus) -> None:
+    step = progress.overdue(status, NOW)
+    assert step.status is MessageStatus.MESSAGE_EXCHANGE_ERROR
+    assert step.reason
+    assert step.deadline is None
+
+
+def test_what_was_missing_is_named() -> None:
+    awaited = {
+        MessageStatus.SCHEDULED: "handed over",
+        MessageStatus.SUBMITTED: "transport receipt",
+        MessageStatus.SCHEDULED_FOR_RESEND: "transport receipt",
+        MessageStatus.WAITING_FOR_RECEIPT: "message receipt",
+    }
+    for status, words in awaited.items():
+        assert words in progress.overdue(status, NOW).reason
+
+
+def test_an_incoming_message_may_be_fetched_when_its_receipt_is_delivered() -> None:
+    step = progress.receipt_delivered(NOW)
+    assert [one.status for one in step.events] == [MessageStatus.RECEIPT_SENT, MessageStatus.NEW]
+    assert step.status.final
+
+
+def test_every_step_ends_with_the_event_of_its_status() -> None:
+    steps = [
+        progress.submitted(SETTINGS, NOW),
+        progress.failed(NOW, "title", "detail"),
+        *(progress.of_transfer(SETTINGS, event(state)) for state in TransferState),
+        progress.of_receipt(receipt(), NOW),
+        progress.receipt_delivered(NOW),
+    ]
+    for step in steps:
+        assert step.events[-1].status is step.status
+        assert (step.deadline is None) == step.status.final

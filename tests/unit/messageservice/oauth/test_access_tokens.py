@@ -1,0 +1,371 @@
+"""What access tokens open at interface D, whoever issued them (RFC 9068 4, RFC 8725, api-mt-mk 5.2)."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from joserfc.jwk import ECKey, OctKey, RSAKey
+
+from samdrift.contracts.messageclients import AUTH_ID, Algorithm, Scope, patterns
+from samdrift.contracts.principals import Role
+from samdrift.messageservice.access import AuthorizationUnavailable, Unauthorized
+from samdrift.messageservice.oauth.jwt import signed
+from samdrift.messageservice.oauth.keys import PublicKey
+from samdrift.wire.crypto.keys import TokenKey
+from tests.unit.messageservice.oauth.scene import (
+    ADDRESS,
+    CARE,
+    DESK,
+    EXTERNAL,
+    MINUTE,
+    SCHOOL,
+    THEIR_ISSUER,
+    THEIR_KEYS,
+    Scene,
+    client,
+    curve_key,
+    jwk_set,
+    rsa_key,
+    sign,
+)
+
+WIDE: dict[str, Any] = {AUTH_ID: "*"}
+
+
+async def refused(scene: Scene, token: str) -> str:
+    with pytest.raises(Unauthorized) as caught:
+        await scene.access(token)
+    assert caught.value.error == "invalid_token"
+    return caught.value.text
+
+
+# --- our own issuers' -----------------------------------------------------------------------------------
+
+
+async def test_a_client_has_the_addresses_of_its_pattern(scene: Scene) -> None:
+    """Clauses: api-mt-mk 5.2 step 2."""
+    access = await scene.access(await scene.token())
+    assert (access.organisation, access.client) == (scene.habo, "journal")
+    assert access.scopes == frozenset(Scope)
+    assert [access.covers(address) for address in (SCHOOL, CARE, DESK)] == [True, False, False]
+
+
+async def test_the_default_client_has_what_is_no_other_clients(scene: Scene) -> None:
+    """Also an address that nobody foresaw; the external server's client has its own."""
+    access = await scene.access(await scene.token(scene.assertion("rest", key=curve_key(3))))
+    assert [access.covers(address) for address in (SCHOOL, CARE, DESK, "x.y")] == [False, False, True, True]
+
+
+async def test_a_client_that_is_removed_is_refused_at_once(scene: Scene) -> None:
+    token = await scene.token()
+    await scene.access(token)
+    scene.unregister(scene.habo, "journal")
+    assert "not registered" in await refused(scene, token)
+
+
+async def test_a_client_whose_registration_shrinks_loses_that_at_once(scene: Scene) -> None:
+    scene.register(scene.habo, client("journal", SCHOOL, CARE, keys=(curve_key(1),)))
+    token = await scene.token()
+    less = client("journal", CARE, DESK, keys=(curve_key(1),), scopes=frozenset({Scope.LIST}))
+    scene.register(scene.habo, less)
+    access = await scene.access(token)
+    assert access.scopes == {Scope.LIST}
+    assert access.patterns == patterns([CARE]), "more than the token says needs a new token"
+
+
+async def test_a_token_ends(scene: Scene) -> None:
+    token = await scene.token()
+    scene.now += timedelta(minutes=15)
+    await scene.access(token)
+    scene.now += MINUTE
+    assert "expired" in await refused(scene, token)
+
+
+async def own(scene: Scene, header: dict[str, str] | None = None, **changes: Any) -> str:
+    """A token signed with the key of Habo's issuer here, with other claims than it would write."""
+    header_part, claims_part, _ = (await scene.token()).split(".")
+    claims = json.loads(base64.urlsafe_b64decode(claims_part + "=="))
+    head = json.loads(base64.urlsafe_b64decode(header_part + "=="))
+    async with scene.installation.open(scene.habo, Role.MESSAGE_SERVICE) as vault:
+        key: TokenKey = vault.token_keys(now=scene.now)[0]
+    given = {**claims, **changes}
+    return signed(
+        {**head, **(header or {})}, {name: each for name, each in given.items() if each is not None}, key
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"aud": "https://elsewhere.test"}, "audience"),
+        ({"aud": None}, "aud"),
+        ({"exp": None}, "exp"),
+        ({"exp": 1900000000}, "more than 1800 seconds"),
+        ({"iat": None}, "iat"),
+        ({"iat": 1900000000, "exp": 1900000900}, "not valid yet"),
+        ({"nbf": 1900000000}, "not valid yet"),
+        ({"client_id": None}, "client_id"),
+        ({"client_id": "nobody"}, "not registered"),
+        ({"client_id": "theirs"}, "another authorisation server"),
+        ({"scope": None}, "scope"),
+        ({AUTH_ID: None}, AUTH_ID),
+        ({AUTH_ID: [1]}, AUTH_ID),
+        ({"header": {"typ": "JWT"}}, "another type"),
+        ({"header": {"kid": "nobody's"}}, "signature"),
+    ],
+)
+async def test_a_token_that_does_not_fit(scene: Scene, changes: dict[str, Any], said: str) -> None:
+    await scene.access(await own(scene))
+    assert said in await refused(scene, await own(scene, **changes))
+
+
+async def test_a_token_of_one_organisation_opens_nothing_of_another(scene: Scene) -> None:
+    """The issuer decides, whatever claims say; both have a client of that name."""
+    there = scene.issuers.url(scene.mullsjo)
+    both = [scene.issuers.vouched_for_by(scene.issuers.url(one)) for one in (scene.habo, scene.mullsjo)]
+    assert both == [scene.habo, scene.mullsjo]
+    await scene.access(await own(scene))  # Its issuer's keys are known now.
+    assert "signature" in await refused(scene, await own(scene, iss=there))
+    claimed = await own(scene, **{"urn:samdrift:organisation": scene.mullsjo.value})
+    assert (await scene.access(claimed)).organisation == scene.habo
+
+
+async def test_a_forged_token(scene: Scene) -> None:
+    token = await scene.token()
+    head, body, _ = token.split(".")
+    claims = json.loads(base64.urlsafe_b64decode(body + "=="))
+    (published,) = (await scene.http.get(f"{scene.issuers.url(scene.habo)}/jwks")).json()["keys"]
+    secret = ECKey.import_key(published).as_pem(private=False)
+    confused = unsigned("HS256", claims)
+    mac = base64.urlsafe_b64encode(hmac.new(secret, confused.encode(), hashlib.sha256).digest()).rstrip(b"=")
+    for forged in (
+        sign(claims, curve_key(9), {"typ": "at+jwt"}),
+        sign(claims, curve_key(9), {"typ": "at+jwt", "kid": published["kid"]}),
+        sign(claims, curve_key(9), {"typ": "at+jwt", "jwk": curve_key(9).as_dict(private=False)}),
+        sign(claims, rsa_key(1), {"typ": "at+jwt", "alg": "RS256"}),
+        f"{confused}.{mac.decode()}",
+        f"{unsigned('none', claims)}.",
+        f"{unsigned('none', claims)}.AA",
+        f"{head}.{body}.{'A' * 86}",
+        token[:-2],
+        token + "." + head,
+        " " + token,
+    ):
+        await refused(scene, forged)
+
+
+def unsigned(algorithm: str, claims: dict[str, Any]) -> str:
+    parts = ({"alg": algorithm, "typ": "at+jwt"}, claims)
+    return ".".join(
+        base64.urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=").decode() for part in parts
+    )
+
+
+async def test_an_assertion_is_no_access_token(scene: Scene) -> None:
+    """RFC 8725 2.8: what a client signs itself opens nothing, also when it names our issuer."""
+    now = int(scene.now.timestamp())
+    claims = {"iss": scene.issuers.url(scene.habo), "client_id": "journal", "aud": ADDRESS, "iat": now}
+    await refused(scene, scene.assertion(**claims, scope="urn:sdk.api:getMessage"))
+    await refused(scene, scene.assertion())
+
+
+async def test_a_key_that_another_process_made_is_fetched(scene: Scene) -> None:
+    await scene.access(await scene.token())
+    scene.now += timedelta(days=90)
+    token = await Scene.token(scene)
+    await scene.access(token)
+
+
+# --- an organisation's own server -----------------------------------------------------------------------
+
+
+async def test_an_organisations_own_server_vouches_for_its_clients(scene: Scene) -> None:
+    access = await scene.access(scene.theirs())
+    assert (access.organisation, access.client) == (scene.habo, "theirs")
+    assert access.scopes == {Scope.READ}
+    assert [access.covers(address) for address in (SCHOOL, CARE, DESK)] == [False, True, False]
+
+
+@pytest.mark.parametrize("claimed", ["*", ["*"], [f"{CARE[:8]}*", SCHOOL, "sdk.x.mullsjo.se"]])
+async def test_it_gives_nothing_that_the_client_is_not_registered_for(scene: Scene, claimed: Any) -> None:
+    """Nor anything that is not the organisation's own address."""
+    access = await scene.access(scene.theirs(scope=" ".join(Scope), **{AUTH_ID: claimed}))
+    assert access.patterns == patterns([CARE])
+    scene.register(
+        scene.habo,
+        client("theirs", "*", external=True, scopes=frozenset({Scope.LIST})),
+        external=EXTERNAL,
+    )
+    wide = await scene.access(scene.theirs(scope=" ".join(Scope), **WIDE))
+    assert {str(pattern) for pattern in wide.patterns} == {SCHOOL, CARE, DESK}
+    assert wide.scopes == {Scope.LIST}
+
+
+async def test_its_default_client_has_what_is_no_other_clients(scene: Scene) -> None:
+    scene.register(
+        scene.habo,
+        client("journal", "*.skola.habo.se", keys=(curve_key(1),)),
+        client("theirs", default=True, external=True),
+        external=EXTERNAL,
+    )
+    access = await scene.access(scene.theirs(**WIDE))
+    assert {str(pattern) for pattern in access.patterns} == {CARE, DESK}
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"aud": "https://elsewhere.test"}, "audience"),
+        ({"iat": None}, "iat"),
+        ({"exp": 1900000000}, "more than 1800 seconds"),
+        ({"exp": 1700000000, "iat": 1700000000}, "expired"),
+        ({"nbf": 1900000000}, "not valid yet"),
+        ({"client_id": "nobody"}, "not registered"),
+        ({"client_id": "journal"}, "another authorisation server"),
+        ({"client_id": ["theirs"]}, "client_id"),
+        ({AUTH_ID: None}, AUTH_ID),
+        ({AUTH_ID: ["a*b*"]}, AUTH_ID),
+        ({"iss": "https://idp.mullsjo.test"}, "knows its issuer"),
+        ({"iss": None}, "who issued it"),
+        ({"iss": f"{THEIR_ISSUER}/"}, "knows its issuer"),
+        ({"header": {"typ": "JWT"}}, "another type"),
+        ({"header": {"typ": ""}}, "another type"),
+        ({"key": curve_key(9)}, "signature"),
+        ({"key": curve_key(9), "header": {"jku": "https://evil.test/keys"}}, "signature"),
+        ({"key": OctKey.import_key(b"x" * 32), "header": {"alg": "HS256"}}, "algorithm"),
+    ],
+)
+async def test_their_token_that_does_not_fit(scene: Scene, changes: dict[str, Any], said: str) -> None:
+    assert said in await refused(scene, scene.theirs(**changes))
+    assert set(scene.web.asked) <= {THEIR_KEYS}, "a token never tells where keys are"
+
+
+async def test_their_server_says_nothing_of_another_organisation(scene: Scene) -> None:
+    """One server, one organisation: a client of that name elsewhere is another one."""
+    scene.register(scene.mullsjo, client("theirs", "*", external=True), external=None)
+    assert (await scene.access(scene.theirs())).organisation == scene.habo
+    scene.register(scene.habo)
+    assert "issuer" in await refused(scene, scene.theirs())
+
+
+async def test_two_organisations_cannot_have_one_server(scene: Scene) -> None:
+    scene.register(scene.mullsjo, external=EXTERNAL)
+    with pytest.raises(ValueError, match="one organisation"):
+        scene.known()
+
+
+async def test_algorithms_claims_and_types_are_for_the_operator_to_say(scene: Scene) -> None:
+    scene.web.pages[THEIR_KEYS] = jwk_set(curve_key(7), rsa_key(2))
+    chosen = replace(
+        EXTERNAL,
+        algorithms=frozenset({Algorithm.PS256}),
+        client_claim="azp",
+        auth_id_claim="mailboxes",
+        token_type="jwt",
+        audience="sdk",
+    )
+    scene.register(scene.habo, client("theirs", CARE, external=True), external=chosen)
+    claims = {"azp": "theirs", "client_id": None, "mailboxes": CARE, AUTH_ID: None, "aud": ["x", "sdk"]}
+    token = scene.theirs(key=rsa_key(2), header={"alg": "PS256", "typ": "JWT"}, **claims)
+    assert (await scene.access(token)).patterns == patterns([CARE])
+    others: list[tuple[str, RSAKey | ECKey]] = [("RS256", rsa_key(2)), ("ES256", curve_key(7))]
+    for algorithm, key in others:
+        token = scene.theirs(key=key, header={"alg": algorithm, "typ": "JWT"}, **claims)
+        assert "algorithm" in await refused(scene, token)
+
+
+async def test_keys_are_fetched_once_and_again_when_a_new_one_is_named(scene: Scene) -> None:
+    await scene.access(scene.theirs())
+    await scene.access(scene.theirs())
+    assert scene.web.asked == [THEIR_KEYS]
+    scene.web.pages[THEIR_KEYS] = jwk_set(curve_key(8))
+    scene.now += MINUTE
+    renewed = scene.theirs(key=curve_key(8), header={"kid": "ec-8"})
+    await scene.access(renewed)
+    assert len(scene.web.asked) == 2
+
+
+async def test_a_server_that_is_down_is_not_the_clients_fault(scene: Scene) -> None:
+    scene.web.down = True
+    with pytest.raises(AuthorizationUnavailable):
+        await scene.access(scene.theirs())
+
+
+# --- whatever comes -------------------------------------------------------------------------------------
+
+_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=6,
+)
+
+
+def _part(value: Any) -> str:
+    return base64.urlsafe_b64encode(json.dumps(value).encode()).rstrip(b"=").decode()
+
+
+_HEADERS = st.fixed_dictionaries(
+    {},
+    optional={
+        name: _JSON | st.just(good) for name, good in (("alg", "ES256"), ("kid", "ec-7"), ("typ", "at+jwt"))
+    },
+)
+_CLAIMS = st.fixed_dictionaries(
+    {},
+    optional={
+        name: _JSON | st.just(good)
+        for name, good in (("iss", THEIR_ISSUER), ("aud", ADDRESS), ("exp", 1), ("client_id", "theirs"))
+    },
+)
+_JUNK = (
+    st.text()
+    | st.builds(".".join, st.lists(st.from_regex(r"[A-Za-z0-9_-]*", fullmatch=True), max_size=5))
+    | st.builds(lambda *parts: ".".join(map(_part, parts)), _HEADERS | _JSON, _CLAIMS | _JSON, _JSON)
+)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(_JUNK)
+async def test_junk_is_unauthorized_and_nothing_else(scene: Scene, junk: str) -> None:
+    await refused(scene, junk)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(_CLAIMS | st.dictionaries(st.text(), _JSON), _HEADERS)
+async def test_junk_that_is_signed_is_unauthorized_too(
+    scene: Scene, claims: dict[str, Any], header: dict[str, Any]
+) -> None:
+    head, body = _part({"alg": "ES256", **header}), _part({"iss": THEIR_ISSUER, **claims})
+    signature = sign({}, curve_key(7)).rpartition(".")[2]
+    await refused(scene, f"{head}.{body}.{signature}")
+    whole = {"iss": THEIR_ISSUER, **claims}
+    await refused(scene, sign(whole, curve_key(7), {"typ": "at+jwt"}))
+
+
+@pytest.mark.parametrize(
+    "token",
+    ["", "." * 3, "a" * 100_000, f"{_part({'alg': 'ES256'})}.{'W1tb' * 3000}.AA", f"{'W1tb' * 3000}.e30.AA"],
+)
+async def test_tokens_that_are_too_much(scene: Scene, token: str) -> None:
+    await refused(scene, token)
+
+
+def test_our_own_key_is_named_by_its_thumbprint() -> None:
+    native = curve_key(1).public_key
+    named = PublicKey.named(native)
+    assert named.kid == ECKey.import_key(native).thumbprint()
+    assert named.published() == {
+        **ECKey.import_key(native).as_dict(private=False),
+        "kid": named.kid,
+        "use": "sig",
+        "alg": "ES256",
+    }

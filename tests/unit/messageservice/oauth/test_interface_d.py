@@ -1,0 +1,74 @@
+"""Interface D with real access tokens: from the token endpoint beside it to the mailboxes that one opens."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any, cast
+
+import httpx
+import pytest_asyncio
+
+from samdrift.messageservice.interface_d.application import InterfaceD
+from samdrift.messageservice.interface_d.mailboxes import Mailboxes
+from tests.unit.messageservice.oauth.scene import (
+    ADDRESS,
+    CARE,
+    DESK,
+    MINUTE,
+    SCHOOL,
+    Scene,
+    curve_key,
+)
+from tests.unit.vault.test_mailboxes import MT, came, store
+
+MESSAGES = "/v1/sdk/messages"
+NOBODYS = "sdk.ingen.habo.se"
+
+
+@pytest_asyncio.fixture
+async def http(scene: Scene) -> AsyncIterator[httpx.AsyncClient]:
+    gate, served = scene.installation.gate, {scene.habo, scene.mullsjo}
+    interface_d = InterfaceD(gate, scene.tokens, served, Mailboxes(gate), cast(Any, None))
+    application = interface_d.application(scene.server.routes())
+    async with httpx.AsyncClient(
+        transport=httpx.ASGITransport(cast(Any, application)), base_url=ADDRESS
+    ) as client:
+        scene.http = client
+        yield client
+
+
+async def listed(http: httpx.AsyncClient, token: str) -> set[str]:
+    answer = await http.get(MESSAGES, headers={"authorization": f"Bearer {token}"})
+    assert answer.status_code == 200, answer.text
+    return {one["id"] for one in answer.json()["data"]}
+
+
+async def test_a_client_lists_what_its_registration_opens(scene: Scene, http: httpx.AsyncClient) -> None:
+    """Each of them its own; the default client what is nobody's, also at an address that is not known."""
+    async with scene.installation.open(scene.habo, MT) as vault:
+        ids = {address: await store(vault, came(address)) for address in (SCHOOL, CARE, DESK, NOBODYS)}
+    journal = await scene.token()
+    rest = await scene.token(scene.assertion("rest", key=curve_key(3)))
+    theirs = scene.theirs(scope="urn:sdk.api:getMessageByFilter")
+    ours = set(ids.values())
+    assert await listed(http, journal) & ours == {ids[SCHOOL]}
+    assert await listed(http, rest) & ours == {ids[DESK], ids[NOBODYS]}
+    assert await listed(http, theirs) & ours == {ids[CARE]}
+    other = await scene.token(scene.assertion(key=curve_key(2), at=scene.mullsjo), at=scene.mullsjo)
+    assert not await listed(http, other) & ours
+
+
+async def test_a_token_that_has_ended_opens_nothing(scene: Scene, http: httpx.AsyncClient) -> None:
+    token = await scene.token()
+    scene.now += 31 * MINUTE
+    answer = await http.get(MESSAGES, headers={"authorization": f"Bearer {token}"})
+    assert answer.status_code == 401
+    assert answer.headers["www-authenticate"].endswith('error="invalid_token"')
+
+
+async def test_while_nobody_can_tell_the_client_is_to_come_again(
+    scene: Scene, http: httpx.AsyncClient
+) -> None:
+    scene.web.down = True
+    answer = await http.get(MESSAGES, headers={"authorization": f"Bearer {scene.theirs()}"})
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "30")

@@ -1,0 +1,80 @@
+"""Work of an organisation: how much at once, and when what had no room is taken up."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+from typing import Any, Final, cast
+
+from samdrift.contracts.messages import WorkKind
+from samdrift.contracts.principals import Role
+from samdrift.messageservice.outgoing.sending import Sending
+from samdrift.messageservice.settings import MessageServiceSettings
+from samdrift.vault.records import MessageRecord
+from samdrift.wire.identifiers import FEDERATION_TEST, ParticipantIdentifier
+from tests.vaults import MINUTE, Installation, body, message
+
+MT: Final = Role.MESSAGE_SERVICE
+SETTINGS = MessageServiceSettings(FEDERATION_TEST, parallel=2)
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+class HandsOver:
+    """Stands for outgoing: every message is handed over."""
+
+    def __init__(self, installation: Installation) -> None:
+        self.done: list[str] = []
+        self.at_once = 0
+        self.most_at_once = 0
+        self._installation = installation
+
+    async def message(
+        self, organisation: ParticipantIdentifier, record: MessageRecord, payload: bytes
+    ) -> datetime | None:
+        self.at_once += 1
+        self.most_at_once = max(self.at_once, self.most_at_once)
+        await asyncio.sleep(0.005)
+        async with self._installation.open(organisation, MT) as vault:
+            await vault.finish_work(WorkKind.MESSAGE, record.id)
+        self.at_once -= 1
+        self.done.append(record.id)
+        return None
+
+
+async def test_what_waits_for_a_free_place_is_taken_up_as_soon_as_there_is_one(
+    installation: Installation, organisation: ParticipantIdentifier
+) -> None:
+    async with installation.open(organisation, MT) as vault:
+        records = [message() for _ in range(7)]
+        for record in records:
+            assert await vault.create_outgoing(record, await body(vault), now=now(), lease=None)
+    outgoing = HandsOver(installation)
+    sending = Sending(SETTINGS, installation.gate, cast(Any, outgoing), now)
+    running = asyncio.create_task(sending.dispatcher.run([organisation]))
+    async with asyncio.timeout(10):
+        while len(outgoing.done) < len(records):
+            await asyncio.sleep(0.01)
+    running.cancel()
+    await sending.stop()
+    assert sorted(outgoing.done) == sorted(record.id for record in records)
+    assert outgoing.most_at_once == SETTINGS.parallel
+
+
+async def test_what_a_former_run_left_is_taken_up_when_its_lease_has_ended(
+    installation: Installation, organisation: ParticipantIdentifier
+) -> None:
+    async with installation.open(organisation, MT) as vault:
+        record = message()
+        began = now() - MINUTE
+        assert await vault.create_outgoing(record, await body(vault), now=began, lease=MINUTE)
+    outgoing = HandsOver(installation)
+    sending = Sending(SETTINGS, installation.gate, cast(Any, outgoing), now)
+    running = asyncio.create_task(sending.dispatcher.run([organisation]))
+    async with asyncio.timeout(10):
+        while not outgoing.done:
+            await asyncio.sleep(0.01)
+    running.cancel()
+    await sending.stop()

@@ -1,0 +1,239 @@
+"""What an organisation takes from one supplier is at the next one what it was."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import shutil
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from samdrift.attestation.errors import MoveError, MoveFault
+from samdrift.audit.events import AuditEvent
+from samdrift.contracts.messages import Direction, MessageStatus
+from samdrift.contracts.principals import Purpose, Role
+from samdrift.portability import exporting
+from samdrift.portability.storing import Storing
+from samdrift.vault.portability.departure import Departure, MessageServiceDeparture
+from samdrift.vault.portability.parts import Part, Taken
+from samdrift.vault.registry import RegistrationState
+from tests.unit.portability.conftest import AP, MT, Files, Move
+from tests.vaults import WORKER
+
+DIFFERS = {
+    "format.json": False,
+    "README.txt": False,
+    "organisation.json": False,
+    "certificates.pem": True,
+    "SHA256SUMS": True,
+    "manifest.json": True,
+    "manifest.json.sig": True,
+    "certificate.pem": True,
+}
+"""Whether what an export says of itself is another thing at another supplier: its keys and its log are."""
+
+
+def records(files: Files) -> Files:
+    """Everything but what the export says of itself, and the logs of the supplier that it comes from."""
+    return {
+        name: data
+        for name, data in files.items()
+        if name not in DIFFERS and "/log/" not in name and "/former-log/" not in name
+    }
+
+
+async def test_an_organisation_that_moves_and_moves_on_has_the_same_at_each_supplier(move: Move) -> None:
+    await move.set_state(RegistrationState.SUSPENDED)
+    first = await move.export()
+    await move.leave()
+    imported = await move.take_in(first, take_over=True)
+    assert imported.manifest == first.manifest
+    await move.certify()
+    await move.export("again.age")
+    before, after = move.files(), move.files("again.age")
+    assert records(before) == records(after)
+    assert len(records(before)) > 20
+    assert {
+        name for name, differs in DIFFERS.items() if (before[name] != after[name]) is not differs
+    } == set()
+    for role in ("ap", "mt"):
+        old = [json.loads(line) for line in before[f"{role}/log/000001.jsonl"].splitlines()]
+        kept = [json.loads(line) for line in after[f"{role}/former-log/000001.jsonl"].splitlines()]
+        assert [{name: each[name] for name in each if name != "log"} for each in kept] == old
+
+
+async def test_the_export_says_what_is_in_it_and_holds_no_private_key(move: Move) -> None:
+    exported = await move.export()
+    files = move.files()
+    assert set(DIFFERS) <= set(files)
+    assert exported.manifest_sha256 == hashlib.sha256(files["manifest.json"]).hexdigest()
+    manifest = json.loads(files["manifest.json"])
+    assert manifest["organisation"] == move.organisation.value
+    assert manifest["records"]["mt/messages"] == 5
+    assert manifest["approved_by"] == ["anna", "bertil"]
+    assert manifest["suspended"] is False
+    assert b"PRIVATE" not in move.clear()
+
+
+async def test_a_third_party_opens_it_with_age_tar_and_openssl_alone(move: Move) -> None:
+    """The commands of docs/moving.md, and the text in the export, by the programs themselves."""
+    await move.export()
+    (move.folder / "opened").mkdir()
+    (move.folder / "habo.key").write_text(f"{move.key}\n")
+    (move.folder / "export.tar").write_bytes(move.clear())
+    opened = "age -d -i ../habo.key ../export.age" if shutil.which("age") else "cat ../export.tar"
+    commands = f"""
+    set -e
+    cd {move.folder}/opened
+    {opened} | tar -xf -
+    sha256sum --quiet -c SHA256SUMS $(find ap mt -name '*.sha256')
+    openssl x509 -in certificate.pem -pubkey -noout > key.pem
+    openssl dgst -sha256 -verify key.pem -signature manifest.json.sig manifest.json
+    grep -q $(sha256sum SHA256SUMS | cut -d' ' -f1) manifest.json
+    """
+    ran = subprocess.run(["sh", "-c", commands], capture_output=True, text=True)
+    assert (ran.returncode, ran.stdout) == (0, "Verified OK\n"), ran.stderr
+    (move.folder / "opened" / "manifest.json").write_bytes(b"{}")
+    assert subprocess.run(
+        ["sh", "-c", commands.replace("| tar -xf -", "> ../again")], capture_output=True
+    ).returncode
+
+
+async def test_both_persons_and_the_recipient_stand_in_the_log_before_and_after(move: Move) -> None:
+    exported = await move.export()
+    async with move.installation.open(move.organisation, MT) as vault:
+        entries = await vault.log()
+    begun, done = (
+        next(entry.ids for entry in entries if entry.event == event)
+        for event in (AuditEvent.ORGANISATION_EXPORT_BEGUN, AuditEvent.ORGANISATION_EXPORTED)
+    )
+    recipient = hashlib.sha256(str(move.key.to_public()).encode()).hexdigest()
+    assert begun == {"first": "anna", "second": "bertil", "recipients": recipient}
+    assert done == begun | {"manifest": exported.manifest_sha256}
+    assert all(entry.purpose == Purpose.EXPORT for entry in entries if entry.event.startswith("org:"))
+
+
+async def test_what_was_brought_is_in_the_log_with_where_the_former_ones_end(move: Move) -> None:
+    exported = await move.export()
+    await move.leave()
+    await move.take_in(exported)
+    registry = move.installation.gate.registry
+    assert not any(registry.serves(move.organisation, role) for role in Role), "until it is resumed"
+    await move.set_state(RegistrationState.ACTIVE)
+    for role in (AP, MT):
+        async with move.installation.open(move.organisation, role) as vault:
+            (ids,) = [
+                entry.ids for entry in await vault.log() if entry.event == AuditEvent.ORGANISATION_IMPORTED
+            ]
+        log = exported.manifest.logs[role.value]
+        assert ids["by"] == "cecilia"
+        assert (ids["former_log"], ids["former_head"]) == (log.id, log.head)
+        assert ids["manifest"] == exported.manifest_sha256
+
+
+async def test_an_import_that_was_cut_short_is_taken_up_again(
+    move: Move, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Cut short after each page: nothing comes twice, and nothing is missing."""
+    await move.set_state(RegistrationState.SUSPENDED)
+    exported = await move.export()
+    await move.leave()
+    page_end, left, runs = Storing.page_end, 0, 0
+
+    async def cut(self: Storing, digest: str) -> None:
+        nonlocal left
+        if left == 0:
+            raise MoveError(MoveFault.DAMAGED, "killed")
+        left -= 1
+        await page_end(self, digest)
+
+    monkeypatch.setattr(Storing, "page_end", cut)
+    imported = None
+    while imported is None:
+        left = runs
+        with contextlib.suppress(MoveError):
+            imported = await move.take_in(exported, take_over=True)
+        runs += 1
+    assert runs > 8
+    assert not imported.already
+    monkeypatch.undo()
+    assert (await move.take_in(exported, take_over=True)).already
+    await move.certify()
+    await move.export("again.age")
+    assert records(move.files()) == records(move.files("again.age"))
+
+
+async def test_a_message_that_is_deleted_while_the_export_is_made_is_one_that_was_deleted(
+    move: Move, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its body lies in the object store, which has no snapshots."""
+    read_page = exporting.read_page
+
+    async def deleted_then(vault: Departure, part: Part, after: Sequence[object]) -> list[Taken]:
+        taken = await read_page(vault, part, after)
+        for one in taken if part.name == "messages" else ():
+            if getattr(one.contents.get("message"), "size", 0) > 100_000:
+                async with move.installation.open(move.organisation, MT) as messages:
+                    assert await messages.delete(one.facts["id"], Direction(one.facts["direction"]))
+        return taken
+
+    monkeypatch.setattr(exporting, "read_page", deleted_then)
+    exported = await move.export()
+    (gone,) = [name for name in move.files() if name.endswith(".gone")]
+    await move.leave()
+    await move.take_in(exported)
+    await move.set_state(RegistrationState.ACTIVE)
+    message_id = gone.removeprefix("mt/messages/message/out-").removesuffix(".xml.gone")
+    async with move.installation.open(move.organisation, MT) as messages:
+        assert await messages.message(message_id, Direction.OUT) is None
+        assert len(await messages.messages()) == 3
+        left = await messages.messages(statuses=list(MessageStatus))
+        assert message_id not in {one.id for one in left if one.direction is Direction.OUT}
+
+
+async def test_what_was_under_way_is_taken_over_from_a_suspended_organisation_alone(move: Move) -> None:
+    exported = await move.export()
+    await move.leave()
+    with pytest.raises(MoveError) as caught:
+        await move.take_in(exported, take_over=True)
+    assert caught.value.fault is MoveFault.NOT_SUSPENDED
+    assert move.installation.gate.registry.find(move.organisation, MT) is None
+
+
+async def test_nothing_is_taken_in_where_something_is(move: Move) -> None:
+    exported = await move.export()
+    with pytest.raises(MoveError) as caught:
+        await move.take_in(exported)
+    assert caught.value.fault is MoveFault.OCCUPIED
+    assert move.installation.gate.registry.serves(move.organisation, MT), "nothing has happened to it"
+    async with move.installation.gate.depart(WORKER, move.organisation, MessageServiceDeparture, {}) as vault:
+        assert len(await vault.messages()) == 5
+
+
+async def test_an_export_that_fails_leaves_no_file(move: Move, monkeypatch: pytest.MonkeyPatch) -> None:
+    for path in Path(move.installation.settings.objects).rglob("*"):  # type: ignore[arg-type]
+        if path.is_file() and path in move.installation.objects(move.organisation):
+            path.write_bytes(b"something else")
+    with pytest.raises(MoveError) as caught:
+        await move.export()
+    assert caught.value.fault is MoveFault.DAMAGED
+    assert list(move.folder.iterdir()) == []
+
+
+async def test_an_export_takes_no_name_that_another_file_has(move: Move) -> None:
+    (move.folder / "export.age").write_bytes(b"")
+    with pytest.raises(MoveError) as caught:
+        await move.export()
+    assert caught.value.fault is MoveFault.TARGET
+    assert [each.name for each in move.folder.iterdir()] == ["export.age"]
+
+
+async def test_what_a_killed_export_left_is_written_over(move: Move) -> None:
+    (move.folder / ".export.age.part").write_bytes(b"half of something" * 10_000)
+    await move.export()
+    assert "manifest.json" in move.files()
+    assert [each.name for each in move.folder.iterdir()] == ["export.age"]

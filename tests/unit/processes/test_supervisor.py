@@ -1,0 +1,143 @@
+"""Which workers run, as keys come and go; each is a few lines of Python here."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+import pytest_asyncio
+
+from samdrift.contracts.principals import Role
+from samdrift.keystore.keyfiles import KeyFault, KeyStoreError
+from samdrift.processes import supervisor
+from samdrift.processes.child import Handed
+from samdrift.processes.hands import Hands
+from samdrift.vault.registry import Registration, RegistrationState
+from samdrift.wire.identifiers import ParticipantIdentifier
+from tests.vaults import until
+
+SERVES = "import socket; channel = socket.socket(fileno=0); channel.send(b'serves\\n'); "
+STUBBORN = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); "
+WAITS = "\nwhile channel.recv(1): pass"
+
+
+class Scene:
+    """A house without front, whose vaults are opened by what stands in ``openings``."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.openings: dict[str, bytes | None] = {}
+        self.patch = monkeypatch
+        self.runs(SERVES + WAITS)
+        nobodys = SimpleNamespace(front=lambda: None, nobody=lambda: None, of_vault=lambda *_, **named: None)
+        hands = SimpleNamespace(users=nobodys, opening=self.openings.get, to_worker=lambda *_: Handed(b""))
+        config = SimpleNamespace(organisations=(), access_point=None, message_service=None, metrics=None)
+        gate = SimpleNamespace(registry=SimpleNamespace(all=self.hosted))
+        self.house = supervisor._House(*cast(Any, (config, frozenset(Role), gate, hands)))
+
+    def runs(self, script: str) -> None:
+        self.patch.setattr(supervisor, "_COMMAND", (sys.executable, "-c", script))
+
+    def hosted(self) -> list[Registration]:
+        return [
+            Registration(
+                ParticipantIdentifier(f"0203:{vault}.se"),
+                *(Role.ACCESS_POINT, RegistrationState.ACTIVE, vault, "login", b"", "channel"),
+            )
+            for vault in self.openings
+        ]
+
+    def worker(self, vault: str) -> int | None:
+        kept = self.house._workers.get(vault)
+        process = kept.child._process if kept is not None and kept.tried.is_set() else None
+        return process.pid if process is not None else None
+
+    async def serves(self, vault: str) -> int:
+        await self.house._update()
+        await until(lambda: self.worker(vault) is not None)
+        number = self.worker(vault)
+        assert number is not None
+        return number
+
+
+@pytest_asyncio.fixture
+async def scene(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Scene]:
+    scene = Scene(monkeypatch)
+    yield scene
+    for kept in scene.house._workers.values():
+        kept.child.kill()
+    scene.patch.setattr(scene.house, "_front", SimpleNamespace(stop=_nothing, user=None))
+    await scene.house.stop()
+
+
+async def _nothing() -> None:
+    pass
+
+
+async def test_a_worker_goes_on_while_the_token_is_away_and_ends_with_what_opened_its_vault(
+    scene: Scene,
+) -> None:
+    scene.openings["alfa"] = b"key and pin"
+    number = await scene.serves("alfa")
+    scene.openings["alfa"] = None
+    await scene.house._update()
+    assert await scene.serves("alfa") == number
+    scene.openings["alfa"] = b"key and another pin"
+    await scene.house._update()
+    await until(lambda: scene.worker("alfa") is None)
+    assert await scene.serves("alfa") != number
+    scene.openings["alfa"] = b""
+    await scene.house._update()
+    await until(lambda: not scene.house._workers)
+    await scene.house._update()
+    assert not scene.house._workers
+
+
+async def test_one_that_does_not_end_keeps_nobody_else_waiting(scene: Scene) -> None:
+    scene.runs(STUBBORN + SERVES + WAITS)
+    scene.openings["alfa"] = b"key"
+    number = await scene.serves("alfa")
+    scene.openings |= {"alfa": b"", "beta": b"key"}
+    scene.runs(SERVES + WAITS)
+    await scene.serves("beta")
+    assert scene.worker("alfa") == number
+    os.kill(number, signal.SIGKILL)
+    await until(lambda: scene.house._workers.keys() == {"beta"})
+
+
+@pytest.mark.parametrize(
+    ("fault", "told"), [(KeyFault.UNAVAILABLE, None), (KeyFault.LOCKED, b""), (KeyFault.MISSING, b"")]
+)
+def test_a_token_that_is_away_is_told_from_keys_that_are_not_there(
+    fault: KeyFault, told: bytes | None
+) -> None:
+    def fails(vault: str) -> bytes:
+        raise KeyStoreError(fault, "why")
+
+    hands = Hands.__new__(Hands)
+    hands._told = {}
+    hands._keys = cast(
+        Any, SimpleNamespace(locked=lambda _: False, has_data_key=lambda _: True, unlock_key=fails)
+    )
+    assert hands.opening("alfa") == told
+
+
+def test_a_new_pin_counts_as_a_new_key() -> None:
+    """Whoever was handed the former one cannot log in with it again."""
+    pins = iter(["1", "2", "2"])
+    hands = Hands.__new__(Hands)
+    hands._keys = cast(
+        Any,
+        SimpleNamespace(
+            locked=lambda _: False,
+            has_data_key=lambda _: True,
+            unlock_key=lambda _: b"key",
+            pin=lambda _: next(pins),
+        ),
+    )
+    first, second, third = (hands.opening("alfa") for _ in range(3))
+    assert first != second == third

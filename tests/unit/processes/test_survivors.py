@@ -1,0 +1,86 @@
+"""What a worker that was taken over starts so that it outlives the worker."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+
+import psutil
+import pytest
+
+from samdrift.processes.survivors import end_all_of
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root may start processes as others")
+USER = 150_000_000 + os.getpid() * 2
+"""Of this run alone."""
+LEAVES_ITS_SESSION = """
+import os, signal, time
+if os.fork():
+    os._exit(0)
+os.setsid()
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+while True:
+    if not os.fork():
+        time.sleep(2)
+        os._exit(0)
+    time.sleep(0.2)
+"""
+CHANGES_ITS_NUMBER = """
+import os, time
+if os.fork():
+    os._exit(0)
+os.setsid()
+for _ in range(2000):
+    time.sleep(0.002)
+    if os.fork():
+        os._exit(0)
+"""
+
+
+def running() -> list[int]:
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if process.uids().real in (USER, USER + 1) and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process.uids().real)
+        except psutil.NoSuchProcess:
+            pass
+    return found
+
+
+@pytest.fixture(autouse=True)
+def cleared() -> Iterator[None]:
+    yield
+    end_all_of(USER)
+    end_all_of(USER + 1)
+
+
+def start(user: int, script: str) -> None:
+    subprocess.run([sys.executable, "-S", "-c", script], user=user, group=user, extra_groups=[], check=True)
+
+
+def test_how_many_there_were_is_told() -> None:
+    start(USER, LEAVES_ITS_SESSION)
+    time.sleep(0.3)
+    assert end_all_of(USER) > 0
+    assert end_all_of(USER) == 0
+
+
+@pytest.mark.parametrize("script", [LEAVES_ITS_SESSION, CHANGES_ITS_NUMBER])
+def test_all_processes_of_a_user_are_ended_and_none_of_another(script: str) -> None:
+    start(USER, script)
+    start(USER + 1, LEAVES_ITS_SESSION)
+    time.sleep(0.3)
+    end_all_of(USER)
+    time.sleep(0.3)
+    assert USER not in running()
+    assert USER + 1 in running()
+
+
+@pytest.mark.parametrize("user", [0, 1, 999])
+def test_the_systems_own_users_are_left_alone(user: int) -> None:
+    with pytest.raises(ValueError, match="not the user of a worker"):
+        end_all_of(user)

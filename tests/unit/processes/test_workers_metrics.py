@@ -1,0 +1,125 @@
+"""What a worker that was taken over can answer when it is asked for metrics, and what others notice."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from prometheus_client import CollectorRegistry, generate_latest
+
+from samdrift.accesspoint.meters import Meters
+from samdrift.accesspoint.verdict import Answer
+from samdrift.contracts.transfer import TransferReason
+from samdrift.installation.expiry import expiry_gauge
+from samdrift.net.forwarding import Away
+from samdrift.processes.memory import MemoryMetrics
+from samdrift.processes.metrics import MAX_BYTES, Gathered, Misfit, Worker, fitting
+from samdrift.wire.identifiers import ParticipantIdentifier
+
+ALFA, BETA = ParticipantIdentifier("0203:alfa.se"), ParticipantIdentifier("0203:beta.se")
+WORKER = Worker(Path("alfa.metrics"), "ap", ALFA.value)
+
+
+def honest(worker: Worker, *, named: bool) -> bytes:
+    """Everything that a worker measures, with every reason that there is."""
+    registry = CollectorRegistry()
+    registry.register(MemoryMetrics(worker, named=named))
+    meters = Meters(registry, per_organisation=named)
+    for reason in TransferReason:
+        for final in (True, False):
+            meters.attempted(ALFA, Answer(reason=reason), final=final, seconds=1.0)
+    expiry_gauge(registry).labels(ALFA.value if named else "organisations", "signing").set(1e6)
+    return generate_latest(registry)
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_all_that_a_worker_measures_fits(named: bool) -> None:
+    answer = honest(WORKER, named=named)
+    assert len(answer) < MAX_BYTES
+    lines = [line for line in answer.decode().split("\n") if line and not line.startswith("#")]
+    assert set(lines) <= set(fitting(answer, WORKER).split("\n"))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        'samdrift_processes{kind="mt"} 1000\n',
+        "samdrift_ap_received_total 1\n" * 401,
+        f'samdrift_ap_refused_total{{reason="{"x" * 65}"}} 1\n',
+        'samdrift_ap_refused_total{reason="\\n# TYPE x counter"} 1\n',
+        'samdrift_ap_refused_total{nonsense="x"} 1\n',
+        'samdrift_ap_refused_total{reason="x",organisation="0203:beta.se"} 1\n',
+        'samdrift_certificate_expiry_seconds{owner="0203:beta.se",key="signing"} 1\n',
+        'samdrift_process_memory_bytes{kind="front",measure="rss"} 1\n',
+        "samdrift_ap_received_total NaN\n",
+        "samdrift_ap_received_total +Inf\n",
+        "python_info 1\n",
+        "samdrift_ap_received_total{ 1\n",
+        "{" * 10_000,
+        "samdrift_ap_queued " + "9" * 400 + "\n",
+    ],
+)
+def test_what_no_worker_measures_of_itself_is_its_absence(text: str) -> None:
+    with pytest.raises(Misfit):
+        fitting(text.encode(), WORKER)
+
+
+def test_an_answer_is_of_a_bounded_size() -> None:
+    line = b'samdrift_ap_refused_total{reason="%s"} 1\n'
+    answer = b"".join(line % (b"x" * 55 + b"%03d" % number) for number in range(390))
+    assert len(answer) > 32 << 10
+    with pytest.raises(Misfit):
+        fitting(answer, WORKER)
+
+
+def test_words_and_types_are_ours() -> None:
+    heads = b"# HELP samdrift_ap_queued Call 0900\n# TYPE samdrift_ap_queued info\n"
+    text = fitting(heads + b"samdrift_ap_queued 1\n", WORKER)
+    assert "0900" not in text
+    assert "# TYPE samdrift_ap_queued gauge" in text
+
+
+class Answers:
+    """A way to workers that answers what stands in a table."""
+
+    def __init__(self, **answers: bytes) -> None:
+        self.answers = answers
+
+    async def get(self, place: Path, path: str, seconds: float, most: int) -> bytes:
+        answer = self.answers[place.name]
+        if len(answer) > most:
+            raise Away
+        return answer
+
+
+async def test_one_workers_answer_stops_neither_the_front_nor_the_metrics_of_others() -> None:
+    """1.7 MB of metrics had stopped the front for a minute; what is taken is little, and read elsewhere."""
+    other = Worker(Path("beta"), "ap", BETA.value)
+    hostile = b"".join(b'samdrift_ap_refused_total{reason="%d"} 1\n' % number for number in range(399))
+    for answer in (b"samdrift_ap_queued 1\n" * 90_000, hostile, hostile[:-1] + b"{"):
+        workers = [Worker(Path("alfa"), "ap", ALFA.value), other]
+        answers = Answers(alfa=answer, beta=honest(other, named=False))
+        gathered = Gathered(
+            cast(Any, answers),
+            lambda workers=workers: workers,  # type: ignore[misc]
+            MemoryMetrics(Worker(Path(), "front", None), named=False),
+            named=False,
+            alarms=lambda: 2,
+        )
+        pauses, task = list[float](), asyncio.create_task(gathered.gather())
+        while not task.done():
+            began = time.monotonic()
+            await asyncio.sleep(0.001)
+            pauses.append(time.monotonic() - began)
+        assert max(pauses) < 1
+        samples = {
+            (one.name, *one.labels.values()): one.value for each in gathered.collect() for one in each.samples
+        }
+        assert ("samdrift_ap_failed_total", next(iter(TransferReason)).value) in samples
+        assert samples["samdrift_processes", "front"] == 1
+        assert samples["samdrift_processes", "ap"] == (2 if answer is hostile else 1)
+        assert samples[("samdrift_key_store_alarms",)] == 2

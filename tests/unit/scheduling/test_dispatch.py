@@ -1,0 +1,223 @@
+"""Turns are fair and none is forgotten."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from samdrift.contracts.errors import Temporary
+from samdrift.scheduling.dispatch import Dispatcher
+from samdrift.vault.errors import VaultDenied
+from samdrift.wire.identifiers import ParticipantIdentifier
+
+A = ParticipantIdentifier("0203:a.se")
+B = ParticipantIdentifier("0203:b.se")
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+async def run_for(
+    dispatcher: Dispatcher, seconds: float, *organisations: ParticipantIdentifier, idle_check: float = 300
+) -> None:
+    task = asyncio.create_task(dispatcher.run(organisations, idle_check))
+    await asyncio.sleep(seconds)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_one_with_a_backlog_does_not_delay_the_others() -> None:
+    turns: list[ParticipantIdentifier] = []
+
+    async def turn(organisation: ParticipantIdentifier) -> datetime | None:
+        turns.append(organisation)
+        await asyncio.sleep(0.001)
+        return now() if organisation == A else None
+
+    dispatcher = Dispatcher(turn, now, on_failure=lambda _: None)
+    task = asyncio.create_task(dispatcher.run([A]))
+    await asyncio.sleep(0.05)
+    dispatcher.wake(B)
+    before = len(turns)
+    await asyncio.sleep(0.05)
+    task.cancel()
+    assert B in turns[before : before + 3]
+
+
+async def test_work_that_becomes_due_later_gets_its_turn_then() -> None:
+    turns: list[datetime] = []
+    start = now()
+
+    async def turn(organisation: ParticipantIdentifier) -> datetime | None:
+        turns.append(now())
+        return start + timedelta(seconds=0.1) if len(turns) == 1 else None
+
+    await run_for(Dispatcher(turn, now, on_failure=lambda _: None), 0.3, A)
+    assert len(turns) == 2
+    assert turns[1] >= start + timedelta(seconds=0.1)
+
+
+async def test_a_failed_turn_is_reported_and_does_not_stop_the_others() -> None:
+    failures: list[BaseException] = []
+    turns: list[ParticipantIdentifier] = []
+
+    async def turn(organisation: ParticipantIdentifier) -> datetime | None:
+        turns.append(organisation)
+        if organisation == A:
+            raise RuntimeError
+        return None
+
+    await run_for(Dispatcher(turn, now, on_failure=failures.append), 0.05, A, B)
+    assert turns == [A, B]
+    assert len(failures) == 1
+
+
+async def test_a_wake_during_a_turn_leads_to_another_one() -> None:
+    turns = 0
+
+    async def turn(organisation: ParticipantIdentifier) -> datetime | None:
+        nonlocal turns
+        turns += 1
+        if turns == 1:
+            dispatcher.wake(A)
+        return None
+
+    dispatcher = Dispatcher(turn, now, on_failure=lambda _: None)
+    await run_for(dispatcher, 0.05, A)
+    assert turns == 2
+
+
+async def test_one_with_work_to_come_does_not_keep_the_others_from_their_idle_check() -> None:
+    turns: list[ParticipantIdentifier] = []
+
+    async def turn(organisation: ParticipantIdentifier) -> datetime | None:
+        turns.append(organisation)
+        return now() + timedelta(hours=1) if organisation == A else None
+
+    await run_for(Dispatcher(turn, now, on_failure=lambda _: None), 0.3, A, B, idle_check=0.1)
+    assert turns.count(B) >= 2
+
+
+async def test_one_that_is_always_busy_does_not_keep_the_others_from_their_idle_check() -> None:
+    turns: list[ParticipantIdentifier] = []
+
+    async def turn(organisation: ParticipantIdentifier) -> datetime | None:
+        turns.append(organisation)
+        return now() + timedelta(seconds=0.02) if organisation == A else None
+
+    await run_for(Dispatcher(turn, now, on_failure=lambda _: None), 0.3, A, B, idle_check=0.1)
+    assert turns.count(B) >= 2
+
+
+async def test_who_has_work_now_or_later_is_known() -> None:
+    async def turn(organisation: ParticipantIdentifier) -> datetime | None:
+        return now() + timedelta(hours=1) if organisation == A else None
+
+    dispatcher = Dispatcher(turn, now, on_failure=lambda _: None)
+    dispatcher.wake(B)
+    assert dispatcher.expecting() == {B}
+    await run_for(dispatcher, 0.1, A, B)
+    assert dispatcher.expecting() == {A}
+
+
+async def test_news_that_comes_with_the_end_does_not_put_the_end_off() -> None:
+    """asyncio.wait_for of Python 3.11 would take the news and drop the cancellation."""
+
+    async def turn(organisation: ParticipantIdentifier) -> datetime | None:
+        return None
+
+    dispatcher = Dispatcher(turn, now, on_failure=lambda _: None)
+    task = asyncio.create_task(dispatcher.run([A]))
+    await asyncio.sleep(0.01)
+    dispatcher.wake(B)
+    task.cancel()
+    done, _ = await asyncio.wait({task}, timeout=1)
+    assert task in done
+    assert task.cancelled()
+
+
+async def test_behind_thousands_of_one_organisation_nobody_waits_for_more_than_one_turn_of_each() -> None:
+    """Counted in turns: B has work all the time, A has a backlog that never ends."""
+    turns: list[ParticipantIdentifier] = []
+    others = [ParticipantIdentifier(f"0203:b{number}.se") for number in range(20)]
+    over = asyncio.Event()
+
+    async def turn(organisation: ParticipantIdentifier) -> datetime | None:
+        turns.append(organisation)
+        dispatcher.wake(organisation)
+        for _ in range(1000):
+            dispatcher.wake(A)
+        if len(turns) == 5000:
+            over.set()
+        await asyncio.sleep(0)
+        return None
+
+    dispatcher = Dispatcher(turn, now, on_failure=lambda _: None)
+    task = asyncio.create_task(dispatcher.run([A, *others]))
+    await over.wait()
+    task.cancel()
+    for organisation in others:
+        places = [place for place, one in enumerate(turns[:5000]) if one == organisation]
+        gaps = [after - before for before, after in itertools.pairwise(places)]
+        assert len(places) > 200
+        assert max(gaps) <= len(others) + 1
+
+
+class _Outage(Temporary):
+    """An outage that nobody caused."""
+
+
+class _Asked(Temporary):
+    """One that a person caused, and that ends without word."""
+
+    expected = True
+
+
+class _Announced(_Asked):
+    """One whose end is announced."""
+
+    announced = True
+
+
+@pytest.mark.parametrize(
+    ("outage", "reported", "due"), [(_Outage, 1, {A}), (_Asked, 0, {A}), (_Announced, 0, set())]
+)
+async def test_an_outage_is_tried_again_and_reported_only_where_nobody_caused_it(
+    outage: type[Temporary], reported: int, due: set[ParticipantIdentifier]
+) -> None:
+    failures: list[BaseException] = []
+
+    async def turn(organisation: ParticipantIdentifier) -> datetime | None:
+        raise outage
+
+    dispatcher = Dispatcher(turn, now, on_failure=failures.append)
+    await run_for(dispatcher, 0.05, A)
+    assert len(failures) == reported
+    assert dispatcher.expecting() == due
+
+
+async def test_an_organisation_that_has_left_gets_no_more_turns_until_it_is_announced() -> None:
+    turns: list[ParticipantIdentifier] = []
+    failures: list[Exception] = []
+
+    async def turn(organisation: ParticipantIdentifier) -> datetime | None:
+        turns.append(organisation)
+        if organisation == A:
+            raise VaultDenied
+        return None
+
+    dispatcher = Dispatcher(turn, now, on_failure=failures.append)
+    task = asyncio.create_task(dispatcher.run([A, B], idle_check=0.001))
+    async with asyncio.timeout(10):
+        while turns.count(B) < 5:
+            await asyncio.sleep(0.001)
+        assert (turns.count(A), failures) == (1, [])
+        dispatcher.wake(A)
+        while turns.count(A) < 2:
+            await asyncio.sleep(0.001)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)

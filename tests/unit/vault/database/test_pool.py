@@ -1,0 +1,121 @@
+"""The pool: sessions per login, a limit over all, room by closing what is idle longest."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import timedelta
+
+import pytest
+import pytest_asyncio
+
+from samdrift.vault.database.pool import Login, Pool
+from samdrift.vault.database.server import Database
+from samdrift.vault.errors import VaultUnavailable
+from tests.vaults import Installation
+
+LONG = timedelta(hours=1)
+
+
+@pytest_asyncio.fixture
+async def logins(installation: Installation) -> AsyncIterator[list[Login]]:
+    """Three logins, told apart by name only: the pool asks for no more."""
+    database = await Database.start(installation.settings)
+    login = database.registry()
+    yield [Login(name, login.password, login.address) for name in ("a", "b", "c")]
+    await database.stop()
+
+
+async def test_a_session_is_reused_by_its_login_alone(logins: list[Login]) -> None:
+    pool = Pool(8, 8, LONG)
+    first = await pool.borrow(logins[0])
+    pool.give_back(logins[0], first)
+    other = await pool.borrow(logins[1])
+    assert other is not first
+    assert await pool.borrow(logins[0]) is first
+    assert pool.owns(first.backend)
+    assert pool.open == 2
+    pool.give_back(logins[0], first)
+    pool.give_back(logins[1], other)
+    pool.close()
+    assert first.closed
+    assert not pool.owns(first.backend)
+    assert pool.open == 0
+
+
+async def test_at_the_limit_the_longest_idle_makes_room(logins: list[Login]) -> None:
+    pool = Pool(2, 2, LONG)
+    sessions = [await pool.borrow(login) for login in logins[:2]]
+    for login, session in zip(logins, sessions, strict=False):
+        pool.give_back(login, session)
+    third = await pool.borrow(logins[2])
+    assert (sessions[0].closed, sessions[1].closed) == (True, False)
+    assert pool.open == 2
+    pool.give_back(logins[2], third)
+    pool.close()
+
+
+@pytest.mark.parametrize(("most", "most_per_login"), [(1, 8), (8, 1)], ids=["of all", "of one login"])
+async def test_who_comes_too_many_waits(logins: list[Login], most: int, most_per_login: int) -> None:
+    pool = Pool(most, most_per_login, LONG)
+    first = await pool.borrow(logins[0])
+    waiting = asyncio.create_task(pool.borrow(logins[0]))
+    await asyncio.sleep(0.05)
+    assert not waiting.done()
+    pool.give_back(logins[0], first)
+    assert await asyncio.wait_for(waiting, 5) is first
+    pool.give_back(logins[0], first)
+    pool.close()
+
+
+async def test_one_login_at_its_limit_leaves_room_for_others(logins: list[Login]) -> None:
+    pool = Pool(8, 1, LONG)
+    first = await pool.borrow(logins[0])
+    waiting = asyncio.create_task(pool.borrow(logins[0]))
+    second = await asyncio.wait_for(pool.borrow(logins[1]), 5)
+    waiting.cancel()
+    pool.give_back(logins[0], first)
+    pool.give_back(logins[1], second)
+    assert await asyncio.wait_for(pool.borrow(logins[0]), 5) is first, "who gave up waiting holds no room"
+    pool.give_back(logins[0], first)
+    pool.close()
+
+
+async def test_what_is_idle_is_closed_in_time(logins: list[Login]) -> None:
+    pool = Pool(8, 8, timedelta(milliseconds=50))
+    session = await pool.borrow(logins[0])
+    pool.give_back(logins[0], session)
+    await asyncio.sleep(0.2)
+    assert session.closed
+    assert pool.open == 0
+    pool.close()
+
+
+async def test_a_broken_session_is_not_lent_again(logins: list[Login]) -> None:
+    pool = Pool(8, 8, LONG)
+    returned = await pool.borrow(logins[0])
+    pool.give_back(logins[0], returned)
+    returned.close()
+    fresh = await pool.borrow(logins[0])
+    assert not fresh.closed
+    fresh.close()
+    pool.give_back(logins[0], fresh)
+    assert pool.open == 0
+    pool.close()
+
+
+async def test_a_failed_login_holds_no_room(logins: list[Login]) -> None:
+    pool = Pool(1, 1, LONG)
+    wrong = Login("a", "guess", logins[0].address.replace("user=", "user=nobody"))
+    for _ in range(3):
+        with pytest.raises(VaultUnavailable):
+            await asyncio.wait_for(pool.borrow(wrong), 5)
+    session = await asyncio.wait_for(pool.borrow(logins[0]), 5)
+    pool.give_back(logins[0], session)
+    pool.close()
+    with pytest.raises(VaultUnavailable):
+        await pool.borrow(logins[0])
+
+
+def test_a_login_does_not_show_its_password() -> None:
+    assert "secret" not in repr(Login("a", "secret", "password=secret"))

@@ -1,0 +1,148 @@
+"""The embedded server: SCRAM from the first second, several at once, shared by processes, durable."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from samdrift.vault.database.postgres import EmbeddedPostgres
+from samdrift.vault.errors import ServerFailed
+from tests import postgrestemplate
+from tests.vaults import server_folder
+
+
+@pytest.fixture(scope="module", autouse=True)
+def as_in_the_product() -> Iterator[None]:
+    """Each server is initialised for itself."""
+    with postgrestemplate.made_each_time():
+        yield
+
+
+@pytest.fixture(scope="module")
+def folder() -> Iterator[Path]:
+    """A folder for one server that the tests here start and stop in turn."""
+    with server_folder() as made:
+        yield made / "server"
+
+
+def secret() -> str:
+    return "secret"
+
+
+def ask(address: str, password: str, question: str) -> object:
+    with psycopg.connect(address, user="postgres", password=password) as connection:
+        return (connection.execute(question.encode()).fetchone() or (None,))[0]
+
+
+def answers(address: str, password: str) -> bool:
+    try:
+        return ask(address, password, "SELECT 1") == 1
+    except psycopg.OperationalError:
+        return False
+
+
+def test_two_servers_run_beside_each_other_and_take_only_their_own_password(folder: Path) -> None:
+    long = folder.parent / ("a" * 60) / ("b" * 60)
+    one, other = EmbeddedPostgres(folder, secret), EmbeddedPostgres(long, lambda: "second")
+    try:
+        at_one, at_other = one.start(), other.start()
+        assert answers(at_one, "secret")
+        assert answers(at_other, "second")
+        assert not answers(at_one, "second")
+        assert not answers(at_one, "")
+    finally:
+        one.stop()
+        other.stop()
+    assert not answers(at_one, "secret")
+
+
+def test_the_server_is_durable_unreachable_by_network_and_keeps_values_out_of_its_log(folder: Path) -> None:
+    server = EmbeddedPostgres(folder, secret)
+    try:
+        address = server.start()
+        for name, value in {
+            "fsync": "on",
+            "synchronous_commit": "on",
+            "full_page_writes": "on",
+            "data_checksums": "on",
+            "listen_addresses": "",
+            "log_statement": "none",
+        }.items():
+            assert ask(address, "secret", f"SELECT current_setting('{name}')") == value
+        rules = "SELECT string_agg(DISTINCT auth_method, ' ') FROM pg_hba_file_rules"
+        assert ask(address, "secret", rules) == "scram-sha-256"
+        with pytest.raises(psycopg.Error, match="Kim Svensson"):
+            ask(address, "secret", "SELECT 'Kim Svensson'::text::int")
+    finally:
+        server.stop()
+    assert "Kim" not in (folder / "data/server.log").read_text()
+
+
+def test_the_last_one_to_leave_stops_the_server(folder: Path) -> None:
+    one, other = EmbeddedPostgres(folder, secret), EmbeddedPostgres(folder, secret)
+    address = one.start()
+    other.start()
+    one.stop()
+    one.stop()
+    assert answers(address, "secret")
+    other.stop()
+    assert not answers(address, "secret")
+
+
+def test_a_process_that_was_killed_counts_as_gone(folder: Path) -> None:
+    program = (
+        "import os, pathlib; from samdrift.vault.database.postgres import EmbeddedPostgres;"
+        f"EmbeddedPostgres(pathlib.Path({str(folder)!r}), lambda: 'secret').start();"
+        "os.kill(os.getpid(), 9)"
+    )
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == -9
+    server = EmbeddedPostgres(folder, secret)
+    address = server.start()
+    assert answers(address, "secret")
+    server.stop()
+    assert not answers(address, "secret")
+
+
+def test_what_was_committed_survives_a_crash_of_the_server(folder: Path) -> None:
+    server = EmbeddedPostgres(folder, secret)
+    address = server.start()
+    with psycopg.connect(address, user="postgres", password="secret") as connection:
+        connection.execute("CREATE TABLE kept AS SELECT 42 AS value")
+    server.control("stop", "-m", "immediate")
+    try:
+        assert server.start() == address
+        assert ask(address, "secret", "SELECT value FROM kept") == 42
+    finally:
+        server.stop()
+
+
+def test_a_server_whose_data_are_gone_is_not_brought_back_as_a_new_one(folder: Path) -> None:
+    """A disk that is not mounted, say: an empty database would take in what is asked of the full one."""
+    server = EmbeddedPostgres(folder, secret)
+    server.start()
+    server.control("stop", "-m", "immediate")
+    data, aside = folder / "data", folder / "aside"
+    data.rename(aside)
+    try:
+        with pytest.raises(ServerFailed, match="gone"):
+            server.revive()
+        assert not data.exists()
+    finally:
+        aside.rename(data)
+    server.revive()
+    server.stop()
+
+
+def test_a_folder_that_holds_something_else_is_a_typed_error(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    server = EmbeddedPostgres(tmp_path, secret)
+    try:
+        with pytest.raises(ServerFailed):
+            server.start()
+    finally:
+        server.stop()

@@ -1,0 +1,186 @@
+"""A session: one round trip for many statements, typed errors, and no way to be left half used."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+
+from samdrift.vault.database.server import Database
+from samdrift.vault.database.session import Session
+from samdrift.vault.errors import UnknownRecord, VaultRefused, VaultUnavailable
+from tests.vaults import NOW, Installation
+
+
+@pytest_asyncio.fixture
+async def session(installation: Installation) -> AsyncIterator[Session]:
+    database = await Database.start(installation.settings)
+    opened = await Session.connect(database.registry().address)
+    yield opened
+    opened.close()
+    await database.stop()
+
+
+async def test_statements_are_answered_in_order(session: Session) -> None:
+    answers = await session.run(
+        [("SELECT 1", ()), ("SELECT generate_series(1, $1)", (3,)), ("SELECT 2 WHERE false", ())]
+    )
+    assert answers == [[(1,)], [(1,), (2,), (3,)], []]
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        None,
+        True,
+        0,
+        2**31,
+        -(2**62),
+        "",
+        "Orosanmälan 😀",
+        b"",
+        bytes(range(256)),
+        NOW,
+        ["a", "b"],
+        [b"x", b""],
+        [1, 2**40],
+    ],
+    ids=lambda value: repr(value)[:20],
+)
+async def test_values_come_back_as_they_were(session: Session, value: object) -> None:
+    kind = {
+        type(None): "text",
+        bool: "bool",
+        int: "int8",
+        str: "text",
+        bytes: "bytea",
+        type(NOW): "timestamptz",
+    }
+    sql_type = kind[type(value)] if not isinstance(value, list) else f"{kind[type(value[0])]}[]"
+    assert await session.run([(f"SELECT $1::{sql_type}", (value,))]) == [[(value,)]]
+
+
+async def test_one_statement_with_values_of_several_types_is_prepared_for_each(session: Session) -> None:
+    for value in (1, 2**20, 2**40, None, 1):
+        assert await session.run([("SELECT $1::int8", (value,))]) == [[(value,)]]
+
+
+async def test_a_large_value_passes_both_ways(session: Session) -> None:
+    data = os.urandom(20_000_000)
+    ((row,),) = await session.run([("SELECT $1::bytea", (data,))])
+    assert row == (data,)
+
+
+async def test_an_error_ends_the_batch_and_spares_the_session(session: Session) -> None:
+    with pytest.raises(VaultRefused) as caught:
+        await session.run([("SELECT 1", ()), ("SELECT 1 / $1", (0,)), ("SELECT 2", ())])
+    assert caught.value.code == "22012"
+    assert await session.run([("SELECT 2", ())]) == [[(2,)]]
+    assert not session.closed
+
+
+async def test_what_a_failed_batch_did_is_undone(session: Session) -> None:
+    with pytest.raises(VaultRefused):
+        await session.run([("SET application_name = 'left'", ()), ("SELECT 1 / 0", ())])
+    assert await session.run([("SHOW application_name", ())]) == [[("samdrift",)]]
+
+
+@pytest.mark.parametrize("value", ["a\0b", "\ud800"], ids=["nul", "lone surrogate"])
+async def test_a_text_that_cannot_be_stored_is_refused(session: Session, value: str) -> None:
+    with pytest.raises(VaultRefused):
+        await session.run([("SELECT $1::text", (value,))])
+    assert await session.run([("SELECT 1", ())]) == [[(1,)]]
+
+
+async def test_errors_repeat_no_value(session: Session) -> None:
+    with pytest.raises(VaultRefused) as caught:
+        await session.run([("SELECT $1::text::int", ("Kim Svensson",))])
+    assert "Kim" not in f"{caught.value}{caught.value.__cause__}{caught.value.__context__}"
+
+
+@pytest.mark.parametrize(
+    ("code", "error"),
+    [
+        ("SD404", UnknownRecord),
+        ("40001", VaultUnavailable),
+        ("53100", VaultUnavailable),
+        ("57P01", VaultUnavailable),
+        ("23505", VaultRefused),
+    ],
+)
+async def test_codes_become_typed_errors(session: Session, code: str, error: type[Exception]) -> None:
+    with pytest.raises(error):
+        await session.run([(f"DO $$ BEGIN RAISE 'x' USING ERRCODE = '{code}'; END $$", ())])
+
+
+async def test_a_cancelled_wait_closes_the_session(session: Session) -> None:
+    waiting = asyncio.create_task(
+        session.run([("DO $$ BEGIN PERFORM 1 FROM generate_series(1, 1e9); END $$", ())])
+    )
+    await asyncio.sleep(0.05)
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    assert session.closed
+    with pytest.raises(VaultUnavailable):
+        await session.run([("SELECT 1", ())])
+
+
+async def test_a_lost_connection_is_noticed_while_idle(session: Session, installation: Installation) -> None:
+    gone = asyncio.Event()
+    session.on_close = gone.set
+    await terminate(installation, session.backend)
+    await asyncio.wait_for(gone.wait(), 5)
+    with pytest.raises(VaultUnavailable):
+        await session.run([("SELECT 1", ())])
+
+
+async def test_a_connection_lost_at_work_is_a_typed_error(
+    session: Session, installation: Installation
+) -> None:
+    waiting = asyncio.create_task(
+        session.run([("DO $$ BEGIN PERFORM 1 FROM generate_series(1, 1e9); END $$", ())])
+    )
+    await asyncio.sleep(0.05)
+    await terminate(installation, session.backend)
+    with pytest.raises(VaultUnavailable):
+        await waiting
+
+
+async def test_a_connection_lost_after_its_last_answer_is_a_typed_error(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before the task that waits for the answer has come to read it."""
+    collect = Session._collect
+
+    def collect_and_break(broken: Session) -> None:
+        collect(broken)
+        if broken._answered is not None and broken._answered.done():
+            broken.close()
+
+    monkeypatch.setattr(Session, "_collect", collect_and_break)
+    with pytest.raises(VaultUnavailable):
+        await session.run([("SELECT now()", ())])
+
+
+async def test_a_wrong_password_is_a_typed_error(installation: Installation) -> None:
+    database = await Database.start(installation.settings)
+    try:
+        with pytest.raises(VaultUnavailable):
+            await Session.connect(database.login(database.registry_login, "guess").address)
+    finally:
+        await database.stop()
+
+
+async def terminate(installation: Installation, backend: int) -> None:
+    """Have the administrator end a connection."""
+    database = await Database.start(installation.settings)
+    administrator = await Session.connect(database.administrator())
+    try:
+        await administrator.run([("SELECT pg_terminate_backend($1::int)", (backend,))])
+    finally:
+        administrator.close()
+        await database.stop()
