@@ -1,6 +1,6 @@
 """Transport profiles as data: what DIGG's versions of the AS4 profile fix (transport-profile-as4 2.3.1).
 
-Missing: transport-profile-as4 2.2: the overview names a timestamp of WS-Security; none is
+Missing: transport-profile-as4 2.2 a: the overview names a timestamp of WS-Security; none is
 sent by default, since a Domibus under DIGG's own p-mode refuses every message that has one.
 Missing: the text of version 1.2, which could not be had.
 """
