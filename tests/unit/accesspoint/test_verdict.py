@@ -139,6 +139,23 @@ def test_an_error_is_information_signed_or_not(
     assert detail.strip() in verdict.detail
 
 
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_one_not_serviced_among_several_errors_ends_the_transfer(place: int) -> None:
+    """ebms3-core 6.2: a signal has one error or more."""
+    details = ["something else"] * 3
+    details[place] = "NOT_SERVICED"
+    errors = [EbmsError.of(EbmsErrorCode.OTHER, detail, "m@own.test") for detail in details]
+    each = [build_error(error, message_id="e@peer.test", now=NOW, signer=None).body for error in errors]
+    begin, end = each[0].index(b"<eb:Error "), each[0].index(b"</eb:Error>") + len(b"</eb:Error>")
+    inner = [
+        body[body.index(b"<eb:Error ") : body.index(b"</eb:Error>") + len(b"</eb:Error>")] for body in each
+    ]
+    answer = build_error(errors[0], message_id="e@peer.test", now=NOW, signer=None)
+    verdict = judged(Response(answer.content_type, each[0][:begin] + b"".join(inner) + each[0][end:]))
+    assert (verdict.reason, verdict.final) == (TransferReason.NOT_SERVICED, True)
+    assert verdict.detail.count("something else") == 2
+
+
 def with_fault(answer: Response) -> Response:
     """The answer as a Domibus writes it, with a SOAP Fault in the Body."""
     body = answer.body.replace(b"></S12:Body>", b">" + FAULT + b"</S12:Body>")

@@ -76,6 +76,20 @@ def test_whoever_signs_something_else_has_signed_no_result(wrong: dict[str, obje
         verify(json.dumps(sign({**said, **wrong}, KEY)).encode())
 
 
+@pytest.mark.parametrize(
+    "found",
+    [ledger(leak="the vault was opened"), ledger(untried="does not answer"), Ledger()],
+    ids=["leak", "untried", "none"],
+)
+def test_whoever_signs_that_it_passed_beside_what_says_otherwise_has_signed_no_result(found: Ledger) -> None:
+    """An operator signs with its own key: what a reader is shown must not contradict itself."""
+    said = document(found, CANARIES, "urn:test", datetime(2026, 3, 2, tzinfo=UTC))
+    signed, _ = verify(json.dumps(sign(said, KEY)).encode())
+    assert signed["passed"] is False
+    with pytest.raises(NoResult):
+        verify(json.dumps(sign({**said, "passed": True}, KEY)).encode())
+
+
 def test_what_was_signed_is_verified_and_says_who_signed() -> None:
     found = result(ledger())
     read, certificate = verify(json.dumps(found, indent=2).encode())

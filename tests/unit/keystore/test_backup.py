@@ -173,3 +173,14 @@ def test_no_secret_stands_in_the_clear(place: Place) -> None:
         for shown in (secret, secret.hex().encode()):
             assert shown not in data
     assert b"PRIVATE KEY" not in data
+
+
+def test_no_secret_can_be_read_from_a_printed_object(place: Place) -> None:
+    """Objects end in tracebacks and log lines."""
+    backup = place.open().back_up("a1")
+    printed = f"{backup!r} {Secret('anna', WORDS['anna'])!r} {place.open().data_keys('a1')!r}"
+    secrets = [WORDS["anna"], backup.root_share, backup.seal, *backup.files.values(), *backup.beside.values()]
+    secrets += [each.key for each in place.open().data_keys("a1").generations]
+    for secret in filter(None, secrets):
+        assert repr(secret)[2:-1] not in printed
+        assert secret.hex() not in printed

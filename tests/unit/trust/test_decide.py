@@ -3,12 +3,13 @@
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 from asn1crypto import x509 as asn1
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, padding
+from cryptography.hazmat.primitives.asymmetric import dsa, ec, padding
 from cryptography.hazmat.primitives.serialization import Encoding
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -185,6 +186,7 @@ def test_weak_and_other_keys_are_refused() -> None:
     assert reason(weak) is TrustReason.WEAK_KEY
     assert reason(AP, replace(POLICY, min_rsa_bits=3072)) is TrustReason.WEAK_KEY
     assert reason(_with_elliptic_key()) is TrustReason.WEAK_KEY
+    assert reason(_with_dsa_key()) is TrustReason.WEAK_KEY
 
 
 def test_a_certificate_signed_over_sha1_is_refused() -> None:
@@ -267,6 +269,12 @@ def _builder() -> x509.CertificateBuilder:
         .not_valid_before(NOW - DAY)
         .not_valid_after(NOW + DAY)
     )
+
+
+def _with_dsa_key() -> x509.Certificate:
+    """A key as large as one of RSA has to be, of an algorithm that nobody in the federation uses."""
+    public: Any = dsa.generate_private_key(2048).public_key()
+    return ISSUER.certify("AP0001-SDK", public)
 
 
 def _with_elliptic_key() -> x509.Certificate:

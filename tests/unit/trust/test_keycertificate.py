@@ -81,6 +81,16 @@ def test_a_certificate_that_is_wrong_in_one_way_is_refused_for_that(
     assert flaws(certificate(**how)) == found
 
 
+def test_an_issuer_that_has_expired_vouches_for_no_key() -> None:
+    issued = ROOT.issue(
+        "Old CA", private_key=key(4), ca=True, usage=("key_cert_sign", "crl_sign"), not_after=NOW
+    )
+    old = Authority(issued)
+    expected = replace(EXPECTED, issuers=ChainPolicy((ROOT.certificate,), (old.certificate,)))
+    assert flaws(certificate(issuer=old), replace(expected, used_from=NOW - DAY / 2)) == ()
+    assert flaws(certificate(issuer=old), replace(expected, used_from=NOW + DAY)) == (Flaw.EXPIRED,)
+
+
 def test_every_reason_is_told_at_once() -> None:
     wrong = certificate(
         subject("Mullsjö kommun", common_name="mullsjo.se"),

@@ -15,6 +15,7 @@ from samdrift.wire.errors import WireError, WireFault
 from samdrift.wire.gzip import Decompressor, ExpansionLimits
 from samdrift.wire.wssec import TAG_SIZE, VECTOR_SIZE, Decryptor
 
+_LINE_END = b"\r\n"
 _HEADER_END = b"\r\n\r\n"
 
 
@@ -75,6 +76,9 @@ class _PartHeaders:
         if self._held is None:
             return content
         held = self._held + content
+        if held.startswith(_LINE_END):
+            self._held = None  # A header without fields (RFC 2046 5.1).
+            return held[len(_LINE_END) :]
         end = held.find(_HEADER_END)
         if end < 0 and len(held) <= self._max_bytes:
             self._held = held

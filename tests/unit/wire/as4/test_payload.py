@@ -19,6 +19,7 @@ from samdrift.wire.as4 import (
     SignedHeader,
     read_message,
 )
+from samdrift.wire.as4.payload import _PartHeaders
 from tests.unit.wire.as4.crafting import Crafted, gzipped
 from tests.unit.wire.as4.parties import PAYLOAD, decryption, packed, receiver, sender
 from tests.unit.wire.as4.refusals import LIMITS, accepted, refusal
@@ -180,3 +181,23 @@ def test_limits_are_over_what_the_profile_demands() -> None:
     limits = As4Limits()
     assert limits.max_payload_bytes >= 100_000_000
     assert limits.max_compressed_bytes >= 100_000_000
+
+
+@pytest.mark.parametrize("cut", range(1, 34))
+def test_an_encrypted_part_header_may_come_in_any_pieces(cut: int) -> None:
+    """WSS SwA profile 1.1, 5.4: decryption hands on what it has, wherever the header ends."""
+    part = b"Content-Type: text/xml\r\n\r\n<xhe/>"
+    headers = _PartHeaders(1000)
+    assert headers.strip(part[:cut]) + headers.strip(part[cut:]) == b"<xhe/>"
+
+
+def test_an_empty_part_header_is_a_header() -> None:
+    """RFC 2046 5.1: the line that ends it comes first, and what follows is content, whatever it looks like."""
+    headers = _PartHeaders(1000)
+    assert headers.strip(b"\r") + headers.strip(b"\n<xhe/>\r\n\r\n.") == b"<xhe/>\r\n\r\n."
+    assert headers.strip(b"\r\n") == b"\r\n"
+
+
+def test_a_part_header_without_end_is_not_held_for_ever() -> None:
+    headers = _PartHeaders(10)
+    assert headers.strip(b"x" * 11) == b"x" * 11

@@ -28,6 +28,8 @@ from samdrift.wire.crypto.xmlenc import (
     decrypt_element,
     encrypt_element,
 )
+from samdrift.wire.crypto.xmlenc.ciphers import ACCEPTED
+from samdrift.wire.crypto.xmlenc.ciphers import decrypt as decrypt_content
 from samdrift.wire.errors import WireError, WireFault
 from samdrift.wire.xml import Namespace, base64text
 from tests import pki
@@ -374,3 +376,15 @@ def test_only_rsa_keys_are_encrypted_for() -> None:
     with pytest.raises(WireError) as refused:
         encrypt_element(PLAIN, builder.sign(key, hashes.SHA256()), rng=os.urandom)
     assert refused.value.fault is WireFault.ALGORITHM
+
+
+@pytest.mark.parametrize("length", [0, 11, 12, 27])
+@pytest.mark.parametrize("algorithm", [name for name, cipher in ACCEPTED.items() if cipher.authenticated])
+def test_a_gcm_ciphertext_that_is_shorter_than_nonce_and_tag_cannot_be_decrypted(
+    algorithm: str, length: int
+) -> None:
+    cipher = ACCEPTED[algorithm]
+    with pytest.raises(WireError) as caught:
+        decrypt_content(cipher, bytes(cipher.key_size), [bytes(length)])
+    assert caught.value.fault is WireFault.DECRYPTION
+    assert not decrypt_content(cipher, bytes(cipher.key_size), [bytes(28)]).sound
