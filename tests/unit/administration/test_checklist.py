@@ -201,6 +201,18 @@ CASES: list[tuple[dict[str, Any], dict[str, State], str]] = [
     ({"listed": Asked(unknown="silent")}, {"address book": NOT_CHECKED}, "later"),
     ({"addresses": Asked(())}, {"addresses listed": MISSING}, "ask the organisation"),
     (
+        {
+            "addresses": Asked(
+                tuple(
+                    FunctionalAddress(each, "Soc", "", (), (), LISTED)
+                    for each in (MAILBOX, "sdk.nobody.0203:habo.se")
+                )
+            )
+        },
+        {"addresses listed": MISSING},
+        "add them to functional_addresses",
+    ),
+    (
         {"listed": Asked(PART), "parent": WHOLE},
         {"address book": MISSING},
         "change part_of in the configuration",

@@ -72,7 +72,8 @@ def test_a_failed_transfer_ends_the_exchange_with_the_reason() -> None:
         MessageStatus.ERROR,
         MessageStatus.MESSAGE_EXCHANGE_ERROR,
     ]
-    assert "not-serviced" in step.events[-1].title
+    assert [one.title for one in step.events] == ["Transfer failed: not-serviced"] * 2
+    assert [one.detail for one in step.events] == ["EBMS:0004 NOT_SERVICED"] * 2
     assert step.reason == "EBMS:0004 NOT_SERVICED"
     assert step.deadline is None
 

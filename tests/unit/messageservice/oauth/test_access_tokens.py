@@ -210,6 +210,16 @@ async def test_it_gives_nothing_that_the_client_is_not_registered_for(scene: Sce
     assert wide.scopes == {Scope.LIST}
 
 
+async def test_their_token_narrows_what_its_client_is_registered_for(scene: Scene) -> None:
+    """api-mt-mk 5.2: a client that may have all mailboxes asks for one, and gets that one."""
+    scene.register(scene.habo, client("theirs", "*", external=True), external=EXTERNAL)
+    narrow = await scene.access(scene.theirs(**{AUTH_ID: [CARE, "*.skola.habo.se"]}))
+    assert {str(pattern) for pattern in narrow.patterns} == {CARE, SCHOOL}
+    assert not narrow.covers(DESK)
+    nothing = await scene.access(scene.theirs(**{AUTH_ID: ["sdk.elsewhere.habo.se"]}))
+    assert nothing.patterns == ()
+
+
 async def test_its_default_client_has_what_is_no_other_clients(scene: Scene) -> None:
     scene.register(
         scene.habo,

@@ -20,6 +20,7 @@ from samdrift.messageservice.oauth.jwt import UnverifiedJwt
 from samdrift.messageservice.oauth.keys import PublicKey
 from samdrift.messageservice.oauth.registrations import MessageClient
 from samdrift.net.issuers import KeysAt
+from samdrift.vault.errors import VaultDenied, VaultError, VaultLocked, VaultSuspended, VaultUnavailable
 from samdrift.vault.registry import RegistrationState
 from tests.unit.messageservice.oauth.scene import (
     ADDRESS,
@@ -395,3 +396,35 @@ async def test_an_organisation_that_is_suspended_gets_no_tokens(scene: Scene) ->
     finally:
         await set_state(scene.habo, role, RegistrationState.ACTIVE)
         await scene.installation.known(scene.habo, role)
+
+
+@pytest.mark.parametrize(
+    ("outage", "status", "error"),
+    [
+        (VaultLocked, 503, "temporarily_unavailable"),
+        (VaultSuspended, 503, "temporarily_unavailable"),
+        (VaultUnavailable, 503, "temporarily_unavailable"),
+        (VaultDenied, 400, "unauthorized_client"),
+    ],
+)
+@pytest.mark.parametrize("known", [True, False])
+async def test_without_a_vault_nobody_gets_a_token_and_everybody_is_told_why(
+    scene: Scene,
+    monkeypatch: pytest.MonkeyPatch,
+    outage: type[VaultError],
+    status: int,
+    error: str,
+    known: bool,
+) -> None:
+    """A vault that waits for its officer, or for its database, or that is no longer here (RFC 6749 5.2)."""
+
+    def denied(*which: object) -> None:
+        raise outage
+
+    assertion = scene.assertion() if known else scene.assertion(key=curve_key(5))
+    monkeypatch.setattr(scene.installation.gate, "open", denied)
+    answer = await scene.ask(assertion)
+    assert (answer.status_code, answer.json()["error"]) == (status, error)
+    assert ("retry-after" in answer.headers) == (status == 503)
+    assert answer.headers["cache-control"] == "no-store"
+    assert "access_token" not in answer.json()

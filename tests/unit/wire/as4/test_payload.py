@@ -192,7 +192,7 @@ def test_an_encrypted_part_header_may_come_in_any_pieces(cut: int) -> None:
 
 
 def test_an_empty_part_header_is_a_header() -> None:
-    """RFC 2046 5.1: the line that ends it comes first, and what follows is content, whatever it looks like."""
+    """RFC 2046 5.1: the line that ends it comes first, and what follows is content, whatever it is."""
     headers = _PartHeaders(1000)
     assert headers.strip(b"\r") + headers.strip(b"\n<xhe/>\r\n\r\n.") == b"<xhe/>\r\n\r\n."
     assert headers.strip(b"\r\n") == b"\r\n"
