@@ -138,7 +138,8 @@ def _lines(publication: Publication) -> Iterator[str]:
     yield f"Deltagarorganisation:   {owner.name}{number}"
     yield f"Deltagaridentifierare:  {PARTICIPANT_SCHEME}::{owner.identifier}"
     yield ""
-    yield "Certifikaten publiceras för dessa meddelandetyper, och ersätter dem som är publicerade nu:"
+    yield "Certifikaten nedan är organisationens fullständiga uppsättning: de ersätter alla som är publicerade nu."
+    yield "De publiceras för dessa meddelandetyper:"
     for one in publication.documents:
         yield f"  {one.scheme}::{one.value}"
     yield f"  process {NO_PROCESS.scheme}::{NO_PROCESS.value}"
@@ -163,7 +164,7 @@ def _about(key: PublishedKey) -> Iterator[str]:
     yield f"  Serienummer:    {one.serial_number:x}"
     yield f"  Giltigt:        {one.not_valid_before_utc:{_DAY}} till {one.not_valid_after_utc:{_DAY}}"
     if key.active_from is not None:
-        yield f"  Används från:   {key.active_from:%Y-%m-%d %H:%M} UTC; publiceras innan, bredvid det andra"
+        yield f"  Används från:   {key.active_from:%Y-%m-%d %H:%M} UTC"
     first, second = _grouped(fingerprint(one))
     yield f"  SHA-256:        {first}"
     yield f"                  {second}"

@@ -15,7 +15,7 @@ Members = dict[str, Any]
 _DIRECTIONS: Final = {"in": "Inkommet", "out": "Skickat"}
 CONTENT: Final = {
     "read": "uppackat",
-    "unreadable": "kunde inte läsas; det finns som det är i message.xml",
+    "unreadable": "kunde inte tolkas; originalet finns i message.xml",
     "gone": "togs bort medan exporten gjordes",
     "none": "finns inte hos leverantören",
 }

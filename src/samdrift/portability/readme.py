@@ -43,10 +43,10 @@ organisationen fick av sin leverantör. Exportens signatur, kontrollsummor och l
   receipts/            meddelandekvittenser till meddelanden som inte finns i exporten
   mt/, ap/             övrigt från meddelandetjänst och accesspunkt, och deras loggar (log.jsonl): JSON, en
                        post per rad
-  organisation.json    hur organisationen var inställd
+  organisation.json    organisationens konfiguration
   certificates.pem     certifikat för organisationens nycklar
   manifest.json        exportens innehåll, undertecknat (manifest.json.sig) med nyckeln till certificate.pem
 
-I index.csv står ett ' före det som ett kalkylprogram annars kunde ta för en formel.
+I index.csv står tecknet ' först i celler som ett kalkylprogram annars kunde tolka som en formel.
 Bilagor kommer från andra: öppna dem med samma försiktighet som bilagor i e-post.
 """
