@@ -138,7 +138,7 @@ def _lines(publication: Publication) -> Iterator[str]:
     yield f"Deltagarorganisation:   {owner.name}{number}"
     yield f"Deltagaridentifierare:  {PARTICIPANT_SCHEME}::{owner.identifier}"
     yield ""
-    yield "Certifikaten nedan är organisationens fullständiga uppsättning: de ersätter alla som är publicerade nu."
+    yield "Certifikaten nedan är organisationens fullständiga uppsättning. De ersätter alla publicerade."
     yield "De publiceras för dessa meddelandetyper:"
     for one in publication.documents:
         yield f"  {one.scheme}::{one.value}"

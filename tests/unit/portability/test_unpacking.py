@@ -186,7 +186,7 @@ async def test_a_message_that_cannot_be_read_is_there_as_it_is(left: Left) -> No
         "message.json",
         "message.txt",
     }
-    unread = [row for row in table(left) if row["Innehåll"].startswith("kunde inte läsas")]
+    unread = [row for row in table(left) if row["Innehåll"].startswith("kunde inte tolkas")]
     assert len(unread) == 4
 
 
