@@ -31,7 +31,7 @@ from samdrift.messageservice.incoming.judging import (
 )
 from samdrift.messageservice.incoming.matching import match_receipt, signer_facts
 from samdrift.messageservice.lifecycle.ledger import commitments, held
-from samdrift.messageservice.outgoing.sending import Sending
+from samdrift.messageservice.outgoing.sender import Sender
 from samdrift.messageservice.settings import MessageServiceSettings, OrganisationProfile
 from samdrift.vault.bodies import Body
 from samdrift.vault.errors import VaultUnavailable
@@ -59,7 +59,7 @@ class Inbox:
         address_book: AddressBook,
         access_points: Mapping[ParticipantIdentifier, AccessPoint],
         profiles: Mapping[ParticipantIdentifier, OrganisationProfile],
-        sending: Sending,
+        sender: Sender,
         clock: Clock,
         new_id: Callable[[], str],
     ) -> None:
@@ -69,7 +69,7 @@ class Inbox:
         self._address_book = address_book
         self._access_points = access_points
         self._profiles = profiles
-        self._sending = sending
+        self._sender = sender
         self._clock = clock
         self._new_id = new_id
         self.meaningless = 0
@@ -113,7 +113,7 @@ class Inbox:
                 await held(vault, str(failure), **_ids(item))
             raise
         if answer is not None:
-            self._sending.start_receipt(organisation, *answer)
+            self._sender.start_receipt(organisation, *answer)
 
     async def _judge(
         self,
