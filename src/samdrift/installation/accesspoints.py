@@ -9,7 +9,7 @@ from contextlib import AsyncExitStack
 from functools import partial
 
 from samdrift.config.model import Config, DomibusConfig, OrganisationConfig
-from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
+from samdrift.contracts.principals import Purpose, Role
 from samdrift.contracts.transfer import AccessPoint, Poll, Submission, TransferUnavailable
 from samdrift.domibus import DomibusAccessPoint, DomibusSettings, Login, Plugin
 from samdrift.installation.replaceable import newest_identity
@@ -23,7 +23,6 @@ from samdrift.vault.errors import VaultLocked
 from samdrift.vault.gate import Gate
 from samdrift.wire.identifiers import ParticipantIdentifier
 
-_WORKER = Principal(PrincipalKind.WORKER, "operator")
 _DOMIBUS_SILENCE = 120.0
 """Seconds that a Domibus may take to store a large envelope before it answers."""
 
@@ -83,7 +82,8 @@ async def connected(
     stack: AsyncExitStack, organisation: OrganisationConfig, gate: Gate, config: Config
 ) -> AccessPoint:
     """Connect over TLS with the organisation's own client certificate."""
-    async with gate.open(_WORKER, organisation.identifier, Role.MESSAGE_SERVICE, Purpose.MAINTAIN) as vault:
+    vaults = gate.worker("operator", Role.MESSAGE_SERVICE)
+    async with vaults.open(organisation.identifier, Purpose.MAINTAIN) as vault:
         own = newest_identity(vault.tls_client())
     if organisation.domibus is not None:
         return _domibus(stack, organisation.identifier, organisation.domibus, gate, own)

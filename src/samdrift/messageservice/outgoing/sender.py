@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from functools import partial
 
@@ -13,7 +12,7 @@ from samdrift.contracts.clock import Clock
 from samdrift.contracts.discovery import DiscoveryError, DiscoveryUnavailable
 from samdrift.contracts.errors import Temporary
 from samdrift.contracts.messages import Direction, ReceiptState, WorkKind
-from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
+from samdrift.contracts.principals import Purpose, Role
 from samdrift.contracts.transfer import AccessPoint, TransferRefused, TransferUnavailable
 from samdrift.messageservice.aside import aside, digest
 from samdrift.messageservice.lifecycle import progress
@@ -21,7 +20,7 @@ from samdrift.messageservice.lifecycle.deadlines import pass_deadline
 from samdrift.messageservice.lifecycle.ledger import advance, commitments, held, receipt_failed
 from samdrift.messageservice.outgoing.sealing import Sealing
 from samdrift.messageservice.screening import Malware, Screening
-from samdrift.messageservice.settings import MessageServiceSettings
+from samdrift.messageservice.settings import WORKER, MessageServiceSettings
 from samdrift.scheduling.inflight import InFlight, Job
 from samdrift.vault.errors import VaultError, VaultUnavailable
 from samdrift.vault.gate import Gate
@@ -29,8 +28,6 @@ from samdrift.vault.messageservice import MessageServiceVault
 from samdrift.vault.records import MessageRecord, ReceiptRecord, WorkItem
 from samdrift.wire import sdkmessage
 from samdrift.wire.identifiers import DocumentIdentifier, ParticipantIdentifier
-
-_WORKER = Principal(PrincipalKind.WORKER, "message-service")
 
 
 class Sender(InFlight):
@@ -55,7 +52,7 @@ class Sender(InFlight):
         self._unexpected = unexpected("message-service-sending")
         super().__init__(clock, parallel=settings.parallel, lease=settings.lease, on_failure=self._unexpected)
         self._settings = settings
-        self._gate = gate
+        self._vaults = gate.worker(WORKER, Role.MESSAGE_SERVICE)
         self._sealing = sealing
         self._screening = screening
         self._access_points = access_points
@@ -75,7 +72,7 @@ class Sender(InFlight):
 
     async def _claim(self, organisation: ParticipantIdentifier, room: int) -> datetime | None:
         now = self._clock()
-        async with self._gate.open(_WORKER, organisation, Role.MESSAGE_SERVICE, Purpose.PROCESS) as vault:
+        async with self._vaults.open(organisation, Purpose.PROCESS) as vault:
             work = await vault.claim_work(now=now, lease=self._lease, limit=room)
             jobs = [job for item in work if (job := await self._taken_up(organisation, vault, item, now))]
             due = await vault.next_due()
@@ -125,7 +122,7 @@ class Sender(InFlight):
         Clauses: envelope-profile-xhe 2 sentence 1.
         """
         now, facts = self._clock(), dict[str, str]()
-        async with self._open(organisation) as vault:
+        async with self._vaults.open(organisation, Purpose.SEND) as vault:
             try:
                 malware = None if scanned else await self._malware(organisation, payload)
                 if malware is not None:
@@ -179,7 +176,7 @@ class Sender(InFlight):
         transport-model-extended 3.3.1 step 22, 3.3.2 step 22.
         """
         now = self._clock()
-        async with self._open(organisation) as vault:
+        async with self._vaults.open(organisation, Purpose.SEND) as vault:
             try:
                 envelope = await self._sealing.receipt(
                     payload,
@@ -244,6 +241,3 @@ class Sender(InFlight):
         when = now + self._settings.retry_after
         await vault.reschedule(kind, subject, next_attempt=when)
         return when
-
-    def _open(self, organisation: ParticipantIdentifier) -> AbstractAsyncContextManager[MessageServiceVault]:
-        return self._gate.open(_WORKER, organisation, Role.MESSAGE_SERVICE, Purpose.SEND)
