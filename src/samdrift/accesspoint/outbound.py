@@ -17,8 +17,7 @@ from samdrift.audit.events import AuditEvent
 from samdrift.contracts.clock import Clock
 from samdrift.contracts.principals import Purpose, Role
 from samdrift.contracts.transfer import TransferReason
-from samdrift.net.client import HttpClient
-from samdrift.net.post import PeerUnreachable, post
+from samdrift.net.client import HttpClient, PeerUnreachable, post
 from samdrift.vault.bodies import BodyReader
 from samdrift.vault.gate import Gate
 from samdrift.vault.records import Transfer

@@ -15,8 +15,8 @@ from samdrift.domibus import DomibusAccessPoint, DomibusSettings, Login, Plugin
 from samdrift.installation.replaceable import newest_identity
 from samdrift.keystore.keyfiles import KeyStoreError
 from samdrift.messageservice.lifecycle.transfers import under_way
+from samdrift.net.client import http_client
 from samdrift.net.clock import system_clock
-from samdrift.net.http import http_client
 from samdrift.net.interface_c import HttpAccessPoint
 from samdrift.net.tls import TlsIdentity, client_tls
 from samdrift.vault.errors import VaultLocked
