@@ -30,7 +30,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import NameOID
 
 from samdrift.installation.loop import run
-from samdrift.net.http import http_client
+from samdrift.net.client import http_client
 from samdrift.net.server import listening_socket, serving
 from samdrift.net.tls import TlsIdentity, client_tls, server_tls
 

@@ -25,7 +25,7 @@ from samdrift.accesspoint.reception import Reception
 from samdrift.accesspoint.settings import AccessPointSettings
 from samdrift.audit.events import AuditEvent
 from samdrift.contracts.clock import Clock
-from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
+from samdrift.contracts.principals import Purpose, Role
 from samdrift.scheduling.signals import Signals
 from samdrift.vault.accesspoint import AccessPointVault
 from samdrift.vault.bodies import BodyWriter
@@ -47,8 +47,6 @@ from samdrift.wire.envelope import EnvelopeHeader, HeaderScanner
 from samdrift.wire.errors import WireError
 from samdrift.wire.identifiers import ParticipantIdentifier
 from samdrift.wire.profile import PROFILES
-
-_WORKER = Principal(PrincipalKind.WORKER, "access-point-inbound")
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +83,7 @@ class Inbound:
     ) -> None:
         self._settings = settings
         self._gate = gate
+        self._vaults = gate.worker("access-point-inbound", Role.ACCESS_POINT)
         self._peers = peers
         self._keys = keys
         self._answers = answers
@@ -151,7 +150,7 @@ class Inbound:
         now: datetime,
     ) -> _Taken:
         """Clauses: accesspoint-test-cases 6.2.4 TF-09; component-accesspoint 3.2.2 step 1, step 2."""
-        async with self._gate.open(_WORKER, recipient, Role.ACCESS_POINT, Purpose.RECEIVE) as vault:
+        async with self._vaults.open(recipient, Purpose.RECEIVE) as vault:
             writer = vault.new_body()
             addressed = reception.open_with(self._keys().decryption)
             arrived = await self._spool(reception, writer, header)
@@ -243,7 +242,7 @@ class Inbound:
         if recipient is None:
             await self._gate.operator_log(AuditEvent.AP_ENVELOPE_REFUSED, reason=reason, **facts)
             return
-        async with self._gate.open(_WORKER, recipient, Role.ACCESS_POINT, Purpose.RECEIVE) as vault:
+        async with self._vaults.open(recipient, Purpose.RECEIVE) as vault:
             vault.record(AuditEvent.AP_ENVELOPE_REFUSED, reason=reason, **facts)
 
 

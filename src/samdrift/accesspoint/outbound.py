@@ -15,10 +15,9 @@ from samdrift.accesspoint.settings import AccessPointSettings
 from samdrift.accesspoint.verdict import Answer, judge
 from samdrift.audit.events import AuditEvent
 from samdrift.contracts.clock import Clock
-from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
+from samdrift.contracts.principals import Purpose, Role
 from samdrift.contracts.transfer import TransferReason
-from samdrift.net.client import HttpClient
-from samdrift.net.post import PeerUnreachable, post
+from samdrift.net.client import HttpClient, PeerUnreachable, post
 from samdrift.vault.bodies import BodyReader
 from samdrift.vault.gate import Gate
 from samdrift.vault.records import Transfer
@@ -26,7 +25,6 @@ from samdrift.wire.as4 import Compressed, PreparedMessage, SignedReference, prep
 from samdrift.wire.crypto.keys import Random
 from samdrift.wire.identifiers import ParticipantIdentifier
 
-_WORKER = Principal(PrincipalKind.WORKER, "access-point-outbound")
 _IN_ONE_PIECE = 1 << 20
 
 
@@ -45,7 +43,7 @@ class Outbound:
         meters: Meters,
     ) -> None:
         self._settings = settings
-        self._gate = gate
+        self._vaults = gate.worker("access-point-outbound", Role.ACCESS_POINT)
         self._routes = routes
         self._client = client
         self._keys = keys
@@ -172,7 +170,7 @@ class Outbound:
     ) -> datetime | None:
         now = self._clock()
         later = self._settings.retry.next_attempt(len(transfer.attempts), now, self._rng(1)[0] / 255)
-        async with self._gate.open(_WORKER, organisation, Role.ACCESS_POINT, Purpose.SEND) as vault:
+        async with self._vaults.open(organisation, Purpose.SEND) as vault:
             if answer.delivered:
                 if await vault.delivered(transfer.id, now=now, receipt=answer.receipt, peer=facts["peer"]):
                     signature = signature_facts(answer.signature)

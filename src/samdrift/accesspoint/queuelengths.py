@@ -7,13 +7,11 @@ from datetime import datetime, timedelta
 from samdrift.accesspoint.meters import Meters
 from samdrift.accesspoint.sending import Sending
 from samdrift.contracts.clock import Clock
-from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
+from samdrift.contracts.principals import Purpose, Role
 from samdrift.vault.errors import VaultLocked
 from samdrift.vault.gate import Gate
 from samdrift.vault.records import Backlog
 from samdrift.wire.identifiers import ParticipantIdentifier
-
-_WORKER = Principal(PrincipalKind.WORKER, "access-point-meters")
 
 
 class QueueLengths:
@@ -24,7 +22,7 @@ class QueueLengths:
     """
 
     def __init__(self, gate: Gate, sending: Sending, meters: Meters, clock: Clock, every: timedelta) -> None:
-        self._gate = gate
+        self._vaults = gate.worker("access-point-meters", Role.ACCESS_POINT)
         self._sending = sending
         self._meters = meters
         self._clock = clock
@@ -44,7 +42,7 @@ class QueueLengths:
     async def _backlog(self, organisation: ParticipantIdentifier) -> Backlog | None:
         """``None`` while its vault is locked: then nobody knows, and nothing moves."""
         try:
-            async with self._gate.open(_WORKER, organisation, Role.ACCESS_POINT, Purpose.MEASURE) as vault:
+            async with self._vaults.open(organisation, Purpose.MEASURE) as vault:
                 return await vault.backlog()
         except VaultLocked:
             return None

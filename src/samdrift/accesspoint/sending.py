@@ -11,7 +11,7 @@ from samdrift.accesspoint.settings import AccessPointSettings
 from samdrift.audit.events import AuditEvent
 from samdrift.audit.operations import unexpected
 from samdrift.contracts.clock import Clock
-from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
+from samdrift.contracts.principals import Purpose, Role
 from samdrift.contracts.transfer import TransferReason
 from samdrift.scheduling.inflight import InFlight
 from samdrift.scheduling.signals import Signals
@@ -20,8 +20,6 @@ from samdrift.vault.bodies import BodyReader
 from samdrift.vault.gate import Gate
 from samdrift.vault.records import Transfer
 from samdrift.wire.identifiers import ParticipantIdentifier
-
-_WORKER = Principal(PrincipalKind.WORKER, "access-point-outbound")
 
 
 class Sending(InFlight):
@@ -40,7 +38,7 @@ class Sending(InFlight):
             on_failure=unexpected("access-point-outbound"),
         )
         self._settings = settings
-        self._gate = gate
+        self._vaults = gate.worker("access-point-outbound", Role.ACCESS_POINT)
         self._outbound = outbound
         self._signals = signals
 
@@ -61,7 +59,7 @@ class Sending(InFlight):
 
     async def _claim(self, organisation: ParticipantIdentifier, room: int) -> datetime | None:
         now = self._clock()
-        async with self._gate.open(_WORKER, organisation, Role.ACCESS_POINT, Purpose.SEND) as vault:
+        async with self._vaults.open(organisation, Purpose.SEND) as vault:
             claimed = await vault.claim_transfers(now=now, lease=self._lease, limit=room)
             hopeful = [one for one in claimed if not await self._given_up(organisation, vault, one, now)]
             bodies = [await vault.outgoing_body(transfer.id) for transfer in hopeful]

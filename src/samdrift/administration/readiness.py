@@ -22,7 +22,7 @@ from samdrift.keystore.interface import OPERATOR_KEYS
 from samdrift.keystore.keyfiles import KeyName
 from samdrift.messageservice.routing import Routing, Share
 from samdrift.net.addressbook import AddressBookClient, AddressBookUnavailable
-from samdrift.net.http import http_client
+from samdrift.net.client import http_client
 from samdrift.net.trustfolder import TrustFolderError, read_policies
 from samdrift.wire.addressbook import AddressBookCopy
 from samdrift.wire.identifiers import DocumentIdentifier, ParticipantIdentifier

@@ -13,8 +13,8 @@ from samdrift.client.mailbox import Mailbox
 from samdrift.client.outgoing import Correspondent
 from samdrift.client.tokens import Tokens
 from samdrift.config.toml import ConfigError, read_file, text
+from samdrift.net.client import http_client
 from samdrift.net.clock import system_clock
-from samdrift.net.http import http_client
 from samdrift.net.tls import client_tls
 
 

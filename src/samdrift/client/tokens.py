@@ -10,8 +10,7 @@ from urllib.parse import urlencode
 from samdrift.client.errors import Unreachable, refusal
 from samdrift.client.keys import ClientKey
 from samdrift.contracts.clock import Clock
-from samdrift.net.client import HttpClient, NoAnswer
-from samdrift.net.http import FetchLimits, fetch
+from samdrift.net.client import FetchLimits, HttpClient, NoAnswer, fetch
 
 _LIMITS = FetchLimits(64 * 1024, 15.0)
 _SPARE = timedelta(seconds=20)

@@ -41,7 +41,6 @@ class Principal:
 class Purpose(StrEnum):
     """Why a vault is opened; stands in the organisation's log with each opening."""
 
-    PROVISION = "provision"
     SUBMIT = "submit"
     SEND = "send"
     RECEIVE = "receive"

@@ -22,8 +22,7 @@ from samdrift.federation.testbed.parties import Evidence, OrganisationKeys, Subj
 from samdrift.federation.testbed.setup import prepared
 from samdrift.installation.accesspoints import connected
 from samdrift.installation.operator import running, vault_settings
-from samdrift.net.http import http_client
-from samdrift.net.post import Answered, post
+from samdrift.net.client import Answered, http_client, post
 from samdrift.net.tls import client_tls
 from samdrift.vault.gate import Gate
 from samdrift.wire.identifiers import ParticipantIdentifier

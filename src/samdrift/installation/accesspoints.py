@@ -9,88 +9,31 @@ from contextlib import AsyncExitStack
 from functools import partial
 
 from samdrift.config.model import Config, DomibusConfig, OrganisationConfig
-from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
+from samdrift.contracts.principals import Purpose, Role
 from samdrift.contracts.transfer import AccessPoint, Poll, Submission, TransferUnavailable
 from samdrift.domibus import DomibusAccessPoint, DomibusSettings, Login, Plugin
 from samdrift.installation.replaceable import newest_identity
 from samdrift.keystore.keyfiles import KeyStoreError
 from samdrift.messageservice.lifecycle.transfers import under_way
+from samdrift.net.client import http_client
 from samdrift.net.clock import system_clock
-from samdrift.net.http import http_client
 from samdrift.net.interface_c import HttpAccessPoint
 from samdrift.net.tls import TlsIdentity, client_tls
 from samdrift.vault.errors import VaultLocked
 from samdrift.vault.gate import Gate
 from samdrift.wire.identifiers import ParticipantIdentifier
 
-_WORKER = Principal(PrincipalKind.WORKER, "operator")
 _DOMIBUS_SILENCE = 120.0
 """Seconds that a Domibus may take to store a large envelope before it answers."""
-
-
-async def connected(
-    stack: AsyncExitStack, organisation: OrganisationConfig, gate: Gate, config: Config
-) -> AccessPoint:
-    """The organisation's access point; not reached while its vault is locked, which changes nothing else."""
-    connect = partial(_connect, stack, organisation, gate, config)
-    try:
-        return await connect()
-    except VaultLocked:
-        return OnceUnlocked(connect)
-
-
-class OnceUnlocked:
-    """An access point that is reached when the vault opens that has the key of the client certificate."""
-
-    def __init__(self, connect: Callable[[], Awaitable[AccessPoint]]) -> None:
-        self._connect = connect
-        self._connected: AccessPoint | None = None
-        self._alone = asyncio.Lock()
-
-    async def submit(
-        self, envelope_id: str, conversation_id: str, body: bytes | AsyncIterable[bytes]
-    ) -> Submission:
-        return await (await self._reached()).submit(envelope_id, conversation_id, body)
-
-    async def poll(self, after: int, wait: float, taken: Collection[str] = (), past: str = "") -> Poll:
-        return await (await self._reached()).poll(after, wait, taken, past)
-
-    async def fetch(self, item_id: str) -> AsyncGenerator[bytes, None]:
-        async with contextlib.aclosing((await self._reached()).fetch(item_id)) as pieces:
-            async for piece in pieces:
-                yield piece
-
-    async def acknowledge(self, item_id: str) -> None:
-        await (await self._reached()).acknowledge(item_id)
-
-    async def _reached(self) -> AccessPoint:
-        """The access point itself; :class:`TransferUnavailable` while the vault is locked."""
-        async with self._alone:
-            if self._connected is None:
-                try:
-                    self._connected = await self._connect()
-                except VaultLocked as error:
-                    raise TransferUnavailable(error.text) from None
-            return self._connected
-
-
-async def _connect(
-    stack: AsyncExitStack, organisation: OrganisationConfig, gate: Gate, config: Config
-) -> AccessPoint:
-    """Over TLS with the organisation's own client certificate."""
-    async with gate.open(_WORKER, organisation.identifier, Role.MESSAGE_SERVICE, Purpose.MAINTAIN) as vault:
-        own = newest_identity(vault.tls_client())
-    if organisation.domibus is not None:
-        return _domibus(stack, organisation.identifier, organisation.domibus, gate, own)
-    client = http_client(client_tls(own, config.inner_issuers), public_only=False, connections=16)
-    stack.push_async_callback(client.aclose)
-    return HttpAccessPoint(client, organisation.access_point)
 
 
 def connected_later(
     stack: AsyncExitStack, organisation: OrganisationConfig, gate: Gate, config: Config
 ) -> AccessPoint:
-    """The same, connected when it is first used; that bundles of issuers are unusable is told at once."""
+    """Return the organisation's access point, connected when it is first used.
+
+    Bundles of issuers that cannot be used are reported immediately.
+    """
     client_tls(None, organisation.domibus.issuers if organisation.domibus else config.inner_issuers)
     return LaterAccessPoint(partial(connected, stack, organisation, gate, config))
 
@@ -98,8 +41,8 @@ def connected_later(
 class LaterAccessPoint:
     """An access point that is connected with when it is first used.
 
-    An organisation that is suspended, or is not ready yet, keeps no other from
-    being served: what is to be said to its access point waits.
+    An organisation that is suspended, is not ready yet, or whose vault is locked
+    keeps no other from being served: what is to be said to its access point waits.
     """
 
     def __init__(self, connect: Callable[[], Awaitable[AccessPoint]]) -> None:
@@ -128,9 +71,25 @@ class LaterAccessPoint:
             if self._access_point is None:
                 try:
                     self._access_point = await self._connect()
+                except VaultLocked as error:
+                    raise TransferUnavailable(error.text) from None
                 except KeyStoreError as error:
                     raise TransferUnavailable(f"the access point cannot be called: {error.text}") from None
             return self._access_point
+
+
+async def connected(
+    stack: AsyncExitStack, organisation: OrganisationConfig, gate: Gate, config: Config
+) -> AccessPoint:
+    """Connect over TLS with the organisation's own client certificate."""
+    vaults = gate.worker("operator", Role.MESSAGE_SERVICE)
+    async with vaults.open(organisation.identifier, Purpose.MAINTAIN) as vault:
+        own = newest_identity(vault.tls_client())
+    if organisation.domibus is not None:
+        return _domibus(stack, organisation.identifier, organisation.domibus, gate, own)
+    client = http_client(client_tls(own, config.inner_issuers), public_only=False, connections=16)
+    stack.push_async_callback(client.aclose)
+    return HttpAccessPoint(client, organisation.access_point)
 
 
 def _domibus(

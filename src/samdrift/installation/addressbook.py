@@ -13,8 +13,8 @@ from samdrift.contracts.addressbook import AddressBook, Listing
 from samdrift.net.addressbook import AddressBookClient, AddressBookUnavailable
 from samdrift.net.addressbookcopy import LocalAddressBook
 from samdrift.net.background import in_background
+from samdrift.net.client import http_client
 from samdrift.net.clock import system_clock
-from samdrift.net.http import http_client
 from samdrift.wire.addressbook import AddressBookCopy
 from samdrift.wire.identifiers import ParticipantIdentifier
 

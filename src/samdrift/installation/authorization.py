@@ -18,9 +18,8 @@ from samdrift.messageservice.oauth.issuing import TokenIssuing
 from samdrift.messageservice.oauth.keyring import Keyring
 from samdrift.messageservice.oauth.keysource import KeysUnavailable
 from samdrift.messageservice.oauth.verifying import TokenVerifying
-from samdrift.net.client import HttpClient
+from samdrift.net.client import HttpClient, http_client
 from samdrift.net.clock import system_clock
-from samdrift.net.http import http_client
 from samdrift.net.tls import client_tls
 from samdrift.vault.gate import Gate
 

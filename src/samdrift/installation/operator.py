@@ -41,9 +41,9 @@ from samdrift.keystore.interface import OPERATOR_KEYS, KeyStore
 from samdrift.messageservice import role as mt
 from samdrift.messageservice.access import Authorization
 from samdrift.messageservice.service import MessageService
+from samdrift.net.client import http_client
 from samdrift.net.clock import system_clock
 from samdrift.net.guard import guarded
-from samdrift.net.http import http_client
 from samdrift.net.tls import client_tls
 from samdrift.vault.gate import Gate
 from samdrift.vault.openkeys import open_keys

@@ -10,10 +10,10 @@ from datetime import timedelta
 from samdrift.config.model import Config
 from samdrift.contracts.discovery import CertificateChecks, Discovery
 from samdrift.net.certificates import FederationCertificates
+from samdrift.net.client import http_client
 from samdrift.net.clock import system_clock
 from samdrift.net.discovery import SmpDiscovery
 from samdrift.net.dns import NaptrResolver
-from samdrift.net.http import http_client
 from samdrift.net.revocation import RevocationSource
 from samdrift.net.trustfolder import followed_policies
 

@@ -26,7 +26,7 @@ from samdrift.isolationcheck.ledger import Ledger
 from samdrift.keystore.interface import OPERATOR_KEYS, KeyStore
 from samdrift.keystore.keyfiles import KeyName, KeyStoreError
 from samdrift.messageservice.oauth.issuers import OwnIssuers
-from samdrift.net.http import http_client
+from samdrift.net.client import http_client
 from samdrift.net.tls import client_tls
 from samdrift.vault.crossing import Crossings
 from samdrift.vault.errors import VaultError

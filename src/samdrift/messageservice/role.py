@@ -22,9 +22,8 @@ from samdrift.messageservice.interface_d.application import InterfaceD
 from samdrift.messageservice.interface_d.mailboxes import Mailboxes
 from samdrift.messageservice.interface_d.posting import Posting
 from samdrift.messageservice.lifecycle.transfers import Transfers
-from samdrift.messageservice.outgoing.outgoing import Outgoing
 from samdrift.messageservice.outgoing.sealing import Sealing
-from samdrift.messageservice.outgoing.sending import Sending
+from samdrift.messageservice.outgoing.sender import Sender
 from samdrift.messageservice.screening import Screening
 from samdrift.messageservice.service import MessageService
 from samdrift.messageservice.settings import MessageServiceSettings, OrganisationProfile
@@ -64,8 +63,7 @@ class MessageServiceRole:
         self._profiles = profiles
         sealing = Sealing(settings.federation, around.discovery, around.checks, around.rng)
         screening = Screening(around.scanner)
-        outgoing = Outgoing(settings, around.gate, sealing, screening, around.access_points, around.clock)
-        self._sending = Sending(settings, around.gate, outgoing, around.clock)
+        self._sender = Sender(settings, around.gate, sealing, screening, around.access_points, around.clock)
         judging = Judging(settings, around.discovery, around.checks, screening, around.rng)
         inbox = self._inbox = Inbox(
             settings,
@@ -74,14 +72,14 @@ class MessageServiceRole:
             around.address_book,
             around.access_points,
             profiles,
-            self._sending,
+            self._sender,
             around.clock,
             _new_ids(around.rng),
         )
         transfers = Transfers(settings, around.gate, around.clock)
         self._polling = Polling(settings, around.access_points, inbox, transfers, self._served, around.clock)
         self.service = MessageService(
-            settings, around.gate, self._sending, screening, around.address_book, profiles, around.clock
+            settings, around.gate, self._sender, screening, around.address_book, profiles, around.clock
         )
 
     @property
@@ -100,14 +98,14 @@ class MessageServiceRole:
         """Send what is due and take over what comes in, while the context lasts."""
         organisations = [organisation for organisation in self._profiles if self._served(organisation)]
         work = [self._polling.run(organisation) for organisation in self._profiles]
-        work += [self._sending.dispatcher.run(organisations), self._listen()]
+        work += [self._sender.dispatcher.run(organisations), self._listen()]
         failed = unexpected("message-service")
         work.append(keep_up(self._gate, Role.MESSAGE_SERVICE, failed))
         async with in_background(*work, on_failure=failed):
             try:
                 yield
             finally:
-                await self._sending.stop()
+                await self._sender.stop()
 
     def _served(self, organisation: ParticipantIdentifier) -> bool:
         return self._gate.registry.serves(organisation, Role.MESSAGE_SERVICE)
@@ -115,7 +113,7 @@ class MessageServiceRole:
     async def _listen(self) -> None:
         async for organisation, role in self._gate.wakeups():
             if role is Role.MESSAGE_SERVICE and organisation in self._profiles:
-                self._sending.dispatcher.wake(organisation)
+                self._sender.dispatcher.wake(organisation)
                 self._gate.news.raise_for(organisation)
 
 

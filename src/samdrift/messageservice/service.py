@@ -16,7 +16,7 @@ from samdrift.messageservice.aside import aside, digest
 from samdrift.messageservice.attributes import attributes
 from samdrift.messageservice.findings import of_files
 from samdrift.messageservice.lifecycle.ledger import commitments
-from samdrift.messageservice.outgoing.sending import Sending
+from samdrift.messageservice.outgoing.sender import Sender
 from samdrift.messageservice.screening import Screening
 from samdrift.messageservice.settings import MessageServiceSettings, OrganisationProfile
 from samdrift.vault.gate import Gate
@@ -43,7 +43,7 @@ class MessageService:
         self,
         settings: MessageServiceSettings,
         gate: Gate,
-        sending: Sending,
+        sender: Sender,
         screening: Screening,
         address_book: AddressBook,
         profiles: Mapping[ParticipantIdentifier, OrganisationProfile],
@@ -51,7 +51,7 @@ class MessageService:
     ) -> None:
         self._settings = settings
         self._gate = gate
-        self._sending = sending
+        self._sender = sender
         self._screening = screening
         self.address_book = address_book
         """For clients to search in; open to all, as the address book itself is."""
@@ -82,7 +82,7 @@ class MessageService:
         payload = prepared.write()
         payload_digest = await digest(payload)
         now = self._clock()
-        claim = self._sending.room(organisation) > 0
+        claim = self._sender.room(organisation) > 0
         record = _record(message, document, now, len(payload))
         async with self._gate.open(principal, organisation, Role.MESSAGE_SERVICE, Purpose.COMPOSE) as vault:
             writer = vault.new_body()
@@ -98,9 +98,9 @@ class MessageService:
                 **commitments(vault, message=payload_digest),
             )
         if claim:
-            self._sending.start_message(organisation, record, payload, scanned=scanned)
+            self._sender.start_message(organisation, record, payload, scanned=scanned)
         else:
-            self._sending.dispatcher.wake(organisation)
+            self._sender.dispatcher.wake(organisation)
         return record
 
     def _prepared(

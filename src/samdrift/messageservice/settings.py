@@ -8,6 +8,9 @@ from datetime import timedelta
 from samdrift.vault.sessionkeys import RefusalLimit
 from samdrift.wire.identifiers import ParticipantIdentifier
 
+WORKER = "message-service"
+"""The name of this role's own work in the logs of organisations."""
+
 
 @dataclass(frozen=True, slots=True)
 class MessageServiceSettings:

@@ -7,8 +7,7 @@ from typing import TypeVar
 from urllib.parse import urlencode, urljoin, urlsplit
 
 from samdrift.contracts.errors import Temporary
-from samdrift.net.client import HttpClient, NoAnswer
-from samdrift.net.http import FetchLimits, fetch
+from samdrift.net.client import FetchLimits, HttpClient, NoAnswer, fetch
 from samdrift.wire.addressbook import (
     FunctionalAddress,
     Organisation,

@@ -3,14 +3,16 @@
 Addresses that we call come from outside (DNS, service metadata, certificates).
 So redirects are never followed, no proxy, credentials or cookies are used,
 nothing is unpacked, and only permitted addresses are connected to. How much of
-an answer is read is for the caller to say.
+an answer is read is for the caller to say: :func:`fetch` and :func:`post` read
+whole answers within limits.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterable, AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterator, Mapping
+from dataclasses import dataclass
 from enum import StrEnum
 from types import TracebackType
 from typing import Self
@@ -18,9 +20,9 @@ from typing import Self
 import aiohttp
 from yarl import URL
 
-from samdrift.net.addresses import AddressForbidden, Permits, PermittedAddresses
-from samdrift.net.outgoing import Outgoing, Patience
-from samdrift.net.tls import TlsContext
+from samdrift.contracts.errors import Temporary
+from samdrift.net.addresses import AddressForbidden, Permits, PermittedAddresses, any_address, is_public
+from samdrift.net.tls import TlsContext, client_tls
 from samdrift.wire.errors import WireError
 from samdrift.wire.webaddress import web_address
 
@@ -151,10 +153,10 @@ class HttpClient:
         A body in pieces has ``length`` bytes, or goes in chunks when nobody knows.
         What goes wrong in such a body itself is raised as it is.
         """
-        patience = Patience(silence or self._silence)
+        patience = _Patience(silence or self._silence)
         outgoing = None
         if body is not None and not isinstance(body, bytes):
-            body = outgoing = Outgoing(body, length, patience.renew)
+            body = outgoing = _RequestBody(body, length, patience.renew)
             headers = {**(headers or {}), **outgoing.headers}
         try:
             with _typed():
@@ -201,3 +203,177 @@ def _typed() -> Iterator[None]:
         raise NoAnswer(HttpFault.FORBIDDEN) from None
     except (aiohttp.ClientError, OSError, ValueError) as error:
         raise NoAnswer(HttpFault.UNREACHABLE, type(error).__name__) from None
+
+
+@dataclass(frozen=True, slots=True)
+class FetchLimits:
+    """The most that one answer may take: bytes of its body, and seconds from the call to its end."""
+
+    max_bytes: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """An HTTP answer, whatever its status."""
+
+    status: int
+    content_type: str
+    body: bytes
+
+
+def http_client(
+    tls: TlsContext | None = None,
+    *,
+    public_only: bool = True,
+    connections: int = 100,
+    seconds: float = 10.0,
+) -> HttpClient:
+    """A client whose TLS follows its files; to be closed by the caller.
+
+    ``public_only`` refuses to connect to loopback, private and other special
+    addresses: off only where peers and shared services live on such, as in the
+    local federation. ``seconds`` is the longest silence, at any step.
+    """
+    permits = is_public if public_only else any_address
+    return HttpClient(tls or client_tls(), permits, connections=connections, silence=seconds)
+
+
+async def fetch(
+    client: HttpClient,
+    url: str,
+    limits: FetchLimits,
+    *,
+    content: bytes | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> Fetched:
+    """GET ``url``, or POST ``content``; :class:`NoAnswer` when no whole answer came within ``limits``."""
+    method = "GET" if content is None else "POST"
+    try:
+        async with (
+            asyncio.timeout(limits.seconds),
+            client.exchange(method, url, content, headers=headers, silence=limits.seconds) as answer,
+        ):
+            if answer.encoded:
+                raise NoAnswer(HttpFault.ENCODED)
+            return Fetched(answer.status, answer.content_type, await answer.read(limits.max_bytes))
+    except TimeoutError:
+        raise NoAnswer(HttpFault.TIMEOUT) from None
+
+
+class _Patience:
+    """A limit, in seconds, to the wait for a peer; every sign that it takes something renews it."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._timeout = asyncio.timeout(seconds)
+        self._waiting = False
+
+    async def __aenter__(self) -> None:
+        await self._timeout.__aenter__()
+        self._waiting = True
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._waiting = False
+        await self._timeout.__aexit__(kind, error, trace)
+
+    def renew(self) -> None:
+        """Wait for the whole time again; nothing when the wait is over."""
+        if self._waiting:
+            self._timeout.reschedule(asyncio.get_running_loop().time() + self._seconds)
+
+
+class _RequestBody:
+    """Passes the pieces of a body on, and tells when one has got away.
+
+    aiohttp itself waits for ever for a peer that takes nothing more, cuts what
+    goes over the announced length, and takes an exception of the body for one
+    of the connection. ``failure`` keeps the last apart.
+    """
+
+    def __init__(self, body: AsyncIterable[bytes], length: int | None, got_away: Callable[[], None]) -> None:
+        self._body = body
+        self._length = length
+        self._got_away = got_away
+        self.headers = {"content-length": str(length)} if length is not None else {}
+        self.failure: Exception | None = None
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        """The pieces; :class:`ValueError` when they are not as many bytes as announced."""
+        sent = 0
+        async for piece in self._source():
+            sent += len(piece)
+            if self._length is not None and sent > self._length:
+                raise ValueError("a body longer than announced")
+            yield piece
+            self._got_away()
+        if self._length is not None and sent < self._length:
+            raise ValueError("a body shorter than announced")
+
+    async def _source(self) -> AsyncIterator[bytes]:
+        try:
+            async for piece in self._body:
+                yield piece
+        except Exception as failure:
+            self.failure = failure
+            raise
+
+
+class PeerUnreachable(Temporary):
+    """No usable HTTP answer came; ``text`` says at which step, without addresses or content."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.text = text
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """An HTTP answer of a peer."""
+
+    status: int
+    content_type: str
+    body: bytes
+
+
+_MAX_ANSWER = 1 << 20
+
+
+async def post(
+    client: HttpClient,
+    address: str,
+    content: bytes | AsyncIterable[bytes],
+    *,
+    content_type: str,
+    content_length: int,
+    within: float,
+) -> Answered:
+    """POST ``content`` and give the answer, or raise :class:`PeerUnreachable`.
+
+    Redirects are not followed. ``within`` is the time in seconds that the peer
+    may stay silent at any step. More than 1 MiB of answer is not read.
+    """
+    try:
+        async with client.exchange(
+            "POST",
+            address,
+            content,
+            length=content_length,
+            headers={"content-type": content_type},
+            silence=within,
+        ) as answer:
+            return Answered(answer.status, answer.content_type, await answer.read(_MAX_ANSWER))
+    except NoAnswer as failure:
+        raise PeerUnreachable(_explained(failure)) from None
+
+
+def _explained(failure: NoAnswer) -> str:
+    match failure.fault:
+        case HttpFault.FORBIDDEN:
+            return "the address in the service metadata may not be connected to"
+        case HttpFault.TOO_LARGE:
+            return f"an answer of more than {_MAX_ANSWER} bytes"
+        case _:
+            return f"no HTTP answer ({failure.kind})"

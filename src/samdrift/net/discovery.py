@@ -19,9 +19,8 @@ from samdrift.contracts.discovery import (
     SenderNotRegistered,
 )
 from samdrift.net.cache import TimedCache
-from samdrift.net.client import HttpClient, HttpFault, NoAnswer
+from samdrift.net.client import FetchLimits, HttpClient, HttpFault, NoAnswer, fetch
 from samdrift.net.dns import NameNotFound, NaptrResolver, ResolverUnavailable
-from samdrift.net.http import FetchLimits, fetch
 from samdrift.net.singleflight import SingleFlight
 from samdrift.wire import bdxl
 from samdrift.wire.errors import WireError

@@ -25,8 +25,7 @@ from cryptography.x509 import ocsp
 
 from samdrift.contracts.clock import Clock
 from samdrift.net.cache import TimedCache
-from samdrift.net.client import HttpClient, NoAnswer
-from samdrift.net.http import FetchLimits, fetch
+from samdrift.net.client import FetchLimits, HttpClient, NoAnswer, fetch
 from samdrift.net.singleflight import SingleFlight
 from samdrift.trust.published import (
     Published,

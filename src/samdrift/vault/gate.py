@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable, Collection, Hashable, Mappi
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import UTC, datetime
 from functools import partial
-from typing import Literal, NoReturn, Self, TypeVar, overload
+from typing import Generic, Literal, NoReturn, Self, TypeVar, overload
 
 from samdrift.audit.entries import Happening, LogEntry
 from samdrift.audit.events import AuditEvent
@@ -180,6 +180,19 @@ class Gate:
         if role is Role.ACCESS_POINT:
             return Opening(partial(self._admit, AccessPointVault, organisation, role, reason, allowed))
         return Opening(partial(self._admit, MessageServiceVault, organisation, role, reason, allowed))
+
+    @overload
+    def worker(self, name: str, role: Literal[Role.ACCESS_POINT]) -> WorkerGate[AccessPointVault]: ...
+
+    @overload
+    def worker(self, name: str, role: Literal[Role.MESSAGE_SERVICE]) -> WorkerGate[MessageServiceVault]: ...
+
+    def worker(self, name: str, role: Role) -> WorkerGate[AccessPointVault] | WorkerGate[MessageServiceVault]:
+        """Return this gate for one worker of the platform, which the logs call ``name``, in one role."""
+        principal = Principal(PrincipalKind.WORKER, name)
+        if role is Role.ACCESS_POINT:
+            return WorkerGate(lambda organisation, purpose: self.open(principal, organisation, role, purpose))
+        return WorkerGate(lambda organisation, purpose: self.open(principal, organisation, role, purpose))
 
     @asynccontextmanager
     async def operate(
@@ -387,6 +400,19 @@ class Gate:
             if registration.vault == vault:
                 return (await self._room(registration)).login
         return login
+
+
+class WorkerGate(Generic[V]):
+    """The gate as one worker in one role sees it (:meth:`Gate.worker`)."""
+
+    def __init__(
+        self, opened: Callable[[ParticipantIdentifier, Purpose], AbstractAsyncContextManager[V]]
+    ) -> None:
+        self._opened = opened
+
+    def open(self, organisation: ParticipantIdentifier, purpose: Purpose) -> AbstractAsyncContextManager[V]:
+        """Open the organisation's vault for one unit of work; as :meth:`Gate.open`."""
+        return self._opened(organisation, purpose)
 
 
 def _may(principal: Principal, organisation: ParticipantIdentifier, purpose: Purpose) -> bool:

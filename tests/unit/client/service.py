@@ -16,8 +16,8 @@ from starlette.routing import Route
 from samdrift.client.keys import ClientKey
 from samdrift.client.mailbox import Mailbox
 from samdrift.client.tokens import Tokens
+from samdrift.net.client import http_client
 from samdrift.net.clock import system_clock
-from samdrift.net.http import http_client
 from samdrift.net.server import listening_socket, serving
 
 

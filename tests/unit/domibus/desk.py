@@ -13,7 +13,7 @@ from uuid import uuid4
 
 from samdrift.contracts.transfer import UnderWay
 from samdrift.domibus import DomibusAccessPoint, DomibusSettings, Login, Plugin
-from samdrift.net.http import http_client
+from samdrift.net.client import http_client
 from samdrift.net.server import listening_socket, serving
 from samdrift.wire.envelope import EnvelopeHeader, seal
 from samdrift.wire.identifiers import FEDERATION_TEST, NO_PROCESS, SDK_MESSAGE_BASE, ParticipantIdentifier

@@ -16,8 +16,7 @@ from samdrift.federation.outages import Failure, Service
 from samdrift.federation.server import LocalFederation
 from samdrift.net.addressbook import AddressBookClient, AddressBookUnavailable
 from samdrift.net.addressbookcopy import LocalAddressBook
-from samdrift.net.client import HttpClient
-from samdrift.net.http import FetchLimits, http_client
+from samdrift.net.client import FetchLimits, HttpClient, http_client
 from samdrift.wire.addressbook import Query
 from samdrift.wire.identifiers import ParticipantIdentifier
 from tests.unit.net.servers import Asked, answering, reply

@@ -24,10 +24,10 @@ from samdrift.federation.server import LocalFederation
 from samdrift.federation.shapes import Ca, Use, Validity
 from samdrift.net.addressbook import AddressBookClient, AddressBookUnavailable
 from samdrift.net.certificates import FederationCertificates
+from samdrift.net.client import http_client
 from samdrift.net.clock import system_clock
 from samdrift.net.discovery import SmpDiscovery
 from samdrift.net.dns import NaptrResolver
-from samdrift.net.http import http_client
 from samdrift.net.revocation import RevocationSource
 from samdrift.net.trustfolder import read_policies
 from samdrift.wire.crypto.softwarekeys import SoftwareSigningKey

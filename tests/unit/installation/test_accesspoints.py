@@ -11,7 +11,7 @@ import pytest
 from samdrift.contracts.transfer import AccessPoint, Poll, TransferUnavailable
 from samdrift.installation.accesspoints import LaterAccessPoint
 from samdrift.keystore.keyfiles import KeyFault, KeyStoreError
-from samdrift.vault.errors import VaultSuspended
+from samdrift.vault.errors import VaultLocked, VaultSuspended
 
 
 class Made:
@@ -49,6 +49,21 @@ async def test_an_organisation_without_a_certificate_waits_until_it_has_one() ->
     with pytest.raises(VaultSuspended):
         await access_point.acknowledge("a")
     assert await access_point.poll(0, 0) == Poll((), ())
+    assert [piece async for piece in access_point.fetch("a")] == [b"a"]
+
+
+async def test_an_organisation_whose_vault_is_locked_waits_for_its_officer() -> None:
+    locked, missing = VaultLocked(), KeyStoreError(KeyFault.MISSING, "there is no key")
+    connecting = Connecting(locked, missing, locked)
+    access_point = LaterAccessPoint(connecting)
+    for text in (
+        VaultLocked().text,
+        "the access point cannot be called: there is no key",
+        VaultLocked().text,
+    ):
+        with pytest.raises(TransferUnavailable) as caught:
+            await access_point.poll(0, 0)
+        assert caught.value.text == text
     assert [piece async for piece in access_point.fetch("a")] == [b"a"]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, cast
 from uuid import uuid4
 
 import pytest
@@ -24,7 +24,7 @@ from samdrift.messageservice.lifecycle.deadlines import pass_deadline
 from samdrift.messageservice.lifecycle.ledger import advance
 from samdrift.messageservice.lifecycle.transfers import Transfers
 from samdrift.messageservice.outgoing.compose import Address
-from samdrift.messageservice.outgoing.sending import Sending
+from samdrift.messageservice.outgoing.sender import Sender
 from samdrift.messageservice.screening import Screening
 from samdrift.messageservice.service import MessageService
 from samdrift.messageservice.settings import MessageServiceSettings, OrganisationProfile
@@ -168,7 +168,7 @@ async def test_a_message_has_a_deadline_from_its_birth(
     sender = Address(organisation, "Vi", "registrator", "Registrator")
     profile = OrganisationProfile(organisation, "Vi", frozenset({sender.functional_address}))
     full = replace(SETTINGS, parallel=0)
-    sending = Sending(full, installation.gate, _Outgoing(), now)  # type: ignore[arg-type]
+    sending = _Sender(installation, full)
     screening = Screening(malware_scanner(MalwareConfig(None)))
     book = NoAddressBook()
     service = MessageService(
@@ -184,13 +184,17 @@ async def test_a_message_has_a_deadline_from_its_birth(
     assert await status(installation, organisation, sent_one.id) is MessageStatus.MESSAGE_EXCHANGE_ERROR
 
 
-class _Outgoing:
+class _Sender(Sender):
     """Notes what is to be sent."""
 
-    def __init__(self) -> None:
+    def __init__(self, installation: Installation, settings: MessageServiceSettings) -> None:
+        nothing = cast(Any, None)
+        super().__init__(settings, installation.gate, nothing, nothing, nothing, now)
         self.begun: list[str] = []
 
-    async def message(self, organisation: object, record: MessageRecord, payload: bytes) -> None:
+    async def message(
+        self, organisation: object, record: MessageRecord, payload: bytes, *, scanned: bool = False
+    ) -> None:
         self.begun.append(record.id)
 
 
@@ -206,15 +210,14 @@ async def test_a_message_that_cannot_be_read_holds_up_no_other(
         await vault.schedule(WorkKind.DEADLINE, broken.id, NOW)
     (stored,) = installation.objects(organisation)
     stored.unlink()
-    outgoing = _Outgoing()
-    sending = Sending(SETTINGS, installation.gate, outgoing, now)  # type: ignore[arg-type]
-    running = asyncio.create_task(sending.dispatcher.run([organisation]))
+    sender = _Sender(installation, SETTINGS)
+    running = asyncio.create_task(sender.dispatcher.run([organisation]))
     try:
         async with asyncio.timeout(10):
-            while whole.id not in outgoing.begun:
+            while whole.id not in sender.begun:
                 await asyncio.sleep(0.01)
     finally:
         running.cancel()
-    assert outgoing.begun == [whole.id]
+    assert sender.begun == [whole.id]
     final = await status(installation, organisation, broken.id)
     assert final is MessageStatus.MESSAGE_EXCHANGE_ERROR

@@ -18,7 +18,7 @@ from samdrift.contracts.principals import Role
 from samdrift.contracts.transfer import Submission
 from samdrift.messageservice.lifecycle.ledger import held
 from samdrift.messageservice.outgoing.compose import Address, Attachment
-from samdrift.messageservice.outgoing.outgoing import Outgoing
+from samdrift.messageservice.outgoing.sender import Sender
 from samdrift.messageservice.screening import Screening
 from samdrift.messageservice.settings import MessageServiceSettings
 from samdrift.net.clamd import ClamdAddress, ClamdScanner
@@ -129,10 +129,10 @@ def outgoing(
     scanner: Scanner,
     access_point: AccessPoint,
     at: datetime = NOW,
-) -> Outgoing:
+) -> Sender:
     access_points = {organisation: cast(Any, access_point)}
     screening = Screening(scanner)
-    return Outgoing(SETTINGS, installation.gate, cast(Any, Sealing()), screening, access_points, lambda: at)
+    return Sender(SETTINGS, installation.gate, cast(Any, Sealing()), screening, access_points, lambda: at)
 
 
 async def stored(

@@ -14,8 +14,7 @@ from samdrift.contracts.transfer import (
     TransferRefused,
     TransferUnavailable,
 )
-from samdrift.net.client import HttpClient
-from samdrift.net.http import http_client
+from samdrift.net.client import HttpClient, http_client
 from samdrift.net.interface_c import HttpAccessPoint
 from tests.unit.net.servers import Asked, answering, reply
 

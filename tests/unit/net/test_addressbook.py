@@ -6,8 +6,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from samdrift.net.addressbook import AddressBookClient, AddressBookUnavailable
-from samdrift.net.client import HttpClient
-from samdrift.net.http import http_client
+from samdrift.net.client import HttpClient, http_client
 from samdrift.wire.identifiers import ParticipantIdentifier
 from tests.unit.net.servers import Asked, answering, reply
 from tests.unit.wire.test_addressbook import HABO, SOCIAL, changed, document

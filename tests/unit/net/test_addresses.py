@@ -9,8 +9,7 @@ from aiohttp.abc import ResolveResult
 from aiohttp.resolver import ThreadedResolver
 
 from samdrift.net.addresses import is_public
-from samdrift.net.client import HttpClient, HttpFault, NoAnswer
-from samdrift.net.http import FetchLimits, fetch, http_client
+from samdrift.net.client import FetchLimits, HttpClient, HttpFault, NoAnswer, fetch, http_client
 from samdrift.net.tls import client_tls
 from tests.unit.net.servers import Asked, answering, reply
 

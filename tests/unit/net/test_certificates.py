@@ -11,7 +11,7 @@ from cryptography.x509 import ocsp
 
 from samdrift.contracts.discovery import CertificatePurpose
 from samdrift.net.certificates import FederationCertificates
-from samdrift.net.http import http_client
+from samdrift.net.client import http_client
 from samdrift.net.revocation import RevocationSource
 from samdrift.trust.policy import SIGNS_AND_DECRYPTS, ChainPolicy, RevocationMode
 from samdrift.wire.verdicts import TrustReason

@@ -9,8 +9,7 @@ from typing import Any
 
 import pytest
 
-from samdrift.net.client import HttpClient, HttpFault
-from samdrift.net.http import http_client
+from samdrift.net.client import HttpClient, HttpFault, http_client
 from tests.unit.net.calling import KEPT, Reader, Writer, call, fault, pieces, remembering
 from tests.unit.net.servers import Asked, answering, asked, reply, talking
 

@@ -11,8 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from samdrift.net.client import HttpClient, HttpFault, NoAnswer
-from samdrift.net.http import http_client
+from samdrift.net.client import HttpClient, HttpFault, NoAnswer, http_client
 from tests.unit.net.calling import KEPT, MIB, Reader, Writer, call, fault, pieces, remembering
 from tests.unit.net.servers import Asked, answering, asked, reply, talking
 

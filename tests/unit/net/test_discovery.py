@@ -17,9 +17,9 @@ from samdrift.contracts.discovery import (
     DiscoveryUntrusted,
     NotRegistered,
 )
+from samdrift.net.client import FetchLimits, http_client
 from samdrift.net.discovery import SmpDiscovery
 from samdrift.net.dns import NaptrResolver
-from samdrift.net.http import FetchLimits, http_client
 from samdrift.wire import bdxl
 from samdrift.wire.bdxl import Naptr
 from samdrift.wire.identifiers import (

@@ -6,8 +6,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from samdrift.net.client import HttpClient, HttpFault, NoAnswer
-from samdrift.net.http import Fetched, FetchLimits, fetch, http_client
+from samdrift.net.client import Fetched, FetchLimits, HttpClient, HttpFault, NoAnswer, fetch, http_client
 from tests.unit.net.servers import Asked, answering, reply
 
 LIMITS = FetchLimits(max_bytes=1000, seconds=2.0)

@@ -6,9 +6,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from samdrift.net.client import HttpClient
-from samdrift.net.http import http_client
-from samdrift.net.post import Answered, PeerUnreachable, post
+from samdrift.net.client import Answered, HttpClient, PeerUnreachable, http_client, post
 from tests.unit.net.servers import Asked, answering, reply
 
 

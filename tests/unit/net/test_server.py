@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives import hashes
 
-from samdrift.net.http import FetchLimits, fetch, http_client
+from samdrift.net.client import FetchLimits, fetch, http_client
 from samdrift.net.server import CLIENT_CERTIFICATE, listening_socket, serving
 from samdrift.net.tls import client_tls, server_tls
 from tests import pki

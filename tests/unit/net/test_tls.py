@@ -18,8 +18,7 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
 )
 
-from samdrift.net.client import NoAnswer
-from samdrift.net.http import FetchLimits, fetch, http_client
+from samdrift.net.client import FetchLimits, NoAnswer, fetch, http_client
 from samdrift.net.tls import TlsContext, TlsIdentity, client_tls, server_tls
 from tests import pki
 from tests.unit.net.servers import Asked, answering, asked, reply, talking

@@ -56,6 +56,23 @@ async def test_an_opening_is_logged_with_who_and_why_together_with_what_it_did(
     assert queued.ids == {"envelope": transfer.envelope.envelope_id, "reason": "none"}
 
 
+async def test_a_gate_of_one_worker_opens_its_role_alone_in_its_name_and_for_the_purpose(
+    installation: Installation, organisation: ParticipantIdentifier
+) -> None:
+    transfers, messages = installation.gate.worker("sender", AP), installation.gate.worker("inbox", MT)
+    async with transfers.open(organisation, Purpose.SEND) as vault:
+        assert await vault.next_due() is None
+    async with messages.open(organisation, Purpose.RECEIVE) as inbox:
+        assert await inbox.messages() == ()
+    (sent,) = await log_of(installation, organisation, AP)
+    (received,) = await log_of(installation, organisation, MT)
+    assert (sent.event, sent.principal, sent.purpose) == (GRANTED, "worker:sender", "send")
+    assert (received.event, received.principal, received.purpose) == (GRANTED, "worker:inbox", "receive")
+    with pytest.raises(VaultDenied):
+        async with transfers.open(ELSEWHERE, Purpose.SEND):
+            pass
+
+
 async def test_an_opening_that_only_records_is_committed(
     installation: Installation, organisation: ParticipantIdentifier
 ) -> None:

@@ -15,10 +15,10 @@ from samdrift.cli.output import print_json, print_line
 from samdrift.cli.persons import Actor, ByFile, With, WithFile, present
 from samdrift.config.errors import Unusable
 from samdrift.config.failures import told
-from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
+from samdrift.contracts.principals import Purpose, Role
 from samdrift.vault.sessionkeys import LostMarks, SenderRefusals
 
-_COMMAND = Principal(PrincipalKind.WORKER, "org-keys-lost-marks")
+_COMMAND = "org-keys-lost-marks"
 
 
 def lost_marks(
@@ -39,16 +39,16 @@ def lost_marks(
     """
 
     async def look(place: Workplace) -> tuple[tuple[LostMarks, ...], tuple[SenderRefusals, ...]]:
-        gate = place.installation.gate
-        async with gate.open(_COMMAND, organisation, Role.MESSAGE_SERVICE, Purpose.ADMINISTER) as vault:
+        vaults = place.installation.gate.worker(_COMMAND, Role.MESSAGE_SERVICE)
+        async with vaults.open(organisation, Purpose.ADMINISTER) as vault:
             return await vault.lost_marks(), await vault.refusals()
 
     async def agree(place: Workplace) -> None:
         text = f"answer again what uses session keys of {organisation} whose marks a restore has lost"
         matter = Matter("org keys lost-marks --accept", organisation.value, text)
         await two_persons(place.installation, matter, persons)
-        gate = place.installation.gate
-        async with gate.open(_COMMAND, organisation, Role.MESSAGE_SERVICE, Purpose.ADMINISTER) as vault:
+        vaults = place.installation.gate.worker(_COMMAND, Role.MESSAGE_SERVICE)
+        async with vaults.open(organisation, Purpose.ADMINISTER) as vault:
             number = await vault.accept_lost_marks(now=datetime.now(UTC))
         await place.note(AuditEvent.MT_MARKS_LOSS_ACCEPTED, persons.first.name, number=str(number))
 

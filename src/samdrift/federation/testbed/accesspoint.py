@@ -17,7 +17,7 @@ from starlette.routing import Route
 from samdrift.federation.testbed import envelopes
 from samdrift.federation.testbed.envelopes import Correspondent, Envelope
 from samdrift.federation.testbed.parties import OrganisationKeys, Subject
-from samdrift.net.post import Answered
+from samdrift.net.client import Answered
 from samdrift.wire import receipt as receipts
 from samdrift.wire.as4 import (
     As4Fault,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import io
 from collections.abc import Callable, Mapping
-from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from hashlib import sha256
 
@@ -16,7 +15,7 @@ from samdrift.contracts.clock import Clock
 from samdrift.contracts.discovery import DiscoveryError, DiscoveryUnavailable
 from samdrift.contracts.errors import Temporary
 from samdrift.contracts.messages import MessageStatus, WorkKind
-from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
+from samdrift.contracts.principals import Purpose, Role
 from samdrift.contracts.transfer import AccessPoint, InboxItem, TransferUnavailable
 from samdrift.messageservice.addresses import functional_address
 from samdrift.messageservice.aside import digest
@@ -31,8 +30,8 @@ from samdrift.messageservice.incoming.judging import (
 )
 from samdrift.messageservice.incoming.matching import match_receipt, signer_facts
 from samdrift.messageservice.lifecycle.ledger import commitments, held
-from samdrift.messageservice.outgoing.sending import Sending
-from samdrift.messageservice.settings import MessageServiceSettings, OrganisationProfile
+from samdrift.messageservice.outgoing.sender import Sender
+from samdrift.messageservice.settings import WORKER, MessageServiceSettings, OrganisationProfile
 from samdrift.vault.bodies import Body
 from samdrift.vault.errors import VaultUnavailable
 from samdrift.vault.gate import Gate
@@ -43,7 +42,6 @@ from samdrift.wire.findings import Finding
 from samdrift.wire.identifiers import ParticipantIdentifier
 from samdrift.wire.xml import LARGE
 
-_WORKER = Principal(PrincipalKind.WORKER, "message-service")
 _FAILED = (MessageStatus.MESSAGE_EXCHANGE_ERROR, MessageStatus.REJECTED)
 Answer = tuple[ReceiptRecord, bytes]
 
@@ -59,17 +57,17 @@ class Inbox:
         address_book: AddressBook,
         access_points: Mapping[ParticipantIdentifier, AccessPoint],
         profiles: Mapping[ParticipantIdentifier, OrganisationProfile],
-        sending: Sending,
+        sender: Sender,
         clock: Clock,
         new_id: Callable[[], str],
     ) -> None:
         self._settings = settings
-        self._gate = gate
+        self._vaults = gate.worker(WORKER, Role.MESSAGE_SERVICE)
         self._judging = judging
         self._address_book = address_book
         self._access_points = access_points
         self._profiles = profiles
-        self._sending = sending
+        self._sender = sender
         self._clock = clock
         self._new_id = new_id
         self.meaningless = 0
@@ -77,7 +75,7 @@ class Inbox:
 
     async def _look_after_marks(self, organisation: ParticipantIdentifier) -> None:
         """Note which marks of session keys are lost: the database was replaced while this process ran."""
-        async with self._open(organisation) as vault:
+        async with self._vaults.open(organisation, Purpose.RECEIVE) as vault:
             lost = await vault.look_after_marks(now=self._clock())
         if lost is not None:
             marks_lost()
@@ -101,7 +99,7 @@ class Inbox:
         profile = self._profiles[organisation]
         data = await fetched(access_point, item.id)
         try:
-            async with self._open(organisation) as vault:
+            async with self._vaults.open(organisation, Purpose.RECEIVE) as vault:
                 judgement = await self._judge(data, item, profile, vault, now)
                 envelope = await digest(data)
                 del data
@@ -109,11 +107,11 @@ class Inbox:
         except (VaultUnavailable, DiscoveryUnavailable, TransferUnavailable):
             raise
         except Temporary as failure:
-            async with self._open(organisation) as vault:
+            async with self._vaults.open(organisation, Purpose.RECEIVE) as vault:
                 await held(vault, str(failure), **_ids(item))
             raise
         if answer is not None:
-            self._sending.start_receipt(organisation, *answer)
+            self._sender.start_receipt(organisation, *answer)
 
     async def _judge(
         self,
@@ -135,9 +133,6 @@ class Inbox:
             expected = isinstance(failure, DiscoveryError | Temporary)
             why = str(failure) if expected else type(failure).__name__
             return Unanswerable(item.envelope_id, f"could not be judged in time: {why}")
-
-    def _open(self, organisation: ParticipantIdentifier) -> AbstractAsyncContextManager[MessageServiceVault]:
-        return self._gate.open(_WORKER, organisation, Role.MESSAGE_SERVICE, Purpose.RECEIVE)
 
     async def _store(
         self,

@@ -8,17 +8,16 @@ from datetime import datetime
 from samdrift.audit.operations import marks_lost
 from samdrift.contracts.clock import Clock
 from samdrift.contracts.messages import Direction
-from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
+from samdrift.contracts.principals import Purpose, Role
 from samdrift.contracts.transfer import TransferEvent, TransferState, UnderWay
 from samdrift.messageservice.lifecycle import progress
 from samdrift.messageservice.lifecycle.ledger import advance, receipt_delivered, receipt_failed
-from samdrift.messageservice.settings import MessageServiceSettings
+from samdrift.messageservice.settings import WORKER, MessageServiceSettings
 from samdrift.vault.gate import Gate
 from samdrift.vault.messageservice import MessageServiceVault
 from samdrift.vault.records import ReceiptRecord
 from samdrift.wire.identifiers import ParticipantIdentifier
 
-_WORKER = Principal(PrincipalKind.WORKER, "message-service")
 CURSOR = "access-point-events"
 _MOST_UNDER_WAY = 10_000
 
@@ -28,7 +27,7 @@ async def under_way(gate: Gate, organisation: ParticipantIdentifier) -> tuple[Un
 
     At most so many, those first whose time runs out first.
     """
-    async with gate.open(_WORKER, organisation, Role.MESSAGE_SERVICE, Purpose.PROCESS) as vault:
+    async with gate.worker(WORKER, Role.MESSAGE_SERVICE).open(organisation, Purpose.PROCESS) as vault:
         return await vault.under_way(_MOST_UNDER_WAY)
 
 
@@ -41,7 +40,7 @@ class Transfers:
 
     def __init__(self, settings: MessageServiceSettings, gate: Gate, clock: Clock) -> None:
         self._settings = settings
-        self._gate = gate
+        self._vaults = gate.worker(WORKER, Role.MESSAGE_SERVICE)
         self._clock = clock
 
     async def place(self, organisation: ParticipantIdentifier) -> int:
@@ -49,7 +48,7 @@ class Transfers:
 
         Before anything is fetched from there it is known whether marks of session keys are lost.
         """
-        async with self._gate.open(_WORKER, organisation, Role.MESSAGE_SERVICE, Purpose.PROCESS) as vault:
+        async with self._vaults.open(organisation, Purpose.PROCESS) as vault:
             lost = await vault.look_after_marks(now=self._clock())
             place = await vault.cursor(CURSOR)
         if lost is not None:
@@ -59,7 +58,7 @@ class Transfers:
     async def apply(self, organisation: ParticipantIdentifier, events: Sequence[TransferEvent]) -> int:
         """Apply ``events`` and give the new place in the sequence."""
         now = self._clock()
-        async with self._gate.open(_WORKER, organisation, Role.MESSAGE_SERVICE, Purpose.PROCESS) as vault:
+        async with self._vaults.open(organisation, Purpose.PROCESS) as vault:
             for event in events:
                 receipt = await vault.receipt(event.envelope_id)
                 if receipt is not None and receipt.direction is Direction.OUT:

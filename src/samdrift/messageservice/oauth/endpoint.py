@@ -54,7 +54,7 @@ class AuthorizationServer:
     ) -> None:
         self._issuers = issuers
         self._issuing = issuing
-        self._gate = gate
+        self._vaults = gate.worker(WORKER, Role.MESSAGE_SERVICE)
         self._registered = registered
         self._keyring = keyring
         self._clock = clock
@@ -93,9 +93,7 @@ class AuthorizationServer:
         if not self._logged.exceeded(organisation, now):
             registered = claimed in self._registered().of(organisation).clients
             try:
-                async with self._gate.open(
-                    WORKER, organisation, Role.MESSAGE_SERVICE, Purpose.AUTHORISE
-                ) as vault:
+                async with self._vaults.open(organisation, Purpose.AUTHORISE) as vault:
                     client = claimed if registered else "not registered"
                     vault.record(AuditEvent.MT_TOKEN_REFUSED, client=client, reason=error.reason)
             except VaultDenied:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from samdrift.contracts.clock import Clock
-from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
+from samdrift.contracts.principals import Purpose, Role
 from samdrift.keystore.keyfiles import KeyStoreError
 from samdrift.messageservice.oauth.jwt import UnverifiedJwt
 from samdrift.messageservice.oauth.keys import PublicKey, PublicKeys
@@ -14,14 +14,14 @@ from samdrift.vault.errors import VaultError
 from samdrift.vault.gate import Gate
 from samdrift.wire.identifiers import ParticipantIdentifier
 
-WORKER = Principal(PrincipalKind.WORKER, "authorization")
+WORKER = "authorization"
 
 
 class Keyring:
     """Keys as they are needed, each kept for a while. All of them raise :class:`KeysUnavailable`."""
 
     def __init__(self, gate: Gate, client_for: ClientFor, clock: Clock) -> None:
-        self._gate = gate
+        self._vaults = gate.worker(WORKER, Role.MESSAGE_SERVICE)
         self._client_for = client_for
         self._clock = clock
         self._kept: dict[ParticipantIdentifier | ExternalIssuer | KeysAt, KeptKeys] = {}
@@ -54,9 +54,7 @@ class Keyring:
 
     async def _made_in_place(self, organisation: ParticipantIdentifier) -> PublicKeys:
         try:
-            async with self._gate.open(
-                WORKER, organisation, Role.MESSAGE_SERVICE, Purpose.AUTHORISE
-            ) as vault:
+            async with self._vaults.open(organisation, Purpose.AUTHORISE) as vault:
                 keys = vault.token_keys(now=self._clock())
         except (VaultError, KeyStoreError):
             raise KeysUnavailable("a vault does not give its keys") from None

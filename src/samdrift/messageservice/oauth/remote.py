@@ -14,8 +14,7 @@ from urllib.parse import urlsplit
 
 from samdrift.messageservice.oauth.keys import PublicKeys
 from samdrift.messageservice.oauth.keysource import KeysUnavailable
-from samdrift.net.client import HttpClient, NoAnswer
-from samdrift.net.http import FetchLimits, fetch
+from samdrift.net.client import FetchLimits, HttpClient, NoAnswer, fetch
 from samdrift.net.issuers import ExternalIssuer, KeysAt
 from samdrift.wire.errors import WireError
 from samdrift.wire.webaddress import web_address

@@ -13,7 +13,7 @@ from samdrift.audit.events import AuditEvent
 from samdrift.contracts.errors import Explained, Temporary
 from samdrift.contracts.messages import Direction, MessageStatus, ReceiptState, WorkKind
 from samdrift.contracts.principals import Role
-from samdrift.messageservice.outgoing.outgoing import Outgoing
+from samdrift.messageservice.outgoing.sender import Sender
 from samdrift.messageservice.settings import MessageServiceSettings
 from samdrift.vault.errors import VaultUnavailable
 from samdrift.vault.messageservice import MessageServiceVault
@@ -44,9 +44,9 @@ class _Sealing:
         raise self._failure
 
 
-def outgoing(installation: Installation, failure: Exception, after: timedelta) -> Outgoing:
+def outgoing(installation: Installation, failure: Exception, after: timedelta) -> Sender:
     nothing = cast(Any, None)
-    return Outgoing(
+    return Sender(
         SETTINGS, installation.gate, cast(Any, _Sealing(failure)), nothing, nothing, lambda: NOW + after
     )
 

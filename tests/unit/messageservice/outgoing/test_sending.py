@@ -8,7 +8,7 @@ from typing import Any, Final, cast
 
 from samdrift.contracts.messages import WorkKind
 from samdrift.contracts.principals import Role
-from samdrift.messageservice.outgoing.sending import Sending
+from samdrift.messageservice.outgoing.sender import Sender
 from samdrift.messageservice.settings import MessageServiceSettings
 from samdrift.vault.records import MessageRecord
 from samdrift.wire.identifiers import FEDERATION_TEST, ParticipantIdentifier
@@ -22,17 +22,24 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-class HandsOver:
-    """Stands for outgoing: every message is handed over."""
+class HandsOver(Sender):
+    """Every message is handed over."""
 
     def __init__(self, installation: Installation) -> None:
+        nothing = cast(Any, None)
+        super().__init__(SETTINGS, installation.gate, nothing, nothing, nothing, now)
         self.done: list[str] = []
         self.at_once = 0
         self.most_at_once = 0
         self._installation = installation
 
     async def message(
-        self, organisation: ParticipantIdentifier, record: MessageRecord, payload: bytes
+        self,
+        organisation: ParticipantIdentifier,
+        record: MessageRecord,
+        payload: bytes,
+        *,
+        scanned: bool = False,
     ) -> datetime | None:
         self.at_once += 1
         self.most_at_once = max(self.at_once, self.most_at_once)
@@ -51,16 +58,15 @@ async def test_what_waits_for_a_free_place_is_taken_up_as_soon_as_there_is_one(
         records = [message() for _ in range(7)]
         for record in records:
             assert await vault.create_outgoing(record, await body(vault), now=now(), lease=None)
-    outgoing = HandsOver(installation)
-    sending = Sending(SETTINGS, installation.gate, cast(Any, outgoing), now)
-    running = asyncio.create_task(sending.dispatcher.run([organisation]))
+    sender = HandsOver(installation)
+    running = asyncio.create_task(sender.dispatcher.run([organisation]))
     async with asyncio.timeout(10):
-        while len(outgoing.done) < len(records):
+        while len(sender.done) < len(records):
             await asyncio.sleep(0.01)
     running.cancel()
-    await sending.stop()
-    assert sorted(outgoing.done) == sorted(record.id for record in records)
-    assert outgoing.most_at_once == SETTINGS.parallel
+    await sender.stop()
+    assert sorted(sender.done) == sorted(record.id for record in records)
+    assert sender.most_at_once == SETTINGS.parallel
 
 
 async def test_what_a_former_run_left_is_taken_up_when_its_lease_has_ended(
@@ -70,11 +76,10 @@ async def test_what_a_former_run_left_is_taken_up_when_its_lease_has_ended(
         record = message()
         began = now() - MINUTE
         assert await vault.create_outgoing(record, await body(vault), now=began, lease=MINUTE)
-    outgoing = HandsOver(installation)
-    sending = Sending(SETTINGS, installation.gate, cast(Any, outgoing), now)
-    running = asyncio.create_task(sending.dispatcher.run([organisation]))
+    sender = HandsOver(installation)
+    running = asyncio.create_task(sender.dispatcher.run([organisation]))
     async with asyncio.timeout(10):
-        while not outgoing.done:
+        while not sender.done:
             await asyncio.sleep(0.01)
     running.cancel()
-    await sending.stop()
+    await sender.stop()

@@ -1,39 +1,43 @@
-"""A stored message or receipt on its way to the access point."""
+"""Messages and receipts on their way to the access point, and what else waits in the vaults: deadlines."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import AbstractAsyncContextManager
 from datetime import datetime
+from functools import partial
 
 from samdrift.audit.events import AuditEvent
+from samdrift.audit.operations import unexpected
 from samdrift.contracts.clock import Clock
 from samdrift.contracts.discovery import DiscoveryError, DiscoveryUnavailable
 from samdrift.contracts.errors import Temporary
 from samdrift.contracts.messages import Direction, ReceiptState, WorkKind
-from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
+from samdrift.contracts.principals import Purpose, Role
 from samdrift.contracts.transfer import AccessPoint, TransferRefused, TransferUnavailable
 from samdrift.messageservice.aside import aside, digest
 from samdrift.messageservice.lifecycle import progress
+from samdrift.messageservice.lifecycle.deadlines import pass_deadline
 from samdrift.messageservice.lifecycle.ledger import advance, commitments, held, receipt_failed
 from samdrift.messageservice.outgoing.sealing import Sealing
 from samdrift.messageservice.screening import Malware, Screening
-from samdrift.messageservice.settings import MessageServiceSettings
-from samdrift.vault.errors import VaultUnavailable
+from samdrift.messageservice.settings import WORKER, MessageServiceSettings
+from samdrift.scheduling.inflight import InFlight, Job
+from samdrift.vault.errors import VaultError, VaultUnavailable
 from samdrift.vault.gate import Gate
 from samdrift.vault.messageservice import MessageServiceVault
-from samdrift.vault.records import MessageRecord, ReceiptRecord
+from samdrift.vault.records import MessageRecord, ReceiptRecord, WorkItem
 from samdrift.wire import sdkmessage
 from samdrift.wire.identifiers import DocumentIdentifier, ParticipantIdentifier
 
-_WORKER = Principal(PrincipalKind.WORKER, "message-service")
 
+class Sender(InFlight):
+    """Takes up work straight after it was stored or from the queue in the vault; seals and submits.
 
-class Outgoing:
-    """Seals and submits; a step that fails for a passing reason is tried again until its deadline.
+    A step that fails for a passing reason is tried again until its deadline:
+    :meth:`message` and :meth:`receipt` return when, ``None`` when the record is
+    on its way or has failed for good.
 
-    Each method gives when to try again, ``None`` when the record is on its way
-    or has failed for good.
+    Clauses: architecture-sad 6.1 sentence 3.
     """
 
     def __init__(
@@ -45,12 +49,65 @@ class Outgoing:
         access_points: Mapping[ParticipantIdentifier, AccessPoint],
         clock: Clock,
     ) -> None:
+        self._unexpected = unexpected("message-service-sending")
+        super().__init__(clock, parallel=settings.parallel, lease=settings.lease, on_failure=self._unexpected)
         self._settings = settings
-        self._gate = gate
+        self._vaults = gate.worker(WORKER, Role.MESSAGE_SERVICE)
         self._sealing = sealing
         self._screening = screening
         self._access_points = access_points
-        self._clock = clock
+
+    def start_message(
+        self, organisation: ParticipantIdentifier, record: MessageRecord, payload: bytes, *, scanned: bool
+    ) -> None:
+        """Send a stored and claimed message, in the background."""
+        job = partial(self.message, organisation, record, payload, scanned=scanned)
+        self._start(organisation, job)
+
+    def start_receipt(
+        self, organisation: ParticipantIdentifier, record: ReceiptRecord, payload: bytes
+    ) -> None:
+        """Send a stored and claimed receipt, in the background."""
+        self._start(organisation, partial(self.receipt, organisation, record, payload))
+
+    async def _claim(self, organisation: ParticipantIdentifier, room: int) -> datetime | None:
+        now = self._clock()
+        async with self._vaults.open(organisation, Purpose.PROCESS) as vault:
+            work = await vault.claim_work(now=now, lease=self._lease, limit=room)
+            jobs = [job for item in work if (job := await self._taken_up(organisation, vault, item, now))]
+            due = await vault.next_due()
+        for job in jobs:
+            self._start(organisation, job)
+        return now if len(work) == room else due
+
+    async def _taken_up(
+        self, organisation: ParticipantIdentifier, vault: MessageServiceVault, item: WorkItem, now: datetime
+    ) -> Job | None:
+        """The job for ``item``. One that cannot be taken up holds up no other: it waits for its deadline."""
+        try:
+            return await self._job(organisation, vault, item, now)
+        except VaultError as failure:
+            self._unexpected(failure)
+            return None
+
+    async def _job(
+        self, organisation: ParticipantIdentifier, vault: MessageServiceVault, item: WorkItem, now: datetime
+    ) -> Job | None:
+        """What there is to do in the background for ``item``; ``None`` when it is done here and now."""
+        if item.kind is WorkKind.MESSAGE:
+            message = await vault.message(item.id, Direction.OUT)
+            if message is not None:
+                body = await (await vault.body(item.id, Direction.OUT)).read_all()
+                return partial(self.message, organisation, message, body)
+        elif item.kind is WorkKind.RECEIPT:
+            receipt = await vault.receipt(item.id)
+            if receipt is not None:
+                content = await vault.receipt_body(item.id)
+                return partial(self.receipt, organisation, receipt, content)
+        else:
+            await pass_deadline(vault, item.id, now)
+        await vault.finish_work(item.kind, item.id)
+        return None
 
     async def message(
         self,
@@ -65,7 +122,7 @@ class Outgoing:
         Clauses: envelope-profile-xhe 2 sentence 1.
         """
         now, facts = self._clock(), dict[str, str]()
-        async with self._open(organisation) as vault:
+        async with self._vaults.open(organisation, Purpose.SEND) as vault:
             try:
                 malware = None if scanned else await self._malware(organisation, payload)
                 if malware is not None:
@@ -119,7 +176,7 @@ class Outgoing:
         transport-model-extended 3.3.1 step 22, 3.3.2 step 22.
         """
         now = self._clock()
-        async with self._open(organisation) as vault:
+        async with self._vaults.open(organisation, Purpose.SEND) as vault:
             try:
                 envelope = await self._sealing.receipt(
                     payload,
@@ -184,6 +241,3 @@ class Outgoing:
         when = now + self._settings.retry_after
         await vault.reschedule(kind, subject, next_attempt=when)
         return when
-
-    def _open(self, organisation: ParticipantIdentifier) -> AbstractAsyncContextManager[MessageServiceVault]:
-        return self._gate.open(_WORKER, organisation, Role.MESSAGE_SERVICE, Purpose.SEND)
