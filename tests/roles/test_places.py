@@ -14,6 +14,7 @@ from tests.roles.stage import Stage
 
 OF_ONE = 8
 OF_ONE_OVER_C = 16
+JUNK_OF_ONE_CONNECTION = 10
 
 
 @contextlib.asynccontextmanager
@@ -55,6 +56,25 @@ async def test_who_sends_too_much_at_once_is_asked_to_come_back_and_others_are_n
         other = await mullsjo.send(document(stage.mullsjo.address, stage.agency.address))
         assert other.status == 201
     await status_until(habo, 201, own)
+
+
+async def test_who_floods_with_junk_is_answered_slower_and_others_are_not(stage: Stage) -> None:
+    habo, mullsjo = stage.client(stage.habo), stage.client(stage.mullsjo)
+    junk = b"[" + b"0," * 145_000 + b"0]"
+
+    async def flood() -> None:
+        for _ in range(JUNK_OF_ONE_CONNECTION):
+            assert (await habo.post(junk)).status == 400
+
+    clock = asyncio.get_running_loop().time
+    began = clock()
+    floods = [asyncio.create_task(flood()) for _ in range(OF_ONE)]
+    await asyncio.sleep(0.5)
+    assert (await mullsjo.call("GET", MESSAGES)).status == 200
+    assert not any(one.done() for one in floods), "the other organisation did not wait for them"
+    await asyncio.gather(*floods)
+    assert clock() - began > 2, "80 refusals count as 0.8 s, at a quarter of the time, after a burst of 1 s"
+    await status_until(habo, 201, document(stage.habo.address, stage.agency.address))
 
 
 async def test_the_same_goes_for_envelopes_over_interface_c(stage: Stage) -> None:

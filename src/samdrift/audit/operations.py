@@ -8,10 +8,12 @@ the fault, and all that may be written (invariant 9).
 from __future__ import annotations
 
 import logging
+import time
 import traceback
 from collections.abc import Callable
 
 _LOGGER = logging.getLogger("samdrift")
+_SUMMARY_SECONDS = 60.0
 
 
 def unexpected(where: str) -> Callable[[BaseException], None]:
@@ -28,6 +30,21 @@ def unexpected(where: str) -> Callable[[BaseException], None]:
 def postponed(where: str, why: Exception) -> None:
     """Log that somebody was asked to come again, since no organisation's log could tell it; by type alone."""
     _LOGGER.warning("%s asked to come again: %s", where, type(why).__name__)
+
+
+def summarised(what: str) -> Callable[[], None]:
+    """A handler of something that strangers can cause at will: one line a minute says how often it was."""
+    last, count = -_SUMMARY_SECONDS, 0
+
+    def log() -> None:
+        nonlocal last, count
+        count += 1
+        now = time.monotonic()
+        if now - last >= _SUMMARY_SECONDS:
+            _LOGGER.warning("%s (%d times since the last such line)", what, count)
+            last, count = now, 0
+
+    return log
 
 
 def sender_limited() -> None:

@@ -23,6 +23,7 @@ from samdrift.config.reader import load
 from samdrift.contracts.principals import Role
 from samdrift.installation.loop import run
 from samdrift.installation.operator import running
+from samdrift.net.accepting import raise_descriptor_limit
 from samdrift.net.background import in_background
 from samdrift.processes.child import Child, NotStarted, Supervisor, supervise
 from samdrift.processes.confinement import leave_no_trace
@@ -59,6 +60,7 @@ def serve(
 ) -> None:
     """Run an access point, a message service, or both: of one federation and environment, or of several."""
     _log_as(supervised)
+    raise_descriptor_limit()
     if len(config) > 1:
         _serve_several(which, read_apart(config))
         return

@@ -215,5 +215,7 @@ class Config:
     metrics: MetricsConfig | None = None
     isolation_check: IsolationCheckConfig | None = None
     isolation: IsolationConfig = field(default_factory=IsolationConfig)
+    connections_per_address: int = 200
+    """Connections that one network address may have at one interface; 0 is for any number, behind a proxy."""
     file: Path | None = None
     """Where it was read, for what is followed there while the installation runs."""

@@ -60,6 +60,7 @@ def _config(table: Table) -> Config:
         if (each := table.optional("isolation_check"))
         else None,
         isolation=read_isolation(each) if (each := table.optional("isolation")) else IsolationConfig(),
+        connections_per_address=table.take("connections_per_address", count, 200),
     )
     table.finish()
     if config.message_service is not None and config.malware is None:

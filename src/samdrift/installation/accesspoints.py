@@ -23,6 +23,8 @@ from samdrift.vault.errors import VaultLocked
 from samdrift.vault.gate import Gate
 from samdrift.wire.identifiers import ParticipantIdentifier
 
+CONNECTIONS_TO_ACCESS_POINT = 16
+"""Connections of one organisation's message service."""
 _DOMIBUS_SILENCE = 120.0
 """Seconds that a Domibus may take to store a large envelope before it answers."""
 
@@ -87,7 +89,9 @@ async def connected(
         own = newest_identity(vault.tls_client())
     if organisation.domibus is not None:
         return _domibus(stack, organisation.identifier, organisation.domibus, gate, own)
-    client = http_client(client_tls(own, config.inner_issuers), public_only=False, connections=16)
+    client = http_client(
+        client_tls(own, config.inner_issuers), public_only=False, connections=CONNECTIONS_TO_ACCESS_POINT
+    )
     stack.push_async_callback(client.aclose)
     return HttpAccessPoint(client, organisation.access_point)
 
@@ -101,7 +105,9 @@ def _domibus(
 ) -> DomibusAccessPoint:
     """A Domibus gets the client certificate too, if it asks for one."""
     tls = client_tls(identity, own.issuers)
-    client = http_client(tls, public_only=False, connections=16, seconds=_DOMIBUS_SILENCE)
+    client = http_client(
+        tls, public_only=False, connections=CONNECTIONS_TO_ACCESS_POINT, seconds=_DOMIBUS_SILENCE
+    )
     stack.push_async_callback(client.aclose)
     login = Login(own.user, own.password_file) if own.password_file is not None else None
     return DomibusAccessPoint(

@@ -10,7 +10,9 @@ from typing import Protocol
 
 from starlette.types import ASGIApp
 
+from samdrift.audit.operations import summarised
 from samdrift.config.model import Config, SocketAddress
+from samdrift.installation.accesspoints import CONNECTIONS_TO_ACCESS_POINT
 from samdrift.net.forwarding import behind_front
 from samdrift.net.server import listening_socket, serving
 from samdrift.net.tls import Own, TlsContext, server_tls
@@ -46,7 +48,21 @@ class PublicDoors:
     async def open(self, stack: AsyncExitStack, door: Door, application: ASGIApp) -> None:
         tls = self._tls(door)
         sock = self._bound(door)
-        await stack.enter_async_context(serving(application, sock, tls=tls.serving if tls else None))
+        await stack.enter_async_context(
+            serving(
+                application,
+                sock,
+                tls=tls.serving if tls else None,
+                per_address=self._per_address(door),
+                on_refused=summarised(f"{door.value}: too many connections, of one address or of all"),
+            )
+        )
+
+    def _per_address(self, door: Door) -> int:
+        """At interface C with room for the message services that run here, all from one address."""
+        most = self._config.connections_per_address
+        own = CONNECTIONS_TO_ACCESS_POINT * len(self._config.organisations) if door is Door.C else 0
+        return most + own if most else 0
 
     def _tls(self, door: Door) -> TlsContext | None:
         access_point = self._config.access_point

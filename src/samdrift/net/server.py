@@ -6,7 +6,8 @@ connection to the application. :class:`ClientCertificateProtocol` does, under
 or ``None``. The TLS layer has verified the chain by then.
 
 It also bounds what a stranger can have it hold and wait for: uvicorn takes a
-head of any size, and any time.
+head of any size, and any time. How many connections there are is bounded where they
+are accepted (:mod:`samdrift.net.accepting`).
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ from typing import Any
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
+from samdrift.net.accepting import PER_ADDRESS, Ending, accepting
+
 CLIENT_CERTIFICATE = "samdrift.client-certificate"
 SHOWN_CERTIFICATE = "samdrift.shown-certificate"
 """The certificate itself in the scope, DER, for a process that hands requests on."""
@@ -36,6 +39,12 @@ _MOST_BARREN = 64 << 10
 _PATIENCE = 60.0
 """Seconds in which a request that has not come whole may stand still."""
 
+_HEAD_SECONDS = 15.0
+"""Seconds in which the head of a request must have come, the first one after the connection was made."""
+
+_HANDSHAKE_SECONDS = 10.0
+"""Seconds in which a TLS handshake must have come to its end."""
+
 _TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
 
 _OTHER_VERSION = b"HTTP/1.1 505 HTTP Version Not Supported\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
@@ -45,7 +54,7 @@ _VERSIONS = frozenset({"1.0", "1.1"})
 AsgiApp = Callable[..., Any]
 
 
-class ClientCertificateProtocol(HttpToolsProtocol):
+class ClientCertificateProtocol(HttpToolsProtocol, Ending):
     """HTTP/1.1 over TLS that tells the application which client certificate was shown.
 
     It hangs up on whoever goes on sending a request that has been answered
@@ -56,7 +65,9 @@ class ClientCertificateProtocol(HttpToolsProtocol):
     def __init__(self, *given: Any, patience: float, **named: Any) -> None:
         super().__init__(*given, **named)
         self._patience = patience
+        self._head_patience = min(patience, _HEAD_SECONDS)
         self._barren = 0
+        self.ended = asyncio.Event()
         self._refused = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -64,17 +75,20 @@ class ClientCertificateProtocol(HttpToolsProtocol):
         tls = transport.get_extra_info("ssl_object")
         self._shown = tls.getpeercert(binary_form=True) if tls is not None else None
         self._fingerprint = hashlib.sha256(self._shown).hexdigest() if self._shown else None
-        self._heard = self.loop.time()
-        self._look = self.loop.call_later(self._patience, self._look_again)
+        self._heard = self._head_began = self.loop.time()
+        self._look = self.loop.call_later(self._head_patience, self._look_again)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._look.cancel()
+        self.ended.set()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         if self._refused:
             return
         self._heard = self.loop.time()
+        if self.cycle is not None and self._awaits_head and not self._barren:
+            self._head_began = self._heard
         self._barren += len(data)
         super().data_received(data)
         if self._barren > _MOST_BARREN and not self.transport.is_closing():
@@ -128,13 +142,20 @@ class ClientCertificateProtocol(HttpToolsProtocol):
 
     def _look_again(self) -> None:
         """Hang up when it is the client's turn and has been for too long; an idle one is uvicorn's to end."""
-        begun = self.cycle is None or self._barren > 0
-        its_turn = begun if self._awaits_head else self.cycle.more_body and not self.flow.read_paused
-        left = self._heard + self._patience - self.loop.time()
-        if its_turn and left <= 0:
+        ends, now = self._ends(), self.loop.time()
+        if ends is not None and ends <= now:
             self.transport.abort()
         else:
-            self._look = self.loop.call_later(left if left > 0 else self._patience, self._look_again)
+            wait = self._head_patience if ends is None else min(self._head_patience, ends - now)
+            self._look = self.loop.call_later(wait, self._look_again)
+
+    def _ends(self) -> float | None:
+        """Return when to hang up if nothing more comes; ``None`` when it is not the client's turn."""
+        if self._awaits_head:
+            begun = self.cycle is None or self._barren > 0
+            return self._head_began + self._head_patience if begun else None
+        waits = self.cycle.more_body and not self.flow.read_paused
+        return self._heard + self._patience if waits else None
 
 
 def listening_socket(host: str, port: int = 0) -> socket.socket:
@@ -164,8 +185,15 @@ async def serving(
     keep_alive: int = 75,
     stop_within: int = 5,
     patience: float = _PATIENCE,
+    handshake: float = _HANDSHAKE_SECONDS,
+    per_address: int = PER_ADDRESS,
+    on_refused: Callable[[], None] = lambda: None,
 ) -> AsyncIterator[None]:
-    """Serve ``app`` on ``sock`` while the context lasts, in the running loop and without touching signals."""
+    """Serve ``app`` on ``sock`` while the context lasts, in the running loop and without touching signals.
+
+    ``per_address`` is how many connections one address may have, 0 for any number;
+    ``on_refused`` is called for each connection that is one too many.
+    """
     config = uvicorn.Config(
         app,
         http=partial(ClientCertificateProtocol, patience=patience),  # type: ignore[arg-type]
@@ -183,15 +211,25 @@ async def serving(
     config.load()
     server = uvicorn.Server(config)
     server.lifespan = config.lifespan_class(config)
-    await server.startup(sockets=[sock])
-    loop = asyncio.create_task(server.main_loop())
-    try:
-        yield
-    finally:
-        server.should_exit = True
-        await loop
-        _drop_idle(server)
-        await server.shutdown(sockets=[sock])
+    await server.startup(sockets=[])
+
+    def protocol() -> ClientCertificateProtocol:
+        made = config.http_protocol_class(config=config, server_state=server.server_state, app_state={})  # type: ignore[call-arg]
+        assert isinstance(made, ClientCertificateProtocol)
+        return made
+
+    async with accepting(
+        sock, protocol, tls=config.ssl, per_address=per_address, handshake=handshake, on_refused=on_refused
+    ) as stop_accepting:
+        loop = asyncio.create_task(server.main_loop())
+        try:
+            yield
+        finally:
+            server.should_exit = True
+            await loop
+            stop_accepting()
+            _drop_idle(server)
+            await server.shutdown(sockets=[sock])
 
 
 def _drop_idle(server: uvicorn.Server) -> None:

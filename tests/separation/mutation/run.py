@@ -25,6 +25,7 @@ from tests.separation.mutation.guards import AT_REST, DATABASE, GATE, SESSION_KE
 from tests.separation.mutation.interface_a import INTERFACE_A
 from tests.separation.mutation.interfaces import COMMANDS, INTERFACE_C, INTERFACE_D, THE_CHECK, TOKENS
 from tests.separation.mutation.mutant import ROOT, SOURCE, Mutant
+from tests.separation.mutation.neighbours import NEIGHBOURS
 from tests.separation.mutation.peers import PEERS
 from tests.separation.mutation.proof import PROOF
 
@@ -41,6 +42,7 @@ MUTANTS: tuple[Mutant, ...] = (
     *THE_CHECK,
     *PROOF,
     *PEERS,
+    *NEIGHBOURS,
     *CLAUSES,
 )
 _COPIED = ("src", "tests", "pyproject.toml")

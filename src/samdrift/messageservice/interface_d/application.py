@@ -31,6 +31,7 @@ from samdrift.messageservice.interface_d.mailboxes import Found, Listing, Mailbo
 from samdrift.messageservice.interface_d.posting import Posting
 from samdrift.messageservice.interface_d.problems import Answer, Refused, bad_request, broken, problem
 from samdrift.scheduling.places import NoPlace, Places
+from samdrift.scheduling.shares import Shares
 from samdrift.vault.errors import VaultDenied
 from samdrift.vault.gate import Gate
 from samdrift.vault.records import MessageRecord
@@ -41,6 +42,12 @@ _LATER = {"retry-after": "30"}
 _SOON = {"retry-after": "2"}
 _SENT_AT_ONCE = 32
 _SENT_AT_ONCE_FOR_ONE = 8
+_SHARE_OF_READING = 0.25
+"""Of the time of this process that one organisation's documents may take, after a burst."""
+_BURST = 0.25
+_COST_OF_REFUSAL = 0.01
+"""Seconds that a document which is refused counts as, so that junk comes no faster than others can bear."""
+_COST_OF_NO_PLACE = 0.001
 _CHALLENGE = 'Bearer realm="interface D"'
 _LONGEST_NUMBER = 18
 
@@ -72,6 +79,7 @@ class InterfaceD:
         self._mailboxes = mailboxes
         self._posting = posting
         self._places = Places(_SENT_AT_ONCE, _SENT_AT_ONCE_FOR_ONE)
+        self._shares = Shares(_SHARE_OF_READING, _BURST)
         self._following = Following(gate, authorization)
         self._description = (files("samdrift.messageservice.interface_d") / "interface-d.json").read_bytes()
         self.operations = (
@@ -134,11 +142,29 @@ class InterfaceD:
     async def _send(self, request: Request, access: Access) -> Response:
         """Clauses: api-mt-mk 4.1 step 5."""
         _require_json(request)
-        length = request.headers.get("content-length", "")
-        with self._places.taken(access.organisation):
-            document = await json.read(request.stream(), int(length) if length.isdecimal() else None)
-            message_id = await self._posting.send(access, contract.check(document)["data"])
+        await self._shares.wait(access.organisation)
+        try:
+            with self._places.taken(access.organisation):
+                message_id = await self._posting.send(access, await self._document(request, access))
+        except Refused:
+            self._shares.charge(access.organisation, _COST_OF_REFUSAL)
+            raise
+        except NoPlace:
+            self._shares.charge(access.organisation, _COST_OF_NO_PLACE)
+            raise
         return Response(status_code=201, headers={"location": writing.location(message_id)})
+
+    async def _document(self, request: Request, access: Access) -> writing.Members:
+        """The resource that the body describes, read in the organisation's turns."""
+        length = request.headers.get("content-length", "")
+        document = await json.read(
+            request.stream(),
+            int(length) if length.isdecimal() else None,
+            lambda: self._shares.step(access.organisation),
+        )
+        async with self._shares.step(access.organisation):
+            data: writing.Members = contract.check(document)["data"]
+        return data
 
     async def _list(self, request: Request, access: Access) -> Response:
         """All that fits, or a page of it; streamed, so that its length makes no difference.

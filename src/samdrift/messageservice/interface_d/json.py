@@ -1,16 +1,21 @@
 """Reads a JSON document as it arrives, within bounds: nothing is kept but what the document says.
 
 White space, and what is refused, never fill the memory. A document that says a
-member twice says two things at once and is refused (RFC 8259 4).
+member twice says two things at once and is refused (RFC 8259 4). It is parsed in
+short steps, between which others have their turn, and judged by the contract's
+shape while it is read: junk ends where it shows to be junk.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable
+import contextlib
+from collections.abc import AsyncIterable, Callable, Iterator
+from contextlib import AbstractAsyncContextManager
 from typing import Any, Final
 
 import ijson
 
+from samdrift.messageservice.interface_d.contract import CREATE, Flag, Many, Members, Shape, Text
 from samdrift.messageservice.interface_d.problems import NOTHING, Refused, broken
 from samdrift.wire import sdkmessage
 
@@ -20,69 +25,99 @@ Value = Any
 MAX_BYTES: Final = 48 << 20
 """Of a document: a message of 30 MB whose base64 was escaped as some libraries do, and room beside it."""
 
-MAX_VALUES: Final = 100_000
+MAX_VALUES: Final = 10_000
+"""Names and values of a document; a person or a reference has seven."""
+MAX_STRAY: Final = 1_000
+"""Of them, those that have no place in the contract."""
 MAX_DEPTH: Final = 16
+_STEP: Final = 1 << 10
 _BLOCK: Final = 1 << 20
-"""Bytes parsed at once. The parser looks at a text from its beginning for each block that it goes over."""
+"""Bytes parsed at once, at least and at most.
+
+The parser looks at an unfinished text from its beginning for each block that it goes over, so blocks
+grow while a text does not end.
+"""
 
 _OF_NUMBERS: Final = b"0123456789+-.eE"
 
 
-async def read(stream: AsyncIterable[bytes], length: int | None = None) -> Value:
+Step = Callable[[], AbstractAsyncContextManager[None]]
+"""Waits for the turn to parse a little, and has it while the context lasts."""
+
+
+async def read(stream: AsyncIterable[bytes], length: int | None = None, step: Step | None = None) -> Value:
     """The document in ``stream``, which says that it has ``length`` bytes; :class:`Refused` otherwise."""
     if length is not None and length > MAX_BYTES:
         raise Refused([sdkmessage.too_long()])
+    step = step or contextlib.nullcontext
     reader = _Reader()
-    block = bytearray()
+    rest = bytearray()
     size = 0
     async for piece in stream:
         size += len(piece)
         if size > MAX_BYTES:
             raise Refused([sdkmessage.too_long()])
-        block += piece
-        if len(block) >= _BLOCK:
-            reader.feed(bytes(block))
-            block.clear()
-    reader.feed(bytes(block))
-    return reader.close()
+        rest += piece
+        while len(rest) >= reader.step:
+            block = bytes(rest[: reader.step])
+            del rest[: reader.step]
+            async with step():
+                reader.feed(block)
+    async with step():
+        reader.feed(bytes(rest))
+        return reader.close()
 
 
 class _Reader:
     def __init__(self) -> None:
+        self.step = _STEP
+        """Bytes to parse next."""
         self._tree = _Tree()
         self._parser = ijson.basic_parse_coro(self._tree, use_float=True)
 
     def feed(self, block: bytes) -> None:
         if len(block) >= _BLOCK and not block.translate(None, _OF_NUMBERS):
             raise Refused([broken("A number is longer than any number", NOTHING)])
-        try:
+        before = self._tree.events
+        with _refusing():
             self._parser.send(block)
-        except (ijson.JSONError, ValueError):
-            raise Refused([broken("The request is not JSON in UTF-8", NOTHING)]) from None
+        self.step = _STEP if self._tree.events > before else min(2 * self.step, _BLOCK)
 
     def close(self) -> Value:
-        try:
+        with _refusing():
             self._parser.close()
-        except (ijson.JSONError, ValueError):
-            raise Refused([broken("The request is not JSON in UTF-8", NOTHING)]) from None
         return self._tree.document
 
 
+@contextlib.contextmanager
+def _refusing() -> Iterator[None]:
+    try:
+        yield
+    except (ijson.JSONError, ValueError):
+        raise Refused([broken("The request is not JSON in UTF-8", NOTHING)]) from None
+
+
 class _Tree:
-    """Takes what the parser finds and makes values of it."""
+    """Takes what the parser finds, makes values of it, and counts what has no place in the contract."""
 
     def __init__(self) -> None:
         self.document: Value = None
+        self.events = 0
         self._open: list[dict[str, Value] | list[Value]] = []
+        self._shapes: list[Shape | None] = []
+        """Of what is open; ``None`` inside what has no place."""
         self._names: list[str] = []
         self._values = 0
+        self._stray = 0
         self._characters = 0
 
     def send(self, event: tuple[str, Value]) -> None:
         kind, value = event
+        self.events += 1
         if kind == "map_key":
             self._name(value)
         elif kind in ("end_map", "end_array"):
+            self._shapes.pop()
             if isinstance(self._open.pop(), dict):
                 self._names.pop()
         elif kind in ("start_map", "start_array"):
@@ -99,19 +134,41 @@ class _Tree:
     def _begin(self, container: dict[str, Value] | list[Value]) -> None:
         if len(self._open) == MAX_DEPTH:
             raise Refused([broken(f"Values are nested deeper than {MAX_DEPTH}", NOTHING)])
-        self._add(container)
+        shape = self._add(container)
         self._open.append(container)
+        self._shapes.append(shape)
         if isinstance(container, dict):
             self._names.append("")
 
-    def _add(self, value: Value) -> None:
+    def _add(self, value: Value) -> Shape | None:
+        """Put the value where it belongs; gives its shape, ``None`` when it has no place there."""
         self._count(value)
+        shape = self._shape()
+        if not _fits(value, shape):
+            shape = None
+            self._stray += 1
+            if self._stray > MAX_STRAY:
+                text = f"More than {MAX_STRAY} values that the contract does not know"
+                raise Refused([broken(text, NOTHING)])
         if not self._open:
             self.document = value
         elif isinstance(into := self._open[-1], dict):
             into[self._names[-1]] = value
         else:
             into.append(value)
+        return shape
+
+    def _shape(self) -> Shape | None:
+        """Of the value that comes next."""
+        if not self._open:
+            return CREATE
+        match self._shapes[-1]:
+            case Members(known=known):
+                return known.get(self._names[-1])
+            case Many(each=each):
+                return each
+            case _:
+                return None
 
     def _count(self, value: Value) -> None:
         """No message that can be sent says as much (content-specification 4.3.3.3)."""
@@ -122,3 +179,18 @@ class _Tree:
             self._characters += len(value)
             if self._characters > sdkmessage.MAX_BYTES:
                 raise Refused([sdkmessage.too_long()])
+
+
+def _fits(value: Value, shape: Shape | None) -> bool:
+    """Compare kinds alone; what the contract says beyond that is checked when the document is whole."""
+    match shape:
+        case Members():
+            return isinstance(value, dict)
+        case Many():
+            return isinstance(value, list)
+        case Text():
+            return isinstance(value, str) or value is None
+        case Flag():
+            return isinstance(value, bool) or value is None
+        case _:
+            return False

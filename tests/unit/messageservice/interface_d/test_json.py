@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import json as standard
 import tracemalloc
 from collections.abc import AsyncIterator, Iterable
@@ -11,8 +13,11 @@ import pytest
 
 from samdrift.messageservice.interface_d import json
 from samdrift.messageservice.interface_d.problems import Refused
+from samdrift.scheduling.shares import Shares
 from samdrift.wire import sdkmessage
+from samdrift.wire.identifiers import ParticipantIdentifier
 
+A, B = ParticipantIdentifier("0203:a.se"), ParticipantIdentifier("0203:b.se")
 MIB = 1 << 20
 
 
@@ -146,3 +151,80 @@ async def test_texts_that_make_more_than_a_message_are_refused_as_soon_as_that_i
         await json.read(texts())
     assert too_long(caught.value)
     assert taken <= sdkmessage.MAX_BYTES + 2 * MIB
+
+
+def texts(count: int) -> bytes:
+    """A document that fits the contract as far as it is read."""
+    inside = {"data": {"attributes": {"digitalDocument": [{"contentTextBody": [""] * count}]}}}
+    return standard.dumps(inside).encode()
+
+
+@pytest.mark.parametrize(
+    "junk",
+    [
+        b"[" + b"0," * 145_000 + b"0]",
+        b'{"meta": [' + b"0," * 145_000 + b"0]}",
+        b'{"data": {"attributes": {"label": [' + b"[]," * 95_000 + b"[]]}}}",
+        b'{"data": {"attributes": {"digitalDocument": [' + b"0," * 145_000 + b"0]}}}",
+        b'{"data": {"attributes": {"nonsense": {"a": [' + b'"",' * 95_000 + b'""]}}}}',
+    ],
+    ids=["no object", "an extension", "no text", "no documents", "unknown"],
+)
+async def test_290_kb_of_junk_are_refused_where_they_show_to_be_junk(junk: bytes) -> None:
+    taken = 0
+
+    async def pieces() -> AsyncIterator[bytes]:
+        nonlocal taken
+        for at in range(0, len(junk), 1000):
+            taken += 1000
+            yield junk[at : at + 1000]
+
+    with pytest.raises(Refused, match="the contract does not know"):
+        await json.read(pieces())
+    assert taken < 10_000
+
+
+async def test_what_has_no_place_may_be_there_within_bounds() -> None:
+    value = {"meta": [1] * (json.MAX_STRAY - 1)}
+    assert await read(standard.dumps(value).encode()) == value
+
+
+async def test_a_document_that_fits_has_a_bounded_number_of_values() -> None:
+    with pytest.raises(Refused, match=f"More than {json.MAX_VALUES} values"):
+        await read(texts(json.MAX_VALUES))
+
+
+async def test_a_step_is_short_and_a_text_is_not_read_again_and_again() -> None:
+    steps: list[int] = []
+
+    @contextlib.asynccontextmanager
+    async def step() -> AsyncIterator[None]:
+        steps.append(0)
+        yield
+
+    await json.read(stream([texts(json.MAX_VALUES - 100)]), step=step)
+    assert len(steps) > 30, "values are read some hundred at a time"
+    steps.clear()
+    await json.read(stream([standard.dumps("a" * 20 * MIB).encode()]), step=step)
+    assert len(steps) < 50, "a text is read in blocks that grow"
+
+
+async def test_eight_documents_of_one_organisation_get_few_steps_between_anothers() -> None:
+    shares, order = Shares(1.0, 100.0), list[ParticipantIdentifier]()
+
+    async def reads(whose: ParticipantIdentifier, data: bytes) -> None:
+        @contextlib.asynccontextmanager
+        async def step() -> AsyncIterator[None]:
+            async with shares.step(whose):
+                order.append(whose)
+                yield
+
+        await json.read(stream([data]), step=step)
+
+    floods = [asyncio.create_task(reads(A, texts(json.MAX_VALUES - 100))) for _ in range(8)]
+    await asyncio.sleep(0)
+    await asyncio.gather(reads(B, texts(2000)), *floods)
+    last = max(place for place, whose in enumerate(order) if whose == B)
+    of_b = order.count(B)
+    assert of_b > 5
+    assert order[: last + 1].count(A) <= 3 * of_b, "not eight for each"

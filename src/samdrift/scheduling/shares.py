@@ -1,0 +1,51 @@
+"""Shares of the event loop's time, so that work of one organisation cannot hold up the others'.
+
+A single step of work cannot be interrupted, so it is kept short; an organisation
+takes one step after another only as fast as its share of the time allows.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator
+
+from samdrift.scheduling.places import Turns
+from samdrift.wire.identifiers import ParticipantIdentifier
+
+
+class Shares:
+    """Limit each organisation to a share of the time, with a burst that a normal request stays within."""
+
+    def __init__(self, share: float, burst: float) -> None:
+        """``burst`` is how many seconds an organisation may use before it is slowed down to ``share``."""
+        self._share = share
+        self._ahead = burst / share
+        self._paid_until: dict[ParticipantIdentifier, float] = {}
+        self._turns = Turns(1)
+
+    @contextlib.asynccontextmanager
+    async def step(self, organisation: ParticipantIdentifier) -> AsyncIterator[None]:
+        """Do one step without waiting in it: in fair turns, one organisation's at a time, and charged."""
+        await self.wait(organisation)
+        async with self._turns.turn(organisation):
+            began = time.perf_counter()
+            try:
+                yield
+            finally:
+                self.charge(organisation, time.perf_counter() - began)
+            await asyncio.sleep(0)  # Whatever else is ready comes before the next step.
+
+    async def wait(self, organisation: ParticipantIdentifier) -> None:
+        """Wait until the organisation has not used more than its share."""
+        left = self._paid_until.get(organisation, 0.0) - self._ahead - time.monotonic()
+        if left > 0:
+            await asyncio.sleep(left)
+
+    def charge(self, organisation: ParticipantIdentifier, seconds: float) -> None:
+        """Count ``seconds`` of the loop's time as used by the organisation."""
+        now = time.monotonic()
+        self._paid_until[organisation] = max(self._paid_until.get(organisation, now), now) + (
+            seconds / self._share
+        )

@@ -1,0 +1,82 @@
+"""The guards that keep one organisation, or a stranger, from slowing others down."""
+
+from __future__ import annotations
+
+from tests.separation.mutation.mutant import Mutant
+
+_JSON = "tests/unit/messageservice/interface_d/test_json.py"
+_ACCEPTING = "tests/unit/net/test_accepting.py"
+_PLACES = "tests/roles/test_places.py"
+
+NEIGHBOURS = (
+    Mutant(
+        "junk is refused where it shows to be junk",
+        "messageservice/interface_d/json.py",
+        "if self._stray > MAX_STRAY:",
+        "if False:",
+        (f"{_JSON}::test_290_kb_of_junk_are_refused_where_they_show_to_be_junk",),
+    ),
+    Mutant(
+        "a document has a bounded number of values",
+        "messageservice/interface_d/json.py",
+        "if self._values > MAX_VALUES:",
+        "if False:",
+        (f"{_JSON}::test_a_document_that_fits_has_a_bounded_number_of_values",),
+    ),
+    Mutant(
+        "a document is parsed in short steps",
+        "messageservice/interface_d/json.py",
+        "        self.step = _STEP\n",
+        "        self.step = _BLOCK\n",
+        (f"{_JSON}::test_a_step_is_short_and_a_text_is_not_read_again_and_again",),
+    ),
+    Mutant(
+        "documents are parsed in fair turns",
+        "scheduling/shares.py",
+        "        async with self._turns.turn(organisation):\n",
+        "        async with contextlib.AsyncExitStack():\n",
+        (f"{_JSON}::test_eight_documents_of_one_organisation_get_few_steps_between_anothers",),
+    ),
+    Mutant(
+        "an organisation has its share of the time",
+        "scheduling/shares.py",
+        "            await asyncio.sleep(left)\n",
+        "            return\n",
+        ("tests/unit/scheduling/test_shares.py",),
+    ),
+    Mutant(
+        "who sends junk is answered later",
+        "messageservice/interface_d/application.py",
+        "            self._shares.charge(access.organisation, _COST_OF_REFUSAL)\n",
+        "",
+        (f"{_PLACES}::test_who_floods_with_junk_is_answered_slower_and_others_are_not",),
+    ),
+    Mutant(
+        "silent connections of one address are bounded",
+        "net/accepting.py",
+        "return not limited or self._of_address[address] < self._per_address",
+        "return True",
+        (f"{_ACCEPTING}::test_1100_silent_connections_of_one_address_leave_room_for_others",),
+    ),
+    Mutant(
+        "connections leave descriptors for everything else",
+        "net/accepting.py",
+        "if _all[_OPEN] >= most_connections():",
+        "if False:",
+        (f"{_ACCEPTING}::test_no_more_connections_are_accepted_than_half_of_the_descriptors",),
+    ),
+    Mutant(
+        "a handshake has seconds",
+        "net/accepting.py",
+        "ssl_handshake_timeout=self._handshake if self._tls else None,",
+        "ssl_handshake_timeout=None,",
+        (f"{_ACCEPTING}::test_who_does_not_shake_hands_is_hung_up_on",),
+    ),
+    Mutant(
+        "the head of a request has seconds",
+        "net/server.py",
+        "            return self._head_began + self._head_patience if begun else None",
+        "            return self._heard + self._patience if begun else None",
+        (f"{_ACCEPTING}::test_who_never_ends_the_head_of_a_request_is_hung_up_on",),
+    ),
+)
