@@ -1,22 +1,44 @@
-"""`samdrift testbed run`: DIGG's test cases for access points, with a protocol for an application."""
+"""`samdrift testbed`: DIGG's test cases for access points, with a protocol for an application."""
 
 from __future__ import annotations
 
 import logging
 import tempfile
 from datetime import UTC, datetime
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from samdrift import __version__
 from samdrift.cli.output import print_json, print_line, print_text
-from samdrift.config.errors import Unusable
+from samdrift.cli.persons import login
+from samdrift.config.errors import Unusable, shown
+from samdrift.config.failures import told
+from samdrift.config.reader import load as load_config
+from samdrift.demo.qualification import protocol as protocols
+from samdrift.demo.qualification.cases import Model, QaCase
+from samdrift.demo.qualification.form import filled
+from samdrift.demo.qualification.participants import Participants, read_participants
+from samdrift.demo.qualification.protocol import CaseRecord, State, TestProtocol
+from samdrift.demo.qualification.session import Subject, chosen, session, subject_of
 from samdrift.demo.testbed import local_bed
 from samdrift.federation.testbed.run import ALL, Line, run
 from samdrift.installation import loop
 
 app = typer.Typer(add_completion=False)
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
+Folder = Annotated[Path, typer.Option("--protocol", help="Folder in which the test protocol is kept.")]
+By = Annotated[str | None, typer.Option("--by", help="Name of the tester. Your login by default.")]
+_FOLDER = Path("test-protocol-qa")
+
+
+class Result(StrEnum):
+    """The result of a case, in the words of DIGG's form."""
+
+    EXPECTED = "expected"
+    UNEXPECTED = "unexpected"
 
 
 @app.callback()
@@ -27,19 +49,168 @@ def testbed() -> None:
 @app.command("run")
 def run_cases(
     case: Annotated[list[str], typer.Option(help="Only this case, such as TF-01; may be repeated.")] = [],  # noqa: B006
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")] = False,
+    against: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="CONFIG",
+            help="Test the running installation of this configuration, with DIGG's test bed.",
+        ),
+    ] = None,
+    participants: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="The participants of DIGG's test bed (TOML).")
+    ] = None,
+    folder: Folder = _FOLDER,
+    model: Annotated[Model, typer.Option(help="The transport model.")] = Model.EXTENDED,
+    wait: Annotated[float, typer.Option(min=0, help="Seconds to wait for what is under way.")] = 60,
+    again: Annotated[bool, typer.Option("--again", help="Begin the cases named by --case anew.")] = False,
+    by: By = None,
+    as_json: AsJson = False,
 ) -> int:
-    """Run the test cases against an access point of this version, in a federation on this machine.
+    """Run the test cases, and print what is expected, what was seen, and what the event log says.
 
-    Prints for each case what is expected, what was seen, and what the event
-    log of the access point says. Exit status 0 when every case passed.
+    By default against an access point of this version, in a federation on this machine. With --against, an
+    installation that runs sends to DIGG's test bed and gets what DIGG's test leader sends; the protocol is
+    kept between runs, and DIGG's form is filled in its folder. Exit status 0 when every case passed.
     """
+    if against is None:
+        return _run_here(case, as_json)
+    if participants is None:
+        raise Unusable("--against needs --participants")
+    if again and not case:
+        raise Unusable("--again needs --case")
+    with told():
+        bed = read_participants(participants)
+        subject = subject_of(load_config(against), bed.tested, model)
+        kept = _protocol(folder, subject, by or login())
+        cases = chosen(case)
+        for one in cases if again else ():
+            kept.cases[one.id] = CaseRecord()
+        loop.run(_run_against(subject, bed, kept, cases, folder, wait, quiet=as_json))
+    return _report(kept, cases, folder, as_json)
+
+
+@app.command()
+def evidence(
+    case: Annotated[str, typer.Argument(metavar="CASE", help="Such as TF-09.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="What is attached; it is copied.")],
+    result: Annotated[
+        Result | None, typer.Option(help="How it went, where the logs have not decided it.")
+    ] = None,
+    comment: Annotated[str, typer.Option(help="What DIGG is to read about it.")] = "",
+    folder: Folder = _FOLDER,
+    by: By = None,
+    as_json: AsJson = False,
+) -> int:
+    """Attach evidence to a case, and say how it went: a report to DIGG, an answer of the test leader.
+
+    Exit status 0 when the case has passed, 1 when it has not, or not yet.
+    """
+    (one,) = chosen([case])
+    with told():
+        kept = protocols.load(folder)
+        if kept is None:
+            raise Unusable(f"{shown(folder)}: no test protocol is kept there")
+        record, name = kept.cases[one.id], by or login()
+        expected = None if result is None else result is Result.EXPECTED
+        protocols.require_judgeable(record, expected)
+        protocols.keep_evidence(folder, one.id, record, file, name)
+        protocols.judge_by_person(record, name, expected=expected, comment=comment)
+        _save(folder, kept)
+    return _report(kept, (one,), folder, as_json)
+
+
+def _protocol(folder: Path, subject: Subject, tester: str) -> TestProtocol:
+    """The one that is kept, which must be of the same access point and participant, or a new one."""
+    new = subject.protocol(tester)
+    kept = protocols.load(folder)
+    if kept is None:
+        return new
+    for what in ("party", "participant", "model", "version"):
+        if getattr(kept, what) != getattr(new, what):
+            raise Unusable(
+                f"{shown(folder)}: keeps the protocol of another {what}; name another folder with --protocol"
+            )
+    return kept
+
+
+async def _run_against(
+    subject: Subject,
+    bed: Participants,
+    kept: TestProtocol,
+    cases: tuple[QaCase, ...],
+    folder: Path,
+    wait: float,
+    *,
+    quiet: bool,
+) -> None:
+    async with session(subject, bed, kept, lambda: _save(folder, kept)) as running:
+        async for case in running.run(cases, wait):
+            record = kept.cases[case.id]
+            if not quiet:
+                print_line(f"{case.id}  {record.state}  {record.seen}  {record.code}".rstrip())
+                if not case.sends and record.state is State.WAITING and not record.as4:
+                    print_line(_asking(case, kept))
+
+
+def _asking(case: QaCase, kept: TestProtocol) -> str:
+    return (
+        f"       ask DIGG's test leader to send the message of {case.id}"
+        f" from {case.participant} to {kept.participant}"
+    )
+
+
+def _save(folder: Path, kept: TestProtocol) -> None:
+    protocols.save(folder, kept, filled(kept, datetime.now(UTC)))
+
+
+def _report(kept: TestProtocol, cases: tuple[QaCase, ...], folder: Path, as_json: bool) -> int:
+    states = [kept.cases[case.id].state for case in cases]
+    form = folder / protocols.FORM
+    if as_json:
+        print_json(
+            {
+                "access_point": f"samdrift {__version__}",
+                "party": kept.party,
+                "participant": kept.participant,
+                "model": kept.model,
+                "form": str(form),
+                "cases": [_case_document(case, kept) for case in cases],
+            }
+        )
+    else:
+        passed, failed = states.count(State.PASSED), states.count(State.FAILED)
+        print_line(f"{passed} of {len(states)} cases passed, {failed} failed; the form is {shown(form)}")
+    return 0 if all(state is State.PASSED for state in states) else 1
+
+
+def _case_document(case: QaCase, kept: TestProtocol) -> dict[str, Any]:
+    record = kept.cases[case.id]
+    return {
+        "id": case.id,
+        "title": case.title,
+        "participant": case.participant,
+        "passed": record.state is State.PASSED if record.state.final else None,
+        "state": record.state.value,
+        "expected": case.expected,
+        "seen": record.seen,
+        "code": record.code,
+        "comment": record.comment,
+        "judged_by": record.judged_by,
+        "message": record.message,
+        "as4": record.as4,
+        "log": record.log,
+        "files": record.files,
+    }
+
+
+def _run_here(only: list[str], as_json: bool) -> int:
+    """The cases against an access point of this version, in a federation on this machine."""
     logging.basicConfig(level=logging.ERROR, format="%(levelname)s %(message)s")
-    unknown = set(case) - {one.id for one in ALL}
+    unknown = set(only) - {one.id for one in ALL}
     if unknown:
         raise Unusable(f"no such case: {', '.join(sorted(unknown))}")
     with tempfile.TemporaryDirectory() as folder:
-        lines = loop.run(_run(Path(folder), frozenset(case), quiet=as_json))
+        lines = loop.run(_run(Path(folder), frozenset(only), quiet=as_json))
     if as_json:
         print_json({"cases": [_plain(line) for line in lines]})
     else:
@@ -49,12 +220,12 @@ def run_cases(
 
 
 async def _run(folder: Path, only: frozenset[str], *, quiet: bool) -> list[Line]:
-    chosen = tuple(case for case in ALL if not only or case.id in only)
+    wanted = tuple(case for case in ALL if not only or case.id in only)
     lines = []
     if not quiet:
         print_line(f"Test protocol, access point of Samdrift, {datetime.now(UTC):%Y-%m-%d %H:%M} UTC")
     async with local_bed(folder) as bed:
-        async for line in run(bed, chosen):
+        async for line in run(bed, wanted):
             lines.append(line)
             if not quiet:
                 _print(line)

@@ -6,7 +6,7 @@ import contextlib
 import os
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from prometheus_client import CollectorRegistry
@@ -14,6 +14,7 @@ from prometheus_client import CollectorRegistry
 from samdrift.accesspoint import role as ap
 from samdrift.accesspoint.meters import Meters
 from samdrift.audit.operations import unexpected
+from samdrift.config.errors import Unusable
 from samdrift.config.hsm import token_settings
 from samdrift.config.model import AccessPointConfig, Config, MessageServiceConfig
 from samdrift.config.passphrase import read_passphrase
@@ -21,7 +22,7 @@ from samdrift.config.toml import ConfigError
 from samdrift.contracts.principals import Role
 from samdrift.installation import rolesettings
 from samdrift.installation.accesspoints import connected_later
-from samdrift.installation.addressbook import address_book
+from samdrift.installation.addressbook import NoAddressBook, address_book
 from samdrift.installation.authorization import Authorizing, authorizing
 from samdrift.installation.control import control_folder, controlled
 from samdrift.installation.databasecare import NotificationMetrics, cared_for
@@ -210,3 +211,26 @@ async def _run_message_service(
     )
     await stack.enter_async_context(role.working())
     return role
+
+
+@contextlib.asynccontextmanager
+async def submitting(config: Config, gate: Gate) -> AsyncIterator[MessageService]:
+    """The message service of an installation that runs elsewhere: stores messages, which that one sends.
+
+    It does not ask the address book. :class:`Unusable` where the configuration has no role ``mt``.
+    """
+    if config.message_service is None or config.malware is None:
+        raise Unusable("the configuration has no message service")
+    settings = replace(rolesettings.message_service_settings(config, config.message_service), parallel=0)
+    async with shared_services(config) as services:
+        around = mt.Surroundings(
+            gate,
+            services.discovery,
+            services.checks,
+            NoAddressBook(),
+            malware_scanner(config.malware),
+            {},
+            system_clock,
+            os.urandom,
+        )
+        yield mt.MessageServiceRole(settings, around, rolesettings.profiles(config)).service

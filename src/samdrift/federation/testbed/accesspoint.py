@@ -16,7 +16,7 @@ from starlette.routing import Route
 
 from samdrift.federation.testbed import envelopes
 from samdrift.federation.testbed.envelopes import Correspondent, Envelope
-from samdrift.federation.testbed.parties import OrganisationKeys, Subject
+from samdrift.federation.testbed.parties import Destination, OrganisationKeys
 from samdrift.net.client import Answered
 from samdrift.wire import receipt as receipts
 from samdrift.wire.as4 import (
@@ -87,7 +87,7 @@ class TestAccessPoint:
         self._decryption = decryption
         self._post = post
         self._answering: set[asyncio.Task[None]] = set()
-        self.subject: Subject | None = None
+        self.subject: Destination | None = None
         """Where answers go."""
 
     @property
@@ -99,7 +99,7 @@ class TestAccessPoint:
         return Starlette(routes=[Route(PATH, self._receive, methods=["POST"])])
 
     def pack(
-        self, subject: Subject, envelope: Envelope, secured: timedelta | None = None, /, **changes: str
+        self, subject: Destination, envelope: Envelope, secured: timedelta | None = None, /, **changes: str
     ) -> PackedMessage:
         """The AS4 message for an envelope; ``changes`` make its header say what is not so.
 
@@ -127,13 +127,13 @@ class TestAccessPoint:
             created=None if secured is None else now + secured,
         )
 
-    async def send(self, subject: Subject, envelope: Envelope, **changes: str) -> Sent:
+    async def send(self, subject: Destination, envelope: Envelope, **changes: str) -> Sent:
         """Send an envelope and judge the answer."""
         message_id = changes.setdefault("message_id", new_message_id(os.urandom, _DOMAIN))
         packed = self.pack(subject, envelope, **changes)
         return await self.resend(subject, packed, message_id)
 
-    async def resend(self, subject: Subject, packed: PackedMessage, message_id: str) -> Sent:
+    async def resend(self, subject: Destination, packed: PackedMessage, message_id: str) -> Sent:
         """Send bytes that were packed before."""
         answered = await self._post(subject.as4_address, packed.content_type, packed.body)
         valid, answer = _judged(answered, packed, message_id, subject.certificate)
@@ -182,7 +182,7 @@ class TestAccessPoint:
         self._answering.add(task)
         task.add_done_callback(self._answering.discard)
 
-    async def _send_answer(self, subject: Subject, envelope: Envelope) -> None:
+    async def _send_answer(self, subject: Destination, envelope: Envelope) -> None:
         await self.send(subject, envelope)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 from cryptography import x509
 
@@ -21,6 +22,19 @@ class OrganisationKeys:
 
     signing: SigningKey
     decryption: DecryptionKey
+
+
+class Destination(Protocol):
+    """An access point as others reach it, with the participant behind it that is written to."""
+
+    @property
+    def party(self) -> str: ...
+
+    @property
+    def as4_address(self) -> str: ...
+
+    @property
+    def certificate(self) -> x509.Certificate: ...
 
 
 @dataclass(frozen=True, slots=True)

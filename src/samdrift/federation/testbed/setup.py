@@ -22,7 +22,7 @@ from samdrift.federation.testbed.accesspoint import PATH, Post, TestAccessPoint
 from samdrift.federation.testbed.bed import Bed
 from samdrift.federation.testbed.envelopes import Correspondent
 from samdrift.federation.testbed.observer import Observer
-from samdrift.federation.testbed.parties import OrganisationKeys, Subject
+from samdrift.federation.testbed.parties import Destination, OrganisationKeys, Subject
 from samdrift.net.server import listening_socket, serving
 from samdrift.net.tls import TlsIdentity, server_tls
 from samdrift.wire.crypto.softwarekeys import SoftwareDecryptionKey, SoftwareSigningKey
@@ -56,6 +56,16 @@ async def prepared(
     federation: LocalFederation, folder: Path, subject: Subject, encryption: x509.Certificate, post: Post
 ) -> AsyncIterator[Bed]:
     """The test bed for ``subject``; ``encryption`` is its participant's published certificate."""
+    observer = Observer(subject.interface_c)
+    async with access_points(federation, folder, subject, post) as made, observer.watching():
+        yield Bed(subject, observer, made, Correspondent(subject.participant, subject.mailbox, encryption))
+
+
+@asynccontextmanager
+async def access_points(
+    federation: LocalFederation, folder: Path, subject: Destination, post: Post
+) -> AsyncIterator[dict[str, TestAccessPoint]]:
+    """Run the test bed's access points by name; they answer messages at ``subject``."""
     key = rsa.generate_private_key(65537, 3072)
     points = {point.name: point for point in _points(federation, key.public_key())}
     made = {name: _made(federation.authority, point, key, subject, post) for name, point in points.items()}
@@ -67,9 +77,8 @@ async def prepared(
         routes=[Mount(f"/{name}", app=point.application()) for name, point in made.items()]
     )
     tls = server_tls(_tls(federation.authority, key, folder / "testbed-tls.pem"))
-    observer = Observer(subject.interface_c)
-    async with serving(application, sock, tls=tls.serving), observer.watching():
-        yield Bed(subject, observer, made, Correspondent(subject.participant, subject.mailbox, encryption))
+    async with serving(application, sock, tls=tls.serving):
+        yield made
 
 
 def _points(federation: LocalFederation, key: rsa.RSAPublicKey) -> list[_Point]:
@@ -107,7 +116,7 @@ def _qa(number: str) -> ParticipantIdentifier:
 
 
 def _made(
-    authority: Authority, point: _Point, key: rsa.RSAPrivateKey, subject: Subject, post: Post
+    authority: Authority, point: _Point, key: rsa.RSAPrivateKey, subject: Destination, post: Post
 ) -> TestAccessPoint:
     def certified(use: Use) -> x509.Certificate:
         return authority.issue_organisation(point.participant, point.name, key.public_key(), use)

@@ -1,0 +1,201 @@
+"""DIGG's cases for approval (accesspoint-test-cases 4 to 6) as an operator runs them, judged from logs: pure.
+
+Titles are those of DIGG's form, and what is expected and seen is in Swedish: the protocol is sent to DIGG.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import partial
+
+from samdrift.audit.entries import LogEntry
+from samdrift.audit.events import AuditEvent
+from samdrift.contracts.transfer import TransferReason
+
+
+class Model(StrEnum):
+    """A transport model; the cases are run for each that approval is sought for."""
+
+    BASE = "base"
+    EXTENDED = "extended"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the logs say of a case; not final while something is still to come."""
+
+    passed: bool | None
+    seen: str
+    code: str = ""
+
+
+Judge = Callable[[Sequence[LogEntry]], Verdict]
+
+
+@dataclass(frozen=True, slots=True)
+class QaCase:
+    """One test case: which participant of the test bed takes part, and who sends."""
+
+    id: str
+    title: str
+    expected: str
+    participant: str
+    judge: Judge
+    sends: bool = False
+    """Whether we send; else DIGG's test leader does, and is to be asked."""
+    report: bool = False
+    """Whether it is complete only with evidence of a report to DIGG."""
+
+
+def _answered(entries: Sequence[LogEntry]) -> Verdict:
+    """The message is delivered and its message receipt comes in (accesspoint-test-cases 4.2.1)."""
+    events = _by_event(entries)
+    if AuditEvent.MT_MESSAGE_ACCEPTED in events:
+        return Verdict(True, "Transportkvittens mottagen; meddelandekvittens utan felkoder mottagen.")
+    if AuditEvent.MT_MESSAGE_REJECTED in events:
+        code = _why(events[AuditEvent.MT_MESSAGE_REJECTED])
+        return Verdict(False, "Meddelandekvittens med felkoder mottagen.", code)
+    if AuditEvent.MT_MESSAGE_FAILED in events:
+        return Verdict(False, "Meddelandet kom inte fram.", _failure(events))
+    if AuditEvent.AP_TRANSFER_DELIVERED in events:
+        return Verdict(None, "Transportkvittens mottagen; meddelandekvittens inväntas.")
+    return _under_way(events)
+
+
+def _not_sent(reason: TransferReason, word: str, entries: Sequence[LogEntry]) -> Verdict:
+    """The transfer fails for ``reason``, and the detail has ``word``; nothing was delivered."""
+    events = _by_event(entries)
+    if AuditEvent.AP_TRANSFER_DELIVERED in events:
+        return Verdict(False, "Meddelandet levererades.")
+    failed = events.get(AuditEvent.AP_TRANSFER_FAILED)
+    if failed is not None:
+        why = _why(failed)
+        passed = failed.ids.get("reason") == reason and word in failed.ids.get("detail", "")
+        return Verdict(passed, "Meddelandet skickades inte; avsändaren fick felkod.", why)
+    if AuditEvent.MT_MESSAGE_FAILED in events:
+        return Verdict(False, "Meddelandet nådde inte accesspunkten.", _failure(events))
+    return _under_way(events)
+
+
+def _received(entries: Sequence[LogEntry], *, any_receipt: bool = False) -> Verdict:
+    """The message arrived, and its message receipt was delivered.
+
+    ``any_receipt``: a receipt that rejects will do. What the access point can take is more than
+    an SDK message may hold (content-specification 4.3.3.2), whose message service then says so.
+    """
+    events = _by_event(entries)
+    if AuditEvent.AP_ENVELOPE_REFUSED in events:
+        return Verdict(False, "Kuvertet accepterades inte.", _why(events[AuditEvent.AP_ENVELOPE_REFUSED]))
+    rejected = events.get(AuditEvent.MT_MESSAGE_REFUSED)
+    code = _why(rejected) if rejected else ""
+    if rejected is not None and AuditEvent.MT_RECEIPT_QUEUED not in events:
+        return Verdict(False, "Meddelandet togs emot men kunde inte besvaras.", code)
+    if AuditEvent.MT_RECEIPT_FAILED in events:
+        code = _why(events[AuditEvent.MT_RECEIPT_FAILED])
+        return Verdict(False, "Meddelandet togs emot; meddelandekvittensen kom inte fram.", code)
+    if AuditEvent.MT_RECEIPT_ACKNOWLEDGED not in events:
+        return Verdict(None, "Meddelandet har kommit fram; meddelandekvittensen är på väg.", code)
+    if rejected is None:
+        return Verdict(True, "Meddelandet har kommit fram; meddelandekvittens utan felkoder skickad.")
+    return Verdict(any_receipt, "Meddelandet har kommit fram; meddelandekvittens med felkoder skickad.", code)
+
+
+def _refused(entries: Sequence[LogEntry]) -> Verdict:
+    """Our access point refused the envelope, with the reason in its log, and handed nothing on."""
+    events = _by_event(entries)
+    refused = events.get(AuditEvent.AP_ENVELOPE_REFUSED)
+    if refused is None:
+        return Verdict(False, "Accesspunkten tog emot kuvertet.")
+    return Verdict(True, "Kuvertet accepterades inte och lämnades inte vidare.", _why(refused))
+
+
+def _under_way(events: Mapping[str, LogEntry]) -> Verdict:
+    postponed = events.get(AuditEvent.AP_TRANSFER_POSTPONED) or events.get(AuditEvent.MT_MESSAGE_POSTPONED)
+    return Verdict(None, "Meddelandet är på väg.", _why(postponed) if postponed else "")
+
+
+def _by_event(entries: Sequence[LogEntry]) -> dict[str, LogEntry]:
+    """The last entry of each event."""
+    return {entry.event: entry for entry in entries}
+
+
+def _failure(events: Mapping[str, LogEntry]) -> str:
+    """The access point's reason where it has one, which says more than the message service's."""
+    return _why(events.get(AuditEvent.AP_TRANSFER_FAILED, events[AuditEvent.MT_MESSAGE_FAILED]))
+
+
+def _why(entry: LogEntry) -> str:
+    return " ".join(filter(None, (entry.ids.get("reason"), entry.ids.get("detail"))))
+
+
+_REVOKED = partial(_not_sent, TransferReason.PEER_UNTRUSTED, "revoked")
+_UNREACHABLE = partial(_not_sent, TransferReason.PEER_UNREACHABLE, "")
+_AND_RECEIPT = "Meddelandet kommer fram till testdeltagaren och meddelandekvittens skickas"
+
+CASES = (
+    QaCase(
+        "TF-01",
+        "Skicka meddelande och ta emot meddelandekvittens",
+        "Skicka meddelande och ta emot meddelandekvittens utan felkoder",
+        "TestAP-01",
+        _answered,
+        sends=True,
+    ),
+    QaCase(
+        "TF-02",
+        "Skicka meddelande till AP där mottagande AP har ett utgånget Mottagarcertifikat",
+        "Skicka meddelande till AP där mottagande AP har ett revokerat Mottagarcertifikat ger felmeddelande",
+        "TestAP-03",
+        _REVOKED,
+        sends=True,
+    ),
+    QaCase(
+        "TF-03",
+        "Ta emot från deltagare med Certifikat i annan miljö",
+        "Ta emot från deltagare med Certifikat i annan miljö ger felmeddelande",
+        "TestAP-05",
+        _refused,
+    ),
+    QaCase(
+        "TF-04",
+        "Ta emot meddelande och skicka meddelandekvittens",
+        _AND_RECEIPT,
+        "TestAP-01",
+        _received,
+    ),
+    QaCase(
+        "TF-05",
+        "Skicka meddelande till AP som är onåbar",
+        "Skicka meddelande till AP som är onåbar ger felmeddelande",
+        "TestAP-04",
+        _UNREACHABLE,
+        sends=True,
+    ),
+    QaCase("TF-06", "Ta emot meddelande med maximal XHE", _AND_RECEIPT, "TestAP-01", _received),
+    QaCase("TF-07", "Ta emot meddelande med minimal XHE", _AND_RECEIPT, "TestAP-01", _received),
+    QaCase(
+        "TF-08",
+        "Ta emot meddelande på minst 70 Mb inklusive XHE",
+        _AND_RECEIPT,
+        "TestAP-01",
+        partial(_received, any_receipt=True),
+    ),
+    QaCase(
+        "TF-09",
+        "Ta emot meddelande med felaktigt formaterad XHE",
+        "Följsamhetsfel som rapporteras till DIGG; kuvertet lämnas inte vidare",
+        "TestAP-01",
+        _refused,
+        report=True,
+    ),
+    QaCase(
+        "TF-10",
+        "Ta emot meddelande med felaktigt värde i XHE med avseende på registrerat metadata",
+        "Fel i XHE-valideringen; kuvertet lämnas inte vidare",
+        "TestAP-01",
+        _refused,
+    ),
+)
+"""In the order of DIGG's form; in which the test leader is asked to send, too."""

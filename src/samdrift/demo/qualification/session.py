@@ -1,0 +1,292 @@
+"""A test session: sends what we send, waits for what DIGG sends, and reads from the logs how each case went.
+
+It works beside the installation that runs, on its vaults: the messages that it stores are sent by the
+installation, and what comes in is taken by the installation. Nothing here speaks with the test bed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import uuid
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from samdrift import __version__
+from samdrift.audit.entries import LogEntry
+from samdrift.audit.events import AuditEvent
+from samdrift.config.errors import Unusable
+from samdrift.config.model import Config, Environment, OrganisationConfig
+from samdrift.contracts.messages import Direction
+from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
+from samdrift.demo.qualification.cases import CASES, Model, QaCase, Verdict
+from samdrift.demo.qualification.participants import Participants
+from samdrift.demo.qualification.protocol import NO_REPORT, CaseRecord, State, TestProtocol
+from samdrift.evidence.trace import Logged, entries
+from samdrift.installation.operator import submitting, vault_settings
+from samdrift.messageservice.outgoing.compose import Address, Draft, compose
+from samdrift.messageservice.service import MessageInvalid, MessageService
+from samdrift.vault.gate import Gate
+from samdrift.wire.identifiers import SDK_MESSAGE_BASE, SDK_MESSAGE_EXTENDED, ParticipantIdentifier
+
+_WORKER = Principal(PrincipalKind.WORKER, "testbed")
+_DOCUMENTS = {Model.BASE: SDK_MESSAGE_BASE, Model.EXTENDED: SDK_MESSAGE_EXTENDED}
+_ROLES = (Role.ACCESS_POINT, Role.MESSAGE_SERVICE)
+_TEXT = "Testmeddelande i QA-miljön. Uppgifterna är påhittade."
+_PAUSE = 2.0
+_PAGE = 500
+_MOST_REFUSED = 1000
+_LARGE = 70_000_000
+"""Bytes that the envelope of TF-08 has at least."""
+_ARRIVALS = (AuditEvent.AP_ENVELOPE_RECEIVED, AuditEvent.AP_ENVELOPE_REFUSED)
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """The access point that is tested, as its configuration has it, and the participant that takes part."""
+
+    config: Config
+    organisation: OrganisationConfig
+    model: Model
+
+    @property
+    def participant(self) -> ParticipantIdentifier:
+        return self.organisation.identifier
+
+    def protocol(self, tester: str) -> TestProtocol:
+        """A protocol in which no case has begun."""
+        own = self.config.access_point
+        party = own.party if own else ""
+        return TestProtocol(party, self.participant.value, self.model.value, __version__, tester)
+
+
+def subject_of(config: Config, tested: ParticipantIdentifier | None, model: Model) -> Subject:
+    """Find the participant that takes part, or raise :class:`Unusable`.
+
+    It is the one that the installation serves in both roles, or, of several, the one that is named.
+    """
+    if config.environment is Environment.PRODUCTION:
+        raise Unusable("the configuration is of production; the test cases are run in the QA environment")
+    served = [one for one in config.organisations if set(_ROLES) <= set(one.roles)]
+    chosen = [one for one in served if tested in (None, one.identifier)]
+    if config.access_point is None or not chosen:
+        raise Unusable("the configuration serves no such participant as access point and message service")
+    if len(chosen) > 1:
+        raise Unusable(
+            "the configuration serves several participants; name one as `tested` in the file of them"
+        )
+    (organisation,) = chosen
+    if not organisation.functional_addresses:
+        raise Unusable(f"{organisation.identifier} has no functional address to send from")
+    if model is Model.BASE and not organisation.base_model:
+        raise Unusable(f"{organisation.identifier} is not configured for the base transport model")
+    return Subject(config, organisation, model)
+
+
+class Session:
+    """One run over the protocol's open cases."""
+
+    def __init__(
+        self,
+        subject: Subject,
+        participants: Participants,
+        protocol: TestProtocol,
+        gate: Gate,
+        messages: MessageService,
+        keep: Callable[[], None],
+    ) -> None:
+        """``keep`` stores the protocol; it is called before anything is sent and after each change."""
+        self._subject = subject
+        self._bed = participants.bed
+        self._protocol = protocol
+        self._gate = gate
+        self._messages = messages
+        self._keep = keep
+        self._claimed_at: dict[str, datetime] = {}
+        """By participant, when what its last case got came in: what came after that is for the next one."""
+
+    async def run(self, chosen: Sequence[QaCase], within: float) -> AsyncIterator[QaCase]:
+        """Go on with the chosen cases until all are final or the time is over; yields each as it changes."""
+        clock = asyncio.get_running_loop().time
+        deadline = clock() + within
+        while True:
+            for case in chosen:
+                record = self._protocol.cases[case.id]
+                before = (record.state, record.message, record.seen, record.code)
+                if not record.state.final and self._may_begin(case, chosen):
+                    await self._go_on(case, record)
+                if (record.state, record.message, record.seen, record.code) != before:
+                    self._keep()
+                    yield case
+            if clock() >= deadline or not any(self._waits(case) for case in chosen):
+                return
+            await asyncio.sleep(min(_PAUSE, max(0.0, deadline - clock())))
+
+    def _waits(self, case: QaCase) -> bool:
+        """Whether time can bring something: a report to DIGG comes from a person."""
+        record = self._protocol.cases[case.id]
+        return not record.state.final and not record.lacks_report
+
+    def _may_begin(self, case: QaCase, chosen: Sequence[QaCase]) -> bool:
+        """One case at a time waits for each of the test leader's participants: what comes is that case's."""
+        if case.sends:
+            return True
+        earlier = chosen[: chosen.index(case)]
+        return not any(
+            one.participant == case.participant
+            and not one.sends
+            and not self._protocol.cases[one.id].as4
+            and not self._protocol.cases[one.id].state.final
+            for one in earlier
+        )
+
+    async def _go_on(self, case: QaCase, record: CaseRecord) -> None:
+        if record.state is State.NOT_BEGUN:
+            begun = (
+                datetime.now(UTC) if case.sends else self._claimed_at.get(case.participant, datetime.now(UTC))
+            )
+            record.state, record.begun_at = State.WAITING, begun.isoformat()
+            if case.sends:
+                record.message = str(uuid.uuid4())
+            self._keep()
+        if case.sends:
+            await self._sent(case, record)
+        else:
+            await self._came(case, record)
+
+    async def _sent(self, case: QaCase, record: CaseRecord) -> None:
+        """Send the case's message unless that is done, under the id that is in the protocol already."""
+        found = await self._trace(record.message)
+        if not found:
+            try:
+                await self._send(case, record.message)
+            except MessageInvalid as error:
+                _decide(case, record, Verdict(False, "Meddelandet kunde inte skickas.", str(error)), [])
+                return
+            found = await self._trace(record.message)
+        _decide(case, record, case.judge([one.entry for one in found]), found)
+
+    async def _send(self, case: QaCase, message_id: str) -> None:
+        own, recipient = self._subject.organisation, self._bed[case.participant]
+        sender = Address(own.identifier, own.name, own.functional_addresses[0], "")
+        to = Address(recipient.identifier, "", recipient.address, "")
+        draft = Draft(f"Testmeddelande {case.id}", _TEXT, confidentiality=False)
+        message = compose(draft, sender, to, message_id=message_id, at=datetime.now(UTC))
+        document = _DOCUMENTS[self._subject.model]
+        await self._messages.send(_WORKER, own.identifier, message, document)
+
+    async def _came(self, case: QaCase, record: CaseRecord) -> None:
+        """Judge what came in for the case, or find the first that no case has and make it this one's."""
+        if record.lacks_report:
+            return
+        if not record.as4:
+            found = await self._arrival(case, datetime.fromisoformat(record.begun_at))
+            if found is None:
+                record.seen = "Inget har kommit in för testfallet ännu."
+                return
+            self._claimed_at[case.participant] = found.entry.at
+            record.as4, record.message = found.entry.ids.get("as4", ""), found.entry.ids.get("envelope", "")
+            if found.entry.event == AuditEvent.AP_ENVELOPE_REFUSED:
+                _decide(case, record, case.judge([found.entry]), [found])
+                return
+        logged = await self._trace(record.message)
+        verdict = case.judge([one.entry for one in logged])
+        if case.id == "TF-08" and verdict.passed:
+            verdict = await self._large_enough(record.message, verdict)
+        _decide(case, record, verdict, logged)
+
+    async def _arrival(self, case: QaCase, since: datetime) -> Logged | None:
+        """The first envelope of the case's participant since then that is no other case's, and no receipt."""
+        sender, claimed = self._bed[case.participant].identifier.value, self._protocol.claimed
+        for entry in await self._arrivals(since):
+            ids = entry.ids
+            if ids.get("sender", "").lower() != sender or ids.get("as4") in claimed:
+                continue
+            if entry.event == AuditEvent.AP_ENVELOPE_REFUSED:
+                return Logged(Role.ACCESS_POINT, False, entry)
+            envelope = ids["envelope"]
+            message_service = [
+                one.entry for one in await self._trace(envelope) if one.role is Role.MESSAGE_SERVICE
+            ]
+            if not message_service:
+                return None  # Whether it is a receipt is known when the message service has fetched it.
+            if not _is_receipt(envelope, message_service):
+                return Logged(Role.ACCESS_POINT, False, entry)
+        return None
+
+    async def _arrivals(self, since: datetime) -> list[LogEntry]:
+        """What came in or was refused since then, for our participant or for nobody known, in order."""
+        found = [entry for entry in await self._gate.refused(_MOST_REFUSED) if entry.at >= since]
+        after = 0
+        participant = self._subject.participant
+        async with self._gate.open(_WORKER, participant, Role.ACCESS_POINT, Purpose.TRACE) as vault:
+            while page := await vault.log(after, _PAGE):
+                found += [entry for entry in page if entry.event in _ARRIVALS and entry.at >= since]
+                after = page[-1].sequence
+        return sorted(found, key=lambda entry: entry.at)
+
+    async def _trace(self, identifier: str) -> tuple[Logged, ...]:
+        return await entries(
+            self._gate, _WORKER, Purpose.TRACE, self._subject.participant, _ROLES, identifier
+        )
+
+    async def _large_enough(self, message_id: str, verdict: Verdict) -> Verdict:
+        """The envelope holds the payload in base64 (envelope-profile-xhe 2.3): four bytes for three."""
+        participant = self._subject.participant
+        async with self._gate.open(_WORKER, participant, Role.MESSAGE_SERVICE, Purpose.TRACE) as vault:
+            record = await vault.message(message_id, Direction.IN)
+        size = record.size * 4 // 3 if record is not None else 0
+        seen = f"{verdict.seen} Kuvert på minst {size} byte."
+        return Verdict(verdict.passed and size >= _LARGE, seen, verdict.code)
+
+
+def _is_receipt(envelope: str, found: Sequence[LogEntry]) -> bool:
+    return any(
+        entry.event.startswith("mt:receipt:") and entry.ids.get("envelope") == envelope for entry in found
+    )
+
+
+def _decide(case: QaCase, record: CaseRecord, verdict: Verdict, found: Sequence[Logged]) -> None:
+    """Note what the logs say; a case that is to be reported to DIGG is complete with evidence of that."""
+    record.seen, record.code = verdict.seen, verdict.code
+    record.log = [
+        {
+            "at": one.entry.at.isoformat(),
+            "where": one.role.value,
+            "event": one.entry.event,
+            "facts": dict(one.entry.ids),
+        }
+        for one in found
+    ]
+    if verdict.passed is None:
+        return
+    record.lacks_report = verdict.passed and case.report and not record.files
+    if record.lacks_report:
+        record.seen = f"{verdict.seen} {NO_REPORT}"
+        return
+    record.state = State.PASSED if verdict.passed else State.FAILED
+
+
+@contextlib.asynccontextmanager
+async def session(
+    subject: Subject, participants: Participants, protocol: TestProtocol, keep: Callable[[], None]
+) -> AsyncIterator[Session]:
+    """Open the installation beside whatever runs of it, while the context lasts."""
+    gate = await Gate.start(vault_settings(subject.config))
+    try:
+        for role in _ROLES:
+            if not gate.registry.serves(subject.participant, role):
+                raise Unusable(f"{subject.participant} is suspended, or has not been added")
+        async with submitting(subject.config, gate) as messages:
+            yield Session(subject, participants, protocol, gate, messages, keep)
+    finally:
+        await gate.close()
+
+
+def chosen(ids: Sequence[str]) -> tuple[QaCase, ...]:
+    """The cases with these ids in DIGG's order, or all; :class:`Unusable` for an id that no case has."""
+    unknown = set(ids) - {case.id for case in CASES}
+    if unknown:
+        raise Unusable(f"no such case: {', '.join(sorted(unknown))}")
+    return tuple(case for case in CASES if not ids or case.id in ids)
