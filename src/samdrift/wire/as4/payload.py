@@ -15,7 +15,8 @@ from samdrift.wire.errors import WireError, WireFault
 from samdrift.wire.gzip import Decompressor, ExpansionLimits
 from samdrift.wire.wssec import TAG_SIZE, VECTOR_SIZE, Decryptor
 
-_HEADER_END = b"\r\n\r\n"
+_LINE_END = b"\r\n"
+_HEADER_END = _LINE_END * 2
 
 
 class PayloadReader:
@@ -68,7 +69,8 @@ class _PartHeaders:
 
     def __init__(self, max_bytes: int) -> None:
         self._max_bytes = max_bytes
-        self._held: bytes | None = b""
+        # Before the first field comes a line end, so that a header without fields ends in the same way.
+        self._held: bytes | None = _LINE_END
 
     def strip(self, content: bytes) -> bytes:
         """The content without the header; a header without end leaves content that no digest fits."""
