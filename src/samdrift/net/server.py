@@ -21,6 +21,7 @@ from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any
 
+import httptools
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
@@ -64,6 +65,7 @@ class ClientCertificateProtocol(HttpToolsProtocol, Ending):
 
     def __init__(self, *given: Any, patience: float, **named: Any) -> None:
         super().__init__(*given, **named)
+        self.parser = _Parser(self)  # type: ignore[assignment]
         self._patience = patience
         self._head_patience = min(patience, _HEAD_SECONDS)
         self._barren = 0
@@ -99,7 +101,15 @@ class ClientCertificateProtocol(HttpToolsProtocol, Ending):
         self.scope[CLIENT_CERTIFICATE] = self._fingerprint  # type: ignore[literal-required]
         self.scope[SHOWN_CERTIFICATE] = self._shown  # type: ignore[literal-required]
 
+    def head_without_offer(self) -> bytes:
+        """Return the head that has just come, less the offer in it."""
+        fields = b"".join(b"%b: %b\r\n" % field for field in self.headers if field[0] != b"upgrade")
+        version = self.parser.get_http_version().encode()
+        return b"%b %b HTTP/%b\r\n%b\r\n" % (self.parser.get_method(), self.url, version, fields)
+
     def on_headers_complete(self) -> None:
+        if self._offered:
+            return
         if self.parser.get_http_version() not in _VERSIONS:
             self._refuse(_OTHER_VERSION)
             return
@@ -112,7 +122,7 @@ class ClientCertificateProtocol(HttpToolsProtocol, Ending):
             self._barren = 0
 
     def on_message_complete(self) -> None:
-        if not self._refused:
+        if not self._refused and not self._offered:
             super().on_message_complete()
             self._barren = 0
 
@@ -137,6 +147,12 @@ class ClientCertificateProtocol(HttpToolsProtocol, Ending):
             self.transport.abort()
 
     @property
+    def _offered(self) -> bool:
+        """Whether the head that has just come is to come again, without the offer of another protocol."""
+        parser: _Parser = self.parser  # type: ignore[assignment]
+        return parser.offers_another_protocol()
+
+    @property
     def _awaits_head(self) -> bool:
         return self.cycle is None or self.cycle.response_complete
 
@@ -156,6 +172,50 @@ class ClientCertificateProtocol(HttpToolsProtocol, Ending):
             return self._head_began + self._head_patience if begun else None
         waits = self.cycle.more_body and not self.flow.read_paused
         return self._heard + self._patience if waits else None
+
+
+class _Parser:
+    """httptools' parser, but ignores the offer to go on in another protocol, as a server may (RFC 9110 7.8).
+
+    httptools takes the offer for accepted: it ends the request with its head, drops the part of the
+    body that came with it, and reads what comes later as another request, which is then whatever the
+    sender of the body chose. Java's own client offers HTTP/2 on every connection without TLS.
+    """
+
+    def __init__(self, protocol: ClientCertificateProtocol) -> None:
+        self._protocol = protocol
+        self._parser = httptools.HttpRequestParser(protocol)
+
+    def feed_data(self, data: bytes) -> None:
+        """Read on; after a head with an offer, that head again without it, and then what follows."""
+        rest = memoryview(data)
+        while True:
+            try:
+                self._parser.feed_data(rest)
+                return
+            except httptools.HttpParserUpgrade as offer:
+                if not self.offers_another_protocol():
+                    raise
+                head = self._protocol.head_without_offer()
+                self._parser = httptools.HttpRequestParser(self._protocol)
+                self._parser.feed_data(head)
+                rest = rest[offer.args[0] :]
+
+    def offers_another_protocol(self) -> bool:
+        """Return whether the head that has just come is read again; the head of a tunnel never is."""
+        return self.should_upgrade() and self.get_method() != b"CONNECT"
+
+    def should_upgrade(self) -> bool:
+        return self._parser.should_upgrade()
+
+    def should_keep_alive(self) -> bool:
+        return self._parser.should_keep_alive()
+
+    def get_method(self) -> bytes:
+        return self._parser.get_method()
+
+    def get_http_version(self) -> str:
+        return self._parser.get_http_version()
 
 
 def listening_socket(host: str, port: int = 0) -> socket.socket:

@@ -62,4 +62,11 @@ PEERS = (
         "if False:",
         (f"{_SERVER}::test_only_http_1_is_spoken",),
     ),
+    Mutant(
+        "an offer of another protocol does not end a request",
+        "net/server.py",
+        'return self.should_upgrade() and self.get_method() != b"CONNECT"',
+        "return False",
+        (f"{_SERVER}::test_an_offer_of_another_protocol_leaves_body_and_end_of_a_request_where_they_are",),
+    ),
 )

@@ -113,6 +113,56 @@ async def test_only_http_1_is_spoken(head: bytes) -> None:
         assert answer.count(b"HTTP/1.1 ") == 1
 
 
+_OFFER = b"connection: Upgrade, HTTP2-Settings\r\nupgrade: h2c\r\nhttp2-settings: AA\r\n"
+_OFFERS = b"POST / HTTP/1.1\r\nhost: x\r\n" + _OFFER
+"""The head with which Java's own client begins on a connection without TLS."""
+_WITHIN = b"GET /within HTTP/1.1\r\nhost: x\r\n\r\n"
+
+
+@pytest.mark.parametrize("split", range(3))
+@pytest.mark.parametrize(
+    "rest",
+    [
+        b"content-length: %d\r\n\r\n%b" % (len(_WITHIN), _WITHIN),
+        b"transfer-encoding: chunked\r\n\r\n%x\r\n%b\r\n0\r\n\r\n" % (len(_WITHIN), _WITHIN),
+    ],
+    ids=["length", "chunked"],
+)
+async def test_an_offer_of_another_protocol_leaves_body_and_end_of_a_request_where_they_are(
+    rest: bytes, split: int
+) -> None:
+    """RFC 9110 7.8. The body is lost otherwise, and what comes of it later is read as another request."""
+    head, end, body = (_OFFERS + rest).partition(b"\r\n\r\n")
+    pieces = [[head + end + body], [head + end, body], [head[:30], head[30:] + end + body[:9], body[9:]]][
+        split
+    ]
+    async with reading() as (reader, writer):
+        for piece in pieces:
+            writer.write(piece)
+            await writer.drain()
+            await asyncio.sleep(0.05)
+        writer.write(_CHUNKED + b"0\r\n\r\n")
+        answer = await reader.readuntil(b"1\r\n3\r\n0\r\n\r\n")
+    assert answer.count(b"HTTP/1.1 200 ") == 2
+    assert b"%x\r\n%d\r\n" % (len(str(len(_WITHIN))), len(_WITHIN)) in answer
+
+
+async def test_many_offers_in_one_piece_are_ignored() -> None:
+    many = 800
+    async with reading() as (reader, writer):
+        writer.write((b"GET / HTTP/1.1\r\nhost: x\r\n" + _OFFER + b"\r\n") * many)
+        for _ in range(many):
+            assert (await reader.readuntil(b"\r\n0\r\n\r\n")).startswith(b"HTTP/1.1 200 ")
+
+
+async def test_a_tunnel_is_not_opened() -> None:
+    async with reading() as (reader, writer):
+        writer.write(b"CONNECT x:443 HTTP/1.1\r\nhost: x\r\n\r\n" + _WITHIN)
+        answer = await reader.read()
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert answer.count(b"HTTP/1.1 ") == 1
+
+
 async def test_a_large_head_and_a_body_in_small_pieces_are_taken() -> None:
     async with reading() as (reader, writer):
         writer.write(_CHUNKED.replace(b"host: x", b"host: x\r\nx: " + b"y" * (32 << 10)))

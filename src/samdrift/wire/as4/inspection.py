@@ -50,7 +50,8 @@ from samdrift.wire.xml import canonical, parse
 Unwrap = Callable[[bytes, Oaep], bytes]
 """Unwraps a session key with a private key; :class:`WireError` (``DECRYPTION``) when it does not open."""
 
-_HEADER_END = b"\r\n\r\n"
+_LINE_END = b"\r\n"
+_HEADER_END = _LINE_END * 2
 
 
 class CaptureKind(StrEnum):
@@ -186,7 +187,8 @@ class _Attachments:
         decryptor = Decryptor(self.session_key)
         content = decryptor.feed(stored)
         decryptor.finish()
-        return content.partition(_HEADER_END)[2] if self.encryption.with_headers else content
+        # A header without fields is an empty line, and ends as others do once a line end is before it.
+        return (_LINE_END + content).partition(_HEADER_END)[2] if self.encryption.with_headers else content
 
 
 def _judged(

@@ -16,7 +16,7 @@ from samdrift.wire.gzip import Decompressor, ExpansionLimits
 from samdrift.wire.wssec import TAG_SIZE, VECTOR_SIZE, Decryptor
 
 _LINE_END = b"\r\n"
-_HEADER_END = b"\r\n\r\n"
+_HEADER_END = _LINE_END * 2
 
 
 class PayloadReader:
@@ -69,16 +69,14 @@ class _PartHeaders:
 
     def __init__(self, max_bytes: int) -> None:
         self._max_bytes = max_bytes
-        self._held: bytes | None = b""
+        # Before the first field comes a line end, so that a header without fields ends in the same way.
+        self._held: bytes | None = _LINE_END
 
     def strip(self, content: bytes) -> bytes:
         """The content without the header; a header without end leaves content that no digest fits."""
         if self._held is None:
             return content
         held = self._held + content
-        if held.startswith(_LINE_END):
-            self._held = None  # A header without fields (RFC 2046 5.1).
-            return held[len(_LINE_END) :]
         end = held.find(_HEADER_END)
         if end < 0 and len(held) <= self._max_bytes:
             self._held = held

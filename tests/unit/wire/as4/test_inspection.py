@@ -24,6 +24,7 @@ from samdrift.wire.as4.inspection import (
 )
 from samdrift.wire.crypto.softwarekeys import unwrap
 from samdrift.wire.errors import WireError
+from samdrift.wire.wssec import names
 from tests.captures import (
     DOMIBUS_ERROR,
     DOMIBUS_MESSAGES,
@@ -33,7 +34,7 @@ from tests.captures import (
     requires_captures,
 )
 from tests.pki import Certified
-from tests.unit.wire.as4.crafting import Crafted
+from tests.unit.wire.as4.crafting import Crafted, gzipped
 from tests.unit.wire.as4.parties import NOW, PAYLOAD, decryption, packed, receiver, sender, stranger
 from tests.unit.wire.as4.test_signer import naming
 
@@ -90,6 +91,17 @@ def test_with_its_key_every_reference_is_checked_and_the_payload_is_opened() -> 
     found = inspected(as_mime(), key(stranger()), key(receiver()))
     assert (found.signature.state, found.signature.unchecked) == (SignatureState.VALID, ())
     assert [(each.content_id, each.content) for each in found.payloads] == [("message", PAYLOAD)]
+
+
+@pytest.mark.parametrize("header", [b"Content-Type: application/gzip\r\n\r\n", b"\r\n"])
+def test_a_payload_that_is_encrypted_with_its_mime_header_is_opened(header: bytes) -> None:
+    content = gzipped(PAYLOAD)
+    made = Crafted(
+        content=header + content,
+        signed_content=content,
+        encryption=lambda markup: markup.replace(names.CONTENT_ONLY, names.COMPLETE),
+    )
+    assert inspected(crafted(made), key(receiver())).signature.state is SignatureState.VALID
 
 
 def test_a_key_that_opens_nothing_is_an_error_and_no_verdict() -> None:

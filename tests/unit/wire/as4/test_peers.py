@@ -179,10 +179,15 @@ def test_prefixes_change_the_digest() -> None:
     assert _digest(part, ("y",)) != _digest(part, ())
 
 
-def test_the_mime_header_may_be_encrypted_with_the_content() -> None:
-    """``Attachment-Complete`` (WSS SwA profile 1.1, 5.4): what is signed is the content alone."""
+@pytest.mark.parametrize(
+    "header", [b"Content-Type: application/gzip\r\nContent-ID: <message>\r\n\r\n", b"\r\n"]
+)
+def test_the_mime_header_may_be_encrypted_with_the_content(header: bytes) -> None:
+    """``Attachment-Complete`` (WSS SwA profile 1.1, 5.4): what is signed is the content alone.
+
+    A header without fields is an empty line (RFC 2046 5.1), as CXF writes it.
+    """
     content = gzipped(PAYLOAD)
-    header = b"Content-Type: application/gzip\r\nContent-ID: <message>\r\n\r\n"
     crafted = Crafted(
         content=header + content,
         signed_content=content,

@@ -1,0 +1,334 @@
+"""Messages, receipts and refusals exchanged with Apache CXF under a WS-SecurityPolicy without a timestamp.
+
+CXF and WSS4J are what a Domibus is built around, and the policy demands what Domibus' own ones do.
+It has no ``IncludeTimestamp``, so that a message with a ``wsu:Timestamp`` breaks it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import os
+import urllib.error
+import urllib.request
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from lxml import etree
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response as HttpResponse
+from starlette.routing import Route
+
+from samdrift.net.server import listening_socket, serving
+from samdrift.wire.as4 import (
+    As4Fault,
+    EbmsError,
+    EbmsErrorCode,
+    PackedMessage,
+    ReceiptReason,
+    ReceiptSignal,
+    ReceivedMessage,
+    Response,
+    UserMessage,
+    build_error,
+    build_receipt,
+    new_message_id,
+    pack,
+    read_message,
+    read_response,
+    user_message,
+    verify_receipt,
+)
+from samdrift.wire.crypto.softwarekeys import SoftwareDecryptionKey
+from samdrift.wire.identifiers import NO_PROCESS, SDK_MESSAGE_EXTENDED
+from samdrift.wire.profile import AS4_1_0
+from samdrift.wire.xml import Element, Namespace
+from tests.captures import DOMIBUS_MESSAGES, requires_captures
+from tests.interop.java.program import JavaProgram
+from tests.pki import Certified, key, root
+
+_NAMES = {
+    "s": Namespace.SOAP12,
+    "eb": Namespace.EBMS3,
+    "wsse": Namespace.WSSE,
+    "ds": Namespace.DSIG,
+    "xenc": Namespace.XENC,
+}
+_POLICY = Path(__file__).parent / "policy.xml"
+_PAYLOAD = b"<x:XHE xmlns:x='urn:x'>" + base64.b64encode(os.urandom(7500)) + b"</x:XHE>"
+_OUR_NAME, _THEIR_NAME = "AP0001-SDK-TEST", "AP0002-SDK-TEST"
+_LIFETIME = timedelta(days=1)
+
+
+def _certified(name: str, number: int) -> Certified:
+    now = datetime.now(UTC)
+    lasts = {"not_before": now - _LIFETIME, "not_after": now + _LIFETIME}
+    return root("Test root", 0).issue(name, private_key=key(number), **lasts)
+
+
+@pytest.fixture(scope="module")
+def ours() -> Certified:
+    return _certified(_OUR_NAME, 1)
+
+
+@pytest.fixture(scope="module")
+def theirs() -> Certified:
+    return _certified(_THEIR_NAME, 2)
+
+
+@dataclass(frozen=True, slots=True)
+class Cxf:
+    """A running CXF with its address."""
+
+    program: JavaProgram
+    address: str
+
+    def received(self) -> list[dict[str, Any]]:
+        """Return what passed the policy since the last call."""
+        received: list[dict[str, Any]] = self.program.call("received")["received"]
+        return received
+
+
+@pytest.fixture(scope="module")
+def cxf(theirs: Certified, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cxf]:
+    program = JavaProgram("cxf.Peer", "Apache CXF", tmp_path_factory.mktemp("cxf"))
+    try:
+        started = program.call(
+            "start",
+            policy=_POLICY.read_bytes(),
+            key=theirs.private_key,
+            certificate=theirs.certificate,
+            issuer=root("Test root", 0).certificate,
+        )
+        yield Cxf(program, f"http://127.0.0.1:{started['port']}/as4")
+    finally:
+        program.close()
+
+
+def _message() -> UserMessage:
+    return user_message(
+        AS4_1_0,
+        message_id=new_message_id(os.urandom, "ap.example"),
+        timestamp=datetime.now(UTC),
+        from_party=_OUR_NAME,
+        to_party=_THEIR_NAME,
+        action=SDK_MESSAGE_EXTENDED.action,
+        service=NO_PROCESS.value,
+        service_type=NO_PROCESS.scheme,
+        conversation_id="conversation-åäö",
+        original_sender="0203:sender.example",
+        final_recipient="0203:receiver.example",
+    )
+
+
+def _packed(
+    message: UserMessage, ours: Certified, theirs: Certified, created: datetime | None = None
+) -> PackedMessage:
+    return pack(
+        message,
+        _PAYLOAD,
+        signer=ours.signing_key(),
+        recipient=theirs.certificate,
+        rng=os.urandom,
+        created=created,
+    )
+
+
+def _posted(cxf: Cxf, content_type: str, body: bytes) -> tuple[int, str, bytes]:
+    request = urllib.request.Request(cxf.address, body, {"Content-Type": content_type})
+    try:
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            return answer.status, answer.headers["Content-Type"], answer.read()
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, error.headers["Content-Type"], error.read()
+
+
+def _fault(answer: tuple[int, str, bytes]) -> str:
+    """Return the text of a SOAP Fault."""
+    assert answer[0] == 500
+    return "".join(etree.fromstring(answer[2]).itertext())
+
+
+def test_it_takes_our_message_and_its_receipt_proves_delivery(
+    cxf: Cxf, ours: Certified, theirs: Certified
+) -> None:
+    message = _message()
+    packed = _packed(message, ours, theirs)
+    status, content_type, body = _posted(cxf, packed.content_type, packed.body)
+    assert status == 200, body
+    (received,) = cxf.received()
+    assert received["message_id"] == message.message_id
+    assert [base64.b64decode(one) for one in received["payloads"]] == [_PAYLOAD]
+    signal = read_response(content_type, body)
+    assert isinstance(signal, ReceiptSignal)
+    verdict = verify_receipt(
+        signal, message_id=message.message_id, sent=[packed.references], expected=theirs.certificate
+    )
+    assert verdict.reason is ReceiptReason.VALID
+
+
+def test_it_refuses_a_message_with_a_timestamp(cxf: Cxf, ours: Certified, theirs: Certified) -> None:
+    """As a Domibus did with every message of ours as long as we sent one."""
+    packed = _packed(_message(), ours, theirs, created=datetime.now(UTC))
+    fault = _fault(_posted(cxf, packed.content_type, packed.body))
+    assert "Received Timestamp does not match the requirements" in fault
+    assert cxf.received() == []
+
+
+def test_it_refuses_our_message_when_its_header_was_changed(
+    cxf: Cxf, ours: Certified, theirs: Certified
+) -> None:
+    packed = _packed(_message(), ours, theirs)
+    changed = packed.body.replace(b"0203:receiver.example", b"0203:receiver.exampel")
+    _fault(_posted(cxf, packed.content_type, changed))
+    assert cxf.received() == []
+
+
+def test_it_refuses_a_message_of_another_authority(cxf: Cxf, theirs: Certified) -> None:
+    stranger = root("Other root", 3).issue(_OUR_NAME, private_key=key(1))
+    packed = _packed(_message(), stranger, theirs)
+    _fault(_posted(cxf, packed.content_type, packed.body))
+    assert cxf.received() == []
+
+
+@dataclass
+class _Listener:
+    """Our end of what CXF sends: keeps the message, and answers with what ``answer`` makes of it."""
+
+    ours: Certified
+    answer: str = "receipt"
+    content_type: str = ""
+    body: bytes = b""
+
+    def received(self) -> ReceivedMessage:
+        decryption = SoftwareDecryptionKey(self.ours.private_key, self.ours.certificate)
+        return read_message(self.content_type, self.body, decryption)
+
+    async def take(self, request: Request) -> HttpResponse:
+        self.content_type, self.body = request.headers["content-type"], await request.body()
+        answer = self._error() if self.answer == "error" else self._receipt()
+        return HttpResponse(answer.body, media_type=answer.content_type)
+
+    def _receipt(self) -> Response:
+        received = self.received()
+        references = received.references if self.answer == "receipt" else received.references[:2]
+        return build_receipt(
+            user_message=received.header.user_message,
+            references=references,
+            message_id=new_message_id(os.urandom, "ap.example"),
+            now=datetime.now(UTC),
+            signer=self.ours.signing_key(),
+        )
+
+    def _error(self) -> Response:
+        error = EbmsError.of(
+            EbmsErrorCode.OTHER, "NOT_SERVICED", self.received().header.user_message.message_id
+        )
+        return build_error(
+            error, message_id="error-1@ap.example", now=datetime.now(UTC), signer=self.ours.signing_key()
+        )
+
+
+@asynccontextmanager
+async def _sent(
+    cxf: Cxf, ours: Certified, answer: str = "receipt", *, content_only: bool = True
+) -> AsyncIterator[tuple[_Listener, Any]]:
+    """Have CXF send a message to us; give what came and what CXF made of our answer."""
+    listener, socket = _Listener(ours, answer), listening_socket("127.0.0.1")
+    async with serving(Starlette(routes=[Route("/as4", listener.take, methods=["POST"])]), socket):
+        outcome = await asyncio.to_thread(
+            cxf.program.call,
+            "send",
+            address=f"http://127.0.0.1:{socket.getsockname()[1]}/as4",
+            to=_OUR_NAME,
+            to_certificate=ours.certificate,
+            message_id="message-1@cxf.test",
+            service=NO_PROCESS.value,
+            service_type=NO_PROCESS.scheme,
+            action=SDK_MESSAGE_EXTENDED.action,
+            conversation="conversation-åäö",
+            originalSender="0203:receiver.example",
+            finalRecipient="0203:sender.example",
+            payload=_PAYLOAD,
+            content_only=content_only,
+            **{"from": _THEIR_NAME},
+        )
+        yield listener, outcome
+
+
+@pytest.mark.parametrize("content_only", [True, False])
+async def test_we_take_its_message_and_it_takes_our_receipt(
+    cxf: Cxf, ours: Certified, theirs: Certified, content_only: bool
+) -> None:
+    """Encrypted with its MIME header, as CXF does by itself, or without it, as Domibus has it do."""
+    async with _sent(cxf, ours, content_only=content_only) as (listener, outcome):
+        received = listener.received()
+    assert received.payload == _PAYLOAD
+    assert received.header.certificate == theirs.certificate
+    assert received.header.security_timestamp is None
+    header = received.header.user_message
+    assert (header.message_id, header.from_party, header.to_party) == (
+        "message-1@cxf.test",
+        _THEIR_NAME,
+        _OUR_NAME,
+    )
+    assert header.conversation_id == "conversation-åäö"
+    assert header.property("finalRecipient") == "0203:sender.example"
+    assert outcome == {"proven": True, "signed": 3, "errors": []}
+
+
+async def test_its_policy_holds_for_our_receipt_too(cxf: Cxf, ours: Certified) -> None:
+    """The receipt that lacks a reference is signed well, and proves less than was sent."""
+    async with _sent(cxf, ours, "short") as (_, outcome):
+        assert outcome == {"proven": False, "signed": 3, "errors": []}
+
+
+async def test_it_reads_our_error(cxf: Cxf, ours: Certified) -> None:
+    async with _sent(cxf, ours, "error") as (_, outcome):
+        assert outcome["errors"] == ["EBMS:0004"]
+
+
+async def test_we_refuse_its_message_when_its_payload_was_changed(cxf: Cxf, ours: Certified) -> None:
+    async with _sent(cxf, ours) as (listener, _):
+        body = bytearray(listener.body)
+    body[body.rindex(b"\r\n--") - 20] ^= 1
+    changed = _Listener(ours, content_type=listener.content_type, body=bytes(body))
+    with pytest.raises(As4Fault) as caught:
+        changed.received()
+    assert caught.value.error is EbmsErrorCode.FAILED_DECRYPTION
+
+
+def _soap(message: bytes) -> Element:
+    start = message.rindex(b"<", 0, message.index(b":Envelope"))
+    end = message.index(b">", message.index(b":Envelope>")) + 1
+    return etree.fromstring(message[start:end])
+
+
+def _shape(soap: Element) -> list[tuple[str, ...]]:
+    """Name what a reader of the security header has to understand, in the order in which it is written."""
+    security = soap.find("s:Header/wsse:Security", _NAMES)
+    assert security is not None
+    told = ("Algorithm", "Type", "ValueType", "EncodingType", f"{{{Namespace.WSSE11}}}TokenType")
+    shape = []
+    for element in security.iter():
+        values = [element.get(name, "") for name in told]
+        target = element.get("URI", "")
+        shape.append((str(element.tag), *values, target if target.startswith("cid:") else target[:1]))
+    return shape
+
+
+@requires_captures
+@pytest.mark.parametrize("captured", DOMIBUS_MESSAGES, ids=lambda path: path.name)
+async def test_its_messages_are_protected_as_those_of_a_domibus(
+    cxf: Cxf, ours: Certified, captured: Path
+) -> None:
+    """What is said here of CXF then holds for a Domibus: same tokens, references, algorithms, transforms."""
+    async with _sent(cxf, ours) as (listener, _):
+        assert _shape(_soap(listener.body)) == _shape(_soap(captured.read_bytes()))
