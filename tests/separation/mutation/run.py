@@ -27,6 +27,7 @@ from tests.separation.mutation.interfaces import COMMANDS, INTERFACE_C, INTERFAC
 from tests.separation.mutation.mutant import ROOT, SOURCE, Mutant
 from tests.separation.mutation.peers import PEERS
 from tests.separation.mutation.proof import PROOF
+from tests.separation.mutation.qualification import QUALIFICATION
 
 MUTANTS: tuple[Mutant, ...] = (
     *GATE,
@@ -42,6 +43,7 @@ MUTANTS: tuple[Mutant, ...] = (
     *PROOF,
     *PEERS,
     *CLAUSES,
+    *QUALIFICATION,
 )
 _COPIED = ("src", "tests", "pyproject.toml")
 _ASSERTED = ("AssertionError", "assert ", "Failed: ")

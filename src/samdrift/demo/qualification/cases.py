@@ -82,7 +82,7 @@ def _not_sent(reason: TransferReason, word: str, entries: Sequence[LogEntry]) ->
 
 
 def _received(entries: Sequence[LogEntry], *, any_receipt: bool = False) -> Verdict:
-    """The message arrived, and its message receipt was delivered; with ``any_receipt``, one that rejects too."""
+    """The message arrived, and its receipt was delivered; with ``any_receipt``, one that rejects will do."""
     events = _by_event(entries)
     if AuditEvent.AP_ENVELOPE_REFUSED in events:
         return Verdict(False, "Kuvertet accepterades inte.", _why(events[AuditEvent.AP_ENVELOPE_REFUSED]))
