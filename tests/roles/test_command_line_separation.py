@@ -195,7 +195,11 @@ NO_RECORDS: dict[Path_, str] = {
     ("validate",): OF_NO_VAULT,
     ("envelope", "verify"): OF_NO_VAULT,
     ("as4", "inspect"): "a file, opened with the operator's own keys at most",
-    ("testbed", "run"): "runs a federation of its own",
+    (
+        "testbed",
+        "run",
+    ): "a federation of its own, or messages that it sends and awaits for whom the file names",
+    ("testbed", "evidence"): OF_NO_VAULT,
     ("bench",): "makes an installation of its own",
     ("test",): OF_NO_VAULT,
 }

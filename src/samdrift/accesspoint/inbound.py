@@ -219,6 +219,7 @@ class Inbound:
             certificate=facts["certificate"],
         )
         body = await writer.finish()
+        facts["size"] = str(body.size)
         if await vault.accept(item, body, receipt.body, now=now):
             vault.record(AuditEvent.AP_ENVELOPE_RECEIVED, **facts)
             return _Taken(receipt, AuditEvent.AP_ENVELOPE_RECEIVED)

@@ -28,6 +28,7 @@ from tests.separation.mutation.mutant import ROOT, SOURCE, Mutant
 from tests.separation.mutation.neighbours import NEIGHBOURS
 from tests.separation.mutation.peers import PEERS
 from tests.separation.mutation.proof import PROOF
+from tests.separation.mutation.qualification import QUALIFICATION
 
 MUTANTS: tuple[Mutant, ...] = (
     *GATE,
@@ -44,6 +45,7 @@ MUTANTS: tuple[Mutant, ...] = (
     *PEERS,
     *NEIGHBOURS,
     *CLAUSES,
+    *QUALIFICATION,
 )
 _COPIED = ("src", "tests", "pyproject.toml")
 _ASSERTED = ("AssertionError", "assert ", "Failed: ")

@@ -18,7 +18,6 @@ from samdrift.audit.entries import LogEntry
 from samdrift.audit.events import AuditEvent
 from samdrift.config.errors import Unusable
 from samdrift.config.model import Config, Environment, OrganisationConfig
-from samdrift.contracts.messages import Direction
 from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
 from samdrift.demo.qualification.cases import CASES, Model, QaCase, Verdict
 from samdrift.demo.qualification.participants import Participants
@@ -37,8 +36,6 @@ _TEXT = "Testmeddelande i QA-miljön. Uppgifterna är påhittade."
 _PAUSE = 2.0
 _PAGE = 500
 _MOST_REFUSED = 1000
-_LARGE = 70_000_000
-"""Bytes that the envelope of TF-08 has at least."""
 _ARRIVALS = (AuditEvent.AP_ENVELOPE_RECEIVED, AuditEvent.AP_ENVELOPE_REFUSED)
 
 
@@ -191,10 +188,7 @@ class Session:
                 _decide(case, record, case.judge([found.entry]), [found])
                 return
         logged = await self._trace(record.message)
-        verdict = case.judge([one.entry for one in logged])
-        if case.id == "TF-08" and verdict.passed:
-            verdict = await self._large_enough(record.message, verdict)
-        _decide(case, record, verdict, logged)
+        _decide(case, record, case.judge([one.entry for one in logged]), logged)
 
     async def _arrival(self, case: QaCase, since: datetime) -> Logged | None:
         """The first envelope of the case's participant since then that is no other case's, and no receipt."""
@@ -230,15 +224,6 @@ class Session:
         return await entries(
             self._gate, _WORKER, Purpose.TRACE, self._subject.participant, _ROLES, identifier
         )
-
-    async def _large_enough(self, message_id: str, verdict: Verdict) -> Verdict:
-        """The envelope holds the payload in base64 (envelope-profile-xhe 2.3): four bytes for three."""
-        participant = self._subject.participant
-        async with self._gate.open(_WORKER, participant, Role.MESSAGE_SERVICE, Purpose.TRACE) as vault:
-            record = await vault.message(message_id, Direction.IN)
-        size = record.size * 4 // 3 if record is not None else 0
-        seen = f"{verdict.seen} Kuvert på minst {size} byte."
-        return Verdict(verdict.passed and size >= _LARGE, seen, verdict.code)
 
 
 def _is_receipt(envelope: str, found: Sequence[LogEntry]) -> bool:
