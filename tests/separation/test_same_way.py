@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from samdrift.accesspoint.polling import Polling
+from samdrift.accesspoint.interface_c import Polling
 from samdrift.accesspoint.problems import Problem
 from samdrift.config.model import OrganisationConfig
 from samdrift.contracts.messageclients import Scope, patterns
