@@ -30,8 +30,7 @@ from samdrift.contracts.clock import Clock
 from samdrift.contracts.errors import Temporary
 from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
 from samdrift.contracts.transfer import Poll
-from samdrift.net.interface_c import encode_poll, encode_submission
-from samdrift.net.pollrequest import PollRequest, decode_poll_request
+from samdrift.net.interface_c import PollRequest, decode_poll_request, encode_poll, encode_submission
 from samdrift.net.server import CLIENT_CERTIFICATE
 from samdrift.scheduling.places import NoPlace, Places
 from samdrift.scheduling.signals import Signals

@@ -1,4 +1,4 @@
-"""What an SDK message says of itself, besides its documents, in the form of interface D: pure.
+"""Attributes of SDK messages, functional addresses among them, in the form of interface D: pure.
 
 It is kept with the record of a message, sealed, so that a list of messages
 needs none of their bodies (api-mt-mk, Informationsobjekt, Meddelanden).
