@@ -10,8 +10,8 @@ from urllib.parse import parse_qsl
 from samdrift.messageservice.interface_d import contract, filters, json
 from samdrift.messageservice.interface_d.drafting import draft, own_id
 from samdrift.messageservice.interface_d.problems import Refused
+from samdrift.messageservice.oauth.issuing import OAuthError, TokenRequest
 from samdrift.messageservice.oauth.jwt import JwtInvalid, UnverifiedJwt
-from samdrift.messageservice.oauth.tokenrequest import OAuthError, TokenRequest
 from samdrift.wire import sdkmessage
 from samdrift.wire.errors import WireError
 from samdrift.wire.filetypes import detect

@@ -18,7 +18,7 @@ from samdrift.domibus.wire import (
     status,
     submitted,
 )
-from samdrift.net.pollrequest import decode_poll_request
+from samdrift.net.interface_c import decode_poll_request
 from samdrift.trust.decide import Evidence, decide
 from samdrift.trust.policy import SIGNS_AND_DECRYPTS, ChainPolicy
 from samdrift.wire.addressbook import read_addresses, read_organisations

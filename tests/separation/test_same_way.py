@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from samdrift.accesspoint.polling import Polling
+from samdrift.accesspoint.interface_c import Polling
 from samdrift.accesspoint.problems import Problem
 from samdrift.config.model import OrganisationConfig
 from samdrift.contracts.messageclients import Scope, patterns
@@ -24,7 +24,7 @@ from samdrift.isolationcheck.canary import Planted, deliver, nobodys, plant
 from samdrift.messageservice.access import Access
 from samdrift.messageservice.interface_d.filters import Filters
 from samdrift.messageservice.interface_d.mailboxes import Mailboxes
-from samdrift.net.pollrequest import PollRequest
+from samdrift.net.interface_c import PollRequest
 from samdrift.scheduling.signals import Signals
 from samdrift.vault.database.session import Session, Statement
 from samdrift.vault.errors import UnknownRecord

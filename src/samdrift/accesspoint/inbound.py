@@ -8,23 +8,25 @@ only after the envelope is durable in the recipient's vault (invariant 7).
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from cryptography import x509
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response as HttpResponse
+from starlette.routing import Route
 
-from samdrift.accesspoint.agreement import compare, participant
-from samdrift.accesspoint.answers import Answers
+from samdrift.accesspoint.agreement import compare, participant, require_fresh
 from samdrift.accesspoint.facts import reception_facts
-from samdrift.accesspoint.freshness import require_fresh
 from samdrift.accesspoint.meters import Meters
-from samdrift.accesspoint.ownkeys import CurrentKeys
 from samdrift.accesspoint.peers import Peers
-from samdrift.accesspoint.reception import Reception
-from samdrift.accesspoint.settings import AccessPointSettings
+from samdrift.accesspoint.settings import AccessPointSettings, CurrentKeys
 from samdrift.audit.events import AuditEvent
+from samdrift.audit.operations import postponed
 from samdrift.contracts.clock import Clock
+from samdrift.contracts.errors import Temporary
 from samdrift.contracts.principals import Purpose, Role
 from samdrift.scheduling.signals import Signals
 from samdrift.vault.accesspoint import AccessPointVault
@@ -37,16 +39,26 @@ from samdrift.wire.as4 import (
     As4Limits,
     As4Reader,
     Complete,
+    NeedData,
     Payload,
     Response,
     SignedHeader,
+    SignedReference,
+    SignerWanted,
     UserMessage,
+    build_error,
+    build_receipt,
+    new_message_id,
 )
+from samdrift.wire.crypto.keys import DecryptionKey, Random
 from samdrift.wire.ebms import NOT_SERVICED, EbmsErrorCode
 from samdrift.wire.envelope import EnvelopeHeader, HeaderScanner
 from samdrift.wire.errors import WireError
 from samdrift.wire.identifiers import ParticipantIdentifier
 from samdrift.wire.profile import PROFILES
+
+PATH = "/as4"
+LATER = {"retry-after": "60"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +103,19 @@ class Inbound:
         self._clock = clock
         self._limits = limits
         self._meters = meters
+
+    def application(self) -> Starlette:
+        """Return the application of interface A: the address that other access points post to."""
+        return Starlette(routes=[Route(PATH, self._answer, methods=["POST"])])
+
+    async def _answer(self, request: Request) -> HttpResponse:
+        """Answer with a signal, or 503 when nothing could be stored or decided: the peer sends again."""
+        try:
+            answer = await self.receive(request.headers.get("content-type", ""), request.stream())
+        except Temporary as error:
+            postponed("interface A", error)
+            return HttpResponse(status_code=503, headers=LATER)
+        return HttpResponse(answer.body, media_type=None, headers={"content-type": answer.content_type})
 
     async def receive(self, content_type: str, body: AsyncIterable[bytes]) -> Response:
         """Take one HTTP request and give the AS4 signal to answer with.
@@ -253,3 +278,86 @@ def _scan(scanner: HeaderScanner, data: bytes) -> str:
     except WireError as error:
         return str(error)
     return ""
+
+
+FindSigners = Callable[[UserMessage], Awaitable[Sequence[x509.Certificate]]]
+"""Certificates that the signature of a message, which is not verified yet, may mean without carrying them."""
+
+
+class Reception:
+    """One message on its way in. Memory does not grow with its size."""
+
+    def __init__(self, reader: As4Reader, body: AsyncIterable[bytes]) -> None:
+        self._reader = reader
+        self._body = aiter(body)
+        self._ended = False
+
+    async def header(self, find_signers: FindSigners) -> SignedHeader:
+        """The SOAP part with its signature verified; :class:`As4Fault` otherwise."""
+        while not isinstance(event := self._reader.next_event(), SignedHeader):
+            if isinstance(event, SignerWanted):
+                return self._reader.signed_by(await find_signers(event.user_message))
+            await self._read()
+        return event
+
+    def open_with(self, keys: Sequence[DecryptionKey]) -> x509.Certificate:
+        """Begin to decrypt; the certificate of the key that the message is for, or :class:`As4Fault`."""
+        return self._reader.decrypt_with(*keys).certificate
+
+    async def payload(self) -> AsyncIterator[Payload | Complete]:
+        """Decrypted pieces, not to be trusted before the :class:`Complete` that ends them."""
+        while True:
+            event = self._reader.next_event()
+            if isinstance(event, NeedData):
+                await self._read()
+            elif isinstance(event, Payload | Complete):
+                yield event
+                if isinstance(event, Complete):
+                    return
+
+    async def drain(self, most: int) -> None:
+        """Read what the peer still sends, so that it gets to read the answer; ``most`` bytes of it."""
+        while not self._ended and most > 0:
+            piece = await anext(self._body, None)
+            self._ended = piece is None
+            most -= len(piece or b"")
+
+    async def _read(self) -> None:
+        piece = await anext(self._body, None)
+        self._ended = piece is None
+        if piece != b"":
+            self._reader.receive(piece or b"")
+
+
+class Answers:
+    """Signs every answer with the access point's own keys (transport-profile-as4 2.10)."""
+
+    def __init__(self, keys: CurrentKeys, domain: str, rng: Random) -> None:
+        self._keys = keys
+        self._new_id: Callable[[], str] = lambda: new_message_id(rng, domain)
+
+    def receipt(
+        self,
+        message: UserMessage,
+        references: Sequence[SignedReference],
+        addressed: x509.Certificate,
+        now: datetime,
+    ) -> Response:
+        """A receipt with non-repudiation information for every signed part.
+
+        ``addressed`` is the certificate of ours that the message was encrypted for.
+
+        Clauses: content-specification 2.1 step 1; transport-model-base 3.3.1 step 10, step 19, 3.3.2 step 10,
+        step 19; transport-model-extended 3.3.1 step 13, step 25, 3.3.2 step 14, step 25.
+        """
+        return build_receipt(
+            user_message=message,
+            references=references,
+            message_id=self._new_id(),
+            now=now,
+            signer=self._keys().of(addressed),
+        )
+
+    def error(self, fault: As4Fault, now: datetime) -> Response:
+        """An error signal; its detail says what was wrong and never what the message held."""
+        return build_error(fault.as_error(), message_id=self._new_id(), now=now, signer=self._keys().newest)

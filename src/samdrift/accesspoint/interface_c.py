@@ -16,7 +16,6 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from samdrift.accesspoint.polling import Polling
 from samdrift.accesspoint.problems import (
     Problem,
     ProblemKind,
@@ -26,13 +25,16 @@ from samdrift.accesspoint.problems import (
     answer_unavailable,
 )
 from samdrift.accesspoint.submission import Submissions
+from samdrift.audit.events import AuditEvent
+from samdrift.contracts.clock import Clock
 from samdrift.contracts.errors import Temporary
 from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
 from samdrift.contracts.transfer import Poll
-from samdrift.net.interface_c import encode_poll, encode_submission
-from samdrift.net.pollrequest import PollRequest, decode_poll_request
+from samdrift.net.interface_c import PollRequest, decode_poll_request, encode_poll, encode_submission
 from samdrift.net.server import CLIENT_CERTIFICATE
 from samdrift.scheduling.places import NoPlace, Places
+from samdrift.scheduling.signals import Signals
+from samdrift.vault.accesspoint import AccessPointVault
 from samdrift.vault.bodies import IN_ROW
 from samdrift.vault.errors import VaultDenied
 from samdrift.vault.gate import Gate
@@ -180,3 +182,58 @@ async def _poll_request(request: Request) -> PollRequest:
         return decode_poll_request(bytes(body))
     except ValueError as error:
         raise Problem(ProblemKind.BAD_REQUEST, str(error)) from None
+
+
+_MOST = 50
+
+
+class Polling:
+    """Long polls that open the vault only when something may be new."""
+
+    def __init__(self, gate: Gate, signals: Signals, clock: Clock) -> None:
+        self._gate = gate
+        self._signals = signals
+        self._clock = clock
+        self._nothing: dict[ParticipantIdentifier, tuple[int, str, int]] = {}
+        """The ``after``, the ``past`` and the signal count at which nothing was found last."""
+
+    async def poll(
+        self,
+        principal: Principal,
+        organisation: ParticipantIdentifier,
+        asked: PollRequest,
+    ) -> Poll:
+        """Acknowledge what is taken, then give what is new; waits as long as asked for something."""
+        count = self._signals.count(organisation)
+        place = (asked.after, asked.past, count)
+        if asked.taken or self._nothing.get(organisation) != place:
+            poll = await self._look(principal, organisation, asked)
+            if poll.events or poll.inbox:
+                return poll
+            self._nothing[organisation] = place
+        if asked.wait and await self._signals.beyond(organisation, count, asked.wait):
+            return await self._look(principal, organisation, replace(asked, taken=()))
+        return Poll((), ())
+
+    async def _look(
+        self, principal: Principal, organisation: ParticipantIdentifier, asked: PollRequest
+    ) -> Poll:
+        async with self._gate.open(principal, organisation, Role.ACCESS_POINT, Purpose.DELIVER) as vault:
+            for item_id in asked.taken:
+                await self._acknowledge(vault, item_id)
+            return Poll(await vault.events(asked.after, _MOST), await vault.inbox(_MOST, asked.past))
+
+    async def acknowledge(
+        self, principal: Principal, organisation: ParticipantIdentifier, item_id: str
+    ) -> None:
+        """The message service has the envelope durably: delete it here (invariant 7)."""
+        async with self._gate.open(principal, organisation, Role.ACCESS_POINT, Purpose.DELIVER) as vault:
+            if not await self._acknowledge(vault, item_id):
+                raise Problem(ProblemKind.NOT_FOUND, "no such envelope waits here")
+
+    async def _acknowledge(self, vault: AccessPointVault, item_id: str) -> bool:
+        envelope_id = await vault.acknowledge(item_id, now=self._clock())
+        if envelope_id is None:
+            return False
+        vault.record(AuditEvent.AP_ENVELOPE_ACKNOWLEDGED, envelope=envelope_id)
+        return True

@@ -1,26 +1,31 @@
-"""Interface A, sending: one attempt to transfer an envelope, and what follows from it."""
+"""Interface A, sending: attempts to transfer envelopes, those in flight, and how many wait."""
 
 from __future__ import annotations
 
 import asyncio
 import time
 from collections.abc import AsyncIterator
-from datetime import datetime
+from datetime import datetime, timedelta
+from functools import partial
 
 from samdrift.accesspoint.facts import peer_facts, signature_facts, transfer_facts
 from samdrift.accesspoint.meters import Meters
-from samdrift.accesspoint.ownkeys import CurrentKeys
 from samdrift.accesspoint.route import NoRoute, Route, Routes
-from samdrift.accesspoint.settings import AccessPointSettings
+from samdrift.accesspoint.settings import AccessPointSettings, CurrentKeys
 from samdrift.accesspoint.verdict import Answer, judge
 from samdrift.audit.events import AuditEvent
+from samdrift.audit.operations import unexpected
 from samdrift.contracts.clock import Clock
 from samdrift.contracts.principals import Purpose, Role
 from samdrift.contracts.transfer import TransferReason
 from samdrift.net.client import HttpClient, PeerUnreachable, post
+from samdrift.scheduling.inflight import InFlight
+from samdrift.scheduling.signals import Signals
+from samdrift.vault.accesspoint import AccessPointVault
 from samdrift.vault.bodies import BodyReader
+from samdrift.vault.errors import VaultLocked
 from samdrift.vault.gate import Gate
-from samdrift.vault.records import Transfer
+from samdrift.vault.records import Backlog, Transfer
 from samdrift.wire.as4 import Compressed, PreparedMessage, SignedReference, prepare, user_message
 from samdrift.wire.crypto.keys import Random
 from samdrift.wire.identifiers import ParticipantIdentifier
@@ -200,3 +205,97 @@ async def _encoded(message: PreparedMessage, body: BodyReader) -> AsyncIterator[
     async for piece in body:
         yield encryptor.feed(piece)
     yield encryptor.finish()
+
+
+class Sending(InFlight):
+    """Starts attempts, either straight from a submission or from the queue in the vault.
+
+    Clauses: architecture-sad 6.1 sentence 3.
+    """
+
+    def __init__(
+        self, settings: AccessPointSettings, gate: Gate, outbound: Outbound, signals: Signals, clock: Clock
+    ) -> None:
+        super().__init__(
+            clock,
+            parallel=settings.parallel,
+            lease=settings.lease,
+            on_failure=unexpected("access-point-outbound"),
+        )
+        self._settings = settings
+        self._vaults = gate.worker("access-point-outbound", Role.ACCESS_POINT)
+        self._outbound = outbound
+        self._signals = signals
+
+    def queued(self, organisation: ParticipantIdentifier) -> None:
+        """Tell that a transfer was stored for which there was no room; by now there may be."""
+        self.dispatcher.wake(organisation)
+
+    def start(self, organisation: ParticipantIdentifier, transfer: Transfer, body: BodyReader) -> None:
+        """Begin an attempt at a claimed transfer, in the background."""
+        self._start(organisation, partial(self._attempt, organisation, transfer, body))
+
+    async def _attempt(
+        self, organisation: ParticipantIdentifier, transfer: Transfer, body: BodyReader
+    ) -> datetime | None:
+        later = await self._outbound.attempt(organisation, transfer, body)
+        self._signals.raise_for(organisation)
+        return later
+
+    async def _claim(self, organisation: ParticipantIdentifier, room: int) -> datetime | None:
+        now = self._clock()
+        async with self._vaults.open(organisation, Purpose.SEND) as vault:
+            claimed = await vault.claim_transfers(now=now, lease=self._lease, limit=room)
+            hopeful = [one for one in claimed if not await self._given_up(organisation, vault, one, now)]
+            bodies = [await vault.outgoing_body(transfer.id) for transfer in hopeful]
+            due = await vault.next_due()
+        for transfer, body in zip(hopeful, bodies, strict=True):
+            self.start(organisation, transfer, body)
+        return now if len(claimed) == room else due
+
+    async def _given_up(
+        self, organisation: ParticipantIdentifier, vault: AccessPointVault, transfer: Transfer, now: datetime
+    ) -> bool:
+        """End a transfer whose attempts have no outcome, time and again (invariant 8)."""
+        if len(transfer.attempts) <= self._settings.retry.most:
+            return False
+        reason, detail = TransferReason.GIVEN_UP, "too many attempts ended without an outcome"
+        await vault.failed(transfer.id, now=now, reason=reason, detail=detail)
+        facts = transfer_facts(transfer)
+        vault.record(AuditEvent.AP_TRANSFER_FAILED, **facts, reason=reason.value, detail=detail)
+        self._signals.raise_for(organisation)
+        return True
+
+
+class QueueLengths:
+    """The lengths of the queues that this process knows to have something in them.
+
+    Each look opens a vault and stands in its log, so that organisations without
+    work are left alone, and the others are looked at at most once in ``every``.
+    """
+
+    def __init__(self, gate: Gate, sending: Sending, meters: Meters, clock: Clock, every: timedelta) -> None:
+        self._vaults = gate.worker("access-point-meters", Role.ACCESS_POINT)
+        self._sending = sending
+        self._meters = meters
+        self._clock = clock
+        self._every = every
+        self._looked: datetime | None = None
+        self._backlogs: dict[ParticipantIdentifier, Backlog] = {}
+
+    async def measure(self) -> None:
+        """Bring the meters up to date; ``VaultUnavailable`` when a vault cannot be reached."""
+        now = self._clock()
+        if self._looked is None or now - self._looked >= self._every:
+            looked = [(each, await self._backlog(each)) for each in self._sending.busy()]
+            self._backlogs = {each: backlog for each, backlog in looked if backlog is not None}
+            self._looked = now
+        self._meters.queues(self._backlogs, now)
+
+    async def _backlog(self, organisation: ParticipantIdentifier) -> Backlog | None:
+        """``None`` while its vault is locked: then nobody knows, and nothing moves."""
+        try:
+            async with self._vaults.open(organisation, Purpose.MEASURE) as vault:
+                return await vault.backlog()
+        except VaultLocked:
+            return None

@@ -6,19 +6,13 @@ import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
-from samdrift.accesspoint.answers import Answers
-from samdrift.accesspoint.endpoint import Endpoint
-from samdrift.accesspoint.inbound import Inbound
-from samdrift.accesspoint.interface_c import CurrentClients, InterfaceC
+from samdrift.accesspoint.inbound import Answers, Inbound
+from samdrift.accesspoint.interface_c import CurrentClients, InterfaceC, Polling
 from samdrift.accesspoint.meters import Meters
-from samdrift.accesspoint.outbound import Outbound
-from samdrift.accesspoint.ownkeys import CurrentKeys
+from samdrift.accesspoint.outbound import Outbound, QueueLengths, Sending
 from samdrift.accesspoint.peers import Peers
-from samdrift.accesspoint.polling import Polling
-from samdrift.accesspoint.queuelengths import QueueLengths
 from samdrift.accesspoint.route import Routes
-from samdrift.accesspoint.sending import Sending
-from samdrift.accesspoint.settings import AccessPointSettings
+from samdrift.accesspoint.settings import AccessPointSettings, CurrentKeys
 from samdrift.accesspoint.submission import Submissions
 from samdrift.audit.operations import unexpected
 from samdrift.contracts.clock import Clock
@@ -84,7 +78,7 @@ class AccessPointRole:
         )
         submissions = Submissions(settings, around.gate, self._sending, around.clock, around.rng)
         polling = Polling(around.gate, self._signals, around.clock)
-        self.interface_a = guarded(Endpoint(inbound).application(), unexpected("interface A"))
+        self.interface_a = guarded(inbound.application(), unexpected("interface A"))
         self.interface_c = guarded(
             InterfaceC(around.gate, submissions, polling, clients).application(), unexpected("interface C")
         )

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterable
 
+from samdrift.accesspoint.outbound import Sending
 from samdrift.accesspoint.problems import Problem, ProblemKind
-from samdrift.accesspoint.sending import Sending
 from samdrift.accesspoint.settings import AccessPointSettings
 from samdrift.audit.events import AuditEvent
 from samdrift.contracts.clock import Clock

@@ -28,7 +28,7 @@ from samdrift.contracts.clock import Clock
 from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
 from samdrift.keystore.interface import OPERATOR_KEYS
 from samdrift.keystore.keyfiles import KeyName, KeyStoreError
-from samdrift.messageservice.lifecycle import ending as mt
+from samdrift.messageservice.lifecycle import ledger as mt
 from samdrift.vault.closing import Closing, Stock
 from samdrift.vault.registry import RegistrationState
 from samdrift.wire.crypto.keys import SigningKey

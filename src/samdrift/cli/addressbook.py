@@ -14,7 +14,7 @@ from samdrift.config.errors import Unusable
 from samdrift.config.failures import told
 from samdrift.config.inputs import read_participant
 from samdrift.config.reader import load
-from samdrift.net.addressbookcopy import kept_copy
+from samdrift.net.addressbook import kept_copy
 from samdrift.net.clock import system_clock
 from samdrift.wire.addressbook import AddressBookCopy, FunctionalAddress, Query
 

@@ -10,8 +10,7 @@ from datetime import timedelta
 from samdrift.audit.operations import unexpected
 from samdrift.config.addressbook import AddressBookConfig
 from samdrift.contracts.addressbook import AddressBook, Listing
-from samdrift.net.addressbook import AddressBookClient, AddressBookUnavailable
-from samdrift.net.addressbookcopy import LocalAddressBook
+from samdrift.net.addressbook import AddressBookClient, AddressBookUnavailable, LocalAddressBook
 from samdrift.net.background import in_background
 from samdrift.net.client import http_client
 from samdrift.net.clock import system_clock

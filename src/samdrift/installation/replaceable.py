@@ -10,7 +10,7 @@ from collections.abc import Callable, Hashable, Mapping
 from pathlib import Path
 
 from samdrift.accesspoint.interface_c import Client
-from samdrift.accesspoint.ownkeys import OwnKeys
+from samdrift.accesspoint.settings import OwnKeys
 from samdrift.config.model import Config
 from samdrift.config.reader import load
 from samdrift.config.toml import ConfigError

@@ -1,4 +1,4 @@
-"""What an SDK message says of itself, besides its documents, in the form of interface D: pure.
+"""Attributes of SDK messages, functional addresses among them, in the form of interface D: pure.
 
 It is kept with the record of a message, sealed, so that a list of messages
 needs none of their bodies (api-mt-mk, Informationsobjekt, Meddelanden).
@@ -11,7 +11,7 @@ from typing import Any
 
 from samdrift.vault.records import MessageRecord
 from samdrift.wire.identifiers import FUNCTIONAL_ADDRESS_ROOT
-from samdrift.wire.sdkmessage import Attention, Ii, SdkMessage, new_timestamp
+from samdrift.wire.sdkmessage import Attention, Ii, Party, SdkMessage, new_timestamp
 
 Members = dict[str, Any]
 
@@ -91,3 +91,11 @@ def _labelled(identifier: Ii | None, label: str | None) -> Members:
 
 def _ii(identifier: Ii | None) -> Members | None:
     return None if identifier is None else {"root": identifier.root, "extension": identifier.extension}
+
+
+def functional_address(party: Party) -> str:
+    """The functional address that a message names for a party, empty when it names none.
+
+    Clauses: architecture-sad 5.3.5 step 2.
+    """
+    return party.attention.sub_organisation.extension if party.attention else ""

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from cryptography import x509
 
 from samdrift.contracts.transfer import InboxItem
-from samdrift.messageservice.addresses import functional_address
+from samdrift.messageservice.attributes import functional_address
 from samdrift.messageservice.settings import OrganisationProfile
 from samdrift.wire.codes import Detail, Reason
 from samdrift.wire.envelope import EnvelopeHeader, EnvelopeVerdict

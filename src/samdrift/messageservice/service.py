@@ -11,9 +11,8 @@ from samdrift.contracts.clock import Clock
 from samdrift.contracts.malware import ScannerUnavailable
 from samdrift.contracts.messages import Direction, MessageStatus, WorkKind
 from samdrift.contracts.principals import Principal, Purpose, Role
-from samdrift.messageservice.addresses import functional_address
 from samdrift.messageservice.aside import aside, digest
-from samdrift.messageservice.attributes import attributes
+from samdrift.messageservice.attributes import attributes, functional_address
 from samdrift.messageservice.findings import of_files
 from samdrift.messageservice.lifecycle.ledger import commitments
 from samdrift.messageservice.outgoing.sender import Sender

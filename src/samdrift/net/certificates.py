@@ -17,9 +17,8 @@ from itertools import pairwise
 from cryptography import x509
 
 from samdrift.contracts.discovery import CertificatePurpose
-from samdrift.net.cache import TimedCache
+from samdrift.net.cache import SingleFlight, TimedCache
 from samdrift.net.revocation import RevocationSource
-from samdrift.net.singleflight import SingleFlight
 from samdrift.net.trustfolder import Policies
 from samdrift.trust.chain import Chain, find_chain
 from samdrift.trust.decide import Evidence, decide

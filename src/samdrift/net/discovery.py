@@ -18,10 +18,9 @@ from samdrift.contracts.discovery import (
     NotRegistered,
     SenderNotRegistered,
 )
-from samdrift.net.cache import TimedCache
+from samdrift.net.cache import SingleFlight, TimedCache
 from samdrift.net.client import FetchLimits, HttpClient, HttpFault, NoAnswer, fetch
 from samdrift.net.dns import NameNotFound, NaptrResolver, ResolverUnavailable
-from samdrift.net.singleflight import SingleFlight
 from samdrift.wire import bdxl
 from samdrift.wire.errors import WireError
 from samdrift.wire.identifiers import DocumentIdentifier, ParticipantIdentifier, receipt_document_for

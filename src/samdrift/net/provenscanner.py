@@ -19,7 +19,7 @@ from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile
 
 from samdrift.contracts.clock import Clock
 from samdrift.contracts.malware import MalwareScanner, ScannerUnavailable, ScanVerdict
-from samdrift.net.singleflight import SingleFlight
+from samdrift.net.cache import SingleFlight
 
 LARGEST = 30 << 20
 """Bytes that a file in a message may have at most (content-specification 4.3.3.3 content)."""

@@ -24,9 +24,8 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import ocsp
 
 from samdrift.contracts.clock import Clock
-from samdrift.net.cache import TimedCache
+from samdrift.net.cache import SingleFlight, TimedCache
 from samdrift.net.client import FetchLimits, HttpClient, NoAnswer, fetch
-from samdrift.net.singleflight import SingleFlight
 from samdrift.trust.published import (
     Published,
     distribution_points,

@@ -17,7 +17,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Scope
 
-from samdrift.accesspoint.endpoint import LATER
+from samdrift.accesspoint.inbound import LATER
 from samdrift.accesspoint.problems import answer_unavailable
 from samdrift.audit.operations import unexpected
 from samdrift.config.model import Config

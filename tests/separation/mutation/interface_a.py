@@ -51,7 +51,7 @@ INTERFACE_A = (
     ),
     Mutant(
         "a security timestamp is judged against the clock",
-        "accesspoint/freshness.py",
+        "accesspoint/agreement.py",
         "if expires is not None and expires < now - tolerance:",
         "if False:",
         ("tests/unit/accesspoint/test_freshness.py",),

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from samdrift.accesspoint.freshness import require_fresh
+from samdrift.accesspoint.agreement import require_fresh
 from samdrift.wire.as4 import As4Fault
 from samdrift.wire.ebms import EbmsErrorCode
 

@@ -13,8 +13,7 @@ import httpx
 import pytest
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from samdrift.accesspoint.interface_c import Client, InterfaceC
-from samdrift.accesspoint.polling import Polling
+from samdrift.accesspoint.interface_c import Client, InterfaceC, Polling
 from samdrift.accesspoint.problems import TYPE
 from samdrift.accesspoint.settings import AccessPointSettings
 from samdrift.accesspoint.submission import Submissions

@@ -22,8 +22,7 @@ from samdrift.contracts.transfer import (
     TransferReason,
     TransferState,
 )
-from samdrift.net.interface_c import encode_poll, encode_submission
-from samdrift.net.pollrequest import PollRequest, decode_poll_request
+from samdrift.net.interface_c import PollRequest, decode_poll_request, encode_poll, encode_submission
 from tests.vaults import NOW
 
 DOCUMENT: dict[str, Any] = json.loads((files("samdrift.accesspoint") / "interface-c.json").read_bytes())

@@ -15,9 +15,8 @@ from prometheus_client import CollectorRegistry
 
 from samdrift.accesspoint.meters import Meters
 from samdrift.accesspoint.outbound import Outbound
-from samdrift.accesspoint.ownkeys import OwnKeys
 from samdrift.accesspoint.route import Route
-from samdrift.accesspoint.settings import AccessPointSettings
+from samdrift.accesspoint.settings import AccessPointSettings, OwnKeys
 from samdrift.contracts.principals import Role
 from samdrift.contracts.transfer import TransferReason
 from samdrift.wire.as4 import EbmsError, EbmsErrorCode, build_error

@@ -10,7 +10,7 @@ from typing import Any
 from prometheus_client import CollectorRegistry
 
 from samdrift.accesspoint.meters import Meters
-from samdrift.accesspoint.queuelengths import QueueLengths
+from samdrift.accesspoint.outbound import QueueLengths
 from samdrift.contracts.principals import Role
 from samdrift.wire.identifiers import ParticipantIdentifier
 from tests.vaults import MINUTE, NOW, Installation, submitted

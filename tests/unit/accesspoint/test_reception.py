@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 from cryptography import x509
 
-from samdrift.accesspoint.reception import Reception
+from samdrift.accesspoint.inbound import Reception
 from samdrift.wire.as4 import As4Fault, As4Reader, UserMessage
 
 _TYPE = 'multipart/related; boundary="b"; type="application/soap+xml"'

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
-from samdrift.accesspoint.sending import Sending
+from samdrift.accesspoint.outbound import Sending
 from samdrift.accesspoint.settings import AccessPointSettings, RetryPolicy
 from samdrift.audit.events import AuditEvent
 from samdrift.contracts.principals import Role

@@ -14,8 +14,7 @@ from samdrift.contracts.addressbook import Listing
 from samdrift.federation.directory import Directory, Entry, FunctionalAddress, Organisation
 from samdrift.federation.outages import Failure, Service
 from samdrift.federation.server import LocalFederation
-from samdrift.net.addressbook import AddressBookClient, AddressBookUnavailable
-from samdrift.net.addressbookcopy import LocalAddressBook
+from samdrift.net.addressbook import AddressBookClient, AddressBookUnavailable, LocalAddressBook
 from samdrift.net.client import FetchLimits, HttpClient, http_client
 from samdrift.wire.addressbook import Query
 from samdrift.wire.identifiers import ParticipantIdentifier

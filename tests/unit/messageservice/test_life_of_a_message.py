@@ -17,11 +17,10 @@ from samdrift.contracts.principals import Principal, PrincipalKind, Role
 from samdrift.contracts.transfer import TransferEvent, TransferReason, TransferState
 from samdrift.installation.addressbook import NoAddressBook
 from samdrift.installation.malware import malware_scanner
+from samdrift.messageservice.incoming.inbox import match_receipt
 from samdrift.messageservice.incoming.judging import NewReceipt
-from samdrift.messageservice.incoming.matching import match_receipt
 from samdrift.messageservice.lifecycle import progress
-from samdrift.messageservice.lifecycle.deadlines import pass_deadline
-from samdrift.messageservice.lifecycle.ledger import advance
+from samdrift.messageservice.lifecycle.ledger import advance, pass_deadline
 from samdrift.messageservice.lifecycle.transfers import Transfers
 from samdrift.messageservice.outgoing.compose import Address
 from samdrift.messageservice.outgoing.sender import Sender

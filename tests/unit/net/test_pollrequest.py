@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from samdrift.net.pollrequest import PollRequest, decode_poll_request
+from samdrift.net.interface_c import PollRequest, decode_poll_request
 
 
 def test_a_request_survives_the_wire() -> None:

@@ -8,19 +8,21 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from hashlib import sha256
 
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+
 from samdrift.audit.events import AuditEvent
 from samdrift.audit.operations import marks_lost, sender_limited
 from samdrift.contracts.addressbook import AddressBook
 from samdrift.contracts.clock import Clock
 from samdrift.contracts.discovery import DiscoveryError, DiscoveryUnavailable
 from samdrift.contracts.errors import Temporary
-from samdrift.contracts.messages import MessageStatus, WorkKind
+from samdrift.contracts.messages import Direction, MessageStatus, ReceiptState, WorkKind
 from samdrift.contracts.principals import Purpose, Role
 from samdrift.contracts.transfer import AccessPoint, InboxItem, TransferUnavailable
-from samdrift.messageservice.addresses import functional_address
 from samdrift.messageservice.aside import digest
-from samdrift.messageservice.findings import DUPLICATE, REFERS_TO_FAILED
-from samdrift.messageservice.incoming import answers
+from samdrift.messageservice.attributes import attributes, functional_address
+from samdrift.messageservice.findings import DUPLICATE, MOST_FINDINGS, REFERS_TO_FAILED
 from samdrift.messageservice.incoming.judging import (
     Judgement,
     Judging,
@@ -28,18 +30,22 @@ from samdrift.messageservice.incoming.judging import (
     NewReceipt,
     Unanswerable,
 )
-from samdrift.messageservice.incoming.matching import match_receipt, signer_facts
-from samdrift.messageservice.lifecycle.ledger import commitments, held
+from samdrift.messageservice.lifecycle import progress
+from samdrift.messageservice.lifecycle.ledger import advance, commitments, held
 from samdrift.messageservice.outgoing.sender import Sender
 from samdrift.messageservice.settings import WORKER, MessageServiceSettings, OrganisationProfile
 from samdrift.vault.bodies import Body
 from samdrift.vault.errors import VaultUnavailable
 from samdrift.vault.gate import Gate
 from samdrift.vault.messageservice import MessageServiceVault
-from samdrift.vault.records import ReceiptRecord, Received
+from samdrift.vault.records import MessageRecord, ReceiptRecord, Received
 from samdrift.vault.sessionkeys import MarksMissing
+from samdrift.wire import receipt as receipts
+from samdrift.wire.codes import ReceiptStatus
 from samdrift.wire.findings import Finding
-from samdrift.wire.identifiers import ParticipantIdentifier
+from samdrift.wire.identifiers import DocumentIdentifier, ParticipantIdentifier, receipt_document_for
+from samdrift.wire.receipt import MessageReceipt
+from samdrift.wire.sdkmessage import instant
 from samdrift.wire.xml import LARGE
 
 _FAILED = (MessageStatus.MESSAGE_EXCHANGE_ERROR, MessageStatus.REJECTED)
@@ -172,8 +178,8 @@ class Inbox:
     ) -> Answer | None:
         """Clauses: content-specification 5.3 row 6."""
         found = new.findings or await _of_history(vault, new)
-        answer = answers.answer(new, found, self._new_id(), item.conversation_id, now)
-        record = answers.message_record(new, item, bool(found), now) if new.authentic else None
+        answer = answer_to(new, found, self._new_id(), item.conversation_id, now)
+        record = message_record(new, item, bool(found), now) if new.authentic else None
         body = None if found else await _body(vault, new.payload)
         lease = self._settings.lease
         outcome = await vault.receive(record, body, *answer, item_id=item.id, now=now, lease=lease)
@@ -181,7 +187,7 @@ class Inbox:
             return None
         if outcome is Received.DUPLICATE_ID:
             found = (DUPLICATE,)
-            answer = answers.answer(new, found, self._new_id(), item.conversation_id, now)
+            answer = answer_to(new, found, self._new_id(), item.conversation_id, now)
             await vault.receive(None, None, *answer, item_id=item.id, now=now, lease=lease)
         await self._count(vault, item, new, now)
         await vault.schedule(WorkKind.DEADLINE, answer[0].id, now + self._settings.sent_within)
@@ -274,3 +280,126 @@ def _log(
     record, content = answer
     committed = commitments(vault, receipt=sha256(content).digest())
     vault.record(AuditEvent.MT_RECEIPT_QUEUED, envelope=record.id, message=message_id, **committed)
+
+
+def answer_to(
+    new: NewMessage, found: tuple[Finding, ...], receipt_id: str, conversation_id: str, now: datetime
+) -> tuple[ReceiptRecord, bytes]:
+    """ACCEPTED, or REJECTED with every finding; under the message's transport model
+    (transport-model-extended 3.2 d).
+
+    The receipt carries the HandlingServiceID of the message that it answers
+    (content-specification 3.2).
+
+    Clauses: accesspoint-test-cases 4.3.1 TF-04; certpub-rest-binding 3.2 step 7; content-specification 2.1
+    step 4, 3.2 sentence 10, 5.2 sentence 1, 5.3 row 1; message-receipt 2.2 sentences 1-3;
+    transport-model-base 3.3.1 step 14, step 15, 3.3.2 step 14, step 15; transport-model-extended 3.3.1 step
+    20, step 21, 3.3.2 step 21.
+    """
+    header = new.header
+    status = ReceiptStatus.REJECTED if found else ReceiptStatus.ACCEPTED
+    document = MessageReceipt(
+        id=receipt_id,
+        issued=now,
+        sender=header.recipient,
+        receiver=header.sender,
+        message_id=header.id,
+        status=status,
+        findings=found[:MOST_FINDINGS],
+    )
+    record = ReceiptRecord(
+        id=receipt_id,
+        message_id=header.id,
+        direction=Direction.OUT,
+        status=status,
+        counterpart=header.sender,
+        document=receipt_document_for(header.document).value,
+        handling_service_id=header.handling_service_id,
+        conversation_id=conversation_id,
+        state=ReceiptState.QUEUED,
+        created_at=now,
+    )
+    return record, receipts.build(document)
+
+
+def message_record(new: NewMessage, item: InboxItem, refused: bool, now: datetime) -> MessageRecord:
+    """The record of an incoming message; of a refused one only the facts of its envelope."""
+    header, message = new.header, new.message if not refused else None
+    return MessageRecord(
+        id=header.id,
+        direction=Direction.IN,
+        status=MessageStatus.REJECTED if refused else MessageStatus.RETRIEVED,
+        conversation_id=message.conversation_id if message else item.conversation_id,
+        ref_to_message_id=message.ref_to_message_id if message else None,
+        sender=header.sender,
+        recipient=header.recipient,
+        sender_address=functional_address(message.sender) if message else "",
+        recipient_address=functional_address(message.recipient)
+        if message
+        else header.handling_service_id or "",
+        document=header.document.value,
+        created_at=now,
+        updated_at=now,
+        dated_at=instant(message.created) if message else now,
+        label=message.label if message else "",
+        confidentiality=message.confidentiality if message else True,
+        size=len(new.payload) if message else 0,
+        attributes=attributes(message) if message else "",
+    )
+
+
+def signer_facts(signer: x509.Certificate | None) -> dict[str, str]:
+    """Which certificate signed, for the log: subject and SHA-256."""
+    if signer is None:
+        return {}
+    return {
+        "signer": signer.subject.rfc4514_string(),
+        "certificate": signer.fingerprint(hashes.SHA256()).hex(),
+    }
+
+
+async def match_receipt(
+    vault: MessageServiceVault, new: NewReceipt, now: datetime, envelope: bytes | None = None
+) -> None:
+    """Give the message its final status. ``envelope`` is the digest of what the receipt came in.
+
+    A receipt for no message of ours to that party is only noted, and so is one
+    under another transport model, which may lack the signature that the message's
+    demands (transport-model-extended 3.2 d).
+
+    Clauses: accesspoint-test-cases 4.2.1 TF-01; transport-model-base 3.3.1 step 22, 3.3.2 step 22;
+    transport-model-extended 3.3.1 step 30, 3.3.2 step 30.
+    """
+    receipt, header = new.receipt, new.header
+    message = await vault.message(receipt.message_id, Direction.OUT)
+    if message is None or message.recipient != receipt.sender:
+        vault.record(AuditEvent.MT_RECEIPT_UNMATCHED, envelope=header.id, message=receipt.message_id)
+        return
+    if header.document != receipt_document_for(DocumentIdentifier(message.document)):
+        why = "under another transport model than the message"
+        vault.record(
+            AuditEvent.MT_RECEIPT_REFUSED, envelope=header.id, message=receipt.message_id, reason=why
+        )
+        return
+    record = ReceiptRecord(
+        id=header.id,
+        message_id=receipt.message_id,
+        direction=Direction.IN,
+        status=receipt.status,
+        counterpart=receipt.sender,
+        document=header.document.value,
+        handling_service_id=header.handling_service_id,
+        conversation_id=message.conversation_id,
+        state=ReceiptState.RECEIVED,
+        created_at=now,
+    )
+    stored = await vault.store_received_receipt(record, new.payload, now=now)
+    committed = commitments(vault, envelope=envelope, receipt=sha256(new.payload).digest()) if stored else {}
+    vault.record(
+        AuditEvent.MT_RECEIPT_RECEIVED,
+        envelope=header.id,
+        message=receipt.message_id,
+        **signer_facts(new.signer),
+        **committed,
+    )
+    await advance(vault, receipt.message_id, Direction.OUT, progress.of_receipt(receipt, now), now)

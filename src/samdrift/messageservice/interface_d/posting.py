@@ -11,7 +11,7 @@ from samdrift.contracts.clock import Clock
 from samdrift.contracts.messages import Direction
 from samdrift.contracts.principals import Purpose, Role
 from samdrift.messageservice.access import Access
-from samdrift.messageservice.addresses import functional_address
+from samdrift.messageservice.attributes import functional_address
 from samdrift.messageservice.interface_d.drafting import draft, own_id, placed
 from samdrift.messageservice.interface_d.problems import Refused
 from samdrift.messageservice.service import MessageInvalid, MessageService

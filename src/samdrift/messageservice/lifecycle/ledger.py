@@ -1,11 +1,15 @@
-"""Writes steps of a message's life to the vault, status and log in one transaction."""
+"""Steps of a message's life, written to the vault with status and log in one transaction.
+
+Among them are the last ones: when something awaited does not come in time, and
+when the organisation is closed here (invariant 8).
+"""
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from samdrift.audit.events import AuditEvent
-from samdrift.contracts.messages import Direction, ReceiptState
+from samdrift.contracts.messages import Direction, MessageStatus, ReceiptState
 from samdrift.messageservice.lifecycle import progress
 from samdrift.messageservice.lifecycle.progress import Progress
 from samdrift.vault.messageservice import MessageServiceVault
@@ -71,3 +75,53 @@ async def receipt_failed(vault: MessageServiceVault, record: ReceiptRecord, why:
     if record.status is ReceiptStatus.ACCEPTED:
         step = progress.failed(now, "Message receipt could not be delivered", why)
         await advance(vault, record.message_id, Direction.IN, step, now)
+
+
+_OPEN = (ReceiptState.QUEUED, ReceiptState.SUBMITTED)
+
+
+async def pass_deadline(vault: MessageServiceVault, record_id: str, now: datetime) -> None:
+    """End the exchange of a message, or of the message whose receipt was not delivered in time."""
+    receipt = await vault.receipt(record_id)
+    if receipt is not None and receipt.direction is Direction.OUT:
+        if receipt.state in _OPEN:
+            await receipt_failed(vault, receipt, "no transport receipt for the message receipt in time", now)
+        return
+    message = await vault.message(record_id, Direction.OUT)
+    if message is not None and not message.status.final:
+        await advance(vault, record_id, Direction.OUT, progress.overdue(message.status, now), now)
+
+
+_AT_ONCE = 200
+_EVER = timedelta(days=36500)
+
+
+async def end_some(vault: MessageServiceVault, why: str, now: datetime) -> int:
+    """End some of what has not come to its end, each with status and reason in the log; gives how many.
+
+    All that is not final has work or a deadline to come: that is how it is found.
+    """
+    work = await vault.claim_work(now=now + _EVER, lease=timedelta(0), limit=_AT_ONCE)
+    for record_id in dict.fromkeys(item.id for item in work):
+        await _end(vault, record_id, why, now)
+    for item in work:
+        await vault.finish_work(item.kind, item.id)
+    return len(work)
+
+
+async def _end(vault: MessageServiceVault, record_id: str, why: str, now: datetime) -> None:
+    receipt = await vault.receipt(record_id)
+    if receipt is not None and receipt.direction is Direction.OUT:
+        if receipt.state in _OPEN:
+            await receipt_failed(vault, receipt, why, now)
+            _record(vault, "receipt", record_id, ReceiptState.FAILED.value, why)
+        return
+    message = await vault.message(record_id, Direction.OUT)
+    if message is not None and not message.status.final:
+        step = progress.failed(now, "The organisation is closed here", why)
+        await advance(vault, record_id, Direction.OUT, step, now)
+        _record(vault, "message", record_id, MessageStatus.MESSAGE_EXCHANGE_ERROR.value, why)
+
+
+def _record(vault: MessageServiceVault, what: str, record_id: str, status: str, why: str) -> None:
+    vault.record(AuditEvent.ORGANISATION_ENDED, what=what, message=record_id, status=status, reason=why)

@@ -5,8 +5,9 @@ Interface D's application mounts :meth:`AuthorizationServer.routes`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from datetime import timedelta
+from collections import OrderedDict
+from collections.abc import Hashable, Mapping
+from datetime import datetime, timedelta
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -18,13 +19,11 @@ from samdrift.contracts.errors import Temporary
 from samdrift.contracts.messageclients import Algorithm, Scope
 from samdrift.contracts.principals import Purpose, Role
 from samdrift.messageservice.oauth.issuers import METADATA, PATH, OwnIssuers
-from samdrift.messageservice.oauth.issuing import TokenIssuing
+from samdrift.messageservice.oauth.issuing import LONGEST, OAuthError, TokenIssuing, TokenRequest
 from samdrift.messageservice.oauth.jwt import JwtInvalid, UnverifiedJwt
 from samdrift.messageservice.oauth.keyring import WORKER, Keyring
 from samdrift.messageservice.oauth.keysource import KeysUnavailable
-from samdrift.messageservice.oauth.limits import Limit
 from samdrift.messageservice.oauth.registrations import Registered
-from samdrift.messageservice.oauth.tokenrequest import LONGEST, OAuthError, TokenRequest
 from samdrift.vault.errors import VaultDenied
 from samdrift.vault.gate import Gate
 from samdrift.wire.identifiers import ParticipantIdentifier
@@ -166,3 +165,23 @@ def _error(code: str, text: str, status: int, headers: Mapping[str, str] | None 
 
 def _not_here() -> Response:
     return Response(status_code=404)
+
+
+class Limit:
+    """So many times per key within a period; counts are kept for so many keys."""
+
+    def __init__(self, times: int, period: timedelta, keys: int = 10_000) -> None:
+        self._times = times
+        self._period = period
+        self._keys = keys
+        self._counts: OrderedDict[Hashable, tuple[datetime, int]] = OrderedDict()
+
+    def exceeded(self, key: Hashable, now: datetime) -> bool:
+        """Count one more; whether that is more than may be in this period."""
+        began, count = self._counts.pop(key, (now, 0))
+        if now - began >= self._period:
+            began, count = now, 0
+        self._counts[key] = began, count + 1
+        if len(self._counts) > self._keys:
+            self._counts.popitem(last=False)
+        return count >= self._times

@@ -16,8 +16,7 @@ from samdrift.contracts.principals import Purpose, Role
 from samdrift.contracts.transfer import AccessPoint, TransferRefused, TransferUnavailable
 from samdrift.messageservice.aside import aside, digest
 from samdrift.messageservice.lifecycle import progress
-from samdrift.messageservice.lifecycle.deadlines import pass_deadline
-from samdrift.messageservice.lifecycle.ledger import advance, commitments, held, receipt_failed
+from samdrift.messageservice.lifecycle.ledger import advance, commitments, held, pass_deadline, receipt_failed
 from samdrift.messageservice.outgoing.sealing import Sealing
 from samdrift.messageservice.screening import Malware, Screening
 from samdrift.messageservice.settings import WORKER, MessageServiceSettings

@@ -9,7 +9,7 @@ import pytest
 
 from samdrift.contracts.messages import Direction, MessageStatus, ReceiptState
 from samdrift.contracts.transfer import InboxItem
-from samdrift.messageservice.incoming.answers import answer, message_record
+from samdrift.messageservice.incoming.inbox import answer_to, message_record
 from samdrift.messageservice.incoming.judging import NewMessage
 from samdrift.messageservice.outgoing.compose import Address
 from samdrift.wire import receipt as receipts
@@ -51,7 +51,7 @@ def item(new: NewMessage) -> InboxItem:
 def test_accepted_without_findings() -> None:
     """Clauses: certpub-rest-binding 3.2 step 7; content-specification 3.2 sentence 10, 5.3 row 1."""
     new, receipt_id = came(), str(uuid4())
-    record, content = answer(new, (), receipt_id, "c", NOW)
+    record, content = answer_to(new, (), receipt_id, "c", NOW)
     receipt = receipts.parse(content)
     assert receipts.validate(content) == ()
     assert (receipt.id, receipt.status, receipt.findings) == (receipt_id, ReceiptStatus.ACCEPTED, ())
@@ -65,14 +65,14 @@ def test_accepted_without_findings() -> None:
 def test_rejected_with_every_finding() -> None:
     """Clauses: content-specification 5.2 sentence 1; message-receipt 2.2 sentence 2, sentence 3."""
     found = (FINDING, Finding(Reason.SCHEMA, "structure", "missing"))
-    record, content = answer(came(), found, str(uuid4()), "c", NOW)
+    record, content = answer_to(came(), found, str(uuid4()), "c", NOW)
     assert receipts.validate(content) == ()
     assert receipts.parse(content).findings == found
     assert record.status is ReceiptStatus.REJECTED
 
 
 def test_a_receipt_has_a_bounded_number_of_findings() -> None:
-    _, content = answer(came(), (FINDING,) * 1000, str(uuid4()), "c", NOW)
+    _, content = answer_to(came(), (FINDING,) * 1000, str(uuid4()), "c", NOW)
     assert 0 < len(receipts.parse(content).findings) <= 100
 
 
@@ -83,7 +83,7 @@ def test_transport_model_extended_3_2_d_the_same_model(
     message: DocumentIdentifier, receipt: DocumentIdentifier
 ) -> None:
     """Clauses: transport-model-extended 3.2 d."""
-    record, _ = answer(came(message), (), str(uuid4()), "c", NOW)
+    record, _ = answer_to(came(message), (), str(uuid4()), "c", NOW)
     assert record.document == receipt.value
 
 

@@ -10,9 +10,9 @@ from datetime import datetime, timedelta
 import pytest
 
 from samdrift.messageservice.oauth.jwt import UnverifiedJwt
+from samdrift.messageservice.oauth.keyring import fetched_keys, issuer_keys
 from samdrift.messageservice.oauth.keys import PublicKeys
 from samdrift.messageservice.oauth.keysource import KeptKeys, KeysUnavailable
-from samdrift.messageservice.oauth.remote import fetched_keys, issuer_keys
 from tests.unit.messageservice.oauth.scene import (
     EXTERNAL,
     MINUTE,
