@@ -16,6 +16,7 @@ from samdrift.accesspoint.ownkeys import CurrentKeys
 from samdrift.accesspoint.peers import Peers
 from samdrift.accesspoint.polling import Polling
 from samdrift.accesspoint.queuelengths import QueueLengths
+from samdrift.accesspoint.refusals import Refusals
 from samdrift.accesspoint.route import Routes
 from samdrift.accesspoint.sending import Sending
 from samdrift.accesspoint.settings import AccessPointSettings
@@ -23,6 +24,7 @@ from samdrift.accesspoint.submission import Submissions
 from samdrift.audit.operations import unexpected
 from samdrift.contracts.clock import Clock
 from samdrift.contracts.discovery import CertificateChecks, Discovery
+from samdrift.contracts.errors import Temporary
 from samdrift.contracts.principals import Role
 from samdrift.net.background import in_background
 from samdrift.net.client import HttpClient
@@ -63,6 +65,7 @@ class AccessPointRole:
         self._signals = Signals()
         peers = Peers(settings, around.discovery, around.checks)
         answers = Answers(keys, settings.message_id_domain, around.rng)
+        self._refusals = Refusals(around.gate.operator_log, around.clock)
         inbound = Inbound(
             settings,
             around.gate,
@@ -73,6 +76,7 @@ class AccessPointRole:
             around.clock,
             limits,
             around.meters,
+            self._refusals,
         )
         routes = Routes(settings, around.discovery, around.checks)
         outbound = Outbound(
@@ -96,11 +100,14 @@ class AccessPointRole:
         dispatching = self._sending.dispatcher.run(organisations)
         failed = unexpected("access-point")
         upkeep = keep_up(self._gate, Role.ACCESS_POINT, failed)
-        async with in_background(dispatching, self._listen(), upkeep, on_failure=failed):
+        counting = self._refusals.run(failed)
+        async with in_background(dispatching, self._listen(), upkeep, counting, on_failure=failed):
             try:
                 yield
             finally:
                 await self._sending.stop()
+                with contextlib.suppress(Temporary):
+                    await self._refusals.summarise()
 
     async def _listen(self) -> None:
         async for organisation, role in self._gate.wakeups():
