@@ -6,15 +6,18 @@ What it refuses stands in the log, and nothing of it is kept (component-accesspo
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 from uuid import uuid4
 
 import pytest
 
+from samdrift.accesspoint import refusals
+from samdrift.accesspoint.refusals import Refusals
 from samdrift.audit.entries import LogEntry
 from samdrift.audit.events import AuditEvent
+from samdrift.wire.as4 import As4Fault
 from samdrift.wire.identifiers import FEDERATION_SDK, RECEIPT_EXTENDED, ProcessIdentifier
 from samdrift.wire.profile import PROFILES, TransportProfile
 from tests.roles import web
@@ -74,6 +77,29 @@ async def test_a_final_recipient_that_is_no_participant(stage: Stage, recipient:
     posted = await peer.posts(peer.encloses(stage.agency), stage.agency, {"final_recipient": recipient})
     assert posted.errors()[0][0] in ("EBMS:0004", "EBMS:0009")
     assert not await stage.agency.waiting()
+
+
+async def test_strangers_do_not_fill_the_operators_log(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Junk at interface A is logged one by one up to a number, and counted from then on."""
+    flooded: list[Refusals] = []
+    add = Refusals.add
+
+    async def noting(self: Refusals, peer: str, facts: Mapping[str, str], fault: As4Fault) -> None:
+        flooded.append(self)
+        await add(self, peer, facts, fault)
+
+    monkeypatch.setattr(refusals, "_AT_ONCE", 5)
+    monkeypatch.setattr(Refusals, "add", noting)
+    log = stage.agency.operator.gate.read_operator_log
+    before = await log(limit=10_000)
+    for _ in range(30):
+        headers = {"content-type": "multipart/related"}
+        await web.call(stage.tls, "POST", stage.agency.as4_address, b"junk", headers)
+    await flooded[0].summarise()
+    flooded[0]._allowances.clear()
+    events = [entry.event for entry in await log(before[-1].sequence if before else 0)]
+    assert 5 <= events.count(AuditEvent.AP_ENVELOPE_REFUSED) <= 8
+    assert AuditEvent.AP_REFUSALS_COUNTED in events
 
 
 # --- transport-profile-as4 2.3.1: which version of the profile ----------------------------------------------

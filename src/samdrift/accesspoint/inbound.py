@@ -22,6 +22,7 @@ from samdrift.accesspoint.agreement import compare, participant, require_fresh
 from samdrift.accesspoint.facts import reception_facts
 from samdrift.accesspoint.meters import Meters
 from samdrift.accesspoint.peers import Peers
+from samdrift.accesspoint.refusals import Refusals
 from samdrift.accesspoint.settings import AccessPointSettings, CurrentKeys
 from samdrift.audit.events import AuditEvent
 from samdrift.audit.operations import postponed
@@ -92,6 +93,7 @@ class Inbound:
         clock: Clock,
         limits: As4Limits,
         meters: Meters,
+        refusals: Refusals,
     ) -> None:
         self._settings = settings
         self._gate = gate
@@ -103,6 +105,7 @@ class Inbound:
         self._clock = clock
         self._limits = limits
         self._meters = meters
+        self._refusals = refusals
 
     def application(self) -> Starlette:
         """Return the application of interface A: the address that other access points post to."""
@@ -128,12 +131,14 @@ class Inbound:
         now = self._clock()
         facts: dict[str, str] = {}
         reception: Reception | None = None
+        peer = ""
         recipient: ParticipantIdentifier | None = None
         try:
             reception = Reception(As4Reader(content_type, self._limits), body)
             header = await reception.header(self._signers)
             facts = reception_facts(header, (*self._settings.profiles, *PROFILES.values()))
             await self._peers.authenticate(header, now)
+            peer = facts.get("peer", "")
             require_fresh(header, now, self._settings.clock_tolerance)
             recipient = self._served(header.user_message)
             taken = await self._take(reception, header, recipient, facts, now)
@@ -143,7 +148,7 @@ class Inbound:
         except As4Fault as fault:
             if reception is not None:
                 await reception.drain(self._limits.max_compressed_bytes)
-            await self._log_refusal(recipient, facts, fault)
+            await self._log_refusal(recipient, peer, facts, fault)
             self._meters.refused(recipient, fault)
             return self._answers.error(fault, now)
 
@@ -254,20 +259,20 @@ class Inbound:
         return _Taken(answer, AuditEvent.AP_ENVELOPE_DUPLICATE)
 
     async def _log_refusal(
-        self, recipient: ParticipantIdentifier | None, facts: dict[str, str], fault: As4Fault
+        self, recipient: ParticipantIdentifier | None, peer: str, facts: dict[str, str], fault: As4Fault
     ) -> None:
         """Log a refused message (component-accesspoint 3.2.1 a 1).
 
         In the recipient's log once an authenticated peer has named an
-        organisation that is served here, else in the operator's: nobody
-        unknown can fill an organisation's log.
+        organisation that is served here, else in the operator's, and there
+        within bounds: nobody unknown can fill either.
 
         Clauses: component-accesspoint 3.2.1 step 1.
         """
-        reason = f"{fault.error.value}: {fault.detail}"
         if recipient is None:
-            await self._gate.operator_log(AuditEvent.AP_ENVELOPE_REFUSED, reason=reason, **facts)
+            await self._refusals.add(peer, facts, fault)
             return
+        reason = f"{fault.error.value}: {fault.detail}"
         async with self._vaults.open(recipient, Purpose.RECEIVE) as vault:
             vault.record(AuditEvent.AP_ENVELOPE_REFUSED, reason=reason, **facts)
 

@@ -44,6 +44,9 @@ _LONGEST_WAIT = 60.0
 _LARGEST_POLL = 64 * 1024
 _HANDED_OVER_AT_ONCE = 64
 _HANDED_OVER_AT_ONCE_BY_ONE = 16
+_POLLED_AT_ONCE = 512
+_POLLED_AT_ONCE_BY_ONE = 16
+"""A message service polls once at a time, in each of its processes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +76,7 @@ class InterfaceC:
         self._polling = polling
         self._clients = clients
         self._places = Places(_HANDED_OVER_AT_ONCE, _HANDED_OVER_AT_ONCE_BY_ONE)
+        self._polls = Places(_POLLED_AT_ONCE, _POLLED_AT_ONCE_BY_ONE)
         self._description = (files("samdrift.accesspoint") / "interface-c.json").read_bytes()
 
     def application(self) -> Starlette:
@@ -113,10 +117,11 @@ class InterfaceC:
 
     async def _poll(self, request: Request) -> Response:
         client = self._client(request)
-        asked = await _poll_request(request)
-        asked = replace(asked, wait=min(asked.wait, _LONGEST_WAIT))
-        poll = self._polling.poll(client.principal, client.organisation, asked)
-        found = await _unless_gone(request, poll)
+        with self._polls.taken(client.organisation):
+            asked = await _poll_request(request)
+            asked = replace(asked, wait=min(asked.wait, _LONGEST_WAIT))
+            poll = self._polling.poll(client.principal, client.organisation, asked)
+            found = await _unless_gone(request, poll)
         return JSONResponse(encode_poll(found or Poll((), ())))
 
     async def _fetch(self, request: Request) -> Response:

@@ -72,9 +72,9 @@ async def answer_unavailable(request: Request, error: Exception) -> Response:
 
 
 async def answer_full(request: Request, error: Exception) -> Response:
-    """The problem document for an organisation that hands over as much at once as it may."""
+    """The problem document for an organisation that has as many requests at once as it may."""
     assert isinstance(error, NoPlace)
-    return _document(ProblemKind.UNAVAILABLE, "more is being handed over at once than may be", _SOON)
+    return _document(ProblemKind.UNAVAILABLE, "too many requests at once; try again later", _SOON)
 
 
 def _document(kind: ProblemKind, text: str, headers: Mapping[str, str] | None = None) -> Response:

@@ -11,12 +11,14 @@ from samdrift.accesspoint.interface_c import CurrentClients, InterfaceC, Polling
 from samdrift.accesspoint.meters import Meters
 from samdrift.accesspoint.outbound import Outbound, QueueLengths, Sending
 from samdrift.accesspoint.peers import Peers
+from samdrift.accesspoint.refusals import Refusals
 from samdrift.accesspoint.route import Routes
 from samdrift.accesspoint.settings import AccessPointSettings, CurrentKeys
 from samdrift.accesspoint.submission import Submissions
 from samdrift.audit.operations import unexpected
 from samdrift.contracts.clock import Clock
 from samdrift.contracts.discovery import CertificateChecks, Discovery
+from samdrift.contracts.errors import Temporary
 from samdrift.contracts.principals import Role
 from samdrift.net.background import in_background
 from samdrift.net.client import HttpClient
@@ -57,6 +59,7 @@ class AccessPointRole:
         self._signals = Signals()
         peers = Peers(settings, around.discovery, around.checks)
         answers = Answers(keys, settings.message_id_domain, around.rng)
+        self._refusals = Refusals(around.gate.operator_log, around.clock)
         inbound = Inbound(
             settings,
             around.gate,
@@ -67,6 +70,7 @@ class AccessPointRole:
             around.clock,
             limits,
             around.meters,
+            self._refusals,
         )
         routes = Routes(settings, around.discovery, around.checks)
         outbound = Outbound(
@@ -90,11 +94,14 @@ class AccessPointRole:
         dispatching = self._sending.dispatcher.run(organisations)
         failed = unexpected("access-point")
         upkeep = keep_up(self._gate, Role.ACCESS_POINT, failed)
-        async with in_background(dispatching, self._listen(), upkeep, on_failure=failed):
+        counting = self._refusals.run(failed)
+        async with in_background(dispatching, self._listen(), upkeep, counting, on_failure=failed):
             try:
                 yield
             finally:
                 await self._sending.stop()
+                with contextlib.suppress(Temporary):
+                    await self._refusals.summarise()
 
     async def _listen(self) -> None:
         async for organisation, role in self._gate.wakeups():

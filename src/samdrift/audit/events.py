@@ -70,6 +70,8 @@ class AuditEvent(StrEnum):
     AP_ENVELOPE_RECEIVED = "ap:envelope:received"
     AP_ENVELOPE_DUPLICATE = "ap:envelope:duplicate"
     AP_ENVELOPE_REFUSED = "ap:envelope:refused"
+    AP_REFUSALS_COUNTED = "ap:envelope:refusals-counted"
+    """More messages were refused than are logged one by one; in the operator's log alone."""
     AP_ENVELOPE_ACKNOWLEDGED = "ap:envelope:acknowledged"
 
     MT_MESSAGE_SCHEDULED = "mt:message:scheduled"

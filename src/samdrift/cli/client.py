@@ -34,7 +34,7 @@ app = typer.Typer(add_completion=False)
 
 _REFUSED = 1
 _PAUSE = 5.0
-"""Seconds before a broken stream of events is taken up again."""
+"""Seconds before a stream of events that has ended, or is broken, is taken up again."""
 
 ConfigFile = Annotated[Path, typer.Option("--config", help="The message client's configuration file (TOML).")]
 Json = Annotated[bool, typer.Option("--json", help="JSON on standard output.")]
@@ -179,18 +179,20 @@ def delete(message_id: MessageId, config: ConfigFile) -> int:
 def watch(config: ConfigFile) -> int:
     """Print what happens, a line of JSON each: new messages, and changes of status. Ends with Ctrl-C."""
 
-    async def work(box: Mailbox) -> None:
-        last_id = ""
-        while True:
-            try:
-                async for event in box.events(last_id):
-                    last_id = event.id or last_id
-                    print_line(json.dumps({"event": event.kind, **view.event(event.data)}))
-            except Unreachable as failure:
-                complain(str(failure))
-                await asyncio.sleep(_PAUSE)
+    return _with_mailbox(_load(config), follow, lambda _: None)
 
-    return _with_mailbox(_load(config), work, lambda _: None)
+
+async def follow(box: Mailbox) -> None:
+    """Print events until cancelled; a stream that ends is followed again from its last event."""
+    last_id = ""
+    while True:
+        try:
+            async for event in box.events(last_id):
+                last_id = event.id or last_id
+                print_line(json.dumps({"event": event.kind, **view.event(event.data)}))
+        except Unreachable as failure:
+            complain(str(failure))
+        await asyncio.sleep(_PAUSE)
 
 
 def _load(path: Path) -> ClientConfig:

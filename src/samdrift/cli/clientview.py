@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -26,7 +25,7 @@ def line(message: Document) -> str:
     return "  ".join(
         [
             str(given.get("messageId", "")),
-            f"{given.get('messageStatus', ''):22}",
+            f"{given.get('messageStatus', '')!s:22}",
             str(given.get("creationDateTime", "")),
             f"{_who(given, 'sender')} -> {_who(given, 'recipient')}",
             str(given.get("label", "")),
@@ -54,20 +53,20 @@ def page(message: Document) -> Iterator[str]:
         for text in _list(document, "contentTextBody"):
             yield from ("", *str(text).splitlines())
         for file in _list(document, "contentFiles"):
-            yield f"{'File:':14}{file.get('fileName')} ({file.get('contentType')})"
-    events = given.get("events")
-    for issue in _list(events, "eventIssues") if isinstance(events, Mapping) else ():
-        told = [issue.get(key) for key in ("dateTime", "typeCode", "title", "detail", "in")]
+            named = _object(file)
+            yield f"{'File:':14}{named.get('fileName')} ({named.get('contentType')})"
+    for issue in _list(given.get("events"), "eventIssues"):
+        told = [_object(issue).get(key) for key in ("dateTime", "typeCode", "title", "detail", "in")]
         yield f"{'Event:':14}" + "  ".join(str(each) for each in told if each not in (None, "", "NA"))
 
 
 def stored(message: Document, folder: Path) -> Iterator[Path]:
     """Store the attached files. Names are the sender's: only their last part counts; nothing is replaced."""
     for document in _list(_attributes(message), "digitalDocument"):
-        for file in _list(document, "contentFiles"):
+        for file in map(_object, _list(document, "contentFiles")):
             try:
                 data = base64.b64decode(str(file.get("content", "")), validate=True)
-            except binascii.Error:
+            except ValueError:  # binascii.Error is one; characters beyond ASCII are another.
                 raise Unusable("an attached file is not base64") from None
             yield _store(folder, _harmless(str(file.get("fileName", ""))), data)
 
@@ -76,7 +75,7 @@ def event(data: str) -> dict[str, Any]:
     """The data of an event, which should be a JSON object."""
     try:
         document = json.loads(data)
-    except ValueError:
+    except (ValueError, RecursionError):
         document = None
     return document if isinstance(document, dict) else {"data": data}
 
@@ -84,11 +83,9 @@ def event(data: str) -> dict[str, Any]:
 def answering(message: OutgoingMessage, original: Document) -> OutgoingMessage:
     """``message`` as an answer to ``original``: to its sender, in its conversation, under its label."""
     given = _attributes(original)
-    attention = given.get("senderAttention") or {}
-    address = (attention.get("subOrganization") or {}).get("extension", "")
     return replace(
         message,
-        recipient=Correspondent(str(given.get("sender", "")), address),
+        recipient=Correspondent(str(given.get("sender", "")), _address(given, "sender")),
         label=message.label or f"Sv: {given.get('label', '')}"[:_LABEL],
         conversation_id=str(given.get("conversationId", "")),
         ref_to_message_id=str(given.get("messageId", "")),
@@ -121,16 +118,23 @@ def _cut(text: str, most: int) -> str:
 
 
 def _attributes(message: Document) -> Mapping[str, Any]:
-    given = message.get("attributes")
-    return given if isinstance(given, Mapping) else {}
+    return _object(message.get("attributes"))
+
+
+def _object(value: object) -> Mapping[str, Any]:
+    """An object of the service's, empty where it should be one and is not."""
+    return value if isinstance(value, Mapping) else {}
 
 
 def _who(given: Mapping[str, Any], side: str) -> str:
-    attention = given.get(f"{side}Attention") or {}
-    address = (attention.get("subOrganization") or {}).get("extension", "")
-    return f"{given.get(side, '')} {address}".strip()
+    return f"{given.get(side, '')} {_address(given, side)}".strip()
+
+
+def _address(given: Mapping[str, Any], side: str) -> str:
+    unit = _object(_object(given.get(f"{side}Attention")).get("subOrganization"))
+    return str(unit.get("extension", ""))
 
 
 def _list(given: Any, key: str) -> list[Any]:
-    found = given.get(key) if isinstance(given, Mapping) else None
+    found = _object(given).get(key)
     return found if isinstance(found, list) else []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 from collections.abc import AsyncIterator, Iterator, Mapping
@@ -21,6 +22,12 @@ _LARGE = 64 << 20
 
 _SILENCE = 120.0
 """Seconds that a message service may take over a large message."""
+
+_WHOLE_ANSWER = 600.0
+"""Seconds in which an answer must have come to its end, however steadily it comes."""
+
+_MAX_EMPTY_PAGES = 3
+"""Pages without a message that may follow each other and still name a next one."""
 
 _AS_IT_STANDS = "%/:=&?~+!$,;'@()*"
 """What is left alone in a link: others write the brackets of ``page[after]`` plainly, RFC 3986 does not."""
@@ -71,22 +78,31 @@ class Mailbox:
                 yield piece
 
         async with self._exchange("POST", "/sdk/messages", body) as answer:
-            await answer.read(_SMALL)
+            await _read(answer, _SMALL)
             return answer.location
 
     async def list(self, which: Filter = Filter()) -> AsyncIterator[Document]:
         """Messages without their content, the newest first, over all pages.
 
+        A service whose pages go on without a message, or lead back to one that was
+        asked for, gives no usable answer.
+
         Clauses: api-mt-mk 4.1 step 6, 4.2 step 3.
         """
         query = which.query()
         path = f"/sdk/messages?{query}" if query else "/sdk/messages"
+        asked, empty = set[str](), 0
         while path:
+            asked.add(path)
             async with self._exchange("GET", path) as answer:
-                page = _document(await answer.read(_SMALL))
-            for message in page.get("data") or ():
+                page = _document(await _read(answer, _SMALL))
+            messages = _messages(page.get("data"))
+            for message in messages:
                 yield message
-            path = self._next((page.get("links") or {}).get("next"))
+            path = self._next(_object(page.get("links"), "links").get("next"))
+            empty = 0 if messages else empty + 1
+            if path in asked or (path and empty > _MAX_EMPTY_PAGES):
+                raise Unreachable("the pages of the message service have no end")
 
     async def get(self, message_id: str) -> Document:
         """A message with its content, events and status.
@@ -94,13 +110,12 @@ class Mailbox:
         Clauses: api-mt-mk 4.2 step 6.
         """
         async with self._exchange("GET", f"/sdk/messages/{quote(message_id, safe='')}") as answer:
-            found: Document = _document(await answer.read(_LARGE)).get("data") or {}
-            return found
+            return _object(_document(await _read(answer, _LARGE)).get("data"), "data")
 
     async def delete(self, message_id: str) -> None:
         """Have a message deleted whose flow is over."""
         async with self._exchange("DELETE", f"/sdk/messages/{quote(message_id, safe='')}") as answer:
-            await answer.read(_SMALL)
+            await _read(answer, _SMALL)
 
     async def events(self, last_id: str = "") -> AsyncIterator[ServerEvent]:
         """What happens from now on, or after ``last_id``, until the connection ends."""
@@ -149,7 +164,16 @@ class Mailbox:
 async def _refused(answer: HttpAnswer) -> Exception:
     if answer.status >= 500:
         return Unreachable(f"the message service answered with HTTP status {answer.status}")
-    return refusal(answer.status, await answer.read(_SMALL))
+    return refusal(answer.status, await _read(answer, _SMALL))
+
+
+async def _read(answer: HttpAnswer, most: int) -> bytes:
+    """The whole answer, within bounds of size and time."""
+    try:
+        async with asyncio.timeout(_WHOLE_ANSWER):
+            return await answer.read(most)
+    except TimeoutError:
+        raise Unreachable("the answer of the message service has no end") from None
 
 
 @contextlib.contextmanager
@@ -168,6 +192,19 @@ def _document(body: bytes) -> Mapping[str, Any]:
     if not isinstance(document, Mapping):
         raise Unreachable("the message service answered with something else than JSON")
     return document
+
+
+def _object(value: object, name: str) -> Document:
+    """A member that is an object; an empty one where it is left out."""
+    if value is not None and not isinstance(value, Mapping):
+        raise Unreachable(f"the message service answered with another shape: {name} is not an object")
+    return value or {}
+
+
+def _messages(value: object) -> list[Document]:
+    if value is not None and not isinstance(value, list):
+        raise Unreachable("the message service answered with another shape: data is not a list")
+    return [_object(each, "a message") for each in value or ()]
 
 
 def _events(stream: EventStream, piece: bytes) -> list[ServerEvent]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import contextlib
 import secrets
@@ -31,6 +32,16 @@ _ANSWERED = (200, 500)
 
 _SMALL = 256 << 10
 """Bytes of a payload that are read and dropped rather than that the connection is given up."""
+
+_LARGEST_ANSWER = 16 << 20
+"""Bytes of an answer without a payload."""
+
+_LARGEST_MESSAGE = 256 << 20
+"""Bytes of an answer with one: the largest envelope that is taken, in base64, and room for its header."""
+
+_LONGEST_ANSWER = 300.0
+_LONGEST_MESSAGE = 3600.0
+"""Seconds in which an answer must have come to its end, however steadily it comes."""
 
 _SOAP = "application/soap+xml; charset=UTF-8"
 
@@ -144,7 +155,8 @@ class Plugin:
         """
         async with self._exchange("retrieve", _SOAP, domibus.retrieve(message_id)) as answer:
             reader = AnswerReader(answer.content_type)
-            async with contextlib.aclosing(_payload(answer, reader)) as body:
+            limits = _Limits(_LARGEST_MESSAGE, _LONGEST_MESSAGE)
+            async with contextlib.aclosing(_payload(answer, reader, limits)) as body:
                 first = await anext(body, None)
                 if first is None and (fault := domibus.fault(reader.envelope)) is not None:
                     raise PluginRefused(fault)
@@ -176,7 +188,7 @@ async def _whole(what: str, answer: HttpAnswer, read: Callable[[Element], T]) ->
     """An answer without a payload."""
     try:
         reader = AnswerReader(answer.content_type)
-        async for _ in _payload(answer, reader):
+        async for _ in _payload(answer, reader, _Limits(_LARGEST_ANSWER, _LONGEST_ANSWER)):
             pass
         fault = domibus.fault(reader.envelope)
         if fault is None:
@@ -186,9 +198,27 @@ async def _whole(what: str, answer: HttpAnswer, read: Callable[[Element], T]) ->
     raise PluginRefused(fault)
 
 
-async def _payload(answer: HttpAnswer, reader: AnswerReader) -> AsyncGenerator[bytes, None]:
-    """The payload in the body of an answer; when it has ended, the rest of the answer has been read."""
+@dataclass(frozen=True, slots=True)
+class _Limits:
+    """The most that one answer may take."""
+
+    size: int
+    seconds: float
+
+
+async def _payload(answer: HttpAnswer, reader: AnswerReader, limits: _Limits) -> AsyncGenerator[bytes, None]:
+    """The payload in the body of an answer; when it has ended, the rest of the answer has been read.
+
+    An answer beyond ``limits`` raises :class:`WireError`: another attempt would meet it again.
+    """
+    clock, size = asyncio.get_running_loop().time, 0
+    end = clock() + limits.seconds
     async for data in answer.pieces():
+        size += len(data)
+        if size > limits.size:
+            raise WireError(WireFault.TOO_LARGE, f"an answer of more than {limits.size} bytes")
+        if clock() > end:
+            raise WireError(WireFault.TOO_LARGE, f"an answer of more than {limits.seconds:.0f} seconds")
         for piece in reader.feed(data):
             yield piece
     for piece in reader.feed(b""):

@@ -129,9 +129,10 @@ class _Acceptor:
         return not limited or self._of_address[address] < self._per_address
 
     async def _begin(self, connection: socket.socket, address: str) -> None:
+        protocol = self._protocols()
         try:
-            _, protocol = await asyncio.get_running_loop().connect_accepted_socket(
-                self._protocols,
+            await asyncio.get_running_loop().connect_accepted_socket(
+                lambda: protocol,
                 connection,
                 ssl=self._tls,
                 ssl_handshake_timeout=self._handshake if self._tls else None,

@@ -6,6 +6,8 @@ from tests.separation.mutation.mutant import Mutant
 
 _JSON = "tests/unit/messageservice/interface_d/test_json.py"
 _ACCEPTING = "tests/unit/net/test_accepting.py"
+_DOMIBUS = "tests/unit/domibus/test_inbox.py"
+_MAILBOX = "tests/unit/client/test_mailbox.py"
 _PLACES = "tests/roles/test_places.py"
 
 NEIGHBOURS = (
@@ -78,5 +80,70 @@ NEIGHBOURS = (
         "            return self._head_began + self._head_patience if begun else None",
         "            return self._heard + self._patience if begun else None",
         (f"{_ACCEPTING}::test_who_never_ends_the_head_of_a_request_is_hung_up_on",),
+    ),
+    Mutant(
+        "strangers do not fill the operator's log",
+        "accesspoint/refusals.py",
+        "        if self._left < 1:\n",
+        "        if False:\n",
+        (
+            "tests/unit/accesspoint/test_refusals.py",
+            "tests/roles/test_access_point_receives.py::test_strangers_do_not_fill_the_operators_log",
+        ),
+    ),
+    Mutant(
+        "strangers hide no refusal of a peer's message",
+        "accesspoint/refusals.py",
+        "self._allowances.setdefault(peer, _Allowance(now))",
+        'self._allowances.setdefault("", _Allowance(now))',
+        ("tests/unit/accesspoint/test_refusals.py",),
+    ),
+    Mutant(
+        "polls take places",
+        "accesspoint/interface_c.py",
+        "        with self._polls.taken(client.organisation):\n",
+        "        if True:\n",
+        (f"{_PLACES}::test_polls_take_places_too_whether_they_wait_or_do_not_come_whole",),
+    ),
+    Mutant(
+        "a message from a Domibus has a bounded size",
+        "domibus/plugin.py",
+        "        if size > limits.size:\n",
+        "        if False:\n",
+        (f"{_DOMIBUS}::test_a_part_without_an_end_is_given_up",),
+    ),
+    Mutant(
+        "an answer of a Domibus has a bounded time",
+        "domibus/plugin.py",
+        "        if clock() > end:\n",
+        "        if False:\n",
+        (f"{_DOMIBUS}::test_an_answer_that_drips_without_an_end_is_given_up",),
+    ),
+    Mutant(
+        "pages of a message service have an end",
+        "client/mailbox.py",
+        "            if path in asked or (path and empty > _MAX_EMPTY_PAGES):\n",
+        "            if len(asked) > 1000:\n",
+        (f"{_MAILBOX}::test_pages_that_are_empty_without_an_end_are_given_up",),
+    ),
+    Mutant(
+        "a stream of events that ends is followed after a pause",
+        "cli/client.py",
+        "        await asyncio.sleep(_PAUSE)\n",
+        "        await asyncio.sleep(0)\n",
+        (
+            "tests/unit/cli/test_client.py"
+            "::test_a_stream_of_events_that_ends_at_once_is_followed_again_after_a_pause",
+        ),
+    ),
+    Mutant(
+        "polls that end at once are followed by a pause",
+        "messageservice/incoming/polling.py",
+        "        if state.hasty > _MAX_HASTY:\n",
+        "        if False:\n",
+        (
+            "tests/unit/messageservice/incoming/test_polling.py"
+            "::test_an_access_point_whose_polls_end_at_once_is_not_asked_without_pause",
+        ),
     ),
 )

@@ -14,11 +14,14 @@ from typing import Any
 import pytest
 from starlette.responses import JSONResponse, Response
 
+from samdrift.cli import client
+from samdrift.cli import clientview as view
 from samdrift.client.keys import ClientKey
+from samdrift.config.errors import Unusable
 from samdrift.net.server import listening_socket, serving
 from samdrift.net.tls import TlsIdentity, server_tls
 from tests.unit.cli.commandline import Ended, samdrift
-from tests.unit.client.service import Service, page
+from tests.unit.client.service import Service, client_of, page
 from tests.unit.net.test_tls import FIRST, localhost, write
 
 ATTENTION = {"subOrganization": {"extension": "sdk:inkorg:0203:habo.se"}}
@@ -224,3 +227,52 @@ def test_keys_makes_a_key_file_once_and_prints_what_is_to_be_registered(tmp_path
     again = samdrift("client", "keys", file)
     assert (again.status, again.output) == (2, "")
     assert "is there already" in again.complaints
+
+
+ODD: list[Any] = [7, "text", [], [7], [[]], {}, {"a": []}, None, True]
+
+
+@pytest.mark.parametrize("odd", ODD, ids=str)
+@pytest.mark.parametrize(
+    "where",
+    ["messageStatus", "senderAttention", "recipientAttention", "digitalDocument", "events", "label"],
+)
+async def test_a_message_of_an_odd_shape_is_shown_as_far_as_it_goes(
+    tmp_path: Path, where: str, odd: object
+) -> None:
+    odd_message = {**MESSAGE, "attributes": {**MESSAGE["attributes"], where: odd}}
+    for document in (
+        {"contentFiles": odd},
+        {"contentFiles": [odd]},
+        {"contentTextBody": odd},
+        {"contentFiles": [{"fileName": odd, "content": "å"}]},
+    ):
+        inside = {**MESSAGE, "attributes": {"digitalDocument": [document], "events": {"eventIssues": odd}}}
+        assert all(isinstance(row, str) for row in view.page(inside))
+    assert isinstance(view.line(odd_message), str)
+    assert all(isinstance(row, str) for row in view.page(odd_message))
+    assert all(isinstance(row, str) for row in view.page({"attributes": odd}))
+
+
+def test_files_that_are_not_base64_are_a_clear_error(tmp_path: Path) -> None:
+    odd = {"attributes": {"digitalDocument": [{"contentFiles": [{"content": "å"}]}]}}
+    with pytest.raises(Unusable, match="not base64"):
+        list(view.stored(odd, tmp_path))
+
+
+@pytest.mark.parametrize("data", ["[" * 100_000, "{", "7", '["a"]'], ids=["deep", "half", "number", "list"])
+def test_an_event_of_an_odd_shape_is_printed_as_a_text(data: str) -> None:
+    assert view.event(data) == {"data": data}
+
+
+async def test_a_stream_of_events_that_ends_at_once_is_followed_again_after_a_pause(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """17 000 were asked for in 8 s."""
+    service = Service([Response(media_type="text/event-stream") for _ in range(1000)])
+    monkeypatch.setattr(client, "_PAUSE", 0.2)
+    async with client_of(service) as mailbox:
+        following = asyncio.create_task(client.follow(mailbox))
+        await asyncio.sleep(1)
+        following.cancel()
+    assert 2 <= len(service.asked) <= 6

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from starlette.responses import JSONResponse, Response
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
 
+from samdrift.client import mailbox as mailbox_module
 from samdrift.client.errors import Refused, Unreachable
 from samdrift.client.mailbox import Filter
 from samdrift.client.outgoing import Attachment, Correspondent, OutgoingMessage
@@ -204,3 +208,67 @@ async def test_an_event_without_end_is_given_up(stream: bytes) -> None:
     async with client_of(service) as mailbox:
         with pytest.raises(Unreachable, match="larger"):
             _ = [event async for event in mailbox.events()]
+
+
+class Endless(Service):
+    """A service whose every page is empty and names a next one."""
+
+    async def operation(self, request: Request) -> Response:
+        self.asked.append((request.method, str(request.url), b""))
+        return page(following=f"/v1/sdk/messages?page[after]={len(self.asked)}")
+
+
+async def test_pages_that_are_empty_without_an_end_are_given_up() -> None:
+    """17 000 were asked for in 8 s."""
+    service = Endless()
+    async with client_of(service) as mailbox:
+        with pytest.raises(Unreachable, match="have no end"):
+            _ = [each async for each in mailbox.list()]
+    assert len(service.asked) < 10
+
+
+async def test_pages_that_lead_back_are_given_up() -> None:
+    there, back = "/v1/sdk/messages?page[after]=x", "/v1/sdk/messages?page[after]=y"
+    service = Service([page(NOTHING, following=each) for each in (there, back, there, back)])
+    async with client_of(service) as mailbox:
+        with pytest.raises(Unreachable, match="have no end"):
+            _ = [each async for each in mailbox.list()]
+    assert len(service.asked) == 3
+
+
+async def test_an_answer_that_drips_without_an_end_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def drops() -> AsyncIterator[bytes]:
+        for _ in range(1000):
+            yield b" "
+            await asyncio.sleep(0.02)
+
+    monkeypatch.setattr(mailbox_module, "_WHOLE_ANSWER", 0.3)
+    async with client_of(Service([StreamingResponse(drops())])) as mailbox:
+        with pytest.raises(Unreachable, match="has no end"):
+            await mailbox.get("m")
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"data": 7},
+        {"data": "text"},
+        {"data": {"attributes": {}}},
+        {"data": [7]},
+        {"data": [["a"]]},
+        {"data": [], "links": 7},
+        {"data": [], "links": ["next"]},
+    ],
+    ids=str,
+)
+async def test_a_list_of_another_shape_is_a_clear_error(document: object) -> None:
+    async with client_of(Service([JSONResponse(document)])) as mailbox:
+        with pytest.raises(Unreachable, match="another shape"):
+            _ = [each async for each in mailbox.list()]
+
+
+@pytest.mark.parametrize("data", [7, "text", [], [{}], True], ids=str)
+async def test_a_message_of_another_shape_is_a_clear_error(data: object) -> None:
+    async with client_of(Service([JSONResponse({"data": data})])) as mailbox:
+        with pytest.raises(Unreachable, match="another shape"):
+            await mailbox.get("m")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import tracemalloc
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
@@ -13,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from samdrift.contracts.transfer import InboxItem, TransferUnavailable
-from samdrift.domibus import DomibusAccessPoint
+from samdrift.domibus import DomibusAccessPoint, plugin
 from samdrift.wire.identifiers import SDK_MESSAGE_BASE
 from tests.domibus import soap
 from tests.domibus.standin import Domibus, Waiting
@@ -271,3 +272,54 @@ async def test_another_answer_than_agreed_may_be_another_one_later(
     async with desk(tmp_path, answering(*answer)) as at:
         with pytest.raises(TransferUnavailable):
             await call(at)
+
+
+def endless(content_type: str, before: bytes, piece: bytes, pause: float = 0) -> Callable[..., Any]:
+    """What lists one message, and answers everything else without an end."""
+
+    async def answer(scope: Any, receive: Any, send: Any) -> None:
+        if b"listPending" in await Request(scope, receive).body():
+            listed = soap.message_ids("listPendingMessagesResponse", ["m@p"])
+            await Response(listed, headers={"content-type": "application/soap+xml"})(scope, receive, send)
+            return
+        headers = [(b"content-type", content_type.encode())]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": before, "more_body": True})
+        for _ in range(100_000):
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
+            await asyncio.sleep(pause)
+
+    return answer
+
+
+def before_payload() -> tuple[str, bytes]:
+    """Content type, and everything before a payload that has no end."""
+    header = standin().header(incoming("m@p"))
+    content_type, body = soap.mime(soap.retrieved(header, "{payload}"), b"PAYLOAD")
+    return content_type, body.partition(b"PAYLOAD")[0]
+
+
+async def test_a_part_without_an_end_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """2.5 GB were read in 8 s."""
+    monkeypatch.setattr(plugin, "_LARGEST_MESSAGE", 4 * MIB)
+    async with asyncio.timeout(20), desk(tmp_path, endless(*before_payload(), bytes(64 << 10))) as at:
+        with pytest.raises(TransferUnavailable, match="more than 4194304 bytes"):
+            await fetched(at.access_point, "m@p")
+
+
+async def test_an_answer_that_drips_without_an_end_is_given_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(plugin, "_LONGEST_MESSAGE", 0.3)
+    async with desk(tmp_path, endless(*before_payload(), b"a", 0.02)) as at:
+        with pytest.raises(TransferUnavailable, match="seconds"):
+            async with asyncio.timeout(20):
+                await fetched(at.access_point, "m@p")
+
+
+async def test_an_answer_to_a_question_is_small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plugin, "_LARGEST_ANSWER", 1 * MIB)
+    async with desk(tmp_path, endless("application/soap+xml", b" ", b" " * (64 << 10))) as at:
+        with pytest.raises(TransferUnavailable, match="another shape"):
+            async with asyncio.timeout(20):
+                await at.access_point.acknowledge("m@p")

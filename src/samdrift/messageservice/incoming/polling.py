@@ -21,6 +21,12 @@ from samdrift.wire.identifiers import ParticipantIdentifier
 _PASSING = (DiscoveryError, Temporary)
 """A lookup whose answer is not trusted, or not there, may be mended at the other end; the rest says so."""
 _PAUSE = timedelta(seconds=5)
+_HASTY = 0.5
+"""Part of the time asked for, before which an answer without news is too early."""
+_BREATH = 0.2
+"""Seconds of the pause that follows then."""
+_MAX_HASTY = 10
+"""Early answers without news in a row before there is a pause: our own access points may have a few."""
 
 
 @dataclass(slots=True)
@@ -33,6 +39,8 @@ class _State:
     """Items that are durable here and wait to be acknowledged with the next poll."""
     deferred: dict[str, datetime] = field(default_factory=dict)
     """Items that could not be taken over, and when to try again."""
+    hasty: int = 0
+    """Answers in a row that came early and had no news."""
     past: str = ""
     """The item after which to go on reading the inbox: deferred ones hide no others."""
 
@@ -95,11 +103,17 @@ class Polling:
     async def _round(self, organisation: ParticipantIdentifier, state: _State, place: int) -> None:
         wait = state.wait(self._settings.poll_wait, self._clock())
         taken = tuple(state.taken)
+        clock = asyncio.get_running_loop().time
+        began = clock()
         poll = await self._access_points[organisation].poll(place, wait, taken, state.past)
         state.taken.difference_update(taken)
         if poll.events:
             state.place = await self._transfers.apply(organisation, poll.events)
         items = state.due(poll.inbox, self._clock())
+        early = clock() - began < wait * _HASTY
+        state.hasty = state.hasty + 1 if early and not poll.events and not items else 0
+        if state.hasty > _MAX_HASTY:
+            await asyncio.sleep(_BREATH)
         slots = asyncio.Semaphore(self._settings.parallel)
         async with asyncio.TaskGroup() as tasks:
             for item in items:

@@ -158,3 +158,19 @@ async def test_who_is_not_served_yet_is_left_alone_and_taken_up_without_a_restar
                 await asyncio.sleep(0)
         await until_gone(access_point, "a")
     assert inbox.taken == ["a"]
+
+
+class InAHurry(AccessPoint):
+    """Answers at once that there is no news, however long it is asked to wait."""
+
+    async def poll(self, after: int, wait: float, taken: Collection[str] = (), past: str = "") -> Poll:
+        self.polls += 1
+        await asyncio.sleep(0)
+        return Poll((), ())
+
+
+async def test_an_access_point_whose_polls_end_at_once_is_not_asked_without_pause() -> None:
+    access_point = InAHurry()
+    async with polling(access_point, Inbox(), timedelta(seconds=1)):
+        await asyncio.sleep(1)
+    assert 10 < access_point.polls < 20

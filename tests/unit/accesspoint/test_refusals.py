@@ -1,0 +1,68 @@
+"""What a stranger has the operator's log say: all of it at first, then how much it was."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from samdrift.accesspoint.refusals import Refusals
+from samdrift.audit.events import AuditEvent
+from samdrift.wire.as4 import As4Fault
+from samdrift.wire.ebms import EbmsErrorCode
+
+JUNK = As4Fault(EbmsErrorCode.MIME_INCONSISTENCY, "no multipart")
+FORGED = As4Fault(EbmsErrorCode.FAILED_AUTHENTICATION, "the signature does not hold")
+SECONDS_OF_FLOOD, EACH_SECOND = 60, 92
+
+
+class Operator:
+    """The operator's log and clock."""
+
+    def __init__(self) -> None:
+        self.now = datetime(2026, 11, 26, 8, tzinfo=UTC)
+        self.entries: list[tuple[AuditEvent, dict[str, str]]] = []
+        self.refusals = Refusals(self.log, lambda: self.now)
+
+    async def log(self, event: AuditEvent, **facts: str) -> None:
+        self.entries.append((event, facts))
+
+    async def flood(self) -> None:
+        for number in range(SECONDS_OF_FLOOD * EACH_SECOND):
+            self.now += timedelta(seconds=1 / EACH_SECOND)
+            await self.refusals.add("", {}, FORGED if number % 3 == 0 else JUNK)
+
+
+@pytest.fixture
+def operator() -> Operator:
+    return Operator()
+
+
+async def test_92_refusals_a_second_become_a_few_entries_and_a_count(operator: Operator) -> None:
+    await operator.flood()
+    one_by_one = len(operator.entries)
+    assert 300 <= one_by_one <= 300 + SECONDS_OF_FLOOD // 5 + 1
+    await operator.refusals.summarise()
+    event, facts = operator.entries[-1]
+    assert event == AuditEvent.AP_REFUSALS_COUNTED
+    total = SECONDS_OF_FLOOD * EACH_SECOND
+    assert facts["reason"].startswith(f"{total - one_by_one} more since 2026-11-26T08:00:0")
+    assert "EBMS:0101" in facts["reason"]
+    assert "EBMS:0007" in facts["reason"]
+    await operator.refusals.summarise()
+    assert len(operator.entries) == one_by_one + 1, "nothing is counted twice"
+
+
+async def test_a_flood_of_strangers_hides_no_refusal_of_a_peers_message(operator: Operator) -> None:
+    """Clauses: component-accesspoint 3.2.1 step 1."""
+    await operator.flood()
+    await operator.refusals.add("AP0001-SDK-TEST", {"as4": "a@b"}, FORGED)
+    event, facts = operator.entries[-1]
+    assert (event, facts["as4"]) == (AuditEvent.AP_ENVELOPE_REFUSED, "a@b")
+
+
+async def test_single_refusals_are_logged_one_by_one_again_when_the_flood_is_over(operator: Operator) -> None:
+    await operator.flood()
+    operator.now += timedelta(minutes=5)
+    await operator.refusals.add("", {"as4": "a@b"}, JUNK)
+    assert operator.entries[-1][1]["as4"] == "a@b"
