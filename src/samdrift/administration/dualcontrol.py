@@ -70,7 +70,7 @@ async def two_persons(installation: Administration, matter: Matter, persons: Per
     matter concerns, when this returns.
     """
     try:
-        if len(custodians_of(installation).names()) < NEEDED:
+        if len(custodians_of(installation).able()) < NEEDED:
             text = f"this takes {NEEDED} custodians: add them with samdrift custodian add"
             raise CustodyError(CustodyFault.TOO_FEW, text)
         if persons.second is not None and persons.second.name == persons.first.name:

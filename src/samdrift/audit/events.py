@@ -24,6 +24,8 @@ class AuditEvent(StrEnum):
 
     CUSTODY_CUSTODIAN_ADDED = "custody:custodian:added"
     CUSTODY_CUSTODIAN_REMOVED = "custody:custodian:removed"
+    CUSTODY_RESTARTED = "custody:custodians:restarted"
+    """Fewer than two custodians were left, and the operator begins again with two new ones."""
     CUSTODY_ASKED = "custody:request:asked"
     """One custodian asks for what takes two."""
     CUSTODY_APPROVED = "custody:request:approved"

@@ -1,4 +1,4 @@
-"""`samdrift custodian`: the persons two of whom are needed where one alone must not act."""
+"""`samdrift custodian`: people who approve operations under dual control."""
 
 from __future__ import annotations
 
@@ -9,27 +9,18 @@ from typing import Annotated
 
 import typer
 
-from samdrift.administration.administration import Administration, administering
-from samdrift.administration.dualcontrol import (
-    Matter,
-    Person,
-    Persons,
-    approve,
-    custodians_of,
-    record,
-    requests_of,
-    two_persons,
-)
-from samdrift.audit.events import AuditEvent
-from samdrift.cli.org.options import AsJson, ConfigFile
-from samdrift.cli.output import print_json, print_line
-from samdrift.cli.persons import By, ByFile, With, WithFile, passphrase, present
-from samdrift.config.errors import Unusable
+from samdrift.administration.administration import administering
+from samdrift.administration.custodians import admit, dismiss
+from samdrift.administration.custodians import restart as restart_custodians
+from samdrift.administration.dualcontrol import Person, Persons, approve, custodians_of, requests_of
+from samdrift.cli.org.options import AsJson, ConfigFile, one_line
+from samdrift.cli.output import complain, print_json, print_line
+from samdrift.cli.persons import Actor, By, ByFile, With, WithFile, login, passphrase, present
 from samdrift.config.failures import told
 from samdrift.config.model import Config
 from samdrift.config.reader import load
 from samdrift.installation.loop import run
-from samdrift.keystore.custody import NEEDED, Custodians
+from samdrift.keystore.custody import Custodians, CustodyError, CustodyFault, PublicKey
 from samdrift.keystore.requests import Request, Requests
 
 app = typer.Typer(add_completion=False)
@@ -49,6 +40,20 @@ def custodian() -> None:
 
 
 @app.command()
+def key(name: Name, config: ConfigFile, passphrase_file: OwnFile = None) -> None:
+    """Make the key of a person who is to become a custodian: the person alone types the passphrase.
+
+    Shows its fingerprint, which the person tells the custodians who are to agree (samdrift custodian add).
+    """
+    with told():
+        loaded = load(config)
+        made = _new_key(loaded, name, passphrase_file)
+        run(_keep(loaded, made))
+        print_line(f"the key of {name} has the fingerprint {made.fingerprint}")
+        print_line(f"tell it to two custodians: within a day they run samdrift custodian add {name}")
+
+
+@app.command()
 def add(
     name: Name,
     config: ConfigFile,
@@ -58,13 +63,17 @@ def add(
     by_file: ByFile = None,
     other_file: WithFile = None,
 ) -> None:
-    """Add a custodian, who types a passphrase. The first two add themselves; later it takes two of them."""
+    """Add a custodian. The first two add themselves; later two custodians agree to the person's key.
+
+    The key is the one that samdrift custodian key has made, or is made here if the person is here.
+    What the custodians agree to names its fingerprint: compare it with what the person was shown.
+    """
     with told():
         loaded = load(config)
-        own = passphrase(f"New passphrase of {name}", passphrase_file, again=True)
-        Custodians(loaded.vaults.secrets).require_new(name, own)
+        made = _key_of(loaded, name, passphrase_file)
+        print_line(f"the key of {name} has the fingerprint {made.fingerprint}")
         persons = present(by, other, by_file, other_file) if by is not None else None
-        run(_add(loaded, Person(name, own), persons))
+        run(_add(loaded, made, persons))
 
 
 @app.command()
@@ -83,21 +92,48 @@ def remove(
         run(_remove(loaded, name, present(by, other, by_file, other_file)))
 
 
+@app.command()
+def restart(
+    config: ConfigFile,
+    why: Annotated[
+        str, typer.Option("--why", help="What became of the custodians, in a line; it is logged.")
+    ],
+    by: Actor = None,
+) -> None:
+    """Begin again with two new custodians, where fewer than two are left. Every organisation's log has it."""
+    with told():
+        ended = run(_restart(load(config), by or login(), one_line("--why", why)))
+    print_line(f"custodians no more: {' '.join(ended) or 'there was none'}")
+    print_line("two persons now add themselves: samdrift custodian add")
+
+
 @app.command("list")
 def list_custodians(config: ConfigFile, as_json: AsJson = False) -> None:
     """Show the custodians, and what they have asked for and not done yet."""
     with told():
         store = load(config).vaults.secrets
-        custodians = Custodians(store)
-        requests = Requests(store, custodians).open(datetime.now(UTC))
-        names = custodians.names()
+        custodians, now = Custodians(store), datetime.now(UTC)
+        requests = Requests(store, custodians).open(now)
+        unusable = Requests(store, custodians).unusable(now)
+        keys, damaged = [custodians.key(name) for name in custodians.able()], custodians.damaged()
     if as_json:
-        print_json({"custodians": list(names), "requests": [_document(each) for each in requests]})
+        print_json(
+            {
+                "custodians": [each.name for each in keys],
+                "fingerprints": {each.name: each.fingerprint for each in keys},
+                "requests": [_document(each) for each in requests],
+                "unusable": [*(f"{name}.json" for name in damaged), *unusable],
+            }
+        )
         return
-    for name in names:
-        print_line(name)
-    for each in requests:
-        print_line(_line(each))
+    for key in keys:
+        print_line(f"{key.name}  {key.fingerprint}")
+    for request in requests:
+        print_line(_line(request))
+    for name in damaged:
+        complain(f"the file of custodian {name} is damaged, and {name} can agree to nothing")
+    for file in unusable:
+        complain(f"{file} is no request: damaged, not signed by a custodian, or dated in the future")
 
 
 @app.command("approve")
@@ -118,29 +154,52 @@ def approve_request(
         print_line(f"approved; {request.by} can do it now, once, until {_until(request)}")
 
 
-async def _add(config: Config, new: Person, persons: Persons | None) -> None:
+def _new_key(config: Config, name: str, file: Path | None) -> PublicKey:
+    own = passphrase(f"New passphrase of {name}", file, again=True)
+    return Custodians(config.vaults.secrets).new_key(name, own)
+
+
+def _key_of(config: Config, name: str, file: Path | None) -> PublicKey:
+    """The key that waits, or a new one; a passphrase that is given must be the one of a key that waits."""
+    waiting = Custodians(config.vaults.secrets).waiting(name, datetime.now(UTC))
+    if waiting is None:
+        return _new_key(config, name, file)
+    if file is not None and waiting.opened(passphrase(name, file)) is None:
+        text = (
+            f"another key of {name} waits, with the fingerprint {waiting.fingerprint}: samdrift custodian key"
+        )
+        raise CustodyError(CustodyFault.NO_KEY, f"{text} makes a new one in its place")
+    return waiting
+
+
+async def _keep(config: Config, key: PublicKey) -> None:
+    async with administering(config) as installation:
+        await asyncio.to_thread(custodians_of(installation).wait, key, datetime.now(UTC))
+
+
+async def _add(config: Config, key: PublicKey, persons: Persons | None) -> None:
     async with administering(config, begin=True) as installation:
         custodians = custodians_of(installation)
-        matter = Matter("custodian add", "", f"make {new.name} a custodian")
-        if len(custodians.names()) >= NEEDED:
-            await _agreement(installation, matter, persons)
-        await record(installation, AuditEvent.CUSTODY_CUSTODIAN_ADDED, new.name, matter, {})
-        await asyncio.to_thread(custodians.add, new.name, new.passphrase)
+        if persons is not None and persons.second is None:
+            # The other one agrees to this key later, and it cannot be made again.
+            await asyncio.to_thread(_wait_once, custodians, key)
+        await admit(installation, key, persons)
+
+
+def _wait_once(custodians: Custodians, key: PublicKey) -> None:
+    now = datetime.now(UTC)
+    if custodians.waiting(key.name, now) != key:
+        custodians.wait(key, now)
 
 
 async def _remove(config: Config, name: str, persons: Persons) -> None:
     async with administering(config) as installation:
-        matter = Matter("custodian remove", "", f"make {name} a custodian no more")
-        await _agreement(installation, matter, persons)
-        await record(installation, AuditEvent.CUSTODY_CUSTODIAN_REMOVED, persons.first.name, matter, {})
-        custodians_of(installation).remove(name)
+        await dismiss(installation, name, persons)
 
 
-async def _agreement(installation: Administration, matter: Matter, persons: Persons | None) -> None:
-    """One custodian alone must not make another: the two could be one person."""
-    if persons is None:
-        raise Unusable("there are two custodians: --by and --with say which two of them agree")
-    await two_persons(installation, matter, persons)
+async def _restart(config: Config, by: str, why: str) -> tuple[str, ...]:
+    async with administering(config) as installation:
+        return await restart_custodians(installation, by, why)
 
 
 async def _approve(config: Config, identifier: str, person: Person) -> Request:

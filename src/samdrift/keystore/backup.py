@@ -7,6 +7,10 @@ files as they are, and for a vault that its organisation's officer unlocks it
 opens nothing without the officer either. ::
 
     each custodian's passphrase --scrypt--> together, with the file's header --HKDF--> opens the rest
+    each custodian's key (:mod:`samdrift.keystore.custody`) signs all of it
+
+Two passphrases that one person has made up wrap a file as well. So both custodians sign it, by the keys
+that the installation knows them by, and only a file that two of its custodians have signed is restored.
 
 Who makes one makes a second place that destroying the keys has to reach. So
 each has a number, which stands in the organisation's log.
@@ -24,10 +28,23 @@ from typing import Any
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+from samdrift.keystore.custody import Custodian, Custodians
 from samdrift.keystore.keyfiles import KeyFault, KeyStoreError
-from samdrift.keystore.wrapping import KEY_BYTES, ScryptCost, Stretching, WrappingError, unwrap, wrap
+from samdrift.keystore.wrapping import (
+    KEY_BYTES,
+    PERSONS_COST,
+    ScryptCost,
+    Stretching,
+    WrappingError,
+    unwrap,
+    wrap,
+)
 
-FORMAT = "samdrift-key-backup-1"
+FORMAT = "samdrift-key-backup-2"
+UNSIGNED = "samdrift-key-backup-1"
+"""As version 0.1 made it, which nobody signed."""
+
+_SIGNED = b"samdrift key backup\0"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,10 +83,11 @@ def wrap_backup(
     header: BackupHeader,
     vaults: Sequence[VaultBackup],
     secrets: tuple[Secret, Secret],
+    signers: tuple[Custodian, Custodian],
     cost: ScryptCost | None = None,
 ) -> bytes:
-    """The file."""
-    stretchings = {secret.name: Stretching.new(cost or ScryptCost()) for secret in secrets}
+    """The file, which both custodians sign."""
+    stretchings = {secret.name: Stretching.new(cost or PERSONS_COST) for secret in secrets}
     clear = {
         "format": FORMAT,
         "number": header.number,
@@ -80,7 +98,27 @@ def wrap_backup(
     }
     content = json.dumps([_plain(vault) for vault in vaults]).encode()
     key = _key(clear, stretchings, {secret.name: secret.passphrase for secret in secrets})
-    return json.dumps(clear | {"wrapped": _text(wrap(content, key))}, ensure_ascii=False, indent=1).encode()
+    document = clear | {"wrapped": _text(wrap(content, key))}
+    signatures = {each.name: each.key.sign(_to_sign(document)).hex() for each in signers}
+    return json.dumps(document | {"signatures": signatures}, ensure_ascii=False, indent=1).encode()
+
+
+def signed_by(file: bytes, custodians: Custodians) -> bool:
+    """Return whether both custodians of a backup have signed it, by the keys that they have here."""
+    _parts(file)
+    document = json.loads(file)
+    signatures, data = document.pop("signatures", None), _to_sign(document)
+    if not isinstance(signatures, dict) or signatures.keys() != document["custodians"].keys():
+        return False
+    try:
+        return all(custodians.signed(name, data, bytes.fromhex(each)) for name, each in signatures.items())
+    except (ValueError, TypeError):
+        return False
+
+
+def _to_sign(document: Mapping[str, Any]) -> bytes:
+    plain = json.dumps({key: document[key] for key in document if key != "signatures"}, sort_keys=True)
+    return _SIGNED + hashlib.sha256(plain.encode()).digest()
 
 
 def read_header(file: bytes) -> BackupHeader:
@@ -129,8 +167,9 @@ def _parts(file: bytes) -> tuple[dict[str, Any], bytes]:
     try:
         clear = json.loads(file)
         wrapped = _bytes(clear.pop("wrapped"))
+        clear.pop("signatures", None)
         if (
-            clear["format"] != FORMAT
+            clear["format"] not in (FORMAT, UNSIGNED)
             or len({**clear["custodians"]}) != 2
             or not {"number", "organisation", "at"} <= {*clear}
         ):

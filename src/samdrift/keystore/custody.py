@@ -7,31 +7,52 @@ read the files can agree in another's name, and what was agreed to can be
 verified later. Who may write in the key store's folder could put another key in
 a custodian's place: that remains, and stands in the operator's log as an
 addition that is missing there.
+
+A person becomes a custodian in two steps. The person makes a key, alone, and is shown
+its fingerprint; two custodians then agree to exactly that key. So whoever asks for it
+cannot type the passphrase in the person's name: the fingerprint would be another one.
+
+Writers take turns by a lock over all processes (:meth:`Custodians.writing`), from judging
+whether something may be done until it is done.
 """
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import fcntl
+import hashlib
 import json
+import os
 import re
+import stat
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
+from typing import Any
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from samdrift.contracts.errors import Explained
 from samdrift.keystore.durablefiles import private_folder, remove, write_new
-from samdrift.keystore.wrapping import ScryptCost, Stretching
+from samdrift.keystore.passphrases import weakness
+from samdrift.keystore.wrapping import PERSONS_COST, ScryptCost, Stretching
 
 FOLDER = "custodians"
 """The folder in the key store's own."""
 NEEDED = 2
-SHORTEST = 12
-"""Characters of a passphrase."""
+LASTS = timedelta(hours=24)
+"""How long a request, and the key of a person who is to become a custodian, waits."""
 
 _NAME = re.compile(r"[a-zåäö][a-zåäö0-9.-]{0,40}")
 _SUFFIX = ".json"
+_WAITING = ".waiting"
+_LOCK = ".lock"
+_MAX_BYTES = 64 << 10
+_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 class CustodyFault(StrEnum):
@@ -47,6 +68,10 @@ class CustodyFault(StrEnum):
     ASKED = "asked"
     """One person has asked; another one must approve."""
     NO_REQUEST = "no-request"
+    NO_KEY = "no-key"
+    """No key of the person waits, or another one does."""
+    RESTART = "restart"
+    """There were two custodians once, and fewer are left: only an explicit restart begins again."""
     DAMAGED = "damaged"
 
 
@@ -75,20 +100,91 @@ class Custodian:
     key: Ed25519PrivateKey = field(repr=False)
 
 
+@dataclass(frozen=True, slots=True)
+class PublicKey:
+    """The public half of a person's key, and how the passphrase becomes the other half."""
+
+    name: str
+    stretching: Stretching
+    public: bytes
+
+    @classmethod
+    def new(cls, name: str, passphrase: bytes, cost: ScryptCost) -> PublicKey:
+        """Make the key of ``name``, which nobody else can make again without the passphrase."""
+        stretching = Stretching.new(cost)
+        return cls(name, stretching, _key(passphrase, stretching).public_key().public_bytes_raw())
+
+    @classmethod
+    def read(cls, name: str, parts: dict[str, Any]) -> PublicKey:
+        """``ValueError``, ``KeyError`` or ``TypeError`` for what was not written here."""
+        public = bytes.fromhex(parts["public"])
+        Ed25519PublicKey.from_public_bytes(public)
+        return cls(name, Stretching.read(parts), public)
+
+    @property
+    def fingerprint(self) -> str:
+        """128 bits of the public key's SHA-256, in groups that are read out over the telephone."""
+        digits = hashlib.sha256(self.public).hexdigest()[:32]
+        return " ".join(digits[place : place + 4] for place in range(0, 32, 4))
+
+    def opened(self, passphrase: bytes) -> Custodian | None:
+        """Return the person who knows the passphrase; ``None`` where it is another one."""
+        key = _key(passphrase, self.stretching)
+        return Custodian(self.name, key) if key.public_key().public_bytes_raw() == self.public else None
+
+    def signed(self, data: bytes, signature: bytes) -> bool:
+        """Return whether the person has signed ``data``."""
+        try:
+            Ed25519PublicKey.from_public_bytes(self.public).verify(signature, data)
+        except InvalidSignature:
+            return False
+        return True
+
+    def parts(self) -> dict[str, Any]:
+        """As it is written."""
+        return self.stretching.parts() | {"public": self.public.hex()}
+
+
 class Custodians:
     """The custodians of one installation."""
 
     def __init__(self, store: Path, *, cost: ScryptCost | None = None) -> None:
         """Those whose files are in the key store's folder ``store``; ``cost`` is for new ones."""
         self._folder = store / FOLDER
-        self._cost = cost or ScryptCost()
+        self._cost = cost or PERSONS_COST
 
     def names(self) -> tuple[str, ...]:
-        """Who they are, in the order of the alphabet."""
+        """List them in the order of the alphabet, also those whose file is damaged."""
         if not self._folder.is_dir():
             return ()
         found = (path.name.removesuffix(_SUFFIX) for path in self._folder.glob(f"*{_SUFFIX}"))
         return tuple(sorted(name for name in found if _NAME.fullmatch(name)))
+
+    def able(self) -> tuple[str, ...]:
+        """List those who can agree to something: whose file can be read."""
+        return tuple(name for name in self.names() if self._readable(name))
+
+    def damaged(self) -> tuple[str, ...]:
+        """List those whose file cannot be read, and who can agree to nothing."""
+        return tuple(name for name in self.names() if not self._readable(name))
+
+    @contextlib.contextmanager
+    def writing(self) -> Iterator[None]:
+        """While no other process adds or removes a custodian."""
+        descriptor = self._locked()
+        try:
+            yield
+        finally:
+            os.close(descriptor)
+
+    @contextlib.asynccontextmanager
+    async def in_turn(self) -> AsyncIterator[None]:
+        """As :meth:`writing`, for what waits for something meanwhile, like an entry in a log."""
+        descriptor = await asyncio.to_thread(self._locked)
+        try:
+            yield
+        finally:
+            os.close(descriptor)
 
     def require_new(self, name: str, passphrase: bytes) -> None:
         """Return when a custodian can be added by that name, with that passphrase."""
@@ -97,61 +193,104 @@ class Custodians:
             raise CustodyError(CustodyFault.BAD_NAME, text)
         if name in self.names():
             raise CustodyError(CustodyFault.EXISTS, f"{name} is a custodian already")
-        if len(passphrase.decode("utf-8", "replace")) < SHORTEST:
-            text = f"a custodian's passphrase has at least {SHORTEST} characters"
-            raise CustodyError(CustodyFault.WEAK, text)
+        weak = weakness(passphrase.decode("utf-8", "replace"), name)
+        if weak is not None:
+            raise CustodyError(CustodyFault.WEAK, weak)
+
+    def new_key(self, name: str, passphrase: bytes) -> PublicKey:
+        """Make the key of a person who is to become a custodian; nothing is written yet."""
+        self.require_new(name, passphrase)
+        return PublicKey.new(name, passphrase, self._cost)
+
+    def waiting(self, name: str, now: datetime) -> PublicKey | None:
+        """Return the key that the person has made, while it waits for two custodians to agree."""
+        try:
+            parts = (
+                json.loads(read_small(self._folder / f"{name}{_WAITING}")) if _NAME.fullmatch(name) else {}
+            )
+            made = datetime.fromisoformat(parts["at"])
+            return PublicKey.read(name, parts) if made <= now < made + LASTS else None
+        except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
+            return None
+
+    def wait(self, key: PublicKey, now: datetime) -> None:
+        """Write the key of a person who is to become a custodian, in place of a former one."""
+        private_folder(self._folder)
+        with self.writing():
+            if key.name in self.names():
+                raise CustodyError(CustodyFault.EXISTS, f"{key.name} is a custodian already")
+            path = self._folder / f"{key.name}{_WAITING}"
+            remove(path)
+            write_new(path, json.dumps(key.parts() | {"at": now.isoformat()}).encode())
+
+    def admit(self, key: PublicKey) -> None:
+        """Make the person with that key a custodian, within :meth:`writing` or :meth:`in_turn`."""
+        for name in self.able():
+            if self.key(name).public == key.public:
+                raise CustodyError(CustodyFault.SAME_PERSON, f"that is the key of {name}, who is a custodian")
+        private_folder(self._folder)
+        if not write_new(self._file(key.name), json.dumps(key.parts()).encode()):
+            raise CustodyError(CustodyFault.EXISTS, f"{key.name} is a custodian already")
+        remove(self._folder / f"{key.name}{_WAITING}")
 
     def add(self, name: str, passphrase: bytes) -> None:
-        """Make ``name`` a custodian."""
-        self.require_new(name, passphrase)
-        stretching = Stretching.new(self._cost)
-        public = _key(passphrase, stretching).public_key().public_bytes_raw()
-        parts = stretching.parts() | {"public": public.hex()}
-        private_folder(self._folder)
-        if not write_new(self._file(name), json.dumps(parts).encode()):
-            raise CustodyError(CustodyFault.EXISTS, f"{name} is a custodian already")
+        """Make ``name`` a custodian, who is here and has typed the passphrase."""
+        key = self.new_key(name, passphrase)
+        with self.writing():
+            self.admit(key)
 
     def remove(self, name: str) -> None:
         """Make ``name`` a custodian no more; two must remain, or one person alone could fill the places."""
+        with self.writing():
+            self.dismiss(name)
+
+    def dismiss(self, name: str) -> None:
+        """As :meth:`remove`, within :meth:`writing` or :meth:`in_turn`."""
         self.require_removable(name)
         remove(self._file(name))
 
+    def dismiss_all(self) -> None:
+        """Remove everybody, those also who wait and what was asked for; within :meth:`in_turn`."""
+        for place in (self._folder, self._folder / "requests"):
+            for path in place.iterdir() if place.is_dir() else ():
+                if path.name != _LOCK and (path.is_symlink() or not path.is_dir()):
+                    remove(path)
+
     def require_removable(self, name: str) -> None:
-        """Return when ``name`` can be removed."""
+        """Return when ``name`` can be removed: two others must remain who can agree to something."""
         self._require(name)
-        if len(self.names()) <= NEEDED:
+        if len([other for other in self.able() if other != name]) < NEEDED:
             text = f"{NEEDED} custodians must remain: add the successor first"
             raise CustodyError(CustodyFault.TOO_FEW, text)
 
     def prove(self, name: str, passphrase: bytes) -> Custodian:
-        """The custodian, when the passphrase is his or hers; takes a tenth of a second on purpose."""
-        stretching, public = self._read(name)
-        try:
-            key = _key(passphrase, stretching)
-        except ValueError:
-            raise _damaged(name) from None
-        if key.public_key().public_bytes_raw() != public.public_bytes_raw():
+        """The custodian, when the passphrase is his or hers; takes half a second on purpose."""
+        proved = self.key(name).opened(passphrase)
+        if proved is None:
             raise CustodyError(CustodyFault.PASSPHRASE, f"the passphrase is not the one of {name}")
-        return Custodian(name, key)
+        return proved
 
     def signed(self, name: str, data: bytes, signature: bytes) -> bool:
-        """Whether a custodian of now has signed ``data``."""
-        if name not in self.names():
-            return False
-        try:
-            self._read(name)[1].verify(signature, data)
-        except InvalidSignature:
-            return False
-        return True
+        """Return whether a current custodian has signed ``data``."""
+        return name in self.able() and self.key(name).signed(data, signature)
 
-    def _read(self, name: str) -> tuple[Stretching, Ed25519PublicKey]:
+    def key(self, name: str) -> PublicKey:
+        """The public half of a custodian's key."""
         self._require(name)
         try:
-            parts = json.loads(self._file(name).read_bytes())
-            public = Ed25519PublicKey.from_public_bytes(bytes.fromhex(parts["public"]))
-            return Stretching.read(parts), public
-        except (ValueError, KeyError, TypeError):
-            raise _damaged(name) from None
+            return PublicKey.read(name, json.loads(read_small(self._file(name))))
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
+            text = (
+                f"the file of custodian {name} is damaged: two others remove {name}, and add him or her again"
+            )
+            raise CustodyError(CustodyFault.DAMAGED, text) from None
+
+    def _readable(self, name: str) -> bool:
+        try:
+            self.key(name)
+        except CustodyError:
+            return False
+        return True
 
     def _require(self, name: str) -> None:
         if name not in self.names():
@@ -160,10 +299,36 @@ class Custodians:
     def _file(self, name: str) -> Path:
         return self._folder / f"{name}{_SUFFIX}"
 
+    def _locked(self) -> int:
+        private_folder(self._folder)
+        descriptor = os.open(
+            self._folder / _LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600
+        )
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        except BaseException:
+            os.close(descriptor)
+            raise
+        return descriptor
+
+
+def read_small(path: Path) -> bytes:
+    """Return the content of a file of this folder; ``OSError`` or ``ValueError`` for anything else there.
+
+    A link, a FIFO or a file of any size in its place keeps nobody waiting.
+    """
+    descriptor = os.open(path, _READ)
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise ValueError("not a regular file")
+        with open(descriptor, "rb", closefd=False) as file:
+            data = file.read(_MAX_BYTES + 1)
+    finally:
+        os.close(descriptor)
+    if len(data) > _MAX_BYTES:
+        raise ValueError("too large")
+    return data
+
 
 def _key(passphrase: bytes, stretching: Stretching) -> Ed25519PrivateKey:
     return Ed25519PrivateKey.from_private_bytes(stretching.key(passphrase))
-
-
-def _damaged(name: str) -> CustodyError:
-    return CustodyError(CustodyFault.DAMAGED, f"the file of custodian {name} is damaged")

@@ -14,20 +14,20 @@ import json
 import re
 import secrets
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 
 from samdrift.keystore.custody import (
     FOLDER,
+    LASTS,
     Custodian,
     Custodians,
     CustodyError,
     CustodyFault,
     TwoPersons,
+    read_small,
 )
 from samdrift.keystore.durablefiles import private_folder, remove, write_new
-
-LASTS = timedelta(hours=24)
 
 _ID = re.compile(r"[0-9a-f]{8}")
 
@@ -90,17 +90,28 @@ class Requests:
         return request
 
     def open(self, now: datetime) -> tuple[Request, ...]:
-        """Requests that are neither used nor expired, the oldest first; expired ones are removed."""
+        """Requests that are neither used nor expired, the oldest first; expired ones are removed.
+
+        One that is dated in the future is none: it would last longer than a day.
+        """
         found = []
-        for path in self._folder.glob("*.request") if self._folder.is_dir() else ():
+        for path in self._paths():
             request = self._read(path)
-            if request is None:
+            if request is None or request.at > now:
                 continue
             if now >= request.expires:
                 self._forget(request.id)
             elif not self._path(request.id, "used").exists():
                 found.append(request)
         return tuple(sorted(found, key=lambda request: request.at))
+
+    def unusable(self, now: datetime) -> tuple[str, ...]:
+        """Name the files that are no requests: damaged, not signed by a custodian, or dated in the future."""
+        read = ((path.name, self._read(path)) for path in self._paths())
+        return tuple(sorted(name for name, request in read if request is None or request.at > now))
+
+    def _paths(self) -> list[Path]:
+        return list(self._folder.glob("*.request")) if self._folder.is_dir() else []
 
     def find(self, identifier: str, now: datetime) -> Request:
         """The open request with that id; ``NO_REQUEST`` when there is none."""
@@ -136,10 +147,13 @@ class Requests:
     def _read(self, path: Path) -> Request | None:
         """The request in a file, with its approval; ``None`` when it is not what a custodian signed."""
         try:
-            identifier, action, organisation, text, by, at, signature = json.loads(path.read_bytes())
+            words = json.loads(read_small(path))
+            identifier, action, organisation, text, by, at, signature = words
             request = Request(identifier, Matter(action, organisation, text), by, datetime.fromisoformat(at))
+            if request.at.utcoffset() is None or not all(isinstance(each, str) for each in words):
+                return None
             genuine = self._custodians.signed(by, request.content(), bytes.fromhex(signature))
-        except (OSError, ValueError, TypeError):
+        except (OSError, ValueError, TypeError, OverflowError, RecursionError):
             return None
         if not genuine or path.name != f"{request.id}.request" or not _ID.fullmatch(request.id):
             return None
@@ -147,9 +161,9 @@ class Requests:
 
     def _approver(self, request: Request) -> str | None:
         try:
-            name, signature = json.loads(self._path(request.id, "approved").read_bytes())
+            name, signature = json.loads(read_small(self._path(request.id, "approved")))
             approved = self._custodians.signed(name, _approval(request), bytes.fromhex(signature))
-        except (OSError, ValueError, TypeError):
+        except (OSError, ValueError, TypeError, RecursionError):
             return None
         return str(name) if approved else None
 

@@ -17,6 +17,7 @@ from samdrift.keystore.keyfiles import KeyFault, KeyStoreError
 from samdrift.keystore.seals import Seals
 from samdrift.keystore.vaultfolder import SECRET, current
 from samdrift.keystore.wrapping import (
+    PERSONS_COST,
     Lock,
     LockedSecret,
     OlderFormat,
@@ -89,7 +90,7 @@ class RootUnlocker:
         if not begin and not (folder / ROOT).exists() and not _any_seals(seals):
             raise KeyStoreError(KeyFault.MISSING, f"{folder}: there is no key store")
         self._folder = private_folder(folder)
-        self._cost = cost or ScryptCost()
+        self._cost, self._officers_cost = cost or ScryptCost(), cost or PERSONS_COST
         self._officers: dict[tuple[str, Lock], bytes] = {}
         root = folder / ROOT
         self._seals = Seals(seals, new=not root.exists())
@@ -122,7 +123,7 @@ class RootUnlocker:
         return key
 
     def new_lock(self, vault: str, officer: bytes | None = None) -> tuple[Lock, bytes]:
-        stretching = None if officer is None else Stretching.new(self._cost)
+        stretching = None if officer is None else Stretching.new(self._officers_cost)
         lock = Lock(self._seals.new(vault), stretching)
         key = self._opening(vault, lock, officer or b"")
         if stretching is not None:

@@ -47,6 +47,16 @@ class ScryptCost:
     r: int = 8
     p: int = 3
 
+    def __post_init__(self) -> None:
+        """Refuse a cost that makes no sense, or that nobody can pay: files that others wrote name it."""
+        power_of_two = self.n > 1 and not self.n & (self.n - 1)
+        if not (power_of_two and self.r > 0 and self.n * self.r <= 1 << 23 and 0 < self.p <= 16):
+            raise ValueError("not a cost of scrypt that is paid here")
+
+
+PERSONS_COST = ScryptCost(n=1 << 17, r=8, p=2)
+"""Cost of one guess at a person's passphrase: 128 MiB and two passes. A key that exists keeps its own."""
+
 
 @dataclass(frozen=True, slots=True)
 class Stretching:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
@@ -10,6 +11,7 @@ from typing import Any, cast
 import pytest
 
 from samdrift.administration.administration import Administration
+from samdrift.administration.custodians import admit, dismiss, restart
 from samdrift.administration.dualcontrol import (
     Matter,
     Person,
@@ -156,3 +158,100 @@ async def test_nothing_is_agreed_where_there_are_not_two_custodians(
     Custodians(tmp_path, cost=CHEAP).add(ANNA.name, ANNA.passphrase)
     assert await refusal(place, about(organisation), Persons(ANNA)) is CustodyFault.TOO_FEW
     assert custodians_of(place).names() == ("anna",)
+
+
+async def _ended_by_hand(place: Administration, tmp_path: Path) -> None:
+    """Two custodians, both with an entry in the log, and one of their files removed past the commands."""
+    custodians = Custodians(tmp_path, cost=CHEAP)
+    for each in (ANNA, BO):
+        await admit(place, custodians.new_key(each.name, each.passphrase), None)
+    (tmp_path / "custodians" / "bo.json").unlink()
+
+
+async def test_nobody_is_added_alone_once_there_were_two(
+    installation: Installation, place: Administration, tmp_path: Path
+) -> None:
+    """Issue 9, 25: fewer than two never come about again without an explicit restart, which is logged."""
+    await restart(place, "root", "the tests begin")
+    await _ended_by_hand(place, tmp_path)
+    custodians = Custodians(tmp_path, cost=CHEAP)
+    key = custodians.new_key("mallory", b"a sentence of my own")
+    with pytest.raises(CustodyError) as caught:
+        await admit(place, key, None)
+    assert caught.value.fault is CustodyFault.RESTART
+    assert custodians.names() == ("anna",)
+    (tmp_path / "custodians" / "anna.json").unlink()
+    with pytest.raises(CustodyError) as caught:
+        await admit(place, key, None)
+    assert (caught.value.fault, custodians.names()) == (CustodyFault.RESTART, ())
+
+
+async def test_a_restart_is_in_every_log_and_begins_without_custodians(
+    installation: Installation, place: Administration, organisation: ParticipantIdentifier, tmp_path: Path
+) -> None:
+    await restart(place, "root", "the tests begin")
+    await _ended_by_hand(place, tmp_path)
+    assert await restart(place, "root", "bo has left, and his file with him") == ("anna",)
+    custodians = Custodians(tmp_path, cost=CHEAP)
+    assert custodians.names() == ()
+    entry = (await logged(installation, organisation))[-1]
+    facts = {"ended": "anna", "why": "bo has left, and his file with him"}
+    assert (entry.event, entry.ids) == (AuditEvent.CUSTODY_RESTARTED, facts)
+    operators = [
+        each.ids
+        for each in await installation.gate.read_operator_log(limit=100_000)
+        if each.event == AuditEvent.CUSTODY_RESTARTED and each.ids["why"] == facts["why"]
+    ]
+    assert facts | {"by": "root"} in operators
+    for person in (ANNA, BO):
+        await admit(place, custodians.new_key(person.name, person.passphrase), None)
+    assert custodians.names() == ("anna", "bo")
+    with pytest.raises(CustodyError) as caught:
+        await restart(place, "root", "to be alone")
+    assert caught.value.fault is CustodyFault.EXISTS
+    assert custodians.names() == ("anna", "bo")
+
+
+async def test_the_asker_who_types_the_passphrase_of_a_third_makes_another_key_than_the_one_agreed_to(
+    installation: Installation, staffed: Administration, tmp_path: Path
+) -> None:
+    """Issue 9, 25: what both sign names the key, so that anna cannot be cecilia, too.
+
+    Bo agrees to the key that cecilia has made and told him; anna puts one of hers in its place.
+    """
+    custodians = Custodians(tmp_path, cost=CHEAP)
+    hers = custodians.new_key("cecilia", b"known to cecilia alone")
+    annas = custodians.new_key("cecilia", b"typed by anna herself")
+    assert hers.fingerprint != annas.fingerprint
+    with pytest.raises(CustodyError):
+        await admit(staffed, hers, Persons(ANNA))
+    (request,) = requests_of(staffed).open(datetime.now(UTC))
+    assert hers.fingerprint in request.matter.text
+    assert hers.fingerprint.encode() in request.content(), "it is signed"
+    await approve(staffed, request.id, BO)
+    with pytest.raises(CustodyError) as caught:
+        await admit(staffed, annas, Persons(ANNA))
+    assert caught.value.fault is CustodyFault.ASKED
+    assert custodians.names() == ("anna", "bo")
+    await admit(staffed, hers, Persons(ANNA))
+    assert custodians.key("cecilia") == hers
+    entry = (await installation.gate.read_operator_log(limit=100_000))[-1]
+    assert entry.event == AuditEvent.CUSTODY_CUSTODIAN_ADDED
+    assert (entry.ids["custodian"], entry.ids["fingerprint"]) == ("cecilia", hers.fingerprint)
+
+
+async def test_two_removals_that_were_both_agreed_to_leave_two_and_only_one_is_logged(
+    installation: Installation, staffed: Administration, tmp_path: Path
+) -> None:
+    """Issue 9, 25: each was judged when there were three."""
+    Custodians(tmp_path, cost=CHEAP).add("cecilia", b"and yet another one")
+    before = (await installation.gate.read_operator_log(limit=100_000))[-1].sequence
+    ended = await asyncio.gather(
+        dismiss(staffed, "anna", Persons(ANNA, BO)),
+        dismiss(staffed, "bo", Persons(ANNA, BO)),
+        return_exceptions=True,
+    )
+    assert [type(each) for each in ended].count(CustodyError) == 1
+    assert len(custodians_of(staffed).names()) == 2
+    events = [each.event for each in await installation.gate.read_operator_log(before, 100)]
+    assert events.count(AuditEvent.CUSTODY_CUSTODIAN_REMOVED) == 1

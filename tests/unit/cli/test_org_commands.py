@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from typer.testing import CliRunner
 
 from samdrift.administration.administration import administering, note
+from samdrift.administration.dualcontrol import Person
 from samdrift.audit.events import AuditEvent
 from samdrift.cli.org import app
 from samdrift.config.errors import Unusable
 from samdrift.config.reader import load
 from samdrift.contracts.principals import Purpose, Role
 from samdrift.installation.operator import vault_settings
-from samdrift.keystore.custody import Custodians
+from samdrift.keystore.backup import UNSIGNED, Secret, read_header, unwrap_backup, wrap_backup
+from samdrift.keystore.custody import Custodian, Custodians
 from samdrift.vault.gate import Gate
 from samdrift.vault.openkeys import open_keys
 from samdrift.vault.portability.arrival import AccessPointArrival
+from samdrift.wire.identifiers import ParticipantIdentifier
 from tests.secretfiles import secret_file
 from tests.unit.administration.closings import DECISION, PERSONS, certify_operator
 from tests.unit.config.test_reader import GOOD, write
@@ -147,13 +152,7 @@ async def test_suspended_resumed_and_closed(installation: Installation, config: 
         async with installation.open(organisation, role, Purpose.EXPORT) as vault:  # type: ignore[call-overload]
             vault.record(AuditEvent.ORGANISATION_EXPORTED)
     certify_operator(open_keys(installation.settings))
-    persons = []
-    for person, option in ((PERSONS.first, "by"), (PERSONS.second, "with")):
-        assert person is not None
-        if person.name not in Custodians(installation.settings.secrets).names():
-            Custodians(installation.settings.secrets, cost=CHEAP).add(person.name, person.passphrase)
-        secret_file(tmp_path / person.name, person.passphrase)
-        persons += [f"--{option}", person.name, f"--{option}-passphrase-file", str(tmp_path / person.name)]
+    persons = _staff(installation, tmp_path)
     backup = tmp_path / "backup.keys"
     nowhere = tmp_path / "nowhere" / "file"
     for command in (("keys", "create", name, "log-signing", "--out"), ("keys", "backup", name, "--out")):
@@ -223,3 +222,73 @@ async def test_the_operators_log_says_when_an_organisations_own_could_not_be_tol
         await note(place, AuditEvent.KEYS_REVOKED, "anna", organisation, {"key": "signing"})
         (entry,) = await place.gate.read_operator_log(before)
     assert entry.ids["organisation_log"] == "not told"
+
+
+def _staff(installation: Installation, folder: Path) -> list[str]:
+    """Two custodians; the options that name them and their passphrases' files."""
+    options = []
+    for person, option in ((PERSONS.first, "by"), (PERSONS.second, "with")):
+        assert person is not None
+        if person.name not in Custodians(installation.settings.secrets).names():
+            Custodians(installation.settings.secrets, cost=CHEAP).add(person.name, person.passphrase)
+        secret_file(folder / person.name, person.passphrase)
+        options += [f"--{option}", person.name, f"--{option}-passphrase-file", str(folder / person.name)]
+    return options
+
+
+def _lose_the_seals(installation: Installation, organisation: ParticipantIdentifier) -> None:
+    for role in Role:
+        found = installation.gate.registry.find(organisation, role)
+        if found is not None:
+            for seal in installation.settings.seals.glob(f"{found.vault}.*"):
+                seal.unlink()
+
+
+async def test_only_a_backup_that_two_custodians_signed_is_restored(
+    installation: Installation, config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Issue 9, 25: one who makes up two passphrases can wrap a file, too."""
+    organisation = await installation.organisation()
+    two = _staff(installation, tmp_path)
+    files = two[2:4] + two[6:8]
+    signed = tmp_path / "signed.keys"
+    await beside(config, "keys", "backup", organisation.value, "--out", str(signed), *two)
+    document = json.loads(signed.read_text())
+    forged, older = tmp_path / "forged.keys", tmp_path / "older.keys"
+    words = dict.fromkeys(("anna", "bo"), b"made up by one person")
+    opened = unwrap_backup(signed.read_bytes(), {one.name: one.passphrase for one in _both()})
+    mallory = Ed25519PrivateKey.generate()
+    header = read_header(signed.read_bytes())
+    secrets = Secret("anna", words["anna"]), Secret("bo", words["bo"])
+    signers = Custodian("anna", mallory), Custodian("bo", mallory)
+    forged.write_bytes(wrap_backup(header, opened, secrets, signers, CHEAP))
+    monkeypatch.setattr("samdrift.keystore.backup.FORMAT", UNSIGNED)
+    owners = tuple(Secret(one.name, one.passphrase) for one in _both())
+    document = json.loads(wrap_backup(header, opened, (owners[0], owners[1]), signers, CHEAP))
+    del document["signatures"]
+    older.write_text(json.dumps(document))
+    monkeypatch.undo()
+    _lose_the_seals(installation, organisation)
+    secret_file(tmp_path / "made-up", "made up by one person")
+    one_file = str(tmp_path / "made-up")
+    made_up = "--by-passphrase-file", one_file, "--with-passphrase-file", one_file
+    for file, passphrases in ((forged, made_up), (older, files)):
+        text = await refused(config, "keys", "restore", str(file), *passphrases)
+        assert "not signed by two who are custodians here" in text
+        accepted = "keys", "restore", str(file), *passphrases, "--accept-unsigned"
+        assert "takes two custodians" in await refused(config, *accepted)
+    agreed = [each.replace("--by", "--agreed-by").replace("--with", "--agreed-with") for each in two]
+    text = await refused(config, "keys", "restore", str(older), *files, "--accept-unsigned", *agreed[:4])
+    assert hashlib.sha256(older.read_bytes()).hexdigest() in text, "both are shown which file it is"
+    await beside(config, "keys", "restore", str(older), *files, "--accept-unsigned", *agreed)
+    last = (await installation.gate.read_operator_log(limit=100_000))[-1]
+    assert (last.event, last.ids["signed"]) == (AuditEvent.KEYS_RESTORED, "no")
+    _lose_the_seals(installation, organisation)
+    await beside(config, "keys", "restore", str(signed), *files)
+    last = (await installation.gate.read_operator_log(limit=100_000))[-1]
+    assert (last.event, last.ids["signed"]) == (AuditEvent.KEYS_RESTORED, "yes")
+
+
+def _both() -> tuple[Person, Person]:
+    assert PERSONS.second is not None
+    return PERSONS.first, PERSONS.second

@@ -9,8 +9,19 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from samdrift.keystore.backup import FORMAT, BackupHeader, Secret, read_header, unwrap_backup, wrap_backup
+from samdrift.keystore.backup import (
+    FORMAT,
+    UNSIGNED,
+    BackupHeader,
+    Secret,
+    read_header,
+    signed_by,
+    unwrap_backup,
+    wrap_backup,
+)
+from samdrift.keystore.custody import Custodian, Custodians
 from samdrift.keystore.keyfiles import KeyFault, KeyName
 from samdrift.keystore.software import SoftwareKeyStore
 from samdrift.keystore.unlocking import RootUnlocker
@@ -22,6 +33,10 @@ NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 HEADER = BackupHeader("20260302-3f2a91", "0203:habo.se", NOW.isoformat(), ("anna", "bo"))
 WORDS = {"anna": b"a long row of words", "bo": b"quite another row"}
 SECRETS = (Secret("anna", WORDS["anna"]), Secret("bo", WORDS["bo"]))
+SIGNERS = (
+    Custodian("anna", Ed25519PrivateKey.generate()),
+    Custodian("bo", Ed25519PrivateKey.generate()),
+)
 OFFICER = b"the officer's own words"
 CLEAR = {"format": FORMAT, "number": "1", "organisation": "0203:habo.se", "at": "now", "wrapped": ""}
 
@@ -49,7 +64,7 @@ def place(tmp_path: Path) -> Place:
 
 
 def written(store: SoftwareKeyStore) -> bytes:
-    return wrap_backup(HEADER, [store.back_up("a1")], SECRETS, CHEAP)
+    return wrap_backup(HEADER, [store.back_up("a1")], SECRETS, SIGNERS, CHEAP)
 
 
 def sealed(store: SoftwareKeyStore) -> bytes:
@@ -107,7 +122,9 @@ def test_a_vault_that_its_officer_unlocks_is_restored_with_the_officer_alone(
     store = place.open()
     content = sealed(store)
     store.relock("a1", OFFICER)
-    data = wrap_backup(HEADER, [place.open().back_up("a1")], SECRETS, CHEAP)  # Made while it is locked.
+    data = wrap_backup(
+        HEADER, [place.open().back_up("a1")], SECRETS, SIGNERS, CHEAP
+    )  # Made while it is locked.
     for folder in ("secrets", "seals"):
         shutil.rmtree(tmp_path / folder)
     (backup,) = unwrap_backup(data, WORDS)
@@ -184,3 +201,55 @@ def test_no_secret_can_be_read_from_a_printed_object(place: Place) -> None:
     for secret in filter(None, secrets):
         assert repr(secret)[2:-1] not in printed
         assert secret.hex() not in printed
+
+
+def custodians_with_keys(folder: Path) -> tuple[Custodians, tuple[Custodian, Custodian]]:
+    custodians = Custodians(folder, cost=CHEAP)
+    for name, words in (WORDS | {"cecilia": b"and yet another one"}).items():
+        custodians.add(name, words)
+    return custodians, (custodians.prove("anna", WORDS["anna"]), custodians.prove("bo", WORDS["bo"]))
+
+
+def test_a_backup_is_signed_by_both_custodians(place: Place, tmp_path: Path) -> None:
+    """Issue 9, 25: two passphrases can be made up by one person, signatures of two custodians cannot."""
+    custodians, (anna, bo) = custodians_with_keys(tmp_path / "persons")
+    vaults = [place.open().back_up("a1")]
+    data = wrap_backup(HEADER, vaults, SECRETS, (anna, bo), CHEAP)
+    assert signed_by(data, custodians)
+    assert len(unwrap_backup(data, WORDS)) == 1
+    document = json.loads(data)
+    signatures = document["signatures"]
+    for change in (
+        {"signatures": {}},
+        {"signatures": None},
+        {"signatures": [*signatures]},
+        {"signatures": {"anna": signatures["anna"]}},
+        {"signatures": {"anna": signatures["anna"], "bo": signatures["anna"]}},
+        {"signatures": signatures | {"cecilia": signatures["bo"]}},
+        {"signatures": signatures | {"bo": 7}},
+        {"signatures": signatures | {"bo": "zz"}},
+        {"wrapped": json.loads(wrap_backup(HEADER, vaults, SECRETS, (anna, bo), CHEAP))["wrapped"]},
+        {"number": "20260302-000000"},
+    ):
+        assert not signed_by(json.dumps(document | change).encode(), custodians)
+    for signers in ((anna, anna), (anna, Custodian("bo", anna.key)), SIGNERS):
+        assert not signed_by(wrap_backup(HEADER, vaults, SECRETS, signers, CHEAP), custodians)
+
+
+def test_a_custodian_of_then_who_is_none_now_has_not_signed(place: Place, tmp_path: Path) -> None:
+    custodians, signers = custodians_with_keys(tmp_path / "persons")
+    data = wrap_backup(HEADER, [place.open().back_up("a1")], SECRETS, signers, CHEAP)
+    custodians.remove("bo")
+    assert not signed_by(data, custodians)
+
+
+def test_a_backup_of_version_0_1_opens_and_is_unsigned(
+    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("samdrift.keystore.backup.FORMAT", UNSIGNED)
+    document = json.loads(written(place.open()))
+    del document["signatures"]
+    data = json.dumps(document).encode()
+    monkeypatch.undo()
+    assert len(unwrap_backup(data, WORDS)) == 1
+    assert not signed_by(data, custodians_with_keys(tmp_path / "persons")[0])

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import select
 import stat
+import subprocess
+import sys
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,13 +16,15 @@ import pytest
 
 from samdrift.keystore.custody import (
     FOLDER,
+    LASTS,
+    NEEDED,
     Custodian,
     Custodians,
     CustodyError,
     CustodyFault,
     TwoPersons,
 )
-from samdrift.keystore.requests import LASTS, Matter, Requests
+from samdrift.keystore.requests import Matter, Request, Requests
 from samdrift.keystore.wrapping import ScryptCost
 
 CHEAP = ScryptCost(n=1 << 4, r=1, p=1)
@@ -171,3 +177,230 @@ def test_the_approval_of_one_who_is_a_custodian_no_more_counts_no_more(
     requests.approve(requests.ask(CLOSE, anna, NOW).id, person(custodians, "bo"), NOW)
     custodians.remove("bo")
     assert requests.take(CLOSE, anna, NOW) is None
+
+
+_REMOVES = """
+import sys
+from pathlib import Path
+from samdrift.keystore.custody import Custodians, CustodyError
+for line in sys.stdin:
+    store, name = line.split()
+    try:
+        Custodians(Path(store)).remove(name)
+    except CustodyError:
+        pass
+    print("done", flush=True)
+"""
+
+
+def test_two_processes_that_remove_at_once_leave_two(tmp_path: Path) -> None:
+    """Issue 9, 25: two removals at once left fewer than two in 19 of 300."""
+    command = [sys.executable, "-c", _REMOVES]
+    removers = [
+        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(2)
+    ]
+    try:
+        for number in range(150):
+            store = tmp_path / str(number)
+            for name, passphrase in WORDS.items():
+                Custodians(store, cost=CHEAP).add(name, passphrase)
+            for remover, name in zip(removers, ("anna", "bo"), strict=True):
+                assert remover.stdin is not None
+                remover.stdin.write(f"{store} {name}\n")
+            for remover in removers:
+                assert remover.stdin is not None
+                remover.stdin.flush()
+            for remover in removers:
+                assert remover.stdout is not None
+                assert remover.stdout.readline() == "done\n"
+            assert len(Custodians(store).names()) == NEEDED, f"in store {number}"
+    finally:
+        for remover in removers:
+            remover.kill()
+            remover.communicate()
+
+
+def test_a_removal_waits_while_another_one_is_judged(custodians: Custodians, tmp_path: Path) -> None:
+    """The same, with the judging of the first one as long as one likes."""
+    with subprocess.Popen(
+        [sys.executable, "-c", _REMOVES], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as other:
+        assert other.stdin is not None
+        assert other.stdout is not None
+        with custodians.writing():
+            custodians.require_removable("bo")
+            other.stdin.write(f"{tmp_path} anna\n")
+            other.stdin.flush()
+            assert not select.select([other.stdout], [], [], 1)[0], "it did not wait"
+            custodians.dismiss("bo")
+        assert other.communicate(timeout=10)[0] == "done\n"
+    assert custodians.names() == ("anna", "cecilia")
+
+
+def test_a_damaged_custodian_is_not_one_of_the_two_who_remain(custodians: Custodians, tmp_path: Path) -> None:
+    (tmp_path / FOLDER / "cecilia.json").write_text("{")
+    with pytest.raises(CustodyError) as caught:
+        custodians.remove("anna")
+    assert caught.value.fault is CustodyFault.TOO_FEW
+    assert (custodians.able(), custodians.damaged()) == (("anna", "bo"), ("cecilia",))
+    custodians.remove("cecilia")
+
+
+@pytest.mark.parametrize(
+    "passphrase",
+    [
+        "aaaaaaaaaaaaaaaa",
+        "abcabcabcabcabc",
+        "hej hej hej hej",
+        "abcdefghijklmnop",
+        "1234567890123456",
+        "qwertyuiopasdfgh",
+        "1111222233334444",
+        "password password",
+        "P@ssw0rd2026!!",
+        "hemligt hemligt",
+        "sommar2026sommar",
+        "correct horse battery staple",
+        "lösenord-lösenord",
+        "david-2026-david",
+        "D4v1d d4v1d d4v1d",
+    ],
+)
+def test_a_passphrase_that_everybody_would_try_is_refused_with_the_reason(
+    custodians: Custodians, passphrase: str
+) -> None:
+    with pytest.raises(CustodyError) as caught:
+        custodians.add("david", passphrase.encode())
+    assert caught.value.fault is CustodyFault.WEAK
+    assert passphrase.casefold() not in caught.value.text.casefold()
+    assert "the passphrase" in caught.value.text
+
+
+@pytest.mark.parametrize(
+    "passphrase",
+    ["förråd krita blåklint", "7f3k-9x2m-4q8z", "the long passphrase of bo", "Vi ses vid kajen 7"],
+)
+def test_a_sentence_of_ones_own_is_taken(custodians: Custodians, passphrase: str) -> None:
+    custodians.add("david", passphrase.encode())
+    assert custodians.prove("david", passphrase.encode()).name == "david"
+
+
+def test_a_new_key_costs_more_and_an_old_one_keeps_its_own(custodians: Custodians, tmp_path: Path) -> None:
+    """At least 128 MiB and two passes; what was made by an earlier version still opens."""
+    new = Custodians(tmp_path)
+    new.add("david", b"yet another long row")
+    cost = json.loads((tmp_path / FOLDER / "david.json").read_text())
+    assert 128 * cost["n"] * cost["r"] >= 128 << 20
+    assert cost["n"] * cost["r"] * cost["p"] > 2 * ScryptCost().n * ScryptCost().r * ScryptCost().p
+    assert new.prove("anna", WORDS["anna"]).name == "anna"
+
+
+def test_a_file_that_asks_for_a_cost_that_nobody_can_pay_is_damaged(
+    custodians: Custodians, tmp_path: Path
+) -> None:
+    file = tmp_path / FOLDER / "anna.json"
+    for change in ({"n": 1 << 40}, {"r": 1 << 30}, {"p": 1 << 30}, {"n": 0}, {"n": 1000}):
+        parts = json.loads(file.read_text())
+        file.write_text(json.dumps(parts | change))
+        with pytest.raises(CustodyError) as caught:
+            custodians.prove("anna", WORDS["anna"])
+        assert caught.value.fault is CustodyFault.DAMAGED
+        file.write_text(json.dumps(parts))
+    custodians.prove("anna", WORDS["anna"])
+
+
+def test_a_key_waits_for_a_day_and_is_a_custodians_afterwards(custodians: Custodians) -> None:
+    key = custodians.new_key("david", b"yet another long row")
+    assert custodians.waiting("david", NOW) is None
+    custodians.wait(key, NOW)
+    assert custodians.waiting("david", NOW) == key
+    assert custodians.waiting("david", NOW + LASTS) is None
+    assert custodians.waiting("david", NOW - timedelta(seconds=1)) is None, "dated in the future"
+    assert "david" not in custodians.names()
+    with custodians.writing():
+        custodians.admit(key)
+    assert custodians.prove("david", b"yet another long row").name == "david"
+    assert custodians.waiting("david", NOW) is None
+
+
+def test_another_custodians_key_makes_no_second_person(custodians: Custodians) -> None:
+    """Whoever may write in the folder copies the file of bo as the key of david: bo would be two."""
+    with pytest.raises(CustodyError) as caught, custodians.writing():
+        custodians.admit(replace(custodians.key("bo"), name="david"))
+    assert caught.value.fault is CustodyFault.SAME_PERSON
+
+
+def signed_by(custodians: Custodians, name: str, request: Request, folder: Path) -> Path:
+    """A request that its custodian has signed, past the command, in a file of its own."""
+    matter = request.matter
+    document = [request.id, matter.action, matter.organisation, matter.text, name, request.at.isoformat()]
+    signature = person(custodians, name).key.sign(request.content()).hex()
+    file = folder / f"{request.id}.request"
+    file.write_text(json.dumps([*document, signature]))
+    return file
+
+
+@pytest.mark.parametrize(
+    "at",
+    [
+        NOW + timedelta(seconds=1),
+        NOW + timedelta(days=400),
+        datetime(9999, 12, 31, 23, 59, tzinfo=UTC),
+        NOW - LASTS,
+        NOW - timedelta(days=400),
+    ],
+    ids=str,
+)
+def test_a_request_from_the_future_or_older_than_a_day_is_none(
+    custodians: Custodians, requests: Requests, tmp_path: Path, at: datetime
+) -> None:
+    """Its custodian has signed it with a date of his or her choice, so that it lasts for years."""
+    anna, folder = person(custodians, "anna"), tmp_path / FOLDER / "requests"
+    asked = requests.ask(CLOSE, anna, NOW)
+    signed_by(custodians, "anna", Request("0badcafe", CLOSE, "anna", at), folder)
+    assert requests.open(NOW) == (asked,)
+    with pytest.raises(CustodyError) as caught:
+        requests.approve("0badcafe", person(custodians, "bo"), NOW)
+    assert caught.value.fault is CustodyFault.NO_REQUEST
+    assert requests.unusable(NOW) == (("0badcafe.request",) if at > NOW else ())
+
+
+def test_a_malformed_file_stops_nobody_and_is_named(
+    custodians: Custodians, requests: Requests, tmp_path: Path
+) -> None:
+    anna, folder = person(custodians, "anna"), tmp_path / FOLDER / "requests"
+    request = requests.ask(CLOSE, anna, NOW)
+    naive = Request("0badcafe", CLOSE, "anna", NOW.replace(tzinfo=None))
+    signed_by(custodians, "anna", naive, folder)
+    contents = {
+        "00000001": b"[" * 100_000,
+        "00000002": b"\xff\xfe",
+        "00000003": json.dumps([{}, [], 1, None, ["anna"], 7, 8]).encode(),
+        "00000004": b"null",
+        "00000005": b" " * (1 << 20),
+        "00000006": json.dumps(["00000006", "a", "b", "c", "nobody", NOW.isoformat(), "00"]).encode(),
+    }
+    for name, content in contents.items():
+        (folder / f"{name}.request").write_bytes(content)
+    os.mkfifo(folder / "00000007.request")
+    (folder / "00000008.request").symlink_to("/etc/passwd")
+    (folder / "00000009.request").mkdir()
+    (folder / f"{request.id}.approved").write_bytes(b"[" * 100_000)
+    (tmp_path / FOLDER / "bo.json").write_bytes(b"[" * 100_000)
+    assert requests.open(NOW) == (request,)
+    (folder / f"{request.id}.approved").unlink()
+    requests.approve(request.id, person(custodians, "cecilia"), NOW)
+    assert requests.take(CLOSE, anna, NOW) == TwoPersons("anna", "cecilia")
+    named = [f"0000000{number}.request" for number in range(1, 10)]
+    assert requests.unusable(NOW) == (*named, "0badcafe.request")
+
+
+def test_a_fifo_or_a_link_in_a_custodians_place_keeps_nobody_waiting(
+    custodians: Custodians, tmp_path: Path
+) -> None:
+    folder = tmp_path / FOLDER
+    os.mkfifo(folder / "david.json")
+    (folder / "erik.json").symlink_to(folder / "anna.json")
+    assert custodians.able() == ("anna", "bo", "cecilia")
+    assert custodians.damaged() == ("david", "erik")
+    assert not custodians.signed("david", b"data", bytes(64))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import secrets
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Annotated
 import typer
 
 from samdrift.administration.administration import administering, note
-from samdrift.administration.dualcontrol import Matter, two_persons
+from samdrift.administration.dualcontrol import Matter, Persons, custodians_of, two_persons
 from samdrift.administration.keybackups import closed_vaults
 from samdrift.audit.events import AuditEvent
 from samdrift.cli.org.keyoptions import Workplace, worked
@@ -31,9 +32,11 @@ from samdrift.keystore.backup import (
     Secret,
     VaultBackup,
     read_header,
+    signed_by,
     unwrap_backup,
     wrap_backup,
 )
+from samdrift.keystore.custody import Custodians
 from samdrift.keystore.durablefiles import write_new
 from samdrift.keystore.keyfiles import KeyFault, KeyStoreError
 from samdrift.vault.errors import VaultError
@@ -43,6 +46,19 @@ from samdrift.wire.identifiers import ParticipantIdentifier
 OfficerFile = Annotated[
     Path | None,
     typer.Option("--officer-passphrase-file", help="Of the organisation's officer, where there is one."),
+]
+
+AgreedBy = Annotated[
+    str | None, typer.Option("--agreed-by", help="A custodian who accepts an unsigned file.")
+]
+AgreedWith = Annotated[
+    str | None, typer.Option("--agreed-with", help="Another one at this terminal; else one approves later.")
+]
+AgreedByFile = Annotated[
+    Path | None, typer.Option("--agreed-by-passphrase-file", help="As --by-passphrase-file.")
+]
+AgreedWithFile = Annotated[
+    Path | None, typer.Option("--agreed-with-passphrase-file", help="As --by-passphrase-file.")
 ]
 
 
@@ -71,7 +87,9 @@ def backup(
         )
         vaults = [found.vault for role in Role if (found := registry.find(organisation, role)) is not None]
         contents = [await asyncio.to_thread(keys.back_up, vault) for vault in vaults]
-        data = await asyncio.to_thread(wrap_backup, header, contents, secrets_)
+        custodians = custodians_of(installation)
+        proved = [await asyncio.to_thread(custodians.prove, one.name, one.passphrase) for one in secrets_]
+        data = await asyncio.to_thread(wrap_backup, header, contents, secrets_, (proved[0], proved[1]))
         facts = {"backup": number, "first": agreed.first, "second": agreed.second}
         await place.note(AuditEvent.KEYS_BACKED_UP, by, **facts)
         return data
@@ -99,13 +117,33 @@ def restore(
     by_file: ByFile = None,
     other_file: WithFile = None,
     officer_file: OfficerFile = None,
+    unsigned: Annotated[
+        bool,
+        typer.Option(
+            "--accept-unsigned",
+            help="Restore a file that is not signed by two custodians of now, if two of them agree.",
+        ),
+    ] = False,
+    agreed_by: AgreedBy = None,
+    agreed_with: AgreedWith = None,
+    agreed_by_file: AgreedByFile = None,
+    agreed_with_file: AgreedWithFile = None,
 ) -> None:
-    """Bring back an organisation's keys, where they or their seals are lost. Takes both its custodians."""
+    """Bring back an organisation's keys, where they or their seals are lost. Takes both its custodians.
+
+    Only a file that both have signed, by the keys that they have here, is restored. One that version 0.1
+    made, or whose custodians are custodians no more, takes --accept-unsigned and two who are.
+    """
     with told():
         loaded = load(config)
         data = _read(file)
         header = read_header(data)
         print_line(f"backup {header.number} of {header.organisation}, made {header.at}")
+        signed = signed_by(data, Custodians(loaded.vaults.secrets))
+        if not signed:
+            _require_accepted(unsigned, agreed_by)
+            persons = present(str(agreed_by), agreed_with, agreed_by_file, agreed_with_file)
+            run(_agreed(loaded, header, data, persons))
         first, second = header.custodians
         opened = unwrap_backup(
             data,
@@ -118,9 +156,26 @@ def restore(
         run(_require_not_closed(loaded, opened))
         _restored(loaded, opened, officer)
         try:
-            run(_logged(loaded, header))
+            run(_logged(loaded, header, signed))
         except (VaultError, KeyStoreError):
             complain("the keys are restored, but the database cannot be reached: this stands in no log")
+
+
+def _require_accepted(unsigned: bool, agreed_by: str | None) -> None:
+    if not unsigned:
+        raise Unusable(
+            "the file is not signed by two who are custodians here, so anybody may have made it: with"
+            " --accept-unsigned it is restored all the same, if two custodians agree"
+        )
+    if agreed_by is None:
+        raise Unusable("--accept-unsigned takes two custodians: --agreed-by and --agreed-with say who")
+
+
+async def _agreed(config: Config, header: BackupHeader, data: bytes, persons: Persons) -> None:
+    digest = hashlib.sha256(data).hexdigest()
+    text = f"restore the keys of {header.organisation} from an unsigned backup with SHA-256 {digest}"
+    async with administering(config) as installation:
+        await two_persons(installation, Matter("org keys restore", header.organisation, text), persons)
 
 
 async def _require_not_closed(config: Config, vaults: tuple[VaultBackup, ...]) -> None:
@@ -151,10 +206,15 @@ def _restored(config: Config, vaults: tuple[VaultBackup, ...], officer: bytes | 
         raise Unusable("the keys of that organisation are here: there is nothing to restore")
 
 
-async def _logged(config: Config, header: BackupHeader) -> None:
+async def _logged(config: Config, header: BackupHeader, signed: bool) -> None:
     async with administering(config) as installation:
         first, second = header.custodians
-        facts = {"backup": header.number, "first": first, "second": second}
+        facts = {
+            "backup": header.number,
+            "first": first,
+            "second": second,
+            "signed": "yes" if signed else "no",
+        }
         organisation = ParticipantIdentifier(header.organisation)
         await note(installation, AuditEvent.KEYS_RESTORED, first, organisation, facts)
 

@@ -22,9 +22,9 @@ from samdrift.contracts.principals import Principal, PrincipalKind, Purpose
 from samdrift.installation.control import ControlRefused, control_folder, tell
 from samdrift.installation.loop import run
 from samdrift.installation.unlocking import UNLOCK, vaults_of
-from samdrift.keystore.custody import SHORTEST
 from samdrift.keystore.interface import KeyStore
 from samdrift.keystore.keyfiles import KeyFault, KeyStoreError
+from samdrift.keystore.passphrases import weakness
 from samdrift.net.clock import system_clock
 from samdrift.wire.identifiers import ParticipantIdentifier
 
@@ -73,7 +73,7 @@ def lock(
     """
     with told():
         loaded = load(config)
-        new = None if operator else _new_passphrase(passphrase_file)
+        new = None if operator else _new_passphrase(passphrase_file, organisation)
         older = run(_lock(loaded, organisation, new, present_file))
         if new is not None:
             run(_told_to_unlock(loaded, organisation, new, needed=False))
@@ -153,8 +153,9 @@ async def _open(keys: KeyStore, vault: str, passphrases: list[bytes], present: P
         await asyncio.to_thread(keys.unlock, vault, passphrases[-1])
 
 
-def _new_passphrase(file: Path | None) -> bytes:
+def _new_passphrase(file: Path | None, organisation: ParticipantIdentifier) -> bytes:
     new = passphrase("New passphrase", file, again=True)
-    if len(new.decode()) < SHORTEST:
-        raise Unusable(f"the passphrase has fewer than {SHORTEST} characters")
+    weak = weakness(new.decode(), organisation.value)
+    if weak is not None:
+        raise Unusable(weak)
     return new

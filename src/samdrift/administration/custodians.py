@@ -1,0 +1,94 @@
+"""Who becomes a custodian and who stops being one, judged and done in one turn, and logged before it is done.
+
+Nobody is added alone once there have been two custodians. Where fewer are left, since files were
+removed by hand or are damaged, only :func:`restart` begins again, which stands in every log.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from samdrift.administration.administration import Administration, note
+from samdrift.administration.dualcontrol import Matter, Persons, custodians_of, record, two_persons
+from samdrift.audit.events import AuditEvent
+from samdrift.keystore.custody import NEEDED, CustodyError, CustodyFault, PublicKey
+
+_AT_ONCE = 1000
+
+
+async def admit(installation: Administration, key: PublicKey, persons: Persons | None) -> None:
+    """Make the person with that key a custodian; where there are two, they agree to that very key."""
+    custodians = custodians_of(installation)
+    async with custodians.in_turn():
+        able = custodians.able()
+        text = f"make {key.name} a custodian, with the key that has the fingerprint {key.fingerprint}"
+        matter = Matter("custodian add", "", text)
+        if len(able) >= NEEDED:
+            await _agreement(installation, matter, persons)
+        elif custodians.damaged() or await _were_two(installation):
+            raise CustodyError(
+                CustodyFault.RESTART,
+                f"there were {NEEDED} custodians, and {len(able)} who can agree is left: nobody is added"
+                " alone. Find out what became of the others; samdrift custodian restart begins again",
+            )
+        facts = {"custodian": key.name, "fingerprint": key.fingerprint}
+        await record(installation, AuditEvent.CUSTODY_CUSTODIAN_ADDED, key.name, matter, facts)
+        await asyncio.to_thread(custodians.admit, key)
+
+
+async def dismiss(installation: Administration, name: str, persons: Persons) -> None:
+    """Make ``name`` a custodian no more, which two agree to; two must remain."""
+    custodians = custodians_of(installation)
+    async with custodians.in_turn():
+        custodians.require_removable(name)
+        matter = Matter("custodian remove", "", f"make {name} a custodian no more")
+        await _agreement(installation, matter, persons)
+        facts = {"custodian": name}
+        await record(installation, AuditEvent.CUSTODY_CUSTODIAN_REMOVED, persons.first.name, matter, facts)
+        await asyncio.to_thread(custodians.dismiss, name)
+
+
+async def restart(installation: Administration, by: str, why: str) -> tuple[str, ...]:
+    """Begin again without custodians, where fewer than two are left; returns who ended.
+
+    The operator's log has it, and each organisation's that can be written to.
+    """
+    custodians = custodians_of(installation)
+    async with custodians.in_turn():
+        able = custodians.able()
+        if len(able) >= NEEDED:
+            text = f"{len(able)} custodians can agree to whatever is needed: they add and remove others"
+            raise CustodyError(CustodyFault.EXISTS, text)
+        ended = custodians.names()
+        facts = {"ended": " ".join(ended), "why": why}
+        hosted = {one.organisation for one in installation.gate.registry.all()}
+        await note(installation, AuditEvent.CUSTODY_RESTARTED, by, None, facts)
+        for organisation in sorted(hosted, key=lambda one: one.value):
+            await note(installation, AuditEvent.CUSTODY_RESTARTED, by, organisation, facts)
+        await asyncio.to_thread(custodians.dismiss_all)
+    return ended
+
+
+async def _agreement(installation: Administration, matter: Matter, persons: Persons | None) -> None:
+    """Require two custodians: one alone must not make another, for the two could be one person."""
+    if persons is None:
+        text = f"there are {NEEDED} custodians: --by and --with say which two of them agree"
+        raise CustodyError(CustodyFault.TOO_FEW, text)
+    await two_persons(installation, matter, persons)
+
+
+async def _were_two(installation: Administration) -> bool:
+    """Return whether two custodians have been added since the beginning, or since the last restart.
+
+    Read from the operator's log, which stays when files are removed from the key store.
+    """
+    added: set[str] = set()
+    after = 0
+    while entries := await installation.gate.read_operator_log(after, _AT_ONCE):
+        after = entries[-1].sequence
+        for entry in entries:
+            if entry.event == AuditEvent.CUSTODY_RESTARTED:
+                added = set()
+            elif entry.event == AuditEvent.CUSTODY_CUSTODIAN_ADDED:
+                added.add(entry.ids.get("custodian", entry.ids["by"]))
+    return len(added) >= NEEDED
