@@ -172,6 +172,8 @@ OF_NO_VAULT = "opens no organisation's vault"
 NO_RECORDS: dict[Path_, str] = {
     ("demo",): "runs an installation of its own, in a folder of its own",
     ("serve",): "serves all, each by the interfaces that are tried elsewhere",
+    ("config", "check"): OF_NO_VAULT,
+    ("config", "reference"): OF_NO_VAULT,
     ("org", "list"): OF_THE_OPERATOR,
     ("org", "verify-closing"): OF_NO_VAULT,
     ("org", "unpack"): OF_NO_VAULT,

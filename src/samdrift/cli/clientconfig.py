@@ -6,52 +6,74 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from samdrift.client.keys import ClientKey, KeyUnusable
 from samdrift.client.mailbox import Mailbox
 from samdrift.client.outgoing import Correspondent
 from samdrift.client.tokens import Tokens
-from samdrift.config.toml import ConfigError, read_file, text
+from samdrift.config.keys import Compound, Key, Kind, Tables
+from samdrift.config.kinds import PATH, TEXT, kind
+from samdrift.config.reading import read_table
+from samdrift.config.toml import read_file
+from samdrift.config.values import text
 from samdrift.net.client import http_client
 from samdrift.net.clock import system_clock
 from samdrift.net.tls import client_tls
+
+
+def _key(value: Any, folder: Path) -> ClientKey:
+    try:
+        return ClientKey.read((folder / text(value)).read_bytes())
+    except OSError as error:
+        raise ValueError(f"cannot be read ({type(error).__name__})") from None
+    except KeyUnusable as error:
+        raise ValueError(str(error)) from None
+
+
+def _address(value: Any) -> str:
+    if not text(value).startswith("https://"):
+        raise ValueError("is not an address that begins with https://")
+    return text(value)
+
+
+_ADDRESS = kind("https:// address", _address)
 
 
 @dataclass(frozen=True, slots=True)
 class ClientConfig:
     """One message client at one message service."""
 
-    interface: str
-    """Base address of interface D with its version."""
-    token_endpoint: str
-    client: str
-    key: ClientKey
-    sender: Correspondent
-    """The mailbox that is sent from unless another is named."""
-    issuers: Path | None = None
-    """Bundle (PEM) of issuers of the servers' certificates; Mozilla's when absent."""
-    audience: str | None = None
-    """What the authorisation server wants to be called in assertions, if not by its token endpoint."""
+    interface: Annotated[str, Key("Base address of interface D with its version.", _ADDRESS)]
+    token_endpoint: Annotated[str, Key("Where it gets access tokens.", _ADDRESS)]
+    client: Annotated[str, Key("Its `client_id`.", TEXT)]
+    key: Annotated[ClientKey, Key("File with its private key.", Kind("path", _key))]
+    sender: Annotated[
+        Correspondent,
+        Compound(
+            Correspondent,
+            (
+                Key("The organisation that sends.", TEXT, name="organisation"),
+                Key("The mailbox that is sent from unless another is named.", TEXT, name="address"),
+                Key("Name of the mailbox.", TEXT, name="label", default=""),
+            ),
+        ),
+    ]
+    issuers: Annotated[
+        Path | None,
+        Key("Bundle (PEM) of issuers of the servers' certificates.", PATH, otherwise="Mozilla's"),
+    ] = None
+    audience: Annotated[
+        str | None,
+        Key("The authorisation server's name in assertions.", TEXT, otherwise="its token endpoint"),
+    ] = None
 
 
 def load_client(path: Path) -> ClientConfig:
-    """Read and check the file, or raise :class:`ConfigError`."""
+    """Read and check the file, or raise :class:`~samdrift.config.toml.ConfigError` with all faults."""
     table = read_file(path)
-    config = ClientConfig(
-        interface=table.take("interface", _address),
-        token_endpoint=table.take("token_endpoint", _address),
-        client=table.take("client", text),
-        key=_key(table.path("key")),
-        sender=Correspondent(
-            table.take("organisation", text),
-            table.take("address", text),
-            table.take("label", text, ""),
-        ),
-        issuers=table.path("issuers") if "issuers" in table else None,
-        audience=table.take("audience", text) if "audience" in table else None,
-    )
-    table.finish()
+    config: ClientConfig = read_table(Tables(ClientConfig), table, {})
+    table.found.require_no_faults()
     return config
 
 
@@ -68,18 +90,3 @@ async def connected(config: ClientConfig) -> AsyncIterator[tuple[Mailbox, Tokens
             audience=config.audience,
         )
         yield Mailbox(http, config.interface, tokens), tokens
-
-
-def _address(value: Any) -> str:
-    if not text(value).startswith("https://"):
-        raise ValueError("is not an address that begins with https://")
-    return text(value)
-
-
-def _key(path: Path) -> ClientKey:
-    try:
-        return ClientKey.read(path.read_bytes())
-    except OSError as error:
-        raise ConfigError("key", f"cannot be read ({type(error).__name__})") from None
-    except KeyUnusable as error:
-        raise ConfigError("key", str(error)) from None

@@ -29,6 +29,7 @@ _INTERRUPTED = 130
 COMMANDS = {
     "demo": "A whole federation on this machine: messages sent, received, answered, and the way they took.",
     "serve": "Run an access point, a message service, or both, from one or more configuration files.",
+    "config": "The configuration file: check one, or print what every key means.",
     "org": "Organisations: add, look at, suspend, resume and close them.",
     "custodian": "The persons two of whom are needed where one alone must not act.",
     "database": "The database: new passwords for the vaults' logins, hardening of the operator's own.",

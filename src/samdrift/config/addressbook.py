@@ -4,27 +4,31 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
-from samdrift.config.toml import Table, positive, text
+from samdrift.config.keys import Key
+from samdrift.config.kinds import PATH, POSITIVE, TEXT
 
 
 @dataclass(frozen=True, slots=True)
 class AddressBookConfig:
     """Where the federation's address book is, and the copy of it."""
 
-    url: str
-    file: Path
-    refresh_seconds: int = 3600
-    retry_seconds: int = 60
-
-
-def read_address_book(table: Table) -> AddressBookConfig:
-    """The table ``address_book``."""
-    config = AddressBookConfig(
-        url=table.take("url", text),
-        file=table.path("file"),
-        refresh_seconds=table.take("refresh_seconds", positive, 3600),
-        retry_seconds=table.take("retry_seconds", positive, 60),
-    )
-    table.finish()
-    return config
+    url: Annotated[
+        str,
+        Key(
+            "Address of the federation's address book; in production it begins with `https://`.",
+            TEXT,
+            example='"https://addressbook.example.se"',
+        ),
+    ]
+    file: Annotated[
+        Path,
+        Key("File of the copy, which serves while the address book is down.", PATH, example='"book.json"'),
+    ]
+    refresh_seconds: Annotated[
+        int, Key("Time between two refreshes of the copy.", POSITIVE, unit="seconds")
+    ] = 3600
+    retry_seconds: Annotated[
+        int, Key("Time until a refresh that failed is tried again.", POSITIVE, unit="seconds")
+    ] = 60

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from samdrift.config.toml import text
+from samdrift.config.values import text
 
 _FOLDER = "CREDENTIALS_DIRECTORY"
 

@@ -2,23 +2,27 @@
 
 ::
 
-    [vaults.tokens]
+    [vaults.hsm]
     module = "/usr/lib/softhsm/libsofthsm2.so"
 
     [[organisations]]
-    token = { label = "habo", pin_file = "habo.pin" }
+    hsm = { label = "habo", pin_file = "habo.pin" }
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from samdrift.config.credentials import credential, credential_file
-from samdrift.config.toml import ConfigError, Table, text
+from samdrift.config.credentials import credential_file
+from samdrift.config.keys import Key
+from samdrift.config.kinds import CREDENTIAL, PATH, kind
+from samdrift.config.reading import Breaches
+from samdrift.config.toml import Table
+from samdrift.config.values import text
 from samdrift.keystore.settings import TokenAccess, TokenSettings
 from samdrift.wire.identifiers import ParticipantIdentifier
 
@@ -28,51 +32,59 @@ _LONGEST_LABEL = 32
 """PKCS#11 has no room for more bytes."""
 
 
+def _label_of(value: Any) -> str:
+    label = text(value).strip()
+    if not label or len(label.encode()) > _LONGEST_LABEL:
+        raise ValueError(f"is not 1 to {_LONGEST_LABEL} bytes, as labels of tokens are")
+    return label
+
+
 @dataclass(frozen=True, slots=True)
 class TokensConfig:
-    """How tokens are reached."""
+    """The library that reaches the hardware security module."""
 
-    module: Path
-    """The PKCS#11 library of the module's vendor."""
+    module: Annotated[
+        Path,
+        Key("PKCS#11 library of the module's vendor.", PATH, example='"/usr/lib/softhsm/libsofthsm2.so"'),
+    ]
 
 
 @dataclass(frozen=True, slots=True)
 class TokenConfig:
-    """An organisation's token."""
+    """An organisation's token, and where its PIN is: in a file, in a credential, or with an officer alone."""
 
-    label: str
-    pin_file: Path | None = None
-    pin_credential: str = ""
-    """Where its PIN is: in a file, in a credential of that name from systemd, or with an officer alone."""
+    label: Annotated[
+        str,
+        Key(
+            "Label of the organisation's token; no two organisations share one.",
+            kind(f"text of 1 to {_LONGEST_LABEL} bytes", _label_of),
+            example='"habo"',
+        ),
+    ]
+    pin_file: Annotated[
+        Path | None,
+        Key(
+            "File with the token's PIN.",
+            PATH,
+            otherwise="`pin_credential`, or an officer enters the PIN",
+            example='"habo.pin"',
+        ),
+    ] = None
+    pin_credential: Annotated[
+        str,
+        Key(
+            "Credential from systemd with the token's PIN, instead of `pin_file`.",
+            CREDENTIAL,
+            otherwise="`pin_file`, or an officer enters the PIN",
+            example='"habo-pin"',
+        ),
+    ] = ""
 
 
-def read_tokens(table: Table) -> TokensConfig:
-    """The table ``vaults.tokens``."""
-    config = TokensConfig(table.path("module"))
-    table.finish()
-    return config
-
-
-def read_token(table: Table) -> TokenConfig:
-    """The table ``token`` of an organisation."""
-    token = TokenConfig(
-        label=table.take("label", _label),
-        pin_file=table.path("pin_file") if "pin_file" in table else None,
-        pin_credential=table.take("pin_credential", credential, ""),
-    )
-    table.finish()
+def check_pin(token: TokenConfig, _: Table) -> Breaches:
+    """Refuse a PIN in two places."""
     if token.pin_file is not None and token.pin_credential:
-        raise ConfigError(table.at("pin_credential"), "stands beside pin_file; a PIN is in one place")
-    return token
-
-
-def check_tokens(tokens: TokensConfig | None, each: Iterable[TokenConfig | None]) -> None:
-    """There is a library for tokens, and no two organisations share one (R6)."""
-    labels = [token.label for token in each if token is not None]
-    if labels and tokens is None:
-        raise ConfigError("vaults.tokens", "is missing, and an organisation has a token")
-    if len(set(labels)) < len(labels):
-        raise ConfigError("organisations.token.label", "two organisations have the same token")
+        yield "pin_credential", "stands beside pin_file; a PIN is in one place"
 
 
 def token_settings(
@@ -95,10 +107,3 @@ def _pin_file(token: TokenConfig, environment: Mapping[str, str]) -> Path | None
     if token.pin_credential:
         return credential_file(token.pin_credential, environment) or _NOWHERE / token.pin_credential
     return token.pin_file
-
-
-def _label(value: Any) -> str:
-    label = text(value).strip()
-    if not label or len(label.encode()) > _LONGEST_LABEL:
-        raise ValueError(f"is not 1 to {_LONGEST_LABEL} bytes, as labels of tokens are")
-    return label

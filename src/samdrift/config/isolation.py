@@ -6,9 +6,12 @@ import sys
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Annotated
 
-from samdrift.config.toml import ConfigError, Table, positive, text
+from samdrift.config.keys import Key
+from samdrift.config.kinds import PATH, choice, whole
+from samdrift.config.reading import Breaches
+from samdrift.config.toml import ConfigError, Table
 
 USERS = 10_000
 """Unix user ids that one installation may take, from its first on."""
@@ -33,34 +36,59 @@ class Isolation(StrEnum):
 class IsolationConfig:
     """The level, and what each process gets under ``process``."""
 
-    level: Isolation = Isolation.SHARED
-    first_user: int | None = None
-    """Where the Unix user ids begin that processes run under, each its own; only root can give them."""
-    memory_mb: int = 2048
-    """Most memory that one process may write to, in MiB."""
-    open_files: int = 4096
-    """Most descriptors of one process: a connection is one, or two on its way to another process."""
-    sockets: Path | None = None
-    """Folder for the sockets between the processes; a temporary one, when absent."""
-    processes: int = 1024
-    """Most processes and threads of one Unix user, where each process has one of its own."""
+    level: Annotated[
+        Isolation,
+        Key(
+            "`shared`: one process for all; `process`: one for each organisation and role.",
+            choice(Isolation),
+            required=True,
+            otherwise="needed in this table; `shared` without the table",
+            example='"process"',
+        ),
+    ] = Isolation.SHARED
+    first_user: Annotated[
+        int | None,
+        Key(
+            f"First of {USERS} Unix user ids that processes run under, each its own; needs root.",
+            whole(_LEAST_USER, _LARGEST_USER),
+            otherwise="all run as the user that starts them",
+            example="210000",
+        ),
+    ] = None
+    memory_mb: Annotated[
+        int, Key("Limit of the memory that one process may write to.", whole(_LEAST_MEMORY), unit="MiB")
+    ] = 2048
+    open_files: Annotated[
+        int,
+        Key(
+            "Limit of open descriptors of one process: each connection is one or two.",
+            whole(_LEAST_FILES),
+        ),
+    ] = 4096
+    sockets: Annotated[
+        Path | None,
+        Key(
+            "Folder for the sockets between the processes.",
+            PATH,
+            otherwise="a temporary folder",
+            example='"/run/samdrift"',
+        ),
+    ] = None
+    processes: Annotated[
+        int,
+        Key(
+            "Limit of processes and threads of one Unix user, where each process has one of its own.",
+            whole(_LEAST_PROCESSES),
+        ),
+    ] = 1024
 
 
-def read_isolation(table: Table) -> IsolationConfig:
-    """The table ``isolation``; what only ``process`` knows is refused beside ``shared``."""
-    level = table.take("level", _level)
-    config = IsolationConfig(level)
-    if level is Isolation.PROCESS:
-        config = IsolationConfig(
-            level,
-            first_user=table.take("first_user", _user, None),
-            memory_mb=table.take("memory_mb", _at_least(_LEAST_MEMORY), 2048),
-            open_files=table.take("open_files", _at_least(_LEAST_FILES), 4096),
-            sockets=table.path("sockets") if "sockets" in table else None,
-            processes=table.take("processes", _at_least(_LEAST_PROCESSES), 1024),
-        )
-    table.finish()
-    return config
+def check_level(isolation: IsolationConfig, table: Table) -> Breaches:
+    """Refuse at level ``shared`` what only ``process`` knows."""
+    if isolation.level is Isolation.SHARED:
+        for name in table.values:
+            if name != "level":
+                yield name, "is for the level process"
 
 
 def require_rights(config: IsolationConfig, *, root: bool) -> None:
@@ -78,24 +106,3 @@ def require_protected_links(setting: Path = _HARD_LINKS) -> None:
     if not protected:
         text = "needs fs.protected_hardlinks = 1 (sysctl): without it a process could link to others' files"
         raise ConfigError("isolation.level", text)
-
-
-def _level(value: Any) -> Isolation:
-    if text(value) not in set(Isolation):
-        raise ValueError(f"is neither {Isolation.SHARED.value} nor {Isolation.PROCESS.value}")
-    return Isolation(value)
-
-
-def _user(value: Any) -> int:
-    if not _LEAST_USER <= positive(value) <= _LARGEST_USER:
-        raise ValueError(f"is not a number from {_LEAST_USER} to {_LARGEST_USER}")
-    return int(value)
-
-
-def _at_least(least: int) -> Any:
-    def check(value: Any) -> int:
-        if positive(value) < least:
-            raise ValueError(f"is less than {least}")
-        return int(value)
-
-    return check

@@ -1,26 +1,52 @@
-"""The configuration of one installation, as types."""
+"""The configuration of one installation: every key with its type, meaning and default, stated here once.
+
+:mod:`samdrift.config.keys` tells how a key is declared. Some tables are in modules of their own, and
+those that others use can be imported from here.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
+from typing import Annotated
 
 from samdrift.config.addressbook import AddressBookConfig
-from samdrift.config.hsm import TokenConfig, TokensConfig
+from samdrift.config.hsm import TokensConfig
 from samdrift.config.isolation import IsolationConfig
 from samdrift.config.isolationcheck import IsolationCheckConfig
+from samdrift.config.keys import Change, Compound, Key, Shape, Tables
+from samdrift.config.kinds import (
+    ADDRESS,
+    ADDRESSES,
+    COUNT,
+    CREDENTIAL,
+    FLAG,
+    HTTPS,
+    LOOPBACK,
+    ORIGIN,
+    PATH,
+    PLACE,
+    POSITIVE,
+    PROFILE_NAMES,
+    TEXT,
+    TEXTS,
+    choice,
+    whole,
+)
 from samdrift.config.malware import MalwareConfig
-from samdrift.contracts.messageclients import AddressPattern, Scope
-from samdrift.contracts.principals import Role
-from samdrift.net.issuers import ExternalIssuer, KeysAt
-from samdrift.wire.identifiers import ParticipantIdentifier
-from samdrift.wire.profile import PROFILES, TransportProfile
+from samdrift.config.organisations import DomibusConfig as DomibusConfig
+from samdrift.config.organisations import MessageClientConfig as MessageClientConfig
+from samdrift.config.organisations import OrganisationConfig as OrganisationConfig
+from samdrift.config.toml import ConfigError
+from samdrift.config.values import SocketAddress as SocketAddress
+from samdrift.contracts.messageclients import LONGEST_SECONDS
+from samdrift.wire.profile import AS4_1_0, PROFILES, TransportProfile
 
 
 class Environment(StrEnum):
-    """Whether real information may pass here."""
+    """Kinds of installation, by the information that may pass."""
 
     PRODUCTION = "production"
     TEST = "test"
@@ -28,194 +54,445 @@ class Environment(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class SocketAddress:
-    """An address and a port."""
-
-    host: str
-    port: int
-
-
-@dataclass(frozen=True, slots=True)
 class FederationConfig:
     """The federation and environment that the installation takes part in."""
 
-    identifier: str
-    sml_zone: str
-    trust: Path
-    """Folder with one folder of certificates per purpose: access-point, smp, organisation."""
-    tls_issuers: Path | None = None
-    """Bundle (PEM) of issuers of TLS certificates; Mozilla's when absent (transport-profile-as4 2.4.1 A1)."""
-    name_servers: tuple[SocketAddress, ...] = ()
-    """DNS servers to ask; the system's when none is named."""
-    private_addresses: bool = False
-    """Whether peers and shared services may live on loopback and private addresses; never in production."""
-    metadata_seconds: int = 300
-    """How long service metadata may be reused (component-accesspoint 3.1.3 A2)."""
-    verdict_seconds: int = 300
-    """How long a verdict on a certificate may be reused."""
-    retry_seconds: int = 30
-    """How long a revocation service that failed is left alone, and a verdict without it stands."""
+    identifier: Annotated[
+        str,
+        Key(
+            "Identifier of the federation and environment.",
+            TEXT,
+            example='"urn:fdc:digg.se:edelivery:federation:test"',
+        ),
+    ]
+    sml_zone: Annotated[
+        str, Key("DNS zone of the service metadata locator.", TEXT, example='"sml.example.se"')
+    ]
+    trust: Annotated[
+        Path,
+        Key(
+            "Folder with one folder of certificates per purpose: `access-point`, `smp`, `organisation`.",
+            PATH,
+            example='"trust"',
+        ),
+    ]
+    tls_issuers: Annotated[
+        Path | None,
+        Key(
+            "Bundle (PEM) of issuers of TLS certificates (transport-profile-as4 2.4.1 A1).",
+            PATH,
+            otherwise="Mozilla's",
+            example='"tls.pem"',
+        ),
+    ] = None
+    name_servers: Annotated[
+        tuple[SocketAddress, ...],
+        Key(
+            "DNS servers to ask; in production at port 53.",
+            ADDRESSES,
+            otherwise="the system's",
+            example='["192.0.2.53:53"]',
+        ),
+    ] = ()
+    private_addresses: Annotated[
+        bool,
+        Key("Allows peers and shared services on loopback and private addresses; never in production.", FLAG),
+    ] = False
+    metadata_seconds: Annotated[
+        int,
+        Key(
+            "Time that service metadata may be reused (component-accesspoint 3.1.3 A2).",
+            COUNT,
+            unit="seconds",
+        ),
+    ] = 300
+    verdict_seconds: Annotated[
+        int, Key("Time that a verdict on a certificate may be reused.", COUNT, unit="seconds")
+    ] = 300
+    retry_seconds: Annotated[
+        int,
+        Key(
+            "Time that a revocation service that failed is left alone, and a verdict without it stands.",
+            COUNT,
+            unit="seconds",
+        ),
+    ] = 30
+
+
+def _seals(seals: Path | None, secrets: Path) -> Path:
+    return secrets.parent / "seals" if seals is None else seals
+
+
+_SECRETS = Key("Folder of the key store.", PATH, name="secrets", example='"secrets"')
 
 
 @dataclass(frozen=True, slots=True)
 class VaultConfig:
     """Where vaults, bodies and keys are kept."""
 
-    database: Path | str
-    objects: Path | str
-    secrets: Path
-    seals: Path
-    """A folder that no backup contains; ``seals`` beside ``secrets`` unless told (docs/keys.md)."""
-    passphrase_file: Path | None = None
-    passphrase_credential: str = ""
-    """Where the passphrase of the key store is: in a file, or in a credential of that name from systemd."""
-    tokens: TokensConfig | None = None
-    """How tokens of a hardware security module are reached, where organisations have one."""
-    control: Path | None = None
-    """Folder of the sockets by which running processes are told things; in ``secrets`` unless told."""
+    database: Annotated[
+        Path | str,
+        Key(
+            "Folder of the embedded PostgreSQL, or the URL of your own ([database](database.md)).",
+            PLACE,
+            example='"postgresql://db.example.se/samdrift"',
+        ),
+    ]
+    objects: Annotated[
+        Path | str, Key("Folder or URL of the object store for bodies.", PLACE, example='"objects"')
+    ]
+    secrets: Annotated[Path, _SECRETS]
+    seals: Annotated[
+        Path,
+        Compound(
+            _seals,
+            (
+                Key(
+                    "Folder that no backup contains, outside the other three ([keys](keys.md)).",
+                    PATH,
+                    name="seals",
+                    default=None,
+                    otherwise="`seals`, in the folder that `secrets` is in",
+                    example='"seals"',
+                ),
+                _SECRETS,
+            ),
+        ),
+    ]
+    passphrase_file: Annotated[
+        Path | None,
+        Key(
+            "File with the passphrase of the key store.",
+            PATH,
+            otherwise="`passphrase_credential`",
+            example='"passphrase"',
+        ),
+    ] = None
+    passphrase_credential: Annotated[
+        str,
+        Key(
+            "Credential from systemd with the passphrase, instead of `passphrase_file`.",
+            CREDENTIAL,
+            otherwise="`passphrase_file`",
+            example='"samdrift-passphrase"',
+        ),
+    ] = ""
+    tokens: Annotated[
+        TokensConfig | None,
+        Key(
+            "The hardware security module, where organisations have a token in one ([hsm](hsm.md)).",
+            Tables(TokensConfig),
+            name="hsm",
+            since="0.2",
+            formerly="tokens",
+        ),
+    ] = None
+    control: Annotated[
+        Path | None,
+        Key(
+            "Folder of the sockets over which commands reach running processes.",
+            PATH,
+            otherwise="in `secrets`",
+            example='"/run/samdrift/control"',
+        ),
+    ] = None
+
+
+@dataclass(frozen=True, slots=True)
+class ProfileValues:
+    """Values of a transport profile that the operator sets, since not every text could be had."""
+
+    party_type: Annotated[
+        str | None,
+        Key(
+            "Type of the party identifiers.",
+            TEXT,
+            example=f'"{AS4_1_0.party_type}"',
+            otherwise="the profile's",
+        ),
+    ] = None
+    initiator_role: Annotated[
+        str | None,
+        Key("Role of the sender.", TEXT, example=f'"{AS4_1_0.initiator_role}"', otherwise="the profile's"),
+    ] = None
+    responder_role: Annotated[
+        str | None,
+        Key("Role of the receiver.", TEXT, example=f'"{AS4_1_0.responder_role}"', otherwise="the profile's"),
+    ] = None
+    property_type: Annotated[
+        str | None,
+        Key(
+            "Type of the properties `originalSender` and `finalRecipient`.",
+            TEXT,
+            example=f'"{AS4_1_0.property_type}"',
+            otherwise="the profile's",
+        ),
+    ] = None
+    security_timestamp: Annotated[
+        bool | None, Key("Signs a `wsu:Timestamp`.", FLAG, example="false", otherwise="the profile's")
+    ] = None
+
+    def applied(self, profile: TransportProfile) -> TransportProfile:
+        """Return the profile with these values."""
+        values = {name: getattr(self, name) for name in self.__slots__}
+        return replace(profile, **{name: value for name, value in values.items() if value is not None})
+
+
+def _with_values(
+    profiles: tuple[TransportProfile, ...], values: Mapping[str, ProfileValues]
+) -> tuple[TransportProfile, ...]:
+    for name in values:
+        if name not in {profile.identifier for profile in profiles}:
+            raise ConfigError(f"transport_profiles.{name}", "is none of the profiles that are used")
+    return tuple(values.get(one.identifier, ProfileValues()).applied(one) for one in profiles)
 
 
 @dataclass(frozen=True, slots=True)
 class AccessPointConfig:
     """Role AP."""
 
-    party: str
-    message_id_domain: str
-    listen: SocketAddress
-    listen_c: SocketAddress
-    client_certificates: bool = False
-    """Whether peers must show a client certificate on interface A (transport-profile-as4 2.4.2 A2)."""
-    attempts: int = 4
-    interval_seconds: int = 240
-    """How often a transfer is tried, and the time between (component-accesspoint 3.2.5 A3, A4)."""
-    answer_seconds: int = 60
-    """How long a peer may take to answer a small message; for large ones it gets more time."""
-    lease_seconds: int = 300
-    """After which time the work of a process that died is taken up; longer than any attempt."""
-    profiles: tuple[TransportProfile, ...] = tuple(PROFILES.values())
-    """Transport profiles to send to peers by, the preferred one first (transport-profile-as4 2.3.1 e)."""
-    timestamp_peers: tuple[str, ...] = ()
-    """Peers, by party, that demand a ``wsu:Timestamp``; all others get none."""
-    clock_seconds: int = 600
-    """How far the clocks of peers may be from ours, when the security timestamp of a message is judged."""
-    address: str = ""
-    """Where peers reach interface A, as it is registered in SMP; for the checklist of an organisation."""
+    party: Annotated[
+        str,
+        Key(
+            "Name of the party: the CN of the access point's certificate.", TEXT, example='"AP0001-SDK-TEST"'
+        ),
+    ]
+    message_id_domain: Annotated[
+        str, Key("Domain that AS4 message ids end with.", TEXT, example='"ap.example.se"')
+    ]
+    listen: Annotated[
+        SocketAddress, Key("Where peers reach interface A.", ADDRESS, example='"192.0.2.10:8443"')
+    ]
+    listen_c: Annotated[
+        SocketAddress, Key("Where message services reach interface C.", ADDRESS, example='"192.0.2.10:8444"')
+    ]
+    client_certificates: Annotated[
+        bool,
+        Key("Requires a client certificate of peers on interface A (transport-profile-as4 2.4.2 A2).", FLAG),
+    ] = False
+    attempts: Annotated[
+        int, Key("Number of times that a transfer is tried (component-accesspoint 3.2.5 A3).", POSITIVE)
+    ] = 4
+    interval_seconds: Annotated[
+        int, Key("Time between two attempts (component-accesspoint 3.2.5 A4).", POSITIVE, unit="seconds")
+    ] = 240
+    answer_seconds: Annotated[
+        int,
+        Key(
+            "Time that a peer may take to answer a small message; large ones get more.",
+            POSITIVE,
+            unit="seconds",
+        ),
+    ] = 60
+    lease_seconds: Annotated[
+        int,
+        Key(
+            "Time after which the work of a process that died is taken up; longer than any attempt.",
+            POSITIVE,
+            unit="seconds",
+        ),
+    ] = 300
+    profiles: Annotated[
+        tuple[TransportProfile, ...],
+        Compound(
+            _with_values,
+            (
+                Key(
+                    "Transport profiles to send to peers by, the preferred one first "
+                    "(transport-profile-as4 2.3.1 e).",
+                    PROFILE_NAMES,
+                    name="profiles",
+                    otherwise="all, in this order",
+                    example=f'["{AS4_1_0.identifier}"]',
+                ),
+                Key(
+                    "Values of a transport profile, by its name "
+                    "([transport profiles](operations.md#transport-profiles)).",
+                    Tables(ProfileValues, Shape.NAMED),
+                    name="transport_profiles",
+                    default={},
+                ),
+            ),
+        ),
+    ] = tuple(PROFILES.values())
+    timestamp_peers: Annotated[
+        tuple[str, ...],
+        Key(
+            "Peers, by party, that demand a `wsu:Timestamp`.",
+            TEXTS,
+            otherwise="none",
+            example='["AP0040-SDK-PROD"]',
+        ),
+    ] = ()
+    clock_seconds: Annotated[
+        int,
+        Key("Tolerance for peers' clocks when the timestamp of a message is judged.", COUNT, unit="seconds"),
+    ] = 600
+    address: Annotated[
+        str,
+        Key(
+            "Address of interface A as it is registered in SMP, for an organisation's checklist.",
+            HTTPS,
+            example='"https://ap.example.se/as4"',
+            change=Change.COMMAND,
+        ),
+    ] = ""
 
 
 @dataclass(frozen=True, slots=True)
 class MessageServiceConfig:
     """Role MT."""
 
-    listen_d: SocketAddress | None = None
-    """Where message clients reach interface D; nowhere, when it is absent."""
-    submit_seconds: int = 3600
-    """How long a message may wait to be handed to the access point before it has failed."""
-    transfer_seconds: int = 7200
-    """How long its transfer may take."""
-    receipt_seconds: int = 86400
-    """How long its recipient may take for the message receipt."""
-    retry_seconds: int = 30
-    """The time between attempts at a step that failed for a reason that may pass."""
-    lease_seconds: int = 300
-    """After which time the work of a process that died is taken up."""
-    address_d: str = ""
-    """Where message clients reach interface D: ``https://`` and a host, as they write it."""
-    token_seconds: int = 900
-    """How long the access tokens are valid that are issued here; at most 1800 (api-mt-mk 5)."""
+    listen_d: Annotated[
+        SocketAddress | None,
+        Key(
+            "Where message clients reach interface D.",
+            ADDRESS,
+            otherwise="interface D is not served",
+            example='"192.0.2.10:8445"',
+        ),
+    ] = None
+    submit_seconds: Annotated[
+        int,
+        Key(
+            "Time after which a message that the access point has not accepted has failed.",
+            POSITIVE,
+            unit="seconds",
+        ),
+    ] = 3600
+    transfer_seconds: Annotated[int, Key("Time that its transfer may take.", POSITIVE, unit="seconds")] = 7200
+    receipt_seconds: Annotated[
+        int, Key("Time that its recipient may take for the message receipt.", POSITIVE, unit="seconds")
+    ] = 86400
+    retry_seconds: Annotated[
+        int,
+        Key(
+            "Time between attempts at a step that failed for a reason that may pass.",
+            POSITIVE,
+            unit="seconds",
+        ),
+    ] = 30
+    lease_seconds: Annotated[
+        int, Key("Time after which the work of a process that died is taken up.", POSITIVE, unit="seconds")
+    ] = 300
+    address_d: Annotated[
+        str,
+        Key(
+            "Address of interface D as message clients write it.",
+            ORIGIN,
+            otherwise="needed with `listen_d`, and for message clients",
+            example='"https://messages.example.se"',
+        ),
+    ] = ""
+    token_seconds: Annotated[
+        int,
+        Key(
+            "Lifetime of the access tokens that are issued here (api-mt-mk 5).",
+            whole(1, LONGEST_SECONDS),
+            unit="seconds",
+        ),
+    ] = 900
 
 
 @dataclass(frozen=True, slots=True)
 class MetricsConfig:
-    """Metrics of the access point, for a Prometheus on the same host."""
+    """Metrics for a Prometheus on the same host."""
 
-    listen: SocketAddress
-    """A loopback address: there is no login."""
-    per_organisation: bool = False
-    """Whether metrics name organisations, which tells who has how much traffic when."""
-    queue_seconds: int = 30
-    """How often the lengths of queues are looked at, however often they are asked for."""
-
-
-@dataclass(frozen=True, slots=True)
-class DomibusConfig:
-    """A Domibus as an organisation's access point, reached through its web-service plugin."""
-
-    url: str
-    """Where the plugin answers, such as ``https://domibus.example/domibus/services/wsplugin``."""
-    party: str
-    """Party identifier of the Domibus, as in its processing mode."""
-    message_id_domain: str
-    """Ends the AS4 message ids that are chosen here; a domain that nobody else makes such ids in."""
-    issuers: Path | None = None
-    """Bundle (PEM) of issuers of its TLS certificate; Mozilla's when absent."""
-    user: str = ""
-    """The organisation's plugin user; empty where the client certificate tells who calls."""
-    password_file: Path | None = None
-    poll_seconds: int = 5
-    """The time between two questions for news."""
-
-
-@dataclass(frozen=True, slots=True)
-class MessageClientConfig:
-    """A message client of an organisation (api-mt-mk 5)."""
-
-    id: str
-    addresses: tuple[AddressPattern, ...]
-    scopes: frozenset[Scope]
-    keys: Path | KeysAt | None = None
-    """Its public keys, a JWK Set or PEM; none when the organisation's own server vouches for it."""
-    default: bool = False
-    """Whether it gets what comes to addresses that are no client's."""
-
-
-@dataclass(frozen=True, slots=True)
-class OrganisationConfig:
-    """An organisation that is served here."""
-
-    identifier: ParticipantIdentifier
-    name: str
-    roles: tuple[Role, ...]
-    part_of: ParticipantIdentifier | None = None
-    """The organisation that it is an under-organisation of, in the address book."""
-    number: str = ""
-    """Organisation number, ten digits: what its certificates are recognised by, besides its name."""
-    functional_addresses: tuple[str, ...] = ()
-    file_types: tuple[str, ...] = ()
-    base_model: bool = False
-    """Whether it is registered under the base transport model too, which neither signs nor encrypts."""
-    access_point: str = ""
-    """Base address of interface C of its access point; for role ``mt``."""
-    domibus: DomibusConfig | None = None
-    """Its access point when that is a Domibus, instead of ``access_point``; for role ``mt``."""
-    clients: Mapping[str, str] = field(default_factory=dict)
-    """Systems that may use interface C here: name to SHA-256 of the certificate; for role ``ap``."""
-    message_clients: tuple[MessageClientConfig, ...] = ()
-    """Who may use interface D; for role ``mt``."""
-    external_issuer: ExternalIssuer | None = None
-    """The organisation's own authorisation server; without an audience, that is ``address_d``."""
-    token: TokenConfig | None = None
-    """Its token in a hardware security module; its keys are in files when there is none."""
+    listen: Annotated[
+        SocketAddress,
+        Key(
+            "Where metrics are served, without a login: on this host alone.",
+            LOOPBACK,
+            example='"127.0.0.1:9100"',
+        ),
+    ]
+    per_organisation: Annotated[
+        bool, Key("Names organisations in metrics, which shows who has how much traffic when.", FLAG)
+    ] = False
+    queue_seconds: Annotated[
+        int, Key("Time between two measurements of the lengths of queues.", POSITIVE, unit="seconds")
+    ] = 30
 
 
 @dataclass(frozen=True, slots=True)
 class Config:
     """One installation of one operator."""
 
-    environment: Environment
-    federation: FederationConfig
-    vaults: VaultConfig
-    inner_issuers: Path
-    """Bundle (PEM) of issuers of the certificates on interface C (inner security)."""
-    organisations: tuple[OrganisationConfig, ...]
-    access_point: AccessPointConfig | None = None
-    message_service: MessageServiceConfig | None = None
-    malware: MalwareConfig | None = None
+    environment: Annotated[
+        Environment,
+        Key(
+            "Kind of installation; `production` refuses all that is for demonstration.",
+            choice(Environment),
+            example='"test"',
+        ),
+    ]
+    federation: Annotated[
+        FederationConfig,
+        Key("The federation and environment that the installation takes part in.", Tables(FederationConfig)),
+    ]
+    vaults: Annotated[VaultConfig, Key("Where vaults, bodies and keys are kept.", Tables(VaultConfig))]
+    inner_issuers: Annotated[
+        Path,
+        Key(
+            "Bundle (PEM) of issuers of the certificates on interface C (inner security).",
+            PATH,
+            example='"inner.pem"',
+        ),
+    ]
+    organisations: Annotated[
+        tuple[OrganisationConfig, ...],
+        Key(
+            "The organisations that are served here ([organisations](organisations.md)).",
+            Tables(OrganisationConfig, Shape.LIST),
+            default=(),
+        ),
+    ]
+    access_point: Annotated[
+        AccessPointConfig | None,
+        Key("The access point; without the table there is none.", Tables(AccessPointConfig)),
+    ] = None
+    message_service: Annotated[
+        MessageServiceConfig | None,
+        Key("The message service; without the table there is none.", Tables(MessageServiceConfig)),
+    ] = None
+    malware: Annotated[
+        MalwareConfig | None,
+        Key(
+            "The malware scanner, needed with a message service ([malware](malware.md)).",
+            Tables(MalwareConfig),
+        ),
+    ] = None
     """Always there where the message service is."""
-    address_book: AddressBookConfig | None = None
-    metrics: MetricsConfig | None = None
-    isolation_check: IsolationCheckConfig | None = None
-    isolation: IsolationConfig = field(default_factory=IsolationConfig)
-    connections_per_address: int = 200
-    """Connections that one network address may have at one interface; 0 is for any number, behind a proxy."""
+    address_book: Annotated[
+        AddressBookConfig | None,
+        Key(
+            "The copy of the address book; without the table, no address is checked.",
+            Tables(AddressBookConfig),
+        ),
+    ] = None
+    metrics: Annotated[
+        MetricsConfig | None,
+        Key("Metrics for a Prometheus on the same host; without the table, none.", Tables(MetricsConfig)),
+    ] = None
+    isolation_check: Annotated[
+        IsolationCheckConfig | None,
+        Key(
+            "The isolation check ([separation](separation.md)).",
+            Tables(IsolationCheckConfig),
+            change=Change.COMMAND,
+        ),
+    ] = None
+    isolation: Annotated[
+        IsolationConfig,
+        Key("Separation of organisations in memory ([isolation](isolation.md)).", Tables(IsolationConfig)),
+    ] = field(default_factory=IsolationConfig)
+    connections_per_address: Annotated[
+        int,
+        Key(
+            "Number of connections of one network address at one interface; 0 for any, behind a proxy.",
+            COUNT,
+            since="0.2",
+        ),
+    ] = 200
     file: Path | None = None
     """Where it was read, for what is followed there while the installation runs."""

@@ -1,233 +1,331 @@
-"""Reads what the configuration file says of an organisation, with its message clients."""
+"""The tables of organisations in the configuration file, and the rules over several of their settings."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated
 
-from samdrift.config.hsm import read_token
-from samdrift.config.model import Config, DomibusConfig, MessageClientConfig, OrganisationConfig
-from samdrift.config.toml import ConfigError, Table, flag, items, names, positive, text, texts
-from samdrift.contracts.messageclients import AUTH_ID, AddressPattern, Algorithm, Scope, patterns
+from samdrift.config.hsm import TokenConfig
+from samdrift.config.keys import Change, Compound, Key, Shape, Tables
+from samdrift.config.kinds import (
+    ALGORITHMS,
+    CLIENT_ID,
+    DOMAIN,
+    FLAG,
+    HTTPS,
+    NAMES,
+    NUMBER,
+    PARTICIPANT,
+    PATH,
+    PATTERNS,
+    PLACE,
+    POSITIVE,
+    SCOPES,
+    TEXT,
+    TEXTS,
+    TOKEN_TYPE,
+    USER,
+    choices,
+    client_keys,
+    issuer_keys,
+)
+from samdrift.config.reading import Breaches
+from samdrift.config.toml import Table
+from samdrift.contracts.messageclients import AddressPattern, Scope
 from samdrift.contracts.principals import Role
 from samdrift.net.issuers import ExternalIssuer, KeysAt
-from samdrift.wire.errors import WireError
 from samdrift.wire.identifiers import ParticipantIdentifier
-from samdrift.wire.webaddress import web_address
-
-T = TypeVar("T")
-
-_DOMAIN = re.compile(r"[0-9A-Za-z-]+(\.[0-9A-Za-z-]+)*")
-_NUMBER = re.compile(r"[0-9]{6}-?[0-9]{4}")
-_CLIENT_ID = re.compile(r"[!-~]{1,100}")
 
 
-def organisation(table: Table) -> OrganisationConfig:
-    """One of ``[[organisations]]``."""
-    external = table.optional("external_issuer")
-    read = OrganisationConfig(
-        identifier=table.take("identifier", _participant),
-        name=table.take("name", text),
-        roles=table.take("roles", lambda value: tuple(Role(each) for each in items(value))),
-        part_of=table.take("part_of", _participant, None),
-        number=table.take("number", _number, ""),
-        functional_addresses=table.take("functional_addresses", texts, ()),
-        file_types=table.take("file_types", texts, ()),
-        base_model=table.take("base_model", flag, False),
-        access_point=table.take("access_point", text, ""),
-        domibus=_domibus(each) if (each := table.optional("domibus")) else None,
-        clients=table.take("clients", names, {}),
-        message_clients=tuple(
-            _client(each, external is not None) for each in table.tables("message_clients")
+@dataclass(frozen=True, slots=True)
+class DomibusConfig:
+    """A Domibus as an organisation's access point, reached through its web-service plugin."""
+
+    url: Annotated[
+        str,
+        Key(
+            "Address of the plugin.",
+            HTTPS,
+            example='"https://domibus.example.se/domibus/services/wsplugin"',
         ),
-        external_issuer=_external(external) if external is not None else None,
-        token=read_token(each) if (each := table.optional("token")) else None,
-    )
-    table.finish()
-    _check_access_point(read, table)
-    _check_clients(read, table)
-    return read
+    ]
+    party: Annotated[
+        str,
+        Key("Party identifier of the Domibus, as in its processing mode.", TEXT, example='"AP0007-SDK-TEST"'),
+    ]
+    message_id_domain: Annotated[
+        str,
+        Key(
+            "Domain that the AS4 message ids end with that are chosen here, and no others.",
+            DOMAIN,
+            example='"messages.example.se"',
+        ),
+    ]
+    issuers: Annotated[
+        Path | None,
+        Key(
+            "Bundle (PEM) of issuers of its TLS certificate.",
+            PATH,
+            otherwise="Mozilla's",
+            example='"domibus.pem"',
+        ),
+    ] = None
+    user: Annotated[
+        str,
+        Key(
+            "The organisation's plugin user.",
+            USER,
+            otherwise="the client certificate is the login",
+            example='"habo"',
+        ),
+    ] = ""
+    password_file: Annotated[
+        Path | None,
+        Key(
+            "File with the user's password.",
+            PATH,
+            otherwise="needed with `user`",
+            example='"domibus.password"',
+        ),
+    ] = None
+    poll_seconds: Annotated[int, Key("Time between two questions for news.", POSITIVE, unit="seconds")] = 5
 
 
-def _check_access_point(read: OrganisationConfig, table: Table) -> None:
-    if read.domibus is not None and read.access_point:
-        raise ConfigError(table.at("domibus"), "stands beside access_point; an organisation has one of them")
-    if not read.access_point and not read.domibus and Role.MESSAGE_SERVICE in read.roles:
-        raise ConfigError(table.at("access_point"), "is missing; the role mt needs one, or domibus")
-    if read.domibus is not None and Role.MESSAGE_SERVICE not in read.roles:
-        raise ConfigError(table.at("domibus"), "is for organisations with the role mt")
+_TLS_ISSUERS = Key(
+    "Bundle (PEM) of issuers of the TLS certificate where keys or metadata are fetched.",
+    PATH,
+    name="tls_issuers",
+    default=None,
+    otherwise="Mozilla's",
+    example='"issuers.pem"',
+)
 
 
-def _check_clients(read: OrganisationConfig, table: Table) -> None:
-    ids = [client.id for client in read.message_clients]
-    if len(set(ids)) < len(ids):
-        raise ConfigError(table.at("message_clients"), "two clients have the same id")
-    if sum(client.default for client in read.message_clients) > 1:
-        raise ConfigError(table.at("message_clients"), "only one client can be the default")
-    if ids and Role.MESSAGE_SERVICE not in read.roles:
-        raise ConfigError(table.at("message_clients"), "message clients need the role mt")
+@dataclass(frozen=True, slots=True)
+class MessageClientConfig:
+    """A message client of an organisation (api-mt-mk 5)."""
+
+    id: Annotated[str, Key("Its `client_id`.", CLIENT_ID, example='"journal"')]
+    addresses: Annotated[
+        tuple[AddressPattern, ...],
+        Key(
+            "Functional addresses that it serves, or patterns of them.",
+            PATTERNS,
+            default=(),
+            otherwise="needed unless it is the default",
+            example='["sdk.soc.*"]',
+        ),
+    ]
+    scopes: Annotated[
+        frozenset[Scope], Key("Operations that it may use.", SCOPES, example='["urn:sdk.api:getMessage"]')
+    ]
+    keys: Annotated[
+        Path | KeysAt | None,
+        Compound(
+            client_keys,
+            (
+                Key(
+                    "Its public keys: a file (JWK Set or PEM) or the address of a JWK Set.",
+                    PLACE,
+                    name="keys",
+                    otherwise="the organisation's own authorisation server vouches for it",
+                    example='"https://journal.example.se/jwks"',
+                ),
+                _TLS_ISSUERS,
+            ),
+        ),
+    ] = None
+    default: Annotated[bool, Key("Gives it what comes to addresses that are no client's.", FLAG)] = False
 
 
-def _client(table: Table, external: bool) -> MessageClientConfig:
-    default = table.take("default", flag, False)
-    client = MessageClientConfig(
-        id=table.take("id", _client_id),
-        addresses=table.take("addresses", _patterns, *([()] if default else [])),
-        scopes=table.take("scopes", _scopes),
-        keys=_keys(table),
-        default=default,
-    )
-    table.finish()
-    if client.keys is None and not external:
-        raise ConfigError(table.at("keys"), "is missing, and the organisation has no external_issuer")
-    return client
+EXTERNAL_ISSUER = Tables(
+    ExternalIssuer,
+    keys={
+        "issuer": Key(
+            "Its issuer identifier, `iss` of its tokens.", HTTPS, example='"https://login.example.se"'
+        ),
+        "audience": Key(
+            "The `aud` of its tokens for interface D.",
+            TEXT,
+            default="",
+            otherwise="`message_service.address_d`",
+            example='"https://messages.example.se"',
+        ),
+        "keys": Compound(
+            issuer_keys,
+            (
+                Key(
+                    "Address of its JWK Set.",
+                    PLACE,
+                    name="keys",
+                    otherwise="as its metadata say",
+                    example='"https://login.example.se/jwks"',
+                ),
+                _TLS_ISSUERS,
+            ),
+        ),
+        "tls_issuers": _TLS_ISSUERS,
+        "auth_id_claim": Key("Claim with functional addresses (api-mt-mk 5.2).", TEXT),
+        "client_claim": Key("Claim with the client's id.", TEXT),
+        "algorithms": Key(
+            "Signature algorithms that are accepted.", ALGORITHMS, example='["ES256"]', otherwise="all"
+        ),
+        "token_type": Key("The `typ` of its access tokens (RFC 9068 2.1).", TOKEN_TYPE),
+    },
+)
 
 
-def _external(table: Table) -> ExternalIssuer:
-    keys = _keys(table)
-    if isinstance(keys, Path):
-        raise ConfigError(table.at("keys"), "is not an address that begins with https://")
-    issuer = ExternalIssuer(
-        issuer=table.take("issuer", https_address),
-        audience=table.take("audience", text, ""),
-        keys=keys,
-        tls_issuers=_tls_issuers(table),
-        auth_id_claim=table.take("auth_id_claim", text, AUTH_ID),
-        client_claim=table.take("client_claim", text, "client_id"),
-        algorithms=table.take("algorithms", _algorithms, frozenset(Algorithm)),
-        token_type=table.take("token_type", lambda value: text(value).lower(), "at+jwt"),
-    )
-    table.finish()
-    return issuer
+@dataclass(frozen=True, slots=True)
+class OrganisationConfig:
+    """An organisation that is served here."""
+
+    identifier: Annotated[
+        ParticipantIdentifier, Key("Its participant identifier.", PARTICIPANT, example='"0203:habo.se"')
+    ]
+    name: Annotated[str, Key("Its name.", TEXT, example='"Habo kommun"')]
+    roles: Annotated[
+        tuple[Role, ...],
+        Key(
+            "Roles in which it is served: access point, message service.",
+            choices(Role),
+            example='["ap", "mt"]',
+        ),
+    ]
+    part_of: Annotated[
+        ParticipantIdentifier | None,
+        Key(
+            "The organisation that it is an under-organisation of, in the address book.",
+            PARTICIPANT,
+            otherwise="it is not an under-organisation",
+            example='"0203:habo.se"',
+        ),
+    ] = None
+    number: Annotated[
+        str,
+        Key(
+            "Organisation number, by which its certificates are recognised besides its name.",
+            NUMBER,
+            otherwise="not compared",
+            example='"212000-0241"',
+        ),
+    ] = ""
+    functional_addresses: Annotated[
+        tuple[str, ...],
+        Key(
+            "Its functional addresses; messages to others are answered with `not-found`.",
+            TEXTS,
+            otherwise="none",
+            example='["sdk.soc.0203:habo.se"]',
+        ),
+    ] = ()
+    file_types: Annotated[
+        tuple[str, ...],
+        Key(
+            "Types of files that it sends and receives, besides PDF ([malware](malware.md)).",
+            TEXTS,
+            otherwise="PDF alone",
+            example='["image/png"]',
+        ),
+    ] = ()
+    base_model: Annotated[
+        bool,
+        Key("Serves it under the base transport model too, which neither signs nor encrypts.", FLAG),
+    ] = False
+    access_point: Annotated[
+        str,
+        Key(
+            "Base address of interface C of its access point.",
+            TEXT,
+            otherwise="needed for the role `mt`, or `domibus`",
+            example='"https://ap.example.se:8444"',
+        ),
+    ] = ""
+    domibus: Annotated[
+        DomibusConfig | None,
+        Key(
+            "Its access point when that is a Domibus, instead of `access_point` ([domibus](domibus.md)).",
+            Tables(DomibusConfig),
+        ),
+    ] = None
+    clients: Annotated[
+        Mapping[str, str],
+        Key(
+            "Systems that may use interface C here, by name: SHA-256 of the client certificate.",
+            NAMES,
+            otherwise="none",
+            example='{ mt = "00ff" }',
+            change=Change.FOLLOWED,
+        ),
+    ] = field(default_factory=dict)
+    message_clients: Annotated[
+        tuple[MessageClientConfig, ...],
+        Key(
+            "Its message clients on interface D; for the role `mt` ([authorization](authorization.md)).",
+            Tables(MessageClientConfig, Shape.LIST),
+            change=Change.FOLLOWED,
+        ),
+    ] = ()
+    external_issuer: Annotated[
+        ExternalIssuer | None,
+        Key(
+            "Its own authorisation server ([authorization](authorization.md)).",
+            EXTERNAL_ISSUER,
+            change=Change.FOLLOWED,
+        ),
+    ] = None
+    token: Annotated[
+        TokenConfig | None,
+        Key(
+            "Its token in the hardware security module; without one, its keys are in files ([hsm](hsm.md)).",
+            Tables(TokenConfig),
+            name="hsm",
+            since="0.2",
+            formerly="token",
+        ),
+    ] = None
 
 
-def _keys(table: Table) -> Path | KeysAt | None:
-    """Where keys are: a file beside the configuration, or an address that is called over HTTPS."""
-    if "keys" not in table:
-        return None
-    if isinstance(place := table.place("keys"), Path):
-        return place
-    try:
-        return KeysAt(https_address(place), _tls_issuers(table))
-    except ValueError as error:
-        raise ConfigError(table.at("keys"), str(error)) from None
+def check_access_point(own: OrganisationConfig, _: Table) -> Breaches:
+    """Require exactly one access point for the role mt."""
+    if own.domibus is not None and own.access_point:
+        yield "domibus", "stands beside access_point; an organisation has one of them"
+    if own.domibus is not None and Role.MESSAGE_SERVICE not in own.roles:
+        yield "domibus", "is for organisations with the role mt"
+    if own.domibus is None and not own.access_point and Role.MESSAGE_SERVICE in own.roles:
+        yield "access_point", "is missing; the role mt needs one, or domibus"
 
 
-def _domibus(table: Table) -> DomibusConfig:
-    domibus = DomibusConfig(
-        url=table.take("url", https_address),
-        party=table.take("party", text),
-        message_id_domain=table.take("message_id_domain", _domain),
-        issuers=table.path("issuers") if "issuers" in table else None,
-        user=table.take("user", _user, ""),
-        password_file=table.path("password_file") if "password_file" in table else None,
-        poll_seconds=table.take("poll_seconds", positive, 5),
-    )
-    table.finish()
+def check_message_clients(own: OrganisationConfig, _: Table) -> Breaches:
+    """Require clients that can be told apart, and at most one default, for the role mt alone."""
+    ids = Counter(client.id for client in own.message_clients)
+    if any(count > 1 for count in ids.values()):
+        yield "message_clients", "two clients have the same id"
+    if sum(client.default for client in own.message_clients) > 1:
+        yield "message_clients", "only one client can be the default"
+    if ids and Role.MESSAGE_SERVICE not in own.roles:
+        yield "message_clients", "message clients need the role mt"
+
+
+def check_client_keys(own: OrganisationConfig, _: Table) -> Breaches:
+    """Require keys of a client that no authorisation server of the organisation vouches for."""
+    for number, client in enumerate(own.message_clients):
+        if client.keys is None and own.external_issuer is None:
+            yield f"message_clients[{number}].keys", "is missing, and the organisation has no external_issuer"
+
+
+def check_client_addresses(own: OrganisationConfig, _: Table) -> Breaches:
+    """Require addresses of every client but the default one."""
+    for number, client in enumerate(own.message_clients):
+        if client.addresses == () and not client.default:
+            yield f"message_clients[{number}].addresses", "is missing"
+
+
+def check_login(domibus: DomibusConfig, _: Table) -> Breaches:
+    """Require user and password together."""
     if domibus.user and domibus.password_file is None:
-        raise ConfigError(table.at("password_file"), "is missing; a user has a password")
+        yield "password_file", "is missing; a user has a password"
     if domibus.password_file is not None and not domibus.user:
-        raise ConfigError(table.at("user"), "is missing; a password is a user's")
-    return domibus
-
-
-def check_parts(config: Config) -> None:
-    """An under-organisation belongs to an organisation, and that to none."""
-    parents = {one.identifier: one.part_of for one in config.organisations}
-    for number, one in enumerate(config.organisations):
-        where = f"organisations[{number}].part_of"
-        if one.part_of == one.identifier:
-            raise ConfigError(where, "is the organisation itself")
-        if one.part_of is not None and parents.get(one.part_of) is not None:
-            raise ConfigError(where, "is an under-organisation; name the organisation that both belong to")
-
-
-def check_issuers(config: Config) -> None:
-    """One authorisation server for one organisation, and a name for what tokens are for."""
-    address = config.message_service.address_d if config.message_service else ""
-    seen: set[str] = set()
-    for number, one in enumerate(config.organisations):
-        where = f"organisations[{number}]"
-        if one.message_clients and not address:
-            raise ConfigError("message_service.address_d", "is missing, and there are message clients")
-        if one.external_issuer is None:
-            continue
-        issuer = one.external_issuer.issuer
-        if issuer in seen or issuer.startswith(f"{address}/"):
-            raise ConfigError(f"{where}.external_issuer.issuer", "is the issuer of another organisation")
-        seen.add(issuer)
-
-
-def https_address(value: Any) -> str:
-    """An address that is called over HTTPS; :class:`ValueError` for any other."""
-    try:
-        address = web_address(text(value), "")
-    except WireError:
-        address = ""
-    if not address.startswith("https://"):
-        raise ValueError("is not an address that begins with https://")
-    return address
-
-
-def _domain(value: Any) -> str:
-    if not _DOMAIN.fullmatch(text(value)):
-        raise ValueError("is not a domain such as messages.example.se")
-    return str(value)
-
-
-def _user(value: Any) -> str:
-    if ":" in text(value):
-        raise ValueError("has a colon, which no user name has (RFC 7617)")
-    return str(value)
-
-
-def _tls_issuers(table: Table) -> Path | None:
-    return table.path("tls_issuers") if "tls_issuers" in table else None
-
-
-def _participant(value: Any) -> ParticipantIdentifier:
-    try:
-        return ParticipantIdentifier.parse(text(value))
-    except WireError as error:
-        raise ValueError(error.text) from None
-
-
-def _number(value: Any) -> str:
-    if not _NUMBER.fullmatch(text(value)):
-        raise ValueError("is not an organisation number of ten digits, such as 2120000613")
-    return str(value).replace("-", "")
-
-
-def _client_id(value: Any) -> str:
-    if not _CLIENT_ID.fullmatch(text(value)):
-        raise ValueError("is not 1 to 100 characters of ASCII without spaces")
-    return str(value)
-
-
-def _patterns(value: Any) -> tuple[AddressPattern, ...]:
-    if not texts(value):
-        raise ValueError("names no address")
-    return patterns(texts(value))
-
-
-def _scopes(value: Any) -> frozenset[Scope]:
-    return _some(_known(Scope.named(name), Scope) for name in texts(value))
-
-
-def _algorithms(value: Any) -> frozenset[Algorithm]:
-    known = {each.value: each for each in Algorithm}
-    return _some(_known(known.get(name), Algorithm) for name in texts(value))
-
-
-def _known(found: T | None, names: Iterable[str]) -> T:
-    if found is None:
-        raise ValueError(f"is none of {', '.join(names)}")
-    return found
-
-
-def _some(found: Iterable[T]) -> frozenset[T]:
-    if not (some := frozenset(found)):
-        raise ValueError("is empty")
-    return some
+        yield "user", "is missing; a password is a user's"

@@ -1,131 +1,71 @@
 """Reads the configuration file of an installation, strictly.
 
-Every table and key is named here; an unknown one is an error, so that a
-misspelt setting never silently falls back to a default. Paths are relative to
-the file's folder.
+The keys are those that :mod:`samdrift.config.model` declares; an unknown one is an error, so that a
+misspelt setting never silently falls back to a default. Paths are relative to the file's folder.
+The rules over several keys are listed here.
 """
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
-from ipaddress import ip_address
 from pathlib import Path
-from typing import Any
 
-from samdrift.config.addressbook import read_address_book
-from samdrift.config.credentials import credential
-from samdrift.config.hsm import check_tokens, read_tokens
-from samdrift.config.isolation import IsolationConfig, read_isolation
-from samdrift.config.isolationcheck import read_isolation_check
-from samdrift.config.malware import read_malware
+from samdrift.config.hsm import TokenConfig, check_pin
+from samdrift.config.isolation import IsolationConfig, check_level
+from samdrift.config.keys import Tables
+from samdrift.config.malware import MalwareConfig, check_scanner
 from samdrift.config.model import (
-    AccessPointConfig,
     Config,
+    DomibusConfig,
     Environment,
-    FederationConfig,
     MessageServiceConfig,
-    MetricsConfig,
-    SocketAddress,
+    OrganisationConfig,
     VaultConfig,
 )
-from samdrift.config.organisations import check_issuers, check_parts, https_address, organisation
-from samdrift.config.toml import ConfigError, Table, count, flag, items, positive, read_file, text, texts
-from samdrift.contracts.messageclients import LONGEST_SECONDS
-from samdrift.wire.profile import PROFILES, TransportProfile
+from samdrift.config.organisations import (
+    check_access_point,
+    check_client_addresses,
+    check_client_keys,
+    check_login,
+    check_message_clients,
+)
+from samdrift.config.reading import Breaches, Check, Checks, read_table
+from samdrift.config.toml import Findings, Table, read_file
 
-
-def load(path: Path) -> Config:
-    """Read and check a configuration file, or raise :class:`ConfigError`."""
-    return replace(_config(read_file(path)), file=path.resolve())
-
-
+_LOGGER = logging.getLogger("samdrift")
 _DNS = 53
 
 
-def _config(table: Table) -> Config:
-    organisations = tuple(organisation(each) for each in table.tables("organisations"))
-    hosted = [one.identifier for one in organisations]
-    config = Config(
-        environment=table.take("environment", _environment),
-        federation=_federation(table.table("federation")),
-        vaults=_vaults(table.table("vaults")),
-        inner_issuers=table.path("inner_issuers"),
-        organisations=organisations,
-        access_point=_access_point(each) if (each := table.optional("access_point")) else None,
-        message_service=_message_service(each) if (each := table.optional("message_service")) else None,
-        malware=read_malware(each) if (each := table.optional("malware")) else None,
-        address_book=read_address_book(each) if (each := table.optional("address_book")) else None,
-        metrics=_metrics(each) if (each := table.optional("metrics")) else None,
-        isolation_check=read_isolation_check(each, hosted)
-        if (each := table.optional("isolation_check"))
-        else None,
-        isolation=read_isolation(each) if (each := table.optional("isolation")) else IsolationConfig(),
-        connections_per_address=table.take("connections_per_address", count, 200),
-    )
-    table.finish()
-    if config.message_service is not None and config.malware is None:
-        raise ConfigError("malware", "is missing: say which scanner scans messages")
-    check_issuers(config)
-    check_parts(config)
-    check_tokens(config.vaults.tokens, (one.token for one in config.organisations))
-    _guard_production(config)
+def load(path: Path) -> Config:
+    """Read and check a configuration file, or raise :class:`ConfigError` with all faults."""
+    config, found = examine(path)
+    for warning in found.warnings:
+        _LOGGER.warning("%s: %s", path, warning)
+    found.require_no_faults()
     return config
 
 
-def _guard_production(config: Config) -> None:
-    """Nothing meant for demonstration can be switched on in production (invariant 12)."""
-    if config.environment is not Environment.PRODUCTION:
-        return
-    if any(server.port != _DNS for server in config.federation.name_servers):
-        raise ConfigError("federation.name_servers", "production asks name servers at port 53")
-    if config.federation.private_addresses:
-        raise ConfigError("federation.private_addresses", "production connects to public addresses only")
-    if not config.federation.identifier.startswith("urn:fdc:digg.se:edelivery:federation:"):
-        raise ConfigError("federation.identifier", "production takes part in a federation of DIGG's")
-    if config.federation.identifier.endswith(":test"):
-        raise ConfigError("federation.identifier", "the test federation is not for production")
-    if config.malware is not None and config.malware.clamd is None:
-        raise ConfigError("malware.scanner", "production scans messages for malicious code")
-    if config.address_book is not None and not config.address_book.url.startswith("https://"):
-        raise ConfigError("address_book.url", "production reads the address book over HTTPS")
+def examine(path: Path) -> tuple[Config, Findings]:
+    """Read a configuration file; the configuration is for use only when no faults were found.
+
+    :class:`ConfigError` when it is not there or not TOML.
+    """
+    table = read_file(path)
+    config: Config = read_table(Tables(Config), table, CHECKS)
+    return replace(config, file=path.resolve()), table.found
 
 
-def _federation(table: Table) -> FederationConfig:
-    federation = FederationConfig(
-        identifier=table.take("identifier", text),
-        sml_zone=table.take("sml_zone", text),
-        trust=table.path("trust"),
-        tls_issuers=table.path("tls_issuers") if "tls_issuers" in table else None,
-        name_servers=table.take("name_servers", _addresses, ()),
-        private_addresses=table.take("private_addresses", flag, False),
-        metadata_seconds=table.take("metadata_seconds", count, 300),
-        verdict_seconds=table.take("verdict_seconds", count, 300),
-        retry_seconds=table.take("retry_seconds", count, 30),
-    )
-    table.finish()
-    return federation
-
-
-def _vaults(table: Table) -> VaultConfig:
-    secrets = table.path("secrets")
-    vaults = VaultConfig(
-        database=table.place("database"),
-        objects=table.place("objects"),
-        secrets=secrets,
-        seals=table.path("seals") if "seals" in table else secrets.parent / "seals",
-        passphrase_file=table.path("passphrase_file") if "passphrase_file" in table else None,
-        passphrase_credential=table.take("passphrase_credential", credential, ""),
-        tokens=read_tokens(each) if (each := table.optional("tokens")) else None,
-        control=table.path("control") if "control" in table else None,
-    )
-    table.finish()
+def _check_passphrase(vaults: VaultConfig, _: Table) -> Breaches:
     if (vaults.passphrase_file is None) == (not vaults.passphrase_credential):
-        raise ConfigError(table.at("passphrase_file"), "or passphrase_credential: one of them is needed")
+        yield "passphrase_file", "or passphrase_credential: one of them is needed"
+
+
+def _check_seals(vaults: VaultConfig, _: Table) -> Breaches:
     for name in ("database", "objects", "secrets"):
         place = getattr(vaults, name)
         if isinstance(place, Path) and _one_inside_the_other(vaults.seals, place):
-            raise ConfigError(table.at("seals"), f"is not apart from {name}: a backup must not contain it")
-    return vaults
+            yield "seals", f"is not apart from {name}: a backup must not contain it"
 
 
 def _one_inside_the_other(one: Path, other: Path) -> bool:
@@ -133,119 +73,132 @@ def _one_inside_the_other(one: Path, other: Path) -> bool:
     return one.is_relative_to(other) or other.is_relative_to(one)
 
 
-def _access_point(table: Table) -> AccessPointConfig:
-    profiles = table.take("profiles", _profiles, tuple(PROFILES.values()))
-    access_point = AccessPointConfig(
-        party=table.take("party", text),
-        message_id_domain=table.take("message_id_domain", text),
-        listen=table.take("listen", _address),
-        listen_c=table.take("listen_c", _address),
-        client_certificates=table.take("client_certificates", flag, False),
-        attempts=table.take("attempts", positive, 4),
-        interval_seconds=table.take("interval_seconds", positive, 240),
-        answer_seconds=table.take("answer_seconds", positive, 60),
-        lease_seconds=table.take("lease_seconds", positive, 300),
-        profiles=_with_values(profiles, table.optional("transport_profiles")),
-        timestamp_peers=table.take("timestamp_peers", texts, ()),
-        clock_seconds=table.take("clock_seconds", count, 600),
-        address=table.take("address", https_address, ""),
-    )
-    table.finish()
-    return access_point
+def _check_interface_d(service: MessageServiceConfig, _: Table) -> Breaches:
+    if service.listen_d is not None and not service.address_d:
+        yield "address_d", "is missing, and interface D is to be served"
 
 
-def _message_service(table: Table) -> MessageServiceConfig:
-    message_service = MessageServiceConfig(
-        listen_d=table.take("listen_d", _address, None),
-        submit_seconds=table.take("submit_seconds", positive, 3600),
-        transfer_seconds=table.take("transfer_seconds", positive, 7200),
-        receipt_seconds=table.take("receipt_seconds", positive, 86400),
-        retry_seconds=table.take("retry_seconds", positive, 30),
-        lease_seconds=table.take("lease_seconds", positive, 300),
-        address_d=table.take("address_d", _origin, ""),
-        token_seconds=table.take("token_seconds", _token_seconds, 900),
-    )
-    table.finish()
-    if message_service.listen_d is not None and not message_service.address_d:
-        raise ConfigError("message_service.address_d", "is missing, and interface D is to be served")
-    return message_service
+def _check_scanned(config: Config, _: Table) -> Breaches:
+    if config.message_service is not None and config.malware is None:
+        yield "malware", "is missing: say which scanner scans messages"
 
 
-def _metrics(table: Table) -> MetricsConfig:
-    metrics = MetricsConfig(
-        listen=table.take("listen", _loopback),
-        per_organisation=table.take("per_organisation", flag, False),
-        queue_seconds=table.take("queue_seconds", positive, 30),
-    )
-    table.finish()
-    return metrics
+def _check_canaries(config: Config, _: Table) -> Breaches:
+    if config.isolation_check is None:
+        return
+    hosted = [one.identifier for one in config.organisations]
+    for canary in config.isolation_check.canaries:
+        if canary not in hosted:
+            yield "isolation_check.canaries", f"names {canary}, which is none of the organisations"
 
 
-def _origin(value: Any) -> str:
-    address = https_address(value).rstrip("/")
-    if address.count("/") != 2:
-        raise ValueError("is more than https:// and a host")
-    return address
+def _check_parts(config: Config, _: Table) -> Breaches:
+    """Require that an under-organisation belongs to an organisation, and that to none."""
+    parents = {one.identifier: one.part_of for one in config.organisations}
+    for number, one in enumerate(config.organisations):
+        where = f"organisations[{number}].part_of"
+        if one.part_of == one.identifier:
+            yield where, "is the organisation itself"
+        elif one.part_of is not None and parents.get(one.part_of) is not None:
+            yield where, "is an under-organisation; name the organisation that both belong to"
 
 
-def _token_seconds(value: Any) -> int:
-    if positive(value) > LONGEST_SECONDS:
-        raise ValueError(f"is more than {LONGEST_SECONDS}")
-    return int(value)
+def _check_client_address(config: Config, _: Table) -> Breaches:
+    """Require the address of interface D, which names what tokens are for, for message clients."""
+    address = config.message_service.address_d if config.message_service else ""
+    if not address and any(one.message_clients for one in config.organisations):
+        yield "message_service.address_d", "is missing, and there are message clients"
 
 
-def _environment(value: Any) -> Environment:
-    return Environment(text(value))
+def _check_issuers(config: Config, _: Table) -> Breaches:
+    """Require one authorisation server for one organisation."""
+    address = config.message_service.address_d if config.message_service else ""
+    seen: set[str] = set()
+    for number, one in enumerate(config.organisations):
+        if one.external_issuer is None:
+            continue
+        issuer = one.external_issuer.issuer
+        if issuer in seen or issuer.startswith(f"{address}/"):
+            yield f"organisations[{number}].external_issuer.issuer", "is the issuer of another organisation"
+        seen.add(issuer)
 
 
-def _address(value: Any) -> SocketAddress:
-    host, separator, port = text(value).rpartition(":")
-    if not separator or not port.isdigit() or int(port) > 65535:
-        raise ValueError("is not of the form address:port")
-    return SocketAddress(host.strip("[]"), int(port))
+def _check_tokens(config: Config, _: Table) -> Breaches:
+    """Require a library for tokens, and that no two organisations share a token (R6)."""
+    labels: set[str] = set()
+    for number, one in enumerate(config.organisations):
+        if one.token is None:
+            continue
+        if one.token.label in labels:
+            yield f"organisations[{number}].hsm.label", "two organisations have the same token"
+        labels.add(one.token.label)
+    if labels and config.vaults.tokens is None:
+        yield "vaults.hsm", "is missing, and an organisation has a token"
 
 
-def _profiles(value: Any) -> tuple[TransportProfile, ...]:
-    named = texts(value)
-    if not named or len(set(named)) != len(named) or not PROFILES.keys() >= set(named):
-        raise ValueError(f"is not one or several of {', '.join(PROFILES)}, each once")
-    return tuple(PROFILES[name] for name in named)
+def _guard_name_servers(config: Config, _: Table) -> Breaches:
+    if _real(config) and any(server.port != _DNS for server in config.federation.name_servers):
+        yield "federation.name_servers", "production asks name servers at port 53"
 
 
-def _with_values(profiles: tuple[TransportProfile, ...], table: Table | None) -> tuple[TransportProfile, ...]:
-    """The profiles with the values that the operator sets, since not every text could be had."""
-    if table is None:
-        return profiles
-    changed = tuple(
-        _changed(one, values) if (values := table.optional(one.identifier)) else one for one in profiles
-    )
-    table.finish()
-    return changed
+def _guard_addresses(config: Config, _: Table) -> Breaches:
+    if _real(config) and config.federation.private_addresses:
+        yield "federation.private_addresses", "production connects to public addresses only"
 
 
-def _changed(profile: TransportProfile, table: Table) -> TransportProfile:
-    changed = replace(
-        profile,
-        party_type=table.take("party_type", text, profile.party_type),
-        initiator_role=table.take("initiator_role", text, profile.initiator_role),
-        responder_role=table.take("responder_role", text, profile.responder_role),
-        property_type=table.take("property_type", text, profile.property_type),
-        security_timestamp=table.take("security_timestamp", flag, profile.security_timestamp),
-    )
-    table.finish()
-    return changed
+def _guard_federation(config: Config, _: Table) -> Breaches:
+    if not _real(config):
+        return
+    if not config.federation.identifier.startswith("urn:fdc:digg.se:edelivery:federation:"):
+        yield "federation.identifier", "production takes part in a federation of DIGG's"
+    elif config.federation.identifier.endswith(":test"):
+        yield "federation.identifier", "the test federation is not for production"
 
 
-def _loopback(value: Any) -> SocketAddress:
-    address = _address(value)
-    try:
-        loopback = ip_address(address.host).is_loopback
-    except ValueError:
-        loopback = False
-    if not loopback:
-        raise ValueError("is not a loopback address such as 127.0.0.1:9100")
-    return address
+def _guard_scanner(config: Config, _: Table) -> Breaches:
+    if _real(config) and config.malware is not None and config.malware.clamd is None:
+        yield "malware.scanner", "production scans messages for malicious code"
 
 
-def _addresses(value: Any) -> tuple[SocketAddress, ...]:
-    return tuple(_address(each) for each in items(value))
+def _guard_address_book(config: Config, _: Table) -> Breaches:
+    book = config.address_book
+    if _real(config) and book is not None and not book.url.startswith("https://"):
+        yield "address_book.url", "production reads the address book over HTTPS"
+
+
+def _real(config: Config) -> bool:
+    return config.environment is Environment.PRODUCTION
+
+
+PRODUCTION: tuple[Check, ...] = (
+    _guard_name_servers,
+    _guard_addresses,
+    _guard_federation,
+    _guard_scanner,
+    _guard_address_book,
+)
+"""Nothing meant for demonstration can be switched on in production (invariant 12)."""
+CHECKS: Checks = {
+    Config: (
+        _check_scanned,
+        _check_canaries,
+        _check_client_address,
+        _check_issuers,
+        _check_parts,
+        _check_tokens,
+        *PRODUCTION,
+    ),
+    VaultConfig: (_check_passphrase, _check_seals),
+    MessageServiceConfig: (_check_interface_d,),
+    MalwareConfig: (check_scanner,),
+    IsolationConfig: (check_level,),
+    TokenConfig: (check_pin,),
+    DomibusConfig: (check_login,),
+    OrganisationConfig: (
+        check_access_point,
+        check_message_clients,
+        check_client_keys,
+        check_client_addresses,
+    ),
+}
+"""Rules over several keys, by the table that they look at."""

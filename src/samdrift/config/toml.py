@@ -1,129 +1,226 @@
-"""Strict reading of TOML tables: a key that is missing, wrong or unknown is an error that names it."""
+"""The TOML of a configuration file: its tables, the line of each key, and all faults found in it."""
 
 from __future__ import annotations
 
+import itertools
+import re
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from samdrift.contracts.errors import Explained
 
-T = TypeVar("T")
-
 
 class ConfigError(Explained, ValueError):
-    """What is wrong with the configuration, and where in it."""
+    """A fault of the configuration: the key, the text and, where a file was read, the line."""
 
-    def __init__(self, where: str, text: str) -> None:
-        super().__init__(f"{where}: {text}")
+    def __init__(
+        self, where: str, text: str, *, line: int | None = None, others: Iterable[ConfigError] = ()
+    ) -> None:
         self.where = where
         self.text = text
+        self.line = line
+        self.faults = (self, *others)
+        """This one, and the other faults of the same file."""
+        more = len(self.faults) - 1
+        notes = [f"line {line}"] if line else []
+        notes += [f"and {more} more, see samdrift config check"] if more else []
+        super().__init__(f"{where}: {text}" + (f" ({'; '.join(notes)})" if notes else ""))
 
 
+@dataclass(slots=True)
+class Findings:
+    """Faults and warnings of one file, collected while it is read."""
+
+    lines: Mapping[str, int] = field(default_factory=dict)
+    unreadable: list[ConfigError] = field(default_factory=list)
+    """Faults of single keys."""
+    breaches: list[ConfigError] = field(default_factory=list)
+    """Faults of keys that do not fit together."""
+    warnings: list[ConfigError] = field(default_factory=list)
+
+    @property
+    def faults(self) -> tuple[ConfigError, ...]:
+        """All faults, in the order of the file; those of keys that do not fit together last."""
+        ordered = (
+            sorted(each, key=lambda fault: fault.line or 0) for each in (self.unreadable, self.breaches)
+        )
+        return tuple(itertools.chain.from_iterable(ordered))
+
+    def line(self, where: str) -> int | None:
+        """Return the line of a key; of a key that is not in the file, that of its nearest table."""
+        while where and where not in self.lines:
+            where = re.sub(r"(^|\.)[^.\[\]]*$|\[\d+\]$", "", where)
+        return self.lines.get(where)
+
+    def require_no_faults(self) -> None:
+        """Raise the first fault, with all others in it, if there is any."""
+        if self.faults:
+            first, *others = self.faults
+            raise ConfigError(first.where, first.text, line=first.line, others=others)
+
+
+@dataclass(frozen=True, slots=True)
 class Table:
-    """A table of the file whose keys are taken one by one; what is left over is an error."""
+    """A table of the file, with its place in it and the folder that its paths are relative to."""
 
-    def __init__(self, values: Mapping[str, Any], where: str, folder: Path) -> None:
-        self._values = dict(values)
-        self._where = where
-        self.folder = folder
-
-    def take(self, key: str, read: Callable[[Any], T], *default: T) -> T:
-        """The value of ``key`` through ``read``, which raises ``ValueError`` or ``TypeError``."""
-        if key not in self._values:
-            if default:
-                return default[0]
-            raise ConfigError(self.at(key), "is missing")
-        try:
-            return read(self._values.pop(key))
-        except (ValueError, TypeError) as error:
-            raise ConfigError(self.at(key), str(error)) from None
+    values: Mapping[str, Any]
+    where: str
+    folder: Path
+    found: Findings = field(default_factory=Findings)
 
     def __contains__(self, key: str) -> bool:
-        return key in self._values
-
-    def table(self, key: str) -> Table:
-        return self.take(key, lambda value: self._sub(value, key))
-
-    def optional(self, key: str) -> Table | None:
-        return self.table(key) if key in self._values else None
-
-    def tables(self, key: str) -> list[Table]:
-        values: list[Any] = self.take(key, items, [])
-        return [self._sub(value, f"{key}[{number}]") for number, value in enumerate(values)]
-
-    def path(self, key: str) -> Path:
-        return self.take(key, lambda value: self.folder / text(value))
-
-    def place(self, key: str) -> Path | str:
-        """A folder, or a URL as it stands."""
-        return self.take(
-            key, lambda value: text(value) if "://" in text(value) else self.folder / text(value)
-        )
-
-    def finish(self) -> None:
-        """Raise for keys that nobody took."""
-        for key in self._values:
-            raise ConfigError(self.at(key), "is not a setting")
-
-    def _sub(self, value: Any, key: str) -> Table:
-        if not isinstance(value, dict):
-            raise TypeError("is not a table")
-        return Table(value, self.at(key), self.folder)
+        return key in self.values
 
     def at(self, key: str) -> str:
-        return f"{self._where}.{key}" if self._where else key
+        """Return the full name of a key of this table."""
+        return f"{self.where}.{key}" if self.where else key
+
+    def table(self, key: str, values: Any) -> Table:
+        """Return the table below ``key``; :class:`TypeError` for a value of another type."""
+        if not isinstance(values, dict):
+            raise TypeError("is not a table")
+        return Table(values, self.at(key), self.folder, self.found)
+
+    def fault(self, key: str, text: str) -> None:
+        """Record a fault of a key of this table."""
+        self.found.unreadable.append(self._error(key, text))
+
+    def breach(self, key: str, text: str) -> None:
+        """Record that a key of this table does not fit together with others."""
+        self.found.breaches.append(self._error(key, text))
+
+    def warn(self, key: str, text: str) -> None:
+        """Record what works in this version and not in the next."""
+        self.found.warnings.append(self._error(key, text))
+
+    def _error(self, key: str, text: str) -> ConfigError:
+        where = self.at(key)
+        return ConfigError(where, text, line=self.found.line(where))
 
 
 def read_file(path: Path) -> Table:
-    """A file's outermost table; paths in it are relative to the file's folder."""
+    """Read a file's outermost table; :class:`ConfigError` when it is not there or not TOML."""
     try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
+        document = path.read_text(encoding="utf-8")
+        values = tomllib.loads(document)
     except FileNotFoundError:
         raise ConfigError(str(path), "there is no such file") from None
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(str(path), f"cannot be read ({type(error).__name__})") from None
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(str(path), f"is not TOML: {error}") from None
-    return Table(document, "", path.parent.resolve())
+    return Table(values, "", path.parent.resolve(), Findings(lines_of(document)))
 
 
-def text(value: Any) -> str:
-    if not isinstance(value, str) or not value:
-        raise TypeError("is not a text")
-    return value
+_TOKEN = re.compile(
+    r"""
+    (?P<blank>[ \t\r]+|\#[^\n]*)
+    |(?P<newline>\n)
+    |(?P<quoted>\"{3}(?:\\.|[^\\])*?\"{3,5}|'{3}.*?'{3,5}|"(?:\\.|[^"\\\n])*"|'[^'\n]*')
+    |(?P<mark>[\[\]{}=,.])
+    |(?P<bare>[^\s\[\]{}=,.\#"']+)
+    """,
+    re.VERBOSE | re.DOTALL,
+)
 
 
-def flag(value: Any) -> bool:
-    if not isinstance(value, bool):
-        raise TypeError("is neither true nor false")
-    return value
+def lines_of(document: str) -> dict[str, int]:
+    """Return the line of each table, key and item of a document that :mod:`tomllib` has accepted."""
+    return _Lines(document).found
 
 
-def count(value: Any) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-        raise TypeError("is not a whole number from 0")
-    return value
+class _Lines:
+    """A walk over the tokens of a valid document: tomllib does not tell where a key is."""
 
+    def __init__(self, document: str) -> None:
+        self.found: dict[str, int] = {}
+        self._lengths: dict[str, int] = {}
+        """Of each array of tables so far."""
+        self._tokens: list[tuple[str, int]] = []
+        line = 1
+        for match in _TOKEN.finditer(document):
+            if match.lastgroup != "blank":
+                self._tokens.append((match.group(), line))
+            line += match.group().count("\n")
+        self._tokens.append(("", line))
+        self._next = 0
+        table = ""
+        while self._peek():
+            if self._skip("["):
+                table = self._header()
+            elif not self._skip("\n"):
+                self._pair(table)
 
-def positive(value: Any) -> int:
-    if count(value) == 0:
-        raise ValueError("is not a whole number from 1")
-    return int(value)
+    def _peek(self) -> str:
+        return self._tokens[self._next][0]
 
+    def _take(self) -> tuple[str, int]:
+        self._next += 1
+        return self._tokens[self._next - 1]
 
-def items(value: Any) -> list[Any]:
-    if not isinstance(value, list):
-        raise TypeError("is not a list")
-    return value
+    def _skip(self, text: str) -> bool:
+        """Go past the next token if it is ``text``."""
+        if self._peek() != text:
+            return False
+        self._next += 1
+        return True
 
+    def _header(self) -> str:
+        """Go past ``[a.b]`` or ``[[a.b]]``; the place of the table that begins there."""
+        array = self._skip("[")
+        *above, (last, line) = self._names()
+        where = ""
+        for name, at in above:
+            where = self._note(where, name, at)
+            where = f"{where}[{self._lengths[where] - 1}]" if where in self._lengths else where
+        where = self._note(where, last, line)
+        self._take()
+        if array:
+            self._take()
+            self._lengths[where] = self._lengths.get(where, 0) + 1
+            where = f"{where}[{self._lengths[where] - 1}]"
+            self.found[where] = line
+        return where
 
-def texts(value: Any) -> tuple[str, ...]:
-    return tuple(text(each) for each in items(value))
+    def _names(self) -> list[tuple[str, int]]:
+        """Go past a key, which may be dotted."""
+        names = []
+        while True:
+            name, line = self._take()
+            names.append((tomllib.loads(f"name = {name}")["name"] if name[0] in "\"'" else name, line))
+            if not self._skip("."):
+                return names
 
+    def _note(self, where: str, name: str, line: int) -> str:
+        where = f"{where}.{name}" if where else name
+        self.found.setdefault(where, line)
+        return where
 
-def names(value: Any) -> dict[str, str]:
-    if not isinstance(value, dict):
-        raise TypeError("is not a table")
-    return {key: text(each) for key, each in value.items()}
+    def _pair(self, where: str) -> None:
+        """Go past ``key = value``."""
+        for name, line in self._names():
+            where = self._note(where, name, line)
+        self._take()
+        self._value(where)
+
+    def _value(self, where: str) -> None:
+        if self._skip("["):
+            self._items(where)
+        elif self._skip("{"):
+            while not self._skip("}"):
+                if not (self._skip(",") or self._skip("\n")):
+                    self._pair(where)
+        else:
+            while self._peek() not in ("", "\n", ",", "]", "}"):
+                self._take()
+
+    def _items(self, where: str) -> None:
+        number = 0
+        while not self._skip("]"):
+            if not (self._skip(",") or self._skip("\n")):
+                self.found[f"{where}[{number}]"] = self._tokens[self._next][1]
+                self._value(f"{where}[{number}]")
+                number += 1

@@ -116,7 +116,7 @@ def _shared(one: Claims, other: Claims) -> Iterator[tuple[str, str]]:
     if _same_users(one.first_user, other.first_user):
         yield "isolation.first_user", f"the same Unix users: {USERS} are kept for each"
     if one.tokens & other.tokens:
-        yield "organisations.token.label", "the same token"
+        yield "organisations.hsm.label", "the same token"
     if one.issuers & other.issuers:
         yield "federation.trust", "both let in access points of the same issuer"
 

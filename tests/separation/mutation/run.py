@@ -21,6 +21,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from tests.separation.mutation.clauses import CLAUSES
+from tests.separation.mutation.configuration import CONFIGURATION
 from tests.separation.mutation.guards import AT_REST, DATABASE, GATE, SESSION_KEYS
 from tests.separation.mutation.interface_a import INTERFACE_A
 from tests.separation.mutation.interfaces import COMMANDS, INTERFACE_C, INTERFACE_D, THE_CHECK, TOKENS
@@ -40,6 +41,7 @@ MUTANTS: tuple[Mutant, ...] = (
     *INTERFACE_D,
     *TOKENS,
     *COMMANDS,
+    *CONFIGURATION,
     *THE_CHECK,
     *PROOF,
     *PEERS,

@@ -32,8 +32,8 @@ async def test_from_files_to_a_token(config: Path, installation: Installation, h
     without = config.read_text() + entry
     config.write_text(without)
     assert "names no token" in await refused(config, "use-token", name)
-    token = f'token = {{ label = "{hsm.unused()}", pin_file = "{hsm.pin_file()}" }}\n'
-    library = f'\n[vaults.tokens]\nmodule = "{hsm.library}"\n'
+    token = f'hsm = {{ label = "{hsm.unused()}", pin_file = "{hsm.pin_file()}" }}\n'
+    library = f'\n[vaults.hsm]\nmodule = "{hsm.library}"\n'
     config.write_text(without + token + library)
     assert await asyncio.to_thread(states, config, name) == {"token ap": "missing", "token mt": "missing"}
     for _ in range(2):

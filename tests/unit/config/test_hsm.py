@@ -17,8 +17,8 @@ from tests.unit.config.test_reader import GOOD, write
 
 HABO = ParticipantIdentifier("0203:habo.se")
 MULLSJO = ParticipantIdentifier("0203:mullsjo.se")
-LIBRARY = '\n[vaults.tokens]\nmodule = "/usr/lib/softhsm/libsofthsm2.so"\n'
-TOKEN = '\n[organisations.token]\nlabel = "habo"\n'
+LIBRARY = '\n[vaults.hsm]\nmodule = "/usr/lib/softhsm/libsofthsm2.so"\n'
+TOKEN = '\n[organisations.hsm]\nlabel = "habo"\n'
 OTHER = '\n[[organisations]]\nidentifier = "0203:mullsjo.se"\nname = "Mullsjö"\nroles = ["ap"]\n'
 
 
@@ -48,18 +48,18 @@ def test_a_pin_may_be_told_by_an_officer_alone() -> None:
 @pytest.mark.parametrize(
     ("text", "where"),
     [
-        (GOOD + TOKEN, "vaults.tokens"),
-        (GOOD + TOKEN + OTHER + TOKEN + LIBRARY, "organisations.token.label"),
-        (GOOD + TOKEN + 'pin = "1234"\n' + LIBRARY, "organisations[0].token.pin"),
-        (GOOD + TOKEN.replace("habo", "h" * 33) + LIBRARY, "organisations[0].token.label"),
-        (GOOD + TOKEN.replace("habo", " ") + LIBRARY, "organisations[0].token.label"),
-        (GOOD + TOKEN + 'pin_credential = "../pin"\n' + LIBRARY, "organisations[0].token.pin_credential"),
+        (GOOD + TOKEN, "vaults.hsm"),
+        (GOOD + TOKEN + OTHER + TOKEN + LIBRARY, "organisations[1].hsm.label"),
+        (GOOD + TOKEN + 'pin = "1234"\n' + LIBRARY, "organisations[0].hsm.pin"),
+        (GOOD + TOKEN.replace("habo", "h" * 33) + LIBRARY, "organisations[0].hsm.label"),
+        (GOOD + TOKEN.replace("habo", " ") + LIBRARY, "organisations[0].hsm.label"),
+        (GOOD + TOKEN + 'pin_credential = "../pin"\n' + LIBRARY, "organisations[0].hsm.pin_credential"),
         (
             GOOD + TOKEN + 'pin_credential = "pin"\npin_file = "pin"\n' + LIBRARY,
-            "organisations[0].token.pin_credential",
+            "organisations[0].hsm.pin_credential",
         ),
-        (GOOD + "\n[vaults.tokens]\n", "vaults.tokens.module"),
-        (GOOD + LIBRARY + "slot = 1\n", "vaults.tokens.slot"),
+        (GOOD + "\n[vaults.hsm]\n", "vaults.hsm.module"),
+        (GOOD + LIBRARY + "slot = 1\n", "vaults.hsm.slot"),
     ],
 )
 def test_what_cannot_be_meant_is_refused_and_named(tmp_path: Path, text: str, where: str) -> None:

@@ -59,14 +59,14 @@ listen = "127.0.0.1:{port}3"
 """
 
 TOKEN = """
-[vaults.tokens]
+[vaults.hsm]
 module = "/usr/lib/softhsm/libsofthsm2.so"
 
 [[organisations]]
 identifier = "0203:a.se"
 name = "A"
 roles = ["ap"]
-token = {{ label = "{label}", {where} = "{pin}" }}
+hsm = {{ label = "{label}", {where} = "{pin}" }}
 """
 
 DOMIBUS = """
@@ -218,7 +218,7 @@ def test_a_domibus_is_one_party_in_one_environment(
     ("label", "where", "pin", "setting"),
     [
         ("b", "pin_file", "b/pin", ""),
-        ("a", "pin_file", "b/pin", "organisations.token.label"),
+        ("a", "pin_file", "b/pin", "organisations.hsm.label"),
         ("b", "pin_file", "a/pin", "0203:a.se token.pin_file"),
         ("b", "pin_credential", "b-pin", ""),
         ("b", "pin_credential", "a-pin", "0203:a.se token.pin_credential"),
@@ -299,7 +299,10 @@ def test_files_of_the_same_name_are_told_by_their_folders(place: Place) -> None:
 @pytest.mark.parametrize(
     ("change", "text"),
     [
-        (("sml_zone", "zone"), "b.toml: federation.sml_zone: is missing"),
+        (
+            ("sml_zone", "zone"),
+            "b.toml: federation.sml_zone: is missing (line 5; and 1 more, see samdrift config check)",
+        ),
         (('trust = "b/trust"', 'trust = "b"'), "b.toml: no certificate for access-point"),
         (('"b/database"', '"postgresql://[::1/x"'), "b.toml: the URL of the database cannot be read"),
     ],

@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated
 
-from samdrift.config.toml import ConfigError, Table, read_file, text
-from samdrift.wire.errors import WireError
+from samdrift.config.keys import Key, Tables
+from samdrift.config.kinds import PARTICIPANT, TEXT
+from samdrift.config.reading import read_table
+from samdrift.config.toml import ConfigError, read_file
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 NAMES = ("TestAP-01", "TestAP-02", "TestAP-03", "TestAP-04", "TestAP-05")
 """As the text names them (accesspoint-test-cases 3.1): the second has a part in no case."""
-_NEEDED = frozenset(NAMES) - {"TestAP-02"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,9 +23,24 @@ class TestParticipant:
 
     __test__ = False
 
-    identifier: ParticipantIdentifier
-    address: str
-    """Its functional address, which an SDK message names; the test bed does not look at it."""
+    identifier: Annotated[ParticipantIdentifier, Key("Its participant identifier.", PARTICIPANT)]
+    address: Annotated[str, Key("Its functional address, which an SDK message names.", TEXT)]
+    """The test bed does not look at it."""
+
+
+_BED = Tables(TestParticipant)
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    """The file, as it is written."""
+
+    first: Annotated[TestParticipant, Key("A participant of the test bed.", _BED, name=NAMES[0])]
+    third: Annotated[TestParticipant, Key("A participant of the test bed.", _BED, name=NAMES[2])]
+    fourth: Annotated[TestParticipant, Key("A participant of the test bed.", _BED, name=NAMES[3])]
+    fifth: Annotated[TestParticipant, Key("A participant of the test bed.", _BED, name=NAMES[4])]
+    second: Annotated[TestParticipant | None, Key("A participant in no case.", _BED, name=NAMES[1])] = None
+    tested: Annotated[ParticipantIdentifier | None, Key("Our own participant.", PARTICIPANT)] = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,27 +52,15 @@ class Participants:
 
 
 def read_participants(path: Path) -> Participants:
-    """Read and check the file, or raise :class:`ConfigError`."""
+    """Read and check the file, or raise :class:`ConfigError` with all faults."""
     table = read_file(path)
-    tested = table.take("tested", _participant) if "tested" in table else None
-    found = {name: _one(table.table(name)) for name in NAMES if name in table or name in _NEEDED}
-    table.finish()
-    identifiers = [one.identifier for one in found.values()]
+    file: _File = read_table(Tables(_File), table, {})
+    table.found.require_no_faults()
+    each = (file.first, file.second, file.third, file.fourth, file.fifth)
+    bed = {name: one for name, one in zip(NAMES, each, strict=True) if one is not None}
+    identifiers = [one.identifier for one in bed.values()]
     if len(set(identifiers)) < len(identifiers):
         raise ConfigError(str(path), "two participants have the same identifier")
-    if tested in identifiers:
+    if file.tested in identifiers:
         raise ConfigError("tested", "is a participant of the test bed")
-    return Participants(tested, found)
-
-
-def _one(table: Table) -> TestParticipant:
-    found = TestParticipant(table.take("identifier", _participant), table.take("address", text))
-    table.finish()
-    return found
-
-
-def _participant(value: Any) -> ParticipantIdentifier:
-    try:
-        return ParticipantIdentifier.parse(text(value))
-    except WireError as error:
-        raise ValueError(error.text) from None
+    return Participants(file.tested, bed)

@@ -80,7 +80,7 @@ class Module:
             library = self._load()
         except pkcs11.PKCS11Error:
             raise TokenUnavailable(
-                KeyFault.UNAVAILABLE, "the PKCS#11 library cannot be loaded: see vaults.tokens.module"
+                KeyFault.UNAVAILABLE, "the PKCS#11 library cannot be loaded: see vaults.hsm.module"
             ) from None
         if self._forked:
             self._begin_anew(library)
