@@ -16,7 +16,7 @@ from cryptography import x509
 
 from samdrift.accesspoint.agreement import compare, participant
 from samdrift.accesspoint.answers import Answers
-from samdrift.accesspoint.facts import reception_facts
+from samdrift.accesspoint.facts import keep_peer, reception_facts
 from samdrift.accesspoint.freshness import require_fresh
 from samdrift.accesspoint.meters import Meters
 from samdrift.accesspoint.ownkeys import CurrentKeys
@@ -103,6 +103,7 @@ class Inbound:
         """
         now = self._clock()
         facts: dict[str, str] = {}
+        peer: x509.Certificate | None = None
         reception: Reception | None = None
         recipient: ParticipantIdentifier | None = None
         try:
@@ -111,7 +112,7 @@ class Inbound:
             facts = reception_facts(header, (*self._settings.profiles, *PROFILES.values()))
             await self._peers.authenticate(header, now)
             require_fresh(header, now, self._settings.clock_tolerance)
-            recipient = self._served(header.user_message)
+            peer, recipient = header.certificate, self._served(header.user_message)
             taken = await self._take(reception, header, recipient, facts, now)
             self._meters.came_in(recipient, taken.event)
             self._signals.raise_for(recipient)
@@ -119,7 +120,7 @@ class Inbound:
         except As4Fault as fault:
             if reception is not None:
                 await reception.drain(self._limits.max_compressed_bytes)
-            await self._log_refusal(recipient, facts, fault)
+            await self._log_refusal(recipient, peer, facts, fault, now)
             self._meters.refused(recipient, fault)
             return self._answers.error(fault, now)
 
@@ -157,10 +158,13 @@ class Inbound:
             arrived = await self._spool(reception, writer, header)
             receipt = self._answers.receipt(header.user_message, arrived.complete.references, addressed, now)
             if arrived.envelope is None:
+                keep_peer(vault, header.certificate, now)
                 vault.record(AuditEvent.AP_ENVELOPE_REFUSED, reason=arrived.problem, **facts)
                 return _Taken(receipt, AuditEvent.AP_ENVELOPE_REFUSED)
             facts["envelope"] = arrived.envelope.id
-            return await self._accept(vault, writer, arrived.envelope, receipt, facts, now)
+            return await self._accept(
+                vault, writer, arrived.envelope, receipt, header.certificate, facts, now
+            )
 
     async def _spool(self, reception: Reception, writer: BodyWriter, header: SignedHeader) -> _Arrived:
         """Store the pieces as they come while the envelope's header is read from them.
@@ -202,6 +206,7 @@ class Inbound:
         writer: BodyWriter,
         envelope: EnvelopeHeader,
         receipt: Response,
+        peer: x509.Certificate,
         facts: dict[str, str],
         now: datetime,
     ) -> _Taken:
@@ -220,7 +225,9 @@ class Inbound:
             certificate=facts["certificate"],
         )
         body = await writer.finish()
-        if await vault.accept(item, body, receipt.body, now=now):
+        accepted = await vault.accept(item, body, receipt.body, now=now)
+        keep_peer(vault, peer, now)
+        if accepted:
             vault.record(AuditEvent.AP_ENVELOPE_RECEIVED, **facts)
             return _Taken(receipt, AuditEvent.AP_ENVELOPE_RECEIVED)
         vault.record(AuditEvent.AP_ENVELOPE_DUPLICATE, **facts)
@@ -229,7 +236,12 @@ class Inbound:
         return _Taken(answer, AuditEvent.AP_ENVELOPE_DUPLICATE)
 
     async def _log_refusal(
-        self, recipient: ParticipantIdentifier | None, facts: dict[str, str], fault: As4Fault
+        self,
+        recipient: ParticipantIdentifier | None,
+        peer: x509.Certificate | None,
+        facts: dict[str, str],
+        fault: As4Fault,
+        now: datetime,
     ) -> None:
         """Log a refused message (component-accesspoint 3.2.1 a 1).
 
@@ -244,6 +256,7 @@ class Inbound:
             await self._gate.operator_log(AuditEvent.AP_ENVELOPE_REFUSED, reason=reason, **facts)
             return
         async with self._gate.open(_WORKER, recipient, Role.ACCESS_POINT, Purpose.RECEIVE) as vault:
+            keep_peer(vault, peer, now)
             vault.record(AuditEvent.AP_ENVELOPE_REFUSED, reason=reason, **facts)
 
 

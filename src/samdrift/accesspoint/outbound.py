@@ -7,7 +7,9 @@ import time
 from collections.abc import AsyncIterator
 from datetime import datetime
 
-from samdrift.accesspoint.facts import peer_facts, signature_facts, transfer_facts
+from cryptography import x509
+
+from samdrift.accesspoint.facts import keep_peer, peer_facts, signature_facts, transfer_facts
 from samdrift.accesspoint.meters import Meters
 from samdrift.accesspoint.ownkeys import CurrentKeys
 from samdrift.accesspoint.route import NoRoute, Route, Routes
@@ -70,6 +72,7 @@ class Outbound:
         began = time.monotonic()
         facts = transfer_facts(transfer)
         references: tuple[SignedReference, ...] = ()
+        peer: x509.Certificate | None = None
         try:
             envelope = transfer.envelope
             route = await self._routes.find(
@@ -78,11 +81,12 @@ class Outbound:
         except NoRoute as failure:
             answer = Answer(failure.reason, failure.detail, final=failure.final)
         else:
-            facts |= peer_facts(route.certificate)
+            peer = route.certificate
+            facts |= peer_facts(peer)
             message = self._prepare(transfer, route, transfer.attempts[-1].at)
             references = message.references
             answer = await self._exchange(transfer, route, message, body)
-        later = await self._record(organisation, transfer, answer, references, facts)
+        later = await self._record(organisation, transfer, answer, references, facts, peer)
         self._meters.attempted(organisation, answer, final=later is None, seconds=time.monotonic() - began)
         return later
 
@@ -169,6 +173,7 @@ class Outbound:
         answer: Answer,
         references: tuple[SignedReference, ...],
         facts: dict[str, str],
+        peer: x509.Certificate | None,
     ) -> datetime | None:
         now = self._clock()
         later = self._settings.retry.next_attempt(len(transfer.attempts), now, self._rng(1)[0] / 255)
@@ -176,11 +181,13 @@ class Outbound:
             if answer.delivered:
                 if await vault.delivered(transfer.id, now=now, receipt=answer.receipt, peer=facts["peer"]):
                     signature = signature_facts(answer.signature)
+                    keep_peer(vault, peer, now)
                     vault.record(AuditEvent.AP_TRANSFER_DELIVERED, **facts, **signature)
                 return None
             why = {"reason": answer.reason.value, "detail": answer.detail}
             if answer.final or later is None:
                 if await vault.failed(transfer.id, now=now, reason=answer.reason, detail=answer.detail):
+                    keep_peer(vault, peer, now)
                     vault.record(AuditEvent.AP_TRANSFER_FAILED, **facts, **why)
                 return None
             waits = await vault.postpone(
@@ -192,6 +199,7 @@ class Outbound:
                 references=[reference.xml for reference in references],
             )
             if waits:
+                keep_peer(vault, peer, now)
                 vault.record(AuditEvent.AP_TRANSFER_POSTPONED, **facts, **why)
             return later
 
