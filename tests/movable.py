@@ -54,6 +54,7 @@ async def fill(installation: Installation, organisation: ParticipantIdentifier) 
         )
         (first, _) = await vault.inbox(2)
         await vault.acknowledge(first.id, now=NOW)
+        vault.keep_certificate(b"certificate", now=NOW)
         done = await submitted(vault, sender=organisation)
         await vault.delivered(done.id, now=NOW, receipt=b"<\xff\x00proof/>", peer="AP0002")
     async with installation.open(organisation, MT) as messages:

@@ -9,12 +9,14 @@ import pytest
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+from cryptography.hazmat.primitives.serialization import Encoding
 from lxml import etree
 
 from samdrift.audit.entries import LogEntry
 from samdrift.audit.events import AuditEvent
 from samdrift.wire.as4 import As4Fault, build_error, new_message_id, read_response
 from samdrift.wire.ebms import EbmsErrorCode
+from samdrift.wire.identifiers import SDK_MESSAGE_EXTENDED
 from tests.roles.letters import changed
 from tests.roles.member import AP, Member
 from tests.roles.peer import Peer
@@ -44,6 +46,16 @@ def soap_of(body: bytes) -> bytes:
     return body[begin : body.index(b"</S12:Envelope>", begin) + len(b"</S12:Envelope>")]
 
 
+async def kept(member: Member, peer: Peer) -> bytes | None:
+    """The certificate itself, as the organisation's vault has it."""
+    async with member.open(AP) as vault:
+        return await vault.certificate(fingerprint(peer))
+
+
+def itself(peer: Peer) -> bytes:
+    return peer.key.certificate.public_bytes(Encoding.DER)
+
+
 async def outgoing(sender: Member, peer: Peer, event: AuditEvent) -> LogEntry:
     return await sender.logged(AP, await sender.send(peer.address), event)
 
@@ -65,6 +77,8 @@ class TestOutgoing:
         message, facts = received.header.user_message, entry.ids
         assert facts["peer"] == peer.party, "Identifierare för mottagande accesspunkt"
         assert facts["certificate"] == fingerprint(peer), "Mottagande accesspunkts certifikat"
+        assert await kept(stage.habo, peer) == itself(peer), "Mottagande accesspunkts certifikat"
+        assert facts["message_type"] == message.action == SDK_MESSAGE_EXTENDED.action, "Meddelandetyp"
         assert just_now(facts["sent"]), "Avsändningstidpunkt"
         assert just_now(entry.at.isoformat())
         assert facts["sender"] == stage.habo.organisation.value, "Identifierare för avsändande Deltagare"
@@ -101,8 +115,9 @@ class TestOutgoing:
             "Felorsak"
         )
         assert (facts["peer"], facts["certificate"]) == (peer.party, fingerprint(peer))
+        assert await kept(stage.habo, peer) == itself(peer)
         assert just_now(facts["sent"])
-        for name in ("sender", "recipient", "as4", "conversation"):
+        for name in ("sender", "recipient", "as4", "conversation", "message_type"):
             assert facts[name]
 
 
@@ -120,6 +135,8 @@ class TestIncoming:
         facts = entry.ids
         assert facts["peer"] == peer.party, "Identifierare för avsändande accesspunkt"
         assert facts["certificate"] == fingerprint(peer), "Avsändande accesspunkts certifikat"
+        assert await kept(stage.habo, peer) == itself(peer), "Avsändande accesspunkts certifikat"
+        assert facts["message_type"] == SDK_MESSAGE_EXTENDED.action, "Meddelandetyp"
         assert just_now(entry.at.isoformat()), "Mottagningstidpunkt"
         assert facts["sender"] == peer.address.organisation.value, "Identifierare för avsändande Deltagare"
         assert facts["recipient"] == stage.habo.organisation.value, "och mottagande Deltagare"
@@ -155,5 +172,6 @@ class TestIncoming:
         assert of_nobody.ids["recipient"] == "0203:okand.example.se"
         for facts in (entry.ids, of_nobody.ids):
             assert (facts["peer"], facts["certificate"]) == (peer.party, fingerprint(peer))
-            for name in ("signature", "sender", "recipient", "conversation"):
+            for name in ("signature", "sender", "recipient", "conversation", "message_type"):
                 assert facts[name]
+        assert await kept(stage.habo, peer) == itself(peer)

@@ -78,6 +78,9 @@ async def test_both_ends_show_what_happened_with_receipts_that_hold(
     files = opened(paths[name])
     assert len([each for each in files if each.startswith("transport-receipts/")]) == 2
     assert len([each for each in files if each.startswith("message-receipts/")]) == 1
+    other = stage.agency if name == "habo" else stage.habo
+    (certificate,) = [data for each, data in files.items() if each.startswith("peer-certificates/")]
+    assert certificate == other.certificate.public_bytes(Encoding.DER), "component-accesspoint 3.4.1"
     logs = files["log/ap.jsonl"] + files["log/mt.jsonl"]
     assert logs.count(message_id.encode()) > 4
     everything = b"".join(files.values())
@@ -174,9 +177,23 @@ def altered_receipt(files: Files) -> Files:
     return files | {name: files[name] + b"\n"}
 
 
+def swapped_certificate(files: Files) -> Files:
+    """Another certificate under the name of the peer's."""
+    name = next(each for each in files if each.startswith("peer-certificates/"))
+    return files | {name: KEY.certificate.public_bytes(Encoding.DER)}
+
+
+def added_certificate(files: Files) -> Files:
+    name = f"peer-certificates/{KEY.certificate.fingerprint(SHA256()).hex()}.der"
+    return files | {name: KEY.certificate.public_bytes(Encoding.DER)}
+
+
 LEFT_OUT: dict[str, tuple[Callable[[Files], Files], str | tuple[str, ...]]] = {
     "the message receipt": (without("message-receipts/"), "message-receipts/"),
     "the transport receipts": (without("transport-receipts/"), "transport-receipts/"),
+    "the peers' certificates": (without("peer-certificates/"), "peer-certificates/"),
+    "another certificate than the one in the log": (swapped_certificate, "peer-certificates/"),
+    "a certificate that no entry names": (added_certificate, "peer-certificates/"),
     "all digests": (without("digests.jsonl"), ("digest of the ", "message-receipts/")),
     "one digest": (without_line("digests.jsonl", "commitment"), "digest of the "),
     "another receipt than the one in the log": (altered_receipt, "message-receipts/"),

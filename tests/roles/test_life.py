@@ -14,7 +14,7 @@ from samdrift.administration.checklist import State, checklist, ready
 from samdrift.administration.readiness import asking, gather
 from samdrift.audit.entries import Happening
 from samdrift.audit.events import AuditEvent
-from samdrift.contracts.discovery import DiscoveryUnavailable
+from samdrift.contracts.discovery import DiscoveryUnavailable, SharedService
 from samdrift.contracts.messages import Direction, MessageStatus
 from samdrift.contracts.principals import Role
 from samdrift.installation.operator import vault_settings
@@ -70,7 +70,7 @@ class Silent:
     """SML does not answer."""
 
     async def service(self, participant: object, document: object) -> ServiceMetadata:
-        raise DiscoveryUnavailable("SML gave no answer")
+        raise DiscoveryUnavailable("SML gave no answer", SharedService.SML)
 
 
 @pytest.fixture(autouse=True)

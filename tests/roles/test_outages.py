@@ -5,12 +5,17 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from samdrift.audit.events import AuditEvent
+from samdrift.contracts.addressbook import Listing
 from samdrift.contracts.messages import Direction, MessageStatus
 from samdrift.federation.outages import Failure, Service
-from samdrift.wire.identifiers import RECEIPT_EXTENDED, SDK_MESSAGE_BASE
+from samdrift.wire.addressbook import AddressBookCopy
+from samdrift.wire.identifiers import RECEIPT_EXTENDED, SDK_MESSAGE_BASE, ParticipantIdentifier
 from tests.roles.member import AP, MT, Member, until
 from tests.roles.stage import ATTEMPTS, Stage
 
@@ -58,6 +63,79 @@ async def test_a_message_waits_for_its_recipients_key(stage: Stage, lookup: Serv
         assert record is not None
         assert record.status is MessageStatus.SCHEDULED
     await habo.reaches(message_id, MessageStatus.WAITING_FOR_RECEIPT)
+
+
+async def waits_for(member: Member, message_id: str, beginning: str) -> str:
+    """The step that reports what a scheduled message waits for."""
+
+    async def look() -> str | None:
+        record = await member.record(message_id, Direction.OUT)
+        assert record is not None
+        assert record.status is MessageStatus.SCHEDULED
+        told = [event for event in await member.events(message_id) if event.title.startswith(beginning)]
+        assert len(told) <= 1, "an outage is one step, however often the message is tried again"
+        assert all(event.status is MessageStatus.SCHEDULED for event in told)
+        return told[0].title if told else None
+
+    return await until(look, f"the sender reads: {beginning}")
+
+
+async def test_operator_common_rules_4_1_2_a_a_waiting_sender_reads_which_service_is_down_and_since_when(
+    stage: Stage, lookup: Service
+) -> None:
+    """In the events of interface D, once, and in the organisation's log.
+
+    Clauses: component-accesspoint 3.2.3 c.
+    """
+    habo, peer = stage.habo, stage.peer()
+    began = datetime.now(UTC)
+    with outage(stage, lookup):
+        message_id = await habo.send(peer.address)
+        title = await waits_for(habo, message_id, f"{lookup.upper()} cannot be reached since ")
+        since = datetime.fromisoformat(title.rpartition(" since ")[2])
+        assert timedelta(seconds=-1) <= since - began <= timedelta(seconds=60)
+        await asyncio.sleep(LONG_ENOUGH)
+        assert await waits_for(habo, message_id, f"{lookup.upper()} cannot be reached since ") == title
+        (held,) = [one for one in await habo.log(MT, message_id) if one.event == AuditEvent.MT_MESSAGE_HELD]
+        assert lookup.upper() in held.ids["reason"]
+    await habo.reaches(message_id, MessageStatus.WAITING_FOR_RECEIPT)
+
+
+async def test_operator_common_rules_4_1_2_a_a_waiting_sender_reads_that_revocation_cannot_be_checked(
+    stage: Stage,
+) -> None:
+    """The responder of the organisations' issuer is silent, and nothing of it is kept."""
+    habo, peer = stage.habo, stage.peer()
+    with outage(stage, Service.RESPONDER):
+        message_id = await habo.send(peer.address)
+        await waits_for(habo, message_id, "The revocation service cannot be reached since ")
+    await habo.reaches(message_id, MessageStatus.WAITING_FOR_RECEIPT)
+
+
+async def test_operator_common_rules_4_1_2_a_a_sender_reads_that_the_address_book_was_not_asked(
+    stage: Stage,
+) -> None:
+    """The message goes all the same; its recipient checks the address."""
+    habo, peer = stage.habo, stage.peer()
+    book = habo.operator.messages.address_book
+    habo.operator.messages.address_book = Deaf(book.copy)
+    try:
+        message_id = await habo.send(peer.address)
+    finally:
+        habo.operator.messages.address_book = book
+    first, *_ = await habo.events(message_id)
+    assert first.title.startswith("The address book could not be reached at ")
+    await habo.reaches(message_id, MessageStatus.WAITING_FOR_RECEIPT)
+
+
+@dataclass(frozen=True)
+class Deaf:
+    """An address book that cannot be asked, and whose copy has no address that is new."""
+
+    copy: AddressBookCopy | None
+
+    async def listing(self, organisation: ParticipantIdentifier, address: str) -> Listing:
+        return Listing.NOT_KNOWN
 
 
 async def test_component_accesspoint_3_2_3_a_a_transfer_waits_for_its_address(

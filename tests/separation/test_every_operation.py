@@ -138,6 +138,7 @@ async def victim(installation: Installation) -> Victim:
         await transfers.delivered(proved.id, now=NOW, receipt=MARKER.encode(), peer="AP0002-SDK-TEST")
         done = await submitted(transfers)
         await transfers.failed(done.id, now=NOW, reason=TransferReason.GIVEN_UP, detail=MARKER)
+        transfers.keep_certificate(MARKER.encode(), now=NOW)
         transfers.record(AuditEvent.AP_TRANSFER_QUEUED, envelope=transfer.envelope.envelope_id, note=MARKER)
         transfers.record(AuditEvent.AP_ENVELOPE_REFUSED, reason=MARKER)
     async with installation.open(organisation, MT) as messages:
@@ -385,6 +386,15 @@ async def accept(vault: AccessPointVault, victim: Victim) -> object:
     return await is_(True, vault.accept(item, await body(vault), b"", now=NOW))
 
 
+async def keep_certificate(vault: AccessPointVault, victim: Victim) -> None:
+    """The same certificate is kept by each organisation that has met its peer."""
+    vault.keep_certificate(MARKER.encode(), now=NOW)
+
+
+async def certificate(vault: AccessPointVault, victim: Victim) -> object:
+    return await is_(None, vault.certificate(sha256(MARKER.encode()).hexdigest()))
+
+
 async def inbox(vault: AccessPointVault, victim: Victim) -> object:
     waiting = await vault.inbox(1000)
     assert victim.item_id not in {item.id for item in waiting}
@@ -538,6 +548,10 @@ async def receipt_body(vault: MessageServiceVault, victim: Victim) -> object:
     return await unknown(vault.receipt_body(victim.answer.id))
 
 
+async def add_event(vault: MessageServiceVault, victim: Victim) -> None:
+    vault.add_event(victim.out.id, StatusEvent(NOW, MessageStatus.SCHEDULED, "mine"), direction=Direction.OUT)
+
+
 async def digest(vault: MessageServiceVault, victim: Victim) -> object:
     return await is_(None, vault.digest(victim.commitment))
 
@@ -654,6 +668,7 @@ def page(name: str) -> Case:
             "messages": (victim.out.id, "out"),
             "receipts": (victim.answer.id,),
             "digests": (victim.commitment,),
+            "peer_certificates": ("",),
             "processed": (victim.processed,),
             "cursors": (victim.cursor,),
             "session_keys": ("",),
@@ -704,7 +719,7 @@ CASES: dict[type[Opened], dict[str, Case]] = {
     | {case.__name__: case for case in (submit, claim_transfers, outgoing_body, delivered, failed, postpone)}
     | {case.__name__: case for case in (events, known_receipt, accept, inbox, incoming_body, acknowledge)}
     | {case.__name__: case for case in (waiting, backlog, status, attempts, proof, hasten)}
-    | {case.__name__: case for case in (give_up, refused)}
+    | {case.__name__: case for case in (give_up, refused, keep_certificate, certificate)}
     | {"next_due": next_due_transfer},
     TransferDesk: {case.__name__: case for case in (waiting, history, retry, give_up, refused)},
     MessageServiceVault: BOTH
@@ -712,7 +727,7 @@ CASES: dict[type[Opened], dict[str, Case]] = {
     | {case.__name__: case for case in (mark_processed, messages, set_status, status_events, delete)}
     | {case.__name__: case for case in (receipt_for_message, receipt_body, store_received_receipt)}
     | {case.__name__: case for case in (set_receipt_state, claim_work, schedule, reschedule, finish_work)}
-    | {case.__name__: case for case in (cursor, set_cursor, under_way, drop_content)}
+    | {case.__name__: case for case in (cursor, set_cursor, under_way, drop_content, add_event)}
     | {case.__name__: case for case in (token_keys, use_assertion, digest, keep_digest)}
     | {case.__name__: case for case in (take_session_key, look_after_marks, lost_marks, accept_lost_marks)}
     | {case.__name__: case for case in (count_refusal, refusals)}
@@ -721,7 +736,7 @@ CASES: dict[type[Opened], dict[str, Case]] = {
     AccessPointArrival: ARRIVING,
     MessageServiceArrival: ARRIVING,
     AccessPointDeparture: DEPARTING
-    | {name: page(name) for name in ("incoming", "transfers", "attempts", "events")},
+    | {name: page(name) for name in ("incoming", "transfers", "attempts", "events", "peer_certificates")},
     MessageServiceDeparture: DEPARTING
     | {name: page(name) for name in ("messages", "receipts", "digests", "processed", "cursors", "work")}
     | {"session_keys": page("session_keys"), "mark_keys": mark_keys},
@@ -803,6 +818,8 @@ class Undone(Exception):
 CHANGES = frozenset(
     {
         "finish_work",
+        "add_event",
+        "keep_certificate",
         "keep_digest",
         "mark_processed",
         "record",

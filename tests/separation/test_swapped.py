@@ -75,6 +75,7 @@ CLEAR: dict[Column, str] = {
     ("mailboxes", "mark"): "a keyed mark to search by",
     ("transfers", "digest"): "of an envelope as it is sent",
     ("transfers", "receipt"): "signed by the peer: evidence",
+    ("peer_certificates", "certificate"): "public: what peers show to everybody; the log names it",
     ("attempts", "signed"): "digests that this access point has signed",
     ("incoming", "receipt"): "signed by this access point: evidence",
     ("used_assertions", "mark"): "a digest",

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from base64 import b64encode
 from collections.abc import Iterable
+from datetime import datetime
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.serialization import Encoding
 
+from samdrift.vault.accesspoint import AccessPointVault
 from samdrift.vault.records import Transfer
 from samdrift.wire.as4 import FINAL_RECIPIENT, ORIGINAL_SENDER, SignedHeader, UserMessage
 from samdrift.wire.crypto.certificates import common_name
@@ -31,6 +34,7 @@ def reception_facts(header: SignedHeader, profiles: Iterable[TransportProfile]) 
         **signature_facts(header.signature),
         "sender": message.property("originalSender") or "",
         "recipient": message.property("finalRecipient") or "",
+        "message_type": message.action,
         **profile_facts(message, profiles),
     }
 
@@ -49,6 +53,17 @@ def profile_facts(message: UserMessage, profiles: Iterable[TransportProfile]) ->
         if came == {profile.property_type}:
             types = profile.identifier
     return {"roles": roles, "property_types": "none" if came == {None} else types}
+
+
+def keep_peer(vault: AccessPointVault, certificate: x509.Certificate | None, now: datetime) -> None:
+    """Keep the certificate that an entry names by its SHA-256; nothing where the peer is not known yet.
+
+    With the entry and not before it, so that a long attempt locks no row that another waits for.
+
+    Clauses: component-accesspoint 3.1.7 a, b, 3.4.1 sentence 1, sentence 2.
+    """
+    if certificate is not None:
+        vault.keep_certificate(certificate.public_bytes(Encoding.DER), now=now)
 
 
 def peer_facts(certificate: x509.Certificate) -> dict[str, str]:
@@ -77,4 +92,5 @@ def transfer_facts(transfer: Transfer) -> dict[str, str]:
         "conversation": envelope.conversation_id,
         "sender": envelope.sender.value,
         "recipient": envelope.recipient.value,
+        "message_type": envelope.document.action,
     }

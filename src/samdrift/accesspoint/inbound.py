@@ -19,7 +19,7 @@ from starlette.responses import Response as HttpResponse
 from starlette.routing import Route
 
 from samdrift.accesspoint.agreement import compare, participant, require_fresh
-from samdrift.accesspoint.facts import reception_facts
+from samdrift.accesspoint.facts import keep_peer, reception_facts
 from samdrift.accesspoint.meters import Meters
 from samdrift.accesspoint.peers import Peers
 from samdrift.accesspoint.refusals import Refusals
@@ -130,17 +130,18 @@ class Inbound:
         """
         now = self._clock()
         facts: dict[str, str] = {}
+        peer: x509.Certificate | None = None
         reception: Reception | None = None
-        peer = ""
+        party = ""
         recipient: ParticipantIdentifier | None = None
         try:
             reception = Reception(As4Reader(content_type, self._limits), body)
             header = await reception.header(self._signers)
             facts = reception_facts(header, (*self._settings.profiles, *PROFILES.values()))
             await self._peers.authenticate(header, now)
-            peer = facts.get("peer", "")
+            party = facts.get("peer", "")
             require_fresh(header, now, self._settings.clock_tolerance)
-            recipient = self._served(header.user_message)
+            peer, recipient = header.certificate, self._served(header.user_message)
             taken = await self._take(reception, header, recipient, facts, now)
             self._meters.came_in(recipient, taken.event)
             self._signals.raise_for(recipient)
@@ -148,7 +149,7 @@ class Inbound:
         except As4Fault as fault:
             if reception is not None:
                 await reception.drain(self._limits.max_compressed_bytes)
-            await self._log_refusal(recipient, peer, facts, fault)
+            await self._log_refusal(recipient, party, peer, facts, fault, now)
             self._meters.refused(recipient, fault)
             return self._answers.error(fault, now)
 
@@ -186,10 +187,13 @@ class Inbound:
             arrived = await self._spool(reception, writer, header)
             receipt = self._answers.receipt(header.user_message, arrived.complete.references, addressed, now)
             if arrived.envelope is None:
+                keep_peer(vault, header.certificate, now)
                 vault.record(AuditEvent.AP_ENVELOPE_REFUSED, reason=arrived.problem, **facts)
                 return _Taken(receipt, AuditEvent.AP_ENVELOPE_REFUSED)
             facts["envelope"] = arrived.envelope.id
-            return await self._accept(vault, writer, arrived.envelope, receipt, facts, now)
+            return await self._accept(
+                vault, writer, arrived.envelope, receipt, header.certificate, facts, now
+            )
 
     async def _spool(self, reception: Reception, writer: BodyWriter, header: SignedHeader) -> _Arrived:
         """Store the pieces as they come while the envelope's header is read from them.
@@ -231,6 +235,7 @@ class Inbound:
         writer: BodyWriter,
         envelope: EnvelopeHeader,
         receipt: Response,
+        peer: x509.Certificate,
         facts: dict[str, str],
         now: datetime,
     ) -> _Taken:
@@ -250,7 +255,9 @@ class Inbound:
         )
         body = await writer.finish()
         facts["size"] = str(body.size)
-        if await vault.accept(item, body, receipt.body, now=now):
+        accepted = await vault.accept(item, body, receipt.body, now=now)
+        keep_peer(vault, peer, now)
+        if accepted:
             vault.record(AuditEvent.AP_ENVELOPE_RECEIVED, **facts)
             return _Taken(receipt, AuditEvent.AP_ENVELOPE_RECEIVED)
         vault.record(AuditEvent.AP_ENVELOPE_DUPLICATE, **facts)
@@ -259,7 +266,13 @@ class Inbound:
         return _Taken(answer, AuditEvent.AP_ENVELOPE_DUPLICATE)
 
     async def _log_refusal(
-        self, recipient: ParticipantIdentifier | None, peer: str, facts: dict[str, str], fault: As4Fault
+        self,
+        recipient: ParticipantIdentifier | None,
+        party: str,
+        peer: x509.Certificate | None,
+        facts: dict[str, str],
+        fault: As4Fault,
+        now: datetime,
     ) -> None:
         """Log a refused message (component-accesspoint 3.2.1 a 1).
 
@@ -270,10 +283,11 @@ class Inbound:
         Clauses: component-accesspoint 3.2.1 step 1.
         """
         if recipient is None:
-            await self._refusals.add(peer, facts, fault)
+            await self._refusals.add(party, facts, fault)
             return
         reason = f"{fault.error.value}: {fault.detail}"
         async with self._vaults.open(recipient, Purpose.RECEIVE) as vault:
+            keep_peer(vault, peer, now)
             vault.record(AuditEvent.AP_ENVELOPE_REFUSED, reason=reason, **facts)
 
 

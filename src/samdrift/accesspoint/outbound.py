@@ -8,7 +8,9 @@ from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 from functools import partial
 
-from samdrift.accesspoint.facts import peer_facts, signature_facts, transfer_facts
+from cryptography import x509
+
+from samdrift.accesspoint.facts import keep_peer, peer_facts, signature_facts, transfer_facts
 from samdrift.accesspoint.meters import Meters
 from samdrift.accesspoint.route import NoRoute, Route, Routes
 from samdrift.accesspoint.settings import AccessPointSettings, CurrentKeys
@@ -73,6 +75,7 @@ class Outbound:
         began = time.monotonic()
         facts = transfer_facts(transfer)
         references: tuple[SignedReference, ...] = ()
+        peer: x509.Certificate | None = None
         try:
             envelope = transfer.envelope
             route = await self._routes.find(
@@ -81,11 +84,12 @@ class Outbound:
         except NoRoute as failure:
             answer = Answer(failure.reason, failure.detail, final=failure.final)
         else:
-            facts |= peer_facts(route.certificate)
+            peer = route.certificate
+            facts |= peer_facts(peer)
             message = self._prepare(transfer, route, transfer.attempts[-1].at)
             references = message.references
             answer = await self._exchange(transfer, route, message, body)
-        later = await self._record(organisation, transfer, answer, references, facts)
+        later = await self._record(organisation, transfer, answer, references, facts, peer)
         self._meters.attempted(organisation, answer, final=later is None, seconds=time.monotonic() - began)
         return later
 
@@ -172,6 +176,7 @@ class Outbound:
         answer: Answer,
         references: tuple[SignedReference, ...],
         facts: dict[str, str],
+        peer: x509.Certificate | None,
     ) -> datetime | None:
         now = self._clock()
         later = self._settings.retry.next_attempt(len(transfer.attempts), now, self._rng(1)[0] / 255)
@@ -179,11 +184,13 @@ class Outbound:
             if answer.delivered:
                 if await vault.delivered(transfer.id, now=now, receipt=answer.receipt, peer=facts["peer"]):
                     signature = signature_facts(answer.signature)
+                    keep_peer(vault, peer, now)
                     vault.record(AuditEvent.AP_TRANSFER_DELIVERED, **facts, **signature)
                 return None
             why = {"reason": answer.reason.value, "detail": answer.detail}
             if answer.final or later is None:
                 if await vault.failed(transfer.id, now=now, reason=answer.reason, detail=answer.detail):
+                    keep_peer(vault, peer, now)
                     vault.record(AuditEvent.AP_TRANSFER_FAILED, **facts, **why)
                 return None
             waits = await vault.postpone(
@@ -195,6 +202,7 @@ class Outbound:
                 references=[reference.xml for reference in references],
             )
             if waits:
+                keep_peer(vault, peer, now)
                 vault.record(AuditEvent.AP_TRANSFER_POSTPONED, **facts, **why)
             return later
 

@@ -14,7 +14,13 @@ from samdrift.administration.administration import Administration
 from samdrift.administration.checklist import Asked, Facts
 from samdrift.administration.keysheld import HeldKeys, held_keys
 from samdrift.config.model import Config, OrganisationConfig
-from samdrift.contracts.discovery import Discovery, DiscoveryError, DiscoveryUnavailable, NotRegistered
+from samdrift.contracts.discovery import (
+    Discovery,
+    DiscoveryError,
+    DiscoveryUnavailable,
+    NotRegistered,
+    SharedService,
+)
 from samdrift.contracts.principals import Role
 from samdrift.installation import rolesettings
 from samdrift.installation.services import shared_services
@@ -69,7 +75,7 @@ class _Untold:
     async def service(
         self, participant: ParticipantIdentifier, document: DocumentIdentifier
     ) -> ServiceMetadata:
-        raise DiscoveryUnavailable(self._why)
+        raise DiscoveryUnavailable(self._why, SharedService.SML)
 
 
 async def gather(

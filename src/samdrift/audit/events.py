@@ -88,7 +88,7 @@ class AuditEvent(StrEnum):
     MT_MESSAGE_LATE = "mt:message:late"
     """A step came for a message that had a final status already."""
     MT_MESSAGE_HELD = "mt:message:held"
-    """It waits for the malware scanner, or for the organisation's token."""
+    """It waits for a service that is down: its sender or, of one that came in, the log says for which."""
     MT_MALWARE_FOUND = "mt:malware:found"
     MT_SENDER_LIMITED = "mt:sender:limited"
     """Too many of a sender's envelopes meant nothing when decrypted: its others wait."""

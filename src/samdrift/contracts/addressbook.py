@@ -17,6 +17,8 @@ class Listing(Enum):
     """The address book itself says so, not only a copy that may be old."""
     NOT_KNOWN = auto()
     """There is no copy with the address, and the address book cannot be asked."""
+    NO_BOOK = auto()
+    """This installation is configured without an address book."""
 
 
 class AddressBook(Protocol):

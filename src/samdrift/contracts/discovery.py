@@ -34,8 +34,20 @@ class NotRegistered(DiscoveryError):
     """The participant, or the document type for it, is not registered (component-accesspoint 3.2.4 a)."""
 
 
+class SharedService(StrEnum):
+    """A service of the federation that a lookup or a check needs, as a waiting sender reads it."""
+
+    SML = "SML"
+    SMP = "SMP"
+    REVOCATION = "The revocation service"
+
+
 class DiscoveryUnavailable(DiscoveryError, Temporary):
-    """SML or SMP did not answer; may succeed later (component-accesspoint 3.2.3 a)."""
+    """A shared service did not answer; may succeed later (component-accesspoint 3.2.3 a)."""
+
+    def __init__(self, text: str, service: SharedService) -> None:
+        super().__init__(text)
+        self.service = service
 
 
 class DiscoveryUntrusted(DiscoveryError):

@@ -20,5 +20,7 @@ class Temporary(Explained):
 
     expected = False
     """Whether a person caused it and will end it: there is no failure to report."""
+    service = ""
+    """What is down, as a waiting sender reads it (``SMP``); empty where the text says it all."""
     announced = False
     """Whether its end is announced to the waiting worker, who then need not try before."""

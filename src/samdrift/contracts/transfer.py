@@ -109,6 +109,8 @@ class TransferRefused(Explained):
 class TransferUnavailable(Temporary):
     """The access point did not answer as agreed; the same call may succeed later."""
 
+    service = "The access point"
+
     def __init__(self, text: str) -> None:
         super().__init__(text)
         self.text = text

@@ -103,6 +103,7 @@ class _Writing:
         async with self._gate.open(self._worker, organisation, role, purpose) as vault:
             if isinstance(vault, AccessPointVault):
                 await self._transport_receipts(vault)
+                await self._peer_certificates(vault)
             else:
                 await self._message_receipts(vault)
                 await self._kept_digests(vault)
@@ -120,6 +121,14 @@ class _Writing:
                 receipt = await vault.known_receipt(ids["as4"], ids["peer"])
             if receipt is not None:
                 await self._add(name, receipt)
+
+    async def _peer_certificates(self, vault: AccessPointVault) -> None:
+        """Of the access points that the entries name."""
+        named = {layout.named_certificate(one.entry.ids) for one in self._found}
+        for sha256 in sorted(filter(None, named)):
+            certificate = await vault.certificate(sha256)
+            if certificate is not None:
+                await self._add(layout.certificate_file(sha256), certificate)
 
     async def _message_receipts(self, vault: MessageServiceVault) -> None:
         """As they were given and as they came, also of a message that was deleted."""

@@ -9,14 +9,17 @@ from samdrift.audit.events import AuditEvent
 from samdrift.contracts.principals import Role
 
 FORMAT = "samdrift evidence"
-VERSION = 2
-"""Since 2 a message receipt is named after the entry that speaks of it, and there are digests."""
-KNOWN = (1, VERSION)
+VERSION = 3
+"""Since 2 a message receipt is named after the entry that speaks of it, and there are digests; since 3
+the certificates of peers that entries name.
+"""
+KNOWN = (1, 2, VERSION)
 STATEMENT_FILE = "evidence.json"
 SIGNATURE_FILE = "evidence.json.sig"
 SIGNER_FILE = "certificate.pem"
 TRANSPORT_RECEIPTS = "transport-receipts"
 MESSAGE_RECEIPTS = "message-receipts"
+PEER_CERTIFICATES = "peer-certificates"
 DIGESTS_FILE = "digests.jsonl"
 """What the commitments in entries are to, one JSON object a line."""
 COMMITTED = ("message", "envelope", "receipt")
@@ -35,6 +38,20 @@ def receipt_file(event: str, ids: Mapping[str, str], entry: bytes) -> str | None
     """The file of the receipt that an entry with that hash speaks of, if it speaks of one."""
     folder, names, ending = _RECEIPTS.get(event, ("", frozenset[str](), ""))
     return f"{folder}/{entry.hex()[:16]}-{ending}" if folder and names <= ids.keys() else None
+
+
+def certificate_file(sha256: str) -> str:
+    """The certificate, in DER, of a peer that an entry names by its SHA-256."""
+    return f"{PEER_CERTIFICATES}/{sha256}.der"
+
+
+def named_certificate(ids: Mapping[str, str]) -> str | None:
+    """The SHA-256 of the certificate that is kept with an entry.
+
+    Entries that say the type of message have one (component-accesspoint 3.4.1); older ones name a
+    certificate that nobody kept.
+    """
+    return ids.get("certificate") if "message_type" in ids else None
 
 
 def log_file(role: Role, *, former: bool) -> str:

@@ -29,6 +29,8 @@ from samdrift.wire.errors import WireError
 from samdrift.wire.wssec import verify as verify_soap
 
 _MOST = 64 << 20
+_WITH_CERTIFICATES = 3
+"""The version of evidence since which it has the certificates of peers."""
 _NUMBERS = 1 << 63
 """More than a log has entries."""
 
@@ -137,6 +139,7 @@ def _judged(
         *(finding for name in said.entries for finding in _about(said, name, named[1])),
         *_receipts(said, named[1]),
         *_missing_receipts(said, document["version"]),
+        *_named_certificates(said, document["version"]),
         *_committed(said),
         *(finding for role in said.sections for finding in _section(said, role, logs, named[1])),
     ]
@@ -164,6 +167,8 @@ def _look(said: _Said, name: str, data: bytes) -> None:
             receipt = receipts.parse(data)
             said.receipts[name] = "message", receipt.message_id
             said.findings.append(Finding(name, True, f"a message receipt: {receipt.status.value}"))
+        elif folder == layout.PEER_CERTIFICATES:
+            said.findings.append(_peer_certificate(name, data))
         elif name == layout.DIGESTS_FILE:
             said.kept = dict(map(_kept, data.splitlines()))
             said.findings.append(Finding(name, True, "each gives the commitment that it is listed for"))
@@ -202,6 +207,15 @@ def _kept(line: bytes) -> tuple[str, str]:
     if len(digest.sha256) != SHA256.digest_size or digest.commitment != document["commitment"]:
         raise ValueError("a digest does not give its commitment")
     return digest.commitment, digest.sha256.hex()
+
+
+def _peer_certificate(name: str, data: bytes) -> Finding:
+    """A certificate that is the one that its file is named after."""
+    certificate = x509.load_der_x509_certificate(data)
+    fingerprint = certificate.fingerprint(SHA256()).hex()
+    if name != layout.certificate_file(fingerprint):
+        return Finding(name, False, f"is the certificate with SHA-256 {fingerprint}")
+    return Finding(name, True, f"a certificate of {common_name(certificate)}")
 
 
 def _take_section(said: _Said, name: str, data: bytes) -> None:
@@ -305,6 +319,23 @@ def _missing_unnamed(said: _Said, spoken: list[tuple[str, dict[str, Any]]]) -> I
 def _receipt_of(entry: dict[str, Any]) -> str | None:
     happening = entry["happening"]
     return layout.receipt_file(happening.event, happening.ids, bytes.fromhex(entry["hash"]))
+
+
+def _named_certificates(said: _Said, version: int) -> Iterator[Finding]:
+    """Each certificate that is kept with an entry is in the evidence, and there is none besides."""
+    named = {
+        layout.certificate_file(sha256): entry["sequence"]
+        for log in said.entries.values()
+        for entry in log
+        if (sha256 := layout.named_certificate(entry["happening"].ids)) is not None
+    }
+    if version >= _WITH_CERTIFICATES:
+        for name in named.keys() - said.digests.keys():
+            why = f"entry {named[name]} names a peer's certificate that is not in the evidence"
+            yield Finding(name, False, why)
+    for name in said.digests.keys() - named.keys():
+        if name.startswith(f"{layout.PEER_CERTIFICATES}/"):
+            yield Finding(name, False, "is a certificate that no entry names")
 
 
 def _committed(said: _Said) -> Iterator[Finding]:

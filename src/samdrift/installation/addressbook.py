@@ -47,7 +47,7 @@ class NoAddressBook:
         return None
 
     async def listing(self, organisation: ParticipantIdentifier, address: str) -> Listing:
-        return Listing.NOT_KNOWN
+        return Listing.NO_BOOK
 
 
 def _failed(error: Exception) -> None:

@@ -14,6 +14,7 @@ from samdrift.contracts.principals import Principal, Purpose, Role
 from samdrift.messageservice.aside import aside, digest
 from samdrift.messageservice.attributes import attributes, functional_address
 from samdrift.messageservice.findings import of_files
+from samdrift.messageservice.lifecycle import progress
 from samdrift.messageservice.lifecycle.ledger import commitments
 from samdrift.messageservice.outgoing.sender import Sender
 from samdrift.messageservice.screening import Screening
@@ -76,7 +77,7 @@ class MessageService:
         prepared, found = await aside(size, lambda: self._prepared(organisation, message, document))
         if found:
             raise MessageInvalid(found)
-        await self._require_listed(message)
+        checked = await self._require_listed(message)
         scanned = await self._scan(principal, organisation, message)
         payload = prepared.write()
         payload_digest = await digest(payload)
@@ -89,6 +90,8 @@ class MessageService:
             lease = self._settings.lease if claim else None
             if not await vault.create_outgoing(record, await writer.finish(), now=now, lease=lease):
                 raise MessageInvalid((_KNOWN,))
+            if not checked:
+                vault.add_event(record.id, progress.unchecked(now), direction=Direction.OUT)
             await vault.schedule(WorkKind.DEADLINE, record.id, now + self._settings.sent_within)
             vault.record(
                 AuditEvent.MT_MESSAGE_SCHEDULED,
@@ -112,16 +115,20 @@ class MessageService:
         prepared = sdkmessage.prepare(message)
         return prepared, prepared.findings or self._sender_findings(organisation, message, document)
 
-    async def _require_listed(self, message: SdkMessage) -> None:
-        """The recipient's functional address is in the address book (architecture-sad 5.4, api-mt-mk
-        status 1). While nobody can tell, the message is sent: its recipient checks the address too.
+    async def _require_listed(self, message: SdkMessage) -> bool:
+        """Return false when nobody can say whether the recipient's functional address is in the address book.
+
+        (architecture-sad 5.4, api-mt-mk status 1.) While the address book cannot be asked, the message is
+        sent, and its sender is informed: its recipient checks the address too.
 
         Clauses: architecture-sad 5.4 step 1b.
         """
         recipient = ParticipantIdentifier.parse(message.recipient.id.extension)
         address = functional_address(message.recipient)
-        if await self.address_book.listing(recipient, address) is Listing.NOT_LISTED:
+        listing = await self.address_book.listing(recipient, address)
+        if listing is Listing.NOT_LISTED:
             raise MessageInvalid((_NOT_LISTED,))
+        return listing is not Listing.NOT_KNOWN
 
     async def _scan(
         self, principal: Principal, organisation: ParticipantIdentifier, message: SdkMessage

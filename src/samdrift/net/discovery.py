@@ -17,6 +17,7 @@ from samdrift.contracts.discovery import (
     DiscoveryUntrusted,
     NotRegistered,
     SenderNotRegistered,
+    SharedService,
 )
 from samdrift.net.cache import SingleFlight, TimedCache
 from samdrift.net.client import FetchLimits, HttpClient, HttpFault, NoAnswer, fetch
@@ -98,7 +99,7 @@ class SmpDiscovery:
         except NameNotFound:
             raise NotRegistered("the participant is not registered in SML") from None
         except ResolverUnavailable as error:
-            raise DiscoveryUnavailable(f"SML gave no answer ({error})") from None
+            raise DiscoveryUnavailable(f"SML gave no answer ({error})", SharedService.SML) from None
         except WireError as error:
             raise DiscoveryUntrusted(f"SML gives no usable address: {error.text}") from None
 
@@ -107,16 +108,18 @@ class SmpDiscovery:
             answer = await fetch(self._client, url, self._limits)
         except NoAnswer as error:
             text = f"SMP gave no usable answer ({error})"
-            raise (DiscoveryUnavailable if error.fault in _MAY_PASS else DiscoveryUntrusted)(text) from None
+            if error.fault in _MAY_PASS:
+                raise DiscoveryUnavailable(text, SharedService.SMP) from None
+            raise DiscoveryUntrusted(text) from None
         match answer.status:
             case 200:
                 return answer.body
             case 404:
                 raise NotRegistered("the participant has not registered this type of message in SMP")
             case 408 | 429:
-                raise DiscoveryUnavailable(f"SMP answered {answer.status}")
+                raise DiscoveryUnavailable(f"SMP answered {answer.status}", SharedService.SMP)
             case status if status >= 500:
-                raise DiscoveryUnavailable(f"SMP answered {status}")
+                raise DiscoveryUnavailable(f"SMP answered {status}", SharedService.SMP)
             case status:
                 raise DiscoveryUntrusted(f"SMP answered {status}")
 
@@ -127,7 +130,8 @@ class SmpDiscovery:
             raise DiscoveryUntrusted(f"the SMP's answer is not usable: {verdict.reason}")
         signer = await self._certificates.check(verdict.signer, CertificatePurpose.SMP, self._clock())
         if signer.temporary:
-            raise DiscoveryUnavailable(f"nothing can be said of the SMP's certificate: {signer.detail}")
+            text = f"nothing can be said of the SMP's certificate: {signer.detail}"
+            raise DiscoveryUnavailable(text, SharedService.REVOCATION)
         if not signer.trusted:
             raise DiscoveryUntrusted(f"the SMP's certificate is not trusted: {signer.reason.value}")
         return verdict.metadata

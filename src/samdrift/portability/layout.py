@@ -64,6 +64,7 @@ AFTER: tuple[Part, ...] = (
     parts.ATTEMPTS,
     parts.EVENTS,
     parts.log_part(_AP),
+    parts.PEER_CERTIFICATES,
     parts.former_log_part(_AP),
 )
 PARTS = (*BEFORE, *BETWEEN, *AFTER)
@@ -197,6 +198,10 @@ def _check_contents(part: Part, record: Record) -> None:
         salt, digest = (bytes.fromhex(facts[name].removeprefix("\\x")) for name in ("salt", "sha256"))
         if len(salt) != SALT_BYTES or Digest(salt, digest).commitment != facts["commitment"]:
             raise ValueError("a digest is not the one that its commitment is to")
+    if part is parts.PEER_CERTIFICATES:
+        certificate = bytes.fromhex(facts["certificate"].removeprefix("\\x"))
+        if sha256(certificate).hexdigest() != facts["sha256"]:
+            raise ValueError("a peer's certificate is not the one that the log names")
     if part is parts.RECEIPTS and has != {"receipt"}:
         raise ValueError("a message receipt is a file")
     if part is parts.MESSAGES:

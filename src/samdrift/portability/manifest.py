@@ -22,9 +22,9 @@ from samdrift.wire.errors import WireError
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 FORMAT = "samdrift organisation export"
-VERSION = 2
-"""Since 2 there are digests that the log commits to; else an export is as in version 1."""
-_KNOWN = (1, VERSION)
+VERSION = 3
+"""Since 2 there are digests that the log commits to, since 3 certificates of peers that it names."""
+_KNOWN = (1, 2, VERSION)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ _READ: dict[str, _Read] = {
     "transfers": AccessPointDeparture.transfers,
     "attempts": AccessPointDeparture.attempts,
     "events": AccessPointDeparture.events,
+    "peer_certificates": AccessPointDeparture.peer_certificates,
     "messages": MessageServiceDeparture.messages,
     "receipts": MessageServiceDeparture.receipts,
     "digests": MessageServiceDeparture.digests,

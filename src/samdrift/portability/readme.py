@@ -7,7 +7,7 @@ What a participant organisation of SDK (Saker digital kommunikation) had at its 
   organisation.json    how the organisation was set up, without secrets
   certificates.pem     certificates of its keys; the private keys never leave a supplier
   mt/                  message service: messages, message receipts, digests that the log commits to, log
-  ap/                  access point: transfers with transport receipts, what came in, log
+  ap/                  access point: transfers with transport receipts, what came in, log, peers' certificates
   SHA256SUMS           digests of the files above, but for those that a file .sha256 has
   manifest.json        organisation, time, how many of what, where the logs end, digest of SHA256SUMS
   manifest.json.sig    signature on it (RSA PKCS #1 v1.5, SHA-256)

@@ -41,6 +41,8 @@ _INCOMING_BODY = """
 SELECT b.id, b.size, b.sealed FROM incoming i JOIN bodies b ON b.id = i.body
 WHERE i.id = $1 AND i.acknowledged_at IS NULL
 """
+_KEEP_CERTIFICATE = call("keep_certificate", 2)
+_CERTIFICATE = "SELECT certificate FROM peer_certificates WHERE sha256 = $1"
 _ACKNOWLEDGE = "SELECT envelope, remote FROM acknowledge($1, $2)"
 
 
@@ -167,6 +169,20 @@ class AccessPointVault(TransferQueue):
         if stored:
             self._keep(body)
         return bool(stored)
+
+    def keep_certificate(self, certificate: bytes, *, now: datetime) -> None:
+        """Keep a peer's certificate, in DER, for as long as the log that names it by its SHA-256.
+
+        Each is stored once, however often its peer sends or receives.
+
+        Clauses: component-accesspoint 3.4.1 sentence 1, sentence 2.
+        """
+        self._work.later(_KEEP_CERTIFICATE, certificate, now)
+
+    async def certificate(self, sha256: str) -> bytes | None:
+        """Return the peer's certificate, in DER, that the log names by that SHA-256, if it is kept."""
+        rows = await self._work.query(_CERTIFICATE, sha256)
+        return rows[0][0] if rows else None
 
     async def inbox(self, limit: int, past: str = "") -> tuple[InboxItem, ...]:
         """Envelopes that wait to be fetched, the oldest first, from the one after the item ``past``.

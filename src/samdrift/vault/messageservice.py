@@ -44,6 +44,7 @@ SELECT b.id, b.size, b.sealed FROM messages m JOIN bodies b ON b.id = m.body
 WHERE m.id = $1 AND m.direction = $2
 """
 _SET_STATUS = call("set_status", 9)
+_ADD_EVENT = call("add_event", 4)
 _EVENTS = """
 SELECT at, status, details FROM status_events WHERE message = $1 AND direction = $2 ORDER BY number DESC
 """
@@ -290,6 +291,14 @@ class MessageServiceVault(WorkQueue, Tokens, SessionKeys):
         if moved:
             self._changed()
         return bool(moved)
+
+    def add_event(self, message_id: str, event: StatusEvent, *, direction: Direction) -> None:
+        """Add a step that moves nothing on: it has the status that the message has, whatever ``event`` says.
+
+        Nothing happens, at the latest when the opening ends, when the message is not known.
+        """
+        details = messagerows.sealed_event(event, message_id, direction, self._sealer)
+        self._work.later(_ADD_EVENT, message_id, direction.value, event.at, details)
 
     async def status_events(self, message_id: str, direction: Direction) -> tuple[StatusEvent, ...]:
         """The steps of a message's life, the newest first."""

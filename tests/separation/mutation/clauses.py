@@ -6,6 +6,9 @@ from tests.separation.mutation.mutant import Mutant
 
 _ROUTE = "tests/unit/accesspoint/test_route.py"
 _LOOKUPS = "tests/unit/messageservice/test_lookups.py"
+_LOGGED = "tests/roles/test_component_accesspoint_3_4_1.py"
+_EVIDENCE = "tests/roles/test_evidence.py"
+_PROGRESS = "tests/unit/messageservice/lifecycle/test_progress.py"
 _FINDINGS = "tests/unit/messageservice/test_findings.py"
 
 CLAUSES = (
@@ -46,5 +49,40 @@ CLAUSES = (
         "    if header.handling_service_id is not None and header.handling_service_id != address:\n",
         "    if False:\n",
         (f"{_FINDINGS}::test_3_2_another_handling_service_than_the_functional_address",),
+    ),
+    Mutant(
+        "the certificate of a peer that receives is kept",
+        "accesspoint/outbound.py",
+        "signature = signature_facts(answer.signature)\n                    keep_peer(vault, peer, now)\n",
+        "signature = signature_facts(answer.signature)\n",
+        (f"{_LOGGED}::TestOutgoing::test_every_fact_of_a_delivery_is_logged",),
+    ),
+    Mutant(
+        "the certificate of a peer that sends is kept",
+        "accesspoint/inbound.py",
+        "        keep_peer(vault, peer, now)\n        if accepted:\n",
+        "        if accepted:\n",
+        (f"{_LOGGED}::TestIncoming::test_every_fact_of_a_reception_is_logged",),
+    ),
+    Mutant(
+        "evidence that lacks a certificate in its log does not hold",
+        "evidence/verifying.py",
+        "    if version >= _WITH_CERTIFICATES:\n",
+        "    if False:\n",
+        (f"{_EVIDENCE}::test_evidence_that_lacks_what_its_log_speaks_of_does_not_hold",),
+    ),
+    Mutant(
+        "an outage is one step of a message that waits",
+        "messageservice/lifecycle/progress.py",
+        "len(told) >= MOST_WAITS or (told and _same_wait(told[0], title, detail))",
+        "len(told) >= MOST_WAITS",
+        (f"{_PROGRESS}::test_4_1_2_a_a_waiting_sender_reads_what_is_down_and_since_when",),
+    ),
+    Mutant(
+        "a message has no end of steps about outages",
+        "messageservice/lifecycle/progress.py",
+        "len(told) >= MOST_WAITS or (told and",
+        "(told and",
+        (f"{_PROGRESS}::test_4_1_2_a_another_outage_is_another_step_and_a_message_has_no_end_of_them",),
     ),
 )

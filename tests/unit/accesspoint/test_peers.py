@@ -16,6 +16,7 @@ from samdrift.contracts.discovery import (
     DiscoveryUnavailable,
     DiscoveryUntrusted,
     NotRegistered,
+    SharedService,
 )
 from samdrift.wire.as4 import UserMessage, user_message
 from samdrift.wire.identifiers import (
@@ -92,7 +93,9 @@ async def test_none_where_smp_has_nothing_to_trust(failure: DiscoveryError) -> N
 
 async def test_undecided_while_smp_does_not_answer() -> None:
     with pytest.raises(PeerUndecided):
-        await _peers({RECEIPT_EXTENDED: DiscoveryUnavailable("x")}).certificates(_message(), _DOCUMENTS)
+        await _peers({RECEIPT_EXTENDED: DiscoveryUnavailable("x", SharedService.SMP)}).certificates(
+            _message(), _DOCUMENTS
+        )
 
 
 async def test_nothing_is_looked_up_for_a_sender_that_is_no_participant() -> None:

@@ -19,6 +19,7 @@ from samdrift.contracts.discovery import (
     DiscoveryUnavailable,
     DiscoveryUntrusted,
     NotRegistered,
+    SharedService,
 )
 from samdrift.contracts.transfer import TransferReason
 from samdrift.wire.identifiers import (
@@ -165,7 +166,7 @@ async def test_3_2_c_a_sender_that_cannot_receive_the_receipt_sends_nothing(
 @pytest.mark.parametrize(
     ("failure", "reason"),
     [
-        (DiscoveryUnavailable("x"), TransferReason.DISCOVERY_UNAVAILABLE),
+        (DiscoveryUnavailable("x", SharedService.SMP), TransferReason.DISCOVERY_UNAVAILABLE),
         (DiscoveryUntrusted("x"), TransferReason.DISCOVERY_UNTRUSTED),
     ],
 )

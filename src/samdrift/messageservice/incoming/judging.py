@@ -23,6 +23,7 @@ from samdrift.contracts.discovery import (
     Discovery,
     DiscoveryUnavailable,
     NotRegistered,
+    SharedService,
 )
 from samdrift.contracts.errors import Temporary
 from samdrift.contracts.transfer import InboxItem
@@ -235,7 +236,8 @@ class Judging:
             return None
         trust = await self._checks.check(verdict.signer, CertificatePurpose.ORGANISATION, now)
         if trust.temporary:
-            raise DiscoveryUnavailable("no revocation information for the sender's signing certificate")
+            text = "no revocation information for the sender's signing certificate"
+            raise DiscoveryUnavailable(text, SharedService.REVOCATION)
         return trust
 
 

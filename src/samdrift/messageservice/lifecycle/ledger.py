@@ -9,6 +9,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from samdrift.audit.events import AuditEvent
+from samdrift.contracts.errors import Temporary
 from samdrift.contracts.messages import Direction, MessageStatus, ReceiptState
 from samdrift.messageservice.lifecycle import progress
 from samdrift.messageservice.lifecycle.progress import Progress
@@ -53,8 +54,17 @@ def commitments(vault: MessageServiceVault, **digests: bytes | None) -> dict[str
     }
 
 
+async def waits(vault: MessageServiceVault, message_id: str, cause: Temporary, now: datetime) -> None:
+    """Report once per outage what a scheduled message waits for: to its sender, and in the log."""
+    told = await vault.status_events(message_id, Direction.OUT)
+    event = progress.waiting(cause, now, told)
+    if event is not None:
+        vault.add_event(message_id, event, direction=Direction.OUT)
+        vault.record(AuditEvent.MT_MESSAGE_HELD, message=message_id, reason=str(cause))
+
+
 async def held(vault: MessageServiceVault, reason: str, **ids: str) -> None:
-    """Note, once, that a message waits for scanner or token; the ids name it, the first of them best."""
+    """Log once that a message that came in waits for scanner or token; the first of the ids names it best."""
     named, *_ = ids.values()
     if all(entry.event != AuditEvent.MT_MESSAGE_HELD for entry in await vault.find_log(named)):
         vault.record(AuditEvent.MT_MESSAGE_HELD, **ids, reason=reason)

@@ -6,10 +6,12 @@ Meddelandestatus). A final status never changes; the vault holds to that.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from samdrift.audit.events import AuditEvent
+from samdrift.contracts.errors import Temporary
 from samdrift.contracts.messages import MessageStatus
 from samdrift.contracts.transfer import TransferEvent, TransferState
 from samdrift.messageservice.findings import MOST_FINDINGS
@@ -18,6 +20,9 @@ from samdrift.vault.records import StatusEvent
 from samdrift.wire.codes import Detail, ReceiptStatus
 from samdrift.wire.findings import Finding
 from samdrift.wire.receipt import MessageReceipt
+
+MOST_WAITS = 20
+"""Steps of a message after which no further outage is reported in it: the log has them all the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +52,37 @@ def submitted(settings: MessageServiceSettings, at: datetime) -> Progress:
         at + settings.transfer_within,
         overtaken_by=_AFTER_SUBMITTED,
     )
+
+
+_SINCE = " cannot be reached since "
+
+
+def waiting(cause: Temporary, at: datetime, told: Sequence[StatusEvent]) -> StatusEvent | None:
+    """The step that reports what a scheduled message waits for; ``None`` when the latest one reports it.
+
+        ``told`` are the message's steps, the latest first. So an outage is one step however often the
+    X
+    """
+    title = f"{cause.service}{_SINCE}{at:%Y-%m-%d %H:%M:%S}Z" if cause.service else "Waits to be sent"
+    detail = str(cause)
+    if len(told) >= MOST_WAITS or (told and _same_wait(told[0], title, detail)):
+        return None
+    return StatusEvent(at, MessageStatus.SCHEDULED, title, detail)
+
+
+def _same_wait(event: StatusEvent, title: str, detail: str) -> bool:
+    """Whether ``event`` reports that outage, which began earlier."""
+    service, since, _ = title.partition(_SINCE)
+    return event.title.startswith(service + since) and (bool(since) or event.detail == detail)
+
+
+def unchecked(at: datetime) -> StatusEvent:
+    """Return the step of a message whose recipient's address could not be checked.
+
+    (operator-common-rules 4.1.2 a.)
+    """
+    title = f"The address book could not be reached at {at:%Y-%m-%d %H:%M:%S}Z"
+    return StatusEvent(at, MessageStatus.SCHEDULED, title, "The recipient's address was not checked")
 
 
 def failed(at: datetime, title: str, detail: str) -> Progress:

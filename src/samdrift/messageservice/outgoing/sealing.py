@@ -17,6 +17,7 @@ from samdrift.contracts.discovery import (
     Discovery,
     DiscoveryUnavailable,
     DiscoveryUntrusted,
+    SharedService,
 )
 from samdrift.messageservice.aside import aside
 from samdrift.net.discovery import require_sender
@@ -137,5 +138,6 @@ class Sealing:
                 return certificate
             temporary = temporary or verdict.temporary
         if temporary:
-            raise DiscoveryUnavailable("no revocation information for the recipient's encryption certificate")
+            text = "no revocation information for the recipient's encryption certificate"
+            raise DiscoveryUnavailable(text, SharedService.REVOCATION)
         raise DiscoveryUntrusted("the recipient has published no valid encryption certificate")

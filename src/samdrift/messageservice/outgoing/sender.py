@@ -9,14 +9,20 @@ from functools import partial
 from samdrift.audit.events import AuditEvent
 from samdrift.audit.operations import unexpected
 from samdrift.contracts.clock import Clock
-from samdrift.contracts.discovery import DiscoveryError, DiscoveryUnavailable
+from samdrift.contracts.discovery import DiscoveryError
 from samdrift.contracts.errors import Temporary
 from samdrift.contracts.messages import Direction, ReceiptState, WorkKind
 from samdrift.contracts.principals import Purpose, Role
-from samdrift.contracts.transfer import AccessPoint, TransferRefused, TransferUnavailable
+from samdrift.contracts.transfer import AccessPoint, TransferRefused
 from samdrift.messageservice.aside import aside, digest
 from samdrift.messageservice.lifecycle import progress
-from samdrift.messageservice.lifecycle.ledger import advance, commitments, held, pass_deadline, receipt_failed
+from samdrift.messageservice.lifecycle.ledger import (
+    advance,
+    commitments,
+    pass_deadline,
+    receipt_failed,
+    waits,
+)
 from samdrift.messageservice.outgoing.sealing import Sealing
 from samdrift.messageservice.screening import Malware, Screening
 from samdrift.messageservice.settings import WORKER, MessageServiceSettings
@@ -141,9 +147,8 @@ class Sender(InFlight):
             except VaultUnavailable:
                 raise  # Nothing can be noted in it: the lease brings the message back.
             except Temporary as error:
-                if not isinstance(error, DiscoveryUnavailable | TransferUnavailable):
-                    await held(vault, str(error), message=record.id)
                 if self._may_wait(record.created_at, now):
+                    await waits(vault, record.id, error, now)
                     return await self._later(vault, WorkKind.MESSAGE, record.id, now)
                 step = progress.failed(now, "Message could not be handed over in time", str(error))
             except (DiscoveryError, TransferRefused) as error:

@@ -69,7 +69,7 @@ def _with_envelope(part: Part, waiting: str) -> str:
     """  # noqa: S608
 
 
-_ATTEMPTS, _EVENTS = map(_plain, (parts.ATTEMPTS, parts.EVENTS))
+_ATTEMPTS, _EVENTS, _PEER_CERTIFICATES = map(_plain, (parts.ATTEMPTS, parts.EVENTS, parts.PEER_CERTIFICATES))
 _PROCESSED, _CURSORS, _WORK, _SESSION_KEYS = map(
     _plain, (parts.PROCESSED, parts.CURSORS, parts.WORK, parts.SESSION_KEYS)
 )
@@ -147,6 +147,10 @@ class AccessPointDeparture(Departure):
     async def events(self, after: Key = ()) -> list[Taken]:
         """What was told of transfers."""
         return await self._plain(_EVENTS, after or (0,))
+
+    async def peer_certificates(self, after: Key = ()) -> list[Taken]:
+        """Certificates of peers that the log names."""
+        return await self._plain(_PEER_CERTIFICATES, after or ("",))
 
     async def _with_envelope(self, sql: str, after: Key) -> list[Taken]:
         found = []

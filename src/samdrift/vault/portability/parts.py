@@ -192,6 +192,12 @@ EVENTS = Part(
         Fact("detail"),
     ),
 )
+PEER_CERTIFICATES = Part(
+    Role.ACCESS_POINT,
+    "peer_certificates",
+    ("sha256",),
+    (Fact("sha256"), Fact("certificate", _BYTES_), Fact("first_at", _TIME)),
+)
 MESSAGES = Part(
     Role.MESSAGE_SERVICE,
     "messages",

@@ -11,7 +11,7 @@ from uuid import uuid4
 import pytest
 
 from samdrift.audit.events import AuditEvent
-from samdrift.contracts.discovery import DiscoveryUnavailable, DiscoveryUntrusted
+from samdrift.contracts.discovery import DiscoveryUnavailable, DiscoveryUntrusted, SharedService
 from samdrift.contracts.errors import Explained, Temporary
 from samdrift.contracts.malware import ScannerUnavailable
 from samdrift.contracts.principals import Role
@@ -91,7 +91,7 @@ class _LineCut(Temporary):
 
 
 FAILURES = [
-    DiscoveryUnavailable("SMP answered 503"),
+    DiscoveryUnavailable("SMP answered 503", SharedService.SMP),
     DiscoveryUntrusted("the SMP's certificate is expired"),
     _LineCut("the line is cut"),
 ]

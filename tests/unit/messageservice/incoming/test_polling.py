@@ -10,7 +10,7 @@ from typing import Any, cast
 
 import pytest
 
-from samdrift.contracts.discovery import DiscoveryUnavailable
+from samdrift.contracts.discovery import DiscoveryUnavailable, SharedService
 from samdrift.contracts.transfer import InboxItem, Poll
 from samdrift.messageservice.incoming import polling as module
 from samdrift.messageservice.incoming.polling import Polling
@@ -69,7 +69,7 @@ class Inbox:
     async def take(self, organisation: ParticipantIdentifier, waiting: InboxItem) -> None:
         self.tried += 1
         if waiting.id.startswith("x") and not self.answering:
-            raise DiscoveryUnavailable("SMP answered 503")
+            raise DiscoveryUnavailable("SMP answered 503", SharedService.SMP)
         self.taken.append(waiting.id)
 
 

@@ -7,10 +7,14 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from samdrift.audit.events import AuditEvent
+from samdrift.contracts.discovery import DiscoveryUnavailable, SharedService
+from samdrift.contracts.errors import Temporary
+from samdrift.contracts.malware import ScannerUnavailable
 from samdrift.contracts.messages import MessageStatus
-from samdrift.contracts.transfer import TransferEvent, TransferReason, TransferState
+from samdrift.contracts.transfer import TransferEvent, TransferReason, TransferState, TransferUnavailable
 from samdrift.messageservice.lifecycle import progress
 from samdrift.messageservice.settings import MessageServiceSettings
+from samdrift.vault.records import StatusEvent
 from samdrift.wire.codes import Reason, ReceiptStatus
 from samdrift.wire.findings import Finding
 from samdrift.wire.identifiers import FEDERATION_TEST, ParticipantIdentifier
@@ -155,3 +159,41 @@ def test_every_step_ends_with_the_event_of_its_status() -> None:
     for step in steps:
         assert step.events[-1].status is step.status
         assert (step.deadline is None) == step.status.final
+
+
+SML_DOWN = DiscoveryUnavailable("SML gave no answer (LifetimeTimeout)", SharedService.SML)
+OUTAGES = {
+    "SML": SML_DOWN,
+    "SMP": DiscoveryUnavailable("SMP answered 503", SharedService.SMP),
+    "The revocation service": DiscoveryUnavailable("no revocation information", SharedService.REVOCATION),
+    "The access point": TransferUnavailable("submit: unreachable"),
+    "The malware scanner": ScannerUnavailable("clamd does not answer"),
+}
+
+
+@pytest.mark.parametrize("service", OUTAGES)
+def test_4_1_2_a_a_waiting_sender_reads_what_is_down_and_since_when(service: str) -> None:
+    """Once for an outage, however often the message is tried again and whatever the service answers then."""
+    began = progress.waiting(OUTAGES[service], NOW, ())
+    assert began is not None
+    assert began.title == f"{service} cannot be reached since 2026-03-02 12:00:00Z"
+    assert (began.status, began.detail) == (MessageStatus.SCHEDULED, str(OUTAGES[service]))
+    assert progress.waiting(OUTAGES[service], NOW + timedelta(minutes=5), (began,)) is None
+
+
+def test_4_1_2_a_another_outage_is_another_step_and_a_message_has_no_end_of_them() -> None:
+    steps: list[StatusEvent] = []
+    for number in range(100):
+        outage = list(OUTAGES.values())[number % 2]
+        event = progress.waiting(outage, NOW + timedelta(seconds=number), steps)
+        steps[:0] = [event] if event is not None else []
+    assert len(steps) == progress.MOST_WAITS
+    assert len({step.title for step in steps}) == progress.MOST_WAITS
+
+
+def test_a_message_that_waits_for_its_organisations_officer_says_so_once() -> None:
+    locked = Temporary("the organisation's officer has not unlocked it")
+    began = progress.waiting(locked, NOW, ())
+    assert began is not None
+    assert (began.title, began.detail) == ("Waits to be sent", str(locked))
+    assert progress.waiting(locked, NOW, (began,)) is None
