@@ -139,3 +139,18 @@ async def test_what_waited_waits(upgraded: Upgraded) -> None:
         record = await vault.message(message, Direction.OUT)
         assert record is not None
         assert record.status.value == "SCHEDULED"
+
+
+async def test_a_receipt_from_before_outlives_its_message(upgraded: Upgraded) -> None:
+    """In 0.1 it went with the message: what was deleted then is lost, and what is deleted now is not."""
+    organisation = ParticipantIdentifier(upgraded.stored.facts["moved_in"])
+    known = upgraded.stored.facts["organisations"][organisation.value]["messages"]
+    accepted = next(name for name, facts in known.items() if facts["status"] == "ACCEPTED")
+    message = accepted.partition("/")[2]
+    async with upgraded.gate.open(WORKER, organisation, MT, Purpose.PROCESS) as vault:
+        receipt = await vault.receipt_for_message(message)
+        assert receipt is not None
+        before = await vault.receipt_body(receipt.id)
+        assert await vault.delete(message, Direction.OUT)
+    async with upgraded.gate.open(WORKER, organisation, MT, Purpose.TRACE) as vault:
+        assert await vault.receipt_body(receipt.id) == before

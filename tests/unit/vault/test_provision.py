@@ -11,7 +11,6 @@ from typing import cast
 import pytest
 import pytest_asyncio
 
-from samdrift.contracts.messages import Direction
 from samdrift.contracts.principals import Purpose, Role
 from samdrift.keystore.keyfiles import KeyName
 from samdrift.keystore.software import SoftwareKeyStore
@@ -28,12 +27,8 @@ from tests.unit.keystore.test_software import add_key
 from tests.vaults import (
     ELSEWHERE,
     MINUTE,
-    NOW,
     WORKER,
     Installation,
-    body,
-    message,
-    receipt,
     submitted,
     until,
 )
@@ -129,38 +124,6 @@ async def test_every_vault_is_at_the_latest_version(
         parts = migrations.VAULT[Role(role)]
         versions = await rows(administrator, f"SELECT part, version FROM {schema}.versions ORDER BY part")
         assert versions == [(part, migrations.versions(part)) for part in sorted(parts)]
-
-
-async def test_a_vault_from_before_receipts_outlived_messages_keeps_those_that_it_has(
-    installation: Installation, organisation: ParticipantIdentifier, administrator: Session
-) -> None:
-    """Put back to the version before, with a receipt in it, and brought up to date again."""
-    answer = receipt((record := message()).id, Direction.IN)
-    async with installation.open(organisation, MT) as vault:
-        assert await vault.create_outgoing(record, await body(vault), now=NOW, lease=None)
-        assert await vault.store_received_receipt(answer, b"<ar/>", now=NOW)
-    ((schema,),) = await rows(
-        administrator,
-        "SELECT schema FROM registry.registrations WHERE organisation = $1 AND role = 'mt'",
-        organisation.value,
-    )
-    for statement in (
-        f"SET search_path = {schema}",
-        f"DROP FUNCTION {schema}.arrive_digests, {schema}.keep_digest",
-        f"DROP TABLE {schema}.digests",
-        migrations.script("messageservice-4"),
-        f"UPDATE {schema}.versions SET version = 5 WHERE part = 'messageservice'",
-        f"UPDATE {schema}.versions SET version = 1 WHERE part = 'messageservice-arrival'",
-        "RESET search_path",
-    ):
-        await administrator.run([(statement, ())])
-    await installation.provisioner.install()
-    async with installation.open(organisation, MT) as vault:
-        assert await vault.delete(record.id, Direction.OUT)
-        commitment = vault.keep_digest(bytes(32))
-    async with installation.open(organisation, MT) as vault:
-        assert await vault.receipt_body(answer.id) == b"<ar/>"
-        assert await vault.digest(commitment) is not None
 
 
 async def test_a_dropped_vault_leaves_nothing_and_others_stay(
