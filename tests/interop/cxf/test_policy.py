@@ -14,33 +14,22 @@ import urllib.request
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 from lxml import etree
-from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import Response as HttpResponse
-from starlette.routing import Route
 
-from samdrift.net.server import listening_socket, serving
 from samdrift.wire.as4 import (
     As4Fault,
-    EbmsError,
     EbmsErrorCode,
     PackedMessage,
     ReceiptReason,
     ReceiptSignal,
-    ReceivedMessage,
-    Response,
     UserMessage,
-    build_error,
-    build_receipt,
     new_message_id,
     pack,
-    read_message,
     read_response,
     user_message,
     verify_receipt,
@@ -51,6 +40,7 @@ from samdrift.wire.profile import AS4_1_0
 from samdrift.wire.xml import Element, Namespace
 from tests.captures import DOMIBUS_MESSAGES, requires_captures
 from tests.interop.java.program import JavaProgram
+from tests.interop.listener import Listener, certified
 from tests.pki import Certified, key, root
 
 _NAMES = {
@@ -63,23 +53,16 @@ _NAMES = {
 _POLICY = Path(__file__).parent / "policy.xml"
 _PAYLOAD = b"<x:XHE xmlns:x='urn:x'>" + base64.b64encode(os.urandom(7500)) + b"</x:XHE>"
 _OUR_NAME, _THEIR_NAME = "AP0001-SDK-TEST", "AP0002-SDK-TEST"
-_LIFETIME = timedelta(days=1)
-
-
-def _certified(name: str, number: int) -> Certified:
-    now = datetime.now(UTC)
-    lasts = {"not_before": now - _LIFETIME, "not_after": now + _LIFETIME}
-    return root("Test root", 0).issue(name, private_key=key(number), **lasts)
 
 
 @pytest.fixture(scope="module")
 def ours() -> Certified:
-    return _certified(_OUR_NAME, 1)
+    return certified(_OUR_NAME, 1)
 
 
 @pytest.fixture(scope="module")
 def theirs() -> Certified:
-    return _certified(_THEIR_NAME, 2)
+    return certified(_THEIR_NAME, 2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,57 +181,18 @@ def test_it_refuses_a_message_of_another_authority(cxf: Cxf, theirs: Certified) 
     assert cxf.received() == []
 
 
-@dataclass
-class _Listener:
-    """Our end of what CXF sends: keeps the message, and answers with what ``answer`` makes of it."""
-
-    ours: Certified
-    answer: str = "receipt"
-    content_type: str = ""
-    body: bytes = b""
-
-    def received(self) -> ReceivedMessage:
-        decryption = SoftwareDecryptionKey(self.ours.private_key, self.ours.certificate)
-        return read_message(self.content_type, self.body, decryption)
-
-    async def take(self, request: Request) -> HttpResponse:
-        self.content_type, self.body = request.headers["content-type"], await request.body()
-        answer = self._error() if self.answer == "error" else self._receipt()
-        return HttpResponse(answer.body, media_type=answer.content_type)
-
-    def _receipt(self) -> Response:
-        received = self.received()
-        references = received.references if self.answer == "receipt" else received.references[:2]
-        return build_receipt(
-            user_message=received.header.user_message,
-            references=references,
-            message_id=new_message_id(os.urandom, "ap.example"),
-            now=datetime.now(UTC),
-            signer=self.ours.signing_key(),
-        )
-
-    def _error(self) -> Response:
-        error = EbmsError.of(
-            EbmsErrorCode.OTHER, "NOT_SERVICED", self.received().header.user_message.message_id
-        )
-        return build_error(
-            error, message_id="error-1@ap.example", now=datetime.now(UTC), signer=self.ours.signing_key()
-        )
-
-
 @asynccontextmanager
 async def _sent(
-    cxf: Cxf, ours: Certified, answer: str = "receipt", *, content_only: bool = True
-) -> AsyncIterator[tuple[_Listener, Any]]:
+    cxf: Cxf, listener: Listener, *, content_only: bool = True
+) -> AsyncIterator[tuple[Listener, dict[str, Any]]]:
     """Have CXF send a message to us; give what came and what CXF made of our answer."""
-    listener, socket = _Listener(ours, answer), listening_socket("127.0.0.1")
-    async with serving(Starlette(routes=[Route("/as4", listener.take, methods=["POST"])]), socket):
+    async with listener.listening() as address:
         outcome = await asyncio.to_thread(
             cxf.program.call,
             "send",
-            address=f"http://127.0.0.1:{socket.getsockname()[1]}/as4",
+            address=address,
             to=_OUR_NAME,
-            to_certificate=ours.certificate,
+            to_certificate=listener.ours.certificate,
             message_id="message-1@cxf.test",
             service=NO_PROCESS.value,
             service_type=NO_PROCESS.scheme,
@@ -268,7 +212,7 @@ async def test_we_take_its_message_and_it_takes_our_receipt(
     cxf: Cxf, ours: Certified, theirs: Certified, content_only: bool
 ) -> None:
     """Encrypted with its MIME header, as CXF does by itself, or without it, as Domibus has it do."""
-    async with _sent(cxf, ours, content_only=content_only) as (listener, outcome):
+    async with _sent(cxf, Listener(ours), content_only=content_only) as (listener, outcome):
         received = listener.received()
     assert received.payload == _PAYLOAD
     assert received.header.certificate == theirs.certificate
@@ -284,22 +228,27 @@ async def test_we_take_its_message_and_it_takes_our_receipt(
     assert outcome == {"proven": True, "signed": 3, "errors": []}
 
 
-async def test_its_policy_holds_for_our_receipt_too(cxf: Cxf, ours: Certified) -> None:
-    """The receipt that lacks a reference is signed well, and proves less than was sent."""
-    async with _sent(cxf, ours, "short") as (_, outcome):
+async def test_a_receipt_that_lacks_a_reference_proves_less_than_was_sent(cxf: Cxf, ours: Certified) -> None:
+    async with _sent(cxf, Listener(ours, "short")) as (_, outcome):
         assert outcome == {"proven": False, "signed": 3, "errors": []}
 
 
+async def test_it_refuses_a_receipt_of_another_authority(cxf: Cxf, ours: Certified) -> None:
+    stranger = root("Other root", 3).issue(_OUR_NAME, private_key=key(1))
+    async with _sent(cxf, Listener(ours, signer=stranger)) as (_, outcome):
+        assert "refused" in outcome
+
+
 async def test_it_reads_our_error(cxf: Cxf, ours: Certified) -> None:
-    async with _sent(cxf, ours, "error") as (_, outcome):
+    async with _sent(cxf, Listener(ours, "error")) as (_, outcome):
         assert outcome["errors"] == ["EBMS:0004"]
 
 
 async def test_we_refuse_its_message_when_its_payload_was_changed(cxf: Cxf, ours: Certified) -> None:
-    async with _sent(cxf, ours) as (listener, _):
+    async with _sent(cxf, Listener(ours)) as (listener, _):
         body = bytearray(listener.body)
     body[body.rindex(b"\r\n--") - 20] ^= 1
-    changed = _Listener(ours, content_type=listener.content_type, body=bytes(body))
+    changed = Listener(ours, content_type=listener.content_type, body=bytes(body))
     with pytest.raises(As4Fault) as caught:
         changed.received()
     assert caught.value.error is EbmsErrorCode.FAILED_DECRYPTION
@@ -330,5 +279,5 @@ async def test_its_messages_are_protected_as_those_of_a_domibus(
     cxf: Cxf, ours: Certified, captured: Path
 ) -> None:
     """What is said here of CXF then holds for a Domibus: same tokens, references, algorithms, transforms."""
-    async with _sent(cxf, ours) as (listener, _):
+    async with _sent(cxf, Listener(ours)) as (listener, _):
         assert _shape(_soap(listener.body)) == _shape(_soap(captured.read_bytes()))

@@ -1,4 +1,4 @@
-"""Starts a program of this project and talks with it over pipes: one JSON object a line in, one out."""
+"""Starts a Java program and talks with it over pipes: one JSON object a line in, one out."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from tests.interop.maven import MavenProject
 from tests.interop.tools import Unavailable, left_out
 
+_HERE = Path(__file__).parent
 _OPTIONS = (
     "-Xmx256m",
     "-XX:+UseSerialGC",
@@ -24,14 +25,14 @@ _OPTIONS = (
 
 
 class JavaProgram:
-    """A running program, by the name of its main class below ``samdrift``; its log is in ``folder``.
+    """A running program of a project, by the name of its main class below ``samdrift``.
 
-    Skips the test where Java or Maven is missing.
+    Its log is in ``folder``. Skips the test where Java or Maven is missing.
     """
 
-    def __init__(self, name: str, peer: str, folder: Path) -> None:
+    def __init__(self, name: str, peer: str, folder: Path, project: Path = _HERE) -> None:
         try:
-            classpath = MavenProject(Path(__file__).parent).classpath()
+            classpath = MavenProject(project).classpath()
         except Unavailable as reason:
             left_out(peer, reason)
         self._log = (folder / f"{name}.log").open("w")
