@@ -53,6 +53,13 @@ QUALIFICATION = (
         (f"{_UNIT}::test_the_logs_decide_a_case",),
     ),
     Mutant(
+        "a refusal for another reason than the case's passes no test case",
+        "demo/qualification/cases.py",
+        'passed = proper(refused.ids.get("reason", "")) or None',
+        "passed = True",
+        (f"{_UNIT}::test_the_logs_decide_a_case",),
+    ),
+    Mutant(
         "one message is the evidence of one test case",
         "demo/qualification/session.py",
         ' or ids.get("as4") in claimed:',

@@ -41,6 +41,7 @@ def entries(*events: AuditEvent, size: int = 0) -> list[LogEntry]:
     return [entry(event, size=str(size)) for event in events]
 
 
+ELSEWHERE = "EBMS:0101: certificate of the sending access point: untrusted"
 REVOKED = {"reason": "peer-untrusted", "detail": "the certificate is not trusted: revoked"}
 EXPIRED = {"reason": "peer-untrusted", "detail": "the certificate is not trusted: expired"}
 
@@ -54,14 +55,19 @@ EXPIRED = {"reason": "peer-untrusted", "detail": "the certificate is not trusted
         ("TF-01", entries(*SENT, AuditEvent.MT_MESSAGE_REJECTED), False),
         ("TF-01", entries(AuditEvent.MT_MESSAGE_FAILED), False),
         ("TF-02", [entry(AuditEvent.AP_TRANSFER_FAILED, **REVOKED)], True),
-        ("TF-02", [entry(AuditEvent.AP_TRANSFER_FAILED, **EXPIRED)], False),
-        ("TF-02", [entry(AuditEvent.AP_TRANSFER_FAILED, reason="peer-unreachable")], False),
+        ("TF-02", [entry(AuditEvent.AP_TRANSFER_FAILED, **EXPIRED)], None),
+        ("TF-02", [entry(AuditEvent.AP_TRANSFER_FAILED, reason="peer-unreachable")], None),
         ("TF-02", entries(*SENT), False),
-        ("TF-02", entries(AuditEvent.MT_MESSAGE_FAILED), False),
+        ("TF-02", entries(AuditEvent.MT_MESSAGE_FAILED), None),
         ("TF-05", [entry(AuditEvent.AP_TRANSFER_POSTPONED, reason="peer-unreachable")], None),
         ("TF-05", [entry(AuditEvent.AP_TRANSFER_FAILED, reason="peer-unreachable")], True),
-        ("TF-05", [entry(AuditEvent.AP_TRANSFER_FAILED, **REVOKED)], False),
-        ("TF-03", entries(AuditEvent.AP_ENVELOPE_REFUSED), True),
+        ("TF-05", [entry(AuditEvent.AP_TRANSFER_FAILED, **REVOKED)], None),
+        ("TF-05", entries(*SENT), False),
+        ("TF-03", [entry(AuditEvent.AP_ENVELOPE_REFUSED, reason=ELSEWHERE)], True),
+        ("TF-03", [entry(AuditEvent.AP_ENVELOPE_REFUSED, reason="EBMS:0004: NOT_SERVICED")], None),
+        ("TF-09", [entry(AuditEvent.AP_ENVELOPE_REFUSED, reason=ELSEWHERE)], None),
+        ("TF-09", [entry(AuditEvent.AP_ENVELOPE_REFUSED, reason="not an envelope")], True),
+        ("TF-10", [entry(AuditEvent.AP_ENVELOPE_REFUSED, reason="another recipient")], True),
         ("TF-03", entries(*CAME), False),
         ("TF-04", entries(*CAME), None),
         ("TF-04", entries(*CAME, AuditEvent.MT_RECEIPT_ACKNOWLEDGED), True),

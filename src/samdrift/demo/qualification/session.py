@@ -100,6 +100,9 @@ class Session:
         self._gate = gate
         self._messages = messages
         self._keep = keep
+        self._came_in: list[LogEntry] = []
+        self._read_to = 0
+        """What the access point's log says of arrivals, and up to where it has been read for them."""
         self._claimed_at: dict[str, datetime] = {}
         """By participant, when what its last case got came in: what came after that is for the next one."""
 
@@ -121,9 +124,9 @@ class Session:
             await asyncio.sleep(min(_PAUSE, max(0.0, deadline - clock())))
 
     def _waits(self, case: QaCase) -> bool:
-        """Whether time can bring something: a report to DIGG comes from a person."""
+        """Whether time can bring something: what was refused is judged, and the rest comes from a person."""
         record = self._protocol.cases[case.id]
-        return not record.state.final and not record.lacks_report
+        return not record.state.final and not (record.as4 and not record.message)
 
     def _may_begin(self, case: QaCase, chosen: Sequence[QaCase]) -> bool:
         """One case at a time waits for each of the test leader's participants: what comes is that case's."""
@@ -175,8 +178,8 @@ class Session:
 
     async def _came(self, case: QaCase, record: CaseRecord) -> None:
         """Judge what came in for the case, or find the first that no case has and make it this one's."""
-        if record.lacks_report:
-            return
+        if record.as4 and not record.message:
+            return  # It was refused, and is judged: the rest is a person's.
         if not record.as4:
             found = await self._arrival(case, datetime.fromisoformat(record.begun_at))
             if found is None:
@@ -191,7 +194,7 @@ class Session:
         _decide(case, record, case.judge([one.entry for one in logged]), logged)
 
     async def _arrival(self, case: QaCase, since: datetime) -> Logged | None:
-        """The first envelope of the case's participant since then that is no other case's, and no receipt."""
+        """Find the first envelope of the case's participant since then that no case has; no receipt."""
         sender, claimed = self._bed[case.participant].identifier.value, self._protocol.claimed
         for entry in await self._arrivals(since):
             ids = entry.ids
@@ -211,14 +214,13 @@ class Session:
 
     async def _arrivals(self, since: datetime) -> list[LogEntry]:
         """What came in or was refused since then, for our participant or for nobody known, in order."""
-        found = [entry for entry in await self._gate.refused(_MOST_REFUSED) if entry.at >= since]
-        after = 0
         participant = self._subject.participant
         async with self._gate.open(_WORKER, participant, Role.ACCESS_POINT, Purpose.TRACE) as vault:
-            while page := await vault.log(after, _PAGE):
-                found += [entry for entry in page if entry.event in _ARRIVALS and entry.at >= since]
-                after = page[-1].sequence
-        return sorted(found, key=lambda entry: entry.at)
+            while page := await vault.log(self._read_to, _PAGE):
+                self._came_in += [entry for entry in page if entry.event in _ARRIVALS]
+                self._read_to = page[-1].sequence
+        found = [*self._came_in, *await self._gate.refused(_MOST_REFUSED)]
+        return sorted((entry for entry in found if entry.at >= since), key=lambda entry: entry.at)
 
     async def _trace(self, identifier: str) -> tuple[Logged, ...]:
         return await entries(
