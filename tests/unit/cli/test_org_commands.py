@@ -282,7 +282,11 @@ async def test_only_a_backup_that_two_custodians_signed_is_restored(
     assert hashlib.sha256(older.read_bytes()).hexdigest() in text, "both are shown which file it is"
     await beside(config, "keys", "restore", str(older), *files, "--accept-unsigned", *agreed)
     last = (await installation.gate.read_operator_log(limit=100_000))[-1]
-    assert (last.event, last.ids["signed"]) == (AuditEvent.KEYS_RESTORED, "no")
+    assert (last.event, last.ids["signed"], last.ids["accepted_by"]) == (
+        AuditEvent.KEYS_RESTORED,
+        "no",
+        "anna bo",
+    )
     _lose_the_seals(installation, organisation)
     await beside(config, "keys", "restore", str(signed), *files)
     last = (await installation.gate.read_operator_log(limit=100_000))[-1]
