@@ -58,6 +58,7 @@ class SoftHsm:
     def pin_file(self, pin: str = PIN) -> Path:
         path = self.folder / f"pin-{next(self._numbers)}"
         path.write_text(f"{pin}\n")
+        path.chmod(0o600)
         return path
 
     def token(self, label: str | None = None, pin: str = PIN) -> Token:

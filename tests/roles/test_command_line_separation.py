@@ -180,6 +180,8 @@ NO_RECORDS: dict[Path_, str] = {
     ("database", "hardening"): OF_NO_VAULT,
     ("evidence", "verify"): OF_NO_VAULT,
     ("custodian", "add"): OF_THE_OPERATOR,
+    ("custodian", "key"): OF_THE_OPERATOR,
+    ("custodian", "restart"): OF_THE_OPERATOR,
     ("custodian", "remove"): OF_THE_OPERATOR,
     ("custodian", "list"): OF_THE_OPERATOR,
     ("custodian", "approve"): OF_REQUESTS,

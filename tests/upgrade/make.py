@@ -64,6 +64,7 @@ async def main(archive: Path) -> None:
         hsm.make(TOKEN)
         pin = folder / "hsm" / "pin"
         pin.write_text(f"{PIN}\n")
+        pin.chmod(0o600)
         place = _made(folder / "operator")
         async with staged(_made(folder / "others")) as stage:
             facts = await _lived_in(stage, place, TokenConfig(TOKEN, pin), hsm.library)

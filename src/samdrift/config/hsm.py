@@ -96,7 +96,9 @@ def token_settings(
     if tokens is None:
         return None
     access = {
-        organisation: TokenAccess(token.label, _pin_file(token, environment))
+        organisation: TokenAccess(
+            token.label, _pin_file(token, environment), owner_only=not token.pin_credential
+        )
         for organisation, token in each.items()
         if token is not None
     }

@@ -10,8 +10,7 @@ from samdrift.config.credentials import credential_file
 from samdrift.config.errors import Unusable, shown
 from samdrift.config.model import VaultConfig
 from samdrift.config.toml import ConfigError
-
-_NOT_THE_OWNERS = 0o077
+from samdrift.keystore import durablefiles
 
 
 def read_passphrase(config: VaultConfig, environment: Mapping[str, str] = os.environ) -> bytes:
@@ -30,15 +29,12 @@ def read_passphrase(config: VaultConfig, environment: Mapping[str, str] = os.env
 
 
 def read_private(file: Path) -> bytes:
-    """Read a file of the owner's alone; :class:`Unusable` when group or others may read or write it.
-
-    Looked at as it is opened, so that it cannot be exchanged in between.
-    """
-    with file.open("rb") as opened:
-        if os.fstat(opened.fileno()).st_mode & _NOT_THE_OWNERS:
-            text = "others than its owner can read or write it; a passphrase is for one: chmod 600"
-            raise Unusable(f"{shown(file)}: {text}")
-        return opened.read()
+    """Read a file of the owner's alone; :class:`Unusable` when group or others may read or write it."""
+    try:
+        return durablefiles.read_private(file)
+    except durablefiles.NotPrivate:
+        text = "others than its owner can read or write it; a passphrase is for one: chmod 600"
+        raise Unusable(f"{shown(file)}: {text}") from None
 
 
 def _read(file: Path, setting: str, read: Callable[[Path], bytes]) -> bytes:

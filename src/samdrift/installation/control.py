@@ -113,6 +113,16 @@ async def tell(folder: Path, command: str, **values: str) -> list[dict[str, Any]
     return answers
 
 
+async def anybody_listens(folder: Path) -> bool:
+    """Return whether a process of the installation runs, which hears the operator."""
+    for path in _sockets(folder):
+        with contextlib.suppress(ConnectionRefusedError, FileNotFoundError), _short(path) as name:
+            _, writer = await asyncio.open_unix_connection(name)
+            writer.close()
+            return True
+    return False
+
+
 def _sockets(folder: Path) -> list[Path]:
     return sorted(folder.glob("*.sock"))
 

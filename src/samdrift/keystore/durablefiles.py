@@ -14,6 +14,23 @@ import os
 import secrets
 from pathlib import Path
 
+_NOT_THE_OWNERS = 0o077
+
+
+class NotPrivate(Exception):
+    """A file with a secret that others than its owner can read or write."""
+
+
+def read_private(file: Path) -> bytes:
+    """Read a file of the owner's alone; :class:`NotPrivate` when group or others may read or write it.
+
+    Looked at as it is opened, so that it cannot be exchanged in between.
+    """
+    with file.open("rb") as opened:
+        if os.fstat(opened.fileno()).st_mode & _NOT_THE_OWNERS:
+            raise NotPrivate
+        return opened.read()
+
 
 def private_folder(folder: Path) -> Path:
     """Make ``folder`` with mode 0700, durably, when it is missing."""

@@ -16,6 +16,8 @@ class TokenAccess:
     label: str
     pin_file: Path | None = None
     """Where its PIN is; somebody has to tell it where there is none."""
+    owner_only: bool = True
+    """The file is refused when others can read it; a credential has the rights that systemd gave it."""
 
 
 @dataclass(frozen=True, slots=True)

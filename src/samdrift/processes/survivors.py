@@ -9,6 +9,7 @@ installation stops.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
 import os
@@ -18,7 +19,12 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from samdrift.config.model import Config
+from samdrift.installation.control import anybody_listens, control_folder
 from samdrift.processes.child import UnixUser
+from samdrift.processes.users import Users
+from samdrift.vault.registry import Registry
+from samdrift.wire.identifiers import ParticipantIdentifier
 
 _PATIENCE = 10.0
 """Seconds in which all of them are to be gone."""
@@ -80,6 +86,21 @@ def end_survivors(user: UnixUser | None) -> None:
         _LOGGER.error(
             "ALARM: %d processes of user %d outlived their worker, and were ended", ended, user.user
         )
+
+
+async def end_left_behind(config: Config, registry: Registry, organisation: ParticipantIdentifier) -> None:
+    """End what runs as a user of the organisation's vaults, or of closed vaults, where no serve runs.
+
+    While it runs, the supervisor does that itself, and starts what is to run.
+    """
+    if config.isolation.first_user is None or await anybody_listens(control_folder(config.vaults)):
+        return
+    users = Users(config.isolation, config.vaults)
+    own = [one.vault for one in registry.all() if one.organisation == organisation]
+    others = {one.vault for one in registry.all()} - {*own}
+    known = [number for vault in own if (number := users.known(vault)) is not None]
+    for user in {*users.closed(others), *(UnixUser(number, number) for number in known)}:
+        await asyncio.to_thread(end_survivors, user)
 
 
 def _running_as(user: int) -> Iterator[int]:

@@ -35,6 +35,7 @@ PERSONS = (
 READS: dict[Path_, Sequence[str]] = {
     ("org", "show"): (ORGANISATION, "--offline"),
     ("org", "list"): (),
+    ("as4", "inspect"): ("{certificate}",),
     ("org", "suspend"): (ORGANISATION, "--by", "anna", "--why", "test"),
     ("org", "resume"): (ORGANISATION, "--by", "anna", "--why", "test"),
     ("org", "export"): (ORGANISATION, "--out", "{folder}/export", "--to", "{recipient}", *PERSONS),
@@ -55,7 +56,10 @@ READS: dict[Path_, Sequence[str]] = {
         "{words}",
         *("--by-passphrase-file", "{words}", "--with-passphrase-file", "{words}"),
     ),
+    ("org", "keys", "lost-marks"): (ORGANISATION,),
     ("custodian", "list"): (),
+    ("custodian", "key"): ("anna", "--passphrase-file", "{words}"),
+    ("custodian", "restart"): ("--why", "test"),
     ("custodian", "remove"): ("anna", *PERSONS),
     ("custodian", "approve"): ("12345678", "--by", "anna", "--by-passphrase-file", "{words}"),
     ("database", "rotate-logins"): (),

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import json
+import os
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +25,7 @@ from samdrift.contracts.principals import Purpose, Role
 from samdrift.installation.operator import vault_settings
 from samdrift.keystore.backup import UNSIGNED, Secret, read_header, unwrap_backup, wrap_backup
 from samdrift.keystore.custody import Custodian, Custodians
+from samdrift.keystore.durablefiles import private_folder
 from samdrift.vault.gate import Gate
 from samdrift.vault.openkeys import open_keys
 from samdrift.vault.portability.arrival import AccessPointArrival
@@ -282,7 +286,11 @@ async def test_only_a_backup_that_two_custodians_signed_is_restored(
     assert hashlib.sha256(older.read_bytes()).hexdigest() in text, "both are shown which file it is"
     await beside(config, "keys", "restore", str(older), *files, "--accept-unsigned", *agreed)
     last = (await installation.gate.read_operator_log(limit=100_000))[-1]
-    assert (last.event, last.ids["signed"]) == (AuditEvent.KEYS_RESTORED, "no")
+    assert (last.event, last.ids["signed"], last.ids["accepted_by"]) == (
+        AuditEvent.KEYS_RESTORED,
+        "no",
+        "anna bo",
+    )
     _lose_the_seals(installation, organisation)
     await beside(config, "keys", "restore", str(signed), *files)
     last = (await installation.gate.read_operator_log(limit=100_000))[-1]
@@ -292,3 +300,36 @@ async def test_only_a_backup_that_two_custodians_signed_is_restored(
 def _both() -> tuple[Person, Person]:
     assert PERSONS.second is not None
     return PERSONS.first, PERSONS.second
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root starts processes as other users")
+@pytest.mark.parametrize("command", ["lock", "close"])
+async def test_what_still_runs_as_the_organisations_user_is_ended_where_no_supervisor_runs(
+    installation: Installation, config: Path, tmp_path: Path, command: str
+) -> None:
+    """Issue 9, 26: a child of a worker that was taken over has the keys in its memory."""
+    organisation = await installation.organisation()
+    vault = installation.gate.registry.find(organisation, Role.MESSAGE_SERVICE)
+    assert vault is not None
+    first = 400_000 + os.getpid() % 10_000 * 10_000
+    text = f'\n[isolation]\nlevel = "process"\nfirst_user = {first}\n'
+    config.write_text(config.read_text() + text)
+    numbers = private_folder(installation.settings.secrets / "users")
+    secret_file(numbers / "0777", vault.vault)
+    two = _staff(installation, tmp_path)
+    arguments = {
+        "lock": ("--passphrase-file", str(secret_file(tmp_path / "officer", "what the officer knows"))),
+        "close": ("--decision", DECISION, *two),
+    }[command]
+    survivor = subprocess.Popen(["sleep", "600"], user=first + 777, group=first + 777)
+    other = subprocess.Popen(["sleep", "600"], user=first + 778, group=first + 778)
+    try:
+        with contextlib.suppress(Unusable):  # It is not suspended: what runs there is ended all the same.
+            await beside(config, command, organisation.value, *arguments)
+        assert survivor.poll() is not None or survivor.wait(1) is not None
+        assert other.poll() is None, "another number is another vault's"
+    finally:
+        for each in (survivor, other):
+            each.kill()
+            each.wait()
+        (numbers / "0777").unlink()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -106,3 +107,44 @@ async def test_clearing_a_vaults_objects_follows_no_link_to_anothers(tmp_path: P
     await objects.clear("v1")
     assert not (tmp_path / "objects/v1").exists()
     assert [stored.name for stored in await objects.under("v2")] == ["v2/two"]
+
+
+async def test_what_a_vaults_process_planted_among_its_objects_is_neither_followed_nor_waited_for(
+    tmp_path: Path,
+) -> None:
+    """Issue 9, 22: export and isolation check read objects as root, from a folder that is the worker's."""
+    objects, victim = Objects(tmp_path / "objects"), tmp_path / "victim"
+    await put(objects, "v1/whole", b"content")
+    await put(objects, "v2/other", b"another's")
+    victim.write_bytes(b"what root alone reads")
+    folder = tmp_path / "objects" / "v1"
+    (folder / "link").symlink_to(victim)
+    (folder / "far").symlink_to(tmp_path / "objects" / "v2" / "other")
+    os.link(victim, folder / "second-name")
+    os.mkfifo(folder / "fifo")
+    (folder / "folder").mkdir()
+    for _ in range(5):
+        folder = folder / "folder"
+        folder.mkdir(exist_ok=True)
+    (tmp_path / "objects" / "v3").symlink_to(tmp_path / "objects" / "v2")
+    for name in ("v1/link", "v1/far", "v1/second-name", "v1/fifo", "v1/folder", "v3/other"):
+        with pytest.raises((SealBroken, VaultUnavailable)):
+            async with asyncio.timeout(5):
+                _ = [piece async for piece in objects.pieces(name)]
+    async with asyncio.timeout(5):
+        assert {one.name for one in await objects.under("v1")} == {"v1/whole", "v1/second-name"}
+    with pytest.raises(VaultUnavailable):
+        await objects.under("v3")
+    assert [piece async for piece in objects.pieces("v1/whole")] == [b"content"]
+
+
+async def test_a_file_that_grows_while_it_is_read_has_an_end(tmp_path: Path) -> None:
+    objects = Objects(tmp_path / "objects")
+    await put(objects, "v1/one", b"x" * (3 << 20))
+    read = 0
+    async for piece in objects.pieces("v1/one"):
+        read += len(piece)
+        with (tmp_path / "objects" / "v1" / "one").open("ab") as file:
+            file.write(b"y" * (2 << 20))
+        assert read <= 3 << 20
+    assert read == 3 << 20

@@ -26,6 +26,7 @@ from samdrift.config.reader import load
 from samdrift.installation.loop import run
 from samdrift.keystore.durablefiles import write_new
 from samdrift.net.clock import system_clock
+from samdrift.processes.survivors import end_left_behind
 
 OptionalBy = Annotated[
     str | None, typer.Option("--by", help="Who asks: the name of a custodian. Not needed to go on.")
@@ -91,6 +92,7 @@ def _keep(file: Path, certificate: bytes) -> None:
 
 async def _close(config: Config, order: Order, persons: Persons | None) -> bytes:
     async with administering(config) as installation:
+        await end_left_behind(config, installation.gate.registry, order.organisation)
         return await close(installation, order, persons, system_clock)
 
 

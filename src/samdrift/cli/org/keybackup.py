@@ -139,11 +139,11 @@ def restore(
         data = _read(file)
         header = read_header(data)
         print_line(f"backup {header.number} of {header.organisation}, made {header.at}")
-        signed = signed_by(data, Custodians(loaded.vaults.secrets))
-        if not signed:
+        accepted = ""
+        if not signed_by(data, Custodians(loaded.vaults.secrets)):
             _require_accepted(unsigned, agreed_by)
             persons = present(str(agreed_by), agreed_with, agreed_by_file, agreed_with_file)
-            run(_agreed(loaded, header, data, persons))
+            accepted = run(_agreed(loaded, header, data, persons))
         first, second = header.custodians
         opened = unwrap_backup(
             data,
@@ -156,7 +156,7 @@ def restore(
         run(_require_not_closed(loaded, opened))
         _restored(loaded, opened, officer)
         try:
-            run(_logged(loaded, header, signed))
+            run(_logged(loaded, header, accepted))
         except (VaultError, KeyStoreError):
             complain("the keys are restored, but the database cannot be reached: this stands in no log")
 
@@ -171,11 +171,17 @@ def _require_accepted(unsigned: bool, agreed_by: str | None) -> None:
         raise Unusable("--accept-unsigned takes two custodians: --agreed-by and --agreed-with say who")
 
 
-async def _agreed(config: Config, header: BackupHeader, data: bytes, persons: Persons) -> None:
+async def _agreed(config: Config, header: BackupHeader, data: bytes, persons: Persons) -> str:
+    """Require two custodians, and return their names.
+
+    That is in the operator's log alone at first: in the organisation's nothing can be written before
+    its keys are back.
+    """
     digest = hashlib.sha256(data).hexdigest()
     text = f"restore the keys of {header.organisation} from an unsigned backup with SHA-256 {digest}"
     async with administering(config) as installation:
-        await two_persons(installation, Matter("org keys restore", header.organisation, text), persons)
+        agreed = await two_persons(installation, Matter("org keys restore", "", text), persons)
+    return f"{agreed.first} {agreed.second}"
 
 
 async def _require_not_closed(config: Config, vaults: tuple[VaultBackup, ...]) -> None:
@@ -206,15 +212,11 @@ def _restored(config: Config, vaults: tuple[VaultBackup, ...], officer: bytes | 
         raise Unusable("the keys of that organisation are here: there is nothing to restore")
 
 
-async def _logged(config: Config, header: BackupHeader, signed: bool) -> None:
+async def _logged(config: Config, header: BackupHeader, accepted: str) -> None:
     async with administering(config) as installation:
         first, second = header.custodians
-        facts = {
-            "backup": header.number,
-            "first": first,
-            "second": second,
-            "signed": "yes" if signed else "no",
-        }
+        signed = {"signed": "no", "accepted_by": accepted} if accepted else {"signed": "yes"}
+        facts = {"backup": header.number, "first": first, "second": second} | signed
         organisation = ParticipantIdentifier(header.organisation)
         await note(installation, AuditEvent.KEYS_RESTORED, first, organisation, facts)
 

@@ -26,6 +26,7 @@ from samdrift.keystore.interface import KeyStore
 from samdrift.keystore.keyfiles import KeyFault, KeyStoreError
 from samdrift.keystore.passphrases import weakness
 from samdrift.net.clock import system_clock
+from samdrift.processes.survivors import end_left_behind
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 _WORKER = Principal(PrincipalKind.WORKER, "locking")
@@ -113,6 +114,7 @@ async def _lock(
         hosted = vaults_of(installation.gate, organisation)
         if not hosted:
             raise Unusable(f"{organisation.value} is not served here")
+        await end_left_behind(config, installation.gate.registry, organisation)
         keys, passphrases = installation.keys, [] if new is None else [new]
         if any(keys.in_token(one.vault) for one in hosted):
             raise Unusable(f"{organisation.value} is locked with its token, and the token's PIN opens it")

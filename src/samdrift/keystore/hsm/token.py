@@ -12,6 +12,7 @@ from typing import Any, Final, TypeVar
 import pkcs11
 from pkcs11 import Attribute, ObjectClass, TokenFlag
 
+from samdrift.keystore.durablefiles import NotPrivate, read_private
 from samdrift.keystore.hsm.module import Module
 from samdrift.keystore.keyfiles import KeyFault, KeyStoreError, TokenUnavailable
 
@@ -63,10 +64,11 @@ class Token:
     user per process. Without ``pin_file``, somebody has to :meth:`unlock` it.
     """
 
-    def __init__(self, module: Module, label: str, pin_file: Path | None) -> None:
+    def __init__(self, module: Module, label: str, pin_file: Path | None, *, owner_only: bool = True) -> None:
         self.label = label
         self._module = module
         self._pin_file = pin_file
+        self._read = read_private if owner_only else Path.read_bytes
         self._told: str | None = None
         self._session: Session | None = None
         self._refused: bytes | None = None
@@ -148,9 +150,14 @@ class Token:
             if self._told is None:
                 raise TokenUnavailable(KeyFault.LOCKED, "the token waits for its PIN")
             return self._told
-        with contextlib.suppress(OSError, ValueError):
-            if pin := self._pin_file.read_text("utf-8").strip():
+        try:
+            if pin := self._read(self._pin_file).decode("utf-8").strip():
                 return pin
+        except NotPrivate:
+            text = "others than its owner can read or write the file with the token's PIN: chmod 600"
+            raise TokenUnavailable(KeyFault.LOCKED, text) from None
+        except (OSError, ValueError):
+            pass
         raise TokenUnavailable(KeyFault.LOCKED, "the file with the token's PIN cannot be read, or is empty")
 
 

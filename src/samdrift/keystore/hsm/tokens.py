@@ -52,7 +52,9 @@ class Tokens:
             library = module(settings.module)
             for organisation, access in settings.tokens.items():
                 self._labels[organisation] = access.label
-                self._tokens[access.label] = Token(library, access.label, access.pin_file)
+                self._tokens[access.label] = Token(
+                    library, access.label, access.pin_file, owner_only=access.owner_only
+                )
 
     def take(self, organisation: ParticipantIdentifier, pin: str) -> None:
         """Log in to the organisation's token with this PIN from now on."""

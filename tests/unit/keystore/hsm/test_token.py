@@ -317,3 +317,23 @@ def test_a_library_that_hangs_keeps_nobody_for_long() -> None:
         hung.result()
     with hanging.calling():
         pass
+
+
+@requires_softhsm
+@pytest.mark.parametrize("mode", [0o640, 0o604, 0o620, 0o602, 0o666])
+def test_a_pin_that_others_can_read_is_not_used(hsm: SoftHsm, mode: int) -> None:
+    """Issue 9, 9: as a passphrase file that others can read is refused."""
+    label, pin_file = hsm.unused(), hsm.pin_file()
+    pin_file.chmod(mode)
+    with pytest.raises(KeyStoreError, match="chmod 600") as raised:
+        Token(hsm.module, label, pin_file).use(lambda session: None)
+    assert raised.value.fault is KeyFault.LOCKED
+    pin_file.chmod(0o600)
+    Token(hsm.module, label, pin_file).use(lambda session: None)
+
+
+@requires_softhsm
+def test_a_credential_has_the_rights_that_systemd_gave_it(hsm: SoftHsm) -> None:
+    label, pin_file = hsm.unused(), hsm.pin_file()
+    pin_file.chmod(0o440)
+    Token(hsm.module, label, pin_file, owner_only=False).use(lambda session: None)
