@@ -27,7 +27,7 @@ from samdrift.messageservice.outgoing.compose import Address
 from samdrift.messageservice.outgoing.sending import Sending
 from samdrift.messageservice.screening import Screening
 from samdrift.messageservice.service import MessageService
-from samdrift.messageservice.settings import MessageServiceSettings, OrganisationProfile
+from samdrift.messageservice.settings import OrganisationProfile
 from samdrift.vault.messageservice import MessageServiceVault
 from samdrift.vault.records import MessageRecord, ReceiptRecord, WorkItem
 from samdrift.wire import receipt as receipts
@@ -35,11 +35,12 @@ from samdrift.wire.codes import ReceiptStatus
 from samdrift.wire.identifiers import FEDERATION_TEST, RECEIPT_EXTENDED, ParticipantIdentifier
 from samdrift.wire.receipt import MessageReceipt
 from tests.roles.letters import header, letter
+from tests.settings import message_service_settings
 from tests.vaults import MINUTE, NOW, Installation, body, message, receipt
 
 MT: Final = Role.MESSAGE_SERVICE
 OUT = Direction.OUT
-SETTINGS = MessageServiceSettings(FEDERATION_TEST)
+SETTINGS = message_service_settings(FEDERATION_TEST)
 WAITING = MessageStatus.WAITING_FOR_RECEIPT
 
 
