@@ -25,12 +25,12 @@ from samdrift.installation.malware import malware_scanner
 from samdrift.installation.operator import Operator, vault_settings
 from samdrift.messageservice.role import MessageServiceRole, Surroundings
 from samdrift.messageservice.service import MessageService
-from samdrift.messageservice.settings import MessageServiceSettings
 from samdrift.net.clock import system_clock
 from samdrift.vault.gate import Gate
 from samdrift.wire.identifiers import ParticipantIdentifier
 from tests.roles.member import Member, until
 from tests.roles.stage import member_of
+from tests.settings import message_service_settings
 
 _HASTE = {
     "[access_point]": "[access_point]\nattempts = 60\ninterval_seconds = 1\nlease_seconds = 3",
@@ -145,7 +145,7 @@ async def played(
 def _mailroom(config: Config, gate: Gate) -> MessageService:
     """A message service that stores messages for the process to send, and sends nothing itself."""
     nothing = cast(Any, None)
-    settings = MessageServiceSettings(federation=config.federation.identifier, parallel=0)
+    settings = message_service_settings(federation=config.federation.identifier, parallel=0)
     assert config.malware is not None
     scanner = malware_scanner(config.malware)
     around = Surroundings(gate, nothing, nothing, NoAddressBook(), scanner, {}, system_clock, os.urandom)

@@ -14,7 +14,6 @@ import pytest
 
 from samdrift.audit.events import AuditEvent
 from samdrift.contracts.messages import Direction
-from samdrift.messageservice.settings import MessageServiceSettings
 from samdrift.wire import sdkmessage
 from samdrift.wire.codes import Detail, ReceiptStatus
 from samdrift.wire.identifiers import RECEIPT_EXTENDED
@@ -24,6 +23,7 @@ from tests.roles.letters import DRAFT, Envelope, enclose, letter
 from tests.roles.member import MT, Member
 from tests.roles.peer import Peer
 from tests.roles.stage import Stage
+from tests.settings import message_service_settings
 
 SECRET = "198112289874"
 UNREADABLE = "the payload cannot be decrypted, or is not well-formed"
@@ -207,7 +207,7 @@ async def test_names_that_the_schema_does_not_have_are_told_nowhere(stage: Stage
 async def test_refusals_after_decryption_are_limited_for_each_sender(stage: Stage) -> None:
     """Past the limit nothing of that sender's is decrypted or answered for a while; others go on."""
     agency, forger, other = stage.agency, stage.peer(), stage.peer()
-    most = MessageServiceSettings("").meaningless_most
+    most = message_service_settings("").meaningless_most
     own = Captured(os.urandom(384 - 1).rjust(384, b"\0"), os.urandom(4 * BLOCK))
     envelopes = [forged(forger, agency, own) for _ in range(most)]
     for each in envelopes:

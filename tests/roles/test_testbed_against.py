@@ -239,7 +239,8 @@ async def test_a_tester_at_a_terminal_is_told_what_to_ask_for(qa: Qa) -> None:
     ended = await qa.run("--case", "TF-06", "--case", "TF-07", "--wait", "0", *other, as_json=False)
     assert ended.output.splitlines() == [
         "TF-06  waiting  Inget har kommit in för testfallet ännu.",
-        f"       ask DIGG's test leader to send the message of TF-06 from TestAP-01 to {TESTED.identifier.value}",
+        "       ask DIGG's test leader to send the message of TF-06 from TestAP-01 to"
+        f" {TESTED.identifier.value}",
         f"0 of 2 cases passed, 0 failed; the form is {qa.folder / 'terminal' / FORM}",
     ]
     assert ended.status == 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from cryptography import x509
@@ -17,23 +17,22 @@ from samdrift.wire.identifiers import (
     DocumentIdentifier,
     ParticipantIdentifier,
 )
-from samdrift.wire.profile import PROFILES, TransportProfile
+from samdrift.wire.profile import TransportProfile
 
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
     """How often and at which interval a transfer is tried (component-accesspoint 3.2.3 b, 3.2.5 A3, A4).
 
-    The default is the Swedish configuration: four attempts over twelve minutes
-    at a constant interval. ``jitter`` is the share of the interval by which an
+    The interval is constant. ``jitter`` is the share of the interval by which an
     attempt may come earlier or later, so that a peer that comes back is not met
     by everybody at once.
 
     Clauses: component-accesspoint 3.2.5 a.
     """
 
-    attempts: int = 4
-    interval: timedelta = timedelta(minutes=4)
+    attempts: int
+    interval: timedelta
     jitter: float = 0.1
 
     @property
@@ -58,29 +57,32 @@ _PER_MEGABYTE = timedelta(seconds=6)
 
 @dataclass(frozen=True, slots=True)
 class AccessPointSettings:
-    """One access point: one party, one federation, one environment (transport-profile-as4 2.10 e)."""
+    """One access point: one party, one federation, one environment (transport-profile-as4 2.10 e).
+
+    The operator's choices come from the configuration, which has the defaults.
+    """
 
     party: str
     """CN of the access point certificate, such as ``AP0040-SDK-PROD``."""
     federation: str
     message_id_domain: str
-    base_model: frozenset[ParticipantIdentifier] = frozenset()
+    base_model: frozenset[ParticipantIdentifier]
     """Organisations that are registered under the base transport model, beside the extended one."""
-    profiles: tuple[TransportProfile, ...] = tuple(PROFILES.values())
+    profiles: tuple[TransportProfile, ...]
     """Transport profiles that may be used to send, the preferred one first."""
-    timestamp_peers: frozenset[str] = frozenset()
+    timestamp_peers: frozenset[str]
     """Parties that get a ``wsu:Timestamp`` although their transport profile has none."""
-    retry: RetryPolicy = field(default_factory=RetryPolicy)
-    lease: timedelta = timedelta(minutes=5)
-    """How long one worker may hold a transfer before another takes it over."""
+    retry: RetryPolicy
+    lease: timedelta
+    """Time that one worker may hold a transfer before another takes it over."""
+    answer_within: timedelta
+    """Time that a peer may take to answer an attempt with a small message."""
+    clock_tolerance: timedelta
+    """Most that the clocks of two access points may be apart."""
+    measure_every: timedelta
+    """Time between two measurements of the lengths of queues, however often they are asked for."""
     parallel: int = 4
-    """Transfers in flight at once for one organisation."""
-    answer_within: timedelta = timedelta(seconds=60)
-    """How long a peer may take to answer an attempt with a small message."""
-    clock_tolerance: timedelta = timedelta(minutes=10)
-    """How far the clocks of two access points may be apart."""
-    measure_every: timedelta = timedelta(seconds=30)
-    """How often the lengths of queues are looked at, however often they are asked for."""
+    """Transfers in flight at the same time for one organisation."""
 
     def patience(self, size: int) -> timedelta:
         """How long a peer may take to answer a body of ``size`` bytes.

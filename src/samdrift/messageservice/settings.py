@@ -14,18 +14,21 @@ WORKER = "message-service"
 
 @dataclass(frozen=True, slots=True)
 class MessageServiceSettings:
-    """Settings of one message service in one federation."""
+    """Settings of one message service in one federation.
+
+    The operator's choices come from the configuration, which has the defaults.
+    """
 
     federation: str
-    submit_within: timedelta = timedelta(hours=1)
+    submit_within: timedelta
     """How long a message may wait for SMP, CertPub or the access point before it has failed."""
-    transfer_within: timedelta = timedelta(hours=2)
+    transfer_within: timedelta
     """How long the access point may take until the transport receipt is there or the transfer has failed."""
-    receipt_within: timedelta = timedelta(hours=24)
+    receipt_within: timedelta
     """How long the recipient may take for the message receipt after the transport receipt."""
-    retry_after: timedelta = timedelta(seconds=30)
+    retry_after: timedelta
     """Pause before a step is tried again that failed for a reason that may pass."""
-    lease: timedelta = timedelta(minutes=5)
+    lease: timedelta
     parallel: int = 4
     """Messages in work at once for one organisation."""
     poll_wait: float = 55.0

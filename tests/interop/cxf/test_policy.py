@@ -34,7 +34,6 @@ from samdrift.wire.as4 import (
     user_message,
     verify_receipt,
 )
-from samdrift.wire.crypto.softwarekeys import SoftwareDecryptionKey
 from samdrift.wire.identifiers import NO_PROCESS, SDK_MESSAGE_EXTENDED
 from samdrift.wire.profile import AS4_1_0
 from samdrift.wire.xml import Element, Namespace

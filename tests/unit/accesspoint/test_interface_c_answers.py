@@ -15,7 +15,6 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from samdrift.accesspoint.interface_c import Client, InterfaceC, Polling
 from samdrift.accesspoint.problems import TYPE
-from samdrift.accesspoint.settings import AccessPointSettings
 from samdrift.accesspoint.submission import Submissions
 from samdrift.contracts.principals import Role
 from samdrift.net.server import CLIENT_CERTIFICATE
@@ -24,12 +23,13 @@ from samdrift.vault.errors import VaultUnavailable
 from samdrift.wire.envelope import seal
 from samdrift.wire.identifiers import FEDERATION_TEST, SDK_MESSAGE_BASE, ParticipantIdentifier
 from tests.roles.letters import header
+from tests.settings import access_point_settings
 from tests.unit.accesspoint.test_interface_c_document import DOCUMENT, answers, operations
 from tests.vaults import ELSEWHERE, NOW, Installation, body, incoming, until
 
 SUBMIT, POLL, INBOX = "/c/v1/envelopes/{envelope_id}", "/c/v1/poll", "/c/v1/inbox/{item_id}"
 KNOWN, UNSERVED = "00", "11"
-SETTINGS = AccessPointSettings("AP0001-SDK-TEST", FEDERATION_TEST, "ap.test")
+SETTINGS = access_point_settings("AP0001-SDK-TEST", FEDERATION_TEST, "ap.test")
 Answered = tuple[str, str, int, str]
 
 

@@ -16,7 +16,7 @@ from prometheus_client import CollectorRegistry
 from samdrift.accesspoint.meters import Meters
 from samdrift.accesspoint.outbound import Outbound
 from samdrift.accesspoint.route import Route
-from samdrift.accesspoint.settings import AccessPointSettings, OwnKeys
+from samdrift.accesspoint.settings import OwnKeys
 from samdrift.contracts.principals import Role
 from samdrift.contracts.transfer import TransferReason
 from samdrift.wire.as4 import EbmsError, EbmsErrorCode, build_error
@@ -25,10 +25,11 @@ from samdrift.wire.ebms import NOT_SERVICED
 from samdrift.wire.identifiers import ParticipantIdentifier
 from samdrift.wire.profile import AS4_1_0, PROFILES, TransportProfile
 from tests import pki
+from tests.settings import access_point_settings
 from tests.vaults import MINUTE, NOW, Installation, submitted
 
 CERTIFICATE = pki.root("AP0002-SDK-TEST", 1).certificate
-SETTINGS = AccessPointSettings("AP0001-SDK-TEST", "test", "ap.test", lease=timedelta(milliseconds=100))
+SETTINGS = access_point_settings("AP0001-SDK-TEST", "test", "ap.test", lease=timedelta(milliseconds=100))
 
 
 @dataclass(frozen=True)

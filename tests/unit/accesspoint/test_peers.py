@@ -9,7 +9,6 @@ import pytest
 from cryptography import x509
 
 from samdrift.accesspoint.peers import Peers, PeerUndecided
-from samdrift.accesspoint.settings import AccessPointSettings
 from samdrift.contracts.discovery import (
     CertificatePurpose,
     DiscoveryError,
@@ -31,6 +30,7 @@ from samdrift.wire.profile import AS4_1_0
 from samdrift.wire.smp import Endpoint, ServiceMetadata
 from samdrift.wire.verdicts import CertificateVerdict
 from tests.pki import key, root
+from tests.settings import access_point_settings
 
 _DOCUMENTS = (SDK_MESSAGE_EXTENDED, RECEIPT_EXTENDED)
 _CERTIFICATE = root("Root", 0).issue("AP0002-SDK-TEST", private_key=key(2)).certificate
@@ -61,7 +61,7 @@ class _NoChecks:
 
 
 def _peers(answers: Mapping[DocumentIdentifier, DiscoveryError | x509.Certificate]) -> Peers:
-    settings = AccessPointSettings("AP0001-SDK-TEST", FEDERATION_TEST, "ap.example")
+    settings = access_point_settings("AP0001-SDK-TEST", FEDERATION_TEST, "ap.example")
     return Peers(settings, _Smp(answers), _NoChecks())
 
 

@@ -13,7 +13,6 @@ from cryptography import x509
 from cryptography.x509.oid import NameOID
 
 from samdrift.accesspoint.route import NoRoute, Routes
-from samdrift.accesspoint.settings import AccessPointSettings
 from samdrift.contracts.discovery import (
     DiscoveryError,
     DiscoveryUnavailable,
@@ -35,12 +34,13 @@ from samdrift.wire.profile import AS4_1_0, AS4_1_2, TransportProfile
 from samdrift.wire.smp import Endpoint, ServiceMetadata
 from samdrift.wire.verdicts import CertificateVerdict, TrustReason
 from tests import pki
+from tests.settings import access_point_settings
 
 SENDER = ParticipantIdentifier("0203:a.se")
 RECIPIENT = ParticipantIdentifier("0203:b.se")
 ROOT = pki.root("Root", 0)
 CERTIFICATE = ROOT.issue("AP0002-SDK-TEST", private_key=pki.key(1)).certificate
-SETTINGS = AccessPointSettings("AP0001-SDK-TEST", "test", "ap.test")
+SETTINGS = access_point_settings("AP0001-SDK-TEST", "test", "ap.test")
 
 
 class Published:

@@ -9,7 +9,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
 from samdrift.accesspoint.outbound import Sending
-from samdrift.accesspoint.settings import AccessPointSettings, RetryPolicy
 from samdrift.audit.events import AuditEvent
 from samdrift.contracts.principals import Role
 from samdrift.contracts.transfer import TransferEvent, TransferReason, TransferState
@@ -17,13 +16,14 @@ from samdrift.scheduling.signals import Signals
 from samdrift.vault.bodies import BodyReader
 from samdrift.vault.records import Transfer
 from samdrift.wire.identifiers import ParticipantIdentifier
+from tests.settings import access_point_settings, retry_policy
 from tests.vaults import Installation, submitted
 
-SETTINGS = AccessPointSettings(
+SETTINGS = access_point_settings(
     party="AP0001-SDK-TEST",
     federation="test",
     message_id_domain="ap.test",
-    retry=RetryPolicy(attempts=2),
+    retry=retry_policy(attempts=2),
     lease=timedelta(milliseconds=20),
     parallel=2,
 )

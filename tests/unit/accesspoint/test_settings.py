@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from samdrift.accesspoint.settings import AccessPointSettings, RetryPolicy
+from tests.settings import access_point_settings, retry_policy
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 
 
 def test_attempts_end_after_the_configured_number() -> None:
     """Clauses: component-accesspoint 3.2.3 b, 3.2.5 A3."""
-    policy = RetryPolicy(attempts=4)
+    policy = retry_policy(attempts=4)
     assert [policy.next_attempt(made, NOW, 0.5) is None for made in (1, 2, 3, 4)] == [
         False,
         False,
@@ -22,13 +22,13 @@ def test_attempts_end_after_the_configured_number() -> None:
 
 def test_the_interval_is_constant_within_its_jitter() -> None:
     """Clauses: component-accesspoint 3.2.5 A4."""
-    policy = RetryPolicy(interval=timedelta(seconds=100), jitter=0.1)
+    policy = retry_policy(interval=timedelta(seconds=100), jitter=0.1)
     times = [policy.next_attempt(1, NOW, chance) for chance in (0.0, 0.5, 1.0)]
     assert times == [NOW + timedelta(seconds=seconds) for seconds in (90, 100, 110)]
 
 
 def test_a_peer_gets_more_time_for_a_larger_message_but_not_more_than_the_lease() -> None:
-    settings = AccessPointSettings("AP0001-SDK-TEST", "federation", "ap.example")
+    settings = access_point_settings("AP0001-SDK-TEST", "federation", "ap.example")
     allowed = [settings.patience(size).total_seconds() for size in (10_000, 30_000_000, 160_000_000)]
     assert allowed[0] < 61
     assert allowed[1] > 160
@@ -36,7 +36,7 @@ def test_a_peer_gets_more_time_for_a_larger_message_but_not_more_than_the_lease(
 
 
 def test_the_time_that_an_operator_grants_is_granted_whatever_the_lease() -> None:
-    settings = AccessPointSettings(
+    settings = access_point_settings(
         "AP0001-SDK-TEST", "federation", "ap.example", answer_within=timedelta(minutes=10)
     )
     assert settings.patience(1) == timedelta(minutes=10)

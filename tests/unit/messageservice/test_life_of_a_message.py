@@ -34,11 +34,12 @@ from samdrift.wire.codes import ReceiptStatus
 from samdrift.wire.identifiers import FEDERATION_TEST, RECEIPT_EXTENDED, ParticipantIdentifier
 from samdrift.wire.receipt import MessageReceipt
 from tests.roles.letters import header, letter
+from tests.settings import message_service_settings
 from tests.vaults import MINUTE, NOW, Installation, body, message, receipt
 
 MT: Final = Role.MESSAGE_SERVICE
 OUT = Direction.OUT
-SETTINGS = MessageServiceSettings(FEDERATION_TEST)
+SETTINGS = message_service_settings(FEDERATION_TEST)
 WAITING = MessageStatus.WAITING_FOR_RECEIPT
 
 

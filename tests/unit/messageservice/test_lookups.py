@@ -20,7 +20,7 @@ from samdrift.messageservice.incoming.judging import Judgement, Judging, NewMess
 from samdrift.messageservice.outgoing.compose import Address
 from samdrift.messageservice.outgoing.sealing import Sealing
 from samdrift.messageservice.screening import Screening
-from samdrift.messageservice.settings import MessageServiceSettings, OrganisationProfile
+from samdrift.messageservice.settings import OrganisationProfile
 from samdrift.vault.records import KeySet
 from samdrift.vault.sessionkeys import Claim, Claimed
 from samdrift.wire.crypto.softwarekeys import SoftwareDecryptionKey
@@ -39,6 +39,7 @@ from samdrift.wire.smp import Endpoint, PublishedCertificates, ServiceMetadata
 from samdrift.wire.verdicts import CertificateVerdict, TrustReason
 from tests import pki
 from tests.roles.letters import Envelope, enclose, letter
+from tests.settings import message_service_settings
 from tests.unit.messageservice.test_screening import Scanner
 
 NOW = datetime.now(UTC)
@@ -184,7 +185,7 @@ class Vault:
 
 
 async def judged(services: Services, envelope: Envelope) -> Judgement:
-    settings = MessageServiceSettings(FEDERATION_TEST)
+    settings = message_service_settings(FEDERATION_TEST)
     message = Judging(settings, services, services, Screening(Scanner()), os.urandom)
     item = InboxItem(
         "i", envelope.id, HERE.organisation.value, THERE.organisation.value, "d", "c", "m", "AP", NOW, 1

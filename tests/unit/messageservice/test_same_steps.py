@@ -12,7 +12,7 @@ from samdrift.contracts.transfer import InboxItem
 from samdrift.messageservice.incoming import judging as incoming
 from samdrift.messageservice.incoming.judging import Judging, Unanswerable
 from samdrift.messageservice.screening import Screening
-from samdrift.messageservice.settings import MessageServiceSettings, OrganisationProfile
+from samdrift.messageservice.settings import OrganisationProfile
 from samdrift.vault.records import KeySet
 from samdrift.vault.sessionkeys import Claim, Claimed
 from samdrift.wire import xml
@@ -22,6 +22,7 @@ from samdrift.wire.crypto.xmlenc import LockedPayload
 from samdrift.wire.identifiers import FEDERATION_TEST
 from tests.roles.forging import BLOCK, Captured, capture, forge
 from tests.roles.letters import Envelope, enclose, letter
+from tests.settings import message_service_settings
 from tests.unit.messageservice.test_lookups import ENCRYPTION, HERE, NOW, OLD, SIGNING, THERE, Services
 from tests.unit.messageservice.test_screening import Scanner
 
@@ -100,7 +101,7 @@ def changed(change: str) -> Envelope:
 async def judged(steps: Steps, given: Envelope) -> object:
     services = Services()
     judging = Judging(
-        MessageServiceSettings(FEDERATION_TEST), services, services, Screening(Scanner()), os.urandom
+        message_service_settings(FEDERATION_TEST), services, services, Screening(Scanner()), os.urandom
     )
     item = InboxItem(
         "i", given.id, HERE.organisation.value, THERE.organisation.value, "d", "c", "m", "AP", NOW, 1

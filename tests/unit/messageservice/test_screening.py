@@ -20,7 +20,6 @@ from samdrift.messageservice.lifecycle.ledger import held
 from samdrift.messageservice.outgoing.compose import Address, Attachment
 from samdrift.messageservice.outgoing.sender import Sender
 from samdrift.messageservice.screening import Screening
-from samdrift.messageservice.settings import MessageServiceSettings
 from samdrift.net.clamd import ClamdAddress, ClamdScanner
 from samdrift.net.provenscanner import eicar
 from samdrift.vault.messageservice import MessageServiceVault
@@ -30,13 +29,14 @@ from samdrift.wire.identifiers import FEDERATION_TEST, ParticipantIdentifier
 from samdrift.wire.sdkmessage import SdkMessage
 from tests.roles.letters import DRAFT, letter
 from tests.scanner import requires_clamd, running_clamd
+from tests.settings import message_service_settings
 from tests.unit.wire.filetypes.files import archive
 from tests.vaults import NOW, Installation, body, message, server_folder
 
 MT: Final = Role.MESSAGE_SERVICE
 HERE = Address(ParticipantIdentifier("0203:a.se"), "A", "sdk.a", "A")
 THERE = Address(ParticipantIdentifier("0203:b.se"), "B", "sdk.b", "B")
-SETTINGS = MessageServiceSettings(FEDERATION_TEST)
+SETTINGS = message_service_settings(FEDERATION_TEST)
 MEGABYTE = 1 << 20
 
 

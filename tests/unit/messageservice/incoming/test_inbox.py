@@ -17,16 +17,17 @@ from samdrift.contracts.malware import ScannerUnavailable
 from samdrift.contracts.principals import Role
 from samdrift.contracts.transfer import InboxItem
 from samdrift.messageservice.incoming.inbox import Inbox, fetched
-from samdrift.messageservice.settings import MessageServiceSettings, OrganisationProfile
+from samdrift.messageservice.settings import OrganisationProfile
 from samdrift.vault.messageservice import MessageServiceVault
 from samdrift.vault.records import KeySet
 from samdrift.wire.identifiers import FEDERATION_TEST, ParticipantIdentifier
 from samdrift.wire.xml import LARGE
+from tests.settings import message_service_settings
 from tests.vaults import NOW, Installation
 
 MT: Final = Role.MESSAGE_SERVICE
 PIECE: Final = bytes(1 << 20)
-SETTINGS = MessageServiceSettings(FEDERATION_TEST, receipt_within=timedelta(hours=24))
+SETTINGS = message_service_settings(FEDERATION_TEST, receipt_within=timedelta(hours=24))
 
 
 class _AccessPoint:

@@ -14,8 +14,8 @@ from samdrift.contracts.discovery import DiscoveryUnavailable, SharedService
 from samdrift.contracts.transfer import InboxItem, Poll
 from samdrift.messageservice.incoming import polling as module
 from samdrift.messageservice.incoming.polling import Polling
-from samdrift.messageservice.settings import MessageServiceSettings
 from samdrift.wire.identifiers import FEDERATION_TEST, ParticipantIdentifier
+from tests.settings import message_service_settings
 
 ORGANISATION = ParticipantIdentifier("0203:b.se")
 PAGE = 50
@@ -85,7 +85,7 @@ async def polling(
     retry_after: timedelta,
     served: Callable[[ParticipantIdentifier], bool] = lambda _: True,
 ) -> AsyncIterator[None]:
-    settings = MessageServiceSettings(FEDERATION_TEST, retry_after=retry_after)
+    settings = message_service_settings(FEDERATION_TEST, retry_after=retry_after)
     points = {ORGANISATION: cast(Any, access_point)}
     made = Polling(settings, points, cast(Any, inbox), cast(Any, Transfers()), served, now)
     running = asyncio.create_task(made.run(ORGANISATION))

@@ -13,15 +13,15 @@ from samdrift.contracts.malware import ScannerUnavailable
 from samdrift.contracts.messages import MessageStatus
 from samdrift.contracts.transfer import TransferEvent, TransferReason, TransferState, TransferUnavailable
 from samdrift.messageservice.lifecycle import progress
-from samdrift.messageservice.settings import MessageServiceSettings
 from samdrift.vault.records import StatusEvent
 from samdrift.wire.codes import Reason, ReceiptStatus
 from samdrift.wire.findings import Finding
 from samdrift.wire.identifiers import FEDERATION_TEST, ParticipantIdentifier
 from samdrift.wire.receipt import MessageReceipt
+from tests.settings import message_service_settings
 
 NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
-SETTINGS = MessageServiceSettings(
+SETTINGS = message_service_settings(
     FEDERATION_TEST, transfer_within=timedelta(hours=2), receipt_within=timedelta(hours=24)
 )
 

@@ -14,15 +14,15 @@ from samdrift.contracts.errors import Explained, Temporary
 from samdrift.contracts.messages import Direction, MessageStatus, ReceiptState, WorkKind
 from samdrift.contracts.principals import Role
 from samdrift.messageservice.outgoing.sender import Sender
-from samdrift.messageservice.settings import MessageServiceSettings
 from samdrift.vault.errors import VaultUnavailable
 from samdrift.vault.messageservice import MessageServiceVault
 from samdrift.vault.records import KeySet
 from samdrift.wire.identifiers import FEDERATION_TEST, ParticipantIdentifier
+from tests.settings import message_service_settings
 from tests.vaults import MINUTE, NOW, Installation, body, message, receipt
 
 MT: Final = Role.MESSAGE_SERVICE
-SETTINGS: Final = MessageServiceSettings(FEDERATION_TEST)
+SETTINGS: Final = message_service_settings(FEDERATION_TEST)
 IN_TIME: Final = timedelta()
 TOO_LATE: Final = SETTINGS.submit_within
 

@@ -9,13 +9,13 @@ from typing import Any, Final, cast
 from samdrift.contracts.messages import WorkKind
 from samdrift.contracts.principals import Role
 from samdrift.messageservice.outgoing.sender import Sender
-from samdrift.messageservice.settings import MessageServiceSettings
 from samdrift.vault.records import MessageRecord
 from samdrift.wire.identifiers import FEDERATION_TEST, ParticipantIdentifier
+from tests.settings import message_service_settings
 from tests.vaults import MINUTE, Installation, body, message
 
 MT: Final = Role.MESSAGE_SERVICE
-SETTINGS = MessageServiceSettings(FEDERATION_TEST, parallel=2)
+SETTINGS = message_service_settings(FEDERATION_TEST, parallel=2)
 
 
 def now() -> datetime:

@@ -12,10 +12,10 @@ from typing import Any
 
 from lxml import etree
 
-from samdrift.accesspoint.settings import RetryPolicy
 from samdrift.wire.identifiers import RECEIPT_EXTENDED, SDK_MESSAGE_EXTENDED
 from samdrift.wire.profile import AS4_1_0
 from tests.official import DIGG, requires_digg
+from tests.settings import retry_policy
 from tests.unit.wire.as4.parties import message
 
 pytestmark = requires_digg
@@ -60,6 +60,6 @@ def test_2_3_1_the_message_properties_are_those_of_the_published_mode() -> None:
 def test_3_2_5_attempts_and_their_time_are_those_of_the_published_mode() -> None:
     (awareness,) = values("//receptionAwareness/@retry")
     minutes, attempts, kind = awareness.split(";")
-    policy = RetryPolicy()
+    policy = retry_policy()
     assert (policy.attempts, kind) == (int(attempts), "CONSTANT")
     assert policy.interval * (policy.attempts - 1) == timedelta(minutes=int(minutes))
