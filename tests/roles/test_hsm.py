@@ -26,7 +26,7 @@ from samdrift.wire.crypto.keys import Oaep
 from samdrift.wire.crypto.softwarekeys import SoftwareSigningKey
 from samdrift.wire.crypto.xmldsig import SHA256
 from samdrift.wire.crypto.xmlenc import encrypt
-from samdrift.wire.crypto.xmlenc.keytransport import RSA_OAEP_MGF1P
+from samdrift.wire.crypto.xmlenc.decrypt import RSA_OAEP_MGF1P
 from samdrift.wire.identifiers import ParticipantIdentifier
 from tests.roles.letters import WITH_PDF
 from tests.roles.member import MT, Member, until

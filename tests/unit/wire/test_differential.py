@@ -24,7 +24,7 @@ from samdrift.wire.differences import EVERY_DOCUMENT, MESSAGE, RECEIPT, Differen
 from samdrift.wire.errors import WireError
 from samdrift.wire.findings import Finding
 from samdrift.wire.receipt import rules as receipt_rules
-from samdrift.wire.receipt.validate import broken_rules as broken_receipt_rules
+from samdrift.wire.receipt.rules import broken_rules as broken_receipt_rules
 from samdrift.wire.sdkmessage import rules as message_rules
 from samdrift.wire.sdkmessage.validate import broken_rules as broken_message_rules
 from samdrift.wire.xml.schema.rules import Broken, Rule

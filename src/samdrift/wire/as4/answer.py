@@ -1,24 +1,41 @@
-"""Receipts and errors read: what a peer answered, and whether it proves delivery."""
+"""Receipts and errors, read and built: does an answer prove delivery, and what do we answer?"""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 
 from cryptography import x509
 
-from samdrift.wire.as4.fault import As4Fault
+from samdrift.wire.as4.events import As4Fault
 from samdrift.wire.as4.header import require_coverage
 from samdrift.wire.as4.limits import DEFAULT_LIMITS
-from samdrift.wire.ebms import EbmsError, EbmsErrorCode, ErrorSignalMessage, SignalInfo, parse_signal
+from samdrift.wire.crypto.keys import SigningKey
+from samdrift.wire.ebms import (
+    EbmsError,
+    EbmsErrorCode,
+    ErrorSignalMessage,
+    SignalInfo,
+    UserMessage,
+    build_errors,
+    parse_signal,
+)
+from samdrift.wire.ebms import build_receipt as build_receipt_header
 from samdrift.wire.errors import WireError
 from samdrift.wire.mime import BodyEnd, ContentType, MultipartReader, PartData, PartEnd, boundary_of
 from samdrift.wire.wssec import (
+    CONTENT_TYPE,
     MEDIA_TYPE,
+    Part,
     SignedReference,
     SoapDocument,
     VerifiedSignature,
+    build_body,
+    build_envelope,
+    build_signature,
     read_document,
     verify,
 )
@@ -149,3 +166,52 @@ def _first_part(boundary: str, body: bytes) -> bytes:
         if isinstance(event, PartData):
             pieces.append(event.data)
     return b"".join(pieces)
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """An HTTP answer: content type and body."""
+
+    content_type: str
+    body: bytes
+
+
+def build_receipt(
+    *,
+    user_message: UserMessage,
+    references: Sequence[SignedReference],
+    message_id: str,
+    now: datetime,
+    signer: SigningKey,
+) -> Response:
+    """A signed receipt for ``user_message`` that repeats the references of its signature.
+
+    To be sent only after the payload is durable. ``message_id`` is the receipt's own.
+    It has no ``wsu:Timestamp``: the receipt of a message is kept for months and answers
+    every resend, and an expired timestamp would make peers refuse it.
+    """
+    info = SignalInfo(message_id, now, user_message.message_id)
+    proof = [reference.xml.decode() for reference in references]
+    suffix = _suffix(message_id)
+    return _response(build_receipt_header(info, proof, f"Messaging-{suffix}"), suffix, signer)
+
+
+def build_error(error: EbmsError, *, message_id: str, now: datetime, signer: SigningKey | None) -> Response:
+    """An error signal, signed when a key is given (ebms3-core 6.2)."""
+    info = SignalInfo(message_id, now, error.ref_to_message_id)
+    suffix = _suffix(message_id)
+    return _response(build_errors(info, [error], f"Messaging-{suffix}"), suffix, signer)
+
+
+def _response(header: str, suffix: str, signer: SigningKey | None) -> Response:
+    messaging = Part(f"Messaging-{suffix}", header)
+    body = build_body(f"Body-{suffix}")
+    security = []
+    if signer is not None:
+        security.append(build_signature((messaging, body), None, signer, f"Signer-{suffix}").markup)
+    return Response(CONTENT_TYPE, build_envelope(security, messaging, body))
+
+
+def _suffix(message_id: str) -> str:
+    """What identifiers end in, so that they follow from the message id."""
+    return hashlib.sha256(message_id.encode()).hexdigest()[:24]

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from cryptography import x509
 
 from samdrift.wire.as4.events import (
+    As4Fault,
     Complete,
     Event,
     NeedData,
@@ -19,7 +20,6 @@ from samdrift.wire.as4.events import (
     SignedHeader,
     SignerWanted,
 )
-from samdrift.wire.as4.fault import As4Fault
 from samdrift.wire.as4.header import VerifiedHeader, read_header
 from samdrift.wire.as4.limits import DEFAULT_LIMITS, As4Limits
 from samdrift.wire.as4.payload import PayloadReader

@@ -4,7 +4,6 @@ from samdrift.wire.ebms.build import build_errors, build_receipt, build_user_mes
 from samdrift.wire.ebms.errors import NOT_SERVICED, Category, EbmsError, EbmsErrorCode, Severity
 from samdrift.wire.ebms.parse import message_id_of, parse_user_message
 from samdrift.wire.ebms.signals import is_signal, parse_signal
-from samdrift.wire.ebms.times import format_time, parse_time
 from samdrift.wire.ebms.types import (
     ErrorSignalMessage,
     PartInfo,
@@ -12,6 +11,8 @@ from samdrift.wire.ebms.types import (
     ReceiptSignalMessage,
     SignalInfo,
     UserMessage,
+    format_time,
+    parse_time,
 )
 
 __all__ = [

@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from samdrift.wire.ebms.errors import EbmsError
-from samdrift.wire.ebms.times import format_time
-from samdrift.wire.ebms.types import PartInfo, Property, SignalInfo, UserMessage
+from samdrift.wire.ebms.types import PartInfo, Property, SignalInfo, UserMessage, format_time
 from samdrift.wire.xml.writer import XMLNS_EB, XMLNS_EBBP, XMLNS_S12, XMLNS_WSU, attribute, quoted, text
 
 

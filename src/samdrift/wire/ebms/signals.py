@@ -7,8 +7,7 @@ than one that follows the schema, and nothing is believed before its signature i
 from __future__ import annotations
 
 from samdrift.wire.ebms.errors import EbmsError, Severity, error_code
-from samdrift.wire.ebms.parse import parse_message_info
-from samdrift.wire.ebms.structure import eb, malformed, one, read_sequence
+from samdrift.wire.ebms.parse import eb, malformed, one, parse_message_info, read_sequence
 from samdrift.wire.ebms.types import ErrorSignalMessage, ReceiptSignalMessage
 from samdrift.wire.xml import Element, Namespace, children, name, text
 

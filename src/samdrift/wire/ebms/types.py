@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 from samdrift.wire.ebms.errors import EbmsError
 from samdrift.wire.xml import Element
@@ -86,3 +87,25 @@ class ErrorSignalMessage:
 
 def _value(properties: tuple[Property, ...], name: str) -> str | None:
     return next((entry.value for entry in properties if entry.name == name), None)
+
+
+_XSD = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d)?", re.ASCII)
+
+
+def format_time(at: datetime) -> str:
+    """Return ``2024-05-01T12:00:00.000Z``; ``at`` must be aware.
+
+    UTC, three fraction digits and ``Z``: Domibus refuses any other number of digits.
+    """
+    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def parse_time(spelling: str) -> datetime | None:
+    """The aware time in UTC, or None when ``spelling`` is no xsd:dateTime; without a zone it is UTC."""
+    if not _XSD.fullmatch(spelling):
+        return None
+    try:
+        parsed = datetime.fromisoformat(spelling)
+        return (parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None

@@ -1,6 +1,6 @@
 """MIME as AS4 needs it: multipart/related read in a stream and written in pieces."""
 
-from samdrift.wire.mime.headers import ContentType, content_id
+from samdrift.wire.mime.headers import ContentType, closing, content_id, opening
 from samdrift.wire.mime.reader import (
     BodyEnd,
     MimeEvent,
@@ -10,7 +10,6 @@ from samdrift.wire.mime.reader import (
     PartStart,
     boundary_of,
 )
-from samdrift.wire.mime.writer import closing, opening
 
 __all__ = [
     "BodyEnd",

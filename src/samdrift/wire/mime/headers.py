@@ -1,4 +1,4 @@
-"""Header fields of MIME parts and of HTTP bodies, read strictly (RFC 2045 5.1, RFC 5322 2.2).
+"""Header fields of MIME parts and HTTP bodies, read strictly (RFC 2045 5.1, RFC 5322 2.2); part frames.
 
 A field that could be read in two ways is refused: which of two readings another program
 took is how attachments get swapped.
@@ -7,7 +7,7 @@ took is how attachments get swapped.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -78,3 +78,24 @@ def content_id(fields: Mapping[str, str]) -> str | None:
 
 def _refused(text: str) -> WireError:
     return WireError(WireFault.MIME, text, "Content-Type")
+
+
+_PRINTABLE = re.compile(r"[\x20-\x7e]*")
+
+Field = tuple[str, str]
+
+
+def opening(boundary: str, fields: Sequence[Field], *, first: bool = False) -> bytes:
+    """The delimiter and the header block of a part; its content follows directly (RFC 2046 5.1.1).
+
+    :class:`WireError` (``MIME``) for a value that is not printable ASCII on one line.
+    """
+    if not all(_PRINTABLE.fullmatch(value) for _, value in fields):
+        raise WireError(WireFault.MIME, "a value that no header field can hold", "part header")
+    lines = [f"--{boundary}", *(f"{field}: {value}" for field, value in fields), "", ""]
+    return (b"" if first else b"\r\n") + "\r\n".join(lines).encode("ascii")
+
+
+def closing(boundary: str) -> bytes:
+    """The delimiter that ends the last part and the body."""
+    return f"\r\n--{boundary}--\r\n".encode("ascii")

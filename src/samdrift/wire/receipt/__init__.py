@@ -2,7 +2,7 @@
 
 from samdrift.wire.receipt.build import build
 from samdrift.wire.receipt.parse import parse
+from samdrift.wire.receipt.rules import validate
 from samdrift.wire.receipt.types import MessageReceipt
-from samdrift.wire.receipt.validate import validate
 
 __all__ = ["MessageReceipt", "build", "parse", "validate"]

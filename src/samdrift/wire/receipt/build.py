@@ -9,10 +9,9 @@ from lxml import etree
 from samdrift.wire.errors import WireError, WireFault
 from samdrift.wire.findings import Finding
 from samdrift.wire.identifiers import NO_PROCESS, ParticipantIdentifier
-from samdrift.wire.receipt.instant import date_and_time
+from samdrift.wire.receipt.rules import validate
 from samdrift.wire.receipt.schema import CUSTOMIZATION, SCHEMA, SCHEME_ATTRIBUTE, cac, cbc
-from samdrift.wire.receipt.types import MessageReceipt
-from samdrift.wire.receipt.validate import validate
+from samdrift.wire.receipt.types import MessageReceipt, date_and_time
 from samdrift.wire.xml import Element, Namespace
 
 _PREFIXES: dict[Any, str] = {

@@ -10,9 +10,8 @@ from samdrift.wire.codes import Detail, Reason, ReceiptStatus
 from samdrift.wire.errors import WireError, WireFault
 from samdrift.wire.findings import Finding
 from samdrift.wire.identifiers import PARTICIPANT_SCHEME, ParticipantIdentifier
-from samdrift.wire.receipt.instant import instant
 from samdrift.wire.receipt.schema import SCHEMA, SCHEME_ATTRIBUTE, cac, cbc
-from samdrift.wire.receipt.types import MessageReceipt
+from samdrift.wire.receipt.types import MessageReceipt, instant
 from samdrift.wire.xml import Element
 from samdrift.wire.xml.schema.check import require_structure
 from samdrift.wire.xml.schema.lexical import WHITESPACE
@@ -23,7 +22,7 @@ _Code = TypeVar("_Code", bound=StrEnum)
 def parse(data: bytes) -> MessageReceipt:
     """The receipt in ``data``; :class:`WireError` when the structure or a value of it is broken.
 
-    Rules between values are not asked: that is :func:`samdrift.wire.receipt.validate`.
+    Rules between values are not asked: that is :func:`samdrift.wire.receipt.rules`.
     """
     receipt = xml.parse(data)
     require_structure(receipt, SCHEMA)

@@ -1,4 +1,4 @@
-"""The rules of the message receipt beyond its schema (message-receipt 3.1, 3.3, 3.4).
+"""Rules of the message receipt beyond its schema (message-receipt 3.1, 3.3, 3.4), and the verdict.
 
 Those of the published Schematron bear its identifiers, R1-APP to R9-APP. What
 R1 and R9 say of elements that the reduced schema does not have or requires
@@ -11,17 +11,20 @@ R8-APP, R9-APP.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
 
 from samdrift.wire import xml
 from samdrift.wire.codes import Reason, ReceiptStatus
 from samdrift.wire.errors import WireError
+from samdrift.wire.findings import Finding
 from samdrift.wire.identifiers import NO_PROCESS, PARTICIPANT_SCHEME, ParticipantIdentifier
-from samdrift.wire.receipt.instant import instant
-from samdrift.wire.receipt.schema import CUSTOMIZATION, SCHEME_ATTRIBUTE, cac, cbc, root
+from samdrift.wire.receipt.schema import CUSTOMIZATION, SCHEMA, SCHEME_ATTRIBUTE, cac, cbc, root
+from samdrift.wire.receipt.types import instant
 from samdrift.wire.xml import Element
+from samdrift.wire.xml.schema.check import MAX_FINDINGS, violations
 from samdrift.wire.xml.schema.lexical import WHITESPACE
-from samdrift.wire.xml.schema.rules import Rule, RuleBook
+from samdrift.wire.xml.schema.rules import Broken, Rule, RuleBook, blank_leaves, finding
 
 _RECEIPT = (root("ApplicationResponse"),)
 _DOCUMENT_RESPONSE = (*_RECEIPT, cac("DocumentResponse"))
@@ -201,3 +204,31 @@ FROM_THE_TEXT = (
 )
 
 RULES = RuleBook((*PUBLISHED, *FROM_THE_TEXT))
+
+
+def validate(data: bytes | Element) -> tuple[Finding, ...]:
+    """Every rule of message-receipt 3; () is a valid receipt.
+
+    There is no receipt for a receipt: the findings are for the log and for the
+    one who asks. :class:`samdrift.wire.errors.WireError` for no usable XML.
+
+    Clauses: message-receipt 3.4 a, b, 3.5 step 1, step 2.
+    """
+    if isinstance(data, bytes):
+        data = xml.parse(data)
+    elements = list(data.iter("*"))
+    found = violations(data, SCHEMA)
+    if data.tag == SCHEMA.root:
+        broken = islice(broken_rules(elements), MAX_FINDINGS - len(found))
+        found.extend(finding(one, SCHEMA) for one in broken)
+    return tuple(found)
+
+
+def broken_rules(elements: Sequence[Element]) -> Iterator[Broken]:
+    """What in a receipt, given as all its elements in order, breaks the rules.
+
+    Clauses: message-receipt 3.5 step 3.
+    """
+    for element in blank_leaves(elements):
+        yield Broken(NOT_EMPTY, element)
+    yield from RULES.broken(elements)

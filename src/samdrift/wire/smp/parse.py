@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from samdrift.wire.crypto.certificates import from_base64
+from samdrift.wire.crypto.keys import SigningKey
+from samdrift.wire.crypto.xmldsig import sign_enveloped, verify_enveloped
 from samdrift.wire.errors import WireError, WireFault
 from samdrift.wire.identifiers import (
     NO_PROCESS,
@@ -14,10 +17,48 @@ from samdrift.wire.identifiers import (
     ProcessIdentifier,
 )
 from samdrift.wire.smp import certpub
-from samdrift.wire.smp.sequence import Sequence
-from samdrift.wire.smp.types import Endpoint, ServiceGroup, ServiceMetadata
+from samdrift.wire.smp.build import append_metadata, new_root, serialised
+from samdrift.wire.smp.types import Endpoint, MetadataVerdict, ServiceGroup, ServiceMetadata
 from samdrift.wire.webaddress import web_address
-from samdrift.wire.xml import SMALL, Element, Namespace, local_name, name, parse, path, text
+from samdrift.wire.xml import SMALL, Element, Namespace, children, local_name, name, parse, path, text
+
+
+class Sequence:
+    """The child elements of ``parent``, taken from the front.
+
+    Every refusal is a :class:`WireError` that names the place, never the content.
+    """
+
+    def __init__(self, parent: Element, namespace: str) -> None:
+        self._parent = parent
+        self._namespace = namespace
+        self._left = children(parent)
+
+    def one(self, local: str) -> Element:
+        """The next child, which must be ``local``."""
+        found = self.maybe(local)
+        if found is None:
+            raise WireError(WireFault.STRUCTURE, f"{local} is missing", path(self._parent))
+        return found
+
+    def maybe(self, local: str) -> Element | None:
+        """The next child when it is ``local``."""
+        if self._left and self._left[0].tag == f"{{{self._namespace}}}{local}":
+            return self._left.pop(0)
+        return None
+
+    def many(self, local: str) -> list[Element]:
+        """All next children that are ``local``."""
+        found = []
+        while (child := self.maybe(local)) is not None:
+            found.append(child)
+        return found
+
+    def end(self) -> None:
+        """Nothing may be left."""
+        if self._left:
+            raise WireError(WireFault.STRUCTURE, "an element that does not belong here", path(self._left[0]))
+
 
 _DATE_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d)?", re.ASCII)
 
@@ -139,3 +180,43 @@ def _date_time(element: Element) -> datetime:
         return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
     except (ValueError, OverflowError):
         raise WireError(WireFault.STRUCTURE, "not a date and time", path(element)) from None
+
+
+def build_signed_service_metadata(metadata: ServiceMetadata, signer: SigningKey) -> bytes:
+    """The metadata as a SignedServiceMetadata document with the SMP's enveloped signature."""
+    root = new_root("SignedServiceMetadata")
+    append_metadata(root, metadata)
+    sign_enveloped(root, signer)
+    return serialised(root)
+
+
+def verify_signed_service_metadata(data: bytes) -> MetadataVerdict:
+    """Verify the signature of ``data`` and read what it says.
+
+    The signature is verified first; only then is anything read, and only from the
+    document that it covers (SMP 1.0 3.6.2.2, certpub-rest-binding 3.1).
+    Never raises on bad input. Whether ``signer`` may sign metadata of the
+    federation is not decided here (transport-profile-as4 2.10 f).
+    """
+    try:
+        root = parse(data, SMALL)
+        metadata = _metadata_element(root)
+        verdict = verify_enveloped(root)
+        if not verdict.valid or verdict.certificate is None:
+            return MetadataVerdict(False, verdict.reason)
+        signer = verdict.certificate
+        read = replace(service_metadata(metadata), signer=signer)
+    except WireError as error:
+        return MetadataVerdict(False, str(error))
+    return MetadataVerdict(True, "", read, signer)
+
+
+def _metadata_element(root: Element) -> Element:
+    """``ServiceMetadata``, when ``root`` holds it and a signature and nothing else."""
+    if root.tag != name(Namespace.SMP1, "SignedServiceMetadata"):
+        raise WireError(WireFault.UNKNOWN_ROOT, "not SignedServiceMetadata", local_name(root))
+    metadata = Sequence(root, Namespace.SMP1).one("ServiceMetadata")
+    signatures = children(root)[1:]
+    if [element.tag for element in signatures] != [name(Namespace.DSIG, "Signature")]:
+        raise WireError(WireFault.SIGNATURE, "one signature must follow the metadata", local_name(root))
+    return metadata

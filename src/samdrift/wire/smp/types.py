@@ -1,4 +1,4 @@
-"""What an SMP says about a participant, as frozen types.
+"""Service groups and service metadata as frozen types, and the paths that an SMP has them under.
 
 The shapes follow OASIS SMP 1.0 as far as DIGG's profile uses it: redirection
 does not exist there (component-smp 2.11, 3.8), and a participant's own
@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from urllib.parse import quote
 
 from cryptography import x509
 
@@ -97,3 +98,17 @@ class MetadataVerdict:
     reason: str
     metadata: ServiceMetadata | None = None
     signer: x509.Certificate | None = None
+
+
+def service_group_path(participant: ParticipantIdentifier) -> str:
+    """``/{scheme}::{identifier}`` below the SMP's address, percent-encoded."""
+    return f"/{_encoded(participant.scheme, participant.value)}"
+
+
+def service_metadata_path(participant: ParticipantIdentifier, document: DocumentIdentifier) -> str:
+    """``/{scheme}::{identifier}/services/{scheme}::{document}`` below the SMP's address, percent-encoded."""
+    return f"{service_group_path(participant)}/services/{_encoded(document.scheme, document.value)}"
+
+
+def _encoded(scheme: str, value: str) -> str:
+    return quote(f"{scheme}::{value}", safe="")

@@ -20,8 +20,14 @@ from samdrift.wire.wssec.document import SecurityHeader, SoapDocument, read_docu
 from samdrift.wire.wssec.encryption import EncryptedAttachment, read_encryption
 from samdrift.wire.wssec.keyreference import KeyReference
 from samdrift.wire.wssec.references import SignedReference
-from samdrift.wire.wssec.signature import SignerUnknown, VerifiedSignature, attachment_id, verify
-from samdrift.wire.wssec.timestamp import SecurityTimestamp, read_timestamp
+from samdrift.wire.wssec.signature import (
+    SecurityTimestamp,
+    SignerUnknown,
+    VerifiedSignature,
+    attachment_id,
+    read_timestamp,
+    verify,
+)
 
 __all__ = [
     "CONTENT_TYPE",

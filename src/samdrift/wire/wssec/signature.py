@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from urllib.parse import unquote
 
 from cryptography import x509
@@ -21,6 +22,7 @@ from samdrift.wire.crypto.xmldsig import (
     read_signature,
     unmatched,
 )
+from samdrift.wire.ebms.types import parse_time
 from samdrift.wire.errors import WireError, WireFault
 from samdrift.wire.wssec.document import SoapDocument
 from samdrift.wire.wssec.keyreference import (
@@ -28,9 +30,9 @@ from samdrift.wire.wssec.keyreference import (
     KeyReference,
     read_key_reference,
 )
-from samdrift.wire.wssec.names import ATTACHMENT_SIGNATURE
+from samdrift.wire.wssec.names import ATTACHMENT_SIGNATURE, wsu
 from samdrift.wire.wssec.references import ALLOWED, SignedReference
-from samdrift.wire.xml import Element, canonical
+from samdrift.wire.xml import Element, canonical, children, text
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,3 +133,26 @@ def _digest(element: Element, prefixes: tuple[str, ...]) -> bytes:
 
 def _refused(message: str) -> WireError:
     return WireError(WireFault.SIGNATURE, message, "Signature")
+
+
+@dataclass(frozen=True, slots=True)
+class SecurityTimestamp:
+    """Aware times in UTC. Whether they are acceptable now is for the caller to say."""
+
+    created: datetime
+    expires: datetime | None
+
+
+def read_timestamp(element: Element) -> SecurityTimestamp:
+    """Read ``wsu:Timestamp``; :class:`WireError` (``STRUCTURE``) when malformed."""
+    parts = children(element)
+    if [part.tag for part in parts] not in ([wsu("Created")], [wsu("Created"), wsu("Expires")]):
+        raise _malformed()
+    times = [parse_time(text(part).strip()) for part in parts]
+    if times[0] is None or times[-1] is None:
+        raise _malformed()
+    return SecurityTimestamp(times[0], times[1] if len(times) > 1 else None)
+
+
+def _malformed() -> WireError:
+    return WireError(WireFault.STRUCTURE, "not a timestamp", "Timestamp")

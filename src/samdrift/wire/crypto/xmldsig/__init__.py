@@ -21,11 +21,13 @@ from samdrift.wire.crypto.xmldsig.canonical import (
 from samdrift.wire.crypto.xmldsig.enveloped import (
     SignatureReason,
     SignatureVerdict,
+    append_certificate,
+    enveloped_signature,
+    load_certificate,
+    read_certificate,
     sign_enveloped,
     verify_enveloped,
 )
-from samdrift.wire.crypto.xmldsig.keyinfo import append_certificate, load_certificate, read_certificate
-from samdrift.wire.crypto.xmldsig.markup import enveloped_signature
 from samdrift.wire.crypto.xmldsig.signature import (
     Resolver,
     Signature,

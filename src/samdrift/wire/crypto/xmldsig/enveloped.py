@@ -8,20 +8,69 @@ goes on with.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
 from cryptography import x509
+from lxml import etree
 
+from samdrift.wire.crypto import certificates
+from samdrift.wire.crypto.certificates import to_base64
 from samdrift.wire.crypto.keys import SigningKey
-from samdrift.wire.crypto.xmldsig.algorithms import ENVELOPED, ENVELOPED_SIGNATURE, Canonicalization
+from samdrift.wire.crypto.xmldsig.algorithms import (
+    ENVELOPED,
+    ENVELOPED_SIGNATURE,
+    RSA_SHA256,
+    SHA256,
+    Canonicalization,
+)
 from samdrift.wire.crypto.xmldsig.canonical import DigestSink, HashSink, canonical_document
-from samdrift.wire.crypto.xmldsig.keyinfo import append_certificate, certificate_elements, read_certificate
 from samdrift.wire.crypto.xmldsig.signature import append_signature, read_signature, unmatched
 from samdrift.wire.crypto.xmldsig.signedinfo import Reference, Transform, ds
 from samdrift.wire.errors import WireError, WireFault
-from samdrift.wire.xml import Element
+from samdrift.wire.xml import Element, Namespace, base64text, text
+from samdrift.wire.xml.writer import XMLNS_DS
+
+_MAX_DER = 16 * 1024
+
+
+def append_certificate(parent: Element, certificate: x509.Certificate) -> Element:
+    """Append ``ds:KeyInfo`` with the certificate as the only thing in it.
+
+    Clauses: envelope-profile-xhe 3.5.2.5 a.
+    """
+    key_info = etree.SubElement(parent, ds("KeyInfo"))
+    data = etree.SubElement(key_info, ds("X509Data"))
+    etree.SubElement(data, ds("X509Certificate")).text = certificates.to_base64(certificate)
+    return key_info
+
+
+def certificate_elements(key_info: Element) -> list[Element]:
+    """Return the elements of ``ds:KeyInfo`` that hold certificates, of which the profile has exactly one."""
+    return key_info.findall(f"{ds('X509Data')}/{ds('X509Certificate')}")
+
+
+def read_certificate(key_info: Element) -> x509.Certificate:
+    """The one certificate in ``ds:KeyInfo``; :class:`WireError` unless there is exactly one.
+
+    Names, serial numbers and bare key values beside it are left unread: the
+    certificate alone is what is compared with the published one.
+    """
+    found = certificate_elements(key_info)
+    if len(found) != 1:
+        raise WireError(WireFault.SIGNATURE, "exactly one certificate is required", "KeyInfo")
+    return certificates.from_base64(text(found[0]), "X509Certificate")
+
+
+def load_certificate(der: bytes) -> x509.Certificate:
+    """Read a certificate; :class:`WireError` (``SIGNATURE``) when it is none that can be read."""
+    if len(der) > _MAX_DER:
+        raise WireError(WireFault.SIGNATURE, "certificate too large", "X509Certificate")
+    try:
+        return x509.load_der_x509_certificate(der)
+    except (ValueError, x509.InvalidVersion):
+        raise WireError(WireFault.SIGNATURE, "not a certificate", "X509Certificate") from None
 
 
 class SignatureReason(StrEnum):
@@ -146,3 +195,41 @@ def _take_out(signature: Element) -> None:
     else:
         previous.tail = (previous.tail or "") + tail or None
     parent.remove(signature)
+
+
+def enveloped_signature(digest: bytes, key: SigningKey, in_scope: Mapping[str, str]) -> str:
+    """``ds:Signature`` to stand as the last child of a document's root (envelope-profile-xhe 3.5).
+
+    ``digest`` is the SHA-256 of the document without it, in inclusive canonical
+    form. ``in_scope`` are the namespaces that the root declares, by prefix; it
+    has neither a default namespace nor ``xml:`` attributes. ``SignedInfo`` of one
+    reference always has the same shape, so the bytes that are signed are written
+    down rather than canonicalized from a tree (see :mod:`samdrift.wire.xml.writer`).
+    """
+    namespaces = sorted({"ds": Namespace.DSIG, **in_scope}.items())
+    declarations = "".join(f' xmlns:{prefix}="{namespace}"' for prefix, namespace in namespaces)
+    signed_info = _signed_info(digest)
+    value = key.sign(f"<ds:SignedInfo{declarations}>{signed_info}".encode())
+    return (
+        f"<ds:Signature {XMLNS_DS}>"
+        f"<ds:SignedInfo>{signed_info}"
+        f"<ds:SignatureValue>{base64text.encode(value).decode('ascii')}</ds:SignatureValue>"
+        "<ds:KeyInfo><ds:X509Data>"
+        f"<ds:X509Certificate>{to_base64(key.certificate)}</ds:X509Certificate>"
+        "</ds:X509Data></ds:KeyInfo>"
+        "</ds:Signature>"
+    )
+
+
+def _signed_info(digest: bytes) -> str:
+    """What follows the start tag of ``ds:SignedInfo``, in canonical form."""
+    return (
+        f'<ds:CanonicalizationMethod Algorithm="{Canonicalization.INCLUSIVE}"></ds:CanonicalizationMethod>'
+        f'<ds:SignatureMethod Algorithm="{RSA_SHA256}"></ds:SignatureMethod>'
+        '<ds:Reference URI="">'
+        f'<ds:Transforms><ds:Transform Algorithm="{ENVELOPED_SIGNATURE}"></ds:Transform></ds:Transforms>'
+        f'<ds:DigestMethod Algorithm="{SHA256}"></ds:DigestMethod>'
+        f"<ds:DigestValue>{base64text.encode(digest).decode('ascii')}</ds:DigestValue>"
+        "</ds:Reference>"
+        "</ds:SignedInfo>"
+    )

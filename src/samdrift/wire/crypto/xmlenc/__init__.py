@@ -4,9 +4,15 @@ Why not a library in production: docs/decisions/0001-xml-security-core.md.
 """
 
 from samdrift.wire.crypto.xmlenc.ciphers import AES256_CBC, Decrypted
-from samdrift.wire.crypto.xmlenc.decrypt import LockedPayload, cipher_value, decrypt_element, unwrap
+from samdrift.wire.crypto.xmlenc.decrypt import (
+    RSA_OAEP,
+    RSA_OAEP_MGF1P,
+    LockedPayload,
+    cipher_value,
+    decrypt_element,
+    unwrap,
+)
 from samdrift.wire.crypto.xmlenc.encrypt import ELEMENT, Encrypted, encrypt_element
-from samdrift.wire.crypto.xmlenc.keytransport import RSA_OAEP, RSA_OAEP_MGF1P
 
 __all__ = [
     "AES256_CBC",

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from samdrift.wire.crypto.certificates import to_base64
 from samdrift.wire.crypto.keys import Oaep, Random
 from samdrift.wire.crypto.xmlenc.ciphers import AES256_CBC, encrypt_cbc
-from samdrift.wire.crypto.xmlenc.keytransport import RSA_OAEP_MGF1P
+from samdrift.wire.crypto.xmlenc.decrypt import RSA_OAEP_MGF1P
 from samdrift.wire.errors import WireError, WireFault
 from samdrift.wire.xml import base64text
 from samdrift.wire.xml.writer import XMLNS_DS, XMLNS_XENC
