@@ -16,6 +16,7 @@ from cryptography import x509
 
 from samdrift.accesspoint.agreement import compare, participant
 from samdrift.accesspoint.answers import Answers
+from samdrift.accesspoint.conformity import AUTHENTICATED, PeerWatch
 from samdrift.accesspoint.facts import keep_peer, reception_facts
 from samdrift.accesspoint.freshness import require_fresh
 from samdrift.accesspoint.meters import Meters
@@ -24,6 +25,7 @@ from samdrift.accesspoint.peers import Peers
 from samdrift.accesspoint.reception import Reception
 from samdrift.accesspoint.settings import AccessPointSettings
 from samdrift.audit.events import AuditEvent
+from samdrift.audit.operations import peer_alarm
 from samdrift.contracts.clock import Clock
 from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
 from samdrift.scheduling.signals import Signals
@@ -92,6 +94,7 @@ class Inbound:
         self._clock = clock
         self._limits = limits
         self._meters = meters
+        self._watched = PeerWatch(settings.peer_alarm, settings.peer_alarm_within)
 
     async def receive(self, content_type: str, body: AsyncIterable[bytes]) -> Response:
         """Take one HTTP request and give the AS4 signal to answer with.
@@ -110,11 +113,15 @@ class Inbound:
             reception = Reception(As4Reader(content_type, self._limits), body)
             header = await reception.header(self._signers)
             facts = reception_facts(header, (*self._settings.profiles, *PROFILES.values()))
-            await self._peers.authenticate(header, now)
+            await self._peers.require_trusted(header, now)
+            facts |= AUTHENTICATED
+            self._peers.require_named(header)
             require_fresh(header, now, self._settings.clock_tolerance)
             peer, recipient = header.certificate, self._served(header.user_message)
             taken = await self._take(reception, header, recipient, facts, now)
             self._meters.came_in(recipient, taken.event)
+            if taken.event is AuditEvent.AP_ENVELOPE_REFUSED:
+                await self._watch(facts, now)
             self._signals.raise_for(recipient)
             return taken.receipt
         except As4Fault as fault:
@@ -122,7 +129,21 @@ class Inbound:
                 await reception.drain(self._limits.max_compressed_bytes)
             await self._log_refusal(recipient, peer, facts, fault, now)
             self._meters.refused(recipient, fault)
+            if AUTHENTICATED.items() <= facts.items():
+                await self._watch(facts, now)
             return self._answers.error(fault, now)
+
+    async def _watch(self, facts: dict[str, str], now: datetime) -> None:
+        """Count a message of an approved peer that does not conform, and raise the alarm once it is too much.
+
+        Clauses: transport-model-base 2.9.5 sentence 1.
+        """
+        alarm = self._watched.refused(facts["certificate"], now)
+        self._meters.nonconforming(alarm=alarm)
+        if alarm:
+            peer_alarm()
+            named = {name: facts[name] for name in ("peer", "certificate")}
+            await self._gate.operator_log(AuditEvent.AP_PEER_ALARM, **named)
 
     async def _signers(self, message: UserMessage) -> Sequence[x509.Certificate]:
         """Looked up for messages to organisations that are served here, and for no others."""

@@ -98,6 +98,10 @@ class AccessPointConfig:
     """Peers, by party, that demand a ``wsu:Timestamp``; all others get none."""
     clock_seconds: int = 600
     """How far the clocks of peers may be from ours, when the security timestamp of a message is judged."""
+    peer_alarm: int = 10
+    """How many messages of one peer that do not conform raise an alarm; none when it is 0."""
+    peer_alarm_seconds: int = 86400
+    """Within which time they are counted."""
     address: str = ""
     """Where peers reach interface A, as it is registered in SMP; for the checklist of an organisation."""
 

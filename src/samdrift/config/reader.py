@@ -147,6 +147,8 @@ def _access_point(table: Table) -> AccessPointConfig:
         profiles=_with_values(profiles, table.optional("transport_profiles")),
         timestamp_peers=table.take("timestamp_peers", texts, ()),
         clock_seconds=table.take("clock_seconds", count, 600),
+        peer_alarm=table.take("peer_alarm", count, 10),
+        peer_alarm_seconds=table.take("peer_alarm_seconds", positive, 86400),
         address=table.take("address", https_address, ""),
     )
     table.finish()
