@@ -168,6 +168,7 @@ ALONE: list[tuple[Path_, Sequence[str], int]] = [
 All that they could name of another is its certificate; an organisation that runs is not closed.
 """
 OF_REQUESTS = "a request of custodians, under its own number; what they agree to is in the request"
+OF_PEERS = "the operator's view of access points, by the transfer desk alone, without any message's content"
 OF_NO_VAULT = "opens no organisation's vault"
 NO_RECORDS: dict[Path_, str] = {
     ("demo",): "runs an installation of its own, in a folder of its own",
@@ -175,6 +176,8 @@ NO_RECORDS: dict[Path_, str] = {
     ("config", "check"): OF_NO_VAULT,
     ("config", "reference"): OF_NO_VAULT,
     ("org", "list"): OF_THE_OPERATOR,
+    ("peers", "list"): OF_PEERS,
+    ("peers", "report"): OF_PEERS,
     ("org", "verify-closing"): OF_NO_VAULT,
     ("org", "unpack"): OF_NO_VAULT,
     ("database", "hardening"): OF_NO_VAULT,

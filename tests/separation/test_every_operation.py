@@ -391,7 +391,7 @@ async def keep_certificate(vault: AccessPointVault, victim: Victim) -> None:
     vault.keep_certificate(MARKER.encode(), now=NOW)
 
 
-async def certificate(vault: AccessPointVault, victim: Victim) -> object:
+async def certificate(vault: AccessPointVault | TransferDesk, victim: Victim) -> object:
     return await is_(None, vault.certificate(sha256(MARKER.encode()).hexdigest()))
 
 
@@ -721,7 +721,7 @@ CASES: dict[type[Opened], dict[str, Case]] = {
     | {case.__name__: case for case in (waiting, backlog, status, attempts, proof, hasten)}
     | {case.__name__: case for case in (give_up, refused, keep_certificate, certificate)}
     | {"next_due": next_due_transfer},
-    TransferDesk: {case.__name__: case for case in (waiting, history, retry, give_up, refused)},
+    TransferDesk: {case.__name__: case for case in (waiting, history, retry, give_up, refused, certificate)},
     MessageServiceVault: BOTH
     | {case.__name__: case for case in (keys, tls_client, create_outgoing, receive, was_processed)}
     | {case.__name__: case for case in (mark_processed, messages, set_status, status_events, delete)}

@@ -19,13 +19,14 @@ from starlette.responses import Response as HttpResponse
 from starlette.routing import Route
 
 from samdrift.accesspoint.agreement import compare, participant, require_fresh
+from samdrift.accesspoint.conformity import AUTHENTICATED, PeerWatch
 from samdrift.accesspoint.facts import keep_peer, reception_facts
 from samdrift.accesspoint.meters import Meters
 from samdrift.accesspoint.peers import Peers
 from samdrift.accesspoint.refusals import Refusals
 from samdrift.accesspoint.settings import AccessPointSettings, CurrentKeys
 from samdrift.audit.events import AuditEvent
-from samdrift.audit.operations import postponed
+from samdrift.audit.operations import peer_alarm, postponed
 from samdrift.contracts.clock import Clock
 from samdrift.contracts.errors import Temporary
 from samdrift.contracts.principals import Purpose, Role
@@ -106,6 +107,7 @@ class Inbound:
         self._limits = limits
         self._meters = meters
         self._refusals = refusals
+        self._watched = PeerWatch(settings.peer_alarm, settings.peer_alarm_within)
 
     def application(self) -> Starlette:
         """Return the application of interface A: the address that other access points post to."""
@@ -138,12 +140,16 @@ class Inbound:
             reception = Reception(As4Reader(content_type, self._limits), body)
             header = await reception.header(self._signers)
             facts = reception_facts(header, (*self._settings.profiles, *PROFILES.values()))
-            await self._peers.authenticate(header, now)
+            await self._peers.require_trusted(header, now)
+            facts |= AUTHENTICATED
+            self._peers.require_named(header)
             party = facts.get("peer", "")
             require_fresh(header, now, self._settings.clock_tolerance)
             peer, recipient = header.certificate, self._served(header.user_message)
             taken = await self._take(reception, header, recipient, facts, now)
             self._meters.came_in(recipient, taken.event)
+            if taken.event is AuditEvent.AP_ENVELOPE_REFUSED:
+                await self._watch(facts, now)
             self._signals.raise_for(recipient)
             return taken.receipt
         except As4Fault as fault:
@@ -151,7 +157,21 @@ class Inbound:
                 await reception.drain(self._limits.max_compressed_bytes)
             await self._log_refusal(recipient, party, peer, facts, fault, now)
             self._meters.refused(recipient, fault)
+            if AUTHENTICATED.items() <= facts.items():
+                await self._watch(facts, now)
             return self._answers.error(fault, now)
+
+    async def _watch(self, facts: dict[str, str], now: datetime) -> None:
+        """Count a message of an approved peer that does not conform, and raise the alarm once it is too much.
+
+        Clauses: transport-model-base 2.9.5 sentence 1.
+        """
+        alarm = self._watched.refused(facts["certificate"], now)
+        self._meters.nonconforming(alarm=alarm)
+        if alarm:
+            peer_alarm()
+            named = {name: facts[name] for name in ("peer", "certificate")}
+            await self._gate.operator_log(AuditEvent.AP_PEER_ALARM, **named)
 
     async def _signers(self, message: UserMessage) -> Sequence[x509.Certificate]:
         """Looked up for messages to organisations that are served here, and for no others."""

@@ -40,6 +40,12 @@ class Meters:
         self._received = counter("received", "Envelopes received")
         self._duplicates = counter("duplicates", "AS4 messages received again and answered as before")
         self._refused = counter("refused", "AS4 messages and envelopes refused", "reason")
+        self._nonconforming = Counter(
+            "samdrift_ap_nonconforming", "Messages of approved peers that do not conform", registry=registry
+        )
+        self._alarms = Counter(
+            "samdrift_ap_peer_alarms", "Times that a peer has sent too many of them", registry=registry
+        )
         self._sent = counter("sent", "Transfers delivered")
         self._postponed = counter("postponed", "Attempts that failed and are made again", "reason")
         self._failed = counter("failed", "Transfers that failed for good", "reason")
@@ -68,6 +74,12 @@ class Meters:
         """An AS4 message was answered with an error; its code is the reason."""
         reason = NOT_SERVICED if fault.detail == NOT_SERVICED else fault.error.value
         self._refused.labels(**self._of(organisation), reason=reason).inc()
+
+    def nonconforming(self, *, alarm: bool) -> None:
+        """A message of an approved peer was refused; ``alarm`` when that peer has sent too many of them."""
+        self._nonconforming.inc()
+        if alarm:
+            self._alarms.inc()
 
     def attempted(
         self, organisation: ParticipantIdentifier, answer: Answer, *, final: bool, seconds: float

@@ -68,12 +68,11 @@ class Peers:
             raise PeerUndecided(failure.text) from None
         return [endpoint.certificate for endpoint in metadata.endpoints]
 
-    async def authenticate(self, header: SignedHeader, now: datetime) -> None:
+    async def require_trusted(self, header: SignedHeader, now: datetime) -> None:
         """Return when the sender is an approved access point of this federation and environment.
 
-        Chain and revocation (transport-profile-as4 2.10 c, d), the party
-        identifier in the certificate (component-accesspoint 3.1.5 a), and that
-        the message is for this access point (3.1.5 b).
+        Chain and revocation (transport-profile-as4 2.10 c, d). :class:`PeerUndecided` when nothing can
+        be said of them now.
 
         Clauses: accesspoint-test-cases 4.3.1 TF-03; transport-model-base 3.3.1 step 9, step 18, 3.3.2 step 9,
         step 18; transport-model-extended 3.3.1 step 12, step 24, 3.3.2 step 13, step 24.
@@ -88,6 +87,13 @@ class Peers:
                 f"certificate of the sending access point: {verdict.reason.value}",
                 ref_to_message_id=message.message_id,
             )
+
+    def require_named(self, header: SignedHeader) -> None:
+        """Return when the sender has the name in its certificate, and the message is for this access point.
+
+        Clauses: component-accesspoint 3.1.5 a, b.
+        """
+        message = header.user_message
         if message.from_party != common_name(header.certificate):
             raise As4Fault(
                 EbmsErrorCode.FAILED_AUTHENTICATION,

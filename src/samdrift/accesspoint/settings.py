@@ -83,6 +83,9 @@ class AccessPointSettings:
     """Time between two measurements of the lengths of queues, however often they are asked for."""
     parallel: int = 4
     """Transfers in flight at the same time for one organisation."""
+    peer_alarm: int = 10
+    """Messages of one peer that do not conform and raise an alarm; 0 for never."""
+    peer_alarm_within: timedelta = timedelta(days=1)
 
     def patience(self, size: int) -> timedelta:
         """How long a peer may take to answer a body of ``size`` bytes.

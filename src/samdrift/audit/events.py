@@ -74,6 +74,10 @@ class AuditEvent(StrEnum):
     AP_ENVELOPE_REFUSED = "ap:envelope:refused"
     AP_REFUSALS_COUNTED = "ap:envelope:refusals-counted"
     """More messages were refused than are logged one by one; in the operator's log alone."""
+    AP_PEER_ALARM = "ap:peer:alarm"
+    """A peer has sent more messages that do not conform than the operator lets pass without a look."""
+    AP_PEER_REPORTED = "ap:peer:reported"
+    """A report to DIGG about a peer was written."""
     AP_ENVELOPE_ACKNOWLEDGED = "ap:envelope:acknowledged"
 
     MT_MESSAGE_SCHEDULED = "mt:message:scheduled"

@@ -55,6 +55,14 @@ def sender_limited() -> None:
     )
 
 
+def peer_alarm() -> None:
+    """Log that a peer's messages break the rules too often; which peer is in the operator's audit log."""
+    _LOGGER.error(
+        "ALARM access point: a peer has sent too many messages that do not conform."
+        " 'samdrift peers list' names it, 'samdrift peers report' writes the report to DIGG"
+    )
+
+
 def marks_lost() -> None:
     """Log that a database came back that does not know the session keys that were used last."""
     _LOGGER.error(

@@ -39,6 +39,7 @@ COMMANDS = {
     "evidence": "What an organisation can show of one message, without its content; verified anywhere.",
     "routing": "Which message client gets what, and where each organisation's clients get access tokens.",
     "queue": "Transfers that wait or were refused: why, try now, give up.",
+    "peers": "Access points whose messages do not conform: list them, write a report to DIGG.",
     "addressbook": "The copy of the address book: search in it, see how old it is.",
     "isolation": "Try to cross from one organisation to another, everywhere, and sign what came of it.",
     "validate": "Check SDK messages, envelopes and receipts: findings with receipt codes.",

@@ -328,6 +328,17 @@ class AccessPointConfig:
         int,
         Key("Tolerance for peers' clocks when the timestamp of a message is judged.", COUNT, unit="seconds"),
     ] = 600
+    peer_alarm: Annotated[
+        int,
+        Key(
+            "Number of messages of one peer that do not conform and raise an alarm, 0 for none "
+            "(transport-model-base 2.9.5).",
+            COUNT,
+        ),
+    ] = 10
+    peer_alarm_seconds: Annotated[
+        int, Key("Time within which the messages that do not conform are counted.", POSITIVE, unit="seconds")
+    ] = 86400
     address: Annotated[
         str,
         Key(

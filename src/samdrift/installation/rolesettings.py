@@ -35,6 +35,8 @@ def access_point_settings(config: Config, own: AccessPointConfig) -> AccessPoint
         lease=timedelta(seconds=own.lease_seconds),
         answer_within=timedelta(seconds=own.answer_seconds),
         clock_tolerance=timedelta(seconds=own.clock_seconds),
+        peer_alarm=own.peer_alarm,
+        peer_alarm_within=timedelta(seconds=own.peer_alarm_seconds),
         measure_every=timedelta(seconds=config.metrics.queue_seconds if config.metrics else 0),
     )
 

@@ -77,6 +77,10 @@ class TransferDesk:
         """What the log says of envelopes that were refused, the latest first: facts, as nothing is kept."""
         return await self._vault.refused(limit)
 
+    async def certificate(self, sha256: str) -> bytes | None:
+        """Return the certificate, in DER, of a peer that refused envelopes came from."""
+        return await self._vault.certificate(sha256)
+
 
 def _facts(status: TransferStatus) -> dict[str, str]:
     return {

@@ -8,6 +8,8 @@ _ROUTE = "tests/unit/accesspoint/test_route.py"
 _LOOKUPS = "tests/unit/messageservice/test_lookups.py"
 _LOGGED = "tests/roles/test_component_accesspoint_3_4_1.py"
 _EVIDENCE = "tests/roles/test_evidence.py"
+_CONFORMITY = "tests/unit/accesspoint/test_conformity.py"
+_PEERS = "tests/roles/test_peers_command.py"
 _PROGRESS = "tests/unit/messageservice/lifecycle/test_progress.py"
 _FINDINGS = "tests/unit/messageservice/test_findings.py"
 
@@ -84,5 +86,26 @@ CLAUSES = (
         "len(told) >= MOST_WAITS or (told and",
         "(told and",
         (f"{_PROGRESS}::test_4_1_2_a_another_outage_is_another_step_and_a_message_has_no_end_of_them",),
+    ),
+    Mutant(
+        "nobody is reported for what a stranger sends in its name",
+        "accesspoint/conformity.py",
+        "(in_organisations_log or AUTHENTICATED.items() <= facts.items())",
+        "True",
+        (f"{_CONFORMITY}::test_a_stranger_in_the_operators_log_is_no_peer",),
+    ),
+    Mutant(
+        "a peer counts as authenticated once its certificate is trusted",
+        "accesspoint/inbound.py",
+        "            await self._peers.require_trusted(header, now)\n            facts |= AUTHENTICATED\n",
+        "            facts |= AUTHENTICATED\n            await self._peers.require_trusted(header, now)\n",
+        (f"{_PEERS}::test_nobody_is_reported_for_what_another_sends_in_its_name",),
+    ),
+    Mutant(
+        "a peer that does not conform raises an alarm",
+        "accesspoint/conformity.py",
+        "return count.refusals == self._alarm_at",
+        "return False",
+        (f"{_CONFORMITY}::test_an_alarm_is_raised_once_per_period_and_peer",),
     ),
 )

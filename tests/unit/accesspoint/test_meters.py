@@ -29,6 +29,8 @@ def everything_happens(meters: Meters) -> None:
     meters.came_in(HABO, AuditEvent.AP_ENVELOPE_REFUSED)
     meters.refused(None, As4Fault(EbmsErrorCode.OTHER, NOT_SERVICED))
     meters.refused(None, As4Fault(EbmsErrorCode.FAILED_AUTHENTICATION, "certificate: revoked"))
+    meters.nonconforming(alarm=False)
+    meters.nonconforming(alarm=True)
     unreachable = Answer(TransferReason.PEER_UNREACHABLE, "HTTP status 503 at 0203:habo.se")
     meters.attempted(HABO, unreachable, final=False, seconds=0.2)
     meters.attempted(HABO, unreachable, final=True, seconds=0.2)
@@ -52,6 +54,8 @@ def test_everything_is_counted_once_by_its_reason() -> None:
         'samdrift_ap_refused_total{reason="envelope"}': 1,
         'samdrift_ap_refused_total{reason="NOT_SERVICED"}': 1,
         'samdrift_ap_refused_total{reason="EBMS:0101"}': 1,
+        "samdrift_ap_nonconforming_total": 2,
+        "samdrift_ap_peer_alarms_total": 1,
         "samdrift_ap_sent_total": 1,
         'samdrift_ap_postponed_total{reason="peer-unreachable"}': 1,
         'samdrift_ap_failed_total{reason="peer-unreachable"}': 1,

@@ -1,0 +1,132 @@
+"""`samdrift peers`: access points whose messages do not conform, and the report to DIGG about one."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Annotated, TypeVar
+
+import typer
+
+from samdrift.administration.peerreport import DOCUMENT_FILE, Reporter, write_report
+from samdrift.administration.peers import PeerBreaches, PeerRefusals
+from samdrift.attestation.newfile import new_folder
+from samdrift.cli.output import complain, print_json, print_line
+from samdrift.cli.persons import login
+from samdrift.config.errors import Unusable, shown
+from samdrift.config.failures import told
+from samdrift.config.model import Config
+from samdrift.config.reader import load
+from samdrift.installation.loop import run
+from samdrift.installation.operator import vault_settings
+from samdrift.vault.gate import Gate
+
+T = TypeVar("T")
+app = typer.Typer(add_completion=False)
+
+ConfigFile = Annotated[Path, typer.Option("--config", help="The installation's configuration file (TOML).")]
+Days = Annotated[int, typer.Option("--days", min=1, max=3650, help="How far back to look.")]
+Limit = Annotated[int, typer.Option("--limit", min=1, help="The most refusals to look at, the latest.")]
+By = Annotated[
+    str | None,
+    typer.Option("--by", help="Who asks; recorded in the organisations' logs. Your login by default."),
+]
+Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
+PeerName = Annotated[
+    str,
+    typer.Argument(metavar="PEER", help="Its party, such as AP0040-SDK-PROD, or its certificate's SHA-256."),
+]
+Out = Annotated[Path, typer.Option("--out", help="A new folder for the report.")]
+
+
+@app.callback()
+def peers() -> None:
+    """Report access points whose messages do not conform. Content is neither kept nor shown."""
+
+
+@app.command("list")
+def list_peers(
+    config: ConfigFile, days: Days = 30, limit: Limit = 1000, by: By = None, as_json: Json = False
+) -> None:
+    """List peers whose messages were refused, by certificate: how many, when last, and why.
+
+    Only peers whose certificate was trusted: nobody else can put a message down to them.
+    """
+    found = _asked(config, by, lambda refusals: refusals.since(_start(days), limit))
+    if as_json:
+        print_json({"peers": [_listed(peer) for peer in found]})
+        return
+    for peer in found:
+        latest = peer.breaches[0]
+        print_line(
+            f"{peer.party}  refused {len(peer.breaches)}  last {latest.entry.at:%Y-%m-%d %H:%M:%S}Z"
+            f"  {', '.join(latest.clauses)}  {latest.reason}  certificate {peer.certificate}"
+        )
+
+
+@app.command()
+def report(
+    peer: PeerName, config: ConfigFile, out: Out, days: Days = 30, limit: Limit = 1000, by: By = None
+) -> int:
+    """Write the report to DIGG about one peer: text, JSON, certificate and evidence, ready to be sent."""
+    with told():
+        return run(_report(peer, load(config), out, _start(days), limit, by or login()))
+
+
+async def _report(peer: str, config: Config, out: Path, start: datetime, limit: int, by: str) -> int:
+    if config.access_point is None:
+        raise Unusable("this installation has no access point")
+    reporter = Reporter(config.access_point.party, config.environment.value, config.federation.identifier)
+    gate = await Gate.start(vault_settings(config))
+    try:
+        refusals = PeerRefusals(gate, by)
+        named = [one for one in await refusals.since(start, limit) if peer in (one.party, one.certificate)]
+        if not named:
+            complain("nothing of that peer was refused in this time")
+            return 1
+        if len(named) > 1:
+            certificates = ", ".join(one.certificate for one in named)
+            raise Unusable(f"that peer has used several certificates; name one of them: {certificates}")
+        (found,) = named
+        files = write_report(
+            found, await refusals.certificate(found.certificate), reporter, datetime.now(UTC)
+        )
+        with new_folder(out) as draft:
+            for name, data in files.items():
+                (draft / name).write_bytes(data)
+        await refusals.reported(found, hashlib.sha256(files[DOCUMENT_FILE]).hexdigest())
+    finally:
+        await gate.close()
+    print_line(f"{shown(out)}: {len(found.breaches)} refusals of {found.party}")
+    return 0
+
+
+def _listed(peer: PeerBreaches) -> dict[str, object]:
+    times = [breach.entry.at for breach in peer.breaches]
+    reasons = {breach.reason: list(breach.clauses) for breach in peer.breaches}
+    return {
+        "peer": peer.party,
+        "certificate": peer.certificate,
+        "refused": len(peer.breaches),
+        "first": min(times).isoformat(),
+        "last": max(times).isoformat(),
+        "reasons": [{"reason": reason, "clauses": clauses} for reason, clauses in reasons.items()],
+    }
+
+
+def _start(days: int) -> datetime:
+    return datetime.now(UTC) - timedelta(days=days)
+
+
+def _asked(config: Path, by: str | None, ask: Callable[[PeerRefusals], Awaitable[T]]) -> T:
+    async def asked() -> T:
+        gate = await Gate.start(vault_settings(load(config)))
+        try:
+            return await ask(PeerRefusals(gate, by or login()))
+        finally:
+            await gate.close()
+
+    with told():
+        return run(asked())
