@@ -46,8 +46,8 @@ class FederationCertificates:
         policies: Callable[[], Policies],
         source: RevocationSource,
         *,
-        keep: timedelta = timedelta(minutes=5),
-        keep_temporary: timedelta = timedelta(seconds=10),
+        keep: timedelta,
+        keep_temporary: timedelta,
     ) -> None:
         """``keep`` is how long a verdict is used again, ``keep_temporary`` how long a temporary one.
 

@@ -42,7 +42,7 @@ class ClamdAddress:
 class ClamdScanner:
     """clamd at ``address``; ``seconds`` is the longest silence at any step."""
 
-    def __init__(self, address: ClamdAddress, seconds: float = 60.0) -> None:
+    def __init__(self, address: ClamdAddress, seconds: float) -> None:
         self._address = address
         self._seconds = seconds
         self._places = asyncio.Semaphore(_AT_ONCE)

@@ -51,7 +51,7 @@ class SmpDiscovery:
         certificates: CertificateChecks,
         clock: Clock,
         *,
-        keep: timedelta = timedelta(minutes=5),
+        keep: timedelta,
         limits: FetchLimits = _LIMITS,
     ) -> None:
         self._zone = zone

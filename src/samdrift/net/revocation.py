@@ -60,8 +60,8 @@ class RevocationSource:
         client: HttpClient,
         clock: Clock,
         *,
+        retry: timedelta,
         keep: timedelta = timedelta(hours=1),
-        retry: timedelta = timedelta(seconds=30),
         patience: float = 2.0,
     ) -> None:
         """``keep`` is how long nothing fresh is asked for, ``retry`` how long a failing address rests.

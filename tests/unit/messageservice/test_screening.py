@@ -91,7 +91,7 @@ async def test_the_largest_message_is_scanned_in_pieces() -> None:
     assert len(sdkmessage.build(largest)) > 29 * MEGABYTE
     with server_folder() as folder:
         async with running_clamd(folder) as daemon:
-            screening = Screening(ClamdScanner(ClamdAddress(daemon.socket)))
+            screening = Screening(ClamdScanner(ClamdAddress(daemon.socket), 60.0))
             tracemalloc.start()
             try:
                 assert await screening.malware(HERE.organisation, largest) is not None

@@ -95,7 +95,12 @@ async def place(**policy: RevocationMode) -> AsyncIterator[tuple[Place, Federati
         source = RevocationSource(
             client, lambda: there.now, keep=timedelta(hours=1), retry=30 * timedelta(seconds=1), patience=0.2
         )
-        yield there, FederationCertificates(lambda: there.policies, source, keep=5 * MINUTE)
+        yield (
+            there,
+            FederationCertificates(
+                lambda: there.policies, source, keep=5 * MINUTE, keep_temporary=timedelta(seconds=10)
+            ),
+        )
 
 
 async def reason(there: Place, checks: FederationCertificates) -> TrustReason:

@@ -109,7 +109,7 @@ async def test_stopped_killed_in_the_middle_and_back_again() -> None:
 
 async def test_there_is_no_scanner(tmp_path: Path) -> None:
     with pytest.raises(ScannerUnavailable, match="cannot be reached"):
-        await ClamdScanner(ClamdAddress(tmp_path / "none")).scan([b"hello"])
+        await ClamdScanner(ClamdAddress(tmp_path / "none"), 5.0).scan([b"hello"])
 
 
 async def answered(said: bytes) -> ScanVerdict:

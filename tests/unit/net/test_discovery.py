@@ -260,7 +260,9 @@ async def test_an_address_that_is_none_is_not_called(place: Place, regexp: str) 
 async def test_an_address_inside_our_own_network_is_not_called(place: Place) -> None:
     async with http_client() as guarded:
         resolver = place.discovery._resolver
-        discovery = SmpDiscovery(ZONE, resolver, guarded, place.judge, lambda: place.now)
+        discovery = SmpDiscovery(
+            ZONE, resolver, guarded, place.judge, lambda: place.now, keep=timedelta(minutes=5)
+        )
         with pytest.raises(DiscoveryUntrusted):
             await discovery.service(HABO, SDK_MESSAGE_EXTENDED)
     assert place.targets == []

@@ -35,7 +35,7 @@ async def test_settings_of_clamd_that_would_pass_what_was_not_scanned(
 ) -> None:
     with server_folder() as folder:
         async with running_clamd(folder, *settings) as daemon:
-            scanner = ProvenScanner(ClamdScanner(ClamdAddress(daemon.socket)), lambda: NOW)
+            scanner = ProvenScanner(ClamdScanner(ClamdAddress(daemon.socket), 60.0), lambda: NOW)
             if wrong is None:
                 assert (await scanner.scan([b"hello"])).clean
                 return
