@@ -21,6 +21,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from tests.separation.mutation.clauses import CLAUSES
+from tests.separation.mutation.custody import CUSTODY
 from tests.separation.mutation.guards import AT_REST, DATABASE, GATE, SESSION_KEYS
 from tests.separation.mutation.interface_a import INTERFACE_A
 from tests.separation.mutation.interfaces import COMMANDS, INTERFACE_C, INTERFACE_D, THE_CHECK, TOKENS
@@ -42,6 +43,7 @@ MUTANTS: tuple[Mutant, ...] = (
     *PROOF,
     *PEERS,
     *CLAUSES,
+    *CUSTODY,
 )
 _COPIED = ("src", "tests", "pyproject.toml")
 _ASSERTED = ("AssertionError", "assert ", "Failed: ")
