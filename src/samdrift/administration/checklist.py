@@ -21,6 +21,7 @@ from samdrift.installation.keyrows import Standing, key_rows
 from samdrift.keystore.interface import HeldKey
 from samdrift.keystore.keyfiles import KeyName
 from samdrift.vault.registry import RegistrationState
+from samdrift.vault.sessionkeys import LostMarks
 from samdrift.wire.addressbook import FunctionalAddress, Organisation, OrganisationKind
 from samdrift.wire.crypto.certificates import fingerprint
 from samdrift.wire.identifiers import DocumentIdentifier, ParticipantIdentifier
@@ -87,6 +88,8 @@ class Facts:
     """In the address book, the organisation that its entry there belongs to."""
     locked: tuple[Role, ...] = ()
     """Roles whose vaults the organisation's own officer has to unlock."""
+    lost_marks: Asked[tuple[LostMarks, ...]] = Asked(())
+    """Losses of marks of session keys that are not accepted, in the vault of its message service."""
     in_token: tuple[Role, ...] = ()
     """Roles whose vaults open with the organisation's token alone."""
 
@@ -351,11 +354,26 @@ def _entry(facts: Facts, listed: Organisation) -> Item:
     return Item("address book", State.MISSING, f"has an entry as {stands}, and is {meant} here", todo)
 
 
+def _marks(facts: Facts) -> Items:
+    """An item only where something is wrong: most organisations never lose any."""
+    if facts.lost_marks.unknown:
+        yield Item("session keys", State.NOT_CHECKED, facts.lost_marks.unknown)
+    for lost in facts.lost_marks.value or ():
+        since = "the beginning" if lost.since is None else f"{lost.since:%Y-%m-%d %H:%M}"
+        yield Item(
+            "session keys",
+            State.MISSING,
+            f"marks from {since} to {lost.until:%Y-%m-%d %H:%M} are lost: envelopes from then are not opened",
+            f"a new encryption key ({CREATE}), or two accept the risk: samdrift org keys lost-marks --accept",
+        )
+
+
 ITEMS: tuple[Callable[[Facts], Items], ...] = (
     _configuration,
     _vaults,
     _token,
     _keys,
+    _marks,
     _interface_c,
     _addresses,
     _registration,

@@ -21,7 +21,7 @@ from samdrift.contracts.discovery import (
     NotRegistered,
     SharedService,
 )
-from samdrift.contracts.principals import Role
+from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
 from samdrift.installation import rolesettings
 from samdrift.installation.services import shared_services
 from samdrift.keystore.interface import OPERATOR_KEYS
@@ -30,10 +30,13 @@ from samdrift.messageservice.oauth.registrations import Routing, Share
 from samdrift.net.addressbook import AddressBookClient, AddressBookUnavailable
 from samdrift.net.client import http_client
 from samdrift.net.trustfolder import TrustFolderError, read_policies
+from samdrift.vault.errors import VaultUnavailable
+from samdrift.vault.sessionkeys import LostMarks
 from samdrift.wire.addressbook import AddressBookCopy
 from samdrift.wire.identifiers import DocumentIdentifier, ParticipantIdentifier
 from samdrift.wire.smp import ServiceMetadata
 
+_LOOKING = Principal(PrincipalKind.WORKER, "org-show")
 _PATIENCE = 20.0
 """Seconds that one answer of the federation is waited for."""
 
@@ -122,6 +125,20 @@ def _here(
         in_token=tuple(role for role, one in found.items() if installation.keys.in_token(one.vault)),
         locked=tuple(role for role, one in found.items() if installation.keys.locked(one.vault)),
     )
+
+
+async def marks_lost(
+    installation: Administration, organisation: ParticipantIdentifier
+) -> Asked[tuple[LostMarks, ...]]:
+    """Look up losses of marks of session keys that two custodians have not accepted."""
+    gate = installation.gate
+    if gate.registry.find(organisation, Role.MESSAGE_SERVICE) is None:
+        return Asked(())
+    try:
+        async with gate.open(_LOOKING, organisation, Role.MESSAGE_SERVICE, Purpose.ADMINISTER) as vault:
+            return Asked(tuple(one for one in await vault.lost_marks() if one.accepted_at is None))
+    except VaultUnavailable as error:
+        return Asked(unknown=f"which marks are lost cannot be known: {error}")
 
 
 def _unassigned(entry: OrganisationConfig) -> tuple[str, ...]:

@@ -22,6 +22,7 @@ from xml.etree import ElementTree
 
 from tests.separation.mutation.clauses import CLAUSES
 from tests.separation.mutation.configuration import CONFIGURATION
+from tests.separation.mutation.custody import CUSTODY
 from tests.separation.mutation.guards import AT_REST, DATABASE, GATE, SESSION_KEYS
 from tests.separation.mutation.interface_a import INTERFACE_A
 from tests.separation.mutation.interfaces import COMMANDS, INTERFACE_C, INTERFACE_D, THE_CHECK, TOKENS
@@ -48,6 +49,7 @@ MUTANTS: tuple[Mutant, ...] = (
     *NEIGHBOURS,
     *CLAUSES,
     *QUALIFICATION,
+    *CUSTODY,
 )
 _COPIED = ("src", "tests", "pyproject.toml")
 _ASSERTED = ("AssertionError", "assert ", "Failed: ")

@@ -24,7 +24,7 @@ from samdrift.config.reader import load
 from samdrift.contracts.principals import Purpose, Role
 from samdrift.installation.operator import vault_settings
 from samdrift.keystore.backup import UNSIGNED, Secret, read_header, unwrap_backup, wrap_backup
-from samdrift.keystore.custody import Custodian, Custodians
+from samdrift.keystore.custody import Custodian, Custodians, CustodyError, CustodyFault
 from samdrift.keystore.durablefiles import private_folder
 from samdrift.vault.gate import Gate
 from samdrift.vault.openkeys import open_keys
@@ -33,6 +33,7 @@ from samdrift.wire.identifiers import ParticipantIdentifier
 from tests.secretfiles import secret_file
 from tests.unit.administration.closings import DECISION, PERSONS, certify_operator
 from tests.unit.config.test_reader import GOOD, write
+from tests.unit.vault import test_sessionkeys as sessionkeys
 from tests.vaults import CHEAP, NOW, WORKER, Installation, until
 
 NEW = "0203:nykommun.se"
@@ -333,3 +334,36 @@ async def test_what_still_runs_as_the_organisations_user_is_ended_where_no_super
             each.kill()
             each.wait()
         (numbers / "0777").unlink()
+
+
+async def test_marks_that_a_restore_has_lost_are_shown_and_two_custodians_accept_them(
+    installation: Installation, config: Path, tmp_path: Path
+) -> None:
+    """Issue 9, 1: restoring an older backup says which marks are lost, or two custodians accept the risk."""
+    organisation = await installation.organisation()
+    await sessionkeys.test_a_restored_database_says_which_marks_are_lost(installation, organisation)
+    name, two = organisation.value, _staff(installation, tmp_path)
+    status, printed = await beside(config, "keys", "lost-marks", name)
+    assert (status, "are missing" in printed, "or --accept" in printed) == (1, True, True)
+    items = (await asyncio.to_thread(document, config, "show", name, "--offline"))["items"]
+    (item,) = [one for one in items if one["item"] == "session keys"]
+    assert (item["state"], "are lost" in item["text"]) == ("missing", True)
+    accept = "keys", "lost-marks", name, "--accept"
+    assert "takes two persons" in await refused(config, *accept)
+    with pytest.raises(CustodyError) as caught:
+        await beside(config, *accept, *two[:4], "--with", "anna", "--with-passphrase-file", two[3])
+    assert caught.value.fault is CustodyFault.SAME_PERSON
+    assert (await beside(config, "keys", "lost-marks", name))[0] == 1
+    status, printed = await beside(config, *accept, *two)
+    assert (status, "accepted" in printed) == (0, True)
+    async with installation.open(organisation, Role.MESSAGE_SERVICE) as vault:
+        entries = [
+            one for one in await vault.log(limit=1000) if one.event == AuditEvent.MT_MARKS_LOSS_ACCEPTED
+        ]
+        agreed = [one for one in await vault.log(limit=1000) if one.event == AuditEvent.CUSTODY_AGREED]
+    assert [one.ids["number"] for one in entries] == ["1"]
+    assert [(one.ids["first"], one.ids["second"]) for one in agreed] == [("anna", "bo")]
+    items = (await asyncio.to_thread(document, config, "show", name, "--offline"))["items"]
+    assert not [one for one in items if one["item"] == "session keys"]
+    _, printed = await beside(config, "keys", "lost-marks", name, "--json")
+    assert json.loads(printed)["lost"][0]["accepted"] is not None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Annotated, Any
 
 import typer
@@ -10,7 +11,7 @@ import typer
 from samdrift.administration.administration import Administration, administering
 from samdrift.administration.checklist import Facts, Item, State, checklist, ready
 from samdrift.administration.configentry import entry_text
-from samdrift.administration.readiness import asking, gather
+from samdrift.administration.readiness import asking, gather, marks_lost
 from samdrift.audit.entries import Happening
 from samdrift.audit.events import AuditEvent
 from samdrift.cli.org.options import AsJson, ConfigFile, Offline, Organisation, one_line
@@ -106,7 +107,8 @@ async def _shown(config: Config, organisation: ParticipantIdentifier, offline: b
         known = {one.identifier for one in config.organisations}
         if organisation not in known | {one.organisation for one in installation.gate.registry.all()}:
             raise Unusable(f"{organisation} is neither in the configuration nor has it a vault here")
-        return await _asked(installation, organisation, offline)
+        facts = await _asked(installation, organisation, offline)
+        return replace(facts, lost_marks=await marks_lost(installation, organisation))
 
 
 async def _asked(

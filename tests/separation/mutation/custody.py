@@ -1,0 +1,128 @@
+"""The guards of dual control, and against what a worker leaves behind, each as the mutant that lacks it."""
+
+from __future__ import annotations
+
+from tests.separation.mutation.mutant import Mutant
+
+_CUSTODY = "tests/unit/keystore/test_custody.py"
+_DUAL = "tests/unit/administration/test_dualcontrol.py"
+_COMMANDS = "tests/unit/cli/test_org_commands.py"
+_OBJECTS = "tests/unit/vault/test_objects.py"
+
+CUSTODY = (
+    Mutant(
+        "two custodians agree to the key of the third, by its fingerprint",
+        "administration/custodians.py",
+        ", with the key that has the fingerprint {key.fingerprint}",
+        "",
+        (
+            f"{_DUAL}::test_the_asker_who_types_the_passphrase_of_a_third_makes_another_key_than_the_one_agreed_to",
+        ),
+    ),
+    Mutant(
+        "removals of custodians take turns",
+        "keystore/custody.py",
+        "            fcntl.flock(descriptor, fcntl.LOCK_EX)\n",
+        "            pass\n",
+        (
+            f"{_CUSTODY}::test_a_removal_waits_while_another_one_is_judged",
+            f"{_CUSTODY}::test_two_processes_that_remove_at_once_leave_two",
+        ),
+    ),
+    Mutant(
+        "nobody becomes a custodian alone once there were two",
+        "administration/custodians.py",
+        "elif custodians.damaged() or await _were_two(installation):",
+        "elif custodians.damaged():",
+        (f"{_DUAL}::test_nobody_is_added_alone_once_there_were_two",),
+    ),
+    Mutant(
+        "a custodian's key makes no second person",
+        "keystore/custody.py",
+        "if self.key(name).public == key.public:",
+        "if False:",
+        (f"{_CUSTODY}::test_another_custodians_key_makes_no_second_person",),
+    ),
+    Mutant(
+        "a request from the future is none",
+        "keystore/requests.py",
+        "            if request is None or request.at > now:\n",
+        "            if request is None:\n",
+        (f"{_CUSTODY}::test_a_request_from_the_future_or_older_than_a_day_is_none",),
+    ),
+    Mutant(
+        "a request without a time zone stops nobody",
+        "keystore/requests.py",
+        "request.at.utcoffset() is None or ",
+        "",
+        (f"{_CUSTODY}::test_a_malformed_file_stops_nobody_and_is_named",),
+    ),
+    Mutant(
+        "a passphrase that repeats itself is refused",
+        "keystore/passphrases.py",
+        "    if _unpredictable(_period(text)) < _UNPREDICTABLE:\n",
+        "    if False:\n",
+        (f"{_CUSTODY}::test_a_passphrase_that_everybody_would_try_is_refused_with_the_reason",),
+    ),
+    Mutant(
+        "a passphrase of obvious words is refused",
+        "keystore/passphrases.py",
+        "if any(_unpredictable(_period(_without(each, words))) < _UNPREDICTABLE "
+        "for each in _readings(text)):",
+        "if False:",
+        (f"{_CUSTODY}::test_a_passphrase_that_everybody_would_try_is_refused_with_the_reason",),
+    ),
+    Mutant(
+        "a new custodian's passphrase costs more to guess",
+        "keystore/custody.py",
+        "self._cost = cost or PERSONS_COST",
+        "self._cost = cost or ScryptCost()",
+        (f"{_CUSTODY}::test_a_new_key_costs_more_and_an_old_one_keeps_its_own",),
+    ),
+    Mutant(
+        "only a key backup that two custodians signed is restored",
+        "cli/org/keybackup.py",
+        "if not signed_by(data, Custodians(loaded.vaults.secrets)):",
+        "if False:",
+        (f"{_COMMANDS}::test_only_a_backup_that_two_custodians_signed_is_restored",),
+    ),
+    Mutant(
+        "an object is read over no link",
+        "vault/objects.py",
+        "os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=own)",
+        "os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=own)",
+        (
+            f"{_OBJECTS}::test_what_a_vaults_process_planted_among_its_objects_is_neither_followed_nor_waited_for",
+        ),
+    ),
+    Mutant(
+        "only a regular file is an object",
+        "vault/objects.py",
+        "if not stat.S_ISREG(found.st_mode) or found.st_nlink != 1:",
+        "if False:",
+        (
+            f"{_OBJECTS}::test_what_a_vaults_process_planted_among_its_objects_is_neither_followed_nor_waited_for",
+        ),
+    ),
+    Mutant(
+        "a PIN file that others can read is not used",
+        "keystore/hsm/token.py",
+        "self._read = read_private if owner_only else Path.read_bytes",
+        "self._read = Path.read_bytes",
+        ("tests/unit/keystore/hsm/test_token.py::test_a_pin_that_others_can_read_is_not_used",),
+    ),
+    Mutant(
+        "what runs as the user of a locked organisation is ended also without a supervisor",
+        "cli/org/locking.py",
+        "        await end_left_behind(config, installation.gate.registry, organisation)\n",
+        "",
+        (f"{_COMMANDS}::test_what_still_runs_as_the_organisations_user_is_ended_where_no_supervisor_runs",),
+    ),
+    Mutant(
+        "what runs as the user of a closed organisation is ended also without a supervisor",
+        "cli/org/closing.py",
+        "        await end_left_behind(config, installation.gate.registry, order.organisation)\n",
+        "",
+        (f"{_COMMANDS}::test_what_still_runs_as_the_organisations_user_is_ended_where_no_supervisor_runs",),
+    ),
+)
