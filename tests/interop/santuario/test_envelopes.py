@@ -153,10 +153,7 @@ def test_we_verify_what_it_signs(
 def test_we_decrypt_what_it_encrypts(
     santuario: JavaProgram, payload: bytes, cipher: str, transport: tuple[Any, ...]
 ) -> None:
-    """The form of the profile and those that a peer may choose instead; encrypted first, then signed.
-
-    Clauses: envelope-profile-xhe 3.2 sentence 1, 3.4.1 step 1.
-    """
+    """The form of the profile and those that a peer may choose instead; encrypted first, then signed."""
     document = _signed(santuario, _encrypted(santuario, payload, cipher, transport))
     opened = _opened(verify(document))
     assert _canonical(opened) == _canonical(payload)
