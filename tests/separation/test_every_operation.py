@@ -29,7 +29,7 @@ from samdrift.contracts.principals import Principal, PrincipalKind, Role
 from samdrift.contracts.transfer import TransferReason
 from samdrift.keystore.software import KeyFault, KeyName, KeyStoreError
 from samdrift.keystore.witness import Witness
-from samdrift.vault.accesspoint import AccessPointVault
+from samdrift.vault.accesspoint import AccessPointVault, Standing
 from samdrift.vault.bodies import BodyReader, BodyWriter
 from samdrift.vault.errors import SealBroken, UnknownRecord
 from samdrift.vault.messageservice import MessageServiceVault
@@ -55,7 +55,6 @@ from samdrift.vault.records import (
 from samdrift.vault.sealing import Sealer
 from samdrift.vault.sessionkeys import Claim, Claimed, RefusalLimit
 from samdrift.vault.transferdesk import TransferDesk
-from samdrift.vault.transferqueue import Standing
 from samdrift.wire.identifiers import ParticipantIdentifier
 from tests.pki import DAY, key, name
 from tests.pki import NOW as PKI_NOW

@@ -12,10 +12,10 @@ from datetime import datetime
 
 from samdrift.audit.entries import LogEntry
 from samdrift.contracts.principals import Principal, PrincipalKind, Role
+from samdrift.vault.accesspoint import Standing
 from samdrift.vault.gate import Gate
 from samdrift.vault.records import TransferStatus
 from samdrift.vault.transferdesk import TransferHistory
-from samdrift.vault.transferqueue import Standing
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 

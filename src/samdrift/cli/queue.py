@@ -20,9 +20,9 @@ from samdrift.config.inputs import read_participant
 from samdrift.config.reader import load
 from samdrift.installation.loop import run
 from samdrift.installation.operator import vault_settings
+from samdrift.vault.accesspoint import Standing
 from samdrift.vault.errors import VaultDenied
 from samdrift.vault.gate import Gate
-from samdrift.vault.transferqueue import Standing
 
 T = TypeVar("T")
 app = typer.Typer(add_completion=False)

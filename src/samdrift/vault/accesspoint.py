@@ -4,15 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from enum import StrEnum
 
+from samdrift.audit.entries import LogEntry
 from samdrift.contracts.transfer import InboxItem, TransferEvent, TransferReason, TransferState
-from samdrift.vault.bodies import Body, BodyReader, body_values
-from samdrift.vault.database.session import call
+from samdrift.vault import logbook
+from samdrift.vault.bodies import Body, BodyReader, body_values, new_id
+from samdrift.vault.database.session import Row, call
 from samdrift.vault.errors import UnknownRecord
-from samdrift.vault.ids import new_id
-from samdrift.vault.records import Attempt, IncomingEnvelope, OutgoingEnvelope, Transfer
-from samdrift.vault.transferqueue import TransferQueue
-from samdrift.vault.transferrows import error_text, event, submission, transfers
+from samdrift.vault.opening import Vault
+from samdrift.vault.records import (
+    Attempt,
+    Backlog,
+    IncomingEnvelope,
+    OutgoingEnvelope,
+    Transfer,
+    TransferStatus,
+)
+from samdrift.vault.transferrows import error_text, event, reason_and_detail, submission, transfers
 
 _BY_ENVELOPE = "SELECT * FROM transfers_tried WHERE envelope_id = $1 ORDER BY number"
 _SUBMIT = call("submit", 16)
@@ -44,9 +53,32 @@ WHERE i.id = $1 AND i.acknowledged_at IS NULL
 _KEEP_CERTIFICATE = call("keep_certificate", 2)
 _CERTIFICATE = "SELECT certificate FROM peer_certificates WHERE sha256 = $1"
 _ACKNOWLEDGE = "SELECT envelope, remote FROM acknowledge($1, $2)"
+_STATUS = """
+SELECT t.id, t.envelope_id, t.as4_message_id, t.recipient, t.document, t.created_at, t.state, t.due_at,
+       t.attempts, a.at, a.error
+FROM transfers t LEFT JOIN attempts a ON a.transfer = t.id AND a.number = t.attempts
+"""
+_WAITING = f"{_STATUS} WHERE t.due_at IS NOT NULL ORDER BY t.due_at, t.id LIMIT $1"
+_NAMED = f"{_STATUS} WHERE t.id = $1 UNION {_STATUS} WHERE t.envelope_id = $1"
+_BACKLOG = "SELECT count(*), min(created_at) FROM transfers WHERE due_at IS NOT NULL"
+_ATTEMPTS = "SELECT at, NULL::bytea[], error FROM attempts WHERE transfer = $1 ORDER BY number"
+_PROOF = "SELECT receipt FROM transfers WHERE id = $1 AND state = 'delivered'"
+_HASTEN = call("hasten", 2)
+_GIVE_UP = "SELECT stood, remote FROM give_up($1, $2, $3)"
 
 
-class AccessPointVault(TransferQueue):
+class Standing(StrEnum):
+    """How a transfer stands when somebody wants to act on it."""
+
+    WAITING = "waiting"
+    UNDER_WAY = "under-way"
+    """Somebody attempts it now."""
+    DELIVERED = "delivered"
+    FAILED = "failed"
+    UNKNOWN = "unknown"
+
+
+class AccessPointVault(Vault):
     """Opened with role ``ap``."""
 
     async def submit(
@@ -205,3 +237,58 @@ class AccessPointVault(TransferQueue):
         self, transfer_id: str, now: datetime, state: TransferState, reason: TransferReason, detail: str
     ) -> None:
         self._work.last(_TELL, transfer_id, now, state.value, reason.value, detail)
+
+    async def waiting(self, limit: int) -> tuple[TransferStatus, ...]:
+        """Transfers that are not final, the next one to be attempted first."""
+        return tuple(map(_status, await self._work.query(_WAITING, limit)))
+
+    async def backlog(self) -> Backlog:
+        """How many transfers are not final, and since when."""
+        ((number, oldest),) = await self._work.query(_BACKLOG)
+        return Backlog(number, oldest)
+
+    async def status(self, identifier: str) -> TransferStatus | None:
+        """A transfer by its own id or its envelope's, whatever its state."""
+        rows = await self._work.query(_NAMED, identifier)
+        return _status(rows[0]) if rows else None
+
+    async def attempts(self, transfer_id: str) -> tuple[Attempt, ...]:
+        """Every attempt at a transfer, the first one first, without what was signed."""
+        return tuple(Attempt(*row) for row in await self._work.query(_ATTEMPTS, transfer_id))
+
+    async def proof(self, transfer_id: str) -> bytes | None:
+        """The receipt that the peer signed for a delivered transfer: evidence, kept when the body is gone."""
+        rows = await self._work.query(_PROOF, transfer_id)
+        return rows[0][0] if rows else None
+
+    async def hasten(self, transfer_id: str, *, now: datetime) -> Standing:
+        """Have a transfer attempted now if it waits; gives how it stood."""
+        ((stood,),) = await self._work.query(_HASTEN, transfer_id, now)
+        return Standing(stood or Standing.UNKNOWN)
+
+    async def give_up(self, transfer_id: str, *, now: datetime, why: str) -> Standing:
+        """Final, if it waits: failed with ``GIVEN_UP``, its body deleted; gives how it stood."""
+        ((stood, body),) = await self._work.query(_GIVE_UP, transfer_id, now, why)
+        self._drop_object(body)
+        return Standing(stood or Standing.UNKNOWN)
+
+    async def refused(self, limit: int) -> tuple[LogEntry, ...]:
+        """What the log says of envelopes that were refused, the latest first."""
+        return tuple(map(logbook.entry, await self._work.query(logbook.REFUSED, limit)))
+
+
+def _status(row: Row) -> TransferStatus:
+    transfer, envelope, as4, recipient, document, created_at, state, due, attempts, tried_at, error = row
+    return TransferStatus(
+        transfer,
+        envelope,
+        as4,
+        recipient,
+        document,
+        created_at,
+        TransferState(state),
+        due,
+        attempts,
+        tried_at,
+        *reason_and_detail(error),
+    )

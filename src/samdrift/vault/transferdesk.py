@@ -9,9 +9,8 @@ from datetime import datetime
 from samdrift.audit.entries import LogEntry
 from samdrift.audit.events import AuditEvent
 from samdrift.contracts.transfer import TransferReason
-from samdrift.vault.accesspoint import AccessPointVault
+from samdrift.vault.accesspoint import AccessPointVault, Standing
 from samdrift.vault.records import Attempt, TransferStatus
-from samdrift.vault.transferqueue import Standing
 
 _OF_TRANSFERS = "ap:transfer:"
 

@@ -10,9 +10,9 @@ import pytest
 from samdrift.audit.events import AuditEvent
 from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
 from samdrift.contracts.transfer import TransferReason, TransferState
+from samdrift.vault.accesspoint import Standing
 from samdrift.vault.errors import VaultDenied
 from samdrift.vault.records import Backlog, Transfer
-from samdrift.vault.transferqueue import Standing
 from samdrift.wire.identifiers import ParticipantIdentifier
 from tests.vaults import MINUTE, NOW, Installation, submitted
 
