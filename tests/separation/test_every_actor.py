@@ -40,6 +40,8 @@ OF_THE_PLATFORM = {
     "registry": "who is hosted; held by every process that has the registry's login",
     "news": "raised for an organisation, tells nothing",
     "denials": "a number",
+    "failed_notifications": "a number",
+    "without_reader": "ids of vaults whose worker needs another login; read with the registry's login",
     "tell_organisation": "writes in an organisation's log what was done about it, and reads nothing",
     "operator_log": "the operator's own log",
     "read_operator_log": "the operator's own log",

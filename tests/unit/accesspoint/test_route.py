@@ -86,7 +86,7 @@ async def test_a_peer_without_a_name_cannot_be_sent_to() -> None:
 async def test_2_2_one_peer_gets_a_security_timestamp_where_the_operator_says_so(party: str) -> None:
     world: Any = Published(V1_0)
     settings = replace(SETTINGS, timestamp_peers=frozenset({party}))
-    route = await Routes(settings, world, world).find(RECIPIENT, SDK_MESSAGE_EXTENDED, pki.NOW)
+    route = await Routes(settings, world, world).find(SENDER, RECIPIENT, SDK_MESSAGE_EXTENDED, pki.NOW)
     assert route.profile.security_timestamp is (party == route.party)
 
 

@@ -50,6 +50,7 @@ READS: dict[Path_, Sequence[str]] = {
     ("org", "keys", "retire"): (ORGANISATION, "signing", "1", *PERSONS),
     ("org", "keys", "publish"): (ORGANISATION,),
     ("org", "keys", "rotate-data-key"): (ORGANISATION,),
+    ("org", "keys", "lost-marks"): (ORGANISATION,),
     ("org", "keys", "backup"): (ORGANISATION, "--out", "{folder}/backup", *PERSONS),
     ("org", "keys", "restore"): (
         "{words}",
@@ -72,6 +73,7 @@ READS: dict[Path_, Sequence[str]] = {
     ("queue", "refused"): ("--organisation", ORGANISATION),
     ("addressbook",): ("habo",),
     ("isolation", "check"): (),
+    ("as4", "inspect"): ("{certificate}",),
 }
 """Commands about what an installation has, and how they are called."""
 END_BEFORE: frozenset[Path_] = frozenset(

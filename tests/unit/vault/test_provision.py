@@ -149,8 +149,8 @@ async def test_a_vault_from_before_receipts_outlived_messages_keeps_those_that_i
         f"DROP FUNCTION {schema}.arrive_digests, {schema}.keep_digest",
         f"DROP TABLE {schema}.digests",
         migrations.script("messageservice-4"),
-        f"UPDATE {schema}.versions SET version = 5 WHERE part = 'messageservice'",
-        f"UPDATE {schema}.versions SET version = 1 WHERE part = 'messageservice-arrival'",
+        f"UPDATE {schema}.versions SET version = 6 WHERE part = 'messageservice'",
+        f"UPDATE {schema}.versions SET version = 2 WHERE part = 'messageservice-arrival'",
         "RESET search_path",
     ):
         await administrator.run([(statement, ())])
