@@ -28,6 +28,7 @@ from samdrift.vault.registry import LOGIN_SECRET
 from samdrift.vault.sealing import Sealer
 from samdrift.wire.identifiers import ParticipantIdentifier
 from tests.pki import name
+from tests.secretfiles import secret_file
 from tests.separation.vaultlogin import VaultLogin, superuser, vault_login
 from tests.unit.cli.commandline import Ended, samdrift
 from tests.unit.config.test_reader import GOOD, write
@@ -64,8 +65,8 @@ async def copied(installation: Installation, organisation: ParticipantIdentifier
 async def locked(installation: Installation, organisation: ParticipantIdentifier, folder: Path) -> Ended:
     """The command."""
     settings = installation.settings
-    (folder / "passphrase").write_bytes(settings.passphrase)
-    (folder / "officer").write_text(OFFICER)
+    secret_file(folder / "passphrase", settings.passphrase)
+    secret_file(folder / "officer", OFFICER)
     text = GOOD.partition("[[organisations]]")[0]
     for key, was, place in (
         ("database", "postgresql://db.example/samdrift", settings.database),

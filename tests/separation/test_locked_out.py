@@ -26,6 +26,7 @@ from samdrift.vault.gate import Gate
 from samdrift.vault.openkeys import open_keys
 from samdrift.vault.provision import Provisioner
 from tests.cluster import ADMINISTRATOR, Cluster, cluster
+from tests.secretfiles import secret_file
 from tests.separation.vaultlogin import registry_login as registry_address
 from tests.separation.vaultlogin import vault_login
 from tests.unit.cli.commandline import samdrift
@@ -57,7 +58,7 @@ async def installation(theirs: Cluster) -> AsyncIterator[Installation]:
 def configured(theirs: Cluster, installation: Installation) -> Path:
     """A configuration file of the installation, for commands."""
     folder = installation.settings.secrets.parent
-    (folder / "passphrase").write_bytes(installation.settings.passphrase)
+    secret_file(folder / "passphrase", installation.settings.passphrase)
     return write(folder, GOOD.replace("postgresql://db.example/samdrift", theirs.url))
 
 

@@ -15,6 +15,7 @@ from uuid import uuid4
 import psycopg
 import pytest
 import pytest_asyncio
+from psycopg.errors import Diagnostic
 
 from samdrift.contracts.principals import Role
 from samdrift.vault import notifyqueue, wakeups
@@ -202,6 +203,30 @@ async def test_a_session_of_ours_that_holds_the_queue_is_ended_and_no_other(
             holder.execute(b"SELECT 1")
         innocent.execute(b"SELECT 1")
     assert "ended a session of ours that held the queue of notifications, 100 % full" in caplog.text
+
+
+async def test_a_session_that_is_only_slow_to_read_is_not_ended(
+    small: Installation, attacker: VaultLogin, queue: NotifyQueue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Among sessions that are equally far behind, the server names any."""
+    bystander = await vault_login(small, await small.organisation([AP]), AP)
+    hear = NotifyQueue._hear
+    with holding(attacker) as holder, bystander.connect() as slow:
+        slow.execute(b"LISTEN mine")
+        named = iter([slow.info.backend_pid])
+
+        def hear_slow_first(queue: NotifyQueue, notice: Diagnostic) -> None:
+            hear(queue, notice)
+            queue._holder = next(named, queue._holder)
+
+        monkeypatch.setattr(NotifyQueue, "_hear", hear_slow_first)
+        monkeypatch.setattr(notifyqueue, "_TRIES", 120)
+        fill(attacker)
+        await queue.look()
+        assert (queue.ended, queue.usage < EMPTY) == (1, True)
+        with pytest.raises(psycopg.OperationalError):
+            holder.execute(b"SELECT 1")
+        slow.execute(b"SELECT 1")
 
 
 async def test_who_takes_the_servers_warnings_away_is_found_by_its_long_transaction(

@@ -26,6 +26,7 @@ from samdrift.vault.openkeys import open_keys
 from samdrift.vault.settings import VaultSettings
 from samdrift.wire.identifiers import ParticipantIdentifier
 from tests.cluster import ADMINISTRATOR, Cluster, cluster
+from tests.secretfiles import secret_file
 from tests.separation.vaultlogin import vault_login
 from tests.unit.config.test_reader import GOOD, write
 from tests.vaults import installed, server_folder, submitted
@@ -135,7 +136,7 @@ async def test_serve_refuses_a_database_that_stays_open(
     theirs.superuser("GRANT CONNECT ON DATABASE samdrift TO PUBLIC")
     settings = theirs.settings()
     folder = settings.secrets.parent
-    (folder / "passphrase").write_bytes(settings.passphrase)
+    secret_file(folder / "passphrase", settings.passphrase)
     config = load(write(folder, GOOD.replace("postgresql://db.example/samdrift", theirs.url)))
     said = ""
     try:

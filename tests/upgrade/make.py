@@ -44,6 +44,7 @@ from tests.roles.letters import DRAFT, WITH_PDF, enclose_receipt
 from tests.roles.member import AP, MT, Member
 from tests.roles.processes import organisation
 from tests.roles.stage import Stage, hasty, member_of, staged
+from tests.secretfiles import secret_file
 from tests.softhsm import LIBRARIES, PIN, softhsm
 from tests.unit.cli.commandline import samdrift
 from tests.vaults import server_folder
@@ -109,7 +110,7 @@ async def _lived_in(stage: Stage, folder: Path, token: TokenConfig, library: Pat
         for _ in range(EXCHANGES):
             await asyncio.gather(*(_exchange(stage, one) for one in members))
         await asyncio.gather(*(_in_every_state(stage, one) for one in (aneby, vetlanda, habo)))
-        (folder / "words").write_text(OFFICER)
+        secret_file(folder / "words", OFFICER)
         locked = await _command(
             *("org", "lock", ANEBY.identifier.value, "--passphrase-file", folder / "words"),
             config=enrolled.config_file,
@@ -162,9 +163,9 @@ async def _moves_in(stage: Stage, folder: Path) -> None:
         for secrets in (there, folder / "secrets"):
             Custodians(secrets, cost=ScryptCost(n=1 << 4, r=1, p=1)).add(name, CUSTODIAN.encode())
     words, key, export = (folder / name for name in ("words", "key", "habo.age"))
-    words.write_text(f"{CUSTODIAN}\n")
+    secret_file(words, f"{CUSTODIAN}\n")
     identity = pyrage.x25519.Identity.generate()
-    key.write_text(f"{identity}\n")
+    secret_file(key, f"{identity}\n")
     anna, bo = CUSTODIANS
     await _command(
         *("org", "suspend", habo.organisation.value, "--by", anna, "--why", "moves"),

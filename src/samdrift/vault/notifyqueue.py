@@ -38,7 +38,11 @@ _PATIENCE_MS = 5000
 
 # Asking moves the tail first.
 _USAGE = "SELECT pg_notification_queue_usage()"
-_SESSION = "SELECT pid, usename FROM pg_stat_activity WHERE pid = %s"
+# Who is idle and is not being sent anything is only slow to pass what was notified.
+_SESSION = """
+SELECT pid, usename FROM pg_stat_activity
+WHERE pid = %s AND (state <> 'idle' OR wait_event = 'ClientWrite')
+"""
 _LONG = """
 SELECT pid, usename FROM pg_stat_activity
 WHERE usename = ANY(%s) AND (state <> 'idle' OR wait_event = 'ClientWrite')
@@ -101,8 +105,9 @@ class NotifyQueue:
             except psycopg.OperationalError:
                 if connection.broken:
                     raise
-            if self._holder is not None:
-                return await self._rows(connection, _SESSION, self._holder)
+            if self._holder is not None and (holders := await self._rows(connection, _SESSION, self._holder)):
+                return holders
+            self._holder = None
             await asyncio.sleep(_BETWEEN_TRIES)
         return await self._rows(connection, _LONG, list(ours), _LONG_SECONDS)
 

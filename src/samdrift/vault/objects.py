@@ -2,13 +2,16 @@
 
 A folder by default, or any store that obstore can reach by URL. What is closed
 here is durable: in a folder, file and folder are synced to the disk.
+
+In a folder each vault has one of its own, which may belong to its organisation's process or
+once have. What lies there is listed, read and removed by name below that folder, never over a
+link: one that leads elsewhere would have root remove what is there.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
 import os
 import stat
 from collections.abc import AsyncIterator, Iterator
@@ -26,6 +29,10 @@ from samdrift.vault.errors import SealBroken, VaultUnavailable
 _IN_A_FOLDER = 1 << 20
 _OVER_THE_NETWORK = 5 << 20
 """Bytes read or written at once: every time costs a change of thread, and S3 takes no smaller parts."""
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_DRAFT = "#"
+"""In the name of an object in a folder that is not whole yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,20 +64,12 @@ class Objects:
         """The object's bytes in pieces; :class:`SealBroken` when it is not there.
 
         Read piece by piece, since obstore's stream of a file reads 8 KiB at a time, each in another thread.
-        In a folder, that is done without following a link: the operator's commands read as root what
-        an organisation's own process may have put there.
         """
-        if self._folder is not None:
-            with _typed():
-                descriptor, left = await asyncio.to_thread(_open_file, self._folder, name)
-                try:
-                    while piece := await asyncio.to_thread(os.read, descriptor, min(self._piece, left)):
-                        left -= len(piece)
-                        yield piece
-                finally:
-                    os.close(descriptor)
-            return
         with _typed():
+            if self._folder is not None:
+                async for piece in _file_pieces(self._folder, name, self._piece):
+                    yield piece
+                return
             file = await obstore.open_reader_async(self._store, name, buffer_size=self._piece)
             while piece := bytes(await file.read(self._piece)):
                 yield piece
@@ -78,22 +77,21 @@ class Objects:
     async def delete(self, name: str) -> None:
         """Remove an object; nothing happens when it is gone already."""
         with contextlib.suppress(SealBroken), _typed():
-            await obstore.delete_async(self._store, name)
+            if self._folder is not None:
+                await asyncio.to_thread(_unlink, self._folder, name)
+            else:
+                await obstore.delete_async(self._store, name)
 
     async def under(self, prefix: str) -> list[StoredObject]:
         """Every object whose name begins with ``prefix/``; in a folder, files alone, and no link."""
-        if self._folder is not None:
-            with _typed():
-                return await asyncio.to_thread(_listed, self._folder, prefix)
         with _typed():
+            if self._folder is not None:
+                return await asyncio.to_thread(_listed, self._folder, prefix)
             found = await obstore.list(self._store, prefix).collect_async()
         return [StoredObject(entry["path"], entry["last_modified"]) for entry in found]
 
     async def clear(self, prefix: str) -> None:
-        """Remove every object under ``prefix/``; in a folder, also what was half written, and the folder.
-
-        A listing would follow links in the folder, which may belong to an organisation's own process.
-        """
+        """Remove every object under ``prefix/``; in a folder, whatever lies there, and the folder."""
         if self._folder is None:
             for stored in await self.under(prefix):
                 await self.delete(stored.name)
@@ -105,7 +103,7 @@ class Objects:
         """Remove what a crash left half written in a folder; another store drops its own parts."""
         if self._folder is not None:
             with _typed():
-                await asyncio.to_thread(_drop_drafts, self._folder / prefix, before.timestamp())
+                await asyncio.to_thread(_drop_drafts, self._folder, prefix, before.timestamp())
 
 
 class ObjectWriter:
@@ -148,58 +146,79 @@ def _remove(folder: Path, prefix: str) -> None:
 
 @contextlib.contextmanager
 def _vault_folder(folder: Path, prefix: str) -> Iterator[int]:
-    """A descriptor of a vault's own folder; ``OSError`` where a link is in its place."""
-    above = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    descriptor = os.open(folder / prefix, _FOLDER)
     try:
-        own = os.open(prefix, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=above)
+        yield descriptor
     finally:
-        os.close(above)
-    try:
-        yield own
-    finally:
-        os.close(own)
-
-
-def _open_file(folder: Path, name: str) -> tuple[int, int]:
-    """A descriptor of an object, and its size now: :class:`SealBroken` for anything but a regular file.
-
-    A FIFO keeps nobody waiting, and a file that grows while it is read has an end.
-    """
-    prefix, _, file = name.rpartition("/")
-    with _vault_folder(folder, prefix) as own:
-        try:
-            descriptor = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=own)
-        except FileNotFoundError:
-            raise
-        except OSError as error:
-            if error.errno in (errno.ELOOP, errno.ENXIO):
-                raise SealBroken from None
-            raise
-    found = os.fstat(descriptor)
-    if not stat.S_ISREG(found.st_mode) or found.st_nlink != 1:
         os.close(descriptor)
-        raise SealBroken
-    return descriptor, found.st_size
+
+
+def _files(folder: int) -> Iterator[tuple[str, os.stat_result]]:
+    """The regular files in an open folder, and no other thing that may lie there."""
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            with contextlib.suppress(FileNotFoundError):
+                if entry.is_file(follow_symlinks=False):
+                    yield entry.name, entry.stat(follow_symlinks=False)
 
 
 def _listed(folder: Path, prefix: str) -> list[StoredObject]:
-    found: list[StoredObject] = []
-    with (
-        contextlib.suppress(FileNotFoundError),
-        _vault_folder(folder, prefix) as own,
-        os.scandir(own) as all_,
-    ):
-        for entry in all_:
-            if "#" not in entry.name and entry.is_file(follow_symlinks=False):
-                modified = datetime.fromtimestamp(entry.stat(follow_symlinks=False).st_mtime, UTC)
-                found.append(StoredObject(f"{prefix}/{entry.name}", modified))
-    return found
+    try:
+        with _vault_folder(folder, prefix) as descriptor:
+            return [
+                StoredObject(f"{prefix}/{name}", datetime.fromtimestamp(found.st_mtime, UTC))
+                for name, found in _files(descriptor)
+                if _DRAFT not in name
+            ]
+    except FileNotFoundError:
+        return []
 
 
-def _drop_drafts(folder: Path, before: float) -> None:
-    for draft in folder.glob("*#*"):
-        if draft.lstat().st_mtime < before:
-            draft.unlink(missing_ok=True)
+def _unlink(folder: Path, name: str) -> None:
+    prefix, file = _parts(name)
+    with _vault_folder(folder, prefix) as descriptor:
+        os.unlink(file, dir_fd=descriptor)
+
+
+async def _file_pieces(folder: Path, name: str, size: int) -> AsyncIterator[bytes]:
+    file, left = await asyncio.to_thread(_opened, folder, name)
+    try:
+        while piece := await asyncio.to_thread(os.read, file, min(size, left)):
+            left -= len(piece)
+            yield piece
+    finally:
+        os.close(file)
+
+
+def _opened(folder: Path, name: str) -> tuple[int, int]:
+    """A descriptor of an object, and its size now: who put another thing there has put no object there.
+
+    A FIFO keeps nobody waiting, and a file that grows while it is read has an end.
+    """
+    prefix, file = _parts(name)
+    with _vault_folder(folder, prefix) as above:
+        descriptor = os.open(file, _FILE, dir_fd=above)
+    found = os.fstat(descriptor)
+    if not stat.S_ISREG(found.st_mode) or found.st_nlink != 1:
+        os.close(descriptor)
+        raise FileNotFoundError
+    return descriptor, found.st_size
+
+
+def _parts(name: str) -> tuple[str, str]:
+    """The vault's folder and the file in it; a name with further folders, or none, is no object's."""
+    prefix, _, file = name.partition("/")
+    if "/" in file or file in ("", ".", ".."):
+        raise FileNotFoundError
+    return prefix, file
+
+
+def _drop_drafts(folder: Path, prefix: str, before: float) -> None:
+    with contextlib.suppress(FileNotFoundError), _vault_folder(folder, prefix) as descriptor:
+        old = [name for name, found in _files(descriptor) if _DRAFT in name and found.st_mtime < before]
+        for draft in old:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(draft, dir_fd=descriptor)
 
 
 def _sync(path: Path) -> None:

@@ -62,11 +62,11 @@ time.sleep(600)
 """
 _PLANTS_AMONG_OBJECTS = """
 import os, sys
-folder, victim = sys.argv[1:]
+folder, victim, elsewhere = sys.argv[1:]
 os.chdir(folder)
 os.mkfifo("fifo")
 os.symlink(victim, "link")
-os.symlink("/etc", "folder")
+os.symlink(elsewhere, "folder")
 descriptor = os.open("sparse", os.O_CREAT | os.O_RDWR)
 os.truncate(descriptor, 3 << 30)
 for number in range(2000):
@@ -122,6 +122,15 @@ def own_folders(member: Member) -> list[Path]:
     return [secrets / registration(member, MT).vault, secrets / PlatformLogin.REGISTRY]
 
 
+def roots_folder(house: House) -> Path:
+    """A folder with a file of root's from long ago, which no link among objects may lead root to."""
+    folder = house.alfa.config.vaults.secrets.parent / "elsewhere"
+    folder.mkdir(exist_ok=True)
+    (folder / "passwd").write_bytes(b"root's")
+    os.utime(folder / "passwd", (0, 0))
+    return folder
+
+
 def running_as(user: int) -> list[int]:
     found = []
     for process in psutil.process_iter():
@@ -169,12 +178,12 @@ async def test_what_a_worker_leaves_behind_stops_nobody_and_ends_with_it(house: 
     """Among its objects, and as processes that ignore every signal they can and have left its session."""
     agency, settings = house.stage.agency, house.alfa.config.vaults
     assert isinstance(settings.objects, Path)
-    users, planted = {}, list[Path]()
+    users, planted, elsewhere = {}, list[Path](), roots_folder(house)
     for role in (AP, MT):
         users[role] = psutil.Process(house.worker(house.alfa, role)).uids().real
         victim = settings.secrets / registration(house.beta, role).vault
         objects = settings.objects / registration(house.alfa, role).vault
-        as_worker(house, house.alfa, role, _PLANTS_AMONG_OBJECTS, objects, victim)
+        as_worker(house, house.alfa, role, _PLANTS_AMONG_OBJECTS, objects, victim, elsewhere)
         planted.append(objects)
         as_worker(house, house.alfa, role, _SURVIVES)
         former = set(running_as(users[role]))

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 
 from samdrift.config.isolation import IsolationConfig
 from samdrift.installation.operator import running
+from samdrift.keystore.durablefiles import private_folder
 from tests.roles import web
 from tests.roles.interfacec import InterfaceC
 from tests.roles.isolation.house import House, base_d, client, registration
-from tests.roles.member import MT
+from tests.roles.member import AP, MT
 from tests.roles.messageclient import MESSAGES
 
 
@@ -80,11 +83,29 @@ def _of_nobody(token: str) -> str:
     return f"{head}.{changed}.{signature}"
 
 
+def _link_among_objects(house: House) -> Path:
+    """Link to root's folder among an organisation's objects, as its worker could; return a file there."""
+    vaults = house.alfa.config.vaults
+    assert isinstance(vaults.objects, Path)
+    file = vaults.secrets.parent / "roots" / "passwd"
+    file.parent.mkdir()
+    file.write_bytes(b"root's")
+    os.utime(file, (0, 0))
+    objects = private_folder(vaults.objects / registration(house.alfa, AP).vault)
+    (objects / "roots").symlink_to(file.parent)
+    return file
+
+
 async def test_strangers_get_the_answers_that_one_process_for_all_would_give(house: House) -> None:
-    """Which is the last test: the installation goes on as one process."""
+    """Which is the last test: the installation goes on as one process.
+
+    That sweeps as root what workers left among their objects: links lead it nowhere.
+    """
+    planted = _link_among_objects(house)
     apart = await strangers_see(house)
     await house.process.stop()
     config = replace(house.alfa.config, isolation=IsolationConfig())
     async with running(config):
         together = await strangers_see(house)
     assert apart == together
+    assert planted.exists()

@@ -89,8 +89,8 @@ CUSTODY = (
     Mutant(
         "an object is read over no link",
         "vault/objects.py",
-        "os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=own)",
-        "os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=own)",
+        "_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC",
+        "_FILE = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC",
         (
             f"{_OBJECTS}::test_what_a_vaults_process_planted_among_its_objects_is_neither_followed_nor_waited_for",
         ),

@@ -17,6 +17,7 @@ _BODIES = "tests/unit/vault/test_bodies.py"
 _UNLOCKING = "tests/unit/keystore/test_unlocking.py"
 _CONFINED = "tests/unit/keystore/test_confined.py"
 _BACKED_UP = f"{_CONFINED}::test_a_backup_holds_nothing_of_another_vault_that_a_link_leads_to"
+_OBJECTS = "tests/unit/vault/test_objects.py"
 _USERS = "tests/unit/processes/test_users.py"
 _DESK = "tests/unit/vault/test_transferdesk.py"
 _HOSTILE = "tests/unit/portability/test_hostile.py"
@@ -428,6 +429,27 @@ AT_REST = (
         "os.open(name, _PASS | os.O_NOFOLLOW, dir_fd=above)",
         "os.open(name, _PASS, dir_fd=above)",
         (_BACKED_UP, f"{_USERS}::test_a_link_in_place_of_keys_is_an_error_of_that_vault"),
+    ),
+    Mutant(
+        "no link among a vault's objects is followed",
+        "vault/objects.py",
+        "_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC\n",
+        "_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC\n",
+        (f"{_OBJECTS}::test_nothing_is_listed_or_removed_over_a_link",),
+    ),
+    Mutant(
+        "an object is named by its vault's folder and one name in it",
+        "vault/objects.py",
+        'if "/" in file or file in ("", ".", ".."):',
+        'if file in ("", ".", ".."):',
+        (f"{_OBJECTS}::test_nothing_is_listed_or_removed_over_a_link",),
+    ),
+    Mutant(
+        "an object is read from a regular file alone",
+        "vault/objects.py",
+        "if not stat.S_ISREG(found.st_mode) or found.st_nlink != 1:",
+        "if False:",
+        (f"{_OBJECTS}::test_nothing_is_read_over_a_link_or_but_from_a_file",),
     ),
     Mutant(
         "a key file has one name",

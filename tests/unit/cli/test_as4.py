@@ -22,6 +22,7 @@ from tests.captures import (
     HOLODECK_RECEIPTS,
     requires_captures,
 )
+from tests.secretfiles import secret_file
 from tests.unit.cli.commandline import Ended, samdrift
 from tests.unit.cli.test_keys import certified, keys
 from tests.unit.cli.unusable import make_unusable
@@ -125,7 +126,7 @@ def test_a_signature_that_only_names_its_certificate_is_verified_with_it(tmp_pat
 
 
 def test_with_the_configuration_the_access_points_own_key_opens_the_attachment(tmp_path: Path) -> None:
-    (tmp_path / "passphrase").write_text("open sesame")
+    secret_file(tmp_path / "passphrase", "open sesame")
     settings_in(tmp_path)
     config = write(tmp_path, GOOD)
     own = certified(keys(config, "request", "access-point"), config)

@@ -51,12 +51,12 @@ READS: dict[Path_, Sequence[str]] = {
     ("org", "keys", "retire"): (ORGANISATION, "signing", "1", *PERSONS),
     ("org", "keys", "publish"): (ORGANISATION,),
     ("org", "keys", "rotate-data-key"): (ORGANISATION,),
+    ("org", "keys", "lost-marks"): (ORGANISATION,),
     ("org", "keys", "backup"): (ORGANISATION, "--out", "{folder}/backup", *PERSONS),
     ("org", "keys", "restore"): (
         "{words}",
         *("--by-passphrase-file", "{words}", "--with-passphrase-file", "{words}"),
     ),
-    ("org", "keys", "lost-marks"): (ORGANISATION,),
     ("custodian", "list"): (),
     ("custodian", "key"): ("anna", "--passphrase-file", "{words}"),
     ("custodian", "restart"): ("--why", "test"),

@@ -29,7 +29,8 @@ COMMANDS = {"greet": greet}
 async def said(folder: Path, line: bytes) -> Any:
     """The answer to a line as it is."""
     (path,) = folder.iterdir()
-    reader, writer = await asyncio.open_unix_connection(path)
+    with control._short(path) as name:
+        reader, writer = await asyncio.open_unix_connection(name)
     writer.write(line + b"\n")
     answer = json.loads(await reader.readline())
     writer.close()

@@ -35,15 +35,30 @@ DIFFERS = {
     "certificate.pem": True,
 }
 """Whether what an export says of itself is another thing at another supplier: its keys and its log are."""
+OWN_TO_A_SUPPLIER = (
+    *(f"{role}/{log}/" for role in ("ap", "mt") for log in ("log", "former-log")),
+    *(f"mt/{marks}/" for marks in ("session_keys", "mark_keys")),
+)
+"""Folders of an export to which each supplier adds something of its own."""
 
 
 def records(files: Files) -> Files:
-    """Everything but what the export says of itself, and the logs of the supplier that it comes from."""
+    """Return everything but what the export says of itself and what its supplier added."""
     return {
         name: data
         for name, data in files.items()
-        if name not in DIFFERS and "/log/" not in name and "/former-log/" not in name
+        if name not in DIFFERS and not name.startswith(OWN_TO_A_SUPPLIER)
     }
+
+
+def require_marks_of(before: Files, after: Files) -> None:
+    """Require that no mark of a session key was lost: a supplier adds its key, and a mark of no envelope."""
+    for part in ("session_keys", "mark_keys"):
+        was, now = (files[f"mt/{part}/000001.jsonl"].splitlines() for files in (before, after))
+        assert was
+        assert set(was) < set(now)
+        added = [json.loads(line) for line in now if line not in was]
+        assert [one.get("envelope", "\\x") for one in added] == ["\\x"]
 
 
 async def test_an_organisation_that_moves_and_moves_on_has_the_same_at_each_supplier(move: Move) -> None:
@@ -56,6 +71,7 @@ async def test_an_organisation_that_moves_and_moves_on_has_the_same_at_each_supp
     await move.export("again.age")
     before, after = move.files(), move.files("again.age")
     assert records(before) == records(after)
+    require_marks_of(before, after)
     assert len(records(before)) > 20
     assert {
         name for name, differs in DIFFERS.items() if (before[name] != after[name]) is not differs
@@ -164,7 +180,9 @@ async def test_an_import_that_was_cut_short_is_taken_up_again(
     assert (await move.take_in(exported, take_over=True)).already
     await move.certify()
     await move.export("again.age")
-    assert records(move.files()) == records(move.files("again.age"))
+    before, after = move.files(), move.files("again.age")
+    assert records(before) == records(after)
+    require_marks_of(before, after)
 
 
 async def test_a_message_that_is_deleted_while_the_export_is_made_is_one_that_was_deleted(

@@ -37,7 +37,8 @@ class Scene:
         hands = SimpleNamespace(users=nobodys, opening=self.openings.get, to_worker=lambda *_: Handed(b""))
         config = SimpleNamespace(organisations=(), access_point=None, message_service=None, metrics=None)
         gate = SimpleNamespace(registry=SimpleNamespace(all=self.hosted))
-        self.house = supervisor._House(*cast(Any, (config, frozenset(Role), gate, hands)))
+        readers = SimpleNamespace(renew=_nothing)
+        self.house = supervisor._House(*cast(Any, (config, frozenset(Role), gate, hands, readers)))
 
     def runs(self, script: str) -> None:
         self.patch.setattr(supervisor, "_COMMAND", (sys.executable, "-c", script))
@@ -74,7 +75,7 @@ async def scene(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Scene]:
     await scene.house.stop()
 
 
-async def _nothing() -> None:
+async def _nothing(*_: object) -> None:
     pass
 
 

@@ -151,7 +151,7 @@ def test_the_users_of_closed_vaults_are_known(tmp_path: Path) -> None:
 def test_when_all_numbers_have_been_given_nobody_gets_another_ones(tmp_path: Path) -> None:
     place = Place(tmp_path)
     place.user()
-    (place.secrets / "users" / f"{USERS - 2:04d}").write_text("closed long ago")
+    (place.secrets / "users" / f"{USERS - 1:04d}").write_text("closed long ago")
     place.made("next")
     with pytest.raises(ConfigError, match="have been given"):
         place.user("next")

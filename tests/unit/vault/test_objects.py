@@ -148,3 +148,51 @@ async def test_a_file_that_grows_while_it_is_read_has_an_end(tmp_path: Path) -> 
             file.write(b"y" * (2 << 20))
         assert read <= 3 << 20
     assert read == 3 << 20
+
+
+@pytest.fixture
+def planted(tmp_path: Path) -> Path:
+    """A file elsewhere, from long ago, to which the user of a vault's folder has put links."""
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    file = elsewhere / "passwd"
+    for each in (file, elsewhere / "draft#1"):
+        each.write_bytes(b"root's")
+        os.utime(each, (0, 0))
+    own = tmp_path / "objects" / "v1"
+    own.mkdir(parents=True)
+    (own / "folder").symlink_to(elsewhere)
+    (own / "link").symlink_to(file)
+    (own / "link#1").symlink_to(elsewhere / "draft#1")
+    os.mkfifo(own / "fifo")
+    (own / "nested").mkdir()
+    (own / "nested" / "file").write_bytes(b"nobody's")
+    (tmp_path / "objects" / "v2").symlink_to(elsewhere)
+    return file
+
+
+async def test_nothing_is_listed_or_removed_over_a_link(tmp_path: Path, planted: Path) -> None:
+    """Root lists and sweeps there once an installation changes from level ``process`` to ``shared``."""
+    objects = Objects(tmp_path / "objects")
+    await put(objects, "v1/own", b"1")
+    assert [stored.name for stored in await objects.under("v1")] == ["v1/own"]
+    for name in ("v1/folder/passwd", "v1/../../elsewhere/passwd", "v1/link", "v1/nested/file", "v1/.."):
+        await objects.delete(name)
+    await objects.drop_drafts("v1", datetime.now(UTC))
+    for prefix in ("v2", "v1/folder"):
+        with pytest.raises((VaultUnavailable, SealBroken)):
+            await objects.under(prefix)
+        with pytest.raises((VaultUnavailable, SealBroken)):
+            await objects.drop_drafts(prefix, datetime.now(UTC))
+    assert sorted(os.listdir(planted.parent)) == ["draft#1", "passwd"]
+    await objects.clear("v1")
+    assert sorted(os.listdir(planted.parent)) == ["draft#1", "passwd"]
+    assert os.listdir(tmp_path / "objects") == ["v2"]
+
+
+@pytest.mark.parametrize("name", ["v1/folder/passwd", "v1/link", "v1/fifo", "v1/nested", "v2/passwd"])
+async def test_nothing_is_read_over_a_link_or_but_from_a_file(
+    tmp_path: Path, planted: Path, name: str
+) -> None:
+    with pytest.raises((VaultUnavailable, SealBroken)):
+        _ = [piece async for piece in Objects(tmp_path / "objects").pieces(name)]
