@@ -51,9 +51,8 @@ class Findings:
 
     def line(self, where: str) -> int | None:
         """Return the line of a key; of a key that is not in the file, that of its nearest table."""
-        while where and where not in self.lines:
-            where = re.sub(r"(^|\.)[^.\[\]]*$|\[\d+\]$", "", where)
-        return self.lines.get(where)
+        ends = (end for end in range(len(where), 0, -1) if where[end : end + 1] in ("", ".", "["))
+        return next((self.lines[where[:end]] for end in ends if where[:end] in self.lines), None)
 
     def require_no_faults(self) -> None:
         """Raise the first fault, with all others in it, if there is any."""

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from samdrift.config.reader import examine, load
-from samdrift.config.toml import ConfigError
+from samdrift.config.toml import ConfigError, Findings
 from tests.unit.cli.commandline import Ended, samdrift
 from tests.unit.config.test_hsm import LIBRARY, TOKEN
 from tests.unit.config.test_reader import GOOD, REAL, write
@@ -118,6 +118,12 @@ def test_faults_of_one_organisation_hide_none_of_another(tmp_path: Path) -> None
 def test_what_is_no_table_is_a_fault(tmp_path: Path, text: str) -> None:
     found = faults(tmp_path, f"{text}\n")
     assert (text, text.partition(" ")[0]) in [(at, where.partition("[")[0]) for at, where in found]
+
+
+def test_the_line_of_what_is_not_there_is_that_of_its_table_whatever_keys_are_called() -> None:
+    found = Findings({"a": 1, "a[0]": 2, "a[0].b": 3})
+    wheres = ("a[0].b.c.d", "a[0].c", "a[1].b", "ab", "a]b", "x]", "")
+    assert [found.line(where) for where in wheres] == [3, 2, 1, None, None, None, None]
 
 
 FORMER = (GOOD + TOKEN + LIBRARY).replace(".hsm]", ".token]").replace("vaults.token]", "vaults.tokens]")
