@@ -71,7 +71,7 @@ PROOF = (
     ),
     Mutant(
         "a passphrase file that others can read opens nothing",
-        "config/passphrase.py",
+        "keystore/durablefiles.py",
         "_NOT_THE_OWNERS = 0o077",
         "_NOT_THE_OWNERS = 0",
         ("tests/unit/config/test_passphrase.py::test_a_file_that_others_can_read_or_write_opens_nothing",),
