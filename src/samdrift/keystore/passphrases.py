@@ -51,7 +51,7 @@ _OBVIOUS = (
     *("region", "correct horse battery staple", "correcthorsebatterystaple", "default", "master", "test"),
     *("hejsan", "sverige", "sweden", "stockholm", "januari", "februari", "september", "oktober", "november"),
 )
-_LOOKALIKES = str.maketrans("013457@$!", "oleastasi")
+_LOOKALIKES = tuple(str.maketrans("013457@$!", letters) for letters in ("oleastasi", "oieastasi"))
 
 
 def weakness(passphrase: str, *own: str) -> str | None:
@@ -70,16 +70,17 @@ def weakness(passphrase: str, *own: str) -> str | None:
         *_OBVIOUS,
         *(part for name in own for part in re.split(r"[^\w]+", name.casefold()) if len(part) > 1),
     ]
-    if any(_unpredictable(_period(_without(each, words))) < _UNPREDICTABLE for each in _readings(text)):
+    left = min(_unpredictable(_period(_without(each, words))) for each in _readings(text))
+    if left < _UNPREDICTABLE:
         return (
             "the passphrase is made of words or names that everybody tries first: take a sentence of your own"
         )
     return None
 
 
-def _readings(text: str) -> tuple[str, str]:
+def _readings(text: str) -> tuple[str, ...]:
     """The text as it is, and with digits and signs read as the letters that they look like."""
-    return text, text.translate(_LOOKALIKES)
+    return text, *(text.translate(each) for each in _LOOKALIKES)
 
 
 def _without(text: str, words: list[str]) -> str:

@@ -6,6 +6,7 @@ starts again.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import subprocess
@@ -16,10 +17,14 @@ import psutil
 
 from samdrift.contracts.principals import Role
 from samdrift.keystore import vaultfolder
+from samdrift.keystore.custody import Custodians
 from samdrift.keystore.durablefiles import remove_tree
 from samdrift.keystore.interface import PlatformLogin
 from tests.roles.isolation.house import PATIENCE, House, as_root, exchanged, registration
 from tests.roles.member import AP, MT, Member, until
+from tests.secretfiles import secret_file
+from tests.unit.cli.commandline import samdrift
+from tests.vaults import CHEAP
 
 _ATTEMPTS = """
 import fcntl, os, sys
@@ -238,6 +243,72 @@ async def test_a_folder_of_keys_in_which_something_was_planted_is_that_vaults_fa
         (mt / "data-key-0099").unlink()
     await exchanged(house.alfa, house.beta)
     await exchanged(house.beta, house.alfa)
+
+
+@as_root
+async def test_a_key_backup_and_its_restore_as_root_follow_no_link_that_a_worker_planted(
+    house: House, tmp_path: Path
+) -> None:
+    """Issue 9, 22: another organisation's data key was had that way, by commands as an operator types them.
+
+    The links lie where a worker could put them while the folder was its own.
+    """
+    settings, organisation = house.alfa.config.vaults, house.alfa.organisation.value
+    vault = settings.secrets / registration(house.alfa, MT).vault
+    files, foreign = (
+        vaultfolder.current(vault),
+        vaultfolder.current(settings.secrets / registration(house.beta, MT).vault),
+    )
+    assert files is not None
+    assert foreign is not None
+    persons = list[str | Path]()
+    for option, name in (("by", "anna"), ("with", "bo")):
+        words = secret_file(tmp_path / name, f"a long row of words of {name}")
+        Custodians(settings.secrets, cost=CHEAP).add(name, words.read_bytes())
+        persons += [f"--{option}", name, f"--{option}-passphrase-file", words]
+    out, config = tmp_path / "alfa.keys", ("--config", house.process.config_file)
+    command = ("org", "keys", "backup", organisation, "--out", out, *persons, *config)
+    for name, target in (
+        ("data-key-0099", foreign / "data-key-0001"),
+        ("password-0099", settings.passphrase_file),
+        ("data-key-0098", settings.secrets / "root"),
+    ):
+        assert target is not None
+        (files / name).symlink_to(target)
+        ended = await asyncio.to_thread(samdrift, *command)
+        (files / name).unlink()
+        assert (ended.status, out.exists()) == (2, False), name
+        assert "find out who did" in ended.complaints
+    ended = await asyncio.to_thread(samdrift, *command)
+    assert ended.status == 0, ended.complaints
+    before = {path.name: path.read_bytes() for path in foreign.iterdir()}
+    seals = {path: path.read_bytes() for role in Role for path in house_seals(house, role)}
+    number = f"{int(files.name) + 90:04d}"
+    (vault / number).symlink_to(foreign)
+    (vault / "draft").symlink_to(foreign)
+    for path in seals:
+        path.unlink()
+    try:
+        ended = await asyncio.to_thread(
+            samdrift, "org", "keys", "restore", out, *persons[2:4], *persons[6:8], *config
+        )
+        assert ended.status == 0, ended.complaints
+        assert {path: path.read_bytes() for path in seals} == seals
+        assert not (vault / number).is_symlink()
+        assert not (vault / "draft").is_symlink()
+        assert {path.name: path.read_bytes() for path in foreign.iterdir()} == before
+        assert vaultfolder.current(vault) == files
+    finally:
+        for path, content in seals.items():
+            path.write_bytes(content)
+        for link in (vault / number, vault / "draft"):
+            link.unlink(missing_ok=True)
+    await exchanged(house.alfa, house.beta)
+
+
+def house_seals(house: House, role: Role) -> list[Path]:
+    seals = house.alfa.config.vaults.seals
+    return list(seals.glob(f"{registration(house.alfa, role).vault}.*"))
 
 
 def running(house: House) -> set[str]:

@@ -67,9 +67,8 @@ CUSTODY = (
     Mutant(
         "a passphrase of obvious words is refused",
         "keystore/passphrases.py",
-        "if any(_unpredictable(_period(_without(each, words))) < _UNPREDICTABLE "
-        "for each in _readings(text)):",
-        "if False:",
+        "    if left < _UNPREDICTABLE:\n",
+        "    if False:\n",
         (f"{_CUSTODY}::test_a_passphrase_that_everybody_would_try_is_refused_with_the_reason",),
     ),
     Mutant(

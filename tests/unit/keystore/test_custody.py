@@ -246,26 +246,28 @@ def test_a_damaged_custodian_is_not_one_of_the_two_who_remain(custodians: Custod
     custodians.remove("cecilia")
 
 
-@pytest.mark.parametrize(
-    "passphrase",
-    [
-        "aaaaaaaaaaaaaaaa",
-        "abcabcabcabcabc",
-        "hej hej hej hej",
-        "abcdefghijklmnop",
-        "1234567890123456",
-        "qwertyuiopasdfgh",
-        "1111222233334444",
-        "password password",
-        "P@ssw0rd2026!!",
-        "hemligt hemligt",
-        "sommar2026sommar",
-        "correct horse battery staple",
-        "lösenord-lösenord",
-        "david-2026-david",
-        "D4v1d d4v1d d4v1d",
-    ],
+_REPEATING = (
+    "aaaaaaaaaaaaaaaa",
+    "abcabcabcabcabc",
+    "hej hej hej hej",
+    "abcdefghijklmnop",
+    "1234567890123456",
+    "qwertyuiopasdfgh",
+    "1111222233334444",
 )
+_OBVIOUS = (
+    "password password!",
+    "P@ssw0rd2026!!",
+    "hemligt och hemligt",
+    "sommar2026vinter",
+    "correct horse battery staple",
+    "lösenord-losenord",
+    "david-2026-david",
+    "D4v1d d4v1d is d4v1d",
+)
+
+
+@pytest.mark.parametrize("passphrase", [*_REPEATING, *_OBVIOUS])
 def test_a_passphrase_that_everybody_would_try_is_refused_with_the_reason(
     custodians: Custodians, passphrase: str
 ) -> None:
@@ -273,7 +275,11 @@ def test_a_passphrase_that_everybody_would_try_is_refused_with_the_reason(
         custodians.add("david", passphrase.encode())
     assert caught.value.fault is CustodyFault.WEAK
     assert passphrase.casefold() not in caught.value.text.casefold()
-    assert "the passphrase" in caught.value.text
+    repeats = passphrase in _REPEATING
+    assert ("repeats itself" in caught.value.text, "words or names" in caught.value.text) == (
+        repeats,
+        not repeats,
+    )
 
 
 @pytest.mark.parametrize(
@@ -387,7 +393,11 @@ def test_a_malformed_file_stops_nobody_and_is_named(
     (folder / "00000009.request").mkdir()
     (folder / f"{request.id}.approved").write_bytes(b"[" * 100_000)
     (tmp_path / FOLDER / "bo.json").write_bytes(b"[" * 100_000)
-    assert requests.open(NOW) == (request,)
+    try:
+        found = requests.open(NOW)
+    except TypeError as error:
+        pytest.fail(f"one file stops all: {error}")
+    assert found == (request,)
     (folder / f"{request.id}.approved").unlink()
     requests.approve(request.id, person(custodians, "cecilia"), NOW)
     assert requests.take(CLOSE, anna, NOW) == TwoPersons("anna", "cecilia")
