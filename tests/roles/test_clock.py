@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 import pytest_asyncio
 
 from samdrift.config.malware import MalwareConfig
+from samdrift.config.model import Config
 from samdrift.contracts.messages import Direction, MessageStatus
 from samdrift.demo.cast import DemoOperator
 from samdrift.demo.enrolment import enrol
@@ -38,6 +39,14 @@ def clock(request: pytest.FixtureRequest) -> Clock:
     return Clock(timedelta(hours=request.param))
 
 
+def with_timestamps(config: Config, peer: Config) -> Config:
+    """The configuration with security timestamps to the other operator: by them it notices a clock ahead."""
+    assert config.access_point is not None
+    assert peer.access_point is not None
+    own = replace(config.access_point, timestamp_peers=(peer.access_point.party,))
+    return replace(config, access_point=own)
+
+
 @pytest_asyncio.fixture(scope="module")
 async def lost_in_time(stage: Stage, clock: Clock) -> AsyncIterator[Member]:
     """An organisation at an operator who goes by that clock."""
@@ -48,7 +57,8 @@ async def lost_in_time(stage: Stage, clock: Clock) -> AsyncIterator[Member]:
         for module in (operator, services, accesspoints):
             patched.setattr(module, "system_clock", clock)
         enrolled = await enrol(stage.federation, demo, folder / demo.folder)
-        async with running(hasty(enrolled.config, MalwareConfig(None))) as run:
+        config = with_timestamps(hasty(enrolled.config, MalwareConfig(None)), stage.agency.config)
+        async with running(config) as run:
             yield member_of(stage.federation, run, own)
 
 

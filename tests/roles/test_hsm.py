@@ -154,7 +154,8 @@ async def test_a_session_key_that_the_token_cannot_unwrap_ends_the_message_with_
         assert (await peer.posts(envelope, member)).is_receipt_of(member.certificate)
     refused = await place.vetlanda.logged(MT, letters[0].id, AuditEvent.MT_MESSAGE_REFUSED)
     assert refused.ids["reason"] == (
-        "the payload cannot be decrypted: the key does not do RSA-OAEP with this digest"
+        "the payload cannot be decrypted, or is not well-formed: "
+        "the key does not do RSA-OAEP with this digest"
     )
     assert await place.savsjo.ends(letters[1].id, Direction.IN) is MessageStatus.NEW
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -12,7 +12,6 @@ from prometheus_client.registry import Collector
 from samdrift.audit.operations import unexpected
 from samdrift.keystore.interface import KeyStore
 from samdrift.net.background import in_background
-from samdrift.vault.gate import Gate
 from samdrift.vault.notifyqueue import NotifyQueue
 from samdrift.vault.provision import Provisioner
 from samdrift.vault.settings import VaultSettings
@@ -45,9 +44,9 @@ async def cared_for(settings: VaultSettings, keys: KeyStore) -> AsyncIterator[Ca
 class NotificationMetrics(Collector):
     """Notifications that failed, how full the cluster's queue is, and who keeps it so."""
 
-    def __init__(self, gate: Gate, queue: NotifyQueue | None = None) -> None:
-        """``queue`` is for the process that looks after it."""
-        self._gate = gate
+    def __init__(self, failed: Callable[[], int], queue: NotifyQueue | None = None) -> None:
+        """``failed`` returns how many failed here; ``queue`` is for the process that looks after it."""
+        self._failed = failed
         self._queue = queue
 
     def collect(self) -> Iterator[Metric]:
@@ -55,7 +54,7 @@ class NotificationMetrics(Collector):
         failed = CounterMetricFamily(
             "samdrift_notifications_failed", "Attempts to notify other processes of work that failed"
         )
-        failed.add_metric([], self._gate.failed_notifications)
+        failed.add_metric([], self._failed())
         yield failed
         if self._queue is None:
             return

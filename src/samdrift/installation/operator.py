@@ -103,7 +103,7 @@ async def running(
         stack.push_async_callback(gate.close)
         doors = PublicDoors(config, newest_identity(partial(keys.tls_server, OPERATOR_KEYS)))
         parts = Parts(config, roles, keys, gate, doors)
-        parts.registry.register(NotificationMetrics(gate, care.queue))
+        parts.registry.register(NotificationMetrics(lambda: gate.failed_notifications, care.queue))
         gauge = expiry_gauge(parts.registry)
         expiries = Expiries(keys, gate.registry, system_clock, named_in_metrics(config), gauge)
         await stack.enter_async_context(watching(expiries))

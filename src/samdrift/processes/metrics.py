@@ -23,8 +23,9 @@ from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
 
 from samdrift.accesspoint.meters import Meters
+from samdrift.installation.databasecare import NotificationMetrics
 from samdrift.installation.expiry import expiry_gauge
-from samdrift.installation.metrics import PATH
+from samdrift.installation.metrics import PATH, meaningless_gauge
 from samdrift.net.forwarding import Away, Forwarder
 from samdrift.processes.memory import MEMORY, PROCESSES
 
@@ -36,7 +37,8 @@ _MAX_LINE = 300
 _MAX_VALUE = 64
 """Characters of the value of a label."""
 _HIGHEST = "samdrift_ap_oldest_queued_seconds"
-_LOWEST = ("_created", "samdrift_certificate_expiry_seconds")
+_EXPIRY = "samdrift_certificate_expiry_seconds"
+_LOWEST = ("_created", _EXPIRY)
 _SUFFIX = re.compile(r"_(?:total|created|bucket|count|sum)\Z")
 _HELD_IN_COMMON = ("", "operator", "organisations")
 """What labels say instead of an organisation."""
@@ -174,6 +176,8 @@ def _known() -> Mapping[str, _Known]:
     registry = CollectorRegistry()
     Meters(registry, per_organisation=True)
     expiry_gauge(registry)
+    meaningless_gauge(registry)
+    registry.register(NotificationMetrics(lambda: 0))
     found = {
         family.name: _Known(family.documentation, family.type, _labels(family.name))
         for family in registry.collect()
@@ -187,7 +191,7 @@ def _known() -> Mapping[str, _Known]:
 def _labels(name: str) -> frozenset[str]:
     if name.startswith("samdrift_ap_"):
         return frozenset({"organisation", "reason", "outcome", "le"})
-    return frozenset({"owner", "key"})
+    return frozenset({"owner", "key"}) if name == _EXPIRY else frozenset()
 
 
 def merged(texts: Iterable[str]) -> list[Metric]:

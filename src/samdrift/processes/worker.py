@@ -54,7 +54,7 @@ async def working(
     async with AsyncExitStack() as stack:
         gate = await Gate.start(settings, roles=handed.roles, keys=keys, database=database, only=only)
         stack.push_async_callback(gate.close)
-        metrics.register(NotificationMetrics(gate))
+        metrics.register(NotificationMetrics(lambda: gate.failed_notifications))
         await stack.enter_async_context(watching(_expiries(keys, gate, handed, metrics, named=named)))
         doors = InnerDoors(sockets)
         await put_together(stack, Parts(config, frozenset(handed.roles), keys, gate, doors, metrics))

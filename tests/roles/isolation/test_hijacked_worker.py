@@ -41,7 +41,7 @@ def nested(folder):
         os.chdir(folder)
         folder = "x"
 for folder in folders:
-    inside = [os.path.join(folder, each) for each in os.listdir(folder)]
+    inside = [os.path.join(folder, each) for each in os.listdir(folder)] if os.access(folder, os.R_OK) else []
     for place in (folder, *inside):
         attempt(f"link in {place}", lambda: os.symlink("/etc/shadow", place + "/data-key-0099"))
         attempt(f"FIFO in {place}", lambda: os.mkfifo(place + "/data-key-0098"))
@@ -58,11 +58,13 @@ print("\\n".join(done))
 _HOLDS_LOCKS = """
 import fcntl, os, sys, time
 for folder in sys.argv[1:]:
-    for place in (folder, *(os.path.join(folder, each) for each in os.listdir(folder))):
+    inside = [os.path.join(folder, each) for each in os.listdir(folder)] if os.access(folder, os.R_OK) else []
+    for place in (folder, *inside):
         try:
             fcntl.flock(os.open(place, os.O_RDONLY), fcntl.LOCK_EX)
         except OSError:
             pass
+print("holds", flush=True)
 time.sleep(600)
 """
 _PLANTS_AMONG_OBJECTS = """
@@ -122,7 +124,7 @@ def identity(house: House, member: Member, role: Role) -> dict[str, object]:
 
 
 def own_folders(member: Member) -> list[Path]:
-    """What every worker can read in the key store, and what it alone can."""
+    """Its own folder in the key store, and that of a login of the platform's, which no worker can read."""
     secrets = member.config.vaults.secrets
     return [secrets / registration(member, MT).vault, secrets / PlatformLogin.REGISTRY]
 
@@ -168,8 +170,10 @@ async def test_a_worker_that_holds_locks_keeps_neither_root_nor_others_waiting(h
     holder = subprocess.Popen(
         [sys.executable, "-c", _HOLDS_LOCKS, *map(str, own_folders(house.alfa))],
         **identity(house, house.alfa, MT),  # type: ignore[call-overload]
+        stdout=subprocess.PIPE,
     )
     try:
+        assert await asyncio.to_thread(holder.stdout.readline) == b"holds\n"
         for folder in own_folders(house.alfa):
             with vaultfolder.writing(folder):
                 pass

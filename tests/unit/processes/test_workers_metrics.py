@@ -13,7 +13,9 @@ from prometheus_client import CollectorRegistry, generate_latest
 from samdrift.accesspoint.meters import Meters
 from samdrift.accesspoint.verdict import Answer
 from samdrift.contracts.transfer import TransferReason
+from samdrift.installation.databasecare import NotificationMetrics
 from samdrift.installation.expiry import expiry_gauge
+from samdrift.installation.metrics import meaningless_gauge
 from samdrift.net.forwarding import Away
 from samdrift.processes.memory import MemoryMetrics
 from samdrift.processes.metrics import MAX_BYTES, Gathered, Misfit, Worker, fitting
@@ -27,6 +29,8 @@ def honest(worker: Worker, *, named: bool) -> bytes:
     """Everything that a worker measures, with every reason that there is."""
     registry = CollectorRegistry()
     registry.register(MemoryMetrics(worker, named=named))
+    registry.register(NotificationMetrics(lambda: 3))
+    meaningless_gauge(registry).set(2)
     meters = Meters(registry, per_organisation=named)
     for reason in TransferReason:
         for final in (True, False):
