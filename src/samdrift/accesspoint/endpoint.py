@@ -27,7 +27,11 @@ class Endpoint:
     async def _receive(self, request: Request) -> Response:
         """Answer with a signal, or 503 when nothing could be stored or decided: the peer sends again."""
         try:
-            answer = await self._inbound.receive(request.headers.get("content-type", ""), request.stream())
+            answer = await self._inbound.receive(
+                request.headers.get("content-type", ""),
+                request.stream(),
+                request.client.host if request.client else "",
+            )
         except Temporary as error:
             postponed("interface A", error)
             return Response(status_code=503, headers=LATER)

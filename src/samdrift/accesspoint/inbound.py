@@ -27,6 +27,7 @@ from samdrift.accesspoint.settings import AccessPointSettings
 from samdrift.audit.events import AuditEvent
 from samdrift.contracts.clock import Clock
 from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
+from samdrift.scheduling.shares import Shares
 from samdrift.scheduling.signals import Signals
 from samdrift.vault.accesspoint import AccessPointVault
 from samdrift.vault.bodies import BodyWriter
@@ -50,6 +51,11 @@ from samdrift.wire.identifiers import ParticipantIdentifier
 from samdrift.wire.profile import PROFILES
 
 _WORKER = Principal(PrincipalKind.WORKER, "access-point-inbound")
+_SHARE_OF_STRANGER = 0.2
+"""Of the time of this process that answers to one address may take, after a burst of _BURST seconds."""
+_BURST = 1.0
+_COST_OF_REFUSAL = 0.02
+"""Seconds that an error counts as: reading the message, a signature, an entry in the log."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,9 +101,13 @@ class Inbound:
         self._limits = limits
         self._meters = meters
         self._refusals = refusals
+        self._strangers = Shares(_SHARE_OF_STRANGER, _BURST)
 
-    async def receive(self, content_type: str, body: AsyncIterable[bytes]) -> Response:
-        """Take one HTTP request and give the AS4 signal to answer with.
+    async def receive(self, content_type: str, body: AsyncIterable[bytes], source: str = "") -> Response:
+        """Take one HTTP request from the address ``source``, and give the AS4 signal to answer with.
+
+        An error costs a signature. One for a sender that has not shown who it is waits
+        until its address has used no more than its share of the time.
 
         Raises :class:`samdrift.accesspoint.peers.PeerUndecided` and
         ``VaultUnavailable`` when the peer should come back later.
@@ -126,7 +136,11 @@ class Inbound:
                 await reception.drain(self._limits.max_compressed_bytes)
             await self._log_refusal(recipient, peer, facts, fault)
             self._meters.refused(recipient, fault)
-            return self._answers.error(fault, now)
+            if peer:
+                return self._answers.error(fault, now)
+            self._strangers.charge(source, _COST_OF_REFUSAL)
+            async with self._strangers.step(source):
+                return self._answers.error(fault, now)
 
     async def _signers(self, message: UserMessage) -> Sequence[x509.Certificate]:
         """Looked up for messages to organisations that are served here, and for no others."""
