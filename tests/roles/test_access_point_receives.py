@@ -79,6 +79,27 @@ async def test_a_final_recipient_that_is_no_participant(stage: Stage, recipient:
     assert not await stage.agency.waiting()
 
 
+async def test_a_stranger_is_answered_no_faster_than_its_share(stage: Stage) -> None:
+    """Each answer is signed: as fast as they could be asked for, they took the others' time."""
+    clock = asyncio.get_running_loop().time
+
+    async def posts() -> int:
+        headers, until, count = {"content-type": "multipart/related"}, clock() + 4, 0
+        while clock() < until:
+            await web.call(stage.tls, "POST", stage.agency.as4_address, b"junk", headers)
+            count += 1
+        return count
+
+    answered = sum(await asyncio.gather(*(posts() for _ in range(8))))
+    assert answered < 120, "50 at once, then 10 a second"
+    peer = stage.peer()
+    began = clock()
+    assert (await peer.posts(peer.encloses(stage.agency), stage.agency)).is_receipt_of(
+        stage.agency.certificate
+    )
+    assert clock() - began < 2, "a peer does not wait for that"
+
+
 async def test_strangers_do_not_fill_the_operators_log(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     """Junk at interface A is logged one by one up to a number, and counted from then on."""
     flooded: list[Refusals] = []

@@ -30,6 +30,7 @@ from samdrift.audit.operations import peer_alarm, postponed
 from samdrift.contracts.clock import Clock
 from samdrift.contracts.errors import Temporary
 from samdrift.contracts.principals import Purpose, Role
+from samdrift.scheduling.shares import Shares
 from samdrift.scheduling.signals import Signals
 from samdrift.vault.accesspoint import AccessPointVault
 from samdrift.vault.bodies import BodyWriter
@@ -61,6 +62,11 @@ from samdrift.wire.profile import PROFILES
 
 PATH = "/as4"
 LATER = {"retry-after": "60"}
+_SHARE_OF_STRANGER = 0.2
+"""Of the time of this process that answers to one address may take, after a burst of _BURST seconds."""
+_BURST = 1.0
+_COST_OF_REFUSAL = 0.02
+"""Seconds that an error counts as: reading the message, a signature, an entry in the log."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +114,7 @@ class Inbound:
         self._meters = meters
         self._refusals = refusals
         self._watched = PeerWatch(settings.peer_alarm, settings.peer_alarm_within)
+        self._strangers = Shares(_SHARE_OF_STRANGER, _BURST)
 
     def application(self) -> Starlette:
         """Return the application of interface A: the address that other access points post to."""
@@ -116,14 +123,21 @@ class Inbound:
     async def _answer(self, request: Request) -> HttpResponse:
         """Answer with a signal, or 503 when nothing could be stored or decided: the peer sends again."""
         try:
-            answer = await self.receive(request.headers.get("content-type", ""), request.stream())
+            answer = await self.receive(
+                request.headers.get("content-type", ""),
+                request.stream(),
+                request.client.host if request.client else "",
+            )
         except Temporary as error:
             postponed("interface A", error)
             return HttpResponse(status_code=503, headers=LATER)
         return HttpResponse(answer.body, media_type=None, headers={"content-type": answer.content_type})
 
-    async def receive(self, content_type: str, body: AsyncIterable[bytes]) -> Response:
-        """Take one HTTP request and give the AS4 signal to answer with.
+    async def receive(self, content_type: str, body: AsyncIterable[bytes], source: str = "") -> Response:
+        """Take one HTTP request from the address ``source``, and give the AS4 signal to answer with.
+
+        An error costs a signature. One for a sender that has not shown who it is waits
+        until its address has used no more than its share of the time.
 
         Raises :class:`samdrift.accesspoint.peers.PeerUndecided` and
         ``VaultUnavailable`` when the peer should come back later.
@@ -159,7 +173,11 @@ class Inbound:
             self._meters.refused(recipient, fault)
             if AUTHENTICATED.items() <= facts.items():
                 await self._watch(facts, now)
-            return self._answers.error(fault, now)
+            if peer:
+                return self._answers.error(fault, now)
+            self._strangers.charge(source, _COST_OF_REFUSAL)
+            async with self._strangers.step(source):
+                return self._answers.error(fault, now)
 
     async def _watch(self, facts: dict[str, str], now: datetime) -> None:
         """Count a message of an approved peer that does not conform, and raise the alarm once it is too much.

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import Counter, deque
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Hashable, Iterator
 
 from samdrift.contracts.errors import Temporary
 from samdrift.wire.identifiers import ParticipantIdentifier
@@ -43,14 +43,17 @@ class Places:
 
 
 class Turns:
-    """So many at once, in turns: each organisation that waits gets one place before any gets a second one."""
+    """So many at once, in turns: each organisation that waits gets one place before any gets a second one.
+
+    Strangers have turns too, by what tells them apart.
+    """
 
     def __init__(self, places: int) -> None:
         self._free = places
-        self._waiting: dict[ParticipantIdentifier, deque[asyncio.Future[None]]] = {}
+        self._waiting: dict[Hashable, deque[asyncio.Future[None]]] = {}
 
     @contextlib.asynccontextmanager
-    async def turn(self, organisation: ParticipantIdentifier) -> AsyncIterator[None]:
+    async def turn(self, organisation: Hashable) -> AsyncIterator[None]:
         """Wait for a place, and have it while the context lasts."""
         await self._take(organisation)
         try:
@@ -58,7 +61,7 @@ class Turns:
         finally:
             self._give_back()
 
-    async def _take(self, organisation: ParticipantIdentifier) -> None:
+    async def _take(self, organisation: Hashable) -> None:
         if self._free:
             self._free -= 1
             return

@@ -9,24 +9,29 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Hashable
 
 from samdrift.scheduling.places import Turns
-from samdrift.wire.identifiers import ParticipantIdentifier
+
+_MAX_REMEMBERED = 10_000
+"""Of those who used time, before it is looked who has paid for it."""
 
 
 class Shares:
-    """Limit each organisation to a share of the time, with a burst that a normal request stays within."""
+    """Limit each organisation to a share of the time, with a burst that a normal request stays within.
+
+    Strangers have shares too, by what tells them apart.
+    """
 
     def __init__(self, share: float, burst: float) -> None:
         """``burst`` is how many seconds an organisation may use before it is slowed down to ``share``."""
         self._share = share
         self._ahead = burst / share
-        self._paid_until: dict[ParticipantIdentifier, float] = {}
+        self._paid_until: dict[Hashable, float] = {}
         self._turns = Turns(1)
 
     @contextlib.asynccontextmanager
-    async def step(self, organisation: ParticipantIdentifier) -> AsyncIterator[None]:
+    async def step(self, organisation: Hashable) -> AsyncIterator[None]:
         """Do one step without waiting in it: in fair turns, one organisation's at a time, and charged."""
         await self.wait(organisation)
         async with self._turns.turn(organisation):
@@ -37,15 +42,18 @@ class Shares:
                 self.charge(organisation, time.perf_counter() - began)
             await asyncio.sleep(0)  # Whatever else is ready comes before the next step.
 
-    async def wait(self, organisation: ParticipantIdentifier) -> None:
+    async def wait(self, organisation: Hashable) -> None:
         """Wait until the organisation has not used more than its share."""
         left = self._paid_until.get(organisation, 0.0) - self._ahead - time.monotonic()
         if left > 0:
             await asyncio.sleep(left)
 
-    def charge(self, organisation: ParticipantIdentifier, seconds: float) -> None:
+    def charge(self, organisation: Hashable, seconds: float) -> None:
         """Count ``seconds`` of the loop's time as used by the organisation."""
         now = time.monotonic()
+        if len(self._paid_until) >= _MAX_REMEMBERED:
+            owing = self._paid_until.items()
+            self._paid_until = {each: until for each, until in owing if until > now}
         self._paid_until[organisation] = max(self._paid_until.get(organisation, now), now) + (
             seconds / self._share
         )

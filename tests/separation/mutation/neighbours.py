@@ -146,4 +146,11 @@ NEIGHBOURS = (
             "::test_an_access_point_whose_polls_end_at_once_is_not_asked_without_pause",
         ),
     ),
+    Mutant(
+        "a stranger is answered no faster than its share",
+        "accesspoint/inbound.py",
+        "            self._strangers.charge(source, _COST_OF_REFUSAL)\n",
+        "",
+        ("tests/roles/test_access_point_receives.py::test_a_stranger_is_answered_no_faster_than_its_share",),
+    ),
 )

@@ -58,11 +58,11 @@ async def test_a_flood_of_strangers_hides_no_refusal_of_a_peers_message(operator
     await operator.flood()
     await operator.refusals.add("AP0001-SDK-TEST", {"as4": "a@b"}, FORGED)
     event, facts = operator.entries[-1]
-    assert (event, facts["as4"]) == (AuditEvent.AP_ENVELOPE_REFUSED, "a@b")
+    assert (event, facts.get("as4")) == (AuditEvent.AP_ENVELOPE_REFUSED, "a@b")
 
 
 async def test_single_refusals_are_logged_one_by_one_again_when_the_flood_is_over(operator: Operator) -> None:
     await operator.flood()
     operator.now += timedelta(minutes=5)
     await operator.refusals.add("", {"as4": "a@b"}, JUNK)
-    assert operator.entries[-1][1]["as4"] == "a@b"
+    assert operator.entries[-1][1].get("as4") == "a@b"

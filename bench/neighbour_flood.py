@@ -1,0 +1,134 @@
+"""A bad neighbour in a process of its own: ``python -m bench.neighbour_flood KIND``, until it is ended.
+
+Where to flood stands in JSON on standard input. It says ``floods`` when it does.
+It calls from another address than the organisation that is measured.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import ssl
+import sys
+from dataclasses import asdict, dataclass
+from typing import Self
+
+from samdrift.installation.loop import run
+
+FROM = "127.0.0.2"
+_CONNECTIONS = 8
+_SILENT = 1_100
+_PAUSE = 0.05
+"""Seconds before a connection that was refused is tried again."""
+_VALUES = 145_000
+_TEXTS = 95_000
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where interfaces D and A are, and the token of the organisation that floods."""
+
+    interface_d: tuple[str, int]
+    interface_a: tuple[str, int]
+    issuers: str
+    token: str
+
+    def line(self) -> str:
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def read(cls, line: str) -> Self:
+        document = json.loads(line)
+        for name in ("interface_d", "interface_a"):
+            document[name] = tuple(document[name])
+        return cls(**document)
+
+
+def _junk() -> bytes:
+    """290 kB that are no message."""
+    return b"[" + b"0," * _VALUES + b"0]"
+
+
+def _fitting() -> bytes:
+    """290 kB in the shape of a message, with more values than one has."""
+    texts = b",".join([b'""'] * _TEXTS)
+    return b'{"data":{"attributes":{"digitalDocument":[{"contentTextBody":[' + texts + b"]}]}}}"
+
+
+async def _posts(address: tuple[str, int], path: str, fields: list[str], body: bytes, issuers: str) -> None:
+    """Post the body again and again over one connection, each time as soon as there is an answer."""
+    lines = (f"POST {path} HTTP/1.1", "host: x", f"content-length: {len(body)}", *fields, "", "")
+    request = "\r\n".join(lines).encode() + body
+    tls = ssl.create_default_context(cafile=issuers)
+    tls.check_hostname = False
+    while True:
+        try:
+            reader, writer = await asyncio.open_connection(*address, ssl=tls, local_addr=(FROM, 0))
+            while True:
+                writer.write(request)
+                head = await reader.readuntil(b"\r\n\r\n")
+                length = next(
+                    int(line.partition(b":")[2])
+                    for line in head.lower().split(b"\r\n")
+                    if line.startswith(b"content-length:")
+                )
+                await reader.readexactly(length)
+        except (OSError, asyncio.IncompleteReadError, StopIteration):
+            await asyncio.sleep(_PAUSE)
+
+
+async def _silent(address: tuple[str, int]) -> None:
+    """Connect, say nothing, and connect again when that is not borne any longer."""
+    while True:
+        try:
+            reader, writer = await asyncio.open_connection(*address, local_addr=(FROM, 0))
+            await reader.read()
+            writer.close()
+        except OSError:
+            pass
+        await asyncio.sleep(_PAUSE * 20)
+
+
+async def _unfinished(target: Target) -> None:
+    """Begin a request and send no body."""
+    tls = ssl.create_default_context(cafile=target.issuers)
+    tls.check_hostname = False
+    head = f"POST /v1/sdk/messages HTTP/1.1\r\nhost: x\r\ncontent-length: 1000\r\n{_bearer(target)}\r\n\r\n"
+    while True:
+        try:
+            reader, writer = await asyncio.open_connection(*target.interface_d, ssl=tls, local_addr=(FROM, 0))
+            writer.write(head.encode())
+            await reader.read()
+            writer.close()
+        except OSError:
+            pass
+        await asyncio.sleep(_PAUSE)
+
+
+def _bearer(target: Target) -> str:
+    return f"content-type: application/json\r\nauthorization: Bearer {target.token}"
+
+
+async def _flood(kind: str, target: Target) -> None:
+    d, a, issuers = target.interface_d, target.interface_a, target.issuers
+    bearer = _bearer(target).split("\r\n")
+    match kind:
+        case "junk":
+            work = [_posts(d, "/v1/sdk/messages", bearer, _junk(), issuers) for _ in range(_CONNECTIONS)]
+        case "fitting junk":
+            work = [_posts(d, "/v1/sdk/messages", bearer, _fitting(), issuers) for _ in range(_CONNECTIONS)]
+        case "silent connections":
+            work = [_silent(d) for _ in range(_SILENT)]
+        case "unfinished requests":
+            work = [_unfinished(target) for _ in range(2 * _CONNECTIONS)]
+        case "strangers at interface A":
+            fields = ["content-type: multipart/related"]
+            work = [_posts(a, "/as4", fields, b"junk", issuers) for _ in range(_CONNECTIONS)]
+        case _:
+            raise LookupError(kind)
+    print("floods", flush=True)
+    await asyncio.gather(*work)
+
+
+if __name__ == "__main__":
+    run(_flood(sys.argv[1], Target.read(sys.stdin.readline())))
