@@ -55,7 +55,8 @@ def _without_faults(file: Path) -> bool:
         print_line(f"{_place(file, each)}: warning: {each.where}: {each.text}")
     for each in faults:
         print_line(f"{_place(file, each)}: {_text(file, each)}")
-    print_verdict(f"{shown(file)}: ", f"{len(faults)} faults" if faults else "no fault", good=not faults)
+    number = f"{len(faults) or 'no'} fault{'s' if len(faults) > 1 else ''}"
+    print_verdict(f"{shown(file)}: ", number, good=not faults)
     return not faults
 
 

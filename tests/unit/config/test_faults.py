@@ -181,7 +181,8 @@ def test_the_command_goes_on_with_the_next_file(tmp_path: Path) -> None:
     good, broken = write(tmp_path, GOOD), write(tmp_path / "other", "x")
     ended = check(tmp_path / "none.toml", broken, good)
     assert ended.status == 1
-    none, _, toml, _, last = ended.output.splitlines()
+    none, one, toml, _, last = ended.output.splitlines()
+    assert one == f"{tmp_path}/none.toml: 1 fault"
     assert none == f"{tmp_path}/none.toml: there is no such file"
     assert toml.startswith(f"{broken}: is not TOML: ")
     assert last == f"{good}: no fault"
