@@ -86,6 +86,20 @@ CUSTODY = (
         (f"{_COMMANDS}::test_only_a_backup_that_two_custodians_signed_is_restored",),
     ),
     Mutant(
+        "two custodians accept that marks are lost",
+        "cli/org/lostmarks.py",
+        "        await two_persons(place.installation, matter, persons)\n",
+        "",
+        (f"{_COMMANDS}::test_marks_that_a_restore_has_lost_are_shown_and_two_custodians_accept_them",),
+    ),
+    Mutant(
+        "custodians begin again only where fewer than two are left",
+        "administration/custodians.py",
+        '        if len(able) >= NEEDED:\n            text = f"{len(able)} custodians can',
+        '        if False:\n            text = f"{len(able)} custodians can',
+        (f"{_DUAL}::test_a_restart_is_in_every_log_and_begins_without_custodians",),
+    ),
+    Mutant(
         "an object is read over no link",
         "vault/objects.py",
         "_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC",
