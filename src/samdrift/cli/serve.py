@@ -8,25 +8,25 @@ import logging
 import signal
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from samdrift.cli.installations import Installation, read_apart
-from samdrift.config.errors import Unusable
+from samdrift.config.errors import Unusable, printable, shown
 from samdrift.config.failures import told
 from samdrift.config.isolation import Isolation
 from samdrift.config.model import Config
 from samdrift.config.reader import load
 from samdrift.contracts.principals import Role
+from samdrift.installation.conflicts import Claims, NotApart, claims_of, require_apart
 from samdrift.installation.loop import run
 from samdrift.installation.operator import running
 from samdrift.net.background import in_background
 from samdrift.processes.child import Child, NotStarted, Supervisor, supervise
-from samdrift.processes.confinement import leave_no_trace
-from samdrift.processes.malloc import give_large_pieces_back
+from samdrift.processes.confinement import give_large_pieces_back, leave_no_trace
 from samdrift.processes.supervisor import supervising
 
 app = typer.Typer(add_completion=False)
@@ -123,3 +123,32 @@ def _told_to_stop() -> asyncio.Event:
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
     return stop
+
+
+@dataclass(frozen=True, slots=True)
+class Installation:
+    """One of several on this machine."""
+
+    name: str
+    """What its lines in the log begin with: the file's name, where that tells it from the others."""
+    file: Path
+
+
+def read_apart(files: Sequence[Path]) -> tuple[Installation, ...]:
+    """The installations, or :class:`Unusable`: a file is, or two are not strictly apart."""
+    try:
+        require_apart([_claims(file) for file in files])
+    except NotApart as error:
+        raise Unusable(printable(str(error))) from None
+    names = [file.stem for file in files]
+    distinct = len(set(names)) == len(names)
+    return tuple(Installation(file.stem if distinct else shown(file), file.resolve()) for file in files)
+
+
+def _claims(file: Path) -> Claims:
+    try:
+        with told():
+            return claims_of(load(file), file)
+    except Unusable as error:
+        text = str(error)
+        raise Unusable(text if text.startswith(shown(file)) else f"{shown(file)}: {text}") from None
