@@ -23,7 +23,7 @@ from samdrift.demo.scenario import Party
 from samdrift.installation.loop import run
 from samdrift.installation.operator import running
 from samdrift.messageservice.outgoing.compose import Attachment, Draft, compose
-from samdrift.processes.malloc import give_large_pieces_back
+from samdrift.processes.confinement import give_large_pieces_back
 from samdrift.wire.sdkmessage import SdkMessage
 
 _LOOK_EVERY = 0.05

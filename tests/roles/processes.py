@@ -20,9 +20,8 @@ from samdrift.demo.enrolment import enrol
 from samdrift.federation.directory import FunctionalAddress
 from samdrift.federation.server import LocalFederation
 from samdrift.installation import rolesettings
-from samdrift.installation.addressbook import NoAddressBook
-from samdrift.installation.malware import malware_scanner
 from samdrift.installation.operator import Operator, vault_settings
+from samdrift.installation.services import NoAddressBook, malware_scanner
 from samdrift.messageservice.role import MessageServiceRole, Surroundings
 from samdrift.messageservice.service import MessageService
 from samdrift.net.clock import system_clock

@@ -17,7 +17,7 @@ import pytest
 
 from samdrift.audit.events import AuditEvent
 from samdrift.contracts.principals import Purpose, Role
-from samdrift.keystore.datakeys import DataKeys
+from samdrift.keystore.interface import DataKeys
 from samdrift.keystore.keyfiles import KeyName
 from samdrift.keystore.software import SoftwareKeyStore
 from samdrift.keystore.unlocking import RootUnlocker

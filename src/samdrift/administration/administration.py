@@ -1,22 +1,25 @@
-"""An installation in the hands of its operator: what the commands about organisations need open."""
+"""An installation in the hands of its operator: commands' needs, and the vaults of one organisation."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
+from samdrift.attestation.errors import MoveError, MoveFault
 from samdrift.audit.events import AuditEvent
 from samdrift.config.model import Config
-from samdrift.contracts.principals import Principal, PrincipalKind
+from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
 from samdrift.installation.operator import vault_settings
-from samdrift.keystore.interface import KeyStore
+from samdrift.keystore.interface import OPERATOR_KEYS, KeyStore
+from samdrift.keystore.keyfiles import KeyFault, KeyName, KeyStoreError
 from samdrift.vault.gate import Gate
 from samdrift.vault.openkeys import open_keys
 from samdrift.vault.provision import Provisioner
 from samdrift.vault.settings import VaultSettings
+from samdrift.wire.crypto.keys import SigningKey
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 
@@ -77,3 +80,29 @@ async def note(
         if not await installation.gate.tell_organisation(principal, organisation, event, facts):
             about["organisation_log"] = "not told"
     await installation.gate.operator_log(event, **facts, **about, by=by)
+
+
+WORKER = Principal(PrincipalKind.WORKER, "export")
+
+
+def hosted(gate: Gate, organisation: ParticipantIdentifier) -> tuple[Role, ...]:
+    """The roles that the organisation has here, whatever their state."""
+    roles = tuple(role for role in Role if gate.registry.find(organisation, role))
+    if not roles:
+        raise MoveError(MoveFault.NOT_HOSTED, "that organisation has no vault in this installation")
+    return roles
+
+
+async def signing_key(
+    installation: Administration, organisation: ParticipantIdentifier, roles: Sequence[Role]
+) -> SigningKey:
+    """The organisation's; the access point's where it has its message service, and its keys, elsewhere."""
+    message_service = Role.MESSAGE_SERVICE in roles
+    role = Role.MESSAGE_SERVICE if message_service else Role.ACCESS_POINT
+    try:
+        async with installation.gate.open(WORKER, organisation, role, Purpose.EXPORT) as vault:
+            return vault.proving_key()
+    except KeyStoreError as error:
+        if message_service or error.fault is not KeyFault.MISSING:
+            raise
+    return await asyncio.to_thread(installation.keys.signing_key, OPERATOR_KEYS, KeyName.ACCESS_POINT)

@@ -14,7 +14,7 @@ from typing import Generic, TypeVar
 
 from cryptography import x509
 
-from samdrift.administration.keysheld import HeldKeys
+from samdrift.administration.keyholder import HeldKeys
 from samdrift.config.model import OrganisationConfig
 from samdrift.contracts.principals import Role
 from samdrift.installation.keyrows import Standing, key_rows

@@ -9,7 +9,7 @@ after a crash goes on where it stopped, until there is a certificate.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -18,8 +18,7 @@ from samdrift.accesspoint import ending as ap
 from samdrift.administration import destruction
 from samdrift.administration.administration import Administration
 from samdrift.administration.dualcontrol import Matter, Persons, two_persons
-from samdrift.administration.keybackups import made_backups
-from samdrift.administration.keysheld import HeldKeys, held_keys, sha256
+from samdrift.administration.keyholder import HeldKeys, held_keys, sha256
 from samdrift.attestation.signatures import canonical
 from samdrift.audit.entries import Happening
 from samdrift.audit.events import AuditEvent
@@ -30,6 +29,7 @@ from samdrift.keystore.interface import OPERATOR_KEYS
 from samdrift.keystore.keyfiles import KeyName, KeyStoreError
 from samdrift.messageservice.lifecycle import ledger as mt
 from samdrift.vault.closing import Closing, Stock
+from samdrift.vault.gate import Gate
 from samdrift.vault.registry import RegistrationState
 from samdrift.wire.crypto.keys import SigningKey
 from samdrift.wire.identifiers import ParticipantIdentifier
@@ -243,3 +243,32 @@ def _operators_key(installation: Administration) -> SigningKey:
         except KeyStoreError:
             continue
     raise Unusable("the operator has no certificate to sign with: samdrift keys request access-point")
+
+
+_AT_ONCE = 1000
+
+
+async def made_backups(gate: Gate, organisation: ParticipantIdentifier) -> list[dict[str, Any]]:
+    """Number, time and custodians of each, the earliest first, as the operator's log has them.
+
+    That is read, and not the organisation's own, since a vault that waits for its officer does not open.
+    """
+    found: list[dict[str, Any]] = []
+    after = 0
+    while entries := await gate.read_operator_log(after, _AT_ONCE):
+        after = entries[-1].sequence
+        found += [
+            {
+                "number": entry.ids["backup"],
+                "at": entry.at.isoformat(timespec="seconds"),
+                "held_by": [entry.ids["first"], entry.ids["second"]],
+            }
+            for entry in entries
+            if entry.event == AuditEvent.KEYS_BACKED_UP and entry.ids["organisation"] == organisation.value
+        ]
+    return found
+
+
+def closed_vaults(closings: Iterable[Closing]) -> frozenset[str]:
+    """The vaults that were destroyed, or are being destroyed, with their organisations."""
+    return frozenset(vault["vault"] for closing in closings for vault in json.loads(closing.facts)["vaults"])

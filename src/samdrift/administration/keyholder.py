@@ -1,4 +1,4 @@
-"""Where an organisation's keys are, whom their certificates are to name, and who may issue them."""
+"""Keys of an organisation: where they are, which there are, whom certificates name, who may issue them."""
 
 from __future__ import annotations
 
@@ -13,12 +13,14 @@ from samdrift.config.inputs import read_certificates
 from samdrift.config.model import Config
 from samdrift.contracts.discovery import CertificatePurpose
 from samdrift.contracts.principals import Role
-from samdrift.keystore.keyfiles import KeyName
+from samdrift.keystore.interface import HeldKey, KeyStore
+from samdrift.keystore.keyfiles import KeyName, KeyStoreError
 from samdrift.net.trustfolder import read_policies
 from samdrift.trust.chain import sorted_out
 from samdrift.trust.keycertificate import KeyPurpose, Owner
 from samdrift.trust.policy import ChainPolicy
 from samdrift.vault.registry import Registration
+from samdrift.wire.crypto.certificates import fingerprint
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 
@@ -76,3 +78,32 @@ def issuers(config: Config, purpose: KeyPurpose) -> ChainPolicy:
     if purpose is not KeyPurpose.TLS_CLIENT:
         return read_policies(config.federation.trust)[CertificatePurpose.ORGANISATION]
     return ChainPolicy(*sorted_out(read_certificates(config.inner_issuers)))
+
+
+@dataclass(frozen=True, slots=True)
+class HeldKeys:
+    """The keys of a vault, by name, the newest first; or why they cannot be told."""
+
+    keys: tuple[HeldKey, ...] = ()
+    problem: str = ""
+
+    def of(self, name: KeyName) -> tuple[HeldKey, ...]:
+        return tuple(one for one in self.keys if one.name is name)
+
+    def certificates(self, name: KeyName) -> tuple[x509.Certificate, ...]:
+        """Those of keys that are used, or will be: not of revoked ones."""
+        good = (one for one in self.of(name) if not (one.state.revoked or one.state.compromised))
+        return tuple(one.certificate for one in good if one.certificate is not None)
+
+
+def held_keys(store: KeyStore, vault: str) -> HeldKeys:
+    """What ``vault`` holds; a vault that is locked keeps it for itself."""
+    try:
+        return HeldKeys(store.keys(vault))
+    except KeyStoreError as error:
+        return HeldKeys(problem=error.text)
+
+
+def sha256(key: HeldKey) -> str | None:
+    """The fingerprint of its certificate, as others know the key by."""
+    return fingerprint(key.certificate) if key.certificate is not None else None

@@ -12,7 +12,7 @@ from cryptography import x509
 
 from samdrift.administration.administration import Administration
 from samdrift.administration.checklist import Asked, Facts
-from samdrift.administration.keysheld import HeldKeys, held_keys
+from samdrift.administration.keyholder import HeldKeys, held_keys
 from samdrift.config.model import Config, OrganisationConfig
 from samdrift.contracts.discovery import (
     Discovery,

@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from samdrift.attestation.archive import damaged
 from samdrift.wire.crypto.keys import SigningKey
 
 ALGORITHM = "RSASSA-PKCS1-v1_5 with SHA-256"
@@ -71,3 +72,14 @@ def time_of(value: object) -> datetime:
     if at.tzinfo is None:
         raise ValueError
     return at
+
+
+def read_object(data: bytes, name: str) -> dict[str, Any]:
+    """The JSON object in a file of the export."""
+    try:
+        document = json.loads(data)
+    except (ValueError, RecursionError):
+        document = None
+    if not isinstance(document, dict):
+        raise damaged(f"{name} is not a JSON object")
+    return document

@@ -26,8 +26,7 @@ from samdrift.installation.operator import running
 from samdrift.net.accepting import raise_descriptor_limit
 from samdrift.net.background import in_background
 from samdrift.processes.child import Child, NotStarted, Supervisor, supervise
-from samdrift.processes.confinement import leave_no_trace
-from samdrift.processes.malloc import give_large_pieces_back
+from samdrift.processes.confinement import give_large_pieces_back, leave_no_trace
 from samdrift.processes.supervisor import supervising
 
 app = typer.Typer(add_completion=False)

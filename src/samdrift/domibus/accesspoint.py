@@ -6,7 +6,7 @@ What differs from our own access point, and how it is bridged:
   id, so a call that got no answer is made again: a second message with the id is
   refused by Domibus, and its status tells that the first one is there.
 - There are no events. The status of each transfer under way is asked for
-  (:mod:`samdrift.domibus.underway`).
+  (:mod:`samdrift.domibus.transfers`).
 - Its list of what waits holds ids alone. A message is retrieved without being
   marked, once for its header and once to be taken over, and marked as downloaded
   when the message service has it durably.
@@ -15,7 +15,7 @@ What differs from our own access point, and how it is bridged:
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterable, Collection
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Collection
 from dataclasses import dataclass
 
 from samdrift.contracts.clock import Clock
@@ -28,12 +28,10 @@ from samdrift.contracts.transfer import (
     TransferUnavailable,
 )
 from samdrift.domibus.inbox import GONE, NotForUs, WaitingMessages, unavailable
-from samdrift.domibus.outgoing import OutgoingEnvelope
 from samdrift.domibus.plugin import Plugin, PluginRefused
-from samdrift.domibus.transfers import Transfers
-from samdrift.domibus.underway import Known, Watch
+from samdrift.domibus.transfers import Known, Transfers, Watch
 from samdrift.domibus.wire import MessageStatus, OutgoingMessage
-from samdrift.wire.envelope import EnvelopeHeader
+from samdrift.wire.envelope import EnvelopeHeader, HeaderScanner
 from samdrift.wire.errors import WireError
 from samdrift.wire.identifiers import ParticipantIdentifier
 
@@ -166,3 +164,41 @@ def _refused(refusal: PluginRefused) -> TransferRefused | TransferUnavailable:
         text = f"{refusal.fault.code} {refusal.fault.text}".strip()
         return TransferRefused(TransferReason.ENVELOPE_INVALID, text)
     return unavailable(refusal, "submit")
+
+
+_PIECE = 64 << 10
+
+
+class OutgoingEnvelope:
+    """The bytes of one envelope, in memory or as they come; to be read once."""
+
+    def __init__(self, body: bytes | AsyncIterable[bytes]) -> None:
+        self.size = len(body) if isinstance(body, bytes) else None
+        self._source = _in_pieces(body)
+        self._begun: list[bytes] = []
+
+    async def header(self) -> EnvelopeHeader:
+        """What the envelope says on its outside; :class:`WireError` when it is none."""
+        scanner = HeaderScanner()
+        async for piece in self._source:
+            self._begun.append(piece)
+            scanner.feed(piece)
+            if scanner.header is not None:
+                return scanner.header
+        return scanner.close()
+
+    async def pieces(self) -> AsyncIterator[bytes]:
+        """All of the envelope."""
+        for piece in self._begun:
+            yield piece
+        async for piece in self._source:
+            yield piece
+
+
+async def _in_pieces(body: bytes | AsyncIterable[bytes]) -> AsyncGenerator[bytes, None]:
+    if isinstance(body, bytes):
+        for start in range(0, len(body), _PIECE):
+            yield body[start : start + _PIECE]
+    else:
+        async for piece in body:
+            yield piece

@@ -18,8 +18,7 @@ from typing import BinaryIO
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from samdrift import __version__
-from samdrift.administration.administration import Administration
-from samdrift.administration.vaults import hosted, signing_key
+from samdrift.administration.administration import Administration, hosted, signing_key
 from samdrift.attestation.archive import ArchiveWriter
 from samdrift.attestation.newfile import new_file
 from samdrift.audit.entries import LogEntry

@@ -15,8 +15,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 
 from samdrift.attestation.archive import ArchiveReader
 from samdrift.attestation.errors import MoveError
-from samdrift.attestation.jsonobject import read_object
-from samdrift.attestation.signatures import holds, time_of
+from samdrift.attestation.signatures import holds, read_object, time_of
 from samdrift.attestation.trustfolder import TrustFolder
 from samdrift.audit.chain import link
 from samdrift.audit.entries import Happening

@@ -13,8 +13,7 @@ from pathlib import Path
 from typing import Any
 from uuid import NAMESPACE_URL, UUID, uuid5
 
-from samdrift.federation.errors import FederationError
-from samdrift.federation.store import Records
+from samdrift.federation.store import FederationError, Records
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 MAX_NAME = 256

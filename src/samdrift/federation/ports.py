@@ -13,7 +13,7 @@ from ipaddress import IPv4Address
 from pathlib import Path
 
 from samdrift.federation import store
-from samdrift.federation.errors import FederationError
+from samdrift.federation.store import FederationError
 
 _ATTEMPTS = 20
 

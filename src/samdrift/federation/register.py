@@ -13,8 +13,8 @@ from pathlib import Path
 
 from cryptography import x509
 
-from samdrift.federation.errors import FederationError
 from samdrift.federation.shapes import Ca
+from samdrift.federation.store import FederationError
 
 
 @dataclass(frozen=True, slots=True)

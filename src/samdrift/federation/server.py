@@ -20,11 +20,10 @@ from starlette.routing import Mount
 from samdrift.federation.addressbook import address_book
 from samdrift.federation.authority import Authority
 from samdrift.federation.directory import Directory, Entry, FunctionalAddress, Organisation
-from samdrift.federation.dnsserver import serving_dns
 from samdrift.federation.outages import Failure, Outages, Service
 from samdrift.federation.ports import Sockets, bound_sockets, port
 from samdrift.federation.responder import responder
-from samdrift.federation.sml import Sml, server_failure
+from samdrift.federation.sml import Sml, server_failure, serving_dns
 from samdrift.federation.smp import Smp, smp_server
 from samdrift.federation.trustfolder import write_trust
 from samdrift.net.server import serving

@@ -1,4 +1,4 @@
-"""What a local federation remembers between starts: JSON files that are whole or the ones before."""
+"""Records of a local federation between starts: JSON files that are whole or the ones before."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from samdrift.federation.errors import FederationError
+from samdrift.contracts.errors import Explained
 
 
 def read(path: Path) -> Any:
@@ -49,3 +49,7 @@ class Records:
 
     def _file(self, key: str) -> Path:
         return self._folder / f"{quote(key, safe='')}.json"
+
+
+class FederationError(Explained):
+    """A local federation cannot do what it was asked; the text says why."""

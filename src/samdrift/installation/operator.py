@@ -22,13 +22,11 @@ from samdrift.config.toml import ConfigError
 from samdrift.contracts.principals import Role
 from samdrift.installation import rolesettings
 from samdrift.installation.accesspoints import connected_later
-from samdrift.installation.addressbook import NoAddressBook, address_book
 from samdrift.installation.authorization import Authorizing, authorizing
 from samdrift.installation.control import control_folder, controlled
 from samdrift.installation.databasecare import NotificationMetrics, cared_for
 from samdrift.installation.expiry import Expiries, expiry_gauge, watching
 from samdrift.installation.listeners import Door, Doors, PublicDoors
-from samdrift.installation.malware import malware_scanner
 from samdrift.installation.metrics import meaningless_gauge, metrics_application
 from samdrift.installation.replaceable import (
     identity_for_peers,
@@ -36,7 +34,13 @@ from samdrift.installation.replaceable import (
     own_keys,
     registered_clients,
 )
-from samdrift.installation.services import Services, shared_services
+from samdrift.installation.services import (
+    NoAddressBook,
+    Services,
+    address_book,
+    malware_scanner,
+    shared_services,
+)
 from samdrift.installation.unlocking import UNLOCK, unlocking
 from samdrift.keystore.interface import OPERATOR_KEYS, KeyStore
 from samdrift.messageservice import role as mt

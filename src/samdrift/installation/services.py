@@ -1,21 +1,33 @@
-"""The federation's shared services (interface B) as one installation reaches them."""
+"""Shared services (interface B), address book and malware scanner as one installation reaches them."""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator
+import logging
+from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 
+from samdrift.audit.operations import unexpected
+from samdrift.config.addressbook import AddressBookConfig
+from samdrift.config.malware import MalwareConfig
 from samdrift.config.model import Config
+from samdrift.contracts.addressbook import AddressBook, Listing
 from samdrift.contracts.discovery import CertificateChecks, Discovery
+from samdrift.contracts.malware import MalwareScanner, ScanVerdict
+from samdrift.net.addressbook import AddressBookClient, AddressBookUnavailable, LocalAddressBook
+from samdrift.net.background import in_background
 from samdrift.net.certificates import FederationCertificates
+from samdrift.net.clamd import ClamdScanner
 from samdrift.net.client import http_client
 from samdrift.net.clock import system_clock
 from samdrift.net.discovery import SmpDiscovery
 from samdrift.net.dns import NaptrResolver
+from samdrift.net.provenscanner import ProvenScanner
 from samdrift.net.revocation import RevocationSource
 from samdrift.net.trustfolder import followed_policies
+from samdrift.wire.addressbook import AddressBookCopy
+from samdrift.wire.identifiers import ParticipantIdentifier
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,3 +59,56 @@ async def shared_services(config: Config) -> AsyncIterator[Services]:
             keep=timedelta(seconds=federation.metadata_seconds),
         )
         yield Services(discovery, checks)
+
+
+_LOGGER = logging.getLogger("samdrift")
+
+
+@contextlib.asynccontextmanager
+async def address_book(config: AddressBookConfig | None, *, public_only: bool) -> AsyncIterator[AddressBook]:
+    """The copy, refreshed while the context lasts; without ``config`` nothing is known of any address."""
+    if config is None:
+        yield NoAddressBook()
+        return
+    async with http_client(public_only=public_only) as client:
+        book = LocalAddressBook(
+            AddressBookClient(client, config.url),
+            config.file,
+            system_clock,
+            every=timedelta(seconds=config.refresh_seconds),
+            retry=timedelta(seconds=config.retry_seconds),
+        )
+        await book.open()
+        async with in_background(book.run(_failed), on_failure=unexpected("address-book")):
+            yield book
+
+
+class NoAddressBook:
+    """Stands where the configuration names none."""
+
+    @property
+    def copy(self) -> AddressBookCopy | None:
+        return None
+
+    async def listing(self, organisation: ParticipantIdentifier, address: str) -> Listing:
+        return Listing.NO_BOOK
+
+
+def _failed(error: Exception) -> None:
+    """Of an error of the disk only the type is told."""
+    why = error if isinstance(error, AddressBookUnavailable) else type(error).__name__
+    _LOGGER.warning("the copy of the address book was not refreshed: %s", why)
+
+
+def malware_scanner(config: MalwareConfig) -> MalwareScanner:
+    """The scanner to ask."""
+    if config.clamd is None:
+        return _NoScanner()
+    return ProvenScanner(ClamdScanner(config.clamd, config.answer_seconds), system_clock)
+
+
+class _NoScanner:
+    """Calls everything clean, where the configuration says that nothing is scanned."""
+
+    async def scan(self, pieces: Iterable[bytes]) -> ScanVerdict:
+        return ScanVerdict()

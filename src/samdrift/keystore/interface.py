@@ -8,7 +8,7 @@ certificate request, a signature, an unwrapped session key.
 from __future__ import annotations
 
 from collections.abc import Hashable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -18,12 +18,40 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from samdrift.keystore.backup import VaultBackup
-from samdrift.keystore.datakeys import DataKeys
 from samdrift.keystore.keyfiles import KeyName
 from samdrift.keystore.states import UNDECIDED, KeyState
 from samdrift.keystore.witness import Witness
 from samdrift.wire.crypto.keys import DecryptionKey, SigningKey, TokenKey
 from samdrift.wire.identifiers import ParticipantIdentifier
+
+
+@dataclass(frozen=True, slots=True)
+class DataKey:
+    """One generation: 32 random bytes, and the number that everything begins with that is sealed by them."""
+
+    number: int
+    key: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class DataKeys:
+    """Every generation that a vault has, the newest first; never none.
+
+    What is written is sealed by the newest. Older ones stay as long as the
+    vault, for what they sealed still opens by them.
+    """
+
+    generations: tuple[DataKey, ...]
+
+    @property
+    def newest(self) -> DataKey:
+        return self.generations[0]
+
+    @property
+    def first(self) -> DataKey:
+        """What rows are found by is marked by this one for ever: a mark that changed would find nothing."""
+        return self.generations[-1]
+
 
 OPERATOR_KEYS = "operator"
 """The folder of the key store for what belongs to the operator itself: access point and server keys."""

@@ -35,8 +35,7 @@ from samdrift.keystore import accesstokenkeys, confined, vaultfolder
 from samdrift.keystore.backup import VaultBackup
 from samdrift.keystore.choice import KeyChoice, now
 from samdrift.keystore.confined import remove
-from samdrift.keystore.datakeys import DataKeys
-from samdrift.keystore.interface import HeldKey, PlatformLogin
+from samdrift.keystore.interface import DataKeys, HeldKey, PlatformLogin
 from samdrift.keystore.keyfiles import (
     KeyFault,
     KeyFile,

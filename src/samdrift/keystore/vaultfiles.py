@@ -18,7 +18,7 @@ from nacl.utils import random
 
 from samdrift.keystore import accesstokenkeys, confined
 from samdrift.keystore.confined import write_new
-from samdrift.keystore.datakeys import DataKey, DataKeys
+from samdrift.keystore.interface import DataKey, DataKeys
 from samdrift.keystore.keyfiles import (
     KeyFault,
     KeyFile,

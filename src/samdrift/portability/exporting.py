@@ -13,25 +13,25 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 from cryptography import x509
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from samdrift import __version__
-from samdrift.administration.administration import Administration
+from samdrift.administration.administration import WORKER, Administration, hosted, signing_key
 from samdrift.administration.dualcontrol import TwoPersons
-from samdrift.administration.vaults import WORKER, hosted, signing_key
 from samdrift.attestation.archive import ArchiveWriter, Member
 from samdrift.attestation.errors import MoveError, MoveFault
 from samdrift.attestation.newfile import new_file
 from samdrift.audit.events import AuditEvent
+from samdrift.config.model import MessageClientConfig, OrganisationConfig
 from samdrift.contracts.principals import Purpose, Role
 from samdrift.keystore.interface import KeyStore
 from samdrift.portability import layout
 from samdrift.portability.agefile import encrypting, fingerprint
 from samdrift.portability.manifest import FORMAT, VERSION, Files, Log, Manifest
-from samdrift.portability.organisation import described
 from samdrift.portability.pages import read_page
 from samdrift.portability.readme import README
 from samdrift.vault.bodies import BodyReader
@@ -248,3 +248,33 @@ async def _log(
     for role in roles:
         async with gate.open(WORKER, organisation, role, Purpose.EXPORT) as vault:
             vault.record(AuditEvent.ORGANISATION_EXPORTED, **facts)
+
+
+def described(organisation: ParticipantIdentifier, entry: OrganisationConfig | None) -> dict[str, Any]:
+    """What the configuration says of it; no path, password or key, which mean nothing elsewhere."""
+    if entry is None:
+        return {"identifier": organisation.value, "configured": False}
+    external, domibus = entry.external_issuer, entry.domibus
+    return {
+        "identifier": organisation.value,
+        "configured": True,
+        "name": entry.name,
+        "roles": [role.value for role in entry.roles],
+        "functional_addresses": list(entry.functional_addresses),
+        "file_types": list(entry.file_types),
+        "base_model": entry.base_model,
+        "access_point": entry.access_point,
+        "domibus": {"url": domibus.url, "party": domibus.party} if domibus else None,
+        "clients": sorted(entry.clients),
+        "message_clients": [_client(client) for client in entry.message_clients],
+        "external_issuer": {"issuer": external.issuer, "audience": external.audience} if external else None,
+    }
+
+
+def _client(client: MessageClientConfig) -> dict[str, Any]:
+    return {
+        "id": client.id,
+        "addresses": [str(pattern) for pattern in client.addresses],
+        "scopes": sorted(scope.value for scope in client.scopes),
+        "default": client.default,
+    }

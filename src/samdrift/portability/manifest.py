@@ -15,8 +15,7 @@ from typing import Any
 
 from samdrift.attestation.archive import damaged
 from samdrift.attestation.errors import MoveError, MoveFault
-from samdrift.attestation.jsonobject import read_object
-from samdrift.attestation.signatures import time_of
+from samdrift.attestation.signatures import read_object, time_of
 from samdrift.contracts.principals import Role
 from samdrift.wire.errors import WireError
 from samdrift.wire.identifiers import ParticipantIdentifier

@@ -16,8 +16,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 
 from samdrift.attestation.archive import ArchiveReader, Member, Reading, damaged
 from samdrift.attestation.errors import MoveError, MoveFault
-from samdrift.attestation.jsonobject import read_object
-from samdrift.attestation.signatures import holds
+from samdrift.attestation.signatures import holds, read_object
 from samdrift.portability import layout
 from samdrift.portability.manifest import Manifest, check_format, decode
 from samdrift.vault.portability.parts import Part

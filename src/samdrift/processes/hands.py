@@ -1,7 +1,8 @@
-"""What each process is handed, made from the key store and the configuration at the moment that it starts."""
+"""Handover to each process when it starts: its keys, its part of the configuration, its logins."""
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import logging
 import os
@@ -31,16 +32,18 @@ from samdrift.processes.handover import (
     NOBODY,
     FrontHandOver,
     Limits,
+    ReaderLogin,
     Routes,
     WorkerHandOver,
     copy_folder,
     place_of,
 )
-from samdrift.processes.readers import Readers
 from samdrift.processes.survivors import end_survivors
 from samdrift.processes.users import Users
 from samdrift.vault.gate import Gate
+from samdrift.vault.provision import Provisioner
 from samdrift.vault.registry import Registration
+from samdrift.vault.settings import VaultSettings
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 _CERTIFICATE = "tls-server.pem"
@@ -230,3 +233,32 @@ def _let_enter(folder: Path, user: UnixUser | None) -> None:
     if user is not None:
         os.chown(folder, os.geteuid(), user.group)
         folder.chmod(0o710)
+
+
+class Readers:
+    """Logins by which workers read the registry, made with the administrator's: one for each, kept nowhere.
+
+    A worker gets another one with each start. A login may change its own password and
+    settings. One that is shared could be broken by any worker; one of its own only by
+    its worker, until that is started again.
+    """
+
+    def __init__(self, settings: VaultSettings, keys: KeyStore) -> None:
+        self._settings = settings
+        self._keys = keys
+        self._last: dict[str | None, ReaderLogin] = {}
+        self._one_at_a_time = asyncio.Lock()
+
+    async def renew(self, vault: str | None) -> ReaderLogin:
+        """Make another login for the worker of a vault, or nobody's; the former one is dropped."""
+        async with self._one_at_a_time:
+            provisioner = await Provisioner.connect(self._settings, keys=self._keys)
+            try:
+                made = self._last[vault] = ReaderLogin(*await provisioner.new_reader(vault))
+            finally:
+                await provisioner.close()
+        return made
+
+    def last(self, vault: str | None) -> ReaderLogin:
+        """The one that was made last."""
+        return self._last[vault]

@@ -17,10 +17,9 @@ from samdrift.config.errors import Unusable
 from samdrift.config.failures import told
 from samdrift.installation.loop import run
 from samdrift.processes.child import Supervisor
-from samdrift.processes.confinement import leave_no_trace, take_no_more_than
+from samdrift.processes.confinement import give_large_pieces_back, leave_no_trace, take_no_more_than
 from samdrift.processes.front import fronting
 from samdrift.processes.handover import FRONT, FrontHandOver, WorkerHandOver
-from samdrift.processes.malloc import give_large_pieces_back
 from samdrift.processes.memory import used
 from samdrift.processes.worker import working
 

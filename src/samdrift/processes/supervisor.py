@@ -36,10 +36,9 @@ from samdrift.net.clock import system_clock
 from samdrift.processes.blocking import Looks, within
 from samdrift.processes.child import Child, first_start, keep
 from samdrift.processes.handover import FRONT, NOBODY, Routes
-from samdrift.processes.hands import Hands
+from samdrift.processes.hands import Hands, Readers
 from samdrift.processes.memory import used
 from samdrift.processes.process import name_in_log
-from samdrift.processes.readers import Readers
 from samdrift.processes.survivors import end_survivors
 from samdrift.processes.users import Users
 from samdrift.vault.errors import VaultError

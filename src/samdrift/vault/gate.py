@@ -15,8 +15,7 @@ from samdrift.audit.entries import Happening, LogEntry
 from samdrift.audit.events import AuditEvent
 from samdrift.contracts.clock import Clock
 from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
-from samdrift.keystore.datakeys import DataKeys
-from samdrift.keystore.interface import KeyStore
+from samdrift.keystore.interface import DataKeys, KeyStore
 from samdrift.keystore.keyfiles import KeyFault, KeyStoreError
 from samdrift.scheduling.signals import Signals
 from samdrift.vault import logbook

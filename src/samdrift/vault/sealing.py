@@ -22,7 +22,7 @@ from nacl.bindings import (
 from nacl.exceptions import CryptoError
 from nacl.utils import random
 
-from samdrift.keystore.datakeys import DataKey, DataKeys
+from samdrift.keystore.interface import DataKey, DataKeys
 from samdrift.vault.errors import SealBroken
 
 GENERATION_BYTES = 2

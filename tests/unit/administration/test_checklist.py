@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from samdrift.administration.checklist import Asked, Facts, Item, State, checklist, ready
-from samdrift.administration.keysheld import HeldKeys, sha256
+from samdrift.administration.keyholder import HeldKeys, sha256
 from samdrift.config.hsm import TokenConfig
 from samdrift.config.model import MessageClientConfig, OrganisationConfig
 from samdrift.contracts.messageclients import Scope, patterns

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any, cast
 
-from samdrift.administration.keybackups import made_backups
+from samdrift.administration.closing import made_backups
 from samdrift.audit.entries import LogEntry
 from samdrift.audit.events import AuditEvent
 from samdrift.wire.identifiers import ParticipantIdentifier

@@ -10,7 +10,7 @@ import pytest
 from samdrift.config.errors import Unusable
 from samdrift.config.failures import told
 from samdrift.config.toml import ConfigError
-from samdrift.federation.errors import FederationError
+from samdrift.federation.store import FederationError
 from samdrift.keystore.keyfiles import KeyFault, KeyStoreError
 from samdrift.net.server import listening_socket
 from samdrift.net.trustfolder import TrustFolderError

@@ -12,7 +12,7 @@ import pytest_asyncio
 
 from samdrift.federation.addressbook import address_book
 from samdrift.federation.directory import Directory, Entry, FunctionalAddress, Organisation
-from samdrift.federation.errors import FederationError
+from samdrift.federation.store import FederationError
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 URL = "http://addressbook.test"

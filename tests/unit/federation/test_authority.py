@@ -14,8 +14,8 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from samdrift.federation.authority import Authority
-from samdrift.federation.errors import FederationError
 from samdrift.federation.shapes import Ca, Use, Validity, key_identifier
+from samdrift.federation.store import FederationError
 from samdrift.wire.crypto.certificates import common_name
 from samdrift.wire.identifiers import ParticipantIdentifier
 from tests.official import DIGG, requires_digg

@@ -14,8 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from samdrift.federation.authority import Authority
-from samdrift.federation.errors import FederationError
 from samdrift.federation.shapes import Ca
+from samdrift.federation.store import FederationError
 from tests.unit.federation.conftest import URL
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, 123456, tzinfo=UTC)

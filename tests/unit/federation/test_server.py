@@ -14,9 +14,9 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from samdrift.contracts.discovery import CertificatePurpose
 from samdrift.federation.directory import FunctionalAddress
-from samdrift.federation.errors import FederationError
 from samdrift.federation.server import LocalFederation, running
 from samdrift.federation.shapes import Ca
+from samdrift.federation.store import FederationError
 from samdrift.net.trustfolder import read_policies
 from samdrift.wire import bdxl
 from samdrift.wire.identifiers import SDK_MESSAGE_EXTENDED, ParticipantIdentifier

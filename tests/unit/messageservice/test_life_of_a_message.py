@@ -15,8 +15,7 @@ from samdrift.config.malware import MalwareConfig
 from samdrift.contracts.messages import Direction, MessageStatus, ReceiptState, WorkKind
 from samdrift.contracts.principals import Principal, PrincipalKind, Role
 from samdrift.contracts.transfer import TransferEvent, TransferReason, TransferState
-from samdrift.installation.addressbook import NoAddressBook
-from samdrift.installation.malware import malware_scanner
+from samdrift.installation.services import NoAddressBook, malware_scanner
 from samdrift.messageservice.incoming.inbox import match_receipt
 from samdrift.messageservice.incoming.judging import NewReceipt
 from samdrift.messageservice.lifecycle import progress

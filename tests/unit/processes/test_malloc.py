@@ -9,7 +9,7 @@ import pytest
 
 SCRIPT = """
 import sys
-from samdrift.processes.malloc import give_large_pieces_back
+from samdrift.processes.confinement import give_large_pieces_back
 
 def resident():
     return int(open("/proc/self/statm").read().split()[1]) * 4096

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from samdrift.keystore.datakeys import DataKey, DataKeys
+from samdrift.keystore.interface import DataKey, DataKeys
 from samdrift.vault.bodies import FRAME, IN_ROW, Body, BodyReader, BodyWriter, Shelf
 from samdrift.vault.errors import SealBroken, VaultClosed
 from samdrift.vault.objects import Objects

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from samdrift.keystore.datakeys import DataKey, DataKeys
+from samdrift.keystore.interface import DataKey, DataKeys
 from samdrift.vault.errors import SealBroken
 from samdrift.vault.sealing import Sealer
 

@@ -12,8 +12,8 @@ from typing import Annotated
 import typer
 
 from samdrift.administration.administration import administering, note
+from samdrift.administration.closing import closed_vaults
 from samdrift.administration.dualcontrol import Matter, Persons, custodians_of, two_persons
-from samdrift.administration.keybackups import closed_vaults
 from samdrift.audit.events import AuditEvent
 from samdrift.cli.org.keyoptions import Workplace, worked
 from samdrift.cli.org.options import ConfigFile, Organisation

@@ -7,9 +7,8 @@ from typing import Annotated
 
 import typer
 
-from samdrift.administration.administration import administering
+from samdrift.administration.administration import administering, hosted
 from samdrift.administration.dualcontrol import Matter, Persons, two_persons
-from samdrift.administration.vaults import hosted
 from samdrift.cli.org import exports
 from samdrift.cli.org.options import AsJson, ConfigFile, Organisation, fingerprint, one_line
 from samdrift.cli.output import print_json, print_line, require_new

@@ -5,12 +5,13 @@ namespace ``http://eu.domibus.wsplugin/``), of Domibus 5.1 and later.
 """
 
 from samdrift.domibus.wire.answers import errors, fault, marked, pending, status, submitted
-from samdrift.domibus.wire.mtom import Framing, framing
-from samdrift.domibus.wire.reader import AnswerReader
+from samdrift.domibus.wire.reader import AnswerReader, incoming_message
 from samdrift.domibus.wire.requests import (
+    Framing,
     ask_errors,
     ask_own_errors,
     ask_status,
+    framing,
     list_pending,
     mark_downloaded,
     retrieve,
@@ -23,7 +24,6 @@ from samdrift.domibus.wire.types import (
     OutgoingMessage,
     PluginFault,
 )
-from samdrift.domibus.wire.usermessage import incoming_message
 
 __all__ = [
     "AnswerReader",

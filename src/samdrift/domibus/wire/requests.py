@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from lxml import etree
 
-from samdrift.domibus.wire.mtom import CONTENT_ID
 from samdrift.domibus.wire.types import OutgoingMessage
 from samdrift.wire.errors import WireError, WireFault
+from samdrift.wire.mime import closing, opening
 from samdrift.wire.profile import AS4_1_0 as PROFILE
 from samdrift.wire.xml import Element, Namespace, name
 
@@ -15,7 +17,7 @@ _PAYLOAD = f"cid:{PROFILE.payload_content_id}"
 
 
 def submit(message: OutgoingMessage) -> bytes:
-    """``submitMessage``; the envelope itself is a MIME part beside it (:mod:`samdrift.domibus.wire.mtom`).
+    """``submitMessage``; the envelope itself is a MIME part beside it (:func:`framing`).
 
     ``To`` is left out: Domibus finds party and address in SMP by ``finalRecipient``
     and its type. Service, action and the rest are those of transport-profile-as4 2.3.1 a-c, p, q,
@@ -114,3 +116,40 @@ def _set(element: Element, text: str) -> None:
 
 def _bytes(envelope: Element) -> bytes:
     return etree.tostring(envelope, encoding="UTF-8", xml_declaration=True)
+
+
+CONTENT_ID = "message"
+"""Of the part with the envelope."""
+
+_ROOT_ID = "request"
+_SOAP = "application/soap+xml"
+_XOP = "application/xop+xml"
+
+
+@dataclass(frozen=True, slots=True)
+class Framing:
+    """What goes before and after the envelope in the body of a request."""
+
+    content_type: str
+    before: bytes
+    after: bytes
+
+
+def framing(soap: bytes, boundary: str) -> Framing:
+    """The frame for a request; ``boundary`` is random enough not to stand in the envelope."""
+    root = [
+        ("Content-Type", f'{_XOP}; charset=UTF-8; type="{_SOAP}"'),
+        ("Content-Transfer-Encoding", "binary"),
+        ("Content-ID", f"<{_ROOT_ID}>"),
+    ]
+    envelope = [
+        ("Content-Type", "text/xml"),
+        ("Content-Transfer-Encoding", "binary"),
+        ("Content-ID", f"<{CONTENT_ID}>"),
+    ]
+    return Framing(
+        f'multipart/related; type="{_XOP}"; boundary="{boundary}"; start="<{_ROOT_ID}>"; '
+        f'start-info="{_SOAP}"',
+        opening(boundary, root, first=True) + soap + opening(boundary, envelope),
+        closing(boundary),
+    )

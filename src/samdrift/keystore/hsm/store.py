@@ -18,8 +18,13 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
+from asn1crypto import csr, pem
+from asn1crypto.algos import SignedDigestAlgorithm
+from asn1crypto.keys import PublicKeyInfo
+from asn1crypto.x509 import Name
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from samdrift.keystore import vaultfolder
 from samdrift.keystore.choice import now
@@ -27,7 +32,6 @@ from samdrift.keystore.confined import TOKEN, remove
 from samdrift.keystore.hsm import objects
 from samdrift.keystore.hsm.keys import TokenDecryptionKey, TokenSigningKey
 from samdrift.keystore.hsm.references import References
-from samdrift.keystore.hsm.request import certificate_request
 from samdrift.keystore.hsm.token import Token
 from samdrift.keystore.hsm.tokens import Tokens
 from samdrift.keystore.hsm.unlocking import TokenUnlocker
@@ -190,3 +194,27 @@ class TokenKeyStore(SoftwareKeyStore):
         if not isinstance(self._unlocker, TokenUnlocker):
             raise KeyStoreError(KeyFault.LOCKED, "this process makes no vaults")
         return self._unlocker
+
+
+def certificate_request(
+    subject: x509.Name, public: rsa.RSAPublicKey, sign: Callable[[bytes], bytes]
+) -> bytes:
+    """The request (PEM); ``sign`` is RSASSA-PKCS1-v1_5 with SHA-256 by the private key of ``public``."""
+    info = csr.CertificationRequestInfo(
+        {
+            "version": "v1",
+            "subject": Name.load(subject.public_bytes()),
+            "subject_pk_info": PublicKeyInfo.load(
+                public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+            ),
+            "attributes": [],
+        }
+    )
+    request = csr.CertificationRequest(
+        {
+            "certification_request_info": info,
+            "signature_algorithm": SignedDigestAlgorithm({"algorithm": "sha256_rsa"}),
+            "signature": sign(info.dump()),
+        }
+    )
+    return bytes(pem.armor("CERTIFICATE REQUEST", request.dump()))
