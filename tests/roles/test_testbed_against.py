@@ -238,9 +238,10 @@ def _messages_came_by_the_network(qa: Qa, ended: Ended) -> bool:
 async def test_a_tester_at_a_terminal_is_told_what_to_ask_for(qa: Qa) -> None:
     other = "--protocol", str(qa.folder / "terminal")
     ended = await qa.run("--case", "TF-06", "--case", "TF-07", "--wait", "0", *other, as_json=False)
+    ours = TESTED.identifier.value
     assert ended.output.splitlines() == [
         "TF-06  waiting  Inget har kommit in för testfallet ännu.",
-        f"       ask DIGG's test leader to send the message of TF-06 from TestAP-01 to {TESTED.identifier.value}",
+        f"       ask DIGG's test leader to send the message of TF-06 from TestAP-01 to {ours}",
         f"0 of 2 cases passed, 0 failed; the form is {qa.folder / 'terminal' / FORM}",
     ]
     assert ended.status == 1
