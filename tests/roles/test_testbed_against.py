@@ -17,8 +17,8 @@ from typing import Any
 
 import pytest_asyncio
 from cryptography import x509
-from samdrift.accesspoint.endpoint import PATH
 
+from samdrift.accesspoint.endpoint import PATH
 from samdrift.demo.cast import DemoOperator
 from samdrift.demo.qualification.protocol import FILE, FORM
 from samdrift.federation.server import LocalFederation
@@ -30,7 +30,8 @@ from samdrift.federation.testbed.setup import access_points
 from samdrift.installation.operator import vault_settings
 from samdrift.keystore.interface import OPERATOR_KEYS
 from samdrift.keystore.keyfiles import KeyName
-from samdrift.net.client import Answered, http_client, post
+from samdrift.net.http import http_client
+from samdrift.net.post import Answered, post
 from samdrift.net.tls import client_tls
 from samdrift.vault.openkeys import open_keys
 from samdrift.wire.crypto.certificates import common_name
@@ -237,10 +238,10 @@ def _messages_came_by_the_network(qa: Qa, ended: Ended) -> bool:
 async def test_a_tester_at_a_terminal_is_told_what_to_ask_for(qa: Qa) -> None:
     other = "--protocol", str(qa.folder / "terminal")
     ended = await qa.run("--case", "TF-06", "--case", "TF-07", "--wait", "0", *other, as_json=False)
+    ours = TESTED.identifier.value
     assert ended.output.splitlines() == [
         "TF-06  waiting  Inget har kommit in för testfallet ännu.",
-        "       ask DIGG's test leader to send the message of TF-06 from TestAP-01 to"
-        f" {TESTED.identifier.value}",
+        f"       ask DIGG's test leader to send the message of TF-06 from TestAP-01 to {ours}",
         f"0 of 2 cases passed, 0 failed; the form is {qa.folder / 'terminal' / FORM}",
     ]
     assert ended.status == 1

@@ -72,6 +72,8 @@ def run_cases(
     installation that runs sends to DIGG's test bed and gets what DIGG's test leader sends; the protocol is
     kept between runs, and DIGG's form is filled in its folder. Exit status 0 when every case passed.
     """
+    if against is None and participants is not None:
+        raise Unusable("--participants is for --against")
     if against is None:
         return _run_here(case, as_json)
     if participants is None:

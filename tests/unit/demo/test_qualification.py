@@ -106,13 +106,16 @@ def test_the_rows_are_those_of_diggs_form() -> None:
     assert ours == [row.replace("TF ", "TF-").replace(".)", ")") for row in rows]
 
 
+LOGGED = {"at": NOW.isoformat(), "where": "ap", "event": "ap:transfer:queued", "facts": {"as4": "a"}}
+
+
 def protocol() -> TestProtocol:
     return TestProtocol("AP0008-SDK-QA", OUR.value, "extended", "0.1.0", "Test Testare")
 
 
 def test_a_protocol_is_read_as_it_was_kept(tmp_path: Path) -> None:
     kept = protocol()
-    kept.cases["TF-01"] = CaseRecord(State.WAITING, message="m", seen="på väg", log=[{"event": "x"}])
+    kept.cases["TF-01"] = CaseRecord(State.WAITING, message="m", seen="på väg", log=[LOGGED])
     kept.cases["TF-09"] = CaseRecord(State.WAITING, as4="a", lacks_report=True)
     protocols.save(tmp_path / "kept", kept, "form")
     assert protocols.load(tmp_path / "kept") == kept
@@ -128,6 +131,10 @@ def test_a_protocol_is_read_as_it_was_kept(tmp_path: Path) -> None:
         lambda document: document["cases"].pop("TF-10"),
         lambda document: document["cases"]["TF-01"].update(state="perfect"),
         lambda document: document["cases"]["TF-01"].update(log=5),
+        lambda document: document["cases"]["TF-01"].update(log=[{**LOGGED, "facts": 7}]),
+        lambda document: document["cases"]["TF-01"].update(files=[{"name": "x"}]),
+        lambda document: document["cases"]["TF-01"].update(begun_at="yesterday"),
+        lambda document: document["cases"]["TF-01"].update(begun_at="2026-11-24"),
         lambda document: document["cases"].update({"TF-01": []}),
     ],
 )
@@ -257,6 +264,7 @@ def test_a_file_of_participants_that_cannot_be_used_says_where(tmp_path: Path, t
     ("arguments", "says"),
     [
         (("--against", "x.toml"), "--against needs --participants"),
+        (("--participants", "p"), "--participants is for --against"),
         (("--against", "x.toml", "--participants", "p", "--again"), "--again needs --case"),
         (("--against", "x.toml", "--participants", "p"), "there is no such file"),
     ],

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -163,13 +163,25 @@ def _read(document: Mapping[str, Any]) -> TestProtocol:
 
 
 def _case(document: Mapping[str, Any]) -> CaseRecord:
-    rows = {name: list(map(dict, document[name])) for name in ("log", "files")}
+    rows = {
+        "log": [_row(row, ("at", "where", "event"), facts=True) for row in document["log"]],
+        "files": [_row(row, ("name", "sha256", "by", "at")) for row in document["files"]],
+    }
     names = {each.name for each in fields(CaseRecord)} - {"state", "lacks_report", *rows}
     record = CaseRecord(State(document["state"]), lacks_report=document["lacks_report"] is True)
     for name, value in {name: _text(document[name]) for name in names}.items():
         setattr(record, name, value)
     record.log, record.files = rows["log"], rows["files"]
+    if record.begun_at and datetime.fromisoformat(record.begun_at).tzinfo is None:
+        raise ValueError
     return record
+
+
+def _row(row: Mapping[str, Any], names: Sequence[str], *, facts: bool = False) -> Row:
+    texts: Row = {name: _text(row[name]) for name in names}
+    if facts:
+        texts["facts"] = {name: _text(value) for name, value in row["facts"].items()}
+    return texts
 
 
 def _text(value: object) -> str:
