@@ -199,7 +199,7 @@ def _innermost(symbols: tuple[_Symbol, ...], line: int) -> str:
 def is_product(file: str) -> bool:
     """Tell if a module below the source is the product, not what stands in for others in demonstrations."""
     parts = Path(file).with_suffix("").parts
-    return DEMONSTRATION.isdisjoint(parts) and parts[-1] != "differences"  # those have tables of their own
+    return DEMONSTRATION.isdisjoint(parts)
 
 
 def is_proof(citation: Citation) -> bool:

@@ -6,7 +6,7 @@ Run ``python docs/conformance.py > docs/conformance.md``; ``--uncited`` lists th
 words, and, for those that are not for the product to implement, why. The rest follows from what source and
 tests cite (:mod:`docs.citations`), so that the page cannot say more than they do: a rule is implemented where
 the product cites it, not where a demonstration does, and tested by the tests that cite that rule, not its
-section. :mod:`samdrift.wire.differences` holds where our verdict differs from the published schemas and
+section. :mod:`docs.differences` holds where our verdict differs from the published schemas and
 Schematron files.
 """
 
@@ -24,11 +24,10 @@ ROOT = Path(__file__).parents[1]
 if __name__ == "__main__":
     sys.path.insert(0, str(ROOT))
 
+from docs import differences  # noqa: E402
 from docs.citations import SPECIFICATIONS, Citation, Clause, gaps, of_product, of_tests  # noqa: E402
+from docs.differences import Difference  # noqa: E402
 from docs.rules import RULES, Entry, entries  # noqa: E402
-
-from samdrift.wire import differences  # noqa: E402
-from samdrift.wire.differences import Difference  # noqa: E402
 
 SOURCE = ROOT / "src" / "samdrift"
 TESTS = ROOT / "tests"

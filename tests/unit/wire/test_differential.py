@@ -4,7 +4,7 @@ What is compared, for each document that XML parsers take: that we find fault
 with its structure exactly when the schema does, and, where the schema does not,
 that the rules we find broken are those that the Schematron finds broken, by
 name (and place, for messages). What differs must have an entry in
-:mod:`samdrift.wire.differences`.
+``docs/differences.py``.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from dataclasses import dataclass
 from random import Random
 
 import pytest
+from docs.differences import EVERY_DOCUMENT, MESSAGE, RECEIPT, Difference
 from lxml import etree
 
 from samdrift.wire import receipt, sdkmessage, xml
 from samdrift.wire.codes import Reason
-from samdrift.wire.differences import EVERY_DOCUMENT, MESSAGE, RECEIPT, Difference
 from samdrift.wire.errors import WireError
 from samdrift.wire.findings import Finding
 from samdrift.wire.receipt import rules as receipt_rules

@@ -2,7 +2,7 @@
 
 Only the elements and attributes that the mapping names (R1-XHE), in the order
 and number that it says (R14-XHE). What the XHE schema would allow beside them
-is listed in :mod:`samdrift.wire.differences`.
+is listed in ``docs/differences.py``.
 
 Clauses: accesspoint-test-cases 6.2.1 TF-06.
 """

@@ -3,7 +3,7 @@
 Those of the published Schematron bear its identifiers, R1-APP to R9-APP. What
 R1 and R9 say of elements that the reduced schema does not have or requires
 anyway is left to the schema. The rest stand only in the text; each has its entry
-in :mod:`samdrift.wire.differences`.
+in ``docs/differences.py``.
 
 Clauses: message-receipt 3.1 a, b, f, 3.3 a, 3.4 R1-APP, R2-APP, R3-APP, R4-APP, R5-APP, R6-APP, R7-APP,
 R8-APP, R9-APP.

@@ -2,7 +2,7 @@
 
 Those that the published Schematron has too come first and bear its names. The
 rest stand only in the text, or go further there; each has its entry in
-:mod:`samdrift.wire.differences`.
+``docs/differences.py``.
 
 Clauses: content-specification 4.3.2 sentence 3, answers 3-7, 4.3.2.1 answer 2, 4.3.2.2 answer 3, 4.3.2.3
 answer 3.

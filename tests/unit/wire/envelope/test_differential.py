@@ -2,7 +2,7 @@
 
 Compared for each document that XML parsers take: that we find fault exactly when
 the schema or the Schematron does and, where the schema does not, by the same
-rules. What differs must have an entry in :data:`samdrift.wire.differences.ENVELOPE`.
+rules. What differs must have an entry in ``ENVELOPE`` of ``docs/differences.py``.
 And the scanner of a stream says what the check of the tree says.
 """
 
@@ -13,10 +13,10 @@ from collections.abc import Iterator
 from random import Random
 
 import pytest
+from docs.differences import ENVELOPE, EVERY_DOCUMENT
 from lxml import etree
 
 from samdrift.wire.codes import Reason
-from samdrift.wire.differences import ENVELOPE, EVERY_DOCUMENT
 from samdrift.wire.envelope import HeaderScanner, validate
 from samdrift.wire.envelope.header import MAX_VALUE
 from samdrift.wire.errors import WireError

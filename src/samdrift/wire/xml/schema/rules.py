@@ -19,7 +19,7 @@ class Rule:
     It is asked of every element whose own and nearest ancestors' expanded names
     are ``context``, outermost first, wherever in the document that stands.
     ``text`` says what is wrong without repeating content (content-specification
-    4.3.2, label). ``name`` is what a :class:`samdrift.wire.differences.Difference`
+    4.3.2, label). ``name`` is what a ``Difference`` in ``docs/differences.py``
     refers to it by.
 
     Clauses: content-specification 4.3.2 sentence 10.
