@@ -76,7 +76,7 @@ class AccessPointSettings:
     clock_tolerance: timedelta = timedelta(minutes=10)
     """How far the clocks of two access points may be apart."""
     peer_alarm: int = 10
-    """Messages of one peer that do not conform and raise an alarm, within :attr:`peer_alarm_within`; 0: never."""
+    """Messages of one peer that do not conform and raise an alarm within that time; 0: never."""
     peer_alarm_within: timedelta = timedelta(days=1)
     measure_every: timedelta = timedelta(seconds=30)
     """How often the lengths of queues are looked at, however often they are asked for."""

@@ -47,12 +47,24 @@ class FederationConfig:
     """Bundle (PEM) of issuers of TLS certificates; Mozilla's when absent (transport-profile-as4 2.4.1 A1)."""
     name_servers: tuple[SocketAddress, ...] = ()
     """DNS servers to ask; the system's when none is named."""
+    dnssec_resolvers: tuple[str, ...] = ()
+    """Addresses of DNS servers whose word on DNSSEC counts, in addition to those on loopback."""
+    require_dnssec: bool = False
+    """Whether SML's answers are used only when DNSSEC vouches for them."""
     private_addresses: bool = False
     """Whether peers and shared services may live on loopback and private addresses; never in production."""
     metadata_seconds: int = 300
-    """How long service metadata may be reused (component-accesspoint 3.1.3 A2)."""
+    """How long service metadata may be reused; 0 for not at all. Whether and how long it may is for the
+    federation to decide (component-accesspoint 3.1.3 c, A1, A2), in a declaration that could not be had.
+    """
     verdict_seconds: int = 300
-    """How long a verdict on a certificate may be reused."""
+    """How long a verdict on a certificate may be reused; 0 for not at all. Certificates are checked for
+    revocation (transport-profile-as4 2.10); no text says how old an answer may be.
+    """
+    revocation_seconds: int = 3600
+    """How long a revocation list or a responder's answer that is valid is used before a fresh one is asked
+    for; 0 for not at all. As above; its issuer says how long it is valid (component-pki).
+    """
     retry_seconds: int = 30
     """How long a revocation service that failed is left alone, and a verdict without it stands."""
 

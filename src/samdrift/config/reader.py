@@ -96,9 +96,12 @@ def _federation(table: Table) -> FederationConfig:
         trust=table.path("trust"),
         tls_issuers=table.path("tls_issuers") if "tls_issuers" in table else None,
         name_servers=table.take("name_servers", _addresses, ()),
+        dnssec_resolvers=table.take("dnssec_resolvers", texts, ()),
+        require_dnssec=table.take("require_dnssec", flag, False),
         private_addresses=table.take("private_addresses", flag, False),
         metadata_seconds=table.take("metadata_seconds", count, 300),
         verdict_seconds=table.take("verdict_seconds", count, 300),
+        revocation_seconds=table.take("revocation_seconds", count, 3600),
         retry_seconds=table.take("retry_seconds", count, 30),
     )
     table.finish()
