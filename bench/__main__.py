@@ -6,11 +6,21 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from importlib import import_module
 from typing import Any
 
+from samdrift.config.model import FederationConfig
+
 _SOAK = "soak"
+_ASKING = ("exchange", "large", "isolation")
+"""Those that ask shared services, as an installation with the defaults does."""
+KEPT = {
+    each.name.removesuffix("_seconds"): each.default
+    for each in fields(FederationConfig)
+    if each.name in ("metadata_seconds", "verdict_seconds", "revocation_seconds")
+}
+"""How long answers of shared services are kept meanwhile (component-accesspoint 3.1.3 c)."""
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -24,10 +34,13 @@ def main(arguments: Sequence[str]) -> int:
     asked = (given.exchanges, given.seed) if given.name == _SOAK else ()
     rows = [asdict(row) for row in import_module(f"bench.{given.name}").rows(*asked)]
     if given.json:
-        print(json.dumps({"rows": rows}, ensure_ascii=False, indent=2))
+        kept = {"kept_seconds": KEPT} if given.name in _ASKING else {}
+        print(json.dumps({"rows": rows} | kept, ensure_ascii=False, indent=2))
     else:
         for row in rows:
             print(_line(row))
+        if given.name in _ASKING:
+            print("kept, in seconds: " + ", ".join(f"{name} {value}" for name, value in KEPT.items()))
     return 1 if given.name == _SOAK and any(row["reached"] is False for row in rows) else 0
 
 

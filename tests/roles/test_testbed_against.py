@@ -17,8 +17,10 @@ from typing import Any
 
 import pytest_asyncio
 from cryptography import x509
-
 from samdrift.accesspoint.endpoint import PATH
+from samdrift.net.http import http_client
+from samdrift.net.post import Answered, post
+
 from samdrift.demo.cast import DemoOperator
 from samdrift.demo.qualification.protocol import FILE, FORM
 from samdrift.federation.server import LocalFederation
@@ -30,8 +32,6 @@ from samdrift.federation.testbed.setup import access_points
 from samdrift.installation.operator import vault_settings
 from samdrift.keystore.interface import OPERATOR_KEYS
 from samdrift.keystore.keyfiles import KeyName
-from samdrift.net.http import http_client
-from samdrift.net.post import Answered, post
 from samdrift.net.tls import client_tls
 from samdrift.vault.openkeys import open_keys
 from samdrift.wire.crypto.certificates import common_name

@@ -84,8 +84,8 @@ async def plant(installation: Installation) -> None:
             )
             answer = replace(receipt(record.id, direction), handling_service_id=WORDS["handling"])
             await vault.store_received_receipt(answer, WORDS["receipt"].encode(), now=NOW)
-        assert len(await vault.messages(sender_address=WORDS["address"])) == 2
-        gone, _ = await vault.messages(sender_address=WORDS["address"])
+        assert len(await vault.messages(sender_addresses=[WORDS["address"]])) == 2
+        gone, _ = await vault.messages(sender_addresses=[WORDS["address"]])
         kept = replace(receipt(gone.id, Direction.IN), handling_service_id=WORDS["handling"])
         await vault.store_received_receipt(kept, WORDS["receipt"].encode(), now=NOW)
         assert await vault.delete(gone.id, Direction.OUT)

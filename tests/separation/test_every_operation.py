@@ -493,7 +493,7 @@ async def messages(vault: MessageServiceVault, victim: Victim) -> object:
     mailboxes = [victim.out.mailbox, victim.came_in.mailbox]
     return [
         await vault.messages(limit=1000),
-        await vault.messages(recipient_address=address),
+        await vault.messages(recipient_addresses=[address]),
         await vault.messages(mailboxes=mailboxes),
     ]
 

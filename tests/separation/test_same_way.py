@@ -88,7 +88,7 @@ OF_INTERFACE_D: dict[str, Callable[[Mailboxes, Access, Planted], Awaitable[objec
     "read": lambda boxes, access, about: boxes.find(access, about.message_id, Filters()),
     "delete": lambda boxes, access, about: boxes.delete(access, about.message_id, Filters()),
     "list by sender": lambda boxes, access, about: boxes.page(
-        access, Filters(sender_address=about.address), 100, None
+        access, Filters(sender_addresses=(about.address,)), 100, None
     ),
 }
 

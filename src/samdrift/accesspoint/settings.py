@@ -84,7 +84,7 @@ class AccessPointSettings:
     parallel: int = 4
     """Transfers in flight at the same time for one organisation."""
     peer_alarm: int = 10
-    """Messages of one peer that do not conform and raise an alarm; 0 for never."""
+    """Messages of one peer that do not conform and raise an alarm within that time; 0 for never."""
     peer_alarm_within: timedelta = timedelta(days=1)
 
     def patience(self, size: int) -> timedelta:

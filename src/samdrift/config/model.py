@@ -94,6 +94,18 @@ class FederationConfig:
             example='["192.0.2.53:53"]',
         ),
     ] = ()
+    dnssec_resolvers: Annotated[
+        tuple[str, ...],
+        Key(
+            "Addresses of DNS servers whose word on DNSSEC counts, in addition to those on loopback.",
+            TEXTS,
+            otherwise="none",
+            example='["192.0.2.53"]',
+        ),
+    ] = ()
+    require_dnssec: Annotated[bool, Key("Uses SML's answers only when DNSSEC vouches for them.", FLAG)] = (
+        False
+    )
     private_addresses: Annotated[
         bool,
         Key("Allows peers and shared services on loopback and private addresses; never in production.", FLAG),
@@ -101,14 +113,30 @@ class FederationConfig:
     metadata_seconds: Annotated[
         int,
         Key(
-            "Time that service metadata may be reused (component-accesspoint 3.1.3 A2).",
+            "Time that service metadata may be reused, 0 for not at all. Whether it may is for the "
+            "federation to decide (component-accesspoint 3.1.3 c, A1, A2).",
             COUNT,
             unit="seconds",
         ),
     ] = 300
     verdict_seconds: Annotated[
-        int, Key("Time that a verdict on a certificate may be reused.", COUNT, unit="seconds")
+        int,
+        Key(
+            "Time that a verdict on a certificate may be reused, 0 for not at all. Certificates are "
+            "checked for revocation (transport-profile-as4 2.10); no text says how old an answer may be.",
+            COUNT,
+            unit="seconds",
+        ),
     ] = 300
+    revocation_seconds: Annotated[
+        int,
+        Key(
+            "Time that a valid revocation list or a responder's valid answer is used before a fresh one "
+            "is asked for, 0 for not at all (component-pki).",
+            COUNT,
+            unit="seconds",
+        ),
+    ] = 3600
     retry_seconds: Annotated[
         int,
         Key(

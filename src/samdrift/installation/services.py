@@ -46,17 +46,23 @@ async def shared_services(config: Config) -> AsyncIterator[Services]:
     async with http_client(public_only=not federation.private_addresses) as client:
         checks = FederationCertificates(
             followed_policies(federation.trust).current,
-            RevocationSource(client, system_clock, retry=timedelta(seconds=federation.retry_seconds)),
+            RevocationSource(
+                client,
+                system_clock,
+                keep=timedelta(seconds=federation.revocation_seconds),
+                retry=timedelta(seconds=federation.retry_seconds),
+            ),
             keep=timedelta(seconds=federation.verdict_seconds),
             keep_temporary=timedelta(seconds=federation.retry_seconds),
         )
         discovery = SmpDiscovery(
             federation.sml_zone,
-            NaptrResolver(name_servers),
+            NaptrResolver(name_servers, trusted=federation.dnssec_resolvers),
             client,
             checks,
             system_clock,
             keep=timedelta(seconds=federation.metadata_seconds),
+            require_dnssec=federation.require_dnssec,
         )
         yield Services(discovery, checks)
 

@@ -141,7 +141,7 @@ QUESTIONS: Mapping[Role, tuple[Mapping[str, Question], Mapping[str, Question]]] 
             ),
             "mailboxes": lambda vault, planted: vault.messages(mailboxes=[planted.address]),
             "messages by sender": lambda vault, planted: vault.messages(
-                sender_address=planted.address, limit=_MOST
+                sender_addresses=[planted.address], limit=_MOST
             ),
             "changes": lambda vault, planted: vault.changes(0, _MOST),
         },

@@ -211,3 +211,32 @@ def _wrong_with(file: File, profile: OrganisationProfile) -> str:
     if not agrees(file.content_type, detect(file.data())):
         return "The content of the file is not of the type that it is declared as"
     return ""
+
+
+_MAX_UNITS = 256
+
+
+def labels_in_utf16(message: SdkMessage) -> tuple[Finding, ...]:
+    """Return what is wrong with labels that only some recipients accept.
+
+    A label has at most 256 characters. Recipients that count as Java and .NET do, in units of UTF-16, count
+    an emoji twice and reject what others accept: what is sent fits both.
+
+    Clauses: content-specification 4.3.2 answer 7.
+    """
+    header = "/messagePayload/message/messageHeader"
+    labels = {f"{header}/label": message.label}
+    for role, party in (("recipient", message.recipient), ("sender", message.sender)):
+        labels[f"{header}/{role}/label"] = party.label or ""
+        if party.attention is not None:
+            unit = f"{header}/{role}/attention"
+            labels[f"{unit}/subOrganization/label"] = party.attention.sub_organisation_label or ""
+            for place, person in enumerate(party.attention.persons, 1):
+                labels[f"{unit}/person[{place}]/label"] = person.label or ""
+            for place, reference in enumerate(party.attention.references, 1):
+                labels[f"{unit}/reference[{place}]/label"] = reference.label or ""
+    return tuple(
+        Finding(Reason.RULE, Detail.STRUCTURE, f"A label is longer than {_MAX_UNITS} units of UTF-16", where)
+        for where, label in labels.items()
+        if len(label.encode("utf-16-le", "replace")) > 2 * _MAX_UNITS
+    )

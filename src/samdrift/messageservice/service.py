@@ -11,6 +11,7 @@ from samdrift.contracts.clock import Clock
 from samdrift.contracts.malware import ScannerUnavailable
 from samdrift.contracts.messages import Direction, MessageStatus, WorkKind
 from samdrift.contracts.principals import Principal, Purpose, Role
+from samdrift.messageservice import findings as rules
 from samdrift.messageservice.aside import aside, digest
 from samdrift.messageservice.attributes import attributes, functional_address
 from samdrift.messageservice.findings import of_files
@@ -113,7 +114,8 @@ class MessageService:
         Clauses: architecture-sad 5.2.1 sentence 1; content-specification 5 sentence 3.
         """
         prepared = sdkmessage.prepare(message)
-        return prepared, prepared.findings or self._sender_findings(organisation, message, document)
+        found = prepared.findings or rules.labels_in_utf16(message)
+        return prepared, found or self._sender_findings(organisation, message, document)
 
     async def _require_listed(self, message: SdkMessage) -> bool:
         """Return false when nobody can say whether the recipient's functional address is in the address book.

@@ -6,6 +6,7 @@ participant's own certificates, since both stand in the same signed answer.
 
 from __future__ import annotations
 
+import logging
 from datetime import datetime, timedelta
 
 from samdrift.contracts.clock import Clock
@@ -21,12 +22,13 @@ from samdrift.contracts.discovery import (
 )
 from samdrift.net.cache import SingleFlight, TimedCache
 from samdrift.net.client import FetchLimits, HttpClient, HttpFault, NoAnswer, fetch
-from samdrift.net.dns import NameNotFound, NaptrResolver, ResolverUnavailable
+from samdrift.net.dns import Dnssec, NaptrResolver, ResolverUnavailable
 from samdrift.wire import bdxl
 from samdrift.wire.errors import WireError
 from samdrift.wire.identifiers import DocumentIdentifier, ParticipantIdentifier, receipt_document_for
 from samdrift.wire.smp import ServiceMetadata, service_metadata_path, verify_signed_service_metadata
 
+_LOGGER = logging.getLogger("samdrift")
 _LIMITS = FetchLimits(max_bytes=256 << 10, seconds=10.0)
 _MOST_KEPT = 10_000
 _MAY_PASS = frozenset({HttpFault.UNREACHABLE, HttpFault.TIMEOUT})
@@ -53,6 +55,7 @@ class SmpDiscovery:
         *,
         keep: timedelta,
         limits: FetchLimits = _LIMITS,
+        require_dnssec: bool = False,
     ) -> None:
         self._zone = zone
         self._resolver = resolver
@@ -61,6 +64,8 @@ class SmpDiscovery:
         self._clock = clock
         self._keep = keep
         self._limits = limits
+        self._require_dnssec = require_dnssec
+        self._dnssec: Dnssec | None = None
         self._kept: TimedCache[_Key, ServiceMetadata] = TimedCache(_MOST_KEPT)
         self._flight: SingleFlight[_Key, ServiceMetadata] = SingleFlight()
 
@@ -95,13 +100,23 @@ class SmpDiscovery:
     async def _smp(self, participant: ParticipantIdentifier) -> str:
         """Clauses: architecture-sad 5.3.3.1 sentence 3, 5.4 step 2b."""
         try:
-            return bdxl.smp_address(await self._resolver.naptr(bdxl.host(participant, self._zone)))
-        except NameNotFound:
-            raise NotRegistered("the participant is not registered in SML") from None
+            answer = await self._resolver.naptr(bdxl.host(participant, self._zone))
+            self._judge(answer.dnssec)
+            if not answer.records:
+                raise NotRegistered("the participant is not registered in SML")
+            return bdxl.smp_address(answer.records)
         except ResolverUnavailable as error:
             raise DiscoveryUnavailable(f"SML gave no answer ({error})", SharedService.SML) from None
         except WireError as error:
             raise DiscoveryUntrusted(f"SML gives no usable address: {error.text}") from None
+
+    def _judge(self, dnssec: Dnssec) -> None:
+        """Log what DNSSEC says of SML's answers whenever that changes; refuse answers as configured."""
+        if dnssec is not self._dnssec:
+            self._dnssec = dnssec
+            _LOGGER.warning("SML's answers are, by DNSSEC: %s", dnssec.value)
+        if self._require_dnssec and dnssec is not Dnssec.AUTHENTICATED:
+            raise DiscoveryUntrusted(f"SML's answer is, by DNSSEC: {dnssec.value}")
 
     async def _fetch(self, url: str) -> bytes:
         try:

@@ -1,15 +1,24 @@
 """Asks DNS for NAPTR records (component-sml 2.8).
 
-Missing: eDelivery BDXL 1.6, DNSSEC: answers are not validated here; what an SMP
+Whether DNSSEC vouches for an answer is the resolver's word (the bit ``AD``), and counts only from one that
+nobody can stand in front of: on loopback, or named as trusted in the configuration (RFC 6840 5.7, 5.8).
+
+Missing: eDelivery BDXL 1.6, DNSSEC: signatures are not validated here, but by the resolver; what an SMP
 says is trusted for its signature alone, so a forged answer can deny, not deceive.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from ipaddress import ip_address
 
 import dns.asyncresolver
 import dns.exception
+import dns.flags
+import dns.message
+import dns.name
 import dns.nameserver
 import dns.resolver
 from dns.rdtypes.IN.NAPTR import NAPTR
@@ -20,8 +29,20 @@ from samdrift.wire.bdxl import Naptr
 _MOST_KEPT = 10_000
 
 
-class NameNotFound(Exception):
-    """DNS says that there is no such record."""
+class Dnssec(StrEnum):
+    """What is known of an answer's signatures; the words are in the log."""
+
+    AUTHENTICATED = "authenticated"
+    NOT_AUTHENTICATED = "not authenticated"
+    RESOLVER_NOT_TRUSTED = "not known: the resolver is not on loopback and not named as trusted"
+
+
+@dataclass(frozen=True, slots=True)
+class NaptrAnswer:
+    """The records at a name, and what DNSSEC says of them; no records where there are none."""
+
+    records: tuple[Naptr, ...]
+    dnssec: Dnssec
 
 
 class ResolverUnavailable(Temporary):
@@ -31,25 +52,52 @@ class ResolverUnavailable(Temporary):
 class NaptrResolver:
     """A stub resolver that keeps answers, also negative ones, for as long as they say."""
 
-    def __init__(self, nameservers: Sequence[tuple[str, int]] = (), *, within: float = 5.0) -> None:
-        """``nameservers`` are addresses and ports, by default the system's; ``within`` is in seconds."""
+    def __init__(
+        self,
+        nameservers: Sequence[tuple[str, int]] = (),
+        *,
+        within: float = 5.0,
+        trusted: Collection[str] = (),
+    ) -> None:
+        """``nameservers`` are addresses and ports, by default the system's; ``within`` is in seconds.
+
+        ``trusted`` are addresses of those whose word on DNSSEC counts, in addition to loopback.
+        """
         resolver = dns.asyncresolver.Resolver(configure=not nameservers)
         if nameservers:
             resolver.nameservers = [dns.nameserver.Do53Nameserver(host, port) for host, port in nameservers]
         resolver.cache = dns.resolver.LRUCache(_MOST_KEPT)
         resolver.lifetime = within
         resolver.timeout = within / 2
+        resolver.flags = dns.flags.RD | dns.flags.AD
         self._resolver = resolver
+        addresses = [str(getattr(each, "address", each)) for each in resolver.nameservers]
+        self._trusted = all(address in trusted or _is_loopback(address) for address in addresses)
 
-    async def naptr(self, name: str) -> tuple[Naptr, ...]:
-        """The records at ``name``, which is absolute; :class:`NameNotFound` when there are none."""
+    async def naptr(self, name: str) -> NaptrAnswer:
+        """Return the records at ``name``, which is absolute."""
         try:
-            answer = await self._resolver.resolve(f"{name.rstrip('.')}.", "NAPTR", search=False)
-        except (dns.resolver.NXDOMAIN, dns.resolver.NoAnswer):
-            raise NameNotFound from None
+            absolute = dns.name.from_text(f"{name.rstrip('.')}.")
+            answer = await self._resolver.resolve(absolute, "NAPTR", search=False, raise_on_no_answer=False)
+        except dns.resolver.NXDOMAIN as denial:
+            responses: dict[dns.name.Name, dns.message.Message] = denial.kwargs["responses"]
+            return NaptrAnswer((), self._dnssec(responses[absolute]))
         except (dns.exception.DNSException, OSError) as error:
             raise ResolverUnavailable(type(error).__name__) from None
-        return tuple(_record(data) for data in answer if isinstance(data, NAPTR))
+        records = tuple(_record(data) for data in answer.rrset or () if isinstance(data, NAPTR))
+        return NaptrAnswer(records, self._dnssec(answer.response))
+
+    def _dnssec(self, response: dns.message.Message) -> Dnssec:
+        if not self._trusted:
+            return Dnssec.RESOLVER_NOT_TRUSTED
+        return Dnssec.AUTHENTICATED if response.flags & dns.flags.AD else Dnssec.NOT_AUTHENTICATED
+
+
+def _is_loopback(address: str) -> bool:
+    try:
+        return ip_address(address).is_loopback
+    except ValueError:
+        return False
 
 
 def _record(data: NAPTR) -> Naptr:

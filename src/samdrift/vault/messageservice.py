@@ -198,15 +198,15 @@ class MessageServiceVault(SessionKeys):
         *,
         direction: Direction | None = None,
         statuses: Collection[MessageStatus] = (),
-        sender_address: str | None = None,
-        recipient_address: str | None = None,
+        sender_addresses: Sequence[str] = (),
+        recipient_addresses: Sequence[str] = (),
         start: datetime | None = None,
         stop: datetime | None = None,
         mailboxes: Collection[str] | None = None,
         limit: int = 100,
         before: Place | None = None,
     ) -> tuple[MessageRecord, ...]:
-        """Messages that fit every given filter, the newest first.
+        """Messages that fit every given filter, the newest first; of several addresses or statuses, one fits.
 
         ``start`` and ``stop`` are bounds of the message's own time stamp, both
         included. ``mailboxes`` are addresses of the organisation's own: what lies
@@ -219,10 +219,8 @@ class MessageServiceVault(SessionKeys):
             {
                 "direction = {}::text": direction and direction.value,
                 "status = ANY({}::text[])": [status.value for status in statuses] or None,
-                "sender_mark = {}::bytea": None if sender_address is None else sealer.mark(sender_address),
-                "recipient_mark = {}::bytea": None
-                if recipient_address is None
-                else sealer.mark(recipient_address),
+                **messagerows.of_addresses("sender_mark", sender_addresses, sealer),
+                **messagerows.of_addresses("recipient_mark", recipient_addresses, sealer),
                 "dated_at >= {}::timestamptz": start,
                 "dated_at <= {}::timestamptz": stop,
             },

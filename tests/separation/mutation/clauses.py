@@ -10,6 +10,7 @@ _LOGGED = "tests/roles/test_component_accesspoint_3_4_1.py"
 _EVIDENCE = "tests/roles/test_evidence.py"
 _CONFORMITY = "tests/unit/accesspoint/test_conformity.py"
 _PEERS = "tests/roles/test_peers_command.py"
+_DNSSEC = "tests/unit/net/test_dnssec.py"
 _PROGRESS = "tests/unit/messageservice/lifecycle/test_progress.py"
 _FINDINGS = "tests/unit/messageservice/test_findings.py"
 
@@ -107,5 +108,26 @@ CLAUSES = (
         "return count.refusals == self._alarm_at",
         "return False",
         (f"{_CONFORMITY}::test_an_alarm_is_raised_once_per_period_and_peer",),
+    ),
+    Mutant(
+        "the word of a resolver elsewhere on DNSSEC does not count",
+        "net/dns.py",
+        "        if not self._trusted:\n",
+        "        if False:\n",
+        (f"{_DNSSEC}::test_a_resolver_elsewhere_that_forges_the_bit_changes_nothing",),
+    ),
+    Mutant(
+        "an answer that DNSSEC does not vouch for is refused where it must",
+        "net/discovery.py",
+        "if self._require_dnssec and dnssec is not Dnssec.AUTHENTICATED:",
+        "if False:",
+        (f"{_DNSSEC}::test_a_resolver_that_strips_the_bit_changes_the_verdict",),
+    ),
+    Mutant(
+        "a label that only some recipients accept is not sent",
+        "messageservice/findings.py",
+        'if len(label.encode("utf-16-le", "replace")) > 2 * _MAX_UNITS',
+        "if len(label) > _MAX_UNITS",
+        (f"{_FINDINGS}::test_4_3_2_a_label_that_is_sent_has_at_most_256_units_of_utf_16",),
     ),
 )

@@ -238,3 +238,26 @@ def test_row_12_no_signature_or_a_broken_one() -> None:
     for verdict in (unsigned, broken):
         (found,) = findings.of_signature(verdict, [SIGNER.certificate], None)
         assert (found.reason, found.detail) == (Reason.SIGNATURE, Detail.SECURITY)
+
+
+LABEL = "/messagePayload/message/messageHeader/label"
+
+
+@pytest.mark.parametrize(("label", "found"), [("å" * 256, []), ("😀" * 128, []), ("😀" * 128 + "a", [LABEL])])
+def test_4_3_2_a_label_that_is_sent_has_at_most_256_units_of_utf_16(label: str, found: list[str]) -> None:
+    """An emoji is one character to us and two to a recipient in Java: 256 of them would be rejected there.
+
+    Clauses: content-specification 4.3.2 answer 7.
+    """
+    message = replace(letter(SENDER, RECIPIENT), label=label)
+    assert [one.path for one in findings.labels_in_utf16(message)] == found
+    assert all(label not in one.text for one in findings.labels_in_utf16(message))
+
+
+@pytest.mark.parametrize("party", ["sender", "recipient"])
+def test_4_3_2_labels_of_parties_and_addresses_are_counted_too(party: str) -> None:
+    message = letter(SENDER, RECIPIENT)
+    of = getattr(message, party)
+    long = "😀" * 200
+    changed = replace(of, label=long, attention=replace(of.attention, sub_organisation_label=long))
+    assert len(findings.labels_in_utf16(replace(message, **{party: changed}))) == 2

@@ -93,6 +93,8 @@ class NameServer:
     rcode: int = RCODE.NOERROR
     silent: bool = False
     questions: int = 0
+    authenticated: bool = False
+    """Whether it says that DNSSEC vouches for its answers (``AD``)."""
 
     def answer(self, message: bytes) -> bytes | None:
         self.questions += 1
@@ -100,6 +102,7 @@ class NameServer:
             return None
         asked = DNSRecord.parse(message)
         response = asked.reply()
+        response.header.ad = int(self.authenticated)
         name = str(asked.q.qname).rstrip(".").lower()
         response.header.rcode = self.rcode or (RCODE.NOERROR if name in self.records else RCODE.NXDOMAIN)
         for r in self.records.get(name, []) if not self.rcode else []:
@@ -111,7 +114,7 @@ class NameServer:
 
 
 @asynccontextmanager
-async def name_server(server: NameServer) -> AsyncIterator[int]:
+async def name_server(server: NameServer, host: str = "127.0.0.1") -> AsyncIterator[int]:
     """Serve over UDP; gives the port."""
 
     class Datagrams(asyncio.DatagramProtocol):
@@ -124,7 +127,7 @@ async def name_server(server: NameServer) -> AsyncIterator[int]:
                 cast(asyncio.DatagramTransport, self.transport).sendto(response, addr)
 
     sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    sock.bind(("127.0.0.1", 0))
+    sock.bind((host, 0))
     transport, _ = await asyncio.get_running_loop().create_datagram_endpoint(Datagrams, sock=sock)
     try:
         yield sock.getsockname()[1]

@@ -319,9 +319,10 @@ async def test_messages_are_filtered_and_paged_newest_first(
         assert len(await found(direction=IN, statuses=[MessageStatus.RETRIEVED])) == 1
         assert await found(direction=IN, statuses=[MessageStatus.NEW]) == []
         assert len(await found(statuses=[MessageStatus.RETRIEVED, MessageStatus.SCHEDULED])) == 7
-        assert await found(sender_address="inkorg0") == ids[1::2]
-        assert len(await found(recipient_address="reception")) == 1
-        assert await found(sender_address="nobody") == []
+        assert await found(sender_addresses=["inkorg0"]) == ids[1::2]
+        assert len(await found(recipient_addresses=["reception"])) == 1
+        assert await found(sender_addresses=["inkorg1", "nobody", "inkorg0"]) == ids
+        assert await found(sender_addresses=["nobody"]) == []
         assert await found(direction=OUT, start=NOW + MINUTE, stop=NOW + 3 * MINUTE) == ids[2:5]
         assert await found(direction=OUT, limit=2) == ids[:2]
         last = records[1]

@@ -22,9 +22,16 @@ from samdrift.wire.findings import Finding
 from samdrift.wire.identifiers import is_uuid
 
 LARGEST_PAGE = 1000
-_FILTER = re.compile(r"filter\[([^\[\]]*)\]", re.IGNORECASE)
+_FILTER = re.compile(r"filter\[([^\[\]]*)\](?:\[\])?", re.IGNORECASE)
+"""An array is written ``filter[a]=x&filter[a]=y``, or with ``filter[a][]``."""
+_MAX_VALUES = 100
+"""Values of one filter."""
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
-_INSTANT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?(Z|[+-]00:00)")
+_BASIC_DATE = re.compile(r"[0-9]{8}")
+_TIME = r"[0-9]{2}:[0-9]{2}(:[0-9]{2}([.,][0-9]{1,6})?)?(Z|[+-]00(:00)?)"
+_BASIC_TIME = r"[0-9]{4}([0-9]{2}([.,][0-9]{1,6})?)?(Z|[+-]00(00)?)"
+_INSTANT = re.compile(rf"[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}T{_TIME}|[0-9]{{8}}T{_BASIC_TIME}")
+"""Extended and basic format of ISO 8601, in UTC."""
 _QUOTES = re.compile(r"[\"”“](.*)[\"”“]", re.DOTALL)
 _RECIPIENT = "recipientattention.suborganization.extension"
 _SENDER = "senderattention.suborganization.extension"
@@ -34,14 +41,14 @@ _OTHER_NAMES = {"status": "messagestatus", "handlingserviceid": _RECIPIENT}
 
 @dataclass(frozen=True, slots=True)
 class Filters:
-    """All of them must fit; of statuses one.
+    """All of them must fit; of the values of one filter, one.
 
     Clauses: api-mt-mk 3 sentence 2.
     """
 
     statuses: tuple[MessageStatus, ...] = ()
-    recipient_address: str | None = None
-    sender_address: str | None = None
+    recipient_addresses: tuple[str, ...] = ()
+    sender_addresses: tuple[str, ...] = ()
     start: datetime | None = None
     stop: datetime | None = None
 
@@ -52,8 +59,8 @@ class Filters:
         """
         return (
             (not self.statuses or record.status in self.statuses)
-            and self.recipient_address in (None, record.recipient_address)
-            and self.sender_address in (None, record.sender_address)
+            and (not self.recipient_addresses or record.recipient_address in self.recipient_addresses)
+            and (not self.sender_addresses or record.sender_address in self.sender_addresses)
             and (self.start is None or self.start <= record.dated_at)
             and (self.stop is None or record.dated_at <= self.stop)
         )
@@ -98,14 +105,25 @@ def after(record: MessageRecord) -> str:
 @dataclass(slots=True)
 class _Reading:
     statuses: list[MessageStatus] = field(default_factory=list)
+    addresses: dict[str, list[str]] = field(default_factory=lambda: {_RECIPIENT: [], _SENDER: []})
     given: dict[str, str] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
 
     def take(self, name: str, value: str) -> None:
+        """Take one parameter; statuses and addresses may be arrays.
+
+        Clauses: api-mt-mk 3 sentence 2.
+        """
         match = _FILTER.fullmatch(name)
-        key = f"filter[{_canonical(match[1])}]" if match else name.lower()
+        attribute = _canonical(match[1]) if match else ""
+        key = f"filter[{attribute}]" if match else name.lower()
         if key == "filter[messagestatus]":
-            self._status(_unquoted(value))
+            for each in _unquoted(value).split(","):
+                self._status(_unquoted(each))
+        elif attribute in self.addresses:
+            self.addresses[attribute].append(_unquoted(value))
+            if len(self.addresses[attribute]) == _MAX_VALUES + 1:
+                self._report(f"has more than {_MAX_VALUES} values", KNOWN[key])
         elif key not in KNOWN:
             self._report("is not understood", "filter" if match or key == "filter" else "query")
         elif key in self.given:
@@ -117,8 +135,8 @@ class _Reading:
         at = self._instant("filter[creationdatetime]", last=False)
         filters = Filters(
             tuple(self.statuses),
-            self.given.get(f"filter[{_RECIPIENT}]"),
-            self.given.get(f"filter[{_SENDER}]"),
+            tuple(dict.fromkeys(self.addresses[_RECIPIENT])),
+            tuple(dict.fromkeys(self.addresses[_SENDER])),
             at or self._instant("filter[creationdatetimestart]", last=False),
             at or self._instant("filter[creationdatetimestop]", last=True),
         )
@@ -130,7 +148,9 @@ class _Reading:
     def _status(self, value: str) -> None:
         """Clauses: api-mt-mk 3 sentence 7."""
         try:
-            self.statuses.append(MessageStatus(value))
+            status = MessageStatus(value)
+            if status not in self.statuses:
+                self.statuses.append(status)
         except ValueError:
             self._report("is not a status of a message", "filter[messagestatus]")
 
@@ -186,13 +206,13 @@ def _instant(value: str, *, last: bool) -> datetime:
 
     Clauses: api-mt-mk 3 sentence 3, sentence 4.
     """
-    if _DATE.fullmatch(value):
+    if _DATE.fullmatch(value) or _BASIC_DATE.fullmatch(value):
         day = date.fromisoformat(value)
         midnight = datetime(day.year, day.month, day.day, tzinfo=UTC)
         return midnight + timedelta(days=1) - timedelta(microseconds=1) if last else midnight
     if not _INSTANT.fullmatch(value):
         raise ValueError
-    return datetime.fromisoformat(value)
+    return datetime.fromisoformat(value).astimezone(UTC)
 
 
 KNOWN = {

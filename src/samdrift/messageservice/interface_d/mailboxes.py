@@ -69,8 +69,8 @@ class Mailboxes:
                 return await vault.messages(
                     mailboxes=own,
                     statuses=filters.statuses,
-                    sender_address=filters.sender_address,
-                    recipient_address=filters.recipient_address,
+                    sender_addresses=filters.sender_addresses,
+                    recipient_addresses=filters.recipient_addresses,
                     start=filters.start,
                     stop=filters.stop,
                     limit=limit,

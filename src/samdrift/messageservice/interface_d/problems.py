@@ -9,13 +9,16 @@ Mappning Kvittens och Event). The contract gives problems the media type
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any
+from uuid import uuid4
 
 from starlette.responses import JSONResponse, Response
 
 from samdrift.wire.codes import Detail, Reason
 from samdrift.wire.findings import Finding
+from samdrift.wire.sdkmessage import new_timestamp
 
 BAD_REQUEST = "urn:problem-type:sdk:badRequest"
 _UNSPECIFIC = "about:blank"
@@ -57,23 +60,30 @@ def broken(text: str, where: str) -> Finding:
 
 
 def bad_request(refused: Refused) -> Response:
-    """400, with what is wrong in ``eventIssues``."""
+    """Return 400, with what is wrong in ``eventIssues``, each with its time and what it is about.
+
+    What names no message gets an id of its own, by which a client can speak of this answer.
+
+    Clauses: api-mt-mk event sentence 1.
+    """
+    about = instance(refused.message_id or str(uuid4()))
+    each = {"dateTime": new_timestamp(datetime.now(UTC)), "instance": about}
     document: dict[str, Any] = {
         "type": BAD_REQUEST,
         "title": HTTPStatus.BAD_REQUEST.phrase,
         "status": HTTPStatus.BAD_REQUEST.value,
         "detail": _EXCHANGE_ERROR,
+        "instance": about,
     }
-    if refused.message_id is not None:
-        document["instance"] = instance(refused.message_id)
     document["eventIssues"] = [
         {
             "typeCode": _EXCHANGE_ERROR,
             "title": "The request was not accepted",
             "detail": NOTHING,
             "in": NOTHING,
+            **each,
         },
-        *map(_issue, refused.findings),
+        *(_issue(finding) | each for finding in refused.findings),
     ]
     return JSONResponse(document, status_code=HTTPStatus.BAD_REQUEST)
 

@@ -57,12 +57,12 @@ SENDER = "senderAttention.subOrganization.extension"
 @pytest.mark.parametrize("value", [ADDRESS, f"”{ADDRESS}”", f'"{ADDRESS}"'])
 def test_recipients_address(name: str, value: str) -> None:
     """An example in 4.2 has quotation marks around it."""
-    assert filters(**{name: value}) == Filters(recipient_address=ADDRESS)
+    assert filters(**{name: value}) == Filters(recipient_addresses=(ADDRESS,))
 
 
 def test_senders_address() -> None:
     assert filters(**{"senderAttention.subOrganization.extension": ADDRESS}) == Filters(
-        sender_address=ADDRESS
+        sender_addresses=(ADDRESS,)
     )
 
 
@@ -77,6 +77,12 @@ def test_filter_is_written_in_any_case() -> None:
         ("2024-05-06T00:00:00Z", DAY, DAY),
         ("2024-05-06T07:08:09.1Z", DAY.replace(hour=7, minute=8, second=9, microsecond=100_000), None),
         ("2024-05-06T00:00:00+00:00", DAY, DAY),
+        ("2024-05-06T00:00Z", DAY, DAY),
+        ("2024-05-06T00:00:00+00", DAY, DAY),
+        ("2024-05-06T00:00:00,5Z", DAY.replace(microsecond=500_000), None),
+        ("20240506T000000Z", DAY, DAY),
+        ("20240506T0000+0000", DAY, DAY),
+        ("20240506", DAY, DAY + timedelta(days=1) - timedelta(microseconds=1)),
         ("2024-05-06", DAY, DAY + timedelta(days=1) - timedelta(microseconds=1)),
     ],
 )
@@ -95,7 +101,10 @@ def test_times(given: str, start: datetime, stop: datetime | None) -> None:
         "2024",
         "2024-13-01",
         "2024-02-30",
-        "20240506",
+        "2024050",
+        "20240506T070809",
+        "20240506T07:08Z",
+        "2024-05-06T07:08:09,1234567Z",
         "6 May 2024",
         "2024-05-06T07:08:09",
         "2024-05-06T07:08:09+02:00",
@@ -147,9 +156,37 @@ def test_what_is_not_understood_is_refused_and_not_repeated(query: tuple[str, st
     assert refused(query) == [where]
 
 
-def test_an_address_is_given_once() -> None:
+@pytest.mark.parametrize("attribute", [RECIPIENT, SENDER])
+@pytest.mark.parametrize("ending", ["", "[]"])
+def test_3_a_filter_by_address_may_be_an_array(attribute: str, ending: str) -> None:
+    """As ``style: form, explode: true`` of the OpenAPI file writes it: one of the addresses fits.
+
+    Clauses: api-mt-mk 3 sentence 2.
+    """
+    name = f"filter[{attribute}]"
+    found = read([(name + ending, "a"), (name.lower() + ending, "b"), (name + ending, "a")])[0]
+    member = "recipient_addresses" if attribute == RECIPIENT else "sender_addresses"
+    assert found == Filters(**{member: ("a", "b")})  # type: ignore[arg-type]
+    record = replace(message(at=NOW), sender_address="b", recipient_address="b")
+    assert found.fit(record)
+    assert not found.fit(replace(record, sender_address="c", recipient_address="c"))
+
+
+def test_3_a_filter_by_status_may_be_an_array_or_a_list() -> None:
+    """Clauses: api-mt-mk 3 sentence 2, sentence 7."""
+    both = Filters((MessageStatus.NEW, MessageStatus.ACCEPTED))
+    assert read([("filter[messagestatus][]", "NEW"), ("filter[messagestatus][]", "ACCEPTED")])[0] == both
+    assert read([("filter[messagestatus]", "NEW,ACCEPTED,NEW")])[0] == both
+
+
+def test_an_array_has_an_end() -> None:
     name = f"filter[{SENDER}]"
-    assert refused((name, "a"), (name.lower(), "b")) == [name]
+    assert refused(*[(name, str(number)) for number in range(300)]) == [name]
+
+
+def test_a_time_is_given_once() -> None:
+    name = "filter[creationDateTimeStart]"
+    assert refused((name, "2024-05-06"), (name.lower(), "2024-05-07")) == [name]
 
 
 def test_everything_wrong_is_told_at_once() -> None:
@@ -178,13 +215,13 @@ def test_one_message_has_no_pages() -> None:
         (Filters(), True),
         (Filters((MessageStatus.SCHEDULED, MessageStatus.NEW)), True),
         (Filters((MessageStatus.NEW,)), False),
-        (Filters(sender_address="a"), True),
-        (Filters(sender_address="b"), False),
-        (Filters(recipient_address="a"), False),
+        (Filters(sender_addresses=("a",)), True),
+        (Filters(sender_addresses=("b",)), False),
+        (Filters(recipient_addresses=("a",)), False),
         (Filters(start=NOW, stop=NOW), True),
         (Filters(start=NOW + timedelta(seconds=1)), False),
         (Filters(stop=NOW - timedelta(seconds=1)), False),
-        (Filters((MessageStatus.SCHEDULED,), sender_address="b"), False),
+        (Filters((MessageStatus.SCHEDULED,), sender_addresses=("b",)), False),
     ],
 )
 def test_whether_a_message_fits_all_of_them(asked: Filters, fits: bool) -> None:

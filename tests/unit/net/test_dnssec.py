@@ -1,0 +1,126 @@
+"""BDXL and DNSSEC: whose word on an answer's signatures counts, and what a resolver that lies changes."""
+
+from __future__ import annotations
+
+import logging
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import pytest
+from samdrift.net.http import http_client
+
+from samdrift.contracts.discovery import DiscoveryError, DiscoveryUntrusted, NotRegistered
+from samdrift.net.discovery import SmpDiscovery
+from samdrift.net.dns import Dnssec, NaptrResolver
+from samdrift.wire import bdxl
+from samdrift.wire.identifiers import SDK_MESSAGE_EXTENDED, ParticipantIdentifier
+from tests import pki
+from tests.unit.net.servers import Asked, NameServer, answering, name_server, reply
+from tests.unit.net.test_discovery import HABO, SIGNED, ZONE, Judge
+
+NOBODY = ParticipantIdentifier.parse("0203:ingen.se")
+
+
+def own_address() -> str:
+    """An address of this machine that is not loopback; nothing is sent to find it."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        try:
+            sock.connect(("192.0.2.1", 9))
+        except OSError:
+            pytest.skip("this machine has no address but loopback")
+        address: str = sock.getsockname()[0]
+    return address
+
+
+@dataclass
+class Place:
+    dns: NameServer
+    resolver: NaptrResolver
+    discovery: SmpDiscovery
+
+    async def outcome(self, participant: ParticipantIdentifier = HABO) -> type[DiscoveryError] | None:
+        try:
+            await self.discovery.service(participant, SDK_MESSAGE_EXTENDED)
+        except DiscoveryError as error:
+            return type(error)
+        return None
+
+
+@asynccontextmanager
+async def there(
+    host: str = "127.0.0.1", *, required: bool = True, trusted: tuple[str, ...] = ()
+) -> AsyncIterator[Place]:
+    async def answer(asked: Asked) -> bytes:
+        return reply(SIGNED, "200 OK", "content-type: text/xml")
+
+    dns = NameServer({}, authenticated=True)
+    async with (
+        name_server(dns, host) as port,
+        answering(answer) as url,
+        http_client(public_only=False) as client,
+    ):
+        dns.records[bdxl.host(HABO, ZONE).lower()] = [bdxl.record(f"{url}/smp")]
+        resolver = NaptrResolver([(host, port)], within=1, trusted=trusted)
+        yield Place(
+            dns,
+            resolver,
+            SmpDiscovery(ZONE, resolver, client, Judge(), lambda: pki.NOW, require_dnssec=required),
+        )
+
+
+async def test_a_resolver_on_loopback_that_vouches_is_believed() -> None:
+    async with there() as place:
+        assert await place.outcome() is None
+        assert await place.outcome(NOBODY) is NotRegistered
+
+
+@pytest.mark.parametrize("participant", [HABO, NOBODY], ids=["an address", "a denial"])
+async def test_a_resolver_that_strips_the_bit_changes_the_verdict(
+    participant: ParticipantIdentifier, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Also of a denial: a forged one would make a recipient unknown."""
+    async with there() as place:
+        place.dns.authenticated = False
+        assert await place.outcome(participant) is DiscoveryUntrusted
+        assert "SML's answers are, by DNSSEC: not authenticated" in caplog.messages
+        assert await place.outcome(participant) is DiscoveryUntrusted
+        assert len([each for each in caplog.messages if "DNSSEC" in each]) == 1, "once, until it changes"
+
+
+@pytest.mark.parametrize("participant", [HABO, NOBODY], ids=["an address", "a denial"])
+async def test_a_resolver_elsewhere_that_forges_the_bit_changes_nothing(
+    participant: ParticipantIdentifier, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whoever is between it and us could have set the bit."""
+    async with there(own_address()) as place:
+        assert await place.outcome(participant) is DiscoveryUntrusted
+        assert any("by DNSSEC: not known" in each for each in caplog.messages)
+
+
+async def test_a_resolver_elsewhere_that_is_named_as_trusted_is_believed() -> None:
+    host = own_address()
+    async with there(host, trusted=(host,)) as place:
+        assert await place.outcome() is None
+        place.dns.authenticated = False
+        assert await place.outcome(NOBODY) is DiscoveryUntrusted
+
+
+async def test_where_dnssec_is_not_required_the_word_is_logged_and_changes_nothing(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with there(required=False) as place:
+        with caplog.at_level(logging.WARNING, "samdrift"):
+            assert await place.outcome(NOBODY) is NotRegistered
+            place.dns.authenticated = False
+            assert await place.outcome() is None
+    told = [each.rpartition(": ")[2] for each in caplog.messages if "by DNSSEC" in each]
+    assert told == [Dnssec.AUTHENTICATED.value, Dnssec.NOT_AUTHENTICATED.value]
+
+
+async def test_one_resolver_that_is_not_trusted_is_one_too_many() -> None:
+    """Any of them may have answered."""
+    resolver = NaptrResolver([("127.0.0.1", 53), ("192.0.2.53", 53)])
+    assert not resolver._trusted
+    assert NaptrResolver([("127.0.0.1", 53), ("::1", 53)])._trusted
