@@ -37,15 +37,15 @@ def samdrift(*arguments: str | Path) -> Ended:
     return Ended(ended.returncode, ended.stdout, ended.stderr)
 
 
-def in_process(*arguments: str) -> Ended:
-    """Run a command that needs no process of its own: one that shows help or refuses its arguments."""
+def in_process(*arguments: str | Path) -> Ended:
+    """Run a command that needs no process of its own: one that looks at files, shows help or refuses."""
     output, complaints = io.StringIO(), io.StringIO()
     with (
         pytest.MonkeyPatch.context() as patch,
         contextlib.redirect_stdout(output),
         contextlib.redirect_stderr(complaints),
     ):
-        patch.setattr(sys, "argv", ["samdrift", *arguments])
+        patch.setattr(sys, "argv", ["samdrift", *map(str, arguments)])
         with pytest.raises(SystemExit) as ended:
             main()
     assert ended.value.code is None or isinstance(ended.value.code, int)

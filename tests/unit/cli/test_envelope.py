@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from samdrift.wire.envelope import seal
 from tests import pki
 from tests.official import DIGG, requires_digg
-from tests.unit.cli.commandline import Ended, samdrift
+from tests.unit.cli.commandline import Ended, in_process, samdrift
 from tests.unit.cli.unusable import make_unusable
 from tests.unit.wire.envelope.samples import HEADER, PAYLOAD, RECIPIENT, ROOT, SENDER, STRANGER, sealed
 
@@ -41,7 +41,7 @@ def put(
 
 
 def verify(*arguments: str | Path) -> Ended:
-    return samdrift("envelope", "verify", "--json", *arguments)
+    return in_process("envelope", "verify", "--json", *arguments)
 
 
 @requires_digg
