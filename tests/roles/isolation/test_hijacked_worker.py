@@ -253,7 +253,7 @@ async def test_a_folder_of_keys_in_which_something_was_planted_is_that_vaults_fa
 async def test_a_key_backup_and_its_restore_as_root_follow_no_link_that_a_worker_planted(
     house: House, tmp_path: Path
 ) -> None:
-    """Issue 9, 22: another organisation's data key was had that way, by commands as an operator types them.
+    """Another organisation's data key was had that way, by commands as an operator types them.
 
     The links lie where a worker could put them while the folder was its own.
     """

@@ -171,7 +171,7 @@ async def _ended_by_hand(place: Administration, tmp_path: Path) -> None:
 async def test_nobody_is_added_alone_once_there_were_two(
     installation: Installation, place: Administration, tmp_path: Path
 ) -> None:
-    """Issue 9, 25: fewer than two never come about again without an explicit restart, which is logged."""
+    """Fewer than two never come about again without an explicit restart, which is logged."""
     await restart(place, "root", "the tests begin")
     await _ended_by_hand(place, tmp_path)
     custodians = Custodians(tmp_path, cost=CHEAP)
@@ -215,7 +215,7 @@ async def test_a_restart_is_in_every_log_and_begins_without_custodians(
 async def test_the_asker_who_types_the_passphrase_of_a_third_makes_another_key_than_the_one_agreed_to(
     installation: Installation, staffed: Administration, tmp_path: Path
 ) -> None:
-    """Issue 9, 25: what both sign names the key, so that anna cannot be cecilia, too.
+    """What both sign names the key, so that anna cannot be cecilia, too.
 
     Bo agrees to the key that cecilia has made and told him; anna puts one of hers in its place.
     """
@@ -243,7 +243,7 @@ async def test_the_asker_who_types_the_passphrase_of_a_third_makes_another_key_t
 async def test_two_removals_that_were_both_agreed_to_leave_two_and_only_one_is_logged(
     installation: Installation, staffed: Administration, tmp_path: Path
 ) -> None:
-    """Issue 9, 25: each was judged when there were three."""
+    """Each was judged when there were three."""
     Custodians(tmp_path, cost=CHEAP).add("cecilia", b"and yet another one")
     before = (await installation.gate.read_operator_log(limit=100_000))[-1].sequence
     ended = await asyncio.gather(

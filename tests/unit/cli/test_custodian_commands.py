@@ -42,7 +42,7 @@ async def refused(config: Path, *arguments: str) -> str:
 async def test_both_screens_show_the_fingerprint_of_the_key_that_the_new_custodian_made(
     installation: Installation, config: Path, tmp_path: Path
 ) -> None:
-    """Issue 9, 25: anna asks for cecilia, and cannot type a passphrase in her name."""
+    """Anna asks for cecilia, and cannot type a passphrase in her name."""
     two = test_org_commands._staff(installation, tmp_path)
     hers = str(secret_file(tmp_path / "cecilia", CECILIA))
     annas = str(secret_file(tmp_path / "annas", "typed by anna herself"))

@@ -252,7 +252,7 @@ def _lose_the_seals(installation: Installation, organisation: ParticipantIdentif
 async def test_only_a_backup_that_two_custodians_signed_is_restored(
     installation: Installation, config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Issue 9, 25: one who makes up two passphrases can wrap a file, too."""
+    """One who makes up two passphrases can wrap a file, too."""
     organisation = await installation.organisation()
     two = _staff(installation, tmp_path)
     files = two[2:4] + two[6:8]
@@ -308,7 +308,7 @@ def _both() -> tuple[Person, Person]:
 async def test_what_still_runs_as_the_organisations_user_is_ended_where_no_supervisor_runs(
     installation: Installation, config: Path, tmp_path: Path, command: str
 ) -> None:
-    """Issue 9, 26: a child of a worker that was taken over has the keys in its memory."""
+    """A child of a worker that was taken over has the keys in its memory."""
     organisation = await installation.organisation()
     vault = installation.gate.registry.find(organisation, Role.MESSAGE_SERVICE)
     assert vault is not None
@@ -339,7 +339,7 @@ async def test_what_still_runs_as_the_organisations_user_is_ended_where_no_super
 async def test_marks_that_a_restore_has_lost_are_shown_and_two_custodians_accept_them(
     installation: Installation, config: Path, tmp_path: Path
 ) -> None:
-    """Issue 9, 1: restoring an older backup says which marks are lost, or two custodians accept the risk."""
+    """Restoring an older backup says which marks are lost, or two custodians accept the risk."""
     organisation = await installation.organisation()
     await sessionkeys.test_a_restored_database_says_which_marks_are_lost(installation, organisation)
     name, two = organisation.value, _staff(installation, tmp_path)

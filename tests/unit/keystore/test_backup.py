@@ -211,7 +211,7 @@ def custodians_with_keys(folder: Path) -> tuple[Custodians, tuple[Custodian, Cus
 
 
 def test_a_backup_is_signed_by_both_custodians(place: Place, tmp_path: Path) -> None:
-    """Issue 9, 25: two passphrases can be made up by one person, signatures of two custodians cannot."""
+    """Two passphrases can be made up by one person, signatures of two custodians cannot."""
     custodians, (anna, bo) = custodians_with_keys(tmp_path / "persons")
     vaults = [place.open().back_up("a1")]
     data = wrap_backup(HEADER, vaults, SECRETS, (anna, bo), CHEAP)

@@ -194,7 +194,7 @@ for line in sys.stdin:
 
 
 def test_two_processes_that_remove_at_once_leave_two(tmp_path: Path) -> None:
-    """Issue 9, 25: two removals at once left fewer than two in 19 of 300."""
+    """Two removals at once left fewer than two in 19 of 300."""
     command = [sys.executable, "-c", _REMOVES]
     removers = [
         subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(2)

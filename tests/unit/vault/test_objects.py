@@ -112,7 +112,7 @@ async def test_clearing_a_vaults_objects_follows_no_link_to_anothers(tmp_path: P
 async def test_what_a_vaults_process_planted_among_its_objects_is_neither_followed_nor_waited_for(
     tmp_path: Path,
 ) -> None:
-    """Issue 9, 22: export and isolation check read objects as root, from a folder that is the worker's."""
+    """Export and isolation check read objects as root, from a folder that is the worker's."""
     objects, victim = Objects(tmp_path / "objects"), tmp_path / "victim"
     await put(objects, "v1/whole", b"content")
     await put(objects, "v2/other", b"another's")

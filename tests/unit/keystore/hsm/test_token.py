@@ -322,7 +322,7 @@ def test_a_library_that_hangs_keeps_nobody_for_long() -> None:
 @requires_softhsm
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o620, 0o602, 0o666])
 def test_a_pin_that_others_can_read_is_not_used(hsm: SoftHsm, mode: int) -> None:
-    """Issue 9, 9: as a passphrase file that others can read is refused."""
+    """As a passphrase file that others can read is refused."""
     label, pin_file = hsm.unused(), hsm.pin_file()
     pin_file.chmod(mode)
     with pytest.raises(KeyStoreError, match="chmod 600") as raised:
