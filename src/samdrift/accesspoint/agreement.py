@@ -13,7 +13,7 @@ from samdrift.wire.identifiers import ParticipantIdentifier
 
 
 class Disagreement(StrEnum):
-    """What differs; the words stand in the event log as the reason."""
+    """A difference between header and envelope; its words are recorded in the event log as the reason."""
 
     RECIPIENT = "finalRecipient differs from the envelope's ToParty"
     SENDER = "originalSender differs from the envelope's FromParty"

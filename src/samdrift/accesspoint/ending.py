@@ -1,4 +1,4 @@
-"""What is under way at an access point ends when its organisation is closed here (invariant 8)."""
+"""Ends what is under way at an access point when its organisation is closed here (invariant 8)."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ _OTHER = "other"
 
 
 def reception_facts(header: SignedHeader, profiles: Iterable[TransportProfile]) -> dict[str, str]:
-    """Who sent what to whom, by which of ``profiles``, from a header whose signature holds.
+    """Return who sent what to whom, by which of ``profiles``, from a header whose signature holds.
 
     Clauses: component-accesspoint 3.1.7 b, 3.4.1 sentence 2; transport-model-base 3.3.1 step 11, step 20,
     3.3.2 step 11, step 20; transport-model-extended 3.3.1 step 14, step 26, 3.3.2 step 15, step 26.
@@ -77,7 +77,7 @@ def signature_facts(signature: bytes) -> dict[str, str]:
 
 
 def transfer_facts(transfer: Transfer) -> dict[str, str]:
-    """Who sends what to whom and when, before the peer is known.
+    """Return who sends what to whom and when, before the peer is known.
 
     Clauses: component-accesspoint 3.1.7 a, 3.4.1 sentence 1; transport-model-base 2.9.2 sentence 1, 3.3.1
     step 11, step 20, 3.3.2 step 11, step 20; transport-model-extended 3.3.1 step 14, step 26, 3.3.2 step 15,

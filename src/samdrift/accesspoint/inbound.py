@@ -80,7 +80,7 @@ class _Arrived:
 
 @dataclass(frozen=True, slots=True)
 class _Taken:
-    """What became of a message that came in whole, and the receipt for it."""
+    """The outcome of a message that came in whole, and the receipt for it."""
 
     receipt: Response
     event: AuditEvent

@@ -62,7 +62,7 @@ class Client:
 
 
 CurrentClients = Callable[[], Mapping[str, Client]]
-"""Who may use interface C now: the SHA-256 of a client certificate, in hex, to whom it names."""
+"""The current clients of interface C: the SHA-256 of a client certificate, in hex, and whom it names."""
 
 
 class InterfaceC:

@@ -60,7 +60,7 @@ class Meters:
         self._oldest = gauge("oldest_queued_seconds", "Age of the oldest transfer that is not final")
 
     def came_in(self, organisation: ParticipantIdentifier, event: AuditEvent) -> None:
-        """What became of an AS4 message that was answered with a receipt."""
+        """Count the outcome of an AS4 message that was answered with a receipt."""
         of = self._of(organisation)
         match event:
             case AuditEvent.AP_ENVELOPE_RECEIVED:

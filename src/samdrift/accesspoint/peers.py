@@ -41,7 +41,8 @@ class Peers:
     async def certificates(
         self, message: UserMessage, documents: Iterable[DocumentIdentifier]
     ) -> tuple[x509.Certificate, ...]:
-        """What the signature of ``message`` may mean when it carries none (WSS X.509 token profile 3.2).
+        """Return the certificates that the signature of ``message`` may mean when it carries none (WSS X.509
+        token profile 3.2).
 
         The profile has the certificate in the message, but some peers only name
         it. SMP knows it: what sends for an organisation also receives for it,

@@ -119,11 +119,11 @@ class OwnKeys:
 
     @property
     def newest(self) -> SigningKey:
-        """What signs all that this access point says of itself."""
+        """Return the key that signs what this access point says of itself."""
         return self.signing[0]
 
     def of(self, certificate: x509.Certificate) -> SigningKey:
-        """What signs the receipt for a message that was encrypted for ``certificate``.
+        """Return the key that signs the receipt for a message that was encrypted for ``certificate``.
 
         Its sender found that one in SMP, and takes the receipt of no other
         (transport-profile-as4 2.10 a).

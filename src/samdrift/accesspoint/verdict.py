@@ -1,4 +1,4 @@
-"""What a peer's answer means for a transfer: pure decisions."""
+"""The meaning of a peer's answer for a transfer: pure decisions."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What an operator does with organisations and keys, under dual control."""
+"""Operations of an operator on organisations and keys, under dual control."""

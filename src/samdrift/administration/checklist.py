@@ -1,4 +1,4 @@
-"""What an organisation needs to be ready, item by item and in order, judged from facts. Pure.
+"""The checklist of an organisation: each item that it needs to be ready, in order, judged from facts. Pure.
 
 An item that nobody could look at is told as not checked, and an organisation
 with one is not ready: what is not known is never passed.
@@ -54,7 +54,7 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Asked(Generic[T]):
-    """What somebody else said: a value, ``None`` for "there is none"; or why nothing could be learned."""
+    """The answer of a service: a value, ``None`` for "there is none", or the reason why it is unknown."""
 
     value: T | None = None
     unknown: str = ""
@@ -79,7 +79,7 @@ class Facts:
     address: str = ""
     """Where peers reach our access point, as the configuration has it."""
     registrations: Mapping[DocumentIdentifier, Asked[ServiceMetadata]] = field(default_factory=dict)
-    """What SML and SMP say, by type of message; receipts last."""
+    """Answers of SML and SMP, by type of message; receipts last."""
     listed: Asked[Organisation] = Asked(unknown="not asked")
     """Its entry in the address book."""
     addresses: Asked[tuple[FunctionalAddress, ...]] = Asked(unknown="not asked")
@@ -108,7 +108,7 @@ def checklist(facts: Facts) -> tuple[Item, ...]:
 
 
 def ready(items: Iterable[Item]) -> bool:
-    """Whether nothing is missing, and nothing unknown."""
+    """Return whether nothing is missing, and nothing unknown."""
     return all(item.state in (State.DONE, State.SOON) for item in items)
 
 
@@ -142,7 +142,9 @@ def _vaults(facts: Facts) -> Items:
 
 
 def _token(facts: Facts) -> Items:
-    """Whether the token that the entry names is used: nothing else tells that keys are still in files."""
+    """Return whether the token that the entry names is used: nothing else tells that keys are still in
+    files.
+    """
     named = facts.entry is not None and facts.entry.token is not None
     for role in facts.vaults:
         item = f"token {role.value}"
@@ -189,7 +191,7 @@ def _key(facts: Facts, name: KeyName, held: Sequence[HeldKey]) -> Item:
 
 
 def _interface_c(facts: Facts) -> Items:
-    """Whether the organisation's message service is let in at its access point."""
+    """Return whether the organisation's message service is let in at its access point."""
     name = "interface C"
     if facts.entry is None:
         return

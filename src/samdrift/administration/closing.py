@@ -39,7 +39,7 @@ _WORKER = Principal(PrincipalKind.WORKER, "closing")
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What is to be closed, by which decision, and what is accepted to be lost with it."""
+    """An order to close an organisation: by which decision, and what is accepted to be lost with it."""
 
     organisation: ParticipantIdentifier
     decision: str
@@ -48,7 +48,7 @@ class Order:
 
     @property
     def matter(self) -> Matter:
-        """What two persons agree to, word by word."""
+        """Return what two persons agree to, word by word."""
         losing = [
             text
             for accepted, text in (
@@ -170,7 +170,7 @@ def _facts(
     backups: Sequence[dict[str, Any]],
     now: datetime,
 ) -> dict[str, Any]:
-    """What the certificate will say; nothing that anybody sent or received."""
+    """Return the content of the certificate, which names nothing that was sent or received."""
     config = installation.config
     held = {one.role: held_keys(installation.keys, one.vault) for one in stock}
     return {

@@ -33,7 +33,9 @@ def entry_text(config: Config, facts: Facts, name: str, part_of: str = "") -> st
 
 
 def _clients(facts: Facts) -> str:
-    """Who may use interface C: its own message service, once that has a certificate."""
+    """Return the clients of interface C: the organisation's own message service, once it has a
+    certificate.
+    """
     held = facts.keys.certificates(KeyName.TLS_CLIENT)
     if not held:
         return 'clients = {}  # "message-service" = SHA-256 of its client certificate'

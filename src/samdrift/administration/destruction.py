@@ -62,7 +62,9 @@ def certificate(facts: Facts, ended_at: datetime, key: SigningKey) -> bytes:
 
 
 def verify(data: bytes) -> DestructionVerdict:
-    """Whether the signature holds; whose it is, and whether that one is to be trusted, is for the caller."""
+    """Return whether the signature holds; whose it is, and whether that one is to be trusted, is for the
+    caller.
+    """
     try:
         document = json.loads(data)
         facts, text = document["certificate"], document["text"]

@@ -39,7 +39,7 @@ __all__ = ["Matter", "Person", "Persons", "TwoPersons", "approve", "record", "tw
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Who somebody says to be, and the passphrase that is to show it."""
+    """A claimed custodian, with the passphrase that is to prove it."""
 
     name: str
     passphrase: bytes = field(repr=False)
@@ -47,7 +47,7 @@ class Person:
 
 @dataclass(frozen=True, slots=True)
 class Persons:
-    """Who asks, and who approves at the same terminal, if anybody does."""
+    """The custodian who asks, and the one who approves at the same terminal, if any."""
 
     first: Person
     second: Person | None = None
@@ -59,7 +59,7 @@ def custodians_of(installation: Administration) -> Custodians:
 
 
 def requests_of(installation: Administration) -> Requests:
-    """What its custodians have asked for."""
+    """Return the requests of its custodians."""
     return Requests(installation.config.vaults.secrets, custodians_of(installation))
 
 

@@ -52,7 +52,7 @@ def keeper(installation: Administration, organisation: ParticipantIdentifier) ->
 
 
 def owner(config: Config, organisation: ParticipantIdentifier) -> Owner:
-    """Whom certificates are to name, as the configuration has it."""
+    """Return the owner that certificates must name, according to the configuration."""
     for one in config.organisations:
         if one.identifier == organisation:
             code, _, value = organisation.value.partition(":")
@@ -74,7 +74,9 @@ def subject(owner: Owner) -> x509.Name:
 
 
 def issuers(config: Config, purpose: KeyPurpose) -> ChainPolicy:
-    """Whose certificates are taken: those that peers trust, and for TLS what the access point lets in."""
+    """Return the accepted issuers: those that peers trust, and for TLS those that the access point lets
+    in.
+    """
     if purpose is not KeyPurpose.TLS_CLIENT:
         return read_policies(config.federation.trust)[CertificatePurpose.ORGANISATION]
     return ChainPolicy(*sorted_out(read_certificates(config.inner_issuers)))
@@ -97,7 +99,7 @@ class HeldKeys:
 
 
 def held_keys(store: KeyStore, vault: str) -> HeldKeys:
-    """What ``vault`` holds; a vault that is locked keeps it for itself."""
+    """Return the keys of ``vault``; those of a locked vault cannot be listed."""
     try:
         return HeldKeys(store.keys(vault))
     except KeyStoreError as error:

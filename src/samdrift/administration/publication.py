@@ -1,4 +1,4 @@
-"""What an organisation hands in to have its certificates published (component-certpub 2.7.1).
+"""The data that an organisation submits to have its certificates published (component-certpub 2.7.1).
 
 Certificate publishing has no interface for registrations (component-certpub 2.9):
 an administrator of the federation enters what the organisation has handed over

@@ -1,4 +1,4 @@
-"""What an operator sees of transfers over all organisations of an installation, and does about them.
+"""The operator's view of transfers over all organisations of an installation, and actions on them.
 
 Each organisation is opened for itself, and its log says who asked. What is
 looked for without naming its organisation is asked of one after the other.

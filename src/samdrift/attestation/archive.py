@@ -80,7 +80,7 @@ class ArchiveReader:
         self.count = 0
         self.bytes = 0
         self.line = ""
-        """What ``sha256sum`` would say of the last file that was read to its end."""
+        """The line that ``sha256sum`` prints for the last file that was read to its end."""
 
     async def next(self) -> Member | None:
         """The next file, ``None`` after the last one; :class:`MoveError` (``DAMAGED``) for anything else."""

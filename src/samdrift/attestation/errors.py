@@ -9,10 +9,10 @@ from samdrift.config.errors import Unusable
 
 
 class MoveFault(StrEnum):
-    """What is wrong."""
+    """The kind of fault."""
 
     RECIPIENT = "recipient"
-    """Nobody can be told by what was given as the recipient or its key."""
+    """The given recipient or key cannot be used."""
     OTHER_RECIPIENT = "other-recipient"
     """The file was encrypted for somebody else."""
     NOT_AN_EXPORT = "not-an-export"
@@ -45,5 +45,5 @@ class MoveError(Unusable):
 
     @classmethod
     def of_evidence(cls) -> Self:
-        """What is given as evidence about a message is none."""
+        """Return the error for a file that is not evidence about a message."""
         return cls(MoveFault.NOT_AN_EXPORT, "the file holds something else than evidence about a message")

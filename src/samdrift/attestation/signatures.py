@@ -41,7 +41,7 @@ def signed(document: Mapping[str, Any], key: SigningKey) -> dict[str, str]:
 
 
 def signer(document: Mapping[str, Any], signature: Mapping[str, str]) -> x509.Certificate | None:
-    """Who has signed ``document``; ``None`` when nobody has.
+    """Return the certificate that signed ``document``; ``None`` if the signature does not hold.
 
     ``ValueError``, ``KeyError``, ``TypeError`` or ``AttributeError`` when ``signature`` is none of ours.
     """
@@ -53,7 +53,7 @@ def signer(document: Mapping[str, Any], signature: Mapping[str, str]) -> x509.Ce
 
 
 def holds(data: bytes, signature: bytes, certificate: x509.Certificate) -> bool:
-    """Whether the key of ``certificate`` has signed ``data``."""
+    """Return whether the key of ``certificate`` has signed ``data``."""
     try:
         key = certificate.public_key()
         if not isinstance(key, rsa.RSAPublicKey):

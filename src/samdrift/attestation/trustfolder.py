@@ -30,7 +30,7 @@ class TrustFolder:
     intermediates: tuple[x509.Certificate, ...]
 
     def judge(self, certificate: x509.Certificate, at: datetime) -> CertificateVerdict:
-        """Whether ``certificate`` leads to an anchor, or is one, at the time ``at``."""
+        """Return whether ``certificate`` leads to an anchor, or is one, at the time ``at``."""
         if certificate in self.anchors:
             return _as_anchor(certificate, at)
         policy = ChainPolicy(self.anchors, intermediates=self.intermediates, revocation=RevocationMode.NONE)

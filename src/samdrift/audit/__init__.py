@@ -1,1 +1,1 @@
-"""What is written down about what happened: event names, entries, and the chain that makes tampering show."""
+"""The audit log: event names, entries, and the hash chain that reveals tampering."""

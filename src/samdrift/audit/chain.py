@@ -60,7 +60,7 @@ def link(previous: bytes, sequence: int, content: bytes) -> bytes:
 
 
 def verify_chain(entries: Iterable[LogEntry], start: ChainHead) -> ChainVerdict:
-    """Whether ``entries`` continue a log from ``start`` without a break."""
+    """Return whether ``entries`` continue a log from ``start`` without a break."""
     head = start
     for entry in entries:
         reason = _judge(entry, head)

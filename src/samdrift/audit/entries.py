@@ -16,7 +16,7 @@ _CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_asci
 
 @dataclass(frozen=True, slots=True)
 class Happening:
-    """What an entry says, before it has a place in a log."""
+    """The content of a log entry, before it has a place in a log."""
 
     at: datetime
     event: str
@@ -63,7 +63,7 @@ class Happening:
 
 @dataclass(frozen=True, slots=True)
 class LogEntry:
-    """What happened, who did it and why, and the entry's place in the chain."""
+    """A log entry: what happened, who did it and why, and its place in the chain."""
 
     sequence: int
     at: datetime

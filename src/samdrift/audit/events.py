@@ -20,7 +20,9 @@ class AuditEvent(StrEnum):
     VAULT_UNLOCKED = "vault:lock:opened"
     """The organisation's officer has unlocked the vault in a running process."""
     VAULT_LOCK_CHANGED = "vault:lock:changed"
-    """Who unlocks the vault is another from now on: the operator, the organisation's officer or its token."""
+    """The vault is unlocked by another party from now on: the operator, the organisation's officer or its
+    token.
+    """
 
     CUSTODY_CUSTODIAN_ADDED = "custody:custodian:added"
     CUSTODY_CUSTODIAN_REMOVED = "custody:custodian:removed"

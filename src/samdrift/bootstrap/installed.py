@@ -22,7 +22,7 @@ def stamp(folder: str, lock: str) -> str:
 
 
 def holds(folder: str, lock: str) -> bool:
-    """Whether the environment in ``folder`` works and wholly holds ``lock``."""
+    """Return whether the environment in ``folder`` works and wholly holds ``lock``."""
     try:
         with open(stamp(folder, lock), "rb") as installed, open(lock, "rb") as wanted:
             same = installed.read() == wanted.read()

@@ -1,4 +1,4 @@
-"""What ``./samdrift`` does before the command line runs: see that what it needs is installed.
+"""Installs what is missing before the command line runs; started by ``./samdrift``.
 
 Runs in whatever Python the caller has, before anything is installed, and before
 every command: so it imports ``os`` and ``sys`` alone, and the rest of the

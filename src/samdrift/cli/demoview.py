@@ -1,4 +1,4 @@
-"""What the demonstration shows in the terminal: progress, the way of each message, what is reachable."""
+"""Terminal output of the demonstration: progress, the way of each message, addresses."""
 
 from __future__ import annotations
 

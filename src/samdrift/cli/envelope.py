@@ -36,7 +36,7 @@ def envelope() -> None:
 
 
 class Chain(StrEnum):
-    """What is known of the signer's certificate."""
+    """The state of knowledge about the signer's certificate."""
 
     TRUSTED = "trusted"
     UNTRUSTED = "untrusted"

@@ -17,7 +17,7 @@ class Installation:
     """One of several on this machine."""
 
     name: str
-    """What its lines in the log begin with: the file's name, where that tells it from the others."""
+    """The prefix of its log lines: the file's name, where that distinguishes it from the others."""
     file: Path
 
 

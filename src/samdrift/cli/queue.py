@@ -54,7 +54,7 @@ def list_waiting(
     limit: Limit = 100,
     as_json: Json = False,
 ) -> None:
-    """What is queued: where to, when the next attempt is, how many were made, and what the last one met."""
+    """List queued transfers: recipient, next attempt, number of attempts, and the result of the last one."""
 
     async def ask(queues: TransferQueues) -> list[view.Waiting]:
         return [found async for found in queues.waiting(limit)]

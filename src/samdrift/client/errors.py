@@ -1,4 +1,4 @@
-"""What can go wrong at interface D, for the system that calls it."""
+"""Errors at interface D, for the system that calls it."""
 
 from __future__ import annotations
 
@@ -43,7 +43,9 @@ class Refused(InterfaceError):
 
 
 def refusal(status: int, body: bytes) -> Refused:
-    """What a problem document (RFC 7807) or an OAuth2 error (RFC 6749 5.2) says; neither has to come."""
+    """Return the error for a problem document (RFC 7807) or an OAuth2 error (RFC 6749 5.2); either may be
+    missing.
+    """
     try:
         document = json.loads(body)
     except (ValueError, RecursionError):

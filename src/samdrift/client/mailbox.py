@@ -30,7 +30,9 @@ _MAX_EMPTY_PAGES = 3
 """Pages without a message that may follow each other and still name a next one."""
 
 _AS_IT_STANDS = "%/:=&?~+!$,;'@()*"
-"""What is left alone in a link: others write the brackets of ``page[after]`` plainly, RFC 3986 does not."""
+"""Characters that stay unescaped in a link: other services write ``page[after]`` plainly, RFC 3986 does
+not.
+"""
 
 Document = Mapping[str, Any]
 
@@ -118,7 +120,7 @@ class Mailbox:
             await _read(answer, _SMALL)
 
     async def events(self, last_id: str = "") -> AsyncIterator[ServerEvent]:
-        """What happens from now on, or after ``last_id``, until the connection ends."""
+        """Yield events from now on, or after ``last_id``, until the connection ends."""
         stream = EventStream()
         headers = {"accept": "text/event-stream", **({"last-event-id": last_id} if last_id else {})}
         async with self._exchange("GET", "/sdk/events", headers=headers) as answer:

@@ -49,7 +49,7 @@ class Attachment:
 
 @dataclass(frozen=True, slots=True)
 class OutgoingMessage:
-    """What is to be said, to whom, and in which conversation.
+    """A message to send: content, recipient and conversation.
 
     ``message_id`` is chosen by who sends, so that the same message can be sent
     again after an answer that never came, and still arrives once.

@@ -1,4 +1,4 @@
-"""What cannot be used, and how a name or a peer's text is written in one line of an error."""
+"""Errors for unusable input, and the escaping of names and peers' texts in one line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What keeps an installation from running, as one line for whoever started it."""
+"""Reasons why an installation cannot run, as one line for the person who started it."""
 
 from __future__ import annotations
 

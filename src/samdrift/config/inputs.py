@@ -44,7 +44,7 @@ def read_certificates(file: Path) -> tuple[x509.Certificate, ...]:
 
 
 def reason(error: OSError) -> str:
-    """What the operating system says of a file, without its path."""
+    """Return the operating system's message about a file, without its path."""
     return (error.strerror or type(error).__name__).lower()
 
 

@@ -24,7 +24,7 @@ _HARD_LINKS = Path("/proc/sys/fs/protected_hardlinks")
 
 
 class Isolation(StrEnum):
-    """What an operating-system process may hold in memory."""
+    """The isolation level: which organisations' secrets an operating-system process may hold."""
 
     SHARED = "shared"
     """The secrets of all organisations, each used through its own vault."""

@@ -1,1 +1,1 @@
-"""What the roles say to each other: frozen messages and protocols, no logic."""
+"""Messages and protocols between the roles: frozen types, no logic."""

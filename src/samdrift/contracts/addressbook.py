@@ -29,4 +29,4 @@ class AddressBook(Protocol):
         """The latest copy; ``None`` as long as there has been none."""
 
     async def listing(self, organisation: ParticipantIdentifier, address: str) -> Listing:
-        """Whether ``address`` is a functional address of ``organisation``."""
+        """Return whether ``address`` is a functional address of ``organisation``."""

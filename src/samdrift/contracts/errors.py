@@ -12,7 +12,7 @@ class Explained(Exception):
 
 
 class NotServed(Explained):
-    """What was asked for is not for the asker, or not here any more: no retry, until it is announced."""
+    """The organisation is not served here, or not for the caller: no retry until it is announced."""
 
 
 class Temporary(Explained):

@@ -7,7 +7,7 @@ from enum import StrEnum
 
 
 class Verdict(StrEnum):
-    """What an attempt showed."""
+    """The result of an attempt."""
 
     DENIED = "denied"
     """Nothing was reached, and nothing was learned."""
@@ -19,13 +19,15 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """Who tried what, where. No text here names content, an identifier of a record, or a secret."""
+    """An attempt to cross: actor, operation and place. No text names content, a record's identifier, or a
+    secret.
+    """
 
     interface: str
     operation: str
     actor: str
     verdict: Verdict
     why: str = ""
-    """What leaked, in general words, or what kept the attempt from being made."""
+    """The leak in general words, or the reason why the attempt could not be made."""
     expected: bool = False
     """Whether the installation is meant to be so that this cannot be tried: it has no such interface."""

@@ -1,4 +1,4 @@
-"""What message clients are named by and may do: scopes, address patterns, algorithms (api-mt-mk 5)."""
+"""Message clients: names, scopes, address patterns, algorithms (api-mt-mk 5)."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class AddressPattern:
 
     before: str
     after: str | None
-    """What follows the ``*``; ``None`` when there is none, and the address is meant as it is."""
+    """The text after the ``*``; ``None`` if there is none and the address is literal."""
 
     @classmethod
     def parse(cls, text: str) -> Self:

@@ -33,7 +33,7 @@ class MessageStatus(StrEnum):
 
     @property
     def final(self) -> bool:
-        """Whether the flow is over, so that a client may delete the message (api-mt-mk 3)."""
+        """Return whether the flow is over, so that a client may delete the message (api-mt-mk 3)."""
         return self in _FINAL
 
 
@@ -51,7 +51,7 @@ class ReceiptState(StrEnum):
 
 
 class WorkKind(StrEnum):
-    """What waits to be done for an organisation in the message service."""
+    """Kinds of pending work for an organisation in the message service."""
 
     MESSAGE = "message"
     """Seal an outgoing message and hand it to the access point."""

@@ -1,4 +1,4 @@
-"""Who acts, in which role, and for what purpose: the arguments of every opening of a vault."""
+"""Principals, roles and purposes: the arguments of every opening of a vault."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class PrincipalKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Who acts.
+    """The acting person, system or worker.
 
     ``organisation`` is the participant identifier that the actor was
     authenticated for. The gate compares it with the organisation that is to be
@@ -58,10 +58,10 @@ class Purpose(StrEnum):
     EXPORT = "export"
     """Everything of the organisation is taken out, for it to keep or to move."""
     CLOSE = "close"
-    """What is under way ends, since the organisation is closed here."""
+    """Ending what is under way, since the organisation is closed here."""
     MEASURE = "measure"
     """Lengths of queues, for the operator's monitoring."""
     ADMINISTER = "administer"
     """The operator's staff see to the organisation's vaults and keys, without opening them."""
     IMPORT = "import"
-    """What the organisation had at another supplier is stored."""
+    """Storing what the organisation had at another supplier."""

@@ -91,7 +91,7 @@ class InboxItem:
 
 @dataclass(frozen=True, slots=True)
 class Poll:
-    """What is new for an organisation at its access point."""
+    """New items and events for an organisation at its access point."""
 
     events: tuple[TransferEvent, ...]
     inbox: tuple[InboxItem, ...]

@@ -1,4 +1,4 @@
-"""Who takes part in the demonstration."""
+"""The participants of the demonstration."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from samdrift.demo.cast import DemoOrganisation
 from samdrift.messageservice.oauth.issuers import OwnIssuers
 
 CLIENT = "demo"
-"""What every one of them is called at its authorisation server."""
+"""The name of each of them at its authorisation server."""
 FOLDER = "clients"
 
 

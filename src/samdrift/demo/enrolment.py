@@ -62,7 +62,7 @@ class EnrolledOperator:
 
 @dataclass(frozen=True, slots=True)
 class _Certificates:
-    """What was issued to one organisation."""
+    """Certificates issued to one organisation."""
 
     signing: x509.Certificate
     encryption: x509.Certificate

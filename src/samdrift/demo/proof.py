@@ -1,4 +1,4 @@
-"""What the demonstration claims about an exchange, checked against vaults and logs."""
+"""Checks of the demonstration's claims about an exchange, against vaults and logs."""
 
 from __future__ import annotations
 

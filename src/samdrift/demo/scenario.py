@@ -1,4 +1,4 @@
-"""What happens in the demonstration, each step checked: a worried school, a social service, a reply.
+"""The story of the demonstration, each step checked: a worried school, a social service, a reply.
 
 Everything is invented. A step that does not hold raises :class:`DemoFailed`.
 """

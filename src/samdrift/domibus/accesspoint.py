@@ -121,7 +121,7 @@ class DomibusAccessPoint:
                 raise unavailable(refusal, "mark") from None
 
     async def _header(self, envelope_id: str, envelope: OutgoingEnvelope) -> EnvelopeHeader:
-        """What the envelope says on its outside; Domibus does not look at it."""
+        """Read the envelope's header; Domibus does not examine it."""
         try:
             header = await envelope.header()
         except WireError as error:
@@ -146,7 +146,7 @@ class DomibusAccessPoint:
         return f"{envelope_id}@{self._settings.message_id_domain}"
 
     async def _has(self, message_id: str) -> bool:
-        """Whether Domibus has a message that it would not take: then it had taken it before."""
+        """Return whether Domibus has a message that it would not take: then it had taken it before."""
         try:
             return await self._plugin.status(message_id) is not MessageStatus.NOT_FOUND
         except PluginRefused as refusal:
@@ -178,7 +178,7 @@ class OutgoingEnvelope:
         self._begun: list[bytes] = []
 
     async def header(self) -> EnvelopeHeader:
-        """What the envelope says on its outside; :class:`WireError` when it is none."""
+        """Read the envelope's header; :class:`WireError` if it is not an envelope."""
         scanner = HeaderScanner()
         async for piece in self._source:
             self._begun.append(piece)

@@ -1,4 +1,4 @@
-"""What waits at a Domibus for one organisation, by the headers of the messages."""
+"""Messages that wait at a Domibus for one organisation, by their headers."""
 
 from __future__ import annotations
 

@@ -136,7 +136,7 @@ class Plugin:
         return await self._ask("status", domibus.ask_status(message_id), domibus.status)
 
     async def errors(self, message_id: str) -> tuple[ErrorEntry, ...]:
-        """What went wrong with a message that was submitted, in any order."""
+        """Return the errors of a submitted message, in any order."""
         try:
             return await self._ask("errors", domibus.ask_errors(message_id), domibus.errors)
         except PluginRefused:  # It is there twice: sent and received.

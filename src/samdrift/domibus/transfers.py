@@ -1,4 +1,4 @@
-"""What is new of the transfers under way, as events that a message service knows from interface C."""
+"""News about transfers under way, as events of interface C."""
 
 from __future__ import annotations
 
@@ -35,17 +35,17 @@ class Outcome:
 
 
 def waits(status: MessageStatus) -> bool:
-    """Whether an attempt failed and another one follows."""
+    """Return whether an attempt failed and another one follows."""
     return status in _WAITS
 
 
 def needs_errors(status: MessageStatus) -> bool:
-    """Whether the errors tell more about a message with this status."""
+    """Return whether the errors tell more about a message with this status."""
     return status in _WAITS | _FAILED
 
 
 def outcome(status: MessageStatus, errors: Sequence[ErrorEntry]) -> Outcome | None:
-    """What is to be told; ``None`` while the message simply goes its way."""
+    """Return the outcome to report; ``None`` while the message is on its way."""
     if status in _DELIVERED:
         return Outcome(TransferState.DELIVERED, TransferReason.NONE, "")
     if status in _WAITS:
@@ -148,7 +148,7 @@ class Transfers:
         self._watch.told(events)
 
     async def news(self, place: int) -> tuple[TransferEvent, ...]:
-        """What has happened to transfers, all at ``place``."""
+        """Return what has happened to transfers, all at ``place``."""
         under_way = await self._watch.under_way()
         self._round += 1
         asked_in = {each.envelope_id: self._asked_in.get(each.envelope_id, 0) for each in under_way}

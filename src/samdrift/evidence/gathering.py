@@ -42,7 +42,7 @@ class Order:
     organisation: ParticipantIdentifier
     message_id: str
     by: str
-    """Who asks; stands in the organisation's log."""
+    """The person who asks; recorded in the organisation's log."""
     section: bool = False
     """Whether all that its logs say from the message on is to be in it: proves more, and tells more."""
 
@@ -93,7 +93,9 @@ class _Writing:
         self._logs: dict[str, dict[str, object]] = {}
 
     async def role(self, role: Role) -> None:
-        """What the organisation has in one role. The head of the log is taken before the request is in it."""
+        """Collect what the organisation has in one role. The head of the log is taken before the request is
+        in it.
+        """
         for former in (False, True):
             said = [one.entry for one in self._found if (one.role, one.former) == (role, former)]
             if said:
@@ -182,7 +184,7 @@ class _Writing:
             self._digests[name] = (await self._archive.add(name, data)).partition(" ")[0]
 
     def statement(self, now: datetime) -> bytes:
-        """What is signed."""
+        """Return the signed content."""
         document = {
             "format": layout.FORMAT,
             "version": layout.VERSION,

@@ -21,9 +21,9 @@ TRANSPORT_RECEIPTS = "transport-receipts"
 MESSAGE_RECEIPTS = "message-receipts"
 PEER_CERTIFICATES = "peer-certificates"
 DIGESTS_FILE = "digests.jsonl"
-"""What the commitments in entries are to, one JSON object a line."""
+"""The digests that entries commit to, one JSON object a line."""
 COMMITTED = ("message", "envelope", "receipt")
-"""What entries commit to: the fact is named so, and ``_commitment``."""
+"""Objects that entries commit to: the fact has that name and ``_commitment``."""
 
 _RECEIPTS: Mapping[str, tuple[str, frozenset[str], str]] = {
     AuditEvent.AP_TRANSFER_DELIVERED: (TRANSPORT_RECEIPTS, frozenset({"transfer"}), "got.soap"),

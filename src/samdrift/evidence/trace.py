@@ -54,7 +54,7 @@ async def entries(
     roles: Iterable[Role],
     message_id: str,
 ) -> tuple[Logged, ...]:
-    """What the organisation's logs say of a message and of its receipt, the earliest first."""
+    """Return the entries of the organisation's logs about a message and its receipt, the earliest first."""
     found: dict[tuple[Role, bool, bytes], Logged] = {}
     wanted, seen = [message_id], set[str]()
     while wanted:

@@ -45,7 +45,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class EvidenceVerdict:
-    """What the evidence shows; valid when everything holds."""
+    """The verdict on evidence; valid if every finding holds."""
 
     organisation: str
     message: str
@@ -60,7 +60,7 @@ class EvidenceVerdict:
 
 @dataclass
 class _Said:
-    """What has been read: the files by their lines of digests, entries, and findings."""
+    """The state of reading: the files by their lines of digests, entries, and findings."""
 
     digests: dict[str, str] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
@@ -70,11 +70,11 @@ class _Said:
     """Numbers and hashes of a role's section."""
     ends: dict[str, tuple[int, bytes]] = field(default_factory=dict)
     kept: dict[str, str] = field(default_factory=dict)
-    """What commitments are to, SHA-256 in hex."""
+    """The digest of each commitment, SHA-256 in hex."""
     about: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     """Entries of each role's section."""
     receipts: dict[str, tuple[str, str]] = field(default_factory=dict)
-    """What each file of a receipt is for: the name that entries have for such ids, and the id."""
+    """The subject of each receipt file: the name that entries have for such ids, and the id."""
 
 
 class _File:
@@ -245,7 +245,7 @@ def _transport_receipt(said: _Said, name: str, data: bytes) -> Finding:
 
 
 def _content_type(data: bytes) -> str | None:
-    """What a receipt was sent as: it is kept without its header."""
+    """Return the content type that a receipt was sent with: it is kept without its header."""
     if not data.startswith(b"--"):
         return None
     boundary = data[2:200].split(b"\r\n", 1)[0].decode("ascii", "replace")

@@ -110,7 +110,7 @@ def _address_attributes(one: FunctionalAddress) -> dict[str, object]:
 
 
 def _equals(attribute: str) -> Filter:
-    """Whether the attribute, or one of its values, is the same without regard to case."""
+    """Return whether the attribute, or one of its values, is the same without regard to case."""
 
     def answers(resource: Resource, value: str) -> bool:
         held = resource.attributes[attribute]
@@ -121,7 +121,7 @@ def _equals(attribute: str) -> Filter:
 
 
 def _contains(*attributes: str) -> Filter:
-    """Whether one of the attributes has the value in it, without regard to case."""
+    """Return whether one of the attributes has the value in it, without regard to case."""
 
     def answers(resource: Resource, value: str) -> bool:
         held = (resource.attributes[attribute] for attribute in attributes)
@@ -132,7 +132,7 @@ def _contains(*attributes: str) -> Filter:
 
 
 def _of_organisation(attribute: str) -> Filter:
-    """Whether the organisation that an address belongs to has the value."""
+    """Return whether the organisation that an address belongs to has the value."""
     equals = _equals(attribute)
     return lambda resource, value: equals(resource.relationships["organization"], value)
 

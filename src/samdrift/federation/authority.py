@@ -92,7 +92,7 @@ def _read(path: Path) -> rsa.RSAPrivateKey:
 
 
 Applicant = rsa.RSAPublicKey | bytes
-"""Whose key is certified: a public key, or a certificate request in PEM."""
+"""The key to certify: a public key, or a certificate request in PEM."""
 
 _RESPONDER = "ocsp"
 _SIGNER = "smp"

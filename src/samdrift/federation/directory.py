@@ -89,7 +89,7 @@ class FunctionalAddress:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What the address book tells about one organisation."""
+    """The address book's entry about one organisation."""
 
     organisation: Organisation
     addresses: tuple[FunctionalAddress, ...] = ()

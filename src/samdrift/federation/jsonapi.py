@@ -53,7 +53,7 @@ Filter = Callable[[Resource, str], bool]
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """What a client asks of a collection."""
+    """A client's query of a collection."""
 
     filters: tuple[tuple[str, str], ...]
     include: frozenset[str]

@@ -1,4 +1,4 @@
-"""What the authorities have issued and revoked, kept in one file that only grows.
+"""The register of issued and revoked certificates, kept in one append-only file.
 
 One line for each event, so that a second start reads it in no time and a crash
 loses at most the last line.
@@ -50,7 +50,7 @@ class Register:
             self._append({**event, "revoked": revocation.at.isoformat(), "reason": revocation.reason.name})
 
     def knows(self, ca: Ca, serial: int) -> bool:
-        """Whether ``ca`` issued a certificate with that number."""
+        """Return whether ``ca`` issued a certificate with that number."""
         return (ca, serial) in self._issued
 
     def revocation(self, ca: Ca, serial: int) -> Revocation | None:

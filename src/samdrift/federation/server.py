@@ -40,12 +40,12 @@ from samdrift.wire.smp import Endpoint, PublishedCertificates, ServiceMetadata
 
 SML_ZONE = "sml.samdrift.test"
 DOCUMENTS = (SDK_MESSAGE_EXTENDED, RECEIPT_EXTENDED)
-"""What a participant receives unless told otherwise (transport-model-extended 3.2)."""
+"""The document types that a participant receives by default (transport-model-extended 3.2)."""
 
 
 @dataclass(frozen=True, slots=True)
 class FederationNames:
-    """What tells one federation and environment from another."""
+    """The names that distinguish one federation and environment from another."""
 
     identifier: str = FEDERATION_TEST
     sml_zone: str = SML_ZONE
@@ -158,7 +158,7 @@ class LocalFederation:
         )
 
     def dns_answer(self, question: bytes) -> bytes | None:
-        """What the name server answers."""
+        """Return the name server's answer."""
         match self.outages.failures.get(Service.SML):
             case None:
                 return self.sml.answer(question)

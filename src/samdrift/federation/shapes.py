@@ -1,4 +1,4 @@
-"""What the certificates of a federation look like: names, key usage, validity.
+"""The shapes of a federation's certificates: names, key usage, validity.
 
 They follow those that DIGG publishes for its environments: an access point
 root with an intermediate for each federation, a root that issues the SMP's
@@ -51,7 +51,7 @@ _ISSUERS = {
 
 
 class Use(StrEnum):
-    """What an end-entity certificate is for."""
+    """The use of an end-entity certificate."""
 
     ACCESS_POINT = "access-point"
     SMP = "smp"
@@ -115,13 +115,13 @@ def key_identifier(ca: Ca, key: rsa.RSAPublicKey) -> x509.SubjectKeyIdentifier:
 
 
 def ca_extensions() -> Iterator[tuple[x509.ExtensionType, bool]]:
-    """What makes a certificate an authority's, each with whether it is critical."""
+    """Yield the extensions of an authority's certificate, each with its criticality."""
     yield x509.BasicConstraints(ca=True, path_length=None), True
     yield _usage(key_cert_sign=True, crl_sign=True), True
 
 
 def use_extensions(use: Use) -> Iterator[tuple[x509.ExtensionType, bool]]:
-    """What limits an end entity's certificate to its use, each with whether it is critical."""
+    """Yield the extensions that limit an end entity's certificate to its use, each with its criticality."""
     yield x509.BasicConstraints(ca=False, path_length=None), False
     yield _KEY_USAGE[use], True
     if use in _EXTENDED:

@@ -48,7 +48,7 @@ def to_plain(service: ServiceMetadata) -> dict[str, Any]:
 
 
 def from_plain(plain: dict[str, Any]) -> ServiceMetadata:
-    """What :func:`to_plain` was made of."""
+    """Return the value that :func:`to_plain` was given."""
     document, process = plain["document"], plain["process"]
     return ServiceMetadata(
         ParticipantIdentifier(plain["participant"]),
@@ -96,7 +96,7 @@ _Key = tuple[str, str]
 
 
 class Smp:
-    """What participants have registered, kept in a folder, and what is published of it."""
+    """Registrations of participants, kept in a folder, and their published form."""
 
     def __init__(self, folder: Path, url: str, signer: SigningKey) -> None:
         """``url`` is the SMP's own address, for the references in service groups."""
@@ -129,7 +129,7 @@ class Smp:
         return frozenset(service.participant for service in self._services.values())
 
     def services(self, participant: ParticipantIdentifier) -> list[ServiceMetadata]:
-        """What a participant has registered."""
+        """Return a participant's registrations."""
         return [service for service in self._services.values() if service.participant == participant]
 
     def publish(self, participant: ParticipantIdentifier, document: DocumentIdentifier, body: bytes) -> None:

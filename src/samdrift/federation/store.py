@@ -12,7 +12,7 @@ from samdrift.contracts.errors import Explained
 
 
 def read(path: Path) -> Any:
-    """What ``path`` holds, or ``None`` when there is no such file."""
+    """Return the content of ``path``, or ``None`` if there is no such file."""
     try:
         return json.loads(path.read_bytes())
     except FileNotFoundError:
@@ -36,7 +36,7 @@ class Records:
         self._folder = folder
 
     def all(self) -> list[Any]:
-        """What is kept, in the order of the keys."""
+        """Return all values, in the order of the keys."""
         return [read(path) for path in sorted(self._folder.glob("[!.]*.json"))]
 
     def put(self, key: str, content: Any) -> None:

@@ -26,7 +26,7 @@ from samdrift.vault.gate import Gate
 
 @dataclass(frozen=True, slots=True)
 class Authorizing:
-    """What interface D needs to know its clients."""
+    """The parts by which interface D knows its clients."""
 
     issuers: OwnIssuers
     server: AuthorizationServer

@@ -48,7 +48,7 @@ class NotApart(Explained):
 
 @dataclass(frozen=True, slots=True)
 class Claims:
-    """What one installation would have for itself, by the setting that says so."""
+    """The exclusive resources of one installation, by the setting that claims them."""
 
     file: Path
     environment: tuple[str, str]
@@ -69,7 +69,7 @@ class Claims:
     tokens: frozenset[tuple[str, str]] = frozenset()
     """Library and label of the tokens of its organisations."""
     issuers: frozenset[bytes] = frozenset()
-    """Who says which access points are let in: digests of certificates."""
+    """The issuers whose access points are let in: digests of certificates."""
     credentials: Mapping[str, str] = field(default_factory=dict)
     """Credentials with passphrase and PINs; a supervisor has one set of them for all."""
     first_user: int | None = None
@@ -130,12 +130,12 @@ def _settings(one: str, other: str) -> str:
 
 
 def _inside(one: Sequence[str], other: Sequence[str]) -> bool:
-    """Whether one path is the other, or leads into it."""
+    """Return whether one path is the other, or leads into it."""
     return all(a == b for a, b in zip(one, other, strict=False))
 
 
 def _same_address(one: SocketAddress, other: SocketAddress) -> bool:
-    """Whether both cannot be listened on at once; port 0 is any that is free."""
+    """Return whether both cannot be listened on at once; port 0 is any that is free."""
     hosts = {_host(one.host), _host(other.host)}
     return one.port == other.port != 0 and (len(hosts) == 1 or "" in hosts)
 
@@ -210,7 +210,7 @@ def _tokens(config: Config) -> Iterator[tuple[str, str]]:
 
 
 def _numbers(places: Iterable[Path]) -> Iterator[tuple[int, int]]:
-    """What tells a file or folder whatever it is called: by hard links, or mounted a second time."""
+    """Return the identity of a file or folder under any name: by hard links, or mounted a second time."""
     for place in places:
         with contextlib.suppress(OSError):
             found = place.stat()

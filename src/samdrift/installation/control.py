@@ -1,4 +1,4 @@
-"""What the operator tells running processes: a socket for each, in a folder for the operator alone.
+"""The operator's commands to running processes: a socket for each, in a folder for the operator alone.
 
 One line of JSON in, one out. The operating system tells who asks: the user that
 the process runs as, and root, and nobody else. It tells who listens too, before

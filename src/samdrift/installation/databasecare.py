@@ -1,4 +1,4 @@
-"""What an installation does about its database as its administrator, at the start and while it runs."""
+"""Maintenance of an installation's database as its administrator, at the start and while it runs."""
 
 from __future__ import annotations
 

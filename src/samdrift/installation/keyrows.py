@@ -43,7 +43,7 @@ class KeyRow:
     standing: Standing
     key: HeldKey | None = None
     attention: str = ""
-    """What somebody has to see to, if anything."""
+    """The matter that needs attention, if any."""
 
     @property
     def in_use(self) -> bool:
@@ -108,7 +108,9 @@ def _standing(key: HeldKey, now: datetime, current: HeldKey | None) -> Standing:
 
 
 def _expiring(key: HeldKey, keys: Iterable[HeldKey], now: datetime) -> str:
-    """What to say of the key in use when its certificate ends soon and no other one takes over before."""
+    """Return the warning about the key in use if its certificate ends soon and no other one takes over
+    before.
+    """
     if key.certificate is None:
         return ""
     end = key.certificate.not_valid_after_utc

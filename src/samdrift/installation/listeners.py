@@ -19,7 +19,7 @@ from samdrift.net.tls import Own, TlsContext, server_tls
 
 
 class Door(StrEnum):
-    """What is reached from outside."""
+    """A listener that is reached from outside."""
 
     A = "a"
     C = "c"

@@ -37,7 +37,7 @@ def check_routing(config: Config) -> None:
 
 
 def registered(config: Config) -> Callable[[], Registrations]:
-    """What is registered now: a client that is added or removed needs no restart.
+    """Return the current registrations: adding or removing a client needs no restart.
 
     :class:`ConfigError` for a file that cannot be used at first.
     """

@@ -64,7 +64,7 @@ class Operator:
     gate: Gate
     service: MessageService | None
     authorization: Authorizing | None = None
-    """Who may use interface D; with ``address_d`` in the configuration."""
+    """The authorisation of interface D; with ``address_d`` in the configuration."""
 
     @property
     def messages(self) -> MessageService:
@@ -120,7 +120,7 @@ async def running(
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What the roles of one process are put together from."""
+    """The parts from which the roles of one process are composed."""
 
     config: Config
     roles: frozenset[Role]
@@ -184,7 +184,7 @@ async def _run_access_point(
 
 
 def named_in_metrics(config: Config) -> bool:
-    """Whether metrics name organisations."""
+    """Return whether metrics name organisations."""
     return config.metrics is not None and config.metrics.per_organisation
 
 

@@ -1,4 +1,4 @@
-"""What an operator may replace while an installation runs: its keys, and who may use interface C.
+"""Parts that an operator may replace while an installation runs: its keys, and the clients of interface C.
 
 The trust folder and bundles of issuers are followed where they are read
 (:mod:`samdrift.net.trustfolder`, :mod:`samdrift.net.tls`).
@@ -50,7 +50,7 @@ def identity_for_peers(store: KeyStore) -> tuple[Path, str]:
 
 
 def newest_identity(files: Callable[[], tuple[Path, str]]) -> Callable[[], TlsIdentity]:
-    """Who we are in TLS, of a key store that gives file and password of its newest key."""
+    """Return our TLS identity, from a key store that returns file and password of its newest key."""
 
     def identity() -> TlsIdentity:
         file, password = files()
@@ -60,7 +60,9 @@ def newest_identity(files: Callable[[], tuple[Path, str]]) -> Callable[[], TlsId
 
 
 def registered_clients(config: Config) -> Callable[[], Mapping[str, Client]]:
-    """Who may use interface C, as it stands in the configuration's file now; nothing else there is."""
+    """Return the clients of interface C as the configuration file has them now; nothing else of it is
+    read.
+    """
     file = config.file
     if file is None:
         clients = rolesettings.clients(config)

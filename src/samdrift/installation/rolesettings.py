@@ -1,4 +1,4 @@
-"""What each role is told of the configuration."""
+"""The settings of each role, from the configuration."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def documents(organisation: OrganisationConfig | None) -> tuple[DocumentIdentifi
 
 
 def clients(config: Config) -> dict[str, Client]:
-    """Who may use interface C, by the SHA-256 of the client certificate."""
+    """Return the clients of interface C, by the SHA-256 of the client certificate."""
     return {
         fingerprint: Client(organisation.identifier, system)
         for organisation in config.organisations
@@ -69,7 +69,7 @@ def message_service_settings(config: Config, own: MessageServiceConfig) -> Messa
 
 
 def profiles(config: Config) -> dict[ParticipantIdentifier, OrganisationProfile]:
-    """What the message service knows of each organisation that it serves."""
+    """Return the message service's profile of each organisation that it serves."""
     return {
         one.identifier: _profile(one) for one in config.organisations if Role.MESSAGE_SERVICE in one.roles
     }

@@ -47,7 +47,7 @@ def vaults_of(gate: Gate, organisation: ParticipantIdentifier) -> list[Registrat
 
 
 async def _unlocked(keys: KeyStore, vault: str, passphrase: bytes) -> bool:
-    """Whether a vault that waited for its officer is open now."""
+    """Return whether a vault that waited for its officer is open now."""
     if not keys.locked(vault):
         return False
     try:

@@ -22,7 +22,7 @@ KINDS: Mapping[PrincipalKind, str] = {
     PrincipalKind.USER: "user",
     PrincipalKind.OPERATOR: "operator's staff",
 }
-"""What each kind is called in a result; a kind without a name is one that nobody has thought of."""
+"""The name of each kind in a result; a kind without a name has not been considered."""
 
 
 def strangers(own: ParticipantIdentifier, theirs: ParticipantIdentifier) -> dict[str, Principal]:
@@ -95,7 +95,9 @@ async def in_own_vaults(gate: Gate, own: ParticipantIdentifier, planted: Planted
 
 
 async def _learned(vault: Any, question: Question, planted: Planted, *, compare: bool) -> str:
-    """What leaks: the other's records are told, or are answered for otherwise than what nobody has."""
+    """Return the leak: another organisation's records are returned, or answered differently from nonexistent
+    ones.
+    """
     told = await _told(vault, question, planted)
     if any(trace in told for trace in planted.traces):
         return "the answer tells of it"
@@ -154,11 +156,11 @@ QUESTIONS: Mapping[Role, tuple[Mapping[str, Question], Mapping[str, Question]]] 
         },
     ),
 }
-"""What is asked of a vault: for everything, and for a record by its name."""
+"""Queries to a vault: for everything, and for a record by its name."""
 
 
 async def _enters(opening: Any) -> str:
-    """What leaks when the opening is not denied."""
+    """Return the leak if the opening is not denied."""
     try:
         async with opening:
             return "the vault was opened"

@@ -28,7 +28,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came back."""
+    """The answer to a call."""
 
     status: int
     content_type: str
@@ -65,7 +65,7 @@ async def ask(http: HttpClient, base: str, request: Request, token: str = "") ->
 
 
 async def attempt(http: HttpClient, base: str, call: Call, planted: Planted, token: str = "") -> str:
-    """What the call about another organisation's records gives away; empty when that is nothing."""
+    """Return what the call about another organisation's records reveals; empty if nothing."""
     return learned(
         call,
         planted,
@@ -77,7 +77,7 @@ async def attempt(http: HttpClient, base: str, call: Call, planted: Planted, tok
 async def reference(
     http: HttpClient, base: str, call: Call, planted: Planted, token: str = ""
 ) -> tuple[Planted, Answer | None]:
-    """What nobody has, and the answer about it, where that is to be compared."""
+    """Return a nonexistent record and the answer about it, for comparison."""
     nobody = nobodys(planted.created_at)
     return nobody, await ask(http, base, call.request(nobody), token) if call.same else None
 
@@ -85,7 +85,7 @@ async def reference(
 def learned(
     call: Call, planted: Planted, theirs: Answer, nobody: Planted, about_nobody: Answer | None
 ) -> str:
-    """What the answer gives away beside that about what nobody has."""
+    """Return what the answer reveals, compared with that about a nonexistent record."""
     request = call.request(planted)
     asked = f"{request.path} {request.headers}".encode() + (request.body or b"")
     traces = [trace.encode() for trace in planted.traces if trace.encode() not in asked]

@@ -28,7 +28,7 @@ from samdrift.wire import sdkmessage
 from samdrift.wire.identifiers import NO_PROCESS, SDK_MESSAGE_EXTENDED, ParticipantIdentifier
 
 CHECKER = Principal(PrincipalKind.WORKER, "isolation-check")
-"""Who the check is in the canaries' logs, when it does what an organisation does for itself."""
+"""The principal of the check in the canaries' logs when it acts for an organisation itself."""
 
 _DOMAIN = "isolation-check.invalid"
 _LABEL = "Isolation check"
@@ -57,13 +57,15 @@ class Planted:
 
     @property
     def traces(self) -> tuple[str, ...]:
-        """What must not come back to anybody else who has not named it."""
+        """Return the values that must not be returned to another party that has not named them."""
         ids = (self.message_id, self.envelope_id, self.transfer_id, self.item_id)
         return (self.marker, *ids)
 
 
 def nobodys(now: datetime) -> Planted:
-    """What nobody has: an answer about it is what an answer about another's must be like."""
+    """Return identifiers that exist nowhere; answers about another organisation's records must equal answers
+    about these.
+    """
     name = secrets.token_hex(8)
     organisation = ParticipantIdentifier.parse(f"0203:{name}.invalid")
     message_id, envelope_id, transfer_id, item_id = (str(uuid4()) for _ in range(4))
@@ -158,7 +160,7 @@ async def deliver(gate: Gate, planted: Planted, now: datetime) -> str:
 
 
 async def waits(gate: Gate, planted: Planted, item_id: str) -> bool:
-    """Whether an item waits in the canary's inbox still."""
+    """Return whether an item waits in the canary's inbox still."""
     async with gate.open(CHECKER, planted.organisation, Role.ACCESS_POINT, Purpose.MAINTAIN) as vault:
         return await vault.incoming_body(item_id) is not None
 

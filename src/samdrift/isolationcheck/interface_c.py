@@ -100,7 +100,7 @@ async def _try(
     *,
     denied: bool = False,
 ) -> bool:
-    """Whether there was an answer; ``denied`` is whether it is a denial that there is none."""
+    """Return whether there was an answer; ``denied`` is whether it is a denial that there is none."""
     try:
         leak = await _attempt(gate, base, http, call, planted)
     except NoAnswer:
@@ -117,7 +117,7 @@ async def _try(
 
 
 async def _attempt(gate: Gate, base: str, http: HttpClient, call: Call, planted: Planted) -> str | None:
-    """What leaked; ``None`` when no item stayed as long as the call took.
+    """Return the leak; ``None`` if no item stayed as long as the call took.
 
     The canary's own message service takes its items away as soon as it sees them:
     what is reached for must still be there after the answer, or the answer proves nothing.

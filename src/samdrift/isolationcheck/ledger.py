@@ -1,4 +1,4 @@
-"""What was tried in one run of the check, and what became of it."""
+"""The record of attempts in one run of the check, with their results."""
 
 from __future__ import annotations
 

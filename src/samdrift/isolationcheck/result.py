@@ -33,7 +33,7 @@ class NoResult(Explained, ValueError):
 
 
 def document(ledger: Ledger, config: IsolationCheckConfig, federation: str, at: datetime) -> Document:
-    """What was tried and what became of it: no content, no identifier of any record."""
+    """Return the attempts and their results: no content, no identifier of any record."""
     return {
         "format": FORMAT,
         "at": at.isoformat(timespec="seconds"),
@@ -79,7 +79,7 @@ def verify(data: bytes) -> tuple[Document, x509.Certificate]:
 
 
 def _is_whole(found: Document) -> bool:
-    """Whether everything is there that a reader is shown."""
+    """Return whether everything is there that a reader is shown."""
     counts, rows = ("attempts", "denied"), ("interface", "operation", "actor", "why")
     interfaces, listed = found.get("interfaces"), [found.get(name) for name in ("leaks", "untried")]
     return (
@@ -95,13 +95,13 @@ def _is_whole(found: Document) -> bool:
 
 
 def _all_held(found: Document) -> bool:
-    """Whether nothing that is listed contradicts that the check passed."""
+    """Return whether nothing that is listed contradicts that the check passed."""
     tried = 0 < found["attempts"] == found["denied"]
     return tried and not found["leaks"] and all(row.get("expected") is True for row in found["untried"])
 
 
 def signer(certificate: x509.Certificate) -> dict[str, str]:
-    """Who signed, for whoever compares it with the certificate that they know."""
+    """Return the signer, to be compared with the certificate that the reader knows."""
     return {
         "subject": subject(certificate),
         "certificate_sha256": certificate.fingerprint(hashes.SHA256()).hex(),
@@ -109,7 +109,7 @@ def signer(certificate: x509.Certificate) -> dict[str, str]:
 
 
 def facts(result: Mapping[str, Any]) -> dict[str, str]:
-    """What the log of each organisation is told."""
+    """Return the facts for the log of each organisation."""
     return {
         "attempts": str(result["attempts"]),
         "denied": str(result["denied"]),
@@ -121,7 +121,7 @@ def facts(result: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _said(result: Document) -> Document:
-    """What is signed."""
+    """Return the signed content."""
     return {name: value for name, value in result.items() if name not in ("signature", "sha256")}
 
 

@@ -49,21 +49,21 @@ _SIGNED = b"samdrift key backup\0"
 
 @dataclass(frozen=True, slots=True)
 class VaultBackup:
-    """What one vault is restored from; with the root key's share and the seal, its secret can be opened."""
+    """The backup of one vault; with the root key's share and the seal, its secret can be opened."""
 
     vault: str
     root_share: bytes = field(repr=False)
-    """What the installation's root key gives for this vault."""
+    """The share that the installation's root key gives for this vault."""
     seal: bytes = field(repr=False)
     files: Mapping[str, bytes] = field(repr=False)
     """The files of the vault's folder, by name, with the locked secret among them."""
     beside: Mapping[str, bytes] = field(repr=False)
-    """What stands beside them, by folder and name: what was decided about keys, which are in a token."""
+    """Further files, by folder and name: decisions about keys, references to keys in an HSM."""
 
 
 @dataclass(frozen=True, slots=True)
 class BackupHeader:
-    """What stands in the clear: which backup this is."""
+    """The clear part: which backup this is."""
 
     number: str
     organisation: str
@@ -129,7 +129,7 @@ def read_header(file: bytes) -> BackupHeader:
 
 
 def unwrap_backup(file: bytes, passphrases: Mapping[str, bytes]) -> tuple[VaultBackup, ...]:
-    """What is in the file; ``LOCKED`` unless the passphrases are those of its two custodians."""
+    """Return the content of the file; ``LOCKED`` unless the passphrases are those of its two custodians."""
     clear, wrapped = _parts(file)
     try:
         stretchings = {name: Stretching.read(parts) for name, parts in clear["custodians"].items()}
@@ -163,7 +163,7 @@ def _key(
 
 
 def _parts(file: bytes) -> tuple[dict[str, Any], bytes]:
-    """What stands in the clear, and the wrapped rest."""
+    """Split a file into its clear part and the wrapped rest."""
     try:
         clear = json.loads(file)
         wrapped = _bytes(clear.pop("wrapped"))

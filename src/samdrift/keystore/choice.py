@@ -97,7 +97,7 @@ class KeyChoice(ABC):
         return tuple(keys[each] for each in found)
 
     def keys(self, vault: str) -> tuple[HeldKey, ...]:
-        """What the vault holds, for people, also while it is locked: by name, the newest first."""
+        """List the vault's keys for people, also while it is locked: by name, the newest first."""
         states, order = self._states(vault), list(KeyName)
         decided = {name: states.of(name) for name in KeyName}
 

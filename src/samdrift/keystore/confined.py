@@ -231,7 +231,7 @@ def _give(folder: int, user: int, group: int, mode: int) -> None:
 
 
 def _entries(folder: Path) -> list[os.DirEntry[str]]:
-    """What lies in a folder; nothing where there is no such folder, or where a link is in its place."""
+    """List a folder; empty if there is no such folder, or if a link is in its place."""
     try:
         with _opened(folder) as (descriptor, _):
             return _scanned(descriptor)

@@ -1,4 +1,4 @@
-"""What every key store offers: one interface for keys in encrypted files and for keys in an HSM.
+"""The interface of every key store: for keys in encrypted files and for keys in an HSM.
 
 A store holds the keys of many vaults, each under the vault's random id, and of
 the operator itself. Nothing here gives a private key away: what comes out is a
@@ -49,7 +49,9 @@ class DataKeys:
 
     @property
     def first(self) -> DataKey:
-        """What rows are found by is marked by this one for ever: a mark that changed would find nothing."""
+        """Return the generation that marks rows for searching, for ever: a changed mark would find
+        nothing.
+        """
         return self.generations[-1]
 
 
@@ -144,22 +146,22 @@ class KeyStore(Protocol):
         """
 
     def data_keys(self, vault: str) -> DataKeys:
-        """What the vault's content is encrypted with; ``MISSING`` before :meth:`begin`."""
+        """Return the vault's data keys; ``MISSING`` before :meth:`begin`."""
 
     def rotate_data_key(self, vault: str) -> None:
         """Make a new generation, by which everything is sealed from now on, in every process."""
 
     def has_data_key(self, vault: str) -> bool:
-        """Whether the vault's content can be read here, perhaps once it is unlocked.
+        """Return whether the vault's content can be read here, perhaps once it is unlocked.
 
         Never again once its keys are destroyed.
         """
 
     def state(self, vault: str) -> Hashable:
-        """What changes when the vault's data keys or lock do; cheap enough for every opening."""
+        """Return a value that changes with the vault's data keys or lock; cheap enough for every opening."""
 
     def token_keys(self, vault: str, today: date) -> tuple[TokenKey, ...]:
-        """What access tokens are signed with, the newest first; made and replaced by themselves."""
+        """Return the signing keys of access tokens, the newest first; created and replaced automatically."""
 
     def renew_token_keys(self, vault: str, today: date) -> None:
         """Make and remove keys that access tokens are signed with, as far as that is due."""
@@ -174,7 +176,7 @@ class KeyStore(Protocol):
         """Keep a password as the newest; older ones stay, for a change that is cut short."""
 
     def keys(self, vault: str) -> tuple[HeldKey, ...]:
-        """What the vault holds, for people: by name, the newest first."""
+        """List the vault's keys for people: by name, the newest first."""
 
     def retire(self, vault: str, name: str, number: int) -> None:
         """Remove a key for good, also one that waits; the one in use stays (``ACTIVE``)."""
@@ -186,7 +188,7 @@ class KeyStore(Protocol):
         """Have the vault unlocked by its organisation's officer, with this passphrase, or by nobody."""
 
     def in_token(self, vault: str) -> bool:
-        """Whether the vault opens with its organisation's token, in which its keys are made."""
+        """Return whether the vault opens with its organisation's token, in which its keys are made."""
 
     def use_token(self, vault: str, organisation: ParticipantIdentifier) -> None:
         """Have the vault opened by the organisation's token, in which its keys are made from now on.
@@ -204,13 +206,15 @@ class KeyStore(Protocol):
         """The PIN of the vault's token, for a process that is for this vault alone; ``None`` without one."""
 
     def locked(self, vault: str) -> bool:
-        """Whether the vault waits for its organisation's officer; using its keys is ``LOCKED``."""
+        """Return whether the vault waits for its organisation's officer; using its keys is ``LOCKED``."""
 
     def unlock_key(self, vault: str) -> bytes:
-        """What opens this vault and no other, for a process that shall open nothing else; ``LOCKED``."""
+        """Return the key that opens this vault and no other, for a process that serves it alone;
+        ``LOCKED``.
+        """
 
     def back_up(self, vault: str) -> VaultBackup:
-        """What the vault can be restored from, also while it waits for its officer."""
+        """Return a backup of the vault, also while it waits for its officer."""
 
     def restore(self, backup: VaultBackup, officer: bytes | None = None) -> None:
         """Bring the vault back where its keys or its seal are lost; ``ACTIVE`` where they are not.

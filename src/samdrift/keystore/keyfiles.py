@@ -14,7 +14,7 @@ from samdrift.contracts.errors import Explained, Temporary
 
 
 class KeyName(StrEnum):
-    """What a key is for; a vault has at most one active key of each."""
+    """The purpose of a key; a vault has at most one active key of each."""
 
     SIGNING = "signing"
     ENCRYPTION = "encryption"
@@ -49,7 +49,7 @@ class KeyFault(StrEnum):
 
 
 class KeyStoreError(Explained, ValueError):
-    """What went wrong with a key, in words without secrets and without the vault's id."""
+    """A fault with a key, in words without secrets and without the vault's id."""
 
     def __init__(self, fault: KeyFault, text: str) -> None:
         super().__init__(text)

@@ -1,4 +1,4 @@
-"""What one custodian has asked for and another one approves, when both are not at one terminal.
+"""Requests that one custodian makes and another approves, when both are not at one terminal.
 
 A request is a file that its asker has signed, an approval one beside it that
 the other person has signed, over the same words. A request is used by writing a
@@ -34,7 +34,7 @@ _ID = re.compile(r"[0-9a-f]{8}")
 
 @dataclass(frozen=True, slots=True)
 class Matter:
-    """What is to be done, in the words that both persons see and sign."""
+    """An action, in the words that both persons see and sign."""
 
     action: str
     """The command, like ``org close``."""
@@ -46,7 +46,7 @@ class Matter:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What somebody has asked for, and who has approved it, if anybody has."""
+    """A request, and who has approved it, if anyone has."""
 
     id: str
     matter: Matter
@@ -59,7 +59,7 @@ class Request:
         return self.at + LASTS
 
     def content(self) -> bytes:
-        """What asker and approver sign."""
+        """Return the content that asker and approver sign."""
         matter = self.matter
         words = [self.id, matter.action, matter.organisation, matter.text, self.by, self.at.isoformat()]
         return json.dumps(words).encode()

@@ -13,7 +13,7 @@ from samdrift.keystore.wrapping import Lock, LockedSecret, WrappingError, sealed
 
 
 def backed_up(vault_folder: Path, unlocker: Unlocker, folder: Path) -> VaultBackup:
-    """What the vault with its files in ``folder`` can be restored from."""
+    """Return the backup of a vault with its files in ``folder``."""
     files = {name: confined.read(folder / name) for name in confined.names(folder)}
     beside = {
         f"{inner}/{name}": confined.read(vault_folder / inner / name)

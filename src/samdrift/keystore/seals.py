@@ -48,7 +48,7 @@ class Seals:
         return number
 
     def any(self) -> bool:
-        """Whether there are seals, of whichever vault."""
+        """Return whether there are seals, of whichever vault."""
         return any(map(_SEAL.fullmatch, os.listdir(self._folder)))
 
     def read(self, vault: str, number: int) -> bytes:

@@ -140,7 +140,7 @@ class SoftwareKeyStore(KeyChoice):
                 files.add_data_key()
 
     def data_keys(self, vault: str) -> DataKeys:
-        """What the vault's content is encrypted with; ``MISSING`` before :meth:`begin`."""
+        """Return the vault's data keys; ``MISSING`` before :meth:`begin`."""
         return self._reading(vault, lambda folder: self._open(vault, folder).data_keys())
 
     def rotate_data_key(self, vault: str) -> None:
@@ -149,7 +149,7 @@ class SoftwareKeyStore(KeyChoice):
             files.add_data_key()
 
     def has_data_key(self, vault: str) -> bool:
-        """Whether the vault's content can be read here, perhaps once it is unlocked.
+        """Return whether the vault's content can be read here, perhaps once it is unlocked.
 
         Never again once its keys are destroyed.
         """
@@ -167,7 +167,7 @@ class SoftwareKeyStore(KeyChoice):
         return None
 
     def state(self, vault: str) -> Hashable:
-        """What changes when the vault's data keys or lock do; cheap enough for every opening."""
+        """Return a value that changes with the vault's data keys or lock; cheap enough for every opening."""
         folder = vaultfolder.current(self._vault_folder(vault))
         return None if folder is None else (folder.name, tuple(data_key_numbers(folder)))
 
@@ -229,7 +229,7 @@ class SoftwareKeyStore(KeyChoice):
             self._lock_anew(vault, *self._unlocker.new_lock(vault, officer))
 
     def in_token(self, vault: str) -> bool:
-        """Whether the vault opens with its organisation's token, in which its keys are made."""
+        """Return whether the vault opens with its organisation's token, in which its keys are made."""
         folder = vaultfolder.current(self._vault_folder(vault))
         return folder is not None and bool(self._locked(vault).lock.token)
 
@@ -245,7 +245,7 @@ class SoftwareKeyStore(KeyChoice):
             self._unlocker.settle(vault, self._locked(vault).lock)
 
     def locked(self, vault: str) -> bool:
-        """Whether the vault waits for its organisation's officer."""
+        """Return whether the vault waits for its organisation's officer."""
         try:
             self._unlocker.key(vault)
         except KeyStoreError as error:
@@ -253,11 +253,13 @@ class SoftwareKeyStore(KeyChoice):
         return False
 
     def unlock_key(self, vault: str) -> bytes:
-        """What opens this vault and no other, for a process that shall open nothing else; ``LOCKED``."""
+        """Return the key that opens this vault and no other, for a process that serves it alone;
+        ``LOCKED``.
+        """
         return self._unlocker.key(vault)
 
     def back_up(self, vault: str) -> VaultBackup:
-        """What the vault can be restored from, also while it waits for its officer."""
+        """Return a backup of the vault, also while it waits for its officer."""
         folder = self._vault_folder(vault)
         with vaultfolder.writing(folder):
             return self._reading(vault, partial(backed_up, folder, self._unlocker))

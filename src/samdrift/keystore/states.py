@@ -30,20 +30,20 @@ _FILE = re.compile(r"([a-z-]+)-([0-9]{4,9})\.(from-([0-9]{8}T[0-9]{6}Z)|revoked|
 
 @dataclass(frozen=True, slots=True)
 class KeyState:
-    """What was decided about one key."""
+    """Decisions about one key."""
 
     active_from: datetime | None = None
     """When it is used first; at once, without."""
     revoked: bool = False
     compromised: bool = False
-    """Somebody else may have it: it opens nothing any more either."""
+    """It may be known to someone else: it opens nothing any more either."""
 
     def in_use(self, now: datetime) -> bool:
-        """Whether it may be used for something new."""
+        """Return whether it may be used for something new."""
         return not self.revoked and not self.planned(now)
 
     def planned(self, now: datetime) -> bool:
-        """Whether its time has not come."""
+        """Return whether its time has not come."""
         return self.active_from is not None and now < self.active_from
 
 

@@ -1,4 +1,4 @@
-"""Who opens the vaults' secrets: the whole installation, or a process that was handed a few keys.
+"""Unlockers of the vaults' secrets: for the whole installation, or for a process with a few keys.
 
 An unlocker gives the key that opens a vault's secret, and nothing that leads to
 another vault's. The key of a vault that its organisation's officer unlocks is
@@ -61,7 +61,9 @@ class Unlocker(Protocol):
         """Keep nothing in memory of what opened the vault."""
 
     def shares(self, vault: str) -> tuple[bytes, bytes]:
-        """What opens the vault's secret, or does together with its officer: of the root key, and the seal."""
+        """Return the root key's share and the seal, which open the vault's secret alone or together with its
+        officer.
+        """
 
     def put_back(self, vault: str, lock: Lock, root_share: bytes, seal: bytes) -> None:
         """Write a lost seal again; ``MISMATCH`` under another root key, ``ACTIVE`` if it is not lost."""

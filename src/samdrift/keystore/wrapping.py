@@ -41,7 +41,7 @@ class OlderFormat(Exception):
 
 @dataclass(frozen=True, slots=True)
 class ScryptCost:
-    """What one guess at the passphrase costs; 32 MiB and three passes unless told."""
+    """The cost of one guess at the passphrase; 32 MiB and three passes by default."""
 
     n: int = 1 << 15
     r: int = 8
@@ -90,7 +90,7 @@ class Stretching:
 
 @dataclass(frozen=True, slots=True)
 class Lock:
-    """What opens a vault's secret, besides the root key: which seal, and perhaps an officer or a token."""
+    """The lock of a vault's secret besides the root key: which seal, and perhaps an officer or an HSM."""
 
     seal: int
     officer: Stretching | None = None

@@ -1,4 +1,4 @@
-"""What a message client may do, as its access token says (api-mt-mk 5.1, 5.2)."""
+"""The rights of a message client, from its access token (api-mt-mk 5.1, 5.2)."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Access:
         return Principal(PrincipalKind.SYSTEM, self.client, self.organisation.value)
 
     def covers(self, address: str) -> bool:
-        """Whether the mailbox of this functional address is the client's.
+        """Return whether the mailbox of this functional address is the client's.
 
         Clauses: api-mt-mk 5.2 step 2.
         """
@@ -50,8 +50,8 @@ class Authorization(Protocol):
     """Tells what an access token opens, whoever issued it."""
 
     async def access(self, token: str) -> Access:
-        """What the bearer of ``token`` may do now; :class:`Unauthorized` when that is nothing."""
+        """Return what the bearer of ``token`` may do now; :class:`Unauthorized` if nothing."""
 
 
 class AuthorizationUnavailable(Temporary):
-    """Nobody can tell now whether a token is good: its issuer's keys cannot be had. Later it may be."""
+    """The token cannot be verified now: its issuer's keys are unavailable. It may succeed later."""

@@ -36,7 +36,7 @@ from samdrift.wire.identifiers import ParticipantIdentifier
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What the role needs from outside: everything that reaches over the network, time and chance."""
+    """The role's environment: everything that reaches over the network, time and chance."""
 
     gate: Gate
     discovery: Discovery

@@ -20,7 +20,7 @@ _BODY = "/messagePayload/message/messageBody"
 
 @dataclass(frozen=True, slots=True)
 class Malware:
-    """What was found in a message: the scanner's name of it is for the log, the finding for the sender."""
+    """Malicious code in a message: the scanner's name of it is for the log, the finding for the sender."""
 
     signature: str
     finding: Finding
@@ -60,7 +60,7 @@ def _parts(message: SdkMessage) -> Iterator[tuple[str, Iterable[bytes]]]:
 
 
 def _names(message: SdkMessage) -> Iterator[str]:
-    """What a message is called, and what is in it: short texts, looked through together."""
+    """Return the short texts of a message, its label among them, to be scanned together."""
     yield message.label
     for document in message.documents:
         yield from (text for text in (document.id, document.name, document.index) if text)

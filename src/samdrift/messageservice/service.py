@@ -1,4 +1,4 @@
-"""What a message client may ask of the message service, for the organisation that it acts for."""
+"""Operations that a message client may ask of the message service, for the organisation that it acts for."""
 
 from __future__ import annotations
 
@@ -135,7 +135,9 @@ class MessageService:
     async def _scan(
         self, principal: Principal, organisation: ParticipantIdentifier, message: SdkMessage
     ) -> bool:
-        """Whether the message is known to hold no malicious code; where that cannot be told now, it waits."""
+        """Return whether the message is known to hold no malicious code; where that cannot be told now, it
+        waits.
+        """
         try:
             malware = await self._screening.malware(organisation, message)
         except ScannerUnavailable:

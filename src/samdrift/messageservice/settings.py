@@ -1,4 +1,4 @@
-"""What the operator and each organisation decide for the message service."""
+"""Settings of the message service, chosen by the operator and by each organisation."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class MessageServiceSettings:
 
 @dataclass(frozen=True, slots=True)
 class OrganisationProfile:
-    """What the message service knows of an organisation that it serves.
+    """The message service's profile of an organisation that it serves.
 
     Clauses: content-specification 4.3.3.3 sentence 4.
     """

@@ -154,7 +154,9 @@ class LocalAddressBook:
                 await asyncio.sleep(self._retry.total_seconds())
 
     async def listing(self, organisation: ParticipantIdentifier, address: str) -> Listing:
-        """Whether ``address`` is one of ``organisation``; what the copy has not is asked of the service."""
+        """Return whether ``address`` is one of ``organisation``; what the copy has not is asked of the
+        service.
+        """
         if self._copy is not None and self._copy.address(organisation, address):
             return Listing.LISTED
         try:

@@ -72,7 +72,7 @@ class HttpAnswer:
 
     @property
     def encoded(self) -> bool:
-        """Whether the body has a coding, which was not asked for and could unfold to any size."""
+        """Return whether the body has a coding, which was not asked for and could unfold to any size."""
         return self._response.headers.get("content-encoding", "identity").lower() != "identity"
 
     async def pieces(self) -> AsyncIterator[bytes]:

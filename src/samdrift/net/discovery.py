@@ -80,7 +80,9 @@ class SmpDiscovery:
         return await self._flight.run(key, lambda: self._look_up(participant, document))
 
     async def _still_trusted(self, metadata: ServiceMetadata) -> bool:
-        """Whether the signer has not become untrusted since; to be out of reach of his issuer is no news."""
+        """Return whether the signer has not become untrusted since; to be out of reach of his issuer is no
+        news.
+        """
         if metadata.signer is None:
             return False
         verdict = await self._certificates.check(metadata.signer, CertificatePurpose.SMP, self._clock())

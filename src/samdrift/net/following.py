@@ -1,4 +1,4 @@
-"""What files give now: read again when they have changed, without a restart.
+"""Values that are built from files, and rebuilt without a restart when the files have changed.
 
 An operator replaces certificates in steps, and a file can be read when it is
 half written. So a state of the files that cannot be used changes nothing: what
@@ -80,7 +80,7 @@ class Followed(Generic[T]):
 
 
 def file_state(file: Path) -> tuple[int, int, int] | None:
-    """What changes when a file is replaced or written anew; ``None`` when it is not there."""
+    """Return a value that changes when a file is replaced or rewritten; ``None`` if it is missing."""
     try:
         stat = file.stat()
     except OSError:
@@ -89,7 +89,7 @@ def file_state(file: Path) -> tuple[int, int, int] | None:
 
 
 def folder_state(folder: Path) -> tuple[tuple[str, tuple[int, int, int] | None], ...]:
-    """What changes when a file in ``folder`` comes, goes or changes."""
+    """Return a value that changes when a file in ``folder`` is added, removed or changed."""
     try:
         return tuple((file.name, file_state(file)) for file in sorted(folder.iterdir()))
     except OSError:

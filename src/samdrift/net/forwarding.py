@@ -212,7 +212,7 @@ class _Body:
 
 
 def _has_body(headers: Headers) -> bool:
-    """Whether a body comes; one without a length comes in chunks (RFC 9112 6.3)."""
+    """Return whether a body comes; one without a length comes in chunks (RFC 9112 6.3)."""
     said = {name.lower(): value for name, value in headers}
     return b"transfer-encoding" in said or said.get(b"content-length", b"0").strip(b"0") != b""
 

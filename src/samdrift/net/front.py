@@ -18,7 +18,7 @@ from samdrift.wire.as4.addressee import AddresseeReader
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 Later = Callable[[Scope], Awaitable[Response]]
-"""What is answered while a process is away."""
+"""The answer while a process is away."""
 
 
 class Front:

@@ -28,7 +28,7 @@ _PIECE = 256 << 10
 _MOST = 16 << 20
 """Bytes of an answer that is no envelope."""
 _OTHER_SHAPE = (KeyError, TypeError, ValueError, OverflowError, RecursionError)
-"""What reading a document raises that is not as agreed."""
+"""Exceptions from reading a document of another shape than agreed."""
 
 
 def encode_submission(submission: Submission) -> dict[str, object]:

@@ -23,7 +23,7 @@ class ExternalIssuer:
 
     issuer: str
     audience: str
-    """What its tokens for interface D name in ``aud``."""
+    """The ``aud`` of its tokens for interface D."""
     keys: KeysAt | None = None
     """Its JWK Set; when absent, its metadata tell where that is."""
     tls_issuers: Path | None = None

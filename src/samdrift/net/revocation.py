@@ -46,7 +46,7 @@ _Get = Callable[[], Coroutine[Any, Any, Published | None]]
 
 @dataclass(frozen=True, slots=True)
 class _Kept:
-    """What was had last, if anything, and when to ask for a fresh one."""
+    """The last evidence, if any, and when to ask for a fresh one."""
 
     published: Published | None
     ask_again: datetime
@@ -77,7 +77,7 @@ class RevocationSource:
         self._flight: SingleFlight[_Key, None] = SingleFlight()
 
     async def answer(self, certificate: x509.Certificate, issuer: x509.Certificate) -> Published | None:
-        """What the issuer's responder says about ``certificate`` (RFC 6960)."""
+        """Return the answer of the issuer's responder about ``certificate`` (RFC 6960)."""
         for url in responders(certificate):
             get = partial(self._ask, url, certificate, issuer)
             if found := await self._have((url, certificate.serial_number), get):
@@ -144,7 +144,7 @@ class RevocationSource:
 
 
 def _valid(kept: _Kept | None, now: datetime) -> Published | None:
-    """What is kept, as long as its issuer declared it valid."""
+    """Return the kept evidence, as long as its issuer declared it valid."""
     if kept is None or kept.published is None or now >= kept.published.until:
         return None
     return kept.published

@@ -148,7 +148,9 @@ class ClientCertificateProtocol(HttpToolsProtocol, Ending):
 
     @property
     def _offered(self) -> bool:
-        """Whether the head that has just come is to come again, without the offer of another protocol."""
+        """Return whether the head that has just come is to come again, without the offer of another
+        protocol.
+        """
         parser: _Parser = self.parser  # type: ignore[assignment]
         return parser.offers_another_protocol()
 

@@ -30,7 +30,7 @@ class TlsIdentity:
 
 
 Own = TlsIdentity | Callable[[], TlsIdentity]
-"""Who we are in TLS; a function where a new certificate comes in a file of its own, as in a key store."""
+"""Our TLS identity; a function where a new certificate comes in a file of its own, as in a key store."""
 
 
 class TlsContext:

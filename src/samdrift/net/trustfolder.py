@@ -22,7 +22,7 @@ from samdrift.trust.keys import KeyMaterialError, certificates
 from samdrift.trust.policy import SIGNS, SIGNS_AND_DECRYPTS, SIGNS_OR_DECRYPTS, ChainPolicy, KeyUses
 
 Policies = Mapping[CertificatePurpose, ChainPolicy]
-"""Whom to trust, for every purpose."""
+"""The trust policy for every purpose."""
 
 _KEY_USES: Mapping[CertificatePurpose, KeyUses] = {
     CertificatePurpose.ACCESS_POINT: SIGNS_AND_DECRYPTS,

@@ -38,7 +38,9 @@ def lines(path: Path) -> list[str]:
 
 
 def recipients(texts: Iterable[str]) -> tuple[str, ...]:
-    """Whom to encrypt for, each once; :class:`MoveError` for none, or what is no recipient of age."""
+    """Return the recipients to encrypt for, each once; :class:`MoveError` for none, or for what is not an
+    age recipient.
+    """
     given = tuple(dict.fromkeys(texts))
     if not 0 < len(given) <= _MOST_RECIPIENTS:
         raise MoveError(MoveFault.RECIPIENT, f"1 to {_MOST_RECIPIENTS} recipients are needed (--to age1...)")
@@ -48,7 +50,7 @@ def recipients(texts: Iterable[str]) -> tuple[str, ...]:
 
 
 def fingerprint(recipient: str) -> str:
-    """What a recipient is named by in a log."""
+    """Return the name of a recipient in a log."""
     return sha256(recipient.encode()).hexdigest()
 
 

@@ -64,7 +64,7 @@ class Checking:
     """A visitor that stores nothing, and knows at the end whether the logs are whole."""
 
     _organisation: str = ""
-    """Who alone may have transfers in it; anybody when it is empty, for who only reads."""
+    """The only organisation that may have transfers in it; empty for any, for a mere reader."""
     pages: list[str] = field(default_factory=list)
     _heads: dict[tuple[str, str], ChainHead] = field(default_factory=dict)
     """Of each log that was read so far, by part and id; the id of the organisation's own is not known yet."""

@@ -45,7 +45,9 @@ class Contents:
 
     def __init__(self, outputs: Outputs) -> None:
         self.documents: list[Members] = []
-        """What each document has: names as they stand in the message, and what became of texts and files."""
+        """The members of each document: names as in the message, and the files that texts and attachments
+        became.
+        """
         self._outputs = outputs
         self._stream = XmlStream(self, LARGE)
         self._path: list[str] = []

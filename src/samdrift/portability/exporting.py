@@ -50,7 +50,7 @@ from samdrift.wire.identifiers import ParticipantIdentifier
 
 @dataclass(frozen=True, slots=True)
 class Exported:
-    """What was written."""
+    """The written export."""
 
     manifest: Manifest
     manifest_sha256: str
@@ -123,7 +123,7 @@ class _Writing:
         self._logs: dict[str, LogState] = {}
 
     async def preamble(self, installation: Administration, roles: Iterable[Role]) -> None:
-        """What the export is, and how the organisation was set up."""
+        """Write what the export is, and how the organisation was set up."""
         config = installation.config
         entry = next((one for one in config.organisations if one.identifier == self._organisation), None)
         vaults = [one.vault for role in roles if (one := self._gate.registry.find(self._organisation, role))]
@@ -251,7 +251,7 @@ async def _log(
 
 
 def described(organisation: ParticipantIdentifier, entry: OrganisationConfig | None) -> dict[str, Any]:
-    """What the configuration says of it; no path, password or key, which mean nothing elsewhere."""
+    """Return the organisation's configuration; no path, password or key, which mean nothing elsewhere."""
     if entry is None:
         return {"identifier": organisation.value, "configured": False}
     external, domibus = entry.external_issuer, entry.domibus

@@ -48,7 +48,7 @@ _PATIENCE = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What is to be taken in, and how."""
+    """An order to import an export."""
 
     organisation: ParticipantIdentifier
     file: Path
@@ -56,7 +56,7 @@ class Order:
     signer: str
     """SHA-256 of the certificate whose key must have signed."""
     by: str
-    """Who has it done."""
+    """The person who has it done."""
     take_over: bool = False
     """Whether what was under way is gone on with here; else it ends here."""
     digest: str | None = None
@@ -65,7 +65,7 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """What was taken in."""
+    """The imported export."""
 
     manifest: Manifest
     manifest_sha256: str

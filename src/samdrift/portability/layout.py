@@ -43,7 +43,7 @@ MOST_DOCUMENT = 128 << 20
 _AP, _MT = Role.ACCESS_POINT, Role.MESSAGE_SERVICE
 
 BEFORE: tuple[Part, ...] = (parts.INCOMING,)
-"""What came in is read before the message service's vault is, and what was sent after it.
+"""Parts that are read before the message service's vault: what came in; what was sent is read after it.
 
 So what passes from one vault to the other meanwhile is in one of them, or in both, and known by its id.
 """

@@ -1,4 +1,4 @@
-"""What an export says of itself, signed with the organisation's key.
+"""The manifest of an export, signed with the organisation's key.
 
 ``manifest.json.sig`` is RSASSA-PKCS1-v1_5 with SHA-256 over the bytes of
 ``manifest.json``, which ``openssl dgst -verify`` checks. The manifest names the
@@ -37,7 +37,7 @@ class Log:
 
 @dataclass(frozen=True, slots=True)
 class Files:
-    """What comes before the manifest."""
+    """The files before the manifest."""
 
     count: int
     bytes: int

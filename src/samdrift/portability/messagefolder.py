@@ -79,7 +79,7 @@ class MessageFolder:
             self._close()
 
     def _read(self, contents: Contents, piece: bytes | None) -> bool:
-        """Whether it is an SDK message so far. Nothing is unpacked of one that is not."""
+        """Return whether it is an SDK message so far. Nothing is unpacked of one that is not."""
         try:
             contents.close() if piece is None else contents.feed(piece)
         except WireError:
@@ -169,7 +169,7 @@ class _Attachment:
 
 
 def _parsed(attributes: str | None) -> Any:
-    """What a message says of itself besides its documents, as the object that it is."""
+    """Return the attributes of a message, without its documents, as an object."""
     try:
         return json.loads(attributes or "null")
     except (ValueError, RecursionError):

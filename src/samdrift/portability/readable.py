@@ -19,7 +19,7 @@ CONTENT: Final = {
     "gone": "togs bort medan exporten gjordes",
     "none": "finns inte hos leverantören",
 }
-"""What became of a message's content."""
+"""The fate of a message's content."""
 
 _COLUMNS: Final = (
     *("Riktning", "Status", "Daterat", "Lagrat", "Rubrik", "Från organisation", "Från adress"),
@@ -109,7 +109,7 @@ def history(facts: Facts) -> Iterator[str]:
 
 
 def receipt(facts: Facts, file: str) -> str:
-    """What a message receipt says, to follow the text of its message."""
+    """Return the text of a message receipt, to follow the text of its message."""
     way = "skickad" if facts["direction"] == "out" else "mottagen"
     said = f"{facts['created_at']}  {facts['status']}  {way}, {facts['counterpart']}  {file}"
     return title("Meddelandekvittens") + _flat(said) + "\n"

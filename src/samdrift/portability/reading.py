@@ -45,7 +45,7 @@ class Visitor(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """What an export says of itself at its end, not yet to be believed."""
+    """The statement at the end of an export, not yet to be believed."""
 
     manifest: Manifest
     encoded: bytes
@@ -85,7 +85,7 @@ class Statement:
 
 @dataclass
 class _Read:
-    """What has been read so far."""
+    """The state of reading."""
 
     sums: list[str] = field(default_factory=list)
     records: dict[str, int] = field(default_factory=dict)

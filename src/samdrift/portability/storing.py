@@ -93,7 +93,9 @@ class Storing:
             await page.opening.__aexit__(None, None, None)
 
     async def _wanted(self, part: Part, records: Sequence[layout.Record]) -> bool:
-        """Whether the page is to be stored and is not there: an arrival may have been cut short after it."""
+        """Return whether the page is to be stored and is not there: an arrival may have been cut short after
+        it.
+        """
         standing = self._standing[part.role]
         if standing is ArrivalStanding.DONE:
             return False
@@ -131,7 +133,7 @@ def _key(part: Part, facts: Facts) -> tuple[str, ...]:
 
 
 def _without_body(part: Part, facts: Facts, at: str) -> Facts:
-    """What has become of a record whose body was removed while the export was made.
+    """Return a record whose body was removed while the export was made.
 
     A message was deleted, an envelope that came in was fetched, a transfer came to
     an end, which is not known here.

@@ -38,7 +38,7 @@ _PLAIN: Final = re.compile(r"[a-z0-9]([a-z0-9_-]{0,62}[a-z0-9])?")
 
 @dataclass(frozen=True, slots=True)
 class Unpacked:
-    """What is in the folder."""
+    """The unpacked folder."""
 
     statement: Statement
     attachments: int

@@ -50,19 +50,19 @@ def pause(failures: int) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Handed:
-    """What a process is handed over its channel as it starts."""
+    """Secrets and sockets that a process is handed over its channel as it starts."""
 
     line: bytes
     """One line, without its end."""
     sockets: Sequence[socket.socket] = ()
     """Become the process's; ours are closed."""
     user: UnixUser | None = None
-    """Whom it runs as; as we do, without."""
+    """The Unix user that it runs as; our own if ``None``."""
 
 
 @dataclass(frozen=True, slots=True)
 class UnixUser:
-    """Whom a process runs as: the numbers of a user, of its group, and of the groups besides."""
+    """The Unix user of a process: the numbers of a user, of its group, and of further groups."""
 
     user: int
     group: int
@@ -89,7 +89,7 @@ class Child:
         self._prepare = prepare
         self._process: subprocess.Popen[bytes] | None = None
         self.user: UnixUser | None = None
-        """Whom it runs as; as we do, without."""
+        """The Unix user that it runs as; our own if ``None``."""
         self._writer: asyncio.StreamWriter | None = None
 
     async def start(self) -> bool:

@@ -1,4 +1,6 @@
-"""What the supervisor hands to a process as it starts: one line, and the sockets that it is to serve."""
+"""The hand-over from the supervisor to a process as it starts: one line, and the sockets that it is to
+serve.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,7 @@ NOBODY = "nobody"
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one process may take."""
+    """Resource limits of one process."""
 
     memory: int
     """Bytes that it may write to."""
@@ -68,12 +70,12 @@ class WorkerHandOver:
     config: Path
     roles: tuple[Role, ...]
     doors: tuple[Door, ...]
-    """What each of the sockets is, in their order."""
+    """The listeners of the sockets, in their order."""
     limits: Limits
     organisation: str | None
     vault: str | None
     keys: Mapping[str, bytes] = field(repr=False)
-    """What opens each of its vaults; the operator's own keys are in one too."""
+    """The key that opens each of its vaults; the operator's own keys are in one too."""
     pin: str | None = field(repr=False)
     """Of the organisation's token, where its keys are in one."""
     database: str = field(repr=False)
@@ -81,7 +83,7 @@ class WorkerHandOver:
 
     @property
     def kind(self) -> str:
-        """What it is, in metrics and in the log."""
+        """Return the kind of process, for metrics and log."""
         return NOBODY if self.vault is None else self.roles[0].value
 
     def line(self) -> bytes:
@@ -131,7 +133,7 @@ class FrontHandOver:
 
 
 def _read(line: bytes) -> dict[str, Any]:
-    """What both have."""
+    """Read the fields that both have."""
     document: dict[str, Any] = json.loads(line)
     document["config"] = Path(document["config"])
     document["doors"] = tuple(map(Door, document["doors"]))

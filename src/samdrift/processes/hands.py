@@ -83,7 +83,7 @@ class Hands:
             self._shown = installed
 
     def opening(self, vault: str) -> bytes | None:
-        """What tells the key and PIN that open a vault; empty when nothing does, now or any more.
+        """Return a digest of the key and PIN that open a vault; empty if nothing opens it now.
 
         ``None`` while the organisation's token is away: whoever opened the vault before can go on.
         """
@@ -158,7 +158,7 @@ class Hands:
         self._keys.renew_token_keys(vault, system_clock().date())
 
     def _user(self, registration: Registration | None, roles: tuple[Role, ...]) -> UnixUser | None:
-        """Whom a worker runs as, once nothing of its former life runs any more."""
+        """Return the Unix user of a worker, once nothing of its former life runs any more."""
         if registration is None:
             user = self.users.nobody()
             end_survivors(user)

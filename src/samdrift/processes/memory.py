@@ -31,7 +31,7 @@ class MemoryUse:
 
 
 def used() -> MemoryUse:
-    """What this process takes now; nothing where the system does not tell."""
+    """Return the memory of this process; empty where the system does not report it."""
     try:
         found = dict(_FIELD.findall(Path("/proc/self/smaps_rollup").read_text()))
     except OSError:

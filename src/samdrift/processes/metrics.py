@@ -41,7 +41,7 @@ _EXPIRY = "samdrift_certificate_expiry_seconds"
 _LOWEST = ("_created", _EXPIRY)
 _SUFFIX = re.compile(r"_(?:total|created|bucket|count|sum)\Z")
 _HELD_IN_COMMON = ("", "operator", "organisations")
-"""What labels say instead of an organisation."""
+"""Label values in place of an organisation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ class Misfit(ValueError):
 
 
 class Gathered(Collector):
-    """What was last gathered of the workers, and what the front adds of itself."""
+    """Metrics last gathered from the workers, and those that the front adds."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""What the supervisor starts: a front or a worker, told by the first argument which.
+"""Entry point of the processes that the supervisor starts: front or worker, by the first argument.
 
 Everything else comes over standard input, so that the list of processes of the
 machine tells nothing of who is served here.

@@ -241,7 +241,7 @@ class _House:
             _LOGGER.error("supervisor: a look at an organisation's keys does not end")
 
     def _failed(self, vault: str, error: BaseException) -> bytes:
-        """Whatever is wrong with what lies there, it is that vault's fault alone."""
+        """Log a fault of a vault's keys, whatever it is: it concerns that vault alone."""
         if vault not in self._told:
             self._told.add(vault)
             _LOGGER.error("supervisor: an organisation's keys cannot be read (%s)", type(error).__name__)
@@ -302,7 +302,7 @@ def _configured(config: Config) -> frozenset[Role]:
 
 
 def _role_of(door: Door) -> Role | None:
-    """Who answers there; ``None`` for everybody."""
+    """Return the role that answers there; ``None`` for all of them."""
     if door is Door.METRICS:
         return None
     return Role.MESSAGE_SERVICE if door is Door.D else Role.ACCESS_POINT

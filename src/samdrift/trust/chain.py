@@ -39,7 +39,7 @@ def find_chain(
 
 
 def issued(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
-    """Whether ``issuer`` has signed ``certificate``, under its own name."""
+    """Return whether ``issuer`` has signed ``certificate``, under its own name."""
     try:
         if certificate.issuer != issuer.subject:
             return False
@@ -50,7 +50,7 @@ def issued(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
 
 
 def _encoded_as_signed(certificate: x509.Certificate) -> bool:
-    """Whether the signature fills its bit string, whose count of unused bits nobody signs.
+    """Return whether the signature fills its bit string, whose count of unused bits nobody signs.
 
     Otherwise another certificate, byte for byte, would be as good as the one that was issued.
     """

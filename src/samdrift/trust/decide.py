@@ -45,7 +45,7 @@ _RULES = {
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What was gathered about a certificate and its issuers, in DER, and not to be believed unchecked."""
+    """Evidence about a certificate and its issuers, in DER, not to be believed unchecked."""
 
     crls: tuple[bytes, ...] = ()
     ocsps: tuple[bytes, ...] = ()
@@ -175,7 +175,7 @@ def _purpose(certificate: x509.Certificate, policy: ChainPolicy) -> CertificateV
 
 
 def _readable(load: Callable[[bytes], object], data: bytes) -> bool:
-    """Whether ``data`` is what it should be; one broken list must not spoil the others."""
+    """Return whether ``data`` is what it should be; one broken list must not spoil the others."""
     try:
         load(data)
     except (ValueError, x509.InvalidVersion):

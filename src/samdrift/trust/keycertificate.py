@@ -33,7 +33,7 @@ _HYPHENATED = re.compile(r"(?<![0-9])([0-9]{6})-([0-9]{4})(?![0-9])")
 
 
 class KeyPurpose(StrEnum):
-    """What a key of an organisation is certified for."""
+    """The purpose that a key of an organisation is certified for."""
 
     SIGNATURE = "signature"
     DECRYPTION = "decryption"
@@ -77,14 +77,14 @@ class Owner:
 
     @property
     def domain(self) -> str:
-        """What stands for it in the domain name system; empty for identifiers of other kinds."""
+        """Return its domain name; empty for identifiers of other kinds."""
         code, _, value = self.identifier.partition(":")
         return value if code == "0203" else ""
 
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """What the certificate is checked against."""
+    """The expectations that a certificate is checked against."""
 
     owner: Owner
     purpose: KeyPurpose
@@ -99,7 +99,7 @@ class Expected:
 
 @dataclass(frozen=True, slots=True)
 class KeyCertificateVerdict:
-    """What is wrong with it; nothing, when it can be used."""
+    """The flaws of a certificate; none if it can be used."""
 
     flaws: tuple[Flaw, ...]
 
@@ -184,7 +184,7 @@ def _issuing(
 
 
 def _may_be_used(certificate: x509.Certificate, purpose: KeyPurpose) -> bool:
-    """What the issuer says of the use; where it says nothing, it allows everything."""
+    """Return whether the issuer allows the use; an issuer that says nothing allows everything."""
     for extension in certificate.extensions:
         value = extension.value
         if isinstance(value, x509.KeyUsage):

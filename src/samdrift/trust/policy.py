@@ -1,4 +1,4 @@
-"""What makes a certificate acceptable for one purpose in one federation and environment."""
+"""Trust policies: rules for accepting a certificate for one purpose in one federation and environment."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class RevocationMode(StrEnum):
 
 
 class KeyUse(StrEnum):
-    """What an issuer allows a key for (RFC 5280 4.2.1.3), as far as the federation's keys are used."""
+    """Key usages (RFC 5280 4.2.1.3), as far as the federation uses them."""
 
     SIGN = "digital_signature"
     NON_REPUDIATION = "content_commitment"

@@ -1,4 +1,4 @@
-"""What issuers publish about revocation: where, and until when it holds (component-pki 2.8, 2.9).
+"""Published revocation information: where it is, and until when it holds (component-pki 2.8, 2.9).
 
 Enough is checked here to keep rubbish out of a cache where something good may
 lie; whether the evidence proves anything is decided in :mod:`samdrift.trust.decide`.

@@ -72,7 +72,7 @@ class Standing(StrEnum):
 
     WAITING = "waiting"
     UNDER_WAY = "under-way"
-    """Somebody attempts it now."""
+    """An attempt is being made now."""
     DELIVERED = "delivered"
     FAILED = "failed"
     UNKNOWN = "unknown"
@@ -173,7 +173,7 @@ class AccessPointVault(Vault):
         return due
 
     async def events(self, after: int, limit: int) -> tuple[TransferEvent, ...]:
-        """What happened to transfers, with a sequence over ``after``; in the order of commit."""
+        """Return events of transfers with a sequence over ``after``, in the order of commit."""
         return tuple(map(event, await self._work.query(_EVENTS, after, limit)))
 
     async def known_receipt(self, as4_message_id: str, peer: str) -> bytes | None:
@@ -273,7 +273,7 @@ class AccessPointVault(Vault):
         return Standing(stood or Standing.UNKNOWN)
 
     async def refused(self, limit: int) -> tuple[LogEntry, ...]:
-        """What the log says of envelopes that were refused, the latest first."""
+        """Return the log's entries about refused envelopes, the latest first."""
         return tuple(map(logbook.entry, await self._work.query(logbook.REFUSED, limit)))
 
 

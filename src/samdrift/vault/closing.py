@@ -61,13 +61,13 @@ class Stock:
     """Messages and receipts of a message service, transfers and received envelopes of an access point."""
     bodies: int
     under_way: int
-    """What has not come to its end: to be sent, to be answered, to be fetched."""
+    """The number of unfinished things: to be sent, to be answered, to be fetched."""
     log_length: int
     log_hash: bytes
     exported: bool
     """Whether the log was exported after the vault had been suspended for the last time."""
     ended: tuple[Happening, ...]
-    """What was under way and ended for the closing, from the log."""
+    """Entries of the log about what was under way and ended for the closing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,13 +83,13 @@ class Closing:
 
 
 class Closings:
-    """What is known of organisations that are closed, or being closed."""
+    """The record of organisations that are closed, or being closed."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
     async def stock(self, organisation: ParticipantIdentifier) -> tuple[Stock, ...]:
-        """What each of the organisation's vaults holds now."""
+        """Count what each of the organisation's vaults holds now."""
         found = await self._rows(
             "SELECT role, vault, schema, state FROM registry.registrations WHERE organisation = %s"
             " ORDER BY role",
@@ -116,7 +116,7 @@ class Closings:
         )
 
     async def _told(self, schema: str, event: AuditEvent) -> tuple[Happening, ...]:
-        """What a vault's log says of an event, the oldest first."""
+        """Return the entries of a vault's log about an event, the oldest first."""
         question = sql.SQL(_TOLD).format(schema=sql.Identifier(schema))
         rows = await (await self._connection.execute(question, (_word(event),))).fetchall()
         return tuple(Happening.parse(content) for (content,) in rows)
@@ -173,7 +173,7 @@ class Closings:
 
 
 def _word(event: AuditEvent) -> str:
-    """What the content of an entry has only when it tells of that event (its form is canonical)."""
+    """Return the text that only entries about that event contain (the form is canonical)."""
     return f'"event":"{event.value}"'
 
 

@@ -244,7 +244,7 @@ class Crossings:
         ]
 
     def _gives(self, held: Mapping[str, bytes], vault: str) -> bool:
-        """Whether a process that holds these keys gets the data key of ``vault``."""
+        """Return whether a process that holds these keys gets the data key of ``vault``."""
         try:
             SoftwareKeyStore(self._secrets, HandedUnlocker(held)).data_keys(vault)
         except KeyStoreError:
@@ -252,7 +252,7 @@ class Crossings:
         return True
 
     def _sealer(self, vault: str, of: str) -> Sealer:
-        """What seals for ``vault`` with the data key of the vault ``of``."""
+        """Return a sealer for ``vault`` with the data key of the vault ``of``."""
         return Sealer(vault, self._keys.data_keys(of))
 
 

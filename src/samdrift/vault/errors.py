@@ -1,4 +1,4 @@
-"""What can go wrong at the gate. Texts name no organisation, no record and no database object."""
+"""Errors of the gate. Texts name no organisation, no record and no database object."""
 
 from __future__ import annotations
 

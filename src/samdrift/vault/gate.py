@@ -50,7 +50,7 @@ SELECT vault FROM registrations WHERE reader IS NULL
 UNION ALL SELECT NULL FROM installation WHERE reader IS NULL
 """
 _OF_MOVES = frozenset({Purpose.EXPORT, Purpose.IMPORT})
-"""What a worker alone opens a vault for, and also one of an organisation that is suspended."""
+"""Purposes for which only a worker opens a vault, also of a suspended organisation."""
 
 
 def _now() -> datetime:
@@ -91,7 +91,7 @@ class Gate:
         self._announcements = Announcements(partial(self._run, self._operator))
         self._rooms: dict[str, Room] = {}
         self._vaults: dict[str, str] = {}
-        """Whose each login is or was."""
+        """The vault of each current or former login."""
         self._hosted: set[str] = set()
 
     @classmethod
@@ -272,7 +272,7 @@ class Gate:
         return await self._read_operator_log((logbook.AFTER, (after, limit)))
 
     async def refused(self, limit: int) -> tuple[LogEntry, ...]:
-        """What the operator's log says of envelopes that no organisation was to get, the latest first."""
+        """Return the entries of the operator's log about envelopes for no organisation, the latest first."""
         return await self._read_operator_log((logbook.REFUSED, (limit,)))
 
     async def without_reader(self) -> frozenset[str | None]:
@@ -415,7 +415,7 @@ class WorkerGate(Generic[V]):
 
 
 def _may(principal: Principal, organisation: ParticipantIdentifier, purpose: Purpose) -> bool:
-    """Whether a principal may open a vault of ``organisation``. Nobody may who is not named here."""
+    """Return whether a principal may open a vault of ``organisation``. Nobody may who is not named here."""
     if principal.kind is PrincipalKind.WORKER:
         return principal.organisation in (None, organisation.value)
     if purpose in _OF_MOVES:

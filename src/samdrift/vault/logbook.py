@@ -46,7 +46,7 @@ LAST = "SELECT sequence FROM log_head"
 
 
 def append_statement(happenings: Sequence[Happening]) -> Statement:
-    """What appends ``happenings`` to the log of the vault whose login runs it."""
+    """Return the statement that appends ``happenings`` to the log of the vault whose login runs it."""
     contents = [happening.content() for happening in happenings]
     traces: list[int] = []
     ends: list[int] = []
@@ -63,5 +63,5 @@ def entry(row: Row) -> LogEntry:
 
 
 def trace(identifier: str) -> int:
-    """What an identifier is found by: 63 bits of its SHA-256, whatever its length."""
+    """Return the search key of an identifier: 63 bits of its SHA-256."""
     return int.from_bytes(hashlib.sha256(identifier.encode("utf-8", "replace")).digest()[:8]) >> 1

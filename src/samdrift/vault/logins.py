@@ -36,7 +36,7 @@ _LIMITS = {
 }
 """Defaults of every session of a login. PostgreSQL lets a session change each of them for itself."""
 _FIRM = {"temp_file_limit": "256MB"}
-"""What a session cannot change; it takes a superuser to set it, or to let somebody."""
+"""Settings that a session cannot change; only a superuser can set them, or grant that."""
 
 _LOGIN = "SELECT rolconnlimit, rolcanlogin FROM pg_roles WHERE rolname = %s"
 _SETTINGS = """

@@ -38,7 +38,7 @@ LONGEST_ADDRESS = 256
 """Characters of a functional address, in the contract of interface D (recipientAttentionDef)."""
 
 _DETAILS = ("label", "sender_address", "recipient_address", "attributes")
-"""What is sealed of a message, in this order; there were no attributes before they were kept."""
+"""The sealed details of a message, in this order; older rows have no attributes."""
 
 SALT_BYTES = 32
 """Random bytes before a digest that the log commits to."""
@@ -188,7 +188,7 @@ def mailbox(row: Row, sealer: Sealer) -> str | None:
 def opened_details(
     sealed: bytes | None, message_id: str, direction: str, sealer: Sealer
 ) -> dict[str, str | None]:
-    """What is sealed of a message, by name; nothing but names for one that was deleted."""
+    """Return the sealed details of a message, by name; nothing but names for a deleted one."""
     texts = [] if sealed is None else _details(sealed, message_id, direction, sealer)
     return dict(zip_longest(_DETAILS, texts))
 
@@ -208,7 +208,7 @@ def _sealed_details(texts: list[str], message_id: str, direction: str, sealer: S
 
 
 def sealed_event(event: StatusEvent, message_id: str, direction: Direction, sealer: Sealer) -> bytes:
-    """What a status event says, sealed for its message."""
+    """Seal the texts of a status event for its message."""
     facts = {"title": event.title, "detail": event.detail, "path": event.path}
     return resealed_event(facts, message_id, direction, sealer)
 
@@ -226,7 +226,7 @@ def status_event(row: Row, message_id: str, direction: Direction, sealer: Sealer
 
 
 def opened_event(sealed: bytes, message_id: str, direction: str, sealer: Sealer) -> dict[str, str]:
-    """What a status event says, by name."""
+    """Open the texts of a status event, by name."""
     title, detail, path = _decode(sealer.open(sealed, f"status event {direction} {message_id}"))
     return {"title": title, "detail": detail, "path": path}
 

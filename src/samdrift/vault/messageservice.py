@@ -182,7 +182,7 @@ class MessageServiceVault(SessionKeys):
         return received
 
     async def was_processed(self, item_id: str) -> bool:
-        """Whether the access point's item needs nothing more."""
+        """Return whether the access point's item needs nothing more."""
         return bool(await self._work.query(_PROCESSED, item_id))
 
     async def mark_processed(self, item_id: str, *, now: datetime) -> None:
@@ -429,7 +429,7 @@ class MessageServiceVault(SessionKeys):
         self._work.later(_POSTPONE, kind.value, record_id, next_attempt)
 
     async def finish_work(self, kind: WorkKind, record_id: str) -> None:
-        """What was to be done is done; nothing happens when nothing was planned."""
+        """Remove finished work; nothing happens if none was planned."""
         self._work.later(_FINISH, kind.value, record_id)
 
     async def next_due(self) -> datetime | None:

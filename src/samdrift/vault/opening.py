@@ -1,4 +1,4 @@
-"""What the vaults of both roles have in common: one opening is one unit of work."""
+"""The common part of both roles' vaults: one opening is one unit of work."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Room:
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """Who opens a vault, and why."""
+    """The principal and purpose of an opening."""
 
     principal: Principal
     purpose: Purpose

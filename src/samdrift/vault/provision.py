@@ -117,7 +117,7 @@ class Provisioner:
         await rights.end_strays(self._connection, self._database)
 
     async def registrations(self) -> tuple[Registration, ...]:
-        """Who is hosted, read as administrator: the registry's own login may be out of order."""
+        """Read the registrations as administrator: the registry's own login may be out of order."""
         await self._run("SET search_path = registry")
         rows = await self._rows(REGISTRATIONS)
         await self._run("RESET search_path")
@@ -174,7 +174,9 @@ class Provisioner:
         await self._announce()
 
     async def arriving(self, organisation: ParticipantIdentifier) -> bool:
-        """Whether something that the organisation brings from another supplier has not all come yet."""
+        """Return whether something that the organisation brings from another supplier has not all come
+        yet.
+        """
         schemas = await self._rows(
             "SELECT schema FROM registry.registrations WHERE organisation = %s", organisation.value
         )

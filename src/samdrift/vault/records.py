@@ -1,4 +1,4 @@
-"""What the vaults keep, as the roles see it. Times carry time zone UTC, sizes are bytes of plaintext."""
+"""Records of the vaults, as the roles see them. Times carry time zone UTC, sizes are bytes of plaintext."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from samdrift.wire.identifiers import DocumentIdentifier, ParticipantIdentifier,
 
 @dataclass(frozen=True, slots=True)
 class OutgoingEnvelope:
-    """What an envelope that was handed over says about itself."""
+    """The header of a submitted envelope."""
 
     envelope_id: str
     conversation_id: str
@@ -85,7 +85,7 @@ class Backlog:
 
 @dataclass(frozen=True, slots=True)
 class IncomingEnvelope:
-    """What is known about an envelope that came in, besides its bytes."""
+    """Facts about an incoming envelope, besides its bytes."""
 
     as4_message_id: str
     envelope_id: str
@@ -127,7 +127,7 @@ class MessageRecord:
     confidentiality: bool
     size: int
     attributes: str
-    """What else the message says of itself besides its documents, in the form of interface D."""
+    """Further attributes of the message, without its documents, in the form of interface D."""
 
     @property
     def mailbox(self) -> str:
@@ -148,7 +148,7 @@ class StatusEvent:
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """What became of messages up to a place in the log."""
+    """Changes of messages up to a place in the log."""
 
     place: int
     """The last entry of the log that was looked at."""
@@ -200,7 +200,7 @@ class WorkItem:
 
 
 class Received(StrEnum):
-    """What became of an incoming message."""
+    """The outcome of storing an incoming message."""
 
     STORED = "stored"
     DUPLICATE_DELIVERY = "duplicate-delivery"

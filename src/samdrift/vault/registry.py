@@ -16,7 +16,7 @@ LOGIN_SECRET = "login secret"  # noqa: S105
 OPERATOR_LOG = "registry"
 """The id of the operator's log, which its chain begins with."""
 WHILE_SUSPENDED = frozenset({Purpose.EXPORT, Purpose.IMPORT, Purpose.CLOSE})
-"""What a suspended organisation's vault is opened for all the same: it moves away, or is ended."""
+"""Purposes for which a suspended organisation's vault is still opened: it moves away, or is closed."""
 REGISTRATIONS = """
 SELECT organisation, role, state, vault, login, secret, channel FROM registrations ORDER BY organisation, role
 """
@@ -49,17 +49,19 @@ class Registration:
 
     @property
     def active(self) -> bool:
-        """Whether the vault may be opened."""
+        """Return whether the vault may be opened."""
         return self.state is RegistrationState.ACTIVE
 
     def opens_for(self, purpose: Purpose) -> bool:
-        """Whether the vault may be opened now for that."""
+        """Return whether the vault may be opened now for that."""
         suspended = self.state is RegistrationState.SUSPENDED
         return self.active or (suspended and purpose in WHILE_SUSPENDED)
 
     @property
     def public_name(self) -> str:
-        """What strangers know the vault by, in addresses: it tells neither whose it is nor where."""
+        """Return the public name of the vault in addresses: it reveals neither its organisation nor its
+        place.
+        """
         return hashlib.sha256(f"samdrift public name {self.vault}".encode()).hexdigest()[:32]
 
     @classmethod
@@ -92,7 +94,7 @@ class Registry:
         self._known: dict[tuple[ParticipantIdentifier, Role], Registration] = {}
 
     def serves(self, organisation: ParticipantIdentifier, role: Role) -> bool:
-        """Whether the organisation's vault in that role can be opened here."""
+        """Return whether the organisation's vault in that role can be opened here."""
         registration = self.find(organisation, role)
         return registration is not None and registration.active
 

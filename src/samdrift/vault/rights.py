@@ -141,7 +141,7 @@ async def _exists(connection: Connection, role: str) -> bool:
 
 
 async def _is_open(connection: Connection, *, owns: bool) -> bool:
-    """Whether everybody may connect. An owner who may not look has just taken that right away."""
+    """Return whether everybody may connect. An owner who may not look has just taken that right away."""
     try:
         async with connection.transaction():
             ((found,),) = await (await connection.execute(_OPEN)).fetchall()

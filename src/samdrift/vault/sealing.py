@@ -26,7 +26,7 @@ from samdrift.keystore.interface import DataKey, DataKeys
 from samdrift.vault.errors import SealBroken
 
 GENERATION_BYTES = 2
-"""What everything that is sealed begins with: the number of the generation, big-endian."""
+"""The length of the prefix of everything sealed: the number of the generation, big-endian."""
 _NONCE = crypto_aead_xchacha20poly1305_ietf_NPUBBYTES
 _MARK_BYTES = 16
 _SESSION_MARK_BYTES = 32
@@ -64,7 +64,7 @@ class Sealer:
         """Seals what is written."""
 
     def context(self, place: str) -> bytes:
-        """What binds something to ``place`` in this vault."""
+        """Return the context that binds a value to ``place`` in this vault."""
         return self._vault + b"\0" + place.encode()
 
     def seal(self, value: bytes, place: str) -> bytes:

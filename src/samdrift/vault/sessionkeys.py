@@ -35,7 +35,7 @@ _REFUSED = "SELECT sender, number, first_at FROM refusals ORDER BY sender"
 
 
 class Claim(StrEnum):
-    """What may be done with a session key."""
+    """The decision about a session key."""
 
     TAKEN = "taken"
     """It opens this envelope."""
@@ -47,7 +47,7 @@ class Claim(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """What became of a session key."""
+    """The result of claiming a session key."""
 
     claim: Claim
     doubted: bool = False
@@ -165,7 +165,7 @@ class SessionKeys(Vault):
         return int(number)
 
     async def refusals(self) -> tuple[SenderRefusals, ...]:
-        """What was counted of each sender, in its last window."""
+        """Return the count of each sender in its last window."""
         return tuple(SenderRefusals(*row) for row in await self._work.query(_REFUSED))
 
     def _recipients(self) -> list[bytes]:
@@ -180,7 +180,7 @@ class SessionKeys(Vault):
 
 
 def mark_key_name(key: bytes) -> str:
-    """What a key of marks is known by."""
+    """Return the name of a key of marks."""
     return sha256(b"samdrift key of marks" + key).hexdigest()
 
 
@@ -195,7 +195,7 @@ def sealed_mark_key(key: bytes, name: str, sealer: Sealer) -> bytes:
 
 
 def _identity(certificate: x509.Certificate | None) -> bytes:
-    """What a private key is known by, whatever certificate it has: SHA-256 of its public half."""
+    """Return the identity of a private key under any certificate: SHA-256 of its public half."""
     if certificate is None:
         return b""
     public = certificate.public_key().public_bytes(

@@ -1,4 +1,4 @@
-"""What the operator's staff can do in an organisation's access point, and all that they can do there."""
+"""The operator's desk: everything that the operator's staff can do in an organisation's access point."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ class TransferDesk:
         return stood
 
     async def refused(self, limit: int) -> tuple[LogEntry, ...]:
-        """What the log says of envelopes that were refused, the latest first: facts, as nothing is kept."""
+        """Return the log's entries about refused envelopes, the latest first: facts, as nothing is kept."""
         return await self._vault.refused(limit)
 
     async def certificate(self, sha256: str) -> bytes | None:

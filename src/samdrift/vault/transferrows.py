@@ -90,7 +90,7 @@ def event(row: Row) -> TransferEvent:
 
 
 def error_text(reason: TransferReason, detail: str) -> str:
-    """What an attempt keeps of why it failed."""
+    """Return the text that an attempt keeps about its failure."""
     return f"{reason.value}: {detail}" if detail else reason.value
 
 

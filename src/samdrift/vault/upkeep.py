@@ -1,4 +1,4 @@
-"""What crashes left behind is removed: when a process begins, and once a day while it goes on."""
+"""Removal of what crashes left behind: when a process starts, and once a day while it runs."""
 
 from __future__ import annotations
 

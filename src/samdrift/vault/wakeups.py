@@ -129,7 +129,7 @@ class Wakeups:
 
 
 class _Listener:
-    """What one listener has not heard yet."""
+    """The pending notifications of one listener."""
 
     def __init__(self, leave: Callable[[_Listener], None]) -> None:
         self._leave = leave

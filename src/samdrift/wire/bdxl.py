@@ -61,7 +61,7 @@ def smp_address(records: Sequence[Naptr]) -> str:
 
 
 def _substituted(regexp: str) -> str:
-    """What a substitution expression makes of any input (RFC 3402 3.2).
+    """Return the result of a substitution expression for any input (RFC 3402 3.2).
 
     Only expressions that replace the whole input are in use, and only they are
     taken: a pattern from DNS is never run.

@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class WireFault(StrEnum):
-    """What is wrong with an input, for programs to branch on."""
+    """The kind of fault in an input, for programs to branch on."""
 
     NOT_XML = "not-xml"
     FORBIDDEN_XML = "forbidden-xml"

@@ -1,4 +1,4 @@
-"""What validation found: one broken rule, in the form that a receipt can carry."""
+"""A finding of validation: one broken rule, in the form that a receipt can carry."""
 
 from __future__ import annotations
 

@@ -70,7 +70,7 @@ class DocumentIdentifier:
 
     @property
     def requires_protection(self) -> bool:
-        """Whether the transport model demands signature and encryption (codes-technical 1.1).
+        """Return whether the transport model demands signature and encryption (codes-technical 1.1).
 
         Clauses: component-accesspoint 3.1.2 a.
         """
@@ -109,5 +109,5 @@ def receipt_document_for(message: DocumentIdentifier) -> DocumentIdentifier:
 
 
 def is_uuid(value: str) -> bool:
-    """Whether ``value`` is a UUID in the form that messages and envelopes use (RFC 4122)."""
+    """Return whether ``value`` is a UUID in the form that messages and envelopes use (RFC 4122)."""
     return _UUID.fullmatch(value) is not None

@@ -26,7 +26,7 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Inspection:
-    """What a document is, and what is wrong with it; no findings is a valid one."""
+    """The kind of a document, and its violations; no findings means valid."""
 
     kind: Kind
     findings: tuple[Finding, ...]

@@ -33,5 +33,5 @@ class CertificateVerdict:
 
     @property
     def temporary(self) -> bool:
-        """Whether asking again later may give another answer (no revocation information was had)."""
+        """Return whether asking again later may give another answer (no revocation information was had)."""
         return self.reason is TrustReason.REVOCATION_UNKNOWN

@@ -1,4 +1,4 @@
-"""What `samdrift org import` and `unpack` say of the export that they have read."""
+"""Output of `samdrift org import` and `unpack` about the export that they have read."""
 
 from __future__ import annotations
 

@@ -185,7 +185,7 @@ async def _agreed(config: Config, header: BackupHeader, data: bytes, persons: Pe
 
 
 async def _require_not_closed(config: Config, vaults: tuple[VaultBackup, ...]) -> None:
-    """What was destroyed by a decision does not come back; without the database that cannot be known."""
+    """Refuse to restore what was destroyed by a decision; without the database that cannot be known."""
     try:
         async with administering(config) as installation:
             closed = closed_vaults(await installation.provisioner.closings.all())

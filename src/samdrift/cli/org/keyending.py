@@ -97,7 +97,7 @@ async def _named(place: Workplace, held: HeldKey) -> str:
 
 
 def _then(key: Which, another: bool, compromised: bool) -> list[str]:
-    """What is to be done now, for a person."""
+    """Return the next step, for a person."""
     lines = ["tell the issuer, who puts the certificate on the revocation list"]
     if key in (Which.SIGNING, Which.ENCRYPTION):
         lines.append("have it taken out of certificate publishing: samdrift org keys publish")

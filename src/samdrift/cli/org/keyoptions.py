@@ -1,4 +1,4 @@
-"""What the commands about an organisation's keys share: arguments, and the work around each of them."""
+"""Arguments and set-up that the commands about an organisation's keys share."""
 
 from __future__ import annotations
 

@@ -173,7 +173,7 @@ def _check(
 
 
 def _next(key: Which, own: x509.Certificate, at: datetime | None) -> list[str]:
-    """What is to be done now, for a person."""
+    """Return the next step, for a person."""
     when = f"from {at.isoformat(timespec='minutes')} on" if at is not None else "from now on"
     match key:
         case Which.SIGNING:

@@ -38,7 +38,7 @@ OptionalOrganisation = Annotated[
 
 
 def one_line(option: str, value: str) -> str:
-    """What a person wrote for the logs: one line, not empty, not too long."""
+    """Check a text that a person wrote for the logs: one line, not empty, not too long."""
     text = value.strip()
     if not text or len(text) > LONGEST or not text.isprintable():
         raise Unusable(f"{option} is one line of 1 to {LONGEST} characters")

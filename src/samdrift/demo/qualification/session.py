@@ -124,7 +124,9 @@ class Session:
             await asyncio.sleep(min(_PAUSE, max(0.0, deadline - clock())))
 
     def _waits(self, case: QaCase) -> bool:
-        """Whether time can bring something: what was refused is judged, and the rest comes from a person."""
+        """Return whether time can bring something: what was refused is judged, and the rest comes from a
+        person.
+        """
         record = self._protocol.cases[case.id]
         return not record.state.final and not (record.as4 and not record.message)
 

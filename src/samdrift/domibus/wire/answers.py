@@ -58,7 +58,7 @@ def status(envelope: Element) -> MessageStatus:
 
 
 def errors(envelope: Element) -> tuple[ErrorEntry, ...]:
-    """What went wrong with a message so far."""
+    """Return the errors of a message so far."""
     return tuple(
         ErrorEntry(
             _code(_text(item, "domibusErrorCode")),

@@ -123,7 +123,7 @@ def _bare(identifier: str | None) -> str | None:
 
 
 def _same(reference: str | None, identifier: str | None) -> bool:
-    """Whether ``cid:…`` means that part; CXF escapes the one, the other, or both (RFC 2392)."""
+    """Return whether ``cid:…`` means that part; CXF escapes the one, the other, or both (RFC 2392)."""
     if reference is None or identifier is None or not reference.startswith("cid:"):
         return False
     return unquote(reference.removeprefix("cid:")) == unquote(identifier)

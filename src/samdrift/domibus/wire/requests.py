@@ -128,7 +128,7 @@ _XOP = "application/xop+xml"
 
 @dataclass(frozen=True, slots=True)
 class Framing:
-    """What goes before and after the envelope in the body of a request."""
+    """The bytes before and after the envelope in the body of a request."""
 
     content_type: str
     before: bytes

@@ -47,7 +47,7 @@ class Tree:
         self._pieces: list[bytes] = []
 
     def payload(self) -> list[bytes]:
-        """What has come of the payload since this was last asked for."""
+        """Return the part of the payload that has arrived since the last call."""
         pieces, self._pieces = self._pieces, []
         return pieces
 

@@ -1,4 +1,4 @@
-"""What the plugin is told and tells, as frozen types."""
+"""Requests and answers of the plugin, as frozen types."""
 
 from __future__ import annotations
 

@@ -47,7 +47,7 @@ _DOMAIN = "testbed.samdrift.test"
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """What came back for an AS4 message: HTTP status, and the signal in words."""
+    """The answer to an AS4 message: HTTP status, and the signal in words."""
 
     as4_message_id: str
     status: int
@@ -59,7 +59,7 @@ class Sent:
 
 @dataclass(slots=True)
 class Inbox:
-    """What a test access point has received."""
+    """Messages that a test access point has received."""
 
     messages: dict[str, EnvelopeHeader] = field(default_factory=dict)
     receipts: dict[str, MessageReceipt] = field(default_factory=dict)
@@ -95,7 +95,7 @@ class TestAccessPoint:
         return self.correspondent.participant
 
     def application(self) -> Starlette:
-        """What other access points post to."""
+        """Return the application that other access points post to."""
         return Starlette(routes=[Route(PATH, self._receive, methods=["POST"])])
 
     def pack(

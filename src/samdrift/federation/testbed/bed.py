@@ -23,7 +23,7 @@ QUIET = 1.5
 
 @dataclass(frozen=True, slots=True)
 class Bed:
-    """What a case works with. ``points`` has ``TestAP-01`` and so on by name."""
+    """The environment of a test case. ``points`` has ``TestAP-01`` and so on by name."""
 
     subject: Subject
     observer: Observer
@@ -46,7 +46,7 @@ class Bed:
         return envelope
 
     async def outcome(self, envelope: Envelope, within: float = PATIENCE) -> TransferEvent | None:
-        """What became of a submitted envelope."""
+        """Return the outcome of a submitted envelope."""
         return await self.observer.outcome(envelope.header.id, within)
 
     def message_from(
@@ -69,7 +69,7 @@ class Bed:
         )
 
     async def arrived(self, envelope: Envelope, within: float = PATIENCE) -> list[Arrived]:
-        """What of an envelope came to the participant under test, byte for byte."""
+        """Return the envelope that arrived at the participant under test, byte for byte."""
         found = await self.observer.items(envelope.header.id, within)
         digest = hashlib.sha256(envelope.data).hexdigest()
         return [one for one in found if one.sha256 == digest]
@@ -90,5 +90,5 @@ class Bed:
         return point.inbox.receipts[message_id]
 
     async def said(self, sent: Sent | str) -> str:
-        """What the event log under test says about an AS4 message or an envelope."""
+        """Return the entries of the event log under test about an AS4 message or an envelope."""
         return await self.subject.evidence(sent if isinstance(sent, str) else sent.as4_message_id)

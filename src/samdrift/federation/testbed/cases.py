@@ -19,7 +19,7 @@ _LARGE = 38 << 20
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What was seen in a case, and whether it is what must be seen."""
+    """The observation in a test case, and whether it is the expected one."""
 
     passed: bool
     seen: str

@@ -65,11 +65,13 @@ class Observer:
         return await self._until(final, within)
 
     async def items(self, envelope_id: str, within: float) -> list[Arrived]:
-        """What arrived with that envelope id, as soon as something has; empty after ``within`` seconds."""
+        """Return the items with that envelope id as soon as one has arrived; empty after ``within``
+        seconds.
+        """
         return await self._until(lambda: self._items.get(envelope_id), within) or []
 
     async def receipt_for(self, message_id: str, within: float) -> ReceiptStatus | None:
-        """What the message receipt for a submitted message says, or ``None`` when none came in time."""
+        """Return the message receipt for a submitted message, or ``None`` if none came in time."""
         return await self._until(lambda: self._receipts.get(message_id), within)
 
     async def _until(self, found: Callable[[], T | None], within: float) -> T | None:

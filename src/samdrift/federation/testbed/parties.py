@@ -1,4 +1,4 @@
-"""Who takes part in a test: the access point under test, and the participants of the test bed."""
+"""The parties of a test: the access point under test, and the participants of the test bed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from samdrift.wire.crypto.keys import DecryptionKey, SigningKey
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 Evidence = Callable[[str], Awaitable[str]]
-"""What the event log of the access point under test says about an AS4 message or an envelope."""
+"""Looks up an AS4 message or envelope in the event log of the access point under test."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,7 @@ _STAYS: Final = {
     Attribute.SENSITIVE: True,
     Attribute.EXTRACTABLE: False,
 }
-"""What keeps a key where it was made."""
+"""Attributes that keep a key where it was made."""
 _HAS_STAYED: Final = {
     Attribute.PRIVATE: True,
     Attribute.SENSITIVE: True,
@@ -35,7 +35,7 @@ _HAS_STAYED: Final = {
     Attribute.ALWAYS_SENSITIVE: True,
     Attribute.NEVER_EXTRACTABLE: True,
 }
-"""What the token says of a key that was made in it and never was elsewhere."""
+"""Attributes that an HSM reports of a key that was made in it and never left it."""
 _ONE_USE: Final = {
     Attribute.SIGN: False,
     Attribute.SIGN_RECOVER: False,

@@ -1,4 +1,4 @@
-"""What a vault's folder knows of its keys in a token: id, public key, and certificate once there is one.
+"""References in a vault's folder to its keys in an HSM: id, public key, and certificate once there is one.
 
 No secret is in these files. They are named like the files of software keys, and
 like those never change once written.
@@ -92,7 +92,9 @@ class References:
                 confined.rename(file.path, file.path.with_suffix(_RETIRED).name)
 
     def aside(self) -> list[tuple[Path, bytes]]:
-        """What was set aside, each with its key's id; to be removed when that is destroyed."""
+        """List references that were set aside, each with its key's id, to be removed when the key is
+        destroyed.
+        """
         paths = [self._folder / name for name in confined.names(self._folder) if name.endswith(_RETIRED)]
         return [(path, _key_id(confined.read(path))) for path in paths]
 

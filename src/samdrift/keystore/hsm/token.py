@@ -74,7 +74,7 @@ class Token:
         self._refused: bytes | None = None
 
     def use(self, work: Callable[[Session], T]) -> T:
-        """What ``work`` gives; it is done once more, in a new session, when the first one fails."""
+        """Return the result of ``work``; it is repeated once, in a new session, if the first one fails."""
         with self._module.calling() as library:
             with contextlib.suppress(pkcs11.PKCS11Error):
                 return work(self._logged_in(library))
@@ -101,7 +101,7 @@ class Token:
         self._told = pin
 
     def change(self, work: Callable[[Any], T]) -> T:
-        """What ``work`` gives in a session that may write; what is only used never has one."""
+        """Return the result of ``work`` in a session that may write; mere use never gets one."""
         return self.use(lambda session: _writing(session, work))
 
     def _logged_in(self, library: Any) -> Session:
@@ -145,7 +145,7 @@ class Token:
             raise TokenUnavailable(KeyFault.LOCKED, _PIN[type(error)]) from None
 
     def pin(self) -> str:
-        """What to log in with, for ourselves or to be handed to the organisation's own process."""
+        """Return the PIN, for ourselves or for the organisation's own process."""
         if self._pin_file is None:
             if self._told is None:
                 raise TokenUnavailable(KeyFault.LOCKED, "the token waits for its PIN")

@@ -68,7 +68,7 @@ class Tokens:
         return TokenLock(label, objects.make_secret(self._tokens[label], vault)).uri
 
     def open(self, vault: str, uri: str) -> bytes:
-        """What the key of a lock computes for the vault, 32 bytes."""
+        """Return the value that the key of a lock computes for the vault, 32 bytes."""
         lock = TokenLock.read(uri)
         return objects.authenticate(self.token(uri), lock.key_id, f"samdrift vault {vault}".encode())
 

@@ -1,1 +1,1 @@
-"""What came in: fetched, judged, matched with what was sent, and answered."""
+"""Incoming envelopes: fetched, judged, matched with sent messages, and answered."""

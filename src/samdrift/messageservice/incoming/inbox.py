@@ -127,7 +127,8 @@ class Inbox:
         vault: MessageServiceVault,
         now: datetime,
     ) -> Judgement:
-        """What cannot be judged may wait as long as its sender waits for the receipt (invariant 8).
+        """Judge an envelope; one that cannot be judged may wait as long as its sender waits for the receipt
+        (invariant 8).
 
         So may what fails as nobody expected; of that only the kind is told (invariant 9).
         """
@@ -199,7 +200,8 @@ class Inbox:
         return answer
 
     def _listed(self, new: NewMessage) -> bool:
-        """Whether the copy of the address book has the sender's functional address, if there is a copy.
+        """Return whether the copy of the address book has the sender's functional address, if there is a
+        copy.
 
         The architecture has the sender checked against the address book (architecture-sad 5.3.6);
         no receipt is prescribed for one that is not there, and a copy may be old: it is noted.
@@ -213,7 +215,7 @@ class Inbox:
 
 
 def _ids(item: InboxItem, envelope_id: str = "") -> dict[str, str]:
-    """What names an envelope in the log; another supplier's access point knows no envelope's own id."""
+    """Return the ids of an envelope for the log; another supplier's access point knows no envelope id."""
     ids = {"envelope": envelope_id or item.envelope_id, "as4": item.as4_message_id}
     return {key: value for key, value in ids.items() if value}
 
@@ -240,7 +242,7 @@ async def _body(vault: MessageServiceVault, payload: bytes) -> Body:
 
 
 async def _of_history(vault: MessageServiceVault, new: NewMessage) -> tuple[Finding, ...]:
-    """What refers to a failed message cannot be taken (content-specification 5.3 row 11).
+    """Reject a message that refers to a failed one (content-specification 5.3 row 11).
 
     A message between others counts as unknown to this sender: the answer must not
     tell one organisation what became of another's (invariant 1).

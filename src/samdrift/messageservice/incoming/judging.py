@@ -58,7 +58,7 @@ class NewMessage:
     payload: bytes
     findings: tuple[Finding, ...]
     signer: x509.Certificate | None = None
-    """Whose signature held; ``None`` in the base transport model and when none did."""
+    """The certificate whose signature held; ``None`` in the base transport model or if none did."""
     malware: str = ""
     """The scanner's name of what it found, for the log."""
     meaningless: bool = False
@@ -66,7 +66,7 @@ class NewMessage:
 
     @property
     def authentic(self) -> bool:
-        """Whether the message is its sender's, as far as its transport model can tell.
+        """Return whether the message is its sender's, as far as its transport model can tell.
 
         Only then is its id taken: nobody can use it up before the sender does.
         """
@@ -138,12 +138,12 @@ class Judging:
         vault: MessageServiceVault,
         now: datetime,
     ) -> Judgement:
-        """What ``data`` is and how it is to be answered; ``vault`` has been asked for nothing before."""
+        """Determine what ``data`` is and how to answer it; ``vault`` has not been used before."""
         judgement = await self._judged(data, item, profile, vault, now)
         return await self._screened(profile, judgement) if isinstance(judgement, NewMessage) else judgement
 
     async def _screened(self, profile: OrganisationProfile, new: NewMessage) -> NewMessage:
-        """What else would be accepted is scanned for malicious code (content-specification 5.3)."""
+        """Scan a message that would otherwise be accepted for malicious code (content-specification 5.3)."""
         if new.findings or new.message is None:
             return new
         malware = await self._screening.malware(profile.organisation, new.message)

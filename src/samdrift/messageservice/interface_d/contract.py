@@ -1,4 +1,4 @@
-"""What the contract says of a message that is created, as data, and what checks a document against it.
+"""The contract for a created message, as data, and the check of a document against it.
 
 ``messageCreateAttributesDef`` of the OpenAPI file, with what the text of
 api-mt-mk and the SDK message itself demand beyond it (docs/interface-d.md).

@@ -50,7 +50,7 @@ class _Writer:
         self._documents = 0
 
     def taken(self) -> str:
-        """What was written since it was asked for last."""
+        """Return what was written since the last call."""
         written = "".join(self._written)
         self._written.clear()
         return written

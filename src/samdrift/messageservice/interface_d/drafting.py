@@ -66,7 +66,7 @@ def _ii(members: Members) -> Ii:
 
 
 def _person(members: Members) -> Person:
-    """What the contract demands and the message may lack is empty there, as it is when we write it.
+    """Fill in as empty what the contract demands and the message may lack, as we do when writing it.
 
     Clauses: architecture-sad 5.3.5 step 3; content-specification 4.3.2.3 sentence 1, sentence 2.
     """

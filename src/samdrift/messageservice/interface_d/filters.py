@@ -1,4 +1,4 @@
-"""What a list of messages is narrowed down to, and its pages, as the query says it (api-mt-mk 3).
+"""Filters and pages of a list of messages, from the query (api-mt-mk 3).
 
 The names of attributes are taken in any case: the text writes ``messagestatus``
 and the OpenAPI file ``messageStatus``. What is not understood is refused, so
@@ -53,7 +53,7 @@ class Filters:
     stop: datetime | None = None
 
     def fit(self, record: MessageRecord) -> bool:
-        """Whether one message is among what they narrow down to.
+        """Return whether one message is among what they narrow down to.
 
         Clauses: api-mt-mk 3 sentence 5.
         """

@@ -1,4 +1,4 @@
-"""What becomes of messages, told as it happens: server-sent events (an addition to the contract).
+"""Progress of messages as server-sent events (an addition to the contract).
 
 An event says which message and what its status is now, nothing else. Its id is
 a place in the organisation's log: who comes back with it misses nothing, since
@@ -57,7 +57,7 @@ class Following:
             return await vault.log_end()
 
     async def follow(self, token: str, access: Access, after: int) -> AsyncIterator[str]:
-        """What happened after that place, as it happens; :class:`TooManyStreams` at once if so.
+        """Yield events after that place, as they happen; :class:`TooManyStreams` immediately if so.
 
         Ends when the token does, or what it opens. It has begun when it is given:
         nobody has to read it for it to be counted out.
@@ -103,7 +103,7 @@ class Following:
             yield ": alive\n\n"
 
     async def _told(self, access: Access, count: int) -> bool:
-        """Whether there is news, or an end, before a sign of life is due."""
+        """Return whether there is news, or an end, before a sign of life is due."""
         news = asyncio.create_task(self._gate.news.beyond(access.organisation, count, self._alive))
         closing = asyncio.create_task(self._closing.wait())
         try:

@@ -1,4 +1,4 @@
-"""What a message client may list, read and delete: what lies in the mailboxes of its addresses.
+"""Listing, reading and deleting messages in the mailboxes of a message client's addresses.
 
 Everything else is as if it were not there, and that somebody asked for it
 stands in the organisation's log (invariants 1 to 3).

@@ -1,4 +1,4 @@
-"""What a message client sends: from a checked document to a stored message (api-mt-mk 4.1)."""
+"""Sending by a message client: from a checked document to a stored message (api-mt-mk 4.1)."""
 
 from __future__ import annotations
 
@@ -97,7 +97,8 @@ class Posting:
             )
 
     async def _is_repeated(self, access: Access, message: SdkMessage, given: Members) -> bool:
-        """Whether this very message has been sent under its id; what we made up then makes no difference.
+        """Return whether this very message has been sent under its id; what we made up then makes no
+        difference.
 
         What may have changed since, such as the address book, makes none either.
         """
@@ -120,7 +121,7 @@ class Posting:
 
 
 async def _equal(pieces: AsyncIterable[bytes], data: bytes) -> bool:
-    """Whether the pieces are ``data``, without putting them together."""
+    """Return whether the pieces are ``data``, without putting them together."""
     rest = memoryview(data)
     async for piece in pieces:
         if rest[: len(piece)] != piece:

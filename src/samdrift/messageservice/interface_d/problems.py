@@ -1,4 +1,4 @@
-"""What interface D answers when something is wrong: RFC 7807 in the shape of the contract, without content.
+"""Error answers of interface D: RFC 7807 in the shape of the contract, without content.
 
 A request that breaks the contract or a rule gets the codes that a message
 receipt would carry for it, so that a client reads both alike (api-mt-mk,
@@ -24,7 +24,7 @@ BAD_REQUEST = "urn:problem-type:sdk:badRequest"
 _UNSPECIFIC = "about:blank"
 _EXCHANGE_ERROR = "MESSAGE_EXCHANGE_ERROR"
 NOTHING = "NA"
-"""What stands where there is nothing to say, as in the examples of api-mt-mk."""
+"""The value of an empty field, as in the examples of api-mt-mk."""
 
 MAX_ISSUES = 50
 
@@ -55,7 +55,7 @@ def instance(message_id: str) -> str:
 
 
 def broken(text: str, where: str) -> Finding:
-    """What breaks the contract; ``where`` is a JSON pointer or the name of a parameter."""
+    """Return the problem of a broken contract; ``where`` is a JSON pointer or the name of a parameter."""
     return Finding(Reason.SCHEMA, Detail.STRUCTURE, text, where)
 
 

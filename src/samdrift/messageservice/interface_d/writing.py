@@ -1,4 +1,4 @@
-"""What interface D shows of messages, as JSON text: pure.
+"""Messages as JSON text of interface D: pure.
 
 The shape is that of ``outputData`` and ``outputArrayData``; what the OpenAPI
 file leaves open is as in the examples of api-mt-mk (Exempel Event).
@@ -56,7 +56,7 @@ def resource(record: MessageRecord, events: Sequence[StatusEvent], *, ends: bool
 
 
 def history(record: MessageRecord, events: Sequence[StatusEvent]) -> Members:
-    """What happened to a message, the latest first (api-mt-mk, Felhantering, eventIssues).
+    """Return the events of a message, the latest first (api-mt-mk, Felhantering, eventIssues).
 
     Clauses: api-mt-mk message sentence 14, event sentence 1.
     """

@@ -71,7 +71,7 @@ def waiting(cause: Temporary, at: datetime, told: Sequence[StatusEvent]) -> Stat
 
 
 def _same_wait(event: StatusEvent, title: str, detail: str) -> bool:
-    """Whether ``event`` reports that outage, which began earlier."""
+    """Return whether ``event`` reports that outage, which began earlier."""
     service, since, _ = title.partition(_SINCE)
     return event.title.startswith(service + since) and (bool(since) or event.detail == detail)
 
@@ -102,7 +102,7 @@ def failed(at: datetime, title: str, detail: str) -> Progress:
 
 
 def of_transfer(settings: MessageServiceSettings, event: TransferEvent) -> Progress:
-    """What the access point tells of the transfer of a message.
+    """Return the step for an event of the access point about the transfer of a message.
 
     Clauses: component-accesspoint 3.2.3 c, 3.2.5 b.
     """
@@ -135,7 +135,7 @@ def of_transfer(settings: MessageServiceSettings, event: TransferEvent) -> Progr
 
 
 def of_receipt(receipt: MessageReceipt, at: datetime) -> Progress:
-    """What the recipient's message receipt says (api-mt-mk, Mappning Kvittens och Event).
+    """Return the step for the recipient's message receipt (api-mt-mk, Mappning Kvittens och Event).
 
     The recipient chose its words and how many: the log gets none of them but the
     codes that we know, and a receipt with very many findings does not fill the vault.

@@ -1,1 +1,1 @@
-"""Who may use interface D, as access tokens say: our own authorisation server, and others (api-mt-mk 5)."""
+"""Authorisation at interface D by access tokens: our own authorisation server, and others (api-mt-mk 5)."""

@@ -40,7 +40,7 @@ class OwnIssuers:
         return self.url(organisation) + "/token"
 
     def organisation(self, name: str) -> ParticipantIdentifier | None:
-        """Whose issuer has that name in its address."""
+        """Return the organisation whose issuer has that name in its address."""
         return next((each for each in self._organisations if self._name(each) == name), None)
 
     def vouched_for_by(self, issuer: str) -> ParticipantIdentifier | None:

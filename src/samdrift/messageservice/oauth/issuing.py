@@ -212,7 +212,7 @@ class TokenIssuing:
         claims: Claims,
         request: TokenRequest,
     ) -> _Shown:
-        """What a client's own assertion must say to be one for us, now and once."""
+        """Check that a client's assertion is for us, now and for the first time."""
         if claims.text("sub") != client.id or request.client_id not in (None, client.id):
             raise JwtInvalid("it names two clients")
         ours = {self._issuers.url(organisation), self._issuers.token_endpoint(organisation)}

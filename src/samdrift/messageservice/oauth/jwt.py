@@ -39,7 +39,7 @@ class JwtInvalid(Exception):
 
 
 class Claims:
-    """What a token says, after its signature has been verified."""
+    """The claims of a token whose signature has been verified."""
 
     def __init__(self, values: Mapping[str, Any]) -> None:
         self._values = values
@@ -93,7 +93,7 @@ class UnverifiedJwt:
     kid: str | None
     type: str
     issuer: str
-    """Who it says that it is from; tells whose keys to try, and nothing else."""
+    """The claimed issuer; it selects the keys to try, and nothing else."""
     _text: str
     _claims: Mapping[str, Any]
 
@@ -115,7 +115,9 @@ class UnverifiedJwt:
         return cls(Algorithm(algorithm), kid, _type(header.get("typ", "")), issuer, text, claims)
 
     def verified(self, keys: Iterable[PublicKey], *, types: Collection[str]) -> Claims:
-        """What it says, if one of ``keys`` has signed it and it is of one of ``types`` (RFC 8725 3.11)."""
+        """Return the claims, if one of ``keys`` has signed it and it is of one of ``types`` (RFC 8725
+        3.11).
+        """
         if not any(self._signed_by(key) for key in keys if self.algorithm in key.algorithms):
             raise JwtInvalid("its signature does not hold")
         if self.type not in types:

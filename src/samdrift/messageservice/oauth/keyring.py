@@ -131,7 +131,7 @@ def _keys_address(issuer: str, metadata: bytes) -> str:
 
 
 async def _get(client: HttpClient, address: str) -> bytes | None:
-    """What lies there; ``None`` when nothing does."""
+    """Return what is published there; ``None`` if nothing is."""
     try:
         answer = await fetch(client, address, _LIMITS, headers={"accept": "application/json"})
     except NoAnswer as failure:

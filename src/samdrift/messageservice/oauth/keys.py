@@ -26,7 +26,7 @@ _SIGNS = (None, "sig")
 _PRIVATE = "holds a private key, and is to hold the public one"
 _READ: Mapping[object, Callable[[Any], RSAKey | ECKey]] = {"RSA": RSAKey.import_key, "EC": ECKey.import_key}
 _UNUSABLE = (JoseError, UnsupportedAlgorithm, ValueError, TypeError, KeyError, AttributeError, OverflowError)
-"""What libraries raise for something that is not a key."""
+"""Exceptions that libraries raise for something that is not a key."""
 
 _RSA = frozenset({Algorithm.RS256, Algorithm.PS256})
 _EC = frozenset({Algorithm.ES256})

@@ -47,7 +47,9 @@ class Routing:
             raise ValueError("only one message client can be the default")
 
     def clients(self, address: str) -> tuple[str, ...]:
-        """Who gets what comes to ``address``; nobody when no pattern covers it and there is no default."""
+        """Return the clients that get messages to ``address``; none if no pattern covers it and there is no
+        default.
+        """
         covering = tuple(share.client for share in self._shares if share.covers(address))
         return covering or tuple(share.client for share in self._shares if share.default)
 
@@ -72,7 +74,7 @@ class MessageClient:
     patterns: tuple[AddressPattern, ...]
     scopes: frozenset[Scope]
     keys: PublicKeys | KeysAt | None = None
-    """What its assertions are verified with; without, the organisation's own server vouches for it."""
+    """The keys of its assertions; without them, the organisation's own server vouches for it."""
     default: bool = False
     """Whether it gets what comes to addresses that no client's patterns cover."""
 

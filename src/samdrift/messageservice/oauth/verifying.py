@@ -1,4 +1,4 @@
-"""What access tokens say: our own issuers' and the organisations' (RFC 9068 4, RFC 8725).
+"""Verification of access tokens, of our own issuers and the organisations' (RFC 9068 4, RFC 8725).
 
 The issuer decides the organisation, by the operator's configuration and never
 by a claim. What a token opens is at most what its client is registered for.
@@ -43,7 +43,7 @@ class TokenVerifying:
         self._clock = clock
 
     async def access(self, token: str) -> Access:
-        """What the bearer may do; :class:`Unauthorized`, or :class:`AuthorizationUnavailable`."""
+        """Return what the bearer may do; :class:`Unauthorized`, or :class:`AuthorizationUnavailable`."""
         try:
             unverified = UnverifiedJwt.read(token)
             own = self._issuers.vouched_for_by(unverified.issuer)

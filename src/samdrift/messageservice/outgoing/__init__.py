@@ -1,1 +1,1 @@
-"""What goes out: composed, sealed and submitted."""
+"""Outgoing messages and receipts: composed, sealed and submitted."""

@@ -43,7 +43,7 @@ class Attachment:
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """What is to be said: one text in markdown, with or without files."""
+    """The content of a message to compose: one text in markdown, with or without files."""
 
     label: str
     text: str

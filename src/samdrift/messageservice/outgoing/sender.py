@@ -98,7 +98,7 @@ class Sender(InFlight):
     async def _job(
         self, organisation: ParticipantIdentifier, vault: MessageServiceVault, item: WorkItem, now: datetime
     ) -> Job | None:
-        """What there is to do in the background for ``item``; ``None`` when it is done here and now."""
+        """Return the background job for ``item``; ``None`` if it is done immediately."""
         if item.kind is WorkKind.MESSAGE:
             message = await vault.message(item.id, Direction.OUT)
             if message is not None:

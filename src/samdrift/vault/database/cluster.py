@@ -1,4 +1,4 @@
-"""What the operator's own PostgreSQL must be before vaults are made in it, and how to reach it.
+"""Requirements on the operator's own PostgreSQL before vaults are made in it, and how to reach it.
 
 Samdrift does not set such a cluster up, so it looks: what it cannot see, its
 administrator is told in docs/database.md.
@@ -49,7 +49,7 @@ def check_address(address: str) -> None:
 
 
 def _of_this_machine(host: str) -> bool:
-    """Whether it is a folder of sockets or an address that no network carries."""
+    """Return whether it is a folder of sockets or an address that no network carries."""
     if host.startswith(("/", "@")) or host == "localhost":
         return True
     try:

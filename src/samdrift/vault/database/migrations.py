@@ -43,7 +43,9 @@ def script(name: str) -> str:
 
 
 def hardening_for(administrator: str) -> str:
-    """What a superuser runs in an operator's own cluster, where ``administrator`` makes the vaults."""
+    """Return the SQL that a superuser runs in an operator's own cluster, where ``administrator`` makes the
+    vaults.
+    """
     name = sql.Identifier(administrator).as_string()
     return script("hardening") + script("administrator").replace(":administrator", name)
 

@@ -20,7 +20,7 @@ from samdrift.vault.errors import VaultUnavailable
 
 @dataclass(frozen=True, slots=True)
 class Login:
-    """Who logs in, and where, as a libpq connection string; the password is in both and never shown."""
+    """A login and its libpq connection string; the password is in both and never shown."""
 
     name: str
     password: str = field(repr=False)
@@ -59,7 +59,7 @@ class Pool:
         return self._lent + len(self._idle)
 
     def owns(self, backend: int) -> bool:
-        """Whether a server process serves one of this pool's connections."""
+        """Return whether a server process serves one of this pool's connections."""
         return backend in self._backends
 
     async def borrow(self, login: Login) -> Session:

@@ -111,7 +111,7 @@ class EmbeddedPostgres:
                 os.close(last)
 
     def _start(self) -> None:
-        """What a server that was killed leaves in memory may take a moment to be gone."""
+        """Start the server, retrying while the memory of a killed one is released."""
         for _ in range(_TRIES - 1):
             with contextlib.suppress(ServerFailed):
                 self.control("start")

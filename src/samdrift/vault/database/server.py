@@ -70,7 +70,7 @@ class Database:
 
     @property
     def embedded(self) -> bool:
-        """Whether the server is our own, which sets itself up."""
+        """Return whether the server is our own, which sets itself up."""
         return self._server is not None
 
     async def revive(self) -> None:

@@ -24,7 +24,9 @@ from samdrift.vault.database.cluster import refused_login
 from samdrift.vault.errors import UnknownRecord, VaultError, VaultRefused, VaultUnavailable
 
 Value = Any
-"""What psycopg adapts: ``str``, ``int``, ``bytes``, ``bool``, ``datetime``, lists of them, ``None``."""
+"""Values that psycopg adapts: ``str``, ``int``, ``bytes``, ``bool``, ``datetime``, lists of them,
+``None``.
+"""
 Row = tuple[Value, ...]
 Statement = tuple[str, Sequence[Value]]
 """SQL with ``$1`` for the first value, and the values."""
@@ -214,7 +216,7 @@ class Session:
         return self._transformer.load_rows(0, result.ntuples, tuple)
 
     def _forget(self, prepared: Sequence[_Kind | None]) -> None:
-        """What should have been prepared after an error was not."""
+        """Forget statements that were not prepared because of an error."""
         for kind in prepared:
             if kind is not None:
                 self._names.pop(kind, None)

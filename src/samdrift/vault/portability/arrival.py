@@ -1,4 +1,4 @@
-"""What an organisation brings from another supplier, stored in a vault that was empty.
+"""Arrival: storing what an organisation brings from another supplier, in an empty vault.
 
 An arrival begins once, for one export, and nothing else gets in by this way:
 outside of an arrival the database refuses. A page is stored whole or not at all,

@@ -116,7 +116,7 @@ class Departure:
         return LogState(vault, origin(vault), ChainHead(sequence, head))
 
     async def was_removed(self, body: BodyReader) -> bool:
-        """Whether a body that cannot be read has been removed, with its record, since the snapshot."""
+        """Return whether a body that cannot be read has been removed, with its record, since the snapshot."""
         return not await self._snapshot.has_body(body.id)
 
     async def _plain(self, sql: str, after: Key) -> list[Taken]:
@@ -133,11 +133,11 @@ class AccessPointDeparture(Departure):
     role = Role.ACCESS_POINT
 
     async def incoming(self, after: Key = ()) -> list[Taken]:
-        """What came in, with the receipts that were given, and with envelopes that still wait."""
+        """Yield what came in, with the receipts that were given, and with envelopes that still wait."""
         return await self._with_envelope(_INCOMING, after)
 
     async def transfers(self, after: Key = ()) -> list[Taken]:
-        """What was sent, with the receipts that peers gave, and with envelopes that still wait."""
+        """Yield what was sent, with the receipts that peers gave, and with envelopes that still wait."""
         return await self._with_envelope(_TRANSFERS, after)
 
     async def attempts(self, after: Key = ()) -> list[Taken]:
@@ -145,7 +145,7 @@ class AccessPointDeparture(Departure):
         return await self._plain(_ATTEMPTS, after or ("", 0))
 
     async def events(self, after: Key = ()) -> list[Taken]:
-        """What was told of transfers."""
+        """Yield the events of transfers."""
         return await self._plain(_EVENTS, after or (0,))
 
     async def peer_certificates(self, after: Key = ()) -> list[Taken]:
@@ -208,7 +208,7 @@ class MessageServiceDeparture(Departure):
         return await self._plain(_CURSORS, after or ("",))
 
     async def work(self, after: Key = ()) -> list[Taken]:
-        """What waits to be done."""
+        """Yield pending work."""
         return await self._plain(_WORK, after or ("", ""))
 
     async def session_keys(self, after: Key = ()) -> list[Taken]:
@@ -216,7 +216,7 @@ class MessageServiceDeparture(Departure):
         return await self._plain(_SESSION_KEYS, after or ("",))
 
     async def mark_keys(self, after: Key = ()) -> list[Taken]:
-        """What the marks were made with, here and at former suppliers."""
+        """Yield the keys of marks, here and at former suppliers."""
         if after:
             return []
         sealer = self._snapshot.shelf.sealer

@@ -1,4 +1,4 @@
-"""What an organisation takes along to another supplier: the parts of its vaults, and the shape of each.
+"""The parts of an organisation's vaults that move to another supplier, and the shape of each.
 
 A record is its facts, which JSON can hold, and its contents, which are files of
 their own: envelopes, messages and receipts, byte for byte. Random names that
@@ -29,7 +29,7 @@ _LARGEST = 1 << 62
 
 
 class Kind(StrEnum):
-    """What a fact is."""
+    """The type of a fact."""
 
     TEXT = "text"
     NUMBER = "number"

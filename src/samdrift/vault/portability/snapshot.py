@@ -31,7 +31,7 @@ class Snapshot:
         return (await self._session.run([(sql, values)]))[0]
 
     async def has_body(self, body_id: str) -> bool:
-        """Whether a body is there now, after the snapshot: it may have been removed since."""
+        """Return whether a body is there now, after the snapshot: it may have been removed since."""
         session = await self._pool.borrow(self._login)
         try:
             (rows,) = await session.run([("SELECT FROM bodies WHERE id = $1", (body_id,))])

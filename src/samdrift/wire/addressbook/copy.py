@@ -18,7 +18,7 @@ _FORM = 1
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """What to look for; what is empty does not matter."""
+    """A search; empty fields match everything."""
 
     text: str = ""
     """Words that must all stand in names, descriptions or keywords, in any order, whatever their case."""
@@ -108,7 +108,7 @@ def _key(participant: ParticipantIdentifier, identifier: str) -> tuple[Participa
 
 
 def _text(one: FunctionalAddress, parent: Organisation | None) -> str:
-    """What a search looks in; an under-organisation is found by the name of the whole, too."""
+    """Return the text that a search examines; an under-organisation is also found by its parent's name."""
     owners = [one.organisation] if parent is None else [one.organisation, parent]
     names = (name for owner in owners for name in (owner.name, owner.alternate_name))
     return "\n".join((one.name, one.description, *names, *one.keywords)).casefold()

@@ -1,4 +1,4 @@
-"""Whom an incoming message says that it is for, read from as little of it as tells.
+"""The claimed recipient of an incoming message, read from as little of it as possible.
 
 NOTHING of it is verified: it decides to which process a message is handed, and
 that one judges the whole of it anew.

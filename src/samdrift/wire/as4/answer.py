@@ -89,7 +89,7 @@ class ReceiptVerdict:
 def read_response(
     content_type: str | None, body: bytes, candidates: Sequence[x509.Certificate] = ()
 ) -> ReceiptSignal | ErrorSignal:
-    """What a peer answered, as plain SOAP or in multipart; :class:`As4Fault` when it is neither signal.
+    """Read a peer's answer, plain SOAP or multipart; :class:`As4Fault` if it is neither receipt nor error.
 
     ``candidates`` are certificates that the signature of an error may mean without carrying them.
     """
@@ -111,7 +111,7 @@ def verify_receipt(
     sent: Sequence[Sequence[SignedReference]],
     expected: x509.Certificate,
 ) -> ReceiptVerdict:
-    """Whether ``expected`` signed that it received ``message_id`` with all parts of one attempt.
+    """Return whether ``expected`` signed that it received ``message_id`` with all parts of one attempt.
 
     ``sent`` has the references of each attempt: a late receipt may answer an earlier one.
     They are compared as sets, since peers order them as they like.
@@ -213,5 +213,5 @@ def _response(header: str, suffix: str, signer: SigningKey | None) -> Response:
 
 
 def _suffix(message_id: str) -> str:
-    """What identifiers end in, so that they follow from the message id."""
+    """Return the suffix of identifiers, which follows from the message id."""
     return hashlib.sha256(message_id.encode()).hexdigest()[:24]

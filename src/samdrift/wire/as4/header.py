@@ -1,4 +1,4 @@
-"""What the SOAP part of a message must be before anything of the message is believed or decrypted.
+"""Checks of the SOAP part of a message before anything of the message is believed or decrypted.
 
 Signed and encrypted, both without exception (transport-profile-as4 2.10 sentence 1); the signature
 covers the very elements that are used, and the attachment that the header names.

@@ -113,7 +113,7 @@ class As4Inspection:
     payloads: tuple[OpenedPayload, ...] = ()
     errors: tuple[EbmsError, ...] = ()
     acknowledged: tuple[SignedReference, ...] = ()
-    """What a receipt says was received."""
+    """The references that a receipt acknowledges."""
 
 
 def inspect_capture(

@@ -77,7 +77,7 @@ class As4Reader:
         self._mime.feed(data)
 
     def next_event(self) -> Event:
-        """What is known next; :class:`As4Fault` when the message is not accepted."""
+        """Return the next event; :class:`As4Fault` if the message is not accepted."""
         if self._fault is not None:
             raise self._fault
         try:

@@ -87,7 +87,7 @@ class PreparedMessage:
         return self._head
 
     def encryptor(self) -> PayloadEncryptor:
-        """What makes the rest of the body from the gzip bytes that were signed."""
+        """Return the encryptor that makes the rest of the body from the signed gzip bytes."""
         return PayloadEncryptor(self._part, Encryptor(self._session_key, self._vector), self._tail)
 
     def encode(self, gzip_chunks: Iterable[bytes]) -> Iterator[bytes]:

@@ -20,7 +20,7 @@ from samdrift.wire.xml import base64text
 
 _MAX_BASE64 = 32 << 10
 _ODD_NAME = (ValueError, TypeError)
-"""What reading a name raises, only when it is read, that is not as RFC 5280 has it."""
+"""Exceptions from reading a name that violates RFC 5280, raised only when it is read."""
 _BEGIN = "-----BEGIN CERTIFICATE-----"
 _END = "-----END CERTIFICATE-----"
 
@@ -61,7 +61,7 @@ def common_name(certificate: x509.Certificate) -> str | None:
 
 
 def subject(certificate: x509.Certificate) -> str:
-    """Whose it is, as RFC 4514 writes it; empty when that cannot be read."""
+    """Return the subject in the form of RFC 4514; empty if it cannot be read."""
     try:
         return certificate.subject.rfc4514_string()
     except _ODD_NAME:
@@ -69,7 +69,7 @@ def subject(certificate: x509.Certificate) -> str:
 
 
 def issuer(certificate: x509.Certificate) -> str:
-    """Who issued it, likewise."""
+    """Return the issuer in the form of RFC 4514; empty if it cannot be read."""
     try:
         return certificate.issuer.rfc4514_string()
     except _ODD_NAME:

@@ -1,4 +1,4 @@
-"""What the formats ask of a private key, so that it can live in a file or in an HSM."""
+"""Interfaces of private keys for the formats, so that a key can be in a file or in an HSM."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Oaep(StrEnum):
 
 
 class OaepNotOffered(WireError):
-    """Whoever has the private key does not do the form of RSA-OAEP that is asked for, whatever it wraps."""
+    """The holder of the private key does not support this form of RSA-OAEP, whatever it wraps."""
 
     def __init__(self) -> None:
         super().__init__(WireFault.ALGORITHM, "the key does not do RSA-OAEP with this digest")
@@ -49,7 +49,7 @@ class SigningKey(Protocol):
 
     @property
     def remote(self) -> bool:
-        """Whether it is used elsewhere than in this process, which may take its time and may fail."""
+        """Return whether it is used elsewhere than in this process, which may take its time and may fail."""
 
     def sign(self, data: bytes) -> bytes:
         """RSASSA-PKCS1-v1_5 with SHA-256 over ``data``."""
@@ -63,7 +63,7 @@ class DecryptionKey(Protocol):
 
     @property
     def remote(self) -> bool:
-        """Whether it is used elsewhere than in this process, which may take its time and may fail."""
+        """Return whether it is used elsewhere than in this process, which may take its time and may fail."""
 
     def unwrap(self, wrapped: bytes, oaep: Oaep) -> bytes:
         """The session key; :class:`samdrift.wire.errors.WireError` (``DECRYPTION``) when it does not open.

@@ -56,7 +56,7 @@ class Document:
         return str(self.long_text[:LONG_FROM], "ascii")
 
     def new_sink(self) -> DigestSink:
-        """What digests the canonical form of the document, the long text in its place."""
+        """Return a sink that digests the canonical form of the document, with the long text in its place."""
         return RestoringSink(self.long_text) if self.long_text else HashSink()
 
 
@@ -94,7 +94,7 @@ def _longest_text(data: bytes, long_from: int) -> tuple[int, int]:
 
 
 def _is_plain(text: memoryview) -> bool:
-    """Whether there is nothing in ``text`` that a parser or a canonicalizer would write otherwise."""
+    """Return whether there is nothing in ``text`` that a parser or a canonicalizer would write otherwise."""
     return not any(
         bytes(text[at : at + _PIECE]).translate(None, _ACCEPTED) for at in range(0, len(text), _PIECE)
     )
@@ -131,7 +131,7 @@ class RestoringSink:
 
 
 def _around(markup: bytes) -> tuple[bytes, bytes | None]:
-    """What stands before and after the place-holder; nothing after when it is not there (in a comment)."""
+    """Split at the place-holder; nothing follows if it is missing (in a comment)."""
     before, *after = markup.split(_MARK)
     if len(after) > 1:
         raise WireError(WireFault.STRUCTURE, "the text of a place-holder is in the document")

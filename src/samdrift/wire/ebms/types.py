@@ -1,4 +1,4 @@
-"""What an ebMS 3.0 header says, as frozen values: user message, receipt, error (ebms3-core 5.2)."""
+"""The ebMS 3.0 header as frozen values: user message, receipt, error (ebms3-core 5.2)."""
 
 from __future__ import annotations
 

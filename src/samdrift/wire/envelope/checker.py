@@ -190,7 +190,7 @@ class Checker:
             self.header = rules.header_of(self._metadata)
 
     def _report(self, path: str, text: str) -> None:
-        """What an XML schema processor would refuse (envelope-profile-xhe 2.5 a)."""
+        """Report what an XML schema processor would refuse (envelope-profile-xhe 2.5 a)."""
         element = path.rpartition("/")[2]
         self._found(Finding(Reason.SCHEMA, Detail.STRUCTURE, f"Element {element} {text}", path))
 

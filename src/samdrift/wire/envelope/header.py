@@ -1,4 +1,4 @@
-"""What an envelope says on its outside, and the codes that it says it with."""
+"""The header of an envelope, and its codes."""
 
 from __future__ import annotations
 

@@ -42,7 +42,8 @@ class UnverifiedEnvelope:
 
 
 def validate(data: bytes | Element) -> tuple[Finding, ...]:
-    """What in an envelope breaks the profile: structure, and R1 to R14 (envelope-profile-xhe 2.5).
+    """Return the violations of the profile in an envelope: structure, and R1 to R14 (envelope-profile-xhe
+    2.5).
 
     The payload is not looked into, nor is a signature: the one has rules of its
     own, the other :func:`samdrift.wire.envelope.verify`. :class:`WireError`

@@ -70,7 +70,7 @@ _SCOPE_RULES = {
 
 @dataclass(slots=True)
 class Metadata:
-    """What the elements before the payload say: values by path of names, and the criteria in order.
+    """The elements before the payload: values by path of names, and the criteria in order.
 
     White space around a value has no meaning (the Schematron normalises it).
     """
@@ -110,7 +110,8 @@ def _broken_by_scope(metadata: Metadata) -> Iterator[Finding]:
 
 
 def _broken_by_forms(values: Mapping[str, str]) -> Iterator[Finding]:
-    """What the syntax mapping says of identifiers and times in words only (envelope-profile-xhe 2.2).
+    """Return violations of rules about identifiers and times that the syntax mapping states in words only
+    (envelope-profile-xhe 2.2).
 
     Clauses: content-specification 3.2 answer 1; envelope-profile-xhe 2.2 sentence 3.
     """
@@ -163,7 +164,7 @@ def header_of(metadata: Metadata) -> EnvelopeHeader | None:
 
 
 def metadata_of(header: EnvelopeHeader) -> Metadata:
-    """What the elements of an envelope with this header say; :func:`header_of` the other way round."""
+    """Return the elements of an envelope with this header; the inverse of :func:`header_of`."""
     values = {
         _ID: header.id,
         _CREATED: spelt(header.created),

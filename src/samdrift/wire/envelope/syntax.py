@@ -77,7 +77,7 @@ _PAYLOAD = Sequence(
 )
 
 _SIGNATURE = Sequence("SignatureType", (), extensible=True)
-"""What is in a signature is for its verification to judge, which has an answer of its own (``SIG``)."""
+"""The content of a signature is judged by its verification, which has an answer of its own (``SIG``)."""
 
 ENVELOPE: Final = Schema(
     Namespace.XHE,

@@ -20,7 +20,7 @@ from samdrift.wire.xml import LARGE
 
 @dataclass(frozen=True, slots=True)
 class VerifiedEnvelope:
-    """What was signed, without the signature; made by :func:`verify` alone."""
+    """The signed envelope, without the signature; made by :func:`verify` alone."""
 
     header: EnvelopeHeader
     _document: Document

@@ -1,4 +1,4 @@
-"""What a file is by its content, whatever it is called (content-specification 4.3.3.3 contentType)."""
+"""File types by content, not by name (content-specification 4.3.3.3 contentType)."""
 
 from samdrift.wire.filetypes.detect import detect
 from samdrift.wire.filetypes.kinds import PDF, Kind, agrees, canonical

@@ -94,7 +94,7 @@ def _kind_of_text(beginning: bytes) -> Kind:
 
 
 def _is_text(data: bytes) -> bool:
-    """Whether it is UTF-8 without control characters other than white space."""
+    """Return whether it is UTF-8 without control characters other than white space."""
     decoder = codecs.getincrementaldecoder("utf-8")()
     try:
         for start in range(0, len(data), _PIECE):

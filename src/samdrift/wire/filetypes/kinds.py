@@ -92,7 +92,7 @@ def canonical(content_type: str) -> str:
 
 
 def agrees(content_type: str, kind: Kind) -> bool:
-    """Whether a file that is declared as ``content_type`` may have content of that kind.
+    """Return whether a file that is declared as ``content_type`` may have content of that kind.
 
     Of a type whose form is not known here it can only be asked that it is
     nothing that is known to be something else.

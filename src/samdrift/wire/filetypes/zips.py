@@ -1,4 +1,4 @@
-"""What an archive holds: an office document, or anything.
+"""The kind of a ZIP archive: an office document, or anything.
 
 Archives come from strangers, so no more is read of one than its directory, as
 long as that is small, and the beginning of the one entry that tells its type.
@@ -26,7 +26,7 @@ _LONGEST_COMMENT = 0xFFFF
 _LARGEST_DIRECTORY = 1 << 20
 _MOST_READ = 1 << 18
 _METHODS = (ZIP_STORED, ZIP_DEFLATED)
-"""What office documents are packed with (ODF 1.3 part 2, 2.2.1; ISO 29500-2 annex B)."""
+"""Compression methods of office documents (ODF 1.3 part 2, 2.2.1; ISO 29500-2 annex B)."""
 _CONTENT_TYPES = "[Content_Types].xml"
 _MIMETYPE = "mimetype"
 _TELLING = (_CONTENT_TYPES.lower(), _MIMETYPE)
@@ -59,7 +59,7 @@ _UNREADABLE = (
 
 
 def ends_as_archive(data: bytes) -> bool:
-    """Whether a reader of archives, which begins at the end, would take it for one.
+    """Return whether a reader of archives, which begins at the end, would take it for one.
 
     Many are content with an end that something follows, as long as the directory stands before it.
     """
@@ -130,7 +130,7 @@ def _end(data: bytes) -> int | None:
 
 
 def _has_directory(data: bytes) -> bool:
-    """Whether some end near the end of the file has a directory before it, whatever follows."""
+    """Return whether some end near the end of the file has a directory before it, whatever follows."""
     tail = max(len(data) - _END_SIZE - _LONGEST_COMMENT, 0)
     at = data.rfind(_END, tail, len(data) - _END_SIZE + len(_END)) if len(data) >= _END_SIZE else -1
     while at >= 0:

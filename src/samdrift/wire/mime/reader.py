@@ -18,7 +18,7 @@ _BOUNDARY = re.compile(r"[0-9A-Za-z'()+_,\-./:=? ]{0,69}[0-9A-Za-z'()+_,\-./:=?]
 _CRLF = b"\r\n"
 _WHITE = b" \t\r\n"
 _UNDECIDED = (b"", b"-", b"\r")
-"""What may still become a line end or the closing delimiter."""
+"""Bytes that may still become a line end or the closing delimiter."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -225,7 +225,7 @@ def validate(data: bytes | Element) -> tuple[Finding, ...]:
 
 
 def broken_rules(elements: Sequence[Element]) -> Iterator[Broken]:
-    """What in a receipt, given as all its elements in order, breaks the rules.
+    """Return the violations of the rules in a receipt, given as all its elements in order.
 
     Clauses: message-receipt 3.5 step 3.
     """

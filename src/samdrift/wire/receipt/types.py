@@ -13,7 +13,7 @@ from samdrift.wire.xml.schema.lexical import WHITESPACE
 
 @dataclass(frozen=True, slots=True)
 class MessageReceipt:
-    """What the receiver of a message tells its sender.
+    """The receiver's answer to the sender of a message.
 
     ``sender`` is the organisation that acknowledges, ``receiver`` the one that sent
     the message; ``message_id`` is the identifier on that message's envelope.

@@ -71,7 +71,7 @@ def read_tree(root: Element, size: int) -> tuple[tuple[Finding, ...], SdkMessage
 
 
 def read(data: bytes) -> tuple[tuple[Finding, ...], SdkMessage | None]:
-    """What is wrong with a message as :func:`validate` says it, and the message when nothing is."""
+    """Return the findings of :func:`validate`, and the message if there are none."""
     if len(data) > MAX_BYTES:
         return validate(data), None
     return read_tree(xml.parse(data, xml.LARGE), len(data))

@@ -63,7 +63,7 @@ def _is_timestamp(value: str) -> bool:
 
 
 def is_file_content(value: str) -> bool:
-    """Whether this can stand as the content of a file (content-specification 4.3.3.3 content).
+    """Return whether this can stand as the content of a file (content-specification 4.3.3.3 content).
 
     Clauses: content-specification 4.3.3.3 sentence 6.
     """
@@ -228,7 +228,7 @@ FOR_SENDERS = (
         "Several documents must each have a number as index",
     ),
 )
-"""What is asked of a message that we send and forgiven in one that we receive."""
+"""Rules for messages that we send, not applied to those that we receive."""
 
 RULES = RuleBook((*PUBLISHED, *FROM_THE_TEXT))
 OUTGOING_RULES = RuleBook(FOR_SENDERS)

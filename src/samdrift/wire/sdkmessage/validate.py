@@ -19,7 +19,7 @@ MAX_BYTES = 30 << 20
 
 
 def too_long(max_bytes: int = MAX_BYTES) -> Finding:
-    """What is said of a message over that size (content-specification 5.3).
+    """Return the finding about a message over that size (content-specification 5.3).
 
     Clauses: content-specification 4.3.3.3 sentence 7, answer 2, 5.3 row 4.
     """
@@ -50,7 +50,8 @@ def validate(data: bytes | Element, *, max_bytes: int = MAX_BYTES) -> tuple[Find
 
 
 def broken_rules(elements: Sequence[Element]) -> Iterator[Broken]:
-    """What in a message, given as all its elements in order, breaks the content specification's rules.
+    """Return the violations of the content specification's rules in a message, given as all its elements in
+    order.
 
     Clauses: content-specification 5.3 row 5.
     """

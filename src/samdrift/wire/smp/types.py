@@ -33,7 +33,7 @@ class Endpoint:
     contact: str = ""
 
     def active(self, at: datetime) -> bool:
-        """Whether the endpoint receives at ``at``."""
+        """Return whether the endpoint receives at ``at``."""
         if self.activation is not None and at < self.activation:
             return False
         return self.expiration is None or at < self.expiration

@@ -34,7 +34,7 @@ _TOKEN_TYPE = name(Namespace.WSSE11, "TokenType")
 
 @dataclass(frozen=True, slots=True)
 class EncryptedAttachment:
-    """What the header says of the encrypted attachment."""
+    """The header's description of the encrypted attachment."""
 
     content_id: str
     wrapped_key: bytes

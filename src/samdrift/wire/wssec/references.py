@@ -22,7 +22,7 @@ ALLOWED: Final = AllowList(
     transforms=frozenset({Canonicalization.EXCLUSIVE, ATTACHMENT_SIGNATURE}),
     max_references=16,
 )
-"""What a signature in WS-Security may name (transport-profile-as4 2.2 a, eDelivery AS4 common profile)."""
+"""Algorithms of signatures in WS-Security (transport-profile-as4 2.2 a, eDelivery AS4 common profile)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ class SignedReference:
 
     @property
     def proof(self) -> tuple[str, bytes]:
-        """What two references must agree in to mean the same signed bytes."""
+        """Return the part in which two references must agree to mean the same signed bytes."""
         return self.uri, self.digest
 
     def markup(self, declaration: str = "") -> str:

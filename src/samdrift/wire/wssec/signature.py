@@ -48,7 +48,7 @@ class VerifiedSignature:
     value: bytes
 
     def covers(self, element: Element) -> bool:
-        """Whether this very element is signed, not one that looks like it."""
+        """Return whether this very element is signed, not one that looks like it."""
         return any(part is element for part in self.parts)
 
     def attachment_digest(self, content_id: str) -> bytes | None:

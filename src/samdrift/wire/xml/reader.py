@@ -136,7 +136,7 @@ def _check_depth(root: Element, max_depth: int) -> None:
 
 @cache
 def _deeper_than(depth: int) -> etree.XPath:
-    """Whether some element has ``depth`` ancestors; libxml2 answers that without a Python walk."""
+    """Return whether some element has ``depth`` ancestors; libxml2 answers that without a Python walk."""
     return etree.XPath("boolean(" + "/*" * (depth + 1) + ")")
 
 

@@ -86,7 +86,8 @@ class XmlStream:
         return self._fed - self._passed_over - self._parser.CurrentByteIndex
 
     def _means_nothing(self, chunk: bytes) -> bool:
-        """Whether the parser would read over ``chunk``: plain text that nobody wants, with no markup begun.
+        """Return whether the parser would read over ``chunk``: plain text that nobody wants, with no markup
+        begun.
 
         An envelope of 100 MB is nearly all ciphertext; looking for anything else in
         it takes a fifth of the time that parsing it takes.

@@ -32,7 +32,8 @@ ENVELOPED_SIGNATURE: Final = "http://www.w3.org/2000/09/xmldsig#enveloped-signat
 
 @dataclass(frozen=True, slots=True)
 class AllowList:
-    """What one use of signatures accepts; method and digest are always :data:`RSA_SHA256` and :data:`SHA256`.
+    """Algorithms that one use of signatures accepts; method and digest are always :data:`RSA_SHA256` and
+    :data:`SHA256`.
 
     ``max_references`` bounds the work that a signature can ask for.
 

@@ -169,7 +169,7 @@ def _judge(root: Element, element: Element, new_sink: Callable[[], DigestSink]) 
 
 
 def _is_enveloped(transforms: tuple[Transform, ...]) -> bool:
-    """Whether the transforms are: take the signature out, then at most one canonical form."""
+    """Return whether the transforms are: take the signature out, then at most one canonical form."""
     algorithms = [transform.algorithm for transform in transforms]
     return algorithms[:1] == [ENVELOPED_SIGNATURE] and (
         len(algorithms) == 1 or (len(algorithms) == 2 and algorithms[1] in frozenset(Canonicalization))
@@ -222,7 +222,7 @@ def enveloped_signature(digest: bytes, key: SigningKey, in_scope: Mapping[str, s
 
 
 def _signed_info(digest: bytes) -> str:
-    """What follows the start tag of ``ds:SignedInfo``, in canonical form."""
+    """Return the content of ``ds:SignedInfo`` after its start tag, in canonical form."""
     return (
         f'<ds:CanonicalizationMethod Algorithm="{Canonicalization.INCLUSIVE}"></ds:CanonicalizationMethod>'
         f'<ds:SignatureMethod Algorithm="{RSA_SHA256}"></ds:SignatureMethod>'

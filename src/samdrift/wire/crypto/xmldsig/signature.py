@@ -46,7 +46,9 @@ class Signature:
     key_info: Element | None
 
     def made_by(self, certificate: x509.Certificate) -> bool:
-        """Whether the signature value is that of the certificate's RSA key over :attr:`signed_bytes`."""
+        """Return whether the signature value is that of the certificate's RSA key over
+        :attr:`signed_bytes`.
+        """
         try:
             key = certificate.public_key()
         except (ValueError, UnsupportedAlgorithm):

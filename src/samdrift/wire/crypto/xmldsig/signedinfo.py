@@ -45,7 +45,7 @@ class Transform:
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """What was signed: where it is, how it is made into bytes, and the SHA-256 of those bytes."""
+    """A signed reference: its place, its transforms to bytes, and the SHA-256 of those bytes."""
 
     uri: str
     transforms: tuple[Transform, ...]

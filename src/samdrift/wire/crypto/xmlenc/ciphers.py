@@ -30,7 +30,7 @@ class ContentCipher:
 
 
 AES256_CBC = ContentCipher("http://www.w3.org/2001/04/xmlenc#aes256-cbc", 32, False)
-"""What the profile prescribes, and what we send (envelope-profile-xhe 3.4.4.3 a)."""
+"""The cipher that the profile prescribes and that we send (envelope-profile-xhe 3.4.4.3 a)."""
 
 ACCEPTED = {
     cipher.algorithm: cipher
@@ -40,7 +40,7 @@ ACCEPTED = {
         ContentCipher("http://www.w3.org/2009/xmlenc11#aes128-gcm", 16, True),
     )
 }
-"""What is decrypted: the profile's cipher, and the authenticated ones that it looks forward to (3.4.1)."""
+"""Ciphers that are decrypted: the profile's, and the authenticated ones that it anticipates (3.4.1)."""
 
 
 def failed() -> WireError:
@@ -62,7 +62,7 @@ def encrypt_cbc(plain: bytes | memoryview, key: bytes, iv: bytes) -> Iterator[by
 
 @dataclass(frozen=True, slots=True)
 class Decrypted:
-    """What came out of decryption, and whether the sender can have put it in."""
+    """The result of decryption, and whether the sender can have produced it."""
 
     data: bytes = field(repr=False)
     sound: bool

@@ -19,7 +19,7 @@ _XSI_HINTS = (f"{_XSI}schemaLocation", f"{_XSI}noNamespaceSchemaLocation")
 
 
 def violations(root: Element, schema: Schema) -> list[Finding]:
-    """What in the tree breaks the schema, in document order, at most :data:`MAX_FINDINGS`.
+    """Return the violations of the schema in the tree, in document order, at most :data:`MAX_FINDINGS`.
 
     Each is ``SV``/``structure`` (content-specification 5.3, situation 2). Text
     of the document is looked at only where its type restricts it, and names that the

@@ -6,7 +6,7 @@ import re
 from calendar import monthrange
 
 WHITESPACE = " \t\r\n"
-"""What XML, XML Schema and XPath call white space; a no-break space is not."""
+"""White space in XML, XML Schema and XPath; a no-break space is not."""
 
 _ZONE = r"(?:Z|[+-](?:(?:0[0-9]|1[0-3]):[0-5][0-9]|14:00))?"
 _DAY = r"-?(?P<year>[1-9][0-9]{4,}|[0-9]{4})-(?P<month>0[1-9]|1[0-2])-(?P<day>0[1-9]|[12][0-9]|3[01])"
@@ -20,7 +20,7 @@ _BASE64_STEP = 1 << 16
 
 
 def is_blank(value: str) -> bool:
-    """Whether there is nothing but white space, as XPath's ``normalize-space`` sees it."""
+    """Return whether there is nothing but white space, as XPath's ``normalize-space`` sees it."""
     return not value.strip(WHITESPACE)
 
 
@@ -54,7 +54,7 @@ def _on_calendar(match: re.Match[str] | None) -> bool:
 
 
 def is_base64(value: str) -> bool:
-    """Whether ``value`` is base64 without line breaks and with padding (RFC 4648 3.1 to 3.3, 4).
+    """Return whether ``value`` is base64 without line breaks and with padding (RFC 4648 3.1 to 3.3, 4).
 
     Looks for characters outside the alphabet piece by piece, so that 30 MB take
     some 20 ms and no second copy.

@@ -69,7 +69,7 @@ def _stands_in(element: Element, context: tuple[str, ...]) -> bool:
 
 
 def finding(broken: Broken, schema: Schema) -> Finding:
-    """What a receipt says of a broken rule: ``BV`` (message-receipt 4.2)."""
+    """Return the finding for a broken rule: ``BV`` (message-receipt 4.2)."""
     return Finding(Reason.RULE, broken.rule.detail, broken.rule.text, schema.path(broken.element))
 
 
