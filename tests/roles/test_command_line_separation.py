@@ -32,7 +32,7 @@ from samdrift.demo.clients import write_client
 from samdrift.installation import rolesettings
 from samdrift.installation.operator import vault_settings
 from samdrift.isolationcheck.calls import unnamed
-from samdrift.isolationcheck.canary import Planted, nobodys, plant, remove, state
+from samdrift.isolationcheck.canary import Planted, nonexistent, plant, remove, state
 from samdrift.messageservice.oauth.issuers import OwnIssuers
 from samdrift.vault.database.server import Database
 from tests.roles.canaries import FIRST, SECOND, Canaries
@@ -275,7 +275,7 @@ async def test_a_command_tells_and_does_nothing_about_anothers_records(
 ) -> None:
     """What it says is what it says about records that nobody has."""
     planted, gate = ground.planted, canaries.process.gate
-    nobody = nobodys(planted.created_at)
+    nobody = nonexistent(planted.created_at)
     before = await state(gate, planted)
     theirs, nobodys_answer = [
         await asyncio.to_thread(told, path, case(ground, about)) for about in (planted, nobody)

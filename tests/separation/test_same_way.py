@@ -20,7 +20,7 @@ from samdrift.config.model import OrganisationConfig
 from samdrift.contracts.messageclients import Scope, patterns
 from samdrift.contracts.principals import Principal, PrincipalKind, Role
 from samdrift.isolationcheck.atgate import QUESTIONS
-from samdrift.isolationcheck.canary import Planted, deliver, nobodys, plant
+from samdrift.isolationcheck.canary import Planted, deliver, nonexistent, plant
 from samdrift.messageservice.access import Access
 from samdrift.messageservice.interface_d.filters import Filters
 from samdrift.messageservice.interface_d.mailboxes import Mailboxes
@@ -79,8 +79,8 @@ async def test_a_vault_is_asked_the_same(
         async with installation.open(organisation, role) as vault:  # type: ignore[call-overload]
             return await question(vault, about)
 
-    await goes(way, lambda: ask(nobodys(NOW)))
-    ways = [await goes(way, lambda about=about: ask(about)) for about in (planted, nobodys(NOW))]  # type: ignore[misc]
+    await goes(way, lambda: ask(nonexistent(NOW)))
+    ways = [await goes(way, lambda about=about: ask(about)) for about in (planted, nonexistent(NOW))]  # type: ignore[misc]
     assert ways[0] == ways[1] != []
 
 
@@ -100,10 +100,10 @@ async def test_interface_d_asks_the_same(
     organisation = await installation.organisation([Role.MESSAGE_SERVICE])
     access = Access(organisation, "journal", frozenset(Scope), patterns(["*"]))
     boxes, ask = Mailboxes(installation.gate), OF_INTERFACE_D[operation]
-    await ask(boxes, access, nobodys(NOW))
+    await ask(boxes, access, nonexistent(NOW))
     ways = [
         await goes(way, lambda about=about: ask(boxes, access, about))  # type: ignore[misc]
-        for about in (planted, nobodys(NOW))
+        for about in (planted, nonexistent(NOW))
     ]
     assert ways[0] == ways[1] != []
 
@@ -124,9 +124,9 @@ async def test_interface_c_asks_the_same(
     who = Principal(PrincipalKind.SYSTEM, "message-service", organisation.value)
     polling = Polling(installation.gate, Signals(), lambda: NOW)
     ask = OF_INTERFACE_C[operation]
-    await goes(way, lambda: ask(polling, who, organisation, nobodys(NOW).item_id))
+    await goes(way, lambda: ask(polling, who, organisation, nonexistent(NOW).item_id))
     ways = [
         await goes(way, lambda item=about.item_id: ask(polling, who, organisation, item))  # type: ignore[misc]
-        for about in (planted, nobodys(NOW))
+        for about in (planted, nonexistent(NOW))
     ]
     assert ways[0] == ways[1] != []

@@ -164,7 +164,7 @@ class Inbound:
             self._meters.came_in(recipient, taken.event)
             if taken.event is AuditEvent.AP_ENVELOPE_REFUSED:
                 await self._watch(facts, now)
-            self._signals.raise_for(recipient)
+            self._signals.notify(recipient)
             return taken.receipt
         except As4Fault as fault:
             if reception is not None:

@@ -61,7 +61,7 @@ class Outbound:
     async def attempt(
         self, organisation: ParticipantIdentifier, transfer: Transfer, body: BodyReader
     ) -> datetime | None:
-        """Try once and record the outcome; gives when to try again, ``None`` when the transfer is final.
+        """Try once and record the outcome; returns when to try again, ``None`` when the transfer is final.
 
         The claim has stored the attempt's time before.
         The message of a resend signs what the first one signed: same MessageId,
@@ -247,7 +247,7 @@ class Sending(InFlight):
         self, organisation: ParticipantIdentifier, transfer: Transfer, body: BodyReader
     ) -> datetime | None:
         later = await self._outbound.attempt(organisation, transfer, body)
-        self._signals.raise_for(organisation)
+        self._signals.notify(organisation)
         return later
 
     async def _claim(self, organisation: ParticipantIdentifier, room: int) -> datetime | None:
@@ -271,14 +271,14 @@ class Sending(InFlight):
         await vault.failed(transfer.id, now=now, reason=reason, detail=detail)
         facts = transfer_facts(transfer)
         vault.record(AuditEvent.AP_TRANSFER_FAILED, **facts, reason=reason.value, detail=detail)
-        self._signals.raise_for(organisation)
+        self._signals.notify(organisation)
         return True
 
 
 class QueueLengths:
     """The lengths of the queues that this process knows to have something in them.
 
-    Each look opens a vault and stands in its log, so that organisations without
+    Each look opens a vault and is recorded in its log, so that organisations without
     work are left alone, and the others are looked at at most once in ``every``.
     """
 

@@ -106,5 +106,5 @@ class AccessPointRole:
     async def _listen(self) -> None:
         async for organisation, role in self._gate.wakeups():
             if role is Role.ACCESS_POINT:
-                self._signals.raise_for(organisation)
+                self._signals.notify(organisation)
                 self._sending.dispatcher.wake(organisation)

@@ -67,7 +67,7 @@ async def close(installation: Administration, order: Order, persons: Persons | N
     """Close an organisation, or go on with that; the certificate of destruction.
 
     One that is closed already gives the certificate that there is. :class:`Unusable`
-    says what stands in the way, ``CustodyError`` that another person must approve.
+    says what is in the way, ``CustodyError`` that another person must approve.
     """
     closings = installation.provisioner.closings
     key = _operators_key(installation)

@@ -1,7 +1,7 @@
-"""Who becomes a custodian and who stops being one, judged and done in one turn, and logged before it is done.
+"""Adding and removing custodians, judged and done in one turn, and logged before it is done.
 
 Nobody is added alone once there have been two custodians. Where fewer are left, since files were
-removed by hand or are damaged, only :func:`restart` begins again, which stands in every log.
+removed by hand or are damaged, only :func:`restart` begins again, which is recorded in every log.
 """
 
 from __future__ import annotations

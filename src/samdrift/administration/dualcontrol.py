@@ -1,4 +1,4 @@
-"""Dual control: what is done only when two custodians agree, and stands in the logs with both names.
+"""Dual control: what is done only when two custodians agree, and is recorded in the logs with both names.
 
 Used by a command like this::
 

@@ -29,7 +29,7 @@ _NAMED = ("as4", "conversation", "envelope", "message_type", "sender", "recipien
 
 @dataclass(frozen=True, slots=True)
 class Reporter:
-    """Who reports: an access point in its environment and federation."""
+    """The access point that reports, in its environment and federation."""
 
     party: str
     environment: str

@@ -22,7 +22,7 @@ class Breach:
     """One message of a peer that was refused."""
 
     organisation: str
-    """Whose log the entry is in; empty for the operator's own."""
+    """Organisation whose log has the entry; empty for the operator's own."""
     entry: LogEntry
 
     @property
@@ -36,7 +36,7 @@ class Breach:
 
 @dataclass(frozen=True, slots=True)
 class PeerBreaches:
-    """What one access point, with one certificate, has sent that does not conform: the latest first."""
+    """Messages of one access point, with one certificate, that do not conform: the latest first."""
 
     party: str
     certificate: str

@@ -54,7 +54,7 @@ class TransferQueues:
         return None
 
     async def retry(self, identifier: str, now: datetime) -> Standing:
-        """Have a transfer attempted now if it waits; gives how it stood."""
+        """Have a transfer attempted now if it waits; returns how it stood."""
         for organisation in self._organisations():
             async with self._gate.operate(self._principal, organisation) as desk:
                 stood = await desk.retry(identifier, now=now)
@@ -63,7 +63,7 @@ class TransferQueues:
         return Standing.UNKNOWN
 
     async def give_up(self, identifier: str, why: str, now: datetime) -> Standing:
-        """End a transfer if it waits, as failed; gives how it stood."""
+        """End a transfer if it waits, as failed; returns how it stood."""
         for organisation in self._organisations():
             async with self._gate.operate(self._principal, organisation) as desk:
                 stood = await desk.give_up(identifier, now=now, why=why)

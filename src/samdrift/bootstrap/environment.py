@@ -64,7 +64,7 @@ class Environment:
 
     @contextmanager
     def _alone(self) -> Iterator[int]:
-        """Hold the lock on this environment; gives the descriptor, for pip to inherit.
+        """Hold the lock on this environment; returns the descriptor, for pip to inherit.
 
         So a pip that outlives a killed launcher still keeps others out.
         """

@@ -11,7 +11,7 @@ import typer
 
 from samdrift.cli.output import print_json, print_line
 from samdrift.config.errors import Unusable
-from samdrift.config.failures import told
+from samdrift.config.failures import reported_as_usage_errors
 from samdrift.config.inputs import read_participant
 from samdrift.config.reader import load
 from samdrift.net.addressbook import kept_copy
@@ -44,7 +44,7 @@ def addressbook_command(
 
 
 def _copy(config: Path) -> AddressBookCopy:
-    with told():
+    with reported_as_usage_errors():
         book = load(config).address_book
     if book is None:
         raise Unusable("the configuration names no address book")

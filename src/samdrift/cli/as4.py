@@ -19,7 +19,7 @@ from samdrift.cli.envelope import certificate_document
 from samdrift.cli.keys import key_store
 from samdrift.cli.output import print_json, print_line, print_verdict
 from samdrift.config.errors import Unusable, printable, shown
-from samdrift.config.failures import told
+from samdrift.config.failures import reported_as_usage_errors
 from samdrift.config.inputs import read_certificates, read_document, reason
 from samdrift.config.reader import load
 from samdrift.keystore.interface import OPERATOR_KEYS
@@ -48,7 +48,7 @@ _HOLDS = (SignatureState.VALID, SignatureState.PARTIAL)
 
 @app.callback()
 def as4() -> None:
-    """Look into a captured AS4 message, receipt or error."""
+    """Examine a captured AS4 message, receipt or error."""
 
 
 @app.command()
@@ -104,7 +104,7 @@ def _key(file: Path) -> Iterator[Unwrap]:
 
 
 def _own_keys(config: Path) -> Iterator[Unwrap]:
-    with told():
+    with reported_as_usage_errors():
         for own in key_store(load(config)).decryption_keys(OPERATOR_KEYS, KeyName.ACCESS_POINT):
             yield own.unwrap
 

@@ -26,9 +26,9 @@ def bench(
     name: Annotated[str, typer.Argument(help="wire, exchange, large, isolation, neighbour or soak.")],
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")] = False,
     exchanges: Annotated[
-        int | None, typer.Option(min=1, help=f"For soak: how many; {_EXCHANGES} unless told.")
+        int | None, typer.Option(min=1, help=f"For soak: how many; {_EXCHANGES} by default.")
     ] = None,
-    seed: Annotated[int | None, typer.Option(help="For soak: what chance begins with.")] = None,
+    seed: Annotated[int | None, typer.Option(help="For soak: the seed of the random choices.")] = None,
 ) -> int:
     """Measure floor and work in turn, and print medians, spreads and the ratio."""
     if name not in _BENCHES:

@@ -25,7 +25,7 @@ from samdrift.client.mailbox import Document, Filter, Mailbox
 from samdrift.client.outgoing import Attachment, Correspondent, OutgoingMessage
 from samdrift.client.tokens import Tokens
 from samdrift.config.errors import Unusable, shown
-from samdrift.config.failures import told
+from samdrift.config.failures import reported_as_usage_errors
 from samdrift.config.inputs import reason
 from samdrift.installation.loop import run
 
@@ -48,7 +48,7 @@ def client() -> None:
 
 @app.command()
 def keys(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="Where the private key goes; a new file.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A new file for the private key.")],
 ) -> None:
     """Make a key pair: the private key stays in the file, the public one is printed, to be registered."""
     key = ClientKey.new()
@@ -73,21 +73,23 @@ def send(
     to: Annotated[str, typer.Option("--to", help="The receiving organisation, such as 0203:habo.se.")] = "",
     address: Annotated[str, typer.Option("--address", help="Its functional address.")] = "",
     label: Annotated[str, typer.Option("--label", help="The message's heading.")] = "",
-    text: Annotated[str, typer.Option("--text", help="The text, in markdown.")] = "",
+    text: Annotated[str, typer.Option("--text", help="The text, in Markdown.")] = "",
     text_file: Annotated[
         Path | None, typer.Option("--text-file", help="A file with the text; - is standard input.")
     ] = None,
     attach: Annotated[
-        list[Path] | None, typer.Option("--attach", help="A file to send along; may be repeated.")
+        list[Path] | None, typer.Option("--attach", help="A file to attach; may be repeated.")
     ] = None,
     answers: Annotated[
-        str, typer.Option("--answers", help="The message that this one answers: tells where it goes.")
+        str, typer.Option("--answers", help="The message to answer; it determines the recipient.")
     ] = "",
     sender: Annotated[
         str, typer.Option("--from", help="The functional address to send from, if not the configured one.")
     ] = "",
-    confidential: Annotated[bool, typer.Option(help="Whether it is marked as confidential.")] = True,
-    message_id: Annotated[str, typer.Option("--id", help="Its id; the same again sends nothing twice.")] = "",
+    confidential: Annotated[bool, typer.Option(help="Mark the message as confidential.")] = True,
+    message_id: Annotated[
+        str, typer.Option("--id", help="The message's id; sending the same id again sends nothing twice.")
+    ] = "",
     as_json: Json = False,
 ) -> int:
     """Send a message, and print its id. What becomes of it: `samdrift client get ID`."""
@@ -118,12 +120,14 @@ def send(
 @app.command("list")
 def list_messages(
     config: ConfigFile,
-    status: Annotated[str, typer.Option("--status", help="Such as NEW or ACCEPTED.")] = "",
+    status: Annotated[str, typer.Option("--status", help="A status, such as NEW or ACCEPTED.")] = "",
     sender: Annotated[str, typer.Option("--from", help="Functional address of the sender.")] = "",
     recipient: Annotated[str, typer.Option("--to", help="Functional address of the recipient.")] = "",
-    since: Annotated[str, typer.Option("--since", help="Created then or later: 2026-11-24T09:00:00Z.")] = "",
-    until: Annotated[str, typer.Option("--until", help="Created then or earlier.")] = "",
-    limit: Annotated[int, typer.Option("--limit", min=1, help="At most so many.")] = 100,
+    since: Annotated[
+        str, typer.Option("--since", help="Created at this time or later: 2026-11-24T09:00:00Z.")
+    ] = "",
+    until: Annotated[str, typer.Option("--until", help="Created at this time or earlier.")] = "",
+    limit: Annotated[int, typer.Option("--limit", min=1, help="The maximum number of rows.")] = 100,
     as_json: Json = False,
 ) -> int:
     """List messages, the newest first: sent and received, without their content."""
@@ -196,7 +200,7 @@ async def follow(box: Mailbox) -> None:
 
 
 def _load(path: Path) -> ClientConfig:
-    with told():
+    with reported_as_usage_errors():
         return load_client(path)
 
 
@@ -231,7 +235,7 @@ def _with_interface(
         async with connected(config) as (box, tokens):
             return await work(box, tokens)
 
-    with told():
+    with reported_as_usage_errors():
         try:
             show(run(ask()))
         except Refused as error:

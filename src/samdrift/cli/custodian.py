@@ -16,7 +16,7 @@ from samdrift.administration.dualcontrol import Person, Persons, approve, custod
 from samdrift.cli.org.options import AsJson, ConfigFile, one_line
 from samdrift.cli.output import complain, print_json, print_line
 from samdrift.cli.persons import Actor, By, ByFile, With, WithFile, login, passphrase, present
-from samdrift.config.failures import told
+from samdrift.config.failures import reported_as_usage_errors
 from samdrift.config.model import Config
 from samdrift.config.reader import load
 from samdrift.installation.loop import run
@@ -25,18 +25,24 @@ from samdrift.keystore.requests import Request, Requests
 
 app = typer.Typer(add_completion=False)
 
-Name = Annotated[str, typer.Argument(metavar="NAME", help="Small letters, digits, dots, like anna.berg.")]
+Name = Annotated[
+    str, typer.Argument(metavar="NAME", help="Lower-case letters, digits and dots, such as anna.berg.")
+]
 OwnFile = Annotated[
-    Path | None, typer.Option("--passphrase-file", help="The new custodian's, for scripts; asked for else.")
+    Path | None,
+    typer.Option(
+        "--passphrase-file",
+        help="A file with the new custodian's passphrase, for scripts; otherwise it is asked for.",
+    ),
 ]
 OptionalBy = Annotated[
-    str | None, typer.Option("--by", help="Who asks; not needed for the first two custodians.")
+    str | None, typer.Option("--by", help="The custodian who asks; not needed for the first two custodians.")
 ]
 
 
 @app.callback()
 def custodian() -> None:
-    """Who, two together, makes and destroys keys, takes backups of them, exports and closes organisations."""
+    """Custodians: two of them together create, destroy and back up keys, export and close organisations."""
 
 
 @app.command()
@@ -45,7 +51,7 @@ def key(name: Name, config: ConfigFile, passphrase_file: OwnFile = None) -> None
 
     Shows its fingerprint, which the person tells the custodians who are to agree (samdrift custodian add).
     """
-    with told():
+    with reported_as_usage_errors():
         loaded = load(config)
         made = _new_key(loaded, name, passphrase_file)
         run(_keep(loaded, made))
@@ -68,7 +74,7 @@ def add(
     The key is the one that samdrift custodian key has made, or is made here if the person is here.
     What the custodians agree to names its fingerprint: compare it with what the person was shown.
     """
-    with told():
+    with reported_as_usage_errors():
         loaded = load(config)
         made = _key_of(loaded, name, passphrase_file)
         print_line(f"the key of {name} has the fingerprint {made.fingerprint}")
@@ -86,7 +92,7 @@ def remove(
     other_file: WithFile = None,
 ) -> None:
     """Remove a custodian. Two must remain: add the successor first."""
-    with told():
+    with reported_as_usage_errors():
         loaded = load(config)
         Custodians(loaded.vaults.secrets).require_removable(name)
         run(_remove(loaded, name, present(by, other, by_file, other_file)))
@@ -95,13 +101,11 @@ def remove(
 @app.command()
 def restart(
     config: ConfigFile,
-    why: Annotated[
-        str, typer.Option("--why", help="What became of the custodians, in a line; it is logged.")
-    ],
+    why: Annotated[str, typer.Option("--why", help="The reason, in one line; recorded in the logs.")],
     by: Actor = None,
 ) -> None:
     """Begin again with two new custodians, where fewer than two are left. Every organisation's log has it."""
-    with told():
+    with reported_as_usage_errors():
         ended = run(_restart(load(config), by or login(), one_line("--why", why)))
     print_line(f"custodians no more: {' '.join(ended) or 'there was none'}")
     print_line("two persons now add themselves: samdrift custodian add")
@@ -110,7 +114,7 @@ def restart(
 @app.command("list")
 def list_custodians(config: ConfigFile, as_json: AsJson = False) -> None:
     """Show the custodians, and what they have asked for and not done yet."""
-    with told():
+    with reported_as_usage_errors():
         store = load(config).vaults.secrets
         custodians, now = Custodians(store), datetime.now(UTC)
         requests = Requests(store, custodians).open(now)
@@ -138,13 +142,13 @@ def list_custodians(config: ConfigFile, as_json: AsJson = False) -> None:
 
 @app.command("approve")
 def approve_request(
-    identifier: Annotated[str, typer.Argument(metavar="ID", help="Of the request.")],
+    identifier: Annotated[str, typer.Argument(metavar="ID", help="The number of the request.")],
     config: ConfigFile,
     by: By,
     by_file: ByFile = None,
 ) -> None:
-    """Agree to what another custodian has asked for. It is done when that one repeats the command."""
-    with told():
+    """Approve a request of another custodian. It is carried out when that custodian repeats the command."""
+    with reported_as_usage_errors():
         loaded = load(config)
         store = loaded.vaults.secrets
         request = Requests(store, Custodians(store)).find(identifier, datetime.now(UTC))

@@ -12,7 +12,7 @@ from samdrift.audit.entries import Happening
 from samdrift.audit.events import AuditEvent
 from samdrift.cli.output import complain, print_line, print_text
 from samdrift.config.errors import Unusable
-from samdrift.config.failures import told
+from samdrift.config.failures import reported_as_usage_errors
 from samdrift.config.inputs import read_participant
 from samdrift.config.model import Config
 from samdrift.config.reader import load
@@ -36,13 +36,13 @@ _ADMINISTRATOR = f"{PrincipalKind.WORKER}:administrator"
 
 @app.callback()
 def database() -> None:
-    """Look after the database that the vaults are in."""
+    """Maintain the database of the vaults."""
 
 
 @app.command("rotate-logins")
 def rotate_logins(config: ConfigFile, organisation: Organisation = None) -> None:
-    """Give every login a new password while all runs: the vaults', the registry's, our administrator's."""
-    with told():
+    """Replace every login's password while all runs: the vaults', the registry's, our administrator's."""
+    with reported_as_usage_errors():
         only = None if organisation is None else read_participant(organisation)
         rotated, locked = run(_rotate(load(config), only))
     print_line(f"{rotated} logins have a new password")
@@ -53,7 +53,7 @@ def rotate_logins(config: ConfigFile, organisation: Organisation = None) -> None
 @app.command("hardening")
 def hardening(
     administrator: Annotated[
-        str, typer.Argument(help="The login in the URL of the database, which goes on making vaults.")
+        str, typer.Argument(help="The login in the database's URL, which creates vaults.")
     ],
 ) -> None:
     """Print what a superuser runs in the database of the operator's own cluster (docs/database.md)."""

@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 
 from samdrift.cli import demoview
-from samdrift.config.failures import told
+from samdrift.config.failures import reported_as_usage_errors
 from samdrift.demo.cast import AGENCY, HABO, MULLSJO
 from samdrift.demo.proof import prove_rest, prove_way
 from samdrift.demo.scenario import DemoFailed, Exchange, play
@@ -25,17 +25,17 @@ app = typer.Typer(add_completion=False)
 @app.command()
 def demo(
     once: Annotated[
-        bool, typer.Option("--once", help="End when the conversation is over and checked.")
+        bool, typer.Option("--once", help="Exit when the conversation is over and checked.")
     ] = False,
     folder: Annotated[
-        Path, typer.Option(help="Where federation and operators are kept between runs.")
+        Path, typer.Option(help="The folder in which federation and operators are kept between runs.")
     ] = Path(".samdrift/demo"),
 ) -> int:
-    """Start a federation and two operators, exchange messages between three organisations, show the way."""
+    """Start a federation and two operators, exchange messages between three organisations, show their way."""
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s")
     console = demoview.console()
     try:
-        with told():
+        with reported_as_usage_errors():
             run(_run(console, folder.resolve(), once))
     except DemoFailed as failure:
         demoview.failed(console, str(failure))

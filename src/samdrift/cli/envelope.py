@@ -32,7 +32,7 @@ app = typer.Typer(add_completion=False)
 
 @app.callback()
 def envelope() -> None:
-    """Look into an envelope between organisations."""
+    """Examine an envelope between organisations."""
 
 
 class Chain(StrEnum):

@@ -13,7 +13,7 @@ from samdrift.attestation.trustfolder import read_trust
 from samdrift.cli.org.options import AsJson, ConfigFile, Organisation, fingerprint
 from samdrift.cli.output import complain, print_json, print_line
 from samdrift.config.errors import Unusable, shown
-from samdrift.config.failures import told
+from samdrift.config.failures import reported_as_usage_errors
 from samdrift.config.model import Config
 from samdrift.config.reader import load
 from samdrift.evidence.gathering import Order, gather
@@ -34,12 +34,15 @@ def evidence() -> None:
 def export_evidence(
     organisation: Organisation,
     message_id: Annotated[str, typer.Argument(metavar="MESSAGE-ID")],
-    out: Annotated[Path, typer.Option("--out", help="The file to write; it must not be there.")],
+    out: Annotated[Path, typer.Option("--out", help="The file to write; it must not exist.")],
     config: ConfigFile,
-    by: Annotated[str, typer.Option("--by", help="Who asks; stands in the organisation's log.")],
+    by: Annotated[str, typer.Option("--by", help="Your name; recorded in the organisation's log.")],
     section: Annotated[
         bool,
-        typer.Option("--section", help="With all that the logs say from the message on; names others too."),
+        typer.Option(
+            "--section",
+            help="Include all log entries from the message on; they name other organisations too.",
+        ),
     ] = False,
 ) -> int:
     """Write what the organisation's logs and receipts say of a message, signed with its key.
@@ -50,7 +53,7 @@ def export_evidence(
         raise Unusable("the message id is not a UUID")
     if not by.strip() or not by.isprintable():
         raise Unusable("--by is a name")
-    with told():
+    with reported_as_usage_errors():
         found = run(_gather(load(config), Order(organisation, message_id, by.strip(), section), out))
     if not found:
         complain("the organisation's logs know no such message")
@@ -64,7 +67,7 @@ async def _gather(config: Config, order: Order, out: Path) -> bool:
 
 @app.command("verify")
 def verify(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="What samdrift evidence export wrote.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A file that samdrift evidence export wrote.")],
     trust: Annotated[
         Path | None,
         typer.Option(metavar="DIR", help="Folder of certificates to trust: anchors and issuers, PEM or DER."),
@@ -80,7 +83,7 @@ def verify(
     Exit status 0 when everything holds, 1 when something does not, 2 when the file is no evidence.
     """
     signer = None if signer is None else fingerprint("--signer", signer)
-    with told():
+    with reported_as_usage_errors():
         folder = read_trust(trust) if trust is not None else None
         verdict = run(verify_evidence(file, folder, signer))
     if as_json:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from samdrift.config.errors import Unusable, printable, shown
-from samdrift.config.failures import told
+from samdrift.config.failures import reported_as_usage_errors
 from samdrift.config.reader import load
 from samdrift.installation.conflicts import Claims, NotApart, claims_of, require_apart
 
@@ -34,7 +34,7 @@ def read_apart(files: Sequence[Path]) -> tuple[Installation, ...]:
 
 def _claims(file: Path) -> Claims:
     try:
-        with told():
+        with reported_as_usage_errors():
             return claims_of(load(file), file)
     except Unusable as error:
         text = str(error)

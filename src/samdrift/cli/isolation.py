@@ -9,7 +9,7 @@ import typer
 
 from samdrift.cli.output import complain, print_json, print_line
 from samdrift.config.errors import Unusable, shown
-from samdrift.config.failures import told
+from samdrift.config.failures import reported_as_usage_errors
 from samdrift.config.inputs import read_document
 from samdrift.config.reader import load
 from samdrift.installation.loop import run
@@ -32,7 +32,7 @@ def check(config: ConfigFile, as_json: Json = False) -> int:
 
     Exit status 0 when nothing leaked, nothing that there is was left untried and every log is told; 1 else.
     """
-    with told():
+    with reported_as_usage_errors():
         found, untold = run(checking.check(load(config)))
     if as_json:
         print_json(found)

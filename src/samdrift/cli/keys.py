@@ -19,7 +19,7 @@ from cryptography.x509.oid import NameOID
 from samdrift.cli.output import print_json, print_line, print_text
 from samdrift.cli.published import REPLACE_FIRST, Anyway, still_named
 from samdrift.config.errors import Unusable, shown
-from samdrift.config.failures import told
+from samdrift.config.failures import reported_as_usage_errors
 from samdrift.config.inputs import read_certificates
 from samdrift.config.model import Config
 from samdrift.config.reader import load
@@ -43,7 +43,7 @@ class Which(StrEnum):
 
 
 ConfigFile = Annotated[Path, typer.Option("--config", help="The installation's configuration file (TOML).")]
-Key = Annotated[Which, typer.Argument(help="Which one of the operator's keys.")]
+Key = Annotated[Which, typer.Argument(help="One of the operator's keys.")]
 
 
 @app.callback()
@@ -57,7 +57,7 @@ def list_keys(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")] = False,
 ) -> None:
     """The operator's keys, the newest first: what each is for now, and until when it is certified."""
-    with told():
+    with reported_as_usage_errors():
         held = key_store(load(config)).keys(OPERATOR_KEYS)
     rows = [_row(key, held) for key in held]
     if as_json:
@@ -76,7 +76,7 @@ def request(
     ] = None,
 ) -> None:
     """Make a new key and print its certificate request (PEM). Nothing changes until it is certified."""
-    with told():
+    with reported_as_usage_errors():
         loaded = load(config)
         party = loaded.access_point.party if loaded.access_point is not None else None
         if key is Which.ACCESS_POINT:
@@ -95,7 +95,7 @@ def install(
     config: ConfigFile,
 ) -> None:
     """Put a new key to use with its certificate. From now on it signs; the old one goes on opening."""
-    with told():
+    with reported_as_usage_errors():
         loaded = load(config)
         own, *chain = read_certificates(certificate)
         access_point = loaded.access_point
@@ -107,12 +107,12 @@ def install(
 @app.command()
 def retire(
     key: Key,
-    number: Annotated[int, typer.Argument(help="As the list has it.")],
+    number: Annotated[int, typer.Argument(help="The number in the list.")],
     config: ConfigFile,
     anyway: Anyway = False,
 ) -> None:
-    """Destroy an older key for good. Refused while SMP names its certificate, or cannot be asked."""
-    with told():
+    """Destroy an older key permanently. Refused while SMP names its certificate, or cannot be asked."""
+    with reported_as_usage_errors():
         loaded = load(config)
         store = key_store(loaded)
         reason = "" if anyway or key is not Which.ACCESS_POINT else _named(loaded, store, number)

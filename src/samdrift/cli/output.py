@@ -56,5 +56,5 @@ def require_new(path: Path) -> None:
 
 
 def _json_shown(each: str) -> str:
-    """Around texts there is nothing that cannot be printed: what is escaped stands in one."""
+    """Around texts there is nothing that cannot be printed: what is escaped is in one."""
     return each if each.isprintable() else json.dumps(each)[1:-1]

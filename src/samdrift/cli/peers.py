@@ -16,7 +16,7 @@ from samdrift.attestation.newfile import new_folder
 from samdrift.cli.output import complain, print_json, print_line
 from samdrift.cli.persons import login
 from samdrift.config.errors import Unusable, shown
-from samdrift.config.failures import told
+from samdrift.config.failures import reported_as_usage_errors
 from samdrift.config.model import Config
 from samdrift.config.reader import load
 from samdrift.installation.loop import run
@@ -31,7 +31,9 @@ Days = Annotated[int, typer.Option("--days", min=1, max=3650, help="How far back
 Limit = Annotated[int, typer.Option("--limit", min=1, help="The most refusals to look at, the latest.")]
 By = Annotated[
     str | None,
-    typer.Option("--by", help="Who asks; recorded in the organisations' logs. Your login by default."),
+    typer.Option(
+        "--by", help="The person who asks; recorded in the organisations' logs. Your login by default."
+    ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
 PeerName = Annotated[
@@ -71,7 +73,7 @@ def report(
     peer: PeerName, config: ConfigFile, out: Out, days: Days = 30, limit: Limit = 1000, by: By = None
 ) -> int:
     """Write the report to DIGG about one peer: text, JSON, certificate and evidence, ready to be sent."""
-    with told():
+    with reported_as_usage_errors():
         return run(_report(peer, load(config), out, _start(days), limit, by or login()))
 
 
@@ -128,5 +130,5 @@ def _asked(config: Path, by: str | None, ask: Callable[[PeerRefusals], Awaitable
         finally:
             await gate.close()
 
-    with told():
+    with reported_as_usage_errors():
         return run(asked())

@@ -17,17 +17,26 @@ from samdrift.config.inputs import reason
 from samdrift.config.passphrase import read_private
 
 Actor = Annotated[
-    str | None, typer.Option("--by", help="Who does it; stands in the logs. Your login by default.")
+    str | None, typer.Option("--by", help="Your name, recorded in the logs; your login by default.")
 ]
-By = Annotated[str, typer.Option("--by", help="Who asks: the name of a custodian.")]
+By = Annotated[str, typer.Option("--by", help="The custodian who asks.")]
 With = Annotated[
     str | None,
-    typer.Option("--with", help="Who approves at this terminal; else another custodian approves later."),
+    typer.Option(
+        "--with",
+        help="The custodian who approves at this terminal; otherwise another custodian approves later.",
+    ),
 ]
 ByFile = Annotated[
-    Path | None, typer.Option("--by-passphrase-file", help="For scripts; asked for at the terminal else.")
+    Path | None,
+    typer.Option(
+        "--by-passphrase-file",
+        help="A file with the passphrase, for scripts; otherwise it is asked for at the terminal.",
+    ),
 ]
-WithFile = Annotated[Path | None, typer.Option("--with-passphrase-file", help="As --by-passphrase-file.")]
+WithFile = Annotated[
+    Path | None, typer.Option("--with-passphrase-file", help="The same for the other custodian.")
+]
 
 
 def present(by: str, other: str | None, by_file: Path | None, other_file: Path | None) -> Persons:

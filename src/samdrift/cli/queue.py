@@ -15,7 +15,7 @@ from samdrift.cli import queueview as view
 from samdrift.cli.output import complain, print_json, print_line
 from samdrift.cli.persons import login
 from samdrift.config.errors import Unusable
-from samdrift.config.failures import told
+from samdrift.config.failures import reported_as_usage_errors
 from samdrift.config.inputs import read_participant
 from samdrift.config.reader import load
 from samdrift.installation.loop import run
@@ -33,17 +33,19 @@ Organisation = Annotated[
 ]
 By = Annotated[
     str | None,
-    typer.Option("--by", help="Who asks; stands in the organisation's log. Your login by default."),
+    typer.Option("--by", help="Your name, recorded in the organisation's log; your login by default."),
 ]
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
-Limit = Annotated[int, typer.Option("--limit", min=1, help="At most so many.")]
-Identifier = Annotated[str, typer.Argument(metavar="ID", help="Of the transfer or of its envelope.")]
-Reason = Annotated[str, typer.Option("--reason", help="Why; its sender is told. Nothing about content.")]
+Limit = Annotated[int, typer.Option("--limit", min=1, help="The maximum number of rows.")]
+Identifier = Annotated[str, typer.Argument(metavar="ID", help="The id of the transfer or of its envelope.")]
+Reason = Annotated[
+    str, typer.Option("--reason", help="The reason, which is reported to the sender. Nothing about content.")
+]
 
 
 @app.callback()
 def queue() -> None:
-    """See to transfers. Who looks or acts stands in the log of the organisation; content is not shown."""
+    """See to transfers. The organisation's log says who looks or acts; content is not shown."""
 
 
 @app.command("list")
@@ -92,7 +94,7 @@ def why(
 def retry(
     identifier: Identifier, config: ConfigFile, organisation: Organisation = None, by: By = None
 ) -> int:
-    """Have a waiting transfer attempted now. It counts as one of its attempts."""
+    """Attempt a waiting transfer now. This counts as one of its attempts."""
     now = datetime.now(UTC)
     return _answer(
         _with_queues(config, organisation, by, lambda queues: queues.retry(identifier, now)),
@@ -108,7 +110,7 @@ def give_up(
     organisation: Organisation = None,
     by: By = None,
 ) -> int:
-    """End a waiting transfer as failed, and tell its sender why."""
+    """End a waiting transfer as failed, and report the reason to its sender."""
     now = datetime.now(UTC)
     return _answer(
         _with_queues(config, organisation, by, lambda queues: queues.give_up(identifier, reason, now)),
@@ -152,7 +154,7 @@ def _answer(stood: Standing, done: str) -> int:
 def _with_queues(
     config: Path, organisation: str | None, by: str | None, ask: Callable[[TransferQueues], Awaitable[T]]
 ) -> T:
-    with told():
+    with reported_as_usage_errors():
         return run(_asked(config, organisation, by or login(), ask))
 
 

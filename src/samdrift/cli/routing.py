@@ -9,7 +9,7 @@ import typer
 
 from samdrift.cli.output import print_json, print_line
 from samdrift.config.errors import Unusable
-from samdrift.config.failures import told
+from samdrift.config.failures import reported_as_usage_errors
 from samdrift.config.model import Config, MessageServiceConfig
 from samdrift.config.reader import load
 from samdrift.contracts.principals import Role
@@ -34,7 +34,7 @@ def routing(
 
     Ends with status 1 when an organisation has message clients, and an address that none of them gets.
     """
-    with told():
+    with reported_as_usage_errors():
         organisations = run(_organisations(load(config)))
     if as_json:
         print_json({"organisations": organisations})

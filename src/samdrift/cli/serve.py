@@ -16,7 +16,7 @@ import typer
 
 from samdrift.cli.installations import Installation, read_apart
 from samdrift.config.errors import Unusable
-from samdrift.config.failures import told
+from samdrift.config.failures import reported_as_usage_errors
 from samdrift.config.isolation import Isolation
 from samdrift.config.model import Config
 from samdrift.config.reader import load
@@ -65,7 +65,7 @@ def serve(
         return
     give_large_pieces_back()
     try:
-        with told():
+        with reported_as_usage_errors():
             run(_until_stopped(load(config[0]), which, None if supervised is None else Supervisor()))
     except Unusable as error:
         raise error if supervised is None else Unusable(f"{supervised}: {error}") from None

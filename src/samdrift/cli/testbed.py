@@ -15,7 +15,7 @@ from samdrift import __version__
 from samdrift.cli.output import print_json, print_line, print_text
 from samdrift.cli.persons import login
 from samdrift.config.errors import Unusable, shown
-from samdrift.config.failures import told
+from samdrift.config.failures import reported_as_usage_errors
 from samdrift.config.reader import load as load_config
 from samdrift.demo.qualification import protocol as protocols
 from samdrift.demo.qualification.cases import Model, QaCase
@@ -80,7 +80,7 @@ def run_cases(
         raise Unusable("--against needs --participants")
     if again and not case:
         raise Unusable("--again needs --case")
-    with told():
+    with reported_as_usage_errors():
         bed = read_participants(participants)
         subject = subject_of(load_config(against), bed.tested, model)
         kept = _protocol(folder, subject, by or login())
@@ -94,11 +94,11 @@ def run_cases(
 @app.command()
 def evidence(
     case: Annotated[str, typer.Argument(metavar="CASE", help="Such as TF-09.")],
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="What is attached; it is copied.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The file to attach; it is copied.")],
     result: Annotated[
         Result | None, typer.Option(help="How it went, where the logs have not decided it.")
     ] = None,
-    comment: Annotated[str, typer.Option(help="What DIGG is to read about it.")] = "",
+    comment: Annotated[str, typer.Option(help="A comment for DIGG.")] = "",
     folder: Folder = _FOLDER,
     by: By = None,
     as_json: AsJson = False,
@@ -108,7 +108,7 @@ def evidence(
     Exit status 0 when the case has passed, 1 when it has not, or not yet.
     """
     (one,) = chosen([case])
-    with told():
+    with reported_as_usage_errors():
         kept = protocols.load(folder)
         if kept is None:
             raise Unusable(f"{shown(folder)}: no test protocol is kept there")

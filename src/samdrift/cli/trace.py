@@ -11,7 +11,7 @@ import typer
 
 from samdrift.cli.output import print_json, print_line
 from samdrift.config.errors import Unusable
-from samdrift.config.failures import told
+from samdrift.config.failures import reported_as_usage_errors
 from samdrift.config.inputs import read_participant
 from samdrift.config.reader import load
 from samdrift.contracts.principals import Role
@@ -38,7 +38,7 @@ def trace_command(
     Without --config the installations of the demonstration are asked.
     """
     asked = read_participant(organisation), _message(message_id)
-    with told():
+    with reported_as_usage_errors():
         steps = run(_steps(config or _demonstration(), *asked))
     if as_json:
         document = {"message": message_id, "steps": [_plain(step) for step in steps]}

@@ -58,7 +58,7 @@ class Tokens:
             return self._token
 
     def forget(self) -> None:
-        """The last token was not taken: ask anew."""
+        """The last token was not taken: ask again."""
         self._until = None
 
     async def _ask(self, now: datetime) -> tuple[str, int]:

@@ -12,7 +12,7 @@ from samdrift.contracts.errors import Explained
 
 
 @contextlib.contextmanager
-def told() -> Iterator[None]:
+def reported_as_usage_errors() -> Iterator[None]:
     """Turn a taken address, an unusable file, a database that is not there into :class:`Unusable`."""
     try:
         yield

@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 
 class Change(StrEnum):
-    """What has to happen before a changed value is used."""
+    """Event that has to happen before a changed value is used."""
 
     RESTART = "restart"
     FOLLOWED = "followed"

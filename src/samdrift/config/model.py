@@ -114,7 +114,7 @@ class FederationConfig:
         int,
         Key(
             "Time that service metadata may be reused, 0 for not at all. Whether it may is for the "
-            "federation to decide (component-accesspoint 3.1.3 c, A1, A2).",
+            "federation to decide (component-accesspoint 3.1.3 A1, A2).",
             COUNT,
             unit="seconds",
         ),

@@ -10,7 +10,7 @@ from samdrift.wire.identifiers import ParticipantIdentifier
 
 
 class Listing(Enum):
-    """Whether a functional address stands in the address book."""
+    """Whether a functional address is in the address book."""
 
     LISTED = auto()
     NOT_LISTED = auto()

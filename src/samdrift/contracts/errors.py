@@ -1,7 +1,7 @@
 """One hierarchy of errors: what is explained to a person, and what may be better later.
 
 A text names what is wrong, where, and what to do. It names no content, no personal
-data and no key: it may stand in a log or in an answer to a peer.
+data and no key: it may are recorded in a log or in an answer to a peer.
 """
 
 from __future__ import annotations
@@ -21,6 +21,6 @@ class Temporary(Explained):
     expected = False
     """Whether a person caused it and will end it: there is no failure to report."""
     service = ""
-    """What is down, as a waiting sender reads it (``SMP``); empty where the text says it all."""
+    """Name of what is down, as a waiting sender reads it (``SMP``); empty where the text says it all."""
     announced = False
     """Whether its end is announced to the waiting worker, who then need not try before."""

@@ -39,7 +39,7 @@ class Principal:
 
 
 class Purpose(StrEnum):
-    """Why a vault is opened; stands in the organisation's log with each opening."""
+    """Why a vault is opened; is recorded in the organisation's log with each opening."""
 
     SUBMIT = "submit"
     SEND = "send"

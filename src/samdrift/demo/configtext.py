@@ -11,7 +11,7 @@ from samdrift.contracts.messageclients import Scope
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """Addresses that are chosen anew at each start."""
+    """Addresses that are chosen again at each start."""
 
     listen_a: str
     address_a: str
@@ -24,7 +24,7 @@ class Places:
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """An organisation as it stands in the file."""
+    """An organisation as it is in the file."""
 
     identifier: str
     name: str

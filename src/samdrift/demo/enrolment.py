@@ -127,7 +127,7 @@ def _settings(folder: Path) -> VaultSettings:
 
 
 async def _vaults(settings: VaultSettings, keys: KeyStore, operator: DemoOperator) -> dict[str, str]:
-    """Make the vaults of every organisation; gives the ids of those of the message service."""
+    """Make the vaults of every organisation; returns the ids of those of the message service."""
     provisioner = await Provisioner.connect(settings, keys=keys)
     try:
         await provisioner.install()
@@ -142,7 +142,7 @@ async def _vaults(settings: VaultSettings, keys: KeyStore, operator: DemoOperato
 
 
 def _own_certificates(keys: KeyStore, authority: Authority, party: str) -> x509.Certificate:
-    """Keys of the operator itself; gives the access point's certificate."""
+    """Keys of the operator itself; returns the access point's certificate."""
     _certified(
         keys, OPERATOR_KEYS, KeyName.TLS_SERVER, HOST, lambda csr: authority.issue_tls_server([HOST], csr)
     )

@@ -55,7 +55,7 @@ async def local_bed(folder: Path) -> AsyncIterator[Bed]:
 
 @asynccontextmanager
 async def separate_bed(folder: Path) -> AsyncIterator[tuple[Bed, int]]:
-    """The same with the access point in a process of its own; gives its process id too."""
+    """The same with the access point in a process of its own; returns its process id too."""
     async with AsyncExitStack() as stack:
         federation = await stack.enter_async_context(federation_running(folder / "federation"))
         enrolled = await enrol(federation, _OPERATOR, folder / _OPERATOR.folder)
@@ -79,7 +79,7 @@ async def _gate(config: Config) -> AsyncIterator[Gate]:
 
 @asynccontextmanager
 async def served(enrolled: EnrolledOperator) -> AsyncIterator[int]:
-    """Run an operator's access point in a process of its own meanwhile; gives its process id."""
+    """Run an operator's access point in a process of its own meanwhile; returns its process id."""
     own = enrolled.config.access_point
     assert own is not None
     command = [

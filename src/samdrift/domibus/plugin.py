@@ -109,7 +109,7 @@ class Plugin:
         self._login = login
 
     async def submit(self, message: OutgoingMessage, pieces: AsyncIterator[bytes], size: int | None) -> str:
-        """Hand over an envelope of ``size`` bytes, if that is known; gives the message's id in Domibus."""
+        """Hand over an envelope of ``size`` bytes, if that is known; returns the message's id in Domibus."""
         frame = domibus.framing(domibus.submit(message), f"samdrift-{secrets.token_hex(16)}")
 
         async def body() -> AsyncIterator[bytes]:

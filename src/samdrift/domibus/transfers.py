@@ -76,7 +76,7 @@ Known = Callable[[], Awaitable[Sequence[UnderWay]]]
 """Gives the transfers whose end the message service does not know."""
 
 _FRESH = timedelta(minutes=1)
-"""How long what was just submitted is remembered here: by then it stands in the vault."""
+"""How long what was just submitted is remembered here: by then it is in the vault."""
 _ANEW = timedelta(minutes=10)
 """How often the vault is asked in any case: another process may have submitted something, and died."""
 

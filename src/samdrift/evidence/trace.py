@@ -1,7 +1,7 @@
 """The way of one message, put together from the logs of the vaults that it passed here.
 
 Facts only: the logs hold no content, and so does a trace (R8). What happened at a
-supplier that the organisation came from stands in the logs that it brought.
+supplier that the organisation came from is recorded in the logs that it brought.
 """
 
 from __future__ import annotations

@@ -105,7 +105,7 @@ def _now() -> datetime:
 class Authority:
     """Every authority of one environment, kept in a folder.
 
-    ``url`` is where the responder listens: it stands in the certificates, so a
+    ``url`` is where the responder listens: it is in the certificates, so a
     folder goes with one address. ``evidence_lifetime`` is how long revocation
     lists and OCSP answers are in force.
     """

@@ -1,6 +1,6 @@
 """The ports of a local federation, the same from start to start.
 
-The addresses of the servers stand in certificates and in registrations, so a
+The addresses of the servers are in certificates and in registrations, so a
 folder goes with its ports: when another process has taken one, it is an error
 and not a reason to move.
 """

@@ -50,7 +50,7 @@ class FederationNames:
     identifier: str = FEDERATION_TEST
     sml_zone: str = SML_ZONE
     environment: str = "SDK-DEMO"
-    """The federation and where it runs, as it stands in names of authorities and access points."""
+    """The federation and where it runs, as it is in names of authorities and access points."""
 
 
 OURS = FederationNames()

@@ -133,7 +133,7 @@ class Smp:
         return [service for service in self._services.values() if service.participant == participant]
 
     def publish(self, participant: ParticipantIdentifier, document: DocumentIdentifier, body: bytes) -> None:
-        """For the test bed: answer with ``body`` until that service is registered anew."""
+        """For the test bed: answer with ``body`` until that service is registered again."""
         self._published[_key(participant, document)] = body
 
     def service_group(self, participant: str) -> bytes | None:

@@ -8,7 +8,7 @@ from typing import Any
 from samdrift.audit.events import AuditEvent
 from samdrift.contracts.messages import Direction
 from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
-from samdrift.isolationcheck.canary import CHECKER, Planted, nobodys
+from samdrift.isolationcheck.canary import CHECKER, Planted, nonexistent
 from samdrift.isolationcheck.ledger import Ledger
 from samdrift.vault.bodies import BodyReader
 from samdrift.vault.errors import UnknownRecord, VaultDenied
@@ -66,7 +66,7 @@ _OWN = "another organisation's own processes"
 async def at_gate(
     gate: Gate, own: ParticipantIdentifier, theirs: ParticipantIdentifier, ledger: Ledger
 ) -> None:
-    """Open the other's vaults as everybody who may not; each denial must stand in the other's log."""
+    """Open the other's vaults as everybody who may not; each denial must are recorded in the other's log."""
     for role in Role:
         if not gate.registry.serves(theirs, role):
             ledger.untried(GATE, f"open {role}", "anybody", "the canary has no such vault", expected=True)
@@ -101,7 +101,7 @@ async def _learned(vault: Any, question: Question, planted: Planted, *, compare:
     told = await _told(vault, question, planted)
     if any(trace in told for trace in planted.traces):
         return "the answer tells of it"
-    if compare and told != await _told(vault, question, nobodys(planted.created_at)):
+    if compare and told != await _told(vault, question, nonexistent(planted.created_at)):
         return "the answer is another one than for what nobody has"
     return ""
 

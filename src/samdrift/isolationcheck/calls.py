@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from samdrift.isolationcheck.canary import Planted, nobodys
+from samdrift.isolationcheck.canary import Planted, nonexistent
 from samdrift.net.client import HttpClient, NoAnswer
 
 _MOST = 4 << 20
@@ -78,7 +78,7 @@ async def reference(
     http: HttpClient, base: str, call: Call, planted: Planted, token: str = ""
 ) -> tuple[Planted, Answer | None]:
     """Return a nonexistent record and the answer about it, for comparison."""
-    nobody = nobodys(planted.created_at)
+    nobody = nonexistent(planted.created_at)
     return nobody, await ask(http, base, call.request(nobody), token) if call.same else None
 
 

@@ -62,7 +62,7 @@ class Planted:
         return (self.marker, *ids)
 
 
-def nobodys(now: datetime) -> Planted:
+def nonexistent(now: datetime) -> Planted:
     """Return identifiers that exist nowhere; answers about another organisation's records must equal answers
     about these.
     """
@@ -85,7 +85,7 @@ def nobodys(now: datetime) -> Planted:
 
 async def plant(gate: Gate, canary: OrganisationConfig, now: datetime) -> Planted:
     """Store a marked message and a marked envelope in the vaults that the canary has here."""
-    nothing = nobodys(now)
+    nothing = nonexistent(now)
     organisation, marker = canary.identifier, f"isolation-{secrets.token_hex(16)}"
     address = next(iter(canary.functional_addresses), f"sdk.isolation-check.{organisation.value}")
     body, transfer_id = None, nothing.transfer_id
@@ -136,7 +136,7 @@ async def remove(gate: Gate, organisation: ParticipantIdentifier, now: datetime)
 
 
 async def deliver(gate: Gate, planted: Planted, now: datetime) -> str:
-    """Have a marked envelope wait in the canary's inbox; gives the item's id.
+    """Have a marked envelope wait in the canary's inbox; returns the item's id.
 
     The canary's own message service takes it away when it sees it, and finds that it is none.
     """

@@ -55,7 +55,7 @@ class Ground:
 
 
 async def check(config: Config) -> tuple[result.Document, list[ParticipantIdentifier]]:
-    """Check the installation; gives the signed result, and the organisations whose logs could not be told.
+    """Check the installation; returns the signed result, and the organisations whose logs could not be told.
 
     Nothing of any organisation but the canaries is touched.
     """

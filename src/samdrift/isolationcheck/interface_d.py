@@ -15,7 +15,7 @@ from samdrift.contracts.messageclients import AUTH_ID, Scope
 from samdrift.contracts.messages import Direction
 from samdrift.contracts.principals import Purpose, Role
 from samdrift.isolationcheck.calls import Call, Calls, Request, ask, attempt
-from samdrift.isolationcheck.canary import CHECKER, Planted, nobodys
+from samdrift.isolationcheck.canary import CHECKER, Planted, nonexistent
 from samdrift.isolationcheck.ledger import Ledger
 from samdrift.messageservice.interface_d.writing import MESSAGES
 from samdrift.messageservice.oauth.issuers import METADATA, PATH, OwnIssuers
@@ -208,7 +208,7 @@ async def _ask_known_issuer(door: Door, planted: Planted, ledger: Ledger) -> Non
     endpoint = door.issuers.token_endpoint(planted.organisation)
     path, name = endpoint.removeprefix(door.issuers.address), "ask the other's issuer for a token"
     found = []
-    for client in (planted.client, nobodys(planted.created_at).client):
+    for client in (planted.client, nonexistent(planted.created_at).client):
         try:
             asked = Request("POST", path, _assertion(client, endpoint, door.now), _FORM)
             found.append(await ask(door.http, door.issuers.address, asked))

@@ -1,7 +1,7 @@
 """The result of a check as a document, signed, so that an organisation can show it to others.
 
 The signature is over everything else in the document, as JSON with sorted names
-and without spaces; its SHA-256 stands in every organisation's log.
+and without spaces; its SHA-256 is recorded in every organisation's log.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ Two passphrases that one person has made up wrap a file as well. So both custodi
 that the installation knows them by, and only a file that two of its custodians have signed is restored.
 
 Who makes one makes a second place that destroying the keys has to reach. So
-each has a number, which stands in the organisation's log.
+each has a number, which is recorded in the organisation's log.
 """
 
 from __future__ import annotations

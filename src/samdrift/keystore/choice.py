@@ -58,7 +58,7 @@ class KeyChoice(ABC):
             self._states(vault).revoke(key, number, reason, at, compromised=compromised)
 
     def retire(self, vault: str, name: str, number: int) -> None:
-        """Remove a key for good, also one that waits; the one in use stays (``ACTIVE``)."""
+        """Remove a key permanently, also one that waits; the one in use stays (``ACTIVE``)."""
         key = key_name(name)
         with vaultfolder.writing(self._vault_folder(vault)):
             self._finish_removals(vault)

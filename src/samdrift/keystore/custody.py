@@ -5,7 +5,7 @@ stretched with scrypt it is a signature key (Ed25519), and what a file keeps is
 the public half. So a custodian *signs* what he or she agrees to, nobody who can
 read the files can agree in another's name, and what was agreed to can be
 verified later. Who may write in the key store's folder could put another key in
-a custodian's place: that remains, and stands in the operator's log as an
+a custodian's place: that remains, and is recorded in the operator's log as an
 addition that is missing there.
 
 A person becomes a custodian in two steps. The person makes a key, alone, and is shown

@@ -179,10 +179,10 @@ class KeyStore(Protocol):
         """List the vault's keys for people: by name, the newest first."""
 
     def retire(self, vault: str, name: str, number: int) -> None:
-        """Remove a key for good, also one that waits; the one in use stays (``ACTIVE``)."""
+        """Remove a key permanently, also one that waits; the one in use stays (``ACTIVE``)."""
 
     def rewrap(self, vault: str) -> None:
-        """Wrap everything of the vault anew under a new secret, while other processes go on."""
+        """Wrap everything of the vault again under a new secret, while other processes go on."""
 
     def relock(self, vault: str, officer: bytes | None) -> None:
         """Have the vault unlocked by its organisation's officer, with this passphrase, or by nobody."""

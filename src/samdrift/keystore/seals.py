@@ -52,7 +52,7 @@ class Seals:
         return any(map(_SEAL.fullmatch, os.listdir(self._folder)))
 
     def read(self, vault: str, number: int) -> bytes:
-        """The seal; ``MISSING`` when it is not there: for good, if it was destroyed."""
+        """The seal; ``MISSING`` when it is not there: permanently, if it was destroyed."""
         try:
             seal = self._path(vault, number).read_bytes()
         except FileNotFoundError:

@@ -210,7 +210,7 @@ class SoftwareKeyStore(KeyChoice):
             files.add_password(password)
 
     def rewrap(self, vault: str) -> None:
-        """Give the vault a new secret and wrap everything anew under it, while other processes go on."""
+        """Give the vault a new secret and wrap everything again under it, while other processes go on."""
         with vaultfolder.writing(self._vault_folder(vault)):
             lock, key = self._locked(vault).lock, self._unlocker.key(vault)
             self._wrap_anew(vault, lock, key)
@@ -279,7 +279,7 @@ class SoftwareKeyStore(KeyChoice):
         self._unlocker.forget(vault)
 
     def destroy(self, vault: str) -> None:
-        """Make everything that the vault's keys protect unreadable, for good, also in copies made before.
+        """Make everything that the vault's keys protect unreadable, permanently, also in copies made before.
 
         The seals go first: what a crash leaves after that opens for nobody.
         """
@@ -330,7 +330,7 @@ class SoftwareKeyStore(KeyChoice):
             VaultFiles.new(draft, lock, key)
 
     def _lock_anew(self, vault: str, lock: Lock, key: bytes) -> None:
-        """Wrap everything anew under a new lock, with keys that no earlier copy has, and end the former one.
+        """Wrap everything again under a new lock, with keys that no earlier copy has, and end the former one.
 
         Those are what can be made here: the data key of what is written from now on, and
         what access tokens are signed with. Certified keys stay until others are certified.

@@ -86,7 +86,7 @@ class RootUnlocker:
         """Open the root key in ``folder``, or make it when the folder is new and ``begin`` says so.
 
         ``LOCKED`` when the passphrase is not its own; ``MISSING`` when only the seals
-        are there, or only the store: what is not mounted is not made anew. ``cost`` is for what is made
+        are there, or only the store: what is not mounted is not made again. ``cost`` is for what is made
         here; what exists keeps its own.
         """
         if not begin and not (folder / ROOT).exists() and not _any_seals(seals):

@@ -106,7 +106,7 @@ class VaultFiles:
         """Every generation; ``MISSING`` when there is none yet.
 
         A file is bound to its number, so that no generation can take another's place. Version 0.1 bound
-        none: its files open as long as no bound one is older, which wrapping them anew ends.
+        none: its files open as long as no bound one is older, which wrapping them again ends.
         """
         found, bound = list[DataKey](), True
         for number in reversed(data_key_numbers(self.folder)):

@@ -1,7 +1,7 @@
 """One vault's folder in the software key store: which of its files count, and who may write.
 
 The files lie in a folder with a number. Files never change once written, so the
-names in it are its state. To wrap all of them anew, the new ones are written
+names in it are its state. To wrap all of them again, the new ones are written
 beside it and named with the next number, in one step: a reader finds all old or
 all new, and what a crash leaves is either not there yet or not there any more.
 
@@ -109,7 +109,7 @@ def _still(place: Path, descriptor: int) -> bool:
 
 
 def _tidy(folder: Path) -> None:
-    """Remove what a crash left half written, or written anew already; links first: nobody makes one here."""
+    """Remove what a crash left half written, or written again already; links first: nobody makes one here."""
     for name in confined.links(folder):
         _LOGGER.error("ALARM: a link lay in a vault's folder of the key store, and was removed")
         confined.remove(folder / name)

@@ -114,7 +114,7 @@ class MessageServiceRole:
         async for organisation, role in self._gate.wakeups():
             if role is Role.MESSAGE_SERVICE and organisation in self._profiles:
                 self._sender.dispatcher.wake(organisation)
-                self._gate.news.raise_for(organisation)
+                self._gate.news.notify(organisation)
 
 
 def _new_ids(rng: Random) -> Callable[[], str]:

@@ -179,7 +179,7 @@ class MessageService:
     async def read(
         self, principal: Principal, organisation: ParticipantIdentifier, message_id: str, direction: Direction
     ) -> SdkMessage | None:
-        """One message with its content, or ``None``; that it was read stands in the log."""
+        """One message with its content, or ``None``; that it was read is recorded in the log."""
         async with self._gate.open(principal, organisation, Role.MESSAGE_SERVICE, Purpose.READ) as vault:
             if await vault.message(message_id, direction) is None:
                 return None

@@ -86,7 +86,7 @@ class PermittedAddresses(ThreadedResolver):
         return permitted
 
     def socket(self, address: AddrInfoType) -> socket.socket:
-        """A socket to connect to ``address`` with; an address that stood in the URL is seen only here."""
+        """A socket to connect to ``address`` with; an address that was in the URL is seen only here."""
         family, kind, protocol, _, (ip, *_) = address
         if not self._permits(str(ip)):
             raise AddressForbidden("no permitted address")

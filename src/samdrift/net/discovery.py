@@ -1,7 +1,7 @@
 """SML, SMP and CertPub over the network (component-sml 2.8, component-smp 2.9, certpub-rest-binding 3).
 
 One lookup gives where an access point receives for a participant and the
-participant's own certificates, since both stand in the same signed answer.
+participant's own certificates, since both are in the same signed answer.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Asks DNS for NAPTR records (component-sml 2.8).
 
 Whether DNSSEC vouches for an answer is the resolver's word (the bit ``AD``), and counts only from one that
-nobody can stand in front of: on loopback, or named as trusted in the configuration (RFC 6840 5.7, 5.8).
+nobody can are in front of: on loopback, or named as trusted in the configuration (RFC 6840 5.7, 5.8).
 
 Missing: eDelivery BDXL 1.6, DNSSEC: signatures are not validated here, but by the resolver; what an SMP
 says is trusted for its signature alone, so a forged answer can deny, not deceive.
@@ -30,7 +30,7 @@ _MOST_KEPT = 10_000
 
 
 class Dnssec(StrEnum):
-    """What is known of an answer's signatures; the words are in the log."""
+    """Verdict on an answer's signatures, in the words of the log."""
 
     AUTHENTICATED = "authenticated"
     NOT_AUTHENTICATED = "not authenticated"

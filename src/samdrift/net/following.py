@@ -31,7 +31,7 @@ class Followed(Generic[T]):
 
         ``state`` looks at the files without reading them; it changes when they
         do. It is asked at each use, with ``seldom`` not before :data:`A_SECOND` has
-        passed since the last time. ``name`` stands in the log.
+        passed since the last time. ``name`` is recorded in the log.
         """
         self._name = name
         self._build = build

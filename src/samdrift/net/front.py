@@ -1,7 +1,7 @@
 """The process that others reach, for those behind it: it looks at a request only to say whose it is.
 
 What it looks at is not verified here, and decides nothing but which process
-judges the request, all of it, anew. What is nobody's goes to a process that
+judges the request, all of it, again. What is nobody's goes to a process that
 answers strangers, so that a stranger learns no more than from one process for all.
 """
 

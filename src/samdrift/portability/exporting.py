@@ -67,7 +67,7 @@ async def export(
 ) -> Exported:
     """Write ``out``, a new file: whole and durable, or not there.
 
-    That it is done stands in the organisation's log before anything is read, and
+    That it is done is recorded in the organisation's log before anything is read, and
     what was done before the file has its name.
     """
     roles = hosted(installation.gate, organisation)

@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 
 def in_own_thread(call: Callable[[], T]) -> asyncio.Future[T]:
-    """Begin ``call`` in a thread of its own; gives its result or error."""
+    """Begin ``call`` in a thread of its own; returns its result or error."""
     loop = asyncio.get_running_loop()
     future: asyncio.Future[T] = loop.create_future()
 

@@ -93,7 +93,7 @@ class Child:
         self._writer: asyncio.StreamWriter | None = None
 
     async def start(self) -> bool:
-        """Start it; gives whether it serves, as soon as it does or has ended.
+        """Start it; returns whether it serves, as soon as it does or has ended.
 
         One that does neither for long is killed: whatever it hangs in, it would hang for ever.
         """
@@ -139,7 +139,7 @@ class Child:
             self._process.kill()
 
     def _launched(self, handed: Handed | None) -> socket.socket:
-        """Start the process; gives our end of the channel."""
+        """Start the process; returns our end of the channel."""
         user = self.user = handed.user if handed is not None else None
         ours, theirs = socket.socketpair()
         with theirs:

@@ -14,7 +14,7 @@ import sys
 from collections.abc import Callable
 
 from samdrift.config.errors import Unusable
-from samdrift.config.failures import told
+from samdrift.config.failures import reported_as_usage_errors
 from samdrift.installation.loop import run
 from samdrift.processes.child import Supervisor
 from samdrift.processes.confinement import give_large_pieces_back, leave_no_trace, take_no_more_than
@@ -33,7 +33,7 @@ def main() -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     give_large_pieces_back()
     try:
-        with told():
+        with reported_as_usage_errors():
             run(_until_stopped(sys.argv[1] == FRONT))
     except Unusable as error:
         _LOGGER.error("%s", error)

@@ -18,7 +18,7 @@ from samdrift.contracts.errors import NotServed, Temporary
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 Turn = Callable[[ParticipantIdentifier], Awaitable[datetime | None]]
-"""Does a bounded amount of an organisation's due work; gives when more is due, ``None`` when none waits."""
+"""Does a bounded amount of an organisation's due work; returns when more is due, ``None`` when none waits."""
 
 _AFTER_FAILURE = timedelta(seconds=5)
 

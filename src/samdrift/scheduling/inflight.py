@@ -14,7 +14,7 @@ from samdrift.scheduling.dispatch import Dispatcher
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 Job = Callable[[], Awaitable[datetime | None]]
-"""Does something that was claimed; gives when to try again, if that is known."""
+"""Does something that was claimed; returns when to try again, if that is known."""
 
 
 class InFlight(ABC):
@@ -37,7 +37,7 @@ class InFlight(ABC):
 
     @abstractmethod
     async def _claim(self, organisation: ParticipantIdentifier, room: int) -> datetime | None:
-        """Claim and start up to ``room`` jobs; gives when more is due, ``None`` when none waits."""
+        """Claim and start up to ``room`` jobs; returns when more is due, ``None`` when none waits."""
 
     def room(self, organisation: ParticipantIdentifier) -> int:
         """How many more jobs of the organisation may be in flight."""

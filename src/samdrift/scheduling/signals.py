@@ -19,7 +19,7 @@ class Signals:
         self._count: defaultdict[ParticipantIdentifier, int] = defaultdict(int)
         self._changed: defaultdict[ParticipantIdentifier, asyncio.Event] = defaultdict(asyncio.Event)
 
-    def raise_for(self, organisation: ParticipantIdentifier) -> None:
+    def notify(self, organisation: ParticipantIdentifier) -> None:
         """Something may be new."""
         self._count[organisation] += 1
         self._changed.pop(organisation, asyncio.Event()).set()

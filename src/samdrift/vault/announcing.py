@@ -17,7 +17,7 @@ from samdrift.vault.database.session import Statement
 from samdrift.vault.errors import VaultError
 
 WOKEN: Statement = ("SELECT coalesce(current_setting('samdrift.wake', true), '') = 'on'", ())
-"""Returns whether the transaction that it stands in asked for a notification (``_wake()`` in the schema)."""
+"""Returns whether the transaction that it is in asked for a notification (``_wake()`` in the schema)."""
 
 _NOTIFY = "SELECT pg_notify(channel, '') FROM unnest($1::text[]) AS channel"
 _AGAIN_AFTER = 1.0

@@ -172,7 +172,7 @@ class Gate:
         when it raises, with the entry that tells who opened it and why.
         Raises :class:`VaultDenied` when the block is entered, after the denial
         is in the log; :class:`VaultSuspended`, to those who may, while the organisation
-        is suspended: that is nobody's attempt at anything, and stands in the log once.
+        is suspended: that is nobody's attempt at anything, and is recorded in the log once.
         """
         reason = Reason(principal, purpose, self._clock)
         allowed = _may(principal, organisation, purpose)
@@ -218,7 +218,7 @@ class Gate:
     ) -> AsyncIterator[D]:
         """Read all that the organisation has in a vault as it is at this moment, for its move; for workers.
 
-        That it is done stands in its log, with ``facts``, before anything is read.
+        That it is done is recorded in its log, with ``facts``, before anything is read.
         """
         async with self.open(principal, organisation, kind.role, Purpose.EXPORT) as vault:
             vault.record(AuditEvent.ORGANISATION_EXPORT_BEGUN, **facts)
@@ -333,7 +333,7 @@ class Gate:
         self._hosted = hosted
 
     async def _tell(self, organisation: ParticipantIdentifier) -> None:
-        self.news.raise_for(organisation)
+        self.news.notify(organisation)
 
     async def _append(self, login: Login, happening: Happening) -> None:
         await self._run(login, [logbook.append_statement([happening])])
@@ -346,7 +346,7 @@ class Gate:
             self._pool.give_back(login, session)
 
     async def _room(self, registration: Registration) -> Room:
-        """The vault's room, made anew with other keys, or with another password of its login.
+        """The vault's room, made again with other keys, or with another password of its login.
 
         Made aside, since its keys may be in a token far away.
         """
@@ -379,7 +379,7 @@ class Gate:
             raise (VaultLocked if locked else VaultUnavailable) from None
 
     async def _log_in(self, login: Login) -> Session:
-        """With the password of now, however often it changes on the way there."""
+        """Log in with the current password, retrying if it is rotated meanwhile."""
         if login is self._operator:
             return await self._database.registry_session()
         while True:

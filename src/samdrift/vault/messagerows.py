@@ -30,7 +30,7 @@ _SELECTED, _ = MESSAGES.split("FROM")
 _ORDER = "ORDER BY created_at DESC, id DESC, direction DESC"
 NEWEST = f"{_ORDER} LIMIT"
 Place = tuple[datetime, str, Direction]
-"""Where a message stands in that order: when it was stored, its id and direction."""
+"""Where a message is in that order: when it was stored, its id and direction."""
 
 
 KNOW_MAILBOX = call("know_mailbox", 2)

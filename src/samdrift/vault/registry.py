@@ -85,7 +85,7 @@ class Registry:
     def __init__(
         self, changed: Callable[[], None] = lambda: None, only: Collection[str] | None = None
     ) -> None:
-        """``changed`` is called whenever it has been read anew.
+        """``changed`` is called whenever it has been read again.
 
         ``only`` are the vaults that this process is for; all, when it is ``None``.
         """

@@ -155,12 +155,12 @@ class SessionKeys(Vault):
         return tuple(LostMarks(*row) for row in await self._work.query(_LOST))
 
     async def accept_lost_marks(self, *, now: datetime) -> int:
-        """Treat envelopes as if no marks were lost so far; gives how many losses there were."""
+        """Treat envelopes as if no marks were lost so far; returns how many losses there were."""
         ((number,),) = await self._work.query(_ACCEPT, now)
         return int(number)
 
     async def count_refusal(self, sender: str, *, limit: RefusalLimit, now: datetime) -> int:
-        """Count an envelope that meant nothing when decrypted; gives the sender's number in the window."""
+        """Count an envelope that meant nothing when decrypted; returns the sender's number in the window."""
         ((number,),) = await self._work.query(_COUNT, sender, now, now - limit.within)
         return int(number)
 

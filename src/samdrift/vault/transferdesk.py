@@ -29,7 +29,7 @@ class TransferDesk:
 
     They act on transfers, never on content: nothing here reads, writes or
     names an envelope's bytes, and nothing waits in an inbox to be taken. What
-    they do stands in the organisation's log under their name.
+    they do is recorded in the organisation's log under their name.
     """
 
     def __init__(self, vault: AccessPointVault) -> None:
@@ -52,7 +52,7 @@ class TransferDesk:
         )
 
     async def retry(self, identifier: str, *, now: datetime) -> Standing:
-        """Have a transfer attempted now if it waits; gives how it stood."""
+        """Have a transfer attempted now if it waits; returns how it stood."""
         status = await self._vault.status(identifier)
         if status is None:
             return Standing.UNKNOWN

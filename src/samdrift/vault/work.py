@@ -1,6 +1,6 @@
 """One unit of work in one vault: a transaction that begins when it is first needed.
 
-The log entry that an opening leaves stands in the same transaction as what it
+The log entry that an opening leaves is in the same transaction as what it
 did (invariant 3), and is written last, together with the ``COMMIT``: the head of
 the log is the one row that every opening of a vault locks, and it is locked for
 no longer than the commit takes.

@@ -68,6 +68,8 @@ READS: dict[Path_, Sequence[str]] = {
     ("keys", "retire"): ("access-point", "1"),
     ("trace",): (ORGANISATION, MESSAGE),
     ("evidence", "export"): (ORGANISATION, MESSAGE, "--out", "{folder}/evidence", "--by", "anna"),
+    ("peers", "list"): (),
+    ("peers", "report"): ("AP0040-SDK-TEST", "--out", "{folder}/report"),
     ("routing",): (),
     ("queue", "list"): ("--organisation", ORGANISATION),
     ("queue", "why"): (MESSAGE, "--organisation", ORGANISATION),

@@ -8,7 +8,7 @@ import socket
 import pytest
 
 from samdrift.config.errors import Unusable
-from samdrift.config.failures import told
+from samdrift.config.failures import reported_as_usage_errors
 from samdrift.config.toml import ConfigError
 from samdrift.federation.store import FederationError
 from samdrift.keystore.keyfiles import KeyFault, KeyStoreError
@@ -30,7 +30,7 @@ from samdrift.vault.errors import VaultUnavailable
     ],
 )
 def test_what_keeps_an_installation_from_running_is_told(failure: Exception, text: str) -> None:
-    with pytest.raises(Unusable) as unusable, told():
+    with pytest.raises(Unusable) as unusable, reported_as_usage_errors():
         raise failure
     assert str(unusable.value) == text
 
@@ -40,11 +40,11 @@ def test_an_address_that_is_taken_is_named() -> None:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        with pytest.raises(Unusable) as unusable, told():
+        with pytest.raises(Unusable) as unusable, reported_as_usage_errors():
             listening_socket("127.0.0.1", port)
     assert str(unusable.value) == f"127.0.0.1:{port}: address already in use"
 
 
 def test_a_fault_of_ours_stays_one() -> None:
-    with pytest.raises(ZeroDivisionError), told():
+    with pytest.raises(ZeroDivisionError), reported_as_usage_errors():
         raise ZeroDivisionError

@@ -33,8 +33,12 @@ class Scene:
         self.openings: dict[str, bytes | None] = {}
         self.patch = monkeypatch
         self.runs(SERVES + WAITS)
-        nobodys = SimpleNamespace(front=lambda: None, nobody=lambda: None, of_vault=lambda *_, **named: None)
-        hands = SimpleNamespace(users=nobodys, opening=self.openings.get, to_worker=lambda *_: Handed(b""))
+        nonexistent = SimpleNamespace(
+            front=lambda: None, nobody=lambda: None, of_vault=lambda *_, **named: None
+        )
+        hands = SimpleNamespace(
+            users=nonexistent, opening=self.openings.get, to_worker=lambda *_: Handed(b"")
+        )
         config = SimpleNamespace(organisations=(), access_point=None, message_service=None, metrics=None)
         gate = SimpleNamespace(registry=SimpleNamespace(all=self.hosted))
         readers = SimpleNamespace(renew=_nothing)

@@ -14,7 +14,7 @@ app = typer.Typer(add_completion=False)
 
 @app.callback()
 def org() -> None:
-    """Add, look after, suspend, move and close organisations."""
+    """Add, examine, suspend, move and close organisations."""
 
 
 app.command("add")(adding.add)

@@ -18,7 +18,7 @@ from samdrift.cli.org.options import AsJson, ConfigFile, Offline, Organisation, 
 from samdrift.cli.output import print_json, print_line, print_text
 from samdrift.cli.persons import login
 from samdrift.config.errors import Unusable
-from samdrift.config.failures import told
+from samdrift.config.failures import reported_as_usage_errors
 from samdrift.config.model import Config
 from samdrift.config.reader import load
 from samdrift.contracts.principals import PrincipalKind, Purpose, Role
@@ -37,7 +37,7 @@ def add(
     config: ConfigFile,
     roles: Roles = "",
     name: Annotated[str, typer.Option("--name", help="For the entry that is printed.")] = "",
-    by: Annotated[str, typer.Option("--by", help="Who does this; who is logged in when left out.")] = "",
+    by: Annotated[str, typer.Option("--by", help="Your name; your login by default.")] = "",
     offline: Offline = False,
     as_json: AsJson = False,
 ) -> int:
@@ -45,7 +45,7 @@ def add(
 
     Exit status 0 when it is ready, 1 when something is missing or could not be checked.
     """
-    with told():
+    with reported_as_usage_errors():
         who = one_line("--by", by or login())
         loaded = load(config)
         facts = run(_added(loaded, organisation, _roles(loaded, organisation, roles), who, offline))
@@ -62,7 +62,7 @@ def show(
 
     Exit status 0 when it is ready, 1 when something is missing or could not be checked.
     """
-    with told():
+    with reported_as_usage_errors():
         loaded = load(config)
         facts = run(_shown(loaded, organisation, offline))
     return _told(loaded, facts, "", as_json)

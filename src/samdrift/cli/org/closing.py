@@ -19,7 +19,7 @@ from samdrift.cli.org.options import AsJson, ConfigFile, Organisation, one_line
 from samdrift.cli.output import print_json, print_line, print_text, require_new
 from samdrift.cli.persons import ByFile, With, WithFile, present
 from samdrift.config.errors import Unusable, shown
-from samdrift.config.failures import told
+from samdrift.config.failures import reported_as_usage_errors
 from samdrift.config.inputs import read_document, reason
 from samdrift.config.model import Config
 from samdrift.config.reader import load
@@ -29,7 +29,7 @@ from samdrift.net.clock import system_clock
 from samdrift.processes.survivors import end_left_behind
 
 OptionalBy = Annotated[
-    str | None, typer.Option("--by", help="Who asks: the name of a custodian. Not needed to go on.")
+    str | None, typer.Option("--by", help="The custodian who asks. Not needed to continue.")
 ]
 AFTERWARDS = """What is left to do:
   remove what is registered in SMP and CertPub, and have DIGG remove it from the address book
@@ -42,7 +42,7 @@ AFTERWARDS = """What is left to do:
 def close_organisation(
     organisation: Organisation,
     config: ConfigFile,
-    decision: Annotated[str, typer.Option("--decision", help="Whose decision, by number: 'dnr 2026/123'.")],
+    decision: Annotated[str, typer.Option("--decision", help="The decision, by its number: 'dnr 2026/123'.")],
     by: OptionalBy = None,
     other: With = None,
     by_file: ByFile = None,
@@ -51,7 +51,7 @@ def close_organisation(
         bool, typer.Option("--also-unfinished", help="End what is under way, each with status and reason.")
     ] = False,
     without_export: Annotated[
-        bool, typer.Option("--without-export", help="The log is destroyed without having been exported.")
+        bool, typer.Option("--without-export", help="Destroy the log without having exported it.")
     ] = False,
     certificate: Annotated[
         Path | None, typer.Option("--certificate", help="Also write the certificate to this new file.")
@@ -62,7 +62,7 @@ def close_organisation(
 
     Prints the certificate of destruction. Interrupted, it is repeated, and goes on.
     """
-    with told():
+    with reported_as_usage_errors():
         order = Order(organisation, one_line("--decision", decision), also_unfinished, without_export)
         loaded = load(config)
         if certificate is not None:

@@ -23,7 +23,7 @@ Digest = Annotated[
     str | None,
     typer.Option(
         "--manifest",
-        help="SHA-256 of the manifest, as the former supplier told it apart from the file.",
+        help="SHA-256 of the manifest, as the former supplier reported it, separately from the file.",
     ),
 ]
 NOT_VOUCHED_FOR = "no trusted issuer vouches for this certificate"

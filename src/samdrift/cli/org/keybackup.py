@@ -20,7 +20,7 @@ from samdrift.cli.org.options import ConfigFile, Organisation
 from samdrift.cli.output import complain, print_line, require_new
 from samdrift.cli.persons import By, ByFile, With, WithFile, passphrase, present
 from samdrift.config.errors import Unusable, shown
-from samdrift.config.failures import told
+from samdrift.config.failures import reported_as_usage_errors
 from samdrift.config.inputs import reason
 from samdrift.config.model import Config
 from samdrift.config.reader import load
@@ -45,27 +45,33 @@ from samdrift.wire.identifiers import ParticipantIdentifier
 
 OfficerFile = Annotated[
     Path | None,
-    typer.Option("--officer-passphrase-file", help="Of the organisation's officer, where there is one."),
+    typer.Option(
+        "--officer-passphrase-file", help="The passphrase of the organisation's officer, if there is one."
+    ),
 ]
 
 AgreedBy = Annotated[
     str | None, typer.Option("--agreed-by", help="A custodian who accepts an unsigned file.")
 ]
 AgreedWith = Annotated[
-    str | None, typer.Option("--agreed-with", help="Another one at this terminal; else one approves later.")
+    str | None,
+    typer.Option(
+        "--agreed-with",
+        help="The custodian who approves at this terminal; otherwise another custodian approves later.",
+    ),
 ]
 AgreedByFile = Annotated[
-    Path | None, typer.Option("--agreed-by-passphrase-file", help="As --by-passphrase-file.")
+    Path | None, typer.Option("--agreed-by-passphrase-file", help="The same for the other custodian.")
 ]
 AgreedWithFile = Annotated[
-    Path | None, typer.Option("--agreed-with-passphrase-file", help="As --by-passphrase-file.")
+    Path | None, typer.Option("--agreed-with-passphrase-file", help="The same for the other custodian.")
 ]
 
 
 def backup(
     organisation: Organisation,
     config: ConfigFile,
-    out: Annotated[Path, typer.Option("--out", help="A new file, to be kept apart from other backups.")],
+    out: Annotated[Path, typer.Option("--out", help="A new file, to be kept separate from other backups.")],
     by: By,
     other: With = None,
     by_file: ByFile = None,
@@ -94,7 +100,7 @@ def backup(
         await place.note(AuditEvent.KEYS_BACKED_UP, by, **facts)
         return data
 
-    with told():
+    with reported_as_usage_errors():
         if other is None:
             raise Unusable(
                 "--with is needed: both custodians must be here, for both passphrases go into the file"
@@ -105,14 +111,14 @@ def backup(
         assert second is not None
         secrets_ = Secret(first.name, first.passphrase), Secret(second.name, second.passphrase)
     data = worked(config, organisation, work)
-    with told():
+    with reported_as_usage_errors():
         if not write_new(out, data):
             raise Unusable(f"{shown(out)}: is there already")
     print_line(f"backup {number}: opens with the passphrases of {by} and {other}, as they are today")
 
 
 def restore(
-    file: Annotated[Path, typer.Argument(help="What samdrift org keys backup has written.")],
+    file: Annotated[Path, typer.Argument(help="A file that samdrift org keys backup wrote.")],
     config: ConfigFile,
     by_file: ByFile = None,
     other_file: WithFile = None,
@@ -134,7 +140,7 @@ def restore(
     Only a file that both have signed, by the keys that they have here, is restored. One that version 0.1
     made, or whose custodians are custodians no more, takes --accept-unsigned and two who are.
     """
-    with told():
+    with reported_as_usage_errors():
         loaded = load(config)
         data = _read(file)
         header = read_header(data)

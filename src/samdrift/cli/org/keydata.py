@@ -20,7 +20,7 @@ def rotate_data_key(
     config: ConfigFile,
     rewrap: Annotated[
         bool,
-        typer.Option("--rewrap", help="Wrap all keys anew too, under a new secret of each vault."),
+        typer.Option("--rewrap", help="Rewrap all keys as well, under a new secret of each vault."),
     ] = False,
     by: Actor = None,
 ) -> None:

@@ -16,7 +16,7 @@ from samdrift.cli.output import print_line
 from samdrift.cli.persons import Actor, By, ByFile, With, WithFile, login, present
 from samdrift.cli.published import REPLACE_FIRST, Anyway, still_named
 from samdrift.config.errors import Unusable
-from samdrift.config.failures import told
+from samdrift.config.failures import reported_as_usage_errors
 from samdrift.installation.keyrows import key_rows
 from samdrift.keystore.interface import HeldKey
 from samdrift.keystore.keyfiles import KeyName
@@ -27,10 +27,14 @@ def revoke(
     key: Key,
     number: Number,
     config: ConfigFile,
-    reason: Annotated[str, typer.Option("--reason", help="Why; stands in the logs and in the list.")],
+    reason: Annotated[
+        str, typer.Option("--reason", help="The reason; recorded in the logs and shown in the list.")
+    ],
     compromised: Annotated[
         bool,
-        typer.Option("--compromised", help="Somebody else may have it: it opens nothing any more either."),
+        typer.Option(
+            "--compromised", help="It may be known to someone else: it opens nothing any more either."
+        ),
     ] = False,
     by: Actor = None,
 ) -> None:
@@ -46,7 +50,7 @@ def revoke(
         store.revoke(vault, key.value, number, reason, at=datetime.now(UTC), compromised=compromised)
         return any(one.name is key.key and one.state.in_use(datetime.now(UTC)) for one in store.keys(vault))
 
-    with told():
+    with reported_as_usage_errors():
         reason = one_line("--reason", reason)
     another = worked(config, organisation, work)
     for line in _then(key, another, compromised):
@@ -64,7 +68,7 @@ def retire(
     other_file: WithFile = None,
     anyway: Anyway = False,
 ) -> None:
-    """Destroy a key for good; the one in use stays. Takes two persons.
+    """Destroy a key permanently; the one in use stays. Takes two persons.
 
     Refused while SMP names its certificate, or cannot be asked.
     """
@@ -84,7 +88,7 @@ def retire(
         await place.note(AuditEvent.KEYS_RETIRED, by, **facts)
         await asyncio.to_thread(store.retire, place.keeper.vault, key.value, number)
 
-    with told():
+    with reported_as_usage_errors():
         persons = present(by, other, by_file, other_file)
     worked(config, organisation, work)
 

@@ -15,7 +15,7 @@ from samdrift.administration.administration import Administration, administering
 from samdrift.administration.keyholder import Keeper, keeper
 from samdrift.audit.events import AuditEvent
 from samdrift.config.errors import Unusable
-from samdrift.config.failures import told
+from samdrift.config.failures import reported_as_usage_errors
 from samdrift.config.reader import load
 from samdrift.installation.loop import run
 from samdrift.keystore.interface import HeldKey
@@ -38,11 +38,11 @@ class Which(StrEnum):
         return KeyName(self.value)
 
 
-Key = Annotated[Which, typer.Argument(help="Which one of the organisation's keys.")]
-Number = Annotated[int, typer.Argument(min=1, help="As the list has it.")]
+Key = Annotated[Which, typer.Argument(help="One of the organisation's keys.")]
+Number = Annotated[int, typer.Argument(min=1, help="The number in the list.")]
 From = Annotated[
     str | None,
-    typer.Option("--from", metavar="TIME", help="When it is used first (ISO 8601, UTC unless it says)."),
+    typer.Option("--from", metavar="TIME", help="The time of first use (ISO 8601; UTC without an offset)."),
 ]
 
 
@@ -79,5 +79,5 @@ def worked(config: Path, organisation: ParticipantIdentifier, work: Callable[[Wo
         async with _workplace(config, organisation) as place:
             return await work(place)
 
-    with told():
+    with reported_as_usage_errors():
         return run(doing())

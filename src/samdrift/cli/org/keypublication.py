@@ -16,7 +16,7 @@ from samdrift.cli.org.options import ConfigFile, Organisation
 from samdrift.cli.output import print_text, require_new
 from samdrift.cli.persons import Actor, login
 from samdrift.config.errors import Unusable
-from samdrift.config.failures import told
+from samdrift.config.failures import reported_as_usage_errors
 from samdrift.keystore.keyfiles import KeyName
 from samdrift.wire.crypto.certificates import fingerprint
 
@@ -24,7 +24,7 @@ from samdrift.wire.crypto.certificates import fingerprint
 def publish(
     organisation: Organisation,
     config: ConfigFile,
-    out: Annotated[Path | None, typer.Option("--out", help="A new file; else it is printed.")] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="A new file; printed by default.")] = None,
     text: Annotated[bool, typer.Option("--text", help="A text in Swedish to print and sign.")] = False,
     by: Actor = None,
 ) -> None:
@@ -48,12 +48,12 @@ def publish(
             return swedish(publication)
         return json.dumps(document(publication), ensure_ascii=False, indent=2) + "\n"
 
-    with told():
+    with reported_as_usage_errors():
         if out is not None:
             require_new(out)
     written = worked(config, organisation, work)
     if out is None:
         print_text(written)
     else:
-        with told():
+        with reported_as_usage_errors():
             out.write_text(written, encoding="utf-8")

@@ -26,7 +26,7 @@ from samdrift.cli.org.options import (
 from samdrift.cli.output import print_json, print_line, print_text, require_new
 from samdrift.cli.persons import Actor, By, ByFile, With, WithFile, login, present
 from samdrift.config.errors import Unusable
-from samdrift.config.failures import told
+from samdrift.config.failures import reported_as_usage_errors
 from samdrift.config.inputs import read_certificates, read_time
 from samdrift.config.reader import load
 from samdrift.contracts.principals import Role
@@ -50,13 +50,13 @@ def list_keys(
     organisation: OptionalOrganisation = None,
     as_json: AsJson = False,
 ) -> int:
-    """Show how the keys stand, of one organisation or of all. Ends with 1 when one needs to be seen to."""
+    """Show the state of the keys of one organisation or of all. Exit status 1 if one needs attention."""
 
     async def ask() -> list[tuple[ParticipantIdentifier, str, KeyRow]]:
         async with administering(load(config)) as installation:
             return _standing(installation, organisation)
 
-    with told():
+    with reported_as_usage_errors():
         found = run(ask())
     if organisation is not None and not found:
         raise Unusable("that organisation has no message service here")
@@ -81,7 +81,7 @@ def create(
     other_file: WithFile = None,
     out: Annotated[Path | None, typer.Option("--out", help="A new file for the request.")] = None,
 ) -> None:
-    """Make a key, and give its certificate request (PEM). Takes two persons."""
+    """Create a key and print its certificate request (PEM). Needs two custodians."""
 
     async def work(place: Workplace) -> bytes:
         place.keeper.require(key.key)
@@ -95,7 +95,7 @@ def create(
         await place.note(AuditEvent.KEYS_CREATED, by, key=key.value, request=digest.finalize().hex())
         return request
 
-    with told():
+    with reported_as_usage_errors():
         if out is not None:
             require_new(out)
         persons = present(by, other, by_file, other_file)
@@ -103,7 +103,7 @@ def create(
     if out is None:
         print_text(request.decode())
     else:
-        with told():
+        with reported_as_usage_errors():
             out.write_bytes(request)
 
 
@@ -117,7 +117,7 @@ def install(
     by: Actor = None,
 ) -> None:
     """Put a key to use with its certificate, which is checked first: at once, or from a day on."""
-    with told():
+    with reported_as_usage_errors():
         own, *chain = read_certificates(certificate)
         at = read_time(start) if start is not None else None
 
@@ -144,8 +144,8 @@ def activate(
     start: From = None,
     by: Actor = None,
 ) -> None:
-    """Have a certified key used at once, or from another day on than was decided."""
-    with told():
+    """Use a certified key immediately, or from another day than was decided."""
+    with reported_as_usage_errors():
         at = read_time(start)
 
     async def work(place: Workplace) -> None:

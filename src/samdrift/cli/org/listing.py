@@ -10,7 +10,7 @@ from samdrift.administration.checklist import Facts, State, checklist
 from samdrift.administration.readiness import gather
 from samdrift.cli.org.options import AsJson, ConfigFile
 from samdrift.cli.output import print_json, print_line
-from samdrift.config.failures import told
+from samdrift.config.failures import reported_as_usage_errors
 from samdrift.config.model import Config
 from samdrift.config.reader import load
 from samdrift.installation.loop import run
@@ -25,7 +25,7 @@ def list_organisations(config: ConfigFile, as_json: AsJson = False) -> int:
     The federation is not asked: samdrift org show does that for one. Exit status 1 when something that
     can be told from here is missing.
     """
-    with told():
+    with reported_as_usage_errors():
         facts, closings = run(_known(load(config)))
     gone = {one.organisation for one in closings if one.ended_at}
     rows = [_row(one, gone) for one in _ordered(facts)]

@@ -15,7 +15,7 @@ from samdrift.cli.org.options import ConfigFile, Organisation
 from samdrift.cli.output import print_line
 from samdrift.cli.persons import passphrase
 from samdrift.config.errors import Unusable
-from samdrift.config.failures import told
+from samdrift.config.failures import reported_as_usage_errors
 from samdrift.config.model import Config
 from samdrift.config.reader import load
 from samdrift.contracts.principals import Principal, PrincipalKind, Purpose
@@ -33,16 +33,19 @@ _WORKER = Principal(PrincipalKind.WORKER, "locking")
 
 PassphraseFile = Annotated[
     Path | None,
-    typer.Option("--passphrase-file", help="File with the officer's passphrase, instead of asking for it."),
+    typer.Option(
+        "--passphrase-file", help="A file with the officer's passphrase; otherwise it is asked for."
+    ),
 ]
 PresentFile = Annotated[
     Path | None,
     typer.Option(
-        "--present-passphrase-file", help="File with the passphrase that is to be replaced, if there is one."
+        "--present-passphrase-file", help="A file with the passphrase to be replaced, if there is one."
     ),
 ]
 Operator = Annotated[
-    bool, typer.Option("--operator", help="Give it back: the operator's passphrase opens the vaults again.")
+    bool,
+    typer.Option("--operator", help="Unlock permanently: the operator's passphrase opens the vaults again."),
 ]
 
 
@@ -51,7 +54,7 @@ def unlock(organisation: Organisation, config: ConfigFile, passphrase_file: Pass
 
     It is kept in no file: after a restart the officer unlocks again.
     """
-    with told():
+    with reported_as_usage_errors():
         loaded = load(config)
         own = passphrase("Passphrase", passphrase_file)
         roles = run(_told_to_unlock(loaded, organisation, own))
@@ -72,7 +75,7 @@ def lock(
     key, the database's login and password are new, and the private keys that are older are listed,
     which have to be replaced one by one.
     """
-    with told():
+    with reported_as_usage_errors():
         loaded = load(config)
         new = None if operator else _new_passphrase(passphrase_file, organisation)
         older = run(_lock(loaded, organisation, new, present_file))

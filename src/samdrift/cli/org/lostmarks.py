@@ -14,7 +14,7 @@ from samdrift.cli.org.options import AsJson, ConfigFile, Organisation
 from samdrift.cli.output import print_json, print_line
 from samdrift.cli.persons import Actor, ByFile, With, WithFile, present
 from samdrift.config.errors import Unusable
-from samdrift.config.failures import told
+from samdrift.config.failures import reported_as_usage_errors
 from samdrift.contracts.principals import Purpose, Role
 from samdrift.vault.sessionkeys import LostMarks, SenderRefusals
 
@@ -25,7 +25,7 @@ def lost_marks(
     organisation: Organisation,
     config: ConfigFile,
     accept: Annotated[
-        bool, typer.Option("--accept", help="Accept the risk, for good. Takes two persons.")
+        bool, typer.Option("--accept", help="Accept the risk permanently. Needs two custodians.")
     ] = False,
     by: Actor = None,
     other: With = None,
@@ -55,7 +55,7 @@ def lost_marks(
     if accept:
         if by is None:
             raise Unusable("--accept takes two persons: name the first with --by")
-        with told():
+        with reported_as_usage_errors():
             persons = present(by, other, by_file, other_file)
         worked(config, organisation, agree)
     lost, refused = worked(config, organisation, look)

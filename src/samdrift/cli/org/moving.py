@@ -13,7 +13,7 @@ from samdrift.cli.org import exports
 from samdrift.cli.org.options import AsJson, ConfigFile, Organisation, fingerprint, one_line
 from samdrift.cli.output import print_json, print_line, require_new
 from samdrift.cli.persons import By, ByFile, With, WithFile, present
-from samdrift.config.failures import told
+from samdrift.config.failures import reported_as_usage_errors
 from samdrift.config.model import Config
 from samdrift.config.reader import load
 from samdrift.installation.loop import run
@@ -24,16 +24,17 @@ from samdrift.wire.identifiers import ParticipantIdentifier
 
 To = Annotated[
     list[str],
-    typer.Option("--to", help="Whom it is for: a recipient of age (age1...); may be repeated."),
+    typer.Option("--to", help="An age recipient (age1...) of the export; may be repeated."),
 ]
 ToFile = Annotated[
-    Path | None, typer.Option("--to-file", help="A file of such recipients, one a line, as age -R takes it.")
+    Path | None,
+    typer.Option("--to-file", help="A file of such recipients, one per line, as age -R reads it."),
 ]
 
 
 def export_organisation(
     organisation: Organisation,
-    out: Annotated[Path, typer.Option("--out", help="The file to write; it must not be there.")],
+    out: Annotated[Path, typer.Option("--out", help="The file to write; it must not exist.")],
     config: ConfigFile,
     by: By,
     to: To = [],  # noqa: B006
@@ -48,7 +49,7 @@ def export_organisation(
     Messages, receipts, evidence and logs, in open formats; no private keys. The
     file is opened with age, tar and openssl: see docs/moving.md.
     """
-    with told():
+    with reported_as_usage_errors():
         require_new(out)
         named = agefile.recipients([*to, *(agefile.lines(to_file) if to_file else [])])
         persons = present(by, other, by_file, other_file)
@@ -98,17 +99,17 @@ def _exported(exported: Exported) -> dict[str, object]:
 
 def import_organisation(
     organisation: Organisation,
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="What samdrift org export wrote.")],
-    identity: Annotated[Path, typer.Option("--identity", help="The key of age that it is encrypted for.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A file that samdrift org export wrote.")],
+    identity: Annotated[Path, typer.Option("--identity", help="The age key that it is encrypted for.")],
     signer: Annotated[
         str,
         typer.Option("--signer", help="SHA-256 of the certificate that must have signed."),
     ],
     config: ConfigFile,
-    by: Annotated[str, typer.Option("--by", help="Who does it; stands in the organisation's log.")],
+    by: Annotated[str, typer.Option("--by", help="Your name; recorded in the organisation's log.")],
     take_over: Annotated[
         bool,
-        typer.Option("--take-over", help="Go on here with what was under way; else it ends here."),
+        typer.Option("--take-over", help="Continue here with what was under way; otherwise it ends here."),
     ] = False,
     manifest: exports.Digest = None,
     as_json: AsJson = False,
@@ -120,7 +121,7 @@ def import_organisation(
     """
     signer = fingerprint("--signer", signer)
     digest = None if manifest is None else fingerprint("--manifest", manifest)
-    with told():
+    with reported_as_usage_errors():
         keys = agefile.identities(identity)
         order = Order(organisation, file, keys, signer, one_line("--by", by), take_over, digest)
         loaded = load(config)

@@ -12,7 +12,7 @@ from samdrift.audit.events import AuditEvent
 from samdrift.cli.org.options import ConfigFile, Organisation, one_line
 from samdrift.cli.output import print_line
 from samdrift.config.errors import Unusable
-from samdrift.config.failures import told
+from samdrift.config.failures import reported_as_usage_errors
 from samdrift.config.model import Config
 from samdrift.config.reader import load
 from samdrift.contracts.principals import PrincipalKind, Purpose, Role
@@ -21,9 +21,9 @@ from samdrift.net.clock import system_clock
 from samdrift.vault.registry import Registration, RegistrationState
 from samdrift.wire.identifiers import ParticipantIdentifier
 
-By = Annotated[str, typer.Option("--by", help="Who does this; stands in both logs.")]
-Why = Annotated[str, typer.Option("--why", help="Why; stands in both logs. No personal data.")]
-OneRole = Annotated[Role | None, typer.Option("--role", help="Only in this role; in all when left out.")]
+By = Annotated[str, typer.Option("--by", help="Your name; recorded in both logs.")]
+Why = Annotated[str, typer.Option("--why", help="The reason; recorded in both logs. No personal data.")]
+OneRole = Annotated[Role | None, typer.Option("--role", help="Only in this role; in all roles by default.")]
 
 _EVENTS = {
     RegistrationState.SUSPENDED: AuditEvent.ORGANISATION_SUSPENDED,
@@ -32,7 +32,7 @@ _EVENTS = {
 
 
 def suspend(organisation: Organisation, config: ConfigFile, by: By, why: Why, role: OneRole = None) -> None:
-    """Have an organisation stand still: work waits, peers and clients are asked to come again later.
+    """Suspend an organisation: work waits, peers and clients are asked to retry later.
 
     Nothing is lost, but deadlines go on: what has not been sent or answered in time has failed.
     """
@@ -40,7 +40,7 @@ def suspend(organisation: Organisation, config: ConfigFile, by: By, why: Why, ro
 
 
 def resume(organisation: Organisation, config: ConfigFile, by: By, why: Why, role: OneRole = None) -> None:
-    """Go on with a suspended organisation, at once and without a restart."""
+    """Resume a suspended organisation, immediately and without a restart."""
     _set(organisation, config, role, RegistrationState.ACTIVE, by, why)
 
 
@@ -52,7 +52,7 @@ def _set(
     by: str,
     why: str,
 ) -> None:
-    with told():
+    with reported_as_usage_errors():
         by, why = one_line("--by", by), one_line("--why", why)
         changed = run(_change(load(config), organisation, role, state, by, why))
     for each, was in changed:

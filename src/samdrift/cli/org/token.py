@@ -9,7 +9,7 @@ from samdrift.audit.events import AuditEvent
 from samdrift.cli.org.options import ConfigFile, Organisation
 from samdrift.cli.output import print_line
 from samdrift.config.errors import Unusable
-from samdrift.config.failures import told
+from samdrift.config.failures import reported_as_usage_errors
 from samdrift.config.model import Config
 from samdrift.config.reader import load
 from samdrift.contracts.principals import Principal, PrincipalKind
@@ -26,7 +26,7 @@ def use_token(organisation: Organisation, config: ConfigFile) -> None:
     The token is the one of its entry in the configuration file. Nothing that was copied of
     the key store before opens any more.
     """
-    with told():
+    with reported_as_usage_errors():
         run(_use_token(load(config), organisation))
     print_line("its token opens it; keys that were made before stay in files until they are replaced")
 

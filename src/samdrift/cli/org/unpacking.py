@@ -12,16 +12,16 @@ from samdrift.cli.org import exports
 from samdrift.cli.org.options import AsJson, fingerprint
 from samdrift.cli.output import print_json, print_line
 from samdrift.config.errors import printable, shown
-from samdrift.config.failures import told
+from samdrift.config.failures import reported_as_usage_errors
 from samdrift.installation.loop import run
 from samdrift.portability import agefile
 from samdrift.portability.unpacking import Unpacked, unpack
 
 
 def unpack_export(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="What samdrift org export wrote.")],
-    identity: Annotated[Path, typer.Option("--identity", help="The key of age that it is encrypted for.")],
-    out: Annotated[Path, typer.Option("--out", help="The folder to make; it must not be there.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A file that samdrift org export wrote.")],
+    identity: Annotated[Path, typer.Option("--identity", help="The age key that it is encrypted for.")],
+    out: Annotated[Path, typer.Option("--out", help="The folder to create; it must not exist.")],
     signer: Annotated[
         str | None, typer.Option("--signer", help="SHA-256 of the certificate that must have signed.")
     ] = None,
@@ -38,7 +38,7 @@ def unpack_export(
     """
     signer = None if signer is None else fingerprint("--signer", signer)
     digest = None if manifest is None else fingerprint("--manifest", manifest)
-    with told():
+    with reported_as_usage_errors():
         folder = read_trust(trust) if trust is not None else None
         unpacked = run(unpack(file, agefile.identities(identity), out, signer, digest))
     statement = unpacked.statement

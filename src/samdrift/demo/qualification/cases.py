@@ -24,7 +24,7 @@ class Model(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What the logs say of a case; not final while something is still to come."""
+    """Result of a case by the logs; not final while something is still to come."""
 
     passed: bool | None
     seen: str

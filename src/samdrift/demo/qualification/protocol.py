@@ -41,7 +41,7 @@ class State(StrEnum):
 
 @dataclass(slots=True)
 class CaseRecord:
-    """What is known of one case."""
+    """All that is known of one case."""
 
     state: State = State.NOT_BEGUN
     begun_at: str = ""

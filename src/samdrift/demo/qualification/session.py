@@ -102,7 +102,7 @@ class Session:
         self._keep = keep
         self._came_in: list[LogEntry] = []
         self._read_to = 0
-        """What the access point's log says of arrivals, and up to where it has been read for them."""
+        """Arrivals by the access point's log, and up to where it has been read for them."""
         self._claimed_at: dict[str, datetime] = {}
         """By participant, when what its last case got came in: what came after that is for the next one."""
 
@@ -215,7 +215,7 @@ class Session:
         return None
 
     async def _arrivals(self, since: datetime) -> list[LogEntry]:
-        """What came in or was refused since then, for our participant or for nobody known, in order."""
+        """Arrivals and refusals since then, for our participant or for nobody known, in order."""
         participant = self._subject.participant
         async with self._gate.open(_WORKER, participant, Role.ACCESS_POINT, Purpose.TRACE) as vault:
             while page := await vault.log(self._read_to, _PAGE):

@@ -19,7 +19,7 @@ _CODE = re.compile(r"([A-Z_]+)[_:]([0-9]+)")
 def fault(envelope: Element) -> PluginFault | None:
     """The fault that the answer is, if it is one.
 
-    The plugin's own code stands in the detail; a wrong password and the like have
+    The plugin's own code is in the detail; a wrong password and the like have
     none, only a reason.
     """
     body = _body(envelope)

@@ -66,7 +66,7 @@ class AnswerReader:
         return self._tree.root
 
     def feed(self, data: bytes) -> Iterator[bytes]:
-        """Take the next bytes, ``b""`` at the end; gives pieces of the payload, to be used up."""
+        """Take the next bytes, ``b""`` at the end; returns pieces of the payload, to be used up."""
         if self._mime is not None:
             yield from self._feed_mime(self._mime, data)
             return

@@ -136,7 +136,7 @@ class Framing:
 
 
 def framing(soap: bytes, boundary: str) -> Framing:
-    """The frame for a request; ``boundary`` is random enough not to stand in the envelope."""
+    """The frame for a request; ``boundary`` is random enough not to are in the envelope."""
     root = [
         ("Content-Type", f'{_XOP}; charset=UTF-8; type="{_SOAP}"'),
         ("Content-Transfer-Encoding", "binary"),

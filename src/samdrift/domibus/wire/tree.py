@@ -26,7 +26,7 @@ _MOST_TEXT: Final = 4 << 20
 class Tree:
     """Implements :class:`samdrift.wire.xml.stream.Listener`.
 
-    Only what stands in elements without children is kept as text: the contract
+    Only what is in elements without children is kept as text: the contract
     mixes nothing.
     """
 

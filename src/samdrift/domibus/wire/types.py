@@ -9,7 +9,7 @@ from samdrift.wire.identifiers import DocumentIdentifier, ParticipantIdentifier,
 
 
 class MessageStatus(StrEnum):
-    """The plugin's ``messageStatus``: how a message stands in Domibus."""
+    """The plugin's ``messageStatus``: how a message is in Domibus."""
 
     READY_TO_SEND = "READY_TO_SEND"
     READY_TO_PULL = "READY_TO_PULL"

@@ -39,7 +39,7 @@ class Module:
 
     def __init__(self, load: Callable[[], Any], *, patience: float = _PATIENCE) -> None:
         self.generation = 0
-        """Changes when the library begins anew: every session and handle from before is void then,
+        """Changes when the library begins again: every session and handle from before is void then,
         and its number may have become another's."""
         self._load = load
         self._patience = patience

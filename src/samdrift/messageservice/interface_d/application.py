@@ -304,7 +304,7 @@ async def _undecided(request: Request, error: Exception) -> Response:
 
 async def _full(request: Request, error: Exception) -> Response:
     assert isinstance(error, NoPlace)
-    return problem(503, "more messages are being sent at once than may be", _SOON)
+    return problem(503, "too many messages are being submitted at once; try again later", _SOON)
 
 
 async def _of_http(request: Request, error: Exception) -> Response:

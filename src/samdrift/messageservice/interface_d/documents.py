@@ -1,7 +1,7 @@
 """The documents of a stored message as JSON, piece by piece: no file is ever held whole.
 
 A stored message has been validated (:mod:`samdrift.wire.sdkmessage`), so that
-its elements stand in the order of its schema, which is the order of the JSON.
+its elements are in the order of its schema, which is the order of the JSON.
 """
 
 from __future__ import annotations

@@ -141,7 +141,7 @@ class _Tree:
             self._names.append("")
 
     def _add(self, value: Value) -> Shape | None:
-        """Put the value where it belongs; gives its shape, ``None`` when it has no place there."""
+        """Put the value where it belongs; returns its shape, ``None`` when it has no place there."""
         self._count(value)
         shape = self._shape()
         if not _fits(value, shape):

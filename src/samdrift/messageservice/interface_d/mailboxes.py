@@ -1,7 +1,7 @@
 """Listing, reading and deleting messages in the mailboxes of a message client's addresses.
 
 Everything else is as if it were not there, and that somebody asked for it
-stands in the organisation's log (invariants 1 to 3).
+is recorded in the organisation's log (invariants 1 to 3).
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ class Mailboxes:
                 after = place(listed[-1][0])
 
     async def find(self, access: Access, message_id: str, filters: Filters) -> Found | None:
-        """One message with its content; ``None`` when there is none for the client. It stands in the log."""
+        """One message with its content; ``None`` when there is none for the client. It is logged."""
         async with self._gate.open(
             access.principal, access.organisation, Role.MESSAGE_SERVICE, Purpose.READ
         ) as vault:
@@ -132,7 +132,7 @@ class Mailboxes:
 
 
 def place(record: MessageRecord) -> Place:
-    """Where a message stands in a list."""
+    """Where a message is in a list."""
     return record.created_at, record.id, record.direction
 
 

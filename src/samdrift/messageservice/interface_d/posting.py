@@ -41,7 +41,7 @@ class Posting:
         self._new_id = new_id
 
     async def send(self, access: Access, data: Members) -> str:
-        """Store and send a message; gives its id. :class:`Refused` when it may not be sent.
+        """Store and send a message; returns its id. :class:`Refused` when it may not be sent.
 
         The same message with the same id again is the same call repeated: it is sent once.
 

@@ -107,7 +107,7 @@ _EVER = timedelta(days=36500)
 
 
 async def end_some(vault: MessageServiceVault, why: str, now: datetime) -> int:
-    """End some of what has not come to its end, each with status and reason in the log; gives how many.
+    """End some of what has not come to its end, each with status and reason in the log; returns how many.
 
     All that is not final has work or a deadline to come: that is how it is found.
     """

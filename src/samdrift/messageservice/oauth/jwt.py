@@ -70,7 +70,7 @@ class Claims:
         return name in self._values
 
     def check_times(self, now: datetime, longest: timedelta, *, issued: bool) -> datetime:
-        """Refuse what is not valid now or was made to be valid longer than ``longest``; gives its end.
+        """Refuse what is not valid now or was made to be valid longer than ``longest``; returns its end.
 
         ``issued`` says that the time of issue must be told (RFC 9068 2.2).
         """

@@ -58,7 +58,7 @@ class PublicKey:
         return cls.of(key, ECKey.import_key(key).thumbprint())
 
     def published(self) -> dict[str, object]:
-        """As it stands in a JWK Set."""
+        """As it is in a JWK Set."""
         use = {"kid": self.kid, "use": "sig", "alg": min(self.algorithms).value}
         return {**self.key.as_dict(private=False), **use}
 

@@ -40,7 +40,7 @@ class Sender(InFlight):
 
     A step that fails for a passing reason is tried again until its deadline:
     :meth:`message` and :meth:`receipt` return when, ``None`` when the record is
-    on its way or has failed for good.
+    on its way or has failed permanently.
 
     Clauses: architecture-sad 6.1 sentence 3.
     """

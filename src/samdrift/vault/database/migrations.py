@@ -1,7 +1,7 @@
 """The SQL files that a schema is made of, in versions that follow each other.
 
 A schema has parts; the files of a part are ``<part>-1.sql``, ``<part>-2.sql`` and
-so on. Which version of each part a schema is at stands in the schema itself.
+so on. Which version of each part a schema is at is in the schema itself.
 """
 
 from __future__ import annotations

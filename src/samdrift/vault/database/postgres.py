@@ -72,7 +72,7 @@ class EmbeddedPostgres:
         self._in_use: int | None = None
 
     def start(self) -> str:
-        """Start the server, or find it running; gives how to reach it, as a libpq connection string.
+        """Start the server, or find it running; returns how to reach it, as a libpq connection string.
 
         It stays as long as a process uses it. :class:`ServerFailed` when it does not start.
         """

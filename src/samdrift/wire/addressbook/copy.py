@@ -21,7 +21,7 @@ class Query:
     """A search; empty fields match everything."""
 
     text: str = ""
-    """Words that must all stand in names, descriptions or keywords, in any order, whatever their case."""
+    """Words that must all are in names, descriptions or keywords, in any order, whatever their case."""
     organisation: ParticipantIdentifier | None = None
     keyword: str = ""
     """One of the keywords or codes, whole, whatever its case."""

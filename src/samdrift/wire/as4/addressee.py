@@ -1,7 +1,7 @@
 """The claimed recipient of an incoming message, read from as little of it as possible.
 
 NOTHING of it is verified: it decides to which process a message is handed, and
-that one judges the whole of it anew.
+that one judges the whole of it again.
 """
 
 from __future__ import annotations

@@ -67,7 +67,7 @@ class PayloadEncryptor:
 
 @dataclass(frozen=True, slots=True)
 class PreparedMessage:
-    """A signed header that waits for its payload. For one sending: a resend is prepared anew.
+    """A signed header that waits for its payload. For one sending: a resend is prepared again.
 
     ``content_length`` is the whole body's, in bytes. ``references`` are what the receipt
     must repeat.

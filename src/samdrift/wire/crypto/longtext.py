@@ -47,7 +47,7 @@ class Document:
         return self.long_text if found == PLACEHOLDER and self.long_text else found
 
     def opening(self, piece: str) -> str:
-        """A piece of text from the tree as it stood in the document; of the long text its beginning.
+        """A piece of text from the tree as it was in the document; of the long text its beginning.
 
         The beginning is :data:`LONG_FROM` characters that are not all white space.
         """

@@ -1,7 +1,7 @@
 """Error codes of ebMS 3.0 and AS4, one table for everybody who reports or reads one.
 
 Implements ebms3-core 6.7.1 and 6.7.2 and as4-profile 3.1, 3.2 and 3.4; ``DUPLICATE`` is
-phase4's own answer to a resend. A code received from a peer that stands in no table stays
+phase4's own answer to a resend. A code received from a peer that is in no table stays
 a plain string in :class:`EbmsError`.
 
 Clauses: transport-profile-as4 2.5 c.

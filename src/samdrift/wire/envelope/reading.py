@@ -96,7 +96,7 @@ def payload_root(root: Element) -> Element | None:
 
 
 def plain_payload(document: Document) -> bytes:
-    """The payload of an envelope that is not encrypted: a document in UTF-8, or bytes that stood in base64.
+    """The payload of an envelope that is not encrypted: a document in UTF-8, or bytes that was in base64.
 
     (envelope-profile-xhe 2.2, PayloadContent)
 

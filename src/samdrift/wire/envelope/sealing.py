@@ -74,7 +74,7 @@ def _write_encrypted(
     recipient: x509.Certificate,
     rng: Random,
 ) -> bytes:
-    """Everything but signature and end tag; gives the SHA-256 of the canonical form.
+    """Everything but signature and end tag; returns the SHA-256 of the canonical form.
 
     Canonical by construction, so that is the digest of the bytes.
     """

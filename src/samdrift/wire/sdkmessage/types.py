@@ -58,7 +58,7 @@ class Party:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class File:
-    """An attachment (4.3.3.3): name, MIME type, and the base64 text as it stands in the message."""
+    """An attachment (4.3.3.3): name, MIME type, and the base64 text as it is in the message."""
 
     name: str
     content_type: str

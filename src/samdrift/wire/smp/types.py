@@ -2,7 +2,7 @@
 
 The shapes follow OASIS SMP 1.0 as far as DIGG's profile uses it: redirection
 does not exist there (component-smp 2.11, 3.8), and a participant's own
-certificates stand in an extension (certpub-rest-binding 2.2).
+certificates are in an extension (certpub-rest-binding 2.2).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The signature of a SOAP message verified: over header parts where they stand, and over an attachment.
 
 Order of work: the signature value first, by a certificate that the message or
-the caller gives; then the digests of what stands in the envelope. The attachment's digest
+the caller gives; then the digests of what is in the envelope. The attachment's digest
 is left to whoever streams it (WSS SwA profile 1.1, 5.3).
 """
 

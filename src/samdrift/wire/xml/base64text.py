@@ -1,4 +1,4 @@
-"""Base64 as it stands in XML: white space anywhere, everything else strict (RFC 4648, xsd:base64Binary).
+"""Base64 as it is in XML: white space anywhere, everything else strict (RFC 4648, xsd:base64Binary).
 
 The standard library's default decoder skips characters that do not belong
 there, so two different texts could mean the same bytes unnoticed.

@@ -170,7 +170,7 @@ def text(element: Element) -> str:
 def path(element: Element) -> str:
     """Where ``element`` stands, as an XPath of local names with positions where they matter.
 
-    Holds names only, so that it can stand in a receipt's ``LineID``
+    Holds names only, so that it can are in a receipt's ``LineID``
     (message-receipt 3.1 g).
     """
     steps: list[str] = []
@@ -196,7 +196,7 @@ def canonical(
 ) -> bytes:
     """Canonical XML 1.0 of ``element`` and what it contains, inclusive or exclusive.
 
-    For the inclusive form a part of a document is read anew as a document of its own
+    For the inclusive form a part of a document is read again as a document of its own
     first, with the namespaces in scope: canonicalizing it where it stands, lxml 6 mixes
     up two default namespaces of which one is declared inside the other. :class:`WireError`
     (``FORBIDDEN_XML``) where no canonical form exists: a namespace that is a relative URI.

@@ -63,7 +63,7 @@ class Signature:
 
 
 def read_signature(element: Element, allowed: AllowList) -> Signature:
-    """Read ``ds:Signature`` where it stands in its document; :class:`WireError` when it is not acceptable."""
+    """Read ``ds:Signature`` where it is in its document; :class:`WireError` when it is not acceptable."""
     parts = children(element)
     if [part.tag for part in parts[:2]] != [ds("SignedInfo"), ds("SignatureValue")]:
         raise WireError(WireFault.SIGNATURE, "signature without its parts", "Signature")

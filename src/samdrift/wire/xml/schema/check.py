@@ -109,7 +109,7 @@ class _Check:
             self.add("An element that this format does not have is not expected here", element)
 
     def _lax(self, element: Element) -> None:
-        """Content of other namespaces: nothing is known of it but that a root element may stand in it."""
+        """Content of other namespaces: nothing is known of it but that a root element may are in it."""
         if element.tag == self._schema.root:
             self.element(element, self._schema.type)
             return

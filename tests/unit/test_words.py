@@ -1,0 +1,71 @@
+"""How we write: docstrings open with a verb or a noun, and help texts speak to whoever types the command."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+SOURCE = ROOT / "src" / "samdrift"
+MODULES = sorted(SOURCE.rglob("*.py"))
+
+OPENER = re.compile(r"(What|Who|Whom|Whose|Whoever|Whatever|Nobody|Somebody|Others)\b")
+"""A docstring that begins so has its subject hidden in a clause: name it instead."""
+OF_FUNCTIONS = re.compile(r"Whether\b")
+"""A function returns whether; an attribute may be one."""
+PHRASE = re.compile(r"unless told|stands? in (the|an?|its|both) (\w+ )*logs?\b|\bwhosever\b", re.IGNORECASE)
+HELP = re.compile(r"^(What|Who|Whose|Whom|Of|As|For whom)\b|stands? in|unless told|; else\b|asked for else")
+
+
+def docstrings(module: Path) -> Iterator[tuple[int, bool, str]]:
+    """Yield line, whether it is a function's, and text of each docstring and attribute docstring."""
+    for node in ast.walk(ast.parse(module.read_text())):
+        body = getattr(node, "body", None)
+        for place, statement in enumerate(body if isinstance(body, list) else ()):
+            value = statement.value if isinstance(statement, ast.Expr) else None
+            if isinstance(value, ast.Constant) and isinstance(value.value, str):
+                function = place == 0 and isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+                yield statement.lineno, function, value.value
+
+
+def faults(module: Path) -> list[str]:
+    """Return the docstrings of a module that do not read as we write."""
+    found = []
+    for line, function, text in docstrings(module):
+        if OPENER.match(text) or (function and OF_FUNCTIONS.match(text)) or PHRASE.search(text):
+            found.append(f"{line}: {text.splitlines()[0]}")
+    return found
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda path: str(path.relative_to(SOURCE)))
+def test_docstrings_open_with_a_verb_or_a_noun(module: Path) -> None:
+    assert faults(module) == []
+
+
+def test_help_texts_are_addressed_to_whoever_types_the_command() -> None:
+    found = []
+    for module in (SOURCE / "cli").rglob("*.py"):
+        for node in ast.walk(ast.parse(module.read_text())):
+            for keyword in node.keywords if isinstance(node, ast.Call) else ():
+                value = keyword.value
+                if (
+                    keyword.arg == "help"
+                    and isinstance(value, ast.Constant)
+                    and HELP.search(str(value.value))
+                ):
+                    found.append(f"{module.name}: {value.value}")
+    assert found == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["What it is.", "Whoever asks.", "The keys, unless told otherwise.", "The name; stands in both logs."],
+)
+def test_a_docstring_that_breaks_the_rule_is_found(tmp_path: Path, text: str) -> None:
+    module = tmp_path / "module.py"
+    module.write_text(f'def f() -> None:\n    """{text}"""\n\n\nclass C:\n    """A class."""\n')
+    assert len(faults(module)) == 1
