@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
-from samdrift.wire.softwarekeys import SoftwareDecryptionKey
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response as HttpResponse
@@ -26,6 +25,7 @@ from samdrift.wire.as4 import (
     new_message_id,
     read_message,
 )
+from samdrift.wire.crypto.softwarekeys import SoftwareDecryptionKey
 from tests.pki import Certified, key, root
 
 _LIFETIME = timedelta(days=1)

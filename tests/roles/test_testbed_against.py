@@ -17,10 +17,8 @@ from typing import Any
 
 import pytest_asyncio
 from cryptography import x509
-from samdrift.accesspoint.endpoint import PATH
-from samdrift.net.http import http_client
-from samdrift.net.post import Answered, post
 
+from samdrift.accesspoint.inbound import PATH
 from samdrift.demo.cast import DemoOperator
 from samdrift.demo.qualification.protocol import FILE, FORM
 from samdrift.federation.server import LocalFederation
@@ -32,6 +30,7 @@ from samdrift.federation.testbed.setup import access_points
 from samdrift.installation.operator import vault_settings
 from samdrift.keystore.interface import OPERATOR_KEYS
 from samdrift.keystore.keyfiles import KeyName
+from samdrift.net.client import Answered, http_client, post
 from samdrift.net.tls import client_tls
 from samdrift.vault.openkeys import open_keys
 from samdrift.wire.crypto.certificates import common_name

@@ -49,7 +49,7 @@ for folder in folders:
         attempt(f"folders in {place}", lambda: nested(place + "/states"))
         attempt(f"away with {place}", lambda: os.rename(place, place + "-away"))
         attempt(f"mode of {place}", lambda: os.chmod(place, 0o700))
-        if os.path.isdir(place):
+        if os.path.isdir(place) and os.access(place, os.R_OK):
             for file in os.listdir(place):
                 attempt(f"open {file}", lambda: open(f"{place}/{file}", "r+b"))
                 attempt(f"remove {file}", lambda: os.remove(f"{place}/{file}"))

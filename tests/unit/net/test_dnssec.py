@@ -9,9 +9,9 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import pytest
-from samdrift.net.http import http_client
 
 from samdrift.contracts.discovery import DiscoveryError, DiscoveryUntrusted, NotRegistered
+from samdrift.net.client import http_client
 from samdrift.net.discovery import SmpDiscovery
 from samdrift.net.dns import Dnssec, NaptrResolver
 from samdrift.wire import bdxl
