@@ -10,7 +10,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from samdrift.cli.serve import read_apart
+from samdrift.cli.installations import read_apart
 from samdrift.config.errors import Unusable
 from samdrift.config.reader import load
 from samdrift.installation.conflicts import NotApart, claims_of, require_apart

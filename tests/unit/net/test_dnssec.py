@@ -7,6 +7,7 @@ import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 
 import pytest
 
@@ -66,7 +67,15 @@ async def there(
         yield Place(
             dns,
             resolver,
-            SmpDiscovery(ZONE, resolver, client, Judge(), lambda: pki.NOW, require_dnssec=required),
+            SmpDiscovery(
+                ZONE,
+                resolver,
+                client,
+                Judge(),
+                lambda: pki.NOW,
+                keep=timedelta(minutes=5),
+                require_dnssec=required,
+            ),
         )
 
 
