@@ -75,7 +75,7 @@ def hasty(config: Config, malware: MalwareConfig) -> Config:
     served = {one.identifier for one in config.organisations}
     return replace(
         config,
-        federation=replace(config.federation, metadata_seconds=0, retry_seconds=1),
+        federation=replace(config.federation, metadata_seconds=0, retry_seconds=cast(Any, INTERVAL / 2)),
         access_point=replace(
             config.access_point, attempts=ATTEMPTS, interval_seconds=cast(Any, INTERVAL), answer_seconds=2
         ),

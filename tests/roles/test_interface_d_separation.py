@@ -37,7 +37,10 @@ async def send(stage: Stage, client: MessageClient, message_id: str) -> object:
     made = document(stage.habo.address, stage.agency.address, refToMessageId=message_id)
     answer = await client.send(made)
     assert answer.status == 400, "from an address that is not the client's"
-    return answer.document()["eventIssues"]
+    return [
+        {name: value for name, value in issue.items() if name not in ("dateTime", "instance")}
+        for issue in answer.document()["eventIssues"]
+    ]
 
 
 async def list_(stage: Stage, client: MessageClient, message_id: str) -> object:

@@ -10,6 +10,7 @@ import asyncio
 import json
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import psycopg
@@ -71,7 +72,8 @@ def test_every_route_of_interface_d_is_tried() -> None:
 
 
 def test_every_route_of_the_authorisation_server_is_tried() -> None:
-    server = AuthorizationServer(NOTHING, NOTHING, NOTHING, NOTHING, NOTHING, NOTHING)
+    gate: Any = SimpleNamespace(worker=lambda name, role: NOTHING)
+    server = AuthorizationServer(NOTHING, NOTHING, gate, NOTHING, NOTHING, NOTHING)
     assert endpoints(*server.routes()) == set(interface_d.TOKEN_CALLS), SAYS.format(interface_d.__name__)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -10,6 +11,8 @@ from samdrift.isolationcheck.canary import Planted, nonexistent
 from samdrift.net.client import HttpClient, NoAnswer
 
 _MOST = 4 << 20
+_OF_THE_ANSWER = re.compile(rb'("(?:dateTime|instance)": ?")[^"]*')
+"""Values that are new in each answer, whatever it is about."""
 Endpoint = tuple[str, str]
 """Method and path of a route."""
 
@@ -101,7 +104,7 @@ def learned(
 
 
 def unnamed(body: bytes, planted: Planted) -> bytes:
-    """An answer without the names that the question gave."""
+    """Return an answer without the names that the question gave, and without its own time and id."""
     for name in (*planted.traces, planted.organisation.value, planted.address, planted.client):
         body = body.replace(name.encode(), b"#") if name else body
-    return body
+    return _OF_THE_ANSWER.sub(rb"\1#", body)
