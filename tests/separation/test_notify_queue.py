@@ -163,8 +163,10 @@ async def test_an_organisation_that_is_added_meanwhile_is_served(
 
 
 async def test_what_was_not_notified_is_once_the_queue_moves(
-    small: Installation, attacker: VaultLogin, queue: NotifyQueue
+    small: Installation, attacker: VaultLogin, queue: NotifyQueue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """What waits to be notified is tried again and again, and may take the server's warnings away."""
+    monkeypatch.setattr(notifyqueue, "_LONG_SECONDS", 0.1)
     organisation = await small.organisation([AP])
     other = await Gate.start(small.settings)
     heard: set[object] = set()
