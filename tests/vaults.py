@@ -63,8 +63,8 @@ def key_store(folder: Path, passphrase: bytes = b"open sesame") -> SoftwareKeySt
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    """Wait until ``condition()`` holds; an error when it does not within ten seconds."""
-    async with asyncio.timeout(10):
+    """Wait until ``condition()`` holds; an error when it does not within thirty seconds."""
+    async with asyncio.timeout(30):
         while not condition():
             await asyncio.sleep(0.005)
 
