@@ -63,7 +63,7 @@ from samdrift.wire.profile import PROFILES
 PATH = "/as4"
 LATER = {"retry-after": "60"}
 _SHARE_OF_STRANGER = 0.2
-"""Of the time of this process that answers to one address may take, after a burst of _BURST seconds."""
+"""Share of the time of this process that answers to one address may take, after a burst of _BURST seconds."""
 _BURST = 1.0
 _COST_OF_REFUSAL = 0.02
 """Seconds that an error counts as: reading the message, a signature, an entry in the log."""

@@ -61,7 +61,7 @@ def hardening(
 
 
 async def _rotate(config: Config, only: ParticipantIdentifier | None) -> tuple[int, int]:
-    """How many got a new password, and how many could not. With the administrator's login alone."""
+    """Numbers of logins that got a new password, and that could not. With the administrator's login alone."""
     async with provisioning(vault_settings(config)) as (keys, provisioner):
         hosted = [one for one in await provisioner.registrations() if only in (None, one.organisation)]
         if only is not None and not hosted:

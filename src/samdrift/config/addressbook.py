@@ -12,7 +12,7 @@ from samdrift.config.kinds import PATH, POSITIVE, TEXT
 
 @dataclass(frozen=True, slots=True)
 class AddressBookConfig:
-    """Where the federation's address book is, and the copy of it."""
+    """Addresses of the federation's address book and of its copy."""
 
     url: Annotated[
         str,

@@ -1,4 +1,4 @@
-"""How far organisations are apart in memory: the table ``isolation`` of the configuration file."""
+"""Levels of separation of organisations in memory: the table ``isolation`` of the configuration file."""
 
 from __future__ import annotations
 

@@ -156,7 +156,7 @@ _SECRETS = Key("Folder of the key store.", PATH, name="secrets", example='"secre
 
 @dataclass(frozen=True, slots=True)
 class VaultConfig:
-    """Where vaults, bodies and keys are kept."""
+    """Places of vaults, bodies and keys."""
 
     database: Annotated[
         Path | str,

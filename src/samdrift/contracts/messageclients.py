@@ -10,7 +10,7 @@ from typing import Self
 AUTH_ID = "urn:sdk.digg.se:auth_id"
 """The claim with functional addresses or patterns of them (api-mt-mk 5.2)."""
 LONGEST_SECONDS = 30 * 60
-"""How long an access token may be valid (api-mt-mk 5, "Access token lifetime")."""
+"""Time that an access token may be valid (api-mt-mk 5, "Access token lifetime")."""
 
 
 class Scope(StrEnum):

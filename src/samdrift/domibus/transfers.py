@@ -27,7 +27,7 @@ _NOT_SERVICED = "NOT_SERVICED"
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a transfer stands."""
+    """State of a transfer."""
 
     state: TransferState
     reason: TransferReason
@@ -76,9 +76,9 @@ Known = Callable[[], Awaitable[Sequence[UnderWay]]]
 """Gives the transfers whose end the message service does not know."""
 
 _FRESH = timedelta(minutes=1)
-"""How long what was just submitted is remembered here: by then it is in the vault."""
+"""Time that what was just submitted is remembered here: by then it is in the vault."""
 _ANEW = timedelta(minutes=10)
-"""How often the vault is asked in any case: another process may have submitted something, and died."""
+"""Time between two questions to the vault: another process may have submitted something, and died."""
 
 
 class Watch:

@@ -16,7 +16,7 @@ PATH = "/metrics"
 
 
 def meaningless_gauge(registry: CollectorRegistry) -> Gauge:
-    """How many envelopes somebody may have forged from another organisation's; it names nobody."""
+    """Number of envelopes that somebody may have forged from another organisation's; it names nobody."""
     return Gauge(
         "samdrift_mt_meaningless_envelopes",
         "Envelopes since the start that did not decrypt to a message of their sender's",

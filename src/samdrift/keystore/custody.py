@@ -45,7 +45,7 @@ FOLDER = "custodians"
 """The folder in the key store's own."""
 NEEDED = 2
 LASTS = timedelta(hours=24)
-"""How long a request, and the key of a person who is to become a custodian, waits."""
+"""Time that a request, and the key of a person who is to become a custodian, waits."""
 
 _NAME = re.compile(r"[a-zåäö][a-zåäö0-9.-]{0,40}")
 _SUFFIX = ".json"

@@ -35,7 +35,7 @@ class MessageServiceSettings:
     """Seconds that a poll of the access point may last."""
 
     meaningless_most: int = 20
-    """How many envelopes of one sender may mean nothing when decrypted, until its others wait."""
+    """Number of envelopes of one sender that may mean nothing when decrypted, until its others wait."""
     meaningless_within: timedelta = timedelta(hours=1)
     """Within which time they are counted, from the first one on."""
 

@@ -26,7 +26,7 @@ class Limits:
     """Bytes that it may write to."""
     open_files: int
     processes: int | None = None
-    """Of its Unix user, threads included; unlimited where it shares its user with others."""
+    """Most processes of its Unix user, threads included; unlimited where it shares its user with others."""
 
 
 @dataclass(frozen=True, slots=True)

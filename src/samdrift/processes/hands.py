@@ -98,7 +98,7 @@ class Hands:
 
     @property
     def alarms(self) -> int:
-        """How many vaults something was planted below."""
+        """Number of vaults with something planted below."""
         return len(self._tampered)
 
     def _tell(self, vault: str, error: KeyStoreError) -> None:

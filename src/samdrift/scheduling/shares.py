@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator, Hashable
 from samdrift.scheduling.places import Turns
 
 _MAX_REMEMBERED = 10_000
-"""Of those who used time, before it is looked who has paid for it."""
+"""Number of those who used time, before it is looked who has paid for it."""
 
 
 class Shares:

@@ -33,7 +33,7 @@ _TRIES = 60
 _BETWEEN_TRIES = 0.1
 """Together longer than the five seconds for which the server does not tell it again."""
 _LONG_SECONDS = 10
-"""How long a session of ours may be in one transaction, or in sending, while the queue is that full."""
+"""Time that a session of ours may be in one transaction, or in sending, while the queue is that full."""
 _PATIENCE_MS = 5000
 
 # Asking moves the tail first.
@@ -57,7 +57,7 @@ class NotifyQueue:
 
     def __init__(self, database: Database) -> None:
         self.usage = 0.0
-        """How full it is, from 0 to 1."""
+        """The used part of it, from 0 to 1."""
         self.ended = 0
         """Sessions of our logins that were ended since the start."""
         self.others: frozenset[str] = frozenset()

@@ -63,7 +63,7 @@ class Provisioner:
 
     @property
     def database(self) -> Database:
-        """Where the vaults are."""
+        """Places of the vaults."""
         return self._database
 
     @classmethod

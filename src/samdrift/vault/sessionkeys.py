@@ -78,7 +78,7 @@ class SenderRefusals:
 
 @dataclass(frozen=True, slots=True)
 class RefusalLimit:
-    """How many envelopes of one sender may mean nothing when decrypted, and within which time."""
+    """Number of envelopes of one sender that may mean nothing when decrypted, and the time within which."""
 
     most: int
     within: timedelta

@@ -27,7 +27,7 @@ Row = dict[str, Any]
 
 
 class State(StrEnum):
-    """How a case stands."""
+    """State of a case."""
 
     NOT_BEGUN = "not begun"
     WAITING = "waiting"

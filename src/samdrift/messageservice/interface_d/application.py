@@ -43,7 +43,7 @@ _SOON = {"retry-after": "2"}
 _SENT_AT_ONCE = 32
 _SENT_AT_ONCE_FOR_ONE = 8
 _SHARE_OF_READING = 0.25
-"""Of the time of this process that one organisation's documents may take, after a burst."""
+"""Share of the time of this process that one organisation's documents may take, after a burst."""
 _BURST = 0.25
 _COST_OF_REFUSAL = 0.01
 """Seconds that a document which is refused counts as, so that junk comes no faster than others can bear."""
