@@ -45,6 +45,7 @@ _LARGE = 400_000
 """Bytes of an attachment that makes a body too large for its row, so that the object store has it."""
 _LOG_PAGE = 5_000
 _ORDER = [
+    MessageStatus.SCHEDULED,
     MessageStatus.SUBMITTED,
     MessageStatus.SCHEDULED_FOR_RESEND,
     MessageStatus.ACKNOWLEDGE,

@@ -82,7 +82,7 @@ def hasty(config: Config, malware: MalwareConfig) -> Config:
         message_service=replace(config.message_service, retry_seconds=cast(Any, INTERVAL)),
         malware=malware,
         address_book=config.address_book if served == {AGENCY.identifier} else None,
-        metrics=MetricsConfig(_free_address(), queue_seconds=1),
+        metrics=MetricsConfig(_free_address(), queue_seconds=cast(Any, INTERVAL / 4)),
         organisations=tuple(map(_as_it_is_here, config.organisations)),
     )
 
