@@ -11,8 +11,10 @@ from samdrift.isolationcheck.canary import Planted, nonexistent
 from samdrift.net.client import HttpClient, NoAnswer
 
 _MOST = 4 << 20
-_OF_THE_ANSWER = re.compile(rb'("(?:dateTime|instance)": ?")[^"]*')
-"""Values that are new in each answer, whatever it is about."""
+_OF_THE_ANSWER = re.compile(
+    rb'("dateTime": ?")[0-9T:.-]{19,32}Z(?=")|("instance": ?"urn:uuid:)[0-9a-f-]{36}(?=")'
+)
+"""Values that are new in each answer, whatever it is about, and of no other shape."""
 Endpoint = tuple[str, str]
 """Method and path of a route."""
 
@@ -107,4 +109,4 @@ def unnamed(body: bytes, planted: Planted) -> bytes:
     """Return an answer without the names that the question gave, and without its own time and id."""
     for name in (*planted.traces, planted.organisation.value, planted.address, planted.client):
         body = body.replace(name.encode(), b"#") if name else body
-    return _OF_THE_ANSWER.sub(rb"\1#", body)
+    return _OF_THE_ANSWER.sub(rb"\1\2#", body)
