@@ -77,7 +77,7 @@ def pytest_configure(config: pytest.Config) -> None:
         config.add_cleanup(Cleaner().close)
     config.addinivalue_line("markers", "soak: does more in a soak")
     settings.register_profile("sample", derandomize=True, database=None, deadline=None)
-    settings.register_profile("soak", database=None, deadline=None, print_blob=True)
+    settings.register_profile("soak", derandomize=False, database=None, deadline=None, print_blob=True)
     settings.load_profile("soak" if config.option.soak else "sample")
 
 
