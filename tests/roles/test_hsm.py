@@ -20,7 +20,7 @@ from samdrift.demo.cast import DemoOperator, DemoOrganisation
 from samdrift.demo.enrolment import enrol
 from samdrift.federation.directory import FunctionalAddress
 from samdrift.installation.operator import running, vault_settings
-from samdrift.keystore.hsm.keys import TokenDecryptionKey, TokenSigningKey
+from samdrift.keystore.hsm.store import TokenDecryptionKey, TokenSigningKey
 from samdrift.keystore.settings import TokenAccess, TokenSettings
 from samdrift.wire.crypto import xmlenc
 from samdrift.wire.crypto.keys import Oaep

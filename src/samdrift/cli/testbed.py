@@ -20,11 +20,17 @@ from samdrift.config.reader import load as load_config
 from samdrift.demo.qualification import protocol as protocols
 from samdrift.demo.qualification.cases import Model, QaCase
 from samdrift.demo.qualification.form import filled
-from samdrift.demo.qualification.participants import Participants, read_participants
 from samdrift.demo.qualification.protocol import CaseRecord, State, TestProtocol
-from samdrift.demo.qualification.session import Subject, chosen, session, subject_of
+from samdrift.demo.qualification.session import (
+    Participants,
+    Subject,
+    chosen,
+    read_participants,
+    session,
+    subject_of,
+)
 from samdrift.demo.testbed import local_bed
-from samdrift.federation.testbed.run import ALL, Line, run
+from samdrift.federation.testbed.cases import ALL, Line, run
 from samdrift.installation import loop
 
 app = typer.Typer(add_completion=False)

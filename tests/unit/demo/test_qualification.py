@@ -19,9 +19,8 @@ from samdrift.contracts.principals import Role
 from samdrift.demo.qualification import protocol as protocols
 from samdrift.demo.qualification.cases import CASES, Model
 from samdrift.demo.qualification.form import filled
-from samdrift.demo.qualification.participants import read_participants
 from samdrift.demo.qualification.protocol import CaseRecord, State, TestProtocol
-from samdrift.demo.qualification.session import subject_of
+from samdrift.demo.qualification.session import read_participants, subject_of
 from samdrift.wire.identifiers import ParticipantIdentifier
 from tests.official import DIGG, requires_digg
 from tests.unit.cli.commandline import in_process
