@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, urlencode, urljoin
 
-from samdrift.client.errors import Unreachable, refusal
+from samdrift.client.errors import Refused, Unreachable, refusal
 from samdrift.client.eventstream import EventStream, ServerEvent
+from samdrift.client.jsonstream import FileSink, JsonStream
 from samdrift.client.outgoing import OutgoingMessage
 from samdrift.client.tokens import Tokens
-from samdrift.net.client import HttpAnswer, HttpClient, NoAnswer
+from samdrift.net.client import HttpAnswer, HttpClient, HttpFault, NoAnswer
 
 _SMALL = 16 << 20
 _LARGE = 64 << 20
 """Bytes of an answer without and with content; a message is at most 30 MB, in base64 twice."""
+
+_LONGEST_LIST = 1 << 30
+"""Bytes of a list, which a service without pages gives in one answer: a million messages and more."""
 
 _SILENCE = 120.0
 """Seconds that a message service may take over a large message."""
@@ -74,12 +77,7 @@ class Mailbox:
 
     async def send(self, message: OutgoingMessage) -> str:
         """Hand a message over for sending; the address of the new message, where its status is told."""
-
-        async def body() -> AsyncIterator[bytes]:
-            for piece in message.pieces():
-                yield piece
-
-        async with self._exchange("POST", "/sdk/messages", body) as answer:
+        async with self._exchange("POST", "/sdk/messages", message.pieces) as answer:
             await _read(answer, _SMALL)
             return answer.location
 
@@ -96,27 +94,52 @@ class Mailbox:
         asked, empty = set[str](), 0
         while path:
             asked.add(path)
-            async with self._exchange("GET", path) as answer:
-                page = _document(await _read(answer, _SMALL))
-            messages = _messages(page.get("data"))
-            for message in messages:
-                yield message
-            path = self._next(_object(page.get("links"), "links").get("next"))
-            empty = 0 if messages else empty + 1
+            found = 0
+            page = JsonStream(items=True)
+            try:
+                async with self._exchange("GET", path) as answer:
+                    async for piece in _pieces(answer, _LONGEST_LIST):
+                        page.feed_all(piece)
+                        for message in page.items():
+                            found += 1
+                            yield _object(message, "a message")
+            except Refused as refused:
+                if refused.status == 404 and refused.explained and len(asked) == 1:
+                    return
+                raise
+            document = _object(page.close(), "the answer")
+            _require_list(document.get("data"))
+            path = self._next(_object(document.get("links"), "links").get("next"))
+            empty = 0 if found else empty + 1
             if path in asked or (path and empty > _MAX_EMPTY_PAGES):
                 raise Unreachable("the pages of the message service have no end")
 
-    async def get(self, message_id: str) -> Document:
+    async def get(self, message_id: str, files: FileSink | None = None) -> Document:
         """A message with its content, events and status.
+
+        With ``files``, the content of each file goes there as it comes, and is not in the document: a
+        message of 30 MB is never held whole. :class:`~samdrift.client.errors.Unreadable` when what came is
+        not a message; :meth:`raw` gives it as it is.
 
         Clauses: api-mt-mk 4.2 step 6.
         """
-        async with self._exchange("GET", f"/sdk/messages/{quote(message_id, safe='')}") as answer:
-            return _object(_document(await _read(answer, _LARGE)).get("data"), "data")
+        stream = JsonStream(files=files is not None)
+        async with self._exchange("GET", _path_of(message_id)) as answer:
+            async for piece in _pieces(answer, _LARGE):
+                for part in stream.feed(piece):
+                    assert files is not None
+                    await files.write(part)
+            return _object(_object(stream.close(), "the answer").get("data"), "data")
+
+    async def raw(self, message_id: str) -> AsyncIterator[bytes]:
+        """A message as the message service writes it, unread, in pieces."""
+        async with self._exchange("GET", _path_of(message_id)) as answer:
+            async for piece in _pieces(answer, _LARGE):
+                yield piece
 
     async def delete(self, message_id: str) -> None:
         """Have a message deleted whose flow is over."""
-        async with self._exchange("DELETE", f"/sdk/messages/{quote(message_id, safe='')}") as answer:
+        async with self._exchange("DELETE", _path_of(message_id)) as answer:
             await _read(answer, _SMALL)
 
     async def events(self, last_id: str = "") -> AsyncIterator[ServerEvent]:
@@ -163,6 +186,31 @@ class Mailbox:
                     return
 
 
+async def _pieces(answer: HttpAnswer, most: int) -> AsyncIterator[bytes]:
+    """The answer as it comes, within bounds of size and of the time that we wait for it."""
+    waited, size = 0.0, 0
+    pieces = answer.pieces()
+    clock = asyncio.get_running_loop().time
+    while True:
+        begun = clock()
+        try:
+            async with asyncio.timeout(_WHOLE_ANSWER - waited):
+                piece = await anext(pieces, b"")
+        except TimeoutError:
+            raise Unreachable("the answer of the message service has no end") from None
+        waited += clock() - begun
+        if not piece:
+            return
+        size += len(piece)
+        if size > most:
+            raise NoAnswer(HttpFault.TOO_LARGE)
+        yield piece
+
+
+def _path_of(message_id: str) -> str:
+    return f"/sdk/messages/{quote(message_id, safe='')}"
+
+
 async def _refused(answer: HttpAnswer) -> Exception:
     if answer.status >= 500:
         return Unreachable(f"the message service answered with HTTP status {answer.status}")
@@ -186,16 +234,6 @@ def _told() -> Iterator[None]:
         raise Unreachable(f"the message service gave no usable answer ({failure.kind})") from None
 
 
-def _document(body: bytes) -> Mapping[str, Any]:
-    try:
-        document = json.loads(body)
-    except (ValueError, RecursionError):
-        document = None
-    if not isinstance(document, Mapping):
-        raise Unreachable("the message service answered with something else than JSON")
-    return document
-
-
 def _object(value: object, name: str) -> Document:
     """A member that is an object; an empty one where it is left out."""
     if value is not None and not isinstance(value, Mapping):
@@ -203,10 +241,9 @@ def _object(value: object, name: str) -> Document:
     return value or {}
 
 
-def _messages(value: object) -> list[Document]:
+def _require_list(value: object) -> None:
     if value is not None and not isinstance(value, list):
         raise Unreachable("the message service answered with another shape: data is not a list")
-    return [_object(each, "a message") for each in value or ()]
 
 
 def _events(stream: EventStream, piece: bytes) -> list[ServerEvent]:
