@@ -12,9 +12,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from samdrift.contracts.messageclients import AddressPattern, Scope
-from samdrift.messageservice.oauth.keys import PublicKeys
 from samdrift.net.issuers import ExternalIssuer, KeysAt
 from samdrift.wire.identifiers import ParticipantIdentifier
+from samdrift.wire.jose.keys import PublicKeys
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,6 @@ from samdrift.messageservice.oauth.endpoint import AuthorizationServer
 from samdrift.messageservice.oauth.issuers import OwnIssuers
 from samdrift.messageservice.oauth.issuing import TokenIssuing
 from samdrift.messageservice.oauth.keyring import Keyring
-from samdrift.messageservice.oauth.keys import PublicKey, PublicKeys
 from samdrift.messageservice.oauth.registrations import (
     MessageClient,
     OrganisationClients,
@@ -38,6 +37,7 @@ from samdrift.messageservice.settings import OrganisationProfile
 from samdrift.net.client import HttpClient, HttpFault, NoAnswer
 from samdrift.net.issuers import ExternalIssuer, KeysAt
 from samdrift.wire.identifiers import ParticipantIdentifier
+from samdrift.wire.jose.keys import PublicKey, PublicKeys
 from tests import pki
 from tests.vaults import NOW, Installation
 

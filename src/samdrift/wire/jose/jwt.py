@@ -17,9 +17,8 @@ from typing import Any
 from joserfc import jws
 from joserfc.errors import JoseError
 
-from samdrift.contracts.messageclients import Algorithm
-from samdrift.messageservice.oauth.keys import PublicKey
 from samdrift.wire.crypto.keys import TokenKey
+from samdrift.wire.jose.keys import Algorithm, PublicKey
 
 LONGEST = 16 * 1024
 """Characters that a token or assertion may have."""
