@@ -65,6 +65,11 @@ class Claims:
             raise JwtInvalid(f"the claim {name} is missing or is not a time")
         return datetime.fromtimestamp(value, UTC)
 
+    def has_object(self, name: str, member: str) -> bool:
+        """Return whether a claim is an object in which ``member`` is one, as in the claim ``events``."""
+        value = self._values.get(name)
+        return isinstance(value, Mapping) and isinstance(value.get(member), Mapping)
+
     def __contains__(self, name: str) -> bool:
         return name in self._values
 
