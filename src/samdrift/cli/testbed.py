@@ -89,6 +89,7 @@ def run_cases(
     with reported_as_usage_errors():
         bed = read_participants(participants)
         subject = subject_of(load_config(against), bed.tested, model)
+    with reported_as_usage_errors(), protocols.alone(folder):
         kept = _protocol(folder, subject, by or login())
         cases = chosen(case)
         for one in cases if again else ():
@@ -114,7 +115,7 @@ def evidence(
     Exit status 0 when the case has passed, 1 when it has not, or not yet.
     """
     (one,) = chosen([case])
-    with reported_as_usage_errors():
+    with reported_as_usage_errors(), protocols.alone(folder):
         kept = protocols.load(folder)
         if kept is None:
             raise Unusable(f"{shown(folder)}: no test protocol is kept there")
