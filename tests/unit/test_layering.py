@@ -94,6 +94,7 @@ OPENS_ENVELOPES = (
 """What the access point has no business with: content, and keys of organisations."""
 
 MAX_LINES = 600
+MIN_LINES = 50
 MAX_FUNCTION_LINES = 80
 
 
@@ -226,6 +227,25 @@ def test_what_runs_before_installation_needs_the_standard_library_only() -> None
 def test_files_are_small() -> None:
     lines = {str(module.relative_to(SOURCE)): module.read_text().count("\n") for module in modules()}
     assert {name: count for name, count in lines.items() if count > MAX_LINES} == {}
+
+
+def test_a_small_file_is_read_by_several_or_by_another_package() -> None:
+    """What one other file of its package reads alone belongs into that one; commands are a file each."""
+    importers: dict[str, set[str]] = {}
+    for module in modules():
+        name = ".".join(module.relative_to(SOURCE.parent).with_suffix("").parts)
+        for imported in imports(module.read_text()):
+            importers.setdefault(imported, set()).add(name)
+    alone = set()
+    for module in modules():
+        where = module.relative_to(SOURCE)
+        name = ".".join(("samdrift", *where.with_suffix("").parts))
+        small = module.name != "__init__.py" and module.read_text().count("\n") < MIN_LINES
+        if small and where.parts[0] != "cli":
+            by = importers.get(name, set())
+            if len(by) < 2 and all(each.split(".")[1] == where.parts[0] for each in by):
+                alone.add(name)
+    assert alone == set()
 
 
 def test_functions_are_small() -> None:

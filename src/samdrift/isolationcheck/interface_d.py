@@ -14,8 +14,8 @@ from samdrift.client.keys import ClientKey
 from samdrift.contracts.messageclients import AUTH_ID, Scope
 from samdrift.contracts.messages import Direction
 from samdrift.contracts.principals import Purpose, Role
-from samdrift.isolationcheck.calls import Call, Calls, Request, ask, attempt
 from samdrift.isolationcheck.canary import CHECKER, Planted, nonexistent
+from samdrift.isolationcheck.interface_c import Call, Calls, Request, ask, attempt
 from samdrift.isolationcheck.ledger import Ledger
 from samdrift.messageservice.interface_d.writing import MESSAGES
 from samdrift.messageservice.oauth.issuers import METADATA, PATH, OwnIssuers

@@ -18,12 +18,11 @@ from samdrift.contracts.clock import Clock
 from samdrift.contracts.errors import Temporary
 from samdrift.contracts.messageclients import Algorithm, Scope
 from samdrift.contracts.principals import Purpose, Role
-from samdrift.messageservice.oauth.issuers import METADATA, PATH, OwnIssuers
+from samdrift.messageservice.oauth.issuers import METADATA, PATH, OwnIssuers, Registered
 from samdrift.messageservice.oauth.issuing import LONGEST, OAuthError, TokenIssuing, TokenRequest
 from samdrift.messageservice.oauth.jwt import JwtInvalid, UnverifiedJwt
 from samdrift.messageservice.oauth.keyring import WORKER, Keyring
 from samdrift.messageservice.oauth.keysource import KeysUnavailable
-from samdrift.messageservice.oauth.registrations import Registered
 from samdrift.vault.errors import VaultDenied
 from samdrift.vault.gate import Gate
 from samdrift.wire.identifiers import ParticipantIdentifier
