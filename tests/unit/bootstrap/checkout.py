@@ -44,7 +44,11 @@ class Checkout:
 
     def start(self, *arguments: str, **environment: str) -> subprocess.Popen[str]:
         """Start ``./samdrift`` as a fresh machine would, in a session of its own."""
-        settings = environment | {"PATH": os.environ["PATH"], "HOME": str(self.root / "home"), "PIP_NO_INDEX": "1"}
+        settings = environment | {
+            "PATH": os.environ["PATH"],
+            "HOME": str(self.root / "home"),
+            "PIP_NO_INDEX": "1",
+        }
         return subprocess.Popen(
             [INTERPRETER, self.root / "samdrift", *arguments],
             env=settings | {"PIP_FIND_LINKS": str(self.wheels), "PIP_CONFIG_FILE": os.devnull},
