@@ -16,7 +16,9 @@ import pytest
 
 SOURCE = Path(__file__).parents[2] / "src" / "samdrift"
 
-FLOORS = frozenset({"wire", "audit", "contracts", "trust", "keystore", "scheduling", "net", "vault"})
+FLOORS = frozenset(
+    {"wire", "audit", "contracts", "trust", "keystore", "scheduling", "rights", "net", "vault"}
+)
 ROLES = frozenset({"accesspoint", "messageservice"})
 RUNNING = FLOORS | ROLES | {"config", "domibus"}
 ADMINISTERED = RUNNING | {"attestation", "installation"}
@@ -27,6 +29,7 @@ MAY_IMPORT = {
     "trust": frozenset({"wire"}),
     "keystore": frozenset({"contracts", "wire"}),
     "scheduling": frozenset({"contracts", "wire"}),
+    "rights": frozenset({"wire"}),
     "net": frozenset({"contracts", "trust", "wire"}),
     "vault": frozenset({"audit", "contracts", "keystore", "scheduling", "wire"}),
     "config": frozenset({"contracts", "keystore", "net", "trust", "wire"}),
@@ -76,7 +79,7 @@ IMPURE = frozenset(
     | {"threading", "time", "urllib.request"}
 )
 """What has no place in a package that neither reads nor waits nor looks at the clock."""
-PURE = frozenset({"wire", "trust", "contracts"})
+PURE = frozenset({"wire", "trust", "contracts", "rights"})
 
 OPENS_ENVELOPES = (
     "samdrift.wire.sdkmessage",
