@@ -19,7 +19,7 @@ from samdrift.attestation import signatures
 from samdrift.wire.crypto.keys import SigningKey
 
 FORM = "samdrift certificate of destruction 1"
-_ROLES = {"ap": "accesspunkt", "mt": "meddelandetjänst"}
+_ROLES = {"ap": "accesspunkt", "mt": "meddelandetjänst", "mk": "meddelandeklient", "gov": "styrning"}
 
 Facts = Mapping[str, Any]
 """Decisions and inventory, from before anything is destroyed (:mod:`samdrift.administration.closing`)."""
@@ -111,9 +111,11 @@ def _in_swedish(stated: Facts) -> str:
 def _vault_in_swedish(vault: Facts) -> list[str]:
     log = vault["log"]
     keys = [f"    {key['key']} {key['number']}, SHA-256 {key['sha256'] or '-'}" for key in vault["keys"]]
+    kept = vault.get("not_handed_over", 0)
     return [
         f"  {_ROLES[vault['role']].capitalize()}",
         f"    poster: {vault['records']}, innehåll: {vault['bodies']}",
+        *([f"    allmänna handlingar som inte hade överlämnats: {kept}, enligt beslutet"] if kept else []),
         f"    loggens längd: {log['length']}, sista hash: {log['head']}",
         "    datanyckel och alla hemligheter, samt nycklarna" + (":" if keys else " (inga)"),
         *keys,

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from samdrift.contracts.messageclients import Scope
+from samdrift.contracts.principals import Role
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +19,9 @@ class Places:
     """Where peers reach it, as registered in SMP."""
     listen_c: str
     listen_d: str
+    listen_mk: str
+    """Where persons reach message clients; empty where no organisation has one."""
+    listen_gov: str
     name_server: str
     address_book: str
 
@@ -29,6 +33,9 @@ class Served:
     identifier: str
     name: str
     number: str
+    roles: Sequence[Role]
+    hosts: Mapping[str, str]
+    """The hosts at which persons reach it, by the key of the configuration."""
     mailboxes: Sequence[str]
     clients: Mapping[str, str]
     """Systems that may use interface C, by the fingerprint of their certificate."""
@@ -71,6 +78,8 @@ def config_text(
         f"listen_d = {json.dumps(places.listen_d)}",
         f"address_d = {json.dumps(f'https://{places.listen_d}')}",
         "",
+        *_listener("message_client", places.listen_mk),
+        *_listener("governance", places.listen_gov),
         "[malware]",
         'scanner = "none"',
         "",
@@ -88,7 +97,8 @@ def config_text(
             f"identifier = {json.dumps(one.identifier)}",
             f"name = {json.dumps(one.name, ensure_ascii=False)}",
             f"number = {json.dumps(one.number)}",
-            'roles = ["ap", "mt"]',
+            f"roles = {json.dumps(one.roles)}",
+            *(f"{key} = {json.dumps(host)}" for key, host in one.hosts.items()),
             f"functional_addresses = {json.dumps(list(one.mailboxes), ensure_ascii=False)}",
             "base_model = true",
             f"access_point = {json.dumps(f'https://{places.listen_c}')}",
@@ -101,3 +111,8 @@ def config_text(
             "default = true",
         ]
     return "\n".join(lines) + "\n"
+
+
+def _listener(table: str, address: str) -> Sequence[str]:
+    """The table of a role that persons reach, where an organisation has it."""
+    return [f"[{table}]", f"listen = {json.dumps(address)}", ""] if address else []

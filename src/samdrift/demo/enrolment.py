@@ -20,6 +20,7 @@ from cryptography.x509.oid import NameOID
 
 from samdrift.accesspoint.inbound import PATH
 from samdrift.config.model import Config
+from samdrift.config.organisations import HOST_KEYS
 from samdrift.config.reader import load
 from samdrift.contracts.principals import Role
 from samdrift.demo.cast import DemoOperator, DemoOrganisation
@@ -84,13 +85,15 @@ async def enrol(
     keys = await asyncio.to_thread(partial(open_keys, settings, begin=True))
     vaults = await _vaults(settings, keys, operator)
     access_point, issued = await asyncio.gather(
-        asyncio.to_thread(_own_certificates, keys, federation.authority, operator.party),
+        asyncio.to_thread(_own_certificates, keys, federation.authority, operator),
         _all_certificates(keys, vaults, federation.authority, operator.organisations),
     )
     name_server = f"{HOST}:{federation.dns_port}"
     listen_a, listen_c, listen_d = _free_address(), _free_address(), _free_address()
+    listen_mk, listen_gov = (_page_address(operator, role) for role in HOST_KEYS)
     address = f"https://{listen_a}{PATH}"
-    places = Places(listen_a, address, listen_c, listen_d, name_server, federation.address_book_url)
+    book = federation.address_book_url
+    places = Places(listen_a, address, listen_c, listen_d, listen_mk, listen_gov, name_server, book)
     for organisation, certificates in zip(operator.organisations, issued, strict=True):
         federation.register_participant(
             organisation.identifier,
@@ -132,7 +135,7 @@ async def _vaults(settings: VaultSettings, keys: KeyStore, operator: DemoOperato
     try:
         await provisioner.install()
         return {
-            one.identifier.value: (await provisioner.add_organisation(one.identifier, list(Role)))[
+            one.identifier.value: (await provisioner.add_organisation(one.identifier, one.roles))[
                 Role.MESSAGE_SERVICE
             ]
             for one in operator.organisations
@@ -141,14 +144,27 @@ async def _vaults(settings: VaultSettings, keys: KeyStore, operator: DemoOperato
         await provisioner.close()
 
 
-def _own_certificates(keys: KeyStore, authority: Authority, party: str) -> x509.Certificate:
+def _own_certificates(keys: KeyStore, authority: Authority, operator: DemoOperator) -> x509.Certificate:
     """Keys of the operator itself; returns the access point's certificate."""
+    party, names = operator.party, [HOST]
+    for one in operator.organisations:
+        names += _hosts(one).values()
     _certified(
-        keys, OPERATOR_KEYS, KeyName.TLS_SERVER, HOST, lambda csr: authority.issue_tls_server([HOST], csr)
+        keys, OPERATOR_KEYS, KeyName.TLS_SERVER, HOST, lambda csr: authority.issue_tls_server(names, csr)
     )
     return _certified(
         keys, OPERATOR_KEYS, KeyName.ACCESS_POINT, party, lambda csr: authority.issue_access_point(party, csr)
     )
+
+
+def _hosts(organisation: DemoOrganisation) -> dict[str, str]:
+    """The hosts at which persons reach it, by the key of the configuration."""
+    return {key: organisation.host(role) for role, key in HOST_KEYS.items() if role in organisation.roles}
+
+
+def _page_address(operator: DemoOperator, role: Role) -> str:
+    """Where persons reach a role; empty where no organisation of the operator has it."""
+    return _free_address() if any(role in one.roles for one in operator.organisations) else ""
 
 
 async def _all_certificates(
@@ -202,6 +218,8 @@ def _served(folder: Path, organisation: DemoOrganisation, certificates: _Certifi
         organisation.identifier.value,
         organisation.name,
         organisation.number,
+        organisation.roles,
+        _hosts(organisation),
         [organisation.mailbox.identifier],
         {SYSTEM: fingerprint},
         CLIENT,

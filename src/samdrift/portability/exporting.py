@@ -40,7 +40,9 @@ from samdrift.vault.gate import Gate
 from samdrift.vault.portability.departure import (
     AccessPointDeparture,
     Departure,
+    GovernanceDeparture,
     LogState,
+    MessageClientDeparture,
     MessageServiceDeparture,
 )
 from samdrift.vault.portability.parts import Part, Taken
@@ -101,6 +103,8 @@ _READ: tuple[tuple[type[Departure], tuple[Part, ...]], ...] = (
     (AccessPointDeparture, layout.BEFORE),
     (MessageServiceDeparture, layout.BETWEEN),
     (AccessPointDeparture, layout.AFTER),
+    (MessageClientDeparture, layout.OF_MESSAGE_CLIENT),
+    (GovernanceDeparture, layout.OF_GOVERNANCE),
 )
 
 

@@ -33,6 +33,8 @@ from samdrift.vault.portability.arrival import (
     AccessPointArrival,
     Arrival,
     ArrivalStanding,
+    GovernanceArrival,
+    MessageClientArrival,
     MessageServiceArrival,
 )
 from samdrift.vault.registry import RegistrationState
@@ -41,6 +43,8 @@ from samdrift.wire.identifiers import ParticipantIdentifier
 _ARRIVALS: Mapping[Role, type[Arrival]] = {
     Role.ACCESS_POINT: AccessPointArrival,
     Role.MESSAGE_SERVICE: MessageServiceArrival,
+    Role.MESSAGE_CLIENT: MessageClientArrival,
+    Role.GOVERNANCE: GovernanceArrival,
 }
 _PATIENCE = 30.0
 """Seconds in which a change of the registry is heard of."""

@@ -5,7 +5,12 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
-from samdrift.vault.portability.departure import AccessPointDeparture, Departure, MessageServiceDeparture
+from samdrift.vault.portability.departure import (
+    AccessPointDeparture,
+    Departure,
+    MessageServiceDeparture,
+    RecordKeepingDeparture,
+)
 from samdrift.vault.portability.parts import Part, Taken
 
 _Read = Callable[[Any, Sequence[object]], Awaitable[list[Taken]]]
@@ -24,6 +29,7 @@ _READ: dict[str, _Read] = {
     "work": MessageServiceDeparture.work,
     "session_keys": MessageServiceDeparture.session_keys,
     "mark_keys": MessageServiceDeparture.mark_keys,
+    "records": RecordKeepingDeparture.records,
     "log": Departure.log,
     "former-log": Departure.former_log,
 }

@@ -106,7 +106,7 @@ async def test_a_third_party_opens_it_with_age_tar_and_openssl_alone(move: Move)
     set -e
     cd {move.folder}/opened
     {opened} | tar -xf -
-    sha256sum --quiet -c SHA256SUMS $(find ap mt -name '*.sha256')
+    sha256sum --quiet -c SHA256SUMS $(find . -name '*.sha256')
     openssl x509 -in certificate.pem -pubkey -noout > key.pem
     openssl dgst -sha256 -verify key.pem -signature manifest.json.sig manifest.json
     grep -q $(sha256sum SHA256SUMS | cut -d' ' -f1) manifest.json
