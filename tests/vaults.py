@@ -26,6 +26,7 @@ from samdrift.vault.messageservice import MessageServiceVault
 from samdrift.vault.opening import Vault
 from samdrift.vault.openkeys import open_keys
 from samdrift.vault.provision import Provisioner
+from samdrift.vault.recordkeeping import GovernanceVault, MessageClientVault
 from samdrift.vault.records import IncomingEnvelope, MessageRecord, OutgoingEnvelope, ReceiptRecord, Transfer
 from samdrift.vault.settings import VaultSettings
 from samdrift.wire.codes import ReceiptStatus
@@ -112,6 +113,16 @@ class Installation:
     def open(
         self, organisation: ParticipantIdentifier, role: Literal[Role.MESSAGE_SERVICE], purpose: Purpose = ...
     ) -> AbstractAsyncContextManager[MessageServiceVault]: ...
+
+    @overload
+    def open(
+        self, organisation: ParticipantIdentifier, role: Literal[Role.MESSAGE_CLIENT], purpose: Purpose = ...
+    ) -> AbstractAsyncContextManager[MessageClientVault]: ...
+
+    @overload
+    def open(
+        self, organisation: ParticipantIdentifier, role: Literal[Role.GOVERNANCE], purpose: Purpose = ...
+    ) -> AbstractAsyncContextManager[GovernanceVault]: ...
 
     def open(
         self, organisation: ParticipantIdentifier, role: Role, purpose: Purpose = Purpose.PROCESS

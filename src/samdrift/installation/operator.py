@@ -20,6 +20,7 @@ from samdrift.config.model import AccessPointConfig, Config, MessageServiceConfi
 from samdrift.config.passphrase import read_passphrase
 from samdrift.config.toml import ConfigError
 from samdrift.contracts.principals import Role
+from samdrift.governance.role import GovernanceRole
 from samdrift.installation import rolesettings
 from samdrift.installation.accesspoints import connected_later
 from samdrift.installation.authorization import Authorizing, authorizing
@@ -43,6 +44,7 @@ from samdrift.installation.services import (
 )
 from samdrift.installation.unlocking import UNLOCK, unlocking
 from samdrift.keystore.interface import OPERATOR_KEYS, KeyStore
+from samdrift.messageclient.role import MessageClientRole
 from samdrift.messageservice import role as mt
 from samdrift.messageservice.access import Authorization
 from samdrift.messageservice.service import MessageService
@@ -54,6 +56,9 @@ from samdrift.vault.gate import Gate
 from samdrift.vault.openkeys import open_keys
 from samdrift.vault.settings import VaultSettings
 from samdrift.wire.as4 import DEFAULT_LIMITS
+
+_FEDERATED = frozenset({Role.ACCESS_POINT, Role.MESSAGE_SERVICE})
+"""Roles that ask the shared services of the federation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +139,9 @@ class Parts:
 async def put_together(stack: AsyncExitStack, parts: Parts, clients: Authorization | None = None) -> Operator:
     """Run the roles until ``stack`` ends."""
     config, gate = parts.config, parts.gate
+    await _run_origins(stack, parts)
+    if not _FEDERATED & parts.roles & config.roles:
+        return Operator(config, gate, None)
     services = await stack.enter_async_context(shared_services(config))
     if config.access_point is not None and Role.ACCESS_POINT in parts.roles:
         await _run_access_point(stack, parts, config.access_point, services)
@@ -154,6 +162,17 @@ async def put_together(stack: AsyncExitStack, parts: Parts, clients: Authorizati
         await parts.doors.open(stack, Door.D, application)
         stack.callback(interface_d.close)
     return Operator(config, gate, role.service, authorization)
+
+
+async def _run_origins(stack: AsyncExitStack, parts: Parts) -> None:
+    """Run the roles that persons reach, at the hosts of their organisations."""
+    config, gate, doors = parts.config, parts.gate, parts.doors
+    if config.message_client is not None and Role.MESSAGE_CLIENT in parts.roles:
+        pages = MessageClientRole(gate, config.hosts(Role.MESSAGE_CLIENT)).application()
+        await doors.open(stack, Door.MK, guarded(pages, unexpected("the message client")))
+    if config.governance is not None and Role.GOVERNANCE in parts.roles:
+        pages = GovernanceRole(gate, config.hosts(Role.GOVERNANCE)).application()
+        await doors.open(stack, Door.GOV, guarded(pages, unexpected("governance")))
 
 
 async def _run_access_point(

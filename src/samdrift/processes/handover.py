@@ -33,9 +33,8 @@ class Limits:
 class Routes:
     """Which worker is for which organisation, by the names of the workers."""
 
-    access_points: Mapping[str, str] = field(default_factory=dict)
-    """By participant identifier."""
-    message_services: Mapping[str, str] = field(default_factory=dict)
+    workers: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """By role and participant identifier."""
     alarms: int = 0
     """Vaults below whose folder of keys something was planted."""
 
@@ -45,6 +44,10 @@ class Routes:
 
     def line(self) -> bytes:
         return json.dumps(asdict(self)).encode()
+
+    def of(self, role: Role) -> Mapping[str, str]:
+        """The workers in a role, by participant identifier."""
+        return self.workers.get(role.value, {})
 
 
 @dataclass(frozen=True, slots=True)

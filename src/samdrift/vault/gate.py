@@ -9,12 +9,12 @@ from collections.abc import AsyncIterator, Callable, Collection, Hashable, Mappi
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import UTC, datetime
 from functools import partial
-from typing import Generic, Literal, NoReturn, Self, TypeVar, overload
+from typing import Any, Generic, Literal, NoReturn, Self, TypeVar, overload
 
 from samdrift.audit.entries import Happening, LogEntry
 from samdrift.audit.events import AuditEvent
 from samdrift.contracts.clock import Clock
-from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
+from samdrift.contracts.principals import ORGANISATIONS_OWN, Principal, PrincipalKind, Purpose, Role
 from samdrift.keystore.interface import DataKeys, KeyStore
 from samdrift.keystore.keyfiles import KeyFault, KeyStoreError
 from samdrift.scheduling.signals import Signals
@@ -33,6 +33,7 @@ from samdrift.vault.openkeys import open_keys
 from samdrift.vault.portability.arrival import Arrival
 from samdrift.vault.portability.departure import Departure
 from samdrift.vault.portability.snapshot import snapshot
+from samdrift.vault.recordkeeping import GovernanceVault, MessageClientVault
 from samdrift.vault.registry import LOGIN_SECRET, Registration, Registry
 from samdrift.vault.sealing import Sealer
 from samdrift.vault.settings import VaultSettings
@@ -49,6 +50,13 @@ _WITHOUT_READER = """
 SELECT vault FROM registrations WHERE reader IS NULL
 UNION ALL SELECT NULL FROM installation WHERE reader IS NULL
 """
+_VAULTS: Mapping[Role, type[Vault]] = {
+    Role.ACCESS_POINT: AccessPointVault,
+    Role.MESSAGE_SERVICE: MessageServiceVault,
+    Role.MESSAGE_CLIENT: MessageClientVault,
+    Role.GOVERNANCE: GovernanceVault,
+}
+"""The opened vault in each role."""
 _OF_MOVES = frozenset({Purpose.EXPORT, Purpose.IMPORT})
 """Purposes for which only a worker opens a vault, also of a suspended organisation."""
 
@@ -160,12 +168,30 @@ class Gate:
 
     @overload
     def open(
+        self,
+        principal: Principal,
+        organisation: ParticipantIdentifier,
+        role: Literal[Role.MESSAGE_CLIENT],
+        purpose: Purpose,
+    ) -> AbstractAsyncContextManager[MessageClientVault]: ...
+
+    @overload
+    def open(
+        self,
+        principal: Principal,
+        organisation: ParticipantIdentifier,
+        role: Literal[Role.GOVERNANCE],
+        purpose: Purpose,
+    ) -> AbstractAsyncContextManager[GovernanceVault]: ...
+
+    @overload
+    def open(
         self, principal: Principal, organisation: ParticipantIdentifier, role: Role, purpose: Purpose
-    ) -> AbstractAsyncContextManager[AccessPointVault | MessageServiceVault, bool | None]: ...
+    ) -> AbstractAsyncContextManager[Vault, bool | None]: ...
 
     def open(
         self, principal: Principal, organisation: ParticipantIdentifier, role: Role, purpose: Purpose
-    ) -> AbstractAsyncContextManager[AccessPointVault | MessageServiceVault]:
+    ) -> AbstractAsyncContextManager[Any]:
         """Open the organisation's vault for one unit of work.
 
         Everything done in it is committed when the block ends and rolled back
@@ -176,9 +202,7 @@ class Gate:
         """
         reason = Reason(principal, purpose, self._clock)
         allowed = _may(principal, organisation, purpose)
-        if role is Role.ACCESS_POINT:
-            return Opening(partial(self._admit, AccessPointVault, organisation, role, reason, allowed))
-        return Opening(partial(self._admit, MessageServiceVault, organisation, role, reason, allowed))
+        return Opening(partial(self._admit, _VAULTS[role], organisation, role, reason, allowed))
 
     @overload
     def worker(self, name: str, role: Literal[Role.ACCESS_POINT]) -> WorkerGate[AccessPointVault]: ...
@@ -186,11 +210,15 @@ class Gate:
     @overload
     def worker(self, name: str, role: Literal[Role.MESSAGE_SERVICE]) -> WorkerGate[MessageServiceVault]: ...
 
-    def worker(self, name: str, role: Role) -> WorkerGate[AccessPointVault] | WorkerGate[MessageServiceVault]:
+    @overload
+    def worker(self, name: str, role: Literal[Role.MESSAGE_CLIENT]) -> WorkerGate[MessageClientVault]: ...
+
+    @overload
+    def worker(self, name: str, role: Literal[Role.GOVERNANCE]) -> WorkerGate[GovernanceVault]: ...
+
+    def worker(self, name: str, role: Role) -> WorkerGate[Any]:
         """Return this gate for one worker of the platform, which the logs call ``name``, in one role."""
         principal = Principal(PrincipalKind.WORKER, name)
-        if role is Role.ACCESS_POINT:
-            return WorkerGate(lambda organisation, purpose: self.open(principal, organisation, role, purpose))
         return WorkerGate(lambda organisation, purpose: self.open(principal, organisation, role, purpose))
 
     @asynccontextmanager
@@ -248,7 +276,7 @@ class Gate:
         organisation: ParticipantIdentifier,
         event: AuditEvent,
         facts: Mapping[str, str],
-        roles: Sequence[Role] = (Role.MESSAGE_SERVICE, Role.ACCESS_POINT),
+        roles: Sequence[Role] = ORGANISATIONS_OWN,
     ) -> bool:
         """Write what was done about an organisation in its own log, also while it is suspended.
 

@@ -1,4 +1,4 @@
-"""The common part of both roles' vaults: one opening is one unit of work."""
+"""The common part of the vaults of all roles: one opening is one unit of work."""
 
 from __future__ import annotations
 

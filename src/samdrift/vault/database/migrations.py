@@ -15,8 +15,9 @@ from psycopg import sql
 
 from samdrift.contracts.principals import Role
 
-REGISTRY = ("log", "registry")
+REGISTRY = ("log", "registry", "roles")
 WORKERS = ("workers",)
+_RECORDS = ("log", "wakeups", "bodies", "records", "records-arrival", "arrival")
 VAULT = {
     Role.ACCESS_POINT: ("log", "wakeups", "bodies", "accesspoint", "accesspoint-arrival", "arrival"),
     Role.MESSAGE_SERVICE: (
@@ -28,6 +29,8 @@ VAULT = {
         "messageservice-arrival",
         "arrival",
     ),
+    Role.MESSAGE_CLIENT: _RECORDS,
+    Role.GOVERNANCE: _RECORDS,
 }
 
 Connection = psycopg.AsyncConnection[tuple[Any, ...]]
