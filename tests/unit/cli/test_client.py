@@ -19,7 +19,7 @@ from samdrift.cli import clientview as view
 from samdrift.client.keys import ClientKey
 from samdrift.net.server import listening_socket, serving
 from samdrift.net.tls import TlsIdentity, server_tls
-from tests.unit.cli.commandline import Ended, samdrift
+from tests.unit.cli.commandline import Ended, in_process, samdrift
 from tests.unit.client.service import Service, client_of, page
 from tests.unit.net.test_tls import FIRST, localhost, write
 
@@ -221,9 +221,9 @@ async def test_a_wrong_configuration_is_told_by_its_setting(
 
 def test_keys_makes_a_key_file_once_and_prints_what_is_to_be_registered(tmp_path: Path) -> None:
     file = tmp_path / "journal.pem"
-    made = samdrift("client", "keys", file)
+    made = in_process("client", "keys", file)
     assert made.document == ClientKey.read(file.read_bytes()).public
-    again = samdrift("client", "keys", file)
+    again = in_process("client", "keys", file)
     assert (again.status, again.output) == (2, "")
     assert "is there already" in again.complaints
 
