@@ -16,7 +16,7 @@ from samdrift.contracts.principals import Role
 from samdrift.installation.accesspoints import CONNECTIONS_TO_ACCESS_POINT
 from samdrift.net.forwarding import behind_front
 from samdrift.net.server import listening_socket, serving
-from samdrift.net.tls import Own, TlsContext, server_tls
+from samdrift.net.tls import Servers, TlsContext, server_tls
 
 
 class Door(StrEnum):
@@ -51,7 +51,7 @@ class PublicDoors:
     """At the addresses of the configuration, over TLS."""
 
     def __init__(
-        self, config: Config, own: Own, bound: Callable[[Door], socket.socket] | None = None
+        self, config: Config, own: Servers, bound: Callable[[Door], socket.socket] | None = None
     ) -> None:
         """``bound`` gives sockets that are bound already; else each is bound as its door opens."""
         self._config = config

@@ -34,6 +34,7 @@ from samdrift.installation.replaceable import (
     newest_identity,
     own_keys,
     registered_clients,
+    server_identities,
 )
 from samdrift.installation.services import (
     NoAddressBook,
@@ -43,7 +44,7 @@ from samdrift.installation.services import (
     shared_services,
 )
 from samdrift.installation.unlocking import UNLOCK, unlocking
-from samdrift.keystore.interface import OPERATOR_KEYS, KeyStore
+from samdrift.keystore.interface import KeyStore
 from samdrift.messageclient.role import MessageClientRole
 from samdrift.messageservice import role as mt
 from samdrift.messageservice.access import Authorization
@@ -110,7 +111,7 @@ async def running(
         care = await stack.enter_async_context(cared_for(settings, keys))
         gate = await Gate.start(settings, roles=roles, keys=keys)
         stack.push_async_callback(gate.close)
-        doors = PublicDoors(config, newest_identity(partial(keys.tls_server, OPERATOR_KEYS)))
+        doors = PublicDoors(config, server_identities(keys))
         parts = Parts(config, roles, keys, gate, doors)
         parts.registry.register(NotificationMetrics(lambda: gate.failed_notifications, care.queue))
         gauge = expiry_gauge(parts.registry)

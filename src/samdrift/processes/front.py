@@ -7,9 +7,10 @@ of a request is not verified here.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import logging
 import socket
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
@@ -37,7 +38,7 @@ from samdrift.net.guard import guarded
 from samdrift.net.origins import host_named, later
 from samdrift.net.server import CLIENT_CERTIFICATE
 from samdrift.net.tls import TlsIdentity
-from samdrift.processes.handover import NOBODY, FrontHandOver, Routes, place_of
+from samdrift.processes.handover import NOBODY, FrontHandOver, Routes, certificate_files, place_of
 from samdrift.processes.memory import MemoryMetrics
 from samdrift.processes.metrics import Gathered, Worker
 from samdrift.vault.errors import VaultUnavailable
@@ -124,8 +125,7 @@ async def fronting(handed: FrontHandOver, sockets: Mapping[Door, socket.socket])
         Door.MK: front.by_head("the message client", partial(directory.of_host, Door.MK), _later_page),
         Door.GOV: front.by_head("governance", partial(directory.of_host, Door.GOV), _later_page),
     }
-    own = TlsIdentity(handed.certificate, password=handed.password)
-    doors = PublicDoors(config, own, sockets.__getitem__)
+    doors = PublicDoors(config, partial(_identities, handed), sockets.__getitem__)
     async with AsyncExitStack() as stack:
         stack.push_async_callback(forwarder.aclose)
         for door in handed.doors:
@@ -142,6 +142,12 @@ async def fronting(handed: FrontHandOver, sockets: Mapping[Door, socket.socket])
             application = applications[door]
             await doors.open(stack, door, guarded(application, unexpected(f"the front, {door.value}")))
         yield directory
+
+
+def _identities(handed: FrontHandOver) -> Sequence[TlsIdentity]:
+    """Everything that the servers show, as the supervisor has written it last."""
+    files = itertools.takewhile(Path.is_file, certificate_files(handed.folder))
+    return [TlsIdentity(file, password=handed.password) for file in files]
 
 
 def _external_issuers(file: Path) -> Callable[[], Mapping[str, str]]:

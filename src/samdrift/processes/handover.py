@@ -4,8 +4,9 @@ serve.
 
 from __future__ import annotations
 
+import itertools
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -112,10 +113,8 @@ class FrontHandOver:
     doors: tuple[Door, ...]
     limits: Limits
     folder: Path
-    """Where the workers' sockets are."""
+    """Where the workers' sockets are, and the server's certificates with their keys, for the front alone."""
     routes: Routes
-    certificate: Path
-    """The server's certificate and its key, in a file for the front alone."""
     password: str = field(repr=False)
     kind: str = field(default=FRONT, init=False)
     organisation: None = field(default=None, init=False)
@@ -123,7 +122,7 @@ class FrontHandOver:
     def line(self) -> bytes:
         document = asdict(self)
         del document["kind"], document["organisation"]
-        for name in ("config", "folder", "certificate"):
+        for name in ("config", "folder"):
             document[name] = str(document[name])
         return json.dumps(document).encode()
 
@@ -131,7 +130,7 @@ class FrontHandOver:
     def read(cls, line: bytes) -> Self:
         document = _read(line)
         document["routes"] = Routes(**document["routes"])
-        document["folder"], document["certificate"] = Path(document["folder"]), Path(document["certificate"])
+        document["folder"] = Path(document["folder"])
         return cls(**document)
 
 
@@ -147,6 +146,11 @@ def _read(line: bytes) -> dict[str, Any]:
 def place_of(folder: Path, worker: str, door: Door) -> Path:
     """The socket of a worker."""
     return folder / f"{worker}.{door.value}"
+
+
+def certificate_files(folder: Path) -> Iterator[Path]:
+    """Where the server's certificates are, the newest first; the first that is not there ends them."""
+    return (folder / f"tls-server-{number}.pem" for number in itertools.count())
 
 
 def copy_folder(address_book: Path, worker: str) -> Path:

@@ -203,5 +203,5 @@ async def test_nobody_can_put_anything_where_root_makes_sockets_and_a_certificat
         user = psutil.Process(number).uids().real
         assert not does(user, f"open({str(folder / 'planted')!r}, 'w')")
     front = psutil.Process(processes["front"]).uids().real
-    assert does(front, f"open({str(folder / 'tls-server.pem')!r})")
-    assert not does(user, f"open({str(folder / 'tls-server.pem')!r})")
+    assert does(front, f"open({str(folder / 'tls-server-0.pem')!r})")
+    assert not does(user, f"open({str(folder / 'tls-server-0.pem')!r})")
