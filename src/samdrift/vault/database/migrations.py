@@ -14,10 +14,18 @@ from psycopg import sql
 
 from samdrift.contracts.principals import Role
 
-REGISTRY = ("log", "registry")
-WORKERS = ("workers",)
+REGISTRY = ("log", "registry", "moments")
+WORKERS = ("workers", "worker-moments")
 VAULT = {
-    Role.ACCESS_POINT: ("log", "wakeups", "bodies", "accesspoint", "accesspoint-arrival", "arrival"),
+    Role.ACCESS_POINT: (
+        "log",
+        "wakeups",
+        "bodies",
+        "accesspoint",
+        "accesspoint-arrival",
+        "arrival",
+        "accesspoint-moments",
+    ),
     Role.MESSAGE_SERVICE: (
         "log",
         "wakeups",
@@ -26,6 +34,7 @@ VAULT = {
         "tokens",
         "messageservice-arrival",
         "arrival",
+        "messageservice-moments",
     ),
 }
 
