@@ -212,39 +212,42 @@ def steps(now: datetime) -> tuple[Step, ...]:
 
 
 READERS = (
-    "Vem",
-    "Genom",
-    "Kan",
-    "Gäller",
-    "Senast här",
-), (
     (
-        ("Anna Andersson", "Handläggare"),
-        ("Gruppen SOC-handläggare", "beslut 14, Eva Ek"),
-        "Läsa, skriva",
-        "till 31 december",
-        "i dag 10:44",
+        "Vem",
+        "Genom",
+        "Kan",
+        "Gäller",
+        "Senast här",
     ),
     (
-        ("Bo Berg", "Handläggare"),
-        ("Tilldelad", "beslut 19, Eva Ek"),
-        "Läsa, skriva, godkänna",
-        ("till 1 december", "om 5 dagar", Kind.WARNING),
-        "i dag 10:31",
+        (
+            ("Anna Andersson", "Handläggare"),
+            ("Gruppen SOC-handläggare", "beslut 14, Eva Ek"),
+            "Läsa, skriva",
+            "till 31 december",
+            "i dag 10:44",
+        ),
+        (
+            ("Bo Berg", "Handläggare"),
+            ("Tilldelad", "beslut 19, Eva Ek"),
+            "Läsa, skriva, godkänna",
+            ("till 1 december", "om 5 dagar", Kind.WARNING),
+            "i dag 10:31",
+        ),
+        (
+            ("Eva Ek", "Brevlådeansvarig"),
+            ("Tilldelad", "beslut 3, säkerhetsskyddschefen"),
+            "Läsa, skriva, ansvara",
+            "till 31 mars",
+            "i dag 10:50",
+        ),
+        (
+            ("Verksamhetssystemet", "System"),
+            ("Systemtillstånd", "beslut 7"),
+            "Hämta",
+            "till 31 mars",
+            ("3 augusti", "oanvänd 115 dagar", Kind.WARNING),
+        ),
+        (("Driften", "Driftbolaget"), "Ingen väg till innehåll", "–", "–", "–"),
     ),
-    (
-        ("Eva Ek", "Brevlådeansvarig"),
-        ("Tilldelad", "beslut 3, säkerhetsskyddschefen"),
-        "Läsa, skriva, ansvara",
-        "till 31 mars",
-        "i dag 10:50",
-    ),
-    (
-        ("Verksamhetssystemet", "System"),
-        ("Systemtillstånd", "beslut 7"),
-        "Hämta",
-        "till 31 mars",
-        ("3 augusti", "oanvänd 115 dagar", Kind.WARNING),
-    ),
-    (("Driften", "Driftbolaget"), "Ingen väg till innehåll", "–", "–", "–"),
 )

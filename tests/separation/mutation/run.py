@@ -31,6 +31,7 @@ from tests.separation.mutation.neighbours import NEIGHBOURS
 from tests.separation.mutation.peers import PEERS
 from tests.separation.mutation.proof import PROOF
 from tests.separation.mutation.qualification import QUALIFICATION
+from tests.separation.mutation.web import ENTERED, FORMS, SESSIONS, SIGN_IN
 
 MUTANTS: tuple[Mutant, ...] = (
     *GATE,
@@ -50,6 +51,10 @@ MUTANTS: tuple[Mutant, ...] = (
     *CLAUSES,
     *QUALIFICATION,
     *CUSTODY,
+    *FORMS,
+    *SESSIONS,
+    *SIGN_IN,
+    *ENTERED,
 )
 _COPIED = ("src", "tests", "pyproject.toml")
 _ASSERTED = ("AssertionError", "assert ", "Failed: ")
