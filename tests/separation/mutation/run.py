@@ -33,6 +33,7 @@ from tests.separation.mutation.proof import PROOF
 from tests.separation.mutation.qualification import QUALIFICATION
 from tests.separation.mutation.rights import RIGHTS
 from tests.separation.mutation.tlog import TLOG
+from tests.separation.mutation.web import ENTERED, FORMS, SESSIONS, SIGN_IN
 
 MUTANTS: tuple[Mutant, ...] = (
     *GATE,
@@ -54,6 +55,10 @@ MUTANTS: tuple[Mutant, ...] = (
     *CUSTODY,
     *RIGHTS,
     *TLOG,
+    *FORMS,
+    *SESSIONS,
+    *SIGN_IN,
+    *ENTERED,
 )
 _COPIED = ("src", "tests", "pyproject.toml")
 _ASSERTED = ("AssertionError", "assert ", "Failed: ")
