@@ -61,8 +61,8 @@ def key_store(folder: Path, passphrase: bytes = b"open sesame") -> SoftwareKeySt
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    """Wait until ``condition()`` holds; an error when it does not within thirty seconds."""
-    async with asyncio.timeout(30):
+    """Wait until ``condition()`` holds; an error when it does not within two minutes."""
+    async with asyncio.timeout(120):
         while not condition():
             await asyncio.sleep(0.005)
 
