@@ -72,8 +72,8 @@ def due_now(*organisations: ParticipantIdentifier) -> Due:
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    """Wait until ``condition()`` holds; an error when it does not within thirty seconds."""
-    async with asyncio.timeout(30):
+    """Wait until ``condition()`` holds; an error when it does not within two minutes."""
+    async with asyncio.timeout(120):
         while not condition():
             await asyncio.sleep(0.005)
 
