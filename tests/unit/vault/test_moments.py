@@ -1,4 +1,4 @@
-"""The registry knows exactly when something becomes due in a vault, whoever changes it and whoever crashes."""
+"""The registry knows exactly when something becomes due in a vault, whoever changes it or crashes."""
 
 from __future__ import annotations
 
@@ -91,10 +91,14 @@ async def test_work_of_the_message_service_moves_its_moment(
 async def test_what_is_rolled_back_moves_nothing(
     installation: Installation, organisation: ParticipantIdentifier
 ) -> None:
-    with pytest.raises(ZeroDivisionError):
+
+    async def fail() -> None:
         async with installation.open(organisation, AP) as vault:
             await submitted(vault, lease=MINUTE)
             raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await fail()
     assert await moment(installation, organisation, AP) is None
 
 
@@ -234,11 +238,14 @@ async def test_a_backend_that_is_killed_before_the_commit_leaves_both_or_neither
 ) -> None:
     administrator = await superuser(installation)
     login = await vault_login(installation, organisation, AP)
+
+    async def cut_short() -> None:
+        async with installation.open(organisation, AP) as vault:
+            await vault.submit(outgoing(), await body(vault), as4_message_id="a@b", now=NOW, lease=MINUTE)
+            administrator.rows(END, login.login)
+            await asyncio.sleep(0.05)
+
     for _ in range(3):
-        with pytest.raises(Exception):  # noqa: B017, PT011 - whichever of the session's errors comes first
-            async with installation.open(organisation, AP) as vault:
-                await vault.submit(outgoing(), await body(vault), as4_message_id="a@b", now=NOW, lease=MINUTE)
-                administrator.rows(END, login.login)
-                await asyncio.sleep(0.05)
-                await vault.log_end()
+        with pytest.raises(VaultUnavailable):
+            await cut_short()
         assert await moment(installation, organisation, AP) == await truth(installation, organisation, AP)

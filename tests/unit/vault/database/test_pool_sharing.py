@@ -1,4 +1,4 @@
-"""Connections are shared fairly: a busy vault keeps its own, a cold one gets one, and few are opened at once."""
+"""Connections are shared fairly: a busy vault keeps its own, a cold one gets one, few are opened at once."""
 
 from __future__ import annotations
 
@@ -207,7 +207,7 @@ async def test_who_gives_up_in_the_moment_of_being_handed_a_connection_leaves_it
 async def test_bounds_hold_and_everybody_is_served_whatever_happens(
     most: int, per_login: int, vaults: int, seed: int
 ) -> None:
-    """Borrowers come, break connections, fail to log in and give up, at random; in the end nothing is lost."""
+    """Borrowers come, break connections and give up, at random; in the end nothing is lost."""
     chance = random.Random(seed)
     server = Server(seconds=0.001)
     pool = Pool(most, per_login, FOREVER, server.log_in, Patience(own=0.001, busy=0.002, others=0.005))
