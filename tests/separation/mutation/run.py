@@ -28,6 +28,7 @@ from tests.separation.mutation.interface_a import INTERFACE_A
 from tests.separation.mutation.interfaces import COMMANDS, INTERFACE_C, INTERFACE_D, THE_CHECK, TOKENS
 from tests.separation.mutation.mutant import ROOT, SOURCE, Mutant
 from tests.separation.mutation.neighbours import NEIGHBOURS
+from tests.separation.mutation.origins import ORIGINS
 from tests.separation.mutation.peers import PEERS
 from tests.separation.mutation.proof import PROOF
 from tests.separation.mutation.qualification import QUALIFICATION
@@ -50,6 +51,7 @@ MUTANTS: tuple[Mutant, ...] = (
     *PROOF,
     *PEERS,
     *NEIGHBOURS,
+    *ORIGINS,
     *CLAUSES,
     *QUALIFICATION,
     *CUSTODY,
