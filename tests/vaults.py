@@ -19,6 +19,7 @@ from samdrift.contracts.messages import Direction, MessageStatus, ReceiptState
 from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
 from samdrift.keystore.software import SoftwareKeyStore
 from samdrift.keystore.unlocking import RootUnlocker
+from samdrift.scheduling.inflight import Due
 from samdrift.vault.accesspoint import AccessPointVault
 from samdrift.vault.bodies import Body
 from samdrift.vault.gate import Gate
@@ -61,9 +62,18 @@ def key_store(folder: Path, passphrase: bytes = b"open sesame") -> SoftwareKeySt
     return SoftwareKeyStore(folder, RootUnlocker(folder, seals, passphrase, cost=CHEAP))
 
 
+def due_now(*organisations: ParticipantIdentifier) -> Due:
+    """A registry that says, whenever it is asked, that something is due in these organisations' vaults."""
+
+    async def due(until: datetime) -> list[tuple[ParticipantIdentifier, datetime]]:
+        return [(each, datetime.min.replace(tzinfo=UTC)) for each in organisations]
+
+    return due
+
+
 async def until(condition: Callable[[], bool]) -> None:
-    """Wait until ``condition()`` holds; an error when it does not within thirty seconds."""
-    async with asyncio.timeout(30):
+    """Wait until ``condition()`` holds; an error when it does not within two minutes."""
+    async with asyncio.timeout(120):
         while not condition():
             await asyncio.sleep(0.005)
 

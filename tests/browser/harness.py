@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 
 import uvicorn
 from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, async_playwright
+from starlette.responses import HTMLResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from samdrift.web.cookies import SESSION
 from samdrift.web.sites import Closed
@@ -44,6 +46,8 @@ class Served:
     gallery: Gallery
     port: int
     complaints: list[str] = field(default_factory=list)
+    evil: str = ""
+    """The page of another site, at ``evil.localhost``, which has no policy."""
 
     @property
     def scene(self) -> Scene:
@@ -117,10 +121,22 @@ async def served(browser: Browser) -> AsyncIterator[Served]:
             for why in Closed
         }
         gallery = Gallery(scene, beside)
-        server = uvicorn.Server(uvicorn.Config(gallery.application(), log_level="error", lifespan="off"))
+        running = Served(browser, gallery, port)
+        application = _beside_another_site(running, gallery.application())
+        server = uvicorn.Server(uvicorn.Config(application, log_level="error", lifespan="off"))
         serving = asyncio.create_task(server.serve(sockets=[listening]))
         try:
-            yield Served(browser, gallery, port)
+            yield running
         finally:
             server.should_exit = True
             await serving
+
+
+def _beside_another_site(running: Served, application: ASGIApp) -> ASGIApp:
+    async def dispatch(scope: Scope, receive: Receive, send: Send) -> None:
+        if dict(scope["headers"]).get(b"host", b"").startswith(b"evil."):
+            await HTMLResponse(running.evil)(scope, receive, send)
+            return
+        await application(scope, receive, send)
+
+    return dispatch

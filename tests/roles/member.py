@@ -36,7 +36,7 @@ from tests.roles.letters import DRAFT, Envelope, enclose, letter
 T = TypeVar("T")
 AP: Final = Role.ACCESS_POINT
 MT: Final = Role.MESSAGE_SERVICE
-PATIENCE = 30.0
+PATIENCE = 120.0
 _AUDITOR = Principal(PrincipalKind.WORKER, "test")
 
 

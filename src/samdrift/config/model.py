@@ -218,6 +218,27 @@ class VaultConfig:
             formerly="tokens",
         ),
     ] = None
+    connections: Annotated[
+        int | None,
+        Key(
+            "Most database connections of one process ([database](database.md#connections)).",
+            POSITIVE,
+            otherwise="one for each vault, and 64",
+            since="0.2",
+            example="700",
+        ),
+    ] = None
+    connection_idle_seconds: Annotated[
+        int | None,
+        Key(
+            "Time after which an unused database connection is closed.",
+            POSITIVE,
+            unit="seconds",
+            otherwise="half a second for each vault, at least 30 seconds",
+            since="0.2",
+            example="300",
+        ),
+    ] = None
     control: Annotated[
         Path | None,
         Key(

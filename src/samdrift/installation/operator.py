@@ -7,6 +7,7 @@ import os
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from functools import partial
 
 from prometheus_client import CollectorRegistry
@@ -92,7 +93,16 @@ def vault_settings(config: Config) -> VaultSettings:
             config.vaults.tokens, {each.identifier: each.token for each in config.organisations}
         ),
         other_users=config.isolation.first_user is not None,
+        vaults=sum(len(each.roles) for each in config.organisations),
+        connections=config.vaults.connections,
+        idle=connection_idle(config),
     )
+
+
+def connection_idle(config: Config) -> timedelta | None:
+    """Return the time that an unused database connection stays open, where the operator has chosen it."""
+    seconds = config.vaults.connection_idle_seconds
+    return None if seconds is None else timedelta(seconds=seconds)
 
 
 @contextlib.asynccontextmanager

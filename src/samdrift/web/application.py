@@ -24,7 +24,7 @@ from samdrift.web.guards import Forged, guarded_changes, session_of
 from samdrift.web.pages import Pages
 from samdrift.web.policy import with_policy
 from samdrift.web.signin.flow import local
-from samdrift.web.signin.routes import NOTICE, SignInRoutes
+from samdrift.web.signinroutes import NOTICE, SignInRoutes
 from samdrift.web.sites import FindSite, by_host, site_of
 from samdrift.web.uploads import FormTooLarge, StaleForm
 

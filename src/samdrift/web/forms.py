@@ -1,4 +1,4 @@
-"""What a person typed, whether it is accepted or not: fields, and what is wrong with them.
+"""Forms as a person filled them in, accepted or not: fields, and what is wrong with them.
 
 A form that is not accepted is shown again with everything that was typed and, on top, a summary of what is
 wrong with a link to each field.
@@ -45,7 +45,7 @@ class Form:
 
     @property
     def errors(self) -> Mapping[str, Phrase]:
-        """What is wrong, by field; empty when the form is accepted."""
+        """Faults by field; empty when the form is accepted."""
         return MappingProxyType(self._errors)
 
 

@@ -1,7 +1,7 @@
 """Text of others made harmless to the eye: what is hidden or turns the reading direction is shown as a code.
 
-A file name with a character that turns the direction (U+202E) reads ``fakturaexe.pdf`` and ends with ``fdp.exe``.
-Every value that a template shows goes through :func:`visible`, without being asked for.
+A file name with a character that turns the direction (U+202E) reads ``fakturaexe.pdf`` and ends with
+``fdp.exe``. Every value that a template shows goes through :func:`visible`, without being asked for.
 """
 
 from __future__ import annotations

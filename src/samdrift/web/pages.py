@@ -66,6 +66,7 @@ class Pages:
             autoescape=True,
             undefined=StrictUndefined,
             finalize=_shown,
+            auto_reload=False,
             trim_blocks=True,
             lstrip_blocks=True,
             extensions=["jinja2.ext.i18n"],

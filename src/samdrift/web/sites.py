@@ -9,16 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING
 
 from starlette.requests import HTTPConnection
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from samdrift.web.sessions import Sessions
-
-if TYPE_CHECKING:
-    from samdrift.web.signin.flow import SignIn
+from samdrift.web.signin.flow import SignIn
 
 _SITE = "samdrift.site"
 
@@ -52,7 +49,7 @@ class Site:
     sign_in: SignIn
     accent: Accent = Accent.TEAL
     contact: str = ""
-    """Whom a person calls when the pages do not open."""
+    """Telephone or address of those who help when the pages do not open."""
     closed: Closed | None = None
 
 

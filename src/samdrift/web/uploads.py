@@ -245,7 +245,7 @@ class _Parts:
         if b"filename" not in options:
             if len(self._fields) >= self._limits.fields:
                 raise FormTooLarge(Excess.FIELDS)
-            self._text += len(name)
+            self._count_text(len(name))
             self._field = _Field(name, bytearray())
             return
         file = options[b"filename"].decode(errors="replace")
@@ -268,10 +268,13 @@ class _Parts:
                 raise FormTooLarge(Excess.FILE_BYTES)
             await self._sink.write(piece)
         elif self._field is not None:
-            self._text += len(piece)
-            if self._text > self._limits.text_bytes:
-                raise FormTooLarge(Excess.TEXT)
+            self._count_text(len(piece))
             self._field.value += piece
+
+    def _count_text(self, more: int) -> None:
+        self._text += more
+        if self._text > self._limits.text_bytes:
+            raise FormTooLarge(Excess.TEXT)
 
     async def _end(self) -> None:
         if self._sink is not None:

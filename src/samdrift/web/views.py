@@ -1,4 +1,4 @@
-"""What the parts of pages are given: values that a role has already decided to show, and nothing to fetch.
+"""Values that the parts of pages are given: what a role has already decided to show, and nothing to fetch.
 
 Templates take these apart; a role fills them. Texts of others come as they are and are escaped where they are
 shown.
@@ -79,7 +79,7 @@ class Attached:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """What is known of a message that was sent, and in the same breath what is not."""
+    """Delivery of a message in words: what is known of it, and what is not."""
 
     tag: Tag
     beside: str = ""

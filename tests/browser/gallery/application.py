@@ -1,4 +1,4 @@
-"""The gallery: every part of a page with invented content, on the real application with sessions in memory."""
+"""The gallery: every part of a page with invented content, on the real application, without a vault."""
 
 from __future__ import annotations
 
@@ -94,6 +94,7 @@ class Gallery:
             "messages": content.messages(now),
             "beside": content.note(now),
             "review": content.REVIEW,
+            "sent": tuple(replace(row, href="") for row in content.REVIEW),
             "steps": content.steps(now - timedelta(minutes=2)),
             "readers": content.READERS,
             "form": Form(),

@@ -1,17 +1,17 @@
-"""An organisation's site without a vault: sessions in memory, a clock to set, and a sign-in service of our own."""
+"""An organisation's site without a vault: sessions in memory, a clock to set, no sign-in service yet."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import Any
 
 import httpx
 from starlette.routing import BaseRoute
 
-from samdrift.net.addresses import any_address
-from samdrift.net.entered import EnteredAddressClient
+from samdrift.net.client import Fetched, FetchLimits, HttpFault, NoAnswer
 from samdrift.web.application import application
 from samdrift.web.assets import Assets
 from samdrift.web.cookies import SESSION
@@ -20,7 +20,7 @@ from samdrift.web.pages import Pages
 from samdrift.web.sessions import Person, Session, Sessions
 from samdrift.web.signin.flow import SignIn
 from samdrift.web.signin.idtoken import Fault
-from samdrift.web.signin.provider import Provider, ProviderSettings, by_secret
+from samdrift.web.signin.provider import Fetches, Provider, ProviderSettings, by_secret
 from samdrift.web.sites import Site
 from samdrift.web.texts import Texts
 
@@ -29,6 +29,7 @@ ORIGIN = "https://habo.sdk.test"
 LEVEL = "http://id.sambi.se/loa/loa3"
 ISSUER = "https://login.habo.test"
 ANNA = Person(ISSUER, "anna", "Anna Andersson", LEVEL, NOW)
+SETTINGS = ProviderSettings(ISSUER, "samdrift", (LEVEL,))
 SAME_ORIGIN = {"sec-fetch-site": "same-origin", "origin": ORIGIN}
 
 
@@ -86,6 +87,21 @@ class MemoryStore:
         return len(ended)
 
 
+class NoProvider:
+    """A sign-in service that does not answer."""
+
+    async def fetch(self, url: str, limits: FetchLimits, **more: Any) -> Fetched:
+        raise NoAnswer(HttpFault.UNREACHABLE)
+
+
+_CLOCKS: list[Clock] = []
+
+
+@cache
+def _shared_pages() -> Pages:
+    return Pages(Texts(), Assets(), lambda: _CLOCKS[0]())
+
+
 @dataclass
 class Scene:
     """A site, and a browser's requests to it."""
@@ -96,12 +112,11 @@ class Scene:
     failures: list[BaseException] = field(default_factory=list)
     origin: str = ORIGIN
     key: bytes = b"k" * 32
-    settings: ProviderSettings = ProviderSettings(ISSUER, "samdrift", (LEVEL,))
-    outgoing: EnteredAddressClient | None = None
+    settings: ProviderSettings = SETTINGS
+    outgoing: Fetches = field(default_factory=NoProvider)
 
     def __post_init__(self) -> None:
         self.sessions = Sessions(self.store, self.key, self.clock)
-        self.outgoing = self.outgoing or EnteredAddressClient(any_address, plain=True)
         provider = Provider(self.settings, by_secret("samdrift", "secret"), self.outgoing, self.clock)
         answer = f"{self.origin}/sign-in/answer"
         self.sign_in = SignIn(provider, self.sessions, answer, self.clock, self._failed)
@@ -120,7 +135,9 @@ class Scene:
         return self.site if host == self.host else None
 
     def pages(self) -> Pages:
-        return Pages(Texts(), Assets(), self.clock)
+        """The pages, which take long to make, at this scene's time."""
+        _CLOCKS[:] = [self.clock]
+        return _shared_pages()
 
     def browser(self, *routes: BaseRoute) -> httpx.AsyncClient:
         """A client that keeps cookies like a browser; redirects are shown, not followed."""

@@ -1,4 +1,4 @@
-"""What an ID token and a logout token must be before anything follows from them.
+"""Checks of an ID token and of a logout token, before anything follows from them.
 
 Each check is one of OpenID Connect Core 3.1.3.7 or Back-Channel Logout 2.6. A verdict names the check that
 failed, for the organisation's log; the person is only told what they can do.

@@ -13,13 +13,12 @@ import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import quote_plus, urlencode
 
 from samdrift.contracts.clock import Clock
 from samdrift.contracts.errors import Temporary
 from samdrift.net.client import Fetched, FetchLimits, NoAnswer
-from samdrift.net.entered import EnteredAddressClient
 from samdrift.net.keysource import KeptKeys, KeysUnavailable
 from samdrift.wire.crypto.keys import TokenKey
 from samdrift.wire.errors import WireError
@@ -41,6 +40,20 @@ class ProviderUnavailable(Temporary):
     """The sign-in service gives no usable answer now; the text names no person."""
 
     service = "sign-in"
+
+
+class Fetches(Protocol):
+    """The client for addresses that a person entered (:class:`samdrift.net.entered.EnteredAddressClient`)."""
+
+    async def fetch(
+        self,
+        url: str,
+        limits: FetchLimits,
+        *,
+        content: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Fetched:
+        """GET ``url``, or POST ``content``; :class:`samdrift.net.client.NoAnswer`."""
 
 
 Authenticate = Callable[[str, datetime], tuple[Mapping[str, str], Mapping[str, str]]]
@@ -133,7 +146,7 @@ class Provider:
         self,
         settings: ProviderSettings,
         authenticate: Authenticate,
-        client: EnteredAddressClient,
+        client: Fetches,
         clock: Clock,
     ) -> None:
         self.settings = settings
