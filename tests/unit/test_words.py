@@ -43,9 +43,12 @@ def faults(module: Path) -> list[str]:
     where = module.relative_to(SOURCE).as_posix() if module.is_relative_to(SOURCE) else module.name
     whole = where.split("/")[0] not in FRAGMENTS_REMAIN and not where.startswith(FRAGMENTS_REMAIN_BELOW)
     for line, function, text in docstrings(module):
-        if whole and line > 1 and CLAUSE.match(text):
-            found.append(f"{line}: {text.splitlines()[0]}")
-        elif OPENER.match(text) or (function and OF_FUNCTIONS.match(text)) or PHRASE.search(text):
+        if (
+            (whole and line > 1 and CLAUSE.match(text))
+            or OPENER.match(text)
+            or (function and OF_FUNCTIONS.match(text))
+            or PHRASE.search(text)
+        ):
             found.append(f"{line}: {text.splitlines()[0]}")
     return found
 
