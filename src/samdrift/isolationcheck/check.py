@@ -19,7 +19,7 @@ from samdrift.installation import rolesettings
 from samdrift.installation.operator import vault_settings
 from samdrift.installation.replaceable import newest_identity
 from samdrift.isolationcheck import interface_c, interface_d, result
-from samdrift.isolationcheck.atgate import at_gate, in_own_vaults
+from samdrift.isolationcheck.atgate import at_gate, hosted_roles, in_own_vaults
 from samdrift.isolationcheck.canary import CHECKER, Planted, plant, remove, state
 from samdrift.isolationcheck.interface_d import Door, over_interface_d
 from samdrift.isolationcheck.ledger import Ledger
@@ -124,7 +124,7 @@ async def _without_the_gate(
 ) -> None:
     """Database, objects, sealed values and keys, with all that one canary's processes hold."""
     crossings, serves = ground.crossings, ground.gate.registry.serves
-    for role in Role:
+    for role in hosted_roles(ground.gate):
         if not (serves(mine.identifier, role) and serves(theirs.identifier, role)):
             why = "the canaries have no such vaults"
             ledger.untried("database", f"vaults of role {role}", _EVERYBODY, why, expected=True)
