@@ -19,6 +19,7 @@ from samdrift.contracts.messages import Direction, MessageStatus, ReceiptState
 from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
 from samdrift.keystore.software import SoftwareKeyStore
 from samdrift.keystore.unlocking import RootUnlocker
+from samdrift.scheduling.inflight import Due
 from samdrift.vault.accesspoint import AccessPointVault
 from samdrift.vault.bodies import Body
 from samdrift.vault.gate import Gate
@@ -26,6 +27,7 @@ from samdrift.vault.messageservice import MessageServiceVault
 from samdrift.vault.opening import Vault
 from samdrift.vault.openkeys import open_keys
 from samdrift.vault.provision import Provisioner
+from samdrift.vault.recordkeeping import GovernanceVault, MessageClientVault
 from samdrift.vault.records import IncomingEnvelope, MessageRecord, OutgoingEnvelope, ReceiptRecord, Transfer
 from samdrift.vault.settings import VaultSettings
 from samdrift.wire.codes import ReceiptStatus
@@ -58,6 +60,15 @@ def key_store(folder: Path, passphrase: bytes = b"open sesame") -> SoftwareKeySt
     """A key store that opens fast, in ``folder``, with its seals in a folder beside it."""
     seals = folder.with_name(f"{folder.name}-seals")
     return SoftwareKeyStore(folder, RootUnlocker(folder, seals, passphrase, cost=CHEAP))
+
+
+def due_now(*organisations: ParticipantIdentifier) -> Due:
+    """A registry that says, whenever it is asked, that something is due in these organisations' vaults."""
+
+    async def due(until: datetime) -> list[tuple[ParticipantIdentifier, datetime]]:
+        return [(each, datetime.min.replace(tzinfo=UTC)) for each in organisations]
+
+    return due
 
 
 async def until(condition: Callable[[], bool]) -> None:
@@ -112,6 +123,16 @@ class Installation:
     def open(
         self, organisation: ParticipantIdentifier, role: Literal[Role.MESSAGE_SERVICE], purpose: Purpose = ...
     ) -> AbstractAsyncContextManager[MessageServiceVault]: ...
+
+    @overload
+    def open(
+        self, organisation: ParticipantIdentifier, role: Literal[Role.MESSAGE_CLIENT], purpose: Purpose = ...
+    ) -> AbstractAsyncContextManager[MessageClientVault]: ...
+
+    @overload
+    def open(
+        self, organisation: ParticipantIdentifier, role: Literal[Role.GOVERNANCE], purpose: Purpose = ...
+    ) -> AbstractAsyncContextManager[GovernanceVault]: ...
 
     def open(
         self, organisation: ParticipantIdentifier, role: Role, purpose: Purpose = Purpose.PROCESS

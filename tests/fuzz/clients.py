@@ -13,9 +13,9 @@ from samdrift.messageservice.interface_d import contract, filters, json
 from samdrift.messageservice.interface_d.drafting import draft, own_id
 from samdrift.messageservice.interface_d.problems import Refused
 from samdrift.messageservice.oauth.issuing import OAuthError, TokenRequest
-from samdrift.messageservice.oauth.jwt import JwtInvalid, UnverifiedJwt
 from samdrift.wire import filetypes, sdkmessage
 from samdrift.wire.errors import WireError
+from samdrift.wire.jose.jwt import JwtInvalid, UnverifiedJwt
 from samdrift.wire.sdkmessage import SdkMessage
 from tests.fuzz.pieces import cut, whole
 from tests.unit.wire.sdkmessage.samples import MESSAGE_ID

@@ -15,6 +15,7 @@ from typing import Any, cast
 
 from samdrift.config.model import Config
 from samdrift.config.reader import load
+from samdrift.contracts.principals import Role
 from samdrift.demo.cast import DemoOperator, DemoOrganisation
 from samdrift.demo.enrolment import enrol
 from samdrift.federation.directory import FunctionalAddress
@@ -40,11 +41,13 @@ SERVE = ("-m", "samdrift.cli.main", "serve")
 SOURCES = Path(__file__).parents[2] / "src"
 
 
-def organisation(name: str, number: str) -> DemoOrganisation:
+def organisation(
+    name: str, number: str, roles: Sequence[Role] = (Role.ACCESS_POINT, Role.MESSAGE_SERVICE)
+) -> DemoOrganisation:
     """An organisation of the cast, with one mailbox."""
     domain = f"0203:{name}.se"
     mailbox = FunctionalAddress(f"sdk.registrator.{domain}", "Registrator")
-    return DemoOrganisation(ParticipantIdentifier(domain), name.title(), number, mailbox)
+    return DemoOrganisation(ParticipantIdentifier(domain), name.title(), number, mailbox, tuple(roles))
 
 
 @dataclass

@@ -134,7 +134,7 @@ async def world(stage: Stage) -> AsyncIterator[World]:
     async with AsyncExitStack() as stack:
         folder = stack.enter_context(server_folder())
         patched = stack.enter_context(pytest.MonkeyPatch.context())
-        patched.setattr(Dispatcher, "run", partialmethod(Dispatcher.run, idle_check=LOOKS_EVERY))
+        patched.setattr(Dispatcher, "run", partialmethod(Dispatcher.run, look_every=LOOKS_EVERY))
         enrolled = await enrol(stage.federation, demo, folder / demo.folder)
         config = impatient(enrolled.config)
         access_point = await stack.enter_async_context(AsyncExitStack())

@@ -13,7 +13,7 @@ from samdrift.administration.closing import Order, close
 from samdrift.contracts.messages import Direction, MessageStatus
 from samdrift.contracts.principals import Role
 from samdrift.keystore.keyfiles import KeyStoreError
-from samdrift.keystore.unlocking import SEAL_BYTES
+from samdrift.keystore.seals import SEAL_BYTES
 from samdrift.vault.errors import VaultUnavailable
 from samdrift.vault.openkeys import open_keys
 from samdrift.vault.settings import VaultSettings

@@ -19,7 +19,7 @@ SOURCE = Path(__file__).parents[2] / "src" / "samdrift"
 FLOORS = frozenset(
     {"wire", "audit", "contracts", "trust", "keystore", "scheduling", "rights", "net", "vault"}
 )
-ROLES = frozenset({"accesspoint", "messageservice"})
+ROLES = frozenset({"accesspoint", "messageservice", "messageclient", "governance"})
 RUNNING = FLOORS | ROLES | {"config", "domibus"}
 ADMINISTERED = RUNNING | {"attestation", "installation"}
 MAY_IMPORT = {
@@ -39,6 +39,8 @@ MAY_IMPORT = {
     "attestation": frozenset({"config", "keystore", "trust", "wire"}),
     "accesspoint": FLOORS,
     "messageservice": FLOORS,
+    "messageclient": FLOORS,
+    "governance": FLOORS,
     "installation": RUNNING,
     "processes": RUNNING | {"installation"},
     "administration": ADMINISTERED,
@@ -154,6 +156,8 @@ def test_imports_follow_the_rules(module: Path) -> None:
         ("trust", "from os import path", "trust is pure and imports os"),
         ("accesspoint", "import samdrift.messageservice", "accesspoint imports messageservice"),
         ("messageservice", "from samdrift import accesspoint", "messageservice imports accesspoint"),
+        ("messageclient", "from samdrift.messageservice import x", "messageclient imports messageservice"),
+        ("governance", "from samdrift.messageclient.role import x", "governance imports messageclient"),
         ("accesspoint", "from samdrift.federation.smp import x", "accesspoint imports federation"),
         ("accesspoint", "import psycopg.rows", "accesspoint imports psycopg"),
         ("cli", "import obstore", "cli imports obstore"),

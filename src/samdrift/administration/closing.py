@@ -15,7 +15,7 @@ fingerprints and the head of the log, and repeats nothing of what it said.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -43,7 +43,7 @@ from samdrift.wire.crypto.keys import SigningKey
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 FORM = "samdrift certificate of destruction 1"
-_ROLES = {"ap": "accesspunkt", "mt": "meddelandetjänst"}
+_ROLES = {"ap": "accesspunkt", "mt": "meddelandetjänst", "mk": "meddelandeklient", "gov": "styrning"}
 
 Facts = Mapping[str, Any]
 """Decisions and inventory, from before anything is destroyed."""
@@ -135,9 +135,11 @@ def _in_swedish(stated: Facts) -> str:
 def _vault_in_swedish(vault: Facts) -> list[str]:
     log = vault["log"]
     keys = [f"    {key['key']} {key['number']}, SHA-256 {key['sha256'] or '-'}" for key in vault["keys"]]
+    kept = vault.get("not_handed_over", 0)
     return [
         f"  {_ROLES[vault['role']].capitalize()}",
         f"    poster: {vault['records']}, innehåll: {vault['bodies']}",
+        *([f"    allmänna handlingar som inte hade överlämnats: {kept}, enligt beslutet"] if kept else []),
         f"    loggens längd: {log['length']}, sista hash: {log['head']}",
         "    datanyckel och alla hemligheter, samt nycklarna" + (":" if keys else " (inga)"),
         *keys,
@@ -155,6 +157,11 @@ def _unfinished(one: Facts) -> str:
 
 
 _WORKER = Principal(PrincipalKind.WORKER, "closing")
+_ENDINGS: Mapping[Role, Callable[[Any, str, datetime], Awaitable[int]]] = {
+    Role.ACCESS_POINT: ap.end_some,
+    Role.MESSAGE_SERVICE: mt.end_some,
+}
+"""Ends some of what is under way, in the roles in which something can be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +172,7 @@ class Order:
     decision: str
     also_unfinished: bool = False
     without_export: bool = False
+    also_not_handed_over: bool = False
 
     @property
     def matter(self) -> Matter:
@@ -174,6 +182,7 @@ class Order:
             for accepted, text in (
                 (self.also_unfinished, "what is under way"),
                 (self.without_export, "a log that was not exported"),
+                (self.also_not_handed_over, "public records that were not handed over"),
             )
             if accepted
         ]
@@ -246,13 +255,23 @@ def _require_closable(installation: Administration, order: Order, stock: Sequenc
             f"the log was not exported since {organisation} was suspended: first samdrift org export"
             f" {organisation}, or --without-export when the decision says so"
         )
-    under_way = {one.role: one.under_way for one in stock if one.under_way}
-    if under_way and not order.also_unfinished:
-        counted = ", ".join(f"{number} in role {role.value}" for role, number in under_way.items())
+    kept = _counted({one.role: one.not_handed_over for one in stock})
+    if kept and not order.also_not_handed_over:
         raise Unusable(
-            f"{organisation} has something under way ({counted}): resume it until that is done,"
+            f"{organisation} has public records here that were not handed over ({kept}): resume it until"
+            " that is done, or --also-not-handed-over when the decision says that they are to be destroyed"
+        )
+    under_way = _counted({one.role: one.under_way for one in stock})
+    if under_way and not order.also_unfinished:
+        raise Unusable(
+            f"{organisation} has something under way ({under_way}): resume it until that is done,"
             " or --also-unfinished to end it, each with its reason"
         )
+
+
+def _counted(numbers: Mapping[Role, int]) -> str:
+    """Return how many there are in each role that has any; empty if none has."""
+    return ", ".join(f"{number} in role {role.value}" for role, number in numbers.items() if number)
 
 
 def _open_parts(installation: Administration, organisation: ParticipantIdentifier) -> list[str]:
@@ -274,12 +293,12 @@ async def _end_unfinished(
     an officer who has forgotten the passphrase keeps nothing from being destroyed.
     """
     why = f"the organisation was closed here, decided {order.decision}"
-    for role in (one.role for one in stock if not installation.keys.locked(one.vault)):
+    able = [one for one in stock if one.role in _ENDINGS and not installation.keys.locked(one.vault)]
+    for role in (one.role for one in able):
         ended = True
         while ended:
             async with installation.gate.open(_WORKER, order.organisation, role, Purpose.CLOSE) as vault:
-                end = ap.end_some if role is Role.ACCESS_POINT else mt.end_some
-                ended = bool(await end(vault, why, clock()))  # type: ignore[arg-type]
+                ended = bool(await _ENDINGS[role](vault, why, clock()))
 
 
 def _facts(
@@ -313,6 +332,7 @@ def _vault_facts(stock: Stock, held: HeldKeys) -> dict[str, Any]:
         "role": stock.role.value,
         "vault": stock.vault,
         "records": stock.records,
+        "not_handed_over": stock.not_handed_over,
         "bodies": stock.bodies,
         "log": {"length": stock.log_length, "head": stock.log_hash.hex()},
         "keys": [{"key": one.name.value, "number": one.number, "sha256": sha256(one)} for one in held.keys],

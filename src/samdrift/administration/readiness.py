@@ -122,6 +122,7 @@ def _here(
         _unassigned(entry) if entry else (),
         _own_certificates(installation),
         config.access_point.address if config.access_point else "",
+        server_certificates=held_keys(installation.keys, OPERATOR_KEYS).certificates(KeyName.TLS_SERVER),
         in_token=tuple(role for role, one in found.items() if installation.keys.in_token(one.vault)),
         locked=tuple(role for role, one in found.items() if installation.keys.locked(one.vault)),
     )

@@ -39,9 +39,12 @@ from samdrift.config.malware import MalwareConfig
 from samdrift.config.organisations import DomibusConfig as DomibusConfig
 from samdrift.config.organisations import MessageClientConfig as MessageClientConfig
 from samdrift.config.organisations import OrganisationConfig as OrganisationConfig
+from samdrift.config.organisations import host_of
 from samdrift.config.toml import ConfigError
 from samdrift.config.values import SocketAddress as SocketAddress
 from samdrift.contracts.messageclients import LONGEST_SECONDS
+from samdrift.contracts.principals import Role
+from samdrift.wire.identifiers import ParticipantIdentifier
 from samdrift.wire.profile import AS4_1_0, PROFILES, TransportProfile
 
 
@@ -213,6 +216,27 @@ class VaultConfig:
             name="hsm",
             since="0.2",
             formerly="tokens",
+        ),
+    ] = None
+    connections: Annotated[
+        int | None,
+        Key(
+            "Most database connections of one process ([database](database.md#connections)).",
+            POSITIVE,
+            otherwise="one for each vault, and 64",
+            since="0.2",
+            example="700",
+        ),
+    ] = None
+    connection_idle_seconds: Annotated[
+        int | None,
+        Key(
+            "Time after which an unused database connection is closed.",
+            POSITIVE,
+            unit="seconds",
+            otherwise="half a second for each vault, at least 30 seconds",
+            since="0.2",
+            example="300",
         ),
     ] = None
     control: Annotated[
@@ -434,6 +458,36 @@ class MessageServiceConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class MessageClientRoleConfig:
+    """Role MK."""
+
+    listen: Annotated[
+        SocketAddress,
+        Key(
+            "Where persons reach the message clients of all organisations, each by its own host.",
+            ADDRESS,
+            example='"192.0.2.11:443"',
+            since="0.2",
+        ),
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class GovernanceConfig:
+    """Role GOV."""
+
+    listen: Annotated[
+        SocketAddress,
+        Key(
+            "Where persons reach the governance of all organisations, each by its own host.",
+            ADDRESS,
+            example='"192.0.2.12:443"',
+            since="0.2",
+        ),
+    ]
+
+
+@dataclass(frozen=True, slots=True)
 class MetricsConfig:
     """Metrics for a Prometheus on the same host."""
 
@@ -494,6 +548,18 @@ class Config:
         MessageServiceConfig | None,
         Key("The message service; without the table there is none.", Tables(MessageServiceConfig)),
     ] = None
+    message_client: Annotated[
+        MessageClientRoleConfig | None,
+        Key(
+            "The message client; without the table there is none.",
+            Tables(MessageClientRoleConfig),
+            since="0.2",
+        ),
+    ] = None
+    governance: Annotated[
+        GovernanceConfig | None,
+        Key("Governance; without the table there is none.", Tables(GovernanceConfig), since="0.2"),
+    ] = None
     malware: Annotated[
         MalwareConfig | None,
         Key(
@@ -535,3 +601,18 @@ class Config:
     ] = 200
     file: Path | None = None
     """Where it was read, for what is followed there while the installation runs."""
+
+    @property
+    def roles(self) -> frozenset[Role]:
+        """The roles that have a table, so that they run in this installation."""
+        tables = {
+            Role.ACCESS_POINT: self.access_point,
+            Role.MESSAGE_SERVICE: self.message_service,
+            Role.MESSAGE_CLIENT: self.message_client,
+            Role.GOVERNANCE: self.governance,
+        }
+        return frozenset(role for role, table in tables.items() if table is not None)
+
+    def hosts(self, role: Role) -> dict[str, ParticipantIdentifier]:
+        """The organisations that persons reach in a role, by the name of the host."""
+        return {host_of(one, role): one.identifier for one in self.organisations if host_of(one, role)}

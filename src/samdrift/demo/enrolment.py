@@ -4,9 +4,8 @@ The steps are those of a real enrolment. Keys are made in the operator's key
 store, certificate requests go to the authorities, certificates come back, and
 what others need to know is published in SMP, CertPub and address book.
 
-The configuration file of an operator of the demonstration.
-
-A message client for each organisation of the demonstration, ready for `samdrift client`.
+The configuration file of an operator is written here too, and a message client for each organisation,
+ready for `samdrift client`.
 """
 
 from __future__ import annotations
@@ -26,6 +25,7 @@ from cryptography.x509.oid import NameOID
 from samdrift.accesspoint.inbound import PATH
 from samdrift.client.keys import ClientKey
 from samdrift.config.model import Config
+from samdrift.config.organisations import HOST_KEYS
 from samdrift.config.reader import load
 from samdrift.contracts.messageclients import Scope
 from samdrift.contracts.principals import Role
@@ -58,6 +58,9 @@ class Places:
     """Where peers reach it, as registered in SMP."""
     listen_c: str
     listen_d: str
+    listen_mk: str
+    """Where persons reach message clients; empty where no organisation has one."""
+    listen_gov: str
     name_server: str
     address_book: str
 
@@ -69,6 +72,9 @@ class Served:
     identifier: str
     name: str
     number: str
+    roles: Sequence[Role]
+    hosts: Mapping[str, str]
+    """The hosts at which persons reach it, by the key of the configuration."""
     mailboxes: Sequence[str]
     clients: Mapping[str, str]
     """Systems that may use interface C, by the fingerprint of their certificate."""
@@ -111,6 +117,8 @@ def config_text(
         f"listen_d = {json.dumps(places.listen_d)}",
         f"address_d = {json.dumps(f'https://{places.listen_d}')}",
         "",
+        *_listener("message_client", places.listen_mk),
+        *_listener("governance", places.listen_gov),
         "[malware]",
         'scanner = "none"',
         "",
@@ -128,7 +136,8 @@ def config_text(
             f"identifier = {json.dumps(one.identifier)}",
             f"name = {json.dumps(one.name, ensure_ascii=False)}",
             f"number = {json.dumps(one.number)}",
-            'roles = ["ap", "mt"]',
+            f"roles = {json.dumps(one.roles)}",
+            *(f"{key} = {json.dumps(host)}" for key, host in one.hosts.items()),
             f"functional_addresses = {json.dumps(list(one.mailboxes), ensure_ascii=False)}",
             "base_model = true",
             f"access_point = {json.dumps(f'https://{places.listen_c}')}",
@@ -141,6 +150,11 @@ def config_text(
             "default = true",
         ]
     return "\n".join(lines) + "\n"
+
+
+def _listener(table: str, address: str) -> Sequence[str]:
+    """The table of a role that persons reach, where an organisation has it."""
+    return [f"[{table}]", f"listen = {json.dumps(address)}", ""] if address else []
 
 
 CLIENT = "demo"
@@ -226,13 +240,15 @@ async def enrol(
     keys = await asyncio.to_thread(partial(open_keys, settings, begin=True))
     vaults = await _vaults(settings, keys, operator)
     access_point, issued = await asyncio.gather(
-        asyncio.to_thread(_own_certificates, keys, federation.authority, operator.party),
+        asyncio.to_thread(_own_certificates, keys, federation.authority, operator),
         _all_certificates(keys, vaults, federation.authority, operator.organisations),
     )
     name_server = f"{HOST}:{federation.dns_port}"
     listen_a, listen_c, listen_d = _free_address(), _free_address(), _free_address()
+    listen_mk, listen_gov = (_page_address(operator, role) for role in HOST_KEYS)
     address = f"https://{listen_a}{PATH}"
-    places = Places(listen_a, address, listen_c, listen_d, name_server, federation.address_book_url)
+    book = federation.address_book_url
+    places = Places(listen_a, address, listen_c, listen_d, listen_mk, listen_gov, name_server, book)
     for organisation, certificates in zip(operator.organisations, issued, strict=True):
         federation.register_participant(
             organisation.identifier,
@@ -274,7 +290,7 @@ async def _vaults(settings: VaultSettings, keys: KeyStore, operator: DemoOperato
     try:
         await provisioner.install()
         return {
-            one.identifier.value: (await provisioner.add_organisation(one.identifier, list(Role)))[
+            one.identifier.value: (await provisioner.add_organisation(one.identifier, one.roles))[
                 Role.MESSAGE_SERVICE
             ]
             for one in operator.organisations
@@ -283,14 +299,27 @@ async def _vaults(settings: VaultSettings, keys: KeyStore, operator: DemoOperato
         await provisioner.close()
 
 
-def _own_certificates(keys: KeyStore, authority: Authority, party: str) -> x509.Certificate:
+def _own_certificates(keys: KeyStore, authority: Authority, operator: DemoOperator) -> x509.Certificate:
     """Keys of the operator itself; returns the access point's certificate."""
+    party, names = operator.party, [HOST]
+    for one in operator.organisations:
+        names += _hosts(one).values()
     _certified(
-        keys, OPERATOR_KEYS, KeyName.TLS_SERVER, HOST, lambda csr: authority.issue_tls_server([HOST], csr)
+        keys, OPERATOR_KEYS, KeyName.TLS_SERVER, HOST, lambda csr: authority.issue_tls_server(names, csr)
     )
     return _certified(
         keys, OPERATOR_KEYS, KeyName.ACCESS_POINT, party, lambda csr: authority.issue_access_point(party, csr)
     )
+
+
+def _hosts(organisation: DemoOrganisation) -> dict[str, str]:
+    """The hosts at which persons reach it, by the key of the configuration."""
+    return {key: organisation.host(role) for role, key in HOST_KEYS.items() if role in organisation.roles}
+
+
+def _page_address(operator: DemoOperator, role: Role) -> str:
+    """Where persons reach a role; empty where no organisation of the operator has it."""
+    return _free_address() if any(role in one.roles for one in operator.organisations) else ""
 
 
 async def _all_certificates(
@@ -344,6 +373,8 @@ def _served(folder: Path, organisation: DemoOrganisation, certificates: _Certifi
         organisation.identifier.value,
         organisation.name,
         organisation.number,
+        organisation.roles,
+        _hosts(organisation),
         [organisation.mailbox.identifier],
         {SYSTEM: fingerprint},
         CLIENT,

@@ -104,7 +104,7 @@ class _Writing:
             if isinstance(vault, AccessPointVault):
                 await self._transport_receipts(vault)
                 await self._peer_certificates(vault)
-            else:
+            elif isinstance(vault, MessageServiceVault):
                 await self._message_receipts(vault)
                 await self._kept_digests(vault)
             await self._log(vault, role)

@@ -11,9 +11,9 @@ from samdrift.config.model import Config, Environment, MessageClientConfig, Orga
 from samdrift.config.reader import load
 from samdrift.config.toml import ConfigError
 from samdrift.messageservice.oauth.issuers import MessageClient, OrganisationClients, Registrations
-from samdrift.messageservice.oauth.keys import PublicKeys
 from samdrift.net.following import Followed, file_state
 from samdrift.net.issuers import ExternalIssuer, KeysAt
+from samdrift.wire.jose.keys import PublicKeys
 
 _LOGGER = logging.getLogger("samdrift")
 

@@ -142,6 +142,13 @@ async def _content(body: Awaitable[BodyReader]) -> bytes:
     return await (await body).read_all()
 
 
+_OF_RECORDS: tuple[Mapping[str, Question], Mapping[str, Question]] = (
+    {
+        "log": lambda vault, planted: vault.log(limit=_MOST),
+        "records": lambda vault, planted: vault.records(_MOST),
+    },
+    {"find_log": lambda vault, planted: vault.find_log(planted.message_id)},
+)
 QUESTIONS: Mapping[Role, tuple[Mapping[str, Question], Mapping[str, Question]]] = {
     Role.ACCESS_POINT: (
         {
@@ -180,6 +187,8 @@ QUESTIONS: Mapping[Role, tuple[Mapping[str, Question], Mapping[str, Question]]] 
             "receipt_for_message": lambda vault, planted: vault.receipt_for_message(planted.message_id),
         },
     ),
+    Role.MESSAGE_CLIENT: _OF_RECORDS,
+    Role.GOVERNANCE: _OF_RECORDS,
 }
 """Queries to a vault: for everything, and for a record by its name."""
 

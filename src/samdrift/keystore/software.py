@@ -205,10 +205,14 @@ class SoftwareKeyStore(KeyChoice):
 
     def tls_client(self, vault: str) -> tuple[Path, str]:
         """The file (key and certificates) and password of the client's key, for an SSL context."""
-        return self._tls(vault, KeyName.TLS_CLIENT)
+        return self._tls(vault, KeyName.TLS_CLIENT)[0]
 
     def tls_server(self, vault: str) -> tuple[Path, str]:
         """The file (key and certificates) and password of the server's key, for an SSL context."""
+        return self._tls(vault, KeyName.TLS_SERVER)[0]
+
+    def tls_servers(self, vault: str) -> tuple[tuple[Path, str], ...]:
+        """As :meth:`tls_server`, for each of the server's keys that is used, the one in use first."""
         return self._tls(vault, KeyName.TLS_SERVER)
 
     def begin(self, vault: str, organisation: ParticipantIdentifier | None = None) -> None:
@@ -433,11 +437,14 @@ class SoftwareKeyStore(KeyChoice):
         except WrappingError:
             raise KeyStoreError(KeyFault.DAMAGED, "a secret of the vault does not open") from None
 
-    def _tls(self, vault: str, name: KeyName) -> tuple[Path, str]:
-        def read(folder: Path) -> tuple[Path, str]:
-            path = installed_files(folder, name)[self.installed(vault, name)[0]].path
-            confined.read(path)  # The TLS library opens it by its name.
-            return path, self._open(vault, folder).password
+    def _tls(self, vault: str, name: KeyName) -> tuple[tuple[Path, str], ...]:
+        def read(folder: Path) -> tuple[tuple[Path, str], ...]:
+            files = installed_files(folder, name)
+            paths = [files[number].path for number in self.installed(vault, name)]
+            for path in paths:
+                confined.read(path)  # The TLS library opens it by its name.
+            password = self._open(vault, folder).password
+            return tuple((path, password) for path in paths)
 
         return self._reading(vault, read)
 

@@ -6,6 +6,7 @@ import contextlib
 import uuid
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from samdrift.audit.operations import unexpected
 from samdrift.contracts.addressbook import AddressBook
@@ -27,6 +28,7 @@ from samdrift.messageservice.screening import Screening
 from samdrift.messageservice.service import MessageService
 from samdrift.messageservice.settings import MessageServiceSettings, OrganisationProfile
 from samdrift.net.background import in_background
+from samdrift.scheduling.rounds import Rounds
 from samdrift.vault.gate import Gate
 from samdrift.vault.upkeep import keep_up
 from samdrift.wire.crypto.keys import Random
@@ -95,9 +97,13 @@ class MessageServiceRole:
     @contextlib.asynccontextmanager
     async def working(self) -> AsyncIterator[None]:
         """Send what is due and take over what comes in, while the context lasts."""
-        organisations = [organisation for organisation in self._profiles if self._served(organisation)]
+        rounds = Rounds(
+            partial(self._gate.due, Role.MESSAGE_SERVICE),
+            lambda: filter(self._served, self._profiles),
+            self._around.clock,
+        )
         work = [self._polling.run(organisation) for organisation in self._profiles]
-        work += [self._sender.dispatcher.run(organisations), self._listen()]
+        work += [self._sender.dispatcher.run(rounds.due), self._listen()]
         failed = unexpected("message-service")
         work.append(keep_up(self._gate, Role.MESSAGE_SERVICE, failed))
         async with in_background(*work, on_failure=failed):

@@ -40,8 +40,11 @@ from samdrift.vault.gate import Gate
 from samdrift.vault.portability.departure import (
     AccessPointDeparture,
     Departure,
+    GovernanceDeparture,
     LogState,
+    MessageClientDeparture,
     MessageServiceDeparture,
+    RecordKeepingDeparture,
 )
 from samdrift.vault.portability.parts import Part, Taken
 from samdrift.wire.crypto.keys import SigningKey
@@ -63,6 +66,7 @@ _READERS: dict[str, _Read] = {
     "work": MessageServiceDeparture.work,
     "session_keys": MessageServiceDeparture.session_keys,
     "mark_keys": MessageServiceDeparture.mark_keys,
+    "records": RecordKeepingDeparture.records,
     "log": Departure.log,
     "former-log": Departure.former_log,
 }
@@ -126,6 +130,8 @@ _READ: tuple[tuple[type[Departure], tuple[Part, ...]], ...] = (
     (AccessPointDeparture, layout.BEFORE),
     (MessageServiceDeparture, layout.BETWEEN),
     (AccessPointDeparture, layout.AFTER),
+    (MessageClientDeparture, layout.OF_MESSAGE_CLIENT),
+    (GovernanceDeparture, layout.OF_GOVERNANCE),
 )
 
 

@@ -42,6 +42,8 @@ from samdrift.vault.portability.arrival import (
     Arrival,
     ArrivalStanding,
     Brought,
+    GovernanceArrival,
+    MessageClientArrival,
     MessageServiceArrival,
 )
 from samdrift.vault.portability.parts import Facts, Part
@@ -179,6 +181,8 @@ def _without_body(part: Part, facts: Facts, at: str) -> Facts:
 _ARRIVALS: Mapping[Role, type[Arrival]] = {
     Role.ACCESS_POINT: AccessPointArrival,
     Role.MESSAGE_SERVICE: MessageServiceArrival,
+    Role.MESSAGE_CLIENT: MessageClientArrival,
+    Role.GOVERNANCE: GovernanceArrival,
 }
 _PATIENCE = 30.0
 """Seconds in which a change of the registry is heard of."""

@@ -158,7 +158,7 @@ TOKENS = (
     ),
     Mutant(
         "a token is signed",
-        "messageservice/oauth/jwt.py",
+        "wire/jose/jwt.py",
         "if not any(self._signed_by(key) for key in keys if self.algorithm in key.algorithms):",
         "if False:",
         (f"{_TOKENS}::test_a_forged_token",),

@@ -32,6 +32,7 @@ from tests.separation.mutation.peers import PEERS
 from tests.separation.mutation.proof import PROOF
 from tests.separation.mutation.qualification import QUALIFICATION
 from tests.separation.mutation.rights import RIGHTS
+from tests.separation.mutation.tlog import TLOG
 
 MUTANTS: tuple[Mutant, ...] = (
     *GATE,
@@ -52,6 +53,7 @@ MUTANTS: tuple[Mutant, ...] = (
     *QUALIFICATION,
     *CUSTODY,
     *RIGHTS,
+    *TLOG,
 )
 _COPIED = ("src", "tests", "pyproject.toml")
 _ASSERTED = ("AssertionError", "assert ", "Failed: ")

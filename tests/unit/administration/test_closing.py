@@ -90,6 +90,44 @@ async def test_what_stands_in_the_way_is_told_and_changes_nothing(
     assert await installation.provisioner.closings.last(organisation) is None
 
 
+@pytest.mark.parametrize("role", [Role.MESSAGE_CLIENT, Role.GOVERNANCE], ids=str)
+async def test_public_records_that_were_not_handed_over_are_destroyed_by_a_decision_alone(
+    installation: Installation, place: Administration, role: Role
+) -> None:
+    """Two persons agree to it in so many words, and the certificate says how many there were."""
+    organisation = await installation.organisation()
+    async with installation.open(organisation, role) as vault:  # type: ignore[call-overload]
+        vault.keep_record("one", now=NOW)
+        vault.keep_record("another", now=NOW)
+        vault.keep_record("another", now=NOW)
+    await suspended(installation, organisation)
+    told = await refusal(place, Order(organisation, DECISION, also_unfinished=True))
+    assert f"not handed over (2 in role {role})" in told
+    assert "--also-not-handed-over" in told
+    assert await installation.provisioner.closings.last(organisation) is None
+    decided = Order(organisation, DECISION, also_not_handed_over=True)
+    assert "also public records that were not handed over; decided" in decided.matter.text
+    verdict = closing.verify(await close(place, decided, PERSONS, lambda: NOW))
+    assert verdict.facts is not None
+    assert {one["role"]: one["not_handed_over"] for one in verdict.facts["vaults"]} == {
+        each.value: 2 if each is role else 0 for each in Role
+    }
+    assert "allmänna handlingar som inte hade överlämnats: 2" in verdict.text
+
+
+@pytest.mark.parametrize("role", [Role.MESSAGE_CLIENT, Role.GOVERNANCE], ids=str)
+async def test_what_was_handed_over_keeps_nobody_from_closing(
+    installation: Installation, place: Administration, role: Role
+) -> None:
+    organisation = await installation.organisation()
+    async with installation.open(organisation, role) as vault:  # type: ignore[call-overload]
+        vault.keep_record("one", now=NOW)
+    async with installation.open(organisation, role) as vault:  # type: ignore[call-overload]
+        assert await vault.release_record("one")
+    await suspended(installation, organisation)
+    assert closing.verify(await close(place, Order(organisation, DECISION), PERSONS, lambda: NOW)).valid
+
+
 async def test_one_person_alone_closes_nothing(installation: Installation, place: Administration) -> None:
     organisation = await installation.organisation()
     await suspended(installation, organisation)

@@ -31,7 +31,7 @@ WRONG = (
     .replace("lease_seconds = 20", "lease_seconds = 0")
     .replace("[vaults]", "private_addresses = true\n[vaults]")
     .replace('passphrase_file = "passphrase"', "")
-    .replace('roles = ["ap", "mt"]', 'roles = ["mk"]')
+    .replace('roles = ["ap", "mt"]', 'roles = ["mb"]')
     .replace('scanner = "clamd"\nsocket = "clamd.sock"', 'scanner = "none"')
 )
 
@@ -42,7 +42,7 @@ def test_all_faults_of_a_file_are_found_in_one_pass_each_with_its_line(tmp_path:
         ("[federation]", "federation.sml_zone"),
         ('sml_zon = "sml.example"', "federation.sml_zon"),
         ("lease_seconds = 0", "access_point.lease_seconds"),
-        ('roles = ["mk"]', "organisations[0].roles"),
+        ('roles = ["mb"]', "organisations[0].roles"),
         ("private_addresses = true", "federation.private_addresses"),
         ("[vaults]", "vaults.passphrase_file"),
         ('scanner = "none"', "malware.scanner"),

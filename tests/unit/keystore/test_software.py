@@ -232,6 +232,21 @@ def test_tls_client_file_loads_into_an_ssl_context(store: SoftwareKeyStore) -> N
             ssl.create_default_context().load_cert_chain(path, password="open sesame")
 
 
+def test_every_key_of_a_server_that_is_used_is_there_for_the_hosts_that_it_names(
+    store: SoftwareKeyStore,
+) -> None:
+    with expect(KeyFault.MISSING):
+        store.tls_servers("a1")
+    for _ in range(3):
+        add_key(store, "a1", KeyName.TLS_SERVER)
+    store.retire("a1", KeyName.TLS_SERVER, 1)
+    newest, older = store.tls_servers("a1")
+    assert newest == store.tls_server("a1")
+    assert newest != older
+    for path, password in (newest, older):
+        ssl.create_default_context().load_cert_chain(path, password=password)
+
+
 @pytest.mark.parametrize("vault", ["", "..", "a/b", "root", "A", "a" * 64, "a\n", ".hidden"])
 def test_names_that_could_leave_the_folder_are_refused(store: SoftwareKeyStore, vault: str) -> None:
     with expect(KeyFault.BAD_NAME):

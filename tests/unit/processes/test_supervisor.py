@@ -39,7 +39,14 @@ class Scene:
         hands = SimpleNamespace(
             users=nonexistent, opening=self.openings.get, to_worker=lambda *_: Handed(b"")
         )
-        config = SimpleNamespace(organisations=(), access_point=None, message_service=None, metrics=None)
+        config = SimpleNamespace(
+            organisations=(),
+            access_point=None,
+            message_service=None,
+            message_client=None,
+            governance=None,
+            metrics=None,
+        )
         gate = SimpleNamespace(registry=SimpleNamespace(all=self.hosted))
         readers = SimpleNamespace(renew=_nothing)
         self.house = supervisor._House(*cast(Any, (config, frozenset(Role), gate, hands, readers)))

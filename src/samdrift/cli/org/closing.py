@@ -53,6 +53,13 @@ def close_organisation(
     without_export: Annotated[
         bool, typer.Option("--without-export", help="Destroy the log without having exported it.")
     ] = False,
+    also_not_handed_over: Annotated[
+        bool,
+        typer.Option(
+            "--also-not-handed-over",
+            help="Destroy public records that were not handed over; the decision must say so.",
+        ),
+    ] = False,
     certificate: Annotated[
         Path | None, typer.Option("--certificate", help="Also write the certificate to this new file.")
     ] = None,
@@ -63,7 +70,8 @@ def close_organisation(
     Prints the certificate of destruction. Interrupted, it is repeated, and goes on.
     """
     with reported_as_usage_errors():
-        order = Order(organisation, one_line("--decision", decision), also_unfinished, without_export)
+        decided = one_line("--decision", decision)
+        order = Order(organisation, decided, also_unfinished, without_export, also_not_handed_over)
         loaded = load(config)
         if certificate is not None:
             require_new(certificate)

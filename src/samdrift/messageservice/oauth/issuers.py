@@ -19,10 +19,10 @@ from dataclasses import dataclass, field
 
 from samdrift.contracts.messageclients import AddressPattern, Scope
 from samdrift.contracts.principals import Role
-from samdrift.messageservice.oauth.keys import PublicKeys
 from samdrift.net.issuers import ExternalIssuer, KeysAt
 from samdrift.vault.registry import Registry
 from samdrift.wire.identifiers import ParticipantIdentifier
+from samdrift.wire.jose.keys import PublicKeys
 
 PATH = "/v1/oauth2/{name}"
 METADATA = "/.well-known/oauth-authorization-server" + PATH

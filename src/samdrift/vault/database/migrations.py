@@ -15,10 +15,19 @@ from psycopg import sql
 
 from samdrift.contracts.principals import Role
 
-REGISTRY = ("log", "registry")
-WORKERS = ("workers",)
+REGISTRY = ("log", "registry", "roles", "moments")
+WORKERS = ("workers", "worker-moments")
+_RECORDS = ("log", "wakeups", "bodies", "records", "records-arrival", "arrival")
 VAULT = {
-    Role.ACCESS_POINT: ("log", "wakeups", "bodies", "accesspoint", "accesspoint-arrival", "arrival"),
+    Role.ACCESS_POINT: (
+        "log",
+        "wakeups",
+        "bodies",
+        "accesspoint",
+        "accesspoint-arrival",
+        "arrival",
+        "accesspoint-moments",
+    ),
     Role.MESSAGE_SERVICE: (
         "log",
         "wakeups",
@@ -27,7 +36,10 @@ VAULT = {
         "tokens",
         "messageservice-arrival",
         "arrival",
+        "messageservice-moments",
     ),
+    Role.MESSAGE_CLIENT: _RECORDS,
+    Role.GOVERNANCE: _RECORDS,
 }
 
 Connection = psycopg.AsyncConnection[tuple[Any, ...]]

@@ -19,9 +19,17 @@ from samdrift.vault.portability.arrival import (
     Arrival,
     ArrivalStanding,
     Brought,
+    GovernanceArrival,
+    MessageClientArrival,
     MessageServiceArrival,
 )
-from samdrift.vault.portability.departure import AccessPointDeparture, Departure, MessageServiceDeparture
+from samdrift.vault.portability.departure import (
+    AccessPointDeparture,
+    Departure,
+    GovernanceDeparture,
+    MessageClientDeparture,
+    MessageServiceDeparture,
+)
 from samdrift.vault.portability.parts import Part, Taken
 from samdrift.vault.registry import RegistrationState
 from samdrift.wire.identifiers import ParticipantIdentifier
@@ -42,10 +50,14 @@ PARTS = {
         parts.SESSION_KEYS,
         parts.MARK_KEYS,
     ),
+    MessageClientDeparture: (parts.records_part(Role.MESSAGE_CLIENT),),
+    GovernanceDeparture: (parts.records_part(Role.GOVERNANCE),),
 }
 ARRIVALS: dict[type[Departure], type[Arrival]] = {
     AccessPointDeparture: AccessPointArrival,
     MessageServiceDeparture: MessageServiceArrival,
+    MessageClientDeparture: MessageClientArrival,
+    GovernanceDeparture: GovernanceArrival,
 }
 Everything = dict[str, list[tuple[parts.Facts, dict[str, bytes]]]]
 

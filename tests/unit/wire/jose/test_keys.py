@@ -12,8 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from joserfc.jwk import ECKey, OctKey, RSAKey
 
-from samdrift.contracts.messageclients import Algorithm
-from samdrift.messageservice.oauth.keys import PublicKeys
+from samdrift.wire.jose.keys import Algorithm, PublicKeys
 from tests.unit.messageservice.oauth.scene import curve_key, jwk_set, rsa_key
 
 RS256, PS256, ES256 = Algorithm

@@ -17,9 +17,8 @@ from typing import Any
 from joserfc import jws
 from joserfc.errors import JoseError
 
-from samdrift.contracts.messageclients import Algorithm
-from samdrift.messageservice.oauth.keys import PublicKey
 from samdrift.wire.crypto.keys import TokenKey
+from samdrift.wire.jose.keys import Algorithm, PublicKey
 
 LONGEST = 16 * 1024
 """Characters that a token or assertion may have."""
@@ -65,6 +64,11 @@ class Claims:
         if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < _LATEST:
             raise JwtInvalid(f"the claim {name} is missing or is not a time")
         return datetime.fromtimestamp(value, UTC)
+
+    def has_object(self, name: str, member: str) -> bool:
+        """Return whether a claim is an object in which ``member`` is one, as in the claim ``events``."""
+        value = self._values.get(name)
+        return isinstance(value, Mapping) and isinstance(value.get(member), Mapping)
 
     def __contains__(self, name: str) -> bool:
         return name in self._values

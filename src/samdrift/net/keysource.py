@@ -14,8 +14,8 @@ from datetime import datetime, timedelta
 
 from samdrift.contracts.clock import Clock
 from samdrift.contracts.errors import Temporary
-from samdrift.messageservice.oauth.jwt import UnverifiedJwt
-from samdrift.messageservice.oauth.keys import PublicKey, PublicKeys
+from samdrift.wire.jose.jwt import UnverifiedJwt
+from samdrift.wire.jose.keys import PublicKey, PublicKeys
 
 _LOGGER = logging.getLogger("samdrift")
 
@@ -97,7 +97,7 @@ class KeptKeys:
         try:
             self._keys = await self._fetch()
         except KeysUnavailable as failure:
-            _LOGGER.warning("keys for access tokens: %s", failure)
+            _LOGGER.warning("keys of an issuer: %s", failure)
         else:
             self._fetched_at = self._clock()
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any, Self
 
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -18,7 +19,14 @@ from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, RSAKey
 
-from samdrift.contracts.messageclients import Algorithm
+
+class Algorithm(StrEnum):
+    """The signature algorithms that are accepted (RFC 7518 3.1)."""
+
+    RS256 = "RS256"
+    PS256 = "PS256"
+    ES256 = "ES256"
+
 
 _BITS = range(2048, 8192 + 1)
 _MOST = 100
