@@ -268,7 +268,7 @@ async def _chained(first: bytes, pieces: AsyncIterator[bytes]) -> AsyncIterator[
 
 
 def _certificates(keys: KeyStore, vaults: Iterable[str]) -> list[x509.Certificate]:
-    """Those that others know the organisation's keys by."""
+    """Return the certificates by which peers know the organisation's keys."""
     held = [key for vault in vaults for key in keys.keys(vault)]
     return [key.certificate for key in held if key.certificate is not None]
 
