@@ -67,6 +67,13 @@ ORIGINS = (
         (_CLOSING,),
     ),
     Mutant(
+        "the check tries every role in which an organisation is hosted",
+        "isolationcheck/check.py",
+        "return tuple(role for role in Role if role in hosted)",
+        "return (Role.ACCESS_POINT, Role.MESSAGE_SERVICE)",
+        ("tests/roles/test_isolation_check.py::test_each_role_that_is_hosted_is_tried",),
+    ),
+    Mutant(
         "an export arrives in no message client that keeps something",
         "vault/sql/records-arrival-1.sql",
         "SELECT NOT EXISTS (SELECT FROM records)",
