@@ -81,6 +81,13 @@ ORIGINS = (
         ("tests/unit/administration/test_checklist.py",),
     ),
     Mutant(
+        "two installations share no host",
+        "installation/conflicts.py",
+        "    if one.hosts & other.hosts:\n",
+        "    if False:\n",
+        ("tests/unit/installation/test_conflicts.py",),
+    ),
+    Mutant(
         "an export arrives in no message client that keeps something",
         "vault/sql/records-arrival-1.sql",
         "SELECT NOT EXISTS (SELECT FROM records)",
