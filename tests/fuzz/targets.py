@@ -43,6 +43,7 @@ TARGETS = {
     "addressbook": Target(services.addressbook, seeds.addressbooks),
     "domibus": Target(services.domibus, seeds.domibus_answers),
     "request": Target(clients.request, seeds.requests),
+    "fetched": Target(clients.fetched, seeds.requests),
     "token": Target(clients.token, seeds.tokens),
     "file": Target(clients.file, seeds.files),
     "poll": Target(services.poll, seeds.polls),

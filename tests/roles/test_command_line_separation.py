@@ -28,11 +28,11 @@ from samdrift.config.errors import Unusable
 from samdrift.config.reader import load
 from samdrift.contracts.principals import Role
 from samdrift.demo.cast import DemoOrganisation
-from samdrift.demo.clients import write_client
+from samdrift.demo.enrolment import write_client
 from samdrift.installation import rolesettings
 from samdrift.installation.operator import vault_settings
-from samdrift.isolationcheck.calls import unnamed
 from samdrift.isolationcheck.canary import Planted, nonexistent, plant, remove, state
+from samdrift.isolationcheck.interface_c import unnamed
 from samdrift.messageservice.oauth.issuers import OwnIssuers
 from samdrift.vault.database.server import Database
 from tests.roles.canaries import FIRST, SECOND, Canaries

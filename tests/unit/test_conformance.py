@@ -27,9 +27,9 @@ from docs.citations import (
 from docs.conformance import ROOT, SOURCE, TESTS, Row, Standing, current, page, rows, uncited
 from docs.rules import RULES, Entry, Rule, entries, name_of, rules_in, rules_of
 
-from samdrift.wire.receipt import rules as receipt_rules
+from samdrift.wire import receipt as receipt_rules
 from samdrift.wire.sdkmessage import rules as message_rules
-from samdrift.wire.xml.schema.rules import Rule as SchemaRule
+from samdrift.wire.xml.schema import Rule as SchemaRule
 from tests.official import DIGG, requires_digg
 
 DIFFERENCES = (
@@ -326,7 +326,7 @@ def test_no_test_of_a_generator_or_a_demonstration_is_counted() -> None:
 
 
 RULE = Entry("message-receipt", "3.1", "a", "0", "summary", "")
-CITED = Citation(RULE.clause, "wire/receipt/rules.py", 1, "check")
+CITED = Citation(RULE.clause, "wire/receipt.py", 1, "check")
 PROOF = Citation(RULE.clause, "unit/wire/test_receipt.py", 1, "test_it")
 
 

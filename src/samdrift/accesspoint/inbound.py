@@ -19,11 +19,10 @@ from starlette.responses import Response as HttpResponse
 from starlette.routing import Route
 
 from samdrift.accesspoint.agreement import compare, participant, require_fresh
-from samdrift.accesspoint.conformity import AUTHENTICATED, PeerWatch
 from samdrift.accesspoint.facts import keep_peer, reception_facts
 from samdrift.accesspoint.meters import Meters
 from samdrift.accesspoint.peers import Peers
-from samdrift.accesspoint.refusals import Refusals
+from samdrift.accesspoint.refusals import AUTHENTICATED, PeerWatch, Refusals
 from samdrift.accesspoint.settings import AccessPointSettings, CurrentKeys
 from samdrift.audit.events import AuditEvent
 from samdrift.audit.operations import peer_alarm, postponed

@@ -16,6 +16,7 @@ from cryptography import x509
 
 from samdrift.administration.keyholder import HeldKeys
 from samdrift.config.model import OrganisationConfig
+from samdrift.config.organisations import HOST_KEYS, host_of
 from samdrift.contracts.principals import Role
 from samdrift.installation.keyrows import Standing, key_rows
 from samdrift.keystore.interface import HeldKey
@@ -23,7 +24,7 @@ from samdrift.keystore.keyfiles import KeyName
 from samdrift.vault.registry import RegistrationState
 from samdrift.vault.sessionkeys import LostMarks
 from samdrift.wire.addressbook import FunctionalAddress, Organisation, OrganisationKind
-from samdrift.wire.crypto.certificates import fingerprint
+from samdrift.wire.crypto.certificates import fingerprint, names_host
 from samdrift.wire.identifiers import DocumentIdentifier, ParticipantIdentifier
 from samdrift.wire.smp import ServiceMetadata
 
@@ -90,6 +91,8 @@ class Facts:
     """Roles whose vaults the organisation's own officer has to unlock."""
     lost_marks: Asked[tuple[LostMarks, ...]] = Asked(())
     """Losses of marks of session keys that are not accepted, in the vault of its message service."""
+    server_certificates: tuple[x509.Certificate, ...] = ()
+    """Those that the installation shows as a TLS server, the newest first."""
     in_token: tuple[Role, ...] = ()
     """Roles whose vaults open with the organisation's token alone."""
 
@@ -215,6 +218,20 @@ def _interface_c(facts: Facts) -> Items:
     elif facts.message_service:
         todo = f"have SHA-256 {own} let in there" if own else "see key tls-client"
         yield Item(name, State.NOT_CHECKED, "its access point is another supplier's: ask there", todo)
+
+
+def _hosts(facts: Facts) -> Items:
+    """Return whether browsers will accept the server's certificate at the hosts of the organisation."""
+    for role, key in HOST_KEYS.items():
+        host = host_of(facts.entry, role) if facts.entry else ""
+        if role not in facts.roles or not host:
+            continue
+        item = f"host {role}"
+        if any(names_host(one, host) for one in facts.server_certificates):
+            yield Item(item, State.DONE, f"{host} is named in the server's certificate")
+        else:
+            todo = "samdrift keys request tls-server, certified for that host; or change " + key
+            yield Item(item, State.MISSING, f"no certificate of the server names {host}", todo)
 
 
 def _addresses(facts: Facts) -> Items:
@@ -377,6 +394,7 @@ ITEMS: tuple[Callable[[Facts], Items], ...] = (
     _keys,
     _marks,
     _interface_c,
+    _hosts,
     _addresses,
     _registration,
     _published,

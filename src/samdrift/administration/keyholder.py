@@ -12,7 +12,7 @@ from samdrift.config.errors import Unusable
 from samdrift.config.inputs import read_certificates
 from samdrift.config.model import Config
 from samdrift.contracts.discovery import CertificatePurpose
-from samdrift.contracts.principals import Role
+from samdrift.contracts.principals import ORGANISATIONS_OWN, Role
 from samdrift.keystore.interface import HeldKey, KeyStore
 from samdrift.keystore.keyfiles import KeyName, KeyStoreError
 from samdrift.net.trustfolder import read_policies
@@ -44,7 +44,7 @@ class Keeper:
 def keeper(installation: Administration, organisation: ParticipantIdentifier) -> Keeper:
     """Where the organisation's keys are; :class:`Unusable` when it has no vault here."""
     registry = installation.gate.registry
-    for role in (Role.MESSAGE_SERVICE, Role.ACCESS_POINT):
+    for role in ORGANISATIONS_OWN:
         registration = registry.find(organisation, role)
         if registration is not None:
             return Keeper(registration, owner(installation.config, organisation))

@@ -26,6 +26,7 @@ from samdrift.config.errors import printable
 from samdrift.keystore.interface import HeldKey
 from samdrift.keystore.keyfiles import KeyName
 from samdrift.trust.keycertificate import Owner
+from samdrift.wire import smp
 from samdrift.wire.crypto.certificates import fingerprint, issuer, subject
 from samdrift.wire.identifiers import (
     NO_PROCESS,
@@ -36,9 +37,8 @@ from samdrift.wire.identifiers import (
     SDK_MESSAGE_EXTENDED,
     DocumentIdentifier,
 )
-from samdrift.wire.smp import certpub
 
-_TYPES = {KeyName.SIGNING: certpub.SIGNING, KeyName.ENCRYPTION: certpub.ENCRYPTION}
+_TYPES = {KeyName.SIGNING: smp.SIGNING, KeyName.ENCRYPTION: smp.ENCRYPTION}
 _SWEDISH = {KeyName.SIGNING: "Signeringscertifikat", KeyName.ENCRYPTION: "Krypteringscertifikat"}
 _DAY = "%Y-%m-%d"
 

@@ -28,7 +28,7 @@ _INTERRUPTED = 130
 
 COMMANDS = {
     "demo": "A whole federation on this machine: messages sent, received, answered, and the way they took.",
-    "serve": "Run an access point, a message service, or both, from one or more configuration files.",
+    "serve": "Run the roles of one installation, or of several: access point, message service, and others.",
     "config": "The configuration file: check one, or print what every key means.",
     "org": "Organisations: add, examine, suspend, resume, move and close them.",
     "custodian": "Custodians: people who approve operations under dual control.",

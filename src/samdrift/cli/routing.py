@@ -10,15 +10,15 @@ import typer
 from samdrift.cli.output import print_json, print_line
 from samdrift.config.errors import Unusable
 from samdrift.config.failures import reported_as_usage_errors
-from samdrift.config.model import Config, MessageServiceConfig
+from samdrift.config.model import Config
 from samdrift.config.reader import load
+from samdrift.config.roles import MessageServiceConfig
 from samdrift.contracts.principals import Role
 from samdrift.installation import rolesettings
 from samdrift.installation.loop import run
 from samdrift.installation.messageclients import registrations
 from samdrift.installation.operator import vault_settings
-from samdrift.messageservice.oauth.issuers import OwnIssuers
-from samdrift.messageservice.oauth.registrations import OrganisationClients
+from samdrift.messageservice.oauth.issuers import OrganisationClients, OwnIssuers
 from samdrift.messageservice.settings import OrganisationProfile
 from samdrift.vault.gate import Gate
 

@@ -18,6 +18,10 @@ class Unreachable(InterfaceError, Temporary):
     """No usable answer came; the same call may succeed later, and can be made again safely."""
 
 
+class Unreadable(InterfaceError):
+    """A message came and cannot be read, now or later: its raw form is all that can be had."""
+
+
 @dataclass(frozen=True, slots=True)
 class Issue:
     """One thing that is wrong, as the message service tells it (api-mt-mk, "Felhantering")."""
@@ -40,6 +44,8 @@ class Refused(InterfaceError):
         super().__init__(f"HTTP status {status}: {told}" if told else f"HTTP status {status}")
         self.status = status
         self.issues = issues
+        self.explained = bool(told)
+        """Whether the refusal came with a document that says why, as a message service's own does."""
 
 
 def refusal(status: int, body: bytes) -> Refused:

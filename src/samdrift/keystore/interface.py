@@ -139,6 +139,9 @@ class KeyStore(Protocol):
     def tls_server(self, vault: str) -> tuple[Path, str]:
         """The file (key and certificates) and password of the server's key, for an SSL context."""
 
+    def tls_servers(self, vault: str) -> tuple[tuple[Path, str], ...]:
+        """As :meth:`tls_server`, for each of the server's keys that is used, the one in use first."""
+
     def begin(self, vault: str, organisation: ParticipantIdentifier | None = None) -> None:
         """Make a vault's first data key; nothing happens when there is one.
 

@@ -95,7 +95,7 @@ class Lock:
     seal: int
     officer: Stretching | None = None
     token: str = ""
-    """The key in a token that is needed (:mod:`samdrift.keystore.hsm.tokens`)."""
+    """The key in a token that is needed (:mod:`samdrift.keystore.hsm.token`)."""
 
 
 @dataclass(frozen=True, slots=True)

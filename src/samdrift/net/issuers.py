@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from samdrift.contracts.messageclients import AUTH_ID, Algorithm
+from samdrift.contracts.messageclients import AUTH_ID
+from samdrift.wire.jose.keys import Algorithm
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,7 +67,11 @@ AFTER: tuple[Part, ...] = (
     parts.PEER_CERTIFICATES,
     parts.former_log_part(_AP),
 )
-PARTS = (*BEFORE, *BETWEEN, *AFTER)
+OF_MESSAGE_CLIENT, OF_GOVERNANCE = (
+    (parts.records_part(role), parts.log_part(role), parts.former_log_part(role))
+    for role in (Role.MESSAGE_CLIENT, Role.GOVERNANCE)
+)
+PARTS = (*BEFORE, *BETWEEN, *AFTER, *OF_MESSAGE_CLIENT, *OF_GOVERNANCE)
 
 _ENDINGS = {
     ("incoming", "receipt"): "soap",

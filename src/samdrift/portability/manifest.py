@@ -21,9 +21,11 @@ from samdrift.wire.errors import WireError
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 FORMAT = "samdrift organisation export"
-VERSION = 3
-"""Since 2 there are digests that the log commits to, since 3 certificates of peers that it names."""
-_KNOWN = (1, 2, VERSION)
+VERSION = 4
+"""Since 2 there are digests that the log commits to, since 3 certificates of peers that it names, since 4
+vaults of message client and governance.
+"""
+_KNOWN = (1, 2, 3, VERSION)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from typing import Final
 import pyrage
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from samdrift.attestation.newfile import new_folder
+from samdrift.attestation.archive import new_folder
 from samdrift.contracts.messages import Direction
 from samdrift.portability import layout, readable
 from samdrift.portability.agefile import decrypting

@@ -10,7 +10,7 @@ import bench.soak
 import pytest
 
 from tests.roles.soak import Report
-from tests.unit.cli.commandline import samdrift
+from tests.unit.cli.commandline import in_process
 
 
 @pytest.mark.parametrize(("faults", "status"), [([], 0), (["lost: a message", "lost: another"], 1)])
@@ -34,6 +34,6 @@ def test_a_soak_fails_when_anything_was_lost(
     [("nothing",), ("wire", "--seed", "1"), ("large", "--exchanges", "5"), ("soak", "--exchanges", "0")],
 )
 def test_what_cannot_be_measured_is_unusable(arguments: tuple[str, ...]) -> None:
-    ended = samdrift("bench", *arguments)
+    ended = in_process("bench", *arguments)
     assert (ended.status, ended.output) == (2, "")
     assert "Traceback" not in ended.complaints

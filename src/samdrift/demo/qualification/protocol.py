@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -78,6 +80,22 @@ class TestProtocol:
     def claimed(self) -> set[str]:
         """AS4 ids of what cases are about already."""
         return {record.as4 for record in self.cases.values() if record.as4}
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Hold the protocol in ``folder``, so that no other command overwrites what this one adds.
+
+    :class:`Unusable` while another command holds it.
+    """
+    descriptor = os.open(private_folder(folder), os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError:
+        raise Unusable(f"{shown(folder)}: another command is writing this test protocol") from None
+    finally:
+        os.close(descriptor)
 
 
 def load(folder: Path) -> TestProtocol | None:

@@ -12,8 +12,7 @@ from dataclasses import dataclass
 from urllib.parse import quote, quote_from_bytes, unquote, unquote_to_bytes
 
 from samdrift.keystore.hsm import objects
-from samdrift.keystore.hsm.module import module
-from samdrift.keystore.hsm.token import Token
+from samdrift.keystore.hsm.token import Token, module
 from samdrift.keystore.keyfiles import KeyFault, KeyStoreError, TokenUnavailable
 from samdrift.keystore.settings import TokenSettings
 from samdrift.wire.identifiers import ParticipantIdentifier

@@ -15,15 +15,15 @@ from urllib.parse import urlsplit
 from samdrift.contracts.clock import Clock
 from samdrift.contracts.principals import Purpose, Role
 from samdrift.keystore.keyfiles import KeyStoreError
-from samdrift.messageservice.oauth.jwt import UnverifiedJwt
-from samdrift.messageservice.oauth.keys import PublicKey, PublicKeys
-from samdrift.messageservice.oauth.keysource import Fetch, KeptKeys, KeysUnavailable
 from samdrift.net.client import FetchLimits, HttpClient, NoAnswer, fetch
 from samdrift.net.issuers import ExternalIssuer, KeysAt
+from samdrift.net.keysource import Fetch, KeptKeys, KeysUnavailable
 from samdrift.vault.errors import VaultError
 from samdrift.vault.gate import Gate
 from samdrift.wire.errors import WireError
 from samdrift.wire.identifiers import ParticipantIdentifier
+from samdrift.wire.jose.jwt import UnverifiedJwt
+from samdrift.wire.jose.keys import PublicKey, PublicKeys
 from samdrift.wire.webaddress import web_address
 
 WORKER = "authorization"

@@ -12,15 +12,14 @@ from datetime import timedelta
 from samdrift.contracts.clock import Clock
 from samdrift.contracts.messageclients import AUTH_ID, LONGEST_SECONDS, AddressPattern, Scope
 from samdrift.messageservice.access import Access, AuthorizationUnavailable, Unauthorized
-from samdrift.messageservice.oauth.issuers import OwnIssuers
+from samdrift.messageservice.oauth.issuers import MessageClient, OrganisationClients, OwnIssuers, Registered
 from samdrift.messageservice.oauth.issuing import TOKEN_TYPE
-from samdrift.messageservice.oauth.jwt import Claims, JwtInvalid, UnverifiedJwt
 from samdrift.messageservice.oauth.keyring import Keyring
-from samdrift.messageservice.oauth.keysource import KeysUnavailable
-from samdrift.messageservice.oauth.registrations import MessageClient, OrganisationClients, Registered
 from samdrift.messageservice.settings import OrganisationProfile
 from samdrift.net.issuers import ExternalIssuer
+from samdrift.net.keysource import KeysUnavailable
 from samdrift.wire.identifiers import ParticipantIdentifier
+from samdrift.wire.jose.jwt import Claims, JwtInvalid, UnverifiedJwt
 
 _LONGEST = timedelta(seconds=LONGEST_SECONDS)
 

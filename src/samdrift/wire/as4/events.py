@@ -8,8 +8,7 @@ from typing import Self
 
 from cryptography import x509
 
-from samdrift.wire.ebms.errors import EbmsError, EbmsErrorCode
-from samdrift.wire.ebms.types import UserMessage
+from samdrift.wire.ebms import EbmsError, EbmsErrorCode, UserMessage
 from samdrift.wire.errors import WireError, WireFault
 from samdrift.wire.wssec import KeyReference, SignedReference
 

@@ -10,9 +10,8 @@ from lxml import etree
 from samdrift.wire import xml
 from samdrift.wire.crypto import longtext
 from samdrift.wire.crypto.longtext import Document
-from samdrift.wire.envelope.checker import Checker
 from samdrift.wire.envelope.header import EnvelopeHeader
-from samdrift.wire.envelope.syntax import xha
+from samdrift.wire.envelope.scanner import Checker, xha
 from samdrift.wire.errors import WireError, WireFault
 from samdrift.wire.findings import Finding
 from samdrift.wire.xml import LARGE, Element, base64text

@@ -15,13 +15,7 @@ from cryptography.hazmat.primitives import hashes
 
 from samdrift.wire.crypto.xmldsig import ds, load_certificate
 from samdrift.wire.errors import WireError, WireFault
-from samdrift.wire.wssec.names import (
-    BASE64_BINARY,
-    SUBJECT_KEY_IDENTIFIER,
-    THUMBPRINT,
-    X509_V3,
-    wsse,
-)
+from samdrift.wire.wssec.names import BASE64_BINARY, SUBJECT_KEY_IDENTIFIER, THUMBPRINT, X509_V3, wsse
 from samdrift.wire.xml import Element, base64text, children, text
 
 _MAX_SERIAL_DIGITS = 60

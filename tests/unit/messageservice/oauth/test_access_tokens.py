@@ -15,12 +15,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from joserfc.jwk import ECKey, OctKey, RSAKey
 
-from samdrift.contracts.messageclients import AUTH_ID, Algorithm, Scope, patterns
+from samdrift.contracts.messageclients import AUTH_ID, Scope, patterns
 from samdrift.contracts.principals import Role
 from samdrift.messageservice.access import AuthorizationUnavailable, Unauthorized
-from samdrift.messageservice.oauth.jwt import signed
-from samdrift.messageservice.oauth.keys import PublicKey
 from samdrift.wire.crypto.keys import TokenKey
+from samdrift.wire.jose.jwt import signed
+from samdrift.wire.jose.keys import Algorithm, PublicKey
 from tests.unit.messageservice.oauth.scene import (
     ADDRESS,
     CARE,

@@ -26,8 +26,14 @@ from samdrift.wire.crypto.xmldsig.algorithms import (
     Canonicalization,
 )
 from samdrift.wire.crypto.xmldsig.canonical import DigestSink, HashSink, canonical_document
-from samdrift.wire.crypto.xmldsig.signature import append_signature, read_signature, unmatched
-from samdrift.wire.crypto.xmldsig.signedinfo import Reference, Transform, ds
+from samdrift.wire.crypto.xmldsig.signature import (
+    Reference,
+    Transform,
+    append_signature,
+    ds,
+    read_signature,
+    unmatched,
+)
 from samdrift.wire.errors import WireError, WireFault
 from samdrift.wire.xml import Element, Namespace, base64text, text
 from samdrift.wire.xml.writer import XMLNS_DS

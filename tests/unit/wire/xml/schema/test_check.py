@@ -7,8 +7,18 @@ from lxml import etree
 
 from samdrift.wire.codes import Detail, Reason
 from samdrift.wire.errors import WireError, WireFault
-from samdrift.wire.xml.schema.check import MAX_FINDINGS, require_structure, violations
-from samdrift.wire.xml.schema.model import BOOLEAN, TEXT, Particle, Schema, Sequence, Simple, limited
+from samdrift.wire.xml.schema import (
+    BOOLEAN,
+    MAX_FINDINGS,
+    TEXT,
+    Particle,
+    Schema,
+    Sequence,
+    Simple,
+    limited,
+    require_structure,
+    violations,
+)
 
 _IDENTIFIER = Simple("{urn:t}Id", attributes=frozenset(("scheme",)))
 _PERSON = Sequence("{urn:t}Person", (Particle("{urn:t}id", _IDENTIFIER),))

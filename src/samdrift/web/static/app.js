@@ -1,0 +1,11 @@
+// What script adds to pages that are whole without it. Each part looks for its own marks in the page.
+
+import { closeMenus } from "./menus.js";
+import { countDown } from "./countdown.js";
+import { sendOnce } from "./once.js";
+import { watchSession } from "./session.js";
+
+closeMenus(document);
+countDown(document);
+sendOnce(document);
+watchSession(document);
