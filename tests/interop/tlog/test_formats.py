@@ -25,7 +25,7 @@ from samdrift.audit.proofs import EntryProof
 from samdrift.audit.reading import Malformed, Unverified
 from samdrift.audit.tiles import Tile, bundle, bundles_of, tile_content, tiles_of
 from tests.interop.tlog.peer import Peer, decoded
-from tests.sizes import count, seed
+from tests.sizes import count, seed, soak
 from tests.unit.audit.signing import LOG, ONE, TWO, checkpoint, entries, log, tree, witness
 
 POLICY = f"log {LOG.key}\nwitness W1 {ONE.key}\nwitness W2 {TWO.key}\ngroup G 1 W1 W2\nquorum G\n".encode()
@@ -164,6 +164,7 @@ def lenient(content: bytes) -> bytes:
     return _BASE64.sub(canonical, content)
 
 
+@soak
 def test_1_500_damaged_files_get_the_same_verdict_and_none_holds(peer: Peer) -> None:
     """A proof with a cosigned checkpoint. The two differ only where Go overlooks spare bits of base64."""
     ours, drawn = tree(21), random.Random(seed(11))
@@ -188,6 +189,7 @@ def test_1_500_damaged_files_get_the_same_verdict_and_none_holds(peer: Peer) -> 
     assert min(verdicts.values()) > 200, verdicts
 
 
+@soak
 def test_policies_that_both_read_mean_the_same(peer: Peer) -> None:
     drawn, read = random.Random(seed(13)), 0
     witnesses = [witness(f"w{number}.example") for number in range(5)]

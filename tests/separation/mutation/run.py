@@ -34,6 +34,7 @@ from tests.separation.mutation.proof import PROOF
 from tests.separation.mutation.qualification import QUALIFICATION
 from tests.separation.mutation.rights import RIGHTS
 from tests.separation.mutation.tlog import TLOG
+from tests.separation.mutation.transparency import TRANSPARENCY
 from tests.separation.mutation.web import ENTERED, FORMS, SESSIONS, SIGN_IN
 
 MUTANTS: tuple[Mutant, ...] = (
@@ -57,6 +58,7 @@ MUTANTS: tuple[Mutant, ...] = (
     *CUSTODY,
     *RIGHTS,
     *TLOG,
+    *TRANSPARENCY,
     *FORMS,
     *SESSIONS,
     *SIGN_IN,
