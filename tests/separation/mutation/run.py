@@ -35,6 +35,7 @@ from tests.separation.mutation.proof import PROOF
 from tests.separation.mutation.qualification import QUALIFICATION
 from tests.separation.mutation.rights import RIGHTS
 from tests.separation.mutation.tlog import TLOG
+from tests.separation.mutation.transparency import TRANSPARENCY
 from tests.separation.mutation.web import ENTERED, FORMS, SESSIONS, SIGN_IN
 
 MUTANTS: tuple[Mutant, ...] = (
@@ -59,6 +60,7 @@ MUTANTS: tuple[Mutant, ...] = (
     *CUSTODY,
     *RIGHTS,
     *TLOG,
+    *TRANSPARENCY,
     *FORMS,
     *SESSIONS,
     *SIGN_IN,
