@@ -25,7 +25,8 @@ _BENCHES = ("wire", "exchange", "large", _ORGANISATIONS, "isolation", "neighbour
 @app.command()
 def bench(
     name: Annotated[
-        str, typer.Argument(help="wire, exchange, large, organisations, isolation, neighbour, layout or soak.")
+        str,
+        typer.Argument(help="wire, exchange, large, organisations, isolation, neighbour, layout or soak."),
     ],
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")] = False,
     exchanges: Annotated[
