@@ -38,6 +38,7 @@ _MOST = 600
 _LEAST, _TIMES = 30, 4
 """The limit on a mutant: so many times what the unchanged code took, and these seconds at least."""
 _SECONDS = 1800
+_OUTPUT = Path("output-of-the-tests")
 _FAILED = (1, 2, 3, 4)
 """Exit codes of pytest where a test failed, or what it imports; the unchanged code has passed before."""
 
@@ -58,7 +59,8 @@ class Stage:
         self._tests = tests
         fate, used = _forked(tests, _MOST)
         if fate is not Fate.SURVIVED:
-            raise RuntimeError(f"on the unchanged code: {fate}: {' '.join(tests)}")
+            said = _OUTPUT.read_text(errors="replace")[-3000:]
+            raise RuntimeError(f"on the unchanged code: {fate}: {' '.join(tests)}\n{said}")
         self._limit = max(_LEAST, int(used * _TIMES))
 
     def run(self) -> Fate:
@@ -91,12 +93,13 @@ def _forked(tests: tuple[str, ...], limit: int) -> tuple[Fate, float]:
 def _run_and_exit(tests: tuple[str, ...], limit: int) -> None:
     os.setsid()
     resource.setrlimit(resource.RLIMIT_CPU, (limit, limit))
-    nothing = os.open(os.devnull, os.O_RDWR)
-    for stream in range(3):
-        os.dup2(nothing, stream)
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    output = os.open(_OUTPUT, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    for stream in (1, 2):
+        os.dup2(output, stream)
     import pytest
 
-    options = ("-x", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-p", "no:randomly")
+    options = ("-x", "-q", "-p", "no:cacheprovider")
     try:
         status = int(pytest.main([*options, *tests]))
     except BaseException:

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import tomllib
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -19,6 +20,8 @@ from samdrift.bootstrap.environment import Environment
 from tests.mutation.targets import ROOT, SOURCE, TARGETS
 
 SEED = 20261126
+SURVIVORS = Path(__file__).parent / "survivors.toml"
+"""Mutants that change nothing that can be seen, each with the reason."""
 _HERE = Path(__file__).parent
 _COSMIC_RAY = ROOT / ".venv-mutation"
 _COPIED = ("src", "tests", "docs", "bench", "pyproject.toml", "samdrift", "ARCHITECTURE.md")
@@ -116,6 +119,30 @@ def read(results: Path) -> list[Mutant]:
     return [json.loads(line) for line in results.read_text().splitlines()] if results.exists() else []
 
 
+def report(results: Path, seed: int) -> str:
+    """Return the table of docs/mutation.md, from the results that there are."""
+    known = tomllib.loads(SURVIVORS.read_text())
+    rows, lines = [], []
+    for package in TARGETS:
+        found = [one for one in read(results) if one["package"] == package]
+        left = [one for one in found if one["fate"] == "survived"]
+        same = [one for one in left if key(one) in known]
+        killed = len(found) - len(left)
+        share = f"{100 * killed / (len(found) - len(same)):.1f} %" if len(found) > len(same) else ""
+        rows.append(
+            f"| `{package}` | {len(found)} | {killed} | {len(same)} | {len(left) - len(same)} | {share} |"
+        )
+        lines += [f"| `{one['file']}` | `{_cell(one)}` | {known.get(key(one), '')} |" for one in left]
+    heads = "| package | mutants | killed | equivalent | survived | killed of those that differ |"
+    table = "\n".join([heads, "| --- | --- | --- | --- | --- | --- |", *rows])
+    left_over = "\n".join(["| file | change | why it survives |", "| --- | --- | --- |", *lines])
+    return f"Seed {seed}.\n\n{table}\n\n## Survivors\n\n{left_over}\n"
+
+
+def _cell(mutant: Mutant) -> str:
+    return f"{mutant['before']} → {mutant['after']}".replace("|", "\\|").replace("`", "'")
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.mutation.run")
     parser.add_argument("package", nargs="*", default=list(TARGETS), choices=[*TARGETS, []])
@@ -123,7 +150,11 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=SEED)
     parser.add_argument("--results", type=Path, default=ROOT / ".samdrift" / "mutation.jsonl")
     parser.add_argument("--at-once", type=int, default=2)
+    parser.add_argument("--report", action="store_true", help="print the table of docs/mutation.md and end")
     asked = parser.parse_args()
+    if asked.report:
+        print(report(asked.results, asked.seed), end="")
+        return 0
     install()
     asked.results.parent.mkdir(parents=True, exist_ok=True)
     print(f"seed {asked.seed}, {asked.mutants} mutants of each package", flush=True)

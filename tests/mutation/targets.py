@@ -41,12 +41,18 @@ def _unit(*names: str) -> tuple[str, ...]:
     return tuple(f"tests/unit/{name}" for name in names)
 
 
+def _near(*names: str) -> tuple[str, ...]:
+    return _unit(*(f"accesspoint/test_{name}.py" for name in names))
+
+
+_KEYSTORE = (
+    *("backup", "choice", "confined", "custody", "requests", "software", "states", "unlocking"),
+    *("vaultfiles", "vaultfolder", "wrapping"),
+)
 _AS4 = _unit("wire/as4", "wire/wssec")
 
 TARGETS: Mapping[str, Target] = {
-    "trust": Target(
-        ("trust/*.py",), {}, _unit("trust", "net/test_certificates.py", "net/test_certificates.py")
-    ),
+    "trust": Target(("trust/*.py",), {}, _unit("trust", "net/test_certificates.py")),
     "wire": Target(
         ("wire/**/*.py",),
         {
@@ -69,13 +75,46 @@ TARGETS: Mapping[str, Target] = {
         },
         _unit("wire"),
     ),
-    "keystore": Target(("keystore/*.py",), {}, _unit("keystore")),
-    "administration": Target(("administration/*.py",), {}, _unit("administration", "cli")),
-    "evidence": Target(("evidence/*.py",), {}, _unit("evidence")),
+    "keystore": Target(
+        tuple(f"keystore/{name}.py" for name in _KEYSTORE),
+        {
+            "keystore/custody.py": _unit("keystore/test_custody.py"),
+            "keystore/requests.py": _unit("keystore/test_custody.py"),
+            "keystore/backup.py": _unit("keystore/test_backup.py"),
+            "keystore/wrapping.py": _unit("keystore/test_backup.py", "keystore/test_unlocking.py"),
+            "keystore/states.py": _unit("keystore/test_states.py", "keystore/test_activation.py"),
+            "keystore/choice.py": _unit("keystore/test_states.py", "keystore/test_activation.py"),
+            "keystore/confined.py": _unit("keystore/test_confined.py"),
+            "keystore/unlocking.py": _unit("keystore/test_unlocking.py"),
+            "keystore/vaultfiles.py": _unit("keystore/test_vaultfiles.py"),
+            "keystore/vaultfolder.py": _unit("keystore/test_vaultfolder.py"),
+        },
+        _unit("keystore"),
+    ),
+    "administration": Target(
+        ("administration/checklist.py", "administration/closing.py", "administration/dualcontrol.py"),
+        {
+            "administration/checklist.py": _unit("administration/test_checklist.py"),
+            "administration/closing.py": _unit("administration/test_closing.py"),
+            "administration/dualcontrol.py": _unit("administration/test_dualcontrol.py"),
+        },
+        _unit("administration"),
+    ),
+    "evidence": Target(("evidence/verifying.py",), {}, _unit("evidence")),
     "accesspoint": Target(
         tuple(f"accesspoint/{name}.py" for name in ("agreement", "refusals", "route", "settings", "verdict")),
-        {},
-        _unit("accesspoint", "administration/test_peers.py"),
+        {
+            "accesspoint/agreement.py": _unit(
+                "accesspoint/test_agreement.py", "accesspoint/test_freshness.py"
+            ),
+            "accesspoint/refusals.py": _unit(
+                "accesspoint/test_refusals.py", "accesspoint/test_conformity.py"
+            ),
+            "accesspoint/route.py": _near("route"),
+            "accesspoint/settings.py": _near("settings"),
+            "accesspoint/verdict.py": _near("verdict"),
+        },
+        _unit("accesspoint"),
     ),
     "messageservice": Target(
         (
@@ -85,6 +124,9 @@ TARGETS: Mapping[str, Target] = {
             "messageservice/oauth/verifying.py",
         ),
         {
+            "messageservice/": _unit(
+                *(f"messageservice/test_{name}.py" for name in ("access", "findings", "routing", "screening"))
+            ),
             "messageservice/oauth/": _unit("messageservice/oauth", "messageservice/test_routing.py"),
             "messageservice/lifecycle/": _unit("messageservice/lifecycle"),
         },
