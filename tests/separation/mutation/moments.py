@@ -51,8 +51,8 @@ MOMENTS = (
     Mutant(
         "a suspended organisation is not said to have something due",
         "vault/gate.py",
-        "if one.role is role and one.active]",
-        "if one.role is role]",
+        "for one in self.registry.all() if one.role is role and one.active\n",
+        "for one in self.registry.all() if one.role is role\n",
         (f"{_MOMENTS}::test_one_that_is_suspended_is_not_named_and_keeps_its_moment",),
     ),
     Mutant(

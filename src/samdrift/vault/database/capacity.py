@@ -32,7 +32,7 @@ def embedded_room(vaults: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Capacity:
-    """What a pool may have."""
+    """Limits of a pool."""
 
     most: int
     """Connections at once."""
