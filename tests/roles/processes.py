@@ -36,7 +36,7 @@ _HASTE = {
     "[access_point]": "[access_point]\nattempts = 60\ninterval_seconds = 1\nlease_seconds = 3",
     "[message_service]": "[message_service]\nretry_seconds = 1\nlease_seconds = 3",
 }
-_START_WITHIN = 90.0
+_START_WITHIN = _END_WITHIN = 300.0
 SERVE = ("-m", "samdrift.cli.main", "serve")
 SOURCES = Path(__file__).parents[2] / "src"
 
@@ -92,7 +92,7 @@ class Process:
         """Send the signal and wait for the end."""
         assert self.running is not None
         self.running.send_signal(how)
-        await asyncio.to_thread(self.running.wait, 30)
+        await asyncio.to_thread(self.running.wait, _END_WITHIN)
 
     async def stop(self) -> None:
         """Have it end by itself, if it runs."""

@@ -13,10 +13,11 @@ from samdrift.config.credentials import credential
 from samdrift.config.keys import Kind
 from samdrift.config.toml import ConfigError
 from samdrift.config.values import SocketAddress, count, flag, items, names, positive, text, texts
-from samdrift.contracts.messageclients import AddressPattern, Algorithm, Scope, patterns
+from samdrift.contracts.messageclients import AddressPattern, Scope, patterns
 from samdrift.net.issuers import KeysAt
 from samdrift.wire.errors import WireError
 from samdrift.wire.identifiers import ParticipantIdentifier
+from samdrift.wire.jose.keys import Algorithm
 from samdrift.wire.profile import PROFILES, TransportProfile
 from samdrift.wire.webaddress import web_address
 

@@ -7,6 +7,7 @@ import os
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from functools import partial
 
 from prometheus_client import CollectorRegistry
@@ -16,8 +17,9 @@ from samdrift.accesspoint.meters import Meters
 from samdrift.audit.operations import unexpected
 from samdrift.config.errors import Unusable
 from samdrift.config.hsm import token_settings
-from samdrift.config.model import AccessPointConfig, Config, MessageServiceConfig
+from samdrift.config.model import Config
 from samdrift.config.passphrase import read_passphrase
+from samdrift.config.roles import AccessPointConfig, MessageServiceConfig
 from samdrift.config.toml import ConfigError
 from samdrift.contracts.principals import Role
 from samdrift.governance.role import GovernanceRole
@@ -92,7 +94,16 @@ def vault_settings(config: Config) -> VaultSettings:
             config.vaults.tokens, {each.identifier: each.token for each in config.organisations}
         ),
         other_users=config.isolation.first_user is not None,
+        vaults=sum(len(each.roles) for each in config.organisations),
+        connections=config.vaults.connections,
+        idle=connection_idle(config),
     )
+
+
+def connection_idle(config: Config) -> timedelta | None:
+    """Return the time that an unused database connection stays open, where the operator has chosen it."""
+    seconds = config.vaults.connection_idle_seconds
+    return None if seconds is None else timedelta(seconds=seconds)
 
 
 @contextlib.asynccontextmanager

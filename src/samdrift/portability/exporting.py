@@ -3,12 +3,14 @@
 The organisation may run on meanwhile: each vault is read as it was at one moment,
 and the access point's in two steps around the message service's, so that what
 passes between them is in one of them at least (:mod:`samdrift.portability.layout`).
+
+Pages of a vault that an organisation leaves, by the part that they are of.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -22,9 +24,8 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from samdrift import __version__
 from samdrift.administration.administration import WORKER, Administration, hosted, signing_key
 from samdrift.administration.dualcontrol import TwoPersons
-from samdrift.attestation.archive import ArchiveWriter, Member
+from samdrift.attestation.archive import ArchiveWriter, Member, new_file
 from samdrift.attestation.errors import MoveError, MoveFault
-from samdrift.attestation.newfile import new_file
 from samdrift.audit.events import AuditEvent
 from samdrift.config.model import MessageClientConfig, OrganisationConfig
 from samdrift.config.organisations import HOST_KEYS, host_of
@@ -33,7 +34,6 @@ from samdrift.keystore.interface import KeyStore
 from samdrift.portability import layout
 from samdrift.portability.agefile import encrypting, fingerprint
 from samdrift.portability.manifest import FORMAT, VERSION, Files, Log, Manifest
-from samdrift.portability.pages import read_page
 from samdrift.portability.readme import README
 from samdrift.vault.bodies import BodyReader
 from samdrift.vault.errors import SealBroken
@@ -45,10 +45,37 @@ from samdrift.vault.portability.departure import (
     LogState,
     MessageClientDeparture,
     MessageServiceDeparture,
+    RecordKeepingDeparture,
 )
 from samdrift.vault.portability.parts import Part, Taken
 from samdrift.wire.crypto.keys import SigningKey
 from samdrift.wire.identifiers import ParticipantIdentifier
+
+_Read = Callable[[Any, Sequence[object]], Awaitable[list[Taken]]]
+
+_READERS: dict[str, _Read] = {
+    "incoming": AccessPointDeparture.incoming,
+    "transfers": AccessPointDeparture.transfers,
+    "attempts": AccessPointDeparture.attempts,
+    "events": AccessPointDeparture.events,
+    "peer_certificates": AccessPointDeparture.peer_certificates,
+    "messages": MessageServiceDeparture.messages,
+    "receipts": MessageServiceDeparture.receipts,
+    "digests": MessageServiceDeparture.digests,
+    "processed": MessageServiceDeparture.processed,
+    "cursors": MessageServiceDeparture.cursors,
+    "work": MessageServiceDeparture.work,
+    "session_keys": MessageServiceDeparture.session_keys,
+    "mark_keys": MessageServiceDeparture.mark_keys,
+    "records": RecordKeepingDeparture.records,
+    "log": Departure.log,
+    "former-log": Departure.former_log,
+}
+
+
+async def read_page(vault: Departure, part: Part, after: Sequence[object]) -> list[Taken]:
+    """The page of ``part`` after the record with that key; empty after the last one."""
+    return await _READERS[part.name](vault, after)
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,7 +269,7 @@ async def _chained(first: bytes, pieces: AsyncIterator[bytes]) -> AsyncIterator[
 
 
 def _certificates(keys: KeyStore, vaults: Iterable[str]) -> list[x509.Certificate]:
-    """Those that others know the organisation's keys by."""
+    """Return the certificates by which peers know the organisation's keys."""
     held = [key for vault in vaults for key in keys.keys(vault)]
     return [key.certificate for key in held if key.certificate is not None]
 

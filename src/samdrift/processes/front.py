@@ -31,7 +31,6 @@ from samdrift.installation.operator import named_in_metrics
 from samdrift.installation.replaceable import registered_clients
 from samdrift.messageservice.interface_d.problems import problem
 from samdrift.messageservice.oauth.issuers import METADATA, PATH
-from samdrift.messageservice.oauth.jwt import JwtInvalid, UnverifiedJwt
 from samdrift.net.following import Followed, file_state
 from samdrift.net.forwarding import Forwarder
 from samdrift.net.front import Front
@@ -44,6 +43,7 @@ from samdrift.processes.memory import MemoryMetrics
 from samdrift.processes.metrics import Gathered, Worker
 from samdrift.vault.errors import VaultUnavailable
 from samdrift.wire.identifiers import ParticipantIdentifier
+from samdrift.wire.jose.jwt import JwtInvalid, UnverifiedJwt
 
 _LATER_D = {"retry-after": "30"}
 _LOGGER = logging.getLogger("samdrift")

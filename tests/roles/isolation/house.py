@@ -25,7 +25,7 @@ from tests.roles.stage import Stage
 ALFA, BETA = organisation("alfa", "2120000101", tuple(Role)), organisation("beta", "2120000102", tuple(Role))
 PAGES = (Role.MESSAGE_CLIENT, Role.GOVERNANCE)
 """The roles that persons reach."""
-PATIENCE = 120.0
+PATIENCE = 300.0
 FIRST_USER = 400_000 + os.getpid() % 10_000 * 10_000
 """Of this run alone: an installation ends what runs as one of its users and is not its own."""
 ROOT = os.geteuid() == 0

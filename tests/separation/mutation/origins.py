@@ -68,7 +68,7 @@ ORIGINS = (
     ),
     Mutant(
         "the check tries every role in which an organisation is hosted",
-        "isolationcheck/atgate.py",
+        "isolationcheck/check.py",
         "return tuple(role for role in Role if role in hosted)",
         "return (Role.ACCESS_POINT, Role.MESSAGE_SERVICE)",
         ("tests/roles/test_isolation_check.py::test_each_role_that_is_hosted_is_tried",),

@@ -9,7 +9,7 @@ import pytest
 
 from samdrift.config.reader import examine, load
 from samdrift.config.toml import ConfigError, Findings
-from tests.unit.cli.commandline import Ended, samdrift
+from tests.unit.cli.commandline import Ended, in_process
 from tests.unit.config.test_hsm import LIBRARY, TOKEN
 from tests.unit.config.test_reader import GOOD, REAL, write
 
@@ -152,7 +152,7 @@ def test_a_key_under_both_names_is_a_fault(tmp_path: Path) -> None:
 
 
 def check(*files: Path) -> Ended:
-    return samdrift("config", "check", *files)
+    return in_process("config", "check", *files)
 
 
 def test_the_command_lists_all_faults_and_no_value(tmp_path: Path) -> None:

@@ -73,6 +73,7 @@ def test_key_signs_once_its_certificate_is_installed(store: SoftwareKeyStore) ->
     public(certificate).verify(key.sign(b"data"), b"data", padding.PKCS1v15(), hashes.SHA256())
 
 
+@pytest.mark.usefixtures("product_keys")
 def test_keys_have_3072_bits_unless_told(store: SoftwareKeyStore) -> None:
     request = x509.load_pem_x509_csr(store.create_key("a1", KeyName.SIGNING, SUBJECT))
     key = request.public_key()

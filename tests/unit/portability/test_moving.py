@@ -17,7 +17,7 @@ from samdrift.audit.events import AuditEvent
 from samdrift.contracts.messages import Direction, MessageStatus
 from samdrift.contracts.principals import Purpose, Role
 from samdrift.portability import exporting, manifest
-from samdrift.portability.storing import Storing
+from samdrift.portability.importing import Storing
 from samdrift.vault.portability import parts
 from samdrift.vault.portability.departure import Departure, MessageServiceDeparture
 from samdrift.vault.portability.parts import Part, Taken

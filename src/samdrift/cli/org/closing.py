@@ -10,7 +10,7 @@ import typer
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 
-from samdrift.administration import destruction
+from samdrift.administration import closing
 from samdrift.administration.administration import administering
 from samdrift.administration.closing import Order, close
 from samdrift.administration.dualcontrol import Persons
@@ -116,7 +116,7 @@ def verify_closing(
 
     Exit status 0 when it holds, 1 when it does not or the signer is not trusted, 2 when it cannot be read.
     """
-    verdict = destruction.verify(read_document(file))
+    verdict = closing.verify(read_document(file))
     trusted = _trusted(verdict, trust)
     holds = verdict.valid and trusted is not False
     if as_json:
@@ -136,13 +136,13 @@ _TRUST = {
 }
 
 
-def _trusted(verdict: destruction.DestructionVerdict, trust: Path | None) -> bool | None:
+def _trusted(verdict: closing.DestructionVerdict, trust: Path | None) -> bool | None:
     if trust is None or verdict.signer is None or verdict.ended_at is None:
         return None
     return read_trust(trust).judge(verdict.signer, verdict.ended_at).trusted
 
 
-def _document(verdict: destruction.DestructionVerdict, trusted: bool | None) -> dict[str, Any]:
+def _document(verdict: closing.DestructionVerdict, trusted: bool | None) -> dict[str, Any]:
     signer = verdict.signer
     return {
         "valid": verdict.valid,
