@@ -25,6 +25,8 @@ T = TypeVar("T")
 E = TypeVar("E", bound=Enum)
 
 _DOMAIN = re.compile(r"[0-9A-Za-z-]+(\.[0-9A-Za-z-]+)*")
+_HOST = re.compile(r"[0-9a-z]([0-9a-z-]{0,61}[0-9a-z])?(\.[0-9a-z]([0-9a-z-]{0,61}[0-9a-z])?)*")
+_MAX_HOST = 253
 _NUMBER = re.compile(r"[0-9]{6}-?[0-9]{4}")
 _CLIENT_ID = re.compile(r"[!-~]{1,100}")
 
@@ -109,6 +111,13 @@ def _origin(value: Any) -> str:
     if address.count("/") != 2:
         raise ValueError("is more than https:// and a host")
     return address
+
+
+def _host(value: Any) -> str:
+    """Read a name as browsers send it: in small letters, without a port."""
+    if len(text(value)) > _MAX_HOST or not _HOST.fullmatch(value):
+        raise ValueError("is not the name of a host in small letters, such as habo.messages.example.se")
+    return str(value)
 
 
 def _domain(value: Any) -> str:
@@ -208,6 +217,7 @@ LOOPBACK = kind("loopback address:port", _loopback)
 HTTPS = kind("https:// address", https_address)
 ORIGIN = kind("https:// and a host", _origin)
 DOMAIN = kind("domain", _domain)
+HOST = kind("name of a host", _host)
 PARTICIPANT = kind("participant identifier", participant)
 NUMBER = kind("organisation number of ten digits", _number)
 USER = kind("text without a colon", _user)

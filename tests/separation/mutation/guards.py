@@ -641,7 +641,7 @@ SESSION_KEYS = (
     ),
     Mutant(
         "no path has a name that the schema does not have",
-        "wire/xml/schema/model.py",
+        "wire/xml/schema.py",
         "            if one.tag not in self.names:\n                break\n",
         "",
         ("tests/unit/wire/xml/schema/test_check.py",),

@@ -32,7 +32,7 @@ INTERFACE_C = (
     ),
     Mutant(
         "an organisation sends in its own name",
-        "accesspoint/submission.py",
+        "accesspoint/interface_c.py",
         "if header.sender != organisation:",
         "if False:",
         (f"{_C}::test_nobody_sends_in_the_name_of_another_organisation",),

@@ -248,7 +248,7 @@ async def refused(move: Move, exported: Exported) -> MoveError:
         (without("mt/log/"), MoveFault.DAMAGED, "mt/log/000001.sha256"),
         (without("manifest.json.sig"), MoveFault.DAMAGED, "manifest.json.sig"),
         (without("format.json"), MoveFault.NOT_AN_EXPORT, "something else"),
-        (changed("format.json", lambda data: data.replace(b"3", b"4")), MoveFault.VERSION, "version"),
+        (changed("format.json", lambda data: data.replace(b"4", b"5")), MoveFault.VERSION, "version"),
         (changed("format.json", lambda data: b"[]"), MoveFault.DAMAGED, "format.json"),
         (
             changed("manifest.json", lambda data: data.replace(b"0203:kommun", b"0203:annan")),

@@ -61,7 +61,7 @@ async def test_a_gate_of_one_worker_opens_its_role_alone_in_its_name_and_for_the
 ) -> None:
     transfers, messages = installation.gate.worker("sender", AP), installation.gate.worker("inbox", MT)
     async with transfers.open(organisation, Purpose.SEND) as vault:
-        assert await vault.next_due() is None
+        assert await vault.waiting(1) == ()
     async with messages.open(organisation, Purpose.RECEIVE) as inbox:
         assert await inbox.messages() == ()
     (sent,) = await log_of(installation, organisation, AP)
@@ -90,6 +90,25 @@ async def test_an_opening_in_which_nothing_is_done_leaves_no_trace(
     async with installation.open(organisation, AP) as vault:
         vault.new_body()
     assert await log_of(installation, organisation, AP) == []
+
+
+@pytest.mark.parametrize("role", list(Role), ids=str)
+async def test_to_ask_when_something_is_due_leaves_no_trace(
+    installation: Installation, organisation: ParticipantIdentifier, role: Role
+) -> None:
+    async with installation.open(organisation, role) as vault:
+        assert await vault.next_due() is None
+        assert await vault.next_due() is None
+    assert await log_of(installation, organisation, role) == []
+
+
+async def test_to_ask_that_and_more_is_in_the_log(
+    installation: Installation, organisation: ParticipantIdentifier
+) -> None:
+    async with installation.open(organisation, MT) as vault:
+        assert await vault.next_due() is None
+        await vault.messages()
+    assert [entry.event for entry in await log_of(installation, organisation, MT)] == [GRANTED]
 
 
 async def test_reading_is_logged_too(installation: Installation, organisation: ParticipantIdentifier) -> None:

@@ -38,7 +38,7 @@ _ASSERTION_LASTS = timedelta(minutes=1)
 
 
 class ProviderUnavailable(Temporary):
-    """The sign-in service gives no usable answer now; the text names no person."""
+    """The sign-in service returns no usable answer now; the text names no person."""
 
     service = "sign-in"
 
@@ -228,4 +228,4 @@ class Provider:
                 url, _LIMITS, content=content, headers={"accept": "application/json", **(headers or {})}
             )
         except NoAnswer as failure:
-            raise ProviderUnavailable(f"the sign-in service gives no answer ({failure.kind})") from None
+            raise ProviderUnavailable(f"the sign-in service does not answer ({failure.kind})") from None
