@@ -24,7 +24,7 @@ PAGES = (
         "/compose",
         "/console",
     ),
-    *("/nothing", "/signed-out"),
+    *("/nothing", "/signed-out", "/hostile", "/hostile-table"),
 )
 
 
@@ -323,6 +323,31 @@ async def test_hostile_text_is_shown_and_runs_nowhere(gallery: Served) -> None:
         await page.goto(gallery.address("/list"))
         await expect(page.get_by_text("faktura⟦U+202E⟧fdp.exe")).to_be_visible()
         await expect(page.get_by_text("Okänd <script>alert(1)</script>")).to_be_visible()
+
+
+@pytest.mark.parametrize("path", ["/hostile", "/hostile-table"])
+async def test_text_that_means_harm_in_every_field_is_shown_as_text(gallery: Served, path: str) -> None:
+    """256-character names, a thousand references, and a text that is built to take long."""
+    async with gallery.visitor() as page:
+        dialogs: list[str] = []
+        page.on("dialog", lambda dialog: dialogs.append(dialog.message))
+        await page.goto(gallery.address(path))
+        assert await page.locator("main img").count() == 0
+        await expect(
+            page.get_by_text('<img src=x onerror="alert(1)"> ⟦U+202E⟧{{ 7 * 7 }}').first
+        ).to_be_visible()
+        assert dialogs == []
+
+
+async def test_on_paper_there_is_what_was_read_and_nothing_to_press(gallery: Served) -> None:
+    async with gallery.visitor() as page:
+        await page.goto(gallery.address("/conversation"))
+        await page.emulate_media(media="print")
+        for shown in ("h1", "#m1", "#m2", ".note", ".band.confidential"):
+            await expect(page.locator(shown).first).to_be_visible()
+        for hidden in (".nav", ".list", ".actions", ".search", ".top-end", ".button"):
+            await expect(page.locator(hidden).first).not_to_be_visible()
+        assert len(await page.pdf()) > 10_000
 
 
 async def test_the_browser_itself_refuses_what_the_policy_forbids(gallery: Served) -> None:

@@ -66,6 +66,10 @@ class Gallery:
             "/undo": "undo.html",
         }
         routes = [Route(path, signed_in(self._shown(template))) for path, template in shown.items()]
+        routes += [
+            Route("/hostile", signed_in(self.hostile)),
+            Route("/hostile-table", signed_in(self.hostile_table)),
+        ]
         posted = [
             Route("/compose", self.compose, methods=["POST"]),
             Route("/save", self.save, methods=["POST"]),
@@ -112,6 +116,16 @@ class Gallery:
                 Answer("Läge", "Väntar på kvittens", tag=Kind.WARNING, href="/way", act="Visa"),
             ),
         }
+
+    async def hostile(self, request: Request) -> Response:
+        """Show a conversation whose every field means harm."""
+        messages = content.hostile(self.scene.clock())
+        return self._page(request, "conversation.html", tags=content.MANY_TAGS, messages=messages)
+
+    async def hostile_table(self, request: Request) -> Response:
+        """Show a table whose every cell means harm."""
+        readers = content.READERS[0], content.HOSTILE_READERS
+        return self._page(request, "who_can_read.html", readers=readers)
 
     async def compose(self, request: Request) -> Response:
         """Refuse a message without text or recipient, and keep everything that was typed."""
