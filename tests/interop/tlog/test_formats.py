@@ -187,6 +187,8 @@ def test_1_500_damaged_files_get_the_same_verdict_and_none_holds(peer: Peer) -> 
         else:
             assert said["verdict"] != "holds", content
             verdicts[f"{read} {said['verdict']}"] += 1
+    two_faults = verdicts.pop("malformed wrong", 0)
+    assert two_faults <= sum(verdicts.values()) // 1_000, "or a number in another spelling, which Go reads"
     assert set(verdicts) == {"malformed malformed", "wrong wrong"}, verdicts
     assert min(verdicts.values()) > 200, verdicts
 

@@ -6,6 +6,7 @@ from tests.separation.mutation.mutant import Mutant
 
 _WITNESS = "tests/unit/transparency/test_witness.py"
 _ASKING = "tests/unit/transparency/test_asking.py"
+_FOLLOWING = "tests/unit/transparency/test_following.py"
 
 TRANSPARENCY = (
     Mutant(
@@ -117,5 +118,33 @@ TRANSPARENCY = (
         "for _ in range(_ATTEMPTS):",
         "for _ in range(20 * _ATTEMPTS):",
         (_ASKING,),
+    ),
+    Mutant(
+        "follower: only entries that lead to the signed root are kept",
+        "transparency/following.py",
+        "        if edge.root() != stated.root:",
+        "        if edge.size != stated.size:",
+        (_FOLLOWING,),
+    ),
+    Mutant(
+        "follower: a log that was rolled back is reported",
+        "transparency/following.py",
+        "    if stated.size < edge.size:",
+        "    if edge.size < 0:",
+        (_FOLLOWING,),
+    ),
+    Mutant(
+        "follower: the copy is of one log",
+        "transparency/following.py",
+        "if known is not None and known.origin != stated.origin:",
+        "if known is not None and known.origin != known.origin:",
+        (_FOLLOWING,),
+    ),
+    Mutant(
+        "follower: the reader's own policy decides",
+        "transparency/following.py",
+        "        signed = policy.open(note)\n",
+        "        signed = SignedCheckpoint.parse(note, [member.key for member in policy.logs])\n",
+        (_FOLLOWING,),
     ),
 )

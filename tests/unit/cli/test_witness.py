@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import random
 import signal
 import socket
@@ -74,11 +75,12 @@ class Running:
         body = bytes(WitnessRequest(old, tuple(proof), stated.signed([LOG.line(stated.text)])))
         url = f"http://127.0.0.1:{self.port}/add-checkpoint"
         try:
-            with urllib.request.urlopen(url, body, timeout=_WITHIN) as answer:
-                return answer.status, answer.read()
-        except urllib.error.HTTPError as error:
-            return error.code, error.read()
-        except OSError:
+            try:
+                with urllib.request.urlopen(url, body, timeout=_WITHIN) as answer:
+                    return answer.status, answer.read()
+            except urllib.error.HTTPError as error:
+                return error.code, error.read()
+        except (OSError, http.client.HTTPException):
             return 0, b""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -120,8 +121,9 @@ async def test_a_size_beyond_the_checkpoint_is_not_asked_about(witness: Witness)
 async def test_a_witness_that_has_seen_more_refuses(witness: Witness) -> None:
     """As after a backup that was put back: the log has fewer entries than others have seen."""
     witness.add_checkpoint(bytes(WitnessRequest(0, (), checkpoint(SIZE + 3))))
-    with pytest.raises(WitnessRefused) as refused:
+    with pytest.raises((WitnessRefused, WitnessUnanswered)) as refused:
         await asked(Caller(served(witness)))
+    assert isinstance(refused.value, WitnessRefused)
     assert (refused.value.reason, refused.value.seen) == (Refusal.AHEAD, SIZE + 3)
     assert "has seen more of this log" in str(refused.value)
 
@@ -193,7 +195,7 @@ async def test_lines_of_others_beside_the_witness_are_ignored() -> None:
 
 
 async def test_a_witness_that_names_another_size_each_time_is_left_alone() -> None:
-    sizes = iter(range(1, 100))
+    sizes = itertools.cycle([1, 2])
     caller = Caller(lambda content: Fetched(409, "text/x.tlog.size", b"%d\n" % next(sizes)))
     with pytest.raises(WitnessUnanswered):
         await asked(caller)
