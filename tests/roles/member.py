@@ -14,7 +14,8 @@ from cryptography import x509
 
 from samdrift.audit.entries import LogEntry
 from samdrift.audit.events import AuditEvent
-from samdrift.config.model import AccessPointConfig, Config, OrganisationConfig
+from samdrift.config.model import Config, OrganisationConfig
+from samdrift.config.roles import AccessPointConfig
 from samdrift.contracts.messages import Direction, MessageStatus
 from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
 from samdrift.contracts.transfer import InboxItem, TransferReason, TransferState

@@ -18,12 +18,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from samdrift.config.malware import MalwareConfig
-from samdrift.config.model import (
-    Config,
-    MetricsConfig,
-    OrganisationConfig,
-    SocketAddress,
-)
+from samdrift.config.model import Config, MetricsConfig, OrganisationConfig, SocketAddress
 from samdrift.contracts.messageclients import Scope, patterns
 from samdrift.contracts.principals import Role
 from samdrift.demo.cast import AGENCY, HABO, MULLSJO, OPERATORS, DemoOrganisation

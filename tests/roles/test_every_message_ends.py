@@ -19,7 +19,8 @@ import pytest
 import pytest_asyncio
 
 from samdrift.config.malware import MalwareConfig
-from samdrift.config.model import Config, MessageServiceConfig
+from samdrift.config.model import Config
+from samdrift.config.roles import MessageServiceConfig
 from samdrift.contracts.messages import Direction, MessageStatus
 from samdrift.contracts.principals import Role
 from samdrift.demo.cast import DemoOperator

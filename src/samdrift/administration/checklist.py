@@ -133,7 +133,10 @@ def _configuration(facts: Facts) -> Items:
 def _vaults(facts: Facts) -> Items:
     for role in facts.roles:
         name, state = f"vault {role.value}", facts.vaults.get(role)
-        if state is RegistrationState.ACTIVE:
+        if state is RegistrationState.ACTIVE and facts.locked and role not in facts.locked:
+            todo = f"samdrift org lock {facts.organisation}, with its officer"
+            yield Item(name, State.MISSING, "opens without its officer, who opens the others", todo)
+        elif state is RegistrationState.ACTIVE:
             yield Item(name, State.DONE, "is there")
         elif state is RegistrationState.SUSPENDED:
             todo = f"samdrift org resume {facts.organisation}"

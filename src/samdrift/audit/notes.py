@@ -235,8 +235,8 @@ class SignedCheckpoint:
         :class:`Malformed` or :class:`Unverified`, also for a witness's signature that does not hold.
         """
         note = Note.parse(content)
-        checkpoint = Checkpoint.parse(note.text)
         verified = note.verified([*logs, *witnesses])
+        checkpoint = Checkpoint.parse(note.text)
         by_log = [
             key for key in verified if key.algorithm is Algorithm.ED25519 and key.name == checkpoint.origin
         ]

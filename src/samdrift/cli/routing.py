@@ -10,8 +10,9 @@ import typer
 from samdrift.cli.output import print_json, print_line
 from samdrift.config.errors import Unusable
 from samdrift.config.failures import reported_as_usage_errors
-from samdrift.config.model import Config, MessageServiceConfig
+from samdrift.config.model import Config
 from samdrift.config.reader import load
+from samdrift.config.roles import MessageServiceConfig
 from samdrift.contracts.principals import Role
 from samdrift.installation import rolesettings
 from samdrift.installation.loop import run

@@ -15,14 +15,7 @@ from samdrift.config.hsm import TokenConfig, check_pin
 from samdrift.config.isolation import IsolationConfig, check_level
 from samdrift.config.keys import Tables
 from samdrift.config.malware import MalwareConfig, check_scanner
-from samdrift.config.model import (
-    Config,
-    DomibusConfig,
-    Environment,
-    MessageServiceConfig,
-    OrganisationConfig,
-    VaultConfig,
-)
+from samdrift.config.model import Config, DomibusConfig, Environment, OrganisationConfig, VaultConfig
 from samdrift.config.organisations import (
     HOST_KEYS,
     check_access_point,
@@ -34,6 +27,7 @@ from samdrift.config.organisations import (
     host_of,
 )
 from samdrift.config.reading import Breaches, Check, Checks, read_table
+from samdrift.config.roles import MessageServiceConfig
 from samdrift.config.toml import Findings, Table, read_file
 
 _LOGGER = logging.getLogger("samdrift")

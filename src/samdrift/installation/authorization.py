@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
-from samdrift.config.model import Config, MessageServiceConfig
+from samdrift.config.model import Config
+from samdrift.config.roles import MessageServiceConfig
 from samdrift.installation import rolesettings
 from samdrift.installation.messageclients import check_routing, registered
 from samdrift.messageservice.oauth.endpoint import AuthorizationServer

@@ -17,8 +17,9 @@ from samdrift.accesspoint.meters import Meters
 from samdrift.audit.operations import unexpected
 from samdrift.config.errors import Unusable
 from samdrift.config.hsm import token_settings
-from samdrift.config.model import AccessPointConfig, Config, MessageServiceConfig
+from samdrift.config.model import Config
 from samdrift.config.passphrase import read_passphrase
+from samdrift.config.roles import AccessPointConfig, MessageServiceConfig
 from samdrift.config.toml import ConfigError
 from samdrift.contracts.principals import Role
 from samdrift.governance.role import GovernanceRole

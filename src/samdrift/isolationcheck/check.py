@@ -91,8 +91,11 @@ _OWN = "another organisation's own processes"
 async def at_gate(
     gate: Gate, own: ParticipantIdentifier, theirs: ParticipantIdentifier, ledger: Ledger
 ) -> None:
-    """Open the other's vaults as everybody who may not; each denial must are recorded in the other's log."""
-    for role in Role:
+    """Open the other's vaults as everybody who may not; each denial must be recorded in the other's log.
+
+    In every role in which an organisation is hosted here.
+    """
+    for role in hosted_roles(gate):
         if not gate.registry.serves(theirs, role):
             ledger.untried(GATE, f"open {role}", "anybody", "the canary has no such vault", expected=True)
             continue
@@ -107,6 +110,12 @@ async def at_gate(
     if gate.registry.serves(theirs, Role.ACCESS_POINT):
         for actor, principal in not_staff(own, theirs).items():
             ledger.tried(GATE, "operate", actor, await _enters(gate.operate(principal, theirs)))
+
+
+def hosted_roles(gate: Gate) -> tuple[Role, ...]:
+    """The roles in which any organisation has a vault here: there is nothing to try in the others."""
+    hosted = {one.role for one in gate.registry.all()}
+    return tuple(role for role in Role if role in hosted)
 
 
 async def in_own_vaults(gate: Gate, own: ParticipantIdentifier, planted: Planted, ledger: Ledger) -> None:
@@ -303,7 +312,7 @@ async def _without_the_gate(
 ) -> None:
     """Database, objects, sealed values and keys, with all that one canary's processes hold."""
     crossings, serves = ground.crossings, ground.gate.registry.serves
-    for role in Role:
+    for role in hosted_roles(ground.gate):
         if not (serves(mine.identifier, role) and serves(theirs.identifier, role)):
             why = "the canaries have no such vaults"
             ledger.untried("database", f"vaults of role {role}", _EVERYBODY, why, expected=True)

@@ -140,7 +140,7 @@ TLOG = (
         "tlog: an entry is in the tree of its proof",
         "audit/proofs.py",
         "if not includes(leaf, self.index, signed.checkpoint.size, self.path, signed.checkpoint.root):",
-        "if not self.path:",
+        "if self.index > signed.checkpoint.size:",
         (_PROOFS,),
     ),
     Mutant(

@@ -9,16 +9,9 @@ import pytest
 
 from samdrift.config.addressbook import AddressBookConfig
 from samdrift.config.malware import MalwareConfig
-from samdrift.config.model import (
-    AccessPointConfig,
-    DomibusConfig,
-    Environment,
-    FederationConfig,
-    MessageServiceConfig,
-    MetricsConfig,
-    SocketAddress,
-)
+from samdrift.config.model import DomibusConfig, Environment, FederationConfig, MetricsConfig, SocketAddress
 from samdrift.config.reader import load
+from samdrift.config.roles import AccessPointConfig, MessageServiceConfig
 from samdrift.config.toml import ConfigError
 from samdrift.contracts.principals import Role
 from samdrift.installation.rolesettings import access_point_settings

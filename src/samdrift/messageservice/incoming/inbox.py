@@ -479,8 +479,9 @@ class Polling:
         self._clock = clock
         self._unexpected = unexpected("message-service-polling")
 
-    async def run(self, organisation: ParticipantIdentifier) -> None:
-        """Poll until cancelled; what cannot be done now is tried again after a pause."""
+    async def run(self, organisation: ParticipantIdentifier, after: float = 0.0) -> None:
+        """Poll from ``after`` seconds on until cancelled; retry after a pause what cannot be done now."""
+        await asyncio.sleep(after)
         state = _State()
         while True:
             if not self._served(organisation):
