@@ -17,6 +17,7 @@ from samdrift.wire.codes import Detail, Reason
 from samdrift.wire.envelope import EnvelopeHeader, EnvelopeVerdict, verify
 from samdrift.wire.identifiers import PARTICIPANT_SCHEME, ParticipantIdentifier
 from samdrift.wire.sdkmessage import Ii, SdkMessage
+from samdrift.wire.sdkmessage.types import Person, Reference
 from samdrift.wire.verdicts import CertificateVerdict, TrustReason
 from tests import pki
 from tests.roles.letters import DRAFT, enclose, header, letter
@@ -261,3 +262,17 @@ def test_4_3_2_labels_of_parties_and_addresses_are_counted_too(party: str) -> No
     long = "😀" * 200
     changed = replace(of, label=long, attention=replace(of.attention, sub_organisation_label=long))
     assert len(findings.labels_in_utf16(replace(message, **{party: changed}))) == 2
+
+
+@pytest.mark.parametrize(
+    ("kind", "element", "made"), [("persons", "person", Person), ("references", "reference", Reference)]
+)
+def test_4_3_2_labels_of_persons_and_references_are_counted_each(kind: str, element: str, made: Any) -> None:
+    """Clauses: content-specification 4.3.2 answer 7."""
+    message = letter(SENDER, RECIPIENT)
+    of = message.sender
+    one = Ii("1.2.752", "a")
+    short, long = made(one, label="kort"), made(one, label="😀" * 200)
+    changed = replace(of, attention=replace(of.attention, **{kind: (short, long)}))
+    (found,) = findings.labels_in_utf16(replace(message, sender=changed))
+    assert found.path == f"/messagePayload/message/messageHeader/sender/attention/{element}[2]/label"
