@@ -23,7 +23,7 @@ _LEFT_OUT = ("core/NoOp", "core/VariableReplacer", "core/VariableInserter", "cor
 
 
 class _Bare(ast.NodeTransformer):
-    """Removes annotations, which have no effect when a module runs."""
+    """Removes what no test can see: annotations, and that a class has slots."""
 
     def visit_FunctionDef(self, node: Any) -> Any:
         node.returns = None
@@ -39,6 +39,9 @@ class _Bare(ast.NodeTransformer):
     def visit_AnnAssign(self, node: ast.AnnAssign) -> Any:
         node.annotation = ast.Constant(None)
         return self.generic_visit(node)
+
+    def visit_keyword(self, node: ast.keyword) -> Any:
+        return None if node.arg == "slots" else self.generic_visit(node)
 
 
 def bare(code: str) -> str:

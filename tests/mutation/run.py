@@ -96,9 +96,9 @@ def ask(process: subprocess.Popen[str], mutant: Mutant) -> Mutant:
     return plain | json.loads(answer)
 
 
-def run(mutants: Iterable[Mutant], results: Path, at_once: int) -> None:
-    """Run the tests on each mutant that has no result yet, and append what came of it."""
-    known = {key(one) for one in read(results)}
+def run(mutants: Iterable[Mutant], results: Path, at_once: int, *, again: bool = False) -> None:
+    """Run the tests on each mutant without a result, or ``again`` on survivors; append what came of it."""
+    known = {key(one) for one in read(results) if not (again and one["fate"] == "survived")}
     waiting = iter([one for one in mutants if key(one) not in known])
 
     def work() -> None:
@@ -115,8 +115,9 @@ def run(mutants: Iterable[Mutant], results: Path, at_once: int) -> None:
 
 
 def read(results: Path) -> list[Mutant]:
-    """Return the results that there are."""
-    return [json.loads(line) for line in results.read_text().splitlines()] if results.exists() else []
+    """Return the last result of each mutant."""
+    lines = results.read_text().splitlines() if results.exists() else []
+    return list({key(one): one for one in map(json.loads, lines)}.values())
 
 
 def report(results: Path, seed: int) -> str:
@@ -145,21 +146,30 @@ def _cell(mutant: Mutant) -> str:
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.mutation.run")
-    parser.add_argument("package", nargs="*", default=list(TARGETS), choices=[*TARGETS, []])
+    parser.add_argument("package", nargs="*", help=f"of {', '.join(TARGETS)}; all of them by default")
     parser.add_argument("--mutants", type=int, default=90, help="for each package")
     parser.add_argument("--seed", type=int, default=SEED)
     parser.add_argument("--results", type=Path, default=ROOT / ".samdrift" / "mutation.jsonl")
     parser.add_argument("--at-once", type=int, default=2)
     parser.add_argument("--report", action="store_true", help="print the table of docs/mutation.md and end")
+    parser.add_argument(
+        "--again", action="store_true", help="run again what survived, against the current tests"
+    )
     asked = parser.parse_args()
+    if unknown := set(asked.package) - set(TARGETS):
+        parser.error(f"not a package: {', '.join(sorted(unknown))}")
     if asked.report:
         print(report(asked.results, asked.seed), end="")
         return 0
     install()
     asked.results.parent.mkdir(parents=True, exist_ok=True)
     print(f"seed {asked.seed}, {asked.mutants} mutants of each package", flush=True)
-    for package in asked.package:
-        run(drawn(package, asked.mutants, asked.seed), asked.results, asked.at_once)
+    for package in asked.package or TARGETS:
+        mutants = drawn(package, asked.mutants, asked.seed)
+        if asked.again:
+            survived = {key(one) for one in read(asked.results) if one["fate"] == "survived"}
+            mutants = [one for one in mutants if key(one) in survived]
+        run(mutants, asked.results, asked.at_once, again=asked.again)
     return 0
 
 

@@ -31,3 +31,9 @@ def test_a_change_of_an_annotation_is_no_mutant() -> None:
     code = "def f(a: str | None, *b: int) -> str | int:\n    c: int | str = 1\n    return a or b\n"
     assert bare(code) == bare(code.replace("|", "&"))
     assert bare(code) != bare(code.replace(" or ", " and "))
+
+
+def test_that_a_class_has_slots_is_no_mutant_and_that_it_is_frozen_is_one() -> None:
+    code = "@dataclass(frozen=True, slots=True)\nclass A: ...\n"
+    assert bare(code) == bare(code.replace("slots=True", "slots=False"))
+    assert bare(code) != bare(code.replace("frozen=True", "frozen=False"))

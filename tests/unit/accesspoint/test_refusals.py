@@ -66,3 +66,19 @@ async def test_single_refusals_are_logged_one_by_one_again_when_the_flood_is_ove
     operator.now += timedelta(minutes=5)
     await operator.refusals.add("", {"as4": "a@b"}, JUNK)
     assert operator.entries[-1][1].get("as4") == "a@b"
+
+
+async def test_300_are_logged_and_then_one_every_five_seconds(operator: Operator) -> None:
+    async def refused(times: int) -> int:
+        before = len(operator.entries)
+        for _ in range(times):
+            await operator.refusals.add("", {}, JUNK)
+        return len(operator.entries) - before
+
+    assert await refused(400) == 300
+    operator.now += timedelta(seconds=4.9)
+    assert await refused(10) == 0
+    operator.now += timedelta(seconds=0.1)
+    assert await refused(10) == 1
+    operator.now += timedelta(days=1)
+    assert await refused(400) == 300

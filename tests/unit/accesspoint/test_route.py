@@ -179,3 +179,28 @@ async def test_3_2_c_while_nothing_is_known_of_the_sender_the_transfer_waits(
     with pytest.raises(NoRoute) as caught:
         await Routes(SETTINGS, world, world).find(SENDER, RECIPIENT, SDK_MESSAGE_EXTENDED, pki.NOW)
     assert (caught.value.reason, caught.value.final) == (reason, False)
+
+
+@pytest.mark.parametrize(
+    ("reason", "final"),
+    [
+        (TrustReason.REVOKED, True),
+        (TrustReason.EXPIRED, True),
+        (TrustReason.UNKNOWN_ISSUER, True),
+        (TrustReason.REVOCATION_UNKNOWN, False),
+    ],
+)
+async def test_a_peers_certificate_that_is_refused_ends_the_transfer_unless_that_may_pass(
+    reason: TrustReason, final: bool
+) -> None:
+    """Clauses: transport-profile-as4 2.10 a, b."""
+
+    class Refusing(Published):
+        async def check(self, *asked: object) -> CertificateVerdict:
+            return CertificateVerdict(reason)
+
+    world = Refusing(V1_2)
+    with pytest.raises(NoRoute) as caught:
+        await Routes(SETTINGS, world, world).find(SENDER, RECIPIENT, SDK_MESSAGE_EXTENDED, pki.NOW)
+    assert (caught.value.reason, caught.value.final) == (TransferReason.PEER_UNTRUSTED, final)
+    assert reason.value in caught.value.detail

@@ -161,6 +161,13 @@ def test_a_responder_whose_clock_is_half_a_minute_ahead_is_believed() -> None:
     assert reason(AP, evidence=evidence) is TrustReason.TRUSTED
 
 
+def test_a_list_of_another_issuer_with_the_same_key_revokes_nothing_of_this_one() -> None:
+    """Serial numbers are an issuer's own: the same number is another certificate there."""
+    namesake = ROOT.subordinate("Accesspunkt CA-SDK 2", 2)
+    namesake.revoke(AP)
+    assert reason(AP, evidence=Evidence((*EVIDENCE.crls, namesake.crl()))) is TrustReason.TRUSTED
+
+
 def test_a_list_that_somebody_else_signed_proves_nothing() -> None:
     impostor = pki.root("Rot", 6).subordinate("Accesspunkt CA-SDK", 7)
     assert reason(AP, evidence=Evidence((ROOT.crl(), impostor.crl()))) is TrustReason.REVOCATION_UNKNOWN

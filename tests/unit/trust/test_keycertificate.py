@@ -155,6 +155,13 @@ def test_validity_is_asked_for_when_it_is_used_first() -> None:
     assert flaws(certificate(), replace(EXPECTED, used_from=NOW + 366 * DAY)) == (Flaw.EXPIRED,)
 
 
+def test_validity_is_judged_also_where_nothing_is_known_of_the_issuer() -> None:
+    early = certificate(issuer=ELSEWHERE, not_before=NOW + DAY)
+    assert flaws(early) == (Flaw.ISSUER, Flaw.EARLY)
+    late = certificate(issuer=ELSEWHERE, not_after=NOW - DAY / 2)
+    assert flaws(late) == (Flaw.ISSUER, Flaw.EXPIRED)
+
+
 def test_an_issuer_that_came_with_the_certificate_is_no_anchor_but_may_lead_to_one() -> None:
     any_path = replace(EXPECTED, issuers=ChainPolicy((ROOT.certificate,)))
     assert flaws(certificate(), any_path) == (Flaw.ISSUER,)
