@@ -190,6 +190,55 @@ async def test_seconds_are_counted_down_and_the_page_goes_on_by_itself(gallery: 
         await page.wait_for_url("**/way")
 
 
+async def test_what_is_typed_is_saved_within_three_seconds_and_again_after_an_outage(gallery: Served) -> None:
+    async with gallery.visitor() as page:
+        await page.clock.install()
+        await page.goto(gallery.address("/compose"))
+        text, status = page.get_by_label("Text", exact=True), page.get_by_role("status")
+        await text.fill("Första raden")
+        await page.clock.run_for(2900)
+        assert gallery.gallery.saved == []
+        await page.clock.run_for(200)
+        await expect(status).to_have_text("Sparat, version 1")
+        gallery.gallery.down = True
+        await text.fill("Andra raden")
+        await page.clock.run_for(3100)
+        await expect(status).to_have_text("Inte sparat än. Ett nytt försök görs av sig självt.")
+        gallery.gallery.down = False
+        await page.clock.run_for(3100)
+        await expect(status).to_have_text("Sparat, version 2")
+        assert gallery.gallery.saved == ["Första raden", "Andra raden"]
+        await page.clock.run_for(60_000)
+        assert len(gallery.gallery.saved) == 2
+
+
+async def test_files_are_dropped_and_pasted_and_the_room_that_is_left_is_shown(gallery: Served) -> None:
+    bring = """
+        ([kind, name, size]) => {
+            const brought = new DataTransfer();
+            brought.items.add(new File([new Uint8Array(size)], name, {type: 'application/pdf'}));
+            const more = {bubbles: true, cancelable: true};
+            const event = kind === 'drop'
+                ? new DragEvent('drop', {...more, dataTransfer: brought})
+                : new ClipboardEvent('paste', {...more, clipboardData: brought});
+            return document.querySelector('#text').dispatchEvent(event);
+        }
+    """
+    async with gallery.visitor() as page:
+        await page.goto(gallery.address("/compose"))
+        assert await page.evaluate(bring, ["drop", "Underlag.pdf", 3_000_000]) is False
+        assert await page.evaluate(bring, ["paste", "Bild.pdf", 6_000_000]) is False
+        await expect(page.locator("[data-room] li")).to_have_text(
+            ["Underlag.pdf, 3 000 kB", "Bild.pdf, 6 000 kB"]
+        )
+        await expect(page.locator("[data-room-text]")).to_have_text("12 / 30 MB")
+        await page.get_by_label("Till").fill("Mullsjö kommun")
+        await page.get_by_label("Text", exact=True).fill("Här kommer underlaget.")
+        await page.get_by_role("button", name="Granska innan du skickar").click()
+        await page.wait_for_url("**/review")
+    assert [sink.bytes for _, sink in gallery.gallery.files] == [3_000_000, 6_000_000]
+
+
 async def test_a_menu_closes_on_escape_and_gives_the_focus_back(gallery: Served) -> None:
     async with gallery.visitor() as page:
         await page.goto(gallery.address("/list"))

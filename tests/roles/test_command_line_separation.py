@@ -174,6 +174,7 @@ NO_RECORDS: dict[Path_, str] = {
     ("demo",): "runs an installation of its own, in a folder of its own",
     ("serve",): "serves all, each by the interfaces that are tried elsewhere",
     ("config", "check"): OF_NO_VAULT,
+    ("witness", "serve"): OF_NO_VAULT,
     ("config", "reference"): OF_NO_VAULT,
     ("org", "list"): OF_THE_OPERATOR,
     ("peers", "list"): OF_PEERS,

@@ -32,6 +32,7 @@ MAY_IMPORT = {
     "scheduling": frozenset({"contracts", "wire"}),
     "rights": frozenset({"wire"}),
     "net": frozenset({"contracts", "trust", "wire"}),
+    "transparency": frozenset({"audit", "contracts", "net", "wire"}),
     "web": frozenset({"contracts", "net", "trust", "wire"}),
     "vault": frozenset({"audit", "contracts", "keystore", "scheduling", "wire"}),
     "config": frozenset({"contracts", "keystore", "net", "trust", "wire"}),
@@ -60,6 +61,7 @@ MAY_IMPORT = {
         "isolationcheck",
         "portability",
         "processes",
+        "transparency",
     },
     "bootstrap": frozenset(),
 }

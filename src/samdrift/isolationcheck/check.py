@@ -1,4 +1,4 @@
-"""The check itself: plants, tries everything both ways, removes, signs, and tells every organisation.
+"""The check itself: plants, tries everything both ways, removes, signs, and notifies every organisation.
 
 Attempts at the gate: as everybody who is somebody else, and for another's records in one's own vault.
 """
@@ -105,7 +105,7 @@ async def at_gate(
             opening = gate.open(principal, theirs, role, Purpose.READ)
             ledger.tried(GATE, f"open {role}", actor, await _enters(opening))
         noted = await _denials(gate, theirs, role, end)
-        leak = "" if noted >= len(everybody) else "the organisation's log does not tell of each denial"
+        leak = "" if noted >= len(everybody) else "the organisation's log does not record each denial"
         ledger.tried(LOG, f"open {role} without a trace", "anybody", leak)
     if gate.registry.serves(theirs, Role.ACCESS_POINT):
         for actor, principal in not_staff(own, theirs).items():
@@ -134,9 +134,9 @@ async def _learned(vault: Any, question: Question, planted: Planted, *, compare:
     """
     told = await _told(vault, question, planted)
     if any(trace in told for trace in planted.traces):
-        return "the answer tells of it"
+        return "the answer reveals it"
     if compare and told != await _told(vault, question, nonexistent(planted.created_at)):
-        return "the answer is another one than for what nobody has"
+        return "the answer differs from the one for what does not exist"
     return ""
 
 
@@ -217,7 +217,7 @@ async def _log_end(gate: Gate, organisation: ParticipantIdentifier, role: Role) 
 
 
 async def _denials(gate: Gate, organisation: ParticipantIdentifier, role: Role, after: int) -> int:
-    """How many denials the organisation's log has got since."""
+    """Return the number of denials that the organisation's log has got since."""
     async with gate.open(CHECKER, organisation, role, Purpose.MAINTAIN) as vault:
         entries = await vault.log(after, _MOST)
     return sum(entry.event == AuditEvent.VAULT_OPENING_DENIED for entry in entries)
@@ -243,7 +243,7 @@ class Ground:
 
 
 async def check(config: Config) -> tuple[result.Document, list[ParticipantIdentifier]]:
-    """Check the installation; returns the signed result, and the organisations whose logs could not be told.
+    """Check the installation; returns the signed result, and the organisations whose logs lack it.
 
     Nothing of any organisation but the canaries is touched.
     """
@@ -375,7 +375,7 @@ def _issuers_of_d(ground: Ground) -> Path | None:
 
 
 async def tell(gate: Gate, found: result.Document) -> list[ParticipantIdentifier]:
-    """Write the result in the log of every organisation that is hosted here; gives those that have it not."""
+    """Log the result for every organisation that is hosted here; return those whose log lacks it."""
     untold, facts = [], result.facts(found)
     for organisation in sorted({one.organisation for one in gate.registry.all()}, key=str):
         try:

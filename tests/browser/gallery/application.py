@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, RedirectResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
@@ -46,6 +46,8 @@ class Gallery:
 
     def __init__(self, scene: Scene, beside: dict[str, Site] | None = None) -> None:
         self.scene = scene
+        self.saved: list[str] = []
+        self.down = False
         self.files: list[tuple[FilePart, Counting]] = []
         self.beside = beside or {}
         self.pages = Pages(Texts(), Assets(), scene.clock, [TEMPLATES])
@@ -66,6 +68,7 @@ class Gallery:
         routes = [Route(path, signed_in(self._shown(template))) for path, template in shown.items()]
         posted = [
             Route("/compose", self.compose, methods=["POST"]),
+            Route("/save", self.save, methods=["POST"]),
             Route("/undo", self.send, methods=["POST"]),
             Route("/forgetful", self.forgetful, methods=["POST"]),
             Route("/broken", self.broken),
@@ -119,6 +122,14 @@ class Gallery:
         if form.errors:
             return self._page(request, "compose.html", 422, form=form)
         return RedirectResponse("/review", 303)
+
+    async def save(self, request: Request) -> Response:
+        """Keep the text of a draft."""
+        form = await received(request)
+        if self.down:
+            return Response(status_code=503)
+        self.saved.append(form["text"])
+        return JSONResponse({"said": f"Sparat, version {len(self.saved)}"})
 
     async def _sink(self, part: FilePart) -> FileSink:
         sink = Counting()

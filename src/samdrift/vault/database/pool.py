@@ -46,7 +46,7 @@ async def _as_it_is(login: Login) -> Session:
 class Patience:
     """Seconds that are waited before a connection is opened or closed that might not have to be."""
 
-    own: float = 0.05
+    own: float = 0.1
     """For one of the login's own connections to come back, before another is opened."""
     busy: float = 0.5
     """Since a connection was used, in which its vault counts as busy."""
