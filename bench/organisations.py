@@ -76,7 +76,7 @@ class Options:
 
 
 @dataclass(slots=True)
-class _Found:
+class Found:
     """What was measured with one number of organisations."""
 
     number: int
@@ -90,7 +90,7 @@ class _Found:
     """Bytes, after the idle time."""
     cold: float = 0.0
     warm: tuple[float, ...] = ()
-    warm_server: tuple[float, ...] = ()
+    warm_server: tuple[float, ...] = (0.0,)
     """Milliseconds of CPU per exchange."""
     warm_logins: float = 0.0
     """Per exchange."""
@@ -101,7 +101,7 @@ class _Found:
 def rows(options: Options | None = None) -> list[Row]:
     """Measure each number of organisations, from the fewest on."""
     options = options or Options()
-    found: list[_Found] = []
+    found: list[Found] = []
     for number in sorted(options.numbers):
         with tempfile.TemporaryDirectory(prefix="samdrift-organisations-") as folder:
             _progress(f"{number} organisations")
@@ -113,13 +113,15 @@ def _progress(what: str) -> None:
     print(what, file=sys.stderr, flush=True)
 
 
-async def _measured(folder: Path, number: int, options: Options) -> _Found:
-    found = _Found(number)
+async def _measured(folder: Path, number: int, options: Options) -> Found:
+    found = Found(number)
     cast = tuple(map(_organisation, range(number)))
     operator = DemoOperator("operator", "AP0090-SDK-DEMO", cast)
     async with federation_running(folder / "federation") as federation:
         with _spare_keys():
-            enrolled = await enrol(federation, operator, folder / "operator")
+            await enrol(federation, operator, folder / "operator")
+        # That took minutes: ports that were free then may be taken by now.
+        enrolled = await enrol(federation, operator, folder / "operator")
         gc.collect()
         with _counted_logins() as logins:
             began, before = time.monotonic(), time.process_time()
@@ -135,7 +137,7 @@ async def _measured(folder: Path, number: int, options: Options) -> _Found:
     return found
 
 
-async def _idle(found: _Found, processes: _Processes, seconds: float) -> None:
+async def _idle(found: Found, processes: _Processes, seconds: float) -> None:
     gc.collect()
     began, own, server = time.monotonic(), processes.own_cpu(), processes.server_cpu()
     await asyncio.sleep(seconds)
@@ -146,7 +148,7 @@ async def _idle(found: _Found, processes: _Processes, seconds: float) -> None:
 
 
 async def _traffic(
-    found: _Found,
+    found: Found,
     processes: _Processes,
     operator: Operator,
     cast: Sequence[DemoOrganisation],
@@ -213,7 +215,7 @@ async def _exchange(sender: Party, recipient: Party) -> None:
             await news.beyond(sender.organisation, count, 10)
 
 
-def _rows(found: _Found, fewest: _Found) -> list[Row]:
+def _rows(found: Found, fewest: Found) -> list[Row]:
     judged = found.number == _MOST
     name = f"{found.number} organisations"
     start = f"{name}: start"

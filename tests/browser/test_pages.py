@@ -24,7 +24,7 @@ PAGES = (
         "/compose",
         "/console",
     ),
-    *("/nothing", "/signed-out"),
+    *("/nothing", "/signed-out", "/hostile", "/hostile-table"),
 )
 
 
@@ -190,6 +190,55 @@ async def test_seconds_are_counted_down_and_the_page_goes_on_by_itself(gallery: 
         await page.wait_for_url("**/way")
 
 
+async def test_what_is_typed_is_saved_within_three_seconds_and_again_after_an_outage(gallery: Served) -> None:
+    async with gallery.visitor() as page:
+        await page.clock.install()
+        await page.goto(gallery.address("/compose"))
+        text, status = page.get_by_label("Text", exact=True), page.get_by_role("status")
+        await text.fill("Första raden")
+        await page.clock.run_for(2900)
+        assert gallery.gallery.saved == []
+        await page.clock.run_for(200)
+        await expect(status).to_have_text("Sparat, version 1")
+        gallery.gallery.down = True
+        await text.fill("Andra raden")
+        await page.clock.run_for(3100)
+        await expect(status).to_have_text("Inte sparat än. Ett nytt försök görs av sig självt.")
+        gallery.gallery.down = False
+        await page.clock.run_for(3100)
+        await expect(status).to_have_text("Sparat, version 2")
+        assert gallery.gallery.saved == ["Första raden", "Andra raden"]
+        await page.clock.run_for(60_000)
+        assert len(gallery.gallery.saved) == 2
+
+
+async def test_files_are_dropped_and_pasted_and_the_room_that_is_left_is_shown(gallery: Served) -> None:
+    bring = """
+        ([kind, name, size]) => {
+            const brought = new DataTransfer();
+            brought.items.add(new File([new Uint8Array(size)], name, {type: 'application/pdf'}));
+            const more = {bubbles: true, cancelable: true};
+            const event = kind === 'drop'
+                ? new DragEvent('drop', {...more, dataTransfer: brought})
+                : new ClipboardEvent('paste', {...more, clipboardData: brought});
+            return document.querySelector('#text').dispatchEvent(event);
+        }
+    """
+    async with gallery.visitor() as page:
+        await page.goto(gallery.address("/compose"))
+        assert await page.evaluate(bring, ["drop", "Underlag.pdf", 3_000_000]) is False
+        assert await page.evaluate(bring, ["paste", "Bild.pdf", 6_000_000]) is False
+        await expect(page.locator("[data-room] li")).to_have_text(
+            ["Underlag.pdf, 3 000 kB", "Bild.pdf, 6 000 kB"]
+        )
+        await expect(page.locator("[data-room-text]")).to_have_text("12 / 30 MB")
+        await page.get_by_label("Till").fill("Mullsjö kommun")
+        await page.get_by_label("Text", exact=True).fill("Här kommer underlaget.")
+        await page.get_by_role("button", name="Granska innan du skickar").click()
+        await page.wait_for_url("**/review")
+    assert [sink.bytes for _, sink in gallery.gallery.files] == [3_000_000, 6_000_000]
+
+
 async def test_a_menu_closes_on_escape_and_gives_the_focus_back(gallery: Served) -> None:
     async with gallery.visitor() as page:
         await page.goto(gallery.address("/list"))
@@ -274,6 +323,31 @@ async def test_hostile_text_is_shown_and_runs_nowhere(gallery: Served) -> None:
         await page.goto(gallery.address("/list"))
         await expect(page.get_by_text("faktura⟦U+202E⟧fdp.exe")).to_be_visible()
         await expect(page.get_by_text("Okänd <script>alert(1)</script>")).to_be_visible()
+
+
+@pytest.mark.parametrize("path", ["/hostile", "/hostile-table"])
+async def test_text_that_means_harm_in_every_field_is_shown_as_text(gallery: Served, path: str) -> None:
+    """256-character names, a thousand references, and a text that is built to take long."""
+    async with gallery.visitor() as page:
+        dialogs: list[str] = []
+        page.on("dialog", lambda dialog: dialogs.append(dialog.message))
+        await page.goto(gallery.address(path))
+        assert await page.locator("main img").count() == 0
+        await expect(
+            page.get_by_text('<img src=x onerror="alert(1)"> ⟦U+202E⟧{{ 7 * 7 }}').first
+        ).to_be_visible()
+        assert dialogs == []
+
+
+async def test_on_paper_there_is_what_was_read_and_nothing_to_press(gallery: Served) -> None:
+    async with gallery.visitor() as page:
+        await page.goto(gallery.address("/conversation"))
+        await page.emulate_media(media="print")
+        for shown in ("h1", "#m1", "#m2", ".note", ".band.confidential"):
+            await expect(page.locator(shown).first).to_be_visible()
+        for hidden in (".nav", ".list", ".actions", ".search", ".top-end", ".button"):
+            await expect(page.locator(hidden).first).not_to_be_visible()
+        assert len(await page.pdf()) > 10_000
 
 
 async def test_the_browser_itself_refuses_what_the_policy_forbids(gallery: Served) -> None:

@@ -376,7 +376,7 @@ def test_what_the_source_says_is_missing_is_on_the_page() -> None:
 def test_the_page_says_where_and_why() -> None:
     shown = page((_row("", CITED, PROOF), _row("not built: later")))
     proof = "[it](../tests/unit/wire/test_receipt.py)"
-    assert f"| 3.1 a | summary | `wire.receipt.rules: check` | {proof} |" in shown
+    assert f"| 3.1 a | summary | `wire.receipt: check` | {proof} |" in shown
     assert "| 3.1 a | summary | not built: later |  |" in shown
     assert "| **All** | 2 | 1 | 0 | 0 | 1 | 0 | 0 |" in shown
     assert all(difference.what in shown for difference in DIFFERENCES)

@@ -235,7 +235,7 @@ class Inbound:
     async def _spool(self, reception: Reception, writer: BodyWriter, header: SignedHeader) -> _Arrived:
         """Store the pieces as they come while the envelope's header is read from them.
 
-        A broken envelope is read to its end all the same: the answer tells of
+        A broken envelope is read to its end all the same: the answer speaks of
         the transfer alone, never of payload validation (transport-profile-as4 2.9).
 
         Clauses: component-accesspoint 3.2.2 a; transport-profile-as4 2.6 a.

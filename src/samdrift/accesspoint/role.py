@@ -39,7 +39,7 @@ class Surroundings:
     discovery: Discovery
     checks: CertificateChecks
     client: HttpClient
-    """For posting to peers; its TLS context is the operator's choice (transport-profile-as4 2.4)."""
+    """Client that posts to peers; its TLS context is the operator's choice (transport-profile-as4 2.4)."""
     clock: Clock
     rng: Random
     meters: Meters

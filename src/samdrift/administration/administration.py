@@ -51,7 +51,7 @@ async def administering(config: Config, *, begin: bool = False) -> AsyncIterator
 async def provisioning(
     settings: VaultSettings, *, begin: bool = False
 ) -> AsyncIterator[tuple[KeyStore, Provisioner]]:
-    """As :func:`administering` with the administrator's login alone, whatever state the others are in."""
+    """Enter like :func:`administering` by the administrator's login alone, whatever the others' state."""
     keys = await asyncio.to_thread(partial(open_keys, settings, begin=begin))
     provisioner = await Provisioner.connect(settings, keys=keys)
     try:

@@ -1,6 +1,6 @@
 """The checklist of an organisation: each item that it needs to be ready, in order, judged from facts. Pure.
 
-An item that nobody could look at is told as not checked, and an organisation
+An item that could not be looked at is reported as not checked, and an organisation
 with one is not ready: what is not known is never passed.
 """
 
@@ -34,7 +34,7 @@ CREATE, INSTALL = "samdrift org keys create", "samdrift org keys install"
 
 
 class State(StrEnum):
-    """How an item stands."""
+    """State of an item."""
 
     DONE = "done"
     SOON = "soon"
@@ -67,18 +67,18 @@ class Facts:
 
     organisation: ParticipantIdentifier
     roles: tuple[Role, ...]
-    """Those that it is meant to have here."""
+    """Roles that it is meant to have here."""
     now: datetime
     entry: OrganisationConfig | None = None
     vaults: Mapping[Role, RegistrationState] = field(default_factory=dict)
     keys: HeldKeys = field(default_factory=HeldKeys)
-    """Those in the vault of its message service."""
+    """Keys in the vault of its message service."""
     unassigned: tuple[str, ...] = ()
     """Functional addresses whose messages no message client would get."""
     certificates: tuple[x509.Certificate, ...] = ()
     """Our access point's, the newest first; empty where there is none here."""
     address: str = ""
-    """Where peers reach our access point, as the configuration has it."""
+    """Address at which peers reach our access point, as the configuration has it."""
     registrations: Mapping[DocumentIdentifier, Asked[ServiceMetadata]] = field(default_factory=dict)
     """Answers of SML and SMP, by type of message; receipts last."""
     listed: Asked[Organisation] = Asked(unknown="not asked")
@@ -92,7 +92,7 @@ class Facts:
     lost_marks: Asked[tuple[LostMarks, ...]] = Asked(())
     """Losses of marks of session keys that are not accepted, in the vault of its message service."""
     server_certificates: tuple[x509.Certificate, ...] = ()
-    """Those that the installation shows as a TLS server, the newest first."""
+    """Certificates that the installation shows as a TLS server, the newest first."""
     in_token: tuple[Role, ...] = ()
     """Roles whose vaults open with the organisation's token alone."""
 
@@ -126,14 +126,17 @@ def _configuration(facts: Facts) -> Items:
             "configuration",
             State.MISSING,
             "has no entry in the configuration file",
-            "add the entry below to it, completed, and start serve anew",
+            "add the entry below to it, completed, and restart serve",
         )
 
 
 def _vaults(facts: Facts) -> Items:
     for role in facts.roles:
         name, state = f"vault {role.value}", facts.vaults.get(role)
-        if state is RegistrationState.ACTIVE:
+        if state is RegistrationState.ACTIVE and facts.locked and role not in facts.locked:
+            todo = f"samdrift org lock {facts.organisation}, with its officer"
+            yield Item(name, State.MISSING, "opens without its officer, who opens the others", todo)
+        elif state is RegistrationState.ACTIVE:
             yield Item(name, State.DONE, "is there")
         elif state is RegistrationState.SUSPENDED:
             todo = f"samdrift org resume {facts.organisation}"
@@ -189,7 +192,7 @@ def _key(facts: Facts, name: KeyName, held: Sequence[HeldKey]) -> Item:
     if Standing.WAITS in standings:
         todo = f"have the request certified, then {INSTALL} {organisation} {name} FILE"
         return Item(item, State.MISSING, "waits for its certificate", todo)
-    text = "has been revoked, and there is no other" if held else "has not been made"
+    text = "has been revoked and has no successor" if held else "has not been made"
     return Item(item, State.MISSING, text, again)
 
 
@@ -321,7 +324,7 @@ def _certified(
     if ours[0] not in published:
         return Item(item, State.SOON, "an older certificate of ours is published", todo)
     if strangers:
-        text = "ours is published, beside one that is revoked or not ours"
+        text = "ours is published, together with one that is revoked or not ours"
         return Item(item, State.SOON, text, f"have it taken away; {todo}")
     return Item(item, State.DONE, "ours is published")
 

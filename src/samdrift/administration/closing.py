@@ -62,7 +62,7 @@ _REMAINS_IN_SWEDISH = (
 
 @dataclass(frozen=True, slots=True)
 class DestructionVerdict:
-    """Whether a certificate is as its signer made it; everything but the reason is there only then."""
+    """Verdict on a certificate; everything but the reason is there only when it is as its signer made it."""
 
     valid: bool
     reason: str
@@ -97,7 +97,7 @@ def verify(data: bytes) -> DestructionVerdict:
         ended_at = signatures.time_of(facts["ended_at"])
         signer = signatures.signer({"certificate": facts, "text": text}, document["signature"])
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        return DestructionVerdict(False, "is no certificate of destruction")
+        return DestructionVerdict(False, "is not a certificate of destruction")
     if signer is None:
         return DestructionVerdict(False, "the signature does not hold: it was changed after it was signed")
     return DestructionVerdict(True, "the signature holds", facts, text, signer, ended_at)

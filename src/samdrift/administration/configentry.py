@@ -47,7 +47,7 @@ def _clients(facts: Facts) -> str:
 
 
 def _interface_c(config: Config) -> str:
-    """Where its access point is: where that of the others is."""
+    """Return the address of its access point: that of the other organisations."""
     for one in config.organisations:
         if one.access_point:
             return one.access_point

@@ -54,7 +54,7 @@ class PublishedKey:
 
 @dataclass(frozen=True, slots=True)
 class Publication:
-    """All that is handed in."""
+    """Everything that is handed in to have an organisation's certificates published."""
 
     federation: str
     owner: Owner
@@ -70,7 +70,7 @@ def documents(base_model: bool) -> tuple[DocumentIdentifier, ...]:
 
 
 def to_publish(held: Iterable[HeldKey], now: datetime) -> tuple[PublishedKey, ...]:
-    """Which of the keys are published now."""
+    """Return the keys that are published now."""
     found = sorted(
         (key for key in held if key.name in _TYPES and key.certificate and not key.state.revoked),
         key=lambda key: key.number,
@@ -88,7 +88,7 @@ def to_publish(held: Iterable[HeldKey], now: datetime) -> tuple[PublishedKey, ..
 
 
 def document(publication: Publication) -> dict[str, Any]:
-    """As a JSON document."""
+    """Return the publication as a JSON document."""
     owner = publication.owner
     return {
         "format": "samdrift-publication-1",
@@ -108,7 +108,7 @@ def document(publication: Publication) -> dict[str, Any]:
 
 
 def swedish(publication: Publication) -> str:
-    """As a text to print, compare and sign."""
+    """Return the publication as a text to print, compare and sign."""
     return "\n".join(map(printable, _lines(publication))) + "\n"
 
 

@@ -51,7 +51,7 @@ class Federation:
 
 @contextlib.asynccontextmanager
 async def asking(config: Config, now: datetime) -> AsyncIterator[Federation]:
-    """Services to ask, with the address book read once; what cannot be reached is told as unknown."""
+    """Services to ask, with the address book read once; what cannot be reached is reported as unknown."""
     book = await _address_book(config, now)
     async with discovering(config) as discovery:
         yield Federation(discovery, book)
@@ -70,7 +70,7 @@ async def discovering(config: Config) -> AsyncIterator[Discovery]:
 
 
 class _Untold:
-    """Stands where nobody can be asked."""
+    """Used where there is no service to ask."""
 
     def __init__(self, why: str) -> None:
         self._why = why

@@ -5,7 +5,7 @@ with short names. Each header is exactly what the writer makes of its name, size
 and time; anything else (links, folders, other types, names that lead elsewhere,
 further headers) is refused unread.
 
-A file or folder that somebody is given: whole and durable under its name, or not there.
+A file or folder that is handed over: whole and durable under its name, or not there.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class Member:
 
 
 class ArchiveWriter:
-    """Writes files one after another; of each it gives the line that ``sha256sum`` reads."""
+    """Writes files one after another; of each it returns the line that ``sha256sum`` reads."""
 
     def __init__(self, sink: Writing, time: int) -> None:
         self._sink = sink
@@ -123,7 +123,7 @@ class ArchiveReader:
         self.line = _line(member, digest.hexdigest())
 
     async def whole(self, member: Member, most: int) -> bytes:
-        """The content of a file of at most so many bytes."""
+        """The content of a file, up to a limit of bytes."""
         if member.size > most:
             raise damaged(f"{member.name} is larger than such a file may be")
         return b"".join([piece async for piece in self.pieces(member)])
@@ -222,7 +222,7 @@ def _there(out: Path) -> MoveError:
 
 
 def _empty(folder: Path) -> None:
-    """Nothing is left of what a killed one wrote."""
+    """Remove what a killed run wrote."""
     for each in folder.iterdir():
         if each.is_dir() and not each.is_symlink():
             shutil.rmtree(each)

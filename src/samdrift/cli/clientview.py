@@ -141,7 +141,7 @@ def _harmless(name: str) -> str:
 
 
 def _cut(text: str, most: int) -> str:
-    """As much of it as has so many bytes."""
+    """Return the beginning that fits into a number of bytes."""
     return text.encode()[:most].decode("utf-8", "ignore")
 
 

@@ -218,7 +218,7 @@ def give_up(
     now = datetime.now(UTC)
     return _answer(
         _with_queues(config, organisation, by, lambda queues: queues.give_up(identifier, reason, now)),
-        "has failed, and its sender is told",
+        "has failed, and its sender is notified",
     )
 
 

@@ -96,9 +96,7 @@ def _organisation(
 def _show(one: dict[str, Any]) -> None:
     print_line(f"{one['organisation']}  tokens at {one['token_endpoint']}")
     for client in one["clients"]:
-        patterns = " ".join(client["addresses"]) + (
-            "  and what is nobody else's" if client["default"] else ""
-        )
+        patterns = " ".join(client["addresses"]) + ("  and all other addresses" if client["default"] else "")
         print_line(f"  client {client['id']}: {patterns.strip()}")
         print_line(f"    by {client['issuer']}")
     for address, names in one["addresses"].items():

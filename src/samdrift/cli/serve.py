@@ -35,7 +35,7 @@ _COMMAND = (sys.executable, "-P", "-m", "samdrift.cli.main", "serve")
 
 
 class Which(StrEnum):
-    """Which roles to run; all are those that the configuration has a table for."""
+    """Roles to run; ``all`` stands for those that the configuration has a table for."""
 
     AP = "ap"
     MT = "mt"

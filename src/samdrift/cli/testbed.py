@@ -68,7 +68,7 @@ def run_cases(
     folder: Folder = _FOLDER,
     model: Annotated[Model, typer.Option(help="The transport model.")] = Model.EXTENDED,
     wait: Annotated[float, typer.Option(min=0, help="Seconds to wait for what is under way.")] = 60,
-    again: Annotated[bool, typer.Option("--again", help="Begin the cases named by --case anew.")] = False,
+    again: Annotated[bool, typer.Option("--again", help="Start the cases named by --case again.")] = False,
     by: By = None,
     as_json: AsJson = False,
 ) -> int:

@@ -24,7 +24,7 @@ class Unreadable(InterfaceError):
 
 @dataclass(frozen=True, slots=True)
 class Issue:
-    """One thing that is wrong, as the message service tells it (api-mt-mk, "Felhantering")."""
+    """One fault, as the message service reports it (api-mt-mk, "Felhantering")."""
 
     code: str
     title: str
@@ -37,7 +37,7 @@ class Issue:
 
 
 class Refused(InterfaceError):
-    """The message service, or the authorisation server, says no; ``issues`` say why when it told."""
+    """The message service, or the authorisation server, says no; ``issues`` hold its reasons."""
 
     def __init__(self, status: int, text: str, issues: tuple[Issue, ...] = ()) -> None:
         told = "; ".join(map(str, issues)) or text
@@ -45,7 +45,7 @@ class Refused(InterfaceError):
         self.status = status
         self.issues = issues
         self.explained = bool(told)
-        """Whether the refusal came with a document that says why, as a message service's own does."""
+        """True when the refusal came with a document that says why, as a message service's own does."""
 
 
 def refusal(status: int, body: bytes) -> Refused:

@@ -40,7 +40,7 @@ _WHITE_SPACE: Final = b" \t\r\n"
 
 @dataclass(frozen=True, slots=True)
 class FilePlace:
-    """Which file of a message: the places of its document and, in that, of the file, both from 0."""
+    """One file of a message: the places of its document and, in that, of the file, both from 0."""
 
     document: int
     file: int
@@ -61,7 +61,7 @@ class FilePiece:
 
 
 class FileSink(Protocol):
-    """Where the files of a message go while it is read."""
+    """The receiver of a message's files while it is read."""
 
     async def write(self, piece: FilePiece) -> None:
         """Take a piece; those of a file come in order, file after file."""
@@ -147,7 +147,7 @@ class JsonStream:
         return quote + 1
 
     def _end_of_string(self, piece: bytes, at: int) -> int:
-        """Where the string, or what is here of it, ends; an escape that is cut in two waits for its rest."""
+        """Return the end of the string, or of its part here; an escape cut in two waits for its rest."""
         found = _IN_STRING.match(piece, at)
         assert found is not None
         end = found.end()
@@ -227,7 +227,7 @@ class _Tree:
         self._given_out = items
         self._open: list[dict[str, Value] | list[Value]] = []
         self._path: list[str | int] = []
-        """For each open value the name or place of what comes next in it."""
+        """Name or place, for each open value, of what comes next in it."""
         self._named = False
         """A name has come and its value has not."""
         self._left_out = False
@@ -239,7 +239,7 @@ class _Tree:
         self._left_out = True
 
     def file_place(self) -> FilePlace | None:
-        """Which file's content comes next, if it is one's."""
+        """Return the file whose content comes next, if it is a file's."""
         if not self._named:
             return None
         match self._path:

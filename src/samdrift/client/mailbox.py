@@ -46,7 +46,7 @@ Document = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """Which messages to list; what is left empty does not matter (api-mt-mk 3, getMessageByFilter)."""
+    """Selection of the messages to list; an empty field does not matter (api-mt-mk 3, getMessageByFilter)."""
 
     status: str = ""
     sender_address: str = ""
@@ -75,7 +75,7 @@ class ServerEvent:
 
 
 class EventStream:
-    """Takes the stream piece by piece and gives the events that are whole."""
+    """Accepts the stream piece by piece and returns the events that are whole."""
 
     def __init__(self) -> None:
         self._rest = b""
@@ -131,7 +131,7 @@ class Mailbox:
         """Messages without their content, the newest first, over all pages.
 
         A service whose pages go on without a message, or lead back to one that was
-        asked for, gives no usable answer.
+        asked for, returns no usable answer.
 
         Clauses: api-mt-mk 4.1 step 6, 4.2 step 3.
         """
@@ -165,7 +165,7 @@ class Mailbox:
 
         With ``files``, the content of each file goes there as it comes, and is not in the document: a
         message of 30 MB is never held whole. :class:`~samdrift.client.errors.Unreadable` when what came is
-        not a message; :meth:`raw` gives it as it is.
+        not a message; :meth:`raw` returns it unchanged.
 
         Clauses: api-mt-mk 4.2 step 6.
         """

@@ -60,7 +60,7 @@ class Correspondent:
 
 @dataclass(frozen=True, slots=True)
 class Attachment:
-    """A file to send; its type is told from its name when none is given."""
+    """A file to send; its type follows from its name if none is given."""
 
     name: str
     source: Source

@@ -231,9 +231,9 @@ class VaultConfig:
             "Time after which an unused database connection is closed.",
             POSITIVE,
             unit="seconds",
-            otherwise="half a second for each vault, at least 30 seconds",
+            otherwise="a second for each vault, at least 60",
             since="0.2",
-            example="300",
+            example="600",
         ),
     ] = None
     control: Annotated[

@@ -55,11 +55,11 @@ class Places:
 
     listen_a: str
     address_a: str
-    """Where peers reach it, as registered in SMP."""
+    """Address at which peers reach it, as registered in SMP."""
     listen_c: str
     listen_d: str
     listen_mk: str
-    """Where persons reach message clients; empty where no organisation has one."""
+    """Address at which persons reach message clients; empty if no organisation has one."""
     listen_gov: str
     name_server: str
     address_book: str
@@ -318,7 +318,7 @@ def _hosts(organisation: DemoOrganisation) -> dict[str, str]:
 
 
 def _page_address(operator: DemoOperator, role: Role) -> str:
-    """Where persons reach a role; empty where no organisation of the operator has it."""
+    """Return the address at which persons reach a role; empty if no organisation of the operator has it."""
     return _free_address() if any(role in one.roles for one in operator.organisations) else ""
 
 

@@ -54,7 +54,7 @@ from samdrift.wire.identifiers import ParticipantIdentifier
 GONE = "WS_PLUGIN:0009"
 """The fault for a message that does not wait (any more)."""
 _PAGE = 20
-"""Messages that one poll tells of."""
+"""Limit of messages that one poll reports."""
 _SOON = timedelta(seconds=30)
 _LATER = timedelta(minutes=10)
 """After which time a message is looked at again that did not come whole, or could not be used."""
@@ -67,7 +67,7 @@ class NotForUs(Exception):
 
 
 class WaitingMessages:
-    """Remembers the headers of what waits, so that each message is opened once to be told of.
+    """Remembers the headers of what waits, so that each message is opened once to be reported.
 
     A message that names another recipient, or is no envelope of the federation,
     is never handed on: it stays in Domibus, and the operator's log says why.
@@ -106,7 +106,7 @@ class WaitingMessages:
     def not_marked(self, message_id: str, refusal: PluginRefused) -> None:
         """A message that is safe with us, and that Domibus would not mark: it holds up no other.
 
-        It is told of again later, and marked again when it is found to be known.
+        It is reported again later, and marked again when it is found to be known.
         """
         if refusal.fault.code != GONE:
             self._pass_over(message_id, f"not marked, fault {refusal.fault.code}".strip(), _LATER)
@@ -170,7 +170,7 @@ _DELIVERED = frozenset({MessageStatus.ACKNOWLEDGED, MessageStatus.ACKNOWLEDGED_W
 _WAITS = frozenset({MessageStatus.SEND_ATTEMPT_FAILED, MessageStatus.WAITING_FOR_RETRY})
 _FAILED = frozenset({MessageStatus.SEND_FAILURE})
 _LOST = frozenset({MessageStatus.NOT_FOUND, MessageStatus.DELETED})
-"""Domibus has forgotten the message, or its content: how its transfer ended cannot be told any more."""
+"""Domibus has forgotten the message, or its content: how its transfer ended is no longer known."""
 
 _BY_CODE = {
     "EBMS:0005": TransferReason.PEER_UNREACHABLE,
@@ -208,7 +208,7 @@ def outcome(status: MessageStatus, errors: Sequence[ErrorEntry]) -> Outcome | No
     if status in _FAILED:
         return Outcome(TransferState.FAILED, *_cause(errors))
     if status in _LOST:
-        detail = f"{status.value}: Domibus cannot tell any more how the transfer ended"
+        detail = f"{status.value}: Domibus no longer knows how the transfer ended"
         return Outcome(TransferState.FAILED, TransferReason.GIVEN_UP, detail)
     return None
 
@@ -218,7 +218,7 @@ def _cause(errors: Sequence[ErrorEntry]) -> tuple[TransferReason, str]:
     signalled = [error for error in errors if error.by_peer]
     last = max(signalled or errors, key=lambda error: error.at, default=None)
     if last is None:
-        return TransferReason.GIVEN_UP, "Domibus tells no error"
+        return TransferReason.GIVEN_UP, "Domibus reports no error"
     detail = f"{last.code} {last.detail}".strip()
     if last.detail.strip() == _NOT_SERVICED:
         return TransferReason.NOT_SERVICED, detail
@@ -256,7 +256,7 @@ class Watch:
         self._fresh[envelope_id] = self._clock()
 
     def told(self, events: Iterable[TransferEvent]) -> None:
-        """The message service is told this, and keeps what it makes of it in its vault."""
+        """The message service is notified of this, and keeps what it makes of it in its vault."""
         for event in events:
             self._asked = None
             if event.state is not TransferState.QUEUED:
@@ -286,7 +286,7 @@ class Transfers:
     """Asks Domibus about one transfer after the other, and forgets none (invariant 8)."""
 
     def __init__(self, plugin: Plugin, watch: Watch, message_id: Callable[[str], str], clock: Clock) -> None:
-        """``message_id`` gives the id in Domibus of an envelope."""
+        """``message_id`` returns the id in Domibus of an envelope."""
         self._plugin = plugin
         self._watch = watch
         self._message_id = message_id
@@ -351,7 +351,7 @@ _INVALID = frozenset({"EBMS:0007", "EBMS:0009", "WS_PLUGIN:0005"})
 
 @dataclass(frozen=True, slots=True)
 class DomibusSettings:
-    """How one organisation stands at a Domibus."""
+    """Settings of one organisation at a Domibus."""
 
     organisation: ParticipantIdentifier
     party: str
@@ -394,7 +394,7 @@ class DomibusAccessPoint:
         return Submission(envelope_id, message.message_id, created)
 
     async def poll(self, after: int, wait: float, taken: Collection[str] = (), past: str = "") -> Poll:
-        """As the protocol says; events have the asker's own place, since Domibus numbers none."""
+        """Poll as the protocol has it; events have the asker's own place, since Domibus numbers none."""
         for item_id in taken:
             try:
                 await self._plugin.mark_downloaded(item_id)

@@ -43,7 +43,7 @@ class Order:
     by: str
     """The person who asks; recorded in the organisation's log."""
     section: bool = False
-    """Whether all that its logs say from the message on is to be in it: proves more, and tells more."""
+    """True to include all that its logs say from the message on: proves more, and reveals more."""
 
 
 async def gather(installation: Administration, order: Order, out: Path) -> bool:
@@ -112,7 +112,7 @@ class _Writing:
             vault.record(event, message=self._order.message_id, by=self._order.by)
 
     async def _transport_receipts(self, vault: AccessPointVault) -> None:
-        """As peers gave them for what was sent, and as they were given for what came in."""
+        """Add the receipts that peers gave for what was sent, and those given for what came in."""
         for name, entry in self._receipts_of(Role.ACCESS_POINT):
             ids = entry.ids
             if entry.event == AuditEvent.AP_TRANSFER_DELIVERED:
@@ -123,7 +123,7 @@ class _Writing:
                 await self._add(name, receipt)
 
     async def _peer_certificates(self, vault: AccessPointVault) -> None:
-        """Of the access points that the entries name."""
+        """Add the certificates of the access points that the entries name."""
         named = {verifying.named_certificate(one.entry.ids) for one in self._found}
         for sha256 in sorted(filter(None, named)):
             certificate = await vault.certificate(sha256)
@@ -131,14 +131,14 @@ class _Writing:
                 await self._add(verifying.certificate_file(sha256), certificate)
 
     async def _message_receipts(self, vault: MessageServiceVault) -> None:
-        """As they were given and as they came, also of a message that was deleted."""
+        """Add the message receipts, as sent and as received, also of a message that was deleted."""
         for name, entry in self._receipts_of(Role.MESSAGE_SERVICE):
             record = await vault.receipt(entry.ids["envelope"])
             if record is not None and record.message_id == self._order.message_id:
                 await self._add(name, await vault.receipt_body(record.id))
 
     async def _kept_digests(self, vault: MessageServiceVault) -> None:
-        """Which message, envelopes and receipts the entries are about."""
+        """Add the digests of the message, envelopes and receipts that the entries are about."""
         entries = [one.entry.ids for one in self._found if one.role is Role.MESSAGE_SERVICE]
         named = {ids.get(f"{what}_commitment") for what in verifying.COMMITTED for ids in entries} - {None}
         found = [await vault.digest(commitment) for commitment in sorted(filter(None, named))]
@@ -157,7 +157,7 @@ class _Writing:
             await self._add(verifying.DIGESTS_FILE, "".join(f"{line}\n" for line in lines).encode())
 
     async def _log(self, vault: Vault, role: Role) -> None:
-        """Where the log ends, and, when that is asked for, everything on the way there."""
+        """Note the end of the log and, when that is asked for, add every entry from the message up to it."""
         end = await vault.log_end()
         last = await vault.log(end - 1, 1)
         self._logs[role.value] = {

@@ -40,7 +40,7 @@ class Logged:
 
     role: Role
     former: bool
-    """Whether in one that the organisation brought from a former supplier."""
+    """True for an entry in a log that the organisation brought from a former supplier."""
     entry: LogEntry
 
 

@@ -132,7 +132,7 @@ class _Said:
     digests: dict[str, str] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
     entries: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
-    """Of each file ``log/``."""
+    """Entries of each file ``log/``."""
     sections: dict[str, list[tuple[int, str]]] = field(default_factory=dict)
     """Numbers and hashes of a role's section."""
     ends: dict[str, tuple[int, bytes]] = field(default_factory=dict)
@@ -224,7 +224,7 @@ def _look(said: _Said, name: str, data: bytes) -> None:
     try:
         if folder == "log":
             said.entries[name] = [_entry(line) for line in data.splitlines()]
-            said.findings.append(Finding(name, True, f"{len(said.entries[name])} entries give their hashes"))
+            said.findings.append(Finding(name, True, f"{len(said.entries[name])} entries match their hashes"))
         elif folder == "section":
             _take_section(said, name, data)
         elif folder == TRANSPORT_RECEIPTS:
@@ -237,16 +237,16 @@ def _look(said: _Said, name: str, data: bytes) -> None:
             said.findings.append(_peer_certificate(name, data))
         elif name == DIGESTS_FILE:
             said.kept = dict(map(_kept, data.splitlines()))
-            said.findings.append(Finding(name, True, "each gives the commitment that it is listed for"))
+            said.findings.append(Finding(name, True, "each matches the commitment that it is listed for"))
         else:
-            said.findings.append(Finding(name, False, "is no part of evidence"))
+            said.findings.append(Finding(name, False, "is not a part of evidence"))
     except (ValueError, KeyError, TypeError, WireError, As4Fault) as error:
         why = str(error) if type(error) is ValueError else "cannot be read"
         said.findings.append(Finding(name, False, why))
 
 
 def _entry(line: bytes) -> dict[str, Any]:
-    """An entry that gives its hash; :class:`ValueError` when it does not."""
+    """An entry that matches its hash; :class:`ValueError` when it does not."""
     try:
         entry = json.loads(line)
     except RecursionError:
@@ -258,7 +258,7 @@ def _entry(line: bytes) -> dict[str, Any]:
         or not 0 < number < _NUMBERS
         or link(previous, number, content).hex() != entry["hash"]
     ):
-        raise ValueError("an entry does not give its hash")
+        raise ValueError("an entry does not match its hash")
     entry["happening"] = Happening.parse(content)
     return dict(entry)
 
@@ -271,7 +271,7 @@ def _kept(line: bytes) -> tuple[str, str]:
         raise ValueError("a digest is not JSON") from None
     digest = Digest(bytes.fromhex(document["salt"]), bytes.fromhex(document["sha256"]))
     if len(digest.sha256) != SHA256.digest_size or digest.commitment != document["commitment"]:
-        raise ValueError("a digest does not give its commitment")
+        raise ValueError("a digest does not match its commitment")
     return digest.commitment, digest.sha256.hex()
 
 

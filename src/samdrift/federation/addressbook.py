@@ -54,12 +54,12 @@ class Resource:
 
     @property
     def link(self) -> str:
-        """Where it is found, below the interface's address."""
+        """Return its path, below the interface's address."""
         return f"/{self.type}/{self.id}"
 
 
 Filter = Callable[[Resource, str], bool]
-"""Whether a resource answers to the value of a filter."""
+"""Predicate: a resource answers to the value of a filter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ class Query:
 
     @classmethod
     def read(cls, request: Request) -> Query:
-        """From the parameters of ``request``; :class:`QueryError` for one that is not known."""
+        """Read the parameters of ``request``; :class:`QueryError` for one that is not known."""
         filters: list[tuple[str, str]] = []
         page = {"page[number]": 1, "page[size]": DEFAULT_PAGE}
         include: frozenset[str] = frozenset()

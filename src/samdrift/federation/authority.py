@@ -56,7 +56,7 @@ from samdrift.wire.identifiers import ParticipantIdentifier
 
 @dataclass(frozen=True, slots=True)
 class Revocation:
-    """When a certificate was revoked, and why (RFC 5280 5.3.1)."""
+    """Time and reason of a certificate's revocation (RFC 5280 5.3.1)."""
 
     at: datetime
     reason: x509.ReasonFlags

@@ -63,7 +63,7 @@ class Service(StrEnum):
 
 
 class Failure(StrEnum):
-    """How a service fails."""
+    """The way in which a service fails."""
 
     ERROR = "error"
     """Answers that it cannot: 503, or SERVFAIL."""
@@ -73,7 +73,7 @@ class Failure(StrEnum):
 
 @dataclass(slots=True)
 class Outages:
-    """Which services fail, and how; changed while they run."""
+    """Services that fail, and their way of failing; changed while they run."""
 
     failures: dict[Service, Failure] = field(default_factory=dict)
 
@@ -169,7 +169,7 @@ class FederationNames:
 
 
 OURS = FederationNames()
-"""Of the federation that the demonstration and the tests take part in, where there is only one."""
+"""The only federation that the demonstration and most tests take part in."""
 
 
 class LocalFederation:
@@ -190,7 +190,7 @@ class LocalFederation:
         self.address_book_url = f"{base}/addressbook"
         self.dns_port = port(sockets.dns_tcp)
         self.unreachable_url = f"http://{host}:{port(sockets.closed)}/as4"
-        """Where an access point could be but is not: connections are refused."""
+        """Address without an access point: connections are refused."""
         self.outages = Outages()
         self.authority = Authority(
             folder / "authority",
@@ -260,7 +260,7 @@ class LocalFederation:
         write_trust(self.authority, folder)
 
     def application(self) -> Starlette:
-        """All that is spoken over HTTP."""
+        """Return the application for everything that is spoken over HTTP."""
         services = {
             Service.RESPONDER: ("/ca", responder(self.authority)),
             Service.SMP: ("/smp", smp_server(self.smp)),

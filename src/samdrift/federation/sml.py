@@ -60,7 +60,7 @@ class Sml:
         return bdxl.host(participant, self.zone).lower()
 
     def _start_of_authority(self) -> SOA:
-        """How long it may be kept that there is no such name (RFC 2308 3)."""
+        """Return the time for which the absence of a name may be kept (RFC 2308 3)."""
         return SOA(f"ns.{self.zone}", f"hostmaster.{self.zone}", (1, TTL, TTL, TTL, TTL))
 
 

@@ -176,7 +176,7 @@ async def waits(gate: Gate, planted: Planted, item_id: str) -> bool:
 
 
 async def state(gate: Gate, planted: Planted) -> Sequence[object]:
-    """The planted records as they are now, to see that nobody has changed them."""
+    """The planted records as they are now, to see that they are unchanged."""
     found: list[object] = []
     organisation = planted.organisation
     if gate.registry.serves(organisation, Role.ACCESS_POINT):

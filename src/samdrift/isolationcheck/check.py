@@ -1,4 +1,4 @@
-"""The check itself: plants, tries everything both ways, removes, signs, and tells every organisation.
+"""The check itself: plants, tries everything both ways, removes, signs, and notifies every organisation.
 
 Attempts at the gate: as everybody who is somebody else, and for another's records in one's own vault.
 """
@@ -91,8 +91,11 @@ _OWN = "another organisation's own processes"
 async def at_gate(
     gate: Gate, own: ParticipantIdentifier, theirs: ParticipantIdentifier, ledger: Ledger
 ) -> None:
-    """Open the other's vaults as everybody who may not; each denial must are recorded in the other's log."""
-    for role in Role:
+    """Open the other's vaults as everybody who may not; each denial must be recorded in the other's log.
+
+    In every role in which an organisation is hosted here.
+    """
+    for role in hosted_roles(gate):
         if not gate.registry.serves(theirs, role):
             ledger.untried(GATE, f"open {role}", "anybody", "the canary has no such vault", expected=True)
             continue
@@ -102,11 +105,17 @@ async def at_gate(
             opening = gate.open(principal, theirs, role, Purpose.READ)
             ledger.tried(GATE, f"open {role}", actor, await _enters(opening))
         noted = await _denials(gate, theirs, role, end)
-        leak = "" if noted >= len(everybody) else "the organisation's log does not tell of each denial"
+        leak = "" if noted >= len(everybody) else "the organisation's log does not record each denial"
         ledger.tried(LOG, f"open {role} without a trace", "anybody", leak)
     if gate.registry.serves(theirs, Role.ACCESS_POINT):
         for actor, principal in not_staff(own, theirs).items():
             ledger.tried(GATE, "operate", actor, await _enters(gate.operate(principal, theirs)))
+
+
+def hosted_roles(gate: Gate) -> tuple[Role, ...]:
+    """The roles in which any organisation has a vault here: there is nothing to try in the others."""
+    hosted = {one.role for one in gate.registry.all()}
+    return tuple(role for role in Role if role in hosted)
 
 
 async def in_own_vaults(gate: Gate, own: ParticipantIdentifier, planted: Planted, ledger: Ledger) -> None:
@@ -125,9 +134,9 @@ async def _learned(vault: Any, question: Question, planted: Planted, *, compare:
     """
     told = await _told(vault, question, planted)
     if any(trace in told for trace in planted.traces):
-        return "the answer tells of it"
+        return "the answer reveals it"
     if compare and told != await _told(vault, question, nonexistent(planted.created_at)):
-        return "the answer is another one than for what nobody has"
+        return "the answer differs from the one for what does not exist"
     return ""
 
 
@@ -208,7 +217,7 @@ async def _log_end(gate: Gate, organisation: ParticipantIdentifier, role: Role) 
 
 
 async def _denials(gate: Gate, organisation: ParticipantIdentifier, role: Role, after: int) -> int:
-    """How many denials the organisation's log has got since."""
+    """Return the number of denials that the organisation's log has got since."""
     async with gate.open(CHECKER, organisation, role, Purpose.MAINTAIN) as vault:
         entries = await vault.log(after, _MOST)
     return sum(entry.event == AuditEvent.VAULT_OPENING_DENIED for entry in entries)
@@ -234,7 +243,7 @@ class Ground:
 
 
 async def check(config: Config) -> tuple[result.Document, list[ParticipantIdentifier]]:
-    """Check the installation; returns the signed result, and the organisations whose logs could not be told.
+    """Check the installation; returns the signed result, and the organisations whose logs lack it.
 
     Nothing of any organisation but the canaries is touched.
     """
@@ -303,7 +312,7 @@ async def _without_the_gate(
 ) -> None:
     """Database, objects, sealed values and keys, with all that one canary's processes hold."""
     crossings, serves = ground.crossings, ground.gate.registry.serves
-    for role in Role:
+    for role in hosted_roles(ground.gate):
         if not (serves(mine.identifier, role) and serves(theirs.identifier, role)):
             why = "the canaries have no such vaults"
             ledger.untried("database", f"vaults of role {role}", _EVERYBODY, why, expected=True)
@@ -366,7 +375,7 @@ def _issuers_of_d(ground: Ground) -> Path | None:
 
 
 async def tell(gate: Gate, found: result.Document) -> list[ParticipantIdentifier]:
-    """Write the result in the log of every organisation that is hosted here; gives those that have it not."""
+    """Log the result for every organisation that is hosted here; return those whose log lacks it."""
     untold, facts = [], result.facts(found)
     for organisation in sorted({one.organisation for one in gate.registry.all()}, key=str):
         try:

@@ -57,7 +57,7 @@ class Call:
     name: str
     request: Callable[[Planted], Request]
     same: bool = True
-    """Whether both answers must be the same, byte for byte: not where one's own records are listed."""
+    """True when both answers must be the same, byte for byte: not where one's own records are listed."""
 
 
 Calls = Mapping[Endpoint, Sequence[Call]]
@@ -105,13 +105,13 @@ def learned(
     asked = f"{request.path} {request.headers}".encode() + (request.body or b"")
     traces = [trace.encode() for trace in planted.traces if trace.encode() not in asked]
     if any(trace in theirs.body for trace in traces):
-        return "the answer tells of it"
+        return "the answer reveals it"
     if about_nobody is None:
         return ""
     if theirs.status != about_nobody.status:
-        return "the answer has another status than for what nobody has"
+        return "the answer has another status than the one for what does not exist"
     if unnamed(theirs.body, planted) != unnamed(about_nobody.body, nobody):
-        return "the answer is another one than for what nobody has"
+        return "the answer differs from the one for what does not exist"
     return ""
 
 

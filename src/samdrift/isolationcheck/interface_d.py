@@ -105,7 +105,7 @@ CALLS: Calls = {
 
 
 def ask_for_token(planted: Planted) -> Request:
-    """As a client of the other's, with a key that is not that client's, at an issuer that is guessed."""
+    """Attempt as a client of the other organisation, with another key, at an issuer that is guessed."""
     return Request("POST", _issuer(planted) + "/token", _assertion(planted.client, ""), _FORM)
 
 
@@ -217,7 +217,7 @@ async def _ask_known_issuer(door: Door, planted: Planted, ledger: Ledger) -> Non
             return
     leak = "" if found[0].status >= 400 else "it got one"
     if not leak and found[0] != found[1]:
-        leak = "the answer tells which clients there are"
+        leak = "the answer reveals which clients exist"
     ledger.tried(TOKENS, name, OTHER, leak)
 
 

@@ -243,7 +243,7 @@ class PublicKey:
         return True
 
     def parts(self) -> dict[str, Any]:
-        """As it is written."""
+        """Return the key in the form of its file."""
         return self.stretching.parts() | {"public": self.public.hex()}
 
 
@@ -251,7 +251,7 @@ class Custodians:
     """The custodians of one installation."""
 
     def __init__(self, store: Path, *, cost: ScryptCost | None = None) -> None:
-        """Those whose files are in the key store's folder ``store``; ``cost`` is for new ones."""
+        """Open the custodians of the key store's folder ``store``; ``cost`` is for new ones."""
         self._folder = store / FOLDER
         self._cost = cost or PERSONS_COST
 
@@ -281,7 +281,7 @@ class Custodians:
 
     @contextlib.asynccontextmanager
     async def in_turn(self) -> AsyncIterator[None]:
-        """As :meth:`writing`, for what waits for something meanwhile, like an entry in a log."""
+        """Take a turn like :meth:`writing`, around work that awaits something, such as an entry in a log."""
         descriptor = await asyncio.to_thread(self._locked)
         try:
             yield
@@ -347,7 +347,7 @@ class Custodians:
             self.dismiss(name)
 
     def dismiss(self, name: str) -> None:
-        """As :meth:`remove`, within :meth:`writing` or :meth:`in_turn`."""
+        """Remove like :meth:`remove`, within :meth:`writing` or :meth:`in_turn`."""
         self.require_removable(name)
         remove(self._file(name))
 

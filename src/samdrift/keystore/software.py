@@ -86,7 +86,7 @@ def restored(vault_folder: Path, unlocker: Unlocker, backup: VaultBackup, office
     if there is not None:
         lock = _locked(confined.read(there / vaultfolder.SECRET)).lock
         if lock != locked.lock:
-            text = "the vault has keys here that were locked anew since the backup was made"
+            text = "the vault has keys here that were locked again since the backup was made"
             raise KeyStoreError(KeyFault.MISMATCH, text)
         unlocker.put_back(backup.vault, lock, backup.root_share, backup.seal)
         return
@@ -212,7 +212,7 @@ class SoftwareKeyStore(KeyChoice):
         return self._tls(vault, KeyName.TLS_SERVER)[0]
 
     def tls_servers(self, vault: str) -> tuple[tuple[Path, str], ...]:
-        """As :meth:`tls_server`, for each of the server's keys that is used, the one in use first."""
+        """Return what :meth:`tls_server` does, for each server key that is used, the one in use first."""
         return self._tls(vault, KeyName.TLS_SERVER)
 
     def begin(self, vault: str, organisation: ParticipantIdentifier | None = None) -> None:
@@ -281,7 +281,7 @@ class SoftwareKeyStore(KeyChoice):
         return self.login_passwords(login)[0]
 
     def login_passwords(self, login: PlatformLogin) -> tuple[str, ...]:
-        """Those that were kept so far, the newest first; none is made."""
+        """Return the passwords that were kept so far, the newest first; make none."""
         if vaultfolder.current(self._vault_folder(login)) is None:
             return ()
         return self._reading(login, lambda folder: self._open(login, folder).passwords())
@@ -471,7 +471,7 @@ class SoftwareKeyStore(KeyChoice):
         return {number: SoftwareDecryptionKey(one.private_key, one.certificate) for number, one in loaded}
 
     def _finish_removals(self, vault: str) -> None:
-        """Nothing: until its last file is removed, a key can be retired again."""
+        """Accept what cannot be resumed: until its last file is removed, a key can be retired again."""
 
     def _remove(self, vault: str, name: KeyName, number: int) -> None:
         for file in self._reading(vault, partial(key_files, name=name)):

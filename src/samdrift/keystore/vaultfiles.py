@@ -136,7 +136,7 @@ class VaultFiles:
 
     @property
     def password(self) -> str:
-        """Of the files of key and certificate."""
+        """Return the password of the files of key and certificate."""
         return derive(self._secret, _KEY_FILES).hex()
 
     def load(self, file: KeyFile) -> LoadedKey:
@@ -213,7 +213,7 @@ class VaultFiles:
                 confined.remove(self.folder / name)
 
     def passwords(self) -> tuple[str, ...]:
-        """Those that were kept, the newest first."""
+        """Return the passwords that were kept, the newest first."""
         wrapping = derive(self._secret, _PASSWORDS)
         return tuple(
             _unwrapped(self.folder / _password(number), wrapping).decode()

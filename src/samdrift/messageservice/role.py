@@ -34,6 +34,9 @@ from samdrift.vault.upkeep import keep_up
 from samdrift.wire.crypto.keys import Random
 from samdrift.wire.identifiers import ParticipantIdentifier
 
+_APART = 0.02
+"""Seconds between the first polls of two organisations: each opens a vault and makes a TLS handshake."""
+
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
@@ -102,7 +105,10 @@ class MessageServiceRole:
             lambda: filter(self._served, self._profiles),
             self._around.clock,
         )
-        work = [self._polling.run(organisation) for organisation in self._profiles]
+        work = [
+            self._polling.run(organisation, place * _APART)
+            for place, organisation in enumerate(self._profiles)
+        ]
         work += [self._sender.dispatcher.run(rounds.due), self._listen()]
         failed = unexpected("message-service")
         work.append(keep_up(self._gate, Role.MESSAGE_SERVICE, failed))

@@ -15,7 +15,7 @@ from aiohttp.connector import AddrInfoType
 from aiohttp.resolver import ThreadedResolver
 
 Permits = Callable[[str], bool]
-"""Whether an IP address may be connected to."""
+"""Predicate: an IP address may be connected to."""
 
 
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
@@ -79,7 +79,7 @@ _METADATA = tuple(
         ),
     )
 )
-"""Where clouds give their machines secrets, to each who asks from there."""
+"""Addresses at which clouds give their machines secrets, to each who asks from there."""
 
 
 class EnteredAddresses:

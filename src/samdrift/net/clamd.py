@@ -39,7 +39,7 @@ _LENGTH = 4
 _PIECE = 1 << 18
 _LONGEST_ANSWER = 4096
 _AT_ONCE = 4
-"""How many files are scanned at the same time; clamd has a dozen threads unless it is told otherwise."""
+"""Limit of files that are scanned at the same time; clamd has a dozen threads by default."""
 _CLEAN = "stream: OK"
 _FOUND = re.compile(r"stream: (?P<signature>.+) FOUND")
 _TOO_LARGE = "INSTREAM size limit exceeded. ERROR"
@@ -48,7 +48,7 @@ _SIGNATURE = re.compile(r"[\w.:/()-]{1,128}", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class ClamdAddress:
-    """Where clamd listens: a Unix socket, or a port on a host."""
+    """Listener of clamd: a Unix socket, or a port on a host."""
 
     socket: Path | None = None
     host: str = ""
@@ -165,7 +165,7 @@ def _verdict(answer: bytes) -> ScanVerdict:
 LARGEST = 30 << 20
 """Bytes that a file in a message may have at most (content-specification 4.3.3.3 content)."""
 _BELIEVED = timedelta(hours=1)
-"""How long a scanner is believed: one that was restarted in a quiet moment was never away."""
+"""Time for which a scanner is believed: one that was restarted in a quiet moment was never away."""
 _DEPTH = 100
 _TEST_PIECE = 1 << 20
 _ROOM = 1 << 10
@@ -199,7 +199,7 @@ class ProvenScanner:
         deep = await self._scanner.scan([nested(_DEPTH)])
         if deep.clean:
             raise ScannerUnavailable(
-                "the malware scanner does not tell what it has not looked into: see AlertExceedsMax"
+                "the malware scanner does not report what it has not looked into: see AlertExceedsMax"
             )
         large = await self._scanner.scan(_pieces(behind(self._largest)))
         if large.clean or large.signature.startswith(_LIMIT):

@@ -30,7 +30,7 @@ Fetch = Callable[[], Awaitable[PublicKeys]]
 
 @dataclass(frozen=True, slots=True)
 class Keeping:
-    """How long fetched keys are used."""
+    """Lifetimes of fetched keys."""
 
     fresh: timedelta = timedelta(minutes=10)
     """After which they are fetched again while the former ones are used."""

@@ -19,7 +19,7 @@ from samdrift.net.following import Followed, file_state
 from samdrift.wire.crypto.certificates import names_host
 
 _CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
-"""For TLS 1.2: forward secrecy and authenticated encryption, SSL Labs grade A; 1.3 has nothing else."""
+"""Suites of TLS 1.2: forward secrecy and authenticated encryption, SSL Labs grade A; 1.3 has nothing else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,7 @@ class _HandingOver(ssl.SSLContext):
 
 
 def client_tls(own: Own | None = None, trust: Path | None = None) -> TlsContext:
-    """For connections to others: who we are, in mutual TLS, and a bundle of the issuers that we trust.
+    """Make a context for connections to peers: our identity, in mutual TLS, and a bundle of trusted issuers.
 
     Without ``trust`` these are Mozilla's (transport-profile-as4 2.4.1 a). The
     name in the server's certificate is always checked.
@@ -89,7 +89,7 @@ def client_tls(own: Own | None = None, trust: Path | None = None) -> TlsContext:
 
 
 def server_tls(own: Servers, clients: Path | None = None) -> TlsContext:
-    """For connections from others; with ``clients``, a bundle of issuers, they must show a certificate.
+    """Make a context for incoming connections; with ``clients``, a bundle of issuers, peers show theirs.
 
     Clauses: transport-profile-as4 2.4.2 b, A2.
     """
@@ -152,7 +152,7 @@ def _now(own: Own) -> TlsIdentity:
 
 
 def _state(own: Own | None, trust: Path | None) -> Hashable:
-    """Which files there are now, and what changes when one of them does."""
+    """Return the files that exist now, and a state that changes when one of them does."""
     identity = None if own is None else _now(own)
     files = (identity.certificate, identity.key, trust) if identity else (trust,)
     return tuple((file, file_state(file)) for file in files if file is not None)

@@ -67,11 +67,11 @@ class Checking:
     """The only organisation that may have transfers in it; empty for any, for a mere reader."""
     pages: list[str] = field(default_factory=list)
     _heads: dict[tuple[str, str], ChainHead] = field(default_factory=dict)
-    """Of each log that was read so far, by part and id; the id of the organisation's own is not known yet."""
+    """Origins of the logs read so far, by part and id; the id of the organisation's own is not known yet."""
     _origins: dict[str, str] = field(default_factory=dict)
 
     async def document(self, name: str, data: bytes) -> None:
-        """Nothing to check but its digest."""
+        """Check nothing but its digest."""
 
     async def page(self, part: Part, records: Sequence[layout.Record]) -> None:
         if part is parts.TRANSFERS and self._organisation:
@@ -94,7 +94,7 @@ class Checking:
                 raise damaged(f"{record.files[name].name} is not the envelope that was to be sent")
 
     async def gone(self, record: layout.Record, name: str) -> None:
-        """Nothing to check."""
+        """Check nothing."""
 
     async def page_end(self, digest: str) -> None:
         self.pages.append(digest)

@@ -28,6 +28,7 @@ from samdrift.attestation.archive import ArchiveWriter, Member, new_file
 from samdrift.attestation.errors import MoveError, MoveFault
 from samdrift.audit.events import AuditEvent
 from samdrift.config.model import MessageClientConfig, OrganisationConfig
+from samdrift.config.organisations import HOST_KEYS, host_of
 from samdrift.contracts.principals import Purpose, Role
 from samdrift.keystore.interface import KeyStore
 from samdrift.portability import layout
@@ -268,7 +269,7 @@ async def _chained(first: bytes, pieces: AsyncIterator[bytes]) -> AsyncIterator[
 
 
 def _certificates(keys: KeyStore, vaults: Iterable[str]) -> list[x509.Certificate]:
-    """Those that others know the organisation's keys by."""
+    """Return the certificates by which peers know the organisation's keys."""
     held = [key for vault in vaults for key in keys.keys(vault)]
     return [key.certificate for key in held if key.certificate is not None]
 
@@ -295,6 +296,7 @@ def described(organisation: ParticipantIdentifier, entry: OrganisationConfig | N
         "file_types": list(entry.file_types),
         "base_model": entry.base_model,
         "access_point": entry.access_point,
+        **{key: host_of(entry, role) for role, key in HOST_KEYS.items()},
         "domibus": {"url": domibus.url, "party": domibus.party} if domibus else None,
         "clients": sorted(entry.clients),
         "message_clients": [_client(client) for client in entry.message_clients],

@@ -90,7 +90,7 @@ class Storing:
             await page.opening.__aexit__(kind, error, trace)
 
     async def document(self, name: str, data: bytes) -> None:
-        """Nothing of it is stored."""
+        """Store nothing."""
 
     async def page(self, part: Part, records: Sequence[layout.Record]) -> None:
         if await self._wanted(part, records):
@@ -200,9 +200,9 @@ class Order:
     by: str
     """The person who has it done."""
     take_over: bool = False
-    """Whether what was under way is gone on with here; else it ends here."""
+    """True when what was under way is continued here; otherwise it ends here."""
     digest: str | None = None
-    """SHA-256 of the manifest as the former supplier told it apart from the file; taking over needs it."""
+    """SHA-256 of the manifest, from the former supplier, separately from the file; taking over needs it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,9 +212,9 @@ class Imported:
     manifest: Manifest
     manifest_sha256: str
     certificate: x509.Certificate
-    """Of the key that signed."""
+    """Certificate of the key that signed."""
     already: bool
-    """Whether all of it was there before."""
+    """True when all of it was there before."""
 
 
 async def take_in(installation: Administration, order: Order) -> Imported:

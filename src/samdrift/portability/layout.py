@@ -114,7 +114,7 @@ def page_sums_file(part: Part, number: int) -> str:
 
 
 def content_file(part: Part, facts: Facts, content: str) -> str:
-    """The name of a file of a record. An id that is no plain name is told by its digest."""
+    """The name of a file of a record. An id that is not a plain name is replaced by its digest."""
     name = "-".join(str(facts[each]) for each in reversed(part.key))
     if not _PLAIN.fullmatch(name):
         name = f"sha256-{sha256(name.encode()).hexdigest()}"

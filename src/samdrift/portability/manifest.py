@@ -56,13 +56,13 @@ class Manifest:
     made_by: str
     """The program, with its version."""
     suspended: bool
-    """Whether the organisation was suspended at its supplier, so that nothing went on there."""
+    """True when the organisation was suspended at its supplier, so that nothing went on there."""
     approved_by: tuple[str, ...]
     recipients: tuple[str, ...]
     roles: tuple[str, ...]
     files: Files
     records: Mapping[str, int]
-    """How many there are of each part, such as ``mt/messages``."""
+    """Number of rows of each part, such as ``mt/messages``."""
     logs: Mapping[str, Log]
     """By role."""
 

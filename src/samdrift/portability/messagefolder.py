@@ -8,7 +8,7 @@ The documents of a stored message, read in a stream: pure.
 Texts and attachments are handed on as they come, so that no file is ever held
 whole. The rest are names, which are held, and bounded.
 
-Names of files from names that somebody else chose: pure.
+Names of files from names that the sender chose: pure.
 
 An attachment has the name that its sender gave it. What it becomes is one name
 that every file system takes, that leads nowhere, and that no other file in its
@@ -57,7 +57,7 @@ class Output(Protocol):
 
 
 class Outputs(Protocol):
-    """Where contents go."""
+    """The receiver of contents."""
 
     def text(self) -> Output: ...
 
@@ -65,7 +65,7 @@ class Outputs(Protocol):
 
 
 class Contents:
-    """Reads a message; :class:`WireError` when it is none."""
+    """Reads a message; :class:`WireError` if it is not one."""
 
     def __init__(self, outputs: Outputs) -> None:
         self.documents: list[Members] = []
@@ -182,7 +182,7 @@ def _alike(name: str) -> str:
 
 
 def _shortened(name: str, more: str) -> str:
-    """``name`` with ``more`` before its ending, at most so many bytes."""
+    """``name`` with ``more`` before its ending, within a limit of bytes."""
     ending = PurePosixPath(name).suffix
     if len(ending.encode()) > _MOST_ENDING:
         ending = ""

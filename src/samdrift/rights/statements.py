@@ -90,7 +90,7 @@ class Subject:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read a subject; :class:`ValueError` where it is none."""
+        """Read a subject; :class:`ValueError` if it is not one."""
         kind, colon, name = text.partition(":")
         spaced = "".join(name.split(" ")) if kind == SubjectKind.CLAIM and name == name.strip() else name
         fits = colon and 0 < len(name) <= _MAX_IDENTIFIER and visible(name)
@@ -117,7 +117,7 @@ class Scope:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read a scope; :class:`ValueError` where it is none."""
+        """Read a scope; :class:`ValueError` if it is not one."""
         if text == "organisation":
             return cls()
         kind, _, name = text.partition(":")

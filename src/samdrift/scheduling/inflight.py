@@ -46,9 +46,9 @@ class Dispatcher:
         self._due: list[tuple[datetime, str, ParticipantIdentifier]] = []
         self._turns: dict[ParticipantIdentifier, asyncio.Task[None]] = {}
         self._again: set[ParticipantIdentifier] = set()
-        """Those that get another turn, after the one that they have."""
+        """Organisations that get another turn, after the one that they have."""
         self._left: set[ParticipantIdentifier] = set()
-        """Those that are not served here, until they are announced again."""
+        """Organisations that are not served here, until they are announced again."""
         self._changed = asyncio.Event()
 
     def wake(self, organisation: ParticipantIdentifier) -> None:
@@ -84,7 +84,7 @@ class Dispatcher:
             await self._end_turns()
 
     async def _look(self, due: Due, ahead: float) -> bool:
-        """Take in what becomes due until the next look; false when nobody knows now."""
+        """Take in what becomes due until the next look; false when that is not known now."""
         now = self._clock()
         try:
             found = await due(now + timedelta(seconds=ahead))
@@ -138,7 +138,7 @@ class Dispatcher:
             self.wake_at(organisation, due)
 
     async def _wait(self, most: float) -> None:
-        """Until there is news, something is due, a turn has ended, or ``most`` seconds have passed."""
+        """Wait until there is news, something is due, a turn has ended, or ``most`` seconds have passed."""
         if self._due:
             most = min(most, (self._due[0][0] - self._clock()).total_seconds())
         with contextlib.suppress(TimeoutError):
@@ -184,7 +184,7 @@ class InFlight(ABC):
         """Claim and start up to ``room`` jobs; returns when more is due, ``None`` when none waits."""
 
     def room(self, organisation: ParticipantIdentifier) -> int:
-        """How many more jobs of the organisation may be in flight."""
+        """Return the number of further jobs of the organisation that may be in flight."""
         return self._parallel - len(self._flying[organisation])
 
     def busy(self) -> set[ParticipantIdentifier]:

@@ -32,7 +32,7 @@ class Rounds:
         self._looked: datetime | None = None
         self._owed = 0.0
         self._left: list[ParticipantIdentifier] = []
-        """Those whose turn has not come in this round."""
+        """Organisations whose turn has not come in this round."""
 
     async def due(self, until: datetime) -> list[tuple[ParticipantIdentifier, datetime]]:
         """Return organisations in which something becomes due until then, and those whose turn it is."""
@@ -41,7 +41,7 @@ class Rounds:
         return [*moments, *((each, now) for each in self._in_turn(served, now))]
 
     def _in_turn(self, served: set[ParticipantIdentifier], now: datetime) -> list[ParticipantIdentifier]:
-        """So many of them that each comes once in :data:`EVERY`, in an order that is another each time."""
+        """Return as many as make each come once in :data:`EVERY`, in an order that is another each time."""
         since = now - self._looked if self._looked is not None else timedelta()
         self._looked = now
         self._owed += len(served) * min(max(since / EVERY, 0.0), 1.0)

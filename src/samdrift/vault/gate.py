@@ -394,9 +394,9 @@ class Gate:
         self._pool.most, self._pool.idle = capacity.most, capacity.idle
         if capacity.missing > self._missing:
             _LOGGER.warning(
-                "database: %d vaults want %d connections more than the server has room for: raise its"
-                " max_connections by that, or set vaults.connections to %d; an embedded server takes"
-                " what it needs when all processes have been restarted",
+                "database: for %d vaults the server lacks room for %d connections: raise its max_connections"
+                " by that, or set vaults.connections to %d; an embedded server is started with room"
+                " enough once all processes have been stopped",
                 vaults,
                 capacity.missing,
                 capacity.most,

@@ -73,6 +73,7 @@ def application(
             Exception: ends.failed,
         },
     )
+    inner.router.redirect_slashes = False  # It would lead to wherever the ``Host`` field says.
     guards = guarded_changes(inner, refused=ends.forged, from_servers=frozenset({NOTICE}))
     opened = _unless_closed(guards, pages)
     assets = Starlette(routes=[Route(f"{PREFIX}{{name}}", pages.assets.answer)])

@@ -67,7 +67,7 @@ def check_token(connection: HTTPConnection, token: str) -> None:
 
 
 def form_token(connection: HTTPConnection) -> str:
-    """Return a token for the forms of a page; empty where nobody is signed in, whose forms are refused."""
+    """Return a token for the forms of a page; empty without a signed-in person, whose forms are refused."""
     value = cookie(connection, SESSION)
     if session_of(connection) is None or value is None:
         return ""
@@ -75,7 +75,7 @@ def form_token(connection: HTTPConnection) -> str:
 
 
 def session_of(connection: HTTPConnection) -> Session | None:
-    """Return the session of a request; ``None`` where nobody is signed in."""
+    """Return the session of a request; ``None`` without a signed-in person."""
     session: Session | None = connection.scope.get(_SESSION)
     return session
 

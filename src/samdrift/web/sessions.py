@@ -53,7 +53,11 @@ class Session:
 
 
 class SessionStore(Protocol):
-    """The sessions of one organisation, in its vault."""
+    """The sessions of one organisation, in its vault.
+
+    None survives a time in which the vault was locked or the organisation suspended: a sign-in service's
+    notice of logout could not be heeded then.
+    """
 
     async def add(self, session: Session) -> bool:
         """Store a new session; ``False``, and nothing stored, where its sign-in already made one.

@@ -82,7 +82,7 @@ class StaleForm(Forged):
     """A form of this site that was not made for this session, which most often has ended.
 
     Nothing was done with it. What was typed is in it, so that nobody writes it twice; files have to be
-    chosen anew.
+    chosen again.
     """
 
     def __init__(self, form: Form, *, files_lost: bool) -> None:

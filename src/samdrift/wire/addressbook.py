@@ -4,7 +4,7 @@ Missing: the technical guide to the address book's interface, which DIGG
 publishes elsewhere: attributes are those of its information specification, and
 names of resources, relationships and links those of JSON:API 1.1.
 
-Organisations and their functional addresses as the address book tells of them.
+Organisations and their functional addresses as the address book describes them.
 
 Organisations and functional addresses out of documents, with the limits that the address book has.
 
@@ -31,7 +31,7 @@ T = TypeVar("T")
 
 
 class OrganisationKind(StrEnum):
-    """Whether an organisation takes part itself or belongs to one that does."""
+    """Kind of participation: an organisation takes part itself or belongs to one that does."""
 
     ORGANISATION = "o"
     UNDER_ORGANISATION = "ou"

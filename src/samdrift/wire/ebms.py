@@ -40,14 +40,14 @@ from samdrift.wire.xml.writer import text as escaped
 
 
 class Severity(StrEnum):
-    """How bad an error is: a failure ends the exchange, a warning does not (ebms3-core 6.2.6)."""
+    """Severity of an error: a failure ends the exchange, a warning does not (ebms3-core 6.2.6)."""
 
     FAILURE = "failure"
     WARNING = "warning"
 
 
 class Category(StrEnum):
-    """Which step of the work found an error (ebms3-core 6.2.5)."""
+    """The step of the work that found an error (ebms3-core 6.2.5)."""
 
     CONTENT = "Content"
     UNPACKAGING = "Unpackaging"

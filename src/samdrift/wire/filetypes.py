@@ -60,7 +60,7 @@ class Kind(Enum):
     OTHER = auto()
     """Binary content that nothing more is known of."""
     AMBIGUOUS = auto()
-    """Two things at once: one program sees this, another one that."""
+    """Two things in one file: one program sees this, another one that."""
 
 
 PDF = "application/pdf"
@@ -219,7 +219,7 @@ def _kind_of_open_xml(types: bytes) -> Kind:
 
 
 def _beginning(archive: ZipFile, name: str) -> bytes:
-    """Nothing of what is packed in another way than office documents are: that is not unpacked at all."""
+    """Unpack nothing that is packed in another way than office documents are."""
     if archive.getinfo(name).compress_type not in _METHODS:
         return b""
     with archive.open(name) as entry:
@@ -227,7 +227,7 @@ def _beginning(archive: ZipFile, name: str) -> bytes:
 
 
 def _end(data: bytes) -> int | None:
-    """Where the record stands that ends an archive; it may be followed by a comment, and by nothing else."""
+    """Return the place of the record that ends an archive; only a comment may follow it."""
     tail = max(len(data) - _END_SIZE - _LONGEST_COMMENT, 0)
     at = data.rfind(_END, tail)
     while at >= 0:
@@ -274,7 +274,7 @@ _MAGIC = (
 _OFFICE_STREAMS = ("WordDocument", "Workbook", "Book", "PowerPoint Document")
 _ARCHIVES = frozenset({Kind.ZIP, Kind.DOCX, Kind.XLSX, Kind.PPTX, Kind.ODT, Kind.ODS, Kind.ODP})
 _PDF_ANYWHERE = 1024
-"""Readers of PDF find its beginning anywhere in so many bytes (ISO 32000-1, implementation note 13)."""
+"""Readers of PDF find its beginning anywhere in the first bytes (ISO 32000-1, implementation note 13)."""
 _TEXT_BEGINNING = 2048
 _SPACE = b" \t\r\n\x0b\x0c"
 _MARK = codecs.BOM_UTF8

@@ -352,7 +352,7 @@ FROM_THE_TEXT = (
         "message-receipt 3.1 c",
         _RECEIPT,
         _has_instant,
-        "IssueDate and IssueTime must give a time with its time zone",
+        "IssueDate and IssueTime must form a time with its time zone",
     ),
 )
 

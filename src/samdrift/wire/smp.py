@@ -47,7 +47,7 @@ from samdrift.wire.xml import SMALL, Element, Namespace, children, local_name, n
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """Where and how an access point receives for a participant (SMP 1.0, 2.3.4.3)."""
+    """Address and way in which an access point receives for a participant (SMP 1.0, 2.3.4.3)."""
 
     transport_profile: str
     address: str
@@ -56,7 +56,7 @@ class Endpoint:
     """The access point's; its CN is the ``To`` party of AS4 (component-accesspoint 3.1.5 b)."""
     activation: datetime | None = None
     expiration: datetime | None = None
-    """When the endpoint begins and ceases to receive, UTC."""
+    """Time from which the endpoint receives, and until which, UTC."""
     description: str = ""
     contact: str = ""
 
@@ -116,7 +116,7 @@ class ServiceGroup:
 
 @dataclass(frozen=True, slots=True)
 class MetadataVerdict:
-    """Whether signed metadata can be used; ``metadata`` and ``signer`` are there only when it is valid.
+    """Verdict on signed metadata; ``metadata`` and ``signer`` are there only when it is valid.
 
     Valid speaks of the signature alone: whether the signer may speak for the
     federation is for the caller to decide (transport-profile-as4 2.10 f, g).
@@ -278,7 +278,7 @@ class Sequence:
         return found
 
     def end(self) -> None:
-        """Nothing may be left."""
+        """Require that nothing is left."""
         if self._left:
             raise WireError(WireFault.STRUCTURE, "an element that does not belong here", path(self._left[0]))
 
@@ -287,7 +287,7 @@ _DATE_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\
 
 
 def parse_service_group(data: bytes) -> ServiceGroup:
-    """Read a ServiceGroup; :class:`WireError` when it is none."""
+    """Read a ServiceGroup; :class:`WireError` if it is not one."""
     root = parse(data, SMALL)
     if root.tag != name(Namespace.SMP1, "ServiceGroup"):
         raise WireError(WireFault.UNKNOWN_ROOT, "not a ServiceGroup", local_name(root))

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, RedirectResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
@@ -46,6 +46,8 @@ class Gallery:
 
     def __init__(self, scene: Scene, beside: dict[str, Site] | None = None) -> None:
         self.scene = scene
+        self.saved: list[str] = []
+        self.down = False
         self.files: list[tuple[FilePart, Counting]] = []
         self.beside = beside or {}
         self.pages = Pages(Texts(), Assets(), scene.clock, [TEMPLATES])
@@ -64,8 +66,13 @@ class Gallery:
             "/undo": "undo.html",
         }
         routes = [Route(path, signed_in(self._shown(template))) for path, template in shown.items()]
+        routes += [
+            Route("/hostile", signed_in(self.hostile)),
+            Route("/hostile-table", signed_in(self.hostile_table)),
+        ]
         posted = [
             Route("/compose", self.compose, methods=["POST"]),
+            Route("/save", self.save, methods=["POST"]),
             Route("/undo", self.send, methods=["POST"]),
             Route("/forgetful", self.forgetful, methods=["POST"]),
             Route("/broken", self.broken),
@@ -110,6 +117,16 @@ class Gallery:
             ),
         }
 
+    async def hostile(self, request: Request) -> Response:
+        """Show a conversation whose every field means harm."""
+        messages = content.hostile(self.scene.clock())
+        return self._page(request, "conversation.html", tags=content.MANY_TAGS, messages=messages)
+
+    async def hostile_table(self, request: Request) -> Response:
+        """Show a table whose every cell means harm."""
+        readers = content.READERS[0], content.HOSTILE_READERS
+        return self._page(request, "who_can_read.html", readers=readers)
+
     async def compose(self, request: Request) -> Response:
         """Refuse a message without text or recipient, and keep everything that was typed."""
         form = await received(request, self._sink)
@@ -119,6 +136,14 @@ class Gallery:
         if form.errors:
             return self._page(request, "compose.html", 422, form=form)
         return RedirectResponse("/review", 303)
+
+    async def save(self, request: Request) -> Response:
+        """Keep the text of a draft."""
+        form = await received(request)
+        if self.down:
+            return Response(status_code=503)
+        self.saved.append(form["text"])
+        return JSONResponse({"said": f"Sparat, version {len(self.saved)}"})
 
     async def _sink(self, part: FilePart) -> FileSink:
         sink = Counting()

@@ -168,6 +168,20 @@ def messages(now: datetime) -> tuple[Message, ...]:
     )
 
 
+LONG = "Ö" * 256
+HOSTILE = '<img src=x onerror="alert(1)"> \u202e{{ 7 * 7 }} ' + LONG
+MANY_TAGS = tuple(Tag(f"Dnr SN 2026-{number:05} {'x' * (number % 60)}") for number in range(1000))
+
+
+def hostile(now: datetime) -> tuple[Message, ...]:
+    """Messages whose every field is long and means harm."""
+    file = Attached("/file", HOSTILE, "<B>", 1, checked=False)
+    delivery = Delivery(Tag(HOSTILE, Kind.BAD), HOSTILE, "/proof")
+    text = f"# {HOSTILE}\n\n* {HOSTILE}\n\n{'a' * 5000}"
+    one = Message("m1", HOSTILE, HOSTILE, now, text, (file,) * 20, 3, "/who", "/way", HOSTILE, delivery)
+    return one, Message("m2", LONG, LONG, now, "* " * 3000 + "*a " * 20_000)
+
+
 def note(now: datetime) -> Note:
     return Note("Bo Berg", now - timedelta(minutes=5), "Väntar på besked från pappan, ring efter lunch.")
 
@@ -211,6 +225,7 @@ def steps(now: datetime) -> tuple[Step, ...]:
     )
 
 
+HOSTILE_READERS = tuple((HOSTILE, (LONG, HOSTILE), HOSTILE, ("", HOSTILE, Kind.BAD), LONG) for _ in range(3))
 READERS = (
     (
         "Vem",

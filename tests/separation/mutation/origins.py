@@ -67,6 +67,27 @@ ORIGINS = (
         (_CLOSING,),
     ),
     Mutant(
+        "the check tries every role in which an organisation is hosted",
+        "isolationcheck/check.py",
+        "return tuple(role for role in Role if role in hosted)",
+        "return (Role.ACCESS_POINT, Role.MESSAGE_SERVICE)",
+        ("tests/roles/test_isolation_check.py::test_each_role_that_is_hosted_is_tried",),
+    ),
+    Mutant(
+        "a vault of a role that came after the officer is told to open without one",
+        "administration/checklist.py",
+        "facts.locked and role not in facts.locked",
+        "False",
+        ("tests/unit/administration/test_checklist.py",),
+    ),
+    Mutant(
+        "two installations share no host",
+        "installation/conflicts.py",
+        "    if one.hosts & other.hosts:\n",
+        "    if False:\n",
+        ("tests/unit/installation/test_conflicts.py",),
+    ),
+    Mutant(
         "an export arrives in no message client that keeps something",
         "vault/sql/records-arrival-1.sql",
         "SELECT NOT EXISTS (SELECT FROM records)",

@@ -269,7 +269,7 @@ def test_a_certificate_that_was_changed_does_not_hold(keys: KeyStore) -> None:
     forged = [{"certificate": each, "text": "destroyed"} for each in timeless]
     signed_by_anybody = [json.dumps(each | {"signature": sign(each, key)}).encode() for each in forged]
     for other in (b"", b"[]", b"{}", b'{"certificate": 1, "text": "", "signature": {}}', *signed_by_anybody):
-        assert closing.verify(other).reason == "is no certificate of destruction"
+        assert closing.verify(other).reason == "is not a certificate of destruction"
 
 
 async def test_an_officer_who_forgot_the_passphrase_keeps_nothing_from_being_destroyed(

@@ -181,7 +181,7 @@ def test_an_unusable_file_is_told_in_one_line(tmp_path: Path, case: str) -> None
 def test_another_kind_of_document_is_told_in_one_line() -> None:
     ended = verify(DIGG / "examples" / "messageWithAttachments3.xml")
     assert (ended.status, ended.output, ended.complaints.count("\n")) == (2, "", 1)
-    assert "is no envelope but sdk-message" in ended.complaints
+    assert "is not an envelope but sdk-message" in ended.complaints
 
 
 def test_a_name_in_a_certificate_cannot_overwrite_the_verdict(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from datetime import datetime, timedelta
 
+import psycopg
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -249,3 +250,46 @@ async def test_a_backend_that_is_killed_before_the_commit_leaves_both_or_neither
         with pytest.raises(VaultUnavailable):
             await cut_short()
         assert await moment(installation, organisation, AP) == await truth(installation, organisation, AP)
+
+
+async def test_who_commits_at_the_same_time_waits_and_then_looks(
+    installation: Installation, organisation: ParticipantIdentifier
+) -> None:
+    """One ends the only work while the other, which is just committing, has stored some."""
+    async with installation.open(organisation, MT) as vault:
+        await vault.schedule(WorkKind.MESSAGE, "old", NOW)
+    login = await vault_login(installation, organisation, MT)
+    plan = "SELECT plan_work('message', 'new', %s, 0)"
+
+    def end() -> None:
+        with login.connect() as other, other.transaction():
+            other.execute("SELECT finish_work('message', 'old')")
+
+    with login.connect() as connection:
+        with connection.transaction():
+            connection.execute(plan, (NOW + MINUTE,))
+            connection.execute("SET CONSTRAINTS ALL IMMEDIATE")
+            ending = asyncio.create_task(asyncio.to_thread(end))
+            done, _ = await asyncio.wait([ending], timeout=0.5)
+            assert not done
+        await ending
+    assert await moment(installation, organisation, MT) == NOW + MINUTE
+
+
+async def test_a_moment_is_kept_at_the_very_end_of_a_transaction(
+    installation: Installation, organisation: ParticipantIdentifier
+) -> None:
+    """Until then nobody has locked its row: two that both have more to do never wait in a circle."""
+    login = await vault_login(installation, organisation, MT)
+    plan = "SELECT plan_work('message', %s, %s, 0)"
+    with login.connect() as one, login.connect() as other:
+        one.execute("SET statement_timeout = '5s'")
+        other.execute("SET statement_timeout = '5s'")
+        with one.transaction(), other.transaction():
+            one.execute(plan, ("a", NOW + MINUTE))
+            try:
+                other.execute(plan, ("b", NOW))
+            except psycopg.errors.QueryCanceled:
+                pytest.fail("it waited for one that has not committed")
+            one.execute(plan, ("c", NOW + 2 * MINUTE))
+    assert await moment(installation, organisation, MT) == NOW

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 import json
@@ -39,6 +40,8 @@ class SignInService:
     """Parameters of the next answer in place of the right ones."""
     id_token: str | None = None
     called: list[str] = field(default_factory=list)
+    slow: float = 0.0
+    """Seconds before each answer."""
     _codes: dict[str, dict[str, str]] = field(default_factory=dict)
 
     async def fetch(
@@ -51,6 +54,7 @@ class SignInService:
     ) -> Fetched:
         """Answer a call of ours."""
         self.called.append(url)
+        await asyncio.sleep(self.slow)
         path = url.removeprefix(self.issuer)
         if path in self.down:
             raise NoAnswer(HttpFault.UNREACHABLE)

@@ -15,7 +15,7 @@ from samdrift.web.application import signed_in
 from samdrift.web.cookies import SESSION, cookie, drop_cookie, set_cookie
 from samdrift.web.policy import file_headers
 from samdrift.web.sites import Closed
-from tests.unit.web.scene import ORIGIN, Scene
+from tests.unit.web.scene import ORIGIN, SAME_ORIGIN, Scene
 
 POLICY = {
     "content-security-policy": (
@@ -145,6 +145,15 @@ async def test_a_fault_is_shown_without_what_failed(scene: Scene, browser: httpx
     assert (answer.status_code, "planted" in answer.text) == (500, False)
     assert "Något gick fel hos oss" in answer.text
     assert [str(each) for each in scene.failures] == ["planted"]
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+async def test_an_address_with_a_slash_too_many_is_not_there(
+    scene: Scene, browser: httpx.AsyncClient, method: str
+) -> None:
+    """No redirect is made of what the ``Host`` field says."""
+    answer = await browser.request(method, "/lax/", headers=SAME_ORIGIN)
+    assert (answer.status_code, scene.failures) == (404, [])
 
 
 def test_a_cookie_that_is_there_twice_is_none() -> None:

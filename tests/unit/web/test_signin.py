@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
@@ -355,6 +356,13 @@ async def test_metadata_bridge_an_outage_of_a_day(visit: Visit) -> None:
     await visit.start()
     visit.scene.clock.forward(timedelta(hours=2))
     assert (await visit.browser.get("/sign-in/start")).status_code == 503
+
+
+async def test_several_people_who_come_first_wait_for_the_same_metadata(visit: Visit) -> None:
+    visit.service.slow = 0.05
+    answers = await asyncio.gather(*(visit.browser.get("/sign-in/start") for _ in range(5)))
+    assert [answer.status_code for answer in answers] == [303] * 5
+    assert visit.service.called == [ISSUER + WELL_KNOWN]
 
 
 @pytest.mark.parametrize(

@@ -131,7 +131,7 @@ def restore(
         bool,
         typer.Option(
             "--accept-unsigned",
-            help="Restore a file that is not signed by two custodians of now, if two of them agree.",
+            help="Restore a file that is not signed by two current custodians, if two of them agree.",
         ),
     ] = False,
     agreed_by: AgreedBy = None,
@@ -168,7 +168,7 @@ def restore(
         try:
             run(_logged(loaded, header, accepted))
         except (VaultError, KeyStoreError):
-            complain("the keys are restored, but the database cannot be reached: this stands in no log")
+            complain("the keys are restored, but the database cannot be reached: no log records it")
 
 
 def _require_accepted(unsigned: bool, agreed_by: str | None) -> None:

@@ -192,7 +192,7 @@ async def _named(place: Workplace, held: HeldKey) -> str:
 
 def _then(key: Which, another: bool, compromised: bool) -> list[str]:
     """Return the next step, for a person."""
-    lines = ["tell the issuer, who puts the certificate on the revocation list"]
+    lines = ["notify the issuer, who puts the certificate on the revocation list"]
     if key in (Which.SIGNING, Which.ENCRYPTION):
         lines.append("have it taken out of certificate publishing: samdrift org keys publish")
     if key is Which.TLS_CLIENT:
@@ -373,7 +373,7 @@ def _standing(
 
 
 def _row(whose: ParticipantIdentifier, public: str, row: KeyRow, now: datetime) -> dict[str, Any]:
-    """A key as it is told of; the third column is what the log of the service calls the organisation."""
+    """A key as it is shown; the third column is what the log of the service calls the organisation."""
     certificate = row.key.certificate if row.key is not None else None
     start = row.key.state.active_from if row.key is not None else None
     return {

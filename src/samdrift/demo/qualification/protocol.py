@@ -43,7 +43,7 @@ class State(StrEnum):
 
 @dataclass(slots=True)
 class CaseRecord:
-    """All that is known of one case."""
+    """The facts of one case, and the evidence for them."""
 
     state: State = State.NOT_BEGUN
     begun_at: str = ""
@@ -58,7 +58,7 @@ class CaseRecord:
     judged_by: str = ""
     """The person who said how it went, where the logs could not tell."""
     lacks_report: bool = False
-    """Whether the logs say what they must, and evidence that DIGG was told is all that is missing."""
+    """True when the logs say what they must, and only evidence of the report to DIGG is missing."""
     log: list[Row] = field(default_factory=list)
     files: list[Row] = field(default_factory=list)
 

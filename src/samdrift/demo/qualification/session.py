@@ -37,7 +37,7 @@ from samdrift.vault.gate import Gate
 from samdrift.wire.identifiers import SDK_MESSAGE_BASE, SDK_MESSAGE_EXTENDED, ParticipantIdentifier
 
 NAMES = ("TestAP-01", "TestAP-02", "TestAP-03", "TestAP-04", "TestAP-05")
-"""As the text names them (accesspoint-test-cases 3.1): the second has a part in no case."""
+"""Names from the text (accesspoint-test-cases 3.1): the second has a part in no case."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,7 +63,7 @@ class Tree:
         self.header: Element | None = None
         """The SOAP header, once it has ended."""
         self.reference: str | None = None
-        """Where the payload is, when it is not in the message: ``cid:…``."""
+        """Reference to the payload, when it is not in the message: ``cid:…``."""
         self._open: list[Element] = []
         self._path: list[str] = []
         self._text: list[str] = []
@@ -131,7 +131,7 @@ class Tree:
     def _keep(self, length: int) -> None:
         self._kept += length
         if self._kept > _MOST_TEXT:
-            raise WireError(WireFault.TOO_LARGE, f"more than {_MOST_TEXT} characters beside the payload")
+            raise WireError(WireFault.TOO_LARGE, f"more than {_MOST_TEXT} characters besides the payload")
 
 
 def _set_text(element: Element, text: str) -> None:
@@ -245,7 +245,7 @@ _ACTION = f"{DOCUMENT_SCHEME}::"
 
 
 def incoming_message(header: Element) -> IncomingMessage:
-    """The one message that a SOAP header tells of; :class:`WireError` when it is not one of the profile's.
+    """The one message that a SOAP header describes; :class:`WireError` when it is not one of the profile's.
 
     Exactly one payload, sender and recipient by their identifiers
     (transport-profile-as4 2.3.1 p, q). The plugin's own schema is a loosened one, in any
@@ -258,7 +258,7 @@ def incoming_message(header: Element) -> IncomingMessage:
         raise _malformed("not one payload")
     action = _value(_one(collaboration, "Action"))
     if not action.startswith(_ACTION):
-        raise _malformed("an action that is no document type")
+        raise _malformed("an action that is not a document type")
     return IncomingMessage(
         message_id=_value(_one(_one(user, "MessageInfo"), "MessageId")),
         conversation_id=_value(_one(collaboration, "ConversationId")),
@@ -336,7 +336,7 @@ def pending(envelope: Element) -> tuple[str, ...]:
 
 
 def status(envelope: Element) -> MessageStatus:
-    """How a message stands."""
+    """Read the state of a message."""
     try:
         return MessageStatus(xml.text(_answer(envelope, "getStatusResponse")).strip())
     except ValueError:

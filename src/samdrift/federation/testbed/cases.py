@@ -2,7 +2,7 @@
 
 Cases that DIGG has announced (accesspoint-test-cases 7, 7.1), run the same way.
 
-Runs the cases, one after the other, and gives the protocol.
+Runs the cases, one after the other, and returns the protocol.
 """
 
 from __future__ import annotations
@@ -140,7 +140,7 @@ async def _refused_with_reason(bed: Bed, envelope: Envelope) -> Outcome:
 
 
 async def not_sent(bed: Bed, point: str, reason: TransferReason) -> Outcome:
-    """The transfer fails for ``reason``, and the sender is told (component-accesspoint 3.2.5 b)."""
+    """The transfer fails for ``reason``, and the sender is notified (component-accesspoint 3.2.5 b)."""
     envelope = await bed.submit(bed.points[point])
     event = await bed.outcome(envelope)
     failed = event is not None and event.state is TransferState.FAILED and event.reason is reason
@@ -275,8 +275,8 @@ async def _stale(bed: Bed) -> Outcome:
 _TAKEN_NOWHERE = "EBMS:0004 NOT_SERVICED; nothing arrives"
 
 ANNOUNCED = (
-    Case("many-in", "Receive many messages at once", "every one arrives once", _many_in),
-    Case("many-out", "Send many messages at once", "every one is delivered", _many_out),
+    Case("many-in", "Receive many messages simultaneously", "every one arrives once", _many_in),
+    Case("many-out", "Send many messages simultaneously", "every one is delivered", _many_out),
     Case("other-federation", "Send to another federation's access point", "not sent", _other_federation),
     Case("expired", "Send to an expired certificate", "not sent", _expired),
     Case("redelivery", "Receive a message again", "the same receipt; arrived once", _redelivery),

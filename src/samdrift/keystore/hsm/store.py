@@ -152,7 +152,7 @@ class References:
         self._known: dict[Path, Reference] = {}
 
     def numbers(self, name: KeyName) -> list[int]:
-        """Of every key, the newest first, with or without a certificate."""
+        """Return the numbers of all keys, the newest first, with or without a certificate."""
         return [file.number for file in key_files(self._folder, name)]
 
     def waiting(self, name: KeyName) -> dict[int, rsa.RSAPublicKey]:
@@ -234,7 +234,7 @@ _IN_FILES: Final = frozenset({KeyName.TLS_CLIENT, KeyName.TLS_SERVER})
 
 
 class TokenKeyStore(SoftwareKeyStore):
-    """As the software key store, with the keys of some vaults in tokens."""
+    """The software key store, with the keys of some vaults in HSMs."""
 
     def __init__(
         self, folder: Path, unlocker: Unlocker, tokens: Tokens, clock: Callable[[], datetime] = now
@@ -245,7 +245,7 @@ class TokenKeyStore(SoftwareKeyStore):
         self._known_locks: dict[Path, str] = {}
 
     def begin(self, vault: str, organisation: ParticipantIdentifier | None = None) -> None:
-        """As in software; a new vault is locked with the organisation's token, if that has one."""
+        """Begin a vault as in software; a new one is locked with the organisation's HSM, if that has one."""
         path = self._vault_folder(vault)
         with vaultfolder.writing(path):
             if organisation is not None and vaultfolder.current(path) is None:
@@ -271,7 +271,7 @@ class TokenKeyStore(SoftwareKeyStore):
             self._lock_anew(vault, *self._locking().token_lock(vault, token))
 
     def create_key(self, vault: str, name: str, subject: x509.Name, bits: int = 3072) -> bytes:
-        """As in software, but in the token."""
+        """Make a key as in software, but in the HSM."""
         key, token = key_name(name), self._token(vault)
         if token is None or key in _IN_FILES:
             return super().create_key(vault, name, subject, bits)
@@ -290,7 +290,7 @@ class TokenKeyStore(SoftwareKeyStore):
         chain: tuple[x509.Certificate, ...] = (),
         active_from: datetime | None = None,
     ) -> None:
-        """As in software: certificates are no secrets, and stay in files."""
+        """Install a certificate as in software: certificates are not secret, and stay in files."""
         references, key = self._references(vault), key_name(name)
         if certificate.public_key() in references.waiting(key).values():
             with vaultfolder.writing(self._vault_folder(vault)):
@@ -303,11 +303,11 @@ class TokenKeyStore(SoftwareKeyStore):
         super().install_certificate(vault, name, certificate, chain, active_from)
 
     def waiting(self, vault: str, name: str) -> tuple[rsa.RSAPublicKey, ...]:
-        """As in software."""
+        """Return the keys that wait for a certificate, as in software."""
         return (*self._references(vault).waiting(key_name(name)).values(), *super().waiting(vault, name))
 
     def destroy(self, vault: str) -> None:
-        """As in software; first what is in the token, without which nothing of the vault opens."""
+        """Destroy as in software; first what is in the HSM, without which nothing of the vault opens."""
         token = self._token(vault)
         if token is not None:
             objects.destroy_all(token, vault)

@@ -149,7 +149,7 @@ class Token:
     ``LOCKED`` is for a PIN that does not open it, ``UNAVAILABLE`` for a token that
     cannot be reached; ``KeyStoreError`` (``MISSING``) for a key that is not in it.
     Within a process, whoever has logged in has done so for all: PKCS#11 knows one
-    user per process. Without ``pin_file``, somebody has to :meth:`unlock` it.
+    user per process. Without ``pin_file``, a person has to :meth:`unlock` it.
     """
 
     def __init__(self, module: Module, label: str, pin_file: Path | None, *, owner_only: bool = True) -> None:

@@ -22,7 +22,7 @@ _URI = re.compile(r"pkcs11:token=([^;]+);id=([^;]+);type=secret-key")
 
 @dataclass(frozen=True, slots=True)
 class TokenLock:
-    """Which key in which token a vault's secret opens with, as a URI (RFC 7512)."""
+    """Key in an HSM that a vault's secret opens with, as a URI (RFC 7512)."""
 
     label: str
     key_id: bytes

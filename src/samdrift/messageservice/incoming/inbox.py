@@ -358,7 +358,7 @@ def message_record(new: NewMessage, item: InboxItem, refused: bool, now: datetim
 
 
 def signer_facts(signer: x509.Certificate | None) -> dict[str, str]:
-    """Which certificate signed, for the log: subject and SHA-256."""
+    """Return the signer's certificate for the log: subject and SHA-256."""
     if signer is None:
         return {}
     return {
@@ -427,7 +427,7 @@ _MAX_HASTY = 10
 
 @dataclass(slots=True)
 class _State:
-    """Where one organisation's polling stands."""
+    """Progress of one organisation's polling."""
 
     place: int | None = None
     """Sequence of the last event that was applied."""
@@ -479,8 +479,9 @@ class Polling:
         self._clock = clock
         self._unexpected = unexpected("message-service-polling")
 
-    async def run(self, organisation: ParticipantIdentifier) -> None:
-        """Poll until cancelled; what cannot be done now is tried again after a pause."""
+    async def run(self, organisation: ParticipantIdentifier, after: float = 0.0) -> None:
+        """Poll from ``after`` seconds on until cancelled; retry after a pause what cannot be done now."""
+        await asyncio.sleep(after)
         state = _State()
         while True:
             if not self._served(organisation):

@@ -168,7 +168,7 @@ def _not_here() -> Response:
 
 
 class Limit:
-    """So many times per key within a period; counts are kept for so many keys."""
+    """A limit of requests per key within a period; counts are kept for a limited number of keys."""
 
     def __init__(self, times: int, period: timedelta, keys: int = 10_000) -> None:
         self._times = times

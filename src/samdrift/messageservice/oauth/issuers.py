@@ -101,11 +101,11 @@ class Routing:
         return covering or tuple(share.client for share in self._shares if share.default)
 
     def unassigned(self, addresses: Iterable[str]) -> tuple[str, ...]:
-        """Those of ``addresses`` that nobody gets, in order."""
+        """Return those of ``addresses`` that no client gets, in order."""
         return tuple(address for address in sorted(addresses) if not self.clients(address))
 
     def others(self, client: str) -> tuple[AddressPattern, ...] | None:
-        """For the default: the patterns of all others, whose addresses are not left to it."""
+        """Return, for the default client, the patterns of all others, whose addresses are not left to it."""
         if not any(share.default and share.client == client for share in self._shares):
             return None
         return tuple(
@@ -123,7 +123,7 @@ class MessageClient:
     keys: PublicKeys | KeysAt | None = None
     """The keys of its assertions; without them, the organisation's own server vouches for it."""
     default: bool = False
-    """Whether it gets what comes to addresses that no client's patterns cover."""
+    """True when it gets what comes to addresses that no client's patterns cover."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +139,7 @@ class OrganisationClients:
 
 
 class Registrations:
-    """Of all organisations. An issuer vouches for the clients of one organisation and no other."""
+    """Registrations of all organisations. An issuer vouches for clients of one organisation alone."""
 
     def __init__(self, organisations: Mapping[ParticipantIdentifier, OrganisationClients]) -> None:
         """:class:`ValueError` when two organisations name the same issuer."""

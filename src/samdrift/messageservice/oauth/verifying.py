@@ -55,7 +55,7 @@ class TokenVerifying:
             raise Unauthorized(f"the access token is refused: {invalid.text}") from None
         except KeysUnavailable:
             raise AuthorizationUnavailable from None
-        raise Unauthorized("the access token is refused: nobody knows its issuer")
+        raise Unauthorized("the access token is refused: its issuer is unknown")
 
     async def _own(self, organisation: ParticipantIdentifier, token: UnverifiedJwt) -> Access:
         keys = await self._keyring.own(organisation, token)
@@ -74,7 +74,7 @@ class TokenVerifying:
         clients = self._registered().of(organisation)
         external = clients.external
         if external is None or external.issuer != token.issuer:
-            raise JwtInvalid("nobody knows its issuer")
+            raise JwtInvalid("its issuer is unknown")
         if token.algorithm not in external.algorithms:
             raise JwtInvalid("its signature algorithm is not taken")
         keys = await self._keyring.external(external, token)
@@ -115,7 +115,7 @@ def _client(clients: OrganisationClients, name: str) -> MessageClient:
 
 
 def _scopes(claims: Claims, client: MessageClient) -> frozenset[Scope]:
-    """Those that the token names and the client may have; names of other things are passed over."""
+    """Return the scopes that the token names and the client may have; other names are passed over."""
     named = (Scope.named(name) for text in claims.texts("scope") for name in text.split())
     return frozenset(scope for scope in named if scope is not None) & client.scopes
 

@@ -15,8 +15,8 @@ BURSTS = 64
 SPARE = 32
 """Connections of the server that are left to commands and to those who listen."""
 LEAST_ROOM = 300
-_LEAST_IDLE = timedelta(seconds=30)
-_IDLE_PER_VAULT = timedelta(seconds=0.5)
+_LEAST_IDLE = timedelta(seconds=60)
+_IDLE_PER_VAULT = timedelta(seconds=1)
 
 ROOM = """
 SELECT current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int
@@ -32,7 +32,7 @@ def embedded_room(vaults: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Capacity:
-    """What a pool may have."""
+    """Limits of a pool."""
 
     most: int
     """Connections at once."""

@@ -96,11 +96,13 @@ async def migrate(connection: Connection, schema: str, parts: tuple[str, ...]) -
 async def allow(connection: Connection, schema: str, login: str) -> None:
     """Let ``login`` read everything in ``schema`` and run its functions, and nothing else.
 
-    A function whose name begins with an underscore is for other functions.
+    A function whose name begins with an underscore is for other functions. Everybody may nothing.
     """
     names = {"schema": sql.Identifier(schema), "login": sql.Identifier(login)}
     for statement in (
-        "REVOKE ALL ON ALL FUNCTIONS IN SCHEMA {schema} FROM PUBLIC",
+        "REVOKE ALL ON SCHEMA {schema} FROM PUBLIC, {login}",
+        "REVOKE ALL ON ALL TABLES IN SCHEMA {schema} FROM PUBLIC, {login}",
+        "REVOKE ALL ON ALL FUNCTIONS IN SCHEMA {schema} FROM PUBLIC, {login}",
         "GRANT USAGE ON SCHEMA {schema} TO {login}",
         "GRANT SELECT ON ALL TABLES IN SCHEMA {schema} TO {login}",
     ):

@@ -46,12 +46,12 @@ async def _as_it_is(login: Login) -> Session:
 class Patience:
     """Seconds that are waited before a connection is opened or closed that might not have to be."""
 
-    own: float = 0.05
-    """For one of the login's own connections to come back, before another is opened."""
+    own: float = 0.1
+    """Wait for one of the login's own connections to come back, before another is opened."""
     busy: float = 0.5
-    """Since a connection was used, in which its vault counts as busy."""
+    """Time after its last use in which a connection's vault counts as busy."""
     others: float = 1.0
-    """For a vault that is not busy; then the longest idle connection makes room, whosever it is."""
+    """Wait for a vault that is not busy; then the longest idle connection makes room, also a busy one's."""
 
 
 @dataclass(slots=True)
@@ -59,7 +59,7 @@ class _Line:
     """The connections of one login, and who waits for one of them."""
 
     open: int = 0
-    """Those that are being opened among them."""
+    """Number of connections, with those that are being opened."""
     idle: list[Session] = field(default_factory=list)
     waiting: deque[asyncio.Future[Session | None]] = field(default_factory=deque)
 
@@ -94,7 +94,7 @@ class Pool:
         self._turns = Turns(_LOGINS_AT_ONCE)
         self._lines: dict[str, _Line] = {}
         self._idle: OrderedDict[Session, tuple[str, float]] = OrderedDict()
-        """Whose it is, and since when it is idle: the longest first."""
+        """Login of each idle session and since when it is idle, the longest first."""
         self._open = 0
         self._wanting: list[object] = []
         """Logins that wait for room, in the order in which they get it."""

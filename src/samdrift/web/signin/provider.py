@@ -6,6 +6,7 @@ Its issuer is entered by a person, so every call goes through the client for suc
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 import logging
@@ -37,7 +38,7 @@ _ASSERTION_LASTS = timedelta(minutes=1)
 
 
 class ProviderUnavailable(Temporary):
-    """The sign-in service gives no usable answer now; the text names no person."""
+    """The sign-in service returns no usable answer now; the text names no person."""
 
     service = "sign-in"
 
@@ -153,20 +154,22 @@ class Provider:
         self._authenticate = authenticate
         self._client = client
         self._clock = clock
+        self._fetching = asyncio.Lock()
         self._metadata: Metadata | None = None
         self._fetched_at = self._tried_at = datetime.min.replace(tzinfo=clock().tzinfo)
         self._keys = KeptKeys(self._fetch_keys, clock)
 
     async def metadata(self) -> Metadata:
         """Return the issuer's metadata; :class:`ProviderUnavailable` when there are none to be had."""
-        now = self._clock()
-        if now - self._fetched_at > _FRESH and now - self._tried_at > _PAUSE:
-            self._tried_at = now
-            try:
-                self._metadata = await self._fetch_metadata()
-                self._fetched_at = now
-            except ProviderUnavailable as failure:
-                _LOGGER.warning("metadata of a sign-in service: %s", failure)
+        async with self._fetching:  # People who come at the same time wait for the same answer.
+            now = self._clock()
+            if now - self._fetched_at > _FRESH and now - self._tried_at > _PAUSE:
+                self._tried_at = now
+                try:
+                    self._metadata = await self._fetch_metadata()
+                    self._fetched_at = now
+                except ProviderUnavailable as failure:
+                    _LOGGER.warning("metadata of a sign-in service: %s", failure)
         if self._metadata is None or now - self._fetched_at > _STALE:
             raise ProviderUnavailable("the sign-in service does not answer")
         return self._metadata
@@ -225,4 +228,4 @@ class Provider:
                 url, _LIMITS, content=content, headers={"accept": "application/json", **(headers or {})}
             )
         except NoAnswer as failure:
-            raise ProviderUnavailable(f"the sign-in service gives no answer ({failure.kind})") from None
+            raise ProviderUnavailable(f"the sign-in service does not answer ({failure.kind})") from None

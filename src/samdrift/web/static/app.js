@@ -2,10 +2,14 @@
 
 import { closeMenus } from "./menus.js";
 import { countDown } from "./countdown.js";
+import { saveDrafts } from "./draft.js";
+import { gatherFiles } from "./files.js";
 import { sendOnce } from "./once.js";
 import { watchSession } from "./session.js";
 
 closeMenus(document);
 countDown(document);
+gatherFiles(document);
+saveDrafts(document);
 sendOnce(document);
 watchSession(document);

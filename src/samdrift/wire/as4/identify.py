@@ -1,4 +1,4 @@
-"""The identity of a message and the shape that DIGG's profile gives it.
+"""The identity of a message and its shape in DIGG's profile.
 
 The claimed recipient of an incoming message, read from as little of it as possible.
 
@@ -88,9 +88,9 @@ class AddresseeReader:
 
     def __init__(self, content_type: str, limits: As4Limits = DEFAULT_LIMITS) -> None:
         self.recipient: ParticipantIdentifier | None = None
-        """Known when there is enough; ``None`` when the message names nobody that can be read."""
+        """Known when there is enough; ``None`` when the message names no readable recipient."""
         self.enough = False
-        """Whether more of the body would tell nothing."""
+        """True when more of the body would not change the answer."""
         self._limits = limits
         self._soap = bytearray()
         try:

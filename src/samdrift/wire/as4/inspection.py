@@ -3,7 +3,7 @@
 For diagnosis: where an access point refuses at the first fault, this reports what can
 be known. Nothing here decides whether a certificate is trusted or a time is fresh.
 
-AS4 as somebody recorded it: SOAP or MIME, bare, with its content type or with the head of HTTP.
+AS4 as it was recorded: SOAP or MIME, bare, with its content type or with the head of HTTP.
 
 For diagnosis alone. What peers send over HTTP is read by :mod:`samdrift.wire.as4.reader`.
 """
@@ -251,7 +251,7 @@ class CaptureKind(StrEnum):
 
 
 class SignatureState(StrEnum):
-    """How far a signature holds."""
+    """Extent to which a signature holds."""
 
     VALID = "valid"
     """Every reference was checked."""
@@ -267,9 +267,9 @@ class KeyDoesNotFit(WireError):
 
 @dataclass(frozen=True, slots=True)
 class CheckedSignature:
-    """How far a signature holds.
+    """Findings about a signature, and the extent to which it holds.
 
-    ``reason`` tells why it is not wholly valid, ``unchecked`` names the references that
+    ``reason`` says why it is not wholly valid, ``unchecked`` names the references that
     nobody can check without a key. There is a ``signer`` where all that was checked holds.
     """
 
@@ -281,7 +281,7 @@ class CheckedSignature:
 
 @dataclass(frozen=True, slots=True)
 class OpenedPayload:
-    """A payload that was decrypted and verified; ``problem`` tells why it does not expand."""
+    """A payload that was decrypted and verified; ``problem`` says why it does not expand."""
 
     content_id: str
     content: bytes = field(repr=False)
@@ -290,7 +290,7 @@ class OpenedPayload:
 
 @dataclass(frozen=True, slots=True)
 class As4Inspection:
-    """A message examined; ``encryption`` tells why its encryption is not that of the profile."""
+    """A message examined; ``encryption`` says why its encryption is not that of the profile."""
 
     kind: CaptureKind
     info: SignalInfo

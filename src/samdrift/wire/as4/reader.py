@@ -6,7 +6,7 @@ size of the pieces given, whatever the size of the message (transport-profile-as
 The payload as it streams in: decrypt, digest, expand, in this order and each under the last one's word.
 
 What goes wrong inside (gzip, size) is reported only after tag and digest held: told earlier
-from a decryption failure, it would let somebody who alters ciphertext learn what it says.
+from a decryption failure, it would let an attacker who alters ciphertext learn what it says.
 """
 
 from __future__ import annotations

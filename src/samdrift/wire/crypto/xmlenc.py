@@ -129,7 +129,7 @@ def _decrypt_cbc(key: bytes, pieces: Iterable[bytes]) -> Decrypted:
 
 
 def _decrypt_gcm(key: bytes, pieces: Iterable[bytes]) -> Decrypted:
-    """Nothing of a plaintext whose tag does not fit is handed on."""
+    """Hand on nothing of a plaintext whose tag does not fit."""
     data = b"".join(pieces)
     if len(data) < _GCM_NONCE + _GCM_TAG:
         raise failed()
@@ -198,7 +198,7 @@ class LockedPayload:
     genuine: bool = field(repr=False)
     """False when ``session_key`` is a random one in place of the sender's."""
     recipient: x509.Certificate | None
-    """Of the key that unwrapped the session key, or else of the first one that was tried."""
+    """Certificate of the key that unwrapped the session key, or else of the first one that was tried."""
     _cipher: ContentCipher
     _ciphertext: str | memoryview = field(repr=False)
 

@@ -21,7 +21,7 @@ _CONTENT = f"{xha('Payloads')}/{xha('Payload')}/{xha('PayloadContent')}"
 
 @dataclass(frozen=True, slots=True)
 class UnverifiedEnvelope:
-    """An envelope that follows the profile; nobody has said yet that it is genuine.
+    """An envelope that follows the profile; its signature is not verified yet.
 
     Good for choosing whose keys and certificates to look up.
     """
@@ -36,7 +36,7 @@ class UnverifiedEnvelope:
         protection: then only a verified envelope gives it (invariant 6).
         """
         if self.header.encrypted or self.header.document.requires_protection:
-            raise WireError(WireFault.SIGNATURE, "only a verified envelope gives this payload")
+            raise WireError(WireFault.SIGNATURE, "only a verified envelope provides this payload")
         return plain_payload(self.document)
 
 

@@ -25,7 +25,7 @@ LONGEST = 16 * 1024
 
 _FORM = re.compile(r"([\w-]+)\.([\w-]+)\.([\w-]+)", re.ASCII)
 _SKEW = timedelta(seconds=30)
-"""How far another's clock may be from ours."""
+"""Limit of the difference between another party's clock and ours."""
 _LATEST = datetime(9999, 1, 1, tzinfo=UTC).timestamp()
 
 
@@ -76,7 +76,7 @@ class Claims:
     def check_times(self, now: datetime, longest: timedelta, *, issued: bool) -> datetime:
         """Refuse what is not valid now or was made to be valid longer than ``longest``; returns its end.
 
-        ``issued`` says that the time of issue must be told (RFC 9068 2.2).
+        ``issued`` requires the time of issue (RFC 9068 2.2).
         """
         ends = self.instant("exp")
         if ends + _SKEW <= now:

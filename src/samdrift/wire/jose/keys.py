@@ -66,7 +66,7 @@ class PublicKey:
         return cls.of(key, ECKey.import_key(key).thumbprint())
 
     def published(self) -> dict[str, object]:
-        """As it is in a JWK Set."""
+        """Return the key as it is in a JWK Set."""
         use = {"kid": self.kid, "use": "sig", "alg": min(self.algorithms).value}
         return {**self.key.as_dict(private=False), **use}
 
@@ -81,7 +81,7 @@ class PublicKeys:
         return iter(self._keys)
 
     def fitting(self, algorithm: Algorithm, kid: str | None) -> tuple[PublicKey, ...]:
-        """Those that may have made a signature by ``algorithm`` that names ``kid``, or names none."""
+        """Return the keys that may have signed by ``algorithm``, naming ``kid`` or no key."""
         return tuple(
             key
             for key in self._keys

@@ -39,7 +39,7 @@ _MARK: Final = "AAAA"
 """Stands for the content of a file in the tree. Is base64, so that the rules hold of it."""
 
 _MARKED: Final = f"<tns:content>{_MARK}</tns:content>".encode()
-"""As it is serialised. No text can look like that: its ``<`` would be escaped."""
+"""The mark in serialised form. No text can look like that: its ``<`` would be escaped."""
 
 _BEFORE, _AFTER = _MARKED.split(_MARK.encode())
 _STEP: Final = 1 << 20

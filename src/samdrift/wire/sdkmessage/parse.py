@@ -64,7 +64,7 @@ def origin(root: Element) -> tuple[str, str] | None:
 
 
 def read_tree(root: Element, size: int) -> tuple[tuple[Finding, ...], SdkMessage | None]:
-    """As :func:`read`, of a message of ``size`` bytes that was parsed already."""
+    """Read like :func:`read`, from a message of ``size`` bytes that was parsed already."""
     found = (too_long(),) if size > MAX_BYTES else validate(root)
     return found, None if found else parse(root)
 

@@ -48,7 +48,7 @@ class EncryptedAttachment:
     wrapped_key: bytes
     recipient: KeyReference
     with_headers: bool
-    """Whether the ciphertext holds the part's MIME header too (``Attachment-Complete``)."""
+    """True when the ciphertext holds the part's MIME header too (``Attachment-Complete``)."""
 
 
 def read_encryption(key: Element, data: Element, tokens: Mapping[str, Element]) -> EncryptedAttachment:
@@ -137,7 +137,7 @@ class Encryptor:
 
 
 class Decryptor:
-    """Decrypts one attachment. What it gives is not authentic before :meth:`finish` returned.
+    """Decrypts one attachment. Its output is not authentic before :meth:`finish` returned.
 
     One and the same :class:`WireError` (``DECRYPTION``) for every failure.
     """

@@ -104,7 +104,7 @@ def _token(reference: Element, tokens: Mapping[str, Element]) -> x509.Certificat
     if token is None:
         raise _refused("the token that is referred to is missing")
     if token.get("ValueType") != X509_V3 or token.get("EncodingType", BASE64_BINARY) != BASE64_BINARY:
-        raise _refused("a token that is no X.509v3 certificate in base64")
+        raise _refused("a token that is not an X.509v3 certificate in base64")
     return load_certificate(base64text.decode(text(token), "BinarySecurityToken"))
 
 
@@ -128,7 +128,7 @@ def _serial_number(data: Element) -> SerialNumber:
         raise _refused("issuer and serial number are malformed")
     digits = text(parts[1]).strip()
     if not (digits.isascii() and digits.isdigit() and len(digits) <= _MAX_SERIAL_DIGITS):
-        raise _refused("a serial number that is no number")
+        raise _refused("a serial number that is not a number")
     return SerialNumber(int(digits))
 
 

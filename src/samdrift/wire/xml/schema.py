@@ -178,7 +178,7 @@ def _declared(sequence: Sequence) -> Iterator[str]:
 
 
 def limited(length: int) -> Simple:
-    """A text of at most so many characters, of an anonymous type."""
+    """A text with a limit of characters, of an anonymous type."""
     return Simple(None, lambda value: len(value) <= length, f"is longer than {length} characters")
 
 
@@ -188,7 +188,7 @@ DATE_TIME = Simple(xml.name(XSD, "dateTime"), is_date_time, "is not a date and t
 
 
 MAX_FINDINGS = 100
-"""How many findings a document can give; a hostile one must not become a huge receipt."""
+"""Limit of findings in one document; a hostile one must not become a huge receipt."""
 
 _XSI = "{http://www.w3.org/2001/XMLSchema-instance}"
 _XSI_TYPE = f"{_XSI}type"
@@ -259,7 +259,7 @@ class _Check:
                 reached = len(particles)
                 self._undeclared(child, declared)
             elif position < reached:
-                self.report(child, "stands in the wrong place")
+                self.report(child, "is in the wrong place")
                 counts[position] += 1
             else:
                 reached = position
@@ -385,15 +385,15 @@ def finding(broken: Broken, schema: Schema) -> Finding:
 
 
 def blank_leaves(elements: Iterable[Element]) -> list[Element]:
-    """Those without child elements that hold no text but white space."""
+    """Return the elements without child elements that hold no text but white space."""
     return [element for element in elements if _is_leaf(element) and not _holds_text(element)]
 
 
 def blank_elements(elements: list[Element]) -> list[Element]:
-    """Those that, with all they contain, hold no text but white space.
+    """Return the elements that, with all they contain, hold no text but white space.
 
     ``elements`` are all of a document, in its order. Each blank one contains a
-    blank leaf, so a document without one is done at once.
+    blank leaf, so a document without one is done immediately.
     """
     if not blank_leaves(elements):
         return []

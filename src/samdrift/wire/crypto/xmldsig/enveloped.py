@@ -70,7 +70,7 @@ def read_certificate(key_info: Element) -> x509.Certificate:
 
 
 def load_certificate(der: bytes) -> x509.Certificate:
-    """Read a certificate; :class:`WireError` (``SIGNATURE``) when it is none that can be read."""
+    """Read a certificate; :class:`WireError` (``SIGNATURE``) if it is not one that can be read."""
     if len(der) > _MAX_DER:
         raise WireError(WireFault.SIGNATURE, "certificate too large", "X509Certificate")
     try:
@@ -95,7 +95,7 @@ class SignatureReason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class SignatureVerdict:
-    """Whether the document is as the holder of ``certificate`` signed it.
+    """Verdict: the document is, or is not, as the holder of ``certificate`` signed it.
 
     Says nothing about whether that certificate is to be trusted. It is given
     also when the signature does not hold, where it could be read.

@@ -68,7 +68,7 @@ class Reference:
 
 @dataclass(frozen=True, slots=True)
 class SignedInfo:
-    """How ``ds:SignedInfo`` itself is canonicalized, and the references that it holds."""
+    """Canonicalization of ``ds:SignedInfo`` itself, and the references that it holds."""
 
     canonicalization: Transform
     references: tuple[Reference, ...]

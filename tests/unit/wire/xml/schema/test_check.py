@@ -71,8 +71,8 @@ def test_what_the_table_allows(inner: str) -> None:
     [
         ("", "/root", "Element root lacks name"),
         ("<name/><name/>", "/root", "Element root has more than 1 name"),
-        ("<name/><secret>1</secret><label/>", "/root/label", "Element label stands in the wrong place"),
-        ("<name/><f:x/><label/>", "/root/label", "Element label stands in the wrong place"),
+        ("<name/><secret>1</secret><label/>", "/root/label", "Element label is in the wrong place"),
+        ("<name/><f:x/><label/>", "/root/label", "Element label is in the wrong place"),
         ("<name/><other/>", "/root", _UNKNOWN),
         ("<name/><x xmlns=''/>", "/root", _UNKNOWN),
         ("<name/><person><id/><f:x/></person>", "/root/person", _UNKNOWN),
