@@ -100,7 +100,11 @@ TARGETS: Mapping[str, Target] = {
         },
         _unit("administration"),
     ),
-    "evidence": Target(("evidence/verifying.py",), {}, _unit("evidence")),
+    "evidence": Target(
+        ("evidence/verifying.py",),
+        {"evidence/": _unit("evidence")},
+        ("tests/unit/evidence", "tests/roles/test_evidence.py"),
+    ),
     "accesspoint": Target(
         tuple(f"accesspoint/{name}.py" for name in ("agreement", "refusals", "route", "settings", "verdict")),
         {

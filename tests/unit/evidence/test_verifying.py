@@ -6,6 +6,8 @@ import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from samdrift.audit.chain import link
 from samdrift.audit.entries import Happening
@@ -14,7 +16,9 @@ from samdrift.evidence import verifying
 from samdrift.wire.as4 import EbmsErrorCode, build_error
 from samdrift.wire.crypto.softwarekeys import SoftwareSigningKey
 from samdrift.wire.ebms import EbmsError
+from samdrift.wire.receipt import build
 from tests import pki
+from tests.unit.wire.receipt.samples import ACCEPTED
 
 NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 KEY = SoftwareSigningKey(pki.key(0), pki.root("Peer", 0).certificate)
@@ -24,7 +28,7 @@ MESSAGE = "9b3f4a52-7f0e-4c63-8d42-8d3c6a9cf0a1"
 def entry(number: int, previous: bytes) -> bytes:
     """A line of a log, about the message, that gives its own hash."""
     happening = Happening(
-        NOW + timedelta(seconds=number),
+        NOW + timedelta(seconds=number % 86400),
         AuditEvent.MT_MESSAGE_READ,
         "worker:test",
         "read",
@@ -81,3 +85,52 @@ def test_an_error_of_a_peer_is_no_transport_receipt(signer: SoftwareSigningKey |
     (finding,) = said.findings
     assert (finding.holds, finding.why) == (False, "is no receipt")
     assert said.receipts == {}
+
+
+def look(name: str, data: bytes) -> verifying.Finding:
+    said = verifying._Said()
+    verifying._look(said, name, data)
+    (finding,) = said.findings
+    return finding
+
+
+@pytest.mark.parametrize(
+    ("number", "holds"), [(0, False), (1, True), ((1 << 63) - 1, True), (1 << 63, False)]
+)
+def test_an_entry_has_a_number_that_a_log_can_have(number: int, holds: bool) -> None:
+    assert look("log/mt.jsonl", entry(number, bytes(32))).holds is holds
+
+
+@pytest.mark.parametrize("number", ["-1", "true", '"1"', "1.0"])
+def test_what_is_no_number_of_an_entry_is_refused(number: str) -> None:
+    line = entry(1, bytes(32)).replace(b'"sequence": 1', f'"sequence": {number}'.encode())
+    found = look("log/mt.jsonl", line)
+    assert (found.holds, found.why) == (False, "an entry does not match its hash")
+
+
+def test_a_certificate_is_the_one_that_its_file_is_named_after() -> None:
+    certificate = KEY.certificate
+    data = certificate.public_bytes(Encoding.DER)
+    right = verifying.certificate_file(certificate.fingerprint(SHA256()).hex())
+    assert look(right, data) == verifying.Finding(right, True, "a certificate of Peer")
+    assert not look(verifying.certificate_file("00" * 32), data).holds
+
+
+def test_a_message_receipt_is_read_and_belongs_to_its_message() -> None:
+    said = verifying._Said()
+    verifying._look(said, "message-receipts/1-got.xml", build(ACCEPTED))
+    assert said.findings == [
+        verifying.Finding("message-receipts/1-got.xml", True, "a message receipt: ACCEPTED")
+    ]
+    assert said.receipts == {"message-receipts/1-got.xml": ("message", ACCEPTED.message_id)}
+    assert not look("message-receipts/1-got.xml", b"<rubbish/>").holds
+
+
+@pytest.mark.parametrize("name", ["other/1", "peers.der", "statement"])
+def test_a_file_of_no_kind_is_not_a_part_of_evidence(name: str) -> None:
+    assert look(name, b"") == verifying.Finding(name, False, "is not a part of evidence")
+
+
+def test_a_finding_cannot_be_changed_afterwards() -> None:
+    with pytest.raises(AttributeError):
+        setattr(verifying.Finding("files", False), "holds", True)  # noqa: B010
