@@ -13,8 +13,9 @@ from samdrift.messageservice.interface_d import contract, filters, json
 from samdrift.messageservice.interface_d.drafting import draft, own_id
 from samdrift.messageservice.interface_d.problems import Refused
 from samdrift.messageservice.oauth.issuing import OAuthError, TokenRequest
-from samdrift.wire import filetypes, sdkmessage
+from samdrift.wire import sdkmessage
 from samdrift.wire.errors import WireError
+from samdrift.wire.filetypes import detect
 from samdrift.wire.jose.jwt import JwtInvalid, UnverifiedJwt
 from samdrift.wire.sdkmessage import SdkMessage
 from tests.fuzz.pieces import cut, whole
@@ -90,4 +91,4 @@ def token(data: bytes) -> None:
 
 def file(data: bytes) -> None:
     """Whatever is attached is of some kind."""
-    filetypes(data)
+    detect(data)
