@@ -13,6 +13,9 @@ from enum import StrEnum
 class AuditEvent(StrEnum):
     """An event in an organisation's log or in the operator's."""
 
+    LOG_TREE_BEGUN = "log:tree:begun"
+    """From here on entries are leaves of a tree; names the head of the chain before it."""
+
     VAULT_OPENING_GRANTED = "vault:opening:granted"
     VAULT_OPENING_DENIED = "vault:opening:denied"
     VAULT_LOGIN_ROTATED = "vault:login:rotated"

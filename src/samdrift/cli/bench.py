@@ -18,12 +18,12 @@ app = typer.Typer(add_completion=False)
 _CHECKOUT = Path(__file__).parents[3]
 _SOAK = "soak"
 _EXCHANGES = 1000
-_BENCHES = ("wire", "exchange", "large", "isolation", "neighbour", _SOAK)
+_BENCHES = ("wire", "exchange", "large", "isolation", "neighbour", "log", _SOAK)
 
 
 @app.command()
 def bench(
-    name: Annotated[str, typer.Argument(help="wire, exchange, large, isolation, neighbour or soak.")],
+    name: Annotated[str, typer.Argument(help="wire, exchange, large, isolation, neighbour, log or soak.")],
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")] = False,
     exchanges: Annotated[
         int | None, typer.Option(min=1, help=f"For soak: how many; {_EXCHANGES} by default.")

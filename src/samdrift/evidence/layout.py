@@ -9,11 +9,11 @@ from samdrift.audit.events import AuditEvent
 from samdrift.contracts.principals import Role
 
 FORMAT = "samdrift evidence"
-VERSION = 3
+VERSION = 4
 """Since 2 a message receipt is named after the entry that speaks of it, and there are digests; since 3
-the certificates of peers that entries name.
+the certificates of peers that entries name; since 4 entries may be leaves of a tree.
 """
-KNOWN = (1, 2, VERSION)
+KNOWN = (1, 2, 3, VERSION)
 STATEMENT_FILE = "evidence.json"
 SIGNATURE_FILE = "evidence.json.sig"
 SIGNER_FILE = "certificate.pem"
@@ -57,6 +57,11 @@ def named_certificate(ids: Mapping[str, str]) -> str | None:
 def log_file(role: Role, *, former: bool) -> str:
     """Entries of a log that are about the message, one JSON object a line."""
     return f"log/{role.value}{'-former' if former else ''}.jsonl"
+
+
+def before_file(role: Role) -> str:
+    """The tree before the section, where that begins in it: its size and the roots of its full subtrees."""
+    return f"section/{role.value}-before.json"
 
 
 def section_file(role: Role, number: int) -> str:

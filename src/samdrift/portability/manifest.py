@@ -21,14 +21,16 @@ from samdrift.wire.errors import WireError
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 FORMAT = "samdrift organisation export"
-VERSION = 3
-"""Since 2 there are digests that the log commits to, since 3 certificates of peers that it names."""
-_KNOWN = (1, 2, VERSION)
+VERSION = 4
+"""Since 2 there are digests that the log commits to, since 3 certificates of peers that it names, since 4
+entries of the log in their second form.
+"""
+_KNOWN = (1, 2, 3, VERSION)
 
 
 @dataclass(frozen=True, slots=True)
 class Log:
-    """A log in the export: the id that its chain begins with, how many entries, and the hash of the last."""
+    """A log in the export: the id that its chain begins with, how many entries, and the hash at its end."""
 
     id: str
     entries: int

@@ -248,7 +248,7 @@ async def refused(move: Move, exported: Exported) -> MoveError:
         (without("mt/log/"), MoveFault.DAMAGED, "mt/log/000001.sha256"),
         (without("manifest.json.sig"), MoveFault.DAMAGED, "manifest.json.sig"),
         (without("format.json"), MoveFault.NOT_AN_EXPORT, "something else"),
-        (changed("format.json", lambda data: data.replace(b"3", b"4")), MoveFault.VERSION, "version"),
+        (changed("format.json", lambda data: data.replace(b"4", b"5")), MoveFault.VERSION, "version"),
         (changed("format.json", lambda data: b"[]"), MoveFault.DAMAGED, "format.json"),
         (
             changed("manifest.json", lambda data: data.replace(b"0203:kommun", b"0203:annan")),
@@ -385,6 +385,7 @@ async def test_a_former_log_begins_where_its_name_says() -> None:
     previous = bytes(32)
     entry = {"previous": from_bytes(previous), "hash": from_bytes(link(previous, 1, content))}
     facts = {"log": "", "sequence": 1, "content": content.decode()} | entry
+    facts |= {"retention": None, "salt": None}
     with pytest.raises(MoveError) as caught:
         await Checking("0203:habo.se").page(former_log_part(Role.MESSAGE_SERVICE), [layout.Record(facts, {})])
     assert caught.value.fault is MoveFault.CHAIN

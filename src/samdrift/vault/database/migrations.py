@@ -14,10 +14,19 @@ from psycopg import sql
 
 from samdrift.contracts.principals import Role
 
-REGISTRY = ("log", "registry")
+REGISTRY = ("log", "registry", "salted-log")
 WORKERS = ("workers",)
 VAULT = {
-    Role.ACCESS_POINT: ("log", "wakeups", "bodies", "accesspoint", "accesspoint-arrival", "arrival"),
+    Role.ACCESS_POINT: (
+        "log",
+        "wakeups",
+        "bodies",
+        "accesspoint",
+        "accesspoint-arrival",
+        "arrival",
+        "salted-log",
+        "salted-log-arrival",
+    ),
     Role.MESSAGE_SERVICE: (
         "log",
         "wakeups",
@@ -26,6 +35,9 @@ VAULT = {
         "tokens",
         "messageservice-arrival",
         "arrival",
+        "salted-log",
+        "salted-log-arrival",
+        "message-steps",
     ),
 }
 
