@@ -10,10 +10,12 @@ from dataclasses import asdict, fields
 from importlib import import_module
 from typing import Any
 
+from bench.organisations import Options
 from samdrift.config.model import FederationConfig
 
 _SOAK = "soak"
-_ASKING = ("exchange", "large", "isolation")
+_ORGANISATIONS = "organisations"
+_ASKING = ("exchange", "large", "isolation", _ORGANISATIONS)
 """Those that ask shared services, as an installation with the defaults does."""
 KEPT = {
     each.name.removesuffix("_seconds"): each.default
@@ -30,9 +32,11 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--exchanges", type=int)
     parser.add_argument("--seed", type=int)
+    parser.add_argument("--organisations", type=int, nargs="+")
+    parser.add_argument("--rounds", type=int)
+    parser.add_argument("--idle-seconds", type=float)
     given = parser.parse_args(arguments)
-    asked = (given.exchanges, given.seed) if given.name == _SOAK else ()
-    rows = [asdict(row) for row in import_module(f"bench.{given.name}").rows(*asked)]
+    rows = [asdict(row) for row in import_module(f"bench.{given.name}").rows(*_asked(given))]
     if given.json:
         kept = {"kept_seconds": KEPT} if given.name in _ASKING else {}
         print(json.dumps({"rows": rows} | kept, ensure_ascii=False, indent=2))
@@ -42,6 +46,21 @@ def main(arguments: Sequence[str]) -> int:
         if given.name in _ASKING:
             print("kept, in seconds: " + ", ".join(f"{name} {value}" for name, value in KEPT.items()))
     return 1 if given.name == _SOAK and any(row["reached"] is False for row in rows) else 0
+
+
+def _asked(given: argparse.Namespace) -> tuple[object, ...]:
+    """What the benchmark is given, where it takes anything."""
+    if given.name == _SOAK:
+        return given.exchanges, given.seed
+    if given.name == _ORGANISATIONS:
+        options = {
+            "numbers": given.organisations and tuple(given.organisations),
+            "exchanges": given.exchanges,
+            "rounds": given.rounds,
+            "idle_seconds": given.idle_seconds,
+        }
+        return (Options(**{name: value for name, value in options.items() if value is not None}),)
+    return ()
 
 
 def _line(row: dict[str, Any]) -> str:

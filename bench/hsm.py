@@ -21,9 +21,8 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from samdrift.keystore.hsm import objects
-from samdrift.keystore.hsm.keys import TokenDecryptionKey, TokenSigningKey
-from samdrift.keystore.hsm.module import module
-from samdrift.keystore.hsm.token import Token
+from samdrift.keystore.hsm.store import TokenDecryptionKey, TokenSigningKey
+from samdrift.keystore.hsm.token import Token, module
 from samdrift.keystore.keyfiles import KeyName
 from samdrift.wire.crypto.keys import DecryptionKey, Oaep, SigningKey
 from samdrift.wire.crypto.softwarekeys import SoftwareDecryptionKey, SoftwareSigningKey

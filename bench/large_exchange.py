@@ -31,7 +31,7 @@ from samdrift.demo.enrolment import enrol
 from samdrift.demo.testbed import served
 from samdrift.federation.server import LocalFederation
 from samdrift.federation.server import running as federation_running
-from samdrift.wire.sdkmessage.validate import MAX_BYTES
+from samdrift.wire.sdkmessage.rules import MAX_BYTES
 
 _ROUNDS = 5
 _TIME_BAR, _ACCESS_POINT_BAR, _MESSAGE_SERVICE_BAR = 2.0, 64.0, 3.0

@@ -4,7 +4,7 @@ A validator that follows DIGG's files to the letter accepts some messages that
 the specification forbids, and the specification contradicts itself here and
 there. Each place is one entry, so that the conformance page lists them all; the
 differential tests fail for a difference that has none, and for an entry that
-makes none. ``name`` is that of a :class:`samdrift.wire.xml.schema.rules.Rule` where
+makes none. ``name`` is that of a :class:`samdrift.wire.xml.schema.Rule` where
 a rule makes the difference.
 """
 

@@ -7,6 +7,7 @@ import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import psycopg
 
@@ -37,6 +38,12 @@ class Cluster:
         address = f"host=127.0.0.1 port={self.port} user=postgres dbname={database}"
         with psycopg.connect(address, password=self.password, autocommit=True) as connection:
             connection.execute(statement.encode())
+
+    def ask(self, question: str, database: str = "samdrift") -> list[tuple[Any, ...]]:
+        """Ask something as its database administrator."""
+        address = f"host=127.0.0.1 port={self.port} user=postgres dbname={database}"
+        with psycopg.connect(address, password=self.password, autocommit=True) as connection:
+            return connection.execute(question.encode()).fetchall()
 
     def allow(self, rules: str) -> None:
         """Have these lines in its pg_hba.conf."""

@@ -13,6 +13,7 @@ from samdrift.net import following
 from samdrift.wire.identifiers import ParticipantIdentifier
 from tests import postgrestemplate
 from tests.softhsm import SoftHsm, softhsm
+from tests.throwawaykeys import cheap_keys, keys_of_the_product
 from tests.vaults import Installation, installed, server_folder, settings_in
 
 pytest_plugins = ["tests.sizes"]
@@ -24,9 +25,16 @@ def pytest_asyncio_loop_factories() -> Mapping[str, LoopFactory]:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def one_initdb() -> Iterator[None]:
-    """Embedded PostgreSQL servers start from copies of one data folder."""
-    with postgrestemplate.copied():
+def cheap_beginnings() -> Iterator[None]:
+    """Embedded PostgreSQL servers start from copies of one data folder, and keys from stored primes."""
+    with postgrestemplate.copied(), cheap_keys():
+        yield
+
+
+@pytest.fixture
+def product_keys() -> Iterator[None]:
+    """Keys are made, and passphrases cost, as in the product."""
+    with keys_of_the_product():
         yield
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from hashlib import sha256
+from uuid import uuid4
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
@@ -83,6 +84,14 @@ async def fill(installation: Installation, organisation: ParticipantIdentifier) 
         await messages.receive(refused, None, None, None, item_id="two", now=NOW, lease=None)
         await messages.set_cursor("access-point-events", 2)
         messages.record(AuditEvent.MT_MESSAGE_SUBMITTED, message=sent.id)
+    await keep_records(installation, organisation)
+
+
+async def keep_records(installation: Installation, organisation: ParticipantIdentifier) -> None:
+    """A public record that is not handed over, in each vault that keeps some."""
+    for role in (Role.MESSAGE_CLIENT, Role.GOVERNANCE):
+        async with installation.open(organisation, role) as vault:  # type: ignore[call-overload]
+            vault.keep_record(str(uuid4()), now=NOW)
 
 
 _STEP = StatusEvent(NOW, MessageStatus.SUBMITTED, "Message handed over")

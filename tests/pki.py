@@ -1,7 +1,6 @@
 """A small certificate authority for tests: any certificate, list and answer, also wrong ones.
 
-Keys are made once per test run and shared between certificates, since making
-one costs more than everything else here.
+Keys are made once per process and shared between certificates.
 """
 
 from __future__ import annotations
@@ -20,6 +19,7 @@ from cryptography.x509 import ocsp
 from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID, NameOID
 
 from samdrift.wire.crypto.softwarekeys import SoftwareSigningKey
+from tests.throwawaykeys import rsa_key
 
 NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -28,7 +28,7 @@ DAY = timedelta(days=1)
 @cache
 def key(number: int = 0, bits: int = 2048) -> rsa.RSAPrivateKey:
     """The key with that number; the same for the whole run."""
-    return rsa.generate_private_key(65537, bits)
+    return rsa_key(key_size=bits)
 
 
 def name(common_name: str) -> x509.Name:

@@ -1,4 +1,7 @@
-"""One ``initdb`` for a run of the tests: embedded PostgreSQL servers start from copies of its result."""
+"""One ``initdb`` for a run of the tests: embedded PostgreSQL servers start from copies of its result.
+
+They do not wait for the disk: what a test kills is a process, of which the kernel has every write.
+"""
 
 from __future__ import annotations
 
@@ -13,9 +16,12 @@ from pathlib import Path
 import pytest
 
 from samdrift.keystore.durablefiles import let_through
+from samdrift.vault.database import postgres
 from samdrift.vault.database.postgres import EmbeddedPostgres, programs_folder
 
 _initialise = EmbeddedPostgres._initialise
+_configuration = postgres._CONFIGURATION
+_HASTY = {"fsync": "off", "full_page_writes": "off"}
 
 
 @contextmanager
@@ -23,14 +29,16 @@ def copied() -> Iterator[None]:
     """Copy the data folder of a new server, and give the copy the administrator's password."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(EmbeddedPostgres, "_initialise", _copy)
+        patch.setattr(postgres, "_CONFIGURATION", _configuration | _HASTY)
         yield
 
 
 @contextmanager
 def made_each_time() -> Iterator[None]:
-    """Leave the making of data folders as it is in the product."""
+    """Leave the making of data folders, and what is durable, as they are in the product."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(EmbeddedPostgres, "_initialise", _initialise)
+        patch.setattr(postgres, "_CONFIGURATION", _configuration)
         yield
 
 

@@ -12,8 +12,8 @@ REQUIRED = "SAMDRIFT_TESTS_REQUIRE_PROGRAMS"
 
 
 def found(program: str) -> str | None:
-    """Where the program is."""
-    return shutil.which(program, path=f"{os.environ.get('PATH', '')}:/usr/sbin")
+    """Return where the program is, also where Go's own archive is unpacked."""
+    return shutil.which(program, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/go/bin")
 
 
 def requires(program: str, package: str) -> pytest.MarkDecorator:

@@ -15,7 +15,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from samdrift.net.provenscanner import eicar
+from samdrift.net.clamd import eicar
 from tests.programs import found, requires
 
 SIGNATURE = "Test.Eicar.UNOFFICIAL"

@@ -7,15 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from samdrift.accesspoint.settings import AccessPointSettings, RetryPolicy
-from samdrift.config.model import (
-    AccessPointConfig,
-    Config,
-    Environment,
-    FederationConfig,
-    MessageServiceConfig,
-    SocketAddress,
-    VaultConfig,
-)
+from samdrift.config.model import Config, Environment, FederationConfig, SocketAddress, VaultConfig
+from samdrift.config.roles import AccessPointConfig, MessageServiceConfig
 from samdrift.installation import rolesettings
 from samdrift.messageservice.settings import MessageServiceSettings
 

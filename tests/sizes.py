@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import random
+import tempfile
 from collections import Counter
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from hypothesis import settings
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
+from tests import checks
 from tests.leftovers import Cleaner
 
 TESTS = Path(__file__).parent
@@ -28,7 +30,13 @@ TOGETHER = ("tests/interop/phase4", "tests/roles/isolation")
 """Folders whose tests share a fixture that takes long to make: one worker runs them all."""
 SEED = "SAMDRIFT_TESTS_SEED"
 """Environment variable with the seed of a soak, by which the workers have it too."""
-FIRST = ("tests/unit/test_house_rules.py", "tests/roles/isolation/", "tests/roles/test_every_message_ends.py")
+FIRST = (
+    "tests/roles/isolation/",
+    "tests/roles/test_restarts.py",
+    "tests/roles/test_key_rotation.py",
+    "tests/upgrade/",
+    "tests/roles/test_every_message_ends.py",
+)
 """What takes longest, begun before the rest so that no worker waits for another at the end."""
 EXAMPLES = 20
 """How many times as many examples a soak draws for a property."""
@@ -75,6 +83,10 @@ def pytest_cmdline_main(config: pytest.Config) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     if "PYTEST_XDIST_WORKER" not in os.environ:
         config.add_cleanup(Cleaner().close)
+        if config.option.numprocesses and not (
+            config.option.keyword or config.option.peers or config.option.soak
+        ):
+            checks.begin(Path(tempfile.mkdtemp(prefix="checks-")))
     config.addinivalue_line("markers", "soak: does more in a soak")
     settings.register_profile("sample", derandomize=True, database=None, deadline=None)
     settings.register_profile("soak", derandomize=False, database=None, deadline=None, print_blob=True)

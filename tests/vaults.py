@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import subprocess
 import tempfile
 from collections.abc import AsyncIterator, Callable, Collection, Iterator
 from contextlib import AbstractAsyncContextManager
@@ -18,7 +19,7 @@ from samdrift.contracts.messages import Direction, MessageStatus, ReceiptState
 from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
 from samdrift.keystore.software import SoftwareKeyStore
 from samdrift.keystore.unlocking import RootUnlocker
-from samdrift.keystore.wrapping import ScryptCost
+from samdrift.scheduling.inflight import Due
 from samdrift.vault.accesspoint import AccessPointVault
 from samdrift.vault.bodies import Body
 from samdrift.vault.gate import Gate
@@ -26,6 +27,7 @@ from samdrift.vault.messageservice import MessageServiceVault
 from samdrift.vault.opening import Vault
 from samdrift.vault.openkeys import open_keys
 from samdrift.vault.provision import Provisioner
+from samdrift.vault.recordkeeping import GovernanceVault, MessageClientVault
 from samdrift.vault.records import IncomingEnvelope, MessageRecord, OutgoingEnvelope, ReceiptRecord, Transfer
 from samdrift.vault.settings import VaultSettings
 from samdrift.wire.codes import ReceiptStatus
@@ -35,14 +37,12 @@ from samdrift.wire.identifiers import (
     SDK_MESSAGE_EXTENDED,
     ParticipantIdentifier,
 )
+from tests.throwawaykeys import CHEAP
 
 WORKER = Principal(PrincipalKind.WORKER, "test")
 NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
 ELSEWHERE = ParticipantIdentifier.parse("0203:arbetsformedlingen.se")
-
-CHEAP = ScryptCost(n=1 << 4, r=1, p=1)
-"""For passphrases in tests: they open fast."""
 
 _NUMBERS = count(1)
 
@@ -62,9 +62,18 @@ def key_store(folder: Path, passphrase: bytes = b"open sesame") -> SoftwareKeySt
     return SoftwareKeyStore(folder, RootUnlocker(folder, seals, passphrase, cost=CHEAP))
 
 
+def due_now(*organisations: ParticipantIdentifier) -> Due:
+    """A registry that says, whenever it is asked, that something is due in these organisations' vaults."""
+
+    async def due(until: datetime) -> list[tuple[ParticipantIdentifier, datetime]]:
+        return [(each, datetime.min.replace(tzinfo=UTC)) for each in organisations]
+
+    return due
+
+
 async def until(condition: Callable[[], bool]) -> None:
-    """Wait until ``condition()`` holds; an error when it does not within thirty seconds."""
-    async with asyncio.timeout(30):
+    """Wait until ``condition()`` holds; an error when it does not within two minutes."""
+    async with asyncio.timeout(120):
         while not condition():
             await asyncio.sleep(0.005)
 
@@ -72,8 +81,12 @@ async def until(condition: Callable[[], bool]) -> None:
 @contextlib.contextmanager
 def server_folder() -> Iterator[Path]:
     """A temporary folder that a server's own user can reach: pytest closes its own to others."""
-    with tempfile.TemporaryDirectory(prefix="samdrift-test-") as folder:
+    folder = tempfile.mkdtemp(prefix="samdrift-test-")
+    try:
         yield Path(folder)
+    finally:
+        # Trees of tests may be deeper than shutil.rmtree can go.
+        subprocess.run(["rm", "-rf", folder], check=True)
 
 
 @dataclass(frozen=True)
@@ -110,6 +123,16 @@ class Installation:
     def open(
         self, organisation: ParticipantIdentifier, role: Literal[Role.MESSAGE_SERVICE], purpose: Purpose = ...
     ) -> AbstractAsyncContextManager[MessageServiceVault]: ...
+
+    @overload
+    def open(
+        self, organisation: ParticipantIdentifier, role: Literal[Role.MESSAGE_CLIENT], purpose: Purpose = ...
+    ) -> AbstractAsyncContextManager[MessageClientVault]: ...
+
+    @overload
+    def open(
+        self, organisation: ParticipantIdentifier, role: Literal[Role.GOVERNANCE], purpose: Purpose = ...
+    ) -> AbstractAsyncContextManager[GovernanceVault]: ...
 
     def open(
         self, organisation: ParticipantIdentifier, role: Role, purpose: Purpose = Purpose.PROCESS

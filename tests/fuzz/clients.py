@@ -1,20 +1,21 @@
-"""Judges of what message clients say over interface D: requests, forms and tokens."""
+"""Judges of what message clients say and read over interface D: requests, forms, tokens, messages."""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Coroutine, Iterable
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl
 
+from samdrift.client.errors import InterfaceError
+from samdrift.client.jsonstream import FilePlace, JsonStream
 from samdrift.messageservice.interface_d import contract, filters, json
 from samdrift.messageservice.interface_d.drafting import draft, own_id
 from samdrift.messageservice.interface_d.problems import Refused
 from samdrift.messageservice.oauth.issuing import OAuthError, TokenRequest
-from samdrift.messageservice.oauth.jwt import JwtInvalid, UnverifiedJwt
-from samdrift.wire import sdkmessage
+from samdrift.wire import filetypes, sdkmessage
 from samdrift.wire.errors import WireError
-from samdrift.wire.filetypes import detect
+from samdrift.wire.jose.jwt import JwtInvalid, UnverifiedJwt
 from samdrift.wire.sdkmessage import SdkMessage
 from tests.fuzz.pieces import cut, whole
 from tests.unit.wire.sdkmessage.samples import MESSAGE_ID
@@ -50,6 +51,22 @@ def _drafted(data: bytes, *, in_pieces: bool) -> SdkMessage | None:
         return None
 
 
+def fetched(data: bytes) -> None:
+    """A message that a client fetches is the same however it comes in, or cannot be read."""
+    assert _fetched(whole(data)) == _fetched(cut(data)), "pieces make a difference"
+
+
+def _fetched(pieces: Iterable[bytes]) -> tuple[object, dict[FilePlace, bytes]] | type[InterfaceError]:
+    stream, files = JsonStream(files=True), dict[FilePlace, bytes]()
+    try:
+        for piece in pieces:
+            for part in stream.feed(piece):
+                files[part.place] = files.get(part.place, b"") + (part.data or b"")
+        return stream.close(), files
+    except InterfaceError as error:
+        return type(error)
+
+
 def _done(work: Coroutine[Any, Any, T]) -> T:
     """What a coroutine gives that has nothing to wait for."""
     try:
@@ -73,4 +90,4 @@ def token(data: bytes) -> None:
 
 def file(data: bytes) -> None:
     """Whatever is attached is of some kind."""
-    detect(data)
+    filetypes(data)

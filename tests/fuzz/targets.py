@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from tests.fuzz import clients, documents, seeds, services, transport
+from tests.fuzz import clients, documents, logs, seeds, services, transport
 from tests.unit.wire.mutation import Format
 
 
@@ -43,10 +43,17 @@ TARGETS = {
     "addressbook": Target(services.addressbook, seeds.addressbooks),
     "domibus": Target(services.domibus, seeds.domibus_answers),
     "request": Target(clients.request, seeds.requests),
+    "fetched": Target(clients.fetched, seeds.requests),
     "token": Target(clients.token, seeds.tokens),
     "file": Target(clients.file, seeds.files),
     "poll": Target(services.poll, seeds.polls),
     "certificate": Target(services.certificate, seeds.certificates),
+    "statement": Target(logs.statement, logs.statements),
+    "checkpoint": Target(logs.signed_note, logs.signed_notes),
+    "proof": Target(logs.entry_proof, logs.entry_proofs),
+    "witness": Target(logs.witness_request, logs.witness_requests),
+    "policy": Target(logs.policy, logs.policies),
+    "tile": Target(logs.tile, logs.tiles),
 }
 
 

@@ -21,7 +21,7 @@ from samdrift.wire.as4 import (
     verify_receipt,
 )
 from samdrift.wire.as4.header import VerifiedHeader, read_header
-from samdrift.wire.as4.payload import PayloadReader
+from samdrift.wire.as4.reader import PayloadReader
 from samdrift.wire.errors import WireError
 from samdrift.wire.gzip import Decompressor, ExpansionLimits
 from samdrift.wire.mime import BodyEnd, ContentType, MultipartReader, PartData, PartEnd, boundary_of

@@ -17,7 +17,7 @@ from tests.roles.stage import Stage
 from tests.vaults import WORKER, server_folder
 
 FIRST, SECOND, OTHER = (
-    organisation(name, number)
+    organisation(name, number, tuple(Role))
     for name, number in (
         ("kanariegul", "2120000464"),
         ("kanariegron", "2120000522"),

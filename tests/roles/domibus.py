@@ -14,7 +14,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
 
-from samdrift.config.model import Config, DomibusConfig, MessageServiceConfig, OrganisationConfig
+from samdrift.config.model import Config, DomibusConfig, OrganisationConfig
+from samdrift.config.roles import MessageServiceConfig
 from samdrift.contracts.principals import Role
 from samdrift.demo.cast import DemoOperator, DemoOrganisation
 from samdrift.demo.enrolment import enrol

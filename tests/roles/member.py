@@ -14,7 +14,8 @@ from cryptography import x509
 
 from samdrift.audit.entries import LogEntry
 from samdrift.audit.events import AuditEvent
-from samdrift.config.model import AccessPointConfig, Config, OrganisationConfig
+from samdrift.config.model import Config, OrganisationConfig
+from samdrift.config.roles import AccessPointConfig
 from samdrift.contracts.messages import Direction, MessageStatus
 from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
 from samdrift.contracts.transfer import InboxItem, TransferReason, TransferState
@@ -36,7 +37,7 @@ from tests.roles.letters import DRAFT, Envelope, enclose, letter
 T = TypeVar("T")
 AP: Final = Role.ACCESS_POINT
 MT: Final = Role.MESSAGE_SERVICE
-PATIENCE = 30.0
+PATIENCE = 120.0
 _AUDITOR = Principal(PrincipalKind.WORKER, "test")
 
 

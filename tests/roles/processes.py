@@ -15,6 +15,7 @@ from typing import Any, cast
 
 from samdrift.config.model import Config
 from samdrift.config.reader import load
+from samdrift.contracts.principals import Role
 from samdrift.demo.cast import DemoOperator, DemoOrganisation
 from samdrift.demo.enrolment import enrol
 from samdrift.federation.directory import FunctionalAddress
@@ -35,16 +36,18 @@ _HASTE = {
     "[access_point]": "[access_point]\nattempts = 60\ninterval_seconds = 1\nlease_seconds = 3",
     "[message_service]": "[message_service]\nretry_seconds = 1\nlease_seconds = 3",
 }
-_START_WITHIN = 90.0
+_START_WITHIN = _END_WITHIN = 300.0
 SERVE = ("-m", "samdrift.cli.main", "serve")
 SOURCES = Path(__file__).parents[2] / "src"
 
 
-def organisation(name: str, number: str) -> DemoOrganisation:
+def organisation(
+    name: str, number: str, roles: Sequence[Role] = (Role.ACCESS_POINT, Role.MESSAGE_SERVICE)
+) -> DemoOrganisation:
     """An organisation of the cast, with one mailbox."""
     domain = f"0203:{name}.se"
     mailbox = FunctionalAddress(f"sdk.registrator.{domain}", "Registrator")
-    return DemoOrganisation(ParticipantIdentifier(domain), name.title(), number, mailbox)
+    return DemoOrganisation(ParticipantIdentifier(domain), name.title(), number, mailbox, tuple(roles))
 
 
 @dataclass
@@ -89,7 +92,7 @@ class Process:
         """Send the signal and wait for the end."""
         assert self.running is not None
         self.running.send_signal(how)
-        await asyncio.to_thread(self.running.wait, 30)
+        await asyncio.to_thread(self.running.wait, _END_WITHIN)
 
     async def stop(self) -> None:
         """Have it end by itself, if it runs."""

@@ -18,12 +18,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from samdrift.config.malware import MalwareConfig
-from samdrift.config.model import (
-    Config,
-    MetricsConfig,
-    OrganisationConfig,
-    SocketAddress,
-)
+from samdrift.config.model import Config, MetricsConfig, OrganisationConfig, SocketAddress
 from samdrift.contracts.messageclients import Scope, patterns
 from samdrift.contracts.principals import Role
 from samdrift.demo.cast import AGENCY, HABO, MULLSJO, OPERATORS, DemoOrganisation
@@ -57,6 +52,8 @@ HOST = "127.0.0.1"
 ATTEMPTS = 3
 INTERVAL = 0.4
 """Less than a configuration file can say, so that tests wait less."""
+ANSWER_WITHIN = 60
+"""Seconds: a peer under test may be slow, as the machine is."""
 BOTH_MODELS = (*DOCUMENTS, SDK_MESSAGE_BASE, RECEIPT_BASE)
 GNOSJO = DemoOrganisation(
     ParticipantIdentifier("0203:gnosjo.se"),
@@ -77,7 +74,10 @@ def hasty(config: Config, malware: MalwareConfig) -> Config:
         config,
         federation=replace(config.federation, metadata_seconds=0, retry_seconds=cast(Any, INTERVAL / 2)),
         access_point=replace(
-            config.access_point, attempts=ATTEMPTS, interval_seconds=cast(Any, INTERVAL), answer_seconds=2
+            config.access_point,
+            attempts=ATTEMPTS,
+            interval_seconds=cast(Any, INTERVAL),
+            answer_seconds=ANSWER_WITHIN,
         ),
         message_service=replace(config.message_service, retry_seconds=cast(Any, INTERVAL)),
         malware=malware,

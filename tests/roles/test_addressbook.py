@@ -8,7 +8,7 @@ import pytest
 
 from samdrift.audit.events import AuditEvent
 from samdrift.contracts.messages import Direction, MessageStatus
-from samdrift.federation.outages import Service
+from samdrift.federation.server import Service
 from samdrift.messageservice.service import MessageInvalid
 from samdrift.wire.addressbook import Query
 from samdrift.wire.codes import Detail, Reason

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest_asyncio
 
 from samdrift.demo.cast import DemoOperator, DemoOrganisation
-from samdrift.demo.clients import write_client
+from samdrift.demo.enrolment import write_client
 from samdrift.federation.directory import FunctionalAddress
 from samdrift.messageservice.oauth.issuers import OwnIssuers
 from samdrift.wire.identifiers import ParticipantIdentifier

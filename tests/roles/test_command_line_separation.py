@@ -28,11 +28,11 @@ from samdrift.config.errors import Unusable
 from samdrift.config.reader import load
 from samdrift.contracts.principals import Role
 from samdrift.demo.cast import DemoOrganisation
-from samdrift.demo.clients import write_client
+from samdrift.demo.enrolment import write_client
 from samdrift.installation import rolesettings
 from samdrift.installation.operator import vault_settings
-from samdrift.isolationcheck.calls import unnamed
 from samdrift.isolationcheck.canary import Planted, nonexistent, plant, remove, state
+from samdrift.isolationcheck.interface_c import unnamed
 from samdrift.messageservice.oauth.issuers import OwnIssuers
 from samdrift.vault.database.server import Database
 from tests.roles.canaries import FIRST, SECOND, Canaries
@@ -174,6 +174,7 @@ NO_RECORDS: dict[Path_, str] = {
     ("demo",): "runs an installation of its own, in a folder of its own",
     ("serve",): "serves all, each by the interfaces that are tried elsewhere",
     ("config", "check"): OF_NO_VAULT,
+    ("witness", "serve"): OF_NO_VAULT,
     ("config", "reference"): OF_NO_VAULT,
     ("org", "list"): OF_THE_OPERATOR,
     ("peers", "list"): OF_PEERS,

@@ -19,15 +19,16 @@ import pytest
 import pytest_asyncio
 
 from samdrift.config.malware import MalwareConfig
-from samdrift.config.model import Config, MessageServiceConfig
+from samdrift.config.model import Config
+from samdrift.config.roles import MessageServiceConfig
 from samdrift.contracts.messages import Direction, MessageStatus
 from samdrift.contracts.principals import Role
 from samdrift.demo.cast import DemoOperator
 from samdrift.demo.enrolment import enrol
-from samdrift.federation.outages import Failure, Service
+from samdrift.federation.server import Failure, Service
 from samdrift.installation.operator import running
 from samdrift.messageservice.outgoing.compose import Attachment
-from samdrift.scheduling.dispatch import Dispatcher
+from samdrift.scheduling.inflight import Dispatcher
 from samdrift.vault.errors import VaultUnavailable
 from tests.roles.crashes import crashed
 from tests.roles.letters import DRAFT, letter
@@ -134,7 +135,7 @@ async def world(stage: Stage) -> AsyncIterator[World]:
     async with AsyncExitStack() as stack:
         folder = stack.enter_context(server_folder())
         patched = stack.enter_context(pytest.MonkeyPatch.context())
-        patched.setattr(Dispatcher, "run", partialmethod(Dispatcher.run, idle_check=LOOKS_EVERY))
+        patched.setattr(Dispatcher, "run", partialmethod(Dispatcher.run, look_every=LOOKS_EVERY))
         enrolled = await enrol(stage.federation, demo, folder / demo.folder)
         config = impatient(enrolled.config)
         access_point = await stack.enter_async_context(AsyncExitStack())

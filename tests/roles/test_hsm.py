@@ -20,13 +20,13 @@ from samdrift.demo.cast import DemoOperator, DemoOrganisation
 from samdrift.demo.enrolment import enrol
 from samdrift.federation.directory import FunctionalAddress
 from samdrift.installation.operator import running, vault_settings
-from samdrift.keystore.hsm.keys import TokenDecryptionKey, TokenSigningKey
+from samdrift.keystore.hsm.store import TokenDecryptionKey, TokenSigningKey
 from samdrift.keystore.settings import TokenAccess, TokenSettings
+from samdrift.wire.crypto import xmlenc
 from samdrift.wire.crypto.keys import Oaep
 from samdrift.wire.crypto.softwarekeys import SoftwareSigningKey
 from samdrift.wire.crypto.xmldsig import SHA256
-from samdrift.wire.crypto.xmlenc import encrypt
-from samdrift.wire.crypto.xmlenc.decrypt import RSA_OAEP_MGF1P
+from samdrift.wire.crypto.xmlenc import RSA_OAEP_MGF1P
 from samdrift.wire.identifiers import ParticipantIdentifier
 from tests.roles.letters import WITH_PDF
 from tests.roles.member import MT, Member, until
@@ -146,9 +146,9 @@ async def test_a_session_key_that_the_token_cannot_unwrap_ends_the_message_with_
     """RSA-OAEP with SHA-256: envelope-profile-xhe 3.4.4.2 does not ask for it, and SoftHSM does not do it."""
     peer = stage.peer()
     with monkeypatch.context() as sealing:
-        around = encrypt._around_ciphertext
-        sealing.setattr(encrypt, "Oaep", SimpleNamespace(SHA1=Oaep.SHA256_MGF1_SHA1))
-        sealing.setattr(encrypt, "_around_ciphertext", lambda *parts: with_sha256(*around(*parts)))
+        around = xmlenc._around_ciphertext
+        sealing.setattr(xmlenc, "Oaep", SimpleNamespace(SHA1=Oaep.SHA256_MGF1_SHA1))
+        sealing.setattr(xmlenc, "_around_ciphertext", lambda *parts: with_sha256(*around(*parts)))
         letters = [peer.encloses(member) for member in (place.vetlanda, place.savsjo)]
     for envelope, member in zip(letters, (place.vetlanda, place.savsjo), strict=True):
         assert (await peer.posts(envelope, member)).is_receipt_of(member.certificate)

@@ -109,6 +109,15 @@ async def test_nothing_leaks_anywhere_and_nothing_is_left_untried(ledger: Ledger
     assert everywhere < set(ledger.counts())
 
 
+@pytest.mark.parametrize("role", list(Role), ids=str)
+async def test_each_role_that_is_hosted_is_tried(ledger: Ledger, role: Role) -> None:
+    """Also message client and governance, whose vaults have little of their own yet."""
+    denied = {(one.interface, one.operation) for one in ledger.of(Verdict.DENIED)}
+    assert {("gate", f"open {role}"), ("log", f"{role}: log"), ("log", f"{role}: find_log")} <= denied
+    if role in (Role.MESSAGE_CLIENT, Role.GOVERNANCE):
+        assert {("search", f"{role}: records"), ("database", "DELETE FROM {theirs}.records")} <= denied
+
+
 async def test_what_was_planted_is_gone(canaries: Canaries, ledger: Ledger) -> None:
     for member in canaries.members:
         async with member.open(MT) as messages:
@@ -116,6 +125,9 @@ async def test_what_was_planted_is_gone(canaries: Canaries, ledger: Ledger) -> N
         async with member.open(Role.ACCESS_POINT) as transfers:
             assert await transfers.waiting(10) == ()
             assert await transfers.inbox(10) == ()
+        for role in (Role.MESSAGE_CLIENT, Role.GOVERNANCE):
+            async with member.open(role) as vault:  # type: ignore[call-overload]
+                assert await vault.records(10) == ()
 
 
 async def test_the_result_is_signed_and_stands_in_the_log_of_every_organisation(

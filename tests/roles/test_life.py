@@ -18,7 +18,7 @@ from samdrift.contracts.discovery import DiscoveryUnavailable, SharedService
 from samdrift.contracts.messages import Direction, MessageStatus
 from samdrift.contracts.principals import Role
 from samdrift.installation.operator import vault_settings
-from samdrift.messageservice.incoming import polling
+from samdrift.messageservice.incoming import inbox
 from samdrift.net.clock import system_clock
 from samdrift.vault.openkeys import open_keys
 from samdrift.vault.provision import Provisioner
@@ -76,7 +76,7 @@ class Silent:
 @pytest.fixture(autouse=True)
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """Who waits to be served looks again soon."""
-    monkeypatch.setattr(polling, "_PAUSE", timedelta(seconds=0.2))
+    monkeypatch.setattr(inbox, "_PAUSE", timedelta(seconds=0.2))
 
 
 async def test_what_peers_send_to_a_suspended_organisation_is_asked_for_again_and_taken_later(

@@ -22,9 +22,9 @@ from samdrift.demo.enrolment import enrol
 from samdrift.federation.directory import FunctionalAddress
 from samdrift.installation.control import control_folder
 from samdrift.installation.operator import running
-from samdrift.messageservice.incoming import polling
+from samdrift.messageservice.incoming import inbox
 from samdrift.net.client import HttpClient
-from samdrift.scheduling import dispatch
+from samdrift.scheduling import inflight
 from samdrift.vault.errors import VaultLocked
 from samdrift.wire.identifiers import ParticipantIdentifier
 from tests.roles.member import AP, MT, Member
@@ -79,8 +79,8 @@ class Place:
 @pytest_asyncio.fixture(scope="module")
 async def place(stage: Stage) -> AsyncIterator[Place]:
     with server_folder() as folder, pytest.MonkeyPatch.context() as soon:
-        soon.setattr(dispatch, "_AFTER_FAILURE", timedelta(seconds=0.5))
-        soon.setattr(polling, "_PAUSE", timedelta(seconds=0.5))
+        soon.setattr(inflight, "_AFTER_FAILURE", timedelta(seconds=0.5))
+        soon.setattr(inbox, "_PAUSE", timedelta(seconds=0.5))
         enrolled = await enrol(stage.federation, OPERATOR, folder)
         config = hasty(enrolled.config, MalwareConfig(None))
         assert config.access_point is not None
@@ -154,7 +154,7 @@ async def test_an_installation_that_stops_ends_polling_before_it_closes_the_conn
     place: Place, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Closing takes its time here: polling that went on meanwhile would meet a closed connection."""
-    monkeypatch.setattr(polling, "_PAUSE", timedelta(seconds=0.01))
+    monkeypatch.setattr(inbox, "_PAUSE", timedelta(seconds=0.01))
     close = HttpClient.aclose
 
     async def slow(self: HttpClient) -> None:

@@ -13,7 +13,7 @@ import pytest
 from samdrift.audit.events import AuditEvent
 from samdrift.contracts.addressbook import Listing
 from samdrift.contracts.messages import Direction, MessageStatus
-from samdrift.federation.outages import Failure, Service
+from samdrift.federation.server import Failure, Service
 from samdrift.wire.addressbook import AddressBookCopy
 from samdrift.wire.identifiers import RECEIPT_EXTENDED, SDK_MESSAGE_BASE, ParticipantIdentifier
 from tests.roles.member import AP, MT, Member, until

@@ -8,8 +8,8 @@ from samdrift.config.model import OrganisationConfig
 from samdrift.contracts.isolation import Verdict
 from samdrift.contracts.messages import Direction
 from samdrift.contracts.principals import Role
-from samdrift.isolationcheck.atgate import in_own_vaults
 from samdrift.isolationcheck.canary import plant
+from samdrift.isolationcheck.check import in_own_vaults
 from samdrift.isolationcheck.ledger import Ledger
 from tests.vaults import MINUTE, NOW, Installation, body, message
 

@@ -13,7 +13,7 @@ import pytest_asyncio
 
 from samdrift.audit.events import AuditEvent
 from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
-from samdrift.isolationcheck.atgate import KINDS, not_staff, strangers
+from samdrift.isolationcheck.check import KINDS, not_staff, strangers
 from samdrift.vault.errors import VaultDenied
 from samdrift.vault.gate import Gate
 from samdrift.vault.portability.arrival import AccessPointArrival, MessageServiceArrival
@@ -65,7 +65,7 @@ def test_every_door_names_who_comes_and_for_whom() -> None:
 
 
 def test_every_kind_of_actor_has_a_name_and_is_tried() -> None:
-    assert set(KINDS) == set(PrincipalKind), "name the new kind of actor in samdrift.isolationcheck.atgate"
+    assert set(KINDS) == set(PrincipalKind), "name the new kind of actor in samdrift.isolationcheck.check"
     tried = {principal.kind for principal in strangers(OWN, THEIRS).values()}
     assert tried == set(PrincipalKind)
     assert {one.kind for one in not_staff(OWN, THEIRS).values()} == set(PrincipalKind) - {

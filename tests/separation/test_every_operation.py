@@ -40,10 +40,19 @@ from samdrift.vault.portability.arrival import (
     AccessPointArrival,
     Arrival,
     ArrivalStanding,
+    GovernanceArrival,
+    MessageClientArrival,
     MessageServiceArrival,
 )
-from samdrift.vault.portability.departure import AccessPointDeparture, Departure, MessageServiceDeparture
-from samdrift.vault.portability.parts import MESSAGES, TRANSFERS, Facts, Part, from_bytes
+from samdrift.vault.portability.departure import (
+    AccessPointDeparture,
+    Departure,
+    GovernanceDeparture,
+    MessageClientDeparture,
+    MessageServiceDeparture,
+)
+from samdrift.vault.portability.parts import MESSAGES, TRANSFERS, Facts, Part, from_bytes, records_part
+from samdrift.vault.recordkeeping import GovernanceVault, MessageClientVault, RecordKeepingVault
 from samdrift.vault.records import (
     Backlog,
     Changes,
@@ -74,7 +83,8 @@ from tests.vaults import (
 )
 
 Case = Callable[[Any, "Victim"], Awaitable[object]]
-AP, MT = Role.ACCESS_POINT, Role.MESSAGE_SERVICE
+AP, MT, MK, GOV = Role.ACCESS_POINT, Role.MESSAGE_SERVICE, Role.MESSAGE_CLIENT, Role.GOVERNANCE
+RECORD = "6f1f5b0e-0d53-4a36-9f0a-7f4f3cf7a9d4"
 SENDER = "0203:avsandare.se"
 MARKER = "Orosanmälan-om-Kim-Svensson"
 LARGE = MARKER.encode() * 10_000
@@ -109,13 +119,14 @@ class Victim:
 
     def traces(self) -> set[str]:
         """What must never come back from somebody else's vault."""
-        return {MARKER, self.organisation.value, "secret-event-title", *self.bodies, *self.schemas.values()}
+        names = {self.organisation.value, *self.bodies, *self.schemas.values()}
+        return {MARKER, RECORD, "secret-event-title", *names}
 
 
 @pytest_asyncio.fixture(scope="module")
 async def victim(installation: Installation) -> Victim:
     organisation = await installation.organisation()
-    for kind in (AccessPointArrival, MessageServiceArrival):
+    for kind in (AccessPointArrival, MessageServiceArrival, MessageClientArrival, GovernanceArrival):
         async with installation.gate.arrive(WORKER, organisation, kind) as former:
             await former.begin(b"their export", now=NOW)
             await former.store_log("former", [entry_of(MARKER)])
@@ -171,6 +182,11 @@ async def victim(installation: Installation) -> Victim:
         commitment = messages.keep_digest(sha256(MARKER.encode()).digest())
     seen_by = await superuser(installation)
     logins = {role: await vault_login(installation, organisation, role) for role in Role}
+    async with installation.open(organisation, MK) as client, installation.open(organisation, GOV) as office:
+        for role, vault in ((MK, client), (GOV, office)):
+            vault.keep_record(RECORD, now=NOW)
+            vault.record(AuditEvent.MT_MESSAGE_SCHEDULED, message=out.id, note=MARKER)
+            await with_body(vault, logins[role].schema, seen_by)
     bodies = [
         row[0] for each in logins.values() for row in seen_by.rows(f"SELECT id FROM {each.schema}.bodies")
     ]
@@ -201,6 +217,14 @@ async def victim(installation: Installation) -> Victim:
         tuple(bodies),
         Sealer(logins[MT].vault, open_keys(installation.settings).data_keys(logins[MT].vault)).session_marks,
     )
+
+
+async def with_body(vault: Vault, schema: str, seen_by: Superuser) -> None:
+    """Store a body where no operation stores one yet: as the owner of the schema would."""
+    stored = await body(vault, LARGE)
+    vault._keep(stored)
+    question = f"INSERT INTO {schema}.bodies (id, size) VALUES (%s, %s)"
+    seen_by.rows(question, stored.id, stored.size)
 
 
 def give_keys(installation: Installation, vault: str, owner: str) -> None:
@@ -628,6 +652,19 @@ async def use_assertion(vault: MessageServiceVault, victim: Victim) -> object:
     return await is_(True, vault.use_assertion(victim.assertion, until=NOW + MINUTE, now=NOW))
 
 
+async def keep_record(vault: RecordKeepingVault, victim: Victim) -> None:
+    """That another organisation keeps a record under the same id is neither seen nor in the way."""
+    vault.keep_record(RECORD, now=NOW)
+
+
+async def release_record(vault: RecordKeepingVault, victim: Victim) -> object:
+    return await is_(False, vault.release_record(RECORD))
+
+
+async def records(vault: RecordKeepingVault, victim: Victim) -> object:
+    return await is_((), vault.records(1000))
+
+
 async def begin(vault: Arrival, victim: Victim) -> object:
     """That another organisation takes in the same export is neither seen nor in the way."""
     return await is_(ArrivalStanding.BEGUN, vault.begin(victim.assertion, now=NOW))
@@ -668,6 +705,8 @@ async def role(vault: Arrival | Departure, victim: Victim) -> object:
 def _part_of(vault: Arrival, victim: Victim) -> tuple[Part, list[tuple[str, ...]]]:
     if vault.role is AP:
         return TRANSFERS, [(victim.transfer.id,)]
+    if vault.role in (MK, GOV):
+        return records_part(vault.role), [(RECORD,)]
     return MESSAGES, [(victim.out.id, "out"), (victim.came_in.id, "in")]
 
 
@@ -687,6 +726,7 @@ def page(name: str) -> Case:
             "cursors": (victim.cursor,),
             "session_keys": ("",),
             "work": (victim.out.id, "message"),
+            "records": ("",),
             "former_log": (victim.vaults[AP], 0),
         }
         read = getattr(vault, name)
@@ -737,6 +777,7 @@ BOTH: dict[str, Case] = {
     )
 }
 ARRIVING = BOTH | {case.__name__: case for case in (begin, known, store, store_log, finish, role)}
+KEEPING = BOTH | {case.__name__: case for case in (keep_record, release_record, records)}
 DEPARTING: dict[str, Case] = {case.__name__: case for case in (log_state, was_removed, role)} | {
     name: page(name) for name in ("log", "former_log")
 }
@@ -759,22 +800,34 @@ CASES: dict[type[Opened], dict[str, Case]] = {
     | {case.__name__: case for case in (count_refusal, refusals)}
     | {case.__name__: case for case in (mailboxes, changes, events_of)}
     | {"message": read_message, "body": read_body, "receipt": read_receipt, "next_due": next_due_work},
+    MessageClientVault: KEEPING,
+    GovernanceVault: KEEPING,
     AccessPointArrival: ARRIVING,
     MessageServiceArrival: ARRIVING,
+    MessageClientArrival: ARRIVING,
+    GovernanceArrival: ARRIVING,
     AccessPointDeparture: DEPARTING
     | {name: page(name) for name in ("incoming", "transfers", "attempts", "events", "peer_certificates")},
     MessageServiceDeparture: DEPARTING
     | {name: page(name) for name in ("messages", "receipts", "digests", "processed", "cursors", "work")}
     | {"session_keys": page("session_keys"), "mark_keys": mark_keys},
+    MessageClientDeparture: DEPARTING | {"records": page("records")},
+    GovernanceDeparture: DEPARTING | {"records": page("records")},
 }
 ROLES: dict[type[Opened], Role] = {
     AccessPointVault: AP,
     TransferDesk: AP,
     MessageServiceVault: MT,
+    MessageClientVault: MK,
+    GovernanceVault: GOV,
     AccessPointArrival: AP,
     MessageServiceArrival: MT,
+    MessageClientArrival: MK,
+    GovernanceArrival: GOV,
     AccessPointDeparture: AP,
     MessageServiceDeparture: MT,
+    MessageClientDeparture: MK,
+    GovernanceDeparture: GOV,
 }
 
 
@@ -847,6 +900,7 @@ CHANGES = frozenset(
         "add_event",
         "keep_certificate",
         "keep_digest",
+        "keep_record",
         "mark_processed",
         "record",
         "reschedule",

@@ -9,6 +9,7 @@ from __future__ import annotations
 import subprocess
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -32,6 +33,7 @@ from tests.unit.config.test_reader import GOOD, write
 from tests.vaults import installed, server_folder, submitted
 
 AP = Role.ACCESS_POINT
+_CHECKOUT = Path(__file__).parents[2]
 STRANGER = "other_systems_login"
 
 
@@ -106,6 +108,42 @@ async def test_a_restored_database_is_closed_by_the_next_start(
             connection.execute(b"CREATE TEMP TABLE mine (a int)")
         async with installation.open(organisation, AP) as vault:
             assert len(await vault.waiting(10)) == 1
+
+
+def page(beginning: str, schema: str) -> str:
+    """Return what docs/database.md says to run, by how it begins, for one schema."""
+    blocks = (_CHECKOUT / "docs/database.md").read_text().split("```")[1::2]
+    (block,) = [each.split("\n", 1)[1] for each in blocks if each.split("\n", 1)[1].startswith(beginning)]
+    return block.replace("VAULT", schema)
+
+
+async def test_one_organisations_vault_is_put_back_from_its_own_dump(theirs: Cluster) -> None:
+    """As docs/database.md says, word by word; others are not touched."""
+    async with installed(theirs.settings()) as installation:
+        damaged, other = await installation.organisation([AP]), await installation.organisation([AP])
+        for organisation in (damaged, other):
+            async with installation.open(organisation, AP) as vault:
+                await submitted(vault)
+        schema = (await vault_login(installation, damaged, AP)).schema
+        assert schema in [row[2] for row in theirs.ask(page("SELECT organisation", schema))]
+        dump = theirs.folder / "vault.dump"
+        program, *arguments = page("pg_dump", schema).replace("vault.dump", str(dump)).split()
+        run(theirs, program, *arguments)
+        async with installation.open(other, AP) as vault:
+            await submitted(vault)
+    theirs.superuser(page("DROP", schema))
+    program, *arguments = page("pg_restore", schema).replace("vault.dump", str(dump)).split()
+    run(theirs, program, *arguments)
+    theirs.superuser(f"UPDATE registry.moments SET due_at = NULL WHERE owner = 'o{schema}'")
+    theirs.superuser(page("UPDATE", schema))
+    due = theirs.ask("SELECT owner FROM registry.moments WHERE due_at <= now()")
+    assert (f"o{schema}",) in due
+    async with installed(theirs.settings()) as installation:
+        for organisation, waiting in ((damaged, 1), (other, 2)):
+            async with installation.open(organisation, AP) as vault:
+                assert len(await vault.waiting(10)) == waiting
+        async with installation.open(damaged, AP) as vault:
+            await submitted(vault)
 
 
 @pytest.mark.parametrize("hardened", [False, True], ids=["as it is", "hardened"])

@@ -19,8 +19,8 @@ from samdrift.accesspoint.problems import Problem
 from samdrift.config.model import OrganisationConfig
 from samdrift.contracts.messageclients import Scope, patterns
 from samdrift.contracts.principals import Principal, PrincipalKind, Role
-from samdrift.isolationcheck.atgate import QUESTIONS
 from samdrift.isolationcheck.canary import Planted, deliver, nonexistent, plant
+from samdrift.isolationcheck.check import QUESTIONS
 from samdrift.messageservice.access import Access
 from samdrift.messageservice.interface_d.filters import Filters
 from samdrift.messageservice.interface_d.mailboxes import Mailboxes

@@ -74,6 +74,16 @@ async def test_it_reads_where_its_own_vault_is_and_of_no_other(
                 assert_denied(taken, template.format(table=f"registry.{table}"))
 
 
+async def test_it_reads_when_something_is_due_in_its_own_vault_and_in_no_other(
+    worker: Worker, taken: psycopg.Connection[Row]
+) -> None:
+    worker.superuser.rows("UPDATE registry.moments SET due_at = now()")
+    assert attempt(taken, "SELECT vault FROM due_moments('infinity')") == [(worker.mine.vault,)]
+    assert_denied(taken, "SELECT registry.due_moments('infinity')")
+    assert_denied(taken, "SELECT * FROM registry.moments")
+    assert_denied(taken, "UPDATE registry.moments SET due_at = NULL")
+
+
 async def test_nothing_of_a_vault_can_be_touched_also_of_its_own(
     worker: Worker, taken: psycopg.Connection[Row]
 ) -> None:

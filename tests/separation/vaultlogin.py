@@ -67,12 +67,13 @@ class Superuser:
 
     def snapshot(self, schema: str) -> dict[str, Row]:
         """What every table of a schema holds, as count and digest."""
-        question = "SELECT count(*), md5(string_agg(t::text, '|' ORDER BY t::text)) FROM {}.{} t"
-        return {
-            table: self.rows(question.format(schema, table))[0]
+        content = "count(*), md5(string_agg(t::text, '|' ORDER BY t::text))"
+        question = " UNION ALL ".join(
+            f"SELECT '{table}', {content} FROM {schema}.{table} t"
             for table in self.tables(schema)
             if not table.endswith("_seq")
-        }
+        )
+        return {table: tuple(content) for table, *content in self.rows(question)}
 
 
 async def superuser(installation: Installation) -> Superuser:

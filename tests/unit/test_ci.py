@@ -33,7 +33,7 @@ def machine(tmp_path: Path) -> Path:
     script(tmp_path / "bin" / "python3", "")
     script(tmp_path / "bin" / "apt-get", f'echo "apt-get $*"; test ! -e {tmp_path / "apt-fails"}')
     script(tmp_path / "samdrift", f'echo "samdrift $*"; test ! -e "{tmp_path}/fails-$*"')
-    (tmp_path / ".ci" / "run").write_text(CI.read_text().replace(":/usr/sbin", ""))
+    (tmp_path / ".ci" / "run").write_text(CI.read_text().replace(":/usr/sbin:/usr/local/go/bin", ""))
     return tmp_path
 
 

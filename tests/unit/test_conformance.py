@@ -27,9 +27,9 @@ from docs.citations import (
 from docs.conformance import ROOT, SOURCE, TESTS, Row, Standing, current, page, rows, uncited
 from docs.rules import RULES, Entry, Rule, entries, name_of, rules_in, rules_of
 
-from samdrift.wire.receipt import rules as receipt_rules
+from samdrift.wire import receipt as receipt_rules
 from samdrift.wire.sdkmessage import rules as message_rules
-from samdrift.wire.xml.schema.rules import Rule as SchemaRule
+from samdrift.wire.xml.schema import Rule as SchemaRule
 from tests.official import DIGG, requires_digg
 
 DIFFERENCES = (
@@ -326,7 +326,7 @@ def test_no_test_of_a_generator_or_a_demonstration_is_counted() -> None:
 
 
 RULE = Entry("message-receipt", "3.1", "a", "0", "summary", "")
-CITED = Citation(RULE.clause, "wire/receipt/rules.py", 1, "check")
+CITED = Citation(RULE.clause, "wire/receipt.py", 1, "check")
 PROOF = Citation(RULE.clause, "unit/wire/test_receipt.py", 1, "test_it")
 
 
@@ -376,7 +376,7 @@ def test_what_the_source_says_is_missing_is_on_the_page() -> None:
 def test_the_page_says_where_and_why() -> None:
     shown = page((_row("", CITED, PROOF), _row("not built: later")))
     proof = "[it](../tests/unit/wire/test_receipt.py)"
-    assert f"| 3.1 a | summary | `wire.receipt.rules: check` | {proof} |" in shown
+    assert f"| 3.1 a | summary | `wire.receipt: check` | {proof} |" in shown
     assert "| 3.1 a | summary | not built: later |  |" in shown
     assert "| **All** | 2 | 1 | 0 | 0 | 1 | 0 | 0 |" in shown
     assert all(difference.what in shown for difference in DIFFERENCES)

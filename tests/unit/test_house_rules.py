@@ -3,23 +3,13 @@
 from __future__ import annotations
 
 import ast
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+from tests.checks import CHECKS, result
+
 ROOT = Path(__file__).parents[2]
-
-
-@pytest.mark.parametrize(
-    "check",
-    ["ruff check . samdrift", "ruff format --check . samdrift", "mypy"],
-)
-def test_the_project_passes(check: str) -> None:
-    tool, *arguments = check.split()
-    ran = subprocess.run([sys.executable, "-m", tool, *arguments], cwd=ROOT, capture_output=True, text=True)
-    assert ran.returncode == 0, ran.stdout + ran.stderr
 
 
 SOURCE = ROOT / "src" / "samdrift"
@@ -115,3 +105,9 @@ def test_only_named_modules_name_a_folder_of_the_key_store() -> None:
                 if (left.attr if isinstance(left, ast.Attribute) else left.id) in ("secrets", "_secrets"):
                     found.add(path.relative_to(SOURCE).as_posix())
     assert found <= _NAMES_A_FOLDER_OF_THE_KEY_STORE
+
+
+@pytest.mark.parametrize("check", CHECKS)
+def test_the_project_passes(check: str) -> None:
+    status, output = result(check)
+    assert status == 0, output

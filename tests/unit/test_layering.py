@@ -16,8 +16,11 @@ import pytest
 
 SOURCE = Path(__file__).parents[2] / "src" / "samdrift"
 
-FLOORS = frozenset({"wire", "audit", "contracts", "trust", "keystore", "scheduling", "net", "vault"})
-ROLES = frozenset({"accesspoint", "messageservice"})
+FLOORS = frozenset(
+    {"wire", "audit", "contracts", "trust", "keystore", "scheduling", "rights", "net", "vault"}
+)
+"""What a role that people do not see stands on; one that they do stands on ``web``, too."""
+ROLES = frozenset({"accesspoint", "messageservice", "messageclient", "governance"})
 RUNNING = FLOORS | ROLES | {"config", "domibus"}
 ADMINISTERED = RUNNING | {"attestation", "installation"}
 MAY_IMPORT = {
@@ -27,7 +30,10 @@ MAY_IMPORT = {
     "trust": frozenset({"wire"}),
     "keystore": frozenset({"contracts", "wire"}),
     "scheduling": frozenset({"contracts", "wire"}),
+    "rights": frozenset({"wire"}),
     "net": frozenset({"contracts", "trust", "wire"}),
+    "transparency": frozenset({"audit", "contracts", "net", "wire"}),
+    "web": frozenset({"contracts", "net", "trust", "wire"}),
     "vault": frozenset({"audit", "contracts", "keystore", "scheduling", "wire"}),
     "config": frozenset({"contracts", "keystore", "net", "trust", "wire"}),
     "domibus": frozenset({"contracts", "net", "wire"}),
@@ -36,6 +42,8 @@ MAY_IMPORT = {
     "attestation": frozenset({"config", "keystore", "trust", "wire"}),
     "accesspoint": FLOORS,
     "messageservice": FLOORS,
+    "messageclient": FLOORS,
+    "governance": FLOORS,
     "installation": RUNNING,
     "processes": RUNNING | {"installation"},
     "administration": ADMINISTERED,
@@ -53,6 +61,7 @@ MAY_IMPORT = {
         "isolationcheck",
         "portability",
         "processes",
+        "transparency",
     },
     "bootstrap": frozenset(),
 }
@@ -67,6 +76,11 @@ ONLY_IN = {
     "aiohttp": {"net"},
     "rich": {"cli"},
     "typer": {"cli"},
+    "jinja2": {"web"},
+    "babel": {"web"},
+    "markdown_it": {"web"},
+    "nh3": {"web"},
+    "python_multipart": {"web"},
 }
 """Libraries that one package alone may touch."""
 
@@ -76,7 +90,7 @@ IMPURE = frozenset(
     | {"threading", "time", "urllib.request"}
 )
 """What has no place in a package that neither reads nor waits nor looks at the clock."""
-PURE = frozenset({"wire", "trust", "contracts"})
+PURE = frozenset({"wire", "trust", "contracts", "rights"})
 
 OPENS_ENVELOPES = (
     "samdrift.wire.sdkmessage",
@@ -94,6 +108,7 @@ OPENS_ENVELOPES = (
 """What the access point has no business with: content, and keys of organisations."""
 
 MAX_LINES = 600
+MIN_LINES = 50
 MAX_FUNCTION_LINES = 80
 
 
@@ -150,6 +165,8 @@ def test_imports_follow_the_rules(module: Path) -> None:
         ("trust", "from os import path", "trust is pure and imports os"),
         ("accesspoint", "import samdrift.messageservice", "accesspoint imports messageservice"),
         ("messageservice", "from samdrift import accesspoint", "messageservice imports accesspoint"),
+        ("messageclient", "from samdrift.messageservice import x", "messageclient imports messageservice"),
+        ("governance", "from samdrift.messageclient.role import x", "governance imports messageclient"),
         ("accesspoint", "from samdrift.federation.smp import x", "accesspoint imports federation"),
         ("accesspoint", "import psycopg.rows", "accesspoint imports psycopg"),
         ("cli", "import obstore", "cli imports obstore"),
@@ -163,6 +180,9 @@ def test_imports_follow_the_rules(module: Path) -> None:
         ("vault", "from samdrift.net import http", "vault imports net"),
         ("net", "from samdrift.vault.gate import Gate", "net imports vault"),
         ("federation", "if TYPE_CHECKING:\n    from samdrift.cli import main", "federation imports cli"),
+        ("web", "from samdrift.vault.gate import Gate", "web imports vault"),
+        ("messageservice", "import jinja2", "messageservice imports jinja2"),
+        ("messageservice", "from samdrift.web import forms", "messageservice imports web"),
         ("vault", "from .gate import Gate", "relative import"),
     ],
 )
@@ -197,7 +217,7 @@ def test_architecture_names_the_same_packages_in_the_same_order() -> None:
     assert re.findall(r"^\| \[`(\w+)`\]\(src/samdrift/\1\) \|", table, re.MULTILINE) == list(MAY_IMPORT)
 
 
-@pytest.mark.parametrize("package", ["wire", "vault", "messageservice", "keystore", "domibus"])
+@pytest.mark.parametrize("package", ["wire", "vault", "messageservice", "keystore", "domibus", "web"])
 def test_modules_and_packages_within_a_package_form_no_circle(package: str) -> None:
     inside = SOURCE / package
     needs: dict[str, set[str]] = {}
@@ -226,6 +246,25 @@ def test_what_runs_before_installation_needs_the_standard_library_only() -> None
 def test_files_are_small() -> None:
     lines = {str(module.relative_to(SOURCE)): module.read_text().count("\n") for module in modules()}
     assert {name: count for name, count in lines.items() if count > MAX_LINES} == {}
+
+
+def test_a_small_file_is_read_by_several_or_by_another_package() -> None:
+    """What one other file of its package reads alone belongs into that one; commands are a file each."""
+    importers: dict[str, set[str]] = {}
+    for module in modules():
+        name = ".".join(module.relative_to(SOURCE.parent).with_suffix("").parts)
+        for imported in imports(module.read_text()):
+            importers.setdefault(imported, set()).add(name)
+    alone = set()
+    for module in modules():
+        where = module.relative_to(SOURCE)
+        name = ".".join(("samdrift", *where.with_suffix("").parts))
+        small = module.name != "__init__.py" and module.read_text().count("\n") < MIN_LINES
+        if small and where.parts[0] != "cli":
+            by = importers.get(name, set())
+            if len(by) < 2 and all(each.split(".")[1] == where.parts[0] for each in by):
+                alone.add(name)
+    assert alone == set()
 
 
 def test_functions_are_small() -> None:

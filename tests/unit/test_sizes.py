@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
 import pytest
 from hypothesis import settings
 
-from tests import sizes
+from tests import checks, sizes
 
 
 def test_a_sample_has_a_fixed_seed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -24,3 +27,16 @@ def test_folders_of_peers_and_of_what_runs_together_exist() -> None:
     root = sizes.TESTS.parent
     assert all(folder.is_dir() for folder in sizes.PEERS)
     assert all((root / path).exists() for path in (*sizes.TOGETHER, *sizes.FIRST))
+
+
+def test_a_check_beside_the_tests_has_the_result_that_it_has_by_itself(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    program = "print('found'); raise SystemExit(3)"
+    monkeypatch.setattr(checks, "_command", lambda check: [sys.executable, "-c", program])
+    monkeypatch.delenv(checks._FOLDER, raising=False)
+    alone = checks.result("mypy")
+    monkeypatch.setenv(checks._FOLDER, "restored at the end")
+    checks.begin(tmp_path)
+    assert [checks.result(check) for check in checks.CHECKS] == [alone] * len(checks.CHECKS)
+    assert alone == (3, "found\n")

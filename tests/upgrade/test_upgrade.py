@@ -13,7 +13,7 @@ from samdrift.audit.chain import verify_chain
 from samdrift.contracts.messages import Direction
 from samdrift.contracts.principals import Purpose, Role
 from samdrift.installation.operator import vault_settings
-from samdrift.keystore.hsm.keys import TokenSigningKey
+from samdrift.keystore.hsm.store import TokenSigningKey
 from samdrift.keystore.interface import KeyStore
 from samdrift.vault.errors import VaultLocked
 from samdrift.vault.gate import Gate

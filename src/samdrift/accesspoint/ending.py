@@ -15,7 +15,7 @@ async def end_some(vault: AccessPointVault, why: str, now: datetime) -> int:
     """End some of what has not come to its end, each with status and reason in the log; returns how many.
 
     A transfer fails, so that no peer gets the envelope. An envelope that waits to
-    be fetched is dropped: its sender gets no message receipt, and is told so by its
+    be fetched is dropped: its sender gets no message receipt, and learns it from its
     own deadline.
     """
     transfers = await vault.waiting(_AT_ONCE)

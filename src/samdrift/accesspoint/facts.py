@@ -40,7 +40,7 @@ def reception_facts(header: SignedHeader, profiles: Iterable[TransportProfile]) 
 
 
 def profile_facts(message: UserMessage, profiles: Iterable[TransportProfile]) -> dict[str, str]:
-    """Which transport profile's roles and property types a message has (transport-profile-as4 2.3.1).
+    """Return the profile whose roles and property types a message has (transport-profile-as4 2.3.1).
 
     All are accepted: the text of version 1.2 could not be had, and none of these
     values decides anything here.
@@ -67,7 +67,7 @@ def keep_peer(vault: AccessPointVault, certificate: x509.Certificate | None, now
 
 
 def peer_facts(certificate: x509.Certificate) -> dict[str, str]:
-    """Which access point is at the other end, and the SHA-256 of the certificate that says so."""
+    """Return the access point at the other end, and the SHA-256 of the certificate that names it."""
     return {"peer": common_name(certificate) or "", "certificate": certificate.fingerprint(_SHA256).hex()}
 
 

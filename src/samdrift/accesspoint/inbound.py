@@ -19,11 +19,10 @@ from starlette.responses import Response as HttpResponse
 from starlette.routing import Route
 
 from samdrift.accesspoint.agreement import compare, participant, require_fresh
-from samdrift.accesspoint.conformity import AUTHENTICATED, PeerWatch
 from samdrift.accesspoint.facts import keep_peer, reception_facts
 from samdrift.accesspoint.meters import Meters
 from samdrift.accesspoint.peers import Peers
-from samdrift.accesspoint.refusals import Refusals
+from samdrift.accesspoint.refusals import AUTHENTICATED, PeerWatch, Refusals
 from samdrift.accesspoint.settings import AccessPointSettings, CurrentKeys
 from samdrift.audit.events import AuditEvent
 from samdrift.audit.operations import peer_alarm, postponed
@@ -236,7 +235,7 @@ class Inbound:
     async def _spool(self, reception: Reception, writer: BodyWriter, header: SignedHeader) -> _Arrived:
         """Store the pieces as they come while the envelope's header is read from them.
 
-        A broken envelope is read to its end all the same: the answer tells of
+        A broken envelope is read to its end all the same: the answer speaks of
         the transfer alone, never of payload validation (transport-profile-as4 2.9).
 
         Clauses: component-accesspoint 3.2.2 a; transport-profile-as4 2.6 a.

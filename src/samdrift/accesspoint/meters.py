@@ -95,7 +95,7 @@ class Meters:
             counter.labels(**of, reason=answer.reason.value).inc()
 
     def queues(self, backlogs: Mapping[ParticipantIdentifier, Backlog], now: datetime) -> None:
-        """How much waits now, in all organisations that have anything waiting."""
+        """Show how many transfers wait now, in all organisations that have any waiting."""
         if self._per_organisation:
             self._queued.clear()
             self._oldest.clear()

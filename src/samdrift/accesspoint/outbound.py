@@ -253,6 +253,9 @@ class Sending(InFlight):
     async def _claim(self, organisation: ParticipantIdentifier, room: int) -> datetime | None:
         now = self._clock()
         async with self._vaults.open(organisation, Purpose.SEND) as vault:
+            due = await vault.next_due()
+            if due is None or due > now:
+                return due
             claimed = await vault.claim_transfers(now=now, lease=self._lease, limit=room)
             hopeful = [one for one in claimed if not await self._given_up(organisation, vault, one, now)]
             bodies = [await vault.outgoing_body(transfer.id) for transfer in hopeful]

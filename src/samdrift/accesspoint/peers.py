@@ -25,7 +25,7 @@ from samdrift.wire.identifiers import DocumentIdentifier, ParticipantIdentifier
 
 
 class PeerUndecided(Temporary):
-    """Nothing can be said of the peer's certificate now; it should send again later."""
+    """The peer's certificate cannot be judged now; the peer should send again later."""
 
 
 class Peers:

@@ -5,16 +5,16 @@ from __future__ import annotations
 import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from functools import partial
 
 from samdrift.accesspoint.inbound import Answers, Inbound
-from samdrift.accesspoint.interface_c import CurrentClients, InterfaceC, Polling
+from samdrift.accesspoint.interface_c import CurrentClients, InterfaceC, Polling, Submissions
 from samdrift.accesspoint.meters import Meters
 from samdrift.accesspoint.outbound import Outbound, QueueLengths, Sending
 from samdrift.accesspoint.peers import Peers
 from samdrift.accesspoint.refusals import Refusals
 from samdrift.accesspoint.route import Routes
 from samdrift.accesspoint.settings import AccessPointSettings, CurrentKeys
-from samdrift.accesspoint.submission import Submissions
 from samdrift.audit.operations import unexpected
 from samdrift.contracts.clock import Clock
 from samdrift.contracts.discovery import CertificateChecks, Discovery
@@ -23,6 +23,7 @@ from samdrift.contracts.principals import Role
 from samdrift.net.background import in_background
 from samdrift.net.client import HttpClient
 from samdrift.net.guard import guarded
+from samdrift.scheduling.rounds import Rounds
 from samdrift.scheduling.signals import Signals
 from samdrift.vault.gate import Gate
 from samdrift.vault.upkeep import keep_up
@@ -38,7 +39,7 @@ class Surroundings:
     discovery: Discovery
     checks: CertificateChecks
     client: HttpClient
-    """For posting to peers; its TLS context is the operator's choice (transport-profile-as4 2.4)."""
+    """Client that posts to peers; its TLS context is the operator's choice (transport-profile-as4 2.4)."""
     clock: Clock
     rng: Random
     meters: Meters
@@ -56,6 +57,7 @@ class AccessPointRole:
         limits: As4Limits,
     ) -> None:
         self._gate = around.gate
+        self._clock = around.clock
         self._signals = Signals()
         peers = Peers(settings, around.discovery, around.checks)
         answers = Answers(keys, settings.message_id_domain, around.rng)
@@ -90,8 +92,9 @@ class AccessPointRole:
     @contextlib.asynccontextmanager
     async def working(self) -> AsyncIterator[None]:
         """Send what is due, and hear what other processes stored, while the context lasts."""
-        organisations = self._gate.registry.organisations(Role.ACCESS_POINT)
-        dispatching = self._sending.dispatcher.run(organisations)
+        role, registry = Role.ACCESS_POINT, self._gate.registry
+        rounds = Rounds(partial(self._gate.due, role), partial(registry.organisations, role), self._clock)
+        dispatching = self._sending.dispatcher.run(rounds.due)
         failed = unexpected("access-point")
         upkeep = keep_up(self._gate, Role.ACCESS_POINT, failed)
         counting = self._refusals.run(failed)

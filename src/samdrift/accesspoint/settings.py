@@ -22,11 +22,11 @@ from samdrift.wire.profile import TransportProfile
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """How often and at which interval a transfer is tried (component-accesspoint 3.2.3 b, 3.2.5 A3, A4).
+    """Number and intervals of the attempts at a transfer (component-accesspoint 3.2.3 b, 3.2.5 A3, A4).
 
     The interval is constant. ``jitter`` is the share of the interval by which an
     attempt may come earlier or later, so that a peer that comes back is not met
-    by everybody at once.
+    by all senders simultaneously.
 
     Clauses: component-accesspoint 3.2.5 a.
     """
@@ -41,7 +41,7 @@ class RetryPolicy:
         return 2 * self.attempts
 
     def next_attempt(self, made: int, now: datetime, chance: float) -> datetime | None:
-        """When to try again after ``made`` attempts, or ``None`` when that was the last one.
+        """Return the time of the next attempt after ``made``, or ``None`` when that was the last one.
 
         ``chance`` is a number from 0 to 1 that places the attempt within the jitter.
 
@@ -67,7 +67,7 @@ class AccessPointSettings:
     federation: str
     message_id_domain: str
     base_model: frozenset[ParticipantIdentifier]
-    """Organisations that are registered under the base transport model, beside the extended one."""
+    """Organisations that are registered under the base transport model in addition to the extended one."""
     profiles: tuple[TransportProfile, ...]
     """Transport profiles that may be used to send, the preferred one first."""
     timestamp_peers: frozenset[str]
@@ -88,7 +88,7 @@ class AccessPointSettings:
     peer_alarm_within: timedelta = timedelta(days=1)
 
     def patience(self, size: int) -> timedelta:
-        """How long a peer may take to answer a body of ``size`` bytes.
+        """Return the time that a peer may take to answer a body of ``size`` bytes.
 
         Some need minutes for what others need a second for, and a message that is
         given up meanwhile has been delivered all the same (docs/compatibility.md).
@@ -132,4 +132,4 @@ class OwnKeys:
 
 
 CurrentKeys = Callable[[], OwnKeys]
-"""The keys of now: a certificate is replaced without a restart."""
+"""The current keys: a certificate is replaced without a restart."""

@@ -11,7 +11,7 @@ from functools import partial
 from samdrift.attestation.errors import MoveError, MoveFault
 from samdrift.audit.events import AuditEvent
 from samdrift.config.model import Config
-from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
+from samdrift.contracts.principals import ORGANISATIONS_OWN, Principal, PrincipalKind, Purpose, Role
 from samdrift.installation.operator import vault_settings
 from samdrift.keystore.interface import OPERATOR_KEYS, KeyStore
 from samdrift.keystore.keyfiles import KeyFault, KeyName, KeyStoreError
@@ -51,7 +51,7 @@ async def administering(config: Config, *, begin: bool = False) -> AsyncIterator
 async def provisioning(
     settings: VaultSettings, *, begin: bool = False
 ) -> AsyncIterator[tuple[KeyStore, Provisioner]]:
-    """As :func:`administering` with the administrator's login alone, whatever state the others are in."""
+    """Enter like :func:`administering` by the administrator's login alone, whatever the others' state."""
     keys = await asyncio.to_thread(partial(open_keys, settings, begin=begin))
     provisioner = await Provisioner.connect(settings, keys=keys)
     try:
@@ -98,7 +98,7 @@ async def signing_key(
 ) -> SigningKey:
     """The organisation's; the access point's where it has its message service, and its keys, elsewhere."""
     message_service = Role.MESSAGE_SERVICE in roles
-    role = Role.MESSAGE_SERVICE if message_service else Role.ACCESS_POINT
+    role = next(role for role in ORGANISATIONS_OWN if role in roles)
     try:
         async with installation.gate.open(WORKER, organisation, role, Purpose.EXPORT) as vault:
             return vault.proving_key()

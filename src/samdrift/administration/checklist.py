@@ -1,6 +1,6 @@
 """The checklist of an organisation: each item that it needs to be ready, in order, judged from facts. Pure.
 
-An item that nobody could look at is told as not checked, and an organisation
+An item that could not be looked at is reported as not checked, and an organisation
 with one is not ready: what is not known is never passed.
 """
 
@@ -16,6 +16,7 @@ from cryptography import x509
 
 from samdrift.administration.keyholder import HeldKeys
 from samdrift.config.model import OrganisationConfig
+from samdrift.config.organisations import HOST_KEYS, host_of
 from samdrift.contracts.principals import Role
 from samdrift.installation.keyrows import Standing, key_rows
 from samdrift.keystore.interface import HeldKey
@@ -23,7 +24,7 @@ from samdrift.keystore.keyfiles import KeyName
 from samdrift.vault.registry import RegistrationState
 from samdrift.vault.sessionkeys import LostMarks
 from samdrift.wire.addressbook import FunctionalAddress, Organisation, OrganisationKind
-from samdrift.wire.crypto.certificates import fingerprint
+from samdrift.wire.crypto.certificates import fingerprint, names_host
 from samdrift.wire.identifiers import DocumentIdentifier, ParticipantIdentifier
 from samdrift.wire.smp import ServiceMetadata
 
@@ -33,7 +34,7 @@ CREATE, INSTALL = "samdrift org keys create", "samdrift org keys install"
 
 
 class State(StrEnum):
-    """How an item stands."""
+    """State of an item."""
 
     DONE = "done"
     SOON = "soon"
@@ -66,18 +67,18 @@ class Facts:
 
     organisation: ParticipantIdentifier
     roles: tuple[Role, ...]
-    """Those that it is meant to have here."""
+    """Roles that it is meant to have here."""
     now: datetime
     entry: OrganisationConfig | None = None
     vaults: Mapping[Role, RegistrationState] = field(default_factory=dict)
     keys: HeldKeys = field(default_factory=HeldKeys)
-    """Those in the vault of its message service."""
+    """Keys in the vault of its message service."""
     unassigned: tuple[str, ...] = ()
     """Functional addresses whose messages no message client would get."""
     certificates: tuple[x509.Certificate, ...] = ()
     """Our access point's, the newest first; empty where there is none here."""
     address: str = ""
-    """Where peers reach our access point, as the configuration has it."""
+    """Address at which peers reach our access point, as the configuration has it."""
     registrations: Mapping[DocumentIdentifier, Asked[ServiceMetadata]] = field(default_factory=dict)
     """Answers of SML and SMP, by type of message; receipts last."""
     listed: Asked[Organisation] = Asked(unknown="not asked")
@@ -90,6 +91,8 @@ class Facts:
     """Roles whose vaults the organisation's own officer has to unlock."""
     lost_marks: Asked[tuple[LostMarks, ...]] = Asked(())
     """Losses of marks of session keys that are not accepted, in the vault of its message service."""
+    server_certificates: tuple[x509.Certificate, ...] = ()
+    """Certificates that the installation shows as a TLS server, the newest first."""
     in_token: tuple[Role, ...] = ()
     """Roles whose vaults open with the organisation's token alone."""
 
@@ -123,14 +126,17 @@ def _configuration(facts: Facts) -> Items:
             "configuration",
             State.MISSING,
             "has no entry in the configuration file",
-            "add the entry below to it, completed, and start serve anew",
+            "add the entry below to it, completed, and restart serve",
         )
 
 
 def _vaults(facts: Facts) -> Items:
     for role in facts.roles:
         name, state = f"vault {role.value}", facts.vaults.get(role)
-        if state is RegistrationState.ACTIVE:
+        if state is RegistrationState.ACTIVE and facts.locked and role not in facts.locked:
+            todo = f"samdrift org lock {facts.organisation}, with its officer"
+            yield Item(name, State.MISSING, "opens without its officer, who opens the others", todo)
+        elif state is RegistrationState.ACTIVE:
             yield Item(name, State.DONE, "is there")
         elif state is RegistrationState.SUSPENDED:
             todo = f"samdrift org resume {facts.organisation}"
@@ -186,7 +192,7 @@ def _key(facts: Facts, name: KeyName, held: Sequence[HeldKey]) -> Item:
     if Standing.WAITS in standings:
         todo = f"have the request certified, then {INSTALL} {organisation} {name} FILE"
         return Item(item, State.MISSING, "waits for its certificate", todo)
-    text = "has been revoked, and there is no other" if held else "has not been made"
+    text = "has been revoked and has no successor" if held else "has not been made"
     return Item(item, State.MISSING, text, again)
 
 
@@ -215,6 +221,20 @@ def _interface_c(facts: Facts) -> Items:
     elif facts.message_service:
         todo = f"have SHA-256 {own} let in there" if own else "see key tls-client"
         yield Item(name, State.NOT_CHECKED, "its access point is another supplier's: ask there", todo)
+
+
+def _hosts(facts: Facts) -> Items:
+    """Return whether browsers will accept the server's certificate at the hosts of the organisation."""
+    for role, key in HOST_KEYS.items():
+        host = host_of(facts.entry, role) if facts.entry else ""
+        if role not in facts.roles or not host:
+            continue
+        item = f"host {role}"
+        if any(names_host(one, host) for one in facts.server_certificates):
+            yield Item(item, State.DONE, f"{host} is named in the server's certificate")
+        else:
+            todo = "samdrift keys request tls-server, certified for that host; or change " + key
+            yield Item(item, State.MISSING, f"no certificate of the server names {host}", todo)
 
 
 def _addresses(facts: Facts) -> Items:
@@ -304,7 +324,7 @@ def _certified(
     if ours[0] not in published:
         return Item(item, State.SOON, "an older certificate of ours is published", todo)
     if strangers:
-        text = "ours is published, beside one that is revoked or not ours"
+        text = "ours is published, together with one that is revoked or not ours"
         return Item(item, State.SOON, text, f"have it taken away; {todo}")
     return Item(item, State.DONE, "ours is published")
 
@@ -377,6 +397,7 @@ ITEMS: tuple[Callable[[Facts], Items], ...] = (
     _keys,
     _marks,
     _interface_c,
+    _hosts,
     _addresses,
     _registration,
     _published,

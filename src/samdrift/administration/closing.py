@@ -4,21 +4,29 @@ Each step can be repeated. Up to the point where the closing is put on record
 nothing is lost, and whatever stops it leaves a suspended organisation. From there on
 the organisation's vaults open for nobody; whoever runs the same command again
 after a crash goes on where it stopped, until there is a certificate.
+
+The certificate of destruction: what an operator signs when an organisation is closed. Pure.
+
+One JSON document for programs, with the same in Swedish for people, under one
+signature of the operator's. It names what was destroyed by counts,
+fingerprints and the head of the log, and repeats nothing of what it said.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from cryptography import x509
+
 from samdrift.accesspoint import ending as ap
-from samdrift.administration import destruction
 from samdrift.administration.administration import Administration
 from samdrift.administration.dualcontrol import Matter, Persons, two_persons
 from samdrift.administration.keyholder import HeldKeys, held_keys, sha256
+from samdrift.attestation import signatures
 from samdrift.attestation.signatures import canonical
 from samdrift.audit.entries import Happening
 from samdrift.audit.events import AuditEvent
@@ -34,7 +42,126 @@ from samdrift.vault.registry import RegistrationState
 from samdrift.wire.crypto.keys import SigningKey
 from samdrift.wire.identifiers import ParticipantIdentifier
 
+FORM = "samdrift certificate of destruction 1"
+_ROLES = {"ap": "accesspunkt", "mt": "meddelandetjänst", "mk": "meddelandeklient", "gov": "styrning"}
+
+Facts = Mapping[str, Any]
+"""Decisions and inventory, from before anything is destroyed."""
+
+REMAINS = (
+    "this certificate, and identifier, time and decision in the operator's register and log",
+    "backups of database, object store and key store from before, which no key opens any more",
+    "what other organisations have received, which is theirs",
+)
+_REMAINS_IN_SWEDISH = (
+    "Detta intyg, samt identifierare, tidpunkt och beslut i driftleverantörens register och logg.",
+    "Tidigare säkerhetskopior av databas, objektlager och nyckellager, som ingen nyckel längre öppnar.",
+    "Det som andra organisationer har tagit emot och som är deras.",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class DestructionVerdict:
+    """Verdict on a certificate; everything but the reason is there only when it is as its signer made it."""
+
+    valid: bool
+    reason: str
+    facts: Facts | None = None
+    text: str = ""
+    signer: x509.Certificate | None = None
+    ended_at: datetime | None = None
+
+
+def certificate(facts: Facts, ended_at: datetime, key: SigningKey) -> bytes:
+    """The certificate, signed: everything that ``facts`` name is destroyed by ``ended_at``."""
+    stated = {
+        **facts,
+        "form": FORM,
+        "ended_at": ended_at.isoformat(timespec="seconds"),
+        "remains": list(REMAINS),
+    }
+    signed = {"certificate": stated, "text": _in_swedish(stated)}
+    document = {**signed, "signature": signatures.signed(signed, key)}
+    return json.dumps(document, ensure_ascii=False, indent=2).encode() + b"\n"
+
+
+def verify(data: bytes) -> DestructionVerdict:
+    """Return whether the signature holds; whose it is, and whether that one is to be trusted, is for the
+    caller.
+    """
+    try:
+        document = json.loads(data)
+        facts, text = document["certificate"], document["text"]
+        if facts["form"] != FORM or not isinstance(text, str):
+            raise ValueError
+        ended_at = signatures.time_of(facts["ended_at"])
+        signer = signatures.signer({"certificate": facts, "text": text}, document["signature"])
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return DestructionVerdict(False, "is not a certificate of destruction")
+    if signer is None:
+        return DestructionVerdict(False, "the signature does not hold: it was changed after it was signed")
+    return DestructionVerdict(True, "the signature holds", facts, text, signer, ended_at)
+
+
+def _in_swedish(stated: Facts) -> str:
+    """The same for people: municipalities keep it with the decision."""
+    persons = " och ".join(stated["approved_by"])
+    lines = [
+        "DESTRUKTIONSINTYG",
+        "",
+        f"Organisation: {stated['organisation']}",
+        f"Driftleverantör: {stated['operator']}",
+        f"Beslut: {stated['decision']}",
+        f"Godkänt av: {persons}",
+        f"Påbörjat: {stated['begun_at']}",
+        f"Slutfört: {stated['ended_at']}",
+        "",
+        "Driftleverantören intygar att allt som organisationen hade här är förstört:",
+    ]
+    for vault in stated["vaults"]:
+        lines += ["", *_vault_in_swedish(vault)]
+    lines += ["", _export_in_swedish(stated["log_exported"])]
+    if unfinished := stated["unfinished"]:
+        lines += ["", f"Avslutat utan att ha blivit klart: {len(unfinished)}", *map(_unfinished, unfinished)]
+    if backups := stated["key_backups"]:
+        lines += ["", f"Krypterade nyckelkopior som nyckelförvaltare har och ska förstöra: {len(backups)}"]
+        lines += [
+            f"  {backup['number']}, {backup['at']}: {', '.join(backup['held_by'])}" for backup in backups
+        ]
+    lines += ["", "Kvar finns:", *(f"  {each}" for each in _REMAINS_IN_SWEDISH)]
+    return "\n".join(lines) + "\n"
+
+
+def _vault_in_swedish(vault: Facts) -> list[str]:
+    log = vault["log"]
+    keys = [f"    {key['key']} {key['number']}, SHA-256 {key['sha256'] or '-'}" for key in vault["keys"]]
+    kept = vault.get("not_handed_over", 0)
+    return [
+        f"  {_ROLES[vault['role']].capitalize()}",
+        f"    poster: {vault['records']}, innehåll: {vault['bodies']}",
+        *([f"    allmänna handlingar som inte hade överlämnats: {kept}, enligt beslutet"] if kept else []),
+        f"    loggens längd: {log['length']}, sista hash: {log['head']}",
+        "    datanyckel och alla hemligheter, samt nycklarna" + (":" if keys else " (inga)"),
+        *keys,
+    ]
+
+
+def _export_in_swedish(exported: bool) -> str:
+    if exported:
+        return "Loggen exporterades innan den förstördes."
+    return "Loggen förstördes utan att ha exporterats, enligt beslutet."
+
+
+def _unfinished(one: Facts) -> str:
+    return f"  {_ROLES[one['role']]} {one['what']} {one['id']}: {one['status']}, {one['reason']}"
+
+
 _WORKER = Principal(PrincipalKind.WORKER, "closing")
+_ENDINGS: Mapping[Role, Callable[[Any, str, datetime], Awaitable[int]]] = {
+    Role.ACCESS_POINT: ap.end_some,
+    Role.MESSAGE_SERVICE: mt.end_some,
+}
+"""Ends some of what is under way, in the roles in which something can be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +172,7 @@ class Order:
     decision: str
     also_unfinished: bool = False
     without_export: bool = False
+    also_not_handed_over: bool = False
 
     @property
     def matter(self) -> Matter:
@@ -54,6 +182,7 @@ class Order:
             for accepted, text in (
                 (self.also_unfinished, "what is under way"),
                 (self.without_export, "a log that was not exported"),
+                (self.also_not_handed_over, "public records that were not handed over"),
             )
             if accepted
         ]
@@ -126,13 +255,23 @@ def _require_closable(installation: Administration, order: Order, stock: Sequenc
             f"the log was not exported since {organisation} was suspended: first samdrift org export"
             f" {organisation}, or --without-export when the decision says so"
         )
-    under_way = {one.role: one.under_way for one in stock if one.under_way}
-    if under_way and not order.also_unfinished:
-        counted = ", ".join(f"{number} in role {role.value}" for role, number in under_way.items())
+    kept = _counted({one.role: one.not_handed_over for one in stock})
+    if kept and not order.also_not_handed_over:
         raise Unusable(
-            f"{organisation} has something under way ({counted}): resume it until that is done,"
+            f"{organisation} has public records here that were not handed over ({kept}): resume it until"
+            " that is done, or --also-not-handed-over when the decision says that they are to be destroyed"
+        )
+    under_way = _counted({one.role: one.under_way for one in stock})
+    if under_way and not order.also_unfinished:
+        raise Unusable(
+            f"{organisation} has something under way ({under_way}): resume it until that is done,"
             " or --also-unfinished to end it, each with its reason"
         )
+
+
+def _counted(numbers: Mapping[Role, int]) -> str:
+    """Return how many there are in each role that has any; empty if none has."""
+    return ", ".join(f"{number} in role {role.value}" for role, number in numbers.items() if number)
 
 
 def _open_parts(installation: Administration, organisation: ParticipantIdentifier) -> list[str]:
@@ -154,12 +293,12 @@ async def _end_unfinished(
     an officer who has forgotten the passphrase keeps nothing from being destroyed.
     """
     why = f"the organisation was closed here, decided {order.decision}"
-    for role in (one.role for one in stock if not installation.keys.locked(one.vault)):
+    able = [one for one in stock if one.role in _ENDINGS and not installation.keys.locked(one.vault)]
+    for role in (one.role for one in able):
         ended = True
         while ended:
             async with installation.gate.open(_WORKER, order.organisation, role, Purpose.CLOSE) as vault:
-                end = ap.end_some if role is Role.ACCESS_POINT else mt.end_some
-                ended = bool(await end(vault, why, clock()))  # type: ignore[arg-type]
+                ended = bool(await _ENDINGS[role](vault, why, clock()))
 
 
 def _facts(
@@ -193,6 +332,7 @@ def _vault_facts(stock: Stock, held: HeldKeys) -> dict[str, Any]:
         "role": stock.role.value,
         "vault": stock.vault,
         "records": stock.records,
+        "not_handed_over": stock.not_handed_over,
         "bodies": stock.bodies,
         "log": {"length": stock.log_length, "head": stock.log_hash.hex()},
         "keys": [{"key": one.name.value, "number": one.number, "sha256": sha256(one)} for one in held.keys],
@@ -220,7 +360,7 @@ async def _destroy(installation: Administration, closing: Closing, key: SigningK
     for one in stock:
         await provisioner.drop(organisation, one.role)
     facts, now = json.loads(closing.facts), clock()
-    signed = destruction.certificate(facts, now, key)
+    signed = certificate(facts, now, key)
     happening = Happening(
         now,
         AuditEvent.ORGANISATION_CLOSED,

@@ -6,6 +6,7 @@ import json
 
 from samdrift.administration.checklist import Facts
 from samdrift.config.model import Config
+from samdrift.config.organisations import HOST_KEYS
 from samdrift.contracts.principals import Role
 from samdrift.keystore.keyfiles import KeyName
 from samdrift.wire.crypto.certificates import fingerprint
@@ -20,6 +21,9 @@ def entry_text(config: Config, facts: Facts, name: str, part_of: str = "") -> st
         + ("" if name else "  # its name, as in its certificates"),
         f"roles = {json.dumps([role.value for role in facts.roles])}",
     ]
+    for role, key in HOST_KEYS.items():
+        if role in facts.roles:
+            lines.append(f'{key} = ""  # the host at which its people reach the role {role}')
     if part_of:
         lines.append(f"part_of = {_text(part_of)}")
     if Role.MESSAGE_SERVICE in facts.roles:
@@ -43,7 +47,7 @@ def _clients(facts: Facts) -> str:
 
 
 def _interface_c(config: Config) -> str:
-    """Where its access point is: where that of the others is."""
+    """Return the address of its access point: that of the other organisations."""
     for one in config.organisations:
         if one.access_point:
             return one.access_point

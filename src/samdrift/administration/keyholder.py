@@ -12,7 +12,7 @@ from samdrift.config.errors import Unusable
 from samdrift.config.inputs import read_certificates
 from samdrift.config.model import Config
 from samdrift.contracts.discovery import CertificatePurpose
-from samdrift.contracts.principals import Role
+from samdrift.contracts.principals import ORGANISATIONS_OWN, Role
 from samdrift.keystore.interface import HeldKey, KeyStore
 from samdrift.keystore.keyfiles import KeyName, KeyStoreError
 from samdrift.net.trustfolder import read_policies
@@ -42,9 +42,9 @@ class Keeper:
 
 
 def keeper(installation: Administration, organisation: ParticipantIdentifier) -> Keeper:
-    """Where the organisation's keys are; :class:`Unusable` when it has no vault here."""
+    """Return the place of the organisation's keys; :class:`Unusable` when it has no vault here."""
     registry = installation.gate.registry
-    for role in (Role.MESSAGE_SERVICE, Role.ACCESS_POINT):
+    for role in ORGANISATIONS_OWN:
         registration = registry.find(organisation, role)
         if registration is not None:
             return Keeper(registration, owner(installation.config, organisation))
@@ -84,7 +84,7 @@ def issuers(config: Config, purpose: KeyPurpose) -> ChainPolicy:
 
 @dataclass(frozen=True, slots=True)
 class HeldKeys:
-    """The keys of a vault, by name, the newest first; or why they cannot be told."""
+    """The keys of a vault, by name, the newest first; or why they are not known."""
 
     keys: tuple[HeldKey, ...] = ()
     problem: str = ""
@@ -93,7 +93,7 @@ class HeldKeys:
         return tuple(one for one in self.keys if one.name is name)
 
     def certificates(self, name: KeyName) -> tuple[x509.Certificate, ...]:
-        """Those of keys that are used, or will be: not of revoked ones."""
+        """Return the certificates of keys that are used, or will be: not of revoked ones."""
         good = (one for one in self.of(name) if not (one.state.revoked or one.state.compromised))
         return tuple(one.certificate for one in good if one.certificate is not None)
 

@@ -26,6 +26,7 @@ from samdrift.config.errors import printable
 from samdrift.keystore.interface import HeldKey
 from samdrift.keystore.keyfiles import KeyName
 from samdrift.trust.keycertificate import Owner
+from samdrift.wire import smp
 from samdrift.wire.crypto.certificates import fingerprint, issuer, subject
 from samdrift.wire.identifiers import (
     NO_PROCESS,
@@ -36,9 +37,8 @@ from samdrift.wire.identifiers import (
     SDK_MESSAGE_EXTENDED,
     DocumentIdentifier,
 )
-from samdrift.wire.smp import certpub
 
-_TYPES = {KeyName.SIGNING: certpub.SIGNING, KeyName.ENCRYPTION: certpub.ENCRYPTION}
+_TYPES = {KeyName.SIGNING: smp.SIGNING, KeyName.ENCRYPTION: smp.ENCRYPTION}
 _SWEDISH = {KeyName.SIGNING: "Signeringscertifikat", KeyName.ENCRYPTION: "Krypteringscertifikat"}
 _DAY = "%Y-%m-%d"
 
@@ -54,7 +54,7 @@ class PublishedKey:
 
 @dataclass(frozen=True, slots=True)
 class Publication:
-    """All that is handed in."""
+    """Everything that is handed in to have an organisation's certificates published."""
 
     federation: str
     owner: Owner
@@ -70,7 +70,7 @@ def documents(base_model: bool) -> tuple[DocumentIdentifier, ...]:
 
 
 def to_publish(held: Iterable[HeldKey], now: datetime) -> tuple[PublishedKey, ...]:
-    """Which of the keys are published now."""
+    """Return the keys that are published now."""
     found = sorted(
         (key for key in held if key.name in _TYPES and key.certificate and not key.state.revoked),
         key=lambda key: key.number,
@@ -88,7 +88,7 @@ def to_publish(held: Iterable[HeldKey], now: datetime) -> tuple[PublishedKey, ..
 
 
 def document(publication: Publication) -> dict[str, Any]:
-    """As a JSON document."""
+    """Return the publication as a JSON document."""
     owner = publication.owner
     return {
         "format": "samdrift-publication-1",
@@ -108,7 +108,7 @@ def document(publication: Publication) -> dict[str, Any]:
 
 
 def swedish(publication: Publication) -> str:
-    """As a text to print, compare and sign."""
+    """Return the publication as a text to print, compare and sign."""
     return "\n".join(map(printable, _lines(publication))) + "\n"
 
 

@@ -26,7 +26,7 @@ from samdrift.installation import rolesettings
 from samdrift.installation.services import shared_services
 from samdrift.keystore.interface import OPERATOR_KEYS
 from samdrift.keystore.keyfiles import KeyName
-from samdrift.messageservice.oauth.registrations import Routing, Share
+from samdrift.messageservice.oauth.issuers import Routing, Share
 from samdrift.net.addressbook import AddressBookClient, AddressBookUnavailable
 from samdrift.net.client import http_client
 from samdrift.net.trustfolder import TrustFolderError, read_policies
@@ -51,7 +51,7 @@ class Federation:
 
 @contextlib.asynccontextmanager
 async def asking(config: Config, now: datetime) -> AsyncIterator[Federation]:
-    """Services to ask, with the address book read once; what cannot be reached is told as unknown."""
+    """Services to ask, with the address book read once; what cannot be reached is reported as unknown."""
     book = await _address_book(config, now)
     async with discovering(config) as discovery:
         yield Federation(discovery, book)
@@ -70,7 +70,7 @@ async def discovering(config: Config) -> AsyncIterator[Discovery]:
 
 
 class _Untold:
-    """Stands where nobody can be asked."""
+    """Used where there is no service to ask."""
 
     def __init__(self, why: str) -> None:
         self._why = why
@@ -122,6 +122,7 @@ def _here(
         _unassigned(entry) if entry else (),
         _own_certificates(installation),
         config.access_point.address if config.access_point else "",
+        server_certificates=held_keys(installation.keys, OPERATOR_KEYS).certificates(KeyName.TLS_SERVER),
         in_token=tuple(role for role, one in found.items() if installation.keys.in_token(one.vault)),
         locked=tuple(role for role, one in found.items() if installation.keys.locked(one.vault)),
     )

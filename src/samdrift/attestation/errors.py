@@ -14,7 +14,7 @@ class MoveFault(StrEnum):
     RECIPIENT = "recipient"
     """The given recipient or key cannot be used."""
     OTHER_RECIPIENT = "other-recipient"
-    """The file was encrypted for somebody else."""
+    """The file was encrypted for another recipient."""
     NOT_AN_EXPORT = "not-an-export"
     DAMAGED = "damaged"
     """The file ends too early, or what is in it is not what was put there."""

@@ -65,7 +65,7 @@ def holds(data: bytes, signature: bytes, certificate: x509.Certificate) -> bool:
 
 
 def time_of(value: object) -> datetime:
-    """When something was, as a document says; ``ValueError`` or ``TypeError`` for what is no moment."""
+    """Return the moment that a document states; ``ValueError`` or ``TypeError`` if it is not one."""
     if not isinstance(value, str):
         raise TypeError
     at = datetime.fromisoformat(value)

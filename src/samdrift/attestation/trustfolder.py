@@ -1,4 +1,4 @@
-"""A folder of certificates that somebody trusts, and what it says of a signer.
+"""A folder of certificates that a verifier trusts, and what it says of a signer.
 
 For checking an envelope by hand, offline: no lookup and no revocation. In
 operation trust is the federation's policy and :mod:`samdrift.trust`.

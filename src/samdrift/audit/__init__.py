@@ -1,1 +1,1 @@
-"""The audit log: event names, entries, and the hash chain that reveals tampering."""
+"""The audit log: events, entries, the hash chain that reveals tampering, and the tree that others verify."""

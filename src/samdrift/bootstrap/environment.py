@@ -4,7 +4,7 @@ Made on first use, brought up to date when the lock changes, repaired when an
 earlier run was cut short, and left alone otherwise. One that somebody made by
 hand is used and filled, never removed.
 
-What has been done is told by files (see :mod:`samdrift.bootstrap.installed`), so that
+What has been done is recorded in files (see :mod:`samdrift.bootstrap.installed`), so that
 a kill at any moment is seen by the next run.
 """
 

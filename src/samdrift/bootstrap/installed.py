@@ -17,7 +17,7 @@ def python_of(folder: str) -> str:
 
 
 def stamp(folder: str, lock: str) -> str:
-    """Where the copy of a lock lies once everything that it names is installed."""
+    """Return the place of the copy of a lock, which is there once everything that it names is installed."""
     return os.path.join(folder, "installed-" + os.path.basename(lock))
 
 

@@ -26,7 +26,6 @@ from samdrift.keystore.interface import OPERATOR_KEYS
 from samdrift.keystore.keyfiles import KeyName
 from samdrift.trust.keys import KeyMaterialError, private_key
 from samdrift.wire.as4 import FINAL_RECIPIENT, ORIGINAL_SENDER
-from samdrift.wire.as4.captured import read_capture
 from samdrift.wire.as4.inspection import (
     As4Inspection,
     KeyDoesNotFit,
@@ -34,6 +33,7 @@ from samdrift.wire.as4.inspection import (
     SignatureState,
     Unwrap,
     inspect_capture,
+    read_capture,
 )
 from samdrift.wire.crypto import certificates
 from samdrift.wire.crypto.softwarekeys import unwrap

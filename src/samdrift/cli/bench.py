@@ -17,24 +17,51 @@ from samdrift.config.errors import Unusable
 app = typer.Typer(add_completion=False)
 _CHECKOUT = Path(__file__).parents[3]
 _SOAK = "soak"
+_ORGANISATIONS = "organisations"
 _EXCHANGES = 1000
-_BENCHES = ("wire", "exchange", "large", "isolation", "neighbour", "log", _SOAK)
+_BENCHES = ("wire", "exchange", "large", _ORGANISATIONS, "isolation", "neighbour", "layout", "log", _SOAK)
 
 
 @app.command()
 def bench(
-    name: Annotated[str, typer.Argument(help="wire, exchange, large, isolation, neighbour, log or soak.")],
+    name: Annotated[
+        str,
+        typer.Argument(
+            help="wire, exchange, large, organisations, isolation, neighbour, layout, log or soak."
+        ),
+    ],
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")] = False,
     exchanges: Annotated[
-        int | None, typer.Option(min=1, help=f"For soak: how many; {_EXCHANGES} by default.")
+        int | None,
+        typer.Option(
+            min=1, help=f"For soak: how many, {_EXCHANGES} by default. For organisations: in each round, 300."
+        ),
     ] = None,
     seed: Annotated[int | None, typer.Option(help="For soak: the seed of the random choices.")] = None,
+    organisations: Annotated[
+        list[int] | None,
+        typer.Option(min=2, help="For organisations: how many; may be repeated. 3, 30 and 300 by default."),
+    ] = None,
+    rounds: Annotated[
+        int | None, typer.Option(min=1, help="For organisations: warm rounds of exchanges, 3 by default.")
+    ] = None,
+    idle_seconds: Annotated[
+        float | None, typer.Option(min=1, help="For organisations: time without traffic, 600 by default.")
+    ] = None,
 ) -> int:
     """Measure floor and work in turn, and print medians, spreads and the ratio."""
     if name not in _BENCHES:
         raise Unusable(f"no such benchmark; there are {', '.join(_BENCHES)}")
-    if name != _SOAK and (exchanges, seed) != (None, None):
-        raise Unusable("--exchanges and --seed are for soak alone")
+    given = {
+        "--exchanges": (exchanges, (_SOAK, _ORGANISATIONS)),
+        "--seed": (seed, (_SOAK,)),
+        "--organisations": (organisations, (_ORGANISATIONS,)),
+        "--rounds": (rounds, (_ORGANISATIONS,)),
+        "--idle-seconds": (idle_seconds, (_ORGANISATIONS,)),
+    }
+    for option, (value, whose) in given.items():
+        if value is not None and name not in whose:
+            raise Unusable(f"{option} is not for {name}, but for {' and '.join(whose)}")
     if not (_CHECKOUT / "bench" / "__main__.py").is_file():
         raise Unusable("benchmarks run from a checkout of the project")
     command = [sys.executable, "-m", "bench", name]
@@ -42,5 +69,9 @@ def bench(
         command += ["--json"]
     if name == _SOAK:
         command += ["--exchanges", str(exchanges or _EXCHANGES)]
-        command += [] if seed is None else ["--seed", str(seed)]
+    elif exchanges is not None:
+        command += ["--exchanges", str(exchanges)]
+    for option, value in (("--seed", seed), ("--rounds", rounds), ("--idle-seconds", idle_seconds)):
+        command += [] if value is None else [option, str(value)]
+    command += ["--organisations", *map(str, organisations)] if organisations else []
     return subprocess.run(command, cwd=_CHECKOUT, check=False).returncode

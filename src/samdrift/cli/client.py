@@ -6,6 +6,7 @@ What an integrator tries first, and what a small organisation's scripts may go o
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import sys
 import uuid
@@ -22,7 +23,7 @@ from samdrift.cli.output import complain, print_json, print_line
 from samdrift.client.errors import Refused, Unreachable
 from samdrift.client.keys import ClientKey
 from samdrift.client.mailbox import Document, Filter, Mailbox
-from samdrift.client.outgoing import Attachment, Correspondent, OutgoingMessage
+from samdrift.client.outgoing import Attachment, Correspondent, OutgoingDocument, OutgoingMessage
 from samdrift.client.tokens import Tokens
 from samdrift.config.errors import Unusable, shown
 from samdrift.config.failures import reported_as_usage_errors
@@ -103,8 +104,7 @@ def send(
         own,
         Correspondent(to, address),
         label,
-        body,
-        tuple(Attachment(each) for each in attach or ()),
+        (OutgoingDocument(label, (body,) if body else (), tuple(map(Attachment.of_file, attach or ()))),),
         confidential,
     )
 
@@ -161,16 +161,23 @@ def get(
 ) -> int:
     """Show a message with its text, its status and what has happened to it."""
 
+    files = view.StoredFiles(save) if save else None
+
+    async def work(box: Mailbox) -> Document:
+        with files or contextlib.nullcontext():
+            message = await box.get(message_id, files)
+            for file in files.named(message) if files else ():
+                complain(f"stored {shown(file)}")
+            return message
+
     def show(message: Document) -> None:
         if as_json:
             print_json(dict(message))
         else:
             for row in view.page(message):
                 print_line(row)
-        for file in view.stored(message, save) if save else ():
-            complain(f"stored {shown(file)}")
 
-    return _with_mailbox(_load(config), lambda box: box.get(message_id), show)
+    return _with_mailbox(_load(config), work, show)
 
 
 @app.command()

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import base64
 import json
+import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
+from samdrift.client.jsonstream import FilePiece, FilePlace
 from samdrift.client.mailbox import Document
 from samdrift.client.outgoing import Correspondent, OutgoingMessage
 from samdrift.config.errors import Unusable
@@ -60,15 +61,42 @@ def page(message: Document) -> Iterator[str]:
         yield f"{'Event:':14}" + "  ".join(str(each) for each in told if each not in (None, "", "NA"))
 
 
-def stored(message: Document, folder: Path) -> Iterator[Path]:
-    """Store the attached files. Names are the sender's: only their last part counts; nothing is replaced."""
-    for document in _list(_attributes(message), "digitalDocument"):
-        for file in map(_object, _list(document, "contentFiles")):
-            try:
-                data = base64.b64decode(str(file.get("content", "")), validate=True)
-            except ValueError:  # binascii.Error is one; characters beyond ASCII are another.
-                raise Unusable("an attached file is not base64") from None
-            yield _store(folder, _harmless(str(file.get("fileName", ""))), data)
+class StoredFiles:
+    """Stores attached files in a folder while the message is read; names come when it is whole.
+
+    Names are the sender's: only their last part counts, and nothing is replaced. A context: what has no
+    name at its end is removed.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._parts: dict[FilePlace, Path] = {}
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, *raised: object) -> None:
+        for part in self._parts.values():
+            part.unlink(missing_ok=True)
+
+    async def write(self, piece: FilePiece) -> None:
+        part = self._parts.get(piece.place)
+        if part is None:
+            part = self._parts[piece.place] = self._folder / f".{uuid.uuid4()}.part"
+            part.touch(mode=0o600, exist_ok=False)
+        if piece.data:
+            with part.open("ab") as file:
+                file.write(piece.data)
+
+    def named(self, message: Document) -> Iterator[Path]:
+        """Move the files to the names that ``message`` gives them."""
+        documents = _list(_attributes(message), "digitalDocument")
+        for document, given in enumerate(documents):
+            for file, head in enumerate(_list(given, "contentFiles")):
+                part = self._parts.pop(FilePlace(document, file), None)
+                if part is not None:
+                    name = _harmless(str(_object(head).get("fileName", "")))
+                    yield _move(part, self._folder, name)
 
 
 def event(data: str) -> dict[str, Any]:
@@ -92,15 +120,15 @@ def answering(message: OutgoingMessage, original: Document) -> OutgoingMessage:
     )
 
 
-def _store(folder: Path, name: str, data: bytes) -> Path:
+def _move(part: Path, folder: Path, name: str) -> Path:
     stem, suffix = PurePosixPath(name).stem, PurePosixPath(name).suffix
     for number in range(1, 1000):
         path = folder / (name if number == 1 else f"{stem} ({number}){suffix}")
         try:
-            with path.open("xb") as file:
-                file.write(data)
+            path.hardlink_to(part)
         except FileExistsError:
             continue
+        part.unlink()
         return path
     raise Unusable("the folder has too many files of the same name")
 
@@ -113,7 +141,7 @@ def _harmless(name: str) -> str:
 
 
 def _cut(text: str, most: int) -> str:
-    """As much of it as has so many bytes."""
+    """Return the beginning that fits into a number of bytes."""
     return text.encode()[:most].decode("utf-8", "ignore")
 
 

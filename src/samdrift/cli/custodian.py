@@ -137,7 +137,7 @@ def list_custodians(config: ConfigFile, as_json: AsJson = False) -> None:
     for name in damaged:
         complain(f"the file of custodian {name} is damaged, and {name} can agree to nothing")
     for file in unusable:
-        complain(f"{file} is no request: damaged, not signed by a custodian, or dated in the future")
+        complain(f"{file} is not a valid request: damaged, not signed by a custodian, or dated in the future")
 
 
 @app.command("approve")

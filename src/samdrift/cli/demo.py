@@ -48,7 +48,7 @@ async def _run(console: Console, folder: Path, once: bool) -> None:
         async with world(folder, progress) as demo_world:
             habo, agency, mullsjo = (demo_world.party(one) for one in (HABO, AGENCY, MULLSJO))
             exchanges = await play(habo, agency, mullsjo, progress)
-            progress("every step stands in the logs, their chains are whole, the access points hold nothing")
+            progress("every step is in the logs, their chains are whole, the access points hold nothing")
             await prove_rest([habo, agency, mullsjo])
             ways = [await _way(exchange) for exchange in exchanges]
             progress.done()

@@ -81,7 +81,7 @@ def _verified(file: Path) -> EnvelopeVerdict:
     except WireError as error:
         raise Unusable(f"{shown(file)}: {error}") from None
     if kind is not Kind.ENVELOPE:
-        raise Unusable(f"{shown(file)}: is no envelope but {kind}")
+        raise Unusable(f"{shown(file)}: is not an envelope but {kind}")
     return verify_envelope(data)
 
 

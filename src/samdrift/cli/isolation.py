@@ -39,7 +39,7 @@ def check(config: ConfigFile, as_json: Json = False) -> int:
     else:
         _show(found)
     for organisation in untold:
-        complain(f"the log of {organisation} could not be told: its vault is locked, or out of reach")
+        complain(f"the log of {organisation} could not be notified: its vault is locked, or out of reach")
     return 0 if found["passed"] and not untold else 1
 
 

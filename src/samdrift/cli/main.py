@@ -28,7 +28,7 @@ _INTERRUPTED = 130
 
 COMMANDS = {
     "demo": "A whole federation on this machine: messages sent, received, answered, and the way they took.",
-    "serve": "Run an access point, a message service, or both, from one or more configuration files.",
+    "serve": "Run the roles of one installation, or of several: access point, message service, and others.",
     "config": "The configuration file: check one, or print what every key means.",
     "org": "Organisations: add, examine, suspend, resume, move and close them.",
     "custodian": "Custodians: people who approve operations under dual control.",
@@ -37,6 +37,7 @@ COMMANDS = {
     "client": "Send, list, fetch and delete messages over interface D, as a message client.",
     "trace": "The way of one message through an organisation's vaults.",
     "evidence": "Evidence about one message, without its content; verified anywhere.",
+    "witness": "Witness the logs of others: cosign what continues them, and nothing else.",
     "routing": "Which message client gets what, and where each organisation's clients get access tokens.",
     "queue": "Transfers that wait or were refused: reason, retry, give up.",
     "peers": "Access points whose messages do not conform: list them, write a report to DIGG.",

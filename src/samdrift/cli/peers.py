@@ -10,9 +10,8 @@ from typing import Annotated, TypeVar
 
 import typer
 
-from samdrift.administration.peerreport import DOCUMENT_FILE, Reporter, write_report
-from samdrift.administration.peers import PeerBreaches, PeerRefusals
-from samdrift.attestation.newfile import new_folder
+from samdrift.administration.peers import DOCUMENT_FILE, PeerBreaches, PeerRefusals, Reporter, write_report
+from samdrift.attestation.archive import new_folder
 from samdrift.cli.output import complain, print_json, print_line
 from samdrift.cli.persons import login
 from samdrift.config.errors import Unusable, shown

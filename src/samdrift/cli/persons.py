@@ -55,7 +55,7 @@ def passphrase(prompt: str, file: Path | None, *, again: bool = False) -> bytes:
     if file is not None:
         text = _read(file)
     elif not sys.stdin.isatty():
-        raise Unusable(f"{printable(prompt)}: nobody is there to be asked; --help names an option for a file")
+        raise Unusable(f"{printable(prompt)}: no terminal to ask on; --help names an option for a file")
     else:
         text = getpass.getpass(f"{printable(prompt)}: ")
         if again and getpass.getpass(f"{printable(prompt)}, again: ") != text:

@@ -10,15 +10,15 @@ import typer
 from samdrift.cli.output import print_json, print_line
 from samdrift.config.errors import Unusable
 from samdrift.config.failures import reported_as_usage_errors
-from samdrift.config.model import Config, MessageServiceConfig
+from samdrift.config.model import Config
 from samdrift.config.reader import load
+from samdrift.config.roles import MessageServiceConfig
 from samdrift.contracts.principals import Role
 from samdrift.installation import rolesettings
 from samdrift.installation.loop import run
 from samdrift.installation.messageclients import registrations
 from samdrift.installation.operator import vault_settings
-from samdrift.messageservice.oauth.issuers import OwnIssuers
-from samdrift.messageservice.oauth.registrations import OrganisationClients
+from samdrift.messageservice.oauth.issuers import OrganisationClients, OwnIssuers
 from samdrift.messageservice.settings import OrganisationProfile
 from samdrift.vault.gate import Gate
 
@@ -96,9 +96,7 @@ def _organisation(
 def _show(one: dict[str, Any]) -> None:
     print_line(f"{one['organisation']}  tokens at {one['token_endpoint']}")
     for client in one["clients"]:
-        patterns = " ".join(client["addresses"]) + (
-            "  and what is nobody else's" if client["default"] else ""
-        )
+        patterns = " ".join(client["addresses"]) + ("  and all other addresses" if client["default"] else "")
         print_line(f"  client {client['id']}: {patterns.strip()}")
         print_line(f"    by {client['issuer']}")
     for address, names in one["addresses"].items():

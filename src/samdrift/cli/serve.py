@@ -35,10 +35,12 @@ _COMMAND = (sys.executable, "-P", "-m", "samdrift.cli.main", "serve")
 
 
 class Which(StrEnum):
-    """Which roles to run; the configuration says what each needs."""
+    """Roles to run; ``all`` stands for those that the configuration has a table for."""
 
     AP = "ap"
     MT = "mt"
+    MK = "mk"
+    GOV = "gov"
     ALL = "all"
 
     @property
@@ -57,7 +59,7 @@ def serve(
     ],
     supervised: Annotated[str | None, typer.Option(hidden=True)] = None,
 ) -> None:
-    """Run an access point, a message service, or both: of one federation and environment, or of several."""
+    """Run the roles of an installation, one or all: of one federation and environment, or of several."""
     _log_as(supervised)
     raise_descriptor_limit()
     if len(config) > 1:

@@ -20,11 +20,17 @@ from samdrift.config.reader import load as load_config
 from samdrift.demo.qualification import protocol as protocols
 from samdrift.demo.qualification.cases import Model, QaCase
 from samdrift.demo.qualification.form import filled
-from samdrift.demo.qualification.participants import Participants, read_participants
 from samdrift.demo.qualification.protocol import CaseRecord, State, TestProtocol
-from samdrift.demo.qualification.session import Subject, chosen, session, subject_of
+from samdrift.demo.qualification.session import (
+    Participants,
+    Subject,
+    chosen,
+    read_participants,
+    session,
+    subject_of,
+)
 from samdrift.demo.testbed import local_bed
-from samdrift.federation.testbed.run import ALL, Line, run
+from samdrift.federation.testbed.cases import ALL, Line, run
 from samdrift.installation import loop
 
 app = typer.Typer(add_completion=False)
@@ -62,7 +68,7 @@ def run_cases(
     folder: Folder = _FOLDER,
     model: Annotated[Model, typer.Option(help="The transport model.")] = Model.EXTENDED,
     wait: Annotated[float, typer.Option(min=0, help="Seconds to wait for what is under way.")] = 60,
-    again: Annotated[bool, typer.Option("--again", help="Begin the cases named by --case anew.")] = False,
+    again: Annotated[bool, typer.Option("--again", help="Start the cases named by --case again.")] = False,
     by: By = None,
     as_json: AsJson = False,
 ) -> int:
@@ -83,6 +89,7 @@ def run_cases(
     with reported_as_usage_errors():
         bed = read_participants(participants)
         subject = subject_of(load_config(against), bed.tested, model)
+    with reported_as_usage_errors(), protocols.alone(folder):
         kept = _protocol(folder, subject, by or login())
         cases = chosen(case)
         for one in cases if again else ():
@@ -108,7 +115,7 @@ def evidence(
     Exit status 0 when the case has passed, 1 when it has not, or not yet.
     """
     (one,) = chosen([case])
-    with reported_as_usage_errors():
+    with reported_as_usage_errors(), protocols.alone(folder):
         kept = protocols.load(folder)
         if kept is None:
             raise Unusable(f"{shown(folder)}: no test protocol is kept there")

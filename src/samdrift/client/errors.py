@@ -18,9 +18,13 @@ class Unreachable(InterfaceError, Temporary):
     """No usable answer came; the same call may succeed later, and can be made again safely."""
 
 
+class Unreadable(InterfaceError):
+    """A message came and cannot be read, now or later: its raw form is all that can be had."""
+
+
 @dataclass(frozen=True, slots=True)
 class Issue:
-    """One thing that is wrong, as the message service tells it (api-mt-mk, "Felhantering")."""
+    """One fault, as the message service reports it (api-mt-mk, "Felhantering")."""
 
     code: str
     title: str
@@ -33,13 +37,15 @@ class Issue:
 
 
 class Refused(InterfaceError):
-    """The message service, or the authorisation server, says no; ``issues`` say why when it told."""
+    """The message service, or the authorisation server, says no; ``issues`` hold its reasons."""
 
     def __init__(self, status: int, text: str, issues: tuple[Issue, ...] = ()) -> None:
         told = "; ".join(map(str, issues)) or text
         super().__init__(f"HTTP status {status}: {told}" if told else f"HTTP status {status}")
         self.status = status
         self.issues = issues
+        self.explained = bool(told)
+        """True when the refusal came with a document that says why, as a message service's own does."""
 
 
 def refusal(status: int, body: bytes) -> Refused:

@@ -15,7 +15,7 @@ from joserfc import jwt
 from joserfc.jwk import ECKey, RSAKey
 
 _LIFETIME = timedelta(minutes=1)
-"""Of an assertion: long enough for the way to the token endpoint, too short to be of use to a thief."""
+"""Lifetime of an assertion: enough for the way to the token endpoint, too short to be of use to a thief."""
 
 
 class KeyUnusable(Exception):
@@ -35,7 +35,7 @@ class ClientKey:
 
     @classmethod
     def read(cls, pem: bytes) -> Self:
-        """Take a private key in PEM without password; :class:`KeyUnusable` when it is none that will do."""
+        """Take a private key in PEM without password; :class:`KeyUnusable` if it is not one that will do."""
         try:
             key = load_pem_private_key(pem, None)
         except (ValueError, TypeError, UnsupportedAlgorithm):

@@ -1,30 +1,37 @@
-"""The four operations of interface D, and the events that Samdrift adds to them (api-mt-mk 3)."""
+"""The four operations of interface D, and the events that Samdrift adds to them (api-mt-mk 3).
+
+Server-sent events from bytes (HTML standard, "Server-sent events"): pure.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, urlencode, urljoin
 
-from samdrift.client.errors import Unreachable, refusal
-from samdrift.client.eventstream import EventStream, ServerEvent
+from samdrift.client.errors import Refused, Unreachable, refusal
+from samdrift.client.jsonstream import FileSink, JsonStream
 from samdrift.client.outgoing import OutgoingMessage
 from samdrift.client.tokens import Tokens
-from samdrift.net.client import HttpAnswer, HttpClient, NoAnswer
+from samdrift.net.client import HttpAnswer, HttpClient, HttpFault, NoAnswer
 
 _SMALL = 16 << 20
 _LARGE = 64 << 20
 """Bytes of an answer without and with content; a message is at most 30 MB, in base64 twice."""
+
+_LONGEST_LIST = 1 << 30
+"""Bytes of a list, which a service without pages gives in one answer: a million messages and more."""
 
 _SILENCE = 120.0
 """Seconds that a message service may take over a large message."""
 
 _WHOLE_ANSWER = 600.0
 """Seconds in which an answer must have come to its end, however steadily it comes."""
+
+_LONGEST_EVENT = 64 * 1024
 
 _MAX_EMPTY_PAGES = 3
 """Pages without a message that may follow each other and still name a next one."""
@@ -39,7 +46,7 @@ Document = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """Which messages to list; what is left empty does not matter (api-mt-mk 3, getMessageByFilter)."""
+    """Selection of the messages to list; an empty field does not matter (api-mt-mk 3, getMessageByFilter)."""
 
     status: str = ""
     sender_address: str = ""
@@ -58,6 +65,48 @@ class Filter:
         return urlencode({f"filter[{name}]": value for name, value in given.items() if value})
 
 
+@dataclass(frozen=True, slots=True)
+class ServerEvent:
+    """One event: its kind, its id to go on from after a break, and its data."""
+
+    kind: str
+    id: str
+    data: str
+
+
+class EventStream:
+    """Accepts the stream piece by piece and returns the events that are whole."""
+
+    def __init__(self) -> None:
+        self._rest = b""
+        self._kind = ""
+        self._data: list[str] = []
+        self.last_id = ""
+
+    def feed(self, piece: bytes) -> Iterator[ServerEvent]:
+        """Events that ``piece`` completes; :class:`ValueError` for lines beyond all bounds."""
+        *lines, self._rest = (self._rest + piece).replace(b"\r\n", b"\n").split(b"\n")
+        held = len(self._data) + sum(map(len, self._data))
+        if held > _LONGEST_EVENT or max(map(len, (*lines, self._rest))) > _LONGEST_EVENT:
+            raise ValueError("an event is larger than any should be")
+        for line in lines:
+            if line:
+                self._field(line.decode("utf-8", "replace"))
+            elif self._data:
+                yield ServerEvent(self._kind or "message", self.last_id, "\n".join(self._data))
+                self._kind, self._data = "", []
+
+    def _field(self, line: str) -> None:
+        name, _, value = line.partition(":")
+        value = value.removeprefix(" ")
+        if name == "data":
+            self._data.append(value)
+        elif name == "event":
+            self._kind = value
+        elif name == "id":
+            self.last_id = value
+
+
 class Mailbox:
     """A message client's mailboxes at one message service.
 
@@ -74,12 +123,7 @@ class Mailbox:
 
     async def send(self, message: OutgoingMessage) -> str:
         """Hand a message over for sending; the address of the new message, where its status is told."""
-
-        async def body() -> AsyncIterator[bytes]:
-            for piece in message.pieces():
-                yield piece
-
-        async with self._exchange("POST", "/sdk/messages", body) as answer:
+        async with self._exchange("POST", "/sdk/messages", message.pieces) as answer:
             await _read(answer, _SMALL)
             return answer.location
 
@@ -87,7 +131,7 @@ class Mailbox:
         """Messages without their content, the newest first, over all pages.
 
         A service whose pages go on without a message, or lead back to one that was
-        asked for, gives no usable answer.
+        asked for, returns no usable answer.
 
         Clauses: api-mt-mk 4.1 step 6, 4.2 step 3.
         """
@@ -96,27 +140,52 @@ class Mailbox:
         asked, empty = set[str](), 0
         while path:
             asked.add(path)
-            async with self._exchange("GET", path) as answer:
-                page = _document(await _read(answer, _SMALL))
-            messages = _messages(page.get("data"))
-            for message in messages:
-                yield message
-            path = self._next(_object(page.get("links"), "links").get("next"))
-            empty = 0 if messages else empty + 1
+            found = 0
+            page = JsonStream(items=True)
+            try:
+                async with self._exchange("GET", path) as answer:
+                    async for piece in _pieces(answer, _LONGEST_LIST):
+                        page.feed_all(piece)
+                        for message in page.items():
+                            found += 1
+                            yield _object(message, "a message")
+            except Refused as refused:
+                if refused.status == 404 and refused.explained and len(asked) == 1:
+                    return
+                raise
+            document = _object(page.close(), "the answer")
+            _require_list(document.get("data"))
+            path = self._next(_object(document.get("links"), "links").get("next"))
+            empty = 0 if found else empty + 1
             if path in asked or (path and empty > _MAX_EMPTY_PAGES):
                 raise Unreachable("the pages of the message service have no end")
 
-    async def get(self, message_id: str) -> Document:
+    async def get(self, message_id: str, files: FileSink | None = None) -> Document:
         """A message with its content, events and status.
+
+        With ``files``, the content of each file goes there as it comes, and is not in the document: a
+        message of 30 MB is never held whole. :class:`~samdrift.client.errors.Unreadable` when what came is
+        not a message; :meth:`raw` returns it unchanged.
 
         Clauses: api-mt-mk 4.2 step 6.
         """
-        async with self._exchange("GET", f"/sdk/messages/{quote(message_id, safe='')}") as answer:
-            return _object(_document(await _read(answer, _LARGE)).get("data"), "data")
+        stream = JsonStream(files=files is not None)
+        async with self._exchange("GET", _path_of(message_id)) as answer:
+            async for piece in _pieces(answer, _LARGE):
+                for part in stream.feed(piece):
+                    assert files is not None
+                    await files.write(part)
+            return _object(_object(stream.close(), "the answer").get("data"), "data")
+
+    async def raw(self, message_id: str) -> AsyncIterator[bytes]:
+        """A message as the message service writes it, unread, in pieces."""
+        async with self._exchange("GET", _path_of(message_id)) as answer:
+            async for piece in _pieces(answer, _LARGE):
+                yield piece
 
     async def delete(self, message_id: str) -> None:
         """Have a message deleted whose flow is over."""
-        async with self._exchange("DELETE", f"/sdk/messages/{quote(message_id, safe='')}") as answer:
+        async with self._exchange("DELETE", _path_of(message_id)) as answer:
             await _read(answer, _SMALL)
 
     async def events(self, last_id: str = "") -> AsyncIterator[ServerEvent]:
@@ -163,6 +232,31 @@ class Mailbox:
                     return
 
 
+async def _pieces(answer: HttpAnswer, most: int) -> AsyncIterator[bytes]:
+    """The answer as it comes, within bounds of size and of the time that we wait for it."""
+    waited, size = 0.0, 0
+    pieces = answer.pieces()
+    clock = asyncio.get_running_loop().time
+    while True:
+        begun = clock()
+        try:
+            async with asyncio.timeout(_WHOLE_ANSWER - waited):
+                piece = await anext(pieces, b"")
+        except TimeoutError:
+            raise Unreachable("the answer of the message service has no end") from None
+        waited += clock() - begun
+        if not piece:
+            return
+        size += len(piece)
+        if size > most:
+            raise NoAnswer(HttpFault.TOO_LARGE)
+        yield piece
+
+
+def _path_of(message_id: str) -> str:
+    return f"/sdk/messages/{quote(message_id, safe='')}"
+
+
 async def _refused(answer: HttpAnswer) -> Exception:
     if answer.status >= 500:
         return Unreachable(f"the message service answered with HTTP status {answer.status}")
@@ -186,16 +280,6 @@ def _told() -> Iterator[None]:
         raise Unreachable(f"the message service gave no usable answer ({failure.kind})") from None
 
 
-def _document(body: bytes) -> Mapping[str, Any]:
-    try:
-        document = json.loads(body)
-    except (ValueError, RecursionError):
-        document = None
-    if not isinstance(document, Mapping):
-        raise Unreachable("the message service answered with something else than JSON")
-    return document
-
-
 def _object(value: object, name: str) -> Document:
     """A member that is an object; an empty one where it is left out."""
     if value is not None and not isinstance(value, Mapping):
@@ -203,10 +287,9 @@ def _object(value: object, name: str) -> Document:
     return value or {}
 
 
-def _messages(value: object) -> list[Document]:
+def _require_list(value: object) -> None:
     if value is not None and not isinstance(value, list):
         raise Unreachable("the message service answered with another shape: data is not a list")
-    return [_object(each, "a message") for each in value or ()]
 
 
 def _events(stream: EventStream, piece: bytes) -> list[ServerEvent]:

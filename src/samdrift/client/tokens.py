@@ -14,7 +14,7 @@ from samdrift.net.client import FetchLimits, HttpClient, NoAnswer, fetch
 
 _LIMITS = FetchLimits(64 * 1024, 15.0)
 _SPARE = timedelta(seconds=20)
-"""How long before its end a token is no longer used: a call takes time, and clocks differ."""
+"""Time before its end from which a token is no longer used: a call takes time, and clocks differ."""
 _FOR_EVER = 10**9
 """Seconds that no token is good for."""
 

@@ -13,10 +13,11 @@ from samdrift.config.credentials import credential
 from samdrift.config.keys import Kind
 from samdrift.config.toml import ConfigError
 from samdrift.config.values import SocketAddress, count, flag, items, names, positive, text, texts
-from samdrift.contracts.messageclients import AddressPattern, Algorithm, Scope, patterns
+from samdrift.contracts.messageclients import AddressPattern, Scope, patterns
 from samdrift.net.issuers import KeysAt
 from samdrift.wire.errors import WireError
 from samdrift.wire.identifiers import ParticipantIdentifier
+from samdrift.wire.jose.keys import Algorithm
 from samdrift.wire.profile import PROFILES, TransportProfile
 from samdrift.wire.webaddress import web_address
 
@@ -24,6 +25,8 @@ T = TypeVar("T")
 E = TypeVar("E", bound=Enum)
 
 _DOMAIN = re.compile(r"[0-9A-Za-z-]+(\.[0-9A-Za-z-]+)*")
+_HOST = re.compile(r"[0-9a-z]([0-9a-z-]{0,61}[0-9a-z])?(\.[0-9a-z]([0-9a-z-]{0,61}[0-9a-z])?)*")
+_MAX_HOST = 253
 _NUMBER = re.compile(r"[0-9]{6}-?[0-9]{4}")
 _CLIENT_ID = re.compile(r"[!-~]{1,100}")
 
@@ -108,6 +111,13 @@ def _origin(value: Any) -> str:
     if address.count("/") != 2:
         raise ValueError("is more than https:// and a host")
     return address
+
+
+def _host(value: Any) -> str:
+    """Read a name as browsers send it: in small letters, without a port."""
+    if len(text(value)) > _MAX_HOST or not _HOST.fullmatch(value):
+        raise ValueError("is not the name of a host in small letters, such as habo.messages.example.se")
+    return str(value)
 
 
 def _domain(value: Any) -> str:
@@ -207,6 +217,7 @@ LOOPBACK = kind("loopback address:port", _loopback)
 HTTPS = kind("https:// address", https_address)
 ORIGIN = kind("https:// and a host", _origin)
 DOMAIN = kind("domain", _domain)
+HOST = kind("name of a host", _host)
 PARTICIPANT = kind("participant identifier", participant)
 NUMBER = kind("organisation number of ten digits", _number)
 USER = kind("text without a colon", _user)

@@ -15,6 +15,7 @@ from samdrift.config.kinds import (
     CLIENT_ID,
     DOMAIN,
     FLAG,
+    HOST,
     HTTPS,
     NAMES,
     NUMBER,
@@ -189,7 +190,7 @@ class OrganisationConfig:
     roles: Annotated[
         tuple[Role, ...],
         Key(
-            "Roles in which it is served: access point, message service.",
+            "Roles in which it is served: access point, message service, message client, governance.",
             choices(Role),
             example='["ap", "mt"]',
         ),
@@ -276,6 +277,26 @@ class OrganisationConfig:
             change=Change.FOLLOWED,
         ),
     ] = None
+    message_client_host: Annotated[
+        str,
+        Key(
+            "Name of the host at which persons reach its message client, and nobody else's.",
+            HOST,
+            otherwise="needed for the role `mk`",
+            example='"habo.messages.example.se"',
+            since="0.2",
+        ),
+    ] = ""
+    governance_host: Annotated[
+        str,
+        Key(
+            "Name of the host at which persons reach its governance, and nobody else's.",
+            HOST,
+            otherwise="needed for the role `gov`",
+            example='"habo.governance.example.se"',
+            since="0.2",
+        ),
+    ] = ""
     token: Annotated[
         TokenConfig | None,
         Key(
@@ -286,6 +307,25 @@ class OrganisationConfig:
             formerly="token",
         ),
     ] = None
+
+
+HOST_KEYS = {Role.MESSAGE_CLIENT: "message_client_host", Role.GOVERNANCE: "governance_host"}
+"""The key with the name of the host at which persons reach a role."""
+
+
+def host_of(own: OrganisationConfig, role: Role) -> str:
+    """Return the name of the host at which persons reach the organisation in a role; empty without one."""
+    return {Role.MESSAGE_CLIENT: own.message_client_host, Role.GOVERNANCE: own.governance_host}.get(role, "")
+
+
+def check_hosts(own: OrganisationConfig, _: Table) -> Breaches:
+    """Require a host for each role that persons reach, and for no other."""
+    for role, key in HOST_KEYS.items():
+        host = host_of(own, role)
+        if role in own.roles and not host:
+            yield key, f"is missing; the role {role} needs one"
+        if host and role not in own.roles:
+            yield key, f"is for organisations with the role {role}"
 
 
 def check_access_point(own: OrganisationConfig, _: Table) -> Breaches:

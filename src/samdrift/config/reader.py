@@ -15,22 +15,19 @@ from samdrift.config.hsm import TokenConfig, check_pin
 from samdrift.config.isolation import IsolationConfig, check_level
 from samdrift.config.keys import Tables
 from samdrift.config.malware import MalwareConfig, check_scanner
-from samdrift.config.model import (
-    Config,
-    DomibusConfig,
-    Environment,
-    MessageServiceConfig,
-    OrganisationConfig,
-    VaultConfig,
-)
+from samdrift.config.model import Config, DomibusConfig, Environment, OrganisationConfig, VaultConfig
 from samdrift.config.organisations import (
+    HOST_KEYS,
     check_access_point,
     check_client_addresses,
     check_client_keys,
+    check_hosts,
     check_login,
     check_message_clients,
+    host_of,
 )
 from samdrift.config.reading import Breaches, Check, Checks, read_table
+from samdrift.config.roles import MessageServiceConfig
 from samdrift.config.toml import Findings, Table, read_file
 
 _LOGGER = logging.getLogger("samdrift")
@@ -123,6 +120,17 @@ def _check_issuers(config: Config, _: Table) -> Breaches:
         seen.add(issuer)
 
 
+def _check_hosts(config: Config, _: Table) -> Breaches:
+    """Require a host of its own for each organisation and role: cookies and storage are a host's."""
+    seen: set[str] = set()
+    for number, one in enumerate(config.organisations):
+        for role, key in HOST_KEYS.items():
+            host = host_of(one, role)
+            if host in seen:
+                yield f"organisations[{number}].{key}", "is the host of another organisation or role"
+            seen |= {host} - {""}
+
+
 def _check_tokens(config: Config, _: Table) -> Breaches:
     """Require a library for tokens, and that no two organisations share a token (R6)."""
     labels: set[str] = set()
@@ -185,6 +193,7 @@ CHECKS: Checks = {
         _check_client_address,
         _check_issuers,
         _check_parts,
+        _check_hosts,
         _check_tokens,
         *PRODUCTION,
     ),
@@ -196,6 +205,7 @@ CHECKS: Checks = {
     DomibusConfig: (check_login,),
     OrganisationConfig: (
         check_access_point,
+        check_hosts,
         check_message_clients,
         check_client_keys,
         check_client_addresses,

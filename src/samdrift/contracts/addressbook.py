@@ -10,7 +10,7 @@ from samdrift.wire.identifiers import ParticipantIdentifier
 
 
 class Listing(Enum):
-    """Whether a functional address is in the address book."""
+    """Answer to a look-up of a functional address in the address book."""
 
     LISTED = auto()
     NOT_LISTED = auto()

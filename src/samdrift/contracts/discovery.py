@@ -15,7 +15,7 @@ from samdrift.wire.verdicts import CertificateVerdict
 
 
 class CertificatePurpose(StrEnum):
-    """Which chain policy of the federation a certificate is judged by."""
+    """The chain policy of the federation that a certificate is judged by."""
 
     ACCESS_POINT = "access-point"
     SMP = "smp"

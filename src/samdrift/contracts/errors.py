@@ -19,8 +19,8 @@ class Temporary(Explained):
     """An outage: the same call may succeed later, so that retry loops catch this and nothing is final."""
 
     expected = False
-    """Whether a person caused it and will end it: there is no failure to report."""
+    """True when a person caused it and will end it: there is no failure to report."""
     service = ""
     """Name of what is down, as a waiting sender reads it (``SMP``); empty where the text says it all."""
     announced = False
-    """Whether its end is announced to the waiting worker, who then need not try before."""
+    """True when its end is announced to the waiting worker, who then need not try before."""

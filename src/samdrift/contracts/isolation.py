@@ -10,9 +10,9 @@ class Verdict(StrEnum):
     """The result of an attempt."""
 
     DENIED = "denied"
-    """Nothing was reached, and nothing was learned."""
+    """The attempt reached nothing and learned nothing."""
     LEAKED = "leaked"
-    """Something was, or the answer told more than an answer about nothing does."""
+    """Something was reached, or the answer revealed more than an answer about nothing does."""
     UNTRIED = "untried"
     """It could not be made, which proves nothing."""
 
@@ -30,4 +30,4 @@ class Attempt:
     why: str = ""
     """The leak in general words, or the reason why the attempt could not be made."""
     expected: bool = False
-    """Whether the installation is meant to be so that this cannot be tried: it has no such interface."""
+    """True when the installation is meant to have no such interface, so that this cannot be tried."""

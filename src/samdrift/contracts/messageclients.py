@@ -1,4 +1,4 @@
-"""Message clients: names, scopes, address patterns, algorithms (api-mt-mk 5)."""
+"""Message clients: names, scopes, address patterns (api-mt-mk 5)."""
 
 from __future__ import annotations
 
@@ -62,11 +62,3 @@ class AddressPattern:
 def patterns(texts: Iterable[str]) -> tuple[AddressPattern, ...]:
     """Patterns of a claim or a setting; :class:`ValueError` as with :meth:`AddressPattern.parse`."""
     return tuple(AddressPattern.parse(text) for text in texts)
-
-
-class Algorithm(StrEnum):
-    """The signature algorithms that are taken (RFC 7518 3.1)."""
-
-    RS256 = "RS256"
-    PS256 = "PS256"
-    ES256 = "ES256"

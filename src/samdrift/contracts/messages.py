@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class Direction(StrEnum):
-    """Whether an organisation sent or received something."""
+    """Direction of a message, seen from the organisation."""
 
     OUT = "out"
     IN = "in"

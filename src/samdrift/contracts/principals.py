@@ -11,6 +11,14 @@ class Role(StrEnum):
 
     ACCESS_POINT = "ap"
     MESSAGE_SERVICE = "mt"
+    MESSAGE_CLIENT = "mk"
+    GOVERNANCE = "gov"
+
+
+ORGANISATIONS_OWN = (Role.MESSAGE_SERVICE, Role.ACCESS_POINT, Role.MESSAGE_CLIENT, Role.GOVERNANCE)
+"""The order in which an organisation's vaults are taken for what concerns all of it: its log-signing key, and
+what was done about it. The first that it has is used.
+"""
 
 
 class PrincipalKind(StrEnum):

@@ -62,11 +62,11 @@ class TransferEvent:
 
 @dataclass(frozen=True, slots=True)
 class UnderWay:
-    """A transfer whose outcome the message service waits for, for an access point that tells no events."""
+    """A transfer whose outcome the message service waits for, for an access point that reports no events."""
 
     envelope_id: str
     wait_told: bool
-    """Whether it knows already that the transfer is tried again, or need not know."""
+    """False when the sender knows already that the transfer is tried again, or need not know."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from samdrift.contracts.principals import Role
 from samdrift.federation.directory import FunctionalAddress
 from samdrift.messageservice.outgoing.compose import Address
 from samdrift.wire.identifiers import ParticipantIdentifier
+
+_HOSTS = {Role.MESSAGE_CLIENT: "meddelanden", Role.GOVERNANCE: "styrning"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,10 +20,16 @@ class DemoOrganisation:
     name: str
     number: str
     mailbox: FunctionalAddress
+    roles: tuple[Role, ...] = (Role.ACCESS_POINT, Role.MESSAGE_SERVICE)
 
     @property
     def address(self) -> Address:
         return Address(self.identifier, self.name, self.mailbox.identifier, self.mailbox.name)
+
+    def host(self, role: Role) -> str:
+        """Return the host at which persons reach a role, which resolves to this machine (RFC 6761 6.3)."""
+        domain = self.identifier.value.partition(":")[2].removesuffix(".se")
+        return f"{domain}.{_HOSTS[role]}.localhost"
 
 
 @dataclass(frozen=True, slots=True)

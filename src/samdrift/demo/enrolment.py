@@ -3,11 +3,15 @@
 The steps are those of a real enrolment. Keys are made in the operator's key
 store, certificate requests go to the authorities, certificates come back, and
 what others need to know is published in SMP, CertPub and address book.
+
+The configuration file of an operator is written here too, and a message client for each organisation,
+ready for `samdrift client`.
 """
 
 from __future__ import annotations
 
 import asyncio
+import json
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -19,18 +23,20 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.x509.oid import NameOID
 
 from samdrift.accesspoint.inbound import PATH
+from samdrift.client.keys import ClientKey
 from samdrift.config.model import Config
+from samdrift.config.organisations import HOST_KEYS
 from samdrift.config.reader import load
+from samdrift.contracts.messageclients import Scope
 from samdrift.contracts.principals import Role
 from samdrift.demo.cast import DemoOperator, DemoOrganisation
-from samdrift.demo.clients import CLIENT, registered_key
-from samdrift.demo.configtext import Places, Served, config_text
 from samdrift.federation.authority import Authority
 from samdrift.federation.server import LocalFederation
 from samdrift.federation.shapes import Use
 from samdrift.keystore.interface import OPERATOR_KEYS, KeyStore
 from samdrift.keystore.keyfiles import KeyName
 from samdrift.keystore.settings import TokenSettings
+from samdrift.messageservice.oauth.issuers import OwnIssuers
 from samdrift.net.server import listening_socket
 from samdrift.vault.openkeys import open_keys
 from samdrift.vault.provision import Provisioner
@@ -41,6 +47,156 @@ from samdrift.wire.identifiers import (
     SDK_MESSAGE_BASE,
     SDK_MESSAGE_EXTENDED,
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Addresses that are chosen again at each start."""
+
+    listen_a: str
+    address_a: str
+    """Address at which peers reach it, as registered in SMP."""
+    listen_c: str
+    listen_d: str
+    listen_mk: str
+    """Address at which persons reach message clients; empty if no organisation has one."""
+    listen_gov: str
+    name_server: str
+    address_book: str
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """An organisation as it is in the file."""
+
+    identifier: str
+    name: str
+    number: str
+    roles: Sequence[Role]
+    hosts: Mapping[str, str]
+    """The hosts at which persons reach it, by the key of the configuration."""
+    mailboxes: Sequence[str]
+    clients: Mapping[str, str]
+    """Systems that may use interface C, by the fingerprint of their certificate."""
+    message_client: str
+    """The one that may use interface D, and the file with its public key."""
+    message_client_keys: str
+
+
+def config_text(
+    party: str, federation: str, zone: str, places: Places, organisations: Sequence[Served]
+) -> str:
+    """TOML; a JSON string is a TOML string."""
+    lines = [
+        "# Written by the demonstration at each start. It cannot be used in production.",
+        'environment = "demonstration"',
+        'inner_issuers = "trust/tls/tlsca.pem"',
+        "",
+        "[federation]",
+        f"identifier = {json.dumps(federation)}",
+        f"sml_zone = {json.dumps(zone)}",
+        'trust = "trust"',
+        'tls_issuers = "trust/tls/tlsca.pem"',
+        f"name_servers = [{json.dumps(places.name_server)}]",
+        "private_addresses = true",
+        "",
+        "[vaults]",
+        'database = "database"',
+        'objects = "objects"',
+        'secrets = "secrets"',
+        'passphrase_file = "passphrase"',
+        "",
+        "[access_point]",
+        f"party = {json.dumps(party)}",
+        'message_id_domain = "demo.samdrift.test"',
+        f"listen = {json.dumps(places.listen_a)}",
+        f"listen_c = {json.dumps(places.listen_c)}",
+        f"address = {json.dumps(places.address_a)}",
+        "",
+        "[message_service]",
+        f"listen_d = {json.dumps(places.listen_d)}",
+        f"address_d = {json.dumps(f'https://{places.listen_d}')}",
+        "",
+        *_listener("message_client", places.listen_mk),
+        *_listener("governance", places.listen_gov),
+        "[malware]",
+        'scanner = "none"',
+        "",
+        "[address_book]",
+        f"url = {json.dumps(places.address_book)}",
+        'file = "addressbook.json"',
+    ]
+    for one in organisations:
+        clients = ", ".join(
+            f"{json.dumps(name)} = {json.dumps(value)}" for name, value in one.clients.items()
+        )
+        lines += [
+            "",
+            "[[organisations]]",
+            f"identifier = {json.dumps(one.identifier)}",
+            f"name = {json.dumps(one.name, ensure_ascii=False)}",
+            f"number = {json.dumps(one.number)}",
+            f"roles = {json.dumps(one.roles)}",
+            *(f"{key} = {json.dumps(host)}" for key, host in one.hosts.items()),
+            f"functional_addresses = {json.dumps(list(one.mailboxes), ensure_ascii=False)}",
+            "base_model = true",
+            f"access_point = {json.dumps(f'https://{places.listen_c}')}",
+            f"clients = {{ {clients} }}",
+            "",
+            "[[organisations.message_clients]]",
+            f"id = {json.dumps(one.message_client)}",
+            f"keys = {json.dumps(one.message_client_keys)}",
+            f"scopes = {json.dumps([scope.value for scope in Scope])}",
+            "default = true",
+        ]
+    return "\n".join(lines) + "\n"
+
+
+def _listener(table: str, address: str) -> Sequence[str]:
+    """The table of a role that persons reach, where an organisation has it."""
+    return [f"[{table}]", f"listen = {json.dumps(address)}", ""] if address else []
+
+
+CLIENT = "demo"
+"""The name of each of them at its authorisation server."""
+FOLDER = "clients"
+
+
+def registered_key(folder: Path, organisation: DemoOrganisation) -> str:
+    """The file with the client's public key, below the operator's ``folder``; made when it is not there."""
+    private = folder / FOLDER / f"{_name(organisation)}.pem"
+    private.parent.mkdir(mode=0o700, exist_ok=True)
+    if private.exists():
+        key = ClientKey.read(private.read_bytes())
+    else:
+        key = ClientKey.new()
+        key.write(private)
+    public = private.with_suffix(".json")
+    public.write_text(json.dumps(key.public), "utf-8")
+    return f"{FOLDER}/{public.name}"
+
+
+def write_client(folder: Path, organisation: DemoOrganisation, issuers: OwnIssuers) -> Path:
+    """Write the client's configuration, for interface D and the authorisation server at the same address."""
+    lines = {
+        "interface": f"{issuers.address}/v1",
+        "token_endpoint": issuers.token_endpoint(organisation.identifier),
+        "client": CLIENT,
+        "key": f"{_name(organisation)}.pem",
+        "organisation": organisation.identifier.value,
+        "address": organisation.mailbox.identifier,
+        "label": organisation.mailbox.name,
+        "issuers": "../trust/tls/tlsca.pem",
+    }
+    file = folder / FOLDER / f"{_name(organisation)}.toml"
+    text = (f"{key} = {json.dumps(value, ensure_ascii=False)}\n" for key, value in lines.items())
+    file.write_text("".join(text), "utf-8")
+    return file
+
+
+def _name(organisation: DemoOrganisation) -> str:
+    return organisation.identifier.value.rpartition(":")[2]
+
 
 HOST = "127.0.0.1"
 BOTH_MODELS = (SDK_MESSAGE_EXTENDED, RECEIPT_EXTENDED, SDK_MESSAGE_BASE, RECEIPT_BASE)
@@ -84,13 +240,15 @@ async def enrol(
     keys = await asyncio.to_thread(partial(open_keys, settings, begin=True))
     vaults = await _vaults(settings, keys, operator)
     access_point, issued = await asyncio.gather(
-        asyncio.to_thread(_own_certificates, keys, federation.authority, operator.party),
+        asyncio.to_thread(_own_certificates, keys, federation.authority, operator),
         _all_certificates(keys, vaults, federation.authority, operator.organisations),
     )
     name_server = f"{HOST}:{federation.dns_port}"
     listen_a, listen_c, listen_d = _free_address(), _free_address(), _free_address()
+    listen_mk, listen_gov = (_page_address(operator, role) for role in HOST_KEYS)
     address = f"https://{listen_a}{PATH}"
-    places = Places(listen_a, address, listen_c, listen_d, name_server, federation.address_book_url)
+    book = federation.address_book_url
+    places = Places(listen_a, address, listen_c, listen_d, listen_mk, listen_gov, name_server, book)
     for organisation, certificates in zip(operator.organisations, issued, strict=True):
         federation.register_participant(
             organisation.identifier,
@@ -132,7 +290,7 @@ async def _vaults(settings: VaultSettings, keys: KeyStore, operator: DemoOperato
     try:
         await provisioner.install()
         return {
-            one.identifier.value: (await provisioner.add_organisation(one.identifier, list(Role)))[
+            one.identifier.value: (await provisioner.add_organisation(one.identifier, one.roles))[
                 Role.MESSAGE_SERVICE
             ]
             for one in operator.organisations
@@ -141,14 +299,27 @@ async def _vaults(settings: VaultSettings, keys: KeyStore, operator: DemoOperato
         await provisioner.close()
 
 
-def _own_certificates(keys: KeyStore, authority: Authority, party: str) -> x509.Certificate:
+def _own_certificates(keys: KeyStore, authority: Authority, operator: DemoOperator) -> x509.Certificate:
     """Keys of the operator itself; returns the access point's certificate."""
+    party, names = operator.party, [HOST]
+    for one in operator.organisations:
+        names += _hosts(one).values()
     _certified(
-        keys, OPERATOR_KEYS, KeyName.TLS_SERVER, HOST, lambda csr: authority.issue_tls_server([HOST], csr)
+        keys, OPERATOR_KEYS, KeyName.TLS_SERVER, HOST, lambda csr: authority.issue_tls_server(names, csr)
     )
     return _certified(
         keys, OPERATOR_KEYS, KeyName.ACCESS_POINT, party, lambda csr: authority.issue_access_point(party, csr)
     )
+
+
+def _hosts(organisation: DemoOrganisation) -> dict[str, str]:
+    """The hosts at which persons reach it, by the key of the configuration."""
+    return {key: organisation.host(role) for role, key in HOST_KEYS.items() if role in organisation.roles}
+
+
+def _page_address(operator: DemoOperator, role: Role) -> str:
+    """Return the address at which persons reach a role; empty if no organisation of the operator has it."""
+    return _free_address() if any(role in one.roles for one in operator.organisations) else ""
 
 
 async def _all_certificates(
@@ -202,6 +373,8 @@ def _served(folder: Path, organisation: DemoOrganisation, certificates: _Certifi
         organisation.identifier.value,
         organisation.name,
         organisation.number,
+        organisation.roles,
+        _hosts(organisation),
         [organisation.mailbox.identifier],
         {SYSTEM: fingerprint},
         CLIENT,

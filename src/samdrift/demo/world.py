@@ -16,8 +16,7 @@ from pathlib import Path
 
 from samdrift.config.errors import Unusable, shown
 from samdrift.demo.cast import OPERATORS, DemoOperator, DemoOrganisation
-from samdrift.demo.clients import write_client
-from samdrift.demo.enrolment import EnrolledOperator, enrol
+from samdrift.demo.enrolment import EnrolledOperator, enrol, write_client
 from samdrift.demo.scenario import Party, Progress
 from samdrift.federation.server import LocalFederation
 from samdrift.federation.server import running as federation_running

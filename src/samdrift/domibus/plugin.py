@@ -132,7 +132,7 @@ class Plugin:
         return await self._ask("list", request, domibus.pending)
 
     async def status(self, message_id: str) -> MessageStatus:
-        """How a message that was submitted stands."""
+        """Return the state of a message that was submitted."""
         return await self._ask("status", domibus.ask_status(message_id), domibus.status)
 
     async def errors(self, message_id: str) -> tuple[ErrorEntry, ...]:

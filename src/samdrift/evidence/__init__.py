@@ -1,1 +1,1 @@
-"""Evidence about one message, without its content, for somebody who trusts nobody here."""
+"""Evidence about one message, without its content, for a verifier who trusts no party to it."""

@@ -19,12 +19,11 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from samdrift import __version__
 from samdrift.administration.administration import Administration, hosted, signing_key
-from samdrift.attestation.archive import ArchiveWriter
-from samdrift.attestation.newfile import new_file
+from samdrift.attestation.archive import ArchiveWriter, new_file
 from samdrift.audit.entries import LogEntry
 from samdrift.audit.events import AuditEvent
 from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
-from samdrift.evidence import layout
+from samdrift.evidence import verifying
 from samdrift.evidence.trace import Logged, entries
 from samdrift.vault.accesspoint import AccessPointVault
 from samdrift.vault.gate import Gate
@@ -44,7 +43,7 @@ class Order:
     by: str
     """The person who asks; recorded in the organisation's log."""
     section: bool = False
-    """Whether all that its logs say from the message on is to be in it: proves more, and tells more."""
+    """True to include all that its logs say from the message on: proves more, and reveals more."""
 
 
 async def gather(installation: Administration, order: Order, out: Path) -> bool:
@@ -99,13 +98,13 @@ class _Writing:
         for former in (False, True):
             said = [one.entry for one in self._found if (one.role, one.former) == (role, former)]
             if said:
-                await self._add(layout.log_file(role, former=former), _lines(said, ordered=former))
+                await self._add(verifying.log_file(role, former=former), _lines(said, ordered=former))
         organisation, purpose = self._order.organisation, Purpose.EXPORT
         async with self._gate.open(self._worker, organisation, role, purpose) as vault:
             if isinstance(vault, AccessPointVault):
                 await self._transport_receipts(vault)
                 await self._peer_certificates(vault)
-            else:
+            elif isinstance(vault, MessageServiceVault):
                 await self._message_receipts(vault)
                 await self._kept_digests(vault)
             await self._log(vault, role)
@@ -113,7 +112,7 @@ class _Writing:
             vault.record(event, message=self._order.message_id, by=self._order.by)
 
     async def _transport_receipts(self, vault: AccessPointVault) -> None:
-        """As peers gave them for what was sent, and as they were given for what came in."""
+        """Add the receipts that peers gave for what was sent, and those given for what came in."""
         for name, entry in self._receipts_of(Role.ACCESS_POINT):
             ids = entry.ids
             if entry.event == AuditEvent.AP_TRANSFER_DELIVERED:
@@ -124,24 +123,24 @@ class _Writing:
                 await self._add(name, receipt)
 
     async def _peer_certificates(self, vault: AccessPointVault) -> None:
-        """Of the access points that the entries name."""
-        named = {layout.named_certificate(one.entry.ids) for one in self._found}
+        """Add the certificates of the access points that the entries name."""
+        named = {verifying.named_certificate(one.entry.ids) for one in self._found}
         for sha256 in sorted(filter(None, named)):
             certificate = await vault.certificate(sha256)
             if certificate is not None:
-                await self._add(layout.certificate_file(sha256), certificate)
+                await self._add(verifying.certificate_file(sha256), certificate)
 
     async def _message_receipts(self, vault: MessageServiceVault) -> None:
-        """As they were given and as they came, also of a message that was deleted."""
+        """Add the message receipts, as sent and as received, also of a message that was deleted."""
         for name, entry in self._receipts_of(Role.MESSAGE_SERVICE):
             record = await vault.receipt(entry.ids["envelope"])
             if record is not None and record.message_id == self._order.message_id:
                 await self._add(name, await vault.receipt_body(record.id))
 
     async def _kept_digests(self, vault: MessageServiceVault) -> None:
-        """Which message, envelopes and receipts the entries are about."""
+        """Add the digests of the message, envelopes and receipts that the entries are about."""
         entries = [one.entry.ids for one in self._found if one.role is Role.MESSAGE_SERVICE]
-        named = {ids.get(f"{what}_commitment") for what in layout.COMMITTED for ids in entries} - {None}
+        named = {ids.get(f"{what}_commitment") for what in verifying.COMMITTED for ids in entries} - {None}
         found = [await vault.digest(commitment) for commitment in sorted(filter(None, named))]
         lines = [
             json.dumps(
@@ -155,10 +154,10 @@ class _Writing:
             if digest is not None
         ]
         if lines:
-            await self._add(layout.DIGESTS_FILE, "".join(f"{line}\n" for line in lines).encode())
+            await self._add(verifying.DIGESTS_FILE, "".join(f"{line}\n" for line in lines).encode())
 
     async def _log(self, vault: Vault, role: Role) -> None:
-        """Where the log ends, and, when that is asked for, everything on the way there."""
+        """Note the end of the log and, when that is asked for, add every entry from the message up to it."""
         head = await vault.log_head()
         self._logs[role.value] = {
             "origin": vault.log_origin.hash.hex(),
@@ -173,16 +172,16 @@ class _Writing:
         tree = await vault.log_before(after + 1)
         if tree is not None:
             known = {"size": tree.size, "peaks": [peak.hex() for peak in tree.peaks]}
-            await self._add(layout.before_file(role), json.dumps(known).encode())
+            await self._add(verifying.before_file(role), json.dumps(known).encode())
         while after < head.sequence:
             page = await vault.log(after, min(_PAGE, head.sequence - after))
             number, after = number + 1, page[-1].sequence
-            await self._add(layout.section_file(role, number), _lines(page, ordered=True))
+            await self._add(verifying.section_file(role, number), _lines(page, ordered=True))
 
     def _receipts_of(self, role: Role) -> Iterable[tuple[str, LogEntry]]:
         """Entries that speak of a receipt, with the name of its file."""
         entries = [one.entry for one in self._found if one.role is role]
-        named = [(layout.receipt_file(entry.event, entry.ids, entry.hash), entry) for entry in entries]
+        named = [(verifying.receipt_file(entry.event, entry.ids, entry.hash), entry) for entry in entries]
         return [(name, entry) for name, entry in named if name is not None]
 
     async def _add(self, name: str, data: bytes) -> None:
@@ -192,8 +191,8 @@ class _Writing:
     def statement(self, now: datetime) -> bytes:
         """Return the signed content."""
         document = {
-            "format": layout.FORMAT,
-            "version": layout.VERSION,
+            "format": verifying.FORMAT,
+            "version": verifying.VERSION,
             "organisation": self._order.organisation.value,
             "message": self._order.message_id,
             "made_at": now.isoformat(),
@@ -204,9 +203,9 @@ class _Writing:
         return (json.dumps(document, ensure_ascii=False, indent=2) + "\n").encode()
 
     async def end(self, statement: bytes, signature: bytes, certificate: bytes) -> None:
-        await self._archive.add(layout.STATEMENT_FILE, statement)
-        await self._archive.add(layout.SIGNATURE_FILE, signature)
-        await self._archive.add(layout.SIGNER_FILE, certificate)
+        await self._archive.add(verifying.STATEMENT_FILE, statement)
+        await self._archive.add(verifying.SIGNATURE_FILE, signature)
+        await self._archive.add(verifying.SIGNER_FILE, certificate)
         await self._archive.end()
 
 

@@ -16,7 +16,12 @@ from samdrift.vault.gate import Gate
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 _TRACER = Principal(PrincipalKind.WORKER, "trace")
-_PLACES = {Role.MESSAGE_SERVICE: "message service", Role.ACCESS_POINT: "access point"}
+_PLACES = {
+    Role.MESSAGE_SERVICE: "message service",
+    Role.ACCESS_POINT: "access point",
+    Role.MESSAGE_CLIENT: "message client",
+    Role.GOVERNANCE: "governance",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +40,7 @@ class Logged:
 
     role: Role
     former: bool
-    """Whether in one that the organisation brought from a former supplier."""
+    """True for an entry in a log that the organisation brought from a former supplier."""
     entry: LogEntry
 
 

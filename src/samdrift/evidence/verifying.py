@@ -1,9 +1,13 @@
-"""Verifies evidence about a message with nothing but the file, and certificates that the verifier trusts."""
+"""Verifies evidence about a message with nothing but the file, and certificates that the verifier trusts.
+
+Which files evidence about a message has.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import pairwise
@@ -19,14 +23,82 @@ from samdrift.attestation.signatures import holds, read_object, time_of
 from samdrift.attestation.trustfolder import TrustFolder
 from samdrift.audit.chain import ChainHead, LogVerification, link
 from samdrift.audit.entries import LogEntry
+from samdrift.audit.events import AuditEvent
 from samdrift.audit.leaves import Frontier, commitment
-from samdrift.evidence import layout
+from samdrift.contracts.principals import Role
 from samdrift.vault.records import Digest
 from samdrift.wire import receipt as receipts
 from samdrift.wire.as4 import As4Fault, ReceiptSignal, read_response
 from samdrift.wire.crypto.certificates import common_name
 from samdrift.wire.errors import WireError
 from samdrift.wire.wssec import verify as verify_soap
+
+FORMAT = "samdrift evidence"
+VERSION = 4
+"""Since 2 a message receipt is named after the entry that speaks of it, and there are digests; since 3
+the certificates of peers that entries name; since 4 entries may be leaves of a tree.
+"""
+KNOWN = (1, 2, 3, VERSION)
+STATEMENT_FILE = "evidence.json"
+SIGNATURE_FILE = "evidence.json.sig"
+SIGNER_FILE = "certificate.pem"
+TRANSPORT_RECEIPTS = "transport-receipts"
+MESSAGE_RECEIPTS = "message-receipts"
+PEER_CERTIFICATES = "peer-certificates"
+DIGESTS_FILE = "digests.jsonl"
+"""The digests that entries commit to, one JSON object a line."""
+COMMITTED = ("message", "envelope", "receipt")
+"""Objects that entries commit to: the fact has that name and ``_commitment``."""
+
+_RECEIPTS: Mapping[str, tuple[str, frozenset[str], str]] = {
+    AuditEvent.AP_TRANSFER_DELIVERED: (TRANSPORT_RECEIPTS, frozenset({"transfer"}), "got.soap"),
+    AuditEvent.AP_ENVELOPE_RECEIVED: (TRANSPORT_RECEIPTS, frozenset({"as4", "peer"}), "given.soap"),
+    AuditEvent.MT_RECEIPT_RECEIVED: (MESSAGE_RECEIPTS, frozenset({"envelope", "message"}), "got.xml"),
+    AuditEvent.MT_RECEIPT_QUEUED: (MESSAGE_RECEIPTS, frozenset({"envelope", "message"}), "given.xml"),
+}
+"""Entries that speak of a receipt: where it is, which facts name it, and how the file's name ends."""
+
+
+def receipt_file(event: str, ids: Mapping[str, str], entry: bytes) -> str | None:
+    """The file of the receipt that an entry with that hash speaks of, if it speaks of one."""
+    folder, names, ending = _RECEIPTS.get(event, ("", frozenset[str](), ""))
+    return f"{folder}/{entry.hex()[:16]}-{ending}" if folder and names <= ids.keys() else None
+
+
+def certificate_file(sha256: str) -> str:
+    """The certificate, in DER, of a peer that an entry names by its SHA-256."""
+    return f"{PEER_CERTIFICATES}/{sha256}.der"
+
+
+def named_certificate(ids: Mapping[str, str]) -> str | None:
+    """The SHA-256 of the certificate that is kept with an entry.
+
+    Entries that say the type of message have one (component-accesspoint 3.4.1); older ones name a
+    certificate that nobody kept.
+    """
+    return ids.get("certificate") if "message_type" in ids else None
+
+
+def log_file(role: Role, *, former: bool) -> str:
+    """Entries of a log that are about the message, one JSON object a line."""
+    return f"log/{role.value}{'-former' if former else ''}.jsonl"
+
+
+def before_file(role: Role) -> str:
+    """The tree before the section, where that begins in it: its size and the roots of its full subtrees."""
+    return f"section/{role.value}-before.json"
+
+
+def section_file(role: Role, number: int) -> str:
+    """All entries from the first one about the message up to the last of the log, page by page."""
+    return f"section/{role.value}-{number:06}.jsonl"
+
+
+def role_of(name: str) -> Role:
+    """The role whose log a file is of."""
+    match = re.match(r"[a-z]+/([a-z]+)", name)
+    return Role(match[1] if match else "")
+
 
 _MOST = 64 << 20
 _WITH_CERTIFICATES = 3
@@ -64,7 +136,7 @@ class _Said:
     digests: dict[str, str] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
     entries: dict[str, list[LogEntry]] = field(default_factory=dict)
-    """Of each file ``log/``."""
+    """Entries of each file ``log/``."""
     sections: dict[str, list[tuple[int, str]]] = field(default_factory=dict)
     """Numbers and hashes of a role's section."""
     before: dict[str, Frontier] = field(default_factory=dict)
@@ -98,7 +170,7 @@ async def verify_evidence(
     with path.open("rb") as file:
         reader = ArchiveReader(_File(file))
         member = await reader.next()
-        while member is not None and member.name != layout.STATEMENT_FILE:
+        while member is not None and member.name != STATEMENT_FILE:
             if member.name in said.digests:
                 raise MoveError.of_evidence()
             data = await reader.whole(member, _MOST)
@@ -121,7 +193,7 @@ async def verify_evidence(
 def _judged(
     said: _Said, statement: bytes, signature: bytes, certificate: bytes, trust: TrustFolder | None
 ) -> EvidenceVerdict:
-    document = read_object(statement, layout.STATEMENT_FILE)
+    document = read_object(statement, STATEMENT_FILE)
     try:
         signer = x509.load_pem_x509_certificate(certificate)
         made_at = time_of(document["made_at"])
@@ -129,7 +201,7 @@ def _judged(
         logs, files = dict(document["logs"]), dict(document["files"])
     except (KeyError, TypeError, ValueError):
         raise MoveError.of_evidence() from None
-    known = document.get("format") == layout.FORMAT and document.get("version") in layout.KNOWN
+    known = document.get("format") == FORMAT and document.get("version") in KNOWN
     if not known or made_at.tzinfo is None:
         raise MoveError.of_evidence()
     findings = [
@@ -159,31 +231,31 @@ def _look(said: _Said, name: str, data: bytes) -> None:
     try:
         if folder == "log":
             said.entries[name] = [_entry(line) for line in data.splitlines()]
-            said.findings.append(Finding(name, True, f"{len(said.entries[name])} entries give their hashes"))
-        elif folder == "section" and name == layout.before_file(role := layout.role_of(name)):
+            said.findings.append(Finding(name, True, f"{len(said.entries[name])} entries match their hashes"))
+        elif folder == "section" and name == before_file(role := role_of(name)):
             said.before[role.value] = _tree(data)
         elif folder == "section":
             _take_section(said, name, data)
-        elif folder == layout.TRANSPORT_RECEIPTS:
+        elif folder == TRANSPORT_RECEIPTS:
             said.findings.append(_transport_receipt(said, name, data))
-        elif folder == layout.MESSAGE_RECEIPTS:
+        elif folder == MESSAGE_RECEIPTS:
             receipt = receipts.parse(data)
             said.receipts[name] = "message", receipt.message_id
             said.findings.append(Finding(name, True, f"a message receipt: {receipt.status.value}"))
-        elif folder == layout.PEER_CERTIFICATES:
+        elif folder == PEER_CERTIFICATES:
             said.findings.append(_peer_certificate(name, data))
-        elif name == layout.DIGESTS_FILE:
+        elif name == DIGESTS_FILE:
             said.kept = dict(map(_kept, data.splitlines()))
-            said.findings.append(Finding(name, True, "each gives the commitment that it is listed for"))
+            said.findings.append(Finding(name, True, "each matches the commitment that it is listed for"))
         else:
-            said.findings.append(Finding(name, False, "is no part of evidence"))
+            said.findings.append(Finding(name, False, "is not a part of evidence"))
     except (ValueError, KeyError, TypeError, WireError, As4Fault) as error:
         why = str(error) if type(error) is ValueError else "cannot be read"
         said.findings.append(Finding(name, False, why))
 
 
 def _entry(line: bytes) -> LogEntry:
-    """An entry that gives its hash; :class:`ValueError` when it does not."""
+    """An entry that matches its hash; :class:`ValueError` when it does not."""
     try:
         entry = LogEntry.read(json.loads(line))
     except RecursionError:
@@ -194,7 +266,7 @@ def _entry(line: bytes) -> LogEntry:
     else:
         given = commitment(entry.salt, content)
     if given != entry.hash:
-        raise ValueError("an entry does not give its hash")
+        raise ValueError("an entry does not match its hash")
     return entry
 
 
@@ -218,7 +290,7 @@ def _kept(line: bytes) -> tuple[str, str]:
         raise ValueError("a digest is not JSON") from None
     digest = Digest(bytes.fromhex(document["salt"]), bytes.fromhex(document["sha256"]))
     if len(digest.sha256) != SHA256.digest_size or digest.commitment != document["commitment"]:
-        raise ValueError("a digest does not give its commitment")
+        raise ValueError("a digest does not match its commitment")
     return digest.commitment, digest.sha256.hex()
 
 
@@ -226,13 +298,13 @@ def _peer_certificate(name: str, data: bytes) -> Finding:
     """A certificate that is the one that its file is named after."""
     certificate = x509.load_der_x509_certificate(data)
     fingerprint = certificate.fingerprint(SHA256()).hex()
-    if name != layout.certificate_file(fingerprint):
+    if name != certificate_file(fingerprint):
         return Finding(name, False, f"is the certificate with SHA-256 {fingerprint}")
     return Finding(name, True, f"a certificate of {common_name(certificate)}")
 
 
 def _take_section(said: _Said, name: str, data: bytes) -> None:
-    role = layout.role_of(name).value
+    role = role_of(name).value
     for line in data.splitlines():
         entry = _entry(line)
         if role not in said.known:
@@ -337,27 +409,27 @@ def _missing_unnamed(said: _Said, spoken: list[tuple[str, LogEntry]]) -> Iterato
     there = sum(kind == "message" for kind, _ in said.receipts.values())
     if there < len(named):
         why = f"entries speak of {len(named)}, the evidence has {there}"
-        yield Finding(layout.MESSAGE_RECEIPTS, False, why)
+        yield Finding(MESSAGE_RECEIPTS, False, why)
 
 
 def _receipt_of(entry: LogEntry) -> str | None:
-    return layout.receipt_file(entry.event, entry.ids, entry.hash)
+    return receipt_file(entry.event, entry.ids, entry.hash)
 
 
 def _named_certificates(said: _Said, version: int) -> Iterator[Finding]:
     """Each certificate that is kept with an entry is in the evidence, and there is none besides."""
     named = {
-        layout.certificate_file(sha256): entry.sequence
+        certificate_file(sha256): entry.sequence
         for log in said.entries.values()
         for entry in log
-        if (sha256 := layout.named_certificate(entry.ids)) is not None
+        if (sha256 := named_certificate(entry.ids)) is not None
     }
     if version >= _WITH_CERTIFICATES:
         for name in named.keys() - said.digests.keys():
             why = f"entry {named[name]} names a peer's certificate that is not in the evidence"
             yield Finding(name, False, why)
     for name in said.digests.keys() - named.keys():
-        if name.startswith(f"{layout.PEER_CERTIFICATES}/"):
+        if name.startswith(f"{PEER_CERTIFICATES}/"):
             yield Finding(name, False, "is a certificate that no entry names")
 
 
@@ -366,7 +438,7 @@ def _committed(said: _Said) -> Iterator[Finding]:
     named = set[str]()
     for name, log in said.entries.items():
         for entry in log:
-            for what in layout.COMMITTED:
+            for what in COMMITTED:
                 commitment = entry.ids.get(f"{what}_commitment")
                 if commitment is None:
                     continue
@@ -378,7 +450,7 @@ def _committed(said: _Said) -> Iterator[Finding]:
                 where = f"digest of the {what}, entry {entry.sequence} of {name}"
                 yield Finding(where, digest is not None, why)
     if not said.kept.keys() <= named:
-        yield Finding(layout.DIGESTS_FILE, False, "has digests that no entry commits to")
+        yield Finding(DIGESTS_FILE, False, "has digests that no entry commits to")
 
 
 def _section(said: _Said, role: str, logs: dict[str, Any], message: str) -> Iterator[Finding]:

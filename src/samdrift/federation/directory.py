@@ -23,7 +23,7 @@ _COUNTRY = re.compile(r"[A-Z]{2}")
 
 
 class OrganisationType(StrEnum):
-    """Whether an organisation takes part itself or is a part of one that does."""
+    """Kind of participation: an organisation takes part itself, or is a part of one that does."""
 
     ORGANISATION = "o"
     UNDER_ORGANISATION = "ou"
@@ -71,7 +71,7 @@ class FunctionalAddress:
     name: str
     description: str | None = None
     codes: tuple[str, ...] = ()
-    """From code systems, written as the system, a colon and the code."""
+    """Codes of code systems, written as the system, a colon and the code."""
     keywords: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -103,7 +103,7 @@ class Directory:
         self._entries = {entry.organisation.id: entry for entry in map(_entry, self._records.all())}
 
     def put(self, entry: Entry) -> None:
-        """Add an organisation with its addresses, in place of what was told about it before."""
+        """Add an organisation with its addresses, in place of what was registered before."""
         organisation = entry.organisation
         if organisation.parent is not None and organisation.parent not in self._entries:
             raise FederationError("an under-organisation belongs to an organisation in the address book")

@@ -2,30 +2,44 @@
 
 One folder is one federation. It keeps its keys, ports and registrations, so
 that certificates and addresses stay good from start to start.
+
+Services of the federation that fail on purpose, so that others can show what they do then.
+
+Revocation lists and OCSP over HTTP (component-pki 2.8, 2.9; RFC 6960 A.1, RFC 5280 4.2.1.13).
+
+The federation's authorities as files, in the form that :mod:`samdrift.net.trustfolder` reads.
+
+Of access points and organisations only certificates of a certain issuer below
+the root count (transport-profile-as4 2.10 a, c).
 """
 
 from __future__ import annotations
 
 import asyncio
+import base64
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
+from enum import StrEnum
 from pathlib import Path
 
 from cryptography import x509
+from cryptography.hazmat.primitives import serialization
 from starlette.applications import Starlette
-from starlette.routing import Mount
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Mount, Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
+from samdrift.contracts.discovery import CertificatePurpose
 from samdrift.federation.addressbook import address_book
 from samdrift.federation.authority import Authority
 from samdrift.federation.directory import Directory, Entry, FunctionalAddress, Organisation
-from samdrift.federation.outages import Failure, Outages, Service
 from samdrift.federation.ports import Sockets, bound_sockets, port
-from samdrift.federation.responder import responder
+from samdrift.federation.shapes import Ca
 from samdrift.federation.sml import Sml, server_failure, serving_dns
 from samdrift.federation.smp import Smp, smp_server
-from samdrift.federation.trustfolder import write_trust
 from samdrift.net.server import serving
 from samdrift.wire.identifiers import (
     FEDERATION_TEST,
@@ -37,6 +51,107 @@ from samdrift.wire.identifiers import (
 )
 from samdrift.wire.profile import PROFILES
 from samdrift.wire.smp import Endpoint, PublishedCertificates, ServiceMetadata
+
+
+class Service(StrEnum):
+    """The shared services that participants depend on."""
+
+    SML = "sml"
+    SMP = "smp"
+    ADDRESS_BOOK = "addressbook"
+    RESPONDER = "responder"
+
+
+class Failure(StrEnum):
+    """The way in which a service fails."""
+
+    ERROR = "error"
+    """Answers that it cannot: 503, or SERVFAIL."""
+    SILENCE = "silence"
+    """Never answers."""
+
+
+@dataclass(slots=True)
+class Outages:
+    """Services that fail, and their way of failing; changed while they run."""
+
+    failures: dict[Service, Failure] = field(default_factory=dict)
+
+    def failing(self, app: ASGIApp, service: Service) -> ASGIApp:
+        """``app``, as long as ``service`` does not fail."""
+
+        async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+            match self.failures.get(service):
+                case None:
+                    await app(scope, receive, send)
+                case Failure.ERROR:
+                    await Response(status_code=503)(scope, receive, send)
+                case Failure.SILENCE:
+                    while (await receive())["type"] != "http.disconnect":
+                        pass
+
+        return answer
+
+
+MAX_REQUEST = 64 << 10
+CRL = "application/pkix-crl"
+OCSP_RESPONSE = "application/ocsp-response"
+_CRL_PATHS = {f"{ca}.crl": ca for ca in Ca}
+
+
+def responder(authority: Authority) -> Starlette:
+    """``/crl/{ca}.crl``, and ``/ocsp/{ca}`` by GET and POST; any path for OCSP tells of every authority."""
+
+    async def crl(request: Request) -> Response:
+        ca = _CRL_PATHS.get(request.path_params["file"])
+        if ca is None:
+            return Response(status_code=404)
+        return Response(authority.crl(ca), media_type=CRL)
+
+    async def ocsp(request: Request) -> Response:
+        if request.method == "POST":
+            asked = b""
+            async for chunk in request.stream():
+                asked += chunk
+                if len(asked) > MAX_REQUEST:
+                    return Response(status_code=413)
+        else:
+            asked = _from_path(request.path_params.get("request", ""))
+        return Response(authority.ocsp(asked), media_type=OCSP_RESPONSE)
+
+    return Starlette(
+        routes=[
+            Route("/crl/{file}", crl),
+            Route("/ocsp/{ca}", ocsp, methods=["POST"]),
+            Route("/ocsp/{ca}/{request:path}", ocsp, methods=["GET"]),
+        ]
+    )
+
+
+def _from_path(text: str) -> bytes:
+    """The request in the path of a GET; what cannot be read is left to be refused as malformed."""
+    try:
+        return base64.b64decode(text, validate=True)
+    except ValueError:
+        return b""
+
+
+_AUTHORITIES: dict[str, tuple[Ca, ...]] = {
+    CertificatePurpose.ACCESS_POINT: (Ca.ACCESS_POINT_ROOT, Ca.ACCESS_POINT),
+    CertificatePurpose.SMP: (Ca.SMP,),
+    CertificatePurpose.ORGANISATION: (Ca.ORGANISATION_ROOT, Ca.ORGANISATION),
+    "tls": (Ca.TLS,),
+}
+
+
+def write_trust(authority: Authority, folder: Path) -> None:
+    """Write ``{purpose}/{authority}.pem``, and what TLS is trusted by, below ``folder``."""
+    for place, authorities in _AUTHORITIES.items():
+        (folder / place).mkdir(parents=True, exist_ok=True)
+        for ca in authorities:
+            pem = authority.certificate(ca).public_bytes(serialization.Encoding.PEM)
+            (folder / place / f"{ca}.pem").write_bytes(pem)
+
 
 SML_ZONE = "sml.samdrift.test"
 DOCUMENTS = (SDK_MESSAGE_EXTENDED, RECEIPT_EXTENDED)
@@ -54,7 +169,7 @@ class FederationNames:
 
 
 OURS = FederationNames()
-"""Of the federation that the demonstration and the tests take part in, where there is only one."""
+"""The only federation that the demonstration and most tests take part in."""
 
 
 class LocalFederation:
@@ -75,7 +190,7 @@ class LocalFederation:
         self.address_book_url = f"{base}/addressbook"
         self.dns_port = port(sockets.dns_tcp)
         self.unreachable_url = f"http://{host}:{port(sockets.closed)}/as4"
-        """Where an access point could be but is not: connections are refused."""
+        """Address without an access point: connections are refused."""
         self.outages = Outages()
         self.authority = Authority(
             folder / "authority",
@@ -145,7 +260,7 @@ class LocalFederation:
         write_trust(self.authority, folder)
 
     def application(self) -> Starlette:
-        """All that is spoken over HTTP."""
+        """Return the application for everything that is spoken over HTTP."""
         services = {
             Service.RESPONDER: ("/ca", responder(self.authority)),
             Service.SMP: ("/smp", smp_server(self.smp)),

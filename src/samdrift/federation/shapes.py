@@ -64,7 +64,7 @@ class Use(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Validity:
-    """From when to when a certificate is valid, UTC; in the past for one that has expired."""
+    """Period in which a certificate is valid, UTC; in the past for one that has expired."""
 
     start: datetime
     end: datetime
@@ -131,7 +131,7 @@ def use_extensions(use: Use) -> Iterator[tuple[x509.ExtensionType, bool]]:
 
 
 def revocation_pointers(url: str, ca: Ca) -> Iterator[tuple[x509.ExtensionType, bool]]:
-    """Where the revocation of what ``ca`` issues is told: CRL and OCSP at the responder's ``url``."""
+    """Yield pointers to the revocation of what ``ca`` issues: CRL and OCSP at the responder's ``url``."""
     crl = x509.UniformResourceIdentifier(f"{url}/crl/{ca}.crl")
     ocsp = x509.UniformResourceIdentifier(f"{url}/ocsp/{ca}")
     yield x509.CRLDistributionPoints([x509.DistributionPoint([crl], None, None, None)]), False

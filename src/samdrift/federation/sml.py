@@ -1,7 +1,6 @@
 """The SML: names by which a participant's SMP is found (component-sml 2.4, 2.8; eDelivery BDXL 1.6).
 
-What a name server answers, from message to message; :mod:`samdrift.federation.sml`
-puts it on the network.
+What a name server answers follows from the question alone; the network comes last.
 
 Missing: component-sml 2.9, 2.10: the SMP is in the same process and registers by calls, not over SOAP.
 """
@@ -61,7 +60,7 @@ class Sml:
         return bdxl.host(participant, self.zone).lower()
 
     def _start_of_authority(self) -> SOA:
-        """How long it may be kept that there is no such name (RFC 2308 3)."""
+        """Return the time for which the absence of a name may be kept (RFC 2308 3)."""
         return SOA(f"ns.{self.zone}", f"hostmaster.{self.zone}", (1, TTL, TTL, TTL, TTL))
 
 

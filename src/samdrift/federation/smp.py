@@ -125,7 +125,7 @@ class Smp:
         self._records.remove(participant.value)
 
     def participants(self) -> frozenset[ParticipantIdentifier]:
-        """Those that have registered a service."""
+        """Return the participants that have registered a service."""
         return frozenset(service.participant for service in self._services.values())
 
     def services(self, participant: ParticipantIdentifier) -> list[ServiceMetadata]:
@@ -133,7 +133,7 @@ class Smp:
         return [service for service in self._services.values() if service.participant == participant]
 
     def publish(self, participant: ParticipantIdentifier, document: DocumentIdentifier, body: bytes) -> None:
-        """For the test bed: answer with ``body`` until that service is registered again."""
+        """Answer with ``body`` until that service is registered again; for the test bed."""
         self._published[_key(participant, document)] = body
 
     def service_group(self, participant: str) -> bytes | None:

@@ -9,17 +9,18 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
-from samdrift.config.model import Config, MessageServiceConfig
+from samdrift.config.model import Config
+from samdrift.config.roles import MessageServiceConfig
 from samdrift.installation import rolesettings
 from samdrift.installation.messageclients import check_routing, registered
 from samdrift.messageservice.oauth.endpoint import AuthorizationServer
 from samdrift.messageservice.oauth.issuers import OwnIssuers
 from samdrift.messageservice.oauth.issuing import TokenIssuing
 from samdrift.messageservice.oauth.keyring import Keyring
-from samdrift.messageservice.oauth.keysource import KeysUnavailable
 from samdrift.messageservice.oauth.verifying import TokenVerifying
 from samdrift.net.client import HttpClient, http_client
 from samdrift.net.clock import system_clock
+from samdrift.net.keysource import KeysUnavailable
 from samdrift.net.tls import client_tls
 from samdrift.vault.gate import Gate
 

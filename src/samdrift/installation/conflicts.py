@@ -22,6 +22,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from samdrift.config.isolation import USERS
 from samdrift.config.model import Config, OrganisationConfig, SocketAddress
+from samdrift.config.organisations import HOST_KEYS
 from samdrift.contracts.discovery import CertificatePurpose
 from samdrift.contracts.errors import Explained
 from samdrift.keystore import confined
@@ -72,6 +73,8 @@ class Claims:
     """The issuers whose access points are let in: digests of certificates."""
     credentials: Mapping[str, str] = field(default_factory=dict)
     """Credentials with passphrase and PINs; a supervisor has one set of them for all."""
+    hosts: frozenset[str] = frozenset()
+    """Where persons reach its organisations: cookies are a host's, whatever its port."""
     first_user: int | None = None
     """Where the Unix users of its processes begin."""
 
@@ -117,6 +120,8 @@ def _shared(one: Claims, other: Claims) -> Iterator[tuple[str, str]]:
         yield "isolation.first_user", f"the same Unix users: {USERS} are kept for each"
     if one.tokens & other.tokens:
         yield "organisations.hsm.label", "the same token"
+    if one.hosts & other.hosts:
+        yield "organisations.*_host", "the same host, for which browsers keep one set of cookies"
     if one.issuers & other.issuers:
         yield "federation.trust", "both let in access points of the same issuer"
 
@@ -169,6 +174,7 @@ def claims_of(config: Config, file: Path) -> Claims:
         frozenset(_tokens(config)),
         _digests(policy.issuers or policy.anchors),
         dict(_credentials(config)),
+        frozenset(host for role in HOST_KEYS for host in config.hosts(role)),
         config.isolation.first_user,
     )
 

@@ -33,10 +33,19 @@ async def cared_for(settings: VaultSettings, keys: KeyStore) -> AsyncIterator[Ca
     """
     provisioner = await Provisioner.connect(settings, keys=keys)
     try:
-        await provisioner.install()
+        await _put_in_order(settings, keys)
         queue = NotifyQueue(provisioner.database)
         async with in_background(queue.keep(), on_failure=unexpected("the queue of notifications")):
             yield Care(provisioner, queue)
+    finally:
+        await provisioner.close()
+
+
+async def _put_in_order(settings: VaultSettings, keys: KeyStore) -> None:
+    """Install in a session of its own, since the server keeps in memory what a session saw of each vault."""
+    provisioner = await Provisioner.connect(settings, keys=keys)
+    try:
+        await provisioner.install()
     finally:
         await provisioner.close()
 

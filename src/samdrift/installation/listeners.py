@@ -12,19 +12,32 @@ from starlette.types import ASGIApp
 
 from samdrift.audit.operations import summarised
 from samdrift.config.model import Config, SocketAddress
+from samdrift.contracts.principals import Role
 from samdrift.installation.accesspoints import CONNECTIONS_TO_ACCESS_POINT
 from samdrift.net.forwarding import behind_front
 from samdrift.net.server import listening_socket, serving
-from samdrift.net.tls import Own, TlsContext, server_tls
+from samdrift.net.tls import Servers, TlsContext, server_tls
 
 
 class Door(StrEnum):
-    """A listener that is reached from outside."""
+    """A listener that is reached from outside: the interfaces, and where persons reach a role."""
 
     A = "a"
     C = "c"
     D = "d"
+    MK = "mk"
+    GOV = "gov"
     METRICS = "metrics"
+
+
+ROLES = {
+    Door.A: Role.ACCESS_POINT,
+    Door.C: Role.ACCESS_POINT,
+    Door.D: Role.MESSAGE_SERVICE,
+    Door.MK: Role.MESSAGE_CLIENT,
+    Door.GOV: Role.GOVERNANCE,
+}
+"""The role that answers at each; that of metrics is every role's."""
 
 
 class Doors(Protocol):
@@ -38,7 +51,7 @@ class PublicDoors:
     """At the addresses of the configuration, over TLS."""
 
     def __init__(
-        self, config: Config, own: Own, bound: Callable[[Door], socket.socket] | None = None
+        self, config: Config, own: Servers, bound: Callable[[Door], socket.socket] | None = None
     ) -> None:
         """``bound`` gives sockets that are bound already; else each is bound as its door opens."""
         self._config = config
@@ -87,6 +100,7 @@ class InnerDoors:
 def address_of(config: Config, door: Door) -> SocketAddress | None:
     """Where a door is to be reached; ``None`` when it is not."""
     access_point, message_service, metrics = config.access_point, config.message_service, config.metrics
+    message_client, governance = config.message_client, config.governance
     match door:
         case Door.A:
             return access_point.listen if access_point else None
@@ -94,6 +108,10 @@ def address_of(config: Config, door: Door) -> SocketAddress | None:
             return access_point.listen_c if access_point else None
         case Door.D:
             return message_service.listen_d if message_service else None
+        case Door.MK:
+            return message_client.listen if message_client else None
+        case Door.GOV:
+            return governance.listen if governance else None
         case Door.METRICS:
             return metrics.listen if metrics else None
 

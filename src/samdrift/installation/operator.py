@@ -7,6 +7,7 @@ import os
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from functools import partial
 
 from prometheus_client import CollectorRegistry
@@ -16,10 +17,12 @@ from samdrift.accesspoint.meters import Meters
 from samdrift.audit.operations import unexpected
 from samdrift.config.errors import Unusable
 from samdrift.config.hsm import token_settings
-from samdrift.config.model import AccessPointConfig, Config, MessageServiceConfig
+from samdrift.config.model import Config
 from samdrift.config.passphrase import read_passphrase
+from samdrift.config.roles import AccessPointConfig, MessageServiceConfig
 from samdrift.config.toml import ConfigError
 from samdrift.contracts.principals import Role
+from samdrift.governance.role import GovernanceRole
 from samdrift.installation import rolesettings
 from samdrift.installation.accesspoints import connected_later
 from samdrift.installation.authorization import Authorizing, authorizing
@@ -33,6 +36,7 @@ from samdrift.installation.replaceable import (
     newest_identity,
     own_keys,
     registered_clients,
+    server_identities,
 )
 from samdrift.installation.services import (
     NoAddressBook,
@@ -42,7 +46,8 @@ from samdrift.installation.services import (
     shared_services,
 )
 from samdrift.installation.unlocking import UNLOCK, unlocking
-from samdrift.keystore.interface import OPERATOR_KEYS, KeyStore
+from samdrift.keystore.interface import KeyStore
+from samdrift.messageclient.role import MessageClientRole
 from samdrift.messageservice import role as mt
 from samdrift.messageservice.access import Authorization
 from samdrift.messageservice.service import MessageService
@@ -54,6 +59,9 @@ from samdrift.vault.gate import Gate
 from samdrift.vault.openkeys import open_keys
 from samdrift.vault.settings import VaultSettings
 from samdrift.wire.as4 import DEFAULT_LIMITS
+
+_FEDERATED = frozenset({Role.ACCESS_POINT, Role.MESSAGE_SERVICE})
+"""Roles that ask the shared services of the federation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +94,16 @@ def vault_settings(config: Config) -> VaultSettings:
             config.vaults.tokens, {each.identifier: each.token for each in config.organisations}
         ),
         other_users=config.isolation.first_user is not None,
+        vaults=sum(len(each.roles) for each in config.organisations),
+        connections=config.vaults.connections,
+        idle=connection_idle(config),
     )
+
+
+def connection_idle(config: Config) -> timedelta | None:
+    """Return the time that an unused database connection stays open, where the operator has chosen it."""
+    seconds = config.vaults.connection_idle_seconds
+    return None if seconds is None else timedelta(seconds=seconds)
 
 
 @contextlib.asynccontextmanager
@@ -105,7 +122,7 @@ async def running(
         care = await stack.enter_async_context(cared_for(settings, keys))
         gate = await Gate.start(settings, roles=roles, keys=keys)
         stack.push_async_callback(gate.close)
-        doors = PublicDoors(config, newest_identity(partial(keys.tls_server, OPERATOR_KEYS)))
+        doors = PublicDoors(config, server_identities(keys))
         parts = Parts(config, roles, keys, gate, doors)
         parts.registry.register(NotificationMetrics(lambda: gate.failed_notifications, care.queue))
         gauge = expiry_gauge(parts.registry)
@@ -134,6 +151,9 @@ class Parts:
 async def put_together(stack: AsyncExitStack, parts: Parts, clients: Authorization | None = None) -> Operator:
     """Run the roles until ``stack`` ends."""
     config, gate = parts.config, parts.gate
+    await _run_origins(stack, parts)
+    if not _FEDERATED & parts.roles & config.roles:
+        return Operator(config, gate, None)
     services = await stack.enter_async_context(shared_services(config))
     if config.access_point is not None and Role.ACCESS_POINT in parts.roles:
         await _run_access_point(stack, parts, config.access_point, services)
@@ -154,6 +174,17 @@ async def put_together(stack: AsyncExitStack, parts: Parts, clients: Authorizati
         await parts.doors.open(stack, Door.D, application)
         stack.callback(interface_d.close)
     return Operator(config, gate, role.service, authorization)
+
+
+async def _run_origins(stack: AsyncExitStack, parts: Parts) -> None:
+    """Run the roles that persons reach, at the hosts of their organisations."""
+    config, gate, doors = parts.config, parts.gate, parts.doors
+    if config.message_client is not None and Role.MESSAGE_CLIENT in parts.roles:
+        pages = MessageClientRole(gate, config.hosts(Role.MESSAGE_CLIENT)).application()
+        await doors.open(stack, Door.MK, guarded(pages, unexpected("the message client")))
+    if config.governance is not None and Role.GOVERNANCE in parts.roles:
+        pages = GovernanceRole(gate, config.hosts(Role.GOVERNANCE)).application()
+        await doors.open(stack, Door.GOV, guarded(pages, unexpected("governance")))
 
 
 async def _run_access_point(

@@ -6,7 +6,7 @@ The trust folder and bundles of issuers are followed where they are read
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from pathlib import Path
 
 from samdrift.accesspoint.interface_c import Client
@@ -47,6 +47,16 @@ def identity_for_peers(store: KeyStore) -> tuple[Path, str]:
         return store.tls_client(OPERATOR_KEYS)
     except KeyStoreError:
         return store.tls_server(OPERATOR_KEYS)
+
+
+def server_identities(store: KeyStore) -> Callable[[], Sequence[TlsIdentity]]:
+    """Return what our servers show: the newest certificate that names the host which is asked for."""
+
+    def identities() -> Sequence[TlsIdentity]:
+        servers = store.tls_servers(OPERATOR_KEYS)
+        return [TlsIdentity(file, password=password) for file, password in servers]
+
+    return identities
 
 
 def newest_identity(files: Callable[[], tuple[Path, str]]) -> Callable[[], TlsIdentity]:

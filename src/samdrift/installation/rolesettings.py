@@ -6,7 +6,8 @@ from datetime import timedelta
 
 from samdrift.accesspoint.interface_c import Client
 from samdrift.accesspoint.settings import AccessPointSettings, RetryPolicy
-from samdrift.config.model import AccessPointConfig, Config, MessageServiceConfig, OrganisationConfig
+from samdrift.config.model import Config, OrganisationConfig
+from samdrift.config.roles import AccessPointConfig, MessageServiceConfig
 from samdrift.contracts.principals import Role
 from samdrift.messageservice.settings import MessageServiceSettings, OrganisationProfile
 from samdrift.wire.filetypes import PDF, canonical

@@ -18,12 +18,11 @@ from samdrift.contracts.malware import MalwareScanner, ScanVerdict
 from samdrift.net.addressbook import AddressBookClient, AddressBookUnavailable, LocalAddressBook
 from samdrift.net.background import in_background
 from samdrift.net.certificates import FederationCertificates
-from samdrift.net.clamd import ClamdScanner
+from samdrift.net.clamd import ClamdScanner, ProvenScanner
 from samdrift.net.client import http_client
 from samdrift.net.clock import system_clock
 from samdrift.net.discovery import SmpDiscovery
 from samdrift.net.dns import NaptrResolver
-from samdrift.net.provenscanner import ProvenScanner
 from samdrift.net.revocation import RevocationSource
 from samdrift.net.trustfolder import followed_policies
 from samdrift.wire.addressbook import AddressBookCopy

@@ -8,7 +8,8 @@ next one; a message that nobody removed goes from the canary to itself.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import uuid4
@@ -23,6 +24,7 @@ from samdrift.vault.accesspoint import AccessPointVault
 from samdrift.vault.crossing import StoredBody
 from samdrift.vault.gate import Gate
 from samdrift.vault.messageservice import MessageServiceVault
+from samdrift.vault.recordkeeping import RecordKeepingVault
 from samdrift.vault.records import IncomingEnvelope, MessageRecord, OutgoingEnvelope
 from samdrift.wire import sdkmessage
 from samdrift.wire.identifiers import NO_PROCESS, SDK_MESSAGE_EXTENDED, ParticipantIdentifier
@@ -95,6 +97,9 @@ async def plant(gate: Gate, canary: OrganisationConfig, now: datetime) -> Plante
     if gate.registry.serves(organisation, Role.MESSAGE_SERVICE):
         async with gate.open(CHECKER, organisation, Role.MESSAGE_SERVICE, Purpose.MAINTAIN) as messages:
             await _message(messages, canary, address, nothing.message_id, marker, now)
+    for opening in _record_keeping(gate, organisation):
+        async with opening as vault:
+            vault.keep_record(_record(nothing.message_id), now=now)
     return Planted(
         organisation,
         address,
@@ -133,6 +138,11 @@ async def remove(gate: Gate, organisation: ParticipantIdentifier, now: datetime)
                         direction=Direction.OUT,
                     )
                     await messages.delete(record.id, Direction.OUT)
+    for opening in _record_keeping(gate, organisation):
+        async with opening as vault:
+            for record_id in await vault.records(_MOST, _record("")):
+                if record_id.startswith(_record("")):
+                    await vault.release_record(record_id)
 
 
 async def deliver(gate: Gate, planted: Planted, now: datetime) -> str:
@@ -166,7 +176,7 @@ async def waits(gate: Gate, planted: Planted, item_id: str) -> bool:
 
 
 async def state(gate: Gate, planted: Planted) -> Sequence[object]:
-    """The planted records as they are now, to see that nobody has changed them."""
+    """The planted records as they are now, to see that they are unchanged."""
     found: list[object] = []
     organisation = planted.organisation
     if gate.registry.serves(organisation, Role.ACCESS_POINT):
@@ -175,6 +185,9 @@ async def state(gate: Gate, planted: Planted) -> Sequence[object]:
     if gate.registry.serves(organisation, Role.MESSAGE_SERVICE):
         async with gate.open(CHECKER, organisation, Role.MESSAGE_SERVICE, Purpose.MAINTAIN) as messages:
             found.append(await messages.message(planted.message_id, Direction.OUT))
+    for opening in _record_keeping(gate, organisation):
+        async with opening as vault:
+            found.append(await vault.records(_MOST, _record("")))
     return found
 
 
@@ -230,6 +243,21 @@ async def _message(
         attributes=attributes(message),
     )
     await vault.create_outgoing(record, await writer.finish(), now=now, lease=_LEASE)
+
+
+def _record_keeping(
+    gate: Gate, organisation: ParticipantIdentifier
+) -> Iterator[AbstractAsyncContextManager[RecordKeepingVault]]:
+    """Open each vault of the canary that keeps public records."""
+    if gate.registry.serves(organisation, Role.MESSAGE_CLIENT):
+        yield gate.open(CHECKER, organisation, Role.MESSAGE_CLIENT, Purpose.MAINTAIN)
+    if gate.registry.serves(organisation, Role.GOVERNANCE):
+        yield gate.open(CHECKER, organisation, Role.GOVERNANCE, Purpose.MAINTAIN)
+
+
+def _record(message_id: str) -> str:
+    """The id of a planted public record."""
+    return f"{_DOMAIN}-{message_id}"
 
 
 def _filled(marker: str) -> bytes:

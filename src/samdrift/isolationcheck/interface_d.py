@@ -14,17 +14,17 @@ from samdrift.client.keys import ClientKey
 from samdrift.contracts.messageclients import AUTH_ID, Scope
 from samdrift.contracts.messages import Direction
 from samdrift.contracts.principals import Purpose, Role
-from samdrift.isolationcheck.calls import Call, Calls, Request, ask, attempt
 from samdrift.isolationcheck.canary import CHECKER, Planted, nonexistent
+from samdrift.isolationcheck.interface_c import Call, Calls, Request, ask, attempt
 from samdrift.isolationcheck.ledger import Ledger
 from samdrift.messageservice.interface_d.writing import MESSAGES
 from samdrift.messageservice.oauth.issuers import METADATA, PATH, OwnIssuers
 from samdrift.messageservice.oauth.issuing import ORGANISATION, TOKEN_TYPE
-from samdrift.messageservice.oauth.jwt import signed
-from samdrift.messageservice.oauth.keys import PublicKey
 from samdrift.net.client import HttpClient, NoAnswer
 from samdrift.vault.gate import Gate
 from samdrift.wire.identifiers import FUNCTIONAL_ADDRESS_ROOT, ParticipantIdentifier
+from samdrift.wire.jose.jwt import signed
+from samdrift.wire.jose.keys import PublicKey
 
 INTERFACE, TOKENS = "interface D", "token endpoint"
 OTHER = "another organisation's message client"
@@ -105,7 +105,7 @@ CALLS: Calls = {
 
 
 def ask_for_token(planted: Planted) -> Request:
-    """As a client of the other's, with a key that is not that client's, at an issuer that is guessed."""
+    """Attempt as a client of the other organisation, with another key, at an issuer that is guessed."""
     return Request("POST", _issuer(planted) + "/token", _assertion(planted.client, ""), _FORM)
 
 
@@ -217,7 +217,7 @@ async def _ask_known_issuer(door: Door, planted: Planted, ledger: Ledger) -> Non
             return
     leak = "" if found[0].status >= 400 else "it got one"
     if not leak and found[0] != found[1]:
-        leak = "the answer tells which clients there are"
+        leak = "the answer reveals which clients exist"
     ledger.tried(TOKENS, name, OTHER, leak)
 
 

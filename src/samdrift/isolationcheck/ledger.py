@@ -32,12 +32,12 @@ class Ledger:
 
     @property
     def passed(self) -> bool:
-        """Nothing leaked, something was tried, and all that there is was."""
+        """Return whether nothing leaked, something was tried, and everything that there is was."""
         untried = [one for one in self.of(Verdict.UNTRIED) if not one.expected]
         return not untried and not self.of(Verdict.LEAKED) and bool(self.of(Verdict.DENIED))
 
     def counts(self) -> dict[str, dict[str, int]]:
-        """How many attempts were made at each interface, and how many of them were denied."""
+        """Count the attempts at each interface, and how many of them were denied."""
         found: dict[str, dict[str, int]] = {}
         for one in self._attempts:
             row = found.setdefault(one.interface, {"attempts": 0, "denied": 0, "leaked": 0, "untried": 0})

@@ -60,15 +60,15 @@ def sign(result: Document, key: SigningKey) -> Document:
 
 
 def verify(data: bytes) -> tuple[Document, x509.Certificate]:
-    """A signed result and who signed it; :class:`NoResult` when it is none, or has been changed."""
+    """A signed result and who signed it; :class:`NoResult` if it is not one, or has been changed."""
     try:
         found = json.loads(data)
         kind, stated = found["format"], found["sha256"]
         certificate = signatures.signer(_said(found), found["signature"])
     except (KeyError, TypeError, AttributeError, ValueError, RecursionError):
-        raise NoResult("is no signed result of an isolation check") from None
+        raise NoResult("is not a signed result of an isolation check") from None
     if kind != FORMAT:
-        raise NoResult("is no signed result of an isolation check that this version knows")
+        raise NoResult("is not a signed result of an isolation check that this version knows")
     if certificate is None:
         raise NoResult("has been changed since it was signed, or was signed with another key")
     if stated != digest(found):

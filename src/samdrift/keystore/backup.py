@@ -42,7 +42,7 @@ from samdrift.keystore.wrapping import (
 
 FORMAT = "samdrift-key-backup-2"
 UNSIGNED = "samdrift-key-backup-1"
-"""As version 0.1 made it, which nobody signed."""
+"""Form of version 0.1, which bears no signature."""
 
 _SIGNED = b"samdrift key backup\0"
 
@@ -53,7 +53,7 @@ class VaultBackup:
 
     vault: str
     root_share: bytes = field(repr=False)
-    """The share that the installation's root key gives for this vault."""
+    """The share derived from the installation's root key for this vault."""
     seal: bytes = field(repr=False)
     files: Mapping[str, bytes] = field(repr=False)
     """The files of the vault's folder, by name, with the locked secret among them."""
@@ -122,7 +122,7 @@ def _to_sign(document: Mapping[str, Any]) -> bytes:
 
 
 def read_header(file: bytes) -> BackupHeader:
-    """Which backup a file is; ``DAMAGED`` when it is none."""
+    """Return the identity of a backup file; ``DAMAGED`` if it is not a backup."""
     clear, _ = _parts(file)
     first, second = clear["custodians"]
     return BackupHeader(str(clear["number"]), str(clear["organisation"]), str(clear["at"]), (first, second))
@@ -151,7 +151,7 @@ def unwrap_backup(file: bytes, passphrases: Mapping[str, bytes]) -> tuple[VaultB
 def _key(
     clear: Mapping[str, Any], stretchings: Mapping[str, Stretching], passphrases: Mapping[str, bytes]
 ) -> bytes:
-    """Of both passphrases and the header, so that neither is enough and the header cannot be changed."""
+    """Derive the key from both passphrases and the header: one is not enough, and the header is fixed."""
     names = sorted(stretchings)
     if len(names) != 2:
         raise _damaged()
@@ -204,4 +204,5 @@ def _bytes(text: str) -> bytes:
 
 
 def _damaged() -> KeyStoreError:
-    return KeyStoreError(KeyFault.DAMAGED, "the file is no backup of an organisation's keys, or is damaged")
+    text = "the file is not a backup of an organisation's keys, or is damaged"
+    return KeyStoreError(KeyFault.DAMAGED, text)

@@ -123,7 +123,7 @@ class KeyChoice(ABC):
 
     @abstractmethod
     def _vault_folder(self, vault: str) -> Path:
-        """Where what belongs to the vault is; ``BAD_NAME`` for what is the id of none."""
+        """Return the folder of what belongs to the vault; ``BAD_NAME`` for an unknown id."""
 
     @abstractmethod
     def _held(self, vault: str) -> list[HeldKey]:
@@ -131,7 +131,7 @@ class KeyChoice(ABC):
 
     @abstractmethod
     def _numbers(self, vault: str, name: KeyName) -> list[int]:
-        """Of the keys with certificates, without opening any."""
+        """Return the numbers of the keys with certificates, without opening any."""
 
     @abstractmethod
     def _signing(self, vault: str, name: KeyName) -> Mapping[int, SigningKey]:

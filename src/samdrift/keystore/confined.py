@@ -262,7 +262,7 @@ def _levels(folder: Path) -> tuple[str, ...]:
 
 @contextlib.contextmanager
 def _opened(folder: Path) -> Iterator[tuple[int, int]]:
-    """Open a folder level by level below the store; gives its descriptor, and who must own what is in it."""
+    """Open a folder level by level below the store; returns its descriptor, and the owner it needs."""
     levels = _levels(folder)
     with (
         _opened_store(folder.parents[len(levels) - 1]) as (descriptor, owner),

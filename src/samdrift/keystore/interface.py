@@ -139,6 +139,9 @@ class KeyStore(Protocol):
     def tls_server(self, vault: str) -> tuple[Path, str]:
         """The file (key and certificates) and password of the server's key, for an SSL context."""
 
+    def tls_servers(self, vault: str) -> tuple[tuple[Path, str], ...]:
+        """Return what :meth:`tls_server` does, for each server key that is used, the one in use first."""
+
     def begin(self, vault: str, organisation: ParticipantIdentifier | None = None) -> None:
         """Make a vault's first data key; nothing happens when there is one.
 
@@ -170,7 +173,7 @@ class KeyStore(Protocol):
         """The password of a login that belongs to no vault; a random one is made on first use."""
 
     def login_passwords(self, login: PlatformLogin) -> tuple[str, ...]:
-        """Those that were kept so far, the newest first; none is made."""
+        """Return the passwords that were kept so far, the newest first; make none."""
 
     def keep_login_password(self, login: PlatformLogin, password: str) -> None:
         """Keep a password as the newest; older ones stay, for a change that is cut short."""

@@ -69,7 +69,7 @@ class Requests:
     """The requests of one installation; ``now`` is the time at which each thing is asked."""
 
     def __init__(self, store: Path, custodians: Custodians) -> None:
-        """Those in the key store's folder ``store``."""
+        """Open the requests in the key store's folder ``store``."""
         self._folder = store / FOLDER / "requests"
         self._custodians = custodians
 
@@ -122,7 +122,7 @@ class Requests:
         return found[0]
 
     def approve(self, identifier: str, by: Custodian, now: datetime) -> Request:
-        """Agree to an open request, which somebody else has made."""
+        """Agree to another custodian's open request."""
         request = self.find(identifier, now)
         if request.by == by.name:
             text = f"{by.name} has asked for this, and cannot approve it too"

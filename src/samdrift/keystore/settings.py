@@ -15,7 +15,7 @@ class TokenAccess:
 
     label: str
     pin_file: Path | None = None
-    """Source of its PIN; somebody has to tell it where there is none."""
+    """Source of its PIN; without one a person has to enter it."""
     owner_only: bool = True
     """The file is refused when others can read it; a credential has the rights that systemd gave it."""
 

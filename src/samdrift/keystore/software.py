@@ -6,7 +6,7 @@ vault carries the vault's random id, so that it does not tell whose it is.
 
 A key has a name and a number. A new number waits until its certificate is
 installed; from then on, or from a day on, it is the one that signs
-(:mod:`samdrift.keystore.choice`), and older ones still decrypt what was
+(:mod:`samdrift.keystore.states`), and older ones still decrypt what was
 encrypted for them until they are retired. The names in a vault's folder are its
 state (:mod:`samdrift.keystore.vaultfolder`), and another process's rotation is
 seen at once.
@@ -14,6 +14,8 @@ seen at once.
 What opens a vault's secret is the unlocker's business
 (:mod:`samdrift.keystore.unlocking`). Calls block on the disk; making a key
 takes tenths of a second, as does an officer's passphrase.
+
+Between a vault's folder and a backup of its keys, both ways (:mod:`samdrift.keystore.backup`).
 """
 
 from __future__ import annotations
@@ -31,10 +33,10 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from samdrift.keystore import accesstokenkeys, confined, vaultfolder
+from samdrift.keystore import confined, vaultfiles, vaultfolder
 from samdrift.keystore.backup import VaultBackup
 from samdrift.keystore.choice import KeyChoice, now
-from samdrift.keystore.confined import remove
+from samdrift.keystore.confined import BESIDE, is_made_here, remove, write_new
 from samdrift.keystore.interface import DataKeys, HeldKey, PlatformLogin
 from samdrift.keystore.keyfiles import (
     KeyFault,
@@ -44,7 +46,6 @@ from samdrift.keystore.keyfiles import (
     decode_certificate,
     key_name,
 )
-from samdrift.keystore.restoring import backed_up, restored
 from samdrift.keystore.unlocking import ROOT, Unlocker
 from samdrift.keystore.vaultfiles import (
     LoadedKey,
@@ -55,12 +56,89 @@ from samdrift.keystore.vaultfiles import (
     locked_secret,
 )
 from samdrift.keystore.vaultfolder import key_files
-from samdrift.keystore.wrapping import Lock, LockedSecret, WrappingError
+from samdrift.keystore.wrapping import Lock, LockedSecret, WrappingError, sealed
 from samdrift.wire.crypto.keys import DecryptionKey, SigningKey
 from samdrift.wire.crypto.softwarekeys import SoftwareDecryptionKey, SoftwareSigningKey, SoftwareTokenKey
 from samdrift.wire.identifiers import ParticipantIdentifier
 
-__all__ = ["MIN_BITS", "HeldKey", "KeyFault", "KeyName", "KeyStoreError", "SoftwareKeyStore"]
+
+def backed_up(vault_folder: Path, unlocker: Unlocker, folder: Path) -> VaultBackup:
+    """Return the backup of a vault with its files in ``folder``."""
+    files = {name: confined.read(folder / name) for name in confined.names(folder)}
+    beside = {
+        f"{inner}/{name}": confined.read(vault_folder / inner / name)
+        for inner in BESIDE
+        for name in confined.names(vault_folder / inner)
+    }
+    return VaultBackup(vault_folder.name, *unlocker.shares(vault_folder.name), files, beside)
+
+
+def restored(vault_folder: Path, unlocker: Unlocker, backup: VaultBackup, officer: bytes | None) -> None:
+    """Bring a vault back, within :func:`~samdrift.keystore.vaultfolder.writing`.
+
+    Where its files are there, and only its seal is lost, that one is written
+    again and the files stay: they may be newer than the backup. Where they are
+    lost too, all of it is put in their place, under a new lock of this store; or
+    under its old one, where that is a token's.
+    """
+    there = vaultfolder.current(vault_folder)
+    locked = _locked(backup.files.get(vaultfolder.SECRET, b""))
+    if there is not None:
+        lock = _locked(confined.read(there / vaultfolder.SECRET)).lock
+        if lock != locked.lock:
+            text = "the vault has keys here that were locked again since the backup was made"
+            raise KeyStoreError(KeyFault.MISMATCH, text)
+        unlocker.put_back(backup.vault, lock, backup.root_share, backup.seal)
+        return
+    if locked.lock.token:
+        unlocker.put_back(backup.vault, locked.lock, backup.root_share, backup.seal)
+        _write(vault_folder, backup, locked)
+        return
+    secret = _opened(locked, backup, officer)
+    lock, key = unlocker.new_lock(backup.vault, officer if locked.lock.officer else None)
+    _write(vault_folder, backup, LockedSecret.new(secret, lock, key))
+    unlocker.settle(backup.vault, lock)
+
+
+def _write(vault_folder: Path, backup: VaultBackup, locked: LockedSecret) -> None:
+    for name, data in backup.beside.items():
+        place = vault_folder / name
+        if place.parent.name in BESIDE and place.parent.parent == vault_folder and is_made_here(place):
+            confined.make(place.parent)
+            write_new(place, data)
+    with vaultfolder.replacing(vault_folder) as draft:
+        for name, data in backup.files.items():
+            if is_made_here(draft / name) and (draft / name).parent == draft and name != vaultfolder.SECRET:
+                write_new(draft / name, data)
+        write_new(draft / vaultfolder.SECRET, locked.file())
+
+
+def _opened(locked: LockedSecret, backup: VaultBackup, officer: bytes | None) -> bytes:
+    """The vault's secret; ``LOCKED`` without its officer, where there is one."""
+    own = _of_officer(locked.lock, officer)
+    try:
+        return locked.open(sealed(backup.root_share + own, backup.seal, backup.vault))
+    except WrappingError:
+        fault = KeyFault.LOCKED if locked.lock.officer else KeyFault.DAMAGED
+        raise KeyStoreError(
+            fault, "the vault's secret does not open: is it the officer's passphrase?"
+        ) from None
+
+
+def _of_officer(lock: Lock, officer: bytes | None) -> bytes:
+    if lock.officer is None:
+        return b""
+    if officer is None:
+        raise KeyStoreError(KeyFault.LOCKED, "the vault opens with its organisation's officer only")
+    return lock.officer.key(officer)
+
+
+def _locked(file: bytes) -> LockedSecret:
+    try:
+        return LockedSecret.read(file)
+    except WrappingError:
+        raise KeyStoreError(KeyFault.DAMAGED, "a vault's secret is damaged") from None
+
 
 MIN_BITS = 2048
 """The smallest RSA key that is made; the default is what the federation asks for, 3072."""
@@ -127,10 +205,14 @@ class SoftwareKeyStore(KeyChoice):
 
     def tls_client(self, vault: str) -> tuple[Path, str]:
         """The file (key and certificates) and password of the client's key, for an SSL context."""
-        return self._tls(vault, KeyName.TLS_CLIENT)
+        return self._tls(vault, KeyName.TLS_CLIENT)[0]
 
     def tls_server(self, vault: str) -> tuple[Path, str]:
         """The file (key and certificates) and password of the server's key, for an SSL context."""
+        return self._tls(vault, KeyName.TLS_SERVER)[0]
+
+    def tls_servers(self, vault: str) -> tuple[tuple[Path, str], ...]:
+        """Return what :meth:`tls_server` does, for each server key that is used, the one in use first."""
         return self._tls(vault, KeyName.TLS_SERVER)
 
     def begin(self, vault: str, organisation: ParticipantIdentifier | None = None) -> None:
@@ -186,7 +268,7 @@ class SoftwareKeyStore(KeyChoice):
     def renew_token_keys(self, vault: str, today: date) -> None:
         """Make and remove keys that access tokens are signed with, as far as that is due."""
         folder = vaultfolder.current(self._vault_folder(vault))
-        if folder is None or accesstokenkeys.due(folder, today):
+        if folder is None or vaultfiles.due(folder, today):
             with self._writing(vault) as files:
                 files.renew_token_keys(today)
 
@@ -199,7 +281,7 @@ class SoftwareKeyStore(KeyChoice):
         return self.login_passwords(login)[0]
 
     def login_passwords(self, login: PlatformLogin) -> tuple[str, ...]:
-        """Those that were kept so far, the newest first; none is made."""
+        """Return the passwords that were kept so far, the newest first; make none."""
         if vaultfolder.current(self._vault_folder(login)) is None:
             return ()
         return self._reading(login, lambda folder: self._open(login, folder).passwords())
@@ -355,11 +437,14 @@ class SoftwareKeyStore(KeyChoice):
         except WrappingError:
             raise KeyStoreError(KeyFault.DAMAGED, "a secret of the vault does not open") from None
 
-    def _tls(self, vault: str, name: KeyName) -> tuple[Path, str]:
-        def read(folder: Path) -> tuple[Path, str]:
-            path = installed_files(folder, name)[self.installed(vault, name)[0]].path
-            confined.read(path)  # The TLS library opens it by its name.
-            return path, self._open(vault, folder).password
+    def _tls(self, vault: str, name: KeyName) -> tuple[tuple[Path, str], ...]:
+        def read(folder: Path) -> tuple[tuple[Path, str], ...]:
+            files = installed_files(folder, name)
+            paths = [files[number].path for number in self.installed(vault, name)]
+            for path in paths:
+                confined.read(path)  # The TLS library opens it by its name.
+            password = self._open(vault, folder).password
+            return tuple((path, password) for path in paths)
 
         return self._reading(vault, read)
 
@@ -386,7 +471,7 @@ class SoftwareKeyStore(KeyChoice):
         return {number: SoftwareDecryptionKey(one.private_key, one.certificate) for number, one in loaded}
 
     def _finish_removals(self, vault: str) -> None:
-        """Nothing: until its last file is removed, a key can be retired again."""
+        """Accept what cannot be resumed: until its last file is removed, a key can be retired again."""
 
     def _remove(self, vault: str, name: KeyName, number: int) -> None:
         for file in self._reading(vault, partial(key_files, name=name)):

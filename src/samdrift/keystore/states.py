@@ -33,7 +33,7 @@ class KeyState:
     """Decisions about one key."""
 
     active_from: datetime | None = None
-    """When it is used first; at once, without."""
+    """Start of use; immediately when absent."""
     revoked: bool = False
     compromised: bool = False
     """It may be known to someone else: it opens nothing any more either."""
@@ -120,7 +120,7 @@ def in_use(numbers: Iterable[int], states: Mapping[int, KeyState], now: datetime
 
 
 def usable(numbers: Iterable[int], states: Mapping[int, KeyState], now: datetime) -> tuple[int, ...]:
-    """Those of the keys that may sign and be shown, the one in use first; then those whose time has not come.
+    """Return the keys that may sign and be shown, the one in use first; then those whose time has not come.
 
     ``MISSING`` when none is in use.
     """
@@ -137,6 +137,6 @@ def usable(numbers: Iterable[int], states: Mapping[int, KeyState], now: datetime
 
 
 def opening(numbers: Iterable[int], states: Mapping[int, KeyState]) -> tuple[int, ...]:
-    """Those of the keys that may decrypt, the newest first: all but compromised ones."""
+    """Return the keys that may decrypt, the newest first: all but compromised ones."""
     newest_first = sorted(numbers, reverse=True)
     return tuple(number for number in newest_first if not states.get(number, UNDECIDED).compromised)

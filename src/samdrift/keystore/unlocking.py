@@ -37,7 +37,7 @@ class Unlocker(Protocol):
     """Every method raises ``KeyStoreError``, with the fault that it names."""
 
     makes_keys: bool
-    """Whether the process makes keys of its vaults, or only uses those that there are."""
+    """True when the process makes keys of its vaults; otherwise it only uses existing ones."""
 
     def key(self, vault: str) -> bytes:
         """The key that opens the vault's secret; ``LOCKED``, or ``MISSING`` where vault or seal are gone."""

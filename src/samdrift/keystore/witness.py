@@ -25,7 +25,7 @@ MARKS = ".marks"
 """The folder in the key store that has one for each vault."""
 _FILE = "last-mark"
 MARK_BYTES = 32
-"""Of a mark of a session key."""
+"""Length of the mark of a session key."""
 _TIME_BYTES = 8
 _MICROSECONDS = 1_000_000
 

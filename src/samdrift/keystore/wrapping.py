@@ -60,7 +60,7 @@ PERSONS_COST = ScryptCost(n=1 << 17, r=8, p=2)
 
 @dataclass(frozen=True, slots=True)
 class Stretching:
-    """How a passphrase becomes a key; none of it is secret."""
+    """Parameters by which a passphrase becomes a key; none of it is secret."""
 
     salt: bytes
     cost: ScryptCost
@@ -78,7 +78,7 @@ class Stretching:
         )
 
     def parts(self) -> dict[str, Any]:
-        """As it is written."""
+        """Return the parameters in the form of a file."""
         return {"n": self.cost.n, "r": self.cost.r, "p": self.cost.p, "salt": self.salt.hex()}
 
     @classmethod
@@ -95,7 +95,7 @@ class Lock:
     seal: int
     officer: Stretching | None = None
     token: str = ""
-    """The key in a token that is needed (:mod:`samdrift.keystore.hsm.tokens`)."""
+    """The key in a token that is needed (:mod:`samdrift.keystore.hsm.token`)."""
 
 
 @dataclass(frozen=True, slots=True)

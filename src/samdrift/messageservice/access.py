@@ -20,7 +20,7 @@ class Access:
     scopes: frozenset[Scope]
     patterns: tuple[AddressPattern, ...]
     others: tuple[AddressPattern, ...] | None = None
-    """For the organisation's default client: what belongs to its other clients; it has all the rest."""
+    """The addresses of other clients, for the organisation's default client, which has all the rest."""
 
     @property
     def principal(self) -> Principal:

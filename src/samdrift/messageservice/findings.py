@@ -25,7 +25,7 @@ _ADDRESS = f"{_HEADER}/recipient/attention/subOrganization/organizationId"
 _PAYLOAD = "/XHE/Payloads/Payload"
 
 MOST_FINDINGS = 50
-"""How many findings of one message are told."""
+"""Limit of the findings that are reported of one message."""
 
 NOT_ENCRYPTED = Finding(
     Reason.SIGNATURE, Detail.SECURITY, "The payload is not encrypted although the transport model requires it"

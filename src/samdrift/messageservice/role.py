@@ -6,6 +6,7 @@ import contextlib
 import uuid
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from samdrift.audit.operations import unexpected
 from samdrift.contracts.addressbook import AddressBook
@@ -15,9 +16,8 @@ from samdrift.contracts.malware import MalwareScanner
 from samdrift.contracts.principals import Role
 from samdrift.contracts.transfer import AccessPoint
 from samdrift.messageservice.access import Authorization
-from samdrift.messageservice.incoming.inbox import Inbox
+from samdrift.messageservice.incoming.inbox import Inbox, Polling
 from samdrift.messageservice.incoming.judging import Judging
-from samdrift.messageservice.incoming.polling import Polling
 from samdrift.messageservice.interface_d.application import InterfaceD
 from samdrift.messageservice.interface_d.mailboxes import Mailboxes
 from samdrift.messageservice.interface_d.posting import Posting
@@ -28,10 +28,14 @@ from samdrift.messageservice.screening import Screening
 from samdrift.messageservice.service import MessageService
 from samdrift.messageservice.settings import MessageServiceSettings, OrganisationProfile
 from samdrift.net.background import in_background
+from samdrift.scheduling.rounds import Rounds
 from samdrift.vault.gate import Gate
 from samdrift.vault.upkeep import keep_up
 from samdrift.wire.crypto.keys import Random
 from samdrift.wire.identifiers import ParticipantIdentifier
+
+_APART = 0.02
+"""Seconds between the first polls of two organisations: each opens a vault and makes a TLS handshake."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,9 +100,16 @@ class MessageServiceRole:
     @contextlib.asynccontextmanager
     async def working(self) -> AsyncIterator[None]:
         """Send what is due and take over what comes in, while the context lasts."""
-        organisations = [organisation for organisation in self._profiles if self._served(organisation)]
-        work = [self._polling.run(organisation) for organisation in self._profiles]
-        work += [self._sender.dispatcher.run(organisations), self._listen()]
+        rounds = Rounds(
+            partial(self._gate.due, Role.MESSAGE_SERVICE),
+            lambda: filter(self._served, self._profiles),
+            self._around.clock,
+        )
+        work = [
+            self._polling.run(organisation, place * _APART)
+            for place, organisation in enumerate(self._profiles)
+        ]
+        work += [self._sender.dispatcher.run(rounds.due), self._listen()]
         failed = unexpected("message-service")
         work.append(keep_up(self._gate, Role.MESSAGE_SERVICE, failed))
         async with in_background(*work, on_failure=failed):

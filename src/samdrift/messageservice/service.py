@@ -55,7 +55,7 @@ class MessageService:
         self._sender = sender
         self._screening = screening
         self.address_book = address_book
-        """For clients to search in; open to all, as the address book itself is."""
+        """Address book for clients to search in; open to all, as the service itself is."""
         self._profiles = profiles
         self._clock = clock
 

@@ -21,11 +21,11 @@ class MessageServiceSettings:
 
     federation: str
     submit_within: timedelta
-    """How long a message may wait for SMP, CertPub or the access point before it has failed."""
+    """Time that a message may wait for SMP, CertPub or the access point before it has failed."""
     transfer_within: timedelta
-    """How long the access point may take until the transport receipt is there or the transfer has failed."""
+    """Time that the access point may take until the transport receipt is there or the transfer has failed."""
     receipt_within: timedelta
-    """How long the recipient may take for the message receipt after the transport receipt."""
+    """Time that the recipient may take for the message receipt after the transport receipt."""
     retry_after: timedelta
     """Pause before a step is tried again that failed for a reason that may pass."""
     lease: timedelta
@@ -46,7 +46,7 @@ class MessageServiceSettings:
 
     @property
     def sent_within(self) -> timedelta:
-        """How long what is to be sent may wait to be handed over, whatever keeps it (invariant 8).
+        """Return the time that what is to be sent may wait for submission, whatever keeps it (invariant 8).
 
         Longer than ``submit_within``: a passing failure is told by its own name.
         """
@@ -69,4 +69,4 @@ class OrganisationProfile:
     them; PDF always is (content-specification 4.3.3.3, contentType).
     """
     base_model: bool = False
-    """Whether messages are exchanged under the base transport model too, unsigned and unencrypted."""
+    """True when messages are exchanged under the base transport model too, unsigned and unencrypted."""

@@ -104,7 +104,7 @@ class AddressBookClient:
 
 
 _PATIENCE = 5.0
-"""Seconds that somebody waits who asks for one address."""
+"""Seconds that a request for one address waits."""
 
 
 class LocalAddressBook:

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import ipaddress
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from aiohttp.abc import ResolveResult
 from aiohttp.connector import AddrInfoType
 from aiohttp.resolver import ThreadedResolver
 
 Permits = Callable[[str], bool]
-"""Whether an IP address may be connected to."""
+"""Predicate: an IP address may be connected to."""
 
 
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
@@ -62,6 +62,62 @@ def _translated_to(address: ipaddress.IPv6Address) -> Iterator[ipaddress.IPv4Add
         yield from address.teredo
     if address.packed[8:12] in _ISATAP:
         yield ipaddress.IPv4Address(address.packed[-4:])
+
+
+_Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+_METADATA = tuple(
+    map(
+        ipaddress.ip_network,
+        (
+            "169.254.0.0/16",  # most clouds, and link-local anyway
+            "168.63.129.16/32",  # Azure, among public addresses
+            "100.100.100.200/32",  # Alibaba
+            "192.0.0.192/32",  # Oracle
+            "fd00:ec2::/32",  # Amazon
+            "fd20:ce::/32",  # Google
+        ),
+    )
+)
+"""Addresses at which clouds give their machines secrets, to each who asks from there."""
+
+
+class EnteredAddresses:
+    """The addresses that a name may lead to which a person entered; a :data:`Permits`.
+
+    Public ones, and those of networks that the operator lists, such as the one in which an organisation's
+    sign-in service lives. Loopback, link-local and metadata services are never permitted, listed or not:
+    there the program's own machine answers, not another's.
+    """
+
+    def __init__(self, listed: Iterable[str] = ()) -> None:
+        """Networks as ``10.1.2.0/24`` or single addresses; :class:`ValueError` for something else."""
+        self._listed = tuple(map(ipaddress.ip_network, listed))
+
+    def __call__(self, address: str) -> bool:
+        parsed = ipaddress.ip_address(address.partition("%")[0])
+        leads_to = _all_of(parsed)
+        if any(map(_is_our_own, leads_to)):
+            return False
+        return is_public(address) or any(_within(leads_to[-1], network) for network in self._listed)
+
+
+def _all_of(address: _Address) -> tuple[_Address, ...]:
+    """Return ``address`` and, last, the IPv4 address in it when it is nothing but another form of that."""
+    if isinstance(address, ipaddress.IPv4Address):
+        return (address,)
+    if address.ipv4_mapped is not None:
+        return (address, address.ipv4_mapped)
+    return (*_translated_to(address), address)
+
+
+def _is_our_own(address: _Address) -> bool:
+    refused = address.is_loopback or address.is_link_local or address.is_unspecified or address.is_multicast
+    return refused or any(_within(address, network) for network in _METADATA)
+
+
+def _within(address: _Address, network: ipaddress.IPv4Network | ipaddress.IPv6Network) -> bool:
+    return address.version == network.version and address in network
 
 
 def any_address(address: str) -> bool:

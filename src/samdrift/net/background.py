@@ -22,6 +22,9 @@ async def in_background(
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        # A task that is cancelled before its first step leaves its work unawaited.
+        for one in work:
+            one.close()
 
 
 async def _watched(work: Coroutine[None, None, None], on_failure: Callable[[BaseException], None]) -> None:

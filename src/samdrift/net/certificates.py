@@ -61,7 +61,7 @@ class FederationCertificates:
     async def check(
         self, certificate: x509.Certificate, purpose: CertificatePurpose, at: datetime
     ) -> CertificateVerdict:
-        """The verdict on ``certificate`` for ``purpose`` at the time ``at``, under the policies of now."""
+        """The verdict on ``certificate`` for ``purpose`` at the time ``at``, under the current policies."""
         while True:
             verdicts = self._current()
             verdict = await verdicts.check(certificate, purpose, at)

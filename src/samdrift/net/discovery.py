@@ -110,7 +110,7 @@ class SmpDiscovery:
         except ResolverUnavailable as error:
             raise DiscoveryUnavailable(f"SML gave no answer ({error})", SharedService.SML) from None
         except WireError as error:
-            raise DiscoveryUntrusted(f"SML gives no usable address: {error.text}") from None
+            raise DiscoveryUntrusted(f"SML returns no usable address: {error.text}") from None
 
     def _judge(self, dnssec: Dnssec) -> None:
         """Log what DNSSEC says of SML's answers whenever that changes; refuse answers as configured."""

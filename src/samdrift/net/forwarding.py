@@ -172,9 +172,9 @@ class _Body:
         """Pieces so far."""
         self._taken = 0
         self.answered = False
-        """Whether the answer to it has begun."""
+        """True once the answer to it has begun."""
         self._over = asyncio.Event()
-        """Nothing more will be read as a part of the body."""
+        """True when nothing more will be read as a part of the body."""
         self.expected = _has_body(scope["headers"])
         if not self.expected:
             self._over.set()

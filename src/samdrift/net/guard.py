@@ -1,4 +1,4 @@
-"""The last line of an application: an unexpected exception becomes an empty 500 and is told without its text.
+"""The last line of an application: an unexpected exception becomes an empty 500, reported without its text.
 
 The server would write the exception with its text, which may hold somebody's
 content (invariant 9).
@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 
 def guarded(application: ASGIApp, on_failure: Callable[[BaseException], None]) -> ASGIApp:
-    """``application`` with every exception kept inside, and told to ``on_failure``.
+    """``application`` with every exception kept inside, and reported to ``on_failure``.
 
     An answer that has begun stays without its end: the server then hangs up, so
     that nobody takes the part for the whole.

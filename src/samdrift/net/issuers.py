@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from samdrift.contracts.messageclients import AUTH_ID, Algorithm
+from samdrift.contracts.messageclients import AUTH_ID
+from samdrift.wire.jose.keys import Algorithm
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +28,7 @@ class ExternalIssuer:
     keys: KeysAt | None = None
     """Its JWK Set; when absent, its metadata tell where that is."""
     tls_issuers: Path | None = None
-    """For its metadata, as in :class:`KeysAt`."""
+    """Issuers of TLS certificates for its metadata, as in :class:`KeysAt`."""
     auth_id_claim: str = AUTH_ID
     client_claim: str = "client_id"
     algorithms: frozenset[Algorithm] = frozenset(Algorithm)

@@ -56,9 +56,9 @@ AsgiApp = Callable[..., Any]
 
 
 class ClientCertificateProtocol(HttpToolsProtocol, Ending):
-    """HTTP/1.1 over TLS that tells the application which client certificate was shown.
+    """HTTP/1.1 over TLS that passes to the application which client certificate was shown.
 
-    It hangs up on whoever goes on sending a request that has been answered
+    It hangs up on a peer that goes on sending a request that has been answered
     (uvicorn would read, and drop, as long as somebody sends), sends fields
     without an end, or begins a request and goes silent.
     """

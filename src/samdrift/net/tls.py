@@ -7,17 +7,19 @@ mutual with named issuers what the federation has chosen instead (A1, A2).
 from __future__ import annotations
 
 import ssl
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import certifi
+from cryptography import x509
 
 from samdrift.net.following import Followed, file_state
+from samdrift.wire.crypto.certificates import names_host
 
 _CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
-"""For TLS 1.2: forward secrecy and authenticated encryption, SSL Labs grade A; 1.3 has nothing else."""
+"""Suites of TLS 1.2: forward secrecy and authenticated encryption, SSL Labs grade A; 1.3 has nothing else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +33,8 @@ class TlsIdentity:
 
 Own = TlsIdentity | Callable[[], TlsIdentity]
 """Our TLS identity; a function where a new certificate comes in a file of its own, as in a key store."""
+Servers = Own | Callable[[], Sequence[TlsIdentity]]
+"""A server's identities; of several, the first that names the host that a client asks for, else the first."""
 
 
 class TlsContext:
@@ -66,7 +70,7 @@ class _HandingOver(ssl.SSLContext):
 
 
 def client_tls(own: Own | None = None, trust: Path | None = None) -> TlsContext:
-    """For connections to others: who we are, in mutual TLS, and a bundle of the issuers that we trust.
+    """Make a context for connections to peers: our identity, in mutual TLS, and a bundle of trusted issuers.
 
     Without ``trust`` these are Mozilla's (transport-profile-as4 2.4.1 a). The
     name in the server's certificate is always checked.
@@ -84,20 +88,52 @@ def client_tls(own: Own | None = None, trust: Path | None = None) -> TlsContext:
     return TlsContext("TLS as a client", build, lambda: _state(own, trust))
 
 
-def server_tls(own: Own, clients: Path | None = None) -> TlsContext:
-    """For connections from others; with ``clients``, a bundle of issuers, they must show a certificate.
+def server_tls(own: Servers, clients: Path | None = None) -> TlsContext:
+    """Make a context for incoming connections; with ``clients``, a bundle of issuers, peers show theirs.
 
     Clauses: transport-profile-as4 2.4.2 b, A2.
     """
 
     def build() -> ssl.SSLContext:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        if clients is not None:
-            context.verify_mode = ssl.CERT_REQUIRED
-            context.load_verify_locations(clients)
-        return _common(context, own)
+        first, *others = [(identity, _server(identity, clients)) for identity in _identities(own)]
+        if others:
+            first[1].sni_callback = _by_host([first, *others])
+        return first[1]
 
-    return TlsContext("TLS as a server", build, lambda: _state(own, clients))
+    def state() -> Hashable:
+        return tuple(_state(identity, clients) for identity in _identities(own))
+
+    return TlsContext("TLS as a server", build, state)
+
+
+def _server(identity: TlsIdentity, clients: Path | None) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    if clients is not None:
+        context.verify_mode = ssl.CERT_REQUIRED
+        context.load_verify_locations(clients)
+    return _common(context, identity)
+
+
+def _by_host(
+    servers: Sequence[tuple[TlsIdentity, ssl.SSLContext]],
+) -> Callable[[ssl.SSLObject, str | None, ssl.SSLContext], None]:
+    """Choose the certificate by the host that the client names in its hello (RFC 6066 3)."""
+    named = [(_certificate(identity), context) for identity, context in servers]
+
+    def choose(connection: ssl.SSLObject, host: str | None, _: ssl.SSLContext) -> None:
+        found = (context for certificate, context in named if host and names_host(certificate, host))
+        connection.context = next(found, named[0][1])
+
+    return choose
+
+
+def _certificate(identity: TlsIdentity) -> x509.Certificate:
+    return x509.load_pem_x509_certificates(identity.certificate.read_bytes())[0]
+
+
+def _identities(own: Servers) -> Sequence[TlsIdentity]:
+    found = own if isinstance(own, TlsIdentity) else own()
+    return [found] if isinstance(found, TlsIdentity) else found
 
 
 def _common(context: ssl.SSLContext, own: Own | None) -> ssl.SSLContext:
@@ -116,7 +152,7 @@ def _now(own: Own) -> TlsIdentity:
 
 
 def _state(own: Own | None, trust: Path | None) -> Hashable:
-    """Which files there are now, and what changes when one of them does."""
+    """Return the files that exist now, and a state that changes when one of them does."""
     identity = None if own is None else _now(own)
     files = (identity.certificate, identity.key, trust) if identity else (trust,)
     return tuple((file, file_state(file)) for file in files if file is not None)

@@ -42,7 +42,7 @@ def read_policies(folder: Path) -> Policies:
 
 
 def followed_policies(folder: Path) -> Followed[Policies]:
-    """The policies that ``folder`` gives now; as :func:`read_policies` for the first time.
+    """The policies that ``folder`` holds now; as :func:`read_policies` for the first time.
 
     A folder that leaves a purpose without any certificate is one that is being
     filled: it changes nothing.

@@ -94,7 +94,7 @@ class Source:
         self._held = bytearray()
 
     async def read(self, size: int) -> bytes:
-        """So many bytes; fewer at the end."""
+        """Read a number of bytes; fewer at the end."""
         while len(self._held) < size:
             piece = await asyncio.to_thread(self._file.read, _PIECE)
             if not piece:
@@ -234,6 +234,6 @@ def _write_all(file: BinaryIO, data: bytes | bytearray) -> None:
 
 def _undecrypted(path: Path, said: str) -> MoveError:
     if "No matching keys" in said:
-        text = f"{shown(path)}: is encrypted for somebody else's key"
+        text = f"{shown(path)}: is encrypted for another key"
         return MoveError(MoveFault.OTHER_RECIPIENT, text)
-    return MoveError(MoveFault.NOT_AN_EXPORT, f"{shown(path)}: is no file that age has encrypted")
+    return MoveError(MoveFault.NOT_AN_EXPORT, f"{shown(path)}: is not a file that age has encrypted")

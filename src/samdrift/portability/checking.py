@@ -75,7 +75,7 @@ class Checking:
     _origins: dict[str, ChainHead] = field(default_factory=dict)
 
     async def document(self, name: str, data: bytes) -> None:
-        """Nothing to check but its digest."""
+        """Check nothing but its digest."""
 
     async def page(self, part: Part, records: Sequence[layout.Record]) -> None:
         if part is parts.TRANSFERS and self._organisation:
@@ -98,7 +98,7 @@ class Checking:
                 raise damaged(f"{record.files[name].name} is not the envelope that was to be sent")
 
     async def gone(self, record: layout.Record, name: str) -> None:
-        """Nothing to check."""
+        """Check nothing."""
 
     async def page_end(self, digest: str) -> None:
         self.pages.append(digest)

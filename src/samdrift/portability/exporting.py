@@ -3,12 +3,14 @@
 The organisation may run on meanwhile: each vault is read as it was at one moment,
 and the access point's in two steps around the message service's, so that what
 passes between them is in one of them at least (:mod:`samdrift.portability.layout`).
+
+Pages of a vault that an organisation leaves, by the part that they are of.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -22,17 +24,16 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from samdrift import __version__
 from samdrift.administration.administration import WORKER, Administration, hosted, signing_key
 from samdrift.administration.dualcontrol import TwoPersons
-from samdrift.attestation.archive import ArchiveWriter, Member
+from samdrift.attestation.archive import ArchiveWriter, Member, new_file
 from samdrift.attestation.errors import MoveError, MoveFault
-from samdrift.attestation.newfile import new_file
 from samdrift.audit.events import AuditEvent
 from samdrift.config.model import MessageClientConfig, OrganisationConfig
+from samdrift.config.organisations import HOST_KEYS, host_of
 from samdrift.contracts.principals import Purpose, Role
 from samdrift.keystore.interface import KeyStore
 from samdrift.portability import layout
 from samdrift.portability.agefile import encrypting, fingerprint
 from samdrift.portability.manifest import FORMAT, VERSION, Files, Log, Manifest
-from samdrift.portability.pages import read_page
 from samdrift.portability.readme import README
 from samdrift.vault.bodies import BodyReader
 from samdrift.vault.errors import SealBroken
@@ -40,12 +41,41 @@ from samdrift.vault.gate import Gate
 from samdrift.vault.portability.departure import (
     AccessPointDeparture,
     Departure,
+    GovernanceDeparture,
     LogState,
+    MessageClientDeparture,
     MessageServiceDeparture,
+    RecordKeepingDeparture,
 )
 from samdrift.vault.portability.parts import Part, Taken
 from samdrift.wire.crypto.keys import SigningKey
 from samdrift.wire.identifiers import ParticipantIdentifier
+
+_Read = Callable[[Any, Sequence[object]], Awaitable[list[Taken]]]
+
+_READERS: dict[str, _Read] = {
+    "incoming": AccessPointDeparture.incoming,
+    "transfers": AccessPointDeparture.transfers,
+    "attempts": AccessPointDeparture.attempts,
+    "events": AccessPointDeparture.events,
+    "peer_certificates": AccessPointDeparture.peer_certificates,
+    "messages": MessageServiceDeparture.messages,
+    "receipts": MessageServiceDeparture.receipts,
+    "digests": MessageServiceDeparture.digests,
+    "processed": MessageServiceDeparture.processed,
+    "cursors": MessageServiceDeparture.cursors,
+    "work": MessageServiceDeparture.work,
+    "session_keys": MessageServiceDeparture.session_keys,
+    "mark_keys": MessageServiceDeparture.mark_keys,
+    "records": RecordKeepingDeparture.records,
+    "log": Departure.log,
+    "former-log": Departure.former_log,
+}
+
+
+async def read_page(vault: Departure, part: Part, after: Sequence[object]) -> list[Taken]:
+    """The page of ``part`` after the record with that key; empty after the last one."""
+    return await _READERS[part.name](vault, after)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +131,8 @@ _READ: tuple[tuple[type[Departure], tuple[Part, ...]], ...] = (
     (AccessPointDeparture, layout.BEFORE),
     (MessageServiceDeparture, layout.BETWEEN),
     (AccessPointDeparture, layout.AFTER),
+    (MessageClientDeparture, layout.OF_MESSAGE_CLIENT),
+    (GovernanceDeparture, layout.OF_GOVERNANCE),
 )
 
 
@@ -237,7 +269,7 @@ async def _chained(first: bytes, pieces: AsyncIterator[bytes]) -> AsyncIterator[
 
 
 def _certificates(keys: KeyStore, vaults: Iterable[str]) -> list[x509.Certificate]:
-    """Those that others know the organisation's keys by."""
+    """Return the certificates by which peers know the organisation's keys."""
     held = [key for vault in vaults for key in keys.keys(vault)]
     return [key.certificate for key in held if key.certificate is not None]
 
@@ -264,6 +296,7 @@ def described(organisation: ParticipantIdentifier, entry: OrganisationConfig | N
         "file_types": list(entry.file_types),
         "base_model": entry.base_model,
         "access_point": entry.access_point,
+        **{key: host_of(entry, role) for role, key in HOST_KEYS.items()},
         "domibus": {"url": domibus.url, "party": domibus.party} if domibus else None,
         "clients": sorted(entry.clients),
         "message_clients": [_client(client) for client in entry.message_clients],

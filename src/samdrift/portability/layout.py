@@ -67,7 +67,11 @@ AFTER: tuple[Part, ...] = (
     parts.PEER_CERTIFICATES,
     parts.former_log_part(_AP),
 )
-PARTS = (*BEFORE, *BETWEEN, *AFTER)
+OF_MESSAGE_CLIENT, OF_GOVERNANCE = (
+    (parts.records_part(role), parts.log_part(role), parts.former_log_part(role))
+    for role in (Role.MESSAGE_CLIENT, Role.GOVERNANCE)
+)
+PARTS = (*BEFORE, *BETWEEN, *AFTER, *OF_MESSAGE_CLIENT, *OF_GOVERNANCE)
 
 _ENDINGS = {
     ("incoming", "receipt"): "soap",
@@ -110,7 +114,7 @@ def page_sums_file(part: Part, number: int) -> str:
 
 
 def content_file(part: Part, facts: Facts, content: str) -> str:
-    """The name of a file of a record. An id that is no plain name is told by its digest."""
+    """The name of a file of a record. An id that is not a plain name is replaced by its digest."""
     name = "-".join(str(facts[each]) for each in reversed(part.key))
     if not _PLAIN.fullmatch(name):
         name = f"sha256-{sha256(name.encode()).hexdigest()}"

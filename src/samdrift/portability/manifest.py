@@ -23,7 +23,7 @@ from samdrift.wire.identifiers import ParticipantIdentifier
 FORMAT = "samdrift organisation export"
 VERSION = 4
 """Since 2 there are digests that the log commits to, since 3 certificates of peers that it names, since 4
-entries of the log in their second form.
+vaults of message client and governance, and entries of logs in their second form.
 """
 _KNOWN = (1, 2, 3, VERSION)
 
@@ -56,13 +56,13 @@ class Manifest:
     made_by: str
     """The program, with its version."""
     suspended: bool
-    """Whether the organisation was suspended at its supplier, so that nothing went on there."""
+    """True when the organisation was suspended at its supplier, so that nothing went on there."""
     approved_by: tuple[str, ...]
     recipients: tuple[str, ...]
     roles: tuple[str, ...]
     files: Files
     records: Mapping[str, int]
-    """How many there are of each part, such as ``mt/messages``."""
+    """Number of rows of each part, such as ``mt/messages``."""
     logs: Mapping[str, Log]
     """By role."""
 

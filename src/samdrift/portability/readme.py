@@ -8,6 +8,7 @@ What a participant organisation of SDK (Saker digital kommunikation) had at its 
   certificates.pem     certificates of its keys; the private keys never leave a supplier
   mt/                  message service: messages, message receipts, digests that the log commits to, log
   ap/                  access point: transfers with transport receipts, what came in, log, peers' certificates
+  mk/, gov/            message client and governance: records that are not handed over, log
   SHA256SUMS           digests of the files above, but for those that a file .sha256 has
   manifest.json        organisation, time, how many of what, where the logs end, digest of SHA256SUMS
   manifest.json.sig    signature on it (RSA PKCS #1 v1.5, SHA-256)
@@ -17,7 +18,7 @@ Files .jsonl have one JSON object a line. Its "files" names the files that belon
 they were sent or received: SDK messages and message receipts (.xml), transport receipts (.soap), envelopes
 that still wait (.xml, .xml.gz). A file .sha256 has the digests of a file .jsonl and of what belongs to it.
 
-  sha256sum -c SHA256SUMS $(find ap mt -name '*.sha256')
+  sha256sum -c SHA256SUMS $(find . -name '*.sha256')
   sha256sum SHA256SUMS                  is "sha256sums" in manifest.json
   openssl x509 -in certificate.pem -pubkey -noout > key.pem
   openssl dgst -sha256 -verify key.pem -signature manifest.json.sig manifest.json
@@ -46,6 +47,8 @@ organisationen fick av sin leverantör. Exportens signatur, kontrollsummor och l
   receipts/            meddelandekvittenser till meddelanden som inte finns i exporten
   mt/, ap/             övrigt från meddelandetjänst och accesspunkt, och deras loggar (log.jsonl): JSON, en
                        post per rad
+  mk/, gov/            detsamma från meddelandeklient och styrning; records.jsonl nämner handlingar som inte
+                       har överlämnats
   organisation.json    organisationens konfiguration
   certificates.pem     certifikat för organisationens nycklar
   manifest.json        exportens innehåll, undertecknat (manifest.json.sig) med nyckeln till certificate.pem

@@ -17,7 +17,7 @@ from typing import Final
 import pyrage
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from samdrift.attestation.newfile import new_folder
+from samdrift.attestation.archive import new_folder
 from samdrift.contracts.messages import Direction
 from samdrift.portability import layout, readable
 from samdrift.portability.agefile import decrypting
@@ -147,7 +147,7 @@ class _Unpacking:
         _append(self._folder / TABLE_FILE, line)
 
     def _receipt(self, facts: Facts) -> Path:
-        """Where a message receipt is to be, beside its message; its facts are written."""
+        """Return the place of a message receipt, beside its message; its facts are written."""
         of = Direction.IN if facts["direction"] == Direction.OUT else Direction.OUT
         folder = self._path(of, facts["message"])
         path = (folder if folder.is_dir() else self._folder / _STRAY) / f"receipt-{_plain(facts['id'])}.xml"

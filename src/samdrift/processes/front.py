@@ -7,10 +7,12 @@ of a request is not verified here.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import logging
 import socket
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 
 from starlette.requests import Request
@@ -23,24 +25,25 @@ from samdrift.audit.operations import unexpected
 from samdrift.config.model import Config
 from samdrift.config.reader import load
 from samdrift.contracts.principals import Role
-from samdrift.installation.listeners import Door, PublicDoors
+from samdrift.installation.listeners import ROLES, Door, PublicDoors
 from samdrift.installation.metrics import metrics_application
 from samdrift.installation.operator import named_in_metrics
 from samdrift.installation.replaceable import registered_clients
 from samdrift.messageservice.interface_d.problems import problem
 from samdrift.messageservice.oauth.issuers import METADATA, PATH
-from samdrift.messageservice.oauth.jwt import JwtInvalid, UnverifiedJwt
 from samdrift.net.following import Followed, file_state
 from samdrift.net.forwarding import Forwarder
 from samdrift.net.front import Front
 from samdrift.net.guard import guarded
+from samdrift.net.origins import host_named, later
 from samdrift.net.server import CLIENT_CERTIFICATE
 from samdrift.net.tls import TlsIdentity
-from samdrift.processes.handover import NOBODY, FrontHandOver, Routes, place_of
+from samdrift.processes.handover import NOBODY, FrontHandOver, Routes, certificate_files, place_of
 from samdrift.processes.memory import MemoryMetrics
 from samdrift.processes.metrics import Gathered, Worker
 from samdrift.vault.errors import VaultUnavailable
 from samdrift.wire.identifiers import ParticipantIdentifier
+from samdrift.wire.jose.jwt import JwtInvalid, UnverifiedJwt
 
 _LATER_D = {"retry-after": "30"}
 _LOGGER = logging.getLogger("samdrift")
@@ -54,6 +57,7 @@ class Directory:
         self._own_issuers = (config.message_service.address_d if config.message_service else "") + PATH
         self._clients = registered_clients(config)
         self._issuers = _external_issuers(handed.config)
+        self._hosts = {door: config.hosts(ROLES[door]) for door in (Door.MK, Door.GOV)}
         self.routes = handed.routes
 
     def told(self, line: bytes) -> None:
@@ -62,35 +66,38 @@ class Directory:
 
     def of_recipient(self, recipient: ParticipantIdentifier | None) -> Path:
         """Interface A."""
-        return self._access_point(recipient, Door.A)
+        return self._worker(recipient, Door.A)
 
     def of_client(self, scope: Scope) -> Path:
         """Interface C."""
         client = self._clients().get(scope.get(CLIENT_CERTIFICATE) or "")
-        return self._access_point(client.organisation if client else None, Door.C)
+        return self._worker(client.organisation if client else None, Door.C)
 
     def of_issuer(self, scope: Scope) -> Path:
         """Interface D: the issuer that the path names, or the access token."""
         request = Request(scope)
         name = _named_in(request.url.path) or self._named_by(request.headers.get("authorization", ""))
-        known = name if name in self.routes.message_services.values() else NOBODY
+        known = name if name in self.routes.of(Role.MESSAGE_SERVICE).values() else NOBODY
         return place_of(self._folder, known, Door.D)
+
+    def of_host(self, door: Door, scope: Scope) -> Path:
+        """Where persons reach a role: the organisation whose host the request names."""
+        organisation = self._hosts[door].get(host_named(scope))
+        return self._worker(organisation, door)
 
     def measured(self) -> list[Worker]:
         """Every worker, by where its metrics are."""
-        routes = (
-            (Role.ACCESS_POINT, self.routes.access_points),
-            (Role.MESSAGE_SERVICE, self.routes.message_services),
-        )
-        found = [(role.value, whose, name) for role, names in routes for whose, name in names.items()]
+        workers = self.routes.workers.items()
+        found = [(role, whose, name) for role, names in workers for whose, name in names.items()]
         return [
             Worker(place_of(self._folder, name, Door.METRICS), kind, whose)
             for kind, whose, name in [*found, (NOBODY, None, NOBODY)]
         ]
 
-    def _access_point(self, organisation: ParticipantIdentifier | None, door: Door) -> Path:
+    def _worker(self, organisation: ParticipantIdentifier | None, door: Door) -> Path:
+        """Where the organisation's worker listens for what comes to ``door``, or nobody's."""
         named = organisation.value if organisation is not None else ""
-        return place_of(self._folder, self.routes.access_points.get(named, NOBODY), door)
+        return place_of(self._folder, self.routes.of(ROLES[door]).get(named, NOBODY), door)
 
     def _named_by(self, authorization: str) -> str:
         """The worker of whoever has issued the bearer token, as it says."""
@@ -101,7 +108,7 @@ class Directory:
         prefix = self._own_issuers.format(name="")
         if issuer.startswith(prefix):
             return issuer.removeprefix(prefix)
-        return self.routes.message_services.get(self._issuers().get(issuer, ""), NOBODY)
+        return self.routes.of(Role.MESSAGE_SERVICE).get(self._issuers().get(issuer, ""), NOBODY)
 
 
 @contextlib.asynccontextmanager
@@ -115,9 +122,10 @@ async def fronting(handed: FrontHandOver, sockets: Mapping[Door, socket.socket])
         Door.A: front.by_addressee("interface A", directory.of_recipient, _later_a),
         Door.C: front.by_head("interface C", directory.of_client, _later_c),
         Door.D: front.by_head("interface D", directory.of_issuer, _later_d),
+        Door.MK: front.by_head("the message client", partial(directory.of_host, Door.MK), _later_page),
+        Door.GOV: front.by_head("governance", partial(directory.of_host, Door.GOV), _later_page),
     }
-    own = TlsIdentity(handed.certificate, password=handed.password)
-    doors = PublicDoors(config, own, sockets.__getitem__)
+    doors = PublicDoors(config, partial(_identities, handed), sockets.__getitem__)
     async with AsyncExitStack() as stack:
         stack.push_async_callback(forwarder.aclose)
         for door in handed.doors:
@@ -134,6 +142,12 @@ async def fronting(handed: FrontHandOver, sockets: Mapping[Door, socket.socket])
             application = applications[door]
             await doors.open(stack, door, guarded(application, unexpected(f"the front, {door.value}")))
         yield directory
+
+
+def _identities(handed: FrontHandOver) -> Sequence[TlsIdentity]:
+    """Everything that the servers show, as the supervisor has written it last."""
+    files = itertools.takewhile(Path.is_file, certificate_files(handed.folder))
+    return [TlsIdentity(file, password=handed.password) for file in files]
 
 
 def _external_issuers(file: Path) -> Callable[[], Mapping[str, str]]:
@@ -165,6 +179,10 @@ async def _later_c(scope: Scope) -> Response:
 
 async def _later_d(scope: Scope) -> Response:
     return problem(503, VaultUnavailable.text, _LATER_D)
+
+
+async def _later_page(scope: Scope) -> Response:
+    return later()
 
 
 def _broken_off(interface: str) -> None:

@@ -4,8 +4,9 @@ serve.
 
 from __future__ import annotations
 
+import itertools
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -33,9 +34,8 @@ class Limits:
 class Routes:
     """Which worker is for which organisation, by the names of the workers."""
 
-    access_points: Mapping[str, str] = field(default_factory=dict)
-    """By participant identifier."""
-    message_services: Mapping[str, str] = field(default_factory=dict)
+    workers: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """By role and participant identifier."""
     alarms: int = 0
     """Vaults below whose folder of keys something was planted."""
 
@@ -45,6 +45,10 @@ class Routes:
 
     def line(self) -> bytes:
         return json.dumps(asdict(self)).encode()
+
+    def of(self, role: Role) -> Mapping[str, str]:
+        """The workers in a role, by participant identifier."""
+        return self.workers.get(role.value, {})
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,10 +113,8 @@ class FrontHandOver:
     doors: tuple[Door, ...]
     limits: Limits
     folder: Path
-    """Where the workers' sockets are."""
+    """Where the workers' sockets are, and the server's certificates with their keys, for the front alone."""
     routes: Routes
-    certificate: Path
-    """The server's certificate and its key, in a file for the front alone."""
     password: str = field(repr=False)
     kind: str = field(default=FRONT, init=False)
     organisation: None = field(default=None, init=False)
@@ -120,7 +122,7 @@ class FrontHandOver:
     def line(self) -> bytes:
         document = asdict(self)
         del document["kind"], document["organisation"]
-        for name in ("config", "folder", "certificate"):
+        for name in ("config", "folder"):
             document[name] = str(document[name])
         return json.dumps(document).encode()
 
@@ -128,7 +130,7 @@ class FrontHandOver:
     def read(cls, line: bytes) -> Self:
         document = _read(line)
         document["routes"] = Routes(**document["routes"])
-        document["folder"], document["certificate"] = Path(document["folder"]), Path(document["certificate"])
+        document["folder"] = Path(document["folder"])
         return cls(**document)
 
 
@@ -144,6 +146,11 @@ def _read(line: bytes) -> dict[str, Any]:
 def place_of(folder: Path, worker: str, door: Door) -> Path:
     """The socket of a worker."""
     return folder / f"{worker}.{door.value}"
+
+
+def certificate_files(folder: Path) -> Iterator[Path]:
+    """Where the server's certificates are, the newest first; the first that is not there ends them."""
+    return (folder / f"tls-server-{number}.pem" for number in itertools.count())
 
 
 def copy_folder(address_book: Path, worker: str) -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import itertools
 import logging
 import os
 import secrets
@@ -35,6 +36,7 @@ from samdrift.processes.handover import (
     ReaderLogin,
     Routes,
     WorkerHandOver,
+    certificate_files,
     copy_folder,
     place_of,
 )
@@ -46,7 +48,6 @@ from samdrift.vault.registry import Registration
 from samdrift.vault.settings import VaultSettings
 from samdrift.wire.identifiers import ParticipantIdentifier
 
-_CERTIFICATE = "tls-server.pem"
 _LOGGER = logging.getLogger("samdrift")
 
 
@@ -79,7 +80,7 @@ class Hands:
         self.users.let_in(self._config.vaults.secrets / OPERATOR_KEYS)
         installed = self._keys.installed(OPERATOR_KEYS, KeyName.TLS_SERVER)
         if installed != self._shown:
-            self._write_certificate()
+            self._write_certificates()
             self._shown = installed
 
     def opening(self, vault: str) -> bytes | None:
@@ -115,11 +116,8 @@ class Hands:
     def to_front(self, doors: Sequence[Door], routes: Routes) -> Handed:
         """The addresses, and the server's key in a file of its own."""
         end_survivors(self.users.front())
-        certificate = self._folder / _CERTIFICATE
         sockets = [bound_socket(self._config, door) for door in doors]
-        handed = FrontHandOver(
-            self._file, tuple(doors), self._limits, self._folder, routes, certificate, self._password
-        )
+        handed = FrontHandOver(self._file, tuple(doors), self._limits, self._folder, routes, self._password)
         return Handed(handed.line(), sockets, self.users.front())
 
     def to_worker(
@@ -206,18 +204,21 @@ class Hands:
         _own(place, self.users.front())
         return sock
 
-    def _write_certificate(self) -> None:
-        """The server's key under another password than that of the key store, which opens more than it."""
-        file, password = self._keys.tls_server(OPERATOR_KEYS)
-        data = file.read_bytes()
-        key = encode_key(decode_key(data, password.encode()), self._password.encode())
-        chain = encode_certificates(tuple(x509.load_pem_x509_certificates(data)))
-        draft = self._folder / f".{_CERTIFICATE}"
-        draft.unlink(missing_ok=True)
-        draft.touch(0o600)
-        draft.write_bytes(key + chain)
-        _own(draft, self.users.front())
-        draft.replace(self._folder / _CERTIFICATE)
+    def _write_certificates(self) -> None:
+        """The server's keys under another password than that of the key store, which opens more than them."""
+        places = certificate_files(self._folder)
+        for (file, password), place in zip(self._keys.tls_servers(OPERATOR_KEYS), places, strict=False):
+            data = file.read_bytes()
+            key = encode_key(decode_key(data, password.encode()), self._password.encode())
+            chain = encode_certificates(tuple(x509.load_pem_x509_certificates(data)))
+            draft = place.with_name(f".{place.name}")
+            draft.unlink(missing_ok=True)
+            draft.touch(0o600)
+            draft.write_bytes(key + chain)
+            _own(draft, self.users.front())
+            draft.replace(place)
+        for surplus in itertools.takewhile(Path.exists, places):
+            surplus.unlink()
 
 
 def _own(path: Path, user: UnixUser | None) -> None:

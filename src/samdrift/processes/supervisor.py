@@ -26,7 +26,7 @@ from samdrift.contracts.principals import Role
 from samdrift.installation.control import control_folder, controlled
 from samdrift.installation.databasecare import cared_for
 from samdrift.installation.expiry import Expiries, watching
-from samdrift.installation.listeners import Door, address_of
+from samdrift.installation.listeners import ROLES, Door, address_of
 from samdrift.installation.operator import vault_settings
 from samdrift.installation.unlocking import UNLOCK, unlocking
 from samdrift.keystore.durablefiles import private_folder
@@ -76,7 +76,7 @@ async def supervising(config: Config, roles: frozenset[Role]) -> AsyncIterator[N
         users = Users(config.isolation, config.vaults)
         readers = Readers(settings, keys)
         hands = Hands(config, gate, keys, folder, users, readers)
-        house = _House(config, roles & _configured(config), gate, hands, readers)
+        house = _House(config, roles & config.roles, gate, hands, readers)
         stack.push_async_callback(house.stop)
         await house.start()
         await stack.enter_async_context(
@@ -117,11 +117,9 @@ class _House:
         self._workers: dict[str, _Kept] = {}
         self._routes = Routes()
         self._starting = asyncio.Semaphore(os.cpu_count() or 1)
-        self._message_services = {
-            one.identifier for one in config.organisations if Role.MESSAGE_SERVICE in one.roles
-        }
+        self._named = {(one.identifier, role) for one in config.organisations for role in one.roles}
         doors = [door for door in Door if address_of(config, door) is not None]
-        self._doors = tuple(door for door in doors if _role_of(door) in {*roles, None})
+        self._doors = tuple(door for door in doors if ROLES.get(door) in {*roles, None})
         self._front = Child(
             FRONT,
             (*_COMMAND, FRONT),
@@ -277,15 +275,15 @@ class _House:
                 running[vault].tell((await self._readers.renew(vault)).line())
 
     def _doors_of(self, role: Role) -> tuple[Door, ...]:
-        return tuple(door for door in self._doors if _role_of(door) in (role, None))
+        return tuple(door for door in self._doors if ROLES.get(door) in (role, None))
 
     def _hosted(self) -> list[Registration]:
-        """Those that are served here, in a role that runs here; a message service only as configured."""
+        """Those that are served here, in a role that runs here; all but access points only as configured."""
         return [
             one
             for one in self._gate.registry.all()
             if one.role in self._roles
-            and (one.role is Role.ACCESS_POINT or one.organisation in self._message_services)
+            and (one.role is Role.ACCESS_POINT or (one.organisation, one.role) in self._named)
         ]
 
 
@@ -293,19 +291,7 @@ def _routes(hosted: list[Registration]) -> Routes:
     def names(role: Role) -> Mapping[str, str]:
         return {one.organisation.value: one.public_name for one in hosted if one.role is role}
 
-    return Routes(names(Role.ACCESS_POINT), names(Role.MESSAGE_SERVICE))
-
-
-def _configured(config: Config) -> frozenset[Role]:
-    there = {Role.ACCESS_POINT: config.access_point, Role.MESSAGE_SERVICE: config.message_service}
-    return frozenset(role for role, table in there.items() if table is not None)
-
-
-def _role_of(door: Door) -> Role | None:
-    """Return the role that answers there; ``None`` for all of them."""
-    if door is Door.METRICS:
-        return None
-    return Role.MESSAGE_SERVICE if door is Door.D else Role.ACCESS_POINT
+    return Routes({role.value: names(role) for role in Role})
 
 
 @contextlib.contextmanager

@@ -20,7 +20,7 @@ from samdrift.installation.databasecare import NotificationMetrics
 from samdrift.installation.expiry import Expiries, expiry_gauge, watching
 from samdrift.installation.listeners import Door, InnerDoors
 from samdrift.installation.metrics import metrics_application
-from samdrift.installation.operator import Parts, named_in_metrics, put_together
+from samdrift.installation.operator import Parts, connection_idle, named_in_metrics, put_together
 from samdrift.keystore.hsm.store import TokenKeyStore
 from samdrift.keystore.hsm.tokens import Tokens
 from samdrift.keystore.interface import KeyStore
@@ -46,7 +46,15 @@ async def working(
     vaults = config.vaults
     keys = TokenKeyStore(vaults.secrets, HandedUnlocker(handed.keys), _tokens(config, handed.pin))
     database = HandedDatabase(handed.database, handed.reader.name, handed.reader.password)
-    settings = VaultSettings(vaults.database, vaults.objects, vaults.secrets, vaults.seals, b"")
+    settings = VaultSettings(
+        vaults.database,
+        vaults.objects,
+        vaults.secrets,
+        vaults.seals,
+        b"",
+        connections=vaults.connections,
+        idle=connection_idle(config),
+    )
     only = [handed.vault] if handed.vault is not None else []
     metrics = CollectorRegistry()
     named = named_in_metrics(config)

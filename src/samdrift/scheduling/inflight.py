@@ -1,17 +1,161 @@
-"""Work that waits in the vaults and is done in the background: how much of one organisation at once."""
+"""Work that waits in the vaults and is done in the background: how much of one organisation at once.
+
+Fair turns for organisations whose vaults hold work.
+
+The queue itself is in the database. This decides only whose turn it is: every
+organisation with due work gets one turn before any gets a second one, so that
+one with a backlog cannot delay the others. A vault is opened when something is due in it
+and not to look: when something is due, the registry knows without it.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import heapq
 from abc import ABC, abstractmethod
 from collections import defaultdict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from datetime import datetime, timedelta
+from functools import partial
 
 from samdrift.contracts.clock import Clock
-from samdrift.contracts.errors import Temporary
-from samdrift.scheduling.dispatch import Dispatcher
+from samdrift.contracts.errors import NotServed, Temporary
 from samdrift.wire.identifiers import ParticipantIdentifier
+
+Turn = Callable[[ParticipantIdentifier], Awaitable[datetime | None]]
+"""Does a bounded amount of an organisation's due work; returns when more is due, ``None`` when none waits."""
+
+Due = Callable[[datetime], Awaitable[Iterable[tuple[ParticipantIdentifier, datetime]]]]
+"""Organisations in which something becomes due until then, and when."""
+
+_AFTER_FAILURE = timedelta(seconds=5)
+_AGAIN_AFTER = 1.0
+_AT_ONCE = 4
+"""Turns: one organisation whose vault is slow to open does not hold up the others."""
+
+
+class Dispatcher:
+    """Gives turns to organisations as work becomes due or is announced."""
+
+    def __init__(self, turn: Turn, clock: Clock, *, on_failure: Callable[[Exception], None]) -> None:
+        self._turn = turn
+        self._clock = clock
+        self._on_failure = on_failure
+        self._ready: dict[ParticipantIdentifier, None] = {}
+        self._due: list[tuple[datetime, str, ParticipantIdentifier]] = []
+        self._turns: dict[ParticipantIdentifier, asyncio.Task[None]] = {}
+        self._again: set[ParticipantIdentifier] = set()
+        """Organisations that get another turn, after the one that they have."""
+        self._left: set[ParticipantIdentifier] = set()
+        """Organisations that are not served here, until they are announced again."""
+        self._changed = asyncio.Event()
+
+    def wake(self, organisation: ParticipantIdentifier) -> None:
+        """Tell that the organisation may have work now."""
+        self._left.discard(organisation)
+        self._make_ready(organisation)
+        self._changed.set()
+
+    def wake_at(self, organisation: ParticipantIdentifier, when: datetime) -> None:
+        """Tell that the organisation has work that becomes due at ``when``."""
+        heapq.heappush(self._due, (when, organisation.value, organisation))
+        self._changed.set()
+
+    def expecting(self) -> set[ParticipantIdentifier]:
+        """Organisations that have work now, or will at a time that is known."""
+        return {*self._ready, *self._turns, *(organisation for _, _, organisation in self._due)}
+
+    async def run(self, due: Due, look_every: float = 30) -> None:
+        """Give turns until cancelled, several at once: to those that are woken and those that ``due`` names.
+
+        It is asked at the start, for what an earlier run left, and every ``look_every`` seconds,
+        however busy others are: a net under lost announcements.
+        """
+        clock = asyncio.get_running_loop().time
+        next_look = clock()
+        try:
+            while True:
+                if clock() >= next_look:
+                    next_look = clock() + (look_every if await self._look(due, look_every) else _AGAIN_AFTER)
+                self._begin_turns()
+                await self._wait(next_look - clock())
+        finally:
+            await self._end_turns()
+
+    async def _look(self, due: Due, ahead: float) -> bool:
+        """Take in what becomes due until the next look; false when that is not known now."""
+        now = self._clock()
+        try:
+            found = await due(now + timedelta(seconds=ahead))
+        except Exception as failure:
+            if not (isinstance(failure, Temporary) and failure.expected):
+                self._on_failure(failure)
+            return False
+        for organisation, when in found:
+            if organisation in self._left:
+                continue
+            if when <= now:
+                self._make_ready(organisation)
+            else:
+                self.wake_at(organisation, when)
+        return True
+
+    def _begin_turns(self) -> None:
+        while self._ready and len(self._turns) < _AT_ONCE:
+            organisation = next(iter(self._ready))
+            del self._ready[organisation]
+            turn = self._turns[organisation] = asyncio.create_task(self._give_turn(organisation))
+            turn.add_done_callback(partial(self._turn_ended, organisation))
+
+    def _turn_ended(self, organisation: ParticipantIdentifier, _: asyncio.Task[None]) -> None:
+        del self._turns[organisation]
+        if organisation in self._again:
+            self._again.remove(organisation)
+            self._ready[organisation] = None
+        self._changed.set()
+
+    async def _end_turns(self) -> None:
+        turns = list(self._turns.values())
+        for turn in turns:
+            turn.cancel()
+        await asyncio.gather(*turns, return_exceptions=True)
+
+    async def _give_turn(self, organisation: ParticipantIdentifier) -> None:
+        try:
+            due = await self._turn(organisation)
+        except Temporary as outage:
+            if not outage.expected:
+                self._on_failure(outage)
+            due = None if outage.announced else self._clock() + _AFTER_FAILURE
+        except NotServed:
+            due = None  # The gate has logged the denial.
+            self._left.add(organisation)
+        except Exception as failure:
+            self._on_failure(failure)
+            due = self._clock() + _AFTER_FAILURE
+        if due is not None:
+            self.wake_at(organisation, due)
+
+    async def _wait(self, most: float) -> None:
+        """Wait until there is news, something is due, a turn has ended, or ``most`` seconds have passed."""
+        if self._due:
+            most = min(most, (self._due[0][0] - self._clock()).total_seconds())
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(most):
+                await self._changed.wait()
+        self._changed.clear()
+        now = self._clock()
+        while self._due and self._due[0][0] <= now:
+            self._make_ready(heapq.heappop(self._due)[2])
+
+    def _make_ready(self, organisation: ParticipantIdentifier) -> None:
+        """Let it wait for a turn, behind all others; only when its present one is over, if it has one."""
+        if organisation in self._turns:
+            self._again.add(organisation)
+        else:
+            self._ready[organisation] = None
+
 
 Job = Callable[[], Awaitable[datetime | None]]
 """Does something that was claimed; returns when to try again, if that is known."""
@@ -40,7 +184,7 @@ class InFlight(ABC):
         """Claim and start up to ``room`` jobs; returns when more is due, ``None`` when none waits."""
 
     def room(self, organisation: ParticipantIdentifier) -> int:
-        """How many more jobs of the organisation may be in flight."""
+        """Return the number of further jobs of the organisation that may be in flight."""
         return self._parallel - len(self._flying[organisation])
 
     def busy(self) -> set[ParticipantIdentifier]:

@@ -1,6 +1,6 @@
 """Places that organisations share, so that one of them cannot take what the others need.
 
-Places are refused to whoever asks for too many, or waited for in fair turns.
+Places are refused to an organisation that asks for too many, or waited for in fair turns.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ class NoPlace(Temporary):
 
 
 class Places:
-    """So many at once, and so many of one organisation; whoever finds none is refused.
+    """A limit in all, and a limit for one organisation; a request that finds no place is refused.
 
     An organisation that has none gets one, however many the others have.
     """
@@ -43,9 +43,9 @@ class Places:
 
 
 class Turns:
-    """So many at once, in turns: each organisation that waits gets one place before any gets a second one.
+    """A limit with fair turns: each waiting organisation gets one place before any gets a second one.
 
-    Strangers have turns too, by what tells them apart.
+    Strangers have turns too, by what distinguishes them.
     """
 
     def __init__(self, places: int) -> None:
@@ -75,7 +75,7 @@ class Turns:
             raise
 
     def _give_back(self) -> None:
-        """Hand the place to whose turn it is; whoever has had one waits behind the others."""
+        """Hand the place to the next in turn; one that has had a place waits behind the others."""
         while self._waiting:
             organisation = next(iter(self._waiting))
             waiting = self._waiting.pop(organisation)

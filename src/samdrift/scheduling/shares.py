@@ -20,7 +20,7 @@ _MAX_REMEMBERED = 10_000
 class Shares:
     """Limit each organisation to a share of the time, with a burst that a normal request stays within.
 
-    Strangers have shares too, by what tells them apart.
+    Strangers have shares too, by what distinguishes them.
     """
 
     def __init__(self, share: float, burst: float) -> None:

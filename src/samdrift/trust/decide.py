@@ -32,7 +32,7 @@ from samdrift.trust.policy import ChainPolicy, RevocationMode
 from samdrift.wire.verdicts import CertificateVerdict, TrustReason
 
 CLOCK_TOLERANCE = timedelta(minutes=1)
-"""How much the clocks of a responder and this machine may differ."""
+"""Limit of the difference between the clocks of a responder and this machine."""
 
 _RULES = {
     RevocationMode.REQUIRED: REQUIRE_REVINFO,

@@ -2,7 +2,7 @@
 
 It is checked before it is put to use, since a wrong one is seen by others: a
 peer refuses what a certificate of another organisation signs, or encrypts for a
-key that nobody has. Every reason is told at once, so that one letter to the
+key that nobody has. All reasons are reported together, so that one letter to the
 issuer is enough.
 """
 
@@ -41,7 +41,7 @@ class KeyPurpose(StrEnum):
 
 
 class Flaw(StrEnum):
-    """A reason not to use a certificate; the value is what a person is told."""
+    """A reason not to use a certificate; the value is shown to people."""
 
     NO_KEY = "belongs to no key here that waits for its certificate"
     ANOTHER = "names another organisation"
@@ -94,7 +94,7 @@ class Expected:
     """Certificates that are installed here."""
     issuers: ChainPolicy
     used_from: datetime
-    """When it is to be used first."""
+    """Start of use."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 
 
 class RevocationMode(StrEnum):
-    """Which certificates of a path need proof that they are not revoked."""
+    """Certificates of a path that need proof that they are not revoked."""
 
     REQUIRED = "required"
     """Every one below the anchor."""
@@ -29,7 +29,7 @@ class KeyUse(StrEnum):
 
 
 KeyUses = tuple[frozenset[KeyUse], ...]
-"""From each set the issuer must allow at least one; an issuer that says nothing allows all."""
+"""Sets of usages: of each the issuer must allow at least one; an issuer that says nothing allows all."""
 
 SIGNS_AND_DECRYPTS: KeyUses = (frozenset({KeyUse.SIGN}), frozenset({KeyUse.ENCRYPT_KEYS}))
 """An access point's key: it signs what it sends and opens what it gets (component-accesspoint 3.1.5)."""

@@ -168,8 +168,11 @@ class AccessPointVault(Vault):
         return bool(waits)
 
     async def next_due(self) -> datetime | None:
-        """When the next transfer may be claimed, or ``None`` when none waits."""
-        due: datetime | None = (await self._work.look(_NEXT_DUE))[0][0]
+        """When the next transfer may be claimed, or ``None`` when none waits.
+
+        To have asked this and nothing else leaves no entry in the log.
+        """
+        due: datetime | None = (await self._work.peek(_NEXT_DUE))[0][0]
         return due
 
     async def events(self, after: int, limit: int) -> tuple[TransferEvent, ...]:

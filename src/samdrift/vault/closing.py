@@ -25,18 +25,29 @@ from samdrift.vault.database.migrations import Connection
 from samdrift.vault.registry import RegistrationState
 from samdrift.wire.identifiers import ParticipantIdentifier
 
+_RECORD_KEEPING = "SELECT (SELECT count(*) FROM {schema}.records), 0, (SELECT count(*) FROM {schema}.records)"
 _COUNTS = {
     Role.ACCESS_POINT: """
         SELECT (SELECT count(*) FROM {schema}.transfers) + (SELECT count(*) FROM {schema}.incoming),
                (SELECT count(*) FROM {schema}.transfers WHERE due_at IS NOT NULL)
-               + (SELECT count(*) FROM {schema}.incoming WHERE acknowledged_at IS NULL)
+               + (SELECT count(*) FROM {schema}.incoming WHERE acknowledged_at IS NULL),
+               0
     """,
     Role.MESSAGE_SERVICE: """
         SELECT (SELECT count(*) FROM {schema}.messages WHERE details IS NOT NULL)
                + (SELECT count(*) FROM {schema}.receipts),
-               (SELECT count(DISTINCT id) FROM {schema}.work)
+               (SELECT count(DISTINCT id) FROM {schema}.work),
+               0
     """,
+    Role.MESSAGE_CLIENT: _RECORD_KEEPING,
+    Role.GOVERNANCE: _RECORD_KEEPING,
 }
+"""Of each role: records, those under way, and public records that were not handed over.
+
+Message client and governance are an organisation's own store of what it sent, received and decided
+(architecture-sad 2), so that what closing would destroy there may be the only copy of a public record. Access
+point and message service pass on what others keep.
+"""
 _STOCK = """
 SELECT (SELECT count(*) FROM {schema}.bodies),
        (SELECT coalesce(max(sequence), 0) FROM {schema}.log
@@ -58,10 +69,14 @@ class Stock:
     vault: str
     state: RegistrationState
     records: int
-    """Messages and receipts of a message service, transfers and received envelopes of an access point."""
+    """Messages and receipts of a message service, transfers and received envelopes of an access point, public
+    records of message client and governance.
+    """
     bodies: int
     under_way: int
     """The number of unfinished things: to be sent, to be answered, to be fetched."""
+    not_handed_over: int
+    """The number of public records that are kept here and have not been handed over."""
     log_length: int
     log_hash: bytes
     exported: bool
@@ -98,7 +113,7 @@ class Closings:
         return tuple([await self._stock(*row) for row in found])
 
     async def _stock(self, role: str, vault: str, schema: str, state: str) -> Stock:
-        records, under_way = await self._row(_COUNTS[Role(role)], schema)
+        records, under_way, not_handed_over = await self._row(_COUNTS[Role(role)], schema)
         events = _word(AuditEvent.ORGANISATION_EXPORTED), _word(AuditEvent.ORGANISATION_SUSPENDED)
         bodies, exported, suspended = await self._row(_STOCK, schema, *events)
         head = await self._log_head(schema)
@@ -110,6 +125,7 @@ class Closings:
             records,
             bodies,
             under_way,
+            not_handed_over,
             head.sequence,
             head.hash,
             exported > suspended,

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import secrets
 from collections.abc import AsyncIterator, Callable, Collection, Hashable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import UTC, datetime
 from functools import partial
-from typing import Generic, Literal, NoReturn, Self, TypeVar, overload
+from typing import Any, Generic, Literal, NoReturn, Self, TypeVar, overload
 
 from samdrift.audit.entries import Happening, LogEntry
 from samdrift.audit.events import AuditEvent
 from samdrift.contracts.clock import Clock
-from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
+from samdrift.contracts.principals import ORGANISATIONS_OWN, Principal, PrincipalKind, Purpose, Role
 from samdrift.keystore.interface import DataKeys, KeyStore
 from samdrift.keystore.keyfiles import KeyFault, KeyStoreError
 from samdrift.scheduling.signals import Signals
@@ -22,6 +23,7 @@ from samdrift.vault import logbook
 from samdrift.vault.accesspoint import AccessPointVault
 from samdrift.vault.announcing import Announcements
 from samdrift.vault.bodies import Shelf
+from samdrift.vault.database.capacity import ROOM, Capacity
 from samdrift.vault.database.pool import Login, Pool
 from samdrift.vault.database.server import Database
 from samdrift.vault.database.session import Row, Session, Statement
@@ -33,7 +35,8 @@ from samdrift.vault.openkeys import open_keys
 from samdrift.vault.portability.arrival import Arrival
 from samdrift.vault.portability.departure import Departure
 from samdrift.vault.portability.snapshot import snapshot
-from samdrift.vault.registry import LOGIN_SECRET, Registration, Registry
+from samdrift.vault.recordkeeping import GovernanceVault, MessageClientVault
+from samdrift.vault.registry import DUE_MOMENTS, LOGIN_SECRET, Registration, Registry
 from samdrift.vault.sealing import Sealer
 from samdrift.vault.settings import VaultSettings
 from samdrift.vault.transferdesk import TransferDesk
@@ -49,8 +52,18 @@ _WITHOUT_READER = """
 SELECT vault FROM registrations WHERE reader IS NULL
 UNION ALL SELECT NULL FROM installation WHERE reader IS NULL
 """
+_VAULTS: Mapping[Role, type[Vault]] = {
+    Role.ACCESS_POINT: AccessPointVault,
+    Role.MESSAGE_SERVICE: MessageServiceVault,
+    Role.MESSAGE_CLIENT: MessageClientVault,
+    Role.GOVERNANCE: GovernanceVault,
+}
+"""The opened vault in each role."""
 _OF_MOVES = frozenset({Purpose.EXPORT, Purpose.IMPORT})
 """Purposes for which only a worker opens a vault, also of a suspended organisation."""
+_UNKNOWN_ROOM = 1 << 20
+"""Connections that the server has room for, until it has been asked."""
+_LOGGER = logging.getLogger("samdrift")
 
 
 def _now() -> datetime:
@@ -85,7 +98,11 @@ class Gate:
         self._clock = clock
         self._keys = keys
         self._objects = Objects(settings.objects)
-        self._pool = Pool(settings.connections, settings.connections_per_vault, settings.idle, self._log_in)
+        self._settings = settings
+        self._server_room = _UNKNOWN_ROOM
+        self._missing = 0
+        first = Capacity.of(0, _UNKNOWN_ROOM)
+        self._pool = Pool(first.most, settings.connections_per_vault, first.idle, self._log_in)
         self._operator = database.registry()
         self._wakeups = Wakeups(database.registry_session, self.registry, self._pool.owns, database.revive)
         self._announcements = Announcements(partial(self._run, self._operator))
@@ -117,6 +134,7 @@ class Gate:
         try:
             gate = cls(database, settings, roles, clock, keys, only)
             await gate._wakeups.start()
+            await gate._measure()
             gate._announcements.start()
         except BaseException:
             await database.stop()
@@ -160,12 +178,30 @@ class Gate:
 
     @overload
     def open(
+        self,
+        principal: Principal,
+        organisation: ParticipantIdentifier,
+        role: Literal[Role.MESSAGE_CLIENT],
+        purpose: Purpose,
+    ) -> AbstractAsyncContextManager[MessageClientVault]: ...
+
+    @overload
+    def open(
+        self,
+        principal: Principal,
+        organisation: ParticipantIdentifier,
+        role: Literal[Role.GOVERNANCE],
+        purpose: Purpose,
+    ) -> AbstractAsyncContextManager[GovernanceVault]: ...
+
+    @overload
+    def open(
         self, principal: Principal, organisation: ParticipantIdentifier, role: Role, purpose: Purpose
-    ) -> AbstractAsyncContextManager[AccessPointVault | MessageServiceVault, bool | None]: ...
+    ) -> AbstractAsyncContextManager[Vault, bool | None]: ...
 
     def open(
         self, principal: Principal, organisation: ParticipantIdentifier, role: Role, purpose: Purpose
-    ) -> AbstractAsyncContextManager[AccessPointVault | MessageServiceVault]:
+    ) -> AbstractAsyncContextManager[Any]:
         """Open the organisation's vault for one unit of work.
 
         Everything done in it is committed when the block ends and rolled back
@@ -176,9 +212,7 @@ class Gate:
         """
         reason = Reason(principal, purpose, self._clock)
         allowed = _may(principal, organisation, purpose)
-        if role is Role.ACCESS_POINT:
-            return Opening(partial(self._admit, AccessPointVault, organisation, role, reason, allowed))
-        return Opening(partial(self._admit, MessageServiceVault, organisation, role, reason, allowed))
+        return Opening(partial(self._admit, _VAULTS[role], organisation, role, reason, allowed))
 
     @overload
     def worker(self, name: str, role: Literal[Role.ACCESS_POINT]) -> WorkerGate[AccessPointVault]: ...
@@ -186,11 +220,15 @@ class Gate:
     @overload
     def worker(self, name: str, role: Literal[Role.MESSAGE_SERVICE]) -> WorkerGate[MessageServiceVault]: ...
 
-    def worker(self, name: str, role: Role) -> WorkerGate[AccessPointVault] | WorkerGate[MessageServiceVault]:
+    @overload
+    def worker(self, name: str, role: Literal[Role.MESSAGE_CLIENT]) -> WorkerGate[MessageClientVault]: ...
+
+    @overload
+    def worker(self, name: str, role: Literal[Role.GOVERNANCE]) -> WorkerGate[GovernanceVault]: ...
+
+    def worker(self, name: str, role: Role) -> WorkerGate[Any]:
         """Return this gate for one worker of the platform, which the logs call ``name``, in one role."""
         principal = Principal(PrincipalKind.WORKER, name)
-        if role is Role.ACCESS_POINT:
-            return WorkerGate(lambda organisation, purpose: self.open(principal, organisation, role, purpose))
         return WorkerGate(lambda organisation, purpose: self.open(principal, organisation, role, purpose))
 
     @asynccontextmanager
@@ -238,6 +276,17 @@ class Gate:
         """Vaults in which another process stored something, as it happens."""
         return self._wakeups.listen()
 
+    async def due(self, role: Role, until: datetime) -> list[tuple[ParticipantIdentifier, datetime]]:
+        """Return organisations whose vault in ``role`` has something that becomes due until then, and when.
+
+        The registry knows: no vault is opened.
+        """
+        rows = await self._wakeups.ask(DUE_MOMENTS, until)
+        hosted = {
+            one.vault: one.organisation for one in self.registry.all() if one.role is role and one.active
+        }
+        return [(hosted[vault], when) for vault, when in rows if vault in hosted]
+
     async def operator_log(self, event: AuditEvent, **facts: str) -> None:
         """Write an event that belongs to no hosted organisation in the operator's log."""
         await self._append(self._operator, Happening(self._clock(), event, "platform", "", facts))
@@ -248,7 +297,7 @@ class Gate:
         organisation: ParticipantIdentifier,
         event: AuditEvent,
         facts: Mapping[str, str],
-        roles: Sequence[Role] = (Role.MESSAGE_SERVICE, Role.ACCESS_POINT),
+        roles: Sequence[Role] = ORGANISATIONS_OWN,
     ) -> bool:
         """Write what was done about an organisation in its own log, also while it is suspended.
 
@@ -325,12 +374,34 @@ class Gate:
         raise VaultDenied
 
     def _forget(self) -> None:
-        """Keep no key of a vault that is hosted no more."""
+        """Keep no key of a vault that is hosted no more, and connections for those that are."""
         hosted = {one.vault for one in self.registry.all()}
+        self._adjust(sum(one.role in self._roles for one in self.registry.all()))
         for vault in self._hosted - hosted:
             self._rooms.pop(vault, None)
             self._keys.forget(vault)
         self._hosted = hosted
+
+    async def _measure(self) -> None:
+        """Find out how many connections the server has room for."""
+        ((self._server_room,),) = await self._wakeups.ask(ROOM)
+        self._forget()
+
+    def _adjust(self, vaults: int) -> None:
+        """Have as many connections as suit the vaults; warn where the server has no room for them."""
+        wanted = self._settings
+        capacity = Capacity.of(vaults, self._server_room, wanted.connections, wanted.idle)
+        self._pool.most, self._pool.idle = capacity.most, capacity.idle
+        if capacity.missing > self._missing:
+            _LOGGER.warning(
+                "database: for %d vaults the server lacks room for %d connections: raise its max_connections"
+                " by that, or set vaults.connections to %d; an embedded server is started with room"
+                " enough once all processes have been stopped",
+                vaults,
+                capacity.missing,
+                capacity.most,
+            )
+        self._missing = capacity.missing
 
     async def _tell(self, organisation: ParticipantIdentifier) -> None:
         self.news.notify(organisation)

@@ -28,7 +28,7 @@ _LIMITS = {
     "work_mem": "8MB",
     "hash_mem_multiplier": "1",
     "max_parallel_workers_per_gather": "0",
-    "timezone": "UTC",
+    "TimeZone": "UTC",
     # Every question that a vault asks has an index. The planner is to take it also while it
     # still believes that a queue is short.
     "enable_seqscan": "off",
@@ -86,8 +86,7 @@ async def bound(connection: Connection, login: str, schema: str, connections: in
     if await _rows(connection, _LOGIN, login) != [(connections, True)]:
         limit = sql.SQL("ALTER ROLE {} LOGIN CONNECTION LIMIT {}")
         await connection.execute(limit.format(sql.Identifier(login), sql.Literal(connections)))
-    ((may,),) = await _rows(connection, "SELECT has_parameter_privilege('temp_file_limit', 'SET')")
-    wanted = {**_LIMITS, **(_FIRM if may else {}), "search_path": schema}
+    wanted = await wanted_settings(connection) | {"search_path": schema}
     found = dict(await _rows(connection, _SETTINGS, login))
     if False in found:
         in_database = sql.SQL("ALTER ROLE {} IN DATABASE {} RESET ALL")
@@ -103,6 +102,12 @@ async def bound(connection: Connection, login: str, schema: str, connections: in
             await connection.execute(
                 setting.format(sql.Identifier(login), sql.Identifier(name), sql.Literal(value))
             )
+
+
+async def wanted_settings(connection: Connection) -> dict[str, str]:
+    """Return the settings that every login has, besides its schema; those that may be set here."""
+    ((may,),) = await _rows(connection, "SELECT has_parameter_privilege('temp_file_limit', 'SET')")
+    return {**_LIMITS, **(_FIRM if may else {})}
 
 
 async def members(connection: Connection, group: str) -> list[str]:

@@ -433,8 +433,11 @@ class MessageServiceVault(SessionKeys):
         self._work.arrange(_FINISH, kind.value, record_id)
 
     async def next_due(self) -> datetime | None:
-        """When the next work may be claimed, or ``None`` when none waits."""
-        due: datetime | None = (await self._work.look(_NEXT_DUE))[0][0]
+        """When the next work may be claimed, or ``None`` when none waits.
+
+        To have asked this and nothing else leaves no entry in the log.
+        """
+        due: datetime | None = (await self._work.peek(_NEXT_DUE))[0][0]
         return due
 
     async def cursor(self, name: str) -> int:

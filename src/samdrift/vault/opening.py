@@ -1,4 +1,4 @@
-"""The common part of both roles' vaults: one opening is one unit of work."""
+"""The common part of the vaults of all roles: one opening is one unit of work."""
 
 from __future__ import annotations
 
@@ -146,8 +146,8 @@ class Vault:
         before = self._reason.clock() - _LEFT_BEHIND
         stored = await shelf.objects.under(shelf.vault)
         names = {shelf.body_id(one.name): one.name for one in stored if one.modified < before}
-        known = {body_id for (body_id,) in await self._work.look(_KNOWN_BODIES, list(names))}
-        lost = names.keys() - known
+        asked = await self._work.peek(_KNOWN_BODIES, list(names)) if names else []
+        lost = names.keys() - {body_id for (body_id,) in asked}
         if lost:
             self._work.use()
         for body_id in lost:

@@ -27,6 +27,7 @@ from samdrift.vault.database import migrations
 from samdrift.vault.database.cluster import check_server
 from samdrift.vault.database.server import ADMINISTRATOR, Database
 from samdrift.vault.errors import UnknownRecord, VaultRefused, VaultUnavailable
+from samdrift.vault.inorder import out_of_order
 from samdrift.vault.objects import Objects
 from samdrift.vault.openkeys import open_keys
 from samdrift.vault.registry import (
@@ -99,6 +100,7 @@ class Provisioner:
             await rights.harden(self._connection)
             await self._run("CREATE SCHEMA IF NOT EXISTS registry")
             await migrations.migrate(self._connection, "registry", migrations.REGISTRY)
+            await rights.let_owners_keep_moments(self._connection, self._database)
             if not await self._rows("SELECT FROM registry.installation"):
                 channel = _name("c")
                 await self._rows("INSERT INTO registry.installation (channel) VALUES (%s)", channel)
@@ -107,10 +109,9 @@ class Provisioner:
             await self._run("CREATE SCHEMA IF NOT EXISTS {}", rights.WORKERS_REGISTRY)
             await migrations.migrate(self._connection, rights.WORKERS_REGISTRY, migrations.WORKERS)
             await migrations.allow(self._connection, rights.WORKERS_REGISTRY, self._database.worker_group)
-            for role, schema, login in await self._rows(
-                "SELECT role, schema, login FROM registry.registrations"
-            ):
-                await migrations.migrate(self._connection, schema, migrations.VAULT[Role(role)])
+            for role, schema, login in await out_of_order(self._connection, self._database):
+                await rights.join_owners(self._connection, self._database, _owner(schema))
+                await migrations.migrate(self._connection, schema, migrations.VAULT[role])
                 await migrations.allow(self._connection, schema, login)
                 await rights.join(self._connection, self._database.vault_group, login)
                 await logins.bound(self._connection, login, schema)
@@ -335,6 +336,7 @@ class Provisioner:
         owner = _owner(schema)
         await self._run("CREATE ROLE {} NOLOGIN", owner)
         await self._run("GRANT {} TO CURRENT_USER WITH INHERIT TRUE, SET TRUE", owner)
+        await rights.join_owners(self._connection, self._database, owner)
         await rights.make_vault_login(self._connection, self._database, schema, login, password)
 
     async def _begin_log(self, schema: str, log_id: str, channel: str) -> None:

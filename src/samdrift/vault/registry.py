@@ -21,6 +21,9 @@ REGISTRATIONS = """
 SELECT organisation, role, state, vault, login, secret, channel FROM registrations ORDER BY organisation, role
 """
 
+DUE_MOMENTS = "SELECT vault, due_at FROM due_moments($1)"
+"""Vaults in which something becomes due until then, and when (sql/moments-1.sql)."""
+
 
 class RegistrationState(StrEnum):
     """Whether an organisation's vault may be opened."""

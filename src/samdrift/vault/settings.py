@@ -22,12 +22,14 @@ class VaultSettings:
     seals: Path
     """A folder that no backup contains: what is destroyed in it makes older copies unreadable."""
     passphrase: bytes = field(repr=False)
-    connections: int = 64
-    """Most database connections of one process, over all vaults."""
+    vaults: int = 0
+    """Vaults that are expected, for which an embedded server is started with room enough."""
+    connections: int | None = None
+    """Most database connections of one process, over all vaults; by their number when it is ``None``."""
     connections_per_vault: int = 8
     """Most of them for one vault, so that one cannot starve the others."""
-    idle: timedelta = timedelta(seconds=20)
-    """How long an unused connection stays open."""
+    idle: timedelta | None = None
+    """How long an unused connection stays open; by the number of vaults when it is ``None``."""
     tokens: TokenSettings | None = None
     other_users: bool = False
     """Whether processes of other Unix users log in to the embedded PostgreSQL."""

@@ -12,6 +12,8 @@ from samdrift.vault.gate import Gate
 
 _WORKER = Principal(PrincipalKind.WORKER, "upkeep")
 _EVERY = timedelta(days=1)
+_BREATH = 0.1
+"""Seconds between two vaults: at a start others need the machine more."""
 
 
 async def keep_up(gate: Gate, role: Role, on_failure: Callable[[BaseException], None]) -> None:
@@ -25,6 +27,7 @@ async def keep_up(gate: Gate, role: Role, on_failure: Callable[[BaseException], 
             try:
                 async with gate.open(_WORKER, organisation, role, Purpose.MAINTAIN) as vault:
                     await vault.sweep()
+                await asyncio.sleep(_BREATH)
             except VaultLocked:
                 continue  # The next round will find it open.
             except VaultError as failure:

@@ -12,8 +12,8 @@ import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 from samdrift.contracts.principals import Role
-from samdrift.vault.database.session import Session
-from samdrift.vault.errors import VaultError
+from samdrift.vault.database.session import Row, Session, Value
+from samdrift.vault.errors import VaultError, VaultUnavailable
 from samdrift.vault.registry import REGISTRATIONS, Registration, Registry
 from samdrift.wire.identifiers import ParticipantIdentifier
 
@@ -53,7 +53,10 @@ class Wakeups:
         self._session: Session | None = None
         self._channels: dict[str, Hosted] = {}
         self._registrations_changed = ""
+        self._rows: list[Row] = []
+        """The registrations as they were read last."""
         self._listeners: set[_Listener] = set()
+        self._asking = asyncio.Lock()
         self._changed = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
@@ -76,6 +79,13 @@ class Wakeups:
         self._listeners.add(listener)
         return listener.heard()
 
+    async def ask(self, sql: str, *values: Value) -> list[Row]:
+        """Ask the registry on the connection that listens; :class:`VaultUnavailable` while there is none."""
+        async with self._asking:
+            if self._session is None:
+                raise VaultUnavailable
+            return (await self._session.run([(sql, values)]))[0]
+
     async def look_again(self) -> None:
         """Read the registry now, on a connection of its own: news of what changed may still be on its way."""
         session = await self._log_in()
@@ -84,6 +94,7 @@ class Wakeups:
         finally:
             session.close()
         self._registry.replace(map(Registration.from_row, rows))
+        self._rows = []  # What is listened to is behind until the next refresh.
 
     async def _keep(self) -> None:
         while True:
@@ -101,17 +112,23 @@ class Wakeups:
 
     async def _refresh(self) -> None:
         """Listen to every vault there is, and tell of those that may have spoken while nobody listened."""
+        async with self._asking:
+            await self._listen()
+
+    async def _listen(self) -> None:
         session = self._session
         if session is None or session.closed:
             session = self._session = await self._log_in()
             session.on_notification = self._notified
             session.on_close = self._changed.set
             self._channels = {}
-        _, ((self._registrations_changed,),), rows = await session.run(
+        elif (await session.run([(REGISTRATIONS, ())]))[0] == self._rows:
+            return
+        _, ((self._registrations_changed,),), self._rows = await session.run(
             [(_LISTEN, ()), (_REGISTRY_CHANNEL, ()), (REGISTRATIONS, ())]
         )
         before = self._channels.keys()
-        self._registry.replace(Registration.from_row(row) for row in rows)
+        self._registry.replace(Registration.from_row(row) for row in self._rows)
         known = self._registry.all()
         self._channels = {one.channel: (one.organisation, one.role) for one in known if one.active}
         for channel in self._channels.keys() - before:

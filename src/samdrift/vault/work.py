@@ -10,7 +10,7 @@ has one of its own where none says what was seen or done in it.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 from samdrift.audit.entries import Happening
 from samdrift.vault.announcing import WOKEN
@@ -85,11 +85,14 @@ class UnitOfWork:
         if self._session is not None or self._held:
             raise RuntimeError("a unit of work has begun already")
         self._used = True
-        session = await self._pool.borrow(self._login)
-        try:
-            return (await session.run([(sql, values)]))[0]
-        finally:
-            self._pool.give_back(self._login, session)
+        return await self._alone(sql, values)
+
+    async def peek(self, sql: str, *values: Value) -> list[Row]:
+        """Run a question that shows nothing of anybody: alone, it leaves no entry in the log."""
+        self.check_open()
+        if self._session is not None or self._held:
+            return await self.look(sql, *values)
+        return await self._alone(sql, values)
 
     def later(self, sql: str, *values: Value) -> None:
         """Run a statement whose rows nobody waits for, at the latest with the commit."""
@@ -152,6 +155,13 @@ class UnitOfWork:
         for action in self._afterwards:
             with contextlib.suppress(VaultUnavailable):
                 await action()
+
+    async def _alone(self, sql: str, values: Sequence[Value]) -> list[Row]:
+        session = await self._pool.borrow(self._login)
+        try:
+            return (await session.run([(sql, values)]))[0]
+        finally:
+            self._pool.give_back(self._login, session)
 
     @property
     def _entries(self) -> list[Happening]:

@@ -22,7 +22,7 @@ _WHOLE = frozenset({".*", "^.*$", "^.*", ".*$"})
 
 @dataclass(frozen=True, slots=True)
 class Naptr:
-    """A NAPTR record as DNS gives it (RFC 3403 4.1)."""
+    """A NAPTR record as DNS returns it (RFC 3403 4.1)."""
 
     order: int
     preference: int
@@ -52,7 +52,7 @@ def smp_address(records: Sequence[Naptr]) -> str:
     """
     usable = [r for r in records if r.flags.upper() == "U" and r.service.lower() == SERVICE.lower()]
     if not usable:
-        raise WireError(WireFault.STRUCTURE, "no record gives the address of an SMP", "NAPTR")
+        raise WireError(WireFault.STRUCTURE, "no record has the address of an SMP", "NAPTR")
     chosen = min(usable, key=lambda r: (r.order, r.preference))
     address = web_address(_substituted(chosen.regexp), "NAPTR")
     if "?" in address:

@@ -20,7 +20,7 @@ twice as long and gains nothing; a shorter code for 64 characters gains all ther
 
 _GZIP_WINDOW = zlib.MAX_WBITS | 16
 _PIECE = 1 << 18
-"""Most bytes that decompression brings out at once."""
+"""Limit of bytes per step of decompression."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +80,7 @@ class Compressor(Gzip):
 
 @dataclass(frozen=True, slots=True)
 class ExpansionLimits:
-    """How far gzip may expand: in all, and in relation to its own size once ``free_bytes`` came out."""
+    """Limits of gzip's expansion: in all, and in relation to its own size once ``free_bytes`` came out."""
 
     max_bytes: int
     max_ratio: int

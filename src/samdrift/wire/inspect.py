@@ -1,4 +1,4 @@
-"""Looks at a document of whatever kind, told by its root element, and gives the verdict on it."""
+"""Recognises a document by its root element, and returns the verdict on it."""
 
 from __future__ import annotations
 

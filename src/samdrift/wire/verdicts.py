@@ -22,7 +22,7 @@ class TrustReason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class CertificateVerdict:
-    """Whether a certificate is trusted under a policy at a time, and why."""
+    """Verdict on a certificate: trusted or not under a policy at a time, and why."""
 
     reason: TrustReason
     detail: str = ""

@@ -26,7 +26,7 @@ from samdrift.wire.identifiers import (
     ParticipantIdentifier,
 )
 from samdrift.wire.profile import AS4_1_0, AS4_1_2
-from samdrift.wire.smp.certpub import ENCRYPTION, SIGNING
+from samdrift.wire.smp import ENCRYPTION, SIGNING
 from tests.interop.java.program import JavaProgram
 from tests.pki import key
 

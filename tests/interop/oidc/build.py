@@ -1,4 +1,4 @@
-"""Installs the peer's packages in ``node_modules``, once per change of the lock.
+"""Installs a folder's packages of npm in its ``node_modules``, once per change of the lock.
 
 What has been installed is told by a stamp, so that later runs need neither npm nor a network.
 """
@@ -13,25 +13,25 @@ from pathlib import Path
 from tests.interop.tools import require, require_version
 
 HERE = Path(__file__).parent
-_LOCK = HERE / "package-lock.json"
-_INSTALLED = HERE / "node_modules" / "installed-from"
 _NODE = 20
 
 
-def install() -> None:
-    """Have the packages there; :class:`Unavailable` without Node.js or npm."""
+def install(folder: Path = HERE) -> None:
+    """Have the packages of ``folder`` there; :class:`Unavailable` without Node.js or npm."""
     require_version("node", "Node.js", "--version", r"v(\d+)", _NODE)
-    with open(HERE / "package.json") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not _INSTALLED.exists() or _INSTALLED.read_bytes() != _LOCK.read_bytes():
-            _npm()
+    lock, installed = folder / "package-lock.json", folder / "node_modules" / "installed-from"
+    with open(folder / "package.json") as locked:
+        fcntl.flock(locked, fcntl.LOCK_EX)
+        if not installed.exists() or installed.read_bytes() != lock.read_bytes():
+            _npm(folder)
+            shutil.copyfile(lock, installed)
 
 
-def _npm() -> None:
+def _npm(folder: Path) -> None:
     require("npm", "npm")
     installed = subprocess.run(
         ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"],
-        cwd=HERE,
+        cwd=folder,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -39,4 +39,3 @@ def _npm() -> None:
     )
     if installed.returncode:
         raise RuntimeError(f"npm could not install the peer:\n{installed.stdout}")
-    shutil.copyfile(_LOCK, _INSTALLED)

@@ -97,10 +97,10 @@ async def peer(installation: Installation, tmp_path_factory: pytest.TempPathFact
 
 
 @contextlib.asynccontextmanager
-async def running(told: dict[str, Any]) -> AsyncIterator[str]:
+async def running(told: dict[str, Any], program: str = "server.mjs") -> AsyncIterator[str]:
     """Run the peer; gives its issuer."""
     process = await asyncio.create_subprocess_exec(
-        "node", "server.mjs", cwd=HERE, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
+        "node", program, cwd=HERE, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
     )
     assert process.stdin is not None
     assert process.stdout is not None

@@ -12,6 +12,7 @@ from urllib.parse import urlencode
 import pytest
 
 from samdrift.client.keys import ClientKey
+from samdrift.config.organisations import host_of
 from samdrift.contracts.messages import Direction, MessageStatus
 from samdrift.contracts.principals import Role
 from samdrift.vault.registry import Registration
@@ -21,8 +22,10 @@ from tests.roles.messageclient import MessageClient
 from tests.roles.processes import Process, organisation
 from tests.roles.stage import Stage
 
-ALFA, BETA = organisation("alfa", "2120000101"), organisation("beta", "2120000102")
-PATIENCE = 120.0
+ALFA, BETA = organisation("alfa", "2120000101", tuple(Role)), organisation("beta", "2120000102", tuple(Role))
+PAGES = (Role.MESSAGE_CLIENT, Role.GOVERNANCE)
+"""The roles that persons reach."""
+PATIENCE = 300.0
 FIRST_USER = 400_000 + os.getpid() % 10_000 * 10_000
 """Of this run alone: an installation ends what runs as one of its users and is not its own."""
 ROOT = os.geteuid() == 0
@@ -75,6 +78,24 @@ def registration(member: Member, role: Role) -> Registration:
 def base_d(member: Member) -> str:
     assert member.config.message_service is not None
     return member.config.message_service.address_d
+
+
+def host_at(member: Member, role: Role) -> str:
+    """The host at which the organisation's people reach a role."""
+    own = next(one for one in member.config.organisations if one.identifier == member.organisation)
+    return host_of(own, role)
+
+
+async def visit(
+    house: House, member: Member, role: Role, path: str = "/health", host: str | None = None
+) -> web.Answer:
+    """Ask at the address of a role, at the organisation's host or at another one."""
+    config = member.config
+    table = config.message_client if role is Role.MESSAGE_CLIENT else config.governance
+    assert table is not None
+    url = f"https://{table.listen.host}:{table.listen.port}{path}"
+    named = host_at(member, role) if host is None else host
+    return await web.call(web.tls(config.inner_issuers), "GET", url, None, {"host": named})
 
 
 async def client(house: House, member: Member) -> MessageClient:

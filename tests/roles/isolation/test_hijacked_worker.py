@@ -195,8 +195,13 @@ async def test_what_a_worker_leaves_behind_stops_nobody_and_ends_with_it(house: 
         as_worker(house, house.alfa, role, _PLANTS_AMONG_OBJECTS, objects, victim, elsewhere)
         planted.append(objects)
         as_worker(house, house.alfa, role, _SURVIVES)
-        former = set(running_as(users[role]))
-        assert len(former) > 2
+        user = users[role]
+
+        async def survived(user: int = user) -> set[int] | None:
+            running = set(running_as(user))
+            return running if len(running) > 2 else None
+
+        former = await until(survived, "what the worker has started runs without it", PATIENCE)
         os.kill(house.worker(house.alfa, role), signal.SIGKILL)
         await exchanged(house.beta, agency)
 

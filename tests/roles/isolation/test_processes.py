@@ -18,7 +18,16 @@ from samdrift.installation.operator import vault_settings
 from samdrift.installation.unlocking import UNLOCK
 from samdrift.vault.database.session import Session
 from samdrift.vault.openkeys import open_keys
-from tests.roles.isolation.house import PATIENCE, House, client, exchanged, registration
+from tests.roles.isolation.house import (
+    PAGES,
+    PATIENCE,
+    House,
+    client,
+    exchanged,
+    host_at,
+    registration,
+    visit,
+)
 from tests.roles.member import MT, until
 from tests.roles.messageclient import document
 from tests.unit.cli.commandline import samdrift
@@ -52,6 +61,43 @@ async def test_message_clients_send_and_read_with_tokens_of_their_organisation(h
     assert answer.status == 400, "a token of the one sends nothing for the other"
 
 
+async def test_persons_reach_their_organisation_by_its_host_and_only_where_it_has_the_role(
+    house: House,
+) -> None:
+    for member in (house.alfa, house.beta):
+        for role in PAGES:
+            assert (await visit(house, member, role)).status == 204
+    swapped = await visit(house, house.alfa, PAGES[0], host=host_at(house.alfa, PAGES[1]))
+    nobodys = await visit(house, house.alfa, PAGES[0], host="eksjo.meddelanden.localhost")
+    elsewhere = await visit(house, house.alfa, PAGES[0], path="/elsewhere")
+    assert swapped.status == 404
+    assert (nobodys, nobodys.headers) == (elsewhere, elsewhere.headers) == (swapped, swapped.headers)
+
+
+async def test_a_suspended_organisations_pages_say_that_it_is_to_be_asked_again(house: House) -> None:
+    config = house.process.config_file
+    word = ("--config", config, "--by", "anna", "--why", "test", "--role", "mk")
+    name = house.alfa.organisation.value
+    suspended = await asyncio.to_thread(samdrift, "org", "suspend", name, *word)
+    assert suspended.status == 0, suspended.complaints
+    try:
+
+        async def later() -> bool | None:
+            return True if (await visit(house, house.alfa, PAGES[0])).status == 503 else None
+
+        await until(later, "the message client is suspended", PATIENCE)
+        assert (await visit(house, house.alfa, PAGES[1])).status == 204, "in the other role it is served"
+        assert (await visit(house, house.beta, PAGES[0])).status == 204
+    finally:
+        resumed = await asyncio.to_thread(samdrift, "org", "resume", name, *word)
+    assert resumed.status == 0, resumed.complaints
+
+    async def again() -> bool | None:
+        return True if (await visit(house, house.alfa, PAGES[0])).status == 204 else None
+
+    await until(again, "the message client serves again", PATIENCE)
+
+
 async def test_one_that_is_killed_keeps_only_its_own_organisation_waiting(house: House) -> None:
     """In each role; what is sent to it meanwhile is told to come again, and nothing is lost."""
     agency = house.stage.agency
@@ -64,13 +110,15 @@ async def test_one_that_is_killed_keeps_only_its_own_organisation_waiting(house:
         assert await house.beta.ends(waiting[1], within=PATIENCE) is MessageStatus.ACCEPTED
         assert await house.beta.ends(waiting[0], Direction.IN) is MessageStatus.NEW
         assert await house.alfa.ends(waiting[1], Direction.IN) is MessageStatus.NEW
+        name = f"{role.value} of {house.alfa.organisation}"
+
+        async def again(name: str = name, victim: int = victim) -> bool | None:
+            return True if house.processes()[name] != victim else None
+
+        await until(again, "the worker serves again", PATIENCE)
         now = house.processes()
-        changed = {name for name in now if now[name] != others[name]}
-        assert changed == {f"{role.value} of {house.alfa.organisation}"}
-        assert (
-            f"{role.value} of {house.alfa.organisation}: ended with status -9"
-            in house.process.log.read_text()
-        )
+        assert {one for one in now if now[one] != others[one]} == {name}
+        assert f"{name}: ended with status -9" in house.process.log.read_text()
 
 
 async def test_while_a_worker_is_away_its_clients_are_told_to_come_again(house: House) -> None:
@@ -83,7 +131,9 @@ async def test_while_a_worker_is_away_its_clients_are_told_to_come_again(house: 
     polled = await (await house.beta.interface_c()).poll()
     listed = await token.list()
     assert (posted.answer.status, polled.status, listed.status) == (503, 503, 503)
-    for answer in (posted.answer, polled, listed):
+    pages = [await visit(house, house.beta, role) for role in PAGES]
+    assert [page.status for page in pages] == [503, 503]
+    for answer in (posted.answer, polled, listed, *pages):
         assert int(answer.headers["retry-after"]) > 0
     assert polled.document()["title"] == "unavailable"
 
@@ -91,6 +141,13 @@ async def test_while_a_worker_is_away_its_clients_are_told_to_come_again(house: 
         return True if (await token.list()).status == 200 else None
 
     await until(again, "interface D answers again", PATIENCE)
+
+    async def all_again() -> bool | None:
+        return (
+            True if [(await visit(house, house.beta, role)).status for role in PAGES] == [204, 204] else None
+        )
+
+    await until(all_again, "the pages answer again", PATIENCE)
     await exchanged(house.alfa, house.beta)
 
 
@@ -110,7 +167,7 @@ async def test_metrics_are_those_of_all_and_tell_the_memory_of_each_kind(house: 
         return now if now.get(name, 0) >= before.get(name, 0) + 4 else None
 
     after = await until(counted, "both access points have counted", PATIENCE)
-    for kind, number in (("front", 1), ("nobody", 1), ("ap", 2), ("mt", 2)):
+    for kind, number in (("front", 1), ("nobody", 1), ("ap", 2), ("mt", 2), ("mk", 2), ("gov", 2)):
         assert after["samdrift_processes", kind] == number
         memory = [after["samdrift_process_memory_bytes", kind, measure] for measure in ("pss", "rss")]
         assert number * 20e6 < memory[0] <= memory[1] < number * 500e6
@@ -125,7 +182,7 @@ async def test_all_logins_get_new_passwords_and_every_process_goes_on(house: Hou
     former = await readers_connected(house)
     assert len(former) == len(before) - 1, "all but the front hear by one of their own what is new"
     ended = await asyncio.to_thread(samdrift, "database", "rotate-logins", "--config", config)
-    assert (ended.status, ended.output) == (0, "11 logins have a new password\n"), ended.complaints
+    assert (ended.status, ended.output) == (0, "19 logins have a new password\n"), ended.complaints
 
     async def hear_again() -> bool | None:
         found = await readers_connected(house)

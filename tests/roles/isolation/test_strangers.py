@@ -14,7 +14,7 @@ from samdrift.installation.operator import running
 from samdrift.keystore.durablefiles import private_folder
 from tests.roles import web
 from tests.roles.interfacec import InterfaceC
-from tests.roles.isolation.house import House, base_d, client, registration
+from tests.roles.isolation.house import PAGES, House, base_d, client, host_at, registration, visit
 from tests.roles.member import AP, MT
 from tests.roles.messageclient import MESSAGES
 
@@ -64,6 +64,11 @@ async def strangers_see(house: House) -> dict[str, tuple[object, ...]]:
             seen[f"D {path}"] = told(await web.call(tls, "GET", base_d(alfa) + path))
         answer = await web.call(tls, "POST", f"{base_d(alfa)}/v1/oauth2/{issuer}/token", b"x=y")
         seen[f"D token of {issuer}"] = told(answer)
+    for role in PAGES:
+        for named in (host_at(alfa, role), host_at(house.beta, role), "eksjo.localhost", "", "a.localhost b"):
+            for path in ("/health", "/", "/v1/messages"):
+                answer = await visit(house, alfa, role, path, named)
+                seen[f"{role} {named} {path}"] = told(answer)
     return seen
 
 

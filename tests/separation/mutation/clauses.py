@@ -90,7 +90,7 @@ CLAUSES = (
     ),
     Mutant(
         "nobody is reported for what a stranger sends in its name",
-        "accesspoint/conformity.py",
+        "accesspoint/refusals.py",
         "(in_organisations_log or AUTHENTICATED.items() <= facts.items())",
         "True",
         (f"{_CONFORMITY}::test_a_stranger_in_the_operators_log_is_no_peer",),
@@ -104,7 +104,7 @@ CLAUSES = (
     ),
     Mutant(
         "a peer that does not conform raises an alarm",
-        "accesspoint/conformity.py",
+        "accesspoint/refusals.py",
         "return count.refusals == self._alarm_at",
         "return False",
         (f"{_CONFORMITY}::test_an_alarm_is_raised_once_per_period_and_peer",),

@@ -59,14 +59,14 @@ CUSTODY = (
     ),
     Mutant(
         "a passphrase that repeats itself is refused",
-        "keystore/passphrases.py",
+        "keystore/custody.py",
         "    if _unpredictable(_period(text)) < _UNPREDICTABLE:\n",
         "    if False:\n",
         (f"{_CUSTODY}::test_a_passphrase_that_everybody_would_try_is_refused_with_the_reason",),
     ),
     Mutant(
         "a passphrase of obvious words is refused",
-        "keystore/passphrases.py",
+        "keystore/custody.py",
         "    if left < _UNPREDICTABLE:\n",
         "    if False:\n",
         (f"{_CUSTODY}::test_a_passphrase_that_everybody_would_try_is_refused_with_the_reason",),
@@ -87,7 +87,7 @@ CUSTODY = (
     ),
     Mutant(
         "two custodians accept that marks are lost",
-        "cli/org/lostmarks.py",
+        "cli/org/keybackup.py",
         "        await two_persons(place.installation, matter, persons)\n",
         "",
         (f"{_COMMANDS}::test_marks_that_a_restore_has_lost_are_shown_and_two_custodians_accept_them",),

@@ -175,7 +175,7 @@ DATABASE = (
     Mutant(
         "a vault's login alone may run its functions",
         "vault/database/migrations.py",
-        '"REVOKE ALL ON ALL FUNCTIONS IN SCHEMA {schema} FROM PUBLIC",\n'
+        '"REVOKE ALL ON ALL FUNCTIONS IN SCHEMA {schema} FROM PUBLIC, {login}",\n'
         '        "GRANT USAGE ON SCHEMA {schema} TO {login}",',
         '"GRANT USAGE ON SCHEMA {schema} TO PUBLIC",',
         (f"{_DATABASE}::test_no_function_of_another_vault_can_be_run",),
@@ -641,7 +641,7 @@ SESSION_KEYS = (
     ),
     Mutant(
         "no path has a name that the schema does not have",
-        "wire/xml/schema/model.py",
+        "wire/xml/schema.py",
         "            if one.tag not in self.names:\n                break\n",
         "",
         ("tests/unit/wire/xml/schema/test_check.py",),

@@ -36,7 +36,7 @@ INTERFACE_A = (
     ),
     Mutant(
         "the Body of a signal is ignored",
-        "wire/wssec/document.py",
+        "wire/wssec/signature.py",
         "    messaging, security = _blocks(header)\n",
         "    messaging, security = _blocks(header)\n"
         '    if children(body):\n        raise _malformed("not empty", "Body")\n',

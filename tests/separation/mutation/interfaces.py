@@ -32,7 +32,7 @@ INTERFACE_C = (
     ),
     Mutant(
         "an organisation sends in its own name",
-        "accesspoint/submission.py",
+        "accesspoint/interface_c.py",
         "if header.sender != organisation:",
         "if False:",
         (f"{_C}::test_nobody_sends_in_the_name_of_another_organisation",),
@@ -158,7 +158,7 @@ TOKENS = (
     ),
     Mutant(
         "a token is signed",
-        "messageservice/oauth/jwt.py",
+        "wire/jose/jwt.py",
         "if not any(self._signed_by(key) for key in keys if self.algorithm in key.algorithms):",
         "if False:",
         (f"{_TOKENS}::test_a_forged_token",),

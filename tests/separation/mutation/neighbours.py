@@ -138,7 +138,7 @@ NEIGHBOURS = (
     ),
     Mutant(
         "polls that end at once are followed by a pause",
-        "messageservice/incoming/polling.py",
+        "messageservice/incoming/inbox.py",
         "        if state.hasty > _MAX_HASTY:\n",
         "        if False:\n",
         (

@@ -27,16 +27,23 @@ from tests.separation.mutation.guards import AT_REST, DATABASE, GATE, SESSION_KE
 from tests.separation.mutation.interface_a import INTERFACE_A
 from tests.separation.mutation.interfaces import COMMANDS, INTERFACE_C, INTERFACE_D, THE_CHECK, TOKENS
 from tests.separation.mutation.logs import LOGS
+from tests.separation.mutation.moments import MOMENTS
 from tests.separation.mutation.mutant import ROOT, SOURCE, Mutant
 from tests.separation.mutation.neighbours import NEIGHBOURS
+from tests.separation.mutation.origins import ORIGINS
 from tests.separation.mutation.peers import PEERS
 from tests.separation.mutation.proof import PROOF
 from tests.separation.mutation.qualification import QUALIFICATION
+from tests.separation.mutation.rights import RIGHTS
+from tests.separation.mutation.tlog import TLOG
+from tests.separation.mutation.transparency import TRANSPARENCY
+from tests.separation.mutation.web import ENTERED, FORMS, SESSIONS, SIGN_IN
 
 MUTANTS: tuple[Mutant, ...] = (
     *GATE,
     *DATABASE,
     *AT_REST,
+    *MOMENTS,
     *INTERFACE_A,
     *SESSION_KEYS,
     *INTERFACE_C,
@@ -48,10 +55,18 @@ MUTANTS: tuple[Mutant, ...] = (
     *PROOF,
     *PEERS,
     *NEIGHBOURS,
+    *ORIGINS,
     *CLAUSES,
     *QUALIFICATION,
     *CUSTODY,
     *LOGS,
+    *RIGHTS,
+    *TLOG,
+    *TRANSPARENCY,
+    *FORMS,
+    *SESSIONS,
+    *SIGN_IN,
+    *ENTERED,
 )
 _COPIED = ("src", "tests", "pyproject.toml")
 _ASSERTED = ("AssertionError", "assert ", "Failed: ")

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from samdrift.accesspoint.agreement import Disagreement
-from samdrift.accesspoint.conformity import PeerWatch, clauses_of, is_of_peer
+from samdrift.accesspoint.refusals import PeerWatch, clauses_of, is_of_peer
 
 NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 DAY = timedelta(days=1)

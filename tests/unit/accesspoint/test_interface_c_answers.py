@@ -13,9 +13,8 @@ import httpx
 import pytest
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from samdrift.accesspoint.interface_c import Client, InterfaceC, Polling
+from samdrift.accesspoint.interface_c import Client, InterfaceC, Polling, Submissions
 from samdrift.accesspoint.problems import TYPE
-from samdrift.accesspoint.submission import Submissions
 from samdrift.contracts.principals import Role
 from samdrift.net.server import CLIENT_CERTIFICATE
 from samdrift.scheduling.signals import Signals

@@ -17,7 +17,7 @@ from samdrift.vault.bodies import BodyReader
 from samdrift.vault.records import Transfer
 from samdrift.wire.identifiers import ParticipantIdentifier
 from tests.settings import access_point_settings, retry_policy
-from tests.vaults import Installation, submitted
+from tests.vaults import Installation, due_now, submitted
 
 SETTINGS = access_point_settings(
     party="AP0001-SDK-TEST",
@@ -71,7 +71,7 @@ async def sending(
     installation: Installation, organisation: ParticipantIdentifier, outbound: object
 ) -> AsyncIterator[Sending]:
     made = Sending(SETTINGS, installation.gate, cast(Any, outbound), Signals(), now)
-    running = asyncio.create_task(made.dispatcher.run([organisation]))
+    running = asyncio.create_task(made.dispatcher.run(due_now(organisation)))
     try:
         yield made
     finally:

@@ -33,6 +33,8 @@ def test_a_peer_gets_more_time_for_a_larger_message_but_not_more_than_the_lease(
     assert allowed[0] < 61
     assert allowed[1] > 160
     assert allowed[2] < settings.lease.total_seconds()
+    assert settings.patience(1_000_000) == settings.answer_within + timedelta(seconds=6)
+    assert settings.patience(10**12) == settings.lease * 0.8
 
 
 def test_the_time_that_an_operator_grants_is_granted_whatever_the_lease() -> None:

@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from cryptography import x509
 
 from samdrift.administration.checklist import Asked, Facts, Item, State, checklist, ready
 from samdrift.administration.keyholder import HeldKeys, sha256
@@ -29,6 +30,7 @@ from samdrift.wire.identifiers import (
 )
 from samdrift.wire.smp import Endpoint, PublishedCertificates, ServiceMetadata
 from tests import pki
+from tests.unit.net.test_tls import certified
 
 AP, MT = Role.ACCESS_POINT, Role.MESSAGE_SERVICE
 HABO = ParticipantIdentifier.parse("0203:habo.se")
@@ -101,6 +103,46 @@ def test_a_token_that_opens_both_vaults_is_in_order() -> None:
     facts = replace(READY, entry=replace(ENTRY, token=TokenConfig("habo")), in_token=(AP, MT))
     assert wrong(facts) == {}
     assert item(facts, "token mt").state is State.DONE
+
+
+PAGES = certified(ISSUER, "pages", [x509.DNSName("*.messages.example"), x509.DNSName("habo.gov.example")])
+FOUR = replace(
+    READY,
+    roles=tuple(Role),
+    entry=replace(
+        ENTRY,
+        roles=tuple(Role),
+        message_client_host="habo.messages.example",
+        governance_host="habo.gov.example",
+    ),
+    vaults=dict.fromkeys(Role, RegistrationState.ACTIVE),
+    server_certificates=(CLIENT.certificate, PAGES.certificate),  # type: ignore[arg-type]
+)
+
+
+def test_each_of_four_roles_has_a_vault_and_a_host_that_the_server_has_a_certificate_for() -> None:
+    assert wrong(FOUR) == {}
+    assert item(FOUR, "host mk").text.startswith("habo.messages.example is named")
+    assert item(FOUR, "vault gov").state is State.DONE
+    assert {one.name for one in checklist(FOUR)} - {one.name for one in checklist(READY)} == {
+        *("vault mk", "vault gov", "host mk", "host gov")
+    }
+
+
+@pytest.mark.parametrize("host", ["habo.messages.other", "a.habo.messages.example", "messages.example"])
+def test_a_host_that_no_certificate_of_the_server_names_is_missing(host: str) -> None:
+    assert FOUR.entry is not None
+    facts = replace(FOUR, entry=replace(FOUR.entry, message_client_host=host))
+    assert wrong(facts) == {"host mk": State.MISSING}
+    assert "keys request tls-server" in item(facts, "host mk").next
+
+
+def test_a_vault_that_came_after_the_officer_is_missing_until_the_officer_opens_it_too() -> None:
+    """Else the operator's passphrase opens it, where the organisation has decided otherwise."""
+    facts = replace(FOUR, locked=(AP, MT))
+    assert wrong(facts) == {"vault mk": State.MISSING, "vault gov": State.MISSING}
+    assert "samdrift org lock 0203:habo.se" in item(facts, "vault mk").next
+    assert wrong(replace(FOUR, locked=tuple(Role))) == {}
 
 
 def with_keys(*keys: HeldKey) -> HeldKeys:

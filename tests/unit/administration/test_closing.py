@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from samdrift.administration import destruction
+from samdrift.administration import closing
 from samdrift.administration.administration import Administration
 from samdrift.administration.closing import Order, close
 from samdrift.administration.dualcontrol import Persons
@@ -90,6 +90,44 @@ async def test_what_stands_in_the_way_is_told_and_changes_nothing(
     assert await installation.provisioner.closings.last(organisation) is None
 
 
+@pytest.mark.parametrize("role", [Role.MESSAGE_CLIENT, Role.GOVERNANCE], ids=str)
+async def test_public_records_that_were_not_handed_over_are_destroyed_by_a_decision_alone(
+    installation: Installation, place: Administration, role: Role
+) -> None:
+    """Two persons agree to it in so many words, and the certificate says how many there were."""
+    organisation = await installation.organisation()
+    async with installation.open(organisation, role) as vault:  # type: ignore[call-overload]
+        vault.keep_record("one", now=NOW)
+        vault.keep_record("another", now=NOW)
+        vault.keep_record("another", now=NOW)
+    await suspended(installation, organisation)
+    told = await refusal(place, Order(organisation, DECISION, also_unfinished=True))
+    assert f"not handed over (2 in role {role})" in told
+    assert "--also-not-handed-over" in told
+    assert await installation.provisioner.closings.last(organisation) is None
+    decided = Order(organisation, DECISION, also_not_handed_over=True)
+    assert "also public records that were not handed over; decided" in decided.matter.text
+    verdict = closing.verify(await close(place, decided, PERSONS, lambda: NOW))
+    assert verdict.facts is not None
+    assert {one["role"]: one["not_handed_over"] for one in verdict.facts["vaults"]} == {
+        each.value: 2 if each is role else 0 for each in Role
+    }
+    assert "allmänna handlingar som inte hade överlämnats: 2" in verdict.text
+
+
+@pytest.mark.parametrize("role", [Role.MESSAGE_CLIENT, Role.GOVERNANCE], ids=str)
+async def test_what_was_handed_over_keeps_nobody_from_closing(
+    installation: Installation, place: Administration, role: Role
+) -> None:
+    organisation = await installation.organisation()
+    async with installation.open(organisation, role) as vault:  # type: ignore[call-overload]
+        vault.keep_record("one", now=NOW)
+    async with installation.open(organisation, role) as vault:  # type: ignore[call-overload]
+        assert await vault.release_record("one")
+    await suspended(installation, organisation)
+    assert closing.verify(await close(place, Order(organisation, DECISION), PERSONS, lambda: NOW)).valid
+
+
 async def test_one_person_alone_closes_nothing(installation: Installation, place: Administration) -> None:
     organisation = await installation.organisation()
     await suspended(installation, organisation)
@@ -112,7 +150,7 @@ async def test_a_closed_organisation_leaves_a_certificate_and_nothing_else(
     place.keys.create_key(vaults[MT], KeyName.SIGNING, pki.name("Kommun"), 2048)
     await suspended(installation, organisation)
     signed = await close(place, Order(organisation, DECISION), PERSONS, lambda: NOW)
-    verdict = destruction.verify(signed)
+    verdict = closing.verify(signed)
     assert verdict.valid
     assert verdict.facts is not None
     assert verdict.facts["decision"] == DECISION
@@ -148,7 +186,7 @@ async def test_what_is_under_way_ends_with_a_status_and_a_reason(
         transfer = await submitted(ap)
     await suspended(installation, organisation)
     order = Order(organisation, DECISION, also_unfinished=True)
-    verdict = destruction.verify(await close(place, order, PERSONS, lambda: NOW))
+    verdict = closing.verify(await close(place, order, PERSONS, lambda: NOW))
     assert verdict.facts is not None
     ended = {(one["what"], one["id"], one["status"]) for one in verdict.facts["unfinished"]}
     assert ended == {
@@ -177,19 +215,19 @@ async def test_a_closing_that_was_cut_short_goes_on_without_the_two_persons(
         where: dict[str, tuple[Any, str]] = {
             "destroy": (type(place.keys), "destroy"),
             "drop": (place.provisioner, "drop"),
-            "sign": (destruction, "certificate"),
+            "sign": (closing, "certificate"),
             "end": (place.provisioner.closings, "end"),
         }
         patch.setattr(*where[step], killed)
         with pytest.raises(Killed):
             await close(place, order, PERSONS, lambda: NOW)
     await until(lambda: not installation.gate.registry.serves(organisation, MT))
-    closing = await place.provisioner.closings.last(organisation)
-    assert closing is not None
-    assert closing.certificate is None
-    facts = destruction.verify(await close(place, order, None, lambda: NOW)).facts
+    last = await place.provisioner.closings.last(organisation)
+    assert last is not None
+    assert last.certificate is None
+    facts = closing.verify(await close(place, order, None, lambda: NOW)).facts
     assert facts is not None
-    assert facts["vaults"] == json.loads(closing.facts)["vaults"]
+    assert facts["vaults"] == json.loads(last.facts)["vaults"]
     assert await place.provisioner.closings.stock(organisation) == ()
 
 
@@ -221,17 +259,17 @@ def test_a_certificate_that_was_changed_does_not_hold(keys: KeyStore) -> None:
         "key_backups": [],
     }
     key = keys.signing_key(OPERATOR_KEYS, KeyName.ACCESS_POINT)
-    signed = destruction.certificate(facts, NOW, key)
-    assert destruction.verify(signed).valid
+    signed = closing.certificate(facts, NOW, key)
+    assert closing.verify(signed).valid
     for was, becomes in ((b"habo", b"hebo"), (b"2026/123", b"2026/124"), (b"DESTRUKTION", b"DESTRUCTION")):
-        verdict = destruction.verify(signed.replace(was, becomes))
+        verdict = closing.verify(signed.replace(was, becomes))
         assert (verdict.valid, verdict.facts) == (False, None)
         assert "changed after it was signed" in verdict.reason
-    timeless = {"form": destruction.FORM, "ended_at": "yesterday"}, {"form": destruction.FORM}
+    timeless = {"form": closing.FORM, "ended_at": "yesterday"}, {"form": closing.FORM}
     forged = [{"certificate": each, "text": "destroyed"} for each in timeless]
     signed_by_anybody = [json.dumps(each | {"signature": sign(each, key)}).encode() for each in forged]
     for other in (b"", b"[]", b"{}", b'{"certificate": 1, "text": "", "signature": {}}', *signed_by_anybody):
-        assert destruction.verify(other).reason == "is no certificate of destruction"
+        assert closing.verify(other).reason == "is not a certificate of destruction"
 
 
 async def test_an_officer_who_forgot_the_passphrase_keeps_nothing_from_being_destroyed(
@@ -245,5 +283,5 @@ async def test_an_officer_who_forgot_the_passphrase_keeps_nothing_from_being_des
         open_keys(installation.settings).relock(vault_id, b"a passphrase that is forgotten")
     await suspended(installation, organisation, exported=False)
     order = Order(organisation, DECISION, also_unfinished=True, without_export=True)
-    assert destruction.verify(await close(place, order, PERSONS, lambda: NOW)).valid
+    assert closing.verify(await close(place, order, PERSONS, lambda: NOW)).valid
     assert not any(place.keys.has_data_key(vault_id) for vault_id in vaults)

@@ -42,9 +42,13 @@ class Checkout:
         digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
         (self.root / name).write_text(f"tiny=={version} \\\n    --hash=sha256:{digest}\n    # via samdrift\n")
 
-    def start(self, *arguments: str) -> subprocess.Popen[str]:
+    def start(self, *arguments: str, **environment: str) -> subprocess.Popen[str]:
         """Start ``./samdrift`` as a fresh machine would, in a session of its own."""
-        settings = {"PATH": os.environ["PATH"], "HOME": str(self.root / "home"), "PIP_NO_INDEX": "1"}
+        settings = environment | {
+            "PATH": os.environ["PATH"],
+            "HOME": str(self.root / "home"),
+            "PIP_NO_INDEX": "1",
+        }
         return subprocess.Popen(
             [INTERPRETER, self.root / "samdrift", *arguments],
             env=settings | {"PIP_FIND_LINKS": str(self.wheels), "PIP_CONFIG_FILE": os.devnull},
@@ -55,9 +59,9 @@ class Checkout:
             start_new_session=True,
         )
 
-    def run(self, *arguments: str) -> tuple[int, str, str]:
+    def run(self, *arguments: str, **environment: str) -> tuple[int, str, str]:
         """Exit status, standard output and standard error of ``./samdrift``."""
-        process = self.start(*arguments)
+        process = self.start(*arguments, **environment)
         output, complaints = process.communicate(timeout=120)
         return process.returncode, output, complaints
 

@@ -86,6 +86,12 @@ def test_tests_get_what_only_they_need_and_start_pytest(copy: Checkout) -> None:
     assert copy.run("test", "-k", "name")[1] == f"['-k', 'name'] {copy.root}\n"
 
 
+def test_the_tests_keep_bytecode_for_the_processes_that_they_start(copy: Checkout) -> None:
+    (copy.root / "requirements-test.lock").write_text((copy.root / "requirements.lock").read_text())
+    (packages(copy) / "pytest.py").write_text("import sys; print(sys.dont_write_bytecode)\n")
+    assert copy.run("test", PYTHONDONTWRITEBYTECODE="1")[1] == "False\n"
+
+
 def test_peers_of_the_tests_get_environments_of_their_own(copy: Checkout) -> None:
     (copy.root / "requirements-test.lock").write_text((copy.root / "requirements.lock").read_text())
     (packages(copy) / "pytest.py").touch()

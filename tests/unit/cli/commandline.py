@@ -33,7 +33,7 @@ class Ended:
 def samdrift(*arguments: str | Path) -> Ended:
     """Run a command to its end."""
     command = [sys.executable, "-P", "-m", "samdrift.cli.main", *map(str, arguments)]
-    ended = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
+    ended = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=600)
     return Ended(ended.returncode, ended.stdout, ended.stderr)
 
 

@@ -23,7 +23,7 @@ from tests.captures import (
     requires_captures,
 )
 from tests.secretfiles import secret_file
-from tests.unit.cli.commandline import Ended, in_process, samdrift
+from tests.unit.cli.commandline import Ended, in_process
 from tests.unit.cli.test_keys import certified, keys
 from tests.unit.cli.unusable import make_unusable
 from tests.unit.config.test_reader import GOOD, write
@@ -56,7 +56,7 @@ def key_file(folder: Path, passphrase: bytes | None = None) -> Path:
 
 def test_a_message_is_partial_without_the_key_and_valid_with_it(tmp_path: Path) -> None:
     file = written(tmp_path, packed(sealed(), created=None))
-    without = samdrift("as4", "inspect", file, "--json")
+    without = in_process("as4", "inspect", file, "--json")
     assert (without.status, without.complaints) == (0, "")
     assert without.document.keys() >= KEYS
     assert (without.document["kind"], without.document["signature"]) == ("user-message", "partial")

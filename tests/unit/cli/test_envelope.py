@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from samdrift.wire.envelope import seal
 from tests import pki
 from tests.official import DIGG, requires_digg
-from tests.unit.cli.commandline import Ended, in_process, samdrift
+from tests.unit.cli.commandline import Ended, in_process
 from tests.unit.cli.unusable import make_unusable
 from tests.unit.wire.envelope.samples import HEADER, PAYLOAD, RECIPIENT, ROOT, SENDER, STRANGER, sealed
 
@@ -66,7 +66,7 @@ def test_a_changed_example_does_not_verify(tmp_path: Path) -> None:
     ended = verify(changed)
     assert (ended.status, ended.document["valid"]) == (1, False)
     assert ended.document["reason"]
-    assert "does not hold" in samdrift("envelope", "verify", changed).output
+    assert "does not hold" in in_process("envelope", "verify", changed).output
 
 
 @requires_digg
@@ -138,7 +138,7 @@ def test_the_signers_own_certificate_can_be_trusted(envelope: Path, trust: Path)
 
 def test_text_tells_what_json_tells(envelope: Path, trust: Path) -> None:
     put(trust, "root.pem", ROOT)
-    ended = samdrift("envelope", "verify", envelope, "--trust", trust, "--at", WHEN)
+    ended = in_process("envelope", "verify", envelope, "--trust", trust, "--at", WHEN)
     told = f"{HEADER.id} 0203:habo.se 0203:arbetsformedlingen.se holds CN=habo.se CN=Organisationer trusted"
     assert ended.output.startswith(f"{envelope}: verified\n")
     assert all(word in ended.output for word in told.split())
@@ -181,7 +181,7 @@ def test_an_unusable_file_is_told_in_one_line(tmp_path: Path, case: str) -> None
 def test_another_kind_of_document_is_told_in_one_line() -> None:
     ended = verify(DIGG / "examples" / "messageWithAttachments3.xml")
     assert (ended.status, ended.output, ended.complaints.count("\n")) == (2, "", 1)
-    assert "is no envelope but sdk-message" in ended.complaints
+    assert "is not an envelope but sdk-message" in ended.complaints
 
 
 def test_a_name_in_a_certificate_cannot_overwrite_the_verdict(tmp_path: Path) -> None:
@@ -192,7 +192,7 @@ def test_a_name_in_a_certificate_cannot_overwrite_the_verdict(tmp_path: Path) ->
     file.write_bytes(
         seal(HEADER, PAYLOAD, signer=signer.signing_key(), recipient=RECIPIENT.certificate, rng=os.urandom)
     )
-    ended = samdrift("envelope", "verify", file)
+    ended = in_process("envelope", "verify", file)
     assert "Habo kommun" in ended.output
     assert {each for each in ended.output if not each.isprintable()} == {"\n"}
     document = verify(file)

@@ -111,6 +111,17 @@ def test_from_identifier_to_an_entry_that_can_be_appended(config: Path) -> None:
     assert "the configuration says ap,mt" in refusal(config, "add", NEW, "--roles", "ap", "--offline")
 
 
+def test_an_organisation_is_added_in_each_role_that_is_named_and_in_no_other(config: Path) -> None:
+    """Also where no entry names them yet; without a word, in those that run here."""
+    another = "0203:annankommun.se"
+    added = document(config, "add", another, "--role", "ap,mk,gov", "--offline")
+    assert added["roles"] == {"ap": "active", "mk": "active", "gov": "active"}
+    assert 'roles = ["ap", "mk", "gov"]' in added["entry"]
+    for key in ("message_client_host", "governance_host"):
+        assert f'{key} = ""  # the host at which its people reach' in added["entry"]
+    assert "separated by commas: ap, mt, mk, gov" in refusal(config, "add", another, "--roles", "ap,mb")
+
+
 def test_the_list_shows_under_organisations_below_theirs(config: Path) -> None:
     entry = f'[[organisations]]\nidentifier = "{NEW}"\nname = "Ny kommun"\nroles = ["ap"]\n'
     config.write_text(config.read_text() + PART + entry)
@@ -145,9 +156,11 @@ async def test_suspended_resumed_and_closed(installation: Installation, config: 
     assert (await beside(config, "suspend", name, "--role", "mt", *by)) == (0, f"{name}  mt  suspended\n")
     assert (await beside(config, "suspend", name, *by))[1].splitlines() == [
         f"{name}  ap  suspended",
+        f"{name}  gov  suspended",
+        f"{name}  mk  suspended",
         f"{name}  mt  suspended already",
     ]
-    assert (await beside(config, "resume", name, *by))[1].count("active\n") == 2
+    assert (await beside(config, "resume", name, *by))[1].count("active\n") == 4
     assert "--why is one line" in await refused(config, "suspend", name, "--by", "anna", "--why", " ")
     assert "has no vault here" in await refused(config, "suspend", "0203:ingen.se", *by)
     await beside(config, "suspend", name, *by)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.official import DIGG, requires_digg
-from tests.unit.cli.commandline import samdrift
+from tests.unit.cli.commandline import in_process, samdrift
 from tests.unit.cli.unusable import make_unusable
 
 EXAMPLES = {
@@ -23,7 +23,7 @@ EXAMPLES = {
 @requires_digg
 def test_published_examples_are_valid() -> None:
     files = [DIGG / "examples" / name for name in EXAMPLES]
-    ended = samdrift("validate", "--json", *files)
+    ended = in_process("validate", "--json", *files)
     assert (ended.status, ended.complaints) == (0, "")
     assert ended.document == {
         "files": [
@@ -38,7 +38,7 @@ def test_a_violation_is_named_with_its_receipt_codes_and_place(tmp_path: Path) -
     text = (DIGG / "examples" / "messageWithAttachments3.xml").read_text()
     wrong = tmp_path / "wrong.xml"
     wrong.write_text(text.replace("confidentiality>", "secrecy>"))
-    ended = samdrift("validate", wrong, "--json")
+    ended = in_process("validate", wrong, "--json")
     (file,) = ended.document["files"]
     assert (ended.status, file["kind"], file["valid"]) == (1, "sdk-message", False)
     assert all(finding.keys() == {"reason", "detail", "text", "path"} for finding in file["findings"])
@@ -51,8 +51,8 @@ def test_text_says_the_same_as_json(tmp_path: Path) -> None:
     text = (DIGG / "examples" / "Kvittens_RE-SIG.xml").read_text()
     wrong = tmp_path / "wrong.xml"
     wrong.write_text(text.replace(">REJECTED<", ">PERHAPS<"))
-    (file,) = samdrift("validate", wrong, "--json").document["files"]
-    ended = samdrift("validate", wrong, DIGG / "examples" / "messageWithAttachments3.xml")
+    (file,) = in_process("validate", wrong, "--json").document["files"]
+    ended = in_process("validate", wrong, DIGG / "examples" / "messageWithAttachments3.xml")
     lines = [f"{wrong}: receipt, not valid"]
     for each in file["findings"]:
         lines += [f"  {each['reason']} {each['detail']}: {each['text']}", f"    at {each['path']}"]
@@ -63,7 +63,7 @@ def test_text_says_the_same_as_json(tmp_path: Path) -> None:
 
 def test_each_unusable_file_is_told_in_one_line(tmp_path: Path) -> None:
     unusable = make_unusable(tmp_path)
-    ended = samdrift("validate", *(path for path, _ in unusable.values()))
+    ended = in_process("validate", *(path for path, _ in unusable.values()))
     assert (ended.status, ended.output) == (2, "")
     for line, (_, words) in zip(ended.complaints.splitlines(), unusable.values(), strict=True):
         assert line.startswith("samdrift: ")
@@ -73,7 +73,7 @@ def test_each_unusable_file_is_told_in_one_line(tmp_path: Path) -> None:
 @pytest.mark.parametrize("case", ["entity-bomb", "unknown-root", "directory", "huge"])
 def test_one_unusable_file_ends_with_status_2(tmp_path: Path, case: str) -> None:
     path, words = make_unusable(tmp_path)[case]
-    ended = samdrift("validate", path)
+    ended = in_process("validate", path)
     assert (ended.status, ended.output, ended.complaints.count("\n")) == (2, "", 1)
     assert words in ended.complaints
 
@@ -82,7 +82,7 @@ def test_one_unusable_file_ends_with_status_2(tmp_path: Path, case: str) -> None
 def test_the_other_files_are_validated_all_the_same(tmp_path: Path) -> None:
     good = DIGG / "examples" / "XHE-tm-base.xml"
     empty, _ = make_unusable(tmp_path)["empty"]
-    ended = samdrift("validate", "--json", empty, good)
+    ended = in_process("validate", "--json", empty, good)
     first, second = ended.document["files"]
     assert (ended.status, ended.complaints) == (2, f"samdrift: {empty}: is empty\n")
     assert (first["kind"], first["valid"], first["error"]) == (None, False, f"{empty}: is empty")

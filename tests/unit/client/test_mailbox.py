@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import os
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 from starlette.requests import Request
@@ -14,8 +16,10 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from samdrift.client import mailbox as mailbox_module
 from samdrift.client.errors import Refused, Unreachable
+from samdrift.client.jsonstream import FilePiece, FilePlace
 from samdrift.client.mailbox import Filter
-from samdrift.client.outgoing import Attachment, Correspondent, OutgoingMessage
+from samdrift.client.outgoing import Attachment, Correspondent, Labelled, OutgoingDocument, OutgoingMessage
+from samdrift.messageservice.interface_d import contract
 from tests.unit.client.service import Service, client_of, page
 
 HABO = Correspondent("0203:habo.se", "sdk:inkorg:0203:habo.se", "Inkorgen")
@@ -25,7 +29,8 @@ NOTHING = {"attributes": {"messageId": "m"}}
 
 
 def a_message(*attachments: Attachment) -> OutgoingMessage:
-    return OutgoingMessage("m", HABO, MULLSJO, 'Ett "ärende"', "# Hej\n", attachments)
+    document = OutgoingDocument('Ett "ärende"', ("# Hej\n",), attachments)
+    return OutgoingMessage("m", HABO, MULLSJO, 'Ett "ärende"', (document,))
 
 
 async def test_send_message_streams_its_files_and_gives_where_the_message_is(tmp_path: Path) -> None:
@@ -33,7 +38,10 @@ async def test_send_message_streams_its_files_and_gives_where_the_message_is(tmp
     (tmp_path / "beslut.pdf").write_bytes(data)
     (tmp_path / "tom.bin").touch()
     service = Service([CREATED])
-    files = Attachment(tmp_path / "beslut.pdf"), Attachment(tmp_path / "tom.bin", "text/plain")
+    files = (
+        Attachment.of_file(tmp_path / "beslut.pdf"),
+        Attachment.of_file(tmp_path / "tom.bin", "text/plain"),
+    )
     async with client_of(service) as mailbox:
         assert await mailbox.send(a_message(*files)) == "/sdk/messages/m"
     ((method, path, body),) = service.asked
@@ -59,12 +67,141 @@ async def test_send_message_streams_its_files_and_gives_where_the_message_is(tmp
     assert (empty["contentType"], empty["content"]) == ("text/plain", "")
 
 
-def test_a_message_without_files_and_text() -> None:
-    message = OutgoingMessage("m", HABO, MULLSJO, "Rubrik", "", conversation_id="c", ref_to_message_id="r")
-    attributes = json.loads(b"".join(message.pieces()))["data"]["attributes"]
+async def sent(message: OutgoingMessage) -> dict[str, Any]:
+    attributes: dict[str, Any] = json.loads(b"".join([piece async for piece in message.pieces()]))
+    return cast(dict[str, Any], attributes["data"]["attributes"])
+
+
+async def test_a_message_without_files_and_text() -> None:
+    message = OutgoingMessage(
+        "m",
+        HABO,
+        MULLSJO,
+        "Rubrik",
+        (OutgoingDocument("Rubrik"),),
+        conversation_id="c",
+        ref_to_message_id="r",
+    )
+    attributes = await sent(message)
     assert (attributes["conversationId"], attributes["refToMessageId"]) == ("c", "r")
     (document,) = attributes["digitalDocument"]
     assert set(document) == {"documentName", "documentId", "index"}
+
+
+async def test_persons_references_and_several_documents_are_sent_as_the_contract_has_them() -> None:
+    """content-specification 4.3.2: attention of both sides, generatingSystem; 4.3.3: documents in order."""
+
+    async def content() -> AsyncIterator[bytes]:
+        for piece in (b"%PDF", b"-", b"", b"1.7"):
+            yield piece
+
+    person = Labelled("1.2.752.129.2.1.3.1", "191212121212", "Tolvan Tolvansson")
+    reference = Labelled("dnr", "SN 2026/1", "")
+    message = OutgoingMessage(
+        "m",
+        Correspondent(HABO.organisation, HABO.address, "", (person,), (reference, reference)),
+        MULLSJO,
+        "Rubrik",
+        (
+            OutgoingDocument("Ett", ("a", "b"), id="1", index="2"),
+            OutgoingDocument("Två", (), (Attachment("a.pdf", content),), id="2", index="1"),
+        ),
+        generating_system=("urn:system", "journal"),
+    )
+    attributes = await sent(message)
+    contract.check({"data": {"type": "messages", "attributes": attributes}})
+    assert attributes["senderAttention"]["attentionPerson"] == [person.members()]
+    assert attributes["senderAttention"]["referenceId"] == [reference.members()] * 2
+    assert "attentionPerson" not in attributes["recipientAttention"]
+    assert attributes["generatingSystem"] == {"root": "urn:system", "extension": "journal"}
+    one, other = attributes["digitalDocument"]
+    assert (one["contentTextBody"], one["index"], other["documentId"]) == (["a", "b"], "2", "2")
+    (file,) = other["contentFiles"]
+    assert base64.b64decode(file["content"], validate=True) == b"%PDF-1.7"
+
+
+async def test_a_source_is_opened_again_for_a_new_token() -> None:
+    opened = []
+
+    async def content() -> AsyncIterator[bytes]:
+        opened.append(1)
+        yield b"hej"
+
+    service = Service([Response(status_code=401), CREATED])
+    async with client_of(service) as mailbox:
+        await mailbox.send(a_message(Attachment("a.txt", content)))
+    assert len(opened) == 2
+    assert service.asked[0][2] == service.asked[1][2]
+
+
+async def test_a_source_that_fails_is_not_taken_for_a_message_service_that_is_down() -> None:
+    async def content() -> AsyncIterator[bytes]:
+        yield b"hej"
+        raise OSError("the disk is gone")
+
+    async with client_of(Service([CREATED])) as mailbox:
+        with pytest.raises(OSError, match="the disk is gone"):
+            await mailbox.send(a_message(Attachment("a.txt", content)))
+
+
+class Sink:
+    """Keeps the files of a message, and the longest piece that came."""
+
+    def __init__(self) -> None:
+        self.files: dict[FilePlace, bytes] = {}
+        self.ended: list[FilePlace] = []
+        self.longest = 0
+
+    async def write(self, piece: FilePiece) -> None:
+        if piece.data is None:
+            self.files.setdefault(piece.place, b"")
+            self.ended.append(piece.place)
+        else:
+            self.files[piece.place] = self.files.get(piece.place, b"") + piece.data
+            self.longest = max(self.longest, len(piece.data))
+
+
+async def test_a_message_is_read_with_its_files_beside_it() -> None:
+    large = os.urandom(3 << 20)
+
+    def file(name: str, data: bytes) -> dict[str, str]:
+        return {"content": base64.b64encode(data).decode(), "fileName": name}
+
+    documents = [
+        {"contentFiles": [file("a", large), file("b", b"")]},
+        {"contentFiles": [file("c", b"c")], "documentId": "x"},
+    ]
+    attributes = {"label": "Rubrik", "digitalDocument": documents}
+    service = Service([JSONResponse({"data": {"attributes": attributes}})] * 2)
+    sink = Sink()
+    async with client_of(service) as mailbox:
+        message = await mailbox.get("m", sink)
+        raw = b"".join([piece async for piece in mailbox.raw("m")])
+    places = [FilePlace(0, 0), FilePlace(0, 1), FilePlace(1, 0)]
+    assert (sink.ended, list(sink.files.values())) == (places, [large, b"", b"c"])
+    assert sink.longest < 1 << 20
+    assert message["attributes"]["digitalDocument"] == [
+        {"contentFiles": [{"fileName": "a"}, {"fileName": "b"}]},
+        {"contentFiles": [{"fileName": "c"}], "documentId": "x"},
+    ]
+    assert json.loads(raw)["data"]["attributes"] == attributes
+
+
+async def test_a_list_without_pages_is_read_item_by_item() -> None:
+    """12 000 messages of a service that has no pages are more than 16 MiB."""
+    one = {"attributes": {"messageId": "m", "label": "x" * 1800}}
+    service = Service([page(*[one] * 12_000)])
+    async with client_of(service) as mailbox:
+        assert sum([1 async for each in mailbox.list() if each == one]) == 12_000
+
+
+async def test_a_service_that_has_no_message_that_matches_may_answer_404() -> None:
+    nothing = JSONResponse({"title": "Not Found", "status": 404}, status_code=404)
+    elsewhere = Response(b"<html>no such page</html>", status_code=404)
+    async with client_of(Service([nothing, elsewhere])) as mailbox:
+        assert [each async for each in mailbox.list()] == []
+        with pytest.raises(Refused, match="404"):
+            _ = [each async for each in mailbox.list()]
 
 
 async def test_get_message_by_filter_combines_filters_and_follows_pages() -> None:

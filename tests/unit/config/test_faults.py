@@ -9,7 +9,7 @@ import pytest
 
 from samdrift.config.reader import examine, load
 from samdrift.config.toml import ConfigError, Findings
-from tests.unit.cli.commandline import Ended, samdrift
+from tests.unit.cli.commandline import Ended, in_process
 from tests.unit.config.test_hsm import LIBRARY, TOKEN
 from tests.unit.config.test_reader import GOOD, REAL, write
 
@@ -31,7 +31,7 @@ WRONG = (
     .replace("lease_seconds = 20", "lease_seconds = 0")
     .replace("[vaults]", "private_addresses = true\n[vaults]")
     .replace('passphrase_file = "passphrase"', "")
-    .replace('roles = ["ap", "mt"]', 'roles = ["mk"]')
+    .replace('roles = ["ap", "mt"]', 'roles = ["mb"]')
     .replace('scanner = "clamd"\nsocket = "clamd.sock"', 'scanner = "none"')
 )
 
@@ -42,7 +42,7 @@ def test_all_faults_of_a_file_are_found_in_one_pass_each_with_its_line(tmp_path:
         ("[federation]", "federation.sml_zone"),
         ('sml_zon = "sml.example"', "federation.sml_zon"),
         ("lease_seconds = 0", "access_point.lease_seconds"),
-        ('roles = ["mk"]', "organisations[0].roles"),
+        ('roles = ["mb"]', "organisations[0].roles"),
         ("private_addresses = true", "federation.private_addresses"),
         ("[vaults]", "vaults.passphrase_file"),
         ('scanner = "none"', "malware.scanner"),
@@ -152,7 +152,7 @@ def test_a_key_under_both_names_is_a_fault(tmp_path: Path) -> None:
 
 
 def check(*files: Path) -> Ended:
-    return samdrift("config", "check", *files)
+    return in_process("config", "check", *files)
 
 
 def test_the_command_lists_all_faults_and_no_value(tmp_path: Path) -> None:

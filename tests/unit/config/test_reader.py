@@ -9,19 +9,14 @@ import pytest
 
 from samdrift.config.addressbook import AddressBookConfig
 from samdrift.config.malware import MalwareConfig
-from samdrift.config.model import (
-    AccessPointConfig,
-    DomibusConfig,
-    Environment,
-    FederationConfig,
-    MessageServiceConfig,
-    MetricsConfig,
-    SocketAddress,
-)
+from samdrift.config.model import DomibusConfig, Environment, FederationConfig, MetricsConfig, SocketAddress
 from samdrift.config.reader import load
+from samdrift.config.roles import AccessPointConfig, MessageServiceConfig
 from samdrift.config.toml import ConfigError
+from samdrift.contracts.principals import Role
 from samdrift.installation.rolesettings import access_point_settings
 from samdrift.net.clamd import ClamdAddress
+from samdrift.wire.identifiers import ParticipantIdentifier
 from samdrift.wire.profile import AS4_1_0, AS4_1_2
 
 GOOD = """
@@ -414,3 +409,53 @@ def test_an_under_organisation_belongs_to_an_organisation_and_that_to_none(tmp_p
     ):
         with pytest.raises(ConfigError, match=words):
             load(write(tmp_path, text))
+
+
+FOUR = GOOD.replace(
+    'roles = ["ap", "mt"]',
+    """roles = ["ap", "mt", "mk", "gov"]
+message_client_host = "habo.messages.example"
+governance_host = "habo.governance.example"
+""",
+).replace(
+    "[malware]",
+    """[message_client]
+listen = "192.0.2.11:443"
+
+[governance]
+listen = "192.0.2.12:443"
+
+[malware]""",
+)
+
+
+def test_two_more_roles_run_where_they_have_a_table_each_organisation_at_a_host_of_its_own(
+    tmp_path: Path,
+) -> None:
+    config, habo = load(write(tmp_path, FOUR)), ParticipantIdentifier("0203:habo.se")
+    assert config.roles == set(Role)
+    assert config.hosts(Role.MESSAGE_CLIENT) == {"habo.messages.example": habo}
+    assert config.hosts(Role.GOVERNANCE) == {"habo.governance.example": habo}
+    assert config.hosts(Role.ACCESS_POINT) == {}
+    assert load(write(tmp_path, GOOD)).roles == {Role.ACCESS_POINT, Role.MESSAGE_SERVICE}
+
+
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [
+        (('message_client_host = "habo.messages.example"', ""), "the role mk needs one"),
+        (('governance_host = "habo.governance.example"', ""), "the role gov needs one"),
+        (("habo.governance.example", "habo.messages.example"), "the host of another organisation or role"),
+        (("habo.governance.example", "Habo.governance.example"), "is not the name of a host"),
+        (("habo.governance.example", "habo.governance.example:443"), "is not the name of a host"),
+        (("habo.governance.example", "habo..example"), "is not the name of a host"),
+        (("habo.governance.example", f"{'a' * 64}.example"), "is not the name of a host"),
+        ((', "gov"]', "]"), "is for organisations with the role gov"),
+    ],
+)
+def test_an_organisation_has_a_host_for_each_role_that_persons_reach_and_for_no_other(
+    tmp_path: Path, change: tuple[str, str], fault: str
+) -> None:
+    assert change[0] in FOUR
+    with pytest.raises(ConfigError, match=fault):
+        load(write(tmp_path, FOUR.replace(*change)))

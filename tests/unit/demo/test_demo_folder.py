@@ -8,13 +8,13 @@ import pytest
 
 from samdrift.config.errors import Unusable
 from samdrift.demo.world import prepare
-from tests.unit.cli.commandline import samdrift
+from tests.unit.cli.commandline import in_process
 
 
 def test_a_folder_that_holds_something_else_is_left_alone(tmp_path: Path) -> None:
     kept = tmp_path / "thesis.txt"
     kept.write_text("two years of work")
-    ended = samdrift("demo", "--once", "--folder", tmp_path)
+    ended = in_process("demo", "--once", "--folder", tmp_path)
     assert (ended.status, ended.output) == (2, "")
     assert ended.complaints == f"samdrift: {tmp_path}: holds something else than a demonstration\n"
     assert kept.read_text() == "two years of work"
@@ -46,7 +46,7 @@ def test_what_this_version_made_is_used_again(tmp_path: Path) -> None:
 def test_a_file_in_place_of_the_folder_is_told_in_one_line(tmp_path: Path, below: str) -> None:
     file = tmp_path / "file"
     file.touch()
-    ended = samdrift("demo", "--once", "--folder", file / below)
+    ended = in_process("demo", "--once", "--folder", file / below)
     assert ended.status == 2
     assert "not a directory" in ended.complaints
     assert ended.complaints.count("\n") == 1

@@ -19,9 +19,8 @@ from samdrift.contracts.principals import Role
 from samdrift.demo.qualification import protocol as protocols
 from samdrift.demo.qualification.cases import CASES, Model
 from samdrift.demo.qualification.form import filled
-from samdrift.demo.qualification.participants import read_participants
 from samdrift.demo.qualification.protocol import CaseRecord, State, TestProtocol
-from samdrift.demo.qualification.session import subject_of
+from samdrift.demo.qualification.session import read_participants, subject_of
 from samdrift.wire.identifiers import ParticipantIdentifier
 from tests.official import DIGG, requires_digg
 from tests.unit.cli.commandline import in_process
@@ -279,3 +278,11 @@ def test_evidence_without_a_protocol_is_refused(tmp_path: Path) -> None:
     ended = in_process("testbed", "evidence", "TF-09", "report", "--protocol", str(tmp_path))
     assert (ended.status, ended.output) == (2, "")
     assert "no test protocol is kept there" in ended.complaints
+
+
+def test_two_commands_never_write_one_test_protocol(tmp_path: Path) -> None:
+    second = protocols.alone(tmp_path)
+    with protocols.alone(tmp_path), pytest.raises(Unusable, match="another command is writing"), second:
+        pytest.fail("a second command was let in")
+    with protocols.alone(tmp_path):
+        assert protocols.load(tmp_path) is None

@@ -51,7 +51,7 @@ async def test_an_acknowledged_message_is_delivered(tmp_path: Path, status: str)
         ([("EBMS_0301", "none", "SENDING")], TransferReason.RECEIPT_INVALID, "EBMS:0301 none"),
         ([("EBMS_0004", "NOT_SERVICED", "RECEIVING")], TransferReason.NOT_SERVICED, "EBMS:0004 NOT_SERVICED"),
         ([("EBMS_0101", "expired", "SENDING")], TransferReason.GIVEN_UP, "EBMS:0101 expired"),
-        ([], TransferReason.GIVEN_UP, "Domibus tells no error"),
+        ([], TransferReason.GIVEN_UP, "Domibus reports no error"),
     ],
 )
 async def test_a_failure_is_told_with_the_last_word_on_it(

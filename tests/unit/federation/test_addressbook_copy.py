@@ -12,8 +12,7 @@ import pytest_asyncio
 
 from samdrift.contracts.addressbook import Listing
 from samdrift.federation.directory import Directory, Entry, FunctionalAddress, Organisation
-from samdrift.federation.outages import Failure, Service
-from samdrift.federation.server import LocalFederation
+from samdrift.federation.server import Failure, LocalFederation, Service
 from samdrift.net.addressbook import AddressBookClient, AddressBookUnavailable, LocalAddressBook
 from samdrift.net.client import FetchLimits, HttpClient, http_client
 from samdrift.wire.addressbook import Query

@@ -19,8 +19,7 @@ from samdrift.contracts.discovery import (
     NotRegistered,
 )
 from samdrift.federation.directory import FunctionalAddress
-from samdrift.federation.outages import Failure, Service
-from samdrift.federation.server import LocalFederation
+from samdrift.federation.server import Failure, LocalFederation, Service
 from samdrift.federation.shapes import Ca, Use, Validity
 from samdrift.net.addressbook import AddressBookClient, AddressBookUnavailable
 from samdrift.net.certificates import FederationCertificates

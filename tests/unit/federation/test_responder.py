@@ -14,9 +14,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509 import ocsp
 
-from samdrift.federation.outages import Failure, Service
-from samdrift.federation.responder import MAX_REQUEST
-from samdrift.federation.server import LocalFederation
+from samdrift.federation.server import MAX_REQUEST, Failure, LocalFederation, Service
 from samdrift.federation.shapes import Ca
 from tests.programs import requires
 

@@ -15,8 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from samdrift.federation.outages import Failure, Service
-from samdrift.federation.server import LocalFederation
+from samdrift.federation.server import Failure, LocalFederation, Service
 from samdrift.federation.sml import Sml
 from samdrift.wire import bdxl
 from samdrift.wire.identifiers import ParticipantIdentifier

@@ -9,8 +9,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from samdrift.federation.outages import Failure, Service
-from samdrift.federation.server import LocalFederation, running
+from samdrift.federation.server import Failure, LocalFederation, Service, running
 from samdrift.federation.shapes import Ca, Use
 from samdrift.wire.crypto.softwarekeys import SoftwareSigningKey
 from samdrift.wire.identifiers import (

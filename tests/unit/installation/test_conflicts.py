@@ -84,6 +84,15 @@ password_file = "{password}"
 """
 
 
+PAGES = """
+[[organisations]]
+identifier = "0203:a.se"
+name = "A"
+roles = ["{role}"]
+{key} = "{host}"
+"""
+
+
 @dataclass
 class Place:
     """A folder with configuration files and what they name."""
@@ -261,6 +270,24 @@ def test_databases_elsewhere(place: Place, one: str, other: str, setting: str) -
 def test_buckets(place: Place, one: str, other: str, setting: str) -> None:
     first = place.file("a", ('"a/objects"', f'"{one}"'))
     assert shared(first, place.file("b", ('"b/objects"', f'"{other}"'))) == setting
+
+
+@pytest.mark.parametrize(
+    ("key", "host", "setting"),
+    [
+        ("message_client_host", "a.example", "organisations.*_host"),
+        ("message_client_host", "b.example", ""),
+        ("governance_host", "a.example", "organisations.*_host"),
+    ],
+)
+def test_a_host_is_one_installations_whatever_the_port(
+    place: Place, key: str, host: str, setting: str
+) -> None:
+    files = place.file("a"), place.file("b")
+    for file, (name, at) in zip(files, (("message_client_host", "a.example"), (key, host)), strict=True):
+        role = "mk" if name.startswith("message") else "gov"
+        file.write_text(file.read_text() + PAGES.format(role=role, key=name, host=at))
+    assert shared(*files) == setting
 
 
 def test_the_same_issuer_of_access_points_would_let_in_those_of_the_other(place: Place) -> None:

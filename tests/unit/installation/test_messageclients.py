@@ -12,10 +12,11 @@ import pytest
 from samdrift.config.model import MessageClientConfig
 from samdrift.config.reader import load
 from samdrift.config.toml import ConfigError
-from samdrift.contracts.messageclients import Algorithm, Scope, patterns
+from samdrift.contracts.messageclients import Scope, patterns
 from samdrift.installation.messageclients import check_routing, registered, registrations
 from samdrift.net.issuers import KeysAt
 from samdrift.wire.identifiers import ParticipantIdentifier
+from samdrift.wire.jose.keys import Algorithm
 from tests.unit.config.test_reader import GOOD, write
 from tests.unit.messageservice.oauth.scene import curve_key, jwk_set
 

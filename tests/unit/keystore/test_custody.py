@@ -291,6 +291,7 @@ def test_a_sentence_of_ones_own_is_taken(custodians: Custodians, passphrase: str
     assert custodians.prove("david", passphrase.encode()).name == "david"
 
 
+@pytest.mark.usefixtures("product_keys")
 def test_a_new_key_costs_more_and_an_old_one_keeps_its_own(custodians: Custodians, tmp_path: Path) -> None:
     """At least 128 MiB and two passes; what was made by an earlier version still opens."""
     new = Custodians(tmp_path)

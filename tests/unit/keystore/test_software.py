@@ -73,6 +73,7 @@ def test_key_signs_once_its_certificate_is_installed(store: SoftwareKeyStore) ->
     public(certificate).verify(key.sign(b"data"), b"data", padding.PKCS1v15(), hashes.SHA256())
 
 
+@pytest.mark.usefixtures("product_keys")
 def test_keys_have_3072_bits_unless_told(store: SoftwareKeyStore) -> None:
     request = x509.load_pem_x509_csr(store.create_key("a1", KeyName.SIGNING, SUBJECT))
     key = request.public_key()
@@ -229,6 +230,21 @@ def test_tls_client_file_loads_into_an_ssl_context(store: SoftwareKeyStore) -> N
         ssl.create_default_context().load_cert_chain(path, password=password)
         with pytest.raises(ssl.SSLError):
             ssl.create_default_context().load_cert_chain(path, password="open sesame")
+
+
+def test_every_key_of_a_server_that_is_used_is_there_for_the_hosts_that_it_names(
+    store: SoftwareKeyStore,
+) -> None:
+    with expect(KeyFault.MISSING):
+        store.tls_servers("a1")
+    for _ in range(3):
+        add_key(store, "a1", KeyName.TLS_SERVER)
+    store.retire("a1", KeyName.TLS_SERVER, 1)
+    newest, older = store.tls_servers("a1")
+    assert newest == store.tls_server("a1")
+    assert newest != older
+    for path, password in (newest, older):
+        ssl.create_default_context().load_cert_chain(path, password=password)
 
 
 @pytest.mark.parametrize("vault", ["", "..", "a/b", "root", "A", "a" * 64, "a\n", ".hidden"])

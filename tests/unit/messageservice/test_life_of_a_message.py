@@ -34,7 +34,7 @@ from samdrift.wire.identifiers import FEDERATION_TEST, RECEIPT_EXTENDED, Partici
 from samdrift.wire.receipt import MessageReceipt
 from tests.roles.letters import header, letter
 from tests.settings import message_service_settings
-from tests.vaults import MINUTE, NOW, Installation, body, message, receipt
+from tests.vaults import MINUTE, NOW, Installation, body, due_now, message, receipt
 
 MT: Final = Role.MESSAGE_SERVICE
 OUT = Direction.OUT
@@ -210,7 +210,7 @@ async def test_a_message_that_cannot_be_read_holds_up_no_other(
     (stored,) = installation.objects(organisation)
     stored.unlink()
     sender = _Sender(installation, SETTINGS)
-    running = asyncio.create_task(sender.dispatcher.run([organisation]))
+    running = asyncio.create_task(sender.dispatcher.run(due_now(organisation)))
     try:
         async with asyncio.timeout(10):
             while whole.id not in sender.begun:

@@ -20,8 +20,7 @@ from samdrift.messageservice.lifecycle.ledger import held
 from samdrift.messageservice.outgoing.compose import Address, Attachment
 from samdrift.messageservice.outgoing.sender import Sender
 from samdrift.messageservice.screening import Screening
-from samdrift.net.clamd import ClamdAddress, ClamdScanner
-from samdrift.net.provenscanner import eicar
+from samdrift.net.clamd import ClamdAddress, ClamdScanner, eicar
 from samdrift.vault.messageservice import MessageServiceVault
 from samdrift.vault.records import KeySet, MessageRecord
 from samdrift.wire import sdkmessage

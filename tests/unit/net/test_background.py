@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 
 import pytest
 
@@ -21,6 +22,13 @@ async def test_work_ends_with_the_context() -> None:
     async with in_background(work(), on_failure=pytest.fail):
         await asyncio.sleep(0)
     assert ended.is_set()
+
+
+async def test_work_that_had_no_time_to_begin_is_closed() -> None:
+    work = asyncio.sleep(60)
+    async with in_background(work, on_failure=pytest.fail):
+        pass
+    assert inspect.getcoroutinestate(work) == inspect.CORO_CLOSED
 
 
 async def test_what_the_context_raises_is_not_wrapped() -> None:

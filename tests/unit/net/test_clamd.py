@@ -16,8 +16,7 @@ import pytest
 import pytest_asyncio
 
 from samdrift.contracts.malware import ScannerUnavailable, ScanVerdict
-from samdrift.net.clamd import ClamdAddress, ClamdScanner
-from samdrift.net.provenscanner import LARGEST, archive, eicar, nested
+from samdrift.net.clamd import LARGEST, ClamdAddress, ClamdScanner, archive, eicar, nested
 from tests.scanner import SIGNATURE, Clamd, requires_clamd, running_clamd
 from tests.unit.net.servers import Talk, talking
 from tests.vaults import server_folder

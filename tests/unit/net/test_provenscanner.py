@@ -8,8 +8,7 @@ from datetime import timedelta
 import pytest
 
 from samdrift.contracts.malware import ScannerUnavailable, ScanVerdict
-from samdrift.net.clamd import ClamdAddress, ClamdScanner
-from samdrift.net.provenscanner import ProvenScanner, eicar
+from samdrift.net.clamd import ClamdAddress, ClamdScanner, ProvenScanner, eicar
 from tests.scanner import requires_clamd, running_clamd
 from tests.vaults import NOW, server_folder
 

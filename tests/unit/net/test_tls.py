@@ -5,8 +5,10 @@ import ipaddress
 import os
 import socket
 import ssl
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from cryptography import x509
@@ -20,6 +22,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from samdrift.net.client import FetchLimits, NoAnswer, fetch, http_client
 from samdrift.net.tls import TlsContext, TlsIdentity, client_tls, server_tls
+from samdrift.wire.crypto.certificates import common_name
 from tests import pki
 from tests.unit.net.servers import Asked, answering, asked, reply, talking
 
@@ -30,11 +33,15 @@ FIRST, SECOND, CLIENTS = pki.root("TLS CA", 1), pki.root("TLS CA 2", 2), pki.roo
 
 
 def localhost(authority: pki.Authority) -> pki.Certified:
-    key = pki.key(9)
     names = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
+    return certified(authority, "localhost", names)
+
+
+def certified(authority: pki.Authority, name: str, names: Sequence[x509.GeneralName]) -> pki.Certified:
+    key = pki.key(9)
     certificate = (
         x509.CertificateBuilder()
-        .subject_name(pki.name("localhost"))
+        .subject_name(pki.name(name))
         .issuer_name(authority.certificate.subject)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
@@ -226,6 +233,60 @@ async def test_a_kept_connection_is_not_used_under_another_identity(place: Place
         for _ in range(2):
             await fetch(client, url, LIMITS)
     assert shown == ["first", "second"]
+
+
+async def test_a_server_of_several_hosts_shows_the_certificate_of_the_one_that_is_asked_for(
+    place: Place,
+) -> None:
+    """The newest that names the host, or else the newest; also when one is taken away."""
+    pages = [x509.DNSName("*.pages.example.se"), x509.DNSName("PAGES.example.se")]
+    other = identity(place.folder / "other.pem", certified(SECOND, "pages", pages))
+    older = identity(place.folder / "older.pem", certified(FIRST, "older", pages))
+    servers = [place.server, other, older]
+    tls = server_tls(lambda: tuple(servers))
+    async with answering(hello, tls.serving()) as url:
+        for host, name in (
+            ("localhost", "localhost"),
+            ("habo.pages.example.se", "pages"),
+            ("pages.example.se", "pages"),
+            ("a.habo.pages.example.se", "localhost"),
+            ("elsewhere.example.se", "localhost"),
+            (None, "localhost"),
+        ):
+            assert await shown_to(url, host) == name
+        servers.remove(other)
+        assert await shown_to(url, "habo.pages.example.se") == "older"
+
+
+async def test_mutual_tls_stays_so_whichever_certificate_is_chosen(place: Place) -> None:
+    pages = [x509.DNSName("pages.example.se")]
+    other = identity(place.folder / "other.pem", certified(FIRST, "pages", pages))
+    tls = server_tls(lambda: (place.server, other), place.clients)
+    async with answering(hello, tls.serving()) as url:
+        for host in ("localhost", "pages.example.se"):
+            with pytest.raises((ssl.SSLError, ConnectionError)):
+                await shown_to(url, host)
+
+
+async def shown_to(url: str, host: str | None) -> str | None:
+    """The name of the certificate that a client is shown which asks for that host, and is answered."""
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    parts = urlsplit(url)
+
+    def ask() -> str | None:
+        with (
+            socket.create_connection((parts.hostname, parts.port), 10) as plain,
+            context.wrap_socket(plain, server_hostname=host) as secured,
+        ):
+            shown = secured.getpeercert(binary_form=True)
+            assert shown is not None
+            secured.sendall(b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n")
+            if not secured.recv(1):
+                raise ConnectionResetError
+            return common_name(x509.load_der_x509_certificate(shown))
+
+    return await asyncio.to_thread(ask)
 
 
 async def test_files_that_do_not_fit_together_leave_the_former_in_use(place: Place) -> None:

@@ -16,13 +16,14 @@ from samdrift.attestation.errors import MoveError, MoveFault
 from samdrift.audit.events import AuditEvent
 from samdrift.contracts.messages import Direction, MessageStatus
 from samdrift.contracts.principals import Purpose, Role
-from samdrift.portability import exporting
-from samdrift.portability.storing import Storing
+from samdrift.portability import exporting, manifest
+from samdrift.portability.importing import Storing
+from samdrift.vault.portability import parts
 from samdrift.vault.portability.departure import Departure, MessageServiceDeparture
 from samdrift.vault.portability.parts import Part, Taken
 from samdrift.vault.registry import RegistrationState
 from tests.unit.portability.conftest import AP, MT, Files, Move
-from tests.vaults import WORKER
+from tests.vaults import WORKER, until
 
 DIFFERS = {
     "format.json": False,
@@ -36,7 +37,7 @@ DIFFERS = {
 }
 """Whether what an export says of itself is another thing at another supplier: its keys and its log are."""
 OWN_TO_A_SUPPLIER = (
-    *(f"{role}/{log}/" for role in ("ap", "mt") for log in ("log", "former-log")),
+    *(f"{role}/{log}/" for role in Role for log in ("log", "former-log")),
     *(f"mt/{marks}/" for marks in ("session_keys", "mark_keys")),
 )
 """Folders of an export to which each supplier adds something of its own."""
@@ -76,7 +77,7 @@ async def test_an_organisation_that_moves_and_moves_on_has_the_same_at_each_supp
     assert {
         name for name, differs in DIFFERS.items() if (before[name] != after[name]) is not differs
     } == set()
-    for role in ("ap", "mt"):
+    for role in Role:
         old = [json.loads(line) for line in before[f"{role}/log/000001.jsonl"].splitlines()]
         kept = [json.loads(line) for line in after[f"{role}/former-log/000001.jsonl"].splitlines()]
         assert [{name: each[name] for name in each if name != "log"} for each in kept] == old
@@ -87,11 +88,14 @@ async def test_the_export_says_what_is_in_it_and_holds_no_private_key(move: Move
     files = move.files()
     assert set(DIFFERS) <= set(files)
     assert exported.manifest_sha256 == hashlib.sha256(files["manifest.json"]).hexdigest()
-    manifest = json.loads(files["manifest.json"])
-    assert manifest["organisation"] == move.organisation.value
-    assert manifest["records"]["mt/messages"] == 5
-    assert manifest["approved_by"] == ["anna", "bertil"]
-    assert manifest["suspended"] is False
+    said = json.loads(files["manifest.json"])
+    assert said["organisation"] == move.organisation.value
+    assert said["records"]["mt/messages"] == 5
+    assert said["version"] == 4
+    assert said["roles"] == ["ap", "mt", "mk", "gov"]
+    assert (said["records"]["mk/records"], said["records"]["gov/records"]) == (1, 1)
+    assert said["approved_by"] == ["anna", "bertil"]
+    assert said["suspended"] is False
     assert b"PRIVATE" not in move.clear()
 
 
@@ -106,7 +110,7 @@ async def test_a_third_party_opens_it_with_age_tar_and_openssl_alone(move: Move)
     set -e
     cd {move.folder}/opened
     {opened} | tar -xf -
-    sha256sum --quiet -c SHA256SUMS $(find ap mt -name '*.sha256')
+    sha256sum --quiet -c SHA256SUMS $(find . -name '*.sha256')
     openssl x509 -in certificate.pem -pubkey -noout > key.pem
     openssl dgst -sha256 -verify key.pem -signature manifest.json.sig manifest.json
     grep -q $(sha256sum SHA256SUMS | cut -d' ' -f1) manifest.json
@@ -140,8 +144,8 @@ async def test_what_was_brought_is_in_the_log_with_where_the_former_ones_end(mov
     registry = move.installation.gate.registry
     assert not any(registry.serves(move.organisation, role) for role in Role), "until it is resumed"
     await move.set_state(RegistrationState.ACTIVE)
-    for role in (AP, MT):
-        async with move.installation.open(move.organisation, role) as vault:
+    for role in Role:
+        async with move.installation.open(move.organisation, role) as vault:  # type: ignore[call-overload]
             (ids,) = [
                 entry.ids for entry in await vault.log() if entry.event == AuditEvent.ORGANISATION_IMPORTED
             ]
@@ -149,6 +153,50 @@ async def test_what_was_brought_is_in_the_log_with_where_the_former_ones_end(mov
         assert ids["by"] == "cecilia"
         assert (ids["former_log"], ids["former_head"]) == (log.id, log.head)
         assert ids["manifest"] == exported.manifest_sha256
+
+
+@pytest.mark.parametrize(
+    ("version", "unknown"),
+    [(1, {parts.DIGESTS, parts.PEER_CERTIFICATES}), (2, {parts.PEER_CERTIFICATES}), (3, set[Part]())],
+)
+async def test_an_export_of_an_earlier_version_is_taken_in(
+    move: Move, monkeypatch: pytest.MonkeyPatch, version: int, unknown: set[Part]
+) -> None:
+    """As an earlier version wrote it: of the roles and parts that it knew."""
+    for role in (Role.MESSAGE_CLIENT, Role.GOVERNANCE):
+        await move.installation.provisioner.drop(move.organisation, role)
+    registry = move.installation.gate.registry
+    await until(lambda: registry.find(move.organisation, Role.GOVERNANCE) is None)
+    known = [(kind, [part for part in of if part not in unknown]) for kind, of in exporting._READ]
+    monkeypatch.setattr(exporting, "_READ", known)
+    for module in (exporting, manifest):
+        monkeypatch.setattr(module, "VERSION", version)
+    exported = await move.export()
+    monkeypatch.undo()
+    for role in (AP, MT):
+        await move.installation.provisioner.drop(move.organisation, role)
+    await until(lambda: registry.find(move.organisation, MT) is None)
+    assert json.loads(move.files()["manifest.json"])["version"] == version
+    imported = await move.take_in(exported)
+    assert imported.manifest.roles == ("ap", "mt")
+    for role in (AP, MT):
+        await move.installation.provisioner.set_state(move.organisation, role, RegistrationState.ACTIVE)
+    await move.installation.known(move.organisation, AP, MT)
+    async with move.installation.open(move.organisation, MT) as messages:
+        assert len(await messages.messages()) == 4
+
+
+async def test_a_duty_to_hand_over_moves_along_until_it_is_fulfilled(move: Move) -> None:
+    exported = await move.export()
+    await move.leave()
+    await move.take_in(exported)
+    await move.set_state(RegistrationState.ACTIVE)
+    for role in (Role.MESSAGE_CLIENT, Role.GOVERNANCE):
+        async with move.installation.open(move.organisation, role) as vault:  # type: ignore[call-overload]
+            (record,) = await vault.records(10)
+            assert await vault.release_record(record)
+            assert not await vault.release_record(record)
+            assert await vault.records(10) == ()
 
 
 async def test_an_import_that_was_cut_short_is_taken_up_again(

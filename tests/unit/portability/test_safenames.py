@@ -11,9 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from samdrift.portability.contents import Contents, Members
+from samdrift.portability.messagefolder import Contents, Members, Names, safe_name
 from samdrift.portability.readable import _line
-from samdrift.portability.safenames import Names, safe_name
 from samdrift.wire.errors import WireError
 from samdrift.wire.sdkmessage import build
 from tests.unit.wire.sdkmessage.samples import FULL

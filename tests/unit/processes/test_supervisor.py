@@ -31,6 +31,7 @@ class Scene:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.openings: dict[str, bytes | None] = {}
+        self.role = Role.ACCESS_POINT
         self.patch = monkeypatch
         self.runs(SERVES + WAITS)
         nonexistent = SimpleNamespace(
@@ -39,7 +40,15 @@ class Scene:
         hands = SimpleNamespace(
             users=nonexistent, opening=self.openings.get, to_worker=lambda *_: Handed(b"")
         )
-        config = SimpleNamespace(organisations=(), access_point=None, message_service=None, metrics=None)
+        beta = SimpleNamespace(identifier=ParticipantIdentifier("0203:beta.se"), roles=(Role.MESSAGE_CLIENT,))
+        config = SimpleNamespace(
+            organisations=(beta,),
+            access_point=None,
+            message_service=None,
+            message_client=None,
+            governance=None,
+            metrics=None,
+        )
         gate = SimpleNamespace(registry=SimpleNamespace(all=self.hosted))
         readers = SimpleNamespace(renew=_nothing)
         self.house = supervisor._House(*cast(Any, (config, frozenset(Role), gate, hands, readers)))
@@ -51,7 +60,7 @@ class Scene:
         return [
             Registration(
                 ParticipantIdentifier(f"0203:{vault}.se"),
-                *(Role.ACCESS_POINT, RegistrationState.ACTIVE, vault, "login", b"", "channel"),
+                *(self.role, RegistrationState.ACTIVE, vault, "login", b"", "channel"),
             )
             for vault in self.openings
         ]
@@ -100,6 +109,24 @@ async def test_a_worker_goes_on_while_the_token_is_away_and_ends_with_what_opene
     await until(lambda: not scene.house._workers)
     await scene.house._update()
     assert not scene.house._workers
+
+
+@pytest.mark.parametrize(
+    ("role", "served"),
+    [
+        (Role.ACCESS_POINT, {"alfa", "beta"}),
+        (Role.MESSAGE_SERVICE, set[str]()),
+        (Role.MESSAGE_CLIENT, {"beta"}),
+        (Role.GOVERNANCE, set[str]()),
+    ],
+)
+async def test_a_worker_runs_for_a_role_that_the_configuration_names_for_its_organisation(
+    scene: Scene, role: Role, served: set[str]
+) -> None:
+    """But for the access point, which needs no entry. An organisation with a vault alone costs no process."""
+    scene.role = role
+    scene.openings |= {"alfa": b"key", "beta": b"key"}
+    assert {one.vault for one in scene.house._hosted()} == served
 
 
 async def test_one_that_does_not_end_keeps_nobody_else_waiting(scene: Scene) -> None:

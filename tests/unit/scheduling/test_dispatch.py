@@ -9,9 +9,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from samdrift.contracts.errors import Temporary
-from samdrift.scheduling.dispatch import Dispatcher
+from samdrift.scheduling.inflight import Dispatcher
 from samdrift.vault.errors import VaultDenied
 from samdrift.wire.identifiers import ParticipantIdentifier
+from tests.vaults import due_now
 
 A = ParticipantIdentifier("0203:a.se")
 B = ParticipantIdentifier("0203:b.se")
@@ -22,9 +23,9 @@ def now() -> datetime:
 
 
 async def run_for(
-    dispatcher: Dispatcher, seconds: float, *organisations: ParticipantIdentifier, idle_check: float = 300
+    dispatcher: Dispatcher, seconds: float, *organisations: ParticipantIdentifier, look_every: float = 300
 ) -> None:
-    task = asyncio.create_task(dispatcher.run(organisations, idle_check))
+    task = asyncio.create_task(dispatcher.run(due_now(*organisations), look_every))
     await asyncio.sleep(seconds)
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
@@ -39,7 +40,7 @@ async def test_one_with_a_backlog_does_not_delay_the_others() -> None:
         return now() if organisation == A else None
 
     dispatcher = Dispatcher(turn, now, on_failure=lambda _: None)
-    task = asyncio.create_task(dispatcher.run([A]))
+    task = asyncio.create_task(dispatcher.run(due_now(A)))
     await asyncio.sleep(0.05)
     dispatcher.wake(B)
     before = len(turns)
@@ -91,25 +92,25 @@ async def test_a_wake_during_a_turn_leads_to_another_one() -> None:
     assert turns == 2
 
 
-async def test_one_with_work_to_come_does_not_keep_the_others_from_their_idle_check() -> None:
+async def test_one_with_work_to_come_does_not_keep_the_others_from_their_look() -> None:
     turns: list[ParticipantIdentifier] = []
 
     async def turn(organisation: ParticipantIdentifier) -> datetime | None:
         turns.append(organisation)
         return now() + timedelta(hours=1) if organisation == A else None
 
-    await run_for(Dispatcher(turn, now, on_failure=lambda _: None), 0.3, A, B, idle_check=0.1)
+    await run_for(Dispatcher(turn, now, on_failure=lambda _: None), 0.3, A, B, look_every=0.1)
     assert turns.count(B) >= 2
 
 
-async def test_one_that_is_always_busy_does_not_keep_the_others_from_their_idle_check() -> None:
+async def test_one_that_is_always_busy_does_not_keep_the_others_from_their_look() -> None:
     turns: list[ParticipantIdentifier] = []
 
     async def turn(organisation: ParticipantIdentifier) -> datetime | None:
         turns.append(organisation)
         return now() + timedelta(seconds=0.02) if organisation == A else None
 
-    await run_for(Dispatcher(turn, now, on_failure=lambda _: None), 0.3, A, B, idle_check=0.1)
+    await run_for(Dispatcher(turn, now, on_failure=lambda _: None), 0.3, A, B, look_every=0.1)
     assert turns.count(B) >= 2
 
 
@@ -131,7 +132,7 @@ async def test_news_that_comes_with_the_end_does_not_put_the_end_off() -> None:
         return None
 
     dispatcher = Dispatcher(turn, now, on_failure=lambda _: None)
-    task = asyncio.create_task(dispatcher.run([A]))
+    task = asyncio.create_task(dispatcher.run(due_now(A)))
     await asyncio.sleep(0.01)
     dispatcher.wake(B)
     task.cancel()
@@ -157,7 +158,7 @@ async def test_behind_thousands_of_one_organisation_nobody_waits_for_more_than_o
         return None
 
     dispatcher = Dispatcher(turn, now, on_failure=lambda _: None)
-    task = asyncio.create_task(dispatcher.run([A, *others]))
+    task = asyncio.create_task(dispatcher.run(due_now(A, *others)))
     await over.wait()
     task.cancel()
     for organisation in others:
@@ -211,7 +212,7 @@ async def test_an_organisation_that_has_left_gets_no_more_turns_until_it_is_anno
         return None
 
     dispatcher = Dispatcher(turn, now, on_failure=failures.append)
-    task = asyncio.create_task(dispatcher.run([A, B], idle_check=0.001))
+    task = asyncio.create_task(dispatcher.run(due_now(A, B), look_every=0.001))
     async with asyncio.timeout(10):
         while turns.count(B) < 5:
             await asyncio.sleep(0.001)

@@ -3,6 +3,9 @@
 from datetime import timedelta
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509 import ocsp
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -63,6 +66,27 @@ def test_an_answer_that_the_issuer_does_not_vouch_for_is_not_kept() -> None:
     assert read_answer(ROOT.ocsp(AP, responder=delegate), AP, ROOT.certificate) is not None
     answer[answer.index(ocsp.load_der_ocsp_response(bytes(answer)).signature)] ^= 1
     assert read_answer(bytes(answer), AP, ROOT.certificate) is None
+
+
+def test_an_issuer_with_another_kind_of_key_answers_through_a_delegate_with_rsa_alone() -> None:
+    """Its own signature is one of an algorithm that is not listed; its delegate's is taken for what it is."""
+    own = ec.generate_private_key(ec.SECP256R1())
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(pki.name("Kurva"))
+        .issuer_name(pki.name("Kurva"))
+        .public_key(own.public_key())
+        .serial_number(1)
+        .not_valid_before(pki.NOW - pki.DAY)
+        .not_valid_after(pki.NOW + pki.DAY)
+        .sign(own, hashes.SHA256())
+    )
+    issuer = pki.Authority(pki.Certified(certificate, own))
+    issued = issuer.issue("AP").certificate
+    delegate = issuer.issue("OCSP", private_key=pki.key(5), ocsp_signer=True)
+    assert read_answer(issuer.ocsp(issued, responder=delegate), issued, certificate) is not None
+    assert read_answer(issuer.ocsp(issued), issued, certificate) is None
+    assert read_list(issuer.crl(), certificate) is None
 
 
 def test_an_answer_without_an_end_holds_for_half_an_hour() -> None:

@@ -57,7 +57,7 @@ async def test_a_gate_of_one_worker_opens_its_role_alone_in_its_name_and_for_the
 ) -> None:
     transfers, messages = installation.gate.worker("sender", AP), installation.gate.worker("inbox", MT)
     async with transfers.open(organisation, Purpose.SEND) as vault:
-        await vault.waiting(1)
+        assert await vault.waiting(1) == ()
     async with messages.open(organisation, Purpose.RECEIVE) as inbox:
         assert await inbox.messages() == ()
     (sent,) = await log_of(installation, organisation, AP)
@@ -102,7 +102,7 @@ async def test_a_worker_that_finds_nothing_to_do_leaves_no_entry(
         await messages.set_cursor("events", await messages.cursor("events") + 1)
     assert await log_of(installation, organisation, MT) == []
     async with installation.gate.open(of(organisation), organisation, AP, Purpose.SUBMIT) as vault:
-        assert await vault.next_due() is None
+        assert await vault.backlog() == Backlog(0, None)
     *_, entry = await log_of(installation, organisation, AP)
     assert (entry.event, entry.principal, entry.purpose) == (GRANTED, "system:journal", "submit")
 
@@ -118,6 +118,25 @@ async def test_what_a_worker_sees_is_logged_although_it_records_nothing(
         await vault.outgoing_body(transfer.id)
     _, entry = await log_of(installation, organisation, AP)
     assert (entry.event, entry.principal, entry.purpose) == (GRANTED, "worker:test", "send")
+
+
+@pytest.mark.parametrize("role", [AP, MT], ids=str)
+async def test_to_ask_when_something_is_due_leaves_no_trace(
+    installation: Installation, organisation: ParticipantIdentifier, role: Role
+) -> None:
+    async with installation.open(organisation, role) as vault:
+        assert await vault.next_due() is None
+        assert await vault.next_due() is None
+    assert await log_of(installation, organisation, role) == []
+
+
+async def test_to_ask_that_and_more_is_in_the_log(
+    installation: Installation, organisation: ParticipantIdentifier
+) -> None:
+    async with installation.open(organisation, MT) as vault:
+        assert await vault.next_due() is None
+        await vault.messages()
+    assert [entry.event for entry in await log_of(installation, organisation, MT)] == [GRANTED]
 
 
 async def test_reading_is_logged_too(installation: Installation, organisation: ParticipantIdentifier) -> None:

@@ -20,14 +20,14 @@ from docs.differences import EVERY_DOCUMENT, MESSAGE, RECEIPT, Difference
 from lxml import etree
 
 from samdrift.wire import receipt, sdkmessage, xml
+from samdrift.wire import receipt as receipt_rules
 from samdrift.wire.codes import Reason
 from samdrift.wire.errors import WireError
 from samdrift.wire.findings import Finding
-from samdrift.wire.receipt import rules as receipt_rules
-from samdrift.wire.receipt.rules import broken_rules as broken_receipt_rules
+from samdrift.wire.receipt import broken_rules as broken_receipt_rules
 from samdrift.wire.sdkmessage import rules as message_rules
-from samdrift.wire.sdkmessage.validate import broken_rules as broken_message_rules
-from samdrift.wire.xml.schema.rules import Broken, Rule
+from samdrift.wire.sdkmessage.rules import broken_rules as broken_message_rules
+from samdrift.wire.xml.schema import Broken, Rule
 from tests.official import Kind, read, requires_digg, schema_errors, schematron_failures
 from tests.schematron import Failure
 from tests.sizes import count, seed, soak

@@ -27,7 +27,13 @@ from samdrift.net.clock import system_clock
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 Roles = Annotated[
-    str, typer.Option("--roles", help="ap, mt or ap,mt; as in the configuration, where it has an entry.")
+    str,
+    typer.Option(
+        "--roles",
+        "--role",
+        help="ap, mt, mk, gov, separated by commas; by default those of its entry in the configuration, or"
+        " all that run here.",
+    ),
 ]
 _SIGNS = {State.DONE: "ok", State.SOON: "soon", State.MISSING: "MISSING", State.NOT_CHECKED: "not checked"}
 
@@ -73,14 +79,14 @@ def _roles(config: Config, organisation: ParticipantIdentifier, given: str) -> t
     try:
         wanted = tuple(Role(each.strip()) for each in given.split(",")) if given else ()
     except ValueError:
-        raise Unusable("--roles is ap, mt or ap,mt") from None
+        raise Unusable(f"--roles names roles, separated by commas: {', '.join(Role)}") from None
     for one in config.organisations:
         if one.identifier == organisation:
             if wanted and set(wanted) != set(one.roles):
                 entered = ",".join(role.value for role in one.roles)
                 raise Unusable(f"--roles: the configuration says {entered}; change its entry first")
             return one.roles
-    return wanted or tuple(Role)
+    return wanted or tuple(role for role in Role if role in config.roles)
 
 
 async def _added(

@@ -10,7 +10,7 @@ import typer
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 
-from samdrift.administration import destruction
+from samdrift.administration import closing
 from samdrift.administration.administration import administering
 from samdrift.administration.closing import Order, close
 from samdrift.administration.dualcontrol import Persons
@@ -53,6 +53,13 @@ def close_organisation(
     without_export: Annotated[
         bool, typer.Option("--without-export", help="Destroy the log without having exported it.")
     ] = False,
+    also_not_handed_over: Annotated[
+        bool,
+        typer.Option(
+            "--also-not-handed-over",
+            help="Destroy public records that were not handed over; the decision must say so.",
+        ),
+    ] = False,
     certificate: Annotated[
         Path | None, typer.Option("--certificate", help="Also write the certificate to this new file.")
     ] = None,
@@ -63,7 +70,8 @@ def close_organisation(
     Prints the certificate of destruction. Interrupted, it is repeated, and goes on.
     """
     with reported_as_usage_errors():
-        order = Order(organisation, one_line("--decision", decision), also_unfinished, without_export)
+        decided = one_line("--decision", decision)
+        order = Order(organisation, decided, also_unfinished, without_export, also_not_handed_over)
         loaded = load(config)
         if certificate is not None:
             require_new(certificate)
@@ -108,7 +116,7 @@ def verify_closing(
 
     Exit status 0 when it holds, 1 when it does not or the signer is not trusted, 2 when it cannot be read.
     """
-    verdict = destruction.verify(read_document(file))
+    verdict = closing.verify(read_document(file))
     trusted = _trusted(verdict, trust)
     holds = verdict.valid and trusted is not False
     if as_json:
@@ -128,13 +136,13 @@ _TRUST = {
 }
 
 
-def _trusted(verdict: destruction.DestructionVerdict, trust: Path | None) -> bool | None:
+def _trusted(verdict: closing.DestructionVerdict, trust: Path | None) -> bool | None:
     if trust is None or verdict.signer is None or verdict.ended_at is None:
         return None
     return read_trust(trust).judge(verdict.signer, verdict.ended_at).trusted
 
 
-def _document(verdict: destruction.DestructionVerdict, trusted: bool | None) -> dict[str, Any]:
+def _document(verdict: closing.DestructionVerdict, trusted: bool | None) -> dict[str, Any]:
     signer = verdict.signer
     return {
         "valid": verdict.valid,

@@ -1,4 +1,7 @@
-"""`samdrift org keys backup` and `restore`: keys in a file that two custodians open together."""
+"""`samdrift org keys backup` and `restore`: keys in a file that two custodians open together.
+
+`samdrift org keys lost-marks`: session keys that are not known to have been used, after a restore.
+"""
 
 from __future__ import annotations
 
@@ -16,15 +19,15 @@ from samdrift.administration.closing import closed_vaults
 from samdrift.administration.dualcontrol import Matter, Persons, custodians_of, two_persons
 from samdrift.audit.events import AuditEvent
 from samdrift.cli.org.keyoptions import Workplace, worked
-from samdrift.cli.org.options import ConfigFile, Organisation
-from samdrift.cli.output import complain, print_line, require_new
-from samdrift.cli.persons import By, ByFile, With, WithFile, passphrase, present
+from samdrift.cli.org.options import AsJson, ConfigFile, Organisation
+from samdrift.cli.output import complain, print_json, print_line, require_new
+from samdrift.cli.persons import Actor, By, ByFile, With, WithFile, passphrase, present
 from samdrift.config.errors import Unusable, shown
 from samdrift.config.failures import reported_as_usage_errors
 from samdrift.config.inputs import reason
 from samdrift.config.model import Config
 from samdrift.config.reader import load
-from samdrift.contracts.principals import Role
+from samdrift.contracts.principals import Purpose, Role
 from samdrift.installation.loop import run
 from samdrift.installation.operator import vault_settings
 from samdrift.keystore.backup import (
@@ -41,6 +44,7 @@ from samdrift.keystore.durablefiles import write_new
 from samdrift.keystore.keyfiles import KeyFault, KeyStoreError
 from samdrift.vault.errors import VaultError
 from samdrift.vault.openkeys import open_keys
+from samdrift.vault.sessionkeys import LostMarks, SenderRefusals
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 OfficerFile = Annotated[
@@ -127,7 +131,7 @@ def restore(
         bool,
         typer.Option(
             "--accept-unsigned",
-            help="Restore a file that is not signed by two custodians of now, if two of them agree.",
+            help="Restore a file that is not signed by two current custodians, if two of them agree.",
         ),
     ] = False,
     agreed_by: AgreedBy = None,
@@ -164,7 +168,7 @@ def restore(
         try:
             run(_logged(loaded, header, accepted))
         except (VaultError, KeyStoreError):
-            complain("the keys are restored, but the database cannot be reached: this stands in no log")
+            complain("the keys are restored, but the database cannot be reached: no log records it")
 
 
 def _require_accepted(unsigned: bool, agreed_by: str | None) -> None:
@@ -232,3 +236,78 @@ def _read(file: Path) -> bytes:
         return file.read_bytes()
     except OSError as error:
         raise Unusable(f"{shown(file)}: {reason(error)}") from None
+
+
+_COMMAND = "org-keys-lost-marks"
+
+
+def lost_marks(
+    organisation: Organisation,
+    config: ConfigFile,
+    accept: Annotated[
+        bool, typer.Option("--accept", help="Accept the risk permanently. Needs two custodians.")
+    ] = False,
+    by: Actor = None,
+    other: With = None,
+    by_file: ByFile = None,
+    other_file: WithFile = None,
+    as_json: AsJson = False,
+) -> int:
+    """Show which marks of session keys a restored database lacks, and whose envelopes could not be decrypted.
+
+    Ends with 1 while marks are missing that nobody has accepted.
+    """
+
+    async def look(place: Workplace) -> tuple[tuple[LostMarks, ...], tuple[SenderRefusals, ...]]:
+        vaults = place.installation.gate.worker(_COMMAND, Role.MESSAGE_SERVICE)
+        async with vaults.open(organisation, Purpose.ADMINISTER) as vault:
+            return await vault.lost_marks(), await vault.refusals()
+
+    async def agree(place: Workplace) -> None:
+        text = f"answer again what uses session keys of {organisation} whose marks a restore has lost"
+        matter = Matter("org keys lost-marks --accept", organisation.value, text)
+        await two_persons(place.installation, matter, persons)
+        vaults = place.installation.gate.worker(_COMMAND, Role.MESSAGE_SERVICE)
+        async with vaults.open(organisation, Purpose.ADMINISTER) as vault:
+            number = await vault.accept_lost_marks(now=datetime.now(UTC))
+        await place.note(AuditEvent.MT_MARKS_LOSS_ACCEPTED, persons.first.name, number=str(number))
+
+    if accept:
+        if by is None:
+            raise Unusable("--accept takes two persons: name the first with --by")
+        with reported_as_usage_errors():
+            persons = present(by, other, by_file, other_file)
+        worked(config, organisation, agree)
+    lost, refused = worked(config, organisation, look)
+    if as_json:
+        print_json(
+            {"lost": [_lost_row(one) for one in lost], "refused": [_refused_row(one) for one in refused]}
+        )
+    else:
+        for line in [*map(_lost_line, lost), *map(_refused_line, refused)] or ["no marks are missing"]:
+            print_line(line)
+    return int(any(one.accepted_at is None for one in lost))
+
+
+def _lost_row(lost: LostMarks) -> dict[str, str | None]:
+    accepted = None if lost.accepted_at is None else lost.accepted_at.isoformat()
+    since = None if lost.since is None else lost.since.isoformat()
+    found = lost.found_at.isoformat()
+    return {"since": since, "until": lost.until.isoformat(), "found": found, "accepted": accepted}
+
+
+def _lost_line(lost: LostMarks) -> str:
+    since = "the beginning" if lost.since is None else lost.since.isoformat()
+    accepted = lost.accepted_at
+    then = f"accepted {accepted.isoformat()}" if accepted else "install a new encryption key, or --accept"
+    when = f"found {lost.found_at.isoformat()}"
+    return f"marks from {since} to {lost.until.isoformat()} are missing  {when}  {then}"
+
+
+def _refused_row(refused: SenderRefusals) -> dict[str, str | int]:
+    return {"sender": refused.sender, "number": refused.number, "since": refused.since.isoformat()}
+
+
+def _refused_line(refused: SenderRefusals) -> str:
+    text = "envelopes could not be decrypted to a message of their sender's since"
+    return f"{refused.sender}  {refused.number} {text} {refused.since.isoformat()}"

@@ -73,7 +73,7 @@ async def _workplace(config: Path, organisation: ParticipantIdentifier) -> Async
 
 
 def worked(config: Path, organisation: ParticipantIdentifier, work: Callable[[Workplace], Awaitable[T]]) -> T:
-    """Do ``work`` at an organisation's keys; what goes wrong is told in one line."""
+    """Do ``work`` at an organisation's keys; what goes wrong is reported in one line."""
 
     async def doing() -> T:
         async with _workplace(config, organisation) as place:

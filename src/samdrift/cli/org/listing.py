@@ -48,7 +48,7 @@ async def _known(config: Config) -> tuple[list[Facts], tuple[Closing, ...]]:
 
 
 def _organisations(installation: Administration) -> Iterable[ParticipantIdentifier]:
-    """Those in the configuration, in its order, and then those that only have a vault."""
+    """Return the organisations of the configuration, in its order, then those that only have a vault."""
     configured = [one.identifier for one in installation.config.organisations]
     hosted = [one.organisation for one in installation.gate.registry.all()]
     return dict.fromkeys([*configured, *hosted])

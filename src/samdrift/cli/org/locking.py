@@ -22,9 +22,9 @@ from samdrift.contracts.principals import Principal, PrincipalKind, Purpose
 from samdrift.installation.control import ControlRefused, control_folder, tell
 from samdrift.installation.loop import run
 from samdrift.installation.unlocking import UNLOCK, vaults_of
+from samdrift.keystore.custody import weakness
 from samdrift.keystore.interface import KeyStore
 from samdrift.keystore.keyfiles import KeyFault, KeyStoreError
-from samdrift.keystore.passphrases import weakness
 from samdrift.net.clock import system_clock
 from samdrift.processes.survivors import end_left_behind
 from samdrift.wire.identifiers import ParticipantIdentifier

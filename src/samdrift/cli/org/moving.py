@@ -63,7 +63,7 @@ def export_organisation(
             print_line("the organisation was not suspended: what is under way cannot be taken over with this")
         print_line(f"manifest   {exported.manifest_sha256}")
         print_line(f"signed by  {exported.signer}")
-        print_line("both are to be told to who imports, apart from the file")
+        print_line("give both to the person who imports, separately from the file")
 
 
 async def _export(

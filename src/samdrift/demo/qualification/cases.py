@@ -46,9 +46,9 @@ class QaCase:
     participant: str
     judge: Judge
     sends: bool = False
-    """Whether we send; else DIGG's test leader does, and is to be asked."""
+    """True when we send; otherwise DIGG's test leader does, and must be asked to."""
     report: bool = False
-    """Whether it is complete only with evidence of a report to DIGG."""
+    """True when it is complete only with evidence of a report to DIGG."""
 
 
 def _answered(entries: Sequence[LogEntry]) -> Verdict:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -41,7 +43,7 @@ class State(StrEnum):
 
 @dataclass(slots=True)
 class CaseRecord:
-    """All that is known of one case."""
+    """The facts of one case, and the evidence for them."""
 
     state: State = State.NOT_BEGUN
     begun_at: str = ""
@@ -56,7 +58,7 @@ class CaseRecord:
     judged_by: str = ""
     """The person who said how it went, where the logs could not tell."""
     lacks_report: bool = False
-    """Whether the logs say what they must, and evidence that DIGG was told is all that is missing."""
+    """True when the logs say what they must, and only evidence of the report to DIGG is missing."""
     log: list[Row] = field(default_factory=list)
     files: list[Row] = field(default_factory=list)
 
@@ -78,6 +80,22 @@ class TestProtocol:
     def claimed(self) -> set[str]:
         """AS4 ids of what cases are about already."""
         return {record.as4 for record in self.cases.values() if record.as4}
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Hold the protocol in ``folder``, so that no other command overwrites what this one adds.
+
+    :class:`Unusable` while another command holds it.
+    """
+    descriptor = os.open(private_folder(folder), os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError:
+        raise Unusable(f"{shown(folder)}: another command is writing this test protocol") from None
+    finally:
+        os.close(descriptor)
 
 
 def load(folder: Path) -> TestProtocol | None:

@@ -4,8 +4,16 @@ The names are those of the plugin's published contract (``WebServicePlugin.wsdl`
 namespace ``http://eu.domibus.wsplugin/``), of Domibus 5.1 and later.
 """
 
-from samdrift.domibus.wire.answers import errors, fault, marked, pending, status, submitted
-from samdrift.domibus.wire.reader import AnswerReader, incoming_message
+from samdrift.domibus.wire.reader import (
+    AnswerReader,
+    errors,
+    fault,
+    incoming_message,
+    marked,
+    pending,
+    status,
+    submitted,
+)
 from samdrift.domibus.wire.requests import (
     Framing,
     ask_errors,

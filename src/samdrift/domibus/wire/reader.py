@@ -3,16 +3,22 @@
 A Domibus with MTOM switched on answers in MIME, each payload in a part of its
 own; one without puts it into the SOAP message in base64. Both are read, in
 memory that does not grow with the payload.
+
+A SOAP message as a tree, built from a stream; the text of its one payload passes by.
+
+The answers of the plugin's contract; another shape raises :class:`WireError`.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Final
 from urllib.parse import unquote
 
-from samdrift.domibus.wire.tree import Tree
-from samdrift.domibus.wire.types import IncomingMessage
+from lxml import etree
+
+from samdrift.domibus.wire.types import ErrorEntry, IncomingMessage, MessageStatus, PluginFault
 from samdrift.wire import xml
 from samdrift.wire.errors import WireError, WireFault
 from samdrift.wire.identifiers import DOCUMENT_SCHEME, DocumentIdentifier, ParticipantIdentifier
@@ -28,7 +34,112 @@ from samdrift.wire.mime import (
     content_id,
 )
 from samdrift.wire.xml import Element, Namespace, XmlLimits, name
+from samdrift.wire.xml.base64text import Decoder
 from samdrift.wire.xml.stream import XmlStream
+
+_HEADER: Final = name(Namespace.SOAP12, "Header")
+_PAYLOAD: Final = [
+    name(Namespace.SOAP12, "Envelope"),
+    name(Namespace.SOAP12, "Body"),
+    name(Namespace.DOMIBUS, "retrieveMessageResponse"),
+    "payload",
+    "value",
+]
+_INCLUDE: Final = [*_PAYLOAD, name(Namespace.XOP, "Include")]
+_MOST_TEXT: Final = 4 << 20
+"""Characters of text and attributes that are kept, over all elements."""
+
+
+class Tree:
+    """Implements :class:`samdrift.wire.xml.stream.Listener`.
+
+    Only what is in elements without children is kept as text: the contract
+    mixes nothing.
+    """
+
+    def __init__(self) -> None:
+        self.root: Element | None = None
+        """The whole message, once it has ended."""
+        self.header: Element | None = None
+        """The SOAP header, once it has ended."""
+        self.reference: str | None = None
+        """Reference to the payload, when it is not in the message: ``cid:…``."""
+        self._open: list[Element] = []
+        self._path: list[str] = []
+        self._text: list[str] = []
+        self._kept = 0
+        self._payload: Decoder | None = None
+        self._in_payload = False
+        self._inline = False
+        self._pieces: list[bytes] = []
+
+    def payload(self) -> list[bytes]:
+        """Return the part of the payload that has arrived since the last call."""
+        pieces, self._pieces = self._pieces, []
+        return pieces
+
+    def start(self, tag: str, attributes: list[tuple[str, str]]) -> bool:
+        self._keep(len(tag) + sum(len(key) + len(value) for key, value in attributes))
+        self._open.append(self._element(tag, dict(attributes)))
+        self._path.append(tag)
+        self._text.clear()
+        if self._path == _PAYLOAD:
+            if self._payload is not None:
+                raise WireError(WireFault.STRUCTURE, "more than one payload")
+            self._payload = Decoder("payload")
+            self._in_payload = True
+        elif self._path == _INCLUDE:
+            self.reference = self._open[-1].get("href", "")
+        return True
+
+    def text(self, data: str) -> None:
+        if self._in_payload and self._payload is not None:
+            self._decoded(self._payload.feed(data))
+        else:
+            self._keep(len(data))
+            self._text.append(data)
+
+    def end(self) -> None:
+        element = self._open.pop()
+        if self._path == _PAYLOAD and self._payload is not None:
+            self._decoded(self._payload.close())
+            self._in_payload = False
+            if self._inline and self.reference is not None:
+                raise WireError(WireFault.STRUCTURE, "a payload both inside and outside of the message")
+        self._path.pop()
+        if not len(element):
+            _set_text(element, "".join(self._text))
+        self._text.clear()
+        if element.tag == _HEADER and len(self._open) == 1 and self.header is None:
+            self.header = element
+        if not self._open:
+            self.root = element
+
+    def _decoded(self, piece: bytes) -> None:
+        if piece:
+            self._inline = True
+            self._pieces.append(piece)
+
+    def _element(self, tag: str, attributes: dict[str, str]) -> Element:
+        try:
+            if self._open:
+                return etree.SubElement(self._open[-1], tag, attributes)
+            return etree.Element(tag, attributes)
+        except ValueError:
+            raise WireError(WireFault.NOT_XML, "a name or value that is not allowed") from None
+
+    def _keep(self, length: int) -> None:
+        self._kept += length
+        if self._kept > _MOST_TEXT:
+            raise WireError(WireFault.TOO_LARGE, f"more than {_MOST_TEXT} characters besides the payload")
+
+
+def _set_text(element: Element, text: str) -> None:
+    try:
+        element.text = text
+    except ValueError:
+        raise WireError(WireFault.NOT_XML, "a name or value that is not allowed") from None
+
 
 _SOAP: Final = ("application/soap+xml", "application/xop+xml")
 _ENCODINGS: Final = ("binary", "8bit", "7bit")
@@ -134,7 +245,7 @@ _ACTION = f"{DOCUMENT_SCHEME}::"
 
 
 def incoming_message(header: Element) -> IncomingMessage:
-    """The one message that a SOAP header tells of; :class:`WireError` when it is not one of the profile's.
+    """The one message that a SOAP header describes; :class:`WireError` when it is not one of the profile's.
 
     Exactly one payload, sender and recipient by their identifiers
     (transport-profile-as4 2.3.1 p, q). The plugin's own schema is a loosened one, in any
@@ -147,7 +258,7 @@ def incoming_message(header: Element) -> IncomingMessage:
         raise _malformed("not one payload")
     action = _value(_one(collaboration, "Action"))
     if not action.startswith(_ACTION):
-        raise _malformed("an action that is no document type")
+        raise _malformed("an action that is not a document type")
     return IncomingMessage(
         message_id=_value(_one(_one(user, "MessageInfo"), "MessageId")),
         conversation_id=_value(_one(collaboration, "ConversationId")),
@@ -182,3 +293,113 @@ def _value(element: Element) -> str:
 
 def _malformed(text: str) -> WireError:
     return WireError(WireFault.STRUCTURE, text, "Messaging")
+
+
+_MOST_CODE = 40
+_MAX_TEXT = 500
+_MOST_ID = 255
+_UNPRINTABLE = re.compile(r"[^\x20-\x7e\xa0-\U0010ffff]+")
+_CODE = re.compile(r"([A-Z_]+)[_:]([0-9]+)")
+
+
+def fault(envelope: Element) -> PluginFault | None:
+    """The fault that the answer is, if it is one.
+
+    The plugin's own code is in the detail; a wrong password and the like have
+    none, only a reason.
+    """
+    body = _body(envelope)
+    if body.tag != name(Namespace.SOAP12, "Fault"):
+        return None
+    detail = body.find(f"{name(Namespace.SOAP12, 'Detail')}/{name(Namespace.DOMIBUS, 'FaultDetail')}")
+    reason = body.find(f"{name(Namespace.SOAP12, 'Reason')}/{name(Namespace.SOAP12, 'Text')}")
+    told = _text(detail, "message") if detail is not None else ""
+    return PluginFault(
+        _code(_text(detail, "code")) if detail is not None else "",
+        told or (_printable(reason) if reason is not None else ""),
+    )
+
+
+def submitted(envelope: Element) -> str:
+    """The id of a message that was submitted."""
+    return _message_id(_answer(envelope, "submitResponse"))
+
+
+def marked(envelope: Element) -> str:
+    """The id of a message that was marked as downloaded."""
+    return _message_id(_answer(envelope, "markMessageAsDownloadedResponse"))
+
+
+def pending(envelope: Element) -> tuple[str, ...]:
+    """The ids of the messages that wait, in the order in which they came."""
+    return _message_ids(_answer(envelope, "listPendingMessagesResponse"))
+
+
+def status(envelope: Element) -> MessageStatus:
+    """Read the state of a message."""
+    try:
+        return MessageStatus(xml.text(_answer(envelope, "getStatusResponse")).strip())
+    except ValueError:
+        raise _malformed_answer("not a status that is known") from None
+
+
+def errors(envelope: Element) -> tuple[ErrorEntry, ...]:
+    """Return the errors of a message so far."""
+    return tuple(
+        ErrorEntry(
+            _code(_text(item, "domibusErrorCode")),
+            _text(item, "errorDetail"),
+            _text(item, "timestamp"),
+            _text(item, "mshRole") == "RECEIVING",
+        )
+        for item in _answer(envelope, "getMessageErrorsResponse").findall("item")
+    )
+
+
+def _answer(envelope: Element, local: str) -> Element:
+    body = _body(envelope)
+    if body.tag != name(Namespace.DOMIBUS, local):
+        raise _malformed_answer("another answer than asked for")
+    return body
+
+
+def _body(envelope: Element) -> Element:
+    """The one child of the SOAP body."""
+    bodies = envelope.findall(name(Namespace.SOAP12, "Body"))
+    if envelope.tag != name(Namespace.SOAP12, "Envelope") or len(bodies) != 1 or len(bodies[0]) != 1:
+        raise _malformed_answer("not a SOAP 1.2 message with one answer")
+    return bodies[0][0]
+
+
+def _message_id(answer: Element) -> str:
+    ids = _message_ids(answer)
+    if len(ids) != 1:
+        raise _malformed_answer("not one message id")
+    return ids[0]
+
+
+def _message_ids(answer: Element) -> tuple[str, ...]:
+    ids = tuple(xml.text(element).strip() for element in answer.findall("messageID"))
+    if any(not one or len(one) > _MOST_ID or _UNPRINTABLE.search(one) for one in ids):
+        raise _malformed_answer("not a message id")
+    return ids
+
+
+def _text(parent: Element, child: str) -> str:
+    found = parent.find(child)
+    return _printable(found) if found is not None else ""
+
+
+def _printable(element: Element) -> str:
+    """A text of others, bounded and on one line, to be shown and logged."""
+    return _UNPRINTABLE.sub(" ", xml.text(element)).strip()[:_MAX_TEXT]
+
+
+def _code(text: str) -> str:
+    """One spelling for each code; the contract has ``EBMS_0005`` where other places have ``EBMS:0005``."""
+    found = _CODE.fullmatch(text)
+    return f"{found[1]}:{found[2]}" if found else text[:_MOST_CODE]
+
+
+def _malformed_answer(text: str) -> WireError:
+    return WireError(WireFault.STRUCTURE, text, "answer")

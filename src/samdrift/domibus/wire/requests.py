@@ -119,7 +119,7 @@ def _bytes(envelope: Element) -> bytes:
 
 
 CONTENT_ID = "message"
-"""Of the part with the envelope."""
+"""Content id of the part with the envelope."""
 
 _ROOT_ID = "request"
 _SOAP = "application/soap+xml"

@@ -66,7 +66,7 @@ class ErrorEntry:
     at: str
     """The time as it was told; two of them compare as they followed each other."""
     by_peer: bool
-    """Whether the other access point said so, in an error signal."""
+    """True when the other access point said so, in an error signal."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -88,7 +88,7 @@ class TestAccessPoint:
         self._post = post
         self._answering: set[asyncio.Task[None]] = set()
         self.subject: Destination | None = None
-        """Where answers go."""
+        """Address for answers."""
 
     @property
     def participant(self) -> ParticipantIdentifier:

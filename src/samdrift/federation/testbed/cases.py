@@ -1,16 +1,25 @@
-"""DIGG's test cases for approval (accesspoint-test-cases 4 to 6), each with what must be seen."""
+"""DIGG's test cases for approval (accesspoint-test-cases 4 to 6), each with what must be seen.
+
+Cases that DIGG has announced (accesspoint-test-cases 7, 7.1), run the same way.
+
+Runs the cases, one after the other, and returns the protocol.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import asyncio
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
+from datetime import timedelta
 
 from samdrift.contracts.transfer import TransferEvent, TransferReason, TransferState
 from samdrift.federation.testbed.bed import PATIENCE, QUIET, Bed
 from samdrift.federation.testbed.envelopes import Envelope
 from samdrift.federation.testbed.observer import Arrived
+from samdrift.wire.as4 import new_message_id
 from samdrift.wire.codes import ReceiptStatus
-from samdrift.wire.identifiers import SDK_MESSAGE_BASE, SDK_MESSAGE_EXTENDED
+from samdrift.wire.identifiers import SDK_MESSAGE_BASE, SDK_MESSAGE_EXTENDED, DocumentIdentifier
 
 _MODELS = {"base": SDK_MESSAGE_BASE, "extended": SDK_MESSAGE_EXTENDED}
 _LARGE = 38 << 20
@@ -131,7 +140,7 @@ async def _refused_with_reason(bed: Bed, envelope: Envelope) -> Outcome:
 
 
 async def not_sent(bed: Bed, point: str, reason: TransferReason) -> Outcome:
-    """The transfer fails for ``reason``, and the sender is told (component-accesspoint 3.2.5 b)."""
+    """The transfer fails for ``reason``, and the sender is notified (component-accesspoint 3.2.5 b)."""
     envelope = await bed.submit(bed.points[point])
     event = await bed.outcome(envelope)
     failed = event is not None and event.state is TransferState.FAILED and event.reason is reason
@@ -171,3 +180,129 @@ CASES = (
     Case("TF-09", "Receive a malformed envelope", _REFUSED, _tf_09),
     Case("TF-10", "Receive an envelope that contradicts its metadata", _REFUSED, _tf_10),
 )
+
+
+_MANY = 20
+_UNKNOWN = DocumentIdentifier("urn:example:unknown::document##1.0::tm-base-ext-sigenc")
+
+
+async def _many_in(bed: Bed) -> Outcome:
+    point = bed.points["TestAP-01"]
+    sent = [bed.message_from(point) for _ in range(_MANY)]
+    answers = await asyncio.gather(*(point.send(bed.subject, one) for one in sent))
+    arrived = [await bed.arrived(one) for one in sent]
+    receipts = sum(answer.receipt for answer in answers)
+    once = sum(len(one) == 1 for one in arrived)
+    return Outcome(receipts == once == _MANY, f"{receipts} receipts, {once} arrived once, of {_MANY}")
+
+
+async def _many_out(bed: Bed) -> Outcome:
+    point = bed.points["TestAP-01"]
+    sent = await asyncio.gather(*(bed.submit(point) for _ in range(_MANY)))
+    events = [await bed.outcome(one) for one in sent]
+    taken = sum(one.header.id in point.inbox.messages for one in sent)
+    done = sum(delivered(event) for event in events)
+    return Outcome(done == taken == _MANY, f"{done} delivered, {taken} arrived, of {_MANY}")
+
+
+async def _other_federation(bed: Bed) -> Outcome:
+    return await not_sent(bed, "TestAP-OtherFederation", TransferReason.PEER_UNTRUSTED)
+
+
+async def _expired(bed: Bed) -> Outcome:
+    return await not_sent(bed, "TestAP-Expired", TransferReason.PEER_UNTRUSTED)
+
+
+async def _redelivery(bed: Bed) -> Outcome:
+    """The first receipt was lost: the same AS4 message comes again."""
+    point = bed.points["TestAP-01"]
+    envelope = bed.message_from(point)
+    message_id = new_message_id(os.urandom, "testbed.samdrift.test")
+    packed = point.pack(bed.subject, envelope, message_id=message_id)
+    first = await point.resend(bed.subject, packed, message_id)
+    again = await point.resend(bed.subject, packed, message_id)
+    await asyncio.sleep(QUIET)
+    arrived = await bed.arrived(envelope)
+    same = first.receipt and first.body == again.body
+    return Outcome(
+        same and len(arrived) == 1,
+        f"{'the same receipt again' if same else again.answer}; arrived {len(arrived)} times",
+    )
+
+
+async def _type_not_taken_there(bed: Bed) -> Outcome:
+    """A recipient that is registered, but not for that type of message."""
+    point = bed.points["TestAP-BaseOnly"]
+    envelope = await bed.submit(point, SDK_MESSAGE_EXTENDED)
+    event = await bed.outcome(envelope)
+    refused = event is not None and event.reason is TransferReason.RECIPIENT_NOT_REGISTERED
+    return Outcome(refused, words(event), await bed.said(envelope.header.id))
+
+
+async def _type_not_taken_here(bed: Bed) -> Outcome:
+    point = bed.points["TestAP-01"]
+    envelope = bed.message_from(point)
+    sent = await point.send(bed.subject, envelope, action=_UNKNOWN.action)
+    arrived = await bed.arrived(envelope, QUIET)
+    passed = sent.answer == "EBMS:0004 NOT_SERVICED" and not arrived
+    return Outcome(passed, f"{sent.answer}; {nothing(arrived)}")
+
+
+async def _recipient_not_served(bed: Bed) -> Outcome:
+    point = bed.points["TestAP-01"]
+    envelope = bed.message_from(point)
+    sent = await point.send(bed.subject, envelope, final_recipient="0203:okand.example.se")
+    arrived = await bed.arrived(envelope, QUIET)
+    passed = sent.answer == "EBMS:0004 NOT_SERVICED" and not arrived
+    return Outcome(passed, f"{sent.answer}; {nothing(arrived)}")
+
+
+async def _stale(bed: Bed) -> Outcome:
+    """Messages that were secured a day ago, or will be in an hour (tidsstämpelkontroll)."""
+    point = bed.points["TestAP-01"]
+    seen, passed = [], True
+    for name, secured in (("expired", -timedelta(days=1)), ("of the future", timedelta(hours=1))):
+        envelope = bed.message_from(point)
+        message_id = new_message_id(os.urandom, "testbed.samdrift.test")
+        packed = point.pack(bed.subject, envelope, secured, message_id=message_id)
+        sent = await point.resend(bed.subject, packed, message_id)
+        arrived = await bed.arrived(envelope, QUIET)
+        passed = passed and sent.answer.startswith("EBMS:0103 ") and not arrived
+        seen.append(f"{name}: {sent.answer}; {nothing(arrived)}")
+    return Outcome(passed, "; ".join(seen))
+
+
+_TAKEN_NOWHERE = "EBMS:0004 NOT_SERVICED; nothing arrives"
+
+ANNOUNCED = (
+    Case("many-in", "Receive many messages simultaneously", "every one arrives once", _many_in),
+    Case("many-out", "Send many messages simultaneously", "every one is delivered", _many_out),
+    Case("other-federation", "Send to another federation's access point", "not sent", _other_federation),
+    Case("expired", "Send to an expired certificate", "not sent", _expired),
+    Case("redelivery", "Receive a message again", "the same receipt; arrived once", _redelivery),
+    Case("type-there", "Send a type that the recipient does not take", "not sent", _type_not_taken_there),
+    Case("type-here", "Receive a type that is not taken here", _TAKEN_NOWHERE, _type_not_taken_here),
+    Case("timestamp", "Receive a message that is stale", "an error; nothing arrives", _stale),
+    Case("not-served", "Receive for one not served here", _TAKEN_NOWHERE, _recipient_not_served),
+)
+
+
+ALL = (*CASES, *ANNOUNCED)
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One case in the protocol."""
+
+    case: Case
+    outcome: Outcome
+
+
+async def run(bed: Bed, cases: tuple[Case, ...] = ALL) -> AsyncIterator[Line]:
+    """Each case with its outcome, as it is known. A case that breaks off has failed, and says with what."""
+    for case in cases:
+        try:
+            outcome = await case.run(bed)
+        except Exception as error:
+            outcome = Outcome(False, f"broke off: {type(error).__name__}")
+        yield Line(case, outcome)

@@ -12,8 +12,7 @@ from dataclasses import dataclass
 from urllib.parse import quote, quote_from_bytes, unquote, unquote_to_bytes
 
 from samdrift.keystore.hsm import objects
-from samdrift.keystore.hsm.module import module
-from samdrift.keystore.hsm.token import Token
+from samdrift.keystore.hsm.token import Token, module
 from samdrift.keystore.keyfiles import KeyFault, KeyStoreError, TokenUnavailable
 from samdrift.keystore.settings import TokenSettings
 from samdrift.wire.identifiers import ParticipantIdentifier
@@ -23,7 +22,7 @@ _URI = re.compile(r"pkcs11:token=([^;]+);id=([^;]+);type=secret-key")
 
 @dataclass(frozen=True, slots=True)
 class TokenLock:
-    """Which key in which token a vault's secret opens with, as a URI (RFC 7512)."""
+    """Key in an HSM that a vault's secret opens with, as a URI (RFC 7512)."""
 
     label: str
     key_id: bytes

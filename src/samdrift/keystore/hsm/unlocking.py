@@ -33,7 +33,7 @@ class TokenUnlocker(RootUnlocker):
         self._opened: dict[str, tuple[Lock, bytes]] = {}
 
     def key(self, vault: str) -> bytes:
-        """As for every vault; ``LOCKED`` without the PIN, ``UNAVAILABLE`` without the token."""
+        """Return the key as for every vault; ``LOCKED`` without the PIN, ``UNAVAILABLE`` without the HSM."""
         lock = self._locked(vault).lock
         if not lock.token:
             return super().key(vault)
@@ -61,7 +61,7 @@ class TokenUnlocker(RootUnlocker):
         self._tokens.token(token).unlock(pin)
 
     def forget(self, vault: str, *, but: Lock | None = None) -> None:
-        """As for every vault, and what its token has computed."""
+        """Forget the key as for every vault, and what its HSM has computed."""
         super().forget(vault, but=but)
         known = self._opened.get(vault)
         if known is not None and known[0] != but:

@@ -1,18 +1,24 @@
-"""Takes over what waits at the access point: judged, stored, answered, and only then acknowledged there."""
+"""Takes over what waits at the access point: judged, stored, answered, and only then acknowledged there.
+
+One loop per organisation that asks its access point for news, and hands them on.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import io
-from collections.abc import Callable, Mapping
-from datetime import datetime
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from hashlib import sha256
+from math import ceil
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 
 from samdrift.audit.events import AuditEvent
-from samdrift.audit.operations import marks_lost, sender_limited
+from samdrift.audit.operations import marks_lost, sender_limited, unexpected
 from samdrift.contracts.addressbook import AddressBook
 from samdrift.contracts.clock import Clock
 from samdrift.contracts.discovery import DiscoveryError, DiscoveryUnavailable
@@ -32,6 +38,7 @@ from samdrift.messageservice.incoming.judging import (
 )
 from samdrift.messageservice.lifecycle import progress
 from samdrift.messageservice.lifecycle.ledger import advance, commitments, held
+from samdrift.messageservice.lifecycle.transfers import Transfers
 from samdrift.messageservice.outgoing.sender import Sender
 from samdrift.messageservice.settings import WORKER, MessageServiceSettings, OrganisationProfile
 from samdrift.vault.bodies import Body
@@ -351,7 +358,7 @@ def message_record(new: NewMessage, item: InboxItem, refused: bool, now: datetim
 
 
 def signer_facts(signer: x509.Certificate | None) -> dict[str, str]:
-    """Which certificate signed, for the log: subject and SHA-256."""
+    """Return the signer's certificate for the log: subject and SHA-256."""
     if signer is None:
         return {}
     return {
@@ -405,3 +412,124 @@ async def match_receipt(
         **committed,
     )
     await advance(vault, receipt.message_id, Direction.OUT, progress.of_receipt(receipt, now), now)
+
+
+_PASSING = (DiscoveryError, Temporary)
+"""A lookup whose answer is not trusted, or not there, may be mended at the other end; the rest says so."""
+_PAUSE = timedelta(seconds=5)
+_HASTY = 0.5
+"""Part of the time asked for, before which an answer without news is too early."""
+_BREATH = 0.2
+"""Seconds of the pause that follows then."""
+_MAX_HASTY = 10
+"""Early answers without news in a row before there is a pause: our own access points may have a few."""
+
+
+@dataclass(slots=True)
+class _State:
+    """Progress of one organisation's polling."""
+
+    place: int | None = None
+    """Sequence of the last event that was applied."""
+    taken: set[str] = field(default_factory=set)
+    """Items that are durable here and wait to be acknowledged with the next poll."""
+    deferred: dict[str, datetime] = field(default_factory=dict)
+    """Items that could not be taken over, and when to try again."""
+    hasty: int = 0
+    """Answers in a row that came early and had no news."""
+    past: str = ""
+    """The item after which to go on reading the inbox: deferred ones hide no others."""
+
+    def due(self, inbox: Sequence[InboxItem], now: datetime) -> list[InboxItem]:
+        """The items to take over now.
+
+        When there are none, the next poll looks past these; else, and when there is
+        nothing further on, from the beginning, where an older one may have come in late.
+        """
+        self.deferred = {item: when for item, when in self.deferred.items() if when > now}
+        due = [item for item in inbox if item.id not in self.deferred]
+        self.past = inbox[-1].id if inbox and not due else ""
+        return due
+
+    def wait(self, most: float, now: datetime) -> float:
+        """Whole seconds until a deferred item is to be tried again, ``most`` when none is."""
+        if not self.deferred:
+            return most
+        return min(most, max(1, ceil((min(self.deferred.values()) - now).total_seconds())))
+
+
+class Polling:
+    """Long polls of interface C for every organisation."""
+
+    def __init__(
+        self,
+        settings: MessageServiceSettings,
+        access_points: Mapping[ParticipantIdentifier, AccessPoint],
+        inbox: Inbox,
+        transfers: Transfers,
+        served: Callable[[ParticipantIdentifier], bool],
+        clock: Clock,
+    ) -> None:
+        """``served`` tells who is served now: others, suspended or yet to be added, wait."""
+        self._settings = settings
+        self._access_points = access_points
+        self._inbox = inbox
+        self._transfers = transfers
+        self._served = served
+        self._clock = clock
+        self._unexpected = unexpected("message-service-polling")
+
+    async def run(self, organisation: ParticipantIdentifier, after: float = 0.0) -> None:
+        """Poll from ``after`` seconds on until cancelled; retry after a pause what cannot be done now."""
+        await asyncio.sleep(after)
+        state = _State()
+        while True:
+            if not self._served(organisation):
+                await asyncio.sleep(_PAUSE.total_seconds())
+                continue
+            try:
+                if state.place is None:
+                    state.place = await self._transfers.place(organisation)
+                await self._round(organisation, state, state.place)
+            except _PASSING:
+                await asyncio.sleep(_PAUSE.total_seconds())
+            except Exception as error:
+                self._unexpected(error)
+                await asyncio.sleep(_PAUSE.total_seconds())
+
+    async def _round(self, organisation: ParticipantIdentifier, state: _State, place: int) -> None:
+        wait = state.wait(self._settings.poll_wait, self._clock())
+        taken = tuple(state.taken)
+        clock = asyncio.get_running_loop().time
+        began = clock()
+        poll = await self._access_points[organisation].poll(place, wait, taken, state.past)
+        state.taken.difference_update(taken)
+        if poll.events:
+            state.place = await self._transfers.apply(organisation, poll.events)
+        items = state.due(poll.inbox, self._clock())
+        early = clock() - began < wait * _HASTY
+        state.hasty = state.hasty + 1 if early and not poll.events and not items else 0
+        if state.hasty > _MAX_HASTY:
+            await asyncio.sleep(_BREATH)
+        slots = asyncio.Semaphore(self._settings.parallel)
+        async with asyncio.TaskGroup() as tasks:
+            for item in items:
+                tasks.create_task(self._take(organisation, item, state, slots))
+
+    async def _take(
+        self,
+        organisation: ParticipantIdentifier,
+        item: InboxItem,
+        state: _State,
+        slots: asyncio.Semaphore,
+    ) -> None:
+        async with slots:
+            try:
+                await self._inbox.take(organisation, item)
+                state.taken.add(item.id)
+                return
+            except _PASSING:
+                pass
+            except Exception as error:
+                self._unexpected(error)
+            state.deferred[item.id] = self._clock() + self._settings.retry_after

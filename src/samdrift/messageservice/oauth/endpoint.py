@@ -16,17 +16,17 @@ from starlette.routing import Route
 from samdrift.audit.events import AuditEvent
 from samdrift.contracts.clock import Clock
 from samdrift.contracts.errors import Temporary
-from samdrift.contracts.messageclients import Algorithm, Scope
+from samdrift.contracts.messageclients import Scope
 from samdrift.contracts.principals import Purpose, Role
-from samdrift.messageservice.oauth.issuers import METADATA, PATH, OwnIssuers
+from samdrift.messageservice.oauth.issuers import METADATA, PATH, OwnIssuers, Registered
 from samdrift.messageservice.oauth.issuing import LONGEST, OAuthError, TokenIssuing, TokenRequest
-from samdrift.messageservice.oauth.jwt import JwtInvalid, UnverifiedJwt
 from samdrift.messageservice.oauth.keyring import WORKER, Keyring
-from samdrift.messageservice.oauth.keysource import KeysUnavailable
-from samdrift.messageservice.oauth.registrations import Registered
+from samdrift.net.keysource import KeysUnavailable
 from samdrift.vault.errors import VaultDenied
 from samdrift.vault.gate import Gate
 from samdrift.wire.identifiers import ParticipantIdentifier
+from samdrift.wire.jose.jwt import JwtInvalid, UnverifiedJwt
+from samdrift.wire.jose.keys import Algorithm
 
 _FORM = "application/x-www-form-urlencoded"
 _NOT_KEPT = {"cache-control": "no-store", "pragma": "no-cache"}
@@ -168,7 +168,7 @@ def _not_here() -> Response:
 
 
 class Limit:
-    """So many times per key within a period; counts are kept for so many keys."""
+    """A limit of requests per key within a period; counts are kept for a limited number of keys."""
 
     def __init__(self, times: int, period: timedelta, keys: int = 10_000) -> None:
         self._times = times

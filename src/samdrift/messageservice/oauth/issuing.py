@@ -16,15 +16,14 @@ from samdrift.audit.events import AuditEvent
 from samdrift.contracts.clock import Clock
 from samdrift.contracts.messageclients import AUTH_ID, LONGEST_SECONDS, Scope
 from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
-from samdrift.messageservice.oauth.issuers import OwnIssuers
-from samdrift.messageservice.oauth.jwt import Claims, JwtInvalid, UnverifiedJwt, signed
+from samdrift.messageservice.oauth.issuers import MessageClient, OwnIssuers, Registered
 from samdrift.messageservice.oauth.keyring import Keyring
-from samdrift.messageservice.oauth.keys import PublicKey, PublicKeys
-from samdrift.messageservice.oauth.keysource import KeysUnavailable
-from samdrift.messageservice.oauth.registrations import MessageClient, Registered
+from samdrift.net.keysource import KeysUnavailable
 from samdrift.vault.gate import Gate
 from samdrift.wire.crypto.keys import Random
 from samdrift.wire.identifiers import ParticipantIdentifier
+from samdrift.wire.jose.jwt import Claims, JwtInvalid, UnverifiedJwt, signed
+from samdrift.wire.jose.keys import PublicKey, PublicKeys
 
 LONGEST = 64 * 1024
 """Bytes that a request may have."""

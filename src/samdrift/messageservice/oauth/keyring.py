@@ -15,15 +15,15 @@ from urllib.parse import urlsplit
 from samdrift.contracts.clock import Clock
 from samdrift.contracts.principals import Purpose, Role
 from samdrift.keystore.keyfiles import KeyStoreError
-from samdrift.messageservice.oauth.jwt import UnverifiedJwt
-from samdrift.messageservice.oauth.keys import PublicKey, PublicKeys
-from samdrift.messageservice.oauth.keysource import Fetch, KeptKeys, KeysUnavailable
 from samdrift.net.client import FetchLimits, HttpClient, NoAnswer, fetch
 from samdrift.net.issuers import ExternalIssuer, KeysAt
+from samdrift.net.keysource import Fetch, KeptKeys, KeysUnavailable
 from samdrift.vault.errors import VaultError
 from samdrift.vault.gate import Gate
 from samdrift.wire.errors import WireError
 from samdrift.wire.identifiers import ParticipantIdentifier
+from samdrift.wire.jose.jwt import UnverifiedJwt
+from samdrift.wire.jose.keys import PublicKey, PublicKeys
 from samdrift.wire.webaddress import web_address
 
 WORKER = "authorization"
@@ -69,7 +69,7 @@ class Keyring:
             async with self._vaults.open(organisation, Purpose.AUTHORISE) as vault:
                 keys = vault.token_keys(now=self._clock())
         except (VaultError, KeyStoreError):
-            raise KeysUnavailable("a vault does not give its keys") from None
+            raise KeysUnavailable("a vault cannot provide its keys") from None
         return PublicKeys(PublicKey.named(key.public) for key in keys)
 
 
@@ -96,7 +96,7 @@ async def issuer_keys(client_for: ClientFor, external: ExternalIssuer) -> Public
 
 
 async def _discovered(client_for: ClientFor, external: ExternalIssuer) -> KeysAt:
-    """Where the metadata of an issuer say that its keys are, which must be at the issuer (RFC 8414 3)."""
+    """Return the address of an issuer's keys from its metadata, which must be at the issuer (RFC 8414 3)."""
     client = client_for(external.tls_issuers)
     for address in _metadata_addresses(external.issuer):
         body = await _get(client, address)
@@ -106,7 +106,7 @@ async def _discovered(client_for: ClientFor, external: ExternalIssuer) -> KeysAt
 
 
 def _metadata_addresses(issuer: str) -> tuple[str, str]:
-    """Where an issuer's metadata are: RFC 8414 3.1, and where OpenID Connect has them."""
+    """Return the addresses of an issuer's metadata: RFC 8414 3.1, and where OpenID Connect has them."""
     parts = urlsplit(issuer)
     path = parts.path.rstrip("/")
     origin = f"{parts.scheme}://{parts.netloc}"

@@ -12,15 +12,14 @@ from datetime import timedelta
 from samdrift.contracts.clock import Clock
 from samdrift.contracts.messageclients import AUTH_ID, LONGEST_SECONDS, AddressPattern, Scope
 from samdrift.messageservice.access import Access, AuthorizationUnavailable, Unauthorized
-from samdrift.messageservice.oauth.issuers import OwnIssuers
+from samdrift.messageservice.oauth.issuers import MessageClient, OrganisationClients, OwnIssuers, Registered
 from samdrift.messageservice.oauth.issuing import TOKEN_TYPE
-from samdrift.messageservice.oauth.jwt import Claims, JwtInvalid, UnverifiedJwt
 from samdrift.messageservice.oauth.keyring import Keyring
-from samdrift.messageservice.oauth.keysource import KeysUnavailable
-from samdrift.messageservice.oauth.registrations import MessageClient, OrganisationClients, Registered
 from samdrift.messageservice.settings import OrganisationProfile
 from samdrift.net.issuers import ExternalIssuer
+from samdrift.net.keysource import KeysUnavailable
 from samdrift.wire.identifiers import ParticipantIdentifier
+from samdrift.wire.jose.jwt import Claims, JwtInvalid, UnverifiedJwt
 
 _LONGEST = timedelta(seconds=LONGEST_SECONDS)
 
@@ -56,7 +55,7 @@ class TokenVerifying:
             raise Unauthorized(f"the access token is refused: {invalid.text}") from None
         except KeysUnavailable:
             raise AuthorizationUnavailable from None
-        raise Unauthorized("the access token is refused: nobody knows its issuer")
+        raise Unauthorized("the access token is refused: its issuer is unknown")
 
     async def _own(self, organisation: ParticipantIdentifier, token: UnverifiedJwt) -> Access:
         keys = await self._keyring.own(organisation, token)
@@ -75,7 +74,7 @@ class TokenVerifying:
         clients = self._registered().of(organisation)
         external = clients.external
         if external is None or external.issuer != token.issuer:
-            raise JwtInvalid("nobody knows its issuer")
+            raise JwtInvalid("its issuer is unknown")
         if token.algorithm not in external.algorithms:
             raise JwtInvalid("its signature algorithm is not taken")
         keys = await self._keyring.external(external, token)
@@ -116,7 +115,7 @@ def _client(clients: OrganisationClients, name: str) -> MessageClient:
 
 
 def _scopes(claims: Claims, client: MessageClient) -> frozenset[Scope]:
-    """Those that the token names and the client may have; names of other things are passed over."""
+    """Return the scopes that the token names and the client may have; other names are passed over."""
     named = (Scope.named(name) for text in claims.texts("scope") for name in text.split())
     return frozenset(scope for scope in named if scope is not None) & client.scopes
 

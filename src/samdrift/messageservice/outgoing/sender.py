@@ -78,6 +78,9 @@ class Sender(InFlight):
     async def _claim(self, organisation: ParticipantIdentifier, room: int) -> datetime | None:
         now = self._clock()
         async with self._vaults.open(organisation, Purpose.PROCESS) as vault:
+            due = await vault.next_due()
+            if due is None or due > now:
+                return due
             work = await vault.claim_work(now=now, lease=self._lease, limit=room)
             jobs = [job for item in work if (job := await self._taken_up(organisation, vault, item, now))]
             due = await vault.next_due()

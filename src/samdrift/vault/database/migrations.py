@@ -6,6 +6,7 @@ so on. Which version of each part a schema is at is in the schema itself.
 
 from __future__ import annotations
 
+from functools import cache
 from importlib.resources import files
 from typing import Any
 
@@ -14,8 +15,10 @@ from psycopg import sql
 
 from samdrift.contracts.principals import Role
 
-REGISTRY = ("log", "registry", "salted-log")
-WORKERS = ("workers",)
+REGISTRY = ("log", "registry", "roles", "moments", "salted-log")
+WORKERS = ("workers", "worker-moments")
+_LATEST = ("salted-log", "salted-log-arrival")
+_RECORDS = ("log", "wakeups", "bodies", "records", "records-arrival", "arrival", *_LATEST)
 VAULT = {
     Role.ACCESS_POINT: (
         "log",
@@ -24,8 +27,8 @@ VAULT = {
         "accesspoint",
         "accesspoint-arrival",
         "arrival",
-        "salted-log",
-        "salted-log-arrival",
+        "accesspoint-moments",
+        *_LATEST,
     ),
     Role.MESSAGE_SERVICE: (
         "log",
@@ -35,10 +38,12 @@ VAULT = {
         "tokens",
         "messageservice-arrival",
         "arrival",
-        "salted-log",
-        "salted-log-arrival",
+        "messageservice-moments",
+        *_LATEST,
         "message-steps",
     ),
+    Role.MESSAGE_CLIENT: _RECORDS,
+    Role.GOVERNANCE: _RECORDS,
 }
 
 Connection = psycopg.AsyncConnection[tuple[Any, ...]]
@@ -49,6 +54,7 @@ INSERT INTO versions VALUES (%s, %s) ON CONFLICT (part) DO UPDATE SET version = 
 """
 
 
+@cache
 def script(name: str) -> str:
     """The text of ``sql/<name>.sql``."""
     return (files("samdrift.vault") / "sql" / f"{name}.sql").read_text()
@@ -62,6 +68,7 @@ def hardening_for(administrator: str) -> str:
     return script("hardening") + script("administrator").replace(":administrator", name)
 
 
+@cache
 def versions(part: str) -> int:
     """How many versions there are of ``part``."""
     number = 0
@@ -93,18 +100,21 @@ async def migrate(connection: Connection, schema: str, parts: tuple[str, ...]) -
 async def allow(connection: Connection, schema: str, login: str) -> None:
     """Let ``login`` read everything in ``schema`` and run its functions, and nothing else.
 
-    A function whose name begins with an underscore is for other functions.
+    A function whose name begins with an underscore is for other functions. Everybody may nothing.
     """
     names = {"schema": sql.Identifier(schema), "login": sql.Identifier(login)}
     for statement in (
-        "REVOKE ALL ON ALL FUNCTIONS IN SCHEMA {schema} FROM PUBLIC",
+        "REVOKE ALL ON SCHEMA {schema} FROM PUBLIC, {login}",
+        "REVOKE ALL ON ALL TABLES IN SCHEMA {schema} FROM PUBLIC, {login}",
+        "REVOKE ALL ON ALL FUNCTIONS IN SCHEMA {schema} FROM PUBLIC, {login}",
         "GRANT USAGE ON SCHEMA {schema} TO {login}",
         "GRANT SELECT ON ALL TABLES IN SCHEMA {schema} TO {login}",
     ):
         await connection.execute(sql.SQL(statement).format(**names))
     found = await connection.execute(
-        "SELECT format('GRANT EXECUTE ON FUNCTION %%s TO %%I', oid::regprocedure, %s::text) FROM pg_proc"
-        " WHERE pronamespace = %s::regnamespace AND NOT starts_with(proname, '_')",
+        "SELECT format('GRANT EXECUTE ON FUNCTION %%s TO %%I',"
+        " string_agg(oid::regprocedure::text, ', '), %s::text) FROM pg_proc"
+        " WHERE pronamespace = %s::regnamespace AND NOT starts_with(proname, '_') HAVING count(*) > 0",
         (login, schema),
     )
     for (grant,) in await found.fetchall():

@@ -1,21 +1,28 @@
 """Connections of many logins: opened on demand, kept while they are used, closed when idle.
 
-A login belongs to one vault, so that a connection is never lent to another.
-The whole process has a limit; at the limit the connection that has been idle
-longest makes room, and one vault alone can hold only a part of it.
+A login belongs to one vault, so that a connection is never lent to another. A connection costs a
+login and a cold server process, several times what an opening costs. So a login that has one waits a
+moment for it to come back before it opens another; a few logins are opened at once, in turns that are
+fair between vaults; and at the limit of the whole process room is made by what is not in use: first by
+what a login has more than one of, then by what has been idle longest. A vault that is busy keeps its
+connection for as long as others can wait.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict, defaultdict
+import contextlib
+from collections import OrderedDict, deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
 
+from samdrift.scheduling.places import Turns
 from samdrift.vault.database.session import Session
 from samdrift.vault.errors import VaultUnavailable
+
+_LOGINS_AT_ONCE = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,28 +42,73 @@ async def _as_it_is(login: Login) -> Session:
     return await Session.connect(login.address)
 
 
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """Seconds that are waited before a connection is opened or closed that might not have to be."""
+
+    own: float = 0.1
+    """Wait for one of the login's own connections to come back, before another is opened."""
+    busy: float = 0.5
+    """Time after its last use in which a connection's vault counts as busy."""
+    others: float = 1.0
+    """Wait for a vault that is not busy; then the longest idle connection makes room, also a busy one's."""
+
+
+@dataclass(slots=True)
+class _Line:
+    """The connections of one login, and who waits for one of them."""
+
+    open: int = 0
+    """Number of connections, with those that are being opened."""
+    idle: list[Session] = field(default_factory=list)
+    waiting: deque[asyncio.Future[Session | None]] = field(default_factory=deque)
+
+    def hand(self, session: Session | None) -> bool:
+        """Give a session, or the news that there is none, to who waits longest; false when nobody does."""
+        while self.waiting:
+            given = self.waiting.popleft()
+            if not given.done():
+                given.set_result(session)
+                return True
+        return False
+
+
 class Pool:
     """Lends sessions, one task each."""
 
-    def __init__(self, most: int, most_per_login: int, idle: timedelta, log_in: LogIn = _as_it_is) -> None:
+    def __init__(
+        self,
+        most: int,
+        most_per_login: int,
+        idle: timedelta,
+        log_in: LogIn = _as_it_is,
+        patience: Patience | None = None,
+    ) -> None:
+        self.most = most
+        """Connections that may be open at once. This and the idle time may change."""
+        self.idle = idle
         self._loop = asyncio.get_running_loop()
-        self._idle_seconds = idle.total_seconds()
         self._log_in = log_in
-        self._room = asyncio.Semaphore(most)
-        self._most = most
         self._most_per_login = most_per_login
-        self._room_of: defaultdict[str, asyncio.Semaphore] = defaultdict(self._login_room)
+        self._patience = patience or Patience()
+        self._turns = Turns(_LOGINS_AT_ONCE)
+        self._lines: dict[str, _Line] = {}
         self._idle: OrderedDict[Session, tuple[str, float]] = OrderedDict()
-        self._idle_of: defaultdict[str, list[Session]] = defaultdict(list)
+        """Login of each idle session and since when it is idle, the longest first."""
+        self._open = 0
+        self._wanting: list[object] = []
+        """Logins that wait for room, in the order in which they get it."""
+        self._impatient = 0
+        """Logins that have waited too long for room."""
+        self._changed = asyncio.Event()
         self._backends: set[int] = set()
-        self._lent = 0
         self._timer: asyncio.TimerHandle | None = None
         self._closed = False
 
     @property
     def open(self) -> int:
-        """Connections that are open now."""
-        return self._lent + len(self._idle)
+        """Connections that are open now, or being opened."""
+        return self._open
 
     def owns(self, backend: int) -> bool:
         """Return whether a server process serves one of this pool's connections."""
@@ -64,29 +116,28 @@ class Pool:
 
     async def borrow(self, login: Login) -> Session:
         """A session of ``login``, for the caller alone until it is given back."""
-        await self._room_of[login.name].acquire()
-        try:
-            await self._room.acquire()
-        except BaseException:
-            self._room_of[login.name].release()
-            raise
-        self._lent += 1
-        try:
-            return self._waiting(login) or await self._connect(login)
-        except BaseException:
-            self._leave(login)
-            raise
+        waited = False
+        while True:
+            line = self._lines.setdefault(login.name, _Line())
+            session = self._waiting(login.name, line)
+            if session is None:
+                if not line.open or (waited and line.open < self._most_per_login):
+                    return await self._connect(login)
+                session = await self._returned(login.name, line)
+                waited = True
+            if session is not None:
+                if not session.closed:
+                    return session
+                self._gone(login.name, self._lines[login.name])
 
     def give_back(self, login: Login, session: Session) -> None:
-        """Keep the session for the next one, unless it broke."""
-        self._leave(login)
-        if self._closed:
+        """Keep the session for the next one, unless it broke or another vault has waited too long."""
+        line = self._lines[login.name]
+        if session.closed or self._closed or self._impatient:
             session.close()
-        elif not session.closed:
-            self._idle[session] = (login.name, self._loop.time())
-            self._idle_of[login.name].append(session)
-            if self._timer is None:
-                self._timer = self._loop.call_later(self._idle_seconds, self._reap)
+            self._gone(login.name, line)
+        else:
+            self._keep(login.name, line, session)
 
     def close(self) -> None:
         """Hang up on everything idle; what is lent is closed when it comes back."""
@@ -96,38 +147,118 @@ class Pool:
         while self._idle:
             self._drop(next(iter(self._idle)))
 
-    def _login_room(self) -> asyncio.Semaphore:
-        return asyncio.Semaphore(self._most_per_login)
+    def _keep(self, name: str, line: _Line, session: Session) -> None:
+        """Hand a session to who waits for it, or let it be idle."""
+        if line.hand(session):
+            return
+        self._idle[session] = (name, self._loop.time())
+        line.idle.append(session)
+        self._notify()
+        if self._timer is None:
+            self._timer = self._loop.call_later(self.idle.total_seconds(), self._reap)
 
-    def _leave(self, login: Login) -> None:
-        self._lent -= 1
-        self._room.release()
-        self._room_of[login.name].release()
-
-    def _waiting(self, login: Login) -> Session | None:
-        """The session of this login that was used last, if it still stands."""
-        sessions = self._idle_of[login.name]
-        while sessions:
-            session = sessions.pop()
+    def _waiting(self, name: str, line: _Line) -> Session | None:
+        """The session of this login that was used last, if one still stands."""
+        while line.idle:
+            session = line.idle.pop()
             del self._idle[session]
             if not session.closed:
                 return session
+            self._gone(name, line)
         return None
 
+    async def _returned(self, name: str, line: _Line) -> Session | None:
+        """A session of the login that is given back; ``None`` when another may be opened instead."""
+        mine: asyncio.Future[Session | None] = self._loop.create_future()
+        line.waiting.append(mine)
+        may_open = line.open < self._most_per_login
+        try:
+            await asyncio.wait([mine], timeout=self._patience.own if may_open else None)
+        except asyncio.CancelledError:
+            if mine.done() and (session := mine.result()) is not None:
+                self._keep(name, line, session)  # It was handed over in the same moment.
+            raise
+        finally:
+            with contextlib.suppress(ValueError):
+                line.waiting.remove(mine)
+        return mine.result() if mine.done() else None
+
     async def _connect(self, login: Login) -> Session:
-        if self._closed:
-            raise VaultUnavailable
-        if self.open > self._most:
-            self._drop(next(iter(self._idle)))
-        session = await self._log_in(login)
+        """Open a session, in turn and when there is room."""
+        line = self._lines.setdefault(login.name, _Line())
+        line.open += 1
+        counted = False
+        try:
+            async with self._turns.turn(login.name):
+                if self._closed:
+                    raise VaultUnavailable
+                await self._make_room()
+                counted = True
+                session = await self._log_in(login)
+        except BaseException:
+            self._gone(login.name, line, counted=counted)
+            raise
         self._backends.add(session.backend)
         session.on_close = partial(self._backends.discard, session.backend)
         return session
 
+    async def _make_room(self) -> None:
+        """Wait until one more may be open, and count it."""
+        began = self._loop.time()
+        patient, place = True, object()
+        self._wanting.append(place)
+        try:
+            while self._open >= self.most or self._wanting[0] is not place:
+                left = self._patience.others - (self._loop.time() - began)
+                if patient and left <= 0:
+                    patient = False
+                    self._impatient += 1
+                spare = self._spare(patient=patient) if self._open >= self.most else None
+                if spare is not None:
+                    self._drop(spare)
+                else:
+                    await self._change(min(left, self._patience.busy) if patient else None)
+            self._open += 1
+        finally:
+            self._impatient -= not patient
+            self._wanting.remove(place)
+            self._notify()
+
+    def _spare(self, *, patient: bool) -> Session | None:
+        """The idle session to do without: one of several, else the one that has been idle longest."""
+        for session, (name, _) in self._idle.items():
+            if self._lines[name].open > 1:
+                return session
+        for session, (_, since) in self._idle.items():
+            busy = self._loop.time() - since < self._patience.busy
+            return None if patient and busy else session
+        return None
+
+    async def _change(self, within: float | None) -> None:
+        """Wait until a session is given back or closed, at most so long."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(within):
+                await self._changed.wait()
+
+    def _notify(self) -> None:
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+    def _gone(self, name: str, line: _Line, *, counted: bool = True) -> None:
+        """Count a session that is closed, or was not opened, no longer; who waits for it may open another."""
+        line.open -= 1
+        self._open -= counted
+        line.hand(None)
+        self._notify()
+        if not line.open and not line.waiting and self._lines.get(name) is line:
+            del self._lines[name]
+
     def _drop(self, session: Session) -> None:
         name, _ = self._idle.pop(session)
-        self._idle_of[name].remove(session)
+        line = self._lines[name]
+        line.idle.remove(session)
         session.close()
+        self._gone(name, line)
 
     def _reap(self) -> None:
         """Close what has been idle too long; come back while anything is idle."""
@@ -136,7 +267,7 @@ class Pool:
         while self._idle:
             session = next(iter(self._idle))
             _, since = self._idle[session]
-            if now - since < self._idle_seconds:
-                self._timer = self._loop.call_later(self._idle_seconds - (now - since), self._reap)
+            if now - since < self.idle.total_seconds():
+                self._timer = self._loop.call_later(self.idle.total_seconds() - (now - since), self._reap)
                 return
             self._drop(session)

@@ -58,7 +58,9 @@ class Database:
             check_address(settings.database)
             return cls(settings.database, keys, handed_in, None)
         password = partial(keys.login_password, PlatformLogin.ADMINISTRATOR)
-        server = EmbeddedPostgres(settings.database, password, other_users=settings.other_users)
+        server = EmbeddedPostgres(
+            settings.database, password, other_users=settings.other_users, vaults=settings.vaults
+        )
         starting = asyncio.ensure_future(asyncio.to_thread(server.start))
         try:
             address = await asyncio.shield(starting)
@@ -112,6 +114,11 @@ class Database:
     def worker_group(self) -> str:
         """The role that the registry logins of single workers are members of."""
         return f"samdrift_workers_{self.name}"
+
+    @property
+    def owner_group(self) -> str:
+        """The role that the owners of vaults' schemas are members of; it reaches their moments alone."""
+        return f"samdrift_owners_{self.name}"
 
     def registry(self) -> Login:
         """The login that reads the registry and writes the operator's log, with its newest password."""

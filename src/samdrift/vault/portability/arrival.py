@@ -197,6 +197,18 @@ class MessageServiceArrival(Arrival):
         return {"commitment": digest.commitment, "sealed": parts.from_bytes(sealed)}
 
 
+class MessageClientArrival(Arrival):
+    """Of a vault in the message client."""
+
+    role = Role.MESSAGE_CLIENT
+
+
+class GovernanceArrival(Arrival):
+    """Of a vault in governance."""
+
+    role = Role.GOVERNANCE
+
+
 def _mailbox(facts: Facts) -> str:
     own = "sender_address" if facts["direction"] == Direction.OUT else "recipient_address"
     return str(facts[own])

@@ -75,6 +75,7 @@ _ATTEMPTS, _EVENTS, _PEER_CERTIFICATES = map(_plain, (parts.ATTEMPTS, parts.EVEN
 _PROCESSED, _CURSORS, _WORK, _SESSION_KEYS = map(
     _plain, (parts.PROCESSED, parts.CURSORS, parts.WORK, parts.SESSION_KEYS)
 )
+_RECORDS = _plain(parts.records_part(Role.MESSAGE_CLIENT))
 _MARK_KEYS = "SELECT name, sealed FROM mark_keys"
 _INCOMING = _with_envelope(parts.INCOMING, "acknowledged_at IS NULL")
 _TRANSFERS = _with_envelope(parts.TRANSFERS, "due_at IS NOT NULL")
@@ -235,6 +236,26 @@ class MessageServiceDeparture(Departure):
             facts |= messagerows.opened_event(details, message, way, self._snapshot.shelf.sealer)
             found.setdefault((message, way), []).append(facts)
         return found
+
+
+class RecordKeepingDeparture(Departure):
+    """Of a vault that keeps public records."""
+
+    async def records(self, after: Key = ()) -> list[Taken]:
+        """Public records that have not been handed over: the duty to do so moves along."""
+        return await self._plain(_RECORDS, after or ("",))
+
+
+class MessageClientDeparture(RecordKeepingDeparture):
+    """Of a vault in the message client."""
+
+    role = Role.MESSAGE_CLIENT
+
+
+class GovernanceDeparture(RecordKeepingDeparture):
+    """Of a vault in governance."""
+
+    role = Role.GOVERNANCE
 
 
 def _entry(row: Row) -> Facts:

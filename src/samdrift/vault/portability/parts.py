@@ -277,6 +277,11 @@ def log_part(role: Role) -> Part:
     return Part(role, "log", ("sequence",), _ENTRY)
 
 
+def records_part(role: Role) -> Part:
+    """Public records that have not been handed over (:mod:`samdrift.vault.recordkeeping`)."""
+    return Part(role, "records", ("id",), (Fact("id"), Fact("since", _TIME)))
+
+
 def former_log_part(role: Role) -> Part:
     """Logs that the organisation brought from earlier suppliers."""
     return Part(role, "former-log", ("log", "sequence"), (Fact("log"), *_ENTRY))

@@ -1,4 +1,4 @@
--- What the operator's staff may do to transfers that wait (vault/transferqueue.py).
+-- What the operator's staff may do to transfers that wait (vault/transferrows.py).
 
 -- Lock a transfer and tell how it stands: 'waiting', 'under-way' while somebody attempts it, else its
 -- final state; NULL when there is none. An attempt without an outcome is under way until its lease runs out.

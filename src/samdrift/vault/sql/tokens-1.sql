@@ -1,4 +1,4 @@
--- Assertions that message clients have used to get access tokens, while they are valid (vault/tokens.py).
+-- Assertions that message clients have used to get access tokens, while they are valid (vault/messageservice.py).
 
 CREATE TABLE used_assertions (
     mark  bytea       PRIMARY KEY,        -- of client and jti

@@ -72,7 +72,7 @@ class ReceiptReason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ReceiptVerdict:
-    """Whether a receipt proves that the message was received. ``certificate`` is its verified signer's.
+    """Verdict on a receipt: proof that the message was received. ``certificate`` is its verified signer's.
 
     ``signature`` is the value of the signature on a valid one, for the record.
     """
@@ -151,7 +151,7 @@ def _soap(content_type: str | None, body: bytes) -> bytes:
     if outer.media_type == MEDIA_TYPE:
         return body
     if outer.media_type != "multipart/related":
-        raise As4Fault(EbmsErrorCode.MIME_INCONSISTENCY, "the answer is no SOAP 1.2 message")
+        raise As4Fault(EbmsErrorCode.MIME_INCONSISTENCY, "the answer is not a SOAP 1.2 message")
     return _first_part(boundary_of(outer), body)
 
 

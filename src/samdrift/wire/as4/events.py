@@ -8,22 +8,21 @@ from typing import Self
 
 from cryptography import x509
 
-from samdrift.wire.ebms.errors import EbmsError, EbmsErrorCode
-from samdrift.wire.ebms.types import UserMessage
+from samdrift.wire.ebms import EbmsError, EbmsErrorCode, UserMessage
 from samdrift.wire.errors import WireError, WireFault
 from samdrift.wire.wssec import KeyReference, SignedReference
 
 
 @dataclass(frozen=True, slots=True)
 class NeedData:
-    """Nothing to report before more bytes are received."""
+    """The event that there is nothing to report before more bytes are received."""
 
 
 @dataclass(frozen=True, slots=True)
 class SignerWanted:
     """The signature names its certificate without carrying it: find those that it may mean.
 
-    NOTHING here is verified: ``user_message`` tells where to look, and no more.
+    NOTHING here is verified: ``user_message`` says where to look, and no more.
     """
 
     user_message: UserMessage
@@ -36,7 +35,7 @@ class SignedHeader:
     Whether ``certificate`` is trusted is for the caller to decide, before it decrypts.
     ``signature`` is the value of the signature that it made, for the record.
     ``security_timestamp`` and ``security_expires`` are those of ``wsu:Timestamp``, absent with
-    peers that send none. ``recipient`` tells which of several keys the payload is for.
+    peers that send none. ``recipient`` says which of several keys the payload is for.
     """
 
     user_message: UserMessage

@@ -60,6 +60,17 @@ def common_name(certificate: x509.Certificate) -> str | None:
     return value if isinstance(value, str) else None
 
 
+def names_host(certificate: x509.Certificate, host: str) -> bool:
+    """Return whether a server's certificate is for that host; ``*`` stands for one label (RFC 9525 6.3)."""
+    try:
+        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        found = [name.lower() for name in names.get_values_for_type(x509.DNSName)]
+    except (x509.ExtensionNotFound, *_ODD_NAME):
+        return False
+    host = host.lower()
+    return host in found or f"*.{host.partition('.')[2]}" in found
+
+
 def subject(certificate: x509.Certificate) -> str:
     """Return the subject in the form of RFC 4514; empty if it cannot be read."""
     try:

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, padding
 from samdrift.wire.errors import WireError, WireFault
 
 Random = Callable[[int], bytes]
-"""Gives so many random bytes. The formats have no randomness of their own."""
+"""Returns a number of random bytes. The formats have no randomness of their own."""
 
 
 class Oaep(StrEnum):

@@ -74,7 +74,7 @@ def parse(data: bytes, limits: XmlLimits, long_from: int = LONG_FROM) -> Documen
 
 
 def _longest_text(data: bytes, long_from: int) -> tuple[int, int]:
-    """Where the longest run of at least so many bytes from a ``>`` to the next ``<`` starts and ends.
+    """Return start and end of the longest run of at least a number of bytes from a ``>`` to the next ``<``.
 
     Looks at one place in each half of ``long_from`` bytes, since a run cannot pass
     between two of them: short documents cost next to nothing, and long ones one look at each byte.
@@ -113,7 +113,7 @@ def restore(markup: bytes, long_text: bytes | memoryview) -> bytes:
 
 
 class RestoringSink:
-    """Takes a canonical form and gives its SHA-256, with the long text in place of its place-holder."""
+    """Accepts a canonical form and returns its SHA-256, with the long text in place of its place-holder."""
 
     def __init__(self, long_text: bytes | memoryview) -> None:
         self._long_text = long_text

@@ -10,9 +10,8 @@ from lxml import etree
 from samdrift.wire import xml
 from samdrift.wire.crypto import longtext
 from samdrift.wire.crypto.longtext import Document
-from samdrift.wire.envelope.checker import Checker
 from samdrift.wire.envelope.header import EnvelopeHeader
-from samdrift.wire.envelope.syntax import xha
+from samdrift.wire.envelope.scanner import Checker, xha
 from samdrift.wire.errors import WireError, WireFault
 from samdrift.wire.findings import Finding
 from samdrift.wire.xml import LARGE, Element, base64text
@@ -22,7 +21,7 @@ _CONTENT = f"{xha('Payloads')}/{xha('Payload')}/{xha('PayloadContent')}"
 
 @dataclass(frozen=True, slots=True)
 class UnverifiedEnvelope:
-    """An envelope that follows the profile; nobody has said yet that it is genuine.
+    """An envelope that follows the profile; its signature is not verified yet.
 
     Good for choosing whose keys and certificates to look up.
     """
@@ -37,7 +36,7 @@ class UnverifiedEnvelope:
         protection: then only a verified envelope gives it (invariant 6).
         """
         if self.header.encrypted or self.header.document.requires_protection:
-            raise WireError(WireFault.SIGNATURE, "only a verified envelope gives this payload")
+            raise WireError(WireFault.SIGNATURE, "only a verified envelope provides this payload")
         return plain_payload(self.document)
 
 

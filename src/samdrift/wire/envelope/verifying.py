@@ -1,4 +1,4 @@
-"""Verifies an envelope's signature, and only then gives its payload (envelope-profile-xhe 3.2)."""
+"""Verifies an envelope's signature, and only then returns its payload (envelope-profile-xhe 3.2)."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class VerifiedEnvelope:
 
 @dataclass(frozen=True, slots=True)
 class EnvelopeVerdict:
-    """Whether an envelope follows the profile and is as the holder of ``signer`` signed it.
+    """Verdict on an envelope: it follows the profile and is as the holder of ``signer`` signed it, or not.
 
     ``header`` is there whenever it could be read, ``signer`` whenever the
     certificate could, ``envelope`` only when the verdict is valid. Whether

@@ -2,6 +2,7 @@
 
 from samdrift.wire.sdkmessage.build import Prepared, build, file_from_bytes, instant, new_timestamp, prepare
 from samdrift.wire.sdkmessage.parse import origin, parse, read, read_tree
+from samdrift.wire.sdkmessage.rules import MAX_BYTES, too_long, validate
 from samdrift.wire.sdkmessage.types import (
     Attention,
     Document,
@@ -12,7 +13,6 @@ from samdrift.wire.sdkmessage.types import (
     Reference,
     SdkMessage,
 )
-from samdrift.wire.sdkmessage.validate import MAX_BYTES, too_long, validate
 
 __all__ = [
     "MAX_BYTES",

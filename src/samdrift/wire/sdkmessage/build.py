@@ -23,19 +23,23 @@ from samdrift.wire import xml
 from samdrift.wire.codes import Detail, Reason
 from samdrift.wire.errors import WireError, WireFault
 from samdrift.wire.findings import Finding
-from samdrift.wire.sdkmessage.rules import OUTGOING_RULES, is_file_content
+from samdrift.wire.sdkmessage.rules import (
+    MAX_BYTES,
+    OUTGOING_RULES,
+    broken_rules,
+    is_file_content,
+    too_long,
+)
 from samdrift.wire.sdkmessage.schema import SCHEMA, tag
 from samdrift.wire.sdkmessage.types import Attention, Document, File, Ii, Party, SdkMessage
-from samdrift.wire.sdkmessage.validate import MAX_BYTES, broken_rules, too_long
 from samdrift.wire.xml import Element
-from samdrift.wire.xml.schema.check import MAX_FINDINGS, violations
-from samdrift.wire.xml.schema.rules import finding
+from samdrift.wire.xml.schema import MAX_FINDINGS, finding, violations
 
 _MARK: Final = "AAAA"
 """Stands for the content of a file in the tree. Is base64, so that the rules hold of it."""
 
 _MARKED: Final = f"<tns:content>{_MARK}</tns:content>".encode()
-"""As it is serialised. No text can look like that: its ``<`` would be escaped."""
+"""The mark in serialised form. No text can look like that: its ``<`` would be escaped."""
 
 _BEFORE, _AFTER = _MARKED.split(_MARK.encode())
 _STEP: Final = 1 << 20

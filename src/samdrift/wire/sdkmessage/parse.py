@@ -5,6 +5,7 @@ from __future__ import annotations
 from samdrift.wire import xml
 from samdrift.wire.errors import WireError, WireFault
 from samdrift.wire.findings import Finding
+from samdrift.wire.sdkmessage.rules import MAX_BYTES, too_long, validate
 from samdrift.wire.sdkmessage.schema import SCHEMA, tag
 from samdrift.wire.sdkmessage.types import (
     Attention,
@@ -16,10 +17,8 @@ from samdrift.wire.sdkmessage.types import (
     Reference,
     SdkMessage,
 )
-from samdrift.wire.sdkmessage.validate import MAX_BYTES, too_long, validate
 from samdrift.wire.xml import Element
-from samdrift.wire.xml.schema.check import require_structure
-from samdrift.wire.xml.schema.lexical import WHITESPACE
+from samdrift.wire.xml.schema import WHITESPACE, require_structure
 
 _MESSAGE_ID = ("message", "messageHeader", "messageId")
 _SENDER_ID = ("message", "messageHeader", "sender", "senderID", "extension")
@@ -65,7 +64,7 @@ def origin(root: Element) -> tuple[str, str] | None:
 
 
 def read_tree(root: Element, size: int) -> tuple[tuple[Finding, ...], SdkMessage | None]:
-    """As :func:`read`, of a message of ``size`` bytes that was parsed already."""
+    """Read like :func:`read`, from a message of ``size`` bytes that was parsed already."""
     found = (too_long(),) if size > MAX_BYTES else validate(root)
     return found, None if found else parse(root)
 

@@ -1,4 +1,6 @@
-"""The rules of the content specification beyond its schema (content-specification 4.3, 5.1).
+"""The verdict on an SDK message, with the codes that its receipt shall carry.
+
+The rules of the content specification beyond its schema (content-specification 4.3, 5.1).
 
 Those that the published Schematron has too come first and bear its names. The
 rest stand only in the text, or go further there; each has its entry in
@@ -11,21 +13,31 @@ answer 3.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import islice
 
 from samdrift.wire import xml
-from samdrift.wire.codes import Detail
+from samdrift.wire.codes import Detail, Reason
 from samdrift.wire.errors import WireError
+from samdrift.wire.findings import Finding
 from samdrift.wire.identifiers import (
     FUNCTIONAL_ADDRESS_ROOT,
     PARTICIPANT_SCHEME,
     ParticipantIdentifier,
     is_uuid,
 )
-from samdrift.wire.sdkmessage.schema import MAX_LABEL, tag
+from samdrift.wire.sdkmessage.schema import MAX_LABEL, SCHEMA, tag
 from samdrift.wire.xml import Element
-from samdrift.wire.xml.schema.lexical import is_base64
-from samdrift.wire.xml.schema.rules import Rule, RuleBook
+from samdrift.wire.xml.schema import (
+    MAX_FINDINGS,
+    Broken,
+    Rule,
+    RuleBook,
+    blank_elements,
+    finding,
+    is_base64,
+    violations,
+)
 
 _TIMESTAMP = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}.[0-9]{1,3}Z")
 
@@ -89,7 +101,7 @@ NOT_EMPTY = Rule(
     lambda element: True,
     "Element is included but empty",
 )
-"""Asked of every element but the root, see :func:`samdrift.wire.xml.schema.rules.blank_elements`."""
+"""Asked of every element but the root, see :func:`samdrift.wire.xml.schema.blank_elements`."""
 
 PUBLISHED = (
     Rule(
@@ -232,3 +244,50 @@ FOR_SENDERS = (
 
 RULES = RuleBook((*PUBLISHED, *FROM_THE_TEXT))
 OUTGOING_RULES = RuleBook(FOR_SENDERS)
+
+
+MAX_BYTES = 30 << 20
+"""Bytes of a whole message: the text says 30 MB (content-specification 4.3.3.3 content, 5.3)."""
+
+
+def too_long(max_bytes: int = MAX_BYTES) -> Finding:
+    """Return the finding about a message over that size (content-specification 5.3).
+
+    Clauses: content-specification 4.3.3.3 sentence 7, answer 2, 5.3 row 4.
+    """
+    return Finding(Reason.RULE, Detail.TOO_LONG, f"Message is larger than {max_bytes} bytes")
+
+
+def validate(data: bytes | Element, *, max_bytes: int = MAX_BYTES) -> tuple[Finding, ...]:
+    """Every rule that needs no lookup; () is a valid message.
+
+    First what breaks the schema (``SV``), then what breaks a rule (``BV``), at
+    most :data:`samdrift.wire.xml.schema.MAX_FINDINGS`. A message over
+    ``max_bytes`` is not looked into. Only bytes have a size: one who passes a tree
+    has checked it. :class:`samdrift.wire.errors.WireError` for what is no usable
+    XML, to which no receipt is sent (message-receipt 2.1.2).
+
+    Clauses: content-specification 5 sentence 2, 5.3 row 2.
+    """
+    if isinstance(data, bytes):
+        if len(data) > max_bytes:
+            return (too_long(max_bytes),)
+        data = xml.parse(data, xml.LARGE)
+    elements = list(data.iter("*"))
+    found = violations(data, SCHEMA)
+    if data.tag == SCHEMA.root:
+        broken = islice(broken_rules(elements), MAX_FINDINGS - len(found))
+        found.extend(finding(one, SCHEMA) for one in broken)
+    return tuple(found)
+
+
+def broken_rules(elements: list[Element]) -> Iterator[Broken]:
+    """Return the violations of the content specification's rules in a message, given as all its elements in
+    order.
+
+    Clauses: content-specification 5.3 row 5.
+    """
+    for element in blank_elements(elements):
+        if element is not elements[0]:
+            yield Broken(NOT_EMPTY, element)
+    yield from RULES.broken(elements)

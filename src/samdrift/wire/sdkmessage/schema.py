@@ -8,16 +8,7 @@ from __future__ import annotations
 
 from samdrift.wire import xml
 from samdrift.wire.xml import Namespace
-from samdrift.wire.xml.schema.model import (
-    BOOLEAN,
-    DATE_TIME,
-    TEXT,
-    Particle,
-    Schema,
-    Sequence,
-    Simple,
-    limited,
-)
+from samdrift.wire.xml.schema import BOOLEAN, DATE_TIME, TEXT, Particle, Schema, Sequence, Simple, limited
 
 MAX_LABEL = 256
 """Characters in a label, and in the identifier of a reference (content-specification 4.3.2)."""

@@ -15,17 +15,27 @@ from samdrift.wire.wssec.build import (
     build_signature,
     build_timestamp,
 )
-from samdrift.wire.wssec.cipher import KEY_SIZE, TAG_SIZE, VECTOR_SIZE, Decryptor, Encryptor
-from samdrift.wire.wssec.document import SecurityHeader, SoapDocument, read_document, require_empty_body
-from samdrift.wire.wssec.encryption import EncryptedAttachment, read_encryption
+from samdrift.wire.wssec.encryption import (
+    KEY_SIZE,
+    TAG_SIZE,
+    VECTOR_SIZE,
+    Decryptor,
+    EncryptedAttachment,
+    Encryptor,
+    read_encryption,
+)
 from samdrift.wire.wssec.keyreference import KeyReference
 from samdrift.wire.wssec.references import SignedReference
 from samdrift.wire.wssec.signature import (
+    SecurityHeader,
     SecurityTimestamp,
     SignerUnknown,
+    SoapDocument,
     VerifiedSignature,
     attachment_id,
+    read_document,
     read_timestamp,
+    require_empty_body,
     verify,
 )
 

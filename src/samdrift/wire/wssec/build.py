@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from samdrift.wire.crypto.certificates import to_base64
 from samdrift.wire.crypto.keys import Oaep, SigningKey
 from samdrift.wire.crypto.xmldsig import RSA_SHA256, SHA256, Canonicalization, Transform
-from samdrift.wire.ebms.types import format_time
+from samdrift.wire.ebms import format_time
 from samdrift.wire.errors import WireError, WireFault
 from samdrift.wire.wssec import names
 from samdrift.wire.wssec.references import SignedReference

@@ -2,12 +2,20 @@
 
 AES-128-GCM for the content, RSA-OAEP with SHA-256 and MGF1-SHA256 for the key, and nothing
 else (eDelivery AS4 common profile, transport-profile-as4 2.10 sentence 1; WSS SwA profile 1.1, 5.4).
+
+The content of an encrypted attachment: AES-GCM in a stream, initialization vector first, tag last.
+
+XML Encryption 1.1, 5.2.4: 12 bytes of vector, the ciphertext, 16 bytes of tag.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers import AEADDecryptionContext, Cipher, algorithms, modes
 
 from samdrift.wire.crypto.xmldsig import SHA256, ds
 from samdrift.wire.errors import WireError, WireFault
@@ -40,7 +48,7 @@ class EncryptedAttachment:
     wrapped_key: bytes
     recipient: KeyReference
     with_headers: bool
-    """Whether the ciphertext holds the part's MIME header too (``Attachment-Complete``)."""
+    """True when the ciphertext holds the part's MIME header too (``Attachment-Complete``)."""
 
 
 def read_encryption(key: Element, data: Element, tokens: Mapping[str, Element]) -> EncryptedAttachment:
@@ -106,3 +114,62 @@ def _refused(where: str) -> WireError:
 
 def _malformed(where: str) -> WireError:
     return WireError(WireFault.STRUCTURE, "encryption is declared in a way that is not accepted", where)
+
+
+KEY_SIZE: Final = 16
+VECTOR_SIZE: Final = 12
+TAG_SIZE: Final = 16
+
+
+class Encryptor:
+    """Encrypts one attachment. A pair of key and vector must never see two different contents."""
+
+    def __init__(self, key: bytes, vector: bytes) -> None:
+        self._cipher = Cipher(algorithms.AES(key), modes.GCM(vector)).encryptor()
+
+    def feed(self, content: bytes) -> bytes:
+        """The ciphertext of the next piece; the vector goes before the first one."""
+        return self._cipher.update(content)
+
+    def finish(self) -> bytes:
+        """The authentication tag."""
+        return self._cipher.finalize() + self._cipher.tag
+
+
+class Decryptor:
+    """Decrypts one attachment. Its output is not authentic before :meth:`finish` returned.
+
+    One and the same :class:`WireError` (``DECRYPTION``) for every failure.
+    """
+
+    def __init__(self, key: bytes) -> None:
+        if len(key) != KEY_SIZE:
+            raise _failed()
+        self._key = key
+        self._held = b""
+        self._cipher: AEADDecryptionContext | None = None
+
+    def feed(self, data: bytes) -> bytes:
+        """The content of the next piece, without what may be the tag."""
+        held = self._held + data
+        if self._cipher is None:
+            if len(held) < VECTOR_SIZE + TAG_SIZE:
+                self._held = held
+                return b""
+            self._cipher = Cipher(algorithms.AES(self._key), modes.GCM(held[:VECTOR_SIZE])).decryptor()
+            held = held[VECTOR_SIZE:]
+        self._held = held[-TAG_SIZE:]
+        return self._cipher.update(memoryview(held)[:-TAG_SIZE])
+
+    def finish(self) -> None:
+        """Say that the input ended: the tag must be that of all the content."""
+        if self._cipher is None:
+            raise _failed()
+        try:
+            self._cipher.finalize_with_tag(self._held)
+        except InvalidTag:
+            raise _failed() from None
+
+
+def _failed() -> WireError:
+    return WireError(WireFault.DECRYPTION, "cannot be decrypted")

@@ -15,13 +15,7 @@ from cryptography.hazmat.primitives import hashes
 
 from samdrift.wire.crypto.xmldsig import ds, load_certificate
 from samdrift.wire.errors import WireError, WireFault
-from samdrift.wire.wssec.names import (
-    BASE64_BINARY,
-    SUBJECT_KEY_IDENTIFIER,
-    THUMBPRINT,
-    X509_V3,
-    wsse,
-)
+from samdrift.wire.wssec.names import BASE64_BINARY, SUBJECT_KEY_IDENTIFIER, THUMBPRINT, X509_V3, wsse
 from samdrift.wire.xml import Element, base64text, children, text
 
 _MAX_SERIAL_DIGITS = 60
@@ -110,7 +104,7 @@ def _token(reference: Element, tokens: Mapping[str, Element]) -> x509.Certificat
     if token is None:
         raise _refused("the token that is referred to is missing")
     if token.get("ValueType") != X509_V3 or token.get("EncodingType", BASE64_BINARY) != BASE64_BINARY:
-        raise _refused("a token that is no X.509v3 certificate in base64")
+        raise _refused("a token that is not an X.509v3 certificate in base64")
     return load_certificate(base64text.decode(text(token), "BinarySecurityToken"))
 
 
@@ -134,7 +128,7 @@ def _serial_number(data: Element) -> SerialNumber:
         raise _refused("issuer and serial number are malformed")
     digits = text(parts[1]).strip()
     if not (digits.isascii() and digits.isdigit() and len(digits) <= _MAX_SERIAL_DIGITS):
-        raise _refused("a serial number that is no number")
+        raise _refused("a serial number that is not a number")
     return SerialNumber(int(digits))
 
 

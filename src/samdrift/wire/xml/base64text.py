@@ -47,7 +47,7 @@ def decode_pieces(text: str | memoryview, where: str = "") -> Iterator[bytes]:
 
 
 class Decoder:
-    """Decodes a text that comes in pieces; each call gives the bytes that are certain by then."""
+    """Decodes a text that comes in pieces; each call returns the bytes that are certain by then."""
 
     def __init__(self, where: str = "") -> None:
         self._where = where

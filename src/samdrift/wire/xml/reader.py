@@ -62,10 +62,10 @@ MAX_ATTRIBUTES = 256
 """Attributes of one element, for the same reason: 25 000 of them cost seconds."""
 
 SMALL = XmlLimits()
-"""For SOAP headers, receipts and metadata."""
+"""Limits of SOAP headers, receipts and metadata."""
 
 LARGE = XmlLimits(max_bytes=160 << 20, max_markup=200_000)
-"""For messages and envelopes with attachments."""
+"""Limits of messages and envelopes with attachments."""
 
 _BEFORE_ROOT = re.compile(rb"\s*(?:<\?.*?\?>\s*|<!--.*?-->\s*)*", re.DOTALL)
 _ENCODING = re.compile(rb"""^<\?xml[^>]*?encoding\s*=\s*["']([A-Za-z0-9._-]+)["']""")
@@ -168,7 +168,7 @@ def text(element: Element) -> str:
 
 
 def path(element: Element) -> str:
-    """Where ``element`` stands, as an XPath of local names with positions where they matter.
+    """Return the place of ``element``, as an XPath of local names with positions where they matter.
 
     Holds names only, so that it can are in a receipt's ``LineID``
     (message-receipt 3.1 g).

@@ -17,7 +17,7 @@ _MAX_TOKEN = 256 << 10
 """Most bytes of one piece of markup (a tag, a comment) that may be waiting for its end."""
 
 _TEXT = 64 << 10
-"""Most characters of text that are told at once."""
+"""Limit of characters of text in one report."""
 
 _UTF16_MARKS = (0x00, 0xFE, 0xFF)
 _PLAIN = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/= \t\n"
@@ -25,7 +25,7 @@ _PLAIN = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/= \t\
 
 
 class Listener(Protocol):
-    """Is told of elements and text in document order; names are expanded, as lxml writes them."""
+    """Receives elements and text in document order; names are expanded, as lxml writes them."""
 
     def start(self, tag: str, attributes: list[tuple[str, str]]) -> bool:
         """An element begins; false when its text is not wanted, up to the next end of an element."""
@@ -82,7 +82,7 @@ class XmlStream:
 
     @property
     def _waiting(self) -> int:
-        """How many bytes the parser holds back until it knows what they are: the beginning of markup."""
+        """Return the number of bytes that the parser holds back until it knows what they are."""
         return self._fed - self._passed_over - self._parser.CurrentByteIndex
 
     def _means_nothing(self, chunk: bytes) -> bool:
@@ -133,6 +133,6 @@ class XmlStream:
 
 
 def _expanded(name: str) -> str:
-    """The name as lxml writes it; expat gives the namespace and a ``}`` before the local name."""
+    """The name as lxml writes it; expat puts the namespace and a ``}`` before the local name."""
     namespace, separator, local = name.rpartition("}")
     return f"{{{namespace}}}{local}" if separator else name

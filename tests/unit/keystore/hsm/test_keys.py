@@ -14,10 +14,8 @@ from cryptography.hazmat.primitives.asymmetric import padding
 from cryptography.x509.oid import NameOID
 
 from samdrift.keystore.hsm import objects
-from samdrift.keystore.hsm.keys import TokenDecryptionKey
-from samdrift.keystore.hsm.module import Module
-from samdrift.keystore.hsm.store import certificate_request
-from samdrift.keystore.hsm.token import Token
+from samdrift.keystore.hsm.store import TokenDecryptionKey, certificate_request
+from samdrift.keystore.hsm.token import Module, Token
 from samdrift.keystore.keyfiles import KeyFault, KeyName, KeyStoreError
 from samdrift.wire.crypto.keys import Oaep
 from samdrift.wire.errors import WireError, WireFault

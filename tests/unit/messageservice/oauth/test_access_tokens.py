@@ -15,12 +15,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from joserfc.jwk import ECKey, OctKey, RSAKey
 
-from samdrift.contracts.messageclients import AUTH_ID, Algorithm, Scope, patterns
+from samdrift.contracts.messageclients import AUTH_ID, Scope, patterns
 from samdrift.contracts.principals import Role
 from samdrift.messageservice.access import AuthorizationUnavailable, Unauthorized
-from samdrift.messageservice.oauth.jwt import signed
-from samdrift.messageservice.oauth.keys import PublicKey
 from samdrift.wire.crypto.keys import TokenKey
+from samdrift.wire.jose.jwt import signed
+from samdrift.wire.jose.keys import Algorithm, PublicKey
 from tests.unit.messageservice.oauth.scene import (
     ADDRESS,
     CARE,
@@ -244,9 +244,9 @@ async def test_its_default_client_has_what_is_no_other_clients(scene: Scene) -> 
         ({"client_id": ["theirs"]}, "client_id"),
         ({AUTH_ID: None}, AUTH_ID),
         ({AUTH_ID: ["a*b*"]}, AUTH_ID),
-        ({"iss": "https://idp.mullsjo.test"}, "knows its issuer"),
+        ({"iss": "https://idp.mullsjo.test"}, "its issuer is unknown"),
         ({"iss": None}, "who issued it"),
-        ({"iss": f"{THEIR_ISSUER}/"}, "knows its issuer"),
+        ({"iss": f"{THEIR_ISSUER}/"}, "its issuer is unknown"),
         ({"header": {"typ": "JWT"}}, "another type"),
         ({"header": {"typ": ""}}, "another type"),
         ({"key": curve_key(9)}, "signature"),

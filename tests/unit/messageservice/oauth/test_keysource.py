@@ -9,10 +9,10 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from samdrift.messageservice.oauth.jwt import UnverifiedJwt
 from samdrift.messageservice.oauth.keyring import fetched_keys, issuer_keys
-from samdrift.messageservice.oauth.keys import PublicKeys
-from samdrift.messageservice.oauth.keysource import KeptKeys, KeysUnavailable
+from samdrift.net.keysource import KeptKeys, KeysUnavailable
+from samdrift.wire.jose.jwt import UnverifiedJwt
+from samdrift.wire.jose.keys import PublicKeys
 from tests.unit.messageservice.oauth.scene import (
     EXTERNAL,
     MINUTE,

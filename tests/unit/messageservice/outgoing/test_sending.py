@@ -12,7 +12,7 @@ from samdrift.messageservice.outgoing.sender import Sender
 from samdrift.vault.records import MessageRecord
 from samdrift.wire.identifiers import FEDERATION_TEST, ParticipantIdentifier
 from tests.settings import message_service_settings
-from tests.vaults import MINUTE, Installation, body, message
+from tests.vaults import MINUTE, Installation, body, due_now, message
 
 MT: Final = Role.MESSAGE_SERVICE
 SETTINGS = message_service_settings(FEDERATION_TEST, parallel=2)
@@ -59,7 +59,7 @@ async def test_what_waits_for_a_free_place_is_taken_up_as_soon_as_there_is_one(
         for record in records:
             assert await vault.create_outgoing(record, await body(vault), now=now(), lease=None)
     sender = HandsOver(installation)
-    running = asyncio.create_task(sender.dispatcher.run([organisation]))
+    running = asyncio.create_task(sender.dispatcher.run(due_now(organisation)))
     async with asyncio.timeout(10):
         while len(sender.done) < len(records):
             await asyncio.sleep(0.01)
@@ -77,7 +77,7 @@ async def test_what_a_former_run_left_is_taken_up_when_its_lease_has_ended(
         began = now() - MINUTE
         assert await vault.create_outgoing(record, await body(vault), now=began, lease=MINUTE)
     sender = HandsOver(installation)
-    running = asyncio.create_task(sender.dispatcher.run([organisation]))
+    running = asyncio.create_task(sender.dispatcher.run(due_now(organisation)))
     async with asyncio.timeout(10):
         while not sender.done:
             await asyncio.sleep(0.01)

@@ -70,6 +70,7 @@ def test_the_server_is_durable_unreachable_by_network_and_keeps_values_out_of_it
             "synchronous_commit": "on",
             "full_page_writes": "on",
             "data_checksums": "on",
+            "recovery_init_sync_method": "syncfs",
             "listen_addresses": "",
             "log_statement": "none",
         }.items():

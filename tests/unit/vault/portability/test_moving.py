@@ -21,9 +21,17 @@ from samdrift.vault.portability.arrival import (
     Arrival,
     ArrivalStanding,
     Brought,
+    GovernanceArrival,
+    MessageClientArrival,
     MessageServiceArrival,
 )
-from samdrift.vault.portability.departure import AccessPointDeparture, Departure, MessageServiceDeparture
+from samdrift.vault.portability.departure import (
+    AccessPointDeparture,
+    Departure,
+    GovernanceDeparture,
+    MessageClientDeparture,
+    MessageServiceDeparture,
+)
 from samdrift.vault.portability.parts import Part, Taken
 from samdrift.vault.registry import RegistrationState
 from samdrift.wire.identifiers import ParticipantIdentifier
@@ -44,10 +52,14 @@ PARTS = {
         parts.SESSION_KEYS,
         parts.MARK_KEYS,
     ),
+    MessageClientDeparture: (parts.records_part(Role.MESSAGE_CLIENT),),
+    GovernanceDeparture: (parts.records_part(Role.GOVERNANCE),),
 }
 ARRIVALS: dict[type[Departure], type[Arrival]] = {
     AccessPointDeparture: AccessPointArrival,
     MessageServiceDeparture: MessageServiceArrival,
+    MessageClientDeparture: MessageClientArrival,
+    GovernanceDeparture: GovernanceArrival,
 }
 Everything = dict[str, list[tuple[parts.Facts, dict[str, bytes]]]]
 
@@ -250,21 +262,35 @@ async def test_nothing_arrives_in_a_vault_that_has_something(
             assert await vault.begin(b"export", now=NOW) is ArrivalStanding.OCCUPIED
 
 
+@pytest.mark.parametrize(
+    ("kind", "part", "facts"),
+    [
+        (MessageServiceArrival, parts.CURSORS, {"name": "access-point-events", "value": 7}),
+        *(
+            (kind, parts.records_part(kind.role), {"id": "one", "since": NOW.isoformat()})
+            for kind in (MessageClientArrival, GovernanceArrival)
+        ),
+    ],
+    ids=["mt", "mk", "gov"],
+)
 async def test_nothing_arrives_before_it_begins_or_after_it_ended(
-    installation: Installation, organisation: ParticipantIdentifier
+    installation: Installation,
+    organisation: ParticipantIdentifier,
+    kind: type[Arrival],
+    part: Part,
+    facts: parts.Facts,
 ) -> None:
-    facts = {"name": "access-point-events", "value": 7}
     for begun in (False, True):
         if begun:
-            async with installation.gate.arrive(WORKER, organisation, MessageServiceArrival) as vault:
+            async with installation.gate.arrive(WORKER, organisation, kind) as vault:
                 assert await vault.begin(b"export", now=NOW) is ArrivalStanding.BEGUN
                 assert await vault.begin(b"export", now=NOW) is ArrivalStanding.UNDER_WAY
                 assert await vault.begin(b"another", now=NOW) is ArrivalStanding.OCCUPIED
                 await vault.finish(now=NOW, taken_over=False)
                 assert await vault.begin(b"export", now=NOW) is ArrivalStanding.DONE
         with pytest.raises(UnknownRecord):
-            async with installation.gate.arrive(WORKER, organisation, MessageServiceArrival) as vault:
-                await vault.store(parts.CURSORS, [Brought(facts)])
+            async with installation.gate.arrive(WORKER, organisation, kind) as vault:
+                await vault.store(part, [Brought(facts)])
 
 
 async def test_what_is_there_is_known(

@@ -13,7 +13,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from samdrift.wire.as4 import EbmsError, EbmsErrorCode, build_error, build_receipt, read_message
-from samdrift.wire.as4.captured import read_capture
 from samdrift.wire.as4.inspection import (
     As4Inspection,
     CaptureKind,
@@ -21,6 +20,7 @@ from samdrift.wire.as4.inspection import (
     SignatureState,
     Unwrap,
     inspect_capture,
+    read_capture,
 )
 from samdrift.wire.crypto.softwarekeys import unwrap
 from samdrift.wire.errors import WireError

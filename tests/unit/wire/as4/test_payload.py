@@ -19,7 +19,7 @@ from samdrift.wire.as4 import (
     SignedHeader,
     read_message,
 )
-from samdrift.wire.as4.payload import _PartHeaders
+from samdrift.wire.as4.reader import _PartHeaders
 from tests.unit.wire.as4.crafting import Crafted, gzipped
 from tests.unit.wire.as4.parties import PAYLOAD, decryption, packed, receiver, sender
 from tests.unit.wire.as4.refusals import LIMITS, accepted, refusal

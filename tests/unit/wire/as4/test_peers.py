@@ -199,7 +199,8 @@ def test_the_mime_header_may_be_encrypted_with_the_content(header: bytes) -> Non
 @pytest.mark.parametrize("content", [b"", b"no end", b"x" * 20_000])
 def test_an_encrypted_mime_header_has_an_end(content: bytes) -> None:
     crafted = Crafted(
-        content=content, encryption=lambda markup: markup.replace(names.CONTENT_ONLY, names.COMPLETE)
+        content=content,
+        encryption=lambda markup: markup.replace(names.CONTENT_ONLY, names.COMPLETE),
     )
     assert refusal(crafted)[0] in (EbmsErrorCode.FAILED_AUTHENTICATION, EbmsErrorCode.DECOMPRESSION_FAILURE)
 

@@ -11,10 +11,10 @@ from lxml import etree
 from samdrift.wire.codes import Detail, Reason
 from samdrift.wire.envelope import read, validate
 from samdrift.wire.envelope.header import MAX_VALUE
-from samdrift.wire.envelope.syntax import xha, xhb
+from samdrift.wire.envelope.scanner import xha, xhb
 from samdrift.wire.errors import WireError, WireFault
 from samdrift.wire.findings import Finding
-from samdrift.wire.xml.schema.check import MAX_FINDINGS
+from samdrift.wire.xml.schema import MAX_FINDINGS
 from tests.unit.wire.envelope.samples import changed, one, sealed
 
 Change = Callable[[etree._Element], object]

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from samdrift.wire.filetypes import Kind, agrees, canonical, detect
+from samdrift.wire import filetypes
+from samdrift.wire.filetypes import Kind, agrees, canonical
 from tests.unit.wire.filetypes import files
 
 KINDS = {
@@ -80,7 +81,7 @@ KINDS = {
 
 @pytest.mark.parametrize("kind", Kind, ids=lambda kind: kind.name)
 def test_content_tells_the_kind(kind: Kind) -> None:
-    assert [detect(data) for data in KINDS[kind]] == [kind] * len(KINDS[kind])
+    assert [filetypes(data) for data in KINDS[kind]] == [kind] * len(KINDS[kind])
 
 
 @pytest.mark.parametrize(
@@ -101,7 +102,7 @@ def test_content_tells_the_kind(kind: Kind) -> None:
     ],
 )
 def test_what_is_declared_as_it_is(content_type: str, data: bytes) -> None:
-    assert agrees(content_type, detect(data))
+    assert agrees(content_type, filetypes(data))
 
 
 @pytest.mark.parametrize(
@@ -130,7 +131,7 @@ def test_what_is_declared_as_it_is(content_type: str, data: bytes) -> None:
     ],
 )
 def test_what_is_declared_as_something_else(content_type: str, data: bytes) -> None:
-    assert not agrees(content_type, detect(data))
+    assert not agrees(content_type, filetypes(data))
 
 
 def test_names_of_the_same_type_are_one() -> None:
@@ -147,7 +148,8 @@ def test_a_directory_of_very_many_entries_is_not_read() -> None:
     """It would take memory many times the size of the file."""
     named = {f"{'n' * 200}{number}": b"" for number in range(6000)}
     assert (
-        detect(files.archive({**named, "mimetype": b"application/vnd.oasis.opendocument.text"})) is Kind.ZIP
+        filetypes(files.archive({**named, "mimetype": b"application/vnd.oasis.opendocument.text"}))
+        is Kind.ZIP
     )
 
 
@@ -159,16 +161,16 @@ def test_an_entry_packed_as_no_office_document_is_not_unpacked(method: int, name
     with ZipFile(written, "w", method) as target:
         target.writestr(name, b"application/vnd.oasis.opendocument.text")
     whole = written.getvalue()
-    assert detect(whole) is Kind.ZIP
+    assert filetypes(whole) is Kind.ZIP
     start = whole.index(name.encode()) + len(name)
     for at in range(start, start + 20):
-        assert detect(whole[:at] + b"\xff" + whole[at + 1 :]) in (Kind.ZIP, Kind.OTHER, Kind.AMBIGUOUS)
+        assert filetypes(whole[:at] + b"\xff" + whole[at + 1 :]) in (Kind.ZIP, Kind.OTHER, Kind.AMBIGUOUS)
 
 
 def test_an_entry_that_unpacks_without_end_is_not_unpacked() -> None:
     bomb = files.archive({"[Content_Types].xml": bytes(200 << 20)})
     assert len(bomb) < 1 << 20
-    assert detect(bomb) is Kind.ZIP
+    assert filetypes(bomb) is Kind.ZIP
 
 
 WHOLE = [files.DOCX, files.ODT, files.ZIP, files.PDF, files.compound("Workbook"), files.XML]
@@ -180,4 +182,4 @@ def test_whatever_is_in_a_file_there_is_an_answer(whole: bytes, data: st.DataObj
     start = data.draw(st.integers(0, len(whole)))
     end = data.draw(st.integers(start, min(start + 8, len(whole))))
     changed = whole[:start] + data.draw(st.binary(max_size=8)) + whole[end:]
-    assert detect(changed) in Kind
+    assert filetypes(changed) in Kind

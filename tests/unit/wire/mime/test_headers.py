@@ -7,8 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from samdrift.wire.errors import WireError, WireFault
-from samdrift.wire.mime import ContentType, content_id, opening
-from samdrift.wire.mime.headers import parse_fields
+from samdrift.wire.mime import ContentType, content_id, opening, parse_fields
 
 _TOKEN = st.from_regex(r"[a-z0-9-]{1,12}", fullmatch=True)
 _QUOTED = st.text(st.characters(min_codepoint=0x20, max_codepoint=0x7E), max_size=30)

@@ -15,7 +15,7 @@ from samdrift.wire import xml
 from samdrift.wire.codes import Detail, Reason
 from samdrift.wire.errors import WireError, WireFault
 from samdrift.wire.sdkmessage import MAX_BYTES, SdkMessage, build, parse, read, validate
-from samdrift.wire.xml.schema.check import MAX_FINDINGS
+from samdrift.wire.xml.schema import MAX_FINDINGS
 from tests.official import DIGG, requires_digg
 from tests.unit.wire.sdkmessage.samples import FULL, MESSAGE_ID, SMALL
 

@@ -29,20 +29,18 @@ from samdrift.wire.crypto.xmldsig.enveloped import (
     verify_enveloped,
 )
 from samdrift.wire.crypto.xmldsig.signature import (
+    Reference,
     Resolver,
     Signature,
-    append_signature,
-    read_signature,
-    unmatched,
-)
-from samdrift.wire.crypto.xmldsig.signedinfo import (
-    Reference,
     SignedInfo,
     Transform,
+    append_signature,
     append_signed_info,
     ds,
     read_reference,
+    read_signature,
     read_signed_info,
+    unmatched,
 )
 
 __all__ = [

@@ -50,4 +50,4 @@ ENVELOPED: Final = AllowList(
     transforms=frozenset({ENVELOPED_SIGNATURE, *Canonicalization}),
     max_references=1,
 )
-"""For documents that carry their own signature: envelopes and service metadata."""
+"""Algorithms of documents that carry their own signature: envelopes and service metadata."""

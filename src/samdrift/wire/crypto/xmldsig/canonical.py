@@ -27,7 +27,7 @@ class Sink(Protocol):
 
 
 class DigestSink(Sink, Protocol):
-    """A sink that gives the SHA-256 of all that it was given."""
+    """A sink that returns the SHA-256 of everything written to it."""
 
     def digest(self) -> bytes: ...
 

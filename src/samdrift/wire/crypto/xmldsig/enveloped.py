@@ -26,8 +26,14 @@ from samdrift.wire.crypto.xmldsig.algorithms import (
     Canonicalization,
 )
 from samdrift.wire.crypto.xmldsig.canonical import DigestSink, HashSink, canonical_document
-from samdrift.wire.crypto.xmldsig.signature import append_signature, read_signature, unmatched
-from samdrift.wire.crypto.xmldsig.signedinfo import Reference, Transform, ds
+from samdrift.wire.crypto.xmldsig.signature import (
+    Reference,
+    Transform,
+    append_signature,
+    ds,
+    read_signature,
+    unmatched,
+)
 from samdrift.wire.errors import WireError, WireFault
 from samdrift.wire.xml import Element, Namespace, base64text, text
 from samdrift.wire.xml.writer import XMLNS_DS
@@ -64,7 +70,7 @@ def read_certificate(key_info: Element) -> x509.Certificate:
 
 
 def load_certificate(der: bytes) -> x509.Certificate:
-    """Read a certificate; :class:`WireError` (``SIGNATURE``) when it is none that can be read."""
+    """Read a certificate; :class:`WireError` (``SIGNATURE``) if it is not one that can be read."""
     if len(der) > _MAX_DER:
         raise WireError(WireFault.SIGNATURE, "certificate too large", "X509Certificate")
     try:
@@ -89,7 +95,7 @@ class SignatureReason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class SignatureVerdict:
-    """Whether the document is as the holder of ``certificate`` signed it.
+    """Verdict: the document is, or is not, as the holder of ``certificate`` signed it.
 
     Says nothing about whether that certificate is to be trusted. It is given
     also when the signature does not hold, where it could be read.

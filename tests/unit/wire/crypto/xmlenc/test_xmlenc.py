@@ -21,6 +21,7 @@ from lxml import etree
 
 from samdrift.wire.crypto.keys import DecryptionKey, Oaep, OaepNotOffered
 from samdrift.wire.crypto.xmlenc import (
+    ACCEPTED,
     ELEMENT,
     RSA_OAEP,
     RSA_OAEP_MGF1P,
@@ -28,8 +29,7 @@ from samdrift.wire.crypto.xmlenc import (
     decrypt_element,
     encrypt_element,
 )
-from samdrift.wire.crypto.xmlenc.ciphers import ACCEPTED
-from samdrift.wire.crypto.xmlenc.ciphers import decrypt as decrypt_content
+from samdrift.wire.crypto.xmlenc import decrypt as decrypt_content
 from samdrift.wire.errors import WireError, WireFault
 from samdrift.wire.xml import Namespace, base64text
 from tests import pki

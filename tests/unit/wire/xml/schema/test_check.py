@@ -7,8 +7,18 @@ from lxml import etree
 
 from samdrift.wire.codes import Detail, Reason
 from samdrift.wire.errors import WireError, WireFault
-from samdrift.wire.xml.schema.check import MAX_FINDINGS, require_structure, violations
-from samdrift.wire.xml.schema.model import BOOLEAN, TEXT, Particle, Schema, Sequence, Simple, limited
+from samdrift.wire.xml.schema import (
+    BOOLEAN,
+    MAX_FINDINGS,
+    TEXT,
+    Particle,
+    Schema,
+    Sequence,
+    Simple,
+    limited,
+    require_structure,
+    violations,
+)
 
 _IDENTIFIER = Simple("{urn:t}Id", attributes=frozenset(("scheme",)))
 _PERSON = Sequence("{urn:t}Person", (Particle("{urn:t}id", _IDENTIFIER),))
@@ -61,8 +71,8 @@ def test_what_the_table_allows(inner: str) -> None:
     [
         ("", "/root", "Element root lacks name"),
         ("<name/><name/>", "/root", "Element root has more than 1 name"),
-        ("<name/><secret>1</secret><label/>", "/root/label", "Element label stands in the wrong place"),
-        ("<name/><f:x/><label/>", "/root/label", "Element label stands in the wrong place"),
+        ("<name/><secret>1</secret><label/>", "/root/label", "Element label is in the wrong place"),
+        ("<name/><f:x/><label/>", "/root/label", "Element label is in the wrong place"),
         ("<name/><other/>", "/root", _UNKNOWN),
         ("<name/><x xmlns=''/>", "/root", _UNKNOWN),
         ("<name/><person><id/><f:x/></person>", "/root/person", _UNKNOWN),

@@ -12,7 +12,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from lxml import etree
 
-from samdrift.wire.xml.schema.lexical import is_base64, is_blank, is_boolean, is_date, is_date_time, is_time
+from samdrift.wire.xml.schema import is_base64, is_blank, is_boolean, is_date, is_date_time, is_time
 
 
 def _by_libxml2(type_name: str) -> Callable[[str], bool]:

@@ -8,8 +8,18 @@ from lxml import etree
 
 from samdrift.wire.codes import Detail, Reason
 from samdrift.wire.findings import Finding
-from samdrift.wire.xml.schema.model import TEXT, Particle, Schema, Sequence
-from samdrift.wire.xml.schema.rules import Broken, Rule, RuleBook, blank_elements, blank_leaves, finding
+from samdrift.wire.xml.schema import (
+    TEXT,
+    Broken,
+    Particle,
+    Rule,
+    RuleBook,
+    Schema,
+    Sequence,
+    blank_elements,
+    blank_leaves,
+    finding,
+)
 
 _RULE = Rule("r", "content-specification 5.1", ("a", "b"), lambda element: element.text == "1", "b must be 1")
 _FORMAT = Schema("", "a", Sequence("A", (Particle("b", TEXT),)))

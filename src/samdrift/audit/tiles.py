@@ -1,0 +1,149 @@
+"""Tiles (c2sp.org/tlog-tiles): the hashes and entries of a log as files that never change once they are full.
+
+A tile has up to 256 hashes side by side at one of every eighth level of the tree; a bundle the entries
+below a tile of level 0. The last ones of a tree are partial, and are named with their width.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Self
+
+from samdrift.audit.merkle import HASH_SIZE, Frontier, Nodes
+from samdrift.audit.reading import MAX_NUMBER, Malformed
+
+WIDTH = 256
+"""Hashes or entries of a full tile."""
+MAX_ENTRY = 2**16 - 1
+"""Most bytes of an entry in a bundle."""
+
+_HEIGHT = 8
+_MAX_LEVEL = 63 // _HEIGHT
+_PATH = re.compile(r"tile/(entries|[0-9])((?:/x[0-9]{3})*/[0-9]{3})(?:\.p/([1-9][0-9]{0,2}))?")
+
+
+@dataclass(frozen=True, slots=True)
+class Tile:
+    """A place among tiles: ``level`` of the tree, or ``None`` for a bundle of entries."""
+
+    level: int | None
+    index: int
+    width: int = WIDTH
+
+    @classmethod
+    def parse(cls, path: str) -> Self:
+        """Read a path, without a slash before it; :class:`Malformed` for anything else."""
+        found = _PATH.fullmatch(path) if len(path) <= 100 else None
+        if found is None:
+            raise Malformed("it is not the path of a tile")
+        kind, digits, width = found.groups()
+        tile = cls(
+            None if kind == "entries" else int(kind),
+            int(re.sub("[/x]", "", digits)),
+            WIDTH if width is None else int(width),
+        )
+        if tile.path != path or not tile._possible():
+            raise Malformed("it is not the path of a tile that there can be")
+        return tile
+
+    @property
+    def path(self) -> str:
+        """The path under the log's address."""
+        digits = str(self.index)
+        digits = digits.zfill(-(-len(digits) // 3) * 3)
+        parts = [digits[place : place + 3] for place in range(0, len(digits), 3)]
+        kind = "entries" if self.level is None else str(self.level)
+        partial = "" if self.width == WIDTH else f".p/{self.width}"
+        return "/".join(["tile", kind, *(f"x{part}" for part in parts[:-1]), parts[-1]]) + partial
+
+    @property
+    def start(self) -> int:
+        """Number, from 0, of the first hash of the tile on its level."""
+        return self.index * WIDTH
+
+    def _possible(self) -> bool:
+        level = self.level or 0
+        return (
+            level <= _MAX_LEVEL
+            and self.width <= WIDTH
+            and self.start + self.width <= MAX_NUMBER >> (8 * level)
+        )
+
+    def hashes(self, content: bytes) -> list[bytes]:
+        """Return the hashes of the tile; :class:`Malformed` where its length is another."""
+        if len(content) != self.width * HASH_SIZE:
+            raise Malformed(f"a tile of this width has {self.width * HASH_SIZE} bytes", self.path)
+        return [content[place : place + HASH_SIZE] for place in range(0, len(content), HASH_SIZE)]
+
+    def entries(self, content: bytes) -> list[bytes]:
+        """Return the entries of the bundle; :class:`Malformed` where it has fewer or more."""
+        entries: list[bytes] = []
+        place = 0
+        while place < len(content) and len(entries) < self.width:
+            end = place + 2 + int.from_bytes(content[place : place + 2])
+            entries.append(content[place + 2 : end])
+            place = end
+        if place != len(content) or len(entries) != self.width:
+            raise Malformed(f"a bundle of this width has {self.width} entries", self.path)
+        return entries
+
+
+def bundle(entries: Iterable[bytes]) -> bytes:
+    """Return the content of a bundle."""
+    parts = []
+    for entry in entries:
+        if len(entry) > MAX_ENTRY:
+            raise ValueError("an entry is too long for a bundle")
+        parts += [len(entry).to_bytes(2), entry]
+    return b"".join(parts)
+
+
+def tile_content(tile: Tile, node: Nodes) -> bytes:
+    """Return the content of a tile of hashes."""
+    if tile.level is None:
+        raise ValueError("the entries of a bundle are not in the tree")
+    level = tile.level * _HEIGHT
+    return b"".join(node(level, tile.start + place) for place in range(tile.width))
+
+
+def tiles_of(size: int, old: int = 0) -> Iterator[Tile]:
+    """Yield the tiles of hashes of a tree of ``size`` that the one of ``old`` did not have, lowest level
+    first.
+    """
+    for level in range(_MAX_LEVEL + 1):
+        had, has = old >> (_HEIGHT * level), size >> (_HEIGHT * level)
+        if has == 0:
+            return
+        for index in range(had // WIDTH, -(-has // WIDTH)):
+            tile = Tile(level, index, min(WIDTH, has - index * WIDTH))
+            if has > had:
+                yield tile
+
+
+def bundles_of(size: int, old: int = 0) -> Iterator[Tile]:
+    """Yield the bundles of a tree of ``size`` that the one of ``old`` did not have."""
+    for index in range(old // WIDTH, -(-size // WIDTH)):
+        if size > old:
+            yield Tile(None, index, min(WIDTH, size - index * WIDTH))
+
+
+def nodes_from(size: int, read: Callable[[Tile], Sequence[bytes]]) -> Nodes:
+    """Return a finder of subtrees of the tree of ``size``, from tiles that ``read`` returns the hashes of.
+
+    It believes what it reads: the proof that is made of it is what has to be verified.
+    """
+
+    def node(level: int, index: int) -> bytes:
+        above, within = divmod(level, _HEIGHT)
+        first = index << within
+        has = size >> (_HEIGHT * above)
+        tile = Tile(above, first // WIDTH)
+        tile = replace(tile, width=min(WIDTH, has - tile.start))
+        hashes = read(tile)
+        edge = Frontier()
+        edge.extend(hashes[first - tile.start : first - tile.start + (1 << within)])
+        return edge.root()
+
+    return node

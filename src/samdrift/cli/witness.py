@@ -1,0 +1,113 @@
+"""`samdrift witness`: a witness for the logs of others, on a machine that their operator does not run."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_pem_private_key,
+)
+
+from samdrift.audit.notes import Algorithm, VerifierKey, is_name
+from samdrift.audit.operations import unexpected
+from samdrift.audit.policies import Policy
+from samdrift.audit.reading import Malformed
+from samdrift.cli.output import print_line
+from samdrift.config.errors import Unusable, shown
+from samdrift.config.failures import reported_as_usage_errors
+from samdrift.installation.loop import run
+from samdrift.keystore.durablefiles import NotPrivate, private_folder, read_private, write_new
+from samdrift.net.clock import system_clock
+from samdrift.net.server import listening_socket, serving
+from samdrift.transparency.witness import Witness, application
+from samdrift.transparency.witnessstate import WitnessState
+
+app = typer.Typer(add_completion=False)
+_KEY, _STATE = "key.pem", "state.sqlite"
+
+
+@app.callback()
+def witness() -> None:
+    """Witness the logs of others: cosign each checkpoint that continues the last one, and no other."""
+
+
+@app.command()
+def serve(
+    folder: Annotated[
+        Path,
+        typer.Argument(help="The witness's key and memory; made on first use, and then never copied back."),
+    ],
+    name: Annotated[
+        str, typer.Option(help="The witness's name, as an address without https://: witness.example.se/1.")
+    ],
+    logs: Annotated[
+        Path, typer.Option(help="A policy file with a line 'log KEY' for each log, and 'quorum none'.")
+    ],
+    listen: Annotated[str, typer.Option(help="Address and port to listen on, for a proxy with TLS.")] = (
+        "127.0.0.1:7380"
+    ),
+) -> None:
+    """Run a witness: the protocol of c2sp.org/tlog-witness, without trust in those whose logs it sees."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    host, port = _address(listen)
+    with reported_as_usage_errors(), ExitStack() as stack:
+        known = _logs(logs)
+        key, private, new = _key(folder, name)
+        state = stack.enter_context(WitnessState(folder / _STATE, key, new=new))
+        print_line(f"witness key: {key}")
+        print_line(f"logs: {len(known)}")
+        run(_serve(Witness(key, private.sign, known, state, system_clock), host, port))
+
+
+async def _serve(made: Witness, host: str, port: int) -> None:
+    sock = listening_socket(host, port)
+    async with serving(application(made, unexpected("the witness")), sock, per_address=0):
+        print_line("listening on {}:{}".format(*sock.getsockname()[:2]))
+        await asyncio.Event().wait()
+
+
+def _address(text: str) -> tuple[str, int]:
+    host, colon, port = text.rpartition(":")
+    if not colon or not port.isdecimal() or int(port) > 65535:
+        raise Unusable("--listen: an address and a port are wanted, as 127.0.0.1:7380")
+    return host.strip("[]"), int(port)
+
+
+def _logs(file: Path) -> dict[str, list[VerifierKey]]:
+    """Return the keys of each log by its origin."""
+    try:
+        policy = Policy.parse(file.read_bytes())
+    except Malformed as fault:
+        raise Unusable(f"{shown(file)}: {fault}") from None
+    known: dict[str, list[VerifierKey]] = {}
+    for member in policy.logs:
+        known.setdefault(member.key.name, []).append(member.key)
+    return known
+
+
+def _key(folder: Path, name: str) -> tuple[VerifierKey, Ed25519PrivateKey, bool]:
+    """Return the key of the witness, and whether it was made now."""
+    if not is_name(name):
+        raise Unusable("--name: a name has no spaces and no +")
+    private_folder(folder)
+    made = Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    new = write_new(folder / _KEY, made)
+    try:
+        private = load_pem_private_key(read_private(folder / _KEY), None)
+    except NotPrivate:
+        raise Unusable(f"{shown(folder / _KEY)}: others than its owner can read the key") from None
+    except (ValueError, TypeError):
+        private = None
+    if not isinstance(private, Ed25519PrivateKey):
+        raise Unusable(f"{shown(folder / _KEY)}: this is not an Ed25519 key in PEM without a passphrase")
+    public = private.public_key().public_bytes_raw()
+    return VerifierKey(name, Algorithm.COSIGNATURE, public), private, new

@@ -1,0 +1,265 @@
+"""The tables of the four roles in the configuration file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Annotated
+
+from samdrift.config.keys import Change, Compound, Key, Shape, Tables
+from samdrift.config.kinds import (
+    ADDRESS,
+    COUNT,
+    FLAG,
+    HTTPS,
+    ORIGIN,
+    POSITIVE,
+    PROFILE_NAMES,
+    TEXT,
+    TEXTS,
+    whole,
+)
+from samdrift.config.organisations import DomibusConfig as DomibusConfig
+from samdrift.config.organisations import MessageClientConfig as MessageClientConfig
+from samdrift.config.organisations import OrganisationConfig as OrganisationConfig
+from samdrift.config.toml import ConfigError
+from samdrift.config.values import SocketAddress as SocketAddress
+from samdrift.contracts.messageclients import LONGEST_SECONDS
+from samdrift.wire.profile import AS4_1_0, PROFILES, TransportProfile
+
+
+@dataclass(frozen=True, slots=True)
+class ProfileValues:
+    """Values of a transport profile that the operator sets, since not every text could be had."""
+
+    party_type: Annotated[
+        str | None,
+        Key(
+            "Type of the party identifiers.",
+            TEXT,
+            example=f'"{AS4_1_0.party_type}"',
+            otherwise="the profile's",
+        ),
+    ] = None
+    initiator_role: Annotated[
+        str | None,
+        Key("Role of the sender.", TEXT, example=f'"{AS4_1_0.initiator_role}"', otherwise="the profile's"),
+    ] = None
+    responder_role: Annotated[
+        str | None,
+        Key("Role of the receiver.", TEXT, example=f'"{AS4_1_0.responder_role}"', otherwise="the profile's"),
+    ] = None
+    property_type: Annotated[
+        str | None,
+        Key(
+            "Type of the properties `originalSender` and `finalRecipient`.",
+            TEXT,
+            example=f'"{AS4_1_0.property_type}"',
+            otherwise="the profile's",
+        ),
+    ] = None
+    security_timestamp: Annotated[
+        bool | None, Key("Signs a `wsu:Timestamp`.", FLAG, example="false", otherwise="the profile's")
+    ] = None
+
+    def applied(self, profile: TransportProfile) -> TransportProfile:
+        """Return the profile with these values."""
+        values = {name: getattr(self, name) for name in self.__slots__}
+        return replace(profile, **{name: value for name, value in values.items() if value is not None})
+
+
+def _with_values(
+    profiles: tuple[TransportProfile, ...], values: Mapping[str, ProfileValues]
+) -> tuple[TransportProfile, ...]:
+    for name in values:
+        if name not in {profile.identifier for profile in profiles}:
+            raise ConfigError(f"transport_profiles.{name}", "is none of the profiles that are used")
+    return tuple(values.get(one.identifier, ProfileValues()).applied(one) for one in profiles)
+
+
+@dataclass(frozen=True, slots=True)
+class AccessPointConfig:
+    """Role AP."""
+
+    party: Annotated[
+        str,
+        Key(
+            "Name of the party: the CN of the access point's certificate.", TEXT, example='"AP0001-SDK-TEST"'
+        ),
+    ]
+    message_id_domain: Annotated[
+        str, Key("Domain that AS4 message ids end with.", TEXT, example='"ap.example.se"')
+    ]
+    listen: Annotated[
+        SocketAddress, Key("Where peers reach interface A.", ADDRESS, example='"192.0.2.10:8443"')
+    ]
+    listen_c: Annotated[
+        SocketAddress, Key("Where message services reach interface C.", ADDRESS, example='"192.0.2.10:8444"')
+    ]
+    client_certificates: Annotated[
+        bool,
+        Key("Requires a client certificate of peers on interface A (transport-profile-as4 2.4.2 A2).", FLAG),
+    ] = False
+    attempts: Annotated[
+        int, Key("Number of times that a transfer is tried (component-accesspoint 3.2.5 A3).", POSITIVE)
+    ] = 4
+    interval_seconds: Annotated[
+        int, Key("Time between two attempts (component-accesspoint 3.2.5 A4).", POSITIVE, unit="seconds")
+    ] = 240
+    answer_seconds: Annotated[
+        int,
+        Key(
+            "Time that a peer may take to answer a small message; large ones get more.",
+            POSITIVE,
+            unit="seconds",
+        ),
+    ] = 60
+    lease_seconds: Annotated[
+        int,
+        Key(
+            "Time after which the work of a process that died is taken up; longer than any attempt.",
+            POSITIVE,
+            unit="seconds",
+        ),
+    ] = 300
+    profiles: Annotated[
+        tuple[TransportProfile, ...],
+        Compound(
+            _with_values,
+            (
+                Key(
+                    "Transport profiles to send to peers by, the preferred one first "
+                    "(transport-profile-as4 2.3.1 e).",
+                    PROFILE_NAMES,
+                    name="profiles",
+                    otherwise="all, in this order",
+                    example=f'["{AS4_1_0.identifier}"]',
+                ),
+                Key(
+                    "Values of a transport profile, by its name "
+                    "([transport profiles](operations.md#transport-profiles)).",
+                    Tables(ProfileValues, Shape.NAMED),
+                    name="transport_profiles",
+                    default={},
+                ),
+            ),
+        ),
+    ] = tuple(PROFILES.values())
+    timestamp_peers: Annotated[
+        tuple[str, ...],
+        Key(
+            "Peers, by party, that demand a `wsu:Timestamp`.",
+            TEXTS,
+            otherwise="none",
+            example='["AP0040-SDK-PROD"]',
+        ),
+    ] = ()
+    clock_seconds: Annotated[
+        int,
+        Key("Tolerance for peers' clocks when the timestamp of a message is judged.", COUNT, unit="seconds"),
+    ] = 600
+    peer_alarm: Annotated[
+        int,
+        Key(
+            "Number of messages of one peer that do not conform and raise an alarm, 0 for none "
+            "(transport-model-base 2.9.5).",
+            COUNT,
+        ),
+    ] = 10
+    peer_alarm_seconds: Annotated[
+        int, Key("Time within which the messages that do not conform are counted.", POSITIVE, unit="seconds")
+    ] = 86400
+    address: Annotated[
+        str,
+        Key(
+            "Address of interface A as it is registered in SMP, for an organisation's checklist.",
+            HTTPS,
+            example='"https://ap.example.se/as4"',
+            change=Change.COMMAND,
+        ),
+    ] = ""
+
+
+@dataclass(frozen=True, slots=True)
+class MessageServiceConfig:
+    """Role MT."""
+
+    listen_d: Annotated[
+        SocketAddress | None,
+        Key(
+            "Where message clients reach interface D.",
+            ADDRESS,
+            otherwise="interface D is not served",
+            example='"192.0.2.10:8445"',
+        ),
+    ] = None
+    submit_seconds: Annotated[
+        int,
+        Key(
+            "Time after which a message that the access point has not accepted has failed.",
+            POSITIVE,
+            unit="seconds",
+        ),
+    ] = 3600
+    transfer_seconds: Annotated[int, Key("Time that its transfer may take.", POSITIVE, unit="seconds")] = 7200
+    receipt_seconds: Annotated[
+        int, Key("Time that its recipient may take for the message receipt.", POSITIVE, unit="seconds")
+    ] = 86400
+    retry_seconds: Annotated[
+        int,
+        Key(
+            "Time between attempts at a step that failed for a reason that may pass.",
+            POSITIVE,
+            unit="seconds",
+        ),
+    ] = 30
+    lease_seconds: Annotated[
+        int, Key("Time after which the work of a process that died is taken up.", POSITIVE, unit="seconds")
+    ] = 300
+    address_d: Annotated[
+        str,
+        Key(
+            "Address of interface D as message clients write it.",
+            ORIGIN,
+            otherwise="needed with `listen_d`, and for message clients",
+            example='"https://messages.example.se"',
+        ),
+    ] = ""
+    token_seconds: Annotated[
+        int,
+        Key(
+            "Lifetime of the access tokens that are issued here (api-mt-mk 5).",
+            whole(1, LONGEST_SECONDS),
+            unit="seconds",
+        ),
+    ] = 900
+
+
+@dataclass(frozen=True, slots=True)
+class MessageClientRoleConfig:
+    """Role MK."""
+
+    listen: Annotated[
+        SocketAddress,
+        Key(
+            "Where persons reach the message clients of all organisations, each by its own host.",
+            ADDRESS,
+            example='"192.0.2.11:443"',
+            since="0.2",
+        ),
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class GovernanceConfig:
+    """Role GOV."""
+
+    listen: Annotated[
+        SocketAddress,
+        Key(
+            "Where persons reach the governance of all organisations, each by its own host.",
+            ADDRESS,
+            example='"192.0.2.12:443"',
+            since="0.2",
+        ),
+    ]

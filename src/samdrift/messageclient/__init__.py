@@ -1,0 +1,1 @@
+"""Role MK: the organisation's own store of its messages, and where its people read and write them."""

@@ -1,0 +1,92 @@
+"""The one client for addresses that a person entered: issuer, metadata, webhook, witness, syslog.
+
+Whoever may enter an address could otherwise have the program ask what only it
+can reach: its own machine, the operator's network, a cloud's metadata. The check
+is made on the address that is connected to (:mod:`samdrift.net.addresses`), so
+that a name which resolves differently the next time gains nothing; a redirect is an
+answer like any other and is not followed; and TLS is required.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Self
+
+from samdrift.net.addresses import EnteredAddresses, Permits
+from samdrift.net.client import Fetched, FetchLimits, HttpClient, HttpFault, NoAnswer, fetch
+from samdrift.net.tls import TlsContext, client_tls
+
+_CONNECTIONS = 20
+_SECONDS = 10.0
+
+
+class EnteredAddressClient:
+    """Calls addresses that a person entered, over TLS and to permitted addresses alone; to be closed."""
+
+    def __init__(
+        self,
+        permits: Permits | None = None,
+        tls: TlsContext | None = None,
+        *,
+        plain: bool = False,
+        seconds: float = _SECONDS,
+    ) -> None:
+        """``permits`` is :class:`EnteredAddresses` with the operator's list.
+
+        ``plain`` allows HTTP without TLS, for services of the demonstration on this machine; ``seconds``
+        is the longest silence, at any step.
+        """
+        self._permits = permits or EnteredAddresses()
+        self._tls = tls or client_tls()
+        self._plain = plain
+        self._seconds = seconds
+        self._http = HttpClient(self._tls, self._permits, connections=_CONNECTIONS, silence=seconds)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._http.aclose()
+
+    async def fetch(
+        self,
+        url: str,
+        limits: FetchLimits,
+        *,
+        content: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Fetched:
+        """GET ``url``, or POST ``content``; :class:`NoAnswer` when no whole answer came within ``limits``."""
+        if not self._plain and not url.lower().startswith("https://"):
+            raise NoAnswer(HttpFault.FORBIDDEN)
+        return await fetch(self._http, url, limits, content=content, headers=headers)
+
+    async def connect(self, host: str, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """Open a TLS connection for another protocol, as syslog; :class:`NoAnswer` when there is none."""
+        try:
+            async with asyncio.timeout(self._seconds):
+                return await self._connected(host, port)
+        except TimeoutError:
+            raise NoAnswer(HttpFault.TIMEOUT) from None
+        except (OSError, UnicodeError) as error:
+            raise NoAnswer(HttpFault.UNREACHABLE, type(error).__name__) from None
+
+    async def _connected(self, host: str, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        permitted = [str(address[0]) for *_, address in found if self._permits(str(address[0]))]
+        if not permitted:
+            raise NoAnswer(HttpFault.FORBIDDEN)
+        failure: OSError = OSError()
+        for address in permitted:
+            try:
+                return await asyncio.open_connection(
+                    address, port, ssl=self._tls.current(), server_hostname=host
+                )
+            except OSError as error:
+                failure = error
+        raise failure

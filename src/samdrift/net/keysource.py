@@ -1,0 +1,106 @@
+"""Keys that others publish: fetched, kept for a while, fetched again when a token names a new one.
+
+An issuer that is down is bridged for a time, and one that is asked for names
+which do not exist is not asked each time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from samdrift.contracts.clock import Clock
+from samdrift.contracts.errors import Temporary
+from samdrift.wire.jose.jwt import UnverifiedJwt
+from samdrift.wire.jose.keys import PublicKey, PublicKeys
+
+_LOGGER = logging.getLogger("samdrift")
+
+
+class KeysUnavailable(Temporary):
+    """The keys cannot be had now; the text names no content."""
+
+
+Fetch = Callable[[], Awaitable[PublicKeys]]
+"""Gets keys, or raises :class:`KeysUnavailable`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Keeping:
+    """Lifetimes of fetched keys."""
+
+    fresh: timedelta = timedelta(minutes=10)
+    """After which they are fetched again while the former ones are used."""
+    stale: timedelta = timedelta(hours=4)
+    """After which they are not used. An issuer that is down issues nothing: tokens of before end sooner."""
+    pause: timedelta = timedelta(seconds=15)
+    """Between two fetches, whatever tokens name."""
+
+
+class KeptKeys:
+    """The keys of one issuer or client. Everybody who waits for a fetch waits for the same one."""
+
+    def __init__(self, fetch: Fetch, clock: Clock, keeping: Keeping | None = None) -> None:
+        self._fetch = fetch
+        self._clock = clock
+        self._keeping = keeping or Keeping()
+        self._keys: PublicKeys | None = None
+        self._fetched_at: datetime | None = None
+        self._tried_at: datetime | None = None
+        self._fetching: asyncio.Task[None] | None = None
+
+    async def fitting(self, token: UnverifiedJwt) -> tuple[PublicKey, ...]:
+        """Keys that may have signed ``token``; :class:`KeysUnavailable` when none can be had."""
+        if not self._younger(self._keeping.stale):
+            await self._refresh()
+        elif not self._younger(self._keeping.fresh):
+            self._begin()
+        found = self._usable().fitting(token.algorithm, token.kid)
+        if not found:
+            await self._refresh()
+            found = self._usable().fitting(token.algorithm, token.kid)
+        return found
+
+    async def all(self) -> PublicKeys:
+        """Every key; :class:`KeysUnavailable` when none can be had."""
+        if not self._younger(self._keeping.fresh):
+            await self._refresh()
+        return self._usable()
+
+    def _usable(self) -> PublicKeys:
+        if self._keys is None or not self._younger(self._keeping.stale):
+            raise KeysUnavailable("the keys of an issuer cannot be had")
+        return self._keys
+
+    def _younger(self, age: timedelta) -> bool:
+        return _within(self._fetched_at, age, self._clock())
+
+    async def _refresh(self) -> None:
+        task = self._begin()
+        if task is not None:
+            await asyncio.shield(task)
+
+    def _begin(self) -> asyncio.Task[None] | None:
+        """The fetch that is under way; none begins so soon after the last one."""
+        if self._fetching is None or self._fetching.done():
+            now = self._clock()
+            if _within(self._tried_at, self._keeping.pause, now):
+                return None
+            self._tried_at = now
+            self._fetching = asyncio.create_task(self._run())
+        return self._fetching
+
+    async def _run(self) -> None:
+        try:
+            self._keys = await self._fetch()
+        except KeysUnavailable as failure:
+            _LOGGER.warning("keys of an issuer: %s", failure)
+        else:
+            self._fetched_at = self._clock()
+
+
+def _within(then: datetime | None, age: timedelta, now: datetime) -> bool:
+    return then is not None and now - then < age

@@ -1,0 +1,52 @@
+"""Statements of who may what, folded by day; and the decision that rests on them. Pure."""
+
+from samdrift.rights.copies import Behind, Contradiction, Copy
+from samdrift.rights.deciding import Decision, Request, decide
+from samdrift.rights.folding import Effect, State, end_of, fold
+from samdrift.rights.statements import (
+    ORGANISATION,
+    Approved,
+    Ended,
+    Given,
+    NotUnderstood,
+    Objected,
+    Outcome,
+    Reviewed,
+    Right,
+    Rights,
+    Scope,
+    Statement,
+    StatementError,
+    Subject,
+    SubjectKind,
+    Substitution,
+)
+
+__all__ = [
+    "ORGANISATION",
+    "Approved",
+    "Behind",
+    "Contradiction",
+    "Copy",
+    "Decision",
+    "Effect",
+    "Ended",
+    "Given",
+    "NotUnderstood",
+    "Objected",
+    "Outcome",
+    "Request",
+    "Reviewed",
+    "Right",
+    "Rights",
+    "Scope",
+    "State",
+    "Statement",
+    "StatementError",
+    "Subject",
+    "SubjectKind",
+    "Substitution",
+    "decide",
+    "end_of",
+    "fold",
+]

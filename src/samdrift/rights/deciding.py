@@ -1,0 +1,133 @@
+"""Deciding: may this subject do that, now, and by which statements.
+
+Denied by default. A right is had in one of three ways, which are looked for in this order:
+
+- the subject was given it;
+- the identity provider vouches for the session of a person, and a stored mapping gives that claim the
+  right: at most what the mapping names, as long as the session shows the claim;
+- a person substitutes for another who was given it. Not for rights that the other has by a claim or by
+  substituting.
+
+Of several that give it, the answer rests on the one that lasts longest, so that it is the same answer
+wherever it is asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TypeAlias
+
+from samdrift.rights.folding import Holding, State, fold
+from samdrift.rights.statements import (
+    OF_CONTENT,
+    ORGANISATION,
+    Right,
+    Rights,
+    Scope,
+    Statement,
+    Subject,
+    SubjectKind,
+    Substitution,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """The question whether ``subject`` has ``right`` in ``scope``; ``claims`` are those of its session."""
+
+    organisation: str
+    subject: Subject
+    right: Right
+    scope: Scope = ORGANISATION
+    claims: frozenset[Subject] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """An answer, with the digests of the statements that it rests on.
+
+    Of a denial these are the ends and objections without which it would have been allowed, and none
+    where nobody ever gave such a right.
+    """
+
+    allowed: bool
+    rests_on: tuple[str, ...] = ()
+    until: datetime | None = None
+    """The moment at which the answer has to be asked for again at the latest."""
+
+
+def decide(statements: Iterable[Statement], request: Request, moment: datetime) -> Decision:
+    """Return whether ``request`` is allowed at ``moment`` by ``statements``, and by which of them."""
+    return decide_by(fold(request.organisation, statements), request, moment)
+
+
+def decide_by(state: State, request: Request, moment: datetime) -> Decision:
+    """Return the same as :func:`decide`, from what the statements were folded to."""
+    if moment.tzinfo is None:
+        raise ValueError("a moment without a zone decides nothing")
+    if request.organisation != state.organisation:
+        return Decision(False)
+    for way in (
+        _given(state, request, moment),
+        _claimed(state, request, moment),
+        _lent(state, request, moment),
+    ):
+        found = sorted(way, key=lambda chain: (-_end(chain).timestamp(), _digests(chain)))
+        if found:
+            return Decision(True, _digests(found[0]), _end(found[0]))
+    stopped = {
+        digest
+        for holding, digest in state.stopped(moment, request.subject, *_claims(request))
+        if _covers(holding, request)
+    }
+    return Decision(False, tuple(sorted(stopped)))
+
+
+_Chain: TypeAlias = tuple[Holding, ...]
+
+
+def _digests(chain: _Chain) -> tuple[str, ...]:
+    return tuple(digest for holding in chain for digest in holding.statements)
+
+
+def _end(chain: _Chain) -> datetime:
+    return min(holding.given.end for holding in chain)
+
+
+def _given(state: State, request: Request, moment: datetime) -> Iterator[_Chain]:
+    if request.subject.kind is not SubjectKind.CLAIM:
+        for holding in state.holdings(moment, request.subject):
+            if _covers(holding, request):
+                yield (holding,)
+
+
+def _claims(request: Request) -> list[Subject]:
+    if request.subject.kind is not SubjectKind.PERSON:
+        return []
+    return sorted((each for each in request.claims if each.kind is SubjectKind.CLAIM), key=str)
+
+
+def _claimed(state: State, request: Request, moment: datetime) -> Iterator[_Chain]:
+    claims = _claims(request)
+    if claims:
+        for holding in state.holdings(moment, *claims):
+            if _covers(holding, request):
+                yield (holding,)
+
+
+def _lent(state: State, request: Request, moment: datetime) -> Iterator[_Chain]:
+    if request.right not in OF_CONTENT or request.subject.kind is not SubjectKind.PERSON:
+        return
+    for substitution in state.holdings(moment, request.subject):
+        what = substitution.given.what
+        if isinstance(what, Substitution) and what.scope in (ORGANISATION, request.scope):
+            for holding in state.holdings(moment, what.absent):
+                if _covers(holding, request):
+                    yield substitution, holding
+
+
+def _covers(holding: Holding, request: Request) -> bool:
+    what = holding.given.what
+    return isinstance(what, Rights) and request.right in what.rights and request.scope == what.scope

@@ -1,0 +1,405 @@
+"""Folding: the rights that a set of statements amounts to, at any moment.
+
+The order in which statements arrive means nothing; only their moments do, and within one moment, a second:
+
+1. ends, objections and reviews, each judged by the rights that were there before the moment, so that two
+   who end each other's role in the same second both succeed;
+2. grants, requests and approvals, judged without what ended in step 1: **an end wins over a grant or an
+   approval of the same moment**;
+3. what was given in step 2 begins. Nothing that is given in a moment lends authority to another act of that
+   moment, so that no circle of statements lifts itself.
+
+A statement without effect is not an error here: its effect says why (:class:`Effect`), and whoever appends
+asks before (:meth:`State.judge`) and refuses. Authority is needed when something is stated, not later: what
+an administrator gave does not end with the administrator's own role. There is authority
+
+- to give rights to a mailbox and to appoint substitutes: an administrator; for read, write and approve on
+  one mailbox its manager, too;
+- to give a role in the organisation: two of its administrators or custodians, one who asks and one who
+  approves;
+- to end: the giver, the approver, the person that has it, those with authority to give it, and a security
+  officer;
+- to end an objection: the one who made it, or a security officer.
+
+No person gives to themselves, nor approves what they asked for or would get. A claim or a substitution
+lends no authority: neither can name the right to manage or a role.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta, tzinfo
+from enum import StrEnum
+from itertools import groupby
+from typing import Any, TypeAlias
+
+from samdrift.rights.canonical import Json, encode
+from samdrift.rights.statements import (
+    OF_CONTENT,
+    OF_ORGANISATION,
+    ORGANISATION,
+    Approved,
+    Ended,
+    Given,
+    Objected,
+    Outcome,
+    Reviewed,
+    Right,
+    Rights,
+    Scope,
+    Statement,
+    Subject,
+    SubjectKind,
+    Substitution,
+    moment_text,
+)
+
+_Instant: TypeAlias = tuple[datetime, int]
+"""A moment and the step within it; what is judged at one sees those before."""
+
+_ENDING, _JUDGING, _BEGINNING, _AFTER = range(4)
+
+
+class Effect(StrEnum):
+    """The effect that a statement has, or the reason that it has none."""
+
+    TAKEN = "taken"
+    WAITING = "waiting"
+    """Asked for, and not yet approved."""
+    OTHER_ORGANISATION = "other-organisation"
+    NO_AUTHORITY = "no-authority"
+    SELF = "self"
+    """Given to oneself, or approved by the one who asked or would get it."""
+    TAKES_TWO = "takes-two"
+    """A role in the organisation that one person gives alone."""
+    NAMES_NOTHING = "names-nothing"
+    """The statement that it names is not there at that moment, or is of another kind."""
+    OVER = "over"
+    """The end, or an earlier approval, of the thing named."""
+
+
+class OutOfOrder(ValueError):
+    """A statement of a moment before the last one that was folded: fold all of them from the beginning."""
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """Something given, from when it counts, and the statements that give it: grant, or request and
+    approval.
+    """
+
+    given: Given
+    begins: _Instant
+    statements: tuple[str, ...]
+
+
+class State:
+    """The rights that statements of one organisation amount to; :meth:`extend` goes forward in time alone.
+
+    Tables are only ever added to, and every row has its moment, so that the state of any earlier moment can
+    be read from it: it is the same, byte for byte, as if nothing had been stated since.
+    """
+
+    def __init__(self, organisation: str) -> None:
+        self.organisation = organisation
+        self._statements: dict[str, Statement] = {}
+        self._effects: dict[str, Effect] = {}
+        self._holdings: dict[str, Holding] = {}
+        self._by_subject: dict[Subject, dict[str, None]] = {}
+        self._standing: dict[str, None] = {}
+        """Requests whose author may ask for that."""
+        self._ends: dict[str, tuple[_Instant, str]] = {}
+        self._objections: dict[str, dict[str, _Instant]] = {}
+        self._last: datetime | None = None
+        self._batch: dict[str, Statement] = {}
+        self._added: list[tuple[dict[Any, Any], Any]] = []
+
+    @property
+    def last(self) -> datetime | None:
+        """The moment of the latest statement."""
+        return self._last
+
+    def extend(self, statements: Iterable[Statement]) -> None:
+        """Fold more statements in; those that are there change nothing. :class:`OutOfOrder` for earlier
+        ones.
+        """
+        new = {each.digest: each for each in statements if each.digest not in self._statements}
+        if self._last is not None and any(each.at < self._last for each in new.values()):
+            raise OutOfOrder("a statement is of an earlier moment than the last one")
+        for moment, batch in groupby(
+            sorted(new.values(), key=lambda each: each.at), key=lambda each: each.at
+        ):
+            if moment == self._last:
+                self._undo()
+            else:
+                self._last, self._batch = moment, {}
+            self._batch |= {each.digest: each for each in batch}
+            self._added = []
+            self._fold()
+
+    def judge(self, statement: Statement) -> Effect:
+        """Return the effect that ``statement`` would have, and leave the state as it is."""
+        if statement.digest in self._statements:
+            return self.effect(statement.digest)
+        last, batch, added = self._last, dict(self._batch), self._added
+        self.extend([statement])
+        effect = self.effect(statement.digest)
+        self._undo()
+        self._last, self._batch = last, batch
+        if statement.at == last:
+            self._fold()
+        else:
+            self._added = added
+        return effect
+
+    def effect(self, digest: str) -> Effect:
+        """Return the effect of a statement; :class:`KeyError` where it is not there."""
+        effect = self._effects[digest]
+        return Effect.TAKEN if effect is Effect.WAITING and digest in self._holdings else effect
+
+    def holdings(self, moment: datetime, *subjects: Subject) -> Iterator[Holding]:
+        """Yield what ``subjects``, or without them all, were given and have at ``moment``."""
+        for digest in self._of(*subjects):
+            if self._in_force(digest, (moment, _AFTER), (moment, _AFTER)):
+                yield self._holdings[digest]
+
+    def stopped(self, moment: datetime, *subjects: Subject) -> Iterator[tuple[Holding, str]]:
+        """Yield what ``subjects`` would have at ``moment`` without an end or an objection, and the digest
+        of that.
+        """
+        now = (moment, _AFTER)
+        for digest in self._of(*subjects):
+            by = self._stop(digest, now)
+            if by is not None and self._current(digest, now):
+                yield self._holdings[digest], by
+
+    def as_of(self, moment: datetime) -> bytes:
+        """Return all that is in force at ``moment``: a line of canonical JSON for each, in order."""
+        return b"".join(sorted(encode(_line(holding)) + b"\n" for holding in self.holdings(moment)))
+
+    def _of(self, *subjects: Subject) -> list[str]:
+        if not subjects:
+            return list(self._holdings)
+        return [digest for subject in subjects for digest in self._by_subject.get(subject, ())]
+
+    def _put(self, table: dict[Any, Any], key: Any, value: Any) -> None:
+        if key not in table:
+            table[key] = value
+            self._added.append((table, key))
+
+    def _undo(self) -> None:
+        for table, key in reversed(self._added):
+            del table[key]
+        self._added = []
+
+    def _fold(self) -> None:
+        """Fold the statements of the last moment, in the three steps."""
+        batch = [self._batch[digest] for digest in sorted(self._batch)]
+        for each in batch:
+            self._put(self._statements, each.digest, each)
+        mine = [each for each in batch if each.organisation == self.organisation]
+        for each in batch:
+            if each.organisation != self.organisation:
+                self._put(self._effects, each.digest, Effect.OTHER_ORGANISATION)
+        steps: tuple[tuple[type, Callable[[Statement, Any], Effect]], ...] = (
+            (Objected, self._object),
+            (Reviewed, self._review),
+            (Ended, self._end),
+            (Given, self._give),
+            (Approved, self._approve),
+        )
+        for kind, step in steps:
+            for each in mine:
+                if isinstance(each.act, kind):
+                    self._put(self._effects, each.digest, step(each, each.act))
+
+    def _object(self, statement: Statement, act: Objected) -> Effect:
+        named = self._named(act.of, Given)
+        if named is None:
+            return Effect.NAMES_NOTHING
+        if not self._may_end(statement, named):
+            return Effect.NO_AUTHORITY
+        self._put(self._objections, act.of, {})
+        self._put(self._objections[act.of], statement.digest, (statement.at, _ENDING))
+        return Effect.TAKEN
+
+    def _review(self, statement: Statement, act: Reviewed) -> Effect:
+        if act.outcome is Outcome.REMOVE:
+            return self._end(statement, Ended(of=act.of))
+        named = self._named(act.of, Given)
+        if named is None:
+            return Effect.NAMES_NOTHING
+        return Effect.TAKEN if self._may_end(statement, named) else Effect.NO_AUTHORITY
+
+    def _end(self, statement: Statement, act: Ended) -> Effect:
+        now, by = (statement.at, _ENDING), statement.by
+        if act.subject is not None:
+            if by != act.subject and not self._has_role(by, now):
+                return Effect.NO_AUTHORITY
+            for digest in self._given_to(act.subject):
+                self._put(self._ends, digest, (now, statement.digest))
+            return Effect.TAKEN
+        named = self._named(act.of, Given, Objected)
+        if named is None:
+            return Effect.NAMES_NOTHING
+        if isinstance(named.act, Objected):
+            allowed = by == named.by or self._has(by, Right.SECURITY_OFFICER, ORGANISATION, now)
+        else:
+            allowed = self._may_end(statement, named)
+        if not allowed:
+            return Effect.NO_AUTHORITY
+        if named.digest in self._ends:
+            return Effect.OVER
+        self._put(self._ends, named.digest, (now, statement.digest))
+        return Effect.TAKEN
+
+    def _give(self, statement: Statement, act: Given) -> Effect:
+        now, by, role = (statement.at, _JUDGING), statement.by, _is_role(act)
+        self._index(act.what.subject, statement.digest)
+        if act.asked:
+            if role and not self._may_give(by, act, now):
+                return Effect.NO_AUTHORITY
+            self._put(self._standing, statement.digest, None)
+            return Effect.WAITING
+        if role:
+            return Effect.TAKES_TWO
+        if by == act.what.subject:
+            return Effect.SELF
+        if not self._may_give(by, act, now):
+            return Effect.NO_AUTHORITY
+        self._begin(act, statement.at, statement.digest)
+        return Effect.TAKEN
+
+    def _approve(self, statement: Statement, act: Approved) -> Effect:
+        now, by = (statement.at, _JUDGING), statement.by
+        asked = self._named(act.of, Given)
+        if asked is None or not isinstance(asked.act, Given) or not asked.act.asked:
+            return Effect.NAMES_NOTHING
+        if by in _concerned(asked, asked.act):
+            return Effect.SELF
+        if act.of not in self._standing or not self._may_give(by, asked.act, now):
+            return Effect.NO_AUTHORITY
+        ended = act.of in self._ends and self._ends[act.of][0] < now
+        if ended or asked.act.end <= statement.at or act.of in self._holdings:
+            return Effect.OVER
+        self._begin(asked.act, statement.at, act.of, statement.digest)
+        return Effect.TAKEN
+
+    def _index(self, subject: Subject, digest: str) -> None:
+        self._put(self._by_subject, subject, {})
+        self._put(self._by_subject[subject], digest, None)
+
+    def _begin(self, given: Given, moment: datetime, *statements: str) -> None:
+        self._put(self._holdings, statements[0], Holding(given, (moment, _BEGINNING), statements))
+
+    def _named(self, digest: str | None, *kinds: type) -> Statement | None:
+        """Return the organisation's own statement ``digest`` if it is of one of ``kinds``."""
+        named = self._statements.get(digest or "")
+        mine = named is not None and named.organisation == self.organisation
+        return named if mine and named is not None and isinstance(named.act, kinds) else None
+
+    def _given_to(self, subject: Subject) -> list[str]:
+        """Return the digests of all grants and requests for ``subject`` until the moment that is folded."""
+        earlier = list(self._by_subject.get(subject, ()))
+        same = [
+            digest
+            for digest, each in self._batch.items()
+            if isinstance(each.act, Given) and each.act.what.subject == subject
+        ]
+        return earlier + same
+
+    def _may_give(self, by: Subject, given: Given, now: _Instant) -> bool:
+        what = given.what
+        if self._has(by, Right.ADMINISTRATOR, ORGANISATION, now):
+            return True
+        if _is_role(given):
+            return by.kind is SubjectKind.CUSTODIAN
+        manageable = isinstance(what, Substitution) or what.rights <= OF_CONTENT
+        return manageable and what.scope != ORGANISATION and self._has(by, Right.MANAGE, what.scope, now)
+
+    def _may_end(self, statement: Statement, named: Statement) -> bool:
+        now, by = (statement.at, _ENDING), statement.by
+        if not isinstance(named.act, Given):
+            return False
+        holding = self._holdings.get(named.digest)
+        approver = self._statements[holding.statements[-1]].by if holding else named.by
+        if by in (named.by, approver, named.act.what.subject) or self._may_give(by, named.act, now):
+            return True
+        return self._has(by, Right.SECURITY_OFFICER, ORGANISATION, now)
+
+    def _has_role(self, by: Subject, now: _Instant) -> bool:
+        return any(self._has(by, role, ORGANISATION, now) for role in OF_ORGANISATION)
+
+    def _has(self, subject: Subject, right: Right, scope: Scope, now: _Instant) -> bool:
+        """Return whether ``subject`` had the right itself, begun before the moment of ``now``."""
+        for digest in self._by_subject.get(subject, ()):
+            holding = self._holdings.get(digest)
+            what = holding.given.what if holding else None
+            if isinstance(what, Rights) and right in what.rights and what.scope == scope:
+                began = (now[0], _ENDING)
+                if self._in_force(digest, began, now):
+                    return True
+        return False
+
+    def _in_force(self, digest: str, began: _Instant, now: _Instant) -> bool:
+        """Return whether something given began before ``began`` and goes on at ``now``."""
+        return self._current(digest, began) and self._stop(digest, now) is None
+
+    def _current(self, digest: str, now: _Instant) -> bool:
+        holding = self._holdings.get(digest)
+        if holding is None or not holding.begins < now:
+            return False
+        return holding.given.start <= now[0] < holding.given.end
+
+    def _stop(self, digest: str, now: _Instant) -> str | None:
+        """Return the digest of the end or the objection that stops something given at ``now``."""
+        end = self._ends.get(digest)
+        if end is not None and end[0] < now:
+            return end[1]
+        for objection, since in self._objections.get(digest, {}).items():
+            lifted = self._ends.get(objection)
+            if since < now and not (lifted is not None and lifted[0] < now):
+                return objection
+        return None
+
+
+def fold(organisation: str, statements: Iterable[Statement]) -> State:
+    """Return what ``statements`` amount to in ``organisation``, in whatever order they come."""
+    state = State(organisation)
+    state.extend(statements)
+    return state
+
+
+def end_of(day: date, zone: tzinfo) -> datetime:
+    """Return the last second of ``day``, as the day runs in ``zone``: the moment that a question about it
+    means.
+    """
+    return datetime.combine(day + timedelta(days=1), time(), zone) - timedelta(seconds=1)
+
+
+def _line(holding: Holding) -> dict[str, Json]:
+    what = holding.given.what
+    gets: dict[str, Json] = (
+        {"rights": sorted(what.rights)} if isinstance(what, Rights) else {"for": str(what.absent)}
+    )
+    return gets | {
+        "to": str(what.subject),
+        "scope": str(what.scope),
+        "from": moment_text(max(holding.given.start, holding.begins[0])),
+        "until": moment_text(holding.given.end),
+        "statements": list(holding.statements),
+    }
+
+
+def _is_role(given: Given) -> bool:
+    return isinstance(given.what, Rights) and bool(given.what.rights & OF_ORGANISATION)
+
+
+def _concerned(asked: Statement, given: Given) -> tuple[Subject, ...]:
+    """Return those who cannot approve a request: its author and the ones who would get, or lend, rights by
+    it.
+    """
+    if isinstance(given.what, Substitution):
+        return asked.by, given.what.subject, given.what.absent
+    return asked.by, given.what.subject

@@ -1,0 +1,157 @@
+"""A log's side of the witness protocol: asks for a cosignature, and tells a refusal from an outage.
+
+A witness that refuses, or has seen more than the log has, knows something that its log does not: that is a
+:class:`WitnessRefused`, and no further checkpoint may be signed before people have looked. Everything else
+that is not a good cosignature is no answer (:class:`WitnessUnanswered`): the witness is asked again later,
+and its last cosignature ages. That includes an answer that comes late, is too long, is signed by another
+key, or whose time is in the future.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Protocol
+
+from samdrift.audit.notes import Checkpoint, Note, VerifierKey
+from samdrift.audit.policies import Member
+from samdrift.audit.proofs import WitnessRequest
+from samdrift.audit.reading import Malformed, Unverified, number
+from samdrift.contracts.errors import Explained, Temporary
+from samdrift.net.client import Fetched, FetchLimits, NoAnswer
+
+AHEAD_SECONDS = 300
+"""Most seconds by which a witness's clock may be before ours."""
+LIMITS = FetchLimits(max_bytes=64 * 1024, seconds=10)
+"""Most that a witness's answer may take."""
+
+_ATTEMPTS = 3
+"""Requests for one checkpoint: others may move the witness meanwhile (409)."""
+
+Prove = Callable[[int, int], Sequence[bytes]]
+"""Makes the proof that the tree of the second size continues the one of the first."""
+
+
+class Refusal(StrEnum):
+    """The reason for which a witness does not cosign."""
+
+    UNKNOWN_LOG = "unknown-log"
+    UNKNOWN_KEY = "unknown-key"
+    CONTRADICTED = "contradicted"
+    """The witness has seen another tree of the log, which the checkpoint does not continue."""
+    AHEAD = "ahead"
+    """The witness has seen more entries than the log has now."""
+
+
+_TEXTS = {
+    Refusal.UNKNOWN_LOG: "does not know this log: enter the log's origin and key there",
+    Refusal.UNKNOWN_KEY: "does not accept the log's signature: enter the key in use there",
+    Refusal.CONTRADICTED: "has cosigned another history of this log, which the checkpoint does not continue",
+    Refusal.AHEAD: "has seen more of this log than the log has now",
+}
+_STATUSES = {404: Refusal.UNKNOWN_LOG, 403: Refusal.UNKNOWN_KEY, 422: Refusal.CONTRADICTED}
+
+
+class WitnessRefused(Explained):
+    """A witness that knows better than the log; ``seen`` is the size that it names, where it does."""
+
+    def __init__(self, witness: VerifierKey, reason: Refusal, seen: int | None = None) -> None:
+        super().__init__(f"the witness {witness.name} {_TEXTS[reason]}")
+        self.witness = witness
+        self.reason = reason
+        self.seen = seen
+
+
+class WitnessUnanswered(Temporary):
+    """A witness from which no usable answer came."""
+
+    service = "witness"
+
+    def __init__(self, witness: VerifierKey, text: str) -> None:
+        super().__init__(f"the witness {witness.name} has not answered: {text}")
+        self.witness = witness
+
+
+class Caller(Protocol):
+    """Calls an address; the guarded client for addresses that a person entered is one."""
+
+    async def fetch(
+        self,
+        url: str,
+        limits: FetchLimits,
+        *,
+        content: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Fetched:
+        """GET ``url``, or POST ``content``; :class:`NoAnswer` when no whole answer came within ``limits``."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Cosigned:
+    """A witness's cosignature that holds: its line for the note, and its time."""
+
+    line: bytes
+    time: int
+
+
+async def cosign(
+    caller: Caller, witness: Member, note: bytes, seen: int, prove: Prove, now: datetime
+) -> Cosigned:
+    """Ask ``witness`` to cosign the signed checkpoint ``note``.
+
+    ``seen`` is the size that it cosigned last, as far as is known: where it names another one, the proof is
+    made from there. :class:`WitnessRefused` or :class:`WitnessUnanswered` otherwise.
+    """
+    if witness.address is None:
+        raise WitnessUnanswered(witness.key, "the policy names no address for it")
+    checkpoint = Checkpoint.parse(Note.parse(note).text)
+    url = f"{witness.address.rstrip('/')}/add-checkpoint"
+    old = min(seen, checkpoint.size)
+    for _ in range(_ATTEMPTS):
+        request = WitnessRequest(old, tuple(prove(old, checkpoint.size)), note)
+        answer = await _asked(caller, witness.key, url, bytes(request))
+        if answer.status == 200:
+            return _cosigned(witness.key, checkpoint, answer.body, now)
+        if answer.status in _STATUSES:
+            raise WitnessRefused(witness.key, _STATUSES[answer.status])
+        if answer.status != 409:
+            raise WitnessUnanswered(witness.key, f"status {answer.status}")
+        named = _size(witness.key, answer.body)
+        if named > checkpoint.size:
+            raise WitnessRefused(witness.key, Refusal.AHEAD, named)
+        if named == old:
+            raise WitnessUnanswered(witness.key, "it names the size that it was asked about as another one")
+        old = named
+    raise WitnessUnanswered(witness.key, "it names another size each time")
+
+
+async def _asked(caller: Caller, witness: VerifierKey, url: str, content: bytes) -> Fetched:
+    try:
+        return await caller.fetch(url, LIMITS, content=content, headers={"content-type": "text/plain"})
+    except NoAnswer as failure:
+        raise WitnessUnanswered(witness, failure.kind) from None
+
+
+def _cosigned(witness: VerifierKey, checkpoint: Checkpoint, body: bytes, now: datetime) -> Cosigned:
+    """Return the line by the witness; lines by other keys are ignored (tlog-witness)."""
+    try:
+        note = Note.parse(checkpoint.signed([body]))
+        if note.text != checkpoint.text:
+            raise Malformed("it has an empty line")
+        line = note.verified([witness])[witness]
+    except (Malformed, Unverified):
+        raise WitnessUnanswered(witness, "its answer has no cosignature that holds") from None
+    time = int.from_bytes(line.signature[:8])
+    if not 0 < time <= now.timestamp() + AHEAD_SECONDS:
+        raise WitnessUnanswered(witness, "the time of its cosignature is not possible; compare the clocks")
+    return Cosigned(bytes(line), time)
+
+
+def _size(witness: VerifierKey, body: bytes) -> int:
+    try:
+        return number(body.decode("ascii").removesuffix("\n"), "body")
+    except (UnicodeDecodeError, Malformed):
+        raise WitnessUnanswered(witness, "its answer names no size") from None

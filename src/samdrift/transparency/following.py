@@ -1,0 +1,267 @@
+"""Following a log: a verified copy on the reader's own machine, which trusts no answer of the log.
+
+Each round takes the log's checkpoint, which the reader's own policy has to accept, and fetches only the
+bundles of entries that are new. They are hashed on to the tree that was verified last; the copy takes them
+in one transaction, and only if they lead to the root that the checkpoint states. So the copy is at any time
+one that some checkpoint proved, and memory is that of one bundle.
+
+:class:`LogContradicted` is proof against the log: it has both checkpoints, signed, and people have to look.
+:class:`LogUnreadable` and :class:`LogUnreachable` are not: the log is asked again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from samdrift.audit.merkle import Frontier, leaf_hash
+from samdrift.audit.notes import MAX_NOTE, SignedCheckpoint
+from samdrift.audit.policies import Policy
+from samdrift.audit.reading import Malformed, Unverified
+from samdrift.audit.tiles import MAX_ENTRY, WIDTH, Tile, bundles_of
+from samdrift.contracts.errors import Explained, Temporary
+from samdrift.net.client import FetchLimits, NoAnswer
+from samdrift.transparency.asking import Caller
+
+_SECONDS = 30.0
+_CHECKPOINT = FetchLimits(MAX_NOTE, _SECONDS)
+_HASHES = FetchLimits(WIDTH * 32, _SECONDS)
+_BUNDLE = FetchLimits(WIDTH * (2 + MAX_ENTRY), _SECONDS)
+
+
+_TABLES = (
+    "CREATE TABLE IF NOT EXISTS entry (number INTEGER PRIMARY KEY, content BLOB NOT NULL) STRICT",
+    "CREATE TABLE IF NOT EXISTS verified (edge BLOB NOT NULL, checkpoint BLOB NOT NULL) STRICT",
+)
+
+
+class Contradiction(StrEnum):
+    """The way in which a log contradicts what it stated before."""
+
+    ROLLED_BACK = "rolled-back"
+    """It has fewer entries than it had."""
+    FORKED = "forked"
+    """The entries that it serves now do not lead from the tree that it stated to the one that it states."""
+
+
+_TEXTS = {
+    Contradiction.ROLLED_BACK: "has fewer entries than it had before",
+    Contradiction.FORKED: "does not continue what it stated before, or serves entries that it has not signed",
+}
+
+
+class LogContradicted(Explained):
+    """A log that contradicts itself, with the two signed checkpoints that show it."""
+
+    def __init__(
+        self, reason: Contradiction, before: bytes, now: bytes, first_wrong: int | None = None
+    ) -> None:
+        where = "" if first_wrong is None else f"; the first wrong entry is {first_wrong}"
+        super().__init__(f"the log {_TEXTS[reason]}{where}. Keep the copy and both checkpoints as evidence")
+        self.reason = reason
+        self.before = before
+        self.now = now
+        self.first_wrong = first_wrong
+        """Number, from 0, of the first entry that is not the one in the log's own hashes, where there is
+        one.
+        """
+
+
+class LogUnreadable(Explained):
+    """An answer of a log that cannot be used, or a checkpoint that the policy does not accept."""
+
+
+class LogUnreachable(Temporary):
+    """A log from which no answer came."""
+
+    service = "log"
+
+
+class CopyUnusable(Explained):
+    """A file that is not a copy of this log, or cannot be written."""
+
+
+class LogAddress:
+    """A log's tiles at an address (c2sp.org/tlog-tiles)."""
+
+    def __init__(self, caller: Caller, address: str) -> None:
+        self._caller = caller
+        self._address = address.rstrip("/")
+
+    async def checkpoint(self) -> bytes:
+        """Return the signed checkpoint as it is served."""
+        return await self._fetched("checkpoint", _CHECKPOINT)
+
+    async def hashes(self, tile: Tile) -> list[bytes]:
+        """Return the hashes of a tile."""
+        found, content = await self._tile(tile, _HASHES)
+        return _usable(found.hashes, content)[: tile.width]
+
+    async def entries(self, tile: Tile) -> list[bytes]:
+        """Return the entries of a bundle."""
+        found, content = await self._tile(tile, _BUNDLE)
+        return _usable(found.entries, content)[: tile.width]
+
+    async def _tile(self, tile: Tile, limits: FetchLimits) -> tuple[Tile, bytes]:
+        """Return a tile, or the full one where a log no longer serves the partial one."""
+        try:
+            return tile, await self._fetched(tile.path, limits)
+        except LogUnreachable:
+            if tile.width == WIDTH:
+                raise
+            full = replace(tile, width=WIDTH)
+            return full, await self._fetched(full.path, limits)
+
+    async def _fetched(self, path: str, limits: FetchLimits) -> bytes:
+        try:
+            answer = await self._caller.fetch(f"{self._address}/{path}", limits)
+        except NoAnswer as failure:
+            raise LogUnreachable(f"the log has not answered for {path} ({failure.kind})") from None
+        if answer.status != 200:
+            raise LogUnreachable(f"the log has answered for {path} with status {answer.status}")
+        return answer.body
+
+
+class LogCopy:
+    """A verified copy of one log in a file: its entries, the edge of their tree, and the checkpoint that
+    proved it.
+    """
+
+    def __init__(self, file: Path) -> None:
+        """Open the copy, or begin one; :class:`CopyUnusable` where the file is something else."""
+        self._file = file
+        with self._usable():
+            self._database = sqlite3.connect(file, isolation_level=None)
+            with self.transaction():
+                for statement in _TABLES:
+                    self._database.execute(statement)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._database.close()
+
+    def verified(self) -> tuple[Frontier, bytes | None]:
+        """Return the edge of the tree that was verified last, and its checkpoint; an empty one to begin
+        with.
+        """
+        with self._usable():
+            row = self._database.execute("SELECT edge, checkpoint FROM verified").fetchone()
+            return (Frontier.parse(row[0]), row[1]) if row else (Frontier(), None)
+
+    def entries(self, start: int = 0) -> Iterator[tuple[int, bytes]]:
+        """Yield the entries from number ``start``, from 0, on."""
+        yield from self._database.execute(
+            "SELECT number, content FROM entry WHERE number >= ? ORDER BY number", (start,)
+        )
+
+    def add(self, number: int, content: bytes) -> None:
+        """Add an entry, within a transaction."""
+        with self._usable():
+            self._database.execute("INSERT INTO entry VALUES (?, ?)", (number, content))
+
+    def prove(self, edge: Frontier, checkpoint: bytes) -> None:
+        """Record what the entries were verified by, within the transaction that added them."""
+        with self._usable():
+            self._database.execute("DELETE FROM verified")
+            self._database.execute("INSERT INTO verified VALUES (?, ?)", (edge.to_bytes(), checkpoint))
+
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Keep what is added in the context, durably, unless it ends with an exception."""
+        with self._usable():
+            self._database.execute("PRAGMA synchronous = FULL")
+            self._database.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            self._database.execute("ROLLBACK")
+            raise
+        with self._usable():
+            self._database.execute("COMMIT")
+
+    @contextlib.contextmanager
+    def _usable(self) -> Iterator[None]:
+        try:
+            yield
+        except (sqlite3.Error, Malformed) as error:
+            raise CopyUnusable(f"{self._file}: the copy cannot be used ({type(error).__name__})") from None
+
+
+@dataclass(frozen=True, slots=True)
+class Followed:
+    """The checkpoint that the copy is proved by now, how many entries are new, and when witnesses had seen
+    it.
+    """
+
+    checkpoint: SignedCheckpoint
+    new: int
+    witnessed_at: int | None
+
+
+async def follow(log: LogAddress, policy: Policy, copy: LogCopy) -> Followed:
+    """Bring ``copy`` up to date by ``policy``, or leave it as it is.
+
+    :class:`LogContradicted`, :class:`LogUnreadable`, :class:`LogUnreachable`, :class:`CopyUnusable`.
+    """
+    edge, before = copy.verified()
+    note = await log.checkpoint()
+    try:
+        signed = policy.open(note)
+        known = policy.open(before).checkpoint if before is not None else None
+    except (Malformed, Unverified) as fault:
+        raise LogUnreadable(f"the policy does not accept the log's checkpoint: {fault}") from None
+    stated = signed.checkpoint
+    if known is not None and known.origin != stated.origin:
+        raise LogUnreadable("this is the checkpoint of another log than that of the copy")
+    if stated.size < edge.size:
+        raise LogContradicted(Contradiction.ROLLED_BACK, before or b"", note)
+    old = edge.size
+    with copy.transaction():
+        async for number, entry in _new_entries(log, old, stated.size):
+            edge.append(leaf_hash(entry))
+            copy.add(number, entry)
+        if edge.root() != stated.root:
+            wrong = await _first_wrong(log, copy, old, stated.size)
+            raise LogContradicted(Contradiction.FORKED, before or b"", note, wrong)
+        copy.prove(edge, note)
+    return Followed(signed, stated.size - old, policy.witnessed_at(signed))
+
+
+async def _new_entries(log: LogAddress, old: int, new: int) -> AsyncIterator[tuple[int, bytes]]:
+    for tile in bundles_of(new, old):
+        for number, entry in enumerate(await log.entries(tile), start=tile.start):
+            if number >= old:
+                yield number, entry
+
+
+async def _first_wrong(log: LogAddress, copy: LogCopy, old: int, new: int) -> int | None:
+    """Return the first new entry whose hash is not the one in the log's own tiles, if those can be had."""
+    hashes: list[bytes] = []
+    start = -1
+    for number, entry in copy.entries(old):
+        if number // WIDTH != start // WIDTH or start < 0:
+            start = number - number % WIDTH
+            try:
+                hashes = await log.hashes(Tile(0, number // WIDTH, min(WIDTH, new - start)))
+            except (LogUnreachable, LogUnreadable):
+                return None
+        if leaf_hash(entry) != hashes[number - start]:
+            return number
+    return None
+
+
+def _usable(read: Callable[[bytes], list[bytes]], content: bytes) -> list[bytes]:
+    try:
+        return read(content)
+    except Malformed as fault:
+        raise LogUnreadable(f"the log's answer cannot be used: {fault}") from None

@@ -1,0 +1,49 @@
+"""Number and idle time of a process's database connections, by the number of vaults that it serves.
+
+The same traffic over more vaults comes to each of them more seldom, and a connection that was closed
+meanwhile costs a login and a cold server process. So there is one for each vault, and some for bursts,
+as far as the server has room; and the more vaults there are, the longer an unused one stays.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+BURSTS = 64
+"""Connections in addition to one for each vault."""
+SPARE = 32
+"""Connections of the server that are left to commands and to those who listen."""
+LEAST_ROOM = 300
+_LEAST_IDLE = timedelta(seconds=60)
+_IDLE_PER_VAULT = timedelta(seconds=1)
+
+ROOM = """
+SELECT current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int
+    - current_setting('reserved_connections')::int
+"""
+"""Connections that the server lets logins like ours open."""
+
+
+def embedded_room(vaults: int) -> int:
+    """``max_connections`` of the embedded server: also with a process for each vault, which listens too."""
+    return max(LEAST_ROOM, 2 * vaults + BURSTS + SPARE)
+
+
+@dataclass(frozen=True, slots=True)
+class Capacity:
+    """Limits of a pool."""
+
+    most: int
+    """Connections at once."""
+    idle: timedelta
+    """Time that an unused one stays open."""
+    missing: int = 0
+    """Connections that the server lacks for what is wanted."""
+
+    @classmethod
+    def of(cls, vaults: int, room: int, most: int | None = None, idle: timedelta | None = None) -> Capacity:
+        """For so many vaults at a server with that room; ``most`` and ``idle`` are the operator's, if any."""
+        wanted = most or vaults + BURSTS
+        may = max(1, min(wanted, room - SPARE))
+        return cls(may, idle or max(_LEAST_IDLE, vaults * _IDLE_PER_VAULT), wanted - may)

@@ -1,0 +1,142 @@
+"""One application for all organisations: host, policy, guards, sign-in, and the routes of a role.
+
+From outside in: an unexpected exception stays inside; the host names the organisation; the policy is put on
+every answer; an organisation that is closed shows one page; guards judge what would change something; routes.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from samdrift.contracts.errors import Explained
+from samdrift.net.guard import guarded
+from samdrift.web.assets import PREFIX
+from samdrift.web.cookies import SESSION, cookie, drop_cookie
+from samdrift.web.guards import Forged, guarded_changes, session_of
+from samdrift.web.pages import Pages
+from samdrift.web.policy import with_policy
+from samdrift.web.signin.flow import local
+from samdrift.web.signinroutes import NOTICE, SignInRoutes
+from samdrift.web.sites import FindSite, by_host, site_of
+from samdrift.web.uploads import FormTooLarge, StaleForm
+
+_LOGGER = logging.getLogger("samdrift")
+
+Answer = Callable[[Request], Awaitable[Response]]
+
+
+class NotSignedIn(Explained):
+    """A page that only people who are signed in see."""
+
+    def __init__(self) -> None:
+        super().__init__("nobody is signed in")
+
+
+def signed_in(answer: Answer) -> Answer:
+    """Show a page to people who are signed in; others are led to sign-in and come back to it."""
+
+    async def answered(request: Request) -> Response:
+        if session_of(request) is None and request.method in ("GET", "HEAD"):
+            raise NotSignedIn
+        return await answer(request)
+
+    return answered
+
+
+def application(
+    find: FindSite,
+    pages: Pages,
+    routes: Sequence[BaseRoute],
+    on_failure: Callable[[BaseException], None],
+) -> ASGIApp:
+    """Return the application; ``on_failure`` hears of every unexpected exception, whose text is shown
+    nowhere.
+    """
+    ends = _Ends(pages)
+    sign_in = SignInRoutes(pages).routes()
+    inner = Starlette(
+        routes=[*sign_in, *routes],
+        exception_handlers={
+            Forged: ends.forged,
+            StaleForm: ends.stale,
+            FormTooLarge: ends.too_large,
+            NotSignedIn: ends.not_signed_in,
+            HTTPException: ends.http,
+            Exception: ends.failed,
+        },
+    )
+    inner.router.redirect_slashes = False  # It would lead to wherever the ``Host`` field says.
+    guards = guarded_changes(inner, refused=ends.forged, from_servers=frozenset({NOTICE}))
+    opened = _unless_closed(guards, pages)
+    assets = Starlette(routes=[Route(f"{PREFIX}{{name}}", pages.assets.answer)])
+
+    async def dispatch(scope: Scope, receive: Receive, send: Send) -> None:
+        static = scope["type"] == "http" and scope["path"].startswith(PREFIX)
+        await (assets if static else opened)(scope, receive, send)
+
+    return guarded(by_host(find, with_policy(dispatch)), on_failure)
+
+
+def _unless_closed(inner: ASGIApp, pages: Pages) -> ASGIApp:
+    """Show one page, whatever is asked for, while an organisation's vault cannot be opened."""
+
+    async def unless_closed(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or site_of(request := Request(scope)).closed is None:
+            await inner(scope, receive, send)
+            return
+        await pages.page(request, "closed.html", 503)(scope, receive, send)
+
+    return unless_closed
+
+
+class _Ends:
+    """Answers in place of what was asked for."""
+
+    def __init__(self, pages: Pages) -> None:
+        self._pages = pages
+
+    async def forged(self, request: Request, refused: Exception) -> Response:
+        """Answer like an address that is not there, and log why."""
+        _LOGGER.warning("%s", refused)
+        return self._not_found(request)
+
+    async def stale(self, request: Request, stale: Exception) -> Response:
+        """Keep what was typed while the session ended, until the person is signed in and sends it again."""
+        assert isinstance(stale, StaleForm)
+        return self._pages.page(
+            request, "send_again.html", 403, fields=stale.fields, files_lost=stale.files_lost, back="/"
+        )
+
+    async def too_large(self, request: Request, excess: Exception) -> Response:
+        """Say which limit a form is over."""
+        return self._pages.page(request, "too_large.html", 413)
+
+    async def not_signed_in(self, request: Request, missing: Exception) -> Response:
+        """Lead to sign-in; where a session has ended, say so."""
+        ended = cookie(request, SESSION) is not None
+        response = self._pages.page(request, "sign_in.html", 401, back=local(request.url.path), ended=ended)
+        if ended:
+            drop_cookie(response, SESSION)
+        return response
+
+    async def http(self, request: Request, error: Exception) -> Response:
+        """Answer what routing finds, an address that is not there above all."""
+        assert isinstance(error, HTTPException)
+        if error.status_code == 404:
+            return self._not_found(request)
+        return Response(status_code=error.status_code, headers=error.headers)
+
+    async def failed(self, request: Request, error: Exception) -> Response:
+        """Say that something of ours failed, never what."""
+        return self._pages.page(request, "failed.html", 500)
+
+    def _not_found(self, request: Request) -> Response:
+        return self._pages.page(request, "not_found.html", 404)

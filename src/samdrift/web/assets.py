@@ -1,0 +1,84 @@
+"""Style sheet and scripts, each under an address that has a hash of its content.
+
+A browser keeps them for ever and never shows an old one with a new page: another content has
+another address.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from samdrift.web.policy import FOR_EVER
+
+STATIC = Path(__file__).parent / "static"
+PREFIX = "/static/"
+_TYPES = {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".svg": "image/svg+xml"}
+_IMPORT = re.compile(r'(?<=["\'])\./([\w-]+\.js)(?=["\'])')
+_HASH_CHARACTERS = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Asset:
+    """A file that pages refer to."""
+
+    path: str
+    media_type: str
+    content: bytes
+    packed: bytes
+
+
+class Assets:
+    """All files of some folders by their name, read once."""
+
+    def __init__(self, *folders: Path) -> None:
+        """A module's imports of its neighbours are rewritten to their addresses, so neighbours come first."""
+        sources = {file.name: file for folder in (STATIC, *folders) for file in sorted(folder.iterdir())}
+        self._by_name: dict[str, Asset] = {}
+        for name in sources:
+            self._add(name, sources, ())
+        self._by_path = {asset.path: asset for asset in self._by_name.values()}
+
+    def _add(self, name: str, sources: Mapping[str, Path], importers: tuple[str, ...]) -> Asset:
+        if name in importers:
+            raise ValueError(f"{name} imports itself")
+        if name not in self._by_name:
+            file = sources[name]
+            above = (*importers, name)
+
+            def address(found: re.Match[str]) -> str:
+                path = self._add(found[1], sources, above).path
+                return f"./{path.removeprefix(PREFIX)}"
+
+            text = _IMPORT.sub(address, file.read_text())
+            content = text.encode()
+            stamp = hashlib.sha256(content).hexdigest()[:_HASH_CHARACTERS]
+            path = f"{PREFIX}{file.stem}.{stamp}{file.suffix}"
+            packed = gzip.compress(content, 9, mtime=0)
+            self._by_name[name] = Asset(path, _TYPES[file.suffix], content, packed)
+        return self._by_name[name]
+
+    def __iter__(self) -> Iterator[tuple[str, Asset]]:
+        return iter(self._by_name.items())
+
+    def path(self, name: str) -> str:
+        """Return the address of a file; :class:`KeyError` when there is none of that name."""
+        return self._by_name[name].path
+
+    async def answer(self, request: Request) -> Response:
+        """Serve a file, packed where the browser takes that."""
+        asset = self._by_path.get(request.url.path)
+        if asset is None:
+            return Response(status_code=404)
+        headers = {"cache-control": FOR_EVER, "vary": "accept-encoding"}
+        if "gzip" in request.headers.get("accept-encoding", ""):
+            headers["content-encoding"] = "gzip"
+            return Response(asset.packed, headers=headers, media_type=asset.media_type)
+        return Response(asset.content, headers=headers, media_type=asset.media_type)

@@ -1,0 +1,87 @@
+"""Times, numbers and sizes as a person reads them, in their language and time zone.
+
+Today is a time of day, this year a day and month, else with the year; the exact time with its zone is given
+beside it for those who ask.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta, tzinfo
+from zoneinfo import ZoneInfo
+
+from babel.dates import format_date, format_datetime, format_time
+from babel.numbers import format_decimal
+
+from samdrift.web.texts import Language
+
+SWEDEN = ZoneInfo("Europe/Stockholm")
+_LOCALES = {Language.SWEDISH: "sv_SE", Language.ENGLISH: "en_GB"}
+_YESTERDAY = {Language.SWEDISH: "i går", Language.ENGLISH: "yesterday"}
+_SIZES = (("MB", 1_000_000), ("kB", 1_000))
+
+
+@dataclass(frozen=True, slots=True)
+class Formats:
+    """How values are written on one page, at one moment."""
+
+    language: Language
+    now: datetime
+    zone: tzinfo = SWEDEN
+
+    def short(self, moment: datetime) -> str:
+        """``10:42`` for today, ``i går``, ``26 nov`` for this year, else ``26 nov 2025``."""
+        local, today = moment.astimezone(self.zone), self.now.astimezone(self.zone)
+        if local.date() == today.date():
+            return self.clock(moment)
+        if local.date() == today.date() - timedelta(days=1):
+            return _YESTERDAY[self.language]
+        return self._day(local, "d MMM" if local.year == today.year else "d MMM y")
+
+    def longer(self, moment: datetime) -> str:
+        """``10:42`` for today, ``26 nov 10:42`` for this year, else with the year."""
+        local, today = moment.astimezone(self.zone), self.now.astimezone(self.zone)
+        if local.date() == today.date():
+            return self.clock(moment)
+        day = self._day(local, "d MMM" if local.year == today.year else "d MMM y")
+        return f"{day} {self.clock(moment)}"
+
+    def clock(self, moment: datetime) -> str:
+        """``10:42``."""
+        return format_time(moment.astimezone(self.zone), "HH:mm", tzinfo=self.zone, locale=self._locale)
+
+    def exact(self, moment: datetime) -> str:
+        """Everything: ``torsdag 26 november 2026 10:42:07 (UTC+01:00)``."""
+        local = moment.astimezone(self.zone)
+        text = format_datetime(local, "EEEE d MMMM y HH:mm:ss", tzinfo=self.zone, locale=self._locale)
+        return f"{text} (UTC{_offset(local)})"
+
+    def day(self, moment: datetime) -> str:
+        """``26 november``, with the year when it is another one."""
+        local, today = moment.astimezone(self.zone), self.now.astimezone(self.zone)
+        pattern = "d MMMM" if local.year == today.year else "d MMMM y"
+        return format_date(local.date(), pattern, locale=self._locale)
+
+    def number(self, value: float) -> str:
+        """``1 204`` and ``99,98``."""
+        return format_decimal(value, locale=self._locale)
+
+    def size(self, count: int) -> str:
+        """``212 kB``, ``1,4 MB``."""
+        for unit, factor in _SIZES:
+            if count >= factor:
+                value = count / factor
+                return f"{self.number(round(value, 1 if value < 10 else 0))} {unit}"
+        return f"{self.number(count)} B"
+
+    def _day(self, local: datetime, pattern: str) -> str:
+        return format_date(local.date(), pattern, locale=self._locale).replace(".", "")
+
+    @property
+    def _locale(self) -> str:
+        return _LOCALES[self.language]
+
+
+def _offset(local: datetime) -> str:
+    minutes = int((local.utcoffset() or timedelta()).total_seconds()) // 60
+    return f"{'-' if minutes < 0 else '+'}{abs(minutes) // 60:02}:{abs(minutes) % 60:02}"

@@ -1,0 +1,54 @@
+"""Forms as a person filled them in, accepted or not: fields, and what is wrong with them.
+
+A form that is not accepted is shown again with everything that was typed and, on top, a summary of what is
+wrong with a link to each field.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+
+from samdrift.web.texts import Phrase
+
+
+class Form:
+    """Fields of a form as they were typed, and errors by field, in the order in which they were found."""
+
+    def __init__(self, fields: Iterable[tuple[str, str]] = ()) -> None:
+        self._fields = tuple(fields)
+        self._errors: dict[str, Phrase] = {}
+
+    @property
+    def fields(self) -> tuple[tuple[str, str], ...]:
+        """All fields as they came."""
+        return self._fields
+
+    def __getitem__(self, name: str) -> str:
+        """The field as it was typed, with line breaks as ``\\n``; empty when it is not there."""
+        return next((_lines(value) for key, value in self._fields if key == name), "")
+
+    def all(self, name: str) -> tuple[str, ...]:
+        """Every field of that name, as check boxes have several."""
+        return tuple(_lines(value) for key, value in self._fields if key == name)
+
+    def refuse(self, field: str, why: Phrase) -> None:
+        """Note what is wrong with a field; the first fault of each is shown."""
+        self._errors.setdefault(field, why)
+
+    def required(self, field: str, why: Phrase) -> str:
+        """Return a field without white space around it, and refuse it when nothing is left."""
+        value = self[field].strip()
+        if not value:
+            self.refuse(field, why)
+        return value
+
+    @property
+    def errors(self) -> Mapping[str, Phrase]:
+        """Faults by field; empty when the form is accepted."""
+        return MappingProxyType(self._errors)
+
+
+def _lines(text: str) -> str:
+    """Browsers post line breaks as CRLF, whatever was typed."""
+    return text.replace("\r\n", "\n").replace("\r", "\n")

@@ -1,0 +1,122 @@
+"""Guards of requests that change something: they come from a page of ours, made for this session.
+
+Three of them, each enough against a cross-site request in a browser that keeps its word: the site
+that the browser names (``Sec-Fetch-Site``), the origin, and a token in the form that is bound to the
+session. A refused request is answered like an address that is not there, and logged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from enum import StrEnum
+
+from starlette.requests import HTTPConnection, Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from samdrift.contracts.errors import Explained
+from samdrift.web.cookies import SESSION, cookie
+from samdrift.web.sessions import Session
+from samdrift.web.sites import site_of
+
+TOKEN_FIELD = "form-token"  # noqa: S105 - the name of a field
+TOKEN_HEADER = "x-form-token"  # noqa: S105 - the name of a header
+_SAFE = frozenset({"GET", "HEAD"})
+_SESSION = "samdrift.session"
+_VERIFIED = "samdrift.form-token-verified"
+
+
+class Refusal(StrEnum):
+    """Why a request is refused; for the log, never for the answer."""
+
+    FETCH_SITE = "it does not come from a page of this site"
+    ORIGIN = "it comes from another origin"
+    TOKEN = "its form was not made for this session"  # noqa: S105
+    FORM = "its form is not understood"
+
+
+class Forged(Explained):
+    """A request that changes something and does not come from a page of ours."""
+
+    def __init__(self, refusal: Refusal) -> None:
+        super().__init__(f"a request is refused: {refusal}")
+        self.refusal = refusal
+
+
+def check_origin(connection: HTTPConnection) -> None:
+    """Refuse a request by what the browser says of where it comes from; :class:`Forged`.
+
+    Under ``Referrer-Policy: no-referrer`` a browser names the origin of a posted form ``null``; so does one
+    that comes from a sandboxed frame, which ``Sec-Fetch-Site`` calls ``cross-site``.
+    """
+    headers = connection.headers
+    if headers.getlist("sec-fetch-site") != ["same-origin"]:
+        raise Forged(Refusal.FETCH_SITE)
+    if headers.getlist("origin") not in ([site_of(connection).origin], ["null"]):
+        raise Forged(Refusal.ORIGIN)
+
+
+def check_token(connection: HTTPConnection, token: str) -> None:
+    """Refuse a form whose token is not of the session of this very request; :class:`Forged`."""
+    value = cookie(connection, SESSION)
+    if session_of(connection) is None or value is None:
+        raise Forged(Refusal.TOKEN)
+    if not site_of(connection).sessions.is_form_token(value, token):
+        raise Forged(Refusal.TOKEN)
+    connection.scope[_VERIFIED].append(True)
+
+
+def form_token(connection: HTTPConnection) -> str:
+    """Return a token for the forms of a page; empty without a signed-in person, whose forms are refused."""
+    value = cookie(connection, SESSION)
+    if session_of(connection) is None or value is None:
+        return ""
+    return site_of(connection).sessions.form_token(value)
+
+
+def session_of(connection: HTTPConnection) -> Session | None:
+    """Return the session of a request; ``None`` without a signed-in person."""
+    session: Session | None = connection.scope.get(_SESSION)
+    return session
+
+
+Refused = Callable[[Request, Forged], Awaitable[Response]]
+"""Returns the answer to a request that a guard refuses."""
+
+
+def guarded_changes(
+    application: ASGIApp, *, refused: Refused, from_servers: frozenset[str] = frozenset()
+) -> ASGIApp:
+    """Find the session of each request, and let none change anything that fails a guard.
+
+    ``from_servers`` are the paths to which other servers post, without cookies: no session is looked for
+    there and what is posted has proof of its own. Anywhere else an answer to a request that is not GET or
+    HEAD leaves only if its token was verified on the way, so a handler that forgets to cannot be overlooked.
+    """
+
+    async def guard(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["path"] in from_servers:
+            await application(scope, receive, send)
+            return
+        request = Request(scope)
+        value = cookie(request, SESSION)
+        session = None if value is None else await site_of(request).sessions.find(value)
+        verified: list[bool] = []
+        scope = {**scope, _SESSION: session, _VERIFIED: verified}
+        if scope["method"] in _SAFE:
+            await application(scope, receive, send)
+            return
+        try:
+            check_origin(request)
+        except Forged as forged:
+            await (await refused(Request(scope), forged))(scope, receive, send)
+            return
+
+        async def after_the_token(message: Message) -> None:
+            if message["type"] == "http.response.start" and message["status"] < 400 and not verified:
+                raise RuntimeError("a request was answered whose form token was not verified")
+            await send(message)
+
+        await application(scope, receive, after_the_token)
+
+    return guard

@@ -1,0 +1,53 @@
+"""Text of a message as it is shown: the markdown of the content specification, and nothing else.
+
+Clauses: content-specification 4.3.3.2.
+
+Headings, strong, emphasis and lists; single line breaks are kept, links and everything else stay text. A text
+that is built to take long to read is shown as plain text.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+import nh3
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
+from markupsafe import Markup
+
+_RULES = ("heading", "list", "emphasis", "newline", "balance_pairs", "fragments_join", "text_join")
+_TAGS = frozenset({"h3", "h4", "h5", "h6", "p", "br", "strong", "em", "ul", "ol", "li"})
+_ATTRIBUTES = {"ol": {"start"}}
+_MAX_LENGTH = 50_000
+"""Characters, some twenty pages; a longer text is read just as well without its headings."""
+_MAX_MARKS = 4_000
+"""Signs for emphasis and lists in one text: what reads them is not linear in their number."""
+_MAX_NESTED = 20
+_DEEP = re.compile(
+    rf"^[ \t]*(?:(?:[*+-]|\d{{1,9}}[.)])[ \t]+){{{_MAX_NESTED}}}|^[ \t]{{{4 * _MAX_NESTED}}}", re.MULTILINE
+)
+
+_PARSER = MarkdownIt("zero", {"breaks": True, "html": False, "maxNesting": 2 * _MAX_NESTED})
+_PARSER.enable(_RULES)
+
+
+def message_text(text: str) -> Markup:
+    """Return the text of a message as HTML that holds nothing but :data:`_TAGS`."""
+    if len(text) > _MAX_LENGTH or _is_laborious(text):
+        return Markup('<p class="plain">{}</p>').format(text)
+    tokens = _PARSER.parse(text)
+    _lower(tokens)
+    html = _PARSER.renderer.render(tokens, _PARSER.options, {})
+    return Markup(nh3.clean(html, tags=set(_TAGS), attributes=_ATTRIBUTES, link_rel=None))  # noqa: S704
+
+
+def _is_laborious(text: str) -> bool:
+    return sum(map(text.count, "*_")) > _MAX_MARKS or _DEEP.search(text) is not None
+
+
+def _lower(tokens: Sequence[Token]) -> None:
+    """Put headings of a message below those of the page around it."""
+    for token in tokens:
+        if token.type in ("heading_open", "heading_close"):
+            token.tag = f"h{min(6, int(token.tag[1]) + 2)}"

@@ -1,0 +1,98 @@
+"""Pages from templates: escaped by default, hidden characters made visible, in the person's language.
+
+Templates of this package, and of those that build on it, see the organisation's site, who is signed in, a
+form token, texts, times and numbers without each handler handing them over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from starlette.requests import Request
+from starlette.responses import HTMLResponse
+
+from samdrift.contracts.clock import Clock
+from samdrift.web.assets import Assets
+from samdrift.web.cookies import LANGUAGE, cookie
+from samdrift.web.formats import Formats
+from samdrift.web.guards import TOKEN_FIELD, form_token, session_of
+from samdrift.web.hostile import visible
+from samdrift.web.messagetext import message_text
+from samdrift.web.sites import site_of
+from samdrift.web.texts import Language, Texts, preferred
+
+TEMPLATES = Path(__file__).parent / "templates"
+
+
+class Pages:
+    """Everything that pages are made of, for all organisations."""
+
+    def __init__(self, texts: Texts, assets: Assets, clock: Clock, folders: Sequence[Path] = ()) -> None:
+        """``folders`` hold further templates, which may extend those of this package."""
+        self.assets = assets
+        self._texts = texts
+        self._clock = clock
+        self._environments = {language: self._environment(language, folders) for language in Language}
+
+    def page(self, request: Request, template: str, status: int = 200, **context: Any) -> HTMLResponse:
+        """Return a template as the answer to a request."""
+        return HTMLResponse(self.render(request, template, **context), status)
+
+    def render(self, request: Request, template: str, **context: Any) -> str:
+        """Return a template as text, for a part of a page that a script asks for."""
+        language = language_of(request)
+        site, session = site_of(request), session_of(request)
+        now = self._clock()
+        own = {
+            "site": site,
+            "person": session.person if session else None,
+            "session_ends_in": _seconds(site.sessions.ends(session), now) if session else None,
+            "session_lasts": _seconds(site.sessions.last(session), now) if session else None,
+            "form_token": form_token(request),
+            "token_field": TOKEN_FIELD,
+            "language": language,
+            "formats": Formats(language, now),
+            "here": request.url.path,
+        }
+        return self._environments[language].get_template(template).render({**own, **context})
+
+    def _environment(self, language: Language, folders: Sequence[Path]) -> Environment:
+        environment = Environment(
+            loader=FileSystemLoader([TEMPLATES, *folders]),
+            autoescape=True,
+            undefined=StrictUndefined,
+            finalize=_shown,
+            auto_reload=False,
+            trim_blocks=True,
+            lstrip_blocks=True,
+            extensions=["jinja2.ext.i18n"],
+        )
+        translations = self._texts.of(language)
+        environment.install_gettext_translations(translations, newstyle=True)  # type: ignore[attr-defined]
+        environment.globals["asset"] = self.assets.path
+        environment.filters["message_text"] = message_text
+        environment.filters["initials"] = initials
+        environment.filters["phrase"] = lambda phrase: phrase.into(translations)
+        return environment
+
+
+def initials(name: str) -> str:
+    """Return the first letters of the first two words of a name: ``AA`` for Anna Andersson."""
+    return "".join(word[0] for word in name.replace(",", " ").split()[:2]).upper()
+
+
+def _shown(value: object) -> object:
+    return visible(value) if isinstance(value, str) else value
+
+
+def _seconds(then: datetime, now: datetime) -> int:
+    return max(0, int((then - now).total_seconds()))
+
+
+def language_of(request: Request) -> Language:
+    """Return the language that a person reads a page in."""
+    return preferred(cookie(request, LANGUAGE), request.headers.get("accept-language", ""))

@@ -1,0 +1,61 @@
+"""Header fields of every answer to a browser, and of a file that a person takes out.
+
+One policy for all pages, so that nothing on a page can load, run, embed or be embedded but what
+is ours. ``no-referrer`` has browsers name the origin ``null`` in a posted form, which
+:mod:`samdrift.web.guards` knows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from urllib.parse import quote
+
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+CONTENT_SECURITY_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'"
+)
+
+HEADERS: Mapping[str, str] = MappingProxyType(
+    {
+        "content-security-policy": CONTENT_SECURITY_POLICY,
+        "referrer-policy": "no-referrer",
+        "cache-control": "no-store",
+        "cross-origin-opener-policy": "same-origin",
+        "cross-origin-resource-policy": "same-origin",
+        "x-content-type-options": "nosniff",
+    }
+)
+
+FOR_EVER = "public, max-age=31536000, immutable"
+"""``Cache-Control`` of what is found by a hash of its content; the only exception to ``no-store``."""
+_MAY_DIFFER = {"cache-control": FOR_EVER, "content-security-policy": "sandbox; default-src 'none'"}
+
+
+def with_policy(application: ASGIApp) -> ASGIApp:
+    """Put :data:`HEADERS` on every answer of ``application``, whatever it says of them itself."""
+
+    async def policed(scope: Scope, receive: Receive, send: Send) -> None:
+        async def sending(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in HEADERS.items():
+                    if headers.get(name) != _MAY_DIFFER.get(name, value):
+                        headers[name] = value
+            await send(message)
+
+        await application(scope, receive, sending)
+
+    return policed
+
+
+def file_headers(name: str) -> dict[str, str]:
+    """Header fields for a file of a message: it is saved, never shown, and cannot run in our origin."""
+    plain = "".join(each if (each.isalnum() and each.isascii()) or each in " .-_" else "_" for each in name)
+    return {
+        "content-disposition": f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}",
+        "content-security-policy": _MAY_DIFFER["content-security-policy"],
+    }

@@ -1,0 +1,1 @@
+"""Sign-in by OpenID Connect: code flow with PKCE, and its two kinds of logout."""

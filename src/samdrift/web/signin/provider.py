@@ -1,0 +1,231 @@
+"""An organisation's sign-in service: where it is, what it can do, its keys, and who we are to it.
+
+Its issuer is entered by a person, so every call goes through the client for such addresses
+(:mod:`samdrift.net.entered`). Metadata and keys are kept for a while; a service that is down is bridged.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import logging
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Protocol
+from urllib.parse import quote_plus, urlencode
+
+from samdrift.contracts.clock import Clock
+from samdrift.contracts.errors import Temporary
+from samdrift.net.client import Fetched, FetchLimits, NoAnswer
+from samdrift.net.keysource import KeptKeys, KeysUnavailable
+from samdrift.wire.crypto.keys import TokenKey
+from samdrift.wire.errors import WireError
+from samdrift.wire.jose.jwt import UnverifiedJwt, signed
+from samdrift.wire.jose.keys import Algorithm, PublicKey, PublicKeys
+from samdrift.wire.webaddress import web_address
+
+_LOGGER = logging.getLogger("samdrift")
+
+WELL_KNOWN = "/.well-known/openid-configuration"
+_LIMITS = FetchLimits(max_bytes=256 * 1024, seconds=5.0)
+_FRESH = timedelta(hours=1)
+_STALE = timedelta(days=1)
+_PAUSE = timedelta(seconds=15)
+_ASSERTION_LASTS = timedelta(minutes=1)
+
+
+class ProviderUnavailable(Temporary):
+    """The sign-in service returns no usable answer now; the text names no person."""
+
+    service = "sign-in"
+
+
+class Fetches(Protocol):
+    """The client for addresses that a person entered (:class:`samdrift.net.entered.EnteredAddressClient`)."""
+
+    async def fetch(
+        self,
+        url: str,
+        limits: FetchLimits,
+        *,
+        content: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Fetched:
+        """GET ``url``, or POST ``content``; :class:`samdrift.net.client.NoAnswer`."""
+
+
+Authenticate = Callable[[str, datetime], tuple[Mapping[str, str], Mapping[str, str]]]
+"""Returns header fields and form fields that show an issuer, at a time, who we are."""
+
+
+def by_key(client_id: str, key: TokenKey, name: str) -> Authenticate:
+    """Show who we are by a signed statement (``private_key_jwt``); ``name`` is the key's ``kid``."""
+
+    def authenticate(issuer: str, now: datetime) -> tuple[Mapping[str, str], Mapping[str, str]]:
+        claims = {
+            "iss": client_id,
+            "sub": client_id,
+            "aud": issuer,
+            "jti": secrets.token_urlsafe(16),
+            "iat": int(now.timestamp()),
+            "exp": int((now + _ASSERTION_LASTS).timestamp()),
+        }
+        return {}, {
+            "client_assertion_type": "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
+            "client_assertion": signed({"typ": "JWT", "kid": name}, claims, key),
+        }
+
+    return authenticate
+
+
+def by_secret(client_id: str, secret: str) -> Authenticate:
+    """Show who we are by a shared secret (``client_secret_basic``)."""
+
+    def authenticate(issuer: str, now: datetime) -> tuple[Mapping[str, str], Mapping[str, str]]:
+        pair = f"{quote_plus(client_id)}:{quote_plus(secret)}".encode()
+        return {"authorization": f"Basic {base64.b64encode(pair).decode()}"}, {}
+
+    return authenticate
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderSettings:
+    """An organisation's sign-in service as its administrator entered it."""
+
+    issuer: str
+    client_id: str
+    levels: tuple[str, ...]
+    """Levels of assurance (``acr``) that open a session, the preferred one first."""
+    algorithms: frozenset[Algorithm] = frozenset(Algorithm)
+    scopes: tuple[str, ...] = ("openid", "profile")
+    name_claim: str = "name"
+    claims: tuple[str, ...] = ()
+    """Further claims that a session keeps, such as groups."""
+    longest_since: timedelta | None = None
+    """How long ago a person may have shown who they are; asked for as ``max_age``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Metadata:
+    """An issuer's metadata, as far as we need them (OpenID Connect Discovery 3)."""
+
+    authorization: str
+    token: str
+    keys: str
+    end_session: str | None
+    names_issuer: bool
+    """Whether its answers name the issuer (RFC 9207)."""
+
+    @classmethod
+    def read(cls, body: bytes, issuer: str) -> Metadata:
+        """Read a metadata document; :class:`ProviderUnavailable` for one that is another's or unusable."""
+        try:
+            document: dict[str, Any] = json.loads(body)
+            if document["issuer"] != issuer:
+                raise ProviderUnavailable("the metadata of the sign-in service are another issuer's")
+            if "S256" not in document.get("code_challenge_methods_supported", ["S256"]):
+                raise ProviderUnavailable("the sign-in service does not support PKCE with S256")
+            end_session = document.get("end_session_endpoint")
+            return cls(
+                web_address(document["authorization_endpoint"], "authorization_endpoint"),
+                web_address(document["token_endpoint"], "token_endpoint"),
+                web_address(document["jwks_uri"], "jwks_uri"),
+                None if end_session is None else web_address(end_session, "end_session_endpoint"),
+                document.get("authorization_response_iss_parameter_supported") is True,
+            )
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError, WireError):
+            raise ProviderUnavailable("the metadata of the sign-in service are not usable") from None
+
+
+class Provider:
+    """One organisation's sign-in service, over the network."""
+
+    def __init__(
+        self,
+        settings: ProviderSettings,
+        authenticate: Authenticate,
+        client: Fetches,
+        clock: Clock,
+    ) -> None:
+        self.settings = settings
+        self._authenticate = authenticate
+        self._client = client
+        self._clock = clock
+        self._fetching = asyncio.Lock()
+        self._metadata: Metadata | None = None
+        self._fetched_at = self._tried_at = datetime.min.replace(tzinfo=clock().tzinfo)
+        self._keys = KeptKeys(self._fetch_keys, clock)
+
+    async def metadata(self) -> Metadata:
+        """Return the issuer's metadata; :class:`ProviderUnavailable` when there are none to be had."""
+        async with self._fetching:  # People who come at the same time wait for the same answer.
+            now = self._clock()
+            if now - self._fetched_at > _FRESH and now - self._tried_at > _PAUSE:
+                self._tried_at = now
+                try:
+                    self._metadata = await self._fetch_metadata()
+                    self._fetched_at = now
+                except ProviderUnavailable as failure:
+                    _LOGGER.warning("metadata of a sign-in service: %s", failure)
+        if self._metadata is None or now - self._fetched_at > _STALE:
+            raise ProviderUnavailable("the sign-in service does not answer")
+        return self._metadata
+
+    async def keys(self, token: UnverifiedJwt) -> tuple[PublicKey, ...]:
+        """Return the issuer's keys that may have signed ``token``, fetched again when it names a new one."""
+        try:
+            return await self._keys.fitting(token)
+        except KeysUnavailable:
+            raise ProviderUnavailable("the keys of the sign-in service cannot be had") from None
+
+    async def redeem(self, code: str, verifier: str, redirect_uri: str) -> str | None:
+        """Exchange a code for an ID token (OpenID Connect Core 3.1.3); ``None`` when it is refused."""
+        metadata = await self.metadata()
+        headers, form = self._authenticate(self.settings.issuer, self._clock())
+        fields = {
+            "grant_type": "authorization_code",
+            "code": code,
+            "redirect_uri": redirect_uri,
+            "client_id": self.settings.client_id,
+            "code_verifier": verifier,
+            **form,
+        }
+        answer = await self._call(
+            metadata.token,
+            content=urlencode(fields).encode(),
+            headers={"content-type": "application/x-www-form-urlencoded", **headers},
+        )
+        if answer.status >= 500:
+            raise ProviderUnavailable("the sign-in service does not redeem codes now")
+        try:
+            token = json.loads(answer.body)["id_token"] if answer.status == 200 else None
+        except (ValueError, TypeError, KeyError, RecursionError):
+            token = None
+        return token if isinstance(token, str) else None
+
+    async def _fetch_metadata(self) -> Metadata:
+        issuer = self.settings.issuer
+        answer = await self._call(issuer.rstrip("/") + WELL_KNOWN)
+        if answer.status != 200:
+            raise ProviderUnavailable("the sign-in service has no metadata")
+        return Metadata.read(answer.body, issuer)
+
+    async def _fetch_keys(self) -> PublicKeys:
+        try:
+            answer = await self._call((await self.metadata()).keys)
+            return PublicKeys.read(answer.body if answer.status == 200 else b"")
+        except (ProviderUnavailable, ValueError) as failure:
+            raise KeysUnavailable(f"the sign-in service: {failure}") from None
+
+    async def _call(
+        self, url: str, *, content: bytes | None = None, headers: Mapping[str, str] | None = None
+    ) -> Fetched:
+        try:
+            return await self._client.fetch(
+                url, _LIMITS, content=content, headers={"accept": "application/json", **(headers or {})}
+            )
+        except NoAnswer as failure:
+            raise ProviderUnavailable(f"the sign-in service does not answer ({failure.kind})") from None

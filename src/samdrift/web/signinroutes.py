@@ -1,0 +1,160 @@
+"""The addresses of sign-in: start, answer, sign-out, and what the sign-in service posts itself.
+
+A sign-in is begun by a link: ``form-action 'self'`` also stops the redirect that would answer a form.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.routing import Route
+
+from samdrift.web.cookies import LANGUAGE, SESSION, SIGN_IN, cookie, drop_cookie, set_cookie
+from samdrift.web.guards import session_of
+from samdrift.web.pages import Pages
+from samdrift.web.signin.flow import LASTS, local
+from samdrift.web.signin.idtoken import SignInFailed
+from samdrift.web.signin.provider import ProviderUnavailable
+from samdrift.web.sites import site_of
+from samdrift.web.texts import Language
+from samdrift.web.uploads import received
+
+_LOGGER = logging.getLogger("samdrift")
+
+SIGN_IN_PAGE = "/sign-in"
+START = "/sign-in/start"
+ANSWER = "/sign-in/answer"
+SIGN_OUT = "/sign-out"
+SIGNED_OUT = "/signed-out"
+STAY = "/session/stay"
+"""Where a page asks for a session to go on, and how long it then lasts."""
+NOTICE = "/sign-out/notice"
+"""Where the sign-in service posts its notices of logout (Back-Channel Logout 2.5)."""
+_A_YEAR = 365 * 24 * 3600
+_MAX_NOTICE = 32 * 1024
+
+
+class SignInRoutes:
+    """Pages of sign-in and sign-out, for all organisations."""
+
+    def __init__(self, pages: Pages) -> None:
+        self._pages = pages
+
+    def routes(self) -> Sequence[Route]:
+        """Return the routes."""
+        return (
+            Route(SIGN_IN_PAGE, self.sign_in),
+            Route(START, self.start),
+            Route(ANSWER, self.answer),
+            Route(SIGN_OUT, self.sign_out, methods=["POST"]),
+            Route(SIGNED_OUT, self.signed_out),
+            Route(STAY, self.stay, methods=["POST"]),
+            Route(NOTICE, self.notice, methods=["POST"]),
+            Route("/language/{language}", self.language),
+        )
+
+    async def sign_in(self, request: Request) -> Response:
+        """Show the page that leads to the organisation's sign-in service."""
+        if session_of(request) is not None:
+            return _to("/")
+        return self._pages.page(request, "sign_in.html", back=_back(request), ended=False)
+
+    async def start(self, request: Request) -> Response:
+        """Send the browser to the sign-in service."""
+        try:
+            begun = await site_of(request).sign_in.begin(
+                _back(request), again="again" in request.query_params
+            )
+        except ProviderUnavailable:
+            return self._unavailable(request)
+        response = _to(begun.url)
+        set_cookie(response, SIGN_IN, begun.cookie, seconds=int(LASTS.total_seconds()))
+        return response
+
+    async def answer(self, request: Request) -> Response:
+        """Turn the sign-in service's answer into a session; a former one of this browser ends."""
+        query = request.query_params
+        site = site_of(request)
+        try:
+            completed = await site.sign_in.complete(
+                {name: query.getlist(name) for name in query}, cookie(request, SIGN_IN)
+            )
+        except SignInFailed as failure:
+            _LOGGER.warning("%s", failure)
+            response: Response = self._pages.page(request, "sign_in_failed.html", 403)
+            drop_cookie(response, SIGN_IN)
+            return response
+        except ProviderUnavailable:
+            return self._unavailable(request)
+        former = session_of(request)
+        if former is not None:
+            await site.sessions.end(former)
+        response = _to(completed.back)
+        set_cookie(response, SESSION, completed.cookie)
+        drop_cookie(response, SIGN_IN)
+        return response
+
+    async def sign_out(self, request: Request) -> Response:
+        """End the session."""
+        await received(request)
+        session = session_of(request)
+        if session is not None:
+            await site_of(request).sessions.end(session)
+        response = _to(SIGNED_OUT)
+        drop_cookie(response, SESSION)
+        return response
+
+    async def signed_out(self, request: Request) -> Response:
+        """Show that the session has ended, with the way out of the sign-in service as a link."""
+        site = site_of(request)
+        try:
+            leave = await site.sign_in.leave(site.origin + SIGNED_OUT)
+        except ProviderUnavailable:
+            leave = None
+        return self._pages.page(request, "signed_out.html", leave=leave)
+
+    async def stay(self, request: Request) -> Response:
+        """Say how many seconds the session lasts, which this very request has prolonged."""
+        await received(request)
+        session = session_of(request)
+        limits = site_of(request).sessions.limits
+        return JSONResponse({"seconds": int(limits.idle.total_seconds()) if session is not None else 0})
+
+    async def notice(self, request: Request) -> Response:
+        """End the sessions that the sign-in service says have ended (Back-Channel Logout 2.8)."""
+        body = bytearray()
+        async for piece in request.stream():
+            body += piece
+            if len(body) > _MAX_NOTICE:
+                return JSONResponse({"error": "invalid_request"}, 400)
+        name, _, token = body.decode("latin-1").partition("=")
+        try:
+            await site_of(request).sign_in.end_from_outside(token if name == "logout_token" else "")
+        except SignInFailed as failure:
+            _LOGGER.warning("%s", failure)
+            return JSONResponse({"error": "invalid_request"}, 400)
+        except ProviderUnavailable:
+            return Response(status_code=503)
+        return Response(status_code=200)
+
+    async def language(self, request: Request) -> Response:
+        """Keep the language that a person chose on a page of ours."""
+        response = _to(_back(request))
+        language = request.path_params["language"]
+        if language in set(Language) and request.headers.get("sec-fetch-site") == "same-origin":
+            set_cookie(response, LANGUAGE, language, seconds=_A_YEAR)
+        return response
+
+    def _unavailable(self, request: Request) -> Response:
+        return self._pages.page(request, "sign_in_unavailable.html", 503)
+
+
+def _back(request: Request) -> str:
+    return local(request.query_params.get("back", "/"))
+
+
+def _to(url: str) -> RedirectResponse:
+    return RedirectResponse(url, 303)

@@ -1,0 +1,80 @@
+"""One origin per organisation: the host of a request is the organisation, and nothing else is asked.
+
+Cookies, storage and policy are then kept apart by the browser itself. A host that is not served
+gets the same bare answer as an address that is not there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from starlette.requests import HTTPConnection
+from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from samdrift.web.sessions import Sessions
+from samdrift.web.signin.flow import SignIn
+
+_SITE = "samdrift.site"
+
+
+class Accent(StrEnum):
+    """An organisation's own colour: one of a set whose contrasts are tested."""
+
+    TEAL = "teal"
+    BLUE = "blue"
+    VIOLET = "violet"
+    SLATE = "slate"
+
+
+class Closed(StrEnum):
+    """Why an organisation's pages show nothing but a text and whom to call."""
+
+    LOCKED = "locked"
+    """Its vault waits for its officer."""
+    SUSPENDED = "suspended"
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """One organisation as its pages know it."""
+
+    origin: str
+    """``https://`` and a host, with the port where it is not the usual one."""
+    name: str
+    """The organisation's name, as people say it."""
+    sessions: Sessions
+    sign_in: SignIn
+    accent: Accent = Accent.TEAL
+    contact: str = ""
+    """Telephone or address of those who help when the pages do not open."""
+    closed: Closed | None = None
+
+
+FindSite = Callable[[str], Site | None]
+"""Returns the site of a host, as the ``Host`` field has it in small letters; ``None`` for an unknown one."""
+
+
+def by_host(find: FindSite, application: ASGIApp) -> ASGIApp:
+    """Serve ``application`` to the hosts that ``find`` knows; others get an empty 404."""
+
+    async def dispatch(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await application(scope, receive, send)
+            return
+        hosts = [value for name, value in scope["headers"] if name == b"host"]
+        site = find(hosts[0].decode("latin-1").lower()) if len(hosts) == 1 else None
+        if site is None:
+            await Response(status_code=404)(scope, receive, send)
+            return
+        await application({**scope, _SITE: site}, receive, send)
+
+    return dispatch
+
+
+def site_of(connection: HTTPConnection) -> Site:
+    """Return the organisation's site that a request was made to."""
+    site: Site = connection.scope[_SITE]
+    return site

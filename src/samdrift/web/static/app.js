@@ -1,0 +1,15 @@
+// What script adds to pages that are whole without it. Each part looks for its own marks in the page.
+
+import { closeMenus } from "./menus.js";
+import { countDown } from "./countdown.js";
+import { saveDrafts } from "./draft.js";
+import { gatherFiles } from "./files.js";
+import { sendOnce } from "./once.js";
+import { watchSession } from "./session.js";
+
+closeMenus(document);
+countDown(document);
+gatherFiles(document);
+saveDrafts(document);
+sendOnce(document);
+watchSession(document);

@@ -1,0 +1,22 @@
+// A form is sent once, however often its button is pressed while the answer is on its way.
+
+/** @param {Document} page */
+export function sendOnce(page) {
+  /** @type {Set<HTMLFormElement>} */
+  const sent = new Set();
+  page.addEventListener("submit", (event) => {
+    const form = event.target;
+    if (!(form instanceof HTMLFormElement)) return;
+    if (sent.has(form)) {
+      event.preventDefault();
+      return;
+    }
+    sent.add(form);
+    event.submitter?.setAttribute("aria-disabled", "true");
+  });
+  addEventListener("pageshow", () => {
+    // Back from the next page: what was typed is there and can be sent again.
+    for (const button of page.querySelectorAll("button[aria-disabled]")) button.removeAttribute("aria-disabled");
+    sent.clear();
+  });
+}

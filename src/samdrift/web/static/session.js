@@ -1,0 +1,63 @@
+// Two minutes before a session ends there is a question; staying costs one press and leaves the page alone.
+
+const ASK_BEFORE = 120;
+const LOOK_EVERY = 5;
+
+/** @param {Document} page */
+export function watchSession(page) {
+  const body = page.body;
+  const dialog = page.querySelector("dialog[data-session]");
+  if (!(dialog instanceof HTMLDialogElement) || !body.dataset.sessionEnds) return;
+  let ends = from(body.dataset.sessionEnds);
+  const last = from(body.dataset.sessionLasts);
+  let asked = false;
+
+  dialog.addEventListener("close", async () => {
+    if (dialog.returnValue !== "stay") return;
+    const seconds = await stay(page);
+    if (seconds === null) return;
+    ends = Math.min(from(String(seconds)), last);
+    asked = false;
+  });
+
+  setInterval(() => {
+    const left = Math.round((ends - Date.now()) / 1000);
+    if (left <= 0) over(page, dialog);
+    else if (left <= ASK_BEFORE && !asked) {
+      asked = true;
+      dialog.showModal();
+    }
+  }, LOOK_EVERY * 1000);
+}
+
+/**
+ * @param {string | undefined} seconds
+ * @returns {number} the moment that many seconds from now
+ */
+function from(seconds) {
+  return Date.now() + Number(seconds ?? 0) * 1000;
+}
+
+/**
+ * @param {Document} page
+ * @returns {Promise<number | null>} seconds that the session now lasts without another request
+ */
+async function stay(page) {
+  const token = page.querySelector("meta[name=form-token]")?.getAttribute("content") ?? "";
+  try {
+    const answer = await fetch("/session/stay", { method: "POST", headers: { "x-form-token": token } });
+    return answer.ok ? (await answer.json()).seconds : null;
+  } catch {
+    return null;
+  }
+}
+
+/**
+ * @param {Document} page
+ * @param {HTMLDialogElement} dialog
+ */
+function over(page, dialog) {
+  if (dialog.open) dialog.close("over");
+  const band = page.querySelector("[data-session-over]");
+  if (band instanceof HTMLElement) band.hidden = false;
+}

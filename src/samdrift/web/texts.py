@@ -1,0 +1,89 @@
+"""Texts in Swedish and English, from gettext catalogues that are read as they are written.
+
+A text in code or template is its English form; ``locale/sv.po`` has the Swedish one. It is compiled in
+memory when the program starts, so there is no file that could be older than its source. Swedish leads: it is
+what a person sees whose browser asks for neither.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from enum import StrEnum
+from gettext import GNUTranslations, NullTranslations
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+from babel.messages.mofile import write_mo
+from babel.messages.pofile import read_po
+
+OWN = Path(__file__).parent / "locale"
+"""The catalogues of this package."""
+
+
+class Language(StrEnum):
+    """A language that all texts exist in."""
+
+    SWEDISH = "sv"
+    ENGLISH = "en"
+
+
+@dataclass(frozen=True, slots=True)
+class Phrase:
+    """A text that is put into a person's language where it is shown, with values that are not."""
+
+    text: str
+    """In English, with ``%(name)s`` for values."""
+    values: dict[str, Any] = field(default_factory=dict)
+
+    def into(self, translations: NullTranslations) -> str:
+        """Return the text in a language."""
+        return translations.gettext(self.text) % self.values
+
+
+class Texts:
+    """The catalogues of several packages, as one for each language."""
+
+    def __init__(self, folders: Iterable[Path] = (OWN,)) -> None:
+        swedish = NullTranslations()
+        for folder in folders:
+            catalogue = compiled(folder / f"{Language.SWEDISH}.po")
+            catalogue.add_fallback(swedish)
+            swedish = catalogue
+        self._by_language = {Language.SWEDISH: swedish, Language.ENGLISH: NullTranslations()}
+
+    def of(self, language: Language) -> NullTranslations:
+        """Return the translations into a language."""
+        return self._by_language[language]
+
+
+def compiled(file: Path) -> GNUTranslations:
+    """Read a catalogue's source; the machine's form is never written to disk."""
+    with file.open("rb") as source:
+        catalogue = read_po(source)
+    binary = BytesIO()
+    write_mo(binary, catalogue)
+    binary.seek(0)
+    return GNUTranslations(binary)
+
+
+def preferred(chosen: str | None, accepted: str) -> Language:
+    """Return the language a person chose, else the one that their browser prefers (``Accept-Language``)."""
+    if chosen is not None and chosen in set(Language):
+        return Language(chosen)
+    weights = dict.fromkeys(Language, 0.0)
+    for item in accepted.split(",")[:20]:
+        tag, _, quality = item.partition(";")
+        language = tag.strip().lower().partition("-")[0]
+        if language in set(Language):
+            weight = _weight(quality)
+            weights[Language(language)] = max(weights[Language(language)], weight)
+    return max(Language, key=lambda language: weights[language])
+
+
+def _weight(quality: str) -> float:
+    try:
+        return float(quality.strip().removeprefix("q=") or 1)
+    except ValueError:
+        return 0.0

@@ -1,0 +1,145 @@
+"""Values that the parts of pages are given: what a role has already decided to show, and nothing to fetch.
+
+Templates take these apart; a role fills them. Texts of others come as they are and are escaped where they are
+shown.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+
+class Kind(StrEnum):
+    """How a tag or band looks; its words say the same."""
+
+    PLAIN = "plain"
+    ACCENT = "accent"
+    CONFIDENTIAL = "confidential"
+    WARNING = "warning"
+    BAD = "bad"
+    GOOD = "good"
+
+
+@dataclass(frozen=True, slots=True)
+class Tag:
+    """A few words that mark something."""
+
+    text: str
+    kind: Kind = Kind.PLAIN
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A way to another page; ``count`` is how many things wait there."""
+
+    text: str
+    href: str
+    count: int = 0
+    unread: bool = False
+    current: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """Links below a heading, which is empty for the first."""
+
+    heading: str
+    links: tuple[Link, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A conversation in a list."""
+
+    href: str
+    sender: str
+    subject: str
+    at: datetime
+    unread: bool = False
+    confidential: bool = False
+    current: bool = False
+    tags: tuple[Tag, ...] = ()
+    beside: tuple[str, ...] = ()
+    """References, the handler, who is writing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attached:
+    """A file of a message."""
+
+    href: str
+    name: str
+    kind: str
+    """Its type by its content, short: ``PDF``."""
+    size: int
+    checked: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """Delivery of a message in words: what is known of it, and what is not."""
+
+    tag: Tag
+    beside: str = ""
+    proof: str = ""
+    """Address of the proof; empty without one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A message of a conversation, of ours or of theirs."""
+
+    id: str
+    organisation: str
+    person: str
+    at: datetime
+    text: str
+    files: tuple[Attached, ...] = ()
+    read_by: int = 0
+    readers: str = ""
+    """Address of who has read it."""
+    way: str = ""
+    """Address of the way that it took."""
+    received: str = ""
+    """When it came and who signed it, in words."""
+    delivery: Delivery | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """A note beside a conversation, which is never sent."""
+
+    author: str
+    at: datetime
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A row of a page on which a person checks what they are about to do."""
+
+    label: str
+    value: str
+    beneath: str = ""
+    tag: Kind | None = None
+    href: str = ""
+    act: str = ""
+
+
+class StepState(StrEnum):
+    """How far a step on a message's way has come."""
+
+    DONE = "done"
+    WAITING = "waiting"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A step on a message's way."""
+
+    text: str
+    state: StepState
+    at: datetime | None = None

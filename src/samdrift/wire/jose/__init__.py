@@ -1,0 +1,1 @@
+"""JSON Web Tokens and the public keys that they are verified with, read strictly."""

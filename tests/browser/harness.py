@@ -1,0 +1,142 @@
+"""Chromium and the gallery for tests in a browser: real HTTP on this machine, one organisation per host."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import socket
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+
+import uvicorn
+from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, async_playwright
+from starlette.responses import HTMLResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from samdrift.web.cookies import SESSION
+from samdrift.web.sites import Closed
+from tests.browser.gallery.application import Gallery, closed
+from tests.programs import found, requires
+from tests.unit.web.scene import ANNA, Scene
+
+CHROMIUM = requires("chromium", "chromium")
+"""Skips a test where there is no Chromium."""
+DARK, FORCED = "dark", "forced colours"
+LOOKS = ("light", DARK, FORCED)
+
+
+@contextlib.asynccontextmanager
+async def chromium() -> AsyncIterator[Browser]:
+    """Run Debian's Chromium; as root it has no sandbox of its own."""
+    arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=found("chromium"), args=arguments)
+        try:
+            yield browser
+        finally:
+            await browser.close()
+
+
+@dataclass
+class Served:
+    """The gallery as it is served, and what pages complained of."""
+
+    browser: Browser
+    gallery: Gallery
+    port: int
+    complaints: list[str] = field(default_factory=list)
+    evil: str = ""
+    """The page of another site, at ``evil.localhost``, which has no policy."""
+
+    @property
+    def scene(self) -> Scene:
+        return self.gallery.scene
+
+    def address(self, path: str, host: str = "habo") -> str:
+        return f"http://{host}.localhost:{self.port}{path}"
+
+    @contextlib.asynccontextmanager
+    async def visitor(
+        self,
+        *,
+        width: int = 1280,
+        height: int = 900,
+        look: str = "light",
+        language: str = "sv",
+        script: bool = True,
+        signed_in: bool = True,
+    ) -> AsyncIterator[Page]:
+        """A browser profile of its own with one page; complaints of the page's console are kept."""
+        context = await self.browser.new_context(
+            viewport={"width": width, "height": height},
+            color_scheme="dark" if look == DARK else "light",
+            forced_colors="active" if look == FORCED else "none",
+            locale="sv-SE" if language == "sv" else "en-GB",
+            java_script_enabled=script,
+            reduced_motion="reduce",
+        )
+        try:
+            if signed_in:
+                await self.sign_in(context)
+            page = await context.new_page()
+            page.on("console", self._complained)
+            yield page
+        finally:
+            await context.close()
+
+    async def sign_in(self, context: BrowserContext) -> str:
+        """Begin a session in a profile, as sign-in would."""
+        mark = self.scene.sessions.mark("test", os.urandom(8).hex())
+        value = await self.scene.sessions.begin(ANNA, mark)
+        assert value is not None
+        await context.add_cookies(
+            [
+                {
+                    "name": SESSION,
+                    "value": value,
+                    "url": f"https://habo.localhost:{self.port}",
+                    "secure": True,
+                    "httpOnly": True,
+                    "sameSite": "Lax",
+                }
+            ]
+        )
+        return value
+
+    def _complained(self, message: ConsoleMessage) -> None:
+        if message.type in ("error", "warning"):
+            self.complaints.append(message.text)
+
+
+@contextlib.asynccontextmanager
+async def served(browser: Browser) -> AsyncIterator[Served]:
+    """Serve the gallery at ``habo.localhost``, locked at ``locked.localhost``, suspended beside it."""
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        port = listening.getsockname()[1]
+        scene = Scene(origin=f"http://habo.localhost:{port}")
+        beside = {
+            f"{why.value}.localhost:{port}": closed(scene, why, f"http://{why.value}.localhost:{port}")
+            for why in Closed
+        }
+        gallery = Gallery(scene, beside)
+        running = Served(browser, gallery, port)
+        application = _beside_another_site(running, gallery.application())
+        server = uvicorn.Server(uvicorn.Config(application, log_level="error", lifespan="off"))
+        serving = asyncio.create_task(server.serve(sockets=[listening]))
+        try:
+            yield running
+        finally:
+            server.should_exit = True
+            await serving
+
+
+def _beside_another_site(running: Served, application: ASGIApp) -> ASGIApp:
+    async def dispatch(scope: Scope, receive: Receive, send: Send) -> None:
+        if dict(scope["headers"]).get(b"host", b"").startswith(b"evil."):
+            await HTMLResponse(running.evil)(scope, receive, send)
+            return
+        await application(scope, receive, send)
+
+    return dispatch

@@ -1,0 +1,87 @@
+"""Every page through axe-core: two languages, three looks, two widths; no fault of any rule."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+from playwright.async_api import Browser, Page
+
+from tests.browser.harness import CHROMIUM, LOOKS, Served, chromium, served
+from tests.browser.test_pages import PAGES
+from tests.interop.oidc.build import install
+from tests.interop.tools import Unavailable, left_out
+
+pytestmark = CHROMIUM
+HERE = Path(__file__).parent
+TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+RUN = """
+    async (tags) => {
+        const found = await axe.run(document, {runOnly: {type: 'tag', values: tags}});
+        return found.violations.map((each) => [each.id, each.nodes.map((node) => node.html.slice(0, 120))]);
+    }
+"""
+VISITORS = [(language, look, width) for language in ("sv", "en") for look in LOOKS for width in (320, 1280)]
+
+
+@pytest.fixture(scope="module")
+def axe() -> str:
+    """The source of axe-core, which the policy would not let a page fetch."""
+    try:
+        install(HERE)
+    except Unavailable as reason:
+        left_out("axe-core", reason)
+    return (HERE / "node_modules" / "axe-core" / "axe.min.js").read_text()
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def running() -> AsyncIterator[Browser]:
+    async with chromium() as browser:
+        yield browser
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def gallery(running: Browser) -> AsyncIterator[Served]:
+    async with served(running) as one:
+        yield one
+
+
+async def faults(page: Page, axe: str) -> list[object]:
+    await page.evaluate(axe)
+    found: list[object] = await page.evaluate(RUN, TAGS)
+    return found
+
+
+@pytest.mark.parametrize(("language", "look", "width"), VISITORS, ids=str)
+async def test_no_page_has_a_fault(gallery: Served, axe: str, language: str, look: str, width: int) -> None:
+    found = {}
+    async with gallery.visitor(language=language, look=look, width=width) as page:
+        for path in PAGES:
+            await page.goto(gallery.address(path))
+            found[path] = await faults(page, axe)
+            if path == "/list":
+                await page.locator("details.menu summary").click()
+                found["menu"] = await faults(page, axe)
+            if path == "/compose":
+                await page.locator("main form button").first.click()
+                await page.wait_for_selector(".summary")
+                found["errors"] = await faults(page, axe)
+    async with gallery.visitor(language=language, look=look, width=width, signed_in=False) as page:
+        for path, host in (
+            ("/sign-in", "habo"),
+            ("/", "locked"),
+            ("/", "suspended"),
+            ("/sign-in/answer", "habo"),
+        ):
+            await page.goto(gallery.address(path, host))
+            found[f"{host}{path}"] = await faults(page, axe)
+    assert {path: each for path, each in found.items() if each} == {}
+
+
+async def test_a_fault_would_be_found(gallery: Served, axe: str) -> None:
+    async with gallery.visitor() as page:
+        await page.goto(gallery.address("/list"))
+        await page.evaluate("document.body.append(document.createElement('button'))")
+        assert "button-name" in str(await faults(page, axe))

@@ -1,0 +1,167 @@
+"""Draws mutants and runs the tests on each: ``python -m tests.mutation.run``, see README.md."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import tomllib
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from samdrift.bootstrap.environment import Environment
+from tests.mutation.targets import ROOT, SOURCE, TARGETS
+
+SEED = 20261126
+SURVIVORS = Path(__file__).parent / "survivors.toml"
+"""Mutants that change nothing that can be seen, each with the reason."""
+_HERE = Path(__file__).parent
+_COSMIC_RAY = ROOT / ".venv-mutation"
+_COPIED = ("src", "tests", "docs", "bench", "pyproject.toml", "samdrift", "ARCHITECTURE.md")
+Mutant = dict[str, Any]
+
+
+def install() -> None:
+    """See that cosmic-ray is there; ``EnvironmentFailure`` where it cannot be installed."""
+    Environment(_COSMIC_RAY, _HERE / "requirements.lock").ensure()
+
+
+def drawn(package: str, count: int, seed: int) -> list[Mutant]:
+    """Return the mutants that ``seed`` draws; a smaller count is the beginning of a larger one."""
+    (packages,) = _COSMIC_RAY.glob("lib/python*/site-packages")
+    ran = subprocess.run(
+        [sys.executable, "-m", "tests.mutation.drawing", str(seed), str(count), package],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(packages)},
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    return [json.loads(line) for line in ran.stdout.splitlines()]
+
+
+def key(mutant: Mutant) -> str:
+    """What a mutant is known by while the line that it changes stays as it is."""
+    return f"{mutant['file']}: {mutant['before']} -> {mutant['after']}"
+
+
+@contextmanager
+def executor() -> Iterator[subprocess.Popen[str]]:
+    """A process that runs tests in a copy of the checkout."""
+    with tempfile.TemporaryDirectory(prefix="samdrift-mutation-") as name:
+        folder = Path(name) / "checkout"
+        folder.mkdir()
+        for each in _COPIED:
+            if (ROOT / each).is_dir():
+                shutil.copytree(ROOT / each, folder / each, ignore=shutil.ignore_patterns("__pycache__"))
+            else:
+                shutil.copy(ROOT / each, folder / each)
+        if (ROOT.parent / "shared").is_dir():
+            (folder.parent / "shared").symlink_to((ROOT.parent / "shared").resolve())
+        quiet = {"cwd": folder, "stdout": subprocess.DEVNULL}
+        compiled = ("-m", "compileall", "-q", "--invalidation-mode", "checked-hash", "src")
+        subprocess.run([sys.executable, *compiled], check=True, **quiet)  # type: ignore[call-overload]
+        with subprocess.Popen(
+            [sys.executable, "-m", "tests.mutation.executing"],
+            cwd=folder,
+            env={**os.environ, "PYTHONPATH": str(folder / "src"), "TMPDIR": name},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        ) as process:
+            yield process
+            assert process.stdin is not None
+            process.stdin.close()
+
+
+def ask(process: subprocess.Popen[str], mutant: Mutant) -> Mutant:
+    """Have the tests run on a mutant; returns it with its fate."""
+    stages = TARGETS[mutant["package"]].stages(SOURCE / mutant["file"])
+    asked = {"file": mutant["file"], "code": mutant["code"], "stages": stages}
+    assert process.stdin is not None
+    assert process.stdout is not None
+    process.stdin.write(json.dumps(asked) + "\n")
+    process.stdin.flush()
+    answer = process.stdout.readline()
+    if not answer:
+        raise RuntimeError("the process that runs the tests has ended")
+    plain = {name: value for name, value in mutant.items() if name != "code"}
+    return plain | json.loads(answer)
+
+
+def run(mutants: Iterable[Mutant], results: Path, at_once: int) -> None:
+    """Run the tests on each mutant that has no result yet, and append what came of it."""
+    known = {key(one) for one in read(results)}
+    waiting = iter([one for one in mutants if key(one) not in known])
+
+    def work() -> None:
+        with executor() as process:
+            for mutant in waiting:
+                done = ask(process, mutant)
+                with results.open("a") as file:
+                    file.write(json.dumps(done) + "\n")
+                print(f"{done['fate']:10} {done['seconds']:7} s  {key(done)}", flush=True)
+
+    with ThreadPoolExecutor(at_once) as pool:
+        for job in [pool.submit(work) for _ in range(at_once)]:
+            job.result()
+
+
+def read(results: Path) -> list[Mutant]:
+    """Return the results that there are."""
+    return [json.loads(line) for line in results.read_text().splitlines()] if results.exists() else []
+
+
+def report(results: Path, seed: int) -> str:
+    """Return the table of docs/mutation.md, from the results that there are."""
+    known = tomllib.loads(SURVIVORS.read_text())
+    rows, lines = [], []
+    for package in TARGETS:
+        found = [one for one in read(results) if one["package"] == package]
+        left = [one for one in found if one["fate"] == "survived"]
+        same = [one for one in left if key(one) in known]
+        killed = len(found) - len(left)
+        share = f"{100 * killed / (len(found) - len(same)):.1f} %" if len(found) > len(same) else ""
+        rows.append(
+            f"| `{package}` | {len(found)} | {killed} | {len(same)} | {len(left) - len(same)} | {share} |"
+        )
+        lines += [f"| `{one['file']}` | `{_cell(one)}` | {known.get(key(one), '')} |" for one in left]
+    heads = "| package | mutants | killed | equivalent | survived | killed of those that differ |"
+    table = "\n".join([heads, "| --- | --- | --- | --- | --- | --- |", *rows])
+    left_over = "\n".join(["| file | change | why it survives |", "| --- | --- | --- |", *lines])
+    return f"Seed {seed}.\n\n{table}\n\n## Survivors\n\n{left_over}\n"
+
+
+def _cell(mutant: Mutant) -> str:
+    return f"{mutant['before']} → {mutant['after']}".replace("|", "\\|").replace("`", "'")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.mutation.run")
+    parser.add_argument("package", nargs="*", default=list(TARGETS), choices=[*TARGETS, []])
+    parser.add_argument("--mutants", type=int, default=90, help="for each package")
+    parser.add_argument("--seed", type=int, default=SEED)
+    parser.add_argument("--results", type=Path, default=ROOT / ".samdrift" / "mutation.jsonl")
+    parser.add_argument("--at-once", type=int, default=2)
+    parser.add_argument("--report", action="store_true", help="print the table of docs/mutation.md and end")
+    asked = parser.parse_args()
+    if asked.report:
+        print(report(asked.results, asked.seed), end="")
+        return 0
+    install()
+    asked.results.parent.mkdir(parents=True, exist_ok=True)
+    print(f"seed {asked.seed}, {asked.mutants} mutants of each package", flush=True)
+    for package in asked.package:
+        run(drawn(package, asked.mutants, asked.seed), asked.results, asked.at_once)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

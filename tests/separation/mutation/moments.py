@@ -1,0 +1,100 @@
+"""Guards over when something is due and over shared connections, each as the mutant that lacks it."""
+
+from __future__ import annotations
+
+from tests.separation.mutation.mutant import Mutant
+
+_DATABASE = "tests/separation/test_database_denies.py"
+_WORKERS = "tests/separation/test_worker_registry.py"
+_MOMENTS = "tests/unit/vault/test_moments.py"
+_POOL = "tests/unit/vault/database/test_pool_sharing.py"
+_ROUNDS = "tests/unit/scheduling/test_rounds.py"
+_IN_ORDER = "tests/unit/vault/test_inorder.py::test_what_is_not_in_order_is_found"
+
+MOMENTS = (
+    Mutant(
+        "the code of a vault moves its own moment alone",
+        "vault/sql/moments-1.sql",
+        "USING (owner = current_user)",
+        "USING (true)",
+        (f"{_DATABASE}::test_the_code_of_a_vault_reaches_its_own_moment_alone",),
+    ),
+    Mutant(
+        "a worker reads the moment of its own vault and of no other",
+        "vault/sql/worker-moments-1.sql",
+        " AND r.reader = session_user",
+        "",
+        (f"{_WORKERS}::test_it_reads_when_something_is_due_in_its_own_vault_and_in_no_other",),
+    ),
+    Mutant(
+        "who changes what is due locks the moment before it looks",
+        "vault/sql/messageservice-moments-1.sql",
+        "WHERE owner = current_user FOR NO KEY UPDATE",
+        "WHERE owner = current_user",
+        (f"{_MOMENTS}::test_who_commits_at_the_same_time_waits_and_then_looks",),
+    ),
+    Mutant(
+        "nothing becomes due where no moment is kept",
+        "vault/sql/accesspoint-moments-1.sql",
+        "    IF NOT FOUND THEN\n        RAISE 'the vault has no moment' USING ERRCODE ="
+        " 'object_not_in_prerequisite_state';\n    END IF;\n",
+        "",
+        (f"{_MOMENTS}::test_nothing_can_become_due_in_a_vault_without_a_moment",),
+    ),
+    Mutant(
+        "a moment is kept with the transaction's last change",
+        "vault/sql/messageservice-moments-1.sql",
+        "DEFERRABLE INITIALLY DEFERRED",
+        "DEFERRABLE INITIALLY IMMEDIATE",
+        (f"{_MOMENTS}::test_a_moment_is_kept_at_the_very_end_of_a_transaction",),
+    ),
+    Mutant(
+        "a suspended organisation is not said to have something due",
+        "vault/gate.py",
+        "for one in self.registry.all() if one.role is role and one.active\n",
+        "for one in self.registry.all() if one.role is role\n",
+        (f"{_MOMENTS}::test_one_that_is_suspended_is_not_named_and_keeps_its_moment",),
+    ),
+    Mutant(
+        "rounds go to those that are served here alone",
+        "scheduling/rounds.py",
+        " if each in served]",
+        "]",
+        (f"{_ROUNDS}::test_who_is_not_served_is_not_named",),
+    ),
+    Mutant(
+        "a busy vault keeps its connection",
+        "vault/database/pool.py",
+        "return None if patient and busy else session",
+        "return session",
+        (f"{_POOL}::test_a_busy_vault_keeps_its_connection_while_cold_ones_come_and_go",),
+    ),
+    Mutant(
+        "a cold vault gets a connection although others are busy",
+        "vault/database/pool.py",
+        "if session.closed or self._closed or self._impatient:",
+        "if session.closed or self._closed:",
+        (f"{_POOL}::test_one_that_is_always_lent_is_given_up_for_a_cold_vault_when_it_comes_back",),
+    ),
+    Mutant(
+        "few logins are opened at once",
+        "vault/database/pool.py",
+        "_LOGINS_AT_ONCE = 4",
+        "_LOGINS_AT_ONCE = 400",
+        (f"{_POOL}::test_few_logins_are_opened_at_once_and_each_vault_has_its_turn",),
+    ),
+    Mutant(
+        "a right that everybody has got puts a vault out of order",
+        "vault/inorder.py",
+        "        ELSE format('{%%1$s=X/%%1$s,%%2$s=X/%%1$s}', h.owner, h.login) END\n",
+        "        ELSE p.proacl::text END\n",
+        (_IN_ORDER,),
+    ),
+    Mutant(
+        "a setting that a login has given itself puts its vault out of order",
+        "vault/inorder.py",
+        'if settings == [(True, wanted | {"search_path": schema})]',
+        "if settings",
+        (_IN_ORDER,),
+    ),
+)

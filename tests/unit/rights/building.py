@@ -1,0 +1,77 @@
+"""Statements for tests: a small organisation, and times counted in hours."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from samdrift.rights import (
+    ORGANISATION,
+    Approved,
+    Ended,
+    Given,
+    Objected,
+    Outcome,
+    Reviewed,
+    Right,
+    Rights,
+    Scope,
+    Statement,
+    Subject,
+    Substitution,
+)
+from samdrift.rights.statements import Act
+
+HABO = "0203:habo.se"
+ANNA, BO, CILLA, DAG = (Subject.parse(f"person:{name}") for name in ("anna", "bo", "cilla", "dag"))
+KARIN, KURT = (Subject.parse(f"custodian:{name}") for name in ("karin", "kurt"))
+ROBOT = Subject.parse("system:case-management")
+GROUP = Subject.claim("https://idp.habo.se", "groups", "CN=Elevhälsa,OU=Skola")
+SCHOOL, CARE = Scope("school"), Scope("care")
+DAY = datetime(2026, 3, 2, tzinfo=UTC)
+
+
+def at(hour: float) -> datetime:
+    return DAY + timedelta(hours=hour)
+
+
+def stated(by: Subject, hour: float, act: Act, why: str = "beslut 12", organisation: str = HABO) -> Statement:
+    return Statement(organisation, by, at(hour), why, act)
+
+
+def rights(to: Subject, scope: Scope, *names: Right) -> Rights:
+    return Rights(to, scope, frozenset(names))
+
+
+def grant(
+    by: Subject, hour: float, what: Rights | Substitution, start: float | None = None, end: float = 1000
+) -> Statement:
+    return stated(by, hour, Given(what, at(hour if start is None else start), at(end), asked=False))
+
+
+def ask(
+    by: Subject, hour: float, what: Rights | Substitution, start: float | None = None, end: float = 1000
+) -> Statement:
+    return stated(by, hour, Given(what, at(hour if start is None else start), at(end), asked=True))
+
+
+def approve(by: Subject, hour: float, of: Statement) -> Statement:
+    return stated(by, hour, Approved(of.digest))
+
+
+def review(by: Subject, hour: float, of: Statement, outcome: Outcome) -> Statement:
+    return stated(by, hour, Reviewed(of.digest, outcome))
+
+
+def objection(by: Subject, hour: float, of: Statement) -> Statement:
+    return stated(by, hour, Objected(of.digest))
+
+
+def end(by: Subject, hour: float, of: Statement | Subject) -> Statement:
+    return stated(by, hour, Ended(subject=of) if isinstance(of, Subject) else Ended(of=of.digest))
+
+
+def founding(hour: float = 0) -> list[Statement]:
+    """Anna is made administrator and Dag security officer by two custodians."""
+    administrator = ask(KARIN, hour, rights(ANNA, ORGANISATION, Right.ADMINISTRATOR))
+    officer = ask(KURT, hour, rights(DAG, ORGANISATION, Right.SECURITY_OFFICER))
+    return [administrator, approve(KURT, hour, administrator), officer, approve(KARIN, hour, officer)]

@@ -1,0 +1,295 @@
+"""The registry knows exactly when something becomes due in a vault, whoever changes it or crashes."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import datetime, timedelta
+
+import psycopg
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from samdrift.contracts.messages import WorkKind
+from samdrift.contracts.principals import Role
+from samdrift.contracts.transfer import TransferReason
+from samdrift.vault.errors import VaultUnavailable
+from samdrift.vault.messageservice import MessageServiceVault
+from samdrift.vault.registry import RegistrationState
+from samdrift.wire.identifiers import ParticipantIdentifier
+from tests.separation.vaultlogin import superuser, vault_login
+from tests.vaults import MINUTE, NOW, Installation, body, message, outgoing, submitted
+
+AP, MT = Role.ACCESS_POINT, Role.MESSAGE_SERVICE
+EVER = NOW + timedelta(days=36500)
+END = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = %s"
+TABLES = {AP: "transfers WHERE due_at IS NOT NULL", MT: "work"}
+
+
+async def moment(
+    installation: Installation, organisation: ParticipantIdentifier, role: Role
+) -> datetime | None:
+    """What the registry says of a vault."""
+    return dict(await installation.gate.due(role, EVER)).get(organisation)
+
+
+async def truth(
+    installation: Installation, organisation: ParticipantIdentifier, role: Role
+) -> datetime | None:
+    """What is due in the vault itself, as the database's superuser sees it."""
+    login = await vault_login(installation, organisation, role)
+    administrator = await superuser(installation)
+    ((due,),) = administrator.rows(f"SELECT min(due_at) FROM {login.schema}.{TABLES[role]}")
+    return due if due is None else due.astimezone(NOW.tzinfo)
+
+
+async def test_a_vault_in_which_nothing_waits_has_no_moment(
+    installation: Installation, organisation: ParticipantIdentifier
+) -> None:
+    for role in (AP, MT):
+        assert await moment(installation, organisation, role) is None
+
+
+async def test_the_life_of_a_transfer_moves_its_moment(
+    installation: Installation, organisation: ParticipantIdentifier
+) -> None:
+    async with installation.open(organisation, AP) as vault:
+        transfer = await submitted(vault, lease=MINUTE)
+    assert await moment(installation, organisation, AP) == NOW + MINUTE, "who stored it may crash"
+    async with installation.open(organisation, AP) as vault:
+        await vault.claim_transfers(now=NOW + MINUTE, lease=MINUTE, limit=4)
+    assert await moment(installation, organisation, AP) == NOW + 2 * MINUTE
+    async with installation.open(organisation, AP) as vault:
+        await vault.postpone(
+            transfer.id,
+            now=NOW,
+            next_attempt=NOW + timedelta(hours=1),
+            reason=TransferReason.PEER_UNREACHABLE,
+            detail="",
+        )
+    assert await moment(installation, organisation, AP) == NOW + timedelta(hours=1)
+    async with installation.open(organisation, AP) as vault:
+        await vault.failed(transfer.id, now=NOW, reason=TransferReason.GIVEN_UP, detail="")
+    assert await moment(installation, organisation, AP) is None
+
+
+async def test_work_of_the_message_service_moves_its_moment(
+    installation: Installation, organisation: ParticipantIdentifier
+) -> None:
+    record = message()
+    async with installation.open(organisation, MT) as vault:
+        await vault.create_outgoing(record, await body(vault), now=NOW, lease=MINUTE)
+    assert await moment(installation, organisation, MT) == NOW + MINUTE
+    async with installation.open(organisation, MT) as vault:
+        await vault.schedule(WorkKind.DEADLINE, record.id, NOW + timedelta(seconds=5))
+    assert await moment(installation, organisation, MT) == NOW + timedelta(seconds=5)
+    async with installation.open(organisation, MT) as vault:
+        await vault.finish_work(WorkKind.DEADLINE, record.id)
+        await vault.finish_work(WorkKind.MESSAGE, record.id)
+    assert await moment(installation, organisation, MT) is None
+
+
+async def test_what_is_rolled_back_moves_nothing(
+    installation: Installation, organisation: ParticipantIdentifier
+) -> None:
+
+    async def fail() -> None:
+        async with installation.open(organisation, AP) as vault:
+            await submitted(vault, lease=MINUTE)
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await fail()
+    assert await moment(installation, organisation, AP) is None
+
+
+async def test_only_what_is_due_until_then_is_named(
+    installation: Installation, organisation: ParticipantIdentifier
+) -> None:
+    async with installation.open(organisation, AP) as vault:
+        await submitted(vault, lease=MINUTE)
+    before = await installation.gate.due(AP, NOW + MINUTE / 2)
+    assert organisation not in dict(before)
+    assert dict(await installation.gate.due(AP, NOW + MINUTE))[organisation] == NOW + MINUTE
+    assert organisation not in dict(await installation.gate.due(MT, EVER))
+
+
+async def test_one_that_is_suspended_is_not_named_and_keeps_its_moment(
+    installation: Installation, organisation: ParticipantIdentifier
+) -> None:
+    async with installation.open(organisation, AP) as vault:
+        await submitted(vault, lease=MINUTE)
+    await installation.provisioner.set_state(organisation, AP, RegistrationState.SUSPENDED)
+    async with asyncio.timeout(30):
+        while installation.gate.registry.serves(organisation, AP):
+            await asyncio.sleep(0.01)
+    assert await moment(installation, organisation, AP) is None
+    await installation.provisioner.set_state(organisation, AP, RegistrationState.ACTIVE)
+    await installation.known(organisation, AP)
+    assert await moment(installation, organisation, AP) == NOW + MINUTE
+
+
+async def test_a_vault_whose_login_is_replaced_keeps_its_moment(
+    installation: Installation, organisation: ParticipantIdentifier
+) -> None:
+    async with installation.open(organisation, AP) as vault:
+        transfer = await submitted(vault, lease=MINUTE)
+    await installation.provisioner.rotate_login(organisation, AP)
+    assert await moment(installation, organisation, AP) == NOW + MINUTE
+    async with installation.open(organisation, AP) as vault:
+        await vault.failed(transfer.id, now=NOW, reason=TransferReason.GIVEN_UP, detail="")
+    assert await moment(installation, organisation, AP) is None
+
+
+async def test_the_moment_of_a_vault_that_is_dropped_goes_with_it(installation: Installation) -> None:
+    organisation = await installation.organisation([AP])
+    login = await vault_login(installation, organisation, AP)
+    administrator = await superuser(installation)
+    question = "SELECT count(*) FROM registry.moments WHERE vault = %s"
+    assert administrator.rows(question, login.vault) == [(1,)]
+    await installation.provisioner.drop(organisation, AP)
+    assert administrator.rows(question, login.vault) == [(0,)]
+
+
+async def test_nothing_can_become_due_in_a_vault_without_a_moment(installation: Installation) -> None:
+    """Rather is nothing stored, than stored and forgotten."""
+    organisation = await installation.organisation([AP])
+    login = await vault_login(installation, organisation, AP)
+    administrator = await superuser(installation)
+    administrator.rows("DELETE FROM registry.moments WHERE vault = %s", login.vault)
+    with pytest.raises(VaultUnavailable):
+        async with installation.open(organisation, AP) as vault:
+            await submitted(vault, lease=MINUTE)
+    async with installation.open(organisation, AP) as vault:
+        assert await vault.waiting(10) == ()
+    await installation.provisioner.drop(organisation, AP)
+
+
+async def test_who_commits_last_sees_what_the_other_has_stored(
+    installation: Installation, organisation: ParticipantIdentifier
+) -> None:
+    """One transaction ends the only work while another, begun before, stores some that is due sooner."""
+    async with installation.open(organisation, AP) as vault:
+        old = await submitted(vault, lease=2 * MINUTE)
+    stored, ended = asyncio.Event(), asyncio.Event()
+
+    async def store() -> None:
+        async with installation.open(organisation, AP) as vault:
+            await submitted(vault, lease=MINUTE)
+            stored.set()
+            await ended.wait()
+
+    async def end() -> None:
+        async with installation.open(organisation, AP) as vault:
+            await stored.wait()
+            await vault.failed(old.id, now=NOW, reason=TransferReason.GIVEN_UP, detail="")
+        ended.set()
+
+    await asyncio.gather(store(), end())
+    assert await moment(installation, organisation, AP) == NOW + MINUTE
+
+
+OFFSETS = st.integers(min_value=-5, max_value=5).map(lambda minutes: NOW + minutes * MINUTE)
+KINDS = st.sampled_from(list(WorkKind))
+STEP = st.one_of(
+    st.tuples(st.just("schedule"), KINDS, st.integers(0, 3), OFFSETS),
+    st.tuples(st.just("reschedule"), KINDS, st.integers(0, 3), OFFSETS),
+    st.tuples(st.just("finish"), KINDS, st.integers(0, 3), OFFSETS),
+    st.tuples(st.just("claim"), KINDS, st.integers(1, 3), OFFSETS),
+)
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.lists(st.tuples(st.lists(STEP, min_size=1, max_size=4), st.booleans()), min_size=1, max_size=4))
+async def test_a_moment_is_what_the_vault_holds_whatever_happened(
+    installation: Installation, transactions: list[tuple[list[tuple[str, WorkKind, int, datetime]], bool]]
+) -> None:
+    """Several transactions at once, some of them rolled back."""
+    organisation = await installation.organisation([MT])
+
+    async def run(steps: list[tuple[str, WorkKind, int, datetime]], kept: bool) -> None:
+        try:
+            async with installation.open(organisation, MT) as vault:
+                for what, kind, number, at in steps:
+                    await _step(vault, what, kind, number, at)
+                if not kept:
+                    raise ZeroDivisionError
+        except ZeroDivisionError:
+            pass
+
+    await asyncio.gather(*(run(steps, kept) for steps, kept in transactions))
+    assert await moment(installation, organisation, MT) == await truth(installation, organisation, MT)
+    await installation.provisioner.drop(organisation, MT)
+
+
+async def _step(vault: MessageServiceVault, what: str, kind: WorkKind, number: int, at: datetime) -> None:
+    match what:
+        case "schedule":
+            await vault.schedule(kind, f"m{number}", at)
+        case "reschedule":
+            await vault.reschedule(kind, f"m{number}", next_attempt=at)
+        case "finish":
+            await vault.finish_work(kind, f"m{number}")
+        case "claim":
+            await vault.claim_work(now=at, lease=MINUTE, limit=number)
+
+
+async def test_a_backend_that_is_killed_before_the_commit_leaves_both_or_neither(
+    installation: Installation, organisation: ParticipantIdentifier
+) -> None:
+    administrator = await superuser(installation)
+    login = await vault_login(installation, organisation, AP)
+
+    async def cut_short() -> None:
+        async with installation.open(organisation, AP) as vault:
+            await vault.submit(outgoing(), await body(vault), as4_message_id="a@b", now=NOW, lease=MINUTE)
+            administrator.rows(END, login.login)
+            await asyncio.sleep(0.05)
+
+    for _ in range(3):
+        with pytest.raises(VaultUnavailable):
+            await cut_short()
+        assert await moment(installation, organisation, AP) == await truth(installation, organisation, AP)
+
+
+async def test_who_commits_at_the_same_time_waits_and_then_looks(
+    installation: Installation, organisation: ParticipantIdentifier
+) -> None:
+    """One ends the only work while the other, which is just committing, has stored some."""
+    async with installation.open(organisation, MT) as vault:
+        await vault.schedule(WorkKind.MESSAGE, "old", NOW)
+    login = await vault_login(installation, organisation, MT)
+    plan = "SELECT plan_work('message', 'new', %s, 0)"
+
+    def end() -> None:
+        with login.connect() as other, other.transaction():
+            other.execute("SELECT finish_work('message', 'old')")
+
+    with login.connect() as connection:
+        with connection.transaction():
+            connection.execute(plan, (NOW + MINUTE,))
+            connection.execute("SET CONSTRAINTS ALL IMMEDIATE")
+            ending = asyncio.create_task(asyncio.to_thread(end))
+            done, _ = await asyncio.wait([ending], timeout=0.5)
+            assert not done
+        await ending
+    assert await moment(installation, organisation, MT) == NOW + MINUTE
+
+
+async def test_a_moment_is_kept_at_the_very_end_of_a_transaction(
+    installation: Installation, organisation: ParticipantIdentifier
+) -> None:
+    """Until then nobody has locked its row: two that both have more to do never wait in a circle."""
+    login = await vault_login(installation, organisation, MT)
+    plan = "SELECT plan_work('message', %s, %s, 0)"
+    with login.connect() as one, login.connect() as other:
+        one.execute("SET statement_timeout = '5s'")
+        other.execute("SET statement_timeout = '5s'")
+        with one.transaction(), other.transaction():
+            one.execute(plan, ("a", NOW + MINUTE))
+            try:
+                other.execute(plan, ("b", NOW))
+            except psycopg.errors.QueryCanceled:
+                pytest.fail("it waited for one that has not committed")
+            one.execute(plan, ("c", NOW + 2 * MINUTE))
+    assert await moment(installation, organisation, MT) == NOW

@@ -1,0 +1,108 @@
+"""Texts in two languages: none is missing, none is left over, and Swedish leads."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from babel.messages.catalog import Catalog
+from babel.messages.extract import extract_from_dir
+from babel.messages.pofile import read_po
+
+from samdrift.web.texts import Language, Phrase, Texts, preferred
+
+SOURCE = Path(__file__).parents[3] / "src" / "samdrift"
+CATALOGUES = sorted(SOURCE.rglob("locale/sv.po"))
+_KEYWORDS: dict[str, tuple[int, ...] | None] = {
+    "_": None,
+    "gettext": None,
+    "ngettext": (1, 2),
+    "Phrase": None,
+}
+_PLACEHOLDER = re.compile(r"%\(\w+\)[sd]|%(?!\()")
+
+
+def used(package: Path) -> set[str]:
+    """The texts in the code and templates of a package."""
+    found = extract_from_dir(
+        str(package),
+        method_map=[("**.py", "python"), ("**.html", "jinja2")],
+        options_map={"**.html": {"trimmed": "true", "silent": "false"}},
+        keywords=_KEYWORDS,
+    )
+    return {
+        one for _, _, message, *_ in found for one in (message if isinstance(message, tuple) else (message,))
+    }
+
+
+def read(file: Path) -> Catalog:
+    with file.open("rb") as source:
+        return read_po(source, abort_invalid=True)
+
+
+def translated(file: Path) -> Iterator[tuple[str, str]]:
+    for message in read(file):
+        if message.id:
+            assert isinstance(message.id, str)
+            assert isinstance(message.string, str)
+            yield message.id, message.string
+
+
+@pytest.mark.parametrize("file", CATALOGUES, ids=lambda path: path.parts[-3])
+def test_every_text_is_in_both_languages_and_none_is_left_over(file: Path) -> None:
+    texts = dict(translated(file))
+    wanted = used(file.parents[1])
+    assert wanted - texts.keys() == set()
+    assert texts.keys() - wanted == set()
+    assert [text for text, swedish in texts.items() if not swedish.strip()] == []
+    assert not any(message.fuzzy for message in read(file))
+
+
+@pytest.mark.parametrize("file", CATALOGUES, ids=lambda path: path.parts[-3])
+def test_both_languages_have_the_same_values_in_a_text(file: Path) -> None:
+    for text, swedish in translated(file):
+        assert sorted(_PLACEHOLDER.findall(text)) == sorted(_PLACEHOLDER.findall(swedish)), text
+
+
+@pytest.mark.parametrize("file", CATALOGUES, ids=lambda path: path.parts[-3])
+def test_texts_are_calm(file: Path) -> None:
+    """Sentences, not exclamations; typographic apostrophes; no capitals for emphasis."""
+    for pair in translated(file):
+        for text in pair:
+            assert "!" not in text
+            assert "'" not in text
+            assert '"' not in text
+            assert not re.search(r"\b[A-ZÅÄÖ]{4,}\b", text), text
+
+
+def test_catalogues_are_found() -> None:
+    assert [file.parts[-3] for file in CATALOGUES] == ["web"]
+
+
+@pytest.mark.parametrize(
+    ("chosen", "accepted", "language"),
+    [
+        (None, "", Language.SWEDISH),
+        (None, "de-DE,de;q=0.9", Language.SWEDISH),
+        (None, "sv-SE,sv;q=0.9,en;q=0.8", Language.SWEDISH),
+        (None, "en-US,en;q=0.9,sv;q=0.8", Language.ENGLISH),
+        (None, "sv;q=0.1, en;q=0.2", Language.ENGLISH),
+        (None, "en;q=x", Language.SWEDISH),
+        ("en", "sv", Language.ENGLISH),
+        ("sv", "en", Language.SWEDISH),
+        ("xx", "en", Language.ENGLISH),
+    ],
+)
+def test_the_language_is_chosen_or_preferred_and_else_swedish(
+    chosen: str | None, accepted: str, language: Language
+) -> None:
+    assert preferred(chosen, accepted) is language
+
+
+def test_a_phrase_is_put_into_a_language_where_it_is_shown() -> None:
+    texts = Texts()
+    phrase = Phrase("Sign in to %(name)s", {"name": "Håbo kommun"})
+    assert phrase.into(texts.of(Language.SWEDISH)) == "Logga in till Håbo kommun"
+    assert phrase.into(texts.of(Language.ENGLISH)) == "Sign in to Håbo kommun"
