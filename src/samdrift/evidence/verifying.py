@@ -142,7 +142,7 @@ class _Said:
     before: dict[str, Frontier] = field(default_factory=dict)
     """The tree before a role's section."""
     known: dict[str, LogVerification] = field(default_factory=dict)
-    """How far a role's section holds."""
+    """Verifications of each role's section."""
     kept: dict[str, str] = field(default_factory=dict)
     """The digest of each commitment, SHA-256 in hex."""
     about: dict[str, list[LogEntry]] = field(default_factory=dict)

@@ -71,7 +71,7 @@ class Checking:
     """The only organisation that may have transfers in it; empty for any, for a mere reader."""
     pages: list[str] = field(default_factory=list)
     _logs: dict[tuple[str, str], LogVerification] = field(default_factory=dict)
-    """Of each log that was read so far, by part and id; the id of the organisation's own is not known yet."""
+    """Logs read so far, by part and id; the id of the organisation's own is not known yet."""
     _origins: dict[str, ChainHead] = field(default_factory=dict)
 
     async def document(self, name: str, data: bytes) -> None:

@@ -14,6 +14,7 @@ from psycopg import sql
 
 from samdrift.audit.chain import origin, verify_chain
 from samdrift.audit.entries import Happening, LogEntry
+from samdrift.audit.events import AuditEvent, Retention
 from samdrift.audit.leaves import commitment
 from samdrift.contracts.principals import Role
 from samdrift.vault.database import migrations
@@ -166,6 +167,22 @@ async def test_facts_and_salts_can_be_disposed_of_and_the_tree_stays(provisioner
     bare = before[2].leaf
     assert bare is not None
     assert row == (bare.sequence, bare.retention, bare.commitment)
+
+
+async def test_the_database_gives_each_event_its_class(provisioner: Provisioner) -> None:
+    """Whatever the facts say; what is no entry at all is kept like a decision."""
+    async with log_of_0_1(provisioner, "classes", 0) as connection:
+        await upgrade(connection)
+        for event in AuditEvent:
+            content = Happening(NOW, event, "log:", "log:", {"event": '"event":"log:tree:begun"'}).content()
+            found = await connection.execute("SELECT _retention(_event(%s))", (content,))
+            assert await found.fetchone() == (event.retention,), event
+        for content in (b"", b"{}", b"\xff" * 200, happening(1).content()[:50]):
+            found = await connection.execute("SELECT _retention(_event(%s))", (content,))
+            assert await found.fetchone() == (Retention.ADMINISTRATION,)
+    assert AuditEvent.MT_MESSAGE_READ.retention is Retention.READING
+    assert AuditEvent.AP_TRANSFER_DELIVERED.retention is Retention.TRANSFER
+    assert AuditEvent.LOG_TREE_BEGUN.retention is Retention.LOG
 
 
 @pytest.mark.parametrize("role", list(Role))
