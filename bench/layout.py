@@ -30,7 +30,7 @@ from psycopg import AsyncConnection
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from tests.vaults import WORKER, body, incoming, message, outgoing
 
-from bench.layout_databases import DatabasePerOrganisation, add_organisation, make_template
+from bench.layout_databases import ROLES, DatabasePerOrganisation, add_organisation, make_template
 from bench.measure import Row, reported
 from samdrift.contracts.principals import Purpose, Role
 from samdrift.keystore.interface import KeyStore
@@ -229,7 +229,7 @@ async def _made(site: Site) -> list[Row]:
         if isinstance(database, DatabasePerOrganisation):
             site.databases.append(await add_organisation(site.connection, database, site.keys, organisation))
         else:
-            await site.provisioner.add_organisation(organisation, list(Role))
+            await site.provisioner.add_organisation(organisation, ROLES)
         site.organisations.append(organisation)
     cpu, took = site.server.cpu() - before, time.perf_counter() - began
     wal = await _wal(site) - wal

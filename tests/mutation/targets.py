@@ -124,7 +124,7 @@ TARGETS: Mapping[str, Target] = {
         (
             *(f"messageservice/{name}.py" for name in ("access", "attributes", "findings", "screening")),
             "messageservice/lifecycle/progress.py",
-            "messageservice/oauth/issuers.py",
+            "messageservice/oauth/registrations.py",
             "messageservice/oauth/verifying.py",
         ),
         {

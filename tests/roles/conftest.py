@@ -10,7 +10,7 @@ import pytest
 import pytest_asyncio
 
 from samdrift.messageservice.incoming import inbox
-from samdrift.scheduling import inflight
+from samdrift.scheduling import dispatch
 from tests.roles.canaries import Canaries, hosted
 from tests.roles.stage import INTERVAL, Stage, staged
 from tests.vaults import server_folder
@@ -20,7 +20,7 @@ from tests.vaults import server_folder
 async def stage() -> AsyncIterator[Stage]:
     """A federation and two operators."""
     with server_folder() as folder, pytest.MonkeyPatch.context() as soon:
-        for module, pause in ((inbox, "_PAUSE"), (inflight, "_AFTER_FAILURE")):
+        for module, pause in ((inbox, "_PAUSE"), (dispatch, "_AFTER_FAILURE")):
             soon.setattr(module, pause, timedelta(seconds=INTERVAL))
         async with staged(folder) as everything:
             yield everything

@@ -16,7 +16,7 @@ from uuid import uuid4
 
 import psutil
 
-from samdrift.audit.chain import verify_chain
+from samdrift.audit.chain import LogVerification
 from samdrift.audit.events import AuditEvent
 from samdrift.contracts.messages import Direction, MessageStatus
 from samdrift.contracts.principals import Role
@@ -323,15 +323,14 @@ async def _broken_logs(member: Member) -> list[str]:
     found = []
     for role in Role:
         async with member.open(role) as vault:
-            head = vault.log_origin
+            known = LogVerification(vault.log_origin)
         while True:
             async with member.open(role) as vault:
-                entries = await vault.log(head.sequence, _LOG_PAGE)
-            verdict = verify_chain(entries, head)
-            head = verdict.head
+                entries = await vault.log(known.head.sequence, _LOG_PAGE)
+            verdict = known.take(entries)
             if not verdict.intact:
                 found.append(
-                    f"log: {verdict.reason} after {head.sequence} in {role} of {member.organisation}"
+                    f"log: {verdict.reason} after {known.head.sequence} in {role} of {member.organisation}"
                 )
             if not verdict.intact or len(entries) < _LOG_PAGE:
                 break

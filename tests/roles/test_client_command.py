@@ -14,7 +14,7 @@ import pytest_asyncio
 from samdrift.demo.cast import DemoOperator, DemoOrganisation
 from samdrift.demo.enrolment import write_client
 from samdrift.federation.directory import FunctionalAddress
-from samdrift.messageservice.oauth.issuers import OwnIssuers
+from samdrift.messageservice.oauth.registrations import OwnIssuers
 from samdrift.wire.identifiers import ParticipantIdentifier
 from tests.programs import requires
 from tests.roles.member import until

@@ -31,9 +31,9 @@ from samdrift.demo.cast import DemoOrganisation
 from samdrift.demo.enrolment import write_client
 from samdrift.installation import rolesettings
 from samdrift.installation.operator import vault_settings
+from samdrift.isolationcheck.calls import unnamed
 from samdrift.isolationcheck.canary import Planted, nonexistent, plant, remove, state
-from samdrift.isolationcheck.interface_c import unnamed
-from samdrift.messageservice.oauth.issuers import OwnIssuers
+from samdrift.messageservice.oauth.registrations import OwnIssuers
 from samdrift.vault.database.server import Database
 from tests.roles.canaries import FIRST, SECOND, Canaries
 from tests.secretfiles import secret_file

@@ -28,7 +28,7 @@ from samdrift.demo.enrolment import enrol
 from samdrift.federation.server import Failure, Service
 from samdrift.installation.operator import running
 from samdrift.messageservice.outgoing.compose import Attachment
-from samdrift.scheduling.inflight import Dispatcher
+from samdrift.scheduling.dispatch import Dispatcher
 from samdrift.vault.errors import VaultUnavailable
 from tests.roles.crashes import crashed
 from tests.roles.letters import DRAFT, letter

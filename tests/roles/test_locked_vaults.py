@@ -24,7 +24,7 @@ from samdrift.installation.control import control_folder
 from samdrift.installation.operator import running
 from samdrift.messageservice.incoming import inbox
 from samdrift.net.client import HttpClient
-from samdrift.scheduling import inflight
+from samdrift.scheduling import dispatch
 from samdrift.vault.errors import VaultLocked
 from samdrift.wire.identifiers import ParticipantIdentifier
 from tests.roles.member import AP, MT, Member
@@ -79,7 +79,7 @@ class Place:
 @pytest_asyncio.fixture(scope="module")
 async def place(stage: Stage) -> AsyncIterator[Place]:
     with server_folder() as folder, pytest.MonkeyPatch.context() as soon:
-        soon.setattr(inflight, "_AFTER_FAILURE", timedelta(seconds=0.5))
+        soon.setattr(dispatch, "_AFTER_FAILURE", timedelta(seconds=0.5))
         soon.setattr(inbox, "_PAUSE", timedelta(seconds=0.5))
         enrolled = await enrol(stage.federation, OPERATOR, folder)
         config = hasty(enrolled.config, MalwareConfig(None))

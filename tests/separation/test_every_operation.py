@@ -21,9 +21,10 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.x509.oid import NameOID
 
-from samdrift.audit.chain import link, verify_chain
+from samdrift.audit.chain import ChainHead, link, verify_chain
 from samdrift.audit.entries import Happening
 from samdrift.audit.events import AuditEvent
+from samdrift.audit.leaves import Frontier
 from samdrift.contracts.messages import Direction, MessageStatus, ReceiptState, WorkKind
 from samdrift.contracts.principals import Principal, PrincipalKind, Role
 from samdrift.contracts.transfer import TransferReason
@@ -276,8 +277,9 @@ async def log_origin(vault: Vault, victim: Victim) -> object:
     """One vault's chain does not begin where another's does."""
     assert verify_chain(await vault.log(), vault.log_origin).intact
     for schema in victim.schemas.values():
-        (theirs,) = victim.superuser.rows(f"SELECT previous FROM {schema}.log WHERE sequence = 1")
-        assert vault.log_origin.hash != theirs[0]
+        (theirs,) = victim.superuser.rows(f"SELECT content FROM {schema}.log WHERE sequence = 1")
+        assert b'"event":"log:tree:begun"' in theirs[0]
+        assert vault.log_origin.hash.hex().encode() not in theirs[0]
     return None
 
 
@@ -312,7 +314,20 @@ async def sweep(vault: Vault, victim: Victim) -> object:
 
 
 async def log_end(vault: Vault, victim: Victim) -> object:
-    return await is_(0, vault.log_end())
+    return await is_(1, vault.log_end())
+
+
+async def log_head(vault: Vault, victim: Victim) -> object:
+    """The root of one's own tree, of one leaf so far."""
+    (own,) = await vault.log()
+    assert own.leaf is not None
+    return await is_(ChainHead(1, own.leaf.hash, 1), vault.log_head())
+
+
+async def log_before(vault: Vault, victim: Victim) -> object:
+    (own,) = await vault.log()
+    assert own.leaf is not None
+    return await is_(Frontier(1, (own.leaf.hash,)), vault.log_before(2))
 
 
 async def submit(vault: AccessPointVault, victim: Victim) -> object:
@@ -747,7 +762,19 @@ async def was_removed(vault: Departure, victim: Victim) -> object:
 Opened = Vault | TransferDesk | Departure
 BOTH: dict[str, Case] = {
     case.__name__: case
-    for case in (log, find_log, find_former_log, log_origin, log_end, record, new_body, sweep, proving_key)
+    for case in (
+        log,
+        find_log,
+        find_former_log,
+        log_origin,
+        log_end,
+        log_head,
+        log_before,
+        record,
+        new_body,
+        sweep,
+        proving_key,
+    )
 }
 ARRIVING = BOTH | {case.__name__: case for case in (begin, known, store, store_log, finish, role)}
 KEEPING = BOTH | {case.__name__: case for case in (keep_record, release_record, records)}

@@ -67,7 +67,8 @@ CLEAR: dict[Column, str] = {
     ("bodies", "sha256"): "of an envelope, for its transfer; never of a message's content",
     ("log", "content"): "facts; a swapped entry breaks the chain",
     ("log", "previous"): "the chain",
-    ("log", "hash"): "the chain",
+    ("log", "hash"): "the chain, or the commitment to salt and facts",
+    ("log", "salt"): "of the commitment beside it",
     ("log_head", "hash"): "the chain",
     ("messages", "sender_mark"): "a keyed mark to search by",
     ("messages", "recipient_mark"): "a keyed mark to search by",
@@ -86,6 +87,7 @@ CLEAR: dict[Column, str] = {
         "content",
     ): "the log of a former supplier; a swapped entry breaks its chain",
     ("former_log", "previous"): "its chain",
+    ("former_log", "salt"): "of its commitment",
     ("former_log", "hash"): "its chain",
     ("arrivals", "manifest"): "a digest of what is brought from another supplier",
 }

@@ -21,7 +21,7 @@ from samdrift.contracts.clock import Clock
 from samdrift.contracts.principals import Purpose, Role
 from samdrift.contracts.transfer import TransferReason
 from samdrift.net.client import HttpClient, PeerUnreachable, post
-from samdrift.scheduling.inflight import InFlight
+from samdrift.scheduling.dispatch import InFlight
 from samdrift.scheduling.signals import Signals
 from samdrift.vault.accesspoint import AccessPointVault
 from samdrift.vault.bodies import BodyReader

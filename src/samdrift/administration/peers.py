@@ -167,14 +167,7 @@ def _refusal(breach: Breach, line: int) -> dict[str, Any]:
 
 def _evidence(breach: Breach) -> dict[str, Any]:
     """An entry as it is in its log, with what its hash is computed from."""
-    entry = breach.entry
-    return {
-        "log": breach.organisation or "operator",
-        "sequence": entry.sequence,
-        "content": entry.happening.content().decode(),
-        "previous": entry.previous.hex(),
-        "hash": entry.hash.hex(),
-    }
+    return {"log": breach.organisation or "operator", **breach.entry.document()}
 
 
 def _json(document: dict[str, Any], indent: int | None = None) -> bytes:
@@ -209,9 +202,9 @@ def _text(peer: PeerBreaches, reporter: Reporter, at: datetime, *, kept: bool) -
         lines += _listed(number, breach)
     lines += [
         f"Bevis: {EVIDENCE_FILE} har en rad per nekat meddelande, numrerade som ovan: posten i",
-        "händelseloggen med löpnummer, föregående hash och hash. Hashen är SHA-256 över föregående",
-        f"hash, löpnumret i 8 byte och innehållet. {DOCUMENT_FILE} har samma uppgifter",
-        "som denna text, för maskinell läsning.",
+        "händelseloggen med löpnummer och hash. Där det finns ett salt är hashen SHA-256 över salt och",
+        "innehåll, annars över föregående hash, löpnumret i 8 byte och innehållet.",
+        f"{DOCUMENT_FILE} har samma uppgifter som denna text, för maskinell läsning.",
     ]
     return "".join(f"{printable(line)}\n" for line in lines)
 

@@ -26,7 +26,7 @@ from samdrift.installation import rolesettings
 from samdrift.installation.services import shared_services
 from samdrift.keystore.interface import OPERATOR_KEYS
 from samdrift.keystore.keyfiles import KeyName
-from samdrift.messageservice.oauth.issuers import Routing, Share
+from samdrift.messageservice.oauth.registrations import Routing, Share
 from samdrift.net.addressbook import AddressBookClient, AddressBookUnavailable
 from samdrift.net.client import http_client
 from samdrift.net.trustfolder import TrustFolderError, read_policies

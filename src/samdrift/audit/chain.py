@@ -1,10 +1,12 @@
-"""The chain that makes tampering with a log show.
+"""A chain of hashes, and from some entry on a Merkle tree, by which tampering with a log shows.
 
-Each entry's hash covers the hash before it, its number and its content. Whoever
-remembers one hash can tell later that nothing up to it was changed, left out or
-put in between. The first hash names the log, so that one log cannot be shown
-in place of another. The database computes the same hashes when it appends
-(``vault/sql``), so that a writer cannot choose them.
+In the chain each entry's hash covers the hash before it, its number and its
+content. Whoever remembers one hash can tell later that nothing up to it was
+changed, left out or put in between. The first hash names the log, so that one
+log cannot be shown in place of another. Entries of the second form are leaves of
+a tree (:mod:`samdrift.audit.leaves`), the first of which names the head of the
+chain. Numbers go on from one form to the other. The database computes the same
+hashes when it appends (``vault/sql``), so that a writer cannot choose them.
 """
 
 from __future__ import annotations
@@ -15,24 +17,31 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from samdrift.audit.entries import LogEntry
+from samdrift.audit.events import AuditEvent
+from samdrift.audit.leaves import Frontier, Leaf, commitment
 
 
 @dataclass(frozen=True, slots=True)
 class ChainHead:
-    """The last place of a chain: the number of its last entry (0 when empty) and the hash there."""
+    """The last place of a log: the number of its last entry (0 when empty) and the hash there.
+
+    The hash of the last entry in the chain; the root of the tree, once there is one.
+    """
 
     sequence: int
     hash: bytes
+    size: int = 0
+    """The number of leaves in the tree; 0 in the chain."""
 
 
 class ChainReason(StrEnum):
-    """Whether a chain holds, and if not, how the first bad entry shows it."""
+    """Whether a log holds, and if not, how the first bad entry shows it."""
 
     INTACT = "intact"
     GAP = "gap"
     """Numbers do not follow each other: something is missing, doubled or out of order."""
     CUT = "cut"
-    """An entry does not continue the hash before it."""
+    """An entry does not continue what is before it."""
     ALTERED = "altered"
     """An entry's content does not give its hash."""
 
@@ -59,22 +68,64 @@ def link(previous: bytes, sequence: int, content: bytes) -> bytes:
     return hashlib.sha256(previous + sequence.to_bytes(8) + content).digest()
 
 
-def verify_chain(entries: Iterable[LogEntry], start: ChainHead) -> ChainVerdict:
+class LogVerification:
+    """Verifies a log piece after piece, from a head in the chain or from the origin.
+
+    What was disposed of is given as bare leaves. A log of the second form is verified from its
+    first leaf on, or from ``tree``, the frontier of what is before ``start``.
+    """
+
+    def __init__(self, start: ChainHead, tree: Frontier | None = None) -> None:
+        self._chain = start
+        self._sequence = start.sequence
+        self.tree = tree
+
+    @property
+    def head(self) -> ChainHead:
+        """The last place up to which the log holds."""
+        return self._chain if self.tree is None else ChainHead(self._sequence, self.tree.root, self.tree.size)
+
+    def take(self, entries: Iterable[LogEntry | Leaf]) -> ChainVerdict:
+        """Return whether ``entries`` go on without a break; after a break nothing more may be taken."""
+        for entry in entries:
+            reason = self._take(entry)
+            if reason is not ChainReason.INTACT:
+                return ChainVerdict(reason, self.head)
+        return ChainVerdict(ChainReason.INTACT, self.head)
+
+    def _take(self, entry: LogEntry | Leaf) -> ChainReason:
+        if entry.sequence != self._sequence + 1:
+            return ChainReason.GAP
+        leaf = entry if isinstance(entry, Leaf) else entry.leaf
+        reason = self._link(entry) if leaf is None else self._grow(entry, leaf)
+        if reason is ChainReason.INTACT:
+            self._sequence = entry.sequence
+        return reason
+
+    def _link(self, entry: LogEntry | Leaf) -> ChainReason:
+        """Go on with the chain."""
+        if isinstance(entry, Leaf) or self.tree is not None or entry.previous != self._chain.hash:
+            return ChainReason.CUT
+        if link(entry.previous, entry.sequence, entry.happening.content()) != entry.hash:
+            return ChainReason.ALTERED
+        self._chain = ChainHead(entry.sequence, entry.hash)
+        return ChainReason.INTACT
+
+    def _grow(self, entry: LogEntry | Leaf, leaf: Leaf) -> ChainReason:
+        """Go on with the tree, or begin it."""
+        if self.tree is None and not self._begins_tree(entry):
+            return ChainReason.CUT
+        if isinstance(entry, LogEntry) and commitment(entry.salt, entry.happening.content()) != entry.hash:
+            return ChainReason.ALTERED
+        self.tree = (self.tree or Frontier()).append(leaf.hash)
+        return ChainReason.INTACT
+
+    def _begins_tree(self, entry: LogEntry | Leaf) -> bool:
+        """Return whether an entry is of the kind that the first leaf has, and names the chain before it."""
+        named = {"entries": str(self._chain.sequence), "head": self._chain.hash.hex()}
+        return isinstance(entry, LogEntry) and entry.event == AuditEvent.LOG_TREE_BEGUN and entry.ids == named
+
+
+def verify_chain(entries: Iterable[LogEntry | Leaf], start: ChainHead) -> ChainVerdict:
     """Return whether ``entries`` continue a log from ``start`` without a break."""
-    head = start
-    for entry in entries:
-        reason = _judge(entry, head)
-        if reason is not ChainReason.INTACT:
-            return ChainVerdict(reason, head)
-        head = ChainHead(entry.sequence, entry.hash)
-    return ChainVerdict(ChainReason.INTACT, head)
-
-
-def _judge(entry: LogEntry, head: ChainHead) -> ChainReason:
-    if entry.sequence != head.sequence + 1:
-        return ChainReason.GAP
-    if entry.previous != head.hash:
-        return ChainReason.CUT
-    if link(entry.previous, entry.sequence, entry.happening.content()) != entry.hash:
-        return ChainReason.ALTERED
-    return ChainReason.INTACT
+    return LogVerification(start).take(entries)

@@ -1,4 +1,4 @@
-"""One entry of a log, and the bytes that stand for it in the chain."""
+"""One entry of a log, and the bytes that its hash is over."""
 
 from __future__ import annotations
 
@@ -6,11 +6,15 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
+
+from samdrift.audit.leaves import Leaf
 
 TRACED = frozenset({"message", "envelope", "as4", "conversation", "transfer", "receipt", "item"})
 """Names of facts that an entry can be found by."""
 
 _LONGEST_FACT = 1000
+_NUMBERS = 1 << 63
 _CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
@@ -63,7 +67,11 @@ class Happening:
 
 @dataclass(frozen=True, slots=True)
 class LogEntry:
-    """A log entry: what happened, who did it and why, and its place in the chain."""
+    """A log entry: what happened, who did it and why, and its place in the log.
+
+    In the first form ``previous`` and ``hash`` link the chain. In the second ``hash`` is the
+    commitment to the facts with their ``salt``, and ``previous`` is empty.
+    """
 
     sequence: int
     at: datetime
@@ -73,9 +81,20 @@ class LogEntry:
     ids: Mapping[str, str]
     previous: bytes
     hash: bytes
+    retention: int | None = None
+    """The retention class; ``None`` in the first form."""
+    salt: bytes = b""
 
     @classmethod
-    def placed(cls, happening: Happening, sequence: int, previous: bytes, digest: bytes) -> LogEntry:
+    def placed(
+        cls,
+        happening: Happening,
+        sequence: int,
+        previous: bytes,
+        digest: bytes,
+        retention: int | None = None,
+        salt: bytes | None = None,
+    ) -> LogEntry:
         """``happening`` at its place in a log."""
         return cls(
             sequence=sequence,
@@ -86,7 +105,44 @@ class LogEntry:
             ids=happening.ids,
             previous=previous,
             hash=digest,
+            retention=retention,
+            salt=salt or b"",
         )
+
+    @property
+    def leaf(self) -> Leaf | None:
+        """The entry of the tree; ``None`` in the first form."""
+        return None if self.retention is None else Leaf(self.sequence, self.retention, self.hash)
+
+    def document(self) -> dict[str, object]:
+        """The entry as a line of JSON: what its hash is over, in hex but for the content."""
+        placed: dict[str, object] = {
+            "sequence": self.sequence,
+            "content": self.happening.content().decode(),
+            "previous": self.previous.hex(),
+            "hash": self.hash.hex(),
+        }
+        if self.retention is not None:
+            placed |= {"retention": self.retention, "salt": self.salt.hex()}
+        return placed
+
+    @classmethod
+    def read(cls, document: Mapping[str, Any]) -> LogEntry:
+        """The inverse of :meth:`document`, not verified; :class:`ValueError` when it is not such a line."""
+        try:
+            sequence, retention = document["sequence"], document.get("retention")
+            content, salt = document["content"].encode(), document.get("salt") or ""
+            previous, digest = bytes.fromhex(document["previous"]), bytes.fromhex(document["hash"])
+            if retention is not None:
+                Leaf.read(document)
+            elif type(sequence) is not int or not 0 < sequence < _NUMBERS:
+                raise ValueError
+            happening = Happening.parse(content)
+            if happening.content() != content:
+                raise ValueError
+            return cls.placed(happening, sequence, previous, digest, retention, bytes.fromhex(salt))
+        except (KeyError, TypeError, AttributeError, ValueError):
+            raise ValueError("not an entry of a log") from None
 
     @property
     def happening(self) -> Happening:

@@ -7,11 +7,32 @@ that writes it.
 
 from __future__ import annotations
 
-from enum import StrEnum
+from enum import IntEnum, StrEnum
+
+
+class Retention(IntEnum):
+    """Classes of entries by how long their facts are kept; a number never gets another meaning.
+
+    The database gives an entry its class, by the same rule (``vault/sql/salted-log-1.sql``).
+    """
+
+    LOG = 0
+    """About the log itself: never disposed of."""
+    TRANSFER = 1
+    """The way of a message or receipt."""
+    READING = 2
+    """A sight of a message's content."""
+    ACCESS = 3
+    """A vault was opened or denied, an access token issued or refused."""
+    ADMINISTRATION = 4
+    """Decisions of people, and all that is not known."""
 
 
 class AuditEvent(StrEnum):
     """An event in an organisation's log or in the operator's."""
+
+    LOG_TREE_BEGUN = "log:tree:begun"
+    """From here on entries are leaves of a tree; names the head of the chain before it."""
 
     VAULT_OPENING_GRANTED = "vault:opening:granted"
     VAULT_OPENING_DENIED = "vault:opening:denied"
@@ -119,6 +140,23 @@ class AuditEvent(StrEnum):
     MT_TOKEN_REFUSED = "mt:token:refused"  # noqa: S105
     MT_CLIENT_DENIED = "mt:client:denied"
     """A message client asked for what is not there for it, or may not do what it asked."""
+
+    @property
+    def retention(self) -> Retention:
+        """The class of its entries."""
+        source, subject, _ = (*self.value.split(":"), "", "")[:3]
+        if source == "log":
+            return Retention.LOG
+        if self is AuditEvent.MT_MESSAGE_READ:
+            return Retention.READING
+        return _CLASSES.get(f"{source}:{subject}", Retention.ADMINISTRATION)
+
+
+_CLASSES = {
+    **dict.fromkeys(("ap:transfer", "ap:envelope", "mt:message", "mt:receipt"), Retention.TRANSFER),
+    **dict.fromkeys(("mt:malware", "mt:sender"), Retention.TRANSFER),
+    **dict.fromkeys(("vault:opening", "mt:token", "mt:client"), Retention.ACCESS),
+}
 
 
 STEPS = frozenset(

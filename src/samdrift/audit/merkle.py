@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
+from itertools import islice
 from typing import Self
 
 from samdrift.audit.reading import MAX_NUMBER, Malformed
@@ -22,6 +23,8 @@ EMPTY_ROOT = hashlib.sha256(b"").digest()
 """The root of a tree without entries (RFC 9162 2.1.1)."""
 MAX_PROOF = 63
 """Most hashes of a proof (tlog-witness)."""
+
+_RUN = 256
 
 Nodes = Callable[[int, int], bytes]
 """Finds the hash of a complete subtree by level and index."""
@@ -46,17 +49,29 @@ class Frontier:
 
     def append(self, leaf: bytes) -> None:
         """Add an entry by its leaf hash."""
-        size, edge = self.size, self._edge
-        while size & 1:
-            leaf = hashlib.sha256(b"\x01" + edge.pop() + leaf).digest()
-            size >>= 1
-        edge.append(leaf)
-        self.size += 1
+        self._add(leaf, 0)
 
     def extend(self, leaves: Iterable[bytes]) -> None:
-        """Add entries by their leaf hashes."""
-        for leaf in leaves:
-            self.append(leaf)
+        """Add entries by their leaf hashes, whole subtrees at a time, which costs less."""
+        rest = iter(leaves)
+        while run := list(islice(rest, _RUN - self.size % _RUN)):
+            if len(run) == _RUN:
+                while len(run) > 1:
+                    pairs = zip(run[::2], run[1::2], strict=True)
+                    run = [hashlib.sha256(b"\x01" + left + right).digest() for left, right in pairs]
+                self._add(run[0], _RUN.bit_length() - 1)
+            else:
+                for leaf in run:
+                    self._add(leaf, 0)
+
+    def _add(self, subtree: bytes, level: int) -> None:
+        """Add a complete subtree of 2**level entries, to a size that is a multiple of that."""
+        size, edge = self.size >> level, self._edge
+        while size & 1:
+            subtree = node_hash(edge.pop(), subtree)
+            size >>= 1
+        edge.append(subtree)
+        self.size += 1 << level
 
     def root(self) -> bytes:
         """Return the root of the tree as it is now."""

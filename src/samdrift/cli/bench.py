@@ -19,14 +19,16 @@ _CHECKOUT = Path(__file__).parents[3]
 _SOAK = "soak"
 _ORGANISATIONS = "organisations"
 _EXCHANGES = 1000
-_BENCHES = ("wire", "exchange", "large", _ORGANISATIONS, "isolation", "neighbour", "layout", _SOAK)
+_BENCHES = ("wire", "exchange", "large", _ORGANISATIONS, "isolation", "neighbour", "layout", "log", _SOAK)
 
 
 @app.command()
 def bench(
     name: Annotated[
         str,
-        typer.Argument(help="wire, exchange, large, organisations, isolation, neighbour, layout or soak."),
+        typer.Argument(
+            help="wire, exchange, large, organisations, isolation, neighbour, layout, log or soak."
+        ),
     ],
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")] = False,
     exchanges: Annotated[

@@ -36,7 +36,7 @@ from samdrift.federation.shapes import Use
 from samdrift.keystore.interface import OPERATOR_KEYS, KeyStore
 from samdrift.keystore.keyfiles import KeyName
 from samdrift.keystore.settings import TokenSettings
-from samdrift.messageservice.oauth.issuers import OwnIssuers
+from samdrift.messageservice.oauth.registrations import OwnIssuers
 from samdrift.net.server import listening_socket
 from samdrift.vault.openkeys import open_keys
 from samdrift.vault.provision import Provisioner

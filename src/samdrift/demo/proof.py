@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Sequence
 
-from samdrift.audit.chain import ChainHead, verify_chain
+from samdrift.audit.chain import LogVerification
 from samdrift.audit.events import AuditEvent
 from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
 from samdrift.demo.scenario import DemoFailed, Exchange, Party
@@ -78,16 +78,13 @@ async def _access_point_is_empty(party: Party) -> None:
 
 
 async def _chain_holds(party: Party, role: Role) -> None:
-    head: ChainHead | None = None
+    known: LogVerification | None = None
     while True:
         async with party.operator.gate.open(_PROVER, party.organisation, role, Purpose.TRACE) as vault:
-            entries = await vault.log(head.sequence if head else 0, _PAGE)
-        if not entries:
-            return
-        start = head or ChainHead(entries[0].sequence - 1, entries[0].previous)
-        verdict = verify_chain(entries, start)
+            known = known or LogVerification(vault.log_origin)
+            entries = await vault.log(known.head.sequence, _PAGE)
+        verdict = known.take(entries)
         if not verdict.intact:
             raise DemoFailed(f"the log of {party.organisation.value} is broken: {verdict.reason}")
-        head = verdict.head
         if len(entries) < _PAGE:
             return

@@ -158,17 +158,23 @@ class _Writing:
 
     async def _log(self, vault: Vault, role: Role) -> None:
         """Note the end of the log and, when that is asked for, add every entry from the message up to it."""
-        end = await vault.log_end()
-        last = await vault.log(end - 1, 1)
+        head = await vault.log_head()
         self._logs[role.value] = {
             "origin": vault.log_origin.hash.hex(),
-            "entries": end,
-            "head": last[0].hash.hex() if last else vault.log_origin.hash.hex(),
+            "entries": head.sequence,
+            "head": head.hash.hex(),
+            "size": head.size,
         }
         own = [one.entry.sequence for one in self._found if one.role is role and not one.former]
-        number, after = 0, min(own, default=end + 1) - 1
-        while self._order.section and after < end:
-            page = await vault.log(after, min(_PAGE, end - after))
+        if not self._order.section or not own:
+            return
+        number, after = 0, min(own) - 1
+        tree = await vault.log_before(after + 1)
+        if tree is not None:
+            known = {"size": tree.size, "peaks": [peak.hex() for peak in tree.peaks]}
+            await self._add(verifying.before_file(role), json.dumps(known).encode())
+        while after < head.sequence:
+            page = await vault.log(after, min(_PAGE, head.sequence - after))
             number, after = number + 1, page[-1].sequence
             await self._add(verifying.section_file(role, number), _lines(page, ordered=True))
 
@@ -207,16 +213,6 @@ def _lines(entries: Iterable[LogEntry], *, ordered: bool) -> bytes:
     """Entries as JSON lines, in the order of their log."""
     said = entries if ordered else sorted(entries, key=lambda entry: entry.sequence)
     return b"".join(
-        json.dumps(
-            {
-                "sequence": entry.sequence,
-                "content": entry.happening.content().decode(),
-                "previous": entry.previous.hex(),
-                "hash": entry.hash.hex(),
-            },
-            ensure_ascii=False,
-            separators=(",", ":"),
-        ).encode()
-        + b"\n"
+        json.dumps(entry.document(), ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
         for entry in said
     )

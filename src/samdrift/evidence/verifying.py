@@ -21,9 +21,10 @@ from samdrift.attestation.archive import ArchiveReader
 from samdrift.attestation.errors import MoveError
 from samdrift.attestation.signatures import holds, read_object, time_of
 from samdrift.attestation.trustfolder import TrustFolder
-from samdrift.audit.chain import link
-from samdrift.audit.entries import Happening
+from samdrift.audit.chain import ChainHead, LogVerification, link
+from samdrift.audit.entries import LogEntry
 from samdrift.audit.events import AuditEvent
+from samdrift.audit.leaves import Frontier, commitment
 from samdrift.contracts.principals import Role
 from samdrift.vault.records import Digest
 from samdrift.wire import receipt as receipts
@@ -33,11 +34,11 @@ from samdrift.wire.errors import WireError
 from samdrift.wire.wssec import verify as verify_soap
 
 FORMAT = "samdrift evidence"
-VERSION = 3
+VERSION = 4
 """Since 2 a message receipt is named after the entry that speaks of it, and there are digests; since 3
-the certificates of peers that entries name.
+the certificates of peers that entries name; since 4 entries may be leaves of a tree.
 """
-KNOWN = (1, 2, VERSION)
+KNOWN = (1, 2, 3, VERSION)
 STATEMENT_FILE = "evidence.json"
 SIGNATURE_FILE = "evidence.json.sig"
 SIGNER_FILE = "certificate.pem"
@@ -83,6 +84,11 @@ def log_file(role: Role, *, former: bool) -> str:
     return f"log/{role.value}{'-former' if former else ''}.jsonl"
 
 
+def before_file(role: Role) -> str:
+    """The tree before the section, where that begins in it: its size and the roots of its full subtrees."""
+    return f"section/{role.value}-before.json"
+
+
 def section_file(role: Role, number: int) -> str:
     """All entries from the first one about the message up to the last of the log, page by page."""
     return f"section/{role.value}-{number:06}.jsonl"
@@ -97,8 +103,6 @@ def role_of(name: str) -> Role:
 _MOST = 64 << 20
 _WITH_CERTIFICATES = 3
 """The version of evidence since which it has the certificates of peers."""
-_NUMBERS = 1 << 63
-"""More than a log has entries."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,14 +135,17 @@ class _Said:
 
     digests: dict[str, str] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
-    entries: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    entries: dict[str, list[LogEntry]] = field(default_factory=dict)
     """Entries of each file ``log/``."""
     sections: dict[str, list[tuple[int, str]]] = field(default_factory=dict)
     """Numbers and hashes of a role's section."""
-    ends: dict[str, tuple[int, bytes]] = field(default_factory=dict)
+    before: dict[str, Frontier] = field(default_factory=dict)
+    """The tree before a role's section."""
+    known: dict[str, LogVerification] = field(default_factory=dict)
+    """Verifications of each role's section."""
     kept: dict[str, str] = field(default_factory=dict)
     """The digest of each commitment, SHA-256 in hex."""
-    about: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    about: dict[str, list[LogEntry]] = field(default_factory=dict)
     """Entries of each role's section."""
     receipts: dict[str, tuple[str, str]] = field(default_factory=dict)
     """The subject of each receipt file: the name that entries have for such ids, and the id."""
@@ -225,6 +232,8 @@ def _look(said: _Said, name: str, data: bytes) -> None:
         if folder == "log":
             said.entries[name] = [_entry(line) for line in data.splitlines()]
             said.findings.append(Finding(name, True, f"{len(said.entries[name])} entries match their hashes"))
+        elif folder == "section" and name == before_file(role := role_of(name)):
+            said.before[role.value] = _tree(data)
         elif folder == "section":
             _take_section(said, name, data)
         elif folder == TRANSPORT_RECEIPTS:
@@ -245,22 +254,32 @@ def _look(said: _Said, name: str, data: bytes) -> None:
         said.findings.append(Finding(name, False, why))
 
 
-def _entry(line: bytes) -> dict[str, Any]:
+def _entry(line: bytes) -> LogEntry:
     """An entry that matches its hash; :class:`ValueError` when it does not."""
     try:
-        entry = json.loads(line)
+        entry = LogEntry.read(json.loads(line))
     except RecursionError:
         raise ValueError("an entry is no JSON") from None
-    content, previous = str(entry["content"]).encode(), bytes.fromhex(entry["previous"])
-    number = entry["sequence"]
-    if (
-        type(number) is not int
-        or not 0 < number < _NUMBERS
-        or link(previous, number, content).hex() != entry["hash"]
-    ):
+    content = entry.happening.content()
+    if entry.leaf is None:
+        given = link(entry.previous, entry.sequence, content)
+    else:
+        given = commitment(entry.salt, content)
+    if given != entry.hash:
         raise ValueError("an entry does not match its hash")
-    entry["happening"] = Happening.parse(content)
-    return dict(entry)
+    return entry
+
+
+def _tree(data: bytes) -> Frontier:
+    """A tree before a section; :class:`ValueError` when it is none."""
+    try:
+        document = json.loads(data)
+        size, peaks = document["size"], tuple(map(bytes.fromhex, document["peaks"]))
+    except RecursionError:
+        raise ValueError("a tree is not JSON") from None
+    if type(size) is not int or size <= 0 or len(peaks) != size.bit_count() or {*map(len, peaks)} != {32}:
+        raise ValueError("a tree does not have the size that it says")
+    return Frontier(size, peaks)
 
 
 def _kept(line: bytes) -> tuple[str, str]:
@@ -288,13 +307,20 @@ def _take_section(said: _Said, name: str, data: bytes) -> None:
     role = role_of(name).value
     for line in data.splitlines():
         entry = _entry(line)
-        last = said.ends.get(role)
-        if last is not None and (entry["sequence"], entry["previous"]) != (last[0] + 1, last[1].hex()):
-            raise ValueError(f"the chain is broken after entry {last[0]}")
-        said.ends[role] = entry["sequence"], bytes.fromhex(entry["hash"])
-        said.sections.setdefault(role, []).append((entry["sequence"], entry["hash"]))
-        if {"message", "envelope"} & entry["happening"].ids.keys():
+        if role not in said.known:
+            start = ChainHead(entry.sequence - 1, _before(entry))
+            said.known[role] = LogVerification(start, said.before.get(role))
+        known = said.known[role]
+        if not known.take([entry]).intact:
+            raise ValueError(f"the chain is broken after entry {known.head.sequence}")
+        said.sections.setdefault(role, []).append((entry.sequence, entry.hash.hex()))
+        if {"message", "envelope"} & entry.ids.keys():
             said.about.setdefault(role, []).append(entry)
+
+
+def _before(entry: LogEntry) -> bytes:
+    """The hash of the chain before the first entry of a section, as that names it."""
+    return entry.previous if entry.leaf is None else bytes.fromhex(entry.ids.get("head", ""))
 
 
 def _transport_receipt(said: _Said, name: str, data: bytes) -> Finding:
@@ -321,13 +347,13 @@ def _content_type(data: bytes) -> str | None:
 
 def _names(said: _Said, message: str) -> set[str | None]:
     """The message, and the envelopes that entries name together with it: those of its receipts."""
-    everything = [entry["happening"].ids for log in said.entries.values() for entry in log]
+    everything = [entry.ids for log in said.entries.values() for entry in log]
     envelopes = {ids["envelope"] for ids in everything if ids.get("message") == message and "envelope" in ids}
     return {message, *envelopes}
 
 
-def _of(entry: dict[str, Any], names: set[str | None]) -> bool:
-    ids = entry["happening"].ids
+def _of(entry: LogEntry, names: set[str | None]) -> bool:
+    ids = entry.ids
     return bool({ids.get("message"), ids.get("envelope")} & names)
 
 
@@ -338,8 +364,12 @@ def _about(said: _Said, name: str, message: str) -> Iterator[Finding]:
     yield Finding(f"{name} is about the message", own, "each entry names it or its receipt")
     if "former" not in name:
         order = all(
-            after["sequence"] > before["sequence"]
-            and (after["previous"] == before["hash"] or after["sequence"] > before["sequence"] + 1)
+            after.sequence > before.sequence
+            and (
+                after.leaf is not None
+                or after.previous == before.hash
+                or after.sequence > before.sequence + 1
+            )
             for before, after in pairwise(entries)
         )
         yield Finding(f"{name} is in order", order, "numbers rise, and neighbours are linked")
@@ -347,7 +377,7 @@ def _about(said: _Said, name: str, message: str) -> Iterator[Finding]:
 
 def _receipts(said: _Said, message: str) -> Iterator[Finding]:
     """Receipts are for the message, or for an AS4 message that the entries about it name."""
-    entries = [entry["happening"].ids for log in said.entries.values() for entry in log]
+    entries = [entry.ids for log in said.entries.values() for entry in log]
     named = {ids["as4"] for ids in entries if "as4" in ids}
     for name, (kind, identifier) in said.receipts.items():
         own = identifier == message if kind == "message" else identifier in named
@@ -362,10 +392,10 @@ def _missing_receipts(said: _Said, version: int) -> Iterator[Finding]:
         spoken = [(name, entry) for name, entry in spoken if not name.endswith(".xml")]
     for name, entry in spoken:
         if name not in said.digests:
-            why = f"entry {entry['sequence']} speaks of a receipt that is not in the evidence"
+            why = f"entry {entry.sequence} speaks of a receipt that is not in the evidence"
             yield Finding(name, False, why)
             continue
-        commitment = entry["happening"].ids.get("receipt_commitment")
+        commitment = entry.ids.get("receipt_commitment")
         if commitment is not None:
             same = said.kept.get(commitment) == said.digests[name]
             yield Finding(
@@ -373,27 +403,26 @@ def _missing_receipts(said: _Said, version: int) -> Iterator[Finding]:
             )
 
 
-def _missing_unnamed(said: _Said, spoken: list[tuple[str, dict[str, Any]]]) -> Iterator[Finding]:
+def _missing_unnamed(said: _Said, spoken: list[tuple[str, LogEntry]]) -> Iterator[Finding]:
     """Before version 2 no file of a message receipt told which entry it belongs to: they are counted."""
-    named = {entry["happening"].ids["envelope"] for _, entry in spoken}
+    named = {entry.ids["envelope"] for _, entry in spoken}
     there = sum(kind == "message" for kind, _ in said.receipts.values())
     if there < len(named):
         why = f"entries speak of {len(named)}, the evidence has {there}"
         yield Finding(MESSAGE_RECEIPTS, False, why)
 
 
-def _receipt_of(entry: dict[str, Any]) -> str | None:
-    happening = entry["happening"]
-    return receipt_file(happening.event, happening.ids, bytes.fromhex(entry["hash"]))
+def _receipt_of(entry: LogEntry) -> str | None:
+    return receipt_file(entry.event, entry.ids, entry.hash)
 
 
 def _named_certificates(said: _Said, version: int) -> Iterator[Finding]:
     """Each certificate that is kept with an entry is in the evidence, and there is none besides."""
     named = {
-        certificate_file(sha256): entry["sequence"]
+        certificate_file(sha256): entry.sequence
         for log in said.entries.values()
         for entry in log
-        if (sha256 := named_certificate(entry["happening"].ids)) is not None
+        if (sha256 := named_certificate(entry.ids)) is not None
     }
     if version >= _WITH_CERTIFICATES:
         for name in named.keys() - said.digests.keys():
@@ -410,7 +439,7 @@ def _committed(said: _Said) -> Iterator[Finding]:
     for name, log in said.entries.items():
         for entry in log:
             for what in COMMITTED:
-                commitment = entry["happening"].ids.get(f"{what}_commitment")
+                commitment = entry.ids.get(f"{what}_commitment")
                 if commitment is None:
                     continue
                 named.add(commitment)
@@ -418,7 +447,7 @@ def _committed(said: _Said) -> Iterator[Finding]:
                 why = (
                     f"SHA-256 {digest}" if digest else "the entry commits to one that is not in the evidence"
                 )
-                where = f"digest of the {what}, entry {entry['sequence']} of {name}"
+                where = f"digest of the {what}, entry {entry.sequence} of {name}"
                 yield Finding(where, digest is not None, why)
     if not said.kept.keys() <= named:
         yield Finding(DIGESTS_FILE, False, "has digests that no entry commits to")
@@ -427,13 +456,14 @@ def _committed(said: _Said) -> Iterator[Finding]:
 def _section(said: _Said, role: str, logs: dict[str, Any], message: str) -> Iterator[Finding]:
     """The section leads from the first entry about the message to the head that was signed."""
     log, section = logs.get(role), dict(said.sections[role])
-    number, head = said.ends[role]
-    ends = isinstance(log, dict) and (log.get("entries"), log.get("head")) == (number, head.hex())
+    head = said.known[role].head
+    signed = (log.get("entries"), log.get("head"), log.get("size", 0)) if isinstance(log, dict) else None
+    ends = signed == (head.sequence, head.hash.hex(), head.size)
     yield Finding(f"section of {role}", ends, f"{len(section)} entries without a break, to the signed head")
     about = said.entries.get(f"log/{role}.jsonl", [])
-    inside = all(section.get(entry["sequence"]) == entry["hash"] for entry in about)
+    inside = all(section.get(entry.sequence) == entry.hash.hex() for entry in about)
     yield Finding(f"log/{role}.jsonl in the section", inside, "each entry stands there")
-    names, told = _names(said, message), {entry["hash"] for entry in about}
-    left_out = [one for one in said.about.get(role, ()) if _of(one, names) and one["hash"] not in told]
-    first = f"entry {left_out[0]['sequence']} is about the message and is not there" if left_out else ""
+    names, told = _names(said, message), {entry.hash for entry in about}
+    left_out = [one for one in said.about.get(role, ()) if _of(one, names) and one.hash not in told]
+    first = f"entry {left_out[0].sequence} is about the message and is not there" if left_out else ""
     yield Finding(f"log/{role}.jsonl is all of it", not left_out, first or "no entry was left out")

@@ -14,9 +14,9 @@ from samdrift.config.roles import MessageServiceConfig
 from samdrift.installation import rolesettings
 from samdrift.installation.messageclients import check_routing, registered
 from samdrift.messageservice.oauth.endpoint import AuthorizationServer
-from samdrift.messageservice.oauth.issuers import OwnIssuers
 from samdrift.messageservice.oauth.issuing import TokenIssuing
 from samdrift.messageservice.oauth.keyring import Keyring
+from samdrift.messageservice.oauth.registrations import OwnIssuers
 from samdrift.messageservice.oauth.verifying import TokenVerifying
 from samdrift.net.client import HttpClient, http_client
 from samdrift.net.clock import system_clock

@@ -10,7 +10,7 @@ from pathlib import Path
 from samdrift.config.model import Config, Environment, MessageClientConfig, OrganisationConfig
 from samdrift.config.reader import load
 from samdrift.config.toml import ConfigError
-from samdrift.messageservice.oauth.issuers import MessageClient, OrganisationClients, Registrations
+from samdrift.messageservice.oauth.registrations import MessageClient, OrganisationClients, Registrations
 from samdrift.net.following import Followed, file_state
 from samdrift.net.issuers import ExternalIssuer, KeysAt
 from samdrift.wire.jose.keys import PublicKeys

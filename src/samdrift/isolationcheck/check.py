@@ -29,7 +29,7 @@ from samdrift.isolationcheck.interface_d import Door, over_interface_d
 from samdrift.isolationcheck.ledger import Ledger
 from samdrift.keystore.interface import OPERATOR_KEYS, KeyStore
 from samdrift.keystore.keyfiles import KeyName, KeyStoreError
-from samdrift.messageservice.oauth.issuers import OwnIssuers
+from samdrift.messageservice.oauth.registrations import OwnIssuers
 from samdrift.net.client import http_client
 from samdrift.net.tls import client_tls
 from samdrift.vault.bodies import BodyReader

@@ -268,7 +268,7 @@ class SoftwareKeyStore(KeyChoice):
     def renew_token_keys(self, vault: str, today: date) -> None:
         """Make and remove keys that access tokens are signed with, as far as that is due."""
         folder = vaultfolder.current(self._vault_folder(vault))
-        if folder is None or vaultfiles.due(folder, today):
+        if folder is None or vaultfiles.token_keys_due(folder, today):
             with self._writing(vault) as files:
                 files.renew_token_keys(today)
 

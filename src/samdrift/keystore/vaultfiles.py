@@ -53,13 +53,13 @@ def token_keys(folder: Path, wrapping: bytes) -> tuple[SoftwareTokenKey, ...]:
     return tuple(key for key in read if key is not None)
 
 
-def due(folder: Path, today: date) -> bool:
-    """Return whether :func:`renew` has anything to do."""
+def token_keys_due(folder: Path, today: date) -> bool:
+    """Return whether :meth:`VaultFiles.renew_token_keys` has anything to do."""
     made = _made(folder)
     return not made or today - made[0] >= _RENEW_AFTER or (len(made) > 1 and today - made[0] >= _STAYS)
 
 
-def renew(folder: Path, wrapping: bytes, today: date) -> None:
+def _renew_token_keys(folder: Path, wrapping: bytes, today: date) -> None:
     """Make a key where there is none or the newest is too old, and remove those that nobody needs any more.
 
     Two processes that make one on the same day have the same one.
@@ -232,7 +232,7 @@ class VaultFiles:
 
     def renew_token_keys(self, today: date) -> None:
         """Make and remove keys that access tokens are signed with, as far as that is due."""
-        renew(self.folder, derive(self._secret, _TOKEN_KEYS), today)
+        _renew_token_keys(self.folder, derive(self._secret, _TOKEN_KEYS), today)
 
     def wrap_anew(self, other: VaultFiles) -> None:
         """Write everything that is here in the new folder ``other``, under its secret."""

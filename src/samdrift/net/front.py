@@ -14,7 +14,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from samdrift.net.forwarding import Away, Begun, BrokenOff, Forwarder
-from samdrift.wire.as4.identify import AddresseeReader
+from samdrift.wire.as4.usermessage import AddresseeReader
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 Later = Callable[[Scope], Awaitable[Response]]

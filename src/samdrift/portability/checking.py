@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -11,15 +12,18 @@ import pyrage
 
 from samdrift.attestation.archive import damaged
 from samdrift.attestation.errors import MoveError, MoveFault
-from samdrift.audit.chain import ChainHead, link, origin
-from samdrift.audit.entries import Happening
+from samdrift.audit.chain import ChainHead, LogVerification, origin
+from samdrift.audit.entries import LogEntry
+from samdrift.audit.leaves import Leaf
 from samdrift.portability import layout
 from samdrift.portability.agefile import decrypting
 from samdrift.portability.manifest import Manifest
 from samdrift.portability.reading import Statement, walk
 from samdrift.vault.portability import parts
-from samdrift.vault.portability.parts import Facts, Part, from_bytes
+from samdrift.vault.portability.parts import Facts, Part, from_bytes, to_bytes
 from samdrift.wire.identifiers import ParticipantIdentifier
+
+_HASH = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +70,9 @@ class Checking:
     _organisation: str = ""
     """The only organisation that may have transfers in it; empty for any, for a mere reader."""
     pages: list[str] = field(default_factory=list)
-    _heads: dict[tuple[str, str], ChainHead] = field(default_factory=dict)
-    """Origins of the logs read so far, by part and id; the id of the organisation's own is not known yet."""
-    _origins: dict[str, str] = field(default_factory=dict)
+    _logs: dict[tuple[str, str], LogVerification] = field(default_factory=dict)
+    """Logs read so far, by part and id; the id of the organisation's own is not known yet."""
+    _origins: dict[str, ChainHead] = field(default_factory=dict)
 
     async def document(self, name: str, data: bytes) -> None:
         """Check nothing but its digest."""
@@ -102,18 +106,15 @@ class Checking:
     def _entry(self, part: Part, facts: Facts) -> None:
         """An entry continues its log, from the first one on."""
         log = facts.get("log", "")
-        title, content = layout.title(part), facts["content"].encode()
-        head = self._heads.get((title, log))
-        if head is None:
-            previous = origin(log).hash if part.name == "former-log" else bytes.fromhex(facts["previous"][2:])
-            head = ChainHead(0, previous)
-            self._origins[title + log] = facts["previous"]
-        digest = link(head.hash, head.sequence + 1, content)
-        if facts["sequence"] != head.sequence + 1 or from_bytes(digest) != facts["hash"]:
-            raise _broken(title, head)
-        if from_bytes(head.hash) != facts["previous"] or not _is_entry(content):
-            raise _broken(title, head)
-        self._heads[title, log] = ChainHead(facts["sequence"], digest)
+        title = layout.title(part)
+        entry = _read(facts)
+        known = self._logs.get((title, log))
+        if known is None:
+            begin = origin(log) if part.name == "former-log" else ChainHead(0, _named_origin(entry))
+            known = self._logs[title, log] = LogVerification(begin)
+            self._origins[title + log] = begin
+        if entry is None or not known.take([entry]).intact:
+            raise _broken(title, known.head)
 
     def end(self, statement: Statement, signer: str) -> None:
         """All has been read; :class:`MoveError` unless it is ``signer``'s and the logs are whole."""
@@ -126,19 +127,30 @@ class Checking:
             title, log = f"{role}/log", manifest.logs.get(role)
             if log is None:
                 raise damaged("the manifest says nothing about a log")
-            head = self._heads.get((title, ""), origin(log.id))
-            begins = self._origins.get(title, from_bytes(origin(log.id).hash))
+            head = self._logs[title, ""].head if (title, "") in self._logs else origin(log.id)
             if (head.sequence, head.hash.hex()) != (log.entries, log.head):
                 raise _broken(title, head)
-            if begins != from_bytes(origin(log.id).hash):
+            if self._origins.get(title, origin(log.id)) != origin(log.id):
                 raise _broken(title, ChainHead(0, b""))
 
 
-def _is_entry(content: bytes) -> bool:
+def _read(facts: Facts) -> LogEntry | Leaf | None:
+    """An entry, or the leaf of one that was disposed of; ``None`` when it is neither."""
     try:
-        return Happening.parse(content).content() == content
+        plain = {name: to_bytes(facts[name] or "").hex() for name in ("previous", "hash", "salt")}
+        if facts["content"] is not None:
+            return LogEntry.read(facts | plain)
+        return Leaf.read(facts | plain)
     except ValueError:
-        return False
+        return None
+
+
+def _named_origin(entry: LogEntry | Leaf | None) -> bytes:
+    """The hash before the first entry of a log, as that names it."""
+    if not isinstance(entry, LogEntry):
+        return b""
+    named = entry.previous.hex() if entry.leaf is None else entry.ids.get("head", "")
+    return bytes.fromhex(named) if _HASH.fullmatch(named) else b""
 
 
 def _broken(title: str, head: ChainHead) -> MoveError:

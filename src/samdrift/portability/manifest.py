@@ -23,14 +23,14 @@ from samdrift.wire.identifiers import ParticipantIdentifier
 FORMAT = "samdrift organisation export"
 VERSION = 4
 """Since 2 there are digests that the log commits to, since 3 certificates of peers that it names, since 4
-vaults of message client and governance.
+vaults of message client and governance, and entries of logs in their second form.
 """
 _KNOWN = (1, 2, 3, VERSION)
 
 
 @dataclass(frozen=True, slots=True)
 class Log:
-    """A log in the export: the id that its chain begins with, how many entries, and the hash of the last."""
+    """A log in the export: the id that its chain begins with, how many entries, and the hash at its end."""
 
     id: str
     entries: int

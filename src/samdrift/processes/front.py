@@ -30,7 +30,7 @@ from samdrift.installation.metrics import metrics_application
 from samdrift.installation.operator import named_in_metrics
 from samdrift.installation.replaceable import registered_clients
 from samdrift.messageservice.interface_d.problems import problem
-from samdrift.messageservice.oauth.issuers import METADATA, PATH
+from samdrift.messageservice.oauth.registrations import METADATA, PATH
 from samdrift.net.following import Followed, file_state
 from samdrift.net.forwarding import Forwarder
 from samdrift.net.front import Front

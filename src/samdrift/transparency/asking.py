@@ -132,7 +132,7 @@ async def _asked(caller: Caller, witness: VerifierKey, url: str, content: bytes)
     try:
         return await caller.fetch(url, LIMITS, content=content, headers={"content-type": "text/plain"})
     except NoAnswer as failure:
-        raise WitnessUnanswered(witness, failure.kind) from None
+        raise WitnessUnanswered(witness, failure.fault.value) from None
 
 
 def _cosigned(witness: VerifierKey, checkpoint: Checkpoint, body: bytes, now: datetime) -> Cosigned:

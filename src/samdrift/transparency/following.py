@@ -122,7 +122,7 @@ class LogAddress:
         try:
             answer = await self._caller.fetch(f"{self._address}/{path}", limits)
         except NoAnswer as failure:
-            raise LogUnreachable(f"the log has not answered for {path} ({failure.kind})") from None
+            raise LogUnreachable(f"the log has not answered for {path} ({failure.fault.value})") from None
         if answer.status != 200:
             raise LogUnreachable(f"the log has answered for {path} with status {answer.status}")
         return answer.body

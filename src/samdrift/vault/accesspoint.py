@@ -10,7 +10,7 @@ from samdrift.audit.entries import LogEntry
 from samdrift.contracts.transfer import InboxItem, TransferEvent, TransferReason, TransferState
 from samdrift.vault import logbook
 from samdrift.vault.bodies import Body, BodyReader, body_values, new_id
-from samdrift.vault.database.session import Row, call
+from samdrift.vault.database.session import Row, Value, call
 from samdrift.vault.errors import UnknownRecord
 from samdrift.vault.opening import Vault
 from samdrift.vault.records import (
@@ -120,7 +120,7 @@ class AccessPointVault(Vault):
 
     async def claim_transfers(self, *, now: datetime, lease: timedelta, limit: int) -> tuple[Transfer, ...]:
         """Take over transfers that are due, each with a new attempt begun at ``now``."""
-        return tuple(transfers(await self._work.query(_CLAIM, now, now + lease, limit)))
+        return tuple(transfers(await self._work.look(_CLAIM, now, now + lease, limit)))
 
     async def outgoing_body(self, transfer_id: str) -> BodyReader:
         """The envelope of a transfer that is not final; :class:`UnknownRecord` otherwise."""
@@ -177,11 +177,11 @@ class AccessPointVault(Vault):
 
     async def events(self, after: int, limit: int) -> tuple[TransferEvent, ...]:
         """Return events of transfers with a sequence over ``after``, in the order of commit."""
-        return tuple(map(event, await self._work.query(_EVENTS, after, limit)))
+        return tuple(map(event, await self._found(_EVENTS, after, limit)))
 
     async def known_receipt(self, as4_message_id: str, peer: str) -> bytes | None:
         """The receipt that was given to ``peer`` for that message, if any."""
-        rows = await self._work.query(_RECEIPT, as4_message_id, peer)
+        rows = await self._found(_RECEIPT, as4_message_id, peer)
         return rows[0][0] if rows else None
 
     async def accept(self, item: IncomingEnvelope, body: Body, receipt: bytes, *, now: datetime) -> bool:
@@ -212,7 +212,7 @@ class AccessPointVault(Vault):
 
         Clauses: component-accesspoint 3.4.1 sentence 1, sentence 2.
         """
-        self._work.later(_KEEP_CERTIFICATE, certificate, now)
+        self._work.arrange(_KEEP_CERTIFICATE, certificate, now)
 
     async def certificate(self, sha256: str) -> bytes | None:
         """Return the peer's certificate, in DER, that the log names by that SHA-256, if it is kept."""
@@ -224,7 +224,7 @@ class AccessPointVault(Vault):
 
         All of them when no item ever had that id.
         """
-        return tuple(InboxItem(*row) for row in await self._work.query(_INBOX, limit, past))
+        return tuple(InboxItem(*row) for row in await self._found(_INBOX, limit, past))
 
     async def incoming_body(self, item_id: str) -> BodyReader | None:
         """A waiting envelope, or ``None`` when none waits under that id."""
@@ -235,6 +235,13 @@ class AccessPointVault(Vault):
         ((envelope_id, body),) = await self._work.query(_ACKNOWLEDGE, item_id, now)
         self._drop_object(body)
         return None if envelope_id is None else str(envelope_id)
+
+    async def _found(self, sql: str, *values: Value) -> list[Row]:
+        """Rows that are seen where there are any."""
+        rows = await self._work.look(sql, *values)
+        if rows:
+            self._work.use()
+        return rows
 
     def _tell(
         self, transfer_id: str, now: datetime, state: TransferState, reason: TransferReason, detail: str
@@ -247,7 +254,7 @@ class AccessPointVault(Vault):
 
     async def backlog(self) -> Backlog:
         """How many transfers are not final, and since when."""
-        ((number, oldest),) = await self._work.query(_BACKLOG)
+        ((number, oldest),) = await self._work.look(_BACKLOG)
         return Backlog(number, oldest)
 
     async def status(self, identifier: str) -> TransferStatus | None:

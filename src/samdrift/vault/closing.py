@@ -16,6 +16,7 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
+from samdrift.audit.chain import ChainHead
 from samdrift.audit.entries import Happening
 from samdrift.audit.events import AuditEvent
 from samdrift.contracts.principals import Role
@@ -48,12 +49,11 @@ Message client and governance are an organisation's own store of what it sent, r
 point and message service pass on what others keep.
 """
 _STOCK = """
-SELECT (SELECT count(*) FROM {schema}.bodies), h.sequence, h.hash,
+SELECT (SELECT count(*) FROM {schema}.bodies),
        (SELECT coalesce(max(sequence), 0) FROM {schema}.log
         WHERE position(convert_to(%s, 'UTF8') IN content) > 0),
        (SELECT coalesce(max(sequence), 0) FROM {schema}.log
         WHERE position(convert_to(%s, 'UTF8') IN content) > 0)
-FROM {schema}.log_head h
 """
 _TOLD = """
 SELECT content FROM {schema}.log WHERE position(convert_to(%s, 'UTF8') IN content) > 0 ORDER BY sequence
@@ -115,7 +115,8 @@ class Closings:
     async def _stock(self, role: str, vault: str, schema: str, state: str) -> Stock:
         records, under_way, not_handed_over = await self._row(_COUNTS[Role(role)], schema)
         events = _word(AuditEvent.ORGANISATION_EXPORTED), _word(AuditEvent.ORGANISATION_SUSPENDED)
-        bodies, length, head, exported, suspended = await self._row(_STOCK, schema, *events)
+        bodies, exported, suspended = await self._row(_STOCK, schema, *events)
+        head = await self._log_head(schema)
         ended = await self._told(schema, AuditEvent.ORGANISATION_ENDED)
         return Stock(
             Role(role),
@@ -125,11 +126,25 @@ class Closings:
             bodies,
             under_way,
             not_handed_over,
-            length,
-            head,
+            head.sequence,
+            head.hash,
             exported > suspended,
             ended,
         )
+
+    async def _log_head(self, schema: str) -> ChainHead:
+        """Where the log of a vault ends."""
+        cursor = psycopg.AsyncRawCursor(self._connection)
+
+        async def query(question: str, *values: object) -> list[tuple[Any, ...]]:
+            return await (await cursor.execute(question.encode(), values)).fetchall()
+
+        async with self._connection.transaction():
+            path = sql.SQL("SET LOCAL search_path = {}").format(sql.Identifier(schema))
+            await self._connection.execute(path)
+            head = await logbook.head(query)
+            await self._connection.execute("RESET search_path")
+        return head
 
     async def _told(self, schema: str, event: AuditEvent) -> tuple[Happening, ...]:
         """Return the entries of a vault's log about an event, the oldest first."""

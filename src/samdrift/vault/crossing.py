@@ -88,6 +88,8 @@ OF_THE_LOG = (
     "SELECT count(*) FROM {theirs}.log",
     "SELECT {theirs}.append_log(ARRAY[]::bytea[], ARRAY[]::bigint[], ARRAY[]::int[])",
     "UPDATE {mine}.log SET content = content",
+    "UPDATE {mine}.log SET retention = retention",
+    "INSERT INTO {mine}.log DEFAULT VALUES",
     "DELETE FROM {mine}.log",
     "UPDATE {mine}.log_head SET sequence = 0",
 )

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
+from samdrift.audit.chain import ChainHead
 from samdrift.audit.entries import Happening, LogEntry
+from samdrift.audit.leaves import Frontier, Leaf
 from samdrift.vault.database.session import Row, Statement
 
-AFTER = "SELECT sequence, content, previous, hash FROM log WHERE sequence > $1 ORDER BY sequence LIMIT $2"
+AFTER = """
+SELECT sequence, content, previous, hash, retention, salt FROM log
+WHERE sequence > $1 AND content IS NOT NULL ORDER BY sequence LIMIT $2
+"""
 """Entries after a number, the oldest first."""
 
 NAMING = """
 WITH named AS MATERIALIZED (
-    SELECT sequence, content, previous, hash FROM log WHERE traces @> ARRAY[$1::bigint]
+    SELECT sequence, content, previous, hash, retention, salt FROM log WHERE traces @> ARRAY[$1::bigint]
 ) SELECT * FROM named ORDER BY sequence LIMIT $2
 """
 """Entries that name an identifier by its :func:`trace`; other identifiers may share it.
@@ -24,25 +29,52 @@ whole log in its order than take the index of traces.
 
 FORMER = """
 WITH named AS MATERIALIZED (
-    SELECT sequence, content, previous, hash, log FROM former_log WHERE traces @> ARRAY[$1::bigint]
-) SELECT sequence, content, previous, hash FROM named ORDER BY log, sequence LIMIT $2
+    SELECT sequence, content, previous, hash, retention, salt, log FROM former_log
+    WHERE traces @> ARRAY[$1::bigint]
+) SELECT sequence, content, previous, hash, retention, salt FROM named ORDER BY log, sequence LIMIT $2
 """
 """As :data:`NAMING`, in logs of former suppliers."""
 
 REFUSED = """
-SELECT sequence, content, previous, hash FROM log
+SELECT sequence, content, previous, hash, retention, salt FROM log
 WHERE position('"event":"ap:envelope:refused"'::bytea IN content) > 0 ORDER BY sequence DESC LIMIT $1
 """
 """Entries about envelopes that were refused, the latest first; there is an index for these words."""
 
-OF_MESSAGES = """
-SELECT sequence, content, previous, hash FROM log
-WHERE sequence > $1 AND position('"event":"mt:message:'::bytea IN content) > 0 ORDER BY sequence LIMIT $2
-"""
-"""Entries after a number that tell of a message, the oldest first; there is an index for these words."""
-
 LAST = "SELECT sequence FROM log_head"
 """The number of the last entry."""
+
+_HEAD = "SELECT sequence, first FROM log_head"
+_LEAVES = """
+SELECT sequence, retention, hash FROM log WHERE sequence > $1 AND sequence <= $2 ORDER BY sequence LIMIT $3
+"""
+_MOST_LEAVES = 10_000
+
+Query = Callable[..., Awaitable[list[Row]]]
+"""Asks one vault's database: SQL and values."""
+
+
+async def head(query: Query) -> ChainHead:
+    """Return where a log ends, with the root of its tree."""
+    ((end, first),) = await query(_HEAD)
+    tree = await _tree(query, first, end)
+    return ChainHead(end, tree.root, tree.size)
+
+
+async def before(query: Query, sequence: int) -> Frontier | None:
+    """Return the tree before the entry ``sequence``; ``None`` when the tree begins there or later."""
+    ((_, first),) = await query(_HEAD)
+    return await _tree(query, first, sequence - 1) if sequence > first else None
+
+
+async def _tree(query: Query, first: int, end: int) -> Frontier:
+    """The tree of the leaves from ``first`` to ``end``."""
+    tree, after = Frontier(), first - 1
+    while rows := await query(_LEAVES, after, end, _MOST_LEAVES):
+        for row in rows:
+            tree = tree.append(Leaf(*row).hash)
+        after = rows[-1][0]
+    return tree
 
 
 def append_statement(happenings: Sequence[Happening]) -> Statement:
@@ -58,8 +90,8 @@ def append_statement(happenings: Sequence[Happening]) -> Statement:
 
 def entry(row: Row) -> LogEntry:
     """An entry from a row of :data:`AFTER` or :data:`NAMING`."""
-    sequence, content, previous, digest = row
-    return LogEntry.placed(Happening.parse(content), sequence, previous, digest)
+    sequence, content, *place = row
+    return LogEntry.placed(Happening.parse(content), sequence, *place)
 
 
 def trace(identifier: str) -> int:

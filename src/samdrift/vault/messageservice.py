@@ -8,11 +8,10 @@ from functools import partial
 from operator import itemgetter
 from pathlib import Path
 
-from samdrift.audit.events import STEPS
 from samdrift.contracts.messages import Direction, MessageStatus, ReceiptState, WorkKind
 from samdrift.contracts.transfer import UnderWay
 from samdrift.keystore.keyfiles import KeyFault, KeyStoreError
-from samdrift.vault import logbook, messagerows
+from samdrift.vault import messagerows
 from samdrift.vault.bodies import Body, BodyReader
 from samdrift.vault.database.session import call
 from samdrift.vault.errors import NoKeyInUse, UnknownRecord
@@ -88,6 +87,7 @@ FROM unnest($1::text[], $2::text[]) AS asked (message, direction)
 JOIN status_events e ON e.message = asked.message AND e.direction = asked.direction ORDER BY e.number DESC
 """
 _THESE = f"{MESSAGES} WHERE id = ANY($1::text[]) AND details IS NOT NULL AND size > 0"
+_STEPS = "SELECT sequence, message FROM message_steps WHERE sequence > $1 ORDER BY sequence LIMIT $2"
 _SIZES = """
 SELECT id, sum(octet_length(details)) FROM messages
 WHERE id = ANY($1::text[]) AND details IS NOT NULL AND size > 0 GROUP BY id
@@ -183,11 +183,11 @@ class MessageServiceVault(SessionKeys):
 
     async def was_processed(self, item_id: str) -> bool:
         """Return whether the access point's item needs nothing more."""
-        return bool(await self._work.query(_PROCESSED, item_id))
+        return bool(await self._work.look(_PROCESSED, item_id))
 
     async def mark_processed(self, item_id: str, *, now: datetime) -> None:
         """Remember that the access point's item needs nothing more."""
-        self._work.later(_TAKE, item_id, now)
+        self._work.arrange(_TAKE, item_id, now)
 
     async def message(self, message_id: str, direction: Direction | None = None) -> MessageRecord | None:
         rows = await self._work.query(_MESSAGE, message_id, direction and direction.value)
@@ -241,9 +241,9 @@ class MessageServiceVault(SessionKeys):
 
         As many as fit in memory, whatever they say.
         """
-        entries = tuple(map(logbook.entry, await self._work.query(logbook.OF_MESSAGES, after, limit)))
-        moved = {entry.ids["message"]: entry.sequence for entry in entries if entry.event in STEPS}
-        place = entries[-1].sequence if entries else after
+        steps = await self._work.query(_STEPS, after, limit)
+        moved: dict[str, int] = {message: sequence for sequence, message in steps}
+        place = steps[-1][0] if steps else after
         sizes: dict[str, int] = dict(await self._work.query(_SIZES, list(moved))) if moved else {}
         total, ids = 0, list[str]()
         for message_id in sorted(moved, key=moved.__getitem__):
@@ -254,8 +254,8 @@ class MessageServiceVault(SessionKeys):
             ids.append(message_id)
         rows = await self._work.query(_THESE, ids) if ids else ()
         records = [messagerows.message(row, self._sealer) for row in rows]
-        steps = sorted(((moved[record.id], record) for record in records), key=itemgetter(0))
-        return Changes(place, tuple(steps))
+        found = sorted(((moved[record.id], record) for record in records), key=itemgetter(0))
+        return Changes(place, tuple(found))
 
     async def body(self, message_id: str, direction: Direction) -> BodyReader:
         """The content; :class:`UnknownRecord` when there is no such message or it was stored without."""
@@ -316,7 +316,7 @@ class MessageServiceVault(SessionKeys):
 
         What waits for the access point has a deadline, so that few rows are looked at.
         """
-        rows = await self._work.query(
+        rows = await self._work.look(
             _UNDER_WAY,
             MessageStatus.SCHEDULED_FOR_RESEND.value,
             [MessageStatus.SUBMITTED.value, MessageStatus.SCHEDULED_FOR_RESEND.value],
@@ -389,7 +389,7 @@ class MessageServiceVault(SessionKeys):
     def keep_digest(self, sha256: bytes) -> str:
         """Keep a digest, sealed, for as long as the log; return the commitment for an entry that names it."""
         digest = messagerows.salted(sha256)
-        self._work.later(_KEEP_DIGEST, digest.commitment, messagerows.sealed_digest(digest, self._sealer))
+        self._work.arrange(_KEEP_DIGEST, digest.commitment, messagerows.sealed_digest(digest, self._sealer))
         return digest.commitment
 
     async def digest(self, commitment: str) -> Digest | None:
@@ -417,20 +417,20 @@ class MessageServiceVault(SessionKeys):
 
     async def claim_work(self, *, now: datetime, lease: timedelta, limit: int) -> tuple[WorkItem, ...]:
         """Take over work that is due."""
-        rows = await self._work.query(_CLAIM, now, now + lease, limit)
+        rows = await self._work.look(_CLAIM, now, now + lease, limit)
         return tuple(WorkItem(WorkKind(kind), record_id, attempts) for kind, record_id, attempts in rows)
 
     async def schedule(self, kind: WorkKind, record_id: str, at: datetime) -> None:
         """Have something done at ``at``, instead of any earlier such plan."""
-        self._work.later(_PLAN, kind.value, record_id, at, 0)
+        self._work.arrange(_PLAN, kind.value, record_id, at, 0)
 
     async def reschedule(self, kind: WorkKind, record_id: str, *, next_attempt: datetime) -> None:
         """Give claimed work back until ``next_attempt``; nothing happens when it is finished."""
-        self._work.later(_POSTPONE, kind.value, record_id, next_attempt)
+        self._work.arrange(_POSTPONE, kind.value, record_id, next_attempt)
 
     async def finish_work(self, kind: WorkKind, record_id: str) -> None:
         """Remove finished work; nothing happens if none was planned."""
-        self._work.later(_FINISH, kind.value, record_id)
+        self._work.arrange(_FINISH, kind.value, record_id)
 
     async def next_due(self) -> datetime | None:
         """When the next work may be claimed, or ``None`` when none waits.
@@ -442,19 +442,19 @@ class MessageServiceVault(SessionKeys):
 
     async def cursor(self, name: str) -> int:
         """A position that was remembered under ``name``, 0 at first."""
-        rows = await self._work.query(_CURSOR, name)
+        rows = await self._work.look(_CURSOR, name)
         return int(rows[0][0]) if rows else 0
 
     async def set_cursor(self, name: str, value: int) -> None:
         """Remember a position."""
-        self._work.later(_SET_CURSOR, name, value)
+        self._work.arrange(_SET_CURSOR, name, value)
 
     def _plan(self, kind: WorkKind, record_id: str, now: datetime, lease: timedelta | None) -> None:
         """Have something done now: by the caller, who has a lease, or by whoever claims it."""
         if lease is None:
-            self._work.later(_PLAN, kind.value, record_id, now, 0)
+            self._work.arrange(_PLAN, kind.value, record_id, now, 0)
         else:
-            self._work.later(_PLAN, kind.value, record_id, now + lease, 1)
+            self._work.arrange(_PLAN, kind.value, record_id, now + lease, 1)
 
     def token_keys(self, *, now: datetime) -> tuple[TokenKey, ...]:
         """The organisation's keys for access tokens: the first signs, all of them verify."""

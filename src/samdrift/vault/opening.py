@@ -12,8 +12,9 @@ from typing import Generic, TypeVar
 from samdrift.audit.chain import ChainHead, origin
 from samdrift.audit.entries import Happening, LogEntry
 from samdrift.audit.events import AuditEvent
+from samdrift.audit.leaves import Frontier
 from samdrift.contracts.clock import Clock
-from samdrift.contracts.principals import Principal, Purpose
+from samdrift.contracts.principals import Principal, PrincipalKind, Purpose
 from samdrift.keystore.interface import KeyStore
 from samdrift.keystore.keyfiles import KeyFault, KeyName, KeyStoreError
 from samdrift.vault import logbook
@@ -54,6 +55,14 @@ class Reason:
     purpose: Purpose
     clock: Clock
 
+    @property
+    def quiet(self) -> bool:
+        """Return whether an opening in which nothing is seen or done leaves no entry.
+
+        That of a worker, and a message service's question on interface C whether anything waits.
+        """
+        return self.principal.kind is PrincipalKind.WORKER or self.purpose is Purpose.DELIVER
+
     def happening(self, event: AuditEvent, facts: Mapping[str, str] | None = None) -> Happening:
         """An event that happens now, by that principal and for that purpose."""
         principal = f"{self.principal.kind}:{self.principal.name}"
@@ -67,7 +76,7 @@ class Vault:
         self._room = room
         self._reason = reason
         opening = reason.happening(AuditEvent.VAULT_OPENING_GRANTED)
-        self._work = UnitOfWork(pool, room.login, opening, room.notify)
+        self._work = UnitOfWork(pool, room.login, opening, room.notify, quiet=reason.quiet)
         self._writers: dict[str, BodyWriter] = {}
         self._kept: set[str] = set()
 
@@ -100,9 +109,17 @@ class Vault:
         rows = await self._work.query(logbook.FORMER, logbook.trace(identifier), _MOST_FOUND)
         return tuple(entry for entry in map(logbook.entry, rows) if identifier in entry.ids.values())
 
+    async def log_head(self) -> ChainHead:
+        """The sequence of the last entry, and the root of the tree that it is in; reads every leaf."""
+        return await logbook.head(self._work.query)
+
+    async def log_before(self, sequence: int) -> Frontier | None:
+        """The tree before the entry ``sequence``; ``None`` when that is before the tree."""
+        return await logbook.before(self._work.query, sequence)
+
     async def log_end(self) -> int:
         """The sequence of the last entry."""
-        return int((await self._work.query(logbook.LAST))[0][0])
+        return int((await self._work.look(logbook.LAST))[0][0])
 
     def proving_key(self) -> SigningKey:
         """Signs what the organisation shows of its log and of its messages; ``KeyStoreError`` without one.

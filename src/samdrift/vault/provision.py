@@ -340,8 +340,10 @@ class Provisioner:
         await rights.make_vault_login(self._connection, self._database, schema, login, password)
 
     async def _begin_log(self, schema: str, log_id: str, channel: str) -> None:
+        name = sql.Identifier(schema)
         insert = sql.SQL("INSERT INTO {}.log_head (sequence, hash, channel) VALUES (0, %s, %s)")
-        await self._connection.execute(insert.format(sql.Identifier(schema)), (origin(log_id).hash, channel))
+        await self._connection.execute(insert.format(name), (origin(log_id).hash, channel))
+        await self._connection.execute(sql.SQL("SELECT {}._begin_tree()").format(name))
 
     async def _note(
         self, schema: str, organisation: ParticipantIdentifier, role: Role, happening: Happening

@@ -135,7 +135,7 @@ class SessionKeys(Vault):
         store, vault = self._room.keys, self._room.vault
         witness, fresh = store.witness(vault), secrets.token_bytes(MARK_BYTES)
         known = (None, None) if witness is None else (witness.mark.hex(), witness.at)
-        rows = await self._work.query(_LOOK, *known, self._recipients(), fresh.hex(), now)
+        rows = await self._work.look(_LOOK, *known, self._recipients(), fresh.hex(), now)
         ((begun, lost, since, until),) = rows
         if begun:
 

@@ -1,9 +1,10 @@
 """One unit of work in one vault: a transaction that begins when it is first needed.
 
-The log entry that an opening leaves is in the same transaction as what it
-did (invariant 3), and is written last, together with the ``COMMIT``: the head of
-the log is the one row that every opening of a vault locks, and it is locked for
-no longer than the commit takes.
+The log entries that an opening leaves are in the same transaction as what it
+did (invariant 3), and are written last, together with the ``COMMIT``: the head of
+the log is the one row that openings of a vault share, and it is locked for no
+longer than the commit takes. Each entry says by whom and for what; the opening
+has one of its own where none says what was seen or done in it.
 """
 
 from __future__ import annotations
@@ -28,12 +29,20 @@ Afterwards = Callable[[], Awaitable[None]]
 class UnitOfWork:
     """Statements, log entries, and what is to be done once they are committed."""
 
-    def __init__(self, pool: Pool, login: Login, opening: Happening, notify: Callable[[], None]) -> None:
-        """``notify`` is called after a commit that other processes may have to act on."""
+    def __init__(
+        self, pool: Pool, login: Login, opening: Happening, notify: Callable[[], None], *, quiet: bool
+    ) -> None:
+        """``notify`` is called after a commit that other processes may have to act on.
+
+        A ``quiet`` opening leaves no entry while nothing but :meth:`look` and :meth:`arrange` was
+        asked of it.
+        """
         self._pool = pool
         self._login = login
         self._notify = notify
-        self._happenings = [opening]
+        self._opening = opening
+        self._quiet = quiet
+        self._happenings: list[Happening] = []
         self._session: Session | None = None
         self._held: list[Statement] = []
         self._last: list[Statement] = []
@@ -49,6 +58,11 @@ class UnitOfWork:
 
     async def query(self, sql: str, *values: Value) -> list[Row]:
         """Run a statement and give its rows; what is held back goes before it in the same round trip."""
+        self._used = True
+        return await self.look(sql, *values)
+
+    async def look(self, sql: str, *values: Value) -> list[Row]:
+        """As :meth:`query`, to find out whether there is anything to do."""
         self.check_open()
         statements = [*self._held, (sql, values)]
         self._held.clear()
@@ -77,11 +91,16 @@ class UnitOfWork:
         """Run a question that shows nothing of anybody: alone, it leaves no entry in the log."""
         self.check_open()
         if self._session is not None or self._held:
-            return await self.query(sql, *values)
+            return await self.look(sql, *values)
         return await self._alone(sql, values)
 
     def later(self, sql: str, *values: Value) -> None:
         """Run a statement whose rows nobody waits for, at the latest with the commit."""
+        self._used = True
+        self.arrange(sql, *values)
+
+    def arrange(self, sql: str, *values: Value) -> None:
+        """As :meth:`later`, for when and by whom something is to be done."""
         self.check_open()
         self._held.append((sql, values))
 
@@ -91,10 +110,11 @@ class UnitOfWork:
         Whoever holds that lock asks for no other, so that openings never wait in a circle.
         """
         self.check_open()
+        self._used = True
         self._last.append((sql, values))
 
     def use(self) -> None:
-        """Have the opening in the log although it asks the database for nothing."""
+        """Note that something was seen or done, although the database was asked for nothing."""
         self.check_open()
         self._used = True
 
@@ -108,18 +128,19 @@ class UnitOfWork:
         self._afterwards.append(action)
 
     async def commit(self) -> None:
-        """Make it all durable. An opening in which nothing was done leaves no trace.
+        """Make it all durable. An opening in which nothing was seen or done leaves no trace.
 
         After a statement has failed nothing can be committed: the failure is raised again.
         """
         if self._failure is not None:
             await self.abandon()
             raise self._failure
-        if self._idle:
-            self._over = True
-            return
-        statements = [*self._held, *self._last, append_statement(self._happenings), WOKEN, _COMMIT]
         self._over = True
+        entries = self._entries
+        if not (entries or self._session or self._held):
+            return
+        logged = [append_statement(entries)] if entries else []
+        statements = [*self._held, *self._last, *logged, WOKEN, _COMMIT]
         if self._session is None:
             self._session = await self._pool.borrow(self._login)
             statements.insert(0, _BEGIN)
@@ -143,9 +164,10 @@ class UnitOfWork:
             self._pool.give_back(self._login, session)
 
     @property
-    def _idle(self) -> bool:
-        asked = self._used or self._session is not None or self._held or self._last
-        return not asked and len(self._happenings) == 1
+    def _entries(self) -> list[Happening]:
+        """Entries for the log: those that were recorded, or one of the opening."""
+        asked = self._used or (not self._quiet and (self._session is not None or bool(self._held)))
+        return self._happenings or ([self._opening] if asked else [])
 
     async def abandon(self) -> None:
         """Undo it all."""

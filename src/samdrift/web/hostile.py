@@ -7,7 +7,6 @@ A file name with a character that turns the direction (U+202E) reads ``fakturaex
 from __future__ import annotations
 
 import re
-import sys
 import unicodedata
 
 _KEPT = "\t\n\u200c\u200d"
@@ -17,27 +16,28 @@ _ALSO_HIDDEN = "\u115f\u1160\u2800\u3164\uffa0"
 """Letters and patterns that show nothing."""
 _MOST_MARKS = 4
 """Marks that one letter may carry; more of them grow over the lines around."""
+_MARK_CATEGORIES = frozenset({"Mn", "Me"})
+_REMEMBERED = 0x10000
+"""Characters below it are looked up once; the others are too many, and rare."""
+
+_PERHAPS_HIDDEN = re.compile("[^\t\n\x20-\x7e\xa0-\xac\xae-\u02ff]")
+"""A character outside Latin script is a reason to look; a class of all hidden ones would be slow."""
+_PERHAPS_HEAP = re.compile(f"[^\x00-\u02ff]{{{_MOST_MARKS + 1},}}")
 
 
-def _class(characters: list[int]) -> str:
-    """Return a character class with ranges."""
-    ranges: list[list[int]] = []
-    for each in characters:
-        if ranges and ranges[-1][1] == each - 1:
-            ranges[-1][1] = each
-        else:
-            ranges.append([each, each])
-    return "".join(f"{re.escape(chr(first))}-{re.escape(chr(last))}" for first, last in ranges)
+class _Codes(dict[int, int | str]):
+    """Forms in which characters are shown, each found out when it first occurs."""
+
+    def __missing__(self, number: int) -> int | str:
+        character = chr(number)
+        hidden = unicodedata.category(character) in _HIDDEN_CATEGORIES and character not in _KEPT
+        shown = f"⟦U+{number:04X}⟧" if hidden or character in _ALSO_HIDDEN else number
+        if number < _REMEMBERED:
+            self[number] = shown
+        return shown
 
 
-def _of(categories: frozenset[str]) -> list[int]:
-    everything = range(sys.maxunicode + 1)
-    return [each for each in everything if unicodedata.category(chr(each)) in categories]
-
-
-_HIDDEN = [each for each in _of(_HIDDEN_CATEGORIES) if chr(each) not in _KEPT] + list(map(ord, _ALSO_HIDDEN))
-_MARKS = _class(_of(frozenset({"Mn", "Me"})))
-_SHOWN_AS_CODE = re.compile(f"[{_class(sorted(_HIDDEN))}]|(?<=[{_MARKS}]{{{_MOST_MARKS}}})[{_MARKS}]+")
+_CODES = _Codes()
 
 
 def visible(text: str) -> str:
@@ -45,13 +45,18 @@ def visible(text: str) -> str:
 
     Text that is already HTML stays so: what is put in has no meaning there.
     """
-    if text.isascii() and text.isprintable():
+    if _PERHAPS_HIDDEN.search(text) is None:
         return text
-    return text.__class__(_SHOWN_AS_CODE.sub(_code, str(text)))
+    return text.__class__(_PERHAPS_HEAP.sub(_thinned, str(text).translate(_CODES)))
 
 
-def _code(found: re.Match[str]) -> str:
-    character = found[0][0]
-    if unicodedata.category(character) in ("Mn", "Me"):
-        return "⟦…⟧"
-    return f"⟦U+{ord(character):04X}⟧"
+def _thinned(found: re.Match[str]) -> str:
+    """Cut heaps of marks within a run of characters that may be marks."""
+    shown, marks = [], 0
+    for character in found[0]:
+        marks = marks + 1 if unicodedata.category(character) in _MARK_CATEGORIES else 0
+        if marks <= _MOST_MARKS:
+            shown.append(character)
+        elif marks == _MOST_MARKS + 1:
+            shown.append("⟦…⟧")
+    return "".join(shown)

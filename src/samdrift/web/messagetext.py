@@ -18,7 +18,7 @@ from markupsafe import Markup
 
 _RULES = ("heading", "list", "emphasis", "newline", "balance_pairs", "fragments_join", "text_join")
 _TAGS = frozenset({"h3", "h4", "h5", "h6", "p", "br", "strong", "em", "ul", "ol", "li"})
-_ATTRIBUTES = {"ol": {"start"}}
+_ATTRIBUTES = {"ol": {"start"}, "p": {"class"}}
 _MAX_LENGTH = 50_000
 """Characters, some twenty pages; a longer text is read just as well without its headings."""
 _MAX_MARKS = 4_000
@@ -33,12 +33,21 @@ _PARSER.enable(_RULES)
 
 
 def message_text(text: str) -> Markup:
-    """Return the text of a message as HTML that holds nothing but :data:`_TAGS`."""
+    """Return the text of a message as HTML that holds nothing but :data:`_TAGS`; HTML of ours as it is."""
+    if isinstance(text, Markup):
+        return text
     if len(text) > _MAX_LENGTH or _is_laborious(text):
         return Markup('<p class="plain">{}</p>').format(text)
     tokens = _PARSER.parse(text)
     _lower(tokens)
-    html = _PARSER.renderer.render(tokens, _PARSER.options, {})
+    return kept_text(_PARSER.renderer.render(tokens, _PARSER.options, {}))
+
+
+def kept_text(html: str) -> Markup:
+    """Return what :func:`message_text` made once and a role has kept; cleaned anew, wherever it comes from.
+
+    Reading markdown takes many times as long as cleaning what came of it.
+    """
     return Markup(nh3.clean(html, tags=set(_TAGS), attributes=_ATTRIBUTES, link_rel=None))  # noqa: S704
 
 

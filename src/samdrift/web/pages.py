@@ -6,7 +6,8 @@ form token, texts, times and numbers without each handler handing them over.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,15 @@ from samdrift.web.sites import site_of
 from samdrift.web.texts import Language, Texts, preferred
 
 TEMPLATES = Path(__file__).parent / "templates"
+_INDENTATION = re.compile(r"^[ \t]+", re.MULTILINE)
+
+
+class _Narrow(FileSystemLoader):
+    """Templates without their indentation, which is for those who read templates and not for the wire."""
+
+    def get_source(self, environment: Environment, template: str) -> tuple[str, str, Callable[[], bool]]:
+        source, file, current = super().get_source(environment, template)
+        return _INDENTATION.sub("", source), file, current
 
 
 class Pages:
@@ -62,7 +72,7 @@ class Pages:
 
     def _environment(self, language: Language, folders: Sequence[Path]) -> Environment:
         environment = Environment(
-            loader=FileSystemLoader([TEMPLATES, *folders]),
+            loader=_Narrow([TEMPLATES, *folders]),
             autoescape=True,
             undefined=StrictUndefined,
             finalize=_shown,

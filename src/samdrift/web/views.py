@@ -96,6 +96,7 @@ class Message:
     person: str
     at: datetime
     text: str
+    """As it came, or what :func:`samdrift.web.messagetext.kept_text` returns of what was kept."""
     files: tuple[Attached, ...] = ()
     read_by: int = 0
     readers: str = ""

@@ -135,7 +135,10 @@ _LONGEST_COMMENT = 0xFFFF
 _LARGEST_DIRECTORY = 1 << 20
 _MOST_READ = 1 << 18
 _METHODS = (ZIP_STORED, ZIP_DEFLATED)
-"""Compression methods of office documents (ODF 1.3 part 2, 2.2.1; ISO 29500-2 annex B)."""
+"""Compression methods of office documents (ODF 1.3 part 2, 2.2.1; ISO 29500-2 annex B).
+
+Others ask for as much memory as they please, and fail in ways of their own.
+"""
 _CONTENT_TYPES = "[Content_Types].xml"
 _MIMETYPE = "mimetype"
 _TELLING = (_CONTENT_TYPES.lower(), _MIMETYPE)
@@ -151,9 +154,6 @@ _OPEN_DOCUMENT_TYPES = {
     b"application/vnd.oasis.opendocument.spreadsheet": Kind.ODS,
     b"application/vnd.oasis.opendocument.presentation": Kind.ODP,
 }
-_METHODS = (ZIP_STORED, ZIP_DEFLATED)
-"""Office documents know no other ways to compress; others ask for memory as they please, and fail in ways of
-their own."""
 _UNREADABLE = (
     BadZipFile,
     OSError,

@@ -152,7 +152,7 @@ _TYPE = name(Namespace.SMP2_BASIC, "TypeCode")
 _CONTENT = name(Namespace.SMP2_BASIC, "ContentBinaryObject")
 
 
-def read(extensions: list[Element]) -> PublishedCertificates:
+def _read_certificates(extensions: list[Element]) -> PublishedCertificates:
     """The certificates in those of ``extensions`` that publish some; the others are not ours to read."""
     found: dict[str, list[x509.Certificate]] = {SIGNING: [], ENCRYPTION: []}
     for extension in extensions:
@@ -168,7 +168,7 @@ def read(extensions: list[Element]) -> PublishedCertificates:
     return PublishedCertificates(tuple(found[SIGNING]), tuple(found[ENCRYPTION]))
 
 
-def write(parent: Element, certificates: PublishedCertificates) -> None:
+def _append_certificates(parent: Element, certificates: PublishedCertificates) -> None:
     """Append one extension for each certificate to ``parent``."""
     for kind, of_kind in ((SIGNING, certificates.signing), (ENCRYPTION, certificates.encryption)):
         for certificate in of_kind:
@@ -205,7 +205,7 @@ def append_metadata(root: Element, metadata: ServiceMetadata) -> None:
     endpoints = _child(process, "ServiceEndpointList")
     for endpoint in metadata.endpoints:
         _append_endpoint(endpoints, endpoint)
-    write(information, metadata.certificates)
+    _append_certificates(information, metadata.certificates)
 
 
 def new_root(local: str) -> Element:
@@ -322,7 +322,7 @@ def service_metadata(element: Element) -> ServiceMetadata:
         DocumentIdentifier(_value(document), _scheme(document)),
         process,
         endpoints,
-        read(extensions),
+        _read_certificates(extensions),
     )
 
 

@@ -36,7 +36,7 @@ INTERFACE_A = (
     ),
     Mutant(
         "the Body of a signal is ignored",
-        "wire/wssec/signature.py",
+        "wire/wssec/verifying.py",
         "    messaging, security = _blocks(header)\n",
         "    messaging, security = _blocks(header)\n"
         '    if children(body):\n        raise _malformed("not empty", "Body")\n',
@@ -107,7 +107,7 @@ INTERFACE_A = (
     ),
     Mutant(
         "message properties have the type of the transport profile",
-        "wire/as4/identify.py",
+        "wire/as4/usermessage.py",
         "Property(FINAL_RECIPIENT, final_recipient, profile.property_type)",
         'Property(FINAL_RECIPIENT, final_recipient, "iso6523-actorid-upis")',
         ("tests/unit/accesspoint/test_facts.py",),

@@ -144,7 +144,7 @@ INTERFACE_D = (
 TOKENS = (
     Mutant(
         "an issuer is one organisation's",
-        "messageservice/oauth/issuers.py",
+        "messageservice/oauth/registrations.py",
         "if self._name(each) == name)",
         "if self._name(each))",
         (f"{_TOKENS}::test_a_token_of_one_organisation_opens_nothing_of_another",),

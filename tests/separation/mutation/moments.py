@@ -67,7 +67,7 @@ MOMENTS = (
         "vault/database/pool.py",
         "return None if patient and busy else session",
         "return session",
-        (f"{_POOL}::test_a_busy_vault_keeps_its_connection_while_cold_ones_come_and_go",),
+        (f"{_POOL}::test_what_was_used_just_now_is_not_taken_for_a_cold_vault",),
     ),
     Mutant(
         "a cold vault gets a connection although others are busy",

@@ -26,6 +26,7 @@ from tests.separation.mutation.custody import CUSTODY
 from tests.separation.mutation.guards import AT_REST, DATABASE, GATE, SESSION_KEYS
 from tests.separation.mutation.interface_a import INTERFACE_A
 from tests.separation.mutation.interfaces import COMMANDS, INTERFACE_C, INTERFACE_D, THE_CHECK, TOKENS
+from tests.separation.mutation.logs import LOGS
 from tests.separation.mutation.moments import MOMENTS
 from tests.separation.mutation.mutant import ROOT, SOURCE, Mutant
 from tests.separation.mutation.neighbours import NEIGHBOURS
@@ -58,6 +59,7 @@ MUTANTS: tuple[Mutant, ...] = (
     *CLAUSES,
     *QUALIFICATION,
     *CUSTODY,
+    *LOGS,
     *RIGHTS,
     *TLOG,
     *TRANSPARENCY,

@@ -144,7 +144,8 @@ TRANSPARENCY = (
         "follower: the reader's own policy decides",
         "transparency/following.py",
         "        signed = policy.open(note)\n",
-        "        signed = SignedCheckpoint.parse(note, [member.key for member in policy.logs])\n",
+        "        logs, witnesses = policy.logs, policy.witnesses.values()\n"
+        "        signed = SignedCheckpoint.parse(note, [m.key for m in logs], [m.key for m in witnesses])\n",
         (_FOLLOWING,),
     ),
 )

@@ -198,6 +198,17 @@ def test_a_frontier_that_does_not_fit_its_size_is_refused(data: bytes) -> None:
         Frontier.parse(data)
 
 
+@given(st.integers(0, 1100), st.lists(st.integers(0, 700), max_size=4))
+def test_entries_added_in_runs_are_the_same_tree(first: int, runs: list[int]) -> None:
+    one, other = Frontier(), Frontier()
+    for count in (first, *runs):
+        leaves = [leaf_hash(str(one.size + number).encode()) for number in range(count)]
+        one.extend(leaves)
+        for leaf in leaves:
+            other.append(leaf)
+        assert one.to_bytes() == other.to_bytes()
+
+
 def test_proofs_of_what_is_not_in_the_tree_are_not_made() -> None:
     for index, size in ((-1, 8), (8, 8), (0, 0)):
         with pytest.raises(ValueError, match="not in a tree"):

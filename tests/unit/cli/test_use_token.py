@@ -24,6 +24,10 @@ def states(config: Path, organisation: str) -> dict[str, str]:
     return {each["item"]: each["state"] for each in items if each["item"].startswith("token")}
 
 
+def tokens(state: str) -> dict[str, str]:
+    return {f"token {role}": state for role in Role}
+
+
 @requires_softhsm
 async def test_from_files_to_a_token(config: Path, installation: Installation, hsm: SoftHsm) -> None:
     organisation = await installation.organisation()
@@ -35,10 +39,10 @@ async def test_from_files_to_a_token(config: Path, installation: Installation, h
     token = f'hsm = {{ label = "{hsm.unused()}", pin_file = "{hsm.pin_file()}" }}\n'
     library = f'\n[vaults.hsm]\nmodule = "{hsm.library}"\n'
     config.write_text(without + token + library)
-    assert await asyncio.to_thread(states, config, name) == {"token ap": "missing", "token mt": "missing"}
+    assert await asyncio.to_thread(states, config, name) == tokens("missing")
     for _ in range(2):
         await asyncio.to_thread(org, config, "use-token", name)
-    assert await asyncio.to_thread(states, config, name) == {"token ap": "done", "token mt": "done"}
+    assert await asyncio.to_thread(states, config, name) == tokens("done")
     settings = vault_settings(load(config))
     gate = await Gate.start(settings, keys=open_keys(settings))
     try:
@@ -54,7 +58,7 @@ async def test_from_files_to_a_token(config: Path, installation: Installation, h
     told = await refused(config, "lock", name, "--passphrase-file", str(officer))
     assert "is locked with its token" in told, "and it was not tried as a PIN"
     config.write_text(without)
-    assert await asyncio.to_thread(states, config, name) == {"token ap": "missing", "token mt": "missing"}
+    assert await asyncio.to_thread(states, config, name) == tokens("missing")
 
 
 async def test_one_that_is_not_served_here_is_told(config: Path) -> None:

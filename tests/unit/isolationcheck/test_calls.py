@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 
 import pytest
 
+from samdrift.isolationcheck.calls import unnamed
 from samdrift.isolationcheck.canary import nonexistent
-from samdrift.isolationcheck.interface_c import unnamed
 
 PLANTED = nonexistent(datetime(2026, 11, 26, tzinfo=UTC))
 ANSWER = b'{"dateTime":"2026-11-26T07:16:56.841Z","instance":"urn:uuid:a769f6fe-5445-42f7-82de-bec15a1854e8"}'

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from samdrift.contracts.messageclients import patterns
 from samdrift.messageservice.access import Access
-from samdrift.messageservice.oauth.issuers import Routing, Share
+from samdrift.messageservice.oauth.registrations import Routing, Share
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 HABO = ParticipantIdentifier.parse("0203:habo.se")

@@ -385,6 +385,7 @@ async def test_a_former_log_begins_where_its_name_says() -> None:
     previous = bytes(32)
     entry = {"previous": from_bytes(previous), "hash": from_bytes(link(previous, 1, content))}
     facts = {"log": "", "sequence": 1, "content": content.decode()} | entry
+    facts |= {"retention": None, "salt": None}
     with pytest.raises(MoveError) as caught:
         await Checking("0203:habo.se").page(former_log_part(Role.MESSAGE_SERVICE), [layout.Record(facts, {})])
     assert caught.value.fault is MoveFault.CHAIN

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from samdrift.contracts.errors import Temporary
-from samdrift.scheduling.inflight import Dispatcher
+from samdrift.scheduling.dispatch import Dispatcher
 from samdrift.vault.errors import VaultDenied
 from samdrift.wire.identifiers import ParticipantIdentifier
 from tests.vaults import due_now

@@ -13,6 +13,7 @@ from samdrift.audit.events import AuditEvent
 from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
 from samdrift.vault.errors import VaultClosed, VaultDenied, VaultError, VaultSuspended, VaultUnavailable
 from samdrift.vault.gate import Gate
+from samdrift.vault.records import Backlog
 from samdrift.vault.registry import RegistrationState
 from samdrift.wire.identifiers import ParticipantIdentifier
 from tests.vaults import ELSEWHERE, MINUTE, NOW, WORKER, Installation, body, submitted, until
@@ -24,30 +25,25 @@ GRANTED, DENIED = AuditEvent.VAULT_OPENING_GRANTED, AuditEvent.VAULT_OPENING_DEN
 async def log_of(
     installation: Installation, organisation: ParticipantIdentifier, role: Role
 ) -> list[LogEntry]:
-    """What was logged so far, without the opening that reads it."""
+    """What was logged so far since the log began, without the opening that reads it."""
     async with installation.open(organisation, role) as vault:  # type: ignore[call-overload]
-        entries = await vault.log()
-        assert verify_chain(entries, vault.log_origin).intact
-    return list(entries)
+        first, *entries = await vault.log()
+        assert verify_chain([first, *entries], vault.log_origin).intact
+    assert first.event == AuditEvent.LOG_TREE_BEGUN
+    return entries
 
 
 def of(organisation: ParticipantIdentifier, kind: PrincipalKind = PrincipalKind.SYSTEM) -> Principal:
     return Principal(kind, "journal", organisation.value)
 
 
-async def test_an_opening_is_logged_with_who_and_why_together_with_what_it_did(
+async def test_what_an_opening_did_is_logged_with_who_and_why(
     installation: Installation, organisation: ParticipantIdentifier
 ) -> None:
     async with installation.gate.open(of(organisation), organisation, AP, Purpose.SUBMIT) as vault:
         transfer = await submitted(vault)
         vault.record(AuditEvent.AP_TRANSFER_QUEUED, envelope=transfer.envelope.envelope_id, reason="none")
-    opened, queued = await log_of(installation, organisation, AP)
-    assert (opened.event, opened.principal, opened.purpose, opened.ids) == (
-        GRANTED,
-        "system:journal",
-        "submit",
-        {},
-    )
+    (queued,) = await log_of(installation, organisation, AP)
     assert (queued.event, queued.principal, queued.purpose) == (
         "ap:transfer:queued",
         "system:journal",
@@ -78,10 +74,8 @@ async def test_an_opening_that_only_records_is_committed(
 ) -> None:
     async with installation.open(organisation, AP) as vault:
         vault.record(AuditEvent.AP_ENVELOPE_REFUSED, reason="NOT_SERVICED")
-    assert [entry.event for entry in await log_of(installation, organisation, AP)] == [
-        GRANTED,
-        "ap:envelope:refused",
-    ]
+    (entry,) = await log_of(installation, organisation, AP)
+    assert entry.event == "ap:envelope:refused"
 
 
 async def test_an_opening_in_which_nothing_is_done_leaves_no_trace(
@@ -92,7 +86,41 @@ async def test_an_opening_in_which_nothing_is_done_leaves_no_trace(
     assert await log_of(installation, organisation, AP) == []
 
 
-@pytest.mark.parametrize("role", list(Role), ids=str)
+async def test_a_worker_that_finds_nothing_to_do_leaves_no_entry(
+    installation: Installation, organisation: ParticipantIdentifier
+) -> None:
+    """And a message service that asks for what waits and finds nothing; any other client leaves one."""
+    async with installation.open(organisation, AP) as vault:
+        assert await vault.claim_transfers(now=NOW, lease=MINUTE, limit=1) == ()
+        assert await vault.next_due() is None
+        assert await vault.backlog() == Backlog(0, None)
+    async with installation.gate.open(of(organisation), organisation, AP, Purpose.DELIVER) as vault:
+        assert (await vault.events(0, 1), await vault.inbox(1)) == ((), ())
+    assert await log_of(installation, organisation, AP) == []
+    async with installation.open(organisation, MT) as messages:
+        assert await messages.claim_work(now=NOW, lease=MINUTE, limit=1) == ()
+        await messages.set_cursor("events", await messages.cursor("events") + 1)
+    assert await log_of(installation, organisation, MT) == []
+    async with installation.gate.open(of(organisation), organisation, AP, Purpose.SUBMIT) as vault:
+        assert await vault.backlog() == Backlog(0, None)
+    *_, entry = await log_of(installation, organisation, AP)
+    assert (entry.event, entry.principal, entry.purpose) == (GRANTED, "system:journal", "submit")
+
+
+async def test_what_a_worker_sees_is_logged_although_it_records_nothing(
+    installation: Installation, organisation: ParticipantIdentifier
+) -> None:
+    async with installation.open(organisation, AP) as vault:
+        transfer = await submitted(vault)
+        vault.record(AuditEvent.AP_TRANSFER_QUEUED, envelope=transfer.envelope.envelope_id)
+    async with installation.open(organisation, AP, Purpose.SEND) as vault:
+        await vault.claim_transfers(now=NOW + MINUTE, lease=MINUTE, limit=1)
+        await vault.outgoing_body(transfer.id)
+    _, entry = await log_of(installation, organisation, AP)
+    assert (entry.event, entry.principal, entry.purpose) == (GRANTED, "worker:test", "send")
+
+
+@pytest.mark.parametrize("role", [AP, MT], ids=str)
 async def test_to_ask_when_something_is_due_leaves_no_trace(
     installation: Installation, organisation: ParticipantIdentifier, role: Role
 ) -> None:
@@ -200,7 +228,7 @@ async def test_many_openings_at_once_leave_one_unbroken_chain(
             vault.record(AuditEvent.AP_ENVELOPE_REFUSED, reason=str(number))
 
     await asyncio.gather(*map(once, range(40)))
-    assert len(await log_of(installation, organisation, AP)) == 80
+    assert len(await log_of(installation, organisation, AP)) == 40
 
 
 # --- denials --------------------------------------------------------------------------------------------

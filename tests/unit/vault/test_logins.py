@@ -50,7 +50,7 @@ async def test_what_was_opened_before_connects_with_the_password_of_now(
         await installation.provisioner.rotate_login(organisation, AP)
         await submitted(vault)
     async with installation.open(organisation, AP) as vault:
-        assert len(await vault.log()) == 1
+        assert len(await vault.log()) == 2
 
 
 async def test_openings_come_again_and_lose_nothing_while_passwords_change(

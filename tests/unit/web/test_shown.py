@@ -14,7 +14,7 @@ from markupsafe import Markup
 
 from samdrift.web.formats import Formats
 from samdrift.web.hostile import visible
-from samdrift.web.messagetext import message_text
+from samdrift.web.messagetext import kept_text, message_text
 from samdrift.web.pages import initials
 from samdrift.web.texts import Language
 from tests.unit.web.scene import NOW
@@ -51,6 +51,16 @@ def test_nothing_that_is_shown_is_hidden_or_turns_the_direction(text: str) -> No
     assert not re.search(
         "[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]", visible(text)
     )
+
+
+@pytest.mark.parametrize(
+    "text", ["å" * 5_000_000, "ب" * 5_000_000, "e\u0301" * 1_000_000, "\u0301" * 1_000_000]
+)
+def test_long_text_of_any_script_is_looked_through_quickly(text: str) -> None:
+    """As long as the text of the largest message, and counted in processor time."""
+    began = time.process_time()
+    visible(text)
+    assert time.process_time() - began < 2
 
 
 def test_html_stays_html() -> None:
@@ -108,6 +118,27 @@ TAGS = r"</?(?:h[3-6]|p|br|strong|em|ul|ol|li)>|<ol start=\"\d+\">|<p class=\"pl
 @given(st.text() | st.text("<>&*_#\n 1.-\"'/ab"))
 def test_no_text_makes_another_tag(text: str) -> None:
     assert "<" not in re.sub(TAGS, "", str(message_text(text)))
+
+
+@given(st.text("<>&*_#\n 1.-\"'/ab") | st.text())
+def test_text_that_was_read_once_is_shown_the_same_when_it_was_kept(text: str) -> None:
+    once = message_text(text)
+    assert kept_text(str(once)) == once
+    assert message_text(once) is once
+
+
+@pytest.mark.parametrize(
+    "html",
+    [
+        "<script>alert(1)</script>",
+        '<p onclick="x()">a</p>',
+        '<a href="https://evil.test">a</a>',
+        "<img src=x>",
+    ],
+)
+def test_what_was_kept_and_changed_since_is_cleaned(html: str) -> None:
+    assert not re.search("<(?!/?p>)", str(kept_text(html)))
+    assert "onclick" not in kept_text(html)
 
 
 @pytest.mark.parametrize(

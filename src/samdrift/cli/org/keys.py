@@ -49,161 +49,6 @@ from samdrift.trust.keycertificate import Expected, judge
 from samdrift.wire.crypto.certificates import fingerprint
 from samdrift.wire.identifiers import ParticipantIdentifier
 
-
-def rotate_data_key(
-    organisation: Organisation,
-    config: ConfigFile,
-    rewrap: Annotated[
-        bool,
-        typer.Option("--rewrap", help="Rewrap all keys as well, under a new secret of each vault."),
-    ] = False,
-    by: Actor = None,
-) -> None:
-    """Encrypt what is stored from now on under a new data key; what is there stays readable."""
-
-    async def work(place: Workplace) -> None:
-        registry, keys = place.installation.gate.registry, place.installation.keys
-        vaults = [found.vault for role in Role if (found := registry.find(organisation, role)) is not None]
-        facts = {"rewrapped": "yes" if rewrap else "no", "at": datetime.now(UTC).isoformat()}
-        await place.note(AuditEvent.KEYS_DATA_KEY_ROTATED, by or login(), **facts)
-        for vault in vaults:
-            await asyncio.to_thread(keys.rotate_data_key, vault)
-            if rewrap:
-                await asyncio.to_thread(keys.rewrap, vault)
-
-    worked(config, organisation, work)
-
-
-def publish(
-    organisation: Organisation,
-    config: ConfigFile,
-    out: Annotated[Path | None, typer.Option("--out", help="A new file; printed by default.")] = None,
-    text: Annotated[bool, typer.Option("--text", help="A text in Swedish to print and sign.")] = False,
-    by: Actor = None,
-) -> None:
-    """Write what is handed in for certificate publishing: certificates (JSON), or fingerprints to compare."""
-
-    async def work(place: Workplace) -> str:
-        now, installation = datetime.now(UTC), place.installation
-        keys = to_publish(installation.keys.keys(place.keeper.vault), now)
-        if {key.name for key in keys} != {KeyName.SIGNING, KeyName.ENCRYPTION}:
-            raise Unusable(
-                "the organisation has no signing and encryption keys in use: samdrift org keys list"
-            )
-        base = any(
-            one.base_model for one in installation.config.organisations if one.identifier == organisation
-        )
-        federation = installation.config.federation.identifier
-        publication = Publication(federation, place.keeper.owner, documents(base), keys, now)
-        digests = " ".join(fingerprint(key.certificate) for key in keys)
-        await place.note(AuditEvent.KEYS_PUBLICATION_WRITTEN, by or login(), certificates=digests)
-        if text:
-            return swedish(publication)
-        return json.dumps(document(publication), ensure_ascii=False, indent=2) + "\n"
-
-    with reported_as_usage_errors():
-        if out is not None:
-            require_new(out)
-    written = worked(config, organisation, work)
-    if out is None:
-        print_text(written)
-    else:
-        with reported_as_usage_errors():
-            out.write_text(written, encoding="utf-8")
-
-
-def revoke(
-    organisation: Organisation,
-    key: Key,
-    number: Number,
-    config: ConfigFile,
-    reason: Annotated[
-        str, typer.Option("--reason", help="The reason; recorded in the logs and shown in the list.")
-    ],
-    compromised: Annotated[
-        bool,
-        typer.Option(
-            "--compromised", help="It may be known to someone else: it opens nothing any more either."
-        ),
-    ] = False,
-    by: Actor = None,
-) -> None:
-    """Use a key for nothing new from now on. What was encrypted for it still opens, unless compromised."""
-
-    async def work(place: Workplace) -> bool:
-        place.held(key.key, number)
-        facts = {"key": key.value, "number": str(number), "reason": reason}
-        await place.note(
-            AuditEvent.KEYS_REVOKED, by or login(), **facts, compromised="yes" if compromised else "no"
-        )
-        store, vault = place.installation.keys, place.keeper.vault
-        store.revoke(vault, key.value, number, reason, at=datetime.now(UTC), compromised=compromised)
-        return any(one.name is key.key and one.state.in_use(datetime.now(UTC)) for one in store.keys(vault))
-
-    with reported_as_usage_errors():
-        reason = one_line("--reason", reason)
-    another = worked(config, organisation, work)
-    for line in _then(key, another, compromised):
-        print_line(line)
-
-
-def retire(
-    organisation: Organisation,
-    key: Key,
-    number: Number,
-    config: ConfigFile,
-    by: By,
-    other: With = None,
-    by_file: ByFile = None,
-    other_file: WithFile = None,
-    anyway: Anyway = False,
-) -> None:
-    """Destroy a key permanently; the one in use stays. Takes two persons.
-
-    Refused while SMP names its certificate, or cannot be asked.
-    """
-
-    async def work(place: Workplace) -> None:
-        held, store = place.held(key.key, number), place.installation.keys
-        rows = key_rows(store.keys(place.keeper.vault), datetime.now(UTC), [key.key])
-        if any(row.in_use for row in rows if row.key == held):
-            raise Unusable("the key in use is replaced, or revoked, before it is retired")
-        text = f"destroy the {key} key number {number} of {organisation} for good"
-        facts = {"key": key.value, "number": str(held.number)}
-        if reason := await _named(place, held):
-            if not anyway:
-                raise Unusable(f"{reason}: {REPLACE_FIRST}")
-            text, facts = f"{text}, although {reason}", facts | {"anyway": reason}
-        await two_persons(place.installation, Matter("org keys retire", organisation.value, text), persons)
-        await place.note(AuditEvent.KEYS_RETIRED, by, **facts)
-        await asyncio.to_thread(store.retire, place.keeper.vault, key.value, number)
-
-    with reported_as_usage_errors():
-        persons = present(by, other, by_file, other_file)
-    worked(config, organisation, work)
-
-
-async def _named(place: Workplace, held: HeldKey) -> str:
-    """Why peers still use the key, as far as SMP tells; certificates of others are not published."""
-    if held.name not in (KeyName.SIGNING, KeyName.ENCRYPTION) or held.certificate is None:
-        return ""
-    return await still_named(place.installation.config, held.certificate, [place.organisation])
-
-
-def _then(key: Which, another: bool, compromised: bool) -> list[str]:
-    """Return the next step, for a person."""
-    lines = ["notify the issuer, who puts the certificate on the revocation list"]
-    if key in (Which.SIGNING, Which.ENCRYPTION):
-        lines.append("have it taken out of certificate publishing: samdrift org keys publish")
-    if key is Which.TLS_CLIENT:
-        lines.append("take it out of the clients of the access point")
-    if not another:
-        lines.append("no key of this name is in use now: samdrift org keys create, or activate")
-    if compromised and key is Which.ENCRYPTION:
-        lines.append("what is still encrypted for it cannot be opened, and is not answered")
-    return lines
-
-
 app = typer.Typer(add_completion=False)
 
 
@@ -327,6 +172,148 @@ def activate(
     worked(config, organisation, work)
 
 
+@app.command("revoke")
+def revoke(
+    organisation: Organisation,
+    key: Key,
+    number: Number,
+    config: ConfigFile,
+    reason: Annotated[
+        str, typer.Option("--reason", help="The reason; recorded in the logs and shown in the list.")
+    ],
+    compromised: Annotated[
+        bool,
+        typer.Option(
+            "--compromised", help="It may be known to someone else: it opens nothing any more either."
+        ),
+    ] = False,
+    by: Actor = None,
+) -> None:
+    """Use a key for nothing new from now on. What was encrypted for it still opens, unless compromised."""
+
+    async def work(place: Workplace) -> bool:
+        place.held(key.key, number)
+        facts = {"key": key.value, "number": str(number), "reason": reason}
+        await place.note(
+            AuditEvent.KEYS_REVOKED, by or login(), **facts, compromised="yes" if compromised else "no"
+        )
+        store, vault = place.installation.keys, place.keeper.vault
+        store.revoke(vault, key.value, number, reason, at=datetime.now(UTC), compromised=compromised)
+        return any(one.name is key.key and one.state.in_use(datetime.now(UTC)) for one in store.keys(vault))
+
+    with reported_as_usage_errors():
+        reason = one_line("--reason", reason)
+    another = worked(config, organisation, work)
+    for line in _then(key, another, compromised):
+        print_line(line)
+
+
+@app.command("retire")
+def retire(
+    organisation: Organisation,
+    key: Key,
+    number: Number,
+    config: ConfigFile,
+    by: By,
+    other: With = None,
+    by_file: ByFile = None,
+    other_file: WithFile = None,
+    anyway: Anyway = False,
+) -> None:
+    """Destroy a key permanently; the one in use stays. Takes two persons.
+
+    Refused while SMP names its certificate, or cannot be asked.
+    """
+
+    async def work(place: Workplace) -> None:
+        held, store = place.held(key.key, number), place.installation.keys
+        rows = key_rows(store.keys(place.keeper.vault), datetime.now(UTC), [key.key])
+        if any(row.in_use for row in rows if row.key == held):
+            raise Unusable("the key in use is replaced, or revoked, before it is retired")
+        text = f"destroy the {key} key number {number} of {organisation} for good"
+        facts = {"key": key.value, "number": str(held.number)}
+        if reason := await _named(place, held):
+            if not anyway:
+                raise Unusable(f"{reason}: {REPLACE_FIRST}")
+            text, facts = f"{text}, although {reason}", facts | {"anyway": reason}
+        await two_persons(place.installation, Matter("org keys retire", organisation.value, text), persons)
+        await place.note(AuditEvent.KEYS_RETIRED, by, **facts)
+        await asyncio.to_thread(store.retire, place.keeper.vault, key.value, number)
+
+    with reported_as_usage_errors():
+        persons = present(by, other, by_file, other_file)
+    worked(config, organisation, work)
+
+
+@app.command("publish")
+def publish(
+    organisation: Organisation,
+    config: ConfigFile,
+    out: Annotated[Path | None, typer.Option("--out", help="A new file; printed by default.")] = None,
+    text: Annotated[bool, typer.Option("--text", help="A text in Swedish to print and sign.")] = False,
+    by: Actor = None,
+) -> None:
+    """Write what is handed in for certificate publishing: certificates (JSON), or fingerprints to compare."""
+
+    async def work(place: Workplace) -> str:
+        now, installation = datetime.now(UTC), place.installation
+        keys = to_publish(installation.keys.keys(place.keeper.vault), now)
+        if {key.name for key in keys} != {KeyName.SIGNING, KeyName.ENCRYPTION}:
+            raise Unusable(
+                "the organisation has no signing and encryption keys in use: samdrift org keys list"
+            )
+        base = any(
+            one.base_model for one in installation.config.organisations if one.identifier == organisation
+        )
+        federation = installation.config.federation.identifier
+        publication = Publication(federation, place.keeper.owner, documents(base), keys, now)
+        digests = " ".join(fingerprint(key.certificate) for key in keys)
+        await place.note(AuditEvent.KEYS_PUBLICATION_WRITTEN, by or login(), certificates=digests)
+        if text:
+            return swedish(publication)
+        return json.dumps(document(publication), ensure_ascii=False, indent=2) + "\n"
+
+    with reported_as_usage_errors():
+        if out is not None:
+            require_new(out)
+    written = worked(config, organisation, work)
+    if out is None:
+        print_text(written)
+    else:
+        with reported_as_usage_errors():
+            out.write_text(written, encoding="utf-8")
+
+
+@app.command("rotate-data-key")
+def rotate_data_key(
+    organisation: Organisation,
+    config: ConfigFile,
+    rewrap: Annotated[
+        bool,
+        typer.Option("--rewrap", help="Rewrap all keys as well, under a new secret of each vault."),
+    ] = False,
+    by: Actor = None,
+) -> None:
+    """Encrypt what is stored from now on under a new data key; what is there stays readable."""
+
+    async def work(place: Workplace) -> None:
+        registry, keys = place.installation.gate.registry, place.installation.keys
+        vaults = [found.vault for role in Role if (found := registry.find(organisation, role)) is not None]
+        facts = {"rewrapped": "yes" if rewrap else "no", "at": datetime.now(UTC).isoformat()}
+        await place.note(AuditEvent.KEYS_DATA_KEY_ROTATED, by or login(), **facts)
+        for vault in vaults:
+            await asyncio.to_thread(keys.rotate_data_key, vault)
+            if rewrap:
+                await asyncio.to_thread(keys.rewrap, vault)
+
+    worked(config, organisation, work)
+
+
+app.command("lost-marks")(keybackup.lost_marks)
+app.command("backup")(keybackup.backup)
+app.command("restore")(keybackup.restore)
+
+
 def _check(
     place: Workplace, key: Which, own: x509.Certificate, chain: list[x509.Certificate], used_from: datetime
 ) -> None:
@@ -391,13 +378,22 @@ def _row(whose: ParticipantIdentifier, public: str, row: KeyRow, now: datetime) 
     }
 
 
-for _name, _command in (
-    ("revoke", revoke),
-    ("retire", retire),
-    ("publish", publish),
-    ("rotate-data-key", rotate_data_key),
-    ("lost-marks", keybackup.lost_marks),
-    ("backup", keybackup.backup),
-    ("restore", keybackup.restore),
-):
-    app.command(_name)(_command)
+async def _named(place: Workplace, held: HeldKey) -> str:
+    """Why peers still use the key, as far as SMP tells; certificates of others are not published."""
+    if held.name not in (KeyName.SIGNING, KeyName.ENCRYPTION) or held.certificate is None:
+        return ""
+    return await still_named(place.installation.config, held.certificate, [place.organisation])
+
+
+def _then(key: Which, another: bool, compromised: bool) -> list[str]:
+    """Return the next step, for a person."""
+    lines = ["notify the issuer, who puts the certificate on the revocation list"]
+    if key in (Which.SIGNING, Which.ENCRYPTION):
+        lines.append("have it taken out of certificate publishing: samdrift org keys publish")
+    if key is Which.TLS_CLIENT:
+        lines.append("take it out of the clients of the access point")
+    if not another:
+        lines.append("no key of this name is in use now: samdrift org keys create, or activate")
+    if compromised and key is Which.ENCRYPTION:
+        lines.append("what is still encrypted for it cannot be opened, and is not answered")
+    return lines

@@ -4,7 +4,7 @@ The names are those of the plugin's published contract (``WebServicePlugin.wsdl`
 namespace ``http://eu.domibus.wsplugin/``), of Domibus 5.1 and later.
 """
 
-from samdrift.domibus.wire.reader import (
+from samdrift.domibus.wire.answers import (
     AnswerReader,
     errors,
     fault,

@@ -18,9 +18,9 @@ from samdrift.contracts.clock import Clock
 from samdrift.contracts.errors import Temporary
 from samdrift.contracts.messageclients import Scope
 from samdrift.contracts.principals import Purpose, Role
-from samdrift.messageservice.oauth.issuers import METADATA, PATH, OwnIssuers, Registered
 from samdrift.messageservice.oauth.issuing import LONGEST, OAuthError, TokenIssuing, TokenRequest
 from samdrift.messageservice.oauth.keyring import WORKER, Keyring
+from samdrift.messageservice.oauth.registrations import METADATA, PATH, OwnIssuers, Registered
 from samdrift.net.keysource import KeysUnavailable
 from samdrift.vault.errors import VaultDenied
 from samdrift.vault.gate import Gate

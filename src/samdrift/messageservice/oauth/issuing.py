@@ -16,8 +16,8 @@ from samdrift.audit.events import AuditEvent
 from samdrift.contracts.clock import Clock
 from samdrift.contracts.messageclients import AUTH_ID, LONGEST_SECONDS, Scope
 from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
-from samdrift.messageservice.oauth.issuers import MessageClient, OwnIssuers, Registered
 from samdrift.messageservice.oauth.keyring import Keyring
+from samdrift.messageservice.oauth.registrations import MessageClient, OwnIssuers, Registered
 from samdrift.net.keysource import KeysUnavailable
 from samdrift.vault.gate import Gate
 from samdrift.wire.crypto.keys import Random

@@ -12,9 +12,14 @@ from datetime import timedelta
 from samdrift.contracts.clock import Clock
 from samdrift.contracts.messageclients import AUTH_ID, LONGEST_SECONDS, AddressPattern, Scope
 from samdrift.messageservice.access import Access, AuthorizationUnavailable, Unauthorized
-from samdrift.messageservice.oauth.issuers import MessageClient, OrganisationClients, OwnIssuers, Registered
 from samdrift.messageservice.oauth.issuing import TOKEN_TYPE
 from samdrift.messageservice.oauth.keyring import Keyring
+from samdrift.messageservice.oauth.registrations import (
+    MessageClient,
+    OrganisationClients,
+    OwnIssuers,
+    Registered,
+)
 from samdrift.messageservice.settings import OrganisationProfile
 from samdrift.net.issuers import ExternalIssuer
 from samdrift.net.keysource import KeysUnavailable

@@ -26,7 +26,7 @@ from samdrift.messageservice.lifecycle.ledger import (
 from samdrift.messageservice.outgoing.sealing import Sealing
 from samdrift.messageservice.screening import Malware, Screening
 from samdrift.messageservice.settings import WORKER, MessageServiceSettings
-from samdrift.scheduling.inflight import InFlight, Job
+from samdrift.scheduling.dispatch import InFlight, Job
 from samdrift.vault.errors import VaultError, VaultUnavailable
 from samdrift.vault.gate import Gate
 from samdrift.vault.messageservice import MessageServiceVault

@@ -15,9 +15,10 @@ from psycopg import sql
 
 from samdrift.contracts.principals import Role
 
-REGISTRY = ("log", "registry", "roles", "moments")
+REGISTRY = ("log", "registry", "roles", "moments", "salted-log")
 WORKERS = ("workers", "worker-moments")
-_RECORDS = ("log", "wakeups", "bodies", "records", "records-arrival", "arrival")
+_LATEST = ("salted-log", "salted-log-arrival")
+_RECORDS = ("log", "wakeups", "bodies", "records", "records-arrival", "arrival", *_LATEST)
 VAULT = {
     Role.ACCESS_POINT: (
         "log",
@@ -27,6 +28,7 @@ VAULT = {
         "accesspoint-arrival",
         "arrival",
         "accesspoint-moments",
+        *_LATEST,
     ),
     Role.MESSAGE_SERVICE: (
         "log",
@@ -37,6 +39,8 @@ VAULT = {
         "messageservice-arrival",
         "arrival",
         "messageservice-moments",
+        *_LATEST,
+        "message-steps",
     ),
     Role.MESSAGE_CLIENT: _RECORDS,
     Role.GOVERNANCE: _RECORDS,

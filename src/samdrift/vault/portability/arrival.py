@@ -215,6 +215,9 @@ def _mailbox(facts: Facts) -> str:
 
 
 def _former_entry(log: str, facts: Facts) -> Facts:
+    """An entry as a row; one that was disposed of has no content, and is found by its number alone."""
+    if facts["content"] is None:
+        return facts | {"log": log, "traces": []}
     content = facts["content"].encode()
     traces = [logbook.trace(each) for each in Happening.parse(content).traced()]
     return facts | {"log": log, "content": parts.from_bytes(content), "traces": traces}

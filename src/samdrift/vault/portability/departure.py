@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from samdrift.audit.chain import ChainHead, origin
 from samdrift.contracts.principals import Role
-from samdrift.vault import messagerows, sessionkeys
+from samdrift.vault import logbook, messagerows, sessionkeys
 from samdrift.vault.bodies import BodyReader
 from samdrift.vault.database.session import Row, Value
 from samdrift.vault.portability import parts
@@ -22,12 +22,14 @@ _PAGE_WITH_CONTENTS = 100
 _MOST_BYTES = 4 << 20
 """Of sealed details in one page of messages; the last message goes beyond."""
 
-_LOG = "SELECT sequence, content, previous, hash FROM log WHERE sequence > $1 ORDER BY sequence LIMIT $2"
+_LOG = """
+SELECT sequence, content, previous, hash, retention, salt FROM log
+WHERE sequence > $1 ORDER BY sequence LIMIT $2
+"""
 _FORMER_LOG = """
-SELECT sequence, content, previous, hash, log FROM former_log
+SELECT sequence, content, previous, hash, retention, salt, log FROM former_log
 WHERE (log, sequence) > ($1, $2::bigint) ORDER BY log, sequence LIMIT $3
 """
-_HEAD = "SELECT sequence, hash FROM log_head"
 _MESSAGES = """
 SELECT to_jsonb(m) - '{before,details,body}'::text[], m.details, b.id, b.size, b.sealed FROM (
     SELECT found.*, sum(length) OVER (ORDER BY id, direction) - length AS before FROM (
@@ -112,9 +114,8 @@ class Departure:
 
     async def log_state(self) -> LogState:
         """Where the log begins and ends."""
-        ((sequence, head),) = await self._snapshot.query(_HEAD)
         vault = self._snapshot.shelf.vault
-        return LogState(vault, origin(vault), ChainHead(sequence, head))
+        return LogState(vault, origin(vault), await logbook.head(self._snapshot.query))
 
     async def was_removed(self, body: BodyReader) -> bool:
         """Return whether a body that cannot be read has been removed, with its record, since the snapshot."""
@@ -258,10 +259,12 @@ class GovernanceDeparture(RecordKeepingDeparture):
 
 
 def _entry(row: Row) -> Facts:
-    sequence, content, previous, digest = row
+    sequence, content, previous, digest, retention, salt = row
     return {
         "sequence": sequence,
-        "content": content.decode(),
+        "content": None if content is None else content.decode(),
         "previous": parts.from_bytes(previous),
         "hash": parts.from_bytes(digest),
+        "retention": retention,
+        "salt": None if salt is None else parts.from_bytes(salt),
     }

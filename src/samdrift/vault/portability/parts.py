@@ -50,6 +50,8 @@ class Fact:
     optional: bool = False
     among: frozenset[str] = frozenset()
     """The code list that a text is from, if it is from one."""
+    added: bool = False
+    """Whether earlier exports are without it, which is then ``null``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +78,9 @@ def check(facts: object, shape: Sequence[Fact]) -> Facts:
     """``facts`` when they have exactly that shape; :class:`ValueError` names the fact that has not."""
     if not isinstance(facts, dict):
         raise ValueError("a record is no object")
+    for fact in shape:
+        if fact.added:
+            facts.setdefault(fact.name, None)
     if set(facts) != {fact.name for fact in shape}:
         raise ValueError("a record has other facts than it should")
     for fact in shape:
@@ -254,11 +259,21 @@ SESSION_KEYS = Part(
     (Fact("mark"), Fact("envelope", _BYTES_), Fact("at", _TIME)),
 )
 MARK_KEYS = Part(Role.MESSAGE_SERVICE, "mark_keys", ("name",), (Fact("name"), Fact("key", _BYTES_)))
-_ENTRY = (Fact("sequence", _NUMBER), Fact("content"), Fact("previous", _BYTES_), Fact("hash", _BYTES_))
+_ENTRY = (
+    Fact("sequence", _NUMBER),
+    Fact("content", optional=True),
+    Fact("previous", _BYTES_),
+    Fact("hash", _BYTES_),
+    Fact("retention", _NUMBER, optional=True, added=True),
+    Fact("salt", _BYTES_, optional=True, added=True),
+)
 
 
 def log_part(role: Role) -> Part:
-    """The log of a vault: ``content`` is the canonical form of an entry, which its hash is over."""
+    """The log of a vault: ``content`` is the canonical form of an entry, which its hash is over.
+
+    Without ``retention`` it is of the first form, without ``content`` it was disposed of.
+    """
     return Part(role, "log", ("sequence",), _ENTRY)
 
 

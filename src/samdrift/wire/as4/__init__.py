@@ -26,10 +26,10 @@ from samdrift.wire.as4.events import (
     SignedHeader,
     SignerWanted,
 )
-from samdrift.wire.as4.identify import FINAL_RECIPIENT, ORIGINAL_SENDER, new_message_id, user_message
 from samdrift.wire.as4.limits import DEFAULT_LIMITS, As4Limits
 from samdrift.wire.as4.reader import As4Reader, read_message
 from samdrift.wire.as4.send import PackedMessage, PayloadEncryptor, PreparedMessage, pack, prepare
+from samdrift.wire.as4.usermessage import FINAL_RECIPIENT, ORIGINAL_SENDER, new_message_id, user_message
 from samdrift.wire.ebms import EbmsError, EbmsErrorCode, PartInfo, Property, UserMessage
 from samdrift.wire.gzip import Compressed, Compressor
 from samdrift.wire.wssec import SignedReference

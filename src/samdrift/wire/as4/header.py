@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from cryptography import x509
 
 from samdrift.wire.as4.events import As4Fault, SignedHeader, SignerWanted
-from samdrift.wire.as4.identify import COMPRESSION_TYPE, GZIP
+from samdrift.wire.as4.usermessage import COMPRESSION_TYPE, GZIP
 from samdrift.wire.ebms import EbmsErrorCode, UserMessage, message_id_of, parse_user_message
 from samdrift.wire.errors import WireError
 from samdrift.wire.wssec import (

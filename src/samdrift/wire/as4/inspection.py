@@ -20,8 +20,8 @@ from hmac import compare_digest
 from cryptography import x509
 
 from samdrift.wire.as4.header import require_coverage
-from samdrift.wire.as4.identify import COMPRESSION_TYPE, GZIP
 from samdrift.wire.as4.limits import DEFAULT_LIMITS
+from samdrift.wire.as4.usermessage import COMPRESSION_TYPE, GZIP
 from samdrift.wire.crypto.keys import Oaep
 from samdrift.wire.ebms import (
     EbmsError,

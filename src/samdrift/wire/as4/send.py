@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 
 from cryptography import x509
 
-from samdrift.wire.as4.identify import GZIP
+from samdrift.wire.as4.usermessage import GZIP
 from samdrift.wire.crypto.keys import Random, SigningKey
 from samdrift.wire.ebms import UserMessage, build_user_message
 from samdrift.wire.errors import WireError, WireFault

@@ -2,8 +2,8 @@
 
 from samdrift.wire.envelope.header import EnvelopeHeader, ScopeCode
 from samdrift.wire.envelope.reading import UnverifiedEnvelope, read, validate
-from samdrift.wire.envelope.scanner import HeaderScanner
 from samdrift.wire.envelope.sealing import seal
+from samdrift.wire.envelope.structure import HeaderScanner
 from samdrift.wire.envelope.verifying import EnvelopeVerdict, VerifiedEnvelope, verify
 
 __all__ = [

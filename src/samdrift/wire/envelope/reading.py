@@ -11,7 +11,7 @@ from samdrift.wire import xml
 from samdrift.wire.crypto import longtext
 from samdrift.wire.crypto.longtext import Document
 from samdrift.wire.envelope.header import EnvelopeHeader
-from samdrift.wire.envelope.scanner import Checker, xha
+from samdrift.wire.envelope.structure import Checker, xha
 from samdrift.wire.errors import WireError, WireFault
 from samdrift.wire.findings import Finding
 from samdrift.wire.xml import LARGE, Element, base64text

@@ -1,7 +1,7 @@
 """The rules R3 to R13 on what an envelope says, and the header made of it (envelope-profile-xhe 2.5).
 
 R1, R2 and R14 are about elements as such and are checked where elements are
-(:mod:`samdrift.wire.envelope.scanner`).
+(:mod:`samdrift.wire.envelope.structure`).
 
 Clauses: envelope-profile-xhe 2.2 a.
 """

@@ -26,7 +26,7 @@ from samdrift.wire.wssec.encryption import (
 )
 from samdrift.wire.wssec.keyreference import KeyReference
 from samdrift.wire.wssec.references import SignedReference
-from samdrift.wire.wssec.signature import (
+from samdrift.wire.wssec.verifying import (
     SecurityHeader,
     SecurityTimestamp,
     SignerUnknown,

@@ -33,7 +33,7 @@ from samdrift.wire.wssec.names import (
     RSA_OAEP,
     xenc,
 )
-from samdrift.wire.wssec.signature import attachment_id
+from samdrift.wire.wssec.verifying import attachment_id
 from samdrift.wire.xml import Element, Namespace, base64text, children, name, text
 
 _MGF = name(Namespace.XENC11, "MGF")

@@ -24,14 +24,14 @@ from samdrift.contracts.messageclients import AUTH_ID, Scope, patterns
 from samdrift.contracts.principals import Role
 from samdrift.messageservice.access import Access
 from samdrift.messageservice.oauth.endpoint import AuthorizationServer
-from samdrift.messageservice.oauth.issuers import (
+from samdrift.messageservice.oauth.issuing import TokenIssuing
+from samdrift.messageservice.oauth.keyring import Keyring
+from samdrift.messageservice.oauth.registrations import (
     MessageClient,
     OrganisationClients,
     OwnIssuers,
     Registrations,
 )
-from samdrift.messageservice.oauth.issuing import TokenIssuing
-from samdrift.messageservice.oauth.keyring import Keyring
 from samdrift.messageservice.oauth.verifying import TokenVerifying
 from samdrift.messageservice.settings import OrganisationProfile
 from samdrift.net.client import HttpClient, HttpFault, NoAnswer

@@ -16,7 +16,7 @@ from joserfc.jwk import KeySet, OctKey
 
 from samdrift.contracts.messageclients import AUTH_ID, Scope
 from samdrift.contracts.principals import Role
-from samdrift.messageservice.oauth.issuers import MessageClient
+from samdrift.messageservice.oauth.registrations import MessageClient
 from samdrift.net.issuers import KeysAt
 from samdrift.vault.errors import VaultDenied, VaultError, VaultLocked, VaultSuspended, VaultUnavailable
 from samdrift.vault.registry import RegistrationState

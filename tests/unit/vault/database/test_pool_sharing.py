@@ -109,6 +109,19 @@ async def test_a_busy_vault_keeps_its_connection_while_cold_ones_come_and_go() -
     pool.close()
 
 
+async def test_what_was_used_just_now_is_not_taken_for_a_cold_vault() -> None:
+    server = Server()
+    pool = Pool(1, 8, FOREVER, server.log_in, Patience(busy=60, others=60))
+    session = await use(pool, vault("busy"))
+    cold = asyncio.create_task(use(pool, vault("cold")))
+    await asyncio.sleep(0.05)
+    assert not session.closed
+    assert await use(pool, vault("busy")) is session
+    cold.cancel()
+    await asyncio.gather(cold, return_exceptions=True)
+    pool.close()
+
+
 async def test_an_idle_connection_that_a_vault_has_besides_another_goes_first() -> None:
     server = Server()
     pool = Pool(3, 8, FOREVER, server.log_in, HASTY)
@@ -143,8 +156,9 @@ async def test_one_that_is_always_lent_is_given_up_for_a_cold_vault_when_it_come
 
     working = [asyncio.create_task(incessantly()) for _ in range(tasks)]
     await asyncio.sleep(0.02)
-    async with asyncio.timeout(10):
-        await use(pool, vault("cold"))
+    cold = asyncio.create_task(use(pool, vault("cold")))
+    done, _ = await asyncio.wait([cold], timeout=10)
+    assert cold in done
     await ended(*working)
     pool.close()
 

@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
+from samdrift.audit.chain import ChainHead
 from samdrift.audit.events import AuditEvent
+from samdrift.audit.leaves import Frontier, Leaf
 from samdrift.contracts.messages import Direction, WorkKind
 from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
 from samdrift.contracts.transfer import TransferReason, TransferState
@@ -222,8 +224,11 @@ async def test_a_log_of_a_former_supplier_is_kept_and_checked(
     elsewhere = await installation.organisation()
     async with installation.gate.depart(WORKER, organisation, MessageServiceDeparture, {}) as vault:
         entries, state = await vault.log(), await vault.log_state()
-    assert entries[-1].facts["hash"] == parts.from_bytes(state.head.hash)
     facts = [entry.facts for entry in entries]
+    tree = Frontier()
+    for each in facts:
+        tree = tree.append(Leaf(each["sequence"], each["retention"], parts.to_bytes(each["hash"])).hash)
+    assert state.head == ChainHead(len(facts), tree.root, len(facts))
     async with installation.gate.arrive(WORKER, elsewhere, MessageServiceArrival) as arrival:
         await arrival.begin(b"export", now=NOW)
         await arrival.store_log(state.id, facts)

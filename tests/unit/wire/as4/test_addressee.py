@@ -7,7 +7,7 @@ import os
 import pytest
 
 from samdrift.wire.as4 import As4Limits
-from samdrift.wire.as4.identify import AddresseeReader
+from samdrift.wire.as4.usermessage import AddresseeReader
 from samdrift.wire.identifiers import ParticipantIdentifier
 from tests.unit.wire.as4.crafting import Crafted
 

@@ -11,7 +11,7 @@ from lxml import etree
 from samdrift.wire.codes import Detail, Reason
 from samdrift.wire.envelope import read, validate
 from samdrift.wire.envelope.header import MAX_VALUE
-from samdrift.wire.envelope.scanner import xha, xhb
+from samdrift.wire.envelope.structure import xha, xhb
 from samdrift.wire.errors import WireError, WireFault
 from samdrift.wire.findings import Finding
 from samdrift.wire.xml.schema import MAX_FINDINGS

@@ -1,0 +1,84 @@
+"""The second form of a log: leaves of a Merkle tree (RFC 6962 2.1), each short and of fixed length.
+
+An entry of the tree is its version, its number, its retention class, and a
+commitment: SHA-256 over a random salt and the facts in their canonical form. So
+a hash in somebody's proof tells nothing of a neighbour, and salt and facts can
+be disposed of while every proof still holds. The database makes all of it
+(``vault/sql/salted-log-1.sql``), so that a writer cannot choose it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any
+
+VERSION = 2
+"""The first byte of an entry; entries of the first form are no leaves (:mod:`samdrift.audit.chain`)."""
+
+_LEAF, _NODE = b"\0", b"\1"
+
+
+@dataclass(frozen=True, slots=True)
+class Leaf:
+    """An entry of the tree, without its facts."""
+
+    sequence: int
+    retention: int
+    commitment: bytes
+
+    @classmethod
+    def read(cls, document: Mapping[str, Any]) -> Leaf:
+        """A leaf from a line of JSON; its commitment is in hex as ``hash``. :class:`ValueError` for none."""
+        try:
+            sequence, retention = document["sequence"], document["retention"]
+            commitment = bytes.fromhex(document["hash"])
+        except (KeyError, TypeError, ValueError):
+            raise ValueError("not a leaf of a log") from None
+        numbers = type(sequence) is int and type(retention) is int
+        if not (numbers and 0 < sequence < 1 << 63 and 0 <= retention < 1 << 8 and len(commitment) == 32):
+            raise ValueError("not a leaf of a log")
+        return cls(sequence, retention, commitment)
+
+    @property
+    def entry(self) -> bytes:
+        """The bytes in the tree: version, number in 8 bytes, retention class in one, commitment in 32."""
+        number = self.sequence.to_bytes(8)
+        return bytes((VERSION,)) + number + bytes((self.retention,)) + self.commitment
+
+    @property
+    def hash(self) -> bytes:
+        """The leaf hash of RFC 6962 2.1."""
+        return sha256(_LEAF + self.entry).digest()
+
+
+def commitment(salt: bytes, content: bytes) -> bytes:
+    """Return the commitment to the canonical form of an entry's facts."""
+    return sha256(salt + content).digest()
+
+
+@dataclass(frozen=True, slots=True)
+class Frontier:
+    """A tree as far as it is needed to go on with it: the roots of its full subtrees, the largest first."""
+
+    size: int = 0
+    peaks: tuple[bytes, ...] = ()
+
+    def append(self, leaf: bytes) -> Frontier:
+        """The tree with one more leaf, given by its hash."""
+        peaks, size, node = list(self.peaks), self.size, leaf
+        while size & 1:
+            node = sha256(_NODE + peaks.pop() + node).digest()
+            size >>= 1
+        return Frontier(self.size + 1, (*peaks, node))
+
+    @property
+    def root(self) -> bytes:
+        """The Merkle tree hash of RFC 6962 2.1."""
+        if not self.peaks:
+            return sha256().digest()
+        *larger, root = self.peaks
+        for peak in reversed(larger):
+            root = sha256(_NODE + peak + root).digest()
+        return root

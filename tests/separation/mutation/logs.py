@@ -1,0 +1,77 @@
+"""The guards of a log: who chooses what of an entry, and what leaves one."""
+
+from __future__ import annotations
+
+from tests.separation.mutation.mutant import Mutant
+
+_SALTED = "tests/unit/vault/test_saltedlog.py"
+_LEAVES = "tests/unit/audit/test_leaves.py"
+_GATE = "tests/unit/vault/test_gate.py"
+_SQL = "vault/sql/salted-log-1.sql"
+
+LOGS = (
+    Mutant(
+        "an append that waited for the upgrade writes a leaf",
+        _SQL,
+        "WHEN (NEW.retention IS NULL)",
+        "WHEN (false)",
+        (f"{_SALTED}::test_an_append_that_waited_for_the_upgrade_is_in_the_second_form",),
+    ),
+    Mutant(
+        "the salt of a leaf is random in every byte",
+        _SQL,
+        "        salt := substring(sha256(uuid_send(gen_random_uuid()) ||"
+        " uuid_send(gen_random_uuid())) FOR 16);",
+        "        salt := uuid_send(gen_random_uuid());",
+        (f"{_SALTED}::test_salts_are_random_and_commitments_are_to_salt_and_facts",),
+    ),
+    Mutant(
+        "the class of an entry is the database's",
+        _SQL,
+        "                _retention(event), salt);",
+        "                ends[i], salt);",
+        (f"{_SALTED}::test_the_vaults_own_login_chooses_nothing_of_an_entry[ap]",),
+    ),
+    Mutant(
+        "the vault's login begins no tree",
+        "vault/database/migrations.py",
+        "AND NOT starts_with(proname, '_')",
+        "AND NOT starts_with(proname, '__')",
+        (f"{_SALTED}::test_the_vaults_own_login_chooses_nothing_of_an_entry[ap]",),
+    ),
+    Mutant(
+        "the first leaf names the chain before it",
+        "audit/chain.py",
+        "and entry.ids == named",
+        "and bool(named)",
+        (f"{_LEAVES}::test_what_was_changed_is_found_at_its_place",),
+    ),
+    Mutant(
+        "a leaf's facts are those that it commits to",
+        "audit/chain.py",
+        "if isinstance(entry, LogEntry) and commitment(",
+        "if False and commitment(",
+        (f"{_LEAVES}::test_what_was_changed_is_found_at_its_place",),
+    ),
+    Mutant(
+        "after the first leaf there is no entry of the chain",
+        "audit/chain.py",
+        "or self.tree is not None or entry.previous != self._chain.hash",
+        "or entry.previous != self._chain.hash",
+        (f"{_LEAVES}::test_what_was_changed_is_found_at_its_place",),
+    ),
+    Mutant(
+        "what a worker sees is in the log although it records nothing",
+        "vault/work.py",
+        "        self._used = True\n        return await self.look(sql, *values)",
+        "        return await self.look(sql, *values)",
+        (f"{_GATE}::test_what_a_worker_sees_is_logged_although_it_records_nothing",),
+    ),
+    Mutant(
+        "a client that finds nothing leaves an entry all the same",
+        "vault/opening.py",
+        "return self.principal.kind is PrincipalKind.WORKER or self.purpose is Purpose.DELIVER",
+        "return True",
+        (f"{_GATE}::test_a_worker_that_finds_nothing_to_do_leaves_no_entry",),
+    ),
+)
