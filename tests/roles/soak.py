@@ -287,7 +287,7 @@ async def _left(member: Member, patience: float) -> list[str]:
     except AssertionError:
         found.append(f"left: work for {member.organisation}")
     async with _later(member) as later:
-        for role in Role:
+        for role in (AP, MT):
             async with later.open(role) as vault:
                 await vault.sweep()
     kept = [path for path in _objects(member, AP) if path.is_file()]
@@ -321,7 +321,7 @@ def _objects(member: Member, role: Role) -> list[Path]:
 async def _broken_logs(member: Member) -> list[str]:
     """The logs whose chain does not hold."""
     found = []
-    for role in Role:
+    for role in (AP, MT):
         async with member.open(role) as vault:
             known = LogVerification(vault.log_origin)
         while True:

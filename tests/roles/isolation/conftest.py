@@ -12,12 +12,15 @@ from samdrift.net.server import listening_socket
 from tests.roles.isolation.house import ALFA, BETA, FIRST_USER, ROOT, House
 from tests.roles.processes import played
 from tests.roles.stage import HOST, Stage
+from tests.throwawaykeys import keys_of_the_product
 from tests.vaults import server_folder
 
 
 @pytest_asyncio.fixture(scope="package")
 async def house(stage: Stage) -> AsyncIterator[House]:
     async with AsyncExitStack() as stack:
+        # Keys of tests share primes, so that one could be taken for another's in a worker's memory.
+        stack.enter_context(keys_of_the_product())
         folder = stack.enter_context(server_folder())
         with listening_socket(HOST) as sock:
             metrics = f"{HOST}:{sock.getsockname()[1]}"
