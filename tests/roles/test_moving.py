@@ -11,7 +11,7 @@ import pytest
 
 from samdrift.audit.events import AuditEvent
 from samdrift.contracts.messages import Direction, MessageStatus
-from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
+from samdrift.contracts.principals import Principal, PrincipalKind, Purpose
 from samdrift.evidence.trace import entries
 from samdrift.installation.operator import vault_settings
 from samdrift.keystore.custody import FOLDER, Custodians
@@ -38,7 +38,7 @@ async def forgotten(member: Member, organisation: Member) -> None:
     keys = member.operator.gate._keys
     provisioner = await Provisioner.connect(vault_settings(member.config), keys=keys)
     try:
-        for role in Role:
+        for role in (AP, MT):
             await provisioner.drop(organisation.organisation, role)
     finally:
         await provisioner.close()

@@ -19,7 +19,6 @@ import pytest
 
 from samdrift.audit.events import AuditEvent
 from samdrift.contracts.messages import Direction, MessageStatus
-from samdrift.contracts.principals import Role
 from samdrift.messageservice.service import MessageInvalid
 from samdrift.net.client import HttpClient
 from samdrift.vault.errors import VaultUnavailable
@@ -294,7 +293,7 @@ async def is_exchanged(stage: Stage) -> None:
 async def stays(stage: Stage, heard: Heard) -> None:
     """What is kept of it outside of messages: logs, metrics, and what the database wrote down."""
     for member in (stage.habo, stage.agency):
-        for role in Role:
+        for role in (AP, MT):
             async with member.open(role) as vault:
                 entries = await vault.log(0, _EVERYTHING)
             heard.hears("an organisation's log", *(f"{entry.event} {entry.ids}" for entry in entries))

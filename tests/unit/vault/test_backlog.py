@@ -47,7 +47,7 @@ def most_pages(connection: psycopg.Connection[Row], question: str) -> int:
     return max(pages(connection, question.format(now=NOW.isoformat())) for _ in range(5))
 
 
-@pytest.mark.parametrize("role", list(Role), ids=str)
+@pytest.mark.parametrize("role", list(FILL), ids=str)
 async def test_claims_touch_as_few_pages_with_100_000_waiting(installation: Installation, role: Role) -> None:
     """Also in a session that has planned its claims while the queue was empty, before any statistics."""
     organisation = await installation.organisation([role])
