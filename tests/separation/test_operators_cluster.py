@@ -100,7 +100,8 @@ async def test_passwords_change_by_command(theirs: Cluster) -> None:
         logins = [await vault_login(installation, one, AP) for one in (organisation, other)]
         command = ("database", "rotate-logins", "--config", config, "--organisation", organisation.value)
         ended = await asyncio.to_thread(samdrift, *command)
-        assert (ended.status, ended.output) == (0, "2 logins have a new password\n"), ended.complaints
+        assert ended.status == 0, ended.complaints
+        assert ended.output == f"{len(Role)} logins have a new password\n"
         async with installation.open(organisation, AP) as vault:
             await submitted(vault)
             assert AuditEvent.VAULT_LOGIN_ROTATED in [entry.event for entry in await vault.log()]
