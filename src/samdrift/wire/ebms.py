@@ -1,26 +1,18 @@
-"""ebMS 3.0 headers: user messages, receipts and errors, without any security of their own.
+"""``eb:Messaging`` headers of ebMS 3.0, written and read: user messages, receipts and errors.
 
-Error codes of ebMS 3.0 and AS4, one table for everybody who reports or reads one.
+Nothing here signs or verifies. A header is written from frozen values as text in exclusive
+canonical form, ready to be signed; ``wsu_id`` identifies it for the signature (ebms3-core 5.2,
+6.2; as4-profile 5.1.8). User messages are read by the ebMS 3.0 schema and nothing looser.
+Signals, receipts and errors, are read more tolerantly, as peers write them: an answer that
+can be understood is worth more than one that follows the schema, and nothing is believed
+before its signature is verified.
 
-Implements ebms3-core 6.7.1 and 6.7.2 and as4-profile 3.1, 3.2 and 3.4; ``DUPLICATE`` is
-phase4's own answer to a resend. A code received from a peer that is in no table stays
-a plain string in :class:`EbmsError`.
+Error codes of ebMS 3.0 and AS4 are in one table for all code that reports or reads one
+(ebms3-core 6.7.1 and 6.7.2; as4-profile 3.1, 3.2 and 3.4); ``DUPLICATE`` is phase4's own answer
+to a resend. A code received from a peer that is not in the table stays a plain string in
+:class:`EbmsError`.
 
 Clauses: transport-profile-as4 2.5 c.
-
-The ebMS 3.0 header as frozen values: user message, receipt, error (ebms3-core 5.2).
-
-``eb:Messaging`` headers from frozen values (ebms3-core 5.2, 6.2; as4-profile 5.1.8).
-
-They are text in exclusive canonical form, ready to be signed; ``wsu_id`` identifies them
-for the signature.
-
-``eb:Messaging`` headers into frozen values, by the ebMS 3.0 schema and nothing looser.
-
-Signals as peers write them: receipts and errors (ebms3-core 5.2.3, 6.2; as4-profile 5.1.8).
-
-Read more tolerantly than user messages: an answer that can be understood is worth more
-than one that follows the schema, and nothing is believed before its signature is verified.
 """
 
 from __future__ import annotations
@@ -37,6 +29,17 @@ from samdrift.wire.errors import WireError, WireFault
 from samdrift.wire.xml import Element, Namespace, children, local_name, name, path, text
 from samdrift.wire.xml.writer import XMLNS_EB, XMLNS_EBBP, XMLNS_S12, XMLNS_WSU, attribute, quoted
 from samdrift.wire.xml.writer import text as escaped
+
+NOT_SERVICED = "NOT_SERVICED"
+"""``ErrorDetail`` of the answer to a receiver that is not served (transport-profile-as4 2.5 c)."""
+
+_XSD_DATE_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d)?", re.ASCII)
+_MAX_VALUE = 1024
+_MANY = 64
+_INFORMATION = name(Namespace.EBBP_SIGNALS, "NonRepudiationInformation")
+_PART = name(Namespace.EBBP_SIGNALS, "MessagePartNRInformation")
+_REFERENCE = name(Namespace.DSIG, "Reference")
+_MAX_TEXT = 1024
 
 
 class Severity(StrEnum):
@@ -135,10 +138,6 @@ class EbmsError:
         )
 
 
-NOT_SERVICED = "NOT_SERVICED"
-"""``ErrorDetail`` of the answer to a receiver that is not served (transport-profile-as4 2.5 c)."""
-
-
 @dataclass(frozen=True, slots=True)
 class Property:
     """A message or part property: name, value and, where given, ``type``."""
@@ -218,9 +217,6 @@ def _value(properties: tuple[Property, ...], name: str) -> str | None:
     return next((entry.value for entry in properties if entry.name == name), None)
 
 
-_XSD = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d)?", re.ASCII)
-
-
 def format_time(at: datetime) -> str:
     """Return ``2024-05-01T12:00:00.000Z``; ``at`` must be aware.
 
@@ -231,7 +227,7 @@ def format_time(at: datetime) -> str:
 
 def parse_time(spelling: str) -> datetime | None:
     """The aware time in UTC, or None when ``spelling`` is no xsd:dateTime; without a zone it is UTC."""
-    if not _XSD.fullmatch(spelling):
+    if not _XSD_DATE_TIME.fullmatch(spelling):
         return None
     try:
         parsed = datetime.fromisoformat(spelling)
@@ -344,9 +340,6 @@ def _written_error(error: EbmsError) -> str:
     )
 
 
-_MAX_VALUE = 1024
-
-
 @cache
 def eb(local: str) -> str:
     """The expanded name of an ebMS element."""
@@ -408,8 +401,8 @@ def malformed(element: Element, message: str) -> WireError:
     return WireError(WireFault.STRUCTURE, message, path(element))
 
 
-_MANY = 64
 _MESSAGING = (one("UserMessage"),)
+
 _USER_MESSAGE = (
     one("MessageInfo"),
     one("PartyInfo"),
@@ -417,6 +410,7 @@ _USER_MESSAGE = (
     optional("MessageProperties"),
     optional("PayloadInfo"),
 )
+
 _MESSAGE_INFO = (one("Timestamp"), one("MessageId"), optional("RefToMessageId"))
 _PARTY_INFO = (one("From"), one("To"))
 _PARTY = (one("PartyId"), one("Role"))
@@ -501,11 +495,7 @@ def _part(element: Element) -> PartInfo:
     return PartInfo(element.get("href", ""), _properties(properties))
 
 
-_INFORMATION = name(Namespace.EBBP_SIGNALS, "NonRepudiationInformation")
-_PART = name(Namespace.EBBP_SIGNALS, "MessagePartNRInformation")
-_REFERENCE = name(Namespace.DSIG, "Reference")
 _SIGNAL = (one("SignalMessage"),)
-_MAX_TEXT = 1024
 
 
 def is_signal(messaging: Element) -> bool:
