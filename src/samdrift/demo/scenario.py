@@ -1,8 +1,7 @@
 """The story of the demonstration, each step checked: a worried school, a social service, a reply.
 
-Everything is invented. A step that does not hold raises :class:`DemoFailed`.
-
-A small PDF, made by hand: the demonstration's attachment.
+Everything is invented, and the PDF that is attached is made here. A step that does not hold
+raises :class:`DemoFailed`.
 """
 
 from __future__ import annotations
@@ -19,6 +18,18 @@ from samdrift.installation.operator import Operator
 from samdrift.messageservice.outgoing.compose import Address, Attachment, Draft, compose, reply
 from samdrift.wire.identifiers import ParticipantIdentifier
 from samdrift.wire.sdkmessage import SdkMessage
+
+_PATIENCE = 60.0
+Progress = Callable[[str], None]
+
+ANSWER = Draft(
+    label="Sv: Anmälan om oro för barn",
+    text="Tack, vi har **tagit emot** er anmälan och återkommer inom *14 dagar*.",
+)
+
+NEIGHBOUR = Draft(
+    label="Fråga om gemensam jour", text="Hej, kan ni ta helgjouren vecka 50?", confidentiality=False
+)
 
 
 def page(lines: Sequence[str]) -> bytes:
@@ -51,10 +62,6 @@ def _assembled(objects: Sequence[bytes]) -> bytes:
     document += b"".join(b"%010d 00000 n \n" % offset for offset in offsets)
     document += b"trailer\n<< /Size %d /Root 1 0 R >>\nstartxref\n%d\n%%%%EOF\n" % (len(objects) + 1, start)
     return bytes(document)
-
-
-_PATIENCE = 60.0
-Progress = Callable[[str], None]
 
 
 class DemoFailed(Exception):
@@ -108,13 +115,6 @@ NOTICE = Draft(
             ),
         ),
     ),
-)
-ANSWER = Draft(
-    label="Sv: Anmälan om oro för barn",
-    text="Tack, vi har **tagit emot** er anmälan och återkommer inom *14 dagar*.",
-)
-NEIGHBOUR = Draft(
-    label="Fråga om gemensam jour", text="Hej, kan ni ta helgjouren vecka 50?", confidentiality=False
 )
 
 

@@ -1,19 +1,15 @@
-"""Another supplier's access point: a Domibus as what the message service calls interface C.
+"""Another supplier's access point: a Domibus, as the message service sees interface C.
 
 What differs from our own access point, and how it is bridged:
 
 - Domibus lets the backend choose the message id. It follows from the envelope's
   id, so a call that got no answer is made again: a second message with the id is
-  refused by Domibus, and its status tells that the first one is there.
+  refused by Domibus, and its status shows that the first one is there.
 - There are no events. The status of each transfer under way is asked for
-  (:class:`Transfers`).
-- Its list of what waits holds ids alone. A message is retrieved without being
-  marked, once for its header and once to be taken over, and marked as downloaded
-  when the message service has it durably.
-
-Messages that wait at a Domibus for one organisation, by their headers.
-
-News about transfers under way, as events of interface C.
+  (:class:`Transfers`), and what has changed is reported as interface C reports it.
+- Its list of waiting messages holds ids alone. A message is retrieved without being
+  marked, once for its header (:class:`WaitingMessages`) and once to be taken over, and
+  marked as downloaded when the message service has it durably.
 """
 
 from __future__ import annotations
@@ -51,124 +47,22 @@ from samdrift.wire.envelope import EnvelopeHeader, HeaderScanner
 from samdrift.wire.errors import WireError
 from samdrift.wire.identifiers import ParticipantIdentifier
 
+_PIECE = 64 << 10
+
 GONE = "WS_PLUGIN:0009"
 """The fault for a message that does not wait (any more)."""
+
 _PAGE = 20
 """Limit of messages that one poll reports."""
 _SOON = timedelta(seconds=30)
+
 _LATER = timedelta(minutes=10)
 """After which time a message is looked at again that did not come whole, or could not be used."""
-
 _LOGGER = logging.getLogger("samdrift")
-
-
-class NotForUs(Exception):
-    """A message that must not be handed to the organisation."""
-
-
-class WaitingMessages:
-    """Remembers the headers of what waits, so that each message is opened once to be reported.
-
-    A message that names another recipient, or is no envelope of the federation,
-    is never handed on: it stays in Domibus, and the operator's log says why.
-    """
-
-    def __init__(self, plugin: Plugin, organisation: ParticipantIdentifier, clock: Clock) -> None:
-        self._plugin = plugin
-        self._organisation = organisation
-        self._clock = clock
-        self._known: dict[str, InboxItem] = {}
-        self._passed_over: dict[str, datetime] = {}
-
-    async def after(self, past: str) -> tuple[InboxItem, ...]:
-        """The first messages that wait, of those after ``past`` when that is still among them."""
-        ids = list(dict.fromkeys(await self._plugin.pending(self._organisation.value)))
-        self._forget_all_but(ids)
-        start = ids.index(past) + 1 if past in ids else 0
-        found: list[InboxItem] = []
-        for message_id in ids[start:]:
-            if message_id in self._passed_over:
-                continue
-            item = self._known.get(message_id) or await self._look_at(message_id)
-            if item is not None:
-                found.append(item)
-            if len(found) == _PAGE:
-                break
-        return tuple(found)
-
-    def check(self, message_id: str, retrieved: Retrieved) -> None:
-        """:class:`NotForUs` unless this is the message that was asked for, and for this organisation."""
-        if retrieved.message.message_id != message_id:
-            raise NotForUs("another message than asked for")
-        if retrieved.message.recipient != self._organisation:
-            raise NotForUs("names another recipient")
-
-    def not_marked(self, message_id: str, refusal: PluginRefused) -> None:
-        """A message that is safe with us, and that Domibus would not mark: it holds up no other.
-
-        It is reported again later, and marked again when it is found to be known.
-        """
-        if refusal.fault.code != GONE:
-            self._pass_over(message_id, f"not marked, fault {refusal.fault.code}".strip(), _LATER)
-
-    def _forget_all_but(self, ids: Sequence[str]) -> None:
-        now = self._clock()
-        waiting = set(ids)
-        self._known = {each: item for each, item in self._known.items() if each in waiting}
-        passed_over = self._passed_over.items()
-        self._passed_over = {each: until for each, until in passed_over if each in waiting and until > now}
-
-    async def _look_at(self, message_id: str) -> InboxItem | None:
-        """The message by its header; ``None`` when it cannot be handed on, which holds up no other."""
-        try:
-            async with self._plugin.retrieve(message_id) as retrieved:
-                self.check(message_id, retrieved)
-                item = self._item(retrieved)
-                await retrieved.pass_over()
-        except NotForUs as refusal:
-            self._pass_over(message_id, str(refusal), _LATER)
-        except WireError as error:
-            self._pass_over(message_id, error.text, _LATER)
-        except PluginRefused as refusal:
-            self._pass_over(message_id, f"fault {refusal.fault.code}", _LATER)
-        except TransferUnavailable as failure:
-            self._pass_over(message_id, failure.text, _SOON)
-        else:
-            self._known[message_id] = item
-            return item
-        return None
-
-    def _pass_over(self, message_id: str, why: str, so_long: timedelta) -> None:
-        self._passed_over[message_id] = self._clock() + so_long
-        organisation = self._organisation.value
-        _LOGGER.warning("Domibus of %s: message %a passed over: %a", organisation, message_id, why)
-
-    def _item(self, retrieved: Retrieved) -> InboxItem:
-        """Domibus does not tell when a message came: that is when it was first seen here."""
-        message = retrieved.message
-        return InboxItem(
-            id=message.message_id,
-            envelope_id="",
-            sender=message.sender.value,
-            recipient=message.recipient.value,
-            document=message.document.value,
-            conversation_id=message.conversation_id,
-            as4_message_id=message.message_id,
-            peer=message.peer,
-            received_at=self._clock(),
-            size=0,
-        )
-
-
-def unavailable(refusal: PluginRefused, what: str) -> TransferUnavailable:
-    """A fault as something that may pass."""
-    text = f"{refusal.fault.code} {refusal.fault.text}".strip()
-    return TransferUnavailable(f"{what}: Domibus answers {text}")
-
-
 _DELIVERED = frozenset({MessageStatus.ACKNOWLEDGED, MessageStatus.ACKNOWLEDGED_WITH_WARNING})
 _WAITS = frozenset({MessageStatus.SEND_ATTEMPT_FAILED, MessageStatus.WAITING_FOR_RETRY})
 _FAILED = frozenset({MessageStatus.SEND_FAILURE})
+
 _LOST = frozenset({MessageStatus.NOT_FOUND, MessageStatus.DELETED})
 """Domibus has forgotten the message, or its content: how its transfer ended is no longer known."""
 
@@ -179,171 +73,17 @@ _BY_CODE = {
 }
 _NOT_SERVICED = "NOT_SERVICED"
 
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """State of a transfer."""
-
-    state: TransferState
-    reason: TransferReason
-    detail: str
-
-
-def waits(status: MessageStatus) -> bool:
-    """Return whether an attempt failed and another one follows."""
-    return status in _WAITS
-
-
-def needs_errors(status: MessageStatus) -> bool:
-    """Return whether the errors tell more about a message with this status."""
-    return status in _WAITS | _FAILED
-
-
-def outcome(status: MessageStatus, errors: Sequence[ErrorEntry]) -> Outcome | None:
-    """Return the outcome to report; ``None`` while the message is on its way."""
-    if status in _DELIVERED:
-        return Outcome(TransferState.DELIVERED, TransferReason.NONE, "")
-    if status in _WAITS:
-        return Outcome(TransferState.QUEUED, *_cause(errors))
-    if status in _FAILED:
-        return Outcome(TransferState.FAILED, *_cause(errors))
-    if status in _LOST:
-        detail = f"{status.value}: Domibus no longer knows how the transfer ended"
-        return Outcome(TransferState.FAILED, TransferReason.GIVEN_UP, detail)
-    return None
-
-
-def _cause(errors: Sequence[ErrorEntry]) -> tuple[TransferReason, str]:
-    """The other access point's last word; what Domibus itself met only when it said nothing."""
-    signalled = [error for error in errors if error.by_peer]
-    last = max(signalled or errors, key=lambda error: error.at, default=None)
-    if last is None:
-        return TransferReason.GIVEN_UP, "Domibus reports no error"
-    detail = f"{last.code} {last.detail}".strip()
-    if last.detail.strip() == _NOT_SERVICED:
-        return TransferReason.NOT_SERVICED, detail
-    if last.by_peer:
-        return TransferReason.PEER_REFUSED, detail
-    return _BY_CODE.get(last.code, TransferReason.GIVEN_UP), detail
-
-
 Known = Callable[[], Awaitable[Sequence[UnderWay]]]
 """Gives the transfers whose end the message service does not know."""
 
 _FRESH = timedelta(minutes=1)
 """Time that what was just submitted is remembered here: by then it is in the vault."""
+
 _ANEW = timedelta(minutes=10)
 """Time between two questions to the vault: another process may have submitted something, and died."""
 
-
-class Watch:
-    """The transfers under way, as far as this process must know them: a Domibus reports no events.
-
-    The vault of the message service knows them. It is asked at the start, so that a
-    restart loses nothing, and then only when something may have changed: each
-    opening of a vault leaves an entry in the organisation's log.
-    """
-
-    def __init__(self, known: Known, clock: Clock) -> None:
-        self._ask = known
-        self._clock = clock
-        self._known: dict[str, UnderWay] = {}
-        self._fresh: dict[str, datetime] = {}
-        self._asked: datetime | None = None
-
-    def submitted(self, envelope_id: str) -> None:
-        """Domibus has that envelope now."""
-        self._fresh[envelope_id] = self._clock()
-
-    def told(self, events: Iterable[TransferEvent]) -> None:
-        """The message service is notified of this, and keeps what it makes of it in its vault."""
-        for event in events:
-            self._asked = None
-            if event.state is not TransferState.QUEUED:
-                self._fresh.pop(event.envelope_id, None)
-
-    async def under_way(self) -> list[UnderWay]:
-        """All of them; those of the vault come first, the most urgent before the others.
-
-        That a fresh one waits is told when the vault has it: what is told must change something there.
-        """
-        now = self._clock()
-        aged = [each for each, since in self._fresh.items() if now >= since + _FRESH]
-        if aged or self._asked is None or now >= self._asked + _ANEW:
-            self._known = {each.envelope_id: each for each in await self._ask()}
-            self._asked = now
-        for each in aged:
-            self._fresh.pop(each, None)
-        fresh = [UnderWay(each, wait_told=True) for each in self._fresh if each not in self._known]
-        return [*self._known.values(), *fresh]
-
-
 _AT_ONCE = 50
 """Transfers that are asked about in one round, those first that were not asked about for longest."""
-
-
-class Transfers:
-    """Asks Domibus about one transfer after the other, and forgets none (invariant 8)."""
-
-    def __init__(self, plugin: Plugin, watch: Watch, message_id: Callable[[str], str], clock: Clock) -> None:
-        """``message_id`` returns the id in Domibus of an envelope."""
-        self._plugin = plugin
-        self._watch = watch
-        self._message_id = message_id
-        self._clock = clock
-        self._asked_in: dict[str, int] = {}
-        self._round = 0
-
-    def submitted(self, envelope_id: str) -> None:
-        """Domibus has that envelope."""
-        self._watch.submitted(envelope_id)
-
-    def told(self, events: Iterable[TransferEvent]) -> None:
-        """The message service gets these events."""
-        self._watch.told(events)
-
-    async def news(self, place: int) -> tuple[TransferEvent, ...]:
-        """Return what has happened to transfers, all at ``place``."""
-        under_way = await self._watch.under_way()
-        self._round += 1
-        asked_in = {each.envelope_id: self._asked_in.get(each.envelope_id, 0) for each in under_way}
-        now = sorted(under_way, key=lambda each: asked_in[each.envelope_id])[:_AT_ONCE]
-        self._asked_in = asked_in | {each.envelope_id: self._round for each in now}
-        events = [await self._event(each, place) for each in now]
-        return tuple(event for event in events if event is not None)
-
-    async def _event(self, transfer: UnderWay, place: int) -> TransferEvent | None:
-        message_id = self._message_id(transfer.envelope_id)
-        found = await self._outcome(transfer, message_id)
-        if found is None:
-            return None
-        return TransferEvent(
-            sequence=place,
-            at=self._clock(),
-            envelope_id=transfer.envelope_id,
-            transfer_id=message_id,
-            as4_message_id=message_id,
-            state=found.state,
-            reason=found.reason,
-            detail=found.detail,
-        )
-
-    async def _outcome(self, transfer: UnderWay, message_id: str) -> Outcome | None:
-        """One that Domibus will not speak of clearly holds up no other; it ends with its deadline."""
-        try:
-            status = await self._plugin.status(message_id)
-        except (PluginRefused, PluginUnclear):
-            return None
-        if waits(status) and transfer.wait_told:
-            return None
-        return outcome(status, await self._errors(message_id) if needs_errors(status) else ())
-
-    async def _errors(self, message_id: str) -> tuple[ErrorEntry, ...]:
-        try:
-            return await self._plugin.errors(message_id)
-        except (PluginRefused, PluginUnclear):
-            return ()
-
 
 _INVALID = frozenset({"EBMS:0007", "EBMS:0009", "WS_PLUGIN:0005"})
 """Faults that another attempt with the same envelope meets again; what others mean, their text tells."""
@@ -476,9 +216,6 @@ def _refused(refusal: PluginRefused) -> TransferRefused | TransferUnavailable:
     return unavailable(refusal, "submit")
 
 
-_PIECE = 64 << 10
-
-
 class OutgoingEnvelope:
     """The bytes of one envelope, in memory or as they come; to be read once."""
 
@@ -512,3 +249,259 @@ async def _in_pieces(body: bytes | AsyncIterable[bytes]) -> AsyncGenerator[bytes
     else:
         async for piece in body:
             yield piece
+
+
+class NotForUs(Exception):
+    """A message that must not be handed to the organisation."""
+
+
+class WaitingMessages:
+    """Remembers the headers of what waits, so that each message is opened once to be reported.
+
+    A message that names another recipient, or is no envelope of the federation,
+    is never handed on: it stays in Domibus, and the operator's log says why.
+    """
+
+    def __init__(self, plugin: Plugin, organisation: ParticipantIdentifier, clock: Clock) -> None:
+        self._plugin = plugin
+        self._organisation = organisation
+        self._clock = clock
+        self._known: dict[str, InboxItem] = {}
+        self._passed_over: dict[str, datetime] = {}
+
+    async def after(self, past: str) -> tuple[InboxItem, ...]:
+        """The first messages that wait, of those after ``past`` when that is still among them."""
+        ids = list(dict.fromkeys(await self._plugin.pending(self._organisation.value)))
+        self._forget_all_but(ids)
+        start = ids.index(past) + 1 if past in ids else 0
+        found: list[InboxItem] = []
+        for message_id in ids[start:]:
+            if message_id in self._passed_over:
+                continue
+            item = self._known.get(message_id) or await self._look_at(message_id)
+            if item is not None:
+                found.append(item)
+            if len(found) == _PAGE:
+                break
+        return tuple(found)
+
+    def check(self, message_id: str, retrieved: Retrieved) -> None:
+        """:class:`NotForUs` unless this is the message that was asked for, and for this organisation."""
+        if retrieved.message.message_id != message_id:
+            raise NotForUs("another message than asked for")
+        if retrieved.message.recipient != self._organisation:
+            raise NotForUs("names another recipient")
+
+    def not_marked(self, message_id: str, refusal: PluginRefused) -> None:
+        """A message that is safe with us, and that Domibus would not mark: it holds up no other.
+
+        It is reported again later, and marked again when it is found to be known.
+        """
+        if refusal.fault.code != GONE:
+            self._pass_over(message_id, f"not marked, fault {refusal.fault.code}".strip(), _LATER)
+
+    def _forget_all_but(self, ids: Sequence[str]) -> None:
+        now = self._clock()
+        waiting = set(ids)
+        self._known = {each: item for each, item in self._known.items() if each in waiting}
+        passed_over = self._passed_over.items()
+        self._passed_over = {each: until for each, until in passed_over if each in waiting and until > now}
+
+    async def _look_at(self, message_id: str) -> InboxItem | None:
+        """The message by its header; ``None`` when it cannot be handed on, which holds up no other."""
+        try:
+            async with self._plugin.retrieve(message_id) as retrieved:
+                self.check(message_id, retrieved)
+                item = self._item(retrieved)
+                await retrieved.pass_over()
+        except NotForUs as refusal:
+            self._pass_over(message_id, str(refusal), _LATER)
+        except WireError as error:
+            self._pass_over(message_id, error.text, _LATER)
+        except PluginRefused as refusal:
+            self._pass_over(message_id, f"fault {refusal.fault.code}", _LATER)
+        except TransferUnavailable as failure:
+            self._pass_over(message_id, failure.text, _SOON)
+        else:
+            self._known[message_id] = item
+            return item
+        return None
+
+    def _pass_over(self, message_id: str, why: str, so_long: timedelta) -> None:
+        self._passed_over[message_id] = self._clock() + so_long
+        organisation = self._organisation.value
+        _LOGGER.warning("Domibus of %s: message %a passed over: %a", organisation, message_id, why)
+
+    def _item(self, retrieved: Retrieved) -> InboxItem:
+        """Domibus does not tell when a message came: that is when it was first seen here."""
+        message = retrieved.message
+        return InboxItem(
+            id=message.message_id,
+            envelope_id="",
+            sender=message.sender.value,
+            recipient=message.recipient.value,
+            document=message.document.value,
+            conversation_id=message.conversation_id,
+            as4_message_id=message.message_id,
+            peer=message.peer,
+            received_at=self._clock(),
+            size=0,
+        )
+
+
+def unavailable(refusal: PluginRefused, what: str) -> TransferUnavailable:
+    """A fault as something that may pass."""
+    text = f"{refusal.fault.code} {refusal.fault.text}".strip()
+    return TransferUnavailable(f"{what}: Domibus answers {text}")
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """State of a transfer."""
+
+    state: TransferState
+    reason: TransferReason
+    detail: str
+
+
+def waits(status: MessageStatus) -> bool:
+    """Return whether an attempt failed and another one follows."""
+    return status in _WAITS
+
+
+def needs_errors(status: MessageStatus) -> bool:
+    """Return whether the errors tell more about a message with this status."""
+    return status in _WAITS | _FAILED
+
+
+def outcome(status: MessageStatus, errors: Sequence[ErrorEntry]) -> Outcome | None:
+    """Return the outcome to report; ``None`` while the message is on its way."""
+    if status in _DELIVERED:
+        return Outcome(TransferState.DELIVERED, TransferReason.NONE, "")
+    if status in _WAITS:
+        return Outcome(TransferState.QUEUED, *_cause(errors))
+    if status in _FAILED:
+        return Outcome(TransferState.FAILED, *_cause(errors))
+    if status in _LOST:
+        detail = f"{status.value}: Domibus no longer knows how the transfer ended"
+        return Outcome(TransferState.FAILED, TransferReason.GIVEN_UP, detail)
+    return None
+
+
+def _cause(errors: Sequence[ErrorEntry]) -> tuple[TransferReason, str]:
+    """The other access point's last word; what Domibus itself met only when it said nothing."""
+    signalled = [error for error in errors if error.by_peer]
+    last = max(signalled or errors, key=lambda error: error.at, default=None)
+    if last is None:
+        return TransferReason.GIVEN_UP, "Domibus reports no error"
+    detail = f"{last.code} {last.detail}".strip()
+    if last.detail.strip() == _NOT_SERVICED:
+        return TransferReason.NOT_SERVICED, detail
+    if last.by_peer:
+        return TransferReason.PEER_REFUSED, detail
+    return _BY_CODE.get(last.code, TransferReason.GIVEN_UP), detail
+
+
+class Watch:
+    """The transfers under way, as far as this process must know them: a Domibus reports no events.
+
+    The vault of the message service knows them. It is asked at the start, so that a
+    restart loses nothing, and then only when something may have changed: each
+    opening of a vault leaves an entry in the organisation's log.
+    """
+
+    def __init__(self, known: Known, clock: Clock) -> None:
+        self._ask = known
+        self._clock = clock
+        self._known: dict[str, UnderWay] = {}
+        self._fresh: dict[str, datetime] = {}
+        self._asked: datetime | None = None
+
+    def submitted(self, envelope_id: str) -> None:
+        """Domibus has that envelope now."""
+        self._fresh[envelope_id] = self._clock()
+
+    def told(self, events: Iterable[TransferEvent]) -> None:
+        """The message service is notified of this, and keeps what it makes of it in its vault."""
+        for event in events:
+            self._asked = None
+            if event.state is not TransferState.QUEUED:
+                self._fresh.pop(event.envelope_id, None)
+
+    async def under_way(self) -> list[UnderWay]:
+        """All of them; those of the vault come first, the most urgent before the others.
+
+        That a fresh one waits is told when the vault has it: what is told must change something there.
+        """
+        now = self._clock()
+        aged = [each for each, since in self._fresh.items() if now >= since + _FRESH]
+        if aged or self._asked is None or now >= self._asked + _ANEW:
+            self._known = {each.envelope_id: each for each in await self._ask()}
+            self._asked = now
+        for each in aged:
+            self._fresh.pop(each, None)
+        fresh = [UnderWay(each, wait_told=True) for each in self._fresh if each not in self._known]
+        return [*self._known.values(), *fresh]
+
+
+class Transfers:
+    """Asks Domibus about one transfer after the other, and forgets none (invariant 8)."""
+
+    def __init__(self, plugin: Plugin, watch: Watch, message_id: Callable[[str], str], clock: Clock) -> None:
+        """``message_id`` returns the id in Domibus of an envelope."""
+        self._plugin = plugin
+        self._watch = watch
+        self._message_id = message_id
+        self._clock = clock
+        self._asked_in: dict[str, int] = {}
+        self._round = 0
+
+    def submitted(self, envelope_id: str) -> None:
+        """Domibus has that envelope."""
+        self._watch.submitted(envelope_id)
+
+    def told(self, events: Iterable[TransferEvent]) -> None:
+        """The message service gets these events."""
+        self._watch.told(events)
+
+    async def news(self, place: int) -> tuple[TransferEvent, ...]:
+        """Return what has happened to transfers, all at ``place``."""
+        under_way = await self._watch.under_way()
+        self._round += 1
+        asked_in = {each.envelope_id: self._asked_in.get(each.envelope_id, 0) for each in under_way}
+        now = sorted(under_way, key=lambda each: asked_in[each.envelope_id])[:_AT_ONCE]
+        self._asked_in = asked_in | {each.envelope_id: self._round for each in now}
+        events = [await self._event(each, place) for each in now]
+        return tuple(event for event in events if event is not None)
+
+    async def _event(self, transfer: UnderWay, place: int) -> TransferEvent | None:
+        message_id = self._message_id(transfer.envelope_id)
+        found = await self._outcome(transfer, message_id)
+        if found is None:
+            return None
+        return TransferEvent(
+            sequence=place,
+            at=self._clock(),
+            envelope_id=transfer.envelope_id,
+            transfer_id=message_id,
+            as4_message_id=message_id,
+            state=found.state,
+            reason=found.reason,
+            detail=found.detail,
+        )
+
+    async def _outcome(self, transfer: UnderWay, message_id: str) -> Outcome | None:
+        """One that Domibus will not speak of clearly holds up no other; it ends with its deadline."""
+        try:
+            status = await self._plugin.status(message_id)
+        except (PluginRefused, PluginUnclear):
+            return None
+        if waits(status) and transfer.wait_told:
+            return None
+        return outcome(status, await self._errors(message_id) if needs_errors(status) else ())
+
+    async def _errors(self, message_id: str) -> tuple[ErrorEntry, ...]:
+        try:
+            return await self._plugin.errors(message_id)
+        except (PluginRefused, PluginUnclear):
+            return ()

@@ -1,22 +1,17 @@
-"""The federation's certificate authorities (component-pki 2.7): issue, revoke, tell what is revoked.
+"""The federation's certificate authorities (component-pki 2.7): they issue, revoke, and report revocations.
 
 One :class:`Authority` is one environment with all its authorities. Another
 environment, for certificates that must not be trusted, is another instance; a
 certificate of another federation in the same environment comes from
 :attr:`Ca.OTHER_FEDERATION`, whose root is the same.
 
+What was issued and revoked is in one append-only file (:class:`Register`), a line for
+each event: a second start reads it quickly, and a crash loses at most the last line.
+Revocation lists and OCSP answers are made from it (component-pki 2.8, 2.9; RFC 5280 5,
+RFC 6960). A responder that each authority has delegated to signs OCSP answers
+(RFC 6960 4.2.2.2), which repeat the request's nonce if there is one.
+
 Missing: component-pki 2.10: there is no interface for administrators, issuing and revoking are calls.
-
-The register of issued and revoked certificates, kept in one append-only file.
-
-One line for each event, so that a second start reads it in no time and a crash
-loses at most the last line.
-
-Revocation lists and OCSP answers (component-pki 2.8, 2.9; RFC 5280 5, RFC 6960).
-
-OCSP answers are signed by a responder that each authority has delegated to
-(RFC 6960 4.2.2.2). The nonce of a request is given back; a request without one
-gets a signed answer without one.
 """
 
 from __future__ import annotations
@@ -53,238 +48,16 @@ from samdrift.federation.store import FederationError
 from samdrift.wire.crypto.softwarekeys import SoftwareSigningKey
 from samdrift.wire.identifiers import ParticipantIdentifier
 
-
-@dataclass(frozen=True, slots=True)
-class Revocation:
-    """Time and reason of a certificate's revocation (RFC 5280 5.3.1)."""
-
-    at: datetime
-    reason: x509.ReasonFlags
-
-
-class Register:
-    """Issued certificates by authority and serial number, with their revocations."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._issued: dict[tuple[Ca, int], Revocation | None] = {}
-        if path.exists():
-            for line in path.read_text("utf-8").splitlines():
-                self._read(line)
-
-    def issued(self, ca: Ca, certificate: x509.Certificate) -> None:
-        """Note that ``ca`` issued ``certificate``."""
-        self._issued[ca, certificate.serial_number] = None
-        self._append({"ca": ca, "serial": f"{certificate.serial_number:x}"})
-
-    def revoked(self, ca: Ca, serial: int, revocation: Revocation) -> None:
-        """Note a revocation; the first one of a certificate stands."""
-        if (ca, serial) not in self._issued:
-            raise FederationError("that certificate was not issued here")
-        if self._issued[ca, serial] is None:
-            self._issued[ca, serial] = revocation
-            event = {"ca": ca, "serial": f"{serial:x}"}
-            self._append({**event, "revoked": revocation.at.isoformat(), "reason": revocation.reason.name})
-
-    def knows(self, ca: Ca, serial: int) -> bool:
-        """Return whether ``ca`` issued a certificate with that number."""
-        return (ca, serial) in self._issued
-
-    def revocation(self, ca: Ca, serial: int) -> Revocation | None:
-        """The revocation of a certificate, if it has one."""
-        return self._issued.get((ca, serial))
-
-    def revocations(self, ca: Ca) -> list[tuple[int, Revocation]]:
-        """Serial numbers and revocations of what ``ca`` issued."""
-        return [(serial, entry) for (issuer, serial), entry in self._issued.items() if issuer is ca and entry]
-
-    def _append(self, event: dict[str, str]) -> None:
-        with self._path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(event) + "\n")
-
-    def _read(self, line: str) -> None:
-        try:
-            event = json.loads(line)
-            key = Ca(event["ca"]), int(event["serial"], 16)
-            revoked = event.get("revoked")
-            self._issued[key] = (
-                Revocation(datetime.fromisoformat(revoked), x509.ReasonFlags[event["reason"]])
-                if revoked
-                else None
-            )
-        except (ValueError, KeyError, TypeError):
-            raise FederationError("the register of issued certificates is damaged") from None
-
-
-MAX_NONCE = 128
-"""Bytes of a nonce that are taken at most (RFC 9654 2.1)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Issuer:
-    """An authority with its key, and the certificate by which it delegates OCSP."""
-
-    ca: Ca
-    certificate: x509.Certificate
-    key: rsa.RSAPrivateKey
-    responder: x509.Certificate
-
-
-def revocation_list(issuer: Issuer, register: Register, at: datetime, lifetime: timedelta) -> bytes:
-    """The list of what ``issuer`` has revoked, DER, in force from ``at`` for ``lifetime``."""
-    builder = (
-        x509.CertificateRevocationListBuilder()
-        .issuer_name(issuer.certificate.subject)
-        .last_update(at)
-        .next_update(at + lifetime)
-        .add_extension(_authority_key(issuer.certificate), critical=False)
-        .add_extension(x509.CRLNumber(int(at.timestamp())), critical=False)
-    )
-    for serial, revocation in register.revocations(issuer.ca):
-        entry = x509.RevokedCertificateBuilder(serial, revocation.at)
-        builder = builder.add_revoked_certificate(
-            entry.add_extension(x509.CRLReason(revocation.reason), critical=False).build()
-        )
-    return builder.sign(issuer.key, hashes.SHA256()).public_bytes(serialization.Encoding.DER)
-
-
-def ocsp_answer(
-    request: bytes,
-    issuers: Sequence[Issuer],
-    responder_key: rsa.RSAPrivateKey,
-    register: Register,
-    at: datetime,
-    lifetime: timedelta,
-) -> bytes:
-    """The answer, DER, to an OCSP ``request``; an unsigned error status when it cannot be answered."""
-    try:
-        asked = ocsp.load_der_ocsp_request(request)
-        issuer = next((one for one in issuers if _is_issuer(one.certificate, asked)), None)
-        nonce = _nonce(asked)
-    except (ValueError, NotImplementedError, UnsupportedAlgorithm):
-        return _refusal(ocsp.OCSPResponseStatus.MALFORMED_REQUEST)
-    if issuer is None:
-        return _refusal(ocsp.OCSPResponseStatus.UNAUTHORIZED)
-    revocation = register.revocation(issuer.ca, asked.serial_number)
-    known = register.knows(issuer.ca, asked.serial_number)
-    builder = (
-        ocsp.OCSPResponseBuilder()
-        .add_response_by_hash(
-            asked.issuer_name_hash,
-            asked.issuer_key_hash,
-            asked.serial_number,
-            asked.hash_algorithm,
-            _status(known, revocation is not None),
-            at,
-            at + lifetime,
-            revocation.at if revocation else None,
-            revocation.reason if revocation else None,
-        )
-        .responder_id(ocsp.OCSPResponderEncoding.HASH, issuer.responder)
-        .certificates([issuer.responder])
-    )
-    if nonce is not None:
-        builder = builder.add_extension(nonce, critical=False)
-    return builder.sign(responder_key, hashes.SHA256()).public_bytes(serialization.Encoding.DER)
-
-
-def _status(known: bool, revoked: bool) -> ocsp.OCSPCertStatus:
-    if revoked:
-        return ocsp.OCSPCertStatus.REVOKED
-    return ocsp.OCSPCertStatus.GOOD if known else ocsp.OCSPCertStatus.UNKNOWN
-
-
-def _is_issuer(certificate: x509.Certificate, asked: ocsp.OCSPRequest) -> bool:
-    key = certificate.public_key()
-    encoded = key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.PKCS1)
-    name = certificate.subject.public_bytes()
-    return (
-        _digest(name, asked.hash_algorithm) == asked.issuer_name_hash
-        and _digest(encoded, asked.hash_algorithm) == asked.issuer_key_hash
-    )
-
-
-def _digest(data: bytes, algorithm: hashes.HashAlgorithm) -> bytes:
-    digest = hashes.Hash(algorithm)
-    digest.update(data)
-    return digest.finalize()
-
-
-def _nonce(asked: ocsp.OCSPRequest) -> x509.OCSPNonce | None:
-    try:
-        nonce = asked.extensions.get_extension_for_class(x509.OCSPNonce).value
-    except x509.ExtensionNotFound:
-        return None
-    if not 0 < len(nonce.nonce) <= MAX_NONCE:
-        raise ValueError("a nonce of a length that is not accepted")
-    return nonce
-
-
-def _refusal(status: ocsp.OCSPResponseStatus) -> bytes:
-    return ocsp.OCSPResponseBuilder.build_unsuccessful(status).public_bytes(serialization.Encoding.DER)
-
-
-def _authority_key(certificate: x509.Certificate) -> x509.AuthorityKeyIdentifier:
-    identifier = certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
-    return x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(identifier)
-
-
-BITS = 3072
-
-
-def new_key() -> rsa.RSAPrivateKey:
-    """An RSA key of the size that the federation uses; takes some tenths of a second."""
-    return rsa.generate_private_key(65537, BITS)
-
-
-def kept_keys(folder: Path, names: Sequence[str]) -> dict[str, rsa.RSAPrivateKey]:
-    """The keys of those names in ``folder``; what is missing is made, on all processors at once."""
-    missing = [name for name in names if not (folder / f"{name}.key").exists()]
-    if missing:
-        with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-            for name, key in zip(missing, pool.map(lambda _: new_key(), missing), strict=True):
-                _write(folder / f"{name}.key", key)
-    return {name: _read(folder / f"{name}.key") for name in names}
-
-
-def public_key_of(applicant: rsa.RSAPublicKey | bytes) -> rsa.RSAPublicKey:
-    """The key to certify: as it is, or from a certificate request (PEM) that proves possession of it."""
-    if not isinstance(applicant, bytes):
-        return applicant
-    try:
-        request = x509.load_pem_x509_csr(applicant)
-    except ValueError:
-        raise FederationError("not a certificate request") from None
-    key = request.public_key()
-    if not request.is_signature_valid or not isinstance(key, rsa.RSAPublicKey):
-        raise FederationError("the certificate request does not prove possession of an RSA key")
-    return key
-
-
-def _write(path: Path, key: rsa.RSAPrivateKey) -> None:
-    data = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-        file.write(data)
-
-
-def _read(path: Path) -> rsa.RSAPrivateKey:
-    """A key that was made here, so its primes are not tried again: a start of seconds would be the price."""
-    try:
-        key = serialization.load_pem_private_key(path.read_bytes(), None, unsafe_skip_rsa_key_validation=True)
-    except (ValueError, TypeError):
-        key = None
-    if not isinstance(key, rsa.RSAPrivateKey):
-        raise FederationError(f"{path.name} in the federation's folder is not a key")
-    return key
-
-
 Applicant = rsa.RSAPublicKey | bytes
 """The key to certify: a public key, or a certificate request in PEM."""
 
 _RESPONDER = "ocsp"
 _SIGNER = "smp"
+
+MAX_NONCE = 128
+"""Bytes of a nonce that are taken at most (RFC 9654 2.1)."""
+
+BITS = 3072
 
 
 def _now() -> datetime:
@@ -474,3 +247,222 @@ def _general_name(host: str) -> x509.GeneralName:
         return x509.IPAddress(ip_address(host))
     except ValueError:
         return x509.DNSName(host)
+
+
+@dataclass(frozen=True, slots=True)
+class Revocation:
+    """Time and reason of a certificate's revocation (RFC 5280 5.3.1)."""
+
+    at: datetime
+    reason: x509.ReasonFlags
+
+
+class Register:
+    """Issued certificates by authority and serial number, with their revocations."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._issued: dict[tuple[Ca, int], Revocation | None] = {}
+        if path.exists():
+            for line in path.read_text("utf-8").splitlines():
+                self._read(line)
+
+    def issued(self, ca: Ca, certificate: x509.Certificate) -> None:
+        """Note that ``ca`` issued ``certificate``."""
+        self._issued[ca, certificate.serial_number] = None
+        self._append({"ca": ca, "serial": f"{certificate.serial_number:x}"})
+
+    def revoked(self, ca: Ca, serial: int, revocation: Revocation) -> None:
+        """Note a revocation; the first one of a certificate stands."""
+        if (ca, serial) not in self._issued:
+            raise FederationError("that certificate was not issued here")
+        if self._issued[ca, serial] is None:
+            self._issued[ca, serial] = revocation
+            event = {"ca": ca, "serial": f"{serial:x}"}
+            self._append({**event, "revoked": revocation.at.isoformat(), "reason": revocation.reason.name})
+
+    def knows(self, ca: Ca, serial: int) -> bool:
+        """Return whether ``ca`` issued a certificate with that number."""
+        return (ca, serial) in self._issued
+
+    def revocation(self, ca: Ca, serial: int) -> Revocation | None:
+        """The revocation of a certificate, if it has one."""
+        return self._issued.get((ca, serial))
+
+    def revocations(self, ca: Ca) -> list[tuple[int, Revocation]]:
+        """Serial numbers and revocations of what ``ca`` issued."""
+        return [(serial, entry) for (issuer, serial), entry in self._issued.items() if issuer is ca and entry]
+
+    def _append(self, event: dict[str, str]) -> None:
+        with self._path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(event) + "\n")
+
+    def _read(self, line: str) -> None:
+        try:
+            event = json.loads(line)
+            key = Ca(event["ca"]), int(event["serial"], 16)
+            revoked = event.get("revoked")
+            self._issued[key] = (
+                Revocation(datetime.fromisoformat(revoked), x509.ReasonFlags[event["reason"]])
+                if revoked
+                else None
+            )
+        except (ValueError, KeyError, TypeError):
+            raise FederationError("the register of issued certificates is damaged") from None
+
+
+@dataclass(frozen=True, slots=True)
+class Issuer:
+    """An authority with its key, and the certificate by which it delegates OCSP."""
+
+    ca: Ca
+    certificate: x509.Certificate
+    key: rsa.RSAPrivateKey
+    responder: x509.Certificate
+
+
+def revocation_list(issuer: Issuer, register: Register, at: datetime, lifetime: timedelta) -> bytes:
+    """The list of what ``issuer`` has revoked, DER, in force from ``at`` for ``lifetime``."""
+    builder = (
+        x509.CertificateRevocationListBuilder()
+        .issuer_name(issuer.certificate.subject)
+        .last_update(at)
+        .next_update(at + lifetime)
+        .add_extension(_authority_key(issuer.certificate), critical=False)
+        .add_extension(x509.CRLNumber(int(at.timestamp())), critical=False)
+    )
+    for serial, revocation in register.revocations(issuer.ca):
+        entry = x509.RevokedCertificateBuilder(serial, revocation.at)
+        builder = builder.add_revoked_certificate(
+            entry.add_extension(x509.CRLReason(revocation.reason), critical=False).build()
+        )
+    return builder.sign(issuer.key, hashes.SHA256()).public_bytes(serialization.Encoding.DER)
+
+
+def ocsp_answer(
+    request: bytes,
+    issuers: Sequence[Issuer],
+    responder_key: rsa.RSAPrivateKey,
+    register: Register,
+    at: datetime,
+    lifetime: timedelta,
+) -> bytes:
+    """The answer, DER, to an OCSP ``request``; an unsigned error status when it cannot be answered."""
+    try:
+        asked = ocsp.load_der_ocsp_request(request)
+        issuer = next((one for one in issuers if _is_issuer(one.certificate, asked)), None)
+        nonce = _nonce(asked)
+    except (ValueError, NotImplementedError, UnsupportedAlgorithm):
+        return _refusal(ocsp.OCSPResponseStatus.MALFORMED_REQUEST)
+    if issuer is None:
+        return _refusal(ocsp.OCSPResponseStatus.UNAUTHORIZED)
+    revocation = register.revocation(issuer.ca, asked.serial_number)
+    known = register.knows(issuer.ca, asked.serial_number)
+    builder = (
+        ocsp.OCSPResponseBuilder()
+        .add_response_by_hash(
+            asked.issuer_name_hash,
+            asked.issuer_key_hash,
+            asked.serial_number,
+            asked.hash_algorithm,
+            _status(known, revocation is not None),
+            at,
+            at + lifetime,
+            revocation.at if revocation else None,
+            revocation.reason if revocation else None,
+        )
+        .responder_id(ocsp.OCSPResponderEncoding.HASH, issuer.responder)
+        .certificates([issuer.responder])
+    )
+    if nonce is not None:
+        builder = builder.add_extension(nonce, critical=False)
+    return builder.sign(responder_key, hashes.SHA256()).public_bytes(serialization.Encoding.DER)
+
+
+def _status(known: bool, revoked: bool) -> ocsp.OCSPCertStatus:
+    if revoked:
+        return ocsp.OCSPCertStatus.REVOKED
+    return ocsp.OCSPCertStatus.GOOD if known else ocsp.OCSPCertStatus.UNKNOWN
+
+
+def _is_issuer(certificate: x509.Certificate, asked: ocsp.OCSPRequest) -> bool:
+    key = certificate.public_key()
+    encoded = key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.PKCS1)
+    name = certificate.subject.public_bytes()
+    return (
+        _digest(name, asked.hash_algorithm) == asked.issuer_name_hash
+        and _digest(encoded, asked.hash_algorithm) == asked.issuer_key_hash
+    )
+
+
+def _digest(data: bytes, algorithm: hashes.HashAlgorithm) -> bytes:
+    digest = hashes.Hash(algorithm)
+    digest.update(data)
+    return digest.finalize()
+
+
+def _nonce(asked: ocsp.OCSPRequest) -> x509.OCSPNonce | None:
+    try:
+        nonce = asked.extensions.get_extension_for_class(x509.OCSPNonce).value
+    except x509.ExtensionNotFound:
+        return None
+    if not 0 < len(nonce.nonce) <= MAX_NONCE:
+        raise ValueError("a nonce of a length that is not accepted")
+    return nonce
+
+
+def _refusal(status: ocsp.OCSPResponseStatus) -> bytes:
+    return ocsp.OCSPResponseBuilder.build_unsuccessful(status).public_bytes(serialization.Encoding.DER)
+
+
+def _authority_key(certificate: x509.Certificate) -> x509.AuthorityKeyIdentifier:
+    identifier = certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
+    return x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(identifier)
+
+
+def new_key() -> rsa.RSAPrivateKey:
+    """An RSA key of the size that the federation uses; takes some tenths of a second."""
+    return rsa.generate_private_key(65537, BITS)
+
+
+def kept_keys(folder: Path, names: Sequence[str]) -> dict[str, rsa.RSAPrivateKey]:
+    """The keys of those names in ``folder``; what is missing is made, on all processors at once."""
+    missing = [name for name in names if not (folder / f"{name}.key").exists()]
+    if missing:
+        with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+            for name, key in zip(missing, pool.map(lambda _: new_key(), missing), strict=True):
+                _write(folder / f"{name}.key", key)
+    return {name: _read(folder / f"{name}.key") for name in names}
+
+
+def public_key_of(applicant: rsa.RSAPublicKey | bytes) -> rsa.RSAPublicKey:
+    """The key to certify: as it is, or from a certificate request (PEM) that proves possession of it."""
+    if not isinstance(applicant, bytes):
+        return applicant
+    try:
+        request = x509.load_pem_x509_csr(applicant)
+    except ValueError:
+        raise FederationError("not a certificate request") from None
+    key = request.public_key()
+    if not request.is_signature_valid or not isinstance(key, rsa.RSAPublicKey):
+        raise FederationError("the certificate request does not prove possession of an RSA key")
+    return key
+
+
+def _write(path: Path, key: rsa.RSAPrivateKey) -> None:
+    data = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        file.write(data)
+
+
+def _read(path: Path) -> rsa.RSAPrivateKey:
+    """A key that was made here, so its primes are not tried again: a start of seconds would be the price."""
+    try:
+        key = serialization.load_pem_private_key(path.read_bytes(), None, unsafe_skip_rsa_key_validation=True)
+    except (ValueError, TypeError):
+        key = None
+    if not isinstance(key, rsa.RSAPrivateKey):
+        raise FederationError(f"{path.name} in the federation's folder is not a key")
+    return key
