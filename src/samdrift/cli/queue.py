@@ -83,10 +83,10 @@ def list_waiting(
 
     found = _with_queues(config, organisation, by, ask)
     if as_json:
-        print_json({"transfers": [waiting_document(*each) for each in found]})
+        print_json({"transfers": [_waiting_document(*each) for each in found]})
     else:
         for each in found:
-            print_line(waiting_line(*each))
+            print_line(_waiting_line(*each))
 
 
 @app.command()
@@ -103,9 +103,9 @@ def why(
         complain(_ANSWERS[Standing.UNKNOWN])
         return 1
     if as_json:
-        print_json(history_document(*found))
+        print_json(_history_document(*found))
     else:
-        for line in history_lines(*found):
+        for line in _history_lines(*found):
             print_line(line)
     return 0
 
@@ -149,10 +149,10 @@ def refused(
     """Envelopes that came in and were refused, the latest first: facts, since nothing of them is kept."""
     found = _with_queues(config, organisation, by, lambda queues: queues.refused(limit))
     if as_json:
-        print_json({"refused": [refusal_document(refusal) for refusal in found]})
+        print_json({"refused": [_refusal_document(refusal) for refusal in found]})
     else:
         for refusal in found:
-            print_line(refusal_line(refusal))
+            print_line(_refusal_line(refusal))
 
 
 def _answer(stood: Standing, done: str) -> int:
@@ -190,7 +190,7 @@ async def _gate(config: Path) -> AsyncIterator[Gate]:
         await gate.close()
 
 
-def waiting_document(organisation: ParticipantIdentifier, status: TransferStatus) -> dict[str, Any]:
+def _waiting_document(organisation: ParticipantIdentifier, status: TransferStatus) -> dict[str, Any]:
     """One transfer, with times in ISO 8601 and in UTC."""
     return {
         "organisation": organisation.value,
@@ -209,7 +209,7 @@ def waiting_document(organisation: ParticipantIdentifier, status: TransferStatus
     }
 
 
-def waiting_line(organisation: ParticipantIdentifier, status: TransferStatus) -> str:
+def _waiting_line(organisation: ParticipantIdentifier, status: TransferStatus) -> str:
     """One transfer that is not final."""
     following = f"next {_time(status.next_attempt)}" if status.next_attempt else status.state.value
     return (
@@ -218,10 +218,10 @@ def waiting_line(organisation: ParticipantIdentifier, status: TransferStatus) ->
     ).rstrip()
 
 
-def history_document(organisation: ParticipantIdentifier, history: TransferHistory) -> dict[str, Any]:
+def _history_document(organisation: ParticipantIdentifier, history: TransferHistory) -> dict[str, Any]:
     """A transfer with every attempt, and with every entry of the log about it."""
     attempts = [(attempt.at, *reason_and_detail(attempt.error)) for attempt in history.attempts]
-    return waiting_document(organisation, history.status) | {
+    return _waiting_document(organisation, history.status) | {
         "tried": [
             {"at": at.isoformat(), "reason": reason.value, "detail": detail}
             for at, reason, detail in attempts
@@ -238,7 +238,7 @@ def history_document(organisation: ParticipantIdentifier, history: TransferHisto
     }
 
 
-def history_lines(organisation: ParticipantIdentifier, history: TransferHistory) -> Iterator[str]:
+def _history_lines(organisation: ParticipantIdentifier, history: TransferHistory) -> Iterator[str]:
     """The same for people."""
     status = history.status
     yield f"transfer  {status.id}  {status.state}"
@@ -253,7 +253,7 @@ def history_lines(organisation: ParticipantIdentifier, history: TransferHistory)
         yield f"log       {_time(entry.at)}  {entry.event}  {entry.principal}  {facts}".rstrip()
 
 
-def refusal_document(refusal: Refusal) -> dict[str, Any]:
+def _refusal_document(refusal: Refusal) -> dict[str, Any]:
     """One refused envelope."""
     entry = refusal.entry
     return {
@@ -264,7 +264,7 @@ def refusal_document(refusal: Refusal) -> dict[str, Any]:
     }
 
 
-def refusal_line(refusal: Refusal) -> str:
+def _refusal_line(refusal: Refusal) -> str:
     """One refused envelope."""
     ids = refusal.entry.ids
     facts = "  ".join(f"{name}={ids[name]}" for name in _NAMING if name in ids)

@@ -116,7 +116,7 @@ async def enrol(
     file = folder / "samdrift.toml"
     served = [_served(folder, *pair) for pair in zip(operator.organisations, issued, strict=True)]
     file.write_text(
-        config_text(operator.party, federation.identifier, federation.sml_zone, places, served), "utf-8"
+        _config_text(operator.party, federation.identifier, federation.sml_zone, places, served), "utf-8"
     )
     return EnrolledOperator(operator, load(file), file, address, access_point)
 
@@ -230,7 +230,7 @@ def _served(folder: Path, organisation: DemoOrganisation, certificates: _Certifi
         [organisation.mailbox.identifier],
         {SYSTEM: fingerprint},
         CLIENT,
-        registered_key(folder, organisation),
+        _registered_key(folder, organisation),
     )
 
 
@@ -273,7 +273,7 @@ class Served:
     message_client_keys: str
 
 
-def config_text(
+def _config_text(
     party: str, federation: str, zone: str, places: Places, organisations: Sequence[Served]
 ) -> str:
     """TOML; a JSON string is a TOML string."""
@@ -347,7 +347,7 @@ def _listener(table: str, address: str) -> Sequence[str]:
     return [f"[{table}]", f"listen = {json.dumps(address)}", ""] if address else []
 
 
-def registered_key(folder: Path, organisation: DemoOrganisation) -> str:
+def _registered_key(folder: Path, organisation: DemoOrganisation) -> str:
     """The file with the client's public key, below the operator's ``folder``; made when it is not there."""
     private = folder / FOLDER / f"{_name(organisation)}.pem"
     private.parent.mkdir(mode=0o700, exist_ok=True)

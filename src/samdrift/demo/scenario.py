@@ -32,7 +32,7 @@ NEIGHBOUR = Draft(
 )
 
 
-def page(lines: Sequence[str]) -> bytes:
+def _pdf(lines: Sequence[str]) -> bytes:
     """A PDF of one A4 page with ``lines`` of text, characters of Latin-1 only."""
     text = "".join(f"({_escaped(line)}) Tj T*\n" for line in lines)
     content = f"BT /F1 12 Tf 16 TL 72 770 Td\n{text}ET".encode("latin-1")
@@ -105,7 +105,7 @@ NOTICE = Draft(
         Attachment(
             "anmalan.pdf",
             "application/pdf",
-            page(
+            _pdf(
                 [
                     "Anmälan om oro för barn",
                     "",

@@ -157,7 +157,7 @@ class DomibusAccessPoint:
                 async for piece in retrieved.payload():
                     yield piece
         except PluginRefused as refusal:
-            raise unavailable(refusal, "retrieve") from None
+            raise _unavailable(refusal, "retrieve") from None
         except NotForUs as refusal:
             raise TransferUnavailable(f"retrieve: {refusal}") from None
         except WireError as error:
@@ -168,7 +168,7 @@ class DomibusAccessPoint:
             await self._plugin.mark_downloaded(item_id)
         except PluginRefused as refusal:
             if refusal.fault.code != GONE:
-                raise unavailable(refusal, "mark") from None
+                raise _unavailable(refusal, "mark") from None
 
     async def _header(self, envelope_id: str, envelope: OutgoingEnvelope) -> EnvelopeHeader:
         """Read the envelope's header; Domibus does not examine it."""
@@ -200,20 +200,20 @@ class DomibusAccessPoint:
         try:
             return await self._plugin.status(message_id) is not MessageStatus.NOT_FOUND
         except PluginRefused as refusal:
-            raise unavailable(refusal, "status") from None
+            raise _unavailable(refusal, "status") from None
 
     async def _inbox(self, past: str) -> tuple[InboxItem, ...]:
         try:
             return await self._waiting.after(past)
         except PluginRefused as refusal:
-            raise unavailable(refusal, "list") from None
+            raise _unavailable(refusal, "list") from None
 
 
 def _refused(refusal: PluginRefused) -> TransferRefused | TransferUnavailable:
     if refusal.fault.code in _INVALID:
         text = f"{refusal.fault.code} {refusal.fault.text}".strip()
         return TransferRefused(TransferReason.ENVELOPE_INVALID, text)
-    return unavailable(refusal, "submit")
+    return _unavailable(refusal, "submit")
 
 
 class OutgoingEnvelope:
@@ -349,7 +349,7 @@ class WaitingMessages:
         )
 
 
-def unavailable(refusal: PluginRefused, what: str) -> TransferUnavailable:
+def _unavailable(refusal: PluginRefused, what: str) -> TransferUnavailable:
     """A fault as something that may pass."""
     text = f"{refusal.fault.code} {refusal.fault.text}".strip()
     return TransferUnavailable(f"{what}: Domibus answers {text}")
@@ -369,7 +369,7 @@ def waits(status: MessageStatus) -> bool:
     return status in _WAITS
 
 
-def needs_errors(status: MessageStatus) -> bool:
+def _needs_errors(status: MessageStatus) -> bool:
     """Return whether the errors tell more about a message with this status."""
     return status in _WAITS | _FAILED
 
@@ -498,7 +498,7 @@ class Transfers:
             return None
         if waits(status) and transfer.wait_told:
             return None
-        return outcome(status, await self._errors(message_id) if needs_errors(status) else ())
+        return outcome(status, await self._errors(message_id) if _needs_errors(status) else ())
 
     async def _errors(self, message_id: str) -> tuple[ErrorEntry, ...]:
         try:

@@ -87,7 +87,7 @@ class Authority:
         self._folder, self._url, self._clock = folder, url, clock
         self._lifetime = evidence_lifetime
         self._register = Register(folder / "register.jsonl")
-        self._keys = kept_keys(folder, [*Ca, _RESPONDER, _SIGNER])
+        self._keys = _kept_keys(folder, [*Ca, _RESPONDER, _SIGNER])
         self._certificates = {ca: self._kept(ca, partial(self._certify_ca, ca)) for ca in Ca}
         self._issuers = {
             ca: Issuer(ca, self._certificates[ca], self._keys[ca], self._certify_responder(ca)) for ca in Ca
@@ -165,12 +165,12 @@ class Authority:
 
     def crl(self, ca: Ca) -> bytes:
         """The revocation list of ``ca``, DER."""
-        return revocation_list(self._issuers[ca], self._register, self._clock(), self._lifetime)
+        return _revocation_list(self._issuers[ca], self._register, self._clock(), self._lifetime)
 
     def ocsp(self, request: bytes) -> bytes:
         """The answer to an OCSP request; both DER."""
         issuers, key = tuple(self._issuers.values()), self._keys[_RESPONDER]
-        return ocsp_answer(request, issuers, key, self._register, self._clock(), self._lifetime)
+        return _ocsp_answer(request, issuers, key, self._register, self._clock(), self._lifetime)
 
     def _issuer_of(self, certificate: x509.Certificate) -> Ca:
         for ca, authority in self._certificates.items():
@@ -189,7 +189,7 @@ class Authority:
     ) -> x509.Certificate:
         extensions = [*use_extensions(use), *more, *revocation_pointers(self._url, ca)]
         validity = validity or Validity.years(self._yesterday(), 2)
-        certificate = self._sign(ca, subject, public_key_of(applicant), extensions, validity)
+        certificate = self._sign(ca, subject, _public_key_of(applicant), extensions, validity)
         self._register.issued(ca, certificate)
         return certificate
 
@@ -321,7 +321,7 @@ class Issuer:
     responder: x509.Certificate
 
 
-def revocation_list(issuer: Issuer, register: Register, at: datetime, lifetime: timedelta) -> bytes:
+def _revocation_list(issuer: Issuer, register: Register, at: datetime, lifetime: timedelta) -> bytes:
     """The list of what ``issuer`` has revoked, DER, in force from ``at`` for ``lifetime``."""
     builder = (
         x509.CertificateRevocationListBuilder()
@@ -339,7 +339,7 @@ def revocation_list(issuer: Issuer, register: Register, at: datetime, lifetime: 
     return builder.sign(issuer.key, hashes.SHA256()).public_bytes(serialization.Encoding.DER)
 
 
-def ocsp_answer(
+def _ocsp_answer(
     request: bytes,
     issuers: Sequence[Issuer],
     responder_key: rsa.RSAPrivateKey,
@@ -420,22 +420,22 @@ def _authority_key(certificate: x509.Certificate) -> x509.AuthorityKeyIdentifier
     return x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(identifier)
 
 
-def new_key() -> rsa.RSAPrivateKey:
+def _new_key() -> rsa.RSAPrivateKey:
     """An RSA key of the size that the federation uses; takes some tenths of a second."""
     return rsa.generate_private_key(65537, BITS)
 
 
-def kept_keys(folder: Path, names: Sequence[str]) -> dict[str, rsa.RSAPrivateKey]:
+def _kept_keys(folder: Path, names: Sequence[str]) -> dict[str, rsa.RSAPrivateKey]:
     """The keys of those names in ``folder``; what is missing is made, on all processors at once."""
     missing = [name for name in names if not (folder / f"{name}.key").exists()]
     if missing:
         with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-            for name, key in zip(missing, pool.map(lambda _: new_key(), missing), strict=True):
+            for name, key in zip(missing, pool.map(lambda _: _new_key(), missing), strict=True):
                 _write(folder / f"{name}.key", key)
     return {name: _read(folder / f"{name}.key") for name in names}
 
 
-def public_key_of(applicant: rsa.RSAPublicKey | bytes) -> rsa.RSAPublicKey:
+def _public_key_of(applicant: rsa.RSAPublicKey | bytes) -> rsa.RSAPublicKey:
     """The key to certify: as it is, or from a certificate request (PEM) that proves possession of it."""
     if not isinstance(applicant, bytes):
         return applicant

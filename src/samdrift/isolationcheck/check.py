@@ -131,7 +131,7 @@ async def try_everything(ground: Ground, ledger: Ledger) -> None:
             await in_own_vaults(ground.gate, mine.identifier, planted, ledger)
         for mine, own, theirs, planted in pairs:
             before = await state(ground.gate, planted)
-            await at_gate(ground.gate, mine.identifier, theirs.identifier, ledger)
+            await _at_gate(ground.gate, mine.identifier, theirs.identifier, ledger)
             await _without_the_gate(ground, mine, theirs, planted, ledger)
             await _over_interface_c(ground, mine, theirs, planted, ledger)
             await _over_interface_d(ground, own, planted, ledger)
@@ -154,7 +154,7 @@ async def _without_the_gate(
 ) -> None:
     """Database, objects, sealed values and keys, with all that one canary's processes hold."""
     crossings, serves = ground.crossings, ground.gate.registry.serves
-    for role in hosted_roles(ground.gate):
+    for role in _hosted_roles(ground.gate):
         if not (serves(mine.identifier, role) and serves(theirs.identifier, role)):
             why = "the canaries have no such vaults"
             ledger.untried("database", f"vaults of role {role}", _EVERYBODY, why, expected=True)
@@ -270,14 +270,14 @@ def _is_staff(principal: Principal) -> bool:
     return principal.kind is PrincipalKind.OPERATOR
 
 
-async def at_gate(
+async def _at_gate(
     gate: Gate, own: ParticipantIdentifier, theirs: ParticipantIdentifier, ledger: Ledger
 ) -> None:
     """Open the other's vaults as everybody who may not; each denial must be recorded in the other's log.
 
     In every role in which an organisation is hosted here.
     """
-    for role in hosted_roles(gate):
+    for role in _hosted_roles(gate):
         if not gate.registry.serves(theirs, role):
             ledger.untried(GATE, f"open {role}", "anybody", "the canary has no such vault", expected=True)
             continue
@@ -294,7 +294,7 @@ async def at_gate(
             ledger.tried(GATE, "operate", actor, await _enters(gate.operate(principal, theirs)))
 
 
-def hosted_roles(gate: Gate) -> tuple[Role, ...]:
+def _hosted_roles(gate: Gate) -> tuple[Role, ...]:
     """The roles in which any organisation has a vault here: there is nothing to try in the others."""
     hosted = {one.role for one in gate.registry.all()}
     return tuple(role for role in Role if role in hosted)

@@ -155,7 +155,7 @@ class _Writing:
         for name, data in (
             (layout.FORMAT_FILE, layout.document({"format": FORMAT, "version": VERSION})),
             (layout.README_FILE, README.encode()),
-            (layout.ORGANISATION_FILE, layout.document(described(self._organisation, entry))),
+            (layout.ORGANISATION_FILE, layout.document(_described(self._organisation, entry))),
             (layout.CERTIFICATES_FILE, b"".join(each.public_bytes(Encoding.PEM) for each in held)),
         ):
             self._sums.append(await self._archive.add(name, data))
@@ -274,7 +274,7 @@ async def _log(
             vault.record(AuditEvent.ORGANISATION_EXPORTED, **facts)
 
 
-def described(organisation: ParticipantIdentifier, entry: OrganisationConfig | None) -> dict[str, Any]:
+def _described(organisation: ParticipantIdentifier, entry: OrganisationConfig | None) -> dict[str, Any]:
     """Return the organisation's configuration; no path, password or key, which mean nothing elsewhere."""
     if entry is None:
         return {"identifier": organisation.value, "configured": False}

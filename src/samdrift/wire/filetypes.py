@@ -189,7 +189,7 @@ _OPEN_DOCUMENT_TYPES = {
 }
 
 
-def ends_as_archive(data: bytes) -> bool:
+def _ends_as_archive(data: bytes) -> bool:
     """Return whether a reader of archives, which begins at the end, would take it for one.
 
     Many are content with an end that something follows, as long as the directory stands before it.
@@ -197,7 +197,7 @@ def ends_as_archive(data: bytes) -> bool:
     return _end(data) is not None or _has_directory(data)
 
 
-def kind_of_archive(data: bytes) -> Kind:
+def _kind_of_archive(data: bytes) -> Kind:
     """The kind of what begins as an archive."""
     at = _end(data)
     if at is None:
@@ -301,7 +301,7 @@ def detect(data: bytes) -> Kind:
     """The kind of a file."""
     kind = _kind(data)
     archive = kind in _ARCHIVES
-    if not archive and kind is not Kind.PROGRAM and ends_as_archive(data):
+    if not archive and kind is not Kind.PROGRAM and _ends_as_archive(data):
         return Kind.AMBIGUOUS
     binary = kind not in (Kind.PDF, Kind.TEXT, Kind.XML, Kind.HTML, Kind.PROGRAM)
     if binary and b"%PDF-" in data[:_PDF_ANYWHERE]:
@@ -327,7 +327,7 @@ def _kind_of_compound(data: bytes) -> Kind:
     return Kind.OFFICE if office else Kind.COMPOUND
 
 
-_CLOSER: dict[Kind, Callable[[bytes], Kind]] = {Kind.ZIP: kind_of_archive, Kind.COMPOUND: _kind_of_compound}
+_CLOSER: dict[Kind, Callable[[bytes], Kind]] = {Kind.ZIP: _kind_of_archive, Kind.COMPOUND: _kind_of_compound}
 
 
 def _kind_of_text(beginning: bytes) -> Kind:

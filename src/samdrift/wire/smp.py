@@ -147,8 +147,8 @@ def _encoded(scheme: str, value: str) -> str:
 
 def build_signed_service_metadata(metadata: ServiceMetadata, signer: SigningKey) -> bytes:
     """The metadata as a SignedServiceMetadata document with the SMP's enveloped signature."""
-    root = new_root("SignedServiceMetadata")
-    append_metadata(root, metadata)
+    root = _new_root("SignedServiceMetadata")
+    _append_metadata(root, metadata)
     sign_enveloped(root, signer)
     return serialised(root)
 
@@ -168,7 +168,7 @@ def verify_signed_service_metadata(data: bytes) -> MetadataVerdict:
         if not verdict.valid or verdict.certificate is None:
             return MetadataVerdict(False, verdict.reason)
         signer = verdict.certificate
-        read = replace(service_metadata(metadata), signer=signer)
+        read = replace(_service_metadata(metadata), signer=signer)
     except WireError as error:
         return MetadataVerdict(False, str(error))
     return MetadataVerdict(True, "", read, signer)
@@ -217,7 +217,7 @@ def _append_certificates(parent: Element, certificates: PublishedCertificates) -
 
 def build_service_group(group: ServiceGroup) -> bytes:
     """The ServiceGroup as a document, UTF-8."""
-    root = new_root("ServiceGroup")
+    root = _new_root("ServiceGroup")
     _identifier(root, "ParticipantIdentifier", group.participant)
     collection = _child(root, "ServiceMetadataReferenceCollection")
     for reference in group.references:
@@ -225,7 +225,7 @@ def build_service_group(group: ServiceGroup) -> bytes:
     return serialised(root)
 
 
-def append_metadata(root: Element, metadata: ServiceMetadata) -> None:
+def _append_metadata(root: Element, metadata: ServiceMetadata) -> None:
     """Append ``ServiceMetadata`` to ``root``."""
     information = _child(_child(root, "ServiceMetadata"), "ServiceInformation")
     _identifier(information, "ParticipantIdentifier", metadata.participant)
@@ -238,7 +238,7 @@ def append_metadata(root: Element, metadata: ServiceMetadata) -> None:
     _append_certificates(information, metadata.certificates)
 
 
-def new_root(local: str) -> Element:
+def _new_root(local: str) -> Element:
     """A root element in the namespace of SMP 1.0, which is the default namespace of the document."""
     return etree.Element(name(Namespace.SMP1, local), nsmap={None: Namespace.SMP1})  # type: ignore[dict-item]
 
@@ -328,7 +328,7 @@ def parse_service_group(data: bytes) -> ServiceGroup:
     return ServiceGroup(participant, tuple(reference.get("href", "") for reference in references))
 
 
-def service_metadata(element: Element) -> ServiceMetadata:
+def _service_metadata(element: Element) -> ServiceMetadata:
     """Read the ``ServiceMetadata`` element; :class:`WireError` when its structure is broken.
 
     A redirection is refused: it does not exist in the federation (component-smp

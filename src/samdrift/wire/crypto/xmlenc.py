@@ -123,7 +123,7 @@ def encrypt_element(plain: bytes | memoryview, recipient: x509.Certificate, *, r
         raise WireError(WireFault.ALGORITHM, "the recipient's key is not RSA", "certificate")
     session_key = rng(AES256_CBC.key_size)
     wrapped = public_key.encrypt(session_key, Oaep.SHA1.padding)
-    ciphertext = base64text.encode_pieces(encrypt_cbc(plain, session_key, rng(_IV_SIZE)))
+    ciphertext = base64text.encode_pieces(_encrypt_cbc(plain, session_key, rng(_IV_SIZE)))
     before, after = _around_ciphertext(base64text.encode(wrapped).decode("ascii"), to_base64(recipient))
     return Encrypted(before.encode(), ciphertext, after.encode())
 
@@ -228,7 +228,7 @@ def _session_key(
     none of theirs: a certificate may have been renewed meanwhile. Each of them is tried
     whether or not one before it unwrapped, so that failure takes as long as success.
     """
-    oaep = read_oaep(_only(encrypted_key, xenc("EncryptionMethod")))
+    oaep = _read_oaep(_only(encrypted_key, xenc("EncryptionMethod")))
     if oaep is None:
         raise failed()
     wrapped = base64text.decode(text(cipher_value(encrypted_key)))
@@ -283,7 +283,7 @@ def failed() -> WireError:
     return WireError(WireFault.DECRYPTION, "cannot be decrypted")
 
 
-def encrypt_cbc(plain: bytes | memoryview, key: bytes, iv: bytes) -> Iterator[bytes]:
+def _encrypt_cbc(plain: bytes | memoryview, key: bytes, iv: bytes) -> Iterator[bytes]:
     """IV and AES-CBC ciphertext in pieces; every padding byte holds the padding's length."""
     whole = len(plain) - len(plain) % _BLOCK
     padding = _BLOCK - len(plain) % _BLOCK
@@ -355,7 +355,7 @@ def _after_head(pieces: Iterator[bytes], size: int) -> tuple[bytes, Iterator[byt
     raise failed()
 
 
-def read_oaep(method: Element) -> Oaep | None:
+def _read_oaep(method: Element) -> Oaep | None:
     """The form that an ``EncryptionMethod`` names; ``None`` when it is not accepted.
 
     Digest and mask are with SHA-1 where nothing is said. A label
