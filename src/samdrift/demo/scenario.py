@@ -22,15 +22,6 @@ from samdrift.wire.sdkmessage import SdkMessage
 _PATIENCE = 60.0
 Progress = Callable[[str], None]
 
-ANSWER = Draft(
-    label="Sv: Anmälan om oro för barn",
-    text="Tack, vi har **tagit emot** er anmälan och återkommer inom *14 dagar*.",
-)
-
-NEIGHBOUR = Draft(
-    label="Fråga om gemensam jour", text="Hej, kan ni ta helgjouren vecka 50?", confidentiality=False
-)
-
 
 def _pdf(lines: Sequence[str]) -> bytes:
     """A PDF of one A4 page with ``lines`` of text, characters of Latin-1 only."""
@@ -115,6 +106,13 @@ NOTICE = Draft(
             ),
         ),
     ),
+)
+ANSWER = Draft(
+    label="Sv: Anmälan om oro för barn",
+    text="Tack, vi har **tagit emot** er anmälan och återkommer inom *14 dagar*.",
+)
+NEIGHBOUR = Draft(
+    label="Fråga om gemensam jour", text="Hej, kan ni ta helgjouren vecka 50?", confidentiality=False
 )
 
 

@@ -57,13 +57,6 @@ Question = Callable[[Any, Planted], Awaitable[object]]
 _MOST = 1000
 _OWN = "another organisation's own processes"
 
-_OF_RECORDS: tuple[Mapping[str, Question], Mapping[str, Question]] = (
-    {
-        "log": lambda vault, planted: vault.log(limit=_MOST),
-        "records": lambda vault, planted: vault.records(_MOST),
-    },
-    {"find_log": lambda vault, planted: vault.find_log(planted.message_id)},
-)
 
 _EVERYBODY = "everybody"
 
@@ -333,6 +326,13 @@ async def _content(body: Awaitable[BodyReader]) -> bytes:
     return await (await body).read_all()
 
 
+_OF_RECORDS: tuple[Mapping[str, Question], Mapping[str, Question]] = (
+    {
+        "log": lambda vault, planted: vault.log(limit=_MOST),
+        "records": lambda vault, planted: vault.records(_MOST),
+    },
+    {"find_log": lambda vault, planted: vault.find_log(planted.message_id)},
+)
 QUESTIONS: Mapping[Role, tuple[Mapping[str, Question], Mapping[str, Question]]] = {
     Role.ACCESS_POINT: (
         {
