@@ -1,13 +1,12 @@
-"""Refused messages in the operator's log: each of them, and a count where there are too many.
+"""Refused messages: what the operator's log says of them, and when a peer's are too many.
 
-Whoever reaches interface A can have messages refused as fast as the network takes
-them. The log is kept for years, and what it says drowns in what a stranger makes it say.
+Whoever reaches interface A can have messages refused as fast as the network carries
+them, and the log is kept for years. So only so many are logged one by one
+(:class:`Refusals`), and the rest are counted: a stranger cannot fill the log.
 
-Peers whose messages break the rules: which clause a refusal is about, and when there are too many.
-
-DIGG is to be informed of them (operator-common-rules 4.1.1 a). Counted are refusals of peers whose
-certificate was trusted: whoever makes a certificate in another peer's name, or sends junk without
-any, is not that peer.
+A peer whose messages break the rules is reported to DIGG (operator-common-rules 4.1.1 a).
+:class:`PeerWatch` counts only refusals of peers whose certificate was trusted: a message
+with no certificate, or one that somebody made in a peer's name, is not that peer's.
 """
 
 from __future__ import annotations
@@ -29,6 +28,23 @@ _AT_ONCE = 300
 """Refusals that are logged one by one before they are counted."""
 _ONE_MORE_AFTER = timedelta(seconds=5)
 _SUMMARY_SECONDS = 60.0
+
+AUTHENTICATED = {"authenticated": "yes"}
+"""The fact that an entry has when the peer's certificate was trusted."""
+_MAX_PEERS = 10_000
+
+_OF_DISAGREEMENTS = {
+    Disagreement.RECIPIENT: "component-accesspoint 3.1.6 a",
+    Disagreement.SENDER: "component-accesspoint 3.1.6 b",
+    Disagreement.ACTION: "component-accesspoint 3.1.6 c",
+    Disagreement.SERVICE: "component-accesspoint 3.1.6 c",
+    Disagreement.FEDERATION: "transport-profile-as4 2.10 e",
+}
+
+_OF_CODES = {
+    EbmsErrorCode.FAILED_AUTHENTICATION.value: "component-accesspoint 3.1.5 a",
+    EbmsErrorCode.VALUE_INCONSISTENT.value: "component-accesspoint 3.1.5 b",
+}
 
 
 class Log(Protocol):
@@ -101,23 +117,6 @@ class _Allowance:
             return False
         self._left -= 1
         return True
-
-
-AUTHENTICATED = {"authenticated": "yes"}
-"""The fact that an entry has when the peer's certificate was trusted."""
-
-_MAX_PEERS = 10_000
-_OF_DISAGREEMENTS = {
-    Disagreement.RECIPIENT: "component-accesspoint 3.1.6 a",
-    Disagreement.SENDER: "component-accesspoint 3.1.6 b",
-    Disagreement.ACTION: "component-accesspoint 3.1.6 c",
-    Disagreement.SERVICE: "component-accesspoint 3.1.6 c",
-    Disagreement.FEDERATION: "transport-profile-as4 2.10 e",
-}
-_OF_CODES = {
-    EbmsErrorCode.FAILED_AUTHENTICATION.value: "component-accesspoint 3.1.5 a",
-    EbmsErrorCode.VALUE_INCONSISTENT.value: "component-accesspoint 3.1.5 b",
-}
 
 
 def clauses_of(reason: str) -> tuple[str, ...]:

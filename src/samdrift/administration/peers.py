@@ -1,11 +1,11 @@
-"""Peers whose messages do not conform, collected from the logs of all organisations of an installation.
+"""Peers whose messages do not conform: collected from the logs, and reported to DIGG.
 
-Each organisation is opened for itself, and its log says who asked.
+:class:`PeerRefusals` opens each organisation of the installation for itself, and the
+organisation's log records who asked.
 
-The report to DIGG about a peer that does not conform (operator-common-rules 4.1.1 a): pure.
-
-It can be sent as it is: a text in Swedish, the same as JSON, the peer's certificate, and the entries of
-the logs that show each refusal. Nothing in it is of a message's content, which was deleted.
+:func:`write_report` makes the report about one peer (operator-common-rules 4.1.1 a), which can be
+sent as it is: a text in Swedish, the same as JSON, the peer's certificate, and the entries of the
+logs that show each refusal. Nothing in it is of a message's content, which was deleted.
 """
 
 from __future__ import annotations
@@ -26,6 +26,14 @@ from samdrift.audit.events import AuditEvent
 from samdrift.config.errors import printable
 from samdrift.contracts.principals import Principal, PrincipalKind, Role
 from samdrift.vault.gate import Gate
+
+TEXT_FILE = "rapport.txt"
+DOCUMENT_FILE = "rapport.json"
+EVIDENCE_FILE = "bevis.jsonl"
+CERTIFICATE_FILE = "certifikat.pem"
+FORMAT = "samdrift peer report"
+VERSION = 1
+_NAMED = ("as4", "conversation", "envelope", "message_type", "sender", "recipient")
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,15 +109,6 @@ def _breaches(refusals: Sequence[Refusal], start: datetime) -> Iterator[Breach]:
         entry, of_organisation = refusal.entry, bool(refusal.organisation)
         if entry.at >= start and is_of_peer(entry.ids, in_organisations_log=of_organisation):
             yield Breach(refusal.organisation, entry)
-
-
-TEXT_FILE = "rapport.txt"
-DOCUMENT_FILE = "rapport.json"
-EVIDENCE_FILE = "bevis.jsonl"
-CERTIFICATE_FILE = "certifikat.pem"
-FORMAT = "samdrift peer report"
-VERSION = 1
-_NAMED = ("as4", "conversation", "envelope", "message_type", "sender", "recipient")
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,11 +1,12 @@
-"""The tar file that an export is: written in one go, and read with care.
+"""Files that are handed over: the tar archive of an export, and outputs that are whole or not there.
 
-Of the formats that are called tar it is the plainest, POSIX ustar: regular files
-with short names. Each header is exactly what the writer makes of its name, size
+Of the formats that are called tar, the archive has the plainest, POSIX ustar: regular
+files with short names. Each header is exactly what the writer makes of its name, size
 and time; anything else (links, folders, other types, names that lead elsewhere,
 further headers) is refused unread.
 
-A file or folder that is handed over: whole and durable under its name, or not there.
+:func:`new_file` and :func:`new_folder` write under another name first, so that a run that
+is killed never leaves half an export under the name that somebody looks for.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
-"""`samdrift queue`: what waits to be transferred, why, and what the operator does about it.
+"""`samdrift queue`: the transfers that wait, the reason, and what the operator does about them.
 
-How transfers and refusals are shown: as lines for people, as documents for programs.
+Each transfer and each refusal is shown as lines for people, or with `--json` as a document
+for programs; neither has anything of a message's content.
 """
 
 from __future__ import annotations
@@ -31,110 +32,24 @@ from samdrift.vault.transferdesk import TransferHistory
 from samdrift.vault.transferrows import reason_and_detail
 from samdrift.wire.identifiers import ParticipantIdentifier
 
-Waiting = tuple[ParticipantIdentifier, TransferStatus]
-
-
-def waiting_document(organisation: ParticipantIdentifier, status: TransferStatus) -> dict[str, Any]:
-    """One transfer, with times in ISO 8601 and in UTC."""
-    return {
-        "organisation": organisation.value,
-        "transfer": status.id,
-        "envelope": status.envelope_id,
-        "as4": status.as4_message_id,
-        "recipient": status.recipient,
-        "document": status.document,
-        "queuedAt": status.created_at.isoformat(),
-        "state": status.state.value,
-        "attempts": status.attempts,
-        "lastAttempt": status.last_attempt.isoformat() if status.last_attempt else None,
-        "nextAttempt": status.next_attempt.isoformat() if status.next_attempt else None,
-        "reason": status.reason.value,
-        "detail": status.detail,
-    }
-
-
-def waiting_line(organisation: ParticipantIdentifier, status: TransferStatus) -> str:
-    """One transfer that is not final."""
-    following = f"next {_time(status.next_attempt)}" if status.next_attempt else status.state.value
-    return (
-        f"{status.id}  {organisation} to {status.recipient}  queued {_time(status.created_at)}"
-        f"  attempts {status.attempts}  {following}  {_met(status.reason, status.detail)}"
-    ).rstrip()
-
-
-def history_document(organisation: ParticipantIdentifier, history: TransferHistory) -> dict[str, Any]:
-    """A transfer with every attempt, and with every entry of the log about it."""
-    attempts = [(attempt.at, *reason_and_detail(attempt.error)) for attempt in history.attempts]
-    return waiting_document(organisation, history.status) | {
-        "tried": [
-            {"at": at.isoformat(), "reason": reason.value, "detail": detail}
-            for at, reason, detail in attempts
-        ],
-        "log": [
-            {
-                "at": entry.at.isoformat(),
-                "event": entry.event,
-                "by": entry.principal,
-                "facts": dict(entry.ids),
-            }
-            for entry in history.log
-        ],
-    }
-
-
-def history_lines(organisation: ParticipantIdentifier, history: TransferHistory) -> Iterator[str]:
-    """The same for people."""
-    status = history.status
-    yield f"transfer  {status.id}  {status.state}"
-    yield f"envelope  {status.envelope_id}  AS4 {status.as4_message_id}"
-    yield f"from      {organisation}  to {status.recipient}"
-    if status.next_attempt is not None:
-        yield f"next      {_time(status.next_attempt)}"
-    for number, attempt in enumerate(history.attempts, 1):
-        yield f"attempt {number}  {_time(attempt.at)}  {_met(*reason_and_detail(attempt.error))}".rstrip()
-    for entry in history.log:
-        facts = "  ".join(f"{name}={entry.ids[name]}" for name in _TELLING if name in entry.ids)
-        yield f"log       {_time(entry.at)}  {entry.event}  {entry.principal}  {facts}".rstrip()
-
-
-def refusal_document(refusal: Refusal) -> dict[str, Any]:
-    """One refused envelope."""
-    entry = refusal.entry
-    return {
-        "organisation": refusal.organisation or None,
-        "at": entry.at.isoformat(),
-        "reason": entry.ids.get("reason", ""),
-        "facts": {name: value for name, value in entry.ids.items() if name != "reason"},
-    }
-
-
-def refusal_line(refusal: Refusal) -> str:
-    """One refused envelope."""
-    ids = refusal.entry.ids
-    facts = "  ".join(f"{name}={ids[name]}" for name in _NAMING if name in ids)
-    to = refusal.organisation or "nobody served here"
-    return f"{_time(refusal.entry.at)}  to {to}  {ids.get('reason', '')}  {facts}".rstrip()
-
-
-_TELLING = ("peer", "reason", "detail")
-_NAMING = ("peer", "sender", "recipient", "as4", "envelope")
-
-
-def _met(reason: TransferReason, detail: str) -> str:
-    return "" if reason is TransferReason.NONE else f"{reason}  {detail}".rstrip()
-
-
-def _time(at: datetime) -> str:
-    return f"{at:%Y-%m-%d %H:%M:%S}Z"
-
-
 T = TypeVar("T")
 app = typer.Typer(add_completion=False)
 
+_ANSWERS = {
+    Standing.UNKNOWN: "no transfer has that id here",
+    Standing.UNDER_WAY: "an attempt is under way; nothing was done",
+    Standing.DELIVERED: "was delivered; nothing was done",
+    Standing.FAILED: "had failed; nothing was done",
+}
+Waiting = tuple[ParticipantIdentifier, TransferStatus]
+_TELLING = ("peer", "reason", "detail")
+_NAMING = ("peer", "sender", "recipient", "as4", "envelope")
 ConfigFile = Annotated[Path, typer.Option("--config", help="The installation's configuration file (TOML).")]
+
 Organisation = Annotated[
     str | None, typer.Option("--organisation", help="Only this one, such as 0203:habo.se.")
 ]
+
 By = Annotated[
     str | None,
     typer.Option("--by", help="Your name, recorded in the organisation's log; your login by default."),
@@ -142,6 +57,7 @@ By = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
 Limit = Annotated[int, typer.Option("--limit", min=1, help="The maximum number of rows.")]
 Identifier = Annotated[str, typer.Argument(metavar="ID", help="The id of the transfer or of its envelope.")]
+
 Reason = Annotated[
     str, typer.Option("--reason", help="The reason, which is reported to the sender. Nothing about content.")
 ]
@@ -167,10 +83,10 @@ def list_waiting(
 
     found = _with_queues(config, organisation, by, ask)
     if as_json:
-        print_json({"transfers": [waiting_document(*each) for each in found]})
+        print_json({"transfers": [_waiting_document(*each) for each in found]})
     else:
         for each in found:
-            print_line(waiting_line(*each))
+            print_line(_waiting_line(*each))
 
 
 @app.command()
@@ -187,9 +103,9 @@ def why(
         complain(_ANSWERS[Standing.UNKNOWN])
         return 1
     if as_json:
-        print_json(history_document(*found))
+        print_json(_history_document(*found))
     else:
-        for line in history_lines(*found):
+        for line in _history_lines(*found):
             print_line(line)
     return 0
 
@@ -233,18 +149,10 @@ def refused(
     """Envelopes that came in and were refused, the latest first: facts, since nothing of them is kept."""
     found = _with_queues(config, organisation, by, lambda queues: queues.refused(limit))
     if as_json:
-        print_json({"refused": [refusal_document(refusal) for refusal in found]})
+        print_json({"refused": [_refusal_document(refusal) for refusal in found]})
     else:
         for refusal in found:
-            print_line(refusal_line(refusal))
-
-
-_ANSWERS = {
-    Standing.UNKNOWN: "no transfer has that id here",
-    Standing.UNDER_WAY: "an attempt is under way; nothing was done",
-    Standing.DELIVERED: "was delivered; nothing was done",
-    Standing.FAILED: "had failed; nothing was done",
-}
+            print_line(_refusal_line(refusal))
 
 
 def _answer(stood: Standing, done: str) -> int:
@@ -280,3 +188,93 @@ async def _gate(config: Path) -> AsyncIterator[Gate]:
         yield gate
     finally:
         await gate.close()
+
+
+def _waiting_document(organisation: ParticipantIdentifier, status: TransferStatus) -> dict[str, Any]:
+    """One transfer, with times in ISO 8601 and in UTC."""
+    return {
+        "organisation": organisation.value,
+        "transfer": status.id,
+        "envelope": status.envelope_id,
+        "as4": status.as4_message_id,
+        "recipient": status.recipient,
+        "document": status.document,
+        "queuedAt": status.created_at.isoformat(),
+        "state": status.state.value,
+        "attempts": status.attempts,
+        "lastAttempt": status.last_attempt.isoformat() if status.last_attempt else None,
+        "nextAttempt": status.next_attempt.isoformat() if status.next_attempt else None,
+        "reason": status.reason.value,
+        "detail": status.detail,
+    }
+
+
+def _waiting_line(organisation: ParticipantIdentifier, status: TransferStatus) -> str:
+    """One transfer that is not final."""
+    following = f"next {_time(status.next_attempt)}" if status.next_attempt else status.state.value
+    return (
+        f"{status.id}  {organisation} to {status.recipient}  queued {_time(status.created_at)}"
+        f"  attempts {status.attempts}  {following}  {_met(status.reason, status.detail)}"
+    ).rstrip()
+
+
+def _history_document(organisation: ParticipantIdentifier, history: TransferHistory) -> dict[str, Any]:
+    """A transfer with every attempt, and with every entry of the log about it."""
+    attempts = [(attempt.at, *reason_and_detail(attempt.error)) for attempt in history.attempts]
+    return _waiting_document(organisation, history.status) | {
+        "tried": [
+            {"at": at.isoformat(), "reason": reason.value, "detail": detail}
+            for at, reason, detail in attempts
+        ],
+        "log": [
+            {
+                "at": entry.at.isoformat(),
+                "event": entry.event,
+                "by": entry.principal,
+                "facts": dict(entry.ids),
+            }
+            for entry in history.log
+        ],
+    }
+
+
+def _history_lines(organisation: ParticipantIdentifier, history: TransferHistory) -> Iterator[str]:
+    """The same for people."""
+    status = history.status
+    yield f"transfer  {status.id}  {status.state}"
+    yield f"envelope  {status.envelope_id}  AS4 {status.as4_message_id}"
+    yield f"from      {organisation}  to {status.recipient}"
+    if status.next_attempt is not None:
+        yield f"next      {_time(status.next_attempt)}"
+    for number, attempt in enumerate(history.attempts, 1):
+        yield f"attempt {number}  {_time(attempt.at)}  {_met(*reason_and_detail(attempt.error))}".rstrip()
+    for entry in history.log:
+        facts = "  ".join(f"{name}={entry.ids[name]}" for name in _TELLING if name in entry.ids)
+        yield f"log       {_time(entry.at)}  {entry.event}  {entry.principal}  {facts}".rstrip()
+
+
+def _refusal_document(refusal: Refusal) -> dict[str, Any]:
+    """One refused envelope."""
+    entry = refusal.entry
+    return {
+        "organisation": refusal.organisation or None,
+        "at": entry.at.isoformat(),
+        "reason": entry.ids.get("reason", ""),
+        "facts": {name: value for name, value in entry.ids.items() if name != "reason"},
+    }
+
+
+def _refusal_line(refusal: Refusal) -> str:
+    """One refused envelope."""
+    ids = refusal.entry.ids
+    facts = "  ".join(f"{name}={ids[name]}" for name in _NAMING if name in ids)
+    to = refusal.organisation or "nobody served here"
+    return f"{_time(refusal.entry.at)}  to {to}  {ids.get('reason', '')}  {facts}".rstrip()
+
+
+def _met(reason: TransferReason, detail: str) -> str:
+    return "" if reason is TransferReason.NONE else f"{reason}  {detail}".rstrip()
+
+
+def _time(at: datetime) -> str:
+    return f"{at:%Y-%m-%d %H:%M:%S}Z"

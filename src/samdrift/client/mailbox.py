@@ -1,6 +1,6 @@
-"""The four operations of interface D, and the events that Samdrift adds to them (api-mt-mk 3).
+"""The client's side of interface D: its four operations, and the events that Samdrift adds (api-mt-mk 3).
 
-Server-sent events from bytes (HTML standard, "Server-sent events"): pure.
+:class:`EventStream` reads Server-sent events from bytes (HTML standard, "Server-sent events"), without I/O.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from samdrift.client.tokens import Tokens
 from samdrift.net.client import HttpAnswer, HttpClient, HttpFault, NoAnswer
 
 _SMALL = 16 << 20
+
 _LARGE = 64 << 20
 """Bytes of an answer without and with content; a message is at most 30 MB, in base64 twice."""
 
@@ -30,7 +31,6 @@ _SILENCE = 120.0
 
 _WHOLE_ANSWER = 600.0
 """Seconds in which an answer must have come to its end, however steadily it comes."""
-
 _LONGEST_EVENT = 64 * 1024
 
 _MAX_EMPTY_PAGES = 3
@@ -40,7 +40,6 @@ _AS_IT_STANDS = "%/:=&?~+!$,;'@()*"
 """Characters that stay unescaped in a link: other services write ``page[after]`` plainly, RFC 3986 does
 not.
 """
-
 Document = Mapping[str, Any]
 
 
@@ -63,48 +62,6 @@ class Filter:
             "creationDateTimeStop": self.stop,
         }
         return urlencode({f"filter[{name}]": value for name, value in given.items() if value})
-
-
-@dataclass(frozen=True, slots=True)
-class ServerEvent:
-    """One event: its kind, its id to go on from after a break, and its data."""
-
-    kind: str
-    id: str
-    data: str
-
-
-class EventStream:
-    """Accepts the stream piece by piece and returns the events that are whole."""
-
-    def __init__(self) -> None:
-        self._rest = b""
-        self._kind = ""
-        self._data: list[str] = []
-        self.last_id = ""
-
-    def feed(self, piece: bytes) -> Iterator[ServerEvent]:
-        """Events that ``piece`` completes; :class:`ValueError` for lines beyond all bounds."""
-        *lines, self._rest = (self._rest + piece).replace(b"\r\n", b"\n").split(b"\n")
-        held = len(self._data) + sum(map(len, self._data))
-        if held > _LONGEST_EVENT or max(map(len, (*lines, self._rest))) > _LONGEST_EVENT:
-            raise ValueError("an event is larger than any should be")
-        for line in lines:
-            if line:
-                self._field(line.decode("utf-8", "replace"))
-            elif self._data:
-                yield ServerEvent(self._kind or "message", self.last_id, "\n".join(self._data))
-                self._kind, self._data = "", []
-
-    def _field(self, line: str) -> None:
-        name, _, value = line.partition(":")
-        value = value.removeprefix(" ")
-        if name == "data":
-            self._data.append(value)
-        elif name == "event":
-            self._kind = value
-        elif name == "id":
-            self.last_id = value
 
 
 class Mailbox:
@@ -297,3 +254,45 @@ def _events(stream: EventStream, piece: bytes) -> list[ServerEvent]:
         return list(stream.feed(piece))
     except ValueError as error:
         raise Unreachable(str(error)) from None
+
+
+@dataclass(frozen=True, slots=True)
+class ServerEvent:
+    """One event: its kind, its id to go on from after a break, and its data."""
+
+    kind: str
+    id: str
+    data: str
+
+
+class EventStream:
+    """Accepts the stream piece by piece and returns the events that are whole."""
+
+    def __init__(self) -> None:
+        self._rest = b""
+        self._kind = ""
+        self._data: list[str] = []
+        self.last_id = ""
+
+    def feed(self, piece: bytes) -> Iterator[ServerEvent]:
+        """Events that ``piece`` completes; :class:`ValueError` for lines beyond all bounds."""
+        *lines, self._rest = (self._rest + piece).replace(b"\r\n", b"\n").split(b"\n")
+        held = len(self._data) + sum(map(len, self._data))
+        if held > _LONGEST_EVENT or max(map(len, (*lines, self._rest))) > _LONGEST_EVENT:
+            raise ValueError("an event is larger than any should be")
+        for line in lines:
+            if line:
+                self._field(line.decode("utf-8", "replace"))
+            elif self._data:
+                yield ServerEvent(self._kind or "message", self.last_id, "\n".join(self._data))
+                self._kind, self._data = "", []
+
+    def _field(self, line: str) -> None:
+        name, _, value = line.partition(":")
+        value = value.removeprefix(" ")
+        if name == "data":
+            self._data.append(value)
+        elif name == "event":
+            self._kind = value
+        elif name == "id":
+            self.last_id = value

@@ -1,11 +1,10 @@
-"""Makes an operator of the demonstration: vaults, keys, certificates, registrations, configuration.
+"""Enrols an operator of the demonstration: vaults, keys, certificates, registrations, configuration.
 
 The steps are those of a real enrolment. Keys are made in the operator's key
 store, certificate requests go to the authorities, certificates come back, and
-what others need to know is published in SMP, CertPub and address book.
-
-The configuration file of an operator is written here too, and a message client for each organisation,
-ready for `samdrift client`.
+what others need to know is published in SMP, CertPub and address book. At the end
+there are the operator's configuration file, and one for a message client of each
+organisation, ready for `samdrift client`.
 """
 
 from __future__ import annotations
@@ -48,156 +47,9 @@ from samdrift.wire.identifiers import (
     SDK_MESSAGE_EXTENDED,
 )
 
-
-@dataclass(frozen=True, slots=True)
-class Places:
-    """Addresses that are chosen again at each start."""
-
-    listen_a: str
-    address_a: str
-    """Address at which peers reach it, as registered in SMP."""
-    listen_c: str
-    listen_d: str
-    listen_mk: str
-    """Address at which persons reach message clients; empty if no organisation has one."""
-    listen_gov: str
-    name_server: str
-    address_book: str
-
-
-@dataclass(frozen=True, slots=True)
-class Served:
-    """An organisation as it is in the file."""
-
-    identifier: str
-    name: str
-    number: str
-    roles: Sequence[Role]
-    hosts: Mapping[str, str]
-    """The hosts at which persons reach it, by the key of the configuration."""
-    mailboxes: Sequence[str]
-    clients: Mapping[str, str]
-    """Systems that may use interface C, by the fingerprint of their certificate."""
-    message_client: str
-    """The one that may use interface D, and the file with its public key."""
-    message_client_keys: str
-
-
-def config_text(
-    party: str, federation: str, zone: str, places: Places, organisations: Sequence[Served]
-) -> str:
-    """TOML; a JSON string is a TOML string."""
-    lines = [
-        "# Written by the demonstration at each start. It cannot be used in production.",
-        'environment = "demonstration"',
-        'inner_issuers = "trust/tls/tlsca.pem"',
-        "",
-        "[federation]",
-        f"identifier = {json.dumps(federation)}",
-        f"sml_zone = {json.dumps(zone)}",
-        'trust = "trust"',
-        'tls_issuers = "trust/tls/tlsca.pem"',
-        f"name_servers = [{json.dumps(places.name_server)}]",
-        "private_addresses = true",
-        "",
-        "[vaults]",
-        'database = "database"',
-        'objects = "objects"',
-        'secrets = "secrets"',
-        'passphrase_file = "passphrase"',
-        "",
-        "[access_point]",
-        f"party = {json.dumps(party)}",
-        'message_id_domain = "demo.samdrift.test"',
-        f"listen = {json.dumps(places.listen_a)}",
-        f"listen_c = {json.dumps(places.listen_c)}",
-        f"address = {json.dumps(places.address_a)}",
-        "",
-        "[message_service]",
-        f"listen_d = {json.dumps(places.listen_d)}",
-        f"address_d = {json.dumps(f'https://{places.listen_d}')}",
-        "",
-        *_listener("message_client", places.listen_mk),
-        *_listener("governance", places.listen_gov),
-        "[malware]",
-        'scanner = "none"',
-        "",
-        "[address_book]",
-        f"url = {json.dumps(places.address_book)}",
-        'file = "addressbook.json"',
-    ]
-    for one in organisations:
-        clients = ", ".join(
-            f"{json.dumps(name)} = {json.dumps(value)}" for name, value in one.clients.items()
-        )
-        lines += [
-            "",
-            "[[organisations]]",
-            f"identifier = {json.dumps(one.identifier)}",
-            f"name = {json.dumps(one.name, ensure_ascii=False)}",
-            f"number = {json.dumps(one.number)}",
-            f"roles = {json.dumps(one.roles)}",
-            *(f"{key} = {json.dumps(host)}" for key, host in one.hosts.items()),
-            f"functional_addresses = {json.dumps(list(one.mailboxes), ensure_ascii=False)}",
-            "base_model = true",
-            f"access_point = {json.dumps(f'https://{places.listen_c}')}",
-            f"clients = {{ {clients} }}",
-            "",
-            "[[organisations.message_clients]]",
-            f"id = {json.dumps(one.message_client)}",
-            f"keys = {json.dumps(one.message_client_keys)}",
-            f"scopes = {json.dumps([scope.value for scope in Scope])}",
-            "default = true",
-        ]
-    return "\n".join(lines) + "\n"
-
-
-def _listener(table: str, address: str) -> Sequence[str]:
-    """The table of a role that persons reach, where an organisation has it."""
-    return [f"[{table}]", f"listen = {json.dumps(address)}", ""] if address else []
-
-
 CLIENT = "demo"
 """The name of each of them at its authorisation server."""
 FOLDER = "clients"
-
-
-def registered_key(folder: Path, organisation: DemoOrganisation) -> str:
-    """The file with the client's public key, below the operator's ``folder``; made when it is not there."""
-    private = folder / FOLDER / f"{_name(organisation)}.pem"
-    private.parent.mkdir(mode=0o700, exist_ok=True)
-    if private.exists():
-        key = ClientKey.read(private.read_bytes())
-    else:
-        key = ClientKey.new()
-        key.write(private)
-    public = private.with_suffix(".json")
-    public.write_text(json.dumps(key.public), "utf-8")
-    return f"{FOLDER}/{public.name}"
-
-
-def write_client(folder: Path, organisation: DemoOrganisation, issuers: OwnIssuers) -> Path:
-    """Write the client's configuration, for interface D and the authorisation server at the same address."""
-    lines = {
-        "interface": f"{issuers.address}/v1",
-        "token_endpoint": issuers.token_endpoint(organisation.identifier),
-        "client": CLIENT,
-        "key": f"{_name(organisation)}.pem",
-        "organisation": organisation.identifier.value,
-        "address": organisation.mailbox.identifier,
-        "label": organisation.mailbox.name,
-        "issuers": "../trust/tls/tlsca.pem",
-    }
-    file = folder / FOLDER / f"{_name(organisation)}.toml"
-    text = (f"{key} = {json.dumps(value, ensure_ascii=False)}\n" for key, value in lines.items())
-    file.write_text("".join(text), "utf-8")
-    return file
-
-
-def _name(organisation: DemoOrganisation) -> str:
-    return organisation.identifier.value.rpartition(":")[2]
-
-
 HOST = "127.0.0.1"
 BOTH_MODELS = (SDK_MESSAGE_EXTENDED, RECEIPT_EXTENDED, SDK_MESSAGE_BASE, RECEIPT_BASE)
 SYSTEM = "message-service"
@@ -264,7 +116,7 @@ async def enrol(
     file = folder / "samdrift.toml"
     served = [_served(folder, *pair) for pair in zip(operator.organisations, issued, strict=True)]
     file.write_text(
-        config_text(operator.party, federation.identifier, federation.sml_zone, places, served), "utf-8"
+        _config_text(operator.party, federation.identifier, federation.sml_zone, places, served), "utf-8"
     )
     return EnrolledOperator(operator, load(file), file, address, access_point)
 
@@ -378,10 +230,154 @@ def _served(folder: Path, organisation: DemoOrganisation, certificates: _Certifi
         [organisation.mailbox.identifier],
         {SYSTEM: fingerprint},
         CLIENT,
-        registered_key(folder, organisation),
+        _registered_key(folder, organisation),
     )
 
 
 def _free_address() -> str:
     with listening_socket(HOST) as sock:
         return f"{HOST}:{sock.getsockname()[1]}"
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Addresses that are chosen again at each start."""
+
+    listen_a: str
+    address_a: str
+    """Address at which peers reach it, as registered in SMP."""
+    listen_c: str
+    listen_d: str
+    listen_mk: str
+    """Address at which persons reach message clients; empty if no organisation has one."""
+    listen_gov: str
+    name_server: str
+    address_book: str
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """An organisation as it is in the file."""
+
+    identifier: str
+    name: str
+    number: str
+    roles: Sequence[Role]
+    hosts: Mapping[str, str]
+    """The hosts at which persons reach it, by the key of the configuration."""
+    mailboxes: Sequence[str]
+    clients: Mapping[str, str]
+    """Systems that may use interface C, by the fingerprint of their certificate."""
+    message_client: str
+    """The one that may use interface D, and the file with its public key."""
+    message_client_keys: str
+
+
+def _config_text(
+    party: str, federation: str, zone: str, places: Places, organisations: Sequence[Served]
+) -> str:
+    """TOML; a JSON string is a TOML string."""
+    lines = [
+        "# Written by the demonstration at each start. It cannot be used in production.",
+        'environment = "demonstration"',
+        'inner_issuers = "trust/tls/tlsca.pem"',
+        "",
+        "[federation]",
+        f"identifier = {json.dumps(federation)}",
+        f"sml_zone = {json.dumps(zone)}",
+        'trust = "trust"',
+        'tls_issuers = "trust/tls/tlsca.pem"',
+        f"name_servers = [{json.dumps(places.name_server)}]",
+        "private_addresses = true",
+        "",
+        "[vaults]",
+        'database = "database"',
+        'objects = "objects"',
+        'secrets = "secrets"',
+        'passphrase_file = "passphrase"',
+        "",
+        "[access_point]",
+        f"party = {json.dumps(party)}",
+        'message_id_domain = "demo.samdrift.test"',
+        f"listen = {json.dumps(places.listen_a)}",
+        f"listen_c = {json.dumps(places.listen_c)}",
+        f"address = {json.dumps(places.address_a)}",
+        "",
+        "[message_service]",
+        f"listen_d = {json.dumps(places.listen_d)}",
+        f"address_d = {json.dumps(f'https://{places.listen_d}')}",
+        "",
+        *_listener("message_client", places.listen_mk),
+        *_listener("governance", places.listen_gov),
+        "[malware]",
+        'scanner = "none"',
+        "",
+        "[address_book]",
+        f"url = {json.dumps(places.address_book)}",
+        'file = "addressbook.json"',
+    ]
+    for one in organisations:
+        clients = ", ".join(
+            f"{json.dumps(name)} = {json.dumps(value)}" for name, value in one.clients.items()
+        )
+        lines += [
+            "",
+            "[[organisations]]",
+            f"identifier = {json.dumps(one.identifier)}",
+            f"name = {json.dumps(one.name, ensure_ascii=False)}",
+            f"number = {json.dumps(one.number)}",
+            f"roles = {json.dumps(one.roles)}",
+            *(f"{key} = {json.dumps(host)}" for key, host in one.hosts.items()),
+            f"functional_addresses = {json.dumps(list(one.mailboxes), ensure_ascii=False)}",
+            "base_model = true",
+            f"access_point = {json.dumps(f'https://{places.listen_c}')}",
+            f"clients = {{ {clients} }}",
+            "",
+            "[[organisations.message_clients]]",
+            f"id = {json.dumps(one.message_client)}",
+            f"keys = {json.dumps(one.message_client_keys)}",
+            f"scopes = {json.dumps([scope.value for scope in Scope])}",
+            "default = true",
+        ]
+    return "\n".join(lines) + "\n"
+
+
+def _listener(table: str, address: str) -> Sequence[str]:
+    """The table of a role that persons reach, where an organisation has it."""
+    return [f"[{table}]", f"listen = {json.dumps(address)}", ""] if address else []
+
+
+def _registered_key(folder: Path, organisation: DemoOrganisation) -> str:
+    """The file with the client's public key, below the operator's ``folder``; made when it is not there."""
+    private = folder / FOLDER / f"{_name(organisation)}.pem"
+    private.parent.mkdir(mode=0o700, exist_ok=True)
+    if private.exists():
+        key = ClientKey.read(private.read_bytes())
+    else:
+        key = ClientKey.new()
+        key.write(private)
+    public = private.with_suffix(".json")
+    public.write_text(json.dumps(key.public), "utf-8")
+    return f"{FOLDER}/{public.name}"
+
+
+def write_client(folder: Path, organisation: DemoOrganisation, issuers: OwnIssuers) -> Path:
+    """Write the client's configuration, for interface D and the authorisation server at the same address."""
+    lines = {
+        "interface": f"{issuers.address}/v1",
+        "token_endpoint": issuers.token_endpoint(organisation.identifier),
+        "client": CLIENT,
+        "key": f"{_name(organisation)}.pem",
+        "organisation": organisation.identifier.value,
+        "address": organisation.mailbox.identifier,
+        "label": organisation.mailbox.name,
+        "issuers": "../trust/tls/tlsca.pem",
+    }
+    file = folder / FOLDER / f"{_name(organisation)}.toml"
+    text = (f"{key} = {json.dumps(value, ensure_ascii=False)}\n" for key, value in lines.items())
+    file.write_text("".join(text), "utf-8")
+    return file
+
+
+def _name(organisation: DemoOrganisation) -> str:
+    return organisation.identifier.value.rpartition(":")[2]

@@ -1,8 +1,7 @@
 """The story of the demonstration, each step checked: a worried school, a social service, a reply.
 
-Everything is invented. A step that does not hold raises :class:`DemoFailed`.
-
-A small PDF, made by hand: the demonstration's attachment.
+Everything is invented, and the PDF that is attached is made here. A step that does not hold
+raises :class:`DemoFailed`.
 """
 
 from __future__ import annotations
@@ -20,8 +19,11 @@ from samdrift.messageservice.outgoing.compose import Address, Attachment, Draft,
 from samdrift.wire.identifiers import ParticipantIdentifier
 from samdrift.wire.sdkmessage import SdkMessage
 
+_PATIENCE = 60.0
+Progress = Callable[[str], None]
 
-def page(lines: Sequence[str]) -> bytes:
+
+def _pdf(lines: Sequence[str]) -> bytes:
     """A PDF of one A4 page with ``lines`` of text, characters of Latin-1 only."""
     text = "".join(f"({_escaped(line)}) Tj T*\n" for line in lines)
     content = f"BT /F1 12 Tf 16 TL 72 770 Td\n{text}ET".encode("latin-1")
@@ -51,10 +53,6 @@ def _assembled(objects: Sequence[bytes]) -> bytes:
     document += b"".join(b"%010d 00000 n \n" % offset for offset in offsets)
     document += b"trailer\n<< /Size %d /Root 1 0 R >>\nstartxref\n%d\n%%%%EOF\n" % (len(objects) + 1, start)
     return bytes(document)
-
-
-_PATIENCE = 60.0
-Progress = Callable[[str], None]
 
 
 class DemoFailed(Exception):
@@ -98,7 +96,7 @@ NOTICE = Draft(
         Attachment(
             "anmalan.pdf",
             "application/pdf",
-            page(
+            _pdf(
                 [
                     "Anmälan om oro för barn",
                     "",

@@ -1,22 +1,17 @@
-"""The federation's certificate authorities (component-pki 2.7): issue, revoke, tell what is revoked.
+"""The federation's certificate authorities (component-pki 2.7): they issue, revoke, and report revocations.
 
 One :class:`Authority` is one environment with all its authorities. Another
 environment, for certificates that must not be trusted, is another instance; a
 certificate of another federation in the same environment comes from
 :attr:`Ca.OTHER_FEDERATION`, whose root is the same.
 
+What was issued and revoked is in one append-only file (:class:`Register`), a line for
+each event: a second start reads it quickly, and a crash loses at most the last line.
+Revocation lists and OCSP answers are made from it (component-pki 2.8, 2.9; RFC 5280 5,
+RFC 6960). A responder that each authority has delegated to signs OCSP answers
+(RFC 6960 4.2.2.2), which repeat the request's nonce if there is one.
+
 Missing: component-pki 2.10: there is no interface for administrators, issuing and revoking are calls.
-
-The register of issued and revoked certificates, kept in one append-only file.
-
-One line for each event, so that a second start reads it in no time and a crash
-loses at most the last line.
-
-Revocation lists and OCSP answers (component-pki 2.8, 2.9; RFC 5280 5, RFC 6960).
-
-OCSP answers are signed by a responder that each authority has delegated to
-(RFC 6960 4.2.2.2). The nonce of a request is given back; a request without one
-gets a signed answer without one.
 """
 
 from __future__ import annotations
@@ -52,6 +47,206 @@ from samdrift.federation.shapes import (
 from samdrift.federation.store import FederationError
 from samdrift.wire.crypto.softwarekeys import SoftwareSigningKey
 from samdrift.wire.identifiers import ParticipantIdentifier
+
+Applicant = rsa.RSAPublicKey | bytes
+"""The key to certify: a public key, or a certificate request in PEM."""
+
+_RESPONDER = "ocsp"
+_SIGNER = "smp"
+
+MAX_NONCE = 128
+"""Bytes of a nonce that are taken at most (RFC 9654 2.1)."""
+
+BITS = 3072
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+class Authority:
+    """Every authority of one environment, kept in a folder.
+
+    ``url`` is where the responder listens: it is in the certificates, so a
+    folder goes with one address. ``evidence_lifetime`` is how long revocation
+    lists and OCSP answers are in force.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        url: str,
+        *,
+        environment: str = "SDK-DEMO",
+        evidence_lifetime: timedelta = timedelta(days=1),
+        clock: Callable[[], datetime] = _now,
+    ) -> None:
+        """Open the folder, or fill it: nine keys, about two seconds on two processors."""
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.environment = environment
+        self._folder, self._url, self._clock = folder, url, clock
+        self._lifetime = evidence_lifetime
+        self._register = Register(folder / "register.jsonl")
+        self._keys = _kept_keys(folder, [*Ca, _RESPONDER, _SIGNER])
+        self._certificates = {ca: self._kept(ca, partial(self._certify_ca, ca)) for ca in Ca}
+        self._issuers = {
+            ca: Issuer(ca, self._certificates[ca], self._keys[ca], self._certify_responder(ca)) for ca in Ca
+        }
+
+    def certificate(self, ca: Ca) -> x509.Certificate:
+        """The certificate of one of the authorities."""
+        return self._certificates[ca]
+
+    def issue_access_point(
+        self,
+        common_name: str,
+        applicant: Applicant,
+        *,
+        validity: Validity | None = None,
+        ca: Ca = Ca.ACCESS_POINT,
+    ) -> x509.Certificate:
+        """A certificate for an access point, known as ``common_name``, like ``AP0001-SDK-DEMO``."""
+        return self._issue(ca, name(common_name), applicant, Use.ACCESS_POINT, validity)
+
+    def issue_smp_signer(
+        self, common_name: str, applicant: Applicant, *, validity: Validity | None = None
+    ) -> x509.Certificate:
+        """A certificate for signing service metadata."""
+        return self._issue(Ca.SMP, name(common_name), applicant, Use.SMP, validity)
+
+    def issue_organisation(
+        self,
+        participant: ParticipantIdentifier,
+        organisation: str,
+        applicant: Applicant,
+        use: Use,
+        *,
+        organisation_number: str = "",
+        validity: Validity | None = None,
+    ) -> x509.Certificate:
+        """A participant's own certificate, for signing or encryption between organisations."""
+        if use not in (Use.SIGNING, Use.ENCRYPTION):
+            raise FederationError("an organisation's certificate is for signing or for encryption")
+        domain = participant.value.partition(":")[2]
+        subject = name(domain, organisation, organisation_number)
+        return self._issue(Ca.ORGANISATION, subject, applicant, use, validity)
+
+    def issue_tls_server(
+        self, hosts: Iterable[str], applicant: Applicant, *, validity: Validity | None = None
+    ) -> x509.Certificate:
+        """A server's certificate for those host names and addresses; the first is its common name."""
+        hosts = list(hosts)
+        names = x509.SubjectAlternativeName([_general_name(host) for host in hosts])
+        return self._issue(Ca.TLS, name(hosts[0]), applicant, Use.TLS_SERVER, validity, [(names, False)])
+
+    def issue_tls_client(
+        self,
+        common_name: str,
+        applicant: Applicant,
+        *,
+        organisation: str = OPERATOR,
+        validity: Validity | None = None,
+    ) -> x509.Certificate:
+        """A client's certificate, for mutual TLS between an organisation's systems and access points."""
+        return self._issue(Ca.TLS, name(common_name, organisation), applicant, Use.TLS_CLIENT, validity)
+
+    def smp_signer(self) -> SoftwareSigningKey:
+        """The key that this environment's SMP signs with, certified on first use."""
+        key, common_name = self._keys[_SIGNER], f"SMP0001-{self.environment}"
+        issue = partial(self.issue_smp_signer, common_name, key.public_key())
+        return SoftwareSigningKey(key, self._kept(_SIGNER, issue))
+
+    def revoke(
+        self, certificate: x509.Certificate, reason: x509.ReasonFlags = x509.ReasonFlags.key_compromise
+    ) -> None:
+        """Revoke a certificate that was issued here; told in the next list and answer."""
+        revocation = Revocation(self._clock().replace(microsecond=0), reason)
+        self._register.revoked(self._issuer_of(certificate), certificate.serial_number, revocation)
+
+    def crl(self, ca: Ca) -> bytes:
+        """The revocation list of ``ca``, DER."""
+        return _revocation_list(self._issuers[ca], self._register, self._clock(), self._lifetime)
+
+    def ocsp(self, request: bytes) -> bytes:
+        """The answer to an OCSP request; both DER."""
+        issuers, key = tuple(self._issuers.values()), self._keys[_RESPONDER]
+        return _ocsp_answer(request, issuers, key, self._register, self._clock(), self._lifetime)
+
+    def _issuer_of(self, certificate: x509.Certificate) -> Ca:
+        for ca, authority in self._certificates.items():
+            if authority.subject == certificate.issuer:
+                return ca
+        raise FederationError("that certificate was not issued here")
+
+    def _issue(
+        self,
+        ca: Ca,
+        subject: x509.Name,
+        applicant: Applicant,
+        use: Use,
+        validity: Validity | None,
+        more: Iterable[tuple[x509.ExtensionType, bool]] = (),
+    ) -> x509.Certificate:
+        extensions = [*use_extensions(use), *more, *revocation_pointers(self._url, ca)]
+        validity = validity or Validity.years(self._yesterday(), 2)
+        certificate = self._sign(ca, subject, _public_key_of(applicant), extensions, validity)
+        self._register.issued(ca, certificate)
+        return certificate
+
+    def _certify_ca(self, ca: Ca) -> x509.Certificate:
+        """The certificate of an authority: by itself for a root, else by the one above."""
+        extensions = list(ca_extensions())
+        if ca.issuer is not ca:
+            extensions += revocation_pointers(self._url, ca.issuer)
+        subject = name(ca_common_name(ca, self.environment))
+        validity = Validity.years(self._yesterday(), 20)
+        certificate = self._sign(ca.issuer, subject, self._keys[ca].public_key(), extensions, validity)
+        self._register.issued(ca.issuer, certificate)
+        return certificate
+
+    def _certify_responder(self, ca: Ca) -> x509.Certificate:
+        subject = name(f"OCSP {ca_common_name(ca, self.environment)}")
+        extensions = list(use_extensions(Use.OCSP))
+        key = self._keys[_RESPONDER].public_key()
+        return self._sign(ca, subject, key, extensions, Validity.years(self._yesterday(), 1))
+
+    def _sign(
+        self,
+        ca: Ca,
+        subject: x509.Name,
+        key: rsa.RSAPublicKey,
+        extensions: Iterable[tuple[x509.ExtensionType, bool]],
+        validity: Validity,
+    ) -> x509.Certificate:
+        issuer_key = self._keys[ca]
+        issuer = name(ca_common_name(ca, self.environment))
+        authority_key = x509.AuthorityKeyIdentifier(
+            key_identifier(ca, issuer_key.public_key()).digest, None, None
+        )
+        builder = x509.CertificateBuilder(
+            issuer, subject, key, x509.random_serial_number(), validity.start, validity.end
+        )
+        builder = builder.add_extension(key_identifier(ca, key), critical=False)
+        builder = builder.add_extension(authority_key, critical=False)
+        for extension, critical in extensions:
+            builder = builder.add_extension(extension, critical)
+        return builder.sign(issuer_key, hashes.SHA256())
+
+    def _kept(self, kept_as: str, make: Callable[[], x509.Certificate]) -> x509.Certificate:
+        path = self._folder / f"{kept_as}.pem"
+        if not path.exists():
+            path.write_bytes(make().public_bytes(serialization.Encoding.PEM))
+        return x509.load_pem_x509_certificate(path.read_bytes())
+
+    def _yesterday(self) -> datetime:
+        return self._clock().replace(microsecond=0) - timedelta(days=1)
+
+
+def _general_name(host: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ip_address(host))
+    except ValueError:
+        return x509.DNSName(host)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,10 +311,6 @@ class Register:
             raise FederationError("the register of issued certificates is damaged") from None
 
 
-MAX_NONCE = 128
-"""Bytes of a nonce that are taken at most (RFC 9654 2.1)."""
-
-
 @dataclass(frozen=True, slots=True)
 class Issuer:
     """An authority with its key, and the certificate by which it delegates OCSP."""
@@ -130,7 +321,7 @@ class Issuer:
     responder: x509.Certificate
 
 
-def revocation_list(issuer: Issuer, register: Register, at: datetime, lifetime: timedelta) -> bytes:
+def _revocation_list(issuer: Issuer, register: Register, at: datetime, lifetime: timedelta) -> bytes:
     """The list of what ``issuer`` has revoked, DER, in force from ``at`` for ``lifetime``."""
     builder = (
         x509.CertificateRevocationListBuilder()
@@ -148,7 +339,7 @@ def revocation_list(issuer: Issuer, register: Register, at: datetime, lifetime: 
     return builder.sign(issuer.key, hashes.SHA256()).public_bytes(serialization.Encoding.DER)
 
 
-def ocsp_answer(
+def _ocsp_answer(
     request: bytes,
     issuers: Sequence[Issuer],
     responder_key: rsa.RSAPrivateKey,
@@ -229,25 +420,22 @@ def _authority_key(certificate: x509.Certificate) -> x509.AuthorityKeyIdentifier
     return x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(identifier)
 
 
-BITS = 3072
-
-
-def new_key() -> rsa.RSAPrivateKey:
+def _new_key() -> rsa.RSAPrivateKey:
     """An RSA key of the size that the federation uses; takes some tenths of a second."""
     return rsa.generate_private_key(65537, BITS)
 
 
-def kept_keys(folder: Path, names: Sequence[str]) -> dict[str, rsa.RSAPrivateKey]:
+def _kept_keys(folder: Path, names: Sequence[str]) -> dict[str, rsa.RSAPrivateKey]:
     """The keys of those names in ``folder``; what is missing is made, on all processors at once."""
     missing = [name for name in names if not (folder / f"{name}.key").exists()]
     if missing:
         with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-            for name, key in zip(missing, pool.map(lambda _: new_key(), missing), strict=True):
+            for name, key in zip(missing, pool.map(lambda _: _new_key(), missing), strict=True):
                 _write(folder / f"{name}.key", key)
     return {name: _read(folder / f"{name}.key") for name in names}
 
 
-def public_key_of(applicant: rsa.RSAPublicKey | bytes) -> rsa.RSAPublicKey:
+def _public_key_of(applicant: rsa.RSAPublicKey | bytes) -> rsa.RSAPublicKey:
     """The key to certify: as it is, or from a certificate request (PEM) that proves possession of it."""
     if not isinstance(applicant, bytes):
         return applicant
@@ -278,199 +466,3 @@ def _read(path: Path) -> rsa.RSAPrivateKey:
     if not isinstance(key, rsa.RSAPrivateKey):
         raise FederationError(f"{path.name} in the federation's folder is not a key")
     return key
-
-
-Applicant = rsa.RSAPublicKey | bytes
-"""The key to certify: a public key, or a certificate request in PEM."""
-
-_RESPONDER = "ocsp"
-_SIGNER = "smp"
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)
-
-
-class Authority:
-    """Every authority of one environment, kept in a folder.
-
-    ``url`` is where the responder listens: it is in the certificates, so a
-    folder goes with one address. ``evidence_lifetime`` is how long revocation
-    lists and OCSP answers are in force.
-    """
-
-    def __init__(
-        self,
-        folder: Path,
-        url: str,
-        *,
-        environment: str = "SDK-DEMO",
-        evidence_lifetime: timedelta = timedelta(days=1),
-        clock: Callable[[], datetime] = _now,
-    ) -> None:
-        """Open the folder, or fill it: nine keys, about two seconds on two processors."""
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self.environment = environment
-        self._folder, self._url, self._clock = folder, url, clock
-        self._lifetime = evidence_lifetime
-        self._register = Register(folder / "register.jsonl")
-        self._keys = kept_keys(folder, [*Ca, _RESPONDER, _SIGNER])
-        self._certificates = {ca: self._kept(ca, partial(self._certify_ca, ca)) for ca in Ca}
-        self._issuers = {
-            ca: Issuer(ca, self._certificates[ca], self._keys[ca], self._certify_responder(ca)) for ca in Ca
-        }
-
-    def certificate(self, ca: Ca) -> x509.Certificate:
-        """The certificate of one of the authorities."""
-        return self._certificates[ca]
-
-    def issue_access_point(
-        self,
-        common_name: str,
-        applicant: Applicant,
-        *,
-        validity: Validity | None = None,
-        ca: Ca = Ca.ACCESS_POINT,
-    ) -> x509.Certificate:
-        """A certificate for an access point, known as ``common_name``, like ``AP0001-SDK-DEMO``."""
-        return self._issue(ca, name(common_name), applicant, Use.ACCESS_POINT, validity)
-
-    def issue_smp_signer(
-        self, common_name: str, applicant: Applicant, *, validity: Validity | None = None
-    ) -> x509.Certificate:
-        """A certificate for signing service metadata."""
-        return self._issue(Ca.SMP, name(common_name), applicant, Use.SMP, validity)
-
-    def issue_organisation(
-        self,
-        participant: ParticipantIdentifier,
-        organisation: str,
-        applicant: Applicant,
-        use: Use,
-        *,
-        organisation_number: str = "",
-        validity: Validity | None = None,
-    ) -> x509.Certificate:
-        """A participant's own certificate, for signing or encryption between organisations."""
-        if use not in (Use.SIGNING, Use.ENCRYPTION):
-            raise FederationError("an organisation's certificate is for signing or for encryption")
-        domain = participant.value.partition(":")[2]
-        subject = name(domain, organisation, organisation_number)
-        return self._issue(Ca.ORGANISATION, subject, applicant, use, validity)
-
-    def issue_tls_server(
-        self, hosts: Iterable[str], applicant: Applicant, *, validity: Validity | None = None
-    ) -> x509.Certificate:
-        """A server's certificate for those host names and addresses; the first is its common name."""
-        hosts = list(hosts)
-        names = x509.SubjectAlternativeName([_general_name(host) for host in hosts])
-        return self._issue(Ca.TLS, name(hosts[0]), applicant, Use.TLS_SERVER, validity, [(names, False)])
-
-    def issue_tls_client(
-        self,
-        common_name: str,
-        applicant: Applicant,
-        *,
-        organisation: str = OPERATOR,
-        validity: Validity | None = None,
-    ) -> x509.Certificate:
-        """A client's certificate, for mutual TLS between an organisation's systems and access points."""
-        return self._issue(Ca.TLS, name(common_name, organisation), applicant, Use.TLS_CLIENT, validity)
-
-    def smp_signer(self) -> SoftwareSigningKey:
-        """The key that this environment's SMP signs with, certified on first use."""
-        key, common_name = self._keys[_SIGNER], f"SMP0001-{self.environment}"
-        issue = partial(self.issue_smp_signer, common_name, key.public_key())
-        return SoftwareSigningKey(key, self._kept(_SIGNER, issue))
-
-    def revoke(
-        self, certificate: x509.Certificate, reason: x509.ReasonFlags = x509.ReasonFlags.key_compromise
-    ) -> None:
-        """Revoke a certificate that was issued here; told in the next list and answer."""
-        revocation = Revocation(self._clock().replace(microsecond=0), reason)
-        self._register.revoked(self._issuer_of(certificate), certificate.serial_number, revocation)
-
-    def crl(self, ca: Ca) -> bytes:
-        """The revocation list of ``ca``, DER."""
-        return revocation_list(self._issuers[ca], self._register, self._clock(), self._lifetime)
-
-    def ocsp(self, request: bytes) -> bytes:
-        """The answer to an OCSP request; both DER."""
-        issuers, key = tuple(self._issuers.values()), self._keys[_RESPONDER]
-        return ocsp_answer(request, issuers, key, self._register, self._clock(), self._lifetime)
-
-    def _issuer_of(self, certificate: x509.Certificate) -> Ca:
-        for ca, authority in self._certificates.items():
-            if authority.subject == certificate.issuer:
-                return ca
-        raise FederationError("that certificate was not issued here")
-
-    def _issue(
-        self,
-        ca: Ca,
-        subject: x509.Name,
-        applicant: Applicant,
-        use: Use,
-        validity: Validity | None,
-        more: Iterable[tuple[x509.ExtensionType, bool]] = (),
-    ) -> x509.Certificate:
-        extensions = [*use_extensions(use), *more, *revocation_pointers(self._url, ca)]
-        validity = validity or Validity.years(self._yesterday(), 2)
-        certificate = self._sign(ca, subject, public_key_of(applicant), extensions, validity)
-        self._register.issued(ca, certificate)
-        return certificate
-
-    def _certify_ca(self, ca: Ca) -> x509.Certificate:
-        """The certificate of an authority: by itself for a root, else by the one above."""
-        extensions = list(ca_extensions())
-        if ca.issuer is not ca:
-            extensions += revocation_pointers(self._url, ca.issuer)
-        subject = name(ca_common_name(ca, self.environment))
-        validity = Validity.years(self._yesterday(), 20)
-        certificate = self._sign(ca.issuer, subject, self._keys[ca].public_key(), extensions, validity)
-        self._register.issued(ca.issuer, certificate)
-        return certificate
-
-    def _certify_responder(self, ca: Ca) -> x509.Certificate:
-        subject = name(f"OCSP {ca_common_name(ca, self.environment)}")
-        extensions = list(use_extensions(Use.OCSP))
-        key = self._keys[_RESPONDER].public_key()
-        return self._sign(ca, subject, key, extensions, Validity.years(self._yesterday(), 1))
-
-    def _sign(
-        self,
-        ca: Ca,
-        subject: x509.Name,
-        key: rsa.RSAPublicKey,
-        extensions: Iterable[tuple[x509.ExtensionType, bool]],
-        validity: Validity,
-    ) -> x509.Certificate:
-        issuer_key = self._keys[ca]
-        issuer = name(ca_common_name(ca, self.environment))
-        authority_key = x509.AuthorityKeyIdentifier(
-            key_identifier(ca, issuer_key.public_key()).digest, None, None
-        )
-        builder = x509.CertificateBuilder(
-            issuer, subject, key, x509.random_serial_number(), validity.start, validity.end
-        )
-        builder = builder.add_extension(key_identifier(ca, key), critical=False)
-        builder = builder.add_extension(authority_key, critical=False)
-        for extension, critical in extensions:
-            builder = builder.add_extension(extension, critical)
-        return builder.sign(issuer_key, hashes.SHA256())
-
-    def _kept(self, kept_as: str, make: Callable[[], x509.Certificate]) -> x509.Certificate:
-        path = self._folder / f"{kept_as}.pem"
-        if not path.exists():
-            path.write_bytes(make().public_bytes(serialization.Encoding.PEM))
-        return x509.load_pem_x509_certificate(path.read_bytes())
-
-    def _yesterday(self) -> datetime:
-        return self._clock().replace(microsecond=0) - timedelta(days=1)
-
-
-def _general_name(host: str) -> x509.GeneralName:
-    try:
-        return x509.IPAddress(ip_address(host))
-    except ValueError:
-        return x509.DNSName(host)

@@ -1,16 +1,14 @@
-"""A federation that runs: every shared service on loopback, and the registrations that they tell of.
+"""A federation that runs: every shared service on loopback, and the registrations in them.
 
 One folder is one federation. It keeps its keys, ports and registrations, so
-that certificates and addresses stay good from start to start.
+that certificates and addresses stay valid from start to start. Its authorities are
+written as files for :mod:`samdrift.net.trustfolder`, where of access points and
+organisations only certificates of a certain issuer below the root count
+(transport-profile-as4 2.10 a, c).
 
-Services of the federation that fail on purpose, so that others can show what they do then.
-
-Revocation lists and OCSP over HTTP (component-pki 2.8, 2.9; RFC 6960 A.1, RFC 5280 4.2.1.13).
-
-The federation's authorities as files, in the form that :mod:`samdrift.net.trustfolder` reads.
-
-Of access points and organisations only certificates of a certain issuer below
-the root count (transport-profile-as4 2.10 a, c).
+Revocation lists and OCSP are served over HTTP (component-pki 2.8, 2.9; RFC 6960 A.1,
+RFC 5280 4.2.1.13). Any service can be made to fail (:class:`Outages`), so that tests
+and the demonstration show how the rest behaves then.
 """
 
 from __future__ import annotations
@@ -52,89 +50,15 @@ from samdrift.wire.identifiers import (
 from samdrift.wire.profile import PROFILES
 from samdrift.wire.smp import Endpoint, PublishedCertificates, ServiceMetadata
 
+SML_ZONE = "sml.samdrift.test"
 
-class Service(StrEnum):
-    """The shared services that participants depend on."""
-
-    SML = "sml"
-    SMP = "smp"
-    ADDRESS_BOOK = "addressbook"
-    RESPONDER = "responder"
-
-
-class Failure(StrEnum):
-    """The way in which a service fails."""
-
-    ERROR = "error"
-    """Answers that it cannot: 503, or SERVFAIL."""
-    SILENCE = "silence"
-    """Never answers."""
-
-
-@dataclass(slots=True)
-class Outages:
-    """Services that fail, and their way of failing; changed while they run."""
-
-    failures: dict[Service, Failure] = field(default_factory=dict)
-
-    def failing(self, app: ASGIApp, service: Service) -> ASGIApp:
-        """``app``, as long as ``service`` does not fail."""
-
-        async def answer(scope: Scope, receive: Receive, send: Send) -> None:
-            match self.failures.get(service):
-                case None:
-                    await app(scope, receive, send)
-                case Failure.ERROR:
-                    await Response(status_code=503)(scope, receive, send)
-                case Failure.SILENCE:
-                    while (await receive())["type"] != "http.disconnect":
-                        pass
-
-        return answer
-
+DOCUMENTS = (SDK_MESSAGE_EXTENDED, RECEIPT_EXTENDED)
+"""The document types that a participant receives by default (transport-model-extended 3.2)."""
 
 MAX_REQUEST = 64 << 10
 CRL = "application/pkix-crl"
 OCSP_RESPONSE = "application/ocsp-response"
 _CRL_PATHS = {f"{ca}.crl": ca for ca in Ca}
-
-
-def responder(authority: Authority) -> Starlette:
-    """``/crl/{ca}.crl``, and ``/ocsp/{ca}`` by GET and POST; any path for OCSP tells of every authority."""
-
-    async def crl(request: Request) -> Response:
-        ca = _CRL_PATHS.get(request.path_params["file"])
-        if ca is None:
-            return Response(status_code=404)
-        return Response(authority.crl(ca), media_type=CRL)
-
-    async def ocsp(request: Request) -> Response:
-        if request.method == "POST":
-            asked = b""
-            async for chunk in request.stream():
-                asked += chunk
-                if len(asked) > MAX_REQUEST:
-                    return Response(status_code=413)
-        else:
-            asked = _from_path(request.path_params.get("request", ""))
-        return Response(authority.ocsp(asked), media_type=OCSP_RESPONSE)
-
-    return Starlette(
-        routes=[
-            Route("/crl/{file}", crl),
-            Route("/ocsp/{ca}", ocsp, methods=["POST"]),
-            Route("/ocsp/{ca}/{request:path}", ocsp, methods=["GET"]),
-        ]
-    )
-
-
-def _from_path(text: str) -> bytes:
-    """The request in the path of a GET; what cannot be read is left to be refused as malformed."""
-    try:
-        return base64.b64decode(text, validate=True)
-    except ValueError:
-        return b""
-
 
 _AUTHORITIES: dict[str, tuple[Ca, ...]] = {
     CertificatePurpose.ACCESS_POINT: (Ca.ACCESS_POINT_ROOT, Ca.ACCESS_POINT),
@@ -142,20 +66,6 @@ _AUTHORITIES: dict[str, tuple[Ca, ...]] = {
     CertificatePurpose.ORGANISATION: (Ca.ORGANISATION_ROOT, Ca.ORGANISATION),
     "tls": (Ca.TLS,),
 }
-
-
-def write_trust(authority: Authority, folder: Path) -> None:
-    """Write ``{purpose}/{authority}.pem``, and what TLS is trusted by, below ``folder``."""
-    for place, authorities in _AUTHORITIES.items():
-        (folder / place).mkdir(parents=True, exist_ok=True)
-        for ca in authorities:
-            pem = authority.certificate(ca).public_bytes(serialization.Encoding.PEM)
-            (folder / place / f"{ca}.pem").write_bytes(pem)
-
-
-SML_ZONE = "sml.samdrift.test"
-DOCUMENTS = (SDK_MESSAGE_EXTENDED, RECEIPT_EXTENDED)
-"""The document types that a participant receives by default (transport-model-extended 3.2)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -309,3 +219,89 @@ async def running(
 
 def _some(certificate: x509.Certificate | None) -> tuple[x509.Certificate, ...]:
     return () if certificate is None else (certificate,)
+
+
+class Service(StrEnum):
+    """The shared services that participants depend on."""
+
+    SML = "sml"
+    SMP = "smp"
+    ADDRESS_BOOK = "addressbook"
+    RESPONDER = "responder"
+
+
+class Failure(StrEnum):
+    """The way in which a service fails."""
+
+    ERROR = "error"
+    """Answers that it cannot: 503, or SERVFAIL."""
+    SILENCE = "silence"
+    """Never answers."""
+
+
+@dataclass(slots=True)
+class Outages:
+    """Services that fail, and their way of failing; changed while they run."""
+
+    failures: dict[Service, Failure] = field(default_factory=dict)
+
+    def failing(self, app: ASGIApp, service: Service) -> ASGIApp:
+        """``app``, as long as ``service`` does not fail."""
+
+        async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+            match self.failures.get(service):
+                case None:
+                    await app(scope, receive, send)
+                case Failure.ERROR:
+                    await Response(status_code=503)(scope, receive, send)
+                case Failure.SILENCE:
+                    while (await receive())["type"] != "http.disconnect":
+                        pass
+
+        return answer
+
+
+def responder(authority: Authority) -> Starlette:
+    """``/crl/{ca}.crl``, and ``/ocsp/{ca}`` by GET and POST; any path for OCSP tells of every authority."""
+
+    async def crl(request: Request) -> Response:
+        ca = _CRL_PATHS.get(request.path_params["file"])
+        if ca is None:
+            return Response(status_code=404)
+        return Response(authority.crl(ca), media_type=CRL)
+
+    async def ocsp(request: Request) -> Response:
+        if request.method == "POST":
+            asked = b""
+            async for chunk in request.stream():
+                asked += chunk
+                if len(asked) > MAX_REQUEST:
+                    return Response(status_code=413)
+        else:
+            asked = _from_path(request.path_params.get("request", ""))
+        return Response(authority.ocsp(asked), media_type=OCSP_RESPONSE)
+
+    return Starlette(
+        routes=[
+            Route("/crl/{file}", crl),
+            Route("/ocsp/{ca}", ocsp, methods=["POST"]),
+            Route("/ocsp/{ca}/{request:path}", ocsp, methods=["GET"]),
+        ]
+    )
+
+
+def _from_path(text: str) -> bytes:
+    """The request in the path of a GET; what cannot be read is left to be refused as malformed."""
+    try:
+        return base64.b64decode(text, validate=True)
+    except ValueError:
+        return b""
+
+
+def write_trust(authority: Authority, folder: Path) -> None:
+    """Write ``{purpose}/{authority}.pem``, and what TLS is trusted by, below ``folder``."""
+    for place, authorities in _AUTHORITIES.items():
+        (folder / place).mkdir(parents=True, exist_ok=True)
+        for ca in authorities:
+            pem = authority.certificate(ca).public_bytes(serialization.Encoding.PEM)
+            (folder / place / f"{ca}.pem").write_bytes(pem)

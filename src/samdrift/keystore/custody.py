@@ -4,23 +4,21 @@ A custodian is known by a name and a passphrase. The passphrase is kept nowhere:
 stretched with scrypt it is a signature key (Ed25519), and what a file keeps is
 the public half. So a custodian *signs* what he or she agrees to, nobody who can
 read the files can agree in another's name, and what was agreed to can be
-verified later. Who may write in the key store's folder could put another key in
+verified later. A person who can write in the key store's folder could put another key in
 a custodian's place: that remains, and is recorded in the operator's log as an
 addition that is missing there.
 
 A person becomes a custodian in two steps. The person makes a key, alone, and is shown
-its fingerprint; two custodians then agree to exactly that key. So whoever asks for it
+its fingerprint; two custodians then agree to exactly that key. So the one who asks for it
 cannot type the passphrase in the person's name: the fingerprint would be another one.
 
 Writers take turns by a lock over all processes (:meth:`Custodians.writing`), from judging
 whether something may be done until it is done.
 
-Passphrases that a person chooses: which ones are refused, and why.
-
-A passphrase is the only thing that keeps a reader of the key store's files from agreeing
-in a custodian's name, or from opening what an officer has locked. It is judged by the
-characters that do not follow from the ones before them, without words that everybody tries.
-That is a floor and no measure of strength: a sentence of one's own is far above it.
+A passphrase is the only thing that keeps a reader of these files from agreeing in a
+custodian's name, or from opening what an officer has locked. So :func:`weakness` judges a new
+one, by the characters that do not follow from those before them, without words that everybody
+tries. That is a floor and no measure of strength: a sentence of one's own is far above it.
 """
 
 from __future__ import annotations
@@ -49,7 +47,9 @@ from samdrift.keystore.wrapping import PERSONS_COST, ScryptCost, Stretching
 
 SHORTEST = 12
 """Characters of a passphrase."""
+
 MAX_CHARACTERS = 1024
+
 _UNPREDICTABLE = 8
 """Characters that neither repeat nor continue what precedes them, without obvious words."""
 
@@ -60,6 +60,7 @@ _SEQUENCES = (
     "asdfghjklöä",
     "zxcvbnm",
 )
+
 _OBVIOUS = (
     *(
         "password",
@@ -88,64 +89,14 @@ _OBVIOUS = (
     *("region", "correct horse battery staple", "correcthorsebatterystaple", "default", "master", "test"),
     *("hejsan", "sverige", "sweden", "stockholm", "januari", "februari", "september", "oktober", "november"),
 )
+
 _LOOKALIKES = tuple(str.maketrans("013457@$!", letters) for letters in ("oleastasi", "oieastasi"))
-
-
-def weakness(passphrase: str, *own: str) -> str | None:
-    """Return why a new passphrase is refused, as a sentence; ``None`` where it is not.
-
-    ``own`` are names that anybody would try first: the person's, the organisation's.
-    """
-    if len(passphrase) < SHORTEST:
-        return f"the passphrase has fewer than {SHORTEST} characters"
-    if len(passphrase) > MAX_CHARACTERS:
-        return f"the passphrase has more than {MAX_CHARACTERS} characters"
-    text = passphrase.casefold()
-    if _unpredictable(_period(text)) < _UNPREDICTABLE:
-        return "the passphrase repeats itself, or follows the alphabet, digits or keyboard: take a sentence"
-    words = [
-        *_OBVIOUS,
-        *(part for name in own for part in re.split(r"[^\w]+", name.casefold()) if len(part) > 1),
-    ]
-    left = min(_unpredictable(_period(_without(each, words))) for each in _readings(text))
-    if left < _UNPREDICTABLE:
-        return (
-            "the passphrase is made of words or names that everybody tries first: take a sentence of your own"
-        )
-    return None
-
-
-def _readings(text: str) -> tuple[str, ...]:
-    """The text as it is, and with digits and signs read as the letters that they look like."""
-    return text, *(text.translate(each) for each in _LOOKALIKES)
-
-
-def _without(text: str, words: list[str]) -> str:
-    for word in sorted(words, key=len, reverse=True):
-        text = text.replace(word, "")
-    return text
-
-
-def _period(text: str) -> str:
-    """The shortest beginning of which the text is a repetition, whole or broken off."""
-    for length in range(1, len(text) // 2 + 1):
-        if (text[:length] * (len(text) // length + 1))[: len(text)] == text:
-            return text[:length]
-    return text
-
-
-def _unpredictable(text: str) -> int:
-    return sum(not _follows(before, each) for before, each in zip(f"\0{text}", text, strict=False))
-
-
-def _follows(before: str, character: str) -> bool:
-    pair = before + character
-    return before == character or any(pair in row or pair in row[::-1] for row in _SEQUENCES)
-
 
 FOLDER = "custodians"
 """The folder in the key store's own."""
+
 NEEDED = 2
+
 LASTS = timedelta(hours=24)
 """Time that a request, and the key of a person who is to become a custodian, waits."""
 
@@ -434,3 +385,55 @@ def read_small(path: Path) -> bytes:
 
 def _key(passphrase: bytes, stretching: Stretching) -> Ed25519PrivateKey:
     return Ed25519PrivateKey.from_private_bytes(stretching.key(passphrase))
+
+
+def weakness(passphrase: str, *own: str) -> str | None:
+    """Return why a new passphrase is refused, as a sentence; ``None`` where it is not.
+
+    ``own`` are names that anybody would try first: the person's, the organisation's.
+    """
+    if len(passphrase) < SHORTEST:
+        return f"the passphrase has fewer than {SHORTEST} characters"
+    if len(passphrase) > MAX_CHARACTERS:
+        return f"the passphrase has more than {MAX_CHARACTERS} characters"
+    text = passphrase.casefold()
+    if _unpredictable(_period(text)) < _UNPREDICTABLE:
+        return "the passphrase repeats itself, or follows the alphabet, digits or keyboard: take a sentence"
+    words = [
+        *_OBVIOUS,
+        *(part for name in own for part in re.split(r"[^\w]+", name.casefold()) if len(part) > 1),
+    ]
+    left = min(_unpredictable(_period(_without(each, words))) for each in _readings(text))
+    if left < _UNPREDICTABLE:
+        return (
+            "the passphrase is made of words or names that everybody tries first: take a sentence of your own"
+        )
+    return None
+
+
+def _readings(text: str) -> tuple[str, ...]:
+    """The text as it is, and with digits and signs read as the letters that they look like."""
+    return text, *(text.translate(each) for each in _LOOKALIKES)
+
+
+def _without(text: str, words: list[str]) -> str:
+    for word in sorted(words, key=len, reverse=True):
+        text = text.replace(word, "")
+    return text
+
+
+def _period(text: str) -> str:
+    """The shortest beginning of which the text is a repetition, whole or broken off."""
+    for length in range(1, len(text) // 2 + 1):
+        if (text[:length] * (len(text) // length + 1))[: len(text)] == text:
+            return text[:length]
+    return text
+
+
+def _unpredictable(text: str) -> int:
+    return sum(not _follows(before, each) for before, each in zip(f"\0{text}", text, strict=False))
+
+
+def _follows(before: str, character: str) -> bool:
+    pair = before + character
+    return before == character or any(pair in row or pair in row[::-1] for row in _SEQUENCES)

@@ -1,21 +1,20 @@
 """Private keys and data keys in encrypted files: one folder per vault, nothing shared between vaults.
 
 Keys are generated in place and never leave (R6, R7): what comes out is a
-certificate request, signatures and unwrapped session keys. The folder of a
-vault carries the vault's random id, so that it does not tell whose it is.
+certificate request, signatures and unwrapped session keys. The one other way out is a
+backup that its custodians ordered (:mod:`samdrift.keystore.backup`). The folder of a
+vault carries the vault's random id, so that it does not show whose it is.
 
 A key has a name and a number. A new number waits until its certificate is
 installed; from then on, or from a day on, it is the one that signs
 (:mod:`samdrift.keystore.states`), and older ones still decrypt what was
 encrypted for them until they are retired. The names in a vault's folder are its
 state (:mod:`samdrift.keystore.vaultfolder`), and another process's rotation is
-seen at once.
+seen immediately.
 
-What opens a vault's secret is the unlocker's business
+Opening a vault's secret is the unlocker's business
 (:mod:`samdrift.keystore.unlocking`). Calls block on the disk; making a key
 takes tenths of a second, as does an officer's passphrase.
-
-Between a vault's folder and a backup of its keys, both ways (:mod:`samdrift.keystore.backup`).
 """
 
 from __future__ import annotations
@@ -61,90 +60,10 @@ from samdrift.wire.crypto.keys import DecryptionKey, SigningKey
 from samdrift.wire.crypto.softwarekeys import SoftwareDecryptionKey, SoftwareSigningKey, SoftwareTokenKey
 from samdrift.wire.identifiers import ParticipantIdentifier
 
-
-def backed_up(vault_folder: Path, unlocker: Unlocker, folder: Path) -> VaultBackup:
-    """Return the backup of a vault with its files in ``folder``."""
-    files = {name: confined.read(folder / name) for name in confined.names(folder)}
-    beside = {
-        f"{inner}/{name}": confined.read(vault_folder / inner / name)
-        for inner in BESIDE
-        for name in confined.names(vault_folder / inner)
-    }
-    return VaultBackup(vault_folder.name, *unlocker.shares(vault_folder.name), files, beside)
-
-
-def restored(vault_folder: Path, unlocker: Unlocker, backup: VaultBackup, officer: bytes | None) -> None:
-    """Bring a vault back, within :func:`~samdrift.keystore.vaultfolder.writing`.
-
-    Where its files are there, and only its seal is lost, that one is written
-    again and the files stay: they may be newer than the backup. Where they are
-    lost too, all of it is put in their place, under a new lock of this store; or
-    under its old one, where that is a token's.
-    """
-    there = vaultfolder.current(vault_folder)
-    locked = _locked(backup.files.get(vaultfolder.SECRET, b""))
-    if there is not None:
-        lock = _locked(confined.read(there / vaultfolder.SECRET)).lock
-        if lock != locked.lock:
-            text = "the vault has keys here that were locked again since the backup was made"
-            raise KeyStoreError(KeyFault.MISMATCH, text)
-        unlocker.put_back(backup.vault, lock, backup.root_share, backup.seal)
-        return
-    if locked.lock.token:
-        unlocker.put_back(backup.vault, locked.lock, backup.root_share, backup.seal)
-        _write(vault_folder, backup, locked)
-        return
-    secret = _opened(locked, backup, officer)
-    lock, key = unlocker.new_lock(backup.vault, officer if locked.lock.officer else None)
-    _write(vault_folder, backup, LockedSecret.new(secret, lock, key))
-    unlocker.settle(backup.vault, lock)
-
-
-def _write(vault_folder: Path, backup: VaultBackup, locked: LockedSecret) -> None:
-    for name, data in backup.beside.items():
-        place = vault_folder / name
-        if place.parent.name in BESIDE and place.parent.parent == vault_folder and is_made_here(place):
-            confined.make(place.parent)
-            write_new(place, data)
-    with vaultfolder.replacing(vault_folder) as draft:
-        for name, data in backup.files.items():
-            if is_made_here(draft / name) and (draft / name).parent == draft and name != vaultfolder.SECRET:
-                write_new(draft / name, data)
-        write_new(draft / vaultfolder.SECRET, locked.file())
-
-
-def _opened(locked: LockedSecret, backup: VaultBackup, officer: bytes | None) -> bytes:
-    """The vault's secret; ``LOCKED`` without its officer, where there is one."""
-    own = _of_officer(locked.lock, officer)
-    try:
-        return locked.open(sealed(backup.root_share + own, backup.seal, backup.vault))
-    except WrappingError:
-        fault = KeyFault.LOCKED if locked.lock.officer else KeyFault.DAMAGED
-        raise KeyStoreError(
-            fault, "the vault's secret does not open: is it the officer's passphrase?"
-        ) from None
-
-
-def _of_officer(lock: Lock, officer: bytes | None) -> bytes:
-    if lock.officer is None:
-        return b""
-    if officer is None:
-        raise KeyStoreError(KeyFault.LOCKED, "the vault opens with its organisation's officer only")
-    return lock.officer.key(officer)
-
-
-def _locked(file: bytes) -> LockedSecret:
-    try:
-        return LockedSecret.read(file)
-    except WrappingError:
-        raise KeyStoreError(KeyFault.DAMAGED, "a vault's secret is damaged") from None
-
-
 MIN_BITS = 2048
 """The smallest RSA key that is made; the default is what the federation asks for, 3072."""
 
 _VAULT = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
-
 T = TypeVar("T")
 
 
@@ -492,3 +411,81 @@ class SoftwareKeyStore(KeyChoice):
             return known.take(name, files, lambda: self._open(vault, folder))
 
         return self._reading(vault, read)
+
+
+def backed_up(vault_folder: Path, unlocker: Unlocker, folder: Path) -> VaultBackup:
+    """Return the backup of a vault with its files in ``folder``."""
+    files = {name: confined.read(folder / name) for name in confined.names(folder)}
+    beside = {
+        f"{inner}/{name}": confined.read(vault_folder / inner / name)
+        for inner in BESIDE
+        for name in confined.names(vault_folder / inner)
+    }
+    return VaultBackup(vault_folder.name, *unlocker.shares(vault_folder.name), files, beside)
+
+
+def restored(vault_folder: Path, unlocker: Unlocker, backup: VaultBackup, officer: bytes | None) -> None:
+    """Bring a vault back, within :func:`~samdrift.keystore.vaultfolder.writing`.
+
+    Where its files are there, and only its seal is lost, that one is written
+    again and the files stay: they may be newer than the backup. Where they are
+    lost too, all of it is put in their place, under a new lock of this store; or
+    under its old one, where that is a token's.
+    """
+    there = vaultfolder.current(vault_folder)
+    locked = _locked(backup.files.get(vaultfolder.SECRET, b""))
+    if there is not None:
+        lock = _locked(confined.read(there / vaultfolder.SECRET)).lock
+        if lock != locked.lock:
+            text = "the vault has keys here that were locked again since the backup was made"
+            raise KeyStoreError(KeyFault.MISMATCH, text)
+        unlocker.put_back(backup.vault, lock, backup.root_share, backup.seal)
+        return
+    if locked.lock.token:
+        unlocker.put_back(backup.vault, locked.lock, backup.root_share, backup.seal)
+        _write(vault_folder, backup, locked)
+        return
+    secret = _opened(locked, backup, officer)
+    lock, key = unlocker.new_lock(backup.vault, officer if locked.lock.officer else None)
+    _write(vault_folder, backup, LockedSecret.new(secret, lock, key))
+    unlocker.settle(backup.vault, lock)
+
+
+def _write(vault_folder: Path, backup: VaultBackup, locked: LockedSecret) -> None:
+    for name, data in backup.beside.items():
+        place = vault_folder / name
+        if place.parent.name in BESIDE and place.parent.parent == vault_folder and is_made_here(place):
+            confined.make(place.parent)
+            write_new(place, data)
+    with vaultfolder.replacing(vault_folder) as draft:
+        for name, data in backup.files.items():
+            if is_made_here(draft / name) and (draft / name).parent == draft and name != vaultfolder.SECRET:
+                write_new(draft / name, data)
+        write_new(draft / vaultfolder.SECRET, locked.file())
+
+
+def _opened(locked: LockedSecret, backup: VaultBackup, officer: bytes | None) -> bytes:
+    """The vault's secret; ``LOCKED`` without its officer, where there is one."""
+    own = _of_officer(locked.lock, officer)
+    try:
+        return locked.open(sealed(backup.root_share + own, backup.seal, backup.vault))
+    except WrappingError:
+        fault = KeyFault.LOCKED if locked.lock.officer else KeyFault.DAMAGED
+        raise KeyStoreError(
+            fault, "the vault's secret does not open: is it the officer's passphrase?"
+        ) from None
+
+
+def _of_officer(lock: Lock, officer: bytes | None) -> bytes:
+    if lock.officer is None:
+        return b""
+    if officer is None:
+        raise KeyStoreError(KeyFault.LOCKED, "the vault opens with its organisation's officer only")
+    return lock.officer.key(officer)
+
+
+def _locked(file: bytes) -> LockedSecret:
+    try:
+        return LockedSecret.read(file)
+    except WrappingError:
+        raise KeyStoreError(KeyFault.DAMAGED, "a vault's secret is damaged") from None

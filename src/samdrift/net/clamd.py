@@ -1,15 +1,13 @@
-"""Asks clamd, the daemon of ClamAV, whether a file is malicious (its INSTREAM command).
+"""Scans files for malware with clamd, the daemon of ClamAV (its INSTREAM command), once it has been proved.
 
 A file is sent in a stream of pieces, so that none is held whole. Only the one
 answer that means it is a verdict of clean; a limit, an error, silence or a
 broken connection is none, and what was asked about must wait.
 
-A scanner that is believed only after it has shown what it can.
-
 A scanner without signatures, or with limits lower than a message may be large,
 calls everything clean that it has not looked through. So before its first
-verdict, after every time that it could not be reached, and every hour, since it
-may have been another one's turn unseen, it is given two files in which it must
+verdict, after every time that it could not be reached, and every hour, since it may
+have been restarted unseen, :class:`ProvenScanner` sends it two files in which it must
 find the test file that every scanner knows (EICAR):
 
 * packed behind as much as a message may hold, which takes limits that are high enough;
@@ -38,12 +36,25 @@ _END = bytes(4)
 _LENGTH = 4
 _PIECE = 1 << 18
 _LONGEST_ANSWER = 4096
+
 _AT_ONCE = 4
 """Limit of files that are scanned at the same time; clamd has a dozen threads by default."""
+
 _CLEAN = "stream: OK"
 _FOUND = re.compile(r"stream: (?P<signature>.+) FOUND")
 _TOO_LARGE = "INSTREAM size limit exceeded. ERROR"
 _SIGNATURE = re.compile(r"[\w.:/()-]{1,128}", re.ASCII)
+
+LARGEST = 30 << 20
+"""Bytes that a file in a message may have at most (content-specification 4.3.3.3 content)."""
+
+_BELIEVED = timedelta(hours=1)
+"""Time for which a scanner is believed: one that was restarted in a quiet moment was never away."""
+
+_DEPTH = 100
+_TEST_PIECE = 1 << 20
+_ROOM = 1 << 10
+_LIMIT = "Heuristics.Limits.Exceeded"
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,16 +171,6 @@ def _verdict(answer: bytes) -> ScanVerdict:
     if said == _TOO_LARGE:
         raise ScannerUnavailable("the file is larger than the malware scanner's StreamMaxLength")
     raise ScannerUnavailable("the malware scanner answered with an error")
-
-
-LARGEST = 30 << 20
-"""Bytes that a file in a message may have at most (content-specification 4.3.3.3 content)."""
-_BELIEVED = timedelta(hours=1)
-"""Time for which a scanner is believed: one that was restarted in a quiet moment was never away."""
-_DEPTH = 100
-_TEST_PIECE = 1 << 20
-_ROOM = 1 << 10
-_LIMIT = "Heuristics.Limits.Exceeded"
 
 
 class ProvenScanner:

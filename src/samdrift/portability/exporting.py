@@ -1,10 +1,8 @@
 """Writes all that an organisation has here in one file, encrypted for whom two persons agreed on.
 
-The organisation may run on meanwhile: each vault is read as it was at one moment,
-and the access point's in two steps around the message service's, so that what
+The organisation may run on meanwhile: each vault is read as it was at one moment, page by
+page, and the access point's in two steps around the message service's, so that what
 passes between them is in one of them at least (:mod:`samdrift.portability.layout`).
-
-Pages of a vault that an organisation leaves, by the part that they are of.
 """
 
 from __future__ import annotations
@@ -51,6 +49,14 @@ from samdrift.vault.portability.parts import Part, Taken
 from samdrift.wire.crypto.keys import SigningKey
 from samdrift.wire.identifiers import ParticipantIdentifier
 
+_READ: tuple[tuple[type[Departure], tuple[Part, ...]], ...] = (
+    (AccessPointDeparture, layout.BEFORE),
+    (MessageServiceDeparture, layout.BETWEEN),
+    (AccessPointDeparture, layout.AFTER),
+    (MessageClientDeparture, layout.OF_MESSAGE_CLIENT),
+    (GovernanceDeparture, layout.OF_GOVERNANCE),
+)
+
 _Read = Callable[[Any, Sequence[object]], Awaitable[list[Taken]]]
 
 _READERS: dict[str, _Read] = {
@@ -71,11 +77,6 @@ _READERS: dict[str, _Read] = {
     "log": Departure.log,
     "former-log": Departure.former_log,
 }
-
-
-async def read_page(vault: Departure, part: Part, after: Sequence[object]) -> list[Taken]:
-    """The page of ``part`` after the record with that key; empty after the last one."""
-    return await _READERS[part.name](vault, after)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,15 +128,6 @@ async def export(
     return Exported(manifest, digest, key.certificate.fingerprint(SHA256()).hex())
 
 
-_READ: tuple[tuple[type[Departure], tuple[Part, ...]], ...] = (
-    (AccessPointDeparture, layout.BEFORE),
-    (MessageServiceDeparture, layout.BETWEEN),
-    (AccessPointDeparture, layout.AFTER),
-    (MessageClientDeparture, layout.OF_MESSAGE_CLIENT),
-    (GovernanceDeparture, layout.OF_GOVERNANCE),
-)
-
-
 def _suspended(gate: Gate, organisation: ParticipantIdentifier, roles: Iterable[Role]) -> bool:
     return not any(gate.registry.serves(organisation, role) for role in roles)
 
@@ -163,7 +155,7 @@ class _Writing:
         for name, data in (
             (layout.FORMAT_FILE, layout.document({"format": FORMAT, "version": VERSION})),
             (layout.README_FILE, README.encode()),
-            (layout.ORGANISATION_FILE, layout.document(described(self._organisation, entry))),
+            (layout.ORGANISATION_FILE, layout.document(_described(self._organisation, entry))),
             (layout.CERTIFICATES_FILE, b"".join(each.public_bytes(Encoding.PEM) for each in held)),
         ):
             self._sums.append(await self._archive.add(name, data))
@@ -282,7 +274,7 @@ async def _log(
             vault.record(AuditEvent.ORGANISATION_EXPORTED, **facts)
 
 
-def described(organisation: ParticipantIdentifier, entry: OrganisationConfig | None) -> dict[str, Any]:
+def _described(organisation: ParticipantIdentifier, entry: OrganisationConfig | None) -> dict[str, Any]:
     """Return the organisation's configuration; no path, password or key, which mean nothing elsewhere."""
     if entry is None:
         return {"identifier": organisation.value, "configured": False}
@@ -311,3 +303,8 @@ def _client(client: MessageClientConfig) -> dict[str, Any]:
         "scopes": sorted(scope.value for scope in client.scopes),
         "default": client.default,
     }
+
+
+async def read_page(vault: Departure, part: Part, after: Sequence[object]) -> list[Taken]:
+    """The page of ``part`` after the record with that key; empty after the last one."""
+    return await _READERS[part.name](vault, after)

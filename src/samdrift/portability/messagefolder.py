@@ -1,18 +1,13 @@
 """The folder that a message is unpacked into, written while the message is read.
 
 ``message.xml`` is the message byte for byte, ``message.json`` its facts, and
-``message.txt`` is for people. Texts and attachments are files of their own.
+``message.txt`` is for people. Texts and attachments are files of their own, and
+written as they come (:class:`Contents`), so that no file is ever held whole; names are
+held, and bounded.
 
-The documents of a stored message, read in a stream: pure.
-
-Texts and attachments are handed on as they come, so that no file is ever held
-whole. The rest are names, which are held, and bounded.
-
-Names of files from names that the sender chose: pure.
-
-An attachment has the name that its sender gave it. What it becomes is one name
-that every file system takes, that leads nowhere, and that no other file in its
-folder has, also where large and small letters are the same.
+An attachment has the name that its sender chose. What it becomes is one name that
+every file system accepts, that leads nowhere, and that no other file in its
+folder has, also where large and small letters are the same (:class:`Names`).
 """
 
 from __future__ import annotations
@@ -41,156 +36,16 @@ _ROOT: Final = "messagePayload"
 _BODY: Final = [_ROOT, "message", "messageBody"]
 _DOCUMENT_NAMES: Final = ("documentID", "documentName", "index")
 _FILE_NAMES: Final = ("fileName", "contentType")
+
 _MOST_NAMES: Final = 4 << 20
 """Characters of all names in a message."""
 
 Members = dict[str, Any]
-
-
-class Output(Protocol):
-    """Takes one text, or the base64 of one attachment."""
-
-    def write(self, text: str) -> None: ...
-
-    def close(self) -> Any:
-        """It was all; what the message's facts say of it."""
-
-
-class Outputs(Protocol):
-    """The receiver of contents."""
-
-    def text(self) -> Output: ...
-
-    def attachment(self, name: str) -> Output: ...
-
-
-class Contents:
-    """Reads a message; :class:`WireError` if it is not one."""
-
-    def __init__(self, outputs: Outputs) -> None:
-        self.documents: list[Members] = []
-        """The members of each document: names as in the message, and the files that texts and attachments
-        became.
-        """
-        self._outputs = outputs
-        self._stream = XmlStream(self, LARGE)
-        self._path: list[str] = []
-        self._name: list[str] | None = None
-        self._output: Output | None = None
-        self._characters = 0
-
-    def feed(self, data: bytes) -> None:
-        """The next bytes of the message."""
-        self._stream.feed(data)
-
-    def close(self) -> None:
-        """The message ended."""
-        self._stream.close()
-
-    def start(self, tag: str, attributes: object) -> bool:
-        if self._name is not None or self._output is not None:
-            raise WireError(WireFault.STRUCTURE, "markup where only text may be", "/".join(self._path))
-        self._path.append(tag.removeprefix(_OWN) if tag.startswith(_OWN) else "")
-        if self._path[0] != _ROOT:
-            raise WireError(WireFault.STRUCTURE, "no SDK message", "start")
-        if self._path[:3] == _BODY:
-            self._begin(self._path[3:])
-        return True
-
-    def text(self, data: str) -> None:
-        if self._output is not None:
-            self._output.write(data)
-        elif self._name is not None:
-            self._characters += len(data)
-            if self._characters > _MOST_NAMES:
-                raise WireError(WireFault.TOO_LARGE, f"names of more than {_MOST_NAMES} characters")
-            self._name.append(data)
-
-    def end(self) -> None:
-        local = self._path.pop()
-        if self._output is not None:
-            output, self._output = self._output, None
-            if local == "content":
-                self._file.update(output.close())
-            else:
-                self.documents[-1]["texts"].append(output.close())
-        elif self._name is not None:
-            members = self._file if self._path[-1] == "ContentFiles" else self.documents[-1]
-            members[local], self._name = "".join(self._name), None
-
-    @property
-    def _file(self) -> Members:
-        file: Members = self.documents[-1]["attachments"][-1]
-        return file
-
-    def _begin(self, path: list[str]) -> None:
-        match path:
-            case ["documents"]:
-                self.documents.append({"texts": [], "attachments": []})
-            case ["documents", "ContentFiles"]:
-                self.documents[-1]["attachments"].append({})
-            case ["documents", "ContentFiles", "content"]:
-                if "file" in self._file:
-                    raise WireError(WireFault.STRUCTURE, "a second content of a file", "/".join(self._path))
-                self._output = self._outputs.attachment(self._file.get("fileName", ""))
-            case ["documents", "ContentText", "characterSequence"]:
-                self._output = self._outputs.text()
-            case ["documents", "ContentFiles", name] if name in _FILE_NAMES:
-                self._name = []
-            case ["documents", name] if name in _DOCUMENT_NAMES:
-                self._name = []
-
-
 _UNNAMED: Final = "bilaga"
 _MOST_BYTES: Final = 120
 _MOST_ENDING: Final = 16
 _FORBIDDEN: Final = re.compile(r'[<>:"|?*]')
 _DEVICE: Final = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9¹²³])\s*(\.|$)", re.IGNORECASE)
-
-
-def safe_name(original: str) -> str:
-    """The last part of a name, without what a file system or a terminal would take for something else."""
-    last = re.split(r"[/\\]", unicodedata.normalize("NFC", original).rstrip("/\\ "))[-1]
-    visible = "".join(each if each.isprintable() else "_" for each in last)
-    name = _FORBIDDEN.sub("_", visible).rstrip(" .").lstrip(" .-~")
-    if _DEVICE.match(name):
-        name = f"_{name}"
-    return _shortened(name or _UNNAMED, "")
-
-
-class Names:
-    """The names in one folder."""
-
-    def __init__(self) -> None:
-        self._taken: set[str] = set()
-        self._last: dict[str, int] = {}
-
-    def new(self, original: str) -> str:
-        """A safe name that was not given before; the second of its kind is numbered 2."""
-        name = chosen = safe_name(original)
-        number = self._last.get(_alike(name), 1)
-        while _alike(chosen) in self._taken:
-            number += 1
-            chosen = _shortened(name, f" ({number})")
-        self._last[_alike(name)] = number
-        self._taken.add(_alike(chosen))
-        return chosen
-
-
-def _alike(name: str) -> str:
-    return unicodedata.normalize("NFKC", name).casefold()
-
-
-def _shortened(name: str, more: str) -> str:
-    """``name`` with ``more`` before its ending, within a limit of bytes."""
-    ending = PurePosixPath(name).suffix
-    if len(ending.encode()) > _MOST_ENDING:
-        ending = ""
-    room = _MOST_BYTES - len((more + ending).encode())
-    stem = name.removesuffix(ending).encode()[:room].decode(errors="ignore").rstrip(" .")
-    return f"{stem}{more}{ending}"
-
-
 _TEXTS, _ATTACHMENTS = "texts", "attachments"
 _PIECE: Final = 1 << 16
 
@@ -342,3 +197,140 @@ def _parsed(attributes: str | None) -> Any:
         return json.loads(attributes or "null")
     except (ValueError, RecursionError):
         return attributes
+
+
+class Output(Protocol):
+    """Takes one text, or the base64 of one attachment."""
+
+    def write(self, text: str) -> None: ...
+
+    def close(self) -> Any:
+        """It was all; what the message's facts say of it."""
+
+
+class Outputs(Protocol):
+    """The receiver of contents."""
+
+    def text(self) -> Output: ...
+
+    def attachment(self, name: str) -> Output: ...
+
+
+class Contents:
+    """Reads a message; :class:`WireError` if it is not one."""
+
+    def __init__(self, outputs: Outputs) -> None:
+        self.documents: list[Members] = []
+        """The members of each document: names as in the message, and the files that texts and attachments
+        became.
+        """
+        self._outputs = outputs
+        self._stream = XmlStream(self, LARGE)
+        self._path: list[str] = []
+        self._name: list[str] | None = None
+        self._output: Output | None = None
+        self._characters = 0
+
+    def feed(self, data: bytes) -> None:
+        """The next bytes of the message."""
+        self._stream.feed(data)
+
+    def close(self) -> None:
+        """The message ended."""
+        self._stream.close()
+
+    def start(self, tag: str, attributes: object) -> bool:
+        if self._name is not None or self._output is not None:
+            raise WireError(WireFault.STRUCTURE, "markup where only text may be", "/".join(self._path))
+        self._path.append(tag.removeprefix(_OWN) if tag.startswith(_OWN) else "")
+        if self._path[0] != _ROOT:
+            raise WireError(WireFault.STRUCTURE, "no SDK message", "start")
+        if self._path[:3] == _BODY:
+            self._begin(self._path[3:])
+        return True
+
+    def text(self, data: str) -> None:
+        if self._output is not None:
+            self._output.write(data)
+        elif self._name is not None:
+            self._characters += len(data)
+            if self._characters > _MOST_NAMES:
+                raise WireError(WireFault.TOO_LARGE, f"names of more than {_MOST_NAMES} characters")
+            self._name.append(data)
+
+    def end(self) -> None:
+        local = self._path.pop()
+        if self._output is not None:
+            output, self._output = self._output, None
+            if local == "content":
+                self._file.update(output.close())
+            else:
+                self.documents[-1]["texts"].append(output.close())
+        elif self._name is not None:
+            members = self._file if self._path[-1] == "ContentFiles" else self.documents[-1]
+            members[local], self._name = "".join(self._name), None
+
+    @property
+    def _file(self) -> Members:
+        file: Members = self.documents[-1]["attachments"][-1]
+        return file
+
+    def _begin(self, path: list[str]) -> None:
+        match path:
+            case ["documents"]:
+                self.documents.append({"texts": [], "attachments": []})
+            case ["documents", "ContentFiles"]:
+                self.documents[-1]["attachments"].append({})
+            case ["documents", "ContentFiles", "content"]:
+                if "file" in self._file:
+                    raise WireError(WireFault.STRUCTURE, "a second content of a file", "/".join(self._path))
+                self._output = self._outputs.attachment(self._file.get("fileName", ""))
+            case ["documents", "ContentText", "characterSequence"]:
+                self._output = self._outputs.text()
+            case ["documents", "ContentFiles", name] if name in _FILE_NAMES:
+                self._name = []
+            case ["documents", name] if name in _DOCUMENT_NAMES:
+                self._name = []
+
+
+def safe_name(original: str) -> str:
+    """The last part of a name, without what a file system or a terminal would take for something else."""
+    last = re.split(r"[/\\]", unicodedata.normalize("NFC", original).rstrip("/\\ "))[-1]
+    visible = "".join(each if each.isprintable() else "_" for each in last)
+    name = _FORBIDDEN.sub("_", visible).rstrip(" .").lstrip(" .-~")
+    if _DEVICE.match(name):
+        name = f"_{name}"
+    return _shortened(name or _UNNAMED, "")
+
+
+class Names:
+    """The names in one folder."""
+
+    def __init__(self) -> None:
+        self._taken: set[str] = set()
+        self._last: dict[str, int] = {}
+
+    def new(self, original: str) -> str:
+        """A safe name that was not given before; the second of its kind is numbered 2."""
+        name = chosen = safe_name(original)
+        number = self._last.get(_alike(name), 1)
+        while _alike(chosen) in self._taken:
+            number += 1
+            chosen = _shortened(name, f" ({number})")
+        self._last[_alike(name)] = number
+        self._taken.add(_alike(chosen))
+        return chosen
+
+
+def _alike(name: str) -> str:
+    return unicodedata.normalize("NFKC", name).casefold()
+
+
+def _shortened(name: str, more: str) -> str:
+    """``name`` with ``more`` before its ending, within a limit of bytes."""
+    ending = PurePosixPath(name).suffix
+    if len(ending.encode()) > _MOST_ENDING:
+        ending = ""
+    room = _MOST_BYTES - len((more + ending).encode())
+    stem = name.removesuffix(ending).encode()[:room].decode(errors="ignore").rstrip(" .")
+    return f"{stem}{more}{ending}"

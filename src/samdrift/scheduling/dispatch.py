@@ -1,11 +1,10 @@
-"""Work that waits in the vaults and is done in the background: how much of one organisation at once.
+"""Background work that waits in the vaults: whose turn it is, and how much of one organisation's at once.
 
-Fair turns for organisations whose vaults hold work.
-
-The queue itself is in the database. This decides only whose turn it is: every
-organisation with due work gets one turn before any gets a second one, so that
-one with a backlog cannot delay the others. A vault is opened when something is due in it
-and not to look: when something is due, the registry knows without it.
+The queue itself is in the database; :class:`Dispatcher` decides only whose turn it is. Every
+organisation with due work gets one turn before any gets a second one, so that one with a
+backlog cannot delay the others. A vault is opened when something is due in it and not to
+look: the registry knows when that is. In its turn an organisation starts jobs, up to a limit
+of those in flight (:class:`InFlight`).
 """
 
 from __future__ import annotations
@@ -31,8 +30,12 @@ Due = Callable[[datetime], Awaitable[Iterable[tuple[ParticipantIdentifier, datet
 
 _AFTER_FAILURE = timedelta(seconds=5)
 _AGAIN_AFTER = 1.0
+
 _AT_ONCE = 4
 """Turns: one organisation whose vault is slow to open does not hold up the others."""
+
+Job = Callable[[], Awaitable[datetime | None]]
+"""Does something that was claimed; returns when to try again, if that is known."""
 
 
 class Dispatcher:
@@ -155,10 +158,6 @@ class Dispatcher:
             self._again.add(organisation)
         else:
             self._ready[organisation] = None
-
-
-Job = Callable[[], Awaitable[datetime | None]]
-"""Does something that was claimed; returns when to try again, if that is known."""
 
 
 class InFlight(ABC):

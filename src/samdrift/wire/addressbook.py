@@ -1,17 +1,13 @@
-"""The address book's documents: JSON:API to frozen types (architecture-sad 7.1.1).
+"""The address book's documents: JSON:API to frozen types (architecture-sad 7.1.1), and a copy of all of it.
+
+The address book refuses ``<`` and ``>`` in what is entered; they are refused here too,
+as are values beyond its limits of length, since what it says is shown to people.
+:class:`AddressBookCopy` is the whole address book as it was at one time: to look up in,
+to search, and to keep as bytes.
 
 Missing: the technical guide to the address book's interface, which DIGG
 publishes elsewhere: attributes are those of its information specification, and
 names of resources, relationships and links those of JSON:API 1.1.
-
-Organisations and their functional addresses as the address book describes them.
-
-Organisations and functional addresses out of documents, with the limits that the address book has.
-
-The address book refuses ``<`` and ``>`` in what is entered; they are refused
-here too, since what it says is shown to people.
-
-The whole address book as it was at one time: to look up in, to search, and to keep as bytes.
 """
 
 from __future__ import annotations
@@ -28,6 +24,19 @@ from samdrift.wire.errors import WireError, WireFault
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 T = TypeVar("T")
+_MAX_BYTES = 8 << 20
+_ORGANISATIONS = "organizations"
+_ADDRESSES = "addresses"
+_ORGANISATION = "organization"
+_MAX_NAME = 256
+_MAX_DESCRIPTION = 1024
+_MAX_WORDS = 1000
+_ORGANISATION_NUMBER = re.compile(r"[0-9]{6}-?[0-9]{4}", re.ASCII)
+_COUNTRY = re.compile(r"[A-Z]{2}", re.ASCII)
+_FORBIDDEN = re.compile(r"[<>\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
+
+_FORM = 1
+"""Number of the form that a copy is kept in; another one is not read."""
 
 
 class OrganisationKind(StrEnum):
@@ -79,7 +88,91 @@ class Page(Generic[T]):
     next: str | None
 
 
-_MOST_BYTES = 8 << 20
+def read_organisations(data: bytes) -> Page[Organisation]:
+    """A page of organisations; :class:`WireError` when ``data`` is no such document."""
+    return _page(read_document(data), _ORGANISATIONS, lambda resource, _: _organisation(resource))
+
+
+def read_addresses(data: bytes) -> Page[FunctionalAddress]:
+    """A page of functional addresses, with their organisations included in the document."""
+    return _page(read_document(data), _ADDRESSES, _address)
+
+
+def _page(document: Document, kind: str, read: Callable[[Resource, Document], T]) -> Page[T]:
+    items: list[T] = []
+    refused = 0
+    for resource in document.data:
+        if resource.type != kind:
+            raise WireError(WireFault.STRUCTURE, "another type of resource", "data")
+        try:
+            items.append(read(resource, document))
+        except WireError:
+            refused += 1
+    return Page(tuple(items), refused, document.next)
+
+
+def _organisation(resource: Resource) -> Organisation:
+    given = resource.attributes
+    kind = _text(given, "type", 2)
+    if kind not in frozenset(OrganisationKind):
+        raise WireError(WireFault.STRUCTURE, "neither o nor ou", "type")
+    return Organisation(
+        id=resource.id,
+        participant=ParticipantIdentifier.parse(_text(given, "participantIdentifier", _MAX_NAME)),
+        organisation_number=_formed(given, "organizationNumber", _ORGANISATION_NUMBER).replace("-", ""),
+        name=_text(given, "name", _MAX_NAME),
+        alternate_name=_optional(given, "alternateName", _MAX_NAME),
+        description=_optional(given, "description", _MAX_DESCRIPTION),
+        country_code=_formed(given, "countryCode", _COUNTRY),
+        kind=OrganisationKind(kind),
+        parent=resource.related(_ORGANISATION),
+    )
+
+
+def _address(resource: Resource, document: Document) -> FunctionalAddress:
+    given = resource.attributes
+    owner = document.included.get((_ORGANISATIONS, resource.related(_ORGANISATION) or ""))
+    if owner is None:
+        raise WireError(WireFault.STRUCTURE, "belongs to no organisation", _ORGANISATION)
+    return FunctionalAddress(
+        identifier=_text(given, "identifier", _MAX_NAME),
+        name=_text(given, "name", _MAX_NAME),
+        description=_optional(given, "description", _MAX_DESCRIPTION),
+        codes=_words(given, "codes"),
+        keywords=_words(given, "keywords"),
+        organisation=_organisation(owner),
+    )
+
+
+def _text(given: Mapping[str, Any], attribute: str, longest: int) -> str:
+    value = _optional(given, attribute, longest)
+    if not value:
+        raise WireError(WireFault.STRUCTURE, "missing", attribute)
+    return value
+
+
+def _optional(given: Mapping[str, Any], attribute: str, longest: int) -> str:
+    return _checked(given.get(attribute) or "", attribute, longest)
+
+
+def _formed(given: Mapping[str, Any], attribute: str, form: re.Pattern[str]) -> str:
+    value = _text(given, attribute, _MAX_NAME)
+    if not form.fullmatch(value):
+        raise WireError(WireFault.STRUCTURE, "of another form", attribute)
+    return value
+
+
+def _words(given: Mapping[str, Any], attribute: str) -> tuple[str, ...]:
+    values = given.get(attribute) or []
+    if not isinstance(values, list) or len(values) > _MAX_WORDS:
+        raise WireError(WireFault.STRUCTURE, "not a list of words", attribute)
+    return tuple(_checked(value, attribute, _MAX_NAME) for value in values)
+
+
+def _checked(value: Any, attribute: str, longest: int) -> str:
+    if not isinstance(value, str) or len(value) > longest or _FORBIDDEN.search(value):
+        raise WireError(WireFault.STRUCTURE, "not a text that the address book may hold", attribute)
+    return value.strip()
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,8 +203,8 @@ class Document:
 
 def read_document(data: bytes) -> Document:
     """Read a collection; :class:`WireError` for anything else."""
-    if len(data) > _MOST_BYTES:
-        raise WireError(WireFault.TOO_LARGE, f"larger than {_MOST_BYTES} bytes")
+    if len(data) > _MAX_BYTES:
+        raise WireError(WireFault.TOO_LARGE, f"larger than {_MAX_BYTES} bytes")
     try:
         document = json.loads(data)
     except (ValueError, RecursionError):
@@ -162,108 +255,6 @@ def _list(value: Any, where: str) -> list[Any]:
     if not isinstance(value, list):
         raise WireError(WireFault.STRUCTURE, "not an array", where)
     return value
-
-
-_ORGANISATIONS = "organizations"
-_ADDRESSES = "addresses"
-_ORGANISATION = "organization"
-_NAME = 256
-_DESCRIPTION = 1024
-_MOST_WORDS = 1000
-_ORGANISATION_NUMBER = re.compile(r"[0-9]{6}-?[0-9]{4}", re.ASCII)
-_COUNTRY = re.compile(r"[A-Z]{2}", re.ASCII)
-_FORBIDDEN = re.compile(r"[<>\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
-
-
-def read_organisations(data: bytes) -> Page[Organisation]:
-    """A page of organisations; :class:`WireError` when ``data`` is no such document."""
-    return _page(read_document(data), _ORGANISATIONS, lambda resource, _: _organisation(resource))
-
-
-def read_addresses(data: bytes) -> Page[FunctionalAddress]:
-    """A page of functional addresses, with their organisations included in the document."""
-    return _page(read_document(data), _ADDRESSES, _address)
-
-
-def _page(document: Document, kind: str, read: Callable[[Resource, Document], T]) -> Page[T]:
-    items: list[T] = []
-    refused = 0
-    for resource in document.data:
-        if resource.type != kind:
-            raise WireError(WireFault.STRUCTURE, "another type of resource", "data")
-        try:
-            items.append(read(resource, document))
-        except WireError:
-            refused += 1
-    return Page(tuple(items), refused, document.next)
-
-
-def _organisation(resource: Resource) -> Organisation:
-    given = resource.attributes
-    kind = _text(given, "type", 2)
-    if kind not in frozenset(OrganisationKind):
-        raise WireError(WireFault.STRUCTURE, "neither o nor ou", "type")
-    return Organisation(
-        id=resource.id,
-        participant=ParticipantIdentifier.parse(_text(given, "participantIdentifier", _NAME)),
-        organisation_number=_formed(given, "organizationNumber", _ORGANISATION_NUMBER).replace("-", ""),
-        name=_text(given, "name", _NAME),
-        alternate_name=_optional(given, "alternateName", _NAME),
-        description=_optional(given, "description", _DESCRIPTION),
-        country_code=_formed(given, "countryCode", _COUNTRY),
-        kind=OrganisationKind(kind),
-        parent=resource.related(_ORGANISATION),
-    )
-
-
-def _address(resource: Resource, document: Document) -> FunctionalAddress:
-    given = resource.attributes
-    owner = document.included.get((_ORGANISATIONS, resource.related(_ORGANISATION) or ""))
-    if owner is None:
-        raise WireError(WireFault.STRUCTURE, "belongs to no organisation", _ORGANISATION)
-    return FunctionalAddress(
-        identifier=_text(given, "identifier", _NAME),
-        name=_text(given, "name", _NAME),
-        description=_optional(given, "description", _DESCRIPTION),
-        codes=_words(given, "codes"),
-        keywords=_words(given, "keywords"),
-        organisation=_organisation(owner),
-    )
-
-
-def _text(given: Mapping[str, Any], attribute: str, longest: int) -> str:
-    value = _optional(given, attribute, longest)
-    if not value:
-        raise WireError(WireFault.STRUCTURE, "missing", attribute)
-    return value
-
-
-def _optional(given: Mapping[str, Any], attribute: str, longest: int) -> str:
-    return _checked(given.get(attribute) or "", attribute, longest)
-
-
-def _formed(given: Mapping[str, Any], attribute: str, form: re.Pattern[str]) -> str:
-    value = _text(given, attribute, _NAME)
-    if not form.fullmatch(value):
-        raise WireError(WireFault.STRUCTURE, "of another form", attribute)
-    return value
-
-
-def _words(given: Mapping[str, Any], attribute: str) -> tuple[str, ...]:
-    values = given.get(attribute) or []
-    if not isinstance(values, list) or len(values) > _MOST_WORDS:
-        raise WireError(WireFault.STRUCTURE, "not a list of words", attribute)
-    return tuple(_checked(value, attribute, _NAME) for value in values)
-
-
-def _checked(value: Any, attribute: str, longest: int) -> str:
-    if not isinstance(value, str) or len(value) > longest or _FORBIDDEN.search(value):
-        raise WireError(WireFault.STRUCTURE, "not a text that the address book may hold", attribute)
-    return value.strip()
-
-
-_FORM = 1
-"""Number of the form that a copy is kept in; another one is not read."""
 
 
 @dataclass(frozen=True, slots=True)

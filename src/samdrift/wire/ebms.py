@@ -1,26 +1,18 @@
-"""ebMS 3.0 headers: user messages, receipts and errors, without any security of their own.
+"""``eb:Messaging`` headers of ebMS 3.0, written and read: user messages, receipts and errors.
 
-Error codes of ebMS 3.0 and AS4, one table for everybody who reports or reads one.
+Nothing here signs or verifies. A header is written from frozen values as text in exclusive
+canonical form, ready to be signed; ``wsu_id`` identifies it for the signature (ebms3-core 5.2,
+6.2; as4-profile 5.1.8). User messages are read by the ebMS 3.0 schema and nothing looser.
+Signals, receipts and errors, are read more tolerantly, as peers write them: an answer that
+can be understood is worth more than one that follows the schema, and nothing is believed
+before its signature is verified.
 
-Implements ebms3-core 6.7.1 and 6.7.2 and as4-profile 3.1, 3.2 and 3.4; ``DUPLICATE`` is
-phase4's own answer to a resend. A code received from a peer that is in no table stays
-a plain string in :class:`EbmsError`.
+Error codes of ebMS 3.0 and AS4 are in one table for all code that reports or reads one
+(ebms3-core 6.7.1 and 6.7.2; as4-profile 3.1, 3.2 and 3.4); ``DUPLICATE`` is phase4's own answer
+to a resend. A code received from a peer that is not in the table stays a plain string in
+:class:`EbmsError`.
 
 Clauses: transport-profile-as4 2.5 c.
-
-The ebMS 3.0 header as frozen values: user message, receipt, error (ebms3-core 5.2).
-
-``eb:Messaging`` headers from frozen values (ebms3-core 5.2, 6.2; as4-profile 5.1.8).
-
-They are text in exclusive canonical form, ready to be signed; ``wsu_id`` identifies them
-for the signature.
-
-``eb:Messaging`` headers into frozen values, by the ebMS 3.0 schema and nothing looser.
-
-Signals as peers write them: receipts and errors (ebms3-core 5.2.3, 6.2; as4-profile 5.1.8).
-
-Read more tolerantly than user messages: an answer that can be understood is worth more
-than one that follows the schema, and nothing is believed before its signature is verified.
 """
 
 from __future__ import annotations
@@ -37,6 +29,17 @@ from samdrift.wire.errors import WireError, WireFault
 from samdrift.wire.xml import Element, Namespace, children, local_name, name, path, text
 from samdrift.wire.xml.writer import XMLNS_EB, XMLNS_EBBP, XMLNS_S12, XMLNS_WSU, attribute, quoted
 from samdrift.wire.xml.writer import text as escaped
+
+NOT_SERVICED = "NOT_SERVICED"
+"""``ErrorDetail`` of the answer to a receiver that is not served (transport-profile-as4 2.5 c)."""
+
+_XSD_DATE_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d)?", re.ASCII)
+_MAX_VALUE = 1024
+_MANY = 64
+_INFORMATION = name(Namespace.EBBP_SIGNALS, "NonRepudiationInformation")
+_PART = name(Namespace.EBBP_SIGNALS, "MessagePartNRInformation")
+_REFERENCE = name(Namespace.DSIG, "Reference")
+_MAX_TEXT = 1024
 
 
 class Severity(StrEnum):
@@ -135,10 +138,6 @@ class EbmsError:
         )
 
 
-NOT_SERVICED = "NOT_SERVICED"
-"""``ErrorDetail`` of the answer to a receiver that is not served (transport-profile-as4 2.5 c)."""
-
-
 @dataclass(frozen=True, slots=True)
 class Property:
     """A message or part property: name, value and, where given, ``type``."""
@@ -218,9 +217,6 @@ def _value(properties: tuple[Property, ...], name: str) -> str | None:
     return next((entry.value for entry in properties if entry.name == name), None)
 
 
-_XSD = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d)?", re.ASCII)
-
-
 def format_time(at: datetime) -> str:
     """Return ``2024-05-01T12:00:00.000Z``; ``at`` must be aware.
 
@@ -231,7 +227,7 @@ def format_time(at: datetime) -> str:
 
 def parse_time(spelling: str) -> datetime | None:
     """The aware time in UTC, or None when ``spelling`` is no xsd:dateTime; without a zone it is UTC."""
-    if not _XSD.fullmatch(spelling):
+    if not _XSD_DATE_TIME.fullmatch(spelling):
         return None
     try:
         parsed = datetime.fromisoformat(spelling)
@@ -344,17 +340,14 @@ def _written_error(error: EbmsError) -> str:
     )
 
 
-_MAX_VALUE = 1024
-
-
 @cache
-def eb(local: str) -> str:
+def _eb(local: str) -> str:
     """The expanded name of an ebMS element."""
     return name(Namespace.EBMS3, local)
 
 
 @dataclass(frozen=True, slots=True)
-class Slot:
+class _Slot:
     """A child in a sequence: expanded name and how often it may stand there."""
 
     tag: str
@@ -362,21 +355,21 @@ class Slot:
     maximum: int = 1
 
 
-Slots = tuple[Slot, ...]
+_Slots = tuple[_Slot, ...]
 """The children that an element has, in order."""
 
 
-def one(local: str) -> Slot:
+def _one(local: str) -> _Slot:
     """Exactly one child by that name."""
-    return Slot(eb(local))
+    return _Slot(_eb(local))
 
 
-def optional(local: str, maximum: int = 1) -> Slot:
+def _optional(local: str, maximum: int = 1) -> _Slot:
     """None or up to ``maximum`` children by that name."""
-    return Slot(eb(local), 0, maximum)
+    return _Slot(_eb(local), 0, maximum)
 
 
-def read_sequence(element: Element, slots: Slots) -> list[list[Element]]:
+def _read_sequence(element: Element, slots: _Slots) -> list[list[Element]]:
     """The children of ``element`` by slot, in order; :class:`WireError` (``STRUCTURE``) otherwise."""
     waiting = children(element)
     found: list[list[Element]] = []
@@ -386,45 +379,46 @@ def read_sequence(element: Element, slots: Slots) -> list[list[Element]]:
         while at < end and waiting[at].tag == slot.tag:
             at += 1
         if at - start < slot.minimum:
-            raise malformed(element, "an element is missing or misplaced")
+            raise _malformed(element, "an element is missing or misplaced")
         found.append(waiting[start:at])
     if at < len(waiting):
-        raise malformed(element, "has an element that does not belong there")
+        raise _malformed(element, "has an element that does not belong there")
     return found
 
 
 def value(element: Element) -> str:
     """The text of an element without white space round it; neither empty nor unreasonably long."""
     if children(element):
-        raise malformed(element, f"{local_name(element)} holds elements")
+        raise _malformed(element, f"{local_name(element)} holds elements")
     found = text(element).strip()
     if not found or len(found) > _MAX_VALUE:
-        raise malformed(element, f"{local_name(element)} is empty or too long")
+        raise _malformed(element, f"{local_name(element)} is empty or too long")
     return found
 
 
-def malformed(element: Element, message: str) -> WireError:
+def _malformed(element: Element, message: str) -> WireError:
     """The error for a header that is not as the schema says."""
     return WireError(WireFault.STRUCTURE, message, path(element))
 
 
-_MANY = 64
-_MESSAGING = (one("UserMessage"),)
+_MESSAGING = (_one("UserMessage"),)
+
 _USER_MESSAGE = (
-    one("MessageInfo"),
-    one("PartyInfo"),
-    one("CollaborationInfo"),
-    optional("MessageProperties"),
-    optional("PayloadInfo"),
+    _one("MessageInfo"),
+    _one("PartyInfo"),
+    _one("CollaborationInfo"),
+    _optional("MessageProperties"),
+    _optional("PayloadInfo"),
 )
-_MESSAGE_INFO = (one("Timestamp"), one("MessageId"), optional("RefToMessageId"))
-_PARTY_INFO = (one("From"), one("To"))
-_PARTY = (one("PartyId"), one("Role"))
-_COLLABORATION_INFO = (optional("AgreementRef"), one("Service"), one("Action"), one("ConversationId"))
-_PROPERTIES = (Slot(eb("Property"), 1, _MANY),)
-_PAYLOAD_INFO = (optional("PartInfo", _MANY),)
-_PART_INFO = (optional("Schema"), optional("Description", _MANY), optional("PartProperties"))
-_MESSAGE_ID = f"{eb('UserMessage')}/{eb('MessageInfo')}/{eb('MessageId')}"
+
+_MESSAGE_INFO = (_one("Timestamp"), _one("MessageId"), _optional("RefToMessageId"))
+_PARTY_INFO = (_one("From"), _one("To"))
+_PARTY = (_one("PartyId"), _one("Role"))
+_COLLABORATION_INFO = (_optional("AgreementRef"), _one("Service"), _one("Action"), _one("ConversationId"))
+_PROPERTIES = (_Slot(_eb("Property"), 1, _MANY),)
+_PAYLOAD_INFO = (_optional("PartInfo", _MANY),)
+_PART_INFO = (_optional("Schema"), _optional("Description", _MANY), _optional("PartProperties"))
+_MESSAGE_ID = f"{_eb('UserMessage')}/{_eb('MessageInfo')}/{_eb('MessageId')}"
 
 
 def parse_user_message(messaging: Element) -> UserMessage:
@@ -433,13 +427,13 @@ def parse_user_message(messaging: Element) -> UserMessage:
     One message for each SOAP envelope: the profile bundles nothing (eDelivery AS4 common
     profile). Property names stand once, so that nobody reads another one than we do.
     """
-    ((user,),) = read_sequence(messaging, _MESSAGING)
-    (info,), (parties,), (collaboration,), properties, payload = read_sequence(user, _USER_MESSAGE)
-    message_info = parse_message_info(info)
-    (sender,), (receiver,) = read_sequence(parties, _PARTY_INFO)
+    ((user,),) = _read_sequence(messaging, _MESSAGING)
+    (info,), (parties,), (collaboration,), properties, payload = _read_sequence(user, _USER_MESSAGE)
+    message_info = _parse_message_info(info)
+    (sender,), (receiver,) = _read_sequence(parties, _PARTY_INFO)
     from_party, from_type, from_role = _party(sender)
     to_party, to_type, to_role = _party(receiver)
-    _, (service,), (action,), (conversation,) = read_sequence(collaboration, _COLLABORATION_INFO)
+    _, (service,), (action,), (conversation,) = _read_sequence(collaboration, _COLLABORATION_INFO)
     return UserMessage(
         message_id=message_info.message_id,
         timestamp=message_info.timestamp,
@@ -460,12 +454,12 @@ def parse_user_message(messaging: Element) -> UserMessage:
     )
 
 
-def parse_message_info(element: Element) -> SignalInfo:
+def _parse_message_info(element: Element) -> SignalInfo:
     """``eb:MessageInfo`` of a user message or a signal."""
-    (timestamp,), (message_id,), reference = read_sequence(element, _MESSAGE_INFO)
+    (timestamp,), (message_id,), reference = _read_sequence(element, _MESSAGE_INFO)
     at = parse_time(value(timestamp))
     if at is None:
-        raise malformed(timestamp, "not a time")
+        raise _malformed(timestamp, "not a time")
     return SignalInfo(value(message_id), at, value(reference[0]) if reference else None)
 
 
@@ -476,41 +470,37 @@ def message_id_of(messaging: Element) -> str | None:
 
 
 def _party(element: Element) -> tuple[str, str | None, str]:
-    (party,), (role,) = read_sequence(element, _PARTY)
+    (party,), (role,) = _read_sequence(element, _PARTY)
     return value(party), party.get("type"), value(role)
 
 
 def _properties(containers: list[Element]) -> tuple[Property, ...]:
     found: dict[str, Property] = {}
     for container in containers:
-        (entries,) = read_sequence(container, _PROPERTIES)
+        (entries,) = _read_sequence(container, _PROPERTIES)
         for entry in entries:
             key = entry.get("name")
             if not key or key in found:
-                raise malformed(entry, "has no name of its own")
+                raise _malformed(entry, "has no name of its own")
             found[key] = Property(key, value(entry), entry.get("type"))
     return tuple(found.values())
 
 
 def _parts(payload: list[Element]) -> list[Element]:
-    return read_sequence(payload[0], _PAYLOAD_INFO)[0] if payload else []
+    return _read_sequence(payload[0], _PAYLOAD_INFO)[0] if payload else []
 
 
 def _part(element: Element) -> PartInfo:
-    _, _, properties = read_sequence(element, _PART_INFO)
+    _, _, properties = _read_sequence(element, _PART_INFO)
     return PartInfo(element.get("href", ""), _properties(properties))
 
 
-_INFORMATION = name(Namespace.EBBP_SIGNALS, "NonRepudiationInformation")
-_PART = name(Namespace.EBBP_SIGNALS, "MessagePartNRInformation")
-_REFERENCE = name(Namespace.DSIG, "Reference")
-_SIGNAL = (one("SignalMessage"),)
-_MAX_TEXT = 1024
+_SIGNAL = (_one("SignalMessage"),)
 
 
 def is_signal(messaging: Element) -> bool:
     """Tell whether a header holds a signal and not a user message; nothing of it is checked."""
-    return any(part.tag == eb("SignalMessage") for part in children(messaging))
+    return any(part.tag == _eb("SignalMessage") for part in children(messaging))
 
 
 def parse_signal(messaging: Element) -> ReceiptSignalMessage | ErrorSignalMessage:
@@ -518,17 +508,17 @@ def parse_signal(messaging: Element) -> ReceiptSignalMessage | ErrorSignalMessag
 
     A signal with a receipt and an error is an error: it proves nothing.
     """
-    ((signal,),) = read_sequence(messaging, _SIGNAL)
+    ((signal,),) = _read_sequence(messaging, _SIGNAL)
     parts = children(signal)
-    if not parts or parts[0].tag != eb("MessageInfo"):
-        raise malformed(signal, "MessageInfo is missing or misplaced")
-    info = parse_message_info(parts[0])
-    errors = tuple(_error(part) for part in parts[1:] if part.tag == eb("Error"))
+    if not parts or parts[0].tag != _eb("MessageInfo"):
+        raise _malformed(signal, "MessageInfo is missing or misplaced")
+    info = _parse_message_info(parts[0])
+    errors = tuple(_error(part) for part in parts[1:] if part.tag == _eb("Error"))
     if errors:
         return ErrorSignalMessage(info, errors)
-    receipts = [part for part in parts[1:] if part.tag == eb("Receipt")]
+    receipts = [part for part in parts[1:] if part.tag == _eb("Receipt")]
     if len(receipts) != 1:
-        raise malformed(signal, "neither one receipt nor errors")
+        raise _malformed(signal, "neither one receipt nor errors")
     return ReceiptSignalMessage(info, _references(receipts[0]))
 
 
@@ -536,7 +526,7 @@ def _references(receipt: Element) -> tuple[Element, ...]:
     """The ``ds:Reference`` elements of NonRepudiationInformation; phase4 adds a sibling to it."""
     information = receipt.findall(_INFORMATION)
     if len(information) > 1:
-        raise malformed(receipt, "more than one NonRepudiationInformation")
+        raise _malformed(receipt, "more than one NonRepudiationInformation")
     return tuple(
         reference
         for found in information
@@ -550,8 +540,8 @@ def _error(element: Element) -> EbmsError:
         code=error_code(element.get("errorCode", "").strip()[:_MAX_TEXT]),
         severity=Severity.WARNING if element.get("severity", "").lower() == "warning" else Severity.FAILURE,
         short_description=element.get("shortDescription", "")[:_MAX_TEXT],
-        detail=_text(element.find(eb("ErrorDetail"))),
-        description=_text(element.find(eb("Description"))),
+        detail=_text(element.find(_eb("ErrorDetail"))),
+        description=_text(element.find(_eb("Description"))),
         ref_to_message_id=element.get("refToMessageInError"),
         category=element.get("category", "")[:_MAX_TEXT],
     )

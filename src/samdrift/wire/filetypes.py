@@ -1,17 +1,12 @@
 """File types by content, not by name (content-specification 4.3.3.3 contentType).
 
-Kinds of content that are distinguished, and the MIME types that agree with each.
+A declared MIME type is held against the kind that :func:`detect` finds. A file that two
+programs would take for different things (an image with an archive at its end, an
+archive with a PDF in front) is a way past every check that looks at one of them, so
+such a file is of no kind.
 
-The kind of a ZIP archive: an office document, or anything.
-
-Archives come from strangers, so no more is read of one than its directory, as
-long as that is small, and the beginning of the one entry that tells its type.
-
-The kind of a file, from its content alone.
-
-A file that two programs would take for different things (an image with an
-archive at its end, an archive with a PDF in front) is a way past every check
-that looks at one of them, so such a file is of no kind.
+Archives come from strangers: no more of one is read than its directory, as long as
+that is small, and the beginning of the one entry that shows its type.
 """
 
 from __future__ import annotations
@@ -28,6 +23,81 @@ from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile
 from samdrift.wire import xml
 from samdrift.wire.errors import WireError
 from samdrift.wire.xml import XmlLimits
+
+PDF = "application/pdf"
+_OPEN_XML = "application/vnd.openxmlformats-officedocument"
+_OPEN_DOCUMENT = "application/vnd.oasis.opendocument"
+
+_SAME = {
+    "application/x-pdf": PDF,
+    "image/x-png": "image/png",
+    "image/jpg": "image/jpeg",
+    "image/pjpeg": "image/jpeg",
+    "image/tif": "image/tiff",
+    "image/x-tiff": "image/tiff",
+    "text/rtf": "application/rtf",
+    "application/x-rtf": "application/rtf",
+    "application/x-zip-compressed": "application/zip",
+    "text/xml": "application/xml",
+    "text/x-markdown": "text/markdown",
+    "application/csv": "text/csv",
+    "application/doc": "application/msword",
+    "application/excel": "application/vnd.ms-excel",
+}
+
+_END = b"PK\x05\x06"
+_ENTRY = b"PK\x01\x02"
+
+_ELSEWHERE = b"PK\x06\x07"
+"""Begins what may stand before the end and send a reader to another directory (Zip64)."""
+
+_ELSEWHERE_SIZE = 20
+_END_SIZE = 22
+_LONGEST_COMMENT = 0xFFFF
+_LARGEST_DIRECTORY = 1 << 20
+_MOST_READ = 1 << 18
+
+_METHODS = (ZIP_STORED, ZIP_DEFLATED)
+"""Compression methods of office documents (ODF 1.3 part 2, 2.2.1; ISO 29500-2 annex B).
+
+Others ask for as much memory as they please, and fail in ways of their own.
+"""
+
+_CONTENT_TYPES = "[Content_Types].xml"
+_MIMETYPE = "mimetype"
+_TELLING = (_CONTENT_TYPES.lower(), _MIMETYPE)
+_OPEN_XML_PARTS = "application/vnd.openxmlformats-officedocument."
+_MAIN_PART = ".main+xml"
+
+_UNREADABLE = (
+    BadZipFile,
+    OSError,
+    EOFError,
+    ValueError,
+    RuntimeError,
+    struct_error,
+    zlib.error,
+    KeyError,
+    OverflowError,
+)
+
+_OFFICE_STREAMS = ("WordDocument", "Workbook", "Book", "PowerPoint Document")
+
+_PDF_ANYWHERE = 1024
+"""Readers of PDF find its beginning anywhere in the first bytes (ISO 32000-1, implementation note 13)."""
+
+_TEXT_BEGINNING = 2048
+_SPACE = b" \t\r\n\x0b\x0c"
+_MARK = codecs.BOM_UTF8
+_CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1f\x7f]")
+_PIECE = 1 << 20
+
+_HTML = re.compile(
+    rb"<(!doctype\s+html|html|head|body|script|iframe|style|table|title|a|div|font|img|h1|br|p|meta|link|object|embed)[\s>/]",
+    re.IGNORECASE,
+)
+
+_ROOT = re.compile(rb"<(?![?!])")
 
 
 class Kind(Enum):
@@ -63,10 +133,6 @@ class Kind(Enum):
     """Two things in one file: one program sees this, another one that."""
 
 
-PDF = "application/pdf"
-_OPEN_XML = "application/vnd.openxmlformats-officedocument"
-_OPEN_DOCUMENT = "application/vnd.oasis.opendocument"
-
 _AGREE: dict[str, frozenset[Kind]] = {
     PDF: frozenset({Kind.PDF}),
     "image/png": frozenset({Kind.PNG}),
@@ -91,22 +157,7 @@ _AGREE: dict[str, frozenset[Kind]] = {
     "text/markdown": frozenset({Kind.TEXT, Kind.XML}),
     "application/json": frozenset({Kind.TEXT}),
 }
-_SAME = {
-    "application/x-pdf": PDF,
-    "image/x-png": "image/png",
-    "image/jpg": "image/jpeg",
-    "image/pjpeg": "image/jpeg",
-    "image/tif": "image/tiff",
-    "image/x-tiff": "image/tiff",
-    "text/rtf": "application/rtf",
-    "application/x-rtf": "application/rtf",
-    "application/x-zip-compressed": "application/zip",
-    "text/xml": "application/xml",
-    "text/x-markdown": "text/markdown",
-    "application/csv": "text/csv",
-    "application/doc": "application/msword",
-    "application/excel": "application/vnd.ms-excel",
-}
+
 _OF_UNKNOWN_FORM = frozenset({Kind.OTHER, Kind.ZIP, Kind.COMPOUND, Kind.TEXT, Kind.XML})
 
 
@@ -125,49 +176,20 @@ def agrees(content_type: str, kind: Kind) -> bool:
     return kind in _AGREE.get(canonical(content_type), _OF_UNKNOWN_FORM)
 
 
-_END = b"PK\x05\x06"
-_ENTRY = b"PK\x01\x02"
-_ELSEWHERE = b"PK\x06\x07"
-"""Begins what may stand before the end and send a reader to another directory (Zip64)."""
-_ELSEWHERE_SIZE = 20
-_END_SIZE = 22
-_LONGEST_COMMENT = 0xFFFF
-_LARGEST_DIRECTORY = 1 << 20
-_MOST_READ = 1 << 18
-_METHODS = (ZIP_STORED, ZIP_DEFLATED)
-"""Compression methods of office documents (ODF 1.3 part 2, 2.2.1; ISO 29500-2 annex B).
-
-Others ask for as much memory as they please, and fail in ways of their own.
-"""
-_CONTENT_TYPES = "[Content_Types].xml"
-_MIMETYPE = "mimetype"
-_TELLING = (_CONTENT_TYPES.lower(), _MIMETYPE)
-_OPEN_XML_PARTS = "application/vnd.openxmlformats-officedocument."
-_MAIN_PART = ".main+xml"
 _MAIN = {
     f"{_OPEN_XML_PARTS}wordprocessingml.document{_MAIN_PART}": Kind.DOCX,
     f"{_OPEN_XML_PARTS}spreadsheetml.sheet{_MAIN_PART}": Kind.XLSX,
     f"{_OPEN_XML_PARTS}presentationml.presentation{_MAIN_PART}": Kind.PPTX,
 }
+
 _OPEN_DOCUMENT_TYPES = {
     b"application/vnd.oasis.opendocument.text": Kind.ODT,
     b"application/vnd.oasis.opendocument.spreadsheet": Kind.ODS,
     b"application/vnd.oasis.opendocument.presentation": Kind.ODP,
 }
-_UNREADABLE = (
-    BadZipFile,
-    OSError,
-    EOFError,
-    ValueError,
-    RuntimeError,
-    struct_error,
-    zlib.error,
-    KeyError,
-    OverflowError,
-)
 
 
-def ends_as_archive(data: bytes) -> bool:
+def _ends_as_archive(data: bytes) -> bool:
     """Return whether a reader of archives, which begins at the end, would take it for one.
 
     Many are content with an end that something follows, as long as the directory stands before it.
@@ -175,7 +197,7 @@ def ends_as_archive(data: bytes) -> bool:
     return _end(data) is not None or _has_directory(data)
 
 
-def kind_of_archive(data: bytes) -> Kind:
+def _kind_of_archive(data: bytes) -> Kind:
     """The kind of what begins as an archive."""
     at = _end(data)
     if at is None:
@@ -271,27 +293,15 @@ _MAGIC = (
     (b"L\0\0\0\x01\x14\x02\0", Kind.PROGRAM),  # a shortcut of Windows
     (b"#!", Kind.PROGRAM),
 )
-_OFFICE_STREAMS = ("WordDocument", "Workbook", "Book", "PowerPoint Document")
+
 _ARCHIVES = frozenset({Kind.ZIP, Kind.DOCX, Kind.XLSX, Kind.PPTX, Kind.ODT, Kind.ODS, Kind.ODP})
-_PDF_ANYWHERE = 1024
-"""Readers of PDF find its beginning anywhere in the first bytes (ISO 32000-1, implementation note 13)."""
-_TEXT_BEGINNING = 2048
-_SPACE = b" \t\r\n\x0b\x0c"
-_MARK = codecs.BOM_UTF8
-_CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1f\x7f]")
-_PIECE = 1 << 20
-_HTML = re.compile(
-    rb"<(!doctype\s+html|html|head|body|script|iframe|style|table|title|a|div|font|img|h1|br|p|meta|link|object|embed)[\s>/]",
-    re.IGNORECASE,
-)
-_ROOT = re.compile(rb"<(?![?!])")
 
 
 def detect(data: bytes) -> Kind:
     """The kind of a file."""
     kind = _kind(data)
     archive = kind in _ARCHIVES
-    if not archive and kind is not Kind.PROGRAM and ends_as_archive(data):
+    if not archive and kind is not Kind.PROGRAM and _ends_as_archive(data):
         return Kind.AMBIGUOUS
     binary = kind not in (Kind.PDF, Kind.TEXT, Kind.XML, Kind.HTML, Kind.PROGRAM)
     if binary and b"%PDF-" in data[:_PDF_ANYWHERE]:
@@ -317,7 +327,7 @@ def _kind_of_compound(data: bytes) -> Kind:
     return Kind.OFFICE if office else Kind.COMPOUND
 
 
-_CLOSER: dict[Kind, Callable[[bytes], Kind]] = {Kind.ZIP: kind_of_archive, Kind.COMPOUND: _kind_of_compound}
+_CLOSER: dict[Kind, Callable[[bytes], Kind]] = {Kind.ZIP: _kind_of_archive, Kind.COMPOUND: _kind_of_compound}
 
 
 def _kind_of_text(beginning: bytes) -> Kind:

@@ -1,14 +1,11 @@
-"""MIME as AS4 needs it: multipart/related read in a stream and written in pieces.
+"""MIME as AS4 needs it: strict header fields, and multipart/related read in a stream and written in pieces.
 
-Header fields of MIME parts and HTTP bodies, read strictly (RFC 2045 5.1, RFC 5322 2.2); part frames.
+A header field that could be read in two ways is refused: which of two readings another
+program took is how attachments get swapped (RFC 2045 5.1, RFC 5322 2.2).
 
-A field that could be read in two ways is refused: which of two readings another program
-took is how attachments get swapped.
-
-Multipart bodies as they stream in (RFC 2046 5.1), in memory that does not grow with them.
-
-Give it bytes, ask it for events; it does no I/O. Line ends are CRLF only. After the closing
-delimiter nothing but white space is accepted, so that no second message hides there.
+:class:`MultipartReader` gets bytes and returns events, in memory that does not grow with the
+body; it does no I/O (RFC 2046 5.1). Line ends are CRLF only. After the closing delimiter
+nothing but white space is accepted, so that no second message hides there.
 """
 
 from __future__ import annotations
@@ -28,6 +25,14 @@ _PARAMETER = re.compile(rf';\s*({_WORD})\s*=\s*(?:({_WORD})|"((?:[^"\\\r\n]|\\[^
 _UNQUOTED = re.compile(r"\\(.)")
 _VISIBLE = re.compile(r"[\t\x20-\x7e]*")
 _MAX_VALUE = 2048
+_PRINTABLE = re.compile(r"[\x20-\x7e]*")
+Field = tuple[str, str]
+_BOUNDARY = re.compile(r"[0-9A-Za-z'()+_,\-./:=? ]{0,69}[0-9A-Za-z'()+_,\-./:=?]")
+_CRLF = b"\r\n"
+_WHITE = b" \t\r\n"
+
+_UNDECIDED = (b"", b"-", b"\r")
+"""Bytes that may still become a line end or the closing delimiter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,11 +93,6 @@ def _refused(text: str) -> WireError:
     return WireError(WireFault.MIME, text, "Content-Type")
 
 
-_PRINTABLE = re.compile(r"[\x20-\x7e]*")
-
-Field = tuple[str, str]
-
-
 def opening(boundary: str, fields: Sequence[Field], *, first: bool = False) -> bytes:
     """The delimiter and the header block of a part; its content follows directly (RFC 2046 5.1.1).
 
@@ -107,13 +107,6 @@ def opening(boundary: str, fields: Sequence[Field], *, first: bool = False) -> b
 def closing(boundary: str) -> bytes:
     """The delimiter that ends the last part and the body."""
     return f"\r\n--{boundary}--\r\n".encode("ascii")
-
-
-_BOUNDARY = re.compile(r"[0-9A-Za-z'()+_,\-./:=? ]{0,69}[0-9A-Za-z'()+_,\-./:=?]")
-_CRLF = b"\r\n"
-_WHITE = b" \t\r\n"
-_UNDECIDED = (b"", b"-", b"\r")
-"""Bytes that may still become a line end or the closing delimiter."""
 
 
 @dataclass(frozen=True, slots=True)

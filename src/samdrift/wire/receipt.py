@@ -1,24 +1,16 @@
 """The message receipt, UBL ApplicationResponse in DIGG's profile (message-receipt 1.0).
 
-A message receipt as a frozen type (message-receipt 2.2), and its time with a zone (3.1 c).
+A :class:`MessageReceipt` is a frozen type whose time has a zone (message-receipt 2.2, 3.1 c).
+:func:`build` and :func:`parse` are its two directions; :func:`validate` returns the verdict.
 
-The elements of a message receipt, their order and how often (message-receipt 3.1, reduced schema 3.6).
+The elements, their order and how often are a table (message-receipt 3.1, reduced schema 3.6). The
+rules beyond the schema are another: those of the published Schematron bear its
+identifiers, R1-APP to R9-APP. What R1 and R9 say of elements that the reduced schema does
+not have or requires anyway is left to the schema. The remaining rules are only in the
+text; each has its entry in ``docs/differences.py``.
 
-Clauses: message-receipt 3.1 sentence 1.
-
-Rules of the message receipt beyond its schema (message-receipt 3.1, 3.3, 3.4), and the verdict.
-
-Those of the published Schematron bear its identifiers, R1-APP to R9-APP. What
-R1 and R9 say of elements that the reduced schema does not have or requires
-anyway is left to the schema. The rest stand only in the text; each has its entry
-in ``docs/differences.py``.
-
-Clauses: message-receipt 3.1 a, b, f, 3.3 a, 3.4 R1-APP, R2-APP, R3-APP, R4-APP, R5-APP, R6-APP, R7-APP,
-R8-APP, R9-APP.
-
-Writes a message receipt (message-receipt 3.1, 3.2).
-
-Reads a message receipt into its type (message-receipt 2.2).
+Clauses: message-receipt 3.1 sentence 1, a, b, f, 3.3 a, 3.4 R1-APP, R2-APP, R3-APP, R4-APP, R5-APP,
+R6-APP, R7-APP, R8-APP, R9-APP.
 """
 
 from __future__ import annotations
@@ -54,6 +46,15 @@ from samdrift.wire.xml.schema import (
     violations,
 )
 
+_DATE_LENGTH = len("2021-03-24")
+_MIDNIGHT_AFTER = "24:"
+
+CUSTOMIZATION = "urn:fdc:digg.se:edelivery:messagetype:response:1"
+"""The profile of UBL ApplicationResponse (message-receipt 3.1 a)."""
+
+SCHEME_ATTRIBUTE = "schemeID"
+_Code = TypeVar("_Code", bound=StrEnum)
+
 
 @dataclass(frozen=True, slots=True)
 class MessageReceipt:
@@ -71,10 +72,6 @@ class MessageReceipt:
     message_id: str
     status: ReceiptStatus
     findings: tuple[Finding, ...] = ()
-
-
-_DATE_LENGTH = len("2021-03-24")
-_MIDNIGHT_AFTER = "24:"
 
 
 def instant(date: str, time: str) -> datetime | None:
@@ -102,12 +99,6 @@ def date_and_time(at: datetime) -> tuple[str, str]:
         raise ValueError("a receipt's time needs a time zone")
     whole = at.astimezone(UTC).replace(tzinfo=None)
     return whole.date().isoformat(), f"{whole.time().isoformat('seconds')}Z"
-
-
-CUSTOMIZATION = "urn:fdc:digg.se:edelivery:messagetype:response:1"
-"""The profile of UBL ApplicationResponse (message-receipt 3.1 a)."""
-
-SCHEME_ATTRIBUTE = "schemeID"
 
 
 def root(local: str) -> str:
@@ -144,17 +135,21 @@ def _declared_part(local: str, declared: Sequence, minimum: int = 1, maximum: in
 _DATE = Simple(cbc("IssueDateType"), schema.is_date, "is not a date")
 _TIME = Simple(cbc("IssueTimeType"), schema.is_time, "is not a time")
 _PARTY = _sequence(cac("PartyType"), _identifier("EndpointID"))
+
 _STATUS = _sequence(
     cac("StatusType"), _declared_value("StatusReasonCode", minimum=0), _declared_value("StatusReason")
 )
+
 _RESPONSE = _sequence(
     cac("ResponseType"), _declared_value("ResponseCode"), _declared_part("Status", _STATUS, minimum=0)
 )
+
 _LINE = _sequence(
     cac("LineResponseType"),
     _declared_part("LineReference", _sequence(cac("LineReferenceType"), _identifier("LineID"))),
     _declared_part("Response", _RESPONSE),
 )
+
 _DOCUMENT = _sequence(
     cac("DocumentResponseType"),
     _declared_part("Response", _RESPONSE),
@@ -178,12 +173,12 @@ SCHEMA = Schema(
     ),
 )
 
-
 _RECEIPT = (root("ApplicationResponse"),)
 _DOCUMENT_RESPONSE = (*_RECEIPT, cac("DocumentResponse"))
 _RESPONSE_PATH = (*_DOCUMENT_RESPONSE, cac("Response"))
 _LINE_RESPONSE = (*_DOCUMENT_RESPONSE, cac("LineResponse"), cac("Response"))
 _PARTIES = ((*_RECEIPT, cac("SenderParty")), (*_RECEIPT, cac("ReceiverParty")))
+
 _BARE_IDENTIFIERS = (
     (*_RECEIPT, cbc("CustomizationID")),
     (*_RECEIPT, cbc("ProfileID")),
@@ -450,9 +445,6 @@ def _append_value(parent: Element, local: str, text: str) -> Element:
     element = etree.SubElement(parent, cbc(local))
     element.text = text
     return element
-
-
-_Code = TypeVar("_Code", bound=StrEnum)
 
 
 def parse(data: bytes) -> MessageReceipt:

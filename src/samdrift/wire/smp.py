@@ -1,23 +1,16 @@
-"""Service metadata: SMP 1.0 with published certificates, to and from bytes (component-smp 3.8).
-
-Service groups and service metadata as frozen types, and the paths that an SMP has them under.
+"""Service groups and service metadata: SMP 1.0 with published certificates (component-smp 3.8).
 
 The shapes follow OASIS SMP 1.0 as far as DIGG's profile uses it: redirection
-does not exist there (component-smp 2.11, 3.8), and a participant's own
-certificates are in an extension (certpub-rest-binding 2.2).
+does not exist there (component-smp 2.11, 3.8). Nothing of signed metadata is read before
+its signature is verified; whether the signer is trusted is judged elsewhere.
 
-A participant's own certificates in an extension of its service metadata (certpub-rest-binding 2.2).
+A participant's own certificates are in an extension of its metadata, elements of SMP 2
+inside SMP 1, one certificate in each (certpub-rest-binding 2.2). ``mimeCode`` has a fixed
+value in the text; it is written so, and not looked at when reading, since the content
+says itself what it is.
 
-The extension holds elements of SMP 2 inside SMP 1, one certificate in each.
-``mimeCode`` has a fixed value in the text; it is written so, and not looked at
-when reading, since the content says itself what it is.
-
-Service groups and service metadata to XML, as an SMP publishes them (SMP 1.0, 2.3).
-
-The roles only read; an SMP of ours exists in the local federation alone. It is
-written here so that both directions of a format live in one place.
-
-Service groups and service metadata from XML (SMP 1.0, 2.3).
+The roles only read; an SMP of ours exists in the local federation alone. Both
+directions are here so that the format is in one place.
 """
 
 from __future__ import annotations
@@ -43,6 +36,16 @@ from samdrift.wire.identifiers import (
 )
 from samdrift.wire.webaddress import web_address
 from samdrift.wire.xml import SMALL, Element, Namespace, children, local_name, name, parse, path, text
+
+EXTENSION = "urn:fdc:digg.se:edelivery:xml-extension:smp-certpub:1.0"
+SIGNING = "urn:fdc:digg.se:edelivery:certpub:signing-cert"
+ENCRYPTION = "urn:fdc:digg.se:edelivery:certpub:encryption-cert"
+_EXTENSION_ID = name(Namespace.SMP1, "ExtensionID")
+_CERTIFICATE = name(Namespace.SMP2_AGGREGATE, "Certificate")
+_TYPE = name(Namespace.SMP2_BASIC, "TypeCode")
+_CONTENT = name(Namespace.SMP2_BASIC, "ContentBinaryObject")
+_Identifier = ParticipantIdentifier | DocumentIdentifier | ProcessIdentifier
+_DATE_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d)?", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,14 +145,44 @@ def _encoded(scheme: str, value: str) -> str:
     return quote(f"{scheme}::{value}", safe="")
 
 
-EXTENSION = "urn:fdc:digg.se:edelivery:xml-extension:smp-certpub:1.0"
-SIGNING = "urn:fdc:digg.se:edelivery:certpub:signing-cert"
-ENCRYPTION = "urn:fdc:digg.se:edelivery:certpub:encryption-cert"
+def build_signed_service_metadata(metadata: ServiceMetadata, signer: SigningKey) -> bytes:
+    """The metadata as a SignedServiceMetadata document with the SMP's enveloped signature."""
+    root = _new_root("SignedServiceMetadata")
+    _append_metadata(root, metadata)
+    sign_enveloped(root, signer)
+    return serialised(root)
 
-_EXTENSION_ID = name(Namespace.SMP1, "ExtensionID")
-_CERTIFICATE = name(Namespace.SMP2_AGGREGATE, "Certificate")
-_TYPE = name(Namespace.SMP2_BASIC, "TypeCode")
-_CONTENT = name(Namespace.SMP2_BASIC, "ContentBinaryObject")
+
+def verify_signed_service_metadata(data: bytes) -> MetadataVerdict:
+    """Verify the signature of ``data`` and read what it says.
+
+    The signature is verified first; only then is anything read, and only from the
+    document that it covers (SMP 1.0 3.6.2.2, certpub-rest-binding 3.1).
+    Never raises on bad input. Whether ``signer`` may sign metadata of the
+    federation is not decided here (transport-profile-as4 2.10 f).
+    """
+    try:
+        root = parse(data, SMALL)
+        metadata = _metadata_element(root)
+        verdict = verify_enveloped(root)
+        if not verdict.valid or verdict.certificate is None:
+            return MetadataVerdict(False, verdict.reason)
+        signer = verdict.certificate
+        read = replace(_service_metadata(metadata), signer=signer)
+    except WireError as error:
+        return MetadataVerdict(False, str(error))
+    return MetadataVerdict(True, "", read, signer)
+
+
+def _metadata_element(root: Element) -> Element:
+    """``ServiceMetadata``, when ``root`` holds it and a signature and nothing else."""
+    if root.tag != name(Namespace.SMP1, "SignedServiceMetadata"):
+        raise WireError(WireFault.UNKNOWN_ROOT, "not SignedServiceMetadata", local_name(root))
+    metadata = Sequence(root, Namespace.SMP1).one("ServiceMetadata")
+    signatures = children(root)[1:]
+    if [element.tag for element in signatures] != [name(Namespace.DSIG, "Signature")]:
+        raise WireError(WireFault.SIGNATURE, "one signature must follow the metadata", local_name(root))
+    return metadata
 
 
 def _read_certificates(extensions: list[Element]) -> PublishedCertificates:
@@ -182,12 +215,9 @@ def _append_certificates(parent: Element, certificates: PublishedCertificates) -
             content.text = to_base64(certificate)
 
 
-_Identifier = ParticipantIdentifier | DocumentIdentifier | ProcessIdentifier
-
-
 def build_service_group(group: ServiceGroup) -> bytes:
     """The ServiceGroup as a document, UTF-8."""
-    root = new_root("ServiceGroup")
+    root = _new_root("ServiceGroup")
     _identifier(root, "ParticipantIdentifier", group.participant)
     collection = _child(root, "ServiceMetadataReferenceCollection")
     for reference in group.references:
@@ -195,7 +225,7 @@ def build_service_group(group: ServiceGroup) -> bytes:
     return serialised(root)
 
 
-def append_metadata(root: Element, metadata: ServiceMetadata) -> None:
+def _append_metadata(root: Element, metadata: ServiceMetadata) -> None:
     """Append ``ServiceMetadata`` to ``root``."""
     information = _child(_child(root, "ServiceMetadata"), "ServiceInformation")
     _identifier(information, "ParticipantIdentifier", metadata.participant)
@@ -208,7 +238,7 @@ def append_metadata(root: Element, metadata: ServiceMetadata) -> None:
     _append_certificates(information, metadata.certificates)
 
 
-def new_root(local: str) -> Element:
+def _new_root(local: str) -> Element:
     """A root element in the namespace of SMP 1.0, which is the default namespace of the document."""
     return etree.Element(name(Namespace.SMP1, local), nsmap={None: Namespace.SMP1})  # type: ignore[dict-item]
 
@@ -283,9 +313,6 @@ class Sequence:
             raise WireError(WireFault.STRUCTURE, "an element that does not belong here", path(self._left[0]))
 
 
-_DATE_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d)?", re.ASCII)
-
-
 def parse_service_group(data: bytes) -> ServiceGroup:
     """Read a ServiceGroup; :class:`WireError` if it is not one."""
     root = parse(data, SMALL)
@@ -301,7 +328,7 @@ def parse_service_group(data: bytes) -> ServiceGroup:
     return ServiceGroup(participant, tuple(reference.get("href", "") for reference in references))
 
 
-def service_metadata(element: Element) -> ServiceMetadata:
+def _service_metadata(element: Element) -> ServiceMetadata:
     """Read the ``ServiceMetadata`` element; :class:`WireError` when its structure is broken.
 
     A redirection is refused: it does not exist in the federation (component-smp
@@ -403,43 +430,3 @@ def _date_time(element: Element) -> datetime:
         return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
     except (ValueError, OverflowError):
         raise WireError(WireFault.STRUCTURE, "not a date and time", path(element)) from None
-
-
-def build_signed_service_metadata(metadata: ServiceMetadata, signer: SigningKey) -> bytes:
-    """The metadata as a SignedServiceMetadata document with the SMP's enveloped signature."""
-    root = new_root("SignedServiceMetadata")
-    append_metadata(root, metadata)
-    sign_enveloped(root, signer)
-    return serialised(root)
-
-
-def verify_signed_service_metadata(data: bytes) -> MetadataVerdict:
-    """Verify the signature of ``data`` and read what it says.
-
-    The signature is verified first; only then is anything read, and only from the
-    document that it covers (SMP 1.0 3.6.2.2, certpub-rest-binding 3.1).
-    Never raises on bad input. Whether ``signer`` may sign metadata of the
-    federation is not decided here (transport-profile-as4 2.10 f).
-    """
-    try:
-        root = parse(data, SMALL)
-        metadata = _metadata_element(root)
-        verdict = verify_enveloped(root)
-        if not verdict.valid or verdict.certificate is None:
-            return MetadataVerdict(False, verdict.reason)
-        signer = verdict.certificate
-        read = replace(service_metadata(metadata), signer=signer)
-    except WireError as error:
-        return MetadataVerdict(False, str(error))
-    return MetadataVerdict(True, "", read, signer)
-
-
-def _metadata_element(root: Element) -> Element:
-    """``ServiceMetadata``, when ``root`` holds it and a signature and nothing else."""
-    if root.tag != name(Namespace.SMP1, "SignedServiceMetadata"):
-        raise WireError(WireFault.UNKNOWN_ROOT, "not SignedServiceMetadata", local_name(root))
-    metadata = Sequence(root, Namespace.SMP1).one("ServiceMetadata")
-    signatures = children(root)[1:]
-    if [element.tag for element in signatures] != [name(Namespace.DSIG, "Signature")]:
-        raise WireError(WireFault.SIGNATURE, "one signature must follow the metadata", local_name(root))
-    return metadata

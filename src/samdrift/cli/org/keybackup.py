@@ -1,6 +1,7 @@
-"""`samdrift org keys backup` and `restore`: keys in a file that two custodians open together.
+"""`samdrift org keys backup`, `restore` and `lost-marks`: keys that outlive the machine they were made on.
 
-`samdrift org keys lost-marks`: session keys that are not known to have been used, after a restore.
+A backup is a file that two custodians open together. After a restore `lost-marks` shows the
+session keys that are not known to have been used: the older database has no record of them.
 """
 
 from __future__ import annotations
@@ -57,6 +58,7 @@ OfficerFile = Annotated[
 AgreedBy = Annotated[
     str | None, typer.Option("--agreed-by", help="A custodian who accepts an unsigned file.")
 ]
+
 AgreedWith = Annotated[
     str | None,
     typer.Option(
@@ -64,12 +66,15 @@ AgreedWith = Annotated[
         help="The custodian who approves at this terminal; otherwise another custodian approves later.",
     ),
 ]
+
 AgreedByFile = Annotated[
     Path | None, typer.Option("--agreed-by-passphrase-file", help="The same for the other custodian.")
 ]
+
 AgreedWithFile = Annotated[
     Path | None, typer.Option("--agreed-with-passphrase-file", help="The same for the other custodian.")
 ]
+_COMMAND = "org-keys-lost-marks"
 
 
 def backup(
@@ -236,9 +241,6 @@ def _read(file: Path) -> bytes:
         return file.read_bytes()
     except OSError as error:
         raise Unusable(f"{shown(file)}: {reason(error)}") from None
-
-
-_COMMAND = "org-keys-lost-marks"
 
 
 def lost_marks(

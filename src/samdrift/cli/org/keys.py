@@ -1,10 +1,8 @@
-"""`samdrift org keys`: an organisation's keys, from the request to the day they are used.
+"""`samdrift org keys`: an organisation's keys, from the certificate request to their end.
 
-`samdrift org keys rotate-data-key`: what an organisation's content is encrypted with from now on.
-
-`samdrift org keys publish`: what the organisation hands in to have its certificates published.
-
-`samdrift org keys revoke` and `retire`: how the use of a key ends, and how the key does.
+A key is made, certified, used from a day on, and published so that peers find it
+(`list`, `create`, `install`, `activate`, `publish`); in the end it is revoked or destroyed
+(`revoke`, `retire`). `rotate-data-key` replaces the key that stored content is encrypted with.
 """
 
 from __future__ import annotations

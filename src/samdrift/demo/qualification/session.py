@@ -1,9 +1,8 @@
-"""A test session: sends what we send, waits for what DIGG sends, and reads from the logs how each case went.
+"""A test session: sends our messages, waits for DIGG's, and reads from the logs how each case went.
 
-It works beside the installation that runs, on its vaults: the messages that it stores are sent by the
-installation, and what comes in is taken by the installation. Nothing here speaks with the test bed.
-
-The participants of DIGG's test bed, read from a file: who they are, and where a message to them goes.
+A session runs next to the installation, on the installation's vaults: the messages that it stores are
+sent by the installation, which also receives what comes in. Nothing here speaks with the test bed,
+whose participants are read from a file.
 """
 
 from __future__ import annotations
@@ -38,57 +37,6 @@ from samdrift.wire.identifiers import SDK_MESSAGE_BASE, SDK_MESSAGE_EXTENDED, Pa
 
 NAMES = ("TestAP-01", "TestAP-02", "TestAP-03", "TestAP-04", "TestAP-05")
 """Names from the text (accesspoint-test-cases 3.1): the second has a part in no case."""
-
-
-@dataclass(frozen=True, slots=True)
-class TestParticipant:
-    """A participant behind one of the test bed's access points."""
-
-    __test__ = False
-
-    identifier: Annotated[ParticipantIdentifier, Key("Its participant identifier.", PARTICIPANT)]
-    address: Annotated[str, Key("Its functional address, which an SDK message names.", TEXT)]
-    """The test bed does not look at it."""
-
-
-_BED = Tables(TestParticipant)
-
-
-@dataclass(frozen=True, slots=True)
-class _File:
-    """The file, as it is written."""
-
-    first: Annotated[TestParticipant, Key("A participant of the test bed.", _BED, name=NAMES[0])]
-    third: Annotated[TestParticipant, Key("A participant of the test bed.", _BED, name=NAMES[2])]
-    fourth: Annotated[TestParticipant, Key("A participant of the test bed.", _BED, name=NAMES[3])]
-    fifth: Annotated[TestParticipant, Key("A participant of the test bed.", _BED, name=NAMES[4])]
-    second: Annotated[TestParticipant | None, Key("A participant in no case.", _BED, name=NAMES[1])] = None
-    tested: Annotated[ParticipantIdentifier | None, Key("Our own participant.", PARTICIPANT)] = None
-
-
-@dataclass(frozen=True, slots=True)
-class Participants:
-    """The participants of the test bed by name, and ours where the file names it."""
-
-    tested: ParticipantIdentifier | None
-    bed: Mapping[str, TestParticipant]
-
-
-def read_participants(path: Path) -> Participants:
-    """Read and check the file, or raise :class:`ConfigError` with all faults."""
-    table = read_file(path)
-    file: _File = read_table(Tables(_File), table, {})
-    table.found.require_no_faults()
-    each = (file.first, file.second, file.third, file.fourth, file.fifth)
-    bed = {name: one for name, one in zip(NAMES, each, strict=True) if one is not None}
-    identifiers = [one.identifier for one in bed.values()]
-    if len(set(identifiers)) < len(identifiers):
-        raise ConfigError(str(path), "two participants have the same identifier")
-    if file.tested in identifiers:
-        raise ConfigError("tested", "is a participant of the test bed")
-    return Participants(file.tested, bed)
-
-
 _WORKER = Principal(PrincipalKind.WORKER, "testbed")
 _DOCUMENTS = {Model.BASE: SDK_MESSAGE_BASE, Model.EXTENDED: SDK_MESSAGE_EXTENDED}
 _ROLES = (Role.ACCESS_POINT, Role.MESSAGE_SERVICE)
@@ -339,3 +287,52 @@ def chosen(ids: Sequence[str]) -> tuple[QaCase, ...]:
     if unknown:
         raise Unusable(f"no such case: {', '.join(sorted(unknown))}")
     return tuple(case for case in CASES if not ids or case.id in ids)
+
+
+@dataclass(frozen=True, slots=True)
+class TestParticipant:
+    """A participant behind one of the test bed's access points."""
+
+    __test__ = False
+
+    identifier: Annotated[ParticipantIdentifier, Key("Its participant identifier.", PARTICIPANT)]
+    address: Annotated[str, Key("Its functional address, which an SDK message names.", TEXT)]
+    """The test bed does not look at it."""
+
+
+_BED = Tables(TestParticipant)
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    """The file, as it is written."""
+
+    first: Annotated[TestParticipant, Key("A participant of the test bed.", _BED, name=NAMES[0])]
+    third: Annotated[TestParticipant, Key("A participant of the test bed.", _BED, name=NAMES[2])]
+    fourth: Annotated[TestParticipant, Key("A participant of the test bed.", _BED, name=NAMES[3])]
+    fifth: Annotated[TestParticipant, Key("A participant of the test bed.", _BED, name=NAMES[4])]
+    second: Annotated[TestParticipant | None, Key("A participant in no case.", _BED, name=NAMES[1])] = None
+    tested: Annotated[ParticipantIdentifier | None, Key("Our own participant.", PARTICIPANT)] = None
+
+
+@dataclass(frozen=True, slots=True)
+class Participants:
+    """The participants of the test bed by name, and ours where the file names it."""
+
+    tested: ParticipantIdentifier | None
+    bed: Mapping[str, TestParticipant]
+
+
+def read_participants(path: Path) -> Participants:
+    """Read and check the file, or raise :class:`ConfigError` with all faults."""
+    table = read_file(path)
+    file: _File = read_table(Tables(_File), table, {})
+    table.found.require_no_faults()
+    each = (file.first, file.second, file.third, file.fourth, file.fifth)
+    bed = {name: one for name, one in zip(NAMES, each, strict=True) if one is not None}
+    identifiers = [one.identifier for one in bed.values()]
+    if len(set(identifiers)) < len(identifiers):
+        raise ConfigError(str(path), "two participants have the same identifier")
+    if file.tested in identifiers:
+        raise ConfigError("tested", "is a participant of the test bed")
+    return Participants(file.tested, bed)

@@ -1,12 +1,12 @@
-"""Reads any answer of the plugin as it streams in: the SOAP message whole, its payload in pieces.
+"""Answers of the plugin: read as they stream in, and turned into values.
 
 A Domibus with MTOM switched on answers in MIME, each payload in a part of its
-own; one without puts it into the SOAP message in base64. Both are read, in
-memory that does not grow with the payload.
+own; one without puts it into the SOAP message in base64. :class:`AnswerReader`
+reads both, in memory that does not grow with the payload: the SOAP message becomes
+a tree (:class:`Tree`), and the text of its one payload is passed on.
 
-A SOAP message as a tree, built from a stream; the text of its one payload passes by.
-
-The answers of the plugin's contract; another shape raises :class:`WireError`.
+The functions read the values of the plugin's contract out of that tree; a tree of
+another shape raises :class:`WireError`.
 """
 
 from __future__ import annotations
@@ -38,6 +38,7 @@ from samdrift.wire.xml.base64text import Decoder
 from samdrift.wire.xml.stream import XmlStream
 
 _HEADER: Final = name(Namespace.SOAP12, "Header")
+
 _PAYLOAD: Final = [
     name(Namespace.SOAP12, "Envelope"),
     name(Namespace.SOAP12, "Body"),
@@ -46,105 +47,21 @@ _PAYLOAD: Final = [
     "value",
 ]
 _INCLUDE: Final = [*_PAYLOAD, name(Namespace.XOP, "Include")]
+
 _MOST_TEXT: Final = 4 << 20
 """Characters of text and attributes that are kept, over all elements."""
-
-
-class Tree:
-    """Implements :class:`samdrift.wire.xml.stream.Listener`.
-
-    Only what is in elements without children is kept as text: the contract
-    mixes nothing.
-    """
-
-    def __init__(self) -> None:
-        self.root: Element | None = None
-        """The whole message, once it has ended."""
-        self.header: Element | None = None
-        """The SOAP header, once it has ended."""
-        self.reference: str | None = None
-        """Reference to the payload, when it is not in the message: ``cid:…``."""
-        self._open: list[Element] = []
-        self._path: list[str] = []
-        self._text: list[str] = []
-        self._kept = 0
-        self._payload: Decoder | None = None
-        self._in_payload = False
-        self._inline = False
-        self._pieces: list[bytes] = []
-
-    def payload(self) -> list[bytes]:
-        """Return the part of the payload that has arrived since the last call."""
-        pieces, self._pieces = self._pieces, []
-        return pieces
-
-    def start(self, tag: str, attributes: list[tuple[str, str]]) -> bool:
-        self._keep(len(tag) + sum(len(key) + len(value) for key, value in attributes))
-        self._open.append(self._element(tag, dict(attributes)))
-        self._path.append(tag)
-        self._text.clear()
-        if self._path == _PAYLOAD:
-            if self._payload is not None:
-                raise WireError(WireFault.STRUCTURE, "more than one payload")
-            self._payload = Decoder("payload")
-            self._in_payload = True
-        elif self._path == _INCLUDE:
-            self.reference = self._open[-1].get("href", "")
-        return True
-
-    def text(self, data: str) -> None:
-        if self._in_payload and self._payload is not None:
-            self._decoded(self._payload.feed(data))
-        else:
-            self._keep(len(data))
-            self._text.append(data)
-
-    def end(self) -> None:
-        element = self._open.pop()
-        if self._path == _PAYLOAD and self._payload is not None:
-            self._decoded(self._payload.close())
-            self._in_payload = False
-            if self._inline and self.reference is not None:
-                raise WireError(WireFault.STRUCTURE, "a payload both inside and outside of the message")
-        self._path.pop()
-        if not len(element):
-            _set_text(element, "".join(self._text))
-        self._text.clear()
-        if element.tag == _HEADER and len(self._open) == 1 and self.header is None:
-            self.header = element
-        if not self._open:
-            self.root = element
-
-    def _decoded(self, piece: bytes) -> None:
-        if piece:
-            self._inline = True
-            self._pieces.append(piece)
-
-    def _element(self, tag: str, attributes: dict[str, str]) -> Element:
-        try:
-            if self._open:
-                return etree.SubElement(self._open[-1], tag, attributes)
-            return etree.Element(tag, attributes)
-        except ValueError:
-            raise WireError(WireFault.NOT_XML, "a name or value that is not allowed") from None
-
-    def _keep(self, length: int) -> None:
-        self._kept += length
-        if self._kept > _MOST_TEXT:
-            raise WireError(WireFault.TOO_LARGE, f"more than {_MOST_TEXT} characters besides the payload")
-
-
-def _set_text(element: Element, text: str) -> None:
-    try:
-        element.text = text
-    except ValueError:
-        raise WireError(WireFault.NOT_XML, "a name or value that is not allowed") from None
-
-
 _SOAP: Final = ("application/soap+xml", "application/xop+xml")
 _ENCODINGS: Final = ("binary", "8bit", "7bit")
+
 _LIMITS: Final = XmlLimits(max_bytes=220 << 20, max_markup=200_000)
 """The bytes are those of an envelope of 160 MB in base64; the markup, that of a long list of messages."""
+_MOST_VALUE = 1024
+_ACTION = f"{DOCUMENT_SCHEME}::"
+_MOST_CODE = 40
+_MAX_TEXT = 500
+_MOST_ID = 255
+_UNPRINTABLE = re.compile(r"[^\x20-\x7e\xa0-\U0010ffff]+")
+_CODE = re.compile(r"([A-Z_]+)[_:]([0-9]+)")
 
 
 class AnswerReader:
@@ -240,8 +157,95 @@ def _same(reference: str | None, identifier: str | None) -> bool:
     return unquote(reference.removeprefix("cid:")) == unquote(identifier)
 
 
-_MOST_VALUE = 1024
-_ACTION = f"{DOCUMENT_SCHEME}::"
+class Tree:
+    """Implements :class:`samdrift.wire.xml.stream.Listener`.
+
+    Only what is in elements without children is kept as text: the contract
+    mixes nothing.
+    """
+
+    def __init__(self) -> None:
+        self.root: Element | None = None
+        """The whole message, once it has ended."""
+        self.header: Element | None = None
+        """The SOAP header, once it has ended."""
+        self.reference: str | None = None
+        """Reference to the payload, when it is not in the message: ``cid:…``."""
+        self._open: list[Element] = []
+        self._path: list[str] = []
+        self._text: list[str] = []
+        self._kept = 0
+        self._payload: Decoder | None = None
+        self._in_payload = False
+        self._inline = False
+        self._pieces: list[bytes] = []
+
+    def payload(self) -> list[bytes]:
+        """Return the part of the payload that has arrived since the last call."""
+        pieces, self._pieces = self._pieces, []
+        return pieces
+
+    def start(self, tag: str, attributes: list[tuple[str, str]]) -> bool:
+        self._keep(len(tag) + sum(len(key) + len(value) for key, value in attributes))
+        self._open.append(self._element(tag, dict(attributes)))
+        self._path.append(tag)
+        self._text.clear()
+        if self._path == _PAYLOAD:
+            if self._payload is not None:
+                raise WireError(WireFault.STRUCTURE, "more than one payload")
+            self._payload = Decoder("payload")
+            self._in_payload = True
+        elif self._path == _INCLUDE:
+            self.reference = self._open[-1].get("href", "")
+        return True
+
+    def text(self, data: str) -> None:
+        if self._in_payload and self._payload is not None:
+            self._decoded(self._payload.feed(data))
+        else:
+            self._keep(len(data))
+            self._text.append(data)
+
+    def end(self) -> None:
+        element = self._open.pop()
+        if self._path == _PAYLOAD and self._payload is not None:
+            self._decoded(self._payload.close())
+            self._in_payload = False
+            if self._inline and self.reference is not None:
+                raise WireError(WireFault.STRUCTURE, "a payload both inside and outside of the message")
+        self._path.pop()
+        if not len(element):
+            _set_text(element, "".join(self._text))
+        self._text.clear()
+        if element.tag == _HEADER and len(self._open) == 1 and self.header is None:
+            self.header = element
+        if not self._open:
+            self.root = element
+
+    def _decoded(self, piece: bytes) -> None:
+        if piece:
+            self._inline = True
+            self._pieces.append(piece)
+
+    def _element(self, tag: str, attributes: dict[str, str]) -> Element:
+        try:
+            if self._open:
+                return etree.SubElement(self._open[-1], tag, attributes)
+            return etree.Element(tag, attributes)
+        except ValueError:
+            raise WireError(WireFault.NOT_XML, "a name or value that is not allowed") from None
+
+    def _keep(self, length: int) -> None:
+        self._kept += length
+        if self._kept > _MOST_TEXT:
+            raise WireError(WireFault.TOO_LARGE, f"more than {_MOST_TEXT} characters besides the payload")
+
+
+def _set_text(element: Element, text: str) -> None:
+    try:
+        element.text = text
+    except ValueError:
+        raise WireError(WireFault.NOT_XML, "a name or value that is not allowed") from None
 
 
 def incoming_message(header: Element) -> IncomingMessage:
@@ -293,13 +297,6 @@ def _value(element: Element) -> str:
 
 def _malformed(text: str) -> WireError:
     return WireError(WireFault.STRUCTURE, text, "Messaging")
-
-
-_MOST_CODE = 40
-_MAX_TEXT = 500
-_MOST_ID = 255
-_UNPRINTABLE = re.compile(r"[^\x20-\x7e\xa0-\U0010ffff]+")
-_CODE = re.compile(r"([A-Z_]+)[_:]([0-9]+)")
 
 
 def fault(envelope: Element) -> PluginFault | None:

@@ -1,8 +1,7 @@
-"""DIGG's test cases for approval (accesspoint-test-cases 4 to 6), each with what must be seen.
+"""DIGG's test cases for approval (accesspoint-test-cases 4 to 6), each with what must be observed.
 
-Cases that DIGG has announced (accesspoint-test-cases 7, 7.1), run the same way.
-
-Runs the cases, one after the other, and returns the protocol.
+To these come the cases that DIGG has announced (accesspoint-test-cases 7, 7.1). All are run the
+same way, one after the other, and the lines of :func:`run` are the protocol.
 """
 
 from __future__ import annotations
@@ -22,8 +21,16 @@ from samdrift.wire.codes import ReceiptStatus
 from samdrift.wire.identifiers import SDK_MESSAGE_BASE, SDK_MESSAGE_EXTENDED, DocumentIdentifier
 
 _MODELS = {"base": SDK_MESSAGE_BASE, "extended": SDK_MESSAGE_EXTENDED}
+
 _LARGE = 38 << 20
 """Bytes of attachment that make an envelope of more than 70 MB after base64 twice."""
+
+_RECEIPT_BACK = "delivered; message receipt ACCEPTED comes in; in both transport models"
+_WHOLE = "transport receipt; the envelope arrives whole; the message receipt is returned"
+_REFUSED = "nothing arrives; the event log says why"
+_MANY = 20
+_UNKNOWN = DocumentIdentifier("urn:example:unknown::document##1.0::tm-base-ext-sigenc")
+_TAKEN_NOWHERE = "EBMS:0004 NOT_SERVICED; nothing arrives"
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,10 +171,6 @@ def nothing(arrived: list[Arrived]) -> str:
     return f"arrived {len(arrived)} times" if arrived else "nothing arrived"
 
 
-_RECEIPT_BACK = "delivered; message receipt ACCEPTED comes in; in both transport models"
-_WHOLE = "transport receipt; the envelope arrives whole; the message receipt is returned"
-_REFUSED = "nothing arrives; the event log says why"
-
 CASES = (
     Case("TF-01", "Send a message and take its message receipt", _RECEIPT_BACK, _tf_01),
     Case("TF-02", "Send to a revoked certificate", "not sent; fails for the revoked certificate", _tf_02),
@@ -180,10 +183,6 @@ CASES = (
     Case("TF-09", "Receive a malformed envelope", _REFUSED, _tf_09),
     Case("TF-10", "Receive an envelope that contradicts its metadata", _REFUSED, _tf_10),
 )
-
-
-_MANY = 20
-_UNKNOWN = DocumentIdentifier("urn:example:unknown::document##1.0::tm-base-ext-sigenc")
 
 
 async def _many_in(bed: Bed) -> Outcome:
@@ -272,8 +271,6 @@ async def _stale(bed: Bed) -> Outcome:
     return Outcome(passed, "; ".join(seen))
 
 
-_TAKEN_NOWHERE = "EBMS:0004 NOT_SERVICED; nothing arrives"
-
 ANNOUNCED = (
     Case("many-in", "Receive many messages simultaneously", "every one arrives once", _many_in),
     Case("many-out", "Send many messages simultaneously", "every one is delivered", _many_out),
@@ -285,7 +282,6 @@ ANNOUNCED = (
     Case("timestamp", "Receive a message that is stale", "an error; nothing arrives", _stale),
     Case("not-served", "Receive for one not served here", _TAKEN_NOWHERE, _recipient_not_served),
 )
-
 
 ALL = (*CASES, *ANNOUNCED)
 

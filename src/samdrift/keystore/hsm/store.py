@@ -1,4 +1,4 @@
-"""The key store of an installation in which organisations have tokens, beside others that have none.
+"""The key store of an installation in which some organisations have tokens.
 
 Where a vault is locked with a token (:mod:`samdrift.keystore.hsm.token`), its
 keys for signing and decryption are made in that token and used there. What stays
@@ -9,12 +9,9 @@ replaced by themselves; data keys, which have to be in memory to encrypt a strea
 A vault that got its token later keeps the keys that were made before until they
 are retired: a key cannot be moved into a token so that nobody has had it.
 
-Private keys in a token, behind the interfaces of :mod:`samdrift.wire.crypto.keys`.
-
-References in a vault's folder to its keys in an HSM: id, public key, and certificate once there is one.
-
-No secret is in these files. They are named like the files of software keys, and
-like those never change once written.
+A vault's folder holds a reference to each key in the token (:class:`References`): its
+id, its public key, and its certificate once there is one. No secret is in these files,
+which are named like those of software keys and like those never change once written.
 """
 
 from __future__ import annotations
@@ -69,167 +66,19 @@ _FORMS: Final = {
     Oaep.SHA256_MGF1_SHA1: (Mechanism.SHA256, MGF.SHA1, None),
     Oaep.SHA256: (Mechanism.SHA256, MGF.SHA256, None),
 }
+
 _NOT_OFFERED = (pkcs11.ArgumentsBad, pkcs11.MechanismParamInvalid, pkcs11.MechanismInvalid)
+
 _DOES_NOT_OPEN = (
     pkcs11.EncryptedDataInvalid,
     pkcs11.EncryptedDataLenRange,
     pkcs11.DataInvalid,
     pkcs11.DataLenRange,
 )
+
 _UNCLEAR = (pkcs11.GeneralError, pkcs11.FunctionFailed)
-
-
-class TokenSigningKey:
-    """An RSA key that signs in a token, with its certificate."""
-
-    remote = True
-
-    def __init__(self, token: Token, key_id: bytes, certificate: x509.Certificate) -> None:
-        self._token = token
-        self._key_id = key_id
-        self.certificate = certificate
-
-    def sign(self, data: bytes) -> bytes:
-        """RSASSA-PKCS1-v1_5 with SHA-256 over ``data``."""
-        return objects.sign(self._token, self._key_id, data)
-
-
-class TokenDecryptionKey:
-    """An RSA key that unwraps session keys in a token, with its certificate."""
-
-    remote = True
-
-    def __init__(self, token: Token, key_id: bytes, certificate: x509.Certificate) -> None:
-        self._token = token
-        self._key_id = key_id
-        self.certificate = certificate
-
-    def unwrap(self, wrapped: bytes, oaep: Oaep) -> bytes:
-        """The session key, as :class:`samdrift.wire.crypto.keys.DecryptionKey` has it.
-
-        The padding is taken off in the token. Nothing here falls back to bare RSA:
-        a key that does that for whoever asks is an oracle, and taking the padding off
-        in our own code, in constant time, is not for us to invent.
-        """
-        return self._token.use(lambda session: self._unwrap(session, wrapped, oaep))
-
-    def _unwrap(self, session: Session, wrapped: bytes, oaep: Oaep) -> bytes:
-        key = session.private_key(self._key_id)
-        try:
-            opened = key.decrypt(wrapped, mechanism=Mechanism.RSA_PKCS_OAEP, mechanism_param=_FORMS[oaep])
-        except _NOT_OFFERED:
-            raise OaepNotOffered from None
-        except _DOES_NOT_OPEN:
-            raise _undecryptable() from None
-        except _UNCLEAR:
-            _ = key[Attribute.MODULUS]  # Raises when it is the token that fails, and not the ciphertext.
-            raise _undecryptable() from None
-        return bytes(opened)
-
-
-def _undecryptable() -> WireError:
-    return WireError(WireFault.DECRYPTION, "cannot be decrypted")
-
-
 _URI = re.compile(rb"pkcs11:id=((?:%[0-9A-F]{2}|[0-9A-Za-z._~-])+);type=private\n")
 _RETIRED = ".retired"
-
-
-@dataclass(frozen=True, slots=True)
-class Reference:
-    """A key in the token that has its certificate."""
-
-    file: KeyFile
-    key_id: bytes
-    certificate: x509.Certificate
-
-
-class References:
-    """The files in ``folder``, which need not be there."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._known: dict[Path, Reference] = {}
-
-    def numbers(self, name: KeyName) -> list[int]:
-        """Return the numbers of all keys, the newest first, with or without a certificate."""
-        return [file.number for file in key_files(self._folder, name)]
-
-    def waiting(self, name: KeyName) -> dict[int, rsa.RSAPublicKey]:
-        """The keys without a certificate, by number."""
-        files = [file for file in key_files(self._folder, name) if not file.installed]
-        return {file.number: _public_key(confined.read(file.path)) for file in files}
-
-    def installed(self, name: KeyName) -> list[Reference]:
-        """The keys with certificates, the newest first."""
-        files = [file for file in key_files(self._folder, name) if file.installed]
-        for file in files:
-            if file.path not in self._known:
-                self._known[file.path] = _read(file)
-        return [self._known[file.path] for file in files]
-
-    def add(self, name: KeyName, made: MadeKey, after: int) -> None:
-        """Keep a key that waits for its certificate, with a number above ``after``."""
-        confined.make(self._folder)
-        data = (
-            f"pkcs11:id={quote_from_bytes(made.key_id, safe='')};type=private\n".encode()
-            + made.public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
-        )
-        number = max([after, *self.numbers(name)]) + 1
-        while not write_new(self._folder / file_name(name, number), data):
-            number += 1
-
-    def install(self, name: KeyName, number: int, certificates: tuple[x509.Certificate, ...]) -> None:
-        """Put a waiting key to use with its certificate, and its issuers."""
-        path = self._folder / file_name(name, number)
-        write_new(path.with_suffix(".pem"), confined.read(path) + encode_certificates(certificates))
-        remove(path)
-
-    def set_aside(self, name: KeyName, number: int) -> None:
-        """Use a key no longer; it stays in :meth:`aside` until it is destroyed in the token."""
-        for file in key_files(self._folder, name):
-            if file.number == number:
-                if file.installed:  # Without its certificate it may be there too, left by a kill.
-                    remove(file.path.with_suffix(".key"))
-                confined.rename(file.path, file.path.with_suffix(_RETIRED).name)
-
-    def aside(self) -> list[tuple[Path, bytes]]:
-        """List references that were set aside, each with its key's id, to be removed when the key is
-        destroyed.
-        """
-        paths = [self._folder / name for name in confined.names(self._folder) if name.endswith(_RETIRED)]
-        return [(path, _key_id(confined.read(path))) for path in paths]
-
-
-def _read(file: KeyFile) -> Reference:
-    data = confined.read(file.path)
-    certificate = decode_certificate(data)
-    if _public_key(data) != certificate.public_key():
-        raise _damaged()
-    return Reference(file, _key_id(data), certificate)
-
-
-def _key_id(data: bytes) -> bytes:
-    match = _URI.match(data)
-    if match is None:
-        raise _damaged()
-    return unquote_to_bytes(match[1])
-
-
-def _public_key(data: bytes) -> rsa.RSAPublicKey:
-    try:
-        key = load_pem_public_key(data)
-    except ValueError:
-        key = None
-    if not isinstance(key, rsa.RSAPublicKey):
-        raise _damaged()
-    return key
-
-
-def _damaged() -> KeyStoreError:
-    return KeyStoreError(KeyFault.DAMAGED, "the file of a key in a token cannot be read")
-
-
 _IN_FILES: Final = frozenset({KeyName.TLS_CLIENT, KeyName.TLS_SERVER})
 
 
@@ -406,3 +255,150 @@ def certificate_request(
         }
     )
     return bytes(pem.armor("CERTIFICATE REQUEST", request.dump()))
+
+
+class TokenSigningKey:
+    """An RSA key that signs in a token, with its certificate."""
+
+    remote = True
+
+    def __init__(self, token: Token, key_id: bytes, certificate: x509.Certificate) -> None:
+        self._token = token
+        self._key_id = key_id
+        self.certificate = certificate
+
+    def sign(self, data: bytes) -> bytes:
+        """RSASSA-PKCS1-v1_5 with SHA-256 over ``data``."""
+        return objects.sign(self._token, self._key_id, data)
+
+
+class TokenDecryptionKey:
+    """An RSA key that unwraps session keys in a token, with its certificate."""
+
+    remote = True
+
+    def __init__(self, token: Token, key_id: bytes, certificate: x509.Certificate) -> None:
+        self._token = token
+        self._key_id = key_id
+        self.certificate = certificate
+
+    def unwrap(self, wrapped: bytes, oaep: Oaep) -> bytes:
+        """The session key, as :class:`samdrift.wire.crypto.keys.DecryptionKey` has it.
+
+        The padding is taken off in the token. Nothing here falls back to bare RSA:
+        a key that does that for whoever asks is an oracle, and taking the padding off
+        in our own code, in constant time, is not for us to invent.
+        """
+        return self._token.use(lambda session: self._unwrap(session, wrapped, oaep))
+
+    def _unwrap(self, session: Session, wrapped: bytes, oaep: Oaep) -> bytes:
+        key = session.private_key(self._key_id)
+        try:
+            opened = key.decrypt(wrapped, mechanism=Mechanism.RSA_PKCS_OAEP, mechanism_param=_FORMS[oaep])
+        except _NOT_OFFERED:
+            raise OaepNotOffered from None
+        except _DOES_NOT_OPEN:
+            raise _undecryptable() from None
+        except _UNCLEAR:
+            _ = key[Attribute.MODULUS]  # Raises when it is the token that fails, and not the ciphertext.
+            raise _undecryptable() from None
+        return bytes(opened)
+
+
+def _undecryptable() -> WireError:
+    return WireError(WireFault.DECRYPTION, "cannot be decrypted")
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A key in the token that has its certificate."""
+
+    file: KeyFile
+    key_id: bytes
+    certificate: x509.Certificate
+
+
+class References:
+    """The files in ``folder``, which need not be there."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._known: dict[Path, Reference] = {}
+
+    def numbers(self, name: KeyName) -> list[int]:
+        """Return the numbers of all keys, the newest first, with or without a certificate."""
+        return [file.number for file in key_files(self._folder, name)]
+
+    def waiting(self, name: KeyName) -> dict[int, rsa.RSAPublicKey]:
+        """The keys without a certificate, by number."""
+        files = [file for file in key_files(self._folder, name) if not file.installed]
+        return {file.number: _public_key(confined.read(file.path)) for file in files}
+
+    def installed(self, name: KeyName) -> list[Reference]:
+        """The keys with certificates, the newest first."""
+        files = [file for file in key_files(self._folder, name) if file.installed]
+        for file in files:
+            if file.path not in self._known:
+                self._known[file.path] = _read(file)
+        return [self._known[file.path] for file in files]
+
+    def add(self, name: KeyName, made: MadeKey, after: int) -> None:
+        """Keep a key that waits for its certificate, with a number above ``after``."""
+        confined.make(self._folder)
+        data = (
+            f"pkcs11:id={quote_from_bytes(made.key_id, safe='')};type=private\n".encode()
+            + made.public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+        )
+        number = max([after, *self.numbers(name)]) + 1
+        while not write_new(self._folder / file_name(name, number), data):
+            number += 1
+
+    def install(self, name: KeyName, number: int, certificates: tuple[x509.Certificate, ...]) -> None:
+        """Put a waiting key to use with its certificate, and its issuers."""
+        path = self._folder / file_name(name, number)
+        write_new(path.with_suffix(".pem"), confined.read(path) + encode_certificates(certificates))
+        remove(path)
+
+    def set_aside(self, name: KeyName, number: int) -> None:
+        """Use a key no longer; it stays in :meth:`aside` until it is destroyed in the token."""
+        for file in key_files(self._folder, name):
+            if file.number == number:
+                if file.installed:  # Without its certificate it may be there too, left by a kill.
+                    remove(file.path.with_suffix(".key"))
+                confined.rename(file.path, file.path.with_suffix(_RETIRED).name)
+
+    def aside(self) -> list[tuple[Path, bytes]]:
+        """List references that were set aside, each with its key's id, to be removed when the key is
+        destroyed.
+        """
+        paths = [self._folder / name for name in confined.names(self._folder) if name.endswith(_RETIRED)]
+        return [(path, _key_id(confined.read(path))) for path in paths]
+
+
+def _read(file: KeyFile) -> Reference:
+    data = confined.read(file.path)
+    certificate = decode_certificate(data)
+    if _public_key(data) != certificate.public_key():
+        raise _damaged()
+    return Reference(file, _key_id(data), certificate)
+
+
+def _key_id(data: bytes) -> bytes:
+    match = _URI.match(data)
+    if match is None:
+        raise _damaged()
+    return unquote_to_bytes(match[1])
+
+
+def _public_key(data: bytes) -> rsa.RSAPublicKey:
+    try:
+        key = load_pem_public_key(data)
+    except ValueError:
+        key = None
+    if not isinstance(key, rsa.RSAPublicKey):
+        raise _damaged()
+    return key
+
+
+def _damaged() -> KeyStoreError:
+    return KeyStoreError(KeyFault.DAMAGED, "the file of a key in a token cannot be read")

@@ -1,6 +1,7 @@
-"""Takes over what waits at the access point: judged, stored, answered, and only then acknowledged there.
+"""Incoming messages: what waits at the access point is judged, stored, answered, and only then acknowledged.
 
-One loop per organisation that asks its access point for news, and hands them on.
+:class:`Polling` runs one loop per organisation that asks its access point for news, and
+hands it to the :class:`Inbox`. A message that is not durable here stays at the access point.
 """
 
 from __future__ import annotations
@@ -55,8 +56,22 @@ from samdrift.wire.receipt import MessageReceipt
 from samdrift.wire.sdkmessage import instant
 from samdrift.wire.xml import LARGE
 
-_FAILED = (MessageStatus.MESSAGE_EXCHANGE_ERROR, MessageStatus.REJECTED)
 Answer = tuple[ReceiptRecord, bytes]
+_FAILED = (MessageStatus.MESSAGE_EXCHANGE_ERROR, MessageStatus.REJECTED)
+
+_PASSING = (DiscoveryError, Temporary)
+"""A lookup whose answer is not trusted, or not there, may be mended at the other end; the rest says so."""
+
+_PAUSE = timedelta(seconds=5)
+
+_HASTY = 0.5
+"""Part of the time asked for, before which an answer without news is too early."""
+
+_BREATH = 0.2
+"""Seconds of the pause that follows then."""
+
+_MAX_HASTY = 10
+"""Early answers without news in a row before there is a pause: our own access points may have a few."""
 
 
 class Inbox:
@@ -412,17 +427,6 @@ async def match_receipt(
         **committed,
     )
     await advance(vault, receipt.message_id, Direction.OUT, progress.of_receipt(receipt, now), now)
-
-
-_PASSING = (DiscoveryError, Temporary)
-"""A lookup whose answer is not trusted, or not there, may be mended at the other end; the rest says so."""
-_PAUSE = timedelta(seconds=5)
-_HASTY = 0.5
-"""Part of the time asked for, before which an answer without news is too early."""
-_BREATH = 0.2
-"""Seconds of the pause that follows then."""
-_MAX_HASTY = 10
-"""Early answers without news in a row before there is a pause: our own access points may have a few."""
 
 
 @dataclass(slots=True)

@@ -1,15 +1,14 @@
-"""Our own authorisation server: one issuer per organisation, each with keys of its own.
+"""Our own authorisation servers, and the message clients that the operator has registered.
 
-So a token, an assertion or a key of one organisation means nothing to another
-(docs/decisions, 0007). The address of an issuer cannot be guessed: who tries
-addresses does not learn which organisations are served here.
+Each organisation is an issuer of its own, with keys of its own (:class:`OwnIssuers`). So a
+token, an assertion or a key of one organisation means nothing to another (docs/decisions,
+0007). The address of an issuer cannot be guessed: trying addresses does not show
+which organisations are served here.
 
-Message clients that the operator has registered, who vouches for each, and which addresses it has.
-
-A client is registered here whoever vouches for it, our own authorisation
-server or the organisation's. So a token never opens more than its registration
-does, routing knows every client, and a client that is removed is refused at
-once, also with a token that has not yet ended.
+A client is registered here whichever server vouches for it, our own or the organisation's
+(:class:`Registrations`). So a token never opens more than its registration does, routing
+knows every client and its addresses, and a client that is removed is refused
+immediately, also with a token that has not yet ended.
 """
 
 from __future__ import annotations
@@ -25,6 +24,7 @@ from samdrift.wire.identifiers import ParticipantIdentifier
 from samdrift.wire.jose.keys import PublicKeys
 
 PATH = "/v1/oauth2/{name}"
+
 METADATA = "/.well-known/oauth-authorization-server" + PATH
 """RFC 8414 3.1: in front of the issuer's own path."""
 

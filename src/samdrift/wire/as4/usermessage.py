@@ -1,9 +1,8 @@
-"""The identity of a message and its shape in DIGG's profile.
+"""The user message in the shape of DIGG's profile, and the recipient that an incoming one claims.
 
-The claimed recipient of an incoming message, read from as little of it as possible.
-
-NOTHING of it is verified: it decides to which process a message is handed, and
-that one judges the whole of it again.
+:class:`AddresseeReader` reads that recipient from as little of a body as possible. NOTHING of
+it is verified: it decides which process a message is handed to, and that process judges
+the whole of it again.
 """
 
 from __future__ import annotations

@@ -2,22 +2,18 @@
 
 Why not a library in production: docs/decisions/0001-xml-security-core.md.
 
-The block ciphers of XML Encryption over whole payloads: AES-CBC and AES-GCM (xmlenc-core1 5.2).
-
-Decrypts ``EncryptedData`` with one error for whatever goes wrong (envelope-profile-xhe 3.4.1).
-
-AES-CBC has no integrity of its own: whoever could tell a padding error, or a
-payload that is not well-formed, from another failure could read what others sent.
-A valid signature does not prevent that, since every member of the federation can
-sign a captured ciphertext with a key of its own. What does prevent it:
+Payloads are encrypted for one recipient (envelope-profile-xhe 3.4), and decrypted with
+one error for whatever goes wrong (3.4.1). AES-CBC has no integrity of its own: an attacker
+who could tell a padding error, or a payload that is not well-formed, from another failure
+could read what others sent. A valid signature does not prevent that, since every
+member of the federation can sign a captured ciphertext with a key of its own. What does
+prevent it:
 
 - decryption has two steps, so that the caller can make sure in between that the
   session key opens no second envelope (:func:`unwrap`, then
   :meth:`LockedPayload.decrypt`);
 - where the session key cannot be unwrapped, or must not be used, a random one takes
   its place, and everything that follows is done all the same.
-
-Encrypts a payload for one recipient (envelope-profile-xhe 3.4).
 
 Missing: envelope-profile-xhe 3.4.4.1 b: every document type of the federation is XML.
 """
@@ -49,6 +45,36 @@ _PIECE = 1 << 20
 _GCM_NONCE = 12
 _GCM_TAG = 16
 
+RSA_OAEP_MGF1P: Final = "http://www.w3.org/2001/04/xmlenc#rsa-oaep-mgf1p"
+"""The profile's key transport; its mask function is always with SHA-1."""
+
+RSA_OAEP: Final = "http://www.w3.org/2009/xmlenc11#rsa-oaep"
+"""The one of XML Encryption 1.1, which names its mask function; accepted."""
+
+SHA1: Final = "http://www.w3.org/2000/09/xmldsig#sha1"
+MGF1_SHA1: Final = "http://www.w3.org/2009/xmlenc11#mgf1sha1"
+MGF1_SHA256: Final = "http://www.w3.org/2009/xmlenc11#mgf1sha256"
+_MGF = name(Namespace.XENC11, "MGF")
+
+_BY_DIGEST_AND_MASK = {
+    (SHA1, MGF1_SHA1): Oaep.SHA1,
+    (SHA256, MGF1_SHA1): Oaep.SHA256_MGF1_SHA1,
+    (SHA256, MGF1_SHA256): Oaep.SHA256,
+}
+
+ELEMENT: Final = "http://www.w3.org/2001/04/xmlenc#Element"
+"""Says that the plaintext is an XML element (envelope-profile-xhe 3.4.4.1 a)."""
+
+_IV_SIZE = 16
+
+
+def xenc(local: str) -> str:
+    """The expanded name of an element of XML Encryption."""
+    return name(Namespace.XENC, local)
+
+
+_CIPHER_VALUE = f"{xenc('CipherData')}/{xenc('CipherValue')}"
+
 
 @dataclass(frozen=True, slots=True)
 class ContentCipher:
@@ -73,121 +99,52 @@ ACCEPTED = {
 """Ciphers that are decrypted: the profile's, and the authenticated ones that it anticipates (3.4.1)."""
 
 
-def failed() -> WireError:
-    """The one error of decryption, the same whatever went wrong (envelope-profile-xhe 3.4.1)."""
-    return WireError(WireFault.DECRYPTION, "cannot be decrypted")
-
-
-def encrypt_cbc(plain: bytes | memoryview, key: bytes, iv: bytes) -> Iterator[bytes]:
-    """IV and AES-CBC ciphertext in pieces; every padding byte holds the padding's length."""
-    whole = len(plain) - len(plain) % _BLOCK
-    padding = _BLOCK - len(plain) % _BLOCK
-    encryptor = Cipher(AES(key), CBC(iv)).encryptor()
-    yield iv
-    for start in range(0, whole, _PIECE):
-        yield encryptor.update(memoryview(plain)[start : min(start + _PIECE, whole)])
-    yield encryptor.update(bytes(plain[whole:]) + bytes([padding]) * padding)
-    yield encryptor.finalize()
-
-
 @dataclass(frozen=True, slots=True)
-class Decrypted:
-    """The result of decryption, and whether the sender can have produced it."""
+class Encrypted:
+    """``EncryptedData`` in canonical form, to be written somewhere: a large ciphertext is never whole."""
 
-    data: bytes = field(repr=False)
-    sound: bool
-    """False when key, padding or tag do not fit: then ``data`` means nothing."""
+    before: bytes
+    ciphertext: Iterator[bytes]
+    """Base64, made while it is taken, once."""
+    after: bytes
 
 
-def decrypt(cipher: ContentCipher, key: bytes, pieces: Iterable[bytes]) -> Decrypted:
-    """The plaintext; :func:`failed` for a ciphertext that has no possible length.
+def encrypt_element(plain: bytes | memoryview, recipient: x509.Certificate, *, rng: Random) -> Encrypted:
+    """Encrypt an XML element for the holder of the certificate.
 
-    A padding or tag that does not fit is no error: who judges the plaintext goes through
-    the same steps with it. In pieces, so that a large ciphertext need not be held beside
-    its plaintext.
+    AES-256-CBC under a new session key, that key under RSA-OAEP (SHA-1), the
+    certificate in ``KeyInfo``. :class:`WireError` (``ALGORITHM``) for a key that
+    is not RSA.
+
+    Clauses: envelope-profile-xhe 3.4 sentence 1, 3.4.4.1 a, 3.4.4.2 a, 3.4.4.3 a, 3.4.4.4 a.
     """
-    return _decrypt_gcm(key, pieces) if cipher.authenticated else _decrypt_cbc(key, pieces)
+    public_key = recipient.public_key()
+    if not isinstance(public_key, RSAPublicKey):
+        raise WireError(WireFault.ALGORITHM, "the recipient's key is not RSA", "certificate")
+    session_key = rng(AES256_CBC.key_size)
+    wrapped = public_key.encrypt(session_key, Oaep.SHA1.padding)
+    ciphertext = base64text.encode_pieces(_encrypt_cbc(plain, session_key, rng(_IV_SIZE)))
+    before, after = _around_ciphertext(base64text.encode(wrapped).decode("ascii"), to_base64(recipient))
+    return Encrypted(before.encode(), ciphertext, after.encode())
 
 
-def _decrypt_cbc(key: bytes, pieces: Iterable[bytes]) -> Decrypted:
-    """Only the last byte of the padding has a meaning; senders fill the rest as they like (5.2)."""
-    iv, blocks = _after_head(iter(pieces), _BLOCK)
-    decryptor = Cipher(AES(key), CBC(iv)).decryptor()
-    plain, last = io.BytesIO(), b""
-    for block in map(decryptor.update, blocks):
-        plain.write(block)
-        last = block[-1:] or last
-    try:
-        decryptor.finalize()
-    except ValueError:
-        raise failed() from None
-    if not last:
-        raise failed()
-    sound = 1 <= last[0] <= _BLOCK
-    plain.truncate(plain.tell() - (last[0] if sound else 1))
-    return Decrypted(plain.getvalue(), sound)
-
-
-def _decrypt_gcm(key: bytes, pieces: Iterable[bytes]) -> Decrypted:
-    """Hand on nothing of a plaintext whose tag does not fit."""
-    data = b"".join(pieces)
-    if len(data) < _GCM_NONCE + _GCM_TAG:
-        raise failed()
-    decryptor = Cipher(AES(key), GCM(data[:_GCM_NONCE], data[-_GCM_TAG:])).decryptor()
-    plain = decryptor.update(memoryview(data)[_GCM_NONCE:-_GCM_TAG])
-    try:
-        return Decrypted(plain + decryptor.finalize(), True)
-    except InvalidTag:
-        return Decrypted(b"", False)
-
-
-def _after_head(pieces: Iterator[bytes], size: int) -> tuple[bytes, Iterator[bytes]]:
-    head = b""
-    for piece in pieces:
-        head += piece
-        if len(head) >= size:
-            return head[:size], chain((head[size:],), pieces)
-    raise failed()
-
-
-RSA_OAEP_MGF1P: Final = "http://www.w3.org/2001/04/xmlenc#rsa-oaep-mgf1p"
-"""The profile's key transport; its mask function is always with SHA-1."""
-
-RSA_OAEP: Final = "http://www.w3.org/2009/xmlenc11#rsa-oaep"
-"""The one of XML Encryption 1.1, which names its mask function; accepted."""
-
-SHA1: Final = "http://www.w3.org/2000/09/xmldsig#sha1"
-MGF1_SHA1: Final = "http://www.w3.org/2009/xmlenc11#mgf1sha1"
-MGF1_SHA256: Final = "http://www.w3.org/2009/xmlenc11#mgf1sha256"
-
-_MGF = name(Namespace.XENC11, "MGF")
-_BY_DIGEST_AND_MASK = {
-    (SHA1, MGF1_SHA1): Oaep.SHA1,
-    (SHA256, MGF1_SHA1): Oaep.SHA256_MGF1_SHA1,
-    (SHA256, MGF1_SHA256): Oaep.SHA256,
-}
-
-
-def read_oaep(method: Element) -> Oaep | None:
-    """The form that an ``EncryptionMethod`` names; ``None`` when it is not accepted.
-
-    Digest and mask are with SHA-1 where nothing is said. A label
-    (``OAEPparams``) is not accepted: the keys of this project know none.
-    """
-    named = {str(part.tag): part.get("Algorithm", "") for part in children(method)}
-    digest = named.pop(ds("DigestMethod"), SHA1)
-    mask = named.pop(_MGF, MGF1_SHA1) if method.get("Algorithm") == RSA_OAEP else MGF1_SHA1
-    if named or method.get("Algorithm") not in (RSA_OAEP, RSA_OAEP_MGF1P):
-        return None
-    return _BY_DIGEST_AND_MASK.get((digest, mask))
-
-
-def xenc(local: str) -> str:
-    """The expanded name of an element of XML Encryption."""
-    return name(Namespace.XENC, local)
-
-
-_CIPHER_VALUE = f"{xenc('CipherData')}/{xenc('CipherValue')}"
+def _around_ciphertext(wrapped: str, certificate: str) -> tuple[str, str]:
+    """The structure of envelope-profile-xhe 3.4.2; no ``DigestMethod`` means SHA-1, as in DIGG's example."""
+    before = (
+        f'<xenc:EncryptedData {XMLNS_DS} {XMLNS_XENC} Type="{ELEMENT}">'
+        f'<xenc:EncryptionMethod Algorithm="{AES256_CBC.algorithm}"></xenc:EncryptionMethod>'
+        "<ds:KeyInfo>"
+        "<xenc:EncryptedKey>"
+        f'<xenc:EncryptionMethod Algorithm="{RSA_OAEP_MGF1P}"></xenc:EncryptionMethod>'
+        "<ds:KeyInfo><ds:X509Data>"
+        f"<ds:X509Certificate>{certificate}</ds:X509Certificate>"
+        "</ds:X509Data></ds:KeyInfo>"
+        f"<xenc:CipherData><xenc:CipherValue>{wrapped}</xenc:CipherValue></xenc:CipherData>"
+        "</xenc:EncryptedKey>"
+        "</ds:KeyInfo>"
+        "<xenc:CipherData><xenc:CipherValue>"
+    )
+    return before, "</xenc:CipherValue></xenc:CipherData></xenc:EncryptedData>"
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,7 +228,7 @@ def _session_key(
     none of theirs: a certificate may have been renewed meanwhile. Each of them is tried
     whether or not one before it unwrapped, so that failure takes as long as success.
     """
-    oaep = read_oaep(_only(encrypted_key, xenc("EncryptionMethod")))
+    oaep = _read_oaep(_only(encrypted_key, xenc("EncryptionMethod")))
     if oaep is None:
         raise failed()
     wrapped = base64text.decode(text(cipher_value(encrypted_key)))
@@ -321,55 +278,92 @@ def _only(element: Element, path: str) -> Element:
     return found[0]
 
 
-ELEMENT: Final = "http://www.w3.org/2001/04/xmlenc#Element"
-"""Says that the plaintext is an XML element (envelope-profile-xhe 3.4.4.1 a)."""
+def failed() -> WireError:
+    """The one error of decryption, the same whatever went wrong (envelope-profile-xhe 3.4.1)."""
+    return WireError(WireFault.DECRYPTION, "cannot be decrypted")
 
-_IV_SIZE = 16
+
+def _encrypt_cbc(plain: bytes | memoryview, key: bytes, iv: bytes) -> Iterator[bytes]:
+    """IV and AES-CBC ciphertext in pieces; every padding byte holds the padding's length."""
+    whole = len(plain) - len(plain) % _BLOCK
+    padding = _BLOCK - len(plain) % _BLOCK
+    encryptor = Cipher(AES(key), CBC(iv)).encryptor()
+    yield iv
+    for start in range(0, whole, _PIECE):
+        yield encryptor.update(memoryview(plain)[start : min(start + _PIECE, whole)])
+    yield encryptor.update(bytes(plain[whole:]) + bytes([padding]) * padding)
+    yield encryptor.finalize()
 
 
 @dataclass(frozen=True, slots=True)
-class Encrypted:
-    """``EncryptedData`` in canonical form, to be written somewhere: a large ciphertext is never whole."""
+class Decrypted:
+    """The result of decryption, and whether the sender can have produced it."""
 
-    before: bytes
-    ciphertext: Iterator[bytes]
-    """Base64, made while it is taken, once."""
-    after: bytes
+    data: bytes = field(repr=False)
+    sound: bool
+    """False when key, padding or tag do not fit: then ``data`` means nothing."""
 
 
-def encrypt_element(plain: bytes | memoryview, recipient: x509.Certificate, *, rng: Random) -> Encrypted:
-    """Encrypt an XML element for the holder of the certificate.
+def decrypt(cipher: ContentCipher, key: bytes, pieces: Iterable[bytes]) -> Decrypted:
+    """The plaintext; :func:`failed` for a ciphertext that has no possible length.
 
-    AES-256-CBC under a new session key, that key under RSA-OAEP (SHA-1), the
-    certificate in ``KeyInfo``. :class:`WireError` (``ALGORITHM``) for a key that
-    is not RSA.
-
-    Clauses: envelope-profile-xhe 3.4 sentence 1, 3.4.4.1 a, 3.4.4.2 a, 3.4.4.3 a, 3.4.4.4 a.
+    A padding or tag that does not fit is no error: who judges the plaintext goes through
+    the same steps with it. In pieces, so that a large ciphertext need not be held beside
+    its plaintext.
     """
-    public_key = recipient.public_key()
-    if not isinstance(public_key, RSAPublicKey):
-        raise WireError(WireFault.ALGORITHM, "the recipient's key is not RSA", "certificate")
-    session_key = rng(AES256_CBC.key_size)
-    wrapped = public_key.encrypt(session_key, Oaep.SHA1.padding)
-    ciphertext = base64text.encode_pieces(encrypt_cbc(plain, session_key, rng(_IV_SIZE)))
-    before, after = _around_ciphertext(base64text.encode(wrapped).decode("ascii"), to_base64(recipient))
-    return Encrypted(before.encode(), ciphertext, after.encode())
+    return _decrypt_gcm(key, pieces) if cipher.authenticated else _decrypt_cbc(key, pieces)
 
 
-def _around_ciphertext(wrapped: str, certificate: str) -> tuple[str, str]:
-    """The structure of envelope-profile-xhe 3.4.2; no ``DigestMethod`` means SHA-1, as in DIGG's example."""
-    before = (
-        f'<xenc:EncryptedData {XMLNS_DS} {XMLNS_XENC} Type="{ELEMENT}">'
-        f'<xenc:EncryptionMethod Algorithm="{AES256_CBC.algorithm}"></xenc:EncryptionMethod>'
-        "<ds:KeyInfo>"
-        "<xenc:EncryptedKey>"
-        f'<xenc:EncryptionMethod Algorithm="{RSA_OAEP_MGF1P}"></xenc:EncryptionMethod>'
-        "<ds:KeyInfo><ds:X509Data>"
-        f"<ds:X509Certificate>{certificate}</ds:X509Certificate>"
-        "</ds:X509Data></ds:KeyInfo>"
-        f"<xenc:CipherData><xenc:CipherValue>{wrapped}</xenc:CipherValue></xenc:CipherData>"
-        "</xenc:EncryptedKey>"
-        "</ds:KeyInfo>"
-        "<xenc:CipherData><xenc:CipherValue>"
-    )
-    return before, "</xenc:CipherValue></xenc:CipherData></xenc:EncryptedData>"
+def _decrypt_cbc(key: bytes, pieces: Iterable[bytes]) -> Decrypted:
+    """Only the last byte of the padding has a meaning; senders fill the rest as they like (5.2)."""
+    iv, blocks = _after_head(iter(pieces), _BLOCK)
+    decryptor = Cipher(AES(key), CBC(iv)).decryptor()
+    plain, last = io.BytesIO(), b""
+    for block in map(decryptor.update, blocks):
+        plain.write(block)
+        last = block[-1:] or last
+    try:
+        decryptor.finalize()
+    except ValueError:
+        raise failed() from None
+    if not last:
+        raise failed()
+    sound = 1 <= last[0] <= _BLOCK
+    plain.truncate(plain.tell() - (last[0] if sound else 1))
+    return Decrypted(plain.getvalue(), sound)
+
+
+def _decrypt_gcm(key: bytes, pieces: Iterable[bytes]) -> Decrypted:
+    """Hand on nothing of a plaintext whose tag does not fit."""
+    data = b"".join(pieces)
+    if len(data) < _GCM_NONCE + _GCM_TAG:
+        raise failed()
+    decryptor = Cipher(AES(key), GCM(data[:_GCM_NONCE], data[-_GCM_TAG:])).decryptor()
+    plain = decryptor.update(memoryview(data)[_GCM_NONCE:-_GCM_TAG])
+    try:
+        return Decrypted(plain + decryptor.finalize(), True)
+    except InvalidTag:
+        return Decrypted(b"", False)
+
+
+def _after_head(pieces: Iterator[bytes], size: int) -> tuple[bytes, Iterator[bytes]]:
+    head = b""
+    for piece in pieces:
+        head += piece
+        if len(head) >= size:
+            return head[:size], chain((head[size:],), pieces)
+    raise failed()
+
+
+def _read_oaep(method: Element) -> Oaep | None:
+    """The form that an ``EncryptionMethod`` names; ``None`` when it is not accepted.
+
+    Digest and mask are with SHA-1 where nothing is said. A label
+    (``OAEPparams``) is not accepted: the keys of this project know none.
+    """
+    named = {str(part.tag): part.get("Algorithm", "") for part in children(method)}
+    digest = named.pop(ds("DigestMethod"), SHA1)
+    mask = named.pop(_MGF, MGF1_SHA1) if method.get("Algorithm") == RSA_OAEP else MGF1_SHA1
+    if named or method.get("Algorithm") not in (RSA_OAEP, RSA_OAEP_MGF1P):
+        return None
+    return _BY_DIGEST_AND_MASK.get((digest, mask))

@@ -1,22 +1,18 @@
-"""Reads an envelope's header from a stream, with bounded memory, and checks the envelope on the way.
+"""The structure of an envelope: the syntax mapping as a table, and the checker that follows it.
 
-For access points: they hand on envelopes of 100 MB and more that they cannot
-decrypt, and must know sender, recipient, document and process, and that the
-envelope follows the profile (component-accesspoint 3.1.4 a, 3.1.6, 3.2.2 a).
-
-The elements of an envelope: the syntax mapping of envelope-profile-xhe 2.2 as a table.
-
-Only the elements and attributes that the mapping names (R1-XHE), in the order
-and number that it says (R14-XHE). What the XHE schema would allow beside them
+The table has only the elements and attributes that envelope-profile-xhe 2.2 names (R1-XHE), in
+the order and number that it says (R14-XHE). What the XHE schema would allow in addition
 is listed in ``docs/differences.py``.
 
+:class:`Checker` is called with elements and text as they come, so that one checker serves a
+message service, which has a tree, and an access point, which sees pieces of a stream:
+they cannot disagree. It holds the header's values and nothing of the payload.
+
+:class:`HeaderScanner` is for access points. They hand on envelopes of 100 MB and more that
+they cannot decrypt, and must know sender, recipient, document and process, and that the
+envelope follows the profile, with bounded memory (component-accesspoint 3.1.4 a, 3.1.6, 3.2.2 a).
+
 Clauses: accesspoint-test-cases 6.2.1 TF-06.
-
-Follows an envelope element by element, and says what in it breaks the profile.
-
-Told of elements and text as they come, so that one checker serves both who has
-a tree (a message service) and who sees pieces of a stream (an access point):
-they cannot disagree. Holds the header's values and nothing of the payload.
 """
 
 from __future__ import annotations
@@ -45,8 +41,13 @@ from samdrift.wire.xml.schema import (
 from samdrift.wire.xml.stream import XmlStream
 
 SCHEME_ID: Final = "schemeID"
-
 XHE_NAMESPACES = (Namespace.XHE, Namespace.XHA, Namespace.XHB, Namespace.XHE_EXT)
+_ENCRYPTED_DATA = name(Namespace.XENC, "EncryptedData")
+
+_HINTS = frozenset(
+    f"{{http://www.w3.org/2001/XMLSchema-instance}}{local}"
+    for local in ("schemaLocation", "noNamespaceSchemaLocation")
+)
 
 
 def xha(local: str) -> str:
@@ -60,6 +61,7 @@ def xhb(local: str) -> str:
 
 
 _PARTY_ID = Simple(None, attributes=frozenset({SCHEME_ID}))
+
 _PARTY = Sequence(
     "PartyType",
     (
@@ -69,6 +71,7 @@ _PARTY = Sequence(
         ),
     ),
 )
+
 _CRITERION = Sequence(
     "BusinessScopeCriterionType",
     (
@@ -76,6 +79,7 @@ _CRITERION = Sequence(
         Particle(xhb("BusinessScopeCriterionValue"), TEXT),
     ),
 )
+
 _HEADER = Sequence(
     "HeaderType",
     (
@@ -162,13 +166,6 @@ CRITERION: Final = _find(xha("Header"), xha("BusinessScope"), xha("BusinessScope
 PAYLOAD: Final = _find(xha("Payloads"), xha("Payload"))
 CONTENT: Final = _find(xha("Payloads"), xha("Payload"), xha("PayloadContent"))
 SIGNATURE: Final = _find(name(Namespace.DSIG, "Signature"))
-
-
-_ENCRYPTED_DATA = name(Namespace.XENC, "EncryptedData")
-_HINTS = frozenset(
-    f"{{http://www.w3.org/2001/XMLSchema-instance}}{local}"
-    for local in ("schemaLocation", "noNamespaceSchemaLocation")
-)
 
 
 @dataclass(slots=True)

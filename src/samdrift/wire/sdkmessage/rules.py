@@ -1,10 +1,8 @@
-"""The verdict on an SDK message, with the codes that its receipt shall carry.
+"""The rules of the content specification beyond its schema, and the verdict on an SDK message.
 
-The rules of the content specification beyond its schema (content-specification 4.3, 5.1).
-
-Those that the published Schematron has too come first and bear its names. The
-rest stand only in the text, or go further there; each has its entry in
-``docs/differences.py``.
+The verdict names the codes that the message's receipt shall carry (content-specification 4.3, 5.1).
+Rules that the published Schematron has too come first and bear its names. The others are only in
+the text, or go further there; each has its entry in ``docs/differences.py``.
 
 Clauses: content-specification 4.3.2 sentence 3, answers 3-7, 4.3.2.1 answer 2, 4.3.2.2 answer 3, 4.3.2.3
 answer 3.
@@ -244,7 +242,6 @@ FOR_SENDERS = (
 
 RULES = RuleBook((*PUBLISHED, *FROM_THE_TEXT))
 OUTGOING_RULES = RuleBook(FOR_SENDERS)
-
 
 MAX_BYTES = 30 << 20
 """Bytes of a whole message: the text says 30 MB (content-specification 4.3.3.3 content, 5.3)."""

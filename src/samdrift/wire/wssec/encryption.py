@@ -1,11 +1,9 @@
-"""How an attachment is encrypted, in the header: one wrapped key, one attachment.
+"""How an attachment is encrypted: its description in the header, and its content in a stream.
 
-AES-128-GCM for the content, RSA-OAEP with SHA-256 and MGF1-SHA256 for the key, and nothing
-else (eDelivery AS4 common profile, transport-profile-as4 2.10 sentence 1; WSS SwA profile 1.1, 5.4).
-
-The content of an encrypted attachment: AES-GCM in a stream, initialization vector first, tag last.
-
-XML Encryption 1.1, 5.2.4: 12 bytes of vector, the ciphertext, 16 bytes of tag.
+AES-128-GCM for the content, RSA-OAEP with SHA-256 and MGF1-SHA256 for the one wrapped key, and
+nothing else (eDelivery AS4 common profile, transport-profile-as4 2.10 sentence 1; WSS SwA profile
+1.1, 5.4). The content is 12 bytes of initialization vector, the ciphertext, and 16 bytes of tag
+(XML Encryption 1.1, 5.2.4).
 """
 
 from __future__ import annotations
@@ -38,6 +36,9 @@ from samdrift.wire.xml import Element, Namespace, base64text, children, name, te
 
 _MGF = name(Namespace.XENC11, "MGF")
 _TOKEN_TYPE = name(Namespace.WSSE11, "TokenType")
+KEY_SIZE: Final = 16
+VECTOR_SIZE: Final = 12
+TAG_SIZE: Final = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,11 +115,6 @@ def _refused(where: str) -> WireError:
 
 def _malformed(where: str) -> WireError:
     return WireError(WireFault.STRUCTURE, "encryption is declared in a way that is not accepted", where)
-
-
-KEY_SIZE: Final = 16
-VECTOR_SIZE: Final = 12
-TAG_SIZE: Final = 16
 
 
 class Encryptor:

@@ -1,14 +1,13 @@
-"""The signature of a SOAP message verified: over header parts where they stand, and over an attachment.
-
-Order of work: the signature value first, by a certificate that the message or
-the caller gives; then the digests of what is in the envelope. The attachment's digest
-is left to whoever streams it (WSS SwA profile 1.1, 5.3).
-
-A SOAP envelope as AS4 allows it: one header that is verified is the one that is used.
+"""A SOAP message read in the one shape that AS4 allows, and its signature verified.
 
 Signature wrapping moves a signed element aside and puts another in its place. So there is
 exactly one Messaging, one Body and at most one Security in the whole document, at the
-places where they belong, and no identifier stands twice (ebms3-core 7.2, 7.6).
+places where they belong, and no identifier stands twice (ebms3-core 7.2, 7.6): the header that
+is verified is the header that is used.
+
+:func:`verify` checks the signature value first, by a certificate that the message or the caller
+gives; then the digests of what is in the envelope. The attachment's digest is left to the
+code that streams it (WSS SwA profile 1.1, 5.3).
 """
 
 from __future__ import annotations
@@ -54,6 +53,7 @@ _SINGULAR = (soap("Header"), soap("Body"), wsse("Security"), _MESSAGING)
 _IDS = frozenset({WSU_ID, "Id", "ID", "id", "{http://www.w3.org/XML/1998/namespace}id"})
 _MAX_MARKUP = 4000
 _MAX_DEPTH = 32
+_SECURITY_PARTS = (wsu("Timestamp"), ds("Signature"), xenc("EncryptedKey"), xenc("EncryptedData"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,9 +154,6 @@ def _read_security(security: Element) -> SecurityHeader:
         encrypted_key=once.get(xenc("EncryptedKey")),
         encrypted_data=once.get(xenc("EncryptedData")),
     )
-
-
-_SECURITY_PARTS = (wsu("Timestamp"), ds("Signature"), xenc("EncryptedKey"), xenc("EncryptedData"))
 
 
 def _malformed(message: str, where: str) -> WireError:

@@ -1,4 +1,4 @@
-"""Validation of XML as data: tables of elements and tables of rules, and what walks them.
+"""Validation of XML as data: tables of elements and tables of rules, and the code that walks them.
 
 The formats that the published schemas and Schematron files describe are checked
 here against tables in our own words, without an XSD or XSLT processor: a
@@ -6,18 +6,11 @@ message is checked four times on its way, and 30 MB of attachments must not be
 copied by it. That the tables say what the published files say is held by the
 differential tests; where they do not, ``docs/differences.py`` says so.
 
-Lexical forms of simple values: XML Schema part 2, and base64 as RFC 4648 has it.
-
-The words that tables of elements are written in: sequences of named elements, and simple values.
-
-Only what the published schemas of the SDK message and the message receipt use:
-sequences whose elements have distinct names, with cardinalities, possibly
-followed by elements of other namespaces (``xs:any namespace="##other"``,
-processed laxly), and simple types.
-
-Checks a tree against a table of elements: what a schema processor would refuse, in our words.
-
-Rules over single elements, as tables: what Schematron says of the formats, in our words.
+Tables of elements have only what the published schemas of the SDK message and the message
+receipt use: simple types, in the lexical forms of XML Schema part 2 and RFC 4648, and
+sequences whose elements have distinct names, with cardinalities, possibly followed by
+elements of other namespaces (``xs:any namespace="##other"``, processed laxly). Tables of rules
+say of single elements what Schematron says.
 """
 
 from __future__ import annotations
@@ -42,9 +35,16 @@ _CLOCK = r"(?:(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](?:\.[0-9]+)?|24:00:00(?
 _DATE = re.compile(_DAY + _ZONE)
 _TIME = re.compile(_CLOCK + _ZONE)
 _DATE_TIME = re.compile(f"{_DAY}T{_CLOCK}{_ZONE}")
-
 _BASE64_ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 _BASE64_STEP = 1 << 16
+XSD = "http://www.w3.org/2001/XMLSchema"
+
+MAX_FINDINGS = 100
+"""Limit of findings in one document; a hostile one must not become a huge receipt."""
+
+_XSI = "{http://www.w3.org/2001/XMLSchema-instance}"
+_XSI_TYPE = f"{_XSI}type"
+_XSI_HINTS = (f"{_XSI}schemaLocation", f"{_XSI}noNamespaceSchemaLocation")
 
 
 def is_blank(value: str) -> bool:
@@ -94,9 +94,6 @@ def is_base64(value: str) -> bool:
         value[start : min(start + _BASE64_STEP, body)].encode("ascii").translate(None, _BASE64_ALPHABET)
         for start in range(0, body, _BASE64_STEP)
     )
-
-
-XSD = "http://www.w3.org/2001/XMLSchema"
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,14 +182,6 @@ def limited(length: int) -> Simple:
 TEXT = Simple(xml.name(XSD, "string"))
 BOOLEAN = Simple(xml.name(XSD, "boolean"), is_boolean, "is not true or false")
 DATE_TIME = Simple(xml.name(XSD, "dateTime"), is_date_time, "is not a date and time")
-
-
-MAX_FINDINGS = 100
-"""Limit of findings in one document; a hostile one must not become a huge receipt."""
-
-_XSI = "{http://www.w3.org/2001/XMLSchema-instance}"
-_XSI_TYPE = f"{_XSI}type"
-_XSI_HINTS = (f"{_XSI}schemaLocation", f"{_XSI}noNamespaceSchemaLocation")
 
 
 def violations(root: Element, schema: Schema) -> list[Finding]:

@@ -1,13 +1,10 @@
-"""``ds:Signature``: read it, check its value with a certificate, and make one.
+"""``ds:Signature``: read it, check its value with a certificate, and make one (XML Signature 4.4).
 
-The pieces that enveloped signatures and WS-Security share. What a reference
-points to is the caller's business: it resolves references itself, or gives
-:func:`unmatched` a function that does.
+The pieces that enveloped signatures and WS-Security share. The caller resolves the
+references itself, or gives :func:`unmatched` a function that does.
 
-``ds:SignedInfo``: what a signature says about itself, read strictly and built plainly (XML Signature 4.4).
-
-Reading refuses every element, algorithm and transform that the caller's
-allow-list does not name, so that nothing is computed on a stranger's terms.
+Reading ``ds:SignedInfo`` refuses every element, algorithm and transform that the
+caller's allow-list does not name, so that nothing is computed on a stranger's terms.
 """
 
 from __future__ import annotations
@@ -31,6 +28,7 @@ from samdrift.wire.errors import WireError, WireFault
 from samdrift.wire.xml import Element, Namespace, base64text, children, name, text
 
 _INCLUSIVE_NAMESPACES = name(Namespace.EXC_C14N, "InclusiveNamespaces")
+
 _DEFAULT_NAMESPACE = "#default"
 """In a ``PrefixList``. lxml leaves it out without a word, so it is refused rather than digested wrongly."""
 
