@@ -24,6 +24,7 @@ FILL = {
         FROM generate_series(%s::int, %s::int) n
     """,
 }
+QUEUE = {Role.ACCESS_POINT: "transfers", Role.MESSAGE_SERVICE: "work"}
 QUESTIONS = {
     Role.ACCESS_POINT: (
         "SELECT * FROM claim_transfers('{now}', '{now}'::timestamptz + interval '5 min', 4)",
@@ -54,6 +55,8 @@ async def test_claims_touch_as_few_pages_with_100_000_waiting(installation: Inst
     login = await vault_login(installation, organisation, role)
     administrator = await superuser(installation)
     fill = FILL[role].format(schema=login.schema)
+    # What keeps the vault's moment would look for each row, and autovacuum would have its time meanwhile.
+    administrator.rows(f"ALTER TABLE {login.schema}.{QUEUE[role]} DISABLE TRIGGER keep_moment")
     with login.connect() as connection:
         for question in QUESTIONS[role] * 8:
             pages(connection, question.format(now=NOW.isoformat()))
