@@ -49,14 +49,21 @@ from samdrift.wire.gzip import Gzip
 from samdrift.wire.identifiers import ParticipantIdentifier, is_uuid
 
 _LONGEST_WAIT = 60.0
+"""Seconds that a poll without news may wait."""
+
 _LARGEST_POLL = 64 * 1024
+"""Bytes of a poll's request."""
+
+_MAX_ITEMS = 50
+"""Events, and envelopes, that one poll returns at most."""
+
 _HANDED_OVER_AT_ONCE = 64
 _HANDED_OVER_AT_ONCE_BY_ONE = 16
-_POLLED_AT_ONCE = 512
+"""Limits of envelopes that are submitted at the same time, of all and of one organisation."""
 
+_POLLED_AT_ONCE = 512
 _POLLED_AT_ONCE_BY_ONE = 16
-"""A message service polls once at a time, in each of its processes."""
-_MAX_ITEMS = 50
+"""Limits of polls at the same time, likewise; a message service has one, in each of its processes."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,7 +41,9 @@ from samdrift.vault.registry import RegistrationState
 from samdrift.wire.crypto.keys import SigningKey
 from samdrift.wire.identifiers import ParticipantIdentifier
 
-_AT_ONCE = 1000
+_PAGE = 1000
+"""Entries of the operator's log that are read at a time."""
+
 FORM = "samdrift certificate of destruction 1"
 _ROLES = {"ap": "accesspunkt", "mt": "meddelandetjänst", "mk": "meddelandeklient", "gov": "styrning"}
 
@@ -296,7 +298,7 @@ async def made_backups(gate: Gate, organisation: ParticipantIdentifier) -> list[
     """
     found: list[dict[str, Any]] = []
     after = 0
-    while entries := await gate.read_operator_log(after, _AT_ONCE):
+    while entries := await gate.read_operator_log(after, _PAGE):
         after = entries[-1].sequence
         found += [
             {

@@ -47,9 +47,10 @@ from samdrift.wire.identifiers import (
     SDK_MESSAGE_EXTENDED,
 )
 
-CLIENT = "demo"
-"""The name of each of them at its authorisation server."""
-FOLDER = "clients"
+_CLIENT = "demo"
+"""The name of each message client at its authorisation server."""
+_CLIENTS = "clients"
+"""The folder of the message clients' files, below the operator's."""
 HOST = "127.0.0.1"
 BOTH_MODELS = (SDK_MESSAGE_EXTENDED, RECEIPT_EXTENDED, SDK_MESSAGE_BASE, RECEIPT_BASE)
 SYSTEM = "message-service"
@@ -229,7 +230,7 @@ def _served(folder: Path, organisation: DemoOrganisation, certificates: _Certifi
         _hosts(organisation),
         [organisation.mailbox.identifier],
         {SYSTEM: fingerprint},
-        CLIENT,
+        _CLIENT,
         _registered_key(folder, organisation),
     )
 
@@ -349,7 +350,7 @@ def _listener(table: str, address: str) -> Sequence[str]:
 
 def _registered_key(folder: Path, organisation: DemoOrganisation) -> str:
     """The file with the client's public key, below the operator's ``folder``; made when it is not there."""
-    private = folder / FOLDER / f"{_name(organisation)}.pem"
+    private = folder / _CLIENTS / f"{_name(organisation)}.pem"
     private.parent.mkdir(mode=0o700, exist_ok=True)
     if private.exists():
         key = ClientKey.read(private.read_bytes())
@@ -358,7 +359,7 @@ def _registered_key(folder: Path, organisation: DemoOrganisation) -> str:
         key.write(private)
     public = private.with_suffix(".json")
     public.write_text(json.dumps(key.public), "utf-8")
-    return f"{FOLDER}/{public.name}"
+    return f"{_CLIENTS}/{public.name}"
 
 
 def write_client(folder: Path, organisation: DemoOrganisation, issuers: OwnIssuers) -> Path:
@@ -366,14 +367,14 @@ def write_client(folder: Path, organisation: DemoOrganisation, issuers: OwnIssue
     lines = {
         "interface": f"{issuers.address}/v1",
         "token_endpoint": issuers.token_endpoint(organisation.identifier),
-        "client": CLIENT,
+        "client": _CLIENT,
         "key": f"{_name(organisation)}.pem",
         "organisation": organisation.identifier.value,
         "address": organisation.mailbox.identifier,
         "label": organisation.mailbox.name,
         "issuers": "../trust/tls/tlsca.pem",
     }
-    file = folder / FOLDER / f"{_name(organisation)}.toml"
+    file = folder / _CLIENTS / f"{_name(organisation)}.toml"
     text = (f"{key} = {json.dumps(value, ensure_ascii=False)}\n" for key, value in lines.items())
     file.write_text("".join(text), "utf-8")
     return file

@@ -54,7 +54,7 @@ KINDS: Mapping[PrincipalKind, str] = {
 
 GATE, SEARCH, LOG = "gate", "search", "log"
 Question = Callable[[Any, Planted], Awaitable[object]]
-_MOST = 1000
+_MAX_ROWS = 1000
 _OWN = "another organisation's own processes"
 
 
@@ -328,19 +328,19 @@ async def _content(body: Awaitable[BodyReader]) -> bytes:
 
 _OF_RECORDS: tuple[Mapping[str, Question], Mapping[str, Question]] = (
     {
-        "log": lambda vault, planted: vault.log(limit=_MOST),
-        "records": lambda vault, planted: vault.records(_MOST),
+        "log": lambda vault, planted: vault.log(limit=_MAX_ROWS),
+        "records": lambda vault, planted: vault.records(_MAX_ROWS),
     },
     {"find_log": lambda vault, planted: vault.find_log(planted.message_id)},
 )
 QUESTIONS: Mapping[Role, tuple[Mapping[str, Question], Mapping[str, Question]]] = {
     Role.ACCESS_POINT: (
         {
-            "log": lambda vault, planted: vault.log(limit=_MOST),
-            "waiting": lambda vault, planted: vault.waiting(_MOST),
-            "events": lambda vault, planted: vault.events(0, _MOST),
-            "inbox": lambda vault, planted: vault.inbox(_MOST),
-            "refused": lambda vault, planted: vault.refused(_MOST),
+            "log": lambda vault, planted: vault.log(limit=_MAX_ROWS),
+            "waiting": lambda vault, planted: vault.waiting(_MAX_ROWS),
+            "events": lambda vault, planted: vault.events(0, _MAX_ROWS),
+            "inbox": lambda vault, planted: vault.inbox(_MAX_ROWS),
+            "refused": lambda vault, planted: vault.refused(_MAX_ROWS),
         },
         {
             "find_log": lambda vault, planted: vault.find_log(planted.envelope_id),
@@ -352,16 +352,16 @@ QUESTIONS: Mapping[Role, tuple[Mapping[str, Question], Mapping[str, Question]]] 
     ),
     Role.MESSAGE_SERVICE: (
         {
-            "log": lambda vault, planted: vault.log(limit=_MOST),
-            "messages": lambda vault, planted: vault.messages(limit=_MOST),
+            "log": lambda vault, planted: vault.log(limit=_MAX_ROWS),
+            "messages": lambda vault, planted: vault.messages(limit=_MAX_ROWS),
             "messages after a place": lambda vault, planted: vault.messages(
                 before=(planted.created_at, planted.message_id, Direction.OUT)
             ),
             "mailboxes": lambda vault, planted: vault.messages(mailboxes=[planted.address]),
             "messages by sender": lambda vault, planted: vault.messages(
-                sender_addresses=[planted.address], limit=_MOST
+                sender_addresses=[planted.address], limit=_MAX_ROWS
             ),
-            "changes": lambda vault, planted: vault.changes(0, _MOST),
+            "changes": lambda vault, planted: vault.changes(0, _MAX_ROWS),
         },
         {
             "find_log": lambda vault, planted: vault.find_log(planted.message_id),
@@ -394,5 +394,5 @@ async def _log_end(gate: Gate, organisation: ParticipantIdentifier, role: Role) 
 async def _denials(gate: Gate, organisation: ParticipantIdentifier, role: Role, after: int) -> int:
     """Return the number of denials that the organisation's log has got since."""
     async with gate.open(CHECKER, organisation, role, Purpose.MAINTAIN) as vault:
-        entries = await vault.log(after, _MOST)
+        entries = await vault.log(after, _MAX_ROWS)
     return sum(entry.event == AuditEvent.VAULT_OPENING_DENIED for entry in entries)

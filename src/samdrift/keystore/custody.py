@@ -45,10 +45,9 @@ from samdrift.contracts.errors import Explained
 from samdrift.keystore.durablefiles import private_folder, remove, write_new
 from samdrift.keystore.wrapping import PERSONS_COST, ScryptCost, Stretching
 
-SHORTEST = 12
-"""Characters of a passphrase."""
-
-MAX_CHARACTERS = 1024
+_MIN_CHARACTERS = 12
+_MAX_CHARACTERS = 1024
+"""Limits of the length of a passphrase."""
 
 _UNPREDICTABLE = 8
 """Characters that neither repeat nor continue what precedes them, without obvious words."""
@@ -392,10 +391,10 @@ def weakness(passphrase: str, *own: str) -> str | None:
 
     ``own`` are names that anybody would try first: the person's, the organisation's.
     """
-    if len(passphrase) < SHORTEST:
-        return f"the passphrase has fewer than {SHORTEST} characters"
-    if len(passphrase) > MAX_CHARACTERS:
-        return f"the passphrase has more than {MAX_CHARACTERS} characters"
+    if len(passphrase) < _MIN_CHARACTERS:
+        return f"the passphrase has fewer than {_MIN_CHARACTERS} characters"
+    if len(passphrase) > _MAX_CHARACTERS:
+        return f"the passphrase has more than {_MAX_CHARACTERS} characters"
     text = passphrase.casefold()
     if _unpredictable(_period(text)) < _UNPREDICTABLE:
         return "the passphrase repeats itself, or follows the alphabet, digits or keyboard: take a sentence"

@@ -41,11 +41,14 @@ from samdrift.keystore.wrapping import KEY_BYTES, Lock, LockedSecret, WrappingEr
 from samdrift.wire.crypto.softwarekeys import SoftwareTokenKey
 
 _RENEW_AFTER = timedelta(days=90)
+"""Age of the newest access token key at which another is made."""
+
 _STAYS = timedelta(days=2)
-_FILE = re.compile(r"token-([0-9]{8})\.key")
+"""Time that an older access token key stays after the newest was made."""
+
 _DATA_KEY = re.compile(r"data-key-([0-9]{4})")
 _PASSWORD = re.compile(r"password-([0-9]{4})")
-_TOKEN_KEY = re.compile(r"token-[0-9]{8}\.key")
+_TOKEN_KEY = re.compile(r"token-([0-9]{8})\.key")
 _DATA_KEYS = "samdrift data key"
 _TOKEN_KEYS = "samdrift token keys"  # noqa: S105
 _PASSWORDS = "samdrift passwords"
@@ -293,7 +296,7 @@ def _renew_token_keys(folder: Path, wrapping: bytes, today: date) -> None:
 
 def _made(folder: Path) -> list[date]:
     """The days on which keys were made, the latest first."""
-    found = (_FILE.fullmatch(name) for name in confined.names(folder))
+    found = (_TOKEN_KEY.fullmatch(name) for name in confined.names(folder))
     return sorted((datetime.strptime(match[1], "%Y%m%d").date() for match in found if match), reverse=True)
 
 

@@ -29,7 +29,10 @@ Due = Callable[[datetime], Awaitable[Iterable[tuple[ParticipantIdentifier, datet
 """Organisations in which something becomes due until then, and when."""
 
 _AFTER_FAILURE = timedelta(seconds=5)
+"""Time until an organisation whose turn failed gets another one."""
+
 _AGAIN_AFTER = 1.0
+"""Seconds until the next look, where the last one could not be made."""
 
 _AT_ONCE = 4
 """Turns: one organisation whose vault is slow to open does not hold up the others."""

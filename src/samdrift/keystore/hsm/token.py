@@ -31,7 +31,11 @@ from samdrift.keystore.durablefiles import NotPrivate, read_private
 from samdrift.keystore.keyfiles import KeyFault, KeyStoreError, TokenUnavailable
 
 _PATIENCE = 10.0
+"""Seconds that a thread waits for a call of another one."""
+
 _RENEWED_AT_MOST = 30.0
+"""Seconds between two times that the library looks for tokens again, which ends all sessions."""
+
 T = TypeVar("T")
 
 _PIN: Final[dict[type[pkcs11.PKCS11Error], str]] = {

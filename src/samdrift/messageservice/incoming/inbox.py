@@ -63,6 +63,7 @@ _PASSING = (DiscoveryError, Temporary)
 """A lookup whose answer is not trusted, or not there, may be mended at the other end; the rest says so."""
 
 _PAUSE = timedelta(seconds=5)
+"""Time until the access point is asked again, where that failed."""
 
 _HASTY = 0.5
 """Part of the time asked for, before which an answer without news is too early."""

@@ -41,6 +41,8 @@ from samdrift.wire.xml import Element, Namespace, base64text, children, name, te
 from samdrift.wire.xml.writer import XMLNS_DS, XMLNS_XENC
 
 _BLOCK = 16
+"""Bytes of a block of AES, and of the initialization vector of AES-CBC."""
+
 _PIECE = 1 << 20
 _GCM_NONCE = 12
 _GCM_TAG = 16
@@ -64,8 +66,6 @@ _BY_DIGEST_AND_MASK = {
 
 ELEMENT: Final = "http://www.w3.org/2001/04/xmlenc#Element"
 """Says that the plaintext is an XML element (envelope-profile-xhe 3.4.4.1 a)."""
-
-_IV_SIZE = 16
 
 
 def xenc(local: str) -> str:
@@ -123,7 +123,7 @@ def encrypt_element(plain: bytes | memoryview, recipient: x509.Certificate, *, r
         raise WireError(WireFault.ALGORITHM, "the recipient's key is not RSA", "certificate")
     session_key = rng(AES256_CBC.key_size)
     wrapped = public_key.encrypt(session_key, Oaep.SHA1.padding)
-    ciphertext = base64text.encode_pieces(_encrypt_cbc(plain, session_key, rng(_IV_SIZE)))
+    ciphertext = base64text.encode_pieces(_encrypt_cbc(plain, session_key, rng(_BLOCK)))
     before, after = _around_ciphertext(base64text.encode(wrapped).decode("ascii"), to_base64(recipient))
     return Encrypted(before.encode(), ciphertext, after.encode())
 
