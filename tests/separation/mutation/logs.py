@@ -30,14 +30,14 @@ LOGS = (
         _SQL,
         "                _retention(event), salt);",
         "                ends[i], salt);",
-        (f"{_SALTED}::test_the_vaults_own_login_chooses_nothing_of_an_entry[ap]",),
+        (f"{_SALTED}::test_the_vaults_own_login_chooses_nothing_of_an_entry",),
     ),
     Mutant(
         "the vault's login begins no tree",
         "vault/database/migrations.py",
         "AND NOT starts_with(proname, '_')",
         "AND NOT starts_with(proname, '__')",
-        (f"{_SALTED}::test_the_vaults_own_login_chooses_nothing_of_an_entry[ap]",),
+        (f"{_SALTED}::test_the_vaults_own_login_chooses_nothing_of_an_entry",),
     ),
     Mutant(
         "the first leaf names the chain before it",
