@@ -25,7 +25,8 @@ from tests.leftovers import Cleaner
 TESTS = Path(__file__).parent
 PEERS = (TESTS / "fuzz", TESTS / "interop")
 """Folders of the tests that compile or install programs of others."""
-WORKERS = 2
+WORKERS = 3
+"""One more than the cores of the machine that the suite is measured on: each waits much of its time."""
 TOGETHER = ("tests/interop/phase4", "tests/roles/isolation")
 """Folders whose tests share a fixture that takes long to make: one worker runs them all."""
 SEED = "SAMDRIFT_TESTS_SEED"
