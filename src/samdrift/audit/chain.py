@@ -35,7 +35,7 @@ class ChainHead:
 
 
 class ChainReason(StrEnum):
-    """Whether a log holds, and if not, how the first bad entry shows it."""
+    """The verdict on a log: intact, or how its first bad entry shows."""
 
     INTACT = "intact"
     GAP = "gap"

@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 
+from samdrift.audit.merkle import EMPTY_ROOT, leaf_hash, node_hash
+
 VERSION = 2
 """The first byte of an entry; entries of the first form are no leaves (:mod:`samdrift.audit.chain`)."""
-
-_LEAF, _NODE = b"\0", b"\1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class Leaf:
     @property
     def hash(self) -> bytes:
         """The leaf hash of RFC 6962 2.1."""
-        return sha256(_LEAF + self.entry).digest()
+        return leaf_hash(self.entry)
 
 
 def commitment(salt: bytes, content: bytes) -> bytes:
@@ -69,7 +69,7 @@ class Frontier:
         """The tree with one more leaf, given by its hash."""
         peaks, size, node = list(self.peaks), self.size, leaf
         while size & 1:
-            node = sha256(_NODE + peaks.pop() + node).digest()
+            node = node_hash(peaks.pop(), node)
             size >>= 1
         return Frontier(self.size + 1, (*peaks, node))
 
@@ -77,8 +77,8 @@ class Frontier:
     def root(self) -> bytes:
         """The Merkle tree hash of RFC 6962 2.1."""
         if not self.peaks:
-            return sha256().digest()
+            return EMPTY_ROOT
         *larger, root = self.peaks
         for peak in reversed(larger):
-            root = sha256(_NODE + peak + root).digest()
+            root = node_hash(peak, root)
         return root

@@ -51,7 +51,7 @@ class Fact:
     among: frozenset[str] = frozenset()
     """The code list that a text is from, if it is from one."""
     added: bool = False
-    """Whether earlier exports are without it, which is then ``null``."""
+    """Earlier exports lack it; it is then ``null``."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -117,7 +117,7 @@ class Metadata:
     keys: str
     end_session: str | None
     names_issuer: bool
-    """Whether its answers name the issuer (RFC 9207)."""
+    """Its answers name the issuer (RFC 9207)."""
 
     @classmethod
     def read(cls, body: bytes, issuer: str) -> Metadata:
