@@ -42,7 +42,7 @@ MAY_IMPORT = {
     "attestation": frozenset({"config", "keystore", "trust", "wire"}),
     "accesspoint": FLOORS,
     "messageservice": FLOORS,
-    "messageclient": FLOORS,
+    "messageclient": FLOORS | {"client", "web"},
     "governance": FLOORS,
     "installation": RUNNING,
     "processes": RUNNING | {"installation"},
