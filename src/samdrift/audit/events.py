@@ -141,6 +141,16 @@ class AuditEvent(StrEnum):
     MT_CLIENT_DENIED = "mt:client:denied"
     """A message client asked for what is not there for it, or may not do what it asked."""
 
+    MK_SESSION_BEGUN = "mk:session:begun"
+    """A person has signed in at the organisation's pages."""
+    MK_SESSION_ENDED = "mk:session:ended"
+    MK_SIGN_IN_REFUSED = "mk:sign-in:refused"
+    """A sign-in, or a notice of logout, that led to nothing, and why."""
+    MK_RIGHTS_STATED = "mk:rights:stated"
+    """A statement about a right was stored; the entry names its number."""
+    MK_RIGHTS_DENIED = "mk:rights:denied"
+    """Somebody asked for what they have no right to."""
+
     @property
     def retention(self) -> Retention:
         """The class of its entries."""
@@ -155,7 +165,7 @@ class AuditEvent(StrEnum):
 _CLASSES = {
     **dict.fromkeys(("ap:transfer", "ap:envelope", "mt:message", "mt:receipt"), Retention.TRANSFER),
     **dict.fromkeys(("mt:malware", "mt:sender"), Retention.TRANSFER),
-    **dict.fromkeys(("vault:opening", "mt:token", "mt:client"), Retention.ACCESS),
+    **dict.fromkeys(("vault:opening", "mt:token", "mt:client", "mk:session", "mk:sign-in"), Retention.ACCESS),
 }
 
 

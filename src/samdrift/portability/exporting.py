@@ -73,6 +73,8 @@ _READERS: dict[str, _Read] = {
     "work": MessageServiceDeparture.work,
     "session_keys": MessageServiceDeparture.session_keys,
     "mark_keys": MessageServiceDeparture.mark_keys,
+    "persons": MessageClientDeparture.persons,
+    "statements": MessageClientDeparture.statements,
     "records": RecordKeepingDeparture.records,
     "log": Departure.log,
     "former-log": Departure.former_log,

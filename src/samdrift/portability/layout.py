@@ -42,6 +42,11 @@ MOST_DOCUMENT = 128 << 20
 
 _AP, _MT = Role.ACCESS_POINT, Role.MESSAGE_SERVICE
 
+
+def _of_record_keeping(role: Role) -> tuple[Part, ...]:
+    return parts.records_part(role), parts.log_part(role), parts.former_log_part(role)
+
+
 BEFORE: tuple[Part, ...] = (parts.INCOMING,)
 """Parts that are read before the message service's vault: what came in; what was sent is read after it.
 
@@ -67,10 +72,12 @@ AFTER: tuple[Part, ...] = (
     parts.PEER_CERTIFICATES,
     parts.former_log_part(_AP),
 )
-OF_MESSAGE_CLIENT, OF_GOVERNANCE = (
-    (parts.records_part(role), parts.log_part(role), parts.former_log_part(role))
-    for role in (Role.MESSAGE_CLIENT, Role.GOVERNANCE)
+OF_MESSAGE_CLIENT: tuple[Part, ...] = (
+    parts.PERSONS,
+    parts.STATEMENTS,
+    *_of_record_keeping(Role.MESSAGE_CLIENT),
 )
+OF_GOVERNANCE = _of_record_keeping(Role.GOVERNANCE)
 PARTS = (*BEFORE, *BETWEEN, *AFTER, *OF_MESSAGE_CLIENT, *OF_GOVERNANCE)
 
 _ENDINGS = {

@@ -42,7 +42,7 @@ VAULT = {
         *_LATEST,
         "message-steps",
     ),
-    Role.MESSAGE_CLIENT: _RECORDS,
+    Role.MESSAGE_CLIENT: (*_RECORDS, "people", "statements", "people-arrival"),
     Role.GOVERNANCE: _RECORDS,
 }
 

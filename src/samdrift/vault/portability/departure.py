@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -10,9 +11,11 @@ from samdrift.contracts.principals import Role
 from samdrift.vault import logbook, messagerows, sessionkeys
 from samdrift.vault.bodies import BodyReader
 from samdrift.vault.database.session import Row, Value
+from samdrift.vault.people import opened_identity
 from samdrift.vault.portability import parts
 from samdrift.vault.portability.parts import Content, Facts, Part, Taken
 from samdrift.vault.portability.snapshot import Snapshot
+from samdrift.vault.statements import opened_statement
 
 Key = Sequence[Value]
 """The key of the last record of the page before; empty for the first page."""
@@ -76,6 +79,8 @@ _PROCESSED, _CURSORS, _WORK, _SESSION_KEYS = map(
     _plain, (parts.PROCESSED, parts.CURSORS, parts.WORK, parts.SESSION_KEYS)
 )
 _RECORDS = _plain(parts.records_part(Role.MESSAGE_CLIENT))
+_PERSONS = "SELECT id, mark, sealed, to_jsonb(seen_at) FROM persons WHERE id > $1 ORDER BY id LIMIT $2"
+_STATEMENTS = "SELECT number, sealed FROM statements WHERE number > $1 ORDER BY number LIMIT $2"
 _MARK_KEYS = "SELECT name, sealed FROM mark_keys"
 _INCOMING = _with_envelope(parts.INCOMING, "acknowledged_at IS NULL")
 _TRANSFERS = _with_envelope(parts.TRANSFERS, "due_at IS NOT NULL")
@@ -250,6 +255,26 @@ class MessageClientDeparture(RecordKeepingDeparture):
     """Of a vault in the message client."""
 
     role = Role.MESSAGE_CLIENT
+
+    async def persons(self, after: Key = ()) -> list[Taken]:
+        """Persons who sign in; no session of theirs goes along."""
+        sealer, found = self._snapshot.shelf.sealer, []
+        for person, mark, sealed, seen_at in await self._snapshot.query(_PERSONS, *(after or ("",)), _PAGE):
+            identity = opened_identity(sealed, mark, sealer)
+            facts = {"issuer": identity.issuer, "subject": identity.subject, "name": identity.name}
+            found.append(
+                Taken(facts | {"id": person, "claims": json.dumps(dict(identity.claims)), "seen_at": seen_at})
+            )
+        return found
+
+    async def statements(self, after: Key = ()) -> list[Taken]:
+        """Statements of who may what."""
+        rows = await self._snapshot.query(_STATEMENTS, *(after or (0,)), _PAGE)
+        sealer = self._snapshot.shelf.sealer
+        return [
+            Taken({"number": number, "content": opened_statement(sealed, number, sealer).decode()})
+            for number, sealed in rows
+        ]
 
 
 class GovernanceDeparture(RecordKeepingDeparture):

@@ -282,6 +282,17 @@ def records_part(role: Role) -> Part:
     return Part(role, "records", ("id",), (Fact("id"), Fact("since", _TIME)))
 
 
+PERSONS = Part(
+    Role.MESSAGE_CLIENT,
+    "persons",
+    ("id",),
+    (*map(Fact, ("id", "issuer", "subject", "name", "claims")), Fact("seen_at", _TIME, optional=True)),
+)
+"""Persons who sign in, each under the id by which statements and logs name them; ``claims`` is JSON."""
+STATEMENTS = Part(Role.MESSAGE_CLIENT, "statements", ("number",), (Fact("number", _NUMBER), Fact("content")))
+"""Statements of who may what, in their canonical form."""
+
+
 def former_log_part(role: Role) -> Part:
     """Logs that the organisation brought from earlier suppliers."""
     return Part(role, "former-log", ("log", "sequence"), (Fact("log"), *_ENTRY))
