@@ -33,6 +33,7 @@ from samdrift.keystore.witness import Witness
 from samdrift.vault.accesspoint import AccessPointVault, Standing
 from samdrift.vault.bodies import BodyReader, BodyWriter
 from samdrift.vault.errors import SealBroken, UnknownRecord
+from samdrift.vault.messageclient import MessageClientVault
 from samdrift.vault.messageservice import MessageServiceVault
 from samdrift.vault.opening import Vault
 from samdrift.vault.openkeys import open_keys
@@ -52,7 +53,7 @@ from samdrift.vault.portability.departure import (
     MessageServiceDeparture,
 )
 from samdrift.vault.portability.parts import MESSAGES, TRANSFERS, Facts, Part, from_bytes, records_part
-from samdrift.vault.recordkeeping import GovernanceVault, MessageClientVault, RecordKeepingVault
+from samdrift.vault.recordkeeping import GovernanceVault, RecordKeepingVault
 from samdrift.vault.records import (
     Backlog,
     Changes,

@@ -141,13 +141,42 @@ class AuditEvent(StrEnum):
     MT_CLIENT_DENIED = "mt:client:denied"
     """A message client asked for what is not there for it, or may not do what it asked."""
 
+    MK_MAILBOX_CHANGED = "mk:mailbox:changed"
+    MK_SERVICE_CHANGED = "mk:service:changed"
+    """The message service that the message client uses, or the key that it shows there."""
+    MK_MESSAGE_STORED = "mk:message:stored"
+    MK_MESSAGE_UNREADABLE = "mk:message:unreadable"
+    """A message came that cannot be shown; it is kept as it is."""
+    MK_MESSAGE_SUBMITTED = "mk:message:submitted"
+    """A person has sent it; for a short time that can be undone."""
+    MK_MESSAGE_UNDONE = "mk:message:undone"
+    MK_MESSAGE_HANDED_OVER = "mk:message:handed-over"
+    MK_MESSAGE_POSTPONED = "mk:message:postponed"
+    MK_MESSAGE_NOT_SENT = "mk:message:not-sent"
+    MK_MESSAGE_MOVED_ON = "mk:message:moved-on"
+    """It has another status at the message service."""
+    MK_READING_LIST = "mk:reading:list"
+    MK_READING_CONVERSATION = "mk:reading:conversation"
+    MK_READING_MESSAGE = "mk:reading:message"
+    MK_READING_FILE = "mk:reading:file"
+    MK_READING_RAW = "mk:reading:raw"
+    MK_READING_PRINTED = "mk:reading:printed"
+    MK_READING_SEARCH = "mk:reading:search"
+    MK_READING_DRAFT = "mk:reading:draft"
+    MK_READING_READERS = "mk:reading:readers"
+    MK_CONVERSATION_CHANGED = "mk:conversation:changed"
+    MK_CONVERSATION_NOTED = "mk:conversation:noted"
+    MK_DRAFT_CHANGED = "mk:draft:changed"
+    MK_ACCESS_DENIED = "mk:access:denied"
+    """A person asked for what is not there for them."""
+
     @property
     def retention(self) -> Retention:
         """The class of its entries."""
         source, subject, _ = (*self.value.split(":"), "", "")[:3]
         if source == "log":
             return Retention.LOG
-        if self is AuditEvent.MT_MESSAGE_READ:
+        if self is AuditEvent.MT_MESSAGE_READ or (source, subject) == ("mk", "reading"):
             return Retention.READING
         return _CLASSES.get(f"{source}:{subject}", Retention.ADMINISTRATION)
 
@@ -155,6 +184,8 @@ class AuditEvent(StrEnum):
 _CLASSES = {
     **dict.fromkeys(("ap:transfer", "ap:envelope", "mt:message", "mt:receipt"), Retention.TRANSFER),
     **dict.fromkeys(("mt:malware", "mt:sender"), Retention.TRANSFER),
+    **dict.fromkeys(("mk:message", "mk:conversation", "mk:draft"), Retention.TRANSFER),
+    "mk:access": Retention.ACCESS,
     **dict.fromkeys(("vault:opening", "mt:token", "mt:client"), Retention.ACCESS),
 }
 

@@ -18,7 +18,7 @@ from typing import Any
 from samdrift.attestation.archive import Member, damaged
 from samdrift.contracts.principals import Role
 from samdrift.vault.messagerows import SALT_BYTES
-from samdrift.vault.portability import parts
+from samdrift.vault.portability import mailparts, parts
 from samdrift.vault.portability.parts import Facts, Part
 from samdrift.vault.records import Digest
 
@@ -67,10 +67,11 @@ AFTER: tuple[Part, ...] = (
     parts.PEER_CERTIFICATES,
     parts.former_log_part(_AP),
 )
-OF_MESSAGE_CLIENT, OF_GOVERNANCE = (
+_RECORDS_OF_MESSAGE_CLIENT, OF_GOVERNANCE = (
     (parts.records_part(role), parts.log_part(role), parts.former_log_part(role))
     for role in (Role.MESSAGE_CLIENT, Role.GOVERNANCE)
 )
+OF_MESSAGE_CLIENT = (*(each.part for each in mailparts.MAIL_PARTS), *_RECORDS_OF_MESSAGE_CLIENT)
 PARTS = (*BEFORE, *BETWEEN, *AFTER, *OF_MESSAGE_CLIENT, *OF_GOVERNANCE)
 
 _ENDINGS = {
@@ -80,8 +81,10 @@ _ENDINGS = {
     ("transfers", "envelope"): "xml.gz",
     ("messages", "message"): "xml",
     ("receipts", "receipt"): "xml",
+    ("messages", "documents"): "json",
+    ("files", "file"): "bin",
 }
-BODIES = frozenset({"envelope", "message"})
+BODIES = frozenset({"envelope", "message", "documents", "file"})
 """Contents that may be large; the others are documents that fit in memory."""
 GONE = ".gone"
 """Ends the name of an empty file in place of a body that was removed while the export was made."""
@@ -206,6 +209,8 @@ def _check_contents(part: Part, record: Record) -> None:
         certificate = bytes.fromhex(facts["certificate"].removeprefix("\\x"))
         if sha256(certificate).hexdigest() != facts["sha256"]:
             raise ValueError("a peer's certificate is not the one that the log names")
+    if part in (mailparts.MAIL.part, mailparts.FILES.part) and has != set(part.contents):
+        raise ValueError("a message of a message client has its documents, and a file its content")
     if part is parts.RECEIPTS and has != {"receipt"}:
         raise ValueError("a message receipt is a file")
     if part is parts.MESSAGES:

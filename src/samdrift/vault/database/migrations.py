@@ -15,7 +15,7 @@ from psycopg import sql
 
 from samdrift.contracts.principals import Role
 
-REGISTRY = ("log", "registry", "roles", "moments", "salted-log")
+REGISTRY = ("log", "registry", "roles", "moments", "salted-log", "retention")
 WORKERS = ("workers", "worker-moments")
 _LATEST = ("salted-log", "salted-log-arrival")
 _RECORDS = ("log", "wakeups", "bodies", "records", "records-arrival", "arrival", *_LATEST)
@@ -29,6 +29,7 @@ VAULT = {
         "arrival",
         "accesspoint-moments",
         *_LATEST,
+        "retention",
     ),
     Role.MESSAGE_SERVICE: (
         "log",
@@ -41,9 +42,10 @@ VAULT = {
         "messageservice-moments",
         *_LATEST,
         "message-steps",
+        "retention",
     ),
-    Role.MESSAGE_CLIENT: _RECORDS,
-    Role.GOVERNANCE: _RECORDS,
+    Role.MESSAGE_CLIENT: (*_RECORDS, "retention", "mail", "mail-moments", "mail-arrival"),
+    Role.GOVERNANCE: (*_RECORDS, "retention"),
 }
 
 Connection = psycopg.AsyncConnection[tuple[Any, ...]]

@@ -23,7 +23,7 @@ from samdrift.vault import logbook, messagerows
 from samdrift.vault.bodies import Body, body_values
 from samdrift.vault.database.session import call
 from samdrift.vault.opening import Vault
-from samdrift.vault.portability import parts
+from samdrift.vault.portability import mailparts, parts
 from samdrift.vault.portability.parts import Facts, Part
 from samdrift.vault.records import Digest
 from samdrift.vault.sessionkeys import sealed_mark_key
@@ -201,6 +201,13 @@ class MessageClientArrival(Arrival):
     """Of a vault in the message client."""
 
     role = Role.MESSAGE_CLIENT
+
+    def _rows(self, part: Part, records: Sequence[Brought]) -> dict[str, list[Facts]]:
+        kind = next((each for each in mailparts.MAIL_PARTS if each.part is part), None)
+        if kind is None:
+            return super()._rows(part, records)
+        rows = [kind.arriving(one.facts, one.body.id if one.body else None, self._sealer) for one in records]
+        return {part.name: rows}
 
 
 class GovernanceArrival(Arrival):
