@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from samdrift.vault.statements import StatementKeeping
+from samdrift.vault.mailwriting import MailWriting
 
 
-class MessageClientVault(StatementKeeping):
+class MessageClientVault(MailWriting):
     """Opened with role ``mk``."""

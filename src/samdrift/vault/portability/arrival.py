@@ -24,7 +24,7 @@ from samdrift.vault.bodies import Body, body_values
 from samdrift.vault.database.session import call
 from samdrift.vault.opening import Vault
 from samdrift.vault.people import Identity, person_mark, sealed_identity
-from samdrift.vault.portability import parts
+from samdrift.vault.portability import mailparts, parts
 from samdrift.vault.portability.parts import Facts, Part
 from samdrift.vault.records import Digest
 from samdrift.vault.sessionkeys import sealed_mark_key
@@ -209,7 +209,11 @@ class MessageClientArrival(Arrival):
             return {part.name: [self._person(record.facts) for record in records]}
         if part is parts.STATEMENTS:
             return {part.name: [self._statement(record.facts) for record in records]}
-        return super()._rows(part, records)
+        kind = next((each for each in mailparts.MAIL_PARTS if each.part is part), None)
+        if kind is None:
+            return super()._rows(part, records)
+        rows = [kind.arriving(one.facts, one.body.id if one.body else None, self._sealer) for one in records]
+        return {part.name: rows}
 
     def _person(self, facts: Facts) -> Facts:
         claims = {name: tuple(values) for name, values in json.loads(facts["claims"]).items()}

@@ -12,7 +12,8 @@ from samdrift.vault import logbook, messagerows, sessionkeys
 from samdrift.vault.bodies import BodyReader
 from samdrift.vault.database.session import Row, Value
 from samdrift.vault.people import opened_identity
-from samdrift.vault.portability import parts
+from samdrift.vault.portability import mailparts, parts
+from samdrift.vault.portability.mailparts import MailPart
 from samdrift.vault.portability.parts import Content, Facts, Part, Taken
 from samdrift.vault.portability.snapshot import Snapshot
 from samdrift.vault.statements import opened_statement
@@ -275,6 +276,52 @@ class MessageClientDeparture(RecordKeepingDeparture):
             Taken({"number": number, "content": opened_statement(sealed, number, sealer).decode()})
             for number, sealed in rows
         ]
+
+    async def mailboxes(self, after: Key = ()) -> list[Taken]:
+        """Mailboxes of the organisation."""
+        return await self._mail(mailparts.MAILBOXES, after)
+
+    async def conversations(self, after: Key = ()) -> list[Taken]:
+        """Conversations, and what is done about them."""
+        return await self._mail(mailparts.CONVERSATIONS, after)
+
+    async def messages(self, after: Key = ()) -> list[Taken]:
+        """Messages, sent and received, with their documents."""
+        return await self._mail(mailparts.MAIL, after)
+
+    async def files(self, after: Key = ()) -> list[Taken]:
+        """Files of messages and drafts."""
+        return await self._mail(mailparts.FILES, after)
+
+    async def notes(self, after: Key = ()) -> list[Taken]:
+        """Notes in conversations."""
+        return await self._mail(mailparts.NOTES, after)
+
+    async def drafts(self, after: Key = ()) -> list[Taken]:
+        """Drafts."""
+        return await self._mail(mailparts.DRAFTS, after)
+
+    async def readings(self, after: Key = ()) -> list[Taken]:
+        """Persons who have seen messages, and how."""
+        return await self._mail(mailparts.READINGS, after)
+
+    async def addresses(self, after: Key = ()) -> list[Taken]:
+        """Addresses that were written to."""
+        return await self._mail(mailparts.ADDRESSES, after)
+
+    async def favourites(self, after: Key = ()) -> list[Taken]:
+        """Favourites of persons."""
+        return await self._mail(mailparts.FAVOURITES, after)
+
+    async def _mail(self, kind: MailPart, after: Key) -> list[Taken]:
+        part, sealer = kind.part, self._snapshot.shelf.sealer
+        most = _PAGE_WITH_CONTENTS if part.contents else _PAGE
+        rows = await self._snapshot.query(kind.question(), *(after or ("",) * len(part.key)), most)
+        found = []
+        for row in rows:
+            facts, body = kind.departing(row, sealer)
+            found.append(Taken(facts, self._body(part.contents[0], body) if part.contents else {}))
+        return found
 
 
 class GovernanceDeparture(RecordKeepingDeparture):
