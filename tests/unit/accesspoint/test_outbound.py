@@ -125,7 +125,7 @@ def test_no_profile_has_a_security_timestamp() -> None:
 async def test_a_peer_that_trickles_is_given_up_when_the_claim_ends(
     installation: Installation, organisation: ParticipantIdentifier
 ) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         later = await attempted(installation, organisation, Trickling(), AS4_1_0)
     assert later is not None
     async with installation.open(organisation, Role.ACCESS_POINT) as vault:

@@ -83,7 +83,7 @@ async def told(
     installation: Installation, organisation: ParticipantIdentifier, ended: int
 ) -> tuple[TransferEvent, ...]:
     """The events, once so many transfers have ended."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while True:
             async with installation.open(organisation, Role.ACCESS_POINT) as vault:
                 events = await vault.events(0, 100)

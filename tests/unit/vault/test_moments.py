@@ -120,7 +120,7 @@ async def test_one_that_is_suspended_is_not_named_and_keeps_its_moment(
     async with installation.open(organisation, AP) as vault:
         await submitted(vault, lease=MINUTE)
     await installation.provisioner.set_state(organisation, AP, RegistrationState.SUSPENDED)
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while installation.gate.registry.serves(organisation, AP):
             await asyncio.sleep(0.01)
     assert await moment(installation, organisation, AP) is None

@@ -132,7 +132,7 @@ async def test_an_append_that_waited_for_the_upgrade_is_in_the_second_form(provi
 
 async def _blocked(connection: Connection, number: int) -> None:
     """Wait until so many sessions wait for a lock."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while True:
             found = await connection.execute("SELECT count(*) FROM pg_locks WHERE NOT granted")
             if await found.fetchone() == (number,):

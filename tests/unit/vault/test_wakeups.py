@@ -42,7 +42,7 @@ class Ear:
 
     async def hears(self, *expected: Hosted) -> None:
         """Exactly these, in this order."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while len(self.heard) < len(expected):
                 await asyncio.sleep(0.005)
         await asyncio.sleep(0.05)
@@ -137,7 +137,7 @@ async def test_after_a_lost_connection_everybody_may_have_spoken(
     session = other._wakeups._session
     assert session is not None
     await terminate(installation, session.backend)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while (organisation, AP) not in ear.heard or (organisation, MT) not in ear.heard:
             await asyncio.sleep(0.01)
     ear.heard.clear()

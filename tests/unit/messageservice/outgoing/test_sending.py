@@ -60,7 +60,7 @@ async def test_what_waits_for_a_free_place_is_taken_up_as_soon_as_there_is_one(
             assert await vault.create_outgoing(record, await body(vault), now=now(), lease=None)
     sender = HandsOver(installation)
     running = asyncio.create_task(sender.dispatcher.run(due_now(organisation)))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while len(sender.done) < len(records):
             await asyncio.sleep(0.01)
     running.cancel()
@@ -78,7 +78,7 @@ async def test_what_a_former_run_left_is_taken_up_when_its_lease_has_ended(
         assert await vault.create_outgoing(record, await body(vault), now=began, lease=MINUTE)
     sender = HandsOver(installation)
     running = asyncio.create_task(sender.dispatcher.run(due_now(organisation)))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not sender.done:
             await asyncio.sleep(0.01)
     running.cancel()
