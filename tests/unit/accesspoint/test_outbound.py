@@ -28,6 +28,8 @@ from tests import pki
 from tests.settings import access_point_settings
 from tests.vaults import MINUTE, NOW, Installation, submitted
 
+ROLES = (Role.ACCESS_POINT,)
+
 CERTIFICATE = pki.root("AP0002-SDK-TEST", 1).certificate
 SETTINGS = access_point_settings("AP0001-SDK-TEST", "test", "ap.test", lease=timedelta(milliseconds=100))
 

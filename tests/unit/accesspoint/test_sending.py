@@ -19,6 +19,8 @@ from samdrift.wire.identifiers import ParticipantIdentifier
 from tests.settings import access_point_settings, retry_policy
 from tests.vaults import Installation, due_now, submitted
 
+ROLES = (Role.ACCESS_POINT,)
+
 SETTINGS = access_point_settings(
     party="AP0001-SDK-TEST",
     federation="test",

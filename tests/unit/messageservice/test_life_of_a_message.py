@@ -37,6 +37,7 @@ from tests.settings import message_service_settings
 from tests.vaults import MINUTE, NOW, Installation, body, due_now, message, receipt
 
 MT: Final = Role.MESSAGE_SERVICE
+ROLES = (MT,)
 OUT = Direction.OUT
 SETTINGS = message_service_settings(FEDERATION_TEST)
 WAITING = MessageStatus.WAITING_FOR_RECEIPT

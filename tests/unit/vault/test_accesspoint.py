@@ -17,6 +17,7 @@ from samdrift.wire.identifiers import ParticipantIdentifier
 from tests.vaults import MINUTE, NOW, Installation, body, incoming, outgoing, submitted
 
 AP = Role.ACCESS_POINT
+ROLES = (AP,)
 LARGE = b"x" * 300_000
 
 

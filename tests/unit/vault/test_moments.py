@@ -21,6 +21,7 @@ from tests.separation.vaultlogin import superuser, vault_login
 from tests.vaults import MINUTE, NOW, Installation, body, message, outgoing, submitted
 
 AP, MT = Role.ACCESS_POINT, Role.MESSAGE_SERVICE
+ROLES = (AP, MT)
 EVER = NOW + timedelta(days=36500)
 END = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = %s"
 TABLES = {AP: "transfers WHERE due_at IS NOT NULL", MT: "work"}

@@ -21,7 +21,6 @@ from samdrift.vault.database import migrations
 from samdrift.vault.database.migrations import Connection
 from samdrift.vault.logbook import append_statement, entry
 from samdrift.vault.provision import Provisioner
-from samdrift.wire.identifiers import ParticipantIdentifier
 from tests.separation.vaultlogin import vault_login
 from tests.vaults import NOW, Installation, server_folder, settings_in
 
@@ -187,9 +186,10 @@ async def test_the_database_gives_each_event_its_class(provisioner: Provisioner)
 
 @pytest.mark.parametrize("role", list(Role))
 async def test_the_vaults_own_login_chooses_nothing_of_an_entry(
-    installation: Installation, organisation: ParticipantIdentifier, role: Role
+    installation: Installation, role: Role
 ) -> None:
     """Neither its number, class, salt and commitment, nor that there is another entry."""
+    organisation = await installation.organisation([role])
     login = await vault_login(installation, organisation, role)
     content = happening(1).content()
     async with await psycopg.AsyncConnection.connect(login.address, autocommit=True) as connection:

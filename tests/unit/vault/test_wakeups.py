@@ -18,6 +18,7 @@ from tests.unit.vault.database.test_session import terminate
 from tests.vaults import MINUTE, NOW, WORKER, Installation, body, incoming, submitted
 
 AP, MT = Role.ACCESS_POINT, Role.MESSAGE_SERVICE
+ROLES = (AP, MT)
 
 
 @pytest_asyncio.fixture

@@ -15,6 +15,7 @@ from tests.settings import message_service_settings
 from tests.vaults import MINUTE, Installation, body, due_now, message
 
 MT: Final = Role.MESSAGE_SERVICE
+ROLES = (MT,)
 SETTINGS = message_service_settings(FEDERATION_TEST, parallel=2)
 
 
