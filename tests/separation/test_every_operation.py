@@ -24,7 +24,7 @@ from cryptography.x509.oid import NameOID
 from samdrift.audit.chain import ChainHead, link, verify_chain
 from samdrift.audit.entries import Happening
 from samdrift.audit.events import AuditEvent
-from samdrift.audit.leaves import Frontier
+from samdrift.audit.merkle import Frontier
 from samdrift.contracts.messages import Direction, MessageStatus, ReceiptState, WorkKind
 from samdrift.contracts.principals import Principal, PrincipalKind, Role
 from samdrift.contracts.transfer import TransferReason

@@ -7,7 +7,8 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from samdrift.audit.chain import ChainHead
 from samdrift.audit.entries import Happening, LogEntry
-from samdrift.audit.leaves import Frontier, Leaf
+from samdrift.audit.leaves import Leaf
+from samdrift.audit.merkle import Frontier
 from samdrift.vault.database.session import Row, Statement
 
 AFTER = """
@@ -58,7 +59,7 @@ async def head(query: Query) -> ChainHead:
     """Return where a log ends, with the root of its tree."""
     ((end, first),) = await query(_HEAD)
     tree = await _tree(query, first, end)
-    return ChainHead(end, tree.root, tree.size)
+    return ChainHead(end, tree.root(), tree.size)
 
 
 async def before(query: Query, sequence: int) -> Frontier | None:
@@ -71,8 +72,7 @@ async def _tree(query: Query, first: int, end: int) -> Frontier:
     """The tree of the leaves from ``first`` to ``end``."""
     tree, after = Frontier(), first - 1
     while rows := await query(_LEAVES, after, end, _MOST_LEAVES):
-        for row in rows:
-            tree = tree.append(Leaf(*row).hash)
+        tree.extend(Leaf(*row).hash for row in rows)
         after = rows[-1][0]
     return tree
 

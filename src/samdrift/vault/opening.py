@@ -12,7 +12,7 @@ from typing import Generic, TypeVar
 from samdrift.audit.chain import ChainHead, origin
 from samdrift.audit.entries import Happening, LogEntry
 from samdrift.audit.events import AuditEvent
-from samdrift.audit.leaves import Frontier
+from samdrift.audit.merkle import Frontier
 from samdrift.contracts.clock import Clock
 from samdrift.contracts.principals import Principal, PrincipalKind, Purpose
 from samdrift.keystore.interface import KeyStore
