@@ -16,7 +16,7 @@ from samdrift.audit.entries import Happening, LogEntry
 from samdrift.audit.events import AuditEvent
 from samdrift.contracts.clock import Clock
 from samdrift.contracts.principals import ORGANISATIONS_OWN, Principal, PrincipalKind, Purpose, Role
-from samdrift.keystore.interface import DataKeys, KeyStore
+from samdrift.keystore.interface import OPERATOR_KEYS, DataKeys, KeyStore
 from samdrift.keystore.keyfiles import KeyFault, KeyStoreError
 from samdrift.scheduling.signals import Signals
 from samdrift.vault import logbook
@@ -26,8 +26,9 @@ from samdrift.vault.bodies import Shelf
 from samdrift.vault.database.capacity import ROOM, Capacity
 from samdrift.vault.database.pool import Login, Pool
 from samdrift.vault.database.server import Database
-from samdrift.vault.database.session import Row, Session, Statement
+from samdrift.vault.database.session import Row, Session, Statement, Value
 from samdrift.vault.errors import VaultDenied, VaultLocked, VaultSuspended, VaultUnavailable
+from samdrift.vault.logtree import LogTree
 from samdrift.vault.messageservice import MessageServiceVault
 from samdrift.vault.objects import Objects
 from samdrift.vault.opening import Opening, Reason, Room, Vault
@@ -315,6 +316,17 @@ class Gate:
         except VaultLocked:
             return False
         return True
+
+    def operator_tree(self) -> LogTree:
+        """Return the signed tree of the operator's log; for a process that has the registry's login."""
+
+        async def ask(sql: str, *values: Value) -> list[Row]:
+            return (await self._run(self._operator, [(sql, values)]))[0]
+
+        async def record(event: AuditEvent, facts: Mapping[str, str]) -> None:
+            await self.operator_log(event, **facts)
+
+        return LogTree(ask, ask, record, lambda: self._keys.log_keys(OPERATOR_KEYS))
 
     async def read_operator_log(self, after: int = 0, limit: int = 500) -> tuple[LogEntry, ...]:
         """Entries of the operator's log with a sequence over ``after``, the oldest first."""
