@@ -19,7 +19,7 @@ from datetime import datetime
 from samdrift.audit.events import AuditEvent
 from samdrift.audit.leaves import Leaf
 from samdrift.audit.merkle import Frontier, Nodes, consistency_proof, inclusion_proof
-from samdrift.audit.notes import Algorithm, Checkpoint, VerifierKey
+from samdrift.audit.notes import Algorithm, Checkpoint, VerifierKey, announced
 from samdrift.audit.tiles import WIDTH, Tile, bundle
 from samdrift.vault.database.session import call
 from samdrift.vault.errors import UnknownRecord, VaultError
@@ -69,8 +69,6 @@ SELECT c.note, array_agg(s.last ORDER BY s.witness) FROM log_checkpoints c JOIN 
 JOIN log_cosignatures s USING (origin, size) GROUP BY c.origin, c.size ORDER BY c.size DESC LIMIT 1
 """
 _KEYS = "SELECT key, announcement, statement FROM log_keys ORDER BY number"
-
-_ANNOUNCES = b"samdrift log key v1\n"
 
 
 class SigningStopped(VaultError):
@@ -277,9 +275,10 @@ class LogTree:
         """Return the keys that were announced, the oldest first."""
         return tuple(KeptKey(*row) for row in await self._read(_KEYS))
 
-    async def keep_statement(self, key: str, statement: bytes) -> None:
-        """Keep who states that ``key`` is this log's; the first statement stays."""
+    async def keep_statement(self, key: str, statement: bytes, facts: Mapping[str, str]) -> None:
+        """Keep who states that ``key`` is this log's, as an entry with ``facts`` tells; the first stays."""
         await self._write(call("keep_log_statement", 2), key, statement)
+        await self._record(AuditEvent.LOG_KEY_STATED, facts)
 
     async def checkpoints(self, after: int = -1, limit: int = 500) -> tuple[KeptCheckpoint, ...]:
         """Return checkpoints of more than ``after`` entries, the smallest first."""
@@ -382,8 +381,3 @@ def announcement(key: VerifierKey, before: str | None, keys: Sequence[LogKey]) -
     former = VerifierKey.parse(before)
     signing = [each for each in keys if each.public == former.public]
     return signing[0].sign(announced(key)) if signing else None
-
-
-def announced(key: VerifierKey) -> bytes:
-    """Return the text by which a key announces the one after it; it can never be that of a checkpoint."""
-    return _ANNOUNCES + f"{key}\n".encode()

@@ -15,12 +15,12 @@ import pytest
 from samdrift.audit.events import AuditEvent
 from samdrift.audit.leaves import Leaf
 from samdrift.audit.merkle import MemoryTree, continues, includes
-from samdrift.audit.notes import Algorithm, Checkpoint, Note, SignedCheckpoint, VerifierKey
+from samdrift.audit.notes import Algorithm, Checkpoint, Note, SignedCheckpoint, VerifierKey, announced
 from samdrift.audit.tiles import Tile, tile_content, tiles_of
 from samdrift.contracts.principals import Role
 from samdrift.vault.database.session import Row
 from samdrift.vault.errors import UnknownRecord, VaultRefused
-from samdrift.vault.logtree import LogTree, SigningStopped, TreeState, announced
+from samdrift.vault.logtree import LogTree, SigningStopped, TreeState
 from samdrift.vault.opening import Vault
 from samdrift.wire.identifiers import ParticipantIdentifier
 from tests.sizes import count, seed, soak

@@ -15,7 +15,7 @@ from psycopg import sql
 
 from samdrift.contracts.principals import Role
 
-REGISTRY = ("log", "registry", "roles", "moments", "salted-log", "log-tree")
+REGISTRY = ("log", "registry", "roles", "moments", "salted-log", "log-tree", "log-pauses")
 WORKERS = ("workers", "worker-moments")
 _LATEST = ("salted-log", "salted-log-arrival")
 _RECORDS = ("log", "wakeups", "bodies", "records", "records-arrival", "arrival", *_LATEST, "log-tree")
