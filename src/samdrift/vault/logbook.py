@@ -45,6 +45,11 @@ WHERE position('"event":"ap:envelope:refused"'::bytea IN content) > 0 ORDER BY s
 LAST = "SELECT sequence FROM log_head"
 """The number of the last entry."""
 
+LAST_LEAVES = """
+SELECT t.origin, l.sequence, l.retention, l.hash FROM log_tree t CROSS JOIN log_head h
+JOIN log l ON l.sequence > h.sequence - $1 AND l.sequence <= h.sequence ORDER BY l.sequence
+"""
+"""The last entries of the log, with its name: one's own, where one has just appended them."""
 PAUSE = "SELECT pause_log($1, $2::text, $3)"
 """Keeps that a vault signs no checkpoints, or that it does again; returns whether that is new."""
 
