@@ -20,6 +20,7 @@ from samdrift.audit.events import AuditEvent
 from samdrift.audit.leaves import Leaf
 from samdrift.audit.merkle import Frontier, Nodes, consistency_proof, inclusion_proof
 from samdrift.audit.notes import Algorithm, Checkpoint, VerifierKey, announced
+from samdrift.audit.reading import Malformed
 from samdrift.audit.tiles import WIDTH, Tile, bundle
 from samdrift.vault.database.session import call
 from samdrift.vault.errors import UnknownRecord, VaultError
@@ -305,6 +306,19 @@ class LogTree:
         """Return the proof that the tree of ``size`` has entry ``index``, from 0 (RFC 9162 2.1.3.1)."""
         nodes = await self._nodes(lambda node: inclusion_proof(index, size, node))
         return inclusion_proof(index, size, nodes)
+
+    async def resource(self, path: str) -> bytes:
+        """Return the checkpoint, a tile or a bundle by its path (tlog-tiles).
+
+        :class:`UnknownRecord` for anything that is not there.
+        """
+        try:
+            found = await self.published() if path == "checkpoint" else await self.tile(Tile.parse(path))
+        except Malformed:
+            found = None
+        if found is None:
+            raise UnknownRecord
+        return found
 
     async def tile(self, tile: Tile) -> bytes:
         """Return a tile or a bundle (tlog-tiles); :class:`UnknownRecord` beyond the last checkpoint."""
