@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from samdrift.cli import logrunning
+from samdrift.cli import logfollowing, logrunning
 
 app = typer.Typer(add_completion=False)
 
@@ -17,3 +17,5 @@ def log() -> None:
 app.command()(logrunning.status)
 app.command()(logrunning.checkpoint)
 app.command()(logrunning.resolve)
+app.command()(logfollowing.follow)
+app.command()(logfollowing.promises)
