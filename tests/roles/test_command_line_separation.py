@@ -132,6 +132,9 @@ OF_THE_OPERATOR = "the operator's view of the whole installation, without any or
 PERSONS = ("--by", "anna", "--by-passphrase-file", "{anna}", "--with", "bo", "--with-passphrase-file", "{bo}")
 ALONE: list[tuple[Path_, Sequence[str], int]] = [
     (("database", "rotate-logins"), ("--organisation", "{own}"), 0),
+    (("log", "checkpoint"), ("{own}",), 0),
+    (("log", "status"), ("{own}",), 0),
+    (("log", "resolve"), ("{own}", "--role", "mt", "--decision", "test", *PERSONS), 2),
     (("org", "show"), ("{own}", "--offline"), 1),
     (("org", "add"), ("{own}", "--offline"), 1),
     (("org", "suspend"), ("{own}", "--by", "anna", "--why", "test"), 0),
@@ -174,6 +177,8 @@ NO_RECORDS: dict[Path_, str] = {
     ("demo",): "runs an installation of its own, in a folder of its own",
     ("serve",): "serves all, each by the interfaces that are tried elsewhere",
     ("config", "check"): OF_NO_VAULT,
+    ("log", "follow"): OF_NO_VAULT,
+    ("log", "promises"): OF_NO_VAULT,
     ("witness", "serve"): OF_NO_VAULT,
     ("config", "reference"): OF_NO_VAULT,
     ("org", "list"): OF_THE_OPERATOR,
