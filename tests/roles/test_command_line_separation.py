@@ -292,7 +292,7 @@ async def test_a_command_tells_and_does_nothing_about_anothers_records(
 
 
 async def everything_of(canaries: Canaries, organisation: DemoOrganisation) -> dict[str, object]:
-    """Registrations, content of the vaults but for the log, and key files."""
+    """Registrations, content of the vaults but for the log and its checkpoints, and key files."""
     settings = vault_settings(load(canaries.config))
     database = await Database.start(settings)
     try:
@@ -307,12 +307,9 @@ async def everything_of(canaries: Canaries, organisation: DemoOrganisation) -> d
     for vault, schema, registration in rows:
         found[vault] = registration
         content = seen_by.snapshot(schema)
-        found |= {
-            f"{schema}.{table}": content[table] for table in content if table not in ("log", "log_head")
-        }
-        found |= {
-            str(file): file.read_bytes() for file in (settings.secrets / vault).rglob("*") if file.is_file()
-        }
+        found |= {f"{schema}.{table}": rows for table, rows in content.items() if not table.startswith("log")}
+        files = [file for file in (settings.secrets / vault).rglob("*") if file.is_file()]
+        found |= {str(file): file.read_bytes() for file in files if not file.name.startswith("log-key")}
     return found
 
 
