@@ -45,6 +45,9 @@ WHERE position('"event":"ap:envelope:refused"'::bytea IN content) > 0 ORDER BY s
 LAST = "SELECT sequence FROM log_head"
 """The number of the last entry."""
 
+PAUSE = "SELECT pause_log($1, $2::text, $3)"
+"""Keeps that a vault signs no checkpoints, or that it does again; returns whether that is new."""
+
 _HEAD = "SELECT sequence, first FROM log_head"
 _LEAVES = """
 SELECT sequence, retention, hash FROM log WHERE sequence > $1 AND sequence <= $2 ORDER BY sequence LIMIT $3

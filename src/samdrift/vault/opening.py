@@ -22,6 +22,7 @@ from samdrift.vault.bodies import Body, BodyReader, BodyWriter, Shelf
 from samdrift.vault.database.pool import Login, Pool
 from samdrift.vault.database.session import Value
 from samdrift.vault.errors import VaultUnavailable
+from samdrift.vault.logtree import LogTree
 from samdrift.vault.sealing import Sealer
 from samdrift.vault.work import Afterwards, UnitOfWork
 from samdrift.wire.crypto.keys import SigningKey
@@ -120,6 +121,16 @@ class Vault:
     async def log_end(self) -> int:
         """The sequence of the last entry."""
         return int((await self._work.look(logbook.LAST))[0][0])
+
+    @property
+    def tree(self) -> LogTree:
+        """The signed tree of the log. Signing it and proving from it leave no entry, but a new key does."""
+        work, room = self._work, self._room
+
+        async def record(event: AuditEvent, facts: Mapping[str, str]) -> None:
+            self.record(event, **facts)
+
+        return LogTree(work.peek, work.look, record, lambda: room.keys.log_keys(room.vault))
 
     def proving_key(self) -> SigningKey:
         """Signs what the organisation shows of its log and of its messages; ``KeyStoreError`` without one.

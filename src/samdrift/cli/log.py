@@ -1,0 +1,19 @@
+"""`samdrift log`: the logs of an installation."""
+
+from __future__ import annotations
+
+import typer
+
+from samdrift.cli import logrunning
+
+app = typer.Typer(add_completion=False)
+
+
+@app.callback()
+def log() -> None:
+    """The log of an organisation's vault: how it stands, and what witnesses say of it."""
+
+
+app.command()(logrunning.status)
+app.command()(logrunning.checkpoint)
+app.command()(logrunning.resolve)
