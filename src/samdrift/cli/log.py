@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import typer
 
-from samdrift.cli import logrunning
+from samdrift.cli import logrunning, logverification
 
 app = typer.Typer(add_completion=False)
 
 
 @app.callback()
 def log() -> None:
-    """The log of an organisation's vault: how it stands, and what witnesses say of it."""
+    """The log of an organisation's vault: how it stands, what witnesses say of it, and whether it holds."""
 
 
 app.command()(logrunning.status)
 app.command()(logrunning.checkpoint)
 app.command()(logrunning.resolve)
+app.command()(logverification.verify)
