@@ -19,6 +19,8 @@ from samdrift.audit.merkle import leaf_hash
 VERSION = 2
 """The first byte of an entry; entries of the first form are no leaves (:mod:`samdrift.audit.chain`)."""
 
+_ENTRY_SIZE = 42
+
 
 @dataclass(frozen=True, slots=True)
 class Leaf:
@@ -51,6 +53,12 @@ class Leaf:
     def hash(self) -> bytes:
         """The leaf hash of RFC 6962 2.1."""
         return leaf_hash(self.entry)
+
+
+def number_of(entry: bytes) -> int | None:
+    """Return the number that an entry of the tree says of itself; ``None`` for an unknown version."""
+    known = len(entry) == _ENTRY_SIZE and entry[0] == VERSION
+    return int.from_bytes(entry[1:9]) if known else None
 
 
 def commitment(salt: bytes, content: bytes) -> bytes:

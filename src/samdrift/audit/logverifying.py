@@ -425,6 +425,8 @@ class LogVerifier:
             self._stop(1, "the first entry of the tree does not name the entries before it as they are here")
         elif state.first != state.chained + 1:
             self._stop(state.chained + 1, "the numbers of the tree do not go on from what is before it")
+        else:
+            state.not_before = _seconds(str(facts.get("at")))  # nothing is older than the tree itself
         return not state.stopped
 
     def _miss(self, number: int, retention: int) -> None:
@@ -503,6 +505,14 @@ def _spelled(time: int | None, shift: int) -> bytes | None:
         return None
     moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=min(max(time + shift, 0), _LAST_TIME))
     return moment.isoformat(timespec="microseconds").encode()
+
+
+def _seconds(time: str) -> int | None:
+    """Return seconds of POSIX of a time as entries have it."""
+    try:
+        return int(datetime.fromisoformat(time).timestamp())
+    except (ValueError, OverflowError):
+        return None
 
 
 def _facts(content: bytes) -> dict[str, Any]:

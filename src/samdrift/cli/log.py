@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from samdrift.cli import logrunning, logverification
+from samdrift.cli import logfollowing, logrunning, logverification
 
 app = typer.Typer(add_completion=False)
 
@@ -17,4 +17,7 @@ def log() -> None:
 app.command()(logrunning.status)
 app.command()(logrunning.checkpoint)
 app.command()(logrunning.resolve)
+app.command()(logverification.export)
 app.command()(logverification.verify)
+app.command()(logfollowing.follow)
+app.command()(logfollowing.promises)

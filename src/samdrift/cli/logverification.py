@@ -1,4 +1,4 @@
-"""`samdrift log verify`: an exported log, verified without trust in operator and database."""
+"""`samdrift log export` and `verify`: a log as a file, verified without trust in operator and database."""
 
 from __future__ import annotations
 
@@ -10,15 +10,23 @@ from typing import Annotated, Any
 
 import typer
 
+from samdrift.administration.administration import Administration, administering
+from samdrift.administration.logs import logs_of
 from samdrift.audit.logverifying import LogVerdict, LogVerifier
 from samdrift.audit.notes import MAX_NOTE, SignedCheckpoint
 from samdrift.audit.policies import MAX_POLICY, Policy
 from samdrift.audit.reading import Malformed, Unverified, to_base64
-from samdrift.cli.org.options import AsJson
+from samdrift.cli.org.options import AsJson, ConfigFile, OptionalOrganisation, one_line
 from samdrift.cli.output import print_json, print_line, print_verdict, progress
 from samdrift.config.errors import Unusable, shown
 from samdrift.config.failures import reported_as_usage_errors
+from samdrift.config.reader import load
+from samdrift.contracts.principals import Role
 from samdrift.evidence.logexport import verify_log
+from samdrift.evidence.loggathering import Exported, export_log
+from samdrift.installation.logkeeping import OPERATORS, LogPlace
+from samdrift.installation.loop import run
+from samdrift.wire.identifiers import ParticipantIdentifier
 
 PolicyFile = Annotated[
     Path,
@@ -26,6 +34,46 @@ PolicyFile = Annotated[
         "--policy", help="Your policy (c2sp.org/tlog-policy): keys of the log, witnesses, and the quorum."
     ),
 ]
+
+
+def export(
+    config: ConfigFile,
+    out: Annotated[Path, typer.Option("--out", help="The file to write; it must not exist.")],
+    by: Annotated[str, typer.Option("--by", help="Your name; recorded in the log.")],
+    organisation: OptionalOrganisation = None,
+    role: Annotated[
+        Role | None, typer.Option("--role", help="The role whose log it is; wanted where there are several.")
+    ] = None,
+) -> None:
+    """Write a log to a file that anybody can verify; without an organisation the operator's own.
+
+    The file has every fact of the log, and is for whom the organisation gives it to.
+    """
+    name = one_line("--by", by)
+
+    async def write() -> Exported:
+        async with administering(load(config)) as installation:
+            return await export_log(installation, _place(installation, organisation, role), name, out)
+
+    with reported_as_usage_errors():
+        written = run(write())
+    print_line(f"{shown(out)}: {written.size} entries, of which a checkpoint covers {written.signed}")
+    if written.signed < written.size:
+        print_line("  nothing proves those after it: see samdrift log status")
+
+
+def _place(
+    installation: Administration, organisation: ParticipantIdentifier | None, role: Role | None
+) -> LogPlace:
+    """Return the log that is meant."""
+    if organisation is None:
+        return OPERATORS
+    found = [each for each in logs_of(installation, organisation) if role in (None, each.role)]
+    if not found:
+        raise Unusable("that organisation has no such log in this installation")
+    if len(found) > 1:
+        raise Unusable(f"--role says which log: {', '.join(each.role.value for each in found if each.role)}")
+    return found[0]
 
 
 def verify(

@@ -60,8 +60,10 @@ class LogSource(Protocol):
     chain_begins: bytes
     """The hash that the log begins with."""
 
-    keys: Sequence[tuple[VerifierKey, bytes]]
-    """The keys that it was signed with, the oldest first, each with its announcement, or nothing."""
+    keys: Sequence[tuple[VerifierKey, bytes, bytes]]
+    """The keys that it was signed with, the oldest first, each with its announcement by the one before it
+    and the statement that it is this log's; empty where there is none.
+    """
 
     def chain(self) -> AsyncIterator[bytes]:
         """Yield pages of the entries of the first form, as lines of JSON."""
@@ -87,7 +89,10 @@ async def write_log(source: LogSource, name: str, out: Path) -> int:
             "version": VERSION,
             "log": name,
             "chain_begins": source.chain_begins.hex(),
-            "keys": [{"key": str(key), "announced": to_base64(by)} for key, by in source.keys],
+            "keys": [
+                {"key": str(key), "announced": to_base64(announced), "statement": to_base64(statement)}
+                for key, announced, statement in source.keys
+            ],
             "made_at": now.isoformat(),
             "made_by": f"samdrift {__version__}",
         }

@@ -17,6 +17,12 @@ WHERE sequence > $1 AND content IS NOT NULL ORDER BY sequence LIMIT $2
 """
 """Entries after a number, the oldest first."""
 
+BETWEEN = """
+SELECT sequence, content, previous, hash, retention, salt FROM log
+WHERE sequence > $1 AND sequence <= $2 ORDER BY sequence LIMIT $3
+"""
+"""Rows after a number, up to another, the oldest first; of those that were disposed of without facts."""
+
 NAMING = """
 WITH named AS MATERIALIZED (
     SELECT sequence, content, previous, hash, retention, salt FROM log WHERE traces @> ARRAY[$1::bigint]
@@ -45,6 +51,11 @@ WHERE position('"event":"ap:envelope:refused"'::bytea IN content) > 0 ORDER BY s
 LAST = "SELECT sequence FROM log_head"
 """The number of the last entry."""
 
+LAST_LEAVES = """
+SELECT t.origin, l.sequence, l.retention, l.hash FROM log_tree t CROSS JOIN log_head h
+JOIN log l ON l.sequence > h.sequence - $1 AND l.sequence <= h.sequence ORDER BY l.sequence
+"""
+"""The last entries of the log, with its name: one's own, where one has just appended them."""
 PAUSE = "SELECT pause_log($1, $2::text, $3)"
 """Keeps that a vault signs no checkpoints, or that it does again; returns whether that is new."""
 

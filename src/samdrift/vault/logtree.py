@@ -20,8 +20,10 @@ from samdrift.audit.events import AuditEvent
 from samdrift.audit.leaves import Leaf
 from samdrift.audit.merkle import Frontier, Nodes, consistency_proof, inclusion_proof
 from samdrift.audit.notes import Algorithm, Checkpoint, VerifierKey, announced
+from samdrift.audit.reading import Malformed
 from samdrift.audit.tiles import WIDTH, Tile, bundle
-from samdrift.vault.database.session import call
+from samdrift.vault import logbook
+from samdrift.vault.database.session import Row, call
 from samdrift.vault.errors import UnknownRecord, VaultError
 from samdrift.vault.logbook import Query
 from samdrift.wire.crypto.keys import LogKey
@@ -288,6 +290,10 @@ class LogTree:
             found.append(KeptCheckpoint(size, root, at, note + b"".join(first), note + b"".join(last)))
         return tuple(found)
 
+    async def rows(self, after: int, until: int, limit: int) -> list[Row]:
+        """Return rows of the log after a number, as :data:`logbook.BETWEEN` has them."""
+        return await self._read(logbook.BETWEEN, after, until, limit)
+
     async def published(self) -> bytes | None:
         """Return the largest checkpoint that a witness has cosigned, with the latest cosignatures.
 
@@ -305,6 +311,19 @@ class LogTree:
         """Return the proof that the tree of ``size`` has entry ``index``, from 0 (RFC 9162 2.1.3.1)."""
         nodes = await self._nodes(lambda node: inclusion_proof(index, size, node))
         return inclusion_proof(index, size, nodes)
+
+    async def resource(self, path: str) -> bytes:
+        """Return the checkpoint, a tile or a bundle by its path (tlog-tiles).
+
+        :class:`UnknownRecord` for anything that is not there.
+        """
+        try:
+            found = await self.published() if path == "checkpoint" else await self.tile(Tile.parse(path))
+        except Malformed:
+            found = None
+        if found is None:
+            raise UnknownRecord
+        return found
 
     async def tile(self, tile: Tile) -> bytes:
         """Return a tile or a bundle (tlog-tiles); :class:`UnknownRecord` beyond the last checkpoint."""

@@ -138,7 +138,7 @@ class _Source:
     def __init__(self, log: Log) -> None:
         self._log = log
         self.chain_begins = log.begins
-        self.keys = log.keys
+        self.keys = [(*key, b"") for key in log.keys]
 
     async def chain(self) -> AsyncIterator[bytes]:
         for start in range(0, len(self._log.chain), 100):

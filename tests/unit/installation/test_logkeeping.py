@@ -182,8 +182,9 @@ async def test_a_witness_that_is_away_is_asked_again_and_its_age_stays_known(sce
 
 
 async def test_a_witness_that_was_not_told_of_the_log_stops_nothing(scene: Scene) -> None:
-    state = await scene.keeper.round(scene.place)
-    _, (answer,) = await scene.stands()
+    await scene.keeper._in_its_place(scene.place)
+    assert scene.keeper.health.stopped == set()
+    state, (answer,) = await scene.stands()
     assert answer.fault == "does not know this log: enter the log's origin and key there"
     scene.logs[state.origin] = [ONE.key]
     await scene.keeper.round(scene.place)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import random
 from collections import defaultdict
 from dataclasses import dataclass, field
@@ -16,13 +17,15 @@ from samdrift.audit.events import AuditEvent
 from samdrift.audit.leaves import Leaf
 from samdrift.audit.merkle import MemoryTree, continues, includes
 from samdrift.audit.notes import Algorithm, Checkpoint, Note, SignedCheckpoint, VerifierKey, announced
+from samdrift.audit.promises import Promise
 from samdrift.audit.tiles import Tile, tile_content, tiles_of
 from samdrift.contracts.principals import Role
 from samdrift.vault.database.session import Row
-from samdrift.vault.errors import UnknownRecord, VaultRefused
-from samdrift.vault.logtree import LogTree, SigningStopped, TreeState
-from samdrift.vault.opening import Vault
+from samdrift.vault.errors import UnknownRecord, VaultError, VaultRefused
+from samdrift.vault.logtree import GapInLog, LogTree, SigningStopped, TreeState
+from samdrift.vault.opening import Vault, promised
 from samdrift.wire.identifiers import ParticipantIdentifier
+from tests.separation.vaultlogin import superuser, vault_login
 from tests.sizes import count, seed, soak
 from tests.vaults import NOW, Installation
 
@@ -71,6 +74,14 @@ async def log(installation: Installation, organisation: ParticipantIdentifier, e
     async with installation.open(organisation, Role.ACCESS_POINT) as vault:
         for number in range(entries):
             vault.record(AuditEvent.AP_TRANSFER_QUEUED, envelope=str(number))
+
+
+async def keep(tree: LogTree, origin: str, size: int, root: bytes) -> None:
+    """Have the database keep a checkpoint, as whoever has the vault's login could."""
+    await tree._write(
+        "SELECT keep_checkpoint($1, $2, $3, $4, $5, $6, $7::int[], $8::bigint[], $9::bytea[])",
+        *(origin, size, root, b"", NOW, b"", [], [], []),
+    )
 
 
 async def leaves(vault: Vault) -> list[Leaf]:
@@ -194,10 +205,7 @@ async def test_the_database_refuses_a_second_history(
     ):
         with pytest.raises(VaultRefused) as refused:
             async with installation.open(organisation, Role.ACCESS_POINT) as vault:
-                await vault.tree._write(
-                    "SELECT keep_checkpoint($1, $2, $3, $4, $5, $6, $7::int[], $8::bigint[], $9::bytea[])",
-                    *(*others, b"", NOW, b"", [], [], []),
-                )
+                await keep(vault.tree, *others)
         assert refused.value.code == "SD409"
     async with installation.open(organisation, Role.ACCESS_POINT) as vault:
         assert await vault.tree.state() == state
@@ -231,8 +239,13 @@ async def test_after_a_refusal_nothing_is_signed_until_two_people_have_decided(
         assert await vault.tree.refuse(state, WITNESS, "ahead", 99, NOW)
     await log(installation, organisation, 2)
     async with installation.open(organisation, Role.ACCESS_POINT) as vault:
-        with pytest.raises(SigningStopped):
+        with pytest.raises(VaultError) as stopped:
             await vault.tree.sign(NOW)
+        assert type(stopped.value) is SigningStopped
+    with pytest.raises(VaultRefused):
+        async with installation.open(organisation, Role.ACCESS_POINT) as vault:
+            await keep(vault.tree, state.origin, 1, state.edge.root())
+    async with installation.open(organisation, Role.ACCESS_POINT) as vault:
         assert not await vault.tree.refuse(state, WITNESS, "ahead", 99, NOW)
         stopped = (await vault.tree.state()).refusal
         assert stopped is not None
@@ -281,6 +294,44 @@ async def test_a_new_key_is_announced_by_the_one_before_it(
     assert former.verifies(announced(key), kept.announcement)
     assert after.note is not None
     assert SignedCheckpoint.parse(after.note, [key]).checkpoint.size == after.signed
+
+
+async def test_nothing_is_signed_over_entries_that_are_missing(
+    installation: Installation, organisation: ParticipantIdentifier
+) -> None:
+    await log(installation, organisation, 4)
+    before = await signed(installation, organisation)
+    await log(installation, organisation, 3)
+    login = await vault_login(installation, organisation, Role.ACCESS_POINT)
+    (await superuser(installation)).rows(f"DELETE FROM {login.schema}.log WHERE sequence = 8 RETURNING 1")
+    with pytest.raises(GapInLog):
+        await signed(installation, organisation)
+    async with installation.open(organisation, Role.ACCESS_POINT) as vault:
+        assert (await vault.tree.state()).signed == before.signed
+
+
+async def test_what_is_committed_is_promised_to_whoever_gathers_promises(
+    installation: Installation, organisation: ParticipantIdentifier
+) -> None:
+    await signed(installation, organisation)
+    with promised() as gathered:
+        await log(installation, organisation, 3)
+        assert len(gathered) == 3
+        with contextlib.suppress(Killed):
+            async with installation.open(organisation, Role.ACCESS_POINT) as vault:
+                vault.record(AuditEvent.AP_TRANSFER_QUEUED)
+                raise Killed
+        async with installation.open(organisation, Role.ACCESS_POINT) as vault:
+            await vault.tree.state()
+        assert len(gathered) == 3, "neither what was rolled back nor what left no entry"
+    await log(installation, organisation, 1)
+    assert len(gathered) == 3
+    async with installation.open(organisation, Role.ACCESS_POINT) as vault:
+        own = {leaf.sequence: leaf.hash for leaf in await leaves(vault)}
+        (kept,) = await vault.tree.keys()
+    found = [Promise.open(each, [VerifierKey.parse(kept.key)]) for each in gathered]
+    assert {each.number: each.leaf for each in found} == {number: own[number] for number in (3, 4, 5)}
+    assert {each.origin for each in found} == {VerifierKey.parse(kept.key).name}
 
 
 async def test_the_operators_own_log_is_signed_in_the_same_way(installation: Installation) -> None:
