@@ -33,6 +33,10 @@ class AuditEvent(StrEnum):
 
     LOG_TREE_BEGUN = "log:tree:begun"
     """From here on entries are leaves of a tree; names the head of the chain before it."""
+    LOG_EXPORTED = "log:export:written"
+    """All of the log was written to a file, for whom it concerns to verify."""
+    LOG_FACTS_DISPOSED = "log:facts:disposed"
+    """The facts of all entries of a class, up to a number, are disposed of by this decision."""
 
     LOG_KEY_ANNOUNCED = "log:key:announced"
     """The key that checkpoints are signed with from here on; by the key before it, where there was one."""
@@ -156,7 +160,7 @@ class AuditEvent(StrEnum):
 
     @property
     def retention(self) -> Retention:
-        """The class of its entries."""
+        """The class of its entries; it never changes, since entries are verified by it for years."""
         source, subject, _ = (*self.value.split(":"), "", "")[:3]
         if source == "log":
             return Retention.LOG

@@ -17,6 +17,12 @@ WHERE sequence > $1 AND content IS NOT NULL ORDER BY sequence LIMIT $2
 """
 """Entries after a number, the oldest first."""
 
+BETWEEN = """
+SELECT sequence, content, previous, hash, retention, salt FROM log
+WHERE sequence > $1 AND sequence <= $2 ORDER BY sequence LIMIT $3
+"""
+"""Rows after a number, up to another, the oldest first; of those that were disposed of without facts."""
+
 NAMING = """
 WITH named AS MATERIALIZED (
     SELECT sequence, content, previous, hash, retention, salt FROM log WHERE traces @> ARRAY[$1::bigint]

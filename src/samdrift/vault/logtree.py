@@ -22,7 +22,8 @@ from samdrift.audit.merkle import Frontier, Nodes, consistency_proof, inclusion_
 from samdrift.audit.notes import Algorithm, Checkpoint, VerifierKey, announced
 from samdrift.audit.reading import Malformed
 from samdrift.audit.tiles import WIDTH, Tile, bundle
-from samdrift.vault.database.session import call
+from samdrift.vault import logbook
+from samdrift.vault.database.session import Row, call
 from samdrift.vault.errors import UnknownRecord, VaultError
 from samdrift.vault.logbook import Query
 from samdrift.wire.crypto.keys import LogKey
@@ -288,6 +289,10 @@ class LogTree:
         for size, root, note, at, _, first, last in await self._read(_CHECKPOINTS, origin, after, limit):
             found.append(KeptCheckpoint(size, root, at, note + b"".join(first), note + b"".join(last)))
         return tuple(found)
+
+    async def rows(self, after: int, until: int, limit: int) -> list[Row]:
+        """Return rows of the log after a number, as :data:`logbook.BETWEEN` has them."""
+        return await self._read(logbook.BETWEEN, after, until, limit)
 
     async def published(self) -> bytes | None:
         """Return the largest checkpoint that a witness has cosigned, with the latest cosignatures.
