@@ -22,7 +22,7 @@ FLOORS = frozenset(
 """What a role that people do not see stands on; one that they do stands on ``web``, too."""
 ROLES = frozenset({"accesspoint", "messageservice", "messageclient", "governance"})
 RUNNING = FLOORS | ROLES | {"config", "domibus"}
-ADMINISTERED = RUNNING | {"attestation", "installation"}
+ADMINISTERED = RUNNING | {"attestation", "installation", "transparency"}
 MAY_IMPORT = {
     "wire": frozenset[str](),
     "audit": frozenset({"wire"}),
@@ -44,8 +44,8 @@ MAY_IMPORT = {
     "messageservice": FLOORS,
     "messageclient": FLOORS,
     "governance": FLOORS,
-    "installation": RUNNING,
-    "processes": RUNNING | {"installation"},
+    "installation": RUNNING | {"transparency"},
+    "processes": RUNNING | {"installation", "transparency"},
     "administration": ADMINISTERED,
     "isolationcheck": ADMINISTERED | {"administration", "client"},
     "evidence": ADMINISTERED | {"administration"},
@@ -61,7 +61,6 @@ MAY_IMPORT = {
         "isolationcheck",
         "portability",
         "processes",
-        "transparency",
     },
     "bootstrap": frozenset(),
 }

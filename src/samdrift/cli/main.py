@@ -37,6 +37,7 @@ COMMANDS = {
     "client": "Send, list, fetch and delete messages over interface D, as a message client.",
     "trace": "The way of one message through an organisation's vaults.",
     "evidence": "Evidence about one message, without its content; verified anywhere.",
+    "log": "The log of an organisation: export it, verify it anywhere.",
     "witness": "Witness the logs of others: cosign what continues them, and nothing else.",
     "routing": "Which message client gets what, and where each organisation's clients get access tokens.",
     "queue": "Transfers that wait or were refused: reason, retry, give up.",

@@ -30,6 +30,7 @@ from samdrift.installation.control import control_folder, controlled
 from samdrift.installation.databasecare import NotificationMetrics, cared_for
 from samdrift.installation.expiry import Expiries, expiry_gauge, watching
 from samdrift.installation.listeners import Door, Doors, PublicDoors
+from samdrift.installation.logkeeping import Health, LogMetrics, logs_kept, operators_log_kept
 from samdrift.installation.metrics import meaningless_gauge, metrics_application
 from samdrift.installation.replaceable import (
     identity_for_peers,
@@ -129,6 +130,8 @@ async def running(
         expiries = Expiries(keys, gate.registry, system_clock, named_in_metrics(config), gauge)
         await stack.enter_async_context(watching(expiries))
         operator = await put_together(stack, parts, clients)
+        own = operators_log_kept(config, gate, keys, system_clock)
+        parts.logs.append(await stack.enter_async_context(own))
         await stack.enter_async_context(
             controlled(control_folder(config.vaults), {UNLOCK: unlocking(gate, keys)})
         )
@@ -146,12 +149,18 @@ class Parts:
     doors: Doors
     registry: CollectorRegistry = field(default_factory=CollectorRegistry)
     """The metrics of the process."""
+    logs: list[Health] = field(default_factory=list)
+    """The state of the logs that are signed in the process."""
 
 
 async def put_together(stack: AsyncExitStack, parts: Parts, clients: Authorization | None = None) -> Operator:
     """Run the roles until ``stack`` ends."""
     config, gate = parts.config, parts.gate
     await _run_origins(stack, parts)
+    served = parts.roles & config.roles
+    logs = await stack.enter_async_context(logs_kept(config, gate, system_clock, (), served))
+    parts.logs.append(logs)
+    parts.registry.register(LogMetrics(parts.logs))
     if not _FEDERATED & parts.roles & config.roles:
         return Operator(config, gate, None)
     services = await stack.enter_async_context(shared_services(config))

@@ -27,6 +27,7 @@ from samdrift.installation.control import control_folder, controlled
 from samdrift.installation.databasecare import cared_for
 from samdrift.installation.expiry import Expiries, watching
 from samdrift.installation.listeners import ROLES, Door, address_of
+from samdrift.installation.logkeeping import operators_log_kept
 from samdrift.installation.operator import vault_settings
 from samdrift.installation.unlocking import UNLOCK, unlocking
 from samdrift.keystore.durablefiles import private_folder
@@ -83,6 +84,7 @@ async def supervising(config: Config, roles: frozenset[Role]) -> AsyncIterator[N
         await stack.enter_async_context(
             in_background(house.follow(), on_failure=unexpected("the supervisor"))
         )
+        await stack.enter_async_context(operators_log_kept(config, gate, keys, system_clock))
         await stack.enter_async_context(watching(Expiries(keys, gate.registry, system_clock)))
         await stack.enter_async_context(
             controlled(control_folder(config.vaults), {UNLOCK: unlocking(gate, keys)})

@@ -15,10 +15,10 @@ from psycopg import sql
 
 from samdrift.contracts.principals import Role
 
-REGISTRY = ("log", "registry", "roles", "moments", "salted-log")
+REGISTRY = ("log", "registry", "roles", "moments", "salted-log", "log-tree", "log-pauses")
 WORKERS = ("workers", "worker-moments")
 _LATEST = ("salted-log", "salted-log-arrival")
-_RECORDS = ("log", "wakeups", "bodies", "records", "records-arrival", "arrival", *_LATEST)
+_RECORDS = ("log", "wakeups", "bodies", "records", "records-arrival", "arrival", *_LATEST, "log-tree")
 VAULT = {
     Role.ACCESS_POINT: (
         "log",
@@ -29,6 +29,7 @@ VAULT = {
         "arrival",
         "accesspoint-moments",
         *_LATEST,
+        "log-tree",
     ),
     Role.MESSAGE_SERVICE: (
         "log",
@@ -41,6 +42,7 @@ VAULT = {
         "messageservice-moments",
         *_LATEST,
         "message-steps",
+        "log-tree",
     ),
     Role.MESSAGE_CLIENT: _RECORDS,
     Role.GOVERNANCE: _RECORDS,
