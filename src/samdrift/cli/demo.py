@@ -15,6 +15,7 @@ from samdrift.config.failures import reported_as_usage_errors
 from samdrift.demo.cast import AGENCY, HABO, MULLSJO
 from samdrift.demo.proof import prove_rest, prove_way
 from samdrift.demo.scenario import DemoFailed, Exchange, play
+from samdrift.demo.witnessing import prove_logs
 from samdrift.demo.world import World, world
 from samdrift.evidence.trace import Step, trace
 from samdrift.installation.loop import run
@@ -50,10 +51,22 @@ async def _run(console: Console, folder: Path, once: bool) -> None:
             exchanges = await play(habo, agency, mullsjo, progress)
             progress("every step is in the logs, their chains are whole, the access points hold nothing")
             await prove_rest([habo, agency, mullsjo])
+            progress(
+                "a stranger verifies every log: its key, each entry, and the witness at the other operator"
+            )
+            logs = await prove_logs(
+                [
+                    (enrolled.config, operator, witness)
+                    for (enrolled, operator), witness in zip(
+                        demo_world.operators, demo_world.witnesses, strict=True
+                    )
+                ]
+            )
             ways = [await _way(exchange) for exchange in exchanges]
             progress.done()
             for exchange, steps in zip(exchanges, ways, strict=True):
                 demoview.exchange(console, exchange, steps)
+            demoview.logs(console, logs)
             if not once:
                 await _stay(console, demo_world)
 

@@ -83,10 +83,13 @@ async def enrol(
     operator: DemoOperator,
     folder: Path,
     tokens: TokenSettings | None = None,
+    *,
+    witnesses: str = "",
 ) -> EnrolledOperator:
     """Bring an operator to the point where it can run; what is done already stays.
 
-    ``tokens`` are those of its organisations; the configuration does not name them.
+    ``tokens`` are those of its organisations; the configuration does not name them. ``witnesses`` is the
+    file in ``folder`` with the witnesses of its logs, if they have any.
     """
     settings = replace(_settings(folder), tokens=tokens)
     federation.write_trust(folder / "trust")
@@ -117,7 +120,8 @@ async def enrol(
     file = folder / "samdrift.toml"
     served = [_served(folder, *pair) for pair in zip(operator.organisations, issued, strict=True)]
     file.write_text(
-        _config_text(operator.party, federation.identifier, federation.sml_zone, places, served), "utf-8"
+        _config_text(operator.party, federation.identifier, federation.sml_zone, places, served, witnesses),
+        "utf-8",
     )
     return EnrolledOperator(operator, load(file), file, address, access_point)
 
@@ -275,7 +279,12 @@ class Served:
 
 
 def _config_text(
-    party: str, federation: str, zone: str, places: Places, organisations: Sequence[Served]
+    party: str,
+    federation: str,
+    zone: str,
+    places: Places,
+    organisations: Sequence[Served],
+    witnesses: str,
 ) -> str:
     """TOML; a JSON string is a TOML string."""
     lines = [
@@ -316,6 +325,7 @@ def _config_text(
         "[address_book]",
         f"url = {json.dumps(places.address_book)}",
         'file = "addressbook.json"',
+        *(["", "[logs]", f"witnesses = {json.dumps(witnesses)}"] if witnesses else []),
     ]
     for one in organisations:
         clients = ", ".join(
@@ -331,6 +341,7 @@ def _config_text(
             *(f"{key} = {json.dumps(host)}" for key, host in one.hosts.items()),
             f"functional_addresses = {json.dumps(list(one.mailboxes), ensure_ascii=False)}",
             "base_model = true",
+            *([f"witnesses = {json.dumps(witnesses)}"] if witnesses else []),
             f"access_point = {json.dumps(f'https://{places.listen_c}')}",
             f"clients = {{ {clients} }}",
             "",

@@ -18,11 +18,12 @@ from samdrift.config.errors import Unusable, shown
 from samdrift.demo.cast import OPERATORS, DemoOperator, DemoOrganisation
 from samdrift.demo.enrolment import EnrolledOperator, enrol, write_client
 from samdrift.demo.scenario import Party, Progress
+from samdrift.demo.witnessing import POLICY, DemoWitness
 from samdrift.federation.server import LocalFederation
 from samdrift.federation.server import running as federation_running
 from samdrift.installation.operator import Operator, running
 
-_LAYOUT = "4"
+_LAYOUT = "5"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,8 @@ class World:
     operators: tuple[tuple[EnrolledOperator, Operator], ...]
     clients: Mapping[str, Path]
     """Configuration of each organisation's message client, by the organisation's name."""
+    witnesses: tuple[DemoWitness, ...]
+    """The witness of each operator's logs, which another operator runs."""
 
     def party(self, organisation: DemoOrganisation) -> Party:
         """The organisation at its operator."""
@@ -52,10 +55,13 @@ async def world(
         progress("A federation starts: certificate authorities, SML in DNS, SMP, CertPub, address book")
         federation = await stack.enter_async_context(federation_running(folder / "federation"))
         run, clients = [], {}
-        for operator in operators:
+        own = [DemoWitness.of(operator, folder / operator.folder) for operator in operators]
+        witnesses = [*own[1:], own[0]]
+        for operator, witness in zip(operators, witnesses, strict=True):
+            witness.write_policy(folder / operator.folder)
             names = " and ".join(one.identifier.value for one in operator.organisations)
             progress(f"{operator.party} starts: PostgreSQL, vaults and keys of {names}")
-            enrolled = await enrol(federation, operator, folder / operator.folder)
+            enrolled = await enrol(federation, operator, folder / operator.folder, witnesses=POLICY)
             started = await stack.enter_async_context(running(enrolled.config))
             run.append((enrolled, started))
             if started.authorization is not None:
@@ -63,7 +69,10 @@ async def world(
                     clients[one.name] = write_client(
                         folder / operator.folder, one, started.authorization.issuers
                     )
-        yield World(federation, tuple(run), clients)
+        for (_, started), witness in zip(run, witnesses, strict=True):
+            await witness.enter(started)
+            await witness.serve(stack)
+        yield World(federation, tuple(run), clients, tuple(witnesses))
 
 
 def prepare(folder: Path) -> None:
