@@ -11,7 +11,7 @@ from datetime import timedelta
 from samdrift.audit.operations import unexpected
 from samdrift.config.addressbook import AddressBookConfig
 from samdrift.config.malware import MalwareConfig
-from samdrift.config.model import Config
+from samdrift.config.model import Config, FederationConfig
 from samdrift.contracts.addressbook import AddressBook, Listing
 from samdrift.contracts.discovery import CertificateChecks, Discovery
 from samdrift.contracts.malware import MalwareScanner, ScanVerdict
@@ -41,7 +41,6 @@ class Services:
 async def shared_services(config: Config) -> AsyncIterator[Services]:
     """Lookups and checks under the federation's trust folder, while the context lasts."""
     federation = config.federation
-    name_servers = [(one.host, one.port) for one in federation.name_servers]
     async with http_client(public_only=not federation.private_addresses) as client:
         checks = FederationCertificates(
             followed_policies(federation.trust).current,
@@ -56,7 +55,7 @@ async def shared_services(config: Config) -> AsyncIterator[Services]:
         )
         discovery = SmpDiscovery(
             federation.sml_zone,
-            NaptrResolver(name_servers, trusted=federation.dnssec_resolvers),
+            name_resolver(federation),
             client,
             checks,
             system_clock,
@@ -64,6 +63,12 @@ async def shared_services(config: Config) -> AsyncIterator[Services]:
             require_dnssec=federation.require_dnssec,
         )
         yield Services(discovery, checks)
+
+
+def name_resolver(federation: FederationConfig) -> NaptrResolver:
+    """The resolver that SML is asked through."""
+    name_servers = [(one.host, one.port) for one in federation.name_servers]
+    return NaptrResolver(name_servers, trusted=federation.dnssec_resolvers)
 
 
 _LOGGER = logging.getLogger("samdrift")

@@ -33,6 +33,7 @@ PERSONS = (
     "{words}",
 )
 READS: dict[Path_, Sequence[str]] = {
+    ("doctor",): ("--offline",),
     ("org", "show"): (ORGANISATION, "--offline"),
     ("org", "list"): (),
     ("as4", "inspect"): ("{certificate}",),
