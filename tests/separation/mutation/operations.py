@@ -45,6 +45,6 @@ OPERATIONS = (
         "operations/foundation.py",
         "asyncio.to_thread(open_keys, settings)",
         "asyncio.to_thread(lambda: open_keys(settings, begin=True))",
-        (f"{_READS}[doctor]",),
+        (_READS,),
     ),
 )
