@@ -54,6 +54,7 @@ async def examine(config: Config, scope: Scope) -> list[Finding]:
     findings += await _surroundings(config, scope)
     processes = await machine.running(config)
     findings += await _all("process", lambda: machine.check_processes(processes))
+    findings += await _all("health", lambda: machine.check_health(config))
     findings += await _listeners(config, running=bool(processes))
     return findings
 

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import os
 import resource
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 from samdrift.config.model import Config
 from samdrift.installation.control import control_folder, listening_processes
+from samdrift.installation.reporting import ask_running
 from samdrift.operations.findings import Finding, Subject
 
 _RUNNING = Subject("process", "nothing is accepted or sent while no process runs")
 _DESCRIPTORS = Subject("process.descriptors", "without descriptors connections are refused")
+_SERVED = Subject("process.served", "what comes for a role that no process serves waits or is refused")
 _TASKS = Subject("process.tasks", "without tasks no worker can be started")
 _MEMORY = Subject("process.memory", "the system ends processes that want more")
 _LEAST_DESCRIPTORS = 8192
@@ -23,6 +25,26 @@ _GROUPS = Path("/sys/fs/cgroup")
 async def running(config: Config) -> list[int]:
     """Return the ids of the installation's processes that hear the operator."""
     return await listening_processes(control_folder(config.vaults))
+
+
+async def check_health(config: Config) -> AsyncIterator[Finding]:
+    """Check what running processes say of themselves: what they serve, and what they miss."""
+    running = await ask_running(control_folder(config.vaults))
+    if not running:
+        return
+    served = {role for each in running for role in each.roles}
+    away = sorted(name for each in running for name, serves in each.workers.items() if not serves)
+    missing = [f"role {role.value}" for role in sorted(config.roles - served)] + away
+    fault = f"not served: {', '.join(missing)}" if missing else ""
+    yield _SERVED.judged(fault, "every role is served", "samdrift serve all; its log says what is missing")
+    for one in (one for each in running for one in each.conditions):
+        subject = Subject(f"health.{one.dependency}", "running processes cannot do without it")
+        name = f"{one.dependency} {one.at}".rstrip()
+        if one.gone_since is None:
+            yield subject.ok(f"{name} is there")
+        else:
+            since = f"{one.gone_since:%Y-%m-%d %H:%M:%S}Z"
+            yield subject.fail(f"{name} is gone since {since}: {one.reason}", "samdrift status --watch")
 
 
 def check_processes(processes: list[int], groups: Path = _GROUPS) -> Iterator[Finding]:

@@ -91,6 +91,7 @@ class Child:
         self.user: UnixUser | None = None
         """The Unix user that it runs as; our own if ``None``."""
         self._writer: asyncio.StreamWriter | None = None
+        self.serves = False
 
     async def start(self) -> bool:
         """Start it; returns whether it serves, as soon as it does or has ended.
@@ -120,7 +121,8 @@ class Child:
             async with asyncio.timeout(_LONGEST_START):
                 if handed is not None:
                     self.tell(handed.line)
-                return await self._reader.readline() == _SERVES
+                self.serves = await self._reader.readline() == _SERVES
+                return self.serves
         except ConnectionError:
             return False
         except TimeoutError:
@@ -172,6 +174,7 @@ class Child:
             while await self._reader.read(100):
                 pass
         self._writer.close()
+        self.serves = False
         return await self._gone()
 
     async def stop(self) -> None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import os
 import re
 import secrets
@@ -93,6 +94,14 @@ class Objects:
             found = await obstore.list(self._store, prefix).collect_async()
         return [StoredObject(entry["path"], entry["last_modified"]) for entry in found]
 
+    async def reach(self) -> None:
+        """Return when the store can be written in, as far as is seen without doing so."""
+        with _typed():
+            if self._folder is not None:
+                await asyncio.to_thread(_require_room, self._folder)
+            else:
+                await obstore.list(self._store, "reach", chunk_size=1).collect_async()
+
     async def clear(self, prefix: str) -> None:
         """Remove every object under ``prefix/``; in a folder, whatever lies there, and the folder."""
         if self._folder is None:
@@ -167,6 +176,18 @@ class ObjectWriter:
         data, self._held = self._held, bytearray()
         with _typed():
             await self._file.write(data)
+
+
+def _require_room(folder: Path) -> None:
+    """Raise :class:`VaultUnavailable` for a folder that is gone, read only, or on a full disk."""
+    try:
+        found = os.statvfs(folder)
+    except OSError as error:
+        raise VaultUnavailable(f"object store: {_cause(error)}") from None
+    if found.f_flag & os.ST_RDONLY:
+        raise VaultUnavailable(f"object store: {os.strerror(errno.EROFS).lower()}")
+    if found.f_bavail == 0:
+        raise VaultUnavailable(f"object store: {os.strerror(errno.ENOSPC).lower()}")
 
 
 def _remove(folder: Path, prefix: str) -> None:

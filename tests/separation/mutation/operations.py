@@ -9,6 +9,8 @@ _READS = (
     "tests/unit/cli/test_no_key_store.py"
     "::test_a_command_that_reads_leaves_nothing_where_there_is_no_key_store"
 )
+_HEALTH = "tests/unit/installation/test_health.py"
+_CHECKLIST = "tests/unit/administration/test_checklist.py"
 _TLS = "tests/unit/operations/test_tlsrules.py"
 
 OPERATIONS = (
@@ -39,6 +41,20 @@ OPERATIONS = (
         "    context.load_verify_locations(target.issuers or certifi.where())\n",
         "    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE\n",
         (f"{_TLS}::test_a_certificate_of_another_name_or_issuer",),
+    ),
+    Mutant(
+        "an outage writes one line, however often it is met",
+        "installation/health.py",
+        "            if logs and (before is None or before.gone_since is None):\n",
+        "            if logs:\n",
+        (f"{_HEALTH}::test_a_change_writes_one_line_and_what_stays_none",),
+    ),
+    Mutant(
+        "an organisation that nobody serves is not ready",
+        "administration/checklist.py",
+        "        elif role in facts.served.value:\n",
+        "        elif True:\n",
+        (f"{_CHECKLIST}::test_who_is_not_served_in_a_role_is_not_ready",),
     ),
     Mutant(
         "an examination makes no key store",

@@ -13,7 +13,9 @@ import pytest
 import pytest_asyncio
 
 from samdrift.contracts.principals import Role
+from samdrift.installation.health import Health
 from samdrift.keystore.keyfiles import KeyFault, KeyStoreError
+from samdrift.net.clock import system_clock
 from samdrift.processes import supervisor
 from samdrift.processes.child import Handed
 from samdrift.processes.hands import Hands
@@ -51,7 +53,8 @@ class Scene:
         )
         gate = SimpleNamespace(registry=SimpleNamespace(all=self.hosted))
         readers = SimpleNamespace(renew=_nothing)
-        self.house = supervisor._House(*cast(Any, (config, frozenset(Role), gate, hands, readers)))
+        health = Health(system_clock)
+        self.house = supervisor._House(*cast(Any, (config, frozenset(Role), gate, hands, readers, health)))
 
     def runs(self, script: str) -> None:
         self.patch.setattr(supervisor, "_COMMAND", (sys.executable, "-c", script))
