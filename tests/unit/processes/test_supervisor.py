@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 from collections.abc import AsyncIterator
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -50,6 +51,7 @@ class Scene:
             message_client=None,
             governance=None,
             metrics=None,
+            vaults=SimpleNamespace(secrets=Path("secrets")),
         )
         gate = SimpleNamespace(registry=SimpleNamespace(all=self.hosted))
         readers = SimpleNamespace(renew=_nothing)
