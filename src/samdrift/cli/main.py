@@ -29,6 +29,8 @@ _INTERRUPTED = 130
 COMMANDS = {
     "demo": "A whole federation on this machine: messages sent, received, answered, and the way they took.",
     "serve": "Run the roles of one installation, or of several: access point, message service, and others.",
+    "doctor": "Examine everything that an installation stands on: what is wrong, why, what to type.",
+    "status": "Show what a running installation serves, and whether what it depends on is there.",
     "config": "The configuration file: check one, or print what every key means.",
     "org": "Organisations: add, examine, suspend, resume, move and close them.",
     "custodian": "Custodians: people who approve operations under dual control.",

@@ -96,6 +96,7 @@ class Child:
         self.user: UnixUser | None = None
         """The Unix user that it runs as; our own if ``None``."""
         self._writer: asyncio.StreamWriter | None = None
+        self.serves = False
 
     async def start(self) -> bool:
         """Start it; returns whether it serves, as soon as it does or has ended.
@@ -125,7 +126,8 @@ class Child:
             async with asyncio.timeout(_LONGEST_START):
                 if handed is not None:
                     self.tell(handed.line)
-                return await self._reader.readline() == _SERVES
+                self.serves = await self._reader.readline() == _SERVES
+                return self.serves
         except ConnectionError:
             return False
         except TimeoutError:
@@ -195,6 +197,7 @@ class Child:
         finally:
             for each in watched:
                 each.cancel()
+        self.serves = False
         self._writer.close()
         return await self._gone()
 

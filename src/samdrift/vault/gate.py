@@ -152,6 +152,14 @@ class Gate:
         """Where the vaults are, for whoever starts processes that open some of them."""
         return self._database
 
+    async def reach(self) -> None:
+        """Ask the database for an answer; :class:`VaultUnavailable` when it does not give one."""
+        await self._run(self._operator, [("SELECT 1", ())])
+
+    async def reach_objects(self) -> None:
+        """Look whether the object store can be reached; :class:`VaultUnavailable` when it cannot."""
+        await self._objects.reach()
+
     async def close(self) -> None:
         """Hang up; what is open then fails with :class:`VaultUnavailable`."""
         await self._announcements.stop()
