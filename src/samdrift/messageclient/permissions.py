@@ -163,9 +163,10 @@ class Assigned:
                 lent = [each for each in self.ways(what.absent) if _gives(each, mailbox)]
                 if lent:
                     yield self._way(Through.SUBSTITUTION, holding)
-        for holding in self.copy.state.holdings(self.moment, *sorted(claims, key=str)):
-            if _gives(holding, mailbox):
-                yield self._way(Through.GROUP, holding)
+        for claim in sorted(claims, key=str):
+            for holding in self.ways(claim):
+                if _gives(holding, mailbox):
+                    yield self._way(Through.GROUP, holding)
 
     def _way(self, through: Through, holding: Holding) -> Way:
         given, number = holding.given, self.copy.digests.index(holding.statements[0]) + 1
