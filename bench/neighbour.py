@@ -37,6 +37,10 @@ _FLOODS = (
     "silent connections",
     "unfinished requests",
     "strangers at interface A",
+    "polls that wait, and more of them",
+    "polls that find nothing",
+    "lists",
+    "fetches of nothing",
 )
 _LEVELS = ("shared", "process")
 _BAR = 1.5
@@ -70,11 +74,14 @@ async def _at(federation: LocalFederation, folder: Path, level: str) -> list[Row
         (process,) = there.processes
         calm, loud = there.members
         await process.start()
+        certificate, password = await loud.client_tls()
         target = Target(
             _address(calm.config.message_service and calm.config.message_service.listen_d),
             _address(calm.config.access_point and calm.config.access_point.listen),
+            _address(calm.config.access_point and calm.config.access_point.listen_c),
             str(calm.config.inner_issuers),
             await _token(process, loud),
+            (str(certificate), password),
         )
         token = await _token(process, calm)
         async with _lister(target, token) as listed:

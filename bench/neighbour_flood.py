@@ -7,9 +7,11 @@ It calls from another address than the organisation that is measured.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import ssl
 import sys
+import uuid
 from dataclasses import asdict, dataclass
 from typing import Self
 
@@ -26,12 +28,15 @@ _TEXTS = 95_000
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where interfaces D and A are, and the token of the organisation that floods."""
+    """Where the interfaces are, and token and client certificate of the organisation that floods."""
 
     interface_d: tuple[str, int]
     interface_a: tuple[str, int]
+    interface_c: tuple[str, int]
     issuers: str
     token: str
+    certificate: tuple[str, str]
+    """File and password of the client certificate for interface C."""
 
     def line(self) -> str:
         return json.dumps(asdict(self))
@@ -39,7 +44,7 @@ class Target:
     @classmethod
     def read(cls, line: str) -> Self:
         document = json.loads(line)
-        for name in ("interface_d", "interface_a"):
+        for name in ("interface_d", "interface_a", "interface_c", "certificate"):
             document[name] = tuple(document[name])
         return cls(**document)
 
@@ -55,26 +60,51 @@ def _fitting() -> bytes:
     return b'{"data":{"attributes":{"digitalDocument":[{"contentTextBody":[' + texts + b"]}]}}}"
 
 
-async def _posts(address: tuple[str, int], path: str, fields: list[str], body: bytes, issuers: str) -> None:
+def _tls(target: Target) -> ssl.SSLContext:
+    tls = ssl.create_default_context(cafile=target.issuers)
+    tls.check_hostname = False
+    return tls
+
+
+async def _posts(
+    address: tuple[str, int], path: str, fields: list[str], body: bytes, tls: ssl.SSLContext
+) -> None:
     """Post the body again and again over one connection, each time as soon as there is an answer."""
     lines = (f"POST {path} HTTP/1.1", "host: x", f"content-length: {len(body)}", *fields, "", "")
     request = "\r\n".join(lines).encode() + body
-    tls = ssl.create_default_context(cafile=issuers)
-    tls.check_hostname = False
     while True:
         try:
             reader, writer = await asyncio.open_connection(*address, ssl=tls, local_addr=(FROM, 0))
             while True:
                 writer.write(request)
-                head = await reader.readuntil(b"\r\n\r\n")
-                length = next(
-                    int(line.partition(b":")[2])
-                    for line in head.lower().split(b"\r\n")
-                    if line.startswith(b"content-length:")
-                )
-                await reader.readexactly(length)
-        except (OSError, asyncio.IncompleteReadError, StopIteration):
+                await _answered(reader)
+        except (OSError, asyncio.IncompleteReadError):
             await asyncio.sleep(_PAUSE)
+
+
+async def _gets(address: tuple[str, int], path: str, fields: list[str], tls: ssl.SSLContext) -> None:
+    """Ask again and again over one connection, each time as soon as there is an answer."""
+    request = "\r\n".join((f"GET {path} HTTP/1.1", "host: x", *fields, "", "")).encode()
+    while True:
+        with contextlib.suppress(OSError, asyncio.IncompleteReadError):
+            reader, writer = await asyncio.open_connection(*address, ssl=tls, local_addr=(FROM, 0))
+            while True:
+                writer.write(request)
+                await _answered(reader)
+        await asyncio.sleep(_PAUSE)
+
+
+async def _answered(reader: asyncio.StreamReader) -> None:
+    """Read an answer to its end."""
+    head = (await reader.readuntil(b"\r\n\r\n")).lower()
+    _, found, rest = head.partition(b"\r\ncontent-length:")
+    if found:
+        await reader.readexactly(int(rest.partition(b"\r")[0]))
+        return
+    while (size := int((await reader.readline()).strip() or b"0", 16)) or True:
+        await reader.readexactly(size + 2)
+        if not size:
+            return
 
 
 async def _silent(address: tuple[str, int]) -> None:
@@ -91,8 +121,7 @@ async def _silent(address: tuple[str, int]) -> None:
 
 async def _unfinished(target: Target) -> None:
     """Begin a request and send no body."""
-    tls = ssl.create_default_context(cafile=target.issuers)
-    tls.check_hostname = False
+    tls = _tls(target)
     head = f"POST /v1/sdk/messages HTTP/1.1\r\nhost: x\r\ncontent-length: 1000\r\n{_bearer(target)}\r\n\r\n"
     while True:
         try:
@@ -110,20 +139,32 @@ def _bearer(target: Target) -> str:
 
 
 async def _flood(kind: str, target: Target) -> None:
-    d, a, issuers = target.interface_d, target.interface_a, target.issuers
+    d, a, tls = target.interface_d, target.interface_a, _tls(target)
     bearer = _bearer(target).split("\r\n")
     match kind:
         case "junk":
-            work = [_posts(d, "/v1/sdk/messages", bearer, _junk(), issuers) for _ in range(_CONNECTIONS)]
+            work = [_posts(d, "/v1/sdk/messages", bearer, _junk(), tls) for _ in range(_CONNECTIONS)]
         case "fitting junk":
-            work = [_posts(d, "/v1/sdk/messages", bearer, _fitting(), issuers) for _ in range(_CONNECTIONS)]
+            work = [_posts(d, "/v1/sdk/messages", bearer, _fitting(), tls) for _ in range(_CONNECTIONS)]
         case "silent connections":
             work = [_silent(d) for _ in range(_SILENT)]
         case "unfinished requests":
             work = [_unfinished(target) for _ in range(2 * _CONNECTIONS)]
         case "strangers at interface A":
             fields = ["content-type: multipart/related"]
-            work = [_posts(a, "/as4", fields, b"junk", issuers) for _ in range(_CONNECTIONS)]
+            work = [_posts(a, "/as4", fields, b"junk", tls) for _ in range(_CONNECTIONS)]
+        case "polls that wait, and more of them" | "polls that find nothing":
+            wait, polls = (30, 4 * _CONNECTIONS) if kind.startswith("polls that wait") else (0, _CONNECTIONS)
+            tls.load_cert_chain(target.certificate[0], password=target.certificate[1])
+            poll = json.dumps({"after": 0, "wait": wait, "taken": [], "past": ""}).encode()
+            fields = ["content-type: application/json"]
+            work = [_posts(target.interface_c, "/c/v1/poll", fields, poll, tls) for _ in range(polls)]
+        case "lists":
+            work = [_gets(d, "/v1/sdk/messages", bearer[1:], tls) for _ in range(_CONNECTIONS)]
+        case "fetches of nothing":
+            tls.load_cert_chain(target.certificate[0], password=target.certificate[1])
+            path = f"/c/v1/inbox/{uuid.uuid4()}"
+            work = [_gets(target.interface_c, path, [], tls) for _ in range(_CONNECTIONS)]
         case _:
             raise LookupError(kind)
     print("floods", flush=True)

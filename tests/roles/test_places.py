@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Hashable
 from urllib.parse import urlsplit
 from uuid import uuid4
 
+import pytest
+
+from samdrift.scheduling.shares import Shares
 from tests.roles.messageclient import MESSAGES, MessageClient, document
 from tests.roles.stage import Stage
 
@@ -101,3 +104,21 @@ async def test_polls_take_places_too_whether_they_wait_or_do_not_come_whole(stag
         assert (await mullsjo.poll()).status == 200
     await asyncio.sleep(1)
     assert (await habo.poll()).status == 200
+
+
+async def test_every_operation_of_interface_d_waits_for_its_organisations_share(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Hashable] = []
+    paced = Shares.request
+
+    async def request(shares: Shares, organisation: Hashable, cost: float) -> None:
+        asked.append(organisation)
+        await paced(shares, organisation, cost)
+
+    monkeypatch.setattr(Shares, "request", request)
+    habo = stage.client(stage.habo)
+    requests = ("POST", MESSAGES), ("GET", MESSAGES), ("GET", f"{MESSAGES}/x"), ("DELETE", f"{MESSAGES}/x")
+    for number, (method, path) in enumerate(requests, 1):
+        await habo.call(method, path)
+        assert asked.count(stage.habo.organisation) == number

@@ -44,7 +44,7 @@ MAY_IMPORT = {
     "messageservice": FLOORS,
     "messageclient": FLOORS | {"client", "web"},
     "governance": FLOORS,
-    "installation": RUNNING,
+    "installation": RUNNING | {"web"},
     "processes": RUNNING | {"installation"},
     "administration": ADMINISTERED,
     "isolationcheck": ADMINISTERED | {"administration", "client"},

@@ -35,6 +35,7 @@ from samdrift.contracts.transfer import Poll, Submission
 from samdrift.net.interface_c import PollRequest, decode_poll_request, encode_poll, encode_submission
 from samdrift.net.server import CLIENT_CERTIFICATE
 from samdrift.scheduling.places import NoPlace, Places
+from samdrift.scheduling.shares import Shares
 from samdrift.scheduling.signals import Signals
 from samdrift.vault.accesspoint import AccessPointVault
 from samdrift.vault.bodies import IN_ROW, BodyWriter
@@ -53,6 +54,12 @@ _LONGEST_WAIT = 60.0
 
 _LARGEST_POLL = 64 * 1024
 """Bytes of a poll's request."""
+
+_SHARE_OF_ONE = 0.25
+"""Share of the time of this process that one organisation's requests may take, after a burst."""
+_BURST = 0.25
+_COST_OF_REQUEST = 0.001
+"""Seconds that a request counts as, whatever comes of it."""
 
 _MAX_ITEMS = 50
 """Events, and envelopes, that one poll returns at most."""
@@ -94,6 +101,7 @@ class InterfaceC:
         self._clients = clients
         self._places = Places(_HANDED_OVER_AT_ONCE, _HANDED_OVER_AT_ONCE_BY_ONE)
         self._polls = Places(_POLLED_AT_ONCE, _POLLED_AT_ONCE_BY_ONE)
+        self._shares = Shares(_SHARE_OF_ONE, _BURST)
         self._description = (files("samdrift.accesspoint") / "interface-c.json").read_bytes()
 
     def application(self) -> Starlette:
@@ -113,15 +121,19 @@ class InterfaceC:
             },
         )
 
-    def _client(self, request: Request) -> Client:
-        """Clauses: architecture-sad 6.5 sentence 1; transport-model-base 2.5 sentence 2."""
+    async def _client(self, request: Request) -> Client:
+        """Return whose request it is, when it is that organisation's turn.
+
+        Clauses: architecture-sad 6.5 sentence 1; transport-model-base 2.5 sentence 2.
+        """
         client = self._clients().get(request.scope.get(CLIENT_CERTIFICATE) or "")
         if client is None:
             raise Problem(ProblemKind.CLIENT_UNKNOWN, "this client certificate is not registered here")
+        await self._shares.request(client.organisation, _COST_OF_REQUEST)
         return client
 
     async def _submit(self, request: Request) -> Response:
-        client = self._client(request)
+        client = await self._client(request)
         with self._places.taken(client.organisation):
             submission = await self._submissions.take(
                 client.principal,
@@ -133,7 +145,7 @@ class InterfaceC:
         return JSONResponse(encode_submission(submission), status_code=201 if submission.created else 200)
 
     async def _poll(self, request: Request) -> Response:
-        client = self._client(request)
+        client = await self._client(request)
         with self._polls.taken(client.organisation):
             asked = await _poll_request(request)
             asked = replace(asked, wait=min(asked.wait, _LONGEST_WAIT))
@@ -142,7 +154,7 @@ class InterfaceC:
         return JSONResponse(encode_poll(found or Poll((), ())))
 
     async def _fetch(self, request: Request) -> Response:
-        client = self._client(request)
+        client = await self._client(request)
         async with self._gate.open(
             client.principal, client.organisation, Role.ACCESS_POINT, Purpose.DELIVER
         ) as vault:
@@ -156,7 +168,7 @@ class InterfaceC:
         )
 
     async def _acknowledge(self, request: Request) -> Response:
-        client = self._client(request)
+        client = await self._client(request)
         await self._polling.acknowledge(client.principal, client.organisation, _item_id(request))
         return Response(status_code=204)
 

@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from samdrift.contracts.errors import Explained
 from samdrift.keystore.keyfiles import KeyStoreError
 from samdrift.processes.blocking import within
+from samdrift.processes.cgroups import ControlGroup, ControlGroups
 from samdrift.vault.errors import VaultError
 
 _LOGGER = logging.getLogger("samdrift")
@@ -78,15 +79,19 @@ class Child:
         command: Sequence[str],
         hand: Callable[[], Handed] | None = None,
         prepare: Callable[[], Awaitable[None]] | None = None,
+        groups: ControlGroups | None = None,
     ) -> None:
         """``hand`` gives what it is handed in each life. It may block: it has a thread of its own.
 
-        ``prepare`` is done before each life.
+        ``prepare`` is done before each life. With ``groups`` each life has a control group, and what it
+        started ends with it.
         """
         self.name = name
         self._command = command
         self._hand = hand
         self._prepare = prepare
+        self._groups = groups
+        self._group: ControlGroup | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self.user: UnixUser | None = None
         """The Unix user that it runs as; our own if ``None``."""
@@ -154,6 +159,7 @@ class Child:
                     group=user.group if user else None,
                     extra_groups=user.groups if user else None,
                 )
+                self._contain(self._process)
                 if handed is not None:
                     socket.send_fds(ours, [b"\n"], [each.fileno() for each in handed.sockets])
             except OSError:
@@ -164,15 +170,38 @@ class Child:
                     each.close()
         return ours
 
+    def _contain(self, process: subprocess.Popen[bytes]) -> None:
+        """Put it into a group of its own, while it still waits for what it is handed."""
+        if self._groups is None:
+            return
+        try:
+            self._group = self._groups.make()
+            self._group.take(process.pid)
+        except OSError:
+            process.kill()
+            process.wait()
+            raise
+
     async def ended(self) -> int:
-        """Its exit status, once it has ended: its end of the channel is closed then."""
-        if self._writer is None:
+        """Its exit status, once it has ended: its end of the channel is closed then.
+
+        What it has started may hold that end open, so that the process itself is watched as well.
+        """
+        if self._writer is None or self._process is None:
             return _NOT_STARTED
+        watched = {asyncio.create_task(self._hung_up()), asyncio.create_task(_exit_of(self._process.pid))}
+        try:
+            await asyncio.wait(watched, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for each in watched:
+                each.cancel()
+        self._writer.close()
+        return await self._gone()
+
+    async def _hung_up(self) -> None:
         with contextlib.suppress(ConnectionError):
             while await self._reader.read(100):
                 pass
-        self._writer.close()
-        return await self._gone()
 
     async def stop(self) -> None:
         """Have it end, if it runs."""
@@ -184,12 +213,40 @@ class Child:
         """Its exit status; it is killed when it does not end by itself in good time."""
         if self._process is None:
             raise RuntimeError("it was never started")
-        return await asyncio.to_thread(_waited_for, self._process)
+        status = await asyncio.to_thread(_waited_for, self._process)
+        group, self._group = self._group, None
+        if group is not None:
+            await asyncio.to_thread(self._end_rest, group)
+        return status
+
+    def _end_rest(self, group: ControlGroup) -> None:
+        """End what it had started and left behind."""
+        try:
+            if ended := group.end():
+                _LOGGER.error("ALARM: %s: %d processes outlived it, and were ended", self.name, ended)
+        except OSError as error:
+            _LOGGER.error("ALARM: %s: what it had started does not end (%s)", self.name, error.strerror)
 
 
 def _without_credentials() -> dict[str, str]:
     """The environment without the way to what systemd hands over to us alone."""
     return {name: value for name, value in os.environ.items() if name != "CREDENTIALS_DIRECTORY"}
+
+
+async def _exit_of(process: int) -> None:
+    """Return when a process of ours has ended; never where the system cannot tell without a wait for it."""
+    loop, exited = asyncio.get_running_loop(), asyncio.Event()
+    try:
+        descriptor = os.pidfd_open(process)
+    except (AttributeError, OSError):
+        await asyncio.Event().wait()
+        return
+    loop.add_reader(descriptor, exited.set)
+    try:
+        await exited.wait()
+    finally:
+        loop.remove_reader(descriptor)
+        os.close(descriptor)
 
 
 def _waited_for(process: subprocess.Popen[bytes]) -> int:

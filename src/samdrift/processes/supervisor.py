@@ -34,6 +34,7 @@ from samdrift.keystore.keyfiles import KeyStoreError
 from samdrift.net.background import in_background
 from samdrift.net.clock import system_clock
 from samdrift.processes.blocking import Looks, within
+from samdrift.processes.cgroups import control_groups
 from samdrift.processes.child import Child, first_start, keep
 from samdrift.processes.handover import FRONT, NOBODY, Routes
 from samdrift.processes.hands import Hands, Readers
@@ -114,6 +115,7 @@ class _House:
         self._gate = gate
         self._hands = hands
         self._readers = readers
+        self._groups = control_groups(config.vaults.secrets)
         self._workers: dict[str, _Kept] = {}
         self._routes = Routes()
         self._starting = asyncio.Semaphore(os.cpu_count() or 1)
@@ -124,12 +126,14 @@ class _House:
             FRONT,
             (*_COMMAND, FRONT),
             lambda: hands.to_front(self._doors, self._routes),
+            groups=self._groups,
         )
         self._nobody = Child(
             NOBODY,
             (*_COMMAND, NOBODY),
             lambda: hands.to_worker(None, tuple(sorted(roles)), self._doors),
             partial(self._renew_reader, None),
+            self._groups,
         )
         self._keeping: list[asyncio.Task[None]] = []
         self._openings = Looks(
@@ -149,12 +153,18 @@ class _House:
         await within(_REFRESH_SECONDS, self._hands.refresh)
         known = [one.vault for one in self._gate.registry.all()]
         await within(_REFRESH_SECONDS, lambda: self._hands.end_closed(known))
+        await within(_CLEAR_SECONDS, self._end_left_behind)
         self._announce()
         for child in (self._nobody, self._front):
             await first_start(child)
             self._keeping.append(asyncio.create_task(keep(child)))
         await self._update()
         await asyncio.gather(*(kept.tried.wait() for kept in self._workers.values()))
+
+    def _end_left_behind(self) -> None:
+        """End what a supervisor that was killed has left: it would hold the addresses and the vaults."""
+        if self._groups is not None and (ended := self._groups.end_all()):
+            _LOGGER.warning("supervisor: %d processes of a former life were ended", ended)
 
     async def follow(self) -> None:
         """Follow the registry and the key store, until cancelled."""
@@ -261,6 +271,7 @@ class _House:
             (*_COMMAND, role.value),
             lambda: self._hands.to_worker(registration, (role,), doors),
             partial(self._renew_reader, registration.vault),
+            self._groups,
         )
 
     async def _renew_reader(self, vault: str | None) -> None:

@@ -48,6 +48,14 @@ class Shares:
         if left > 0:
             await asyncio.sleep(left)
 
+    async def request(self, organisation: Hashable, cost: float) -> None:
+        """Wait for the share as :meth:`wait` does, and charge a request ``cost`` seconds before it is done.
+
+        So requests that find nothing, or no place, come no faster than others can bear.
+        """
+        await self.wait(organisation)
+        self.charge(organisation, cost)
+
     def charge(self, organisation: Hashable, seconds: float) -> None:
         """Count ``seconds`` of the loop's time as used by the organisation."""
         now = time.monotonic()

@@ -106,6 +106,20 @@ NEIGHBOURS = (
         (f"{_PLACES}::test_polls_take_places_too_whether_they_wait_or_do_not_come_whole",),
     ),
     Mutant(
+        "requests on interface C are paced",
+        "accesspoint/interface_c.py",
+        "        await self._shares.request(client.organisation, _COST_OF_REQUEST)\n",
+        "",
+        ("tests/unit/accesspoint/test_interface_c_answers.py",),
+    ),
+    Mutant(
+        "requests on interface D are paced",
+        "messageservice/interface_d/application.py",
+        "            await self._shares.request(access.organisation, _COST_OF_REQUEST)\n",
+        "",
+        (f"{_PLACES}::test_every_operation_of_interface_d_waits_for_its_organisations_share",),
+    ),
+    Mutant(
         "a message from a Domibus has a bounded size",
         "domibus/plugin.py",
         "        if size > limits.size:\n",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Hashable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +17,7 @@ from samdrift.accesspoint.interface_c import Client, InterfaceC, Polling, Submis
 from samdrift.accesspoint.problems import TYPE
 from samdrift.contracts.principals import Role
 from samdrift.net.server import CLIENT_CERTIFICATE
+from samdrift.scheduling.shares import Shares
 from samdrift.scheduling.signals import Signals
 from samdrift.vault.errors import VaultUnavailable
 from samdrift.wire.envelope import seal
@@ -142,6 +143,21 @@ async def takes(caller: Caller, installation: Installation, organisation: Partic
     assert (await caller.call("GET", INBOX, item_id=item["id"])).content == b"<xhe/>"
     for method, status in (("DELETE", 204), ("DELETE", 404), ("GET", 404)):
         assert (await caller.call(method, INBOX, item_id=item["id"])).status_code == status
+
+
+async def test_every_request_waits_for_its_organisations_share(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Hashable] = []
+
+    async def request(shares: Shares, organisation: Hashable, cost: float) -> None:
+        assert cost > 0
+        asked.append(organisation)
+
+    monkeypatch.setattr(Shares, "request", request)
+    caller = Caller(application(Unreachable(), ELSEWHERE, ELSEWHERE), set())
+    paced = [(method, path) for method, path, _ in operations() if not path.endswith("openapi.json")]
+    for method, path in paced:
+        await caller.call(method, path, b"{}", envelope_id=str(uuid4()), item_id=str(uuid4()))
+    assert asked == [ELSEWHERE] * len(paced)
 
 
 @pytest.mark.parametrize("certificate", [KNOWN, "22"])

@@ -9,6 +9,7 @@ import socket
 import sys
 from pathlib import Path
 
+import psutil
 import pytest
 
 from samdrift.keystore.keyfiles import KeyFault, KeyStoreError
@@ -55,6 +56,27 @@ async def end(supervising: asyncio.Task[None]) -> None:
     supervising.cancel()
     with pytest.raises(asyncio.CancelledError):
         await supervising
+
+
+async def test_one_that_ended_is_noticed_though_what_it_started_holds_its_channel(scene: Scene) -> None:
+    leaves = "import os, time\nif os.fork() == 0: time.sleep(600)\n" + WAITS
+    child = scene.child("one", SERVES + leaves)
+    assert await child.start()
+    await until(lambda: bool(scene.started("one")))
+    (worker,) = scene.started("one")
+    await until(lambda: bool(psutil.Process(worker).children()))
+    left = psutil.Process(worker).children()
+    child.kill()
+    ending = asyncio.create_task(child.ended())
+    try:
+        done, _ = await asyncio.wait({ending}, timeout=20)
+        assert done, "it waits for what the process has started"
+        assert ending.result() == -signal.SIGKILL
+        assert left[0].is_running()
+    finally:
+        ending.cancel()
+        for each in left:
+            each.kill()
 
 
 def test_pauses_grow_and_end_at_a_minute() -> None:

@@ -47,7 +47,8 @@ _SHARE_OF_READING = 0.25
 _BURST = 0.25
 _COST_OF_REFUSAL = 0.01
 """Seconds that a document which is refused counts as, so that junk comes no faster than others can bear."""
-_COST_OF_NO_PLACE = 0.001
+_COST_OF_REQUEST = 0.001
+"""Seconds that a request counts as, whatever comes of it."""
 _CHALLENGE = 'Bearer realm="interface D"'
 _LONGEST_NUMBER = 18
 
@@ -126,6 +127,7 @@ class InterfaceD:
             access = await self._authorization.access(_token(request))
             if access.organisation not in self._served:
                 raise VaultDenied
+            await self._shares.request(access.organisation, _COST_OF_REQUEST)
             if operation.scope not in access.scopes:
                 await self._out_of_scope(access)
                 raise Unauthorized("the token lacks the scope for this", "insufficient_scope")
@@ -142,15 +144,11 @@ class InterfaceD:
     async def _send(self, request: Request, access: Access) -> Response:
         """Clauses: api-mt-mk 4.1 step 5."""
         _require_json(request)
-        await self._shares.wait(access.organisation)
         try:
             with self._places.taken(access.organisation):
                 message_id = await self._posting.send(access, await self._document(request, access))
         except Refused:
             self._shares.charge(access.organisation, _COST_OF_REFUSAL)
-            raise
-        except NoPlace:
-            self._shares.charge(access.organisation, _COST_OF_NO_PLACE)
             raise
         return Response(status_code=201, headers={"location": writing.location(message_id)})
 

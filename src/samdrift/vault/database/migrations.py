@@ -15,10 +15,11 @@ from psycopg import sql
 
 from samdrift.contracts.principals import Role
 
-REGISTRY = ("log", "registry", "roles", "moments", "salted-log")
+REGISTRY = ("log", "registry", "roles", "moments", "salted-log", "retention")
 WORKERS = ("workers", "worker-moments")
 _LATEST = ("salted-log", "salted-log-arrival")
 _RECORDS = ("log", "wakeups", "bodies", "records", "records-arrival", "arrival", *_LATEST)
+_MAIL = ("mail", "mail-moments", "mail-arrival")
 VAULT = {
     Role.ACCESS_POINT: (
         "log",
@@ -29,6 +30,7 @@ VAULT = {
         "arrival",
         "accesspoint-moments",
         *_LATEST,
+        "retention",
     ),
     Role.MESSAGE_SERVICE: (
         "log",
@@ -41,9 +43,10 @@ VAULT = {
         "messageservice-moments",
         *_LATEST,
         "message-steps",
+        "retention",
     ),
-    Role.MESSAGE_CLIENT: _RECORDS,
-    Role.GOVERNANCE: _RECORDS,
+    Role.MESSAGE_CLIENT: (*_RECORDS, "retention", *_MAIL, "people", "statements", "people-arrival"),
+    Role.GOVERNANCE: (*_RECORDS, "retention"),
 }
 
 Connection = psycopg.AsyncConnection[tuple[Any, ...]]
