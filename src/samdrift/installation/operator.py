@@ -51,7 +51,6 @@ from samdrift.installation.services import (
 )
 from samdrift.installation.unlocking import UNLOCK, unlocking
 from samdrift.keystore.interface import OPERATOR_KEYS, KeyStore
-from samdrift.messageclient.role import MessageClientRole
 from samdrift.messageservice import role as mt
 from samdrift.messageservice.access import Authorization
 from samdrift.messageservice.service import MessageService
@@ -210,8 +209,14 @@ async def _run_origins(stack: AsyncExitStack, parts: Parts) -> None:
     """Run the roles that persons reach, at the hosts of their organisations."""
     config, gate, doors = parts.config, parts.gate, parts.doors
     if config.message_client is not None and Role.MESSAGE_CLIENT in parts.roles:
-        pages = MessageClientRole(gate, config.hosts(Role.MESSAGE_CLIENT)).application()
-        await doors.open(stack, Door.MK, guarded(pages, unexpected("the message client")))
+        # What pages are made of takes a while to import, and most installations have none.
+        from samdrift.installation.signin import client_sites
+        from samdrift.messageclient.role import MessageClientRole
+
+        hosts = config.hosts(Role.MESSAGE_CLIENT)
+        sites = await stack.enter_async_context(client_sites(config, config.message_client, gate))
+        role = MessageClientRole(gate, hosts, sites, system_clock)
+        await doors.open(stack, Door.MK, role.application(unexpected("the message client")))
     if config.governance is not None and Role.GOVERNANCE in parts.roles:
         pages = GovernanceRole(gate, config.hosts(Role.GOVERNANCE)).application()
         await doors.open(stack, Door.GOV, guarded(pages, unexpected("governance")))
