@@ -45,10 +45,8 @@ from samdrift.installation.services import (
     malware_scanner,
     shared_services,
 )
-from samdrift.installation.signin import client_sites
 from samdrift.installation.unlocking import UNLOCK, unlocking
 from samdrift.keystore.interface import KeyStore
-from samdrift.messageclient.role import MessageClientRole
 from samdrift.messageservice import role as mt
 from samdrift.messageservice.access import Authorization
 from samdrift.messageservice.service import MessageService
@@ -181,6 +179,10 @@ async def _run_origins(stack: AsyncExitStack, parts: Parts) -> None:
     """Run the roles that persons reach, at the hosts of their organisations."""
     config, gate, doors = parts.config, parts.gate, parts.doors
     if config.message_client is not None and Role.MESSAGE_CLIENT in parts.roles:
+        # What pages are made of takes a while to import, and most installations have none.
+        from samdrift.installation.signin import client_sites
+        from samdrift.messageclient.role import MessageClientRole
+
         hosts = config.hosts(Role.MESSAGE_CLIENT)
         sites = await stack.enter_async_context(client_sites(config, config.message_client, gate))
         role = MessageClientRole(gate, hosts, sites, system_clock)
