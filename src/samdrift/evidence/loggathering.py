@@ -42,12 +42,17 @@ async def export_log(installation: Administration, place: LogPlace, by: str, out
     with contextlib.suppress(SigningStopped):
         await logs.checkpoint(installation, place)
     async with logs.opened(installation, place) as tree:
-        state = await tree.state()
-        keys = [
-            (VerifierKey.parse(each.key), each.announcement or b"", each.statement or b"")
-            for each in await tree.keys()
-        ]
-        await write_log(_Source(tree, state, begins, keys), _name(place), out)
+        return await write_tree(tree, begins, _name(place), out)
+
+
+async def write_tree(tree: LogTree, begins: bytes, name: str, out: Path) -> Exported:
+    """Write the log of an opened tree, which begins with that hash, as it stands now."""
+    state = await tree.state()
+    keys = [
+        (VerifierKey.parse(each.key), each.announcement or b"", each.statement or b"")
+        for each in await tree.keys()
+    ]
+    await write_log(_Source(tree, state, begins, keys), name, out)
     return Exported(state.size, state.signed or 0)
 
 

@@ -36,6 +36,8 @@ _NOT_STARTED = 127
 _LONGEST_HAND = 60.0
 """Seconds in which what a process is handed must have been made."""
 _LONGEST_LINE = 64 << 20
+_UNWATCHED = 1.0
+"""Seconds until the event loop certainly watches a descriptor no more."""
 _STEADY = 60.0
 """Seconds after which a process that ends has not failed to start."""
 
@@ -96,6 +98,7 @@ class Child:
         self.user: UnixUser | None = None
         """The Unix user that it runs as; our own if ``None``."""
         self._writer: asyncio.StreamWriter | None = None
+        self.serves = False
 
     async def start(self) -> bool:
         """Start it; returns whether it serves, as soon as it does or has ended.
@@ -125,7 +128,8 @@ class Child:
             async with asyncio.timeout(_LONGEST_START):
                 if handed is not None:
                     self.tell(handed.line)
-                return await self._reader.readline() == _SERVES
+                self.serves = await self._reader.readline() == _SERVES
+                return self.serves
         except ConnectionError:
             return False
         except TimeoutError:
@@ -195,6 +199,7 @@ class Child:
         finally:
             for each in watched:
                 each.cancel()
+        self.serves = False
         self._writer.close()
         return await self._gone()
 
@@ -246,7 +251,8 @@ async def _exit_of(process: int) -> None:
         await exited.wait()
     finally:
         loop.remove_reader(descriptor)
-        os.close(descriptor)
+        # uvloop stops watching it a little later, and would stop watching what has its number by then.
+        loop.call_later(_UNWATCHED, os.close, descriptor)
 
 
 def _waited_for(process: subprocess.Popen[bytes]) -> int:

@@ -31,6 +31,7 @@ from tests.separation.mutation.logtree import LOGTREE
 from tests.separation.mutation.moments import MOMENTS
 from tests.separation.mutation.mutant import ROOT, SOURCE, Mutant
 from tests.separation.mutation.neighbours import NEIGHBOURS
+from tests.separation.mutation.operations import OPERATIONS
 from tests.separation.mutation.origins import ORIGINS
 from tests.separation.mutation.peers import PEERS
 from tests.separation.mutation.proof import PROOF
@@ -57,6 +58,7 @@ MUTANTS: tuple[Mutant, ...] = (
     *PEERS,
     *NEIGHBOURS,
     *ORIGINS,
+    *OPERATIONS,
     *CLAUSES,
     *QUALIFICATION,
     *CUSTODY,

@@ -63,6 +63,10 @@ def _changed(row: Row, drawn: random.Random) -> Row:
     return row.again(replace(happening, ids=ids))
 
 
+def without_facts(row: Row) -> Row:
+    return replace(row, content=None, salt=b"")
+
+
 def facts_changed(drawn: random.Random, log: Log) -> None:
     """The clumsy edit: facts changed, hashes left."""
     place = _with_facts(drawn, log)
@@ -165,18 +169,16 @@ def openings_and_readings_left_out(drawn: random.Random, log: Log) -> None:
 def put_back(drawn: random.Random, log: Log) -> None:
     """Everything put back to a moment before, and other entries written since."""
     size = _place(drawn, log)
-    rest = log.rows[size:]
     log.notes = [note for note in log.notes if note.size <= size] or log.notes[:1]
-    for row in rest:
-        log.rows[row.number - log.rows[0].number] = (
-            replace(row, salt=b"") if row.content is None else _changed(row, drawn)
-        )
+    for place in range(size, len(log.rows)):
+        row = log.rows[place]
+        log.rows[place] = replace(row, salt=b"") if row.content is None else _changed(row, drawn)
 
 
 def disposed_in_part(drawn: random.Random, log: Log) -> None:
     """Facts of one entry disposed of, without a decision."""
     place = _with_facts(drawn, log)
-    log.rows[place] = replace(log.rows[place], content=None, salt=b"")
+    log.rows[place] = without_facts(log.rows[place])
 
 
 def disposed_beyond_the_decision(drawn: random.Random, log: Log) -> Log:
@@ -186,7 +188,7 @@ def disposed_beyond_the_decision(drawn: random.Random, log: Log) -> Log:
     log.dispose(Retention.READING, log.rows[place].number - 1, at)
     log.sign(at + timedelta(seconds=10))
     seen = log.copy()
-    log.rows[place] = replace(log.rows[place], content=None, salt=b"")
+    log.rows[place] = without_facts(log.rows[place])
     return seen
 
 
@@ -201,7 +203,7 @@ def decision_forged(drawn: random.Random, log: Log) -> None:
     gone = 0
     for each in range(1, place):
         if log.rows[each].retention == Retention.READING and log.rows[each].content is not None:
-            log.rows[each] = replace(log.rows[each], content=None, salt=b"")
+            log.rows[each] = without_facts(log.rows[each])
             gone += 1
     ids = {"class": "reading", "through": str(through), "entries": str(gone)}
     decided = replace(happening, event=AuditEvent.LOG_FACTS_DISPOSED.value, ids=ids)

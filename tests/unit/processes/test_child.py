@@ -19,7 +19,10 @@ from tests.vaults import until
 
 NOTES = "import os, sys; open(sys.argv[1] + f'-{os.getpid()}', 'w').close(); "
 SERVES = "import socket; channel = socket.socket(fileno=0); channel.send(b'serves\\n'); " + NOTES
-WAITS = "import signal; signal.signal(signal.SIGTERM, lambda *_: sys.exit(0)); channel.recv(1)"
+WAITS = (
+    "import signal; signal.signal(signal.SIGTERM, lambda *_: sys.exit(0)); "
+    "list(iter(lambda: channel.recv(1), b''))"
+)
 
 
 class Scene:
