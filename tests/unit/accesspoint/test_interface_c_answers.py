@@ -28,6 +28,8 @@ from tests.settings import access_point_settings
 from tests.unit.accesspoint.test_interface_c_document import DOCUMENT, answers, operations
 from tests.vaults import ELSEWHERE, NOW, Installation, body, incoming, until
 
+ROLES = (Role.ACCESS_POINT,)
+
 SUBMIT, POLL, INBOX = "/c/v1/envelopes/{envelope_id}", "/c/v1/poll", "/c/v1/inbox/{item_id}"
 KNOWN, UNSERVED = "00", "11"
 SETTINGS = access_point_settings("AP0001-SDK-TEST", FEDERATION_TEST, "ap.test")
