@@ -29,7 +29,7 @@ from samdrift.contracts.clock import Clock
 from samdrift.contracts.errors import Explained, Temporary
 from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
 from samdrift.keystore.interface import KeyStore
-from samdrift.keystore.keyfiles import KeyStoreError
+from samdrift.keystore.keyfiles import KeyFault, KeyStoreError
 from samdrift.net.addresses import EnteredAddresses, any_address
 from samdrift.net.background import in_background
 from samdrift.net.clock import system_clock
@@ -224,6 +224,10 @@ class LogKeeper:
                 self.health.stopped.add(place)
             except Temporary as outage:
                 self.health.failures += not getattr(outage, "expected", False)
+            except KeyStoreError as fault:
+                self.health.failures += fault.fault is not KeyFault.LOCKED
+                if fault.fault not in (KeyFault.LOCKED, KeyFault.UNAVAILABLE):
+                    self._unexpected(fault)
             except PolicyUnusable as fault:
                 self.health.failures += 1
                 _LOGGER.warning("logs: %s", fault)

@@ -7,6 +7,7 @@ from tests.separation.mutation.mutant import Mutant
 _SQL = "vault/sql/log-tree-1.sql"
 _TREE = "tests/unit/vault/test_logtree.py"
 _KEEPING = "tests/unit/installation/test_logkeeping.py"
+_PROMISES = "tests/unit/audit/test_promises.py"
 _SECOND = f"{_TREE}::test_the_database_refuses_a_second_history"
 _STOPPED = f"{_TREE}::test_after_a_refusal_nothing_is_signed_until_two_people_have_decided"
 
@@ -102,5 +103,35 @@ LOGTREE = (
         "        if self._unlocker.makes_keys:\n            self.make_log_key(vault)\n",
         "        self.make_log_key(vault)\n",
         ("tests/unit/keystore/test_unlocking.py::test_a_process_makes_no_keys_that_its_log_is_signed_with",),
+    ),
+    Mutant(
+        "log promise: a promise is signed by a key of its own log",
+        "audit/promises.py",
+        "        if all(key.name != origin for key in found):\n"
+        '            raise Unverified("the promise is signed by the key of another log", where)\n',
+        "",
+        (f"{_PROMISES}::test_a_promise_by_another_key_or_of_another_log_does_not_hold",),
+    ),
+    Mutant(
+        "log promise: another entry in its place breaks it",
+        "audit/promises.py",
+        "if found is not None and leaf_hash(found) == promise.leaf else",
+        "if found is not None else",
+        (f"{_PROMISES}::test_kept_open_or_broken",),
+    ),
+    Mutant(
+        "log promise: what is not there after a cadence is broken",
+        "audit/promises.py",
+        "return Verdict.OPEN if now <= promise.time + cadence else Verdict.BROKEN",
+        "return Verdict.OPEN",
+        (f"{_PROMISES}::test_kept_open_or_broken",),
+    ),
+    Mutant(
+        "follower: a gap that the log has signed is found",
+        "transparency/following.py",
+        "        if (wrong := copy.gap(old)) is not None:\n"
+        '            raise LogContradicted(Contradiction.GAP, before or b"", note, wrong)\n',
+        "",
+        ("tests/unit/transparency/test_following.py::test_a_gap_is_found_although_the_log_has_signed_it",),
     ),
 )

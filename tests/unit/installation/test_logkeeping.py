@@ -25,6 +25,8 @@ from samdrift.installation.logkeeping import (
     note_pauses,
     read_policy,
 )
+from samdrift.keystore.keyfiles import KeyFault, KeyStoreError
+from samdrift.keystore.software import SoftwareKeyStore
 from samdrift.net.client import Fetched, FetchLimits, HttpFault, NoAnswer
 from samdrift.transparency.witness import Witness
 from samdrift.transparency.witnessstate import WitnessState
@@ -266,6 +268,24 @@ async def test_what_fails_in_one_round_is_counted_and_the_next_one_goes_on(scene
     assert scene.keeper.health.stopped == {scene.place}
     values = {each.name: each.samples[0].value for each in LogMetrics([scene.keeper.health]).collect()}
     assert values["samdrift_logs_stopped"] == 1
+
+
+async def test_a_locked_vault_signs_nothing_and_that_is_no_failure(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its database may still be open here from before it was locked; its keys are not."""
+    faults = iter((KeyFault.LOCKED, KeyFault.UNAVAILABLE, KeyFault.MISSING))
+
+    def log_keys(_: object, vault: str) -> None:
+        raise KeyStoreError(next(faults), "no key")
+
+    monkeypatch.setattr(SoftwareKeyStore, "log_keys", log_keys)
+    for failures in (0, 1):
+        await scene.keeper._in_its_place(scene.place)
+        assert (scene.keeper.health.failures, caplog.records) == (failures, [])
+    await scene.keeper._in_its_place(scene.place)
+    assert (scene.keeper.health.failures, len(caplog.records)) == (2, 1)
+    assert (await scene.stands())[0].signed is None
 
 
 async def test_the_operators_log_says_since_when_a_vault_signs_nothing(scene: Scene) -> None:
