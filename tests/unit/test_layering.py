@@ -22,7 +22,7 @@ FLOORS = frozenset(
 """What a role that people do not see stands on; one that they do stands on ``web``, too."""
 ROLES = frozenset({"accesspoint", "messageservice", "messageclient", "governance"})
 RUNNING = FLOORS | ROLES | {"config", "domibus"}
-ADMINISTERED = RUNNING | {"attestation", "installation"}
+ADMINISTERED = RUNNING | {"attestation", "installation", "transparency"}
 MAY_IMPORT = {
     "wire": frozenset[str](),
     "audit": frozenset({"wire"}),
@@ -42,10 +42,10 @@ MAY_IMPORT = {
     "attestation": frozenset({"config", "keystore", "trust", "wire"}),
     "accesspoint": FLOORS,
     "messageservice": FLOORS,
-    "messageclient": FLOORS,
+    "messageclient": FLOORS | {"client", "web"},
     "governance": FLOORS,
-    "installation": RUNNING,
-    "processes": RUNNING | {"installation"},
+    "installation": RUNNING | {"transparency", "web"},
+    "processes": RUNNING | {"installation", "transparency"},
     "administration": ADMINISTERED,
     "operations": ADMINISTERED | {"administration"},
     "isolationcheck": ADMINISTERED | {"administration", "client"},
@@ -63,7 +63,6 @@ MAY_IMPORT = {
         "operations",
         "portability",
         "processes",
-        "transparency",
     },
     "bootstrap": frozenset(),
 }

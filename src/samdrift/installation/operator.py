@@ -32,6 +32,7 @@ from samdrift.installation.databasecare import NotificationMetrics, cared_for
 from samdrift.installation.expiry import Expiries, expiry_gauge, watching
 from samdrift.installation.health import Dependency, Health, Try, trying
 from samdrift.installation.listeners import Door, Doors, PublicDoors
+from samdrift.installation.logkeeping import LogHealth, LogMetrics, logs_kept, operators_log_kept
 from samdrift.installation.metrics import meaningless_gauge, metrics_application, nothing_to_measure
 from samdrift.installation.replaceable import (
     identity_for_peers,
@@ -50,7 +51,6 @@ from samdrift.installation.services import (
 )
 from samdrift.installation.unlocking import UNLOCK, unlocking
 from samdrift.keystore.interface import OPERATOR_KEYS, KeyStore
-from samdrift.messageclient.role import MessageClientRole
 from samdrift.messageservice import role as mt
 from samdrift.messageservice.access import Authorization
 from samdrift.messageservice.service import MessageService
@@ -134,6 +134,8 @@ async def running(
         expiries = Expiries(keys, gate.registry, system_clock, named_in_metrics(config), gauge)
         await stack.enter_async_context(watching(expiries))
         operator = await put_together(stack, parts, clients)
+        own = operators_log_kept(config, gate, keys, system_clock)
+        parts.logs.append(await stack.enter_async_context(own))
         await stack.enter_async_context(
             controlled(
                 control_folder(config.vaults),
@@ -154,6 +156,8 @@ class Parts:
     doors: Doors
     registry: CollectorRegistry = field(default_factory=CollectorRegistry)
     """The metrics of the process."""
+    logs: list[LogHealth] = field(default_factory=list)
+    """The state of the logs that are signed in the process."""
     health: Health = field(default_factory=lambda: Health(system_clock))
     """The state of what the process depends on."""
 
@@ -164,6 +168,10 @@ async def put_together(stack: AsyncExitStack, parts: Parts, clients: Authorizati
     measure: Callable[[], Awaitable[None]] = nothing_to_measure
     parts.registry.register(parts.health)
     await _run_origins(stack, parts)
+    served = parts.roles & config.roles
+    logs = await stack.enter_async_context(logs_kept(config, gate, system_clock, (), served))
+    parts.logs.append(logs)
+    parts.registry.register(LogMetrics(parts.logs))
     if not _FEDERATED & parts.roles & config.roles:
         await _serve_metrics(stack, parts, measure)
         return Operator(config, gate, None)
@@ -201,8 +209,14 @@ async def _run_origins(stack: AsyncExitStack, parts: Parts) -> None:
     """Run the roles that persons reach, at the hosts of their organisations."""
     config, gate, doors = parts.config, parts.gate, parts.doors
     if config.message_client is not None and Role.MESSAGE_CLIENT in parts.roles:
-        pages = MessageClientRole(gate, config.hosts(Role.MESSAGE_CLIENT)).application()
-        await doors.open(stack, Door.MK, guarded(pages, unexpected("the message client")))
+        # What pages are made of takes a while to import, and most installations have none.
+        from samdrift.installation.signin import client_sites
+        from samdrift.messageclient.role import MessageClientRole
+
+        hosts = config.hosts(Role.MESSAGE_CLIENT)
+        sites = await stack.enter_async_context(client_sites(config, config.message_client, gate))
+        role = MessageClientRole(gate, hosts, sites, system_clock)
+        await doors.open(stack, Door.MK, role.application(unexpected("the message client")))
     if config.governance is not None and Role.GOVERNANCE in parts.roles:
         pages = GovernanceRole(gate, config.hosts(Role.GOVERNANCE)).application()
         await doors.open(stack, Door.GOV, guarded(pages, unexpected("governance")))

@@ -58,7 +58,12 @@ from samdrift.keystore.vaultfiles import (
 from samdrift.keystore.vaultfolder import key_files
 from samdrift.keystore.wrapping import Lock, LockedSecret, WrappingError, sealed
 from samdrift.wire.crypto.keys import DecryptionKey, SigningKey
-from samdrift.wire.crypto.softwarekeys import SoftwareDecryptionKey, SoftwareSigningKey, SoftwareTokenKey
+from samdrift.wire.crypto.softwarekeys import (
+    SoftwareDecryptionKey,
+    SoftwareLogKey,
+    SoftwareSigningKey,
+    SoftwareTokenKey,
+)
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 MIN_BITS = 2048
@@ -199,6 +204,26 @@ class SoftwareKeyStore(KeyChoice):
         if folder is None or vaultfiles.token_keys_due(folder, today):
             with self._writing(vault) as files:
                 files.renew_token_keys(today)
+
+    def log_keys(self, vault: str) -> tuple[SoftwareLogKey, ...]:
+        """Return the keys that the vault's log is signed with, the newest first; one is made on first use.
+
+        A process that was handed the vault's key makes none; ``MISSING`` when there are none.
+        """
+        if self._unlocker.makes_keys:
+            self.make_log_key(vault)
+        found = self._reading(vault, lambda folder: self._open(vault, folder).log_keys())
+        if not found:
+            raise KeyStoreError(KeyFault.MISSING, "the vault has no key that its log is signed with")
+        return found
+
+    def make_log_key(self, vault: str) -> None:
+        """Make the key that the vault's log is signed with, where there is none."""
+        folder = vaultfolder.current(self._vault_folder(vault))
+        if folder is None or not vaultfiles.has_log_key(folder):
+            with self._writing(vault) as files:
+                if not vaultfiles.has_log_key(files.folder):
+                    files.add_log_key()
 
     def login_password(self, login: PlatformLogin) -> str:
         """The password of a login that belongs to no vault; a random one is made on first use."""

@@ -36,6 +36,8 @@ _NOT_STARTED = 127
 _LONGEST_HAND = 60.0
 """Seconds in which what a process is handed must have been made."""
 _LONGEST_LINE = 64 << 20
+_UNWATCHED = 1.0
+"""Seconds until the event loop certainly watches a descriptor no more."""
 _STEADY = 60.0
 """Seconds after which a process that ends has not failed to start."""
 
@@ -249,7 +251,8 @@ async def _exit_of(process: int) -> None:
         await exited.wait()
     finally:
         loop.remove_reader(descriptor)
-        os.close(descriptor)
+        # uvloop stops watching it a little later, and would stop watching what has its number by then.
+        loop.call_later(_UNWATCHED, os.close, descriptor)
 
 
 def _waited_for(process: subprocess.Popen[bytes]) -> int:

@@ -26,6 +26,7 @@ from samdrift.accesspoint.meters import Meters
 from samdrift.installation.databasecare import NotificationMetrics
 from samdrift.installation.expiry import expiry_gauge
 from samdrift.installation.health import GONE, Condition, Dependency, Gone
+from samdrift.installation.logkeeping import OLDEST_COSIGNATURE, LogMetrics
 from samdrift.installation.metrics import PATH, meaningless_gauge
 from samdrift.net.forwarding import Away, Forwarder
 from samdrift.processes.memory import MEMORY, PROCESSES
@@ -37,7 +38,7 @@ _MAX_LINES = 400
 _MAX_LINE = 300
 _MAX_VALUE = 64
 """Characters of the value of a label."""
-_HIGHEST = "samdrift_ap_oldest_queued_seconds"
+_HIGHEST = frozenset({"samdrift_ap_oldest_queued_seconds", OLDEST_COSIGNATURE})
 _EXPIRY = "samdrift_certificate_expiry_seconds"
 _LOWEST = ("_created", _EXPIRY)
 _SUFFIX = re.compile(r"_(?:total|created|bucket|count|sum)\Z")
@@ -184,6 +185,7 @@ def _known() -> Mapping[str, _Known]:
     expiry_gauge(registry)
     meaningless_gauge(registry)
     registry.register(NotificationMetrics(lambda: 0))
+    registry.register(LogMetrics())
     registry.register(Gone([Condition(one) for one in Dependency]))
     found = {
         family.name: _Known(family.documentation, family.type, _labels(family.name))
@@ -223,6 +225,6 @@ def merged(texts: Iterable[str]) -> list[Metric]:
 def _both(name: str, one: float | None, other: float) -> float:
     if one is None:
         return other
-    if name == _HIGHEST:
+    if name in _HIGHEST:
         return max(one, other)
     return min(one, other) if name.endswith(_LOWEST) else one + other

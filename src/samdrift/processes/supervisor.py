@@ -28,6 +28,7 @@ from samdrift.installation.databasecare import cared_for
 from samdrift.installation.expiry import Expiries, watching
 from samdrift.installation.health import Health, trying
 from samdrift.installation.listeners import ROLES, Door, address_of
+from samdrift.installation.logkeeping import operators_log_kept
 from samdrift.installation.operator import own_dependencies, vault_settings
 from samdrift.installation.reporting import HEALTH, answering_health
 from samdrift.installation.unlocking import UNLOCK, unlocking
@@ -87,6 +88,7 @@ async def supervising(config: Config, roles: frozenset[Role]) -> AsyncIterator[N
         await stack.enter_async_context(
             in_background(house.follow(), on_failure=unexpected("the supervisor"))
         )
+        await stack.enter_async_context(operators_log_kept(config, gate, keys, system_clock))
         await stack.enter_async_context(watching(Expiries(keys, gate.registry, system_clock)))
         await stack.enter_async_context(
             controlled(

@@ -63,7 +63,9 @@ async def working(
         await stack.enter_async_context(watching(_expiries(keys, gate, handed, metrics, named=named)))
         doors = InnerDoors(sockets)
         health = Health(system_clock, elsewhere=[Dependency.SCANNER])  # The supervisor tries it.
-        await put_together(stack, Parts(config, frozenset(handed.roles), keys, gate, doors, metrics, health))
+        await put_together(
+            stack, Parts(config, frozenset(handed.roles), keys, gate, doors, metrics, health=health)
+        )
         yield partial(_replace_reader, database)
 
 

@@ -27,6 +27,7 @@ from tests.separation.mutation.guards import AT_REST, DATABASE, GATE, SESSION_KE
 from tests.separation.mutation.interface_a import INTERFACE_A
 from tests.separation.mutation.interfaces import COMMANDS, INTERFACE_C, INTERFACE_D, THE_CHECK, TOKENS
 from tests.separation.mutation.logs import LOGS
+from tests.separation.mutation.logtree import LOGTREE
 from tests.separation.mutation.moments import MOMENTS
 from tests.separation.mutation.mutant import ROOT, SOURCE, Mutant
 from tests.separation.mutation.neighbours import NEIGHBOURS
@@ -63,6 +64,7 @@ MUTANTS: tuple[Mutant, ...] = (
     *CUSTODY,
     *LOGS,
     *RIGHTS,
+    *LOGTREE,
     *TLOG,
     *TRANSPARENCY,
     *FORMS,

@@ -21,6 +21,7 @@ from tests.separation.vaultlogin import superuser, vault_login
 from tests.vaults import MINUTE, NOW, Installation, body, message, outgoing, submitted
 
 AP, MT = Role.ACCESS_POINT, Role.MESSAGE_SERVICE
+ROLES = (AP, MT)
 EVER = NOW + timedelta(days=36500)
 END = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = %s"
 TABLES = {AP: "transfers WHERE due_at IS NOT NULL", MT: "work"}
@@ -120,7 +121,7 @@ async def test_one_that_is_suspended_is_not_named_and_keeps_its_moment(
     async with installation.open(organisation, AP) as vault:
         await submitted(vault, lease=MINUTE)
     await installation.provisioner.set_state(organisation, AP, RegistrationState.SUSPENDED)
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while installation.gate.registry.serves(organisation, AP):
             await asyncio.sleep(0.01)
     assert await moment(installation, organisation, AP) is None

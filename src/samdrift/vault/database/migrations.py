@@ -15,10 +15,11 @@ from psycopg import sql
 
 from samdrift.contracts.principals import Role
 
-REGISTRY = ("log", "registry", "roles", "moments", "salted-log")
+REGISTRY = ("log", "registry", "roles", "moments", "salted-log", "retention", "log-tree", "log-pauses")
 WORKERS = ("workers", "worker-moments")
-_LATEST = ("salted-log", "salted-log-arrival")
+_LATEST = ("salted-log", "salted-log-arrival", "retention", "log-tree")
 _RECORDS = ("log", "wakeups", "bodies", "records", "records-arrival", "arrival", *_LATEST)
+_MAIL = ("mail", "mail-moments", "mail-arrival")
 VAULT = {
     Role.ACCESS_POINT: (
         "log",
@@ -42,7 +43,7 @@ VAULT = {
         *_LATEST,
         "message-steps",
     ),
-    Role.MESSAGE_CLIENT: _RECORDS,
+    Role.MESSAGE_CLIENT: (*_RECORDS, *_MAIL, "people", "statements", "people-arrival"),
     Role.GOVERNANCE: _RECORDS,
 }
 

@@ -9,7 +9,8 @@ import pytest
 
 from samdrift.audit.chain import ChainHead
 from samdrift.audit.events import AuditEvent
-from samdrift.audit.leaves import Frontier, Leaf
+from samdrift.audit.leaves import Leaf
+from samdrift.audit.merkle import Frontier
 from samdrift.contracts.messages import Direction, WorkKind
 from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
 from samdrift.contracts.transfer import TransferReason, TransferState
@@ -227,8 +228,8 @@ async def test_a_log_of_a_former_supplier_is_kept_and_checked(
     facts = [entry.facts for entry in entries]
     tree = Frontier()
     for each in facts:
-        tree = tree.append(Leaf(each["sequence"], each["retention"], parts.to_bytes(each["hash"])).hash)
-    assert state.head == ChainHead(len(facts), tree.root, len(facts))
+        tree.append(Leaf(each["sequence"], each["retention"], parts.to_bytes(each["hash"])).hash)
+    assert state.head == ChainHead(len(facts), tree.root(), len(facts))
     async with installation.gate.arrive(WORKER, elsewhere, MessageServiceArrival) as arrival:
         await arrival.begin(b"export", now=NOW)
         await arrival.store_log(state.id, facts)
