@@ -156,7 +156,7 @@ CUSTODY = (
     Mutant(
         "a process that has ended is noticed though its channel is held open",
         "processes/child.py",
-        ", asyncio.create_task(_exit_of(self._process.pid))",
+        ", asyncio.create_task(_exited(self._process))",
         "",
         (
             "tests/unit/processes/test_child.py"
