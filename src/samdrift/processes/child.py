@@ -193,13 +193,12 @@ class Child:
         """
         if self._writer is None or self._process is None:
             return _NOT_STARTED
-        watched = {asyncio.create_task(self._hung_up()), asyncio.create_task(_exited(self._process))}
+        hung_up = asyncio.create_task(self._hung_up())
         try:
-            await asyncio.wait(watched, return_when=asyncio.FIRST_COMPLETED)
+            while not hung_up.done() and self._process.poll() is None:
+                await asyncio.wait({hung_up}, timeout=_LOOK_SECONDS)
         finally:
-            for each in watched:
-                each.cancel()
-        self.serves = False
+            hung_up.cancel()
         self._writer.close()
         return await self._gone()
 
@@ -236,12 +235,6 @@ class Child:
 def _without_credentials() -> dict[str, str]:
     """The environment without the way to what systemd hands over to us alone."""
     return {name: value for name, value in os.environ.items() if name != "CREDENTIALS_DIRECTORY"}
-
-
-async def _exited(process: subprocess.Popen[bytes]) -> None:
-    """Return some seconds after a process has ended, at most."""
-    while process.poll() is None:
-        await asyncio.sleep(_LOOK_SECONDS)
 
 
 def _waited_for(process: subprocess.Popen[bytes]) -> int:
