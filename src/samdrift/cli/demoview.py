@@ -15,6 +15,7 @@ from rich.table import Table
 from samdrift.audit.events import AuditEvent
 from samdrift.config.errors import printable
 from samdrift.demo.scenario import Exchange
+from samdrift.demo.witnessing import Verified
 from samdrift.evidence.trace import Step
 
 if TYPE_CHECKING:
@@ -120,6 +121,16 @@ def _identifiers(steps: Sequence[Step]) -> list[tuple[str, str]]:
     return list(named)
 
 
+def logs(console: Console, verified: Sequence[Verified]) -> None:
+    """Each log with its entries, and the witness that vouches for it."""
+    table = Table(box=None, title="\nLogs", title_justify="left", header_style="dim")
+    for column in ("log", "entries", "verified with the witness"):
+        table.add_column(column, justify="right" if column == "entries" else "left")
+    for one in verified:
+        table.add_row(one.whose, str(one.entries), one.witness)
+    console.print(table)
+
+
 def reachable(console: Console, world: World) -> None:
     """Addresses of everything that runs."""
     federation = world.federation
@@ -139,6 +150,18 @@ def reachable(console: Console, world: World) -> None:
     for name, file in world.clients.items():
         table.add_row(f"{name}, message client", f"./samdrift client list --config {file}")
     console.print(table)
+    _pages(console, world)
+
+
+def _pages(console: Console, world: World) -> None:
+    """Addresses of the pages, and the persons who can sign in there."""
+    for url in dict.fromkeys(page.url for page in world.pages):
+        here = [page for page in world.pages if page.url == url]
+        title = f"\n{here[0].organisation}: {url} – follow “Logga in”, then choose who you are"
+        table = Table(box=None, title=title, title_justify="left", show_header=False)
+        for page in here:
+            table.add_row(page.person, page.about)
+        console.print(table)
 
 
 def failed(console: Console, why: str) -> None:

@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from samdrift.contracts.errors import Explained
 from samdrift.keystore.keyfiles import KeyStoreError
 from samdrift.processes.blocking import within
+from samdrift.processes.cgroups import ControlGroup, ControlGroups
 from samdrift.vault.errors import VaultError
 
 _LOGGER = logging.getLogger("samdrift")
@@ -35,6 +36,8 @@ _NOT_STARTED = 127
 _LONGEST_HAND = 60.0
 """Seconds in which what a process is handed must have been made."""
 _LONGEST_LINE = 64 << 20
+_LOOK_SECONDS = 5.0
+"""Between two looks at whether a process has ended whose end of the channel is held open."""
 _STEADY = 60.0
 """Seconds after which a process that ends has not failed to start."""
 
@@ -78,19 +81,24 @@ class Child:
         command: Sequence[str],
         hand: Callable[[], Handed] | None = None,
         prepare: Callable[[], Awaitable[None]] | None = None,
+        groups: ControlGroups | None = None,
     ) -> None:
         """``hand`` gives what it is handed in each life. It may block: it has a thread of its own.
 
-        ``prepare`` is done before each life.
+        ``prepare`` is done before each life. With ``groups`` each life has a control group, and what it
+        started ends with it.
         """
         self.name = name
         self._command = command
         self._hand = hand
         self._prepare = prepare
+        self._groups = groups
+        self._group: ControlGroup | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self.user: UnixUser | None = None
         """The Unix user that it runs as; our own if ``None``."""
         self._writer: asyncio.StreamWriter | None = None
+        self.serves = False
 
     async def start(self) -> bool:
         """Start it; returns whether it serves, as soon as it does or has ended.
@@ -120,7 +128,8 @@ class Child:
             async with asyncio.timeout(_LONGEST_START):
                 if handed is not None:
                     self.tell(handed.line)
-                return await self._reader.readline() == _SERVES
+                self.serves = await self._reader.readline() == _SERVES
+                return self.serves
         except ConnectionError:
             return False
         except TimeoutError:
@@ -154,6 +163,7 @@ class Child:
                     group=user.group if user else None,
                     extra_groups=user.groups if user else None,
                 )
+                self._contain(self._process)
                 if handed is not None:
                     socket.send_fds(ours, [b"\n"], [each.fileno() for each in handed.sockets])
             except OSError:
@@ -164,15 +174,38 @@ class Child:
                     each.close()
         return ours
 
+    def _contain(self, process: subprocess.Popen[bytes]) -> None:
+        """Put it into a group of its own, while it still waits for what it is handed."""
+        if self._groups is None:
+            return
+        try:
+            self._group = self._groups.make()
+            self._group.take(process.pid)
+        except OSError:
+            process.kill()
+            process.wait()
+            raise
+
     async def ended(self) -> int:
-        """Its exit status, once it has ended: its end of the channel is closed then."""
-        if self._writer is None:
+        """Its exit status, once it has ended: its end of the channel is closed then.
+
+        What it has started may hold that end open, so that the process itself is watched as well.
+        """
+        if self._writer is None or self._process is None:
             return _NOT_STARTED
+        hung_up = asyncio.create_task(self._hung_up())
+        try:
+            while not hung_up.done() and self._process.poll() is None:
+                await asyncio.wait({hung_up}, timeout=_LOOK_SECONDS)
+        finally:
+            hung_up.cancel()
+        self._writer.close()
+        return await self._gone()
+
+    async def _hung_up(self) -> None:
         with contextlib.suppress(ConnectionError):
             while await self._reader.read(100):
                 pass
-        self._writer.close()
-        return await self._gone()
 
     async def stop(self) -> None:
         """Have it end, if it runs."""
@@ -184,7 +217,19 @@ class Child:
         """Its exit status; it is killed when it does not end by itself in good time."""
         if self._process is None:
             raise RuntimeError("it was never started")
-        return await asyncio.to_thread(_waited_for, self._process)
+        status = await asyncio.to_thread(_waited_for, self._process)
+        group, self._group = self._group, None
+        if group is not None:
+            await asyncio.to_thread(self._end_rest, group)
+        return status
+
+    def _end_rest(self, group: ControlGroup) -> None:
+        """End what it had started and left behind."""
+        try:
+            if ended := group.end():
+                _LOGGER.error("ALARM: %s: %d processes outlived it, and were ended", self.name, ended)
+        except OSError as error:
+            _LOGGER.error("ALARM: %s: what it had started does not end (%s)", self.name, error.strerror)
 
 
 def _without_credentials() -> dict[str, str]:

@@ -26,14 +26,18 @@ from samdrift.contracts.principals import Role
 from samdrift.installation.control import control_folder, controlled
 from samdrift.installation.databasecare import cared_for
 from samdrift.installation.expiry import Expiries, watching
+from samdrift.installation.health import Health, trying
 from samdrift.installation.listeners import ROLES, Door, address_of
-from samdrift.installation.operator import vault_settings
+from samdrift.installation.logkeeping import operators_log_kept
+from samdrift.installation.operator import own_dependencies, vault_settings
+from samdrift.installation.reporting import HEALTH, answering_health
 from samdrift.installation.unlocking import UNLOCK, unlocking
 from samdrift.keystore.durablefiles import private_folder
 from samdrift.keystore.keyfiles import KeyStoreError
 from samdrift.net.background import in_background
 from samdrift.net.clock import system_clock
 from samdrift.processes.blocking import Looks, within
+from samdrift.processes.cgroups import control_groups
 from samdrift.processes.child import Child, first_start, keep
 from samdrift.processes.handover import FRONT, NOBODY, Routes
 from samdrift.processes.hands import Hands, Readers
@@ -76,15 +80,24 @@ async def supervising(config: Config, roles: frozenset[Role]) -> AsyncIterator[N
         users = Users(config.isolation, config.vaults)
         readers = Readers(settings, keys)
         hands = Hands(config, gate, keys, folder, users, readers)
-        house = _House(config, roles & config.roles, gate, hands, readers)
+        health = Health(system_clock)
+        house = _House(config, roles & config.roles, gate, hands, readers, health)
+        await stack.enter_async_context(trying(health, own_dependencies(config, gate, keys)))
         stack.push_async_callback(house.stop)
         await house.start()
         await stack.enter_async_context(
             in_background(house.follow(), on_failure=unexpected("the supervisor"))
         )
+        await stack.enter_async_context(operators_log_kept(config, gate, keys, system_clock))
         await stack.enter_async_context(watching(Expiries(keys, gate.registry, system_clock)))
         await stack.enter_async_context(
-            controlled(control_folder(config.vaults), {UNLOCK: unlocking(gate, keys)})
+            controlled(
+                control_folder(config.vaults),
+                {
+                    UNLOCK: unlocking(gate, keys),
+                    HEALTH: answering_health(roles & config.roles, health, house.serving),
+                },
+            )
         )
         _LOGGER.info("supervisor: %s", used())
         yield
@@ -107,13 +120,21 @@ class _House:
     """The processes of one installation."""
 
     def __init__(
-        self, config: Config, roles: frozenset[Role], gate: Gate, hands: Hands, readers: Readers
+        self,
+        config: Config,
+        roles: frozenset[Role],
+        gate: Gate,
+        hands: Hands,
+        readers: Readers,
+        health: Health,
     ) -> None:
         self._config = config
         self._roles = roles
         self._gate = gate
         self._hands = hands
         self._readers = readers
+        self._health = health
+        self._groups = control_groups(config.vaults.secrets)
         self._workers: dict[str, _Kept] = {}
         self._routes = Routes()
         self._starting = asyncio.Semaphore(os.cpu_count() or 1)
@@ -124,12 +145,14 @@ class _House:
             FRONT,
             (*_COMMAND, FRONT),
             lambda: hands.to_front(self._doors, self._routes),
+            groups=self._groups,
         )
         self._nobody = Child(
             NOBODY,
             (*_COMMAND, NOBODY),
             lambda: hands.to_worker(None, tuple(sorted(roles)), self._doors),
             partial(self._renew_reader, None),
+            self._groups,
         )
         self._keeping: list[asyncio.Task[None]] = []
         self._openings = Looks(
@@ -149,12 +172,18 @@ class _House:
         await within(_REFRESH_SECONDS, self._hands.refresh)
         known = [one.vault for one in self._gate.registry.all()]
         await within(_REFRESH_SECONDS, lambda: self._hands.end_closed(known))
+        await within(_CLEAR_SECONDS, self._end_left_behind)
         self._announce()
         for child in (self._nobody, self._front):
             await first_start(child)
             self._keeping.append(asyncio.create_task(keep(child)))
         await self._update()
         await asyncio.gather(*(kept.tried.wait() for kept in self._workers.values()))
+
+    def _end_left_behind(self) -> None:
+        """End what a supervisor that was killed has left: it would hold the addresses and the vaults."""
+        if self._groups is not None and (ended := self._groups.end_all()):
+            _LOGGER.warning("supervisor: %d processes of a former life were ended", ended)
 
     async def follow(self) -> None:
         """Follow the registry and the key store, until cancelled."""
@@ -169,6 +198,11 @@ class _House:
             except (OSError, KeyStoreError, ConfigError, VaultError) as error:
                 _LOGGER.warning("supervisor: looks again later (%s)", type(error).__name__)
 
+    def serving(self) -> dict[str, bool]:
+        """Return whether each process serves now, by its name in the log."""
+        children = [self._front, self._nobody, *(one.child for one in self._workers.values())]
+        return {child.name: child.serves for child in children}
+
     async def stop(self) -> None:
         """Have all of them end: the front first, so that what is under way can still be answered."""
         kept = self._workers.values()
@@ -182,7 +216,8 @@ class _House:
 
     def _announce(self) -> None:
         """Tell the front when others are served here than before."""
-        routes = replace(_routes(self._hosted()), alarms=self._hands.alarms)
+        conditions = [one.document() for one in self._health.conditions()]
+        routes = replace(_routes(self._hosted()), alarms=self._hands.alarms, conditions=conditions)
         if routes != self._routes:
             self._routes = routes
             self._front.tell(routes.line())
@@ -261,6 +296,7 @@ class _House:
             (*_COMMAND, role.value),
             lambda: self._hands.to_worker(registration, (role,), doors),
             partial(self._renew_reader, registration.vault),
+            self._groups,
         )
 
     async def _renew_reader(self, vault: str | None) -> None:

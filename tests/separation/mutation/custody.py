@@ -7,6 +7,7 @@ from tests.separation.mutation.mutant import Mutant
 _CUSTODY = "tests/unit/keystore/test_custody.py"
 _DUAL = "tests/unit/administration/test_dualcontrol.py"
 _COMMANDS = "tests/unit/cli/test_org_commands.py"
+_CGROUPS = "tests/unit/processes/test_cgroups.py"
 _OBJECTS = "tests/unit/vault/test_objects.py"
 
 CUSTODY = (
@@ -137,5 +138,29 @@ CUSTODY = (
         "        await end_left_behind(config, installation.gate.registry, order.organisation)\n",
         "",
         (f"{_COMMANDS}::test_what_still_runs_as_the_organisations_user_is_ended_where_no_supervisor_runs",),
+    ),
+    Mutant(
+        "what a process started ends with it, by its control group",
+        "processes/child.py",
+        "            self._group.take(process.pid)\n",
+        "            pass\n",
+        (f"{_CGROUPS}::test_what_a_process_started_ends_with_it",),
+    ),
+    Mutant(
+        "what a killed supervisor left in control groups is told from other installations'",
+        "processes/cgroups.py",
+        'glob(f"{self._prefix}*/")',
+        'glob("samdrift-*/")',
+        (f"{_CGROUPS}::test_what_a_killed_supervisor_left_is_ended_by_the_next_one_and_nothing_of_others",),
+    ),
+    Mutant(
+        "a process that has ended is noticed though its channel is held open",
+        "processes/child.py",
+        "while not hung_up.done() and self._process.poll() is None:",
+        "while not hung_up.done():",
+        (
+            "tests/unit/processes/test_child.py"
+            "::test_one_that_ended_is_noticed_though_what_it_started_holds_its_channel",
+        ),
     ),
 )

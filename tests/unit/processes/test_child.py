@@ -9,6 +9,7 @@ import socket
 import sys
 from pathlib import Path
 
+import psutil
 import pytest
 
 from samdrift.keystore.keyfiles import KeyFault, KeyStoreError
@@ -18,7 +19,10 @@ from tests.vaults import until
 
 NOTES = "import os, sys; open(sys.argv[1] + f'-{os.getpid()}', 'w').close(); "
 SERVES = "import socket; channel = socket.socket(fileno=0); channel.send(b'serves\\n'); " + NOTES
-WAITS = "import signal; signal.signal(signal.SIGTERM, lambda *_: sys.exit(0)); channel.recv(1)"
+WAITS = (
+    "import signal; signal.signal(signal.SIGTERM, lambda *_: sys.exit(0)); "
+    "list(iter(lambda: channel.recv(1), b''))"
+)
 
 
 class Scene:
@@ -55,6 +59,30 @@ async def end(supervising: asyncio.Task[None]) -> None:
     supervising.cancel()
     with pytest.raises(asyncio.CancelledError):
         await supervising
+
+
+async def test_one_that_ended_is_noticed_though_what_it_started_holds_its_channel(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(supervisor, "_LOOK_SECONDS", 0.1)
+    leaves = "import os, time\nif os.fork() == 0: time.sleep(600)\n" + WAITS
+    child = scene.child("one", SERVES + leaves)
+    assert await child.start()
+    await until(lambda: bool(scene.started("one")))
+    (worker,) = scene.started("one")
+    await until(lambda: bool(psutil.Process(worker).children()))
+    left = psutil.Process(worker).children()
+    child.kill()
+    ending = asyncio.create_task(child.ended())
+    try:
+        done, _ = await asyncio.wait({ending}, timeout=20)
+        assert done, "it waits for what the process has started"
+        assert ending.result() == -signal.SIGKILL
+        assert left[0].is_running()
+    finally:
+        ending.cancel()
+        for each in left:
+            each.kill()
 
 
 def test_pauses_grow_and_end_at_a_minute() -> None:
