@@ -1,4 +1,4 @@
-"""The guards of the mail pages: what is not here, files, versions, and who may see what."""
+"""The guards of the mail pages: what is not here, files, versions, and whose mailbox it is."""
 
 from __future__ import annotations
 
@@ -50,11 +50,11 @@ MAIL_PAGES = (
         (f"{_PAGES}::test_what_was_kept_as_html_is_cleaned_before_it_is_shown",),
     ),
     Mutant(
-        "only those with a right to a mailbox see who can read it",
+        "a page is of a mailbox that the person has",
         "messageclient/pages/reading.py",
         "        if box.id == mailbox:\n",
         "        if True:\n",
-        (f"{_PAGES}::test_who_can_read_is_shown_to_all_in_the_mailbox_and_to_no_others",),
+        (f"{_PAGES}::test_every_address_answers_alike_for_what_is_not_here",),
     ),
     Mutant(
         "no number of a person is in a list",
