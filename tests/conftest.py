@@ -8,6 +8,7 @@ import pytest
 import pytest_asyncio
 from pytest_asyncio.plugin import LoopFactory
 
+from samdrift.contracts.principals import Role
 from samdrift.installation.loop import loop_factory
 from samdrift.net import following
 from samdrift.wire.identifiers import ParticipantIdentifier
@@ -47,9 +48,12 @@ async def installation() -> AsyncIterator[Installation]:
 
 
 @pytest_asyncio.fixture
-async def organisation(installation: Installation) -> ParticipantIdentifier:
-    """A new organisation with a vault in each role."""
-    return await installation.organisation()
+async def organisation(request: pytest.FixtureRequest, installation: Installation) -> ParticipantIdentifier:
+    """A new organisation with a vault in each role, or in those that the module names as ``ROLES``.
+
+    PostgreSQL takes a tenth of a second for a vault.
+    """
+    return await installation.organisation(getattr(request.module, "ROLES", tuple(Role)))
 
 
 @pytest.fixture

@@ -45,7 +45,7 @@ class Clamd:
         command = [clamd, f"--config-file={self.folder / 'clamd.conf'}"]
         with (self.folder / "output").open("wb") as output:
             self.process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while not await self._answers():
                 assert self.process.poll() is None, (self.folder / "output").read_text("utf-8", "replace")
                 await asyncio.sleep(0.02)
@@ -55,7 +55,7 @@ class Clamd:
         if self.process is not None:
             self.process.send_signal(signal.SIGCONT)
             self.process.send_signal(how)
-            self.process.wait(10)
+            self.process.wait(60)
             self.process = None
 
     def pause(self) -> None:

@@ -26,15 +26,18 @@ from samdrift.wire.as4 import (
     read_message,
 )
 from samdrift.wire.crypto.softwarekeys import SoftwareDecryptionKey
-from tests.pki import Certified, key, root
+from tests.pki import Authority, Certified, key, root
 
 _LIFETIME = timedelta(days=1)
 
 
-def certified(name: str, number: int) -> Certified:
-    """A key with a certificate of the test root that is in force today, as peers judge by their own clock."""
+def certified(name: str, number: int, authority: Authority | None = None) -> Certified:
+    """Return a key and its certificate, in force today, as peers judge by their own clock.
+
+    The test root has issued it, or ``authority``.
+    """
     now = datetime.now(UTC)
-    return root("Test root", 0).issue(
+    return (authority or root("Test root", 0)).issue(
         name, private_key=key(number), not_before=now - _LIFETIME, not_after=now + _LIFETIME
     )
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import os
 import ssl
-import time
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -16,14 +16,21 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from samdrift.audit.events import AuditEvent
+from samdrift.audit.merkle import leaf_hash
+from samdrift.audit.policies import Policy
 from samdrift.contracts.messages import Direction, MessageStatus
 from samdrift.messageservice.outgoing.compose import Attachment
-from samdrift.wire.identifiers import DocumentIdentifier
+from samdrift.net.addresses import any_address
+from samdrift.net.entered import EnteredAddressClient
+from samdrift.net.tls import TlsIdentity, client_tls
+from samdrift.scheduling.signals import Signals
+from samdrift.transparency.following import LogAddress, LogCopy, follow
+from samdrift.wire.identifiers import DocumentIdentifier, ParticipantIdentifier
 from tests import pki
 from tests.roles import web
 from tests.roles.interfacec import InterfaceC
 from tests.roles.letters import DRAFT, Envelope, enclose, letter
-from tests.roles.member import AP, Member
+from tests.roles.member import AP, MT, Member
 from tests.roles.stage import Stage
 
 KNOWS_NOTHING = (404, "not-found")
@@ -220,15 +227,17 @@ async def test_another_federation_or_type_is_refused(stage: Stage) -> None:
 
 
 async def test_what_never_ends_is_answered_and_hung_up_on(stage: Stage) -> None:
+    pieces = 0
+
     def endless() -> Iterator[bytes]:
+        nonlocal pieces
         yield b"<a>"
-        while True:
+        for pieces in range(60_000):  # noqa: B007
             yield b" " * (1 << 20)
 
-    started = time.monotonic()
     answer = await (await stage.habo.interface_c()).submit(str(uuid4()), endless())
     assert answer.problem == (422, "envelope-invalid")
-    assert time.monotonic() - started < 10
+    assert pieces < 59_999
 
 
 @pytest.mark.parametrize(("method", "path"), [("GET", "/other"), ("POST", "/envelopes/x"), ("GET", "/poll")])
@@ -249,24 +258,32 @@ async def nothing_waits(interface: InterfaceC) -> None:
 async def test_a_waiting_poll_wakes_at_once(stage: Stage) -> None:
     interface, peer = await stage.gnosjo.interface_c(), stage.peer()
     await nothing_waits(interface)
-    waiting = asyncio.create_task(interface.poll(after=1 << 40, wait=20))
+    waiting = asyncio.create_task(interface.poll(after=1 << 40, wait=60))
     await asyncio.sleep(0.3)
     assert not waiting.done()
-    started = time.monotonic()
     envelope = peer.encloses(stage.gnosjo)
     await peer.posts(envelope, stage.gnosjo)
     (item,) = (await waiting).document()["inbox"]
-    assert time.monotonic() - started < 5
     assert item["envelopeId"] == envelope.id
 
 
-async def test_a_poll_with_nothing_new_ends_when_it_was_told_to(stage: Stage) -> None:
+async def test_a_poll_with_nothing_new_ends_when_it_was_told_to(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits: list[tuple[float, bool]] = []
+    beyond = Signals.beyond
+
+    async def noting(self: Signals, organisation: ParticipantIdentifier, count: int, within: float) -> bool:
+        woken = await beyond(self, organisation, count, within)
+        waits.append((within, woken))
+        return woken
+
+    monkeypatch.setattr(Signals, "beyond", noting)
     interface = await stage.gnosjo.interface_c()
     await nothing_waits(interface)
-    started = time.monotonic()
     answer = await interface.poll(after=1 << 40, wait=1)
-    assert 0.9 < time.monotonic() - started < 5
     assert answer.document() == {"events": [], "inbox": []}
+    assert (1, False) in waits
 
 
 @pytest.mark.parametrize(
@@ -329,3 +346,28 @@ async def test_what_was_not_acknowledged_is_given_again(stage: Stage) -> None:
     for _ in range(2):
         assert item in str((await interface.poll()).document())
         assert (await interface.fetch(item)).body == envelope.data
+
+
+async def test_an_organisation_reads_along_in_each_of_its_logs_and_in_no_others(
+    stage: Stage, tmp_path: Path
+) -> None:
+    """Over the network, with the certificate of its system: what is followed is the log entry by entry."""
+    names = set()
+    for member in (stage.habo, stage.agency):
+        file, password = await member.client_tls()
+        own = client_tls(TlsIdentity(file, password=password), member.config.inner_issuers)
+        for role in (AP, MT):
+            async with member.open(role) as vault:
+                for _ in range(2):
+                    state = await vault.tree.sign(datetime.now(UTC))
+                hashes = [one.leaf.hash for one in await vault.log(limit=100_000) if one.leaf]
+            names.add(state.origin)
+            policy = Policy.parse(f"log {state.key}\nquorum none\n".encode())
+            address = f"{member.own_config.access_point}/c/v1/logs/{role.value}"
+            async with EnteredAddressClient(any_address, own) as client:
+                with LogCopy(tmp_path / f"{member.organisation.value}-{role.value}") as copy:
+                    followed = await follow(LogAddress(client, address), policy, copy)
+                    found = [leaf_hash(content) for _, content in copy.entries()]
+            assert followed.checkpoint.checkpoint.size == state.signed == len(found)
+            assert found == hashes[: len(found)]
+    assert len(names) == 4

@@ -138,7 +138,7 @@ async def test_a_stream_ends_with_its_token(stage: Stage, monkeypatch: pytest.Mo
         stage.clients.expire(client.token)
         other = stage.client(stage.habo)
         message_id = await other.sends(document(stage.habo.address, stage.agency.address))
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             await stream.ended.wait()
         assert message_id not in {event["id"] for event in stream.events}
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -236,16 +235,18 @@ async def test_json_may_say_that_it_is_utf_8(stage: Stage, content_type: str) ->
 
 @pytest.mark.parametrize("said", [True, False], ids=["with its length", "without"])
 async def test_what_never_ends_is_answered_and_hung_up_on(stage: Stage, said: bool) -> None:
+    pieces = 0
+
     def spaces() -> Iterator[bytes]:
-        for _ in range(100 if said else 1 << 20):
+        nonlocal pieces
+        for pieces in range(100 if said else 60_000):  # noqa: B007
             yield b" " * MIB
 
     headers = {"content-length": str(100 * MIB)} if said else {}
-    started = time.monotonic()
     client = stage.client(stage.habo)
     answer = await client.call("POST", MESSAGES, spaces(), {"content-type": "application/json", **headers})
     assert issues(answer) == [("BV", "too-long", "NA")]
-    assert time.monotonic() - started < 20
+    assert pieces < 59_999
 
 
 # --- what is asked for -------------------------------------------------------------------------------------

@@ -53,7 +53,7 @@ async def call(
     url: str,
     body: Body = None,
     headers: Mapping[str, str] | None = None,
-    within: float = 30,
+    within: float = 90,
 ) -> Answer:
     """One request on a connection of its own."""
     return await asyncio.to_thread(_call, context, method, url, body, headers or {}, within)

@@ -24,7 +24,8 @@ from cryptography.x509.oid import NameOID
 from samdrift.audit.chain import ChainHead, link, verify_chain
 from samdrift.audit.entries import Happening
 from samdrift.audit.events import AuditEvent
-from samdrift.audit.leaves import Frontier
+from samdrift.audit.merkle import Frontier
+from samdrift.audit.tiles import Tile
 from samdrift.contracts.messages import Direction, MessageStatus, ReceiptState, WorkKind
 from samdrift.contracts.principals import Principal, PrincipalKind, Role
 from samdrift.contracts.statements import NumberedStatement
@@ -197,6 +198,7 @@ async def victim(installation: Installation) -> Victim:
         await messages.count_refusal(SENDER, limit=RefusalLimit(9, MINUTE), now=NOW)
         messages.record(AuditEvent.MT_MESSAGE_SCHEDULED, message=out.id, note=MARKER)
         commitment = messages.keep_digest(sha256(MARKER.encode()).digest())
+        await messages.tree.sign(NOW)
     seen_by = await superuser(installation)
     logins = {role: await vault_login(installation, organisation, role) for role in Role}
     async with installation.open(organisation, MK) as client, installation.open(organisation, GOV) as office:
@@ -352,6 +354,23 @@ async def log_before(vault: Vault, victim: Victim) -> object:
     (own,) = await vault.log()
     assert own.leaf is not None
     return await is_(Frontier(1, (own.leaf.hash,)), vault.log_before(2))
+
+
+async def tree(vault: Vault, victim: Victim) -> object:
+    """One's own name, key, entries and checkpoints, signed as nobody else's log is."""
+    state = await vault.tree.sign(NOW)
+    (own,) = await vault.log()
+    assert own.leaf is not None
+    for schema in victim.schemas.values():
+        ((name,),) = victim.superuser.rows(f"SELECT origin FROM {schema}.log_tree")
+        theirs = {key for (key,) in victim.superuser.rows(f"SELECT key FROM {schema}.log_keys")}
+        assert name != state.origin
+        assert theirs.isdisjoint(kept.key for kept in await vault.tree.keys())
+    assert [kept.size for kept in await vault.tree.checkpoints()] == [1]
+    await is_(b"\x00\x2a" + own.leaf.entry, vault.tree.tile(Tile(None, 0, 1)))
+    with pytest.raises(UnknownRecord):
+        await vault.tree.tile(Tile(None, 0, 2))
+    return [state.origin, state.key, state.note, await vault.tree.published()]
 
 
 async def submit(vault: AccessPointVault, victim: Victim) -> object:
@@ -861,6 +880,7 @@ BOTH: dict[str, Case] = {
         log_end,
         log_head,
         log_before,
+        tree,
         record,
         new_body,
         sweep,

@@ -90,7 +90,7 @@ def defending(address: str) -> Iterator[None]:
     attacking = threading.Thread(target=attack)
     attacking.start()
     try:
-        assert begun.wait(10)
+        assert begun.wait(60)
         yield
     finally:
         over.set()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ ROOT = Path(__file__).parents[2]
 
 
 SOURCE = ROOT / "src" / "samdrift"
+TESTS = ROOT / "tests"
 PRINTS = {
     "cli/output.py",  # the one way to a terminal
     "cli/demoview.py",  # tables of the demonstration, through the same escaping
@@ -105,6 +107,74 @@ def test_only_named_modules_name_a_folder_of_the_key_store() -> None:
                 if (left.attr if isinstance(left, ast.Attribute) else left.id) in ("secrets", "_secrets"):
                     found.add(path.relative_to(SOURCE).as_posix())
     assert found <= _NAMES_A_FOLDER_OF_THE_KEY_STORE
+
+
+_CLOCKS = {"monotonic", "perf_counter", "process_time", "thread_time", "time", "now", "utcnow"}
+"""Functions that read a clock; with ``_ns`` too."""
+
+
+def timed_in(source: str) -> list[int]:
+    """Lines that take one reading of a clock from another: how long something took here and today."""
+    tree = ast.parse(source)
+
+    def reads(node: ast.AST) -> bool:
+        return any(
+            isinstance(each, ast.Call)
+            and isinstance(each.func, ast.Attribute)
+            and each.func.attr.removesuffix("_ns") in _CLOCKS
+            for each in ast.walk(node)
+        )
+
+    readings = {
+        each.id
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Assign) and reads(node.value)
+        for target in node.targets
+        for each in ast.walk(target)
+        if isinstance(each, ast.Name)
+    }
+
+    def is_reading(node: ast.AST) -> bool:
+        return reads(node) or (isinstance(node, ast.Name) and node.id in readings)
+
+    return [
+        node.lineno
+        for node in ast.walk(tree)
+        if isinstance(node, ast.BinOp)
+        and isinstance(node.op, ast.Sub)
+        and reads(node.left)
+        and is_reading(node.right)
+    ]
+
+
+def hasty_in(source: str) -> list[int]:
+    """Lines that fail what has not happened within less than a minute."""
+    found = []
+    for node in ast.walk(ast.parse(source)):
+        if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)):
+            continue
+        patience = node.args[-1:] if node.func.attr in ("timeout", "wait_for") else []
+        if patience and isinstance(patience[0], ast.Constant) and isinstance(patience[0].value, int | float):
+            found += [node.lineno] if patience[0].value < 60 else []
+    return found
+
+
+def test_no_test_measures_the_machine() -> None:
+    """Count what happens, or give the code a clock (tests/virtualtime.py)."""
+    found = []
+    for module in sorted({*TESTS.rglob("test_*.py"), *TESTS.rglob("conftest.py")}):
+        source = module.read_text()
+        if re.search(rf"\.(?:{'|'.join(_CLOCKS)}|timeout|wait_for)(?:_ns)?\(", source):
+            found += [f"{module.relative_to(TESTS)}:{at}" for at in timed_in(source) + hasty_in(source)]
+    assert not found, "\n".join(found)
+
+
+def test_every_way_to_measure_is_seen() -> None:
+    for clock in ("time.monotonic", "time.perf_counter_ns", "time.process_time", "datetime.now", "loop.time"):
+        assert timed_in(f"began, x = {clock}(), 1\nassert {clock}() - began < 5") == [2]
+        assert timed_in(f"assert within > {clock}() - {clock}()") == [1]
+        assert timed_in(f"until = {clock}() + 60\nassert {clock}() < until") == []
+    assert hasty_in("asyncio.timeout(5)\nasyncio.wait_for(x, 0.5)\nasyncio.timeout(60)") == [1, 2]
 
 
 @pytest.mark.parametrize("check", CHECKS)

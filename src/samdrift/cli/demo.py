@@ -17,6 +17,7 @@ from samdrift.demo.day import live
 from samdrift.demo.proof import prove_rest, prove_way
 from samdrift.demo.readyfile import write_ready
 from samdrift.demo.scenario import DemoFailed, Exchange, play
+from samdrift.demo.witnessing import prove_logs
 from samdrift.demo.world import World, world
 from samdrift.evidence.trace import Step, trace
 from samdrift.installation.loop import run
@@ -58,10 +59,22 @@ async def _run(console: Console, folder: Path, once: bool, ready: Path | None) -
             exchanges = await play(habo, agency, mullsjo, progress)
             progress("every step is in the logs, their chains are whole, the access points hold nothing")
             await prove_rest([habo, agency, mullsjo])
+            progress(
+                "a stranger verifies every log: its key, each entry, and the witness at the other operator"
+            )
+            logs = await prove_logs(
+                [
+                    (enrolled.config, operator, witness)
+                    for (enrolled, operator), witness in zip(
+                        demo_world.operators, demo_world.witnesses, strict=True
+                    )
+                ]
+            )
             ways = [await _way(exchange, pages=not once) for exchange in exchanges]
             progress.done()
             for exchange, steps in zip(exchanges, ways, strict=True):
                 demoview.exchange(console, exchange, steps)
+            demoview.logs(console, logs)
             if not once:
                 await live({HABO: habo, AGENCY: agency, MULLSJO: mullsjo}, folder, progress)
                 progress.done()

@@ -450,6 +450,17 @@ class OrganisationConfig:
             since="0.2",
         ),
     ] = ""
+    witnesses: Annotated[
+        Path | None,
+        Key(
+            "Policy (c2sp.org/tlog-policy) with the witnesses of its logs, which it chooses; a changed file "
+            "is read again ([log](log.md)).",
+            PATH,
+            otherwise="none",
+            example='"habo.policy"',
+            since="0.2",
+        ),
+    ] = None
     token: Annotated[
         TokenConfig | None,
         Key(

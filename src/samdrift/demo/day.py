@@ -24,7 +24,7 @@ class Letter:
     draft: Draft
     answers: int | None = None
     registrar: bool = False
-    """Whether it goes to the recipient's registrar."""
+    """Set for a message to the recipient's registrar."""
 
 
 LETTERS = (

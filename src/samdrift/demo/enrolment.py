@@ -90,11 +90,14 @@ async def enrol(
     folder: Path,
     tokens: TokenSettings | None = None,
     sign_in: SignInService | None = None,
+    *,
+    witnesses: str = "",
 ) -> EnrolledOperator:
     """Bring an operator to the point where it can run; what is done already stays.
 
     ``tokens`` are those of its organisations; the configuration does not name them. With ``sign_in``,
-    persons sign in there to the organisations that have a message client.
+    persons sign in there to the organisations that have a message client. ``witnesses`` is the file in
+    ``folder`` with the witnesses of its logs, if they have any.
     """
     settings = replace(_settings(folder), tokens=tokens)
     federation.write_trust(folder / "trust")
@@ -132,7 +135,8 @@ async def enrol(
         for pair in zip(operator.organisations, issued, strict=True)
     ]
     file.write_text(
-        _config_text(operator.party, federation.identifier, federation.sml_zone, places, served), "utf-8"
+        _config_text(operator.party, federation.identifier, federation.sml_zone, places, served, witnesses),
+        "utf-8",
     )
     return EnrolledOperator(operator, load(file), file, address, access_point)
 
@@ -294,7 +298,12 @@ class Served:
 
 
 def _config_text(
-    party: str, federation: str, zone: str, places: Places, organisations: Sequence[Served]
+    party: str,
+    federation: str,
+    zone: str,
+    places: Places,
+    organisations: Sequence[Served],
+    witnesses: str,
 ) -> str:
     """TOML; a JSON string is a TOML string."""
     lines = [
@@ -335,6 +344,7 @@ def _config_text(
         "[address_book]",
         f"url = {json.dumps(places.address_book)}",
         'file = "addressbook.json"',
+        *(["", "[logs]", f"witnesses = {json.dumps(witnesses)}"] if witnesses else []),
     ]
     for one in organisations:
         clients = ", ".join(
@@ -351,6 +361,7 @@ def _config_text(
             *(['contact = "Ring supporten, 010-123 45 67."'] if one.sign_in else []),
             f"functional_addresses = {json.dumps(list(one.mailboxes), ensure_ascii=False)}",
             "base_model = true",
+            *([f"witnesses = {json.dumps(witnesses)}"] if witnesses else []),
             f"access_point = {json.dumps(f'https://{places.listen_c}')}",
             f"clients = {{ {clients} }}",
             "",
@@ -378,7 +389,7 @@ def _listener(table: str, address: str, *, plain: bool = False) -> Sequence[str]
 def _message_service(
     organisation: DemoOrganisation, vaults: Mapping[str, str], address: str
 ) -> Mapping[str, object]:
-    """What the configuration says of the message service that the pages use: the operator's own."""
+    """Return the table about the message service that the pages use: the operator's own."""
     if Role.MESSAGE_CLIENT not in organisation.roles:
         return {}
     issuer = address + PATH_OF_ISSUER.format(name=public_name(vaults[organisation.identifier.value]))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Hashable
+from collections.abc import AsyncIterator, Callable, Hashable
 
 from samdrift.scheduling.places import Turns
 
@@ -23,8 +23,9 @@ class Shares:
     Strangers have shares too, by what distinguishes them.
     """
 
-    def __init__(self, share: float, burst: float) -> None:
+    def __init__(self, share: float, burst: float, clock: Callable[[], float] = time.monotonic) -> None:
         """``burst`` is how many seconds an organisation may use before it is slowed down to ``share``."""
+        self._clock = clock
         self._share = share
         self._ahead = burst / share
         self._paid_until: dict[Hashable, float] = {}
@@ -35,16 +36,16 @@ class Shares:
         """Do one step without waiting in it: in fair turns, one organisation's at a time, and charged."""
         await self.wait(organisation)
         async with self._turns.turn(organisation):
-            began = time.perf_counter()
+            began = self._clock()
             try:
                 yield
             finally:
-                self.charge(organisation, time.perf_counter() - began)
+                self.charge(organisation, self._clock() - began)
             await asyncio.sleep(0)  # Whatever else is ready comes before the next step.
 
     async def wait(self, organisation: Hashable) -> None:
         """Wait until the organisation has not used more than its share."""
-        left = self._paid_until.get(organisation, 0.0) - self._ahead - time.monotonic()
+        left = self._paid_until.get(organisation, 0.0) - self._ahead - self._clock()
         if left > 0:
             await asyncio.sleep(left)
 
@@ -58,7 +59,7 @@ class Shares:
 
     def charge(self, organisation: Hashable, seconds: float) -> None:
         """Count ``seconds`` of the loop's time as used by the organisation."""
-        now = time.monotonic()
+        now = self._clock()
         if len(self._paid_until) >= _MAX_REMEMBERED:
             owing = self._paid_until.items()
             self._paid_until = {each: until for each, until in owing if until > now}

@@ -6,6 +6,7 @@ form token, texts, times and numbers without each handler handing them over.
 
 from __future__ import annotations
 
+import gzip
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -29,6 +30,9 @@ from samdrift.web.sites import site_of
 from samdrift.web.texts import Language, Phrase, Texts, preferred
 
 TEMPLATES = Path(__file__).parent / "templates"
+_WORTH_PACKING = 2_000
+_QUICKLY = 4
+"""Level of compression. A page holds no secret but form tokens, which are never the same twice."""
 _INDENTATION = re.compile(r"^[ \t]+", re.MULTILINE)
 
 
@@ -64,7 +68,12 @@ class Pages:
 
     def page(self, request: Request, template: str, status: int = 200, **context: Any) -> HTMLResponse:
         """Return a template as the answer to a request."""
-        return HTMLResponse(self.render(request, template, **context), status)
+        content = self.render(request, template, **context).encode()
+        headers = {"vary": "accept-encoding"}
+        if len(content) >= _WORTH_PACKING and "gzip" in request.headers.get("accept-encoding", ""):
+            content = gzip.compress(content, _QUICKLY, mtime=0)
+            headers["content-encoding"] = "gzip"
+        return HTMLResponse(content, status, headers)
 
     def render(self, request: Request, template: str, **context: Any) -> str:
         """Return a template as text, for a part of a page that a script asks for."""

@@ -9,11 +9,8 @@ from __future__ import annotations
 import asyncio
 import base64
 import os
-import urllib.error
-import urllib.request
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -24,23 +21,18 @@ from lxml import etree
 from samdrift.wire.as4 import (
     As4Fault,
     EbmsErrorCode,
-    PackedMessage,
     ReceiptReason,
     ReceiptSignal,
-    UserMessage,
-    new_message_id,
-    pack,
     read_response,
-    user_message,
     verify_receipt,
 )
 from samdrift.wire.identifiers import NO_PROCESS, SDK_MESSAGE_EXTENDED
-from samdrift.wire.profile import AS4_1_0
 from samdrift.wire.xml import Element, Namespace
 from tests.captures import DOMIBUS_MESSAGES, requires_captures
 from tests.interop.java.program import JavaProgram
 from tests.interop.listener import Listener, certified
-from tests.pki import Certified, key, root
+from tests.interop.outgoing import OUR_NAME, THEIR_NAME, Answer, Endpoint, message, pack_message
+from tests.pki import Certified, root
 
 _NAMES = {
     "s": Namespace.SOAP12,
@@ -51,34 +43,20 @@ _NAMES = {
 }
 _POLICY = Path(__file__).parent / "policy.xml"
 _PAYLOAD = b"<x:XHE xmlns:x='urn:x'>" + base64.b64encode(os.urandom(7500)) + b"</x:XHE>"
-_OUR_NAME, _THEIR_NAME = "AP0001-SDK-TEST", "AP0002-SDK-TEST"
 
 
 @pytest.fixture(scope="module")
 def ours() -> Certified:
-    return certified(_OUR_NAME, 1)
+    return certified(OUR_NAME, 1)
 
 
 @pytest.fixture(scope="module")
 def theirs() -> Certified:
-    return certified(_THEIR_NAME, 2)
-
-
-@dataclass(frozen=True, slots=True)
-class Cxf:
-    """A running CXF with its address."""
-
-    program: JavaProgram
-    address: str
-
-    def received(self) -> list[dict[str, Any]]:
-        """Return what passed the policy since the last call."""
-        received: list[dict[str, Any]] = self.program.call("received")["received"]
-        return received
+    return certified(THEIR_NAME, 2)
 
 
 @pytest.fixture(scope="module")
-def cxf(theirs: Certified, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cxf]:
+def cxf(theirs: Certified, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Endpoint]:
     program = JavaProgram("cxf.Peer", "Apache CXF", tmp_path_factory.mktemp("cxf"))
     try:
         started = program.call(
@@ -88,101 +66,62 @@ def cxf(theirs: Certified, tmp_path_factory: pytest.TempPathFactory) -> Iterator
             certificate=theirs.certificate,
             issuer=root("Test root", 0).certificate,
         )
-        yield Cxf(program, f"http://127.0.0.1:{started['port']}/as4")
+        yield Endpoint(program, f"http://127.0.0.1:{started['port']}/as4")
     finally:
         program.close()
 
 
-def _message() -> UserMessage:
-    return user_message(
-        AS4_1_0,
-        message_id=new_message_id(os.urandom, "ap.example"),
-        timestamp=datetime.now(UTC),
-        from_party=_OUR_NAME,
-        to_party=_THEIR_NAME,
-        action=SDK_MESSAGE_EXTENDED.action,
-        service=NO_PROCESS.value,
-        service_type=NO_PROCESS.scheme,
-        conversation_id="conversation-åäö",
-        original_sender="0203:sender.example",
-        final_recipient="0203:receiver.example",
-    )
-
-
-def _packed(
-    message: UserMessage, ours: Certified, theirs: Certified, created: datetime | None = None
-) -> PackedMessage:
-    return pack(
-        message,
-        _PAYLOAD,
-        signer=ours.signing_key(),
-        recipient=theirs.certificate,
-        rng=os.urandom,
-        created=created,
-    )
-
-
-def _posted(cxf: Cxf, content_type: str, body: bytes) -> tuple[int, str, bytes]:
-    request = urllib.request.Request(cxf.address, body, {"Content-Type": content_type})
-    try:
-        with urllib.request.urlopen(request, timeout=60) as answer:
-            return answer.status, answer.headers["Content-Type"], answer.read()
-    except urllib.error.HTTPError as error:
-        with error:
-            return error.code, error.headers["Content-Type"], error.read()
-
-
-def _fault(answer: tuple[int, str, bytes]) -> str:
+def _fault(answer: Answer) -> str:
     """Return the text of a SOAP Fault."""
-    assert answer[0] == 500
-    return "".join(etree.fromstring(answer[2]).itertext())
+    assert answer.status == 500
+    return "".join(etree.fromstring(answer.body).itertext())
 
 
 def test_it_takes_our_message_and_its_receipt_proves_delivery(
-    cxf: Cxf, ours: Certified, theirs: Certified
+    cxf: Endpoint, ours: Certified, theirs: Certified
 ) -> None:
-    message = _message()
-    packed = _packed(message, ours, theirs)
-    status, content_type, body = _posted(cxf, packed.content_type, packed.body)
-    assert status == 200, body
+    sent = message()
+    packed = pack_message(sent, _PAYLOAD, ours, theirs)
+    answer = cxf.posted(packed.content_type, packed.body)
+    assert answer.status == 200, answer.body
     (received,) = cxf.received()
-    assert received["message_id"] == message.message_id
+    assert received["message_id"] == sent.message_id
     assert [base64.b64decode(one) for one in received["payloads"]] == [_PAYLOAD]
-    signal = read_response(content_type, body)
+    signal = read_response(answer.content_type, answer.body)
     assert isinstance(signal, ReceiptSignal)
     verdict = verify_receipt(
-        signal, message_id=message.message_id, sent=[packed.references], expected=theirs.certificate
+        signal, message_id=sent.message_id, sent=[packed.references], expected=theirs.certificate
     )
     assert verdict.reason is ReceiptReason.VALID
 
 
-def test_it_refuses_a_message_with_a_timestamp(cxf: Cxf, ours: Certified, theirs: Certified) -> None:
+def test_it_refuses_a_message_with_a_timestamp(cxf: Endpoint, ours: Certified, theirs: Certified) -> None:
     """As a Domibus did with every message of ours as long as we sent one."""
-    packed = _packed(_message(), ours, theirs, created=datetime.now(UTC))
-    fault = _fault(_posted(cxf, packed.content_type, packed.body))
+    packed = pack_message(message(), _PAYLOAD, ours, theirs, created=datetime.now(UTC))
+    fault = _fault(cxf.posted(packed.content_type, packed.body))
     assert "Received Timestamp does not match the requirements" in fault
     assert cxf.received() == []
 
 
 def test_it_refuses_our_message_when_its_header_was_changed(
-    cxf: Cxf, ours: Certified, theirs: Certified
+    cxf: Endpoint, ours: Certified, theirs: Certified
 ) -> None:
-    packed = _packed(_message(), ours, theirs)
+    packed = pack_message(message(), _PAYLOAD, ours, theirs)
     changed = packed.body.replace(b"0203:receiver.example", b"0203:receiver.exampel")
-    _fault(_posted(cxf, packed.content_type, changed))
+    _fault(cxf.posted(packed.content_type, changed))
     assert cxf.received() == []
 
 
-def test_it_refuses_a_message_of_another_authority(cxf: Cxf, theirs: Certified) -> None:
-    stranger = root("Other root", 3).issue(_OUR_NAME, private_key=key(1))
-    packed = _packed(_message(), stranger, theirs)
-    _fault(_posted(cxf, packed.content_type, packed.body))
+def test_it_refuses_a_message_of_another_authority(cxf: Endpoint, theirs: Certified) -> None:
+    stranger = certified(OUR_NAME, 1, root("Other root", 3))
+    packed = pack_message(message(), _PAYLOAD, stranger, theirs)
+    _fault(cxf.posted(packed.content_type, packed.body))
     assert cxf.received() == []
 
 
 @asynccontextmanager
 async def _sent(
-    cxf: Cxf, listener: Listener, *, content_only: bool = True
+    cxf: Endpoint, listener: Listener, *, content_only: bool = True
 ) -> AsyncIterator[tuple[Listener, dict[str, Any]]]:
     """Have CXF send a message to us; give what came and what CXF made of our answer."""
     async with listener.listening() as address:
@@ -190,7 +129,7 @@ async def _sent(
             cxf.program.call,
             "send",
             address=address,
-            to=_OUR_NAME,
+            to=OUR_NAME,
             to_certificate=listener.ours.certificate,
             message_id="message-1@cxf.test",
             service=NO_PROCESS.value,
@@ -201,14 +140,14 @@ async def _sent(
             finalRecipient="0203:sender.example",
             payload=_PAYLOAD,
             content_only=content_only,
-            **{"from": _THEIR_NAME},
+            **{"from": THEIR_NAME},
         )
         yield listener, outcome
 
 
 @pytest.mark.parametrize("content_only", [True, False])
 async def test_we_take_its_message_and_it_takes_our_receipt(
-    cxf: Cxf, ours: Certified, theirs: Certified, content_only: bool
+    cxf: Endpoint, ours: Certified, theirs: Certified, content_only: bool
 ) -> None:
     """Encrypted with its MIME header, as CXF does by itself, or without it, as Domibus has it do."""
     async with _sent(cxf, Listener(ours), content_only=content_only) as (listener, outcome):
@@ -219,31 +158,33 @@ async def test_we_take_its_message_and_it_takes_our_receipt(
     header = received.header.user_message
     assert (header.message_id, header.from_party, header.to_party) == (
         "message-1@cxf.test",
-        _THEIR_NAME,
-        _OUR_NAME,
+        THEIR_NAME,
+        OUR_NAME,
     )
     assert header.conversation_id == "conversation-åäö"
     assert header.property("finalRecipient") == "0203:sender.example"
     assert outcome == {"proven": True, "signed": 3, "errors": []}
 
 
-async def test_a_receipt_that_lacks_a_reference_proves_less_than_was_sent(cxf: Cxf, ours: Certified) -> None:
+async def test_a_receipt_that_lacks_a_reference_proves_less_than_was_sent(
+    cxf: Endpoint, ours: Certified
+) -> None:
     async with _sent(cxf, Listener(ours, "short")) as (_, outcome):
         assert outcome == {"proven": False, "signed": 3, "errors": []}
 
 
-async def test_it_refuses_a_receipt_of_another_authority(cxf: Cxf, ours: Certified) -> None:
-    stranger = root("Other root", 3).issue(_OUR_NAME, private_key=key(1))
+async def test_it_refuses_a_receipt_of_another_authority(cxf: Endpoint, ours: Certified) -> None:
+    stranger = certified(OUR_NAME, 1, root("Other root", 3))
     async with _sent(cxf, Listener(ours, signer=stranger)) as (_, outcome):
         assert "refused" in outcome
 
 
-async def test_it_reads_our_error(cxf: Cxf, ours: Certified) -> None:
+async def test_it_reads_our_error(cxf: Endpoint, ours: Certified) -> None:
     async with _sent(cxf, Listener(ours, "error")) as (_, outcome):
         assert outcome["errors"] == ["EBMS:0004"]
 
 
-async def test_we_refuse_its_message_when_its_payload_was_changed(cxf: Cxf, ours: Certified) -> None:
+async def test_we_refuse_its_message_when_its_payload_was_changed(cxf: Endpoint, ours: Certified) -> None:
     async with _sent(cxf, Listener(ours)) as (listener, _):
         body = bytearray(listener.body)
     body[body.rindex(b"\r\n--") - 20] ^= 1
@@ -275,7 +216,7 @@ def _shape(soap: Element) -> list[tuple[str, ...]]:
 @requires_captures
 @pytest.mark.parametrize("captured", DOMIBUS_MESSAGES, ids=lambda path: path.name)
 async def test_its_messages_are_protected_as_those_of_a_domibus(
-    cxf: Cxf, ours: Certified, captured: Path
+    cxf: Endpoint, ours: Certified, captured: Path
 ) -> None:
     """What is said here of CXF then holds for a Domibus: same tokens, references, algorithms, transforms."""
     async with _sent(cxf, Listener(ours)) as (listener, _):

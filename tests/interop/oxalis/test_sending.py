@@ -9,51 +9,21 @@ from __future__ import annotations
 import asyncio
 import base64
 import os
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
-import pytest
-
 from samdrift.wire.identifiers import NO_PROCESS, SDK_MESSAGE_EXTENDED
-from tests.interop.java.program import JavaProgram
 from tests.interop.listener import Listener, certified
-from tests.pki import Certified, key, root
+from tests.interop.outgoing import OUR_NAME, THEIR_NAME, Endpoint
+from tests.pki import Certified, root
 
 _PAYLOAD = b"<x:XHE xmlns:x='urn:x'>" + base64.b64encode(os.urandom(7500)) + b"</x:XHE>"
-_OUR_NAME, _THEIR_NAME = "AP0001-SDK-TEST", "AP0002-SDK-TEST"
 _MESSAGE_ID = "message-1@oxalis.test"
 
 
-@pytest.fixture(scope="module")
-def ours() -> Certified:
-    return certified(_OUR_NAME, 1)
-
-
-@pytest.fixture(scope="module")
-def theirs() -> Certified:
-    return certified(_THEIR_NAME, 2)
-
-
-@pytest.fixture(scope="module")
-def oxalis(theirs: Certified, tmp_path_factory: pytest.TempPathFactory) -> Iterator[JavaProgram]:
-    program = JavaProgram("oxalis.Peer", "Oxalis", tmp_path_factory.mktemp("oxalis"), Path(__file__).parent)
-    try:
-        program.call(
-            "start",
-            key=theirs.private_key,
-            certificate=theirs.certificate,
-            issuer=root("Test root", 0).certificate,
-        )
-        yield program
-    finally:
-        program.close()
-
-
-async def _sent(oxalis: JavaProgram, listener: Listener) -> dict[str, Any]:
+async def _sent(oxalis: Endpoint, listener: Listener) -> dict[str, Any]:
     async with listener.listening() as address:
         return await asyncio.to_thread(
-            oxalis.call,
+            oxalis.program.call,
             "send",
             address=address,
             to_certificate=listener.ours.certificate,
@@ -70,7 +40,7 @@ async def _sent(oxalis: JavaProgram, listener: Listener) -> dict[str, Any]:
 
 
 async def test_we_take_its_message_and_it_takes_our_receipt(
-    oxalis: JavaProgram, ours: Certified, theirs: Certified
+    oxalis: Endpoint, ours: Certified, theirs: Certified
 ) -> None:
     listener = Listener(ours)
     outcome = await _sent(oxalis, listener)
@@ -79,18 +49,18 @@ async def test_we_take_its_message_and_it_takes_our_receipt(
     assert received.header.certificate == theirs.certificate
     assert received.header.security_timestamp is None
     header = received.header.user_message
-    assert (header.message_id, header.from_party, header.to_party) == (_MESSAGE_ID, _THEIR_NAME, _OUR_NAME)
+    assert (header.message_id, header.from_party, header.to_party) == (_MESSAGE_ID, THEIR_NAME, OUR_NAME)
     assert (header.action, header.service) == (SDK_MESSAGE_EXTENDED.action, NO_PROCESS.value)
     assert header.property("finalRecipient") == "0203:sender.example"
     assert outcome.get("acknowledged") == _MESSAGE_ID, outcome
 
 
-async def test_it_refuses_a_receipt_of_another_authority(oxalis: JavaProgram, ours: Certified) -> None:
-    stranger = root("Other root", 3).issue(_OUR_NAME, private_key=key(1))
+async def test_it_refuses_a_receipt_of_another_authority(oxalis: Endpoint, ours: Certified) -> None:
+    stranger = certified(OUR_NAME, 1, root("Other root", 3))
     outcome = await _sent(oxalis, Listener(ours, signer=stranger))
     assert "refused" in outcome
 
 
-async def test_it_reads_our_error(oxalis: JavaProgram, ours: Certified) -> None:
+async def test_it_reads_our_error(oxalis: Endpoint, ours: Certified) -> None:
     outcome = await _sent(oxalis, Listener(ours, "error"))
     assert "NOT_SERVICED" in outcome["refused"]

@@ -28,6 +28,8 @@ from tests import pki
 from tests.settings import access_point_settings
 from tests.vaults import MINUTE, NOW, Installation, submitted
 
+ROLES = (Role.ACCESS_POINT,)
+
 CERTIFICATE = pki.root("AP0002-SDK-TEST", 1).certificate
 SETTINGS = access_point_settings("AP0001-SDK-TEST", "test", "ap.test", lease=timedelta(milliseconds=100))
 
@@ -125,7 +127,7 @@ def test_no_profile_has_a_security_timestamp() -> None:
 async def test_a_peer_that_trickles_is_given_up_when_the_claim_ends(
     installation: Installation, organisation: ParticipantIdentifier
 ) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         later = await attempted(installation, organisation, Trickling(), AS4_1_0)
     assert later is not None
     async with installation.open(organisation, Role.ACCESS_POINT) as vault:

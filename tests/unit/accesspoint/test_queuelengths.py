@@ -20,6 +20,7 @@ from samdrift.wire.identifiers import ParticipantIdentifier
 from tests.vaults import MINUTE, NOW, Installation, submitted
 
 AP = Role.ACCESS_POINT
+ROLES = (AP,)
 
 
 @dataclass

@@ -19,6 +19,8 @@ from samdrift.wire.identifiers import ParticipantIdentifier
 from tests.settings import access_point_settings, retry_policy
 from tests.vaults import Installation, due_now, submitted
 
+ROLES = (Role.ACCESS_POINT,)
+
 SETTINGS = access_point_settings(
     party="AP0001-SDK-TEST",
     federation="test",
@@ -83,7 +85,7 @@ async def told(
     installation: Installation, organisation: ParticipantIdentifier, ended: int
 ) -> tuple[TransferEvent, ...]:
     """The events, once so many transfers have ended."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while True:
             async with installation.open(organisation, Role.ACCESS_POINT) as vault:
                 events = await vault.events(0, 100)

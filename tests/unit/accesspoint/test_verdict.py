@@ -120,6 +120,8 @@ def test_a_receipt_about_another_message_is_not() -> None:
         (EbmsErrorCode.OTHER, "NOT_SERVICED", TransferReason.NOT_SERVICED, True),
         (EbmsErrorCode.OTHER, " NOT_SERVICED\n", TransferReason.NOT_SERVICED, True),
         (EbmsErrorCode.OTHER, "something else", TransferReason.PEER_REFUSED, False),
+        # The word of an Oxalis for a signature that does not hold, too.
+        (EbmsErrorCode.OTHER, "PEPPOL:NOT_SERVICED", TransferReason.PEER_REFUSED, False),
         (EbmsErrorCode.FAILED_DECRYPTION, "wrong key", TransferReason.PEER_REFUSED, False),
         (EbmsErrorCode.DUPLICATE, "", TransferReason.RECEIPT_INVALID, False),
     ],

@@ -30,6 +30,8 @@ from samdrift.keystore.wrapping import ScryptCost
 from samdrift.wire.identifiers import ParticipantIdentifier
 from tests.vaults import ELSEWHERE, Installation
 
+ROLES = (Role.ACCESS_POINT, Role.MESSAGE_SERVICE)
+
 CHEAP = ScryptCost(n=1 << 4, r=1, p=1)
 ANNA, BO = Person("anna", b"a long row of words"), Person("bo", b"quite another row")
 

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -269,14 +270,25 @@ def test_an_event_of_an_odd_shape_is_printed_as_a_text(data: str) -> None:
     assert view.event(data) == {"data": data}
 
 
+class Enough(Exception):
+    """The test has seen what it wanted to."""
+
+
 async def test_a_stream_of_events_that_ends_at_once_is_followed_again_after_a_pause(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """17 000 were asked for in 8 s."""
     service = Service([Response(media_type="text/event-stream") for _ in range(1000)])
-    monkeypatch.setattr(client, "_PAUSE", 0.2)
+    asked_at_a_pause: list[int] = []
+
+    async def pause(seconds: float) -> None:
+        assert seconds == client._PAUSE
+        asked_at_a_pause.append(len(service.asked))
+        if len(asked_at_a_pause) == 3:
+            raise Enough
+
+    monkeypatch.setattr(client, "asyncio", SimpleNamespace(sleep=pause))
     async with client_of(service) as mailbox:
-        following = asyncio.create_task(client.follow(mailbox))
-        await asyncio.sleep(1)
-        following.cancel()
-    assert 2 <= len(service.asked) <= 6
+        with pytest.raises(Enough):
+            await client.follow(mailbox)
+    assert asked_at_a_pause == [1, 2, 3]

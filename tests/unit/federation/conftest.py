@@ -18,6 +18,11 @@ URL = "http://127.0.0.1:1"
 """Where no responder is: for tests that ask an authority without HTTP."""
 
 
+def no_key(*_: object, **__: object) -> rsa.RSAPrivateKey:
+    """Fail: making keys is what would take long."""
+    raise AssertionError("a key is made")
+
+
 @pytest.fixture(scope="session")
 def key() -> rsa.RSAPrivateKey:
     """A key for whoever needs a certificate; smaller than the federation's own, for speed."""

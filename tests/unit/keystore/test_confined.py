@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-import time
+import threading
 from collections.abc import Callable
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -139,11 +139,14 @@ def nest(folder: Path, depth: int) -> None:
     os.close(descriptor)
 
 
+PATIENCE = 60.0
+
+
 @pytest.mark.parametrize("plant", STOPS.values(), ids=STOPS.keys())
 def test_what_is_planted_in_one_vault_neither_hangs_nor_breaks_what_reads_it(
     store: SoftwareKeyStore, plant: Plant
 ) -> None:
-    """Each call ends soon, with a result or a typed error, and the other vault is read as before."""
+    """Each call ends with a result or a typed error, and the other vault is read as before."""
     plant(numbered(store, "mine"), numbered(store, "other"))
     calls: list[Callable[[], object]] = [
         lambda: store.state("mine"),
@@ -155,11 +158,18 @@ def test_what_is_planted_in_one_vault_neither_hangs_nor_breaks_what_reads_it(
         lambda: store.back_up("mine"),
         lambda: store.rewrap("mine"),
     ]
-    began = time.monotonic()
-    for call in calls:
-        with contextlib.suppress(KeyStoreError):
-            call()
-    assert time.monotonic() - began < 10
+    ended: list[object] = []
+
+    def read() -> None:
+        for call in calls:
+            with contextlib.suppress(KeyStoreError):
+                call()
+            ended.append(call)
+
+    reading = threading.Thread(target=read, daemon=True)
+    reading.start()
+    reading.join(PATIENCE)
+    assert ended == calls
     assert store.data_keys("other").generations
     store.rewrap("other")
     store.destroy("mine")

@@ -328,6 +328,15 @@ async def test_who_has_read_is_shown_to_all_in_the_mailbox(room: Mailroom) -> No
     assert "Bo Berg" in (await anna.get(f"/message/{message}/readers")).text
 
 
+async def test_who_can_read_is_shown_to_all_in_the_mailbox_and_to_no_others(room: Mailroom) -> None:
+    anna = await room.visit()
+    page = await anna.get("/mailbox/soc/who-can-read")
+    for shown in ("Vilka kan läsa Socialtjänst", "läsa, skriva, godkänna", "beslut 14, Eva Ek"):
+        assert shown in page.text
+    assert "5 dagar kvar" in page.text
+    assert (await anna.get("/mailbox/elev/who-can-read")).status_code == 404
+
+
 async def test_what_is_looked_for_is_in_no_address(room: Mailroom) -> None:
     anna = await room.visit()
     answer = await anna.post("/search", words="orosanmälan")
@@ -367,7 +376,7 @@ async def test_every_address_answers_alike_for_what_is_not_here(room: Mailroom) 
     nowhere = {**dict.fromkeys(theirs, "nothing"), "folder": Folder.OPEN.value}
     anna = await room.visit()
     tried = 0
-    for route in mail_routes(room.pages, room.desk):
+    for route in mail_routes(room.pages, room.desk, room.readers_of):
         if "{" not in route.path:
             continue
         answers = []

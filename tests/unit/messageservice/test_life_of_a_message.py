@@ -37,6 +37,7 @@ from tests.settings import message_service_settings
 from tests.vaults import MINUTE, NOW, Installation, body, due_now, message, receipt
 
 MT: Final = Role.MESSAGE_SERVICE
+ROLES = (MT,)
 OUT = Direction.OUT
 SETTINGS = message_service_settings(FEDERATION_TEST)
 WAITING = MessageStatus.WAITING_FOR_RECEIPT
@@ -212,7 +213,7 @@ async def test_a_message_that_cannot_be_read_holds_up_no_other(
     sender = _Sender(installation, SETTINGS)
     running = asyncio.create_task(sender.dispatcher.run(due_now(organisation)))
     try:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while whole.id not in sender.begun:
                 await asyncio.sleep(0.01)
     finally:

@@ -33,6 +33,7 @@ from tests.unit.wire.filetypes.files import archive
 from tests.vaults import NOW, Installation, body, message, server_folder
 
 MT: Final = Role.MESSAGE_SERVICE
+ROLES = (MT,)
 HERE = Address(ParticipantIdentifier("0203:a.se"), "A", "sdk.a", "A")
 THERE = Address(ParticipantIdentifier("0203:b.se"), "B", "sdk.b", "B")
 SETTINGS = message_service_settings(FEDERATION_TEST)

@@ -45,10 +45,10 @@ async def silent(
             writer.transport.abort()
 
 
-async def answered(address: tuple[str, int], source: str) -> bool:
-    """A request of a client at ``source``."""
+async def answered(address: tuple[str, int], source: str, within: float = 60) -> bool:
+    """Return whether a request of a client at ``source`` is answered."""
     try:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(within):
             reader, writer = await asyncio.open_connection(*address, local_addr=(source, 0))
             writer.write(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")
             line = await reader.readline()
@@ -58,10 +58,17 @@ async def answered(address: tuple[str, int], source: str) -> bool:
     return line.startswith(b"HTTP/1.1 204")
 
 
-async def ended(reader: asyncio.StreamReader, within: float = 3) -> bool:
-    """Whether the other side hangs up in that time."""
+async def until_answered(address: tuple[str, int], source: str) -> None:
+    """Ask until there is room."""
+    async with asyncio.timeout(60):
+        while not await answered(address, source):
+            await asyncio.sleep(0.01)
+
+
+async def ended(reader: asyncio.StreamReader) -> bool:
+    """Return whether the other side hangs up."""
     try:
-        async with asyncio.timeout(within):
+        async with asyncio.timeout(60):
             await reader.read()
     except ConnectionError:
         return True
@@ -88,8 +95,7 @@ async def test_a_connection_that_has_ended_makes_room_for_another() -> None:
         for _ in range(3):
             async with silent(address, 2):
                 assert not await answered(address, STRANGER)
-            await asyncio.sleep(0.05)
-        assert await answered(address, STRANGER)
+            await until_answered(address, STRANGER)
 
 
 async def test_without_a_limit_an_address_may_have_as_many_as_there_are() -> None:
@@ -118,9 +124,8 @@ async def test_no_more_connections_are_accepted_than_half_of_the_descriptors(
     async with listener() as address:
         async with silent(address, 10), silent(address, 10, "127.0.0.4"):
             await asyncio.sleep(0.05)
-            assert not await answered(address, OTHER)
-        await asyncio.sleep(0.05)
-        assert await answered(address, OTHER)
+            assert not await answered(address, OTHER, within=0.3)
+        await until_answered(address, OTHER)
 
 
 def test_the_soft_limit_of_descriptors_is_raised(few_descriptors: int) -> None:

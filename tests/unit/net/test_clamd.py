@@ -95,8 +95,14 @@ async def test_stopped_killed_in_the_middle_and_back_again() -> None:
             daemon.pause()
             with pytest.raises(ScannerUnavailable, match="in time"):
                 await scanner(daemon, 0.2).scan([eicar()])
-            in_the_middle = asyncio.create_task(scanner(daemon).scan([eicar()]))
-            await asyncio.sleep(0.05)
+            asked = asyncio.Event()
+
+            def file() -> Iterator[bytes]:
+                asked.set()
+                yield eicar()
+
+            in_the_middle = asyncio.create_task(scanner(daemon).scan(file()))
+            await asyncio.wait_for(asked.wait(), 60)
             daemon.stop(signal.SIGKILL)
             with pytest.raises(ScannerUnavailable, match="hung up"):
                 await in_the_middle
@@ -189,7 +195,7 @@ async def test_an_answer_is_read_though_the_scanner_hung_up_before_it_was(
 
         def pieces() -> Iterator[bytes]:
             yield bytes(1000)
-            assert hung_up.wait(10)
+            assert hung_up.wait(60)
             yield from [bytes(MEGABYTE)] * 5
 
         refusing = threading.Thread(target=refuse)

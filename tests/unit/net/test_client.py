@@ -128,14 +128,15 @@ async def test_a_kept_connection_that_the_peer_closes_meanwhile_costs_no_idempot
 
 
 async def test_a_call_that_is_given_up_leaves_no_connection(client: HttpClient) -> None:
-    left = asyncio.Event()
+    came, left = asyncio.Event(), asyncio.Event()
 
     async def talk(reader: Reader, writer: Writer) -> None:
+        came.set()
         await reader.read(-1)
         left.set()
 
     async with talking(talk) as url:
         task = asyncio.create_task(call(client, url, b""))
-        await asyncio.sleep(0.05)
+        await asyncio.wait_for(came.wait(), 60)
         task.cancel()
-        await asyncio.wait_for(left.wait(), 2)
+        await asyncio.wait_for(left.wait(), 60)

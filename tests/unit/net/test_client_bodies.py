@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from samdrift.net.client import HttpClient, HttpFault, NoAnswer, http_client
 from tests.unit.net.calling import KEPT, MIB, Reader, Writer, call, fault, pieces, remembering
 from tests.unit.net.servers import Asked, answering, asked, reply, talking
+from tests.vaults import until
 
 
 @pytest.fixture
@@ -54,7 +55,7 @@ async def test_a_body_of_another_length_than_announced_is_not_sent_as_if_it_were
 
     async with talking(talk) as url:
         assert await fault(client, url, pieces(100, 200), length=length) is HttpFault.UNREACHABLE
-        await asyncio.sleep(0.01)
+        await until(lambda: bool(received))
     assert len(received[0]) < length
 
 
@@ -84,21 +85,41 @@ async def test_a_peer_that_takes_nothing_more_is_waited_for_so_long_and_sent_no_
 
     async with talking(deaf) as url:
         asking = fault(client, url, endless(), length=100_000 * MIB, silence=0.3)
-        assert await asyncio.wait_for(asking, 5) is HttpFault.TIMEOUT
+        assert await asyncio.wait_for(asking, 60) is HttpFault.TIMEOUT
     assert made < 32
 
 
-async def test_a_slow_exchange_goes_on_as_long_as_something_moves(client: HttpClient) -> None:
+async def test_a_slow_exchange_goes_on_as_long_as_something_moves(
+    client: HttpClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each piece that gets away or comes has the whole patience again."""
+    renewed, begun = list[float | None](), list[float | None]()
+    reschedule, timeout = asyncio.Timeout.reschedule, asyncio.timeout
+
+    def rescheduling(self: asyncio.Timeout, when: float | None) -> None:
+        renewed.append(when)
+        reschedule(self, when)
+
+    def beginning(delay: float | None) -> asyncio.Timeout:
+        begun.append(delay)
+        return timeout(delay)
+
     async def slow(reader: Reader, writer: Writer) -> None:
         request = await asked(reader)
         writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
         for byte in request.body:
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(0.01)
             writer.write(bytes([byte]))
 
+    monkeypatch.setattr(asyncio.Timeout, "reschedule", rescheduling)
+    monkeypatch.setattr(asyncio, "timeout", beginning)
     async with talking(slow) as url:
-        body = pieces(*[1] * 10, pause=0.05)
-        assert await call(client, url, body, length=10, silence=0.2) == b"x" * 10
+        body = pieces(*[1] * 10, pause=0.01)
+        assert await call(client, url, body, length=10, silence=61) == b"x" * 10
+    assert begun.count(61) > 3, "one for the request, and one for each piece of the answer"
+    later = [when for when in renewed if when is not None]
+    assert len(later) >= 10
+    assert later == sorted(later)
 
 
 async def test_an_answer_that_stops_in_the_middle_is_not_waited_for_long(client: HttpClient) -> None:

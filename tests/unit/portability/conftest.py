@@ -53,7 +53,7 @@ class Move:
         for role in Role:
             await self.installation.provisioner.drop(self.organisation, role)
         registry = self.installation.gate.registry
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while any(registry.find(self.organisation, role) for role in Role):
                 await asyncio.sleep(0.005)
 
@@ -61,7 +61,7 @@ class Move:
         registry = self.installation.gate.registry
         for role in Role:
             await self.installation.provisioner.set_state(self.organisation, role, state)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while any(registry.serves(self.organisation, role) is not (state == "active") for role in Role):
                 await asyncio.sleep(0.005)
 

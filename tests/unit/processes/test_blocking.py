@@ -22,7 +22,7 @@ def hangs() -> Iterator[threading.Event]:
 async def test_a_call_that_hangs_is_given_up_in_time(hangs: threading.Event) -> None:
     with pytest.raises(TimeoutError):
         await within(0.05, hangs.wait)
-    assert await within(5, lambda: 7) == 7
+    assert await within(60, lambda: 7) == 7
 
 
 async def test_a_look_that_hangs_keeps_no_other_waiting(hangs: threading.Event) -> None:
@@ -37,15 +37,15 @@ async def test_a_look_that_hangs_keeps_no_other_waiting(hangs: threading.Event) 
     looks = Looks(
         look, seconds=0.05, hanging=lambda name: f"hangs {name}", failed=lambda name, _: f"failed {name}"
     )
-    for _ in range(3):
-        look_at = asyncio.create_task(looks.at(["alfa", "beta"]))
-        await asyncio.wait({look_at}, timeout=5)
-        assert look_at.done()
-        assert look_at.result() == {"alfa": "hangs alfa", "beta": "seen beta"}
+    async with asyncio.timeout(60):
+        for _ in range(3):
+            while (await looks.at(["alfa", "beta"])) != {"alfa": "hangs alfa", "beta": "seen beta"}:
+                assert "beta" in looked
     assert looked.count("alfa") == 1, "a thread for each look that hangs would be too many"
     hangs.set()
-    await asyncio.sleep(0.1)
-    assert (await looks.at(["alfa"]))["alfa"] == "seen alfa"
+    async with asyncio.timeout(60):
+        while (await looks.at(["alfa"]))["alfa"] != "seen alfa":
+            await asyncio.sleep(0.01)
 
 
 async def test_a_look_that_fails_is_that_things_alone() -> None:

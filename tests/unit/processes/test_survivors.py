@@ -75,6 +75,10 @@ def test_all_processes_of_a_user_are_ended_and_none_of_another(script: str) -> N
     start(USER + 1, LEAVES_ITS_SESSION)
     time.sleep(0.3)
     end_all_of(USER)
+    for _ in range(600):
+        if USER not in running():
+            break
+        time.sleep(0.1)
     time.sleep(0.3)
     assert USER not in running()
     assert USER + 1 in running()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -13,13 +13,10 @@ from samdrift.scheduling.dispatch import Dispatcher
 from samdrift.vault.errors import VaultDenied
 from samdrift.wire.identifiers import ParticipantIdentifier
 from tests.vaults import due_now
+from tests.virtualtime import in_virtual_time, now
 
 A = ParticipantIdentifier("0203:a.se")
 B = ParticipantIdentifier("0203:b.se")
-
-
-def now() -> datetime:
-    return datetime.now(UTC)
 
 
 async def run_for(
@@ -31,6 +28,7 @@ async def run_for(
     await asyncio.gather(task, return_exceptions=True)
 
 
+@in_virtual_time
 async def test_one_with_a_backlog_does_not_delay_the_others() -> None:
     turns: list[ParticipantIdentifier] = []
 
@@ -49,6 +47,7 @@ async def test_one_with_a_backlog_does_not_delay_the_others() -> None:
     assert B in turns[before : before + 3]
 
 
+@in_virtual_time
 async def test_work_that_becomes_due_later_gets_its_turn_then() -> None:
     turns: list[datetime] = []
     start = now()
@@ -62,6 +61,7 @@ async def test_work_that_becomes_due_later_gets_its_turn_then() -> None:
     assert turns[1] >= start + timedelta(seconds=0.1)
 
 
+@in_virtual_time
 async def test_a_failed_turn_is_reported_and_does_not_stop_the_others() -> None:
     failures: list[BaseException] = []
     turns: list[ParticipantIdentifier] = []
@@ -77,6 +77,7 @@ async def test_a_failed_turn_is_reported_and_does_not_stop_the_others() -> None:
     assert len(failures) == 1
 
 
+@in_virtual_time
 async def test_a_wake_during_a_turn_leads_to_another_one() -> None:
     turns = 0
 
@@ -92,6 +93,7 @@ async def test_a_wake_during_a_turn_leads_to_another_one() -> None:
     assert turns == 2
 
 
+@in_virtual_time
 async def test_one_with_work_to_come_does_not_keep_the_others_from_their_look() -> None:
     turns: list[ParticipantIdentifier] = []
 
@@ -103,6 +105,7 @@ async def test_one_with_work_to_come_does_not_keep_the_others_from_their_look() 
     assert turns.count(B) >= 2
 
 
+@in_virtual_time
 async def test_one_that_is_always_busy_does_not_keep_the_others_from_their_look() -> None:
     turns: list[ParticipantIdentifier] = []
 
@@ -114,6 +117,7 @@ async def test_one_that_is_always_busy_does_not_keep_the_others_from_their_look(
     assert turns.count(B) >= 2
 
 
+@in_virtual_time
 async def test_who_has_work_now_or_later_is_known() -> None:
     async def turn(organisation: ParticipantIdentifier) -> datetime | None:
         return now() + timedelta(hours=1) if organisation == A else None
@@ -125,6 +129,7 @@ async def test_who_has_work_now_or_later_is_known() -> None:
     assert dispatcher.expecting() == {A}
 
 
+@in_virtual_time
 async def test_news_that_comes_with_the_end_does_not_put_the_end_off() -> None:
     """asyncio.wait_for of Python 3.11 would take the news and drop the cancellation."""
 
@@ -136,11 +141,12 @@ async def test_news_that_comes_with_the_end_does_not_put_the_end_off() -> None:
     await asyncio.sleep(0.01)
     dispatcher.wake(B)
     task.cancel()
-    done, _ = await asyncio.wait({task}, timeout=1)
+    done, _ = await asyncio.wait({task}, timeout=60)
     assert task in done
     assert task.cancelled()
 
 
+@in_virtual_time
 async def test_behind_thousands_of_one_organisation_nobody_waits_for_more_than_one_turn_of_each() -> None:
     """Counted in turns: B has work all the time, A has a backlog that never ends."""
     turns: list[ParticipantIdentifier] = []
@@ -187,6 +193,7 @@ class _Announced(_Asked):
 @pytest.mark.parametrize(
     ("outage", "reported", "due"), [(_Outage, 1, {A}), (_Asked, 0, {A}), (_Announced, 0, set())]
 )
+@in_virtual_time
 async def test_an_outage_is_tried_again_and_reported_only_where_nobody_caused_it(
     outage: type[Temporary], reported: int, due: set[ParticipantIdentifier]
 ) -> None:
@@ -201,6 +208,7 @@ async def test_an_outage_is_tried_again_and_reported_only_where_nobody_caused_it
     assert dispatcher.expecting() == due
 
 
+@in_virtual_time
 async def test_an_organisation_that_has_left_gets_no_more_turns_until_it_is_announced() -> None:
     turns: list[ParticipantIdentifier] = []
     failures: list[Exception] = []
@@ -213,7 +221,7 @@ async def test_an_organisation_that_has_left_gets_no_more_turns_until_it_is_anno
 
     dispatcher = Dispatcher(turn, now, on_failure=failures.append)
     task = asyncio.create_task(dispatcher.run(due_now(A, B), look_every=0.001))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while turns.count(B) < 5:
             await asyncio.sleep(0.001)
         assert (turns.count(A), failures) == (1, [])

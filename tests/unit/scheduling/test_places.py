@@ -57,5 +57,5 @@ async def test_no_place_is_lost_with_who_gives_up_waiting() -> None:
         await asyncio.sleep(0)
     given.cancel()  # in the moment in which the place is its own
     await asyncio.gather(given, return_exceptions=True)
-    async with asyncio.timeout(5), turns.turn(C):
+    async with asyncio.timeout(60), turns.turn(C):
         pass

@@ -17,6 +17,7 @@ from samdrift.wire.identifiers import ParticipantIdentifier
 from tests.vaults import MINUTE, NOW, Installation, body, incoming, outgoing, submitted
 
 AP = Role.ACCESS_POINT
+ROLES = (AP,)
 LARGE = b"x" * 300_000
 
 
@@ -205,7 +206,7 @@ async def test_events_come_in_the_order_of_commit_without_gaps_for_a_reader(
         *(write(each.id, ("delivered", "failed")[number % 2]) for number, each in enumerate(transfers))
     )
     done.set()
-    await asyncio.wait_for(reader, 20)
+    await asyncio.wait_for(reader, 60)
     assert seen == list(range(1, 25))
 
 

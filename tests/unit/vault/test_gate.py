@@ -19,6 +19,7 @@ from samdrift.wire.identifiers import ParticipantIdentifier
 from tests.vaults import ELSEWHERE, MINUTE, NOW, WORKER, Installation, body, submitted, until
 
 AP, MT = Role.ACCESS_POINT, Role.MESSAGE_SERVICE
+ROLES = (AP, MT)
 GRANTED, DENIED = AuditEvent.VAULT_OPENING_GRANTED, AuditEvent.VAULT_OPENING_DENIED
 
 
@@ -249,8 +250,9 @@ async def test_many_openings_at_once_leave_one_unbroken_chain(
     ids=lambda principal: f"{principal.kind}-of-{principal.organisation}",
 )
 async def test_others_are_denied_and_the_denial_is_logged(
-    installation: Installation, organisation: ParticipantIdentifier, principal: Principal, role: Role
+    installation: Installation, principal: Principal, role: Role
 ) -> None:
+    organisation = await installation.organisation([role])
     before = installation.gate.denials
     with pytest.raises(VaultDenied):
         async with installation.gate.open(principal, organisation, role, Purpose.READ):  # type: ignore[call-overload]

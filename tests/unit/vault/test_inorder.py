@@ -11,6 +11,7 @@ from tests.separation.vaultlogin import superuser, vault_login
 from tests.vaults import Installation
 
 AP = Role.ACCESS_POINT
+ROLES = (AP,)
 HARM = {
     "a right of the login's is gone": "REVOKE SELECT ON {schema}.log FROM {login}",
     "a function cannot be run": "REVOKE EXECUTE ON FUNCTION {schema}.append_log FROM {login}",

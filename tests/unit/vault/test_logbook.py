@@ -12,6 +12,7 @@ from tests.separation.vaultlogin import vault_login
 from tests.vaults import Installation
 
 AP = Role.ACCESS_POINT
+ROLES = (AP,)
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,7 @@ from tests.vaults import ELSEWHERE, NOW, WORKER, Installation, submitted
 
 ROTATED = Happening(NOW, AuditEvent.VAULT_LOGIN_ROTATED, "worker:administrator", Purpose.MAINTAIN, {})
 AP, MT = Role.ACCESS_POINT, Role.MESSAGE_SERVICE
+ROLES = (AP, MT)
 
 
 async def test_the_old_password_opens_nothing_more_and_the_new_one_does(

@@ -22,6 +22,7 @@ from tests.separation.vaultlogin import superuser, vault_login
 from tests.vaults import MINUTE, NOW, Installation, body, message, receipt
 
 MT = Role.MESSAGE_SERVICE
+ROLES = (MT,)
 OUT, IN = Direction.OUT, Direction.IN
 
 

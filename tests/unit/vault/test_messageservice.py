@@ -21,6 +21,7 @@ from samdrift.wire.identifiers import ParticipantIdentifier
 from tests.vaults import MINUTE, NOW, Installation, body, message, receipt
 
 MT = Role.MESSAGE_SERVICE
+ROLES = (MT,)
 IN, OUT = Direction.IN, Direction.OUT
 SUBMITTED = StatusEvent(NOW, MessageStatus.SUBMITTED, "Message handed over", "detail", "/path")
 

@@ -28,6 +28,7 @@ from tests.separation.vaultlogin import registry_login, superuser
 from tests.vaults import Installation, until
 
 AP = Role.ACCESS_POINT
+ROLES = (AP,)
 
 
 async def test_whoever_logs_in_as_the_registry_comes_again_while_its_password_changes(

@@ -21,7 +21,6 @@ from samdrift.vault.database import migrations
 from samdrift.vault.database.migrations import Connection
 from samdrift.vault.logbook import append_statement, entry
 from samdrift.vault.provision import Provisioner
-from samdrift.wire.identifiers import ParticipantIdentifier
 from tests.separation.vaultlogin import vault_login
 from tests.vaults import NOW, Installation, server_folder, settings_in
 
@@ -133,7 +132,7 @@ async def test_an_append_that_waited_for_the_upgrade_is_in_the_second_form(provi
 
 async def _blocked(connection: Connection, number: int) -> None:
     """Wait until so many sessions wait for a lock."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while True:
             found = await connection.execute("SELECT count(*) FROM pg_locks WHERE NOT granted")
             if await found.fetchone() == (number,):
@@ -188,9 +187,10 @@ async def test_the_database_gives_each_event_its_class(provisioner: Provisioner)
 
 @pytest.mark.parametrize("role", list(Role))
 async def test_the_vaults_own_login_chooses_nothing_of_an_entry(
-    installation: Installation, organisation: ParticipantIdentifier, role: Role
+    installation: Installation, role: Role
 ) -> None:
     """Neither its number, class, salt and commitment, nor that there is another entry."""
+    organisation = await installation.organisation([role])
     login = await vault_login(installation, organisation, role)
     content = happening(1).content()
     async with await psycopg.AsyncConnection.connect(login.address, autocommit=True) as connection:

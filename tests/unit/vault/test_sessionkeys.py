@@ -21,6 +21,7 @@ from tests.unit.vault.portability.test_moving import everything, take_in
 from tests.vaults import MINUTE, NOW, Installation
 
 MT = Role.MESSAGE_SERVICE
+ROLES = (MT,)
 KEY, OTHER = b"k" * 32, b"o" * 32
 LIMIT = RefusalLimit(3, timedelta(hours=1))
 SENDER = "0203:avsandare.se"

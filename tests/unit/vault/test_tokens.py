@@ -18,6 +18,7 @@ from samdrift.wire.identifiers import ParticipantIdentifier
 from tests.vaults import ELSEWHERE, MINUTE, NOW, Installation, key_store
 
 MT = Role.MESSAGE_SERVICE
+ROLES = (MT,)
 TODAY = date(2026, 3, 2)
 DAY = timedelta(days=1)
 

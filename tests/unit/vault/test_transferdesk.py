@@ -17,6 +17,7 @@ from samdrift.wire.identifiers import ParticipantIdentifier
 from tests.vaults import MINUTE, NOW, Installation, submitted
 
 AP, MT = Role.ACCESS_POINT, Role.MESSAGE_SERVICE
+ROLES = (AP, MT)
 ANNA = Principal(PrincipalKind.OPERATOR, "anna")
 DETAIL = "EBMS:0004 the disk is full"
 
@@ -172,9 +173,8 @@ async def test_what_was_refused_for_nobody_is_in_the_operators_log(installation:
 
 
 @pytest.mark.parametrize("role", list(Role))
-async def test_invariant_10_the_operator_opens_no_vault(
-    installation: Installation, organisation: ParticipantIdentifier, role: Role
-) -> None:
+async def test_invariant_10_the_operator_opens_no_vault(installation: Installation, role: Role) -> None:
+    organisation = await installation.organisation([role])
     for principal in (ANNA, Principal(PrincipalKind.OPERATOR, "anna", organisation.value)):
         for purpose in Purpose:
             with pytest.raises(VaultDenied):

@@ -18,6 +18,7 @@ from tests.unit.vault.database.test_session import terminate
 from tests.vaults import MINUTE, NOW, WORKER, Installation, body, incoming, submitted
 
 AP, MT = Role.ACCESS_POINT, Role.MESSAGE_SERVICE
+ROLES = (AP, MT)
 
 
 @pytest_asyncio.fixture
@@ -42,7 +43,7 @@ class Ear:
 
     async def hears(self, *expected: Hosted) -> None:
         """Exactly these, in this order."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while len(self.heard) < len(expected):
                 await asyncio.sleep(0.005)
         await asyncio.sleep(0.05)
@@ -137,7 +138,7 @@ async def test_after_a_lost_connection_everybody_may_have_spoken(
     session = other._wakeups._session
     assert session is not None
     await terminate(installation, session.backend)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while (organisation, AP) not in ear.heard or (organisation, MT) not in ear.heard:
             await asyncio.sleep(0.01)
     ear.heard.clear()

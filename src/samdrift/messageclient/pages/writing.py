@@ -170,11 +170,12 @@ class Writing:
     ) -> Response:
         """Answer a form that was saved."""
         draft = await desk.draft(draft.id)
-        again = form_of(draft, form["find"] if form["look"] else "")
+        look = bool(form["look"] or (form["enter"] and form["find"].strip()))
+        again = form_of(draft, form["find"] if look else "")
         if refused:
             again.refuse("files", PROBLEMS[ProblemCode.FILE_TYPE])
             return await self._form(request, desk, draft, again, 422)
-        if form["look"]:
+        if look:
             return await self._form(request, desk, draft, again, look=True)
         if form["add"] or form["remove"] or form["remove-file"] or form["more"]:
             return see(f"/draft/{draft.id}#{'files' if form['remove-file'] else 'find'}")

@@ -304,11 +304,11 @@ def test_a_library_that_hangs_keeps_nobody_for_long() -> None:
     def hang() -> None:
         with hanging.calling():
             inside.set()
-            go_on.wait(10)
+            go_on.wait(60)
 
     with ThreadPoolExecutor(1) as pool:
         hung = pool.submit(hang)
-        inside.wait(10)
+        inside.wait(60)
         for _ in range(2):
             with expect(KeyFault.UNAVAILABLE), hanging.calling():
                 pass

@@ -26,6 +26,7 @@ from tests.settings import message_service_settings
 from tests.vaults import NOW, Installation
 
 MT: Final = Role.MESSAGE_SERVICE
+ROLES = (MT,)
 PIECE: Final = bytes(1 << 20)
 SETTINGS = message_service_settings(FEDERATION_TEST, receipt_within=timedelta(hours=24))
 

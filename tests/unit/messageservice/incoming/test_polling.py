@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Collection
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any, cast
 
 import pytest
@@ -16,13 +16,10 @@ from samdrift.messageservice.incoming import inbox as module
 from samdrift.messageservice.incoming.inbox import Polling
 from samdrift.wire.identifiers import FEDERATION_TEST, ParticipantIdentifier
 from tests.settings import message_service_settings
+from tests.virtualtime import in_virtual_time, now
 
 ORGANISATION = ParticipantIdentifier("0203:b.se")
 PAGE = 50
-
-
-def now() -> datetime:
-    return datetime.now(UTC)
 
 
 def item(item_id: str) -> InboxItem:
@@ -97,7 +94,7 @@ async def polling(
 
 
 async def until_gone(access_point: AccessPoint, item_id: str) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while item_id in access_point.waiting:
             await asyncio.sleep(0.01)
 
@@ -105,6 +102,7 @@ async def until_gone(access_point: AccessPoint, item_id: str) -> None:
 STUCK = tuple(f"x{number}" for number in range(3 * PAGE + 7))
 
 
+@in_virtual_time
 async def test_pages_of_deferred_envelopes_hide_no_others() -> None:
     access_point, inbox = AccessPoint(*STUCK, "a"), Inbox()
     async with polling(access_point, inbox, timedelta(minutes=10)):
@@ -115,31 +113,34 @@ async def test_pages_of_deferred_envelopes_hide_no_others() -> None:
     assert [*access_point.waiting] == [*STUCK]
 
 
+@in_virtual_time
 async def test_while_all_are_deferred_the_access_point_is_left_alone() -> None:
     access_point, inbox = AccessPoint(*STUCK), Inbox()
     async with polling(access_point, inbox, timedelta(minutes=10)):
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while inbox.tried < len(STUCK):
                 await asyncio.sleep(0.01)
-        await asyncio.sleep(0.2)
+        await asyncio.sleep(1)
         asked = access_point.polls
-        await asyncio.sleep(1.5)
+        await asyncio.sleep(5)
         assert access_point.polls == asked
 
 
+@in_virtual_time
 async def test_deferred_envelopes_are_tried_again_when_their_time_has_come() -> None:
     access_point, inbox = AccessPoint(*STUCK), Inbox()
     async with polling(access_point, inbox, timedelta(seconds=1)):
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while inbox.tried < len(STUCK):
                 await asyncio.sleep(0.01)
         inbox.answering = True
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while access_point.waiting:
                 await asyncio.sleep(0.01)
     assert sorted(inbox.taken) == sorted(STUCK)
 
 
+@in_virtual_time
 async def test_who_is_not_served_yet_is_left_alone_and_taken_up_without_a_restart(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -152,10 +153,10 @@ async def test_who_is_not_served_yet_is_left_alone_and_taken_up_without_a_restar
         return looked > 3
 
     async with polling(access_point, inbox, timedelta(minutes=10), served):
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while looked < 3:
                 assert access_point.polls == 0
-                await asyncio.sleep(0)
+                await asyncio.sleep(0.001)
         await until_gone(access_point, "a")
     assert inbox.taken == ["a"]
 
@@ -169,6 +170,7 @@ class InAHurry(AccessPoint):
         return Poll((), ())
 
 
+@in_virtual_time
 async def test_an_access_point_whose_polls_end_at_once_is_not_asked_without_pause() -> None:
     access_point = InAHurry()
     async with polling(access_point, Inbox(), timedelta(seconds=1)):

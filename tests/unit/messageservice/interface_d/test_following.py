@@ -77,7 +77,7 @@ async def test_clients_that_hang_up_before_the_answer_begins_leave_no_stream_beh
         "headers": headers,
     }
     for _ in range(MOST_STREAMS + 1):
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             await application(dict(scope), receive, send)
         gc.collect()
         await asyncio.sleep(0)

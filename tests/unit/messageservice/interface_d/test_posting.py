@@ -19,6 +19,8 @@ from samdrift.wire.sdkmessage import SdkMessage
 from tests.roles.messageclient import document
 from tests.vaults import NOW, Installation, body, message
 
+ROLES = (Role.MESSAGE_SERVICE,)
+
 
 class Service:
     """Takes what is sent."""

@@ -22,6 +22,7 @@ from tests.settings import message_service_settings
 from tests.vaults import MINUTE, NOW, Installation, body, message, receipt
 
 MT: Final = Role.MESSAGE_SERVICE
+ROLES = (MT,)
 SETTINGS: Final = message_service_settings(FEDERATION_TEST)
 IN_TIME: Final = timedelta()
 TOO_LATE: Final = SETTINGS.submit_within

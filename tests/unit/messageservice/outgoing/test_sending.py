@@ -15,6 +15,7 @@ from tests.settings import message_service_settings
 from tests.vaults import MINUTE, Installation, body, due_now, message
 
 MT: Final = Role.MESSAGE_SERVICE
+ROLES = (MT,)
 SETTINGS = message_service_settings(FEDERATION_TEST, parallel=2)
 
 
@@ -60,7 +61,7 @@ async def test_what_waits_for_a_free_place_is_taken_up_as_soon_as_there_is_one(
             assert await vault.create_outgoing(record, await body(vault), now=now(), lease=None)
     sender = HandsOver(installation)
     running = asyncio.create_task(sender.dispatcher.run(due_now(organisation)))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while len(sender.done) < len(records):
             await asyncio.sleep(0.01)
     running.cancel()
@@ -78,7 +79,7 @@ async def test_what_a_former_run_left_is_taken_up_when_its_lease_has_ended(
         assert await vault.create_outgoing(record, await body(vault), now=began, lease=MINUTE)
     sender = HandsOver(installation)
     running = asyncio.create_task(sender.dispatcher.run(due_now(organisation)))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not sender.done:
             await asyncio.sleep(0.01)
     running.cancel()

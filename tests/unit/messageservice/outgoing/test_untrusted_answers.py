@@ -26,6 +26,7 @@ from tests.vaults import MINUTE, NOW, Installation, body, message
 __all__ = ["place"]
 
 MT: Final = Role.MESSAGE_SERVICE
+ROLES = (MT,)
 SETTINGS: Final = message_service_settings(FEDERATION_TEST)
 
 

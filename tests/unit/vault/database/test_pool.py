@@ -12,7 +12,7 @@ import pytest_asyncio
 from samdrift.vault.database.pool import Login, Pool
 from samdrift.vault.database.server import Database
 from samdrift.vault.errors import VaultUnavailable
-from tests.vaults import Installation
+from tests.vaults import Installation, until
 
 LONG = timedelta(hours=1)
 
@@ -63,7 +63,7 @@ async def test_who_comes_too_many_waits(logins: list[Login], most: int, most_per
     await asyncio.sleep(0.05)
     assert not waiting.done()
     pool.give_back(logins[0], first)
-    assert await asyncio.wait_for(waiting, 5) is first
+    assert await asyncio.wait_for(waiting, 60) is first
     pool.give_back(logins[0], first)
     pool.close()
 
@@ -72,11 +72,11 @@ async def test_one_login_at_its_limit_leaves_room_for_others(logins: list[Login]
     pool = Pool(8, 1, LONG)
     first = await pool.borrow(logins[0])
     waiting = asyncio.create_task(pool.borrow(logins[0]))
-    second = await asyncio.wait_for(pool.borrow(logins[1]), 5)
+    second = await asyncio.wait_for(pool.borrow(logins[1]), 60)
     waiting.cancel()
     pool.give_back(logins[0], first)
     pool.give_back(logins[1], second)
-    assert await asyncio.wait_for(pool.borrow(logins[0]), 5) is first, "who gave up waiting holds no room"
+    assert await asyncio.wait_for(pool.borrow(logins[0]), 60) is first, "who gave up waiting holds no room"
     pool.give_back(logins[0], first)
     pool.close()
 
@@ -85,8 +85,7 @@ async def test_what_is_idle_is_closed_in_time(logins: list[Login]) -> None:
     pool = Pool(8, 8, timedelta(milliseconds=50))
     session = await pool.borrow(logins[0])
     pool.give_back(logins[0], session)
-    await asyncio.sleep(0.2)
-    assert session.closed
+    await until(lambda: session.closed)
     assert pool.open == 0
     pool.close()
 
@@ -109,8 +108,8 @@ async def test_a_failed_login_holds_no_room(logins: list[Login]) -> None:
     wrong = Login("a", "guess", logins[0].address.replace("user=", "user=nobody"))
     for _ in range(3):
         with pytest.raises(VaultUnavailable):
-            await asyncio.wait_for(pool.borrow(wrong), 5)
-    session = await asyncio.wait_for(pool.borrow(logins[0]), 5)
+            await asyncio.wait_for(pool.borrow(wrong), 60)
+    session = await asyncio.wait_for(pool.borrow(logins[0]), 60)
     pool.give_back(logins[0], session)
     pool.close()
     with pytest.raises(VaultUnavailable):
