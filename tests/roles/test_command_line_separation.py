@@ -132,6 +132,9 @@ OF_THE_OPERATOR = "the operator's view of the whole installation, without any or
 PERSONS = ("--by", "anna", "--by-passphrase-file", "{anna}", "--with", "bo", "--with-passphrase-file", "{bo}")
 ALONE: list[tuple[Path_, Sequence[str], int]] = [
     (("database", "rotate-logins"), ("--organisation", "{own}"), 0),
+    (("log", "checkpoint"), ("{own}",), 0),
+    (("log", "status"), ("{own}",), 0),
+    (("log", "resolve"), ("{own}", "--role", "mt", "--decision", "test", *PERSONS), 2),
     (("org", "show"), ("{own}", "--offline"), 1),
     (("org", "add"), ("{own}", "--offline"), 1),
     (("org", "suspend"), ("{own}", "--by", "anna", "--why", "test"), 0),
@@ -174,8 +177,13 @@ NO_RECORDS: dict[Path_, str] = {
     ("demo",): "runs an installation of its own, in a folder of its own",
     ("serve",): "serves all, each by the interfaces that are tried elsewhere",
     ("config", "check"): OF_NO_VAULT,
+    ("log", "follow"): OF_NO_VAULT,
+    ("log", "promises"): OF_NO_VAULT,
     ("witness", "serve"): OF_NO_VAULT,
     ("config", "reference"): OF_NO_VAULT,
+    ("init",): OF_NO_VAULT,
+    ("doctor",): OF_THE_OPERATOR,
+    ("status",): OF_THE_OPERATOR,
     ("org", "list"): OF_THE_OPERATOR,
     ("peers", "list"): OF_PEERS,
     ("peers", "report"): OF_PEERS,
@@ -287,7 +295,7 @@ async def test_a_command_tells_and_does_nothing_about_anothers_records(
 
 
 async def everything_of(canaries: Canaries, organisation: DemoOrganisation) -> dict[str, object]:
-    """Registrations, content of the vaults but for the log, and key files."""
+    """Registrations, content of the vaults but for the log and its checkpoints, and key files."""
     settings = vault_settings(load(canaries.config))
     database = await Database.start(settings)
     try:
@@ -302,12 +310,9 @@ async def everything_of(canaries: Canaries, organisation: DemoOrganisation) -> d
     for vault, schema, registration in rows:
         found[vault] = registration
         content = seen_by.snapshot(schema)
-        found |= {
-            f"{schema}.{table}": content[table] for table in content if table not in ("log", "log_head")
-        }
-        found |= {
-            str(file): file.read_bytes() for file in (settings.secrets / vault).rglob("*") if file.is_file()
-        }
+        found |= {f"{schema}.{table}": rows for table, rows in content.items() if not table.startswith("log")}
+        files = [file for file in (settings.secrets / vault).rglob("*") if file.is_file()]
+        found |= {str(file): file.read_bytes() for file in files if not file.name.startswith("log-key")}
     return found
 
 

@@ -24,14 +24,16 @@ from samdrift.attestation.trustfolder import TrustFolder, read_trust
 from samdrift.audit.events import AuditEvent
 from samdrift.contracts.messages import Direction, MessageStatus
 from samdrift.evidence.gathering import Order, gather
+from samdrift.evidence.loggathering import export_log
 from samdrift.evidence.verifying import EvidenceVerdict, verify_evidence
+from samdrift.installation.logkeeping import LogPlace
 from samdrift.wire.crypto.keys import SigningKey
 from samdrift.wire.crypto.softwarekeys import SoftwareSigningKey
 from tests import pki
 from tests.roles.letters import DRAFT
 from tests.roles.member import MT, Member
 from tests.roles.stage import Stage
-from tests.unit.cli.commandline import samdrift
+from tests.unit.cli.commandline import in_process, samdrift
 
 Files = dict[str, bytes]
 KEY = SoftwareSigningKey(pki.key(0), pki.root("Anybody", 0).certificate)
@@ -100,6 +102,23 @@ async def test_that_evidence_was_given_is_in_the_organisations_log(
             if entry.event == AuditEvent.ORGANISATION_EVIDENCE_EXPORTED
         ]
     assert given == [{"message": message_id, "by": "anna"}]
+
+
+async def test_all_of_a_log_is_exported_and_holds_for_whoever_knows_its_key(
+    stage: Stage, shown: tuple[str, dict[str, Path]], tmp_path: Path
+) -> None:
+    gate, out, rules = stage.habo.operator.gate, tmp_path / "log", tmp_path / "policy"
+    installation = Administration(stage.habo.config, gate._keys, cast(Any, None), gate)
+    written = await export_log(installation, LogPlace(stage.habo.organisation, MT), "anna", out)
+    async with stage.habo.open(MT) as vault:
+        (key,) = [each.key for each in await vault.tree.keys()]
+        given = [entry.ids for entry in await vault.log(0, 10_000) if entry.event == AuditEvent.LOG_EXPORTED]
+    rules.write_text(f"log {key}\nquorum none\n")
+    verdict = in_process("log", "verify", out, "--policy", rules, "--json")
+    assert verdict.status == 0
+    assert verdict.document["size"] == written.signed > 10
+    assert given == [{"by": "anna"}]
+    assert DRAFT.text.encode() not in out.read_bytes()
 
 
 async def test_there_is_no_evidence_of_a_message_that_nobody_knows(stage: Stage, tmp_path: Path) -> None:

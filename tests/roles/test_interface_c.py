@@ -7,6 +7,7 @@ import os
 import ssl
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -15,15 +16,21 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from samdrift.audit.events import AuditEvent
+from samdrift.audit.merkle import leaf_hash
+from samdrift.audit.policies import Policy
 from samdrift.contracts.messages import Direction, MessageStatus
 from samdrift.messageservice.outgoing.compose import Attachment
+from samdrift.net.addresses import any_address
+from samdrift.net.entered import EnteredAddressClient
+from samdrift.net.tls import TlsIdentity, client_tls
 from samdrift.scheduling.signals import Signals
+from samdrift.transparency.following import LogAddress, LogCopy, follow
 from samdrift.wire.identifiers import DocumentIdentifier, ParticipantIdentifier
 from tests import pki
 from tests.roles import web
 from tests.roles.interfacec import InterfaceC
 from tests.roles.letters import DRAFT, Envelope, enclose, letter
-from tests.roles.member import AP, Member
+from tests.roles.member import AP, MT, Member
 from tests.roles.stage import Stage
 
 KNOWS_NOTHING = (404, "not-found")
@@ -339,3 +346,28 @@ async def test_what_was_not_acknowledged_is_given_again(stage: Stage) -> None:
     for _ in range(2):
         assert item in str((await interface.poll()).document())
         assert (await interface.fetch(item)).body == envelope.data
+
+
+async def test_an_organisation_reads_along_in_each_of_its_logs_and_in_no_others(
+    stage: Stage, tmp_path: Path
+) -> None:
+    """Over the network, with the certificate of its system: what is followed is the log entry by entry."""
+    names = set()
+    for member in (stage.habo, stage.agency):
+        file, password = await member.client_tls()
+        own = client_tls(TlsIdentity(file, password=password), member.config.inner_issuers)
+        for role in (AP, MT):
+            async with member.open(role) as vault:
+                for _ in range(2):
+                    state = await vault.tree.sign(datetime.now(UTC))
+                hashes = [one.leaf.hash for one in await vault.log(limit=100_000) if one.leaf]
+            names.add(state.origin)
+            policy = Policy.parse(f"log {state.key}\nquorum none\n".encode())
+            address = f"{member.own_config.access_point}/c/v1/logs/{role.value}"
+            async with EnteredAddressClient(any_address, own) as client:
+                with LogCopy(tmp_path / f"{member.organisation.value}-{role.value}") as copy:
+                    followed = await follow(LogAddress(client, address), policy, copy)
+                    found = [leaf_hash(content) for _, content in copy.entries()]
+            assert followed.checkpoint.checkpoint.size == state.signed == len(found)
+            assert found == hashes[: len(found)]
+    assert len(names) == 4

@@ -9,6 +9,8 @@ from uuid import uuid4
 import pytest
 
 from samdrift.audit.events import AuditEvent
+from samdrift.audit.notes import VerifierKey
+from samdrift.audit.promises import HEADER, Promise
 from samdrift.contracts.messages import Direction, MessageStatus
 from samdrift.messageservice.service import MessageInvalid, MessageService
 from samdrift.wire.codes import Detail, Reason
@@ -333,3 +335,27 @@ async def test_patterns_reach_what_is_there_whoever_knows_the_address(stage: Sta
         assert message_id in await stage.client(stage.agency, pattern).listed()
     for pattern in ("x*", "*x", f"{address}x", "sdk.ingen"):
         assert message_id not in await stage.client(stage.agency, pattern).listed()
+
+
+async def test_each_answer_that_had_to_be_logged_has_the_logs_promise(stage: Stage) -> None:
+    """Also one that says no; not the description, about which there is nothing to log."""
+    client = stage.client(stage.agency)
+    message_id = await exchanged(stage)
+    answers = {
+        AuditEvent.MT_MESSAGE_READ: await client.get(message_id),
+        AuditEvent.MT_CLIENT_DENIED: await client.get(str(uuid4())),
+        AuditEvent.MT_MESSAGE_DELETED: await client.delete(message_id),
+    }
+    async with stage.agency.open(MT) as vault:
+        await vault.tree.sign(datetime.now(UTC))
+        keys = [VerifierKey.parse(each.key) for each in await vault.tree.keys()]
+        log = {each.sequence: each for each in await vault.log(limit=100_000)}
+    for event, answer in answers.items():
+        (given,) = answer.headers[HEADER.lower()].split(", ")
+        promise = Promise.open(given, keys)
+        entry = log[promise.number]
+        assert entry.event == event
+        assert entry.leaf is not None
+        assert entry.leaf.hash == promise.leaf
+    described = await client.call("GET", "/v1/openapi.json")
+    assert (described.status, HEADER.lower() in described.headers) == (200, False)

@@ -24,7 +24,8 @@ from cryptography.x509.oid import NameOID
 from samdrift.audit.chain import ChainHead, link, verify_chain
 from samdrift.audit.entries import Happening
 from samdrift.audit.events import AuditEvent
-from samdrift.audit.leaves import Frontier
+from samdrift.audit.merkle import Frontier
+from samdrift.audit.tiles import Tile
 from samdrift.contracts.messages import Direction, MessageStatus, ReceiptState, WorkKind
 from samdrift.contracts.principals import Principal, PrincipalKind, Role
 from samdrift.contracts.statements import NumberedStatement
@@ -54,6 +55,7 @@ from samdrift.vault.portability.departure import (
     MessageClientDeparture,
     MessageServiceDeparture,
 )
+from samdrift.vault.portability.mailparts import MAIL_PARTS
 from samdrift.vault.portability.parts import MESSAGES, TRANSFERS, Facts, Part, from_bytes, records_part
 from samdrift.vault.recordkeeping import GovernanceVault, RecordKeepingVault
 from samdrift.vault.records import (
@@ -71,6 +73,7 @@ from samdrift.vault.transferdesk import TransferDesk
 from samdrift.wire.identifiers import ParticipantIdentifier
 from tests.pki import DAY, key, name
 from tests.pki import NOW as PKI_NOW
+from tests.separation import mailcases
 from tests.separation.vaultlogin import Superuser, superuser, vault_login
 from tests.vaults import (
     MINUTE,
@@ -130,6 +133,7 @@ class Victim:
     mark_key: bytes
     person: str
     pages_key: bytes
+    mail: mailcases.TheirMail
 
     def snapshot(self) -> dict[Role, Any]:
         return {role: self.superuser.snapshot(schema) for role, schema in self.schemas.items()}
@@ -197,6 +201,7 @@ async def victim(installation: Installation) -> Victim:
         await messages.count_refusal(SENDER, limit=RefusalLimit(9, MINUTE), now=NOW)
         messages.record(AuditEvent.MT_MESSAGE_SCHEDULED, message=out.id, note=MARKER)
         commitment = messages.keep_digest(sha256(MARKER.encode()).digest())
+        await messages.tree.sign(NOW)
     seen_by = await superuser(installation)
     logins = {role: await vault_login(installation, organisation, role) for role in Role}
     async with installation.open(organisation, MK) as client, installation.open(organisation, GOV) as office:
@@ -209,6 +214,7 @@ async def victim(installation: Installation) -> Victim:
         assert person is not None
         await client.append_statements([STATEMENT])
         pages_key = client.pages_key()
+        mail = await mailcases.their_mail(client, MARKER)
     bodies = [
         row[0] for each in logins.values() for row in seen_by.rows(f"SELECT id FROM {each.schema}.bodies")
     ]
@@ -240,6 +246,7 @@ async def victim(installation: Installation) -> Victim:
         Sealer(logins[MT].vault, open_keys(installation.settings).data_keys(logins[MT].vault)).session_marks,
         person,
         pages_key,
+        mail,
     )
 
 
@@ -352,6 +359,23 @@ async def log_before(vault: Vault, victim: Victim) -> object:
     (own,) = await vault.log()
     assert own.leaf is not None
     return await is_(Frontier(1, (own.leaf.hash,)), vault.log_before(2))
+
+
+async def tree(vault: Vault, victim: Victim) -> object:
+    """One's own name, key, entries and checkpoints, signed as nobody else's log is."""
+    state = await vault.tree.sign(NOW)
+    (own,) = await vault.log()
+    assert own.leaf is not None
+    for schema in victim.schemas.values():
+        ((name,),) = victim.superuser.rows(f"SELECT origin FROM {schema}.log_tree")
+        theirs = {key for (key,) in victim.superuser.rows(f"SELECT key FROM {schema}.log_keys")}
+        assert name != state.origin
+        assert theirs.isdisjoint(kept.key for kept in await vault.tree.keys())
+    assert [kept.size for kept in await vault.tree.checkpoints()] == [1]
+    await is_(b"\x00\x2a" + own.leaf.entry, vault.tree.tile(Tile(None, 0, 1)))
+    with pytest.raises(UnknownRecord):
+        await vault.tree.tile(Tile(None, 0, 2))
+    return [state.origin, state.key, state.note, await vault.tree.published()]
 
 
 async def submit(vault: AccessPointVault, victim: Victim) -> object:
@@ -799,7 +823,7 @@ def _part_of(vault: Arrival, victim: Victim) -> tuple[Part, list[tuple[str, ...]
     return MESSAGES, [(victim.out.id, "out"), (victim.came_in.id, "in")]
 
 
-def page(name: str) -> Case:
+def page(name: str, key: tuple[object, ...] | None = None) -> Case:
     """A page of what departs: from the beginning, and after a record of the other vault."""
 
     async def case(vault: Departure, victim: Victim) -> object:
@@ -823,7 +847,7 @@ def page(name: str) -> Case:
         read = getattr(vault, name)
         if name == "log":
             return await read()
-        return [await is_([], read()), await is_([], read(keys.get(name, (1,))))]
+        return [await is_([], read()), await is_([], read(key or keys.get(name, (1,))))]
 
     case.__name__ = name
     return case
@@ -861,6 +885,7 @@ BOTH: dict[str, Case] = {
         log_end,
         log_head,
         log_before,
+        tree,
         record,
         new_body,
         sweep,
@@ -910,7 +935,7 @@ CASES: dict[type[Opened], dict[str, Case]] = {
     | {case.__name__: case for case in (count_refusal, refusals)}
     | {case.__name__: case for case in (mailboxes, changes, events_of)}
     | {"message": read_message, "body": read_body, "receipt": read_receipt, "next_due": next_due_work},
-    MessageClientVault: PEOPLE,
+    MessageClientVault: PEOPLE | mailcases.MAIL,
     GovernanceVault: KEEPING,
     AccessPointArrival: ARRIVING,
     MessageServiceArrival: ARRIVING,
@@ -921,7 +946,9 @@ CASES: dict[type[Opened], dict[str, Case]] = {
     MessageServiceDeparture: DEPARTING
     | {name: page(name) for name in ("messages", "receipts", "digests", "processed", "cursors", "work")}
     | {"session_keys": page("session_keys"), "mark_keys": mark_keys},
-    MessageClientDeparture: DEPARTING | {name: page(name) for name in ("records", "persons", "statements")},
+    MessageClientDeparture: DEPARTING
+    | {name: page(name) for name in ("records", "persons", "statements")}
+    | {kind.part.name: page(kind.part.name, ("",) * len(kind.part.key)) for kind in MAIL_PARTS},
     GovernanceDeparture: DEPARTING | {"records": page("records")},
 }
 ROLES: dict[type[Opened], Role] = {
@@ -1020,6 +1047,7 @@ CHANGES = frozenset(
         "sweep",
         "touch_session",
     }
+    | mailcases.TELLING_NOTHING
 )
 """Operations that tell nothing: their cases fail by what they would change in the other vault."""
 

@@ -23,8 +23,18 @@ from tests.separation.test_database_denies import (
 from tests.separation.vaultlogin import Row, Superuser, VaultLogin, registry_login, superuser, vault_login
 from tests.vaults import Installation, submitted
 
-OWN_LOG = {"append_log"}
-"""What the registry's login may run: it writes the operator's log."""
+OWN_LOG = {
+    "append_log",
+    "keep_answer",
+    "keep_checkpoint",
+    "keep_log_key",
+    "keep_log_statement",
+    "keep_refusal",
+    "keep_silence",
+    "pause_log",
+    "resolve_refusal",
+}
+"""What the registry's login may run: it writes and signs the operator's log."""
 MOMENTS = {"due_moments"}
 """And what it may ask: in which vaults something becomes due, and when."""
 

@@ -22,7 +22,7 @@ FLOORS = frozenset(
 """What a role that people do not see stands on; one that they do stands on ``web``, too."""
 ROLES = frozenset({"accesspoint", "messageservice", "messageclient", "governance"})
 RUNNING = FLOORS | ROLES | {"config", "domibus"}
-ADMINISTERED = RUNNING | {"attestation", "installation"}
+ADMINISTERED = RUNNING | {"attestation", "installation", "transparency"}
 MAY_IMPORT = {
     "wire": frozenset[str](),
     "audit": frozenset({"wire"}),
@@ -44,9 +44,10 @@ MAY_IMPORT = {
     "messageservice": FLOORS,
     "messageclient": FLOORS | {"client", "web"},
     "governance": FLOORS,
-    "installation": RUNNING | {"web"},
-    "processes": RUNNING | {"installation"},
+    "installation": RUNNING | {"transparency", "web"},
+    "processes": RUNNING | {"installation", "transparency"},
     "administration": ADMINISTERED,
+    "operations": ADMINISTERED | {"administration"},
     "isolationcheck": ADMINISTERED | {"administration", "client"},
     "evidence": ADMINISTERED | {"administration"},
     "portability": ADMINISTERED | {"administration"},
@@ -59,9 +60,9 @@ MAY_IMPORT = {
         "evidence",
         "federation",
         "isolationcheck",
+        "operations",
         "portability",
         "processes",
-        "transparency",
     },
     "bootstrap": frozenset(),
 }

@@ -39,7 +39,7 @@ from samdrift.scheduling.shares import Shares
 from samdrift.scheduling.signals import Signals
 from samdrift.vault.accesspoint import AccessPointVault
 from samdrift.vault.bodies import IN_ROW, BodyWriter
-from samdrift.vault.errors import VaultDenied
+from samdrift.vault.errors import UnknownRecord, VaultDenied
 from samdrift.vault.gate import Gate
 from samdrift.vault.records import OutgoingEnvelope
 from samdrift.wire.as4 import new_message_id
@@ -111,6 +111,7 @@ class InterfaceC:
                 Route("/c/v1/poll", self._poll, methods=["POST"]),
                 Route("/c/v1/inbox/{item_id}", self._fetch, methods=["GET"]),
                 Route("/c/v1/inbox/{item_id}", self._acknowledge, methods=["DELETE"]),
+                Route("/c/v1/logs/{role}/{resource:path}", self._log, methods=["GET"]),
                 Route("/c/v1/openapi.json", self._describe, methods=["GET"]),
             ],
             exception_handlers={
@@ -171,6 +172,18 @@ class InterfaceC:
         client = await self._client(request)
         await self._polling.acknowledge(client.principal, client.organisation, _item_id(request))
         return Response(status_code=204)
+
+    async def _log(self, request: Request) -> Response:
+        """Show a log of the organisation, which leaves no entry in it: else it would never come to an end."""
+        client, path = await self._client(request), request.path_params["resource"]
+        try:
+            role = Role(request.path_params["role"])
+            async with self._gate.open(client.principal, client.organisation, role, Purpose.DELIVER) as vault:
+                content = await vault.tree.resource(path)
+        except (ValueError, UnknownRecord):
+            raise Problem(ProblemKind.NOT_FOUND, "there is no such part of a log here") from None
+        kind = "text/plain; charset=utf-8" if path == "checkpoint" else "application/octet-stream"
+        return Response(content, media_type=kind, headers={"cache-control": "no-store"})
 
     async def _describe(self, request: Request) -> Response:
         return Response(self._description, media_type="application/json")

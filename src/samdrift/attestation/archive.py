@@ -21,7 +21,7 @@ import tarfile
 from collections.abc import AsyncIterable, AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import BinaryIO, Protocol
 
 from samdrift.attestation.errors import MoveError, MoveFault
 from samdrift.config.errors import shown
@@ -99,15 +99,7 @@ class ArchiveReader:
             if await self._exactly(BLOCK) != header or await self._source.read(1):
                 raise damaged("something follows its end")
             return None
-        try:
-            info = tarfile.TarInfo.frombuf(header, "ascii", "strict")
-            member = Member(info.name, info.size)
-            canonical = _header(member, int(info.mtime))
-        except (tarfile.HeaderError, ValueError, UnicodeError, OverflowError):
-            raise damaged("a file in it has a header that cannot be used") from None
-        if canonical != header:
-            raise damaged("a file in it has a header that cannot be used")
-        return member
+        return _member(header)
 
     async def pieces(self, member: Member) -> AsyncIterator[bytes]:
         """The content of the file that :meth:`next` gave, to be read to its end."""
@@ -136,6 +128,49 @@ class ArchiveReader:
         return data
 
 
+class ArchiveFile:
+    """Reads files of an archive that lies on the disk, whole and one after another, from any of them on.
+
+    For archives whose content is verified by other hashes than those of :class:`ArchiveReader`.
+    """
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+
+    @property
+    def place(self) -> int:
+        """Byte at which the next header begins, once a file was read."""
+        return self._file.tell()
+
+    def go_on(self, place: int) -> None:
+        """Continue at a :attr:`place` of before."""
+        self._file.seek(place)
+
+    def next(self) -> Member | None:
+        """Return the next file, ``None`` after the last one; :class:`MoveError` for anything else."""
+        header = self._exactly(BLOCK)
+        if header == bytes(BLOCK):
+            if self._exactly(BLOCK) != header or self._file.read(1):
+                raise damaged(f"something follows its end (at byte {self.place})")
+            return None
+        return _member(header, f" (at byte {self.place - BLOCK})")
+
+    def whole(self, member: Member, most: int) -> bytes:
+        """Return the content of the file that :meth:`next` returned, up to a limit of bytes."""
+        if member.size > most:
+            raise damaged(f"{member.name} is larger than such a file may be")
+        content = self._exactly(member.size)
+        if any(self._exactly(-member.size % BLOCK)):
+            raise damaged(f"{member.name} is not filled up with zeros")
+        return content
+
+    def _exactly(self, size: int) -> bytes:
+        data = self._file.read(size)
+        if len(data) < size:
+            raise damaged(f"it ends too early (at byte {self.place})")
+        return data
+
+
 def damaged(what: str) -> MoveError:
     """The file is not a whole export; ``what`` says why."""
     return MoveError(MoveFault.DAMAGED, f"the export cannot be used: {what}")
@@ -148,6 +183,19 @@ def _header(member: Member, time: int) -> bytes:
     info = tarfile.TarInfo(member.name)
     info.size, info.mtime, info.mode = member.size, time, _MODE
     return info.tobuf(tarfile.USTAR_FORMAT, "ascii", "strict")
+
+
+def _member(header: bytes, where: str = "") -> Member:
+    """The file that a header is of, if it is exactly the header that :func:`_header` makes."""
+    try:
+        info = tarfile.TarInfo.frombuf(header, "ascii", "strict")
+        member = Member(info.name, info.size)
+        canonical = _header(member, int(info.mtime))
+    except (tarfile.HeaderError, ValueError, UnicodeError, OverflowError):
+        raise damaged(f"a file in it has a header that cannot be used{where}") from None
+    if canonical != header:
+        raise damaged(f"a file in it has a header that cannot be used{where}")
+    return member
 
 
 def _line(member: Member, digest: str) -> str:

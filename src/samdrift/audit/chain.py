@@ -18,7 +18,8 @@ from enum import StrEnum
 
 from samdrift.audit.entries import LogEntry
 from samdrift.audit.events import AuditEvent
-from samdrift.audit.leaves import Frontier, Leaf, commitment
+from samdrift.audit.leaves import Leaf, commitment
+from samdrift.audit.merkle import Frontier
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,12 +79,14 @@ class LogVerification:
     def __init__(self, start: ChainHead, tree: Frontier | None = None) -> None:
         self._chain = start
         self._sequence = start.sequence
-        self.tree = tree
+        self.tree = None if tree is None else Frontier(tree.size, tree.peaks)
 
     @property
     def head(self) -> ChainHead:
         """The last place up to which the log holds."""
-        return self._chain if self.tree is None else ChainHead(self._sequence, self.tree.root, self.tree.size)
+        return (
+            self._chain if self.tree is None else ChainHead(self._sequence, self.tree.root(), self.tree.size)
+        )
 
     def take(self, entries: Iterable[LogEntry | Leaf]) -> ChainVerdict:
         """Return whether ``entries`` go on without a break; after a break nothing more may be taken."""
@@ -117,7 +120,9 @@ class LogVerification:
             return ChainReason.CUT
         if isinstance(entry, LogEntry) and commitment(entry.salt, entry.happening.content()) != entry.hash:
             return ChainReason.ALTERED
-        self.tree = (self.tree or Frontier()).append(leaf.hash)
+        if self.tree is None:
+            self.tree = Frontier()
+        self.tree.append(leaf.hash)
         return ChainReason.INTACT
 
     def _begins_tree(self, entry: LogEntry | Leaf) -> bool:

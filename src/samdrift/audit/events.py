@@ -33,6 +33,23 @@ class AuditEvent(StrEnum):
 
     LOG_TREE_BEGUN = "log:tree:begun"
     """From here on entries are leaves of a tree; names the head of the chain before it."""
+    LOG_EXPORTED = "log:export:written"
+    """All of the log was written to a file, for whom it concerns to verify."""
+    LOG_FACTS_DISPOSED = "log:facts:disposed"
+    """The facts of all entries of a class, up to a number, are disposed of by this decision."""
+
+    LOG_KEY_ANNOUNCED = "log:key:announced"
+    """The key that checkpoints are signed with from here on; by the key before it, where there was one."""
+    LOG_KEY_STATED = "log:key:stated"
+    """Its organisation, or whoever speaks for it, has signed that a key is this log's."""
+    LOG_WITNESS_REFUSED = "log:witness:refused"
+    """A witness has seen another history of the log: nothing is signed until people have decided."""
+    LOG_WITNESS_RESOLVED = "log:witness:resolved"
+    """Two people have decided about that; the log goes on under another name."""
+    LOG_SIGNING_PAUSED = "log:signing:paused"
+    """A locked or suspended vault signs no checkpoints; in the operator's log."""
+    LOG_SIGNING_CONTINUED = "log:signing:continued"
+    """The vault signs checkpoints again; in the operator's log."""
 
     VAULT_OPENING_GRANTED = "vault:opening:granted"
     VAULT_OPENING_DENIED = "vault:opening:denied"
@@ -179,7 +196,7 @@ class AuditEvent(StrEnum):
 
     @property
     def retention(self) -> Retention:
-        """The class of its entries."""
+        """The class of its entries; it never changes, since entries are verified by it for years."""
         source, subject, _ = (*self.value.split(":"), "", "")[:3]
         if source == "log":
             return Retention.LOG

@@ -14,10 +14,12 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 
-from samdrift.audit.merkle import EMPTY_ROOT, leaf_hash, node_hash
+from samdrift.audit.merkle import leaf_hash
 
 VERSION = 2
 """The first byte of an entry; entries of the first form are no leaves (:mod:`samdrift.audit.chain`)."""
+
+_ENTRY_SIZE = 42
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,32 +55,12 @@ class Leaf:
         return leaf_hash(self.entry)
 
 
+def number_of(entry: bytes) -> int | None:
+    """Return the number that an entry of the tree says of itself; ``None`` for an unknown version."""
+    known = len(entry) == _ENTRY_SIZE and entry[0] == VERSION
+    return int.from_bytes(entry[1:9]) if known else None
+
+
 def commitment(salt: bytes, content: bytes) -> bytes:
     """Return the commitment to the canonical form of an entry's facts."""
     return sha256(salt + content).digest()
-
-
-@dataclass(frozen=True, slots=True)
-class Frontier:
-    """A tree as far as it is needed to go on with it: the roots of its full subtrees, the largest first."""
-
-    size: int = 0
-    peaks: tuple[bytes, ...] = ()
-
-    def append(self, leaf: bytes) -> Frontier:
-        """The tree with one more leaf, given by its hash."""
-        peaks, size, node = list(self.peaks), self.size, leaf
-        while size & 1:
-            node = node_hash(peaks.pop(), node)
-            size >>= 1
-        return Frontier(self.size + 1, (*peaks, node))
-
-    @property
-    def root(self) -> bytes:
-        """The Merkle tree hash of RFC 6962 2.1."""
-        if not self.peaks:
-            return EMPTY_ROOT
-        *larger, root = self.peaks
-        for peak in reversed(larger):
-            root = node_hash(peak, root)
-        return root

@@ -28,6 +28,8 @@ _RUN = 256
 
 Nodes = Callable[[int, int], bytes]
 """Finds the hash of a complete subtree by level and index."""
+Completed = Callable[[int, int, bytes], None]
+"""Accepts the level, index and hash of a complete subtree."""
 
 
 def leaf_hash(entry: bytes) -> bytes:
@@ -43,9 +45,27 @@ def node_hash(left: bytes, right: bytes) -> bytes:
 class Frontier:
     """The right edge of a tree: the hashes of its complete subtrees, largest first."""
 
-    def __init__(self) -> None:
-        self.size = 0
-        self._edge: list[bytes] = []
+    def __init__(
+        self, size: int = 0, peaks: Iterable[bytes] = (), completed: Completed | None = None
+    ) -> None:
+        """Begin an empty tree, or go on with that of ``size``, given by its peaks.
+
+        ``completed`` is called with the place and hash of each complete subtree as it comes about, but
+        for those in the middle of runs of 256 entries (:meth:`extend`).
+        """
+        self.size = size
+        self._edge = list(peaks)
+        self._completed = completed
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Frontier) and (self.size, self._edge) == (other.size, other._edge)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    @property
+    def peaks(self) -> tuple[bytes, ...]:
+        """The hashes of the complete subtrees, the largest first."""
+        return tuple(self._edge)
 
     def append(self, leaf: bytes) -> None:
         """Add an entry by its leaf hash."""
@@ -66,10 +86,14 @@ class Frontier:
 
     def _add(self, subtree: bytes, level: int) -> None:
         """Add a complete subtree of 2**level entries, to a size that is a multiple of that."""
-        size, edge = self.size >> level, self._edge
-        while size & 1:
+        size, edge, above = self.size >> level, self._edge, level
+        while True:
+            if self._completed is not None:
+                self._completed(above, size, subtree)
+            if not size & 1:
+                break
             subtree = node_hash(edge.pop(), subtree)
-            size >>= 1
+            size, above = size >> 1, above + 1
         edge.append(subtree)
         self.size += 1 << level
 
@@ -92,10 +116,7 @@ class Frontier:
         size = int.from_bytes(data[:8])
         if len(data) != 8 + HASH_SIZE * size.bit_count() or size > MAX_NUMBER:
             raise Malformed("a frontier is a size in 8 bytes and one hash for each of its bits")
-        frontier = cls()
-        frontier.size = size
-        frontier._edge = [data[place : place + HASH_SIZE] for place in range(8, len(data), HASH_SIZE)]
-        return frontier
+        return cls(size, (data[place : place + HASH_SIZE] for place in range(8, len(data), HASH_SIZE)))
 
 
 class MemoryTree:

@@ -250,6 +250,11 @@ class SignedCheckpoint:
         return cls(checkpoint, by_log[0], MappingProxyType(times))
 
 
+def announced(key: VerifierKey) -> bytes:
+    """Return the text by which a log's key announces the one after it; it is never that of a checkpoint."""
+    return f"samdrift log key v1\n{key}\n".encode()
+
+
 def cosigned(text: bytes, time: int) -> bytes:
     """Return the message that a witness signs (tlog-cosignature)."""
     return b"cosignature/v1\ntime %d\n" % time + text

@@ -15,6 +15,7 @@ from rich.table import Table
 from samdrift.audit.events import AuditEvent
 from samdrift.config.errors import printable
 from samdrift.demo.scenario import Exchange
+from samdrift.demo.witnessing import Verified
 from samdrift.evidence.trace import Step
 
 if TYPE_CHECKING:
@@ -118,6 +119,16 @@ def _identifiers(steps: Sequence[Step]) -> list[tuple[str, str]]:
                 None
             )
     return list(named)
+
+
+def logs(console: Console, verified: Sequence[Verified]) -> None:
+    """Each log with its entries, and the witness that vouches for it."""
+    table = Table(box=None, title="\nLogs", title_justify="left", header_style="dim")
+    for column in ("log", "entries", "verified with the witness"):
+        table.add_column(column, justify="right" if column == "entries" else "left")
+    for one in verified:
+        table.add_row(one.whose, str(one.entries), one.witness)
+    console.print(table)
 
 
 def reachable(console: Console, world: World) -> None:

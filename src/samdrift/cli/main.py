@@ -28,7 +28,10 @@ _INTERRUPTED = 130
 
 COMMANDS = {
     "demo": "A whole federation on this machine: messages sent, received, answered, and the way they took.",
+    "init": "Set up a new installation: configuration, folders, keys, certificate requests, unit.",
     "serve": "Run the roles of one installation, or of several: access point, message service, and others.",
+    "doctor": "Examine everything that an installation stands on: what is wrong, why, what to type.",
+    "status": "Show what a running installation serves, and whether what it depends on is there.",
     "config": "The configuration file: check one, or print what every key means.",
     "org": "Organisations: add, examine, suspend, resume, move and close them.",
     "mailbox": "Mailboxes of message clients, who may what in them, and the first roles of persons.",
@@ -38,6 +41,7 @@ COMMANDS = {
     "client": "Send, list, fetch and delete messages over interface D, as a message client.",
     "trace": "The way of one message through an organisation's vaults.",
     "evidence": "Evidence about one message, without its content; verified anywhere.",
+    "log": "The log of an organisation: export it, verify it anywhere.",
     "witness": "Witness the logs of others: cosign what continues them, and nothing else.",
     "routing": "Which message client gets what, and where each organisation's clients get access tokens.",
     "queue": "Transfers that wait or were refused: reason, retry, give up.",

@@ -7,9 +7,11 @@ escaped here, in one place, so that no command can forget it.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -41,10 +43,32 @@ def print_text(text: str) -> None:
     sys.stdout.write("\n".join(map(printable, text.removesuffix("\n").split("\n"))) + "\n")
 
 
+def print_screen(text: str) -> None:
+    """Print a text in place of what is on the screen; below it where that is no terminal."""
+    if sys.stdout.isatty():
+        sys.stdout.write("\x1b[H\x1b[2J")
+    print_text(text)
+    sys.stdout.flush()
+
+
 def print_json(document: dict[str, Any]) -> None:
     """One JSON document on standard output; what cannot be printed is escaped, as JSON has it."""
     for line in json.dumps(document, ensure_ascii=False, indent=2).split("\n"):
         sys.stdout.write((line if line.isprintable() else "".join(map(_json_shown, line))) + "\n")
+
+
+@contextlib.contextmanager
+def progress(what: str, total: int) -> Iterator[Callable[[int], None]]:
+    """Show on a terminal's standard error how far long work has come; what is called says how far."""
+    # Imported here, since every command imports this module and few have long work.
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task(what, total=total)
+        yield lambda done: bar.update(task, completed=done)
 
 
 def require_new(path: Path) -> None:

@@ -9,15 +9,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import (
-    Encoding,
-    NoEncryption,
-    PrivateFormat,
-    load_pem_private_key,
-)
 
-from samdrift.audit.notes import Algorithm, VerifierKey, is_name
+from samdrift.audit.notes import VerifierKey
 from samdrift.audit.operations import unexpected
 from samdrift.audit.policies import Policy
 from samdrift.audit.reading import Malformed
@@ -25,14 +18,11 @@ from samdrift.cli.output import print_line
 from samdrift.config.errors import Unusable, shown
 from samdrift.config.failures import reported_as_usage_errors
 from samdrift.installation.loop import run
-from samdrift.keystore.durablefiles import NotPrivate, private_folder, read_private, write_new
-from samdrift.net.clock import system_clock
+from samdrift.installation.witnesses import opened
 from samdrift.net.server import listening_socket, serving
 from samdrift.transparency.witness import Witness, application
-from samdrift.transparency.witnessstate import WitnessState
 
 app = typer.Typer(add_completion=False)
-_KEY, _STATE = "key.pem", "state.sqlite"
 
 
 @app.callback()
@@ -61,11 +51,10 @@ def serve(
     host, port = _address(listen)
     with reported_as_usage_errors(), ExitStack() as stack:
         known = _logs(logs)
-        key, private, new = _key(folder, name)
-        state = stack.enter_context(WitnessState(folder / _STATE, key, new=new))
-        print_line(f"witness key: {key}")
+        made = stack.enter_context(opened(folder, name, known))
+        print_line(f"witness key: {made.key}")
         print_line(f"logs: {len(known)}")
-        run(_serve(Witness(key, private.sign, known, state, system_clock), host, port))
+        run(_serve(made, host, port))
 
 
 async def _serve(made: Witness, host: str, port: int) -> None:
@@ -92,22 +81,3 @@ def _logs(file: Path) -> dict[str, list[VerifierKey]]:
     for member in policy.logs:
         known.setdefault(member.key.name, []).append(member.key)
     return known
-
-
-def _key(folder: Path, name: str) -> tuple[VerifierKey, Ed25519PrivateKey, bool]:
-    """Return the key of the witness, and whether it was made now."""
-    if not is_name(name):
-        raise Unusable("--name: a name has no spaces and no +")
-    private_folder(folder)
-    made = Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    new = write_new(folder / _KEY, made)
-    try:
-        private = load_pem_private_key(read_private(folder / _KEY), None)
-    except NotPrivate:
-        raise Unusable(f"{shown(folder / _KEY)}: others than its owner can read the key") from None
-    except (ValueError, TypeError):
-        private = None
-    if not isinstance(private, Ed25519PrivateKey):
-        raise Unusable(f"{shown(folder / _KEY)}: this is not an Ed25519 key in PEM without a passphrase")
-    public = private.public_key().public_bytes_raw()
-    return VerifierKey(name, Algorithm.COSIGNATURE, public), private, new

@@ -29,6 +29,7 @@ from samdrift.config.kinds import (
     TEXTS,
     choice,
 )
+from samdrift.config.logs import LogsConfig
 from samdrift.config.malware import MalwareConfig
 from samdrift.config.organisations import DomibusConfig as DomibusConfig
 from samdrift.config.organisations import MessageClientConfig as MessageClientConfig
@@ -339,6 +340,10 @@ class Config:
         MetricsConfig | None,
         Key("Metrics for a Prometheus on the same host; without the table, none.", Tables(MetricsConfig)),
     ] = None
+    logs: Annotated[
+        LogsConfig,
+        Key("Checkpoints of the logs, and their witnesses ([log](log.md)).", Tables(LogsConfig), since="0.2"),
+    ] = field(default_factory=LogsConfig)
     isolation_check: Annotated[
         IsolationCheckConfig | None,
         Key(

@@ -37,10 +37,12 @@ from samdrift.federation.signin import SignInClient, SignInService
 from samdrift.keystore.interface import OPERATOR_KEYS, KeyStore
 from samdrift.keystore.keyfiles import KeyName
 from samdrift.keystore.settings import TokenSettings
+from samdrift.messageservice.oauth.registrations import PATH as PATH_OF_ISSUER
 from samdrift.messageservice.oauth.registrations import OwnIssuers
 from samdrift.net.server import listening_socket
 from samdrift.vault.openkeys import open_keys
 from samdrift.vault.provision import Provisioner
+from samdrift.vault.registry import public_name
 from samdrift.vault.settings import VaultSettings
 from samdrift.wire.identifiers import (
     RECEIPT_BASE,
@@ -88,11 +90,14 @@ async def enrol(
     folder: Path,
     tokens: TokenSettings | None = None,
     sign_in: SignInService | None = None,
+    *,
+    witnesses: str = "",
 ) -> EnrolledOperator:
     """Bring an operator to the point where it can run; what is done already stays.
 
     ``tokens`` are those of its organisations; the configuration does not name them. With ``sign_in``,
-    persons sign in there to the organisations that have a message client.
+    persons sign in there to the organisations that have a message client. ``witnesses`` is the file in
+    ``folder`` with the witnesses of its logs, if they have any.
     """
     settings = replace(_settings(folder), tokens=tokens)
     federation.write_trust(folder / "trust")
@@ -122,11 +127,16 @@ async def enrol(
         )
     file = folder / "samdrift.toml"
     served = [
-        replace(_served(folder, *pair), sign_in=_sign_in(folder, pair[0], listen_mk, sign_in))
+        replace(
+            _served(folder, *pair),
+            sign_in=_sign_in(folder, pair[0], listen_mk, sign_in),
+            message_service=_message_service(pair[0], vaults, f"https://{listen_d}"),
+        )
         for pair in zip(operator.organisations, issued, strict=True)
     ]
     file.write_text(
-        _config_text(operator.party, federation.identifier, federation.sml_zone, places, served), "utf-8"
+        _config_text(operator.party, federation.identifier, federation.sml_zone, places, served, witnesses),
+        "utf-8",
     )
     return EnrolledOperator(operator, load(file), file, address, access_point)
 
@@ -283,10 +293,17 @@ class Served:
     message_client_keys: str
     sign_in: Mapping[str, object] = field(default_factory=dict)
     """Values of the table about sign-in; empty without one."""
+    message_service: Mapping[str, object] = field(default_factory=dict)
+    """Values of the table about the message service that its message client uses; empty without one."""
 
 
 def _config_text(
-    party: str, federation: str, zone: str, places: Places, organisations: Sequence[Served]
+    party: str,
+    federation: str,
+    zone: str,
+    places: Places,
+    organisations: Sequence[Served],
+    witnesses: str,
 ) -> str:
     """TOML; a JSON string is a TOML string."""
     lines = [
@@ -327,6 +344,7 @@ def _config_text(
         "[address_book]",
         f"url = {json.dumps(places.address_book)}",
         'file = "addressbook.json"',
+        *(["", "[logs]", f"witnesses = {json.dumps(witnesses)}"] if witnesses else []),
     ]
     for one in organisations:
         clients = ", ".join(
@@ -343,6 +361,7 @@ def _config_text(
             *(['contact = "Ring supporten, 010-123 45 67."'] if one.sign_in else []),
             f"functional_addresses = {json.dumps(list(one.mailboxes), ensure_ascii=False)}",
             "base_model = true",
+            *([f"witnesses = {json.dumps(witnesses)}"] if witnesses else []),
             f"access_point = {json.dumps(f'https://{places.listen_c}')}",
             f"clients = {{ {clients} }}",
             "",
@@ -352,6 +371,9 @@ def _config_text(
             f"scopes = {json.dumps([scope.value for scope in Scope])}",
             "default = true",
         ]
+        if one.message_service:
+            values = (f"{key} = {json.dumps(value)}" for key, value in one.message_service.items())
+            lines += ["", "[organisations.message_service]", *values]
         if one.sign_in:
             values = (f"{key} = {json.dumps(value)}" for key, value in one.sign_in.items())
             lines += ["", "[organisations.sign_in]", *values]
@@ -360,8 +382,24 @@ def _config_text(
 
 def _listener(table: str, address: str, *, plain: bool = False) -> Sequence[str]:
     """The table of a role that persons reach, where an organisation has it."""
-    without_tls = ["plain = true"] if plain else []
+    without_tls = ["plain = true", "poll_seconds = 2"] if plain else []
     return [f"[{table}]", f"listen = {json.dumps(address)}", *without_tls, ""] if address else []
+
+
+def _message_service(
+    organisation: DemoOrganisation, vaults: Mapping[str, str], address: str
+) -> Mapping[str, object]:
+    """Return the table about the message service that the pages use: the operator's own."""
+    if Role.MESSAGE_CLIENT not in organisation.roles:
+        return {}
+    issuer = address + PATH_OF_ISSUER.format(name=public_name(vaults[organisation.identifier.value]))
+    return {
+        "interface": f"{address}/v1",
+        "token_endpoint": f"{issuer}/token",
+        "client_id": _CLIENT,
+        "key_file": f"{_CLIENTS}/{_name(organisation)}.pem",
+        "tls_issuers": "trust/tls/tlsca.pem",
+    }
 
 
 def _sign_in(

@@ -20,6 +20,7 @@ from samdrift.demo.enrolment import EnrolledOperator, enrol, write_client
 from samdrift.demo.persons import persons_of
 from samdrift.demo.scenario import Party, Progress
 from samdrift.demo.settling import Page, settle
+from samdrift.demo.witnessing import POLICY, DemoWitness
 from samdrift.federation.server import LocalFederation
 from samdrift.federation.server import running as federation_running
 from samdrift.federation.signin import sign_in_service
@@ -36,6 +37,8 @@ class World:
     operators: tuple[tuple[EnrolledOperator, Operator], ...]
     clients: Mapping[str, Path]
     """Configuration of each organisation's message client, by the organisation's name."""
+    witnesses: tuple[DemoWitness, ...]
+    """The witness of each operator's logs, which another operator runs."""
     pages: Sequence[Page] = ()
     """The pages of persons, where the demonstration has them."""
 
@@ -60,10 +63,15 @@ async def world(folder: Path, progress: Progress, *, pages: bool = False) -> Asy
         federation = await stack.enter_async_context(federation_running(folder / "federation"))
         sign_in = await stack.enter_async_context(sign_in_service()) if pages else None
         run, clients, opened = [], {}, list[Page]()
-        for operator in operators:
+        own = [DemoWitness.of(operator, folder / operator.folder) for operator in operators]
+        witnesses = [*own[1:], own[0]]
+        for operator, witness in zip(operators, witnesses, strict=True):
+            witness.write_policy(folder / operator.folder)
             names = " and ".join(one.identifier.value for one in operator.organisations)
             progress(f"{operator.party} starts: PostgreSQL, vaults and keys of {names}")
-            enrolled = await enrol(federation, operator, folder / operator.folder, sign_in=sign_in)
+            enrolled = await enrol(
+                federation, operator, folder / operator.folder, sign_in=sign_in, witnesses=POLICY
+            )
             started = await stack.enter_async_context(running(enrolled.config))
             run.append((enrolled, started))
             if started.authorization is not None:
@@ -73,7 +81,10 @@ async def world(folder: Path, progress: Progress, *, pages: bool = False) -> Asy
                     )
             for one in operator.organisations if sign_in is not None else ():
                 opened += await settle(started.gate, enrolled.config, one, persons_of(one))
-        yield World(federation, tuple(run), clients, opened)
+        for (_, started), witness in zip(run, witnesses, strict=True):
+            await witness.enter(started)
+            await witness.serve(stack)
+        yield World(federation, tuple(run), clients, tuple(witnesses), opened)
 
 
 def prepare(folder: Path) -> None:

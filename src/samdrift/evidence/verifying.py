@@ -24,7 +24,8 @@ from samdrift.attestation.trustfolder import TrustFolder
 from samdrift.audit.chain import ChainHead, LogVerification, link
 from samdrift.audit.entries import LogEntry
 from samdrift.audit.events import AuditEvent
-from samdrift.audit.leaves import Frontier, commitment
+from samdrift.audit.leaves import commitment
+from samdrift.audit.merkle import Frontier
 from samdrift.contracts.principals import Role
 from samdrift.vault.records import Digest
 from samdrift.wire import receipt as receipts

@@ -60,6 +60,11 @@ def acknowledge(planted: Planted) -> Request:
     return Request("DELETE", f"/c/v1/inbox/{planted.item_id}")
 
 
+def read_log(planted: Planted) -> Request:
+    """A part of the other's log that is as long as no own one is; nothing in the path can name the other."""
+    return Request("GET", "/c/v1/logs/ap/tile/entries/x999/999")
+
+
 def describe(planted: Planted) -> Request:
     return Request("GET", "/c/v1/openapi.json")
 
@@ -69,6 +74,7 @@ CALLS: Calls = {
     ("POST", "/c/v1/poll"): (Call("poll, and take the other's item", poll, same=False),),
     ("GET", "/c/v1/inbox/{item_id}"): (Call("fetch the other's item", fetch),),
     ("DELETE", "/c/v1/inbox/{item_id}"): (Call("acknowledge the other's item", acknowledge),),
+    ("GET", "/c/v1/logs/{role}/{resource:path}"): (Call("read the other's log", read_log),),
     ("GET", "/c/v1/openapi.json"): (Call("read the description", describe),),
 }
 """Every route; one that is added needs its calls here (tests/separation/test_interfaces.py)."""

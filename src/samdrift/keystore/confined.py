@@ -44,7 +44,7 @@ _NAMES = {
     TOKEN: re.compile(rf"{_KEY}\.(?:key|pem|retired)"),
 }
 _IN_NUMBERED = re.compile(
-    rf"secret|data-key-[0-9]{{4}}|password-[0-9]{{4}}|token-[0-9]{{8}}\.key|{_KEY}\.(?:key|pem)"
+    rf"secret|data-key-[0-9]{{4}}|password-[0-9]{{4}}|log-key-[0-9]{{4}}|token-[0-9]{{8}}\.key|{_KEY}\.(?:key|pem)"
 )
 _PASS = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_CLOEXEC
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC

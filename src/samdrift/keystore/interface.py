@@ -7,7 +7,7 @@ certificate request, a signature, an unwrapped session key.
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import StrEnum
@@ -21,7 +21,7 @@ from samdrift.keystore.backup import VaultBackup
 from samdrift.keystore.keyfiles import KeyName
 from samdrift.keystore.states import UNDECIDED, KeyState
 from samdrift.keystore.witness import Witness
-from samdrift.wire.crypto.keys import DecryptionKey, SigningKey, TokenKey
+from samdrift.wire.crypto.keys import DecryptionKey, LogKey, SigningKey, TokenKey
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 
@@ -90,7 +90,9 @@ class KeyStore(Protocol):
     Calls block: on a disk, or on a token.
     """
 
-    def create_key(self, vault: str, name: str, subject: x509.Name, bits: int = 3072) -> bytes:
+    def create_key(
+        self, vault: str, name: str, subject: x509.Name, bits: int = 3072, *, hosts: Sequence[str] = ()
+    ) -> bytes:
         """Make a new RSA key and return its certificate request (PEM); the key waits for its certificate."""
 
     def install_certificate(
@@ -168,6 +170,15 @@ class KeyStore(Protocol):
 
     def renew_token_keys(self, vault: str, today: date) -> None:
         """Make and remove keys that access tokens are signed with, as far as that is due."""
+
+    def log_keys(self, vault: str) -> tuple[LogKey, ...]:
+        """Return the keys that the vault's log is signed with, the newest first; one is made on first use.
+
+        In a file also where the vault's other keys are in an HSM, whose key alone opens that file then.
+        """
+
+    def make_log_key(self, vault: str) -> None:
+        """Make the key that the vault's log is signed with, where there is none."""
 
     def login_password(self, login: PlatformLogin) -> str:
         """The password of a login that belongs to no vault; a random one is made on first use."""

@@ -22,9 +22,10 @@ from __future__ import annotations
 import contextlib
 import re
 import secrets
-from collections.abc import Callable, Hashable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from datetime import date, datetime
 from functools import partial
+from ipaddress import ip_address
 from pathlib import Path
 from typing import TypeVar
 
@@ -57,7 +58,12 @@ from samdrift.keystore.vaultfiles import (
 from samdrift.keystore.vaultfolder import key_files
 from samdrift.keystore.wrapping import Lock, LockedSecret, WrappingError, sealed
 from samdrift.wire.crypto.keys import DecryptionKey, SigningKey
-from samdrift.wire.crypto.softwarekeys import SoftwareDecryptionKey, SoftwareSigningKey, SoftwareTokenKey
+from samdrift.wire.crypto.softwarekeys import (
+    SoftwareDecryptionKey,
+    SoftwareLogKey,
+    SoftwareSigningKey,
+    SoftwareTokenKey,
+)
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 MIN_BITS = 2048
@@ -83,14 +89,22 @@ class SoftwareKeyStore(KeyChoice):
         self._unlocker = unlocker
         self._loaded: dict[str, LoadedKeys] = {}
 
-    def create_key(self, vault: str, name: str, subject: x509.Name, bits: int = 3072) -> bytes:
-        """Make a new RSA key and return its certificate request (PEM); the key waits for its certificate."""
+    def create_key(
+        self, vault: str, name: str, subject: x509.Name, bits: int = 3072, *, hosts: Sequence[str] = ()
+    ) -> bytes:
+        """Make a new RSA key and return its certificate request (PEM); the key waits for its certificate.
+
+        ``hosts`` are names and addresses that the certificate of a server is to have (RFC 6125).
+        """
         require_strong(bits)
         self._vault_folder(vault)
         key, private_key = key_name(name), rsa.generate_private_key(65537, bits)
         with self._writing(vault) as files:
             files.add(key, private_key)
         request = x509.CertificateSigningRequestBuilder().subject_name(subject)
+        if hosts:
+            names = x509.SubjectAlternativeName([_general_name(each) for each in hosts])
+            request = request.add_extension(names, critical=False)
         return request.sign(private_key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
 
     def install_certificate(
@@ -190,6 +204,26 @@ class SoftwareKeyStore(KeyChoice):
         if folder is None or vaultfiles.token_keys_due(folder, today):
             with self._writing(vault) as files:
                 files.renew_token_keys(today)
+
+    def log_keys(self, vault: str) -> tuple[SoftwareLogKey, ...]:
+        """Return the keys that the vault's log is signed with, the newest first; one is made on first use.
+
+        A process that was handed the vault's key makes none; ``MISSING`` when there are none.
+        """
+        if self._unlocker.makes_keys:
+            self.make_log_key(vault)
+        found = self._reading(vault, lambda folder: self._open(vault, folder).log_keys())
+        if not found:
+            raise KeyStoreError(KeyFault.MISSING, "the vault has no key that its log is signed with")
+        return found
+
+    def make_log_key(self, vault: str) -> None:
+        """Make the key that the vault's log is signed with, where there is none."""
+        folder = vaultfolder.current(self._vault_folder(vault))
+        if folder is None or not vaultfiles.has_log_key(folder):
+            with self._writing(vault) as files:
+                if not vaultfiles.has_log_key(files.folder):
+                    files.add_log_key()
 
     def login_password(self, login: PlatformLogin) -> str:
         """The password of a login that belongs to no vault; a random one is made on first use."""
@@ -489,3 +523,10 @@ def _locked(file: bytes) -> LockedSecret:
         return LockedSecret.read(file)
     except WrappingError:
         raise KeyStoreError(KeyFault.DAMAGED, "a vault's secret is damaged") from None
+
+
+def _general_name(host: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ip_address(host))
+    except ValueError:
+        return x509.DNSName(host)

@@ -1,4 +1,5 @@
-"""The files of one vault, opened with the vault's secret: key files, data keys, passwords, access token keys.
+"""The files of one vault, opened with the vault's secret: key files, data keys, passwords, keys of access
+tokens and of the log.
 
 They are in one numbered folder of :mod:`samdrift.keystore.vaultfolder`, and each is
 under a key that is derived from the secret for its kind of file.
@@ -7,6 +8,9 @@ The keys that access tokens are signed with are made in place and replaced by th
 nobody outside certifies such a key, so nobody needs to be asked. A file carries the
 day it was made, and when the newest is too old another is made. A token lives for
 minutes; an older key stays as long as any process could still sign with it, and a while.
+
+So are the keys that a log is signed with. They are replaced only when a vault is locked anew, and
+older ones stay: the older key announces the newer one.
 """
 
 from __future__ import annotations
@@ -38,7 +42,7 @@ from samdrift.keystore.keyfiles import (
 )
 from samdrift.keystore.vaultfolder import SECRET, key_files
 from samdrift.keystore.wrapping import KEY_BYTES, Lock, LockedSecret, WrappingError, derive, unwrap, wrap
-from samdrift.wire.crypto.softwarekeys import SoftwareTokenKey
+from samdrift.wire.crypto.softwarekeys import SoftwareLogKey, SoftwareTokenKey
 
 _RENEW_AFTER = timedelta(days=90)
 """Age of the newest access token key at which another is made."""
@@ -48,10 +52,12 @@ _STAYS = timedelta(days=2)
 
 _DATA_KEY = re.compile(r"data-key-([0-9]{4})")
 _PASSWORD = re.compile(r"password-([0-9]{4})")
+_LOG_KEY = re.compile(r"log-key-([0-9]{4})")
 _TOKEN_KEY = re.compile(r"token-([0-9]{8})\.key")
 _DATA_KEYS = "samdrift data key"
 _TOKEN_KEYS = "samdrift token keys"  # noqa: S105
 _PASSWORDS = "samdrift passwords"
+_LOG_KEYS = "samdrift log keys"
 _KEY_FILES = "samdrift key files"
 
 
@@ -148,9 +154,13 @@ class VaultFiles:
         write_new(self.folder / _data_key(number), wrapped)
 
     def renew_own_keys(self) -> None:
-        """Begin another generation of the data key, where there is one, and another key for access tokens."""
+        """Begin another generation of the data key, where there is one, and another key for access tokens
+        and for the log.
+        """
         if data_key_numbers(self.folder):
             self.add_data_key()
+        if has_log_key(self.folder):
+            self.add_log_key()
         for name in confined.names(self.folder):
             if _TOKEN_KEY.fullmatch(name):
                 confined.remove(self.folder / name)
@@ -168,6 +178,20 @@ class VaultFiles:
         number = max(_numbers(self.folder, _PASSWORD), default=0) + 1
         wrapped = wrap(password.encode(), derive(self._secret, _PASSWORDS))
         write_new(self.folder / _password(number), wrapped)
+
+    def log_keys(self) -> tuple[SoftwareLogKey, ...]:
+        """Return the keys that the log is signed with, the newest first."""
+        wrapping = derive(self._secret, _LOG_KEYS)
+        return tuple(
+            SoftwareLogKey(_unwrapped(self.folder / _log_key(number), wrapping))
+            for number in reversed(_numbers(self.folder, _LOG_KEY))
+        )
+
+    def add_log_key(self) -> None:
+        """Make another key that the log is signed with."""
+        number = max(_numbers(self.folder, _LOG_KEY), default=0) + 1
+        wrapped = wrap(random(KEY_BYTES), derive(self._secret, _LOG_KEYS))
+        write_new(self.folder / _log_key(number), wrapped)
 
     def token_keys(self) -> tuple[SoftwareTokenKey, ...]:
         """Return the keys that access tokens are signed with, the newest first."""
@@ -188,7 +212,7 @@ class VaultFiles:
             write_new(other.folder / _data_key(each.number), wrapped)
 
     def _rewrapped(self, name: str) -> Callable[[bytes, VaultFiles], bytes]:
-        kinds = ((_TOKEN_KEY, _TOKEN_KEYS), (_PASSWORD, _PASSWORDS))
+        kinds = ((_TOKEN_KEY, _TOKEN_KEYS), (_PASSWORD, _PASSWORDS), (_LOG_KEY, _LOG_KEYS))
         for pattern, purpose in kinds:
             if pattern.fullmatch(name):
                 return lambda data, other: wrap(
@@ -240,6 +264,11 @@ def data_key_numbers(folder: Path) -> list[int]:
     return _numbers(folder, _DATA_KEY)
 
 
+def has_log_key(folder: Path) -> bool:
+    """Return whether a folder has a key that the log is signed with, without opening any."""
+    return bool(_numbers(folder, _LOG_KEY))
+
+
 def _numbers(folder: Path, pattern: re.Pattern[str]) -> list[int]:
     return sorted(int(match[1]) for name in confined.names(folder) if (match := pattern.fullmatch(name)))
 
@@ -254,6 +283,10 @@ def _data_key(number: int) -> str:
 
 def _password(number: int) -> str:
     return f"password-{number:04d}"
+
+
+def _log_key(number: int) -> str:
+    return f"log-key-{number:04d}"
 
 
 def _unwrapped(path: Path, key: bytes) -> bytes:

@@ -163,6 +163,7 @@ class Hands:
             return user
         if (known := self.users.known(registration.vault)) is not None:
             end_survivors(UnixUser(known, known))
+        self._keys.make_log_key(registration.vault)
         if Role.MESSAGE_SERVICE in roles:
             self.renew(registration.vault)
         access_point = registration.role is Role.ACCESS_POINT

@@ -25,6 +25,8 @@ from prometheus_client.registry import Collector
 from samdrift.accesspoint.meters import Meters
 from samdrift.installation.databasecare import NotificationMetrics
 from samdrift.installation.expiry import expiry_gauge
+from samdrift.installation.health import GONE, Condition, Dependency, Gone
+from samdrift.installation.logkeeping import OLDEST_COSIGNATURE, LogMetrics
 from samdrift.installation.metrics import PATH, meaningless_gauge
 from samdrift.net.forwarding import Away, Forwarder
 from samdrift.processes.memory import MEMORY, PROCESSES
@@ -36,7 +38,7 @@ _MAX_LINES = 400
 _MAX_LINE = 300
 _MAX_VALUE = 64
 """Characters of the value of a label."""
-_HIGHEST = "samdrift_ap_oldest_queued_seconds"
+_HIGHEST = frozenset({"samdrift_ap_oldest_queued_seconds", OLDEST_COSIGNATURE})
 _EXPIRY = "samdrift_certificate_expiry_seconds"
 _LOWEST = ("_created", _EXPIRY)
 _SUFFIX = re.compile(r"_(?:total|created|bucket|count|sum)\Z")
@@ -71,11 +73,13 @@ class Gathered(Collector):
         *,
         named: bool,
         alarms: Callable[[], int],
+        conditions: Callable[[], Iterable[Condition]] = tuple,
     ) -> None:
         self._forwarder = forwarder
         self._workers = workers
         self._named = named
         self._alarms = alarms
+        self._conditions = conditions
         self._own = CollectorRegistry()
         self._own.register(own)
         self._metrics: list[Metric] = []
@@ -94,7 +98,10 @@ class Gathered(Collector):
 
     def _together(self, answers: Iterable[tuple[Worker, bytes]]) -> list[Metric]:
         """Put together what fits, and count whose it is."""
-        texts, there = [generate_latest(self._own).decode()], Counter[tuple[str, ...]]()
+        supervisors = CollectorRegistry()
+        supervisors.register(Gone(self._conditions()))
+        own = (generate_latest(each).decode() for each in (self._own, supervisors))
+        texts, there = list(own), Counter[tuple[str, ...]]()
         for worker, text in answers:
             try:
                 texts.append(fitting(text, worker))
@@ -178,6 +185,8 @@ def _known() -> Mapping[str, _Known]:
     expiry_gauge(registry)
     meaningless_gauge(registry)
     registry.register(NotificationMetrics(lambda: 0))
+    registry.register(LogMetrics())
+    registry.register(Gone([Condition(one) for one in Dependency]))
     found = {
         family.name: _Known(family.documentation, family.type, _labels(family.name))
         for family in registry.collect()
@@ -191,6 +200,8 @@ def _known() -> Mapping[str, _Known]:
 def _labels(name: str) -> frozenset[str]:
     if name.startswith("samdrift_ap_"):
         return frozenset({"organisation", "reason", "outcome", "le"})
+    if name == GONE:
+        return frozenset({"dependency"})
     return frozenset({"owner", "key"}) if name == _EXPIRY else frozenset()
 
 
@@ -214,6 +225,6 @@ def merged(texts: Iterable[str]) -> list[Metric]:
 def _both(name: str, one: float | None, other: float) -> float:
     if one is None:
         return other
-    if name == _HIGHEST:
+    if name in _HIGHEST:
         return max(one, other)
     return min(one, other) if name.endswith(_LOWEST) else one + other

@@ -1,15 +1,15 @@
 """A log's side of the witness protocol: asks for a cosignature, and tells a refusal from an outage.
 
 A witness that refuses, or has seen more than the log has, knows something that its log does not: that is a
-:class:`WitnessRefused`, and no further checkpoint may be signed before people have looked. Everything else
-that is not a good cosignature is no answer (:class:`WitnessUnanswered`): the witness is asked again later,
-and its last cosignature ages. That includes an answer that comes late, is too long, is signed by another
-key, or whose time is in the future.
+:class:`WitnessRefused`, and where it has seen another history (:attr:`Refusal.stops`) no further checkpoint
+may be signed before people have looked. Everything else that is not a good cosignature is no answer
+(:class:`WitnessUnanswered`): the witness is asked again later, and its last cosignature ages. That includes
+an answer that comes late, is too long, is signed by another key, or whose time is in the future.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -30,7 +30,7 @@ LIMITS = FetchLimits(max_bytes=64 * 1024, seconds=10)
 _ATTEMPTS = 3
 """Requests for one checkpoint: others may move the witness meanwhile (409)."""
 
-Prove = Callable[[int, int], Sequence[bytes]]
+Prove = Callable[[int, int], Awaitable[Sequence[bytes]]]
 """Makes the proof that the tree of the second size continues the one of the first."""
 
 
@@ -43,6 +43,19 @@ class Refusal(StrEnum):
     """The witness has seen another tree of the log, which the checkpoint does not continue."""
     AHEAD = "ahead"
     """The witness has seen more entries than the log has now."""
+
+    @property
+    def stops(self) -> bool:
+        """Return whether the witness knows another history: nothing more may be signed then.
+
+        Where it does not know log or key it was not told of them, which is put right there.
+        """
+        return self in (Refusal.CONTRADICTED, Refusal.AHEAD)
+
+    @property
+    def text(self) -> str:
+        """The reason in words, after the witness's name."""
+        return _TEXTS[self]
 
 
 _TEXTS = {
@@ -58,7 +71,7 @@ class WitnessRefused(Explained):
     """A witness that knows better than the log; ``seen`` is the size that it names, where it does."""
 
     def __init__(self, witness: VerifierKey, reason: Refusal, seen: int | None = None) -> None:
-        super().__init__(f"the witness {witness.name} {_TEXTS[reason]}")
+        super().__init__(f"the witness {witness.name} {reason.text}")
         self.witness = witness
         self.reason = reason
         self.seen = seen
@@ -72,6 +85,7 @@ class WitnessUnanswered(Temporary):
     def __init__(self, witness: VerifierKey, text: str) -> None:
         super().__init__(f"the witness {witness.name} has not answered: {text}")
         self.witness = witness
+        self.text = text
 
 
 class Caller(Protocol):
@@ -111,7 +125,7 @@ async def cosign(
     url = f"{witness.address.rstrip('/')}/add-checkpoint"
     old = min(seen, checkpoint.size)
     for _ in range(_ATTEMPTS):
-        request = WitnessRequest(old, tuple(prove(old, checkpoint.size)), note)
+        request = WitnessRequest(old, tuple(await prove(old, checkpoint.size)), note)
         answer = await _asked(caller, witness.key, url, bytes(request))
         if answer.status == 200:
             return _cosigned(witness.key, checkpoint, answer.body, now)

@@ -20,6 +20,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from samdrift.audit.leaves import number_of
 from samdrift.audit.merkle import Frontier, leaf_hash
 from samdrift.audit.notes import MAX_NOTE, SignedCheckpoint
 from samdrift.audit.policies import Policy
@@ -48,10 +49,13 @@ class Contradiction(StrEnum):
     """It has fewer entries than it had."""
     FORKED = "forked"
     """The entries that it serves now do not lead from the tree that it stated to the one that it states."""
+    GAP = "gap"
+    """The numbers of its entries do not follow each other, although it has signed them so."""
 
 
 _TEXTS = {
     Contradiction.ROLLED_BACK: "has fewer entries than it had before",
+    Contradiction.GAP: "has entries whose numbers do not follow each other: some are missing or were put in",
     Contradiction.FORKED: "does not continue what it stated before, or serves entries that it has not signed",
 }
 
@@ -164,6 +168,37 @@ class LogCopy:
             "SELECT number, content FROM entry WHERE number >= ? ORDER BY number", (start,)
         )
 
+    def entry(self, sequence: int) -> bytes | None:
+        """Return the entry that says of itself that it has this number in the log, if the copy has it."""
+        first = self._first()
+        with self._usable():
+            row = self._database.execute(
+                "SELECT content FROM entry WHERE number = ?", (sequence - first,)
+            ).fetchone()
+        return row[0] if row else None
+
+    def last(self) -> int:
+        """Return the number in the log of the last entry that a checkpoint proved."""
+        return self._first() + self.verified()[0].size - 1
+
+    def gap(self, start: int) -> int | None:
+        """Return the first entry from ``start`` on, from 0, whose own number is not the next one.
+
+        Entries of an unknown version say nothing of their number.
+        """
+        first = self._first()
+        for number, content in self.entries(start):
+            own = number_of(content)
+            if own is not None and own != first + number:
+                return number
+        return None
+
+    def _first(self) -> int:
+        """Return the number of the tree's first entry: the log may have begun as a chain."""
+        with self._usable():
+            row = self._database.execute("SELECT content FROM entry WHERE number = 0").fetchone()
+        return (number_of(row[0]) if row else None) or 1
+
     def add(self, number: int, content: bytes) -> None:
         """Add an entry, within a transaction."""
         with self._usable():
@@ -233,6 +268,8 @@ async def follow(log: LogAddress, policy: Policy, copy: LogCopy) -> Followed:
         if edge.root() != stated.root:
             wrong = await _first_wrong(log, copy, old, stated.size)
             raise LogContradicted(Contradiction.FORKED, before or b"", note, wrong)
+        if (wrong := copy.gap(old)) is not None:
+            raise LogContradicted(Contradiction.GAP, before or b"", note, wrong)
         copy.prove(edge, note)
     return Followed(signed, stated.size - old, policy.witnessed_at(signed))
 

@@ -16,7 +16,7 @@ from samdrift.audit.entries import Happening, LogEntry
 from samdrift.audit.events import AuditEvent
 from samdrift.contracts.clock import Clock
 from samdrift.contracts.principals import ORGANISATIONS_OWN, Principal, PrincipalKind, Purpose, Role
-from samdrift.keystore.interface import DataKeys, KeyStore
+from samdrift.keystore.interface import OPERATOR_KEYS, DataKeys, KeyStore
 from samdrift.keystore.keyfiles import KeyFault, KeyStoreError
 from samdrift.scheduling.signals import Signals
 from samdrift.vault import logbook
@@ -26,8 +26,9 @@ from samdrift.vault.bodies import Shelf
 from samdrift.vault.database.capacity import ROOM, Capacity
 from samdrift.vault.database.pool import Login, Pool
 from samdrift.vault.database.server import Database
-from samdrift.vault.database.session import Row, Session, Statement
+from samdrift.vault.database.session import Row, Session, Statement, Value
 from samdrift.vault.errors import VaultDenied, VaultLocked, VaultSuspended, VaultUnavailable
+from samdrift.vault.logtree import LogTree
 from samdrift.vault.messageclient import MessageClientVault
 from samdrift.vault.messageservice import MessageServiceVault
 from samdrift.vault.objects import Objects
@@ -151,6 +152,14 @@ class Gate:
     def database(self) -> Database:
         """Where the vaults are, for whoever starts processes that open some of them."""
         return self._database
+
+    async def reach(self) -> None:
+        """Ask the database for an answer; :class:`VaultUnavailable` when it does not give one."""
+        await self._run(self._operator, [("SELECT 1", ())])
+
+    async def reach_objects(self) -> None:
+        """Look whether the object store can be reached; :class:`VaultUnavailable` when it cannot."""
+        await self._objects.reach()
 
     async def close(self) -> None:
         """Hang up; what is open then fails with :class:`VaultUnavailable`."""
@@ -317,6 +326,29 @@ class Gate:
             return False
         return True
 
+    def operator_tree(self) -> LogTree:
+        """Return the signed tree of the operator's log; for a process that has the registry's login."""
+
+        async def record(event: AuditEvent, facts: Mapping[str, str]) -> None:
+            await self.operator_log(event, **facts)
+
+        async def keep(sql: str, *values: Value) -> None:
+            await self._ask_operator(sql, *values)
+
+        ask = self._ask_operator
+        return LogTree(ask, ask, keep, record, lambda: self._keys.log_keys(OPERATOR_KEYS))
+
+    async def pause_signing(self, registration: Registration, reason: str | None) -> None:
+        """Record in the operator's log that a vault signs no checkpoints, or, without a reason, does again.
+
+        Once for each change, also when it is told often and by several processes.
+        """
+        ((new,),) = await self._ask_operator(logbook.PAUSE, registration.vault, reason, self._clock())
+        if new:
+            event = AuditEvent.LOG_SIGNING_CONTINUED if reason is None else AuditEvent.LOG_SIGNING_PAUSED
+            whose = {"organisation": registration.organisation.value, "role": registration.role.value}
+            await self.operator_log(event, **whose, **({} if reason is None else {"reason": reason}))
+
     async def read_operator_log(self, after: int = 0, limit: int = 500) -> tuple[LogEntry, ...]:
         """Entries of the operator's log with a sequence over ``after``, the oldest first."""
         return await self._read_operator_log((logbook.AFTER, (after, limit)))
@@ -329,6 +361,9 @@ class Gate:
         """Vaults whose worker has no login to the registry; ``None`` among them stands for nobody's."""
         (rows,) = await self._run(self._operator, [(_WITHOUT_READER, ())])
         return frozenset(vault for (vault,) in rows)
+
+    async def _ask_operator(self, sql: str, *values: Value) -> list[Row]:
+        return (await self._run(self._operator, [(sql, values)]))[0]
 
     async def _read_operator_log(self, question: Statement) -> tuple[LogEntry, ...]:
         (rows,) = await self._run(self._operator, [question])

@@ -7,7 +7,8 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from samdrift.audit.chain import ChainHead
 from samdrift.audit.entries import Happening, LogEntry
-from samdrift.audit.leaves import Frontier, Leaf
+from samdrift.audit.leaves import Leaf
+from samdrift.audit.merkle import Frontier
 from samdrift.vault.database.session import Row, Statement
 
 AFTER = """
@@ -15,6 +16,12 @@ SELECT sequence, content, previous, hash, retention, salt FROM log
 WHERE sequence > $1 AND content IS NOT NULL ORDER BY sequence LIMIT $2
 """
 """Entries after a number, the oldest first."""
+
+BETWEEN = """
+SELECT sequence, content, previous, hash, retention, salt FROM log
+WHERE sequence > $1 AND sequence <= $2 ORDER BY sequence LIMIT $3
+"""
+"""Rows after a number, up to another, the oldest first; of those that were disposed of without facts."""
 
 NAMING = """
 WITH named AS MATERIALIZED (
@@ -44,6 +51,14 @@ WHERE position('"event":"ap:envelope:refused"'::bytea IN content) > 0 ORDER BY s
 LAST = "SELECT sequence FROM log_head"
 """The number of the last entry."""
 
+LAST_LEAVES = """
+SELECT t.origin, l.sequence, l.retention, l.hash FROM log_tree t CROSS JOIN log_head h
+JOIN log l ON l.sequence > h.sequence - $1 AND l.sequence <= h.sequence ORDER BY l.sequence
+"""
+"""The last entries of the log, with its name: one's own, where one has just appended them."""
+PAUSE = "SELECT pause_log($1, $2::text, $3)"
+"""Keeps that a vault signs no checkpoints, or that it does again; returns whether that is new."""
+
 _HEAD = "SELECT sequence, first FROM log_head"
 _LEAVES = """
 SELECT sequence, retention, hash FROM log WHERE sequence > $1 AND sequence <= $2 ORDER BY sequence LIMIT $3
@@ -58,7 +73,7 @@ async def head(query: Query) -> ChainHead:
     """Return where a log ends, with the root of its tree."""
     ((end, first),) = await query(_HEAD)
     tree = await _tree(query, first, end)
-    return ChainHead(end, tree.root, tree.size)
+    return ChainHead(end, tree.root(), tree.size)
 
 
 async def before(query: Query, sequence: int) -> Frontier | None:
@@ -71,8 +86,7 @@ async def _tree(query: Query, first: int, end: int) -> Frontier:
     """The tree of the leaves from ``first`` to ``end``."""
     tree, after = Frontier(), first - 1
     while rows := await query(_LEAVES, after, end, _MOST_LEAVES):
-        for row in rows:
-            tree = tree.append(Leaf(*row).hash)
+        tree.extend(Leaf(*row).hash for row in rows)
         after = rows[-1][0]
     return tree
 

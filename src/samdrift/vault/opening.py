@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Iterator, Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import timedelta
 from types import TracebackType
@@ -12,7 +13,10 @@ from typing import Generic, TypeVar
 from samdrift.audit.chain import ChainHead, origin
 from samdrift.audit.entries import Happening, LogEntry
 from samdrift.audit.events import AuditEvent
-from samdrift.audit.leaves import Frontier
+from samdrift.audit.leaves import Leaf
+from samdrift.audit.merkle import Frontier
+from samdrift.audit.notes import Algorithm, VerifierKey
+from samdrift.audit.promises import promises_of
 from samdrift.contracts.clock import Clock
 from samdrift.contracts.principals import Principal, PrincipalKind, Purpose
 from samdrift.keystore.interface import KeyStore
@@ -22,6 +26,7 @@ from samdrift.vault.bodies import Body, BodyReader, BodyWriter, Shelf
 from samdrift.vault.database.pool import Login, Pool
 from samdrift.vault.database.session import Value
 from samdrift.vault.errors import VaultUnavailable
+from samdrift.vault.logtree import LogTree
 from samdrift.vault.sealing import Sealer
 from samdrift.vault.work import Afterwards, UnitOfWork
 from samdrift.wire.crypto.keys import SigningKey
@@ -29,6 +34,21 @@ from samdrift.wire.crypto.keys import SigningKey
 _MOST_FOUND = 1000
 _LEFT_BEHIND = timedelta(days=1)
 _KNOWN_BODIES = "SELECT id FROM bodies WHERE id = ANY($1::text[])"
+
+
+PROMISES: ContextVar[list[str] | None] = ContextVar("promises", default=None)
+"""Gathers the promises of the logs for all that is committed on behalf of one request, where one is set."""
+
+
+@contextlib.contextmanager
+def promised() -> Iterator[list[str]]:
+    """Gather the promises (:mod:`samdrift.audit.promises`) of what is logged in the context."""
+    gathered: list[str] = []
+    token = PROMISES.set(gathered)
+    try:
+        yield gathered
+    finally:
+        PROMISES.reset(token)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +96,15 @@ class Vault:
         self._room = room
         self._reason = reason
         opening = reason.happening(AuditEvent.VAULT_OPENING_GRANTED)
-        self._work = UnitOfWork(pool, room.login, opening, room.notify, quiet=reason.quiet)
+        self._promises = PROMISES.get()
+        self._work = UnitOfWork(
+            pool,
+            room.login,
+            opening,
+            room.notify,
+            quiet=reason.quiet,
+            promising=self._promises is not None,
+        )
         self._writers: dict[str, BodyWriter] = {}
         self._kept: set[str] = set()
 
@@ -120,6 +148,19 @@ class Vault:
     async def log_end(self) -> int:
         """The sequence of the last entry."""
         return int((await self._work.look(logbook.LAST))[0][0])
+
+    @property
+    def tree(self) -> LogTree:
+        """The signed tree of the log. Signing it and proving from it leave no entry, but a new key does."""
+        work, room = self._work, self._room
+
+        async def record(event: AuditEvent, facts: Mapping[str, str]) -> None:
+            self.record(event, **facts)
+
+        async def keep(sql: str, *values: Value) -> None:
+            work.arrange(sql, *values)
+
+        return LogTree(work.peek, work.look, keep, record, lambda: room.keys.log_keys(room.vault))
 
     def proving_key(self) -> SigningKey:
         """Signs what the organisation shows of its log and of its messages; ``KeyStoreError`` without one.
@@ -176,7 +217,20 @@ class Vault:
 
     async def _commit(self) -> None:
         await self._work.commit()
+        self._promise()
         await self._discard(self._writers.keys() - self._kept)
+
+    def _promise(self) -> None:
+        """Give the promises of what was committed to whoever gathers them, if the log's key is here."""
+        if self._promises is None or not self._work.committed:
+            return
+        origin = self._work.committed[0][0]
+        leaves = [Leaf(*row[1:]) for row in self._work.committed]
+        with contextlib.suppress(KeyStoreError):
+            key = self._room.keys.log_keys(self._room.vault)[0]
+            verifier = VerifierKey(origin, Algorithm.ED25519, key.public)
+            given = promises_of(origin, leaves, int(self._reason.clock().timestamp()))
+            self._promises += [each.signed(verifier, key.sign) for each in given]
 
     async def _abandon(self) -> None:
         await self._work.abandon()

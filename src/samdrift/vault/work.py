@@ -17,7 +17,7 @@ from samdrift.vault.announcing import WOKEN
 from samdrift.vault.database.pool import Login, Pool
 from samdrift.vault.database.session import Row, Session, Statement, Value
 from samdrift.vault.errors import VaultClosed, VaultError, VaultUnavailable
-from samdrift.vault.logbook import append_statement
+from samdrift.vault.logbook import LAST_LEAVES, append_statement
 
 _BEGIN: Statement = ("BEGIN", ())
 _COMMIT: Statement = ("COMMIT", ())
@@ -30,7 +30,14 @@ class UnitOfWork:
     """Statements, log entries, and what is to be done once they are committed."""
 
     def __init__(
-        self, pool: Pool, login: Login, opening: Happening, notify: Callable[[], None], *, quiet: bool
+        self,
+        pool: Pool,
+        login: Login,
+        opening: Happening,
+        notify: Callable[[], None],
+        *,
+        quiet: bool,
+        promising: bool = False,
     ) -> None:
         """``notify`` is called after a commit that other processes may have to act on.
 
@@ -42,6 +49,9 @@ class UnitOfWork:
         self._notify = notify
         self._opening = opening
         self._quiet = quiet
+        self._promising = promising
+        self.committed: list[Row] = []
+        """The entries that were committed, as :data:`LAST_LEAVES` has them; for a ``promising`` one."""
         self._happenings: list[Happening] = []
         self._session: Session | None = None
         self._held: list[Statement] = []
@@ -140,15 +150,19 @@ class UnitOfWork:
         if not (entries or self._session or self._held):
             return
         logged = [append_statement(entries)] if entries else []
+        if entries and self._promising:
+            logged.append((LAST_LEAVES, (len(entries),)))
         statements = [*self._held, *self._last, *logged, WOKEN, _COMMIT]
         if self._session is None:
             self._session = await self._pool.borrow(self._login)
             statements.insert(0, _BEGIN)
         try:
-            *_, ((woken,),), _ = await self._session.run(statements)
+            *_, before, ((woken,),), _ = [[], *await self._session.run(statements)]
         except BaseException:
             await self._give_back(roll_back=True)
             raise
+        if entries and self._promising:
+            self.committed = before
         if woken:
             self._notify()
         await self._give_back(roll_back=False)

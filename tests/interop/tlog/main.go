@@ -32,6 +32,8 @@ type request struct {
 	Hashes  [][]byte `json:"hashes"`
 	OldRoot []byte   `json:"old_root"`
 	NewRoot []byte   `json:"new_root"`
+	Known   [][]byte `json:"known"`
+	Now     int64    `json:"now"`
 }
 
 type answer struct {
@@ -46,6 +48,7 @@ type answer struct {
 	Key     string   `json:"key,omitempty"`
 	Content []byte   `json:"content,omitempty"`
 	Paths   []string `json:"paths,omitempty"`
+	Number  int64    `json:"number,omitempty"`
 }
 
 func main() {
@@ -116,6 +119,8 @@ func respond(r *request) (*answer, error) {
 			return &answer{Verdict: "wrong"}, nil
 		}
 		return &answer{Verdict: "holds"}, nil
+	case "log":
+		return verifyLog(r)
 	case "roots":
 		return roots(r)
 	case "prove_record":

@@ -115,7 +115,7 @@ async def test_our_client_gets_a_cosignature_and_is_refused_what_does_not_contin
     key, whole = key_of(name, addresses), tree(30)
     member, now = Member(key, addresses[name]), datetime.now(UTC)
 
-    def prove(old: int, new: int) -> list[bytes]:
+    async def prove(old: int, new: int) -> list[bytes]:
         return consistency_proof(old, new, whole.node)
 
     async with EnteredAddressClient(any_address, plain=True) as caller:

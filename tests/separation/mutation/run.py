@@ -28,10 +28,12 @@ from tests.separation.mutation.guards import AT_REST, DATABASE, GATE, SESSION_KE
 from tests.separation.mutation.interface_a import INTERFACE_A
 from tests.separation.mutation.interfaces import COMMANDS, INTERFACE_C, INTERFACE_D, THE_CHECK, TOKENS
 from tests.separation.mutation.logs import LOGS
+from tests.separation.mutation.logtree import LOGTREE
 from tests.separation.mutation.mailpages import MAIL_PAGES
 from tests.separation.mutation.moments import MOMENTS
 from tests.separation.mutation.mutant import ROOT, SOURCE, Mutant
 from tests.separation.mutation.neighbours import NEIGHBOURS
+from tests.separation.mutation.operations import OPERATIONS
 from tests.separation.mutation.origins import ORIGINS
 from tests.separation.mutation.peers import PEERS
 from tests.separation.mutation.proof import PROOF
@@ -60,11 +62,13 @@ MUTANTS: tuple[Mutant, ...] = (
     *PEERS,
     *NEIGHBOURS,
     *ORIGINS,
+    *OPERATIONS,
     *CLAUSES,
     *QUALIFICATION,
     *CUSTODY,
     *LOGS,
     *RIGHTS,
+    *LOGTREE,
     *TLOG,
     *TRANSPARENCY,
     *FORMS,

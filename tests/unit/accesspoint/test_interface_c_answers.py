@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from samdrift.accesspoint.interface_c import Client, InterfaceC, Polling, Submissions
 from samdrift.accesspoint.problems import TYPE
+from samdrift.audit.tiles import Tile
 from samdrift.contracts.principals import Role
 from samdrift.net.server import CLIENT_CERTIFICATE
 from samdrift.scheduling.shares import Shares
@@ -33,6 +34,9 @@ SUBMIT, POLL, INBOX = "/c/v1/envelopes/{envelope_id}", "/c/v1/poll", "/c/v1/inbo
 KNOWN, UNSERVED = "00", "11"
 SETTINGS = access_point_settings("AP0001-SDK-TEST", FEDERATION_TEST, "ap.test")
 Answered = tuple[str, str, int, str]
+LOG = "/c/v1/logs/{role}/{resource}"
+NAMES = {"envelope_id": str(uuid4()), "item_id": str(uuid4()), "role": "ap", "resource": "checkpoint"}
+"""Values for what paths name."""
 
 
 class Idle:
@@ -111,14 +115,13 @@ async def test_every_answer_in_the_document_is_given_and_no_other(
         for certificate in ("22", UNSERVED):
             envelope_id, data = envelope(organisation)
             content = data if path == SUBMIT else b"{}"
-            await caller.call(
-                method, path, content, certificate, envelope_id=envelope_id, item_id=str(uuid4())
-            )
+            await caller.call(method, path, content, certificate, **{**NAMES, "envelope_id": envelope_id})
     await submits(caller, organisation)
+    await reads_along(caller, installation, organisation)
     await takes(caller, installation, organisation)
     without = Caller(application(Unreachable(), organisation, unserved), seen)
     for method, path, _ in operations():
-        answer = await without.call(method, path, b"{}", envelope_id=str(uuid4()), item_id=str(uuid4()))
+        answer = await without.call(method, path, b"{}", **NAMES)
         assert (answer.status_code == 503) == ("retry-after" in answer.headers)
     promised = {
         (method, path, *answer) for method, path, operation in operations() for answer in answers(operation)
@@ -147,6 +150,25 @@ async def takes(caller: Caller, installation: Installation, organisation: Partic
         assert (await caller.call(method, INBOX, item_id=item["id"])).status_code == status
 
 
+async def reads_along(
+    caller: Caller, installation: Installation, organisation: ParticipantIdentifier
+) -> None:
+    """The whole log as it is signed, and nothing of it leaves an entry in it."""
+    async with installation.open(organisation, Role.ACCESS_POINT) as vault:
+        state = await vault.tree.sign(NOW)
+        bundle = await vault.tree.tile(Tile(None, 0, state.signed or 0))
+    async with installation.open(organisation, Role.ACCESS_POINT) as vault:
+        before = await vault.tree.state()
+    answer = await caller.call("GET", LOG, role="ap", resource="checkpoint")
+    assert (answer.status_code, answer.content) == (200, state.note)
+    answer = await caller.call("GET", LOG, role="ap", resource=Tile(None, 0, state.signed or 0).path)
+    assert (answer.status_code, answer.content) == (200, bundle)
+    for role, resource in (("ap", "tile/0/009"), ("ap", "tile/entries"), ("xx", "checkpoint")):
+        assert (await caller.call("GET", LOG, role=role, resource=resource)).status_code == 404
+    async with installation.open(organisation, Role.ACCESS_POINT) as vault:
+        assert await vault.tree.state() == before
+
+
 async def test_every_request_waits_for_its_organisations_share(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[Hashable] = []
 
@@ -158,7 +180,7 @@ async def test_every_request_waits_for_its_organisations_share(monkeypatch: pyte
     caller = Caller(application(Unreachable(), ELSEWHERE, ELSEWHERE), set())
     paced = [(method, path) for method, path, _ in operations() if not path.endswith("openapi.json")]
     for method, path in paced:
-        await caller.call(method, path, b"{}", envelope_id=str(uuid4()), item_id=str(uuid4()))
+        await caller.call(method, path, b"{}", **NAMES)
     assert asked == [ELSEWHERE] * len(paced)
 
 

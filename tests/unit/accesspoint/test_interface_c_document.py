@@ -68,7 +68,7 @@ def test_every_route_is_in_the_document_and_the_other_way_round() -> None:
     nothing: Any = None
     routes = InterfaceC(nothing, nothing, nothing, dict).application().routes
     code = {
-        (method, route.path)
+        (method, route.path.replace(":path", ""))
         for route in routes
         if isinstance(route, Route)
         for method in (route.methods or set()) - {"HEAD"}

@@ -18,10 +18,11 @@ class Signer:
 
     name: str
     algorithm: Algorithm
+    generation: str = ""
 
     @property
     def private(self) -> Ed25519PrivateKey:
-        seed = hashlib.sha256(f"{self.name} {self.algorithm}".encode()).digest()
+        seed = hashlib.sha256(f"{self.name} {self.algorithm}{self.generation}".encode()).digest()
         return Ed25519PrivateKey.from_private_bytes(seed)
 
     @property

@@ -5,7 +5,7 @@ definition.
 from __future__ import annotations
 
 import hashlib
-from itertools import pairwise
+from itertools import islice, pairwise
 
 import pytest
 from hypothesis import given
@@ -216,3 +216,20 @@ def test_proofs_of_what_is_not_in_the_tree_are_not_made() -> None:
     for old, new in ((-1, 8), (9, 8)):
         with pytest.raises(ValueError, match="a smaller one"):
             consistency_proof(old, new, TREE.node)
+
+
+def test_a_frontier_reports_each_tile_hash_once_however_the_leaves_come() -> None:
+    """Those of every eighth level are what a log keeps, so that no leaf is read again for a proof."""
+    leaves = [leaf_hash(str(number).encode()) for number in range(1300)]
+    tree = MemoryTree(leaves)
+    wanted = {(8, index): tree.node(8, index) for index in range(len(leaves) >> 8)}
+    assert len(wanted) > 1
+    for pieces in ([len(leaves)], [1, 254, 3, 700, len(leaves)]):
+        found: list[tuple[int, int, bytes]] = []
+        known, rest = Frontier(), iter(leaves)
+        for piece in pieces:
+            known = Frontier(known.size, known.peaks, lambda *each, to=found: to.append(each))
+            known.extend(islice(rest, piece))
+        kept = [((level, index), digest) for level, index, digest in found if level == 8]
+        assert (known.size, dict(kept)) == (len(leaves), wanted)
+        assert len(kept) == len(wanted)

@@ -34,6 +34,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     store.begin("a1")
     store.rotate_data_key("a1")
     store.token_keys("a1", TODAY)
+    store.log_keys("a1")
     store.begin("b2")
     return folder
 
@@ -57,6 +58,7 @@ def held(store: SoftwareKeyStore) -> list[object]:
         [key.certificate for key in store.signing_keys("a1")],
         [(key.name, key.number) for key in store.keys("a1")],
         [key.public.public_numbers() for key in store.token_keys("a1", TODAY)],
+        [key.public for key in store.log_keys("a1")],
     ]
 
 

@@ -7,6 +7,7 @@ from datetime import date
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from samdrift.keystore.keyfiles import KeyFault, KeyStoreError
 from samdrift.keystore.software import SoftwareKeyStore
@@ -78,8 +79,7 @@ def test_a_key_store_that_is_not_there_is_not_made_anew_while_its_seals_are(fold
     for _ in range(2):
         with expect(KeyFault.MISSING):
             key_store(folder)
-    assert not (folder / "root").exists()
-    shutil.rmtree(folder)
+    assert not folder.exists(), "nothing is left of a path that is not mounted"
     away.rename(folder)
     key_store(folder).data_keys("a1")
 
@@ -181,3 +181,28 @@ def test_a_process_makes_no_keys_that_access_tokens_are_signed_with(tmp_path: Pa
     (made,) = child.token_keys("a1", date(2026, 3, 2))
     assert child.token_keys("a1", date(2027, 3, 2))[0].public == made.public
     assert not (tmp_path / "keys" / "a1" / "0001" / "token-20270302.key").exists()
+
+
+def test_a_process_makes_no_keys_that_its_log_is_signed_with(tmp_path: Path) -> None:
+    store = key_store(tmp_path / "keys")
+    store.begin("a1")
+    child = SoftwareKeyStore(tmp_path / "keys", HandedUnlocker({"a1": store.unlock_key("a1")}))
+    with pytest.raises(KeyStoreError) as caught:
+        child.log_keys("a1")
+    assert caught.value.fault is KeyFault.MISSING
+    store.make_log_key("a1")
+    store.make_log_key("a1")
+    (made,) = child.log_keys("a1")
+    assert [key.public for key in store.log_keys("a1")] == [made.public]
+    Ed25519PublicKey.from_public_bytes(made.public).verify(made.sign(b"checkpoint"), b"checkpoint")
+
+
+def test_a_vault_that_is_locked_anew_has_a_new_key_of_its_log_beside_the_former(tmp_path: Path) -> None:
+    """The former one announces the new one; a copy of the key store from before has the former alone."""
+    store = key_store(tmp_path / "keys")
+    store.begin("a1")
+    (before,) = store.log_keys("a1")
+    store.relock("a1", OFFICER)
+    new, kept = store.log_keys("a1")
+    assert kept.public == before.public != new.public
+    assert new.public not in {key.public for key in store.log_keys("b2")}

@@ -66,7 +66,7 @@ def answered(status: int, body: bytes = b"") -> Answer:
     return lambda content: Fetched(status, "text/plain", body)
 
 
-def prove(old: int, new: int) -> Sequence[bytes]:
+async def prove(old: int, new: int) -> Sequence[bytes]:
     return consistency_proof(old, new, TREE.node)
 
 

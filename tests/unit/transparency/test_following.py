@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from samdrift.audit.leaves import Leaf
 from samdrift.audit.merkle import MemoryTree, leaf_hash
 from samdrift.audit.notes import Checkpoint
 from samdrift.audit.policies import Policy
@@ -104,6 +105,35 @@ async def test_only_what_is_new_is_fetched(file: Path) -> None:
         assert await followed(served, file) == new
         assert served.asked == ["checkpoint", *asked]
         assert contents(file) == entries(size)
+
+
+def numbered(*numbers: int) -> list[bytes]:
+    return [Leaf(number, 1, bytes(32)).entry for number in numbers]
+
+
+@pytest.mark.parametrize(
+    ("numbers", "wrong"),
+    [((8, 9, 10), None), ((8, 9, 11), 2), ((8, 9, 9), 2), ((8, 10, 9), 1), ((1, 2, 3, 4), None)],
+)
+async def test_a_gap_is_found_although_the_log_has_signed_it(
+    file: Path, numbers: tuple[int, ...], wrong: int | None
+) -> None:
+    """Taken out, put in, or in another order: by whoever holds the log's key and has no witness yet."""
+    served = Served()
+    served.publish(numbered(*numbers))
+    if wrong is None:
+        assert await followed(served, file) == len(numbers)
+        served.publish([*numbered(*numbers), b"of a version that comes later"])
+        assert await followed(served, file) == 1
+        with LogCopy(file) as copy:
+            assert copy.last() == numbers[-1] + 1
+            assert copy.entry(numbers[1]) == numbered(numbers[1])[0]
+            assert copy.entry(numbers[-1] + 2) is None
+        return
+    with pytest.raises(LogContradicted) as caught:
+        await followed(served, file)
+    assert (caught.value.reason, caught.value.first_wrong) == (Contradiction.GAP, wrong)
+    assert contents(file) == []
 
 
 async def test_it_says_when_witnesses_had_seen_it(file: Path) -> None:

@@ -14,12 +14,16 @@ from importlib.resources import files
 from urllib.parse import urlencode
 
 from starlette.applications import Starlette
+from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import BaseRoute, Route
+from starlette.types import ASGIApp, Message, Receive, Send
+from starlette.types import Scope as HttpScope
 
 from samdrift.audit.events import AuditEvent
+from samdrift.audit.promises import HEADER
 from samdrift.contracts.errors import Temporary
 from samdrift.contracts.messageclients import Scope
 from samdrift.contracts.principals import Purpose, Role
@@ -34,6 +38,7 @@ from samdrift.scheduling.places import NoPlace, Places
 from samdrift.scheduling.shares import Shares
 from samdrift.vault.errors import VaultDenied
 from samdrift.vault.gate import Gate
+from samdrift.vault.opening import PROMISES, promised
 from samdrift.vault.records import MessageRecord
 from samdrift.wire.identifiers import ParticipantIdentifier
 
@@ -111,6 +116,7 @@ class InterfaceD:
             },
         )
         application.router.redirect_slashes = False
+        application.add_middleware(_Promising)
         return application
 
     def close(self) -> None:
@@ -206,6 +212,32 @@ class InterfaceD:
 
     async def _describe(self, request: Request) -> Response:
         return Response(self._description, media_type=_JSON)
+
+
+class _Promising:
+    """Puts the promises of what was committed for a request into its answer's header.
+
+    An entry is committed when its opening ends, which is before the first byte leaves. What is logged
+    later, while a list or a stream of events goes on, has no header to stand in.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: HttpScope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        with promised() as promises:
+
+            async def sending(message: Message) -> None:
+                if message["type"] == "http.response.start":
+                    if promises:
+                        MutableHeaders(scope=message)[HEADER] = ", ".join(promises)
+                    PROMISES.set(None)
+                await send(message)
+
+            await self._app(scope, receive, sending)
 
 
 def _token(request: Request) -> str:

@@ -15,9 +15,9 @@ from psycopg import sql
 
 from samdrift.contracts.principals import Role
 
-REGISTRY = ("log", "registry", "roles", "moments", "salted-log", "retention")
+REGISTRY = ("log", "registry", "roles", "moments", "salted-log", "retention", "log-tree", "log-pauses")
 WORKERS = ("workers", "worker-moments")
-_LATEST = ("salted-log", "salted-log-arrival")
+_LATEST = ("salted-log", "salted-log-arrival", "retention", "log-tree")
 _RECORDS = ("log", "wakeups", "bodies", "records", "records-arrival", "arrival", *_LATEST)
 _MAIL = ("mail", "mail-moments", "mail-arrival")
 VAULT = {
@@ -30,7 +30,6 @@ VAULT = {
         "arrival",
         "accesspoint-moments",
         *_LATEST,
-        "retention",
     ),
     Role.MESSAGE_SERVICE: (
         "log",
@@ -43,10 +42,9 @@ VAULT = {
         "messageservice-moments",
         *_LATEST,
         "message-steps",
-        "retention",
     ),
-    Role.MESSAGE_CLIENT: (*_RECORDS, "retention", *_MAIL, "people", "statements", "people-arrival"),
-    Role.GOVERNANCE: (*_RECORDS, "retention"),
+    Role.MESSAGE_CLIENT: (*_RECORDS, *_MAIL, "people", "statements", "people-arrival"),
+    Role.GOVERNANCE: _RECORDS,
 }
 
 Connection = psycopg.AsyncConnection[tuple[Any, ...]]

@@ -72,6 +72,17 @@ class DecryptionKey(Protocol):
         """
 
 
+class LogKey(Protocol):
+    """A private key that signs what a log states of itself. Others know it by its public half."""
+
+    @property
+    def public(self) -> bytes:
+        """The public key in 32 bytes (RFC 8032 5.1.5)."""
+
+    def sign(self, data: bytes) -> bytes:
+        """Ed25519 over ``data`` (RFC 8032 5.1.6)."""
+
+
 class TokenKey(Protocol):
     """A private key that signs access tokens. No certificate: others know it by its number."""
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
 from samdrift.wire.crypto.keys import Oaep
@@ -62,3 +63,16 @@ class SoftwareTokenKey:
         """ECDSA on P-256 with SHA-256 over ``data``, both numbers in 32 bytes each (RFC 7518 3.4)."""
         numbers = decode_dss_signature(self._private_key.sign(data, ec.ECDSA(hashes.SHA256())))
         return b"".join(number.to_bytes(32, "big") for number in numbers)
+
+
+class SoftwareLogKey:
+    """An Ed25519 key that signs checkpoints and promises of a log."""
+
+    def __init__(self, private: bytes) -> None:
+        """``private`` is the seed of 32 bytes (RFC 8032 5.1.5)."""
+        self._private_key = Ed25519PrivateKey.from_private_bytes(private)
+        self.public = self._private_key.public_key().public_bytes_raw()
+
+    def sign(self, data: bytes) -> bytes:
+        """Ed25519 over ``data`` (RFC 8032 5.1.6)."""
+        return self._private_key.sign(data)

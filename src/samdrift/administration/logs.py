@@ -1,0 +1,199 @@
+"""The logs of an installation in the hands of its operator: their state, statements on keys, decisions."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from samdrift.administration.administration import Administration, note, signing_key
+from samdrift.attestation.signatures import canonical, signed
+from samdrift.attestation.sshsig import public_line
+from samdrift.attestation.sshsig import sign as sshsig
+from samdrift.audit.events import AuditEvent
+from samdrift.contracts.errors import Explained
+from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
+from samdrift.installation.logkeeping import (
+    OPERATORS,
+    LogKeeper,
+    LogPlace,
+    Policies,
+    witness_caller,
+)
+from samdrift.keystore.custody import Custodian, TwoPersons
+from samdrift.keystore.interface import OPERATOR_KEYS
+from samdrift.keystore.keyfiles import KeyName, KeyStoreError
+from samdrift.net.clock import system_clock
+from samdrift.vault.errors import VaultUnavailable
+from samdrift.vault.logtree import LogTree, SigningStopped, TreeState, WitnessState
+from samdrift.wire.identifiers import ParticipantIdentifier
+
+FORMAT = "samdrift log key 1"
+"""The form of a statement that a key is a log's."""
+NAMESPACE = "samdrift-log-key"
+"""The purpose of a custodian's signature under it (SSHSIG)."""
+_WORKER = Principal(PrincipalKind.WORKER, "log")
+_OVERDUE = 2
+"""Cadences after which a checkpoint or a cosignature is late."""
+
+
+class NothingToResolve(Explained):
+    """No witness has refused the log."""
+
+    def __init__(self) -> None:
+        super().__init__("no witness has refused this log: there is nothing to decide")
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """The state of one log: its tree and its witnesses, or why neither can be read."""
+
+    place: LogPlace
+    state: TreeState | None
+    witnesses: tuple[WitnessState, ...] = ()
+    closed: str = ""
+    """The reason for which the vault does not open now."""
+
+    def faults(self, now: datetime, cadence: timedelta) -> list[str]:
+        """Return in words what people have to look at."""
+        if self.state is None:
+            return [f"nothing is signed: {self.closed}"]
+        found, late = [], now - _OVERDUE * cadence
+        if self.state.refusal is not None:
+            found.append(SigningStopped.text)
+        elif self.state.checked_at is None or self.state.checked_at < late:
+            found.append("no checkpoint was made for longer than two cadences")
+        found += [
+            f"the witness {each.witness.partition('+')[0]} {each.fault or 'was not asked'}"
+            for each in self.witnesses
+            if each.cosigned_at is None or each.cosigned_at < late.timestamp()
+        ]
+        return found
+
+
+def logs_of(installation: Administration, organisation: ParticipantIdentifier | None) -> tuple[LogPlace, ...]:
+    """Return the logs of an organisation; the operator's own and all others without one."""
+    hosted = [LogPlace(one.organisation, one.role) for one in installation.gate.registry.all()]
+    if organisation is None:
+        return (OPERATORS, *hosted)
+    return tuple(place for place in hosted if place.organisation == organisation)
+
+
+async def standing(installation: Administration, place: LogPlace) -> Standing:
+    """Return how a log stands."""
+    try:
+        async with opened(installation, place) as tree:
+            return Standing(place, await tree.state(), await tree.witnesses())
+    except VaultUnavailable as closed:
+        return Standing(place, None, closed=str(closed))
+
+
+async def checkpoint(
+    installation: Administration, place: LogPlace, custodian: Custodian | None = None
+) -> Standing:
+    """Sign a checkpoint now and have it witnessed, and have the log's key stated where it was not.
+
+    ``custodian`` states the key of an organisation that has its message service, and its keys, elsewhere.
+
+    :class:`SigningStopped`, ``PolicyUnusable``, or why the vault does not open.
+    """
+    config = installation.config
+    async with witness_caller(config) as caller:
+        cadence = timedelta(seconds=config.logs.checkpoint_seconds)
+        keeper = LogKeeper(installation.gate, Policies(config).of, caller, system_clock, cadence)
+        if not (await keeper.round(place)).stated:
+            await state_key(installation, place, system_clock(), custodian)
+        async with opened(installation, place) as tree:
+            state = await tree.state()
+        if state.size != state.signed:  # There are entries about the key, which the checkpoint is to cover.
+            await keeper.round(place)
+    return await standing(installation, place)
+
+
+async def state_key(
+    installation: Administration, place: LogPlace, now: datetime, custodian: Custodian | None = None
+) -> bool:
+    """State that the key in use is the log's: by its organisation, a custodian, or for its own the operator.
+
+    False where none of them is here to do so, or has no key for it yet.
+    """
+    async with opened(installation, place) as tree:
+        state = await tree.state()
+    document = {
+        "format": FORMAT,
+        "organisation": "" if place.organisation is None else place.organisation.value,
+        "role": "" if place.role is None else place.role.value,
+        "origin": state.origin,
+        "key": state.key or "",
+        "at": now.isoformat(),
+    }
+    spoken = await _spoken(installation, place, document, custodian)
+    if spoken is None:
+        return False
+    by, statement = spoken
+    text = json.dumps(statement, ensure_ascii=False, indent=2).encode()
+    facts = {"key": state.key or "", "by": by, "statement": hashlib.sha256(text).hexdigest()}
+    async with opened(installation, place) as tree:
+        await tree.keep_statement(state.key or "", text, facts)
+    return True
+
+
+async def require_refusal(installation: Administration, place: LogPlace) -> None:
+    """Return where a witness has refused the log; :class:`NothingToResolve` otherwise."""
+    async with opened(installation, place) as tree:
+        if (await tree.state()).refusal is None:
+            raise NothingToResolve
+
+
+async def resolve(
+    installation: Administration, place: LogPlace, decision: str, agreed: TwoPersons, now: datetime
+) -> str:
+    """Record the decision of two people about a refusal; return the name under which the log goes on.
+
+    :class:`NothingToResolve` where no witness has refused.
+    """
+    async with opened(installation, place) as tree:
+        renamed = await tree.resolve(decision, agreed.first, agreed.second, now)
+    if renamed is None:
+        raise NothingToResolve
+    if place.organisation is not None:
+        facts = {"origin": renamed, "decision": decision, "first": agreed.first, "second": agreed.second}
+        await note(installation, AuditEvent.LOG_WITNESS_RESOLVED, agreed.first, None, facts)
+    return renamed
+
+
+@asynccontextmanager
+async def opened(installation: Administration, place: LogPlace) -> AsyncIterator[LogTree]:
+    """Open the tree of a log for one unit of work."""
+    if place.organisation is None or place.role is None:
+        yield installation.gate.operator_tree()
+        return
+    async with installation.gate.open(_WORKER, place.organisation, place.role, Purpose.MAINTAIN) as vault:
+        yield vault.tree
+
+
+async def _spoken(
+    installation: Administration, place: LogPlace, document: dict[str, str], custodian: Custodian | None
+) -> tuple[str, dict[str, Any]] | None:
+    """Return the statement, signed, and who signed it."""
+    service, organisation = Role.MESSAGE_SERVICE, place.organisation
+    if organisation is not None and installation.gate.registry.find(organisation, service) is None:
+        if custodian is None:
+            return None
+        document = document | {"by": f"custodian {custodian.name}", "public": public_line(custodian.key)}
+        return document["by"], document | {"sshsig": sshsig(custodian.key, canonical(document), NAMESPACE)}
+    document = document | {"by": "operator" if organisation is None else "organisation"}
+    try:
+        if organisation is None:
+            keys = installation.keys
+            key = await asyncio.to_thread(keys.signing_key, OPERATOR_KEYS, KeyName.ACCESS_POINT)
+        else:
+            key = await signing_key(installation, organisation, (service,))
+    except KeyStoreError:
+        return None
+    return document["by"], {**document, "signature": await asyncio.to_thread(signed, document, key)}

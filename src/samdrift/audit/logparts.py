@@ -1,0 +1,88 @@
+"""Parts of an exported log: names, limits, and the two bundles that C2SP has no word for.
+
+The entries of the tree are bundles of tlog-tiles. Beside each is a bundle of *facts*: for each entry its
+salt and content, or nothing where they were disposed of. Before it comes, where there is one, a bundle of
+*checkpoints*: the signed notes whose sizes are reached within it, and the next after it, so that a reader
+knows the times between which its entries must lie before it looks at them.
+
+In both bundles each record has its length in four bytes before it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from samdrift.audit.notes import MAX_NOTE
+from samdrift.audit.reading import Malformed
+from samdrift.audit.tiles import WIDTH, Tile
+
+FORMAT = "samdrift log"
+VERSION = 1
+DESCRIPTION = "log.json"
+"""The first part: format, version, the origin of the chain, and the number of checkpoints and entries."""
+CHAIN = "chain"
+"""Folder of the entries of the first form, one JSON object a line, page after page."""
+FACTS = "facts"
+CHECKPOINTS = "checkpoints"
+
+SALT = 16
+MAX_KEYS = 100
+MAX_DESCRIPTION = 64 << 10
+MAX_PAGE = 8 << 20
+MAX_ENTRIES = 4 << 20
+MAX_FACTS = 24 << 20
+MAX_CHECKPOINTS = 4 << 20
+"""Most bytes of each part, so that a reader's memory is bounded whatever it is given."""
+MAX_WAITING = 4 * WIDTH
+"""Most checkpoints that wait for the entries that they cover."""
+
+_LENGTH = 4
+
+
+def chain_part(page: int) -> str:
+    """Return the name of a page of the chain."""
+    return f"{CHAIN}/{page:06}.jsonl"
+
+
+def beside(folder: str, tile: Tile) -> str:
+    """Return the name of the part beside a bundle of entries."""
+    return folder + tile.path.removeprefix("tile/entries")
+
+
+def records(parts: Iterable[bytes]) -> bytes:
+    """Return the content of a bundle of records."""
+    return b"".join(len(part).to_bytes(_LENGTH) + part for part in parts)
+
+
+def facts_in(content: bytes, tile: Tile) -> list[bytes]:
+    """Return salt and content of each entry of a bundle, empty for those that were disposed of."""
+    where, found = beside(FACTS, tile), _records(content, tile.width, beside(FACTS, tile))
+    if len(found) != tile.width:
+        raise Malformed(f"there are {tile.width} entries and {len(found)} records of facts", where)
+    for place, record in enumerate(found):
+        if 0 < len(record) <= SALT:
+            raise Malformed("a record of facts ends within its salt", f"{where}, record {place}")
+    return found
+
+
+def checkpoints_in(content: bytes, tile: Tile) -> list[bytes]:
+    """Return the signed notes of a bundle."""
+    where, found = beside(CHECKPOINTS, tile), _records(content, MAX_WAITING, beside(CHECKPOINTS, tile))
+    for place, note in enumerate(found):
+        if len(note) > MAX_NOTE:
+            raise Malformed(f"a note has at most {MAX_NOTE} bytes", f"{where}, record {place}")
+    return found
+
+
+def _records(content: bytes, most: int, where: str) -> list[bytes]:
+    found: list[bytes] = []
+    place, end = 0, len(content)
+    while place < end:
+        begin = place + _LENGTH
+        place = begin + int.from_bytes(content[place:begin])
+        if begin > end or place > end:
+            raise Malformed("it ends within a record", f"{where}, record {len(found)}")
+        if len(found) == most:
+            raise Malformed(f"it has more than {most} records", where)
+        found.append(content[begin:place])
+    return found

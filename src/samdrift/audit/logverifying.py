@@ -1,0 +1,523 @@
+"""Verification of a whole log from its parts, in one pass and in the memory of one bundle.
+
+It trusts the policy alone. The entries are hashed on to the tree, whose root is compared at the size of
+each checkpoint that the log signed; what is stated of an entry beside it (number, class, facts, time) is
+compared with the entry. The verdict names the first entry that is wrong. Where a root differs, no hash says
+which entry it was, and the first one that nothing proves any more is named.
+
+Three rules go beyond the hashes. The time in an entry lies between the witnessed times of the checkpoints
+around it. Facts are missing only where a decision in the log disposed of them: those of a class, from its
+oldest entry up to a number, and never those about the log itself. And a checkpoint that the reader knows
+from elsewhere is one that the log must have reached, so that a log which was put back is found.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from itertools import chain
+from types import MappingProxyType
+from typing import Any, Self
+
+from samdrift.audit.chain import ChainHead, LogVerification
+from samdrift.audit.entries import LogEntry
+from samdrift.audit.events import AuditEvent, Retention
+from samdrift.audit.leaves import VERSION as LEAF_VERSION
+from samdrift.audit.logparts import MAX_WAITING, SALT, facts_in
+from samdrift.audit.merkle import Frontier
+from samdrift.audit.notes import Checkpoint, Note, SignedCheckpoint, VerifierKey, announced
+from samdrift.audit.policies import Policy
+from samdrift.audit.reading import Malformed, Unverified
+from samdrift.audit.tiles import Tile
+
+TOLERANCE = 120
+"""Seconds by which an entry may be outside its witnessed times: clocks differ, and a transaction takes time
+to commit.
+"""
+
+_LEAF = 42
+_AT = slice(SALT + 7, SALT + 39)
+_EVENT = SALT + 50
+_NUMBER = slice(0, 9)
+_CLASS = 9
+_COMMITMENT = slice(10, 42)
+_LAST_TIME = int(datetime(9999, 12, 31, tzinfo=UTC).timestamp())
+_CLASSES: Mapping[bytes, int] = MappingProxyType(
+    {event.value.encode(): event.retention.value for event in AuditEvent}
+)
+_ABOUT_THE_LOG = Retention.LOG.value
+
+
+@dataclass(frozen=True, slots=True)
+class FirstWrong:
+    """The first entry that is wrong, by its number, and why."""
+
+    number: int
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Disposal:
+    """Facts that were disposed of: how many of a class, and by which entry of the log, at which time."""
+
+    retention: str
+    entries: int
+    decision: int
+    at: str
+
+
+@dataclass(frozen=True, slots=True)
+class LogVerdict:
+    """The verdict on a log."""
+
+    origin: str
+    entries: int
+    """Entries that were read, those of the first form included."""
+    first: int
+    """Number of the tree's first entry; 0 before it was read."""
+    size: int
+    """Size of the tree at the last checkpoint that the policy accepts; nothing proves what comes after."""
+    root: bytes
+    witnessed_at: int | None
+    first_wrong: FirstWrong | None
+    disposed: tuple[Disposal, ...]
+    outside: int
+    """Entries whose time lies outside the witnessed times around them."""
+    not_understood: int
+    """Entries of a form that is not known here, which were verified as leaves."""
+    leaves: int
+    """Entries in the tree."""
+
+    @property
+    def holds(self) -> bool:
+        return self.first_wrong is None
+
+    @property
+    def unproved(self) -> int:
+        """Number of entries after the last checkpoint."""
+        return self.leaves - self.size
+
+
+@dataclass(slots=True)
+class _Stated:
+    """A checkpoint that waits for the entries that it covers."""
+
+    size: int
+    root: str
+    after: int | None
+    """The earliest time at which a witness saw it: later entries are not older."""
+    witnessed_at: int | None
+    """The time at which the policy's witnesses had seen it: its entries are not younger."""
+    accepted: bool
+    fault: str = ""
+    """The reason for which it is not believed."""
+
+
+@dataclass(slots=True)
+class _Disposed:
+    """A class, as far as its facts are missing."""
+
+    count: int = 0
+    first: int = 0
+    last: int = 0
+    kept: int = 0
+    """Number of its first entry that has facts."""
+
+
+@dataclass(slots=True)
+class _Decided:
+    """A decision to dispose of a class up to a number."""
+
+    number: int
+    at: str
+    through: int
+    entries: int
+
+
+@dataclass(slots=True)
+class _State:
+    """All that is known between two parts, in plain values, so that it can be put down and taken up again."""
+
+    origin: str = ""
+    head: tuple[int, str] = (0, "")
+    chained: int = 0
+    keys: list[str] = field(default_factory=list)
+    """Keys that one of the policy's has announced."""
+    tree: str = Frontier().to_bytes().hex()
+    first: int = 0
+    waiting: list[_Stated] = field(default_factory=list)
+    accepted: _Stated | None = None
+    not_before: int | None = None
+    wrong: tuple[int, str] | None = None
+    stopped: bool = False
+    outside: int = 0
+    not_understood: int = 0
+    classes: dict[int, _Disposed] = field(default_factory=dict)
+    decisions: dict[int, list[_Decided]] = field(default_factory=dict)
+
+    @classmethod
+    def read(cls, saved: Mapping[str, Any]) -> Self:
+        """Read the state from what :func:`asdict` made of it and JSON kept."""
+        state = cls(**saved)
+        number, hashed = state.head
+        state.head = int(number), str(hashed)
+        state.wrong = (int(state.wrong[0]), str(state.wrong[1])) if state.wrong else None
+        state.waiting = [_Stated(**each) for each in saved["waiting"]]
+        state.accepted = _Stated(**saved["accepted"]) if saved["accepted"] else None
+        state.classes = {int(number): _Disposed(**each) for number, each in saved["classes"].items()}
+        state.decisions = {
+            int(number): [_Decided(**each) for each in decided]
+            for number, decided in saved["decisions"].items()
+        }
+        return state
+
+
+class LogVerifier:
+    """Verifies a log part after part: the chain, then for each bundle its checkpoints and its entries."""
+
+    def __init__(self, policy: Policy, now: int, known: Sequence[SignedCheckpoint] = ()) -> None:
+        """Begin with a policy, the time of now in seconds of POSIX, and checkpoints known from elsewhere."""
+        self._policy = policy
+        self._now = now
+        self._known = sorted((each.checkpoint for each in known), key=lambda each: each.size)
+        self._state = _State()
+        self._tree = Frontier()
+        self._chain: LogVerification | None = None
+
+    def dump(self) -> dict[str, Any]:
+        """Return all that :meth:`load` goes on from, as plain values; between two bundles."""
+        return asdict(replace(self._state, tree=self._tree.to_bytes().hex()))
+
+    def load(self, saved: Mapping[str, Any]) -> None:
+        """Go on where :meth:`dump` was called; :class:`Malformed` for anything that it did not return."""
+        try:
+            state = _State.read(saved)
+            self._tree = Frontier.parse(bytes.fromhex(state.tree))
+        except (KeyError, TypeError, ValueError, AttributeError):
+            raise Malformed("it is not the state of a verification") from None
+        self._state = state
+
+    @property
+    def stopped(self) -> bool:
+        """True when something was found after which the rest says nothing."""
+        return self._state.stopped
+
+    def begin(self, origin: bytes, keys: Iterable[tuple[VerifierKey, bytes]] = ()) -> None:
+        """Begin with the hash that the log's chain, or else its first leaf, goes on from.
+
+        ``keys`` are those that the log has had, each with the signature of the one before, which announces
+        it: of them, those count that lead from a key of the policy.
+        """
+        self._chain = LogVerification(ChainHead(0, origin))
+        self._state.head = 0, origin.hex()
+        for key, announcement in keys:
+            if any(
+                known.name == key.name and known.verifies(announced(key), announcement)
+                for known in self._logs()
+            ):
+                self._state.keys.append(str(key))
+
+    def page(self, lines: Iterable[bytes], where: str) -> None:
+        """Verify entries of the first form."""
+        assert self._chain is not None
+        if self._tree.size:
+            raise Malformed("entries of the first form stand before those of the tree", where)
+        for place, line in enumerate(lines, start=1):
+            try:
+                entry = LogEntry.read(json.loads(line))
+            except (ValueError, RecursionError):
+                raise Malformed("it is not an entry of a log", f"{where}, line {place}") from None
+            if entry.leaf is not None:
+                raise Malformed("it is not an entry of the first form", f"{where}, line {place}")
+            verdict = self._chain.take([entry])
+            if not verdict.intact:
+                self._stop(verdict.head.sequence + 1, _CHAIN_FAULTS[verdict.reason.value])
+                return
+            self._state.chained += 1
+        head = self._chain.head
+        self._state.head = head.sequence, head.hash.hex()
+
+    def checkpoints(self, notes: Iterable[bytes], where: str) -> None:
+        """Read the checkpoints up to the first that covers all of the next bundle."""
+        state = self._state
+        for place, note in enumerate(notes):
+            try:
+                self._state_of(note)
+            except Malformed as fault:
+                raise Malformed(fault.text, f"{where}, record {place}, {fault.where or 'note'}") from None
+            except Unverified as fault:
+                self._refuse(note, f"checkpoint {place} in {where}: {fault}")
+        if len(state.waiting) > MAX_WAITING:
+            raise Malformed("too many checkpoints are ahead of their entries", where)
+
+    def bundle(self, tile: Tile, entries: bytes, facts: bytes) -> None:
+        """Verify a bundle of entries with their facts."""
+        if tile.level is not None or tile.start != self._tree.size:
+            raise Malformed("the bundles of entries do not follow each other", tile.path)
+        leaves, records = tile.entries(entries), facts_in(facts, tile)
+        hashes = [sha256(b"\x00" + leaf).digest() for leaf in leaves]
+        begin = tile.start
+        for end in self._sizes(begin + tile.width):
+            places = slice(begin - tile.start, end - tile.start)
+            self._look(begin, leaves[places], records[places])
+            if self.stopped:
+                return
+            self._tree.extend(hashes[places])
+            self._reach(end)
+            if self.stopped:
+                return
+            begin = end
+
+    def verdict(self) -> LogVerdict:
+        """Return the verdict on all that was read."""
+        state = self._state
+        if not self.stopped:
+            self._end()
+        accepted = state.accepted
+        return LogVerdict(
+            origin=state.origin,
+            entries=state.chained + self._tree.size,
+            first=state.first,
+            size=accepted.size if accepted else 0,
+            root=bytes.fromhex(accepted.root) if accepted else b"",
+            witnessed_at=accepted.witnessed_at if accepted else None,
+            first_wrong=FirstWrong(*state.wrong) if state.wrong else None,
+            disposed=tuple(self._disposals()),
+            outside=state.outside,
+            not_understood=state.not_understood,
+            leaves=self._tree.size,
+        )
+
+    @property
+    def _next(self) -> int:
+        """Number of the first entry that no accepted checkpoint proves."""
+        state = self._state
+        proved = state.accepted.size if state.accepted else 0
+        return state.first + proved if state.first else state.chained + 1
+
+    def _stop(self, number: int, why: str) -> None:
+        self._wrong(number, why)
+        self._state.stopped = True
+
+    def _wrong(self, number: int, why: str) -> None:
+        state = self._state
+        if state.wrong is None or number < state.wrong[0]:
+            state.wrong = number, why
+
+    def _state_of(self, note: bytes) -> None:
+        """Take up a checkpoint: signed by the log, continuing the one before, and with what witnesses say."""
+        state, policy = self._state, self._policy
+        witnesses = [member.key for member in policy.witnesses.values()]
+        signed = SignedCheckpoint.parse(note, self._logs(), witnesses)
+        times = {key: time for key, time in signed.cosigned.items() if time <= self._now + TOLERANCE}
+        signed, stated = replace(signed, cosigned=MappingProxyType(times)), signed.checkpoint
+        if state.origin and stated.origin != state.origin:
+            raise Unverified("it is the checkpoint of another log")
+        before = next((each for each in reversed(state.waiting) if not each.fault), state.accepted)
+        if before and stated.size < before.size:
+            raise Unverified("it has fewer entries than the one before")
+        if stated.size <= self._tree.size:
+            raise Malformed("a checkpoint comes after the entries that it covers")
+        if before and before.size == stated.size and before.root != stated.root.hex():
+            raise Unverified("two checkpoints of one size have different roots")
+        state.origin = stated.origin
+        accepted = policy.suffices(times)
+        witnessed = policy.witnessed_at(signed) if accepted else None
+        state.waiting.append(
+            _Stated(stated.size, stated.root.hex(), min(times.values(), default=None), witnessed, accepted)
+        )
+
+    def _refuse(self, note: bytes, why: str) -> None:
+        """Let a checkpoint wait that does not hold, so that what comes before its entries is judged first."""
+        waiting = self._state.waiting
+        size = Checkpoint.parse(Note.parse(note).text).size
+        size = max([size, self._tree.size + 1, *(each.size for each in waiting)])
+        waiting.append(_Stated(size, "", None, None, accepted=False, fault=why))
+
+    def _logs(self) -> list[VerifierKey]:
+        return [*(member.key for member in self._policy.logs), *map(VerifierKey.parse, self._state.keys)]
+
+    def _sizes(self, end: int) -> Iterator[int]:
+        """Yield the sizes up to ``end`` at which a root is compared, and ``end``."""
+        known = (each.size for each in self._known)
+        waiting = (each.size for each in self._state.waiting)
+        yield from sorted({each for each in chain(known, waiting, [end]) if self._tree.size < each <= end})
+
+    def _reach(self, size: int) -> None:
+        """Compare the root with each that is stated for this size."""
+        state = self._state
+        waiting = state.waiting
+        if not (waiting and waiting[0].size <= size) and not any(each.size == size for each in self._known):
+            return
+        root = self._tree.root()
+        for each in self._known:
+            if each.size == size and each.root != root:
+                self._stop(
+                    self._next, f"up to entry {self._number(size)} they are not those of a known checkpoint"
+                )
+                return
+        while waiting and waiting[0].size <= size:
+            stated = waiting.pop(0)
+            if stated.fault:
+                self._stop(self._next, stated.fault)
+                return
+            if stated.size == size and stated.root != root.hex():
+                self._stop(
+                    self._next, f"up to entry {self._number(size)} they are not those that the log signed"
+                )
+                return
+            state.not_before = max(state.not_before or 0, stated.after) if stated.after else state.not_before
+            if stated.accepted and stated.size == size:
+                known = state.accepted.witnessed_at if state.accepted else None
+                if known is not None and stated.witnessed_at is not None:
+                    stated.witnessed_at = max(known, stated.witnessed_at)
+                state.accepted = stated
+
+    def _number(self, size: int) -> int:
+        return self._state.first + size - 1
+
+    def _look(self, start: int, leaves: Sequence[bytes], records: Sequence[bytes]) -> None:
+        """Compare entries, which lie between the same checkpoints, with what is stated beside them."""
+        state = self._state
+        if start == 0 and leaves and not self._begins(leaves[0], records[0]):
+            return
+        not_before = _spelled(state.not_before, -TOLERANCE) or b""
+        until = next((each.witnessed_at for each in state.waiting if each.witnessed_at is not None), None)
+        not_after = _spelled(until, TOLERANCE) or b"~"
+        number = state.first + start - 1
+        for leaf, record in zip(leaves, records, strict=True):
+            number += 1
+            if leaf[0] != LEAF_VERSION or len(leaf) != _LEAF:
+                state.not_understood += 1
+                continue
+            if leaf[_NUMBER] != b"\x02" + number.to_bytes(8):
+                self._wrong(number, "another entry stands in its place")
+                continue
+            retention = leaf[_CLASS]
+            if not record:
+                self._miss(number, retention)
+                continue
+            if sha256(record).digest() != leaf[_COMMITMENT]:
+                self._wrong(number, "its facts are not those of the entry in the tree")
+                continue
+            if retention not in state.classes or not state.classes[retention].kept:
+                state.classes.setdefault(retention, _Disposed()).kept = number
+            if not not_before <= record[_AT] <= not_after:
+                state.outside += 1
+                self._wrong(number, "its time is outside the witnessed times of the checkpoints around it")
+            event = record[_EVENT : record.find(b'"', _EVENT)]
+            if _CLASSES.get(event, retention) != retention:
+                self._wrong(number, "its retention class is not the one of its event")
+            if retention == _ABOUT_THE_LOG:
+                self._about_the_log(number, record[SALT:])
+
+    def _begins(self, leaf: bytes, record: bytes) -> bool:
+        """Learn the number of the first leaf, and return whether it names the chain before it."""
+        state = self._state
+        known = leaf[:1] == bytes((LEAF_VERSION,)) and len(leaf) == _LEAF and record
+        state.first = int.from_bytes(leaf[1:9]) if known else state.chained + 1
+        facts = _facts(record[SALT:])
+        named = {"entries": str(state.head[0]), "head": state.head[1]}
+        if facts.get("event") != AuditEvent.LOG_TREE_BEGUN or facts.get("ids") != named:
+            self._stop(1, "the first entry of the tree does not name the entries before it as they are here")
+        elif state.first != state.chained + 1:
+            self._stop(state.chained + 1, "the numbers of the tree do not go on from what is before it")
+        else:
+            state.not_before = _seconds(str(facts.get("at")))  # nothing is older than the tree itself
+        return not state.stopped
+
+    def _miss(self, number: int, retention: int) -> None:
+        """Note an entry without facts."""
+        disposed = self._state.classes.setdefault(retention, _Disposed())
+        if retention == _ABOUT_THE_LOG:
+            self._wrong(number, "its facts are missing, and are about the log itself")
+        elif disposed.kept:
+            self._wrong(number, f"its facts are missing, but not those of the older entry {disposed.kept}")
+        disposed.first = disposed.first or number
+        disposed.last = number
+        disposed.count += 1
+
+    def _about_the_log(self, number: int, content: bytes) -> None:
+        """Take up a decision to dispose of a class."""
+        facts = _facts(content)
+        if facts.get("event") != AuditEvent.LOG_FACTS_DISPOSED:
+            return
+        try:
+            ids = facts["ids"]
+            retention = Retention[ids["class"].upper()].value
+            through, count = int(ids["through"]), int(ids["entries"])
+        except (KeyError, TypeError, AttributeError, ValueError):
+            self._wrong(number, "it is a decision to dispose of entries, and does not say of which")
+            return
+        decisions = self._state.decisions.setdefault(retention, [])
+        after = decisions[-1].through if decisions else 0
+        if not after < through < number or count < 0 or retention == _ABOUT_THE_LOG:
+            self._wrong(number, "it is a decision to dispose of entries that cannot be disposed of")
+            return
+        decisions.append(_Decided(number, str(facts["at"]), through, count))
+
+    def _disposals(self) -> Iterator[Disposal]:
+        for retention, decisions in sorted(self._state.decisions.items()):
+            for each in decisions:
+                yield Disposal(Retention(retention).name.lower(), each.entries, each.number, each.at)
+
+    def _end(self) -> None:
+        """Judge what only the whole log shows."""
+        state, size = self._state, self._tree.size
+        if any(each.size > size for each in self._known):
+            self._wrong(self._next, "a known checkpoint has more entries than the log")
+        if state.waiting:
+            self._wrong(self._next, state.waiting[0].fault or "the log signed more entries than there are")
+        if state.accepted is None:
+            self._wrong(state.first or 1, "no checkpoint is one that the policy accepts")
+        for retention in sorted({*state.classes, *state.decisions}):
+            self._account(state.classes.get(retention, _Disposed()), state.decisions.get(retention, []))
+
+    def _account(self, found: _Disposed, decisions: Sequence[_Decided]) -> None:
+        """Compare the missing facts of a class with the decisions about it."""
+        decided = sum(each.entries for each in decisions)
+        through = decisions[-1].through if decisions else 0
+        if found.last > through:
+            number = max(found.first, through + 1)
+            self._wrong(
+                number, "from here on facts of its class are missing, and no decision disposed of them"
+            )
+        elif 0 < found.kept <= through:
+            self._wrong(found.kept, "its facts are there, although a decision disposed of them")
+        elif decisions and found.count != decided:
+            why = f"it disposed of {decided} entries of its class, with those before, and {found.count} miss"
+            self._wrong(decisions[-1].number, why)
+
+
+_CHAIN_FAULTS = {
+    "gap": "another entry stands in its place",
+    "cut": "it does not continue the entry before it",
+    "altered": "its facts do not give its hash",
+}
+
+
+def _spelled(time: int | None, shift: int) -> bytes | None:
+    """Return a time as entries have it."""
+    if time is None:
+        return None
+    moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=min(max(time + shift, 0), _LAST_TIME))
+    return moment.isoformat(timespec="microseconds").encode()
+
+
+def _seconds(time: str) -> int | None:
+    """Return seconds of POSIX of a time as entries have it."""
+    try:
+        return int(datetime.fromisoformat(time).timestamp())
+    except (ValueError, OverflowError):
+        return None
+
+
+def _facts(content: bytes) -> dict[str, Any]:
+    try:
+        facts = json.loads(content)
+    except (ValueError, RecursionError):
+        return {}
+    return facts if isinstance(facts, dict) else {}

@@ -1,0 +1,181 @@
+"""`samdrift log status`, `checkpoint` and `resolve`: the logs of an installation that runs."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any
+
+import typer
+
+from samdrift.administration import logs
+from samdrift.administration.administration import Administration, administering
+from samdrift.administration.dualcontrol import Matter, custodians_of, two_persons
+from samdrift.cli.org.options import AsJson, ConfigFile, OptionalOrganisation, Organisation, one_line
+from samdrift.cli.output import print_json, print_line, print_verdict
+from samdrift.cli.persons import By, ByFile, With, WithFile, passphrase, present
+from samdrift.config.errors import Unusable
+from samdrift.config.failures import reported_as_usage_errors
+from samdrift.config.model import Config
+from samdrift.config.reader import load
+from samdrift.contracts.principals import Role
+from samdrift.installation.logkeeping import LogPlace
+from samdrift.installation.loop import run
+from samdrift.keystore.custody import Custodian
+from samdrift.net.clock import system_clock
+from samdrift.vault.errors import VaultUnavailable
+from samdrift.vault.logtree import SigningStopped
+from samdrift.wire.identifiers import ParticipantIdentifier
+
+RoleOption = Annotated[Role, typer.Option("--role", help="The role whose log it is.")]
+StatedBy = Annotated[
+    str | None, typer.Option("--by", help="The custodian who states that a new key is this log's.")
+]
+Decision = Annotated[str, typer.Option("--decision", help="The decision and its reason, in one line.")]
+
+
+def status(config: ConfigFile, organisation: OptionalOrganisation = None, as_json: AsJson = False) -> int:
+    """Show for each log its name, key, last checkpoint and witnesses. Exit status 1 if one needs people."""
+
+    async def ask(loaded: Config) -> list[logs.Standing]:
+        async with administering(loaded) as installation:
+            places = _known(logs.logs_of(installation, organisation))
+            return [await logs.standing(installation, place) for place in places]
+
+    with reported_as_usage_errors():
+        loaded = load(config)
+        found = run(ask(loaded))
+    return _shown(found, loaded, as_json=as_json)
+
+
+def checkpoint(
+    config: ConfigFile,
+    organisation: OptionalOrganisation = None,
+    by: StatedBy = None,
+    by_file: ByFile = None,
+    as_json: AsJson = False,
+) -> int:
+    """Sign an organisation's logs now, or all, have them witnessed, and have new keys stated as its own.
+
+    The organisation's certificate states them where its message service is here; elsewhere a custodian
+    does, with --by. Exit status 1 if a log needs people.
+    """
+
+    async def sign(loaded: Config) -> list[logs.Standing]:
+        async with administering(loaded) as installation:
+            places = _known(logs.logs_of(installation, organisation))
+            custodian = None
+            if by is not None:
+                known, secret = custodians_of(installation), passphrase(f"Passphrase of {by}", by_file)
+                custodian = await asyncio.to_thread(known.prove, by, secret)
+            return [await _signed(installation, place, custodian) for place in places]
+
+    with reported_as_usage_errors():
+        loaded = load(config)
+        found = run(sign(loaded))
+    return _shown(found, loaded, as_json=as_json)
+
+
+def resolve(
+    organisation: Organisation,
+    role: RoleOption,
+    decision: Decision,
+    config: ConfigFile,
+    by: By,
+    other: With = None,
+    by_file: ByFile = None,
+    other_file: WithFile = None,
+) -> None:
+    """Record what two custodians decide about a log that a witness refused; it goes on under another name."""
+    text = one_line("--decision", decision)
+
+    async def decide() -> str:
+        async with administering(load(config)) as installation:
+            place = LogPlace(organisation, role)
+            _known([each for each in logs.logs_of(installation, organisation) if each == place])
+            await logs.require_refusal(installation, place)
+            what = f"sign the log {role.value} of {organisation.value} under another name: {text}"
+            matter = Matter("log resolve", organisation.value, what)
+            persons = present(by, other, by_file, other_file)
+            agreed = await two_persons(installation, matter, persons)
+            return await logs.resolve(installation, place, text, agreed, system_clock())
+
+    with reported_as_usage_errors():
+        renamed = run(decide())
+    print_line(f"the log goes on as {renamed}; enter that name and its key at the witnesses")
+    print_line("its key: samdrift log status")
+
+
+async def _signed(
+    installation: Administration, place: LogPlace, custodian: Custodian | None
+) -> logs.Standing:
+    try:
+        return await logs.checkpoint(installation, place, custodian)
+    except (SigningStopped, VaultUnavailable):
+        return await logs.standing(installation, place)
+
+
+def _known(places: Any) -> tuple[LogPlace, ...]:
+    if not places:
+        raise Unusable("that organisation has no such log in this installation")
+    return tuple(places)
+
+
+def _shown(found: list[logs.Standing], config: Config, *, as_json: bool) -> int:
+    now, cadence = datetime.now(UTC), timedelta(seconds=config.logs.checkpoint_seconds)
+    rows = [_row(each, each.faults(now, cadence), now) for each in found]
+    if as_json:
+        print_json({"logs": rows})
+    else:
+        for row in rows:
+            _print(row)
+    return 1 if any(row["faults"] for row in rows) else 0
+
+
+def _row(each: logs.Standing, faults: list[str], now: datetime) -> dict[str, Any]:
+    place, state = each.place, each.state
+    row: dict[str, Any] = {
+        "organisation": _whose(place.organisation),
+        "role": None if place.role is None else place.role.value,
+        "faults": faults,
+    }
+    if state is None:
+        return row
+    return row | {
+        "origin": state.origin,
+        "key": state.key,
+        "stated": state.stated,
+        "size": state.size,
+        "signed": state.signed,
+        "signed_at": None if state.signed_at is None else state.signed_at.isoformat(),
+        "checked_at": None if state.checked_at is None else state.checked_at.isoformat(),
+        "refused_by": None if state.refusal is None else state.refusal.witness.partition("+")[0],
+        "witnesses": [
+            {
+                "name": one.witness.partition("+")[0],
+                "size": one.size,
+                "cosigned_seconds_ago": None
+                if one.cosigned_at is None
+                else max(0, int(now.timestamp()) - one.cosigned_at),
+                "fault": one.fault,
+            }
+            for one in each.witnesses
+        ],
+    }
+
+
+def _print(row: dict[str, Any]) -> None:
+    name = " ".join(filter(None, (row["organisation"] or "operator", row["role"])))
+    if "origin" in row:
+        print_line(f"{name}: {row['origin']}, {row['size']} entries, {row['signed'] or 0} signed")
+        print_line(f"  key: {row['key']}{'' if row['stated'] else ' (not stated by anybody yet)'}")
+        for one in row["witnesses"]:
+            age = one["cosigned_seconds_ago"]
+            when = "never cosigned" if age is None else f"cosigned {one['size']} entries {age} s ago"
+            print_line(f"  witness {one['name']}: {when}{'; ' + one['fault'] if one['fault'] else ''}")
+    for fault in row["faults"] or ["in order"]:
+        print_verdict(f"  {name}: " if "origin" in row else f"{name}: ", fault, good=not row["faults"])
+
+
+def _whose(organisation: ParticipantIdentifier | None) -> str | None:
+    return None if organisation is None else organisation.value

@@ -1,0 +1,185 @@
+"""`samdrift log export` and `verify`: a log as a file, verified without trust in operator and database."""
+
+from __future__ import annotations
+
+import os
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from samdrift.administration.administration import Administration, administering
+from samdrift.administration.logs import logs_of
+from samdrift.audit.logverifying import LogVerdict, LogVerifier
+from samdrift.audit.notes import MAX_NOTE, SignedCheckpoint
+from samdrift.audit.policies import MAX_POLICY, Policy
+from samdrift.audit.reading import Malformed, Unverified, to_base64
+from samdrift.cli.org.options import AsJson, ConfigFile, OptionalOrganisation, one_line
+from samdrift.cli.output import print_json, print_line, print_verdict, progress
+from samdrift.config.errors import Unusable, shown
+from samdrift.config.failures import reported_as_usage_errors
+from samdrift.config.reader import load
+from samdrift.contracts.principals import Role
+from samdrift.evidence.logexport import verify_log
+from samdrift.evidence.loggathering import Exported, export_log
+from samdrift.installation.logkeeping import OPERATORS, LogPlace
+from samdrift.installation.loop import run
+from samdrift.wire.identifiers import ParticipantIdentifier
+
+PolicyFile = Annotated[
+    Path,
+    typer.Option(
+        "--policy", help="Your policy (c2sp.org/tlog-policy): keys of the log, witnesses, and the quorum."
+    ),
+]
+
+
+def export(
+    config: ConfigFile,
+    out: Annotated[Path, typer.Option("--out", help="The file to write; it must not exist.")],
+    by: Annotated[str, typer.Option("--by", help="Your name; recorded in the log.")],
+    organisation: OptionalOrganisation = None,
+    role: Annotated[
+        Role | None, typer.Option("--role", help="The role whose log it is; wanted where there are several.")
+    ] = None,
+) -> None:
+    """Write a log to a file that anybody can verify; without an organisation the operator's own.
+
+    The file has every fact of the log, and is for whom the organisation gives it to.
+    """
+    name = one_line("--by", by)
+
+    async def write() -> Exported:
+        async with administering(load(config)) as installation:
+            return await export_log(installation, _place(installation, organisation, role), name, out)
+
+    with reported_as_usage_errors():
+        written = run(write())
+    print_line(f"{shown(out)}: {written.size} entries, of which a checkpoint covers {written.signed}")
+    if written.signed < written.size:
+        print_line("  nothing proves those after it: see samdrift log status")
+
+
+def _place(
+    installation: Administration, organisation: ParticipantIdentifier | None, role: Role | None
+) -> LogPlace:
+    """Return the log that is meant."""
+    if organisation is None:
+        return OPERATORS
+    found = [each for each in logs_of(installation, organisation) if role in (None, each.role)]
+    if not found:
+        raise Unusable("that organisation has no such log in this installation")
+    if len(found) > 1:
+        raise Unusable(f"--role says which log: {', '.join(each.role.value for each in found if each.role)}")
+    return found[0]
+
+
+def verify(
+    export: Annotated[Path, typer.Argument(metavar="EXPORT", help="A file that samdrift log export wrote.")],
+    policy: PolicyFile,
+    known: Annotated[
+        list[Path],
+        typer.Option(
+            metavar="FILE",
+            help="A checkpoint of the log from elsewhere, which it must reach; may be repeated.",
+        ),
+    ] = [],  # noqa: B006
+    state: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Keeps how far it came, so that an interrupted run goes on there."),
+    ] = None,
+    as_json: AsJson = False,
+) -> int:
+    """Verify a log offline: every entry, every checkpoint, its witnesses, times, and what was disposed of.
+
+    Exit status 0 when it holds, 1 when it does not, 2 when the file cannot be used.
+    """
+    with reported_as_usage_errors():
+        rules = read_policy(policy)
+        verifier = LogVerifier(rules, int(time.time()), [_checkpoint(file, rules) for file in known])
+        verdict = _verified(export, verifier, state)
+    if as_json:
+        print_json(_document(verdict))
+    else:
+        _print(export, verdict)
+    return 0 if verdict.holds else 1
+
+
+def read_policy(file: Path) -> Policy:
+    """Return the policy in a file."""
+    try:
+        return Policy.parse(_content(file, MAX_POLICY))
+    except Malformed as fault:
+        raise Unusable(f"{shown(file)}: {fault}") from None
+
+
+def _checkpoint(file: Path, policy: Policy) -> SignedCheckpoint:
+    try:
+        return SignedCheckpoint.parse(_content(file, MAX_NOTE), [member.key for member in policy.logs])
+    except (Malformed, Unverified) as fault:
+        raise Unusable(f"{shown(file)}: it is not a checkpoint of a log of the policy: {fault}") from None
+
+
+def _content(file: Path, most: int) -> bytes:
+    """Return a file up to one byte more than it may have, so that its reader sees that it is too long."""
+    with file.open("rb") as opened:
+        return opened.read(most + 1)
+
+
+def _verified(export: Path, verifier: LogVerifier, state: Path | None) -> LogVerdict:
+    try:
+        with progress("verifying", os.stat(export).st_size) as advance:
+            return verify_log(export, verifier, state, advance)
+    except Malformed as fault:
+        raise Unusable(f"{shown(export)}: {fault}") from None
+
+
+def _document(verdict: LogVerdict) -> dict[str, Any]:
+    wrong = verdict.first_wrong
+    return {
+        "holds": verdict.holds,
+        "origin": verdict.origin,
+        "entries": verdict.entries,
+        "size": verdict.size,
+        "root": to_base64(verdict.root) if verdict.size else None,
+        "witnessed_at": _time(verdict.witnessed_at),
+        "first_wrong": {"number": wrong.number, "why": wrong.why} if wrong else None,
+        "disposed": [
+            {"class": each.retention, "entries": each.entries, "decision": each.decision, "at": each.at}
+            for each in verdict.disposed
+        ],
+        "unproved": verdict.unproved,
+        "outside": verdict.outside,
+        "not_understood": verdict.not_understood,
+    }
+
+
+def _print(export: Path, verdict: LogVerdict) -> None:
+    print_verdict(f"{shown(export)}: ", "holds" if verdict.holds else "DOES NOT HOLD", good=verdict.holds)
+    if verdict.first_wrong is not None:
+        print_line(f"  first wrong: entry {verdict.first_wrong.number}: {verdict.first_wrong.why}")
+    print_line(f"  log {verdict.origin or 'of no known name'}, {verdict.entries} entries read")
+    if verdict.size:
+        witnessed = _time(verdict.witnessed_at)
+        by = f"witnessed at {witnessed}" if witnessed else "the policy wants no witness"
+        last = verdict.first + verdict.size - 1
+        print_line(f"  proved up to entry {last}: root {to_base64(verdict.root)}, {by}")
+    if verdict.unproved:
+        print_line(
+            f"  the last {verdict.unproved} entries: nothing proves them, no accepted checkpoint has them"
+        )
+    for each in verdict.disposed:
+        print_line(
+            f"  {each.entries} entries of class {each.retention}, disposed of {each.at[:10]}"
+            f" by the decision in entry {each.decision}"
+        )
+    if verdict.outside:
+        print_line(f"  {verdict.outside} entries: their time is not between the witnessed times around them")
+    if verdict.not_understood:
+        print_line(f"  {verdict.not_understood} entries: their form is not understood, they are in the tree")
+
+
+def _time(seconds: int | None) -> str | None:
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC).isoformat()

@@ -1,0 +1,264 @@
+"""A log as a file that others verify: written from an opened vault, and read in one pass.
+
+The file is a tar file of the parts that :mod:`samdrift.audit.logparts` names. Whoever has no Samdrift
+unpacks it, and finds bundles of tlog-tiles, signed notes, and facts whose hashes are in the entries.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import BinaryIO, Protocol
+
+from samdrift import __version__
+from samdrift.attestation.archive import ArchiveFile, ArchiveWriter, Member, new_file
+from samdrift.audit.leaves import Leaf
+from samdrift.audit.logparts import (
+    CHECKPOINTS,
+    DESCRIPTION,
+    FACTS,
+    FORMAT,
+    MAX_CHECKPOINTS,
+    MAX_DESCRIPTION,
+    MAX_ENTRIES,
+    MAX_FACTS,
+    MAX_KEYS,
+    MAX_PAGE,
+    VERSION,
+    beside,
+    chain_part,
+    checkpoints_in,
+    records,
+)
+from samdrift.audit.logverifying import LogVerdict, LogVerifier
+from samdrift.audit.notes import VerifierKey
+from samdrift.audit.reading import Malformed, from_base64, to_base64
+from samdrift.audit.tiles import WIDTH, Tile, bundle
+
+_SAVED_AFTER = 64 << 20
+"""Bytes after which the state of a verification is written down."""
+
+Progress = Callable[[int], None]
+"""Is called with the number of bytes that were read so far."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """An entry of the tree with its salt and facts; ``facts`` is empty where they were disposed of."""
+
+    leaf: Leaf
+    facts: bytes
+
+
+class LogSource(Protocol):
+    """A log that is exported."""
+
+    chain_begins: bytes
+    """The hash that the log begins with."""
+
+    keys: Sequence[tuple[VerifierKey, bytes, bytes]]
+    """The keys that it was signed with, the oldest first, each with its announcement by the one before it
+    and the statement that it is this log's; empty where there is none.
+    """
+
+    def chain(self) -> AsyncIterator[bytes]:
+        """Yield pages of the entries of the first form, as lines of JSON."""
+        ...
+
+    def entries(self) -> AsyncIterator[list[Kept]]:
+        """Yield the entries of the tree, in runs of a bundle; the last may be shorter."""
+        ...
+
+    def checkpoints(self) -> AsyncIterator[tuple[int, bytes]]:
+        """Yield the signed checkpoints with their sizes, the smallest first."""
+        ...
+
+
+async def write_log(source: LogSource, name: str, out: Path) -> int:
+    """Write ``out``, a new file, of the log called ``name``; return how many entries of the tree it has."""
+    with new_file(out) as draft, draft.open("r+b") as file:
+        file.truncate()
+        now = datetime.now(UTC)
+        writer = ArchiveWriter(_Sink(file), int(now.timestamp()))
+        description = {
+            "format": FORMAT,
+            "version": VERSION,
+            "log": name,
+            "chain_begins": source.chain_begins.hex(),
+            "keys": [
+                {"key": str(key), "announced": to_base64(announced), "statement": to_base64(statement)}
+                for key, announced, statement in source.keys
+            ],
+            "made_at": now.isoformat(),
+            "made_by": f"samdrift {__version__}",
+        }
+        await writer.add(DESCRIPTION, (json.dumps(description, indent=2) + "\n").encode())
+        page = 0
+        async for lines in source.chain():
+            page += 1
+            await writer.add(chain_part(page), lines)
+        size = await _write_tree(source, writer)
+        await writer.end()
+        file.flush()
+        os.fsync(file.fileno())
+    return size
+
+
+class _Sink:
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+
+    async def write(self, data: bytes) -> None:
+        self._file.write(data)
+
+
+async def _write_tree(source: LogSource, writer: ArchiveWriter) -> int:
+    """Write each bundle after the checkpoints that are reached in it and the next one."""
+    checkpoints = source.checkpoints()
+    ahead = await anext(checkpoints, None)
+    start = covered = 0
+    async for kept in source.entries():
+        tile = Tile(None, start // WIDTH, len(kept))
+        end = start + len(kept)
+        notes = []
+        while ahead is not None and (ahead[0] <= end or covered < end):
+            covered = ahead[0]
+            notes.append(ahead[1])
+            ahead = await anext(checkpoints, None)
+        if notes:
+            await writer.add(beside(CHECKPOINTS, tile), records(notes))
+        await writer.add(tile.path, bundle(each.leaf.entry for each in kept))
+        await writer.add(beside(FACTS, tile), records(each.facts for each in kept))
+        start = end
+    return start
+
+
+def verify_log(
+    path: Path, verifier: LogVerifier, state: Path | None = None, progress: Progress = lambda done: None
+) -> LogVerdict:
+    """Return the verdict on an exported log.
+
+    :class:`Malformed` and ``MoveError`` where it cannot be used. With ``state``, a file, an interrupted
+    verification goes on there; the file is removed when it comes to its end.
+    """
+    with path.open("rb") as file:
+        reading = _Reading(ArchiveFile(file), verifier)
+        about = f"{path.stat().st_size} {path.stat().st_mtime_ns}"
+        if state is None or not reading.take_up(state, about):
+            reading.begin()
+        saved = file.tell()
+        while not verifier.stopped and reading.part():
+            progress(file.tell())
+            if state is not None and file.tell() - saved > _SAVED_AFTER:
+                reading.put_down(state, about)
+                saved = file.tell()
+        verdict = verifier.verdict()
+    if state is not None:
+        state.unlink(missing_ok=True)
+    return verdict
+
+
+class _Reading:
+    """Reads the parts of a log in their order."""
+
+    def __init__(self, archive: ArchiveFile, verifier: LogVerifier) -> None:
+        self._archive = archive
+        self._verifier = verifier
+        self._page = 0
+        self._bundle = 0
+        self._whole = True
+        """False once a bundle was not full: none may follow."""
+
+    def begin(self) -> None:
+        """Read the description."""
+        member = self._archive.next()
+        if member is None or member.name != DESCRIPTION:
+            raise Malformed(f"it is not an exported log, which begins with {DESCRIPTION}")
+        content = self._archive.whole(member, MAX_DESCRIPTION)
+        try:
+            document = json.loads(content)
+            known = (document["format"], document["version"]) == (FORMAT, VERSION)
+            begins = bytes.fromhex(document["chain_begins"])
+            keys = [
+                (VerifierKey.parse(each["key"]), from_base64(each["announced"], "announced"))
+                for each in document["keys"]
+            ]
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            raise Malformed("it does not describe a log", DESCRIPTION) from None
+        if not known or len(begins) != 32 or len(keys) > MAX_KEYS:
+            raise Malformed(f"it is not a log of version {VERSION}", DESCRIPTION)
+        self._verifier.begin(begins, keys)
+
+    def part(self) -> bool:
+        """Read and verify the next page or bundle; false after the last one."""
+        member = self._archive.next()
+        if member is None:
+            return False
+        if member.name == chain_part(self._page + 1) and self._bundle == 0:
+            self._page += 1
+            lines = self._archive.whole(member, MAX_PAGE).splitlines()
+            self._verifier.page(lines, member.name)
+            return True
+        if not self._whole:
+            raise Malformed("a part follows a bundle that is not full", member.name)
+        if member.name.startswith(f"{CHECKPOINTS}/"):
+            member = self._checkpoints(member)
+            if self._verifier.stopped:
+                return True
+        tile = self._tile(member)
+        entries = self._archive.whole(member, MAX_ENTRIES)
+        facts = self._archive.whole(self._following(beside(FACTS, tile)), MAX_FACTS)
+        self._bundle += 1
+        self._whole = tile.width == WIDTH
+        self._verifier.bundle(tile, entries, facts)
+        return True
+
+    def take_up(self, state: Path, about: str) -> bool:
+        """Go on where an earlier verification of the same file was; false where there is none."""
+        try:
+            saved = json.loads(state.read_bytes())
+            if saved["about"] != about:
+                return False
+            self._verifier.load(saved["verifier"])
+            self._bundle = int(saved["bundle"])
+            self._archive.go_on(int(saved["place"]))
+        except FileNotFoundError:
+            return False
+        except (ValueError, KeyError, TypeError, RecursionError):
+            raise Malformed("it is not the state of a verification", str(state)) from None
+        return True
+
+    def put_down(self, state: Path, about: str) -> None:
+        """Write down the state after a bundle, for :meth:`take_up`."""
+        saved = {
+            "about": about,
+            "place": self._archive.place,
+            "bundle": self._bundle,
+            "verifier": self._verifier.dump(),
+        }
+        draft = state.with_name(f"{state.name}.part")
+        draft.write_text(json.dumps(saved))
+        draft.replace(state)
+
+    def _checkpoints(self, member: Member) -> Member:
+        """Read checkpoints, and return the file after them."""
+        tile = Tile.parse(f"tile/entries{member.name.removeprefix(CHECKPOINTS)}")
+        content = self._archive.whole(member, MAX_CHECKPOINTS)
+        self._verifier.checkpoints(checkpoints_in(content, tile), member.name)
+        return self._following(tile.path)
+
+    def _tile(self, member: Member) -> Tile:
+        tile = Tile.parse(member.name)
+        if tile.level is not None or tile.index != self._bundle:
+            raise Malformed("the bundles of entries do not follow each other", member.name)
+        return tile
+
+    def _following(self, name: str) -> Member:
+        member = self._archive.next()
+        if member is None or member.name != name:
+            raise Malformed("the part that comes next is missing", name)
+        return member

@@ -1,0 +1,338 @@
+"""The checkpoints of all logs of one process: each signed once a cadence, and shown to its witnesses.
+
+Each log has its own moment in the cadence, so that many of them load the machine evenly and a restart
+changes nothing. Where nothing happened, nothing is signed or read: the witnesses are asked for another
+cosignature of the same checkpoint, so that silence shows. What a witness or a vault does concerns that
+log alone; entries are written whatever becomes of the checkpoints.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import logging
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from samdrift.audit.operations import unexpected
+from samdrift.audit.policies import Member, Policy
+from samdrift.audit.reading import Malformed
+from samdrift.config.errors import shown
+from samdrift.config.model import Config
+from samdrift.contracts.clock import Clock
+from samdrift.contracts.errors import Explained, Temporary
+from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
+from samdrift.keystore.interface import KeyStore
+from samdrift.keystore.keyfiles import KeyFault, KeyStoreError
+from samdrift.net.addresses import EnteredAddresses, any_address
+from samdrift.net.background import in_background
+from samdrift.net.clock import system_clock
+from samdrift.net.entered import EnteredAddressClient
+from samdrift.net.following import Followed, file_state
+from samdrift.transparency.asking import Caller, Cosigned, WitnessRefused, WitnessUnanswered, cosign
+from samdrift.vault.gate import Gate
+from samdrift.vault.logtree import LogTree, SigningStopped, TreeState
+from samdrift.vault.registry import RegistrationState
+from samdrift.wire.identifiers import ParticipantIdentifier
+
+_WORKER = Principal(PrincipalKind.WORKER, "log")
+_AT_ONCE = 64
+"""Logs whose witnesses are waited for at the same time."""
+OLDEST_COSIGNATURE = "samdrift_log_oldest_cosignature_seconds"
+_LOOK_SECONDS = 5.0
+"""Longest time until logs are noticed that are new here."""
+_PAUSES_EVERY = timedelta(minutes=1)
+_LOGGER = logging.getLogger("samdrift")
+
+
+class PolicyUnusable(Explained, ValueError):
+    """A policy file that cannot be read; the text names the file and the line."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.text = text
+
+
+@dataclass(frozen=True, slots=True)
+class LogPlace:
+    """A log: an organisation's in one role, or the operator's own, which has neither."""
+
+    organisation: ParticipantIdentifier | None = None
+    role: Role | None = None
+
+    @property
+    def phase(self) -> float:
+        """Return the moment of the log within a cadence, as a fraction of it."""
+        digest = hashlib.sha256(f"{self.organisation} {self.role}".encode()).digest()
+        return int.from_bytes(digest[:4]) / (1 << 32)
+
+
+OPERATORS = LogPlace()
+"""The operator's own log."""
+
+
+@dataclass(slots=True)
+class LogHealth:
+    """The state of the logs of this process, for metrics: counts and ages, and nobody's name."""
+
+    stopped: set[LogPlace] = field(default_factory=set)
+    """Logs of which nothing is signed since a witness refused."""
+    failures: int = 0
+    """Rounds that ended without a checkpoint since the start, for another reason than a locked vault."""
+    witnessed: dict[LogPlace, datetime] = field(default_factory=dict)
+    """When all witnesses of a log had cosigned last; when it was first tried, where they never have."""
+
+    def forget(self, place: LogPlace) -> None:
+        """Know nothing of a log that is not signed here any more."""
+        self.stopped.discard(place)
+        self.witnessed.pop(place, None)
+
+
+class LogMetrics(Collector):
+    """Logs whose signing has stopped, rounds that failed, and the age of the oldest cosignature."""
+
+    def __init__(self, healths: Sequence[LogHealth] = (), clock: Clock = system_clock) -> None:
+        self._healths = healths
+        self._clock = clock
+
+    def collect(self) -> Iterator[Metric]:
+        """Return the metrics as they are now."""
+        yield GaugeMetricFamily(
+            "samdrift_logs_stopped",
+            "Logs of which nothing is signed since a witness refused",
+            sum(len(each.stopped) for each in self._healths),
+        )
+        yield CounterMetricFamily(
+            "samdrift_log_rounds_failed",
+            "Rounds of a log that ended without a checkpoint",
+            value=sum(each.failures for each in self._healths),
+        )
+        times = [time for each in self._healths for time in each.witnessed.values()]
+        yield GaugeMetricFamily(
+            OLDEST_COSIGNATURE,
+            "Time since all witnesses of a log cosigned, of the log where it is longest",
+            (self._clock() - min(times)).total_seconds() if times else 0,
+        )
+
+
+def read_policy(file: Path) -> Policy:
+    """Read a policy file; :class:`PolicyUnusable` with the line at fault."""
+    try:
+        return Policy.parse(file.read_bytes())
+    except Malformed as fault:
+        raise PolicyUnusable(f"{shown(file)}: {fault}") from None
+    except OSError as error:
+        raise PolicyUnusable(f"{shown(file)}: cannot be read ({type(error).__name__})") from None
+
+
+class Policies:
+    """The witnesses of each log, as the policy files have them now."""
+
+    def __init__(self, config: Config) -> None:
+        self._files = {one.identifier: one.witnesses for one in config.organisations}
+        self._operators = config.logs.witnesses
+        self._followed: dict[Path, Followed[Policy]] = {}
+
+    def of(self, place: LogPlace) -> tuple[Member, ...]:
+        """Return the witnesses of a log; :class:`PolicyUnusable` where its file was never readable."""
+        file = self._operators if place.organisation is None else self._files.get(place.organisation)
+        if file is None:
+            return ()
+        if file not in self._followed:
+            name = f"the policy {shown(file)}"
+            self._followed[file] = Followed(name, lambda: read_policy(file), lambda: file_state(file))
+        return tuple(self._followed[file].current().witnesses.values())
+
+
+class LogKeeper:
+    """Signs checkpoints of the logs of this process, and has them witnessed."""
+
+    def __init__(
+        self,
+        gate: Gate,
+        witnesses: Callable[[LogPlace], Sequence[Member]],
+        caller: Caller,
+        clock: Clock,
+        cadence: timedelta,
+    ) -> None:
+        """``witnesses`` returns those of a log, as they are chosen now."""
+        self.health = LogHealth()
+        self._gate = gate
+        self._witnesses = witnesses
+        self._caller = caller
+        self._clock = clock
+        self._cadence = cadence
+        self._seen: dict[tuple[str, str], int] = {}
+        """The size that a witness, by its key, cosigned last of a log, by its name."""
+        self._places = asyncio.Semaphore(_AT_ONCE)
+        self._unexpected = unexpected("the log")
+
+    async def keep(self, logs: Iterable[LogPlace], roles: Iterable[Role]) -> None:
+        """Sign ``logs`` and those of the organisations that are served here in ``roles``, until cancelled."""
+        fixed, served = tuple(logs), tuple(roles)
+        last: dict[LogPlace, int] = {}
+        async with asyncio.TaskGroup() as rounds:
+            while True:
+                now = self._clock().timestamp() / self._cadence.total_seconds()
+                found = [
+                    LogPlace(each, role)
+                    for role in served
+                    for each in self._gate.registry.organisations(role)
+                ]
+                for gone in last.keys() - {*fixed, *found}:
+                    del last[gone]
+                    self.health.forget(gone)
+                soonest = now + _LOOK_SECONDS / self._cadence.total_seconds()
+                for place in (*fixed, *found):
+                    turn = int(now - place.phase)
+                    if last.setdefault(place, turn) != turn:
+                        last[place] = turn
+                        rounds.create_task(self._in_its_place(place))
+                    soonest = min(soonest, turn + 1 + place.phase)
+                await asyncio.sleep((soonest - now) * self._cadence.total_seconds())
+
+    async def round(self, place: LogPlace) -> TreeState:
+        """Sign what is new in a log, and ask each of its witnesses; return how the log stands then.
+
+        :class:`SigningStopped` where a witness has refused, now or before.
+        """
+        witnesses = self._witnesses(place)
+        async with self._tree(place) as tree:
+            state = await tree.sign(self._clock())
+            if not witnesses:
+                await tree.silent(self._clock())
+            elif (state.origin, str(witnesses[0].key)) not in self._seen:
+                known = {each.witness: each.size for each in await tree.witnesses()}
+                for one in witnesses:
+                    self._seen[state.origin, str(one.key)] = known.get(str(one.key), 0)
+        if witnesses:
+            await self._witness(place, state, witnesses)
+        return state
+
+    async def _in_its_place(self, place: LogPlace) -> None:
+        async with self._places:
+            try:
+                await self.round(place)
+                self.health.stopped.discard(place)
+            except SigningStopped:
+                self.health.stopped.add(place)
+            except Temporary as outage:
+                self.health.failures += not getattr(outage, "expected", False)
+            except KeyStoreError as fault:
+                self.health.failures += fault.fault is not KeyFault.LOCKED
+                if fault.fault not in (KeyFault.LOCKED, KeyFault.UNAVAILABLE):
+                    self._unexpected(fault)
+            except PolicyUnusable as fault:
+                self.health.failures += 1
+                _LOGGER.warning("logs: %s", fault)
+            except Exception as error:
+                self.health.failures += 1
+                self._unexpected(error)
+
+    async def _witness(self, place: LogPlace, state: TreeState, witnesses: Sequence[Member]) -> None:
+        """Ask every witness, then keep what they answered."""
+        self.health.witnessed.setdefault(place, self._clock())
+        answers = await asyncio.gather(*(self._asked(place, state, one) for one in witnesses))
+        stops: SigningStopped | None = None
+        async with self._tree(place) as tree:
+            for one, answer in zip(witnesses, answers, strict=True):
+                now = self._clock()
+                if isinstance(answer, Cosigned):
+                    await tree.answered(state, one.key, now, answer.time, answer.line, "")
+                    self._seen[state.origin, str(one.key)] = state.signed or 0
+                    continue
+                fault = answer.reason.text if isinstance(answer, WitnessRefused) else answer.text
+                await tree.answered(state, one.key, now, None, None, fault)
+                if isinstance(answer, WitnessRefused) and answer.reason.stops:
+                    if await tree.refuse(state, one.key, answer.reason.value, answer.seen, now):
+                        _LOGGER.error("ALARM a log: %s. 'samdrift log status' says whose log it is", answer)
+                    stops = SigningStopped()
+        if stops is not None:
+            raise stops
+        if all(isinstance(answer, Cosigned) for answer in answers):
+            self.health.witnessed[place] = self._clock()
+
+    async def _asked(
+        self, place: LogPlace, state: TreeState, witness: Member
+    ) -> Cosigned | WitnessRefused | WitnessUnanswered:
+        async def prove(old: int, new: int) -> Sequence[bytes]:
+            if old in (0, new):
+                return ()
+            async with self._tree(place) as tree:
+                return await tree.consistency(old, new)
+
+        seen = self._seen.get((state.origin, str(witness.key)), 0)
+        try:
+            return await cosign(self._caller, witness, state.note or b"", seen, prove, self._clock())
+        except (WitnessRefused, WitnessUnanswered) as answer:
+            return answer
+
+    @contextlib.asynccontextmanager
+    async def _tree(self, place: LogPlace) -> AsyncIterator[LogTree]:
+        if place.organisation is None or place.role is None:
+            yield self._gate.operator_tree()
+            return
+        async with self._gate.open(_WORKER, place.organisation, place.role, Purpose.MAINTAIN) as vault:
+            yield vault.tree
+
+
+async def note_pauses(gate: Gate, keys: KeyStore, every: timedelta) -> None:
+    """Record in the operator's log which vaults sign nothing, locked or suspended, until cancelled.
+
+    For the process that has the keys of all vaults: in a locked one, its own log is closed too.
+    """
+    known: dict[str, str | None] = {}
+    while True:
+        for one in gate.registry.all():
+            if one.state is RegistrationState.CLOSING:
+                continue
+            with contextlib.suppress(Temporary, KeyStoreError):
+                locked = await asyncio.to_thread(keys.locked, one.vault)
+                reason = "suspended" if not one.active else "locked" if locked else None
+                if known.get(one.vault, "unknown") != reason:
+                    await gate.pause_signing(one, reason)
+                    known[one.vault] = reason
+        await asyncio.sleep(every.total_seconds())
+
+
+@contextlib.asynccontextmanager
+async def operators_log_kept(
+    config: Config, gate: Gate, keys: KeyStore, clock: Clock
+) -> AsyncIterator[LogHealth]:
+    """Keep the operator's own log while the context lasts, and in it which vaults sign nothing."""
+    async with (
+        logs_kept(config, gate, clock, [OPERATORS], ()) as health,
+        in_background(
+            note_pauses(gate, keys, _PAUSES_EVERY), on_failure=unexpected("the look at locked vaults")
+        ),
+    ):
+        yield health
+
+
+@contextlib.asynccontextmanager
+async def witness_caller(config: Config) -> AsyncIterator[Caller]:
+    """Return the client that calls witnesses; on this machine and without TLS for a demonstration alone."""
+    if config.federation.private_addresses:
+        client = EnteredAddressClient(any_address, plain=True)
+    else:
+        client = EnteredAddressClient(EnteredAddresses(config.logs.witness_networks))
+    async with client:
+        yield client
+
+
+@contextlib.asynccontextmanager
+async def logs_kept(
+    config: Config, gate: Gate, clock: Clock, logs: Iterable[LogPlace], roles: Iterable[Role]
+) -> AsyncIterator[LogHealth]:
+    """Keep logs signed and witnessed while the context lasts."""
+    cadence = timedelta(seconds=config.logs.checkpoint_seconds)
+    async with witness_caller(config) as caller:
+        keeper = LogKeeper(gate, Policies(config).of, caller, clock, cadence)
+        async with in_background(keeper.keep(logs, roles), on_failure=unexpected("the log")):
+            yield keeper.health

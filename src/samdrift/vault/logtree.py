@@ -1,0 +1,407 @@
+"""The signed tree of one log: its checkpoints, what witnesses answered about them, and proofs.
+
+A checkpoint is made from committed entries alone, which never change and whose numbers are in the order
+of commit: so one size has one root, whoever signs and wherever a process is killed. The right edge of the
+tree is kept with the last checkpoint, so that only what is new is read (RFC 9162 2.1; tlog-checkpoint).
+A checkpoint is no entry: a log to which nothing happens stays as it is.
+
+Nothing here talks to a witness. Whoever does keeps the answer with :meth:`LogTree.answered`, and a refusal
+with :meth:`LogTree.refuse`: from then on nothing is signed until people have decided.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from samdrift.audit.events import AuditEvent
+from samdrift.audit.leaves import Leaf
+from samdrift.audit.merkle import Frontier, Nodes, consistency_proof, inclusion_proof
+from samdrift.audit.notes import Algorithm, Checkpoint, VerifierKey, announced
+from samdrift.audit.reading import Malformed
+from samdrift.audit.tiles import WIDTH, Tile, bundle
+from samdrift.vault import logbook
+from samdrift.vault.database.session import Row, call
+from samdrift.vault.errors import UnknownRecord, VaultError
+from samdrift.vault.logbook import Query
+from samdrift.wire.crypto.keys import LogKey
+
+_HEIGHT = 8
+_MOST_LEAVES = 10_000
+_HASH = bytes(32)
+
+_STATE = """
+SELECT t.origin, t.edge, t.checked_at, h.first, h.sequence, c.size, c.note, c.signed_at, k.key, k.statement,
+    r.witness, r.reason, r.size, r.seen, r.at
+FROM log_tree t CROSS JOIN log_head h
+LEFT JOIN LATERAL
+    (SELECT * FROM log_checkpoints WHERE origin = t.origin ORDER BY size DESC LIMIT 1) c ON true
+LEFT JOIN LATERAL (SELECT * FROM log_keys ORDER BY number DESC LIMIT 1) k ON true
+LEFT JOIN LATERAL (SELECT * FROM log_refusals WHERE resolved_at IS NULL) r ON true
+"""
+_WITNESSES = """
+SELECT w.witness, CASE WHEN w.origin = t.origin THEN w.size ELSE 0 END, w.cosigned_at, w.asked_at, w.fault
+FROM log_witnesses w CROSS JOIN log_tree t ORDER BY w.witness
+"""
+_LEAVES = """
+SELECT sequence, retention, hash FROM log WHERE sequence > $1 AND sequence <= $2 ORDER BY sequence LIMIT $3
+"""
+_LEAVES_OF = """
+SELECT r.n, l.sequence, l.retention, l.hash
+FROM unnest($1::bigint[], $2::bigint[]) WITH ORDINALITY AS r (start, stop, n)
+JOIN log l ON l.sequence >= r.start AND l.sequence < r.stop ORDER BY r.n, l.sequence
+"""
+_NODES_OF = """
+SELECT r.n, l.hash
+FROM unnest($1::int[], $2::bigint[], $3::bigint[]) WITH ORDINALITY AS r (level, start, stop, n)
+JOIN log_nodes l ON l.level = r.level AND l.place >= r.start AND l.place < r.stop ORDER BY r.n, l.place
+"""
+_CHECKPOINTS = """
+SELECT c.size, c.root, c.note, c.signed_at,
+    coalesce(array_agg(s.witness ORDER BY s.witness) FILTER (WHERE s.witness IS NOT NULL), '{}'),
+    coalesce(array_agg(s.first ORDER BY s.witness) FILTER (WHERE s.witness IS NOT NULL), '{}'),
+    coalesce(array_agg(s.last ORDER BY s.witness) FILTER (WHERE s.witness IS NOT NULL), '{}')
+FROM log_checkpoints c LEFT JOIN log_cosignatures s USING (origin, size)
+WHERE c.origin = $1 AND c.size > $2 GROUP BY c.origin, c.size ORDER BY c.size LIMIT $3
+"""
+_COSIGNED = """
+SELECT c.note, array_agg(s.last ORDER BY s.witness) FROM log_checkpoints c JOIN log_tree t USING (origin)
+JOIN log_cosignatures s USING (origin, size) GROUP BY c.origin, c.size ORDER BY c.size DESC LIMIT 1
+"""
+_KEYS = "SELECT key, announcement, statement FROM log_keys ORDER BY number"
+
+
+class SigningStopped(VaultError):
+    """A witness has refused the log's checkpoint: nothing is signed until people have decided."""
+
+    text = "a witness has refused this log; nothing is signed until 'samdrift log resolve' records a decision"
+
+
+@dataclass(frozen=True, slots=True)
+class OpenRefusal:
+    """A witness's refusal that people have not decided on."""
+
+    witness: str
+    reason: str
+    size: int
+    """Of the checkpoint that was refused."""
+    seen: int | None
+    """The size that the witness named, where it did."""
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class TreeState:
+    """A log's tree as it stands: how far the log goes, and up to where it is signed."""
+
+    origin: str
+    edge: Frontier
+    """Of the last checkpoint."""
+    checked_at: datetime | None
+    """When the log was last compared with its checkpoint."""
+    first: int
+    """The number of the tree's first entry."""
+    size: int
+    """Entries in the tree now."""
+    signed: int | None
+    """Entries up to the last checkpoint; ``None`` before there is one."""
+    note: bytes | None
+    """The last checkpoint, signed by the log."""
+    signed_at: datetime | None
+    key: str | None
+    """The key in use, as it was announced."""
+    stated: bool
+    """Whether the key was stated to be this log's."""
+    refusal: OpenRefusal | None
+
+
+@dataclass(frozen=True, slots=True)
+class WitnessState:
+    """The last answer of a witness."""
+
+    witness: str
+    size: int
+    """Of the last checkpoint that it cosigned."""
+    cosigned_at: int | None
+    """Seconds of POSIX, by its own clock."""
+    asked_at: datetime
+    fault: str
+    """The reason for which it did not cosign when it was asked last; empty where it did."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeptCheckpoint:
+    """A checkpoint with the first and the latest cosignature of each witness."""
+
+    size: int
+    root: bytes
+    signed_at: datetime
+    first: bytes
+    """The note with the cosignatures that came first: entries up to its size are older than these."""
+    last: bytes
+    """The note with the latest cosignatures: entries after its size are younger than these."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeptKey:
+    """A key of the log, with the announcement of the key before it and the statement on it."""
+
+    key: str
+    announcement: bytes | None
+    statement: bytes | None
+
+
+class LogTree:
+    """The tree of one log, within one opening."""
+
+    def __init__(
+        self,
+        read: Query,
+        write: Query,
+        keep: Callable[..., Awaitable[None]],
+        record: Callable[[AuditEvent, Mapping[str, str]], Awaitable[None]],
+        keys: Callable[[], Sequence[LogKey]],
+    ) -> None:
+        """``keep`` writes what nobody waits for, at the latest with the commit.
+
+        ``keys`` are those that the log is signed with, the newest first.
+        """
+        self._read = read
+        self._write = write
+        self._keep = keep
+        self._record = record
+        self._keys = keys
+
+    async def state(self) -> TreeState:
+        """Return how the tree stands; one row, whatever the size of the log."""
+        ((origin, edge, checked, first, end, signed, note, at, key, stated, *refused),) = await self._read(
+            _STATE
+        )
+        refusal = OpenRefusal(*refused) if refused[0] is not None else None
+        frontier = Frontier.parse(edge)
+        return TreeState(
+            origin,
+            frontier,
+            checked,
+            first,
+            end - first + 1,
+            signed,
+            note,
+            at,
+            key,
+            stated is not None,
+            refusal,
+        )
+
+    async def witnesses(self) -> tuple[WitnessState, ...]:
+        """Return how each witness answered last."""
+        return tuple(WitnessState(*row) for row in await self._read(_WITNESSES))
+
+    async def sign(self, now: datetime) -> TreeState:
+        """Sign a checkpoint of all entries that are committed now, and return how the tree stands then.
+
+        A key that was not announced is announced first, by an entry that the next checkpoint has in its
+        tree. Where nothing is new, nothing is signed. :class:`SigningStopped` after a refusal.
+        """
+        state = await self.state()
+        if state.refusal is not None:
+            raise SigningStopped
+        if state.key is not None and state.size == state.signed:
+            return state
+        keys = self._keys()
+        key = VerifierKey(state.origin, Algorithm.ED25519, keys[0].public)
+        if state.key != str(key):
+            await self._announce(key, state, keys)
+        levels: list[tuple[int, int, bytes]] = []
+
+        def completed(level: int, place: int, digest: bytes) -> None:
+            if level and level % _HEIGHT == 0:
+                levels.append((level, place, digest))
+
+        edge = Frontier(state.edge.size, state.edge.peaks, completed)
+        await self._extend(edge, state.first, state.size)
+        checkpoint = Checkpoint(state.origin, edge.size, edge.root())
+        note = checkpoint.signed([key.line(checkpoint.text, keys[0].sign)])
+        nodes = [list(each) for each in zip(*levels, strict=True)] or [[], [], []]
+        values = (state.origin, edge.size, checkpoint.root, note, now, edge.to_bytes(), *nodes)
+        await self._write(
+            "SELECT keep_checkpoint($1, $2, $3, $4, $5, $6, $7::int[], $8::bigint[], $9::bytea[])", *values
+        )
+        return await self.state()
+
+    async def silent(self, now: datetime) -> None:
+        """Keep that the log was compared with its last checkpoint, and no witness was asked."""
+        await self._keep(call("keep_silence", 1), now)
+
+    async def answered(
+        self,
+        state: TreeState,
+        witness: VerifierKey,
+        at: datetime,
+        time: int | None,
+        line: bytes | None,
+        fault: str,
+    ) -> None:
+        """Keep a witness's answer about the last checkpoint of ``state``."""
+        await self._keep(
+            "SELECT keep_answer($1, $2, $3, $4, $5::bigint, $6::bytea, $7)",
+            *(state.origin, state.signed or 0, str(witness), at, time, line, fault),
+        )
+
+    async def refuse(
+        self, state: TreeState, witness: VerifierKey, reason: str, seen: int | None, at: datetime
+    ) -> bool:
+        """End the signing, as an entry of the log tells; false where it has ended already."""
+        size = state.signed or 0
+        ((new,),) = await self._write(
+            "SELECT keep_refusal($1, $2, $3, $4, $5::bigint, $6)",
+            *(state.origin, str(witness), reason, size, seen, at),
+        )
+        if new:
+            facts = {"origin": state.origin, "witness": witness.name, "reason": reason, "size": str(size)}
+            if seen is not None:
+                facts["seen"] = str(seen)
+            await self._record(AuditEvent.LOG_WITNESS_REFUSED, facts)
+        return bool(new)
+
+    async def resolve(self, decision: str, first: str, second: str, at: datetime) -> str | None:
+        """End a refusal by a decision of two people, as an entry of the log tells; ``None`` without one.
+
+        The log goes on under another name, which is returned, beside the history that the witness knows.
+        """
+        before = (await self.state()).origin
+        ((renamed,),) = await self._write(call("resolve_refusal", 1), at)
+        if renamed is not None:
+            facts = {"before": before, "origin": renamed, "decision": decision}
+            await self._record(AuditEvent.LOG_WITNESS_RESOLVED, facts | {"first": first, "second": second})
+        return None if renamed is None else str(renamed)
+
+    async def keys(self) -> tuple[KeptKey, ...]:
+        """Return the keys that were announced, the oldest first."""
+        return tuple(KeptKey(*row) for row in await self._read(_KEYS))
+
+    async def keep_statement(self, key: str, statement: bytes, facts: Mapping[str, str]) -> None:
+        """Keep who states that ``key`` is this log's, as an entry with ``facts`` tells; the first stays."""
+        await self._write(call("keep_log_statement", 2), key, statement)
+        await self._record(AuditEvent.LOG_KEY_STATED, facts)
+
+    async def checkpoints(self, after: int = -1, limit: int = 500) -> tuple[KeptCheckpoint, ...]:
+        """Return checkpoints of more than ``after`` entries, the smallest first."""
+        origin = (await self.state()).origin
+        found = []
+        for size, root, note, at, _, first, last in await self._read(_CHECKPOINTS, origin, after, limit):
+            found.append(KeptCheckpoint(size, root, at, note + b"".join(first), note + b"".join(last)))
+        return tuple(found)
+
+    async def rows(self, after: int, until: int, limit: int) -> list[Row]:
+        """Return rows of the log after a number, as :data:`logbook.BETWEEN` has them."""
+        return await self._read(logbook.BETWEEN, after, until, limit)
+
+    async def published(self) -> bytes | None:
+        """Return the largest checkpoint that a witness has cosigned, with the latest cosignatures.
+
+        The last one where none was ever cosigned; ``None`` before there is one.
+        """
+        rows = await self._read(_COSIGNED)
+        return rows[0][0] + b"".join(rows[0][1]) if rows else (await self.state()).note
+
+    async def consistency(self, old: int, new: int) -> list[bytes]:
+        """Return the proof that the tree of ``new`` continues the one of ``old`` (RFC 9162 2.1.4.1)."""
+        nodes = await self._nodes(lambda node: consistency_proof(old, new, node))
+        return consistency_proof(old, new, nodes)
+
+    async def inclusion(self, index: int, size: int) -> list[bytes]:
+        """Return the proof that the tree of ``size`` has entry ``index``, from 0 (RFC 9162 2.1.3.1)."""
+        nodes = await self._nodes(lambda node: inclusion_proof(index, size, node))
+        return inclusion_proof(index, size, nodes)
+
+    async def resource(self, path: str) -> bytes:
+        """Return the checkpoint, a tile or a bundle by its path (tlog-tiles).
+
+        :class:`UnknownRecord` for anything that is not there.
+        """
+        try:
+            found = await self.published() if path == "checkpoint" else await self.tile(Tile.parse(path))
+        except Malformed:
+            found = None
+        if found is None:
+            raise UnknownRecord
+        return found
+
+    async def tile(self, tile: Tile) -> bytes:
+        """Return a tile or a bundle (tlog-tiles); :class:`UnknownRecord` beyond the last checkpoint."""
+        state = await self.state()
+        level = tile.level or 0
+        if tile.start + tile.width > (state.signed or 0) >> (_HEIGHT * level):
+            raise UnknownRecord
+        if level:
+            places = [level * _HEIGHT], [tile.start], [tile.start + tile.width]
+            return b"".join(digest for _, digest in await self._read(_NODES_OF, *places))
+        start = state.first + tile.start
+        rows = await self._read(_LEAVES, start - 1, start + tile.width - 1, WIDTH)
+        leaves = [Leaf(*row) for row in rows]
+        if tile.level is None:
+            return bundle(leaf.entry for leaf in leaves)
+        return b"".join(leaf.hash for leaf in leaves)
+
+    async def _announce(self, key: VerifierKey, state: TreeState, keys: Sequence[LogKey]) -> None:
+        """Announce the key in use by the one before it, where that is still here."""
+        announced = announcement(key, state.key, keys)
+        await self._write("SELECT keep_log_key($1, $2::bytea)", str(key), announced)
+        facts = {"key": str(key)}
+        if announced is not None:
+            facts |= {"by": state.key or "", "signature": base64.b64encode(announced).decode()}
+        await self._record(AuditEvent.LOG_KEY_ANNOUNCED, facts)
+
+    async def _extend(self, edge: Frontier, first: int, size: int) -> None:
+        """Read what is new and hash it on."""
+        while edge.size < size:
+            after = first + edge.size - 1
+            rows = await self._read(_LEAVES, after, first + size - 1, _MOST_LEAVES)
+            if [row[0] for row in rows] != list(range(after + 1, after + 1 + len(rows))) or not rows:
+                raise GapInLog
+            edge.extend(Leaf(*row).hash for row in rows)
+
+    async def _nodes(self, prove: Callable[[Nodes], object]) -> Nodes:
+        """Return a finder of the subtrees that ``prove`` asks for, which are read together."""
+        wanted: dict[tuple[int, int], None] = {}
+
+        def note(level: int, place: int) -> bytes:
+            wanted[level, place] = None
+            return _HASH
+
+        prove(note)
+        first = (await self.state()).first if wanted else 1
+        low = [each for each in wanted if each[0] < _HEIGHT]
+        high = [each for each in wanted if each[0] >= _HEIGHT]
+        found: dict[tuple[int, int], Frontier] = {each: Frontier() for each in wanted}
+        if low:
+            starts = [first + (place << level) for level, place in low]
+            stops = [start + (1 << level) for start, (level, _) in zip(starts, low, strict=True)]
+            for number, *leaf in await self._read(_LEAVES_OF, starts, stops):
+                found[low[number - 1]].append(Leaf(*leaf).hash)
+        if high:
+            within = [level % _HEIGHT for level, _ in high]
+            levels = [level - inner for (level, _), inner in zip(high, within, strict=True)]
+            starts = [place << inner for (_, place), inner in zip(high, within, strict=True)]
+            stops = [(place + 1) << inner for (_, place), inner in zip(high, within, strict=True)]
+            for number, digest in await self._read(_NODES_OF, levels, starts, stops):
+                found[high[number - 1]].append(digest)
+        return lambda level, place: found[level, place].root()
+
+
+class GapInLog(VaultError):
+    """Entries of the log are missing in the database: nothing is signed over them."""
+
+    text = "entries are missing in a log; its tree cannot be continued"
+
+
+def announcement(key: VerifierKey, before: str | None, keys: Sequence[LogKey]) -> bytes | None:
+    """Return the signature by the key ``before`` that announces ``key``; ``None`` where it is not here."""
+    if before is None:
+        return None
+    former = VerifierKey.parse(before)
+    signing = [each for each in keys if each.public == former.public]
+    return signing[0].sign(announced(key)) if signing else None

@@ -1,0 +1,127 @@
+"""`samdrift log follow` and `promises`: one verdict and one status for each log and each promise."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Self
+
+import pytest
+
+from samdrift.audit.leaves import Leaf
+from samdrift.audit.notes import VerifierKey
+from samdrift.audit.promises import Promise
+from samdrift.cli import logfollowing
+from samdrift.transparency.following import LogCopy
+from tests.unit.audit.signing import LOG, ONE, Signer, log
+from tests.unit.cli.commandline import Ended, in_process
+from tests.unit.transparency.test_following import ADDRESS, TIME, Served, numbered
+
+POLICY = f"log {LOG.key}\nwitness W {ONE.key}\nquorum W\n"
+
+
+class Reached(Served):
+    """A log behind the client that the command would use."""
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def served(monkeypatch: pytest.MonkeyPatch) -> Reached:
+    served = Reached()
+    monkeypatch.setattr(logfollowing, "EnteredAddressClient", lambda *_: served)
+    return served
+
+
+@pytest.fixture
+def policy(tmp_path: Path) -> Path:
+    file = tmp_path / "policy"
+    file.write_text(POLICY)
+    return file
+
+
+def follow(policy: Path) -> Ended:
+    return in_process("log", "follow", ADDRESS, policy.with_name("copy"), "--policy", policy)
+
+
+def test_the_copy_is_brought_up_to_date(served: Reached, policy: Path) -> None:
+    for size, new in ((3, 3), (3, 0), (5, 2)):
+        served.publish(numbered(*range(1, size + 1)))
+        ended = follow(policy)
+        assert (ended.status, ended.complaints) == (0, "")
+        assert f"{size} entries, {new} new, witnessed at 2026-02-25 " in ended.output
+    with LogCopy(policy.with_name("copy")) as copy:
+        assert copy.last() == 5
+
+
+def test_a_log_that_does_not_hold_ends_with_1_and_one_that_is_away_with_2(
+    served: Reached, policy: Path
+) -> None:
+    served.publish(numbered(1, 2, 3))
+    assert follow(policy).status == 0
+    for facts, signers, said in (
+        (numbered(1, 2), (LOG, ONE), "has fewer entries than it had before"),
+        (numbered(1, 2, 4, 5), (LOG, ONE), "does not continue what it stated before"),
+        (numbered(1, 2, 3, 5), (LOG, ONE), "numbers do not follow each other"),
+        (numbered(1, 2, 3, 4), (LOG,), "too few of the policy's witnesses"),
+        (numbered(1, 2, 3, 4), (log("log.example/other"), ONE), "no log that is known"),
+    ):
+        served.publish(facts, signers)
+        ended = follow(policy)
+        assert (ended.status, said in ended.output) == (1, True), ended.output
+    served.broken = True
+    assert follow(policy).status == 2
+    policy.write_text("quorum")
+    ended = follow(policy)
+    assert (ended.status, "line 1" in ended.complaints) == (2, True)
+
+
+def given(number: int, leaf: bytes, by: Signer = LOG, time: int = TIME) -> str:
+    promise = Promise(LOG.name, time, number, leaf)
+    return promise.signed(VerifierKey(LOG.name, LOG.key.algorithm, by.key.public), by.private.sign)
+
+
+def test_promises_that_were_not_kept_are_named(served: Reached, policy: Path, tmp_path: Path) -> None:
+    served.publish(numbered(7, 8, 9))
+    assert follow(policy).status == 0
+    leaves = {number: Leaf(number, 1, bytes(32)).hash for number in range(7, 12)}
+    file = tmp_path / "promises"
+
+    def judged() -> Ended:
+        return in_process(
+            "log",
+            "promises",
+            file,
+            policy.with_name("copy"),
+            "--policy",
+            policy,
+            "--cadence",
+            "300",
+            "--json",
+        )
+
+    file.write_text(
+        f"{given(7, leaves[7])}, {given(9, leaves[9])}\n\n{given(10, leaves[10], time=1 << 40)}\n"
+    )
+    ended = judged()
+    assert (ended.status, ended.document) == (
+        0,
+        {"kept": 2, "open": 1, "broken": 0, "forged": 0, "not_kept": []},
+    )
+    lines = [given(8, leaves[7]), given(10, leaves[10]), given(8, leaves[8], log("log.example/other"))]
+    file.write_text("".join(f"{line}\n" for line in lines))
+    ended = judged()
+    assert ended.status == 1
+    assert [(each["line"], each["number"], each["verdict"]) for each in ended.document["not_kept"]] == [
+        (1, 8, "broken"),
+        (2, 10, "broken"),
+        (3, None, "forged"),
+    ]
+    for line in ("%", "A" * 300_000, json.dumps({})):
+        file.write_text(f"{given(7, leaves[7])}\n{line}\n")
+        ended = judged()
+        assert (ended.status, "line 2" in ended.complaints) == (2, True)

@@ -1,0 +1,69 @@
+"""`samdrift log verify`: three ends, each with a place, and never a traceback."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.unit.audit import forgeries
+from tests.unit.audit.logs import POLICY, made
+from tests.unit.cli.commandline import in_process
+
+
+@pytest.fixture
+def policy(tmp_path: Path) -> Path:
+    (tmp_path / "policy").write_bytes(POLICY)
+    return tmp_path / "policy"
+
+
+def test_a_log_that_holds(policy: Path, tmp_path: Path) -> None:
+    log = made(120, chained=4, each=40)
+    ended = in_process("log", "verify", log.write(tmp_path / "log"), "--policy", policy, "--json")
+    assert ended.status == 0
+    said = ended.document
+    assert {"entries", "size", "root", "witnessed_at", "first_wrong", "disposed"} <= said.keys()
+    assert (said["entries"], said["size"], said["first_wrong"], said["disposed"]) == (124, 120, None, [])
+    text = in_process("log", "verify", tmp_path / "log", "--policy", policy).output
+    assert "holds" in text
+    assert said["root"] in text
+
+
+def test_a_log_that_does_not_hold_names_its_first_wrong_entry(policy: Path, tmp_path: Path) -> None:
+    log = made(120, each=40)
+    row = log.rows[50]
+    log.rows[50] = forgeries.without_facts(row)
+    ended = in_process("log", "verify", log.write(tmp_path / "log"), "--policy", policy, "--json")
+    assert ended.status == 1
+    assert ended.document["first_wrong"]["number"] == 51
+    ended = in_process("log", "verify", tmp_path / "log", "--policy", policy)
+    assert ended.status == 1
+    assert "first wrong: entry 51" in ended.output
+
+
+def test_a_log_that_was_put_back_is_found_by_a_known_checkpoint(policy: Path, tmp_path: Path) -> None:
+    log = made(120, each=40)
+    (tmp_path / "known").write_bytes(log.notes[-1].note)
+    del log.rows[80:]
+    log.notes.pop()
+    path = log.write(tmp_path / "log")
+    assert in_process("log", "verify", path, "--policy", policy).status == 0
+    ended = in_process("log", "verify", path, "--policy", policy, "--known", tmp_path / "known", "--json")
+    assert ended.status == 1
+    assert ended.document["first_wrong"]["number"] == 81
+
+
+@pytest.mark.parametrize("broken", ["log", "policy", "known"])
+@pytest.mark.parametrize("content", [b"", b"\0" * 600, b"x" * 2_000_000, b"\xff\n\n\xe2\x80\x94 x y\n"])
+def test_what_cannot_be_used_ends_with_2_and_one_line(
+    broken: str, content: bytes, policy: Path, tmp_path: Path
+) -> None:
+    log = made(10, each=10)
+    (tmp_path / "known").write_bytes(log.notes[-1].note)
+    log.write(tmp_path / "log")
+    (tmp_path / broken).write_bytes(content)
+    ended = in_process("log", "verify", tmp_path / "log", "--policy", policy, "--known", tmp_path / "known")
+    assert ended.status == 2
+    assert len(ended.complaints.splitlines()) == 1
+    assert "Traceback" not in ended.complaints
+    assert ended.output == ""

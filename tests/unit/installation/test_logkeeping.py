@@ -1,0 +1,331 @@
+"""Checkpoints of the logs of a process: witnessed, refused, and each by itself."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from samdrift.audit.events import AuditEvent
+from samdrift.audit.merkle import MemoryTree
+from samdrift.audit.notes import Algorithm, Checkpoint, VerifierKey
+from samdrift.audit.policies import Member, Policy
+from samdrift.audit.proofs import WitnessRequest
+from samdrift.contracts.principals import Role
+from samdrift.installation.logkeeping import (
+    OPERATORS,
+    LogKeeper,
+    LogMetrics,
+    LogPlace,
+    PolicyUnusable,
+    note_pauses,
+    read_policy,
+)
+from samdrift.keystore.keyfiles import KeyFault, KeyStoreError
+from samdrift.keystore.software import SoftwareKeyStore
+from samdrift.net.client import Fetched, FetchLimits, HttpFault, NoAnswer
+from samdrift.transparency.witness import Witness
+from samdrift.transparency.witnessstate import WitnessState
+from samdrift.vault.logtree import SigningStopped, TreeState
+from samdrift.vault.logtree import WitnessState as Answered
+from samdrift.vault.registry import RegistrationState
+from samdrift.wire.identifiers import ParticipantIdentifier
+from tests.unit.audit.signing import ONE
+from tests.vaults import NOW, Installation, until
+
+AP = Role.ACCESS_POINT
+MEMBER = Member(ONE.key, "https://witness.example.se")
+MINUTE = timedelta(minutes=1)
+
+
+@dataclass
+class Scene:
+    """A keeper, and a real witness behind the address that it calls."""
+
+    installation: Installation
+    place: LogPlace
+    state: WitnessState
+    now: datetime = NOW
+    logs: dict[str, list[VerifierKey]] = field(default_factory=dict)
+    members: tuple[Member, ...] = (MEMBER,)
+    asked: list[WitnessRequest] = field(default_factory=list)
+    away: bool = False
+
+    def __post_init__(self) -> None:
+        self.restart()
+
+    def restart(self) -> None:
+        """As another process would begin."""
+        gate = self.installation.gate
+        self.keeper = LogKeeper(gate, lambda _: self.members, self, lambda: self.now, MINUTE)
+
+    async def fetch(
+        self,
+        url: str,
+        limits: FetchLimits,
+        *,
+        content: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Fetched:
+        assert url == "https://witness.example.se/add-checkpoint"
+        assert content is not None
+        if self.away:
+            raise NoAnswer(HttpFault.UNREACHABLE)
+        self.asked.append(WitnessRequest.parse(content))
+        reply = self.witness.add_checkpoint(content)
+        return Fetched(reply.status, reply.content_type, reply.body)
+
+    @property
+    def witness(self) -> Witness:
+        return Witness(ONE.key, ONE.private.sign, self.logs, self.state, lambda: self.now)
+
+    @property
+    def organisation(self) -> ParticipantIdentifier:
+        assert self.place.organisation is not None
+        return self.place.organisation
+
+    async def known(self) -> None:
+        """Enter the log at the witness, with the key that it announces."""
+        self.members = ()
+        state = await self.keeper.round(self.place)
+        state = await self.keeper.round(self.place)
+        assert state.key is not None
+        self.logs[state.origin] = [VerifierKey.parse(state.key)]
+        self.members = (MEMBER,)
+
+    async def log(self, entries: int) -> None:
+        async with self.installation.open(self.organisation, AP) as vault:
+            for number in range(entries):
+                vault.record(AuditEvent.AP_TRANSFER_QUEUED, envelope=str(number))
+
+    async def stands(self) -> tuple[TreeState, tuple[Answered, ...]]:
+        async with self.installation.open(self.organisation, AP) as vault:
+            return await vault.tree.state(), await vault.tree.witnesses()
+
+    async def shown_elsewhere(self, size: int) -> None:
+        """Have the witness see another history, signed with the log's own key: an earlier life of the log."""
+        async with self.installation.open(self.organisation, AP) as vault:
+            (key,) = vault._room.keys.log_keys(vault._room.vault)
+            origin = (await vault.tree.state()).origin
+        other = Checkpoint(origin, size, MemoryTree(bytes([each]) * 32 for each in range(size)).root())
+        line = VerifierKey(origin, Algorithm.ED25519, key.public).line(other.text, key.sign)
+        request = WitnessRequest(0, (), other.signed([line]))
+        assert self.witness.add_checkpoint(bytes(request)).status == 200
+
+
+@pytest.fixture
+def scene(installation: Installation, organisation: ParticipantIdentifier, tmp_path: Path) -> Iterator[Scene]:
+    with WitnessState(tmp_path / "state.sqlite", ONE.key, new=True) as state:
+        yield Scene(installation, LogPlace(organisation, AP), state)
+
+
+async def test_a_log_is_cosigned_as_it_grows_and_while_it_is_silent(scene: Scene) -> None:
+    await scene.known()
+    policy = Policy(witnesses={"one": MEMBER}, quorum="one")
+    policy.logs = [Member(key) for (key,) in scene.logs.values()]
+    for new in (0, 300, 0, 5):
+        await scene.log(new)
+        scene.now += MINUTE
+        await scene.keeper.round(scene.place)
+        state, (answer,) = await scene.stands()
+        async with scene.installation.open(scene.organisation, AP) as vault:
+            note = await vault.tree.published()
+        assert note is not None
+        opened = policy.open(note)
+        assert opened.checkpoint.size == state.size == state.signed == answer.size
+        assert opened.cosigned == {ONE.key: int(scene.now.timestamp())}
+        assert (answer.fault, answer.cosigned_at) == ("", int(scene.now.timestamp()))
+    assert [(request.old, bool(request.proof)) for request in scene.asked] == [
+        (0, False),
+        (2, True),
+        (302, False),
+        (302, True),
+    ], "one request for each round, and no proof where nothing is new"
+    scene.restart()
+    await scene.keeper.round(scene.place)
+    assert scene.asked[-1].old == 307, "what was cosigned is known after a restart"
+
+
+async def test_silence_leaves_no_entry_and_no_checkpoint(scene: Scene) -> None:
+    await scene.known()
+    before, _ = await scene.stands()
+    for _ in range(3):
+        scene.now += MINUTE
+        await scene.keeper.round(scene.place)
+    after, _ = await scene.stands()
+    assert (after.size, after.note, after.checked_at) == (before.size, before.note, scene.now)
+    async with scene.installation.open(scene.organisation, AP) as vault:
+        assert len(await vault.tree.checkpoints()) == 2
+
+
+async def test_a_witness_that_is_away_is_asked_again_and_its_age_stays_known(scene: Scene) -> None:
+    await scene.known()
+    await scene.keeper.round(scene.place)
+    scene.away, cosigned = True, scene.now
+    await scene.log(3)
+    scene.now += MINUTE
+    await scene.keeper.round(scene.place)
+    state, (answer,) = await scene.stands()
+    assert (answer.cosigned_at, answer.size, answer.fault) == (int(cosigned.timestamp()), 2, "unreachable")
+    assert state.signed == state.size == 5
+    (age,) = [
+        each
+        for each in LogMetrics([scene.keeper.health], lambda: scene.now).collect()
+        if "oldest" in each.name
+    ]
+    assert age.samples[0].value == MINUTE.total_seconds()
+    scene.away = False
+    await scene.keeper.round(scene.place)
+    assert (await scene.stands())[1][0].size == 5
+
+
+async def test_a_witness_that_was_not_told_of_the_log_stops_nothing(scene: Scene) -> None:
+    await scene.keeper._in_its_place(scene.place)
+    assert scene.keeper.health.stopped == set()
+    state, (answer,) = await scene.stands()
+    assert answer.fault == "does not know this log: enter the log's origin and key there"
+    scene.logs[state.origin] = [ONE.key]
+    await scene.keeper.round(scene.place)
+    _, (answer,) = await scene.stands()
+    assert answer.fault == "does not accept the log's signature: enter the key in use there"
+    await scene.known()
+    await scene.keeper.round(scene.place)
+    _, (answer,) = await scene.stands()
+    assert (answer.fault, answer.size) == ("", 2)
+
+
+@pytest.mark.parametrize(("size", "reason", "seen"), [(7, "ahead", 7), (2, "contradicted", None)])
+async def test_a_witness_that_knows_another_history_ends_the_signing_and_nothing_else(
+    scene: Scene, size: int, reason: str, seen: int | None
+) -> None:
+    """As after a backup that was put back: the witness has what the log has lost."""
+    await scene.known()
+    await scene.shown_elsewhere(size)
+    with pytest.raises(SigningStopped):
+        await scene.keeper.round(scene.place)
+    state, _ = await scene.stands()
+    assert state.refusal is not None
+    assert (state.refusal.reason, state.refusal.seen, state.refusal.size) == (reason, seen, 2)
+    asked = len(scene.asked)
+    await scene.log(2)
+    for _ in range(2):
+        scene.restart()
+        with pytest.raises(SigningStopped):
+            await scene.keeper.round(scene.place)
+    after, _ = await scene.stands()
+    assert (after.signed, after.size) == (2, 5), "two entries, and the one about the refusal"
+    assert len(scene.asked) == asked, "nothing is shown to anybody"
+    async with scene.installation.open(scene.organisation, AP) as vault:
+        await vault.tree.resolve("a backup was restored", "Kim", "Alex", NOW)
+    await scene.known()
+    renewed = await scene.keeper.round(scene.place)
+    _, (answer,) = await scene.stands()
+    assert renewed.origin != state.origin
+    assert (answer.size, answer.fault) == (renewed.signed, "")
+
+
+async def test_each_log_gets_its_turns_and_a_witness_that_hangs_holds_up_its_own_alone(scene: Scene) -> None:
+    other = await scene.installation.organisation([AP])
+    hanging = Member(ONE.key, "https://hangs.example.se")
+    rounds: dict[LogPlace, int] = {}
+
+    class Hanging:
+        async def fetch(self, url: str, limits: FetchLimits, **_: object) -> Fetched:
+            await asyncio.Event().wait()
+            raise AssertionError
+
+    def witnesses(place: LogPlace) -> tuple[Member, ...]:
+        rounds[place] = rounds.get(place, 0) + 1
+        return (hanging,) if place == scene.place else ()
+
+    clock = asyncio.get_running_loop().time
+    keeper = LogKeeper(
+        scene.installation.gate, witnesses, Hanging(), lambda: NOW + timedelta(seconds=clock()), MINUTE / 200
+    )
+    task = asyncio.create_task(keeper.keep([OPERATORS], [AP]))
+    try:
+        await until(lambda: all(rounds.get(each, 0) >= 3 for each in (OPERATORS, LogPlace(other, AP))))
+        assert rounds[scene.place] >= 1
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_what_fails_in_one_round_is_counted_and_the_next_one_goes_on(scene: Scene) -> None:
+    def unusable(_: LogPlace) -> tuple[Member, ...]:
+        raise PolicyUnusable("habo.policy: a policy has a line that begins with quorum")
+
+    keeper = LogKeeper(scene.installation.gate, unusable, scene, lambda: NOW, MINUTE)
+    await keeper._in_its_place(scene.place)
+    assert keeper.health.failures == 1
+    await scene.known()
+    await scene.shown_elsewhere(3)
+    await scene.keeper._in_its_place(scene.place)
+    assert scene.keeper.health.stopped == {scene.place}
+    values = {each.name: each.samples[0].value for each in LogMetrics([scene.keeper.health]).collect()}
+    assert values["samdrift_logs_stopped"] == 1
+
+
+async def test_a_locked_vault_signs_nothing_and_that_is_no_failure(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its database may still be open here from before it was locked; its keys are not."""
+    faults = iter((KeyFault.LOCKED, KeyFault.UNAVAILABLE, KeyFault.MISSING))
+
+    def log_keys(_: object, vault: str) -> None:
+        raise KeyStoreError(next(faults), "no key")
+
+    monkeypatch.setattr(SoftwareKeyStore, "log_keys", log_keys)
+    for failures in (0, 1):
+        await scene.keeper._in_its_place(scene.place)
+        assert (scene.keeper.health.failures, caplog.records) == (failures, [])
+    await scene.keeper._in_its_place(scene.place)
+    assert (scene.keeper.health.failures, len(caplog.records)) == (2, 1)
+    assert (await scene.stands())[0].signed is None
+
+
+async def test_the_operators_log_says_since_when_a_vault_signs_nothing(scene: Scene) -> None:
+    installation, organisation = scene.installation, scene.organisation
+    registration = installation.gate.registry.find(organisation, AP)
+    assert registration is not None
+
+    async def noted() -> list[tuple[str, str | None]]:
+        entries, after = [], 0
+        while page := await installation.gate.read_operator_log(after):
+            entries += [each for each in page if each.event.startswith("log:signing")]
+            after = page[-1].sequence
+        own = [each for each in entries if each.ids["organisation"] == organisation.value]
+        return [(each.event, each.ids.get("reason")) for each in own]
+
+    keys = scene.installation.gate._keys
+    task = asyncio.create_task(note_pauses(installation.gate, keys, timedelta(milliseconds=5)))
+    expected: list[tuple[str, str | None]] = []
+    try:
+        for state, entry in (
+            (RegistrationState.SUSPENDED, (AuditEvent.LOG_SIGNING_PAUSED, "suspended")),
+            (RegistrationState.ACTIVE, (AuditEvent.LOG_SIGNING_CONTINUED, None)),
+        ):
+            await installation.provisioner.set_state(organisation, AP, state)
+            expected.append(entry)
+            async with asyncio.timeout(60):
+                while await noted() != expected:
+                    await asyncio.sleep(0.01)
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+    await installation.gate.pause_signing(registration, "locked")
+    await installation.gate.pause_signing(registration, "locked")
+    assert await noted() == [*expected, (AuditEvent.LOG_SIGNING_PAUSED, "locked")], "once for each change"
+
+
+def test_a_policy_that_cannot_be_read_is_named_with_its_line(tmp_path: Path) -> None:
+    file = tmp_path / "habo.policy"
+    with pytest.raises(PolicyUnusable, match="cannot be read"):
+        read_policy(file)
+    file.write_text("witness one key\nquorum one\n")
+    with pytest.raises(PolicyUnusable, match=r"habo\.policy: .* \(at line 1\)"):
+        read_policy(file)
