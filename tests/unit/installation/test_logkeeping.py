@@ -54,6 +54,7 @@ class Scene:
     members: tuple[Member, ...] = (MEMBER,)
     asked: list[WitnessRequest] = field(default_factory=list)
     away: bool = False
+    noted: list[tuple[str, str, str]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.restart()
@@ -61,7 +62,14 @@ class Scene:
     def restart(self) -> None:
         """As another process would begin."""
         gate = self.installation.gate
-        self.keeper = LogKeeper(gate, lambda _: self.members, self, lambda: self.now, MINUTE)
+        self.keeper = LogKeeper(
+            gate,
+            lambda _: self.members,
+            self,
+            lambda: self.now,
+            MINUTE,
+            lambda *noted: self.noted.append(noted),
+        )
 
     async def fetch(
         self,
@@ -165,12 +173,12 @@ async def test_silence_leaves_no_entry_and_no_checkpoint(scene: Scene) -> None:
 async def test_a_witness_that_is_away_is_asked_again_and_its_age_stays_known(scene: Scene) -> None:
     await scene.known()
     await scene.keeper.round(scene.place)
-    scene.away, cosigned = True, scene.now
+    scene.away, cosigned, away = True, scene.now, "has not answered: unreachable"
     await scene.log(3)
     scene.now += MINUTE
     await scene.keeper.round(scene.place)
     state, (answer,) = await scene.stands()
-    assert (answer.cosigned_at, answer.size, answer.fault) == (int(cosigned.timestamp()), 2, "unreachable")
+    assert (answer.cosigned_at, answer.size, answer.fault) == (int(cosigned.timestamp()), 2, away)
     assert state.signed == state.size == 5
     (age,) = [
         each
@@ -180,6 +188,8 @@ async def test_a_witness_that_is_away_is_asked_again_and_its_age_stays_known(sce
     assert age.samples[0].value == MINUTE.total_seconds()
     scene.away = False
     await scene.keeper.round(scene.place)
+    await scene.keeper.round(scene.place)
+    assert scene.noted == [("log", state.origin, f"a witness {away}"), ("log", state.origin, "")]
     assert (await scene.stands())[1][0].size == 5
 
 
@@ -219,6 +229,8 @@ async def test_a_witness_that_knows_another_history_ends_the_signing_and_nothing
     after, _ = await scene.stands()
     assert (after.signed, after.size) == (2, 5), "two entries, and the one about the refusal"
     assert len(scene.asked) == asked, "nothing is shown to anybody"
+    assert {name for _, name, _ in scene.noted} == {state.origin}
+    assert all("log resolve" in words for *_, words in scene.noted[1:])
     async with scene.installation.open(scene.organisation, AP) as vault:
         await vault.tree.resolve("a backup was restored", "Kim", "Alex", NOW)
     await scene.known()
