@@ -134,7 +134,7 @@ async def running(
         expiries = Expiries(keys, gate.registry, system_clock, named_in_metrics(config), gauge)
         await stack.enter_async_context(watching(expiries))
         operator = await put_together(stack, parts, clients)
-        own = operators_log_kept(config, gate, keys, system_clock)
+        own = operators_log_kept(config, gate, keys, system_clock, parts.health.note)
         parts.logs.append(await stack.enter_async_context(own))
         await stack.enter_async_context(
             controlled(
@@ -165,8 +165,9 @@ class Parts:
 async def put_together(stack: AsyncExitStack, parts: Parts, clients: Authorization | None = None) -> Operator:
     """Run the roles until ``stack`` ends; those that persons reach last, since they ask the others."""
     parts.registry.register(parts.health)
+    served = parts.roles & parts.config.roles
     logs = await stack.enter_async_context(
-        logs_kept(parts.config, parts.gate, system_clock, (), parts.roles & parts.config.roles)
+        logs_kept(parts.config, parts.gate, system_clock, (), served, parts.health.note)
     )
     parts.logs.append(logs)
     parts.registry.register(LogMetrics(parts.logs))
