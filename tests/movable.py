@@ -12,10 +12,12 @@ from cryptography.hazmat.primitives import hashes
 from samdrift.audit.events import AuditEvent
 from samdrift.contracts.messages import Direction, MessageStatus
 from samdrift.contracts.principals import Role
+from samdrift.contracts.statements import NumberedStatement
 from samdrift.contracts.transfer import TransferReason
 from samdrift.keystore.interface import KeyStore
 from samdrift.keystore.keyfiles import KeyName
 from samdrift.vault.bodies import IN_ROW
+from samdrift.vault.people import Identity
 from samdrift.vault.records import StatusEvent
 from samdrift.vault.sessionkeys import RefusalLimit
 from samdrift.wire.identifiers import ParticipantIdentifier
@@ -92,6 +94,13 @@ async def keep_records(installation: Installation, organisation: ParticipantIden
     for role in (Role.MESSAGE_CLIENT, Role.GOVERNANCE):
         async with installation.open(organisation, role) as vault:  # type: ignore[call-overload]
             vault.keep_record(str(uuid4()), now=NOW)
+    async with installation.open(organisation, Role.MESSAGE_CLIENT) as client:
+        await client.know_person(
+            Identity("https://login.habo.test", "anna", "Anna Åberg", {"groups": ("a",)})
+        )
+        await client.append_statements(
+            [NumberedStatement(each, f"statement {each}".encode()) for each in (1, 2)]
+        )
 
 
 _STEP = StatusEvent(NOW, MessageStatus.SUBMITTED, "Message handed over")

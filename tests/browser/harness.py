@@ -6,8 +6,9 @@ import asyncio
 import contextlib
 import os
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 import uvicorn
 from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, async_playwright
@@ -15,7 +16,8 @@ from starlette.responses import HTMLResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from samdrift.web.cookies import SESSION
-from samdrift.web.sites import Closed
+from samdrift.web.sessions import Person
+from samdrift.web.sites import Closed, Site
 from tests.browser.gallery.application import Gallery, closed
 from tests.programs import found, requires
 from tests.unit.web.scene import ANNA, Scene
@@ -24,6 +26,7 @@ CHROMIUM = requires("chromium", "chromium")
 """Skips a test where there is no Chromium."""
 DARK, FORCED = "dark", "forced colours"
 LOOKS = ("light", DARK, FORCED)
+Make = Callable[[Scene, dict[str, Site]], Any]
 
 
 @contextlib.asynccontextmanager
@@ -40,10 +43,11 @@ async def chromium() -> AsyncIterator[Browser]:
 
 @dataclass
 class Served:
-    """The gallery as it is served, and what pages complained of."""
+    """Pages as they are served, and what they complained of."""
 
     browser: Browser
-    gallery: Gallery
+    gallery: Any
+    """A :class:`Gallery`, or another that has a scene and an application."""
     port: int
     complaints: list[str] = field(default_factory=list)
     evil: str = ""
@@ -66,6 +70,7 @@ class Served:
         language: str = "sv",
         script: bool = True,
         signed_in: bool = True,
+        person: Person = ANNA,
     ) -> AsyncIterator[Page]:
         """A browser profile of its own with one page; complaints of the page's console are kept."""
         context = await self.browser.new_context(
@@ -78,17 +83,17 @@ class Served:
         )
         try:
             if signed_in:
-                await self.sign_in(context)
+                await self.sign_in(context, person)
             page = await context.new_page()
             page.on("console", self._complained)
             yield page
         finally:
             await context.close()
 
-    async def sign_in(self, context: BrowserContext) -> str:
+    async def sign_in(self, context: BrowserContext, person: Person = ANNA) -> str:
         """Begin a session in a profile, as sign-in would."""
         mark = self.scene.sessions.mark("test", os.urandom(8).hex())
-        value = await self.scene.sessions.begin(ANNA, mark)
+        value = await self.scene.sessions.begin(person, mark)
         assert value is not None
         await context.add_cookies(
             [
@@ -110,8 +115,8 @@ class Served:
 
 
 @contextlib.asynccontextmanager
-async def served(browser: Browser) -> AsyncIterator[Served]:
-    """Serve the gallery at ``habo.localhost``, locked at ``locked.localhost``, suspended beside it."""
+async def served(browser: Browser, make: Make = Gallery) -> AsyncIterator[Served]:
+    """Serve pages at ``habo.localhost``, locked at ``locked.localhost``, suspended beside it."""
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
         port = listening.getsockname()[1]
@@ -120,7 +125,7 @@ async def served(browser: Browser) -> AsyncIterator[Served]:
             f"{why.value}.localhost:{port}": closed(scene, why, f"http://{why.value}.localhost:{port}")
             for why in Closed
         }
-        gallery = Gallery(scene, beside)
+        gallery = make(scene, beside)
         running = Served(browser, gallery, port)
         application = _beside_another_site(running, gallery.application())
         server = uvicorn.Server(uvicorn.Config(application, log_level="error", lifespan="off"))

@@ -28,15 +28,18 @@ from samdrift.audit.merkle import Frontier
 from samdrift.audit.tiles import Tile
 from samdrift.contracts.messages import Direction, MessageStatus, ReceiptState, WorkKind
 from samdrift.contracts.principals import Principal, PrincipalKind, Role
+from samdrift.contracts.statements import NumberedStatement
 from samdrift.contracts.transfer import TransferReason
 from samdrift.keystore.software import KeyFault, KeyName, KeyStoreError
 from samdrift.keystore.witness import Witness
 from samdrift.vault.accesspoint import AccessPointVault, Standing
 from samdrift.vault.bodies import BodyReader, BodyWriter
 from samdrift.vault.errors import SealBroken, UnknownRecord
+from samdrift.vault.messageclient import MessageClientVault
 from samdrift.vault.messageservice import MessageServiceVault
 from samdrift.vault.opening import Vault
 from samdrift.vault.openkeys import open_keys
+from samdrift.vault.people import Identity, SessionRecord
 from samdrift.vault.portability.arrival import (
     AccessPointArrival,
     Arrival,
@@ -53,7 +56,7 @@ from samdrift.vault.portability.departure import (
     MessageServiceDeparture,
 )
 from samdrift.vault.portability.parts import MESSAGES, TRANSFERS, Facts, Part, from_bytes, records_part
-from samdrift.vault.recordkeeping import GovernanceVault, MessageClientVault, RecordKeepingVault
+from samdrift.vault.recordkeeping import GovernanceVault, RecordKeepingVault
 from samdrift.vault.records import (
     Backlog,
     Changes,
@@ -89,6 +92,18 @@ RECORD = "6f1f5b0e-0d53-4a36-9f0a-7f4f3cf7a9d4"
 SENDER = "0203:avsandare.se"
 MARKER = "Orosanmälan-om-Kim-Svensson"
 LARGE = MARKER.encode() * 10_000
+ISSUER, SUBJECT = "https://login.habo.test", "197001019999"
+STATEMENT = NumberedStatement(1, MARKER.encode())
+SESSION = SessionRecord(
+    b"m" * 32,
+    b"s" * 32,
+    Identity(ISSUER, SUBJECT, MARKER, {"groups": (MARKER,)}),
+    "loa3",
+    NOW,
+    "provider session",
+    NOW,
+    NOW,
+)
 
 
 @dataclass(frozen=True)
@@ -114,6 +129,8 @@ class Victim:
     vaults: dict[Role, str]
     bodies: tuple[str, ...]
     mark_key: bytes
+    person: str
+    pages_key: bytes
 
     def snapshot(self) -> dict[Role, Any]:
         return {role: self.superuser.snapshot(schema) for role, schema in self.schemas.items()}
@@ -121,7 +138,7 @@ class Victim:
     def traces(self) -> set[str]:
         """What must never come back from somebody else's vault."""
         names = {self.organisation.value, *self.bodies, *self.schemas.values()}
-        return {MARKER, RECORD, "secret-event-title", *names}
+        return {MARKER, RECORD, "secret-event-title", self.person, SUBJECT, *names}
 
 
 @pytest_asyncio.fixture(scope="module")
@@ -189,6 +206,11 @@ async def victim(installation: Installation) -> Victim:
             vault.keep_record(RECORD, now=NOW)
             vault.record(AuditEvent.MT_MESSAGE_SCHEDULED, message=out.id, note=MARKER)
             await with_body(vault, logins[role].schema, seen_by)
+        assert await client.begin_session(SESSION)
+        person = await client.person(ISSUER, SUBJECT)
+        assert person is not None
+        await client.append_statements([STATEMENT])
+        pages_key = client.pages_key()
     bodies = [
         row[0] for each in logins.values() for row in seen_by.rows(f"SELECT id FROM {each.schema}.bodies")
     ]
@@ -218,6 +240,8 @@ async def victim(installation: Installation) -> Victim:
         {role: login.vault for role, login in logins.items()},
         tuple(bodies),
         Sealer(logins[MT].vault, open_keys(installation.settings).data_keys(logins[MT].vault)).session_marks,
+        person,
+        pages_key,
     )
 
 
@@ -684,6 +708,71 @@ async def records(vault: RecordKeepingVault, victim: Victim) -> object:
     return await is_((), vault.records(1000))
 
 
+async def pages_key(vault: MessageClientVault, victim: Victim) -> object:
+    """A cookie of the other organisation has another mark here."""
+    assert vault.pages_key() != victim.pages_key
+    return None
+
+
+async def know_person(vault: MessageClientVault, victim: Victim) -> object:
+    """That the other organisation knows the same person is neither seen nor in the way."""
+    found = await vault.know_person(SESSION.identity)
+    assert found != victim.person
+    return None
+
+
+async def person(vault: MessageClientVault, victim: Victim) -> object:
+    return await is_(None, vault.person(ISSUER, SUBJECT))
+
+
+async def persons(vault: MessageClientVault, victim: Victim) -> object:
+    return await is_((), vault.persons())
+
+
+async def begin_session(vault: MessageClientVault, victim: Victim) -> object:
+    """That a sign-in there began a session is neither seen nor in the way."""
+    return await is_(True, vault.begin_session(SESSION))
+
+
+async def session(vault: MessageClientVault, victim: Victim) -> object:
+    return await is_(None, vault.session(SESSION.mark))
+
+
+async def touch_session(vault: MessageClientVault, victim: Victim) -> object:
+    return vault.touch_session(SESSION.mark, NOW + MINUTE)
+
+
+async def end_session(vault: MessageClientVault, victim: Victim) -> object:
+    return await is_(False, vault.end_session(SESSION.mark))
+
+
+async def end_sessions_from_outside(vault: MessageClientVault, victim: Victim) -> object:
+    for subject, session in ((SUBJECT, None), (None, SESSION.provider_session)):
+        await is_(0, vault.end_sessions_from_outside(ISSUER, subject, session, NOW))
+    return None
+
+
+async def end_sessions_of(vault: MessageClientVault, victim: Victim) -> object:
+    return await is_(0, vault.end_sessions_of(victim.person, "test"))
+
+
+async def end_all_sessions(vault: MessageClientVault, victim: Victim) -> object:
+    return await is_(0, vault.end_all_sessions("test"))
+
+
+async def last_statement(vault: MessageClientVault, victim: Victim) -> object:
+    return await is_(0, vault.last_statement())
+
+
+async def statements_after(vault: MessageClientVault, victim: Victim) -> object:
+    return await is_([], vault.statements_after(0, 100))
+
+
+async def append_statements(vault: MessageClientVault, victim: Victim) -> object:
+    """That a number is taken there is neither seen nor in the way."""
+    return await is_(1, vault.append_statements([NumberedStatement(1, b"another")]))
+
+
 async def begin(vault: Arrival, victim: Victim) -> object:
     """That another organisation takes in the same export is neither seen nor in the way."""
     return await is_(ArrivalStanding.BEGUN, vault.begin(victim.assertion, now=NOW))
@@ -746,6 +835,8 @@ def page(name: str) -> Case:
             "session_keys": ("",),
             "work": (victim.out.id, "message"),
             "records": ("",),
+            "persons": ("",),
+            "statements": (0,),
             "former_log": (victim.vaults[AP], 0),
         }
         read = getattr(vault, name)
@@ -798,6 +889,25 @@ BOTH: dict[str, Case] = {
 }
 ARRIVING = BOTH | {case.__name__: case for case in (begin, known, store, store_log, finish, role)}
 KEEPING = BOTH | {case.__name__: case for case in (keep_record, release_record, records)}
+PEOPLE = KEEPING | {
+    case.__name__: case
+    for case in (
+        pages_key,
+        know_person,
+        person,
+        persons,
+        begin_session,
+        session,
+        touch_session,
+        end_session,
+        end_sessions_from_outside,
+        end_sessions_of,
+        end_all_sessions,
+        last_statement,
+        statements_after,
+        append_statements,
+    )
+}
 DEPARTING: dict[str, Case] = {case.__name__: case for case in (log_state, was_removed, role)} | {
     name: page(name) for name in ("log", "former_log")
 }
@@ -820,7 +930,7 @@ CASES: dict[type[Opened], dict[str, Case]] = {
     | {case.__name__: case for case in (count_refusal, refusals)}
     | {case.__name__: case for case in (mailboxes, changes, events_of)}
     | {"message": read_message, "body": read_body, "receipt": read_receipt, "next_due": next_due_work},
-    MessageClientVault: KEEPING,
+    MessageClientVault: PEOPLE,
     GovernanceVault: KEEPING,
     AccessPointArrival: ARRIVING,
     MessageServiceArrival: ARRIVING,
@@ -831,7 +941,7 @@ CASES: dict[type[Opened], dict[str, Case]] = {
     MessageServiceDeparture: DEPARTING
     | {name: page(name) for name in ("messages", "receipts", "digests", "processed", "cursors", "work")}
     | {"session_keys": page("session_keys"), "mark_keys": mark_keys},
-    MessageClientDeparture: DEPARTING | {"records": page("records")},
+    MessageClientDeparture: DEPARTING | {name: page(name) for name in ("records", "persons", "statements")},
     GovernanceDeparture: DEPARTING | {"records": page("records")},
 }
 ROLES: dict[type[Opened], Role] = {
@@ -928,6 +1038,7 @@ CHANGES = frozenset(
         "set_cursor",
         "store_log",
         "sweep",
+        "touch_session",
     }
 )
 """Operations that tell nothing: their cases fail by what they would change in the other vault."""

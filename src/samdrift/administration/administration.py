@@ -48,6 +48,21 @@ async def administering(config: Config, *, begin: bool = False) -> AsyncIterator
 
 
 @contextlib.asynccontextmanager
+async def beside(config: Config, keys: KeyStore) -> AsyncIterator[Administration]:
+    """Open an installation as it is, to look at it: nothing is made, repaired or brought up to date."""
+    settings = vault_settings(config)
+    provisioner = await Provisioner.connect(settings, keys=keys)
+    try:
+        gate = await Gate.start(settings, keys=keys)
+        try:
+            yield Administration(config, keys, provisioner, gate)
+        finally:
+            await gate.close()
+    finally:
+        await provisioner.close()
+
+
+@contextlib.asynccontextmanager
 async def provisioning(
     settings: VaultSettings, *, begin: bool = False
 ) -> AsyncIterator[tuple[KeyStore, Provisioner]]:

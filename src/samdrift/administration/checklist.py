@@ -93,6 +93,8 @@ class Facts:
     """Losses of marks of session keys that are not accepted, in the vault of its message service."""
     server_certificates: tuple[x509.Certificate, ...] = ()
     """Certificates that the installation shows as a TLS server, the newest first."""
+    served: Asked[frozenset[Role]] = Asked(unknown="the installation was not asked")
+    """Roles that a running process serves it in; none where no process runs."""
     in_token: tuple[Role, ...] = ()
     """Roles whose vaults open with the organisation's token alone."""
 
@@ -145,6 +147,21 @@ def _vaults(facts: Facts) -> Items:
             yield Item(name, State.MISSING, "is being closed", f"samdrift org close {facts.organisation}")
         else:
             yield Item(name, State.MISSING, "is not there", f"samdrift org add {facts.organisation}")
+
+
+def _served(facts: Facts) -> Items:
+    """Return whether a process serves it now: what is all there is not ready while nobody answers."""
+    for role in facts.roles:
+        name = f"served {role.value}"
+        if facts.vaults.get(role) is not RegistrationState.ACTIVE:
+            continue
+        if facts.served.value is None:
+            yield Item(name, State.NOT_CHECKED, facts.served.unknown, "samdrift status")
+        elif role in facts.served.value:
+            yield Item(name, State.DONE, "a running process serves it")
+        else:
+            todo = "samdrift serve (systemctl start samdrift), and samdrift status"
+            yield Item(name, State.MISSING, "no running process serves it", todo)
 
 
 def _token(facts: Facts) -> Items:
@@ -393,6 +410,7 @@ def _marks(facts: Facts) -> Items:
 ITEMS: tuple[Callable[[Facts], Items], ...] = (
     _configuration,
     _vaults,
+    _served,
     _token,
     _keys,
     _marks,

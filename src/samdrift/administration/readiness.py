@@ -23,6 +23,8 @@ from samdrift.contracts.discovery import (
 )
 from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
 from samdrift.installation import rolesettings
+from samdrift.installation.control import ControlRefused, control_folder
+from samdrift.installation.reporting import ask_running
 from samdrift.installation.services import shared_services
 from samdrift.keystore.interface import OPERATOR_KEYS
 from samdrift.keystore.keyfiles import KeyName
@@ -92,7 +94,9 @@ async def gather(
 
     ``roles`` are those that it is meant to have where the configuration has no entry of it yet.
     """
-    facts = _here(installation, organisation, now, roles)
+    facts = replace(
+        _here(installation, organisation, now, roles), served=await _served(installation.config, organisation)
+    )
     if federation is None:
         nobody = "the federation was not asked"
         return replace(facts, listed=Asked(unknown=nobody), addresses=Asked(unknown=nobody))
@@ -126,6 +130,15 @@ def _here(
         in_token=tuple(role for role, one in found.items() if installation.keys.in_token(one.vault)),
         locked=tuple(role for role, one in found.items() if installation.keys.locked(one.vault)),
     )
+
+
+async def _served(config: Config, organisation: ParticipantIdentifier) -> Asked[frozenset[Role]]:
+    """Ask the processes that run in which roles they serve the organisation."""
+    try:
+        running = await ask_running(control_folder(config.vaults))
+    except (ControlRefused, OSError) as error:
+        return Asked(unknown=f"a running process cannot be asked: {error}")
+    return Asked(frozenset(role for role in Role if any(one.serves(organisation, role) for one in running)))
 
 
 async def marks_lost(

@@ -158,13 +158,49 @@ class AuditEvent(StrEnum):
     MT_CLIENT_DENIED = "mt:client:denied"
     """A message client asked for what is not there for it, or may not do what it asked."""
 
+    MK_SESSION_BEGUN = "mk:session:begun"
+    """A person has signed in at the organisation's pages."""
+    MK_SESSION_ENDED = "mk:session:ended"
+    MK_SIGN_IN_REFUSED = "mk:sign-in:refused"
+    """A sign-in, or a notice of logout, that led to nothing, and why."""
+    MK_RIGHTS_STATED = "mk:rights:stated"
+    """A statement about a right was stored; the entry names its number."""
+    MK_MAILBOX_CHANGED = "mk:mailbox:changed"
+    MK_SERVICE_CHANGED = "mk:service:changed"
+    """The message service that the message client uses, or the key that it shows there."""
+    MK_MESSAGE_STORED = "mk:message:stored"
+    MK_MESSAGE_UNREADABLE = "mk:message:unreadable"
+    """A message came that cannot be shown; it is kept as it is."""
+    MK_MESSAGE_SUBMITTED = "mk:message:submitted"
+    """A person has sent it; for a short time that can be undone."""
+    MK_MESSAGE_UNDONE = "mk:message:undone"
+    MK_MESSAGE_HANDED_OVER = "mk:message:handed-over"
+    MK_MESSAGE_POSTPONED = "mk:message:postponed"
+    MK_MESSAGE_NOT_SENT = "mk:message:not-sent"
+    MK_MESSAGE_MOVED_ON = "mk:message:moved-on"
+    """It has another status at the message service."""
+    MK_READING_LIST = "mk:reading:list"
+    MK_READING_CONVERSATION = "mk:reading:conversation"
+    MK_READING_MESSAGE = "mk:reading:message"
+    MK_READING_FILE = "mk:reading:file"
+    MK_READING_RAW = "mk:reading:raw"
+    MK_READING_PRINTED = "mk:reading:printed"
+    MK_READING_SEARCH = "mk:reading:search"
+    MK_READING_DRAFT = "mk:reading:draft"
+    MK_READING_READERS = "mk:reading:readers"
+    MK_CONVERSATION_CHANGED = "mk:conversation:changed"
+    MK_CONVERSATION_NOTED = "mk:conversation:noted"
+    MK_DRAFT_CHANGED = "mk:draft:changed"
+    MK_ACCESS_DENIED = "mk:access:denied"
+    """A person asked for what is not there for them."""
+
     @property
     def retention(self) -> Retention:
         """The class of its entries; it never changes, since entries are verified by it for years."""
         source, subject, _ = (*self.value.split(":"), "", "")[:3]
         if source == "log":
             return Retention.LOG
-        if self is AuditEvent.MT_MESSAGE_READ:
+        if self is AuditEvent.MT_MESSAGE_READ or (source, subject) == ("mk", "reading"):
             return Retention.READING
         return _CLASSES.get(f"{source}:{subject}", Retention.ADMINISTRATION)
 
@@ -172,7 +208,9 @@ class AuditEvent(StrEnum):
 _CLASSES = {
     **dict.fromkeys(("ap:transfer", "ap:envelope", "mt:message", "mt:receipt"), Retention.TRANSFER),
     **dict.fromkeys(("mt:malware", "mt:sender"), Retention.TRANSFER),
+    **dict.fromkeys(("mk:message", "mk:conversation", "mk:draft"), Retention.TRANSFER),
     **dict.fromkeys(("vault:opening", "mt:token", "mt:client"), Retention.ACCESS),
+    **dict.fromkeys(("mk:access", "mk:session", "mk:sign-in"), Retention.ACCESS),
 }
 
 

@@ -11,20 +11,48 @@ import logging
 import time
 import traceback
 from collections.abc import Callable
+from errno import errorcode
 
 _LOGGER = logging.getLogger("samdrift")
 _SUMMARY_SECONDS = 60.0
+_MOST_CAUSES = 5
+_MOST_TOLD = 100
 
 
 def unexpected(where: str) -> Callable[[BaseException], None]:
-    """A handler that logs an unexpected exception of ``where`` by type and place."""
+    """A handler that logs an unexpected exception of ``where`` by type and place.
+
+    What is met again and again is logged once a minute, with how often it was.
+    """
+    told: dict[str, tuple[float, int]] = {}
 
     def log(error: BaseException) -> None:
         frames = traceback.extract_tb(error.__traceback__)[-6:]
         places = " < ".join(f"{frame.name}:{frame.lineno}" for frame in reversed(frames))
-        _LOGGER.error("unexpected %s in %s (%s)", type(error).__name__, where, places)
+        what = f"unexpected {type(error).__name__} in {where} ({places}){_causes(error)}"
+        now = time.monotonic()
+        last, count = told.get(what, (-_SUMMARY_SECONDS, 0))
+        if now - last < _SUMMARY_SECONDS:
+            told[what] = last, count + 1
+            return
+        if len(told) >= _MOST_TOLD:
+            told.clear()
+        told[what] = now, 0
+        _LOGGER.error("%s%s", what, f", {count} times more since the last such line" if count else "")
 
     return log
+
+
+def _causes(error: BaseException) -> str:
+    """Return what lies behind an error: its cause in our own words, and the types that it came from."""
+    said = getattr(error, "cause", "")
+    text = f": {said}" if isinstance(said, str) and said else ""
+    behind, seen = error.__cause__ or error.__context__, 0
+    while behind is not None and seen < _MOST_CAUSES:
+        number = getattr(behind, "errno", None)
+        text += f", from {type(behind).__name__}" + (f" {errorcode.get(number, number)}" if number else "")
+        behind, seen = behind.__cause__ or behind.__context__, seen + 1
+    return text
 
 
 def postponed(where: str, why: Exception) -> None:

@@ -14,6 +14,7 @@ from samdrift.cli import demoview
 from samdrift.config.failures import reported_as_usage_errors
 from samdrift.demo.cast import AGENCY, HABO, MULLSJO
 from samdrift.demo.proof import prove_rest, prove_way
+from samdrift.demo.readyfile import write_ready
 from samdrift.demo.scenario import DemoFailed, Exchange, play
 from samdrift.demo.witnessing import prove_logs
 from samdrift.demo.world import World, world
@@ -28,6 +29,12 @@ def demo(
     once: Annotated[
         bool, typer.Option("--once", help="Exit when the conversation is over and checked.")
     ] = False,
+    ready: Annotated[
+        Path | None,
+        typer.Option(
+            help="A file to write as JSON once everything is up: pages, interfaces, configurations."
+        ),
+    ] = None,
     folder: Annotated[
         Path, typer.Option(help="The folder in which federation and operators are kept between runs.")
     ] = Path(".samdrift/demo"),
@@ -37,16 +44,16 @@ def demo(
     console = demoview.console()
     try:
         with reported_as_usage_errors():
-            run(_run(console, folder.resolve(), once))
+            run(_run(console, folder.resolve(), once, ready))
     except DemoFailed as failure:
         demoview.failed(console, str(failure))
         return 1
     return 0
 
 
-async def _run(console: Console, folder: Path, once: bool) -> None:
+async def _run(console: Console, folder: Path, once: bool, ready: Path | None) -> None:
     with demoview.progress(console) as progress:
-        async with world(folder, progress) as demo_world:
+        async with world(folder, progress, pages=not once) as demo_world:
             habo, agency, mullsjo = (demo_world.party(one) for one in (HABO, AGENCY, MULLSJO))
             exchanges = await play(habo, agency, mullsjo, progress)
             progress("every step is in the logs, their chains are whole, the access points hold nothing")
@@ -67,6 +74,8 @@ async def _run(console: Console, folder: Path, once: bool) -> None:
             for exchange, steps in zip(exchanges, ways, strict=True):
                 demoview.exchange(console, exchange, steps)
             demoview.logs(console, logs)
+            if ready is not None:
+                write_ready(ready, demo_world, folder)
             if not once:
                 await _stay(console, demo_world)
 

@@ -150,6 +150,18 @@ def reachable(console: Console, world: World) -> None:
     for name, file in world.clients.items():
         table.add_row(f"{name}, message client", f"./samdrift client list --config {file}")
     console.print(table)
+    _pages(console, world)
+
+
+def _pages(console: Console, world: World) -> None:
+    """Addresses of the pages, and the persons who can sign in there."""
+    for url in dict.fromkeys(page.url for page in world.pages):
+        here = [page for page in world.pages if page.url == url]
+        title = f"\n{here[0].organisation}: {url} – follow “Logga in”, then choose who you are"
+        table = Table(box=None, title=title, title_justify="left", show_header=False)
+        for page in here:
+            table.add_row(page.person, page.about)
+        console.print(table)
 
 
 def failed(console: Console, why: str) -> None:

@@ -28,9 +28,13 @@ _INTERRUPTED = 130
 
 COMMANDS = {
     "demo": "A whole federation on this machine: messages sent, received, answered, and the way they took.",
+    "init": "Set up a new installation: configuration, folders, keys, certificate requests, unit.",
     "serve": "Run the roles of one installation, or of several: access point, message service, and others.",
+    "doctor": "Examine everything that an installation stands on: what is wrong, why, what to type.",
+    "status": "Show what a running installation serves, and whether what it depends on is there.",
     "config": "The configuration file: check one, or print what every key means.",
     "org": "Organisations: add, examine, suspend, resume, move and close them.",
+    "mailbox": "Mailboxes of message clients, who may what in them, and the first roles of persons.",
     "custodian": "Custodians: people who approve operations under dual control.",
     "database": "The database: new passwords for the vaults' logins, hardening of the operator's own.",
     "keys": "The operator's own certificates: request, install and retire, while everything runs.",

@@ -43,6 +43,14 @@ def print_text(text: str) -> None:
     sys.stdout.write("\n".join(map(printable, text.removesuffix("\n").split("\n"))) + "\n")
 
 
+def print_screen(text: str) -> None:
+    """Print a text in place of what is on the screen; below it where that is no terminal."""
+    if sys.stdout.isatty():
+        sys.stdout.write("\x1b[H\x1b[2J")
+    print_text(text)
+    sys.stdout.flush()
+
+
 def print_json(document: dict[str, Any]) -> None:
     """One JSON document on standard output; what cannot be printed is escaped, as JSON has it."""
     for line in json.dumps(document, ensure_ascii=False, indent=2).split("\n"):

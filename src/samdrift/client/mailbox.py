@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, urlencode, urljoin
@@ -84,7 +84,7 @@ class Mailbox:
             await _read(answer, _SMALL)
             return answer.location
 
-    async def list(self, which: Filter = Filter()) -> AsyncIterator[Document]:
+    async def list(self, which: Filter = Filter()) -> AsyncGenerator[Document, None]:
         """Messages without their content, the newest first, over all pages.
 
         A service whose pages go on without a message, or lead back to one that was

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 from enum import Enum
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -104,6 +104,26 @@ def https_address(value: Any) -> str:
     if not address.startswith("https://"):
         raise ValueError("is not an address that begins with https://")
     return address
+
+
+def _service(value: Any) -> str:
+    """Read an address of a service without a query; HTTP is for the demonstration, as the reader checks."""
+    try:
+        address = web_address(text(value), "")
+    except WireError as error:
+        raise ValueError(error.text) from None
+    if "?" in address:
+        raise ValueError("has a query")
+    return address
+
+
+def _networks(value: Any) -> tuple[str, ...]:
+    for each in texts(value):
+        try:
+            ip_network(each)
+        except ValueError:
+            raise ValueError(f"has {each}, which is no network such as 10.1.2.0/24") from None
+    return texts(value)
 
 
 def _origin(value: Any) -> str:
@@ -214,6 +234,9 @@ CREDENTIAL = kind("name of a credential", credential)
 ADDRESS = kind("address:port", _address)
 ADDRESSES = kind("list of address:port", lambda value: tuple(_address(each) for each in items(value)))
 LOOPBACK = kind("loopback address:port", _loopback)
+SERVICE = kind("https:// address", _service)
+NETWORKS = kind("list of networks", _networks)
+PORT = whole(1, 65535)
 HTTPS = kind("https:// address", https_address)
 ORIGIN = kind("https:// and a host", _origin)
 DOMAIN = kind("domain", _domain)

@@ -25,6 +25,7 @@ from samdrift.config.kinds import (
     PLACE,
     POSITIVE,
     SCOPES,
+    SERVICE,
     TEXT,
     TEXTS,
     TOKEN_TYPE,
@@ -39,6 +40,7 @@ from samdrift.contracts.messageclients import AddressPattern, Scope
 from samdrift.contracts.principals import Role
 from samdrift.net.issuers import ExternalIssuer, KeysAt
 from samdrift.wire.identifiers import ParticipantIdentifier
+from samdrift.wire.jose.keys import Algorithm
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +142,76 @@ class MessageClientConfig:
         ),
     ] = None
     default: Annotated[bool, Key("Gives it what comes to addresses that are no client's.", FLAG)] = False
+
+
+DEMONSTRATION_LEVEL = "urn:samdrift:demonstration:loa3"
+"""The level of assurance of the demonstration's persons, which nothing but the demonstration accepts."""
+
+
+@dataclass(frozen=True, slots=True)
+class SignInConfig:
+    """An organisation's own sign-in service for persons (OpenID Connect)."""
+
+    issuer: Annotated[
+        str,
+        Key(
+            "Its issuer identifier; its metadata are found from there.",
+            SERVICE,
+            example='"https://login.habo.se"',
+            since="0.2",
+        ),
+    ]
+    client_id: Annotated[str, Key("The `client_id` that it knows us by.", CLIENT_ID, example='"samdrift"')]
+    secret_file: Annotated[
+        Path,
+        Key("File with the secret that it knows us by.", PATH, example='"login.habo.secret"'),
+    ]
+    levels: Annotated[
+        tuple[str, ...],
+        Key(
+            "Levels of assurance (`acr`) that open a session, the preferred one first; level 3 is demanded.",
+            TEXTS,
+            example='["http://id.sambi.se/loa/loa3"]',
+        ),
+    ]
+    claims: Annotated[
+        tuple[str, ...],
+        Key(
+            "Claims that decisions about rights may name, such as groups.",
+            TEXTS,
+            otherwise="none",
+            example='["groups"]',
+        ),
+    ] = ()
+    scopes: Annotated[tuple[str, ...], Key("Scopes that are asked for.", TEXTS)] = ("openid", "profile")
+    name_claim: Annotated[str, Key("The claim with a person's name.", TEXT)] = "name"
+    algorithms: Annotated[
+        frozenset[Algorithm],
+        Key("Signature algorithms that are accepted.", ALGORITHMS, example='["ES256"]', otherwise="all"),
+    ] = frozenset(Algorithm)
+    max_age_seconds: Annotated[
+        int | None,
+        Key(
+            "How long ago a person may have shown who they are.",
+            POSITIVE,
+            unit="seconds",
+            otherwise="as the sign-in service has it",
+            example="3600",
+        ),
+    ] = None
+    idle_seconds: Annotated[
+        int, Key("Time after which an unused session ends.", POSITIVE, unit="seconds")
+    ] = 1800
+    whole_seconds: Annotated[int, Key("Time after which any session ends.", POSITIVE, unit="seconds")] = 36000
+    tls_issuers: Annotated[
+        Path | None,
+        Key(
+            "Bundle (PEM) of issuers of its TLS certificate.",
+            PATH,
+            otherwise="Mozilla's",
+            example='"issuers.pem"',
+        ),
+    ] = None
 
 
 EXTERNAL_ISSUER = Tables(
@@ -277,6 +349,34 @@ class OrganisationConfig:
             change=Change.FOLLOWED,
         ),
     ] = None
+    sign_in: Annotated[
+        SignInConfig | None,
+        Key(
+            "Its sign-in service for persons; without one, its pages are not served.",
+            Tables(SignInConfig),
+            since="0.2",
+        ),
+    ] = None
+    contact: Annotated[
+        str,
+        Key(
+            "Whom persons call when its pages do not open, as the pages say it.",
+            TEXT,
+            otherwise="not said",
+            example='"Ring växeln, 036-442 80 00."',
+            since="0.2",
+        ),
+    ] = ""
+    accent: Annotated[
+        str,
+        Key(
+            "The colour of its pages: `teal`, `blue`, `violet` or `slate`.",
+            TEXT,
+            otherwise="teal",
+            example='"blue"',
+            since="0.2",
+        ),
+    ] = ""
     message_client_host: Annotated[
         str,
         Key(
@@ -337,6 +437,18 @@ def check_hosts(own: OrganisationConfig, _: Table) -> Breaches:
             yield key, f"is missing; the role {role} needs one"
         if host and role not in own.roles:
             yield key, f"is for organisations with the role {role}"
+
+
+def check_sign_in(own: OrganisationConfig, _: Table) -> Breaches:
+    """Require that persons sign in somewhere: at pages of the organisation."""
+    if own.sign_in is not None and not {Role.MESSAGE_CLIENT, Role.GOVERNANCE} & set(own.roles):
+        yield "sign_in", "is for organisations with the role mk or gov"
+
+
+def check_levels(own: SignInConfig, _: Table) -> Breaches:
+    """Require a level of assurance: without one, any sign-in would do."""
+    if not own.levels:
+        yield "levels", "names no level of assurance"
 
 
 def check_access_point(own: OrganisationConfig, _: Table) -> Breaches:

@@ -17,13 +17,17 @@ from samdrift.config.keys import Tables
 from samdrift.config.malware import MalwareConfig, check_scanner
 from samdrift.config.model import Config, DomibusConfig, Environment, OrganisationConfig, VaultConfig
 from samdrift.config.organisations import (
+    DEMONSTRATION_LEVEL,
     HOST_KEYS,
+    SignInConfig,
     check_access_point,
     check_client_addresses,
     check_client_keys,
     check_hosts,
+    check_levels,
     check_login,
     check_message_clients,
+    check_sign_in,
     host_of,
 )
 from samdrift.config.reading import Breaches, Check, Checks, read_table
@@ -174,6 +178,19 @@ def _guard_address_book(config: Config, _: Table) -> Breaches:
         yield "address_book.url", "production reads the address book over HTTPS"
 
 
+def _guard_sign_in(config: Config, _: Table) -> Breaches:
+    """Sign-in and pages without TLS, and the level of the demonstration's persons, are for it alone."""
+    if config.environment is Environment.DEMONSTRATION:
+        return
+    if config.message_client is not None and config.message_client.plain:
+        yield "message_client.plain", "is for the demonstration; pages are served over TLS"
+    for number, one in enumerate(config.organisations):
+        if one.sign_in is not None and not one.sign_in.issuer.startswith("https://"):
+            yield f"organisations[{number}].sign_in.issuer", "is not an address that begins with https://"
+        if one.sign_in is not None and DEMONSTRATION_LEVEL in one.sign_in.levels:
+            yield f"organisations[{number}].sign_in.levels", "has the level of the demonstration's persons"
+
+
 def _real(config: Config) -> bool:
     return config.environment is Environment.PRODUCTION
 
@@ -184,6 +201,7 @@ PRODUCTION: tuple[Check, ...] = (
     _guard_federation,
     _guard_scanner,
     _guard_address_book,
+    _guard_sign_in,
 )
 """Nothing meant for demonstration can be switched on in production (invariant 12)."""
 CHECKS: Checks = {
@@ -203,9 +221,11 @@ CHECKS: Checks = {
     IsolationConfig: (check_level,),
     TokenConfig: (check_pin,),
     DomibusConfig: (check_login,),
+    SignInConfig: (check_levels,),
     OrganisationConfig: (
         check_access_point,
         check_hosts,
+        check_sign_in,
         check_message_clients,
         check_client_keys,
         check_client_addresses,

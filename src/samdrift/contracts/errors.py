@@ -22,5 +22,8 @@ class Temporary(Explained):
     """True when a person caused it and will end it: there is no failure to report."""
     service = ""
     """Name of what is down, as a waiting sender reads it (``SMP``); empty where the text says it all."""
+    cause = ""
+    """Words of ours for what failed and where (``connection refused at 192.0.2.1:5432``), for the operator:
+    no answer to a peer or client has them."""
     announced = False
     """True when its end is announced to the waiting worker, who then need not try before."""

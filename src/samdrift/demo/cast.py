@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from samdrift.contracts.principals import Role
 from samdrift.federation.directory import FunctionalAddress
@@ -21,6 +21,13 @@ class DemoOrganisation:
     number: str
     mailbox: FunctionalAddress
     roles: tuple[Role, ...] = (Role.ACCESS_POINT, Role.MESSAGE_SERVICE)
+    further: tuple[FunctionalAddress, ...] = ()
+    """Mailboxes besides that one."""
+
+    @property
+    def mailboxes(self) -> tuple[FunctionalAddress, ...]:
+        """All mailboxes of the organisation."""
+        return self.mailbox, *self.further
 
     @property
     def address(self) -> Address:
@@ -63,3 +70,21 @@ OPERATORS = (
     DemoOperator("operator-a", "AP0001-SDK-DEMO", (HABO, MULLSJO)),
     DemoOperator("operator-b", "AP0002-SDK-DEMO", (AGENCY,)),
 )
+
+
+def with_pages(operators: tuple[DemoOperator, ...] = OPERATORS) -> tuple[DemoOperator, ...]:
+    """Return the same operators, whose organisations have a message client and a registrar's mailbox, too."""
+    return tuple(
+        replace(one, organisations=tuple(_with_pages(each) for each in one.organisations))
+        for one in operators
+    )
+
+
+def _with_pages(organisation: DemoOrganisation) -> DemoOrganisation:
+    value = organisation.identifier.value
+    registrar = FunctionalAddress(f"sdk.registrator.{value}", "Registrator")
+    return replace(
+        organisation,
+        roles=(*organisation.roles, Role.MESSAGE_CLIENT),
+        further=() if organisation.mailbox == registrar else (registrar,),
+    )

@@ -13,7 +13,7 @@ import asyncio
 import json
 import secrets
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
@@ -24,14 +24,16 @@ from cryptography.x509.oid import NameOID
 from samdrift.accesspoint.inbound import PATH
 from samdrift.client.keys import ClientKey
 from samdrift.config.model import Config
-from samdrift.config.organisations import HOST_KEYS
+from samdrift.config.organisations import DEMONSTRATION_LEVEL, HOST_KEYS
 from samdrift.config.reader import load
 from samdrift.contracts.messageclients import Scope
 from samdrift.contracts.principals import Role
 from samdrift.demo.cast import DemoOperator, DemoOrganisation
+from samdrift.demo.persons import persons_of
 from samdrift.federation.authority import Authority
 from samdrift.federation.server import LocalFederation
 from samdrift.federation.shapes import Use
+from samdrift.federation.signin import SignInClient, SignInService
 from samdrift.keystore.interface import OPERATOR_KEYS, KeyStore
 from samdrift.keystore.keyfiles import KeyName
 from samdrift.keystore.settings import TokenSettings
@@ -49,6 +51,8 @@ from samdrift.wire.identifiers import (
 
 _CLIENT = "demo"
 """The name of each message client at its authorisation server."""
+_PAGES = "samdrift"
+"""The name of the pages at the sign-in service."""
 _CLIENTS = "clients"
 """The folder of the message clients' files, below the operator's."""
 HOST = "127.0.0.1"
@@ -83,13 +87,15 @@ async def enrol(
     operator: DemoOperator,
     folder: Path,
     tokens: TokenSettings | None = None,
+    sign_in: SignInService | None = None,
     *,
     witnesses: str = "",
 ) -> EnrolledOperator:
     """Bring an operator to the point where it can run; what is done already stays.
 
-    ``tokens`` are those of its organisations; the configuration does not name them. ``witnesses`` is the
-    file in ``folder`` with the witnesses of its logs, if they have any.
+    ``tokens`` are those of its organisations; the configuration does not name them. With ``sign_in``,
+    persons sign in there to the organisations that have a message client. ``witnesses`` is the file in
+    ``folder`` with the witnesses of its logs, if they have any.
     """
     settings = replace(_settings(folder), tokens=tokens)
     federation.write_trust(folder / "trust")
@@ -114,11 +120,14 @@ async def enrol(
             access_point,
             certificates.signing,
             certificates.encryption,
-            [organisation.mailbox],
+            organisation.mailboxes,
             documents=BOTH_MODELS,
         )
     file = folder / "samdrift.toml"
-    served = [_served(folder, *pair) for pair in zip(operator.organisations, issued, strict=True)]
+    served = [
+        replace(_served(folder, *pair), sign_in=_sign_in(folder, pair[0], listen_mk, sign_in))
+        for pair in zip(operator.organisations, issued, strict=True)
+    ]
     file.write_text(
         _config_text(operator.party, federation.identifier, federation.sml_zone, places, served, witnesses),
         "utf-8",
@@ -232,7 +241,7 @@ def _served(folder: Path, organisation: DemoOrganisation, certificates: _Certifi
         organisation.number,
         organisation.roles,
         _hosts(organisation),
-        [organisation.mailbox.identifier],
+        [each.identifier for each in organisation.mailboxes],
         {SYSTEM: fingerprint},
         _CLIENT,
         _registered_key(folder, organisation),
@@ -276,6 +285,8 @@ class Served:
     message_client: str
     """The one that may use interface D, and the file with its public key."""
     message_client_keys: str
+    sign_in: Mapping[str, object] = field(default_factory=dict)
+    """Values of the table about sign-in; empty without one."""
 
 
 def _config_text(
@@ -317,7 +328,7 @@ def _config_text(
         f"listen_d = {json.dumps(places.listen_d)}",
         f"address_d = {json.dumps(f'https://{places.listen_d}')}",
         "",
-        *_listener("message_client", places.listen_mk),
+        *_listener("message_client", places.listen_mk, plain=any(one.sign_in for one in organisations)),
         *_listener("governance", places.listen_gov),
         "[malware]",
         'scanner = "none"',
@@ -339,6 +350,7 @@ def _config_text(
             f"number = {json.dumps(one.number)}",
             f"roles = {json.dumps(one.roles)}",
             *(f"{key} = {json.dumps(host)}" for key, host in one.hosts.items()),
+            *(['contact = "Ring supporten, 010-123 45 67."'] if one.sign_in else []),
             f"functional_addresses = {json.dumps(list(one.mailboxes), ensure_ascii=False)}",
             "base_model = true",
             *([f"witnesses = {json.dumps(witnesses)}"] if witnesses else []),
@@ -351,12 +363,47 @@ def _config_text(
             f"scopes = {json.dumps([scope.value for scope in Scope])}",
             "default = true",
         ]
+        if one.sign_in:
+            values = (f"{key} = {json.dumps(value)}" for key, value in one.sign_in.items())
+            lines += ["", "[organisations.sign_in]", *values]
     return "\n".join(lines) + "\n"
 
 
-def _listener(table: str, address: str) -> Sequence[str]:
+def _listener(table: str, address: str, *, plain: bool = False) -> Sequence[str]:
     """The table of a role that persons reach, where an organisation has it."""
-    return [f"[{table}]", f"listen = {json.dumps(address)}", ""] if address else []
+    without_tls = ["plain = true"] if plain else []
+    return [f"[{table}]", f"listen = {json.dumps(address)}", *without_tls, ""] if address else []
+
+
+def _sign_in(
+    folder: Path, organisation: DemoOrganisation, listen: str, service: SignInService | None
+) -> Mapping[str, object]:
+    """Register the organisation's pages at the sign-in service; returns what the configuration says of it."""
+    if service is None or Role.MESSAGE_CLIENT not in organisation.roles:
+        return {}
+    name, secret = _name(organisation).removesuffix(".se"), secrets.token_urlsafe(32)
+    file = folder / _CLIENTS / f"{name}.secret"
+    file.touch(0o600)
+    file.write_text(secret)
+    service.add(
+        SignInClient(
+            name,
+            organisation.name,
+            _PAGES,
+            secret,
+            DEMONSTRATION_LEVEL,
+            [each.at_sign_in for each in persons_of(organisation)],
+            f"http://{organisation.host(Role.MESSAGE_CLIENT)}:{listen.rpartition(':')[2]}",
+            f"http://{listen}",
+        )
+    )
+    return {
+        "issuer": service.issuer(name),
+        "client_id": _PAGES,
+        "secret_file": f"{_CLIENTS}/{file.name}",
+        "levels": [DEMONSTRATION_LEVEL],
+        "claims": ["groups"],
+    }
 
 
 def _registered_key(folder: Path, organisation: DemoOrganisation) -> str:

@@ -15,12 +15,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from samdrift.config.errors import Unusable, shown
-from samdrift.demo.cast import OPERATORS, DemoOperator, DemoOrganisation
+from samdrift.demo.cast import OPERATORS, DemoOrganisation, with_pages
 from samdrift.demo.enrolment import EnrolledOperator, enrol, write_client
+from samdrift.demo.persons import persons_of
 from samdrift.demo.scenario import Party, Progress
+from samdrift.demo.settling import Page, settle
 from samdrift.demo.witnessing import POLICY, DemoWitness
 from samdrift.federation.server import LocalFederation
 from samdrift.federation.server import running as federation_running
+from samdrift.federation.signin import sign_in_service
 from samdrift.installation.operator import Operator, running
 
 _LAYOUT = "5"
@@ -36,32 +39,39 @@ class World:
     """Configuration of each organisation's message client, by the organisation's name."""
     witnesses: tuple[DemoWitness, ...]
     """The witness of each operator's logs, which another operator runs."""
+    pages: Sequence[Page] = ()
+    """The pages of persons, where the demonstration has them."""
 
     def party(self, organisation: DemoOrganisation) -> Party:
         """The organisation at its operator."""
         for enrolled, operator in self.operators:
-            if organisation in enrolled.demo.organisations:
+            if organisation.identifier in {each.identifier for each in enrolled.demo.organisations}:
                 return Party(operator, organisation.address)
         raise LookupError("no operator of the demonstration serves that organisation")
 
 
 @contextlib.asynccontextmanager
-async def world(
-    folder: Path, progress: Progress, operators: Sequence[DemoOperator] = OPERATORS
-) -> AsyncIterator[World]:
-    """Start federation and operators in ``folder``; everything is ready when the context is entered."""
+async def world(folder: Path, progress: Progress, *, pages: bool = False) -> AsyncIterator[World]:
+    """Start federation and operators in ``folder``; everything is ready when the context is entered.
+
+    With ``pages``, organisations have a message client and persons who sign in to it.
+    """
     prepare(folder)
+    operators = with_pages() if pages else OPERATORS
     async with AsyncExitStack() as stack:
         progress("A federation starts: certificate authorities, SML in DNS, SMP, CertPub, address book")
         federation = await stack.enter_async_context(federation_running(folder / "federation"))
-        run, clients = [], {}
+        sign_in = await stack.enter_async_context(sign_in_service()) if pages else None
+        run, clients, opened = [], {}, list[Page]()
         own = [DemoWitness.of(operator, folder / operator.folder) for operator in operators]
         witnesses = [*own[1:], own[0]]
         for operator, witness in zip(operators, witnesses, strict=True):
             witness.write_policy(folder / operator.folder)
             names = " and ".join(one.identifier.value for one in operator.organisations)
             progress(f"{operator.party} starts: PostgreSQL, vaults and keys of {names}")
-            enrolled = await enrol(federation, operator, folder / operator.folder, witnesses=POLICY)
+            enrolled = await enrol(
+                federation, operator, folder / operator.folder, sign_in=sign_in, witnesses=POLICY
+            )
             started = await stack.enter_async_context(running(enrolled.config))
             run.append((enrolled, started))
             if started.authorization is not None:
@@ -69,10 +79,12 @@ async def world(
                     clients[one.name] = write_client(
                         folder / operator.folder, one, started.authorization.issuers
                     )
+            for one in operator.organisations if sign_in is not None else ():
+                opened += await settle(started.gate, enrolled.config, one, persons_of(one))
         for (_, started), witness in zip(run, witnesses, strict=True):
             await witness.enter(started)
             await witness.serve(stack)
-        yield World(federation, tuple(run), clients, tuple(witnesses))
+        yield World(federation, tuple(run), clients, tuple(witnesses), opened)
 
 
 def prepare(folder: Path) -> None:

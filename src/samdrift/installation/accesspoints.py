@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Collection
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable, Collection
 from contextlib import AsyncExitStack
 from functools import partial
+from urllib.parse import urlsplit
 
 from samdrift.config.model import Config, DomibusConfig, OrganisationConfig
 from samdrift.contracts.principals import Purpose, Role
@@ -15,7 +16,7 @@ from samdrift.domibus import DomibusAccessPoint, DomibusSettings, Login, Plugin
 from samdrift.installation.replaceable import newest_identity
 from samdrift.keystore.keyfiles import KeyStoreError
 from samdrift.messageservice.lifecycle.transfers import under_way
-from samdrift.net.client import http_client
+from samdrift.net.client import Watch, http_client, unwatched
 from samdrift.net.clock import system_clock
 from samdrift.net.interface_c import HttpAccessPoint
 from samdrift.net.tls import TlsIdentity, client_tls
@@ -30,14 +31,21 @@ _DOMIBUS_SILENCE = 120.0
 
 
 def connected_later(
-    stack: AsyncExitStack, organisation: OrganisationConfig, gate: Gate, config: Config
+    stack: AsyncExitStack,
+    organisation: OrganisationConfig,
+    gate: Gate,
+    config: Config,
+    watch: Watch = unwatched,
 ) -> AccessPoint:
     """Return the organisation's access point, connected when it is first used.
 
     Bundles of issuers that cannot be used are reported immediately.
     """
     client_tls(None, organisation.domibus.issuers if organisation.domibus else config.inner_issuers)
-    return LaterAccessPoint(partial(connected, stack, organisation, gate, config))
+    where = urlsplit(organisation.domibus.url if organisation.domibus else organisation.access_point)
+    return LaterAccessPoint(
+        partial(connected, stack, organisation, gate, config), partial(watch, "access-point", where.netloc)
+    )
 
 
 class LaterAccessPoint:
@@ -47,26 +55,48 @@ class LaterAccessPoint:
     keeps no other from being served: what is to be said to its access point waits.
     """
 
-    def __init__(self, connect: Callable[[], Awaitable[AccessPoint]]) -> None:
+    def __init__(
+        self,
+        connect: Callable[[], Awaitable[AccessPoint]],
+        watch: Callable[[str], None] = lambda reason: None,
+    ) -> None:
+        """``watch`` is told of each call why the access point did not answer, or nothing when it did."""
         self._connect = connect
+        self._watch = watch
         self._access_point: AccessPoint | None = None
         self._connecting = asyncio.Lock()
 
     async def submit(
         self, envelope_id: str, conversation_id: str, body: bytes | AsyncIterable[bytes]
     ) -> Submission:
-        return await (await self._connected()).submit(envelope_id, conversation_id, body)
+        async with self._watched() as access_point:
+            return await access_point.submit(envelope_id, conversation_id, body)
 
     async def poll(self, after: int, wait: float, taken: Collection[str] = (), past: str = "") -> Poll:
-        return await (await self._connected()).poll(after, wait, taken, past)
+        async with self._watched() as access_point:
+            return await access_point.poll(after, wait, taken, past)
 
     async def fetch(self, item_id: str) -> AsyncGenerator[bytes, None]:
-        async with contextlib.aclosing((await self._connected()).fetch(item_id)) as pieces:
+        async with (
+            self._watched() as access_point,
+            contextlib.aclosing(access_point.fetch(item_id)) as pieces,
+        ):
             async for piece in pieces:
                 yield piece
 
     async def acknowledge(self, item_id: str) -> None:
-        await (await self._connected()).acknowledge(item_id)
+        async with self._watched() as access_point:
+            await access_point.acknowledge(item_id)
+
+    @contextlib.asynccontextmanager
+    async def _watched(self) -> AsyncIterator[AccessPoint]:
+        access_point = await self._connected()
+        try:
+            yield access_point
+        except TransferUnavailable as error:
+            self._watch(error.text)
+            raise
+        self._watch("")
 
     async def _connected(self) -> AccessPoint:
         async with self._connecting:

@@ -76,6 +76,8 @@ class _Answering:
                 answer = await self._answer(writer.get_extra_info("socket"), reader)
                 writer.write(json.dumps(answer).encode() + b"\n")
                 await writer.drain()
+        except ConnectionError:  # Who asked has left, or only looked whether anybody listens.
+            pass
         except Exception as error:
             self._unexpected(error)
         finally:
@@ -115,12 +117,18 @@ async def tell(folder: Path, command: str, **values: str) -> list[dict[str, Any]
 
 async def anybody_listens(folder: Path) -> bool:
     """Return whether a process of the installation runs, which hears the operator."""
+    return bool(await listening_processes(folder))
+
+
+async def listening_processes(folder: Path) -> list[int]:
+    """Return the ids of the installation's processes that run and hear the operator."""
+    found = []
     for path in _sockets(folder):
         with contextlib.suppress(ConnectionRefusedError, FileNotFoundError), _short(path) as name:
             _, writer = await asyncio.open_unix_connection(name)
             writer.close()
-            return True
-    return False
+            found.append(int(path.stem))
+    return found
 
 
 def _sockets(folder: Path) -> list[Path]:

@@ -79,7 +79,8 @@ class PublicDoors:
 
     def _tls(self, door: Door) -> TlsContext | None:
         access_point = self._config.access_point
-        if door is Door.METRICS:
+        plain = self._config.message_client is not None and self._config.message_client.plain
+        if door is Door.METRICS or (door is Door.MK and plain):
             return None
         if door is Door.C:
             return server_tls(self._own, self._config.inner_issuers)

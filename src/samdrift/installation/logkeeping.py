@@ -78,7 +78,7 @@ OPERATORS = LogPlace()
 
 
 @dataclass(slots=True)
-class Health:
+class LogHealth:
     """The state of the logs of this process, for metrics: counts and ages, and nobody's name."""
 
     stopped: set[LogPlace] = field(default_factory=set)
@@ -97,7 +97,7 @@ class Health:
 class LogMetrics(Collector):
     """Logs whose signing has stopped, rounds that failed, and the age of the oldest cosignature."""
 
-    def __init__(self, healths: Sequence[Health] = (), clock: Clock = system_clock) -> None:
+    def __init__(self, healths: Sequence[LogHealth] = (), clock: Clock = system_clock) -> None:
         self._healths = healths
         self._clock = clock
 
@@ -162,7 +162,7 @@ class LogKeeper:
         cadence: timedelta,
     ) -> None:
         """``witnesses`` returns those of a log, as they are chosen now."""
-        self.health = Health()
+        self.health = LogHealth()
         self._gate = gate
         self._witnesses = witnesses
         self._caller = caller
@@ -304,7 +304,7 @@ async def note_pauses(gate: Gate, keys: KeyStore, every: timedelta) -> None:
 @contextlib.asynccontextmanager
 async def operators_log_kept(
     config: Config, gate: Gate, keys: KeyStore, clock: Clock
-) -> AsyncIterator[Health]:
+) -> AsyncIterator[LogHealth]:
     """Keep the operator's own log while the context lasts, and in it which vaults sign nothing."""
     async with (
         logs_kept(config, gate, clock, [OPERATORS], ()) as health,
@@ -329,7 +329,7 @@ async def witness_caller(config: Config) -> AsyncIterator[Caller]:
 @contextlib.asynccontextmanager
 async def logs_kept(
     config: Config, gate: Gate, clock: Clock, logs: Iterable[LogPlace], roles: Iterable[Role]
-) -> AsyncIterator[Health]:
+) -> AsyncIterator[LogHealth]:
     """Keep logs signed and witnessed while the context lasts."""
     cadence = timedelta(seconds=config.logs.checkpoint_seconds)
     async with witness_caller(config) as caller:

@@ -1,15 +1,21 @@
-"""The metrics over HTTP, for a Prometheus on the same host."""
+"""Metrics and health over HTTP, for a Prometheus and other watchers on the same host.
+
+``/health/live`` answers as long as the process does, ``/health/ready`` with 503 while a dependency that every
+role needs is gone, ``/health`` with the state of each. None of it names an organisation.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, generate_latest
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from samdrift.installation.health import Condition, Dependency
 from samdrift.vault.errors import VaultUnavailable
 
 PATH = "/metrics"
@@ -24,8 +30,27 @@ def meaningless_gauge(registry: CollectorRegistry) -> Gauge:
     )
 
 
-def metrics_application(registry: CollectorRegistry, measure: Callable[[], Awaitable[None]]) -> Starlette:
-    """Answers with what ``registry`` holds once ``measure`` has brought it up to date."""
+NEEDED = frozenset({Dependency.DATABASE, Dependency.OBJECTS, Dependency.KEY_STORE})
+"""Dependencies without which nothing is served."""
+
+
+def health_document(conditions: Iterable[Condition]) -> dict[str, Any]:
+    """The conditions as one document, with the verdict on them."""
+    known = tuple(conditions)
+    ready = not any(one.gone_since for one in known if one.dependency in NEEDED)
+    return {
+        "ready": ready,
+        "healthy": ready and not any(one.gone_since for one in known),
+        "dependencies": [one.document() for one in known],
+    }
+
+
+def metrics_application(
+    registry: CollectorRegistry,
+    measure: Callable[[], Awaitable[None]],
+    conditions: Callable[[], Iterable[Condition]] = tuple,
+) -> Starlette:
+    """Answers with what ``registry`` holds once ``measure`` has brought it up to date, and with health."""
 
     async def answer(request: Request) -> Response:
         try:
@@ -34,4 +59,26 @@ def metrics_application(registry: CollectorRegistry, measure: Callable[[], Await
             return Response(status_code=503)
         return Response(generate_latest(registry), headers={"content-type": CONTENT_TYPE_LATEST})
 
-    return Starlette(routes=[Route(PATH, answer, methods=["GET"])])
+    async def live(request: Request) -> Response:
+        return JSONResponse({"live": True})
+
+    async def ready(request: Request) -> Response:
+        document = health_document(conditions())
+        return JSONResponse({"ready": document["ready"]}, 200 if document["ready"] else 503)
+
+    async def health(request: Request) -> Response:
+        document = health_document(conditions())
+        return JSONResponse(document, 200 if document["healthy"] else 503)
+
+    return Starlette(
+        routes=[
+            Route(PATH, answer, methods=["GET"]),
+            Route("/health", health, methods=["GET"]),
+            Route("/health/live", live, methods=["GET"]),
+            Route("/health/ready", ready, methods=["GET"]),
+        ]
+    )
+
+
+async def nothing_to_measure() -> None:
+    """Measure nothing, where a role keeps its meters up to date itself."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -29,9 +30,10 @@ from samdrift.installation.authorization import Authorizing, authorizing
 from samdrift.installation.control import control_folder, controlled
 from samdrift.installation.databasecare import NotificationMetrics, cared_for
 from samdrift.installation.expiry import Expiries, expiry_gauge, watching
+from samdrift.installation.health import Dependency, Health, Try, trying
 from samdrift.installation.listeners import Door, Doors, PublicDoors
-from samdrift.installation.logkeeping import Health, LogMetrics, logs_kept, operators_log_kept
-from samdrift.installation.metrics import meaningless_gauge, metrics_application
+from samdrift.installation.logkeeping import LogHealth, LogMetrics, logs_kept, operators_log_kept
+from samdrift.installation.metrics import meaningless_gauge, metrics_application, nothing_to_measure
 from samdrift.installation.replaceable import (
     identity_for_peers,
     newest_identity,
@@ -39,6 +41,7 @@ from samdrift.installation.replaceable import (
     registered_clients,
     server_identities,
 )
+from samdrift.installation.reporting import HEALTH, answering_health
 from samdrift.installation.services import (
     NoAddressBook,
     Services,
@@ -47,11 +50,11 @@ from samdrift.installation.services import (
     shared_services,
 )
 from samdrift.installation.unlocking import UNLOCK, unlocking
-from samdrift.keystore.interface import KeyStore
-from samdrift.messageclient.role import MessageClientRole
+from samdrift.keystore.interface import OPERATOR_KEYS, KeyStore
 from samdrift.messageservice import role as mt
 from samdrift.messageservice.access import Authorization
 from samdrift.messageservice.service import MessageService
+from samdrift.net.clamd import ClamdScanner
 from samdrift.net.client import http_client
 from samdrift.net.clock import system_clock
 from samdrift.net.guard import guarded
@@ -125,6 +128,7 @@ async def running(
         stack.push_async_callback(gate.close)
         doors = PublicDoors(config, server_identities(keys))
         parts = Parts(config, roles, keys, gate, doors)
+        await stack.enter_async_context(trying(parts.health, own_dependencies(config, gate, keys)))
         parts.registry.register(NotificationMetrics(lambda: gate.failed_notifications, care.queue))
         gauge = expiry_gauge(parts.registry)
         expiries = Expiries(keys, gate.registry, system_clock, named_in_metrics(config), gauge)
@@ -133,7 +137,10 @@ async def running(
         own = operators_log_kept(config, gate, keys, system_clock)
         parts.logs.append(await stack.enter_async_context(own))
         await stack.enter_async_context(
-            controlled(control_folder(config.vaults), {UNLOCK: unlocking(gate, keys)})
+            controlled(
+                control_folder(config.vaults),
+                {UNLOCK: unlocking(gate, keys), HEALTH: answering_health(roles & config.roles, parts.health)},
+            )
         )
         yield operator
 
@@ -149,29 +156,35 @@ class Parts:
     doors: Doors
     registry: CollectorRegistry = field(default_factory=CollectorRegistry)
     """The metrics of the process."""
-    logs: list[Health] = field(default_factory=list)
+    logs: list[LogHealth] = field(default_factory=list)
     """The state of the logs that are signed in the process."""
+    health: Health = field(default_factory=lambda: Health(system_clock))
+    """The state of what the process depends on."""
 
 
 async def put_together(stack: AsyncExitStack, parts: Parts, clients: Authorization | None = None) -> Operator:
     """Run the roles until ``stack`` ends."""
     config, gate = parts.config, parts.gate
+    measure: Callable[[], Awaitable[None]] = nothing_to_measure
+    parts.registry.register(parts.health)
     await _run_origins(stack, parts)
     served = parts.roles & config.roles
     logs = await stack.enter_async_context(logs_kept(config, gate, system_clock, (), served))
     parts.logs.append(logs)
     parts.registry.register(LogMetrics(parts.logs))
     if not _FEDERATED & parts.roles & config.roles:
+        await _serve_metrics(stack, parts, measure)
         return Operator(config, gate, None)
-    services = await stack.enter_async_context(shared_services(config))
+    services = await stack.enter_async_context(shared_services(config, parts.health.note))
     if config.access_point is not None and Role.ACCESS_POINT in parts.roles:
-        await _run_access_point(stack, parts, config.access_point, services)
+        measure = await _run_access_point(stack, parts, config.access_point, services)
+    await _serve_metrics(stack, parts, measure)
     if config.message_service is None or Role.MESSAGE_SERVICE not in parts.roles:
         return Operator(config, gate, None)
     own, authorization = config.message_service, None
     if own.address_d:
         authorization = await stack.enter_async_context(authorizing(config, own, gate))
-    role = await _run_message_service(stack, config, own, gate, services)
+    role = await _run_message_service(stack, parts, own, services)
     meaningless_gauge(parts.registry).set_function(lambda: role.meaningless)
     if own.listen_d is not None:
         whom = clients or (authorization.tokens if authorization else None)
@@ -185,12 +198,25 @@ async def put_together(stack: AsyncExitStack, parts: Parts, clients: Authorizati
     return Operator(config, gate, role.service, authorization)
 
 
+async def _serve_metrics(stack: AsyncExitStack, parts: Parts, measure: Callable[[], Awaitable[None]]) -> None:
+    """Serve metrics and health, whichever roles run."""
+    if parts.config.metrics is not None:
+        metrics = metrics_application(parts.registry, measure, parts.health.conditions)
+        await parts.doors.open(stack, Door.METRICS, guarded(metrics, unexpected("metrics")))
+
+
 async def _run_origins(stack: AsyncExitStack, parts: Parts) -> None:
     """Run the roles that persons reach, at the hosts of their organisations."""
     config, gate, doors = parts.config, parts.gate, parts.doors
     if config.message_client is not None and Role.MESSAGE_CLIENT in parts.roles:
-        pages = MessageClientRole(gate, config.hosts(Role.MESSAGE_CLIENT)).application()
-        await doors.open(stack, Door.MK, guarded(pages, unexpected("the message client")))
+        # What pages are made of takes a while to import, and most installations have none.
+        from samdrift.installation.signin import client_sites
+        from samdrift.messageclient.role import MessageClientRole
+
+        hosts = config.hosts(Role.MESSAGE_CLIENT)
+        sites = await stack.enter_async_context(client_sites(config, config.message_client, gate))
+        role = MessageClientRole(gate, hosts, sites, system_clock)
+        await doors.open(stack, Door.MK, role.application(unexpected("the message client")))
     if config.governance is not None and Role.GOVERNANCE in parts.roles:
         pages = GovernanceRole(gate, config.hosts(Role.GOVERNANCE)).application()
         await doors.open(stack, Door.GOV, guarded(pages, unexpected("governance")))
@@ -198,7 +224,8 @@ async def _run_origins(stack: AsyncExitStack, parts: Parts) -> None:
 
 async def _run_access_point(
     stack: AsyncExitStack, parts: Parts, own: AccessPointConfig, services: Services
-) -> None:
+) -> Callable[[], Awaitable[None]]:
+    """Run it; returns what brings its meters up to date."""
     config, keys = parts.config, parts.keys
     shown = newest_identity(partial(identity_for_peers, keys))
     peers_tls = client_tls(shown if own.client_certificates else None, config.federation.tls_issuers)
@@ -218,9 +245,23 @@ async def _run_access_point(
     await stack.enter_async_context(role.working())
     await parts.doors.open(stack, Door.A, role.interface_a)
     await parts.doors.open(stack, Door.C, role.interface_c)
-    if config.metrics is not None:
-        metrics = metrics_application(parts.registry, role.queue_lengths.measure)
-        await parts.doors.open(stack, Door.METRICS, guarded(metrics, unexpected("metrics")))
+    return role.queue_lengths.measure
+
+
+def own_dependencies(config: Config, gate: Gate, keys: KeyStore) -> Mapping[str, Try]:
+    """The dependencies that are the installation's own, and how each is reached."""
+
+    async def key_store() -> None:
+        await asyncio.to_thread(keys.keys, OPERATOR_KEYS)
+
+    tries: dict[str, Try] = {
+        Dependency.DATABASE: gate.reach,
+        Dependency.OBJECTS: gate.reach_objects,
+        Dependency.KEY_STORE: key_store,
+    }
+    if config.malware is not None and config.malware.clamd is not None:
+        tries[Dependency.SCANNER] = ClamdScanner(config.malware.clamd, config.malware.answer_seconds).version
+    return tries
 
 
 def named_in_metrics(config: Config) -> bool:
@@ -229,11 +270,12 @@ def named_in_metrics(config: Config) -> bool:
 
 
 async def _run_message_service(
-    stack: AsyncExitStack, config: Config, own: MessageServiceConfig, gate: Gate, services: Services
+    stack: AsyncExitStack, parts: Parts, own: MessageServiceConfig, services: Services
 ) -> mt.MessageServiceRole:
+    config, gate, watch = parts.config, parts.gate, parts.health.note
     connections = await stack.enter_async_context(AsyncExitStack())  # Closed when polling has ended.
     access_points = {
-        organisation.identifier: connected_later(connections, organisation, gate, config)
+        organisation.identifier: connected_later(connections, organisation, gate, config, watch)
         for organisation in config.organisations
         if Role.MESSAGE_SERVICE in organisation.roles
     }
@@ -244,8 +286,10 @@ async def _run_message_service(
         gate,
         services.discovery,
         services.checks,
-        await stack.enter_async_context(address_book(config.address_book, public_only=public_only)),
-        malware_scanner(config.malware),
+        await stack.enter_async_context(
+            address_book(config.address_book, public_only=public_only, watch=watch)
+        ),
+        malware_scanner(config.malware, watch),
         access_points,
         system_clock,
         os.urandom,

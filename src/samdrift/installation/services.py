@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 
 from samdrift.audit.operations import unexpected
 from samdrift.config.addressbook import AddressBookConfig
 from samdrift.config.malware import MalwareConfig
-from samdrift.config.model import Config
+from samdrift.config.model import Config, FederationConfig
 from samdrift.contracts.addressbook import AddressBook, Listing
 from samdrift.contracts.discovery import CertificateChecks, Discovery
-from samdrift.contracts.malware import MalwareScanner, ScanVerdict
+from samdrift.contracts.malware import MalwareScanner, ScannerUnavailable, ScanVerdict
 from samdrift.net.addressbook import AddressBookClient, AddressBookUnavailable, LocalAddressBook
 from samdrift.net.background import in_background
 from samdrift.net.certificates import FederationCertificates
 from samdrift.net.clamd import ClamdScanner, ProvenScanner
-from samdrift.net.client import http_client
+from samdrift.net.client import Watch, http_client, unwatched
 from samdrift.net.clock import system_clock
 from samdrift.net.discovery import SmpDiscovery
 from samdrift.net.dns import NaptrResolver
@@ -38,10 +38,9 @@ class Services:
 
 
 @contextlib.asynccontextmanager
-async def shared_services(config: Config) -> AsyncIterator[Services]:
+async def shared_services(config: Config, watch: Watch = unwatched) -> AsyncIterator[Services]:
     """Lookups and checks under the federation's trust folder, while the context lasts."""
     federation = config.federation
-    name_servers = [(one.host, one.port) for one in federation.name_servers]
     async with http_client(public_only=not federation.private_addresses) as client:
         checks = FederationCertificates(
             followed_policies(federation.trust).current,
@@ -50,27 +49,34 @@ async def shared_services(config: Config) -> AsyncIterator[Services]:
                 system_clock,
                 keep=timedelta(seconds=federation.revocation_seconds),
                 retry=timedelta(seconds=federation.retry_seconds),
+                watch=watch,
             ),
             keep=timedelta(seconds=federation.verdict_seconds),
             keep_temporary=timedelta(seconds=federation.retry_seconds),
         )
         discovery = SmpDiscovery(
             federation.sml_zone,
-            NaptrResolver(name_servers, trusted=federation.dnssec_resolvers),
+            name_resolver(federation),
             client,
             checks,
             system_clock,
             keep=timedelta(seconds=federation.metadata_seconds),
             require_dnssec=federation.require_dnssec,
+            watch=watch,
         )
         yield Services(discovery, checks)
 
 
-_LOGGER = logging.getLogger("samdrift")
+def name_resolver(federation: FederationConfig) -> NaptrResolver:
+    """The resolver that SML is asked through."""
+    name_servers = [(one.host, one.port) for one in federation.name_servers]
+    return NaptrResolver(name_servers, trusted=federation.dnssec_resolvers)
 
 
 @contextlib.asynccontextmanager
-async def address_book(config: AddressBookConfig | None, *, public_only: bool) -> AsyncIterator[AddressBook]:
+async def address_book(
+    config: AddressBookConfig | None, *, public_only: bool, watch: Watch = unwatched
+) -> AsyncIterator[AddressBook]:
     """The copy, refreshed while the context lasts; without ``config`` nothing is known of any address."""
     if config is None:
         yield NoAddressBook()
@@ -84,7 +90,7 @@ async def address_book(config: AddressBookConfig | None, *, public_only: bool) -
             retry=timedelta(seconds=config.retry_seconds),
         )
         await book.open()
-        async with in_background(book.run(_failed), on_failure=unexpected("address-book")):
+        async with in_background(book.run(partial(_heard, watch)), on_failure=unexpected("address-book")):
             yield book
 
 
@@ -99,17 +105,41 @@ class NoAddressBook:
         return Listing.NO_BOOK
 
 
-def _failed(error: Exception) -> None:
-    """Of an error of the disk only the type is told."""
-    why = error if isinstance(error, AddressBookUnavailable) else type(error).__name__
-    _LOGGER.warning("the copy of the address book was not refreshed: %s", why)
+def _heard(watch: Watch, error: Exception | None) -> None:
+    """Watch the address book; of an error of the disk only the type is passed on."""
+    if error is None:
+        watch("address-book", "", "")
+    else:
+        watch(
+            "address-book",
+            "",
+            str(error) if isinstance(error, AddressBookUnavailable) else type(error).__name__,
+        )
 
 
-def malware_scanner(config: MalwareConfig) -> MalwareScanner:
+def malware_scanner(config: MalwareConfig, watch: Watch = unwatched) -> MalwareScanner:
     """The scanner to ask."""
     if config.clamd is None:
         return _NoScanner()
-    return ProvenScanner(ClamdScanner(config.clamd, config.answer_seconds), system_clock)
+    scanner = ProvenScanner(ClamdScanner(config.clamd, config.answer_seconds), system_clock)
+    return _WatchedScanner(scanner, watch)
+
+
+class _WatchedScanner:
+    """A scanner of whose answers ``watch`` is told."""
+
+    def __init__(self, scanner: MalwareScanner, watch: Watch) -> None:
+        self._scanner = scanner
+        self._watch = watch
+
+    async def scan(self, pieces: Iterable[bytes]) -> ScanVerdict:
+        try:
+            verdict = await self._scanner.scan(pieces)
+        except ScannerUnavailable as error:
+            self._watch("scanner", "", error.cause)
+            raise
+        self._watch("scanner", "", "")
+        return verdict
 
 
 class _NoScanner:

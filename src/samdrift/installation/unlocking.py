@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from samdrift.audit.events import AuditEvent
-from samdrift.contracts.principals import Principal, PrincipalKind
+from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
 from samdrift.installation.control import Command, ControlRefused
 from samdrift.keystore.interface import KeyStore
 from samdrift.keystore.keyfiles import KeyStoreError
@@ -36,6 +36,7 @@ def unlocking(gate: Gate, keys: KeyStore) -> Command:
         opened = [one for one in hosted if await _unlocked(keys, one.vault, passphrase)]
         for one in opened:
             await _logged(gate, one)
+            await _without_sessions(gate, one)
         return {"unlocked": [one.role.value for one in opened]}
 
     return unlock
@@ -55,6 +56,17 @@ async def _unlocked(keys: KeyStore, vault: str, passphrase: bytes) -> bool:
     except KeyStoreError as error:
         raise ControlRefused(error.text) from None
     return True
+
+
+async def _without_sessions(gate: Gate, one: Registration) -> None:
+    """End the sessions of persons: a notice of logout that came while the vault was locked was not heeded."""
+    if one.role is not Role.MESSAGE_CLIENT or not one.active:
+        return
+    try:
+        async with gate.open(_WORKER, one.organisation, Role.MESSAGE_CLIENT, Purpose.MAINTAIN) as vault:
+            await vault.end_all_sessions("unlocked")
+    except VaultError as error:
+        raise ControlRefused(f"unlocked, but {error}; persons stay signed in") from None
 
 
 async def _logged(gate: Gate, one: Registration) -> None:

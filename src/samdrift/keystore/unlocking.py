@@ -91,7 +91,6 @@ class RootUnlocker:
         """
         if not begin and not (folder / ROOT).exists() and not _any_seals(seals):
             raise KeyStoreError(KeyFault.MISSING, f"{folder}: there is no key store")
-        self._folder = private_folder(folder)
         self._cost, self._officers_cost = cost or ScryptCost(), cost or PERSONS_COST
         self._officers: dict[tuple[str, Lock], bytes] = {}
         root = folder / ROOT
@@ -102,6 +101,7 @@ class RootUnlocker:
                 "there are seals of vaults, and not the key store that they belong to: if that is lost for"
                 " good, move the seals away before another one is begun",
             )
+        self._folder = private_folder(folder)
         if not root.exists():
             write_new(root, new_root(passphrase, self._cost))
         try:

@@ -143,14 +143,15 @@ class LocalAddressBook:
         await asyncio.to_thread(_keep, self._file, copy.to_bytes())
         self._copy = copy
 
-    async def run(self, on_failure: Callable[[Exception], None]) -> None:
-        """Refresh the copy whenever it is old enough; ``on_failure`` hears why that failed."""
+    async def run(self, heard: Callable[[Exception | None], None]) -> None:
+        """Refresh the copy whenever it is old enough; ``heard`` is told why that failed, if it did."""
         while True:
             await asyncio.sleep(self._wait())
             try:
                 await self.refresh()
+                heard(None)
             except (AddressBookUnavailable, OSError) as error:
-                on_failure(error)
+                heard(error)
                 await asyncio.sleep(self._retry.total_seconds())
 
     async def listing(self, organisation: ParticipantIdentifier, address: str) -> Listing:

@@ -22,7 +22,7 @@ import re
 import socket
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from io import BytesIO
 from pathlib import Path
 from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile
@@ -32,6 +32,7 @@ from samdrift.contracts.malware import MalwareScanner, ScannerUnavailable, ScanV
 from samdrift.net.cache import SingleFlight
 
 _COMMAND = b"zINSTREAM\0"
+_ASK_VERSION = b"zVERSION\0"
 _END = bytes(4)
 _LENGTH = 4
 _PIECE = 1 << 18
@@ -43,6 +44,8 @@ _AT_ONCE = 4
 _CLEAN = "stream: OK"
 _FOUND = re.compile(r"stream: (?P<signature>.+) FOUND")
 _TOO_LARGE = "INSTREAM size limit exceeded. ERROR"
+_PROGRAM = re.compile(r"[\w. +~-]{1,64}", re.ASCII)
+_DATE = "%a %b %d %H:%M:%S %Y"
 _SIGNATURE = re.compile(r"[\w.:/()-]{1,128}", re.ASCII)
 
 LARGEST = 30 << 20
@@ -65,6 +68,17 @@ class ClamdAddress:
     host: str = ""
     port: int = 0
 
+    def __str__(self) -> str:
+        return str(self.socket) if self.socket is not None else f"{self.host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class ClamdVersion:
+    """The program's version, and the day of its newest official signatures, where it has any."""
+
+    program: str
+    signatures: datetime | None
+
 
 class ClamdScanner:
     """clamd at ``address``; ``seconds`` is the longest silence at any step."""
@@ -77,12 +91,33 @@ class ClamdScanner:
     async def scan(self, pieces: Iterable[bytes]) -> ScanVerdict:
         """The verdict on a file; :class:`ScannerUnavailable` when clamd gives none."""
         async with self._places:
-            try:
+            with self._explained():
                 return await self._answer(pieces)
-            except TimeoutError:
-                raise ScannerUnavailable("the malware scanner does not answer in time") from None
-            except OSError:
-                raise ScannerUnavailable("the malware scanner cannot be reached") from None
+
+    async def version(self) -> ClamdVersion:
+        """Ask which version it is; :class:`ScannerUnavailable` when clamd does not say."""
+        with self._explained():
+            async with asyncio.timeout(self._seconds):
+                connection = await self._connected()
+                try:
+                    await asyncio.get_running_loop().sock_sendall(connection, _ASK_VERSION)
+                    return read_version((await _read(connection)).decode("ascii", "replace"))
+                except ConnectionError:
+                    raise ScannerUnavailable("the malware scanner hung up") from None
+                finally:
+                    connection.close()
+
+    @contextlib.contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except TimeoutError:
+            text = "the malware scanner does not answer in time"
+            raise ScannerUnavailable(text, f"no answer in time at {self._address}") from None
+        except OSError as error:
+            why = (error.strerror or type(error).__name__).lower()
+            text = "the malware scanner cannot be reached"
+            raise ScannerUnavailable(text, f"{why} at {self._address}") from None
 
     async def _answer(self, pieces: Iterable[bytes]) -> ScanVerdict:
         async with asyncio.timeout(self._seconds):
@@ -171,6 +206,17 @@ def _verdict(answer: bytes) -> ScanVerdict:
     if said == _TOO_LARGE:
         raise ScannerUnavailable("the file is larger than the malware scanner's StreamMaxLength")
     raise ScannerUnavailable("the malware scanner answered with an error")
+
+
+def read_version(answer: str) -> ClamdVersion:
+    """Read ``ClamAV 1.4.3/27800/Thu Oct 16 09:41:07 2025``; without official signatures, the first part."""
+    program, _, dated = answer.strip().partition("/")
+    try:
+        signatures = datetime.strptime(dated.partition("/")[2], _DATE).replace(tzinfo=UTC)
+    except ValueError:
+        signatures = None
+    named = _PROGRAM.match(program)
+    return ClamdVersion(named[0] if named else "unnamed", signatures)
 
 
 class ProvenScanner:

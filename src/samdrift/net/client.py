@@ -42,6 +42,14 @@ class HttpFault(StrEnum):
     ENCODED = "encoded"
 
 
+Watch = Callable[[str, str, str], None]
+"""Told of a service, by its kind and host, that it answered, or the reason why it did not."""
+
+
+def unwatched(service: str, at: str, reason: str) -> None:
+    """Watch nothing."""
+
+
 class NoAnswer(Exception):
     """No usable HTTP answer; neither the text nor ``kind`` names an address or content."""
 

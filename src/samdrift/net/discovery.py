@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from datetime import datetime, timedelta
+from urllib.parse import urlsplit
 
 from samdrift.contracts.clock import Clock
 from samdrift.contracts.discovery import (
@@ -21,7 +22,7 @@ from samdrift.contracts.discovery import (
     SharedService,
 )
 from samdrift.net.cache import SingleFlight, TimedCache
-from samdrift.net.client import FetchLimits, HttpClient, HttpFault, NoAnswer, fetch
+from samdrift.net.client import FetchLimits, HttpClient, HttpFault, NoAnswer, Watch, fetch, unwatched
 from samdrift.net.dns import Dnssec, NaptrResolver, ResolverUnavailable
 from samdrift.wire import bdxl
 from samdrift.wire.errors import WireError
@@ -56,7 +57,9 @@ class SmpDiscovery:
         keep: timedelta,
         limits: FetchLimits = _LIMITS,
         require_dnssec: bool = False,
+        watch: Watch = unwatched,
     ) -> None:
+        """``watch`` is told of each call whether SML, or the SMP, answered."""
         self._zone = zone
         self._resolver = resolver
         self._client = client
@@ -65,6 +68,7 @@ class SmpDiscovery:
         self._keep = keep
         self._limits = limits
         self._require_dnssec = require_dnssec
+        self._watch = watch
         self._dnssec: Dnssec | None = None
         self._kept: TimedCache[_Key, ServiceMetadata] = TimedCache(_MOST_KEPT)
         self._flight: SingleFlight[_Key, ServiceMetadata] = SingleFlight()
@@ -103,11 +107,13 @@ class SmpDiscovery:
         """Clauses: architecture-sad 5.3.3.1 sentence 3, 5.4 step 2b."""
         try:
             answer = await self._resolver.naptr(bdxl.host(participant, self._zone))
+            self._watch("sml", self._zone, "")
             self._judge(answer.dnssec)
             if not answer.records:
                 raise NotRegistered("the participant is not registered in SML")
             return bdxl.smp_address(answer.records)
         except ResolverUnavailable as error:
+            self._watch("sml", self._zone, f"DNS gave no answer ({error})")
             raise DiscoveryUnavailable(f"SML gave no answer ({error})", SharedService.SML) from None
         except WireError as error:
             raise DiscoveryUntrusted(f"SML returns no usable address: {error.text}") from None
@@ -121,13 +127,17 @@ class SmpDiscovery:
             raise DiscoveryUntrusted(f"SML's answer is, by DNSSEC: {dnssec.value}")
 
     async def _fetch(self, url: str) -> bytes:
+        host = urlsplit(url).hostname or ""
         try:
             answer = await fetch(self._client, url, self._limits)
         except NoAnswer as error:
             text = f"SMP gave no usable answer ({error})"
             if error.fault in _MAY_PASS:
+                self._watch("smp", host, f"{error} ({error.kind})")
                 raise DiscoveryUnavailable(text, SharedService.SMP) from None
             raise DiscoveryUntrusted(text) from None
+        faulty = answer.status >= 500 or answer.status in (408, 429)
+        self._watch("smp", host, f"it answers {answer.status}" if faulty else "")
         match answer.status:
             case 200:
                 return answer.body

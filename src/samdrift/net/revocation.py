@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
+from urllib.parse import urlsplit
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
@@ -25,7 +26,7 @@ from cryptography.x509 import ocsp
 
 from samdrift.contracts.clock import Clock
 from samdrift.net.cache import SingleFlight, TimedCache
-from samdrift.net.client import FetchLimits, HttpClient, NoAnswer, fetch
+from samdrift.net.client import FetchLimits, HttpClient, NoAnswer, Watch, fetch, unwatched
 from samdrift.trust.published import (
     Published,
     distribution_points,
@@ -63,16 +64,19 @@ class RevocationSource:
         retry: timedelta,
         keep: timedelta = timedelta(hours=1),
         patience: float = 2.0,
+        watch: Watch = unwatched,
     ) -> None:
         """``keep`` is how long nothing fresh is asked for, ``retry`` how long a failing address rests.
 
         ``patience`` is how many seconds a check waits for something fresh while it has something valid.
+        ``watch`` is told of each call whether the issuer's service answered.
         """
         self._client = client
         self._clock = clock
         self._keep = keep
         self._retry = retry
         self._patience = patience
+        self._watch = watch
         self._kept: TimedCache[_Key, _Kept] = TimedCache(_MOST_KEPT)
         self._flight: SingleFlight[_Key, None] = SingleFlight()
 
@@ -135,11 +139,13 @@ class RevocationSource:
         return read_list(data, issuer) if data else None
 
     async def _fetch(self, url: str, limits: FetchLimits, question: bytes | None = None) -> bytes | None:
-        headers = _QUESTION if question else None
+        headers, host = _QUESTION if question else None, urlsplit(url).hostname or ""
         try:
             answer = await fetch(self._client, url, limits, content=question, headers=headers)
-        except NoAnswer:
+        except NoAnswer as error:
+            self._watch("revocation", host, f"{error} ({error.kind})")
             return None
+        self._watch("revocation", host, "" if answer.status == 200 else f"it answers {answer.status}")
         return answer.body if answer.status == 200 else None
 
 

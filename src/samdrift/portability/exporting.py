@@ -45,6 +45,7 @@ from samdrift.vault.portability.departure import (
     MessageServiceDeparture,
     RecordKeepingDeparture,
 )
+from samdrift.vault.portability.mailparts import MAIL_PARTS
 from samdrift.vault.portability.parts import Part, Taken
 from samdrift.wire.crypto.keys import SigningKey
 from samdrift.wire.identifiers import ParticipantIdentifier
@@ -59,6 +60,18 @@ _READ: tuple[tuple[type[Departure], tuple[Part, ...]], ...] = (
 
 _Read = Callable[[Any, Sequence[object]], Awaitable[list[Taken]]]
 
+_MAIL_READERS: dict[str, _Read] = {
+    "mailboxes": MessageClientDeparture.mailboxes,
+    "conversations": MessageClientDeparture.conversations,
+    "messages": MessageClientDeparture.messages,
+    "files": MessageClientDeparture.files,
+    "notes": MessageClientDeparture.notes,
+    "drafts": MessageClientDeparture.drafts,
+    "readings": MessageClientDeparture.readings,
+    "addresses": MessageClientDeparture.addresses,
+    "favourites": MessageClientDeparture.favourites,
+}
+_MAIL_PARTS = tuple(each.part for each in MAIL_PARTS)
 _READERS: dict[str, _Read] = {
     "incoming": AccessPointDeparture.incoming,
     "transfers": AccessPointDeparture.transfers,
@@ -73,6 +86,8 @@ _READERS: dict[str, _Read] = {
     "work": MessageServiceDeparture.work,
     "session_keys": MessageServiceDeparture.session_keys,
     "mark_keys": MessageServiceDeparture.mark_keys,
+    "persons": MessageClientDeparture.persons,
+    "statements": MessageClientDeparture.statements,
     "records": RecordKeepingDeparture.records,
     "log": Departure.log,
     "former-log": Departure.former_log,
@@ -307,4 +322,5 @@ def _client(client: MessageClientConfig) -> dict[str, Any]:
 
 async def read_page(vault: Departure, part: Part, after: Sequence[object]) -> list[Taken]:
     """The page of ``part`` after the record with that key; empty after the last one."""
-    return await _READERS[part.name](vault, after)
+    readers = _MAIL_READERS if part in _MAIL_PARTS else _READERS
+    return await readers[part.name](vault, after)

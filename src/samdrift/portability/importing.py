@@ -325,11 +325,13 @@ def _without_body(part: Part, facts: Facts, at: str) -> Facts:
     """Return a record whose body was removed while the export was made.
 
     A message was deleted, an envelope that came in was fetched, a transfer came to
-    an end, which is not known here.
+    an end, which is not known here. In the message client sending was undone, or a draft dropped.
     """
     if part is parts.MESSAGES:
         sealed = dict.fromkeys(("label", "sender_address", "recipient_address", "attributes"))
         return {"deleted": True, "events": []} | sealed
     if part is parts.INCOMING:
         return {"acknowledged_at": at}
+    if part.role is Role.MESSAGE_CLIENT:
+        return {}
     return {"state": TransferState.FAILED.value, "due_at": None, "ended_at": at}

@@ -18,7 +18,7 @@ from typing import Any
 from samdrift.attestation.archive import Member, damaged
 from samdrift.contracts.principals import Role
 from samdrift.vault.messagerows import SALT_BYTES
-from samdrift.vault.portability import parts
+from samdrift.vault.portability import mailparts, parts
 from samdrift.vault.portability.parts import Facts, Part
 from samdrift.vault.records import Digest
 
@@ -41,6 +41,11 @@ MOST_DOCUMENT = 128 << 20
 """Bytes of a receipt, and of what the export says of itself."""
 
 _AP, _MT = Role.ACCESS_POINT, Role.MESSAGE_SERVICE
+
+
+def _of_record_keeping(role: Role) -> tuple[Part, ...]:
+    return parts.records_part(role), parts.log_part(role), parts.former_log_part(role)
+
 
 BEFORE: tuple[Part, ...] = (parts.INCOMING,)
 """Parts that are read before the message service's vault: what came in; what was sent is read after it.
@@ -67,10 +72,13 @@ AFTER: tuple[Part, ...] = (
     parts.PEER_CERTIFICATES,
     parts.former_log_part(_AP),
 )
-OF_MESSAGE_CLIENT, OF_GOVERNANCE = (
-    (parts.records_part(role), parts.log_part(role), parts.former_log_part(role))
-    for role in (Role.MESSAGE_CLIENT, Role.GOVERNANCE)
+OF_MESSAGE_CLIENT: tuple[Part, ...] = (
+    parts.PERSONS,
+    parts.STATEMENTS,
+    *(each.part for each in mailparts.MAIL_PARTS),
+    *_of_record_keeping(Role.MESSAGE_CLIENT),
 )
+OF_GOVERNANCE = _of_record_keeping(Role.GOVERNANCE)
 PARTS = (*BEFORE, *BETWEEN, *AFTER, *OF_MESSAGE_CLIENT, *OF_GOVERNANCE)
 
 _ENDINGS = {
@@ -80,8 +88,10 @@ _ENDINGS = {
     ("transfers", "envelope"): "xml.gz",
     ("messages", "message"): "xml",
     ("receipts", "receipt"): "xml",
+    ("messages", "documents"): "json",
+    ("files", "file"): "bin",
 }
-BODIES = frozenset({"envelope", "message"})
+BODIES = frozenset({"envelope", "message", "documents", "file"})
 """Contents that may be large; the others are documents that fit in memory."""
 GONE = ".gone"
 """Ends the name of an empty file in place of a body that was removed while the export was made."""
@@ -206,6 +216,8 @@ def _check_contents(part: Part, record: Record) -> None:
         certificate = bytes.fromhex(facts["certificate"].removeprefix("\\x"))
         if sha256(certificate).hexdigest() != facts["sha256"]:
             raise ValueError("a peer's certificate is not the one that the log names")
+    if part in (mailparts.MAIL.part, mailparts.FILES.part) and has != set(part.contents):
+        raise ValueError("a message of a message client has its documents, and a file its content")
     if part is parts.RECEIPTS and has != {"receipt"}:
         raise ValueError("a message receipt is a file")
     if part is parts.MESSAGES:

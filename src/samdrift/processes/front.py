@@ -25,6 +25,7 @@ from samdrift.audit.operations import unexpected
 from samdrift.config.model import Config
 from samdrift.config.reader import load
 from samdrift.contracts.principals import Role
+from samdrift.installation.health import Condition
 from samdrift.installation.listeners import ROLES, Door, PublicDoors
 from samdrift.installation.metrics import metrics_application
 from samdrift.installation.operator import named_in_metrics
@@ -63,6 +64,10 @@ class Directory:
     def told(self, line: bytes) -> None:
         """The supervisor says that others are served here now."""
         self.routes = Routes.read(line)
+
+    def conditions(self) -> list[Condition]:
+        """The state of the installation's dependencies, as the supervisor finds it."""
+        return [Condition.read(one) for one in self.routes.conditions]
 
     def of_recipient(self, recipient: ParticipantIdentifier | None) -> Path:
         """Interface A."""
@@ -137,8 +142,11 @@ async def fronting(handed: FrontHandOver, sockets: Mapping[Door, socket.socket])
                     MemoryMetrics(handed, named=named),
                     named=named,
                     alarms=lambda: directory.routes.alarms,
+                    conditions=directory.conditions,
                 )
-                applications[door] = metrics_application(gathered.registry, gathered.gather)
+                applications[door] = metrics_application(
+                    gathered.registry, gathered.gather, directory.conditions
+                )
             application = applications[door]
             await doors.open(stack, door, guarded(application, unexpected(f"the front, {door.value}")))
         yield directory

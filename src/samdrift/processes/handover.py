@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -38,6 +38,8 @@ class Routes:
     """By role and participant identifier."""
     alarms: int = 0
     """Vaults below whose folder of keys something was planted."""
+    conditions: Sequence[Mapping[str, str | None]] = ()
+    """Dependencies as the supervisor finds them; the front serves what it says."""
 
     @classmethod
     def read(cls, line: bytes) -> Self:

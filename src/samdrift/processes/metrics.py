@@ -25,6 +25,7 @@ from prometheus_client.registry import Collector
 from samdrift.accesspoint.meters import Meters
 from samdrift.installation.databasecare import NotificationMetrics
 from samdrift.installation.expiry import expiry_gauge
+from samdrift.installation.health import GONE, Condition, Dependency, Gone
 from samdrift.installation.logkeeping import OLDEST_COSIGNATURE, LogMetrics
 from samdrift.installation.metrics import PATH, meaningless_gauge
 from samdrift.net.forwarding import Away, Forwarder
@@ -72,11 +73,13 @@ class Gathered(Collector):
         *,
         named: bool,
         alarms: Callable[[], int],
+        conditions: Callable[[], Iterable[Condition]] = tuple,
     ) -> None:
         self._forwarder = forwarder
         self._workers = workers
         self._named = named
         self._alarms = alarms
+        self._conditions = conditions
         self._own = CollectorRegistry()
         self._own.register(own)
         self._metrics: list[Metric] = []
@@ -95,7 +98,10 @@ class Gathered(Collector):
 
     def _together(self, answers: Iterable[tuple[Worker, bytes]]) -> list[Metric]:
         """Put together what fits, and count whose it is."""
-        texts, there = [generate_latest(self._own).decode()], Counter[tuple[str, ...]]()
+        supervisors = CollectorRegistry()
+        supervisors.register(Gone(self._conditions()))
+        own = (generate_latest(each).decode() for each in (self._own, supervisors))
+        texts, there = list(own), Counter[tuple[str, ...]]()
         for worker, text in answers:
             try:
                 texts.append(fitting(text, worker))
@@ -180,6 +186,7 @@ def _known() -> Mapping[str, _Known]:
     meaningless_gauge(registry)
     registry.register(NotificationMetrics(lambda: 0))
     registry.register(LogMetrics())
+    registry.register(Gone([Condition(one) for one in Dependency]))
     found = {
         family.name: _Known(family.documentation, family.type, _labels(family.name))
         for family in registry.collect()
@@ -193,6 +200,8 @@ def _known() -> Mapping[str, _Known]:
 def _labels(name: str) -> frozenset[str]:
     if name.startswith("samdrift_ap_"):
         return frozenset({"organisation", "reason", "outcome", "le"})
+    if name == GONE:
+        return frozenset({"dependency"})
     return frozenset({"owner", "key"}) if name == _EXPIRY else frozenset()
 
 

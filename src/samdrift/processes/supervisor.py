@@ -26,9 +26,11 @@ from samdrift.contracts.principals import Role
 from samdrift.installation.control import control_folder, controlled
 from samdrift.installation.databasecare import cared_for
 from samdrift.installation.expiry import Expiries, watching
+from samdrift.installation.health import Health, trying
 from samdrift.installation.listeners import ROLES, Door, address_of
 from samdrift.installation.logkeeping import operators_log_kept
-from samdrift.installation.operator import vault_settings
+from samdrift.installation.operator import own_dependencies, vault_settings
+from samdrift.installation.reporting import HEALTH, answering_health
 from samdrift.installation.unlocking import UNLOCK, unlocking
 from samdrift.keystore.durablefiles import private_folder
 from samdrift.keystore.keyfiles import KeyStoreError
@@ -78,7 +80,9 @@ async def supervising(config: Config, roles: frozenset[Role]) -> AsyncIterator[N
         users = Users(config.isolation, config.vaults)
         readers = Readers(settings, keys)
         hands = Hands(config, gate, keys, folder, users, readers)
-        house = _House(config, roles & config.roles, gate, hands, readers)
+        health = Health(system_clock)
+        house = _House(config, roles & config.roles, gate, hands, readers, health)
+        await stack.enter_async_context(trying(health, own_dependencies(config, gate, keys)))
         stack.push_async_callback(house.stop)
         await house.start()
         await stack.enter_async_context(
@@ -87,7 +91,13 @@ async def supervising(config: Config, roles: frozenset[Role]) -> AsyncIterator[N
         await stack.enter_async_context(operators_log_kept(config, gate, keys, system_clock))
         await stack.enter_async_context(watching(Expiries(keys, gate.registry, system_clock)))
         await stack.enter_async_context(
-            controlled(control_folder(config.vaults), {UNLOCK: unlocking(gate, keys)})
+            controlled(
+                control_folder(config.vaults),
+                {
+                    UNLOCK: unlocking(gate, keys),
+                    HEALTH: answering_health(roles & config.roles, health, house.serving),
+                },
+            )
         )
         _LOGGER.info("supervisor: %s", used())
         yield
@@ -110,13 +120,20 @@ class _House:
     """The processes of one installation."""
 
     def __init__(
-        self, config: Config, roles: frozenset[Role], gate: Gate, hands: Hands, readers: Readers
+        self,
+        config: Config,
+        roles: frozenset[Role],
+        gate: Gate,
+        hands: Hands,
+        readers: Readers,
+        health: Health,
     ) -> None:
         self._config = config
         self._roles = roles
         self._gate = gate
         self._hands = hands
         self._readers = readers
+        self._health = health
         self._groups = control_groups(config.vaults.secrets)
         self._workers: dict[str, _Kept] = {}
         self._routes = Routes()
@@ -181,6 +198,11 @@ class _House:
             except (OSError, KeyStoreError, ConfigError, VaultError) as error:
                 _LOGGER.warning("supervisor: looks again later (%s)", type(error).__name__)
 
+    def serving(self) -> dict[str, bool]:
+        """Return whether each process serves now, by its name in the log."""
+        children = [self._front, self._nobody, *(one.child for one in self._workers.values())]
+        return {child.name: child.serves for child in children}
+
     async def stop(self) -> None:
         """Have all of them end: the front first, so that what is under way can still be answered."""
         kept = self._workers.values()
@@ -194,7 +216,8 @@ class _House:
 
     def _announce(self) -> None:
         """Tell the front when others are served here than before."""
-        routes = replace(_routes(self._hosted()), alarms=self._hands.alarms)
+        conditions = [one.document() for one in self._health.conditions()]
+        routes = replace(_routes(self._hosted()), alarms=self._hands.alarms, conditions=conditions)
         if routes != self._routes:
             self._routes = routes
             self._front.tell(routes.line())

@@ -11,22 +11,19 @@ from functools import partial
 
 from prometheus_client import CollectorRegistry
 
-from samdrift.audit.operations import unexpected
 from samdrift.config.hsm import token_settings
 from samdrift.config.model import Config
 from samdrift.config.reader import load
-from samdrift.contracts.principals import Role
 from samdrift.installation.databasecare import NotificationMetrics
 from samdrift.installation.expiry import Expiries, expiry_gauge, watching
+from samdrift.installation.health import Dependency, Health
 from samdrift.installation.listeners import Door, InnerDoors
-from samdrift.installation.metrics import metrics_application
 from samdrift.installation.operator import Parts, connection_idle, named_in_metrics, put_together
 from samdrift.keystore.hsm.store import TokenKeyStore
 from samdrift.keystore.hsm.tokens import Tokens
 from samdrift.keystore.interface import KeyStore
 from samdrift.keystore.unlocking import HandedUnlocker
 from samdrift.net.clock import system_clock
-from samdrift.net.guard import guarded
 from samdrift.processes.handover import ReaderLogin, WorkerHandOver, copy_folder
 from samdrift.processes.memory import MemoryMetrics
 from samdrift.vault.database.server import HandedDatabase
@@ -65,10 +62,10 @@ async def working(
         metrics.register(NotificationMetrics(lambda: gate.failed_notifications))
         await stack.enter_async_context(watching(_expiries(keys, gate, handed, metrics, named=named)))
         doors = InnerDoors(sockets)
-        await put_together(stack, Parts(config, frozenset(handed.roles), keys, gate, doors, metrics))
-        if Door.METRICS in sockets and Role.ACCESS_POINT not in handed.roles:
-            application = metrics_application(metrics, _nothing_to_measure)
-            await doors.open(stack, Door.METRICS, guarded(application, unexpected("metrics")))
+        health = Health(system_clock, elsewhere=[Dependency.SCANNER])  # The supervisor tries it.
+        await put_together(
+            stack, Parts(config, frozenset(handed.roles), keys, gate, doors, metrics, health=health)
+        )
         yield partial(_replace_reader, database)
 
 
@@ -109,7 +106,3 @@ def _tokens(config: Config, pin: str | None) -> Tokens:
     for organisation in bare if pin is not None else ():
         tokens.take(organisation, pin or "")
     return tokens
-
-
-async def _nothing_to_measure() -> None:
-    pass

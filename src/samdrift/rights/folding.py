@@ -158,6 +158,10 @@ class State:
         effect = self._effects[digest]
         return Effect.TAKEN if effect is Effect.WAITING and digest in self._holdings else effect
 
+    def statement(self, digest: str) -> Statement:
+        """Return a statement by its digest; :class:`KeyError` where it is not there."""
+        return self._statements[digest]
+
     def holdings(self, moment: datetime, *subjects: Subject) -> Iterator[Holding]:
         """Yield what ``subjects``, or without them all, were given and have at ``moment``."""
         for digest in self._of(*subjects):

@@ -29,6 +29,10 @@ class VaultUnavailable(VaultError, Temporary):
 
     text = "the vault cannot be reached now"
 
+    def __init__(self, cause: str = "") -> None:
+        super().__init__()
+        self.cause = cause
+
 
 class LoginRefused(VaultUnavailable):
     """The database was there, and did not let the login in."""

@@ -29,6 +29,7 @@ from samdrift.vault.database.server import Database
 from samdrift.vault.database.session import Row, Session, Statement, Value
 from samdrift.vault.errors import VaultDenied, VaultLocked, VaultSuspended, VaultUnavailable
 from samdrift.vault.logtree import LogTree
+from samdrift.vault.messageclient import MessageClientVault
 from samdrift.vault.messageservice import MessageServiceVault
 from samdrift.vault.objects import Objects
 from samdrift.vault.opening import Opening, Reason, Room, Vault
@@ -36,7 +37,7 @@ from samdrift.vault.openkeys import open_keys
 from samdrift.vault.portability.arrival import Arrival
 from samdrift.vault.portability.departure import Departure
 from samdrift.vault.portability.snapshot import snapshot
-from samdrift.vault.recordkeeping import GovernanceVault, MessageClientVault
+from samdrift.vault.recordkeeping import GovernanceVault
 from samdrift.vault.registry import DUE_MOMENTS, LOGIN_SECRET, Registration, Registry
 from samdrift.vault.sealing import Sealer
 from samdrift.vault.settings import VaultSettings
@@ -151,6 +152,14 @@ class Gate:
     def database(self) -> Database:
         """Where the vaults are, for whoever starts processes that open some of them."""
         return self._database
+
+    async def reach(self) -> None:
+        """Ask the database for an answer; :class:`VaultUnavailable` when it does not give one."""
+        await self._run(self._operator, [("SELECT 1", ())])
+
+    async def reach_objects(self) -> None:
+        """Look whether the object store can be reached; :class:`VaultUnavailable` when it cannot."""
+        await self._objects.reach()
 
     async def close(self) -> None:
         """Hang up; what is open then fails with :class:`VaultUnavailable`."""

@@ -12,7 +12,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import os
+import re
+import secrets
 import stat
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
@@ -24,13 +27,14 @@ from obstore.exceptions import BaseError
 from obstore.store import LocalStore, ObjectStore, from_url
 
 from samdrift.keystore.durablefiles import give_as, private_folder, remove_tree, sync_folder
-from samdrift.vault.errors import SealBroken, VaultUnavailable
+from samdrift.vault.errors import SealBroken, VaultError, VaultUnavailable
 
 _IN_A_FOLDER = 1 << 20
 _OVER_THE_NETWORK = 5 << 20
 """Bytes read or written at once: every time costs a change of thread, and S3 takes no smaller parts."""
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_OS_ERROR = re.compile(r"\(os error (\d{1,4})\)")
 _DRAFT = "#"
 """In the name of an object in a folder that is not whole yet."""
 
@@ -90,6 +94,14 @@ class Objects:
             found = await obstore.list(self._store, prefix).collect_async()
         return [StoredObject(entry["path"], entry["last_modified"]) for entry in found]
 
+    async def reach(self) -> None:
+        """Return when the store can be written in, as far as is seen without doing so."""
+        with _typed():
+            if self._folder is not None:
+                await asyncio.to_thread(_require_room, self._folder)
+            else:
+                await obstore.list(self._store, "reach", chunk_size=1).collect_async()
+
     async def clear(self, prefix: str) -> None:
         """Remove every object under ``prefix/``; in a folder, whatever lies there, and the folder."""
         if self._folder is None:
@@ -104,6 +116,37 @@ class Objects:
         if self._folder is not None:
             with _typed():
                 await asyncio.to_thread(_drop_drafts, self._folder, prefix, before.timestamp())
+
+
+async def try_out(place: Path | str) -> None:
+    """Write an object, read it and remove it; :class:`VaultUnavailable` or :class:`SealBroken` if that fails.
+
+    A folder that is not there is not made.
+    """
+    with _typed():
+        objects = await asyncio.to_thread(_present, place)
+    prefix = f"examined-{secrets.token_hex(8)}"
+    try:
+        await _write_and_read(objects, f"{prefix}/object", secrets.token_bytes(64))
+    except VaultError:
+        with contextlib.suppress(VaultError):
+            await objects.clear(prefix)
+        raise
+    await objects.clear(prefix)
+
+
+def _present(place: Path | str) -> Objects:
+    if isinstance(place, Path) and not place.is_dir():
+        raise VaultUnavailable("object store: its folder is not there")
+    return Objects(place)
+
+
+async def _write_and_read(objects: Objects, name: str, data: bytes) -> None:
+    writer = objects.writer(name)
+    await writer.write(data)
+    await writer.close()
+    if b"".join([piece async for piece in objects.pieces(name)]) != data:
+        raise SealBroken
 
 
 class ObjectWriter:
@@ -133,6 +176,18 @@ class ObjectWriter:
         data, self._held = self._held, bytearray()
         with _typed():
             await self._file.write(data)
+
+
+def _require_room(folder: Path) -> None:
+    """Raise :class:`VaultUnavailable` for a folder that is gone, read only, or on a full disk."""
+    try:
+        found = os.statvfs(folder)
+    except OSError as error:
+        raise VaultUnavailable(f"object store: {_cause(error)}") from None
+    if found.f_flag & os.ST_RDONLY:
+        raise VaultUnavailable(f"object store: {os.strerror(errno.EROFS).lower()}")
+    if found.f_bavail == 0:
+        raise VaultUnavailable(f"object store: {os.strerror(errno.ENOSPC).lower()}")
 
 
 def _remove(folder: Path, prefix: str) -> None:
@@ -239,5 +294,13 @@ def _typed() -> Iterator[None]:
         yield
     except FileNotFoundError:
         raise SealBroken from None
-    except (BaseError, OSError):
-        raise VaultUnavailable from None
+    except (BaseError, OSError) as error:
+        raise VaultUnavailable(f"object store: {_cause(error)}") from None
+
+
+def _cause(error: Exception) -> str:
+    """Return why it failed without the paths and addresses that are in obstore's texts."""
+    known = error.errno if isinstance(error, OSError) else None
+    numbered = _OS_ERROR.search(str(error))
+    number = known or (int(numbered[1]) if numbered else None)
+    return os.strerror(number).lower() if number else type(error).__name__

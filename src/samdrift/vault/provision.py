@@ -148,7 +148,7 @@ class Provisioner:
         """Have gates open the vault, or refuse to; :class:`UnknownRecord` when there is none.
 
         ``happening`` goes with it into the organisation's log and the operator's. One that is
-        closing stays so.
+        closing stays so. No session of a person outlives the change.
         """
         async with self._transaction():
             changed = await self._rows(
@@ -162,6 +162,8 @@ class Provisioner:
             )
             if not changed:
                 raise UnknownRecord
+            if role is Role.MESSAGE_CLIENT:
+                await self._run("SELECT {}.end_all_sessions()", changed[0][0])
             if happening is not None:
                 await self._note(changed[0][0], organisation, role, happening)
         await self._announce()

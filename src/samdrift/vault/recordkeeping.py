@@ -38,9 +38,5 @@ class RecordKeepingVault(Vault):
         return tuple(record_id for (record_id,) in await self._work.query(_RECORDS, after, limit))
 
 
-class MessageClientVault(RecordKeepingVault):
-    """Opened with role ``mk``."""
-
-
 class GovernanceVault(RecordKeepingVault):
     """Opened with role ``gov``."""

@@ -59,6 +59,8 @@ class Sealer:
         self.session_marks = _derive(keys.first.key, b"session")
         """The key of marks of session keys. It goes along when the organisation moves: with it alone
         nothing can be opened, only a session key that one has be told again."""
+        self.pages_key = _derive(keys.first.key, b"pages")
+        """The key of what an organisation's pages give to browsers; it does not move along."""
         self._generations: dict[bytes, Generation] = {}
         self.newest = self._learn(keys)
         """Seals what is written."""

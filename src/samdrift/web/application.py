@@ -7,7 +7,7 @@ every answer; an organisation that is closed shows one page; guards judge what w
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -16,7 +16,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from samdrift.contracts.errors import Explained
+from samdrift.contracts.errors import Explained, Temporary
 from samdrift.net.guard import guarded
 from samdrift.web.assets import PREFIX
 from samdrift.web.cookies import SESSION, cookie, drop_cookie
@@ -31,6 +31,8 @@ from samdrift.web.uploads import FormTooLarge, StaleForm
 _LOGGER = logging.getLogger("samdrift")
 
 Answer = Callable[[Request], Awaitable[Response]]
+OnError = Callable[[Request, Exception], Awaitable[Response]]
+"""Returns the answer in place of what was asked for, by an error of that type."""
 
 
 class NotSignedIn(Explained):
@@ -56,9 +58,10 @@ def application(
     pages: Pages,
     routes: Sequence[BaseRoute],
     on_failure: Callable[[BaseException], None],
+    answers: Mapping[type[Exception], OnError] | None = None,
 ) -> ASGIApp:
     """Return the application; ``on_failure`` hears of every unexpected exception, whose text is shown
-    nowhere.
+    nowhere. ``answers`` are those of the role's own errors.
     """
     ends = _Ends(pages)
     sign_in = SignInRoutes(pages).routes()
@@ -70,7 +73,9 @@ def application(
             FormTooLarge: ends.too_large,
             NotSignedIn: ends.not_signed_in,
             HTTPException: ends.http,
+            Temporary: ends.later,
             Exception: ends.failed,
+            **(answers or {}),
         },
     )
     inner.router.redirect_slashes = False  # It would lead to wherever the ``Host`` field says.
@@ -89,10 +94,18 @@ def _unless_closed(inner: ASGIApp, pages: Pages) -> ASGIApp:
     """Show one page, whatever is asked for, while an organisation's vault cannot be opened."""
 
     async def unless_closed(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or site_of(request := Request(scope)).closed is None:
+        if scope["type"] != "http":
             await inner(scope, receive, send)
             return
-        await pages.page(request, "closed.html", 503)(scope, receive, send)
+        request = Request(scope)
+        if site_of(request).closed is not None:
+            await pages.page(request, "closed.html", 503)(scope, receive, send)
+            return
+        try:
+            await inner(scope, receive, send)
+        except Temporary as outage:  # While the session was looked for: nothing has been answered.
+            _LOGGER.warning("pages: %s", outage)
+            await pages.page(request, "later.html", 503)(scope, receive, send)
 
     return unless_closed
 
@@ -133,6 +146,11 @@ class _Ends:
         if error.status_code == 404:
             return self._not_found(request)
         return Response(status_code=error.status_code, headers=error.headers)
+
+    async def later(self, request: Request, outage: Exception) -> Response:
+        """Ask to try again: something that is needed cannot be reached now."""
+        _LOGGER.warning("pages: %s", outage)
+        return self._pages.page(request, "later.html", 503)
 
     async def failed(self, request: Request, error: Exception) -> Response:
         """Say that something of ours failed, never what."""

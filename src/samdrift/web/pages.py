@@ -6,9 +6,12 @@ form token, texts, times and numbers without each handler handing them over.
 
 from __future__ import annotations
 
+import gzip
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
+from gettext import NullTranslations
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +27,12 @@ from samdrift.web.guards import TOKEN_FIELD, form_token, session_of
 from samdrift.web.hostile import visible
 from samdrift.web.messagetext import message_text
 from samdrift.web.sites import site_of
-from samdrift.web.texts import Language, Texts, preferred
+from samdrift.web.texts import Language, Phrase, Texts, preferred
 
 TEMPLATES = Path(__file__).parent / "templates"
+_WORTH_PACKING = 2_000
+_QUICKLY = 4
+"""Level of compression. A page holds no secret but form tokens, which are never the same twice."""
 _INDENTATION = re.compile(r"^[ \t]+", re.MULTILINE)
 
 
@@ -36,6 +42,18 @@ class _Narrow(FileSystemLoader):
     def get_source(self, environment: Environment, template: str) -> tuple[str, str, Callable[[], bool]]:
         source, file, current = super().get_source(environment, template)
         return _INDENTATION.sub("", source), file, current
+
+
+@dataclass(frozen=True, slots=True)
+class Wording:
+    """Texts, times and numbers as one person reads them, for what is put into words before a template."""
+
+    formats: Formats
+    _translations: NullTranslations
+
+    def text(self, phrase: Phrase) -> str:
+        """Return a text in the person's language."""
+        return phrase.into(self._translations)
 
 
 class Pages:
@@ -50,13 +68,18 @@ class Pages:
 
     def page(self, request: Request, template: str, status: int = 200, **context: Any) -> HTMLResponse:
         """Return a template as the answer to a request."""
-        return HTMLResponse(self.render(request, template, **context), status)
+        content = self.render(request, template, **context).encode()
+        headers = {"vary": "accept-encoding"}
+        if len(content) >= _WORTH_PACKING and "gzip" in request.headers.get("accept-encoding", ""):
+            content = gzip.compress(content, _QUICKLY, mtime=0)
+            headers["content-encoding"] = "gzip"
+        return HTMLResponse(content, status, headers)
 
     def render(self, request: Request, template: str, **context: Any) -> str:
         """Return a template as text, for a part of a page that a script asks for."""
-        language = language_of(request)
+        wording = self.wording(request)
+        language, now = wording.formats.language, wording.formats.now
         site, session = site_of(request), session_of(request)
-        now = self._clock()
         own = {
             "site": site,
             "person": session.person if session else None,
@@ -65,10 +88,15 @@ class Pages:
             "form_token": form_token(request),
             "token_field": TOKEN_FIELD,
             "language": language,
-            "formats": Formats(language, now),
+            "formats": wording.formats,
             "here": request.url.path,
         }
         return self._environments[language].get_template(template).render({**own, **context})
+
+    def wording(self, request: Request) -> Wording:
+        """Return the wording of the person who asks."""
+        language = language_of(request)
+        return Wording(Formats(language, self._clock()), self._texts.of(language))
 
     def _environment(self, language: Language, folders: Sequence[Path]) -> Environment:
         environment = Environment(

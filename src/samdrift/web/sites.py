@@ -6,7 +6,7 @@ gets the same bare answer as an address that is not there.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -53,7 +53,7 @@ class Site:
     closed: Closed | None = None
 
 
-FindSite = Callable[[str], Site | None]
+FindSite = Callable[[str], Awaitable[Site | None]]
 """Returns the site of a host, as the ``Host`` field has it in small letters; ``None`` for an unknown one."""
 
 
@@ -65,7 +65,7 @@ def by_host(find: FindSite, application: ASGIApp) -> ASGIApp:
             await application(scope, receive, send)
             return
         hosts = [value for name, value in scope["headers"] if name == b"host"]
-        site = find(hosts[0].decode("latin-1").lower()) if len(hosts) == 1 else None
+        site = await find(hosts[0].decode("latin-1").lower()) if len(hosts) == 1 else None
         if site is None:
             await Response(status_code=404)(scope, receive, send)
             return

@@ -74,7 +74,16 @@ class Attached:
     kind: str
     """Its type by its content, short: ``PDF``."""
     size: int
-    checked: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A document of a message; most messages have one, whose name is not shown."""
+
+    text: str
+    """As it came, or what :func:`samdrift.web.messagetext.kept_text` returns of what was kept."""
+    files: tuple[Attached, ...] = ()
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,9 +104,13 @@ class Message:
     organisation: str
     person: str
     at: datetime
-    text: str
-    """As it came, or what :func:`samdrift.web.messagetext.kept_text` returns of what was kept."""
-    files: tuple[Attached, ...] = ()
+    documents: tuple[Document, ...]
+    tags: tuple[Tag, ...] = ()
+    """Its state and the references that only this message has."""
+    reply: str = ""
+    """Address to which an answer to it is posted; empty where it cannot be answered."""
+    raw: str = ""
+    """Address of its raw form, for one that cannot be shown."""
     read_by: int = 0
     readers: str = ""
     """Address of who has read it."""
@@ -115,6 +128,7 @@ class Note:
     author: str
     at: datetime
     text: str
+    id: str = ""
 
 
 @dataclass(frozen=True, slots=True)

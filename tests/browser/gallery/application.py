@@ -79,8 +79,8 @@ class Gallery:
         ]
         return application(self.find, self.pages, [*routes, *posted], self.scene.failures.append)
 
-    def find(self, host: str) -> Site | None:
-        return self.beside.get(host) or self.scene.find(host)
+    async def find(self, host: str) -> Site | None:
+        return self.beside.get(host) or await self.scene.find(host)
 
     def _shown(self, template: str) -> Callable[[Request], Awaitable[Response]]:
         async def shown(request: Request) -> Response:

@@ -8,6 +8,7 @@ from samdrift.web.views import (
     Answer,
     Attached,
     Delivery,
+    Document,
     Kind,
     Link,
     Message,
@@ -143,10 +144,14 @@ def messages(now: datetime) -> tuple[Message, ...]:
             "Mullsjö kommun, Elevhälsan",
             "Karin Sund, kurator",
             now - timedelta(minutes=10),
-            TEXT,
-            files=(
-                Attached("/file", "Underlag SIP.pdf", "PDF", 212_000, checked=True),
-                Attached("/file", "Samtycke.pdf", "PDF", 48_000, checked=True),
+            (
+                Document(
+                    TEXT,
+                    (
+                        Attached("/file", "Underlag SIP.pdf", "PDF", 212_000),
+                        Attached("/file", "Samtycke.pdf", "PDF", 48_000),
+                    ),
+                ),
             ),
             read_by=2,
             readers="/who",
@@ -158,7 +163,7 @@ def messages(now: datetime) -> tuple[Message, ...]:
             "Håbo kommun, Socialtjänst",
             "Bo Berg",
             now - timedelta(hours=19, minutes=42),
-            "Tack för samtalet. Vi deltar gärna, helst på förmiddagen.",
+            (Document("Tack för samtalet. Vi deltar gärna, helst på förmiddagen."),),
             delivery=Delivery(
                 Tag("Mottaget av organisationen 15:10", Kind.GOOD),
                 "Det säger inte att någon har läst det.",
@@ -175,11 +180,23 @@ MANY_TAGS = tuple(Tag(f"Dnr SN 2026-{number:05} {'x' * (number % 60)}") for numb
 
 def hostile(now: datetime) -> tuple[Message, ...]:
     """Messages whose every field is long and means harm."""
-    file = Attached("/file", HOSTILE, "<B>", 1, checked=False)
+    file = Attached("/file", HOSTILE, "<B>", 1)
     delivery = Delivery(Tag(HOSTILE, Kind.BAD), HOSTILE, "/proof")
     text = f"# {HOSTILE}\n\n* {HOSTILE}\n\n{'a' * 5000}"
-    one = Message("m1", HOSTILE, HOSTILE, now, text, (file,) * 20, 3, "/who", "/way", HOSTILE, delivery)
-    return one, Message("m2", LONG, LONG, now, "* " * 3000 + "*a " * 20_000)
+    document = Document(text, (file,) * 20, HOSTILE)
+    one = Message(
+        "m1",
+        HOSTILE,
+        HOSTILE,
+        now,
+        (document, document),
+        read_by=3,
+        readers="/who",
+        way="/way",
+        received=HOSTILE,
+        delivery=delivery,
+    )
+    return one, Message("m2", LONG, LONG, now, (Document("* " * 3000 + "*a " * 20_000),))
 
 
 def note(now: datetime) -> Note:

@@ -126,9 +126,11 @@ async def peer(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Peer]:
             site = Site(origin, "Håbo kommun", sessions, nobody)
             one = Peer(browser, issuer, client, origin, key, store, [], site)
             pages = Pages(Texts(), Assets(), system_clock)
-            served = application(
-                lambda host: one.site, pages, [Route("/inside", signed_in(inside))], lambda error: None
-            )
+
+            async def find(host: str) -> Site:
+                return one.site
+
+            served = application(find, pages, [Route("/inside", signed_in(inside))], lambda error: None)
             server = uvicorn.Server(uvicorn.Config(served, log_level="error", lifespan="off"))
             serving = asyncio.create_task(server.serve(sockets=[listening]))
             yield one

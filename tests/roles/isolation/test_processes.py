@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import urllib.request
@@ -16,6 +17,7 @@ from samdrift.contracts.messages import Direction, MessageStatus
 from samdrift.contracts.principals import Role
 from samdrift.installation.control import control_folder, tell
 from samdrift.installation.operator import vault_settings
+from samdrift.installation.reporting import ask_running
 from samdrift.installation.unlocking import UNLOCK
 from samdrift.vault.database.session import Session
 from samdrift.vault.openkeys import open_keys
@@ -159,6 +161,7 @@ async def test_metrics_are_those_of_all_and_tell_the_memory_of_each_kind(house: 
         families = text_string_to_metric_families(text)
         return {(one.name, *one.labels.values()): one.value for each in families for one in each.samples}
 
+    place = house.metrics.removesuffix("/metrics")
     before = await samples()
     for pair in ((house.alfa, house.beta), (house.beta, house.alfa)):
         await exchanged(*pair)
@@ -175,6 +178,13 @@ async def test_metrics_are_those_of_all_and_tell_the_memory_of_each_kind(house: 
         assert number * 20e6 < memory[0] <= memory[1] < number * 500e6
     assert ("samdrift_ap_queued",) in after
     assert after["samdrift_logs_stopped",] == after["samdrift_log_rounds_failed_total",] == 0
+    assert after["samdrift_dependency_gone", "database"] == 0
+    assert await asyncio.to_thread(lambda: urllib.request.urlopen(f"{place}/health/ready").status) == 200
+    health = await asyncio.to_thread(lambda: json.load(urllib.request.urlopen(f"{place}/health")))
+    assert {"database", "object-store", "key-store"} <= {one["dependency"] for one in health["dependencies"]}
+    (running,) = await ask_running(control_folder(house.alfa.config.vaults))
+    assert running.serves(house.alfa.organisation, MT)
+    assert all(running.workers.values())
     assert not [name for name in after if "0203:" in "".join(name)]
 
 

@@ -23,6 +23,7 @@ from xml.etree import ElementTree
 from tests.separation.mutation.clauses import CLAUSES
 from tests.separation.mutation.configuration import CONFIGURATION
 from tests.separation.mutation.custody import CUSTODY
+from tests.separation.mutation.entrance import ENTRANCE
 from tests.separation.mutation.guards import AT_REST, DATABASE, GATE, SESSION_KEYS
 from tests.separation.mutation.interface_a import INTERFACE_A
 from tests.separation.mutation.interfaces import COMMANDS, INTERFACE_C, INTERFACE_D, THE_CHECK, TOKENS
@@ -31,6 +32,7 @@ from tests.separation.mutation.logtree import LOGTREE
 from tests.separation.mutation.moments import MOMENTS
 from tests.separation.mutation.mutant import ROOT, SOURCE, Mutant
 from tests.separation.mutation.neighbours import NEIGHBOURS
+from tests.separation.mutation.operations import OPERATIONS
 from tests.separation.mutation.origins import ORIGINS
 from tests.separation.mutation.peers import PEERS
 from tests.separation.mutation.proof import PROOF
@@ -41,6 +43,7 @@ from tests.separation.mutation.transparency import TRANSPARENCY
 from tests.separation.mutation.web import ENTERED, FORMS, SESSIONS, SIGN_IN
 
 MUTANTS: tuple[Mutant, ...] = (
+    *ENTRANCE,
     *GATE,
     *DATABASE,
     *AT_REST,
@@ -57,6 +60,7 @@ MUTANTS: tuple[Mutant, ...] = (
     *PEERS,
     *NEIGHBOURS,
     *ORIGINS,
+    *OPERATIONS,
     *CLAUSES,
     *QUALIFICATION,
     *CUSTODY,

@@ -81,6 +81,7 @@ READY = Facts(
     {each: registered(each) for each in (SDK_MESSAGE_EXTENDED, RECEIPT_EXTENDED)},
     Asked(LISTED),
     Asked((FunctionalAddress(MAILBOX.upper(), "Soc", "", (), (), LISTED),)),
+    served=Asked(frozenset(Role)),
 )
 
 
@@ -97,6 +98,16 @@ def test_everything_in_order_is_ready() -> None:
     assert wrong(READY) == {}
     assert ready(checklist(READY))
     assert len({item.name for item in checklist(READY)}) == len(checklist(READY))
+
+
+def test_who_is_not_served_in_a_role_is_not_ready() -> None:
+    assert wrong(replace(READY, served=Asked(frozenset({AP})))) == {"served mt": State.MISSING}
+    assert wrong(replace(READY, served=Asked(frozenset()))) == dict.fromkeys(
+        ("served ap", "served mt"), State.MISSING
+    )
+    unknown = replace(READY, served=Asked(unknown="a running process does not answer"))
+    assert wrong(unknown) == dict.fromkeys(("served ap", "served mt"), State.NOT_CHECKED)
+    assert not ready(checklist(unknown))
 
 
 def test_a_token_that_opens_both_vaults_is_in_order() -> None:
@@ -125,7 +136,7 @@ def test_each_of_four_roles_has_a_vault_and_a_host_that_the_server_has_a_certifi
     assert item(FOUR, "host mk").text.startswith("habo.messages.example is named")
     assert item(FOUR, "vault gov").state is State.DONE
     assert {one.name for one in checklist(FOUR)} - {one.name for one in checklist(READY)} == {
-        *("vault mk", "vault gov", "host mk", "host gov")
+        *("vault mk", "vault gov", "host mk", "host gov", "served mk", "served gov")
     }
 
 
@@ -293,6 +304,7 @@ def test_with_the_access_point_alone_only_that_is_asked_for() -> None:
     assert {item.name for item in checklist(facts)} == {
         "configuration",
         "vault ap",
+        "served ap",
         "interface C",
         "SMP message",
         "SMP receipt",

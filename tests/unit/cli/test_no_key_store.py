@@ -33,6 +33,8 @@ PERSONS = (
     "{words}",
 )
 READS: dict[Path_, Sequence[str]] = {
+    ("doctor",): ("--offline",),
+    ("status",): (),
     ("org", "show"): (ORGANISATION, "--offline"),
     ("org", "list"): (),
     ("as4", "inspect"): ("{certificate}",),
@@ -89,6 +91,7 @@ END_BEFORE: frozenset[Path_] = frozenset(
         ("custodian", "approve"),
         ("addressbook",),
         ("isolation", "check"),
+        ("status",),
     }
 )
 """Those that end before they open a key store, since something else is not there either."""

@@ -46,6 +46,17 @@ async def test_each_process_that_runs_answers(tmp_path: Path) -> None:
     assert await tell(tmp_path / "nowhere", "greet", name="Anna") == []
 
 
+async def test_who_only_looks_whether_anybody_listens_leaves_no_line(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with controlled(tmp_path, COMMANDS):
+        for _ in range(3):
+            assert await control.anybody_listens(tmp_path)
+        assert await tell(tmp_path, "greet", name="Anna") == [{"greeting": "hello Anna"}]
+    assert caplog.messages == []
+    assert not await control.anybody_listens(tmp_path)
+
+
 async def test_a_refusal_says_why(tmp_path: Path) -> None:
     async with controlled(tmp_path, COMMANDS):
         with pytest.raises(ControlRefused, match="it is nobody"):

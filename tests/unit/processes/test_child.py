@@ -19,7 +19,10 @@ from tests.vaults import until
 
 NOTES = "import os, sys; open(sys.argv[1] + f'-{os.getpid()}', 'w').close(); "
 SERVES = "import socket; channel = socket.socket(fileno=0); channel.send(b'serves\\n'); " + NOTES
-WAITS = "import signal; signal.signal(signal.SIGTERM, lambda *_: sys.exit(0)); channel.recv(1)"
+WAITS = (
+    "import signal; signal.signal(signal.SIGTERM, lambda *_: sys.exit(0)); "
+    "list(iter(lambda: channel.recv(1), b''))"
+)
 
 
 class Scene:
@@ -58,7 +61,10 @@ async def end(supervising: asyncio.Task[None]) -> None:
         await supervising
 
 
-async def test_one_that_ended_is_noticed_though_what_it_started_holds_its_channel(scene: Scene) -> None:
+async def test_one_that_ended_is_noticed_though_what_it_started_holds_its_channel(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(supervisor, "_LOOK_SECONDS", 0.1)
     leaves = "import os, time\nif os.fork() == 0: time.sleep(600)\n" + WAITS
     child = scene.child("one", SERVES + leaves)
     assert await child.start()

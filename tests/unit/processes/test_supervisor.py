@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 from collections.abc import AsyncIterator
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -13,7 +14,9 @@ import pytest
 import pytest_asyncio
 
 from samdrift.contracts.principals import Role
+from samdrift.installation.health import Health
 from samdrift.keystore.keyfiles import KeyFault, KeyStoreError
+from samdrift.net.clock import system_clock
 from samdrift.processes import supervisor
 from samdrift.processes.child import Handed
 from samdrift.processes.hands import Hands
@@ -48,10 +51,12 @@ class Scene:
             message_client=None,
             governance=None,
             metrics=None,
+            vaults=SimpleNamespace(secrets=Path("secrets")),
         )
         gate = SimpleNamespace(registry=SimpleNamespace(all=self.hosted))
         readers = SimpleNamespace(renew=_nothing)
-        self.house = supervisor._House(*cast(Any, (config, frozenset(Role), gate, hands, readers)))
+        health = Health(system_clock)
+        self.house = supervisor._House(*cast(Any, (config, frozenset(Role), gate, hands, readers, health)))
 
     def runs(self, script: str) -> None:
         self.patch.setattr(supervisor, "_COMMAND", (sys.executable, "-c", script))

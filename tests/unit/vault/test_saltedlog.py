@@ -74,7 +74,8 @@ async def append(connection: Connection, entries: int) -> None:
 
 
 async def upgrade(connection: Connection) -> None:
-    await connection.execute(migrations.script("salted-log-1").encode())
+    for part in ("salted-log-1", "retention-1"):
+        await connection.execute(migrations.script(part).encode())
 
 
 async def all_of(connection: Connection) -> list[LogEntry]:

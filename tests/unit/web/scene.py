@@ -131,7 +131,7 @@ class Scene:
     def host(self) -> str:
         return self.origin.partition("://")[2]
 
-    def find(self, host: str) -> Site | None:
+    async def find(self, host: str) -> Site | None:
         return self.site if host == self.host else None
 
     def pages(self) -> Pages:

@@ -78,7 +78,7 @@ def test_texts_are_calm(file: Path) -> None:
 
 
 def test_catalogues_are_found() -> None:
-    assert [file.parts[-3] for file in CATALOGUES] == ["web"]
+    assert {file.parts[-3] for file in CATALOGUES} >= {"entrance", "pages", "web"}
 
 
 @pytest.mark.parametrize(

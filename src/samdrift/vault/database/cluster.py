@@ -20,6 +20,24 @@ OLDEST = 17
 SCRAM = {"require_auth": "scram-sha-256"}
 """Log in to a server by SCRAM or not at all: it must ask for the password, and prove that it knows it too."""
 
+_CAUSES = {
+    "connection refused": "connection refused",
+    "no such file or directory": "no socket",
+    "timeout expired": "no answer in time",
+    "timed out": "no answer in time",
+    "could not translate host name": "the host's name is not known",
+    "failed to resolve host": "the host's name is not known",
+    "name or service not known": "the host's name is not known",
+    "no route to host": "no route to the host",
+    "network is unreachable": "the network cannot be reached",
+    "starting up": "the database is starting",
+    "shutting down": "the database is shutting down",
+    "too many clients": "the database has no connection left",
+    "remaining connection slots": "the database has no connection left",
+    "certificate": "the database's certificate is not trusted",
+    "does not support ssl": "the database does not offer TLS",
+}
+"""Signs in an error of libpq's, and the words for them."""
 _NO_SCRAM = "authentication method requirement"
 _NO_PASSWORD_ASKED = ("trust", "ident", "password")
 _EVERYBODY = "all"
@@ -65,7 +83,23 @@ def refused_login(error: psycopg.Error) -> VaultUnavailable | DatabaseUnfit:
             "the database does not ask for passwords by SCRAM: see pg_hba.conf and password_encryption"
         )
     asked = error.pgconn is not None and error.pgconn.used_password
-    return LoginRefused() if asked else VaultUnavailable()
+    return LoginRefused() if asked else VaultUnavailable(cause_of(error))
+
+
+def cause_of(error: psycopg.Error) -> str:
+    """Return why the server was not reached, and where, in words of ours; empty for other errors.
+
+    The server's own text may repeat names and values, so that none of it is passed on.
+    """
+    said = str(error).lower()
+    why = next((words for sign, words in _CAUSES.items() if sign in said), "")
+    if not why or error.pgconn is None:
+        return why
+    try:
+        host, port = error.pgconn.host.decode(), error.pgconn.port.decode()
+    except psycopg.Error:
+        return why
+    return f"{why} at {host}:{port}" if host else why
 
 
 async def check_server(connection: psycopg.AsyncConnection[Any], database: str) -> None:

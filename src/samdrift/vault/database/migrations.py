@@ -15,10 +15,11 @@ from psycopg import sql
 
 from samdrift.contracts.principals import Role
 
-REGISTRY = ("log", "registry", "roles", "moments", "salted-log", "log-tree", "log-pauses")
+REGISTRY = ("log", "registry", "roles", "moments", "salted-log", "retention", "log-tree", "log-pauses")
 WORKERS = ("workers", "worker-moments")
-_LATEST = ("salted-log", "salted-log-arrival")
-_RECORDS = ("log", "wakeups", "bodies", "records", "records-arrival", "arrival", *_LATEST, "log-tree")
+_LATEST = ("salted-log", "salted-log-arrival", "retention", "log-tree")
+_RECORDS = ("log", "wakeups", "bodies", "records", "records-arrival", "arrival", *_LATEST)
+_MAIL = ("mail", "mail-moments", "mail-arrival")
 VAULT = {
     Role.ACCESS_POINT: (
         "log",
@@ -29,7 +30,6 @@ VAULT = {
         "arrival",
         "accesspoint-moments",
         *_LATEST,
-        "log-tree",
     ),
     Role.MESSAGE_SERVICE: (
         "log",
@@ -42,9 +42,8 @@ VAULT = {
         "messageservice-moments",
         *_LATEST,
         "message-steps",
-        "log-tree",
     ),
-    Role.MESSAGE_CLIENT: _RECORDS,
+    Role.MESSAGE_CLIENT: (*_RECORDS, *_MAIL, "people", "statements", "people-arrival"),
     Role.GOVERNANCE: _RECORDS,
 }
 

@@ -23,10 +23,12 @@ from samdrift.vault import logbook, messagerows
 from samdrift.vault.bodies import Body, body_values
 from samdrift.vault.database.session import call
 from samdrift.vault.opening import Vault
-from samdrift.vault.portability import parts
+from samdrift.vault.people import Identity, person_mark, sealed_identity
+from samdrift.vault.portability import mailparts, parts
 from samdrift.vault.portability.parts import Facts, Part
 from samdrift.vault.records import Digest
 from samdrift.vault.sessionkeys import sealed_mark_key
+from samdrift.vault.statements import sealed_statement
 
 _BEGIN = call("begin_arrival", 2)
 _BODY = call("arrive_body", 4)
@@ -201,6 +203,32 @@ class MessageClientArrival(Arrival):
     """Of a vault in the message client."""
 
     role = Role.MESSAGE_CLIENT
+
+    def _rows(self, part: Part, records: Sequence[Brought]) -> dict[str, list[Facts]]:
+        if part is parts.PERSONS:
+            return {part.name: [self._person(record.facts) for record in records]}
+        if part is parts.STATEMENTS:
+            return {part.name: [self._statement(record.facts) for record in records]}
+        kind = next((each for each in mailparts.MAIL_PARTS if each.part is part), None)
+        if kind is None:
+            return super()._rows(part, records)
+        rows = [kind.arriving(one.facts, one.body.id if one.body else None, self._sealer) for one in records]
+        return {part.name: rows}
+
+    def _person(self, facts: Facts) -> Facts:
+        claims = {name: tuple(values) for name, values in json.loads(facts["claims"]).items()}
+        identity = Identity(facts["issuer"], facts["subject"], facts["name"], claims)
+        mark = person_mark(identity.issuer, identity.subject, self._sealer)
+        return {
+            "id": facts["id"],
+            "mark": parts.from_bytes(mark),
+            "sealed": parts.from_bytes(sealed_identity(identity, mark, self._sealer)),
+            "seen_at": facts["seen_at"],
+        }
+
+    def _statement(self, facts: Facts) -> Facts:
+        sealed = sealed_statement(facts["content"].encode(), facts["number"], self._sealer)
+        return {"number": facts["number"], "sealed": parts.from_bytes(sealed)}
 
 
 class GovernanceArrival(Arrival):

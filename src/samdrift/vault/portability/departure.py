@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -10,9 +11,12 @@ from samdrift.contracts.principals import Role
 from samdrift.vault import logbook, messagerows, sessionkeys
 from samdrift.vault.bodies import BodyReader
 from samdrift.vault.database.session import Row, Value
-from samdrift.vault.portability import parts
+from samdrift.vault.people import opened_identity
+from samdrift.vault.portability import mailparts, parts
+from samdrift.vault.portability.mailparts import MailPart
 from samdrift.vault.portability.parts import Content, Facts, Part, Taken
 from samdrift.vault.portability.snapshot import Snapshot
+from samdrift.vault.statements import opened_statement
 
 Key = Sequence[Value]
 """The key of the last record of the page before; empty for the first page."""
@@ -76,6 +80,8 @@ _PROCESSED, _CURSORS, _WORK, _SESSION_KEYS = map(
     _plain, (parts.PROCESSED, parts.CURSORS, parts.WORK, parts.SESSION_KEYS)
 )
 _RECORDS = _plain(parts.records_part(Role.MESSAGE_CLIENT))
+_PERSONS = "SELECT id, mark, sealed, to_jsonb(seen_at) FROM persons WHERE id > $1 ORDER BY id LIMIT $2"
+_STATEMENTS = "SELECT number, sealed FROM statements WHERE number > $1 ORDER BY number LIMIT $2"
 _MARK_KEYS = "SELECT name, sealed FROM mark_keys"
 _INCOMING = _with_envelope(parts.INCOMING, "acknowledged_at IS NULL")
 _TRANSFERS = _with_envelope(parts.TRANSFERS, "due_at IS NOT NULL")
@@ -250,6 +256,72 @@ class MessageClientDeparture(RecordKeepingDeparture):
     """Of a vault in the message client."""
 
     role = Role.MESSAGE_CLIENT
+
+    async def persons(self, after: Key = ()) -> list[Taken]:
+        """Persons who sign in; no session of theirs goes along."""
+        sealer, found = self._snapshot.shelf.sealer, []
+        for person, mark, sealed, seen_at in await self._snapshot.query(_PERSONS, *(after or ("",)), _PAGE):
+            identity = opened_identity(sealed, mark, sealer)
+            facts = {"issuer": identity.issuer, "subject": identity.subject, "name": identity.name}
+            found.append(
+                Taken(facts | {"id": person, "claims": json.dumps(dict(identity.claims)), "seen_at": seen_at})
+            )
+        return found
+
+    async def statements(self, after: Key = ()) -> list[Taken]:
+        """Statements of who may what."""
+        rows = await self._snapshot.query(_STATEMENTS, *(after or (0,)), _PAGE)
+        sealer = self._snapshot.shelf.sealer
+        return [
+            Taken({"number": number, "content": opened_statement(sealed, number, sealer).decode()})
+            for number, sealed in rows
+        ]
+
+    async def mailboxes(self, after: Key = ()) -> list[Taken]:
+        """Mailboxes of the organisation."""
+        return await self._mail(mailparts.MAILBOXES, after)
+
+    async def conversations(self, after: Key = ()) -> list[Taken]:
+        """Conversations, and what is done about them."""
+        return await self._mail(mailparts.CONVERSATIONS, after)
+
+    async def messages(self, after: Key = ()) -> list[Taken]:
+        """Messages, sent and received, with their documents."""
+        return await self._mail(mailparts.MAIL, after)
+
+    async def files(self, after: Key = ()) -> list[Taken]:
+        """Files of messages and drafts."""
+        return await self._mail(mailparts.FILES, after)
+
+    async def notes(self, after: Key = ()) -> list[Taken]:
+        """Notes in conversations."""
+        return await self._mail(mailparts.NOTES, after)
+
+    async def drafts(self, after: Key = ()) -> list[Taken]:
+        """Drafts."""
+        return await self._mail(mailparts.DRAFTS, after)
+
+    async def readings(self, after: Key = ()) -> list[Taken]:
+        """Persons who have seen messages, and how."""
+        return await self._mail(mailparts.READINGS, after)
+
+    async def addresses(self, after: Key = ()) -> list[Taken]:
+        """Addresses that were written to."""
+        return await self._mail(mailparts.ADDRESSES, after)
+
+    async def favourites(self, after: Key = ()) -> list[Taken]:
+        """Favourites of persons."""
+        return await self._mail(mailparts.FAVOURITES, after)
+
+    async def _mail(self, kind: MailPart, after: Key) -> list[Taken]:
+        part, sealer = kind.part, self._snapshot.shelf.sealer
+        most = _PAGE_WITH_CONTENTS if part.contents else _PAGE
+        rows = await self._snapshot.query(kind.question(), *(after or ("",) * len(part.key)), most)
+        found = []
+        for row in rows:
+            facts, body = kind.departing(row, sealer)
+            found.append(Taken(facts, self._body(part.contents[0], body) if part.contents else {}))
+        return found
 
 
 class GovernanceDeparture(RecordKeepingDeparture):

@@ -8,6 +8,7 @@ written ``\\x`` and hexadecimal digits, times in ISO 8601, as the database does.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -37,6 +38,8 @@ class Kind(StrEnum):
     TIME = "time"
     BYTES = "bytes"
     LIST_OF_BYTES = "list-of-bytes"
+    DOCUMENT = "document"
+    """A text that is a JSON object."""
     EVENTS = "events"
     """The steps of a message's life, the first one first."""
 
@@ -105,12 +108,21 @@ def _fits(value: object, kind: Kind) -> bool:
             return isinstance(value, str) and _BYTES.fullmatch(value) is not None
         case Kind.LIST_OF_BYTES:
             return isinstance(value, list) and all(_fits(each, Kind.BYTES) for each in value)
+        case Kind.DOCUMENT:
+            return isinstance(value, str) and _storable(value) and _is_object(value)
         case Kind.EVENTS:
             return isinstance(value, list) and all(check(each, EVENT) for each in value)
 
 
 def _storable(text: str) -> bool:
     return "\0" not in text and not any("\ud800" <= each <= "\udfff" for each in text)
+
+
+def _is_object(text: str) -> bool:
+    try:
+        return isinstance(json.loads(text), dict)
+    except (ValueError, RecursionError):
+        return False
 
 
 def _is_time(value: str) -> bool:
@@ -280,6 +292,17 @@ def log_part(role: Role) -> Part:
 def records_part(role: Role) -> Part:
     """Public records that have not been handed over (:mod:`samdrift.vault.recordkeeping`)."""
     return Part(role, "records", ("id",), (Fact("id"), Fact("since", _TIME)))
+
+
+PERSONS = Part(
+    Role.MESSAGE_CLIENT,
+    "persons",
+    ("id",),
+    (*map(Fact, ("id", "issuer", "subject", "name", "claims")), Fact("seen_at", _TIME, optional=True)),
+)
+"""Persons who sign in, each under the id by which statements and logs name them; ``claims`` is JSON."""
+STATEMENTS = Part(Role.MESSAGE_CLIENT, "statements", ("number",), (Fact("number", _NUMBER), Fact("content")))
+"""Statements of who may what, in their canonical form."""
 
 
 def former_log_part(role: Role) -> Part:

@@ -4,6 +4,7 @@ import { closeMenus } from "./menus.js";
 import { countDown } from "./countdown.js";
 import { saveDrafts } from "./draft.js";
 import { gatherFiles } from "./files.js";
+import { pressByKeys } from "./keys.js";
 import { sendOnce } from "./once.js";
 import { watchSession } from "./session.js";
 
@@ -11,5 +12,6 @@ closeMenus(document);
 countDown(document);
 gatherFiles(document);
 saveDrafts(document);
+pressByKeys(document);
 sendOnce(document);
 watchSession(document);

@@ -1,5 +1,6 @@
 // What is typed in a form with data-save goes to the server three seconds later, without a press.
-// The answer says in words what became of it, and where the next change goes; files are not part of it.
+// The answer says in words what became of it, which fields of the form have another value now, and whether
+// saving is over because the draft is in other hands; files are not part of it.
 
 const AFTER = 3000;
 
@@ -19,6 +20,7 @@ class Draft {
     this.timer = undefined;
     this.saving = false;
     this.changed = false;
+    this.over = false;
     form.addEventListener("input", () => this.later());
     form.addEventListener("submit", () => this.stop());
     form.ownerDocument.addEventListener("visibilitychange", () => {
@@ -40,7 +42,7 @@ class Draft {
   async save() {
     clearTimeout(this.timer);
     this.timer = undefined;
-    if (!this.changed || this.saving) return;
+    if (!this.changed || this.saving || this.over) return;
     this.saving = true;
     this.changed = false;
     const said = await this.send();
@@ -59,8 +61,12 @@ class Draft {
     try {
       const answer = await fetch(this.address, { method: "POST", body: fields, keepalive: fields.toString().length < 60000 });
       if (!answer.ok) return null;
-      const { said, next } = await answer.json();
-      this.address = next ?? this.address;
+      const { said, fields: changed, over } = await answer.json();
+      for (const [name, value] of Object.entries(changed ?? {})) {
+        const field = this.form.elements.namedItem(name);
+        if (field instanceof HTMLInputElement) field.value = String(value);
+      }
+      this.over = over === true;
       return said;
     } catch {
       return null;

@@ -1,0 +1,194 @@
+"""`samdrift mailbox`: mailboxes of message clients, who may what in them, and the first roles of persons."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, TypeVar
+
+import typer
+
+from samdrift.administration.administration import administering
+from samdrift.administration.appointing import MessageClients
+from samdrift.administration.dualcontrol import Persons
+from samdrift.cli.org.options import AsJson, ConfigFile, Organisation, one_line
+from samdrift.cli.output import print_json, print_line
+from samdrift.cli.persons import By, ByFile, With, WithFile, present
+from samdrift.config.errors import Unusable, printable
+from samdrift.config.failures import reported_as_usage_errors
+from samdrift.config.model import Config, OrganisationConfig
+from samdrift.config.reader import load
+from samdrift.installation.loop import run
+from samdrift.messageclient.permissions import Assigned
+from samdrift.rights import Right, Rights, Substitution
+from samdrift.vault.people import Identity
+from samdrift.wire.identifiers import ParticipantIdentifier
+
+app = typer.Typer(add_completion=False, no_args_is_help=True)
+
+T = TypeVar("T")
+_ROLES = {
+    Right.ADMINISTRATOR.value: Right.ADMINISTRATOR,
+    Right.SECURITY_OFFICER.value: Right.SECURITY_OFFICER,
+}
+
+Subject = Annotated[
+    str, typer.Option("--subject", help="The person's `sub` at the organisation's sign-in service.")
+]
+Name = Annotated[str, typer.Option("--name", help="The person's name, until the first sign-in gives it.")]
+
+
+@app.callback()
+def mailbox() -> None:
+    """Mailboxes of message clients, who may what in them, and the first roles of persons."""
+
+
+@app.command("add")
+def add(
+    organisation: Organisation,
+    address: Annotated[str, typer.Argument(help="A functional address of the organisation.")],
+    name: Annotated[str, typer.Argument(help="The name that persons see.")],
+    config: ConfigFile,
+) -> None:
+    """Make a mailbox for a functional address; one that is there gets the name. It gives no rights."""
+    with reported_as_usage_errors():
+        loaded = load(config)
+        name = one_line("NAME", name)
+        own = _own(loaded, organisation)
+        if address not in own.functional_addresses:
+            raise Unusable(f"{printable(address)} is none of the functional addresses of {organisation}")
+        run(_add(loaded, organisation, address, name))
+    print_line(f"{address}  {name}")
+
+
+@app.command("list")
+def list_mailboxes(organisation: Organisation, config: ConfigFile, as_json: AsJson = False) -> None:
+    """List the mailboxes of an organisation."""
+    with reported_as_usage_errors():
+        found = run(_mailboxes(load(config), organisation))
+    if as_json:
+        print_json({"mailboxes": found})
+        return
+    for one in found:
+        print_line(f"{one['address']}  {printable(one['name'])}")
+
+
+@app.command("appoint")
+def appoint(
+    organisation: Organisation,
+    role: Annotated[str, typer.Argument(help="`administrator` or `security-officer`.")],
+    subject: Subject,
+    name: Name,
+    config: ConfigFile,
+    by: By,
+    other: With = None,
+    by_file: ByFile = None,
+    other_file: WithFile = None,
+) -> None:
+    """Make a person administrator or security officer of an organisation, for a year. Takes two custodians.
+
+    The administrator gives rights to mailboxes on the pages; neither role sees content by that.
+    """
+    with reported_as_usage_errors():
+        if role not in _ROLES:
+            raise Unusable(f"the role is one of {', '.join(_ROLES)}")
+        loaded = load(config)
+        identity = _identity(loaded, organisation, subject, one_line("--name", name))
+        persons = present(by, other, by_file, other_file)
+        run(_appoint(loaded, organisation, identity, _ROLES[role], persons))
+    print_line(f"{organisation}  {role}  {printable(subject)}")
+
+
+@app.command("dismiss")
+def dismiss(
+    organisation: Organisation,
+    subject: Subject,
+    config: ConfigFile,
+    by: By,
+    other: With = None,
+    by_file: ByFile = None,
+    other_file: WithFile = None,
+) -> None:
+    """End the roles of a person in an organisation; rights to mailboxes stay. Takes two custodians."""
+    with reported_as_usage_errors():
+        loaded = load(config)
+        identity = _identity(loaded, organisation, subject, "")
+        persons = present(by, other, by_file, other_file)
+        ended = run(_dismiss(loaded, organisation, identity, persons))
+    print_line(f"{organisation}  {printable(subject)}  {ended} roles ended")
+
+
+@app.command("rights")
+def rights(organisation: Organisation, config: ConfigFile, as_json: AsJson = False) -> None:
+    """List who has which rights now, until when, and by which decision; persons by their ids alone."""
+    with reported_as_usage_errors():
+        found = run(_rights(load(config), organisation))
+    if as_json:
+        print_json({"rights": found})
+        return
+    for one in found:
+        print_line(
+            f"{one['scope']}  {one['to']}  {one['what']}  until {one['until']}  decision {one['decision']}"
+        )
+
+
+async def _add(config: Config, organisation: ParticipantIdentifier, address: str, name: str) -> None:
+    async with administering(config) as installation:
+        await MessageClients(installation, organisation).add_mailbox(address, name)
+
+
+async def _mailboxes(config: Config, organisation: ParticipantIdentifier) -> list[Mapping[str, Any]]:
+    async with administering(config) as installation:
+        found = await MessageClients(installation, organisation).mailboxes()
+    return [{"id": one.id, "address": one.address, "name": one.name} for one in found]
+
+
+async def _appoint(
+    config: Config, organisation: ParticipantIdentifier, identity: Identity, role: Right, persons: Persons
+) -> None:
+    async with administering(config) as installation:
+        await MessageClients(installation, organisation).appoint(identity, role, persons)
+
+
+async def _dismiss(
+    config: Config, organisation: ParticipantIdentifier, identity: Identity, persons: Persons
+) -> int:
+    async with administering(config) as installation:
+        return await MessageClients(installation, organisation).dismiss(identity, persons)
+
+
+async def _rights(config: Config, organisation: ParticipantIdentifier) -> list[Mapping[str, Any]]:
+    async with administering(config) as installation:
+        clients = MessageClients(installation, organisation)
+        names = {f"mailbox:{one.id}": one.address for one in await clients.mailboxes()}
+        return list(_lines(await clients.assigned(), names))
+
+
+def _lines(assigned: Assigned, names: Mapping[str, str]) -> Iterator[Mapping[str, Any]]:
+    for holding in assigned.copy.state.holdings(assigned.moment):
+        what = holding.given.what
+        scope = str(what.scope)
+        yield {
+            "scope": names.get(scope, scope),
+            "to": str(what.subject),
+            "what": ",".join(sorted(what.rights)) if isinstance(what, Rights) else _for(what),
+            "until": f"{holding.given.end:%Y-%m-%d}",
+            "decision": assigned.copy.digests.index(holding.statements[0]) + 1,
+        }
+
+
+def _for(what: Substitution) -> str:
+    return f"for {what.absent}"
+
+
+def _own(config: Config, organisation: ParticipantIdentifier) -> OrganisationConfig:
+    for one in config.organisations:
+        if one.identifier == organisation:
+            return one
+    raise Unusable(f"the configuration has no organisation {organisation}")
+
+
+def _identity(config: Config, organisation: ParticipantIdentifier, subject: str, name: str) -> Identity:
+    sign_in = _own(config, organisation).sign_in
+    if sign_in is None:
+        raise Unusable(f"the configuration has no sign_in of {organisation}")
+    return Identity(sign_in.issuer, one_line("--subject", subject), name)

@@ -1,0 +1,52 @@
+"""The file of the demonstration that says where everything is: for scripts, and for whoever comes new."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from samdrift.demo.world import World
+
+
+def write_ready(file: Path, world: World, folder: Path) -> None:
+    """Write the file whole, once everything is up: a reader never sees a part of it."""
+    draft = file.with_name(f"{file.name}.new")
+    draft.write_text(json.dumps(ready(world, folder), ensure_ascii=False, indent=2) + "\n", "utf-8")
+    draft.replace(file)
+
+
+def ready(world: World, folder: Path) -> dict[str, Any]:
+    """Return pages with who can sign in there and how, interfaces, and configuration files."""
+    federation = world.federation
+    interfaces = {
+        "sml": f"127.0.0.1:{federation.dns_port}",
+        "smp": federation.smp_url,
+        "address-book": federation.address_book_url,
+        "revocation": federation.responder_url,
+    }
+    for enrolled, _ in world.operators:
+        own, service = enrolled.config.access_point, enrolled.config.message_service
+        if own is not None:
+            interfaces[f"{enrolled.demo.party} a"] = enrolled.as4_address
+            interfaces[f"{enrolled.demo.party} c"] = f"https://{own.listen_c.host}:{own.listen_c.port}"
+        if service is not None:
+            interfaces[f"{enrolled.demo.party} d"] = f"{service.address_d}/v1"
+    return {
+        "pages": [
+            {
+                "organisation": page.organisation,
+                "url": page.url,
+                "person": page.person,
+                "roles": list(page.roles),
+                "login": f"follow the link 'Logga in', then the link '{page.person}'; there is no password",
+            }
+            for page in world.pages
+        ],
+        "interfaces": interfaces,
+        "configs": [
+            *(str(enrolled.config_file) for enrolled, _ in world.operators),
+            *(str(file) for file in world.clients.values()),
+        ],
+        "folder": str(folder),
+    }

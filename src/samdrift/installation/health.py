@@ -1,0 +1,183 @@
+"""The state of each dependency of a process: there or gone, since when and why; a change writes one line.
+
+Dependencies that are this machine's own, or answer it alone, are tried every few seconds, so that an
+outage is known though nobody needs them. Services of the federation are not called for that: their state is
+that of the last call that was made anyway.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from samdrift.audit.operations import unexpected
+from samdrift.contracts.clock import Clock
+from samdrift.contracts.errors import Explained, Temporary
+from samdrift.net.background import in_background
+
+_LOGGER = logging.getLogger("samdrift")
+_MOST = 200
+"""Dependencies that are kept: a recipient's SMP is one, and anybody may name any number of these."""
+_EVERY, _WHILE_GONE = 10.0, 2.0
+"""Seconds between two tries of a dependency, and while it is gone."""
+_PATIENCE = 15.0
+_LONGEST = 200
+GONE = "samdrift_dependency_gone"
+"""Name of the metric."""
+
+
+class Dependency(StrEnum):
+    """Kinds of dependency, as log, metrics and the doctor name them."""
+
+    DATABASE = "database"
+    OBJECTS = "object-store"
+    KEY_STORE = "key-store"
+    HSM = "hsm"
+    SCANNER = "scanner"
+    ACCESS_POINT = "access-point"
+    """The access point that a message service uses over interface C."""
+    SML = "sml"
+    SMP = "smp"
+    ADDRESS_BOOK = "address-book"
+    REVOCATION = "revocation"
+    IDENTITY_PROVIDER = "identity-provider"
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """The state of one dependency."""
+
+    dependency: str
+    at: str = ""
+    """Its host or address, where there are several of a kind."""
+    gone_since: datetime | None = None
+    reason: str = ""
+
+    def document(self) -> dict[str, str | None]:
+        """The condition as JSON."""
+        since = self.gone_since.isoformat(timespec="seconds") if self.gone_since else None
+        return {
+            "dependency": self.dependency,
+            "at": self.at or None,
+            "state": "gone" if self.gone_since else "there",
+            "since": since,
+            "reason": self.reason or None,
+        }
+
+    @classmethod
+    def read(cls, document: Mapping[str, str | None]) -> Condition:
+        """The inverse of :meth:`document`."""
+        since = document["since"]
+        return cls(
+            str(document["dependency"]),
+            document["at"] or "",
+            datetime.fromisoformat(since) if since else None,
+            document["reason"] or "",
+        )
+
+
+class Health(Collector):
+    """Dependencies of one process, by kind and place."""
+
+    def __init__(self, clock: Clock, elsewhere: Collection[str] = ()) -> None:
+        """``elsewhere`` are dependencies whose changes another process logs."""
+        self._clock = clock
+        self._elsewhere = frozenset(elsewhere)
+        self._known: dict[tuple[str, str], Condition] = {}
+
+    def conditions(self) -> tuple[Condition, ...]:
+        """Every dependency that has been needed or tried, those that are gone first."""
+        return tuple(
+            sorted(self._known.values(), key=lambda one: (one.gone_since is None, one.dependency, one.at))
+        )
+
+    def note(self, dependency: str, at: str = "", reason: str = "") -> None:
+        """Note that it answered, or the reason why it did not; a line where that is another state."""
+        key, now = (dependency, at), self._clock()
+        before = self._known.get(key)
+        name = f"{dependency} {at}".rstrip()
+        logs = dependency not in self._elsewhere
+        if reason:
+            since = before.gone_since if before and before.gone_since else now
+            if logs and (before is None or before.gone_since is None):
+                _LOGGER.warning(
+                    "%s: gone since %s: %s", name, f"{since:%Y-%m-%dT%H:%M:%SZ}", reason[:_LONGEST]
+                )
+            self._keep(Condition(dependency, at, since, reason[:_LONGEST]))
+            return
+        if logs and before is not None and before.gone_since is not None:
+            _LOGGER.warning("%s: back after %d s", name, (now - before.gone_since).total_seconds())
+        if before is None or before.gone_since is not None:
+            self._keep(Condition(dependency, at))
+
+    def _keep(self, condition: Condition) -> None:
+        key = condition.dependency, condition.at
+        if key not in self._known and len(self._known) >= _MOST:
+            oldest = next((one for one, state in self._known.items() if state.at), next(iter(self._known)))
+            del self._known[oldest]
+        self._known[key] = condition
+
+    def collect(self) -> Iterator[Metric]:
+        """Return the metric as it is now."""
+        yield from Gone(self._known.values()).collect()
+
+
+class Gone(Collector):
+    """The metric of conditions: of each kind of dependency, the number that are gone."""
+
+    def __init__(self, conditions: Iterable[Condition]) -> None:
+        self._conditions = conditions
+
+    def collect(self) -> Iterator[Metric]:
+        metric = GaugeMetricFamily(GONE, "Dependencies of a kind that are gone now", labels=["dependency"])
+        numbers: dict[str, int] = {}
+        for one in self._conditions:
+            numbers[one.dependency] = numbers.get(one.dependency, 0) + bool(one.gone_since)
+        for name, number in sorted(numbers.items()):
+            metric.add_metric([name], number)
+        yield metric
+
+
+Try = Callable[[], Awaitable[object]]
+"""Reaches a dependency; raises when it is gone."""
+
+
+@contextlib.asynccontextmanager
+async def trying(health: Health, tries: Mapping[str, Try]) -> AsyncIterator[None]:
+    """Try each dependency now and then, by itself, while the context lasts."""
+    work = (_keep_trying(health, name, one) for name, one in tries.items())
+    async with in_background(*work, on_failure=unexpected("health")):
+        yield
+
+
+async def _keep_trying(health: Health, name: str, one: Try) -> None:
+    while True:
+        reason = await outcome(one)
+        health.note(name, reason=reason)
+        await asyncio.sleep(_WHILE_GONE if reason else _EVERY)
+
+
+async def outcome(one: Try) -> str:
+    """Return why a dependency is gone, in words of ours; empty when it answers."""
+    try:
+        async with asyncio.timeout(_PATIENCE):
+            await one()
+    except TimeoutError:
+        return "no answer in time"
+    except Temporary as error:
+        return error.cause or str(error)
+    except Explained as error:
+        return str(error)
+    except OSError as error:
+        return (error.strerror or type(error).__name__).lower()
+    except Exception as error:
+        return type(error).__name__
+    return ""

@@ -1,0 +1,70 @@
+"""Answers a running process's state over its control socket: the roles that it serves, and its health."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from samdrift.contracts.principals import Role
+from samdrift.installation.control import Command, tell
+from samdrift.installation.health import Condition, Health
+from samdrift.net.clock import system_clock
+from samdrift.wire.identifiers import ParticipantIdentifier
+
+HEALTH = "health"
+"""The command's name."""
+Workers = Callable[[], Mapping[str, bool]]
+"""Whether each worker serves, by its name in the log."""
+
+
+def answering_health(
+    roles: Collection[Role], health: Health, workers: Workers = dict, began: datetime | None = None
+) -> Command:
+    """Return the command that reports what a process serves, and what it depends on."""
+    since = began or system_clock()
+
+    async def answer(told: Mapping[str, Any]) -> dict[str, Any]:
+        return {
+            "since": since.isoformat(timespec="seconds"),
+            "roles": sorted(role.value for role in roles),
+            "workers": dict(workers()),
+            "dependencies": [one.document() for one in health.conditions()],
+        }
+
+    return answer
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A process of an installation as it reports itself."""
+
+    since: datetime
+    roles: frozenset[Role]
+    workers: Mapping[str, bool]
+    """Whether each worker serves; empty at level ``shared``."""
+    conditions: tuple[Condition, ...]
+
+    def serves(self, organisation: ParticipantIdentifier, role: Role) -> bool:
+        """Return whether it serves that organisation in that role, if it has a vault here."""
+        return role in self.roles and (
+            not self.workers or self.workers.get(f"{role.value} of {organisation}", False)
+        )
+
+
+async def ask_running(folder: Path) -> tuple[Running, ...]:
+    """Ask every process of an installation that runs how it is; none where none runs.
+
+    :class:`~samdrift.installation.control.ControlRefused` for one that does not answer.
+    """
+    return tuple(
+        Running(
+            datetime.fromisoformat(each["since"]),
+            frozenset(map(Role, each["roles"])),
+            each["workers"],
+            tuple(map(Condition.read, each["dependencies"])),
+        )
+        for each in await tell(folder, HEALTH)
+    )

@@ -1,0 +1,246 @@
+"""Messages of interface D as the vault keeps them and pages show them: pure (api-mt-mk, Meddelanden).
+
+A message service may be another supplier's, with only what the published file makes mandatory: what is left
+out, or is of another type than it should be, reads as empty. Only what makes a message impossible to show is
+:class:`Unreadable`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from samdrift.client.errors import Unreadable
+from samdrift.contracts.messages import MessageStatus
+from samdrift.messageclient.mail import DeliveryEvent, Identifier, Party
+from samdrift.web.messagetext import message_text
+
+Json = Mapping[str, Any]
+
+_MAX_LABEL = 10_000
+"""Characters of a subject or name that are kept; the specification has 256."""
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """A message as a list of the message service shows it."""
+
+    remote_id: str
+    message_id: str
+    conversation_id: str
+    refers_to: str | None
+    status: str
+    subject: str
+    confidential: bool
+    dated_at: datetime | None
+    sender: Party
+    recipient: Party
+    events: tuple[DeliveryEvent, ...]
+
+    def content(self) -> dict[str, Any]:
+        """Return it as the vault keeps it."""
+        return {
+            "remote_id": self.remote_id,
+            "message_id": self.message_id,
+            "conversation_id": self.conversation_id,
+            "refers_to": self.refers_to,
+            "subject": self.subject,
+            "sender": party_content(self.sender),
+            "recipient": party_content(self.recipient),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class FileName:
+    """A file of a document as its sender calls it."""
+
+    name: str
+    content_type: str
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentText:
+    """A document of a message without the content of its files."""
+
+    name: str
+    texts: tuple[str, ...]
+    files: tuple[FileName, ...]
+
+
+def head(resource: Json) -> Head:
+    """Read a message of a list, or a whole one."""
+    attributes = _object(resource.get("attributes"))
+    remote_id = _text(resource.get("id"))
+    message_id = _text(attributes.get("messageId")) or remote_id
+    return Head(
+        remote_id=remote_id or message_id,
+        message_id=message_id,
+        conversation_id=_text(attributes.get("conversationId")) or message_id,
+        refers_to=_text(attributes.get("refToMessageId")) or None,
+        status=_text(attributes.get("messageStatus")).upper(),
+        subject=_text(attributes.get("label")),
+        confidential=attributes.get("confidentiality") is not False,
+        dated_at=_time(attributes.get("creationDateTime")),
+        sender=_party(attributes, "sender"),
+        recipient=_party(attributes, "recipient"),
+        events=events(attributes),
+    )
+
+
+def documents(resource: Json) -> tuple[DocumentText, ...]:
+    """Read the documents of a message; :class:`Unreadable` where it has none that can be shown."""
+    found = _object(resource.get("attributes")).get("digitalDocument")
+    if not isinstance(found, list) or not all(isinstance(each, Mapping) for each in found):
+        raise Unreadable("the message has no documents (digitalDocument)")
+    return tuple(map(_document, found))
+
+
+def _document(document: Json) -> DocumentText:
+    texts, files = document.get("contentTextBody"), document.get("contentFiles")
+    if isinstance(texts, str):
+        texts = [texts]
+    return DocumentText(
+        name=_text(document.get("documentName")),
+        texts=tuple(each for each in _list(texts) if isinstance(each, str)),
+        files=tuple(
+            FileName(_text(_object(each).get("fileName")), _text(_object(each).get("contentType")))
+            for each in _list(files)
+        ),
+    )
+
+
+def document_content(document: DocumentText, files: Sequence[str]) -> dict[str, Any]:
+    """Return a document as the vault keeps it: its texts also as the HTML that pages show."""
+    return {
+        "name": document.name,
+        "texts": list(document.texts),
+        "html": [str(message_text(text)) for text in document.texts],
+        "files": list(files),
+    }
+
+
+def document_content_bytes(documents: Sequence[Json]) -> bytes:
+    """Return the documents of a message as the body that the vault keeps."""
+    return json.dumps({"documents": list(documents)}, ensure_ascii=False).encode("utf-8", "replace")
+
+
+def with_remote_id(read: Head, remote_id: str) -> Head:
+    """Return a message under the id of the message service that it was asked for by."""
+    return replace(read, remote_id=remote_id, message_id=read.message_id or remote_id)
+
+
+def events(attributes: Json) -> tuple[DeliveryEvent, ...]:
+    """Read the steps of a message, the oldest first (api-mt-mk, Felhantering, eventIssues)."""
+    history = attributes.get("events", attributes.get("event"))
+    issues = history if isinstance(history, list) else _list(_object(history).get("eventIssues"))
+    found = [_event(_object(issue)) for issue in issues]
+    return tuple(sorted((each for each in found if each is not None), key=lambda each: each.at))
+
+
+def _event(issue: Json) -> DeliveryEvent | None:
+    at = _time(issue.get("dateTime", issue.get("datetime")))
+    code, title, detail = (_text(issue.get(name)) for name in ("typeCode", "title", "detail"))
+    if at is None or not (code or title):
+        return None
+    return DeliveryEvent(at, status_of(code) or status_of(title), code, title, detail)
+
+
+def status_of(code: str) -> MessageStatus | None:
+    """Return the status of a code, ``None`` for one that is in no code list."""
+    try:
+        return MessageStatus(code)
+    except ValueError:
+        return None
+
+
+def delivery_content(status: str, steps: Sequence[DeliveryEvent], reason: str = "") -> dict[str, Any]:
+    """Return the way of a message as the vault keeps it."""
+    kept = [[each.at.isoformat(), each.code, each.title, each.detail] for each in steps]
+    return {"status": status, "reason": reason, "events": kept}
+
+
+def delivery_events(content: Json) -> tuple[DeliveryEvent, ...]:
+    """Return the inverse of :func:`delivery_content`, but for status and reason."""
+    return tuple(
+        DeliveryEvent(datetime.fromisoformat(at), status_of(code) or status_of(title), code, title, detail)
+        for at, code, title, detail in content.get("events", ())
+    )
+
+
+def party_content(party: Party) -> dict[str, Any]:
+    """Return an organisation and its address as the vault keeps them."""
+    return {
+        "organisation": party.organisation,
+        "address": party.address,
+        "name": party.address_name,
+        "organisation_name": party.organisation_name,
+        "persons": identifiers_content(party.persons),
+        "references": identifiers_content(party.references),
+    }
+
+
+def party(content: Json) -> Party:
+    """Return the inverse of :func:`party_content`."""
+    return Party(
+        organisation=content["organisation"],
+        address=content["address"],
+        organisation_name=content.get("organisation_name", ""),
+        address_name=content["name"],
+        persons=identifiers(content["persons"]),
+        references=identifiers(content["references"]),
+    )
+
+
+def identifiers_content(found: Sequence[Identifier]) -> list[list[str]]:
+    """Return persons or references as the vault keeps them."""
+    return [[each.root, each.extension, each.label] for each in found]
+
+
+def identifiers(content: Sequence[Sequence[str]]) -> tuple[Identifier, ...]:
+    """Return the inverse of :func:`identifiers_content`."""
+    return tuple(Identifier(*each) for each in content)
+
+
+def _party(attributes: Json, side: str) -> Party:
+    attention = _object(attributes.get(f"{side}Attention"))
+    unit = _object(attention.get("subOrganization"))
+    return Party(
+        organisation=_text(attributes.get(side)),
+        address=_text(unit.get("extension")),
+        address_name=_text(unit.get("label")),
+        persons=_identifiers(attention.get("attentionPerson")),
+        references=_identifiers(attention.get("referenceId")),
+    )
+
+
+def _identifiers(value: object) -> tuple[Identifier, ...]:
+    return tuple(
+        Identifier(*(_text(_object(each).get(name)) for name in ("root", "extension", "label")))
+        for each in _list(value)
+    )
+
+
+def _object(value: object) -> Json:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _list(value: object) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _text(value: object) -> str:
+    """Return a text that can be stored: without NUL, which no text of XML can have either."""
+    return value[:_MAX_LABEL].replace("\0", "\ufffd") if isinstance(value, str) else ""
+
+
+def _time(value: object) -> datetime | None:
+    if not isinstance(value, str):
+        return None
+    try:
+        found = datetime.fromisoformat(value)
+        return (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None

@@ -1,0 +1,265 @@
+"""The desk: all that one signed-in person sees and does in one organisation, as pages use it.
+
+A desk is the scope: no method takes an organisation or a person. Every method asks the person's
+:class:`Permissions` first, and what it shows is in the organisation's log before it returns. What does not
+exist, lies in a mailbox that the person has no right to, or belongs to another organisation is
+:class:`NotHere` alike, and the attempt is in the log.
+
+The types of what it returns are in :mod:`samdrift.messageclient.mail`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Protocol
+
+from samdrift.contracts.errors import Explained
+from samdrift.messageclient.mail import (
+    Conversation,
+    Correspondent,
+    Draft,
+    DraftContent,
+    DraftStage,
+    FileContent,
+    Folder,
+    Found,
+    Lines,
+    Mailbox,
+    Message,
+    Note,
+    Person,
+    Problem,
+    Reading,
+    Recipient,
+    Review,
+    Search,
+    Submitted,
+)
+from samdrift.rights import Right
+
+
+class NotHere(Explained):
+    """There is nothing under that id for this person, whatever there is for others."""
+
+    def __init__(self) -> None:
+        super().__init__("there is nothing here that you may see")
+
+
+class Changed(Explained):
+    """A colleague has changed it since it was shown: read it again, then decide. Nothing was done."""
+
+    def __init__(self, version: int) -> None:
+        super().__init__("a colleague has changed this since you opened it; look at it again")
+        self.version = version
+
+
+class DraftTaken(Explained):
+    """Another person writes in this draft now. Nothing was saved; what was typed is still the caller's."""
+
+    def __init__(self, writer: Person, since: datetime) -> None:
+        super().__init__("a colleague writes in this draft now; take it over to go on")
+        self.writer = writer
+        self.since = since
+
+
+class DraftClosed(Explained):
+    """A draft that is in its undo window, was sent, or waits for approval: it cannot be changed."""
+
+    def __init__(self, stage: DraftStage) -> None:
+        super().__init__("this draft cannot be changed any more, unless its sending is undone")
+        self.stage = stage
+
+
+class TooLate(Explained):
+    """The undo window is over: the message is on its way."""
+
+    def __init__(self) -> None:
+        super().__init__("the time in which sending can be undone is over; the message is on its way")
+
+
+class NotReady(Explained):
+    """A draft that cannot be sent; ``problems`` say what is wrong with which field."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        super().__init__("the draft cannot be sent as it is")
+        self.problems = tuple(problems)
+
+
+class ConversationMoved(Explained):
+    """The conversation has new messages or notes since the answer was begun: read ``news`` before sending."""
+
+    def __init__(self, version: int, news: Sequence[Message]) -> None:
+        super().__init__("something new has come in this conversation since you opened it")
+        self.version = version
+        self.news = tuple(news)
+
+
+class Permissions(Protocol):
+    """The rights of one person at this moment; made for one request."""
+
+    @property
+    def person(self) -> str:
+        """Random id of the person in this organisation."""
+
+    def may(self, right: Right, mailbox: str | None = None) -> bool:
+        """Return whether the person has a right to a mailbox or, without one, in the organisation."""
+
+    def holders(self, right: Right, mailbox: str) -> Sequence[str]:
+        """Return the ids of the persons who have a right to a mailbox now."""
+
+
+class Upload(Protocol):
+    """A file on its way into a draft: sealed as it arrives (as ``web.uploads.FileSink``)."""
+
+    async def write(self, piece: bytes) -> None:
+        """Seal the next piece."""
+
+    async def close(self) -> None:
+        """Keep the file, which is whole; :class:`NotReady` where its content is of no type that is sent."""
+
+    async def discard(self) -> None:
+        """Forget the file, of which only a part came."""
+
+
+class Desk(Protocol):
+    """One person's scope in one organisation. Methods raise :class:`NotHere` as the module says."""
+
+    @property
+    def person(self) -> Person:
+        """The person whose desk it is."""
+
+    def may(self, right: Right, mailbox: str | None = None) -> bool:
+        """Return whether the person has a right, so that a page shows only what can be done."""
+
+    # --- reading ----------------------------------------------------------------------------------------
+
+    async def mailboxes(self) -> tuple[Mailbox, ...]:
+        """Return the mailboxes in which the person has any right to content, by name, with their counts."""
+
+    async def lines(
+        self, folder: Folder, mailbox: str | None = None, *, after: str = "", limit: int = 50
+    ) -> Lines:
+        """Return conversations, the latest first; without ``mailbox`` those of all that may be read."""
+
+    async def conversation(self, conversation: str) -> Conversation:
+        """Open a conversation: each message in it counts as read by the person from now on."""
+
+    async def message(self, message: str) -> Message:
+        """Open one message."""
+
+    async def printed(self, conversation: str) -> Conversation:
+        """Open a conversation in order to print it."""
+
+    async def file(self, message: str, file: str) -> FileContent:
+        """Open a file of a message."""
+
+    async def raw(self, message: str) -> FileContent:
+        """Open a message as the message service wrote it, for one that cannot be shown."""
+
+    async def readers(self, message: str) -> tuple[Reading, ...]:
+        """Return who has seen a message, and how; the latest first."""
+
+    # --- what a conversation is ---------------------------------------------------------------------------
+
+    async def colleagues(self, mailbox: str) -> tuple[Person, ...]:
+        """Return the persons who may write in a mailbox, by name."""
+
+    async def take(self, conversation: str, version: int) -> int:
+        """Become the handler. These return the new version, and raise :class:`Changed` for an old one."""
+
+    async def release(self, conversation: str, version: int) -> int:
+        """Have no handler."""
+
+    async def hand_over(self, conversation: str, version: int, to: str) -> int:
+        """Make a colleague the handler."""
+
+    async def set_done(self, conversation: str, version: int, *, done: bool) -> int:
+        """Mark as done, or as not done."""
+
+    async def move(self, conversation: str, version: int, mailbox: str) -> int:
+        """Put into another mailbox, in which the person may write as well."""
+
+    async def add_note(self, conversation: str, text: str) -> Note:
+        """Add a note, which is never sent."""
+
+    # --- writing ------------------------------------------------------------------------------------------
+
+    async def drafts(self, mailbox: str | None = None) -> tuple[Draft, ...]:
+        """Return drafts that are not sent, the latest first."""
+
+    async def new_draft(self, mailbox: str, content: DraftContent | None = None) -> Draft:
+        """Begin a message."""
+
+    async def reply(self, message: str) -> Draft:
+        """Begin an answer: recipient, subject and references of both sides are filled in."""
+
+    async def send_again(self, message: str) -> Draft:
+        """Begin a new message with the content and files of one that was sent; it refers to that one."""
+
+    async def draft(self, draft: str) -> Draft:
+        """Open a draft."""
+
+    async def save_draft(self, draft: str, version: int, content: DraftContent) -> int:
+        """Save what was typed, and return the new version.
+
+        :class:`DraftTaken` when another writes in it, :class:`Changed` for an old version,
+        :class:`DraftClosed`.
+        """
+
+    async def take_over_draft(self, draft: str) -> Draft:
+        """Become its writer; the one before learns it at the next saving."""
+
+    async def discard_draft(self, draft: str, version: int) -> None:
+        """Delete a draft with its files."""
+
+    async def upload(self, draft: str, name: str, media_type: str) -> Upload:
+        """Begin to add a file; only the writer may."""
+
+    async def remove_file(self, draft: str, file: str) -> None:
+        """Take a file out of a draft."""
+
+    async def draft_file(self, draft: str, file: str) -> FileContent:
+        """Open a file of a draft."""
+
+    async def news_read(self, draft: str) -> None:
+        """Note that the person has read what is new in the conversation that the draft answers."""
+
+    async def review(self, draft: str) -> Review:
+        """Return the draft as it would be sent, with what is in the way."""
+
+    async def ask_approval(self, draft: str, version: int) -> int:
+        """Ask a second person to approve; nothing of the draft can change until they have answered."""
+
+    async def approve(self, draft: str, version: int) -> int:
+        """Approve what another asked for; the person must have the right to."""
+
+    async def decline(self, draft: str, version: int, reason: str) -> int:
+        """Send a draft back to its writer, with a reason."""
+
+    async def submit(self, draft: str, version: int) -> Submitted:
+        """Send: from here on nothing changes, and for a short time it can be undone.
+
+        The same draft submitted again returns what the first time did: a second tab sends nothing twice.
+        :class:`NotReady`, :class:`Changed`, :class:`DraftTaken`, or :class:`ConversationMoved`.
+        """
+
+    async def undo(self, draft: str) -> Draft:
+        """Undo sending and return the draft as it was; :class:`TooLate`."""
+
+    async def outbox(self, mailbox: str | None = None) -> tuple[Message, ...]:
+        """Return messages that are not handed over yet, or could not be, the latest first."""
+
+    # --- finding ------------------------------------------------------------------------------------------
+
+    async def begin_search(self, search: Search) -> str:
+        """Keep what is asked for, sealed, and return the random token that it is found under."""
+
+    async def found(self, token: str) -> tuple[Search, Found]:
+        """Search what the person may read; stops at a time limit."""
+
+    async def correspondents(self, words: str, limit: int = 20) -> tuple[Correspondent, ...]:
+        """Return addresses that fit, whatever their accents, those that are used most first."""
+
+    async def set_favourite(self, recipient: Recipient, *, favourite: bool) -> None:
+        """Keep an address as a favourite of the person, or not."""

@@ -1,0 +1,96 @@
+"""Access of the person who is signed in: rights, asked for anew with each request.
+
+A person whose last right has ended is signed out at the next request, and told so.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from samdrift.contracts.errors import Explained
+from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
+from samdrift.messageclient.entrance.sites import Sites
+from samdrift.messageclient.mail import Person
+from samdrift.messageclient.permissions import Assignments, PersonPermissions
+from samdrift.rights import Right
+from samdrift.vault.gate import Gate
+from samdrift.web.application import NotSignedIn, OnError, signed_in
+from samdrift.web.cookies import SESSION, drop_cookie
+from samdrift.web.guards import session_of
+from samdrift.web.pages import Pages
+from samdrift.web.sites import site_of
+from samdrift.wire.identifiers import ParticipantIdentifier
+
+TEMPLATES = Path(__file__).parent / "templates"
+LOCALE = Path(__file__).parent / "locale"
+
+
+class NoRights(Explained):
+    """A person who is signed in and has no right in the organisation, or none any more."""
+
+    def __init__(self) -> None:
+        super().__init__("the person has no right in the organisation")
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """A request of a person who has some right in the organisation."""
+
+    organisation: ParticipantIdentifier
+    person: Person
+    permissions: PersonPermissions
+    issuer: str
+    """The sign-in service of the organisation."""
+
+
+class Access:
+    """Finds out who asks and what they may."""
+
+    def __init__(self, sites: Sites, assignments: Assignments, gate: Gate) -> None:
+        self._sites = sites
+        self._assignments = assignments
+        self._vaults = gate.worker("pages", Role.MESSAGE_CLIENT)
+
+    async def visit(self, request: Request) -> Visit:
+        """Return who asks, with their rights now; :class:`NotSignedIn` or :class:`NoRights`."""
+        session = session_of(request)
+        if session is None:
+            raise NotSignedIn
+        organisation = self._sites.organisation(site_of(request))
+        who = session.person
+        permissions = await self._assignments.of(organisation, who.issuer, who.subject, who.claims)
+        if not permissions.any():
+            async with self._vaults.open(organisation, Purpose.AUTHORISE) as vault:
+                await vault.end_sessions_of(permissions.person, "no right left")
+            raise NoRights
+        return Visit(organisation, Person(permissions.person, who.name), permissions, who.issuer)
+
+
+def without_rights(pages: Pages) -> OnError:
+    """Return the answer to a person who has no right, or none any more."""
+
+    async def answer(request: Request, error: Exception) -> Response:
+        response = pages.page(request, "no_rights.html", 403)
+        drop_cookie(response, SESSION)
+        return response
+
+    return answer
+
+
+def first_page(pages: Pages, access: Access, gate: Gate) -> Route:
+    """Return the route of the first page."""
+
+    async def answer(request: Request) -> Response:
+        visit = await access.visit(request)
+        who = Principal(PrincipalKind.USER, visit.person.id, visit.organisation.value)
+        async with gate.open(who, visit.organisation, Role.MESSAGE_CLIENT, Purpose.READ) as vault:
+            found = await vault.mailboxes()
+        readable = [one for one in found if visit.permissions.may(Right.READ, one.id)]
+        return pages.page(request, "first.html", mailboxes=readable)
+
+    return Route("/", signed_in(answer))

@@ -1,0 +1,112 @@
+"""Sessions of persons in the organisation's vault, and what its log says of sign-ins that failed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from samdrift.audit.events import AuditEvent
+from samdrift.contracts.clock import Clock
+from samdrift.contracts.principals import Purpose
+from samdrift.vault.gate import WorkerGate
+from samdrift.vault.messageclient import MessageClientVault
+from samdrift.vault.people import Identity, SessionRecord
+from samdrift.web.sessions import Person, Session
+from samdrift.web.signin.idtoken import Fault
+from samdrift.wire.identifiers import ParticipantIdentifier
+
+_WITHIN = timedelta(minutes=1)
+_MOST_IN_LOG = 20
+"""Failed sign-ins of one organisation in a minute that each get an entry: a stranger can cause any number."""
+
+
+class VaultSessions:
+    """A :class:`samdrift.web.sessions.SessionStore` in one organisation's vault."""
+
+    def __init__(self, vaults: WorkerGate[MessageClientVault], organisation: ParticipantIdentifier) -> None:
+        self._vaults = vaults
+        self._organisation = organisation
+
+    async def add(self, session: Session) -> bool:
+        """Store a new session; ``False``, and nothing stored, where its sign-in already made one."""
+        async with self._vaults.open(self._organisation, Purpose.AUTHORISE) as vault:
+            return await vault.begin_session(_record(session))
+
+    async def find(self, mark: bytes) -> Session | None:
+        """Return a session that has not been ended."""
+        async with self._vaults.open(self._organisation, Purpose.AUTHORISE) as vault:
+            record = await vault.session(mark)
+        return None if record is None else _session(record)
+
+    async def touch(self, mark: bytes, at: datetime) -> None:
+        """Note that a session was used."""
+        async with self._vaults.open(self._organisation, Purpose.AUTHORISE) as vault:
+            vault.touch_session(mark, at)
+
+    async def end(self, mark: bytes) -> None:
+        """End a session; nothing when there is none."""
+        async with self._vaults.open(self._organisation, Purpose.AUTHORISE) as vault:
+            await vault.end_session(mark)
+
+    async def end_of(
+        self, issuer: str, subject: str | None, provider_session: str | None, begun_by: datetime
+    ) -> int:
+        """End the sessions that a notice of the sign-in service names; returns how many."""
+        async with self._vaults.open(self._organisation, Purpose.AUTHORISE) as vault:
+            return await vault.end_sessions_from_outside(issuer, subject, provider_session, begun_by)
+
+
+@dataclass
+class FailedSignIns:
+    """Records failed sign-ins of one organisation in its log, one by one up to a limit in each minute.
+
+    The next entry after more than that says how many were left out.
+    """
+
+    vaults: WorkerGate[MessageClientVault]
+    organisation: ParticipantIdentifier
+    clock: Clock
+    _since: datetime | None = None
+    _count: int = 0
+    _left_out: int = 0
+
+    async def __call__(self, fault: Fault) -> None:
+        now = self.clock()
+        if self._since is None or now - self._since >= _WITHIN:
+            self._since, self._count = now, 0
+        if self._count >= _MOST_IN_LOG:
+            self._left_out += 1
+            return
+        self._count += 1
+        left_out = {"left-out": str(self._left_out)} if self._left_out else {}
+        self._left_out = 0
+        async with self.vaults.open(self.organisation, Purpose.AUTHORISE) as vault:
+            vault.record(AuditEvent.MK_SIGN_IN_REFUSED, reason=fault.value, **left_out)
+
+
+def _record(session: Session) -> SessionRecord:
+    person = session.person
+    return SessionRecord(
+        session.mark,
+        session.sign_in,
+        Identity(person.issuer, person.subject, person.name, person.claims),
+        person.level,
+        person.authenticated_at,
+        person.provider_session,
+        session.began,
+        session.used,
+    )
+
+
+def _session(record: SessionRecord) -> Session:
+    identity = record.identity
+    person = Person(
+        identity.issuer,
+        identity.subject,
+        identity.name,
+        record.level,
+        record.authenticated_at,
+        record.provider_session,
+        identity.claims,
+    )
+    return Session(record.mark, record.sign_in, person, record.began, record.used)

@@ -1,0 +1,96 @@
+"""The site of each organisation: its origin, how its persons sign in, and whether its pages are open now."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from samdrift.contracts.clock import Clock
+from samdrift.contracts.principals import Purpose, Role
+from samdrift.messageclient.entrance.signedin import FailedSignIns, VaultSessions
+from samdrift.vault.errors import VaultError, VaultLocked, VaultSuspended
+from samdrift.vault.gate import Gate
+from samdrift.web.sessions import SessionLimits, Sessions
+from samdrift.web.signin.flow import SignIn
+from samdrift.web.signin.provider import Authenticate, Fetches, Provider, ProviderSettings
+from samdrift.web.signinroutes import ANSWER
+from samdrift.web.sites import Accent, Closed, Site
+from samdrift.wire.identifiers import ParticipantIdentifier
+
+_CLOSED_KEY = bytes(32)
+"""A closed site marks nothing: it shows one page, whatever is asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class SiteSettings:
+    """One organisation's site as its configuration has it."""
+
+    organisation: ParticipantIdentifier
+    name: str
+    origin: str
+    provider: ProviderSettings
+    authenticate: Authenticate
+    limits: SessionLimits = field(default_factory=SessionLimits)
+    accent: Accent = Accent.TEAL
+    contact: str = ""
+
+
+class Sites:
+    """The sites of all organisations, by the host that a request names."""
+
+    def __init__(
+        self, gate: Gate, settings: Sequence[SiteSettings], fetches: Mapping[str, Fetches], clock: Clock
+    ) -> None:
+        """``fetches`` calls the sign-in service of each issuer."""
+        vaults = gate.worker("pages", Role.MESSAGE_CLIENT)
+        self._sites = {
+            one.origin.partition("://")[2]: _OneSite(gate, one, fetches[one.provider.issuer], clock)
+            for one in settings
+        }
+        self._vaults = vaults
+
+    async def find(self, host: str) -> Site | None:
+        """Return the site of a host; ``None`` for one that is not served here."""
+        known = self._sites.get(host)
+        return None if known is None else await known.now()
+
+    def organisation(self, site: Site) -> ParticipantIdentifier:
+        """Return the organisation whose site it is."""
+        return self._sites[site.origin.partition("://")[2]].settings.organisation
+
+
+class _OneSite:
+    """A site over all requests: with the answers of its sign-in service, and the count of failed sign-ins."""
+
+    def __init__(self, gate: Gate, settings: SiteSettings, fetches: Fetches, clock: Clock) -> None:
+        self.settings = settings
+        self._registry = gate.registry
+        self._vaults = gate.worker("pages", Role.MESSAGE_CLIENT)
+        self._clock = clock
+        self._provider = Provider(settings.provider, settings.authenticate, fetches, clock)
+        self._store = VaultSessions(self._vaults, settings.organisation)
+        self._failed = FailedSignIns(self._vaults, settings.organisation, clock)
+
+    async def now(self) -> Site | None:
+        """Return the site as it is now; its key is never kept longer than the vault is open."""
+        organisation = self.settings.organisation
+        if self._registry.find(organisation, Role.MESSAGE_CLIENT) is None:
+            return None
+        try:
+            async with self._vaults.open(organisation, Purpose.AUTHORISE) as vault:
+                return self._site(vault.pages_key())
+        except VaultLocked:
+            return self._site(_CLOSED_KEY, Closed.LOCKED)
+        except VaultSuspended:
+            return self._site(_CLOSED_KEY, Closed.SUSPENDED)
+        except VaultError:  # Closed for good, or about to be.
+            return None
+
+    def _site(self, key: bytes, closed: Closed | None = None) -> Site:
+        settings = self.settings
+        sessions = Sessions(self._store, key, self._clock, settings.limits)
+        answer = settings.origin + ANSWER
+        sign_in = SignIn(self._provider, sessions, answer, self._clock, self._failed)
+        return Site(
+            settings.origin, settings.name, sessions, sign_in, settings.accent, settings.contact, closed
+        )

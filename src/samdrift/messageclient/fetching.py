@@ -1,0 +1,275 @@
+"""Fetching: new messages of the message service into the organisation's own store, each once and whole.
+
+Clauses: api-mt-mk 4.2.
+
+The status ``NEW`` is asked for, page after page, never by time: filters of time go by the sender's own time
+stamp. A message streams into the vault, its files sealed as they come, and is stored in one transaction; one
+that cannot be read is kept as it came, and is not fetched again either. What is stored stays at the message
+service, whose own rules say for how long.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from samdrift.audit.events import AuditEvent
+from samdrift.client.errors import Refused, Unreachable, Unreadable
+from samdrift.client.jsonstream import FilePiece, FilePlace
+from samdrift.client.mailbox import Filter, Mailbox
+from samdrift.contracts.clock import Clock
+from samdrift.contracts.messages import Direction, MessageStatus
+from samdrift.contracts.principals import Purpose
+from samdrift.messageclient import content
+from samdrift.messageclient.content import Head, Json
+from samdrift.messageclient.mail import Stage
+from samdrift.vault.bodies import Body, BodyWriter, new_id
+from samdrift.vault.gate import WorkerGate
+from samdrift.vault.mailrecords import FileRecord, MailboxRecord, MailRecord, NewMail
+from samdrift.vault.messageclient import MessageClientVault
+from samdrift.wire.filetypes import PDF, canonical
+from samdrift.wire.identifiers import ParticipantIdentifier
+
+_BATCH = 200
+"""Messages of a list that are looked for in the vault together."""
+_MOST_FAILURES = 3
+"""Messages in a row that the message service fails to hand out, before it is left for later."""
+_UNTYPED = "application/octet-stream"
+
+Vaults = WorkerGate[MessageClientVault]
+
+
+@dataclass(slots=True)
+class Round:
+    """The outcome of one look at the message service."""
+
+    stored: int = 0
+    unreadable: int = 0
+    gone: int = 0
+    """Listed, and not handed out when it was asked for: another client has deleted it."""
+
+
+class Fetching:
+    """Fetches what is new for one organisation."""
+
+    def __init__(
+        self, vaults: Vaults, organisation: ParticipantIdentifier, service: Mailbox, clock: Clock
+    ) -> None:
+        self._vaults = vaults
+        self._organisation = organisation
+        self._service = service
+        self._clock = clock
+        self._here = set[str]()
+        """Ids of the message service for messages that are stored under another id."""
+
+    async def look(self, *, whole: bool = True) -> Round:
+        """Fetch what is new.
+
+        A list is read to its end when it is ``whole``; else only until a batch of it is known, which is
+        enough where the message service lists in the order of arrival, as most do.
+        """
+        done = Round()
+        async for batch in self._batches(Filter(status=MessageStatus.NEW.value)):
+            missing = await self._missing(batch, Direction.IN)
+            await self._fetch_all(missing, Direction.IN, done)
+            if not missing and not whole:
+                break
+        return done
+
+    async def look_sent(self, address: str) -> Round:
+        """Fetch what another client of the organisation has sent from an address: it shows as sent."""
+        done = Round()
+        async for batch in self._batches(Filter(sender_address=address)):
+            sent = [each for each in batch if each.sender.address == address]
+            await self._fetch_all(await self._missing(sent, Direction.OUT), Direction.OUT, done)
+        return done
+
+    async def _batches(self, which: Filter) -> AsyncIterator[list[Head]]:
+        batch: list[Head] = []
+        async with contextlib.aclosing(self._service.list(which)) as listed:
+            async for resource in listed:
+                if (found := content.head(resource)).remote_id:
+                    batch.append(found)
+                if len(batch) == _BATCH:
+                    yield batch
+                    batch = []
+        if batch:
+            yield batch
+
+    async def _missing(self, batch: list[Head], direction: Direction) -> list[Head]:
+        """Return those that are not stored, the last of the list first, since the newest begins it."""
+        ids = {each for one in batch for each in (one.remote_id, one.message_id)}
+        async with self._vaults.open(self._organisation, Purpose.RECEIVE) as vault:
+            known = await vault.known_mail(ids - self._here, direction) | (ids & self._here)
+        return [each for each in reversed(batch) if not known & {each.remote_id, each.message_id}]
+
+    async def _fetch_all(self, missing: list[Head], direction: Direction, done: Round) -> None:
+        """Fetch one after the other; one that cannot be had holds up no other, an outage ends it."""
+        failed: Unreachable | None = None
+        failures = 0
+        for listed in missing:
+            try:
+                await self._fetch(listed, direction, done)
+                failures = 0
+            except Unreachable as failure:
+                failed, failures = failure, failures + 1
+                if failures == _MOST_FAILURES:
+                    break
+        if failed is not None:
+            raise failed
+
+    async def _fetch(self, listed: Head, direction: Direction, done: Round) -> None:
+        try:
+            stored = await self._store_readable(listed, direction)
+        except Unreadable as fault:
+            stored = await self._store_raw(listed, direction, fault)
+            done.unreadable += stored
+        except Refused:
+            done.gone += 1
+            return
+        done.stored += stored
+        if not stored:
+            self._here.add(listed.remote_id)
+
+    async def _store_readable(self, listed: Head, direction: Direction) -> bool:
+        async with self._vaults.open(self._organisation, Purpose.RECEIVE) as vault:
+            files = _Files(vault.new_body)
+            resource = await self._service.get(listed.remote_id, files)
+            read = content.head(resource)
+            documents, records, bodies = files.placed(resource)
+            stage = Stage.ARRIVED if direction is Direction.IN else Stage.HANDED_OVER
+            body = await _written(vault, content.document_content_bytes(documents))
+            head = content.with_remote_id(read, listed.remote_id)
+            new = self._new(head, direction, stage, body, len(records))
+            return await self._store(vault, new, head, direction, records, bodies)
+
+    async def _store_raw(self, listed: Head, direction: Direction, fault: Unreadable) -> bool:
+        async with self._vaults.open(self._organisation, Purpose.RECEIVE) as vault:
+            writer = vault.new_body()
+            async for piece in self._service.raw(listed.remote_id):
+                await writer.write(piece)
+            new = self._new(listed, direction, Stage.UNREADABLE, await writer.finish(), 0)
+            return await self._store(vault, new, listed, direction, [], [], str(fault))
+
+    def _new(self, head: Head, direction: Direction, stage: Stage, body: Body, files: int) -> NewMail:
+        now = self._clock()
+        record = MailRecord(
+            id=new_id(),
+            conversation=new_id(),
+            direction=direction,
+            stage=stage.value,
+            status=head.status or None,
+            draft=None,
+            author=None,
+            at=now if direction is Direction.IN else _sent_at(head, now),
+            dated_at=head.dated_at,
+            since=now,
+            confidential=head.confidential,
+            due_at=None,
+            deadline=None,
+            attempts=0,
+            opened_at=None,
+            files=files,
+            content=head.content(),
+            delivery=content.delivery_content(head.status, head.events) if direction is Direction.OUT else {},
+        )
+        return NewMail(record, head.message_id, head.conversation_id, body, head.remote_id, head.refers_to)
+
+    async def _store(
+        self,
+        vault: MessageClientVault,
+        new: NewMail,
+        head: Head,
+        direction: Direction,
+        files: list[FileRecord],
+        bodies: list[Body],
+        fault: str = "",
+    ) -> bool:
+        own = head.recipient if direction is Direction.IN else head.sender
+        mailbox = await _mailbox(vault, own.address, own.address_name)
+        owned = [_of(file, new.record.id) for file in files]
+        if await vault.store_mail(new, mailbox, owned, bodies) is None:
+            return False
+        facts = {"message": head.message_id, "mailbox": mailbox, "direction": direction.value}
+        if fault:
+            vault.record(AuditEvent.MK_MESSAGE_UNREADABLE, **facts, reason=fault)
+        else:
+            vault.record(AuditEvent.MK_MESSAGE_STORED, **facts)
+        return True
+
+
+class _Files:
+    """Seals each file of a message as it comes."""
+
+    def __init__(self, new_body: Callable[[], BodyWriter]) -> None:
+        self._new_body = new_body
+        self._writers: dict[FilePlace, BodyWriter] = {}
+        self._beginnings: dict[FilePlace, bytes] = {}
+        self._bodies: dict[FilePlace, Body] = {}
+
+    async def write(self, piece: FilePiece) -> None:
+        writer = self._writers.get(piece.place)
+        if writer is None:
+            writer = self._writers[piece.place] = self._new_body()
+            self._beginnings[piece.place] = (piece.data or b"")[:1024]
+        if piece.data is None:
+            self._bodies[piece.place] = await writer.finish()
+        else:
+            await writer.write(piece.data)
+
+    def placed(self, resource: Json) -> tuple[list[dict[str, Any]], list[FileRecord], list[Body]]:
+        """Return the documents with the ids of their files, the files, and their bodies."""
+        documents: list[dict[str, Any]] = []
+        records: list[FileRecord] = []
+        bodies: list[Body] = []
+        for number, document in enumerate(content.documents(resource)):
+            ids = []
+            for place, named in enumerate(document.files):
+                at = FilePlace(number, place)
+                body = self._bodies.get(at)
+                if body is None:
+                    raise Unreadable(f"an attached file has no content (digitalDocument/{number})")
+                kept = {"name": named.name, "type": _type(named.content_type, self._beginnings[at])}
+                records.append(FileRecord(new_id(), "", len(records), body.size, body.id, kept))
+                bodies.append(body)
+                ids.append(records[-1].id)
+            documents.append(content.document_content(document, ids))
+        return documents, records, bodies
+
+
+def _type(declared: str, beginning: bytes) -> str:
+    """Return the type of a file; what is called PDF, which alone is shown in a page, must begin as one."""
+    kind = canonical(declared)
+    if kind == PDF and b"%PDF-" not in beginning:
+        return _UNTYPED
+    return kind or _UNTYPED
+
+
+def _of(file: FileRecord, owner: str) -> FileRecord:
+    return FileRecord(file.id, owner, file.place, file.size, file.body, file.content)
+
+
+def _sent_at(head: Head, now: datetime) -> datetime:
+    """Return when another client sent a message: its own time stamp, unless that lies ahead."""
+    return min(head.dated_at or now, now)
+
+
+async def _written(vault: MessageClientVault, data: bytes) -> Body:
+    writer = vault.new_body()
+    await writer.write(data)
+    return await writer.finish()
+
+
+async def _mailbox(vault: MessageClientVault, address: str, name: str) -> str:
+    """Return the mailbox of an address; one that nobody has set up is begun, and nobody has rights to it."""
+    for mailbox in await vault.mailboxes():
+        if mailbox.address == address:
+            return mailbox.id
+    new = MailboxRecord(new_id(), address, name or address)
+    if not await vault.keep_mailbox(new):
+        return await _mailbox(vault, address, name)
+    vault.record(AuditEvent.MK_MAILBOX_CHANGED, mailbox=new.id, action="begun")
+    return new.id

@@ -1,0 +1,266 @@
+"""Delivery in words: a table over every stage, status and code that a message's way can have.
+
+Words say what is known and what is not: that an organisation has taken a message does not say that a person
+has read it. Codes of a message receipt come as ``reason detail`` in an event's title (api-mt-mk, Mappning
+Kvittens och Event).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from types import MappingProxyType
+
+from samdrift.contracts.messages import MessageStatus
+from samdrift.contracts.transfer import TransferReason
+from samdrift.messageclient.mail import Delivery, DeliveryEvent, Stage
+from samdrift.web.pages import Wording
+from samdrift.web.texts import Phrase
+from samdrift.web.views import Kind, Step, StepState, Tag
+from samdrift.wire.codes import Detail, Reason
+
+CALL_AFTER = timedelta(minutes=30)
+"""Time without a message receipt after which a person does well to call the recipient."""
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """A state of delivery: short for a tag, and a sentence beside it."""
+
+    short: Phrase
+    beside: Phrase
+    kind: Kind
+
+
+_ON_ITS_WAY = Phrase("On its way")
+_UNKNOWN = Words(
+    _ON_ITS_WAY, Phrase("The message service reports a state that is not in the code list."), Kind.PLAIN
+)
+
+STAGES: Mapping[Stage, Words] = MappingProxyType(
+    {
+        Stage.ARRIVED: Words(Phrase("Received"), Phrase("It can be read here."), Kind.PLAIN),
+        Stage.UNREADABLE: Words(
+            Phrase("Cannot be shown"), Phrase("Its raw form can be downloaded."), Kind.WARNING
+        ),
+        Stage.WINDOW: Words(
+            Phrase("Is about to be sent"), Phrase("Sending can still be undone."), Kind.WARNING
+        ),
+        Stage.OUTBOX: Words(
+            Phrase("Waits to be sent"),
+            Phrase("The message service has not taken it yet. Another try follows by itself."),
+            Kind.WARNING,
+        ),
+        Stage.HANDED_OVER: Words(_ON_ITS_WAY, Phrase("The message service has it."), Kind.PLAIN),
+        Stage.REFUSED: Words(
+            Phrase("Not sent"),
+            Phrase("The message service refused it. Correct it and send it again."),
+            Kind.BAD,
+        ),
+        Stage.NOT_SENT: Words(
+            Phrase("Not sent"),
+            Phrase("The message service could not be reached in time. Send it again."),
+            Kind.BAD,
+        ),
+    }
+)
+STATUSES: Mapping[MessageStatus, Words] = MappingProxyType(
+    {
+        MessageStatus.SCHEDULED: Words(_ON_ITS_WAY, Phrase("It is in line to be sent."), Kind.PLAIN),
+        MessageStatus.SUBMITTED: Words(
+            _ON_ITS_WAY, Phrase("It is encrypted and signed and leaves soon."), Kind.PLAIN
+        ),
+        MessageStatus.SCHEDULED_FOR_RESEND: Words(
+            Phrase("Is tried again"),
+            Phrase("The recipient’s system did not answer. Another try follows by itself."),
+            Kind.WARNING,
+        ),
+        MessageStatus.ACKNOWLEDGE: Words(
+            Phrase("Arrived, waits for receipt"),
+            Phrase("The recipient’s system has it; the organisation has not confirmed it yet."),
+            Kind.PLAIN,
+        ),
+        MessageStatus.WAITING_FOR_RECEIPT: Words(
+            Phrase("Arrived, waits for receipt"),
+            Phrase("The recipient’s system has it; the organisation has not confirmed it yet."),
+            Kind.PLAIN,
+        ),
+        MessageStatus.ACCEPTED: Words(
+            Phrase("Received by the organisation at %(time)s"),
+            Phrase("It does not say that anybody has read it."),
+            Kind.GOOD,
+        ),
+        MessageStatus.REJECTED: Words(
+            Phrase("Rejected by the recipient"), Phrase("Nobody there has got it."), Kind.BAD
+        ),
+        MessageStatus.MESSAGE_EXCHANGE_ERROR: Words(
+            Phrase("Not delivered"),
+            Phrase("Nothing says that the recipient has it. Call the recipient, or send it again."),
+            Kind.BAD,
+        ),
+        MessageStatus.ERROR: Words(Phrase("Not delivered"), Phrase("Something failed on its way."), Kind.BAD),
+        MessageStatus.RETRIEVED: Words(Phrase("Received"), Phrase("It came to us."), Kind.PLAIN),
+        MessageStatus.RECEIPT_SENT: Words(
+            Phrase("Receipt sent"), Phrase("The sender knows that it has come."), Kind.GOOD
+        ),
+        MessageStatus.NEW: Words(Phrase("Received"), Phrase("It can be read here."), Kind.GOOD),
+    }
+)
+OVERDUE = Words(
+    Phrase("No receipt for 30 minutes"),
+    Phrase("Call the recipient if it is urgent. The system goes on waiting."),
+    Kind.WARNING,
+)
+REJECTIONS: Mapping[Detail, Phrase] = MappingProxyType(
+    {
+        Detail.STRUCTURE: Phrase("Rejected: the message is not built as the rules say"),
+        Detail.FORBIDDEN: Phrase("Rejected: malicious code was found in it"),
+        Detail.TOO_LONG: Phrase("Rejected: the message is larger than 30 MB"),
+        Detail.INVARIANT: Phrase("Rejected: a field breaks a rule"),
+        Detail.DUPLICATE: Phrase("Rejected: a message with the same number has come before"),
+        Detail.NOT_SUPPORTED: Phrase("Rejected: the file type is not accepted"),
+        Detail.NOT_FOUND: Phrase("Rejected: the recipient does not have that address"),
+        Detail.SECURITY: Phrase("Rejected: the sender could not be verified"),
+    }
+)
+"""Detail codes of a rejection (content-specification 5.3)."""
+REASONS: Mapping[Reason, Phrase] = MappingProxyType(
+    {
+        Reason.SCHEMA: Phrase("Rejected: the message is not built as the rules say"),
+        Reason.RULE: Phrase("Rejected: the message breaks a rule"),
+        Reason.SIGNATURE: Phrase("Rejected: the signature could not be verified"),
+    }
+)
+"""Reason codes, for a detail code that is in no list (message-receipt 4.2)."""
+TRANSFERS: Mapping[TransferReason, Phrase] = MappingProxyType(
+    {
+        TransferReason.NONE: Phrase("The transfer failed"),
+        TransferReason.RECIPIENT_NOT_REGISTERED: Phrase("The recipient is not registered in the federation"),
+        TransferReason.SENDER_NOT_REGISTERED: Phrase("Our organisation is not registered in the federation"),
+        TransferReason.DISCOVERY_UNAVAILABLE: Phrase("The federation’s register does not answer"),
+        TransferReason.DISCOVERY_UNTRUSTED: Phrase("The federation’s register could not be verified"),
+        TransferReason.PEER_UNTRUSTED: Phrase("The recipient’s system could not be verified"),
+        TransferReason.PEER_UNREACHABLE: Phrase("The recipient’s system does not answer"),
+        TransferReason.PEER_REFUSED: Phrase("The recipient’s system refused the message"),
+        TransferReason.RECEIPT_INVALID: Phrase("The receipt of the recipient’s system is not valid"),
+        TransferReason.NOT_SERVICED: Phrase("The recipient’s system does not serve the recipient"),
+        TransferReason.ENVELOPE_INVALID: Phrase("The sealed message was not accepted"),
+        TransferReason.GIVEN_UP: Phrase("All attempts to deliver it have failed"),
+    }
+)
+
+
+def words(delivery: Delivery, wording: Wording) -> tuple[Tag, str]:
+    """Return the state of a delivery as a tag and a sentence beside it."""
+    found = _words(delivery, wording)
+    time = wording.formats.longer(delivery.since)
+    short = wording.text(Phrase(found.short.text, {"time": time}))
+    rejected = _rejection(delivery.events)
+    if found.kind is Kind.BAD and rejected is not None:
+        short = wording.text(rejected)
+    beside = wording.text(found.beside)
+    if delivery.reason and delivery.stage in (Stage.REFUSED, Stage.NOT_SENT):
+        beside = f"{beside} ({delivery.reason})"
+    return Tag(short, found.kind), beside
+
+
+def _words(delivery: Delivery, wording: Wording) -> Words:
+    if delivery.stage is not Stage.HANDED_OVER:
+        return STAGES[delivery.stage]
+    if delivery.status is None:
+        return _UNKNOWN
+    waits = delivery.status in (MessageStatus.WAITING_FOR_RECEIPT, MessageStatus.ACKNOWLEDGE)
+    if waits and wording.formats.now - delivery.since >= CALL_AFTER:
+        return OVERDUE
+    return STATUSES[delivery.status]
+
+
+def _rejection(events: tuple[DeliveryEvent, ...]) -> Phrase | None:
+    for event in reversed(events):
+        if event.status is MessageStatus.REJECTED:
+            return _codes(event.title)
+    return None
+
+
+def _codes(title: str) -> Phrase:
+    """Return the words for the codes of a receipt, which another supplier's service may order otherwise."""
+    parts = title.split()
+    for detail in Detail:
+        if detail.value in parts:
+            return REJECTIONS[detail]
+    for reason in Reason:
+        if reason.value in parts:
+            return REASONS[reason]
+    return STATUSES[MessageStatus.REJECTED].short
+
+
+def event_words(event: DeliveryEvent) -> Phrase:
+    """Return what happened at a step of the way; a step that no list has is shown as it was reported."""
+    if event.status is MessageStatus.REJECTED:
+        return _codes(event.title)
+    for reason in TransferReason:
+        if reason is not TransferReason.NONE and event.title.endswith(f": {reason.value}"):
+            return TRANSFERS[reason]
+    if event.status is None:
+        return Phrase("%(title)s", {"title": event.title or event.code})
+    return STEPS[event.status]
+
+
+STEPS: Mapping[MessageStatus, Phrase] = MappingProxyType(
+    {
+        MessageStatus.SCHEDULED: Phrase("Taken by the message service"),
+        MessageStatus.SUBMITTED: Phrase("Encrypted and signed"),
+        MessageStatus.SCHEDULED_FOR_RESEND: Phrase("Tried again"),
+        MessageStatus.ACKNOWLEDGE: Phrase("Arrived at the recipient’s system"),
+        MessageStatus.WAITING_FOR_RECEIPT: Phrase("Waits for the organisation’s receipt"),
+        MessageStatus.ACCEPTED: Phrase("Receipt from the organisation"),
+        MessageStatus.REJECTED: Phrase("Rejected by the recipient"),
+        MessageStatus.MESSAGE_EXCHANGE_ERROR: Phrase("Not delivered"),
+        MessageStatus.ERROR: Phrase("Something failed on its way"),
+        MessageStatus.RETRIEVED: Phrase("Came in"),
+        MessageStatus.RECEIPT_SENT: Phrase("Receipt sent to the sender"),
+        MessageStatus.NEW: Phrase("Could be fetched"),
+    }
+)
+_PICTURE = (
+    (Phrase("Taken by the message service"), frozenset({MessageStatus.SCHEDULED})),
+    (Phrase("Encrypted and signed"), frozenset({MessageStatus.SUBMITTED})),
+    (
+        Phrase("Arrived at the recipient’s system"),
+        frozenset({MessageStatus.ACKNOWLEDGE, MessageStatus.WAITING_FOR_RECEIPT}),
+    ),
+    (Phrase("Receipt from the organisation"), frozenset({MessageStatus.ACCEPTED})),
+)
+"""Steps of a message that goes well, and the statuses that prove each."""
+
+
+def picture(delivery: Delivery, written: Step, wording: Wording) -> tuple[Step, ...]:
+    """Return the way as a picture: steps that are done, one that failed, those that are not there yet.
+
+    A message service that reports fewer steps than there are (four statuses are mandatory) proves a step by
+    a later one.
+    """
+    proved = [_proof(delivery, statuses) for _, statuses in _PICTURE]
+    last = max((place for place, event in enumerate(proved) if event is not None), default=-1)
+    if last < 0 and delivery.stage is Stage.HANDED_OVER:
+        last = 0
+    failed = words(delivery, wording)[0].kind is Kind.BAD
+    steps = [written]
+    for place, ((phrase, _), event) in enumerate(zip(_PICTURE, proved, strict=True)):
+        if place <= last:
+            steps.append(Step(wording.text(phrase), StepState.DONE, event.at if event else None))
+        elif failed:
+            steps.append(Step(words(delivery, wording)[0].text, StepState.FAILED, delivery.since))
+            break
+        else:
+            steps.append(Step(wording.text(phrase), StepState.WAITING))
+    return tuple(steps)
+
+
+def _proof(delivery: Delivery, statuses: frozenset[MessageStatus]) -> DeliveryEvent | None:
+    found = next((event for event in delivery.events if event.status in statuses), None)
+    if found is None and delivery.status in statuses:
+        assert delivery.status is not None
+        return DeliveryEvent(delivery.since, delivery.status, "", "", "")
+    return found

@@ -1,0 +1,127 @@
+"""Finding: search in what the person may read, and the address book. What is looked for is in no address."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from samdrift.messageclient.desk import Desk
+from samdrift.messageclient.mail import Search
+from samdrift.messageclient.pages.frame import Frame, Place, RouteOf, see
+from samdrift.messageclient.pages.shown import party
+from samdrift.messageclient.pages.writing import key_of
+from samdrift.web.forms import Form
+from samdrift.web.texts import Phrase
+from samdrift.web.uploads import received
+
+_ADDRESSES = 50
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """An address of the address book as its page shows it."""
+
+    key: str
+    name: str
+    organisation: str
+    address: str
+    used: int
+    favourite: bool
+
+
+class Finding:
+    """Pages of search and address book; a search is posted and found again under a random token."""
+
+    def __init__(self, frame: Frame) -> None:
+        self._frame = frame
+
+    def routes(self) -> Sequence[RouteOf]:
+        """Return the routes."""
+        return (
+            ("GET", "/search", self.ask),
+            ("POST", "/search", self.search),
+            ("GET", "/search/{token}", self.found),
+            ("GET", "/addresses", self.addresses),
+            ("POST", "/addresses", self.addresses),
+            ("POST", "/addresses/favourite", self.favourite),
+        )
+
+    async def ask(self, request: Request, desk: Desk) -> Response:
+        """Show the page on which a search is asked for."""
+        return await self._show(request, desk, Form())
+
+    async def search(self, request: Request, desk: Desk) -> Response:
+        """Keep a search and lead to its results."""
+        form = await received(request)
+        words = form.required("words", Phrase("Write what to look for"))
+        if form.errors:
+            return await self._show(request, desk, form, 422)
+        search = Search(words, form["whole"] == "yes", form["mailbox"] or None)
+        return see(f"/search/{await desk.begin_search(search)}")
+
+    async def found(self, request: Request, desk: Desk) -> Response:
+        """Show the results of a search."""
+        search, found = await desk.found(request.path_params["token"])
+        shown = self._frame.voice(request, desk)
+        form = Form(
+            (
+                ("words", search.words),
+                ("whole", "yes" if search.whole_text else ""),
+                ("mailbox", search.mailbox or ""),
+            )
+        )
+        rows = tuple(shown.row(line) for line in found.lines)
+        return await self._show(request, desk, form, rows=rows, found=found)
+
+    async def _show(
+        self, request: Request, desk: Desk, form: Form, status: int = 200, **more: object
+    ) -> Response:
+        mailboxes = await desk.mailboxes()
+        context = {"rows": (), "found": None, **more}
+        return await self._frame.page(
+            request,
+            desk,
+            "search.html",
+            Place(path="/search"),
+            status,
+            mailboxes=mailboxes,
+            form=form,
+            boxes=[(box.id, box.name) for box in mailboxes],
+            **context,
+        )
+
+    async def addresses(self, request: Request, desk: Desk) -> Response:
+        """Show addresses that fit, or those that are used most."""
+        form = await received(request) if request.method == "POST" else Form()
+        known = await desk.correspondents(form["words"].strip(), _ADDRESSES)
+        return await self._frame.page(
+            request,
+            desk,
+            "addresses.html",
+            Place(path="/addresses"),
+            form=form,
+            addresses=[
+                _Known(
+                    key_of(each.recipient),
+                    party(each.recipient),
+                    each.recipient.organisation,
+                    each.recipient.address,
+                    each.used,
+                    each.favourite,
+                )
+                for each in known
+            ],
+        )
+
+    async def favourite(self, request: Request, desk: Desk) -> Response:
+        """Keep an address as a favourite, or not."""
+        form = await received(request)
+        organisation, _, address = form["key"].partition(" ")
+        found = await desk.correspondents(address)
+        for each in found:
+            if key_of(each.recipient) == f"{organisation} {address}":
+                await desk.set_favourite(each.recipient, favourite=form["favourite"] == "yes")
+        return see("/addresses")

@@ -1,0 +1,193 @@
+"""The frame around every mail page: the person's desk, the mailboxes beside it, answers to its refusals."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response, StreamingResponse
+
+from samdrift.messageclient.desk import Desk, NotHere
+from samdrift.messageclient.mail import FileContent, Folder, Mailbox
+from samdrift.messageclient.pages.shown import Shown
+from samdrift.messageclient.permissions import Reader, Way
+from samdrift.rights import Right
+from samdrift.web.application import signed_in
+from samdrift.web.guards import session_of
+from samdrift.web.pages import Pages
+from samdrift.web.policy import file_headers
+from samdrift.web.texts import Phrase
+from samdrift.web.uploads import received
+from samdrift.web.views import Link, Section
+
+HERE = Path(__file__).parent
+TEMPLATES = HERE / "templates"
+LOCALE = HERE / "locale"
+
+OpenDesk = Callable[[Request], Awaitable[Desk]]
+Handler = Callable[[Request, Desk], Awaitable[Response]]
+RouteOf = tuple[str, str, Handler]
+"""Method, path and handler of a route."""
+
+_FOLDERS = (
+    (Folder.UNREAD, Phrase("Unread")),
+    (Folder.MINE, Phrase("Mine")),
+    (Folder.UNHANDLED, Phrase("Without handler")),
+    (Folder.OPEN, Phrase("All")),
+    (Folder.DONE, Phrase("Done ones")),
+)
+FOLDER_OF_ALL = {Folder.MINE: "/mine", Folder.SENT: "/sent"}
+"""Views over all mailboxes at a time."""
+
+
+def see(path: str) -> Response:
+    """Return the answer to a form that was accepted: look at another page."""
+    return RedirectResponse(path, 303)
+
+
+@dataclass(frozen=True, slots=True)
+class Manning:
+    """Everyone with a right to a mailbox, and the groups of the sign-in service that give one."""
+
+    readers: tuple[Reader, ...]
+    groups: tuple[Way, ...]
+
+
+ReadersOf = Callable[[Request, str], Awaitable[Manning]]
+"""Returns who has rights to a mailbox; the caller has found out that the person may know."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A page's mailbox and view, marked in the columns beside it."""
+
+    mailbox: str = ""
+    folder: Folder | None = None
+    path: str = ""
+
+
+class Frame:
+    """Everything that handlers of the mail pages share."""
+
+    def __init__(self, pages: Pages, open_desk: OpenDesk) -> None:
+        self._pages = pages
+        self.open_desk = open_desk
+
+    def shown(self, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
+        """Answer with a page for a person who is signed in."""
+
+        async def answer(request: Request) -> Response:
+            return await self.kept_here(request, handler)
+
+        return signed_in(answer)
+
+    def posted(self, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
+        """Answer a posted form; its handler reads it, so that it can receive files before the desk opens.
+
+        Without a session there is no desk: the form is read for its own sake, which keeps what was typed.
+        """
+
+        async def answer(request: Request) -> Response:
+            if session_of(request) is None:
+                await received(request)
+            return await self.kept_here(request, handler)
+
+        return answer
+
+    async def kept_here(self, request: Request, handler: Handler) -> Response:
+        """Answer by a handler; what is not here for this person is answered like what is nowhere."""
+        try:
+            return await handler(request, await self.open_desk(request))
+        except NotHere:
+            raise HTTPException(404) from None
+
+    def voice(self, request: Request, desk: Desk) -> Shown:
+        """Return how things are put into words for the person who asks."""
+        return Shown(self._pages.wording(request), desk.person)
+
+    def text(self, request: Request, phrase: Phrase) -> str:
+        """Return a text in the language of the person who asks."""
+        return self._pages.wording(request).text(phrase)
+
+    async def page(
+        self,
+        request: Request,
+        desk: Desk,
+        template: str,
+        place: Place | None = None,
+        status: int = 200,
+        **context: Any,
+    ) -> Response:
+        """Return a page with the mailboxes beside it."""
+        place = place or Place()
+        mailboxes = context.pop("mailboxes", None)
+        if mailboxes is None:
+            mailboxes = await desk.mailboxes()
+        context["sections"] = self._sections(request, mailboxes, place)
+        context["write"] = _write(mailboxes, place)
+        return self._pages.page(request, template, status, **context)
+
+    def tabs(self, request: Request, mailbox: Mailbox, place: Place) -> tuple[Link, ...]:
+        """Return the views of a mailbox."""
+        return tuple(
+            Link(
+                self.text(request, phrase),
+                f"/mailbox/{mailbox.id}/{folder.value}",
+                0 if folder in (Folder.DONE, Folder.OPEN) else mailbox.counts.get(folder, 0),
+                current=folder is place.folder,
+            )
+            for folder, phrase in _FOLDERS
+        )
+
+    def _sections(self, request: Request, mailboxes: Sequence[Mailbox], place: Place) -> tuple[Section, ...]:
+        def text(phrase: Phrase) -> str:
+            return self.text(request, phrase)
+
+        own = tuple(
+            Link(
+                box.name,
+                f"/mailbox/{box.id}",
+                count := box.counts.get(Folder.UNREAD, 0),
+                unread=count > 0,
+                current=box.id == place.mailbox and not place.path,
+            )
+            for box in mailboxes
+        )
+        mine = sum(box.counts.get(Folder.MINE, 0) for box in mailboxes)
+        drafts, outbox = sum(box.drafts for box in mailboxes), sum(box.outbox for box in mailboxes)
+        personal = [
+            Link(text(Phrase("With me")), "/mine", mine, current=place.path == "/mine"),
+            Link(text(Phrase("Drafts")), "/drafts", drafts, current=place.path == "/drafts"),
+            Link(text(Phrase("Sent")), "/sent", current=place.path == "/sent"),
+        ]
+        if outbox or place.path == "/outbox":
+            personal.append(Link(text(Phrase("Outbox")), "/outbox", outbox, current=place.path == "/outbox"))
+        organisation = (Link(text(Phrase("Address book")), "/addresses", current=place.path == "/addresses"),)
+        return (
+            Section("", own),
+            Section(text(Phrase("Your own")), tuple(personal)),
+            Section(text(Phrase("The organisation")), organisation),
+        )
+
+
+def _write(mailboxes: Sequence[Mailbox], place: Place) -> str:
+    """Return where a new message begins: in the mailbox at hand, else in the first that may be written in."""
+    may = [box.id for box in mailboxes if Right.WRITE in box.rights]
+    chosen = place.mailbox if place.mailbox in may else next(iter(may), "")
+    return f"/mailbox/{chosen}/write" if chosen else ""
+
+
+def saved_file(content: FileContent) -> Response:
+    """Return a file to be saved: never shown in the page, whatever it is."""
+    file = content.file
+    headers = {**file_headers(file.name), "content-length": str(file.size)}
+    return StreamingResponse(content.pieces, headers=headers, media_type=_harmless(file.media_type))
+
+
+def _harmless(media_type: str) -> str:
+    """Return the type of PDF, and for all else one that no browser opens by itself."""
+    return media_type if media_type == "application/pdf" else "application/octet-stream"

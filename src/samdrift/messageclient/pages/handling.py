@@ -1,0 +1,97 @@
+"""Handling: who has a conversation, whether it is done, where it lies, and notes that are never sent."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from samdrift.messageclient.desk import Changed, Desk
+from samdrift.messageclient.pages.frame import Frame, RouteOf, see
+from samdrift.messageclient.pages.reading import CHANGED, Reading
+from samdrift.web.forms import Form
+from samdrift.web.texts import Phrase
+from samdrift.web.uploads import received
+
+Step = Callable[[Desk, str, int, Form], Awaitable[int]]
+
+
+class Handling:
+    """Forms that change what a conversation is; each names the version that the person saw."""
+
+    def __init__(self, frame: Frame, reading: Reading) -> None:
+        self._frame = frame
+        self._reading = reading
+
+    def routes(self) -> Sequence[RouteOf]:
+        """Return the routes."""
+
+        async def take(desk: Desk, conversation: str, version: int, form: Form) -> int:
+            return await desk.take(conversation, version)
+
+        async def release(desk: Desk, conversation: str, version: int, form: Form) -> int:
+            return await desk.release(conversation, version)
+
+        async def hand_over(desk: Desk, conversation: str, version: int, form: Form) -> int:
+            return await desk.hand_over(conversation, version, form["to"])
+
+        async def done(desk: Desk, conversation: str, version: int, form: Form) -> int:
+            return await desk.set_done(conversation, version, done=True)
+
+        async def reopen(desk: Desk, conversation: str, version: int, form: Form) -> int:
+            return await desk.set_done(conversation, version, done=False)
+
+        async def move(desk: Desk, conversation: str, version: int, form: Form) -> int:
+            return await desk.move(conversation, version, form["mailbox"])
+
+        steps = {
+            "take": take,
+            "release": release,
+            "hand-over": hand_over,
+            "done": done,
+            "reopen": reopen,
+            "move": move,
+        }
+        return (
+            *(
+                ("POST", f"/conversation/{{conversation}}/{name}", self._step(step))
+                for name, step in steps.items()
+            ),
+            ("POST", "/conversation/{conversation}/note", self.note),
+        )
+
+    def _step(self, step: Step) -> Callable[[Request, Desk], Awaitable[Response]]:
+        async def answer(request: Request, desk: Desk) -> Response:
+            form = await received(request)
+            conversation = request.path_params["conversation"]
+            try:
+                await step(desk, conversation, version_of(form), form)
+            except Changed:
+                return await self._reading.open(request, desk, conversation, 409, CHANGED)
+            return see(f"/conversation/{conversation}{query_of(request)}")
+
+        return answer
+
+    async def note(self, request: Request, desk: Desk) -> Response:
+        """Add a note, unless it is empty."""
+        form = await received(request)
+        conversation = request.path_params["conversation"]
+        text = form.required("note", Phrase("Write the note first"))
+        if form.errors:
+            return await self._reading.open(
+                request, desk, conversation, 422, form.errors["note"], note_open=True
+            )
+        added = await desk.add_note(conversation, text)
+        return see(f"/conversation/{conversation}{query_of(request)}#n-{added.id}")
+
+
+def query_of(request: Request) -> str:
+    """Return the query of a request, which names a view and nothing else."""
+    return f"?{request.url.query}" if request.url.query else ""
+
+
+def version_of(form: Form) -> int:
+    """Return the version that a form was made for; a number that no version has where it is not one."""
+    digits = form["version"]
+    return int(digits) if digits.isascii() and digits.isdecimal() and len(digits) < 10 else -1

@@ -1,0 +1,324 @@
+"""Reading: lists, conversations, messages, files, who has read what, and the way that a message took."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from samdrift.messageclient import mail
+from samdrift.messageclient.desk import Desk
+from samdrift.messageclient.mail import Act, Folder, Mailbox
+from samdrift.messageclient.pages.frame import FOLDER_OF_ALL, Frame, Place, RouteOf, saved_file, see
+from samdrift.messageclient.pages.shown import Shown, party
+from samdrift.rights import Right
+from samdrift.web.texts import Phrase
+from samdrift.web.views import Message, Note, Row, Tag
+
+_ON_A_PAGE = 50
+_BESIDE = 20
+"""Conversations that are listed beside an open one."""
+_ACTS = {
+    Act.READ: Phrase("Read"),
+    Act.FILE: Phrase("Opened a file"),
+    Act.RAW: Phrase("Downloaded the raw form"),
+    Act.PRINTED: Phrase("Printed"),
+}
+EMPTY = {
+    Folder.UNREAD: Phrase("Nothing is unread. New messages to the mailbox appear here."),
+    Folder.MINE: Phrase("You have no open conversation. Those that you take appear here."),
+    Folder.UNHANDLED: Phrase("Every open conversation has a handler."),
+    Folder.OPEN: Phrase("Nothing is open. New messages to the mailbox appear here."),
+    Folder.DONE: Phrase("Nothing is done yet. Conversations that you mark as done appear here."),
+    Folder.SENT: Phrase("Nothing has been sent yet. What you send appears here."),
+}
+CHANGED = Phrase(
+    "A colleague changed this conversation while you looked at it. Nothing was done; look again."
+)
+
+
+class Reading:
+    """Pages that show mail and change nothing but that it was seen."""
+
+    def __init__(self, frame: Frame) -> None:
+        self._frame = frame
+
+    def routes(self) -> Sequence[RouteOf]:
+        """Return the routes."""
+        return (
+            ("GET", "/", self.start),
+            ("GET", "/mailbox/{mailbox}", self.mailbox),
+            ("GET", "/mailbox/{mailbox}/{folder}", self.folder),
+            ("GET", "/mine", self.of_all),
+            ("GET", "/sent", self.of_all),
+            ("GET", "/outbox", self.outbox),
+            ("GET", "/conversation/{conversation}", self.conversation),
+            ("GET", "/conversation/{conversation}/print", self.printed),
+            ("GET", "/message/{message}/file/{file}", self.file),
+            ("GET", "/message/{message}/raw", self.raw),
+            ("GET", "/message/{message}/readers", self.readers),
+            ("GET", "/message/{message}/way", self.way),
+        )
+
+    async def start(self, request: Request, desk: Desk) -> Response:
+        """Lead to the first mailbox with something unread, else to the first one."""
+        mailboxes = await desk.mailboxes()
+        if not mailboxes:
+            return await self._frame.page(request, desk, "no_mailbox.html", mailboxes=mailboxes)
+        unread = (box for box in mailboxes if box.counts.get(Folder.UNREAD, 0))
+        return see(f"/mailbox/{next(unread, mailboxes[0]).id}")
+
+    async def mailbox(self, request: Request, desk: Desk) -> Response:
+        """Show what is unread, or what is open where nothing is."""
+        mailboxes = await desk.mailboxes()
+        box = find(mailboxes, request.path_params["mailbox"])
+        folder = Folder.UNREAD if box.counts.get(Folder.UNREAD, 0) else Folder.OPEN
+        return await self._list(request, desk, mailboxes, box, folder)
+
+    async def folder(self, request: Request, desk: Desk) -> Response:
+        """Show a view of a mailbox."""
+        mailboxes = await desk.mailboxes()
+        box = find(mailboxes, request.path_params["mailbox"])
+        folder = folder_of(request.path_params["folder"])
+        if folder is None:
+            raise HTTPException(404)
+        return await self._list(request, desk, mailboxes, box, folder)
+
+    async def of_all(self, request: Request, desk: Desk) -> Response:
+        """Show a view over all mailboxes."""
+        folder = next(one for one, path in FOLDER_OF_ALL.items() if path == request.url.path)
+        lines = await desk.lines(folder, after=request.query_params.get("after", ""), limit=_ON_A_PAGE)
+        place = Place(folder=folder, path=request.url.path)
+        name = Phrase("With me") if folder is Folder.MINE else Phrase("Sent")
+        return await self._frame.page(
+            request,
+            desk,
+            "folder.html",
+            place,
+            name=self._frame.text(request, name),
+            mailbox=None,
+            tabs=(),
+            empty=EMPTY[folder],
+            **self._lines(request, desk, lines, f"?all={folder.value}"),
+        )
+
+    async def _list(
+        self,
+        request: Request,
+        desk: Desk,
+        mailboxes: Sequence[Mailbox],
+        box: Mailbox,
+        folder: Folder,
+    ) -> Response:
+        after = request.query_params.get("after", "")
+        lines = await desk.lines(folder, box.id, after=after, limit=_ON_A_PAGE)
+        place = Place(box.id, folder)
+        return await self._frame.page(
+            request,
+            desk,
+            "folder.html",
+            place,
+            mailboxes=mailboxes,
+            mailbox=box,
+            name=box.name,
+            tabs=self._frame.tabs(request, box, place),
+            empty=EMPTY[folder],
+            **self._lines(request, desk, lines, f"?in={folder.value}"),
+        )
+
+    def _lines(self, request: Request, desk: Desk, lines: mail.Lines, query: str) -> dict[str, Any]:
+        shown = self._frame.voice(request, desk)
+        return {"rows": tuple(shown.row(line, query) for line in lines.lines), "next": lines.next}
+
+    async def outbox(self, request: Request, desk: Desk) -> Response:
+        """Show what has not left yet, or could not."""
+        shown = self._frame.voice(request, desk)
+        messages = await desk.outbox()
+        rows = tuple(
+            Row(
+                f"/message/{one.id}/way",
+                party(one.recipient),
+                shown.subject(one.subject),
+                one.at,
+                confidential=one.confidential,
+                tags=() if one.delivery is None else (shown.delivery(one.delivery).tag,),
+            )
+            for one in messages
+        )
+        return await self._frame.page(
+            request,
+            desk,
+            "folder.html",
+            Place(path="/outbox"),
+            name=self._frame.text(request, Phrase("Outbox")),
+            mailbox=None,
+            tabs=(),
+            rows=rows,
+            next="",
+            empty=Phrase("Everything that you sent has left."),
+        )
+
+    async def conversation(self, request: Request, desk: Desk) -> Response:
+        """Open a conversation, with the list that it was opened from beside it."""
+        return await self.open(request, desk, request.path_params["conversation"])
+
+    async def open(
+        self,
+        request: Request,
+        desk: Desk,
+        conversation: str,
+        status: int = 200,
+        notice: Phrase | None = None,
+        note: str = "",
+        *,
+        note_open: bool = False,
+    ) -> Response:
+        """Show a conversation; ``notice`` says what became of what was tried, ``note`` is one not kept."""
+        one = await desk.conversation(conversation)
+        mailboxes = await desk.mailboxes()
+        box = find(mailboxes, one.mailbox)
+        everywhere = folder_of(request.query_params.get("all", ""))
+        folder = everywhere or folder_of(request.query_params.get("in", "")) or Folder.OPEN
+        beside = await desk.lines(folder, None if everywhere else box.id, limit=_BESIDE)
+        shown = self._frame.voice(request, desk)
+        query = f"?{'all' if everywhere else 'in'}={folder.value}"
+        place = Place(box.id, folder, FOLDER_OF_ALL.get(folder, "") if everywhere else "")
+        may_write = desk.may(Right.WRITE, one.mailbox)
+        others = [each for each in mailboxes if each.id != box.id and Right.WRITE in each.rights]
+        return await self._frame.page(
+            request,
+            desk,
+            "conversation.html",
+            place,
+            status,
+            mailboxes=mailboxes,
+            mailbox=box,
+            tabs=() if everywhere else self._frame.tabs(request, box, place),
+            rows=_with_open(shown, beside.lines, one, query),
+            back=place.path or f"/mailbox/{box.id}/{folder.value}",
+            conversation=one,
+            subject=shown.subject(one.subject),
+            tags=_references(shown, one),
+            handler=shown.handler(one.handler),
+            is_mine=one.handler is not None and one.handler.id == desk.person.id,
+            may_write=may_write,
+            items_in_order=tuple(reversed(_in_order(shown, one, may_write=may_write))),
+            latest=next((each for each in reversed(one.messages) if each.direction == "in"), None),
+            drafts=[
+                (draft, shown.person(draft.writer), draft.writer.id == desk.person.id) for draft in one.drafts
+            ],
+            colleagues=[
+                (each.id, shown.person(each))
+                for each in (await desk.colleagues(box.id) if may_write else ())
+                if each.id != desk.person.id
+            ],
+            other_mailboxes=others if may_write else [],
+            notice=notice,
+            note=note,
+            note_open=note_open,
+            request_query=query.removeprefix("?"),
+        )
+
+    async def printed(self, request: Request, desk: Desk) -> Response:
+        """Open a conversation as it goes on paper."""
+        one = await desk.printed(request.path_params["conversation"])
+        shown = self._frame.voice(request, desk)
+        return await self._frame.page(
+            request,
+            desk,
+            "print.html",
+            subject=shown.subject(one.subject),
+            conversation=one,
+            tags=_references(shown, one),
+            items_in_order=_in_order(shown, one, may_write=False),
+            printed_by=shown.person(desk.person),
+        )
+
+    async def file(self, request: Request, desk: Desk) -> Response:
+        """Answer with a file of a message, to be saved."""
+        return saved_file(await desk.file(request.path_params["message"], request.path_params["file"]))
+
+    async def raw(self, request: Request, desk: Desk) -> Response:
+        """Answer with a message as it came, to be saved."""
+        return saved_file(await desk.raw(request.path_params["message"]))
+
+    async def readers(self, request: Request, desk: Desk) -> Response:
+        """Show who has seen a message, and how."""
+        message = await desk.message(request.path_params["message"])
+        shown = self._frame.voice(request, desk)
+        readings = await desk.readers(message.id)
+        return await self._frame.page(
+            request,
+            desk,
+            "readers.html",
+            subject=shown.subject(message.subject),
+            message=message,
+            readings=[(shown.person(one.person), _ACTS[one.act], one) for one in readings],
+        )
+
+    async def way(self, request: Request, desk: Desk) -> Response:
+        """Show the way of a message as a picture and in words."""
+        message = await desk.message(request.path_params["message"])
+        shown = self._frame.voice(request, desk)
+        state = None if message.delivery is None else shown.delivery(message.delivery)
+        again = message.delivery is not None and message.stage in (
+            mail.Stage.REFUSED,
+            mail.Stage.NOT_SENT,
+            mail.Stage.HANDED_OVER,
+        )
+        return await self._frame.page(
+            request,
+            desk,
+            "way.html",
+            subject=shown.subject(message.subject),
+            message=message,
+            sender=party(message.sender),
+            recipient=party(message.recipient),
+            steps=shown.way(message),
+            state=state,
+            words=() if message.delivery is None else shown.steps(message.delivery),
+            may_send_again=again,
+        )
+
+
+def _references(shown: Shown, one: mail.Conversation) -> tuple[Tag, ...]:
+    """Return a conversation's references, those that only the other side has with its name."""
+    theirs = [each for each in one.counterpart.references if each not in one.references]
+    return shown.tags(one.references, replace(one.counterpart, references=tuple(theirs)))
+
+
+def _in_order(
+    shown: Shown, one: mail.Conversation, *, may_write: bool
+) -> tuple[tuple[Message | None, Note | None], ...]:
+    """Return messages and notes by time; one of each pair is there."""
+    messages = [(each.at, 0, shown.message(each, may_write=may_write), None) for each in one.messages]
+    notes = [(each.at, 1, None, shown.note(each)) for each in one.notes]
+    ordered = sorted([*messages, *notes], key=lambda item: item[:2])
+    return tuple((message, note) for _, _, message, note in ordered)
+
+
+def _with_open(
+    shown: Shown, lines: Sequence[mail.Line], one: mail.Conversation, query: str
+) -> tuple[Row, ...]:
+    """Return the list beside a conversation, in which that one is marked even where it has been read."""
+    rows = [shown.row(line, query, one.id) for line in lines]
+    if one.messages and not any(row.current for row in rows):
+        rows.append(shown.row_of(one, query))
+    return tuple(sorted(rows, key=lambda row: row.at, reverse=True))
+
+
+def find(mailboxes: Sequence[Mailbox], mailbox: str) -> Mailbox:
+    """Return a mailbox of the person's; 404 for any other."""
+    for box in mailboxes:
+        if box.id == mailbox:
+            return box
+    raise HTTPException(404)
+
+
+def folder_of(text: str) -> Folder | None:
+    """Return a view by its name in an address."""
+    return Folder(text) if text in set(Folder) else None

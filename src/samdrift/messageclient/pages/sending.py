@@ -1,0 +1,250 @@
+"""Sending: check, a second person where the mailbox asks for one, and the time in which it can be undone."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from samdrift.messageclient.desk import (
+    Changed,
+    ConversationMoved,
+    Desk,
+    DraftClosed,
+    DraftTaken,
+    NotReady,
+    TooLate,
+)
+from samdrift.messageclient.mail import Caution, Draft, DraftStage, Mailbox, Person, RecipientCheck, Review
+from samdrift.messageclient.pages.frame import Frame, Place, RouteOf, see
+from samdrift.messageclient.pages.handling import version_of
+from samdrift.messageclient.pages.shown import Shown, party
+from samdrift.messageclient.pages.writing import PROBLEMS
+from samdrift.rights import Right
+from samdrift.web.forms import Form
+from samdrift.web.messagetext import message_text
+from samdrift.web.texts import Phrase
+from samdrift.web.uploads import received
+from samdrift.web.views import Answer, Kind
+
+CAUTIONS = {
+    Caution.FIRST_TIME: Phrase("First message to this address. Check that it is the right one."),
+    Caution.NOT_LISTED: Phrase("The address book does not list the address any more."),
+    Caution.NO_RECEIPT_LATELY: Phrase("The latest messages to it got no receipt. Call if it is urgent."),
+}
+_PREVIEW = 400
+_CHANGED = Phrase("The draft was changed while you looked at it. Check it again; nothing was sent.")
+_MOVED = Phrase("Something new has come in the conversation. Read it below, then send or change your answer.")
+_TOO_LATE = Phrase("It was too late to undo: the message is on its way.")
+
+Act = Callable[[Desk, str, int, Form], Awaitable[object]]
+
+
+class Sending:
+    """Pages between a written message and one that has left."""
+
+    def __init__(self, frame: Frame) -> None:
+        self._frame = frame
+
+    def routes(self) -> Sequence[RouteOf]:
+        """Return the routes."""
+
+        async def ask(desk: Desk, draft: str, version: int, form: Form) -> object:
+            return await desk.ask_approval(draft, version)
+
+        async def approve(desk: Desk, draft: str, version: int, form: Form) -> object:
+            return await desk.approve(draft, version)
+
+        async def decline(desk: Desk, draft: str, version: int, form: Form) -> object:
+            return await desk.decline(draft, version, form["reason"].strip())
+
+        async def news_read(desk: Desk, draft: str, version: int, form: Form) -> object:
+            await desk.news_read(draft)
+            return None
+
+        acts = {"ask": ask, "approve": approve, "decline": decline, "news-read": news_read}
+        return (
+            ("GET", "/draft/{draft}/review", self.review),
+            ("POST", "/draft/{draft}/send", self.send),
+            ("GET", "/draft/{draft}/sending", self.sending),
+            ("POST", "/draft/{draft}/undo", self.undo),
+            *(("POST", f"/draft/{{draft}}/{name}", self._act(act)) for name, act in acts.items()),
+        )
+
+    async def review(self, request: Request, desk: Desk) -> Response:
+        """Show the message as it would be sent."""
+        return await self._review(request, desk, request.path_params["draft"])
+
+    async def send(self, request: Request, desk: Desk) -> Response:
+        """Send, and lead to where it can be undone."""
+        form = await received(request)
+        draft = request.path_params["draft"]
+        try:
+            await desk.submit(draft, version_of(form))
+        except ConversationMoved as moved:
+            return await self._review(request, desk, draft, 409, _MOVED, moved)
+        except (Changed, DraftTaken):
+            return await self._review(request, desk, draft, 409, _CHANGED)
+        except NotReady:
+            return await self._review(request, desk, draft, 422)
+        except DraftClosed:
+            return see(f"/draft/{draft}/review")
+        return see(f"/draft/{draft}/sending")
+
+    async def sending(self, request: Request, desk: Desk) -> Response:
+        """Show a message that is about to leave, with the way to undo it."""
+        return await self._sending(request, desk, await desk.draft(request.path_params["draft"]))
+
+    async def undo(self, request: Request, desk: Desk) -> Response:
+        """Undo sending, and lead back to the draft."""
+        await received(request)
+        draft = request.path_params["draft"]
+        try:
+            await desk.undo(draft)
+        except TooLate:
+            return await self._sending(request, desk, await desk.draft(draft), 409, _TOO_LATE)
+        return see(f"/draft/{draft}")
+
+    def _act(self, act: Act) -> Callable[[Request, Desk], Awaitable[Response]]:
+        async def answer(request: Request, desk: Desk) -> Response:
+            form = await received(request)
+            draft = request.path_params["draft"]
+            try:
+                await act(desk, draft, version_of(form), form)
+            except (Changed, DraftTaken, DraftClosed):
+                return await self._review(request, desk, draft, 409, _CHANGED)
+            except NotReady:
+                return await self._review(request, desk, draft, 422)
+            return see(f"/draft/{draft}/review")
+
+        return answer
+
+    async def _sending(
+        self, request: Request, desk: Desk, draft: Draft, status: int = 200, notice: Phrase | None = None
+    ) -> Response:
+        if draft.stage not in (DraftStage.WINDOW, DraftStage.SENT):
+            return see(f"/draft/{draft.id}")
+        shown = self._frame.voice(request, desk)
+        now = shown.formats.now
+        left = 0 if draft.until is None else max(0, -int((now - draft.until).total_seconds() // 1))
+        if draft.stage is DraftStage.SENT or left == 0:
+            left = 0
+        return await self._frame.page(
+            request,
+            desk,
+            "sending.html",
+            Place(draft.mailbox),
+            status,
+            draft=draft,
+            seconds=left,
+            to=", ".join(map(party, draft.content.recipients)),
+            answers=_answers(shown, draft, _box_name(await desk.mailboxes(), draft), (), desk.person),
+            next=f"/conversation/{draft.conversation}" if draft.conversation else "/sent",
+            notice=notice,
+        )
+
+    async def _review(
+        self,
+        request: Request,
+        desk: Desk,
+        draft: str,
+        status: int = 200,
+        notice: Phrase | None = None,
+        moved: ConversationMoved | None = None,
+    ) -> Response:
+        review = await desk.review(draft)
+        one = review.draft
+        if one.stage in (DraftStage.WINDOW, DraftStage.SENT):
+            return see(f"/draft/{one.id}/sending")
+        shown = self._frame.voice(request, desk)
+        mailboxes = await desk.mailboxes()
+        mine = one.writer.id == desk.person.id
+        change = f"/draft/{one.id}" if mine and one.stage is not DraftStage.APPROVAL else ""
+        return await self._frame.page(
+            request,
+            desk,
+            "review.html",
+            Place(one.mailbox),
+            status,
+            mailboxes=mailboxes,
+            review=review,
+            draft=one,
+            answers=_answers(shown, one, _box_name(mailboxes, one), review.recipients, one.writer, change),
+            text=one.content.text.strip(),
+            preview=_PREVIEW,
+            problems=[(PROBLEMS[each.code], each.file) for each in review.problems],
+            mine=mine,
+            writer=shown.person(one.writer),
+            asked_by="" if one.asked_by is None else shown.person(one.asked_by),
+            may_approve=_may_approve(desk, one),
+            must_ask=review.needs_approval and one.stage is DraftStage.OPEN,
+            may_send=_may_send(desk, review, mine=mine),
+            notice=notice,
+            news=[] if moved is None else [shown.message(each, may_write=False) for each in moved.news],
+        )
+
+
+def _box_name(mailboxes: Sequence[Mailbox], draft: Draft) -> str:
+    return next((box.name for box in mailboxes if box.id == draft.mailbox), "")
+
+
+def _may_approve(desk: Desk, draft: Draft) -> bool:
+    asked = draft.asked_by is not None and draft.asked_by.id != desk.person.id
+    return draft.stage is DraftStage.APPROVAL and asked and desk.may(Right.APPROVE, draft.mailbox)
+
+
+def _may_send(desk: Desk, review: Review, *, mine: bool) -> bool:
+    ready = not review.problems and desk.may(Right.WRITE, review.draft.mailbox) and mine
+    if review.needs_approval:
+        return ready and review.draft.stage is DraftStage.APPROVED
+    return ready and review.draft.stage in (DraftStage.OPEN, DraftStage.APPROVED)
+
+
+def _answers(
+    shown: Shown,
+    draft: Draft,
+    mailbox: str,
+    checks: Sequence[RecipientCheck],
+    sender: Person,
+    change: str = "",
+) -> tuple[Answer, ...]:
+    """Return a draft as rows to check; each leads to its field where it can be changed."""
+    content = draft.content
+    act = shown.say(Phrase("Change"))
+    rows: list[Answer] = []
+
+    def add(label: Phrase, value: str, beneath: str = "", kind: Kind | None = None, field: str = "") -> None:
+        href = f"{change}#{field}" if change and field else ""
+        rows.append(Answer(shown.say(label), value, beneath, kind, href, act if href else ""))
+
+    beneath = {check.recipient: shown.checked(check, CAUTIONS) for check in checks}
+    for recipient in content.recipients:
+        add(Phrase("To"), party(recipient), beneath.get(recipient, ""), field="find")
+    if not content.recipients:
+        add(Phrase("To"), shown.say(Phrase("Nobody yet")), field="find")
+    add(Phrase("From"), mailbox, shown.person(sender))
+    if content.confidential:
+        add(
+            Phrase("Confidentiality"),
+            shown.say(Phrase("Marked as confidential")),
+            kind=Kind.CONFIDENTIAL,
+            field="confidentiality",
+        )
+    else:
+        add(Phrase("Confidentiality"), shown.say(Phrase("Not confidential")), field="confidentiality")
+    ours = ", ".join(map(shown.reference, content.references))
+    theirs = ", ".join(map(shown.reference, content.recipient_references))
+    returned = shown.say(Phrase("Theirs, returned: %(references)s", {"references": theirs})) if theirs else ""
+    add(Phrase("References"), ours or shown.say(Phrase("None of ours")), returned, field="references")
+    add(Phrase("Subject"), shown.subject(content.subject), field="subject")
+    text = content.text.strip()
+    short = text if len(text) <= _PREVIEW else f"{text[:_PREVIEW].rstrip()} …"
+    add(Phrase("Text"), message_text(short) if short else shown.say(Phrase("No text")), field="text")
+    files = ", ".join(f"{each.name}, {shown.formats.size(each.size)}" for each in draft.files)
+    used = Phrase("%(used)s of 30 MB", {"used": shown.formats.size(draft.size)})
+    add(Phrase("Files"), files or shown.say(Phrase("None")), shown.say(used) if files else "", field="files")
+    if draft.approved_by is not None:
+        approved = Phrase("%(name)s has approved it", {"name": shown.person(draft.approved_by)})
+        add(Phrase("Second person"), shown.say(approved), kind=Kind.GOOD)
+    return tuple(rows)

@@ -1,0 +1,251 @@
+"""Mail as the parts of pages show it: references in words, who has it, times, addresses of pages."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import timedelta
+from types import MappingProxyType
+
+from samdrift.contracts.messages import Direction
+from samdrift.messageclient import mail
+from samdrift.messageclient.pages import delivery
+from samdrift.web.messagetext import kept_text
+from samdrift.web.pages import Wording
+from samdrift.web.texts import Phrase
+from samdrift.web.views import Attached, Delivery, Document, Kind, Message, Note, Row, Step, StepState, Tag
+
+CODE_SYSTEMS: Mapping[str, Phrase] = MappingProxyType(
+    {
+        "dnr": Phrase("Record number"),
+        "1.2.752.129.2.1.3.1": Phrase("Personal identity number"),
+        "1.2.752.129.2.1.3.3": Phrase("Coordination number"),
+        "1.2.752.74.9.1": Phrase("National reserve number"),
+        "1.3.88": Phrase("GLN"),
+        "1.2.752.29.6.2.1": Phrase("HSA id"),
+        "0.9.2342.19200300.100.1.3": Phrase("E-mail"),
+        "1.2.752.129.2.1.2.1": Phrase("Local id"),
+        "unregistred": Phrase("Reference"),
+    }
+)
+"""Code systems of persons and references (content-specification 4.3.1), as the text spells them."""
+_OF_PERSONS = frozenset({"1.2.752.129.2.1.3.1", "1.2.752.129.2.1.3.3", "1.2.752.74.9.1"})
+"""Numbers of persons, which are on a conversation's own page and in no list."""
+_LISTED = 2
+_CLOCKS_DIFFER = timedelta(minutes=10)
+_TYPES = MappingProxyType(
+    {
+        "application/pdf": "PDF",
+        "text/plain": "TXT",
+        "text/html": "HTML",
+        "text/xml": "XML",
+        "application/xml": "XML",
+        "application/msword": "DOC",
+        "application/vnd.openxmlformats-officedocument.wordprocessingml.document": "DOCX",
+        "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": "XLSX",
+        "application/vnd.openxmlformats-officedocument.presentationml.presentation": "PPTX",
+        "application/vnd.ms-excel": "XLS",
+        "image/jpeg": "JPEG",
+        "image/png": "PNG",
+        "image/tiff": "TIFF",
+        "image/gif": "GIF",
+    }
+)
+
+
+def kind(media_type: str) -> str:
+    """Return a type of file, short."""
+    return _TYPES.get(media_type) or media_type.rpartition("/")[2].rpartition(".")[2][:5].upper() or "FIL"
+
+
+def party(one: mail.Party | mail.Recipient) -> str:
+    """Return organisation and function in words, by their identifiers where no name is known."""
+    names = (one.organisation_name or one.organisation, one.address_name or one.address)
+    return ", ".join(filter(None, names))
+
+
+def _listed(references: Sequence[mail.Identifier]) -> list[str]:
+    """Return the references by which a conversation is known in a list."""
+    return [one.extension for one in references if one.root not in _OF_PERSONS][:_LISTED]
+
+
+class Shown:
+    """Mail in the words of one person; ``me`` is the person."""
+
+    def __init__(self, wording: Wording, me: mail.Person) -> None:
+        self._wording = wording
+        self.formats = wording.formats
+        self._me = me
+
+    def say(self, phrase: Phrase) -> str:
+        """Return a phrase in the person's language."""
+        return self._wording.text(phrase)
+
+    def person(self, person: mail.Person) -> str:
+        """Return a person's name, or that it is not known any more."""
+        return self.named(person.name)
+
+    def named(self, name: str) -> str:
+        """Return a person's name, or that it is not known any more."""
+        return name or self.say(Phrase("A person who is not known any more"))
+
+    # --- references ---------------------------------------------------------------------------------------
+
+    def reference(self, one: mail.Identifier) -> str:
+        """Return a reference in words: its code system, value, and the text that came with it."""
+        system = CODE_SYSTEMS.get(one.root)
+        name = self.say(system) if system else one.root
+        label = f" ({one.label})" if one.label and one.label != one.extension else ""
+        return f"{name} {one.extension}{label}".strip()
+
+    def persons(self, persons: Sequence[mail.Identifier]) -> str:
+        """Return the persons that a message names, by the text that came with each."""
+        return ", ".join(one.label or one.extension for one in persons)
+
+    def tags(self, ours: Sequence[mail.Identifier], theirs: mail.Party) -> tuple[Tag, ...]:
+        """Return references as tags, theirs with the name of their organisation."""
+        whose = theirs.organisation_name.split(" ")[0] or theirs.organisation
+        return (
+            *(Tag(self.reference(one)) for one in ours),
+            *(Tag(f"{whose}: {self.reference(one)}", Kind.ACCENT) for one in theirs.references),
+        )
+
+    def checked(self, check: mail.RecipientCheck, cautions: Mapping[mail.Caution, Phrase]) -> str:
+        """Return reasons to look twice at a recipient, and when it last confirmed a message."""
+        said = [self.say(phrase) for caution, phrase in cautions.items() if caution in check.cautions]
+        if check.last_receipt_at is not None:
+            time = {"time": self.formats.longer(check.last_receipt_at)}
+            said.append(self.say(Phrase("Latest receipt %(time)s.", time)))
+        return " ".join(said)
+
+    # --- lists --------------------------------------------------------------------------------------------
+
+    def row(self, line: mail.Line, query: str = "", current: str = "") -> Row:
+        """Return a conversation in a list; ``query`` leads back to the list that it was opened from."""
+        return Row(
+            href=f"/conversation/{line.id}{query}",
+            sender=party(line.counterpart),
+            subject=self.subject(line.subject),
+            at=line.at,
+            unread=line.unread,
+            confidential=line.confidential,
+            current=line.id == current,
+            tags=tuple(self._line_tags(line)),
+            beside=tuple(self._beside(line)),
+        )
+
+    def row_of(self, one: mail.Conversation, query: str) -> Row:
+        """Return an open conversation in the list that it was opened from and has left since."""
+        return Row(
+            href=f"/conversation/{one.id}{query}",
+            sender=party(one.counterpart),
+            subject=self.subject(one.subject),
+            at=max(each.at for each in one.messages),
+            confidential=one.confidential,
+            current=True,
+            beside=(*_listed(one.references), self.handler(one.handler)),
+        )
+
+    def subject(self, subject: str) -> str:
+        """Return a subject, or that there is none."""
+        return subject.strip() or self.say(Phrase("(no subject)"))
+
+    def _line_tags(self, line: mail.Line) -> Iterable[Tag]:
+        if line.unreadable:
+            yield Tag(self.say(Phrase("Cannot be shown")), Kind.WARNING)
+        if line.new_to_me and not line.unread:
+            yield Tag(self.say(Phrase("New to you")), Kind.ACCENT)
+        if line.delivery is not None:
+            state, _ = delivery.words(line.delivery, self._wording)
+            if state.kind in (Kind.BAD, Kind.WARNING):
+                yield state
+        if line.done:
+            yield Tag(self.say(Phrase("Done")), Kind.GOOD)
+
+    def _beside(self, line: mail.Line) -> Iterable[str]:
+        yield from _listed(line.references)
+        for draft in line.drafts:
+            if draft.writer.id == self._me.id:
+                yield self.say(Phrase("your draft"))
+            else:
+                writer = {"name": self.person(draft.writer)}
+                yield self.say(Phrase("%(name)s is writing an answer", writer))
+        if not line.done:
+            yield self.handler(line.handler)
+        if line.files:
+            phrase = Phrase("1 file") if line.files == 1 else Phrase("%(count)s files", {"count": line.files})
+            yield self.say(phrase)
+
+    def handler(self, handler: mail.Person | None) -> str:
+        """Return who has a conversation, in words."""
+        if handler is None:
+            return self.say(Phrase("without handler"))
+        if handler.id == self._me.id:
+            return self.say(Phrase("with you"))
+        return self.say(Phrase("with %(name)s", {"name": self.person(handler)}))
+
+    # --- messages -----------------------------------------------------------------------------------------
+
+    def message(self, one: mail.Message, *, may_write: bool) -> Message:
+        """Return a message of a conversation."""
+        came = one.direction is Direction.IN
+        return Message(
+            id=f"m-{one.id}",
+            organisation=party(one.sender),
+            person=self._author(one),
+            at=one.at,
+            documents=tuple(self._document(one, document) for document in one.documents),
+            reply=f"/message/{one.id}/reply" if came and may_write else "",
+            raw=f"/message/{one.id}/raw" if one.stage is mail.Stage.UNREADABLE else "",
+            read_by=one.read_by,
+            readers=f"/message/{one.id}/readers" if came else "",
+            way=f"/message/{one.id}/way",
+            received=self._received(one) if came else "",
+            delivery=None if one.delivery is None else self.delivery(one.delivery),
+        )
+
+    def _author(self, one: mail.Message) -> str:
+        if one.author is not None:
+            return self.person(one.author)
+        return self.persons(one.sender.persons)
+
+    def _document(self, one: mail.Message, document: mail.Document) -> Document:
+        files = tuple(
+            Attached(f"/message/{one.id}/file/{file.id}", file.name, kind(file.media_type), file.size)
+            for file in document.files
+        )
+        return Document(kept_text("".join(document.texts)), files, document.name)
+
+    def _received(self, one: mail.Message) -> str:
+        if one.dated_at is None or abs(one.dated_at - one.at) <= _CLOCKS_DIFFER:
+            return ""
+        return self.say(
+            Phrase("The sender’s own time: %(time)s", {"time": self.formats.longer(one.dated_at)})
+        )
+
+    def delivery(self, one: mail.Delivery) -> Delivery:
+        """Return the delivery of a message in words."""
+        tag, beside = delivery.words(one, self._wording)
+        return Delivery(tag, beside)
+
+    def note(self, note: mail.Note) -> Note:
+        """Return a note beside a conversation."""
+        return Note(self.person(note.author), note.at, note.text, f"n-{note.id}")
+
+    def way(self, one: mail.Message) -> tuple[Step, ...]:
+        """Return the way of a message as a picture."""
+        if one.delivery is None:
+            came = self.say(Phrase("Came in"))
+            return (Step(came, StepState.DONE, one.at),)
+        written = Step(self.say(Phrase("Written")), StepState.DONE, one.at)
+        return delivery.picture(one.delivery, written, self._wording)
+
+    def steps(self, one: mail.Delivery) -> tuple[tuple[str, str, str], ...]:
+        """Return the steps of a delivery as words: when, what, and what the message service says of it."""
+        return tuple(
+            (
+                self.formats.exact(event.at),
+                self.say(delivery.event_words(event)),
+                event.detail,
+            )
+            for event in one.events
+        )

@@ -1,0 +1,397 @@
+"""Writing: a draft that is shared in its mailbox, saved as it is typed, with one writer at a time.
+
+What a form has not got in it (recipients that were chosen, references that an answer returns) is in the draft
+alone; a form adds to it and removes from it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import zip_longest
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from samdrift.messageclient.desk import Changed, Desk, DraftClosed, DraftTaken, NotReady
+from samdrift.messageclient.mail import (
+    Draft,
+    DraftContent,
+    DraftStage,
+    Identifier,
+    ProblemCode,
+    Recipient,
+)
+from samdrift.messageclient.pages.frame import Frame, Place, RouteOf, saved_file, see
+from samdrift.messageclient.pages.handling import version_of
+from samdrift.messageclient.pages.shown import CODE_SYSTEMS, kind, party
+from samdrift.rights import Right
+from samdrift.web.forms import Form
+from samdrift.web.texts import Phrase
+from samdrift.web.uploads import FilePart, FileSink, received
+from samdrift.web.views import Attached
+
+PROBLEMS = {
+    ProblemCode.NO_RECIPIENT: Phrase("Choose whom the message goes to"),
+    ProblemCode.TOO_MANY_RECIPIENTS: Phrase("Choose fewer recipients"),
+    ProblemCode.UNKNOWN_RECIPIENT: Phrase("The address book does not have a recipient any more"),
+    ProblemCode.NO_SUBJECT: Phrase("Write a subject"),
+    ProblemCode.SUBJECT_TOO_LONG: Phrase("Write a subject of 256 characters at most"),
+    ProblemCode.EMPTY: Phrase("Write a text or add a file"),
+    ProblemCode.TOO_LARGE: Phrase("Remove files: the message is over 30 MB"),
+    ProblemCode.FILE_TYPE: Phrase("Remove the file whose type is not accepted in the federation"),
+    ProblemCode.REFERENCE: Phrase("Fill in both kind and value of the reference"),
+}
+FIELDS = {
+    "recipients": "find",
+    "recipient": "find",
+    "to": "find",
+    "subject": "subject",
+    "text": "text",
+    "files": "files",
+    "references": "reference-value",
+    "persons": "reference-value",
+}
+"""Field of the form for the field of a problem; the text for any other."""
+MAX_SIZE = 30_000_000
+_CHOICES = 12
+_EMPTY_ROWS = 1
+_LOST = Phrase(
+    "Your text could not be saved in the draft, since it was changed elsewhere. It is kept below: compare, "
+    "then save again."
+)
+
+
+class Writing:
+    """The page on which a message is written, and everything that it posts."""
+
+    def __init__(self, frame: Frame) -> None:
+        self._frame = frame
+
+    def routes(self) -> Sequence[RouteOf]:
+        """Return the routes."""
+        return (
+            ("GET", "/drafts", self.drafts),
+            ("POST", "/mailbox/{mailbox}/write", self.write),
+            ("POST", "/message/{message}/reply", self.reply),
+            ("POST", "/message/{message}/again", self.again),
+            ("GET", "/draft/{draft}", self.draft),
+            ("POST", "/draft/{draft}", self.post),
+            ("POST", "/draft/{draft}/save", self.save),
+            ("POST", "/draft/{draft}/take-over", self.take_over),
+            ("POST", "/draft/{draft}/discard", self.discard),
+            ("GET", "/draft/{draft}/file/{file}", self.file),
+        )
+
+    async def drafts(self, request: Request, desk: Desk) -> Response:
+        """Show drafts of the mailboxes that the person writes in."""
+        shown = self._frame.voice(request, desk)
+        drafts = await desk.drafts()
+        return await self._frame.page(
+            request,
+            desk,
+            "drafts.html",
+            Place(path="/drafts"),
+            drafts=[
+                (
+                    draft,
+                    ", ".join(map(party, draft.content.recipients)),
+                    shown.subject(draft.content.subject),
+                    "" if draft.writer.id == desk.person.id else shown.person(draft.writer),
+                )
+                for draft in drafts
+            ],
+        )
+
+    async def write(self, request: Request, desk: Desk) -> Response:
+        """Begin a message, or go on with one that has nothing in it yet."""
+        await received(request)
+        mailbox = request.path_params["mailbox"]
+        for draft in await desk.drafts(mailbox):
+            if _untouched(draft) and draft.writer.id == desk.person.id:
+                return see(f"/draft/{draft.id}")
+        return see(f"/draft/{(await desk.new_draft(mailbox)).id}")
+
+    async def reply(self, request: Request, desk: Desk) -> Response:
+        """Begin an answer."""
+        await received(request)
+        return see(f"/draft/{(await desk.reply(request.path_params['message'])).id}")
+
+    async def again(self, request: Request, desk: Desk) -> Response:
+        """Begin a new message with the content of one that was sent."""
+        await received(request)
+        return see(f"/draft/{(await desk.send_again(request.path_params['message'])).id}")
+
+    async def draft(self, request: Request, desk: Desk) -> Response:
+        """Show a draft to its writer as a form; to others, and after sending, what has become of it."""
+        draft = await desk.draft(request.path_params["draft"])
+        if draft.stage is DraftStage.SENT and draft.conversation:
+            return see(f"/conversation/{draft.conversation}")
+        if draft.stage in (DraftStage.WINDOW, DraftStage.SENT):
+            return see(f"/draft/{draft.id}/sending")
+        if draft.stage is DraftStage.APPROVAL or draft.writer.id != desk.person.id:
+            return see(f"/draft/{draft.id}/review")
+        return await self._form(request, desk, draft, form_of(draft))
+
+    async def post(self, request: Request, desk: Desk) -> Response:
+        """Save the form with its files, then do what its button says."""
+        draft = await desk.draft(request.path_params["draft"])
+        refused: list[NotReady] = []
+
+        async def sink(part: FilePart) -> FileSink:
+            return _Kept(await desk.upload(draft.id, part.name, part.media_type), refused)
+
+        try:
+            form = await received(request, sink)
+            if version_of(form) != draft.version:
+                raise Changed(draft.version)
+            draft = await desk.draft(draft.id)  # Files that came with the form are in it now.
+            content = content_of(form, draft.content)
+            if form["add"]:
+                content = await _with_recipient(desk, content, form["add"])
+            await desk.save_draft(draft.id, draft.version, content)
+        except (Changed, DraftTaken, DraftClosed) as conflict:
+            return await self._conflict(request, desk, draft, form, conflict)
+        except NotReady:
+            form = form_of(draft)
+            form.refuse("files", PROBLEMS[ProblemCode.FILE_TYPE])
+            return await self._form(request, desk, draft, form, 422)
+        if form["remove-file"]:
+            await desk.remove_file(draft.id, form["remove-file"])
+        return await self._after(request, desk, draft, form, refused)
+
+    async def _after(
+        self,
+        request: Request,
+        desk: Desk,
+        draft: Draft,
+        form: Form,
+        refused: list[NotReady],
+    ) -> Response:
+        """Answer a form that was saved."""
+        draft = await desk.draft(draft.id)
+        look = bool(form["look"] or (form["enter"] and form["find"].strip()))
+        again = form_of(draft, form["find"] if look else "")
+        if refused:
+            again.refuse("files", PROBLEMS[ProblemCode.FILE_TYPE])
+            return await self._form(request, desk, draft, again, 422)
+        if look:
+            return await self._form(request, desk, draft, again, look=True)
+        if form["add"] or form["remove"] or form["remove-file"] or form["more"]:
+            return see(f"/draft/{draft.id}#{'files' if form['remove-file'] else 'find'}")
+        if form["later"]:
+            return see("/drafts")
+        review = await desk.review(draft.id)
+        for problem in review.problems:
+            again.refuse(FIELDS.get(problem.field, "text"), PROBLEMS[problem.code])
+        if again.errors:
+            return await self._form(request, desk, draft, again, 422)
+        return see(f"/draft/{draft.id}/review")
+
+    async def save(self, request: Request, desk: Desk) -> Response:
+        """Save what is typed, and say so in words; the version is what the form is to send next."""
+        form = await received(request)
+        shown = self._frame.voice(request, desk)
+        draft = await desk.draft(request.path_params["draft"])
+        try:
+            content = content_of(form, draft.content)
+            version = await desk.save_draft(draft.id, version_of(form), content)
+        except DraftTaken as taken:
+            phrase = Phrase("%(name)s writes in this draft now.", {"name": shown.person(taken.writer)})
+            return JSONResponse({"said": self._frame.text(request, phrase), "over": True})
+        except (Changed, DraftClosed):
+            phrase = Phrase("Not saved: the draft was changed in another window.")
+            return JSONResponse({"said": self._frame.text(request, phrase), "over": True})
+        return JSONResponse(
+            {
+                "said": self._frame.text(request, Phrase("Saved")),
+                "fields": {"version": str(version)},
+            }
+        )
+
+    async def take_over(self, request: Request, desk: Desk) -> Response:
+        """Become the writer of a draft."""
+        await received(request)
+        draft = await desk.take_over_draft(request.path_params["draft"])
+        return see(f"/draft/{draft.id}")
+
+    async def discard(self, request: Request, desk: Desk) -> Response:
+        """Ask whether to delete a draft, and delete it when that was answered."""
+        form = await received(request)
+        draft = await desk.draft(request.path_params["draft"])
+        if form["sure"] != "yes":
+            shown = self._frame.voice(request, desk)
+            return await self._frame.page(
+                request,
+                desk,
+                "discard.html",
+                Place(draft.mailbox),
+                draft=draft,
+                subject=shown.subject(draft.content.subject),
+            )
+        try:
+            await desk.discard_draft(draft.id, version_of(form))
+        except (Changed, DraftTaken, DraftClosed):
+            return see(f"/draft/{draft.id}")
+        return see(f"/conversation/{draft.conversation}" if draft.conversation else "/drafts")
+
+    async def file(self, request: Request, desk: Desk) -> Response:
+        """Answer with a file of a draft, to be saved."""
+        return saved_file(await desk.draft_file(request.path_params["draft"], request.path_params["file"]))
+
+    async def _conflict(
+        self,
+        request: Request,
+        desk: Desk,
+        draft: Draft,
+        form: Form,
+        conflict: Changed | DraftTaken | DraftClosed,
+    ) -> Response:
+        """Show what was typed beside the draft as it is: neither is lost."""
+        draft = await desk.draft(draft.id)
+        if isinstance(conflict, DraftClosed):
+            return see(f"/draft/{draft.id}")
+        return await self._form(request, desk, draft, form_of(draft), 409, typed=form)
+
+    async def _form(
+        self,
+        request: Request,
+        desk: Desk,
+        draft: Draft,
+        form: Form,
+        status: int = 200,
+        *,
+        look: bool = False,
+        typed: Form | None = None,
+    ) -> Response:
+        shown = self._frame.voice(request, desk)
+        mailboxes = await desk.mailboxes()
+        found = (
+            await desk.correspondents(form["find"], _CHOICES) if look or not draft.content.recipients else ()
+        )
+        chosen = {(each.organisation, each.address) for each in draft.content.recipients}
+        return await self._frame.page(
+            request,
+            desk,
+            "draft.html",
+            Place(draft.mailbox),
+            status,
+            mailboxes=mailboxes,
+            draft=draft,
+            form=form,
+            typed=None if typed is None else (typed["subject"], typed["text"]),
+            lost=_LOST,
+            mine=draft.writer.id == desk.person.id,
+            writer=shown.person(draft.writer),
+            mailbox_name=next((box.name for box in mailboxes if box.id == draft.mailbox), ""),
+            recipients=[(key_of(each), party(each)) for each in draft.content.recipients],
+            choices=[
+                (key_of(each.recipient), party(each.recipient), each)
+                for each in found
+                if (each.recipient.organisation, each.recipient.address) not in chosen
+            ],
+            looked=look,
+            systems=[(root, phrase) for root, phrase in CODE_SYSTEMS.items() if root in OFFERED],
+            rows=[*draft.content.references, *[Identifier("dnr", "")] * _EMPTY_ROWS],
+            theirs=[shown.reference(each) for each in draft.content.recipient_references],
+            attached=[
+                (
+                    file.id,
+                    Attached(
+                        f"/draft/{draft.id}/file/{file.id}", file.name, kind(file.media_type), file.size
+                    ),
+                )
+                for file in draft.files
+            ],
+            limit=MAX_SIZE,
+            may_write=desk.may(Right.WRITE, draft.mailbox),
+        )
+
+
+OFFERED = ("dnr", "1.2.752.129.2.1.3.1", "1.2.752.129.2.1.3.3", "1.2.752.74.9.1", "1.3.88", "unregistred")
+"""Code systems of references that a person can choose."""
+
+
+class _Kept:
+    """A file on its way into a draft; one whose type is not accepted is noted, and the form goes on."""
+
+    def __init__(self, sink: FileSink, refused: list[NotReady]) -> None:
+        self._sink = sink
+        self._refused = refused
+
+    async def write(self, piece: bytes) -> None:
+        """Hand on the next piece."""
+        await self._sink.write(piece)
+
+    async def close(self) -> None:
+        """Keep the file, or note that it is refused."""
+        try:
+            await self._sink.close()
+        except NotReady as refusal:
+            self._refused.append(refusal)
+
+    async def discard(self) -> None:
+        """Forget the file."""
+        await self._sink.discard()
+
+
+def key_of(recipient: Recipient) -> str:
+    """Return the value that stands for a recipient in a form."""
+    return f"{recipient.organisation} {recipient.address}"
+
+
+async def _with_recipient(desk: Desk, content: DraftContent, key: str) -> DraftContent:
+    """Return the content with a recipient of the address book, which alone says who there is."""
+    address = key.partition(" ")[2]
+    if any(key_of(each) == key for each in content.recipients):
+        return content
+    for found in await desk.correspondents(address):
+        if key_of(found.recipient) == key:
+            return replace(content, recipients=(*content.recipients, found.recipient))
+    return content
+
+
+def form_of(draft: Draft, looked_for: str = "") -> Form:
+    """Return a draft as its form shows it."""
+    content = draft.content
+    return Form(
+        (
+            ("find", looked_for),
+            ("subject", content.subject),
+            ("text", content.text),
+            ("confidentiality", "yes" if content.confidential else "no"),
+        )
+    )
+
+
+def content_of(form: Form, before: DraftContent) -> DraftContent:
+    """Return what a form makes of a draft's content."""
+    removed = set(form.all("remove"))
+    rows = zip_longest(form.all("reference-kind"), form.all("reference-value"), fillvalue="")
+    return replace(
+        before,
+        recipients=tuple(each for each in before.recipients if key_of(each) not in removed),
+        subject=form["subject"],
+        text=form["text"],
+        confidential=form["confidentiality"] != "no",
+        references=tuple(
+            _labelled(Identifier(root, value.strip()), before.references)
+            for root, value in rows
+            if value.strip()
+        ),
+    )
+
+
+def _labelled(one: Identifier, before: Sequence[Identifier]) -> Identifier:
+    """Return a reference with the text that it had; a new one has its value as its text."""
+    known = next((each for each in before if (each.root, each.extension) == (one.root, one.extension)), None)
+    return known or replace(one, label=one.extension)
+
+
+def _untouched(draft: Draft) -> bool:
+    return (
+        draft.stage is DraftStage.OPEN
+        and draft.content == DraftContent()
+        and not draft.files
+        and (draft.conversation is None)
+    )

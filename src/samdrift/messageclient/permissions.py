@@ -1,0 +1,334 @@
+"""Rights of persons in an organisation's message client, decided from the statements in its vault.
+
+Each request asks anew, from a folded copy in memory that is brought up to date first: a right that was ended
+a moment ago is gone. Nothing is cached longer than that, and nobody has a right that no statement gives.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from samdrift.audit.events import AuditEvent
+from samdrift.contracts.clock import Clock
+from samdrift.contracts.errors import Explained
+from samdrift.contracts.principals import Purpose
+from samdrift.contracts.statements import NumberedStatement, RightsBehind
+from samdrift.rights import (
+    ORGANISATION,
+    Behind,
+    Copy,
+    Effect,
+    Request,
+    Right,
+    Rights,
+    Scope,
+    Statement,
+    Subject,
+    SubjectKind,
+    Substitution,
+)
+from samdrift.rights.folding import Holding
+from samdrift.rights.statements import OF_CONTENT, Act
+from samdrift.vault.gate import WorkerGate
+from samdrift.vault.messageclient import MessageClientVault
+from samdrift.vault.people import PersonRecord
+from samdrift.vault.statements import StatementTaken
+from samdrift.wire.identifiers import ParticipantIdentifier
+
+_PAGE = 500
+_ATTEMPTS = 5
+OF_MAILBOX = OF_CONTENT | {Right.MANAGE}
+
+Claims = Mapping[str, Sequence[str]]
+
+
+def person_subject(person: str) -> Subject:
+    """Return the subject of statements that a person is, by id."""
+    return Subject(SubjectKind.PERSON, person)
+
+
+def claim_subjects(issuer: str, claims: Claims) -> frozenset[Subject]:
+    """Return the subjects of statements that a sign-in vouches for, of claims that can be one."""
+    return frozenset(_subjects(issuer, claims))
+
+
+def _subjects(issuer: str, claims: Claims) -> Iterator[Subject]:
+    for name, values in claims.items():
+        for value in values:
+            try:
+                yield Subject.claim(issuer, name, value)
+            except ValueError:
+                continue
+
+
+class PersonPermissions:
+    """The rights of one person at one moment: :class:`samdrift.messageclient.desk.Permissions`."""
+
+    def __init__(
+        self,
+        person: str,
+        assigned: Assigned,
+        claims: frozenset[Subject],
+    ) -> None:
+        self._person = person
+        self._assigned = assigned
+        self._claims = claims
+
+    @property
+    def person(self) -> str:
+        """Random id of the person in this organisation."""
+        return self._person
+
+    def may(self, right: Right, mailbox: str | None = None) -> bool:
+        """Return whether the person has a right to a mailbox or, without one, in the organisation."""
+        return self._assigned.allows(self._person, self._claims, right, mailbox)
+
+    def holders(self, right: Right, mailbox: str) -> Sequence[str]:
+        """Return the ids of the persons who have a right to a mailbox now; by claim, those of the latest
+        sign-in.
+        """
+        return [
+            each.id
+            for each in self._assigned.persons
+            if self._assigned.allows(each.id, _claims_of(each), right, mailbox)
+        ]
+
+    def any(self) -> bool:
+        """Return whether the person has any right at all, so that the pages have something to show."""
+        return any(True for _ in self._assigned.ways(person_subject(self._person), self._claims))
+
+
+@dataclass(frozen=True, slots=True)
+class Assigned:
+    """The rights of everyone in one organisation at one moment."""
+
+    organisation: str
+    copy: Copy
+    persons: tuple[PersonRecord, ...]
+    at: datetime
+
+    def allows(
+        self, person: str, claims: frozenset[Subject], right: Right, mailbox: str | None = None
+    ) -> bool:
+        """Return whether a person has a right; :class:`RightsBehind` where a statement cannot be read."""
+        request = Request(self.organisation, person_subject(person), right, Scope(mailbox), claims)
+        try:
+            return self.copy.decide(request, self.at).allowed
+        except Behind as behind:
+            raise RightsBehind(behind.number, behind.wanted) from None
+
+    def ways(self, subject: Subject, claims: frozenset[Subject] = frozenset()) -> Iterator[Holding]:
+        """Yield what a subject was given and has now, itself or by a claim."""
+        yield from self.copy.state.holdings(self.moment, subject, *sorted(claims, key=str))
+
+    @property
+    def moment(self) -> datetime:
+        """The moment that counts: a clock that was set back prolongs nothing."""
+        return max(self.at, self.copy.state.last or self.at)
+
+    def readers(self, mailbox: str) -> tuple[Reader, ...]:
+        """Return everyone with a right to a mailbox now, with the ways by which they have it, by name.
+
+        A group stands there as a whole, and so does each person who was in it at the latest sign-in.
+        """
+        found = [
+            Reader(each.id, each.identity.name, rights, tuple(self._through(each, mailbox)), each.seen_at)
+            for each in self.persons
+            if (
+                rights := frozenset(
+                    right for right in OF_MAILBOX if self.allows(each.id, _claims_of(each), right, mailbox)
+                )
+            )
+        ]
+        return tuple(sorted(found, key=lambda reader: (reader.name.casefold(), reader.person)))
+
+    def groups(self, mailbox: str) -> tuple[Way, ...]:
+        """Return the claims of the sign-in service that give rights to a mailbox now."""
+        return tuple(
+            self._way(Through.GROUP, holding)
+            for holding in self.copy.state.holdings(self.moment)
+            if _gives(holding, mailbox) and holding.given.what.subject.kind is SubjectKind.CLAIM
+        )
+
+    def _through(self, person: PersonRecord, mailbox: str) -> Iterator[Way]:
+        subject, claims = person_subject(person.id), _claims_of(person)
+        for holding in self.ways(subject):
+            if _gives(holding, mailbox):
+                yield self._way(Through.ASSIGNMENT, holding)
+            what = holding.given.what
+            if isinstance(what, Substitution) and what.scope in (ORGANISATION, Scope(mailbox)):
+                lent = [each for each in self.ways(what.absent) if _gives(each, mailbox)]
+                if lent:
+                    yield self._way(Through.SUBSTITUTION, holding)
+        for claim in sorted(claims, key=str):
+            for holding in self.ways(claim):
+                if _gives(holding, mailbox):
+                    yield self._way(Through.GROUP, holding)
+
+    def _way(self, through: Through, holding: Holding) -> Way:
+        given, number = holding.given, self.copy.digests.index(holding.statements[0]) + 1
+        what = given.what
+        author = self.copy.state.statement(holding.statements[-1])
+        return Way(
+            through,
+            number,
+            author.by,
+            author.why,
+            what.rights if isinstance(what, Rights) else OF_CONTENT,
+            given.start,
+            given.end,
+            what.subject.id if through is Through.GROUP else "",
+            what.absent.id if isinstance(what, Substitution) else "",
+        )
+
+
+class Through(StrEnum):
+    """Kinds of ways by which a person has a right."""
+
+    ASSIGNMENT = "assignment"
+    GROUP = "group"
+    """A claim of the sign-in service."""
+    SUBSTITUTION = "substitution"
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """A way by which somebody has rights to a mailbox, with the statement that it rests on."""
+
+    through: Through
+    number: int
+    """Number of the statement."""
+    by: Subject
+    """The subject who gave it, or approved it."""
+    why: str = field(repr=False)
+    rights: frozenset[Right]
+    since: datetime
+    until: datetime
+    group: str = ""
+    """Issuer, claim and value."""
+    absent: str = ""
+    """Id of the person who is substituted for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """A person with rights to a mailbox: the line of *Vilka kan läsa*."""
+
+    person: str
+    name: str = field(repr=False)
+    rights: frozenset[Right]
+    ways: tuple[Way, ...]
+    seen_at: datetime | None
+    """Latest use of the pages; ``None`` before the first."""
+
+
+class RightsRefused(Explained):
+    """A statement that would have no effect, and was not stored: why is in ``effect``."""
+
+    def __init__(self, effect: Effect) -> None:
+        super().__init__(f"nothing was changed: {_REASONS[effect]}")
+        self.effect = effect
+
+
+_REASONS = {
+    Effect.OTHER_ORGANISATION: "it is about another organisation",
+    Effect.NO_AUTHORITY: "you may not do that; an administrator may, and for read, write and approve on a"
+    " mailbox its manager",
+    Effect.SELF: "nobody gives a right to themselves or approves their own request; ask somebody else",
+    Effect.TAKES_TWO: "a role in the organisation takes two: one who asks and another who approves",
+    Effect.NAMES_NOTHING: "there is no such decision; list them to see their numbers",
+    Effect.OVER: "that has ended already, or was approved before",
+}
+
+
+class Assignments:
+    """The statements of all organisations that are served here, folded, and how more are stated."""
+
+    def __init__(self, vaults: WorkerGate[MessageClientVault], clock: Clock) -> None:
+        self._vaults = vaults
+        self._clock = clock
+        self._copies: dict[ParticipantIdentifier, Copy] = {}
+
+    async def now(self, organisation: ParticipantIdentifier) -> Assigned:
+        """Return the rights of everyone in an organisation, as stated until now."""
+        async with self._vaults.open(organisation, Purpose.READ) as vault:
+            return await self.read(organisation, vault)
+
+    async def of(
+        self, organisation: ParticipantIdentifier, issuer: str, subject: str, claims: Claims
+    ) -> PersonPermissions:
+        """Return the rights of a person who is signed in; one who is not known has none."""
+        async with self._vaults.open(organisation, Purpose.READ) as vault:
+            person = await vault.person(issuer, subject) or ""
+            assigned = await self.read(organisation, vault)
+        return PersonPermissions(person, assigned, claim_subjects(issuer, claims))
+
+    async def read(self, organisation: ParticipantIdentifier, vault: MessageClientVault) -> Assigned:
+        """Return the rights of everyone, from the opened vault."""
+        copy = await self._current(organisation, vault)
+        return Assigned(organisation.value, copy, await vault.persons(), self._clock())
+
+    async def state(
+        self,
+        organisation: ParticipantIdentifier,
+        by: Subject,
+        why: str,
+        act: Callable[[datetime], Act],
+    ) -> Statement:
+        """State something and return it; :class:`RightsRefused` where it would have no effect.
+
+        ``act`` is asked for what is stated at a moment. :class:`~samdrift.rights.StatementError` for what
+        is no statement.
+        """
+        for _ in range(_ATTEMPTS):
+            try:
+                return await self._stated(organisation, by, why, act)
+            except StatementTaken as taken:
+                conflict = taken
+        raise conflict
+
+    async def _stated(
+        self,
+        organisation: ParticipantIdentifier,
+        by: Subject,
+        why: str,
+        act: Callable[[datetime], Act],
+    ) -> Statement:
+        async with self._vaults.open(organisation, Purpose.ADMINISTER) as vault:
+            copy = await self._current(organisation, vault)
+            if copy.not_understood is not None:
+                raise RightsBehind(copy.number, copy.not_understood)
+            now = self._clock().replace(microsecond=0)
+            at = max(now, copy.state.last or now)
+            statement = Statement(organisation.value, by, at, why, act(at))
+            number, content = copy.number + 1, statement.content
+            effect = copy.state.judge(statement)
+            if effect not in (Effect.TAKEN, Effect.WAITING):
+                raise RightsRefused(effect)
+            await vault.append_statements([NumberedStatement(number, content)])
+            vault.record(
+                AuditEvent.MK_RIGHTS_STATED, statement=str(number), by=str(by), digest=statement.digest
+            )
+        return statement
+
+    async def _current(self, organisation: ParticipantIdentifier, vault: MessageClientVault) -> Copy:
+        copy = self._copies.setdefault(organisation, Copy.of(organisation.value))
+        last = await vault.last_statement()
+        if last < copy.number:  # The database came back from a backup.
+            copy = self._copies[organisation] = Copy.of(organisation.value)
+        while copy.number < last and copy.not_understood is None:
+            found = await vault.statements_after(copy.number, _PAGE)
+            copy.accept((each.number, each.content) for each in found)
+        return copy
+
+
+def _claims_of(person: PersonRecord) -> frozenset[Subject]:
+    return claim_subjects(person.identity.issuer, person.identity.claims)
+
+
+def _gives(holding: Holding, mailbox: str) -> bool:
+    what = holding.given.what
+    return isinstance(what, Rights) and what.scope == Scope(mailbox)

@@ -1,0 +1,200 @@
+"""Asks a TLS server which versions and suites it takes, in hellos of our own (RFC 5246, RFC 8446).
+
+A TLS library can no longer say what is refused for good reasons: it does not know SSL 3.0 or suites
+without encryption itself. So a hello is put together here, and of the answer only the server's hello
+is read. No handshake is completed, so that this also works where a client certificate is asked for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import secrets
+import ssl
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+
+from cryptography import x509
+
+_HANDSHAKE, _ALERT = 22, 21
+_CLIENT_HELLO, _SERVER_HELLO = 1, 2
+_SERVER_NAME, _GROUPS, _POINTS, _ALGORITHMS = 0, 10, 11, 13
+_HEARTBEAT, _VERSIONS, _SHARES, _RENEGOTIATION = 15, 43, 51, 0xFF01
+_NO_COMPRESSION, _DEFLATE = 0, 1
+_LONGEST_RECORD = 1 << 15
+_SUITES_13 = (0x1301, 0x1302, 0x1303)
+
+
+class Version(IntEnum):
+    """Versions of the protocol, by their number on the wire."""
+
+    SSL_3_0 = 0x0300
+    TLS_1_0 = 0x0301
+    TLS_1_1 = 0x0302
+    TLS_1_2 = 0x0303
+    TLS_1_3 = 0x0304
+
+    def __str__(self) -> str:
+        return self.name.replace("_", " ", 1).replace("_", ".")
+
+
+@dataclass(frozen=True, slots=True)
+class ServerHello:
+    """The choice that a server made."""
+
+    version: int
+    suite: int
+    compressed: bool
+    secure_renegotiation: bool
+    heartbeat: bool
+
+
+class NotTls(Exception):
+    """An answer that is no server's hello and no refusal, or none at all; the text says which."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """A listener, and the name that clients ask for there."""
+
+    host: str
+    port: int
+    name: str = ""
+    seconds: float = 5.0
+
+    async def hello(
+        self, version: Version, suites: Sequence[int], *, deflate: bool = False
+    ) -> ServerHello | None:
+        """Offer one version and these suites; ``None`` when the server refuses, :class:`NotTls` else."""
+        offered = suites if version is not Version.TLS_1_3 else _SUITES_13
+        try:
+            async with asyncio.timeout(self.seconds):
+                return await self._answered(_client_hello(version, offered, self.name, deflate=deflate))
+        except TimeoutError:
+            raise NotTls("no answer in time") from None
+        except ConnectionResetError:
+            return None
+        except OSError as error:
+            raise NotTls((error.strerror or type(error).__name__).lower()) from None
+
+    async def _answered(self, hello: bytes) -> ServerHello | None:
+        reader, writer = await asyncio.open_connection(self.host, self.port)
+        try:
+            writer.write(hello)
+            await writer.drain()
+            return _read(await _message(reader))
+        finally:
+            writer.close()
+            with contextlib.suppress(OSError):
+                await writer.wait_closed()
+
+    async def certificate(self, trust: ssl.SSLContext) -> x509.Certificate:
+        """Complete a handshake and return the server's certificate.
+
+        :class:`ssl.SSLCertVerificationError` when ``trust`` does not hold for it.
+        """
+        async with asyncio.timeout(self.seconds):
+            _, writer = await asyncio.open_connection(
+                self.host, self.port, ssl=trust, server_hostname=self.name or self.host
+            )
+        try:
+            shown = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
+            return x509.load_der_x509_certificate(shown)
+        finally:
+            writer.transport.abort()
+
+
+def _client_hello(version: Version, suites: Sequence[int], name: str, *, deflate: bool) -> bytes:
+    legacy = min(version, Version.TLS_1_2)
+    compressions = bytes((_DEFLATE, _NO_COMPRESSION) if deflate else (_NO_COMPRESSION,))
+    body = (
+        struct.pack(">H", legacy)
+        + secrets.token_bytes(32)
+        + bytes(1)  # No session to resume.
+        + _counted(2, b"".join(struct.pack(">H", each) for each in suites))
+        + _counted(1, compressions)
+    )
+    if version is not Version.SSL_3_0:
+        body += _counted(2, b"".join(_extensions(version, name)))
+    message = bytes([_CLIENT_HELLO]) + _counted(3, body)
+    return struct.pack(">BH", _HANDSHAKE, min(legacy, Version.TLS_1_0)) + _counted(2, message)
+
+
+def _extensions(version: Version, name: str) -> list[bytes]:
+    algorithms = (0x0403, 0x0503, 0x0603, 0x0804, 0x0805, 0x0806, 0x0401, 0x0501, 0x0601, 0x0203, 0x0201)
+    groups = (0x001D, 0x0017, 0x0018, 0x0019, 0x0100)
+    found = [
+        _extension(_GROUPS, _counted(2, b"".join(struct.pack(">H", each) for each in groups))),
+        _extension(_POINTS, _counted(1, bytes(1))),
+        _extension(_ALGORITHMS, _counted(2, b"".join(struct.pack(">H", each) for each in algorithms))),
+        _extension(_HEARTBEAT, bytes([1])),
+        _extension(_RENEGOTIATION, bytes(1)),
+    ]
+    if name:
+        found.append(_extension(_SERVER_NAME, _counted(2, bytes(1) + _counted(2, name.encode("idna")))))
+    if version is Version.TLS_1_3:
+        # Without a share the server asks for one by a hello that says what it chose (RFC 8446 4.1.4).
+        found.append(_extension(_VERSIONS, _counted(1, struct.pack(">H", version))))
+        found.append(_extension(_SHARES, _counted(2, b"")))
+    return found
+
+
+def _extension(kind: int, data: bytes) -> bytes:
+    return struct.pack(">H", kind) + _counted(2, data)
+
+
+def _counted(width: int, data: bytes) -> bytes:
+    return len(data).to_bytes(width, "big") + data
+
+
+async def _message(reader: asyncio.StreamReader) -> bytes | None:
+    """Read the first message of the handshake; ``None`` for an alert, or a server that hangs up."""
+    data = b""
+    while len(data) < 4 or len(data) < 4 + int.from_bytes(data[1:4], "big"):
+        try:
+            kind, _, length = struct.unpack(">BHH", await reader.readexactly(5))
+        except asyncio.IncompleteReadError:
+            return None
+        if kind == _ALERT:
+            return None
+        if kind != _HANDSHAKE or length > _LONGEST_RECORD:
+            raise NotTls("what answers there does not speak TLS")
+        try:
+            data += await reader.readexactly(length)
+        except asyncio.IncompleteReadError:
+            raise NotTls("the answer breaks off") from None
+    return data
+
+
+def _read(message: bytes | None) -> ServerHello | None:
+    if message is None:
+        return None
+    try:
+        return _server_hello(message)
+    except (struct.error, IndexError):
+        raise NotTls("the server's hello cannot be read") from None
+
+
+def _server_hello(message: bytes) -> ServerHello:
+    if message[0] != _SERVER_HELLO:
+        raise NotTls("what answers there does not begin with a server's hello")
+    body = message[4 : 4 + int.from_bytes(message[1:4], "big")]
+    (version,) = struct.unpack_from(">H", body)
+    place = 2 + 32
+    place += 1 + body[place]
+    suite, compression = struct.unpack_from(">HB", body, place)
+    place += 3
+    extensions: dict[int, bytes] = {}
+    end = place + 2 + struct.unpack_from(">H", body, place)[0] if len(body) > place else place
+    place += 2
+    while place < end:
+        kind, length = struct.unpack_from(">HH", body, place)
+        extensions[kind] = body[place + 4 : place + 4 + length]
+        place += 4 + length
+    if chosen := extensions.get(_VERSIONS):
+        (version,) = struct.unpack(">H", chosen)
+    return ServerHello(
+        version, suite, compression != _NO_COMPRESSION, _RENEGOTIATION in extensions, _HEARTBEAT in extensions
+    )

@@ -1,0 +1,176 @@
+"""Examines everything that an installation stands on, beside whatever runs. Nothing is changed by it.
+
+Each check has its own time, and one that fails in a way that nobody thought of is a finding like any
+other: an examination always comes to its end, and reports what it could not look at.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from urllib.parse import urlsplit
+
+from samdrift.administration.administration import Administration, beside
+from samdrift.config.model import Config, SocketAddress
+from samdrift.contracts.clock import Clock
+from samdrift.contracts.errors import Explained
+from samdrift.contracts.principals import Role
+from samdrift.installation.listeners import Door, address_of
+from samdrift.installation.operator import vault_settings
+from samdrift.net.clock import system_clock
+from samdrift.net.tlsprobe import Listener
+from samdrift.operations import foundation, machine, neighbours, places
+from samdrift.operations.findings import Finding, State, Subject
+from samdrift.operations.tlsrules import Target, check_tls
+
+_PATIENCE = 120.0
+"""Seconds for one check: a scanner may take a minute for the largest file."""
+_PASSPHRASE = Subject("key-store", "without its keys nothing is signed, decrypted or read")
+_ADMINISTRATION = Subject("organisations", "whether organisations are ready is not known")
+_TLS = Subject("tls", "peers, clients and browsers judge an installation by it")
+_ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
+Findings = Iterable[Finding] | AsyncIterator[Finding] | Awaitable[Finding]
+
+
+@dataclass(frozen=True)
+class Scope:
+    """Limits of one examination."""
+
+    offline: bool = False
+    """Ask nothing outside of this machine."""
+    time_server: str = "ntp.se"
+    clock: Clock = system_clock
+
+
+async def examine(config: Config, scope: Scope) -> list[Finding]:
+    """Examine an installation; findings in the order in which they are best seen to."""
+    findings = await _all("files", lambda: places.check_files(config))
+    findings += await _all("disk", lambda: places.check_disks(config))
+    findings += await _all("trust", lambda: [neighbours.check_trust(config)])
+    findings += await _foundation(config, scope)
+    findings += await _surroundings(config, scope)
+    processes = await machine.running(config)
+    findings += await _all("process", lambda: machine.check_processes(processes))
+    findings += await _all("health", lambda: machine.check_health(config))
+    findings += await _listeners(config, running=bool(processes))
+    return findings
+
+
+async def _foundation(config: Config, scope: Scope) -> list[Finding]:
+    """Examine what is the installation's own, and what can be seen with its keys and database."""
+    now = scope.clock()
+    try:
+        settings = vault_settings(config)
+    except (Explained, OSError) as error:
+        return [_PASSPHRASE.fail(str(error), "see vaults.passphrase_file, or passphrase_credential")]
+    findings, base = await foundation.check_foundation(settings)
+    keys = base.keys
+    if keys is None:
+        return findings
+    findings += await _all("certificate", lambda: foundation.check_certificates(config, keys, now))
+    if not scope.offline:
+        findings += await _all("revocation", lambda: neighbours.check_revocation(config, keys, now))
+    if not base.database:
+        return [*findings, _ADMINISTRATION.skipped("the database cannot be asked")]
+    try:
+        async with beside(config, keys) as installation:
+            findings += await _hosted(installation, scope, now)
+    except Explained as error:
+        findings.append(_ADMINISTRATION.fail(str(error), "restart serve; docs/database.md"))
+    return findings
+
+
+async def _hosted(installation: Administration, scope: Scope, now: datetime) -> list[Finding]:
+    return [
+        *await _all("hsm", lambda: foundation.check_tokens(installation)),
+        *await _all(
+            "organisations",
+            lambda: neighbours.check_organisations(installation, now, offline=scope.offline),
+        ),
+    ]
+
+
+async def _surroundings(config: Config, scope: Scope) -> list[Finding]:
+    """Examine the services around it, at the same time: each may be slow to say that it is not there."""
+    checks: dict[str, Callable[[], Findings]] = {
+        "scanner": lambda: neighbours.check_scanner(config.malware, scope.clock())
+    }
+    if not scope.offline:
+        checks["clock"] = lambda: neighbours.check_clock(scope.time_server)
+        checks["dns"] = lambda: neighbours.check_dns(config)
+    found = await asyncio.gather(*(_all(name, check) for name, check in checks.items()))
+    return [each for some in found for each in some]
+
+
+async def _listeners(config: Config, *, running: bool) -> list[Finding]:
+    """Examine TLS of the listeners as a client sees it."""
+    if not running:
+        return [_TLS.skipped("no process runs")]
+    found = await asyncio.gather(
+        *(_all(f"tls.{target.door}", partial(check_tls, target)) for target in targets(config))
+    )
+    return [each for some in found for each in some]
+
+
+def targets(config: Config) -> Iterator[Target]:
+    """The listeners of an installation, each by the names that its clients ask for."""
+    for door in (Door.A, Door.C, Door.D, Door.MK, Door.GOV):
+        address = address_of(config, door)
+        if address is None:
+            continue
+        issuers = config.inner_issuers if door is Door.C else config.federation.tls_issuers
+        for name in _names(config, door, address):
+            listener = Listener(_ANY_ADDRESS.get(address.host, address.host), address.port, name)
+            yield Target(door.value, listener, issuers)
+
+
+def _names(config: Config, door: Door, address: SocketAddress) -> Sequence[str]:
+    match door:
+        case Door.A:
+            return [_host(config.access_point.address) if config.access_point else ""]
+        case Door.C:
+            ports = [urlsplit(one.access_point) for one in config.organisations if one.access_point]
+            return [next((one.hostname or "" for one in ports if one.port == address.port), "")]
+        case Door.D:
+            return [_host(config.message_service.address_d) if config.message_service else ""]
+        case Door.MK:
+            return list(config.hosts(Role.MESSAGE_CLIENT)) or [""]
+        case _:
+            return list(config.hosts(Role.GOVERNANCE)) or [""]
+
+
+def _host(url: str) -> str:
+    return urlsplit(url).hostname or ""
+
+
+async def _all(subject: str, check: Callable[[], Findings]) -> list[Finding]:
+    """Return all findings of a check, also of one that does not end, or fails itself."""
+    found: list[Finding] = []
+    unknown = Subject(subject, "what could not be examined may be wrong")
+    try:
+        async with asyncio.timeout(_PATIENCE):
+            findings = check()
+            if isinstance(findings, AsyncIterator):
+                async for each in findings:
+                    found.append(each)  # noqa: PERF401
+            elif isinstance(findings, Awaitable):
+                found.append(await findings)
+            else:
+                found += findings
+    except TimeoutError:
+        found.append(unknown.fail("the examination did not end in time", "samdrift doctor, again later"))
+    except Explained as error:
+        found.append(unknown.fail(str(error), "see the text"))
+    except Exception as error:
+        found.append(
+            unknown.fail(f"the examination failed: {type(error).__name__}", "report it, with this line")
+        )
+    return found
+
+
+def wrong(findings: Iterable[Finding]) -> list[Finding]:
+    """The findings that somebody has to see to."""
+    return [one for one in findings if one.state in (State.WARN, State.FAIL)]

@@ -1,0 +1,180 @@
+"""Database, object store, key store and certificates: what an installation has of its own."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from samdrift.administration.administration import Administration
+from samdrift.config.model import Config
+from samdrift.contracts.errors import Explained, Temporary
+from samdrift.installation.keyrows import Standing, key_rows
+from samdrift.keystore.interface import OPERATOR_KEYS, KeyStore
+from samdrift.keystore.keyfiles import KeyName, KeyStoreError
+from samdrift.operations.findings import Finding, Subject
+from samdrift.vault.errors import VaultError
+from samdrift.vault.examination import DatabaseFacts, examine_database, made
+from samdrift.vault.objects import try_out
+from samdrift.vault.openkeys import open_keys
+from samdrift.vault.settings import VaultSettings
+
+_KEYS = Subject("key-store", "without its keys nothing is signed, decrypted or read")
+_REACH = Subject("database", "every message is in it: without it nothing is accepted or sent")
+_VERSION = Subject("database.version", "older versions lack rights that keep organisations apart")
+_ACCESS = Subject("database.access", "whoever can log in to the cluster could connect to this database")
+_HARDENING = Subject(
+    "database.hardening", "what the catalogs tell every login shows who is served and who is busy"
+)
+_RIGHTS = Subject("database.rights", "a right too many lets one organisation's login reach another's tables")
+_CONNECTIONS = Subject("database.connections", "without a connection work waits")
+_OBJECTS = Subject("objects", "bodies of messages are in it: without it nothing is accepted or delivered")
+_HSM = Subject("hsm", "organisations whose keys are in it can neither sign nor decrypt")
+_FULL, _ALMOST_FULL = 0.98, 0.85
+
+
+@dataclass(frozen=True, slots=True)
+class Foundation:
+    """The parts that others are examined with; ``None`` where they cannot be had."""
+
+    keys: KeyStore | None
+    database: bool
+
+
+async def check_foundation(settings: VaultSettings) -> tuple[list[Finding], Foundation]:
+    """Check database, object store and key store; returns what further checks can stand on."""
+    findings: list[Finding] = []
+    keys = None
+    try:
+        keys = await asyncio.to_thread(open_keys, settings)
+        findings.append(_KEYS.ok("opens with the passphrase"))
+    except KeyStoreError as error:
+        findings.append(
+            _KEYS.fail(error.text, "docs/keys.md: the passphrase of this key store; or the backup")
+        )
+    facts = None
+    if keys is None:
+        findings.append(_REACH.skipped("the administrator's password is in the key store"))
+    elif not made(settings):
+        findings.append(_REACH.skipped("is made when the first organisation is added"))
+    else:
+        facts = await _database(settings, keys, findings)
+    findings.append(await _objects(settings.objects))
+    there = facts is not None and facts.disordered is not None and not facts.outdated
+    return findings, Foundation(keys, there)
+
+
+async def _database(settings: VaultSettings, keys: KeyStore, findings: list[Finding]) -> DatabaseFacts | None:
+    try:
+        facts = await examine_database(settings, keys)
+    except VaultError as error:
+        cause = error.cause if isinstance(error, Temporary) and error.cause else str(error)
+        findings.append(
+            _REACH.fail(cause, "start the database, or correct vaults.database: docs/database.md")
+        )
+        return None
+    findings.append(_REACH.ok("lets its administrator in"))
+    findings += judge_database(facts)
+    return facts
+
+
+def judge_database(facts: DatabaseFacts) -> Iterator[Finding]:
+    """Judge the facts about a database that could be reached."""
+    if facts.outdated:
+        yield _VERSION.fail(
+            f"PostgreSQL {facts.version}", "move the cluster to 17 or newer: docs/database.md"
+        )
+    else:
+        yield _VERSION.ok(f"PostgreSQL {facts.version}")
+    if facts.disordered is None:
+        yield _RIGHTS.skipped("no organisation was added yet")
+        return
+    hardening = "samdrift database hardening ADMINISTRATOR prints what a superuser runs there"
+    if facts.everybody_connects:
+        yield _ACCESS.fail(
+            "every login of the cluster may connect to it", "restart serve, which takes that away"
+        )
+    elif facts.unfit and not facts.outdated:
+        yield _ACCESS.fail(facts.unfit, "ask for SCRAM in pg_hba.conf: docs/database.md")
+    else:
+        yield _ACCESS.ok("our logins may connect, by SCRAM")
+    if facts.readable_catalogs:
+        yield _HARDENING.fail(f"{facts.readable_catalogs} catalogs are readable for every login", hardening)
+    else:
+        yield _HARDENING.ok("catalogs are closed to the vaults' logins")
+    if facts.disordered:
+        found = f"{facts.disordered} vaults have other tables or rights than they should"
+        yield _RIGHTS.fail(found, "restart serve, which puts them in order")
+    else:
+        yield _RIGHTS.ok("each vault has its own, and no other")
+    used, todo = (
+        f"{facts.connections} of {facts.room} connections are open",
+        "raise max_connections: docs/database.md",
+    )
+    share = facts.connections / max(1, facts.room)
+    if share >= _FULL:
+        yield _CONNECTIONS.fail(used, todo)
+    elif share >= _ALMOST_FULL:
+        yield _CONNECTIONS.warn(used, todo)
+    else:
+        yield _CONNECTIONS.ok(used)
+
+
+async def _objects(place: Path | str) -> Finding:
+    try:
+        await try_out(place)
+    except VaultError as error:
+        cause = error.cause if isinstance(error, Temporary) and error.cause else str(error)
+        return _OBJECTS.fail(
+            cause, "see vaults.objects: that it is there, and that this user may write in it"
+        )
+    return _OBJECTS.ok("an object was written, read and removed")
+
+
+async def check_tokens(installation: Administration) -> AsyncIterator[Finding]:
+    """Check that each vault whose keys are in the HSM opens with it."""
+    keys, registry = installation.keys, installation.gate.registry
+    found = [one for one in registry.all() if keys.in_token(one.vault)]
+    if not found:
+        yield _HSM.skipped("no organisation has its keys in one")
+    for one in found:
+        subject = Subject(_HSM.id, _HSM.why, one.organisation.value)
+        try:
+            await asyncio.to_thread(keys.data_keys, one.vault)
+        except Explained as error:
+            yield subject.fail(str(error), "docs/hsm.md: the module, the token's label, and its PIN")
+        else:
+            yield subject.ok(f"opens the vault {one.role.value}")
+
+
+def check_certificates(config: Config, keys: KeyStore, now: datetime) -> Iterator[Finding]:
+    """Check the operator's own certificates: the access point's, and those of its servers."""
+    wanted = {KeyName.TLS_SERVER: "browsers, clients and peers refuse the connection"}
+    if config.access_point is not None:
+        wanted[KeyName.ACCESS_POINT] = "peers refuse what is signed by it, and send nothing"
+    try:
+        held = keys.keys(OPERATOR_KEYS)
+    except KeyStoreError as error:
+        yield Subject("certificate", "nothing is served without one").fail(error.text, "docs/keys.md")
+        return
+    for name, why in wanted.items():
+        subject = Subject(f"certificate.{name.value}", why)
+        rows = key_rows(held, now, [name])
+        used = next((row.key for row in rows if row.in_use and row.key is not None), None)
+        again = (
+            f"samdrift keys request {name.value}, have it certified, samdrift keys install {name.value} FILE"
+        )
+        if used is None or used.certificate is None:
+            waits = any(row.standing is Standing.WAITS for row in rows)
+            todo = f"samdrift keys install {name.value} FILE" if waits else again
+            yield subject.fail("waits for its certificate" if waits else "there is none", todo)
+            continue
+        until = used.certificate.not_valid_after_utc
+        if until <= now:
+            yield subject.fail(f"expired on {until:%Y-%m-%d}", again)
+        elif any(row.attention for row in rows):
+            yield subject.warn(f"expires on {until:%Y-%m-%d}", again)
+        else:
+            yield subject.ok(f"valid until {until:%Y-%m-%d}")

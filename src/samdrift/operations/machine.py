@@ -1,0 +1,115 @@
+"""Processes of a running installation, and the limits that systemd or the system sets for them."""
+
+from __future__ import annotations
+
+import os
+import resource
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+from samdrift.config.model import Config
+from samdrift.installation.control import control_folder, listening_processes
+from samdrift.installation.reporting import ask_running
+from samdrift.operations.findings import Finding, Subject
+
+_RUNNING = Subject("process", "nothing is accepted or sent while no process runs")
+_DESCRIPTORS = Subject("process.descriptors", "without descriptors connections are refused")
+_SERVED = Subject("process.served", "what comes for a role that no process serves waits or is refused")
+_TASKS = Subject("process.tasks", "without tasks no worker can be started")
+_MEMORY = Subject("process.memory", "the system ends processes that want more")
+_LEAST_DESCRIPTORS = 8192
+_FULL = 0.9
+_GROUPS = Path("/sys/fs/cgroup")
+
+
+async def running(config: Config) -> list[int]:
+    """Return the ids of the installation's processes that hear the operator."""
+    return await listening_processes(control_folder(config.vaults))
+
+
+async def check_health(config: Config) -> AsyncIterator[Finding]:
+    """Check what running processes say of themselves: what they serve, and what they miss."""
+    running = await ask_running(control_folder(config.vaults))
+    if not running:
+        return
+    served = {role for each in running for role in each.roles}
+    away = sorted(name for each in running for name, serves in each.workers.items() if not serves)
+    missing = [f"role {role.value}" for role in sorted(config.roles - served)] + away
+    fault = f"not served: {', '.join(missing)}" if missing else ""
+    yield _SERVED.judged(fault, "every role is served", "samdrift serve all; its log says what is missing")
+    for one in (one for each in running for one in each.conditions):
+        subject = Subject(f"health.{one.dependency}", "running processes cannot do without it")
+        name = f"{one.dependency} {one.at}".rstrip()
+        if one.gone_since is None:
+            yield subject.ok(f"{name} is there")
+        else:
+            since = f"{one.gone_since:%Y-%m-%d %H:%M:%S}Z"
+            yield subject.fail(f"{name} is gone since {since}: {one.reason}", "samdrift status --watch")
+
+
+def check_processes(processes: list[int], groups: Path = _GROUPS) -> Iterator[Finding]:
+    """Check the limits of processes that run, or those that one would get from here."""
+    if not processes:
+        yield _RUNNING.fail(
+            "none runs that hears the operator", "systemctl start samdrift; journalctl -u samdrift"
+        )
+        yield descriptors(*resource.getrlimit(resource.RLIMIT_NOFILE), used=0)
+        return
+    yield _RUNNING.ok(f"{len(processes)} hears the operator: {', '.join(map(str, processes))}")
+    for process in processes:
+        try:
+            limits = resource.prlimit(process, resource.RLIMIT_NOFILE)
+            yield descriptors(*limits, used=len(os.listdir(f"/proc/{process}/fd")))
+            yield from check_group(groups / group_of(process), groups)
+        except OSError:
+            yield _DESCRIPTORS.skipped(f"process {process} has ended, or is another user's")
+
+
+def descriptors(soft: int, hard: int, *, used: int) -> Finding:
+    """Judge a limit of open descriptors; ``serve`` raises the soft one towards the hard one."""
+    may = resource.RLIM_INFINITY if resource.RLIM_INFINITY in (soft, hard) else max(soft, hard)
+    text = f"{used} of {'any number' if may == resource.RLIM_INFINITY else may} are open"
+    todo = "LimitNOFILE=65536 in the unit, then systemctl daemon-reload and a restart"
+    if may == resource.RLIM_INFINITY:
+        return _DESCRIPTORS.ok(text)
+    if used >= _FULL * may:
+        return _DESCRIPTORS.fail(text, todo)
+    return _DESCRIPTORS.warn(text, todo) if may < _LEAST_DESCRIPTORS else _DESCRIPTORS.ok(text)
+
+
+def group_of(process: int) -> str:
+    """Return the control group of a process, which is its unit's under systemd."""
+    for line in Path(f"/proc/{process}/cgroup").read_text().splitlines():
+        hierarchy, _, path = line.split(":", 2)
+        if hierarchy == "0":
+            return path.lstrip("/")
+    return ""
+
+
+def check_group(group: Path, root: Path) -> Iterator[Finding]:
+    """Check what a control group has left, in itself and in those above it."""
+    groups = [at for at in (group, *group.parents) if at.is_relative_to(root)]
+    for subject, used, most in (
+        (_TASKS, "pids.current", "pids.max"),
+        (_MEMORY, "memory.current", "memory.max"),
+    ):
+        yield _limits(subject, [(_number(at / used), _number(at / most)) for at in groups])
+
+
+def _limits(subject: Subject, found: list[tuple[int | None, int | None]]) -> Finding:
+    """Judge what is used of each limit, where there is one."""
+    limits = [(used, most) for used, most in found if used is not None and most is not None]
+    for used, most in limits:
+        if used >= _FULL * most:
+            todo = "TasksMax= or MemoryMax= of the unit: systemctl show samdrift"
+            return subject.fail(f"{used} of {most} in use in the unit's control group", todo)
+    return subject.ok("no limit is near" if limits else "no limit is set")
+
+
+def _number(file: Path) -> int | None:
+    """The number in a file of the kernel's; ``None`` for a limit that is not set."""
+    try:
+        text = file.read_text().strip()
+    except OSError:
+        return None
+    return int(text) if text.isdecimal() else None

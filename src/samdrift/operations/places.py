@@ -1,0 +1,112 @@
+"""Folders and files of an installation: who may reach them, and the room on their disks."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+from samdrift.config.errors import shown
+from samdrift.config.model import Config
+from samdrift.operations.findings import Finding, Subject
+
+_READS_KEYS = "whoever reads these files can open every organisation's keys"
+_SECRETS = Subject("files.secrets", _READS_KEYS)
+_SEALS = Subject("files.seals", _READS_KEYS)
+_PASSPHRASE = Subject("files.passphrase", _READS_KEYS)
+_OBJECTS = Subject("files.objects", "whoever writes there can destroy messages")
+_CONFIGURATION = Subject("files.configuration", "whoever writes it decides whom the installation trusts")
+_TRUST = Subject("files.trust", "whoever writes there decides whose certificates are trusted")
+_ROOM = "without room no message is accepted, and the database may stop"
+
+_OTHERS_READ, _OTHERS_WRITE = 0o066, 0o022
+_GIB = 1 << 30
+_LITTLE, _NEXT_TO_NOTHING = 5 * _GIB, _GIB
+_LITTLE_SHARE, _NEXT_TO_NOTHING_SHARE = 0.10, 0.03
+
+
+def check_files(config: Config) -> Iterator[Finding]:
+    """Check who may read keys, and who may write what decides about them.
+
+    Others may pass through a folder where processes run as Unix users of their own, and groups of
+    these read what is below: only the folders themselves and single files are looked at.
+    """
+    vaults = config.vaults
+    yield _folder(_SECRETS, vaults.secrets, _OTHERS_READ)
+    yield _folder(_SEALS, vaults.seals, _OTHERS_READ)
+    if vaults.passphrase_file is not None:
+        yield _file(_PASSPHRASE, vaults.passphrase_file, _OTHERS_READ)
+    if isinstance(vaults.objects, Path):
+        yield _folder(_OBJECTS, vaults.objects, _OTHERS_READ)
+    if config.file is not None:
+        yield _file(_CONFIGURATION, config.file, _OTHERS_WRITE)
+    yield _folder(_TRUST, config.federation.trust, _OTHERS_WRITE)
+
+
+def _folder(subject: Subject, folder: Path, denied: int) -> Finding:
+    right = 0o700 if denied == _OTHERS_READ else 0o755
+    return _place(subject, folder, denied, right)
+
+
+def _file(subject: Subject, file: Path, denied: int) -> Finding:
+    return _place(subject, file, denied, 0o600 if denied == _OTHERS_READ else 0o644)
+
+
+def _place(subject: Subject, path: Path, denied: int, right: int) -> Finding:
+    name = shown(path)
+    try:
+        found = path.stat()
+    except OSError as error:
+        return subject.fail(
+            f"{name}: {(error.strerror or '').lower()}", f"samdrift init makes it, or: ls -ld {name}"
+        )
+    mode = stat.S_IMODE(found.st_mode)
+    if mode & denied:
+        does = "write" if denied == _OTHERS_WRITE or mode & _OTHERS_WRITE else "read"
+        return subject.fail(
+            f"{name} has mode {mode:04o}: others than its owner may {does} it", f"chmod {right:04o} {name}"
+        )
+    if found.st_uid not in (0, os.geteuid()):
+        return subject.fail(
+            f"{name} belongs to user {found.st_uid}, not to user {os.geteuid()} who runs this",
+            f"chown it, or run this as the user that serves (User= of the unit): sudo -u '#{found.st_uid}'",
+        )
+    return subject.ok(f"{name} has mode {mode:04o}")
+
+
+def check_disks(config: Config) -> Iterator[Finding]:
+    """Check the room on the disks of database, objects and keys, each disk once."""
+    places = {
+        "objects": config.vaults.objects,
+        "database": config.vaults.database,
+        "secrets": config.vaults.secrets,
+    }
+    seen: set[int] = set()
+    for name, place in places.items():
+        if not isinstance(place, Path) or not place.is_dir() or place.stat().st_dev in seen:
+            continue
+        seen.add(place.stat().st_dev)
+        yield _room(Subject(f"disk.{name}", _ROOM), place)
+
+
+def _room(subject: Subject, place: Path) -> Finding:
+    found = os.statvfs(place)
+    free, whole = found.f_bavail * found.f_frsize, max(1, found.f_blocks * found.f_frsize)
+    files = found.f_favail / found.f_files if found.f_files else 1.0
+    text = f"{_size(free)} of {_size(whole)} free on the disk of {shown(place)}"
+    todo = f"make room, or a larger disk: df -h {shown(place)}"
+    if files < _NEXT_TO_NOTHING_SHARE:
+        return subject.fail(
+            f"next to no file can be made on the disk of {shown(place)}", f"df -i {shown(place)}"
+        )
+    share = free / whole
+    if (free < _NEXT_TO_NOTHING and share < _LITTLE_SHARE) or share < _NEXT_TO_NOTHING_SHARE:
+        return subject.fail(text, todo)
+    if (free < _LITTLE and share < 2 * _LITTLE_SHARE) or share < _LITTLE_SHARE:
+        return subject.warn(text, todo)
+    return subject.ok(text)
+
+
+def _size(number: int) -> str:
+    return f"{number / _GIB:.1f} GiB" if number >= _GIB else f"{number / (1 << 20):.0f} MiB"

@@ -1,0 +1,106 @@
+"""Facts about the database that the vaults are in, for an operator who wants to know; nothing is changed.
+
+A start puts in order whatever it may, and refuses the rest. So what an operator has undone while
+everything runs is seen here first.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg
+
+from samdrift.keystore.interface import KeyStore
+from samdrift.vault.database.capacity import ROOM
+from samdrift.vault.database.cluster import OLDEST, check_server
+from samdrift.vault.database.server import Database
+from samdrift.vault.errors import DatabaseUnfit
+from samdrift.vault.inorder import out_of_order
+from samdrift.vault.logins import Connection
+from samdrift.vault.settings import VaultSettings
+
+# An access list that is not there is the default one, which lets everybody connect. An entry that names
+# no role, and so begins with "=", is everybody's.
+_EVERYBODY_CONNECTS = """
+SELECT datacl IS NULL OR EXISTS (SELECT FROM unnest(datacl) AS entry WHERE entry::text LIKE '=%')
+FROM pg_database WHERE datname = current_database()
+"""
+_EVERYBODY_READS = """
+SELECT count(*) FROM pg_class WHERE relnamespace = 'pg_catalog'::regnamespace AND relkind IN ('r', 'v')
+    AND EXISTS (SELECT FROM unnest(relacl) AS entry WHERE entry::text LIKE '=%r%/%')
+"""
+_USED = "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'"
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseFacts:
+    """The state of the database."""
+
+    version: int
+    """The major version of PostgreSQL."""
+    unfit: str
+    """The reason why vaults must not be in it: its version, or rules that ask for no password."""
+    everybody_connects: bool
+    readable_catalogs: int
+    """Tables of the catalog that every login reads, which hardening takes away."""
+    disordered: int | None
+    """Vaults whose tables or rights are not as they should be; ``None`` where no registry was made yet."""
+    connections: int
+    room: int
+    """Connections that the server lets logins like ours open."""
+
+    @property
+    def outdated(self) -> bool:
+        return self.version < OLDEST
+
+
+def made(settings: VaultSettings) -> bool:
+    """Return whether there may be a database: an embedded one has a folder of data once it was begun."""
+    return not isinstance(settings.database, Path) or (settings.database / "data").exists()
+
+
+async def examine_database(settings: VaultSettings, keys: KeyStore) -> DatabaseFacts:
+    """Log in as the administrator and look; a :class:`~samdrift.vault.errors.VaultError` where nobody can.
+
+    The embedded server is started for that where it does not run.
+    """
+    database = await Database.start(settings, keys)
+    try:
+        connection = await database.administrators_connection()
+        try:
+            return await _facts(connection, database)
+        finally:
+            await connection.close()
+    finally:
+        await database.stop()
+
+
+async def _facts(connection: Connection, database: Database) -> DatabaseFacts:
+    unfit = ""
+    try:
+        await check_server(connection, database.name)
+    except DatabaseUnfit as error:
+        unfit = str(error.text)
+    return DatabaseFacts(
+        connection.info.server_version // 10_000,
+        unfit,
+        bool(await _value(connection, _EVERYBODY_CONNECTS)),
+        int(await _value(connection, _EVERYBODY_READS)),
+        await _disordered(connection, database),
+        int(await _value(connection, _USED)),
+        int(await _value(connection, ROOM)),
+    )
+
+
+async def _disordered(connection: Connection, database: Database) -> int | None:
+    try:
+        return len(await out_of_order(connection, database))
+    except psycopg.errors.UndefinedTable:
+        return None
+
+
+async def _value(connection: Connection, question: str) -> int:
+    row = await (await connection.execute(question.encode())).fetchone()
+    assert row is not None
+    return int(row[0])

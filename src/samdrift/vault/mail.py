@@ -1,0 +1,375 @@
+"""Messages in an organisation's message client: mailboxes, conversations, notes, and who has seen what.
+
+Rights to mailboxes are not decided here: the desk of a person asks for them (``messageclient``). What is
+looked for by an id or address that others chose is found by a keyed mark of it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from samdrift.contracts.messages import Direction
+from samdrift.vault.bodies import Body, BodyReader, body_values
+from samdrift.vault.database.session import Row, Value, call
+from samdrift.vault.errors import UnknownRecord
+from samdrift.vault.mailrecords import (
+    ConversationRecord,
+    FileRecord,
+    MailboxCounts,
+    MailboxRecord,
+    MailRecord,
+    NewMail,
+    NoteRecord,
+    ReadingRecord,
+    opened,
+    sealed,
+)
+from samdrift.vault.sealing import Sealer
+from samdrift.vault.statements import StatementKeeping
+
+_KEEP_MAILBOX = call("keep_mailbox", 5)
+_MAILBOXES = "SELECT id, needs_approval, undo_seconds, sealed FROM mailboxes"
+_COUNTS = """
+SELECT m.id, c.*, d.*, o.* FROM unnest($1::text[]) AS m (id)
+CROSS JOIN LATERAL (
+    SELECT count(*) FILTER (WHERE unread > 0), count(*) FILTER (WHERE handler = $2 AND NOT done),
+           count(*) FILTER (WHERE handler IS NULL AND NOT done), count(*) FILTER (WHERE NOT done),
+           count(*) FILTER (WHERE done), count(*) FILTER (WHERE sent_at IS NOT NULL)
+    FROM conversations WHERE mailbox = m.id AND messages > 0
+) AS c
+CROSS JOIN LATERAL (SELECT count(*) FROM drafts WHERE mailbox = m.id AND stage NOT IN ('window', 'sent')) AS d
+CROSS JOIN LATERAL (
+    SELECT count(*) FROM messages o JOIN conversations p ON p.id = o.conversation
+    WHERE p.mailbox = m.id AND o.due_at IS NOT NULL AND o.stage IN ('window', 'outbox')
+) AS o
+"""
+_CONVERSATIONS = """
+SELECT id, home, mailbox, version, handler, done, confidential, latest_at, sent_at, messages, files, unread,
+       unreadable FROM conversations
+"""
+_MESSAGES = """
+SELECT id, conversation, direction, stage, status, draft, author, at, dated_at, since, confidential, due_at,
+       deadline, attempts, opened_at, files, sealed, delivery FROM messages
+"""
+_LATEST = f"""
+SELECT m.* FROM unnest($1::text[]) AS c (id) CROSS JOIN LATERAL (
+    ({_MESSAGES} WHERE conversation = c.id ORDER BY at DESC, id DESC LIMIT 1)
+) AS m
+UNION
+SELECT m.* FROM unnest($1::text[]) AS c (id) CROSS JOIN LATERAL (
+    ({_MESSAGES} WHERE conversation = c.id AND direction = 'out' ORDER BY at DESC, id DESC LIMIT 1)
+) AS m
+"""  # noqa: S608
+"""Columns are named in the inner questions; ``m.*`` keeps their order."""
+_HEADS = f"""{_MESSAGES}
+WHERE (at, id) < ($2, $3) AND conversation IN (SELECT id FROM conversations WHERE mailbox = ANY($1::text[]))
+ORDER BY at DESC, id DESC LIMIT $4
+"""  # noqa: S608
+_STORE_MAIL = call("store_mail", 5)
+_STORE_BODY = call("store_body", 4)
+_STORE_FILE = call("store_file", 6)
+_KNOWN = """
+SELECT mark FROM messages WHERE mark = ANY($1::bytea[]) AND direction = $2
+UNION SELECT remote FROM messages WHERE remote = ANY($1::bytea[]) AND direction = $2
+"""
+_BODY = "SELECT b.id, b.size, b.sealed FROM messages m JOIN bodies b ON b.id = m.body WHERE m.id = $1"
+_FILES = """
+SELECT id, owner, place, size, body, sealed FROM files WHERE owner = ANY($1::text[]) ORDER BY owner, place, id
+"""
+_FILE_BODY = """
+SELECT b.id, b.size, b.sealed FROM files f JOIN bodies b ON b.id = f.body WHERE f.id = $1 AND f.owner = $2
+"""
+_REFERRED = """
+SELECT m.id, r.id FROM messages m JOIN messages r ON r.mark = m.refers
+WHERE m.id = ANY($1::text[]) ORDER BY r.direction
+"""
+_CHANGE = call("change_conversation", 5)
+_ADD_NOTE = call("add_note", 5)
+_NOTES = "SELECT id, conversation, author, at, sealed FROM notes WHERE conversation = $1 ORDER BY at, id"
+_NOTE_READING = "SELECT * FROM note_reading($1, $2, $3, $4)"
+_READINGS = """
+SELECT message, person, act, first_at, last_at FROM readings WHERE message = ANY($1::text[])
+ORDER BY last_at DESC, person, act
+"""
+_NEW_TO = """
+SELECT DISTINCT m.conversation FROM messages m WHERE m.conversation = ANY($1::text[]) AND m.direction = 'in'
+AND NOT EXISTS (SELECT FROM readings r WHERE r.message = m.id AND r.person = $2 AND r.act = 'read')
+"""
+_KEEP_SETTING, _KEEP_FIRST_SETTING = call("keep_setting", 2), call("keep_first_setting", 2)
+_SETTING = "SELECT sealed FROM settings WHERE name = $1"
+
+
+@dataclass(frozen=True, slots=True)
+class ConversationFilter:
+    """Selection of conversations; an empty field does not matter."""
+
+    unread: bool = False
+    handler: str | None = None
+    unhandled: bool = False
+    done: bool | None = None
+    sent: bool = False
+    """Those in which something was sent, in the order of that."""
+
+
+class Mail(StatementKeeping):
+    """Messages as they lie in a message client's vault."""
+
+    # --- mailboxes ----------------------------------------------------------------------------------------
+
+    async def keep_mailbox(self, mailbox: MailboxRecord) -> bool:
+        """Store a mailbox, or change it. False, and nothing changes, when another has its address."""
+        content = {"address": mailbox.address, "name": mailbox.name}
+        ((kept,),) = await self._work.query(
+            _KEEP_MAILBOX,
+            mailbox.id,
+            self._sealer.mark(mailbox.address),
+            mailbox.needs_approval,
+            mailbox.undo_seconds,
+            sealed(content, f"mailbox {mailbox.id}", self._sealer),
+        )
+        return bool(kept)
+
+    async def mailboxes(self) -> tuple[MailboxRecord, ...]:
+        """Return all mailboxes of the organisation."""
+        return tuple(_mailbox(row, self._sealer) for row in await self._work.query(_MAILBOXES))
+
+    async def mailbox_counts(self, mailboxes: Sequence[str], person: str) -> tuple[MailboxCounts, ...]:
+        """Count what lies in some mailboxes."""
+        return tuple(MailboxCounts(*row) for row in await self._work.query(_COUNTS, list(mailboxes), person))
+
+    # --- conversations ------------------------------------------------------------------------------------
+
+    async def conversations(
+        self,
+        mailboxes: Collection[str],
+        chosen: ConversationFilter,
+        *,
+        limit: int,
+        before: tuple[datetime, str] | None = None,
+    ) -> tuple[ConversationRecord, ...]:
+        """Return conversations in some mailboxes, the latest first; ``before`` is the last one's place."""
+        order = "sent_at" if chosen.sent else "latest_at"
+        values: list[Value] = [list(mailboxes)]
+        conditions = ["mailbox = ANY($1::text[])", "messages > 0"]
+        for condition, value in (
+            ("unread > 0", True if chosen.unread else None),
+            ("handler = {}", chosen.handler),
+            ("handler IS NULL", True if chosen.unhandled else None),
+            ("done = {}", chosen.done),
+            ("sent_at IS NOT NULL", True if chosen.sent else None),
+        ):
+            if value is not None:
+                if "{}" in condition:
+                    values.append(value)
+                conditions.append(condition.format(f"${len(values)}"))
+        if before is not None:
+            values += before
+            conditions.append(f"({order}, id) < (${len(values) - 1}::timestamptz, ${len(values)}::text)")
+        values.append(limit)
+        query = f"{_CONVERSATIONS} WHERE {' AND '.join(conditions)}"
+        rows = await self._work.query(
+            f"{query} ORDER BY {order} DESC, id DESC LIMIT ${len(values)}::int", *values
+        )
+        return tuple(ConversationRecord(*row) for row in rows)
+
+    async def conversations_by_id(self, conversations: Sequence[str]) -> tuple[ConversationRecord, ...]:
+        """Return those of some conversations that are there."""
+        rows = await self._work.query(f"{_CONVERSATIONS} WHERE id = ANY($1::text[])", list(conversations))
+        return tuple(ConversationRecord(*row) for row in rows)
+
+    async def change_conversation(
+        self, conversation: ConversationRecord, *, handler: str | None, done: bool, mailbox: str
+    ) -> int:
+        """Change what is done about a conversation; the new version, or less than 0 if it has another."""
+        values = (conversation.id, conversation.version, handler, done, mailbox)
+        ((version,),) = await self._work.query(_CHANGE, *values)
+        if version is None:
+            raise UnknownRecord
+        return int(version)
+
+    async def new_to(self, person: str, conversations: Sequence[str]) -> frozenset[str]:
+        """Return those in which something came that the person has not opened."""
+        rows = await self._work.query(_NEW_TO, list(conversations), person)
+        return frozenset(conversation for (conversation,) in rows)
+
+    def add_note(self, note: NoteRecord) -> None:
+        """Store a note."""
+        value = sealed(note.content, f"note {note.id}", self._sealer)
+        self._work.later(_ADD_NOTE, note.id, note.conversation, note.author, note.at, value)
+
+    async def notes(self, conversation: str) -> tuple[NoteRecord, ...]:
+        """Return the notes of a conversation, the oldest first."""
+        rows = await self._work.query(_NOTES, conversation)
+        return tuple(
+            NoteRecord(*(*row, opened(value, f"note {row[0]}", self._sealer))) for *row, value in rows
+        )
+
+    # --- messages -----------------------------------------------------------------------------------------
+
+    async def store_mail(
+        self, mail: NewMail, home: str, files: Iterable[FileRecord], bodies: Iterable[Body]
+    ) -> str | None:
+        """Store a message whole, in its conversation at ``home``; return the conversation.
+
+        ``None``, and nothing changes, when a message of that direction is there with its id.
+        """
+        new = mail.record.conversation
+        ((conversation,),) = await self._work.query(
+            _STORE_MAIL,
+            _row_of(mail, self._sealer),
+            home,
+            self._sealer.mark(mail.thread),
+            new,
+            sealed({"conversation_id": mail.thread}, f"conversation {new}", self._sealer),
+        )
+        if conversation is None:
+            return None
+        self._store_body(mail.body)
+        for body in bodies:
+            self._store_body(body)
+        for file in files:
+            self._store_file(file)
+        self._work.after_commit(self._room.tell)
+        return str(conversation)
+
+    async def known_mail(self, ids: Collection[str], direction: Direction) -> frozenset[str]:
+        """Return those ids, of the federation or the message service, under which a message is here.
+
+        To ask this alone leaves no entry in the log.
+        """
+        marks = {self._sealer.mark(each): each for each in ids}
+        rows = await self._work.peek(_KNOWN, list(marks), direction.value)
+        return frozenset(marks[bytes(mark)] for (mark,) in rows)
+
+    async def mail(self, messages: Sequence[str]) -> tuple[MailRecord, ...]:
+        """Return those of some messages that are there."""
+        return await self._mail(f"{_MESSAGES} WHERE id = ANY($1::text[])", list(messages))
+
+    async def mail_of(self, conversation: str) -> tuple[MailRecord, ...]:
+        """Return the messages of a conversation, the oldest first."""
+        return await self._mail(f"{_MESSAGES} WHERE conversation = $1 ORDER BY at, id", conversation)
+
+    async def latest_mail(self, conversations: Sequence[str]) -> tuple[MailRecord, ...]:
+        """Return of each conversation the latest message, and the latest that was sent."""
+        return await self._mail(_LATEST, list(conversations))
+
+    async def mail_before(
+        self, mailboxes: Collection[str], before: tuple[datetime, str], limit: int
+    ) -> tuple[MailRecord, ...]:
+        """Return messages in some mailboxes from that place on, the latest first: to search in them."""
+        return await self._mail(_HEADS, list(mailboxes), *before, limit)
+
+    async def referred(self, messages: Sequence[str]) -> dict[str, str]:
+        """Return for each message the one that it refers to, where that one is here."""
+        rows: list[Row] = await self._work.query(_REFERRED, list(messages))
+        return {str(message): str(other) for message, other in rows}
+
+    async def mail_body(self, message: str) -> BodyReader:
+        """Return the documents of a message; :class:`UnknownRecord` when there is no such message."""
+        body = await self._body(_BODY, message)
+        if body is None:
+            raise UnknownRecord
+        return body
+
+    async def files_of(self, owners: Sequence[str]) -> tuple[FileRecord, ...]:
+        """Return the files of some messages or drafts, in their order."""
+        rows = await self._work.query(_FILES, list(owners))
+        return tuple(
+            FileRecord(*(*row, opened(value, f"file {row[0]}", self._sealer))) for *row, value in rows
+        )
+
+    async def file_body(self, file: str, owner: str) -> BodyReader:
+        """Return a file's content; :class:`UnknownRecord` when the message or draft has no such file."""
+        body = await self._body(_FILE_BODY, file, owner)
+        if body is None:
+            raise UnknownRecord
+        return body
+
+    async def note_reading(
+        self, messages: Sequence[str], person: str, act: str, *, now: datetime
+    ) -> frozenset[str]:
+        """Note that a person sees messages; return those that nobody had opened before."""
+        rows = await self._work.query(_NOTE_READING, list(messages), person, act, now)
+        return frozenset(message for (message,) in rows)
+
+    async def readings(self, messages: Sequence[str]) -> tuple[ReadingRecord, ...]:
+        """Return who has seen some messages, and how; the latest first."""
+        return tuple(ReadingRecord(*row) for row in await self._work.query(_READINGS, list(messages)))
+
+    # --- settings -----------------------------------------------------------------------------------------
+
+    async def mail_setting(self, name: str) -> dict[str, Any] | None:
+        """Return a setting; to ask for it leaves no entry in the log."""
+        rows = await self._work.peek(_SETTING, name)
+        return opened(rows[0][0], f"setting {name}", self._sealer) if rows else None
+
+    def keep_mail_setting(self, name: str, content: dict[str, Any], *, first: bool = False) -> None:
+        """Store a setting; ``first`` leaves one that is there as it is."""
+        value = sealed(content, f"setting {name}", self._sealer)
+        self._work.later(_KEEP_FIRST_SETTING if first else _KEEP_SETTING, name, value)
+
+    async def _mail(self, query: str, *values: Value) -> tuple[MailRecord, ...]:
+        return tuple(_record(row, self._sealer) for row in await self._work.query(query, *values))
+
+    def _store_body(self, body: Body) -> None:
+        self._keep(body)
+        self._work.later(_STORE_BODY, *body_values(body))
+
+    def _store_file(self, file: FileRecord) -> None:
+        value = sealed(file.content, f"file {file.id}", self._sealer)
+        self._work.later(_STORE_FILE, file.id, file.owner, file.place, file.size, file.body, value)
+
+
+def _mailbox(row: Row, sealer: Sealer) -> MailboxRecord:
+    mailbox, needs_approval, undo_seconds, value = row
+    content = opened(value, f"mailbox {mailbox}", sealer)
+    return MailboxRecord(mailbox, content["address"], content["name"], needs_approval, undo_seconds)
+
+
+def _record(row: Row, sealer: Sealer) -> MailRecord:
+    *facts, value, delivery = row
+    message, conversation, direction, *rest = facts
+    content = opened(value, f"message {message}", sealer)
+    steps = {} if delivery is None else opened(delivery, f"delivery {message}", sealer)
+    return MailRecord(*(message, conversation, Direction(direction), *rest, content, steps))
+
+
+def _row_of(mail: NewMail, sealer: Sealer) -> str:
+    """The row of a message, without its conversation."""
+    one = mail.record
+
+    def marked(text: str | None) -> str | None:
+        return None if text is None else _hex(sealer.mark(text))
+
+    row = {
+        "id": one.id,
+        "direction": one.direction.value,
+        "stage": one.stage,
+        "status": one.status,
+        "mark": marked(mail.message_id),
+        "remote": marked(mail.remote_id),
+        "refers": marked(mail.refers_to),
+        "draft": one.draft,
+        "author": one.author,
+        "at": one.at.isoformat(),
+        "dated_at": one.dated_at and one.dated_at.isoformat(),
+        "since": one.since.isoformat(),
+        "confidential": one.confidential,
+        "due_at": one.due_at and one.due_at.isoformat(),
+        "deadline": one.deadline and one.deadline.isoformat(),
+        "attempts": one.attempts,
+        "opened_at": one.opened_at and one.opened_at.isoformat(),
+        "files": one.files,
+        "body": mail.body.id,
+        "sealed": _hex(sealed(one.content, f"message {one.id}", sealer)),
+        "delivery": _hex(sealed(one.delivery, f"delivery {one.id}", sealer)) if one.delivery else None,
+    }
+    return json.dumps(row)
+
+
+def _hex(value: bytes) -> str:
+    return f"\\x{value.hex()}"

@@ -1,0 +1,229 @@
+"""Drafts of an organisation's message client, and messages on their way out of it.
+
+A draft has one writer at a time and a version; every change names the version that it was made from. To send
+one stores its messages, in a stage in which sending can be undone and nothing can change: a state here, that
+outlives any process.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from samdrift.vault.bodies import Body, new_id
+from samdrift.vault.database.session import call
+from samdrift.vault.mail import Mail
+from samdrift.vault.mailrecords import (
+    AddressRecord,
+    Content,
+    DraftRecord,
+    FileRecord,
+    MailRecord,
+    opened,
+    sealed,
+)
+
+_DRAFTS = """
+SELECT id, mailbox, conversation, reply_to, seen, version, stage, writer, saved_at, asked_by, approved_by,
+       until, sealed FROM drafts
+"""
+_KEEP_DRAFT = call("keep_draft", 2)
+_DROP_DRAFT = "SELECT dropped, remote FROM drop_draft($1, $2)"
+_DROP_FILE = "SELECT * FROM drop_file($1, $2)"
+_UNDO = "SELECT * FROM undo_sending($1)"
+_END_WINDOWS = "SELECT * FROM end_windows($1)"
+_CLAIM = "SELECT * FROM claim_mail($1, $2, $3)"
+_MOVE = call("move_mail", 9)
+_NEXT_DUE = "SELECT min(due_at) FROM messages WHERE due_at IS NOT NULL"
+_OF_DRAFT = "SELECT id FROM messages WHERE draft = $1 ORDER BY id"
+_WAITING = """
+SELECT m.id FROM messages m JOIN conversations c ON c.id = m.conversation WHERE c.mailbox = ANY($1::text[])
+AND m.stage IN ('window', 'outbox', 'refused', 'not-sent') ORDER BY m.at DESC LIMIT $2
+"""
+_KEEP_SEARCH = call("keep_search", 4)
+_SEARCH = "SELECT sealed FROM searches WHERE id = $1 AND person = $2"
+_USE_ADDRESS, _ANSWERED = call("use_address", 4), call("address_answered", 2)
+_ADDRESSES = "SELECT id, used, used_at, receipt_at, unanswered, sealed FROM addresses"
+_KEEP_FAVOURITE, _DROP_FAVOURITE = call("keep_favourite", 4), call("drop_favourite", 2)
+_FAVOURITES = "SELECT id, sealed FROM favourites WHERE person = $1"
+
+
+class MailWriting(Mail):
+    """Messages that are written and sent, in a message client's vault."""
+
+    # --- drafts -------------------------------------------------------------------------------------------
+
+    async def keep_draft(self, draft: DraftRecord) -> bool:
+        """Store a draft of version 0, or change one; false when it has another version by now.
+
+        A draft that was changed has the next version.
+        """
+        ((kept,),) = await self._work.query(_KEEP_DRAFT, self._draft_row(draft), draft.version)
+        return bool(kept)
+
+    async def draft(self, draft: str) -> DraftRecord | None:
+        """Return a draft."""
+        found = await self._drafts(f"{_DRAFTS} WHERE id = $1", draft)
+        return found[0] if found else None
+
+    async def drafts(self, mailboxes: Collection[str]) -> tuple[DraftRecord, ...]:
+        """Return the drafts in some mailboxes that are not sent, the latest first."""
+        return await self._drafts(
+            f"{_DRAFTS} WHERE mailbox = ANY($1::text[]) AND stage NOT IN ('window', 'sent')"
+            " ORDER BY saved_at DESC",
+            list(mailboxes),
+        )
+
+    async def drafts_in(self, conversations: Sequence[str]) -> tuple[DraftRecord, ...]:
+        """Return the drafts in some conversations that are not sent, the oldest first."""
+        return await self._drafts(
+            f"{_DRAFTS} WHERE conversation = ANY($1::text[]) AND stage NOT IN ('window', 'sent')"
+            " ORDER BY saved_at",
+            list(conversations),
+        )
+
+    async def drop_draft(self, draft: DraftRecord) -> bool:
+        """Delete a draft with its files; false when it has another version, or is sent."""
+        rows = await self._work.query(_DROP_DRAFT, draft.id, draft.version)
+        for _, remote in rows:
+            self._drop_object(remote)
+        return bool(rows)
+
+    def add_file(self, file: FileRecord, body: Body | None) -> None:
+        """Add a file to a draft; without a body, one that another message or draft has too."""
+        if body is not None:
+            self._store_body(body)
+        self._store_file(file)
+
+    async def drop_file(self, file: str, draft: str) -> None:
+        """Remove a file from a draft; nothing when it is not there."""
+        for (remote,) in await self._work.query(_DROP_FILE, file, draft):
+            self._drop_object(remote)
+
+    # --- sending ------------------------------------------------------------------------------------------
+
+    async def messages_of_draft(self, draft: str) -> tuple[str, ...]:
+        """Return the messages that a draft was sent as."""
+        return tuple(message for (message,) in await self._work.query(_OF_DRAFT, draft))
+
+    async def undo_sending(self, draft: str) -> bool:
+        """Take the messages back and make them a draft again; false when it is too late."""
+        rows = await self._work.query(_UNDO, draft)
+        for (remote,) in rows:
+            self._drop_object(remote)
+        return bool(rows)
+
+    async def end_windows(self, *, now: datetime) -> tuple[str, ...]:
+        """Send messages on their way whose time for undoing is over; return them."""
+        return tuple(message for (message,) in await self._work.look(_END_WINDOWS, now))
+
+    async def claim_mail(self, *, now: datetime, lease: timedelta, limit: int) -> tuple[str, ...]:
+        """Take over messages to go on with: those to hand over, and those whose status is to be asked for."""
+        return tuple(message for (message,) in await self._work.look(_CLAIM, now, now + lease, limit))
+
+    async def move_mail(
+        self,
+        mail: MailRecord,
+        *,
+        stage: str,
+        status: str | None,
+        now: datetime,
+        due: datetime | None,
+        attempts: int,
+        remote_id: str | None = None,
+        content: Content | None = None,
+        delivery: Content | None = None,
+    ) -> bool:
+        """Move a message on; false when it is not on its way any more.
+
+        ``content`` and ``delivery`` stay as they are where they are left out.
+        """
+        facts = sealed(mail.content if content is None else content, f"message {mail.id}", self._sealer)
+        steps = None if delivery is None else sealed(delivery, f"delivery {mail.id}", self._sealer)
+        remote = None if remote_id is None else self._sealer.mark(remote_id)
+        ((moved,),) = await self._work.query(
+            _MOVE, mail.id, stage, status, remote, now, due, attempts, facts, steps
+        )
+        if moved:
+            self._work.after_commit(self._room.tell)
+        return bool(moved)
+
+    async def next_due(self) -> datetime | None:
+        """Return when the next message may be gone on with; to ask this alone leaves no entry in the log."""
+        due: datetime | None = (await self._work.peek(_NEXT_DUE))[0][0]
+        return due
+
+    async def waiting(self, mailboxes: Collection[str], limit: int) -> tuple[str, ...]:
+        """Return messages that the message service has not got, the latest first."""
+        return tuple(each for (each,) in await self._work.query(_WAITING, list(mailboxes), limit))
+
+    # --- what a person uses -------------------------------------------------------------------------------
+
+    def keep_search(self, token: str, person: str, content: Content, *, now: datetime) -> None:
+        """Keep what a person searches for, for a day; older searches go."""
+        self._work.later(_KEEP_SEARCH, token, person, now, sealed(content, f"search {token}", self._sealer))
+
+    async def search(self, token: str, person: str) -> dict[str, Any] | None:
+        """Return what the person searched for under that token."""
+        rows = await self._work.query(_SEARCH, token, person)
+        return opened(rows[0][0], f"search {token}", self._sealer) if rows else None
+
+    def use_address(self, address: str, content: Content, *, now: datetime) -> None:
+        """Note that an address is written to."""
+        new = new_id()
+        value = sealed(content, f"address {new}", self._sealer)
+        self._work.later(_USE_ADDRESS, new, self._sealer.mark(address), now, value)
+
+    def address_answered(self, address: str, *, at: datetime) -> None:
+        """Note that a receipt came for what was sent to an address."""
+        self._work.later(_ANSWERED, self._sealer.mark(address), at)
+
+    async def addresses(self) -> tuple[AddressRecord, ...]:
+        """Return the addresses that the organisation has written to."""
+        rows = await self._work.query(_ADDRESSES)
+        return tuple(
+            AddressRecord(*(opened(value, f"address {each}", self._sealer), *facts))
+            for each, *facts, value in rows
+        )
+
+    def keep_favourite(self, person: str, address: str, content: Content) -> None:
+        """Make an address a favourite of a person."""
+        new = new_id()
+        value = sealed(content, f"favourite {new}", self._sealer)
+        self._work.later(_KEEP_FAVOURITE, new, person, self._sealer.mark(address), value)
+
+    def drop_favourite(self, person: str, address: str) -> None:
+        """Make an address no favourite any more."""
+        self._work.later(_DROP_FAVOURITE, person, self._sealer.mark(address))
+
+    async def favourites(self, person: str) -> tuple[Content, ...]:
+        """Return the favourites of a person."""
+        rows = await self._work.query(_FAVOURITES, person)
+        return tuple(opened(value, f"favourite {person} {mark.hex()}", self._sealer) for mark, value in rows)
+
+    async def _drafts(self, query: str, *values: Any) -> tuple[DraftRecord, ...]:
+        rows = await self._work.query(query, *values)
+        return tuple(
+            DraftRecord(*(*row, opened(value, f"draft {row[0]}", self._sealer))) for *row, value in rows
+        )
+
+    def _draft_row(self, draft: DraftRecord) -> str:
+        return json.dumps(
+            {
+                "id": draft.id,
+                "mailbox": draft.mailbox,
+                "conversation": draft.conversation,
+                "reply_to": draft.reply_to,
+                "seen": draft.seen,
+                "version": 1,
+                "stage": draft.stage,
+                "writer": draft.writer,
+                "saved_at": draft.saved_at.isoformat(),
+                "asked_by": draft.asked_by,
+                "approved_by": draft.approved_by,
+                "until": draft.until and draft.until.isoformat(),
+                "sealed": f"\\x{sealed(draft.content, f'draft {draft.id}', self._sealer).hex()}",
+            }
+        )

@@ -1,0 +1,233 @@
+"""Persons who sign in at an organisation's pages, and their sessions, in its vault.
+
+A person is known by a random id, under which rights are stated and acts are logged; the name, and how the
+sign-in service calls them, are sealed. A session is found by a mark that the caller makes of the cookie's
+value with :meth:`People.pages_key`; neither a dump nor a backup opens one.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from samdrift.audit.events import AuditEvent
+from samdrift.vault.database.session import Row, call
+from samdrift.vault.recordkeeping import RecordKeepingVault
+from samdrift.vault.sealing import Sealer
+
+SIGN_INS_KEPT = timedelta(hours=1)
+"""Time for which a sign-in that began a session is remembered, so that it begins no second one."""
+_SESSIONS_KEPT = timedelta(days=2)
+"""Age after which a session that nobody ended is removed."""
+
+_PERSON = "SELECT id FROM persons WHERE mark = $1"
+_PERSONS = "SELECT id, mark, sealed, seen_at FROM persons ORDER BY id"
+_KNOW = call("know_person", 4)
+_SESSION = """
+SELECT s.mark, s.sealed, s.began, s.used, s.person FROM sessions s WHERE s.mark = $1
+"""
+_BEGIN = call("begin_session", 8)
+_TOUCH = call("touch_session", 2)
+_END = "SELECT * FROM end_session($1)"
+_END_FROM_OUTSIDE = "SELECT * FROM end_sessions($1, $2, $3)"
+_END_OF = "SELECT * FROM end_sessions_of($1)"
+_END_ALL = "SELECT end_all_sessions()"
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """A person as a sign-in service names them."""
+
+    issuer: str
+    subject: str
+    name: str = field(repr=False)
+    claims: Mapping[str, tuple[str, ...]] = field(default_factory=dict, repr=False)
+    """Claims of the latest sign-in that the organisation asks for, such as groups."""
+
+
+@dataclass(frozen=True, slots=True)
+class PersonRecord:
+    """A person whom the organisation knows."""
+
+    id: str
+    identity: Identity
+    seen_at: datetime | None
+    """Latest use of the pages; ``None`` before the first sign-in."""
+
+
+@dataclass(frozen=True, slots=True)
+class SessionRecord:
+    """A person signed in at one browser."""
+
+    mark: bytes
+    sign_in: bytes
+    identity: Identity
+    level: str
+    authenticated_at: datetime
+    provider_session: str | None
+    began: datetime
+    used: datetime
+    person: str = ""
+    """Id of the person; known once the session is stored."""
+
+
+class People(RecordKeepingVault):
+    """A vault at whose pages persons sign in."""
+
+    def pages_key(self) -> bytes:
+        """Return the organisation's key for the marks of its pages: sessions, forms, sign-ins under way."""
+        self._work.check_open()
+        return self._sealer.pages_key
+
+    async def know_person(self, identity: Identity) -> str:
+        """Return the id of a person, who is entered if they are new, for rights before the first sign-in."""
+        return await self._known(identity, None)
+
+    async def person(self, issuer: str, subject: str) -> str | None:
+        """Return the id of a person; ``None`` for one who is not known."""
+        rows = await self._work.look(_PERSON, self._mark_of(issuer, subject))
+        return rows[0][0] if rows else None
+
+    async def persons(self) -> tuple[PersonRecord, ...]:
+        """Return everyone who is known, in the order of their ids, which means nothing."""
+        return tuple(
+            PersonRecord(person, opened_identity(sealed, mark, self._sealer), seen_at)
+            for person, mark, sealed, seen_at in await self._work.look(_PERSONS)
+        )
+
+    async def begin_session(self, session: SessionRecord) -> bool:
+        """Store a session; ``False``, and no session, where its sign-in has already begun one."""
+        person = await self._known(session.identity, session.began)
+        provider_session = session.provider_session
+        sid = (
+            None if provider_session is None else self._session_at(session.identity.issuer, provider_session)
+        )
+        ((begun,),) = await self._work.query(
+            _BEGIN,
+            session.mark,
+            session.sign_in,
+            session.began + SIGN_INS_KEPT,
+            person,
+            sid,
+            session.began,
+            session.began - _SESSIONS_KEPT,
+            self._sealer.seal(_session_content(session), _session_place(session.mark)),
+        )
+        if begun:
+            self.record(AuditEvent.MK_SESSION_BEGUN, person=person, level=session.level)
+        return bool(begun)
+
+    async def session(self, mark: bytes) -> SessionRecord | None:
+        """Return a session that has not been ended. That it is looked for leaves no entry in the log."""
+        rows = await self._work.look(_SESSION, mark)
+        return self._opened(rows[0]) if rows else None
+
+    def touch_session(self, mark: bytes, at: datetime) -> None:
+        """Note that a session was used, and that its person was here."""
+        self._work.arrange(_TOUCH, mark, at)
+
+    async def end_session(self, mark: bytes) -> bool:
+        """End a session; ``False`` when there is none."""
+        return self._ended(await self._work.look(_END, mark), "") == 1
+
+    async def end_sessions_from_outside(
+        self, issuer: str, subject: str | None, provider_session: str | None, begun_by: datetime
+    ) -> int:
+        """End the sessions that began until then, of a person or of one session at the sign-in service.
+
+        Returns how many. Where both are given, both must fit; where neither is, nothing ends.
+        """
+        who = None if subject is None else self._mark_of(issuer, subject)
+        which = None if provider_session is None else self._session_at(issuer, provider_session)
+        return self._ended(await self._work.look(_END_FROM_OUTSIDE, who, which, begun_by), "sign-in service")
+
+    async def end_sessions_of(self, person: str, why: str) -> int:
+        """End all sessions of a person, for a reason that the log gives; returns how many."""
+        return self._ended(await self._work.look(_END_OF, person), why)
+
+    async def end_all_sessions(self, why: str) -> int:
+        """End all sessions, for a reason that the log gives; returns how many."""
+        ((ended,),) = await self._work.look(_END_ALL)
+        if ended:
+            self.record(AuditEvent.MK_SESSION_ENDED, sessions=str(ended), reason=why)
+        return int(ended)
+
+    def _ended(self, rows: list[Row], why: str) -> int:
+        for (person,) in rows:
+            self.record(AuditEvent.MK_SESSION_ENDED, person=person, **({"reason": why} if why else {}))
+        return len(rows)
+
+    async def _known(self, identity: Identity, at: datetime | None) -> str:
+        mark = self._mark_of(identity.issuer, identity.subject)
+        sealed = sealed_identity(identity, mark, self._sealer)
+        ((person,),) = await self._work.query(_KNOW, secrets.token_hex(16), mark, sealed, at)
+        return str(person)
+
+    def _opened(self, row: Row) -> SessionRecord:
+        mark, sealed, began, used, person = row
+        content = json.loads(self._sealer.open(sealed, _session_place(mark)))
+        return SessionRecord(
+            mark,
+            bytes.fromhex(content["sign_in"]),
+            _identity(content),
+            content["level"],
+            datetime.fromisoformat(content["authenticated_at"]),
+            content["provider_session"],
+            began,
+            used,
+            person,
+        )
+
+    def _mark_of(self, issuer: str, subject: str) -> bytes:
+        return person_mark(issuer, subject, self._sealer)
+
+    def _session_at(self, issuer: str, provider_session: str) -> bytes:
+        return self._sealer.mark(f"provider session\0{issuer}\0{provider_session}")
+
+
+def person_mark(issuer: str, subject: str, sealer: Sealer) -> bytes:
+    """Return the mark by which a person is found."""
+    return sealer.mark(f"person\0{issuer}\0{subject}")
+
+
+def sealed_identity(identity: Identity, mark: bytes, sealer: Sealer) -> bytes:
+    """Return how a person is named, sealed for the row with that mark."""
+    return sealer.seal(json.dumps(_facts(identity)).encode(), f"person {mark.hex()}")
+
+
+def opened_identity(sealed: bytes, mark: bytes, sealer: Sealer) -> Identity:
+    """Return the inverse of :func:`sealed_identity`."""
+    return _identity(json.loads(sealer.open(sealed, f"person {mark.hex()}")))
+
+
+def _session_place(mark: bytes) -> str:
+    return f"session {mark.hex()}"
+
+
+def _session_content(session: SessionRecord) -> bytes:
+    content = _facts(session.identity) | {
+        "sign_in": session.sign_in.hex(),
+        "level": session.level,
+        "authenticated_at": session.authenticated_at.isoformat(),
+        "provider_session": session.provider_session,
+    }
+    return json.dumps(content).encode()
+
+
+def _facts(identity: Identity) -> dict[str, Any]:
+    claims = {name: list(values) for name, values in identity.claims.items()}
+    return {
+        "issuer": identity.issuer,
+        "subject": identity.subject,
+        "name": identity.name,
+        "claims": claims,
+    }
+
+
+def _identity(facts: Mapping[str, Any]) -> Identity:
+    claims = {name: tuple(values) for name, values in facts["claims"].items()}
+    return Identity(facts["issuer"], facts["subject"], facts["name"], claims)

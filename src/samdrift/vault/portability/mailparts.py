@@ -1,0 +1,192 @@
+"""The parts of a message client's vault that move to another supplier, and what is sealed in each.
+
+Sealed content leaves as the JSON that it is, and is sealed by the receiving vault; marks are made there of
+the ids and addresses in it. Searches stay, and so do the settings of the message service with the key that is
+shown there: the new supplier's vault makes its own.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from samdrift.contracts.messages import Direction
+from samdrift.contracts.principals import Role
+from samdrift.vault.database.session import Row
+from samdrift.vault.mailrecords import opened, sealed
+from samdrift.vault.portability.parts import Fact, Facts, Kind, Part, from_bytes
+from samdrift.vault.sealing import Sealer
+
+_TIME, _NUMBER, _FLAG, _DOCUMENT = Kind.TIME, Kind.NUMBER, Kind.FLAG, Kind.DOCUMENT
+_CONTENT = Fact("content", _DOCUMENT)
+
+
+def _part(
+    name: str, facts: Sequence[Fact], *, key: tuple[str, ...] = ("id",), contents: tuple[str, ...] = ()
+) -> Part:
+    return Part(Role.MESSAGE_CLIENT, name, key, tuple(facts), contents)
+
+
+def _optional(name: str, kind: Kind = Kind.TEXT) -> Fact:
+    return Fact(name, kind, optional=True)
+
+
+@dataclass(frozen=True, slots=True)
+class MailPart:
+    """A part, the place that its content is sealed for, and the marks that are made of the content."""
+
+    part: Part
+    place: str = ""
+    marks: Mapping[str, str] = field(default_factory=dict)
+    """Members of the content, by the column of their mark."""
+    delivery: bool = False
+
+    def question(self) -> str:
+        """Return the query for a page."""
+        part = self.part
+        columns = [fact.name for fact in part.facts if fact not in (_CONTENT, _DELIVERY)]
+        sealed_columns = [*(["t.sealed"] if self.place else []), *(["t.delivery"] if self.delivery else [])]
+        facts = ", ".join(f"t.{name}" for name in columns)
+        after = ", ".join(f"${number}" for number in range(1, len(part.key) + 1))
+        key = ", ".join(part.key)
+        body, join = (
+            (["b.id", "b.size", "b.sealed"], "LEFT JOIN bodies b ON b.id = t.body")
+            if part.contents
+            else ([], "")
+        )
+        chosen = ", ".join([f"(SELECT to_jsonb(f) FROM (SELECT {facts}) AS f)", *sealed_columns, *body])  # noqa: S608
+        order = ", ".join(f"t.{name}" for name in part.key)
+        return (
+            f"SELECT {chosen} FROM (SELECT * FROM {part.name} WHERE ({key}) > ({after}) ORDER BY {key}"  # noqa: S608
+            f" LIMIT ${len(part.key) + 1}) AS t {join} ORDER BY {order}"
+        )
+
+    def departing(self, row: Row, sealer: Sealer) -> tuple[Facts, tuple[Any, ...]]:
+        """Return the facts of a row, and id, size and stream of its body."""
+        facts, *rest = row
+        if self.place:
+            facts["content"] = _text(opened(rest.pop(0), f"{self.place} {facts['id']}", sealer))
+        if self.delivery:
+            steps = rest.pop(0)
+            facts["delivery"] = (
+                None if steps is None else _text(opened(steps, f"delivery {facts['id']}", sealer))
+            )
+        return facts, tuple(rest)
+
+    def arriving(self, facts: Facts, body: str | None, sealer: Sealer) -> Facts:
+        """Return the row of a record, sealed for this vault; its body is empty where it was removed."""
+        row = dict(facts)
+        if self.place:
+            content = json.loads(row.pop("content"))
+            row["sealed"] = from_bytes(sealed(content, f"{self.place} {row['id']}", sealer))
+            for column, member in self.marks.items():
+                named = content.get(member)
+                row[column] = None if named is None else from_bytes(sealer.mark(str(named)))
+        if self.delivery:
+            steps = row.pop("delivery")
+            if steps is not None:
+                row["delivery"] = from_bytes(sealed(json.loads(steps), f"delivery {row['id']}", sealer))
+        return row | ({"body": body or ""} if self.part.contents else {})
+
+
+def _text(content: Mapping[str, Any]) -> str:
+    return json.dumps(content, ensure_ascii=False, separators=(",", ":"))
+
+
+_DELIVERY = _optional("delivery", _DOCUMENT)
+
+MAILBOXES = MailPart(
+    _part("mailboxes", (Fact("id"), Fact("needs_approval", _FLAG), Fact("undo_seconds", _NUMBER), _CONTENT)),
+    "mailbox",
+    {"mark": "address"},
+)
+CONVERSATIONS = MailPart(
+    _part(
+        "conversations",
+        (
+            *map(Fact, ("id", "home", "mailbox")),
+            *(Fact(name, _NUMBER) for name in ("version", "messages", "files", "unread", "unreadable")),
+            *(Fact(name, _FLAG) for name in ("done", "confidential")),
+            Fact("latest_at", _TIME),
+            _optional("sent_at", _TIME),
+            _optional("handler"),
+            _CONTENT,
+        ),
+    ),
+    "conversation",
+    {"mark": "conversation_id"},
+)
+MAIL = MailPart(
+    _part(
+        "messages",
+        (
+            *map(Fact, ("id", "conversation", "stage")),
+            Fact("direction", among=frozenset(Direction)),
+            *(_optional(name) for name in ("status", "draft", "author")),
+            *(Fact(name, _TIME) for name in ("at", "since")),
+            *(_optional(name, _TIME) for name in ("dated_at", "due_at", "deadline", "opened_at")),
+            Fact("confidential", _FLAG),
+            *(Fact(name, _NUMBER) for name in ("attempts", "files")),
+            _CONTENT,
+            _DELIVERY,
+        ),
+        contents=("documents",),
+    ),
+    "message",
+    {"mark": "message_id", "remote": "remote_id", "refers": "refers_to"},
+    delivery=True,
+)
+FILES = MailPart(
+    _part(
+        "files",
+        (*map(Fact, ("id", "owner")), *(Fact(name, _NUMBER) for name in ("place", "size")), _CONTENT),
+        contents=("file",),
+    ),
+    "file",
+)
+NOTES = MailPart(
+    _part("notes", (*map(Fact, ("id", "conversation", "author")), Fact("at", _TIME), _CONTENT)), "note"
+)
+DRAFTS = MailPart(
+    _part(
+        "drafts",
+        (
+            *map(Fact, ("id", "mailbox", "stage", "writer")),
+            *(_optional(name) for name in ("conversation", "reply_to", "asked_by", "approved_by")),
+            _optional("seen", _NUMBER),
+            Fact("version", _NUMBER),
+            Fact("saved_at", _TIME),
+            _optional("until", _TIME),
+            _CONTENT,
+        ),
+    ),
+    "draft",
+)
+READINGS = MailPart(
+    _part(
+        "readings",
+        (*map(Fact, ("message", "person", "act")), Fact("first_at", _TIME), Fact("last_at", _TIME)),
+        key=("message", "person", "act"),
+    )
+)
+ADDRESSES = MailPart(
+    _part(
+        "addresses",
+        (
+            Fact("id"),
+            *(Fact(name, _NUMBER) for name in ("used", "unanswered")),
+            Fact("used_at", _TIME),
+            _optional("receipt_at", _TIME),
+            _CONTENT,
+        ),
+    ),
+    "address",
+    {"mark": "address"},
+)
+FAVOURITES = MailPart(
+    _part("favourites", (*map(Fact, ("id", "person")), _CONTENT)), "favourite", {"mark": "address"}
+)
+MAIL_PARTS = (MAILBOXES, CONVERSATIONS, MAIL, FILES, NOTES, DRAFTS, READINGS, ADDRESSES, FAVOURITES)
+"""In the order in which they can be stored."""

@@ -1,0 +1,187 @@
+"""Stories of a case worker in Chromium, with and without script: read, answer, undo, take over, find."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+import pytest_asyncio
+from playwright.async_api import Browser, Page, Request, expect
+
+from samdrift.messageclient.mail import DraftStage
+from tests.browser.harness import CHROMIUM, Served, served
+from tests.browser.mailpages import PDF, paths
+from tests.browser.test_pages import TOO_SMALL, TOO_WIDE
+from tests.unit.messageclient.day import MULLSJO, SOC
+from tests.unit.messageclient.mailroom import Mailroom
+from tests.unit.messageclient.memorydesk import ANNA, MemoryDesk, conversation, message
+from tests.unit.web.scene import ANNA as SIGNED_IN
+from tests.unit.web.scene import NOW
+
+pytestmark = CHROMIUM
+BO = replace(SIGNED_IN, subject="bo", name="Bo Berg")
+FILE = {"name": "Yttrande.pdf", "mimeType": "application/pdf", "buffer": PDF}
+CHECK = "Granska innan du skickar"
+
+
+@pytest_asyncio.fixture
+async def mail(browser: Browser) -> AsyncIterator[Served]:
+    async with served(browser, Mailroom) as running:
+        yield running
+        complaints = [each for each in running.complaints if "responded with a status of" not in each]
+        assert (complaints, running.scene.failures) == ([], [])
+
+
+async def heading(page: Page, text: str) -> None:
+    await expect(page.get_by_role("heading", level=1)).to_have_text(text)
+
+
+@pytest.mark.parametrize("script", [True, False], ids=["script", "no script"])
+async def test_a_message_is_read_taken_answered_checked_sent_and_undone(mail: Served, script: bool) -> None:
+    async with mail.visitor(script=script, width=1280 if script else 320) as page:
+        await page.goto(mail.address("/"))
+        await page.get_by_role("link", name="Kallelse till SIP-möte 3 december").click()
+        await heading(page, "Kallelse till SIP-möte 3 december")
+        await expect(page.get_by_text("Omfattas av sekretess")).to_be_visible()
+        await page.get_by_role("button", name="Ta ärendet").click()
+        await expect(page.locator("main").get_by_text("hos dig")).to_be_visible()
+        await page.get_by_role("button", name="Svara", exact=True).click()
+        await heading(page, "Svara")
+        await page.get_by_label("Text", exact=True).fill("Tiden passar oss.")
+        await page.locator("#files").set_input_files([FILE])
+        await page.get_by_role("button", name=CHECK).click()
+        await heading(page, CHECK)
+        await expect(page.get_by_text("Deras, återges: Dnr EH 2026/44")).to_be_visible()
+        await expect(page.get_by_text("Yttrande.pdf, 8 kB")).to_be_visible()
+        await page.get_by_role("button", name="Skicka", exact=True).click()
+        await heading(page, "Skickas till Mullsjö kommun, Elevhälsan")
+        (draft,) = mail.gallery.office.drafts.values()
+        assert draft.stage is DraftStage.WINDOW
+        await page.get_by_role("button", name="Ångra").click()
+        await expect(page.get_by_label("Text", exact=True)).to_have_value("Tiden passar oss.")
+
+
+async def test_a_new_message_is_written_to_an_address_that_is_looked_up(mail: Served) -> None:
+    """Enter in the field looks the address up; faults lead to their fields."""
+    async with mail.visitor() as page:
+        await page.goto(mail.address("/mailbox/soc"))
+        await page.get_by_role("button", name="Nytt meddelande").click()
+        await page.get_by_role("button", name=CHECK).click()
+        summary = page.get_by_role("alert").filter(has_text="Något behöver rättas")
+        await expect(summary).to_be_focused()
+        await summary.get_by_role("link", name="Välj vem meddelandet ska till").click()
+        await expect(page.locator("#find")).to_be_focused()
+        await page.locator("#find").fill("jonkoping")
+        await page.keyboard.press("Enter")
+        await page.get_by_role("button", name="Region Jönköpings län, Barnhälsan").click()
+        await expect(page.locator(".chosen")).to_contain_text("Region Jönköpings län, Barnhälsan")
+        await page.get_by_label("Ämne").fill("Fråga om tid")
+        await page.get_by_label("Text", exact=True).fill("När passar det?")
+        await page.get_by_role("button", name=CHECK).click()
+        await heading(page, CHECK)
+
+
+async def test_what_is_typed_is_saved_by_itself_and_sent_with_its_newest_version(mail: Served) -> None:
+    async with mail.visitor() as page:
+        await page.clock.install()
+        draft = await MemoryDesk(mail.gallery.office, ANNA).new_draft("soc")
+        await page.goto(mail.address(f"/draft/{draft.id}"))
+        for text in ("Första", "Första och andra"):
+            await page.get_by_label("Text", exact=True).fill(text)
+            async with page.expect_response("**/save"):
+                await page.clock.run_for(3100)
+            await expect(page.get_by_role("status")).to_have_text("Sparat")
+        kept = mail.gallery.office.drafts[draft.id]
+        assert (kept.content.text, kept.version) == ("Första och andra", 3)
+        await page.get_by_role("button", name="Spara utkast och stäng").click()
+        await heading(page, "Utkast")
+
+
+async def test_a_colleague_takes_a_draft_over_and_neither_text_is_lost(mail: Served) -> None:
+    draft = await MemoryDesk(mail.gallery.office, ANNA).new_draft("soc")
+    async with mail.visitor() as anna, mail.visitor(person=BO) as bo:
+        await anna.clock.install()
+        await anna.goto(mail.address(f"/draft/{draft.id}"))
+        await bo.goto(mail.address(f"/draft/{draft.id}"))
+        await bo.get_by_role("button", name="Ta över utkastet").click()
+        await bo.get_by_label("Text", exact=True).fill("Bos text")
+        await bo.get_by_role("button", name="Spara utkast och stäng").click()
+        await heading(bo, "Utkast")
+        await anna.get_by_label("Text", exact=True).fill("Annas text")
+        await anna.clock.run_for(3100)
+        await expect(anna.get_by_role("status")).to_have_text("Bo Berg skriver i utkastet nu.")
+        await anna.get_by_role("button", name=CHECK).click()
+        await expect(anna.get_by_text("Annas text", exact=True)).to_be_visible()
+        await expect(anna.get_by_label("Text", exact=True)).to_have_value("Bos text")
+
+
+async def test_an_answer_is_sent_by_keyboard_alone_in_few_presses(mail: Served) -> None:
+    """From the list to the undo window: at most 25 presses besides the text."""
+    async with mail.visitor() as page:
+        await page.goto(mail.address("/mailbox/soc"))
+        presses = 0
+
+        async def press(key: str) -> None:
+            nonlocal presses
+            presses += 1
+            await page.keyboard.press(key)
+
+        async def to(name: str) -> None:
+            await press("Tab")
+            while name not in await page.evaluate("document.activeElement.textContent"):
+                assert presses < 40, name
+                await press("Tab")
+            await press("Enter")
+
+        await to("Hoppa till innehållet")
+        await to("Kallelse till SIP-möte")
+        await page.wait_for_url("**/conversation/**")
+        await to("Hoppa till innehållet")
+        await to("Svara på det här")
+        await page.wait_for_url("**/draft/*")
+        await expect(page.get_by_label("Text", exact=True)).to_be_focused()
+        await page.keyboard.type("Tiden passar.")
+        await press("Control+Enter")
+        await heading(page, CHECK)
+        await press("Control+Enter")
+        await heading(page, "Skickas till Mullsjö kommun, Elevhälsan")
+        assert presses <= 25
+
+
+async def test_no_mail_page_scrolls_sideways_or_has_too_small_a_target(mail: Served) -> None:
+    async with mail.visitor() as page:
+        for path in await paths(mail.gallery):
+            await page.goto(mail.address(path))
+            for width, size in ((320, ""), (1280, ""), (320, "200%")):
+                await page.set_viewport_size({"width": width, "height": 900})
+                await page.evaluate("size => { document.documentElement.style.fontSize = size; }", size)
+                assert await page.evaluate(TOO_WIDE) == [], (path, width, size)
+                assert await page.evaluate(TOO_SMALL) == [], (path, width, size)
+
+
+async def test_a_first_page_and_a_long_conversation_are_small_over_the_wire(mail: Served) -> None:
+    """At most 60 kB for the first page with all it loads, 150 kB for a conversation of 200 messages."""
+    office = mail.gallery.office
+    many = [
+        message(office, MULLSJO, SOC, "Lång", f"{n}: {'ett ord till, ' * n}", NOW - timedelta(hours=n))
+        for n in range(200)
+    ]
+    long = conversation(office, "soc", *reversed(many))
+    async with mail.visitor() as page:
+        sizes: dict[str, int] = {}
+
+        async def count(request: Request) -> None:
+            measured = await request.sizes()
+            sizes[request.url] = measured["responseBodySize"] + measured["responseHeadersSize"]
+
+        page.on("requestfinished", count)
+        await page.goto(mail.address("/mailbox/soc/open"), wait_until="networkidle")
+        await page.wait_for_timeout(200)
+        first = sum(sizes.values())
+        sizes.clear()
+        await page.goto(mail.address(f"/conversation/{long.id}"), wait_until="networkidle")
+        await page.wait_for_timeout(200)
+    assert first <= 60_000
+    assert 10_000 <= max(sizes.values()) <= 150_000

@@ -1,0 +1,137 @@
+"""Nothing silent: a dependency that goes and comes back, in the log, metrics, health and status."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from samdrift.contracts.messages import MessageStatus
+from samdrift.federation.server import Failure, Service
+from samdrift.installation.control import control_folder
+from samdrift.installation.reporting import ask_running
+from samdrift.operations.findings import State
+from samdrift.operations.machine import check_health
+from tests.roles.member import Member, until
+from tests.roles.stage import Stage
+from tests.roles.test_metrics import scraped
+from tests.scanner import requires_clamd
+from tests.unit.cli.commandline import Ended, in_process
+
+
+async def health(member: Member, path: str = "/health") -> tuple[int, Any]:
+    """Status and document of the health's address."""
+    assert member.config.metrics is not None
+    listen = member.config.metrics.listen
+
+    def get() -> tuple[int, Any]:
+        try:
+            with urllib.request.urlopen(f"http://{listen.host}:{listen.port}{path}") as answer:
+                return answer.status, json.loads(answer.read())
+        except urllib.error.HTTPError as error:
+            return error.code, json.loads(error.read())
+
+    return await asyncio.to_thread(get)
+
+
+async def status(member: Member, *arguments: str) -> Ended:
+    assert member.config.file is not None
+    return await asyncio.to_thread(in_process, "status", "--config", Path(member.config.file), *arguments)
+
+
+async def state_of(member: Member, dependency: str) -> str:
+    _, document = await health(member)
+    return next((one["state"] for one in document["dependencies"] if one["dependency"] == dependency), "")
+
+
+async def test_what_an_installation_has_of_its_own_is_tried_without_being_needed(stage: Stage) -> None:
+    async def tried() -> bool | None:
+        states = [await state_of(stage.agency, each) for each in ("database", "object-store", "key-store")]
+        return True if states == ["there"] * 3 else None
+
+    await until(tried, "every dependency has been tried")
+    assert await health(stage.agency, "/health/live") == (200, {"live": True})
+    assert await health(stage.agency, "/health/ready") == (200, {"ready": True})
+    metrics = await scraped(stage.agency)
+    assert metrics.samples[("samdrift_dependency_gone", "database")] == 0
+
+
+@requires_clamd
+async def test_a_scanner_that_goes_and_comes_back_writes_a_line_each(
+    stage: Stage, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def said(word: str) -> bool | None:
+        found = [one for one in caplog.messages if one.startswith(f"scanner: {word}")]
+        return True if len(found) >= 2 else None  # One of each operator's installation, in one process here.
+
+    async def seen() -> bool | None:
+        return True if await state_of(stage.agency, "scanner") == "there" else None
+
+    await until(seen, "the scanner has been tried")
+    stage.scanner.stop()
+    try:
+        await until(lambda: said("gone since"), "both have noticed")
+        code, document = await health(stage.agency)
+        (gone,) = (one for one in document["dependencies"] if one["state"] == "gone")
+        assert (code, gone["dependency"]) == (503, "scanner")
+        assert gone["reason"].endswith(f" at {stage.scanner.socket}")
+        assert document["ready"], "messages are taken, and wait until they are scanned"
+        shown = await status(stage.agency)
+        assert shown.status == 1
+        assert f"scanner: {gone['reason']}" in shown.output
+        assert (await scraped(stage.agency)).samples[("samdrift_dependency_gone", "scanner")] == 1
+        found = {one.id: one async for one in check_health(stage.agency.config)}
+        assert found["health.scanner"].state is State.FAIL
+        assert found["process.served"].state is State.OK
+    finally:
+        await stage.scanner.start()
+    await until(lambda: said("back after"), "both have noticed that it is back")
+    lines = [one for one in caplog.messages if one.startswith("scanner: ")]
+    assert len(lines) == 4, lines
+    assert (await status(stage.agency)).status == 0
+
+
+async def test_an_smp_that_fails_is_gone_by_its_host_until_it_answers(
+    stage: Stage, caplog: pytest.LogCaptureFixture
+) -> None:
+    peer = stage.peer()
+    stage.federation.outages.failures[Service.SMP] = Failure.ERROR
+    try:
+        message_id = await stage.habo.send(peer.address)
+
+        async def gone() -> bool | None:
+            return True if await state_of(stage.habo, "smp") == "gone" else None
+
+        await until(gone, "the SMP is known to be gone")
+        assert await state_of(stage.habo, "sml") == "there"
+    finally:
+        stage.federation.outages.failures.clear()
+    await stage.habo.reaches(message_id, MessageStatus.WAITING_FOR_RECEIPT)
+    assert await state_of(stage.habo, "smp") == "there"
+    lines = [one for one in caplog.messages if one.startswith("smp ")]
+    assert [one.partition(": ")[2].split(" ")[0] for one in lines] == ["gone", "back"]
+    assert "it answers 503" in lines[0]
+
+
+async def test_a_running_installation_reports_what_it_serves(stage: Stage) -> None:
+    (running,) = await ask_running(control_folder(stage.agency.config.vaults))
+    assert {role.value for role in running.roles} == {"ap", "mt"}
+    assert running.serves(stage.agency.organisation, next(iter(running.roles)))
+    document = (await status(stage.agency, "--json")).document
+    assert document["running"]
+    assert document["notServed"] == []
+
+
+async def test_nothing_runs(tmp_path: Path, stage: Stage) -> None:
+    assert stage.agency.config.file is not None
+    text = stage.agency.config.file.read_text()
+    file = tmp_path / "samdrift.toml"
+    file.write_text(text.replace("[vaults]", f'[vaults]\ncontrol = "{tmp_path}/control"'))
+    ended = await asyncio.to_thread(in_process, "status", "--config", file)
+    assert ended.status == 2
+    assert "nothing runs" in ended.output

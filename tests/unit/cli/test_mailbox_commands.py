@@ -1,0 +1,100 @@
+"""`samdrift mailbox`: mailboxes, and the first roles by two custodians."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from samdrift.cli.mailbox import app
+from samdrift.config.errors import Unusable
+from samdrift.contracts.principals import Role
+from samdrift.messageclient.permissions import Assignments
+from samdrift.net.clock import system_clock
+from samdrift.rights import Right
+from samdrift.wire.identifiers import ParticipantIdentifier
+from tests.unit.cli import test_org_commands
+from tests.vaults import Installation
+
+MK = Role.MESSAGE_CLIENT
+ISSUER = "https://login.habo.test"
+config = test_org_commands.config
+
+
+def served(config: Path, organisation: ParticipantIdentifier) -> None:
+    """Write an entry of the organisation, with a message client at which persons sign in."""
+    (config.parent / "secret").write_text("secret")
+    config.write_text(
+        config.read_text().replace("[malware]", '[message_client]\nlisten = "127.0.0.1:0"\n\n[malware]')
+        + f"""
+[[organisations]]
+identifier = "{organisation}"
+name = "Habo kommun"
+roles = ["mk"]
+message_client_host = "habo.test"
+functional_addresses = ["sdk.soc"]
+
+[organisations.sign_in]
+issuer = "{ISSUER}"
+client_id = "samdrift"
+secret_file = "secret"
+levels = ["loa3"]
+"""
+    )
+
+
+async def mailbox(config: Path, *arguments: str) -> str:
+    """Run the command while the installation runs in this loop; returns what it printed."""
+    ended = await asyncio.to_thread(
+        CliRunner().invoke, app, [*arguments, "--config", str(config)], standalone_mode=False
+    )
+    if ended.exception is not None:
+        raise ended.exception
+    return ended.stdout
+
+
+async def test_an_organisation_gets_mailboxes_and_an_administrator(
+    installation: Installation, config: Path, tmp_path: Path
+) -> None:
+    organisation = await installation.organisation([MK])
+    served(config, organisation)
+    whose = str(organisation)
+    two = test_org_commands._staff(installation, tmp_path)
+    with pytest.raises(Unusable, match="none of the functional addresses"):
+        await mailbox(config, "add", whose, "sdk.elsewhere", "Skola")
+    for name in ("Soc", "Socialtjänsten"):
+        assert await mailbox(config, "add", whose, "sdk.soc", name) == f"sdk.soc  {name}\n"
+    (one,) = json.loads(await mailbox(config, "list", whose, "--json"))["mailboxes"]
+    assert (one["address"], one["name"]) == ("sdk.soc", "Socialtjänsten")
+    assert await mailbox(config, "list", whose) == "sdk.soc  Socialtjänsten\n"
+
+    who = ("--subject", "kim", "--name", "Kim Karlsson")
+    with pytest.raises(Unusable, match="the role is one of"):
+        await mailbox(config, "appoint", whose, "read", *who, *two)
+    with pytest.raises(Unusable, match="asked, not done yet"):
+        await mailbox(config, "appoint", whose, "administrator", *who, *two[:4])
+    assert json.loads(await mailbox(config, "rights", whose, "--json")) == {"rights": []}
+    await mailbox(config, "appoint", whose, "administrator", *who, *two)
+    (right,) = json.loads(await mailbox(config, "rights", whose, "--json"))["rights"]
+    assert (right["scope"], right["what"], right["decision"]) == ("organisation", "administrator", 1)
+    assert "Kim" not in await mailbox(config, "rights", whose)
+    assignments = Assignments(installation.gate.worker("test", MK), system_clock)
+    kim = await assignments.of(organisation, ISSUER, "kim", {})
+    assert kim.may(Right.ADMINISTRATOR)
+    assert not kim.may(Right.READ, one["id"]), "an administrator sees no content by that"
+
+    assert "1 roles ended" in await mailbox(config, "dismiss", whose, "--subject", "kim", *two)
+    assert not (await assignments.of(organisation, ISSUER, "kim", {})).may(Right.ADMINISTRATOR)
+    with pytest.raises(Unusable, match="no such person"):
+        await mailbox(config, "dismiss", whose, "--subject", "lo", *two)
+
+
+async def test_an_organisation_without_a_message_client_is_named(
+    installation: Installation, config: Path
+) -> None:
+    organisation = await installation.organisation([Role.GOVERNANCE])
+    with pytest.raises(Unusable, match="has no message client here"):
+        await mailbox(config, "list", str(organisation))

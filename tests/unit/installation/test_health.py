@@ -1,0 +1,125 @@
+"""The state of each dependency: a change writes one line, and sets the metric."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from datetime import datetime, timedelta
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from samdrift.contracts.malware import ScannerUnavailable
+from samdrift.installation import health as module
+from samdrift.installation.health import GONE, Condition, Health, outcome, trying
+from samdrift.vault.errors import VaultUnavailable
+from tests.vaults import NOW, until
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = NOW
+
+    def __call__(self) -> datetime:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+def test_a_change_writes_one_line_and_what_stays_none(clock: Clock, caplog: pytest.LogCaptureFixture) -> None:
+    health = Health(clock)
+    health.note("smp", "smp.example.se")
+    for seconds in range(14):
+        health.note("smp", "smp.example.se", f"connection refused, attempt {seconds}")
+        clock.now += timedelta(seconds=1)
+    for _ in range(3):
+        health.note("smp", "smp.example.se")
+    assert [(record.levelname, record.getMessage()) for record in caplog.records] == [
+        ("WARNING", "smp smp.example.se: gone since 2026-03-02T12:00:00Z: connection refused, attempt 0"),
+        ("WARNING", "smp smp.example.se: back after 14 s"),
+    ]
+    assert health.conditions() == (Condition("smp", "smp.example.se"),)
+
+
+def test_the_last_reason_is_the_one_that_is_shown_and_the_first_moment(clock: Clock) -> None:
+    health = Health(clock)
+    health.note("scanner")
+    health.note("database", reason="connection refused at 127.0.0.1:5432")
+    clock.now += timedelta(minutes=1)
+    health.note("database", reason="the database is starting")
+    gone, there = health.conditions()
+    assert gone == Condition("database", "", NOW, "the database is starting")
+    assert there == Condition("scanner")
+    assert [Condition.read(one.document()) for one in (gone, there)] == [gone, there]
+
+
+def test_the_metric_counts_those_of_a_kind_that_are_gone(clock: Clock) -> None:
+    health, registry = Health(clock), CollectorRegistry()
+    registry.register(health)
+    for host in ("a", "b", "c"):
+        health.note("smp", host, "" if host == "c" else "away")
+    health.note("scanner")
+    assert registry.get_sample_value(GONE, {"dependency": "smp"}) == 2
+    assert registry.get_sample_value(GONE, {"dependency": "scanner"}) == 0
+
+
+def test_what_another_process_logs_is_known_and_not_logged(
+    clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    health = Health(clock, elsewhere=["scanner"])
+    health.note("scanner", reason="away")
+    assert caplog.records == []
+    assert health.conditions()[0].gone_since == NOW
+
+
+def test_hosts_that_others_name_at_will_do_not_fill_the_memory(clock: Clock) -> None:
+    health = Health(clock)
+    health.note("database")
+    for number in range(1000):
+        health.note("smp", f"{number}.example.se", "away")
+    assert len(health.conditions()) == module._MOST
+    assert Condition("database") in health.conditions()
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (VaultUnavailable("connection refused at 127.0.0.1:5432"), "connection refused at 127.0.0.1:5432"),
+        (VaultUnavailable(), "the vault cannot be reached now"),
+        (ScannerUnavailable("the malware scanner cannot be reached", "no such file"), "no such file"),
+        (ConnectionRefusedError(111, "Connection refused"), "connection refused"),
+        (KeyError("a secret"), "KeyError"),
+    ],
+)
+async def test_the_reason_is_in_words_of_ours(error: Exception, reason: str) -> None:
+    async def fail() -> None:
+        raise error
+
+    assert await outcome(fail) == reason
+
+
+async def test_a_dependency_is_tried_until_it_is_back(
+    clock: Clock, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_EVERY", 0.001)
+    monkeypatch.setattr(module, "_WHILE_GONE", 0.001)
+    health, tries = Health(clock), {"there": 0, "away": 0}
+    away = asyncio.Event()
+
+    async def reach() -> None:
+        tries["away" if away.is_set() else "there"] += 1
+        if away.is_set():
+            raise VaultUnavailable("connection refused")
+
+    with caplog.at_level(logging.INFO):
+        async with trying(health, {"database": reach}):
+            await until(lambda: tries["there"] > 2)
+            away.set()
+            await until(lambda: tries["away"] > 2)
+            away.clear()
+            before = tries["there"]
+            await until(lambda: tries["there"] > before + 1)
+    assert [record.levelname for record in caplog.records] == ["WARNING", "WARNING"]

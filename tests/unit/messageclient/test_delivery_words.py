@@ -1,0 +1,130 @@
+"""Delivery in words: no stage, status, event or code of a receipt is without its own."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from itertools import product
+
+import pytest
+
+from samdrift.contracts.messages import MessageStatus
+from samdrift.contracts.transfer import TransferReason
+from samdrift.messageclient.mail import Delivery, DeliveryEvent, Stage
+from samdrift.messageclient.pages import LOCALE
+from samdrift.messageclient.pages.delivery import (
+    REASONS,
+    REJECTIONS,
+    STAGES,
+    STATUSES,
+    STEPS,
+    TRANSFERS,
+    event_words,
+    picture,
+    words,
+)
+from samdrift.web.formats import Formats
+from samdrift.web.pages import Wording
+from samdrift.web.texts import OWN, Language, Texts
+from samdrift.web.views import Kind, Step, StepState
+from samdrift.wire.codes import Detail, Reason
+from tests.unit.web.scene import NOW
+
+TEXTS = Texts([OWN, LOCALE])
+SWEDISH = Wording(Formats(Language.SWEDISH, NOW), TEXTS.of(Language.SWEDISH))
+SENT = Delivery(Stage.HANDED_OVER, MessageStatus.SUBMITTED, NOW, None, "")
+
+
+def event(status: MessageStatus | None, title: str = "", detail: str = "") -> DeliveryEvent:
+    return DeliveryEvent(NOW, status, status or "X", title, detail)
+
+
+def test_the_tables_have_every_code() -> None:
+    assert set(STAGES) == set(Stage)
+    assert set(STATUSES) == set(STEPS) == set(MessageStatus)
+    assert set(REJECTIONS) == set(Detail)
+    assert set(REASONS) == set(Reason)
+    assert set(TRANSFERS) == set(TransferReason)
+
+
+@pytest.mark.parametrize("language", Language)
+def test_every_stage_and_status_has_words_in_both_languages(language: Language) -> None:
+    wording = Wording(Formats(language, NOW), TEXTS.of(language))
+    for stage, status in product(Stage, (*MessageStatus, None)):
+        tag, beside = words(replace(SENT, stage=stage, status=status), wording)
+        assert tag.text
+        assert beside
+        assert "%" not in tag.text
+
+
+@pytest.mark.parametrize(
+    ("status", "said", "kind"),
+    [
+        (MessageStatus.SUBMITTED, "På väg", Kind.PLAIN),
+        (MessageStatus.WAITING_FOR_RECEIPT, "Framme, väntar på kvittens", Kind.PLAIN),
+        (MessageStatus.ACCEPTED, "Mottaget av organisationen 10:52", Kind.GOOD),
+        (MessageStatus.MESSAGE_EXCHANGE_ERROR, "Inte levererat", Kind.BAD),
+    ],
+)
+def test_a_status_is_said_as_a_case_worker_says_it(status: MessageStatus, said: str, kind: Kind) -> None:
+    tag, _ = words(replace(SENT, status=status), SWEDISH)
+    assert (tag.text, tag.kind) == (said, kind)
+
+
+def test_that_an_organisation_has_it_does_not_say_that_a_person_read_it() -> None:
+    _, beside = words(replace(SENT, status=MessageStatus.ACCEPTED), SWEDISH)
+    assert beside == "Det säger inte att någon har läst det."
+
+
+def test_a_receipt_that_does_not_come_is_said_after_half_an_hour() -> None:
+    waiting = replace(SENT, status=MessageStatus.WAITING_FOR_RECEIPT)
+    early, _ = words(replace(waiting, since=NOW - timedelta(minutes=29, seconds=59)), SWEDISH)
+    late, _ = words(replace(waiting, since=NOW - timedelta(minutes=30)), SWEDISH)
+    assert (early.text, late.text) == ("Framme, väntar på kvittens", "Ingen kvittens på 30 minuter")
+
+
+@pytest.mark.parametrize("title", ["BV not-supported", "not-supported", "not-supported BV"])
+def test_a_rejection_is_said_by_its_detail_whatever_order_a_supplier_has(title: str) -> None:
+    """api-mt-mk, Mappning Kvittens och Event: title is the receipt's code."""
+    assert SWEDISH.text(event_words(event(MessageStatus.REJECTED, title))) == (
+        "Avvisat: filtypen tas inte emot"
+    )
+
+
+def test_a_rejection_with_a_detail_of_no_list_is_said_by_its_reason_and_one_with_neither_plainly() -> None:
+    said = [
+        SWEDISH.text(event_words(event(MessageStatus.REJECTED, title))) for title in ("SIG x", "RegelID-1")
+    ]
+    assert said == ["Avvisat: underskriften kunde inte verifieras", "Avvisat av mottagaren"]
+
+
+def test_a_rejected_message_shows_why_on_its_tag() -> None:
+    failed = replace(SENT, status=MessageStatus.MESSAGE_EXCHANGE_ERROR)
+    failed = replace(failed, events=(event(MessageStatus.REJECTED, "BV forbidden"),))
+    assert words(failed, SWEDISH)[0].text == "Avvisat: skadlig kod hittades"
+
+
+def test_why_a_transfer_failed_is_said_and_a_step_of_no_list_as_it_came() -> None:
+    failed = event(MessageStatus.ERROR, "Transfer failed: peer-unreachable")
+    assert SWEDISH.text(event_words(failed)) == "Mottagarens system svarar inte"
+    assert SWEDISH.text(event_words(event(None, "En egen händelse"))) == "En egen händelse"
+
+
+def test_the_reason_of_a_refusal_is_beside_it() -> None:
+    refused = replace(SENT, stage=Stage.REFUSED, reason="attribute label is missing")
+    assert "attribute label is missing" in words(refused, SWEDISH)[1]
+
+
+def states(delivery: Delivery) -> list[StepState]:
+    return [step.state for step in picture(delivery, Step("Skrivet", StepState.DONE, NOW), SWEDISH)]
+
+
+def test_the_way_shows_what_is_proved_what_failed_and_what_is_not_there_yet() -> None:
+    done, waiting, failed = StepState.DONE, StepState.WAITING, StepState.FAILED
+    assert states(SENT) == [done, done, done, waiting, waiting]
+    assert states(replace(SENT, stage=Stage.OUTBOX, status=None)) == [done, *[waiting] * 4]
+    assert states(replace(SENT, status=MessageStatus.ACCEPTED)) == [done] * 5
+    lost = replace(
+        SENT, status=MessageStatus.MESSAGE_EXCHANGE_ERROR, events=(event(MessageStatus.SUBMITTED),)
+    )
+    assert states(lost) == [done, done, done, failed]

@@ -1,0 +1,467 @@
+"""Sign-in at an organisation's origin, over its vault and the demonstration's sign-in service."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import httpx
+import pytest
+import pytest_asyncio
+from starlette.types import ASGIApp
+
+from samdrift.audit.events import AuditEvent
+from samdrift.config.organisations import DEMONSTRATION_LEVEL
+from samdrift.contracts.principals import Role
+from samdrift.federation.signin import SignInClient, SignInPerson, SignInService, sign_in_service
+from samdrift.messageclient.entrance.sites import Sites, SiteSettings
+from samdrift.messageclient.permissions import RightsRefused, person_subject
+from samdrift.messageclient.role import MessageClientRole
+from samdrift.net.addresses import any_address
+from samdrift.net.entered import EnteredAddressClient
+from samdrift.net.server import listening_socket, serving
+from samdrift.rights import (
+    ORGANISATION,
+    Approved,
+    Effect,
+    Ended,
+    Given,
+    Right,
+    Rights,
+    Scope,
+    Subject,
+    SubjectKind,
+    Substitution,
+)
+from samdrift.vault.mailrecords import MailboxRecord
+from samdrift.vault.people import Identity
+from samdrift.vault.registry import RegistrationState
+from samdrift.web.cookies import SESSION
+from samdrift.web.signin.provider import ProviderSettings, by_secret
+from samdrift.wire.identifiers import ParticipantIdentifier
+from tests.vaults import Installation, until
+
+MK = Role.MESSAGE_CLIENT
+SECRET = "a secret: of this test/"
+PERSONS = (
+    SignInPerson("anna", "Anna Andersson", "Handläggare", {"groups": ["soc"]}),
+    SignInPerson("bo", "Bo Berg", "Handläggare"),
+    SignInPerson("eva", "Eva Ek", "Administratör"),
+)
+SOC, SCHOOL = "mailbox-soc", "mailbox-school"
+YEAR = timedelta(days=300)
+
+
+@dataclass
+class Clock:
+    """The time, which a test puts forward between two decisions: nothing is decided within a second.
+
+    It begins behind that of the sign-in service, which is the machine's.
+    """
+
+    ahead: timedelta = timedelta(seconds=-30)
+
+    def __call__(self) -> datetime:
+        return datetime.now(UTC) + self.ahead
+
+    def forward(self) -> None:
+        self.ahead += timedelta(seconds=2)
+
+
+@dataclass
+class House:
+    """One organisation with two mailboxes and an administrator, as it is reached over HTTP."""
+
+    installation: Installation
+    organisation: ParticipantIdentifier
+    name: str
+    origin: str
+    role: MessageClientRole
+    application: ASGIApp
+    service: SignInService
+    clock: Clock
+    failures: list[BaseException] = field(default_factory=list)
+
+    @property
+    def host(self) -> str:
+        return self.origin.partition("://")[2]
+
+    def browser(self) -> httpx.AsyncClient:
+        """A browser with cookies of its own; as browsers do on this machine, it keeps them without TLS."""
+        transport = httpx.ASGITransport(self.application, raise_app_exceptions=False)
+        return httpx.AsyncClient(transport=transport, base_url=f"https://{self.host}")
+
+    async def sign_in(self, browser: httpx.AsyncClient, person: str) -> httpx.Response:
+        """Follow the links from the first page to the one behind sign-in; the provider is on the network."""
+        begun = await browser.get("/sign-in/start?back=/")
+        assert begun.status_code == 303, begun.text
+        async with httpx.AsyncClient() as outside:
+            chosen = begun.headers["location"].replace("/authorize?", "/choose?")
+            answered = await outside.get(f"{chosen}&person={person}")
+        assert answered.status_code == 303, answered.text
+        back = answered.headers["location"].removeprefix(self.origin)
+        return await browser.get(back)
+
+    async def person(self, name: str) -> str:
+        identity = Identity(self.service.issuer(self.name), name, name)
+        async with self.installation.open(self.organisation, MK) as vault:
+            known = await vault.person(identity.issuer, name)
+            return known or await vault.know_person(identity)
+
+    async def give(self, by: Subject, what: Rights | Substitution, *, asked: bool = False) -> str:
+        """Give something for less than a year; returns the statement's digest."""
+        self.clock.forward()
+        given = await self.role.assignments.state(
+            self.organisation, by, "test", lambda at: Given(what, at, at + YEAR, asked)
+        )
+        self.clock.forward()
+        return given.digest
+
+    async def events(self, event: AuditEvent) -> list[str]:
+        async with self.installation.open(self.organisation, MK) as vault:
+            entries = await vault.log()
+        return [entry.ids.get("reason", "") for entry in entries if entry.event == event]
+
+    async def administrator(self) -> Subject:
+        """Eva, by the decision of two custodians."""
+        eva = person_subject(await self.person("eva"))
+        first, second = (Subject(SubjectKind.CUSTODIAN, name) for name in ("kim", "lo"))
+        asked = await self.give(
+            first, Rights(eva, ORGANISATION, frozenset({Right.ADMINISTRATOR})), asked=True
+        )
+        await self.role.assignments.state(self.organisation, second, "test", lambda at: Approved(asked))
+        self.clock.forward()
+        return eva
+
+    async def reader(self, name: str, mailbox: str = SOC, *rights: Right) -> str:
+        """Give a person rights to a mailbox; returns the statement's digest."""
+        what = Rights(
+            person_subject(await self.person(name)), Scope(mailbox), frozenset(rights or {Right.READ})
+        )
+        return await self.give(person_subject(await self.person("eva")), what)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def service() -> AsyncIterator[SignInService]:
+    async with sign_in_service() as running:
+        yield running
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def house(installation: Installation, service: SignInService) -> AsyncIterator[House]:
+    """A new organisation each time: each test has a log of its own."""
+    organisation = await installation.organisation([MK])
+    clock, failures = Clock(), list[BaseException]()
+    name = organisation.value.partition(":")[2].removesuffix(".se")
+    async with AsyncExitStack() as stack:
+        sock = listening_socket("127.0.0.1")
+        port = sock.getsockname()[1]
+        origin = f"http://{name}.localhost:{port}"
+        provider = ProviderSettings(
+            service.issuer(name), "samdrift", (DEMONSTRATION_LEVEL,), claims=("groups",)
+        )
+        settings = SiteSettings(
+            organisation, "Håbo kommun", origin, provider, by_secret("samdrift", SECRET), contact="Ring 1234."
+        )
+        client = await stack.enter_async_context(EnteredAddressClient(any_address, plain=True))
+        sites = Sites(installation.gate, [settings], {provider.issuer: client}, clock)
+        role = MessageClientRole(installation.gate, {f"{name}.localhost": organisation}, sites, clock)
+        application = role.application(failures.append)
+        await stack.enter_async_context(serving(application, sock))
+        reached = f"http://127.0.0.1:{port}"
+        service.add(
+            SignInClient(
+                name, "Håbo kommun", "samdrift", SECRET, DEMONSTRATION_LEVEL, PERSONS, origin, reached
+            )
+        )
+        async with installation.open(organisation, MK) as vault:
+            for mailbox, title in ((SOC, "Socialtjänst"), (SCHOOL, "Skola")):
+                await vault.keep_mailbox(MailboxRecord(mailbox, f"sdk.{mailbox}", title))
+        yield House(installation, organisation, name, origin, role, application, service, clock, failures)
+        assert failures == []
+
+
+async def test_a_person_signs_in_and_sees_the_mailboxes_that_they_may_read(house: House) -> None:
+    await house.administrator()
+    await house.reader("anna")
+    async with house.browser() as browser:
+        before = await browser.get("/")
+        assert before.status_code == 401
+        assert "Logga in till Håbo kommun" in before.text
+        back = await house.sign_in(browser, "anna")
+        assert (back.status_code, back.headers["location"]) == (303, "/")
+        page = await browser.get("/")
+    assert page.status_code == 200
+    assert "Anna Andersson" in page.text
+    assert "Socialtjänst" in page.text
+    assert "Skola" not in page.text
+    assert await house.events(AuditEvent.MK_SESSION_BEGUN) == [""]
+
+
+async def test_a_person_without_any_right_sees_nothing_and_is_signed_out(house: House) -> None:
+    async with house.browser() as browser:
+        await house.sign_in(browser, "bo")
+        page = await browser.get("/")
+        assert page.status_code == 403
+        assert "Du har inte tillgång" in page.text
+        assert "Socialtjänst" not in page.text
+        assert (await browser.get("/")).status_code == 401
+    assert await house.events(AuditEvent.MK_SESSION_ENDED) == ["no right left"]
+
+
+async def test_a_right_that_ends_is_gone_at_the_next_request(house: House) -> None:
+    eva = await house.administrator()
+    given = await house.reader("anna")
+    async with house.browser() as browser, house.browser() as other:
+        await house.sign_in(browser, "anna")
+        await house.sign_in(other, "anna")
+        assert (await browser.get("/")).status_code == 200
+        await house.role.assignments.state(house.organisation, eva, "test", lambda at: Ended(of=given))
+        house.clock.forward()
+        assert (await browser.get("/")).status_code == 403
+        assert (await other.get("/")).status_code == 401, "all sessions of the person have ended"
+
+
+async def test_a_claim_gives_what_a_stored_mapping_names_and_no_more(house: House) -> None:
+    eva = await house.administrator()
+    issuer = house.service.issuer(house.name)
+    group = Subject.claim(issuer, "groups", "soc")
+    await house.give(eva, Rights(group, Scope(SOC), frozenset({Right.READ})))
+    async with house.browser() as browser, house.browser() as other:
+        await house.sign_in(browser, "anna")
+        page = await browser.get("/")
+        assert (page.status_code, "Socialtjänst" in page.text, "Skola" in page.text) == (200, True, False)
+        await house.sign_in(other, "bo")
+        assert (await other.get("/")).status_code == 403
+    assigned = await house.role.assignments.now(house.organisation)
+    (reader,) = assigned.readers(SOC)
+    assert (reader.name, reader.rights) == ("Anna Andersson", {Right.READ})
+    assert reader.seen_at is not None
+    (way,) = reader.ways
+    assert (way.through, way.group, way.by) == ("group", group.id, eva)
+    assert assigned.groups(SOC) == (way,)
+    assert assigned.readers(SCHOOL) == ()
+
+
+async def test_who_can_read_names_the_decision_and_its_end(house: House) -> None:
+    eva = await house.administrator()
+    await house.reader("anna", SOC, Right.READ, Right.WRITE)
+    anna, bo = [person_subject(await house.person(name)) for name in ("anna", "bo")]
+    await house.give(eva, Substitution(bo, Scope(SOC), anna))
+    readers = (await house.role.assignments.now(house.organisation)).readers(SOC)
+    found = {reader.person: reader for reader in readers}
+    assert found.keys() == {anna.id, bo.id}
+    (own,), (lent,) = found[anna.id].ways, found[bo.id].ways
+    assert (own.through, own.number, own.by, own.absent) == ("assignment", 3, eva, "")
+    assert own.until - own.since == YEAR
+    assert (lent.through, lent.number, lent.absent) == ("substitution", 4, anna.id)
+    assert found[bo.id].rights == found[anna.id].rights == {Right.READ, Right.WRITE}
+    assert found[bo.id].seen_at is None
+
+
+async def test_nobody_gives_without_authority_or_to_themselves(house: House) -> None:
+    eva = await house.administrator()
+    anna = person_subject(await house.person("anna"))
+    read = frozenset({Right.READ})
+    for by, to, effect in ((anna, eva, Effect.NO_AUTHORITY), (eva, eva, Effect.SELF)):
+        with pytest.raises(RightsRefused) as refused:
+            await house.give(by, Rights(to, Scope(SOC), read))
+        assert refused.value.effect is effect
+    assert len(await house.events(AuditEvent.MK_RIGHTS_STATED)) == 2
+
+
+async def test_a_person_who_leaves_the_sign_in_service_is_signed_out_here_by_its_notice(house: House) -> None:
+    await house.administrator()
+    await house.reader("anna")
+    async with house.browser() as browser:
+        await house.sign_in(browser, "anna")
+        assert (await browser.get("/")).status_code == 200
+        (session,) = house.service.sessions(house.name)
+        assert await house.service.end(session)
+        assert (await browser.get("/")).status_code == 401
+    assert await house.events(AuditEvent.MK_SESSION_ENDED) == ["sign-in service"]
+
+
+async def test_the_page_of_a_person_who_signed_out_leads_out_of_the_service_as_well(house: House) -> None:
+    async with house.browser() as browser:
+        page = await browser.get("/signed-out")
+        leave = f"{house.service.issuer(house.name)}/end?client_id=samdrift"
+        assert leave in page.text
+        async with httpx.AsyncClient() as outside:
+            left = await outside.get(f"{leave}&post_logout_redirect_uri={house.origin}/signed-out")
+        assert left.headers["location"] == f"{house.origin}/signed-out"
+
+
+async def test_an_answer_that_is_used_again_begins_nothing_and_is_in_the_log(house: House) -> None:
+    await house.administrator()
+    await house.reader("anna")
+    async with house.browser() as browser:
+        begun = await browser.get("/sign-in/start?back=/")
+        kept = dict(browser.cookies)
+        async with httpx.AsyncClient() as outside:
+            chosen = begun.headers["location"].replace("/authorize?", "/choose?")
+            answered = await outside.get(f"{chosen}&person=anna")
+        back = answered.headers["location"].removeprefix(house.origin)
+        assert (await browser.get(back)).status_code == 303
+        browser.cookies.clear()
+        browser.cookies.update(kept)
+        again = await browser.get(back)
+        assert again.status_code == 403
+        assert SESSION not in browser.cookies
+    assert await house.events(AuditEvent.MK_SIGN_IN_REFUSED) == ["the code was not redeemed"]
+
+
+async def test_strangers_fill_no_log_with_sign_ins_that_fail(house: House) -> None:
+    async with house.browser() as browser:
+        for _ in range(30):
+            assert (await browser.get("/sign-in/answer?state=x")).status_code == 403
+        assert len(await house.events(AuditEvent.MK_SIGN_IN_REFUSED)) == 20
+        house.clock.ahead += timedelta(minutes=2)
+        await browser.get("/sign-in/answer?state=x")
+    async with house.installation.open(house.organisation, MK) as vault:
+        *_, last = [entry for entry in await vault.log() if entry.event == AuditEvent.MK_SIGN_IN_REFUSED]
+    assert last.ids["left-out"] == "10"
+
+
+async def test_a_suspended_organisation_says_so_and_no_session_outlives_it(house: House) -> None:
+    await house.administrator()
+    await house.reader("anna")
+    provisioner, registry = house.installation.provisioner, house.installation.gate.registry
+    async with house.browser() as browser:
+        await house.sign_in(browser, "anna")
+        await provisioner.set_state(house.organisation, MK, RegistrationState.SUSPENDED)
+        await until(lambda: not registry.serves(house.organisation, MK))
+        for path in ("/", "/sign-in", "/sign-in/start"):
+            page = await browser.get(path)
+            assert (page.status_code, "Ring 1234." in page.text) == (503, True)
+        assert (await browser.post("/sign-out/notice")).status_code == 503
+        await provisioner.set_state(house.organisation, MK, RegistrationState.ACTIVE)
+        await until(lambda: registry.serves(house.organisation, MK))
+        assert (await browser.get("/")).status_code == 401
+
+
+async def test_a_host_that_is_not_served_gets_a_bare_answer(house: House) -> None:
+    async with house.browser() as browser:
+        answers = [
+            await browser.get(path, headers={"host": host})
+            for path in ("/", "/sign-in")
+            for host in ("elsewhere.localhost", f"{house.name}.localhost", f"x{house.host}")
+        ]
+        assert {(answer.status_code, answer.content) for answer in answers} == {(404, b"")}
+        health = await browser.get("/health", headers={"host": f"{house.name}.localhost"})
+        assert health.status_code == 204
+
+
+async def test_a_cookie_of_one_organisation_opens_nothing_at_another(
+    house: House, installation: Installation
+) -> None:
+    """The marks of two organisations have different keys, so that the same value is another session."""
+    await house.administrator()
+    await house.reader("anna")
+    async with house.browser() as browser:
+        await house.sign_in(browser, "anna")
+        value = browser.cookies[SESSION]
+        other = await installation.organisation([MK])
+        async with installation.open(house.organisation, MK) as vault:
+            mine = vault.pages_key()
+        async with installation.open(other, MK) as vault:
+            assert vault.pages_key() != mine
+        assert value not in (await browser.get("/")).text
+
+
+def inputs(page: str) -> str:
+    """The token of a page's forms."""
+    found = re.search(r'name="form-token" content="([^"]+)"', page)
+    assert found is not None
+    return found[1]
+
+
+async def post(house: House, browser: httpx.AsyncClient, path: str, **fields: Any) -> httpx.Response:
+    """Fill in a form of a page and send it."""
+    token = inputs((await browser.get("/rights")).text)
+    headers = {"sec-fetch-site": "same-origin", "origin": house.origin}
+    answer = await browser.post(path, data={"form-token": token, **fields}, headers=headers)
+    house.clock.forward()
+    return answer
+
+
+def day(days: int) -> str:
+    return (datetime.now(UTC) + timedelta(days=days)).date().isoformat()
+
+
+async def test_an_administrator_gives_and_ends_rights_and_sees_no_content_by_that(house: House) -> None:
+    await house.administrator()
+    async with house.browser() as eva, house.browser() as anna:
+        await house.sign_in(eva, "eva")
+        assert "Socialtjänst" not in (await eva.get("/")).text
+        give = f"/rights/{SOC}/give"
+        assert (await eva.get(give)).status_code == 200
+        wrong = await post(house, eva, give, why="x")
+        assert wrong.status_code == 422
+        for text in ("Välj minst en behörighet", "Välj en person", "Välj sista dagen"):
+            assert text in wrong.text
+        late = {"subject": "anna", "name": "Anna Andersson", "rights": ["read", "write"], "why": "Nyanställd"}
+        too_late = await post(house, eva, give, until=day(500), **late)
+        assert (too_late.status_code, "högst ett år bort" in too_late.text) == (422, True)
+        assert "Nyanställd" in too_late.text, "what was typed is still there"
+        given = await post(house, eva, give, until=day(30), **late)
+        assert (given.status_code, given.headers["location"]) == (303, f"/rights/{SOC}")
+        listed = (await eva.get(f"/rights/{SOC}")).text
+        for text in ("Anna Andersson", "Nyanställd", "beslut 3, Eva Ek", "inte än"):
+            assert text in listed
+        await house.sign_in(anna, "anna")
+        assert "Socialtjänst" in (await anna.get("/")).text
+        assert "Anna Andersson" in (await anna.get(f"/rights/{SOC}")).text
+        ended = await post(house, eva, f"/rights/{SOC}/end", decision="3")
+        assert ended.status_code == 303
+        assert (await anna.get("/")).status_code == 403
+        assert "Ingen kan läsa" in (await eva.get(f"/rights/{SOC}")).text
+
+
+async def test_a_manager_gives_content_of_the_own_mailbox_alone(house: House) -> None:
+    await house.administrator()
+    await house.reader("bo", SOC, Right.READ, Right.MANAGE)
+    anna = await house.person("anna")
+    async with house.browser() as bo:
+        await house.sign_in(bo, "bo")
+        fields = {"person": anna, "until": day(30), "why": "Hjälper till"}
+        assert (await post(house, bo, f"/rights/{SOC}/give", rights=["read"], **fields)).status_code == 303
+        more = await post(house, bo, f"/rights/{SOC}/give", rights=["manage"], **fields)
+        assert (more.status_code, "Det får en administratör" in more.text) == (422, True)
+        mine = await post(
+            house,
+            bo,
+            f"/rights/{SOC}/give",
+            rights=["write"],
+            **fields | {"person": (await house.person("bo"))},
+        )
+        assert (mine.status_code, "Ingen ger sig själv" in mine.text) == (422, True)
+        new = {"subject": "new", "name": "New", "rights": ["read"], **fields, "person": ""}
+        assert (await post(house, bo, f"/rights/{SOC}/give", **new)).status_code == 422
+        substitute = {"absent": anna, "person": await house.person("eva"), "until": day(3), "why": "Semester"}
+        assert (await post(house, bo, f"/rights/{SOC}/substitute", **substitute)).status_code == 303
+        assert "Ersätter anna" in (await bo.get(f"/rights/{SOC}")).text
+        for path in (f"/rights/{SCHOOL}", f"/rights/{SCHOOL}/give", f"/rights/{SCHOOL}/substitute"):
+            assert (await bo.get(path)).status_code == 404
+        assert (await post(house, bo, f"/rights/{SCHOOL}/give", rights=["read"], **fields)).status_code == 404
+        assert (await post(house, bo, f"/rights/{SOC}/end", decision="1")).status_code == 404, "another's"
+    assert len(await house.events(AuditEvent.MK_ACCESS_DENIED)) == 4
+
+
+async def test_a_reader_sees_who_reads_and_gives_nothing(house: House) -> None:
+    await house.administrator()
+    await house.reader("anna")
+    async with house.browser() as anna:
+        await house.sign_in(anna, "anna")
+        page = await anna.get(f"/rights/{SOC}")
+        assert (page.status_code, "Ge behörighet" in page.text) == (200, False)
+        assert (await anna.get(f"/rights/{SCHOOL}")).status_code == 404
+        assert (await anna.get("/rights/nothing")).status_code == 404
+        for path in (f"/rights/{SOC}/give", f"/rights/{SOC}/end", f"/rights/{SOC}/substitute"):
+            assert (await post(house, anna, path, decision="3", rights=["write"])).status_code == 404
+    statements = (await house.role.assignments.now(house.organisation)).copy.number
+    assert statements == 3

@@ -1,0 +1,403 @@
+"""The mail pages over a desk in memory: reading, writing, sending, handling, finding, what is not here."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from samdrift.messageclient.mail import DraftStage, Folder
+from samdrift.messageclient.pages import mail_routes
+from tests.unit.messageclient.day import MULLSJO, SOC
+from tests.unit.messageclient.mailroom import Mailroom
+from tests.unit.messageclient.memorydesk import ALL, ANNA, BO, EVA, MemoryDesk, conversation, message
+from tests.unit.web.scene import NOW
+
+TO = f"{MULLSJO.organisation} {MULLSJO.address}"
+PDF = b"%PDF-1.7 underlag"
+
+
+@pytest.fixture
+def room() -> Mailroom:
+    return Mailroom()
+
+
+def the_sip(room: Mailroom) -> str:
+    return next(key for key, one in room.office.conversations.items() if "SIP" in one.subject)
+
+
+async def test_the_first_page_leads_to_what_is_unread(room: Mailroom) -> None:
+    anna = await room.visit()
+    page = await anna.follow(await anna.get("/"))
+    assert page.status_code == 200
+    assert re.findall(r'<a href="/conversation/[^"]+">\s*<span class="unseen">Oläst:', page.text)
+    assert "Mullsjö kommun, Elevhälsan" in page.text
+    assert "Överflyttning av ärende" not in page.text, "only what is unread"
+    assert "Elevhälsa</a>" not in page.text, "a mailbox that she has no right to"
+
+
+async def test_a_person_without_a_mailbox_is_told_what_to_do(room: Mailroom) -> None:
+    room.office.rights.clear()
+    anna = await room.visit()
+    assert "Du har ingen brevlåda än" in (await anna.get("/")).text
+
+
+async def test_a_conversation_is_shown_newest_first_with_what_belongs_to_it(room: Mailroom) -> None:
+    anna = await room.visit()
+    page = await anna.get(f"/conversation/{the_sip(room)}?in=unread")
+    text = page.text
+    assert text.index("Underlag SIP.pdf") < text.index("ring efter lunch") < text.index("Tack för samtalet")
+    assert "Omfattas av sekretess" in text
+    assert "Dnr SN 2026-00012" in text
+    assert "Personnr 20121212-1212" in text
+    assert "Mottaget av organisationen 25 nov 15:10" in text
+    assert "<strong>samordnat möte</strong>" in text
+    assert "ch 3 december" not in re.search(r"<title>(.*?)</title>", text)[1]  # type: ignore[index]
+
+
+async def test_a_long_list_goes_on_where_it_stopped(room: Mailroom) -> None:
+    for number in range(60):
+        one = message(
+            room.office, MULLSJO, SOC, f"Nummer {number}", "x", NOW - timedelta(days=9, hours=number)
+        )
+        conversation(room.office, "soc", one)
+    anna = await room.visit()
+    first = await anna.get("/mailbox/soc/open")
+    assert "Nummer 59" not in first.text
+    older = re.search(r'href="(/mailbox/soc/open\?after=[^"]+)"', first.text)
+    assert older is not None
+    assert "Nummer 59" in (await anna.get(older[1])).text
+
+
+async def test_a_file_is_saved_and_never_shown_in_the_page(room: Mailroom) -> None:
+    anna = await room.visit()
+    page = await anna.get(f"/conversation/{the_sip(room)}")
+    href = re.search(r'href="(/message/[^"]+/file/[^"]+)" download', page.text)
+    assert href is not None
+    file = await anna.get(href[1])
+    assert file.content.startswith(b"%PDF-1.7")
+    assert file.headers["content-disposition"].startswith("attachment;")
+    assert file.headers["content-security-policy"].startswith("sandbox")
+    assert file.headers["x-content-type-options"] == "nosniff"
+
+
+async def test_a_message_that_cannot_be_shown_is_listed_and_its_raw_form_is_saved(room: Mailroom) -> None:
+    anna = await room.visit()
+    listed = await anna.get("/mailbox/soc/open")
+    assert "Kan inte visas" in listed.text
+    one = next(each for each in room.office.conversations.values() if each.messages[0].stage == "unreadable")
+    page = await anna.get(f"/conversation/{one.id}")
+    raw = await anna.get(f"/message/{one.messages[0].id}/raw")
+    assert f"/message/{one.messages[0].id}/raw" in page.text
+    assert raw.headers["content-type"] == "application/octet-stream"
+    assert raw.headers["content-disposition"].startswith("attachment;")
+
+
+async def test_hostile_text_in_every_field_of_a_message_is_text(room: Mailroom) -> None:
+    evil = '<img src=x onerror="alert(1)">\u202e{{ 7*7 }}'
+    party = replace(MULLSJO, organisation_name=evil, address_name=evil, references=(), persons=())
+    party = replace(party, persons=MULLSJO.persons, references=(replace(MULLSJO.references[0], label=evil),))
+    files = (room.office.file(evil, "application/x-evil", b"x"),)
+    one = conversation(
+        room.office,
+        "soc",
+        message(room.office, party, SOC, evil, f"# {evil}", NOW, files=files),
+        references=party.references,
+    )
+    anna = await room.visit()
+    for path in (
+        "/mailbox/soc/open",
+        f"/conversation/{one.id}",
+        f"/conversation/{one.id}/print",
+        f"/message/{one.messages[0].id}/way",
+        f"/message/{one.messages[0].id}/readers",
+    ):
+        page = await anna.get(path)
+        assert page.status_code == 200
+        assert "<img" not in page.text
+        assert "\u202e" not in page.text
+        assert "49" not in re.sub(r'(value|content)="[^"]*"', "", page.text)
+
+
+async def test_a_message_is_written_answered_checked_sent_and_undone(room: Mailroom) -> None:
+    """From the conversation to the undo window and back, each page leading to the next."""
+    anna = await room.visit()
+    one = room.office.conversations[the_sip(room)]
+    begun = await anna.post(f"/message/{one.messages[-1].id}/reply")
+    form = await anna.follow(begun)
+    draft = begun.headers["location"]
+    assert "Dnr EH 2026/44" in form.text, "the sender's reference is returned"
+    reviewed = await anna.post(
+        draft,
+        ("Yttrande.pdf", PDF),
+        version="1",
+        subject="Sv: Kallelse",
+        text="Tiden passar.",
+        confidentiality="yes",
+        reference_kind="dnr",
+        reference_value="SN 2026-00099",
+        review="yes",
+    )
+    page = await anna.follow(reviewed)
+    for shown in ("Mullsjö kommun, Elevhälsan", "Dnr SN 2026-00099", "Tiden passar.", "Yttrande.pdf"):
+        assert shown in page.text
+    version = re.search(r'name="version" value="(\d+)"', page.text)
+    assert version is not None
+    sent = await anna.post(f"{draft}/send", version=version[1])
+    waiting = await anna.follow(sent)
+    assert 'data-seconds="10"' in waiting.text
+    again = await anna.post(f"{draft}/send", version=version[1])
+    assert again.headers["location"] == f"{draft}/sending", "a second tab sends nothing twice"
+    assert (await anna.get(draft)).headers["location"] == f"{draft}/sending", "nothing of it can change"
+    undone = await anna.post(f"{draft}/undo")
+    assert "Tiden passar." in (await anna.follow(undone)).text
+    assert room.office.drafts[draft.rpartition("/")[2]].stage is DraftStage.OPEN
+
+
+async def test_it_is_said_when_undoing_comes_too_late(room: Mailroom) -> None:
+    anna = await room.visit()
+    draft = await ready(room)
+    await anna.post(f"/draft/{draft}/send", version="2")
+    room.scene.clock.forward(timedelta(seconds=10))
+    late = await anna.post(f"/draft/{draft}/undo")
+    assert (late.status_code, "för sent att ångra" in late.text) == (409, True)
+
+
+async def ready(room: Mailroom) -> str:
+    """A draft of Anna's that could be sent, at version 2."""
+    desk = MemoryDesk(room.office, ANNA)
+    draft = await desk.new_draft("soc")
+    content = replace(
+        draft.content, recipients=(room.office.book[0].recipient,), subject="Ämne", text="En text"
+    )
+    await desk.save_draft(draft.id, 1, content)
+    return draft.id
+
+
+async def test_faults_lead_to_their_fields_and_everything_typed_is_there(room: Mailroom) -> None:
+    anna = await room.visit()
+    begun = await anna.post("/mailbox/soc/write")
+    faulty = await anna.post(begun.headers["location"], version="1", text="Bara text", review="yes")
+    assert faulty.status_code == 422
+    assert '<a href="#find">Välj vem meddelandet ska till</a>' in faulty.text
+    assert '<a href="#subject">Skriv ett ämne</a>' in faulty.text
+    assert "Bara text</textarea>" in faulty.text
+
+
+async def test_a_file_of_another_type_is_refused_and_the_rest_is_kept(room: Mailroom) -> None:
+    anna = await room.visit()
+    draft = (await anna.post("/mailbox/soc/write")).headers["location"]
+    files = (("program.exe", b"MZ"), ("Bra.pdf", PDF))
+    answer = await anna.post(draft, *files, version="1", text="Se bilagor", review="yes")
+    assert answer.status_code == 422
+    assert 'href="#files"' in answer.text
+    kept = room.office.drafts[draft.rpartition("/")[2]]
+    assert ([file.name for file in kept.files], kept.content.text) == (["Bra.pdf"], "Se bilagor")
+
+
+async def test_a_recipient_is_looked_up_without_accents_chosen_and_removed(room: Mailroom) -> None:
+    anna = await room.visit()
+    draft = (await anna.post("/mailbox/soc/write")).headers["location"]
+    found = await anna.post(draft, version="1", find="mullsjo", text="Påbörjad", look="yes")
+    assert f'value="{TO}"' in found.text
+    assert "Påbörjad</textarea>" in found.text, "what was typed is saved on the way"
+    kept = room.office.drafts[draft.rpartition("/")[2]]
+    chosen = await anna.post(draft, version=str(kept.version), text="Påbörjad", add=TO)
+    assert f'name="remove" value="{TO}"' in (await anna.follow(chosen)).text
+    kept = room.office.drafts[kept.id]
+    await anna.post(draft, version=str(kept.version), text="Påbörjad", remove=TO)
+    assert room.office.drafts[kept.id].content.recipients == ()
+
+
+async def test_an_address_that_the_book_does_not_have_is_not_added(room: Mailroom) -> None:
+    anna = await room.visit()
+    draft = (await anna.post("/mailbox/soc/write")).headers["location"]
+    await anna.post(draft, version="1", add="0203:okand.se SE-1")
+    assert room.office.drafts[draft.rpartition("/")[2]].content.recipients == ()
+
+
+async def test_a_new_message_is_begun_once_until_something_is_in_it(room: Mailroom) -> None:
+    anna = await room.visit()
+    first, second = [(await anna.post("/mailbox/soc/write")).headers["location"] for _ in range(2)]
+    assert first == second
+    await anna.post(f"{first}/save", version="1", text="Nu finns något")
+    assert (await anna.post("/mailbox/soc/write")).headers["location"] != first
+
+
+async def test_what_is_typed_is_saved_and_the_next_version_returned(room: Mailroom) -> None:
+    anna = await room.visit()
+    draft = (await anna.post("/mailbox/soc/write")).headers["location"]
+    saved = (await anna.post(f"{draft}/save", version="1", subject="S", text="Halv")).json()
+    assert saved == {"said": "Sparat", "fields": {"version": "2"}}
+    old = (await anna.post(f"{draft}/save", version="1", subject="S", text="Gammal")).json()
+    assert old["over"] is True
+    assert room.office.drafts[draft.rpartition("/")[2]].content.text == "Halv"
+
+
+async def test_a_draft_that_a_colleague_took_over_keeps_both_texts(room: Mailroom) -> None:
+    anna, bo = await room.visit(), await room.visit(BO)
+    draft = await ready(room)
+    theirs = await bo.get(f"/draft/{draft}")
+    assert "Ett utkast av Anna Andersson" in (await bo.follow(theirs)).text
+    await bo.post(f"/draft/{draft}/take-over")
+    said = (await anna.post(f"/draft/{draft}/save", version="2", text="Min rad")).json()
+    assert said == {"said": "Bo Berg skriver i utkastet nu.", "over": True}
+    answer = await anna.post(f"/draft/{draft}", version="2", subject="Ämne", text="Min rad", review="yes")
+    assert answer.status_code == 409
+    assert "Min rad" in answer.text
+    assert "En text" in answer.text
+
+
+async def test_an_answer_stops_when_the_conversation_has_something_new(room: Mailroom) -> None:
+    anna = await room.visit()
+    one = room.office.conversations[the_sip(room)]
+    desk = MemoryDesk(room.office, ANNA)
+    draft = await desk.reply(one.messages[-1].id)
+    version = await desk.save_draft(draft.id, 1, replace(draft.content, text="Ja tack"))
+    news = message(room.office, MULLSJO, SOC, "Ny tid", "Mötet är flyttat till den 4 december.", NOW)
+    room.office.add(one.id, news)
+    stopped = await anna.post(f"/draft/{draft.id}/send", version=str(version))
+    assert (stopped.status_code, "flyttat till den 4 december" in stopped.text) == (409, True)
+    await anna.post(f"/draft/{draft.id}/news-read", version=str(version))
+    assert (await anna.post(f"/draft/{draft.id}/send", version=str(version))).status_code == 303
+
+
+async def test_a_second_person_approves_before_it_is_sent(room: Mailroom) -> None:
+    room.office.approval.add("soc")
+    anna, eva = await room.visit(), await room.visit(EVA)
+    draft = await ready(room)
+    assert "/send" not in (await anna.get(f"/draft/{draft}/review")).text
+    await anna.post(f"/draft/{draft}/ask", version="2")
+    assert "/approve" not in (await anna.get(f"/draft/{draft}/review")).text, "never one's own"
+    assert (await anna.post(f"/draft/{draft}/approve", version="3")).status_code == 409
+    assert "/approve" in (await eva.get(f"/draft/{draft}/review")).text
+    await eva.post(f"/draft/{draft}/approve", version="3")
+    page = await anna.get(f"/draft/{draft}/review")
+    assert "Eva Ek har godkänt" in page.text
+    assert (await anna.post(f"/draft/{draft}/send", version="4")).status_code == 303
+
+
+async def test_a_draft_is_deleted_only_after_a_question(room: Mailroom) -> None:
+    anna = await room.visit()
+    draft = await ready(room)
+    asked = await anna.post(f"/draft/{draft}/discard")
+    assert "Ta bort utkastet?" in asked.text
+    assert draft in room.office.drafts
+    await anna.post(f"/draft/{draft}/discard", sure="yes", version="2")
+    assert draft not in room.office.drafts
+
+
+async def test_a_conversation_is_taken_handed_over_and_done(room: Mailroom) -> None:
+    anna = await room.visit()
+    sip = the_sip(room)
+    await anna.post(f"/conversation/{sip}/take", version="1")
+    assert room.office.conversations[sip].handler == ANNA
+    await anna.post(f"/conversation/{sip}/hand-over", version="2", to=BO.id)
+    assert room.office.conversations[sip].handler == BO
+    await anna.post(f"/conversation/{sip}/done", version="3")
+    assert "Klart." in (await anna.get(f"/conversation/{sip}")).text
+
+
+async def test_a_step_on_a_conversation_that_a_colleague_changed_does_nothing_and_says_so(
+    room: Mailroom,
+) -> None:
+    anna = await room.visit()
+    sip = the_sip(room)
+    await MemoryDesk(room.office, BO).take(sip, 1)
+    answer = await anna.post(f"/conversation/{sip}/take?in=unread", version="1")
+    assert (answer.status_code, "En kollega ändrade samtalet" in answer.text) == (409, True)
+    assert room.office.conversations[sip].handler == BO
+
+
+async def test_a_note_is_kept_with_the_conversation_and_an_empty_one_is_not(room: Mailroom) -> None:
+    anna = await room.visit()
+    sip = the_sip(room)
+    assert (await anna.post(f"/conversation/{sip}/note", note=" ")).status_code == 422
+    answer = await anna.post(f"/conversation/{sip}/note", note="Ring igen <b>på fredag</b>")
+    page = await anna.get(answer.headers["location"])
+    assert "Ring igen &lt;b&gt;på fredag&lt;/b&gt;" in page.text
+
+
+async def test_who_has_read_is_shown_to_all_in_the_mailbox(room: Mailroom) -> None:
+    anna, bo = await room.visit(), await room.visit(BO)
+    sip = the_sip(room)
+    await bo.get(f"/conversation/{sip}")
+    message = room.office.conversations[sip].messages[-1].id
+    assert "Bo Berg" in (await anna.get(f"/message/{message}/readers")).text
+
+
+async def test_who_can_read_is_shown_to_all_in_the_mailbox_and_to_no_others(room: Mailroom) -> None:
+    anna = await room.visit()
+    page = await anna.get("/mailbox/soc/who-can-read")
+    for shown in ("Vilka kan läsa Socialtjänst", "läsa, skriva, godkänna", "beslut 14, Eva Ek"):
+        assert shown in page.text
+    assert "5 dagar kvar" in page.text
+    assert (await anna.get("/mailbox/elev/who-can-read")).status_code == 404
+
+
+async def test_what_is_looked_for_is_in_no_address(room: Mailroom) -> None:
+    anna = await room.visit()
+    answer = await anna.post("/search", words="orosanmälan")
+    assert "oros" not in answer.headers["location"]
+    page = await anna.follow(answer)
+    assert "Kopia av orosanmälan" in page.text
+    assert "Kallelse till SIP" not in page.text
+    assert (await anna.post("/search", words=" ")).status_code == 422
+
+
+async def test_the_address_book_is_searched_and_a_favourite_kept(room: Mailroom) -> None:
+    anna = await room.visit()
+    found = await anna.post("/addresses", words="jonkopings")
+    assert "Barnhälsan" in found.text
+    assert "Elevhälsan" not in found.text
+    key = re.search(r'name="key" value="([^"]+)"', found.text)
+    assert key is not None
+    await anna.post("/addresses/favourite", key=key[1], favourite="yes")
+    assert room.office.book[1].favourite
+
+
+async def test_every_address_answers_alike_for_what_is_not_here(room: Mailroom) -> None:
+    """What does not exist, and what lies in a mailbox of others, differ in nothing but the token."""
+    room.office.rights[EVA.id, "elev"] = ALL
+    hidden = conversation(room.office, "elev", message(room.office, MULLSJO, SOC, "Dold", "Dold text", NOW))
+    draft = await MemoryDesk(room.office, EVA).new_draft("elev")
+    file = room.office.file("dold.pdf", "application/pdf", PDF)
+    theirs = {
+        "mailbox": "elev",
+        "folder": Folder.OPEN.value,
+        "conversation": hidden.id,
+        "message": hidden.messages[0].id,
+        "file": file.id,
+        "draft": draft.id,
+        "token": "token999",
+    }
+    nowhere = {**dict.fromkeys(theirs, "nothing"), "folder": Folder.OPEN.value}
+    anna = await room.visit()
+    tried = 0
+    for route in mail_routes(room.pages, room.desk, room.readers_of):
+        if "{" not in route.path:
+            continue
+        answers = []
+        for ids in (theirs, nowhere):
+            path = route.path.format(**ids)
+            post = "POST" in (route.methods or ())
+            fields = {"version": "1", "note": "x", "sure": "yes", "to": BO.id, "mailbox": "soc"}
+            answer = await (anna.post(path, **fields) if post else anna.get(path))
+            answers.append((answer.status_code, re.sub(r'"[\w=-]{60,}"|back=[^"]+', "", answer.text)))
+            tried += 1
+        assert answers[0][0] == 404, route.path
+        assert answers[0] == answers[1], route.path
+    assert tried >= 60
+    assert room.office.drafts[draft.id].version == 1
+    assert room.scene.failures == []
+
+
+async def test_without_a_session_nothing_is_shown_and_what_was_typed_is_kept(room: Mailroom) -> None:
+    anna = await room.visit()
+    draft = await ready(room)
+    room.scene.store.sessions.clear()
+    assert (await anna.get("/mailbox/soc")).status_code == 401
+    answer = await anna.post(f"/draft/{draft}", version="2", text="Skrivet under tiden")
+    assert (answer.status_code, "Skrivet under tiden" in answer.text) == (403, True)

@@ -1,0 +1,64 @@
+"""Limits of processes: those of one that runs with few descriptors, and of a control group that is full."""
+
+from __future__ import annotations
+
+import resource
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from samdrift.operations.findings import State
+from samdrift.operations.machine import check_group, check_processes, descriptors
+
+
+@pytest.fixture
+def limited() -> Iterator[int]:
+    """A process that may have sixteen descriptors."""
+    with subprocess.Popen(["sleep", "600"]) as process:
+        resource.prlimit(process.pid, resource.RLIMIT_NOFILE, (16, 16))
+        try:
+            yield process.pid
+        finally:
+            process.kill()
+
+
+def test_a_process_with_few_descriptors(limited: int) -> None:
+    found = {one.id: one for one in check_processes([limited])}
+    assert found["process"].state is State.OK
+    assert found["process.descriptors"].state is State.WARN
+    assert found["process.descriptors"].found.endswith(" of 16 are open")
+
+
+def test_where_none_runs_the_limits_are_those_that_one_would_get() -> None:
+    found = {one.id: one.state for one in check_processes([])}
+    assert found["process"] is State.FAIL
+    assert "process.descriptors" in found
+
+
+def test_a_process_that_has_ended_ends_no_examination() -> None:
+    with subprocess.Popen(["true"]) as ended:
+        pass
+    assert [one.state for one in check_processes([ended.pid])] == [State.OK, State.SKIPPED]
+
+
+@pytest.mark.parametrize(
+    ("limits", "used", "state"),
+    [((1024, 65536), 60, State.OK), ((1024, 1024), 60, State.WARN), ((1024, 65536), 60_000, State.FAIL)],
+)
+def test_descriptors(limits: tuple[int, int], used: int, state: State) -> None:
+    assert descriptors(*limits, used=used).state is state
+    assert descriptors(1024, resource.RLIM_INFINITY, used=used).state is State.OK
+
+
+def test_a_control_group_that_is_full_also_above_its_own(tmp_path: Path) -> None:
+    unit = tmp_path / "system.slice" / "samdrift.service"
+    unit.mkdir(parents=True)
+    assert [one.found for one in check_group(unit, tmp_path)] == ["no limit is set"] * 2
+    for folder, most in ((unit, "max"), (unit.parent, "100")):
+        (folder / "pids.max").write_text(f"{most}\n")
+        (folder / "pids.current").write_text("95\n")
+    tasks, memory = check_group(unit, tmp_path)
+    assert (tasks.id, tasks.state) == ("process.tasks", State.FAIL)
+    assert memory.state is State.OK
