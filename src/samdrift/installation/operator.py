@@ -134,7 +134,7 @@ async def running(
         expiries = Expiries(keys, gate.registry, system_clock, named_in_metrics(config), gauge)
         await stack.enter_async_context(watching(expiries))
         operator = await put_together(stack, parts, clients)
-        own = operators_log_kept(config, gate, keys, system_clock)
+        own = operators_log_kept(config, gate, keys, system_clock, parts.health.note)
         parts.logs.append(await stack.enter_async_context(own))
         await stack.enter_async_context(
             controlled(
@@ -169,7 +169,9 @@ async def put_together(stack: AsyncExitStack, parts: Parts, clients: Authorizati
     parts.registry.register(parts.health)
     await _run_origins(stack, parts)
     served = parts.roles & config.roles
-    logs = await stack.enter_async_context(logs_kept(config, gate, system_clock, (), served))
+    logs = await stack.enter_async_context(
+        logs_kept(config, gate, system_clock, (), served, parts.health.note)
+    )
     parts.logs.append(logs)
     parts.registry.register(LogMetrics(parts.logs))
     if not _FEDERATED & parts.roles & config.roles:
