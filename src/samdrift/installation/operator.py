@@ -122,12 +122,14 @@ async def running(
     """
     settings = vault_settings(config)
     async with AsyncExitStack() as stack:
-        keys = open_keys(settings, begin=True)
-        care = await stack.enter_async_context(cared_for(settings, keys))
+        keys, health = open_keys(settings, begin=True), Health(system_clock)
+        care = await stack.enter_async_context(
+            cared_for(settings, keys, partial(health.note, Dependency.DATABASE, ""))
+        )
         gate = await Gate.start(settings, roles=roles, keys=keys)
         stack.push_async_callback(gate.close)
         doors = PublicDoors(config, server_identities(keys))
-        parts = Parts(config, roles, keys, gate, doors)
+        parts = Parts(config, roles, keys, gate, doors, health=health)
         await stack.enter_async_context(trying(parts.health, own_dependencies(config, gate, keys)))
         parts.registry.register(NotificationMetrics(lambda: gate.failed_notifications, care.queue))
         gauge = expiry_gauge(parts.registry)
