@@ -181,6 +181,7 @@ NO_RECORDS: dict[Path_, str] = {
     ("log", "promises"): OF_NO_VAULT,
     ("witness", "serve"): OF_NO_VAULT,
     ("config", "reference"): OF_NO_VAULT,
+    ("init",): OF_NO_VAULT,
     ("doctor",): OF_THE_OPERATOR,
     ("status",): OF_THE_OPERATOR,
     ("org", "list"): OF_THE_OPERATOR,

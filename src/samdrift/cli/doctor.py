@@ -63,4 +63,5 @@ def _print(findings: Sequence[Finding]) -> None:
             print_line(f"{'':<8}   do:  {one.todo}")
     numbers = Counter(one.state for one in findings)
     text = ", ".join(f"{numbers[state]} {state.value}" for state in State if numbers[state])
-    print_verdict("\n", text, good=not wrong(findings))
+    print_line()
+    print_verdict("", text, good=not wrong(findings))

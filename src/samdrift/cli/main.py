@@ -28,6 +28,7 @@ _INTERRUPTED = 130
 
 COMMANDS = {
     "demo": "A whole federation on this machine: messages sent, received, answered, and the way they took.",
+    "init": "Set up a new installation: configuration, folders, keys, certificate requests, unit.",
     "serve": "Run the roles of one installation, or of several: access point, message service, and others.",
     "doctor": "Examine everything that an installation stands on: what is wrong, why, what to type.",
     "status": "Show what a running installation serves, and whether what it depends on is there.",

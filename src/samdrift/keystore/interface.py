@@ -7,7 +7,7 @@ certificate request, a signature, an unwrapped session key.
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import StrEnum
@@ -90,7 +90,9 @@ class KeyStore(Protocol):
     Calls block: on a disk, or on a token.
     """
 
-    def create_key(self, vault: str, name: str, subject: x509.Name, bits: int = 3072) -> bytes:
+    def create_key(
+        self, vault: str, name: str, subject: x509.Name, bits: int = 3072, *, hosts: Sequence[str] = ()
+    ) -> bytes:
         """Make a new RSA key and return its certificate request (PEM); the key waits for its certificate."""
 
     def install_certificate(

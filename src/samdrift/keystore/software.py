@@ -22,9 +22,10 @@ from __future__ import annotations
 import contextlib
 import re
 import secrets
-from collections.abc import Callable, Hashable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from datetime import date, datetime
 from functools import partial
+from ipaddress import ip_address
 from pathlib import Path
 from typing import TypeVar
 
@@ -88,14 +89,22 @@ class SoftwareKeyStore(KeyChoice):
         self._unlocker = unlocker
         self._loaded: dict[str, LoadedKeys] = {}
 
-    def create_key(self, vault: str, name: str, subject: x509.Name, bits: int = 3072) -> bytes:
-        """Make a new RSA key and return its certificate request (PEM); the key waits for its certificate."""
+    def create_key(
+        self, vault: str, name: str, subject: x509.Name, bits: int = 3072, *, hosts: Sequence[str] = ()
+    ) -> bytes:
+        """Make a new RSA key and return its certificate request (PEM); the key waits for its certificate.
+
+        ``hosts`` are names and addresses that the certificate of a server is to have (RFC 6125).
+        """
         require_strong(bits)
         self._vault_folder(vault)
         key, private_key = key_name(name), rsa.generate_private_key(65537, bits)
         with self._writing(vault) as files:
             files.add(key, private_key)
         request = x509.CertificateSigningRequestBuilder().subject_name(subject)
+        if hosts:
+            names = x509.SubjectAlternativeName([_general_name(each) for each in hosts])
+            request = request.add_extension(names, critical=False)
         return request.sign(private_key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
 
     def install_certificate(
@@ -514,3 +523,10 @@ def _locked(file: bytes) -> LockedSecret:
         return LockedSecret.read(file)
     except WrappingError:
         raise KeyStoreError(KeyFault.DAMAGED, "a vault's secret is damaged") from None
+
+
+def _general_name(host: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ip_address(host))
+    except ValueError:
+        return x509.DNSName(host)

@@ -16,7 +16,7 @@ from samdrift.keystore.interface import OPERATOR_KEYS, KeyStore
 from samdrift.keystore.keyfiles import KeyName, KeyStoreError
 from samdrift.operations.findings import Finding, Subject
 from samdrift.vault.errors import VaultError
-from samdrift.vault.examination import DatabaseFacts, examine_database
+from samdrift.vault.examination import DatabaseFacts, examine_database, made
 from samdrift.vault.objects import try_out
 from samdrift.vault.openkeys import open_keys
 from samdrift.vault.settings import VaultSettings
@@ -57,6 +57,8 @@ async def check_foundation(settings: VaultSettings) -> tuple[list[Finding], Foun
     facts = None
     if keys is None:
         findings.append(_REACH.skipped("the administrator's password is in the key store"))
+    elif not made(settings):
+        findings.append(_REACH.skipped("is made when the first organisation is added"))
     else:
         facts = await _database(settings, keys, findings)
     findings.append(await _objects(settings.objects))
@@ -86,6 +88,9 @@ def judge_database(facts: DatabaseFacts) -> Iterator[Finding]:
         )
     else:
         yield _VERSION.ok(f"PostgreSQL {facts.version}")
+    if facts.disordered is None:
+        yield _RIGHTS.skipped("no organisation was added yet")
+        return
     hardening = "samdrift database hardening ADMINISTRATOR prints what a superuser runs there"
     if facts.everybody_connects:
         yield _ACCESS.fail(
@@ -99,9 +104,7 @@ def judge_database(facts: DatabaseFacts) -> Iterator[Finding]:
         yield _HARDENING.fail(f"{facts.readable_catalogs} catalogs are readable for every login", hardening)
     else:
         yield _HARDENING.ok("catalogs are closed to the vaults' logins")
-    if facts.disordered is None:
-        yield _RIGHTS.skipped("no organisation was added yet")
-    elif facts.disordered:
+    if facts.disordered:
         found = f"{facts.disordered} vaults have other tables or rights than they should"
         yield _RIGHTS.fail(found, "restart serve, which puts them in order")
     else:

@@ -7,6 +7,7 @@ everything runs is seen here first.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import psycopg
 
@@ -52,6 +53,11 @@ class DatabaseFacts:
     @property
     def outdated(self) -> bool:
         return self.version < OLDEST
+
+
+def made(settings: VaultSettings) -> bool:
+    """Return whether there may be a database: an embedded one has a folder of data once it was begun."""
+    return not isinstance(settings.database, Path) or (settings.database / "data").exists()
 
 
 async def examine_database(settings: VaultSettings, keys: KeyStore) -> DatabaseFacts:

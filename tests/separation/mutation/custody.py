@@ -156,8 +156,8 @@ CUSTODY = (
     Mutant(
         "a process that has ended is noticed though its channel is held open",
         "processes/child.py",
-        ", asyncio.create_task(_exit_of(self._process.pid))",
-        "",
+        "while not hung_up.done() and self._process.poll() is None:",
+        "while not hung_up.done():",
         (
             "tests/unit/processes/test_child.py"
             "::test_one_that_ended_is_noticed_though_what_it_started_holds_its_channel",

@@ -9,6 +9,7 @@ _READS = (
     "tests/unit/cli/test_no_key_store.py"
     "::test_a_command_that_reads_leaves_nothing_where_there_is_no_key_store"
 )
+_SETUP = "tests/unit/operations/test_setup.py"
 _HEALTH = "tests/unit/installation/test_health.py"
 _CHECKLIST = "tests/unit/administration/test_checklist.py"
 _TLS = "tests/unit/operations/test_tlsrules.py"
@@ -31,8 +32,8 @@ OPERATIONS = (
     Mutant(
         "the doctor sees a login with other rights than its own",
         "operations/foundation.py",
-        "    elif facts.disordered:\n",
-        "    elif False:\n",
+        "    if facts.disordered:\n",
+        "    if False:\n",
         (f"{_DOCTOR}::test_a_login_that_was_given_more_than_its_own",),
     ),
     Mutant(
@@ -41,6 +42,20 @@ OPERATIONS = (
         "    context.load_verify_locations(target.issuers or certifi.where())\n",
         "    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE\n",
         (f"{_TLS}::test_a_certificate_of_another_name_or_issuer",),
+    ),
+    Mutant(
+        "a new installation replaces nothing that is there",
+        "cli/init.py",
+        "    if folder.exists() and any(folder.iterdir()):\n",
+        "    if False:\n",
+        (f"{_SETUP}::test_nothing_that_is_there_is_replaced",),
+    ),
+    Mutant(
+        "what goes into a new installation's files is checked",
+        "operations/setup.py",
+        "            if not form.fullmatch(getattr(self, name)):\n",
+        "            if False:\n",
+        (f"{_SETUP}::test_an_answer_that_cannot_be_used",),
     ),
     Mutant(
         "an outage writes one line, however often it is met",

@@ -17,7 +17,7 @@ which are named like those of software keys and like those never change once wri
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -119,11 +119,13 @@ class HsmKeyStore(SoftwareKeyStore):
                 raise KeyStoreError(KeyFault.MISSING, "the configuration names no token for the organisation")
             self._lock_anew(vault, *self._locking().hsm_lock(vault, token))
 
-    def create_key(self, vault: str, name: str, subject: x509.Name, bits: int = 3072) -> bytes:
+    def create_key(
+        self, vault: str, name: str, subject: x509.Name, bits: int = 3072, *, hosts: Sequence[str] = ()
+    ) -> bytes:
         """Make a key as in software, but in the HSM."""
         key, token = key_name(name), self._token(vault)
         if token is None or key in _IN_FILES:
-            return super().create_key(vault, name, subject, bits)
+            return super().create_key(vault, name, subject, bits, hosts=hosts)
         require_strong(bits)
         made = objects.make_key(token, vault, key, bits, partial(certificate_request, subject))
         with vaultfolder.writing(self._vault_folder(vault)):

@@ -1,0 +1,277 @@
+"""The files of a new installation: configuration, systemd unit and database script.
+
+Every key that the configuration gets has the meaning before it that the reader declares
+(:mod:`samdrift.config.reference`), so that the file explains itself, and in the words of the reference.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from samdrift.config.errors import Unusable
+from samdrift.config.model import Environment
+from samdrift.config.reference import sections
+from samdrift.contracts.principals import Role
+from samdrift.vault.database.migrations import hardening_for
+
+FEDERATIONS = {
+    Environment.PRODUCTION: "urn:fdc:digg.se:edelivery:federation:sdk",
+    Environment.TEST: "urn:fdc:digg.se:edelivery:federation:test",
+}
+CONFIGURATION, UNIT, DATABASE = "samdrift.toml", "samdrift.service", "database.sql"
+EMBEDDED = "embedded"
+"""The answer for the database that Samdrift brings along."""
+_HOST = re.compile(r"(?=.{1,253}\Z)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9-]{2,63}")
+_PARTY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_USER = re.compile(r"[a-z_][a-z0-9_-]{0,31}")
+_CLUSTER = re.compile(r"postgresql://[a-z_][a-z0-9_]{0,62}@[^\s/\"\\]+/[a-z_][a-z0-9_]{0,62}(\?[^\s\"\\]*)?")
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """Everything that must be known of a new installation."""
+
+    environment: Environment
+    party: str
+    """Name of the access point in the federation, which its certificate will have."""
+    host: str
+    """Host at which peers and message clients reach it."""
+    sml_zone: str
+    address_book: str = ""
+    database: str = EMBEDDED
+    """``embedded``, or the URL of a cluster of the operator's own."""
+    scanner: str = "/run/clamav/clamd.ctl"
+    """Socket of clamd; ``none`` where nothing is scanned."""
+    user: str = "samdrift"
+    """User of the operating system that serves."""
+    roles: tuple[Role, ...] = (Role.ACCESS_POINT, Role.MESSAGE_SERVICE)
+    program: str = "/opt/samdrift/samdrift"
+
+    @classmethod
+    def read(cls, given: Mapping[str, str]) -> Answers:
+        """Read answers by their names; :class:`Unusable` names the first that cannot be used."""
+        unknown = sorted(given.keys() - {*QUESTIONS, *_OTHERS})
+        if unknown:
+            raise Unusable(f"{unknown[0]}: is no answer; there are {', '.join([*QUESTIONS, *_OTHERS])}")
+        for name in QUESTIONS:
+            if not given.get(name):
+                raise Unusable(f"{name}: is missing: {QUESTIONS[name]}")
+        try:
+            environment = Environment(given["environment"])
+            roles = tuple(Role(each.strip()) for each in given.get("roles", "ap,mt").split(","))
+        except ValueError as error:
+            raise Unusable(f"{error}") from None
+        answers = cls(
+            environment,
+            given["party"],
+            given["host"].lower(),
+            given["sml_zone"].rstrip("."),
+            **{name: given[name] for name in _OTHERS if given.get(name) and name != "roles"},
+            roles=roles,
+        )
+        answers._require()
+        return answers
+
+    def _require(self) -> None:
+        if self.environment not in FEDERATIONS:
+            raise Unusable("environment: is production or test; samdrift demo makes a demonstration")
+        for name, form in (("party", _PARTY), ("host", _HOST), ("sml_zone", _HOST), ("user", _USER)):
+            if not form.fullmatch(getattr(self, name)):
+                raise Unusable(f"{name}: cannot be that")
+        if self.address_book and not self.address_book.startswith("https://"):
+            raise Unusable("address_book: begins with https://")
+        if self.database != EMBEDDED and not _CLUSTER.fullmatch(self.database):
+            raise Unusable(
+                f"database: is {EMBEDDED}, or like postgresql://samdrift_admin@db.example.se/samdrift"
+            )
+        if self.scanner == "none" and self.environment is Environment.PRODUCTION:
+            raise Unusable("scanner: production scans messages; give the socket of clamd")
+        unit = (self.program, self.scanner)
+        if any(not each.isprintable() or any(sign in each for sign in " \"'\\%") for each in unit):
+            raise Unusable("program and scanner are paths without blanks, quotes and percent signs")
+        if not set(self.roles) <= {Role.ACCESS_POINT, Role.MESSAGE_SERVICE}:
+            raise Unusable("roles: ap and mt are set up here; add the tables of other roles by hand")
+
+    @property
+    def embedded(self) -> bool:
+        return self.database == EMBEDDED
+
+
+QUESTIONS = {
+    "environment": "production, or test",
+    "party": "the access point's name in the federation, such as AP0001-SDK-TEST: DIGG assigns it",
+    "host": "the host at which peers and message clients reach it, such as ap.example.se",
+    "sml_zone": "the DNS zone of the federation's SML, which DIGG names",
+}
+"""Answers without which nothing can be set up, and how each is asked for."""
+_OTHERS = ("address_book", "database", "scanner", "user", "roles", "program")
+
+
+def configuration(answers: Answers) -> str:
+    """Return the configuration file, with the meaning of each key before it."""
+    return "\n".join(_tables(answers)) + "\n"
+
+
+def _tables(answers: Answers) -> Iterator[str]:
+    yield "# One installation of Samdrift. Every key that there is: docs/configuration.md."
+    yield "# `samdrift config check` finds faults; organisations are added below by `samdrift org add`."
+    yield from _table("", {"environment": answers.environment.value, "inner_issuers": "inner.pem"})
+    yield from _table(
+        "[federation]",
+        {
+            "identifier": FEDERATIONS[answers.environment],
+            "sml_zone": answers.sml_zone,
+            "trust": "trust",
+        },
+    )
+    yield from _table(
+        "[vaults]",
+        {
+            "database": "database" if answers.embedded else answers.database,
+            "objects": "objects",
+            "secrets": "secrets",
+            "seals": "seals",
+            "passphrase_file": "passphrase",
+        },
+    )
+    if Role.ACCESS_POINT in answers.roles:
+        yield from _table(
+            "[access_point]",
+            {
+                "party": answers.party,
+                "message_id_domain": answers.host,
+                "listen": "0.0.0.0:8443",
+                "listen_c": "127.0.0.1:8444",
+                "address": f"https://{answers.host}/as4",
+            },
+        )
+    if Role.MESSAGE_SERVICE in answers.roles:
+        yield from _table(
+            "[message_service]",
+            {"listen_d": "0.0.0.0:8445", "address_d": f"https://{answers.host}:8445"},
+        )
+        scanner = {"scanner": "none"}
+        if answers.scanner != "none":
+            scanner = {"scanner": "clamd", "socket": answers.scanner}
+        yield from _table("[malware]", scanner)
+    if answers.address_book:
+        yield from _table("[address_book]", {"url": answers.address_book, "file": "address-book.json"})
+    yield from _table("[metrics]", {"listen": "127.0.0.1:9100"})
+
+
+def _table(header: str, values: Mapping[str, str]) -> Iterator[str]:
+    section = next(one for one in sections() if one.header == header)
+    yield ""
+    if header:
+        yield f"# {section.text}"
+        yield header
+    for name, value in values.items():
+        key, _ = section.keys[name]
+        yield f"# {key.text}"
+        yield f"{name} = {json.dumps(value, ensure_ascii=False)}"
+
+
+def unit(answers: Answers, folder: Path) -> str:
+    """Return the systemd unit, with everything taken away that serving does not need."""
+    file = folder / CONFIGURATION
+    lines = [
+        "# The service of one installation of Samdrift.",
+        "[Unit]",
+        "Description=Samdrift, SDK for many organisations",
+        "After=network-online.target clamav-daemon.service postgresql.service",
+        "Wants=network-online.target",
+        "",
+        "[Service]",
+        f"ExecStart={answers.program} serve all --config {file}",
+        f"User={answers.user}",
+        f"Group={answers.user}",
+        "Restart=on-failure",
+        "RestartSec=5",
+        "TimeoutStopSec=90",
+        "LimitNOFILE=65536",
+        f"ReadWritePaths={folder}",
+        *_HARDENING,
+        "",
+        "[Install]",
+        "WantedBy=multi-user.target",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+_HARDENING = (
+    "UMask=0077",
+    "NoNewPrivileges=yes",
+    "CapabilityBoundingSet=",
+    "AmbientCapabilities=",
+    "ProtectSystem=strict",
+    "ProtectHome=yes",
+    "PrivateTmp=yes",
+    "PrivateDevices=yes",
+    "PrivateUsers=yes",
+    "ProtectClock=yes",
+    "ProtectControlGroups=yes",
+    "ProtectHostname=yes",
+    "ProtectKernelLogs=yes",
+    "ProtectKernelModules=yes",
+    "ProtectKernelTunables=yes",
+    "ProtectProc=invisible",
+    "RemoveIPC=yes",
+    "RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX",
+    "RestrictNamespaces=yes",
+    "RestrictRealtime=yes",
+    "RestrictSUIDSGID=yes",
+    "LockPersonality=yes",
+    "DevicePolicy=closed",
+    "KeyringMode=private",
+    "SystemCallArchitectures=native",
+    "SystemCallFilter=@system-service",
+    "SystemCallFilter=~@privileged @resources",
+    "SystemCallErrorNumber=EPERM",
+)
+
+
+def database_script(answers: Answers) -> str:
+    """Return what a superuser runs by psql in a cluster of the operator's own (docs/database.md)."""
+    url = urlsplit(answers.database)
+    administrator, name = url.username, url.path.strip("/")
+    return (
+        "-- Run as a superuser: psql --set ON_ERROR_STOP=1 --file database.sql postgres\n"
+        "-- It asks for the password, which is then handed in as the file secrets/administrator.\n"
+        f"\\prompt 'Password of {administrator}: ' password\n"
+        f"CREATE ROLE {administrator} LOGIN CREATEROLE PASSWORD :'password';\n"
+        f"CREATE DATABASE {name} OWNER {administrator} ENCODING 'UTF8' TEMPLATE template0;\n"
+        f"\\connect {name}\n" + hardening_for(str(administrator))
+    )
+
+
+def remaining(answers: Answers, folder: Path, requests: Sequence[Path]) -> list[str]:
+    """Return what is left to do, in order, each with what to type or whom to send what."""
+    file, sudo = folder / CONFIGURATION, f"sudo -u {answers.user} {answers.program}"
+    steps = []
+    if not answers.embedded:
+        steps += [
+            f"Make the database: psql --set ON_ERROR_STOP=1 --file {folder / DATABASE} postgres",
+            f"Hand in its administrator's password as {folder / 'secrets' / 'administrator'}, mode 0600",
+        ]
+    for request in requests:
+        name = request.stem
+        whom = "DIGG, as the access point's" if name == "access-point" else "an issuer that clients trust"
+        steps.append(f"Send {request} to {whom}; then {sudo} keys install {name} FILE --config {file}")
+    steps += [
+        f"Put DIGG's certificates into {folder / 'trust'}, by purpose: access-point, smp, organisation",
+        f"Put the issuers of certificates on interface C into {folder / 'inner.pem'}",
+        f"Lead port 443 of {answers.host} to port 8443 of this machine, by the firewall or a proxy",
+    ]
+    if answers.scanner != "none":
+        steps.append(f"Install clamd, with the settings of docs/malware.md, at {answers.scanner}")
+    return [
+        *steps,
+        f"Add an organisation, and its entry to the file: {sudo} org add 0203:example.se --config {file}",
+        f"Start it: cp {folder / UNIT} /etc/systemd/system/ && systemctl enable --now samdrift",
+        f"Look at all of it: {sudo} doctor --config {file}",
+    ]
