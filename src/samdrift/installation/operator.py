@@ -17,7 +17,7 @@ from samdrift.accesspoint import role as ap
 from samdrift.accesspoint.meters import Meters
 from samdrift.audit.operations import unexpected
 from samdrift.config.errors import Unusable
-from samdrift.config.hsm import token_settings
+from samdrift.config.hsm import hsm_settings
 from samdrift.config.model import Config
 from samdrift.config.passphrase import read_passphrase
 from samdrift.config.roles import AccessPointConfig, MessageServiceConfig
@@ -94,7 +94,7 @@ def vault_settings(config: Config) -> VaultSettings:
         secrets=config.vaults.secrets,
         seals=config.vaults.seals,
         passphrase=read_passphrase(config.vaults),
-        tokens=token_settings(
+        tokens=hsm_settings(
             config.vaults.tokens, {each.identifier: each.token for each in config.organisations}
         ),
         other_users=config.isolation.first_user is not None,
