@@ -34,6 +34,9 @@ def in_own_thread(call: Callable[[], T]) -> asyncio.Future[T]:
         result, caught = None, None
         try:
             result = call()
+        except StopIteration as error:  # A future takes none.
+            caught = RuntimeError("a call ended as if it were a generator")
+            caught.__cause__ = error
         except BaseException as error:
             caught = error
         with contextlib.suppress(RuntimeError):  # The loop has been closed meanwhile.
