@@ -1,4 +1,4 @@
-"""The worker of the message client: looks at the message services of organisations in turn, not at once."""
+"""The worker of the message client: fetches from message services in turn, not at once, and sends."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import itertools
 import logging
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +19,7 @@ from samdrift.contracts.clock import Clock
 from samdrift.contracts.errors import Temporary
 from samdrift.contracts.principals import Purpose, Role
 from samdrift.messageclient.fetching import Fetching
+from samdrift.messageclient.sending import Sending
 from samdrift.net.background import in_background
 from samdrift.net.client import http_client
 from samdrift.net.tls import client_tls
@@ -27,6 +28,8 @@ from samdrift.wire.identifiers import ParticipantIdentifier
 
 _ROUNDS = 20
 """Rounds after which lists are read whole, and what other clients have sent from our addresses is fetched."""
+_SEND_EVERY = 2.0
+"""Seconds between two looks for what is due: an undo window counts in seconds."""
 _LOGGER = logging.getLogger("samdrift")
 
 
@@ -48,7 +51,7 @@ class ServiceSettings:
 
 
 class Working:
-    """Fetches for all organisations that are served, one after the other."""
+    """Fetches and sends for all organisations that are served, one after the other."""
 
     def __init__(self, gate: Gate, settings: Sequence[ServiceSettings], clock: Clock, pause: float) -> None:
         """``pause`` is the time between two rounds, in seconds."""
@@ -66,11 +69,15 @@ class Working:
     async def running(self, on_failure: Callable[[BaseException], None]) -> AsyncIterator[None]:
         """Work while the context lasts."""
         async with AsyncExitStack() as stack:
-            fetching = [(one.organisation, await self._fetching(stack, one)) for one in self._settings]
-            await stack.enter_async_context(in_background(self._run(fetching), on_failure=on_failure))
+            services = {one.organisation: await self._service(stack, one) for one in self._settings}
+            vaults, clock = self._gate.worker("mail", Role.MESSAGE_CLIENT), self._clock
+            fetching = {whose: Fetching(vaults, whose, each, clock) for whose, each in services.items()}
+            sending = {whose: Sending(vaults, whose, each, clock) for whose, each in services.items()}
+            work = (self._fetch(fetching, on_failure), self._send(sending, on_failure))
+            await stack.enter_async_context(in_background(*work, on_failure=on_failure))
             yield
 
-    async def _fetching(self, stack: AsyncExitStack, one: ServiceSettings) -> Fetching:
+    async def _service(self, stack: AsyncExitStack, one: ServiceSettings) -> Mailbox:
         http = http_client(client_tls(trust=one.tls_issuers), public_only=one.public_only)
         stack.push_async_callback(http.aclose)
         tokens = Tokens(
@@ -81,15 +88,41 @@ class Working:
             self._clock,
             audience=one.audience,
         )
-        vaults = self._gate.worker("fetching", Role.MESSAGE_CLIENT)
-        return Fetching(vaults, one.organisation, Mailbox(http, one.interface, tokens), self._clock)
+        return Mailbox(http, one.interface, tokens)
 
-    async def _run(self, fetching: Sequence[tuple[ParticipantIdentifier, Fetching]]) -> None:
+    async def _send(
+        self, sending: Mapping[ParticipantIdentifier, Sending], on_failure: Callable[[BaseException], None]
+    ) -> None:
+        """Send what is due; the registry knows where something is, so that no vault is opened for nothing."""
+        while True:
+            try:
+                for organisation, _ in await self._gate.due(Role.MESSAGE_CLIENT, self._clock()):
+                    if organisation in sending:
+                        await self._turn(sending[organisation], on_failure)
+            except Temporary as outage:
+                _LOGGER.warning("message client: sending is postponed: %s", outage)
+            await asyncio.sleep(_SEND_EVERY)
+
+    async def _turn(self, sending: Sending, on_failure: Callable[[BaseException], None]) -> None:
+        """Do what is due for one organisation; no fault of it holds up another."""
+        try:
+            await sending.turn()
+        except Temporary as outage:
+            _LOGGER.warning("message client: sending is postponed: %s", outage)
+        except Exception as error:
+            on_failure(error)
+
+    async def _fetch(
+        self, fetching: Mapping[ParticipantIdentifier, Fetching], on_failure: Callable[[BaseException], None]
+    ) -> None:
         for number in itertools.count():
             whole = number % _ROUNDS == 0  # Whatever the order of a list.
-            for organisation, each in fetching:
+            for organisation, each in fetching.items():
                 if self._gate.registry.serves(organisation, Role.MESSAGE_CLIENT):
-                    await self._look(organisation, each, whole=whole)
+                    try:
+                        await self._look(organisation, each, whole=whole)
+                    except Exception as error:  # No fault of one organisation holds up another.
+                        on_failure(error)
             await asyncio.sleep(self._pause)
 
     async def _look(self, organisation: ParticipantIdentifier, each: Fetching, *, whole: bool) -> None:
@@ -105,6 +138,6 @@ class Working:
             self._outages.pop(organisation, None)
 
     async def _addresses(self, organisation: ParticipantIdentifier) -> list[str]:
-        vaults = self._gate.worker("fetching", Role.MESSAGE_CLIENT)
+        vaults = self._gate.worker("mail", Role.MESSAGE_CLIENT)
         async with vaults.open(organisation, Purpose.RECEIVE) as vault:
             return [one.address for one in await vault.mailboxes()]
