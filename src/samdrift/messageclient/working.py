@@ -1,4 +1,4 @@
-"""The worker of the message client: fetches from message services in turn, not at once, and sends."""
+"""The worker of the message client: fetches from message services in turn, and sends what is due."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import logging
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from samdrift.client.errors import InterfaceError
@@ -23,13 +24,15 @@ from samdrift.messageclient.sending import Sending
 from samdrift.net.background import in_background
 from samdrift.net.client import http_client
 from samdrift.net.tls import client_tls
+from samdrift.scheduling.dispatch import Dispatcher
+from samdrift.scheduling.rounds import Rounds
 from samdrift.vault.gate import Gate
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 _ROUNDS = 20
 """Rounds after which lists are read whole, and what other clients have sent from our addresses is fetched."""
-_SEND_EVERY = 2.0
-"""Seconds between two looks for what is due: an undo window counts in seconds."""
+_LOOK_EVERY = 2.0
+"""Seconds between two questions of what is due: a message is on its way soon after its undo window."""
 _LOGGER = logging.getLogger("samdrift")
 
 
@@ -51,7 +54,7 @@ class ServiceSettings:
 
 
 class Working:
-    """Fetches and sends for all organisations that are served, one after the other."""
+    """Fetches for all organisations, one after the other, and sends for each when something is due."""
 
     def __init__(self, gate: Gate, settings: Sequence[ServiceSettings], clock: Clock, pause: float) -> None:
         """``pause`` is the time between two rounds, in seconds."""
@@ -70,11 +73,10 @@ class Working:
         """Work while the context lasts."""
         async with AsyncExitStack() as stack:
             services = {one.organisation: await self._service(stack, one) for one in self._settings}
-            vaults, clock = self._gate.worker("mail", Role.MESSAGE_CLIENT), self._clock
-            fetching = {whose: Fetching(vaults, whose, each, clock) for whose, each in services.items()}
-            sending = {whose: Sending(vaults, whose, each, clock) for whose, each in services.items()}
-            work = (self._fetch(fetching, on_failure), self._send(sending, on_failure))
-            await stack.enter_async_context(in_background(*work, on_failure=on_failure))
+            sending = self._sending(services, on_failure)
+            await stack.enter_async_context(
+                in_background(self._run(self._fetching(services), on_failure), sending, on_failure=on_failure)
+            )
             yield
 
     async def _service(self, stack: AsyncExitStack, one: ServiceSettings) -> Mailbox:
@@ -90,34 +92,34 @@ class Working:
         )
         return Mailbox(http, one.interface, tokens)
 
-    async def _send(
-        self, sending: Mapping[ParticipantIdentifier, Sending], on_failure: Callable[[BaseException], None]
+    def _fetching(
+        self, services: Mapping[ParticipantIdentifier, Mailbox]
+    ) -> list[tuple[ParticipantIdentifier, Fetching]]:
+        vaults = self._gate.worker("fetching", Role.MESSAGE_CLIENT)
+        return [(each, Fetching(vaults, each, service, self._clock)) for each, service in services.items()]
+
+    async def _sending(
+        self, services: Mapping[ParticipantIdentifier, Mailbox], on_failure: Callable[[BaseException], None]
     ) -> None:
-        """Send what is due; the registry knows where something is, so that no vault is opened for nothing."""
-        while True:
-            try:
-                for organisation, _ in await self._gate.due(Role.MESSAGE_CLIENT, self._clock()):
-                    if organisation in sending:
-                        await self._turn(sending[organisation], on_failure)
-            except Temporary as outage:
-                _LOGGER.warning("message client: sending is postponed: %s", outage)
-            await asyncio.sleep(_SEND_EVERY)
+        """Send where something is due; the registry knows, so that no vault is opened to look."""
+        role, vaults = Role.MESSAGE_CLIENT, self._gate.worker("sending", Role.MESSAGE_CLIENT)
+        senders = {each: Sending(vaults, each, service, self._clock) for each, service in services.items()}
 
-    async def _turn(self, sending: Sending, on_failure: Callable[[BaseException], None]) -> None:
-        """Do what is due for one organisation; no fault of it holds up another."""
-        try:
-            await sending.turn()
-        except Temporary as outage:
-            _LOGGER.warning("message client: sending is postponed: %s", outage)
-        except Exception as error:
-            on_failure(error)
+        def served() -> list[ParticipantIdentifier]:
+            return [each for each in senders if self._gate.registry.serves(each, role)]
 
-    async def _fetch(
-        self, fetching: Mapping[ParticipantIdentifier, Fetching], on_failure: Callable[[BaseException], None]
+        rounds = Rounds(partial(self._gate.due, role), served, self._clock)
+        dispatcher = Dispatcher(lambda each: senders[each].turn(), self._clock, on_failure=on_failure)
+        await dispatcher.run(rounds.due, _LOOK_EVERY)
+
+    async def _run(
+        self,
+        fetching: Sequence[tuple[ParticipantIdentifier, Fetching]],
+        on_failure: Callable[[BaseException], None],
     ) -> None:
         for number in itertools.count():
             whole = number % _ROUNDS == 0  # Whatever the order of a list.
-            for organisation, each in fetching.items():
+            for organisation, each in fetching:
                 if self._gate.registry.serves(organisation, Role.MESSAGE_CLIENT):
                     try:
                         await self._look(organisation, each, whole=whole)
@@ -138,6 +140,6 @@ class Working:
             self._outages.pop(organisation, None)
 
     async def _addresses(self, organisation: ParticipantIdentifier) -> list[str]:
-        vaults = self._gate.worker("mail", Role.MESSAGE_CLIENT)
+        vaults = self._gate.worker("fetching", Role.MESSAGE_CLIENT)
         async with vaults.open(organisation, Purpose.RECEIVE) as vault:
             return [one.address for one in await vault.mailboxes()]
