@@ -31,7 +31,8 @@ def in_own_thread(call: Callable[[], T]) -> asyncio.Future[T]:
             future.set_result(result)  # type: ignore[arg-type]
 
     def run() -> None:
-        result, caught = None, None
+        result: T | None = None
+        caught: BaseException | None = None
         try:
             result = call()
         except StopIteration as error:  # A future takes none.
