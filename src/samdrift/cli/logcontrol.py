@@ -44,10 +44,7 @@ def sample(
         int, typer.Option("--count", min=1, max=logreading.MAX_SAMPLE, help="Number of entries to draw.")
     ] = 20,
     retention: Annotated[
-        str | None,
-        typer.Option(
-            "--class", help="Only entries of this class: transfer, reading, access or administration."
-        ),
+        str, typer.Option("--class", help="transfer, reading, access, administration, log, or all.")
     ] = "reading",
     as_json: AsJson = False,
 ) -> int:
