@@ -89,7 +89,7 @@ class LogHealth:
     failures: int = 0
     """Rounds that ended without a checkpoint since the start, for another reason than a locked vault."""
     witnessed: dict[LogPlace, datetime] = field(default_factory=dict)
-    """When all witnesses of a log had cosigned last; when it was first tried, where they never have."""
+    """Moment at which all witnesses had cosigned last, or of the first attempt where they never have."""
 
     def forget(self, place: LogPlace) -> None:
         """Know nothing of a log that is not signed here any more."""

@@ -30,6 +30,7 @@ from tests.separation.mutation.interfaces import COMMANDS, INTERFACE_C, INTERFAC
 from tests.separation.mutation.logs import LOGS
 from tests.separation.mutation.logtree import LOGTREE
 from tests.separation.mutation.logverification import LOGVERIFICATION
+from tests.separation.mutation.mailpages import MAIL_PAGES
 from tests.separation.mutation.moments import MOMENTS
 from tests.separation.mutation.mutant import ROOT, SOURCE, Mutant
 from tests.separation.mutation.neighbours import NEIGHBOURS
@@ -48,6 +49,7 @@ MUTANTS: tuple[Mutant, ...] = (
     *GATE,
     *DATABASE,
     *AT_REST,
+    *MAIL_PAGES,
     *MOMENTS,
     *INTERFACE_A,
     *SESSION_KEYS,
