@@ -137,7 +137,7 @@ class Stop(asyncio.Event):
         self._interrupt = interrupt
 
     def serves(self) -> None:
-        """From now on it is enough that it is set."""
+        """Leave it at being set from now on."""
         self._interrupt = bool
 
     def tell(self) -> None:
