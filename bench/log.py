@@ -1,4 +1,4 @@
-"""What an append to a log costs: the chain of version 0.1 against the salted leaves, in one run.
+"""What a log costs: an append, the chain of version 0.1 against the salted leaves, and checkpoints.
 
 CPU of the one server process that runs ``append_log``, with the commit, on an embedded PostgreSQL that is as
 durable as in operation. The scheduler's own count is read: it has nanoseconds.
@@ -14,6 +14,7 @@ from uuid import uuid4
 
 from psycopg import sql
 
+from bench import checkpoints
 from bench.measure import Row, against_floor
 from samdrift.audit.entries import Happening
 from samdrift.vault.database import migrations
@@ -29,10 +30,11 @@ _ROUNDS, _REPEATS, _BAR = 31, 200, 1.1
 
 
 def rows() -> list[Row]:
-    """Microseconds of the server's CPU for an append of one entry."""
+    """The cost of an append in the server's CPU, and that of the checkpoints of idle logs."""
     with TemporaryDirectory(prefix="samdrift-bench-") as folder:
         Path(folder).chmod(0o711)
-        return asyncio.run(_rows(Path(folder)))
+        appends = asyncio.run(_rows(Path(folder)))
+    return [*appends, *checkpoints.rows()]
 
 
 async def _rows(folder: Path) -> list[Row]:

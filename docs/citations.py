@@ -98,15 +98,19 @@ def _labels(listed: str | None) -> Iterator[str]:
 def gaps(source: Path) -> Iterator[tuple[str, str]]:
     """What the product says is missing, and in which module."""
     for file in sorted(source.rglob("*.py")):
-        name = file.relative_to(source).as_posix()
-        for _, text in _strings(ast.parse(file.read_text(encoding="utf-8"))) if is_product(name) else ():
+        name, module = file.relative_to(source).as_posix(), file.read_text(encoding="utf-8")
+        wanted = is_product(name) and "Missing:" in module
+        for _, text in _strings(ast.parse(module)) if wanted else ():
             yield from ((name, match["what"]) for match in _GAP.finditer(" ".join(text.split())))
 
 
 def citations(file: Path, below: Path) -> Iterator[Citation]:
     """Every citation in one module of Python."""
+    text = file.read_text(encoding="utf-8")
+    if not _DOCUMENT.search(text):  # Most modules cite nothing, and need not be parsed.
+        return
     name = file.relative_to(below).as_posix()
-    tree = ast.parse(file.read_text(encoding="utf-8"))
+    tree = ast.parse(text)
     symbols = tuple(_symbols(tree))
     for line, text in (*_strings(tree), *_comments(file)):
         for clause in clauses(text):
@@ -116,7 +120,12 @@ def citations(file: Path, below: Path) -> Iterator[Citation]:
 def citations_below(folder: Path, pattern: str = "*.py") -> Iterator[Citation]:
     """Every citation in the modules below a folder."""
     for file in sorted(folder.rglob(pattern)):
-        yield from citations(file, folder)
+        yield from _kept(file, folder)
+
+
+@cache
+def _kept(file: Path, below: Path) -> tuple[Citation, ...]:
+    return tuple(citations(file, below))
 
 
 def named(file: Path, below: Path, known: frozenset[Clause]) -> Iterator[Citation]:
@@ -124,7 +133,10 @@ def named(file: Path, below: Path, known: frozenset[Clause]) -> Iterator[Citatio
 
     Letters rise, since the next one may be an article, and count where one text alone has such rules.
     """
-    tree = ast.parse(file.read_text(encoding="utf-8"))
+    text = file.read_text(encoding="utf-8")
+    if not _DOCUMENT.search(text):
+        return
+    tree = ast.parse(text)
     documents = set(_DOCUMENT.findall(ast.get_docstring(tree) or ""))
     for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and (
@@ -222,5 +234,5 @@ def of_product(source: Path) -> tuple[Citation, ...]:
 def of_tests(tests: Path, known: frozenset[Clause]) -> tuple[Citation, ...]:
     """The citations of tests that prove something, by what they say and by their names."""
     files = sorted(tests.rglob("test_*.py"))
-    found = [each for file in files for each in (*citations(file, tests), *named(file, tests, known))]
+    found = [each for file in files for each in (*_kept(file, tests), *named(file, tests, known))]
     return tuple(filter(is_proof, found))

@@ -410,3 +410,11 @@ def test_uncited_rules_are_listed_by_the_command() -> None:
     told = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
     assert told == list(uncited(current()))
     assert len(told) > 50
+
+
+# --- the page ----------------------------------------------------------------------------------------------
+
+
+def test_the_page_is_the_one_that_source_and_tests_give() -> None:
+    committed = (ROOT / "docs" / "conformance.md").read_text("utf-8")
+    assert committed == page(current()), "run: python docs/conformance.py > docs/conformance.md"

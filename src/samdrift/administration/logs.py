@@ -9,11 +9,12 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-
-from cryptography.hazmat.primitives.serialization import Encoding
+from typing import Any
 
 from samdrift.administration.administration import Administration, note, signing_key
-from samdrift.attestation.signatures import signed
+from samdrift.attestation.signatures import canonical, signed
+from samdrift.attestation.sshsig import public_line
+from samdrift.attestation.sshsig import sign as sshsig
 from samdrift.audit.events import AuditEvent
 from samdrift.contracts.errors import Explained
 from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
@@ -24,17 +25,18 @@ from samdrift.installation.logkeeping import (
     Policies,
     witness_caller,
 )
-from samdrift.keystore.custody import TwoPersons
+from samdrift.keystore.custody import Custodian, TwoPersons
 from samdrift.keystore.interface import OPERATOR_KEYS
 from samdrift.keystore.keyfiles import KeyName, KeyStoreError
 from samdrift.net.clock import system_clock
 from samdrift.vault.errors import VaultUnavailable
 from samdrift.vault.logtree import LogTree, SigningStopped, TreeState, WitnessState
-from samdrift.wire.crypto.keys import SigningKey
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 FORMAT = "samdrift log key 1"
 """The form of a statement that a key is a log's."""
+NAMESPACE = "samdrift-log-key"
+"""The purpose of a custodian's signature under it (SSHSIG)."""
 _WORKER = Principal(PrincipalKind.WORKER, "log")
 _OVERDUE = 2
 """Cadences after which a checkpoint or a cosignature is late."""
@@ -91,8 +93,12 @@ async def standing(installation: Administration, place: LogPlace) -> Standing:
         return Standing(place, None, closed=str(closed))
 
 
-async def checkpoint(installation: Administration, place: LogPlace) -> Standing:
+async def checkpoint(
+    installation: Administration, place: LogPlace, custodian: Custodian | None = None
+) -> Standing:
     """Sign a checkpoint now and have it witnessed, and have the log's key stated where it was not.
+
+    ``custodian`` states the key of an organisation that has its message service, and its keys, elsewhere.
 
     :class:`SigningStopped`, ``PolicyUnusable``, or why the vault does not open.
     """
@@ -100,47 +106,40 @@ async def checkpoint(installation: Administration, place: LogPlace) -> Standing:
     async with witness_caller(config) as caller:
         cadence = timedelta(seconds=config.logs.checkpoint_seconds)
         keeper = LogKeeper(installation.gate, Policies(config).of, caller, system_clock, cadence)
-        state = await keeper.round(place)
-        new = state.key is None
-        if not state.stated:
-            new |= await state_key(installation, place, system_clock())
-        if new:  # There are entries about the key, which the checkpoint is to cover.
+        if not (await keeper.round(place)).stated:
+            await state_key(installation, place, system_clock(), custodian)
+        async with opened(installation, place) as tree:
+            state = await tree.state()
+        if state.size != state.signed:  # There are entries about the key, which the checkpoint is to cover.
             await keeper.round(place)
     return await standing(installation, place)
 
 
-async def state_key(installation: Administration, place: LogPlace, now: datetime) -> bool:
-    """State that the key in use is the log's: by its organisation, or by the operator where that has no key.
+async def state_key(
+    installation: Administration, place: LogPlace, now: datetime, custodian: Custodian | None = None
+) -> bool:
+    """State that the key in use is the log's: by its organisation, a custodian, or for its own the operator.
 
-    False where neither has a key for it yet.
+    False where none of them is here to do so, or has no key for it yet.
     """
     async with opened(installation, place) as tree:
         state = await tree.state()
-    try:
-        key, by = await _speaker(installation, place)
-    except KeyStoreError:
-        return False
-    whose = "" if place.organisation is None else place.organisation.value
     document = {
         "format": FORMAT,
-        "organisation": whose,
+        "organisation": "" if place.organisation is None else place.organisation.value,
         "role": "" if place.role is None else place.role.value,
         "origin": state.origin,
-        "key": state.key,
-        "by": by,
+        "key": state.key or "",
         "at": now.isoformat(),
     }
-    signature = await asyncio.to_thread(signed, document, key)
-    statement = json.dumps({**document, "signature": signature}, ensure_ascii=False, indent=2).encode()
-    certificate = hashlib.sha256(key.certificate.public_bytes(Encoding.DER)).hexdigest()
-    facts = {
-        "key": state.key or "",
-        "by": by,
-        "certificate": certificate,
-        "statement": hashlib.sha256(statement).hexdigest(),
-    }
+    spoken = await _spoken(installation, place, document, custodian)
+    if spoken is None:
+        return False
+    by, statement = spoken
+    text = json.dumps(statement, ensure_ascii=False, indent=2).encode()
+    facts = {"key": state.key or "", "by": by, "statement": hashlib.sha256(text).hexdigest()}
     async with opened(installation, place) as tree:
-        await tree.keep_statement(state.key or "", statement, facts)
+        await tree.keep_statement(state.key or "", text, facts)
     return True
 
 
@@ -178,10 +177,23 @@ async def opened(installation: Administration, place: LogPlace) -> AsyncIterator
         yield vault.tree
 
 
-async def _speaker(installation: Administration, place: LogPlace) -> tuple[SigningKey, str]:
-    """Return the key that speaks for a log, and whose it is."""
-    service = Role.MESSAGE_SERVICE
-    if place.organisation is not None and installation.gate.registry.find(place.organisation, service):
-        return await signing_key(installation, place.organisation, (service,)), "organisation"
-    key = await asyncio.to_thread(installation.keys.signing_key, OPERATOR_KEYS, KeyName.ACCESS_POINT)
-    return key, "operator"
+async def _spoken(
+    installation: Administration, place: LogPlace, document: dict[str, str], custodian: Custodian | None
+) -> tuple[str, dict[str, Any]] | None:
+    """Return the statement, signed, and who signed it."""
+    service, organisation = Role.MESSAGE_SERVICE, place.organisation
+    if organisation is not None and installation.gate.registry.find(organisation, service) is None:
+        if custodian is None:
+            return None
+        document = document | {"by": f"custodian {custodian.name}", "public": public_line(custodian.key)}
+        return document["by"], document | {"sshsig": sshsig(custodian.key, canonical(document), NAMESPACE)}
+    document = document | {"by": "operator" if organisation is None else "organisation"}
+    try:
+        if organisation is None:
+            keys = installation.keys
+            key = await asyncio.to_thread(keys.signing_key, OPERATOR_KEYS, KeyName.ACCESS_POINT)
+        else:
+            key = await signing_key(installation, organisation, (service,))
+    except KeyStoreError:
+        return None
+    return document["by"], {**document, "signature": await asyncio.to_thread(signed, document, key)}

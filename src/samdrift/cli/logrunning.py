@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
@@ -9,10 +10,10 @@ import typer
 
 from samdrift.administration import logs
 from samdrift.administration.administration import Administration, administering
-from samdrift.administration.dualcontrol import Matter, two_persons
+from samdrift.administration.dualcontrol import Matter, custodians_of, two_persons
 from samdrift.cli.org.options import AsJson, ConfigFile, OptionalOrganisation, Organisation, one_line
 from samdrift.cli.output import print_json, print_line, print_verdict
-from samdrift.cli.persons import By, ByFile, With, WithFile, present
+from samdrift.cli.persons import By, ByFile, With, WithFile, passphrase, present
 from samdrift.config.errors import Unusable
 from samdrift.config.failures import reported_as_usage_errors
 from samdrift.config.model import Config
@@ -20,12 +21,16 @@ from samdrift.config.reader import load
 from samdrift.contracts.principals import Role
 from samdrift.installation.logkeeping import LogPlace
 from samdrift.installation.loop import run
+from samdrift.keystore.custody import Custodian
 from samdrift.net.clock import system_clock
 from samdrift.vault.errors import VaultUnavailable
 from samdrift.vault.logtree import SigningStopped
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 RoleOption = Annotated[Role, typer.Option("--role", help="The role whose log it is.")]
+StatedBy = Annotated[
+    str | None, typer.Option("--by", help="The custodian who states that a new key is this log's.")
+]
 Decision = Annotated[str, typer.Option("--decision", help="The decision and its reason, in one line.")]
 
 
@@ -43,16 +48,27 @@ def status(config: ConfigFile, organisation: OptionalOrganisation = None, as_jso
     return _shown(found, loaded, as_json=as_json)
 
 
-def checkpoint(organisation: Organisation, config: ConfigFile, as_json: AsJson = False) -> int:
-    """Sign the organisation's logs now, have them witnessed, and have new keys stated as its own.
+def checkpoint(
+    config: ConfigFile,
+    organisation: OptionalOrganisation = None,
+    by: StatedBy = None,
+    by_file: ByFile = None,
+    as_json: AsJson = False,
+) -> int:
+    """Sign an organisation's logs now, or all, have them witnessed, and have new keys stated as its own.
 
-    Exit status 1 if a log needs people.
+    The organisation's certificate states them where its message service is here; elsewhere a custodian
+    does, with --by. Exit status 1 if a log needs people.
     """
 
     async def sign(loaded: Config) -> list[logs.Standing]:
         async with administering(loaded) as installation:
             places = _known(logs.logs_of(installation, organisation))
-            return [await _signed(installation, place) for place in places]
+            custodian = None
+            if by is not None:
+                known, secret = custodians_of(installation), passphrase(f"Passphrase of {by}", by_file)
+                custodian = await asyncio.to_thread(known.prove, by, secret)
+            return [await _signed(installation, place, custodian) for place in places]
 
     with reported_as_usage_errors():
         loaded = load(config)
@@ -90,9 +106,11 @@ def resolve(
     print_line("its key: samdrift log status")
 
 
-async def _signed(installation: Administration, place: LogPlace) -> logs.Standing:
+async def _signed(
+    installation: Administration, place: LogPlace, custodian: Custodian | None
+) -> logs.Standing:
     try:
-        return await logs.checkpoint(installation, place)
+        return await logs.checkpoint(installation, place, custodian)
     except (SigningStopped, VaultUnavailable):
         return await logs.standing(installation, place)
 

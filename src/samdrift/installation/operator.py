@@ -17,7 +17,7 @@ from samdrift.accesspoint import role as ap
 from samdrift.accesspoint.meters import Meters
 from samdrift.audit.operations import unexpected
 from samdrift.config.errors import Unusable
-from samdrift.config.hsm import token_settings
+from samdrift.config.hsm import hsm_settings
 from samdrift.config.model import Config
 from samdrift.config.passphrase import read_passphrase
 from samdrift.config.roles import AccessPointConfig, MessageServiceConfig
@@ -94,7 +94,7 @@ def vault_settings(config: Config) -> VaultSettings:
         secrets=config.vaults.secrets,
         seals=config.vaults.seals,
         passphrase=read_passphrase(config.vaults),
-        tokens=token_settings(
+        tokens=hsm_settings(
             config.vaults.tokens, {each.identifier: each.token for each in config.organisations}
         ),
         other_users=config.isolation.first_user is not None,
@@ -136,7 +136,7 @@ async def running(
         expiries = Expiries(keys, gate.registry, system_clock, named_in_metrics(config), gauge)
         await stack.enter_async_context(watching(expiries))
         operator = await put_together(stack, parts, clients)
-        own = operators_log_kept(config, gate, keys, system_clock)
+        own = operators_log_kept(config, gate, keys, system_clock, parts.health.note)
         parts.logs.append(await stack.enter_async_context(own))
         await stack.enter_async_context(
             controlled(
@@ -165,15 +165,23 @@ class Parts:
 
 
 async def put_together(stack: AsyncExitStack, parts: Parts, clients: Authorization | None = None) -> Operator:
-    """Run the roles until ``stack`` ends."""
-    config, gate = parts.config, parts.gate
-    measure: Callable[[], Awaitable[None]] = nothing_to_measure
+    """Run the roles until ``stack`` ends; those that persons reach last, since they ask the others."""
     parts.registry.register(parts.health)
-    await _run_origins(stack, parts)
-    served = parts.roles & config.roles
-    logs = await stack.enter_async_context(logs_kept(config, gate, system_clock, (), served))
+    served = parts.roles & parts.config.roles
+    logs = await stack.enter_async_context(
+        logs_kept(parts.config, parts.gate, system_clock, (), served, parts.health.note)
+    )
     parts.logs.append(logs)
     parts.registry.register(LogMetrics(parts.logs))
+    operator = await _run_federated(stack, parts, clients)
+    await _run_origins(stack, parts)
+    return operator
+
+
+async def _run_federated(stack: AsyncExitStack, parts: Parts, clients: Authorization | None) -> Operator:
+    """Run the roles that take part in the federation, and serve the metrics of all."""
+    config, gate = parts.config, parts.gate
+    measure: Callable[[], Awaitable[None]] = nothing_to_measure
     if not _FEDERATED & parts.roles & config.roles:
         await _serve_metrics(stack, parts, measure)
         return Operator(config, gate, None)
@@ -212,12 +220,15 @@ async def _run_origins(stack: AsyncExitStack, parts: Parts) -> None:
     config, gate, doors = parts.config, parts.gate, parts.doors
     if config.message_client is not None and Role.MESSAGE_CLIENT in parts.roles:
         # What pages are made of takes a while to import, and most installations have none.
-        from samdrift.installation.signin import client_sites
+        from samdrift.installation.signin import client_sites, used_services
         from samdrift.messageclient.role import MessageClientRole
+        from samdrift.messageclient.working import Working
 
         hosts = config.hosts(Role.MESSAGE_CLIENT)
         sites = await stack.enter_async_context(client_sites(config, config.message_client, gate))
         role = MessageClientRole(gate, hosts, sites, system_clock)
+        working = Working(gate, used_services(config), system_clock, config.message_client.poll_seconds)
+        await stack.enter_async_context(working.running(unexpected("fetching")))
         await doors.open(stack, Door.MK, role.application(unexpected("the message client")))
     if config.governance is not None and Role.GOVERNANCE in parts.roles:
         pages = GovernanceRole(gate, config.hosts(Role.GOVERNANCE)).application()

@@ -10,6 +10,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from samdrift.contracts.clock import Clock
 from samdrift.contracts.principals import Role
+from samdrift.messageclient import assigning
+from samdrift.messageclient.assigning import rights_routes
 from samdrift.messageclient.entrance.access import (
     LOCALE,
     TEMPLATES,
@@ -40,7 +42,9 @@ class MessageClientRole:
         self._hosts = hosts
         self._sites = sites
         self.assignments = Assignments(gate.worker("rights", Role.MESSAGE_CLIENT), clock)
-        self._pages = Pages(Texts((OWN, LOCALE)), Assets(), clock, (TEMPLATES,))
+        self._pages = Pages(
+            Texts((OWN, LOCALE, assigning.LOCALE)), Assets(), clock, (TEMPLATES, assigning.TEMPLATES)
+        )
 
     def application(self, on_failure: Callable[[BaseException], None]) -> ASGIApp:
         """Return the application of all organisations' origins.
@@ -59,7 +63,8 @@ class MessageClientRole:
 
     def _routes(self) -> Sequence[BaseRoute]:
         access = Access(self._sites, self.assignments, self._gate)
-        return (first_page(self._pages, access, self._gate),)
+        rights = rights_routes(self._pages, access, self.assignments, self._gate)
+        return (first_page(self._pages, access, self._gate), *rights)
 
     def _serves(self, organisation: ParticipantIdentifier) -> bool:
         return self._gate.registry.serves(organisation, Role.MESSAGE_CLIENT)

@@ -36,8 +36,8 @@ _NOT_STARTED = 127
 _LONGEST_HAND = 60.0
 """Seconds in which what a process is handed must have been made."""
 _LONGEST_LINE = 64 << 20
-_UNWATCHED = 1.0
-"""Seconds until the event loop certainly watches a descriptor no more."""
+_LOOK_SECONDS = 5.0
+"""Between two looks at whether a process has ended whose end of the channel is held open."""
 _STEADY = 60.0
 """Seconds after which a process that ends has not failed to start."""
 
@@ -193,13 +193,12 @@ class Child:
         """
         if self._writer is None or self._process is None:
             return _NOT_STARTED
-        watched = {asyncio.create_task(self._hung_up()), asyncio.create_task(_exit_of(self._process.pid))}
+        hung_up = asyncio.create_task(self._hung_up())
         try:
-            await asyncio.wait(watched, return_when=asyncio.FIRST_COMPLETED)
+            while not hung_up.done() and self._process.poll() is None:
+                await asyncio.wait({hung_up}, timeout=_LOOK_SECONDS)
         finally:
-            for each in watched:
-                each.cancel()
-        self.serves = False
+            hung_up.cancel()
         self._writer.close()
         return await self._gone()
 
@@ -236,23 +235,6 @@ class Child:
 def _without_credentials() -> dict[str, str]:
     """The environment without the way to what systemd hands over to us alone."""
     return {name: value for name, value in os.environ.items() if name != "CREDENTIALS_DIRECTORY"}
-
-
-async def _exit_of(process: int) -> None:
-    """Return when a process of ours has ended; never where the system cannot tell without a wait for it."""
-    loop, exited = asyncio.get_running_loop(), asyncio.Event()
-    try:
-        descriptor = os.pidfd_open(process)
-    except (AttributeError, OSError):
-        await asyncio.Event().wait()
-        return
-    loop.add_reader(descriptor, exited.set)
-    try:
-        await exited.wait()
-    finally:
-        loop.remove_reader(descriptor)
-        # uvloop stops watching it a little later, and would stop watching what has its number by then.
-        loop.call_later(_UNWATCHED, os.close, descriptor)
 
 
 def _waited_for(process: subprocess.Popen[bytes]) -> int:

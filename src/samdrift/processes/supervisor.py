@@ -90,7 +90,7 @@ async def supervising(config: Config, roles: frozenset[Role]) -> AsyncIterator[N
         await stack.enter_async_context(
             in_background(house.follow(), on_failure=unexpected("the supervisor"))
         )
-        await stack.enter_async_context(operators_log_kept(config, gate, keys, system_clock))
+        await stack.enter_async_context(operators_log_kept(config, gate, keys, system_clock, health.note))
         await stack.enter_async_context(watching(Expiries(keys, gate.registry, system_clock)))
         await stack.enter_async_context(
             controlled(

@@ -332,8 +332,11 @@ class Gate:
         async def record(event: AuditEvent, facts: Mapping[str, str]) -> None:
             await self.operator_log(event, **facts)
 
+        async def keep(sql: str, *values: Value) -> None:
+            await self._ask_operator(sql, *values)
+
         ask = self._ask_operator
-        return LogTree(ask, ask, record, lambda: self._keys.log_keys(OPERATOR_KEYS))
+        return LogTree(ask, ask, keep, record, lambda: self._keys.log_keys(OPERATOR_KEYS))
 
     async def pause_signing(self, registration: Registration, reason: str | None) -> None:
         """Record in the operator's log that a vault signs no checkpoints, or, without a reason, does again.

@@ -160,12 +160,17 @@ class LogTree:
         self,
         read: Query,
         write: Query,
+        keep: Callable[..., Awaitable[None]],
         record: Callable[[AuditEvent, Mapping[str, str]], Awaitable[None]],
         keys: Callable[[], Sequence[LogKey]],
     ) -> None:
-        """``keys`` are those that the log is signed with, the newest first."""
+        """``keep`` writes what nobody waits for, at the latest with the commit.
+
+        ``keys`` are those that the log is signed with, the newest first.
+        """
         self._read = read
         self._write = write
+        self._keep = keep
         self._record = record
         self._keys = keys
 
@@ -203,12 +208,12 @@ class LogTree:
         state = await self.state()
         if state.refusal is not None:
             raise SigningStopped
+        if state.key is not None and state.size == state.signed:
+            return state
         keys = self._keys()
         key = VerifierKey(state.origin, Algorithm.ED25519, keys[0].public)
         if state.key != str(key):
             await self._announce(key, state, keys)
-        if state.size == state.signed:
-            return state
         levels: list[tuple[int, int, bytes]] = []
 
         def completed(level: int, place: int, digest: bytes) -> None:
@@ -228,7 +233,7 @@ class LogTree:
 
     async def silent(self, now: datetime) -> None:
         """Keep that the log was compared with its last checkpoint, and no witness was asked."""
-        await self._write(call("keep_silence", 1), now)
+        await self._keep(call("keep_silence", 1), now)
 
     async def answered(
         self,
@@ -240,7 +245,7 @@ class LogTree:
         fault: str,
     ) -> None:
         """Keep a witness's answer about the last checkpoint of ``state``."""
-        await self._write(
+        await self._keep(
             "SELECT keep_answer($1, $2, $3, $4, $5::bigint, $6::bytea, $7)",
             *(state.origin, state.signed or 0, str(witness), at, time, line, fault),
         )

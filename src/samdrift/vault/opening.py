@@ -157,7 +157,10 @@ class Vault:
         async def record(event: AuditEvent, facts: Mapping[str, str]) -> None:
             self.record(event, **facts)
 
-        return LogTree(work.peek, work.look, record, lambda: room.keys.log_keys(room.vault))
+        async def keep(sql: str, *values: Value) -> None:
+            work.arrange(sql, *values)
+
+        return LogTree(work.peek, work.look, keep, record, lambda: room.keys.log_keys(room.vault))
 
     def proving_key(self) -> SigningKey:
         """Signs what the organisation shows of its log and of its messages; ``KeyStoreError`` without one.

@@ -12,6 +12,7 @@ from typing import Any
 import psutil
 from prometheus_client.parser import text_string_to_metric_families
 
+from samdrift.audit.promises import HEADER
 from samdrift.contracts.messages import Direction, MessageStatus
 from samdrift.contracts.principals import Role
 from samdrift.installation.control import control_folder, tell
@@ -61,6 +62,7 @@ async def test_message_clients_send_and_read_with_tokens_of_their_organisation(h
     assert (await beta.reads(message_id))["label"] == "Fråga om avtal"
     answer = await beta.send(document(house.alfa.address, house.beta.address))
     assert answer.status == 400, "a token of the one sends nothing for the other"
+    assert HEADER.lower() in (await beta.get(message_id)).headers, "each worker signs its own log"
 
 
 async def test_persons_reach_their_organisation_by_its_host_and_only_where_it_has_the_role(
@@ -175,6 +177,7 @@ async def test_metrics_are_those_of_all_and_tell_the_memory_of_each_kind(house: 
         memory = [after["samdrift_process_memory_bytes", kind, measure] for measure in ("pss", "rss")]
         assert number * 20e6 < memory[0] <= memory[1] < number * 500e6
     assert ("samdrift_ap_queued",) in after
+    assert after["samdrift_logs_stopped",] == after["samdrift_log_rounds_failed_total",] == 0
     assert after["samdrift_dependency_gone", "database"] == 0
     assert await asyncio.to_thread(lambda: urllib.request.urlopen(f"{place}/health/ready").status) == 200
     health = await asyncio.to_thread(lambda: json.load(urllib.request.urlopen(f"{place}/health")))

@@ -120,10 +120,10 @@ CUSTODY = (
     ),
     Mutant(
         "a PIN file that others can read is not used",
-        "keystore/hsm/token.py",
+        "keystore/hsm/module.py",
         "self._read = read_private if owner_only else Path.read_bytes",
         "self._read = Path.read_bytes",
-        ("tests/unit/keystore/hsm/test_token.py::test_a_pin_that_others_can_read_is_not_used",),
+        ("tests/unit/keystore/hsm/test_module.py::test_a_pin_that_others_can_read_is_not_used",),
     ),
     Mutant(
         "what runs as the user of a locked organisation is ended also without a supervisor",
@@ -156,8 +156,8 @@ CUSTODY = (
     Mutant(
         "a process that has ended is noticed though its channel is held open",
         "processes/child.py",
-        ", asyncio.create_task(_exit_of(self._process.pid))",
-        "",
+        "while not hung_up.done() and self._process.poll() is None:",
+        "while not hung_up.done():",
         (
             "tests/unit/processes/test_child.py"
             "::test_one_that_ended_is_noticed_though_what_it_started_holds_its_channel",

@@ -23,11 +23,14 @@ from xml.etree import ElementTree
 from tests.separation.mutation.clauses import CLAUSES
 from tests.separation.mutation.configuration import CONFIGURATION
 from tests.separation.mutation.custody import CUSTODY
+from tests.separation.mutation.entrance import ENTRANCE
 from tests.separation.mutation.guards import AT_REST, DATABASE, GATE, SESSION_KEYS
 from tests.separation.mutation.interface_a import INTERFACE_A
 from tests.separation.mutation.interfaces import COMMANDS, INTERFACE_C, INTERFACE_D, THE_CHECK, TOKENS
 from tests.separation.mutation.logs import LOGS
 from tests.separation.mutation.logtree import LOGTREE
+from tests.separation.mutation.logverification import LOGVERIFICATION
+from tests.separation.mutation.mailpages import MAIL_PAGES
 from tests.separation.mutation.moments import MOMENTS
 from tests.separation.mutation.mutant import ROOT, SOURCE, Mutant
 from tests.separation.mutation.neighbours import NEIGHBOURS
@@ -42,9 +45,11 @@ from tests.separation.mutation.transparency import TRANSPARENCY
 from tests.separation.mutation.web import ENTERED, FORMS, SESSIONS, SIGN_IN
 
 MUTANTS: tuple[Mutant, ...] = (
+    *ENTRANCE,
     *GATE,
     *DATABASE,
     *AT_REST,
+    *MAIL_PAGES,
     *MOMENTS,
     *INTERFACE_A,
     *SESSION_KEYS,
@@ -65,6 +70,7 @@ MUTANTS: tuple[Mutant, ...] = (
     *LOGS,
     *RIGHTS,
     *LOGTREE,
+    *LOGVERIFICATION,
     *TLOG,
     *TRANSPARENCY,
     *FORMS,

@@ -4,27 +4,36 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
 import json
+import subprocess
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
-from cryptography import x509
 from typer.testing import CliRunner
 
-from samdrift.attestation.signatures import signer
+from samdrift.administration import logs
+from samdrift.administration.administration import Administration
+from samdrift.administration.logs import NAMESPACE
+from samdrift.attestation.signatures import canonical, signer
 from samdrift.audit.events import AuditEvent
 from samdrift.cli.log import app
 from samdrift.config.errors import Unusable
 from samdrift.contracts.principals import Role
+from samdrift.installation.logkeeping import OPERATORS
 from samdrift.keystore.custody import Custodians, CustodyError
 from samdrift.vault.openkeys import open_keys
 from samdrift.wire.identifiers import ParticipantIdentifier
+from tests.programs import found, requires
 from tests.secretfiles import secret_file
+from tests.separation.test_every_operation import give_keys
+from tests.separation.vaultlogin import vault_login
 from tests.unit.administration.closings import PERSONS, certify_operator
 from tests.unit.audit.signing import ONE
 from tests.unit.cli.test_org_commands import config  # noqa: F401
-from tests.vaults import NOW, Installation
+from tests.vaults import CHEAP, NOW, Installation
 
 AP = Role.ACCESS_POINT
 
@@ -53,28 +62,95 @@ async def test_a_log_is_signed_on_demand_and_its_key_stated(
     config: Path,  # noqa: F811
     organisation: ParticipantIdentifier,
 ) -> None:
-    certify_operator(open_keys(installation.settings))
     status, rows = await document(config, "status", organisation.value)
     assert (status, {row["signed"] for row in rows}) == (1, {None})
     assert all("no checkpoint was made" in row["faults"][0] for row in rows)
     status, rows = await document(config, "checkpoint", organisation.value)
     assert (status, {row["role"] for row in rows}) == (0, {role.value for role in Role})
+    await installation.gate.operator_tree().sign(NOW)
+    await operators_key_is_stated(installation)
+    async with installation.open(organisation, Role.MESSAGE_SERVICE) as vault:
+        assert not (await vault.tree.state()).stated, "its organisation has no key here yet"
+
+
+async def operators_key_is_stated(installation: Installation) -> None:
+    """The operator's certificate states the key of the operator's own log."""
+    keys = open_keys(installation.settings)
+    certify_operator(keys)
+    place = cast(Administration, SimpleNamespace(gate=installation.gate, keys=keys))
+    assert await logs.state_key(place, OPERATORS, NOW)
+    kept = (await installation.gate.operator_tree().keys())[-1]
+    stated = json.loads(kept.statement or b"")
+    signature = stated.pop("signature")
+    assert signer(stated, signature) is not None
+    assert (stated["by"], stated["organisation"], stated["key"]) == ("operator", "", kept.key)
+
+
+@requires("ssh-keygen", "openssh-client")
+async def test_a_custodian_states_the_key_of_an_organisation_that_has_its_keys_elsewhere(
+    installation: Installation,
+    config: Path,  # noqa: F811
+    tmp_path: Path,
+) -> None:
+    (anna, secret), _ = custodians(installation, tmp_path)
     alone = await installation.organisation([AP])
     status, (row,) = await document(config, "checkpoint", alone.value)
-    assert (status, row["stated"], row["size"]) == (0, True, row["signed"])
+    assert (status, row["stated"], row["size"] - row["signed"]) == (0, False, 0)
+    status, printed = await log(
+        config, "checkpoint", alone.value, "--by", anna, "--by-passphrase-file", secret
+    )
+    assert (status, "in order" in printed, "not stated" in printed) == (0, True, False)
     async with installation.open(alone, AP) as vault:
         (kept,) = await vault.tree.keys()
         (entry,) = [one for one in await vault.log() if one.event == AuditEvent.LOG_KEY_STATED]
     assert kept.statement is not None
     stated = json.loads(kept.statement)
+    signature = stated.pop("sshsig")
+    assert (stated["organisation"], stated["key"]) == (alone.value, row["key"])
+    assert stated["by"] == entry.ids["by"] == f"custodian {anna}"
+    assert entry.ids["statement"] == hashlib.sha256(kept.statement).hexdigest()
+    assert verified_by_openssh(tmp_path, stated["public"], canonical(stated), signature)
+    assert not verified_by_openssh(tmp_path, stated["public"], canonical(stated | {"key": "x"}), signature)
+
+
+async def test_the_organisations_certificate_states_the_key_of_each_of_its_logs(
+    installation: Installation,
+    config: Path,  # noqa: F811
+    organisation: ParticipantIdentifier,
+) -> None:
+    vault_id = (await vault_login(installation, organisation, Role.MESSAGE_SERVICE)).vault
+    give_keys(installation, vault_id, "the organisation")
+    status, rows = await document(config, "checkpoint", organisation.value)
+    assert (status, {row["stated"] for row in rows}) == (0, {True})
+    async with installation.open(organisation, AP) as vault:
+        (kept,) = await vault.tree.keys()
+    assert kept.statement is not None
+    stated = json.loads(kept.statement)
     signature = stated.pop("signature")
-    assert isinstance(signer(stated, signature), x509.Certificate)
-    assert (stated["organisation"], stated["key"], stated["by"]) == (alone.value, row["key"], "operator")
-    assert (entry.ids["by"], entry.ids["key"]) == ("operator", row["key"])
-    status, printed = await log(config, "status", alone.value)
-    assert status == 0
-    assert f"{alone.value} ap: {row['origin']}, 4 entries, 3 signed" in printed, "one is about the look at it"
-    assert "in order" in printed
+    certificate = signer(stated, signature)
+    assert certificate is not None
+    assert "the organisation" in certificate.subject.rfc4514_string()
+    assert (stated["role"], stated["key"], stated["by"]) == ("ap", kept.key, "organisation")
+
+
+def verified_by_openssh(folder: Path, public: str, message: bytes, signature: str) -> bool:
+    """Return what `ssh-keygen` says, which knows nothing of us."""
+    (folder / "signers").write_text(f"anna {public}\n")
+    (folder / "signature").write_text(signature)
+    command = [found("ssh-keygen") or "ssh-keygen", "-Y", "verify", "-f", folder / "signers", "-I", "anna"]
+    command += ["-n", NAMESPACE, "-s", folder / "signature"]
+    return subprocess.run(command, input=message, capture_output=True, check=False).returncode == 0
+
+
+def custodians(installation: Installation, folder: Path) -> list[tuple[str, Path]]:
+    """Two custodians, each with a file with the passphrase."""
+    named = []
+    for each in (PERSONS.first, PERSONS.second):
+        assert each is not None
+        with contextlib.suppress(CustodyError):
+            Custodians(Path(installation.settings.secrets), cost=CHEAP).add(each.name, each.passphrase)
+        named.append((each.name, secret_file(folder / each.name, each.passphrase)))
+    return named
 
 
 async def test_two_custodians_decide_about_a_refusal(
@@ -83,12 +159,7 @@ async def test_two_custodians_decide_about_a_refusal(
     tmp_path: Path,
 ) -> None:
     organisation = await installation.organisation([AP])
-    files = []
-    for each in (PERSONS.first, PERSONS.second):
-        assert each is not None
-        with contextlib.suppress(CustodyError):
-            Custodians(Path(installation.settings.secrets)).add(each.name, each.passphrase)
-        files.append(secret_file(tmp_path / each.name, each.passphrase))
+    files = [file for _, file in custodians(installation, tmp_path)]
     decide = ("resolve", organisation.value, "--role", "ap", "--decision", "backup of 3 May restored")
     by = ("--by", "anna", "--by-passphrase-file", files[0])
     both = (*by, "--with", "bo", "--with-passphrase-file", files[1])

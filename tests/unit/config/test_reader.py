@@ -10,6 +10,7 @@ import pytest
 from samdrift.config.addressbook import AddressBookConfig
 from samdrift.config.malware import MalwareConfig
 from samdrift.config.model import DomibusConfig, Environment, FederationConfig, MetricsConfig, SocketAddress
+from samdrift.config.organisations import DEMONSTRATION_LEVEL
 from samdrift.config.reader import load
 from samdrift.config.roles import AccessPointConfig, MessageServiceConfig
 from samdrift.config.toml import ConfigError
@@ -459,3 +460,44 @@ def test_an_organisation_has_a_host_for_each_role_that_persons_reach_and_for_no_
     assert change[0] in FOUR
     with pytest.raises(ConfigError, match=fault):
         load(write(tmp_path, FOUR.replace(*change)))
+
+
+PAGES = GOOD.replace(
+    'roles = ["ap", "mt"]', 'roles = ["ap", "mt", "mk"]\nmessage_client_host = "habo.test"'
+).replace("[malware]", '[message_client]\nlisten = "127.0.0.1:8446"\n\n[malware]') + (
+    "\n[organisations.sign_in]\n"
+    'issuer = "https://login.habo.test"\nclient_id = "samdrift"\nsecret_file = "secret"\nlevels = ["loa3"]\n'
+)
+
+
+def test_sign_in_of_persons_is_read(tmp_path: Path) -> None:
+    config = load(write(tmp_path, PAGES))
+    sign_in = config.organisations[0].sign_in
+    assert sign_in is not None
+    assert (sign_in.issuer, sign_in.levels, sign_in.claims) == ("https://login.habo.test", ("loa3",), ())
+    assert (sign_in.secret_file, sign_in.idle_seconds) == (tmp_path / "secret", 1800)
+    assert config.message_client is not None
+    assert config.message_client.public_port == 8446
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "where"),
+    [
+        ('levels = ["loa3"]', "levels = []", "sign_in.levels"),
+        ("https://login.habo.test", "http://localhost:1/habo", "sign_in.issuer"),
+        ("loa3", DEMONSTRATION_LEVEL, "sign_in.levels"),
+        ('listen = "127.0.0.1:8446"', 'listen = "127.0.0.1:8446"\nplain = true', "message_client.plain"),
+    ],
+)
+@pytest.mark.parametrize("environment", ["test", "production"])
+def test_sign_in_of_the_demonstration_is_refused_elsewhere(
+    tmp_path: Path, right: str, wrong: str, where: str, environment: str
+) -> None:
+    text = PAGES.replace('environment = "test"', f'environment = "{environment}"').replace(right, wrong)
+    if environment == "production":
+        text = text.replace("federation:test", "federation:prod")
+    with pytest.raises(ConfigError) as caught:
+        load(write(tmp_path, text))
+    assert where in str(caught.value)
+    if "levels" not in wrong:
+        load(write(tmp_path, text.replace(f'"{environment}"', '"demonstration"', 1)))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import httpx
 import pytest
@@ -369,3 +371,97 @@ async def test_a_cookie_of_one_organisation_opens_nothing_at_another(
         async with installation.open(other, MK) as vault:
             assert vault.pages_key() != mine
         assert value not in (await browser.get("/")).text
+
+
+def inputs(page: str) -> str:
+    """The token of a page's forms."""
+    found = re.search(r'name="form-token" content="([^"]+)"', page)
+    assert found is not None
+    return found[1]
+
+
+async def post(house: House, browser: httpx.AsyncClient, path: str, **fields: Any) -> httpx.Response:
+    """Fill in a form of a page and send it."""
+    token = inputs((await browser.get("/rights")).text)
+    headers = {"sec-fetch-site": "same-origin", "origin": house.origin}
+    answer = await browser.post(path, data={"form-token": token, **fields}, headers=headers)
+    house.clock.forward()
+    return answer
+
+
+def day(days: int) -> str:
+    return (datetime.now(UTC) + timedelta(days=days)).date().isoformat()
+
+
+async def test_an_administrator_gives_and_ends_rights_and_sees_no_content_by_that(house: House) -> None:
+    await house.administrator()
+    async with house.browser() as eva, house.browser() as anna:
+        await house.sign_in(eva, "eva")
+        assert "Socialtjänst" not in (await eva.get("/")).text
+        give = f"/rights/{SOC}/give"
+        assert (await eva.get(give)).status_code == 200
+        wrong = await post(house, eva, give, why="x")
+        assert wrong.status_code == 422
+        for text in ("Välj minst en behörighet", "Välj en person", "Välj sista dagen"):
+            assert text in wrong.text
+        late = {"subject": "anna", "name": "Anna Andersson", "rights": ["read", "write"], "why": "Nyanställd"}
+        too_late = await post(house, eva, give, until=day(500), **late)
+        assert (too_late.status_code, "högst ett år bort" in too_late.text) == (422, True)
+        assert "Nyanställd" in too_late.text, "what was typed is still there"
+        given = await post(house, eva, give, until=day(30), **late)
+        assert (given.status_code, given.headers["location"]) == (303, f"/rights/{SOC}")
+        listed = (await eva.get(f"/rights/{SOC}")).text
+        for text in ("Anna Andersson", "Nyanställd", "beslut 3, Eva Ek", "inte än"):
+            assert text in listed
+        await house.sign_in(anna, "anna")
+        assert "Socialtjänst" in (await anna.get("/")).text
+        assert "Anna Andersson" in (await anna.get(f"/rights/{SOC}")).text
+        ended = await post(house, eva, f"/rights/{SOC}/end", decision="3")
+        assert ended.status_code == 303
+        assert (await anna.get("/")).status_code == 403
+        assert "Ingen kan läsa" in (await eva.get(f"/rights/{SOC}")).text
+
+
+async def test_a_manager_gives_content_of_the_own_mailbox_alone(house: House) -> None:
+    await house.administrator()
+    await house.reader("bo", SOC, Right.READ, Right.MANAGE)
+    anna = await house.person("anna")
+    async with house.browser() as bo:
+        await house.sign_in(bo, "bo")
+        fields = {"person": anna, "until": day(30), "why": "Hjälper till"}
+        assert (await post(house, bo, f"/rights/{SOC}/give", rights=["read"], **fields)).status_code == 303
+        more = await post(house, bo, f"/rights/{SOC}/give", rights=["manage"], **fields)
+        assert (more.status_code, "Det får en administratör" in more.text) == (422, True)
+        mine = await post(
+            house,
+            bo,
+            f"/rights/{SOC}/give",
+            rights=["write"],
+            **fields | {"person": (await house.person("bo"))},
+        )
+        assert (mine.status_code, "Ingen ger sig själv" in mine.text) == (422, True)
+        new = {"subject": "new", "name": "New", "rights": ["read"], **fields, "person": ""}
+        assert (await post(house, bo, f"/rights/{SOC}/give", **new)).status_code == 422
+        substitute = {"absent": anna, "person": await house.person("eva"), "until": day(3), "why": "Semester"}
+        assert (await post(house, bo, f"/rights/{SOC}/substitute", **substitute)).status_code == 303
+        assert "Ersätter anna" in (await bo.get(f"/rights/{SOC}")).text
+        for path in (f"/rights/{SCHOOL}", f"/rights/{SCHOOL}/give", f"/rights/{SCHOOL}/substitute"):
+            assert (await bo.get(path)).status_code == 404
+        assert (await post(house, bo, f"/rights/{SCHOOL}/give", rights=["read"], **fields)).status_code == 404
+        assert (await post(house, bo, f"/rights/{SOC}/end", decision="1")).status_code == 404, "another's"
+    assert len(await house.events(AuditEvent.MK_ACCESS_DENIED)) == 4
+
+
+async def test_a_reader_sees_who_reads_and_gives_nothing(house: House) -> None:
+    await house.administrator()
+    await house.reader("anna")
+    async with house.browser() as anna:
+        await house.sign_in(anna, "anna")
+        page = await anna.get(f"/rights/{SOC}")
+        assert (page.status_code, "Ge behörighet" in page.text) == (200, False)
+        assert (await anna.get(f"/rights/{SCHOOL}")).status_code == 404
+        assert (await anna.get("/rights/nothing")).status_code == 404
+        for path in (f"/rights/{SOC}/give", f"/rights/{SOC}/end", f"/rights/{SOC}/substitute"):
+            assert (await post(house, anna, path, decision="3", rights=["write"])).status_code == 404
+    statements = (await house.role.assignments.now(house.organisation)).copy.number
+    assert statements == 3

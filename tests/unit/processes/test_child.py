@@ -61,7 +61,10 @@ async def end(supervising: asyncio.Task[None]) -> None:
         await supervising
 
 
-async def test_one_that_ended_is_noticed_though_what_it_started_holds_its_channel(scene: Scene) -> None:
+async def test_one_that_ended_is_noticed_though_what_it_started_holds_its_channel(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(supervisor, "_LOOK_SECONDS", 0.1)
     leaves = "import os, time\nif os.fork() == 0: time.sleep(600)\n" + WAITS
     child = scene.child("one", SERVES + leaves)
     assert await child.start()

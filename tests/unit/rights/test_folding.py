@@ -9,7 +9,7 @@ from functools import cache
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from samdrift.rights import (
@@ -535,6 +535,7 @@ class SecondOpinion:
         )
 
 
+@settings(max_examples=40)
 @given(worlds())
 def test_a_second_opinion_agrees(world: list[Statement]) -> None:
     state, other = fold(HABO, world), SecondOpinion(world)
@@ -543,6 +544,7 @@ def test_a_second_opinion_agrees(world: list[Statement]) -> None:
             assert decide_by(state, request, at(hour)).allowed == other.allowed(request, at(hour))
 
 
+@settings(max_examples=40)
 @given(worlds(), st.randoms(use_true_random=False), st.integers(1, 4))
 def test_order_repetition_and_the_pieces_in_which_they_come_mean_nothing(
     world: list[Statement], random: random.Random, pieces: int
@@ -561,6 +563,7 @@ def test_order_repetition_and_the_pieces_in_which_they_come_mean_nothing(
     assert grown.as_of(at(4)) == state.as_of(at(4))
 
 
+@settings(max_examples=40)
 @given(worlds(), st.sampled_from(HOURS))
 def test_the_past_is_the_same_whatever_is_stated_since(world: list[Statement], hour: float) -> None:
     then = fold(HABO, [each for each in world if each.at <= at(hour)])
@@ -569,6 +572,7 @@ def test_the_past_is_the_same_whatever_is_stated_since(world: list[Statement], h
     assert answers(now, [hour]) == answers(then, [hour])
 
 
+@settings(max_examples=40)
 @given(worlds(), worlds(most=3))
 def test_judging_leaves_the_state_as_it_is_and_says_what_folding_says(
     world: list[Statement], others: list[Statement]
@@ -585,6 +589,7 @@ def test_judging_leaves_the_state_as_it_is_and_says_what_folding_says(
     assert [state.effect(each.digest) for each in world] == effects
 
 
+@settings(max_examples=40)
 @given(worlds())
 def test_an_end_never_widens_but_by_lifting_an_objection_or_what_the_ended_one_did_later(
     world: list[Statement],
@@ -599,6 +604,7 @@ def test_an_end_never_widens_but_by_lifting_an_objection_or_what_the_ended_one_d
                     assert decide_by(state, request, at(10)).allowed
 
 
+@settings(max_examples=40)
 @given(worlds(), st.sampled_from(AUTHORS), gifts(9), st.data())
 def test_who_has_no_authority_widens_nothing(
     world: list[Statement], by: Subject, gift: Given, data: st.DataObject
@@ -628,6 +634,7 @@ def test_who_has_no_authority_widens_nothing(
                 assert by != request.subject
 
 
+@settings(max_examples=40)
 @given(worlds())
 def test_every_permission_rests_on_statements_that_suffice_for_it(world: list[Statement]) -> None:
     state = fold(HABO, world)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import psycopg
 import pytest
@@ -11,17 +12,23 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from samdrift.contracts.messages import WorkKind
-from samdrift.contracts.principals import Role
+from samdrift.contracts.principals import Purpose, Role
 from samdrift.contracts.transfer import TransferReason
-from samdrift.vault.errors import VaultUnavailable
+from samdrift.scheduling import dispatch
+from samdrift.scheduling.dispatch import Dispatcher
+from samdrift.scheduling.rounds import Rounds
+from samdrift.vault.errors import VaultLocked, VaultUnavailable
+from samdrift.vault.gate import Gate
 from samdrift.vault.messageservice import MessageServiceVault
+from samdrift.vault.openkeys import open_keys
 from samdrift.vault.registry import RegistrationState
 from samdrift.wire.identifiers import ParticipantIdentifier
 from tests.separation.vaultlogin import superuser, vault_login
-from tests.vaults import MINUTE, NOW, Installation, body, message, outgoing, submitted
+from tests.vaults import MINUTE, NOW, WORKER, Installation, body, message, outgoing, submitted, until
 
 AP, MT = Role.ACCESS_POINT, Role.MESSAGE_SERVICE
 ROLES = (AP, MT)
+OFFICER = b"the officer's own"
 EVER = NOW + timedelta(days=36500)
 END = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = %s"
 TABLES = {AP: "transfers WHERE due_at IS NOT NULL", MT: "work"}
@@ -128,6 +135,48 @@ async def test_one_that_is_suspended_is_not_named_and_keeps_its_moment(
     await installation.provisioner.set_state(organisation, AP, RegistrationState.ACTIVE)
     await installation.known(organisation, AP)
     assert await moment(installation, organisation, AP) == NOW + MINUTE
+
+
+async def test_one_that_is_locked_keeps_its_moment_and_gets_its_turn_when_it_is_unlocked(
+    installation: Installation, organisation: ParticipantIdentifier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dispatch, "_AFTER_FAILURE", timedelta(milliseconds=1))
+    async with installation.open(organisation, AP) as vault:
+        transfer = await submitted(vault, lease=MINUTE)
+    registration = installation.gate.registry.find(organisation, AP)
+    assert registration is not None
+    open_keys(installation.settings).relock(registration.vault, OFFICER)
+    keys = open_keys(installation.settings)
+    gate = await Gate.start(installation.settings, keys=keys)
+    refused, claimed, failures = 0, list[str](), list[Exception]()
+
+    async def turn(organisation: ParticipantIdentifier) -> None:
+        nonlocal refused
+        try:
+            async with gate.open(WORKER, organisation, AP, Purpose.PROCESS) as vault:
+                due = await vault.claim_transfers(now=NOW + MINUTE, lease=MINUTE, limit=4)
+        except VaultLocked:
+            refused += 1
+            raise
+        claimed.extend(one.id for one in due)
+
+    def clock() -> datetime:
+        return NOW + MINUTE
+
+    rounds = Rounds(partial(gate.due, AP), lambda: [organisation], clock)
+    dispatcher = Dispatcher(turn, lambda: datetime.now(UTC), on_failure=failures.append)
+    working = asyncio.create_task(dispatcher.run(lambda _: rounds.due(NOW + MINUTE)))
+    try:
+        await until(lambda: refused >= 2)
+        assert (claimed, dict(await gate.due(AP, EVER))[organisation]) == ([], NOW + MINUTE)
+        await asyncio.to_thread(keys.unlock, registration.vault, OFFICER)
+        await until(lambda: bool(claimed))
+    finally:
+        working.cancel()
+        await asyncio.gather(working, return_exceptions=True)
+        await gate.close()
+    assert (claimed, failures) == ([transfer.id], [])
+    assert await moment(installation, organisation, AP) == NOW + 2 * MINUTE
 
 
 async def test_a_vault_whose_login_is_replaced_keeps_its_moment(

@@ -70,11 +70,9 @@ def counted(show: Callable[[str], str], text: str) -> tuple[int, str]:
     return calls, shown
 
 
-@pytest.mark.parametrize(
-    "text", ["å" * 5_000_000, "ب" * 5_000_000, "e\u0301" * 1_000_000, "\u0301" * 1_000_000]
-)
+@pytest.mark.parametrize("text", ["å" * 500_000, "ب" * 500_000, "e\u0301" * 100_000, "\u0301" * 100_000])
 def test_long_text_of_any_script_is_looked_through_quickly(text: str) -> None:
-    """As long as the text of the largest message; counted in calls, which no machine changes."""
+    """Counted in calls for a character, which neither the machine nor the length changes."""
     calls, _ = counted(visible, text)
     assert calls < 10 * len(text)
 

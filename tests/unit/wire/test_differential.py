@@ -76,7 +76,7 @@ RECEIPTS = Subject(
     broken_receipt_rules,
     (receipt_rules.NOT_EMPTY, *receipt_rules.RULES.rules),
     RECEIPT,
-    count(3000, 30000),
+    count(1500, 30000),
 )
 
 

@@ -44,6 +44,8 @@ class Visit:
     organisation: ParticipantIdentifier
     person: Person
     permissions: PersonPermissions
+    issuer: str
+    """The sign-in service of the organisation."""
 
 
 class Access:
@@ -66,7 +68,7 @@ class Access:
             async with self._vaults.open(organisation, Purpose.AUTHORISE) as vault:
                 await vault.end_sessions_of(permissions.person, "no right left")
             raise NoRights
-        return Visit(organisation, Person(permissions.person, who.name), permissions)
+        return Visit(organisation, Person(permissions.person, who.name), permissions, who.issuer)
 
 
 def without_rights(pages: Pages) -> OnError:

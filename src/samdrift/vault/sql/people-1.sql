@@ -27,12 +27,13 @@ CREATE TABLE sign_ins (
 );
 CREATE INDEX sign_ins_until ON sign_ins (until);
 
--- The id of the person with that mark, who may be new; without a time, nobody has signed in.
+-- The id of the person with that mark, who may be new; without a time nobody has signed in, and nothing changes.
 CREATE FUNCTION know_person(id text, mark bytea, sealed bytea, at timestamptz) RETURNS text
 LANGUAGE sql SECURITY DEFINER SET search_path FROM CURRENT AS $$
     INSERT INTO persons AS p VALUES ($1, $2, $3, $4)
     ON CONFLICT ON CONSTRAINT persons_mark_key
-    DO UPDATE SET sealed = excluded.sealed, seen_at = coalesce(excluded.seen_at, p.seen_at)
+    DO UPDATE SET sealed = CASE WHEN excluded.seen_at IS NULL THEN p.sealed ELSE excluded.sealed END,
+                  seen_at = coalesce(excluded.seen_at, p.seen_at)
     RETURNING p.id
 $$;
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from samdrift.audit.merkle import Frontier
 from samdrift.contracts.messages import Direction, WorkKind
 from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
 from samdrift.contracts.transfer import TransferReason, TransferState
+from samdrift.scheduling.rounds import Rounds
 from samdrift.vault.bodies import IN_ROW, Body, BodyReader
 from samdrift.vault.errors import SealBroken, UnknownRecord, VaultDenied
 from samdrift.vault.portability import parts
@@ -196,6 +198,24 @@ async def test_what_is_under_way_ends_unless_it_is_taken_over(
         work = await messages.claim_work(now=NOW + 100 * MINUTE, lease=MINUTE, limit=9)
         assert {one.kind for one in work} == {WorkKind.DEADLINE}
         assert len(work) == 3, "two messages and a receipt"
+
+
+@pytest.mark.parametrize("taken_over", [True, False])
+async def test_the_registry_knows_when_what_arrived_is_due(
+    installation: Installation, organisation: ParticipantIdentifier, taken_over: bool
+) -> None:
+    await fill(installation, organisation)
+    elsewhere = await installation.organisation()
+    for kind in (AccessPointDeparture, MessageServiceDeparture):
+        brought = await everything(installation, organisation, kind)
+        await take_in(installation, elsewhere, kind, brought, taken_over=taken_over)
+    due = {}
+    for role in (AP, MT):
+        async with installation.open(elsewhere, role) as vault:
+            due[role] = await vault.next_due()
+        rounds = Rounds(partial(installation.gate.due, role), lambda: [elsewhere], lambda: NOW)
+        assert dict(await rounds.due(NOW + 100 * MINUTE)).get(elsewhere) == due[role]
+    assert {role for role, when in due.items() if when} == ({AP, MT} if taken_over else {MT})
 
 
 async def test_a_snapshot_sees_nothing_that_comes_later(

@@ -26,7 +26,7 @@ from tests.sizes import count, seed, soak
 from tests.unit.wire.envelope import envelopes
 from tests.unit.wire.mutation import document
 
-DOCUMENTS = count(3000, 30_000)
+DOCUMENTS = count(1500, 30_000)
 DOCUMENTED = {difference.name for difference in (*ENVELOPE, *EVERY_DOCUMENT)}
 RULES = {f"R{number}-XHE" for number in range(1, 15)} | {"ID", "CreationDateTime", "PartyIdentification"}
 CONTENT = f"{{{envelopes.XHA}}}PayloadContent"

@@ -1,0 +1,349 @@
+"""Handlers of the pages about rights; each asks what the person may, and what is stated is judged again."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import date, datetime
+from functools import partial
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+
+from samdrift.audit.events import AuditEvent
+from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
+from samdrift.messageclient.entrance.access import Access, Visit
+from samdrift.messageclient.permissions import (
+    OF_MAILBOX,
+    Assigned,
+    Assignments,
+    Reader,
+    RightsRefused,
+    Through,
+    Way,
+    person_subject,
+)
+from samdrift.rights import (
+    Effect,
+    Ended,
+    Given,
+    Right,
+    Rights,
+    Scope,
+    StatementError,
+    Substitution,
+    end_of,
+)
+from samdrift.rights.statements import Act
+from samdrift.vault.gate import Gate
+from samdrift.vault.mailrecords import MailboxRecord
+from samdrift.vault.people import Identity
+from samdrift.web.application import signed_in
+from samdrift.web.forms import Form
+from samdrift.web.guards import session_of
+from samdrift.web.pages import Pages
+from samdrift.web.texts import Phrase
+from samdrift.web.uploads import received
+
+TEMPLATES = Path(__file__).parent / "templates"
+LOCALE = Path(__file__).parent / "locale"
+_ZONE = ZoneInfo("Europe/Stockholm")
+_ORDER = (Right.READ, Right.WRITE, Right.APPROVE, Right.MANAGE)
+RIGHTS = {
+    Right.READ: Phrase("read"),
+    Right.WRITE: Phrase("write"),
+    Right.APPROVE: Phrase("approve"),
+    Right.MANAGE: Phrase("manage"),
+}
+_REFUSED = {
+    Effect.SELF: Phrase("Nobody gives rights to themselves. Ask another administrator."),
+    Effect.NO_AUTHORITY: Phrase("You may not give this. An administrator may."),
+    Effect.OVER: Phrase("It has ended already."),
+}
+_UNFIT = Phrase("This cannot be decided so. The end is at most a year away, and the reason is one line.")
+
+Handler = Callable[[Request, Visit], Awaitable[Response]]
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A person in the list, in words."""
+
+    name: str
+    rights: tuple[Phrase, ...]
+    ways: tuple[WayLine, ...]
+    seen_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class WayLine:
+    """A way by which a person has rights: its words, and the decision, where it can be ended from here."""
+
+    through: Phrase
+    number: int
+    by: str
+    why: str
+    until: datetime
+
+
+class RightsPages:
+    """Pages about the rights of one organisation's persons."""
+
+    def __init__(self, pages: Pages, access: Access, assignments: Assignments, gate: Gate) -> None:
+        self._pages = pages
+        self._access = access
+        self._assignments = assignments
+        self._gate = gate
+
+    def routes(self) -> tuple[Route, ...]:
+        """Return the routes."""
+        shown, posted = self._shown, self._posted
+        return (
+            Route("/rights", shown(self.overview)),
+            Route("/rights/{mailbox}", shown(self.readers)),
+            Route("/rights/{mailbox}/give", shown(self.form), methods=["GET"]),
+            Route("/rights/{mailbox}/give", posted(self.give), methods=["POST"]),
+            Route("/rights/{mailbox}/substitute", shown(self.substitute_form), methods=["GET"]),
+            Route("/rights/{mailbox}/substitute", posted(self.substitute), methods=["POST"]),
+            Route("/rights/{mailbox}/end", posted(self.end), methods=["POST"]),
+        )
+
+    async def overview(self, request: Request, visit: Visit) -> Response:
+        """Show the mailboxes whose readers a person may see."""
+        mailboxes = [one for one in await self._mailboxes(visit) if _may_see(visit, one.id)]
+        return self._pages.page(request, "rights.html", mailboxes=mailboxes)
+
+    async def readers(self, request: Request, visit: Visit) -> Response:
+        """Show who can read a mailbox, through what, since when and until when, and when they were here."""
+        mailbox = await self._mailbox(request, visit)
+        assigned = await self._assignments.now(visit.organisation)
+        names = {each.id: each.identity.name for each in assigned.persons}
+        lines = [_line(each, names) for each in assigned.readers(mailbox.id)]
+        groups = [_way(each, names) for each in assigned.groups(mailbox.id)]
+        return self._pages.page(
+            request,
+            "who_can_read.html",
+            mailbox=mailbox,
+            lines=lines,
+            groups=groups,
+            may_give=_may_give(visit, mailbox.id),
+        )
+
+    async def form(self, request: Request, visit: Visit) -> Response:
+        """Show the form by which rights are given."""
+        mailbox = await self._mailbox(request, visit, to_give=True)
+        return await self._give_page(request, visit, mailbox, Form())
+
+    async def give(self, request: Request, visit: Visit) -> Response:
+        """Give rights to a mailbox, as the form says."""
+        form = await received(request)
+        mailbox = await self._mailbox(request, visit, to_give=True)
+        rights = frozenset(right for right in OF_MAILBOX if right.value in form.all("rights"))
+        if not rights:
+            form.refuse("rights", Phrase("Choose at least one right"))
+        person = await self._person(visit, form)
+        until, why = _until(form), form.required("why", Phrase("Say why, for those who see the list later"))
+        if not form.errors and person is not None and until is not None:
+            what = Rights(person_subject(person), Scope(mailbox.id), rights)
+            await self._state(visit, form, "person", why, partial(_given, what, until))
+        if form.errors:
+            return await self._give_page(request, visit, mailbox, form, 422)
+        return _see(mailbox)
+
+    async def substitute_form(self, request: Request, visit: Visit) -> Response:
+        """Show the form by which a substitute is appointed."""
+        mailbox = await self._mailbox(request, visit, to_give=True)
+        return await self._substitute_page(request, visit, mailbox, Form())
+
+    async def substitute(self, request: Request, visit: Visit) -> Response:
+        """Appoint a substitute for an absent person, as the form says."""
+        form = await received(request)
+        mailbox = await self._mailbox(request, visit, to_give=True)
+        known = {each.id for each in (await self._assignments.now(visit.organisation)).persons}
+        absent, person = form["absent"], form["person"]
+        for name, value in (("absent", absent), ("person", person)):
+            if value not in known:
+                form.refuse(name, Phrase("Choose a person"))
+        if absent == person:
+            form.refuse("person", Phrase("Nobody substitutes for themselves"))
+        until, why = _until(form), form.required("why", Phrase("Say why, for those who see the list later"))
+        if not form.errors and until is not None:
+            what = Substitution(person_subject(person), Scope(mailbox.id), person_subject(absent))
+            await self._state(visit, form, "person", why, partial(_given, what, until))
+        if form.errors:
+            return await self._substitute_page(request, visit, mailbox, form, 422)
+        return _see(mailbox)
+
+    async def end(self, request: Request, visit: Visit) -> Response:
+        """End what a decision gives, from the next request on."""
+        form = await received(request)
+        mailbox = await self._mailbox(request, visit, to_give=True)
+        assigned = await self._assignments.now(visit.organisation)
+        digest = _decision(assigned, form["decision"], mailbox.id)
+        if digest is None:
+            raise HTTPException(404)
+        why = form["why"].strip() or "ended on the page about rights"
+        await self._state(visit, form, "decision", why, partial(_ended, digest))
+        if form.errors:
+            raise HTTPException(404)
+        return _see(mailbox)
+
+    async def _give_page(
+        self, request: Request, visit: Visit, mailbox: MailboxRecord, form: Form, status: int = 200
+    ) -> Response:
+        assigned = await self._assignments.now(visit.organisation)
+        administrator = visit.permissions.may(Right.ADMINISTRATOR)
+        return self._pages.page(
+            request,
+            "give_rights.html",
+            status,
+            mailbox=mailbox,
+            form=form,
+            persons=_persons(assigned),
+            rights=[(right, RIGHTS[right]) for right in _ORDER if administrator or right is not Right.MANAGE],
+            may_add=administrator,
+        )
+
+    async def _substitute_page(
+        self, request: Request, visit: Visit, mailbox: MailboxRecord, form: Form, status: int = 200
+    ) -> Response:
+        assigned = await self._assignments.now(visit.organisation)
+        absent = [(each.person, each.name) for each in assigned.readers(mailbox.id)]
+        context = {"mailbox": mailbox, "form": form, "persons": _persons(assigned), "absent": absent}
+        return self._pages.page(request, "substitute.html", status, **context)
+
+    async def _person(self, visit: Visit, form: Form) -> str | None:
+        """Return the chosen person, or one who is made known by an administrator; refuses the field."""
+        subject, name = form["subject"].strip(), form["name"].strip()
+        if (subject or name) and visit.permissions.may(Right.ADMINISTRATOR):
+            if not subject or not name or len(subject) > 255 or len(name) > 255:
+                form.refuse("subject", Phrase("A new person has both an identity and a name"))
+                return None
+            async with self._gate.open(
+                self._principal(visit), visit.organisation, Role.MESSAGE_CLIENT, Purpose.ADMINISTER
+            ) as vault:
+                return await vault.know_person(Identity(visit.issuer, subject, name))
+        known = {each.id for each in (await self._assignments.now(visit.organisation)).persons}
+        if form["person"] not in known:
+            form.refuse("person", Phrase("Choose a person"))
+            return None
+        return form["person"]
+
+    async def _state(
+        self, visit: Visit, form: Form, field: str, why: str, act: Callable[[datetime], Act]
+    ) -> None:
+        try:
+            await self._assignments.state(visit.organisation, person_subject(visit.person.id), why, act)
+        except RightsRefused as refused:
+            form.refuse(field, _REFUSED.get(refused.effect, _UNFIT))
+        except StatementError:
+            form.refuse("until", _UNFIT)
+
+    async def _mailboxes(self, visit: Visit) -> tuple[MailboxRecord, ...]:
+        async with self._gate.open(
+            self._principal(visit), visit.organisation, Role.MESSAGE_CLIENT, Purpose.READ
+        ) as vault:
+            return await vault.mailboxes()
+
+    async def _mailbox(self, request: Request, visit: Visit, *, to_give: bool = False) -> MailboxRecord:
+        """Return the mailbox that a page is about; one that may not be seen is answered like none."""
+        asked = request.path_params["mailbox"]
+        may = _may_give if to_give else _may_see
+        for one in await self._mailboxes(visit):
+            if one.id == asked and may(visit, one.id):
+                return one
+        async with self._gate.open(
+            self._principal(visit), visit.organisation, Role.MESSAGE_CLIENT, Purpose.READ
+        ) as vault:
+            vault.record(AuditEvent.MK_ACCESS_DENIED, kind="rights")
+        raise HTTPException(404)
+
+    def _principal(self, visit: Visit) -> Principal:
+        return Principal(PrincipalKind.USER, visit.person.id, visit.organisation.value)
+
+    def _shown(self, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
+        async def answer(request: Request) -> Response:
+            return await handler(request, await self._access.visit(request))
+
+        return signed_in(answer)
+
+    def _posted(self, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
+        """Answer a form; without a session it is read for its own sake, which keeps what was typed."""
+
+        async def answer(request: Request) -> Response:
+            if session_of(request) is None:
+                await received(request)
+            return await handler(request, await self._access.visit(request))
+
+        return answer
+
+
+def rights_routes(pages: Pages, access: Access, assignments: Assignments, gate: Gate) -> tuple[Route, ...]:
+    """Return the routes of the pages about rights."""
+    return RightsPages(pages, access, assignments, gate).routes()
+
+
+def _may_see(visit: Visit, mailbox: str) -> bool:
+    """Return whether a person may see who reads a mailbox: all in it, and those who give and watch rights."""
+    may = visit.permissions.may
+    return (
+        any(may(right, mailbox) for right in OF_MAILBOX)
+        or may(Right.ADMINISTRATOR)
+        or may(Right.SECURITY_OFFICER)
+    )
+
+
+def _may_give(visit: Visit, mailbox: str) -> bool:
+    return visit.permissions.may(Right.ADMINISTRATOR) or visit.permissions.may(Right.MANAGE, mailbox)
+
+
+def _given(what: Rights | Substitution, until: datetime, at: datetime) -> Given:
+    return Given(what, at, until, asked=False)
+
+
+def _ended(digest: str, at: datetime) -> Ended:
+    return Ended(of=digest)
+
+
+def _decision(assigned: Assigned, number: str, mailbox: str) -> str | None:
+    """Return the digest of a decision about a mailbox by its number."""
+    ways = [way for reader in assigned.readers(mailbox) for way in reader.ways]
+    for way in (*ways, *assigned.groups(mailbox)):
+        if str(way.number) == number:
+            return assigned.copy.digests[way.number - 1]
+    return None
+
+
+def _until(form: Form) -> datetime | None:
+    try:
+        return end_of(date.fromisoformat(form["until"]), _ZONE)
+    except ValueError:
+        form.refuse("until", Phrase("Choose the last day"))
+        return None
+
+
+def _persons(assigned: Assigned) -> list[tuple[str, str]]:
+    found = [(each.id, each.identity.name or each.identity.subject) for each in assigned.persons]
+    return sorted(found, key=lambda pair: pair[1].casefold())
+
+
+def _line(reader: Reader, names: dict[str, str]) -> Line:
+    rights = tuple(RIGHTS[right] for right in _ORDER if right in reader.rights)
+    return Line(reader.name, rights, tuple(_way(each, names) for each in reader.ways), reader.seen_at)
+
+
+def _way(way: Way, names: dict[str, str]) -> WayLine:
+    through = {
+        Through.ASSIGNMENT: Phrase("Assigned"),
+        Through.GROUP: Phrase("Group %(group)s", {"group": way.group.rpartition("#")[2]}),
+        Through.SUBSTITUTION: Phrase("Substitute for %(name)s", {"name": names.get(way.absent, "")}),
+    }[way.through]
+    return WayLine(through, way.number, names.get(way.by.id, ""), way.why, way.until)
+
+
+def _see(mailbox: MailboxRecord) -> Response:
+    return RedirectResponse(f"/rights/{mailbox.id}", 303)

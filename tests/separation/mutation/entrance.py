@@ -1,0 +1,105 @@
+"""Guards of the way in to an organisation's pages: sessions in its vault, rights, and who gives them."""
+
+from __future__ import annotations
+
+from tests.separation.mutation.mutant import Mutant
+
+_ENTRANCE = "tests/unit/messageclient/test_entrance.py"
+_PEOPLE = "tests/unit/vault/test_people.py"
+_CONFIG = "tests/unit/config/test_reader.py"
+_RIGHTS_PAGE = f"{_ENTRANCE}::test_a_manager_gives_content_of_the_own_mailbox_alone"
+_READERS_PAGE = f"{_ENTRANCE}::test_a_reader_sees_who_reads_and_gives_nothing"
+
+ENTRANCE = (
+    Mutant(
+        "a person without any right sees no page",
+        "messageclient/entrance/access.py",
+        "if not permissions.any():",
+        "if False:",
+        (f"{_ENTRANCE}::test_a_person_without_any_right_sees_nothing_and_is_signed_out",),
+    ),
+    Mutant(
+        "the first page lists mailboxes that the person may read, and no others",
+        "messageclient/entrance/access.py",
+        "if visit.permissions.may(Right.READ, one.id)]",
+        "]",
+        (f"{_ENTRANCE}::test_a_person_signs_in_and_sees_the_mailboxes_that_they_may_read",),
+    ),
+    Mutant(
+        "rights are read anew with each request",
+        "messageclient/permissions.py",
+        "while copy.number < last and copy.not_understood is None:",
+        "while copy.number == 0 and last and copy.not_understood is None:",
+        (f"{_ENTRANCE}::test_a_right_that_ends_is_gone_at_the_next_request",),
+    ),
+    Mutant(
+        "a statement without effect is not stored",
+        "messageclient/permissions.py",
+        "if effect not in (Effect.TAKEN, Effect.WAITING):",
+        "if False:",
+        (f"{_ENTRANCE}::test_nobody_gives_without_authority_or_to_themselves",),
+    ),
+    Mutant(
+        "who reads a mailbox is shown to those in it, and to those who give and watch rights",
+        "messageclient/assigning/routes.py",
+        "any(may(right, mailbox) for right in OF_MAILBOX)",
+        "True",
+        (_READERS_PAGE,),
+    ),
+    Mutant(
+        "rights are given by an administrator or the manager of the mailbox",
+        "messageclient/assigning/routes.py",
+        "may = _may_give if to_give else _may_see",
+        "may = _may_see",
+        (_READERS_PAGE,),
+    ),
+    Mutant(
+        "a page about rights ends decisions about its own mailbox alone",
+        "messageclient/assigning/routes.py",
+        "digests[way.number - 1]\n    return None",
+        "digests[way.number - 1]\n    return assigned.copy.digests[int(number) - 1]",
+        (_RIGHTS_PAGE,),
+    ),
+    Mutant(
+        "a suspended organisation's pages are closed",
+        "messageclient/entrance/sites.py",
+        "return self._site(_CLOSED_KEY, Closed.SUSPENDED)",
+        "return None",
+        (f"{_ENTRANCE}::test_a_suspended_organisation_says_so_and_no_session_outlives_it",),
+    ),
+    Mutant(
+        "no session outlives a suspension",
+        "vault/provision.py",
+        "if role is Role.MESSAGE_CLIENT:",
+        "if False:",
+        (f"{_PEOPLE}::test_no_session_outlives_a_suspension",),
+    ),
+    Mutant(
+        "strangers fill no log with failed sign-ins",
+        "messageclient/entrance/signedin.py",
+        "if self._count >= _MOST_IN_LOG:",
+        "if False:",
+        (f"{_ENTRANCE}::test_strangers_fill_no_log_with_sign_ins_that_fail",),
+    ),
+    Mutant(
+        "one sign-in begins one session in the vault",
+        "vault/sql/people-1.sql",
+        "    IF NOT FOUND THEN\n        RETURN false;\n    END IF;\n    INSERT INTO sessions",
+        "    INSERT INTO sessions",
+        (f"{_PEOPLE}::test_one_sign_in_begins_one_session_also_after_that_one_ended",),
+    ),
+    Mutant(
+        "a notice of logout ends nothing when it names neither person nor session",
+        "vault/sql/people-1.sql",
+        "AND coalesce($1, $2) IS NOT NULL",
+        "",
+        (f"{_PEOPLE}::test_a_sign_in_service_ends_sessions",),
+    ),
+    Mutant(
+        "sign-in and pages of the demonstration are for it alone",
+        "config/reader.py",
+        "if config.environment is Environment.DEMONSTRATION:",
+        "if True:",
+        (f"{_CONFIG}::test_sign_in_of_the_demonstration_is_refused_elsewhere",),
+    ),
+)
