@@ -35,7 +35,6 @@ async def paths(room: Mailroom) -> list[str]:
         f"/conversation/{sip.id}/print",
         f"/message/{sip.messages[-1].id}/readers",
         f"/message/{rejected.messages[0].id}/way",
-        "/mailbox/soc/who-can-read",
         "/drafts",
         f"/draft/{draft.id}",
         f"/draft/{empty.id}",

@@ -55,6 +55,7 @@ from samdrift.vault.portability.departure import (
     MessageClientDeparture,
     MessageServiceDeparture,
 )
+from samdrift.vault.portability.mailparts import MAIL_PARTS
 from samdrift.vault.portability.parts import MESSAGES, TRANSFERS, Facts, Part, from_bytes, records_part
 from samdrift.vault.recordkeeping import GovernanceVault, RecordKeepingVault
 from samdrift.vault.records import (
@@ -72,6 +73,7 @@ from samdrift.vault.transferdesk import TransferDesk
 from samdrift.wire.identifiers import ParticipantIdentifier
 from tests.pki import DAY, key, name
 from tests.pki import NOW as PKI_NOW
+from tests.separation import mailcases
 from tests.separation.vaultlogin import Superuser, superuser, vault_login
 from tests.vaults import (
     MINUTE,
@@ -131,6 +133,7 @@ class Victim:
     mark_key: bytes
     person: str
     pages_key: bytes
+    mail: mailcases.TheirMail
 
     def snapshot(self) -> dict[Role, Any]:
         return {role: self.superuser.snapshot(schema) for role, schema in self.schemas.items()}
@@ -211,6 +214,7 @@ async def victim(installation: Installation) -> Victim:
         assert person is not None
         await client.append_statements([STATEMENT])
         pages_key = client.pages_key()
+        mail = await mailcases.their_mail(client, MARKER)
     bodies = [
         row[0] for each in logins.values() for row in seen_by.rows(f"SELECT id FROM {each.schema}.bodies")
     ]
@@ -242,6 +246,7 @@ async def victim(installation: Installation) -> Victim:
         Sealer(logins[MT].vault, open_keys(installation.settings).data_keys(logins[MT].vault)).session_marks,
         person,
         pages_key,
+        mail,
     )
 
 
@@ -818,7 +823,7 @@ def _part_of(vault: Arrival, victim: Victim) -> tuple[Part, list[tuple[str, ...]
     return MESSAGES, [(victim.out.id, "out"), (victim.came_in.id, "in")]
 
 
-def page(name: str) -> Case:
+def page(name: str, key: tuple[object, ...] | None = None) -> Case:
     """A page of what departs: from the beginning, and after a record of the other vault."""
 
     async def case(vault: Departure, victim: Victim) -> object:
@@ -842,7 +847,7 @@ def page(name: str) -> Case:
         read = getattr(vault, name)
         if name == "log":
             return await read()
-        return [await is_([], read()), await is_([], read(keys.get(name, (1,))))]
+        return [await is_([], read()), await is_([], read(key or keys.get(name, (1,))))]
 
     case.__name__ = name
     return case
@@ -930,7 +935,7 @@ CASES: dict[type[Opened], dict[str, Case]] = {
     | {case.__name__: case for case in (count_refusal, refusals)}
     | {case.__name__: case for case in (mailboxes, changes, events_of)}
     | {"message": read_message, "body": read_body, "receipt": read_receipt, "next_due": next_due_work},
-    MessageClientVault: PEOPLE,
+    MessageClientVault: PEOPLE | mailcases.MAIL,
     GovernanceVault: KEEPING,
     AccessPointArrival: ARRIVING,
     MessageServiceArrival: ARRIVING,
@@ -941,7 +946,9 @@ CASES: dict[type[Opened], dict[str, Case]] = {
     MessageServiceDeparture: DEPARTING
     | {name: page(name) for name in ("messages", "receipts", "digests", "processed", "cursors", "work")}
     | {"session_keys": page("session_keys"), "mark_keys": mark_keys},
-    MessageClientDeparture: DEPARTING | {name: page(name) for name in ("records", "persons", "statements")},
+    MessageClientDeparture: DEPARTING
+    | {name: page(name) for name in ("records", "persons", "statements")}
+    | {kind.part.name: page(kind.part.name, ("",) * len(kind.part.key)) for kind in MAIL_PARTS},
     GovernanceDeparture: DEPARTING | {"records": page("records")},
 }
 ROLES: dict[type[Opened], Role] = {
@@ -1040,6 +1047,7 @@ CHANGES = frozenset(
         "sweep",
         "touch_session",
     }
+    | mailcases.TELLING_NOTHING
 )
 """Operations that tell nothing: their cases fail by what they would change in the other vault."""
 

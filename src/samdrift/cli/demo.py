@@ -13,6 +13,7 @@ from rich.console import Console
 from samdrift.cli import demoview
 from samdrift.config.failures import reported_as_usage_errors
 from samdrift.demo.cast import AGENCY, HABO, MULLSJO
+from samdrift.demo.day import live
 from samdrift.demo.proof import prove_rest, prove_way
 from samdrift.demo.readyfile import write_ready
 from samdrift.demo.scenario import DemoFailed, Exchange, play
@@ -69,24 +70,27 @@ async def _run(console: Console, folder: Path, once: bool, ready: Path | None) -
                     )
                 ]
             )
-            ways = [await _way(exchange) for exchange in exchanges]
+            ways = [await _way(exchange, pages=not once) for exchange in exchanges]
             progress.done()
             for exchange, steps in zip(exchanges, ways, strict=True):
                 demoview.exchange(console, exchange, steps)
             demoview.logs(console, logs)
+            if not once:
+                await live({HABO: habo, AGENCY: agency, MULLSJO: mullsjo}, folder, progress)
+                progress.done()
             if ready is not None:
                 write_ready(ready, demo_world, folder)
             if not once:
                 await _stay(console, demo_world)
 
 
-async def _way(exchange: Exchange) -> list[Step]:
+async def _way(exchange: Exchange, *, pages: bool) -> list[Step]:
     """The logged steps of both ends in order of time, checked to be whole."""
     sent, received = [
         await trace(end.operator.gate, end.organisation, exchange.message_id)
         for end in (exchange.sender, exchange.recipient)
     ]
-    prove_way(exchange, sent, received)
+    prove_way(exchange, sent, received, pages=pages)
     return sorted((*sent, *received), key=lambda step: step.at)
 
 

@@ -214,6 +214,51 @@ class SignInConfig:
     ] = None
 
 
+@dataclass(frozen=True, slots=True)
+class UsedServiceConfig:
+    """The message service that an organisation's message client uses, which may be another supplier's."""
+
+    interface: Annotated[
+        str,
+        Key(
+            "Base address of its interface D, with its version.",
+            HTTPS,
+            example='"https://messages.example.se/v1"',
+            since="0.2",
+        ),
+    ]
+    token_endpoint: Annotated[
+        str,
+        Key(
+            "Where access tokens are issued; for our own as `samdrift routing` prints it.",
+            HTTPS,
+            example='"https://messages.example.se/v1/oauth2/NAME/token"',
+        ),
+    ]
+    client_id: Annotated[str, Key("The `client_id` of the message client there.", CLIENT_ID, example='"mk"')]
+    key_file: Annotated[
+        Path, Key("File with the private key (PEM) that it shows who it is by.", PATH, example='"mk.pem"')
+    ]
+    audience: Annotated[
+        str,
+        Key(
+            "The authorisation server's name in assertions.",
+            TEXT,
+            otherwise="its token endpoint",
+            example='"https://login.example.se"',
+        ),
+    ] = ""
+    tls_issuers: Annotated[
+        Path | None,
+        Key(
+            "Bundle (PEM) of issuers of its TLS certificates.",
+            PATH,
+            otherwise="Mozilla's",
+            example='"issuers.pem"',
+        ),
+    ] = None
+
+
 EXTERNAL_ISSUER = Tables(
     ExternalIssuer,
     keys={
@@ -354,6 +399,14 @@ class OrganisationConfig:
         Key(
             "Its sign-in service for persons; without one, its pages are not served.",
             Tables(SignInConfig),
+            since="0.2",
+        ),
+    ] = None
+    message_service: Annotated[
+        UsedServiceConfig | None,
+        Key(
+            "The message service that its message client uses; without one nothing is fetched.",
+            Tables(UsedServiceConfig),
             since="0.2",
         ),
     ] = None

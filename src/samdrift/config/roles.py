@@ -270,6 +270,10 @@ class MessageClientRoleConfig:
             since="0.2",
         ),
     ] = ()
+    poll_seconds: Annotated[
+        int,
+        Key("Time between two looks at the message services.", POSITIVE, unit="seconds", since="0.2"),
+    ] = 30
     plain: Annotated[
         bool, Key("Serves the pages of the demonstration without TLS, on this machine.", FLAG, since="0.2")
     ] = False

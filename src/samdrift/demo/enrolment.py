@@ -37,10 +37,12 @@ from samdrift.federation.signin import SignInClient, SignInService
 from samdrift.keystore.interface import OPERATOR_KEYS, KeyStore
 from samdrift.keystore.keyfiles import KeyName
 from samdrift.keystore.settings import HsmSettings
+from samdrift.messageservice.oauth.registrations import PATH as PATH_OF_ISSUER
 from samdrift.messageservice.oauth.registrations import OwnIssuers
 from samdrift.net.server import listening_socket
 from samdrift.vault.openkeys import open_keys
 from samdrift.vault.provision import Provisioner
+from samdrift.vault.registry import public_name
 from samdrift.vault.settings import VaultSettings
 from samdrift.wire.identifiers import (
     RECEIPT_BASE,
@@ -125,7 +127,11 @@ async def enrol(
         )
     file = folder / "samdrift.toml"
     served = [
-        replace(_served(folder, *pair), sign_in=_sign_in(folder, pair[0], listen_mk, sign_in))
+        replace(
+            _served(folder, *pair),
+            sign_in=_sign_in(folder, pair[0], listen_mk, sign_in),
+            message_service=_message_service(pair[0], vaults, f"https://{listen_d}"),
+        )
         for pair in zip(operator.organisations, issued, strict=True)
     ]
     file.write_text(
@@ -287,6 +293,8 @@ class Served:
     message_client_keys: str
     sign_in: Mapping[str, object] = field(default_factory=dict)
     """Values of the table about sign-in; empty without one."""
+    message_service: Mapping[str, object] = field(default_factory=dict)
+    """Values of the table about the message service that its message client uses; empty without one."""
 
 
 def _config_text(
@@ -339,40 +347,63 @@ def _config_text(
         *(["", "[logs]", f"witnesses = {json.dumps(witnesses)}"] if witnesses else []),
     ]
     for one in organisations:
-        clients = ", ".join(
-            f"{json.dumps(name)} = {json.dumps(value)}" for name, value in one.clients.items()
-        )
-        lines += [
-            "",
-            "[[organisations]]",
-            f"identifier = {json.dumps(one.identifier)}",
-            f"name = {json.dumps(one.name, ensure_ascii=False)}",
-            f"number = {json.dumps(one.number)}",
-            f"roles = {json.dumps(one.roles)}",
-            *(f"{key} = {json.dumps(host)}" for key, host in one.hosts.items()),
-            *(['contact = "Ring supporten, 010-123 45 67."'] if one.sign_in else []),
-            f"functional_addresses = {json.dumps(list(one.mailboxes), ensure_ascii=False)}",
-            "base_model = true",
-            *([f"witnesses = {json.dumps(witnesses)}"] if witnesses else []),
-            f"access_point = {json.dumps(f'https://{places.listen_c}')}",
-            f"clients = {{ {clients} }}",
-            "",
-            "[[organisations.message_clients]]",
-            f"id = {json.dumps(one.message_client)}",
-            f"keys = {json.dumps(one.message_client_keys)}",
-            f"scopes = {json.dumps([scope.value for scope in Scope])}",
-            "default = true",
-        ]
-        if one.sign_in:
-            values = (f"{key} = {json.dumps(value)}" for key, value in one.sign_in.items())
-            lines += ["", "[organisations.sign_in]", *values]
+        lines += _organisation_text(one, places.listen_c, witnesses)
     return "\n".join(lines) + "\n"
+
+
+def _organisation_text(one: Served, listen_c: str, witnesses: str) -> Sequence[str]:
+    """The tables of one organisation."""
+    clients = ", ".join(f"{json.dumps(name)} = {json.dumps(value)}" for name, value in one.clients.items())
+    lines = [
+        "",
+        "[[organisations]]",
+        f"identifier = {json.dumps(one.identifier)}",
+        f"name = {json.dumps(one.name, ensure_ascii=False)}",
+        f"number = {json.dumps(one.number)}",
+        f"roles = {json.dumps(one.roles)}",
+        *(f"{key} = {json.dumps(host)}" for key, host in one.hosts.items()),
+        *(['contact = "Ring supporten, 010-123 45 67."'] if one.sign_in else []),
+        f"functional_addresses = {json.dumps(list(one.mailboxes), ensure_ascii=False)}",
+        "base_model = true",
+        *([f"witnesses = {json.dumps(witnesses)}"] if witnesses else []),
+        f"access_point = {json.dumps(f'https://{listen_c}')}",
+        f"clients = {{ {clients} }}",
+        "",
+        "[[organisations.message_clients]]",
+        f"id = {json.dumps(one.message_client)}",
+        f"keys = {json.dumps(one.message_client_keys)}",
+        f"scopes = {json.dumps([scope.value for scope in Scope])}",
+        "default = true",
+    ]
+    if one.message_service:
+        values = (f"{key} = {json.dumps(value)}" for key, value in one.message_service.items())
+        lines += ["", "[organisations.message_service]", *values]
+    if one.sign_in:
+        values = (f"{key} = {json.dumps(value)}" for key, value in one.sign_in.items())
+        lines += ["", "[organisations.sign_in]", *values]
+    return lines
 
 
 def _listener(table: str, address: str, *, plain: bool = False) -> Sequence[str]:
     """The table of a role that persons reach, where an organisation has it."""
-    without_tls = ["plain = true"] if plain else []
+    without_tls = ["plain = true", "poll_seconds = 2"] if plain else []
     return [f"[{table}]", f"listen = {json.dumps(address)}", *without_tls, ""] if address else []
+
+
+def _message_service(
+    organisation: DemoOrganisation, vaults: Mapping[str, str], address: str
+) -> Mapping[str, object]:
+    """Return the table about the message service that the pages use: the operator's own."""
+    if Role.MESSAGE_CLIENT not in organisation.roles:
+        return {}
+    issuer = address + PATH_OF_ISSUER.format(name=public_name(vaults[organisation.identifier.value]))
+    return {
+        "interface": f"{address}/v1",
+        "token_endpoint": f"{issuer}/token",
+        "client_id": _CLIENT,
+        "key_file": f"{_CLIENTS}/{_name(organisation)}.pem",
+        "tls_issuers": "trust/tls/tlsca.pem",
+    }
 
 
 def _sign_in(

@@ -23,7 +23,7 @@ _PATIENCE = 60.0
 Progress = Callable[[str], None]
 
 
-def _pdf(lines: Sequence[str]) -> bytes:
+def pdf(lines: Sequence[str]) -> bytes:
     """A PDF of one A4 page with ``lines`` of text, characters of Latin-1 only."""
     text = "".join(f"({_escaped(line)}) Tj T*\n" for line in lines)
     content = f"BT /F1 12 Tf 16 TL 72 770 Td\n{text}ET".encode("latin-1")
@@ -96,7 +96,7 @@ NOTICE = Draft(
         Attachment(
             "anmalan.pdf",
             "application/pdf",
-            _pdf(
+            pdf(
                 [
                     "Anmälan om oro för barn",
                     "",
@@ -138,6 +138,13 @@ async def play(habo: Party, agency: Party, mullsjo: Party, progress: Progress) -
         Exchange("the answer", second.message_id, second.conversation_id, agency, habo),
         Exchange("a message to a neighbour", third.message_id, third.conversation_id, habo, mullsjo),
     )
+
+
+async def send_and_wait(sender: Party, recipient: Party, message: SdkMessage) -> None:
+    """Send a message, and wait until its recipient has accepted it."""
+    exchange = await _send(sender, recipient, message)
+    await _reaches(sender, exchange.message_id, Direction.OUT, MessageStatus.ACCEPTED)
+    await _reaches(recipient, exchange.message_id, Direction.IN, MessageStatus.NEW)
 
 
 async def _send(sender: Party, recipient: Party, message: SdkMessage) -> Exchange:

@@ -18,12 +18,11 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import quote_plus, urlencode
+from urllib.parse import parse_qsl, quote_plus, urlencode
 
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, utils
 from starlette.applications import Starlette
-from starlette.datastructures import FormData
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
@@ -193,7 +192,8 @@ class SignInService:
         return response
 
     async def _token(self, request: Request) -> Response:
-        client, form = self._client(request), await request.form()
+        client = self._client(request)
+        form = dict(parse_qsl((await request.body()).decode("ascii", "replace")))
         code = self._codes.pop(str(form.get("code", "")), None)
         if client is None or code is None or code.client is not client:
             return JSONResponse({"error": "invalid_grant"}, 400)
@@ -300,7 +300,7 @@ def _knows(client: SignInClient, authorization: str) -> bool:
     return hmac.compare_digest(authorization.encode(), expected.encode())
 
 
-def _verified(form: FormData, challenge: str) -> bool:
+def _verified(form: Mapping[str, str], challenge: str) -> bool:
     digest = hashlib.sha256(str(form.get("code_verifier", "")).encode()).digest()
     return base64.urlsafe_b64encode(digest).rstrip(b"=").decode() == challenge
 

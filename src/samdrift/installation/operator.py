@@ -122,19 +122,21 @@ async def running(
     """
     settings = vault_settings(config)
     async with AsyncExitStack() as stack:
-        keys = open_keys(settings, begin=True)
-        care = await stack.enter_async_context(cared_for(settings, keys))
+        keys, health = open_keys(settings, begin=True), Health(system_clock)
+        care = await stack.enter_async_context(
+            cared_for(settings, keys, partial(health.note, Dependency.DATABASE, ""))
+        )
         gate = await Gate.start(settings, roles=roles, keys=keys)
         stack.push_async_callback(gate.close)
         doors = PublicDoors(config, server_identities(keys))
-        parts = Parts(config, roles, keys, gate, doors)
+        parts = Parts(config, roles, keys, gate, doors, health=health)
         await stack.enter_async_context(trying(parts.health, own_dependencies(config, gate, keys)))
         parts.registry.register(NotificationMetrics(lambda: gate.failed_notifications, care.queue))
         gauge = expiry_gauge(parts.registry)
         expiries = Expiries(keys, gate.registry, system_clock, named_in_metrics(config), gauge)
         await stack.enter_async_context(watching(expiries))
         operator = await put_together(stack, parts, clients)
-        own = operators_log_kept(config, gate, keys, system_clock)
+        own = operators_log_kept(config, gate, keys, system_clock, parts.health.note)
         parts.logs.append(await stack.enter_async_context(own))
         await stack.enter_async_context(
             controlled(
@@ -163,15 +165,23 @@ class Parts:
 
 
 async def put_together(stack: AsyncExitStack, parts: Parts, clients: Authorization | None = None) -> Operator:
-    """Run the roles until ``stack`` ends."""
-    config, gate = parts.config, parts.gate
-    measure: Callable[[], Awaitable[None]] = nothing_to_measure
+    """Run the roles until ``stack`` ends; those that persons reach last, since they ask the others."""
     parts.registry.register(parts.health)
-    await _run_origins(stack, parts)
-    served = parts.roles & config.roles
-    logs = await stack.enter_async_context(logs_kept(config, gate, system_clock, (), served))
+    served = parts.roles & parts.config.roles
+    logs = await stack.enter_async_context(
+        logs_kept(parts.config, parts.gate, system_clock, (), served, parts.health.note)
+    )
     parts.logs.append(logs)
     parts.registry.register(LogMetrics(parts.logs))
+    operator = await _run_federated(stack, parts, clients)
+    await _run_origins(stack, parts)
+    return operator
+
+
+async def _run_federated(stack: AsyncExitStack, parts: Parts, clients: Authorization | None) -> Operator:
+    """Run the roles that take part in the federation, and serve the metrics of all."""
+    config, gate = parts.config, parts.gate
+    measure: Callable[[], Awaitable[None]] = nothing_to_measure
     if not _FEDERATED & parts.roles & config.roles:
         await _serve_metrics(stack, parts, measure)
         return Operator(config, gate, None)
@@ -210,12 +220,15 @@ async def _run_origins(stack: AsyncExitStack, parts: Parts) -> None:
     config, gate, doors = parts.config, parts.gate, parts.doors
     if config.message_client is not None and Role.MESSAGE_CLIENT in parts.roles:
         # What pages are made of takes a while to import, and most installations have none.
-        from samdrift.installation.signin import client_sites
+        from samdrift.installation.signin import client_sites, used_services
         from samdrift.messageclient.role import MessageClientRole
+        from samdrift.messageclient.working import Working
 
         hosts = config.hosts(Role.MESSAGE_CLIENT)
         sites = await stack.enter_async_context(client_sites(config, config.message_client, gate))
         role = MessageClientRole(gate, hosts, sites, system_clock)
+        working = Working(gate, used_services(config), system_clock, config.message_client.poll_seconds)
+        await stack.enter_async_context(working.running(unexpected("fetching")))
         await doors.open(stack, Door.MK, role.application(unexpected("the message client")))
     if config.governance is not None and Role.GOVERNANCE in parts.roles:
         pages = GovernanceRole(gate, config.hosts(Role.GOVERNANCE)).application()

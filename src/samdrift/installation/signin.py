@@ -1,4 +1,4 @@
-"""Sign-in of persons, as the configuration has it for each organisation."""
+"""Message clients as the configuration has them: sign-in of persons, and the message services in use."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from samdrift.config.roles import MessageClientRoleConfig
 from samdrift.config.toml import ConfigError
 from samdrift.contracts.principals import Role
 from samdrift.messageclient.entrance.sites import Sites, SiteSettings
+from samdrift.messageclient.working import ServiceSettings
 from samdrift.net.addresses import EnteredAddresses, any_address
 from samdrift.net.clock import system_clock
 from samdrift.net.entered import EnteredAddressClient
@@ -37,6 +38,24 @@ async def client_sites(config: Config, own: MessageClientRoleConfig, gate: Gate)
             client = _client(config, own, one.sign_in)
             fetches[one.sign_in.issuer] = await stack.enter_async_context(client)
         yield Sites(gate, settings, fetches, system_clock)
+
+
+def used_services(config: Config) -> tuple[ServiceSettings, ...]:
+    """Return the message services that message clients use; :class:`ConfigError` for a key that is unfit."""
+    return tuple(
+        ServiceSettings(
+            one.identifier,
+            one.message_service.interface,
+            one.message_service.token_endpoint,
+            one.message_service.client_id,
+            _read(one.message_service.key_file, f"organisations[{number}].message_service.key_file"),
+            one.message_service.tls_issuers,
+            one.message_service.audience or None,
+            public_only=not config.federation.private_addresses,
+        )
+        for number, one in enumerate(config.organisations)
+        if one.message_service is not None and Role.MESSAGE_CLIENT in one.roles
+    )
 
 
 def _site(
@@ -75,14 +94,19 @@ def _client(config: Config, own: MessageClientRoleConfig, sign_in: SignInConfig)
 
 def _secret(file: Path, where: str) -> str:
     try:
-        secret = file.read_text("utf-8").strip()
-    except OSError as error:
-        raise ConfigError(where, f"cannot be read: {reason(error)}") from None
+        secret = _read(file, where).decode("utf-8").strip()
     except UnicodeError:
         raise ConfigError(where, "is not text") from None
     if not secret:
         raise ConfigError(where, "is empty")
     return secret
+
+
+def _read(file: Path, where: str) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise ConfigError(where, f"cannot be read: {reason(error)}") from None
 
 
 def _accent(name: str, where: str) -> Accent:

@@ -15,7 +15,8 @@ from typing import Any
 
 from samdrift.client.errors import Unreadable
 from samdrift.contracts.messages import MessageStatus
-from samdrift.messageclient.mail import DeliveryEvent, Identifier, Party
+from samdrift.messageclient.mail import DeliveryEvent, File, Identifier, Party, Recipient
+from samdrift.vault.mailrecords import FileRecord
 from samdrift.web.messagetext import message_text
 
 Json = Mapping[str, Any]
@@ -168,6 +169,36 @@ def delivery_events(content: Json) -> tuple[DeliveryEvent, ...]:
         DeliveryEvent(datetime.fromisoformat(at), status_of(code) or status_of(title), code, title, detail)
         for at, code, title, detail in content.get("events", ())
     )
+
+
+def file_of(file: FileRecord) -> File:
+    """Return a file without its content."""
+    return File(file.id, file.content["name"], file.content["type"], file.size)
+
+
+def recipient_content(recipient: Recipient) -> dict[str, Any]:
+    """Return an address as the vault keeps it."""
+    return {
+        "organisation": recipient.organisation,
+        "address": recipient.address,
+        "organisation_name": recipient.organisation_name,
+        "address_name": recipient.address_name,
+    }
+
+
+def recipient_of(content: Json) -> Recipient:
+    """Return the inverse of :func:`recipient_content`."""
+    return Recipient(**content)
+
+
+def address_key(recipient: Recipient) -> tuple[str, str]:
+    """Return what tells one address from others."""
+    return recipient.organisation, recipient.address
+
+
+def address_mark(recipient: Recipient) -> str:
+    """Return the text of which the vault marks an address."""
+    return " ".join(address_key(recipient))
 
 
 def party_content(party: Party) -> dict[str, Any]:

@@ -40,10 +40,15 @@ from samdrift.rights import Right
 
 
 class NotHere(Explained):
-    """There is nothing under that id for this person, whatever there is for others."""
+    """There is nothing under that id for this person, whatever there is for others.
 
-    def __init__(self) -> None:
+    ``kind`` and ``asked`` are for the organisation's log; the text is the same for all.
+    """
+
+    def __init__(self, kind: str, asked: str) -> None:
         super().__init__("there is nothing here that you may see")
+        self.kind = kind
+        self.asked = asked
 
 
 class Changed(Explained):
@@ -86,8 +91,15 @@ class NotReady(Explained):
         self.problems = tuple(problems)
 
 
+class OwnApproval(Explained):
+    """The person who wrote the draft cannot approve it: another one must."""
+
+    def __init__(self) -> None:
+        super().__init__("you wrote this; a colleague has to approve it")
+
+
 class ConversationMoved(Explained):
-    """The conversation has new messages or notes since the answer was begun: read ``news`` before sending."""
+    """The conversation has new messages since the answer was begun: read ``news`` before sending."""
 
     def __init__(self, version: int, news: Sequence[Message]) -> None:
         super().__init__("something new has come in this conversation since you opened it")
@@ -232,7 +244,7 @@ class Desk(Protocol):
         """Ask a second person to approve; nothing of the draft can change until they have answered."""
 
     async def approve(self, draft: str, version: int) -> int:
-        """Approve what another asked for; the person must have the right to."""
+        """Approve what another asked for; the person must have the right to. :class:`OwnApproval`."""
 
     async def decline(self, draft: str, version: int, reason: str) -> int:
         """Send a draft back to its writer, with a reason."""

@@ -326,7 +326,7 @@ class Draft:
     reply_to: str | None
     """Id of the message that it answers or repeats."""
     seen: int | None
-    """Version of the conversation when the answer was begun or its news were last read."""
+    """Number of messages in the conversation when the answer was begun or its news were last read."""
     content: DraftContent
     files: tuple[File, ...]
     stage: DraftStage
@@ -355,6 +355,8 @@ class ProblemCode(StrEnum):
     """Neither text nor file."""
     TOO_LARGE = "too-large"
     FILE_TYPE = "file-type"
+    NOT_APPROVED = "not-approved"
+    """The mailbox asks for a second person's approval, which is not there."""
     REFERENCE = "reference"
     """A person or reference lacks its code system, value or text."""
 

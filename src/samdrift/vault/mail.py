@@ -77,6 +77,14 @@ SELECT mark FROM messages WHERE mark = ANY($1::bytea[]) AND direction = $2
 UNION SELECT remote FROM messages WHERE remote = ANY($1::bytea[]) AND direction = $2
 """
 _BODY = "SELECT b.id, b.size, b.sealed FROM messages m JOIN bodies b ON b.id = m.body WHERE m.id = $1"
+_BODIES = """
+SELECT m.id, b.id, b.size, b.sealed FROM messages m JOIN bodies b ON b.id = m.body
+WHERE m.id = ANY($1::text[])
+"""
+_COUNT = """
+SELECT count(*) FROM messages m JOIN conversations c ON c.id = m.conversation
+WHERE c.mailbox = ANY($1::text[])
+"""
 _FILES = """
 SELECT id, owner, place, size, body, sealed FROM files WHERE owner = ANY($1::text[]) ORDER BY owner, place, id
 """
@@ -196,10 +204,12 @@ class Mail(StatementKeeping):
         rows = await self._work.query(_NEW_TO, list(conversations), person)
         return frozenset(conversation for (conversation,) in rows)
 
-    def add_note(self, note: NoteRecord) -> None:
-        """Store a note."""
+    async def add_note(self, note: NoteRecord) -> bool:
+        """Store a note; false without its conversation."""
         value = sealed(note.content, f"note {note.id}", self._sealer)
-        self._work.later(_ADD_NOTE, note.id, note.conversation, note.author, note.at, value)
+        values = (note.id, note.conversation, note.author, note.at, value)
+        ((added,),) = await self._work.query(_ADD_NOTE, *values)
+        return bool(added)
 
     async def notes(self, conversation: str) -> tuple[NoteRecord, ...]:
         """Return the notes of a conversation, the oldest first."""
@@ -274,6 +284,15 @@ class Mail(StatementKeeping):
         if body is None:
             raise UnknownRecord
         return body
+
+    async def mail_bodies(self, messages: Sequence[str]) -> dict[str, BodyReader]:
+        """Return the documents of some messages, of those that are there: to search in them."""
+        rows = await self._work.query(_BODIES, list(messages))
+        return {message: BodyReader(self._room.shelf, *body) for message, *body in rows}
+
+    async def count_mail(self, mailboxes: Collection[str]) -> int:
+        """Count the messages in some mailboxes."""
+        return int((await self._work.query(_COUNT, list(mailboxes)))[0][0])
 
     async def files_of(self, owners: Sequence[str]) -> tuple[FileRecord, ...]:
         """Return the files of some messages or drafts, in their order."""

@@ -31,7 +31,9 @@ SELECT id, mailbox, conversation, reply_to, seen, version, stage, writer, saved_
 """
 _KEEP_DRAFT = call("keep_draft", 2)
 _DROP_DRAFT = "SELECT dropped, remote FROM drop_draft($1, $2)"
-_DROP_FILE = "SELECT * FROM drop_file($1, $2)"
+_SEE_NEWS = call("see_news", 3)
+_ADD_FILE = call("add_draft_file", 6)
+_DROP_FILE = "SELECT * FROM drop_draft_file($1, $2, $3)"
 _UNDO = "SELECT * FROM undo_sending($1)"
 _END_WINDOWS = "SELECT * FROM end_windows($1)"
 _CLAIM = "SELECT * FROM claim_mail($1, $2, $3)"
@@ -47,7 +49,7 @@ _SEARCH = "SELECT sealed FROM searches WHERE id = $1 AND person = $2"
 _USE_ADDRESS, _ANSWERED = call("use_address", 4), call("address_answered", 2)
 _ADDRESSES = "SELECT id, used, used_at, receipt_at, unanswered, sealed FROM addresses"
 _KEEP_FAVOURITE, _DROP_FAVOURITE = call("keep_favourite", 4), call("drop_favourite", 2)
-_FAVOURITES = "SELECT id, sealed FROM favourites WHERE person = $1"
+_FAVOURITES = "SELECT id, sealed FROM favourites WHERE person = $1 ORDER BY id"
 
 
 class MailWriting(Mail):
@@ -58,7 +60,8 @@ class MailWriting(Mail):
     async def keep_draft(self, draft: DraftRecord) -> bool:
         """Store a draft of version 0, or change one; false when it has another version by now.
 
-        A draft that was changed has the next version.
+        A draft that was changed has the next version. Its mailbox and conversation stay, and what its writer
+        knows of it (:meth:`see_news`).
         """
         ((kept,),) = await self._work.query(_KEEP_DRAFT, self._draft_row(draft), draft.version)
         return bool(kept)
@@ -91,16 +94,30 @@ class MailWriting(Mail):
             self._drop_object(remote)
         return bool(rows)
 
-    def add_file(self, file: FileRecord, body: Body | None) -> None:
-        """Add a file to a draft; without a body, one that another message or draft has too."""
+    async def see_news(self, draft: str, writer: str, messages: int) -> bool:
+        """Note how many messages of the conversation its writer knows; false when it is not theirs now."""
+        ((seen,),) = await self._work.query(_SEE_NEWS, draft, writer, messages)
+        return bool(seen)
+
+    async def add_draft_file(self, file: FileRecord, body: Body | None, writer: str) -> bool:
+        """Add a file to a draft that ``writer`` may change; false, and nothing is added, when they may not.
+
+        Without a body it is one that another message or draft has too. An approval of the draft is gone.
+        """
+        value = sealed(file.content, f"file {file.id}", self._sealer)
         if body is not None:
             self._store_body(body)
-        self._store_file(file)
+        ((added,),) = await self._work.query(
+            _ADD_FILE, file.id, file.owner, writer, file.size, file.body, value
+        )
+        return bool(added)
 
-    async def drop_file(self, file: str, draft: str) -> None:
-        """Remove a file from a draft; nothing when it is not there."""
-        for (remote,) in await self._work.query(_DROP_FILE, file, draft):
+    async def drop_draft_file(self, file: str, draft: str, writer: str) -> bool:
+        """Remove a file from a draft that ``writer`` may change; false when they may not."""
+        rows = await self._work.query(_DROP_FILE, file, draft, writer)
+        for (remote,) in rows:
             self._drop_object(remote)
+        return bool(rows)
 
     # --- sending ------------------------------------------------------------------------------------------
 
@@ -201,7 +218,7 @@ class MailWriting(Mail):
     async def favourites(self, person: str) -> tuple[Content, ...]:
         """Return the favourites of a person."""
         rows = await self._work.query(_FAVOURITES, person)
-        return tuple(opened(value, f"favourite {person} {mark.hex()}", self._sealer) for mark, value in rows)
+        return tuple(opened(value, f"favourite {each}", self._sealer) for each, value in rows)
 
     async def _drafts(self, query: str, *values: Any) -> tuple[DraftRecord, ...]:
         rows = await self._work.query(query, *values)

@@ -65,7 +65,7 @@ class Registration:
         """Return the public name of the vault in addresses: it reveals neither its organisation nor its
         place.
         """
-        return hashlib.sha256(f"samdrift public name {self.vault}".encode()).hexdigest()[:32]
+        return public_name(self.vault)
 
     @classmethod
     def from_row(cls, row: Row) -> Registration:
@@ -80,6 +80,11 @@ class Registration:
             secret,
             channel,
         )
+
+
+def public_name(vault: str) -> str:
+    """Return the public name of the vault with that id (:attr:`Registration.public_name`)."""
+    return hashlib.sha256(f"samdrift public name {vault}".encode()).hexdigest()[:32]
 
 
 class Registry:

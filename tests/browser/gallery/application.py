@@ -13,12 +13,13 @@ from starlette.responses import JSONResponse, PlainTextResponse, RedirectRespons
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
+from samdrift.messageclient.pages import LOCALE
 from samdrift.web.application import application, signed_in
 from samdrift.web.assets import Assets
 from samdrift.web.forms import Form
 from samdrift.web.pages import Pages
 from samdrift.web.sites import Closed, Site
-from samdrift.web.texts import Phrase, Texts
+from samdrift.web.texts import OWN, Phrase, Texts
 from samdrift.web.uploads import FilePart, FileSink, received
 from samdrift.web.views import Answer, Kind
 from tests.browser.gallery import content
@@ -50,7 +51,7 @@ class Gallery:
         self.down = False
         self.files: list[tuple[FilePart, Counting]] = []
         self.beside = beside or {}
-        self.pages = Pages(Texts(), Assets(), scene.clock, [TEMPLATES])
+        self.pages = Pages(Texts([OWN, LOCALE]), Assets(), scene.clock, [TEMPLATES])
 
     def application(self) -> ASGIApp:
         shown = {

@@ -10,9 +10,11 @@ import pytest_asyncio
 from playwright.async_api import Browser, Page
 
 from tests.browser.harness import CHROMIUM, LOOKS, Served, chromium, served
+from tests.browser.mailpages import paths
 from tests.browser.test_pages import PAGES
 from tests.interop.oidc.build import install
 from tests.interop.tools import Unavailable, left_out
+from tests.unit.messageclient.mailroom import Mailroom
 
 pytestmark = CHROMIUM
 HERE = Path(__file__).parent
@@ -45,6 +47,12 @@ async def running() -> AsyncIterator[Browser]:
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def gallery(running: Browser) -> AsyncIterator[Served]:
     async with served(running) as one:
+        yield one
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def mail(running: Browser) -> AsyncIterator[Served]:
+    async with served(running, Mailroom) as one:
         yield one
 
 
@@ -85,3 +93,15 @@ async def test_a_fault_would_be_found(gallery: Served, axe: str) -> None:
         await page.goto(gallery.address("/list"))
         await page.evaluate("document.body.append(document.createElement('button'))")
         assert "button-name" in str(await faults(page, axe))
+
+
+@pytest.mark.parametrize(("language", "look", "width"), VISITORS, ids=str)
+async def test_no_mail_page_has_a_fault(mail: Served, axe: str, language: str, look: str, width: int) -> None:
+    found = {}
+    async with mail.visitor(language=language, look=look, width=width) as page:
+        for path in await paths(mail.gallery):
+            answer = await page.goto(mail.address(path))
+            assert answer is not None
+            assert answer.status == 200, path
+            found[path] = await faults(page, axe)
+    assert {path: each for path, each in found.items() if each} == {}

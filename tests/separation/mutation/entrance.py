@@ -82,7 +82,7 @@ ENTRANCE = (
         (f"{_ENTRANCE}::test_strangers_fill_no_log_with_sign_ins_that_fail",),
     ),
     Mutant(
-        "one sign-in begins one session",
+        "one sign-in begins one session in the vault",
         "vault/sql/people-1.sql",
         "    IF NOT FOUND THEN\n        RETURN false;\n    END IF;\n    INSERT INTO sessions",
         "    INSERT INTO sessions",

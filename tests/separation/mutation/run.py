@@ -29,6 +29,8 @@ from tests.separation.mutation.interface_a import INTERFACE_A
 from tests.separation.mutation.interfaces import COMMANDS, INTERFACE_C, INTERFACE_D, THE_CHECK, TOKENS
 from tests.separation.mutation.logs import LOGS
 from tests.separation.mutation.logtree import LOGTREE
+from tests.separation.mutation.logverification import LOGVERIFICATION
+from tests.separation.mutation.mailpages import MAIL_PAGES
 from tests.separation.mutation.moments import MOMENTS
 from tests.separation.mutation.mutant import ROOT, SOURCE, Mutant
 from tests.separation.mutation.neighbours import NEIGHBOURS
@@ -47,6 +49,7 @@ MUTANTS: tuple[Mutant, ...] = (
     *GATE,
     *DATABASE,
     *AT_REST,
+    *MAIL_PAGES,
     *MOMENTS,
     *INTERFACE_A,
     *SESSION_KEYS,
@@ -67,6 +70,7 @@ MUTANTS: tuple[Mutant, ...] = (
     *LOGS,
     *RIGHTS,
     *LOGTREE,
+    *LOGVERIFICATION,
     *TLOG,
     *TRANSPARENCY,
     *FORMS,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
 
 import httpx
 from starlette.requests import Request
@@ -11,9 +10,7 @@ from starlette.types import ASGIApp
 
 from samdrift.messageclient.desk import Desk
 from samdrift.messageclient.mail import Person
-from samdrift.messageclient.pages import LOCALE, TEMPLATES, Manning, mail_routes
-from samdrift.messageclient.permissions import Reader, Through, Way
-from samdrift.rights import Right, Subject, SubjectKind
+from samdrift.messageclient.pages import LOCALE, TEMPLATES, mail_routes
 from samdrift.web.application import application
 from samdrift.web.assets import Assets
 from samdrift.web.cookies import SESSION
@@ -38,31 +35,13 @@ class Mailroom:
         self.pages = Pages(Texts([OWN, LOCALE]), Assets(), self.scene.clock, [TEMPLATES])
 
     def application(self) -> ASGIApp:
-        routes = mail_routes(self.pages, self.desk, self.readers_of)
+        routes = mail_routes(self.pages, self.desk)
         return application(self.scene.find, self.pages, routes, self.scene.failures.append)
 
     async def desk(self, request: Request) -> Desk:
         session = session_of(request)
         assert session is not None
         return MemoryDesk(self.office, PERSONS[session.person.subject])
-
-    async def readers_of(self, request: Request, mailbox: str) -> Manning:
-        return Manning(
-            tuple(
-                self._reader(PERSONS[person.removeprefix("p-")], rights)
-                for (person, box), rights in self.office.rights.items()
-                if box == mailbox
-            ),
-            (),
-        )
-
-    def _reader(self, person: Person, rights: frozenset[Right]) -> Reader:
-        now = self.scene.clock()
-        eva = Subject(SubjectKind.PERSON, EVA.id)
-        end = now + timedelta(days=5 if person == BO else 90)
-        way = Way(Through.ASSIGNMENT, 14, eva, "tjänst", rights, now - timedelta(days=40), end)
-        seen = None if person == BO else now - timedelta(minutes=8)
-        return Reader(person.id, person.name, rights, (way,), seen)
 
     async def visit(self, person: Person = ANNA) -> Visitor:
         """Return a browser of a person who is signed in."""

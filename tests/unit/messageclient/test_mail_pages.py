@@ -78,8 +78,8 @@ async def test_a_file_is_saved_and_never_shown_in_the_page(room: Mailroom) -> No
     assert href is not None
     file = await anna.get(href[1])
     assert file.content.startswith(b"%PDF-1.7")
-    assert file.headers["content-disposition"].startswith("attachment;")
-    assert file.headers["content-security-policy"].startswith("sandbox")
+    assert file.headers.get("content-disposition", "").startswith("attachment;")
+    assert file.headers.get("content-security-policy", "").startswith("sandbox")
     assert file.headers["x-content-type-options"] == "nosniff"
 
 
@@ -197,6 +197,39 @@ async def test_a_file_of_another_type_is_refused_and_the_rest_is_kept(room: Mail
     assert ([file.name for file in kept.files], kept.content.text) == (["Bra.pdf"], "Se bilagor")
 
 
+async def test_an_older_tab_overwrites_nothing_and_shows_both_texts(room: Mailroom) -> None:
+    anna = await room.visit()
+    draft = await ready(room)
+    await anna.post(f"/draft/{draft}", version="2", subject="Ämne", text="Nyare", later="yes")
+    older = await anna.post(f"/draft/{draft}", version="2", subject="Ämne", text="Äldre", review="yes")
+    assert (older.status_code, "Äldre" in older.text, "Nyare" in older.text) == (409, True, True)
+    assert room.office.drafts[draft].content.text == "Nyare"
+
+
+async def test_what_was_kept_as_html_is_cleaned_before_it_is_shown(room: Mailroom) -> None:
+    one = message(room.office, MULLSJO, SOC, "Ämne", "x", NOW)
+    kept = replace(one.documents[0], texts=("<p>Kvar</p><script>alert(1)</script>",))
+    shown = conversation(room.office, "soc", replace(one, documents=(kept,)))
+    anna = await room.visit()
+    page = await anna.get(f"/conversation/{shown.id}")
+    assert "<p>Kvar</p>" in page.text
+    assert "alert(1)" not in page.text
+
+
+async def test_no_number_of_a_person_is_in_a_list(room: Mailroom) -> None:
+    anna = await room.visit()
+    listed = await anna.get("/mailbox/soc/open")
+    assert "SN 2026-00012" in listed.text
+    assert "20121212-1212" not in listed.text
+
+
+async def test_pages_are_packed_for_browsers_that_take_that(room: Mailroom) -> None:
+    anna = await room.visit()
+    page = await anna.get("/mailbox/soc/open")
+    assert page.headers["content-encoding"] == "gzip"
+    assert int(page.headers["content-length"]) * 2 < len(page.content)
+
+
 async def test_a_recipient_is_looked_up_without_accents_chosen_and_removed(room: Mailroom) -> None:
     anna = await room.visit()
     draft = (await anna.post("/mailbox/soc/write")).headers["location"]
@@ -214,7 +247,7 @@ async def test_a_recipient_is_looked_up_without_accents_chosen_and_removed(room:
 async def test_an_address_that_the_book_does_not_have_is_not_added(room: Mailroom) -> None:
     anna = await room.visit()
     draft = (await anna.post("/mailbox/soc/write")).headers["location"]
-    await anna.post(draft, version="1", add="0203:okand.se SE-1")
+    await anna.post(draft, version="1", add=f"0203:okand.se {MULLSJO.address}")
     assert room.office.drafts[draft.rpartition("/")[2]].content.recipients == ()
 
 
@@ -328,15 +361,6 @@ async def test_who_has_read_is_shown_to_all_in_the_mailbox(room: Mailroom) -> No
     assert "Bo Berg" in (await anna.get(f"/message/{message}/readers")).text
 
 
-async def test_who_can_read_is_shown_to_all_in_the_mailbox_and_to_no_others(room: Mailroom) -> None:
-    anna = await room.visit()
-    page = await anna.get("/mailbox/soc/who-can-read")
-    for shown in ("Vilka kan läsa Socialtjänst", "läsa, skriva, godkänna", "beslut 14, Eva Ek"):
-        assert shown in page.text
-    assert "5 dagar kvar" in page.text
-    assert (await anna.get("/mailbox/elev/who-can-read")).status_code == 404
-
-
 async def test_what_is_looked_for_is_in_no_address(room: Mailroom) -> None:
     anna = await room.visit()
     answer = await anna.post("/search", words="orosanmälan")
@@ -376,7 +400,7 @@ async def test_every_address_answers_alike_for_what_is_not_here(room: Mailroom) 
     nowhere = {**dict.fromkeys(theirs, "nothing"), "folder": Folder.OPEN.value}
     anna = await room.visit()
     tried = 0
-    for route in mail_routes(room.pages, room.desk, room.readers_of):
+    for route in mail_routes(room.pages, room.desk):
         if "{" not in route.path:
             continue
         answers = []

@@ -14,7 +14,6 @@ from starlette.responses import RedirectResponse, Response, StreamingResponse
 from samdrift.messageclient.desk import Desk, NotHere
 from samdrift.messageclient.mail import FileContent, Folder, Mailbox
 from samdrift.messageclient.pages.shown import Shown
-from samdrift.messageclient.permissions import Reader, Way
 from samdrift.rights import Right
 from samdrift.web.application import signed_in
 from samdrift.web.guards import session_of
@@ -44,21 +43,13 @@ FOLDER_OF_ALL = {Folder.MINE: "/mine", Folder.SENT: "/sent"}
 """Views over all mailboxes at a time."""
 
 
+RIGHTS = "/rights"
+"""Address of the pages on which rights are seen and given (:mod:`samdrift.messageclient.assigning`)."""
+
+
 def see(path: str) -> Response:
     """Return the answer to a form that was accepted: look at another page."""
     return RedirectResponse(path, 303)
-
-
-@dataclass(frozen=True, slots=True)
-class Manning:
-    """Everyone with a right to a mailbox, and the groups of the sign-in service that give one."""
-
-    readers: tuple[Reader, ...]
-    groups: tuple[Way, ...]
-
-
-ReadersOf = Callable[[Request, str], Awaitable[Manning]]
-"""Returns who has rights to a mailbox; the caller has found out that the person may know."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -82,11 +82,7 @@ class Shown:
 
     def person(self, person: mail.Person) -> str:
         """Return a person's name, or that it is not known any more."""
-        return self.named(person.name)
-
-    def named(self, name: str) -> str:
-        """Return a person's name, or that it is not known any more."""
-        return name or self.say(Phrase("A person who is not known any more"))
+        return person.name or self.say(Phrase("A person who is not known any more"))
 
     # --- references ---------------------------------------------------------------------------------------
 

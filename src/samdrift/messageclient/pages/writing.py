@@ -288,7 +288,8 @@ class Writing:
             choices=[
                 (key_of(each.recipient), party(each.recipient), each)
                 for each in found
-                if (each.recipient.organisation, each.recipient.address) not in chosen
+                if (look or each.used or each.favourite)
+                and (each.recipient.organisation, each.recipient.address) not in chosen
             ],
             looked=look,
             systems=[(root, phrase) for root, phrase in CODE_SYSTEMS.items() if root in OFFERED],

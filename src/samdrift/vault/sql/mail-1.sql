@@ -1,4 +1,4 @@
--- Messages of the organisation in its message client (vault/mail.py, vault/writing.py).
+-- Messages of the organisation in its message client (vault/mail.py, vault/mailwriting.py).
 --
 -- In the clear: random ids, marks of what others chose (ids in the federation, addresses), directions, states, times,
 -- sizes, the confidentiality mark, ids of persons, versions. Everything said or named is sealed before it comes here.
@@ -224,15 +224,22 @@ BEGIN
     WHERE c.id = conversation AND c.version = known RETURNING c.version INTO found;
     IF found IS NULL THEN
         SELECT -c.version INTO found FROM conversations c WHERE c.id = conversation;
+    ELSE
+        UPDATE drafts d SET mailbox = mailbox WHERE d.conversation = conversation AND d.mailbox <> mailbox;
     END IF;
     RETURN found;
 END $$;
 
-CREATE FUNCTION add_note(id text, conversation text, author text, at timestamptz, sealed bytea) RETURNS void
+-- False without such a conversation.
+CREATE FUNCTION add_note(id text, conversation text, author text, at timestamptz, sealed bytea) RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 BEGIN
-    INSERT INTO notes VALUES ($1, $2, $3, $4, $5);
     UPDATE conversations c SET version = c.version + 1 WHERE c.id = $2;
+    IF FOUND THEN
+        INSERT INTO notes VALUES ($1, $2, $3, $4, $5);
+        RETURN true;
+    END IF;
+    RETURN false;
 END $$;
 
 -- Note that a person has seen messages; gives those that nobody had opened before.
@@ -264,12 +271,38 @@ BEGIN
         INSERT INTO drafts SELECT (one).*;
         RETURN true;
     END IF;
-    UPDATE drafts d SET (mailbox, conversation, reply_to, seen, version, stage, writer, saved_at, asked_by,
-                         approved_by, until, sealed)
-    = ROW (one.mailbox, one.conversation, one.reply_to, one.seen, known + 1, one.stage, one.writer, one.saved_at,
-           one.asked_by, one.approved_by, one.until, one.sealed)
+    UPDATE drafts d SET (version, stage, writer, saved_at, asked_by, approved_by, until, sealed)
+    = ROW (known + 1, one.stage, one.writer, one.saved_at, one.asked_by, one.approved_by, one.until, one.sealed)
     WHERE d.id = one.id AND d.version = known;
     RETURN FOUND;
+END $$;
+
+-- Note that the writer of a draft knows so many messages of its conversation.
+CREATE FUNCTION see_news(draft text, writer text, seen int) RETURNS boolean
+LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+BEGIN
+    UPDATE drafts d SET seen = $3 WHERE d.id = $1 AND d.writer = $2 AND d.stage IN ('open', 'approved');
+    RETURN FOUND;
+END $$;
+
+-- Make ready for a change of a draft's files, which only its writer may change, and only until it is sent; an approval
+-- is gone with it. False when it cannot be.
+CREATE FUNCTION _change_files(draft text, writer text) RETURNS boolean
+LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+BEGIN
+    UPDATE drafts d SET stage = 'open', approved_by = NULL, asked_by = NULL
+    WHERE d.id = $1 AND d.writer = $2 AND d.stage IN ('open', 'approved');
+    RETURN FOUND;
+END $$;
+
+CREATE FUNCTION add_draft_file(id text, draft text, writer text, size bigint, body text, sealed bytea) RETURNS boolean
+LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+BEGIN
+    IF NOT _change_files($2, $3) THEN
+        RETURN false;
+    END IF;
+    INSERT INTO files VALUES ($1, $2, coalesce((SELECT max(f.place) + 1 FROM files f WHERE f.owner = $2), 0), $4, $5, $6);
+    RETURN true;
 END $$;
 
 -- Remove a file; gives its body when there is an object to be removed once this is committed.
@@ -285,6 +318,16 @@ BEGIN
         IF remote IS NOT NULL THEN
             RETURN NEXT remote;
         END IF;
+    END IF;
+END $$;
+
+-- Remove a file of a draft; no row when it cannot be, else one, with an object to be removed where there is one.
+CREATE FUNCTION drop_draft_file(file text, draft text, writer text) RETURNS SETOF text
+LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+BEGIN
+    IF _change_files($2, $3) THEN
+        RETURN NEXT NULL::text;
+        RETURN QUERY SELECT * FROM drop_file($1, $2);
     END IF;
 END $$;
 
@@ -321,7 +364,9 @@ BEGIN
         WHERE c.id = one.conversation;
         RETURN NEXT _drop_body(one.body);
     END LOOP;
-    UPDATE drafts d SET stage = 'open', until = NULL, version = d.version + 1 WHERE d.id = sent;
+    UPDATE drafts d SET stage = CASE WHEN d.approved_by IS NULL THEN 'open' ELSE 'approved' END, until = NULL,
+                        version = d.version + 1
+    WHERE d.id = sent;
 END $$;
 
 -- End the windows that are over: from here on the messages are on their way.

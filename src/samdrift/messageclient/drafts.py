@@ -1,0 +1,184 @@
+"""Drafts as the vault keeps them, as pages show them, and as they are sent. Pure.
+
+What is in the way of sending is found here, by the rules that the message service will apply, so that a
+person learns it while everything typed is still there (content-specification 4.3).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from samdrift.contracts.messages import Direction
+from samdrift.messageclient import content
+from samdrift.messageclient.content import Json
+from samdrift.messageclient.mail import (
+    Draft,
+    DraftContent,
+    DraftStage,
+    Identifier,
+    Party,
+    Problem,
+    ProblemCode,
+    Recipient,
+)
+from samdrift.messageclient.scope import People
+from samdrift.vault.mailrecords import DraftRecord, FileRecord, MailRecord
+from samdrift.wire.identifiers import ParticipantIdentifier
+from samdrift.wire.sdkmessage.rules import MAX_BYTES
+
+MAX_RECIPIENTS = 50
+"""Recipients of one draft; each gets a message of its own."""
+MAX_LABEL = 256
+"""Units of UTF-16 that every recipient accepts in a label (content-specification 4.3.2)."""
+_ENVELOPE = 4096
+"""Bytes of a message besides its texts and files, at most about this."""
+CHANGEABLE = frozenset({DraftStage.OPEN, DraftStage.APPROVED})
+"""Stages in which the writer may change a draft."""
+DOCUMENT_NAME = "Meddelande"
+
+
+def draft_content(typed: DraftContent, declined: str = "") -> dict[str, Any]:
+    """Return what was typed as the vault keeps it."""
+    return {
+        "recipients": [
+            [one.organisation, one.address, one.organisation_name, one.address_name]
+            for one in typed.recipients
+        ],
+        "subject": typed.subject,
+        "text": typed.text,
+        "confidential": typed.confidential,
+        "persons": content.identifiers_content(typed.persons),
+        "references": content.identifiers_content(typed.references),
+        "recipient_persons": content.identifiers_content(typed.recipient_persons),
+        "recipient_references": content.identifiers_content(typed.recipient_references),
+        "declined": declined,
+    }
+
+
+def typed(kept: Json) -> DraftContent:
+    """Return the inverse of :func:`draft_content`."""
+    return DraftContent(
+        recipients=tuple(Recipient(*each) for each in kept["recipients"]),
+        subject=kept["subject"],
+        text=kept["text"],
+        confidential=kept["confidential"],
+        persons=content.identifiers(kept["persons"]),
+        references=content.identifiers(kept["references"]),
+        recipient_persons=content.identifiers(kept["recipient_persons"]),
+        recipient_references=content.identifiers(kept["recipient_references"]),
+    )
+
+
+def draft_shown(record: DraftRecord, files: Sequence[FileRecord], people: People) -> Draft:
+    """Return a draft as pages show it."""
+    shown = typed(record.content)
+    return Draft(
+        id=record.id,
+        version=record.version,
+        mailbox=record.mailbox,
+        conversation=record.conversation,
+        reply_to=record.reply_to,
+        seen=record.seen,
+        content=shown,
+        files=tuple(content.file_of(one) for one in files),
+        stage=DraftStage(record.stage),
+        writer=people[record.writer],
+        saved_at=record.saved_at,
+        asked_by=people.get(record.asked_by),
+        approved_by=people.get(record.approved_by),
+        declined=record.content["declined"],
+        size=message_size(shown, [one.size for one in files]),
+        until=record.until,
+    )
+
+
+def message_size(typed: DraftContent, files: Sequence[int]) -> int:
+    """Return the bytes of the message that a draft becomes, files in Base64 included."""
+    return _ENVELOPE + len(typed.text.encode("utf-8", "replace")) + sum((size + 2) // 3 * 4 for size in files)
+
+
+def answer_to(mail: MailRecord) -> DraftContent:
+    """Begin an answer: to the other side, with the persons and references of both sides.
+
+    Those of the sender are returned to it (content-specification 4.3.2).
+    """
+    here, there = _sides(mail)
+    return DraftContent(
+        recipients=(_recipient(there),),
+        subject=mail.content["subject"],
+        confidential=mail.confidential,
+        persons=here.persons if mail.direction is Direction.OUT else (),
+        references=here.references,
+        recipient_persons=there.persons,
+        recipient_references=there.references,
+    )
+
+
+def once_more(mail: MailRecord, texts: Sequence[str]) -> DraftContent:
+    """Begin a message with all that one says which was sent."""
+    here, there = _sides(mail)
+    return DraftContent(
+        recipients=(_recipient(there),),
+        subject=mail.content["subject"],
+        text="\n\n".join(texts),
+        confidential=mail.confidential,
+        persons=here.persons,
+        references=here.references,
+        recipient_persons=there.persons,
+        recipient_references=there.references,
+    )
+
+
+def _sides(mail: MailRecord) -> tuple[Party, Party]:
+    """Return our side of a message and the other one."""
+    here, there = ("recipient", "sender") if mail.direction is Direction.IN else ("sender", "recipient")
+    return content.party(mail.content[here]), content.party(mail.content[there])
+
+
+def _recipient(party: Party) -> Recipient:
+    return Recipient(party.organisation, party.address, party.organisation_name, party.address_name)
+
+
+def problems(draft: DraftContent, files: Sequence[FileRecord]) -> tuple[Problem, ...]:
+    """Return what is in the way of sending, in the order of the fields."""
+    return tuple(_problems(draft, files))
+
+
+def _problems(draft: DraftContent, files: Sequence[FileRecord]) -> Iterator[Problem]:
+    if not draft.recipients:
+        yield Problem(ProblemCode.NO_RECIPIENT, "recipients")
+    if len(draft.recipients) > MAX_RECIPIENTS:
+        yield Problem(ProblemCode.TOO_MANY_RECIPIENTS, "recipients")
+    if any(not one.address or not _is_participant(one.organisation) for one in draft.recipients):
+        yield Problem(ProblemCode.UNKNOWN_RECIPIENT, "recipients")
+    if not draft.subject.strip():
+        yield Problem(ProblemCode.NO_SUBJECT, "subject")
+    if _units(draft.subject) > MAX_LABEL:
+        yield Problem(ProblemCode.SUBJECT_TOO_LONG, "subject")
+    if not draft.text.strip() and not files:
+        yield Problem(ProblemCode.EMPTY, "text")
+    for field in ("persons", "references", "recipient_persons", "recipient_references"):
+        if not all(map(_is_whole, getattr(draft, field))):
+            yield Problem(ProblemCode.REFERENCE, field)
+    for file in files:
+        if not file.size:
+            yield Problem(ProblemCode.EMPTY, "files", file.id)
+    if message_size(draft, [one.size for one in files]) > MAX_BYTES:
+        yield Problem(ProblemCode.TOO_LARGE, "files")
+
+
+def _is_whole(one: Identifier) -> bool:
+    return all(value.strip() and _units(value) <= MAX_LABEL for value in (one.root, one.extension, one.label))
+
+
+def _units(text: str) -> int:
+    return len(text.encode("utf-16-le", "surrogatepass")) // 2
+
+
+def _is_participant(text: str) -> bool:
+    try:
+        ParticipantIdentifier.parse(text)
+    except ValueError:
+        return False
+    return True

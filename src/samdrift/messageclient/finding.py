@@ -1,0 +1,181 @@
+"""Finding: messages by their words, and addresses to write to. What is searched for is sealed.
+
+There is no index at rest: a search decrypts what the person may read, the latest first, until its time is
+over, and says how far it came.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import secrets
+import unicodedata
+from collections.abc import Collection, Iterable, Sequence
+from datetime import UTC, datetime
+
+from samdrift.audit.events import AuditEvent
+from samdrift.contracts.principals import Purpose
+from samdrift.messageclient.content import address_key, address_mark, recipient_content, recipient_of
+from samdrift.messageclient.desk import NotHere
+from samdrift.messageclient.mail import Correspondent, Found, Recipient, Search, Stage
+from samdrift.messageclient.reading import lines_of
+from samdrift.messageclient.scope import OF_MAILBOX, Scope
+from samdrift.rights import Right
+from samdrift.vault.mailrecords import AddressRecord, Content, MailRecord
+from samdrift.vault.messageclient import MessageClientVault
+from samdrift.wire.addressbook import FunctionalAddress
+
+SECONDS = 2.0
+"""Time of one search."""
+_BATCH = 500
+_MAX_FOUND = 50
+_END_OF_TIME = (datetime.max.replace(tzinfo=UTC), "")
+
+
+class FindingDesk:
+    """The part of a desk for finding; each act as :class:`~samdrift.messageclient.desk.Desk` says."""
+
+    def __init__(self, scope: Scope) -> None:
+        self._scope = scope
+
+    async def begin_search(self, search: Search) -> str:
+        """Keep what is asked for, sealed, and return the random token that it is found under."""
+        scope, token = self._scope, secrets.token_hex(16)
+        kept = {"words": search.words, "whole_text": search.whole_text, "mailbox": search.mailbox}
+        async with scope.open(Purpose.READ) as vault:
+            vault.keep_search(token, scope.person.id, kept, now=scope.now())
+        return token
+
+    async def found(self, token: str) -> tuple[Search, Found]:
+        """Search what the person may read; stops at a time limit."""
+        scope = self._scope
+        async with scope.open(Purpose.READ) as vault:
+            kept = await vault.search(token, scope.person.id)
+            if kept is None:
+                raise NotHere("search", token)
+            search = Search(**kept)
+            if search.mailbox is None:
+                chosen = [one.id for one in await scope.mailboxes(vault, Right.READ)]
+            else:
+                chosen = [(await scope.mailbox(vault, search.mailbox, Right.READ)).id]
+            hits, looked_at, of = await self._look(vault, search, chosen)
+            by_id = {one.id: one for one in await vault.conversations_by_id(hits)}
+            lines = await lines_of(scope, vault, [by_id[each] for each in hits if each in by_id])
+            vault.record(
+                AuditEvent.MK_READING_SEARCH,
+                mailbox=search.mailbox or "",
+                lines=str(len(lines)),
+                looked_at=str(looked_at),
+            )
+        return search, Found(lines, looked_at, of, looked_at == of)
+
+    async def _look(
+        self, vault: MessageClientVault, search: Search, mailboxes: Collection[str]
+    ) -> tuple[list[str], int, int]:
+        """Return the conversations with a hit, the messages that were looked at, and how many there are."""
+        words, hits, looked_at, place = _folded(search.words).split(), dict[str, None](), 0, _END_OF_TIME
+        clock = asyncio.get_running_loop().time
+        end = clock() + SECONDS
+        of = await vault.count_mail(mailboxes)
+        while clock() < end and len(hits) < _MAX_FOUND:
+            batch = await vault.mail_before(mailboxes, place, _BATCH)
+            texts = await _texts(vault, batch) if search.whole_text else {}
+            for mail in batch:
+                text = _folded(f"{_head(mail.content)} {texts.get(mail.id, '')}")
+                if all(word in text for word in words):
+                    hits[mail.conversation] = None
+            looked_at += len(batch)
+            if len(batch) < _BATCH:
+                return list(hits)[:_MAX_FOUND], of, of
+            place = (batch[-1].at, batch[-1].id)
+        return list(hits)[:_MAX_FOUND], looked_at, max(of, looked_at + 1)
+
+    # --- addresses ----------------------------------------------------------------------------------------
+
+    async def correspondents(self, words: str, limit: int = 20) -> tuple[Correspondent, ...]:
+        """Return addresses that fit, whatever their accents, those that are used most first."""
+        scope = self._scope
+        async with scope.open(Purpose.READ) as vault:
+            if not await scope.mailboxes(vault, *OF_MAILBOX):
+                raise NotHere("correspondents", "")
+            used = await vault.addresses()
+            favourites = await vault.favourites(scope.person.id)
+        known = {each: one for one, each in ((one, address_key(recipient_of(one.content))) for one in used)}
+        liked = {address_key(recipient_of(one)) for one in favourites}
+        recipients = {
+            address_key(one): one
+            for one in (
+                *(recipient_of(one.content) for one in used),
+                *map(recipient_of, favourites),
+                *map(_listed, scope.book.copy.addresses if scope.book.copy else ()),
+            )
+        }
+        wanted = _folded(words).split()
+        fitting = [
+            _correspondent(one, known.get(key), favourite=key in liked)
+            for key, one in recipients.items()
+            if all(
+                word in _folded(" ".join((*address_key(one), one.organisation_name, one.address_name)))
+                for word in wanted
+            )
+        ]
+        return tuple(sorted(fitting, key=_rank)[:limit])
+
+    async def set_favourite(self, recipient: Recipient, *, favourite: bool) -> None:
+        """Keep an address as a favourite of the person, or not."""
+        scope, address = self._scope, address_mark(recipient)
+        async with scope.open(Purpose.PROCESS) as vault:
+            if not await scope.mailboxes(vault, *OF_MAILBOX):
+                raise NotHere("correspondents", "")
+            if favourite:
+                vault.keep_favourite(scope.person.id, address, recipient_content(recipient))
+            else:
+                vault.drop_favourite(scope.person.id, address)
+
+
+def _listed(one: FunctionalAddress) -> Recipient:
+    return Recipient(one.organisation.participant.value, one.identifier, one.organisation.name, one.name)
+
+
+def _correspondent(recipient: Recipient, used: AddressRecord | None, *, favourite: bool) -> Correspondent:
+    return Correspondent(recipient, favourite, used.used if used else 0, used.used_at if used else None)
+
+
+def _rank(one: Correspondent) -> tuple[object, ...]:
+    names = (one.recipient.organisation_name.casefold(), one.recipient.address_name.casefold())
+    return (not one.favourite, -one.used, *names, *address_key(one.recipient))
+
+
+async def _texts(vault: MessageClientVault, batch: Sequence[MailRecord]) -> dict[str, str]:
+    """Return what the documents of some messages say."""
+    bodies = await vault.mail_bodies([one.id for one in batch if one.stage != Stage.UNREADABLE])
+    return {message: _words(json.loads(await body.read_all())) for message, body in bodies.items()}
+
+
+def _words(stored: Content) -> str:
+    return " ".join(
+        text for document in stored["documents"] for text in (document["name"], *document["texts"])
+    )
+
+
+def _head(content: Content) -> str:
+    """Return all that a list shows of a message, and its ids."""
+    return " ".join(
+        (
+            content["subject"],
+            content["message_id"],
+            *(text for side in ("sender", "recipient") for text in _named(content[side])),
+        )
+    )
+
+
+def _named(party: Content) -> Iterable[str]:
+    yield from (party["organisation"], party["address"], party["name"], party["organisation_name"])
+    for each in (*party["persons"], *party["references"]):
+        yield from each
+
+
+def _folded(text: str) -> str:
+    """Return a text without accents and capitals, as it is compared."""
+    apart = unicodedata.normalize("NFKD", text.casefold())
+    return "".join(each for each in apart if not unicodedata.combining(each))

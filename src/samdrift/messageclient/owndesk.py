@@ -1,0 +1,53 @@
+"""The desk of one signed-in person over the organisation's vault: all parts of it, behind one scope."""
+
+from __future__ import annotations
+
+from samdrift.contracts.addressbook import AddressBook
+from samdrift.contracts.clock import Clock
+from samdrift.messageclient.desk import Desk, Permissions
+from samdrift.messageclient.finding import FindingDesk
+from samdrift.messageclient.handling import HandlingDesk
+from samdrift.messageclient.mail import Person
+from samdrift.messageclient.reading import ReadingDesk
+from samdrift.messageclient.scope import Names, Scope
+from samdrift.messageclient.submitting import SubmittingDesk
+from samdrift.messageclient.writing import WritingDesk
+from samdrift.rights import Right
+from samdrift.vault.gate import Gate
+from samdrift.vault.messageclient import MessageClientVault
+from samdrift.wire.identifiers import ParticipantIdentifier
+
+
+class OwnDesk(ReadingDesk, HandlingDesk, WritingDesk, SubmittingDesk, FindingDesk):
+    """A :class:`~samdrift.messageclient.desk.Desk`."""
+
+    @property
+    def person(self) -> Person:
+        """The person whose desk it is."""
+        return self._scope.person
+
+    def may(self, right: Right, mailbox: str | None = None) -> bool:
+        """Return whether the person has a right, so that a page shows only what can be done."""
+        return self._scope.may(right, mailbox)
+
+
+async def names_of(vault: MessageClientVault) -> dict[str, str]:
+    """Return the names of the organisation's persons, by id."""
+    return {one.id: one.identity.name for one in await vault.persons()}
+
+
+def desk(
+    gate: Gate,
+    organisation: ParticipantIdentifier,
+    permissions: Permissions,
+    person: Person,
+    book: AddressBook,
+    clock: Clock,
+    names: Names = names_of,
+) -> Desk:
+    """Return a person's desk in an organisation, for one request.
+
+    ``permissions`` are those of this moment; ``book`` names organisations and says whether an address is
+    listed; ``names`` returns the names of persons, and needs no entry in the log.
+    """
+    return OwnDesk(Scope(gate, organisation, permissions, names, book, clock, person))

@@ -1,0 +1,372 @@
+"""Reading: mailboxes, lists, conversations, files, and who has seen them. All of it is recorded first."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from samdrift.audit.events import AuditEvent
+from samdrift.contracts.messages import Direction
+from samdrift.contracts.principals import Purpose
+from samdrift.messageclient import content
+from samdrift.messageclient.desk import NotHere
+from samdrift.messageclient.mail import (
+    Act,
+    Conversation,
+    Delivery,
+    Document,
+    DraftMark,
+    File,
+    FileContent,
+    Folder,
+    Identifier,
+    Line,
+    Lines,
+    Mailbox,
+    Message,
+    Note,
+    Party,
+    Reading,
+    Stage,
+)
+from samdrift.messageclient.scope import OF_MAILBOX, People, Scope
+from samdrift.rights import Right
+from samdrift.vault.errors import UnknownRecord
+from samdrift.vault.mail import ConversationFilter
+from samdrift.vault.mailrecords import ConversationRecord, DraftRecord, FileRecord, MailRecord
+from samdrift.vault.messageclient import MessageClientVault
+from samdrift.wire.identifiers import ParticipantIdentifier
+
+_MAX_LINES = 200
+_RAW = File("raw", "meddelande.json", "application/json", 0)
+
+_READ_AS = {
+    Act.READ: AuditEvent.MK_READING_CONVERSATION,
+    Act.PRINTED: AuditEvent.MK_READING_PRINTED,
+}
+
+
+class ReadingDesk:
+    """The part of a desk for seeing; each act as :class:`~samdrift.messageclient.desk.Desk` says."""
+
+    def __init__(self, scope: Scope) -> None:
+        self._scope = scope
+
+    async def mailboxes(self) -> tuple[Mailbox, ...]:
+        """See :class:`~samdrift.messageclient.desk.Desk`; counts alone are no sight of content."""
+        scope = self._scope
+        async with scope.open(Purpose.READ) as vault:
+            found = await scope.mailboxes(vault, *OF_MAILBOX)
+            counts = await vault.mailbox_counts([one.id for one in found], scope.person.id)
+        counted = {one.mailbox: one for one in counts}
+        shown = [
+            Mailbox(
+                id=one.id,
+                name=one.name,
+                address=one.address,
+                rights=frozenset(right for right in Right if scope.may(right, one.id)),
+                counts={folder: getattr(counted[one.id], folder.value) for folder in Folder},
+                drafts=counted[one.id].drafts,
+                outbox=counted[one.id].outbox,
+                needs_approval=one.needs_approval,
+                undo_seconds=one.undo_seconds,
+            )
+            for one in found
+        ]
+        return tuple(sorted(shown, key=lambda one: (one.name.casefold(), one.id)))
+
+    async def lines(
+        self, folder: Folder, mailbox: str | None = None, *, after: str = "", limit: int = 50
+    ) -> Lines:
+        """See :class:`~samdrift.messageclient.desk.Desk`."""
+        scope, limit = self._scope, max(1, min(limit, _MAX_LINES))
+        async with scope.open(Purpose.READ) as vault:
+            if mailbox is None:
+                chosen = [one.id for one in await scope.mailboxes(vault, Right.READ)]
+            else:
+                chosen = [(await scope.mailbox(vault, mailbox, Right.READ)).id]
+            found = await vault.conversations(
+                chosen, _filter(folder, scope.person.id), limit=limit + 1, before=_place(after)
+            )
+            shown, more = found[:limit], len(found) > limit
+            lines = await lines_of(scope, vault, shown)
+            vault.record(
+                AuditEvent.MK_READING_LIST,
+                folder=folder.value,
+                mailbox=mailbox or "",
+                lines=str(len(lines)),
+            )
+        last = (shown[-1].sent_at if folder is Folder.SENT else shown[-1].latest_at) if more else None
+        return Lines(lines, f"{last.isoformat()}_{shown[-1].id}" if last else "")
+
+    async def conversation(self, conversation: str) -> Conversation:
+        """See :class:`~samdrift.messageclient.desk.Desk`."""
+        return await self._conversation(conversation, Act.READ)
+
+    async def printed(self, conversation: str) -> Conversation:
+        """See :class:`~samdrift.messageclient.desk.Desk`."""
+        return await self._conversation(conversation, Act.PRINTED)
+
+    async def message(self, message: str) -> Message:
+        """See :class:`~samdrift.messageclient.desk.Desk`."""
+        scope = self._scope
+        async with scope.open(Purpose.READ) as vault:
+            mail, _ = await scope.message(vault, message, Right.READ)
+            people = await scope.people(vault)
+            (shown,) = await messages_of(scope, vault, [mail], people, Act.READ)
+            vault.record(AuditEvent.MK_READING_MESSAGE, message=shown.message_id)
+        return shown
+
+    async def file(self, message: str, file: str) -> FileContent:
+        """See :class:`~samdrift.messageclient.desk.Desk`."""
+        scope = self._scope
+        async with scope.open(Purpose.READ) as vault:
+            mail, _ = await scope.message(vault, message, Right.READ)
+            owner = mail.draft or mail.id
+            found = next((one for one in await vault.files_of([owner]) if one.id == file), None)
+            if found is None:
+                raise NotHere("file", file)
+            body = await vault.file_body(file, owner)
+            await vault.note_reading([mail.id], scope.person.id, Act.FILE.value, now=scope.now())
+            vault.record(AuditEvent.MK_READING_FILE, message=mail.content["message_id"], file=file)
+        return FileContent(content.file_of(found), body)
+
+    async def raw(self, message: str) -> FileContent:
+        """See :class:`~samdrift.messageclient.desk.Desk`."""
+        scope = self._scope
+        async with scope.open(Purpose.READ) as vault:
+            mail, _ = await scope.message(vault, message, Right.READ)
+            if mail.stage != Stage.UNREADABLE:
+                raise NotHere("raw", message)
+            body = await vault.mail_body(mail.id)
+            await vault.note_reading([mail.id], scope.person.id, Act.RAW.value, now=scope.now())
+            vault.record(AuditEvent.MK_READING_RAW, message=mail.content["message_id"])
+        return FileContent(File(_RAW.id, _RAW.name, _RAW.media_type, body.size), body)
+
+    async def readers(self, message: str) -> tuple[Reading, ...]:
+        """See :class:`~samdrift.messageclient.desk.Desk`."""
+        scope = self._scope
+        async with scope.open(Purpose.READ) as vault:
+            mail, _ = await scope.message(vault, message, Right.READ)
+            people = await scope.people(vault)
+            found = await vault.readings([mail.id])
+            vault.record(AuditEvent.MK_READING_READERS, message=mail.content["message_id"])
+        return tuple(Reading(people[one.person], Act(one.act), one.first_at, one.last_at) for one in found)
+
+    async def _conversation(self, conversation: str, act: Act) -> Conversation:
+        scope = self._scope
+        async with scope.open(Purpose.READ) as vault:
+            found = await scope.conversation(vault, conversation, Right.READ)
+            mail = await vault.mail_of(found.id)
+            people = await scope.people(vault)
+            messages = await messages_of(scope, vault, mail, people, act)
+            notes = await vault.notes(found.id)
+            drafts = await vault.drafts_in([found.id])
+            names = {one.content["conversation_id"] for one in mail}
+            vault.record(
+                _READ_AS[act],
+                conversation=min(names, default=""),
+                mailbox=found.mailbox,
+                messages=str(len(mail)),
+            )
+        return Conversation(
+            id=found.id,
+            version=found.version,
+            mailbox=found.mailbox,
+            subject=_subject(mail),
+            counterpart=_counterpart(scope, mail),
+            confidential=found.confidential,
+            references=_references(mail),
+            handler=people.get(found.handler),
+            handler_away=found.handler is not None
+            and found.handler not in scope.permissions.holders(Right.WRITE, found.mailbox),
+            done=found.done,
+            messages=messages,
+            notes=tuple(Note(one.id, people[one.author], one.at, one.content["text"]) for one in notes),
+            drafts=tuple(draft_mark(one, people) for one in drafts),
+        )
+
+
+async def lines_of(
+    scope: Scope, vault: MessageClientVault, conversations: Sequence[ConversationRecord]
+) -> tuple[Line, ...]:
+    """Return conversations as lines of a list."""
+    ids = [one.id for one in conversations]
+    latest: defaultdict[str, list[MailRecord]] = defaultdict(list)
+    for mail in await vault.latest_mail(ids):
+        latest[mail.conversation].append(mail)
+    new = await vault.new_to(scope.person.id, ids)
+    drafts: defaultdict[str, list[DraftRecord]] = defaultdict(list)
+    for draft in await vault.drafts_in(ids):
+        drafts[draft.conversation or ""].append(draft)
+    people = await scope.people(vault)
+    lines = []
+    for one in conversations:
+        mail_of = sorted(latest[one.id], key=lambda each: (each.at, each.id))
+        sent = [each for each in mail_of if each.direction is Direction.OUT]
+        lines.append(
+            Line(
+                id=one.id,
+                version=one.version,
+                mailbox=one.mailbox,
+                subject=_subject(mail_of[-1:]),
+                counterpart=_counterpart(scope, mail_of[-1:]),
+                at=one.latest_at,
+                confidential=one.confidential,
+                references=_references(mail_of[-1:]),
+                messages=one.messages,
+                files=one.files,
+                unread=one.unread > 0,
+                new_to_me=one.id in new,
+                handler=people.get(one.handler),
+                done=one.done,
+                drafts=tuple(draft_mark(each, people) for each in drafts[one.id]),
+                delivery=delivery_of(sent[-1]) if sent else None,
+                unreadable=one.unreadable > 0,
+            )
+        )
+    return tuple(lines)
+
+
+async def messages_of(
+    scope: Scope, vault: MessageClientVault, mail: Sequence[MailRecord], people: People, act: Act
+) -> tuple[Message, ...]:
+    """Return messages with all that they say; they count as seen by the person from now on."""
+    ids = [one.id for one in mail]
+    unread = await vault.note_reading(ids, scope.person.id, act.value, now=scope.now())
+    refers = await vault.referred(ids)
+    files: defaultdict[str, list[FileRecord]] = defaultdict(list)
+    for file in await vault.files_of([one.draft or one.id for one in mail]):
+        files[file.owner].append(file)
+    readers: defaultdict[str, set[str]] = defaultdict(set)
+    for reading in await vault.readings(ids):
+        if reading.act == Act.READ:
+            readers[reading.message].add(reading.person)
+    shown = []
+    for one in mail:
+        unreadable = one.stage == Stage.UNREADABLE
+        documents = () if unreadable else await _documents(vault, one, files[one.draft or one.id])
+        shown.append(
+            Message(
+                id=one.id,
+                message_id=one.content["message_id"],
+                conversation_id=one.content["conversation_id"],
+                direction=one.direction,
+                sender=_named(scope, content.party(one.content["sender"])),
+                recipient=_named(scope, content.party(one.content["recipient"])),
+                subject=one.content["subject"],
+                confidential=one.confidential,
+                at=one.at,
+                dated_at=one.dated_at,
+                documents=documents,
+                stage=Stage(one.stage),
+                delivery=delivery_of(one) if one.direction is Direction.OUT else None,
+                refers_to=refers.get(one.id),
+                author=people.get(one.author),
+                read_by=len(readers[one.id]),
+                was_unread=one.id in unread,
+            )
+        )
+    return tuple(shown)
+
+
+def delivery_of(mail: MailRecord) -> Delivery:
+    """Return how far a message that was sent has come."""
+    steps = mail.delivery
+    return Delivery(
+        stage=Stage(mail.stage),
+        status=content.status_of(mail.status or ""),
+        since=mail.since,
+        until=mail.due_at if mail.stage == Stage.WINDOW else mail.deadline,
+        reason=steps.get("reason", ""),
+        events=content.delivery_events(steps),
+    )
+
+
+def draft_mark(draft: DraftRecord, people: People) -> DraftMark:
+    """Return a draft as its conversation shows it."""
+    return DraftMark(draft.id, people[draft.writer], draft.saved_at)
+
+
+async def _documents(
+    vault: MessageClientVault, mail: MailRecord, files: Sequence[FileRecord]
+) -> tuple[Document, ...]:
+    try:
+        stored: Mapping[str, Any] = json.loads(await (await vault.mail_body(mail.id)).read_all())
+    except UnknownRecord:  # It was removed while the vault was exported.
+        return ()
+    known = {one.id: content.file_of(one) for one in files}
+    return tuple(
+        Document(
+            name=one["name"],
+            texts=tuple(one["html"]),
+            plain=tuple(one["texts"]),
+            files=tuple(known[file] for file in one["files"] if file in known),
+        )
+        for one in stored["documents"]
+    )
+
+
+def _filter(folder: Folder, person: str) -> ConversationFilter:
+    match folder:
+        case Folder.UNREAD:
+            return ConversationFilter(unread=True)
+        case Folder.MINE:
+            return ConversationFilter(handler=person, done=False)
+        case Folder.UNHANDLED:
+            return ConversationFilter(unhandled=True, done=False)
+        case Folder.OPEN:
+            return ConversationFilter(done=False)
+        case Folder.DONE:
+            return ConversationFilter(done=True)
+        case Folder.SENT:
+            return ConversationFilter(sent=True)
+
+
+def _place(after: str) -> tuple[datetime, str] | None:
+    """Return the place in a list that ``next`` named; the beginning for what names none."""
+    moment, underscore, last = after.partition("_")
+    try:
+        at = datetime.fromisoformat(moment)
+    except ValueError:
+        return None
+    return (at, last) if underscore and at.tzinfo is not None else None
+
+
+def _subject(mail: Sequence[MailRecord]) -> str:
+    return str(mail[-1].content["subject"]) if mail else ""
+
+
+def _counterpart(scope: Scope, mail: Sequence[MailRecord]) -> Party:
+    """Return the other side of the latest message."""
+    if not mail:
+        return Party("", "")
+    side = "sender" if mail[-1].direction is Direction.IN else "recipient"
+    return _named(scope, content.party(mail[-1].content[side]))
+
+
+def _references(mail: Sequence[MailRecord]) -> tuple[Identifier, ...]:
+    found = (
+        identifier
+        for one in reversed(mail)
+        for side in ("recipient", "sender")
+        for identifier in content.identifiers(one.content[side]["references"])
+    )
+    return tuple(dict.fromkeys(found))
+
+
+def _named(scope: Scope, party: Party) -> Party:
+    """Return an organisation with the name that the address book has for it."""
+    book = scope.book.copy
+    if book is None or party.organisation_name:
+        return party
+    try:
+        participant = ParticipantIdentifier.parse(party.organisation)
+    except ValueError:
+        return party
+    known = book.organisation(participant)
+    return party if known is None else replace(party, organisation_name=known.name)

@@ -1,0 +1,138 @@
+"""The scope of one signed-in person: opens the organisation's vault, asks for rights, records denials."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from contextlib import asynccontextmanager
+from datetime import datetime
+
+from samdrift.audit.events import AuditEvent
+from samdrift.contracts.addressbook import AddressBook
+from samdrift.contracts.clock import Clock
+from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
+from samdrift.messageclient.desk import NotHere, Permissions
+from samdrift.messageclient.mail import Person
+from samdrift.rights import Right
+from samdrift.vault.gate import Gate
+from samdrift.vault.mailrecords import ConversationRecord, DraftRecord, MailboxRecord, MailRecord
+from samdrift.vault.messageclient import MessageClientVault
+from samdrift.wire.identifiers import ParticipantIdentifier
+
+Names = Callable[[MessageClientVault], Awaitable[Mapping[str, str]]]
+"""Returns the names of the organisation's persons, by id."""
+
+OF_MAILBOX = (Right.READ, Right.WRITE, Right.APPROVE)
+OF_DRAFTS = (Right.WRITE, Right.APPROVE)
+_ID = re.compile(r"[0-9a-z-]{1,64}")
+
+
+class Scope:
+    """One person in one organisation, for one request."""
+
+    def __init__(
+        self,
+        gate: Gate,
+        organisation: ParticipantIdentifier,
+        permissions: Permissions,
+        names: Names,
+        book: AddressBook,
+        clock: Clock,
+        person: Person,
+    ) -> None:
+        self._gate = gate
+        self._names = names
+        self._clock = clock
+        self._principal = Principal(PrincipalKind.USER, permissions.person, organisation.value)
+        self.organisation = organisation
+        self.permissions = permissions
+        self.book = book
+        self.person = person
+
+    def now(self) -> datetime:
+        """Return the present moment."""
+        return self._clock()
+
+    @asynccontextmanager
+    async def open(self, purpose: Purpose) -> AsyncIterator[MessageClientVault]:
+        """Open the vault for one unit of work; :class:`NotHere` is recorded in the log before it goes on."""
+        try:
+            async with self._gate.open(
+                self._principal, self.organisation, Role.MESSAGE_CLIENT, purpose
+            ) as vault:
+                yield vault
+        except NotHere as denied:
+            async with self._gate.open(
+                self._principal, self.organisation, Role.MESSAGE_CLIENT, purpose
+            ) as vault:
+                vault.record(AuditEvent.MK_ACCESS_DENIED, kind=denied.kind, asked=_printable(denied.asked))
+            raise
+
+    def may(self, right: Right, mailbox: str | None = None) -> bool:
+        """Return whether the person has a right."""
+        return self.permissions.may(right, mailbox)
+
+    async def mailboxes(self, vault: MessageClientVault, *rights: Right) -> tuple[MailboxRecord, ...]:
+        """Return the mailboxes to which the person has one of some rights."""
+        found = await vault.mailboxes()
+        return tuple(one for one in found if any(self.may(right, one.id) for right in rights))
+
+    async def mailbox(self, vault: MessageClientVault, mailbox: str, *rights: Right) -> MailboxRecord:
+        """Return a mailbox to which the person has one of some rights."""
+        for one in await self.mailboxes(vault, *rights):
+            if one.id == mailbox:
+                return one
+        raise NotHere("mailbox", mailbox)
+
+    async def conversation(
+        self, vault: MessageClientVault, conversation: str, *rights: Right
+    ) -> ConversationRecord:
+        """Return a conversation in a mailbox to which the person has all of some rights."""
+        for found in await vault.conversations_by_id([conversation]):
+            if all(self.may(right, found.mailbox) for right in rights):
+                return found
+        raise NotHere("conversation", conversation)
+
+    async def message(
+        self, vault: MessageClientVault, message: str, *rights: Right
+    ) -> tuple[MailRecord, ConversationRecord]:
+        """Return a message with its conversation, as :meth:`conversation`."""
+        for mail in await vault.mail([message]):
+            for found in await vault.conversations_by_id([mail.conversation]):
+                if all(self.may(right, found.mailbox) for right in rights):
+                    return mail, found
+        raise NotHere("message", message)
+
+    async def draft(self, vault: MessageClientVault, draft: str, *rights: Right) -> DraftRecord:
+        """Return a draft in a mailbox to which the person has one of some rights."""
+        found = await vault.draft(draft)
+        if found is None or not any(self.may(right, found.mailbox) for right in rights):
+            raise NotHere("draft", draft)
+        return found
+
+    async def people(self, vault: MessageClientVault) -> People:
+        """Return the organisation's persons."""
+        return People(await self._names(vault))
+
+
+class People:
+    """Persons by id; one who is not known any more has no name."""
+
+    def __init__(self, names: Mapping[str, str]) -> None:
+        self._names = names
+
+    def __getitem__(self, person: str) -> Person:
+        return Person(person, self._names.get(person, ""))
+
+    def get(self, person: str | None) -> Person | None:
+        """Return the person with that id, if any."""
+        return None if person is None else self[person]
+
+    def sorted(self, persons: Iterable[str]) -> tuple[Person, ...]:
+        """Return persons by name."""
+        return tuple(sorted({self[each] for each in persons}, key=lambda one: (one.name.casefold(), one.id)))
+
+
+def _printable(asked: str) -> str:
+    """Return an id that was asked for, unless it is none of ours and might say anything."""
+    return asked if _ID.fullmatch(asked) else "(not an id)"

@@ -1,0 +1,366 @@
+"""Submitting: review, a second person's approval, the time in which sending can be undone, and the outbox.
+
+A draft that is sent becomes one message for each recipient in one transaction, with its own ``messageId``;
+from there on nothing of it changes. Whoever submits it again learns what the first time did.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from uuid import uuid4
+
+from samdrift.audit.events import AuditEvent
+from samdrift.contracts.addressbook import Listing
+from samdrift.contracts.messages import Direction
+from samdrift.contracts.principals import Purpose
+from samdrift.messageclient import content, drafts
+from samdrift.messageclient.desk import (
+    ConversationMoved,
+    DraftClosed,
+    NotHere,
+    NotReady,
+    OwnApproval,
+    TooLate,
+)
+from samdrift.messageclient.mail import (
+    Act,
+    Caution,
+    Draft,
+    DraftContent,
+    DraftStage,
+    Message,
+    Party,
+    Problem,
+    ProblemCode,
+    Recipient,
+    RecipientCheck,
+    Review,
+    Stage,
+    Submitted,
+)
+from samdrift.messageclient.reading import messages_of
+from samdrift.messageclient.scope import OF_DRAFTS, Scope
+from samdrift.messageclient.writing import (
+    change_draft,
+    changed_meanwhile,
+    require_version,
+    require_writer,
+    shown,
+)
+from samdrift.rights import Right
+from samdrift.vault.bodies import new_id
+from samdrift.vault.mailrecords import (
+    AddressRecord,
+    DraftRecord,
+    FileRecord,
+    MailboxRecord,
+    MailRecord,
+    NewMail,
+)
+from samdrift.vault.messageclient import MessageClientVault
+from samdrift.wire.identifiers import ParticipantIdentifier
+from samdrift.wire.sdkmessage.rules import MAX_BYTES
+
+OUTBOX_DEADLINE = timedelta(hours=24)
+"""Time, from the end of the undo window, within which the message service must have taken a message."""
+_MAX_WAITING = 200
+_UNANSWERED = 2
+"""Messages to an address without a receipt since its last one, of which a person is warned."""
+_SENT = frozenset({DraftStage.WINDOW, DraftStage.SENT})
+
+
+class SubmittingDesk:
+    """The part of a desk for sending; each act as :class:`~samdrift.messageclient.desk.Desk` says."""
+
+    def __init__(self, scope: Scope) -> None:
+        self._scope = scope
+
+    async def review(self, draft: str) -> Review:
+        """Return the draft as it would be sent, with what is in the way."""
+        scope = self._scope
+        async with scope.open(Purpose.READ) as vault:
+            found = await scope.draft(vault, draft, *OF_DRAFTS)
+            files = await vault.files_of([found.id])
+            mailbox = await _mailbox(vault, found.mailbox)
+            people = await scope.people(vault)
+            known = await vault.addresses()
+            vault.record(AuditEvent.MK_READING_DRAFT, draft=found.id)
+        typed = drafts.typed(found.content)
+        checks = [await self._check(one, known) for one in typed.recipients]
+        listed = all(Caution.NOT_LISTED not in one.cautions for one in checks)
+        unknown = () if listed else (Problem(ProblemCode.UNKNOWN_RECIPIENT, "recipients"),)
+        return Review(
+            draft=drafts.draft_shown(found, files, people),
+            problems=tuple(dict.fromkeys((*drafts.problems(typed, files), *unknown))),
+            recipients=tuple(checks),
+            needs_approval=mailbox.needs_approval,
+            undo_seconds=mailbox.undo_seconds,
+            max_size=MAX_BYTES,
+        )
+
+    async def _check(self, recipient: Recipient, known: Sequence[AddressRecord]) -> RecipientCheck:
+        used = next(
+            (
+                one
+                for one in known
+                if content.address_key(content.recipient_of(one.content)) == content.address_key(recipient)
+            ),
+            None,
+        )
+        cautions = set()
+        if used is None:
+            cautions.add(Caution.FIRST_TIME)
+        elif used.unanswered >= _UNANSWERED:
+            cautions.add(Caution.NO_RECEIPT_LATELY)
+        if await self._listing(recipient) is Listing.NOT_LISTED:
+            cautions.add(Caution.NOT_LISTED)
+        return RecipientCheck(recipient, frozenset(cautions), used.receipt_at if used else None)
+
+    async def _listing(self, recipient: Recipient) -> Listing:
+        try:
+            participant = ParticipantIdentifier.parse(recipient.organisation)
+        except ValueError:
+            return Listing.NOT_LISTED
+        return await self._scope.book.listing(participant, recipient.address)
+
+    # --- a second person ----------------------------------------------------------------------------------
+
+    async def ask_approval(self, draft: str, version: int) -> int:
+        """Ask a second person to approve; nothing of the draft can change until they have answered."""
+        scope = self._scope
+        async with scope.open(Purpose.COMPOSE) as vault:
+            found = await scope.draft(vault, draft, Right.WRITE)
+            require_writer(scope, found, await scope.people(vault))
+            require_version(found, version)
+            _require_ready(found, await vault.files_of([found.id]))
+            asked = replace(
+                found,
+                stage=DraftStage.APPROVAL.value,
+                asked_by=scope.person.id,
+                approved_by=None,
+                content=dict(found.content) | {"declined": ""},
+            )
+            return await change_draft(vault, asked, "approval-asked")
+
+    async def approve(self, draft: str, version: int) -> int:
+        """Approve what another asked for."""
+        return await self._decide(draft, version, "")
+
+    async def decline(self, draft: str, version: int, reason: str) -> int:
+        """Send a draft back to its writer, with a reason."""
+        return await self._decide(draft, version, reason or "-")
+
+    async def _decide(self, draft: str, version: int, declined: str) -> int:
+        scope = self._scope
+        async with scope.open(Purpose.COMPOSE) as vault:
+            found = await scope.draft(vault, draft, Right.APPROVE)
+            if found.stage != DraftStage.APPROVAL:
+                raise DraftClosed(DraftStage(found.stage))
+            require_version(found, version)
+            if scope.person.id in (found.writer, found.asked_by) and not declined:
+                raise OwnApproval
+            decided = replace(
+                found,
+                stage=(DraftStage.OPEN if declined else DraftStage.APPROVED).value,
+                approved_by=None if declined else scope.person.id,
+                content=dict(found.content) | {"declined": declined},
+            )
+            return await change_draft(vault, decided, "declined" if declined else "approved")
+
+    # --- sending ------------------------------------------------------------------------------------------
+
+    async def submit(self, draft: str, version: int) -> Submitted:
+        """Send: from here on nothing changes, and for a short time it can be undone."""
+        scope = self._scope
+        try:
+            async with scope.open(Purpose.COMPOSE) as vault:
+                found = await scope.draft(vault, draft, Right.WRITE)
+                if found.stage in _SENT:
+                    return await _submitted(vault, found)
+                require_writer(scope, found, await scope.people(vault))
+                require_version(found, version)
+                moved = await self._moved(vault, found)
+                if moved is None:
+                    return await self._submit(vault, found)
+            raise moved  # What is new is in the log as read by now.
+        except DraftClosed as closed:
+            if closed.stage not in _SENT:
+                raise
+        async with scope.open(Purpose.COMPOSE) as vault:  # Another tab was faster.
+            return await _submitted(vault, await scope.draft(vault, draft, Right.WRITE))
+
+    async def _submit(self, vault: MessageClientVault, draft: DraftRecord) -> Submitted:
+        now = self._scope.now()
+        files = await vault.files_of([draft.id])
+        mailbox = await _mailbox(vault, draft.mailbox)
+        _require_ready(draft, files)
+        if mailbox.needs_approval and draft.stage != DraftStage.APPROVED:
+            raise NotReady([Problem(ProblemCode.NOT_APPROVED, "approval")])
+        home, answered = await self._answered(vault, draft, mailbox)
+        until = now + timedelta(seconds=mailbox.undo_seconds)
+        closed = replace(draft, stage=DraftStage.WINDOW.value, until=until)
+        if not await vault.keep_draft(closed):
+            await changed_meanwhile(vault, draft)
+        typed = drafts.typed(draft.content)
+        messages = []
+        conversation = ""
+        for recipient in typed.recipients:
+            new = await self._message(vault, draft, home, recipient, files, answered, until)
+            stored = await vault.store_mail(new, home.id, [], [])
+            assert stored is not None  # Its messageId is a new one.
+            conversation = conversation or stored
+            messages.append(new.record.id)
+            vault.record(
+                AuditEvent.MK_MESSAGE_SUBMITTED,
+                message=new.message_id,
+                draft=draft.id,
+                mailbox=draft.mailbox,
+                until=until.isoformat(),
+            )
+        return Submitted(draft.id, tuple(messages), conversation, until)
+
+    async def _moved(self, vault: MessageClientVault, draft: DraftRecord) -> ConversationMoved | None:
+        """Return what came in the conversation since its writer last looked, if anything did."""
+        scope, seen = self._scope, draft.seen or 0
+        for found in await vault.conversations_by_id([draft.conversation or ""]):
+            if found.messages > seen:
+                new = (await vault.mail_of(found.id))[seen:] if scope.may(Right.READ, found.mailbox) else ()
+                news = await messages_of(scope, vault, new, await scope.people(vault), Act.READ)
+                vault.record(
+                    AuditEvent.MK_READING_CONVERSATION, conversation=found.id, messages=str(len(news))
+                )
+                return ConversationMoved(found.version, news)
+        return None
+
+    async def _answered(
+        self, vault: MessageClientVault, draft: DraftRecord, mailbox: MailboxRecord
+    ) -> tuple[MailboxRecord, MailRecord | None]:
+        """Return the mailbox whose address sends it, and the message that it answers.
+
+        A conversation that was moved goes on from the address at which it began: the other side writes there.
+        """
+        for found in await vault.conversations_by_id([draft.conversation or ""]):
+            answered = await vault.mail([draft.reply_to or ""])
+            return await _mailbox(vault, found.home), answered[0] if answered else None
+        return mailbox, None
+
+    async def _message(
+        self,
+        vault: MessageClientVault,
+        draft: DraftRecord,
+        home: MailboxRecord,
+        recipient: Recipient,
+        files: Sequence[FileRecord],
+        answered: MailRecord | None,
+        until: datetime,
+    ) -> NewMail:
+        now, typed, message_id = self._scope.now(), drafts.typed(draft.content), str(uuid4())
+        thread = str(answered.content["conversation_id"]) if answered else str(uuid4())
+        refers_to = str(answered.content["message_id"]) if answered else None
+        writer = vault.new_body()
+        await writer.write(_documents(typed, files))
+        head = {
+            "remote_id": message_id,
+            "message_id": message_id,
+            "conversation_id": thread,
+            "refers_to": refers_to,
+            "subject": typed.subject,
+            "sender": content.party_content(_sender(self._scope.organisation.value, home, typed)),
+            "recipient": content.party_content(_receiver(recipient, typed)),
+        }
+        record = MailRecord(
+            id=new_id(),
+            conversation=new_id(),
+            direction=Direction.OUT,
+            stage=Stage.WINDOW.value,
+            status=None,
+            draft=draft.id,
+            author=self._scope.person.id,
+            at=now,
+            dated_at=None,
+            since=now,
+            confidential=typed.confidential,
+            due_at=until,
+            deadline=until + OUTBOX_DEADLINE,
+            attempts=0,
+            opened_at=None,
+            files=len(files),
+            content=head,
+            delivery={},
+        )
+        return NewMail(record, message_id, thread, await writer.finish(), None, refers_to)
+
+    async def undo(self, draft: str) -> Draft:
+        """Undo sending and return the draft as it was; :class:`TooLate`."""
+        scope = self._scope
+        async with scope.open(Purpose.COMPOSE) as vault:
+            found = await scope.draft(vault, draft, Right.WRITE)
+            if not await vault.undo_sending(found.id):
+                raise TooLate
+            vault.record(AuditEvent.MK_MESSAGE_UNDONE, draft=found.id, mailbox=found.mailbox)
+            return await shown(scope, vault, await scope.draft(vault, draft, Right.WRITE))
+
+    async def outbox(self, mailbox: str | None = None) -> tuple[Message, ...]:
+        """Return messages that are not handed over yet, or could not be, the latest first."""
+        scope = self._scope
+        async with scope.open(Purpose.READ) as vault:
+            if mailbox is None:
+                chosen = [one.id for one in await scope.mailboxes(vault, Right.READ)]
+            else:
+                chosen = [(await scope.mailbox(vault, mailbox, Right.READ)).id]
+            mail = await vault.mail(await vault.waiting(chosen, _MAX_WAITING))
+            latest = sorted(mail, key=lambda one: (one.at, one.id), reverse=True)
+            messages = await messages_of(scope, vault, latest, await scope.people(vault), Act.READ)
+            vault.record(
+                AuditEvent.MK_READING_LIST, folder="outbox", mailbox=mailbox or "", lines=str(len(messages))
+            )
+        return messages
+
+
+def _require_ready(draft: DraftRecord, files: Sequence[FileRecord]) -> None:
+    wrong = drafts.problems(drafts.typed(draft.content), files)
+    if wrong:
+        raise NotReady(wrong)
+
+
+async def _mailbox(vault: MessageClientVault, mailbox: str) -> MailboxRecord:
+    for found in await vault.mailboxes():
+        if found.id == mailbox:
+            return found
+    raise NotHere("mailbox", mailbox)
+
+
+async def _submitted(vault: MessageClientVault, draft: DraftRecord) -> Submitted:
+    """Return what the sending of a draft did; its window may be over."""
+    messages = await vault.messages_of_draft(draft.id)
+    mail = await vault.mail(messages[:1])
+    return Submitted(draft.id, messages, mail[0].conversation if mail else "", draft.until or draft.saved_at)
+
+
+def _documents(typed: DraftContent, files: Sequence[FileRecord]) -> bytes:
+    texts = (typed.text,) if typed.text.strip() else ()
+    document = content.DocumentText(drafts.DOCUMENT_NAME, texts, ())
+    return content.document_content_bytes([content.document_content(document, [one.id for one in files])])
+
+
+def _sender(organisation: str, mailbox: MailboxRecord, typed: DraftContent) -> Party:
+    return Party(
+        organisation,
+        mailbox.address,
+        address_name=mailbox.name,
+        persons=typed.persons,
+        references=typed.references,
+    )
+
+
+def _receiver(recipient: Recipient, typed: DraftContent) -> Party:
+    return Party(
+        recipient.organisation,
+        recipient.address,
+        recipient.organisation_name,
+        recipient.address_name,
+        typed.recipient_persons,
+        typed.recipient_references,
+    )

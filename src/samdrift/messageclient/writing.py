@@ -1,0 +1,341 @@
+"""Writing: drafts that a mailbox shares, with one writer at a time, and their files.
+
+A file is never on disk in the clear.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import mimetypes
+from dataclasses import replace
+from io import BytesIO
+from typing import NoReturn
+
+from samdrift.audit.events import AuditEvent
+from samdrift.contracts.messages import Direction
+from samdrift.contracts.principals import Purpose
+from samdrift.messageclient import content, drafts
+from samdrift.messageclient.desk import Changed, DraftClosed, DraftTaken, NotHere, NotReady
+from samdrift.messageclient.mail import (
+    Draft,
+    DraftContent,
+    DraftStage,
+    FileContent,
+    Problem,
+    ProblemCode,
+    Stage,
+)
+from samdrift.messageclient.scope import OF_DRAFTS, People, Scope
+from samdrift.rights import Right
+from samdrift.vault.bodies import new_id
+from samdrift.vault.errors import UnknownRecord
+from samdrift.vault.mailrecords import DraftRecord, FileRecord
+from samdrift.vault.messageclient import MessageClientVault
+from samdrift.wire.filetypes import agrees, canonical, detect
+from samdrift.wire.sdkmessage.rules import MAX_BYTES
+
+_ON_THE_WAY = frozenset({Stage.WINDOW, Stage.OUTBOX})
+_MAX_NAME = 256
+
+
+class WritingDesk:
+    """The part of a desk for drafts; each act as :class:`~samdrift.messageclient.desk.Desk` says."""
+
+    def __init__(self, scope: Scope) -> None:
+        self._scope = scope
+
+    async def drafts(self, mailbox: str | None = None) -> tuple[Draft, ...]:
+        """Return drafts that are not sent, the latest first."""
+        scope = self._scope
+        async with scope.open(Purpose.READ) as vault:
+            if mailbox is None:
+                chosen = [one.id for one in await scope.mailboxes(vault, *OF_DRAFTS)]
+            else:
+                chosen = [(await scope.mailbox(vault, mailbox, *OF_DRAFTS)).id]
+            found = await vault.drafts(chosen)
+            files = await vault.files_of([one.id for one in found])
+            people = await scope.people(vault)
+            vault.record(
+                AuditEvent.MK_READING_LIST, folder="drafts", mailbox=mailbox or "", lines=str(len(found))
+            )
+        return tuple(
+            drafts.draft_shown(one, [file for file in files if file.owner == one.id], people) for one in found
+        )
+
+    async def draft(self, draft: str) -> Draft:
+        """Open a draft."""
+        scope = self._scope
+        async with scope.open(Purpose.READ) as vault:
+            found = await scope.draft(vault, draft, *OF_DRAFTS)
+            vault.record(AuditEvent.MK_READING_DRAFT, draft=found.id)
+            return await shown(scope, vault, found)
+
+    async def draft_file(self, draft: str, file: str) -> FileContent:
+        """Open a file of a draft."""
+        scope = self._scope
+        async with scope.open(Purpose.READ) as vault:
+            found = await scope.draft(vault, draft, *OF_DRAFTS)
+            files = await vault.files_of([found.id])
+            named = next((one for one in files if one.id == file), None)
+            if named is None:
+                raise NotHere("file", file)
+            body = await vault.file_body(named.id, found.id)
+            vault.record(AuditEvent.MK_READING_DRAFT, draft=found.id, file=named.id)
+        return FileContent(content.file_of(named), body)
+
+    # --- beginning ----------------------------------------------------------------------------------------
+
+    async def new_draft(self, mailbox: str, content: DraftContent | None = None) -> Draft:
+        """Begin a message."""
+        scope = self._scope
+        async with scope.open(Purpose.COMPOSE) as vault:
+            place = await scope.mailbox(vault, mailbox, Right.WRITE)
+            return await self._begin(vault, self._new(place.id, content or DraftContent()))
+
+    async def reply(self, message: str) -> Draft:
+        """Begin an answer: recipient, subject and references of both sides are filled in."""
+        scope = self._scope
+        async with scope.open(Purpose.COMPOSE) as vault:
+            mail, found = await scope.message(vault, message, Right.READ, Right.WRITE)
+            begun = replace(
+                self._new(found.mailbox, drafts.answer_to(mail)),
+                conversation=found.id,
+                reply_to=mail.id,
+                seen=found.messages,
+            )
+            return await self._begin(vault, begun)
+
+    async def send_again(self, message: str) -> Draft:
+        """Begin a new message with the content and files of one that was sent; it refers to that one.
+
+        A message that is on its way out is not here for this: it is sent once.
+        """
+        scope = self._scope
+        async with scope.open(Purpose.COMPOSE) as vault:
+            mail, found = await scope.message(vault, message, Right.READ, Right.WRITE)
+            if mail.direction is not Direction.OUT or mail.stage in _ON_THE_WAY:
+                raise NotHere("sent message", message)
+            begun = replace(
+                self._new(found.mailbox, drafts.once_more(mail, await _texts(vault, mail.id))),
+                conversation=found.id,
+                reply_to=mail.id,
+                seen=found.messages,
+            )
+            files = await vault.files_of([mail.draft or mail.id])
+            return await self._begin(vault, begun, files)
+
+    def _new(self, mailbox: str, typed: DraftContent) -> DraftRecord:
+        return DraftRecord(
+            id=new_id(),
+            mailbox=mailbox,
+            conversation=None,
+            reply_to=None,
+            seen=None,
+            version=0,
+            stage=DraftStage.OPEN.value,
+            writer=self._scope.person.id,
+            saved_at=self._scope.now(),
+            asked_by=None,
+            approved_by=None,
+            until=None,
+            content=drafts.draft_content(typed),
+        )
+
+    async def _begin(
+        self, vault: MessageClientVault, begun: DraftRecord, files: tuple[FileRecord, ...] = ()
+    ) -> Draft:
+        await vault.keep_draft(begun)
+        for file in files:
+            again = replace(file, id=new_id(), owner=begun.id)
+            await vault.add_draft_file(again, None, begun.writer)
+        vault.record(AuditEvent.MK_DRAFT_CHANGED, draft=begun.id, action="begun", mailbox=begun.mailbox)
+        return await shown(self._scope, vault, replace(begun, version=1))
+
+    # --- changing -----------------------------------------------------------------------------------------
+
+    async def save_draft(self, draft: str, version: int, content: DraftContent) -> int:
+        """Save what was typed, and return the new version; the same one where nothing is new."""
+        scope = self._scope
+        async with scope.open(Purpose.COMPOSE) as vault:
+            found = await scope.draft(vault, draft, Right.WRITE)
+            require_writer(scope, found, await scope.people(vault))
+            require_version(found, version)
+            if content == drafts.typed(found.content):
+                return found.version
+            return await change_draft(
+                vault,
+                replace(
+                    found,
+                    stage=DraftStage.OPEN.value,
+                    asked_by=None,
+                    approved_by=None,
+                    saved_at=scope.now(),
+                    content=drafts.draft_content(content, found.content["declined"]),
+                ),
+                "saved",
+            )
+
+    async def take_over_draft(self, draft: str) -> Draft:
+        """Become its writer; the one before learns it at the next saving."""
+        scope = self._scope
+        async with scope.open(Purpose.COMPOSE) as vault:
+            found = await scope.draft(vault, draft, Right.WRITE)
+            require_changeable(found)
+            if found.writer == scope.person.id:
+                return await shown(scope, vault, found)
+            taken = replace(found, writer=scope.person.id)
+            version = await change_draft(vault, taken, "taken-over")
+            return await shown(scope, vault, replace(taken, version=version))
+
+    async def discard_draft(self, draft: str, version: int) -> None:
+        """Delete a draft with its files."""
+        scope = self._scope
+        async with scope.open(Purpose.COMPOSE) as vault:
+            found = await scope.draft(vault, draft, Right.WRITE)
+            require_writer(scope, found, await scope.people(vault))
+            require_version(found, version)
+            if not await vault.drop_draft(found):
+                await changed_meanwhile(vault, found)
+            vault.record(AuditEvent.MK_DRAFT_CHANGED, draft=found.id, action="discarded")
+
+    async def news_read(self, draft: str) -> None:
+        """Note that the person has read what is new in the conversation that the draft answers."""
+        scope = self._scope
+        async with scope.open(Purpose.COMPOSE) as vault:
+            found = await scope.draft(vault, draft, Right.WRITE)
+            require_writer(scope, found, await scope.people(vault))
+            for one in await vault.conversations_by_id([found.conversation or ""]):
+                await vault.see_news(found.id, scope.person.id, one.messages)
+
+    # --- files --------------------------------------------------------------------------------------------
+
+    async def upload(self, draft: str, name: str, media_type: str) -> DraftUpload:
+        """Begin to add a file; only the writer may."""
+        scope = self._scope
+        async with scope.open(Purpose.COMPOSE) as vault:
+            found = await scope.draft(vault, draft, Right.WRITE)
+            require_writer(scope, found, await scope.people(vault))
+            files = await vault.files_of([found.id])
+        room = MAX_BYTES - drafts.message_size(drafts.typed(found.content), [one.size for one in files])
+        return DraftUpload(scope, found.id, name[:_MAX_NAME], media_type, room // 4 * 3)
+
+    async def remove_file(self, draft: str, file: str) -> None:
+        """Take a file out of a draft."""
+        scope = self._scope
+        async with scope.open(Purpose.COMPOSE) as vault:
+            found = await scope.draft(vault, draft, Right.WRITE)
+            require_writer(scope, found, await scope.people(vault))
+            if not await vault.drop_draft_file(file, found.id, scope.person.id):
+                await changed_meanwhile(vault, found)
+            vault.record(AuditEvent.MK_DRAFT_CHANGED, draft=found.id, action="file-removed", file=file)
+
+
+class DraftUpload:
+    """A file on its way into a draft: :class:`~samdrift.messageclient.desk.Upload`.
+
+    It is held in memory until it is whole, since the type of an archive shows at its end, and then sealed: at
+    most what one message has room for.
+    """
+
+    def __init__(self, scope: Scope, draft: str, name: str, media_type: str, room: int) -> None:
+        self._scope = scope
+        self._draft = draft
+        self._name = name
+        self._media_type = media_type
+        self._room = room
+        self._seen = BytesIO()
+
+    async def write(self, piece: bytes) -> None:
+        """Take the next piece; :class:`NotReady` once the message would be too large."""
+        self._seen.write(piece)
+        if self._seen.tell() > self._room:
+            self._refuse(ProblemCode.TOO_LARGE)
+
+    async def close(self) -> None:
+        """Keep the file, which is whole; :class:`NotReady` where it is empty or of another type."""
+        data = self._seen.getvalue()
+        if not data:
+            self._refuse(ProblemCode.EMPTY)
+        kind = await asyncio.to_thread(file_type, self._name, self._media_type, data)
+        if not kind:
+            self._refuse(ProblemCode.FILE_TYPE)
+        scope = self._scope
+        async with scope.open(Purpose.COMPOSE) as vault:
+            writer = vault.new_body()
+            await writer.write(data)
+            body = await writer.finish()
+            found = await scope.draft(vault, self._draft, Right.WRITE)
+            kept = {"name": self._name, "type": kind}
+            file = FileRecord(new_id(), found.id, 0, body.size, body.id, kept)
+            if not await vault.add_draft_file(file, body, scope.person.id):
+                await changed_meanwhile(vault, found)
+            vault.record(AuditEvent.MK_DRAFT_CHANGED, draft=found.id, action="file-added", file=file.id)
+        await self.discard()
+
+    async def discard(self) -> None:
+        """Forget the file, of which only a part came."""
+        self._seen = BytesIO()
+
+    def _refuse(self, code: ProblemCode) -> NoReturn:
+        self._seen = BytesIO()
+        raise NotReady([Problem(code, "files", self._name)])
+
+
+async def shown(scope: Scope, vault: MessageClientVault, record: DraftRecord) -> Draft:
+    """Return a draft with its files, as pages show it."""
+    return drafts.draft_shown(record, await vault.files_of([record.id]), await scope.people(vault))
+
+
+def require_changeable(record: DraftRecord) -> None:
+    """Raise :class:`DraftClosed` for a draft that cannot be changed."""
+    if record.stage not in drafts.CHANGEABLE:
+        raise DraftClosed(DraftStage(record.stage))
+
+
+def require_writer(scope: Scope, record: DraftRecord, people: People) -> None:
+    """Raise :class:`DraftClosed`, or :class:`DraftTaken` where another person writes in a draft."""
+    require_changeable(record)
+    if record.writer != scope.person.id:
+        raise DraftTaken(people[record.writer], record.saved_at)
+
+
+def require_version(record: DraftRecord, version: int) -> None:
+    """Raise :class:`Changed` where a draft has another version."""
+    if record.version != version:
+        raise Changed(record.version)
+
+
+async def change_draft(vault: MessageClientVault, record: DraftRecord, action: str) -> int:
+    """Store a changed draft and return its new version; :class:`Changed` where another was faster."""
+    if not await vault.keep_draft(record):
+        await changed_meanwhile(vault, record)
+    vault.record(AuditEvent.MK_DRAFT_CHANGED, draft=record.id, action=action, mailbox=record.mailbox)
+    return record.version + 1
+
+
+async def changed_meanwhile(vault: MessageClientVault, record: DraftRecord) -> NoReturn:
+    """Raise what has happened to a draft since ``record`` was read."""
+    now = await vault.draft(record.id)
+    if now is None:
+        raise NotHere("draft", record.id)
+    require_changeable(now)
+    raise Changed(now.version)
+
+
+def file_type(name: str, media_type: str, data: bytes) -> str:
+    """Return the type that a file is sent as: that of its name or the declared one, as its content agrees.
+
+    Empty where the content is of neither, or of no kind that can be told (content-specification 4.3.3.3).
+    """
+    kind = detect(data)
+    declared = (canonical(mimetypes.guess_type(name)[0] or ""), canonical(media_type))
+    return next((each for each in declared if each and agrees(each, kind)), "")
+
+
+async def _texts(vault: MessageClientVault, message: str) -> list[str]:
+    try:
+        stored = json.loads(await (await vault.mail_body(message)).read_all())
+    except UnknownRecord:
+        raise NotHere("message", message) from None
+    return [text for document in stored["documents"] for text in document["texts"]]

@@ -1,0 +1,389 @@
+"""Every operation of a message client's mail, tried with another organisation's identifiers."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Any, Protocol
+
+import pytest
+
+from samdrift.contracts.messages import Direction
+from samdrift.vault.bodies import new_id
+from samdrift.vault.errors import UnknownRecord
+from samdrift.vault.mail import ConversationFilter
+from samdrift.vault.mailrecords import (
+    ConversationRecord,
+    DraftRecord,
+    FileRecord,
+    MailboxRecord,
+    MailRecord,
+    NewMail,
+    NoteRecord,
+)
+from samdrift.vault.messageclient import MessageClientVault
+from tests.vaults import MINUTE, NOW, body
+
+ADDRESS, PERSON, TOKEN, SETTING = "inkorg:0203:offer.se", "their-person", "their-token", "their-setting"
+EVERYTHING = (NOW + 1000 * MINUTE, "")
+_END = NOW + 100 * MINUTE
+
+
+@dataclass(frozen=True)
+class TheirMail:
+    """What could be known of the other organisation's mail."""
+
+    mailbox: str
+    conversation: str
+    came_in: str
+    sent: str
+    file: str
+    body: str
+    draft: str
+    sent_draft: str
+    message_id: str
+
+
+class Knowing(Protocol):
+    """Whoever knows the other organisation's mail."""
+
+    @property
+    def mail(self) -> TheirMail: ...
+
+
+Case = Callable[[MessageClientVault, Any], Awaitable[object]]
+
+
+def a_message(direction: Direction, stage: str, content: Mapping[str, Any], **more: Any) -> MailRecord:
+    """A message with a new id."""
+    return replace(
+        MailRecord(
+            id=new_id(),
+            conversation=new_id(),
+            direction=direction,
+            stage=stage,
+            status=None,
+            draft=None,
+            author=None,
+            at=NOW,
+            dated_at=None,
+            since=NOW,
+            confidential=True,
+            due_at=None,
+            deadline=None,
+            attempts=0,
+            opened_at=None,
+            files=0,
+            content=content,
+            delivery={},
+        ),
+        **more,
+    )
+
+
+def a_draft(mailbox: str, content: Mapping[str, Any], **more: Any) -> DraftRecord:
+    """A draft with a new id."""
+    draft = DraftRecord(new_id(), mailbox, None, None, 1, 0, "open", PERSON, NOW, None, None, None, content)
+    return replace(draft, **more)
+
+
+async def their_mail(vault: MessageClientVault, marker: str) -> TheirMail:
+    """Store something of each kind."""
+    content = {"subject": marker, "text": marker}
+    box = MailboxRecord(f"box {marker}", ADDRESS, marker)
+    assert await vault.keep_mailbox(box)
+    came_in = a_message(Direction.IN, "arrived", content, files=1)
+    large = await body(vault, marker.encode() * 10_000)
+    file = FileRecord(new_id(), came_in.id, 0, large.size, large.id, {"name": marker, "type": ""})
+    new = NewMail(came_in, "their-message", "their-thread", await body(vault), "their-remote")
+    conversation = await vault.store_mail(new, box.id, [file], [large])
+    assert conversation is not None
+    assert await vault.add_note(NoteRecord(new_id(), conversation, PERSON, NOW, content))
+    await vault.note_reading([came_in.id], PERSON, "read", now=NOW)
+    draft = a_draft(box.id, content, conversation=conversation)
+    sent_draft = a_draft(box.id, content, stage="window", until=_END)
+    for each in (draft, sent_draft):
+        assert await vault.keep_draft(each)
+    out = a_message(Direction.OUT, "window", content, draft=sent_draft.id, due_at=_END)
+    reply = NewMail(out, "their-sent", "their-thread", await body(vault), None, "their-message")
+    assert await vault.store_mail(reply, box.id, [], []) == conversation
+    vault.keep_search(TOKEN, PERSON, content, now=NOW)
+    vault.use_address(ADDRESS, content, now=NOW)
+    vault.keep_favourite(PERSON, ADDRESS, content)
+    vault.keep_mail_setting(SETTING, content)
+    return TheirMail(
+        mailbox=box.id,
+        conversation=conversation,
+        came_in=came_in.id,
+        sent=out.id,
+        file=file.id,
+        body=large.id,
+        draft=draft.id,
+        sent_draft=sent_draft.id,
+        message_id=new.message_id,
+    )
+
+
+async def unknown(attempt: Awaitable[object]) -> None:
+    with pytest.raises(UnknownRecord):
+        await attempt
+
+
+async def is_(expected: object, attempt: Awaitable[object]) -> None:
+    assert await attempt == expected
+
+
+# --- cases ------------------------------------------------------------------------------------------------
+
+
+async def keep_mailbox(vault: MessageClientVault, victim: Knowing) -> object:
+    """That another organisation has the address is neither seen nor in the way."""
+    return await is_(True, vault.keep_mailbox(MailboxRecord("mine", ADDRESS, "mine")))
+
+
+async def mailboxes(vault: MessageClientVault, victim: Knowing) -> object:
+    return await is_((), vault.mailboxes())
+
+
+async def mailbox_counts(vault: MessageClientVault, victim: Knowing) -> object:
+    (counts,) = await vault.mailbox_counts([victim.mail.mailbox], PERSON)
+    assert (counts.open, counts.drafts, counts.outbox) == (0, 0, 0)
+    return None
+
+
+async def conversations(vault: MessageClientVault, victim: Knowing) -> object:
+    return await is_((), vault.conversations([victim.mail.mailbox], ConversationFilter(), limit=1000))
+
+
+async def conversations_by_id(vault: MessageClientVault, victim: Knowing) -> object:
+    return await is_((), vault.conversations_by_id([victim.mail.conversation]))
+
+
+async def change_conversation(vault: MessageClientVault, victim: Knowing) -> object:
+    theirs, box = victim.mail.conversation, victim.mail.mailbox
+    known = ConversationRecord(theirs, box, box, 1, None, False, True, NOW, None, 1, 0, 0, 0)
+    return await unknown(vault.change_conversation(known, handler="me", done=True, mailbox=box))
+
+
+async def new_to(vault: MessageClientVault, victim: Knowing) -> object:
+    return await is_(frozenset(), vault.new_to("another", [victim.mail.conversation]))
+
+
+async def add_note(vault: MessageClientVault, victim: Knowing) -> object:
+    return await is_(False, vault.add_note(NoteRecord(new_id(), victim.mail.conversation, "me", NOW, {})))
+
+
+async def notes(vault: MessageClientVault, victim: Knowing) -> object:
+    return await is_((), vault.notes(victim.mail.conversation))
+
+
+async def store_mail(vault: MessageClientVault, victim: Knowing) -> object:
+    """That another organisation has the message is neither seen nor in the way."""
+    assert await vault.keep_mailbox(MailboxRecord("own", "own:0203:x.se", "own"))
+    new = a_message(Direction.IN, "arrived", {})
+    mail = NewMail(new, victim.mail.message_id, "their-thread", await body(vault), "their-remote")
+    return await is_(new.conversation, vault.store_mail(mail, "own", [], []))
+
+
+async def known_mail(vault: MessageClientVault, victim: Knowing) -> object:
+    ids = {victim.mail.message_id, "their-remote"}
+    return await is_(frozenset(), vault.known_mail(ids, Direction.IN))
+
+
+async def mail(vault: MessageClientVault, victim: Knowing) -> object:
+    return await is_((), vault.mail([victim.mail.came_in, victim.mail.sent]))
+
+
+async def mail_of(vault: MessageClientVault, victim: Knowing) -> object:
+    return await is_((), vault.mail_of(victim.mail.conversation))
+
+
+async def latest_mail(vault: MessageClientVault, victim: Knowing) -> object:
+    return await is_((), vault.latest_mail([victim.mail.conversation]))
+
+
+async def mail_before(vault: MessageClientVault, victim: Knowing) -> object:
+    return await is_((), vault.mail_before([victim.mail.mailbox], EVERYTHING, 1000))
+
+
+async def count_mail(vault: MessageClientVault, victim: Knowing) -> object:
+    return await is_(0, vault.count_mail([victim.mail.mailbox]))
+
+
+async def referred(vault: MessageClientVault, victim: Knowing) -> object:
+    return await is_({}, vault.referred([victim.mail.sent]))
+
+
+async def mail_body(vault: MessageClientVault, victim: Knowing) -> object:
+    return await unknown(vault.mail_body(victim.mail.came_in))
+
+
+async def mail_bodies(vault: MessageClientVault, victim: Knowing) -> object:
+    return await is_({}, vault.mail_bodies([victim.mail.came_in]))
+
+
+async def files_of(vault: MessageClientVault, victim: Knowing) -> object:
+    return await is_((), vault.files_of([victim.mail.came_in]))
+
+
+async def file_body(vault: MessageClientVault, victim: Knowing) -> object:
+    return await unknown(vault.file_body(victim.mail.file, victim.mail.came_in))
+
+
+async def note_reading(vault: MessageClientVault, victim: Knowing) -> object:
+    await vault.note_reading([victim.mail.came_in], "me", "read", now=NOW)
+    return await is_((), vault.readings([victim.mail.came_in]))
+
+
+async def readings(vault: MessageClientVault, victim: Knowing) -> object:
+    return await is_((), vault.readings([victim.mail.came_in]))
+
+
+async def mail_setting(vault: MessageClientVault, victim: Knowing) -> object:
+    return await is_(None, vault.mail_setting(SETTING))
+
+
+async def keep_mail_setting(vault: MessageClientVault, victim: Knowing) -> None:
+    vault.keep_mail_setting(SETTING, {})
+
+
+async def keep_draft(vault: MessageClientVault, victim: Knowing) -> object:
+    known = a_draft(victim.mail.mailbox, {}, id=victim.mail.draft, version=1)
+    return await is_(False, vault.keep_draft(known))
+
+
+async def draft(vault: MessageClientVault, victim: Knowing) -> object:
+    return await is_(None, vault.draft(victim.mail.draft))
+
+
+async def drafts(vault: MessageClientVault, victim: Knowing) -> object:
+    return await is_((), vault.drafts([victim.mail.mailbox]))
+
+
+async def drafts_in(vault: MessageClientVault, victim: Knowing) -> object:
+    return await is_((), vault.drafts_in([victim.mail.conversation]))
+
+
+async def drop_draft(vault: MessageClientVault, victim: Knowing) -> object:
+    known = a_draft(victim.mail.mailbox, {}, id=victim.mail.draft, version=1)
+    return await is_(False, vault.drop_draft(known))
+
+
+async def see_news(vault: MessageClientVault, victim: Knowing) -> object:
+    return await is_(False, vault.see_news(victim.mail.draft, PERSON, 9))
+
+
+async def add_draft_file(vault: MessageClientVault, victim: Knowing) -> object:
+    file = FileRecord(new_id(), victim.mail.draft, 0, 1, victim.mail.body, {})
+    return await is_(False, vault.add_draft_file(file, None, PERSON))
+
+
+async def drop_draft_file(vault: MessageClientVault, victim: Knowing) -> object:
+    return await is_(False, vault.drop_draft_file(victim.mail.file, victim.mail.draft, PERSON))
+
+
+async def messages_of_draft(vault: MessageClientVault, victim: Knowing) -> object:
+    return await is_((), vault.messages_of_draft(victim.mail.sent_draft))
+
+
+async def undo_sending(vault: MessageClientVault, victim: Knowing) -> object:
+    return await is_(False, vault.undo_sending(victim.mail.sent_draft))
+
+
+async def end_windows(vault: MessageClientVault, victim: Knowing) -> object:
+    return await is_((), vault.end_windows(now=_END + MINUTE))
+
+
+async def claim_mail(vault: MessageClientVault, victim: Knowing) -> object:
+    """What was sent there is on its way there alone."""
+    await is_((), vault.end_windows(now=_END + MINUTE))
+    return await is_((), vault.claim_mail(now=_END + MINUTE, lease=timedelta(minutes=1), limit=9))
+
+
+async def move_mail(vault: MessageClientVault, victim: Knowing) -> object:
+    await is_((), vault.end_windows(now=_END + MINUTE))
+    theirs = a_message(Direction.OUT, "outbox", {}, id=victim.mail.sent)
+    moved = vault.move_mail(theirs, stage="refused", status=None, now=NOW, due=None, attempts=1)
+    return await is_(False, moved)
+
+
+async def next_due(vault: MessageClientVault, victim: Knowing) -> object:
+    return await is_(None, vault.next_due())
+
+
+async def waiting(vault: MessageClientVault, victim: Knowing) -> object:
+    return await is_((), vault.waiting([victim.mail.mailbox], 1000))
+
+
+async def keep_search(vault: MessageClientVault, victim: Knowing) -> None:
+    """Also at a time at which older ones go."""
+    vault.keep_search(TOKEN, "me", {}, now=NOW + timedelta(days=2))
+
+
+async def search(vault: MessageClientVault, victim: Knowing) -> object:
+    return await is_(None, vault.search(TOKEN, PERSON))
+
+
+async def use_address(vault: MessageClientVault, victim: Knowing) -> None:
+    vault.use_address(ADDRESS, {}, now=NOW)
+
+
+async def address_answered(vault: MessageClientVault, victim: Knowing) -> None:
+    vault.address_answered(ADDRESS, at=NOW)
+
+
+async def addresses(vault: MessageClientVault, victim: Knowing) -> object:
+    return await is_((), vault.addresses())
+
+
+async def keep_favourite(vault: MessageClientVault, victim: Knowing) -> None:
+    vault.keep_favourite(PERSON, ADDRESS, {})
+
+
+async def drop_favourite(vault: MessageClientVault, victim: Knowing) -> None:
+    vault.drop_favourite(PERSON, ADDRESS)
+
+
+async def favourites(vault: MessageClientVault, victim: Knowing) -> object:
+    return await is_((), vault.favourites(PERSON))
+
+
+TELLING_NOTHING = frozenset(
+    {
+        case.__name__
+        for case in (
+            keep_mail_setting,
+            keep_search,
+            use_address,
+            address_answered,
+            keep_favourite,
+            drop_favourite,
+        )
+    }
+)
+"""Their cases fail by what they would change in the other vault."""
+
+MAIL: dict[str, Case] = {
+    case.__name__: case
+    for case in (
+        *(keep_mailbox, mailboxes, mailbox_counts, conversations, conversations_by_id, change_conversation),
+        *(
+            new_to,
+            add_note,
+            notes,
+            store_mail,
+            known_mail,
+            mail,
+            mail_of,
+            latest_mail,
+            mail_before,
+            count_mail,
+        ),
+        *(referred, mail_body, mail_bodies, files_of, file_body, note_reading, readings, mail_setting),
+        *(keep_mail_setting, keep_draft, draft, drafts, drafts_in, drop_draft, see_news, add_draft_file),
+        *(drop_draft_file, messages_of_draft, undo_sending, end_windows, claim_mail, move_mail, next_due),
+        *(waiting, keep_search, search, use_address, address_answered, addresses, keep_favourite),
+        *(drop_favourite, favourites),
+    )
+}

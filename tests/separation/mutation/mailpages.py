@@ -1,0 +1,66 @@
+"""The guards of the mail pages: what is not here, files, versions, and whose mailbox it is."""
+
+from __future__ import annotations
+
+from tests.separation.mutation.mutant import Mutant
+
+_PAGES = "tests/unit/messageclient/test_mail_pages.py"
+
+MAIL_PAGES = (
+    Mutant(
+        "what is not here for a person is answered like what is nowhere",
+        "messageclient/pages/frame.py",
+        "raise HTTPException(404) from None",
+        "raise",
+        (f"{_PAGES}::test_every_address_answers_alike_for_what_is_not_here",),
+    ),
+    Mutant(
+        "a file of a message is saved and cannot run in our origin",
+        "messageclient/pages/frame.py",
+        "**file_headers(file.name), ",
+        "",
+        (f"{_PAGES}::test_a_file_is_saved_and_never_shown_in_the_page",),
+    ),
+    Mutant(
+        "a file of a message has no type that a browser opens, but PDF",
+        "messageclient/pages/frame.py",
+        'return media_type if media_type == "application/pdf" else "application/octet-stream"',
+        "return media_type",
+        (f"{_PAGES}::test_a_message_that_cannot_be_shown_is_listed_and_its_raw_form_is_saved",),
+    ),
+    Mutant(
+        "a draft is saved from the version that its form was made for",
+        "messageclient/pages/writing.py",
+        "if version_of(form) != draft.version:",
+        "if False:",
+        (f"{_PAGES}::test_an_older_tab_overwrites_nothing_and_shows_both_texts",),
+    ),
+    Mutant(
+        "a recipient is one that the address book has",
+        "messageclient/pages/writing.py",
+        "        if key_of(found.recipient) == key:\n",
+        "        if True:\n",
+        (f"{_PAGES}::test_an_address_that_the_book_does_not_have_is_not_added",),
+    ),
+    Mutant(
+        "what was kept of a message is cleaned before it is shown",
+        "web/messagetext.py",
+        "Markup(nh3.clean(html, tags=set(_TAGS), attributes=_ATTRIBUTES, link_rel=None))",
+        "Markup(html)",
+        (f"{_PAGES}::test_what_was_kept_as_html_is_cleaned_before_it_is_shown",),
+    ),
+    Mutant(
+        "a page is of a mailbox that the person has",
+        "messageclient/pages/reading.py",
+        "        if box.id == mailbox:\n",
+        "        if True:\n",
+        (f"{_PAGES}::test_every_address_answers_alike_for_what_is_not_here",),
+    ),
+    Mutant(
+        "no number of a person is in a list",
+        "messageclient/pages/shown.py",
+        "if one.root not in _OF_PERSONS",
+        "if True",
+        (f"{_PAGES}::test_no_number_of_a_person_is_in_a_list",),
+    ),
+)

@@ -1,0 +1,430 @@
+"""The desk of a person: lists, conversations, files, drafts, submitting and undoing, over a real vault."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+
+from samdrift.contracts.messages import Direction
+from samdrift.messageclient import finding
+from samdrift.messageclient.desk import (
+    Changed,
+    ConversationMoved,
+    Desk,
+    DraftClosed,
+    DraftTaken,
+    NotHere,
+    NotReady,
+    OwnApproval,
+    TooLate,
+)
+from samdrift.messageclient.mail import (
+    Act,
+    Caution,
+    DraftContent,
+    DraftStage,
+    Folder,
+    Identifier,
+    ProblemCode,
+    Recipient,
+    Search,
+    Stage,
+)
+from samdrift.rights import Right
+from samdrift.vault.mailrecords import MailboxRecord
+from samdrift.wire.identifiers import ParticipantIdentifier
+from tests.unit.messageclient.desks import ADDRESS, ALL, Office
+from tests.vaults import Installation
+
+PDF = b"%PDF-1.7\n" + b"x" * 200_000
+TO = Recipient("0203:mullsjo.se", "registrator:0203:mullsjo.se", "Mullsjö kommun", "Registrator")
+TYPED = DraftContent((TO,), "Svar", "**Hej** igen")
+
+
+@pytest_asyncio.fixture
+async def office(installation: Installation, organisation: ParticipantIdentifier) -> AsyncIterator[Office]:
+    yield await Office(installation, organisation).opened()
+
+
+async def received(office: Office, **message: object) -> str:
+    """Have a message come in; returns its conversation."""
+    await office.receives(**message)
+    return (await office.desk("bo").lines(Folder.OPEN, "box")).lines[0].id
+
+
+async def written(desk: Desk, typed: DraftContent = TYPED) -> tuple[str, int]:
+    draft = await desk.new_draft("box", typed)
+    return draft.id, draft.version
+
+
+async def content_of(desk: Desk, message: str, file: str) -> bytes:
+    return b"".join([piece async for piece in (await desk.file(message, file)).pieces])
+
+
+# --- reading ----------------------------------------------------------------------------------------------
+
+
+async def test_a_conversation_is_listed_opened_and_counts_as_read_by_each(office: Office) -> None:
+    """What is shown is in the log of the organisation, and who has read it can be seen."""
+    conversation = await received(office, files=(("a.pdf", "application/pdf", PDF),))
+    anna, bo = office.desk("anna"), office.desk("bo")
+    (box,) = await anna.mailboxes()
+    assert (box.counts[Folder.UNREAD], box.counts[Folder.UNHANDLED]) == (1, 1)
+    (line,) = (await anna.lines(Folder.UNREAD, "box")).lines
+    assert (line.id, line.subject, line.unread, line.new_to_me) == (conversation, "Orosanmälan", True, True)
+    (message,) = (await anna.conversation(conversation)).messages
+    assert message.was_unread
+    assert message.sender.references == (Identifier("dnr", "SN 2026-1", "Dnr"),)
+    assert message.documents[0].texts == ("<p><strong>Hej</strong><br>\nvi ses</p>\n",)
+    (file,) = message.documents[0].files
+    assert await content_of(anna, message.id, file.id) == PDF
+    assert (await anna.lines(Folder.UNREAD)).lines == ()
+    (line,) = (await bo.lines(Folder.OPEN, "box")).lines
+    assert (line.unread, line.new_to_me) == (False, True)
+    readers = await bo.readers(message.id)
+    assert {(each.person.name, each.act) for each in readers} == {
+        ("Anna Ek", Act.READ),
+        ("Anna Ek", Act.FILE),
+    }
+    seen = {event for event, _ in await office.events()}
+    assert {"mk:reading:list", "mk:reading:conversation", "mk:reading:file", "mk:reading:readers"} <= seen
+
+
+async def test_pages_of_a_list_follow_each_other(office: Office) -> None:
+    for number in range(3):
+        await received(office, label=f"nr {number}")
+    anna = office.desk()
+    first = await anna.lines(Folder.OPEN, limit=2)
+    second = await anna.lines(Folder.OPEN, after=first.next, limit=2)
+    assert [line.subject for line in (*first.lines, *second.lines)] == ["nr 2", "nr 1", "nr 0"]
+    assert second.next == ""
+
+
+async def test_what_is_in_another_mailbox_or_organisation_is_not_here_alike(
+    office: Office, installation: Installation
+) -> None:
+    """Every method that takes an id: the same answer as for what exists nowhere, and it is in the log."""
+    conversation = await received(office, files=(("a.txt", "text/plain", b"a"),))
+    anna = office.desk("anna")
+    (message,) = (await anna.conversation(conversation)).messages
+    file = message.documents[0].files[0].id
+    draft = (await anna.reply(message.id)).id
+    elsewhere = await Office(installation, await installation.organisation()).opened()
+    async with elsewhere.vault() as vault:
+        await vault.keep_mailbox(MailboxRecord("third", "x:0203:habo.se", "X"))
+    office.given["cia", "other"] = ALL
+    for desk in (elsewhere.desk("anna"), office.desk("cia")):
+        attempts = [
+            *(desk.lines(folder, "box") for folder in [Folder.OPEN] if desk.person.id == "cia"),
+            desk.conversation(conversation),
+            desk.printed(conversation),
+            desk.message(message.id),
+            desk.file(message.id, file),
+            desk.raw(message.id),
+            desk.readers(message.id),
+            desk.take(conversation, 1),
+            desk.release(conversation, 1),
+            desk.hand_over(conversation, 1, desk.person.id),
+            desk.set_done(conversation, 1, done=True),
+            desk.move(conversation, 1, "other"),
+            desk.add_note(conversation, "x"),
+            desk.reply(message.id),
+            desk.send_again(message.id),
+            desk.draft(draft),
+            desk.save_draft(draft, 1, TYPED),
+            desk.take_over_draft(draft),
+            desk.discard_draft(draft, 1),
+            desk.upload(draft, "a.txt", "text/plain"),
+            desk.remove_file(draft, file),
+            desk.draft_file(draft, file),
+            desk.news_read(draft),
+            desk.review(draft),
+            desk.ask_approval(draft, 1),
+            desk.approve(draft, 1),
+            desk.decline(draft, 1, "no"),
+            desk.submit(draft, 1),
+            desk.undo(draft),
+        ]
+        for attempt in attempts:
+            with pytest.raises(NotHere) as denied:
+                await attempt
+            assert str(denied.value) == "there is nothing here that you may see"
+        where = office if desk.person.id == "cia" else elsewhere
+        logged = [event for event, _ in await where.events() if event == "mk:access:denied"]
+        assert len(logged) == len(attempts)
+    assert (await anna.draft(draft)).content.recipients == (TO_OF_SENDER,)
+
+
+TO_OF_SENDER = Recipient("0203:mullsjo.se", "registrator:0203:mullsjo.se", "", "Registrator")
+
+
+async def test_one_who_may_read_cannot_change_or_write(office: Office) -> None:
+    conversation = await received(office)
+    office.given["dag", "box"] = frozenset({Right.READ})
+    dag = office.desk("dag")
+    (message,) = (await dag.conversation(conversation)).messages
+    for attempt in (
+        dag.take(conversation, 1),
+        dag.reply(message.id),
+        dag.new_draft("box"),
+        dag.drafts("box"),
+    ):
+        with pytest.raises(NotHere):
+            await attempt
+
+
+# --- handling ---------------------------------------------------------------------------------------------
+
+
+async def test_a_conversation_has_one_handler_and_the_slower_of_two_learns_it(office: Office) -> None:
+    conversation = await received(office)
+    anna, bo = office.desk("anna"), office.desk("bo")
+    version = (await anna.conversation(conversation)).version
+    taken = await anna.take(conversation, version)
+    with pytest.raises(Changed) as changed:
+        await bo.take(conversation, version)
+    assert changed.value.version == taken
+    assert (await bo.conversation(conversation)).handler == (await anna.colleagues("box"))[0]
+    assert (await anna.mailboxes())[0].counts[Folder.MINE] == 1
+    given = await anna.hand_over(conversation, taken, "bo")
+    with pytest.raises(NotHere):
+        await anna.hand_over(conversation, given, "cia")
+    done = await bo.set_done(conversation, given, done=True)
+    assert [line.id for line in (await anna.lines(Folder.DONE)).lines] == [conversation]
+    released = await bo.release(conversation, done)
+    assert (await bo.conversation(conversation)).handler is None
+    note = await anna.add_note(conversation, "Ring först")
+    assert (await bo.conversation(conversation)).notes == (
+        note.__class__(note.id, note.author.__class__("anna", "Anna Ek"), note.at, "Ring först"),
+    )
+    assert released < (await bo.conversation(conversation)).version
+
+
+async def test_a_conversation_moves_with_its_drafts_and_its_answer_comes_from_where_it_began(
+    office: Office,
+) -> None:
+    conversation = await received(office)
+    anna, bo = office.desk("anna"), office.desk("bo")
+    opened = await anna.conversation(conversation)
+    draft = await anna.reply(opened.messages[0].id)
+    version = await anna.take(conversation, opened.version)
+    with pytest.raises(NotHere):
+        await anna.move(conversation, version, "other")
+    await bo.move(conversation, version, "other")
+    with pytest.raises(NotHere):
+        await anna.conversation(conversation)
+    moved = await bo.conversation(conversation)
+    assert (moved.mailbox, moved.handler) == ("other", None)
+    taken = await bo.take_over_draft(draft.id)
+    saved = await bo.save_draft(draft.id, taken.version, TYPED)
+    sent = await bo.submit(draft.id, saved)
+    assert sent.conversation == conversation
+    assert (await bo.message(sent.messages[0])).sender.address == ADDRESS
+
+
+# --- writing ----------------------------------------------------------------------------------------------
+
+
+async def test_a_draft_has_one_writer_and_every_change_a_version(office: Office) -> None:
+    anna, bo = office.desk("anna"), office.desk("bo")
+    draft, version = await written(anna)
+    assert await anna.save_draft(draft, version, TYPED) == version
+    longer = DraftContent((TO,), "Svar", "mer")
+    saved = await anna.save_draft(draft, version, longer)
+    with pytest.raises(Changed):
+        await anna.save_draft(draft, version, TYPED)
+    with pytest.raises(DraftTaken) as taken:
+        await bo.save_draft(draft, saved, TYPED)
+    assert taken.value.writer.name == "Anna Ek"
+    assert (await bo.take_over_draft(draft)).content == longer
+    with pytest.raises(DraftTaken):
+        await anna.save_draft(draft, saved, TYPED)
+    (listed,) = await anna.drafts("box")
+    assert listed.writer.name == "Bo Al"
+    await bo.discard_draft(draft, listed.version)
+    assert await anna.drafts() == ()
+
+
+async def test_files_of_a_draft_are_kept_as_they_are_and_judged_by_their_content(office: Office) -> None:
+    anna = office.desk()
+    draft, _ = await written(anna)
+    upload = await anna.upload(draft, "beslut.pdf", "application/octet-stream")
+    for start in range(0, len(PDF), 50_000):
+        await upload.write(PDF[start : start + 50_000])
+    await upload.close()
+    for name, data, code in (("a.pdf", b"MZ\0\0", ProblemCode.FILE_TYPE), ("b.pdf", b"", ProblemCode.EMPTY)):
+        wrong = await anna.upload(draft, name, "application/pdf")
+        await wrong.write(data)
+        with pytest.raises(NotReady) as refused:
+            await wrong.close()
+        assert refused.value.problems[0].code is code
+    large = await anna.upload(draft, "c.pdf", "application/pdf")
+    with pytest.raises(NotReady) as refused:
+        await large.write(bytes(31 << 20))
+    assert refused.value.problems[0].code is ProblemCode.TOO_LARGE
+    (file,) = (await anna.draft(draft)).files
+    assert (file.name, file.media_type, file.size) == ("beslut.pdf", "application/pdf", len(PDF))
+    pieces = (await anna.draft_file(draft, file.id)).pieces
+    assert b"".join([piece async for piece in pieces]) == PDF
+    before = office.installation.objects(office.organisation)
+    await anna.remove_file(draft, file.id)
+    assert (await anna.draft(draft)).files == ()
+    assert len(before) - len(office.installation.objects(office.organisation)) == 1
+
+
+async def test_what_is_in_the_way_of_sending_is_named(office: Office) -> None:
+    anna = office.desk()
+    office.book.vanished.add(TO.address)
+    draft, version = await written(
+        anna, DraftContent((TO,), "x" * 257, "", references=(Identifier("", "1", "x"),))
+    )
+    review = await anna.review(draft)
+    assert {each.code for each in review.problems} == {
+        ProblemCode.SUBJECT_TOO_LONG,
+        ProblemCode.EMPTY,
+        ProblemCode.REFERENCE,
+        ProblemCode.UNKNOWN_RECIPIENT,
+    }
+    assert review.recipients[0].cautions == {Caution.FIRST_TIME, Caution.NOT_LISTED}
+    with pytest.raises(NotReady):
+        await anna.submit(draft, version)
+    assert await anna.outbox() == ()
+
+
+async def test_sent_is_sent_once_and_can_be_undone_for_a_time(office: Office) -> None:
+    """A second tab, or a second click, sends nothing twice; what is in its window does not change."""
+    anna = office.desk()
+    draft, version = await written(anna)
+    sent = await anna.submit(draft, version)
+    assert await anna.submit(draft, version) == sent
+    (waiting,) = await anna.outbox("box")
+    assert (waiting.id, waiting.stage, waiting.direction) == (sent.messages[0], Stage.WINDOW, Direction.OUT)
+    assert waiting.author is not None
+    for attempt in (
+        anna.save_draft(draft, version + 1, TYPED),
+        anna.upload(draft, "a.txt", "text/plain"),
+        anna.discard_draft(draft, version + 1),
+        anna.take_over_draft(draft),
+        anna.remove_file(draft, "x"),
+    ):
+        with pytest.raises(DraftClosed):
+            await attempt
+    undone = await anna.undo(draft)
+    assert (undone.stage, undone.content) == (DraftStage.OPEN, TYPED)
+    assert await anna.outbox() == ()
+    with pytest.raises(TooLate):
+        await anna.undo(draft)
+    again = await anna.submit(draft, undone.version)
+    assert again.messages != sent.messages
+    office.pass_by(11)
+    async with office.vault() as vault:
+        assert await vault.end_windows(now=office.now) == again.messages
+    with pytest.raises(TooLate):
+        await anna.undo(draft)
+    assert (await anna.outbox())[0].stage is Stage.OUTBOX
+
+
+async def test_several_recipients_get_a_message_and_a_conversation_each(office: Office) -> None:
+    anna = office.desk()
+    other = Recipient("0203:jonkoping.se", "x:0203:jonkoping.se", "", "")
+    draft, version = await written(anna, DraftContent((TO, other), "Svar", "text"))
+    sent = await anna.submit(draft, version)
+    messages = [await anna.message(each) for each in sent.messages]
+    assert {one.recipient.address for one in messages} == {TO.address, other.address}
+    assert len({one.message_id for one in messages} | {one.conversation_id for one in messages}) == 4
+
+
+async def test_an_answer_returns_references_and_stops_where_something_new_came(office: Office) -> None:
+    """content-specification 4.3.2: the sender's references come back to it."""
+    conversation = await received(office, message_id="m-1", conversation="c")
+    anna = office.desk()
+    (first,) = (await anna.conversation(conversation)).messages
+    draft = await anna.reply(first.id)
+    assert draft.content.recipient_references == first.sender.references
+    version = await anna.save_draft(
+        draft.id, draft.version, DraftContent(draft.content.recipients, "Sv", "text")
+    )
+    await anna.take(conversation, (await anna.conversation(conversation)).version)
+    await received(office, message_id="m-2", conversation="c", label="Mer")
+    with pytest.raises(ConversationMoved) as moved:
+        await anna.submit(draft.id, version)
+    assert [one.subject for one in moved.value.news] == ["Mer"]
+    assert ("Anna Ek", Act.READ) in {
+        (each.person.name, each.act) for each in await anna.readers(moved.value.news[0].id)
+    }
+    await anna.news_read(draft.id)
+    sent = await anna.submit(draft.id, version)
+    answer = await anna.message(sent.messages[0])
+    assert (answer.conversation_id, answer.refers_to) == ("c", first.id)
+
+
+async def test_a_second_person_approves_and_a_change_takes_the_approval_away(
+    installation: Installation, organisation: ParticipantIdentifier
+) -> None:
+    office = await Office(installation, organisation).opened(needs_approval=True)
+    anna, bo = office.desk("anna"), office.desk("bo")
+    draft, version = await written(anna)
+    with pytest.raises(NotReady) as refused:
+        await anna.submit(draft, version)
+    assert refused.value.problems[0].code is ProblemCode.NOT_APPROVED
+    asked = await anna.ask_approval(draft, version)
+    with pytest.raises(DraftClosed):
+        await anna.save_draft(draft, asked, DraftContent((TO,), "annat", "x"))
+    with pytest.raises(OwnApproval):
+        await anna.approve(draft, asked)
+    declined = await bo.decline(draft, asked, "Fel mottagare")
+    assert (await anna.draft(draft)).declined == "Fel mottagare"
+    approved = await bo.approve(draft, await anna.ask_approval(draft, declined))
+    changed = await anna.save_draft(draft, approved, DraftContent((TO,), "annat", "x"))
+    with pytest.raises(NotReady):
+        await anna.submit(draft, changed)
+    approved = await bo.approve(draft, await anna.ask_approval(draft, changed))
+    upload = await anna.upload(draft, "a.txt", "text/plain")
+    await upload.write(b"text")
+    await upload.close()
+    with pytest.raises(NotReady):
+        await anna.submit(draft, approved)
+    approved = await bo.approve(draft, await anna.ask_approval(draft, approved))
+    await anna.submit(draft, approved)
+    assert (await anna.undo(draft)).stage is DraftStage.APPROVED
+
+
+# --- finding ----------------------------------------------------------------------------------------------
+
+
+async def test_a_search_finds_whatever_the_accents_and_only_for_who_asked(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    conversation = await received(office, text="Lägenheten på Ågatan")
+    anna, bo = office.desk("anna"), office.desk("bo")
+    for words, whole_text, hits in (
+        ("OROSANMALAN", False, 1),
+        ("sn 2026-1", False, 1),
+        ("agatan", False, 0),
+        ("agatan lagenheten", True, 1),
+        ("agatan annat", True, 0),
+    ):
+        token = await anna.begin_search(Search(words, whole_text, None))
+        search, found = await anna.found(token)
+        assert (search.words, found.complete, found.looked_at, len(found.lines)) == (words, True, 1, hits)
+        with pytest.raises(NotHere):
+            await bo.found(token)
+    office.given["anna", "box"] = frozenset()
+    assert (await anna.found(token))[1].of == 0
+    monkeypatch.setattr(finding, "SECONDS", 0.0)
+    late = await bo.begin_search(Search("x", False, "box"))
+    assert (await bo.found(late))[1].complete is False
+    assert conversation
+
+
+async def test_addresses_that_are_liked_come_first(office: Office) -> None:
+    anna = office.desk()
+    await anna.set_favourite(TO, favourite=True)
+    await anna.set_favourite(TO, favourite=True)
+    (found,) = await anna.correspondents("mullsjo registrator")
+    assert (found.recipient, found.favourite, found.used) == (TO, True, 0)
+    assert await office.desk("bo").correspondents("mullsjö") == ()
+    await anna.set_favourite(TO, favourite=False)
+    assert await anna.correspondents("") == ()
