@@ -133,7 +133,7 @@ class Vault:
         return tuple(entry for entry in map(logbook.entry, rows) if identifier in entry.ids.values())
 
     async def find_former_log(self, identifier: str) -> tuple[LogEntry, ...]:
-        """Find entries as :meth:`find_log` does, in logs that the organisation brought from former suppliers."""
+        """Find entries as :meth:`find_log` does, in logs that the organisation brought from elsewhere."""
         rows = await self._work.query(logbook.FORMER, logbook.trace(identifier), _MOST_FOUND)
         return tuple(entry for entry in map(logbook.entry, rows) if identifier in entry.ids.values())
 
