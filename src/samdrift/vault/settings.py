@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
-from samdrift.keystore.settings import TokenSettings
+from samdrift.keystore.settings import HsmSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +30,6 @@ class VaultSettings:
     """Most of them for one vault, so that one cannot starve the others."""
     idle: timedelta | None = None
     """How long an unused connection stays open; by the number of vaults when it is ``None``."""
-    tokens: TokenSettings | None = None
+    tokens: HsmSettings | None = None
     other_users: bool = False
     """Whether processes of other Unix users log in to the embedded PostgreSQL."""
