@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
 
+from samdrift.client.keys import ClientKey
 from samdrift.client.mailbox import Mailbox
 from samdrift.contracts.messages import MessageStatus
 from samdrift.contracts.principals import Role
 from samdrift.messageclient.fetching import Fetching
-from samdrift.messageclient.mail import DraftContent, Identifier, Recipient, Stage
+from samdrift.messageclient.mail import DraftContent, Folder, Identifier, Recipient, Stage
 from samdrift.messageclient.sending import Sending
 from samdrift.messageclient.submitting import OUTBOX_DEADLINE
+from samdrift.messageclient.working import ServiceSettings, Working
+from samdrift.net.clock import system_clock
+from samdrift.vault.mailrecords import MailboxRecord
 from samdrift.wire.identifiers import ParticipantIdentifier
 from tests.unit.messageclient.desks import ADDRESS, Office
-from tests.vaults import Installation
+from tests.vaults import Installation, until
 
 TO = Recipient("0203:mullsjo.se", "registrator:0203:mullsjo.se", "", "Registrator")
 DNR = Identifier("dnr", "SN 1", "Dnr")
@@ -179,3 +185,32 @@ async def test_what_was_sent_from_here_is_not_fetched_as_anothers(office: Office
         await sending(office, client).turn()
         done = await Fetching(vaults, office.organisation, client, office.clock).look_sent(ADDRESS)
     assert done.stored == 0
+
+
+async def test_the_worker_sends_and_fetches_without_being_asked(office: Office, tmp_path: Path) -> None:
+    """At the real clock, since the registry knows what is due: an undo window of no time ends by itself."""
+    async with office.vault() as vault:
+        await vault.keep_mailbox(MailboxRecord("box", ADDRESS, "Socialtjänst", undo_seconds=0))
+    office.now = system_clock()
+    ClientKey.new().write(tmp_path / "key.pem")
+    message = await sent(office)
+    office.service.receives()
+    async with office.service.running():
+        settings = ServiceSettings(
+            office.organisation,
+            f"{office.service.url}/v1",
+            f"{office.service.url}/token",
+            "client",
+            (tmp_path / "key.pem").read_bytes(),
+            public_only=False,
+        )
+        failures: list[BaseException] = []
+        working = Working(office.installation.gate, [settings], system_clock, 0.05)
+        async with working.running(failures.append):
+            await until(lambda: bool(office.service.posted or failures))
+            async with asyncio.timeout(60):
+                while await stage(office, message) is not Stage.HANDED_OVER:
+                    await asyncio.sleep(0.05)
+                while not (await office.desk().lines(Folder.UNREAD)).lines:
+                    await asyncio.sleep(0.05)
+    assert failures == []
