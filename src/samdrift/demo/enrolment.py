@@ -36,7 +36,7 @@ from samdrift.federation.shapes import Use
 from samdrift.federation.signin import SignInClient, SignInService
 from samdrift.keystore.interface import OPERATOR_KEYS, KeyStore
 from samdrift.keystore.keyfiles import KeyName
-from samdrift.keystore.settings import TokenSettings
+from samdrift.keystore.settings import HsmSettings
 from samdrift.messageservice.oauth.registrations import PATH as PATH_OF_ISSUER
 from samdrift.messageservice.oauth.registrations import OwnIssuers
 from samdrift.net.server import listening_socket
@@ -88,7 +88,7 @@ async def enrol(
     federation: LocalFederation,
     operator: DemoOperator,
     folder: Path,
-    tokens: TokenSettings | None = None,
+    tokens: HsmSettings | None = None,
     sign_in: SignInService | None = None,
     *,
     witnesses: str = "",
