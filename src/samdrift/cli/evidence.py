@@ -62,7 +62,7 @@ def export_evidence(
 
 
 async def _gather(config: Config, order: Order, out: Path) -> bool:
-    async with administering(config) as installation:
+    async with administering(config, changes=False) as installation:
         return await gather(installation, order, out)
 
 
