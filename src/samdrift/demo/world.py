@@ -58,7 +58,7 @@ async def world(folder: Path, progress: Progress, *, pages: bool = False) -> Asy
     """
     prepare(folder)
     operators = with_pages() if pages else OPERATORS
-    async with AsyncExitStack() as stack:
+    async with AsyncExitStack() as outlasting, AsyncExitStack() as stack:
         progress("A federation starts: certificate authorities, SML in DNS, SMP, CertPub, address book")
         federation = await stack.enter_async_context(federation_running(folder / "federation"))
         sign_in = await stack.enter_async_context(sign_in_service()) if pages else None
@@ -83,7 +83,7 @@ async def world(folder: Path, progress: Progress, *, pages: bool = False) -> Asy
                 opened += await settle(started.gate, enrolled.config, one, persons_of(one))
         for (_, started), witness in zip(run, witnesses, strict=True):
             await witness.enter(started)
-            await witness.serve(stack)
+            await witness.serve(outlasting)  # The operators ask it until they end.
         yield World(federation, tuple(run), clients, tuple(witnesses), opened)
 
 
