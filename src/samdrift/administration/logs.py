@@ -15,7 +15,7 @@ from samdrift.administration.administration import Administration, note, signing
 from samdrift.attestation.signatures import canonical, signed
 from samdrift.attestation.sshsig import public_line
 from samdrift.attestation.sshsig import sign as sshsig
-from samdrift.audit.events import AuditEvent
+from samdrift.audit.events import AuditEvent, Retention
 from samdrift.contracts.errors import Explained
 from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
 from samdrift.installation.logkeeping import (
@@ -38,6 +38,13 @@ FORMAT = "samdrift log key 1"
 NAMESPACE = "samdrift-log-key"
 """The purpose of a custodian's signature under it (SSHSIG)."""
 _WORKER = Principal(PrincipalKind.WORKER, "log")
+KEPT_YEARS = {
+    Retention.TRANSFER: 5,
+    Retention.READING: 5,
+    Retention.ACCESS: 5,
+    Retention.ADMINISTRATION: 10,
+}
+"""Years for which facts are kept by default; less is a decision, and never under one."""
 _OVERDUE = 2
 """Cadences after which a checkpoint or a cosignature is late."""
 
@@ -141,6 +148,24 @@ async def state_key(
     async with opened(installation, place) as tree:
         await tree.keep_statement(state.key or "", text, facts)
     return True
+
+
+async def dispose(
+    installation: Administration,
+    place: LogPlace,
+    retention: Retention,
+    before: datetime,
+    decision: str,
+    agreed: TwoPersons,
+) -> int:
+    """Dispose of the facts of a class from before a moment, as two people decide; return of how many."""
+    async with opened(installation, place) as tree:
+        return await tree.dispose(retention, before, decision, agreed.first, agreed.second)
+
+
+def kept_until(retention: Retention, now: datetime) -> datetime:
+    """Return the moment from before which facts of a class may go by default."""
+    return now - timedelta(days=365 * KEPT_YEARS[retention] + KEPT_YEARS[retention] // 4 + 1)
 
 
 async def require_refusal(installation: Administration, place: LogPlace) -> None:

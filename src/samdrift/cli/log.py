@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from samdrift.cli import logcontrol, logfollowing, logrunning, logverification
+from samdrift.cli import logcontrol, logdisposal, logfollowing, logrunning, logverification
 
 app = typer.Typer(add_completion=False)
 
@@ -23,3 +23,5 @@ app.command()(logfollowing.follow)
 app.command()(logfollowing.promises)
 app.command()(logcontrol.search)
 app.command()(logcontrol.sample)
+app.command()(logdisposal.retention)
+app.command()(logdisposal.dispose)

@@ -14,9 +14,9 @@ from __future__ import annotations
 import base64
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
-from samdrift.audit.events import AuditEvent
+from samdrift.audit.events import AuditEvent, Retention
 from samdrift.audit.leaves import Leaf
 from samdrift.audit.merkle import Frontier, Nodes, consistency_proof, inclusion_proof
 from samdrift.audit.notes import Algorithm, Checkpoint, VerifierKey, announced
@@ -69,6 +69,13 @@ WHERE c.origin = $1 AND c.size > $2 GROUP BY c.origin, c.size ORDER BY c.size LI
 _COSIGNED = """
 SELECT c.note, array_agg(s.last ORDER BY s.witness) FROM log_checkpoints c JOIN log_tree t USING (origin)
 JOIN log_cosignatures s USING (origin, size) GROUP BY c.origin, c.size ORDER BY c.size DESC LIMIT 1
+"""
+_AGES = """
+SELECT c.class, count(l.content),
+    count(*) FILTER (WHERE convert_from(substring(l.content FROM 8 FOR 32), 'UTF8') < c.before),
+    count(*) FILTER (WHERE l.sequence IS NOT NULL AND l.content IS NULL)
+FROM unnest($1::int[], $2::text[]) AS c (class, before) LEFT JOIN log l ON l.retention = c.class
+GROUP BY c.class ORDER BY c.class
 """
 _KEYS = "SELECT key, announcement, statement FROM log_keys ORDER BY number"
 
@@ -298,6 +305,27 @@ class LogTree:
     async def rows(self, after: int, until: int, limit: int) -> list[Row]:
         """Return rows of the log after a number, as :data:`logbook.BETWEEN` has them."""
         return await self._read(logbook.BETWEEN, after, until, limit)
+
+    async def dispose(
+        self, retention: Retention, before: datetime, decision: str, first: str, second: str
+    ) -> int:
+        """Dispose of the facts of a class from before a moment, by a decision of two people, and return of
+        how many; the database refuses (:class:`VaultRefused`) those about the log, and the last year's.
+        """
+        values = (retention.value, retention.name.lower(), before, decision, first, second)
+        rows = await self._write("SELECT upto, gone FROM dispose_log($1::int, $2, $3, $4, $5, $6)", *values)
+        return int(rows[0][1]) if rows else 0
+
+    async def ages(self, before: Mapping[Retention, datetime]) -> dict[Retention, tuple[int, int, int]]:
+        """Return for each class how many entries have facts, how many of them are from before its moment,
+        and how many have none any more; reads the whole log.
+        """
+        spelled = {
+            int(each): moment.astimezone(UTC).isoformat(timespec="microseconds")
+            for each, moment in before.items()
+        }
+        rows = await self._read(_AGES, list(spelled), list(spelled.values()))
+        return {Retention(number): (kept, old, gone) for number, kept, old, gone in rows}
 
     async def published(self) -> bytes | None:
         """Return the largest checkpoint that a witness has cosigned, with the latest cosignatures.

@@ -8,6 +8,7 @@ _VERIFYING = "tests/unit/audit/test_logverifying.py"
 _FORGERIES = "tests/unit/audit/test_forgeries.py"
 _FOUND = f"{_FORGERIES}::test_every_forgery_is_found_and_its_first_wrong_entry_named"
 _PROOFS = "tests/roles/test_evidence.py::test_an_entry_that_no_witnessed_checkpoint_has_does_not_hold"
+_GATHERING = "tests/unit/evidence/test_loggathering.py"
 _MODULE = "audit/logverifying.py"
 
 LOGVERIFICATION = (
@@ -108,6 +109,27 @@ LOGVERIFICATION = (
         "accepted = policy.suffices(times)",
         "accepted = True",
         (f"{_VERIFYING}::test_a_log_that_too_few_witnesses_saw_does_not_hold",),
+    ),
+    Mutant(
+        "log dispose: what is about the log is kept",
+        "vault/sql/disposal-1.sql",
+        "class NOT BETWEEN 1 AND 4 OR ",
+        "",
+        (f"{_GATHERING}::test_the_database_keeps_what_is_about_the_log_and_the_last_year",),
+    ),
+    Mutant(
+        "log dispose: the last year is kept",
+        "vault/sql/disposal-1.sql",
+        " OR before > clock_timestamp() - interval '12 months'",
+        "",
+        (f"{_GATHERING}::test_the_database_keeps_what_is_about_the_log_and_the_last_year",),
+    ),
+    Mutant(
+        "log dispose: only facts from before the moment go",
+        "vault/sql/disposal-1.sql",
+        "WHERE retention = class AND sequence <= upto AND",
+        "WHERE retention = class AND",
+        (f"{_GATHERING}::test_facts_are_disposed_of_by_a_decision_in_the_log_and_all_proofs_stay",),
     ),
     Mutant(
         "evidence: an entry without a proof does not hold by a policy",

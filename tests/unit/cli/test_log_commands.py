@@ -7,6 +7,7 @@ import contextlib
 import hashlib
 import json
 import subprocess
+from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -18,12 +19,15 @@ from samdrift.administration import logs
 from samdrift.administration.administration import Administration
 from samdrift.administration.logs import NAMESPACE
 from samdrift.attestation.signatures import canonical, signer
+from samdrift.audit.entries import Happening
 from samdrift.audit.events import AuditEvent
 from samdrift.cli.log import app
 from samdrift.config.errors import Unusable
 from samdrift.contracts.principals import Role
+from samdrift.evidence import logreading
 from samdrift.installation.logkeeping import OPERATORS
 from samdrift.keystore.custody import Custodians, CustodyError
+from samdrift.vault.logbook import append_statement
 from samdrift.vault.openkeys import open_keys
 from samdrift.wire.identifiers import ParticipantIdentifier
 from tests.programs import found, requires
@@ -32,6 +36,7 @@ from tests.separation.test_every_operation import give_keys
 from tests.separation.vaultlogin import vault_login
 from tests.unit.administration.closings import PERSONS, certify_operator
 from tests.unit.audit.signing import ONE
+from tests.unit.cli.commandline import in_process
 from tests.unit.cli.test_org_commands import config  # noqa: F401
 from tests.vaults import CHEAP, NOW, Installation
 
@@ -187,3 +192,45 @@ async def test_a_log_that_is_not_here_is_named(installation: Installation, confi
     for command in (("status", "0203:nowhere.se"), ("checkpoint", "0203:nowhere.se")):
         with pytest.raises(Unusable, match="no such log"):
             await log(config, *command)
+
+
+async def test_two_custodians_dispose_of_a_class_and_the_exported_log_holds(
+    installation: Installation,
+    config: Path,  # noqa: F811
+    organisation: ParticipantIdentifier,
+    tmp_path: Path,
+) -> None:
+    long_ago = datetime(2021, 5, 1, tzinfo=UTC)
+    reading = Happening(long_ago, AuditEvent.MT_MESSAGE_READ, "system:journal", "serve", {"message": "7"})
+    statement, values = append_statement([reading] * 3)
+    async with installation.open(organisation, AP) as vault:
+        await vault._work.query(statement, *values)
+    where = (organisation.value, "--role", "ap")
+    status, printed = await log(config, "retention", *where, "--json")
+    rows = {row["class"]: row for row in json.loads(printed)["classes"]}
+    assert (status, rows["reading"]["older"], rows["reading"]["years"]) == (0, 3, 5)
+    (kim, kims), (alex, alexs) = custodians(installation, tmp_path)
+    decide = ("dispose", *where, "--class", "reading", "--decision", "plan 5", "--before", "2022-01-01")
+    by = (
+        "--by",
+        kim,
+        "--by-passphrase-file",
+        str(kims),
+        "--with",
+        alex,
+        "--with-passphrase-file",
+        str(alexs),
+    )
+    with pytest.raises(Unusable):
+        await log(config, *decide[:5], "log", *decide[6:], *by)
+    assert (await log(config, *decide, *by))[1].startswith("3 entries of class reading")
+    out, rules = tmp_path / "log", tmp_path / "policy"
+    assert (await log(config, "export", *where, "--out", out, "--by", "kim"))[0] == 0
+    async with installation.open(organisation, AP) as vault:
+        (key,) = [each.key for each in await vault.tree.keys()]
+    rules.write_text(f"log {key}\nquorum none\n")
+    ended = in_process("log", "verify", out, "--policy", rules, "--json")
+    assert ended.status == 0, ended.document["first_wrong"]
+    assert [(each["class"], each["entries"]) for each in ended.document["disposed"]] == [("reading", 3)]
+    decided = list(logreading.search(out, "plan 5"))
+    assert [(each.ids["by"], each.ids["with"]) for each in decided] == [(kim, alex)]

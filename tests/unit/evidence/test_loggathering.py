@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from samdrift.audit.events import AuditEvent
+from samdrift.audit.entries import Happening
+from samdrift.audit.events import AuditEvent, Retention
 from samdrift.audit.logverifying import LogVerdict, LogVerifier
 from samdrift.audit.notes import Note, VerifierKey
 from samdrift.audit.policies import Policy
@@ -19,6 +20,8 @@ from samdrift.contracts.principals import Role
 from samdrift.evidence import logexport
 from samdrift.evidence.logexport import verify_log
 from samdrift.evidence.loggathering import Exported, write_tree
+from samdrift.vault.errors import VaultError
+from samdrift.vault.logbook import append_statement
 from samdrift.wire.identifiers import ParticipantIdentifier
 from tests.separation.vaultlogin import superuser, vault_login
 from tests.unit.audit.signing import ONE, TWO, Signer
@@ -42,6 +45,17 @@ class Scene:
         async with self.installation.open(self.organisation, AP) as vault:
             for number in range(entries):
                 vault.record(AuditEvent.AP_TRANSFER_QUEUED, envelope=str(number))
+
+    async def log_of(self, at: datetime, event: AuditEvent, entries: int) -> None:
+        """Add entries of a time in the past."""
+        happening = Happening(at, event, "worker:test", "process", {"envelope": "7"})
+        statement, values = append_statement([happening] * entries)
+        async with self.installation.open(self.organisation, AP) as vault:
+            await vault._work.query(statement, *values)
+
+    async def dispose(self, retention: Retention, before: datetime) -> int:
+        async with self.installation.open(self.organisation, AP) as vault:
+            return await vault.tree.dispose(retention, before, 'Plan "5",\nåtta', "kim", "alex")
 
     async def sign(self, *witnesses: Signer) -> None:
         """Sign a checkpoint, and have these witnesses see it."""
@@ -102,6 +116,49 @@ async def test_entries_after_the_last_checkpoint_are_in_the_file_and_said_to_be_
     verdict = await scene.verified()
     assert verdict.holds
     assert verdict.unproved == written.size - written.signed >= 5
+
+
+LONG_AGO = datetime(2021, 5, 1, tzinfo=UTC)
+YEAR = timedelta(days=366)
+
+
+async def test_facts_are_disposed_of_by_a_decision_in_the_log_and_all_proofs_stay(scene: Scene) -> None:
+    await scene.log_of(LONG_AGO, AuditEvent.MT_MESSAGE_READ, 7)
+    await scene.log_of(LONG_AGO, AuditEvent.AP_TRANSFER_QUEUED, 4)
+    await scene.log_of(datetime.now(UTC), AuditEvent.MT_MESSAGE_READ, 3)
+    await scene.sign(ONE)
+    assert await scene.dispose(Retention.READING, LONG_AGO + YEAR) == 7
+    assert await scene.dispose(Retention.READING, LONG_AGO + YEAR) == 0
+    assert await scene.dispose(Retention.TRANSFER, LONG_AGO + YEAR) == 4
+    async with scene.installation.open(scene.organisation, AP) as vault:
+        ages = await vault.tree.ages({Retention.READING: LONG_AGO, Retention.TRANSFER: datetime.now(UTC)})
+        decided = [each for each in await vault.log() if each.event == AuditEvent.LOG_FACTS_DISPOSED]
+    assert ages == {Retention.TRANSFER: (0, 0, 4), Retention.READING: (3, 0, 7)}
+    assert [each.ids["decision"] for each in decided] == ['Plan "5",\nåtta'] * 2
+    await scene.sign(ONE)
+    await scene.export()
+    verdict = await scene.verified()
+    assert verdict.holds, verdict.first_wrong
+    assert [(each.retention, each.entries) for each in verdict.disposed] == [("transfer", 4), ("reading", 7)]
+    assert b'"envelope":"7"' in scene.exports[-1].read_bytes()  # the readings of today
+
+
+@pytest.mark.parametrize(
+    ("retention", "before"),
+    [
+        (Retention.LOG, LONG_AGO),
+        (Retention.TRANSFER, datetime.now(UTC) - timedelta(days=360)),
+        (Retention.READING, datetime.now(UTC)),
+    ],
+)
+async def test_the_database_keeps_what_is_about_the_log_and_the_last_year(
+    scene: Scene, retention: Retention, before: datetime
+) -> None:
+    await scene.log_of(LONG_AGO, AuditEvent.AP_TRANSFER_QUEUED, 2)
+    with pytest.raises(VaultError):
+        await scene.dispose(retention, before)
+    async with scene.installation.open(scene.organisation, AP) as vault:
+        assert not [each for each in await vault.tree.rows(0, 1000, 1000) if each[1] is None]
 
 
 ATTACKS = {

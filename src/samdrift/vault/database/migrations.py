@@ -30,6 +30,7 @@ VAULT = {
         "arrival",
         "accesspoint-moments",
         *_LATEST,
+        "disposal",
     ),
     Role.MESSAGE_SERVICE: (
         "log",
@@ -42,9 +43,10 @@ VAULT = {
         "messageservice-moments",
         *_LATEST,
         "message-steps",
+        "disposal",
     ),
-    Role.MESSAGE_CLIENT: (*_RECORDS, *_MAIL, "people", "statements", "people-arrival"),
-    Role.GOVERNANCE: _RECORDS,
+    Role.MESSAGE_CLIENT: (*_RECORDS, *_MAIL, "people", "statements", "people-arrival", "disposal"),
+    Role.GOVERNANCE: (*_RECORDS, "disposal"),
 }
 
 Connection = psycopg.AsyncConnection[tuple[Any, ...]]

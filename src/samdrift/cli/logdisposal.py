@@ -1,0 +1,99 @@
+"""`samdrift log retention` and `dispose`: how long facts are kept, and the decision to let them go."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+
+from samdrift.administration import logs
+from samdrift.administration.administration import administering
+from samdrift.administration.dualcontrol import Matter, two_persons
+from samdrift.audit.events import Retention
+from samdrift.cli.logrunning import Decision, RoleOption
+from samdrift.cli.org.options import AsJson, ConfigFile, Organisation, one_line
+from samdrift.cli.output import print_json, print_line
+from samdrift.cli.persons import By, ByFile, With, WithFile, present
+from samdrift.config.errors import Unusable
+from samdrift.config.failures import reported_as_usage_errors
+from samdrift.config.reader import load
+from samdrift.installation.logkeeping import LogPlace
+from samdrift.installation.loop import run
+from samdrift.net.clock import system_clock
+
+
+def retention(
+    organisation: Organisation, role: RoleOption, config: ConfigFile, as_json: AsJson = False
+) -> None:
+    """Show for each class of a log's entries how long it is kept, and how much is older."""
+
+    async def ask() -> dict[Retention, tuple[int, int, int]]:
+        async with administering(load(config)) as installation:
+            now = system_clock()
+            moments = {each: logs.kept_until(each, now) for each in logs.KEPT_YEARS}
+            async with logs.opened(installation, LogPlace(organisation, role)) as tree:
+                return await tree.ages(moments)
+
+    with reported_as_usage_errors():
+        found = run(ask())
+    rows = [
+        {
+            "class": each.name.lower(),
+            "years": logs.KEPT_YEARS[each],
+            "kept": kept,
+            "older": older,
+            "disposed": gone,
+        }
+        for each, (kept, older, gone) in found.items()
+    ]
+    if as_json:
+        print_json({"classes": rows})
+        return
+    for row in rows:
+        print_line(
+            f"{row['class']}: kept for {row['years']} years; {row['kept']} entries with facts,"
+            f" {row['older']} of them older, {row['disposed']} disposed of"
+        )
+
+
+def dispose(
+    organisation: Organisation,
+    role: RoleOption,
+    kind: Annotated[str, typer.Option("--class", help="transfer, reading, access or administration.")],
+    decision: Decision,
+    config: ConfigFile,
+    by: By,
+    other: With = None,
+    by_file: ByFile = None,
+    other_file: WithFile = None,
+    before: Annotated[
+        datetime | None,
+        typer.Option(
+            formats=["%Y-%m-%d"], help="Facts from before this day (UTC); by default as log retention says."
+        ),
+    ] = None,
+) -> None:
+    """Dispose of the facts of a class, permanently, as two custodians decide. Proofs stay as they are."""
+    text, which = one_line("--decision", decision), _class(kind)
+
+    async def decide() -> int:
+        async with administering(load(config)) as installation:
+            now = system_clock()
+            moment = logs.kept_until(which, now) if before is None else before.replace(tzinfo=UTC)
+            what = f"dispose of {kind} from before {moment:%Y-%m-%d} in the log {role.value}: {text}"
+            matter = Matter("log dispose", organisation.value, what)
+            agreed = await two_persons(installation, matter, present(by, other, by_file, other_file))
+            place = LogPlace(organisation, role)
+            return await logs.dispose(installation, place, which, moment, text, agreed)
+
+    with reported_as_usage_errors():
+        gone = run(decide())
+    print_line(f"{gone} entries of class {kind}: their facts are disposed of")
+
+
+def _class(name: str) -> Retention:
+    known = {each.name.lower(): each for each in logs.KEPT_YEARS}
+    if name not in known:
+        raise Unusable(f"--class is one of {', '.join(known)}")
+    return known[name]
