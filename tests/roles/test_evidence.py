@@ -241,7 +241,7 @@ async def test_evidence_that_lacks_what_its_log_speaks_of_does_not_hold(
     assert all(each.startswith(fails) for each in broken), broken
     assert what != "one digest" or any(each.startswith("digest of the ") for each in broken), broken
     assert not verdict.valid
-    ended = await asyncio.to_thread(samdrift, "evidence", "verify", tmp_path / "less", "--json")
+    ended = await asyncio.to_thread(in_process, "evidence", "verify", tmp_path / "less", "--json")
     assert (ended.status, ended.document["valid"]) == (1, False)
 
 
@@ -409,10 +409,10 @@ async def test_who_signed_must_be_whom_the_verifier_names(
     own = (await verify_evidence(paths["habo"], None)).signer.fingerprint(SHA256()).hex()
     assert verdict.valid
     arguments = ("--signer", own, "--json")
-    forged = await asyncio.to_thread(samdrift, "evidence", "verify", tmp_path / "forged", *arguments)
+    forged = await asyncio.to_thread(in_process, "evidence", "verify", tmp_path / "forged", *arguments)
     broken = [one["what"] for one in forged.document["findings"] if not one["holds"]]
     assert (forged.status, broken) == (1, ["signer is the one that was named"])
-    true = await asyncio.to_thread(samdrift, "evidence", "verify", paths["habo"], *arguments)
+    true = await asyncio.to_thread(in_process, "evidence", "verify", paths["habo"], *arguments)
     assert true.status == 0
 
 

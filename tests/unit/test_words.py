@@ -19,7 +19,7 @@ OF_FUNCTIONS = re.compile(r"Whether\b")
 """A function returns whether; an attribute may be one."""
 CLAUSE = re.compile(r"(Of|How|Where|When|Which|Whether|As|Those|Nothing|For|From|Until|So many|All that)\b")
 """A docstring that begins so is a piece of a sentence whose subject is elsewhere."""
-FRAGMENTS_REMAIN = ("audit", "processes", "vault", "web")
+FRAGMENTS_REMAIN = ("audit", "processes", "web")
 """Where docstrings still open with such a clause; modules have it nowhere else, and no other may be added."""
 PHRASE = re.compile(r"unless told|stands? in (the|an?|its|both) (\w+ )*logs?\b|\bwhosever\b", re.IGNORECASE)
 HELP = re.compile(r"^(What|Who|Whose|Whom|Of|As|For whom)\b|stands? in|unless told|; else\b|asked for else")

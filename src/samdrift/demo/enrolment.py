@@ -347,12 +347,12 @@ def _config_text(
         *(["", "[logs]", f"witnesses = {json.dumps(witnesses)}"] if witnesses else []),
     ]
     for one in organisations:
-        lines += _organisation_text(one, places.listen_c, witnesses)
+        lines += _entry(one, places.listen_c, witnesses)
     return "\n".join(lines) + "\n"
 
 
-def _organisation_text(one: Served, listen_c: str, witnesses: str) -> Sequence[str]:
-    """The tables of one organisation."""
+def _entry(one: Served, listen_c: str, witnesses: str) -> Sequence[str]:
+    """The table of an organisation."""
     clients = ", ".join(f"{json.dumps(name)} = {json.dumps(value)}" for name, value in one.clients.items())
     lines = [
         "",

@@ -5,22 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
+from starlette.requests import Request
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from samdrift.contracts.addressbook import AddressBook
 from samdrift.contracts.clock import Clock
 from samdrift.contracts.principals import Role
-from samdrift.messageclient import assigning
+from samdrift.messageclient import assigning, pages
 from samdrift.messageclient.assigning import rights_routes
-from samdrift.messageclient.entrance.access import (
-    LOCALE,
-    TEMPLATES,
-    Access,
-    NoRights,
-    first_page,
-    without_rights,
-)
+from samdrift.messageclient.desk import Desk
+from samdrift.messageclient.entrance import access as entrance
+from samdrift.messageclient.entrance.access import Access, NoRights, without_rights
 from samdrift.messageclient.entrance.sites import Sites
+from samdrift.messageclient.owndesk import desk
 from samdrift.messageclient.permissions import Assignments
 from samdrift.net.origins import HEALTH, by_host, origin
 from samdrift.vault.gate import Gate
@@ -35,15 +33,26 @@ class MessageClientRole:
     """The role as one process has it."""
 
     def __init__(
-        self, gate: Gate, hosts: Mapping[str, ParticipantIdentifier], sites: Sites, clock: Clock
+        self,
+        gate: Gate,
+        hosts: Mapping[str, ParticipantIdentifier],
+        sites: Sites,
+        clock: Clock,
+        book: AddressBook,
     ) -> None:
         """``hosts`` are the organisations that are served, by the name of the host of each one's origin."""
+        self._clock = clock
+        self._book = book
         self._gate = gate
         self._hosts = hosts
         self._sites = sites
         self.assignments = Assignments(gate.worker("rights", Role.MESSAGE_CLIENT), clock)
+        parts = (entrance, assigning, pages)
         self._pages = Pages(
-            Texts((OWN, LOCALE, assigning.LOCALE)), Assets(), clock, (TEMPLATES, assigning.TEMPLATES)
+            Texts((OWN, *(part.LOCALE for part in parts))),
+            Assets(),
+            clock,
+            tuple(part.TEMPLATES for part in parts),
         )
 
     def application(self, on_failure: Callable[[BaseException], None]) -> ASGIApp:
@@ -53,18 +62,25 @@ class MessageClientRole:
         """
         health = by_host({host: origin(partial(self._serves, whose)) for host, whose in self._hosts.items()})
         answers: dict[type[Exception], web.OnError] = {NoRights: without_rights(self._pages)}
-        pages = web.application(self._sites.find, self._pages, self._routes(), on_failure, answers)
+        application = web.application(self._sites.find, self._pages, self._routes(), on_failure, answers)
 
         async def dispatch(scope: Scope, receive: Receive, send: Send) -> None:
             monitoring = scope["type"] == "http" and scope["path"] == HEALTH
-            await (health if monitoring else pages)(scope, receive, send)
+            await (health if monitoring else application)(scope, receive, send)
 
         return dispatch
 
     def _routes(self) -> Sequence[BaseRoute]:
         access = Access(self._sites, self.assignments, self._gate)
         rights = rights_routes(self._pages, access, self.assignments, self._gate)
-        return (first_page(self._pages, access, self._gate), *rights)
+
+        async def open_desk(request: Request) -> Desk:
+            visit = await access.visit(request)
+            return desk(
+                self._gate, visit.organisation, visit.permissions, visit.person, self._book, self._clock
+            )
+
+        return (*pages.mail_routes(self._pages, open_desk), *rights)
 
     def _serves(self, organisation: ParticipantIdentifier) -> bool:
         return self._gate.registry.serves(organisation, Role.MESSAGE_CLIENT)

@@ -1,4 +1,4 @@
-"""The worker of the message client: looks at the message services of organisations in turn, not at once."""
+"""The worker of the message client: fetches from message services in turn, and sends what is due."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ import asyncio
 import contextlib
 import itertools
 import logging
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from samdrift.client.errors import InterfaceError
@@ -19,14 +20,19 @@ from samdrift.contracts.clock import Clock
 from samdrift.contracts.errors import Temporary
 from samdrift.contracts.principals import Purpose, Role
 from samdrift.messageclient.fetching import Fetching
+from samdrift.messageclient.sending import Sending
 from samdrift.net.background import in_background
 from samdrift.net.client import http_client
 from samdrift.net.tls import client_tls
+from samdrift.scheduling.dispatch import Dispatcher
+from samdrift.scheduling.rounds import Rounds
 from samdrift.vault.gate import Gate
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 _ROUNDS = 20
 """Rounds after which lists are read whole, and what other clients have sent from our addresses is fetched."""
+_LOOK_EVERY = 2.0
+"""Seconds between two questions of what is due: a message is on its way soon after its undo window."""
 _LOGGER = logging.getLogger("samdrift")
 
 
@@ -48,7 +54,7 @@ class ServiceSettings:
 
 
 class Working:
-    """Fetches for all organisations that are served, one after the other."""
+    """Fetches for all organisations, one after the other, and sends for each when something is due."""
 
     def __init__(self, gate: Gate, settings: Sequence[ServiceSettings], clock: Clock, pause: float) -> None:
         """``pause`` is the time between two rounds, in seconds."""
@@ -66,11 +72,14 @@ class Working:
     async def running(self, on_failure: Callable[[BaseException], None]) -> AsyncIterator[None]:
         """Work while the context lasts."""
         async with AsyncExitStack() as stack:
-            fetching = [(one.organisation, await self._fetching(stack, one)) for one in self._settings]
-            await stack.enter_async_context(in_background(self._run(fetching), on_failure=on_failure))
+            services = {one.organisation: await self._service(stack, one) for one in self._settings}
+            sending = self._sending(services, on_failure)
+            await stack.enter_async_context(
+                in_background(self._run(self._fetching(services), on_failure), sending, on_failure=on_failure)
+            )
             yield
 
-    async def _fetching(self, stack: AsyncExitStack, one: ServiceSettings) -> Fetching:
+    async def _service(self, stack: AsyncExitStack, one: ServiceSettings) -> Mailbox:
         http = http_client(client_tls(trust=one.tls_issuers), public_only=one.public_only)
         stack.push_async_callback(http.aclose)
         tokens = Tokens(
@@ -81,15 +90,41 @@ class Working:
             self._clock,
             audience=one.audience,
         )
-        vaults = self._gate.worker("fetching", Role.MESSAGE_CLIENT)
-        return Fetching(vaults, one.organisation, Mailbox(http, one.interface, tokens), self._clock)
+        return Mailbox(http, one.interface, tokens)
 
-    async def _run(self, fetching: Sequence[tuple[ParticipantIdentifier, Fetching]]) -> None:
+    def _fetching(
+        self, services: Mapping[ParticipantIdentifier, Mailbox]
+    ) -> list[tuple[ParticipantIdentifier, Fetching]]:
+        vaults = self._gate.worker("fetching", Role.MESSAGE_CLIENT)
+        return [(each, Fetching(vaults, each, service, self._clock)) for each, service in services.items()]
+
+    async def _sending(
+        self, services: Mapping[ParticipantIdentifier, Mailbox], on_failure: Callable[[BaseException], None]
+    ) -> None:
+        """Send where something is due; the registry knows, so that no vault is opened to look."""
+        role, vaults = Role.MESSAGE_CLIENT, self._gate.worker("sending", Role.MESSAGE_CLIENT)
+        senders = {each: Sending(vaults, each, service, self._clock) for each, service in services.items()}
+
+        def served() -> list[ParticipantIdentifier]:
+            return [each for each in senders if self._gate.registry.serves(each, role)]
+
+        rounds = Rounds(partial(self._gate.due, role), served, self._clock)
+        dispatcher = Dispatcher(lambda each: senders[each].turn(), self._clock, on_failure=on_failure)
+        await dispatcher.run(rounds.due, _LOOK_EVERY)
+
+    async def _run(
+        self,
+        fetching: Sequence[tuple[ParticipantIdentifier, Fetching]],
+        on_failure: Callable[[BaseException], None],
+    ) -> None:
         for number in itertools.count():
             whole = number % _ROUNDS == 0  # Whatever the order of a list.
             for organisation, each in fetching:
                 if self._gate.registry.serves(organisation, Role.MESSAGE_CLIENT):
-                    await self._look(organisation, each, whole=whole)
+                    try:
+                        await self._look(organisation, each, whole=whole)
+                    except Exception as error:  # No fault of one organisation holds up another.
+                        on_failure(error)
             await asyncio.sleep(self._pause)
 
     async def _look(self, organisation: ParticipantIdentifier, each: Fetching, *, whole: bool) -> None:

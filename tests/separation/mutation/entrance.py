@@ -7,7 +7,7 @@ from tests.separation.mutation.mutant import Mutant
 _ENTRANCE = "tests/unit/messageclient/test_entrance.py"
 _PEOPLE = "tests/unit/vault/test_people.py"
 _CONFIG = "tests/unit/config/test_reader.py"
-_RIGHTS_PAGE = f"{_ENTRANCE}::test_a_manager_gives_content_of_the_own_mailbox_alone"
+_RIGHTS_PAGE = f"{_ENTRANCE}::test_an_administrator_gives_and_ends_rights_and_sees_no_content_by_that"
 _READERS_PAGE = f"{_ENTRANCE}::test_a_reader_sees_who_reads_and_gives_nothing"
 
 ENTRANCE = (
@@ -19,17 +19,11 @@ ENTRANCE = (
         (f"{_ENTRANCE}::test_a_person_without_any_right_sees_nothing_and_is_signed_out",),
     ),
     Mutant(
-        "the first page lists mailboxes that the person may read, and no others",
-        "messageclient/entrance/access.py",
-        "if visit.permissions.may(Right.READ, one.id)]",
-        "]",
-        (f"{_ENTRANCE}::test_a_person_signs_in_and_sees_the_mailboxes_that_they_may_read",),
-    ),
-    Mutant(
         "rights are read anew with each request",
         "messageclient/permissions.py",
-        "while copy.number < last and copy.not_understood is None:",
-        "while copy.number == 0 and last and copy.not_understood is None:",
+        "copy = await self._current(organisation, vault)\n        return Assigned(",
+        "copy = self._copies.get(organisation) or await self._current(organisation, vault)\n"
+        "        return Assigned(",
         (f"{_ENTRANCE}::test_a_right_that_ends_is_gone_at_the_next_request",),
     ),
     Mutant(

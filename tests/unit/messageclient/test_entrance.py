@@ -18,6 +18,7 @@ from samdrift.audit.events import AuditEvent
 from samdrift.config.organisations import DEMONSTRATION_LEVEL
 from samdrift.contracts.principals import Role
 from samdrift.federation.signin import SignInClient, SignInPerson, SignInService, sign_in_service
+from samdrift.installation.services import NoAddressBook
 from samdrift.messageclient.entrance.sites import Sites, SiteSettings
 from samdrift.messageclient.permissions import RightsRefused, person_subject
 from samdrift.messageclient.role import MessageClientRole
@@ -169,7 +170,9 @@ async def house(installation: Installation, service: SignInService) -> AsyncIter
         )
         client = await stack.enter_async_context(EnteredAddressClient(any_address, plain=True))
         sites = Sites(installation.gate, [settings], {provider.issuer: client}, clock)
-        role = MessageClientRole(installation.gate, {f"{name}.localhost": organisation}, sites, clock)
+        role = MessageClientRole(
+            installation.gate, {f"{name}.localhost": organisation}, sites, clock, NoAddressBook()
+        )
         application = role.application(failures.append)
         await stack.enter_async_context(serving(application, sock))
         reached = f"http://127.0.0.1:{port}"
@@ -189,12 +192,12 @@ async def test_a_person_signs_in_and_sees_the_mailboxes_that_they_may_read(house
     await house.administrator()
     await house.reader("anna")
     async with house.browser() as browser:
-        before = await browser.get("/")
+        before = await browser.get("/", follow_redirects=True)
         assert before.status_code == 401
         assert "Logga in till Håbo kommun" in before.text
         back = await house.sign_in(browser, "anna")
         assert (back.status_code, back.headers["location"]) == (303, "/")
-        page = await browser.get("/")
+        page = await browser.get("/", follow_redirects=True)
     assert page.status_code == 200
     assert "Anna Andersson" in page.text
     assert "Socialtjänst" in page.text
@@ -205,11 +208,11 @@ async def test_a_person_signs_in_and_sees_the_mailboxes_that_they_may_read(house
 async def test_a_person_without_any_right_sees_nothing_and_is_signed_out(house: House) -> None:
     async with house.browser() as browser:
         await house.sign_in(browser, "bo")
-        page = await browser.get("/")
+        page = await browser.get("/", follow_redirects=True)
         assert page.status_code == 403
         assert "Du har inte tillgång" in page.text
         assert "Socialtjänst" not in page.text
-        assert (await browser.get("/")).status_code == 401
+        assert (await browser.get("/", follow_redirects=True)).status_code == 401
     assert await house.events(AuditEvent.MK_SESSION_ENDED) == ["no right left"]
 
 
@@ -219,11 +222,13 @@ async def test_a_right_that_ends_is_gone_at_the_next_request(house: House) -> No
     async with house.browser() as browser, house.browser() as other:
         await house.sign_in(browser, "anna")
         await house.sign_in(other, "anna")
-        assert (await browser.get("/")).status_code == 200
+        assert (await browser.get("/", follow_redirects=True)).status_code == 200
         await house.role.assignments.state(house.organisation, eva, "test", lambda at: Ended(of=given))
         house.clock.forward()
-        assert (await browser.get("/")).status_code == 403
-        assert (await other.get("/")).status_code == 401, "all sessions of the person have ended"
+        assert (await browser.get("/", follow_redirects=True)).status_code == 403
+        assert (await other.get("/", follow_redirects=True)).status_code == 401, (
+            "all sessions of the person have ended"
+        )
 
 
 async def test_a_claim_gives_what_a_stored_mapping_names_and_no_more(house: House) -> None:
@@ -233,10 +238,10 @@ async def test_a_claim_gives_what_a_stored_mapping_names_and_no_more(house: Hous
     await house.give(eva, Rights(group, Scope(SOC), frozenset({Right.READ})))
     async with house.browser() as browser, house.browser() as other:
         await house.sign_in(browser, "anna")
-        page = await browser.get("/")
+        page = await browser.get("/", follow_redirects=True)
         assert (page.status_code, "Socialtjänst" in page.text, "Skola" in page.text) == (200, True, False)
         await house.sign_in(other, "bo")
-        assert (await other.get("/")).status_code == 403
+        assert (await other.get("/", follow_redirects=True)).status_code == 403
     assigned = await house.role.assignments.now(house.organisation)
     (reader,) = assigned.readers(SOC)
     assert (reader.name, reader.rights) == ("Anna Andersson", {Right.READ})
@@ -279,10 +284,10 @@ async def test_a_person_who_leaves_the_sign_in_service_is_signed_out_here_by_its
     await house.reader("anna")
     async with house.browser() as browser:
         await house.sign_in(browser, "anna")
-        assert (await browser.get("/")).status_code == 200
+        assert (await browser.get("/", follow_redirects=True)).status_code == 200
         (session,) = house.service.sessions(house.name)
         assert await house.service.end(session)
-        assert (await browser.get("/")).status_code == 401
+        assert (await browser.get("/", follow_redirects=True)).status_code == 401
     assert await house.events(AuditEvent.MK_SESSION_ENDED) == ["sign-in service"]
 
 
@@ -341,7 +346,7 @@ async def test_a_suspended_organisation_says_so_and_no_session_outlives_it(house
         assert (await browser.post("/sign-out/notice")).status_code == 503
         await provisioner.set_state(house.organisation, MK, RegistrationState.ACTIVE)
         await until(lambda: registry.serves(house.organisation, MK))
-        assert (await browser.get("/")).status_code == 401
+        assert (await browser.get("/", follow_redirects=True)).status_code == 401
 
 
 async def test_a_host_that_is_not_served_gets_a_bare_answer(house: House) -> None:
@@ -370,7 +375,7 @@ async def test_a_cookie_of_one_organisation_opens_nothing_at_another(
             mine = vault.pages_key()
         async with installation.open(other, MK) as vault:
             assert vault.pages_key() != mine
-        assert value not in (await browser.get("/")).text
+        assert value not in (await browser.get("/", follow_redirects=True)).text
 
 
 def inputs(page: str) -> str:
@@ -397,7 +402,7 @@ async def test_an_administrator_gives_and_ends_rights_and_sees_no_content_by_tha
     await house.administrator()
     async with house.browser() as eva, house.browser() as anna:
         await house.sign_in(eva, "eva")
-        assert "Socialtjänst" not in (await eva.get("/")).text
+        assert "Socialtjänst" not in (await eva.get("/", follow_redirects=True)).text
         give = f"/rights/{SOC}/give"
         assert (await eva.get(give)).status_code == 200
         wrong = await post(house, eva, give, why="x")
@@ -414,11 +419,16 @@ async def test_an_administrator_gives_and_ends_rights_and_sees_no_content_by_tha
         for text in ("Anna Andersson", "Nyanställd", "beslut 3, Eva Ek", "inte än"):
             assert text in listed
         await house.sign_in(anna, "anna")
-        assert "Socialtjänst" in (await anna.get("/")).text
+        assert "Socialtjänst" in (await anna.get("/", follow_redirects=True)).text
         assert "Anna Andersson" in (await anna.get(f"/rights/{SOC}")).text
-        ended = await post(house, eva, f"/rights/{SOC}/end", decision="3")
+        elsewhere = await post(house, eva, f"/rights/{SCHOOL}/end/3", why="Slutar")
+        assert elsewhere.status_code == 404, "it is about another mailbox"
+        asked = await eva.get(f"/rights/{SOC}/end/3")
+        assert (asked.status_code, "Anna Andersson" in asked.text) == (200, True)
+        assert (await post(house, eva, f"/rights/{SOC}/end/3", why="")).status_code == 422
+        ended = await post(house, eva, f"/rights/{SOC}/end/3", why="Slutar")
         assert ended.status_code == 303
-        assert (await anna.get("/")).status_code == 403
+        assert (await anna.get("/", follow_redirects=True)).status_code == 403
         assert "Ingen kan läsa" in (await eva.get(f"/rights/{SOC}")).text
 
 
@@ -448,7 +458,7 @@ async def test_a_manager_gives_content_of_the_own_mailbox_alone(house: House) ->
         for path in (f"/rights/{SCHOOL}", f"/rights/{SCHOOL}/give", f"/rights/{SCHOOL}/substitute"):
             assert (await bo.get(path)).status_code == 404
         assert (await post(house, bo, f"/rights/{SCHOOL}/give", rights=["read"], **fields)).status_code == 404
-        assert (await post(house, bo, f"/rights/{SOC}/end", decision="1")).status_code == 404, "another's"
+        assert (await post(house, bo, f"/rights/{SOC}/end/1", why="x")).status_code == 404, "another's"
     assert len(await house.events(AuditEvent.MK_ACCESS_DENIED)) == 4
 
 
@@ -461,7 +471,7 @@ async def test_a_reader_sees_who_reads_and_gives_nothing(house: House) -> None:
         assert (page.status_code, "Ge behörighet" in page.text) == (200, False)
         assert (await anna.get(f"/rights/{SCHOOL}")).status_code == 404
         assert (await anna.get("/rights/nothing")).status_code == 404
-        for path in (f"/rights/{SOC}/give", f"/rights/{SOC}/end", f"/rights/{SOC}/substitute"):
+        for path in (f"/rights/{SOC}/give", f"/rights/{SOC}/end/3", f"/rights/{SOC}/substitute"):
             assert (await post(house, anna, path, decision="3", rights=["write"])).status_code == 404
     statements = (await house.role.assignments.now(house.organisation)).copy.number
     assert statements == 3

@@ -10,16 +10,14 @@ from pathlib import Path
 
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
 from samdrift.contracts.errors import Explained
-from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
+from samdrift.contracts.principals import Purpose, Role
 from samdrift.messageclient.entrance.sites import Sites
 from samdrift.messageclient.mail import Person
 from samdrift.messageclient.permissions import Assignments, PersonPermissions
-from samdrift.rights import Right
 from samdrift.vault.gate import Gate
-from samdrift.web.application import NotSignedIn, OnError, signed_in
+from samdrift.web.application import NotSignedIn, OnError
 from samdrift.web.cookies import SESSION, drop_cookie
 from samdrift.web.guards import session_of
 from samdrift.web.pages import Pages
@@ -80,17 +78,3 @@ def without_rights(pages: Pages) -> OnError:
         return response
 
     return answer
-
-
-def first_page(pages: Pages, access: Access, gate: Gate) -> Route:
-    """Return the route of the first page."""
-
-    async def answer(request: Request) -> Response:
-        visit = await access.visit(request)
-        who = Principal(PrincipalKind.USER, visit.person.id, visit.organisation.value)
-        async with gate.open(who, visit.organisation, Role.MESSAGE_CLIENT, Purpose.READ) as vault:
-            found = await vault.mailboxes()
-        readable = [one for one in found if visit.permissions.may(Right.READ, one.id)]
-        return pages.page(request, "first.html", mailboxes=readable)
-
-    return Route("/", signed_in(answer))

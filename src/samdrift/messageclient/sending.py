@@ -1,0 +1,278 @@
+"""Sending: messages whose undo window is over, to the message service, and what became of them.
+
+Clauses: api-mt-mk 4.1.
+
+A message has its own ``messageId`` before it is posted for the first time. After an answer that never came it
+is looked for by that id among what was sent from its address, and posted again under it only where it is not
+there: so it is sent once, whoever was killed when. What has not been taken by a deadline is not sent.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+
+from samdrift.audit.events import AuditEvent
+from samdrift.client.errors import InterfaceError, Refused
+from samdrift.client.mailbox import Filter, Mailbox
+from samdrift.client.outgoing import Attachment, Correspondent, Labelled, OutgoingDocument, OutgoingMessage
+from samdrift.contracts.clock import Clock
+from samdrift.contracts.messages import MessageStatus
+from samdrift.contracts.principals import Purpose
+from samdrift.messageclient import content
+from samdrift.messageclient.content import Head, Json
+from samdrift.messageclient.mail import Identifier, Recipient, Stage
+from samdrift.vault.gate import WorkerGate
+from samdrift.vault.mailrecords import MailRecord
+from samdrift.vault.messageclient import MessageClientVault
+from samdrift.wire.identifiers import ParticipantIdentifier
+
+_BATCH = 20
+_LEASE = timedelta(minutes=15)
+"""Time for which claimed messages are this process's: longer than any answer of the message service takes."""
+_FIRST_PAUSE = timedelta(seconds=5)
+_LONGEST_PAUSE = timedelta(minutes=10)
+_FOLLOWED_FOR = timedelta(days=7)
+"""Time after which a message whose status is still not final is not asked for any more."""
+_MAX_LISTED = 5_000
+"""Messages of a list among which one is looked for, the newest first."""
+_AGAIN = frozenset({401, 403, 408, 425, 429})
+"""Refusals of the caller or the moment, not of the message."""
+
+Vaults = WorkerGate[MessageClientVault]
+
+
+class Sending:
+    """Sends for one organisation."""
+
+    def __init__(
+        self, vaults: Vaults, organisation: ParticipantIdentifier, service: Mailbox, clock: Clock
+    ) -> None:
+        self._vaults = vaults
+        self._organisation = organisation
+        self._service = service
+        self._clock = clock
+
+    async def turn(self) -> datetime | None:
+        """Do what is due, and return when more will be; ``None`` when nothing waits.
+
+        An outage of the message service delays its messages and is not raised.
+        """
+        async with self._vaults.open(self._organisation, Purpose.SEND) as vault:
+            await vault.end_windows(now=self._clock())
+            claimed = await vault.claim_mail(now=self._clock(), lease=_LEASE, limit=_BATCH)
+            mail = await vault.mail(claimed) if claimed else ()
+        for one in mail:
+            if one.stage == Stage.OUTBOX:
+                await self._send(one)
+        await self._follow([one for one in mail if one.stage == Stage.HANDED_OVER])
+        async with self._vaults.open(self._organisation, Purpose.SEND) as vault:
+            return await vault.next_due()
+
+    # --- to the message service ---------------------------------------------------------------------------
+
+    async def _send(self, mail: MailRecord) -> None:
+        try:
+            found = await self._look_for([mail]) if mail.attempts > 1 else {}
+            head = found.get(mail.id)
+            if head is None and self._is_late(mail):
+                await self._end(mail, Stage.NOT_SENT, mail.delivery.get("reason", ""))
+                return
+            remote = head.remote_id if head else await self._posted(mail)
+        except Refused as refused:
+            if refused.status in _AGAIN:
+                await self._postpone(mail, str(refused))
+            else:
+                await self._end(mail, Stage.REFUSED, str(refused))
+        except InterfaceError as outage:
+            await self._postpone(mail, str(outage))
+        else:
+            await self._handed_over(mail, remote)
+
+    def _is_late(self, mail: MailRecord) -> bool:
+        return mail.deadline is not None and self._clock() >= mail.deadline
+
+    async def _posted(self, mail: MailRecord) -> str:
+        """Post a message, as :meth:`_post`; one that is refused since it is there already is there."""
+        try:
+            return await self._post(mail)
+        except Refused:
+            found = await self._look_for([mail])
+            if mail.id not in found:
+                raise
+            return found[mail.id].remote_id
+
+    async def _post(self, mail: MailRecord) -> str:
+        """Post a message and return the message service's id of it; empty where it does not say."""
+        async with self._vaults.open(self._organisation, Purpose.SEND) as vault:
+            documents = json.loads(await (await vault.mail_body(mail.id)).read_all())["documents"]
+            owner = mail.draft or mail.id
+            files = {
+                file.id: Attachment(
+                    file.content["name"],
+                    (await vault.file_body(file.id, owner)).__aiter__,
+                    file.content["type"],
+                )
+                for file in await vault.files_of([owner])
+            }
+        location = await self._service.send(_outgoing(mail, documents, files))
+        return location.rstrip("/").rpartition("/")[2]
+
+    async def _look_for(self, mail: Sequence[MailRecord]) -> dict[str, Head]:
+        """Return those of some messages that the message service has, by our id."""
+        found: dict[str, Head] = {}
+        by_address: defaultdict[str, dict[str, str]] = defaultdict(dict)
+        for one in mail:
+            by_address[one.content["sender"]["address"]][one.content["message_id"]] = one.id
+        for address, wanted in by_address.items():
+            listed = 0
+            async with contextlib.aclosing(self._service.list(Filter(sender_address=address))) as heads:
+                async for resource in heads:
+                    head = content.head(resource)
+                    if head.message_id in wanted:
+                        found[wanted[head.message_id]] = head
+                    listed += 1
+                    if listed == _MAX_LISTED or set(wanted.values()) <= found.keys():
+                        break
+        return found
+
+    async def _handed_over(self, mail: MailRecord, remote: str) -> None:
+        recipient = _recipient(mail)
+        async with self._vaults.open(self._organisation, Purpose.SEND) as vault:
+            now = self._clock()
+            moved = await vault.move_mail(
+                mail,
+                stage=Stage.HANDED_OVER.value,
+                status=None,
+                now=now,
+                due=now + _FIRST_PAUSE,
+                attempts=0,
+                remote_id=remote or None,
+                content=dict(mail.content) | {"remote_id": remote or mail.content["message_id"]},
+            )
+            if moved:
+                vault.use_address(
+                    content.address_mark(recipient), content.recipient_content(recipient), now=now
+                )
+                vault.record(AuditEvent.MK_MESSAGE_HANDED_OVER, message=mail.content["message_id"])
+
+    async def _postpone(self, mail: MailRecord, reason: str) -> None:
+        now = self._clock()
+        due = now + _pause(mail.attempts)
+        if mail.deadline is not None and now < mail.deadline < due:
+            due = mail.deadline
+        async with self._vaults.open(self._organisation, Purpose.SEND) as vault:
+            await vault.move_mail(
+                mail,
+                stage=mail.stage,
+                status=mail.status,
+                now=now,
+                due=due,
+                attempts=mail.attempts,
+                delivery=dict(mail.delivery) | {"reason": reason},
+            )
+            vault.record(AuditEvent.MK_MESSAGE_POSTPONED, message=mail.content["message_id"], reason=reason)
+
+    async def _end(self, mail: MailRecord, stage: Stage, reason: str) -> None:
+        async with self._vaults.open(self._organisation, Purpose.SEND) as vault:
+            await vault.move_mail(
+                mail,
+                stage=stage.value,
+                status=None,
+                now=self._clock(),
+                due=None,
+                attempts=mail.attempts,
+                delivery=dict(mail.delivery) | {"reason": reason},
+            )
+            vault.record(
+                AuditEvent.MK_MESSAGE_NOT_SENT,
+                message=mail.content["message_id"],
+                stage=stage.value,
+                reason=reason,
+            )
+
+    # --- what became of it --------------------------------------------------------------------------------
+
+    async def _follow(self, mail: Sequence[MailRecord]) -> None:
+        """Ask for the status of messages that the message service has."""
+        if not mail:
+            return
+        try:
+            found = await self._look_for(mail)
+        except InterfaceError:
+            found = {}
+        for one in mail:
+            await self._followed(one, found.get(one.id))
+
+    async def _followed(self, mail: MailRecord, head: Head | None) -> None:
+        now = self._clock()
+        status = head.status if head and head.status else mail.status
+        known = content.status_of(status or "")
+        over = (known is not None and known.final) or now - mail.at > _FOLLOWED_FOR
+        changed = status != mail.status
+        steps = content.delivery_content(status or "", head.events) if head else None
+        async with self._vaults.open(self._organisation, Purpose.SEND) as vault:
+            await vault.move_mail(
+                mail,
+                stage=mail.stage,
+                status=status,
+                now=now,
+                due=None if over else now + (_FIRST_PAUSE if changed else _pause(mail.attempts)),
+                attempts=0 if changed else mail.attempts,
+                delivery=steps,
+            )
+            if changed:
+                vault.record(
+                    AuditEvent.MK_MESSAGE_MOVED_ON, message=mail.content["message_id"], status=status or ""
+                )
+            if changed and known is MessageStatus.ACCEPTED:
+                vault.address_answered(content.address_mark(_recipient(mail)), at=now)
+
+
+def _pause(attempts: int) -> timedelta:
+    return min(_FIRST_PAUSE * (1 << min(attempts, 10)), _LONGEST_PAUSE)
+
+
+def _recipient(mail: MailRecord) -> Recipient:
+    party = content.party(mail.content["recipient"])
+    return Recipient(party.organisation, party.address, party.organisation_name, party.address_name)
+
+
+def _outgoing(
+    mail: MailRecord, documents: Sequence[Json], files: Mapping[str, Attachment]
+) -> OutgoingMessage:
+    return OutgoingMessage(
+        message_id=mail.content["message_id"],
+        sender=_correspondent(mail.content["sender"]),
+        recipient=_correspondent(mail.content["recipient"]),
+        label=mail.content["subject"],
+        documents=tuple(
+            OutgoingDocument(
+                name=document["name"],
+                texts=tuple(document["texts"]),
+                attachments=tuple(files[file] for file in document["files"] if file in files),
+            )
+            for document in documents
+        ),
+        confidentiality=mail.confidential,
+        conversation_id=mail.content["conversation_id"],
+        ref_to_message_id=mail.content["refers_to"] or "",
+    )
+
+
+def _correspondent(kept: Json) -> Correspondent:
+    party = content.party(kept)
+    return Correspondent(
+        party.organisation,
+        party.address,
+        party.address_name,
+        tuple(map(_labelled, party.persons)),
+        tuple(map(_labelled, party.references)),
+    )
+
+
+def _labelled(one: Identifier) -> Labelled:
+    return Labelled(one.root, one.extension, one.label)

@@ -1,0 +1,216 @@
+"""Messages from the outbox to a sparse message service, each once (api-mt-mk 4.1)."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from samdrift.client.keys import ClientKey
+from samdrift.client.mailbox import Mailbox
+from samdrift.contracts.messages import MessageStatus
+from samdrift.contracts.principals import Role
+from samdrift.messageclient.fetching import Fetching
+from samdrift.messageclient.mail import DraftContent, Folder, Identifier, Recipient, Stage
+from samdrift.messageclient.sending import Sending
+from samdrift.messageclient.submitting import OUTBOX_DEADLINE
+from samdrift.messageclient.working import ServiceSettings, Working
+from samdrift.net.clock import system_clock
+from samdrift.vault.mailrecords import MailboxRecord
+from samdrift.wire.identifiers import ParticipantIdentifier
+from tests.unit.messageclient.desks import ADDRESS, Office
+from tests.vaults import Installation, until
+
+TO = Recipient("0203:mullsjo.se", "registrator:0203:mullsjo.se", "", "Registrator")
+DNR = Identifier("dnr", "SN 1", "Dnr")
+
+
+@pytest_asyncio.fixture
+async def office(installation: Installation, organisation: ParticipantIdentifier) -> AsyncIterator[Office]:
+    yield await Office(installation, organisation).opened()
+
+
+def sending(office: Office, service: Mailbox) -> Sending:
+    vaults = office.installation.gate.worker("sending", Role.MESSAGE_CLIENT)
+    return Sending(vaults, office.organisation, service, office.clock)
+
+
+async def sent(office: Office, files: tuple[tuple[str, bytes], ...] = ()) -> str:
+    """Have a person send something; returns the message, whose undo window is over."""
+    anna = office.desk()
+    draft = await anna.new_draft("box", DraftContent((TO,), "Beslut", "**Hej**", references=(DNR,)))
+    for name, data in files:
+        upload = await anna.upload(draft.id, name, "")
+        await upload.write(data)
+        await upload.close()
+    (message,) = (await anna.submit(draft.id, draft.version)).messages
+    return message
+
+
+async def stage(office: Office, message: str) -> Stage:
+    return (await office.desk().message(message)).stage
+
+
+async def test_a_message_is_sent_when_its_window_is_over_and_followed_to_its_end(office: Office) -> None:
+    """api-mt-mk 4.1 step 3, step 6: under our id, with references and files; its status shows."""
+    data = b"%PDF-1.7\n" + b"y" * 300_000
+    message = await sent(office, (("beslut.pdf", data),))
+    async with office.service.running() as client:
+        worker = sending(office, client)
+        assert await worker.turn() is not None
+        assert office.service.posted == []
+        office.pass_by(11)
+        await worker.turn()
+        (posted,) = office.service.posted
+        shown = await office.desk().message(message)
+        assert posted["messageId"] == shown.message_id
+        assert posted["senderAttention"]["subOrganization"]["extension"] == ADDRESS
+        assert posted["senderAttention"]["referenceId"][0]["extension"] == "SN 1"
+        (document,) = posted["digitalDocument"]
+        assert document["contentTextBody"] == ["**Hej**"]
+        assert base64.b64decode(document["contentFiles"][0]["content"]) == data
+        assert document["contentFiles"][0]["contentType"] == "application/pdf"
+        office.pass_by(6)
+        await worker.turn()
+        shown = await office.desk().message(message)
+        assert shown.delivery is not None
+        assert shown.delivery.status is MessageStatus.WAITING_FOR_RECEIPT
+        office.service.messages["resource-1"]["messageStatus"] = "ACCEPTED"
+        office.pass_by(60)
+        assert await worker.turn() is None
+    shown = await office.desk().message(message)
+    assert shown.delivery is not None
+    assert (shown.stage, shown.delivery.status) == (Stage.HANDED_OVER, MessageStatus.ACCEPTED)
+    (used,) = await office.desk().correspondents("mullsjo")
+    assert (used.recipient, used.used) == (TO, 1)
+
+
+async def test_an_answer_that_never_came_sends_nothing_twice(office: Office) -> None:
+    message = await sent(office)
+    office.service.deaf = 1
+    async with office.service.running() as client:
+        worker = sending(office, client)
+        office.pass_by(11)
+        await worker.turn()
+        assert await stage(office, message) is Stage.OUTBOX
+        office.pass_by(60)
+        await worker.turn()
+    assert await stage(office, message) is Stage.HANDED_OVER
+    assert (len(office.service.posted), office.service.asked.count("POST")) == (1, 1)
+
+
+async def test_who_is_killed_after_the_post_leaves_a_message_that_is_found_and_not_sent_again(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The process ends between the answer and its storing; another one goes on when the lease is over."""
+    message = await sent(office)
+
+    class Killed(BaseException):
+        pass
+
+    async def killed(self: Sending, *_: object) -> None:
+        raise Killed
+
+    office.pass_by(11)
+    async with office.service.running() as client:
+        with monkeypatch.context() as patched:
+            patched.setattr(Sending, "_handed_over", killed)
+            with pytest.raises(Killed):
+                await sending(office, client).turn()
+        assert len(office.service.posted) == 1
+        await sending(office, client).turn()
+        assert await stage(office, message) is Stage.OUTBOX, "it is still the first process's"
+        office.pass_by(16 * 60)
+        await sending(office, client).turn()
+    assert await stage(office, message) is Stage.HANDED_OVER
+    assert office.service.asked.count("POST") == 1
+
+
+async def test_what_is_not_taken_by_its_deadline_ends_with_the_reason(office: Office) -> None:
+    message = await sent(office)
+    office.service.down = True
+    async with office.service.running() as client:
+        worker = sending(office, client)
+        office.pass_by(11)
+        await worker.turn()
+        (waiting,) = await office.desk().outbox()
+        assert waiting.delivery is not None
+        assert waiting.delivery.reason
+        office.service.down = False
+        office.pass_by(OUTBOX_DEADLINE.total_seconds())
+        assert await worker.turn() is None
+    shown = await office.desk().message(message)
+    assert shown.delivery is not None
+    assert (shown.stage, shown.delivery.reason) == (Stage.NOT_SENT, waiting.delivery.reason)
+    assert office.service.posted == []
+    again = await office.desk().send_again(message)
+    assert (again.content.text, again.content.references, again.reply_to) == ("**Hej**", (DNR,), message)
+
+
+async def test_one_that_is_refused_since_it_is_there_already_is_there(office: Office) -> None:
+    """Another process posted it while this one looked for it."""
+    message = await sent(office)
+    shown = await office.desk().message(message)
+    office.pass_by(11)
+    async with office.service.running() as client:
+        office.service.receives(
+            message_id=shown.message_id, from_=ADDRESS, messageStatus="WAITING_FOR_RECEIPT"
+        )
+        await sending(office, client).turn()
+    assert await stage(office, message) is Stage.HANDED_OVER
+    assert office.service.posted == []
+
+
+async def test_a_refused_message_ends_with_what_the_message_service_says(office: Office) -> None:
+    message = await sent(office)
+    office.service.refuse = "the label is too long"
+    async with office.service.running() as client:
+        office.pass_by(11)
+        assert await sending(office, client).turn() is None
+    shown = await office.desk().message(message)
+    assert shown.delivery is not None
+    assert shown.stage is Stage.REFUSED
+    assert "the label is too long" in shown.delivery.reason
+
+
+async def test_what_was_sent_from_here_is_not_fetched_as_anothers(office: Office) -> None:
+    await sent(office)
+    vaults = office.installation.gate.worker("fetching", Role.MESSAGE_CLIENT)
+    async with office.service.running() as client:
+        office.pass_by(11)
+        await sending(office, client).turn()
+        done = await Fetching(vaults, office.organisation, client, office.clock).look_sent(ADDRESS)
+    assert done.stored == 0
+
+
+async def test_the_worker_sends_and_fetches_without_being_asked(office: Office, tmp_path: Path) -> None:
+    """At the real clock, since the registry knows what is due: an undo window of no time ends by itself."""
+    async with office.vault() as vault:
+        await vault.keep_mailbox(MailboxRecord("box", ADDRESS, "Socialtjänst", undo_seconds=0))
+    office.now = system_clock()
+    ClientKey.new().write(tmp_path / "key.pem")
+    message = await sent(office)
+    office.service.receives()
+    async with office.service.running():
+        settings = ServiceSettings(
+            office.organisation,
+            f"{office.service.url}/v1",
+            f"{office.service.url}/token",
+            "client",
+            (tmp_path / "key.pem").read_bytes(),
+            public_only=False,
+        )
+        failures: list[BaseException] = []
+        working = Working(office.installation.gate, [settings], system_clock, 0.05)
+        async with working.running(failures.append):
+            await until(lambda: bool(office.service.posted or failures))
+            async with asyncio.timeout(60):
+                while await stage(office, message) is not Stage.HANDED_OVER:
+                    await asyncio.sleep(0.05)
+                while not (await office.desk().lines(Folder.UNREAD)).lines:
+                    await asyncio.sleep(0.05)
+    assert failures == []
