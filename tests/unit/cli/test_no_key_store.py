@@ -80,6 +80,24 @@ READS: dict[Path_, Sequence[str]] = {
     ("queue", "refused"): ("--organisation", ORGANISATION),
     ("addressbook",): ("habo",),
     ("isolation", "check"): (),
+    ("log", "checkpoint"): (),
+    ("log", "export"): ("--out", "{folder}/log", "--by", "anna"),
+    ("log", "resolve"): (ORGANISATION, "--role", "mt", "--decision", "dnr 1", "--by", "anna"),
+    ("log", "status"): (),
+    ("mailbox", "add"): (ORGANISATION, "sdk.soc.0203:habo.se", "Socialtjänsten"),
+    ("mailbox", "appoint"): (
+        ORGANISATION,
+        "administrator",
+        "--subject",
+        "1",
+        "--name",
+        "Anna",
+        "--by",
+        "anna",
+    ),
+    ("mailbox", "dismiss"): (ORGANISATION, "--subject", "1", "--by", "anna"),
+    ("mailbox", "list"): (ORGANISATION,),
+    ("mailbox", "rights"): (ORGANISATION,),
 }
 """Commands about what an installation has, and how they are called."""
 END_BEFORE: frozenset[Path_] = frozenset(
@@ -91,6 +109,8 @@ END_BEFORE: frozenset[Path_] = frozenset(
         ("custodian", "approve"),
         ("addressbook",),
         ("isolation", "check"),
+        ("mailbox", "appoint"),
+        ("mailbox", "dismiss"),
         ("status",),
     }
 )
