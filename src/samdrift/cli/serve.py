@@ -137,7 +137,7 @@ class Stop(asyncio.Event):
         self._interrupt = interrupt
 
     def serves(self) -> None:
-        """From now on it is enough that it is set."""
+        """Interrupt nothing any more: from here on being set is enough."""
         self._interrupt = bool
 
     def tell(self) -> None:

@@ -36,7 +36,7 @@ from samdrift.federation.shapes import Use
 from samdrift.federation.signin import SignInClient, SignInService
 from samdrift.keystore.interface import OPERATOR_KEYS, KeyStore
 from samdrift.keystore.keyfiles import KeyName
-from samdrift.keystore.settings import TokenSettings
+from samdrift.keystore.settings import HsmSettings
 from samdrift.messageservice.oauth.registrations import PATH as PATH_OF_ISSUER
 from samdrift.messageservice.oauth.registrations import OwnIssuers
 from samdrift.net.server import listening_socket
@@ -88,7 +88,7 @@ async def enrol(
     federation: LocalFederation,
     operator: DemoOperator,
     folder: Path,
-    tokens: TokenSettings | None = None,
+    tokens: HsmSettings | None = None,
     sign_in: SignInService | None = None,
     *,
     witnesses: str = "",
@@ -347,12 +347,12 @@ def _config_text(
         *(["", "[logs]", f"witnesses = {json.dumps(witnesses)}"] if witnesses else []),
     ]
     for one in organisations:
-        lines += _entry(one, places.listen_c, witnesses)
+        lines += _organisation_text(one, places.listen_c, witnesses)
     return "\n".join(lines) + "\n"
 
 
-def _entry(one: Served, listen_c: str, witnesses: str) -> Sequence[str]:
-    """The table of an organisation."""
+def _organisation_text(one: Served, listen_c: str, witnesses: str) -> Sequence[str]:
+    """The tables of one organisation."""
     clients = ", ".join(f"{json.dumps(name)} = {json.dumps(value)}" for name, value in one.clients.items())
     lines = [
         "",
